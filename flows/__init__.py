@@ -1,0 +1,1 @@
+"""The stories: what a person starts, and what they see."""

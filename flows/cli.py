@@ -1,0 +1,196 @@
+"""Flags to options, errors to exit codes: the front door."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import traceback
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import App, Parameter
+from cyclopts.exceptions import CycloptsError
+
+from flows import console
+from flows.options import Options, PlanOptions, PublishOptions
+from releasekit import __version__
+from tasks.core.errors import Code, Refusal, ReleaseError, explain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+
+Flat = Parameter(name="*")
+Format = Literal["table", "json"]
+Switch = Parameter(negative="")
+
+app = App(name="releasekit", version=__version__, help_format="plaintext", help=(
+    "Release a uv workspace: every changed package on the index, dependencies first, with exact internal pins."
+))  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0 done, 1 failed, 2 refused, 130 interrupted."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        result = app.meta(words, exit_on_error=False, print_error=False, result_action="return_value")
+    except ReleaseError as error:
+        console.explain(error)
+        return error.status
+    except CycloptsError as error:
+        console.explain(Refusal(Code.USAGE, str(error).strip()))
+        return REFUSED
+    except KeyboardInterrupt:
+        console.say("interrupted; a release that had begun is on record: run publish again to carry it on")
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001  the one place where nothing may get past
+        if logging.getLogger("releasekit").isEnabledFor(logging.DEBUG):
+            traceback.print_exc()
+        console.explain(ReleaseError(Code.UNEXPECTED, f"{type(error).__name__}: {error}"))
+        return FAILED
+    return result if isinstance(result, int) else DONE
+
+
+def run_command(name: str) -> int:
+    """Run the command *name* with the words of the command line: `python -m flows.NAME`."""
+    return main([name, *sys.argv[1:]])
+
+
+@app.meta.default
+def launch(
+    *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    verbose: Annotated[bool, Parameter(alias="-v", negative="")] = False,
+    quiet: Annotated[bool, Parameter(alias="-q", negative="")] = False,
+    log_format: Literal["text", "json"] = "text",
+) -> object:
+    """Set up what all commands share.
+
+    Parameters
+    ----------
+    words
+        The command and its options.
+    verbose
+        Log every command that is run, and every request.
+    quiet
+        Log warnings and errors alone.
+    log_format
+        Log lines as text, or as one JSON object a line.
+    """
+    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    console.start_logging(level, log_format)
+    return app(words, exit_on_error=False, print_error=False, result_action="return_value")
+
+
+@app.command
+def publish(
+    *,
+    options: Annotated[PublishOptions, Flat] = PublishOptions(),  # noqa: B008  a frozen value
+    yes: Annotated[bool, Parameter(alias="-y", negative="")] = False,
+    format: Format = "table",  # noqa: A002  the name of the flag
+) -> int:
+    """Release every changed package: build, verify, upload, confirm and smoke-test it, then tag and push.
+
+    Parameters
+    ----------
+    yes
+        Don't ask before the release begins.
+    format
+        How the plan of a dry run, or the report of a release, is printed.
+    """
+    if options.offline and not options.dry_run:
+        raise Refusal(Code.USAGE, "--offline goes with --dry-run")
+    from flows import local
+
+    if options.dry_run:
+        decided = asyncio.run(local.dry_run(options))
+        console.answer_with(format, decided.plan, console.plan_table(decided.plan))
+        if format == "table" and decided.commands:
+            console.answer("would run:\n" + "\n".join(f"  {command}" for command in decided.commands))
+        return DONE
+    released = asyncio.run(local.publish(options, yes=yes))
+    console.answer_with(
+        format, released.report, console.report_table(released.report), console.pins_table(released.pins)
+    )
+    return DONE if released.report.done else FAILED
+
+
+@app.command
+def plan(*, options: Annotated[PlanOptions, Flat] = PlanOptions(), format: Format = "table") -> int:  # noqa: A002, B008
+    """Show what would be released, and why; changes nothing.
+
+    Parameters
+    ----------
+    format
+        How the plan is printed.
+    """
+    from flows import local
+
+    decided = asyncio.run(local.plan(options))
+    console.answer_with(format, decided, console.plan_table(decided))
+    return DONE
+
+
+@app.command
+def discover(*, options: Annotated[Options, Flat] = Options(), format: Format = "table") -> int:  # noqa: A002, B008
+    """List the members of the workspace, as uv sees them.
+
+    Parameters
+    ----------
+    format
+        How the list is printed.
+    """
+    from tasks.core.formats.json import discover_json
+    from tasks.survey import read_workspace
+
+    workspace = read_workspace(options.workspace, {}).workspace
+    if format == "json":
+        console.answer(discover_json(workspace))
+    else:
+        console.show(console.members_table(workspace))
+    return DONE
+
+
+@app.command
+def graph(*, options: Annotated[Options, Flat] = Options(), format: Literal["levels", "json"] = "levels") -> int:  # noqa: A002, B008
+    """Print who needs whom.
+
+    Parameters
+    ----------
+    format
+        `levels`, one line each; or `json` with nodes, edges, levels and cycles.
+    """
+    from tasks.core.formats.json import graph_json
+    from tasks.core.formats.levels import levels_text
+    from tasks.core.graph import graph_of, order
+    from tasks.survey import read_workspace
+
+    project = read_workspace(options.workspace, {})
+    whole, warnings = graph_of(project.workspace, {member.name: member.version for member in project.workspace})
+    for warning in warnings:
+        console.say(f"warning {warning}")
+    if format == "json":
+        console.answer(graph_json(project.workspace, whole, None if whole.cycles() else order(whole)))
+    else:
+        console.answer(levels_text(order(whole, project.settings.cycles)))
+    return DONE
+
+
+@app.command
+def check_cycles(*, options: Annotated[Options, Flat] = Options()) -> int:  # noqa: B008
+    """Tell whether hard dependencies run in a circle: exit code 0 if not, 1 if so."""
+    from tasks.core.graph import graph_of
+    from tasks.survey import read_workspace
+
+    workspace = read_workspace(options.workspace, {}).workspace
+    whole, _ = graph_of(workspace, {member.name: member.version for member in workspace})
+    for cycle in whole.cycles():
+        console.answer(" -> ".join(cycle))
+    return FAILED if whole.cycles() else DONE
+
+
+@app.command(name="explain")
+def explain_code(code: str, /) -> int:
+    """Say more about an error code, such as RK-GRAPH-CYCLE."""
+    console.answer(explain(code))
+    return DONE

@@ -1,0 +1,176 @@
+"""What a person sees: the answer on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from tasks.adapters.process import mask
+from tasks.core.plan import Status
+from tasks.core.report import Outcome
+from tasks.core.workspace import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pydantic import BaseModel
+    from rich.console import RenderableType
+
+    from tasks.core.errors import ReleaseError
+    from tasks.core.plan import Plan
+    from tasks.core.report import Report
+    from tasks.core.workspace import Workspace
+
+_STATUS = {
+    Status.INCLUDED: ("📦", "green"),
+    Status.DEPENDENCY_ONLY: ("🔗", "cyan"),
+    Status.SKIPPED: ("⏭ ", "dim"),
+    Status.EXCLUDED: ("🚫", "dim"),
+    Status.ALREADY_PUBLISHED: ("✅", "yellow"),
+}
+_OUTCOME = {Outcome.CONFIRMED: ("✅", "green"), Outcome.FAILED: ("❌", "red"), Outcome.BLOCKED: ("⛔", "yellow")}
+
+
+def answer(text: str) -> None:
+    """Print the answer of a command."""
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    sys.stdout.flush()
+
+
+def show(*parts: RenderableType, on_stderr: bool = False) -> None:
+    """Draw *parts*; one that is piped has room for long lines."""
+    console = _console(on_stderr=on_stderr)
+    for part in parts:
+        console.print(part)
+
+
+def answer_with(form: str, value: BaseModel, *drawn: RenderableType) -> None:
+    """Print *value* as JSON if that is the *form*, else what is *drawn* of it."""
+    if form == "json":
+        answer(value.model_dump_json(indent=1))
+    else:
+        show(*(part for part in drawn if part))
+
+
+def say(text: str) -> None:
+    """Tell what is going on, in one line."""
+    logging.getLogger("releasekit").info(text)
+
+
+def confirm(question: str) -> bool:
+    """Ask on the terminal."""
+    from rich.prompt import Confirm
+
+    return Confirm.ask(question, console=_console(on_stderr=True), default=False)
+
+
+def is_terminal() -> bool:
+    """Tell whether somebody is there to answer."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def plan_table(plan: Plan) -> RenderableType:
+    """Draw a plan: what is released first, in order; then what is not, and why not."""
+    title = f"{plan.title}: {len(plan.steps)} packages" if plan.steps else "nothing to release"
+    table = Table(
+        "#", "Level", "Package", "Now", "Next", "Bump", "Status", "Because", title=title, title_justify="left"
+    )
+    for step in plan.packages:
+        icon, style = _STATUS[step.status]
+        place = (str(step.order), str(step.level)) if step.order >= 0 else ("", "")
+        versions = (str(step.current or "-"), str(step.next or "-"))
+        table.add_row(*place, step.name, *versions, step.bump, f"{icon} {step.status}", Text(step.reason), style=style)
+    warnings = [Text(f"warning {warning}", style="yellow") for warning in plan.warnings]
+    return Group(table, *warnings)
+
+
+def report_table(report: Report) -> RenderableType:
+    """Draw what came of a release, with a panel for each package that is not out."""
+    table = Table("Package", "Version", "Outcome", "Tag", title=report.summary.splitlines()[0], title_justify="left")
+    panels: list[RenderableType] = []
+    for package in report.packages:
+        icon, style = _OUTCOME[package.outcome]
+        tag = package.tag if package.tag in report.tags else ""
+        table.add_row(package.name, str(package.version), f"{icon} {package.outcome}", tag, style=style)
+        if package.outcome is Outcome.FAILED:
+            panels.append(_panel(package.error, package.output, package.hint))
+        elif package.outcome is Outcome.BLOCKED:
+            panels.append(Text(f"{package.name}: {package.error}", style="yellow"))
+    remarks = [
+        Text(remark, style="red" if remark in report.problems else "") for remark in (*report.problems, *report.notes)
+    ]
+    return Group(table, *panels, *remarks)
+
+
+def members_table(workspace: Workspace) -> RenderableType:
+    """Draw the members of a workspace."""
+    table = Table("Package", "Path", "Version", "Published", "Needs")
+    for member in workspace:
+        needs = ", ".join(sorted(workspace.internal(member, Kind.RUNTIME, Kind.BUILD)))
+        version = str(member.version or "") + (" (dynamic)" if member.dynamic else "")
+        table.add_row(member.name, member.path, version, "yes" if member.publishable else "no", needs)
+    return table
+
+
+def pins_table(rows: Sequence[tuple[str, str]]) -> RenderableType:
+    """Draw what is on the index: each wheel with the internal requirements inside it."""
+    if not rows:
+        return ""
+    table = Table("On the index", "Internal requirements in its METADATA", title_justify="left")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def explain(error: ReleaseError) -> None:
+    """Show an error: its code, what is wrong and where, what its command said, and what to do next."""
+    console = _console(on_stderr=True)
+    if console.is_terminal:
+        console.print(_panel(str(error), error.output, error.hint))
+    else:
+        said = "".join(f"\n  | {line}" for line in error.output.strip().splitlines())
+        console.print(Text(mask(f"error: {error}{said}\n  = help: {error.hint}")))
+
+
+def start_logging(level: int, form: str) -> None:
+    """Send our log lines to standard error, as text or as one JSON object a line."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines() if form == "json" else logging.Formatter("%(message)s"))
+    logger = logging.getLogger("releasekit")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
+    logger.propagate = False
+
+
+class _JsonLines(logging.Formatter):
+    """One object a line; what a record carries in `extra` becomes fields."""
+
+    _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as JSON."""
+        fields: Mapping[str, Any] = {k: v for k, v in vars(record).items() if k not in self._PLAIN}
+        head = {"time": record.created, "level": record.levelname.lower(), "logger": record.name}
+        return json.dumps({**head, "message": mask(record.getMessage()), **fields}, default=str)
+
+
+def _panel(what: str, output: str, hint: str) -> RenderableType:
+    parts: list[RenderableType] = [Text(mask(what))]
+    if output.strip():
+        parts.append(Text(mask(output.strip()), style="dim"))
+    parts.append(Text(f"help: {hint}", style="cyan"))
+    return Panel(Group(*parts), title="error", border_style="red", title_align="left")
+
+
+def _console(*, on_stderr: bool) -> Console:
+    console = Console(stderr=on_stderr, highlight=False, soft_wrap=False)
+    if not console.is_terminal:
+        console.width = max(console.width, 200)  # nobody's window: don't cut what may be read by a program
+    return console

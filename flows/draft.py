@@ -1,0 +1,70 @@
+"""The decision, before anything is done: the very plan that `plan` shows and `publish` carries out."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tasks import survey
+from tasks.adapters.repo import Repo
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from packaging.version import Version
+
+    from flows.options import Options
+    from tasks.adapters.interface import Index
+    from tasks.core.plan import Plan
+    from tasks.core.target import Target
+    from tasks.survey import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A plan and what it was made from. *published* is None when no index was asked."""
+
+    project: Project
+    repo: Repo
+    plan: Plan
+    target: Target
+    published: Mapping[str, frozenset[Version]] | None = None
+
+
+def open_project(options: Options) -> tuple[Project, Repo]:
+    """Read the workspace and open its repository."""
+    project = survey.read_workspace(options.workspace, options.overrides())
+    return project, Repo(project.root)
+
+
+async def draft(options: Options, project: Project, repo: Repo) -> Draft:
+    """Read the history and ask the index, and decide; changes nothing."""
+    history = survey.read_history(repo, project)
+    plan = survey.plan(project, repo, history, options.selection(), None)
+    target = survey.target_of(project)
+    if options.offline or not plan.steps:
+        return Draft(project, repo, plan, target)
+    async with open_index(project, target) as index:
+        published = await survey.ask_index(index, [step.name for step in plan.steps])
+    plan = survey.plan(project, repo, history, options.selection(), published)
+    return Draft(project, repo, plan, target, published)
+
+
+async def checked(drafted: Draft) -> Draft:
+    """Refuse a draft that could not be carried out, with the reason; otherwise return it with its warnings."""
+    plan = survey.preflight(drafted.project, drafted.repo, drafted.plan, drafted.target, drafted.published or {})
+    if drafted.published is not None:
+        async with open_index(drafted.project, drafted.target) as index:
+            await survey.preflight_remote(drafted.project, drafted.repo, drafted.target, index)
+    return replace(drafted, plan=plan)
+
+
+@asynccontextmanager
+async def open_index(project: Project, target: Target) -> AsyncGenerator[Index]:
+    """Open the index of *target*, with one pool of connections for all questions to it."""
+    from tasks.adapters.http import client
+    from tasks.adapters.index import SimpleIndex
+
+    async with client(pool_size=project.settings.http_pool_size) as connections:
+        yield SimpleIndex(target.check_url, connections, name=target.name)

@@ -1,0 +1,159 @@
+"""The dependency graph as task runs: each package a chain of steps, each chain waiting for its own needs alone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Failed, get_state_exception
+
+from tasks import publish, stage
+from tasks.core.errors import CATALOGUE, Code, ReleaseError
+from tasks.core.plan import Step
+from tasks.core.report import Outcome, PackageReport
+
+if TYPE_CHECKING:
+    from tasks.adapters.interface import Index
+    from tasks.core.manifest import PackageVersion
+    from tasks.release import Release
+
+log = logging.getLogger("releasekit")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+States = Sequence[State[Any]]
+Chain = Callable[[Step, States], Awaitable[State[Any]]]
+
+
+async def expand(steps: Sequence[Step], needs: Mapping[str, Sequence[str]], chain: Chain) -> dict[str, State[Any]]:
+    """Run *chain* for each of *steps* the moment its own *needs* are completed; returns how each ended.
+
+    A package whose need was not completed is marked as blocked; nothing else is stopped. What it merely follows
+    (`after`) is waited for, however it ends. Waiting holds no slot of anything.
+    """
+    running: dict[str, asyncio.Task[State[Any]]] = {}
+
+    async def run(step: Step) -> State[Any]:
+        upstream = {name: await running[name] for name in needs[step.name]}
+        for name in step.after:
+            await running[name]
+        blockers = [name for name, state in upstream.items() if not state.is_completed()]
+        if blockers:
+            return await state_of(blocked, (), step, blockers)
+        return await chain(step, list(upstream.values()))
+
+    async with asyncio.TaskGroup() as group:
+        for step in steps:
+            running[step.name] = group.create_task(run(step))
+    return {name: ended.result() for name, ended in running.items()}
+
+
+async def state_of(
+    step: Task[P, R], upstream: States, *args: P.args, **kwargs: P.kwargs
+) -> State[Any]:
+    """Run one step as a Prefect task that waits for *upstream*, in this loop, and return how it ended.
+
+    The one place that decides how steps are run; Prefect's types don't know that the state can be awaited.
+    """
+    running: Any = step(*args, **kwargs, wait_for=upstream, return_state=True)
+    return await running
+
+
+@task(name="blocked", task_run_name="blocked-{step.name}", cache_policy=NO_CACHE)
+async def blocked(step: Step, by: Sequence[str]) -> State[Any]:
+    """Stand in for the steps of a package that something else keeps from being published."""
+    log.warning("%s is blocked by %s", step.name, ", ".join(by))
+    return Failed(name="Blocked", message=f"blocked by {', '.join(by)}")
+
+
+async def stage_all(release: Release) -> tuple[list[PackageVersion], tuple[PackageReport, ...]]:
+    """Build and verify every package, each as soon as its build requirements are there; upload nothing.
+
+    Returns the packages as built and, if any of them failed, what became of each.
+    """
+    slots = asyncio.Semaphore(release.settings.build_concurrency or os.cpu_count() or 1)
+    halt = asyncio.Event()
+
+    async def chain(step: Step, upstream: States) -> State[Any]:
+        async with slots:
+            if halt.is_set():
+                return await state_of(blocked, (), step, ["--fail-fast"])
+            state = await state_of(stage.pin, upstream, release, step)
+            if state.is_completed():
+                state = await state_of(stage.build, [state], release, step)
+            if state.is_completed():
+                state = await state_of(stage.verify, [state], release, step)
+        return _seen("built", step, state, halt if release.settings.fail_fast else None)
+
+    steps = [step.model_copy(update={"after": ()}) for step in release.plan.steps]  # to build, order is nothing
+    states = await expand(steps, {step.name: step.build_needs for step in steps}, chain)
+    if all(state.is_completed() for state in states.values()):
+        return [await states[step.name].aresult() for step in steps], ()
+    return [], await _reports(release, states)
+
+
+async def publish_all(release: Release, built: Mapping[str, PackageVersion], index: Index) -> tuple[PackageReport, ...]:
+    """Upload, confirm and smoke-test every package, each the moment its own hard dependencies are confirmed."""
+    slots = asyncio.Semaphore(release.settings.concurrency)
+    halt = asyncio.Event()
+    settled = {step.name: asyncio.Event() for step in release.plan.steps}
+
+    async def chain(step: Step, upstream: States) -> State[Any]:
+        try:
+            state = await upload_and_confirm(step, upstream)
+        finally:
+            settled[step.name].set()
+        for partner in step.batch:  # a cycle installs only when all of it is there
+            await settled[partner].wait()
+        if state.is_completed() and release.settings.smoke_test:
+            async with slots:
+                state = await state_of(publish.smoke_test, [state], release, step, built[step.name])
+        return _seen("published", step, state, halt if release.settings.fail_fast else None)
+
+    async def upload_and_confirm(step: Step, upstream: States) -> State[Any]:
+        package = built[step.name]
+        async with slots:
+            if halt.is_set():
+                return await state_of(blocked, (), step, ["--fail-fast"])
+            state = await state_of(publish.upload, upstream, release, step, package, index)
+        if state.is_completed():
+            state = await state_of(publish.confirm, [state], release, step, package, index)
+        return state
+
+    states = await expand(release.plan.steps, {step.name: step.needs for step in release.plan.steps}, chain)
+    return await _reports(release, states)
+
+
+def _seen(what: str, step: Step, state: State[Any], halt: asyncio.Event | None) -> State[Any]:
+    if state.is_completed():
+        log.info("%s %s %s", what, step.name, step.version)
+    elif state.name != "Blocked":
+        log.error("%s %s failed", step.name, step.version)
+        if halt:
+            halt.set()
+    return state
+
+
+async def _reports(release: Release, states: Mapping[str, State[Any]]) -> tuple[PackageReport, ...]:
+    return tuple([await _report(step, states[step.name]) for step in release.plan.steps])
+
+
+async def _report(step: Step, state: State[Any]) -> PackageReport:
+    row = PackageReport(name=step.name, version=step.version, tag=step.tag, outcome=Outcome.CONFIRMED)
+    if state.is_completed():
+        return row
+    if state.name == "Blocked":
+        hint = CATALOGUE[Code.BLOCKED].hint
+        return row.model_copy(update={"outcome": Outcome.BLOCKED, "error": state.message or "", "hint": hint})
+    raised: Any = get_state_exception(state)
+    error: object = await raised
+    if not isinstance(error, ReleaseError):
+        error = ReleaseError(Code.UNEXPECTED, f"{type(error).__name__}: {error}", step.name)
+    said = {"outcome": Outcome.FAILED, "error": str(error), "hint": error.hint, "output": error.output}
+    return row.model_copy(update=said)

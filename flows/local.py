@@ -1,0 +1,138 @@
+"""A release from this machine: plan, ask, start Prefect, run the flow."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows import console
+from flows.draft import checked, draft, open_project
+from tasks.adapters.process import mask
+from tasks.adapters.record import begin, only_release, unfinished
+from tasks.adapters.server import CLIENT_SETTINGS, configured_api, prefect_server, settle
+from tasks.core.errors import Code, Refusal
+from tasks.core.report import Report
+
+if TYPE_CHECKING:
+    from flows.draft import Draft
+    from flows.options import PlanOptions, PublishOptions
+    from tasks.adapters.server import Server
+    from tasks.core.plan import Plan
+    from tasks.core.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a dry run has found: the plan, and the commands that a release would run."""
+
+    plan: Plan
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """What came of a release; after a rehearsal also *pins*, the wheels with the internal requirements in them."""
+
+    report: Report
+    pins: tuple[tuple[str, str], ...] = ()
+
+
+async def plan(options: PlanOptions) -> Plan:
+    """Decide what would be released; recorded as a flow run where a Prefect API is configured."""
+    if not configured_api():
+        return (await draft(options, *open_project(options))).plan
+    settle(CLIENT_SETTINGS)
+    from flows.plan import plan as plan_flow
+
+    running: Any = plan_flow(**options.model_dump())  # Prefect's types don't know that a flow can be awaited
+    return await running
+
+
+async def dry_run(options: PublishOptions) -> Decided:
+    """Plan and check as a release would, and say what it would run; changes nothing."""
+    drafted = await checked(await draft(options, *open_project(options)))
+    return Decided(drafted.plan, tuple(_outline(drafted)))
+
+
+async def publish(options: PublishOptions, *, yes: bool) -> Released:
+    """Release for real, or in a rehearsal; a release that was begun and not ended is carried on."""
+    async with AsyncExitStack() as stack:
+        rehearsing = options.rehearse
+        if rehearsing:
+            from flows.rehearse import rehearsal
+
+            options = stack.enter_context(rehearsal(options))
+        project, repo = open_project(options)
+        stack.enter_context(only_release(repo.common_dir))
+        server = None if configured_api() else stack.enter_context(prefect_server())  # starts while we plan
+        record = unfinished(repo.common_dir)
+        if record:
+            decided = record.plan()
+            console.say(f"carrying on with {decided.title}, begun at {decided.commit[:12]}")
+        else:
+            decided = (await checked(await draft(options, project, repo))).plan
+        console.show(console.plan_table(decided), on_stderr=True)
+        if not decided.steps:
+            return Released(Report(release=decided.release, title="nothing to release"))
+        if not rehearsing:
+            from tasks.survey import target_of
+
+            _ask(decided, target_of(project), yes=yes)
+        if not record:
+            begin(repo.common_dir, decided)
+        report = await _run_flow(options, server)
+        if not rehearsing:
+            return Released(report)
+        from flows.rehearse import on_the_index
+
+        return Released(report, tuple(await on_the_index(options, report)))
+
+
+async def _run_flow(options: PublishOptions, server: Server | None) -> Report:
+    settle(CLIENT_SETTINGS)
+    if server:
+        server.wait()
+        os.environ["PREFECT_API_URL"] = server.url
+    from flows.publish import publish as publish_flow
+
+    running: Any = publish_flow(**options.model_dump(), return_state=True)
+    state: Any = await running
+    return await state.aresult(raise_on_failure=not isinstance(state.data, Report))
+
+
+def _ask(plan: Plan, target: Target, *, yes: bool) -> None:
+    if yes:
+        return
+    if not console.is_terminal():
+        raise Refusal(Code.NOT_CONFIRMED, "nobody is there to say yes")
+    where = target.name or mask(target.publish_url) or "the default index of uv publish"
+    if not console.confirm(f"Publish {len(plan.steps)} packages to {where}?"):
+        raise Refusal(Code.NOT_CONFIRMED, "you said no")
+
+
+def _outline(drafted: Draft) -> list[str]:
+    """Return the commands of a release, made by the code that would run them; `RELEASE` stands for its directory."""
+    steps, uv = drafted.plan.steps, drafted.project.uv
+    if not steps:
+        return []
+    settings, target = drafted.project.settings, drafted.target
+    tree, dist = Path("RELEASE/tree"), Path("RELEASE/dist")
+    lines = [str(uv.lock_command(tree, [step.name for step in steps]))]
+    lines.append(f"git commit --all --message 'chore(release): {drafted.plan.title}'")
+    for step in steps:
+        links = [dist / name for name in step.build_needs]
+        lines.append(str(uv.build_command(tree / step.path, dist / step.name, links, {}, settings.build_timeout)))
+    for step in steps:
+        files = [
+            dist / step.name / f"{step.name.replace('-', '_')}-{step.version}{end}" for end in (".tar.gz", "-*.whl")
+        ]
+        lines.append(str(uv.publish_command(files, target.publish_url, target.check_url)))
+    tags = [*(step.tag for step in steps), *drafted.plan.tags] if settings.tag else []
+    lines += [f"git tag --annotate {tag}" for tag in tags]
+    if settings.push:
+        refs = [f"COMMIT:refs/heads/{drafted.repo.branch}", *(f"refs/tags/{tag}" for tag in tags)]
+        lines.append(f"git push --atomic {settings.remote} {' '.join(refs)}")
+    return lines

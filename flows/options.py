@@ -1,0 +1,117 @@
+"""The options of each command: one typed model is the flags, the flow's parameters and the form in Prefect's UI."""
+
+from __future__ import annotations
+
+import inspect
+from copy import copy
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, ParamSpec, TypeVar
+
+from cyclopts import Parameter
+from pydantic import BaseModel, ConfigDict, Field
+
+from tasks.core.plan import Selection
+from tasks.core.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+R = TypeVar("R")
+M = TypeVar("M", bound="Options")
+P = ParamSpec("P")
+
+
+def _key(name: str) -> Any:  # noqa: ANN401  pydantic's Field returns Any too, so that it may stand as a default
+    """Return the default and description of the setting *name*: they are written in one place."""
+    return copy(Settings.model_fields[name])
+
+
+class Options(BaseModel):
+    """Which workspace, and which of its packages."""
+
+    model_config = ConfigDict(frozen=True)
+
+    workspace: Path = Field(default=Path(), description="A directory in the uv workspace")
+    package: Annotated[tuple[str, ...], Parameter(alias="-p", negative="")] = Field(
+        default=(), description="Only these packages, and what they need (names, patterns or paths)"
+    )
+    group: Annotated[tuple[str, ...], Parameter(negative="")] = Field(
+        default=(), description="Only the packages of these groups"
+    )
+    exclude: Annotated[tuple[str, ...], Parameter(negative="")] = Field(default=(), description="Not these packages")
+    force_unchanged: Annotated[bool, Parameter(negative="")] = _key("force_unchanged")
+    index: str = _key("index")
+    publish_url: str = _key("publish_url")
+    check_url: str = _key("check_url")
+    offline: Annotated[bool, Parameter(negative="")] = Field(
+        default=False, description="Ask no index and no forge (for plan and --dry-run)"
+    )
+
+    def overrides(self) -> dict[str, Any]:
+        """Return the settings that were given here and so win over those in the file."""
+        given = self.model_fields_set & Settings.model_fields.keys() - {"exclude"}  # that one is added, see selection
+        return {name: getattr(self, name) for name in given}
+
+    def selection(self) -> Selection:
+        """Return which packages were asked for."""
+        return Selection(package=self.package, group=self.group, exclude=self.exclude)
+
+
+class PlanOptions(Options):
+    """What `plan` can be told."""
+
+
+class PublishOptions(Options):
+    """What `publish` can be told; what an option switches off is a parameter that is true by default."""
+
+    dry_run: Annotated[bool, Parameter(negative="")] = Field(
+        default=False, description="Plan and check, print what would be run, change nothing"
+    )
+    rehearse: Annotated[bool, Parameter(negative="")] = Field(
+        default=False, description="Do all of it, against a throwaway index and a throwaway clone"
+    )
+    publish_from: Literal["local"] = _key("publish_from")
+    concurrency: Annotated[int, Parameter(alias="-j")] = _key("concurrency")
+    fail_fast: Annotated[bool, Parameter(negative="")] = _key("fail_fast")
+    tag: Annotated[bool, Parameter(negative="--no-tag")] = _key("tag")
+    push: Annotated[bool, Parameter(negative="--no-push")] = _key("push")
+    smoke_test: Annotated[bool, Parameter(negative="--skip-smoke-test")] = _key("smoke_test")
+    audit: Annotated[bool, Parameter(negative="--skip-audit")] = _key("audit")
+    strict_audit: Annotated[bool, Parameter(negative="")] = _key("strict_audit")
+
+
+def flat(model: type[M]) -> Callable[[Callable[[M], Awaitable[R]]], Callable[..., Awaitable[R]]]:
+    """Turn a function of an options model into one whose parameters are the model's fields.
+
+    So `-p dry_run=true` works, and Prefect's form shows each option with its title, description and default.
+    """
+
+    def decorate(function: Callable[[M], Awaitable[R]]) -> Callable[..., Awaitable[R]]:
+        defaults = {name: field.get_default(call_default_factory=True) for name, field in model.model_fields.items()}
+
+        @wraps(function)
+        async def call(**given: Any) -> R:  # noqa: ANN401  as many types as there are options
+            changed = {name: value for name, value in given.items() if value != defaults[name]}
+            return await function(model(**changed))
+
+        parameters = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=defaults[name],
+                annotation=_described(field.annotation, field.description),
+            )
+            for name, field in model.model_fields.items()
+        ]
+        signature = inspect.Signature(parameters)
+        setattr(call, "__signature__", signature)  # noqa: B010  read by inspect.signature; the type does not know it
+        call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return call
+
+    return decorate
+
+
+def _described(annotation: Any, description: str | None) -> Any:  # noqa: ANN401  types as values
+    described: Any = Annotated
+    return described[annotation, Field(description=description)]

@@ -1,0 +1,23 @@
+"""What would be released, and why: `python -m flows.plan`, or the deployment `releasekit/plan`."""
+
+if __name__ == "__main__":  # before Prefect is imported: a plan on a terminal must not pay for it
+    from flows.cli import run_command
+
+    raise SystemExit(run_command("plan"))
+
+from prefect import flow
+from prefect.artifacts import acreate_markdown_artifact
+
+from flows.draft import draft, open_project
+from flows.options import PlanOptions, flat
+from tasks.core.formats.markdown import plan_markdown
+from tasks.core.plan import Plan
+
+
+@flow(name="releasekit")
+@flat(PlanOptions)
+async def plan(options: PlanOptions) -> Plan:
+    """Decide what would be released, and leave it as an artifact; changes nothing."""
+    decided = (await draft(options, *open_project(options))).plan
+    await acreate_markdown_artifact(plan_markdown(decided), key="releasekit-plan")
+    return decided

@@ -1,0 +1,91 @@
+"""Files on this machine: hashed in pieces, read as wheels, written so that a crash leaves the old or the new."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import os
+import tempfile
+import tomllib
+import zipfile
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from tasks.core.artifacts import Wheel
+from tasks.core.errors import Code, Refusal, ReleaseError
+from tasks.core.manifest import BuiltFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PIECE = 1 << 20
+
+
+def read_toml(path: Path, shown: str) -> tuple[dict[str, Any], str]:
+    """Return the parsed TOML file *path* and its text; raises Refusal RK-WORKSPACE-TOML, naming it as *shown*."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+        return tomllib.loads(text), text
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Refusal(Code.WORKSPACE_TOML, str(error), shown) from None
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write *text* to *path*, line ends as they are, atomically and durably."""
+    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode("utf-8"))
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            os.chmod(scratch, path.stat().st_mode & 0o7777)  # noqa: PTH101  mkstemp gives a name, not a Path
+        os.replace(scratch, path)  # noqa: PTH105
+    except BaseException:
+        os.unlink(scratch)  # noqa: PTH108
+        raise
+    _sync_directory(path.parent)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of *path* with its line ends as they are."""
+    return path.read_bytes().decode("utf-8")
+
+
+def describe(path: Path) -> BuiltFile:
+    """Return name, sha256 and size of *path*, reading it in pieces."""
+    with path.open("rb") as file:
+        return BuiltFile(name=path.name, sha256=_digest(file).hexdigest(), size=path.stat().st_size)
+
+
+def read_wheel(path: Path) -> Wheel:
+    """Return what the wheel *path* holds; raises ReleaseError RK-VERIFY-FAILED if it is no wheel."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if not name.endswith("/")]
+            info = next(name.rpartition("/")[0] for name in names if name.endswith(".dist-info/METADATA"))
+            metadata = archive.read(f"{info}/METADATA").decode("utf-8")
+            rows = csv.reader(archive.read(f"{info}/RECORD").decode("utf-8").splitlines())
+            record = {row[0]: row[1] for row in rows if row}
+            hashes: dict[str, str] = {}
+            for name in names:
+                with archive.open(name) as member:
+                    hashes[name] = base64.urlsafe_b64encode(_digest(member).digest()).decode().rstrip("=")
+            return Wheel(path.name, metadata, hashes, record)
+    except (zipfile.BadZipFile, StopIteration, KeyError) as error:
+        raise ReleaseError(Code.VERIFY_FAILED, f"this is no wheel: {error!r}", path.name) from None
+
+
+def _digest(file: BinaryIO | Any) -> Any:  # noqa: ANN401  hashlib's own type is private
+    digest = hashlib.sha256()
+    while piece := file.read(_PIECE):
+        digest.update(piece)
+    return digest
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

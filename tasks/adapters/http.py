@@ -1,0 +1,137 @@
+"""One pooled HTTP client for a run: questions are asked again when the answer is slow to come, orders never are."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from tasks.adapters.process import mask
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+log = logging.getLogger("releasekit.http")
+
+FIRST_DELAY = 0.5
+"""Seconds before the second attempt; each further delay is twice as long."""
+
+LONGEST_DELAY = 60.0
+"""Seconds that are waited at most between two attempts, whatever `Retry-After` asks for."""
+
+_REPEATABLE = frozenset({"GET", "HEAD"})
+# Not every TransportError: a malformed address or request of ours stays malformed however often it is sent.
+_PASSING = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError)
+
+
+def client(
+    *,
+    pool_size: int = 10,
+    attempts: int = 5,
+    timeout: float = 30,
+    pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    jitter: Callable[[], float] = random.random,
+) -> httpx.AsyncClient:
+    """Return the client of a run, to be used as an async context manager in one event loop.
+
+    *timeout* is in seconds and bounds each step of one attempt (connect, write, read). GET and HEAD are sent up to
+    *attempts* times: on connection errors, timeouts, 429 and 5xx. Redirects are followed. Certificates and proxies
+    come from the environment as httpx has it (`SSL_CERT_FILE`, `SSL_CERT_DIR`, `HTTPS_PROXY`, `NO_PROXY`).
+    *pause* waits some seconds, *jitter* is a random number in [0, 1).
+    """
+    return _Client(
+        attempts=attempts,
+        pause=pause,
+        jitter=jitter,
+        follow_redirects=True,
+        headers={"User-Agent": "releasekit"},
+        limits=httpx.Limits(max_connections=pool_size, max_keepalive_connections=pool_size),
+        # Hundreds of packages share the pool: waiting for a free connection is no error.
+        timeout=httpx.Timeout(timeout, pool=None),
+    )
+
+
+class _Client(httpx.AsyncClient):
+    """Repeats at `send`, not in a transport.
+
+    That covers a body that is cut off half-way, and keeps the proxies of the environment, which httpx ignores once it
+    is given a transport.
+    """
+
+    def __init__(
+        self,
+        *,
+        attempts: int,
+        pause: Callable[[float], Awaitable[object]],
+        jitter: Callable[[], float],
+        **options: Any,  # noqa: ANN401  handed on to httpx as they are
+    ) -> None:
+        super().__init__(**options)
+        self._attempts, self._pause, self._jitter = attempts, pause, jitter
+
+    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:  # noqa: ANN401  as above
+        last = self._attempts if request.method in _REPEATABLE else 1
+        for attempt in range(1, last):
+            wait = self._delay(attempt)
+            try:
+                response = await super().send(request, **options)
+            except _PASSING as error:
+                _tell(request, attempt, last, None, f"{type(error).__name__} {error}")
+            else:
+                _tell(request, attempt, last, response.status_code)
+                if not _is_passing(response.status_code):
+                    return response
+                await response.aclose()
+                wait = max(wait, min(retry_after(response), LONGEST_DELAY))
+            await self._pause(wait)
+        return await self._send_last(request, last, options)
+
+    async def _send_last(self, request: httpx.Request, attempt: int, options: dict[str, Any]) -> httpx.Response:
+        try:
+            response = await super().send(request, **options)
+        except httpx.HTTPError as error:
+            _tell(request, attempt, attempt, None, f"{type(error).__name__} {error}")
+            raise
+        _tell(request, attempt, attempt, response.status_code)
+        return response
+
+    def _delay(self, attempt: int) -> float:
+        # Half of it is fixed, so that delays always grow; half is random, so that many clients do not return at once.
+        full = FIRST_DELAY * 2 ** (attempt - 1)
+        return min(full / 2 + full / 2 * self._jitter(), LONGEST_DELAY)
+
+
+def retry_after(response: httpx.Response) -> float:
+    """Return the seconds that *response* asks to wait, given as a number or a date (RFC 9110, 10.2.3); 0 if none."""
+    asked = response.headers.get("Retry-After", "").strip()
+    if asked.isdecimal():
+        return float(asked)
+    try:
+        when = parsedate_to_datetime(asked)
+    except ValueError:
+        return 0.0
+    # "-0000" in a date gives a naive time, which is UTC too (RFC 5322, 3.3).
+    return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+
+def _is_passing(status: int) -> bool:
+    return status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _tell(request: httpx.Request, attempt: int, last: int, status: int | None, trouble: str = "") -> None:
+    url = mask(str(request.url))
+    log.debug(
+        "%s %s: %s (attempt %d of %d)",
+        request.method,
+        url,
+        status or mask(trouble),
+        attempt,
+        last,
+        extra={"method": request.method, "url": url, "status": status, "attempt": attempt},
+    )

@@ -1,0 +1,221 @@
+"""The one door for child processes: logged, bounded in time, and killed with all their children."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import shlex
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tasks.core.errors import Code, ReleaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping
+    from pathlib import Path
+
+log = logging.getLogger("releasekit.process")
+
+LAST_LINES = 50
+_USER_INFO = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+_SECRET_NAME = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|API_KEY|CREDENTIAL", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One call of an outside tool, as a value: it can be shown, logged, or run.
+
+    *env* is added to this process's environment (None removes a variable), *timeout* is in seconds, *fine* holds
+    the exit codes that are no failure.
+    """
+
+    argv: tuple[str, ...]
+    cwd: Path | None = None
+    env: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    timeout: float = 600
+    fine: frozenset[int] = frozenset({0})
+    stdin: bytes = b""
+
+    def __str__(self) -> str:
+        return mask(shlex.join(self.argv))
+
+    def environment(self) -> dict[str, str]:
+        """Return the whole environment that the command runs in."""
+        merged: dict[str, str | None] = {**os.environ, **self.env}
+        return {name: value for name, value in merged.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a command did: exit code, output as text (undecodable bytes replaced), duration in seconds."""
+
+    code: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+def run(command: Command) -> Result:
+    """Run *command* to its end.
+
+    Raises ReleaseError RK-COMMAND-FAILED on an exit code that is not fine, RK-COMMAND-TIMEOUT when it took too long.
+    """
+    started = time.monotonic()
+    with _start(command) as child:
+        try:
+            out, err = child.communicate(command.stdin, timeout=command.timeout)
+        except subprocess.TimeoutExpired:
+            _kill_group(child.pid)
+            out, err = child.communicate()
+            raise _too_slow(command, out, err) from None
+        except BaseException:
+            _kill_group(child.pid)
+            raise
+    return _finished(command, child.returncode, out, err, started)
+
+
+async def arun(command: Command) -> Result:
+    """Do what `run` does, without blocking the loop; cancelling kills the command and its children."""
+    started = time.monotonic()
+    child = await asyncio.create_subprocess_exec(
+        *command.argv,
+        cwd=command.cwd,
+        env=command.environment(),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    talking = asyncio.ensure_future(child.communicate(command.stdin))
+    try:
+        out, err = await asyncio.wait_for(asyncio.shield(talking), command.timeout)
+    except TimeoutError:
+        _kill_group(child.pid)
+        raise _too_slow(command, *await talking) from None
+    except BaseException:
+        _kill_group(child.pid)
+        with contextlib.suppress(Exception):
+            await talking
+        raise
+    return _finished(command, child.returncode or 0, out, err, started)
+
+
+def stream(command: Command, separator: bytes = b"\0") -> Iterator[bytes]:
+    """Yield what *command* prints, cut at *separator*, without holding it all in memory; raises as `run` does."""
+    started = time.monotonic()
+    with _start(command) as child:
+        try:
+            assert child.stdin, "opened as a pipe"  # noqa: S101
+            assert child.stdout, "opened as a pipe"  # noqa: S101
+            child.stdin.close()
+            rest = b""
+            while chunk := child.stdout.read(1 << 18):
+                *pieces, rest = (rest + chunk).split(separator)
+                yield from pieces
+            if rest:
+                yield rest
+            err = child.stderr.read() if child.stderr else b""
+            child.wait(command.timeout)
+        except BaseException:
+            _kill_group(child.pid)
+            raise
+    _finished(command, child.returncode, b"", err, started)
+
+
+@contextlib.contextmanager
+def background(command: Command, output: Path) -> Generator[Callable[[], bool]]:
+    """Keep a server running inside the block, its output in the file *output*; yields "is it still alive?".
+
+    It ends with the block, and also when this process is killed outright: a shell in its group waits for the end of
+    a pipe that only we hold open, and then kills the group.
+    """
+    guard = '"$@" </dev/null & { cat <&3 >/dev/null; kill -9 0; } 2>/dev/null & wait %1'
+    argv = ("sh", "-c", f"exec 3<&0; {guard}", "sh", *command.argv)
+    with output.open("ab") as sink:
+        child = subprocess.Popen(
+            argv,
+            cwd=command.cwd,
+            env=command.environment(),
+            stdin=subprocess.PIPE,
+            stdout=sink,
+            stderr=sink,
+            start_new_session=True,
+        )
+    log.debug("started %s", command)
+    try:
+        yield lambda: child.poll() is None
+    finally:
+        _kill_group(child.pid)
+        child.wait()
+        if child.stdin:
+            child.stdin.close()
+
+
+def mask(text: str) -> str:
+    """Return *text* without credentials: user info in addresses, and the values of secret-looking variables."""
+    text = _USER_INFO.sub("***", text)
+    for name, value in os.environ.items():
+        if len(value) > 3 and _SECRET_NAME.search(name):  # noqa: PLR2004  shorter ones would mask ordinary words
+            text = text.replace(value, "***")
+    return text
+
+
+def last_lines(text: str) -> str:
+    """Return the last lines of a command's output, masked."""
+    return mask("\n".join(text.strip().splitlines()[-LAST_LINES:]))
+
+
+def _start(command: Command) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command.argv,
+        cwd=command.cwd,
+        env=command.environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # a group of its own, so that all its children can be killed with it
+    )
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _too_slow(command: Command, out: bytes, err: bytes) -> ReleaseError:
+    log.warning("killed after %gs: %s", command.timeout, command)
+    return ReleaseError(
+        Code.COMMAND_TIMEOUT,
+        f"killed after {command.timeout:g} s: {command}",
+        output=last_lines(_text(out) + "\n" + _text(err)),
+    )
+
+
+def _finished(command: Command, code: int, out: bytes, err: bytes, started: float) -> Result:
+    seconds = time.monotonic() - started
+    log.debug(
+        "ran %s: exit %d in %.2fs",
+        command,
+        code,
+        seconds,
+        extra={"argv": [mask(word) for word in command.argv], "code": code, "seconds": round(seconds, 3)},
+    )
+    result = Result(code, _text(out), _text(err), seconds)
+    if code not in command.fine:
+        raise ReleaseError(
+            Code.COMMAND_FAILED,
+            f"exit code {code} from: {command}",
+            where=str(command.cwd or ""),
+            output=last_lines(result.stdout + "\n" + result.stderr),
+        )
+    return result
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")

@@ -1,0 +1,234 @@
+"""The one door to git: GitPython for what it reads from files, the git command line for all else."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from shutil import which
+from typing import TYPE_CHECKING
+
+from tasks.adapters.process import Command, run, stream
+from tasks.core.commits import Commit
+from tasks.core.errors import Code, Refusal, ReleaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import git
+
+log = logging.getLogger("releasekit.repo")
+
+# A hook or an outer git that runs us must not redirect what we do; and nothing may wait for a password.
+_ENVIRONMENT: dict[str, str | None] = {
+    **dict.fromkeys(("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")),
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "LC_ALL": "C.UTF-8",
+}
+_NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
+
+
+class Repo:
+    """A git repository, seen from one of its work trees.
+
+    *top* is the work tree, *common_dir* the git directory that all its work trees share, *head* the commit that is
+    checked out, *branch* its branch, empty when HEAD is detached.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the repository that *path* lies in.
+
+        Raises Refusal RK-GIT-MISSING, RK-GIT-NOT-A-REPOSITORY or RK-GIT-NO-COMMIT.
+        """
+        self._repo = _open(path)
+        self.top = Path(str(self._repo.working_tree_dir)).resolve()
+        self.common_dir = Path(self._repo.common_dir).resolve()
+        if not self._repo.head.is_valid():
+            raise Refusal(Code.GIT_NO_COMMIT, "the repository has no commit", str(self.top))
+        self.head = self._repo.head.commit.hexsha
+        self.branch = "" if self._repo.head.is_detached else self._repo.active_branch.name
+
+    def command(self, *argv: str, cwd: Path | None = None, fine: Iterable[int] = (0,), stdin: bytes = b"") -> Command:
+        """Return the git call *argv* as a value; hooks are off."""
+        return Command(
+            ("git", *_NO_HOOKS, *argv), cwd or self.top, _ENVIRONMENT, timeout=600, fine=frozenset(fine), stdin=stdin
+        )
+
+    def git(self, *argv: str, cwd: Path | None = None) -> str:
+        """Run git with *argv* and return what it prints."""
+        return run(self.command(*argv, cwd=cwd)).stdout
+
+    def is_shallow(self) -> bool:
+        """Tell whether history is cut off (git-clone --depth)."""
+        return (self.common_dir / "shallow").is_file()
+
+    def remotes(self) -> tuple[str, ...]:
+        """Return the names of the remotes."""
+        return tuple(remote.name for remote in self._repo.remotes)
+
+    def committer(self) -> str:
+        """Return who commits, "name <mail> seconds zone"; raises Refusal RK-GIT-IDENTITY if git does not know."""
+        try:
+            return self.git("var", "GIT_COMMITTER_IDENT").strip()
+        except ReleaseError as error:
+            raise Refusal(
+                Code.GIT_IDENTITY, "git does not know who commits", str(self.top), output=error.output
+            ) from None
+
+    def changed_paths(self) -> tuple[str, ...]:
+        """Return what `git status` lists: changed, staged and untracked paths."""
+        entries = iter(self.git("status", "--porcelain", "-z").split("\0"))
+        paths: list[str] = []
+        for entry in entries:
+            if entry:
+                paths.append(entry[3:])
+            if entry[:1] in {"R", "C"}:
+                next(entries)  # the path that it was renamed or copied from
+        return tuple(paths)
+
+    def is_tracked(self, path: Path) -> bool:
+        """Tell whether git tracks the file *path*."""
+        return run(self.command("ls-files", "--error-unmatch", "--", str(path), fine=(0, 1))).code == 0
+
+    def commit_time(self, commit: str) -> int:
+        """Return when *commit* was committed, in seconds since 1970."""
+        return int(self._repo.commit(commit).committed_date)
+
+    def tags(self) -> dict[str, str]:
+        """Return the commit of each tag; tags of anything else are left out."""
+        wanted = "%(refname:lstrip=2)%00%(objecttype)%00%(objectname)%00%(*objecttype)%00%(*objectname)"
+        found: dict[str, str] = {}
+        for line in self.git("for-each-ref", f"--format={wanted}", "refs/tags").splitlines():
+            tag, kind, sha, peeled_kind, peeled = line.split("\0")
+            if "commit" in (kind, peeled_kind):
+                found[tag] = peeled or sha
+        return found
+
+    def history(self, tips: Sequence[str]) -> Iterator[Commit]:
+        """Yield all commits reachable from *tips*, children before parents, with the files that each touches.
+
+        A merge has no files: what it brought in counts by itself. One process, read as it goes.
+        """
+        walk = self.command(
+            "log", "-z", "--topo-order", "--name-only", "--no-renames", "--no-show-signature",
+            "--format=%x01%H%x00%P%x00%B", "--stdin", stdin="".join(f"{tip}\n" for tip in tips).encode(),
+        )  # fmt: skip
+        record: list[str] = []
+        for piece in stream(walk):
+            text = piece.decode("utf-8", "replace")
+            if text.startswith("\x01") and record:
+                yield _commit(record)
+                record = []
+            record.append(text)
+        if record:
+            yield _commit(record)
+
+    def absent(self, files: Sequence[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+        """Return those of *files* (commit, path from the top) that do not exist in their commit."""
+        asked = "".join(f"{commit}:{path}\n" for commit, path in files).encode()
+        answer = run(self.command("cat-file", "--batch-check=%(objecttype)", stdin=asked)).stdout.splitlines()
+        return frozenset(file for file, line in zip(files, answer, strict=True) if line != "blob")
+
+    def files_at(self, commit: str, name: str) -> tuple[str, ...]:
+        """Return the paths of all files called *name* in *commit*."""
+        paths = self.git("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit).split("\0")
+        return tuple(path for path in paths if path.rpartition("/")[2] == name)
+
+    def read(self, commit: str, path: str) -> str:
+        """Return the text of the file *path* (from the top) in *commit*."""
+        content: bytes = self._repo.commit(commit).tree[path].data_stream.read()
+        return content.decode("utf-8", "replace")
+
+    def add_worktree(self, directory: Path, commit: str) -> None:
+        """Check *commit* out into *directory*, with a detached HEAD."""
+        self.git("worktree", "prune")
+        self.git("worktree", "add", "--quiet", "--detach", str(directory), commit)
+
+    def remove_worktree(self, directory: Path) -> None:
+        """Remove the work tree in *directory*, whatever state it is in."""
+        if directory.exists():
+            self.git("worktree", "remove", "--force", str(directory))
+        self.git("worktree", "prune")
+
+    def keep(self, name: str, commit: str) -> None:
+        """Hold *commit* under refs/releasekit/*name*, so that it is neither lost nor seen as a branch or tag."""
+        self.git("update-ref", f"refs/releasekit/{name}", commit)
+
+    def release(self, name: str) -> None:
+        """Let go of what `keep` holds under *name*, if anything."""
+        self.git("update-ref", "-d", f"refs/releasekit/{name}")
+
+    def commit_all(self, worktree: Path, message: str, *, hooks: bool) -> str:
+        """Commit all that changed among the tracked files of *worktree*; returns the commit."""
+        command = self.command("commit", "--quiet", "--all", "--message", message, cwd=worktree)
+        if hooks:
+            command = Command(("git", *command.argv[1 + len(_NO_HOOKS) :]), worktree, _ENVIRONMENT)
+        run(command)
+        return self.git("rev-parse", "HEAD", cwd=worktree).strip()
+
+    def make_tag(self, tag: str, commit: str) -> None:
+        """Make the annotated *tag* on *commit*; one that is there already is fine.
+
+        Raises ReleaseError RK-TAG-EXISTS if it is there on another commit: tags are never moved.
+        """
+        asked = self.command("rev-parse", "--verify", "--quiet", f"refs/tags/{tag}^{{commit}}", fine=(0, 1))
+        existing = run(asked).stdout.strip()
+        if existing not in ("", commit):
+            raise ReleaseError(Code.TAG_EXISTS, f"{tag} exists already, at {existing[:12]}")
+        if not existing:
+            self.git("tag", "--annotate", "--message", tag, tag, commit)
+
+    def push(self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False) -> None:
+        """Push exactly *refspecs*, all or none, never by force.
+
+        Raises ReleaseError RK-PUSH-REJECTED with what git says.
+        """
+        rehearsal = ("--dry-run",) if dry_run else ()
+        try:
+            run(self.command("push", "--quiet", "--atomic", "--no-follow-tags", *rehearsal, remote, *refspecs))
+        except ReleaseError as error:
+            where = f"{remote}: {', '.join(refspecs[:3])}"
+            raise ReleaseError(Code.PUSH_REJECTED, "the push was refused", where, output=error.output) from None
+
+    def remote_refs(self, remote: str) -> dict[str, str]:
+        """Return the references of *remote* and the commit that each means (tags peeled)."""
+        found: dict[str, str] = {}
+        for line in self.git("ls-remote", "--quiet", remote).splitlines():
+            sha, name = line.split("\t")
+            found[name.removesuffix("^{}")] = sha  # a peeled tag follows its tag
+        return found
+
+    def fast_forward(self, commit: str) -> bool:
+        """Bring the checked-out branch to *commit* if that is a pure step forward and the tree is clean."""
+        now = _open(self.top)
+        moved = now.head.is_detached or now.active_branch.name != self.branch or now.head.commit.hexsha != self.head
+        if moved or self.changed_paths():
+            return now.head.commit.hexsha == commit
+        self.git("merge", "--quiet", "--ff-only", commit)
+        return True
+
+
+def clone(source: str, directory: Path, *options: str) -> None:
+    """Clone *source* into *directory*."""
+    run(Command(("git", *_NO_HOOKS, "clone", "--quiet", *options, source, str(directory)), env=_ENVIRONMENT))
+
+
+def _open(path: Path) -> git.Repo:
+    if which("git") is None:
+        raise Refusal(Code.GIT_MISSING, "git is not on the PATH")
+    import git
+
+    try:
+        found = git.Repo(path, search_parent_directories=True)
+    except (git.InvalidGitRepositoryError, git.NoSuchPathError):
+        raise Refusal(Code.GIT_NOT_A_REPOSITORY, "this is no git repository", str(path)) from None
+    if found.bare:
+        raise Refusal(Code.GIT_NOT_A_REPOSITORY, "this git repository is bare: it has no files", str(path))
+    return found
+
+
+def _commit(record: Sequence[str]) -> Commit:
+    sha, parents, message, *files = record
+    if files:
+        files[0] = files[0].removeprefix("\n")
+    return Commit(sha[1:], tuple(parents.split()), message, tuple(files))

@@ -1,0 +1,206 @@
+"""The one door to uv: its calls as values, and what its answers mean."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+from typing import TYPE_CHECKING
+
+from tasks.adapters.process import Command, arun, run
+from tasks.core.errors import Code, Refusal, ReleaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tasks.adapters.process import Result
+
+_CLASSES = (
+    (re.compile(r"No `pyproject\.toml` found|The project is marked as unmanaged"), Code.WORKSPACE_NOT_FOUND),
+    (re.compile(r"are both named"), Code.WORKSPACE_DUPLICATE),
+    (re.compile(r"Required uv version"), Code.UV_VERSION),
+    (re.compile(r"TOML parse error at line"), Code.WORKSPACE_TOML),
+)
+_TOML_PLACE = re.compile(r"Failed to parse: (?P<file>.+?)\n(?:.*\n)*?.*at line (?P<line>\d+), column (?P<column>\d+)")
+_OIDC = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "PYPI_ID_TOKEN", "TESTPYPI_ID_TOKEN")
+
+
+@dataclass(frozen=True, slots=True)
+class Uv:
+    """The uv command line. *python* is the interpreter it builds and installs with; naming it saves uv a search."""
+
+    executable: str
+    python: str = ""
+
+    def command(
+        self,
+        *argv: str,
+        cwd: Path | None = None,
+        env: Mapping[str, str | None] | None = None,
+        timeout: float = 600,
+        fine: frozenset[int] = frozenset({0}),
+    ) -> Command:
+        """Return the uv call *argv* as a value."""
+        return Command((self.executable, *argv), cwd, {"NO_COLOR": "1", **(env or {})}, timeout, fine)
+
+    def workspace(self, path: Path) -> tuple[Path, tuple[Path, ...]]:
+        """Return the root of the workspace that *path* lies in and all member directories, just as uv reads them.
+
+        Raises Refusal RK-WORKSPACE-NOT-FOUND, RK-WORKSPACE-INVALID, RK-WORKSPACE-TOML, RK-WORKSPACE-DUPLICATE,
+        RK-WORKSPACE-OUTSIDE, RK-UV-VERSION.
+        """
+        if not path.is_dir():
+            raise Refusal(Code.WORKSPACE_NOT_FOUND, "no such directory", str(path))
+        root = Path(self._ask_workspace(path, "dir").strip()).resolve()
+        members = tuple(
+            Path(os.path.normpath(line)) for line in self._ask_workspace(path, "list", "--paths").splitlines()
+        )
+        for member in members:
+            if not member.is_relative_to(root) and not member.resolve().is_relative_to(root):
+                raise Refusal(
+                    Code.WORKSPACE_OUTSIDE, "a member lies outside the workspace", os.path.relpath(member, root)
+                )
+        return root, members
+
+    def lock_is_current(self, root: Path) -> bool:
+        """Tell whether uv.lock fits the pyproject.toml files; raises ReleaseError if uv cannot tell."""
+        result = run(self.command("lock", "--check", cwd=root, fine=frozenset({0, 1})))
+        if result.code and "needs to be updated" not in result.stderr:
+            raise Refusal(Code.WORKSPACE_INVALID, "uv cannot lock the workspace", str(root), output=result.stderr)
+        return result.code == 0
+
+    def lock_command(self, root: Path, packages: Sequence[str]) -> Command:
+        """Lock once for all *packages* that have a new version."""
+        upgrades = (word for name in packages for word in ("--upgrade-package", name))
+        return self.command("lock", *upgrades, cwd=root)
+
+    def find_python(self, root: Path) -> str:
+        """Return the interpreter that uv uses in the project at *root* (requires-python, .python-version)."""
+        return run(self.command("python", "find", cwd=root)).stdout.strip()
+
+    def default_index(self, root: Path) -> str:
+        """Return the simple root of the index that uv itself installs from (environment, uv.toml, pyproject.toml)."""
+        command = self.command("pip", "compile", "-", "--emit-index-url", "--no-header", "--quiet", cwd=root)
+        found = re.search(r"^--(?:default-)?index-url (\S+)", run(command).stdout, re.MULTILINE)
+        if not found:
+            raise Refusal(Code.INDEX_UNKNOWN, "uv has no default index", str(root))
+        return found[1]
+
+    def default_publish_url(self) -> str:
+        """Return where uv uploads to when it is told nothing else, as its own help says."""
+        found = re.search(r"Defaults to PyPI's publish URL \(<(\S+)>\)", run(self.command("help", "publish")).stdout)
+        if not found:
+            raise Refusal(Code.INDEX_UNKNOWN, "this uv does not say where it uploads to")
+        return found[1]
+
+    def audit(self, root: Path) -> str:
+        """Return what `uv audit` has found in the locked dependencies, or why it could not look; empty if nothing."""
+        result = run(self.command("audit", "--preview", "--frozen", cwd=root, fine=frozenset({0, 1, 2})))
+        return (result.stdout + result.stderr).strip() if result.code else ""
+
+    def build_command(
+        self, package: Path, out: Path, links: Sequence[Path], env: Mapping[str, str], timeout: float
+    ) -> Command:
+        """Build sdist and wheel of *package* into *out*, as if there were no workspace (D-3).
+
+        Build requirements are also looked for in the directories *links*, where its siblings have just been built.
+        """
+        found = (word for link in links for word in ("--find-links", str(link)))
+        argv = ("build", "--no-sources", *self._with_python(), "--out-dir", str(out), *found)
+        return self.command(*argv, cwd=package, env=env, timeout=timeout)
+
+    def publish_command(
+        self, files: Sequence[Path], publish_url: str, check_url: str, env: Mapping[str, str] | None = None
+    ) -> Command:
+        """Upload *files* themselves (a directory would be silently ignored), skipping those that are there (D-7)."""
+        where = ("--publish-url", publish_url) if publish_url else ()
+        return self.command(
+            "publish", *where, "--check-url", check_url, "--trusted-publishing", trusted_publishing(),
+            *map(str, files), env=env,
+        )  # fmt: skip
+
+    def resolve_command(self, root: Path, requirements: Sequence[str], links: Sequence[Path], index: str) -> Command:
+        """Ask whether *requirements* can be installed together, from *links* and the indexes (D-9)."""
+        found = (word for link in links for word in ("--find-links", str(link)))
+        target = Path(tempfile.gettempdir()) / "releasekit-resolves-only"  # named, never made
+        return self.command(
+            "pip", "install", "--dry-run", "--no-sources", *self._with_python(), "--target", str(target),
+            *found, *_index(index), *requirements, cwd=root,
+        )  # fmt: skip
+
+    async def smoke_test(self, root: Path, name: str, version: str, imports: Sequence[str], index: str) -> Result:
+        """Install *name* from the index into a fresh environment and import it."""
+        with tempfile.TemporaryDirectory(prefix="releasekit-smoke-") as scratch:
+            venv = Path(scratch) / "venv"
+            await arun(self.command("venv", "--quiet", *self._with_python(), str(venv), cwd=Path(scratch)))
+            await arun(
+                self.command(
+                    "pip", "install", "--quiet", "--python", str(venv), "--no-sources", "--refresh-package", name,
+                    *_index(index), f"{name}=={version}", cwd=root,
+                )
+            )  # fmt: skip
+            python = next(path for path in (venv / "bin" / "python", venv / "Scripts" / "python.exe") if path.exists())
+            script = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
+            return await arun(Command((str(python), "-I", "-c", script, *imports), Path(scratch), timeout=120))
+
+    def _with_python(self) -> tuple[str, ...]:
+        return ("--python", self.python) if self.python else ()
+
+    def _ask_workspace(self, path: Path, *argv: str) -> str:
+        result = run(self.command("workspace", *argv, cwd=path, fine=frozenset({0, 1, 2})))
+        if result.code:
+            raise _refusal(result.stderr, path)
+        return result.stdout
+
+
+def find_uv(needed: str = "0.13") -> Uv:
+    """Return the uv on the PATH, or the one installed with releasekit if that is missing or older than *needed*.
+
+    Raises Refusal RK-UV-MISSING if there is neither.
+    """
+    from packaging.version import Version
+
+    for candidate in (which("uv"), _bundled()):
+        if candidate:
+            answer = run(Command((candidate, "--version"))).stdout.split()
+            if Version(answer[1]) >= Version(needed):
+                return Uv(candidate)
+    raise Refusal(Code.UV_MISSING, f"uv {needed} or later was not found")
+
+
+def trusted_publishing() -> str:
+    """Return what to tell uv: without a token from the CI it would lose up to 50 s in asking for one."""
+    credentials = os.environ.get("UV_PUBLISH_TOKEN") or os.environ.get("UV_PUBLISH_PASSWORD")
+    return "automatic" if not credentials and any(name in os.environ for name in _OIDC) else "never"
+
+
+def _bundled() -> str | None:
+    from uv import find_uv_bin
+
+    try:
+        return find_uv_bin()
+    except FileNotFoundError:
+        return None
+
+
+def _index(url: str) -> tuple[str, ...]:
+    return ("--index", url) if url else ()
+
+
+def _refusal(said: str, path: Path) -> Refusal:
+    code = next((code for pattern, code in _CLASSES if pattern.search(said)), Code.WORKSPACE_INVALID)
+    message = said.strip().removeprefix("error: ")
+    where = str(path)
+    if code is Code.WORKSPACE_TOML and (place := _TOML_PLACE.search(said)):
+        where = f"{place['file']}:{place['line']}:{place['column']}"
+        message = message.splitlines()[-1].strip()
+    what, _, more = message.partition("\n")
+    return Refusal(code, what, where, output=more)
+
+
+def failure(code: Code, error: ReleaseError, what: str, where: str) -> ReleaseError:
+    """Return *error* of a command as the step's own: its code and place, the command's last lines kept."""
+    return ReleaseError(code if error.code is Code.COMMAND_FAILED else error.code, what, where, output=error.output)

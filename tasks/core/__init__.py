@@ -1,0 +1,1 @@
+"""Pure thinking: no Prefect, disk, network or clock."""

@@ -1,0 +1,125 @@
+"""What a built package must look like before it may be uploaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.parser import HeaderParser
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+from packaging.version import InvalidVersion, Version
+
+from tasks.core.pins import pinned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from email.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """What a wheel holds: its METADATA, the sha256 (urlsafe base64) of each file, and what its RECORD says of them."""
+
+    name: str
+    metadata: str
+    hashes: Mapping[str, str]
+    record: Mapping[str, str]
+
+
+def problems(
+    project: str, version: Version, names: Sequence[str], wheels: Sequence[Wheel], versions: Mapping[str, Version]
+) -> tuple[str, ...]:
+    """Return what is wrong with the built files *names* of *project*; nothing if they may be uploaded.
+
+    *versions* are those that internal requirements must be pinned to.
+    """
+    found = list(_wrong_names(project, version, names))
+    for wheel in wheels:
+        found += _wrong_wheel(wheel, project, version, versions)
+    return tuple(found)
+
+
+def metadata_of(wheel: Wheel) -> Message:
+    """Return the fields of the wheel's METADATA (core metadata specification)."""
+    return HeaderParser().parsestr(wheel.metadata)
+
+
+def import_names(files: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that a wheel with these *files* is imported by: its top packages and modules.
+
+    Below a namespace package (PEP 420: no `__init__.py`) these are the first real packages or modules found.
+    """
+    modules = [
+        PurePosixPath(file)
+        for file in files
+        if file.endswith((".py", ".pyi", ".so", ".pyd")) and ".dist-info/" not in file
+    ]
+    modules = [path for path in modules if ".data/" not in f"{path}" and path.suffix != ".pyi"]
+    packages = {path.parent for path in modules if path.name.split(".")[0] == "__init__"}
+    tops = {_top(path, packages) for path in modules}
+    return tuple(sorted(".".join(path.parts) for path in tops if path.parts and _is_name(path)))
+
+
+def _top(path: PurePosixPath, packages: set[PurePosixPath]) -> PurePosixPath:
+    for parent in reversed(path.parents):
+        if parent in packages:
+            return parent
+    return path.parent / path.name.split(".")[0]
+
+
+def _is_name(path: PurePosixPath) -> bool:
+    return all(part.isidentifier() for part in path.parts) and path.name != "__main__"
+
+
+def _wrong_names(project: str, version: Version, names: Sequence[str]) -> Iterator[str]:
+    sdists = [name for name in names if name.endswith(".tar.gz")]
+    wheels = [name for name in names if name.endswith(".whl")]
+    if len(sdists) != 1 or not wheels:
+        yield f"expected one sdist and a wheel, found: {', '.join(names) or 'nothing'}"
+    for name in (*sdists, *wheels):
+        try:
+            found, of = (parse_sdist_filename(name) if name in sdists else parse_wheel_filename(name))[:2]
+        except (InvalidSdistFilename, InvalidWheelFilename, InvalidVersion) as error:
+            yield f"{name}: {error}"
+            continue
+        if found != project:
+            yield f"{name} is named after {found}, not {project}"
+        if of != version:
+            yield f"{name} has the version {of}, but {version} is planned"
+
+
+def _wrong_wheel(wheel: Wheel, project: str, version: Version, versions: Mapping[str, Version]) -> Iterator[str]:
+    metadata = metadata_of(wheel)
+    if canonicalize_name(metadata.get("Name", "")) != project:
+        yield f"{wheel.name}: METADATA names {metadata.get('Name')}, not {project}"
+    if metadata.get("Version") != str(version):
+        yield f"{wheel.name}: METADATA has the version {metadata.get('Version')}, but {version} is planned"
+    for written in metadata.get_all("Requires-Dist", []):
+        requirement = Requirement(str(written))
+        if requirement.url:
+            yield f"{wheel.name}: requires {requirement} by address, which PyPI refuses"
+        elif str(exact := pinned(requirement, versions)) != str(requirement):
+            yield f"{wheel.name}: requires {requirement}, but {exact.specifier} is planned"
+    yield from _wrong_record(wheel)
+    if not import_names(wheel.hashes) and not any(".data/" in name for name in wheel.hashes):
+        yield f"{wheel.name}: holds no module"
+
+
+def _wrong_record(wheel: Wheel) -> Iterator[str]:
+    for name, digest in wheel.hashes.items():
+        if name.endswith((".dist-info/RECORD", ".dist-info/RECORD.jws", ".dist-info/RECORD.p7s")):
+            continue
+        if name not in wheel.record:
+            yield f"{wheel.name}: {name} is not in RECORD"
+        elif wheel.record[name] != f"sha256={digest}":
+            yield f"{wheel.name}: {name} is not the file that RECORD describes"
+    for name in wheel.record.keys() - wheel.hashes.keys():
+        yield f"{wheel.name}: RECORD lists {name}, which is not there"

@@ -1,0 +1,448 @@
+"""What commits say (Conventional Commits 1.0.0), and which of them still stand after the reverts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit as git tells it; *files* are relative to the root of the repository."""
+
+    sha: str
+    parents: tuple[str, ...]
+    message: str
+    files: tuple[str, ...]
+
+    @property
+    def is_merge(self) -> bool:
+        """Whether it has more than one parent."""
+        return len(self.parents) > 1
+
+
+class Bump(IntEnum):
+    """How far a version moves; the strongest wins."""
+
+    NONE = 0
+    PATCH = 1
+    MINOR = 2
+    MAJOR = 3
+
+    @property
+    def label(self) -> str:
+        """The name for people and JSON."""
+        return self.name.lower()
+
+
+class Subject(NamedTuple):
+    """What a title is about: the innermost title, and how many reverts are wrapped around it."""
+
+    text: str
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reverts:
+    """What a commit undoes, as far as its message tells; the most certain field that leads somewhere counts.
+
+    *pulls* are numbers of pull requests. *partial*: it does more than undo, so it counts besides.
+    """
+
+    shas: tuple[str, ...] = ()
+    pulls: tuple[str, ...] = ()
+    subject: Subject | None = None
+    partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A commit parsed by Conventional Commits 1.0.0; *type* is empty if it does not follow them.
+
+    *notes* are the descriptions of its BREAKING CHANGE footers. *fixup*: it amends another commit (`fixup!`).
+    """
+
+    commit: Commit
+    title: str
+    type: str = ""
+    scope: str = ""
+    description: str = ""
+    breaking: bool = False
+    notes: tuple[str, ...] = ()
+    release_as: str | None = None
+    reverts: Reverts | None = None
+    fixup: bool = False
+
+    @property
+    def sha(self) -> str:
+        """The whole sha."""
+        return self.commit.sha
+
+    @property
+    def short_sha(self) -> str:
+        """The sha as people see it."""
+        return self.commit.sha[:7]
+
+    @property
+    def is_revert(self) -> bool:
+        """Whether it does nothing but undo."""
+        return self.reverts is not None and not self.reverts.partial
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A change that counts for nothing, and why."""
+
+    change: Change
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is left of the unreleased changes; both newest first."""
+
+    counts: tuple[Change, ...]
+    ignored: tuple[Ignored, ...]
+
+
+# ---- one commit -----------------------------------------------------------------------------------------------------
+
+# Item 1, 4, 5 and 13: type, optional scope, optional "!", colon and space, description. A scope may hold f().
+_SCOPE = r"(?:[^()]|\([^()]*\))*"
+_HEADER = re.compile(rf"(\w[\w-]*)(?:\(({_SCOPE})\))?(!)?:[ \t]+(\S.*)")
+_FIXUP = re.compile(r"(?:(?:fixup|squash|amend)![ \t]+)+")
+_BLANKS = " \t\r\n\v\f\ufeff"
+
+
+def parse(commit: Commit) -> Change:
+    """Read *commit*'s message by Conventional Commits 1.0.0.
+
+    The title decides the type (item 1); footers count wherever squashing has put them in the body. Types and
+    tokens may have any case but BREAKING CHANGE (item 15). A message of another form has type "".
+    """
+    title, body = _halves(commit.message)
+    fixup = _FIXUP.match(title)
+    header = _HEADER.match(title, fixup.end() if fixup else 0)
+    kind, scope, bang, description = header.groups() if header else ("", "", "", title)
+    notes, release_as, refs = _footers(body) if _may_hold_footers(title, body) else ([], None, [])
+    if title.startswith("BREAKING") and (note := _BREAKING.match(title)):
+        notes.insert(0, note[1])
+    kind = kind.lower()
+    # What stands in the title of a fixup is said of the commit that it amends.
+    breaking = bool(notes or (bang and not fixup))
+    reverts = None if fixup or commit.is_merge else _reverts(title, body, kind, refs, more=breaking or kind == "feat")
+    if not kind and reverts and not reverts.partial:
+        kind = "revert"
+    return Change(
+        commit=commit,
+        title=title,
+        type=kind,
+        scope=(scope or "").strip(),
+        description=description,
+        breaking=breaking,
+        notes=tuple(note for note in notes if note),
+        release_as=description if kind == "release-as" else release_as,
+        reverts=reverts,
+        fixup=fixup is not None,
+    )
+
+
+def _halves(message: str) -> tuple[str, str]:
+    """Return the title and what follows it, with plain newlines."""
+    text = message.strip(_BLANKS)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    title, _, body = text.partition("\n")
+    return title.rstrip(), body
+
+
+# ---- footers --------------------------------------------------------------------------------------------------------
+
+# Item 12 and 16. As de-facto parsers do, it is also found in the middle of a paragraph and behind a squash bullet:
+# a breaking change that goes unseen costs more than one seen twice.
+_BREAKING = re.compile(r" {0,3}(?:\* +)?BREAKING[ -]CHANGE:[ \t]*(.*)")
+_RELEASE_AS = re.compile(r"release-as:[ \t]*(.*)", re.IGNORECASE)
+# Item 8 and 9: a word token, then ": " or " #".
+_FOOTER = re.compile(r"([A-Za-z0-9][\w-]*)(?::[ \t]+|[ \t]+(?=#))(\S.*)")
+# What GitHub puts between the messages of a squash merge, and above its Co-authored-by trailers.
+_SQUASH_SEAM = re.compile(r"\* +\w[\w-]*(?:\([^)]*\))?!?: |-{3,}$")
+_SHA = r"(?<![#\w])[0-9a-f]{7,64}\b"
+_SHAS = re.compile(_SHA, re.IGNORECASE)
+
+
+def _may_hold_footers(title: str, body: str) -> bool:
+    """Tell at a glance whether any footer that matters can be in *body*; most bodies hold none."""
+    if not body:
+        return False
+    lower = body.lower()
+    return "BREAKING" in body or "release-as" in lower or ("refs" in lower and "revert" in title.lower())
+
+
+def _footers(body: str) -> tuple[list[str], str | None, list[str]]:
+    """Return the notes of BREAKING CHANGE footers, the last Release-As and the shas in Refs footers."""
+    notes: list[str] = []
+    release_as: str | None = None
+    refs: list[str] = []
+    for token, value in _each_footer(body):
+        if token in {"BREAKING CHANGE", "BREAKING-CHANGE"}:
+            notes.append(value)
+        elif token == "release-as":  # noqa: S105 - a footer's token
+            release_as = value.partition("\n")[0].strip()
+        elif token == "refs":  # noqa: S105 - a footer's token
+            refs += _SHAS.findall(value)
+    return notes, release_as, refs
+
+
+def _each_footer(body: str) -> Iterator[tuple[str, str]]:
+    """Yield each footer's token, in lower case but for BREAKING CHANGE, and its whole value.
+
+    A footer begins a paragraph or follows another (item 8). Its value goes on over lines and paragraphs, up to
+    the next footer (item 10) or the seam of a squash merge. Nothing begins inside a code fence.
+    """
+    token, value = "", [""]
+    after_blank, fenced = True, False
+    for line in body.split("\n"):
+        fenced ^= line.startswith("```")
+        begun = None if fenced else _footer(line, anywhere=after_blank or bool(token))
+        after_blank = not line.strip()
+        if begun or _SQUASH_SEAM.match(line):
+            yield token, "\n".join(value).strip()
+            token, value = begun[0] if begun else "", [begun[1] if begun else ""]
+        elif token:
+            value.append(line)
+    yield token, "\n".join(value).strip()
+
+
+def _footer(line: str, *, anywhere: bool) -> tuple[str, str] | None:
+    """Return the token and the first line of the footer that begins on *line*; *anywhere*: of any token."""
+    if "BREAKING" in line and (breaking := _BREAKING.match(line)):
+        return "BREAKING CHANGE", breaking[1]
+    if not anywhere:
+        return None
+    if release_as := _RELEASE_AS.match(line):
+        return "release-as", release_as[1]
+    found = _FOOTER.match(line)
+    return (found[1].lower(), found[2]) if found else None
+
+
+# ---- what a commit reverts ------------------------------------------------------------------------------------------
+
+_QUOTED = re.compile(r"(revert|reapply)s?[ \t]+[\"“](.+)[\"”]", re.IGNORECASE)
+_TYPED = re.compile(rf"revert(?:\({_SCOPE}\))?!?:[ \t]+(.+)", re.IGNORECASE)
+_QUOTES = ' \t"“”'
+_PULL = re.compile(r" ?\(#(\d+)\)")
+_OWN_PULLS = re.compile(r"(?:\(#\d+\) ?)+$")
+_MERGED_PULL = re.compile(r"Merge pull request #(\d+) ")
+_REVERTS_PULL = re.compile(r"^Reverts (?:[\w.-]+/[\w.-]+)?#(\d+)", re.MULTILINE)
+# `git revert`, and with --reference: This reverts commit 1a2b3c4 (feat: x, 2026-01-31).
+_THIS_REVERTS = re.compile(
+    rf"this\s+reverts\s+commits?:?\s+({_SHA}(?:(?:\s*,\s*|\s+)(?:and\s+)?{_SHA})*)"
+    r"(?:\s+\((.{1,300}), \d{4}-\d\d-\d\d\))?",
+    re.IGNORECASE,
+)
+_BULLET = re.compile(r"^\* ", re.MULTILINE)
+
+
+def subject_of(title: str) -> Subject:
+    """Return what *title* is about, however its reverts are written and whatever pull requests it names.
+
+    `Reapply "x"` is what newer git writes for `Revert "Revert "x""`.
+    """
+    text, depth = _PULL.sub("", title).strip(), 0
+    while text[:2].lower() == "re":
+        if quoted := _QUOTED.match(text):
+            text, depth = quoted[2].strip(), depth + (2 if quoted[1].lower() == "reapply" else 1)
+        elif typed := _TYPED.match(text):
+            # `revert: Revert "x"` is git's title made conventional, not a revert of a revert.
+            plain = _QUOTED.match(text, typed.start(1))
+            text, depth = (plain[0], depth) if plain else (typed[1].strip(_QUOTES), depth + 1)
+        else:
+            break
+    return Subject(text, depth)
+
+
+def _reverts(title: str, body: str, kind: str, refs: Sequence[str], *, more: bool) -> Reverts | None:
+    """Return what a message undoes, or None; *more*: it says that it does more than undo."""
+    subject = _reverted_subject(title, kind)
+    shas: list[str] = list(refs) if subject else []
+    pulls: list[str] = _quoted_pulls(title) if subject else []
+    by_reference: list[Subject] = []
+    if "everts" in body:
+        for found in _THIS_REVERTS.finditer(body):
+            shas += _SHAS.findall(found[1])
+            by_reference += [subject_of(found[2])] if found[2] else []
+        pulls += _REVERTS_PULL.findall(body)
+    if not (subject or shas or pulls):
+        return None
+    return Reverts(
+        shas=tuple(dict.fromkeys(sha.lower() for sha in shas)),
+        pulls=tuple(dict.fromkeys(pulls)),
+        subject=subject or next(iter(by_reference), None),
+        # A feature, or a squash merge of several commits, may undo something on its way.
+        partial=subject is None and (more or bool(_BULLET.search(body))),
+    )
+
+
+def _reverted_subject(title: str, kind: str) -> Subject | None:
+    """Return the subject of the commit that *title* says it reverts: its own, one revert less."""
+    if kind != "revert" and not _QUOTED.match(title):
+        return None
+    text, depth = subject_of(title)
+    return Subject(text, depth - 1) if depth else None
+
+
+def _quoted_pulls(title: str) -> list[str]:
+    """Return the pull request of the commit that *title* quotes, as in `Revert "x (#12)" (#13)`."""
+    quoted = _QUOTED.search(title)
+    if quoted and quoted[1].lower() == "reapply":
+        return []
+    inner = _OWN_PULLS.search(quoted[2] if quoted else title)
+    return _PULL.findall(inner[0]) if inner else []
+
+
+# ---- a whole history ------------------------------------------------------------------------------------------------
+
+
+def parse_history(commits: Sequence[Commit], walk: Sequence[Commit] = ()) -> tuple[Change, ...]:
+    """Read *commits*, and look what they revert up in *walk*, or among themselves.
+
+    More than `parse` on each: abbreviated shas are completed, and a revert of a merge names the commits that the
+    merge brought in, since it undoes those. The walk must have no gaps: where a commit is left out because it
+    touches no package, nobody can tell what lies before a merge and what came with it.
+    """
+    changes = tuple(map(parse, commits))
+    if not any(change.reverts for change in changes):
+        return changes
+    known = _Walk(walk or commits)
+    return tuple(known.complete(change) for change in changes)
+
+
+class _Walk:
+    """A history in which reverts are looked up."""
+
+    def __init__(self, commits: Sequence[Commit]) -> None:
+        self._commits = commits
+        self._shas = _Shas([commit.sha for commit in commits])
+        self._merges = {
+            found[1]: commit.sha
+            for commit in commits
+            if commit.is_merge and (found := _MERGED_PULL.match(commit.message))
+        }
+
+    def complete(self, change: Change) -> Change:
+        """Return *change* with whole shas, and with merged commits in place of a merge."""
+        reverts = change.reverts
+        if reverts is None:
+            return change
+        merges = [self._merges[pull] for pull in reverts.pulls if pull in self._merges]
+        shas = [whole for sha in (*reverts.shas, *merges) for whole in self._whole(sha)]
+        return replace(change, reverts=replace(reverts, shas=tuple(dict.fromkeys(shas))))
+
+    def _whole(self, sha: str) -> list[str]:
+        place = self._shas.place_of(sha)
+        if place is None:
+            return [sha]
+        commit = self._commits[place]
+        # The merge itself counts for nothing anyway, so only what it brought in is named.
+        return (commit.is_merge and list(self._brought_in(commit))) or [commit.sha]
+
+    def _brought_in(self, merge: Commit) -> Iterator[str]:
+        before = set(self._reachable(merge.parents[:1], ()))
+        return self._reachable(merge.parents[1:], before)
+
+    def _reachable(self, shas: Sequence[str], but_not: Container[str]) -> Iterator[str]:
+        ahead, seen = list(shas), set[str]()
+        while ahead:
+            sha = ahead.pop()
+            place = self._shas.place_of(sha)
+            if place is not None and sha not in seen and sha not in but_not:
+                seen.add(sha)
+                yield sha
+                ahead += self._commits[place].parents
+
+
+class _Shas:
+    """Finds the place of a sha, whole or abbreviated, in a sequence; each length is indexed when first asked for."""
+
+    def __init__(self, shas: Sequence[str]) -> None:
+        self._shas = shas
+        self._by_length: dict[int, dict[str, int]] = {}
+
+    def place_of(self, sha: str) -> int | None:
+        length = len(sha)
+        if length not in self._by_length:
+            self._by_length[length] = {whole[:length]: place for place, whole in enumerate(self._shas)}
+        return self._by_length[length].get(sha)
+
+
+# ---- what stands ----------------------------------------------------------------------------------------------------
+
+
+def standing(changes: Sequence[Change], *, walk: Container[str] = frozenset()) -> Standing:
+    """Tell which of the unreleased *changes*, newest first, still count once the reverts among them are applied.
+
+    A commit and its revert count for nothing, neither of them; a revert of a revert restores; a revert of
+    something that is not among *changes* counts, for it undoes what is released. Merges count for nothing: what
+    they merge does. *walk* holds the sha of every commit that is unreleased in some package: what a revert names
+    there besides one of *changes* is another package's matter.
+    """
+    undone, spent = _undo(changes, walk)
+    counts: list[Change] = []
+    ignored: list[Ignored] = []
+    for place, change in enumerate(changes):
+        if place in undone:
+            ignored.append(Ignored(change, f"reverted by {changes[undone[place]].short_sha}"))
+        elif change.commit.is_merge:
+            ignored.append(Ignored(change, "merge commit"))
+        elif place in spent and change.is_revert and change.release_as is None:
+            ignored.append(Ignored(change, f"reverts {changes[spent[place]].short_sha}"))
+        else:
+            counts.append(change)
+    return Standing(tuple(counts), tuple(ignored))
+
+
+def _undo(changes: Sequence[Change], walk: Container[str]) -> tuple[dict[int, int], dict[int, int]]:
+    """Return by whom each undone change is undone, and on what each spent revert is spent, as places."""
+    undone: dict[int, int] = {}
+    spent: dict[int, int] = {}
+    waiting: dict[Subject, list[int]] = {}
+    find = _Finder(changes)
+    for place, change in enumerate(changes):
+        # Everything newer has been judged, so whoever undoes this change, or waits for its subject, stands.
+        if waiting and place not in undone and (reverts := waiting.get(subject_of(change.title))):
+            undone[place] = reverts.pop()
+            spent[undone[place]] = place
+        if change.reverts is None or place in undone:
+            continue
+        targets, released = find.targets(change.reverts, place, walk)
+        for target in targets:
+            undone.setdefault(target, place)
+        if targets and not released:
+            spent[place] = targets[0]
+        elif not targets and change.reverts.subject:
+            waiting.setdefault(change.reverts.subject, []).append(place)
+    return undone, spent
+
+
+class _Finder:
+    """Finds what reverts name, among changes."""
+
+    def __init__(self, changes: Sequence[Change]) -> None:
+        self._shas = _Shas([change.sha for change in changes])
+        self._pulls: dict[str, int] = {}
+        if any(change.reverts and change.reverts.pulls for change in changes):
+            owns = ((place, _OWN_PULLS.search(change.title)) for place, change in enumerate(changes))
+            self._pulls = {_PULL.findall(own[0])[-1]: place for place, own in owns if own}
+
+    def targets(self, reverts: Reverts, after: int, walk: Container[str]) -> tuple[list[int], bool]:
+        """Return the places older than *after* that *reverts* names, and whether it names something released too."""
+        places = {sha: self._shas.place_of(sha) for sha in reverts.shas}
+        if found := [place for place in places.values() if place is not None and place > after]:
+            return found, any(place is None and sha not in walk for sha, place in places.items())
+        by_pull = [place for pull in reverts.pulls if (place := self._pulls.get(pull)) is not None]
+        return [place for place in by_pull if place > after], False

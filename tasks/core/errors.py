@@ -1,0 +1,320 @@
+"""Every error a user can meet: a code, what is wrong and where, and what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class Code(StrEnum):
+    """The name of an error; stable, so that scripts may rely on it."""
+
+    USAGE = "RK-USAGE"
+    UNKNOWN_CODE = "RK-UNKNOWN-CODE"
+    UNEXPECTED = "RK-UNEXPECTED"
+
+    WORKSPACE_NOT_FOUND = "RK-WORKSPACE-NOT-FOUND"
+    WORKSPACE_INVALID = "RK-WORKSPACE-INVALID"
+    WORKSPACE_TOML = "RK-WORKSPACE-TOML"
+    WORKSPACE_DUPLICATE = "RK-WORKSPACE-DUPLICATE"
+    WORKSPACE_OUTSIDE = "RK-WORKSPACE-OUTSIDE"
+    WORKSPACE_REQUIREMENT = "RK-WORKSPACE-REQUIREMENT"
+    WORKSPACE_UNKNOWN_PACKAGE = "RK-WORKSPACE-UNKNOWN-PACKAGE"
+
+    CONFIG_INVALID_KEY = "RK-CONFIG-INVALID-KEY"
+    CONFIG_INVALID_VALUE = "RK-CONFIG-INVALID-VALUE"
+
+    GRAPH_CYCLE = "RK-GRAPH-CYCLE"
+    GRAPH_SELF_DEPENDENCY = "RK-GRAPH-SELF-DEPENDENCY"
+
+    VERSION_UNKNOWN = "RK-VERSION-UNKNOWN"
+    VERSION_INVALID = "RK-VERSION-INVALID"
+    TAG_INVALID = "RK-TAG-INVALID"
+    TAG_EXISTS = "RK-TAG-EXISTS"
+
+    GIT_MISSING = "RK-GIT-MISSING"
+    GIT_NOT_A_REPOSITORY = "RK-GIT-NOT-A-REPOSITORY"
+    GIT_NO_COMMIT = "RK-GIT-NO-COMMIT"
+    GIT_IDENTITY = "RK-GIT-IDENTITY"
+    UV_MISSING = "RK-UV-MISSING"
+    UV_VERSION = "RK-UV-VERSION"
+
+    PREFLIGHT_DIRTY_WORKTREE = "RK-PREFLIGHT-DIRTY-WORKTREE"
+    PREFLIGHT_SHALLOW_CLONE = "RK-PREFLIGHT-SHALLOW-CLONE"
+    PREFLIGHT_DETACHED_HEAD = "RK-PREFLIGHT-DETACHED-HEAD"
+    PREFLIGHT_LOCK_STALE = "RK-PREFLIGHT-LOCK-STALE"
+    PREFLIGHT_VERSION_EXISTS = "RK-PREFLIGHT-VERSION-EXISTS"
+    PREFLIGHT_NO_REMOTE = "RK-PREFLIGHT-NO-REMOTE"
+    PREFLIGHT_VULNERABLE = "RK-PREFLIGHT-VULNERABLE"
+    PREFLIGHT_NEW_PROJECTS = "RK-PREFLIGHT-NEW-PROJECTS"
+    LOCK_ACQUISITION_FAILED = "RK-LOCK-ACQUISITION-FAILED"
+    NOT_CONFIRMED = "RK-NOT-CONFIRMED"
+
+    INDEX_UNKNOWN = "RK-INDEX-UNKNOWN"
+    INDEX_UNREACHABLE = "RK-INDEX-UNREACHABLE"
+    INDEX_CREDENTIALS = "RK-INDEX-CREDENTIALS"
+    INDEX_RESPONSE = "RK-INDEX-RESPONSE"
+
+    COMMAND_FAILED = "RK-COMMAND-FAILED"
+    COMMAND_TIMEOUT = "RK-COMMAND-TIMEOUT"
+    RECORD_INVALID = "RK-RECORD-INVALID"
+    BUILD_FAILED = "RK-BUILD-FAILED"
+    VERIFY_FAILED = "RK-VERIFY-FAILED"
+    RESOLVE_FAILED = "RK-RESOLVE-FAILED"
+    UPLOAD_FAILED = "RK-UPLOAD-FAILED"
+    PUBLISH_TIMEOUT = "RK-PUBLISH-TIMEOUT"
+    PUBLISH_CHECKSUM_MISMATCH = "RK-PUBLISH-CHECKSUM-MISMATCH"
+    SMOKE_TEST_FAILED = "RK-SMOKE-TEST-FAILED"
+    BLOCKED = "RK-BLOCKED"
+    PUSH_REJECTED = "RK-PUSH-REJECTED"
+    BRANCH_MOVED = "RK-BRANCH-MOVED"
+    SERVER_START = "RK-SERVER-START"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the catalogue says of a code: its meaning, and the step that usually helps."""
+
+    meaning: str
+    hint: str
+
+
+CATALOGUE: Mapping[Code, Entry] = {
+    Code.USAGE: Entry(
+        "The command line asks for something that does not exist or does not fit together.",
+        "`releasekit --help` lists the commands, `releasekit COMMAND --help` the options of one.",
+    ),
+    Code.UNKNOWN_CODE: Entry(
+        "No error has this code.",
+        "Codes have the form RK-AREA-PROBLEM, as printed in the first line of an error.",
+    ),
+    Code.UNEXPECTED: Entry(
+        "releasekit met something it was not written for. Nothing is lost: a release that had begun is on record.",
+        "Run again with -v to see where it happened, and report it with that output.",
+    ),
+    Code.WORKSPACE_NOT_FOUND: Entry(
+        "There is no pyproject.toml here or in any directory above, or it belongs to no uv project.",
+        "Go to the workspace, or name it: --workspace PATH.",
+    ),
+    Code.WORKSPACE_INVALID: Entry(
+        "uv itself does not accept the workspace; what uv says is shown.",
+        "Make `uv workspace list` work first.",
+    ),
+    Code.WORKSPACE_TOML: Entry("A pyproject.toml is not valid TOML.", "Mend the line that is named."),
+    Code.WORKSPACE_DUPLICATE: Entry(
+        "Two members have the same name once normalised (PEP 503: case, '-', '_' and '.' do not count).",
+        "Rename one of them, or exclude its directory in [tool.uv.workspace].",
+    ),
+    Code.WORKSPACE_OUTSIDE: Entry(
+        "A member directory lies outside the workspace root. releasekit writes only below the root.",
+        "Move the member below the root, or take it out of [tool.uv.workspace] members.",
+    ),
+    Code.WORKSPACE_REQUIREMENT: Entry(
+        "A requirement cannot be read as PEP 508.", "Mend the requirement that is named."
+    ),
+    Code.WORKSPACE_UNKNOWN_PACKAGE: Entry(
+        "A name or pattern fits no member of the workspace.", "`releasekit discover` lists the members."
+    ),
+    Code.CONFIG_INVALID_KEY: Entry(
+        "[tool.releasekit] holds a key that does not exist.", "The README lists every key; mend or remove this one."
+    ),
+    Code.CONFIG_INVALID_VALUE: Entry(
+        "A value in [tool.releasekit] has the wrong type or is not one of those allowed.",
+        "Give the key a value of the kind that is named.",
+    ),
+    Code.GRAPH_CYCLE: Entry(
+        "Packages need each other at run time or to build, so none of them can be published first.",
+        'Break the cycle, or release its members together: cycles = "batch" in [tool.releasekit].',
+    ),
+    Code.GRAPH_SELF_DEPENDENCY: Entry("A package requires itself.", "Remove the requirement that is named."),
+    Code.VERSION_UNKNOWN: Entry(
+        "The package's version is dynamic, and neither a tag nor a file says what it is now.",
+        "Tag the last released commit in the configured tag_format, or commit with a `Release-As: X.Y.Z` footer.",
+    ),
+    Code.VERSION_INVALID: Entry(
+        "A version is not valid PEP 440.", "Write it as PEP 440 has it, such as 1.2.3 or 1.2.3rc1."
+    ),
+    Code.TAG_INVALID: Entry(
+        "A tag format makes names that git refuses.",
+        "Mend tag_format or umbrella_tag_format; see `git check-ref-format`.",
+    ),
+    Code.TAG_EXISTS: Entry(
+        "A tag of this release already exists on another commit. Tags are never moved.",
+        "Delete the tag if it is a mistake, or release another version with a `Release-As: X.Y.Z` footer.",
+    ),
+    Code.GIT_MISSING: Entry("git is not installed.", "Install git."),
+    Code.GIT_NOT_A_REPOSITORY: Entry(
+        "The workspace is not in a git repository; versions come from its history.", "Run `git init` and commit."
+    ),
+    Code.GIT_NO_COMMIT: Entry("The git repository has no commit yet.", "Commit the workspace."),
+    Code.GIT_IDENTITY: Entry("git does not know who commits.", "Set user.name and user.email with `git config`."),
+    Code.UV_MISSING: Entry(
+        "uv was not found.", "Install uv, or install releasekit together with it: `pip install uv`."
+    ),
+    Code.UV_VERSION: Entry(
+        "The workspace or releasekit needs another version of uv than the one that runs.",
+        "Install the version that is named, with `uv self update` or your package manager.",
+    ),
+    Code.PREFLIGHT_DIRTY_WORKTREE: Entry(
+        "There are uncommitted changes; a release is made from a commit.", "Commit or stash, then run again."
+    ),
+    Code.PREFLIGHT_SHALLOW_CLONE: Entry(
+        "The clone is shallow: tags and commits are missing, so every version would be a guess.",
+        "Run `git fetch --unshallow --tags`; in GitHub Actions give actions/checkout `fetch-depth: 0`.",
+    ),
+    Code.PREFLIGHT_DETACHED_HEAD: Entry(
+        "HEAD is detached, so there is no branch to bring the release commit to.",
+        "Check out a branch. In CI (the variable CI is set) a detached HEAD is accepted.",
+    ),
+    Code.PREFLIGHT_LOCK_STALE: Entry(
+        "uv.lock does not fit the pyproject.toml files.", "Run `uv lock` and commit the result."
+    ),
+    Code.PREFLIGHT_VERSION_EXISTS: Entry(
+        "The index already has this version or a later one. Published files cannot be replaced.",
+        "Fetch the tags (`git fetch --tags`); or choose a version with a `Release-As: X.Y.Z` footer.",
+    ),
+    Code.PREFLIGHT_NO_REMOTE: Entry(
+        "The repository has no remote to push the release to.", "Add one, or pass --no-push."
+    ),
+    Code.PREFLIGHT_VULNERABLE: Entry(
+        "`uv audit` found known vulnerabilities in the locked dependencies, and --strict-audit was given.",
+        "Update the packages that are named, or run without --strict-audit.",
+    ),
+    Code.PREFLIGHT_NEW_PROJECTS: Entry(
+        "More projects are new to the index than PyPI lets one user create in a day; uploads beyond are refused.",
+        "Run publish again on the next day: it carries on. Or ask PyPI for a higher limit first.",
+    ),
+    Code.LOCK_ACQUISITION_FAILED: Entry(
+        "Another release of this repository is running.", "Wait for it to end, or stop the process that is named."
+    ),
+    Code.NOT_CONFIRMED: Entry(
+        "A release needs a yes: somebody at a terminal, or --yes.", "Run again with --yes, or on a terminal."
+    ),
+    Code.INDEX_UNKNOWN: Entry(
+        "No [[tool.uv.index]] with a publish-url has this name.",
+        "Add one with `name`, `url` and `publish-url`, or give --publish-url and --check-url.",
+    ),
+    Code.INDEX_UNREACHABLE: Entry(
+        "The package index does not answer.", "Check the address and the network, then run again."
+    ),
+    Code.INDEX_CREDENTIALS: Entry(
+        "The package index refuses the credentials.",
+        "Set UV_PUBLISH_TOKEN, or UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD.",
+    ),
+    Code.INDEX_RESPONSE: Entry(
+        "The package index answered with something that is no Simple API page (PEP 503, PEP 691).",
+        "Check that the address is the simple root of the index, such as https://host/simple.",
+    ),
+    Code.COMMAND_FAILED: Entry("A command failed; its last lines are shown.", "Read what the command says."),
+    Code.COMMAND_TIMEOUT: Entry(
+        "A command took longer than it may, and was killed with all its children.",
+        "Run again; if it recurs, run the command by hand.",
+    ),
+    Code.RECORD_INVALID: Entry(
+        "The record of a release is damaged or of a newer format.",
+        "Use the releasekit that wrote it, or `releasekit rollback`.",
+    ),
+    Code.BUILD_FAILED: Entry("A package did not build.", "Build it by hand with the command that is shown."),
+    Code.VERIFY_FAILED: Entry(
+        "A built file is not what the plan says. Nothing of this package was uploaded.",
+        "Mend the package's build configuration.",
+    ),
+    Code.RESOLVE_FAILED: Entry(
+        "The built packages cannot all be installed together. Nothing was uploaded.",
+        "Mend the requirements that uv names; `releasekit graph` shows who needs whom.",
+    ),
+    Code.UPLOAD_FAILED: Entry(
+        "The index did not take a file.", "Read what the index says, then run publish again: it carries on."
+    ),
+    Code.PUBLISH_TIMEOUT: Entry(
+        "The files were uploaded, but the index has not listed them in time.",
+        "Wait a little, then run publish again: it looks again and carries on.",
+    ),
+    Code.PUBLISH_CHECKSUM_MISMATCH: Entry(
+        "The index lists a file under this name with other content than was built here.",
+        "Find out who uploaded it. If it is not yours, yank that version; then release the next one.",
+    ),
+    Code.SMOKE_TEST_FAILED: Entry(
+        "The published package cannot be installed from the index and imported.",
+        "Mend it and release the next version; consider yanking this one.",
+    ),
+    Code.BLOCKED: Entry(
+        "A package it needs was not published, so this one was not either.",
+        "Mend the package that failed, then run publish again.",
+    ),
+    Code.PUSH_REJECTED: Entry(
+        "The remote did not take the release commit or its tags. The packages are out and nothing is lost.",
+        "Read what git says (protected branch, moved branch, hook), then run publish again: only the push is left.",
+    ),
+    Code.BRANCH_MOVED: Entry(
+        "The branch has new commits since the release began, so it was not moved to the release commit.",
+        "Merge the release commit that is named.",
+    ),
+    Code.SERVER_START: Entry(
+        "Prefect's server did not start in time.",
+        "Run again; or start one (`prefect server start`) and set PREFECT_API_URL.",
+    ),
+}
+
+
+class ReleaseError(Exception):
+    """Something ran and failed: exit code 1.
+
+    *what* says what is wrong, *where* names the place (a file, a package, a command), *hint* replaces the
+    catalogue's next step, *output* holds the last lines of a command. All are positional, so that the error
+    survives pickling.
+    """
+
+    status = 1
+
+    def __init__(self, code: Code, what: str, where: str = "", hint: str = "", output: str = "") -> None:
+        super().__init__(code, what, where, hint, output)
+        self.code, self.what, self.where, self.output = code, what, where, output
+        self.hint = hint or CATALOGUE[code].hint
+
+    def __str__(self) -> str:
+        place = f" ({self.where})" if self.where else ""
+        return f"{self.code}: {self.what}{place}"
+
+
+class Refusal(ReleaseError):
+    """Refused before anything changed: exit code 2."""
+
+    status = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """Something a maintainer should know that stops nothing; of the same shape as an error."""
+
+    code: Code
+    what: str
+    where: str = ""
+
+    def __str__(self) -> str:
+        place = f" ({self.where})" if self.where else ""
+        return f"{self.code}: {self.what}{place}"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return "; did you mean …?" with the known words most like *word*, or nothing."""
+    close = get_close_matches(word, list(known), n=2, cutoff=0.6)
+    return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+def explain(code: str) -> str:
+    """Return the catalogue's text for *code*.
+
+    Raises Refusal (RK-UNKNOWN-CODE) with the nearest codes if there is none.
+    """
+    try:
+        known = Code(code.upper())
+    except ValueError:
+        raise Refusal(Code.UNKNOWN_CODE, f"no error has the code {code}{nearest(code.upper(), list(Code))}") from None
+    entry = CATALOGUE[known]
+    return f"{known}\n\n{entry.meaning}\n\nWhat to do: {entry.hint}\n"

@@ -1,0 +1,262 @@
+"""Who needs whom, what follows for the order, and where it cannot be ordered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from tasks.core.errors import Code, Refusal, Warn
+from tasks.core.workspace import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from packaging.version import Version
+
+    from tasks.core.settings import Cycles
+    from tasks.core.workspace import Need, Workspace
+
+Edges = dict[str, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Edges from each package to those that it needs. *hard* orders and gates; *soft* orders where it can.
+
+    *build* is the part of *hard* without which a package cannot even be built. No edge leads to its own start.
+    """
+
+    hard: Edges
+    soft: Edges
+    build: Edges
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.hard)
+
+    def only(self, names: Iterable[str]) -> Graph:
+        """Return the graph of *names* alone."""
+        kept = frozenset(names)
+        return Graph(*({n: edges[n] & kept for n in self if n in kept} for edges in (self.hard, self.soft, self.build)))
+
+    def dependencies(self, names: Iterable[str]) -> frozenset[str]:
+        """Return *names* and all that they need, near and far."""
+        return _closure(self.hard, names)
+
+    def dependents(self, names: Iterable[str]) -> frozenset[str]:
+        """Return *names* and all that need them, near and far."""
+        return _closure(reverse(self.hard), names)
+
+    def cycles(self) -> tuple[tuple[str, ...], ...]:
+        """Return the sets of packages that need each other, each as a cycle that can be followed."""
+        return tuple(_as_walk(self.hard, group) for group in components(self.hard) if len(group) > 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A graph put in order. *names* has dependencies first; *levels* is for people, nothing waits for a level.
+
+    *needs* are the packages that gate each one, *after* those that it merely follows; *batches* maps each member of
+    a cycle to all members of it.
+    """
+
+    names: tuple[str, ...]
+    levels: tuple[tuple[str, ...], ...]
+    needs: Edges
+    after: Edges
+    batches: Mapping[str, frozenset[str]]
+
+    def level_of(self) -> dict[str, int]:
+        """Return the level of each package, from 0."""
+        return {name: number for number, level in enumerate(self.levels) for name in level}
+
+
+def graph_of(workspace: Workspace, versions: Mapping[str, Version | None]) -> tuple[Graph, tuple[Warn, ...]]:
+    """Return the graph of all members, and a warning for each requirement that *versions* do not satisfy.
+
+    Such a requirement means the published older version: it orders and gates nothing. Whoever requires `x[fast]`
+    requires what the extra `fast` of `x` requires too: there the soft edge of `x` is a hard one of its dependent.
+    Raises Refusal RK-GRAPH-SELF-DEPENDENCY for a package that needs itself at run time or to build; through an extra
+    that is usual (`all = ["me[a,b]"]`).
+    """
+    edges: dict[Kind, Edges] = {kind: {} for kind in Kind}
+    warnings: list[Warn] = []
+    for member in workspace:
+        found: dict[Kind, set[str]] = {kind: set() for kind in Kind}
+        for need in member.needs:
+            if need.name not in workspace.members:
+                continue
+            if need.name == member.name:
+                _refuse_self(need, member.path)
+            elif satisfied(need, versions.get(need.name)):
+                found[need.kind] |= {need.name, *_through_extras(workspace, need, versions)} - {member.name}
+            elif need.kind is not Kind.GROUP:
+                what = f"{member.name} requires {need.requirement}, which the workspace's {versions[need.name]} is not"
+                warnings.append(Warn(Code.WORKSPACE_REQUIREMENT, what, f"{member.path}/pyproject.toml"))
+        for kind in Kind:
+            edges[kind][member.name] = frozenset(found[kind])
+    hard = {name: edges[Kind.RUNTIME][name] | edges[Kind.BUILD][name] for name in workspace.members}
+    soft = {name: edges[Kind.EXTRA][name] - hard[name] for name in workspace.members}
+    return Graph(hard, soft, edges[Kind.BUILD]), tuple(warnings)
+
+
+def satisfied(need: Need, version: Version | None) -> bool:
+    """Tell whether *version* of the workspace is one that *need* asks for (prereleases count, PEP 440)."""
+    return version is None or need.templated or need.requirement.specifier.contains(version, prereleases=True)
+
+
+def order(graph: Graph, cycles: Cycles = "error") -> Order:
+    """Put *graph* in order, dependencies first and names next.
+
+    Raises Refusal RK-GRAPH-CYCLE for a hard cycle, unless *cycles* is "batch"; and always for one that is needed to
+    build, because none of its members can be built first.
+    """
+    groups = components(graph.hard)
+    for group in groups:
+        if len(group) > 1 and (cycles == "error" or _builds_itself(graph, group)):
+            raise Refusal(Code.GRAPH_CYCLE, " -> ".join(_as_walk(graph.hard, group)))
+    batches = {name: group for group in groups if len(group) > 1 for name in group}
+    needs: Edges = {}
+    for group in groups:
+        outside = frozenset[str]().union(*(graph.hard[name] for name in group)) - group
+        needs |= dict.fromkeys(group, outside)
+    levels = _levels(groups, needs)
+    after = _orderable(graph, needs)
+    return Order(_topological(needs, after, levels), levels, needs, after, batches)
+
+
+def components(edges: Edges) -> list[frozenset[str]]:
+    """Return the strongly connected components, dependencies first (Tarjan 1972, without recursion)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    open_nodes: dict[str, None] = {}
+    found: list[frozenset[str]] = []
+    for root in edges:
+        work = [] if root in index else [(root, iter(sorted(edges[root])))]
+        while work:
+            node, targets = work[-1]
+            if node not in index:
+                index[node] = low[node] = len(index)
+                open_nodes[node] = None
+            for target in targets:
+                if target not in index:
+                    work.append((target, iter(sorted(edges[target]))))
+                    break
+                if target in open_nodes:
+                    low[node] = min(low[node], index[target])
+            else:
+                work.pop()
+                if work:
+                    parent = work[-1][0]
+                    low[parent] = min(low[parent], low[node])
+                if low[node] == index[node]:
+                    found.append(_pop_until(open_nodes, node))
+    return found
+
+
+def reverse(edges: Edges) -> Edges:
+    """Return the same edges, each turned round."""
+    turned: dict[str, set[str]] = {name: set() for name in edges}
+    for name, targets in edges.items():
+        for target in targets:
+            turned[target].add(name)
+    return {name: frozenset(sources) for name, sources in turned.items()}
+
+
+def _through_extras(workspace: Workspace, need: Need, versions: Mapping[str, Version | None]) -> set[str]:
+    """Return the members that the extras named in *need* bring in, extras of extras included."""
+    todo = [(need.name, canonicalize_name(extra)) for extra in need.requirement.extras]
+    seen = set(todo)
+    found: set[str] = set()
+    while todo:
+        name, extra = todo.pop()
+        for inner in workspace[name].needs:
+            if inner.extra == extra and inner.name in workspace.members and satisfied(inner, versions.get(inner.name)):
+                found.add(inner.name)
+                fresh = {(inner.name, canonicalize_name(e)) for e in inner.requirement.extras} - seen
+                seen |= fresh
+                todo.extend(fresh)
+    return found
+
+
+def _refuse_self(need: Need, path: str) -> None:
+    if need.kind in (Kind.RUNTIME, Kind.BUILD):
+        raise Refusal(Code.GRAPH_SELF_DEPENDENCY, f"{need.name} requires itself", f"{path}/pyproject.toml")
+
+
+def _closure(edges: Edges, names: Iterable[str]) -> frozenset[str]:
+    seen = set(names)
+    todo = list(seen)
+    while todo:
+        fresh = edges[todo.pop()] - seen
+        seen |= fresh
+        todo.extend(fresh)
+    return frozenset(seen)
+
+
+def _pop_until(open_nodes: dict[str, None], node: str) -> frozenset[str]:
+    group: set[str] = set()
+    while node not in group:
+        group.add(open_nodes.popitem()[0])
+    return frozenset(group)
+
+
+def _builds_itself(graph: Graph, group: frozenset[str]) -> bool:
+    return any(graph.build[name] & group for name in group)
+
+
+def _as_walk(edges: Edges, group: frozenset[str]) -> tuple[str, ...]:
+    """Return a shortest cycle through the first name of *group*, ending where it began."""
+    start = min(group)
+    came_from: dict[str, str] = {}
+    todo = [start]
+    for node in todo:
+        for target in sorted(edges[node] & group):
+            if target == start:
+                walk = [start, node]
+                while walk[-1] != start:
+                    walk.append(came_from[walk[-1]])
+                return tuple(reversed(walk))
+            if target not in came_from:
+                came_from[target] = node
+                todo.append(target)
+    raise AssertionError(group)  # a component of two or more always closes
+
+
+def _levels(groups: list[frozenset[str]], needs: Edges) -> tuple[tuple[str, ...], ...]:
+    level: dict[str, int] = {}
+    for group in groups:  # dependencies come first, so theirs are known
+        depth = max((level[need] + 1 for name in group for need in needs[name]), default=0)
+        level |= dict.fromkeys(group, depth)
+    rows: list[list[str]] = [[] for _ in range(max(level.values(), default=-1) + 1)]
+    for name in sorted(level):
+        rows[level[name]].append(name)
+    return tuple(tuple(row) for row in rows)
+
+
+def _orderable(graph: Graph, needs: Edges) -> Edges:
+    """Return the soft edges that contradict nothing: those that lie in no cycle of hard and soft edges together."""
+    both = {name: needs[name] | graph.soft[name] for name in graph}
+    group_of = {name: number for number, group in enumerate(components(both)) for name in group}
+    return {n: frozenset(t for t in graph.soft[n] - needs[n] if group_of[t] != group_of[n]) for n in graph}
+
+
+def _topological(needs: Edges, after: Edges, levels: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    """Return all names, dependencies first; among equals the lower level, then the alphabet (Kahn 1962)."""
+    rank = {name: (number, name) for number, row in enumerate(levels) for name in row}
+    before = {name: needs[name] | after[name] for name in needs}
+    waiting = {name: len(before[name]) for name in needs}
+    dependents = reverse(before)
+    ready = [rank[name] for name, count in waiting.items() if not count]
+    heapify(ready)
+    result: list[str] = []
+    while ready:
+        name = heappop(ready)[1]
+        result.append(name)
+        for dependent in dependents[name]:
+            waiting[dependent] -= 1
+            if not waiting[dependent]:
+                heappush(ready, rank[dependent])
+    return tuple(result)

@@ -1,0 +1,53 @@
+"""Exact internal pins: what a package is built with, so that it installs beside the siblings it was released with."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import tomlkit
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, MutableSequence
+
+    from packaging.version import Version
+
+
+def pinned(requirement: Requirement, versions: Mapping[str, Version]) -> Requirement:
+    """Return *requirement* with the exact version of the workspace's package, all else kept.
+
+    Left as it is: a package that is not in *versions* (normalised names), a direct address (PEP 508 URL), and a
+    specifier that the version does not satisfy, which asks for the published older one.
+    """
+    version = versions.get(canonicalize_name(requirement.name))
+    if version is None or requirement.url or not requirement.specifier.contains(version, prereleases=True):
+        return requirement
+    exact = deepcopy(requirement)
+    exact.specifier = SpecifierSet(f"=={version}")
+    return exact
+
+
+def pin(pyproject: str, versions: Mapping[str, Version]) -> str:
+    """Return the text of *pyproject* with its runtime, extra and build requirements pinned; nothing else differs."""
+    document = tomlkit.parse(pyproject)
+    for array in _arrays(document.unwrap(), document):
+        for position, written in enumerate(list(array)):
+            requirement = Requirement(str(written))
+            exact = pinned(requirement, versions)
+            if exact is not requirement:
+                array[position] = str(exact)
+    return tomlkit.dumps(document)
+
+
+def _arrays(plain: Mapping[str, Any], document: tomlkit.TOMLDocument) -> Iterator[MutableSequence[Any]]:
+    """Yield the arrays of published requirements; *plain* is asked what exists, *document* is what gets edited."""
+    editable: Any = document
+    if "dependencies" in plain.get("project", {}):
+        yield editable["project"]["dependencies"]
+    for extra in plain.get("project", {}).get("optional-dependencies", {}):
+        yield editable["project"]["optional-dependencies"][extra]
+    if "requires" in plain.get("build-system", {}):
+        yield editable["build-system"]["requires"]

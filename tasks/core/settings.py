@@ -1,0 +1,112 @@
+"""`[tool.releasekit]`: every key, its type and its default, in one place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from tasks.core.commits import Bump
+from tasks.core.errors import Code, Refusal, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic_core import ErrorDetails
+
+Cycles = Literal["error", "batch"]
+BumpName = Literal["major", "minor", "patch", "none"]
+
+
+class Group(BaseModel):
+    """A named set of packages; in the file a list of patterns, or a table with the key `packages`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    packages: tuple[str, ...] = Field(description="Names or patterns of the packages in the group")
+
+
+def _as_group(value: Any) -> Any:  # noqa: ANN401  whatever the file holds; pydantic judges it afterwards
+    return {"packages": cast("list[object]", value)} if isinstance(value, list) else value
+
+
+def _default_types() -> dict[str, BumpName]:
+    return {"feat": "minor", "fix": "patch", "perf": "patch"}
+
+
+class Settings(BaseModel):
+    """How this workspace is released. Options of the same name win over these keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+    packages: tuple[str, ...] = Field((), description="Publish exactly these members (names, patterns or paths)")
+    exclude: tuple[str, ...] = Field((), description="Never publish these members (names, patterns or paths)")
+    groups: dict[str, Annotated[Group, BeforeValidator(_as_group)]] = Field(
+        default_factory=dict[str, Group], description="Named sets of packages, for --group"
+    )
+    cycles: Cycles = Field("error", description="What a cycle of hard dependencies is: an error, or one batch")
+    tag_format: str = Field("{name}-v{version}", description="The tag of a package")
+    umbrella_tag_format: str = Field("v{version}", description="The tag of the release as a whole")
+    label: str = Field("", description="What {label} stands for in the tag formats")
+    lead: str = Field("", description="The package whose version names the release when the versions differ")
+    types: dict[str, BumpName] = Field(
+        default_factory=_default_types,
+        description="Which bump each Conventional Commits type asks for; types not named ask for none",
+    )
+    major_on_zero: bool = Field(default=False, description="A breaking change takes 0.x to 1.0.0")
+    force_unchanged: bool = Field(default=False, description="Release packages without changes too, as a patch")
+    allow_older: bool = Field(
+        default=False, description="Release a version below the index's latest, as from a maintenance branch"
+    )
+    publish_from: Literal["local"] = Field("local", description="Where uploads are made")
+    index: str = Field("", description="The [[tool.uv.index]] to publish to; none: uv's default index")
+    publish_url: str = Field("", description="Where files are uploaded to; wins over `index`")
+    check_url: str = Field("", description="The simple root on which uploads are confirmed; wins over `index`")
+    remote: str = Field("origin", description="The git remote to push to")
+    concurrency: int = Field(5, ge=1, description="How many packages are uploaded or smoke-tested at the same time")
+    fail_fast: bool = Field(default=False, description="Start nothing more after the first failure")
+    tag: bool = Field(default=True, description="Make tags")
+    push: bool = Field(default=True, description="Push the release commit and the tags")
+    smoke_test: bool = Field(default=True, description="Install and import each package from the index")
+    audit: bool = Field(default=True, description="Run `uv audit` before the release; findings are warnings")
+    strict_audit: bool = Field(default=False, description="Findings of `uv audit` stop the release")
+    hooks: bool = Field(default=False, description="Run the repository's git hooks on the release commit")
+    http_pool_size: int = Field(10, ge=1, description="Connections kept open to the index")
+    build_concurrency: int = Field(0, ge=0, description="How many packages build at the same time; 0: one a core")
+    confirm_timeout: float = Field(600, gt=0, description="Seconds to wait until the index lists an upload")
+    build_timeout: float = Field(1800, gt=0, description="Seconds that one build may take")
+
+    def bumps(self) -> dict[str, Bump]:
+        """Return the bump that each commit type asks for."""
+        return {name.lower(): Bump[bump.upper()] for name, bump in self.types.items()}
+
+
+def settings_of(pyproject: Mapping[str, Any], text: str = "") -> Settings:
+    """Return the settings in the parsed root *pyproject*; *text* is its source, to name lines in errors.
+
+    Raises Refusal RK-CONFIG-INVALID-KEY or RK-CONFIG-INVALID-VALUE.
+    """
+    table: object = pyproject.get("tool", {}).get("releasekit", {})
+    try:
+        return Settings.model_validate(table)
+    except ValidationError as error:
+        raise _refusal(error.errors()[0], text) from None
+
+
+def _refusal(problem: ErrorDetails, text: str) -> Refusal:
+    path = [str(part) for part in problem["loc"]]
+    key = path[-1] if problem["type"] == "extra_forbidden" else next(iter(path), "")
+    where = f"pyproject.toml:{_line(text, key)}, [tool.releasekit]"
+    if problem["type"] == "extra_forbidden":
+        known = Group.model_fields if path[0] == "groups" else Settings.model_fields
+        return Refusal(Code.CONFIG_INVALID_KEY, f"unknown key {key}{nearest(key, known)}", where)
+    given: Any = problem["input"]
+    return Refusal(Code.CONFIG_INVALID_VALUE, f"{'.'.join(path)} = {given!r}: {problem['msg']}", where)
+
+
+def _line(text: str, key: str) -> int:
+    """Return the line (from 1) of *key* after the [tool.releasekit] heading, as near as a search can tell."""
+    lines = text.splitlines()
+    start = next((n for n, line in enumerate(lines) if "releasekit" in line and line.lstrip().startswith("[")), 0)
+    named = (n for n, line in enumerate(lines[start:], start) if line.split("=")[0].strip(" \"'[]").endswith(key))
+    return next(named, start) + 1

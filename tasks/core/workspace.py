@@ -1,0 +1,211 @@
+"""A uv workspace as facts: its members, what they require of each other, and who may be published."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from tasks.core.errors import Code, Refusal, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tasks.core.settings import Settings
+
+_TEMPLATE = re.compile(r"\{\{.*?\}\}")
+
+
+class Kind(StrEnum):
+    """Where a requirement stands; the first two are hard, `extra` is soft, `group` is never published."""
+
+    RUNTIME = "runtime"
+    BUILD = "build"
+    EXTRA = "extra"
+    GROUP = "group"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One requirement of a member, in its extra *extra* if its kind is EXTRA.
+
+    *name* and *extra* are normalised (PEP 503, PEP 685); *templated* says that a build hook fills in the version.
+    """
+
+    name: str
+    kind: Kind
+    requirement: Requirement
+    extra: str = ""
+    templated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A workspace member. *path* is relative to the workspace root, "." for the root itself."""
+
+    name: str
+    raw_name: str
+    path: str
+    version: Version | None
+    dynamic: bool
+    publishable: bool
+    needs: tuple[Need, ...]
+    version_file: str = ""
+    requires_python: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """All members by normalised name, in the order of their names."""
+
+    members: Mapping[str, Member]
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self.members.values())
+
+    def __getitem__(self, name: str) -> Member:
+        return self.members[name]
+
+    def internal(self, member: Member, *kinds: Kind) -> frozenset[str]:
+        """Return the names of the members that *member* requires in these *kinds*."""
+        return frozenset(need.name for need in member.needs if need.kind in kinds and need.name in self.members)
+
+    def external(self, member: Member) -> tuple[str, ...]:
+        """Return the published requirements of *member* on packages outside the workspace, as written."""
+        outside = (n for n in member.needs if n.name not in self.members and n.kind in (Kind.RUNTIME, Kind.EXTRA))
+        return tuple(sorted({str(need.requirement) for need in outside}))
+
+    def matching(self, patterns: Iterable[str]) -> frozenset[str]:
+        """Return the members that the names, globs or paths in *patterns* mean.
+
+        Raises Refusal RK-WORKSPACE-UNKNOWN-PACKAGE for a pattern that fits none.
+        """
+        found: set[str] = set()
+        for pattern in patterns:
+            fits = {member.name for member in self if _fits(pattern, member)}
+            if not fits:
+                what = f"{pattern} fits no member{nearest(pattern, self.members)}"
+                raise Refusal(Code.WORKSPACE_UNKNOWN_PACKAGE, what)
+            found |= fits
+        return frozenset(found)
+
+
+def workspace_of(
+    documents: Mapping[str, Mapping[str, Any]], settings: Settings, version_files: Mapping[str, str] | None = None
+) -> Workspace:
+    """Return the workspace whose members' parsed pyproject.toml files are *documents*, keyed by member path.
+
+    *version_files* holds, by member path, the text of each file that `version_file` named.
+    Raises Refusal RK-WORKSPACE-DUPLICATE, RK-WORKSPACE-REQUIREMENT, RK-VERSION-INVALID and, for the patterns of
+    the settings, RK-WORKSPACE-UNKNOWN-PACKAGE.
+    """
+    texts = version_files or {}
+    members = sorted((_member(path, doc, texts.get(path, "")) for path, doc in documents.items()), key=_by_name)
+    for one, other in pairwise(members):
+        if one.name == other.name:
+            raise Refusal(Code.WORKSPACE_DUPLICATE, f"two members are named {one.name}", f"{one.path}, {other.path}")
+    guessed = Workspace({member.name: member for member in members})
+    chosen = {member.name for member in guessed if member.publishable}
+    if settings.packages:
+        chosen = set(guessed.matching(settings.packages))
+    chosen -= guessed.matching(settings.exclude)
+    return Workspace({member.name: replace(member, publishable=member.name in chosen) for member in guessed})
+
+
+def version_file(document: Mapping[str, Any]) -> str:
+    """Return the file, relative to the member, that declares a dynamic version; empty if a tag decides it.
+
+    hatch: `[tool.hatch.version] path`; setuptools: `[tool.setuptools.dynamic] version = {attr = …}` or `{file = …}`.
+    """
+    if "version" not in document.get("project", {}).get("dynamic", ()):
+        return ""
+    tool: Mapping[str, Any] = document.get("tool", {})
+    hatch: Mapping[str, Any] = tool.get("hatch", {}).get("version", {})
+    return str(hatch.get("path", ""))
+
+
+def version_pattern(document: Mapping[str, Any]) -> re.Pattern[str]:
+    """Return the pattern that finds the version in `version_file`, as its group `version` (hatch's own default)."""
+    pattern: object = document.get("tool", {}).get("hatch", {}).get("version", {}).get("pattern", True)
+    default = r"""^(?P<name>__version__|VERSION)(?: ?: ?str)? *= *(?P<quote>['"])v?(?P<version>.+?)(?P=quote)"""
+    return re.compile(pattern if isinstance(pattern, str) else default, re.MULTILINE | re.IGNORECASE)
+
+
+def _by_name(member: Member) -> str:
+    return member.name
+
+
+def _fits(pattern: str, member: Member) -> bool:
+    if "/" in pattern:
+        return fnmatchcase(member.path, pattern.rstrip("/"))
+    glob = re.sub(r"[-_.]+", "-", pattern).lower()  # PEP 503, which leaves the glob's own characters alone
+    return fnmatchcase(member.name, glob)
+
+
+def _member(path: str, document: Mapping[str, Any], version_text: str) -> Member:
+    project: Mapping[str, Any] = document.get("project", {})
+    raw_name = str(project.get("name", ""))
+    dynamic = "version" in project.get("dynamic", ())
+    declared = str(project.get("version", ""))
+    if dynamic and (found := version_pattern(document).search(version_text)):
+        declared = found["version"]
+    return Member(
+        name=canonicalize_name(raw_name),
+        raw_name=raw_name,
+        path=path,
+        version=_version(declared, path) if declared else None,
+        dynamic=dynamic,
+        publishable=_looks_publishable(document),
+        needs=tuple(_needs(path, document)),
+        version_file=version_file(document),
+        requires_python=str(project.get("requires-python", "")),
+    )
+
+
+def _version(text: str, path: str) -> Version:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        raise Refusal(Code.VERSION_INVALID, f"{text!r} is no PEP 440 version", f"{path}/pyproject.toml") from None
+
+
+def _looks_publishable(document: Mapping[str, Any]) -> bool:
+    classifiers = document.get("project", {}).get("classifiers", ())
+    return (
+        "build-system" in document
+        and document.get("tool", {}).get("uv", {}).get("package") is not False
+        and not any(str(classifier).startswith("Private ::") for classifier in classifiers)
+    )
+
+
+def _needs(path: str, document: Mapping[str, Any]) -> Iterator[Need]:
+    for kind, extra, written in _written(document):
+        if not isinstance(written, str):  # {include-group = "…"}: the group it names is read as well
+            continue
+        templated = _TEMPLATE.search(written) is not None
+        try:
+            requirement = Requirement(_TEMPLATE.sub("0", written))
+        except InvalidRequirement as error:
+            what = f"{written!r} is no requirement: {str(error).splitlines()[0]}"
+            raise Refusal(Code.WORKSPACE_REQUIREMENT, what, f"{path}/pyproject.toml") from None
+        yield Need(canonicalize_name(requirement.name), kind, requirement, extra, templated)
+
+
+def _written(document: Mapping[str, Any]) -> Iterator[tuple[Kind, str, object]]:
+    project: Mapping[str, Any] = document.get("project", {})
+    hooks: Mapping[str, Any] = document.get("tool", {}).get("hatch", {}).get("metadata", {}).get("hooks", {})
+    hook: Mapping[str, Any] = hooks.get("uv-dynamic-versioning", {})  # fills in dependencies at build time
+    for table in (project, hook):
+        yield from ((Kind.RUNTIME, "", item) for item in table.get("dependencies", ()))
+        extras: Mapping[str, list[object]] = table.get("optional-dependencies", {})
+        yield from ((Kind.EXTRA, canonicalize_name(name), item) for name, items in extras.items() for item in items)
+    yield from ((Kind.BUILD, "", item) for item in document.get("build-system", {}).get("requires", ()))
+    groups: Mapping[str, list[object]] = document.get("dependency-groups", {})
+    yield from ((Kind.GROUP, "", item) for items in groups.values() for item in items)

@@ -1,0 +1,66 @@
+"""What every step of one release is given: made once, passed down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from prefect.cache_policies import CacheKeyFnPolicy
+
+from tasks.core.errors import ReleaseError
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State, TaskRun
+    from prefect.context import TaskRunContext
+    from prefect.tasks import Task
+
+    from tasks.adapters.record import Record
+    from tasks.adapters.uv import Uv
+    from tasks.core.plan import Plan
+    from tasks.core.settings import Settings
+    from tasks.core.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One plan being carried out. *workspace* is the workspace's place below the top of the repository.
+
+    *commit* is the release commit, empty until it is made; *epoch* its time, in seconds since 1970.
+    """
+
+    plan: Plan
+    record: Record
+    settings: Settings
+    target: Target
+    uv: Uv
+    workspace: str
+    branch: str
+    commit: str = ""
+    epoch: int = 0
+
+
+def result_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
+    """Return under which key a step's result is kept, so that a later run of the same release finds it.
+
+    It holds the release, the index, the step, the package and its version, and the sha256 of the files it works on;
+    hashed, because raw names make folders and over-long ones silently never cache.
+    """
+    release: Release = parameters["release"]
+    step = parameters["step"]
+    built = parameters.get("built")
+    files = [file.sha256 for file in built.files] if built else []
+    parts = [release.plan.release, release.commit, release.target.check_url, context.task.name, step.name]
+    return sha256("\n".join([*parts, str(step.version), *files]).encode()).hexdigest()
+
+
+PER_RELEASE = CacheKeyFnPolicy(cache_key_fn=result_key)
+
+
+def if_transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Tell whether a failed step may be tried again: not when the same answer is certain to come back."""
+    error = state.data if isinstance(state.data, BaseException) else getattr(state.data, "result", None)
+    return not (isinstance(error, ReleaseError) and error.status == REFUSED)
+
+
+REFUSED = 2

@@ -1,0 +1,135 @@
+"""The throwaway index of a rehearsal."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from tasks.adapters.embedded import PERYX, EmbeddedIndex, Request, embedded_index
+from tasks.adapters.process import Command, run
+from tasks.adapters.uv import find_uv
+from tasks.core.errors import Code, ReleaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def upload(index: EmbeddedIndex, *files: Path, code: int = 0, **env: str | None) -> str:
+    """Upload as a release does, and return what uv says; *env* is added to the index's, *code* is expected."""
+    argv = ("publish", "--trusted-publishing", "never", *map(str, files))
+    return run(find_uv().command(*argv, env={**index.environment, **env}, fine=frozenset({code}))).stderr
+
+
+def test_uploads_are_logged_in_order(index: EmbeddedIndex, built: Callable[..., tuple[Path, ...]]) -> None:
+    """The log tells which file came when, and that the index was asked about it before."""
+    files = built("logged", "1.2.0")
+    before = len(index.requests())
+
+    for file in files:
+        upload(index, file)
+
+    page, order = "/rehearsal/simple/logged/", "/rehearsal/"
+    assert index.requests()[before:] == (
+        Request("GET", page, 404),
+        Request("POST", order, 200, files[0].name),
+        Request("GET", page, 200),
+        Request("POST", order, 200, files[1].name),
+    )
+
+
+def test_uploads_can_be_installed(index: EmbeddedIndex, built: Callable[..., tuple[Path, ...]], tmp_path: Path) -> None:
+    """What was just uploaded installs at once, together with what it needs."""
+    upload(index, *built("lower-part"), *built("upper-part", needs=("lower-part==1.0.0",)))
+    uv = find_uv()
+    # Away from this repository, whose exclude-newer would hide what is newer.
+    argv = ("pip", "install", "--no-config", "--no-cache", "--python", sys.executable, "--target", str(tmp_path))
+
+    run(uv.command(*argv, "--default-index", index.simple_url, "upper-part"))
+
+    assert (tmp_path / "lower_part" / "__init__.py").read_text() == '__version__ = "1.0.0"\n'
+
+
+def test_files_cannot_be_replaced(index: EmbeddedIndex, built: Callable[..., tuple[Path, ...]], tmp_path: Path) -> None:
+    """The same bytes again are accepted, others under that name are refused, as on PyPI."""
+    wheel = built("kept")[0]
+    other = tmp_path / wheel.name
+    other.write_bytes(built("kept", needs=("another",))[0].read_bytes())
+    upload(index, wheel)
+
+    upload(index, wheel, UV_PUBLISH_CHECK_URL=None)
+    said = upload(index, other, code=2, UV_PUBLISH_CHECK_URL=None)
+
+    assert "File already exists" in said
+    assert [request.status for request in index.requests() if request.method == "POST"][-2:] == [200, 400]
+
+
+def test_only_its_own_token_uploads(index: EmbeddedIndex, built: Callable[..., tuple[Path, ...]]) -> None:
+    """Nobody else on the machine can put a file there, and the token is not in what is printed of the index."""
+    said = upload(index, built("foreign")[0], code=2, UV_PUBLISH_TOKEN="wrong")
+
+    assert "401" in said
+    assert str(index.environment["UV_PUBLISH_TOKEN"]) not in repr(index)
+    assert str(index.environment["UV_PUBLISH_TOKEN"]) not in index.log.read_text()
+
+
+def test_settings_of_another_server_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A maintainer who runs a peryx for his team rehearses on another one all the same."""
+    monkeypatch.setenv("PERYX_PORT", "1")
+    monkeypatch.setenv("PERYX_READ_ONLY", "true")
+    monkeypatch.setenv("UV_PUBLISH_USERNAME", "somebody")
+
+    with embedded_index(tmp_path) as running:
+        assert urlsplit(running.publish_url).hostname == "127.0.0.1"
+        assert urlsplit(running.publish_url).port != 1
+        assert running.environment["UV_PUBLISH_USERNAME"] is None
+
+
+def test_gone_after_the_block(tmp_path: Path) -> None:
+    """When the block ends, by an error too, nothing listens there any more and nothing is left running."""
+    address: list[tuple[str, int]] = []
+
+    def fail() -> None:
+        with embedded_index(tmp_path) as running:
+            parts = urlsplit(running.simple_url)
+            address.append((str(parts.hostname), int(parts.port or 0)))
+            socket.create_connection(address[0], timeout=5).close()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address[0], timeout=5)
+    assert str(tmp_path) not in run(Command(("ps", "-eo", "args"))).stdout
+
+
+def test_early_death_is_noticed(tmp_path: Path) -> None:
+    """A server that cannot start is an error at once, with what it said."""
+    (tmp_path / "data").write_text("a file where it wants a directory")
+
+    with pytest.raises(ReleaseError) as caught, embedded_index(tmp_path):
+        pass
+
+    assert caught.value.code is Code.INDEX_UNREACHABLE
+    assert "stopped" in caught.value.what
+    assert caught.value.output
+
+
+def test_fetched_by_uv_where_it_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, built: Callable[..., tuple[Path, ...]]
+) -> None:
+    """A user who has only releasekit gets the server through `uv tool run`."""
+    argv = ("tool", "run", "--from", f"peryx=={PERYX}", "peryx", "--version")
+    if run(find_uv().command(*argv, fine=frozenset({0, 1, 2}))).code:
+        pytest.skip("no network")
+    wheel = built("fetched")[0]
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+
+    with embedded_index(tmp_path) as running:
+        upload(running, wheel)
+
+        assert running.requests()[-1].uploaded == "fetched-1.0.0-py3-none-any.whl"

@@ -1,0 +1,383 @@
+"""One suite for every kind of index server that runs here, and what a server may answer that is no index."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from contextlib import contextmanager
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.version import Version
+
+from tasks.adapters import http
+from tasks.adapters.index import SimpleIndex
+from tasks.adapters.interface import Index, IndexFile
+from tasks.adapters.process import run
+from tasks.adapters.uv import find_uv
+from tasks.core.errors import Code, Refusal, ReleaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator, Mapping
+    from pathlib import Path
+    from typing import TypeVar
+
+    from tasks.adapters.embedded import EmbeddedIndex
+
+    T = TypeVar("T")
+
+NOTHING = {"NETRC": os.devnull, "UV_CREDENTIALS_DIR": os.devnull}
+"""Hides what the user of this machine has in files."""
+
+NOBODY = {"UV_PUBLISH_TOKEN": None, "UV_PUBLISH_USERNAME": None, "UV_PUBLISH_PASSWORD": None}
+
+
+@pytest.fixture(params=["index", "pypi_server"])
+def server(request: pytest.FixtureRequest) -> EmbeddedIndex:
+    """Return each real server in turn."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def uploaded(server: EmbeddedIndex, built: Callable[..., tuple[Path, ...]]) -> Callable[..., tuple[Path, ...]]:
+    """Return a function that builds a package and uploads it with uv."""
+
+    def upload(name: str, version: str = "1.0.0") -> tuple[Path, ...]:
+        files = built(name, version)
+        argv = ("publish", "--trusted-publishing", "never", *map(str, files))
+        run(find_uv().command(*argv, env=server.environment))
+        return files
+
+    return upload
+
+
+def ask(
+    url: str, question: Callable[[Index], Awaitable[T]], *, name: str = "", env: Mapping[str, str | None] | None = None
+) -> T:
+    """Ask the index at *url*, with as few attempts as can be."""
+
+    async def answer() -> T:
+        async with http.client(attempts=1, timeout=10) as web:
+            return await question(SimpleIndex(url, web, name=name, env={**NOTHING, **(env or {})}))
+
+    return asyncio.run(answer())
+
+
+class TestEveryServer:
+    """What holds whatever server is asked."""
+
+    def test_unknown_project(self, server: EmbeddedIndex) -> None:
+        """A project that the index does not know is told from one without files."""
+        assert ask(server.simple_url, lambda index: index.files("never-heard-of")) is None
+        assert ask(server.simple_url, lambda index: index.versions("never-heard-of")) == frozenset()
+
+    @pytest.mark.parametrize("slash", ["", "/"])
+    def test_files(self, server: EmbeddedIndex, uploaded: Callable[..., tuple[Path, ...]], slash: str) -> None:
+        """Just uploaded files are listed with the sha256 of their bytes, which their address gives out."""
+        paths = uploaded(f"listed{len(slash)}")
+
+        async def listed_and_fetched() -> dict[str, tuple[str, str]]:
+            async with http.client() as web:
+                files = await SimpleIndex(server.simple_url.rstrip("/") + slash, web).files(f"listed{len(slash)}")
+                assert files is not None
+                fetched = {file.name: sha256((await web.get(file.url)).content).hexdigest() for file in files}
+                return {file.name: (file.sha256, fetched[file.name]) for file in files}
+
+        digests = {path.name: sha256(path.read_bytes()).hexdigest() for path in paths}
+        assert asyncio.run(listed_and_fetched()) == {name: (digest, digest) for name, digest in digests.items()}
+
+    def test_each_upload_is_seen_at_once(
+        self, server: EmbeddedIndex, uploaded: Callable[..., tuple[Path, ...]]
+    ) -> None:
+        """Nothing on the way keeps an old page; versions are PEP 440 versions, each once."""
+        seen: list[frozenset[Version]] = []
+        for version in ("1.0.0", "1.1.0rc1", "2.0"):
+            uploaded("Dotted.Name", version)
+            seen.append(ask(server.simple_url, lambda index: index.versions("dotted-name")))
+
+        assert seen[0] == {Version("1.0")}
+        assert seen[1] == {Version("1.0"), Version("1.1.0rc1")}
+        assert seen[2] == {Version("1.0"), Version("1.1.0rc1"), Version("2")}
+
+    def test_right_credentials(self, server: EmbeddedIndex) -> None:
+        """What uploads files passes the check, from the environment or from the address."""
+        env = server.environment
+        user = env.get("UV_PUBLISH_USERNAME") or "__token__"
+        password = env.get("UV_PUBLISH_TOKEN") or env.get("UV_PUBLISH_PASSWORD")
+        address = server.publish_url.replace("//", f"//{user}:{password}@")
+
+        ask(server.simple_url, lambda index: index.check_credentials(server.publish_url), env=server.environment)
+        ask(server.simple_url, lambda index: index.check_credentials(address), env=NOBODY)
+
+    def test_credentials_in_netrc(self, server: EmbeddedIndex, tmp_path: Path) -> None:
+        """Where uv uploads with what netrc has, the check does so too."""
+        env = server.environment
+        user = env.get("UV_PUBLISH_USERNAME") or "__token__"
+        password = env.get("UV_PUBLISH_TOKEN") or env.get("UV_PUBLISH_PASSWORD")
+        (tmp_path / "netrc").write_text(f"machine 127.0.0.1 login {user} password {password}\n")
+
+        env = {**NOBODY, "NETRC": str(tmp_path / "netrc")}
+        ask(server.simple_url, lambda index: index.check_credentials(server.publish_url), env=env)
+
+    @pytest.mark.parametrize(
+        "env",
+        [
+            {"UV_PUBLISH_TOKEN": "wrong"},
+            {"UV_PUBLISH_USERNAME": "releaser", "UV_PUBLISH_PASSWORD": "wrong"},
+            {"UV_PUBLISH_USERNAME": "releaser"},
+            {},
+        ],
+        ids=["token", "password", "no password", "none"],
+    )
+    def test_wrong_credentials(self, server: EmbeddedIndex, env: dict[str, str]) -> None:
+        """What the index would refuse to upload is refused before the release begins, and not shown."""
+        with pytest.raises(Refusal) as caught:
+            ask(
+                server.simple_url,
+                lambda index: index.check_credentials(server.publish_url),
+                env={**NOBODY, **env},
+            )
+
+        assert caught.value.code is Code.INDEX_CREDENTIALS
+        assert "wrong" not in f"{caught.value}{caught.value.hint}"
+
+
+class TestCredentials:
+    """Credentials that need no answer, or get a special one."""
+
+    def test_open_server(
+        self, open_server: EmbeddedIndex, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A server that lets everyone upload passes; without a user name uv would not try, so that is said."""
+        monkeypatch.delenv("UV_KEYRING_PROVIDER", raising=False)
+        question = open_server.publish_url
+
+        for env in (open_server.environment, {"UV_PUBLISH_TOKEN": "anything"}):
+            ask(open_server.simple_url, lambda index: index.check_credentials(question), env={**NOBODY, **env})
+        assert not caplog.records
+
+        ask(open_server.simple_url, lambda index: index.check_credentials(question), env=NOBODY)
+        assert "UV_PUBLISH_USERNAME" in caplog.text
+
+    def test_uv_does_send_nothing_without_credentials(
+        self, open_server: EmbeddedIndex, built: Callable[..., tuple[Path, ...]]
+    ) -> None:
+        """This is why the warning is there; when it fails, uv has changed and the warning can go."""
+        env = {"UV_PUBLISH_URL": open_server.publish_url, "NETRC": os.devnull}
+        argv = ("publish", "--trusted-publishing", "never", str(built("unsent")[0]))
+
+        assert "Missing credentials" in run(find_uv().command(*argv, env=env, fine=frozenset({2}))).stderr
+
+    @pytest.mark.parametrize(
+        ("env", "address"),
+        [
+            ({"UV_PUBLISH_TOKEN": "t", "UV_PUBLISH_USERNAME": "u"}, "http://index.invalid/"),
+            ({"UV_PUBLISH_TOKEN": "t"}, "http://u:p@index.invalid/"),
+            ({"UV_PUBLISH_PASSWORD": "other"}, "http://u:p@index.invalid/"),
+            ({"UV_PUBLISH_PASSWORD": "p"}, "http://index.invalid/"),
+        ],
+    )
+    def test_contradictions(self, env: dict[str, str], address: str, built: Callable[..., tuple[Path, ...]]) -> None:
+        """What uv calls a usage error is refused without asking anybody, just as uv does."""
+        with pytest.raises(Refusal) as caught:
+            ask(address, lambda index: index.check_credentials(address), env={**NOBODY, **env})
+
+        assert caught.value.code is Code.INDEX_CREDENTIALS
+        argv = ("publish", "--trusted-publishing", "never", "--publish-url", address, str(built("unsent")[0]))
+        said = run(find_uv().command(*argv, env={**NOBODY, **env}, fine=frozenset({2}))).stderr
+        assert "Failed to send" not in said
+
+    @pytest.mark.parametrize("name", ["ACTIONS_ID_TOKEN_REQUEST_TOKEN", "PYPI_ID_TOKEN"])
+    def test_trusted_publishing(self, index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        """In a CI job that gets its token only when it uploads, there is nothing to check yet."""
+        monkeypatch.setenv(name, "from the CI")
+        before = len(index.requests())
+
+        ask(index.simple_url, lambda found: found.check_credentials(index.publish_url), env=NOBODY)
+
+        assert len(index.requests()) == before
+
+    def test_keyring_and_login(self, index: EmbeddedIndex, tmp_path: Path) -> None:
+        """Credentials that only uv can read are left to uv."""
+        (tmp_path / "credentials.toml").touch()
+        before = len(index.requests())
+
+        for env in ({"UV_KEYRING_PROVIDER": "subprocess"}, {"UV_CREDENTIALS_DIR": str(tmp_path)}):
+            ask(index.simple_url, lambda found: found.check_credentials(index.publish_url), env={**NOBODY, **env})
+
+        assert len(index.requests()) == before
+
+    @pytest.mark.parametrize("path", ["nowhere/", "rehearsal/simple/"])
+    def test_wrong_address_is_a_warning(
+        self, index: EmbeddedIndex, path: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Some indexes answer 404 to a strange upload, so that stops nothing, but it is said."""
+        address = index.publish_url.replace("rehearsal/", path)
+
+        ask(index.simple_url, lambda found: found.check_credentials(address), env=index.environment)
+
+        assert "is it the right address?" in caplog.text
+
+    def test_nobody_there(self) -> None:
+        """An upload address where nothing listens is a refusal."""
+        with answering(200, "", "text/html") as dead:
+            pass
+        with pytest.raises(Refusal) as caught:
+            ask(dead, lambda index: index.check_credentials(dead), env={"UV_PUBLISH_TOKEN": "any"})
+
+        assert caught.value.code is Code.INDEX_UNREACHABLE
+
+
+JSON = "application/vnd.pypi.simple.v1+json"
+HEADERS: list[dict[str, str]] = []
+
+
+@contextmanager
+def answering(status: int, body: str, kind: str) -> Generator[str]:
+    """Run a server inside the block that gives this one answer; yields its address, and fills HEADERS."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            HEADERS.append(dict(self.headers))
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body.encode())))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name is the library's
+            """Keep the test's output clean."""
+
+    HEADERS.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        thread = Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{httpd.server_port}/simple"
+        httpd.shutdown()
+        thread.join()
+
+
+def read(body: str, kind: str = "text/html; charset=utf-8", status: int = 200) -> tuple[IndexFile, ...] | None:
+    """Return what is understood of one page, its address cut down to the path."""
+    with answering(status, body, kind) as url:
+        files = ask(url, lambda index: index.files("some.Project"))
+        root = url.removesuffix("/simple")
+    return files and tuple(IndexFile(f.name, f.sha256, f.url.removeprefix(root), f.yanked) for f in files)
+
+
+class TestPages:
+    """What an index may send, and what none does."""
+
+    def test_json(self) -> None:
+        """Addresses may be relative, a digest may be missing, a yank may have a reason (PEP 691, PEP 592)."""
+        page = """{"meta": {"api-version": "1.9"}, "name": "some-project", "new": 1, "files": [
+            {"filename": "a-1.tar.gz", "url": "../../files/a-1.tar.gz", "hashes": {"sha256": "ab"}, "yanked": "broken"},
+            {"filename": "a-2.tar.gz", "url": "https://files.invalid/a-2.tar.gz", "hashes": {}, "yanked": false}]}"""
+
+        assert read(page, JSON) == (
+            IndexFile("a-1.tar.gz", "ab", "/files/a-1.tar.gz", yanked=True),
+            IndexFile("a-2.tar.gz", "", "https://files.invalid/a-2.tar.gz"),
+        )
+
+    def test_html(self) -> None:
+        """A page of links is read as installers read it: base, entities, escapes, other links passed over."""
+        page = """<!doctype html><base href="/files/"><a href="/">home</a>
+            <A HREF='a%2B-1.tar.gz?x=1&amp;y=2#sha256=AB'>a+-1.tar.gz</A>
+            <a href="b-1-py3-none-any.whl#md5=00" data-yanked>b</a><a name="here">no link</a>"""
+
+        assert read(page) == (
+            IndexFile("a+-1.tar.gz", "ab", "/files/a%2B-1.tar.gz?x=1&y=2"),
+            IndexFile("b-1-py3-none-any.whl", "", "/files/b-1-py3-none-any.whl", yanked=True),
+        )
+
+    @pytest.mark.parametrize(
+        "page",
+        ["<title>Links for some-project</title>", '<meta name="pypi:repository-version" content="1.4">'],
+    )
+    def test_project_without_files(self, page: str) -> None:
+        """A page that says what it is may list nothing."""
+        assert read(page) == ()
+
+    def test_question(self) -> None:
+        """The normalised name is asked for, uncached, JSON first."""
+        read("", status=404)
+
+        assert HEADERS[0]["Cache-Control"] == "no-cache"
+        assert HEADERS[0]["Accept"].startswith(JSON)
+
+    @pytest.mark.parametrize(
+        ("body", "kind", "status", "code"),
+        [
+            ("<form>Who are you?</form>", "text/html", 200, Code.INDEX_RESPONSE),
+            ('<a href="/login">Log in</a>', "text/html", 200, Code.INDEX_RESPONSE),
+            ('<meta name="pypi:repository-version" content="2.0"><a href="a-1.zip">', "text/html", 200, Code.INDEX_RESPONSE),
+            ("It works!", "text/plain", 200, Code.INDEX_RESPONSE),
+            ("{", JSON, 200, Code.INDEX_RESPONSE),
+            ('{"message": "hello"}', "application/json", 200, Code.INDEX_RESPONSE),
+            ('{"meta": {"api-version": "2.0"}, "files": []}', JSON, 200, Code.INDEX_RESPONSE),
+            ("gone", "text/html", 410, Code.INDEX_RESPONSE),
+            ("", "text/html", 401, Code.INDEX_CREDENTIALS),
+            ("", "text/html", 403, Code.INDEX_CREDENTIALS),
+            ("", "text/html", 503, Code.INDEX_UNREACHABLE),
+            ("", "text/html", 429, Code.INDEX_UNREACHABLE),
+        ],
+    )  # fmt: skip
+    def test_no_index(self, body: str, kind: str, status: int, code: Code) -> None:
+        """What is no page of an index is an error with the address, never "unknown project"."""
+        with pytest.raises(ReleaseError) as caught:
+            read(body, kind, status)
+
+        assert caught.value.code is code
+        assert caught.value.where.endswith("/simple/some-project/")
+
+    def test_nobody_there(self) -> None:
+        """An index where nothing listens is an error."""
+        with answering(200, "", "text/html") as dead:
+            pass
+        with pytest.raises(ReleaseError) as caught:
+            ask(dead, lambda index: index.files("any"))
+
+        assert caught.value.code is Code.INDEX_UNREACHABLE
+
+    def test_invalid_names_are_no_versions(self) -> None:
+        """Old indexes are full of files that no tool understands; they have no version."""
+        names = ("a-1.0-py3-none-any.whl", "a-1.0.tar.gz", "a-latest.tar.gz", "a-1.whl", "a-2.0.exe", "a-3.zip")
+        with answering(200, "".join(f'<a href="{name}">' for name in names), "text/html") as url:
+            assert ask(url, lambda index: index.versions("a")) == {Version("1.0"), Version("3")}
+
+
+class TestReaders:
+    """An index that only its users may read."""
+
+    def test_credentials_in_the_address(self) -> None:
+        """User info is sent, percent-decoded, and never shown again."""
+        with answering(403, "", "text/html") as url:
+            address = url.replace("//", "//us%40er:sword%3Afish@")
+            with pytest.raises(ReleaseError) as caught:
+                ask(address, lambda index: index.files("any"))
+
+        assert HEADERS[0]["Authorization"] == "Basic dXNAZXI6c3dvcmQ6ZmlzaA=="
+        assert "fish" not in f"{caught.value}"
+
+    def test_credentials_of_a_named_index(self) -> None:
+        """The variables that uv reads for an index of this name win over the address."""
+        env = {"UV_INDEX_MY_INDEX_USERNAME": "us@er", "UV_INDEX_MY_INDEX_PASSWORD": "sword:fish"}
+        with answering(404, "", "text/html") as url:
+            ask(url.replace("//", "//other:one@"), lambda index: index.files("any"), name="my-index", env=env)
+
+        assert HEADERS[0]["Authorization"] == "Basic dXNAZXI6c3dvcmQ6ZmlzaA=="
+
+    def test_address_shows_no_credentials(self) -> None:
+        """What others print of the index is its address alone."""
+        shown = ask("https://user:swordfish@index.invalid:8080/simple/", _address)
+
+        assert shown == "https://index.invalid:8080/simple"
+
+
+async def _address(index: Index) -> str:
+    logging.getLogger("releasekit.index").debug("at %s", index.url)
+    return index.url

@@ -1,0 +1,120 @@
+"""Real index servers, and small packages to put on them."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import textwrap
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.adapters.embedded import EmbeddedIndex, embedded_index
+from tasks.adapters.process import Command, background, run
+from tasks.adapters.uv import find_uv
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+# pypiserver's own program reads passwords through passlib alone; its library takes a function. An empty user name
+# makes it let everyone upload.
+PYPI_SERVER = """
+import sys, wsgiref.simple_server as wsgi
+from pathlib import Path
+from pypiserver import app
+
+root, user, password = sys.argv[1:]
+guard = {"authenticate": ["update"], "auther": lambda *given: given == (user, password)}
+free = {"authenticate": [], "password_file": "."}
+served = app(roots=[Path(root)], disable_fallback=True, **(guard if user else free))
+with wsgi.make_server("127.0.0.1", 0, served) as server:
+    print(f"serving on port {server.server_port}.", flush=True)
+    server.serve_forever()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_credentials_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test uploads with what the machine it runs on is given for real releases."""
+    for name in os.environ:
+        if name.startswith(("UV_PUBLISH_", "ACTIONS_ID_TOKEN_")) or name.endswith("PYPI_ID_TOKEN"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Generator[EmbeddedIndex]:
+    """Run the index of rehearsals; tests share it, so each uses package names of its own."""
+    with embedded_index(tmp_path_factory.mktemp("index")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def pypi_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[EmbeddedIndex]:
+    """Run a pypiserver, which has neither JSON nor core metadata and answers 403 where others answer 401."""
+    with pypi_server_in(tmp_path_factory.mktemp("pypiserver"), "releaser", "swordfish") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def open_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[EmbeddedIndex]:
+    """Run a pypiserver that lets everyone upload."""
+    with pypi_server_in(tmp_path_factory.mktemp("open"), "", "") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Path, ...]]:
+    """Return a function that builds packages: `built("core", "1.0.0", needs=("base",))` -> (wheel, sdist)."""
+
+    def build(name: str, version: str = "1.0.0", *, needs: tuple[str, ...] = ()) -> tuple[Path, ...]:
+        directory = tmp_path_factory.mktemp(name)
+        write_package(directory, name, version, needs)
+        uv = find_uv()
+        run(uv.command("build", "--quiet", "--no-sources", "--python", sys.executable, cwd=directory))
+        return tuple(sorted((directory / "dist").glob("*-*")))
+
+    return build
+
+
+def write_package(directory: Path, name: str, version: str, needs: tuple[str, ...] = ()) -> None:
+    """Write a package that uv builds without any other process."""
+    module = directory / "src" / re.sub("[-.]", "_", name)
+    module.mkdir(parents=True)
+    (module / "__init__.py").write_text(f'__version__ = "{version}"\n')
+    (directory / "pyproject.toml").write_text(
+        textwrap.dedent(f"""\
+            [build-system]
+            requires = ["uv_build>=0.9"]
+            build-backend = "uv_build"
+
+            [project]
+            name = "{name}"
+            version = "{version}"
+            requires-python = ">=3.11"
+            dependencies = {list(needs)}
+            """)
+    )
+
+
+@contextmanager
+def pypi_server_in(directory: Path, user: str, password: str) -> Generator[EmbeddedIndex]:
+    """Run a pypiserver inside the block, on a free port."""
+    root, log = directory / "packages", directory / "log"
+    root.mkdir()
+    with background(Command((sys.executable, "-c", PYPI_SERVER, str(root), user, password)), log) as is_alive:
+        address = f"http://127.0.0.1:{_port(log, is_alive)}/"
+        env: dict[str, str | None] = {"UV_PUBLISH_URL": address, "UV_PUBLISH_USERNAME": user or "anyone"}
+        yield EmbeddedIndex(f"{address}simple/", address, {**env, "UV_PUBLISH_PASSWORD": password or "none"}, log)
+
+
+def _port(log: Path, is_alive: Callable[[], bool]) -> int:
+    for _ in range(3000):
+        if found := re.search(r"serving on port (\d+)\.", log.read_text()):
+            return int(found[1])
+        assert is_alive(), log.read_text()
+        time.sleep(0.01)
+    raise AssertionError(log.read_text())

@@ -1,0 +1,284 @@
+"""Which version comes next."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.version import Version
+
+from tasks.core.commits import Bump, Change, Commit, parse
+from tasks.core.errors import Code, Refusal
+from tasks.core.versions import DEFAULT_TYPES, Decision, bump_of, decide, difference, next_version
+
+NONE, PATCH, MINOR, MAJOR = Bump
+
+
+def changes_of(*messages: str) -> list[Change]:
+    """Parse messages that are written newest first; the shas are 0000000, 1111111 and so on."""
+    return [parse(Commit(f"{place:x}" * 40, ("f" * 40,), message, ("a.py",))) for place, message in enumerate(messages)]
+
+
+def decided(
+    current: str, *messages: str, tagged: bool = True, force: bool = False, major_on_zero: bool = False
+) -> Decision:
+    changes = changes_of(*messages)
+    return decide(Version(current), changes, tagged=tagged, force=force, major_on_zero=major_on_zero)
+
+
+def summary(decision: Decision) -> tuple[str, str | None, str]:
+    return decision.label, str(decision.target) if decision.target else None, decision.reason
+
+
+# ---- the next version -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("current", "patch", "minor", "major"),
+    [
+        ("1.2.3", "1.2.4", "1.3.0", "2.0.0"),
+        ("0.5.1", "0.5.2", "0.6.0", "0.6.0"),
+        ("0.0.0", "0.0.1", "0.1.0", "0.1.0"),
+        # one, two, four and more segments
+        ("5", "5.0.1", "5.1", "6"),
+        ("1.2", "1.2.1", "1.3", "2.0"),
+        ("1.2.3.4", "1.2.4.0", "1.3.0.0", "2.0.0.0"),
+        ("1.2.3.4.5", "1.2.4.0.0", "1.3.0.0.0", "2.0.0.0.0"),
+        ("2026.11", "2026.11.1", "2026.12", "2027.0"),
+        # epochs
+        ("1!1.2.3", "1!1.2.4", "1!1.3.0", "1!2.0.0"),
+        ("1!0.2.3", "1!0.2.4", "1!0.3.0", "1!0.3.0"),
+        # prereleases announce a version, and that is the next one if it is enough
+        ("1.3.0rc2", "1.3.0", "1.3.0", "2.0.0"),
+        ("1.3.0a1", "1.3.0", "1.3.0", "2.0.0"),
+        ("1.3.0.dev5", "1.3.0", "1.3.0", "2.0.0"),
+        ("1.3.0rc1.dev2", "1.3.0", "1.3.0", "2.0.0"),
+        ("1.3.0rc1.post2", "1.3.0", "1.3.0", "2.0.0"),
+        ("1.3.1rc1", "1.3.1", "1.4.0", "2.0.0"),
+        ("2.0.0b1", "2.0.0", "2.0.0", "2.0.0"),
+        ("1.0.0rc1", "1.0.0", "1.0.0", "1.0.0"),
+        ("2rc1", "2", "2", "2"),
+        ("1.3rc1", "1.3", "1.3", "2.0"),
+        ("1.2.3.4rc1", "1.2.3.4", "1.3.0.0", "2.0.0.0"),
+        ("0.9.0rc1", "0.9.0", "0.9.0", "0.9.0"),
+        ("0.0.0.dev0", "0.0.1", "0.1.0", "0.1.0"),
+        ("1!1.3.0rc2", "1!1.3.0", "1!1.3.0", "1!2.0.0"),
+        # post releases and local versions come after their release
+        ("1.2.3.post1", "1.2.4", "1.3.0", "2.0.0"),
+        ("1.2.3.post1.dev2", "1.2.4", "1.3.0", "2.0.0"),
+        ("1.2.3+local.1", "1.2.4", "1.3.0", "2.0.0"),
+        ("1.3.0rc1+local", "1.3.0", "1.3.0", "2.0.0"),
+    ],
+)
+def test_next_version(current: str, patch: str, minor: str, major: str) -> None:
+    """Each bump leads to the next stable version."""
+    assert [str(next_version(Version(current), bump)) for bump in (PATCH, MINOR, MAJOR)] == [patch, minor, major]
+    assert next_version(Version(current), NONE) is None
+
+
+def test_major_on_zero() -> None:
+    """On 0.x a breaking change is a minor bump, unless one wants otherwise."""
+    assert str(next_version(Version("0.5.0"), MAJOR)) == "0.6.0"
+    assert str(next_version(Version("0.5.0"), MAJOR, major_on_zero=True)) == "1.0.0"
+    assert str(next_version(Version("0.9.0rc1"), MAJOR, major_on_zero=True)) == "1.0.0"
+    assert str(next_version(Version("0.5.0"), MINOR, major_on_zero=True)) == "0.6.0"
+
+
+NUMBERS = st.integers(0, 30)
+
+
+@st.composite
+def versions(draw: st.DrawFn) -> Version:
+    release = ".".join(str(number) for number in draw(st.lists(NUMBERS, min_size=1, max_size=5)))
+    suffixes = [["a0", "b1", "rc2"], [".post0", ".post3"], [".dev0", ".dev4"], ["+local.1"]]
+    suffix = "".join(draw(st.sampled_from(["", "", *some])) for some in suffixes)
+    return Version(f"{draw(st.integers(0, 2))}!{release}{suffix}")
+
+
+@given(versions(), st.sampled_from([PATCH, MINOR, MAJOR]), st.booleans())
+def test_always_forward(current: Version, bump: Bump, major_on_zero: bool) -> None:
+    """The next version is greater than the current one, valid, stable, and of the same epoch."""
+    version = next_version(current, bump, major_on_zero=major_on_zero)
+
+    assert version is not None
+    assert version > current
+    assert Version(str(version)) == version
+    assert str(version) == version.base_version
+    assert version.epoch == current.epoch
+    assert len(version.release) >= len(current.release)
+
+
+@given(versions(), st.booleans())
+def test_stronger_bumps_lead_further(current: Version, major_on_zero: bool) -> None:
+    """A stronger bump never leads to a lower version."""
+    steps = [next_version(current, bump, major_on_zero=major_on_zero) for bump in (PATCH, MINOR, MAJOR)]
+
+    assert steps == sorted(step for step in steps if step)
+
+
+# ---- what one change asks for ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("message", "bump"),
+    [
+        ("feat: x", MINOR),
+        ("Feat: x", MINOR),
+        ("fix: x", PATCH),
+        ("perf: x", PATCH),
+        ("docs: x", NONE),
+        ("chore(deps): x", NONE),
+        ("x", NONE),
+        ("docs!: x", MAJOR),
+        ("chore: x\n\nBREAKING CHANGE: gone", MAJOR),
+        ("x\n\nBREAKING-CHANGE: gone", MAJOR),
+        ('Revert "feat: x"', PATCH),
+        ('Revert "docs: x"', PATCH),
+        ("revert: feat!: x", PATCH),
+        ("revert!: feat: x", MAJOR),
+        ("chore: back out\n\nThis reverts commit 676104e.", PATCH),
+        ("feat: old API again\n\nThis reverts commit 676104e.", MINOR),
+        ("docs: y (#30)\n\n* docs: y\n\n* oops\n\nThis reverts commit 676104e.", NONE),
+        ("fixup! feat!: x", PATCH),
+        ("fixup! docs: x", NONE),
+        ("squash! feat: x\n\nBREAKING CHANGE: gone", MAJOR),
+    ],
+)
+def test_bump_of(message: str, bump: Bump) -> None:
+    """A feature is minor, a fix or a revert is a patch, a breaking change of any type is major."""
+    assert bump_of(changes_of(message)[0], DEFAULT_TYPES) is bump
+
+
+def test_types() -> None:
+    """Which types count is configurable, and so is what a revert is; a breaking change stays major."""
+    types = {"feat": PATCH, "docs": MINOR, "revert": NONE}
+    messages = ["feat: x", "Docs: x", "fix: x", "fix!: x", 'Revert "feat: x"']
+
+    assert [bump_of(change, types) for change in changes_of(*messages)] == [PATCH, MINOR, NONE, MAJOR, NONE]
+    assert decide(Version("1.0.0"), changes_of("docs: x"), tagged=True, types=types).label == "minor"
+
+
+# ---- the decision ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        (["feat: x"], ("minor", "1.3.0", "feat: x (0000000)")),
+        (["fix: x"], ("patch", "1.2.4", "fix: x (0000000)")),
+        (["docs: x", "perf: y"], ("patch", "1.2.4", "perf: y (1111111)")),
+        (["feat!: x"], ("major", "2.0.0", "feat!: x (0000000)")),
+        (["fix: a", "feat: b", "docs: c", "feat: d"], ("minor", "1.3.0", "feat: b (1111111), +2 more")),
+        (["docs: x", "y"], ("none", None, "no commit of 2 asks for a release")),
+        ([], ("none", None, "no commits since the last release")),
+        (['Revert "feat: x"', "feat: x"], ("none", None, "no commit of 2 asks for a release")),
+        (['Revert "feat: x"'], ("patch", "1.2.4", 'Revert "feat: x" (0000000)')),
+        (['Reapply "feat: x"', 'Revert "feat: x"', "feat: x"], ("minor", "1.3.0", "feat: x (2222222)")),
+        (["feat: x\n\nRelease-As: 4.0"], ("major", "4.0", "Release-As: 4.0 (0000000)")),
+        (["chore: x\n\nRelease-As: 1.2.9", "feat: y"], ("patch", "1.2.9", "Release-As: 1.2.9 (0000000)")),
+        (["chore: x\n\nRelease-As: 1.5.0"], ("minor", "1.5.0", "Release-As: 1.5.0 (0000000)")),
+        (["chore: x\n\nRelease-As: 1.2.3.1"], ("patch", "1.2.3.1", "Release-As: 1.2.3.1 (0000000)")),
+        (["chore: x\n\nRelease-As: 1.2.3.post1"], ("patch", "1.2.3.post1", "Release-As: 1.2.3.post1 (0000000)")),
+        (["chore: x\n\nRelease-As: 1!0.1"], ("major", "1!0.1", "Release-As: 1!0.1 (0000000)")),
+        (["chore: x\n\nRelease-As: v2.0.0-rc.1"], ("major", "2.0.0rc1", "Release-As: 2.0.0rc1 (0000000)")),
+        (
+            ["chore: new\n\nRelease-As: 2.0.0", "chore: old\n\nRelease-As: 3.0.0"],
+            ("major", "2.0.0", "Release-As: 2.0.0 (0000000)"),
+        ),
+    ],
+)
+def test_decide(messages: list[str], expected: tuple[str, str | None, str]) -> None:
+    """From 1.2.3 the strongest change that stands decides, and a Release-As footer over all."""
+    assert summary(decided("1.2.3", *messages)) == expected
+
+
+def test_decide_on_zero() -> None:
+    """On 0.x a breaking change is a minor bump and called so, unless major_on_zero."""
+    assert summary(decided("0.5.0", "feat!: x"))[:2] == ("minor", "0.6.0")
+    assert summary(decided("0.5.0", "feat!: x", major_on_zero=True))[:2] == ("major", "1.0.0")
+    assert decided("0.5.0", "fix: y", "feat!: x").reason == "feat!: x (1111111), +1 more"
+
+
+def test_first_release() -> None:
+    """Without a tag, the version that stands in pyproject.toml is released, whatever happened before."""
+    for version in ("0.1.0", "1.0.0rc1", "0.1.0.dev0"):
+        assert summary(decided(version, "feat!: x", tagged=False)) == ("first", version, "first release")
+    assert summary(decided("0.1.0", tagged=False, force=True)) == ("first", "0.1.0", "first release")
+
+
+def test_first_release_as() -> None:
+    """For a first release a Release-As footer may name any version, also a lower one."""
+    decision = decided("1.0.0", "feat: x\n\nRelease-As: 0.1.0", tagged=False)
+
+    assert summary(decision) == ("first", "0.1.0", "first release, Release-As: 0.1.0 (0000000)")
+
+
+def test_forced() -> None:
+    """Forced, a package with nothing to release gets a patch; one with changes gets what they ask for."""
+    assert summary(decided("1.2.3", "docs: x", force=True)) == ("patch", "1.2.4", "forced")
+    assert summary(decided("1.3.0rc2", force=True)) == ("patch", "1.3.0", "forced")
+    assert summary(decided("1.2.3", "feat: x", force=True)) == ("minor", "1.3.0", "feat: x (0000000)")
+
+
+@pytest.mark.parametrize(
+    ("current", "target", "bump"),
+    [
+        ("1.2.3", "2.0.0", MAJOR),
+        ("1.2.3", "1.3", MINOR),
+        ("1.2.3", "1.2.4", PATCH),
+        ("1.2.3", "1.2.3.1", PATCH),
+        ("1.3.0rc1", "1.3.0", PATCH),
+        ("1.2", "1.2.0.post1", PATCH),
+        ("9.9", "1!0.1", MAJOR),
+    ],
+)
+def test_difference(current: str, target: str, bump: Bump) -> None:
+    """A step between two versions is called after the first segment that changes."""
+    assert difference(Version(current), Version(target)) is bump
+
+
+@pytest.mark.parametrize("tagged", [True, False])
+@pytest.mark.parametrize("text", ["soon", "", "1.2.x"])
+def test_release_as_no_version(text: str, tagged: bool) -> None:
+    """A Release-As footer that names no version is refused, and the commit is named."""
+    with pytest.raises(Refusal, match="0000000") as refused:
+        decided("1.2.3", f"feat: x\n\nRelease-As: {text}", tagged=tagged)
+
+    assert refused.value.code is Code.VERSION_INVALID
+
+
+@pytest.mark.parametrize("text", ["1.2.3", "1.2.2", "1.2.3rc1"])
+def test_release_as_backwards(text: str) -> None:
+    """A Release-As footer that does not lead forward is refused."""
+    with pytest.raises(Refusal, match=r"not above the current version, 1\.2\.3") as refused:
+        decided("1.2.3", f"feat: x\n\nRelease-As: {text}")
+
+    assert refused.value.code is Code.VERSION_INVALID
+
+
+def test_reverted_release_as() -> None:
+    """A Release-As footer goes with the commit that it stands in."""
+    messages = [f"Back out\n\nThis reverts commit {'1' * 40}.", "chore: x\n\nRelease-As: 9.0", "fix: y"]
+
+    assert summary(decided("1.2.3", *messages)) == ("patch", "1.2.4", "fix: y (2222222)")
+
+
+def test_explained() -> None:
+    """Every change is either counted or ignored for a reason, in the order of the history."""
+    decision = decided("1.2.3", 'Revert "feat: x"', "docs: d", "feat: x", "feat: y", "whatever")
+
+    assert [change.title for change in decision.counted] == ["feat: y"]
+    assert [(item.change.title, item.why) for item in decision.ignored] == [
+        ('Revert "feat: x"', "reverts 2222222"),
+        ("docs: d", "type docs asks for no release"),
+        ("feat: x", "reverted by 0000000"),
+        ("whatever", "no conventional commit"),
+    ]
+
+
+def test_long_title() -> None:
+    """The reason keeps to one short line."""
+    reason = decided("1.2.3", f"feat: {'long ' * 40}").reason
+
+    assert reason.endswith("… (0000000)")
+    assert len(reason) <= 72 + len(" (0000000)")
