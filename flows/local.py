@@ -100,7 +100,18 @@ async def _run_flow(options: PublishOptions, server: Server | None) -> Report:
 
     running: Any = publish_flow(**options.model_dump(), return_state=True)
     state: Any = await running
+    await _drain()
     return await state.aresult(raise_on_failure=not isinstance(state.data, Report))
+
+
+async def _drain() -> None:
+    """Send what Prefect still holds back, before its server goes; else it would wait for that server at our end."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogHandler
+
+    await APILogHandler.aflush()
+    events: Any = EventsWorker.drain_all()
+    await events
 
 
 def _ask(plan: Plan, target: Target, *, yes: bool) -> None:

@@ -86,8 +86,9 @@ async def confirm(release: Release, step: Step, built: PackageVersion, index: In
 async def smoke_test(release: Release, step: Step, built: PackageVersion) -> None:
     """Install the package from the index into a fresh environment, as a user would, and import it."""
     root = release.record.worktree / release.workspace
+    index, internal = release.target.install_index, tuple(release.plan.versions)
     try:
-        await release.uv.smoke_test(root, step.name, str(step.version), built.imports, release.target.install_index)
+        await release.uv.smoke_test(root, f"{step.name}=={step.version}", built.imports, index, internal)
     except ReleaseError as error:
         what = f"{step.name} {step.version} cannot be installed and imported"
         raise failure(Code.SMOKE_TEST_FAILED, error, what, ", ".join(built.imports)) from None

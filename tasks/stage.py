@@ -70,7 +70,8 @@ async def prove_resolution(release: Release, built: Sequence[PackageVersion]) ->
     requirements = [f"{package.name}=={package.version}" for package in built]
     links = [release.record.dist(package.name) for package in built]
     root = release.record.worktree / release.workspace
-    command = release.uv.resolve_command(root, requirements, links, release.target.install_index)
+    internal = tuple(release.plan.versions)
+    command = release.uv.resolve_command(root, requirements, links, release.target.install_index, internal)
     try:
         await arun(command)
     except ReleaseError as error:

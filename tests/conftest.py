@@ -82,7 +82,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Path,
 
 def write_package(directory: Path, name: str, version: str, needs: tuple[str, ...] = ()) -> None:
     """Write a package that uv builds without any other process."""
-    module = directory / "src" / re.sub("[-.]", "_", name)
+    module = directory / "src" / re.sub("[-.]", "_", name).lower()
     module.mkdir(parents=True)
     (module / "__init__.py").write_text(f'__version__ = "{version}"\n')
     (directory / "pyproject.toml").write_text(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
+import io
 import os
+import re
 import tempfile
 import tomllib
 import zipfile
+import zlib
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tasks.core.artifacts import Wheel
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PIECE = 1 << 20
+_METADATA = re.compile(r"[^/]+\.dist-info/METADATA")  # at the top: a package may carry the wheels of others within it
 
 
 def read_toml(path: Path, shown: str) -> tuple[dict[str, Any], str]:
@@ -63,16 +67,16 @@ def read_wheel(path: Path) -> Wheel:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if not name.endswith("/")]
-            info = next(name.rpartition("/")[0] for name in names if name.endswith(".dist-info/METADATA"))
+            info = next(name.rpartition("/")[0] for name in names if _METADATA.fullmatch(name))
             metadata = archive.read(f"{info}/METADATA").decode("utf-8")
-            rows = csv.reader(archive.read(f"{info}/RECORD").decode("utf-8").splitlines())
+            rows = csv.reader(io.StringIO(archive.read(f"{info}/RECORD").decode("utf-8"), newline=""))
             record = {row[0]: row[1] for row in rows if row}
             hashes: dict[str, str] = {}
             for name in names:
                 with archive.open(name) as member:
                     hashes[name] = base64.urlsafe_b64encode(_digest(member).digest()).decode().rstrip("=")
             return Wheel(path.name, metadata, hashes, record)
-    except (zipfile.BadZipFile, StopIteration, KeyError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, StopIteration, LookupError, ValueError, csv.Error) as error:
         raise ReleaseError(Code.VERIFY_FAILED, f"this is no wheel: {error!r}", path.name) from None
 
 

@@ -100,15 +100,23 @@ class SimpleIndex:
             log.info("credentials for %s not checked: uv gets them itself", mask(address))
             return
         try:
-            # A form that is not multipart is taken for XML-RPC by some, and answered with 200 whoever sends it.
-            auth = user or httpx.USE_CLIENT_DEFAULT
-            response = await self._web.post(address, files=_EMPTY_UPLOAD, auth=auth, follow_redirects=False)
+            response = await self._upload_nothing(address, user)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _unreachable(Refusal, address, error) from error
         if response.status_code in _DENIED:
             what = "credentials refused" if user else "no credentials, and the index wants some"
             raise Refusal(Code.INDEX_CREDENTIALS, f"{what} ({response.status_code})", mask(address))
         _warn_of_upload(response, address, user)
+
+    async def _upload_nothing(self, address: str, user: tuple[str, str] | None) -> httpx.Response:
+        auth = user or httpx.USE_CLIENT_DEFAULT
+        try:
+            # A form that is not multipart is taken for XML-RPC by some, and answered with 200 whoever sends it.
+            return await self._web.post(address, files=_EMPTY_UPLOAD, auth=auth, follow_redirects=False)
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+            # A server that refuses may answer when it has read the head, and hang up: what is then still sent resets
+            # the connection, and the answer is lost. So the head alone, which was enough for it to decide.
+            return await self._web.post(address, headers=_FORM, auth=auth, follow_redirects=False)
 
     def _named(self, name: str) -> tuple[str, str] | None:
         prefix = f"UV_INDEX_{re.sub('[^A-Z0-9]', '_', name.upper())}_"
@@ -123,6 +131,7 @@ class SimpleIndex:
 
 
 _EMPTY_UPLOAD = [(":action", (None, "file_upload")), ("protocol_version", (None, "1"))]
+_FORM = {"Content-Type": "multipart/form-data; boundary=end"}
 
 
 class _File(BaseModel):

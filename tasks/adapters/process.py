@@ -10,9 +10,11 @@ import re
 import shlex
 import signal
 import subprocess
+import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from tasks.core.errors import Code, ReleaseError
 
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("releasekit.process")
 
 LAST_LINES = 50
-_USER_INFO = re.compile(r"(?<=://)[^/\s@]+(?=@)")
-_SECRET_NAME = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|API_KEY|CREDENTIAL", re.IGNORECASE)
+_USER_INFO = re.compile(r"(?<=://)[^/\s]+(?=@)")
+_SECRET_NAME = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|API_KEY|CREDENTIAL|AUTH_STRING", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Command:
     stdin: bytes = b""
 
     def __str__(self) -> str:
-        return mask(shlex.join(self.argv))
+        return mask(shlex.join(self.argv), self.env)
 
     def environment(self) -> dict[str, str]:
         """Return the whole environment that the command runs in."""
@@ -109,22 +111,27 @@ async def arun(command: Command) -> Result:
 def stream(command: Command, separator: bytes = b"\0") -> Iterator[bytes]:
     """Yield what *command* prints, cut at *separator*, without holding it all in memory; raises as `run` does."""
     started = time.monotonic()
-    with _start(command) as child:
-        try:
-            assert child.stdin, "opened as a pipe"  # noqa: S101
-            assert child.stdout, "opened as a pipe"  # noqa: S101
-            child.stdin.close()
-            rest = b""
-            while chunk := child.stdout.read(1 << 18):
-                *pieces, rest = (rest + chunk).split(separator)
-                yield from pieces
-            if rest:
-                yield rest
-            err = child.stderr.read() if child.stderr else b""
-            child.wait(command.timeout)
-        except BaseException:
-            _kill_group(child.pid)
-            raise
+    late = threading.Event()
+    # Files, not pipes: it must not wait for us to write what it reads, or to read its complaints.
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as complaints:
+        given.write(command.stdin)
+        given.seek(0)
+        with _start(command, given, complaints) as child:
+            clock = threading.Timer(command.timeout, lambda: (late.set(), _kill_group(child.pid)))
+            clock.start()
+            try:
+                assert child.stdout, "opened as a pipe"  # noqa: S101
+                yield from _pieces(child.stdout, separator)
+                child.wait()
+            except BaseException:
+                _kill_group(child.pid)
+                raise
+            finally:
+                clock.cancel()
+        complaints.seek(0)
+        err = complaints.read()
+    if late.is_set():
+        raise _too_slow(command, b"", err)
     _finished(command, child.returncode, b"", err, started)
 
 
@@ -157,30 +164,46 @@ def background(command: Command, output: Path) -> Generator[Callable[[], bool]]:
             child.stdin.close()
 
 
-def mask(text: str) -> str:
-    """Return *text* without credentials: user info in addresses, and the values of secret-looking variables."""
+def mask(text: str, env: Mapping[str, str | None] | None = None) -> str:
+    """Return *text* without credentials: user info in addresses, and the values of secret-looking variables.
+
+    These are looked for in this process's environment and in *env*.
+    """
     text = _USER_INFO.sub("***", text)
-    for name, value in os.environ.items():
-        if len(value) > 3 and _SECRET_NAME.search(name):  # noqa: PLR2004  shorter ones would mask ordinary words
-            text = text.replace(value, "***")
+    variables = (*os.environ.items(), *(env or {}).items())
+    secrets = {value for name, value in variables if value and _SECRET_NAME.search(name)}
+    for secret in sorted(secrets, key=len, reverse=True):  # the longest first, for one may begin another
+        if len(secret) > 3:  # noqa: PLR2004  shorter ones would mask ordinary words
+            text = text.replace(secret, "***")
     return text
 
 
-def last_lines(text: str) -> str:
-    """Return the last lines of a command's output, masked."""
-    return mask("\n".join(text.strip().splitlines()[-LAST_LINES:]))
+def last_lines(text: str, env: Mapping[str, str | None] | None = None) -> str:
+    """Return the last lines of a command's output, masked as `mask` does."""
+    return "\n".join(mask(text, env).strip().splitlines()[-LAST_LINES:])
 
 
-def _start(command: Command) -> subprocess.Popen[bytes]:
+def _start(
+    command: Command, stdin: int | IO[bytes] = subprocess.PIPE, stderr: int | IO[bytes] = subprocess.PIPE
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command.argv,
         cwd=command.cwd,
         env=command.environment(),
-        stdin=subprocess.PIPE,
+        stdin=stdin,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         start_new_session=True,  # a group of its own, so that all its children can be killed with it
     )
+
+
+def _pieces(output: IO[bytes], separator: bytes) -> Iterator[bytes]:
+    rest = b""
+    while chunk := output.read(1 << 18):
+        *pieces, rest = (rest + chunk).split(separator)
+        yield from pieces
+    if rest:
+        yield rest
 
 
 def _kill_group(pid: int) -> None:
@@ -193,7 +216,7 @@ def _too_slow(command: Command, out: bytes, err: bytes) -> ReleaseError:
     return ReleaseError(
         Code.COMMAND_TIMEOUT,
         f"killed after {command.timeout:g} s: {command}",
-        output=last_lines(_text(out) + "\n" + _text(err)),
+        output=last_lines(_text(out) + "\n" + _text(err), command.env),
     )
 
 
@@ -204,7 +227,7 @@ def _finished(command: Command, code: int, out: bytes, err: bytes, started: floa
         command,
         code,
         seconds,
-        extra={"argv": [mask(word) for word in command.argv], "code": code, "seconds": round(seconds, 3)},
+        extra={"argv": [mask(word, command.env) for word in command.argv], "code": code, "seconds": round(seconds, 3)},
     )
     result = Result(code, _text(out), _text(err), seconds)
     if code not in command.fine:
@@ -212,7 +235,7 @@ def _finished(command: Command, code: int, out: bytes, err: bytes, started: floa
             Code.COMMAND_FAILED,
             f"exit code {code} from: {command}",
             where=str(command.cwd or ""),
-            output=last_lines(result.stdout + "\n" + result.stderr),
+            output=last_lines(result.stdout + "\n" + result.stderr, command.env),
         )
     return result
 

@@ -60,7 +60,10 @@ class Record:
     def manifest(self) -> ReleaseManifest | None:
         """Return the manifest, None if the release commit was not made yet; raises ReleaseError RK-RECORD-INVALID."""
         path = self.directory / "manifest.json"
-        return manifest_of(read_text(path), str(path)) if path.is_file() else None
+        try:
+            return manifest_of(read_text(path), str(path)) if path.is_file() else None
+        except UnicodeDecodeError as error:
+            raise ReleaseError(Code.RECORD_INVALID, str(error), str(path)) from None
 
     def require_manifest(self) -> ReleaseManifest:
         """Return the manifest of a release whose commit is made; raises ReleaseError RK-RECORD-INVALID."""
@@ -123,6 +126,12 @@ def only_release(common_dir: Path) -> Generator[None]:
     except Timeout:
         who = read_text(holder).strip() if holder.is_file() else "another process"
         raise Refusal(Code.LOCK_ACQUISITION_FAILED, f"held by {who}", str(common_dir)) from None
+    if lock.lock_counter > 1:
+        try:
+            yield
+        finally:
+            lock.release()
+        return
     try:
         started = datetime.now(UTC).isoformat(timespec="seconds")
         replace_text(holder, f"process {os.getpid()} on {socket.gethostname()} since {started}\n")

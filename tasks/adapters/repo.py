@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from shutil import which
+from shutil import rmtree, which
 from typing import TYPE_CHECKING
 
 from tasks.adapters.process import Command, run, stream
@@ -21,6 +21,7 @@ log = logging.getLogger("releasekit.repo")
 # A hook or an outer git that runs us must not redirect what we do; and nothing may wait for a password.
 _ENVIRONMENT: dict[str, str | None] = {
     **dict.fromkeys(("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")),
+    **dict.fromkeys(("GIT_COMMON_DIR", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE")),
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_OPTIONAL_LOCKS": "0",
     "LC_ALL": "C.UTF-8",
@@ -42,10 +43,10 @@ class Repo:
         """
         self._repo = _open(path)
         self.top = Path(str(self._repo.working_tree_dir)).resolve()
-        self.common_dir = Path(self._repo.common_dir).resolve()
-        if not self._repo.head.is_valid():
+        self.common_dir = (self.top / self.git("rev-parse", "--git-common-dir").rstrip("\n")).resolve()
+        self.head = self._sha("HEAD^{commit}")
+        if not self.head:
             raise Refusal(Code.GIT_NO_COMMIT, "the repository has no commit", str(self.top))
-        self.head = self._repo.head.commit.hexsha
         self.branch = "" if self._repo.head.is_detached else self._repo.active_branch.name
 
     def command(self, *argv: str, cwd: Path | None = None, fine: Iterable[int] = (0,), stdin: bytes = b"") -> Command:
@@ -82,23 +83,24 @@ class Repo:
         for entry in entries:
             if entry:
                 paths.append(entry[3:])
-            if entry[:1] in {"R", "C"}:
+            if {"R", "C"} & set(entry[:2]):
                 next(entries)  # the path that it was renamed or copied from
         return tuple(paths)
 
     def is_tracked(self, path: Path) -> bool:
-        """Tell whether git tracks the file *path*."""
-        return run(self.command("ls-files", "--error-unmatch", "--", str(path), fine=(0, 1))).code == 0
+        """Tell whether git tracks the file *path*, in whichever work tree that lies."""
+        command = self.command("ls-files", "--error-unmatch", "--", path.name, cwd=path.parent, fine=(0, 1))
+        return run(command).code == 0
 
     def commit_time(self, commit: str) -> int:
         """Return when *commit* was committed, in seconds since 1970."""
-        return int(self._repo.commit(commit).committed_date)
+        return int(self.git("show", "--no-patch", "--no-show-signature", "--format=%ct", commit))
 
     def tags(self) -> dict[str, str]:
         """Return the commit of each tag; tags of anything else are left out."""
         wanted = "%(refname:lstrip=2)%00%(objecttype)%00%(objectname)%00%(*objecttype)%00%(*objectname)"
         found: dict[str, str] = {}
-        for line in self.git("for-each-ref", f"--format={wanted}", "refs/tags").splitlines():
+        for line in self.git("for-each-ref", f"--format={wanted}", "refs/tags").split("\n")[:-1]:
             tag, kind, sha, peeled_kind, peeled = line.split("\0")
             if "commit" in (kind, peeled_kind):
                 found[tag] = peeled or sha
@@ -111,12 +113,13 @@ class Repo:
         """
         walk = self.command(
             "log", "-z", "--topo-order", "--name-only", "--no-renames", "--no-show-signature",
-            "--format=%x01%H%x00%P%x00%B", "--stdin", stdin="".join(f"{tip}\n" for tip in tips).encode(),
+            "--encoding=UTF-8", "--format=%x01%H%x00%P%x00%B", "--stdin",
+            stdin="".join(f"{tip}\n" for tip in tips).encode(),
         )  # fmt: skip
         record: list[str] = []
         for piece in stream(walk):
             text = piece.decode("utf-8", "replace")
-            if text.startswith("\x01") and record:
+            if text.startswith("\x01") and len(record) > 2:  # noqa: PLR2004  a message may begin with \x01 too
                 yield _commit(record)
                 record = []
             record.append(text)
@@ -136,8 +139,7 @@ class Repo:
 
     def read(self, commit: str, path: str) -> str:
         """Return the text of the file *path* (from the top) in *commit*."""
-        content: bytes = self._repo.commit(commit).tree[path].data_stream.read()
-        return content.decode("utf-8", "replace")
+        return self.git("cat-file", "blob", f"{commit}:{path}")
 
     def add_worktree(self, directory: Path, commit: str) -> None:
         """Check *commit* out into *directory*, with a detached HEAD."""
@@ -146,8 +148,10 @@ class Repo:
 
     def remove_worktree(self, directory: Path) -> None:
         """Remove the work tree in *directory*, whatever state it is in."""
+        # Twice: it is locked if git died while making it. 128: git does not know it, or its files are damaged.
+        run(self.command("worktree", "remove", "--force", "--force", str(directory), fine=(0, 128)))
         if directory.exists():
-            self.git("worktree", "remove", "--force", str(directory))
+            rmtree(directory)
         self.git("worktree", "prune")
 
     def keep(self, name: str, commit: str) -> None:
@@ -159,11 +163,12 @@ class Repo:
         self.git("update-ref", "-d", f"refs/releasekit/{name}")
 
     def commit_all(self, worktree: Path, message: str, *, hooks: bool) -> str:
-        """Commit all that changed among the tracked files of *worktree*; returns the commit."""
+        """Commit all that changed among the tracked files of *worktree*; returns the commit, or HEAD if nothing did."""
         command = self.command("commit", "--quiet", "--all", "--message", message, cwd=worktree)
         if hooks:
             command = Command(("git", *command.argv[1 + len(_NO_HOOKS) :]), worktree, _ENVIRONMENT)
-        run(command)
+        if run(self.command("diff", "--quiet", "HEAD", cwd=worktree, fine=(0, 1))).code:
+            run(command)
         return self.git("rev-parse", "HEAD", cwd=worktree).strip()
 
     def make_tag(self, tag: str, commit: str) -> None:
@@ -171,12 +176,11 @@ class Repo:
 
         Raises ReleaseError RK-TAG-EXISTS if it is there on another commit: tags are never moved.
         """
-        asked = self.command("rev-parse", "--verify", "--quiet", f"refs/tags/{tag}^{{commit}}", fine=(0, 1))
-        existing = run(asked).stdout.strip()
-        if existing not in ("", commit):
-            raise ReleaseError(Code.TAG_EXISTS, f"{tag} exists already, at {existing[:12]}")
+        existing = self._sha(f"refs/tags/{tag}")
         if not existing:
             self.git("tag", "--annotate", "--message", tag, tag, commit)
+        elif self._sha(f"refs/tags/{tag}^{{commit}}") != commit:
+            raise ReleaseError(Code.TAG_EXISTS, f"{tag} exists already, at {existing[:12]}")
 
     def push(self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False) -> None:
         """Push exactly *refspecs*, all or none, never by force.
@@ -199,13 +203,24 @@ class Repo:
         return found
 
     def fast_forward(self, commit: str) -> bool:
-        """Bring the checked-out branch to *commit* if that is a pure step forward and the tree is clean."""
-        now = _open(self.top)
-        moved = now.head.is_detached or now.active_branch.name != self.branch or now.head.commit.hexsha != self.head
-        if moved or self.changed_paths():
-            return now.head.commit.hexsha == commit
+        """Bring the checked-out branch to *commit* if that is a pure step forward and the tree is clean.
+
+        Tells whether *commit* is checked out then, or part of what is.
+        """
+        now = Repo(self.top)
+        if self._is_ancestor(commit, now.head):
+            return True
+        moved = (now.branch, now.head) != (self.branch, self.head) or not self.branch
+        if moved or self.changed_paths() or not self._is_ancestor(now.head, commit):
+            return False
         self.git("merge", "--quiet", "--ff-only", commit)
         return True
+
+    def _sha(self, revision: str) -> str:
+        return run(self.command("rev-parse", "--verify", "--quiet", revision, fine=(0, 1))).stdout.strip()
+
+    def _is_ancestor(self, commit: str, of: str) -> bool:
+        return run(self.command("merge-base", "--is-ancestor", commit, of, fine=(0, 1))).code == 0
 
 
 def clone(source: str, directory: Path, *options: str) -> None:
@@ -219,7 +234,7 @@ def _open(path: Path) -> git.Repo:
     import git
 
     try:
-        found = git.Repo(path, search_parent_directories=True)
+        found = git.Repo(path, search_parent_directories=True, expand_vars=False)
     except (git.InvalidGitRepositoryError, git.NoSuchPathError):
         raise Refusal(Code.GIT_NOT_A_REPOSITORY, "this is no git repository", str(path)) from None
     if found.bare:

@@ -56,11 +56,11 @@ def configured_api() -> str:
     """
     if url := os.environ.get("PREFECT_API_URL"):
         return url
-    home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
+    home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
     path = Path(os.environ.get("PREFECT_PROFILES_PATH", home / "profiles.toml"))
     try:
         profiles = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, tomllib.TOMLDecodeError):
+    except (OSError, ValueError):  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
         return ""
     active = os.environ.get("PREFECT_PROFILE") or profiles.get("active", "")
     return str(profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL", ""))

@@ -10,7 +10,9 @@ from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING
 
-from tasks.adapters.process import Command, arun, run
+from packaging.version import InvalidVersion, Version
+
+from tasks.adapters.process import Command, arun, last_lines, mask, run
 from tasks.core.errors import Code, Refusal, ReleaseError
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ class Uv:
             Path(os.path.normpath(line)) for line in self._ask_workspace(path, "list", "--paths").splitlines()
         )
         for member in members:
-            if not member.is_relative_to(root) and not member.resolve().is_relative_to(root):
+            if not member.resolve().is_relative_to(root):  # by "../…", or through a symlink
                 raise Refusal(
                     Code.WORKSPACE_OUTSIDE, "a member lies outside the workspace", os.path.relpath(member, root)
                 )
@@ -69,7 +71,9 @@ class Uv:
         """Tell whether uv.lock fits the pyproject.toml files; raises ReleaseError if uv cannot tell."""
         result = run(self.command("lock", "--check", cwd=root, fine=frozenset({0, 1})))
         if result.code and "needs to be updated" not in result.stderr:
-            raise Refusal(Code.WORKSPACE_INVALID, "uv cannot lock the workspace", str(root), output=result.stderr)
+            raise Refusal(
+                Code.WORKSPACE_INVALID, "uv cannot lock the workspace", str(root), output=last_lines(result.stderr)
+            )
         return result.code == 0
 
     def lock_command(self, root: Path, packages: Sequence[str]) -> Command:
@@ -99,7 +103,7 @@ class Uv:
     def audit(self, root: Path) -> str:
         """Return what `uv audit` has found in the locked dependencies, or why it could not look; empty if nothing."""
         result = run(self.command("audit", "--preview", "--frozen", cwd=root, fine=frozenset({0, 1, 2})))
-        return (result.stdout + result.stderr).strip() if result.code else ""
+        return mask(result.stdout + result.stderr).strip() if result.code else ""
 
     def build_command(
         self, package: Path, out: Path, links: Sequence[Path], env: Mapping[str, str], timeout: float
@@ -122,28 +126,31 @@ class Uv:
             *map(str, files), env=env,
         )  # fmt: skip
 
-    def resolve_command(self, root: Path, requirements: Sequence[str], links: Sequence[Path], index: str) -> Command:
-        """Ask whether *requirements* can be installed together, from *links* and the indexes (D-9)."""
+    def resolve_command(
+        self, root: Path, requirements: Sequence[str], links: Sequence[Path], index: str, fresh: Sequence[str]
+    ) -> Command:
+        """Ask whether *requirements* can be installed together, from *links* and the indexes (D-9).
+
+        *fresh* names the packages that may have been published just now.
+        """
         found = (word for link in links for word in ("--find-links", str(link)))
         target = Path(tempfile.gettempdir()) / "releasekit-resolves-only"  # named, never made
         return self.command(
             "pip", "install", "--dry-run", "--no-sources", *self._with_python(), "--target", str(target),
-            *found, *_index(index), *requirements, cwd=root,
+            *found, *_index(index), *_fresh(fresh), *requirements, cwd=root,
         )  # fmt: skip
 
-    async def smoke_test(self, root: Path, name: str, version: str, imports: Sequence[str], index: str) -> Result:
-        """Install *name* from the index into a fresh environment and import it."""
+    async def smoke_test(
+        self, root: Path, requirement: str, imports: Sequence[str], index: str, fresh: Sequence[str]
+    ) -> Result:
+        """Install *requirement* from the index into a fresh environment and import what it brings."""
         with tempfile.TemporaryDirectory(prefix="releasekit-smoke-") as scratch:
             venv = Path(scratch) / "venv"
             await arun(self.command("venv", "--quiet", *self._with_python(), str(venv), cwd=Path(scratch)))
-            await arun(
-                self.command(
-                    "pip", "install", "--quiet", "--python", str(venv), "--no-sources", "--refresh-package", name,
-                    *_index(index), f"{name}=={version}", cwd=root,
-                )
-            )  # fmt: skip
+            into = ("--quiet", "--python", str(venv), "--no-sources")
+            await arun(self.command("pip", "install", *into, *_index(index), *_fresh(fresh), requirement, cwd=root))
             python = next(path for path in (venv / "bin" / "python", venv / "Scripts" / "python.exe") if path.exists())
-            script = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
+            script = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
             return await arun(Command((str(python), "-I", "-c", script, *imports), Path(scratch), timeout=120))
 
     def _with_python(self) -> tuple[str, ...]:
@@ -161,13 +168,9 @@ def find_uv(needed: str = "0.13") -> Uv:
 
     Raises Refusal RK-UV-MISSING if there is neither.
     """
-    from packaging.version import Version
-
     for candidate in (which("uv"), _bundled()):
-        if candidate:
-            answer = run(Command((candidate, "--version"))).stdout.split()
-            if Version(answer[1]) >= Version(needed):
-                return Uv(candidate)
+        if candidate and _version(candidate) >= Version(needed):
+            return Uv(candidate)
     raise Refusal(Code.UV_MISSING, f"uv {needed} or later was not found")
 
 
@@ -175,6 +178,14 @@ def trusted_publishing() -> str:
     """Return what to tell uv: without a token from the CI it would lose up to 50 s in asking for one."""
     credentials = os.environ.get("UV_PUBLISH_TOKEN") or os.environ.get("UV_PUBLISH_PASSWORD")
     return "automatic" if not credentials and any(name in os.environ for name in _OIDC) else "never"
+
+
+def _version(executable: str) -> Version:
+    """Return the version that *executable* says it is; 0 if it does not run, as a shim that leads nowhere."""
+    try:
+        return Version(run(Command((executable, "--version"))).stdout.split()[1])
+    except (ReleaseError, OSError, IndexError, InvalidVersion):
+        return Version("0")
 
 
 def _bundled() -> str | None:
@@ -190,12 +201,18 @@ def _index(url: str) -> tuple[str, ...]:
     return ("--index", url) if url else ()
 
 
+def _fresh(names: Sequence[str]) -> tuple[str, ...]:
+    """Ask the index anew for *names*, and see files that a workspace's own `exclude-newer` would hide."""
+    each = (("--refresh-package", name, "--exclude-newer-package", f"{name}=false") for name in names)
+    return tuple(word for words in each for word in words)
+
+
 def _refusal(said: str, path: Path) -> Refusal:
     code = next((code for pattern, code in _CLASSES if pattern.search(said)), Code.WORKSPACE_INVALID)
-    message = said.strip().removeprefix("error: ")
+    message = mask(said).strip().removeprefix("error: ")
     where = str(path)
     if code is Code.WORKSPACE_TOML and (place := _TOML_PLACE.search(said)):
-        where = f"{place['file']}:{place['line']}:{place['column']}"
+        where = f"{path / place['file']}:{place['line']}:{place['column']}"
         message = message.splitlines()[-1].strip()
     what, _, more = message.partition("\n")
     return Refusal(code, what, where, output=more)

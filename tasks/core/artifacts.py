@@ -7,7 +7,7 @@ from email.parser import HeaderParser
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import (
     InvalidSdistFilename,
     InvalidWheelFilename,
@@ -63,7 +63,7 @@ def import_names(files: Iterable[str]) -> tuple[str, ...]:
         if file.endswith((".py", ".pyi", ".so", ".pyd")) and ".dist-info/" not in file
     ]
     modules = [path for path in modules if ".data/" not in f"{path}" and path.suffix != ".pyi"]
-    packages = {path.parent for path in modules if path.name.split(".")[0] == "__init__"}
+    packages = {path.parent for path in modules if path.name.split(".")[0] == "__init__" and path.parent.name}
     tops = {_top(path, packages) for path in modules}
     return tuple(sorted(".".join(path.parts) for path in tops if path.parts and _is_name(path)))
 
@@ -76,7 +76,7 @@ def _top(path: PurePosixPath, packages: set[PurePosixPath]) -> PurePosixPath:
 
 
 def _is_name(path: PurePosixPath) -> bool:
-    return all(part.isidentifier() for part in path.parts) and path.name != "__main__"
+    return all(part.isidentifier() for part in path.parts) and path.name not in {"__main__", "__init__"}
 
 
 def _wrong_names(project: str, version: Version, names: Sequence[str]) -> Iterator[str]:
@@ -103,13 +103,18 @@ def _wrong_wheel(wheel: Wheel, project: str, version: Version, versions: Mapping
     if metadata.get("Version") != str(version):
         yield f"{wheel.name}: METADATA has the version {metadata.get('Version')}, but {version} is planned"
     for written in metadata.get_all("Requires-Dist", []):
-        requirement = Requirement(str(written))
+        try:
+            requirement = Requirement(str(written))
+        except InvalidRequirement:
+            yield f"{wheel.name}: Requires-Dist {written!r} is no requirement"
+            continue
         if requirement.url:
             yield f"{wheel.name}: requires {requirement} by address, which PyPI refuses"
         elif str(exact := pinned(requirement, versions)) != str(requirement):
             yield f"{wheel.name}: requires {requirement}, but {exact.specifier} is planned"
     yield from _wrong_record(wheel)
-    if not import_names(wheel.hashes) and not any(".data/" in name for name in wheel.hashes):
+    stubs = (".pyi", "/py.typed")  # of a package that only describes another (PEP 561)
+    if not import_names(wheel.hashes) and not any(".data/" in n or n.endswith(stubs) for n in wheel.hashes):
         yield f"{wheel.name}: holds no module"
 
 
@@ -121,5 +126,5 @@ def _wrong_record(wheel: Wheel) -> Iterator[str]:
             yield f"{wheel.name}: {name} is not in RECORD"
         elif wheel.record[name] != f"sha256={digest}":
             yield f"{wheel.name}: {name} is not the file that RECORD describes"
-    for name in wheel.record.keys() - wheel.hashes.keys():
+    for name in sorted(wheel.record.keys() - wheel.hashes.keys()):
         yield f"{wheel.name}: RECORD lists {name}, which is not there"

@@ -383,15 +383,15 @@ class _Shas:
 # ---- what stands ----------------------------------------------------------------------------------------------------
 
 
-def standing(changes: Sequence[Change], *, walk: Container[str] = frozenset()) -> Standing:
+def standing(changes: Sequence[Change], *, unreleased: Container[str] = frozenset()) -> Standing:
     """Tell which of the unreleased *changes*, newest first, still count once the reverts among them are applied.
 
     A commit and its revert count for nothing, neither of them; a revert of a revert restores; a revert of
     something that is not among *changes* counts, for it undoes what is released. Merges count for nothing: what
-    they merge does. *walk* holds the sha of every commit that is unreleased in some package: what a revert names
+    they merge does. *unreleased* holds the sha of every commit that is unreleased in some package: what a revert names
     there besides one of *changes* is another package's matter.
     """
-    undone, spent = _undo(changes, walk)
+    undone, spent = _undo(changes, unreleased)
     counts: list[Change] = []
     ignored: list[Ignored] = []
     for place, change in enumerate(changes):
@@ -406,7 +406,7 @@ def standing(changes: Sequence[Change], *, walk: Container[str] = frozenset()) -
     return Standing(tuple(counts), tuple(ignored))
 
 
-def _undo(changes: Sequence[Change], walk: Container[str]) -> tuple[dict[int, int], dict[int, int]]:
+def _undo(changes: Sequence[Change], unreleased: Container[str]) -> tuple[dict[int, int], dict[int, int]]:
     """Return by whom each undone change is undone, and on what each spent revert is spent, as places."""
     undone: dict[int, int] = {}
     spent: dict[int, int] = {}
@@ -419,7 +419,7 @@ def _undo(changes: Sequence[Change], walk: Container[str]) -> tuple[dict[int, in
             spent[undone[place]] = place
         if change.reverts is None or place in undone:
             continue
-        targets, released = find.targets(change.reverts, place, walk)
+        targets, released = find.targets(change.reverts, place, unreleased)
         for target in targets:
             undone.setdefault(target, place)
         if targets and not released:
@@ -439,10 +439,10 @@ class _Finder:
             owns = ((place, _OWN_PULLS.search(change.title)) for place, change in enumerate(changes))
             self._pulls = {_PULL.findall(own[0])[-1]: place for place, own in owns if own}
 
-    def targets(self, reverts: Reverts, after: int, walk: Container[str]) -> tuple[list[int], bool]:
+    def targets(self, reverts: Reverts, after: int, unreleased: Container[str]) -> tuple[list[int], bool]:
         """Return the places older than *after* that *reverts* names, and whether it names something released too."""
         places = {sha: self._shas.place_of(sha) for sha in reverts.shas}
         if found := [place for place in places.values() if place is not None and place > after]:
-            return found, any(place is None and sha not in walk for sha, place in places.items())
+            return found, any(place is None and sha not in unreleased for sha, place in places.items())
         by_pull = [place for pull in reverts.pulls if (place := self._pulls.get(pull)) is not None]
         return [place for place in by_pull if place > after], False

@@ -115,7 +115,9 @@ CATALOGUE: Mapping[Code, Entry] = {
         "Move the member below the root, or take it out of [tool.uv.workspace] members.",
     ),
     Code.WORKSPACE_REQUIREMENT: Entry(
-        "A requirement cannot be read as PEP 508.", "Mend the requirement that is named."
+        "A requirement is not PEP 508; or, as a warning, the workspace's own version does not satisfy it, or it names "
+        "a member that is never published.",
+        "Mend the requirement that is named.",
     ),
     Code.WORKSPACE_UNKNOWN_PACKAGE: Entry(
         "A name or pattern fits no member of the workspace.", "`releasekit discover` lists the members."

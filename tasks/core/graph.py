@@ -104,7 +104,7 @@ def graph_of(workspace: Workspace, versions: Mapping[str, Version | None]) -> tu
 
 def satisfied(need: Need, version: Version | None) -> bool:
     """Tell whether *version* of the workspace is one that *need* asks for (prereleases count, PEP 440)."""
-    return version is None or need.templated or need.requirement.specifier.contains(version, prereleases=True)
+    return version is None or need.requirement.specifier.contains(version, prereleases=True)
 
 
 def order(graph: Graph, cycles: Cycles = "error") -> Order:
@@ -116,12 +116,15 @@ def order(graph: Graph, cycles: Cycles = "error") -> Order:
     groups = components(graph.hard)
     for group in groups:
         if len(group) > 1 and (cycles == "error" or _builds_itself(graph, group)):
-            raise Refusal(Code.GRAPH_CYCLE, " -> ".join(_as_walk(graph.hard, group)))
+            hint = "" if cycles == "error" else "Break the cycle: it is needed to build, so none of it can be built first."
+            raise Refusal(Code.GRAPH_CYCLE, " -> ".join(_as_walk(graph.hard, group)), hint=hint)
     batches = {name: group for group in groups if len(group) > 1 for name in group}
     needs: Edges = {}
     for group in groups:
         outside = frozenset[str]().union(*(graph.hard[name] for name in group)) - group
-        needs |= dict.fromkeys(group, outside)
+        # A cycle installs only when all of it is there, so who needs one of it needs it whole.
+        whole = outside.union(*(batches[name] for name in outside if name in batches))
+        needs |= dict.fromkeys(group, whole)
     levels = _levels(groups, needs)
     after = _orderable(graph, needs)
     return Order(_topological(needs, after, levels), levels, needs, after, batches)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Unreleased:
     """What has come since the last releases, newest first.
 
-    *commits* are all that count for some package, and the merges among them; *touching* maps each package to the
-    shas of those that touch it and that its own last release does not hold.
+    *commits* are all that some release does not hold, without gaps, for a revert of a merge undoes what lies between
+    its parents; *touching* maps each package to the shas of those that touch it and that its own last release lacks.
     """
 
     commits: tuple[Commit, ...]
@@ -49,7 +49,7 @@ def unreleased(walk: Iterable[Commit], head: str, since: Mapping[str, str], owne
         packages = [package for package in owners.of(commit.files) if not reached & released.get(package, 0)]
         for package in packages:
             touching[package].append(commit.sha)
-        if packages or (commit.is_merge and reached & everywhere != everywhere):
+        if packages or reached & everywhere != everywhere:
             commits.append(commit)
     return Unreleased(tuple(commits), touching)
 

@@ -6,13 +6,15 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import tomlkit
-from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+
+from tasks.core.workspace import requirement_of, requirement_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, MutableSequence
 
+    from packaging.requirements import Requirement
     from packaging.version import Version
 
 
@@ -33,21 +35,18 @@ def pinned(requirement: Requirement, versions: Mapping[str, Version]) -> Require
 def pin(pyproject: str, versions: Mapping[str, Version]) -> str:
     """Return the text of *pyproject* with its runtime, extra and build requirements pinned; nothing else differs."""
     document = tomlkit.parse(pyproject)
-    for array in _arrays(document.unwrap(), document):
+    for array in _arrays(document):
         for position, written in enumerate(list(array)):
-            requirement = Requirement(str(written))
+            requirement = requirement_of(str(written))
             exact = pinned(requirement, versions)
             if exact is not requirement:
                 array[position] = str(exact)
     return tomlkit.dumps(document)
 
 
-def _arrays(plain: Mapping[str, Any], document: tomlkit.TOMLDocument) -> Iterator[MutableSequence[Any]]:
-    """Yield the arrays of published requirements; *plain* is asked what exists, *document* is what gets edited."""
-    editable: Any = document
-    if "dependencies" in plain.get("project", {}):
-        yield editable["project"]["dependencies"]
-    for extra in plain.get("project", {}).get("optional-dependencies", {}):
-        yield editable["project"]["optional-dependencies"][extra]
-    if "requires" in plain.get("build-system", {}):
-        yield editable["build-system"]["requires"]
+def _arrays(document: Any) -> Iterator[MutableSequence[Any]]:  # noqa: ANN401  tomlkit's types do not nest
+    """Yield the arrays of published requirements, to be edited in place."""
+    for table in requirement_tables(document):
+        yield from (table["dependencies"],) if "dependencies" in table else ()
+        yield from table.get("optional-dependencies", {}).values()
+    yield from (document["build-system"]["requires"],) if "requires" in document.get("build-system", {}) else ()

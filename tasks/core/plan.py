@@ -45,8 +45,8 @@ class Status(StrEnum):
 class Step(BaseModel):
     """One package of the plan. *needs* gate it, *after* it merely follows, *batch* are its partners in a cycle.
 
-    All three name packages of this release alone; *build_needs* is the part of *needs* without which it cannot be
-    built. *order* is -1 for a package that is not released.
+    All name packages of this release alone; *build_needs* are all that a build of it installs, near and far.
+    *order* is -1 for a package that is not released.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -157,7 +157,8 @@ def make_plan(
     released = [name for name, status in statuses.items() if status in (Status.INCLUDED, Status.DEPENDENCY_ONLY)]
     versions = {n: v for n in decided if (v := targets[n] if n in released else current[n]) is not None}
     graph, warnings = graph_of(workspace, {**current, **versions})
-    ordered = order(graph.only(released), settings.cycles)
+    graph = graph.only(released)
+    ordered = order(graph, settings.cycles)
     scheme = TagScheme(settings.tag_format, settings.label)
     rows = _rows(workspace, decided, current, statuses, ordered, graph, scheme)
     _refuse_taken(rows, facts)
@@ -165,7 +166,7 @@ def make_plan(
     return Plan(
         commit=commit,
         release=_release_id(commit, rows),
-        tags=_umbrella(rows, settings, facts),
+        tags=_umbrella(workspace, rows, settings, facts),
         warnings=tuple(map(str, (*warnings, *_unreleased_needs(workspace, released)))),
         packages=tuple(rows),
         versions=versions,
@@ -266,7 +267,7 @@ def _rows(
                 reason=decided[name].reason,
                 tag=scheme.tag(name, target) if target else "",
                 needs=tuple(sorted(ordered.needs.get(name, ()))),
-                build_needs=tuple(sorted(graph.build[name] & ordered.needs.get(name, frozenset()))),
+                build_needs=tuple(sorted(graph.dependencies(graph.build.get(name, ())))),
                 after=tuple(sorted(ordered.after.get(name, ()))),
                 batch=tuple(sorted(ordered.batches.get(name, frozenset()) - {name})),
             )
@@ -280,12 +281,13 @@ def _refuse_taken(rows: Sequence[Step], facts: Facts) -> None:
             raise Refusal(Code.TAG_EXISTS, f"{step.tag} exists already, at {facts.tags[step.tag][:12]}", step.name)
 
 
-def _umbrella(rows: Sequence[Step], settings: Settings, facts: Facts) -> tuple[str, ...]:
+def _umbrella(workspace: Workspace, rows: Sequence[Step], settings: Settings, facts: Facts) -> tuple[str, ...]:
     released = {step.name: step.version for step in rows if step.order >= 0}
     if not released:
         return ()
     taken = {*facts.tags, *(step.tag for step in rows)}
-    lead = released.get(settings.lead)
+    leads = workspace.matching([settings.lead] if settings.lead else ())
+    lead = next((version for name, version in released.items() if name in leads), None)
     return (umbrella(settings.umbrella_tag_format, settings.label, released.values(), lead, facts.date, taken),)
 
 

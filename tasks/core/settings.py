@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -108,5 +109,5 @@ def _line(text: str, key: str) -> int:
     """Return the line (from 1) of *key* after the [tool.releasekit] heading, as near as a search can tell."""
     lines = text.splitlines()
     start = next((n for n, line in enumerate(lines) if "releasekit" in line and line.lstrip().startswith("[")), 0)
-    named = (n for n, line in enumerate(lines[start:], start) if line.split("=")[0].strip(" \"'[]").endswith(key))
-    return next(named, start) + 1
+    named = re.compile(rf"""\s*\[*([^#=]*\.)?["']?{re.escape(key)}["']?\s*[]=]""")
+    return next((n for n, line in enumerate(lines[start:], start) if key and named.match(line)), start) + 1

@@ -16,31 +16,36 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 # What git refuses in a reference name (git-check-ref-format), for one below refs/tags/.
-_REFUSED = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[./]|/\.|[./]$|\.lock(/|$)|^@$")
-_PLACEHOLDER = re.compile(r"\{(\w*)\}")
+# Of its own, `git tag` refuses a leading hyphen besides.
+_REFUSED = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[-./]|/\.|[./]$|\.lock(/|$)")
+_PLACEHOLDER = re.compile(r"\{(name|version|label)\}")
 
 
 @dataclass(frozen=True)
 class TagScheme:
     """How a package's tag is made from its name and version, and how both are found in a tag again.
 
-    Raises Refusal RK-TAG-INVALID for a format that git would refuse, or from which a package cannot be told.
+    Raises Refusal RK-TAG-INVALID for a format that git would refuse, or from which name and version cannot be told.
     """
 
     pattern: str
     label: str = ""
 
     def __post_init__(self) -> None:
-        unknown = set(_PLACEHOLDER.findall(self.pattern)) - {"name", "version", "label"}
-        if unknown or "{version}" not in self.pattern:
+        held = _PLACEHOLDER.findall(self.pattern)
+        if held.count("version") != 1 or held.count("name") > 1 or re.search("[{}]", _PLACEHOLDER.sub("", self.pattern)):
             raise Refusal(
                 Code.TAG_INVALID, f"{self.pattern!r} must hold {{version}}, and may hold {{name}} and {{label}}"
             )
-        self.tag("name", Version("1.0"))
+        name, version = "name" if "name" in held else "", Version("1.0")
+        tag = self.tag(name, version)
+        if self.read(tag) != (name, version):
+            raise Refusal(Code.TAG_INVALID, f"{self.pattern!r} makes {tag!r}, from which nobody can tell the version")
 
     def tag(self, name: str, version: Version) -> str:
         """Return the tag of *version* of the package *name*."""
-        tag = self.pattern.format(name=name, version=version, label=self.label)
+        given = {"name": name, "version": str(version), "label": self.label}
+        tag = _PLACEHOLDER.sub(lambda found: given[found[1]], self.pattern)
         if _REFUSED.search(tag):
             raise Refusal(Code.TAG_INVALID, f"{self.pattern!r} makes {tag!r}, which git refuses as a tag")
         return tag
@@ -58,7 +63,8 @@ class TagScheme:
     @cached_property
     def _regex(self) -> re.Pattern[str]:
         parts = re.split(r"(\{\w+\})", self.pattern)
-        known = {"{name}": r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)", "{version}": r"(?P<version>v?\d[^/]*)"}
+        # A version as packaging writes it has no hyphen, so where a name follows, the first one ends it.
+        known = {"{name}": r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)", "{version}": r"(?P<version>v?\d[^/]*?)"}
         known["{label}"] = re.escape(self.label)
         return re.compile("".join(known.get(part, re.escape(part)) for part in parts))
 
@@ -79,7 +85,10 @@ def baselines(
 
     That is the highest version not above the declared one: on a maintenance branch of 1.x, a tag of 2.0 is another
     branch's. A package whose version only the tags know has the highest of them.
+    Raises Refusal RK-TAG-INVALID for a scheme without `{name}`: its tags are nobody's.
     """
+    if "{name}" not in scheme.pattern:
+        raise Refusal(Code.TAG_INVALID, f"{scheme.pattern!r} must hold {{name}}: each package has tags of its own")
     found: dict[str, Baseline] = {}
     for tag, commit in tags.items():
         name, version = scheme.read(tag) or ("", None)

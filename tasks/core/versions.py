@@ -45,14 +45,14 @@ def decide(
     types: Mapping[str, Bump] = DEFAULT_TYPES,
     major_on_zero: bool = False,
     force: bool = False,
-    walk: Container[str] = frozenset(),
+    unreleased: Container[str] = frozenset(),
 ) -> Decision:
     """Decide the next version from the unreleased *changes*, newest first; *tagged*: *current* is released.
 
-    *types* has lower-case keys. *force* releases a patch where nothing asks for a release. *walk*: as for
+    *types* has lower-case keys. *force* releases a patch where nothing asks for a release. *unreleased*: as for
     `standing`. Raises Refusal RK-VERSION-INVALID if a Release-As footer names no version above *current*.
     """
-    counted, ignored = _weigh(changes, types, walk)
+    counted, ignored = _weigh(changes, types, unreleased)
     told = next((change for change in counted if change.release_as is not None), None)
     if told:
         bump, label, target, reason = _as_told(told, current, tagged=tagged)
@@ -68,10 +68,10 @@ def decide(
 
 
 def _weigh(
-    changes: Sequence[Change], types: Mapping[str, Bump], walk: Container[str]
+    changes: Sequence[Change], types: Mapping[str, Bump], unreleased: Container[str]
 ) -> tuple[tuple[Change, ...], tuple[Ignored, ...]]:
     """Part *changes* into those that ask for a release and those that do not."""
-    why = {ignored.change.sha: ignored.why for ignored in standing(changes, walk=walk).ignored}
+    why = {ignored.change.sha: ignored.why for ignored in standing(changes, unreleased=unreleased).ignored}
     counted: list[Change] = []
     for change in changes:
         if change.sha in why:

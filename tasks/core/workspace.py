@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
@@ -36,14 +37,13 @@ class Kind(StrEnum):
 class Need:
     """One requirement of a member, in its extra *extra* if its kind is EXTRA.
 
-    *name* and *extra* are normalised (PEP 503, PEP 685); *templated* says that a build hook fills in the version.
+    *name* and *extra* are normalised (PEP 503, PEP 685).
     """
 
     name: str
     kind: Kind
     requirement: Requirement
     extra: str = ""
-    templated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def workspace_of(
 def version_file(document: Mapping[str, Any]) -> str:
     """Return the file, relative to the member, that declares a dynamic version; empty if a tag decides it.
 
-    hatch: `[tool.hatch.version] path`; setuptools: `[tool.setuptools.dynamic] version = {attr = …}` or `{file = …}`.
+    hatch alone is understood: `[tool.hatch.version] path`.
     """
     if "version" not in document.get("project", {}).get("dynamic", ()):
         return ""
@@ -136,6 +136,27 @@ def version_pattern(document: Mapping[str, Any]) -> re.Pattern[str]:
     pattern: object = document.get("tool", {}).get("hatch", {}).get("version", {}).get("pattern", True)
     default = r"""^(?P<name>__version__|VERSION)(?: ?: ?str)? *= *(?P<quote>['"])v?(?P<version>.+?)(?P=quote)"""
     return re.compile(pattern if isinstance(pattern, str) else default, re.MULTILINE | re.IGNORECASE)
+
+
+def requirement_of(written: str) -> Requirement:
+    """Read a requirement (PEP 508); where a build hook fills in the version (`x=={{ version }}`), any version will do.
+
+    Raises packaging's InvalidRequirement.
+    """
+    requirement = Requirement(_TEMPLATE.sub("0", written))
+    if _TEMPLATE.search(written):
+        requirement.specifier = SpecifierSet()
+    return requirement
+
+
+def requirement_tables(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """Return the tables of a pyproject.toml that hold `dependencies` and `optional-dependencies`.
+
+    They are `project`, and that of hatch's hook `uv-dynamic-versioning`, which adds to it at build time.
+    """
+    hooks: Mapping[str, Any] = document.get("tool", {}).get("hatch", {}).get("metadata", {}).get("hooks", {})
+    found: tuple[Mapping[str, Any] | None, ...] = (document.get("project"), hooks.get("uv-dynamic-versioning"))
+    return tuple(table for table in found if table is not None)
 
 
 def _by_name(member: Member) -> str:
@@ -189,20 +210,16 @@ def _needs(path: str, document: Mapping[str, Any]) -> Iterator[Need]:
     for kind, extra, written in _written(document):
         if not isinstance(written, str):  # {include-group = "…"}: the group it names is read as well
             continue
-        templated = _TEMPLATE.search(written) is not None
         try:
-            requirement = Requirement(_TEMPLATE.sub("0", written))
+            requirement = requirement_of(written)
         except InvalidRequirement as error:
             what = f"{written!r} is no requirement: {str(error).splitlines()[0]}"
             raise Refusal(Code.WORKSPACE_REQUIREMENT, what, f"{path}/pyproject.toml") from None
-        yield Need(canonicalize_name(requirement.name), kind, requirement, extra, templated)
+        yield Need(canonicalize_name(requirement.name), kind, requirement, extra)
 
 
 def _written(document: Mapping[str, Any]) -> Iterator[tuple[Kind, str, object]]:
-    project: Mapping[str, Any] = document.get("project", {})
-    hooks: Mapping[str, Any] = document.get("tool", {}).get("hatch", {}).get("metadata", {}).get("hooks", {})
-    hook: Mapping[str, Any] = hooks.get("uv-dynamic-versioning", {})  # fills in dependencies at build time
-    for table in (project, hook):
+    for table in requirement_tables(document):
         yield from ((Kind.RUNTIME, "", item) for item in table.get("dependencies", ()))
         extras: Mapping[str, list[object]] = table.get("optional-dependencies", {})
         yield from ((Kind.EXTRA, canonicalize_name(name), item) for name, items in extras.items() for item in items)

@@ -96,7 +96,7 @@ def test_gone_after_the_block(tmp_path: Path) -> None:
     def fail() -> None:
         with embedded_index(tmp_path) as running:
             parts = urlsplit(running.simple_url)
-            address.append((str(parts.hostname), int(parts.port or 0)))
+            address.append((str(parts.hostname), parts.port or 0))
             socket.create_connection(address[0], timeout=5).close()
             raise KeyError
 

@@ -81,9 +81,11 @@ def serving(*answers: Answer) -> Generator[Server]:
         server.url = f"http://127.0.0.1:{httpd.server_port}/"
         thread = Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield server
-        httpd.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            httpd.shutdown()
+            thread.join()
 
 
 @dataclass

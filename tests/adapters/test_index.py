@@ -233,6 +233,7 @@ class TestCredentials:
 
 
 JSON = "application/vnd.pypi.simple.v1+json"
+LATER = '<meta name="pypi:repository-version" content="2.0"><a href="a-1.zip">a-1.zip</a>'
 HEADERS: list[dict[str, str]] = []
 
 
@@ -256,9 +257,11 @@ def answering(status: int, body: str, kind: str) -> Generator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
         thread = Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield f"http://127.0.0.1:{httpd.server_port}/simple"
-        httpd.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{httpd.server_port}/simple"
+        finally:
+            httpd.shutdown()
+            thread.join()
 
 
 def read(body: str, kind: str = "text/html; charset=utf-8", status: int = 200) -> tuple[IndexFile, ...] | None:
@@ -314,7 +317,7 @@ class TestPages:
         [
             ("<form>Who are you?</form>", "text/html", 200, Code.INDEX_RESPONSE),
             ('<a href="/login">Log in</a>', "text/html", 200, Code.INDEX_RESPONSE),
-            ('<meta name="pypi:repository-version" content="2.0"><a href="a-1.zip">', "text/html", 200, Code.INDEX_RESPONSE),
+            (LATER, "text/html", 200, Code.INDEX_RESPONSE),
             ("It works!", "text/plain", 200, Code.INDEX_RESPONSE),
             ("{", JSON, 200, Code.INDEX_RESPONSE),
             ('{"message": "hello"}', "application/json", 200, Code.INDEX_RESPONSE),

@@ -436,7 +436,7 @@ def test_several_packages() -> None:
     )
     walk = {change.sha for change in changes}
 
-    assert standing([changes[0], changes[2]], walk=walk).counts == ()
+    assert standing([changes[0], changes[2]], unreleased=walk).counts == ()
 
 
 def test_partial_revert() -> None:
@@ -484,7 +484,7 @@ def test_walk_beside_the_commits() -> None:
     walk = [revert, commit("Merge side", D, A, C), commit("ci: c", C, B), feature, commit("ci: a", A)]
 
     assert counted(list(parse_history([revert, feature], walk))) == ["Back out"]
-    assert standing(parse_history([revert, feature], walk), walk={C}).counts == ()
+    assert standing(parse_history([revert, feature], walk), unreleased={C}).counts == ()
 
 
 def test_release_as_survives() -> None:

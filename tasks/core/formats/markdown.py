@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from tasks.core.plan import Plan, Step
     from tasks.core.report import Report
@@ -41,9 +41,10 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _mermaid(steps: Iterable[Step]) -> str:
+def _mermaid(steps: Sequence[Step]) -> str:
     rows = ["```mermaid", "flowchart LR"]
+    node = {step.name: f"p{step.order}" for step in steps}  # a package may be called "end" or "graph", a node may not
     for step in steps:
-        rows.append(f'    {step.name}["{step.name} {step.version}"]')
-        rows += [f"    {need} --> {step.name}" for need in step.needs]
+        rows.append(f'    {node[step.name]}["{step.name} {step.version}"]')
+        rows += [f"    {node[need]} --> {node[step.name]}" for need in step.needs]
     return "\n".join([*rows, "```"]) + "\n"
