@@ -35,7 +35,12 @@ _STATUS = {
     Status.EXCLUDED: ("🚫", "dim"),
     Status.ALREADY_PUBLISHED: ("✅", "yellow"),
 }
-_OUTCOME = {Outcome.CONFIRMED: ("✅", "green"), Outcome.FAILED: ("❌", "red"), Outcome.BLOCKED: ("⛔", "yellow")}
+_OUTCOME = {
+    Outcome.CONFIRMED: ("✅", "green"),
+    Outcome.BUILT: ("📦", "dim"),
+    Outcome.FAILED: ("❌", "red"),
+    Outcome.BLOCKED: ("⛔", "yellow"),
+}
 
 
 def answer(text: str) -> None:
@@ -93,6 +98,8 @@ def plan_table(plan: Plan) -> RenderableType:
 
 def report_table(report: Report) -> RenderableType:
     """Draw what came of a release, with a panel for each package that is not out."""
+    if not report.packages:
+        return Text(report.title)
     table = Table("Package", "Version", "Outcome", "Tag", title=report.summary.splitlines()[0], title_justify="left")
     panels: list[RenderableType] = []
     for package in report.packages:

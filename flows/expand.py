@@ -95,7 +95,7 @@ async def stage_all(release: Release) -> tuple[list[PackageVersion], tuple[Packa
     states = await expand(steps, {step.name: step.build_needs for step in steps}, chain)
     if all(state.is_completed() for state in states.values()):
         return [await states[step.name].aresult() for step in steps], ()
-    return [], await _reports(release, states)
+    return [], await _reports(release, states, Outcome.BUILT)
 
 
 async def publish_all(release: Release, built: Mapping[str, PackageVersion], index: Index) -> tuple[PackageReport, ...]:
@@ -127,7 +127,7 @@ async def publish_all(release: Release, built: Mapping[str, PackageVersion], ind
         return state
 
     states = await expand(release.plan.steps, {step.name: step.needs for step in release.plan.steps}, chain)
-    return await _reports(release, states)
+    return await _reports(release, states, Outcome.CONFIRMED)
 
 
 def _seen(what: str, step: Step, state: State[Any], halt: asyncio.Event | None) -> State[Any]:
@@ -140,12 +140,14 @@ def _seen(what: str, step: Step, state: State[Any], halt: asyncio.Event | None) 
     return state
 
 
-async def _reports(release: Release, states: Mapping[str, State[Any]]) -> tuple[PackageReport, ...]:
-    return tuple([await _report(step, states[step.name]) for step in release.plan.steps])
+async def _reports(
+    release: Release, states: Mapping[str, State[Any]], success: Outcome
+) -> tuple[PackageReport, ...]:
+    return tuple([await _report(step, states[step.name], success) for step in release.plan.steps])
 
 
-async def _report(step: Step, state: State[Any]) -> PackageReport:
-    row = PackageReport(name=step.name, version=step.version, tag=step.tag, outcome=Outcome.CONFIRMED)
+async def _report(step: Step, state: State[Any], success: Outcome) -> PackageReport:
+    row = PackageReport(name=step.name, version=step.version, tag=step.tag, outcome=success)
     if state.is_completed():
         return row
     if state.name == "Blocked":

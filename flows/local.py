@@ -101,7 +101,11 @@ async def _run_flow(options: PublishOptions, server: Server | None) -> Report:
     running: Any = publish_flow(**options.model_dump(), return_state=True)
     state: Any = await running
     await _drain()
-    return await state.aresult(raise_on_failure=not isinstance(state.data, Report))
+    result: object = await state.aresult(raise_on_failure=False)
+    if isinstance(result, BaseException):
+        raise result
+    assert isinstance(result, Report), result  # noqa: S101  what the flow returns if it ends at all
+    return result
 
 
 async def _drain() -> None:

@@ -66,16 +66,28 @@ async def verify(release: Release, step: Step) -> PackageVersion:
 
 @task(name="prove-resolution", task_run_name="prove-resolution-{release.plan.title}", cache_policy=NO_CACHE)
 async def prove_resolution(release: Release, built: Sequence[PackageVersion]) -> None:
-    """Refuse a set that cannot be installed together, before the first upload (D-9)."""
-    requirements = [f"{package.name}=={package.version}" for package in built]
-    links = [release.record.dist(package.name) for package in built]
+    """Refuse a set that cannot be installed together, before the first upload (D-9).
+
+    A package that wants an older sibling on purpose cannot be installed beside the new one: it is proven by itself.
+    """
+    apart = {step.name for step in release.plan.steps if step.apart}
+    requirements = {package.name: f"{package.name}=={package.version}" for package in built}
+    together = [requirement for name, requirement in requirements.items() if name not in apart]
+    for case in (together, *([requirements[name]] for name in sorted(apart))):
+        if case:
+            await _resolve(release, case)
+
+
+async def _resolve(release: Release, requirements: Sequence[str]) -> None:
+    links = [release.record.dist(step.name) for step in release.plan.steps]
     root = release.record.worktree / release.workspace
     internal = tuple(release.plan.versions)
     command = release.uv.resolve_command(root, requirements, links, release.target.install_index, internal)
     try:
         await arun(command)
     except ReleaseError as error:
-        raise failure(Code.RESOLVE_FAILED, error, "the built packages do not fit together", "uv pip install") from None
+        shown = ", ".join(requirements[:3]) + (" …" if len(requirements) > 3 else "")  # noqa: PLR2004
+        raise failure(Code.RESOLVE_FAILED, error, "what was built cannot be installed together", shown) from None
 
 
 def _environment(release: Release, step: Step) -> dict[str, str]:

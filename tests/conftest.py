@@ -14,6 +14,7 @@ import pytest
 
 from tasks.adapters.embedded import EmbeddedIndex, embedded_index
 from tasks.adapters.process import Command, background, run
+from tasks.adapters.server import CLIENT_SETTINGS, prefect_server, settle
 from tasks.adapters.uv import find_uv
 
 if TYPE_CHECKING:
@@ -118,3 +119,28 @@ def _port(log: Path, is_alive: Callable[[], bool]) -> int:
         assert is_alive(), log.read_text()
         time.sleep(0.01)
     raise AssertionError(log.read_text())
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    """Run one Prefect server for all the slow stories, and point this process to it."""
+    home = tmp_path_factory.mktemp("prefect")
+    os.environ["PREFECT_HOME"] = str(home)
+    settle(CLIENT_SETTINGS)
+    with prefect_server() as server:
+        server.wait()
+        os.environ["PREFECT_API_URL"] = server.url
+        yield server.url
+
+
+@pytest.fixture
+def own_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[EmbeddedIndex]:
+    """Run an index of the test's own, and give this process the right to upload there."""
+    (tmp_path / "index").mkdir()
+    with embedded_index(tmp_path / "index") as running:
+        for name, value in running.environment.items():
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, value)
+        yield running

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import re
+import select
 import shlex
 import signal
 import subprocess
@@ -29,7 +30,7 @@ _USER_INFO = re.compile(r"(?<=://)[^/\s]+(?=@)")
 _SECRET_NAME = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|API_KEY|CREDENTIAL|AUTH_STRING", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Command:
     """One call of an outside tool, as a value: it can be shown, logged, or run.
 
@@ -46,6 +47,9 @@ class Command:
 
     def __str__(self) -> str:
         return mask(shlex.join(self.argv), self.env)
+
+    def __repr__(self) -> str:
+        return f"Command({self})"  # what a log handler or a traceback may show
 
     def environment(self) -> dict[str, str]:
         """Return the whole environment that the command runs in."""
@@ -85,15 +89,18 @@ def run(command: Command) -> Result:
 async def arun(command: Command) -> Result:
     """Do what `run` does, without blocking the loop; cancelling kills the command and its children."""
     started = time.monotonic()
-    child = await asyncio.create_subprocess_exec(
-        *command.argv,
-        cwd=command.cwd,
-        env=command.environment(),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *command.argv,
+            cwd=command.cwd,
+            env=command.environment(),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise _not_started(command, error) from None
     talking = asyncio.ensure_future(child.communicate(command.stdin))
     try:
         out, err = await asyncio.wait_for(asyncio.shield(talking), command.timeout)
@@ -139,11 +146,12 @@ def stream(command: Command, separator: bytes = b"\0") -> Iterator[bytes]:
 def background(command: Command, output: Path) -> Generator[Callable[[], bool]]:
     """Keep a server running inside the block, its output in the file *output*; yields "is it still alive?".
 
-    It ends with the block, and also when this process is killed outright: a shell in its group waits for the end of
-    a pipe that only we hold open, and then kills the group.
+    It has ended when the block has, and also when this process is killed outright: a shell in its group waits for the
+    end of a pipe that only we hold open, and then kills the group.
     """
     guard = '"$@" </dev/null & { cat <&3 >/dev/null; kill -9 0; } 2>/dev/null & wait %1'
     argv = ("sh", "-c", f"exec 3<&0; {guard}", "sh", *command.argv)
+    ended, held = os.pipe()  # the other way round: it ends when the whole group has
     with output.open("ab") as sink:
         child = subprocess.Popen(
             argv,
@@ -152,14 +160,18 @@ def background(command: Command, output: Path) -> Generator[Callable[[], bool]]:
             stdin=subprocess.PIPE,
             stdout=sink,
             stderr=sink,
+            pass_fds=(held,),
             start_new_session=True,
         )
+    os.close(held)
     log.debug("started %s", command)
     try:
         yield lambda: child.poll() is None
     finally:
         _kill_group(child.pid)
         child.wait()
+        select.select([ended], [], [], 5)
+        os.close(ended)
         if child.stdin:
             child.stdin.close()
 
@@ -186,20 +198,23 @@ def last_lines(text: str, env: Mapping[str, str | None] | None = None) -> str:
 def _start(
     command: Command, stdin: int | IO[bytes] = subprocess.PIPE, stderr: int | IO[bytes] = subprocess.PIPE
 ) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command.argv,
-        cwd=command.cwd,
-        env=command.environment(),
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        start_new_session=True,  # a group of its own, so that all its children can be killed with it
-    )
+    try:
+        return subprocess.Popen(
+            command.argv,
+            cwd=command.cwd,
+            env=command.environment(),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=True,  # a group of its own, so that all its children can be killed with it
+        )
+    except OSError as error:
+        raise _not_started(command, error) from None
 
 
 def _pieces(output: IO[bytes], separator: bytes) -> Iterator[bytes]:
     rest = b""
-    while chunk := output.read(1 << 18):
+    while chunk := os.read(output.fileno(), 1 << 18):
         *pieces, rest = (rest + chunk).split(separator)
         yield from pieces
     if rest:
@@ -211,12 +226,16 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
+def _not_started(command: Command, error: OSError) -> ReleaseError:
+    return ReleaseError(Code.COMMAND_FAILED, f"{error.strerror}: {command}", str(command.cwd or ""))
+
+
 def _too_slow(command: Command, out: bytes, err: bytes) -> ReleaseError:
     log.warning("killed after %gs: %s", command.timeout, command)
     return ReleaseError(
         Code.COMMAND_TIMEOUT,
         f"killed after {command.timeout:g} s: {command}",
-        output=last_lines(_text(out) + "\n" + _text(err), command.env),
+        output=last_lines(f"{_text(out).rstrip()}\n{_text(err)}", command.env),
     )
 
 
@@ -235,7 +254,7 @@ def _finished(command: Command, code: int, out: bytes, err: bytes, started: floa
             Code.COMMAND_FAILED,
             f"exit code {code} from: {command}",
             where=str(command.cwd or ""),
-            output=last_lines(result.stdout + "\n" + result.stderr, command.env),
+            output=last_lines(f"{result.stdout.rstrip()}\n{result.stderr}", command.env),
         )
     return result
 

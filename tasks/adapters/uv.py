@@ -102,7 +102,8 @@ class Uv:
 
     def audit(self, root: Path) -> str:
         """Return what `uv audit` has found in the locked dependencies, or why it could not look; empty if nothing."""
-        result = run(self.command("audit", "--preview", "--frozen", cwd=root, fine=frozenset({0, 1, 2})))
+        argv = ("audit", "--preview", "--frozen")
+        result = run(self.command(*argv, cwd=root, timeout=60, fine=frozenset({0, 1, 2})))
         return mask(result.stdout + result.stderr).strip() if result.code else ""
 
     def build_command(
@@ -184,7 +185,7 @@ def _version(executable: str) -> Version:
     """Return the version that *executable* says it is; 0 if it does not run, as a shim that leads nowhere."""
     try:
         return Version(run(Command((executable, "--version"))).stdout.split()[1])
-    except (ReleaseError, OSError, IndexError, InvalidVersion):
+    except (ReleaseError, IndexError, InvalidVersion):
         return Version("0")
 
 

@@ -27,11 +27,13 @@ class Graph:
     """Edges from each package to those that it needs. *hard* orders and gates; *soft* orders where it can.
 
     *build* is the part of *hard* without which a package cannot even be built. No edge leads to its own start.
+    *apart* are the packages that want an older sibling than the workspace's, and so install only without that.
     """
 
     hard: Edges
     soft: Edges
     build: Edges
+    apart: frozenset[str] = frozenset()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.hard)
@@ -39,7 +41,10 @@ class Graph:
     def only(self, names: Iterable[str]) -> Graph:
         """Return the graph of *names* alone."""
         kept = frozenset(names)
-        return Graph(*({n: edges[n] & kept for n in self if n in kept} for edges in (self.hard, self.soft, self.build)))
+        hard, soft, build = (
+            {n: edges[n] & kept for n in self if n in kept} for edges in (self.hard, self.soft, self.build)
+        )
+        return Graph(hard, soft, build, self.apart & kept)
 
     def dependencies(self, names: Iterable[str]) -> frozenset[str]:
         """Return *names* and all that they need, near and far."""
@@ -83,6 +88,7 @@ def graph_of(workspace: Workspace, versions: Mapping[str, Version | None]) -> tu
     """
     edges: dict[Kind, Edges] = {kind: {} for kind in Kind}
     warnings: list[Warn] = []
+    apart: set[str] = set()
     for member in workspace:
         found: dict[Kind, set[str]] = {kind: set() for kind in Kind}
         for need in member.needs:
@@ -94,12 +100,13 @@ def graph_of(workspace: Workspace, versions: Mapping[str, Version | None]) -> tu
                 found[need.kind] |= {need.name, *_through_extras(workspace, need, versions)} - {member.name}
             elif need.kind is not Kind.GROUP:
                 what = f"{member.name} requires {need.requirement}, which the workspace's {versions[need.name]} is not"
+                apart |= {member.name} if need.kind is Kind.RUNTIME else set()
                 warnings.append(Warn(Code.WORKSPACE_REQUIREMENT, what, f"{member.path}/pyproject.toml"))
         for kind in Kind:
             edges[kind][member.name] = frozenset(found[kind])
     hard = {name: edges[Kind.RUNTIME][name] | edges[Kind.BUILD][name] for name in workspace.members}
     soft = {name: edges[Kind.EXTRA][name] - hard[name] for name in workspace.members}
-    return Graph(hard, soft, edges[Kind.BUILD]), tuple(warnings)
+    return Graph(hard, soft, edges[Kind.BUILD], frozenset(apart)), tuple(warnings)
 
 
 def satisfied(need: Need, version: Version | None) -> bool:
@@ -116,7 +123,9 @@ def order(graph: Graph, cycles: Cycles = "error") -> Order:
     groups = components(graph.hard)
     for group in groups:
         if len(group) > 1 and (cycles == "error" or _builds_itself(graph, group)):
-            hint = "" if cycles == "error" else "Break the cycle: it is needed to build, so none of it can be built first."
+            hint = (
+                "" if cycles == "error" else "Break the cycle: it is needed to build, so none of it can be built first."
+            )
             raise Refusal(Code.GRAPH_CYCLE, " -> ".join(_as_walk(graph.hard, group)), hint=hint)
     batches = {name: group for group in groups if len(group) > 1 for name in group}
     needs: Edges = {}

@@ -59,5 +59,5 @@ def manifest_of(text: str, where: str) -> ReleaseManifest:
         return ReleaseManifest.model_validate_json(text)
     except ValidationError as error:
         problem = error.errors()[0]
-        what = f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+        what = ": ".join(filter(None, (".".join(map(str, problem["loc"])), problem["msg"])))
         raise ReleaseError(Code.RECORD_INVALID, what, where) from None

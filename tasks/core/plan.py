@@ -63,6 +63,7 @@ class Step(BaseModel):
     tag: str
     needs: tuple[str, ...] = ()
     build_needs: tuple[str, ...] = ()
+    apart: bool = False
     after: tuple[str, ...] = ()
     batch: tuple[str, ...] = ()
 
@@ -250,6 +251,7 @@ def _rows(
     scheme: TagScheme,
 ) -> list[Step]:
     level = ordered.level_of()
+    apart = graph.dependents(graph.apart)
     rows: list[Step] = []
     for number, name in enumerate((*ordered.names, *(name for name in statuses if name not in level))):
         released = name in level
@@ -268,6 +270,7 @@ def _rows(
                 tag=scheme.tag(name, target) if target else "",
                 needs=tuple(sorted(ordered.needs.get(name, ()))),
                 build_needs=tuple(sorted(graph.dependencies(graph.build.get(name, ())))),
+                apart=name in apart,
                 after=tuple(sorted(ordered.after.get(name, ()))),
                 batch=tuple(sorted(ordered.batches.get(name, frozenset()) - {name})),
             )

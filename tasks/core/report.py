@@ -11,9 +11,10 @@ from tasks.core.plan import PyVersion  # noqa: TC001  pydantic reads the annotat
 
 
 class Outcome(StrEnum):
-    """What became of a package."""
+    """What became of a package; one that is *built* was verified too, and not uploaded."""
 
     CONFIRMED = "confirmed"
+    BUILT = "built"
     FAILED = "failed"
     BLOCKED = "blocked"
 

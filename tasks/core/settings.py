@@ -11,7 +11,7 @@ from tasks.core.commits import Bump
 from tasks.core.errors import Code, Refusal, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pydantic_core import ErrorDetails
 
@@ -91,23 +91,27 @@ def settings_of(pyproject: Mapping[str, Any], text: str = "") -> Settings:
     try:
         return Settings.model_validate(table)
     except ValidationError as error:
-        raise _refusal(error.errors()[0], text) from None
+        problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+        raise _refusal(problems[0], text) from None  # an unknown key first: it may explain why another is missing
 
 
 def _refusal(problem: ErrorDetails, text: str) -> Refusal:
     path = [str(part) for part in problem["loc"]]
-    key = path[-1] if problem["type"] == "extra_forbidden" else next(iter(path), "")
-    where = f"pyproject.toml:{_line(text, key)}, [tool.releasekit]"
+    where = f"pyproject.toml:{_line(text, path[:-1] if problem['type'] == 'missing' else path)}, [tool.releasekit]"
     if problem["type"] == "extra_forbidden":
         known = Group.model_fields if path[0] == "groups" else Settings.model_fields
-        return Refusal(Code.CONFIG_INVALID_KEY, f"unknown key {key}{nearest(key, known)}", where)
+        return Refusal(Code.CONFIG_INVALID_KEY, f"unknown key {path[-1]}{nearest(path[-1], known)}", where)
     given: Any = problem["input"]
-    return Refusal(Code.CONFIG_INVALID_VALUE, f"{'.'.join(path)} = {given!r}: {problem['msg']}", where)
+    return Refusal(
+        Code.CONFIG_INVALID_VALUE, f"{'.'.join(path) or 'tool.releasekit'} = {given!r}: {problem['msg']}", where
+    )
 
 
-def _line(text: str, key: str) -> int:
-    """Return the line (from 1) of *key* after the [tool.releasekit] heading, as near as a search can tell."""
+def _line(text: str, path: Sequence[str]) -> int:
+    """Return the line (from 1) of the key *path* after the [tool.releasekit] heading, as near as a search can tell."""
     lines = text.splitlines()
-    start = next((n for n, line in enumerate(lines) if "releasekit" in line and line.lstrip().startswith("[")), 0)
-    named = re.compile(rf"""\s*\[*([^#=]*\.)?["']?{re.escape(key)}["']?\s*[]=]""")
-    return next((n for n, line in enumerate(lines[start:], start) if key and named.match(line)), start) + 1
+    at = next((n for n, line in enumerate(lines) if "releasekit" in line and line.lstrip().startswith("[")), 0)
+    for key in path:
+        named = re.compile(rf"""\s*\[*([^#=]*\.)?["']?{re.escape(key)}["']?\s*[].=]""")
+        at = next((n for n, line in enumerate(lines[at:], at) if named.match(line)), at)
+    return at + 1

@@ -33,7 +33,11 @@ class TagScheme:
 
     def __post_init__(self) -> None:
         held = _PLACEHOLDER.findall(self.pattern)
-        if held.count("version") != 1 or held.count("name") > 1 or re.search("[{}]", _PLACEHOLDER.sub("", self.pattern)):
+        if (
+            held.count("version") != 1
+            or held.count("name") > 1
+            or re.search("[{}]", _PLACEHOLDER.sub("", self.pattern))
+        ):
             raise Refusal(
                 Code.TAG_INVALID, f"{self.pattern!r} must hold {{version}}, and may hold {{name}} and {{label}}"
             )

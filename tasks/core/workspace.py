@@ -134,8 +134,8 @@ def version_file(document: Mapping[str, Any]) -> str:
 def version_pattern(document: Mapping[str, Any]) -> re.Pattern[str]:
     """Return the pattern that finds the version in `version_file`, as its group `version` (hatch's own default)."""
     pattern: object = document.get("tool", {}).get("hatch", {}).get("version", {}).get("pattern", True)
-    default = r"""^(?P<name>__version__|VERSION)(?: ?: ?str)? *= *(?P<quote>['"])v?(?P<version>.+?)(?P=quote)"""
-    return re.compile(pattern if isinstance(pattern, str) else default, re.MULTILINE | re.IGNORECASE)
+    default = r"""(?i)^(?P<name>__version__|VERSION)(?: ?: ?str)? *= *(?P<quote>['"])v?(?P<version>.+?)(?P=quote)"""
+    return re.compile(pattern if isinstance(pattern, str) else default, re.MULTILINE)
 
 
 def requirement_of(written: str) -> Requirement:
@@ -143,7 +143,7 @@ def requirement_of(written: str) -> Requirement:
 
     Raises packaging's InvalidRequirement.
     """
-    requirement = Requirement(_TEMPLATE.sub("0", written))
+    requirement = Requirement(_TEMPLATE.sub("0.0", written))  # `~=` wants two numbers
     if _TEMPLATE.search(written):
         requirement.specifier = SpecifierSet()
     return requirement

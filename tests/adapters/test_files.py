@@ -1,0 +1,206 @@
+"""Files: replaced whole or not at all, hashed, and read as wheels."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import random
+import stat
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.adapters.files import describe, read_text, read_toml, read_wheel, replace_text
+from tasks.core.artifacts import import_names, problems
+from tasks.core.errors import Code, Refusal, ReleaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+METADATA = "Metadata-Version: 2.1\nName: pkg\nVersion: 1.0\n"
+INFO = "pkg-1.0.dist-info"
+
+
+def wheel(path: Path, files: Mapping[str, str]) -> Path:
+    """Write a zip file."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return path
+
+
+class TestReplaceText:
+    """A crash leaves the old text or the new."""
+
+    def test_new_text(self, tmp_path: Path) -> None:
+        """The text is there afterwards, and no other file is."""
+        replace_text(tmp_path / "a", "one\n")
+        replace_text(tmp_path / "a", "two ä\n")
+
+        assert (tmp_path / "a").read_bytes() == "two ä\n".encode()
+        assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+    def test_line_ends_stay(self, tmp_path: Path) -> None:
+        """What was read is what is written, whatever its line ends are."""
+        (tmp_path / "a").write_bytes(b"one\r\ntwo\rthree\n")
+
+        replace_text(tmp_path / "a", read_text(tmp_path / "a"))
+
+        assert (tmp_path / "a").read_bytes() == b"one\r\ntwo\rthree\n"
+
+    @pytest.mark.parametrize("mode", [0o755, 0o600, 0o644])
+    def test_mode_stays(self, tmp_path: Path, mode: int) -> None:
+        """A script stays executable, a private file private."""
+        (tmp_path / "a").write_text("one\n")
+        (tmp_path / "a").chmod(mode)
+
+        replace_text(tmp_path / "a", "two\n")
+
+        assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == mode
+
+    def test_a_reader_keeps_the_old_file(self, tmp_path: Path) -> None:
+        """Whoever has the file open reads the old text to its end: it is replaced, not overwritten."""
+        (tmp_path / "a").write_text("one\n")
+
+        with (tmp_path / "a").open() as reader:
+            replace_text(tmp_path / "a", "other\n")
+
+            assert reader.read() == "one\n"
+
+    def test_failure(self, tmp_path: Path) -> None:
+        """When it fails, the old file is as it was and no scratch file is left behind."""
+        (tmp_path / "a").write_text("one\n")
+        (tmp_path / "directory").mkdir()
+
+        with pytest.raises(UnicodeEncodeError):
+            replace_text(tmp_path / "a", "\ud800")
+        with pytest.raises(OSError, match="directory"):
+            replace_text(tmp_path / "directory", "text")
+
+        assert (tmp_path / "a").read_text() == "one\n"
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "directory"]
+
+
+class TestReadToml:
+    """Configuration as people write it."""
+
+    def test_document_and_text(self, tmp_path: Path) -> None:
+        """Both the parsed document and its very text are returned."""
+        (tmp_path / "a.toml").write_bytes(b"x = 1\r\n")
+
+        assert read_toml(tmp_path / "a.toml", "a.toml") == ({"x": 1}, "x = 1\r\n")
+
+    @pytest.mark.parametrize("raw", [b"x = = 1", b"x = '\xff'"])
+    def test_invalid(self, tmp_path: Path, raw: bytes) -> None:
+        """The refusal says where, under the name that the user knows the file by."""
+        (tmp_path / "a.toml").write_bytes(raw)
+
+        with pytest.raises(Refusal) as caught:
+            read_toml(tmp_path / "a.toml", "packages/x/a.toml")
+
+        assert caught.value.code is Code.WORKSPACE_TOML
+        assert caught.value.where == "packages/x/a.toml"
+        assert "line 1, column 5" in caught.value.what or "position 5" in caught.value.what
+
+
+class TestDescribe:
+    """Every byte uploaded is a byte recorded."""
+
+    @pytest.mark.parametrize("size", [0, 10, 3_000_000])
+    def test_hash_and_size(self, tmp_path: Path, size: int) -> None:
+        """Name, size and sha256 are those of the whole file, however large."""
+        raw = random.Random(1).randbytes(size)  # noqa: S311  any bytes will do
+        (tmp_path / "pkg.whl").write_bytes(raw)
+
+        found = describe(tmp_path / "pkg.whl")
+
+        assert (found.name, found.size, found.sha256) == ("pkg.whl", size, hashlib.sha256(raw).hexdigest())
+
+
+class TestReadWheel:
+    """What a wheel holds."""
+
+    def test_built_by_uv(self, built: Callable[..., tuple[Path, ...]]) -> None:
+        """A real wheel has nothing wrong: hashes and RECORD agree, its modules are found."""
+        from packaging.version import Version
+
+        path, sdist = built("read-me", "1.5")
+
+        found = read_wheel(path)
+
+        assert problems("read-me", Version("1.5"), [path.name, sdist.name], [found], {}) == ()
+        assert import_names(found.hashes) == ("read_me",)
+
+    def test_content(self, tmp_path: Path) -> None:
+        """METADATA, hashes of the real content and the rows of RECORD are told; directories are no files."""
+        record = f'pkg/__init__.py,sha256=abc,3\n\n"pkg/a,\nb.py",sha256=def,1\n{INFO}/RECORD,,\n'
+        files = {"pkg/": "", "pkg/__init__.py": "x=1", f"{INFO}/METADATA": METADATA, f"{INFO}/RECORD": record}
+
+        found = read_wheel(wheel(tmp_path / "pkg-1.0-py3-none-any.whl", files))
+
+        digest = base64.urlsafe_b64encode(hashlib.sha256(b"x=1").digest()).decode().rstrip("=")
+        assert found.name == "pkg-1.0-py3-none-any.whl"
+        assert found.metadata == METADATA
+        assert found.hashes["pkg/__init__.py"] == digest
+        assert "pkg/" not in found.hashes
+        assert found.record == {"pkg/__init__.py": "sha256=abc", "pkg/a,\nb.py": "sha256=def", f"{INFO}/RECORD": ""}
+
+    def test_vendored_metadata(self, tmp_path: Path) -> None:
+        """The METADATA of a package that is carried within another is not taken for its own."""
+        files = {
+            "pkg/_vendor/other-2.0.dist-info/METADATA": "Name: other\n",
+            "pkg/_vendor/other-2.0.dist-info/RECORD": "",
+            f"{INFO}/METADATA": METADATA,
+            f"{INFO}/RECORD": "",
+        }
+
+        assert read_wheel(wheel(tmp_path / "pkg.whl", files)).metadata == METADATA
+
+    @pytest.mark.parametrize(
+        "files",
+        [
+            {},
+            {"pkg/__init__.py": ""},
+            {f"{INFO}/METADATA": METADATA},
+            {f"{INFO}/RECORD": ""},
+            {f"{INFO}/METADATA": METADATA, f"{INFO}/RECORD": "one-column\n"},
+        ],
+        ids=["empty", "no metadata", "no RECORD", "RECORD alone", "RECORD of one column"],
+    )
+    def test_no_wheel(self, tmp_path: Path, files: dict[str, str]) -> None:
+        """A zip file without what makes it a wheel is named, and not uploaded."""
+        with pytest.raises(ReleaseError) as caught:
+            read_wheel(wheel(tmp_path / "pkg.whl", files))
+
+        assert caught.value.code is Code.VERIFY_FAILED
+        assert caught.value.where == "pkg.whl"
+
+    def test_damaged(self, tmp_path: Path) -> None:
+        """A wheel is refused wherever a byte of it was changed or its end was cut off."""
+        files = {"pkg/__init__.py": "x = 1\n" * 100, f"{INFO}/METADATA": METADATA, f"{INFO}/RECORD": "a,b,c\n"}
+        path = wheel(tmp_path / "pkg.whl", files)
+        whole = path.read_bytes()
+        start = whole.index(b"__init__.py") + len("__init__.py")
+
+        for raw in (whole[: len(whole) // 2], b"", b"no zip", *(_changed(whole, start + at) for at in range(8))):
+            path.write_bytes(raw)
+            with pytest.raises(ReleaseError, match="this is no wheel") as caught:
+                read_wheel(path)
+            assert caught.value.code is Code.VERIFY_FAILED
+
+    @pytest.mark.parametrize("name", ["METADATA", "RECORD"])
+    def test_not_utf_8(self, tmp_path: Path, name: str) -> None:
+        """Text that is no UTF-8 makes no wheel."""
+        path = wheel(tmp_path / "pkg.whl", {f"{INFO}/METADATA": METADATA, f"{INFO}/RECORD": ""})
+        with zipfile.ZipFile(tmp_path / "bad.whl", "w") as archive, zipfile.ZipFile(path) as good:
+            for entry in good.namelist():
+                archive.writestr(entry, b"\xff" if entry.endswith(name) else good.read(entry))
+
+        with pytest.raises(ReleaseError, match="this is no wheel"):
+            read_wheel(tmp_path / "bad.whl")
+
+
+def _changed(raw: bytes, at: int) -> bytes:
+    return raw[:at] + bytes([raw[at] ^ 0xFF]) + raw[at + 1 :]

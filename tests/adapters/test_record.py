@@ -1,0 +1,281 @@
+"""A release on disk, and the lock that keeps a second one away."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.adapters.process import Command, background
+from tasks.adapters.record import Record, begin, only_release, unfinished
+from tasks.adapters.repo import Repo
+from tasks.core.errors import Code, Refusal, ReleaseError
+from tasks.core.manifest import BuiltFile, PackageVersion, ReleaseManifest
+from tasks.core.plan import Plan, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from contextlib import AbstractContextManager
+
+    from tests.adapters.conftest import GitScene
+
+ROOT = Path(__file__).parents[2]
+HOLDER = """
+    import os, sys, time
+    from pathlib import Path
+    from tasks.adapters.record import only_release
+    with only_release(Path(sys.argv[1])):
+        print(os.getpid(), flush=True)
+        {then}
+"""
+
+
+def plan_of(release: str, commit: str = "c" * 40) -> Plan:
+    """Return a plan with one step."""
+    step = Step.model_validate(
+        {
+            "order": 0, "level": 0, "name": "core", "path": "packages/core", "current": "0.5.0", "next": "0.6.0",
+            "bump": "minor", "status": "included", "reason": "feat: x", "tag": "core-v0.6.0",
+        }
+    )  # fmt: skip
+    return Plan.model_validate(
+        {"commit": commit, "release": release, "packages": [step], "tags": ["v0.6.0"], "versions": {"core": "0.6.0"}}
+    )
+
+
+def manifest_for(plan: Plan) -> ReleaseManifest:
+    """Return the manifest of a release whose commit is made and whose package is built."""
+    file = BuiltFile(name="core-0.6.0.tar.gz", sha256="0" * 64, size=1)
+    core = PackageVersion(name="core", version=plan.steps[0].version, tag="core-v0.6.0", files=(file,))
+    return ReleaseManifest(
+        release=plan.release, commit=plan.commit, release_commit="d" * 40, branch="main", packages=(core,)
+    )
+
+
+@pytest.fixture
+def common_dir(tmp_path: Path) -> Path:
+    """Return a directory that stands for a git directory."""
+    return tmp_path
+
+
+class TestRecord:
+    """What is written is what is read, by another process too."""
+
+    def test_plan(self, common_dir: Path) -> None:
+        """The recorded plan is the plan."""
+        plan = plan_of("r1")
+
+        record = begin(common_dir, plan)
+
+        assert record.directory == common_dir / "releasekit" / "r1"
+        assert record.exists()
+        assert Record(record.directory).plan() == plan
+
+    def test_manifest(self, common_dir: Path) -> None:
+        """There is no manifest until it is saved; then it is read as it was."""
+        record = begin(common_dir, plan_of("r1"))
+        assert record.manifest() is None
+        with pytest.raises(ReleaseError, match="there is no manifest"):
+            record.require_manifest()
+
+        record.save(manifest_for(plan_of("r1")))
+
+        assert Record(record.directory).require_manifest() == manifest_for(plan_of("r1"))
+
+    def test_places(self, common_dir: Path) -> None:
+        """Worktree and files of a package stand below the record."""
+        record = begin(common_dir, plan_of("r1"))
+
+        assert record.worktree == record.directory / "tree"
+        assert record.dist("core") == record.directory / "dist" / "core"
+
+    @pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b'{"schema": "releasekit.plan/2"}', b"[]"])
+    @pytest.mark.parametrize("name", ["plan.json", "manifest.json"])
+    def test_damaged(self, common_dir: Path, raw: bytes, name: str) -> None:
+        """A damaged or newer record is an error that names the file, never an empty release."""
+        record = begin(common_dir, plan_of("r1"))
+        (record.directory / name).write_bytes(raw)
+
+        with pytest.raises(ReleaseError) as caught:
+            _ = record.plan() if name == "plan.json" else record.require_manifest()
+
+        assert caught.value.code is Code.RECORD_INVALID
+        assert caught.value.where == str(record.directory / name)
+
+
+class TestUnfinished:
+    """A release that was begun is carried on."""
+
+    def test_nothing(self, common_dir: Path) -> None:
+        """Where no release was begun there is none."""
+        assert unfinished(common_dir) is None
+
+    def test_begun(self, common_dir: Path) -> None:
+        """A plan on record is an unfinished release, with a manifest or without."""
+        record = begin(common_dir, plan_of("r1"))
+        assert unfinished(common_dir) == record
+
+        record.save(manifest_for(plan_of("r1")))
+        assert unfinished(common_dir) == record
+
+    def test_finished_ones_are_passed_over(self, common_dir: Path) -> None:
+        """Finished releases, and files and directories that are none, do not count."""
+        done = begin(common_dir, plan_of("a"))
+        done.save(manifest_for(plan_of("a")).model_copy(update={"finished": True}))
+        (common_dir / "releasekit" / "b").mkdir()
+        (common_dir / "releasekit" / "c").write_text("")
+        assert unfinished(common_dir) is None
+
+        record = begin(common_dir, plan_of("d"))
+        assert unfinished(common_dir) == record
+
+
+class TestEnding:
+    """What is left of a release in the end."""
+
+    def begun(self, scene: GitScene) -> tuple[Repo, Record]:
+        """Begin a release that has a worktree and holds a commit."""
+        repo = Repo(scene.top)
+        plan = plan_of("r1", repo.head)
+        record = begin(repo.common_dir, plan)
+        repo.add_worktree(record.worktree, repo.head)
+        repo.keep("r1", repo.head)
+        (record.worktree / "a").write_text("half done")
+        record.dist("core").mkdir(parents=True)
+        return repo, record
+
+    def test_finish(self, scene: GitScene) -> None:
+        """A finished release keeps plan, manifest and files; worktree and reference are gone."""
+        repo, record = self.begun(scene)
+        record.save(manifest_for(record.plan()))
+
+        record.finish(repo)
+
+        assert record.require_manifest().finished
+        assert unfinished(repo.common_dir) is None
+        assert sorted(path.name for path in record.directory.iterdir()) == ["dist", "manifest.json", "plan.json"]
+        assert scene.git("for-each-ref", "refs/releasekit") == ""
+        assert len(scene.git("worktree", "list").splitlines()) == 1
+        record.finish(repo)  # once more changes nothing
+
+    def test_drop(self, scene: GitScene) -> None:
+        """Nothing is left of a dropped release, and the user's checkout is as it was."""
+        repo, record = self.begun(scene)
+
+        record.drop(repo)
+
+        assert unfinished(repo.common_dir) is None
+        assert list((repo.common_dir / "releasekit").iterdir()) == []
+        assert scene.git("for-each-ref", "refs/releasekit") == ""
+        assert scene.git("status", "--porcelain") == ""
+        assert scene.git("worktree", "list").count("\n") == 0
+
+
+@pytest.fixture
+def another(common_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., AbstractContextManager[int]]:
+    """Return a function that makes a block in which another process, whose id it gives, holds the lock."""
+    from contextlib import contextmanager
+
+    @contextmanager
+    def block(then: str = "time.sleep(60)") -> Generator[int]:
+        log = tmp_path_factory.mktemp("holder") / "log"
+        script = textwrap.dedent(HOLDER.format(then=then))
+        with background(Command((sys.executable, "-c", script, str(common_dir)), ROOT), log) as alive:
+            deadline = time.monotonic() + 30
+            while not log.read_text().strip().isdigit():
+                assert alive(), log.read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            yield int(log.read_text())
+
+    return block
+
+
+class TestLock:
+    """One release at a time."""
+
+    def test_held_by_another_process(
+        self, common_dir: Path, another: Callable[..., AbstractContextManager[int]]
+    ) -> None:
+        """A second release is refused at once, and told which process on which machine holds the lock since when."""
+        with another() as pid, pytest.raises(Refusal) as caught, only_release(common_dir):
+            pass
+
+        assert caught.value.code is Code.LOCK_ACQUISITION_FAILED
+        assert f"held by process {pid} on {socket.gethostname()} since 20" in caught.value.what
+
+    def test_freed_when_its_holder_is_killed(
+        self, common_dir: Path, another: Callable[..., AbstractContextManager[int]]
+    ) -> None:
+        """After kill -9 there is nothing to clean up: the next release has the lock."""
+        with another():
+            pass  # the end of the block kills it
+
+        _acquire(common_dir)
+
+    def test_children_do_not_hold_it(
+        self, common_dir: Path, another: Callable[..., AbstractContextManager[int]]
+    ) -> None:
+        """A server that outlives the holder does not keep the lock."""
+        orphan = (
+            "import subprocess; subprocess.Popen(['sleep', '3'], start_new_session=True, stdout=-3); time.sleep(60)"
+        )
+
+        with another(orphan):
+            pass
+
+        _acquire(common_dir)
+
+    def test_re_entrant(self, common_dir: Path, another: Callable[..., AbstractContextManager[int]]) -> None:
+        """A story within a story of one process may hold it too; it is free when the outer one ends, not before."""
+        with only_release(common_dir):
+            with only_release(common_dir):
+                pass
+            with pytest.raises(AssertionError, match=rf"held by process {os.getpid()} on "), another():
+                pass
+
+        with another():
+            pass
+
+    def test_freed_by_an_error(self, common_dir: Path, another: Callable[..., AbstractContextManager[int]]) -> None:
+        """An error inside frees it, in an inner block too, and no trace of the holder is left."""
+        for depth in (1, 2):
+            _acquire(common_dir)
+            with pytest.raises(KeyError):
+                _fail(common_dir, depth)
+            assert not (common_dir / "releasekit" / "lock.holder").exists()
+            with another():
+                pass
+
+    def test_repositories_are_apart(self, tmp_path: Path) -> None:
+        """A release of another repository is nobody's business."""
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+
+        with only_release(tmp_path / "a"), only_release(tmp_path / "b"):
+            pass
+
+
+def _acquire(common_dir: Path) -> None:
+    """Take the lock; the kernel may need a moment to bury its last holder."""
+    for _ in range(500):
+        try:
+            with only_release(common_dir):
+                return
+        except Refusal:
+            time.sleep(0.01)
+    with only_release(common_dir):
+        pass
+
+
+def _fail(common_dir: Path, depth: int) -> None:
+    with only_release(common_dir):
+        if depth > 1:
+            _fail(common_dir, depth - 1)
+        raise KeyError

@@ -1,0 +1,193 @@
+"""Prefect's server: found where one is configured, else started and stopped by us."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tasks.adapters.process import Command, run
+from tasks.adapters.server import CLIENT_SETTINGS, configured_api, prefect_server, settle
+from tasks.core.errors import Code, ReleaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROFILES = """\
+active = "team"
+
+[profiles.ephemeral]
+PREFECT_SERVER_ALLOW_EPHEMERAL_MODE = "true"
+
+[profiles.team]
+PREFECT_API_URL = "http://team.invalid/api"
+
+[profiles.cloud]
+PREFECT_API_URL = "http://cloud.invalid/api"
+"""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Hide the machine's own Prefect: PREFECT_HOME is a directory of the test."""
+    for name in os.environ:
+        if name.startswith("PREFECT_"):
+            monkeypatch.delenv(name)
+    found = tmp_path / "prefect"
+    found.mkdir()
+    monkeypatch.setenv("PREFECT_HOME", str(found))
+    return found
+
+
+class TestConfiguredApi:
+    """Whether somebody runs a server already."""
+
+    def test_nothing(self) -> None:
+        """Without variable and profiles there is none."""
+        assert configured_api() == ""
+
+    def test_active_profile(self, home: Path) -> None:
+        """The active profile's address counts, as for Prefect itself."""
+        (home / "profiles.toml").write_text(PROFILES)
+
+        assert configured_api() == "http://team.invalid/api"
+
+    def test_environment(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """PREFECT_API_URL wins over the profile, PREFECT_PROFILE over the active one; an empty address is none."""
+        (home / "profiles.toml").write_text(PROFILES)
+
+        monkeypatch.setenv("PREFECT_PROFILE", "cloud")
+        assert configured_api() == "http://cloud.invalid/api"
+        monkeypatch.setenv("PREFECT_PROFILE", "ephemeral")
+        assert configured_api() == ""
+        monkeypatch.setenv("PREFECT_PROFILE", "never-made")
+        assert configured_api() == ""
+        monkeypatch.setenv("PREFECT_API_URL", "http://env.invalid/api")
+        assert configured_api() == "http://env.invalid/api"
+        monkeypatch.setenv("PREFECT_API_URL", "")
+        assert configured_api() == ""
+
+    def test_other_places(self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """PREFECT_PROFILES_PATH names the file; without PREFECT_HOME it stands below the user's home."""
+        (tmp_path / "elsewhere.toml").write_text(PROFILES.replace("team.invalid", "elsewhere.invalid"))
+        (tmp_path / ".prefect").mkdir()
+        (tmp_path / ".prefect" / "profiles.toml").write_text(PROFILES.replace("team.invalid", "home.invalid"))
+
+        monkeypatch.setenv("HOME", str(tmp_path))
+        for unset in ("", None):
+            if unset is None:
+                monkeypatch.delenv("PREFECT_HOME")
+            else:
+                monkeypatch.setenv("PREFECT_HOME", unset)
+            assert configured_api() == "http://home.invalid/api"
+        monkeypatch.setenv("PREFECT_HOME", str(home))
+        monkeypatch.setenv("PREFECT_PROFILES_PATH", str(tmp_path / "elsewhere.toml"))
+        assert configured_api() == "http://elsewhere.invalid/api"
+
+    @pytest.mark.parametrize("raw", [b"active = ", b"\xff", b"", b'active = "gone"'])
+    def test_damaged_profiles(self, home: Path, raw: bytes) -> None:
+        """A file that Prefect could not read either configures nothing."""
+        (home / "profiles.toml").write_bytes(raw)
+
+        assert configured_api() == ""
+
+
+def test_settle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the user has set stays, even when it is empty; the rest gets our value."""
+    monkeypatch.setenv("RK_OURS", "x")
+    monkeypatch.delenv("RK_OURS")  # so that it is put back afterwards
+    monkeypatch.setenv("RK_THEIRS", "theirs")
+    monkeypatch.setenv("RK_EMPTY", "")
+
+    settle({"RK_OURS": "ours", "RK_THEIRS": "ours", "RK_EMPTY": "ours"})
+
+    assert [os.environ[name] for name in ("RK_OURS", "RK_THEIRS", "RK_EMPTY")] == ["ours", "theirs", ""]
+    assert all(name.startswith("PREFECT_") for name in CLIENT_SETTINGS)
+
+
+class TestServer:
+    """A server of our own."""
+
+    def test_runs_inside_the_block(self, home: Path) -> None:
+        """It answers as Prefect's server once it was waited for, keeps all in PREFECT_HOME, and is gone afterwards."""
+        with prefect_server() as server:
+            address = urlsplit(server.url)
+            assert (address.scheme, address.hostname, address.path) == ("http", "127.0.0.1", "/api")
+            server.wait()
+
+            assert _get(server.url, "/health") is True
+            settings = _get(server.url, "/admin/settings")
+            assert settings["server"]["analytics_enabled"] is False
+            assert settings["server"]["services"]["task_run_recorder"]["batch_size"] == 100
+            assert (home / "prefect.db").is_file()
+
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", address.port or 0), timeout=5)
+        assert f"--port {address.port}" not in run(Command(("ps", "-eo", "args"))).stdout
+
+    def test_cannot_start(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch, fake_uvicorn: Callable[[str], None]
+    ) -> None:
+        """A server that ends early is an error at once, with what it said last, masked."""
+        monkeypatch.setenv("PREFECT_API_KEY", "opensesame")
+        fake_uvicorn("import sys; print('port taken by opensesame', file=sys.stderr); sys.exit(3)")
+
+        with pytest.raises(ReleaseError) as caught, prefect_server() as server:
+            server.wait()
+
+        assert caught.value.code is Code.SERVER_START
+        assert caught.value.where == str(home / "server.log")
+        assert caught.value.output == "port taken by ***"
+
+    def test_costs_nothing_until_waited_for(self, fake_uvicorn: Callable[[str], None]) -> None:
+        """A block that never waits neither hangs nor fails, whatever becomes of the server."""
+        fake_uvicorn("raise SystemExit(3)")
+
+        with prefect_server():
+            pass
+
+    def test_without_prefect_home(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_uvicorn: Callable[[str], None]
+    ) -> None:
+        """Its files stand in a place of ours, not in the user's Prefect."""
+        fake_uvicorn("import os; print(os.environ['PREFECT_HOME'], os.environ['PREFECT_API_URL'], flush=True)")
+        monkeypatch.delenv("PREFECT_HOME")
+        expected = {}
+        for data in ("", str(tmp_path / "data")):
+            monkeypatch.setenv("XDG_DATA_HOME", data)
+            monkeypatch.setenv("HOME", str(tmp_path))
+            place = Path(data or tmp_path / ".local" / "share") / "releasekit" / "prefect"
+
+            with pytest.raises(ReleaseError) as caught, prefect_server() as server:
+                server.wait()
+
+            expected[data] = f"{place} {server.url}"
+            assert caught.value.output == expected[data]
+
+
+@pytest.fixture
+def fake_uvicorn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return a function that puts a script in the place of uvicorn, for servers that do not start."""
+
+    def put(script: str) -> None:
+        (tmp_path / "path").mkdir()
+        (tmp_path / "path" / "uvicorn.py").write_text(script)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path / "path"))
+
+    return put
+
+
+def _get(url: str, path: str) -> Any:
+    address = urlsplit(url)
+    connection = HTTPConnection(str(address.hostname), address.port, timeout=60)
+    try:
+        connection.request("GET", f"{address.path}{path}")
+        return json.loads(connection.getresponse().read())
+    finally:
+        connection.close()

@@ -1,0 +1,117 @@
+"""Small scenes: workspaces, graphs and plans from one line a package, histories from one line a commit."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from tasks.core import graph as core_graph
+from tasks.core import workspace as core_workspace
+from tasks.core.commits import Commit, parse
+from tasks.core.plan import Facts, Plan, Selection, decisions, make_plan
+from tasks.core.settings import Settings
+from tasks.core.tags import TagScheme, baselines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tasks.core.graph import Graph
+    from tasks.core.workspace import Workspace
+
+_LINE = re.compile(r"([\w.-]+)(?:==([\w.!+]+))?(?:\[([\w.-]+)\])?(?: \((build|group)\))?:(.*)")
+
+SHA = "c0ffee" * 6 + "cafe"
+"""The commit that plans are made from."""
+
+
+def documents_of(*lines: str) -> dict[str, dict[str, Any]]:
+    """Return the pyproject.toml of each package that *lines* name, keyed by path, at version 1.0 unless told.
+
+    `app: web db>=1` are requirements at run time, `app (build): tool` and `app (group): lint` those to build and of a
+    group, `app[fast]: cache` those of an extra; `app==2.0: web` gives the version. What is only required exists too.
+    """
+    documents: dict[str, dict[str, Any]] = {}
+
+    def document(name: str) -> dict[str, Any]:
+        path = f"packages/{canonicalize_name(name)}"
+        project: dict[str, Any] = {"name": name, "version": "1.0", "dependencies": [], "optional-dependencies": {}}
+        system: dict[str, Any] = {"requires": [], "build-backend": "backend"}
+        return documents.setdefault(path, {"project": project, "build-system": system, "dependency-groups": {}})
+
+    for line in lines:
+        found = _LINE.fullmatch(line)
+        assert found, line
+        name, version, extra, kind, written = found.groups()
+        it, needs = document(name), written.split()
+        if version:
+            it["project"]["version"] = version
+        if extra:
+            it["project"]["optional-dependencies"].setdefault(extra, []).extend(needs)
+        elif kind == "group":
+            it["dependency-groups"].setdefault("dev", []).extend(needs)
+        else:
+            (it["build-system"]["requires"] if kind == "build" else it["project"]["dependencies"]).extend(needs)
+        for need in needs:
+            document(Requirement(need).name)
+    return documents
+
+
+def settings_of(**given: object) -> Settings:
+    """Return the default settings, but for those *given*."""
+    return Settings.model_validate(given)
+
+
+def workspace_of(*lines: str, **settings: object) -> Workspace:
+    """Return the workspace of the packages in *lines*."""
+    return core_workspace.workspace_of(documents_of(*lines), settings_of(**settings))
+
+
+def graph_of(*lines: str) -> Graph:
+    """Return the graph of the packages in *lines*."""
+    return graph_and_warnings(*lines)[0]
+
+
+def graph_and_warnings(*lines: str) -> tuple[Graph, list[str]]:
+    """Return the graph of the packages in *lines*, and its warnings as text."""
+    workspace = workspace_of(*lines)
+    graph, warnings = core_graph.graph_of(workspace, {member.name: member.version for member in workspace})
+    return graph, list(map(str, warnings))
+
+
+def commit(sha: str, *parents: str, message: str = "feat: it", files: Sequence[str] = ()) -> Commit:
+    """Return a commit with the words that a test is not about filled in."""
+    return Commit(sha, parents, message, tuple(files))
+
+
+def plan_of(
+    *lines: str,
+    changes: Mapping[str, str] | None = None,
+    tags: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+    selection: Mapping[str, tuple[str, ...]] | None = None,
+    published: Mapping[str, Sequence[str]] | None = None,
+    sha: str = SHA,
+    documents: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Plan:
+    """Return the plan for the packages in *lines*, where each of *changes* is one commit since the package's tag.
+
+    Without *changes*, each package has a feature; without *tags*, each has a tag at 1.0.
+    """
+    chosen = settings_of(**(settings or {}))
+    workspace = core_workspace.workspace_of(documents or documents_of(*lines), chosen)
+    messages = dict.fromkeys(workspace.members, "feat: it") if changes is None else changes
+    commits = {
+        name: (parse(commit(f"{number:040x}", message=message)),)
+        for number, (name, message) in enumerate(messages.items())
+    }
+    scheme = TagScheme(chosen.tag_format, chosen.label)
+    known = dict.fromkeys(tags or [scheme.tag(name, Version("1.0")) for name in workspace.members], "a" * 40)
+    last = baselines(known, scheme, {member.name: member.version for member in workspace})
+    decided = decisions(workspace, last, commits, chosen)
+    listed = {name: frozenset(map(Version, versions)) for name, versions in (published or {}).items()}
+    facts = Facts(commit=sha, date="2026.11.22", tags=known, published=None if published is None else listed)
+    return make_plan(workspace, decided, last, Selection.model_validate(selection or {}), chosen, facts)

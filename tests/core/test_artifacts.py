@@ -1,0 +1,182 @@
+"""What a built package must look like before it may be uploaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.version import Version
+
+from tasks.core.artifacts import Wheel, import_names, metadata_of, problems
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+WHEEL = "fps_auth-1.0-py3-none-any.whl"
+SDIST = "fps_auth-1.0.tar.gz"
+NEXT, LOCAL = "fps_auth-1.1-py3-none-any.whl", "fps_auth-1.0+g1a2b3c4-py3-none-any.whl"
+EXPECTED = "expected one sdist and a wheel, found: "
+INFO = "fps_auth-1.0.dist-info"
+FILES = ("fps_auth/__init__.py", f"{INFO}/METADATA", f"{INFO}/RECORD")
+
+
+def wheel(
+    *requires: str,
+    name: str = "fps-auth",
+    version: str = "1.0",
+    files: Sequence[str] = FILES,
+    record: Mapping[str, str] | None = None,
+) -> Wheel:
+    """Return a wheel that is as it should be, but for what is given; *record* changes lines of its RECORD."""
+    lines = [
+        f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}",
+        *(f"Requires-Dist: {need}" for need in requires),
+    ]
+    hashes = {file: f"hash-{number}" for number, file in enumerate(files)}
+    listed = {file: "" if file.endswith("RECORD") else f"sha256={digest}" for file, digest in hashes.items()}
+    return Wheel(WHEEL, "\n".join([*lines, "\nA readme.\nName: no field\n"]), hashes, {**listed, **(record or {})})
+
+
+def said(*wheels: Wheel, names: Sequence[str] = (SDIST, WHEEL)) -> list[str]:
+    """Return the problems, without the name of the wheel in front."""
+    pins = {"fps-auth": Version("1.0"), "core": Version("2.0")}
+    return [said.removeprefix(f"{WHEEL}: ") for said in problems("fps-auth", Version("1.0"), names, wheels, pins)]
+
+
+def test_good() -> None:
+    """A package that is as planned has no problems."""
+    needs = ("core==2.0", 'core[x]==2.0; extra == "all"', "core<2", "httpx>=0.27")
+
+    assert said(wheel(*needs, name="Fps.Auth")) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ([], f"{EXPECTED}nothing"),
+        ([WHEEL], f"{EXPECTED}{WHEEL}"),
+        ([SDIST], f"{EXPECTED}{SDIST}"),
+        ([SDIST, "fps-auth-1.0.tar.gz", WHEEL], f"{EXPECTED}{SDIST}, fps-auth-1.0.tar.gz, {WHEEL}"),
+        (["other-1.0.tar.gz", WHEEL], "other-1.0.tar.gz is named after other, not fps-auth"),
+        ([SDIST, "other-1.0-py3-none-any.whl"], "other-1.0-py3-none-any.whl is named after other, not fps-auth"),
+        (["fps_auth-0.9.tar.gz", WHEEL], "fps_auth-0.9.tar.gz has the version 0.9, but 1.0 is planned"),
+        ([SDIST, NEXT], f"{NEXT} has the version 1.1, but 1.0 is planned"),
+        ([SDIST, LOCAL], f"{LOCAL} has the version 1.0+g1a2b3c4, but 1.0 is planned"),
+    ],
+)
+def test_names(names: Sequence[str], expected: str) -> None:
+    """One sdist and at least one wheel, named after project and planned version; a local version is another one."""
+    assert said(wheel(), names=names) == [expected]
+
+
+@pytest.mark.parametrize("names", [(SDIST, "fps_auth-1.0.whl"), ("fps_auth-x.tar.gz", WHEEL), ("fps.tar.gz", WHEEL)])
+def test_odd_names(names: Sequence[str]) -> None:
+    """A name that no installer could read is a problem, in the words of packaging."""
+    (only,) = said(wheel(), names=names)
+
+    assert ": Invalid " in only
+
+
+def test_other_files() -> None:
+    """A second wheel, for another platform, is fine; what is neither sdist nor wheel is not looked at."""
+    assert said(wheel(), names=[SDIST, WHEEL, "fps_auth-1.0-cp311-cp311-win32.whl", "fps_auth-1.0.zip"]) == []
+
+
+@pytest.mark.parametrize(
+    ("built", "expected"),
+    [
+        (wheel(name="other"), "METADATA names other, not fps-auth"),
+        (wheel(version="0.9"), "METADATA has the version 0.9, but 1.0 is planned"),
+        (wheel(version="1.0+g1a2b3c4"), "METADATA has the version 1.0+g1a2b3c4, but 1.0 is planned"),
+        (wheel("core>=1"), "requires core>=1, but ==2.0 is planned"),
+        (wheel("Core"), "requires Core, but ==2.0 is planned"),
+        (wheel('core>=1; extra == "x"'), 'requires core>=1; extra == "x", but ==2.0 is planned'),
+        (wheel("core @ file:///core.whl"), "requires core @ file:///core.whl by address, which PyPI refuses"),
+        (wheel("httpx @ file:///httpx"), "requires httpx @ file:///httpx by address, which PyPI refuses"),
+        (wheel("core >< 1"), "Requires-Dist 'core >< 1' is no requirement"),
+        (wheel(files=FILES[1:]), "holds no module"),
+        (wheel(files=("README.py.txt", *FILES[1:])), "holds no module"),
+    ],
+)
+def test_wheel(built: Wheel, expected: str) -> None:
+    """METADATA says what was planned, with exact pins and no addresses, and there is something to import."""
+    assert said(built) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("record", "files", "expected"),
+    [
+        ({"fps_auth/__init__.py": "sha256=other"}, FILES, "fps_auth/__init__.py is not the file that RECORD describes"),
+        ({"fps_auth/__init__.py": ""}, FILES, "fps_auth/__init__.py is not the file that RECORD describes"),
+        ({"fps_auth/gone.py": "sha256=x"}, FILES, "RECORD lists fps_auth/gone.py, which is not there"),
+    ],
+)
+def test_record(record: dict[str, str], files: Sequence[str], expected: str) -> None:
+    """RECORD describes the files as they are, all of them and no others."""
+    assert said(wheel(files=files, record=record)) == [expected]
+
+
+def test_record_misses() -> None:
+    """A file that RECORD does not list is one too many; RECORD and its signatures list nothing of themselves."""
+    signed = wheel(files=(*FILES, f"{INFO}/RECORD.jws", f"{INFO}/RECORD.p7s", "fps_auth/late.py"))
+    listed = {name: digest for name, digest in signed.record.items() if not name.endswith((".jws", ".p7s", "late.py"))}
+
+    assert said(Wheel(WHEEL, signed.metadata, signed.hashes, listed)) == ["fps_auth/late.py is not in RECORD"]
+
+
+def test_all_problems() -> None:
+    """Every problem of every wheel is told at once."""
+    assert len(said(wheel("core", version="2"), wheel("core"), names=[WHEEL])) == 4
+
+
+def test_metadata_nameless() -> None:
+    """METADATA that names nobody is a problem as well."""
+    nameless = Wheel(WHEEL, "Metadata-Version: 2.4\nVersion: 1.0\n", wheel().hashes, wheel().record)
+
+    assert said(nameless) == ["METADATA names None, not fps-auth"]
+
+
+def test_metadata_of() -> None:
+    """Fields are those above the readme."""
+    assert metadata_of(wheel("a", "b")).get_all("Requires-Dist") == ["a", "b"]
+    assert metadata_of(wheel()).get_all("Name") == ["fps-auth"]
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["fps_auth-1.0.data/purelib/x.py", "fps_auth-1.0.data/scripts/x", "fps_auth-stubs/__init__.pyi", "ns/py.typed"],
+)
+def test_nothing_to_import(file: str) -> None:
+    """Scripts, data and stubs of another package are content, though nothing can be imported."""
+    assert said(wheel(files=(file, *FILES[1:]))) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ("pkg/__init__.py pkg/a.py pkg/sub/__init__.py", "pkg"),
+        ("one.py two/__init__.py", "one two"),
+        # namespace packages (PEP 420)
+        ("ns/a/__init__.py ns/b/__init__.py ns/b/c/__init__.py ns/d.py", "ns.a ns.b ns.d"),
+        ("ns/deep/er/__init__.py", "ns.deep.er"),
+        ("pkg/__init__.py pkg/data/run.py", "pkg"),
+        # C extensions
+        ("fast.cpython-311-x86_64-linux-gnu.so", "fast"),
+        ("fast.abi3.so slow.pyd", "fast slow"),
+        ("pkg/__init__.cpython-311-x86_64-linux-gnu.so pkg/a.so", "pkg"),
+        ("ns/_fast.abi3.so", "ns._fast"),
+        # what cannot be imported, or should not be
+        ("pkg/__init__.py pkg/__init__.pyi pkg/py.typed", "pkg"),
+        ("pkg-stubs/__init__.pyi", ""),
+        ("__main__.py ns/__main__.py", ""),
+        ("pkg-1.0.data/purelib/pkg/__init__.py", ""),
+        ("pkg-1.0.dist-info/extra.py", ""),
+        ("pkg.libs/libz-1a2b.so scripts-old/run.py 2to3.py", ""),
+        ("docs/index.html readme.txt", ""),
+        # left behind by mistake, as backends do that take the whole directory
+        ("__init__.py pkg/__init__.py one.py", "one pkg"),
+    ],
+)
+def test_import_names(files: str, expected: str) -> None:
+    """The names to import come from the files, not from the project's name."""
+    assert import_names(files.split()) == tuple(expected.split())

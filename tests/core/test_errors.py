@@ -1,0 +1,118 @@
+"""What a user is told when something goes wrong."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.core.errors import CATALOGUE, Code, Refusal, ReleaseError, Warn, explain, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class TestCatalogue:
+    """Every code is explained."""
+
+    def test_complete(self) -> None:
+        """Each code has an entry, and no entry is left of a code that is gone."""
+        assert set(CATALOGUE) == set(Code)
+
+    @pytest.mark.parametrize("code", Code)
+    def test_entry(self, code: Code) -> None:
+        """An entry says in sentences what the code means, and what to do."""
+        entry = CATALOGUE[code]
+
+        assert entry.meaning.endswith(".")
+        assert entry.hint.endswith((".", "`"))
+        assert entry.meaning != entry.hint
+
+    def test_form(self) -> None:
+        """Codes have the form RK-AREA-PROBLEM, say what their names say, and none stands for two things."""
+        assert all(re.fullmatch(r"RK(-[A-Z]+)+", code) for code in Code)
+        assert all(code == f"RK-{name.replace('_', '-')}" for name, code in Code.__members__.items())
+        assert len(Code.__members__) == len(set(Code))
+
+
+class TestExplain:
+    """`releasekit explain CODE`."""
+
+    @pytest.mark.parametrize("written", ["RK-GRAPH-CYCLE", "rk-graph-cycle"])
+    def test_known(self, written: str) -> None:
+        """It says meaning and next step, in whatever case one asks."""
+        entry = CATALOGUE[Code.GRAPH_CYCLE]
+
+        assert explain(written) == f"RK-GRAPH-CYCLE\n\n{entry.meaning}\n\nWhat to do: {entry.hint}\n"
+
+    @pytest.mark.parametrize(
+        ("written", "said"),
+        [
+            ("RK-GRAPH-CYCEL", "no error has the code RK-GRAPH-CYCEL; did you mean RK-GRAPH-CYCLE?"),
+            ("rk-git-mising", "no error has the code rk-git-mising; did you mean RK-GIT-MISSING or RK-UV-MISSING?"),
+            ("42", "no error has the code 42"),
+        ],
+    )
+    def test_unknown(self, written: str, said: str) -> None:
+        """An unknown code is refused, with those most like it."""
+        with pytest.raises(Refusal) as caught:
+            explain(written)
+
+        assert (caught.value.code, caught.value.what) == (Code.UNKNOWN_CODE, said)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("coer", "; did you mean core?"), ("core-web", "; did you mean core-we or core?"), ("zzz", ""), ("", "")],
+)
+def test_nearest(word: str, said: str) -> None:
+    """At most two known words are named, the nearest first, and none that is not alike."""
+    assert nearest(word, ["core", "core-we", "db"]) == said
+
+
+ERRORS = [
+    kind(Code.BUILD_FAILED, *more)
+    for kind in (ReleaseError, Refusal)
+    for more in (("it failed",), ("it failed", "core", "Mend it.", "line\nline"))
+]
+
+
+def pickled(error: ReleaseError) -> ReleaseError:
+    return pickle.loads(pickle.dumps(error))  # noqa: S301
+
+
+class TestError:
+    """An error that people and programs understand."""
+
+    @pytest.mark.parametrize("error", ERRORS)
+    @pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, pickled])
+    def test_survives(self, error: ReleaseError, way: Callable[[ReleaseError], ReleaseError]) -> None:
+        """It survives copying and pickling, which Prefect does with it, whole."""
+        other = way(error)
+
+        assert type(other) is type(error)
+        assert vars(other) == vars(error)
+        assert (other.args, str(other), other.status) == (error.args, str(error), error.status)
+
+    def test_text(self) -> None:
+        """It says code, what is wrong, and where, if it is somewhere."""
+        assert str(ReleaseError(Code.BUILD_FAILED, "no luck")) == "RK-BUILD-FAILED: no luck"
+        assert str(ReleaseError(Code.BUILD_FAILED, "no luck", "core")) == "RK-BUILD-FAILED: no luck (core)"
+
+    def test_hint(self) -> None:
+        """What to do next is the catalogue's word, unless the place knows better."""
+        assert ReleaseError(Code.BUILD_FAILED, "it").hint == CATALOGUE[Code.BUILD_FAILED].hint
+        assert ReleaseError(Code.BUILD_FAILED, "it", "", "Mend it.").hint == "Mend it."
+
+    def test_status(self) -> None:
+        """The exit code tells a failure from a refusal, and one handler catches both."""
+        assert (ReleaseError.status, Refusal.status) == (1, 2)
+        assert issubclass(Refusal, ReleaseError)
+
+    def test_warning(self) -> None:
+        """A warning reads like an error."""
+        assert str(Warn(Code.TAG_EXISTS, "so it is")) == "RK-TAG-EXISTS: so it is"
+        assert str(Warn(Code.TAG_EXISTS, "so it is", "core")) == "RK-TAG-EXISTS: so it is (core)"

@@ -1,0 +1,164 @@
+"""Which commits belong to which package."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.core.history import unreleased
+from tests.builders import commit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tasks.core.commits import Commit
+
+OWNERS = {"": "root", "packages/core": "core", "packages/core/plugins/x": "x", "web": "web"}
+
+
+def touching(walk: Sequence[Commit], since: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the shas of each package as one string, with the newest commit as head; packages without any left out."""
+    found = unreleased(walk, walk[0].sha, since or {}, OWNERS)
+    return {package: "".join(shas) for package, shas in found.touching.items() if shas}
+
+
+def line_of(**files: str) -> list[Commit]:
+    """Return commits without branches, written newest first: `line_of(c="web/a.py", b="…")`."""
+    shas = list(files)
+    return [
+        commit(sha, *shas[place + 1 : place + 2], files=touched.split())
+        for place, (sha, touched) in enumerate(files.items())
+    ]
+
+
+class TestOwners:
+    """A file belongs to the deepest member directory that holds it."""
+
+    def test_deepest(self) -> None:
+        """Nested members own their files, and the top owns what is left."""
+        walk = line_of(
+            f="README.md docs/index.md",
+            e="packages/core/plugins/x/src/x.py",
+            d="packages/core/plugins/y.py",
+            c="packages/core/src/core.py",
+            b="packages/corelib/a.py",
+            a="web/index.html packages/core/pyproject.toml",
+        )
+
+        assert touching(walk) == {"root": "fb", "core": "dca", "x": "e", "web": "a"}
+
+    def test_no_owner(self) -> None:
+        """Where the top is no package, files outside all members count for none."""
+        found = unreleased(line_of(b="README.md", a="web/a.py"), "b", {}, {"web": "web"})
+
+        assert ([c.sha for c in found.commits], found.touching) == (["a"], {"web": ["a"]})
+
+    def test_once(self) -> None:
+        """A commit counts once for a package, however many of its files it touches."""
+        assert touching(line_of(a="web/a.py web/b.py web/c/d.py")) == {"web": "a"}
+
+    def test_former_directory(self) -> None:
+        """A package may own several directories: where it stands, and where it stood."""
+        walk = line_of(b="new/a.py", a="old/a.py")
+
+        assert unreleased(walk, "b", {}, {"old": "it", "new": "it"}).touching == {"it": ["b", "a"]}
+
+
+class TestSince:
+    """What a package's last release holds is not unreleased."""
+
+    def test_own_release(self) -> None:
+        """Each package begins at its own."""
+        walk = line_of(d="web/a packages/core/a", c="web/a packages/core/a", b="web/a packages/core/a", a="web/a")
+
+        assert touching(walk, {"web": "c", "core": "b"}) == {"web": "d", "core": "dc"}
+
+    def test_head_is_released(self) -> None:
+        """Nothing has come since a release of this very commit."""
+        walk = line_of(b="web/a", a="web/a")
+
+        assert unreleased(walk, "b", {"web": "b"}, {"web": "web"}).commits == ()
+
+    def test_branch(self) -> None:
+        """What a branch brings counts though it is older than the release, for that does not hold it."""
+        walk = [
+            commit("m", "r", "b"),
+            commit("r", "a", files=["web/a"]),
+            commit("b", "a", files=["web/b"]),
+            commit("a", files=["web/a"]),
+        ]
+
+        assert touching(walk, {"web": "r"}) == {"web": "b"}
+
+    def test_release_on_a_side_branch(self) -> None:
+        """A tag on a commit that is not in the history counts for what both hold, and brings nothing of its own."""
+        walk = [
+            commit("h", "b", files=["web/a"]),
+            commit("t", "b", files=["web/version"]),
+            commit("b", "a", files=["web/b"]),
+            commit("a", files=["web/a"]),
+        ]
+
+        assert touching(walk, {"web": "t"}) == {"web": "h"}
+        assert touching([walk[1], walk[0], *walk[2:]], {"web": "h"}) == {"web": "t"}
+
+    def test_merges_without_files(self) -> None:
+        """Merges, and what lies between commits that count, are handed on: a revert of a merge needs them."""
+        walk = [
+            commit("d", "m", files=["web/a"]),
+            commit("m", "b", "c"),
+            commit("c", "a", files=["README.md"]),
+            commit("b", "a", files=["web/a"]),
+            commit("a", files=["web/a"]),
+        ]
+
+        found = unreleased(walk, "d", {"web": "a"}, {"web": "web"})
+
+        assert [c.sha for c in found.commits] == ["d", "m", "c", "b"]
+        assert found.touching == {"web": ["d", "b"]}
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[list[Commit], dict[str, str]]:
+    """Draw a history with branches and merges, newest first, and the last releases of some packages in it."""
+    walk: list[Commit] = []
+    files = st.lists(st.sampled_from(["a/1", "b/1", "b/c/1", "d/1"]), max_size=3)
+    for number in range(draw(st.integers(1, 14))):
+        older = [f"{place:02}" for place in range(number)]
+        parents = draw(st.lists(st.sampled_from(older), max_size=3, unique=True)) if older else []
+        walk.insert(0, commit(f"{number:02}", *parents, files=draw(files)))
+    shas = st.sampled_from([c.sha for c in walk])
+    return walk, draw(st.dictionaries(st.sampled_from("abc"), shas))
+
+
+@given(histories())
+def test_reachability(drawn: tuple[list[Commit], dict[str, str]]) -> None:
+    """One walk finds what a search from each release finds, on any history."""
+    walk, since = drawn
+    parents = {c.sha: c.parents for c in walk}
+
+    def ancestors(sha: str) -> set[str]:
+        return {sha}.union(*map(ancestors, parents[sha]))
+
+    from_head = ancestors(walk[0].sha)
+    owners = {"a": "a", "b": "b", "b/c": "c"}
+    held = {package: ancestors(sha) for package, sha in since.items()}
+
+    found = unreleased(walk, walk[0].sha, since, owners)
+
+    expected = {
+        package: [
+            c.sha
+            for c in walk
+            if c.sha in from_head - held.get(package, set())
+            and any(file.rpartition("/")[0] == directory for file in c.files)
+        ]
+        for directory, package in owners.items()
+    }
+    assert found.touching == expected
+    shas = [c.sha for c in found.commits]
+    everywhere = from_head.intersection(*held.values())
+    counted = {sha for shas in expected.values() for sha in shas}
+    assert shas == [c.sha for c in walk if c.sha in (from_head - everywhere) | counted]

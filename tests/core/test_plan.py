@@ -1,0 +1,421 @@
+"""What is released, why, in what order and under which tags."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from packaging.version import Version
+
+from tasks.core.errors import Code, Refusal
+from tasks.core.plan import Plan, Status
+from tests.builders import SHA, documents_of, plan_of
+
+DIAMOND = ("app: web db", "web: core", "db: core")
+
+
+def row(plan: Plan, name: str) -> Any:
+    return next(step for step in plan.packages if step.name == name)
+
+
+def statuses(plan: Plan) -> dict[str, str]:
+    return {step.name: step.status.value for step in plan.packages}
+
+
+class TestRows:
+    """Each publishable package has a row."""
+
+    def test_released(self) -> None:
+        """What changed is released, dependencies first, each with its version, reason and tag."""
+        plan = plan_of(*DIAMOND)
+
+        assert [(step.order, step.level, step.name) for step in plan.packages] == [
+            (0, 0, "core"),
+            (1, 1, "db"),
+            (2, 1, "web"),
+            (3, 2, "app"),
+        ]
+        assert plan.steps == plan.packages
+        core = row(plan, "core")
+        assert (str(core.current), str(core.next), core.bump, core.tag) == ("1.0", "1.1", "minor", "core-v1.1")
+        assert (core.path, core.reason) == ("packages/core", "feat: it (0000000)")
+        assert core.version == Version("1.1")
+        assert row(plan, "app").needs == ("db", "web")
+
+    def test_skipped(self) -> None:
+        """What did not change has a row without a version, after all others; it gates nobody."""
+        plan = plan_of(*DIAMOND, changes={"app": "fix: it", "core": "docs: it"})
+
+        assert [step.name for step in plan.packages] == ["app", "core", "db", "web"]
+        assert [step.name for step in plan.steps] == ["app"]
+        assert statuses(plan) == {"app": "included", "core": "skipped", "db": "skipped", "web": "skipped"}
+        core = row(plan, "core")
+        assert (core.order, core.level, core.next, core.tag, core.bump) == (-1, -1, None, "", "none")
+        assert row(plan, "app").needs == ()
+
+    def test_every_status(self) -> None:
+        """Each status can be reached."""
+        plan = plan_of(
+            "app: core done kept",
+            "other:",
+            changes=dict.fromkeys(("app", "core", "done", "other", "left"), "feat: it"),
+            selection={"package": ("app",), "exclude": ("kept",)},
+            published={"core": ["1.0"], "done": ["1.0", "1.1"]},
+        )
+
+        assert statuses(plan) == {
+            "app": "included",
+            "core": "dependency_only",
+            "done": "already_published",
+            "kept": "excluded",
+            "other": "excluded",
+        }
+        assert set(Status) == {"skipped", *statuses(plan).values()}
+        assert [step.name for step in plan.steps] == ["core", "app"]
+
+    def test_private(self) -> None:
+        """What is never published has no row; that somebody needs it is a warning."""
+        plan = plan_of("app: sample", "web:", settings={"exclude": ["sample"]})
+
+        assert statuses(plan) == {"app": "included", "web": "included"}
+        assert plan.warnings == (
+            "RK-WORKSPACE-REQUIREMENT: app requires sample, which is never published (packages/app/pyproject.toml)",
+        )
+
+    def test_group_requirement_on_private(self) -> None:
+        """Only published requirements can miss something."""
+        assert plan_of("app (group): sample", "app[x]: sample", settings={"exclude": ["sample"]}).warnings == ()
+
+    def test_step_without_version(self) -> None:
+        """Only what is released has a version to be released."""
+        with pytest.raises(AssertionError, match="app"):
+            _ = row(plan_of("app:", changes={}), "app").version
+
+
+class TestEdges:
+    """What gates a package of this release, and what it merely follows."""
+
+    def test_kinds(self) -> None:
+        """Hard needs gate, soft ones order, and those to build are known apart."""
+        plan = plan_of("app: web", "app (build): tool", "app[x]: zeta")
+
+        app = row(plan, "app")
+        assert (app.needs, app.build_needs, app.after, app.batch) == (("tool", "web"), ("tool",), ("zeta",), ())
+
+    def test_build_needs_are_whole(self) -> None:
+        """To build, all that a build requirement needs must be there, for its pins name unreleased versions."""
+        plan = plan_of("app (build): plugin", "plugin: core", "core: base", "app: web")
+
+        assert row(plan, "app").build_needs == ("base", "core", "plugin")
+        assert row(plan, "app").needs == ("plugin", "web")
+
+    def test_build_needs_of_this_release(self) -> None:
+        """What is not released now is on the index already, with pins of its own."""
+        changes = {"app": "feat: it", "core": "feat: it"}
+
+        assert row(plan_of("app (build): plugin", "plugin: core", changes=changes), "app").build_needs == ()
+
+    def test_through_extras(self) -> None:
+        """Who requires an extra at run time waits for what the extra requires."""
+        assert row(plan_of("press: store[fast]", "store[fast]: cache"), "press").needs == ("cache", "store")
+
+    def test_batch(self) -> None:
+        """Members of a cycle are partners, and an outsider waits for all of them."""
+        plan = plan_of("a: b", "b: a", "app: a", settings={"cycles": "batch"})
+
+        assert {step.name: (step.needs, step.batch) for step in plan.steps} == {
+            "a": ((), ("b",)),
+            "b": ((), ("a",)),
+            "app": (("a", "b"), ()),
+        }
+
+    def test_half_a_cycle(self) -> None:
+        """Where only one of a cycle is released, it has no partners and waits for nobody."""
+        plan = plan_of("a: b", "b: a", settings={"cycles": "batch"}, changes={"a": "fix: it"})
+
+        assert (row(plan, "a").needs, row(plan, "a").batch) == ((), ())
+
+    def test_cycle_of_unchanged(self) -> None:
+        """A cycle is refused also where none of it is released now: it would strike at the worst time."""
+        with pytest.raises(Refusal, match="a -> b -> a"):
+            plan_of("a: b", "b: a", "app:", changes={"app": "fix: it"})
+
+    def test_unsatisfied(self) -> None:
+        """The version that is released decides who gates whom: a major release leaves the old one to whoever asks."""
+        plan = plan_of("app: core<2", changes={"app": "feat: it", "core": "feat!: it"})
+
+        assert row(plan, "app").needs == ()
+        said = "app requires core<2, which the workspace's 2.0 is not (packages/app/pyproject.toml)"
+        assert plan.warnings == (f"RK-WORKSPACE-REQUIREMENT: {said}",)
+
+    def test_apart(self) -> None:
+        """Who wants an older sibling, and whoever needs that, cannot be installed beside the new one."""
+        plan = plan_of("app: old", "old: core<1", "new: core", "beside[x]: old")
+
+        assert [step.name for step in plan.steps if step.apart] == ["old", "app"]
+
+    def test_still_satisfied(self) -> None:
+        """Where that major release is not part of this one, the old version is what the workspace has."""
+        changes = {"app": "feat: it", "core": "feat!: it"}
+        plan = plan_of("app: core<2", changes=changes, selection={"exclude": ("core",)})
+
+        assert plan.warnings == ()
+
+
+class TestSelection:
+    """Only these packages."""
+
+    def test_package(self) -> None:
+        """Those that were asked for, and the changed ones that they need, near and far."""
+        plan = plan_of(*DIAMOND, "other: core", selection={"package": ("web",)})
+
+        assert statuses(plan) == {
+            "core": "dependency_only",
+            "web": "included",
+            "app": "excluded",
+            "db": "excluded",
+            "other": "excluded",
+        }
+
+    def test_group(self) -> None:
+        """A group is a name for patterns; with packages, they add up."""
+        settings = {"groups": {"data": ["d*"]}}
+        plan = plan_of(*DIAMOND, settings=settings, selection={"group": ("data",), "package": ("core",)})
+
+        assert [step.name for step in plan.steps] == ["core", "db"]
+
+    @pytest.mark.parametrize(
+        ("groups", "known"), [({"data": ["db"], "all": ["*"]}, "data, all"), ({}, "none is configured")]
+    )
+    def test_unknown_group(self, groups: dict[str, list[str]], known: str) -> None:
+        """An unknown group is refused, with those that there are."""
+        with pytest.raises(Refusal) as caught:
+            plan_of(*DIAMOND, settings={"groups": groups}, selection={"group": ("web",)})
+
+        assert caught.value.code is Code.WORKSPACE_UNKNOWN_PACKAGE
+        assert caught.value.what == f"no group is named web ({known})"
+
+    def test_excluded_dependency(self) -> None:
+        """What is excluded is not released, also if a selected package needs it, and gates nobody."""
+        plan = plan_of(*DIAMOND, selection={"package": ("web",), "exclude": ("core",)})
+
+        assert [step.name for step in plan.steps] == ["web"]
+        assert row(plan, "web").needs == ()
+
+    @pytest.mark.parametrize("key", ["package", "exclude"])
+    def test_unknown(self, key: str) -> None:
+        """A name that fits nobody is refused: a typing mistake must not release everything, or nothing."""
+        with pytest.raises(Refusal, match="did you mean core"):
+            plan_of(*DIAMOND, selection={key: ("coer",)})
+
+
+class TestVersions:
+    """Which version a package goes to; the rules of history have tests of their own."""
+
+    def test_first(self) -> None:
+        """Without a tag it is the first release, at the declared version, as it stands."""
+        plan = plan_of("app==0.3:", "core:", tags=["core-v1.0"], changes={})
+
+        assert (str(row(plan, "app").next), row(plan, "app").bump) == ("0.3", "first")
+        assert [step.name for step in plan.steps] == ["app"]
+
+    @pytest.mark.parametrize(
+        ("declared", "message", "expected"),
+        [
+            ("2.0", "feat: it", ("2.0", "major", "2.0 is declared")),
+            ("2.0", "docs: it", ("2.0", "major", "2.0 is declared")),
+            ("1.0.5", "docs: it", ("1.0.5", "patch", "1.0.5 is declared")),
+            # what the history asks for is as much or more
+            ("1.1", "feat: it", ("1.1", "minor", "feat: it (0000000)")),
+            ("1.0.5", "feat: it", ("1.1", "minor", "feat: it (0000000)")),
+            ("1.0", "feat: it", ("1.1", "minor", "feat: it (0000000)")),
+            # the next version's prerelease is a mark, not a wish
+            ("2.0.dev0", "fix: it", ("1.0.1", "patch", "fix: it (0000000)")),
+            ("2.0", "fix: it\n\nRelease-As: 1.5", ("2.0", "major", "2.0 is declared")),
+        ],
+    )
+    def test_declared_later(self, declared: str, message: str, expected: tuple[str, str, str]) -> None:
+        """A later version that somebody wrote by hand wins."""
+        app = row(plan_of(f"app=={declared}:", tags=["app-v1.0"], changes={"app": message}), "app")
+
+        assert (str(app.next), app.bump, app.reason) == expected
+
+    def test_dynamic(self) -> None:
+        """A version that only the tag knows goes on from there."""
+        documents = {"app": {"build-system": {}, "project": {"name": "app", "dynamic": ["version"]}}}
+
+        plan = plan_of(documents=documents, tags=["app-v1.4.2"])
+
+        assert str(row(plan, "app").next) == "1.5.0"
+
+    def test_unknown(self) -> None:
+        """A dynamic version without a tag is refused, with the file."""
+        documents = {"app": {"build-system": {}, "project": {"name": "app", "dynamic": ["version"]}}}
+
+        with pytest.raises(Refusal, match="app has a dynamic version and no tag") as caught:
+            plan_of(documents=documents, tags=["other-v1.0"])
+
+        assert (caught.value.code, caught.value.where) == (Code.VERSION_UNKNOWN, "app/pyproject.toml")
+
+    def test_pins(self) -> None:
+        """Internal pins say the new version of what is released, and the current one of what is not."""
+        plan = plan_of(
+            *DIAMOND,
+            "sample:",
+            changes=dict.fromkeys(("app", "web", "db"), "feat: it"),
+            settings={"exclude": ["sample"]},
+            selection={"exclude": ("db",)},
+        )
+
+        assert {name: str(version) for name, version in plan.versions.items()} == {
+            "app": "1.1",
+            "web": "1.1",
+            "core": "1.0",
+            "db": "1.0",
+        }
+
+    def test_settings(self) -> None:
+        """What the settings say of bumps holds."""
+        settings = {"types": {"docs": "minor"}, "major_on_zero": True, "force_unchanged": True}
+        changes = {"docs": "docs: it", "zero": "feat!: it", "idle": "chore: it"}
+        lines = ("docs:", "zero==0.3:", "idle:")
+
+        plan = plan_of(*lines, settings=settings, changes=changes, tags=["docs-v1.0", "zero-v0.3", "idle-v1.0"])
+
+        assert {step.name: str(step.next) for step in plan.steps} == {"docs": "1.1", "zero": "1.0", "idle": "1.0.1"}
+
+
+class TestTags:
+    """Under which names it is remembered."""
+
+    def test_scheme(self) -> None:
+        """Each package has a tag of the configured form."""
+        plan = plan_of("app:", settings={"tag_format": "{label}-{name}=={version}", "label": "py"})
+
+        assert row(plan, "app").tag == "py-app==1.1"
+
+    def test_taken(self) -> None:
+        """A tag that exists already is refused, for tags are never moved."""
+        with pytest.raises(Refusal) as caught:
+            plan_of("app==1.0:", tags=["app-v1.0", "app-v1.1"])
+
+        assert caught.value.code is Code.TAG_EXISTS
+        assert caught.value.what == "app-v1.1 exists already, at aaaaaaaaaaaa"
+        assert caught.value.where == "app"
+
+    def test_taken_but_not_released(self) -> None:
+        """A tag of a package that stays home is nobody's trouble."""
+        tags = ["app-v1.0", "app-v1.1", "core-v1.0"]
+
+        assert plan_of("app:", "core:", tags=tags, selection={"package": ("core",)}).steps
+
+    @pytest.mark.parametrize(
+        ("lines", "changes", "settings", "tag"),
+        [
+            # the shared version
+            (("app:", "core:"), {"app": "feat: it", "core": "feat: it"}, {}, "v1.1"),
+            # the lead's, however its name is spelt
+            (("Fps_App:", "core:"), {"fps-app": "feat: it", "core": "fix: it"}, {"lead": "fps.APP"}, "v1.1"),
+            # neither: the date
+            (("app:", "core:"), {"app": "feat: it", "core": "fix: it"}, {}, "release-2026.11.22"),
+            # the lead is not released
+            (("app:", "core:", "x:"), {"app": "feat: it", "core": "fix: it"}, {"lead": "x"}, "release-2026.11.22"),
+            # the umbrella's name is a package's tag already
+            (("app:",), {"app": "feat: it"}, {"umbrella_tag_format": "app-v{version}"}, "release-2026.11.22"),
+            (("app:",), {"app": "feat: it"}, {"umbrella_tag_format": "{label}@{version}", "label": "py"}, "py@1.1"),
+            # nothing is released
+            (("app:",), {}, {}, None),
+        ],
+    )
+    def test_umbrella(
+        self, lines: tuple[str, ...], changes: dict[str, str], settings: dict[str, str], tag: str | None
+    ) -> None:
+        """One tag names the release as a whole."""
+        plan = plan_of(*lines, changes=changes, settings=settings)
+
+        assert plan.tags == ((tag,) if tag else ())
+        assert plan.title == (tag or f"release-{plan.release}")
+
+    def test_umbrella_is_numbered(self) -> None:
+        """A second release on one day has a number."""
+        tags = ["app-v1.0", "core-v1.0", "release-2026.11.22"]
+
+        plan = plan_of("app:", "core:", tags=tags, changes={"app": "feat: it", "core": "fix: it"})
+
+        assert plan.tags == ("release-2026.11.22.2",)
+
+    def test_unknown_lead(self) -> None:
+        """A lead that is no member is refused, with the nearest name."""
+        with pytest.raises(Refusal, match="did you mean core"):
+            plan_of("core:", settings={"lead": "coer"})
+
+
+class TestRelease:
+    """The id of a release."""
+
+    def test_stable(self) -> None:
+        """The same facts make the same plan, and so the same release."""
+        assert plan_of(*DIAMOND) == plan_of(*reversed(DIAMOND))
+
+    def test_depends(self) -> None:
+        """Another commit, version or set of packages is another release; what stays home does not matter."""
+        plans = [
+            plan_of("app:", "core:"),
+            plan_of("app:", "core:", sha="b" * 40),
+            plan_of("app:", "core:", changes={"app": "feat: it", "core": "fix: it"}),
+            plan_of("app:", "core:", changes={"app": "feat: it"}),
+        ]
+
+        assert len({plan.release for plan in plans}) == 4
+        assert plans[3].release == plan_of("app:", "core:", "idle:", changes={"app": "feat: it"}).release
+        assert all(len(plan.release) == 12 for plan in plans)
+
+
+class TestJson:
+    """What other programs read."""
+
+    KEYS = frozenset({"schema", "commit", "release", "tags", "warnings", "packages"})
+    ROW = frozenset({"order", "level", "name", "path", "current", "next", "bump", "status", "reason", "tag", "needs"})
+
+    def test_contract(self) -> None:
+        """The promised keys are there, versions are strings, and what is not released is null."""
+        given = json.loads(plan_of("app: core", changes={"app": "feat: it"}).model_dump_json())
+
+        assert given.keys() >= self.KEYS
+        assert all(package.keys() >= self.ROW for package in given["packages"])
+        assert (given["schema"], given["commit"], given["tags"]) == ("releasekit.plan/1", SHA, ["v1.1"])
+        app, core = given["packages"]
+        assert {key: app[key] for key in self.ROW} == {
+            "order": 0,
+            "level": 0,
+            "name": "app",
+            "path": "packages/app",
+            "current": "1.0",
+            "next": "1.1",
+            "bump": "minor",
+            "status": "included",
+            "reason": "feat: it (0000000)",
+            "tag": "app-v1.1",
+            "needs": [],
+        }
+        assert (core["current"], core["next"], core["status"]) == ("1.0", None, "skipped")
+
+    def test_round_trip(self) -> None:
+        """A plan that was written down is read as it was."""
+        plan = plan_of(*DIAMOND, "press: store[x]", "store[x]: cache", "a: b", "b: a", settings={"cycles": "batch"})
+
+        assert Plan.model_validate_json(plan.model_dump_json()) == plan
+        assert Plan.model_validate(plan.model_dump()) == plan
+
+
+def test_large() -> None:
+    """A plan for 500 packages has every package, after all that it needs."""
+    names = [f"p{number:03}" for number in range(500)]
+    lines = [f"{name}: {' '.join(names[max(0, place - 3) : place])}" for place, name in enumerate(names)]
+
+    plan = plan_of(documents=documents_of(*lines))
+
+    order = {step.name: step.order for step in plan.steps}
+    assert list(order.values()) == list(range(500))
+    assert all(order[need] < step.order for step in plan.steps for need in step.needs)

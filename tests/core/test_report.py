@@ -1,0 +1,52 @@
+"""What came of a release."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from packaging.version import Version
+
+from tasks.core.report import Outcome, PackageReport, Report
+
+
+def report(*outcomes: str, problems: tuple[str, ...] = ()) -> Report:
+    """Return the report of a release with one package for each of *outcomes*."""
+    packages = tuple(
+        PackageReport(name=f"p{number}", version=Version("1.0"), tag=f"p{number}-v1.0", outcome=Outcome(outcome))
+        for number, outcome in enumerate(outcomes)
+    )
+    return Report(release="1a2b3c", title="v1.0", packages=packages, problems=problems)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "problems", "done", "summary"),
+    [
+        ((), (), True, "v1.0: nothing to release"),
+        (("confirmed", "confirmed"), (), True, "v1.0: 2 confirmed"),
+        (("confirmed", "failed"), (), False, "v1.0: 1 confirmed, 1 failed"),
+        (("blocked", "failed", "blocked"), (), False, "v1.0: 1 failed, 2 blocked"),
+        (("built", "failed"), (), False, "v1.0: 1 built, 1 failed"),
+        (("built",), (), False, "v1.0: 1 built"),
+        (("confirmed",), ("not pushed",), False, "v1.0: 1 confirmed, not pushed"),
+        ((), ("not pushed",), False, "v1.0: not pushed"),
+    ],
+)
+def test_done(outcomes: tuple[str, ...], problems: tuple[str, ...], done: bool, summary: str) -> None:
+    """A release is done when every package is confirmed and nothing else went wrong."""
+    found = report(*outcomes, problems=problems)
+
+    assert (found.done, found.summary) == (done, summary)
+
+
+def test_confirmed() -> None:
+    """Those that are out are known apart: only they are tagged."""
+    assert [package.name for package in report("failed", "confirmed", "blocked", "confirmed").confirmed] == ["p1", "p3"]
+
+
+def test_json() -> None:
+    """A report that was written is read as it was."""
+    written = report("confirmed", "failed", problems=("not pushed",))
+
+    assert Report.model_validate_json(written.model_dump_json()) == written
+    assert json.loads(written.model_dump_json())["schema"] == "releasekit.report/1"

@@ -1,0 +1,179 @@
+"""`[tool.releasekit]`, and what is said of mistakes in it."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import ValidationError
+
+from tasks.core.commits import Bump
+from tasks.core.errors import Code, Refusal
+from tasks.core.settings import Group, Settings, settings_of
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+
+def settings(table: str) -> Settings:
+    """Return the settings in a file whose [tool.releasekit] begins on line 4."""
+    text = f'[project]\nname = "root"\n\n[tool.releasekit]\n{table}\n'
+    return settings_of(tomllib.loads(text), text)
+
+
+def refusal(table: str) -> tuple[Code, str, str]:
+    with pytest.raises(Refusal) as caught:
+        settings(table)
+    return caught.value.code, caught.value.what, caught.value.where
+
+
+def test_none() -> None:
+    """Nothing has to be configured."""
+    assert settings_of({}) == settings_of({"tool": {}}) == settings("") == Settings.model_validate({})
+
+
+def test_defaults() -> None:
+    """The defaults are those that the README promises."""
+    given = settings_of({}).model_dump()
+
+    assert {key: value for key, value in given.items() if value not in (False, "", (), {})} == {
+        "cycles": "error",
+        "tag_format": "{name}-v{version}",
+        "umbrella_tag_format": "v{version}",
+        "types": {"feat": "minor", "fix": "patch", "perf": "patch"},
+        "publish_from": "local",
+        "remote": "origin",
+        "concurrency": 5,
+        "tag": True,
+        "push": True,
+        "smoke_test": True,
+        "audit": True,
+        "http_pool_size": 10,
+        "confirm_timeout": 600,
+        "build_timeout": 1800,
+    }
+
+
+@pytest.mark.parametrize("model", [Settings, Group])
+def test_descriptions(model: type[BaseModel]) -> None:
+    """Every key says what it is for, as a sentence without its full stop."""
+    for name, field in model.model_fields.items():
+        assert field.description, name
+        assert field.description[0].isupper(), name
+        assert not field.description.endswith("."), name
+
+
+def test_frozen() -> None:
+    """Settings are a value."""
+    with pytest.raises(ValidationError):
+        setattr(settings_of({}), "concurrency", 3)  # noqa: B010  the type checkers know it too
+
+
+class TestGroups:
+    """Named sets of packages."""
+
+    def test_list_and_table(self) -> None:
+        """A group is a list of patterns, or a table that holds one."""
+        found = settings('groups.web = ["app", "web-*"]\n[tool.releasekit.groups.core]\npackages = ["core"]')
+
+        assert {name: group.packages for name, group in found.groups.items()} == {
+            "web": ("app", "web-*"),
+            "core": ("core",),
+        }
+
+    def test_round_trip(self) -> None:
+        """Settings that were dumped, to lay options over them, are read again."""
+        found = settings('groups.web = ["app"]')
+
+        assert Settings.model_validate(found.model_dump()) == found
+
+    def test_unknown_key(self) -> None:
+        """A key that a group does not have is named, with the nearest of a group's own."""
+        code, what, where = refusal('concurrency = 2\n[tool.releasekit.groups.core]\npackges = ["core"]')
+
+        assert (code, what) == (Code.CONFIG_INVALID_KEY, "unknown key packges; did you mean packages?")
+        assert where == "pyproject.toml:7, [tool.releasekit]"
+
+
+class TestBumps:
+    """Which types of commits ask for what."""
+
+    def test_default(self) -> None:
+        """Features, fixes and better performance ask for a release."""
+        assert settings_of({}).bumps() == {"feat": Bump.MINOR, "fix": Bump.PATCH, "perf": Bump.PATCH}
+
+    def test_configured(self) -> None:
+        """Types are configurable, in any case, and take the place of the default ones."""
+        found = settings('types = { Feat = "major", docs = "none" }')
+
+        assert found.bumps() == {"feat": Bump.MAJOR, "docs": Bump.NONE}
+
+
+class TestMistakes:
+    """What is wrong, where, and what was probably meant."""
+
+    @pytest.mark.parametrize(
+        ("table", "key", "meant", "line"),
+        [
+            ('tag-format = "x"', "tag-format", "tag_format or umbrella_tag_format", 5),
+            ('tag_format = "{name}-v{version}"\n\nexlude = []', "exlude", "exclude", 7),
+            ('  "pakages" = []', "pakages", "packages", 5),
+            ("# concurency = 5\nconcurency = 5", "concurency", "concurrency or build_concurrency", 6),
+        ],
+    )
+    def test_unknown_key(self, table: str, key: str, meant: str, line: int) -> None:
+        """An unknown key is refused, with its line and the nearest known ones."""
+        code, what, where = refusal(table)
+
+        assert (code, what) == (Code.CONFIG_INVALID_KEY, f"unknown key {key}; did you mean {meant}?")
+        assert where == f"pyproject.toml:{line}, [tool.releasekit]"
+
+    def test_strange_key(self) -> None:
+        """A key that resembles none is just unknown."""
+        assert refusal("zzz = 1")[1] == "unknown key zzz"
+
+    @pytest.mark.parametrize(
+        ("table", "said", "line"),
+        [
+            ('cycles = "allow"', "cycles = 'allow': Input should be 'error' or 'batch'", 5),
+            ('publish_from = "ci"', "publish_from = 'ci': Input should be 'local'", 5),
+            ('types.feat = "major"\ntypes.fix = "tiny"', "types.fix = 'tiny': Input should be 'major', 'minor',", 6),
+            ('[tool.releasekit.types]\nfix = "tiny"', "types.fix = 'tiny': Input should be 'major', 'minor', ", 6),
+            ('packages = "core"', "packages = 'core': Input should be a valid tuple", 5),
+            ("umbrella_tag_format = 'x'\ntag_format = 3", "tag_format = 3: Input should be a valid string", 6),
+            ("tag = []", "tag = []: Input should be a valid boolean", 5),
+            ('concurrency = "many"', "concurrency = 'many': Input should be a valid integer", 5),
+            ("concurrency = 0", "concurrency = 0: Input should be greater than or equal to 1", 5),
+            ("build_concurrency = -1", "build_concurrency = -1: Input should be greater than or equal to 0", 5),
+            ("confirm_timeout = 0", "confirm_timeout = 0: Input should be greater than 0", 5),
+            ("groups.core = 3", "groups.core = 3: Input should be a valid dictionary", 5),
+            ("packages = []\ngroups.core = {}", "groups.core.packages = {}: Field required", 6),
+            ('exclude = [\n  "sample",\n  3,\n]', "exclude.1 = 3: Input should be a valid string", 5),
+        ],
+    )
+    def test_wrong_value(self, table: str, said: str, line: int) -> None:
+        """A wrong value is refused, with what is allowed instead."""
+        code, what, where = refusal(table)
+
+        assert code is Code.CONFIG_INVALID_VALUE
+        assert what.startswith(said)
+        assert where == f"pyproject.toml:{line}, [tool.releasekit]"
+
+    def test_no_table(self) -> None:
+        """Something else than a table is refused."""
+        with pytest.raises(Refusal, match=r"tool\.releasekit = 3: Input should be") as caught:
+            settings_of({"tool": {"releasekit": 3}})
+
+        assert caught.value.code is Code.CONFIG_INVALID_VALUE
+
+    def test_same_key_elsewhere(self) -> None:
+        """A key of the same name in another table does not lead astray; without the text it is the first line."""
+        text = "[tool.other]\ntag = 1\n[tool.releasekit]\nextag = 1\ntag = []\n"
+
+        with pytest.raises(Refusal) as caught:
+            settings_of({"tool": {"releasekit": {"tag": []}}}, text)
+        assert caught.value.where == "pyproject.toml:5, [tool.releasekit]"
+        with pytest.raises(Refusal) as caught:
+            settings_of({"tool": {"releasekit": {"tag": []}}})
+        assert caught.value.where == "pyproject.toml:1, [tool.releasekit]"

@@ -1,0 +1,214 @@
+"""How tags are written, and read again."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.version import Version
+
+from tasks.core.errors import Code, Refusal
+from tasks.core.tags import Baseline, TagScheme, baselines, umbrella
+
+SCHEMES = [
+    "{name}-v{version}",
+    "{name}=={version}",
+    "{name}@{version}",
+    "{name}/v{version}",
+    "{name}-{version}",
+    "{label}-{name}-{version}",
+    "{label}/{name}/{version}",
+    "v{version}-{name}",
+    "{version}/{name}",
+]
+
+versions = st.builds(
+    "{}{}{}{}{}{}".format,
+    st.sampled_from(["", "1!"]),
+    st.lists(st.integers(0, 2100).map(str), min_size=1, max_size=5).map(".".join),
+    st.sampled_from(["", "a1", "b0", "rc12"]),
+    st.sampled_from(["", ".post3"]),
+    st.sampled_from(["", ".dev4"]),
+    st.sampled_from(["", "+g1a2b3c4", "+5"]),
+).map(Version)
+names = st.from_regex(r"[a-z0-9]+(-(v?[0-9]{1,2}|rc1|[a-z0-9]+)){0,3}", fullmatch=True)
+
+
+@given(st.sampled_from(SCHEMES), names, versions)
+def test_read_what_was_written(pattern: str, name: str, version: Version) -> None:
+    """What a scheme writes it reads again, for every name and version."""
+    scheme = TagScheme(pattern, "python")
+
+    assert scheme.read(scheme.tag(name, version)) == (name, version)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "tag", "expected"),
+    [
+        ("{name}-v{version}", "core-v1.2.3", ("core", "1.2.3")),
+        ("{name}-v{version}", "Fps_Auth-v1.0", ("fps-auth", "1.0")),
+        ("{name}-v{version}", "core-v2-v1.0", ("core-v2", "1.0")),
+        ("{name}-v{version}", "core-v1.0-rc.1", ("core", "1.0rc1")),
+        ("{name}-v{version}", "core-1.0", None),
+        ("{name}-v{version}", "v1.0", None),
+        ("{name}-v{version}", "core-vnext", None),
+        ("{name}-v{version}", "core-v1.x", None),
+        ("{name}-v{version}", "old/core-v1.0", None),
+        ("{name}-v{version}", "core-v1.0/final", None),
+        ("{label}-{name}-{version}", "python-core-1.0.0a260723", ("core", "1.0.0a260723")),
+        ("{label}-{name}-{version}", "dotnet-core-1.0", None),
+        ("v{version}", "v3.1.0", ("", "3.1.0")),
+        ("{version}", "v3.1.0", ("", "3.1.0")),
+        ("{version}", "release-2026.11.22", None),
+        ("a.c-{name}-{version}", "abc-core-1.0", None),
+    ],
+)
+def test_read(pattern: str, tag: str, expected: tuple[str, str] | None) -> None:
+    """Only tags of this very form are read; names are normalised."""
+    assert TagScheme(pattern, "python").read(tag) == (expected and (expected[0], Version(expected[1])))
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "{name}",
+        "",
+        "{name}-{versions}-{version}",
+        "{name}-{}-{version}",
+        "{name}-{version",
+        "{name}-{version}}",
+        "{{name}}-{version}",
+        "{name!r}-{version}",
+        "{name.upper}-{version}",
+        "{version}-{version}",
+        "{name}-{name}-{version}",
+    ],
+)
+def test_placeholders(pattern: str) -> None:
+    """A format must hold the version once, may hold name and label, and nothing else in braces."""
+    with pytest.raises(Refusal, match=r"must hold \{version\}, and may hold \{name\} and \{label\}") as caught:
+        TagScheme(pattern)
+
+    assert caught.value.code is Code.TAG_INVALID
+
+
+@pytest.mark.parametrize("pattern", ["{name}{version}", "{name}.{version}", "{version}.{name}"])
+def test_ambiguous(pattern: str) -> None:
+    """A format is refused from which nobody can tell where the name ends."""
+    with pytest.raises(Refusal, match="from which nobody can tell the version") as caught:
+        TagScheme(pattern)
+
+    assert caught.value.code is Code.TAG_INVALID
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("-{version}", ".{version}", "/{version}", "{version}.", "{version}/", "{version}.lock", "a.lock/{version}"),
+        *("a/.{version}", "a//{version}", "a..{version}", "a@{{label}{version}", "a b-{version}", "a~{version}"),
+        *("a^{version}", "a:{version}", "a?{version}", "a*{version}", "a[{version}", "a\\{version}", "a\x7f{version}"),
+        *("a\t{version}", "{label}-{version}", "{label}/{version}"),
+    ],
+)
+def test_refused_by_git(pattern: str) -> None:
+    """A format is refused at once if git would refuse its tags (git-check-ref-format, and a leading hyphen)."""
+    with pytest.raises(Refusal) as caught:
+        TagScheme(pattern)
+
+    assert caught.value.code is Code.TAG_INVALID
+
+
+def test_accepted_by_git() -> None:
+    """What looks odd but is fine for git is fine."""
+    assert TagScheme("@{name}@/é,'{version}!").tag("core", Version("1.0")) == "@core@/é,'1.0!"
+
+
+def test_label_with_special_characters() -> None:
+    """A label means itself, neither a pattern nor a placeholder."""
+    scheme = TagScheme("{label}-{name}-{version}", "c++(x)")
+
+    assert scheme.tag("core", Version("1.0")) == "c++(x)-core-1.0"
+    assert scheme.read("c++(x)-core-1.0") == ("core", Version("1.0"))
+    assert scheme.read("ccc(x)-core-1.0") is None
+
+
+class TestBaselines:
+    """The last release of each package."""
+
+    SCHEME = TagScheme("{name}-v{version}")
+
+    def found(self, tags: str, **declared: str | None) -> dict[str, str]:
+        """Return the tag of each package, where the declared versions are as given."""
+        limits = {name: Version(version) if version else None for name, version in declared.items()}
+        found = baselines({tag: f"commit of {tag}" for tag in tags.split()}, self.SCHEME, limits)
+        assert all(item.commit == f"commit of {item.tag}" for item in found.values())
+        return {name: item.tag for name, item in found.items()}
+
+    def test_highest(self) -> None:
+        """It is the highest version, not the last tag in the alphabet."""
+        assert self.found("core-v1.9 core-v1.10 core-v1.10rc1 web-v0.1", core="1.10", web="0.1") == {
+            "core": "core-v1.10",
+            "web": "web-v0.1",
+        }
+
+    def test_maintenance_branch(self) -> None:
+        """Above the declared version there are only other branches' tags."""
+        assert self.found("core-v1.4 core-v2.0", core="1.5.dev0") == {"core": "core-v1.4"}
+        assert self.found("core-v2.0", core="1.5") == {}
+
+    def test_dynamic(self) -> None:
+        """A version that only the tags know is the highest of them."""
+        assert self.found("core-v1.4 core-v2.0rc1", core=None) == {"core": "core-v2.0rc1"}
+
+    def test_others(self) -> None:
+        """Tags of other forms, and of packages that are no members, mean nothing."""
+        assert self.found("v3.0 core-1.0 gone-v1.0 core-vx", core="9.0") == {}
+
+    def test_value(self) -> None:
+        """It says tag, version and commit."""
+        found = baselines({"core-v1.0": "c0ffee"}, self.SCHEME, {"core": Version("1.0")})
+
+        assert found == {"core": Baseline("core-v1.0", Version("1.0"), "c0ffee")}
+
+    def test_nameless(self) -> None:
+        """A scheme whose tags do not name the package is refused: it would find no last release, ever."""
+        with pytest.raises(Refusal, match=r"must hold \{name\}") as caught:
+            baselines({"v1.0": "c0ffee"}, TagScheme("v{version}"), {"core": Version("1.0")})
+
+        assert caught.value.code is Code.TAG_INVALID
+
+
+class TestUmbrella:
+    """The tag of the release as a whole."""
+
+    @pytest.mark.parametrize(
+        ("versions", "lead", "taken", "expected"),
+        [
+            ("1.2 1.2", None, "", "v1.2"),
+            ("1.2", None, "", "v1.2"),
+            # the shared version says more than the lead's, which is the same then
+            ("1.2 1.3", "1.3", "", "v1.3"),
+            ("1.2 1.3", None, "", "release-2026.11.22"),
+            ("1.2 1.3", None, "release-2026.11.22", "release-2026.11.22.2"),
+            ("1.2 1.3", None, "release-2026.11.22 release-2026.11.22.2", "release-2026.11.22.3"),
+            ("1.2 1.3", "1.3", "v1.3", "release-2026.11.22"),
+            ("1.2", None, "v1.2 release-2026.11.22", "release-2026.11.22.2"),
+        ],
+    )
+    def test_rules(self, versions: str, lead: str | None, taken: str, expected: str) -> None:
+        """It has the shared version, or the lead's, or the date; numbered when that is taken."""
+        shared = map(Version, versions.split())
+        first = Version(lead) if lead else None
+
+        assert umbrella("v{version}", "", shared, first, "2026.11.22", taken.split()) == expected
+
+    def test_label(self) -> None:
+        """The label stands in it as it does in a package's tag."""
+        assert umbrella("{label}@{version}", "py", [Version("1.0")], None, "2026.11.22", ()) == "py@1.0"
+
+    def test_invalid(self) -> None:
+        """A format that makes no tag is refused; a release as a whole has no name to put in."""
+        for pattern in ("all", "{name}-v{version}"):
+            with pytest.raises(Refusal) as caught:
+                umbrella(pattern, "", [Version("1.0")], None, "2026.11.22", ())
+            assert caught.value.code is Code.TAG_INVALID

@@ -1,0 +1,227 @@
+"""Whole releases: a real workspace, a real remote, a real index, a real Prefect server."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from examples.orchard_repository import WORKSPACE, make
+from tasks.adapters.files import read_wheel
+from tasks.adapters.repo import clone
+from tasks.core.artifacts import metadata_of
+from tests.world import World, make_world
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tasks.adapters.embedded import EmbeddedIndex
+
+pytestmark = pytest.mark.usefixtures("prefect_api")
+
+
+def orchard(directory: Path) -> World:
+    """Make the example workspace, and a clone of it as a maintainer has one."""
+    make(directory)
+    clone(str(directory / "orchard.git"), directory / "clone")
+    world = World(directory / "clone", directory / "orchard.git")
+    world.git("config", "user.name", "Ada")
+    world.git("config", "user.email", "ada@example.invalid")
+    return world
+
+
+def pins_of(world: World, release: str) -> dict[str, dict[str, str]]:
+    """Return for each released package its requirements as written in its wheel's METADATA."""
+    found: dict[str, dict[str, str]] = {}
+    for path in (world.root / ".git" / "releasekit" / release / "dist").glob("*/*.whl"):
+        written = map(str, metadata_of(read_wheel(path)).get_all("Requires-Dist", []))
+        found[path.parent.name] = {canonicalize_name(r.name): str(r) for r in map(Requirement, written)}
+    return found
+
+
+def uploads(index: EmbeddedIndex) -> list[str]:
+    """Return the names of all files that the index took, in order."""
+    return [request.uploaded for request in index.requests() if request.uploaded]
+
+
+def confirmed_before_dependents(index: EmbeddedIndex, needs: dict[str, list[str]]) -> bool:
+    """Tell whether no file was sent before each hard dependency was seen on the simple page with all its files."""
+    log = index.requests()
+    sent = {name: [n for n, r in enumerate(log) if r.uploaded.startswith(f"{name.replace('-', '_')}-")] for name in needs}
+    pages = {name: [n for n, r in enumerate(log) if r.path.endswith(f"/simple/{name}/")] for name in needs}
+    return all(
+        any(max(sent[need]) < page < min(sent[name]) for page in pages[need]) for name in needs for need in needs[name]
+    )
+
+
+def test_orchard(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """Every changed package goes out once, in order and pinned, tagged and pushed; then there is nothing to do."""
+    world = orchard(tmp_path)
+    expected = json.loads((WORKSPACE.parent / "orchard.expected.json").read_text())["members"]
+    planned = json.loads(world.releasekit("plan", "--format", "json").out)
+    before = world.git("rev-parse", "HEAD")
+
+    said = world.releasekit("publish", "--yes", "--skip-audit", "--format", "json")
+
+    assert said.code == 0, said.err
+    report = json.loads(said.out)
+    assert {p["name"]: p["version"] for p in report["packages"]} == {
+        name: member["next"] for name, member in expected.items() if member["next"]
+    }
+    assert {package["outcome"] for package in report["packages"]} == {"confirmed"}
+    assert len(uploads(own_index)) == len(set(uploads(own_index))) == 2 * len(report["packages"])
+    assert confirmed_before_dependents(
+        own_index, {row["name"]: row["needs"] for row in planned["packages"] if row["order"] >= 0}
+    )
+    head = world.git("rev-parse", "HEAD")
+    assert world.git("rev-parse", "HEAD^") == before
+    assert world.git("log", "-1", "--format=%s") == f"chore(release): {report['title']}"
+    assert "uv.lock" in world.git("show", "--format=", "--name-only", head)
+    assert world.git("status", "--porcelain") == ""
+    new_tags = {*(package["tag"] for package in report["packages"]), report["title"]}
+    assert {name for name, commit in world.tags().items() if commit == head} == new_tags
+    assert world.git("ls-remote", str(world.remote), "refs/heads/main").split()[0] == head
+    assert len(world.git("worktree", "list").splitlines()) == 1
+    pins = pins_of(world, report["release"])
+    assert pins["orchard-press"]["orchard-store"] == 'orchard-store[fast]==0.4.0; python_full_version >= "3.9"'
+    assert pins["orchard-core"]["orchard-market"] == 'orchard-market==0.9.1; extra == "all"'
+    assert pins["orchard-market"]["idna"].startswith("idna>=")
+
+    again = world.releasekit("publish", "--yes", "--skip-audit", "--format", "json")
+
+    assert (again.code, json.loads(again.out)["packages"]) == (0, [])
+    assert len(uploads(own_index)) == 2 * len(report["packages"])
+    assert world.git("rev-parse", "HEAD") == head
+
+
+def test_rehearsal(tmp_path: Path) -> None:
+    """A rehearsal does all of it elsewhere, shows the pins, and leaves repository and remote as they are."""
+    world = orchard(tmp_path)
+    before = world.state()
+
+    said = world.releasekit("publish", "--rehearse", "--skip-audit")
+
+    assert said.code == 0, said.err
+    assert "orchard_press-2.0.0-py3-none-any.whl" in said.out
+    assert 'orchard-store[fast]==0.4.0; python_full_version >= "3.9"' in said.out
+    assert world.state() == before
+
+
+@pytest.mark.usefixtures("own_index")
+def test_failure_stops_its_dependents_alone(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """A package that fails blocks those that need it; the rest goes out at once, and the truth is told."""
+    world = make_world(
+        tmp_path,
+        "app: core; core; slow; broken; late: broken; later: late",
+        slow="import time; time.sleep(4)",
+        broken="raise RuntimeError('does not import')",
+    )
+
+    said = world.releasekit("publish", "--yes", "--skip-audit", "--format", "json")
+
+    assert said.code == 1
+    report = json.loads(said.out)
+    assert {package["name"]: package["outcome"] for package in report["packages"]} == {
+        "app": "confirmed",
+        "core": "confirmed",
+        "slow": "confirmed",
+        "broken": "failed",
+        "late": "blocked",
+        "later": "blocked",
+    }
+    broken = next(package for package in report["packages"] if package["name"] == "broken")
+    assert broken["error"].startswith("RK-SMOKE-TEST-FAILED")
+    assert "does not import" in broken["output"]
+    assert said.err.index("published app") < said.err.index("published slow"), "app waited for slow"
+    sent = {name.partition("-")[0] for name in uploads(own_index)}
+    assert sent == {"app", "core", "slow", "broken"}
+    assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0", "slow-v0.1.0"}, "only what is out is tagged"
+
+    again = world.releasekit("publish", "--yes", "--skip-audit", "--format", "json")
+
+    assert again.code == 1
+    assert "carrying on" in again.err
+    assert len(uploads(own_index)) == len(set(uploads(own_index))), "a file was sent twice"
+
+
+def test_nothing_is_uploaded_if_one_does_not_build(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """A package that does not build ends the release before the first upload; mended, the next run releases all."""
+    world = make_world(tmp_path, "app: core; core; odd")
+    (world.root / "packages/odd/src/odd/__init__.py").unlink()
+    (world.root / "packages/odd/src/odd/readme.txt").write_text("no module here")
+    world.commit("fix: lose the module")
+    world.git("push", "--quiet")
+    before = world.state()
+
+    said = world.releasekit("publish", "--yes", "--skip-audit", "--format", "json")
+
+    assert said.code == 1
+    report = json.loads(said.out)
+    assert {package["name"]: package["outcome"] for package in report["packages"]}["odd"] == "failed"
+    assert uploads(own_index) == []
+    assert world.state() == before
+
+    world.commit("fix: find it again", {"packages/odd/src/odd/__init__.py": ""})
+    world.git("push", "--quiet")
+    assert world.releasekit("publish", "--yes", "--skip-audit").code == 0
+    assert len(uploads(own_index)) == 6
+
+
+def test_cycle_as_one_batch(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """With `cycles = "batch"` packages that need each other go out together, and what needs them goes after all."""
+    world = make_world(tmp_path, "egg: hen; hen: egg; farm: hen")
+    assert world.releasekit("plan").code == 2
+    text = (world.root / "pyproject.toml").read_text()
+    world.commit("chore: batch", {"pyproject.toml": f'{text}\n[tool.releasekit]\ncycles = "batch"\n'})
+    world.git("push", "--quiet")
+
+    said = world.releasekit("publish", "--yes", "--skip-audit")
+
+    assert said.code == 0, said.err
+    order = [name.partition("-")[0] for name in uploads(own_index)]
+    assert set(order[:4]) == {"egg", "hen"}
+    assert set(order[4:]) == {"farm"}
+
+
+def test_older_sibling_is_left_alone(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """A requirement that the workspace's version does not satisfy means the published older one: no pin, no gate."""
+    world = make_world(tmp_path, "app: core<1; core")
+    assert world.releasekit("publish", "--yes", "--skip-audit").code == 0
+    world.commit("feat!: another core\n\nRelease-As: 2.0.0", {"packages/core/src/core/__init__.py": "NEW = True\n"})
+    world.commit("fix: app", {"packages/app/src/app/__init__.py": "FIXED = True\n"})
+    world.git("push", "--quiet")
+
+    said = world.releasekit("publish", "--yes", "--skip-audit", "--format", "json")
+
+    assert said.code == 0, said.err
+    report = json.loads(said.out)
+    assert {package["name"]: package["version"] for package in report["packages"]} == {"app": "0.1.1", "core": "2.0.0"}
+    assert pins_of(world, report["release"])["app"]["core"] == "core<1"
+    assert "RK-WORKSPACE-REQUIREMENT" in said.err
+    assert any(name.startswith("core-2.0.0") for name in uploads(own_index))
+
+
+@pytest.mark.parametrize(
+    ("flag", "tags", "pushed", "commands"),
+    [
+        ("--no-tag", {"core-v0.1.0"}, True, "smoke-test"),
+        ("--no-push", {"core-v0.1.0", "core-v0.1.1", "v0.1.1"}, False, "smoke-test"),
+        ("--skip-smoke-test", {"core-v0.1.0", "core-v0.1.1", "v0.1.1"}, True, ""),
+    ],
+)
+@pytest.mark.usefixtures("own_index")
+def test_switches(tmp_path: Path, flag: str, tags: set[str], pushed: bool, commands: str) -> None:  # noqa: FBT001
+    """What an option switches off does not happen, and all else does."""
+    world = make_world(tmp_path, "core")
+    world.git("tag", "core-v0.1.0")
+    world.commit("fix: core", {"packages/core/src/core/__init__.py": "FIXED = True\n"})
+
+    said = world.releasekit("-v", "publish", "--yes", "--skip-audit", flag)
+
+    assert said.code == 0, said.err
+    assert set(world.git("tag", "--list").split()) == tags
+    assert (world.git("ls-remote", str(world.remote), "main").split()[0] == world.git("rev-parse", "HEAD")) is pushed
+    assert ("importlib" in said.err) is bool(commands)
