@@ -53,7 +53,7 @@ async def draft(options: Options, project: Project, repo: Repo) -> Draft:
 
 async def checked(drafted: Draft) -> Draft:
     """Refuse a draft that could not be carried out, with the reason; otherwise return it with its warnings."""
-    plan = survey.preflight(drafted.project, drafted.repo, drafted.plan, drafted.target, drafted.published or {})
+    plan = survey.preflight(drafted.project, drafted.repo, drafted.plan, drafted.target, drafted.published)
     if drafted.published is not None:
         async with open_index(drafted.project, drafted.target) as index:
             await survey.preflight_remote(drafted.project, drafted.repo, drafted.target, index)

@@ -54,9 +54,7 @@ async def expand(steps: Sequence[Step], needs: Mapping[str, Sequence[str]], chai
     return {name: ended.result() for name, ended in running.items()}
 
 
-async def state_of(
-    step: Task[P, R], upstream: States, *args: P.args, **kwargs: P.kwargs
-) -> State[Any]:
+async def state_of(step: Task[P, R], upstream: States, *args: P.args, **kwargs: P.kwargs) -> State[Any]:
     """Run one step as a Prefect task that waits for *upstream*, in this loop, and return how it ended.
 
     The one place that decides how steps are run; Prefect's types don't know that the state can be awaited.
@@ -140,9 +138,7 @@ def _seen(what: str, step: Step, state: State[Any], halt: asyncio.Event | None) 
     return state
 
 
-async def _reports(
-    release: Release, states: Mapping[str, State[Any]], success: Outcome
-) -> tuple[PackageReport, ...]:
+async def _reports(release: Release, states: Mapping[str, State[Any]], success: Outcome) -> tuple[PackageReport, ...]:
     return tuple([await _report(step, states[step.name], success) for step in release.plan.steps])
 
 

@@ -107,8 +107,11 @@ def read_history(repo: Repo, project: Project) -> History:
 
 @lazy_task("ask-index")
 async def ask_index(index: Index, names: Sequence[str]) -> dict[str, frozenset[Version]]:
-    """Return the versions of each of *names* that the index has; raises ReleaseError RK-INDEX-…."""
-    found = await asyncio.gather(*(index.versions(name) for name in names))
+    """Return the versions of each of *names* that the index has; raises Refusal RK-INDEX-…."""
+    try:
+        found = await asyncio.gather(*(index.versions(name) for name in names))
+    except ReleaseError as error:
+        raise Refusal(*error.args) from None  # nothing was changed yet
     return dict(zip(names, found, strict=True))
 
 
@@ -155,15 +158,19 @@ def target_of(project: Project) -> Target:
 
 @lazy_task("preflight")
 def preflight(
-    project: Project, repo: Repo, plan: Plan, target: Target, published: Mapping[str, frozenset[Version]]
+    project: Project, repo: Repo, plan: Plan, target: Target, published: Mapping[str, frozenset[Version]] | None
 ) -> Plan:
     """Refuse what would go wrong later; returns the plan with the warnings that were found.
 
+    *published* is None when nobody outside may be asked.
+
     Raises Refusal RK-PREFLIGHT-…, RK-GIT-IDENTITY.
     """
-    for problem in _problems(project, repo, plan, published):
+    for problem in _problems(project, repo, plan, published or {}):
         raise problem
-    warnings = (*plan.warnings, *map(str, _warnings(project, plan, published, is_pypi=target.is_pypi)))
+    warnings = plan.warnings
+    if published is not None:
+        warnings += tuple(map(str, _warnings(project, plan, published, is_pypi=target.is_pypi)))
     return plan.model_copy(update={"warnings": warnings})
 
 

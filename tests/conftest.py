@@ -39,11 +39,12 @@ with wsgi.make_server("127.0.0.1", 0, served) as server:
 
 
 @pytest.fixture(autouse=True)
-def _no_credentials_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test uploads with what the machine it runs on is given for real releases."""
+def _nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test uploads with the credentials of the machine that it runs on, or depends on its git configuration."""
     for name in os.environ:
         if name.startswith(("UV_PUBLISH_", "ACTIONS_ID_TOKEN_")) or name.endswith("PYPI_ID_TOKEN"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
 
 
 @pytest.fixture(scope="session")

@@ -112,7 +112,7 @@ class Repo:
         A merge has no files: what it brought in counts by itself. One process, read as it goes.
         """
         walk = self.command(
-            "log", "-z", "--topo-order", "--name-only", "--no-renames", "--no-show-signature",
+            "-c", "log.showRoot=true", "log", "-z", "--topo-order", "--name-only", "--no-renames", "--no-show-signature",
             "--encoding=UTF-8", "--format=%x01%H%x00%P%x00%B", "--stdin",
             stdin="".join(f"{tip}\n" for tip in tips).encode(),
         )  # fmt: skip
@@ -129,7 +129,7 @@ class Repo:
     def absent(self, files: Sequence[tuple[str, str]]) -> frozenset[tuple[str, str]]:
         """Return those of *files* (commit, path from the top) that do not exist in their commit."""
         asked = "".join(f"{commit}:{path}\n" for commit, path in files).encode()
-        answer = run(self.command("cat-file", "--batch-check=%(objecttype)", stdin=asked)).stdout.splitlines()
+        answer = run(self.command("cat-file", "--batch-check=%(objecttype)", stdin=asked)).stdout.split("\n")[:-1]
         return frozenset(file for file, line in zip(files, answer, strict=True) if line != "blob")
 
     def files_at(self, commit: str, name: str) -> tuple[str, ...]:

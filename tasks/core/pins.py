@@ -5,7 +5,6 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-import tomlkit
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
@@ -34,6 +33,8 @@ def pinned(requirement: Requirement, versions: Mapping[str, Version]) -> Require
 
 def pin(pyproject: str, versions: Mapping[str, Version]) -> str:
     """Return the text of *pyproject* with its runtime, extra and build requirements pinned; nothing else differs."""
+    import tomlkit  # late: who only asks what a pin would be need not pay for it
+
     document = tomlkit.parse(pyproject)
     for array in _arrays(document):
         for position, written in enumerate(list(array)):

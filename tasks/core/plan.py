@@ -308,6 +308,6 @@ def _unreleased_needs(workspace: Workspace, released: Sequence[str]) -> list[War
             f"{workspace[name].path}/pyproject.toml",
         )
         for name in released
-        for need in sorted(workspace.internal(workspace[name], Kind.RUNTIME, Kind.BUILD))
+        for need in sorted(workspace.internal(workspace[name], Kind.RUNTIME, Kind.BUILD, Kind.EXTRA))
         if not workspace[need].publishable
     ]

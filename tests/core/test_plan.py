@@ -74,9 +74,10 @@ class TestRows:
         assert set(Status) == {"skipped", *statuses(plan).values()}
         assert [step.name for step in plan.steps] == ["core", "app"]
 
-    def test_private(self) -> None:
+    @pytest.mark.parametrize("line", ["app: sample", "app (build): sample", "app[x]: sample"])
+    def test_private(self, line: str) -> None:
         """What is never published has no row; that somebody needs it is a warning."""
-        plan = plan_of("app: sample", "web:", settings={"exclude": ["sample"]})
+        plan = plan_of(line, "web:", settings={"exclude": ["sample"]})
 
         assert statuses(plan) == {"app": "included", "web": "included"}
         assert plan.warnings == (
@@ -84,8 +85,8 @@ class TestRows:
         )
 
     def test_group_requirement_on_private(self) -> None:
-        """Only published requirements can miss something."""
-        assert plan_of("app (group): sample", "app[x]: sample", settings={"exclude": ["sample"]}).warnings == ()
+        """A group is never published, so it can miss nothing."""
+        assert plan_of("app (group): sample", settings={"exclude": ["sample"]}).warnings == ()
 
     def test_step_without_version(self) -> None:
         """Only what is released has a version to be released."""

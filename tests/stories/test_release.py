@@ -50,7 +50,9 @@ def uploads(index: EmbeddedIndex) -> list[str]:
 def confirmed_before_dependents(index: EmbeddedIndex, needs: dict[str, list[str]]) -> bool:
     """Tell whether no file was sent before each hard dependency was seen on the simple page with all its files."""
     log = index.requests()
-    sent = {name: [n for n, r in enumerate(log) if r.uploaded.startswith(f"{name.replace('-', '_')}-")] for name in needs}
+    sent = {
+        name: [n for n, r in enumerate(log) if r.uploaded.startswith(f"{name.replace('-', '_')}-")] for name in needs
+    }
     pages = {name: [n for n, r in enumerate(log) if r.path.endswith(f"/simple/{name}/")] for name in needs}
     return all(
         any(max(sent[need]) < page < min(sent[name]) for page in pages[need]) for name in needs for need in needs[name]

@@ -1,0 +1,457 @@
+"""The command line without Prefect: answers, refusals, and what they must not touch."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from examples.orchard_repository import WORKSPACE, make
+from tasks.adapters.process import Command, run
+from tasks.core.errors import Code
+from tests.world import GIT, Said, World, empty_world, make_world
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tasks.adapters.embedded import EmbeddedIndex
+
+EXPECTED = json.loads((WORKSPACE.parent / "orchard.expected.json").read_text())
+
+
+@pytest.fixture(autouse=True)
+def _no_prefect_api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where no Prefect API is configured, nothing is recorded and Prefect is not needed."""
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+
+
+@pytest.fixture(scope="module")
+def orchard(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Make the example workspace, for tests that only read it."""
+    directory = tmp_path_factory.mktemp("orchard")
+    return World(make(directory), directory / "orchard.git")
+
+
+def test_discover(orchard: World) -> None:
+    """Every member is listed as uv has it: name, path, version, who is published."""
+    rows = {row["name"]: row for row in json.loads(orchard.releasekit("discover", "--format", "json").out)}
+
+    expected = EXPECTED["members"]
+    assert rows.keys() == expected.keys()
+    for name, member in expected.items():
+        assert {key: rows[name][key] for key in ("path", "version", "dynamic", "publishable")} == {
+            key: member[key] for key in ("path", "version", "dynamic", "publishable")
+        }
+    assert rows["orchard-market"]["external"] == [next(iter(rows["orchard-market"]["external"]))]
+    assert orchard.releasekit("discover").out.count("orchard-") >= len(expected)
+
+
+def test_graph(orchard: World) -> None:
+    """The graph has the edges of each kind, the levels, and no cycle through extras."""
+    graph = json.loads(orchard.releasekit("graph", "--format", "json").out)
+
+    for row in graph["packages"]:
+        member = EXPECTED["members"][row["name"]]
+        assert sorted(row["needs"]) == member["needs"], row["name"]
+        assert sorted(row["build_needs"]) == member["build_needs"]
+    assert graph["cycles"] == []
+    assert orchard.releasekit("graph").out.startswith("0: orchard-cache orchard-core orchard-hatch")
+    assert orchard.releasekit("check-cycles").code == 0
+
+
+def test_plan(orchard: World) -> None:
+    """The plan has the versions that the history asks for, and the contract's keys."""
+    plan = json.loads(orchard.releasekit("plan", "--offline", "--format", "json").out)
+
+    assert {row["name"]: row["next"] for row in plan["packages"]} == {
+        name: member["next"] for name, member in EXPECTED["members"].items() if member["publishable"]
+    }
+    assert {row["name"]: row["bump"] for row in plan["packages"]} == {
+        name: member["bump"] for name, member in EXPECTED["members"].items() if member["publishable"]
+    }
+    assert plan.keys() >= {"schema", "commit", "release", "tags", "warnings", "packages"}
+    assert plan["schema"] == "releasekit.plan/1"
+    table = orchard.releasekit("plan", "--offline").out
+    assert "feat(store)!: shelves hand fruits out one by one" in table
+
+
+def test_dry_run_changes_nothing(orchard: World) -> None:
+    """A dry run shows plan and commands; no file, reference or record is touched, and the checkout may be read-only."""
+    before = orchard.state()
+
+    said = orchard.releasekit("publish", "--dry-run", "--offline")
+
+    assert said.code == 0, said.err
+    for command in ("uv lock", "git commit", "uv build --no-sources", "uv publish", "git push --atomic origin"):
+        assert command in said.out
+    assert orchard.state() == before
+
+
+@pytest.mark.parametrize(
+    ("argv", "included"),
+    [
+        (["--package", "orchard-almanac"], {"orchard-almanac": "included", "orchard-core": "dependency_only"}),
+        (["-p", "packages/graft"], {"orchard-graft": "included", "orchard-core": "dependency_only"}),
+        (["--package", "orchard-c*", "--exclude", "orchard-cider"], dict.fromkeys(["orchard-cache", "orchard-core"], "included")),
+        (["--package", "orchard-scarecrow", "--force-unchanged"], {"orchard-scarecrow": "included", "orchard-core": "dependency_only"}),
+        (["--group", "roots"], dict.fromkeys(["orchard-core", "orchard-hatch"], "included")),
+    ],
+)  # fmt: skip
+def test_selection(tmp_path: Path, argv: list[str], included: dict[str, str]) -> None:
+    """A selection brings what it needs along; the rest is named as excluded."""
+    world = World(make(tmp_path), tmp_path / "orchard.git")
+    text = (world.root / "pyproject.toml").read_text()
+    text = text.replace("[tool.releasekit]", '[tool.releasekit]\ngroups.roots = ["orchard-core", "tools/hatch"]')
+    world.write({"pyproject.toml": text})
+
+    plan = json.loads(world.releasekit("plan", "--offline", "--format", "json", *argv).out)
+
+    assert {row["name"]: row["status"] for row in plan["packages"] if row["order"] >= 0} == included
+    assert {row["status"] for row in plan["packages"] if row["order"] < 0} <= {"excluded", "skipped"}
+
+
+def in_child(*argv: str, cwd: Path) -> Said:
+    """Run the program in a process of its own, and add which of the dear modules it has imported."""
+    code = (
+        "import sys\nfrom flows.cli import main\ncode = main(sys.argv[1:])\n"
+        "print([name for name in ('prefect', 'httpx', 'tomlkit') if name in sys.modules], file=sys.stderr)\n"
+        "raise SystemExit(code)"
+    )
+    root = str(WORKSPACE.parent.parent)
+    env: dict[str, str | None] = {"PYTHONPATH": root}
+    result = run(Command((sys.executable, "-c", code, *argv), cwd, env, fine=frozenset({0, 1, 2})))
+    return Said(result.code, result.stdout, result.stderr)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--help"], ["publish", "--help"], ["discover"], ["graph"], ["explain", "RK-GRAPH-CYCLE"],
+        ["plan", "--offline"], ["publish", "--dry-run", "--offline"],
+    ],
+)  # fmt: skip
+def test_quick_commands_do_not_import_prefect(orchard: World, argv: list[str]) -> None:
+    """What somebody waits for at a terminal imports neither Prefect nor an HTTP client."""
+    said = in_child(*argv, cwd=orchard.root)
+
+    assert said.code == 0, said.err
+    assert said.err.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("flow", ["publish", "plan"])
+def test_flows_are_programs(orchard: World, flow: str) -> None:
+    """`python -m flows.publish --dry-run` is `releasekit publish --dry-run`."""
+    argv = ("--dry-run", "--offline") if flow == "publish" else ("--offline",)
+    env: dict[str, str | None] = {"PYTHONPATH": str(WORKSPACE.parent.parent)}
+    result = run(Command((sys.executable, "-m", f"flows.{flow}", *argv), orchard.root, env))
+
+    assert "orchard-press" in result.stdout
+
+
+def test_logs_go_to_standard_error_as_json(orchard: World) -> None:
+    """Standard output is the answer alone; with --log-format json each log line is an object."""
+    said = orchard.releasekit("-v", "--log-format", "json", "plan", "--offline", "--format", "json")
+
+    json.loads(said.out)
+    lines = [json.loads(line) for line in said.err.splitlines()]
+    walk = next(line for line in lines if "log" in line.get("argv", ()))
+    assert walk.keys() >= {"time", "level", "message", "argv", "code", "seconds"}
+    assert orchard.releasekit("-q", "plan", "--offline").err == ""
+
+
+# ---- refusals -----------------------------------------------------------------------------------------------------
+
+
+def edit(world: World, path: str, old: str, new: str) -> None:
+    """Replace *old* in a file that has it, and commit."""
+    text = (world.root / path).read_text()
+    assert old in text, path
+    world.commit("chore: edit", {path: text.replace(old, new)})
+
+
+def no_workspace(world: World) -> None:
+    """Leave a directory that is no project."""
+    (world.root / "pyproject.toml").unlink()
+
+
+def invalid_toml(world: World) -> None:
+    """Break a member's file."""
+    world.commit("chore: break", {"packages/core/pyproject.toml": '[project]\nname = "core\n'})
+
+
+def unknown_key(world: World) -> None:
+    """Mistype a key."""
+    edit(world, "pyproject.toml", "[tool.uv.workspace]", '[tool.releasekit]\ntag_fromat = "x"\n\n[tool.uv.workspace]')
+
+
+def wrong_type(world: World) -> None:
+    """Give a key a value of another type."""
+    edit(world, "pyproject.toml", "[tool.uv.workspace]", "[tool.releasekit]\ntag_format = 42\n\n[tool.uv.workspace]")
+
+
+def wrong_choice(world: World) -> None:
+    """Give a key a value that is not among those allowed."""
+    text = '[tool.releasekit]\npublish_from = "github"\n\n[tool.uv.workspace]'
+    edit(world, "pyproject.toml", "[tool.uv.workspace]", text)
+
+
+def duplicate(world: World) -> None:
+    """Give two members one name."""
+    edit(world, "packages/app/pyproject.toml", 'name = "app"', 'name = "Core"')
+
+
+def cycle(world: World) -> None:
+    """Make two members need each other."""
+    edit(world, "packages/core/pyproject.toml", "dependencies = []", 'dependencies = ["app"]')
+
+
+def self_dependency(world: World) -> None:
+    """Make a member need itself."""
+    edit(world, "packages/core/pyproject.toml", "dependencies = []", 'dependencies = ["core"]')
+
+
+def bad_requirement(world: World) -> None:
+    """Write a requirement that nobody can read."""
+    edit(world, "packages/core/pyproject.toml", "dependencies = []", 'dependencies = ["idna >>> 3"]')
+
+
+def bad_tag_format(world: World) -> None:
+    """Choose tags that git refuses."""
+    text = '[tool.releasekit]\ntag_format = "{name}~{version}"\n\n[tool.uv.workspace]'
+    edit(world, "pyproject.toml", "[tool.uv.workspace]", text)
+
+
+def dirty(world: World) -> None:
+    """Leave a change uncommitted."""
+    world.write({"packages/core/src/core/__init__.py": "CHANGED = True\n"})
+
+
+def untracked(world: World) -> None:
+    """Leave a new file about."""
+    world.write({"packages/core/src/core/new.py": ""})
+
+
+def detached(world: World) -> None:
+    """Check out a commit."""
+    world.git("checkout", "--quiet", "--detach")
+
+
+def stale_lock(world: World) -> None:
+    """Change a requirement without locking."""
+    edit(world, "packages/core/pyproject.toml", "dependencies = []", 'dependencies = ["idna>=3"]')
+
+
+def outside(world: World) -> None:
+    """Name a member beside the workspace."""
+    elsewhere = world.root.parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "pyproject.toml").write_text('[project]\nname = "elsewhere"\nversion = "1"\n')
+    edit(world, "pyproject.toml", '"packages/*"', '"packages/*", "../elsewhere"')
+
+
+def other_uv(world: World) -> None:
+    """Ask for a uv of the far future."""
+    edit(world, "pyproject.toml", "[tool.uv.workspace]", '[tool.uv]\nrequired-version = ">=99"\n\n[tool.uv.workspace]')
+
+
+def no_identity(world: World) -> None:
+    """Forget who commits."""
+    world.git("config", "--unset", "user.name")
+    world.git("config", "--unset", "user.email")
+    world.git("config", "user.useConfigOnly", "true")
+
+
+def tag_taken(world: World) -> None:
+    """Put a release's tag on another commit, by hand, above the declared version."""
+    world.git("tag", "core-v0.1.0")
+    world.commit("fix: core", {"packages/core/src/core/__init__.py": "FIXED = True\n"})
+    world.git("tag", "core-v0.1.1")
+    world.git("push", "--quiet", "origin", "main")
+
+
+def moved_remote(world: World) -> None:
+    """Let somebody else push first."""
+    world.commit("fix: theirs", {"packages/core/src/core/__init__.py": "THEIRS = True\n"})
+    world.git("push", "--quiet", "origin", "main")
+    world.git("reset", "--quiet", "--hard", "HEAD~1")
+    world.commit("fix: ours", {"packages/core/src/core/__init__.py": "OURS = True\n"})
+
+
+def no_remote(world: World) -> None:
+    """Have nowhere to push to."""
+    world.git("remote", "remove", "origin")
+
+
+def nothing(_: World) -> None:
+    """Leave all as it is."""
+
+
+CASES: list[tuple[Callable[[World], None], list[str], Code, str]] = [
+    (no_workspace, [], Code.WORKSPACE_NOT_FOUND, "--workspace"),
+    (nothing, ["--workspace", "nowhere"], Code.WORKSPACE_NOT_FOUND, "nowhere"),
+    (invalid_toml, [], Code.WORKSPACE_TOML, "packages/core/pyproject.toml:2"),
+    (unknown_key, [], Code.CONFIG_INVALID_KEY, "did you mean tag_format"),
+    (wrong_type, [], Code.CONFIG_INVALID_VALUE, "tag_format"),
+    (wrong_choice, [], Code.CONFIG_INVALID_VALUE, "'local'"),
+    (duplicate, [], Code.WORKSPACE_DUPLICATE, "core"),
+    (cycle, [], Code.GRAPH_CYCLE, "app -> core -> app"),
+    (self_dependency, [], Code.GRAPH_SELF_DEPENDENCY, "packages/core/pyproject.toml"),
+    (bad_requirement, [], Code.WORKSPACE_REQUIREMENT, "idna >>> 3"),
+    (bad_tag_format, [], Code.TAG_INVALID, "{name}~{version}"),
+    (dirty, [], Code.PREFLIGHT_DIRTY_WORKTREE, "packages/core/src/core/__init__.py"),
+    (untracked, [], Code.PREFLIGHT_DIRTY_WORKTREE, "packages/core/src/core/new.py"),
+    (detached, [], Code.PREFLIGHT_DETACHED_HEAD, "branch"),
+    (stale_lock, [], Code.PREFLIGHT_LOCK_STALE, "uv lock"),
+    (outside, [], Code.WORKSPACE_OUTSIDE, "elsewhere"),
+    (other_uv, [], Code.UV_VERSION, ">=99"),
+    (no_identity, [], Code.GIT_IDENTITY, "user.name"),
+    (nothing, ["--package", "cor"], Code.WORKSPACE_UNKNOWN_PACKAGE, "did you mean core"),
+    (nothing, ["--group", "all"], Code.WORKSPACE_UNKNOWN_PACKAGE, "no group is named all"),
+    (nothing, ["--index", "inner"], Code.INDEX_UNKNOWN, "inner"),
+    (nothing, ["--tag-all"], Code.USAGE, "--tag-all"),
+    (nothing, ["--concurrency", "0"], Code.USAGE, "greater than or equal to 1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spoil", "argv", "code", "said"), CASES, ids=lambda value: getattr(value, "__name__", None))
+def test_refusals(tmp_path: Path, spoil: Callable[[World], None], argv: list[str], code: Code, said: str) -> None:
+    """Bad input is named by its code, its place and a next step; exit 2, nothing changed."""
+    world = make_world(tmp_path, "app: core; core")
+    spoil(world)
+    before = world.state()
+
+    refused = world.releasekit("publish", "--dry-run", "--offline", *argv)
+
+    assert refused.code == 2, refused.err
+    assert f"error: {code}: " in refused.err
+    assert said in refused.err
+    assert "= help: " in refused.err
+    assert "Traceback" not in refused.err
+    assert world.state() == before
+
+
+ONLINE: list[tuple[Callable[[World], None], dict[str, str], Code, str]] = [
+    (nothing, {"UV_PUBLISH_TOKEN": "wrong-token"}, Code.INDEX_CREDENTIALS, "UV_PUBLISH_TOKEN"),
+    (nothing, {"UV_PUBLISH_CHECK_URL": "http://127.0.0.1:9/simple"}, Code.INDEX_UNREACHABLE, "127.0.0.1:9"),
+    (moved_remote, {}, Code.PUSH_REJECTED, "main"),
+    (no_remote, {}, Code.PREFLIGHT_NO_REMOTE, "--no-push"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "env", "code", "said"), ONLINE, ids=lambda value: getattr(value, "__name__", None))
+def test_refusals_of_the_outside(
+    tmp_path: Path,
+    own_index: EmbeddedIndex,
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Callable[[World], None],
+    env: dict[str, str],
+    code: Code,
+    said: str,
+) -> None:
+    """Index and remote are asked before the first build whether they would take the release."""
+    world = make_world(tmp_path, "core")
+    spoil(world)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    before = world.state()
+
+    refused = world.releasekit("publish", "--yes", "--skip-audit")
+
+    assert (refused.code, f"error: {code}: " in refused.err) == (2, True), refused.err
+    assert said in refused.err
+    assert "wrong-token" not in refused.err
+    assert world.state() == before
+    assert not [request for request in own_index.requests() if request.uploaded]
+
+
+def test_version_on_the_index(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """A version that the index has already, or one below its latest, is refused; the plan says which."""
+    world = make_world(tmp_path, "core")
+    package = world.root / "packages/core"
+    run(Command(("uv", "build", "--out-dir", str(tmp_path / "dist")), package))
+    files = [str(path) for path in sorted((tmp_path / "dist").glob("core-*"))]
+    run(Command(("uv", "publish", "--trusted-publishing", "never", *files), env=own_index.environment))
+
+    plan = json.loads(world.releasekit("plan", "--format", "json").out)
+    refused = world.releasekit("publish", "--yes", "--skip-audit")
+
+    assert [row["status"] for row in plan["packages"]] == ["already_published"]
+    assert (refused.code, Code.PREFLIGHT_VERSION_EXISTS in refused.err) == (2, True)
+
+    edit(world, "packages/core/pyproject.toml", 'version = "0.1.0"', 'version = "0.0.9"')
+    world.lock()
+    older = world.releasekit("publish", "--yes", "--skip-audit")
+    assert (older.code, "allow_older" in older.err) == (2, True), older.err
+
+
+def test_shallow_clone(tmp_path: Path) -> None:
+    """A shallow clone is refused with the command that mends it: every version would be a guess."""
+    world = make_world(tmp_path, "core")
+    world.commit("fix: core", {"packages/core/src/core/__init__.py": "FIXED = True\n"})
+    url = world.root.as_uri()
+    run(Command(("git", "clone", "--quiet", "--depth", "1", url, str(tmp_path / "shallow")), env=GIT))
+
+    refused = World(tmp_path / "shallow", world.remote).releasekit("plan", "--offline")
+
+    assert (refused.code, Code.PREFLIGHT_SHALLOW_CLONE in refused.err) == (2, True)
+    assert "git fetch --unshallow --tags" in refused.err
+
+
+def test_no_commit(tmp_path: Path) -> None:
+    """A repository without a commit, and a workspace without a repository, are refused by name."""
+    world = empty_world(tmp_path)
+    world.write({"pyproject.toml": '[project]\nname = "solo"\nversion = "1"\n'})
+    assert Code.GIT_NO_COMMIT in world.releasekit("plan").err
+
+    bare = World(tmp_path / "bare", world.remote)
+    bare.write({"pyproject.toml": '[project]\nname = "solo"\nversion = "1"\n'})
+    assert Code.GIT_NOT_A_REPOSITORY in bare.releasekit("plan").err
+
+
+def test_nobody_to_say_yes(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """Without a terminal and without --yes nothing is released."""
+    world = make_world(tmp_path, "core")
+    before = world.state()
+
+    refused = world.releasekit("publish", "--skip-audit")
+
+    assert (refused.code, Code.NOT_CONFIRMED in refused.err) == (2, True)
+    assert world.state() == before
+    assert own_index.requests()
+
+
+def test_ci_accepts_a_detached_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In CI, where checkouts are detached, HEAD may be."""
+    monkeypatch.setenv("CI", "true")
+    world = make_world(tmp_path, "core")
+    detached(world)
+
+    assert world.releasekit("publish", "--dry-run", "--offline").code == 0
+
+
+def test_explain(orchard: World) -> None:
+    """Every code can be explained; an unknown one names its neighbours."""
+    assert "cycles = " in orchard.releasekit("explain", "rk-graph-cycle").out
+    unknown = orchard.releasekit("explain", "RK-GRAPH-CYCLES")
+    assert (unknown.code, "RK-GRAPH-CYCLE" in unknown.err) == (2, True)
+
+
+def test_version_and_help(orchard: World) -> None:
+    """`--version` is that of the distribution; `--help` of each command names its options."""
+    from releasekit import __version__
+
+    assert orchard.releasekit("--version").out.strip() == __version__
+    assert "--dry-run" in orchard.releasekit("publish", "--help").out
+    assert "publish" in orchard.releasekit("--help").out
+    assert os.environ.get("NO_COLOR", "") is not None
+
+
+def test_offline_is_for_looking(orchard: World) -> None:
+    """A release cannot be made offline."""
+    refused = orchard.releasekit("publish", "--offline")
+    assert (refused.code, Code.USAGE in refused.err) == (2, True)
