@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
-import traceback
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 
-from flows import console
+from flows.logs import start_logging
 from flows.options import Options, PlanOptions, PublishOptions
-from releasekit import __version__
 from tasks.core.errors import Code, Refusal, ReleaseError, explain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+log = logging.getLogger("releasekit")
+
+DONE, FAILED, INTERRUPTED = 0, 1, 130
 
 Flat = Parameter(name="*")
 Format = Literal["table", "json"]
 Switch = Parameter(negative="")
 
-app = App(name="releasekit", version=__version__, help_format="plaintext", help=(
+
+def _version() -> str:
+    from releasekit import __version__
+
+    return __version__
+
+
+app = App(name="releasekit", version=_version, help_format="plaintext", help=(
     "Release a uv workspace: every changed package on the index, dependencies first, with exact internal pins."
 ))  # fmt: skip
 
@@ -35,26 +41,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         result = app.meta(words, exit_on_error=False, print_error=False, result_action="return_value")
-    except ReleaseError as error:
-        console.explain(error)
-        return error.status
-    except CycloptsError as error:
-        console.explain(Refusal(Code.USAGE, str(error).strip()))
-        return REFUSED
     except KeyboardInterrupt:
-        console.say("interrupted; a release that had begun is on record: run publish again to carry it on")
+        log.warning("interrupted; a release that had begun is on record: run publish again to carry it on")
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001  the one place where nothing may get past
-        if logging.getLogger("releasekit").isEnabledFor(logging.DEBUG):
-            traceback.print_exc()
-        console.explain(ReleaseError(Code.UNEXPECTED, f"{type(error).__name__}: {error}"))
-        return FAILED
+        return _explain(error)
     return result if isinstance(result, int) else DONE
 
 
 def run_command(name: str) -> int:
     """Run the command *name* with the words of the command line: `python -m flows.NAME`."""
     return main([name, *sys.argv[1:]])
+
+
+def _explain(error: Exception) -> int:
+    from flows import console
+
+    if isinstance(error, CycloptsError):
+        error = Refusal(Code.USAGE, str(error).strip())
+    if not isinstance(error, ReleaseError):
+        log.debug("unexpected", exc_info=error)
+        error = ReleaseError(Code.UNEXPECTED, f"{type(error).__name__}: {error}")
+    console.explain(error)
+    return error.status
 
 
 @app.meta.default
@@ -78,7 +87,7 @@ def launch(
         Log lines as text, or as one JSON object a line.
     """
     level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
-    console.start_logging(level, log_format)
+    start_logging(level, log_format)
     return app(words, exit_on_error=False, print_error=False, result_action="return_value")
 
 
@@ -100,7 +109,9 @@ def publish(
     """
     if options.offline and not options.dry_run:
         raise Refusal(Code.USAGE, "--offline goes with --dry-run")
-    from flows import local
+    import asyncio
+
+    from flows import console, local
 
     if options.dry_run:
         decided = asyncio.run(local.dry_run(options))
@@ -124,7 +135,9 @@ def plan(*, options: Annotated[PlanOptions, Flat] = PlanOptions(), format: Forma
     format
         How the plan is printed.
     """
-    from flows import local
+    import asyncio
+
+    from flows import console, local
 
     decided = asyncio.run(local.plan(options))
     console.answer_with(format, decided, console.plan_table(decided))
@@ -140,6 +153,7 @@ def discover(*, options: Annotated[Options, Flat] = Options(), format: Format = 
     format
         How the list is printed.
     """
+    from flows import console
     from tasks.core.formats.json import discover_json
     from tasks.survey import read_workspace
 
@@ -160,6 +174,7 @@ def graph(*, options: Annotated[Options, Flat] = Options(), format: Literal["lev
     format
         `levels`, one line each; or `json` with nodes, edges, levels and cycles.
     """
+    from flows import console
     from tasks.core.formats.json import graph_json
     from tasks.core.formats.levels import levels_text
     from tasks.core.graph import graph_of, order
@@ -168,7 +183,7 @@ def graph(*, options: Annotated[Options, Flat] = Options(), format: Literal["lev
     project = read_workspace(options.workspace, {})
     whole, warnings = graph_of(project.workspace, {member.name: member.version for member in project.workspace})
     for warning in warnings:
-        console.say(f"warning {warning}")
+        log.warning("warning %s", warning)
     if format == "json":
         console.answer(graph_json(project.workspace, whole, None if whole.cycles() else order(whole)))
     else:
@@ -179,6 +194,7 @@ def graph(*, options: Annotated[Options, Flat] = Options(), format: Literal["lev
 @app.command
 def check_cycles(*, options: Annotated[Options, Flat] = Options()) -> int:  # noqa: B008
     """Tell whether hard dependencies run in a circle: exit code 0 if not, 1 if so."""
+    from flows import console
     from tasks.core.graph import graph_of
     from tasks.survey import read_workspace
 
@@ -192,5 +208,7 @@ def check_cycles(*, options: Annotated[Options, Flat] = Options()) -> int:  # no
 @app.command(name="explain")
 def explain_code(code: str, /) -> int:
     """Say more about an error code, such as RK-GRAPH-CYCLE."""
+    from flows import console
+
     console.answer(explain(code))
     return DONE

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.panel import Panel
@@ -18,7 +17,7 @@ from tasks.core.report import Outcome
 from tasks.core.workspace import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from pydantic import BaseModel
     from rich.console import RenderableType
@@ -144,28 +143,6 @@ def explain(error: ReleaseError) -> None:
     else:
         said = "".join(f"\n  | {line}" for line in error.output.strip().splitlines())
         console.print(Text(mask(f"error: {error}{said}\n  = help: {error.hint}")))
-
-
-def start_logging(level: int, form: str) -> None:
-    """Send our log lines to standard error, as text or as one JSON object a line."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines() if form == "json" else logging.Formatter("%(message)s"))
-    logger = logging.getLogger("releasekit")
-    logger.handlers[:] = [handler]
-    logger.setLevel(level)
-    logger.propagate = False
-
-
-class _JsonLines(logging.Formatter):
-    """One object a line; what a record carries in `extra` becomes fields."""
-
-    _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record as JSON."""
-        fields: Mapping[str, Any] = {k: v for k, v in vars(record).items() if k not in self._PLAIN}
-        head = {"time": record.created, "level": record.levelname.lower(), "logger": record.name}
-        return json.dumps({**head, "message": mask(record.getMessage()), **fields}, default=str)
 
 
 def _panel(what: str, output: str, hint: str) -> RenderableType:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, ParamSpec, TypeVar
 from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.core.plan import Selection
-from tasks.core.settings import Settings
+from tasks.core.settings import Selection, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,7 +29,7 @@ def _key(name: str) -> Any:  # noqa: ANN401  pydantic's Field returns Any too, s
 class Options(BaseModel):
     """Which workspace, and which of its packages."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     workspace: Path = Field(default=Path(), description="A directory in the uv workspace")
     package: Annotated[tuple[str, ...], Parameter(alias="-p", negative="")] = Field(

@@ -14,8 +14,8 @@ from tasks.adapters.uv import find_uv, trusted_publishing
 from tasks.core.commits import parse_history
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.history import unreleased
-from tasks.core.plan import Facts, Plan, Selection, Status, decisions, make_plan
-from tasks.core.settings import Settings, settings_of
+from tasks.core.plan import Facts, Plan, Status, decisions, make_plan
+from tasks.core.settings import Selection, Settings, settings_of
 from tasks.core.tags import TagScheme, baselines
 from tasks.core.target import Target
 from tasks.core.workspace import Workspace, version_file, workspace_of
@@ -96,13 +96,13 @@ def read_history(repo: Repo, project: Project) -> History:
     declared = {member.name: member.version for member in project.workspace if member.publishable}
     last = baselines(tags, scheme, declared)
     owners = {_in_repository(repo, project.root, member.path): member.name for member in project.workspace}
-    owners |= _former_directories(repo, owners, last)
+    owners = _former_directories(repo, owners, last) | owners  # who stands there now wins
     since = {name: baseline.commit for name, baseline in last.items()}
     walk = repo.history([repo.head, *sorted(set(since.values()))])
     found = unreleased(walk, repo.head, since, owners)
     changes = {change.sha: change for change in parse_history(found.commits)}
     touching = {name: tuple(changes[sha] for sha in shas) for name, shas in found.touching.items()}
-    return History(tags, last, touching, frozenset(changes))
+    return History(tags, last, touching, frozenset(sha for shas in found.touching.values() for sha in shas))
 
 
 @lazy_task("ask-index")

@@ -12,8 +12,8 @@ from packaging.version import Version
 from tasks.core import graph as core_graph
 from tasks.core import workspace as core_workspace
 from tasks.core.commits import Commit, parse
-from tasks.core.plan import Facts, Plan, Selection, decisions, make_plan
-from tasks.core.settings import Settings
+from tasks.core.plan import Facts, Plan, decisions, make_plan
+from tasks.core.settings import Selection, Settings
 from tasks.core.tags import TagScheme, baselines
 
 if TYPE_CHECKING:
@@ -114,4 +114,11 @@ def plan_of(
     decided = decisions(workspace, last, commits, chosen)
     listed = {name: frozenset(map(Version, versions)) for name, versions in (published or {}).items()}
     facts = Facts(commit=sha, date="2026.11.22", tags=known, published=None if published is None else listed)
-    return make_plan(workspace, decided, last, Selection.model_validate(selection or {}), chosen, facts)
+    return make_plan(
+        workspace,
+        decided,
+        last,
+        Selection(**(selection or {})),
+        chosen,
+        facts,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import os
@@ -88,6 +87,8 @@ def run(command: Command) -> Result:
 
 async def arun(command: Command) -> Result:
     """Do what `run` does, without blocking the loop; cancelling kills the command and its children."""
+    import asyncio  # late: most commands run without it
+
     started = time.monotonic()
     try:
         child = await asyncio.create_subprocess_exec(
@@ -151,7 +152,7 @@ def background(command: Command, output: Path) -> Generator[Callable[[], bool]]:
     """
     guard = '"$@" </dev/null & { cat <&3 >/dev/null; kill -9 0; } 2>/dev/null & wait %1'
     argv = ("sh", "-c", f"exec 3<&0; {guard}", "sh", *command.argv)
-    ended, held = os.pipe()  # the other way round: it ends when the whole group has
+    ended, held = os.pipe()  # the other way round: it ends with the last process of the group
     with output.open("ab") as sink:
         child = subprocess.Popen(
             argv,
@@ -170,8 +171,7 @@ def background(command: Command, output: Path) -> Generator[Callable[[], bool]]:
     finally:
         _kill_group(child.pid)
         child.wait()
-        select.select([ended], [], [], 5)
-        os.close(ended)
+        _await_group_end(child.pid, ended)
         if child.stdin:
             child.stdin.close()
 
@@ -224,6 +224,21 @@ def _pieces(output: IO[bytes], separator: bytes) -> Iterator[bytes]:
 def _kill_group(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
+
+
+def _await_group_end(pid: int, ended: int) -> None:
+    """Return once the killed group is gone: until then its processes hold their ports and files.
+
+    A dying process closes the pipe *ended* among its first files, so the group is looked at too; but not for long:
+    where nobody buries orphans, as in a container without an init, the dead stay in it.
+    """
+    select.select([ended], [], [], 5)
+    os.close(ended)
+    deadline = time.monotonic() + 0.05
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        while time.monotonic() < deadline:
+            os.killpg(pid, 0)
+            time.sleep(0.001)
 
 
 def _not_started(command: Command, error: OSError) -> ReleaseError:

@@ -112,8 +112,8 @@ class Repo:
         A merge has no files: what it brought in counts by itself. One process, read as it goes.
         """
         walk = self.command(
-            "-c", "log.showRoot=true", "log", "-z", "--topo-order", "--name-only", "--no-renames", "--no-show-signature",
-            "--encoding=UTF-8", "--format=%x01%H%x00%P%x00%B", "--stdin",
+            "-c", "log.showRoot=true", "log", "-z", "--topo-order", "--name-only", "--no-renames",
+            "--no-show-signature", "--encoding=UTF-8", "--format=%x01%H%x00%P%x00%B", "--stdin",
             stdin="".join(f"{tip}\n" for tip in tips).encode(),
         )  # fmt: skip
         record: list[str] = []

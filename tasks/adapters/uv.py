@@ -135,7 +135,8 @@ class Uv:
         *fresh* names the packages that may have been published just now.
         """
         found = (word for link in links for word in ("--find-links", str(link)))
-        target = Path(tempfile.gettempdir()) / "releasekit-resolves-only"  # named, never made
+        # A place without packages, so that none is taken for installed; uv leaves its lock there and nothing else.
+        target = Path(tempfile.gettempdir()) / f"releasekit-resolves-only-{os.getuid()}"
         return self.command(
             "pip", "install", "--dry-run", "--no-sources", *self._with_python(), "--target", str(target),
             *found, *_index(index), *_fresh(fresh), *requirements, cwd=root,
@@ -210,7 +211,7 @@ def _fresh(names: Sequence[str]) -> tuple[str, ...]:
 
 def _refusal(said: str, path: Path) -> Refusal:
     code = next((code for pattern, code in _CLASSES if pattern.search(said)), Code.WORKSPACE_INVALID)
-    message = mask(said).strip().removeprefix("error: ")
+    message = re.split(r"^error: ", mask(said).strip(), maxsplit=1, flags=re.MULTILINE)[-1]  # warnings come before it
     where = str(path)
     if code is Code.WORKSPACE_TOML and (place := _TOML_PLACE.search(said)):
         where = f"{path / place['file']}:{place['line']}:{place['column']}"

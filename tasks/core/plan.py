@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tasks.core.commits import Change
     from tasks.core.graph import Graph, Order
-    from tasks.core.settings import Settings
+    from tasks.core.settings import Selection, Settings
     from tasks.core.tags import Baseline
     from tasks.core.workspace import Member, Workspace
 
@@ -98,16 +98,6 @@ class Plan(BaseModel):
         return self.tags[0] if self.tags else f"release-{self.release}"
 
 
-class Selection(BaseModel):
-    """Which packages somebody asked for: names, patterns or paths; nothing means all."""
-
-    model_config = ConfigDict(frozen=True)
-
-    package: tuple[str, ...] = ()
-    group: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-
-
 class Facts(BaseModel):
     """All that a plan is made from; *published* is None when no index was asked, *date* is "YYYY.MM.DD"."""
 
@@ -153,7 +143,7 @@ def make_plan(
     current = {member.name: _current(member, baselines.get(member.name)) for member in workspace}
     targets = {name: decision.target for name, decision in decided.items() if decision.target}
     graph, _ = graph_of(workspace, {**current, **targets})
-    order(graph, settings.cycles)  # refuses a cycle also where none of its members is released now
+    order(graph.only(decided), settings.cycles)  # refuses a cycle also where none of its members is released now
     statuses = _statuses(workspace, targets, graph, selection, settings, facts)
     released = [name for name, status in statuses.items() if status in (Status.INCLUDED, Status.DEPENDENCY_ONLY)]
     versions = {n: v for n in decided if (v := targets[n] if n in released else current[n]) is not None}

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from tasks.core.commits import Bump
 from tasks.core.errors import Code, Refusal, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pydantic_core import ErrorDetails
+
+    from tasks.core.commits import Bump
 
 Cycles = Literal["error", "batch"]
 BumpName = Literal["major", "minor", "patch", "none"]
@@ -79,7 +81,18 @@ class Settings(BaseModel):
 
     def bumps(self) -> dict[str, Bump]:
         """Return the bump that each commit type asks for."""
+        from tasks.core.commits import Bump
+
         return {name.lower(): Bump[bump.upper()] for name, bump in self.types.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which packages somebody asked for: names, patterns or paths; nothing means all."""
+
+    package: tuple[str, ...] = ()
+    group: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
 
 def settings_of(pyproject: Mapping[str, Any], text: str = "") -> Settings:

@@ -30,7 +30,7 @@ def remote(scene: GitScene, tmp_path: Path) -> Path:
 def refs(bare: Path) -> dict[str, str]:
     """Return the references of a bare repository, tags unpeeled."""
     listed = run(Command(("git", "for-each-ref", "--format=%(refname) %(objectname)"), bare)).stdout
-    return dict(line.split() for line in listed.splitlines())  # pyright: ignore[reportUnknownVariableType]
+    return {name: sha for name, _, sha in (line.partition(" ") for line in listed.splitlines())}
 
 
 def files_of(repo: Repo, *tips: str) -> dict[str, tuple[str, ...]]:
@@ -317,8 +317,9 @@ class TestHistory:
         scene.git("config", "i18n.logOutputEncoding", "ISO-8859-1")
         header = "author Ada <> 1 +0000\ncommitter Ada <> 1 +0000\n"
         for message, encoding in (("feat: Größe", "encoding ISO-8859-1\n"), ("fix: Maß", "")):
-            raw = f"tree {scene.git('write-tree')}\nparent {scene.git('rev-parse', 'HEAD')}\n{header}{encoding}\n{message}"
-            made = scene.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=raw.encode("latin-1"))
+            tree, parent = scene.git("write-tree"), scene.git("rev-parse", "HEAD")
+            raw = f"tree {tree}\nparent {parent}\n{header}{encoding}\n{message}".encode("latin-1")
+            made = scene.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=raw)
             scene.git("reset", "--quiet", "--hard", made)
         scene.commit("fix: Übermaß 日本")
 

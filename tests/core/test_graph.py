@@ -331,6 +331,8 @@ class TestCycles:
             # the shortest way round, beginning with the first name
             (("a: b", "b: c", "c: a d", "d: a", "a: d"), "a -> d -> a"),
             (("a: b", "b (build): a"), "a -> b -> a"),
+            # of equally short ones that of the first names
+            (("a: b c d e f", "b: a", "c: a", "d: a", "e: a", "f: a"), "a -> b -> a"),
         ],
     )
     def test_refused(self, lines: tuple[str, ...], walk: str) -> None:

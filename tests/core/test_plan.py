@@ -131,6 +131,21 @@ class TestEdges:
             "app": (("a", "b"), ()),
         }
 
+    def test_alphabet(self) -> None:
+        """Names stand in the order of the alphabet, so that one plan is one text."""
+        lines = ("app: a b c d e", "app (build): p q r s t", "app[x]: k l m n o")
+        ring = ("u: v w x y z", "v: w", "w: x", "x: y", "y: z", "z: u")
+
+        plan = plan_of(*lines, *ring, settings={"cycles": "batch"})
+
+        app, u = row(plan, "app"), row(plan, "u")
+        assert [*map("".join, (app.needs, app.build_needs, app.after, u.batch))] == [
+            "abcdepqrst",
+            "pqrst",
+            "klmno",
+            "vwxyz",
+        ]
+
     def test_half_a_cycle(self) -> None:
         """Where only one of a cycle is released, it has no partners and waits for nobody."""
         plan = plan_of("a: b", "b: a", settings={"cycles": "batch"}, changes={"a": "fix: it"})

@@ -48,5 +48,6 @@ def test_json() -> None:
     """A report that was written is read as it was."""
     written = report("confirmed", "failed", problems=("not pushed",))
 
+    assert not written.pushed
     assert Report.model_validate_json(written.model_dump_json()) == written
     assert json.loads(written.model_dump_json())["schema"] == "releasekit.report/1"

@@ -215,7 +215,7 @@ def test_older_sibling_is_left_alone(tmp_path: Path, own_index: EmbeddedIndex) -
     ],
 )
 @pytest.mark.usefixtures("own_index")
-def test_switches(tmp_path: Path, flag: str, tags: set[str], pushed: bool, commands: str) -> None:  # noqa: FBT001
+def test_switches(tmp_path: Path, flag: str, tags: set[str], pushed: bool, commands: str) -> None:
     """What an option switches off does not happen, and all else does."""
     world = make_world(tmp_path, "core")
     world.git("tag", "core-v0.1.0")
