@@ -1,0 +1,39 @@
+"""The README says what is so."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from flows.cli import app
+from tasks.core.settings import Settings
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def keys_table() -> str:
+    """Return the table of all keys as the README should have it."""
+    rows = ["| key | default | |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        shown = json.dumps(default) if not isinstance(default, tuple) else "[]"
+        rows.append(f"| `{name}` | `{shown}` | {field.description} |")
+    return "\n".join(rows)
+
+
+def test_every_key_is_listed() -> None:
+    """The table of keys has each key with its default and its description."""
+    listed = re.search(r"<!-- keys -->\n(.*?)\n?<!-- /keys -->", README.read_text(), re.DOTALL)
+
+    assert listed
+    assert listed[1] == keys_table()
+
+
+def test_every_command_is_listed() -> None:
+    """The table of commands has each command."""
+    commands = {name for name in app if not name.startswith("-")}
+
+    assert commands == set(re.findall(r"^\| `([a-z-]+)(?: CODE)?` \|", README.read_text(), re.MULTILINE)) - {
+        *Settings.model_fields
+    }
