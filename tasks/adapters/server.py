@@ -96,9 +96,10 @@ def prefect_server() -> Generator[Server]:
         "warning",
     )
     env = {"PREFECT_HOME": str(home), "PREFECT_API_URL": url, **SERVER_SETTINGS}
-    output = home / "server.log"
+    output = home / f"server-{port}.log"
     with background(Command(argv, home, env), output) as alive:
         yield Server(url, lambda: _await(port, alive, output))
+    output.unlink(missing_ok=True)
 
 
 def _await(port: int, alive: Callable[[], bool], output: Path) -> None:
@@ -112,9 +113,10 @@ def _await(port: int, alive: Callable[[], bool], output: Path) -> None:
             if connection.getresponse().status == 200:  # noqa: PLR2004
                 return
         except (OSError, HTTPException):
-            time.sleep(0.1)
+            pass  # not yet
         finally:
             connection.close()
+        time.sleep(0.1)
     said = last_lines(output.read_text("utf-8", "replace"))
     raise ReleaseError(Code.SERVER_START, "Prefect's server did not start", str(output), output=said)
 
