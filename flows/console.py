@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from typing import TYPE_CHECKING
 
@@ -61,11 +60,6 @@ def answer_with(form: str, value: BaseModel, *drawn: RenderableType) -> None:
         answer(value.model_dump_json(indent=1))
     else:
         show(*(part for part in drawn if part))
-
-
-def say(text: str) -> None:
-    """Tell what is going on, in one line."""
-    logging.getLogger("releasekit").info(text)
 
 
 def confirm(question: str) -> bool:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from tasks.adapters.process import Command, background, last_lines
 from tasks.core.errors import Code, ReleaseError
@@ -64,6 +65,18 @@ def configured_api() -> str:
         return ""
     active = os.environ.get("PREFECT_PROFILE") or profiles.get("active", "")
     return str(profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL", ""))
+
+
+def answers(url: str) -> bool:
+    """Tell whether anybody listens at the address *url*."""
+    place = urlsplit(url)
+    try:
+        socket.create_connection(
+            (place.hostname or "", place.port or (443 if place.scheme == "https" else 80)), 5
+        ).close()
+    except OSError:
+        return False
+    return True
 
 
 def settle(settings: dict[str, str]) -> None:
