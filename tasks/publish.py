@@ -90,7 +90,7 @@ async def confirm(release: Release, step: Step, built: PackageVersion, index: In
 async def smoke_test(release: Release, step: Step, built: PackageVersion) -> None:
     """Install the package from the index into a fresh environment, as a user would, and import it."""
     root = release.record.worktree / release.workspace
-    index, internal = release.target.install_index, tuple(release.plan.versions)
+    index, internal = release.target.install_index, release.plan.brought_by(step.name)
     try:
         await release.uv.smoke_test(root, f"{step.name}=={step.version}", built.imports, index, internal)
     except ReleaseError as error:
