@@ -353,6 +353,19 @@ def bump_of(change: Change, types: Mapping[str, Bump] = DEFAULT_TYPES) -> Bump:
     return min(bump, Bump.PATCH) if change.fixup else bump
 
 
+def rule_of(change: Change, types: Mapping[str, Bump] = DEFAULT_TYPES, *, soft: bool = False) -> str:
+    """Say by which rule *change* asks for what it asks for; see `bump_of`. *soft*: on 0.x what breaks is minor."""
+    if change.release_as is not None:
+        return f"Release-As: {change.release_as}"
+    bump = bump_of(change, types).label
+    if change.breaking:
+        sign = "a BREAKING CHANGE footer" if change.notes else "! after the type"
+        return f"{sign} is {'minor on 0.x' if soft else bump}"
+    if change.is_revert:
+        return f"it undoes what is out: {bump}"
+    return f"a fixup of {change.type} is {bump}" if change.fixup else f"{change.type} is {bump}"
+
+
 def difference(current: Version, target: Version) -> Bump:
     """Return which part of the release segment (PEP 440) changes; patch where only what follows it does."""
     if current.epoch != target.epoch:
