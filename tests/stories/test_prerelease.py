@@ -39,10 +39,8 @@ def test_lockstep(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A repository in lockstep has one tag, made when all is out, and its next release begins there."""
     world = make_world(tmp_path, "app: core; core; util")
     text = (world.root / "pyproject.toml").read_text()
-    world.commit(
-        "chore: lockstep",
-        {"pyproject.toml": f'[tool.releasekit]\nversioning = "fixed"\ntag_format = "v{{version}}"\n{text}'},
-    )
+    table = '[tool.releasekit]\nversioning = "fixed"\ntag_format = "v{version}"\n'
+    world.commit("chore: lockstep", {"pyproject.toml": f"{table}{text}"})
 
     assert published(world) == dict.fromkeys(("core", "util", "app"), "0.1.0")
     assert world.tags().keys() == {"v0.1.0"}

@@ -82,8 +82,8 @@ def _row(step: Step, decisions: Decisions, *, whole: bool) -> Row:
         bump=step.bump,
         reason=step.reason,
         skipped=step.order < 0,
-        counted=tuple(counted),
-        ignored=tuple(ignored),
+        counted=tuple(counted) if whole else (),
+        ignored=tuple(ignored) if whole else (),
     )
 
 
