@@ -23,6 +23,7 @@ DONE, FAILED, INTERRUPTED = 0, 1, 130
 Flat = Parameter(name="*")
 Format = Literal["table", "json"]
 Switch = Parameter(negative="")
+Switched = Annotated[bool, Switch]
 
 
 def _version() -> str:
@@ -141,6 +142,36 @@ def plan(*, options: Annotated[PlanOptions, Flat] = PlanOptions(), format: Forma
 
     decided = asyncio.run(local.plan(options))
     console.answer_with(format, decided, console.plan_table(decided))
+    return DONE
+
+
+@app.command(name="version")
+def next_versions(
+    *packages: str,
+    options: Annotated[PlanOptions, Flat] = PlanOptions(),  # noqa: B008  a frozen value
+    explain: Switched = False,
+    format: Format = "table",  # noqa: A002
+) -> int:
+    """Show which version each package goes to, and why; asks no index.
+
+    Parameters
+    ----------
+    packages
+        Only these packages (names, patterns or paths).
+    explain
+        Show each commit since the last release with the rule that it met, or why it does not count.
+    format
+        How the versions are printed.
+    """
+    from flows import console
+    from flows.draft import explained
+    from tasks.core.formats.explained import explanation_text
+
+    found = explained(options, packages, whole=explain)
+    if format == "table" and explain:
+        console.answer(explanation_text(found))
+    else:
+        console.answer_with(format, found, console.versions_table(found))
     return DONE
 
 

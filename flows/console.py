@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from tasks.core.errors import ReleaseError
+    from tasks.core.formats.explained import Explanation
     from tasks.core.plan import Plan
     from tasks.core.report import Report
     from tasks.core.workspace import Workspace
@@ -95,6 +96,15 @@ def plan_table(plan: Plan) -> RenderableType:
         table.add_row(*place, step.name, *versions, step.bump, f"{icon} {step.status}", Text(step.reason), style=style)
     warnings = [Text(f"warning {warning}", style="yellow") for warning in plan.warnings]
     return Group(table, *warnings)
+
+
+def versions_table(explained: Explanation) -> RenderableType:
+    """Draw which version each package goes to."""
+    table = Table("Package", "Now", "Next", "Bump", "Because")
+    for row in explained.packages:
+        versions = (str(row.current or "-"), str(row.next or "-"))
+        table.add_row(row.name, *versions, row.bump, Text(row.reason), style="dim" if row.skipped else "green")
+    return table
 
 
 def report_table(report: Report) -> RenderableType:

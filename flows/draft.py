@@ -10,12 +10,13 @@ from tasks import survey
 from tasks.adapters.repo import Repo
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from packaging.version import Version
 
     from flows.options import Options
     from tasks.adapters.interface import Index
+    from tasks.core.formats.explained import Explanation
     from tasks.core.plan import Plan
     from tasks.core.target import Target
     from tasks.survey import Project
@@ -49,6 +50,17 @@ async def draft(options: Options, project: Project, repo: Repo) -> Draft:
         published = await survey.ask_index(index, [step.name for step in plan.steps])
     plan = survey.plan(project, repo, history, options.selection(), published)
     return Draft(project, repo, plan, target, published)
+
+
+def explained(options: Options, names: Sequence[str], *, whole: bool) -> Explanation:
+    """Read the history and say which version each of *names* goes to, or all; asks nobody outside."""
+    from tasks.core.formats.explained import explanation
+
+    project, repo = open_project(options)
+    history = survey.read_history(repo, project)
+    plan = survey.plan(project, repo, history, options.selection(), None)
+    chosen = project.workspace.matching(names or ["*"])
+    return explanation(plan, survey.decide(project, history), chosen, whole=whole)
 
 
 async def checked(drafted: Draft) -> Draft:

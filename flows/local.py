@@ -158,7 +158,7 @@ def _outline(drafted: Draft) -> list[str]:
             dist / step.name / f"{step.name.replace('-', '_')}-{step.version}{end}" for end in (".tar.gz", "-*.whl")
         ]
         lines.append(str(uv.publish_command(files, target.publish_url, target.check_url)))
-    tags = [*(step.tag for step in steps), *drafted.plan.tags] if settings.tag else []
+    tags = list(dict.fromkeys([*(step.tag for step in steps), *drafted.plan.tags])) if settings.tag else []
     lines += [f"git tag --annotate {tag}" for tag in tags]
     if settings.push:
         refs = [f"COMMIT:refs/heads/{drafted.repo.branch}", *(f"refs/tags/{tag}" for tag in tags)]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, ParamSpec, TypeVar
 from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.core.settings import Selection, Settings
+from tasks.core.settings import Prerelease, Selection, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -49,6 +49,7 @@ class Options(Place):
     )
     exclude: Annotated[tuple[str, ...], Parameter(negative="")] = Field(default=(), description="Not these packages")
     force_unchanged: Annotated[bool, Parameter(negative="")] = _key("force_unchanged")
+    prerelease: Prerelease = _key("prerelease")
     index: str = _key("index")
     publish_url: str = _key("publish_url")
     check_url: str = _key("check_url")

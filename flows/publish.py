@@ -122,7 +122,8 @@ async def staged(release: Release) -> tuple[dict[str, PackageVersion], tuple[Pac
 def announced(release: Release, repo: Repo, packages: tuple[PackageReport, ...]) -> Report:
     """Tag, push and fast-forward what is out; the release is ended when all of it is."""
     report = Report(release=release.plan.release, title=release.plan.title, commit=release.commit, packages=packages)
-    tags = [package.tag for package in report.confirmed]
+    # Where one tag stands for all packages, it is made when all are out.
+    tags = [package.tag for package in report.confirmed if package.tag not in release.plan.tags]
     if report.done:
         tags += release.plan.tags  # the umbrella tag says that all are out
     if not tags:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from tasks.adapters.repo import Repo
     from tasks.adapters.uv import Uv
     from tasks.core.commits import Change
+    from tasks.core.groups import Decisions
+    from tasks.core.history import Unreleased
     from tasks.core.tags import Baseline
 
 log = logging.getLogger("releasekit.survey")
@@ -51,13 +53,15 @@ class Project:
 class History:
     """What git knows: the tags, the last release of each package, and what has come since.
 
-    *changes* are those of each package, newest first; *unreleased* holds the shas of all of them.
+    *changes* are those of each package since its last stable release, newest first; *unreleased* holds the shas of
+    all of them, *fresh* the shas of those since a later prerelease.
     """
 
     tags: Mapping[str, str]
     baselines: Mapping[str, Baseline]
     changes: Mapping[str, Sequence[Change]]
     unreleased: frozenset[str]
+    fresh: Mapping[str, frozenset[str]]
 
 
 @lazy_task("read-workspace")
@@ -94,15 +98,15 @@ def read_history(repo: Repo, project: Project) -> History:
     settings = project.settings
     scheme = TagScheme(settings.tag_format, settings.label)
     declared = {member.name: member.version for member in project.workspace if member.publishable}
-    last = baselines(tags, scheme, declared)
+    last = baselines(tags, scheme, declared, repo.merged_tags() if None in declared.values() else None)
     owners = {_in_repository(repo, project.root, member.path): member.name for member in project.workspace}
-    owners = _former_directories(repo, owners, last) | owners  # who stands there now wins
-    since = {name: baseline.commit for name, baseline in last.items()}
-    walk = repo.history([repo.head, *sorted(set(since.values()))])
-    found = unreleased(walk, repo.head, since, owners)
-    changes = {change.sha: change for change in parse_history(found.commits)}
+    found = _walk(repo, project, last, owners)
+    if layouts := layouts_of(repo, found, owners, last):
+        found = _walk(repo, project, last, owners, layouts)
+    shas = frozenset(sha for shas in found.touching.values() for sha in shas)
+    changes = {each.sha: each for each in parse_history([c for c in found.commits if c.sha in shas], found.commits)}
     touching = {name: tuple(changes[sha] for sha in shas) for name, shas in found.touching.items()}
-    return History(tags, last, touching, frozenset(sha for shas in found.touching.values() for sha in shas))
+    return History(tags, last, touching, shas, found.fresh)
 
 
 @lazy_task("ask-index")
@@ -124,10 +128,16 @@ def plan(
     published: Mapping[str, frozenset[Version]] | None,
 ) -> Plan:
     """Decide what is released; see `tasks.core.plan`."""
-    decided = decisions(project.workspace, history.baselines, history.changes, project.settings, history.unreleased)
+    decided = decide(project, history)
     today = datetime.now(UTC).strftime("%Y.%m.%d")
     facts = Facts(commit=repo.head, date=today, tags=history.tags, published=published)
     return make_plan(project.workspace, decided, history.baselines, selection, project.settings, facts)
+
+
+def decide(project: Project, history: History) -> Decisions:
+    """Return what the history asks of each package."""
+    given = (history.changes, project.settings, history.unreleased, history.fresh)
+    return decisions(project.workspace, history.baselines, *given)
 
 
 def target_of(project: Project) -> Target:
@@ -202,24 +212,70 @@ def _in_repository(repo: Repo, root: Path, path: str) -> str:
     return "" if relative == "." else relative
 
 
-def _former_directories(repo: Repo, owners: Mapping[str, str], last: Mapping[str, Baseline]) -> dict[str, str]:
-    """Return the directories in which packages stood at their last release, where that was elsewhere.
+def _walk(
+    repo: Repo,
+    project: Project,
+    last: Mapping[str, Baseline],
+    owners: Mapping[str, str],
+    layouts: Mapping[str, Mapping[str, str]] | None = None,
+) -> Unreleased:
+    since = {name: baseline.stable.commit for name, baseline in last.items() if baseline.stable}
+    latest = {name: baseline.commit for name, baseline in last.items() if baseline.version.is_prerelease}
+    lock = _in_repository(repo, project.root, "uv.lock")  # what it locks is no part of a package at the root
+    walk = repo.history([repo.head, *sorted({*since.values(), *latest.values()})])
+    return unreleased(walk, repo.head, since, owners, latest=latest, ignored=frozenset([lock]), layouts=layouts)
 
-    The name in a pyproject.toml at the tag tells whose directory it was.
+
+def layouts_of(
+    repo: Repo, found: Unreleased, owners: Mapping[str, str], last: Mapping[str, Baseline]
+) -> dict[str, Mapping[str, str]]:
+    """Return at which commits packages stood elsewhere than now, and where; empty if none did since its release.
+
+    The name in a pyproject.toml tells whose directory it is. Asked for are directories that hold no member now, and
+    those of members that were not there at their last release: two may have changed places.
     """
-    asked = {
-        name: (last[name].commit, f"{path}/pyproject.toml".lstrip("/")) for path, name in owners.items() if name in last
-    }
-    absent = repo.absent(tuple(asked.values()))
-    moved = {name: file[0] for name, file in asked.items() if file in absent}
-    former: dict[str, str] = {}
-    for commit in sorted(set(moved.values())):
-        names = {name for name, at in moved.items() if at == commit}
-        for path in repo.files_at(commit, "pyproject.toml"):
-            name = _project_name(repo.read(commit, path))
-            if name in names:
-                former[path.removesuffix("pyproject.toml").rstrip("/")] = name
-    return former
+    place = {name: directory for directory, name in owners.items()}
+    touched = found.manifests.keys()
+    asked = {(last[name].commit, place[name]): name for name in last if name in place and place[name] in touched}
+    strays = [(sha, path) for path in touched - owners.keys() for sha in _around(found, found.manifests[path])]
+    names = _names(repo, [*asked, *strays])
+    contested = {path for (commit, path), name in asked.items() if names[commit, path] != name}
+    contested |= {path for commit, path in strays if names[commit, path] in place}
+    if not contested:
+        return {}
+    turning = {sha for path in contested for sha in found.manifests.get(path, ())}
+    turns = [commit for commit in found.commits if commit.sha in turning or commit.is_merge]
+    at = dict.fromkeys([repo.head, *(sha for commit in turns for sha in (commit.sha, *commit.parents))])
+    names = _names(repo, [(sha, path) for sha in at for path in sorted(contested)])
+    fixed = {directory: name for directory, name in owners.items() if directory not in contested}
+    known: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+    layouts: dict[str, Mapping[str, str]] = {}
+    for sha in at:
+        there = tuple((path, name) for path in sorted(contested) if (name := names[sha, path]) in place)
+        layouts[sha] = known.setdefault(there, {**fixed, **dict(there)})
+    return layouts
+
+
+def _around(found: Unreleased, shas: Sequence[str]) -> Iterator[str]:
+    """Yield *shas* and their parents."""
+    wanted = set(shas)
+    for commit in found.commits:
+        if commit.sha in wanted:
+            yield from (commit.sha, *commit.parents)
+
+
+def _names(repo: Repo, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return the name of the package that stands in each of *asked* (commit, directory), empty if none does."""
+    files = {(commit, path): f"{path}/pyproject.toml".lstrip("/") for commit, path in asked}
+    texts = repo.texts([(commit, files[commit, path]) for commit, path in files])
+    known: dict[str, str] = {}
+    found: dict[tuple[str, str], str] = {}
+    for (commit, path), file in files.items():
+        text = texts.get((commit, file), "")
+        if text not in known:
+            known[text] = _project_name(text)
+        found[commit, path] = known[text]
+    return found
 
 
 def _project_name(text: str) -> str:

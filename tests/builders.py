@@ -19,6 +19,7 @@ from tasks.core.tags import TagScheme, baselines
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tasks.core.commits import Change
     from tasks.core.graph import Graph
     from tasks.core.workspace import Workspace
 
@@ -96,22 +97,27 @@ def plan_of(
     published: Mapping[str, Sequence[str]] | None = None,
     sha: str = SHA,
     documents: Mapping[str, Mapping[str, Any]] | None = None,
+    old: Mapping[str, str] | None = None,
 ) -> Plan:
     """Return the plan for the packages in *lines*, where each of *changes* is one commit since the package's tag.
 
-    Without *changes*, each package has a feature; without *tags*, each has a tag at 1.0.
+    Without *changes*, each package has a feature; without *tags*, each has a tag at 1.0. Commits of *old*, likewise one
+    for each package, lie between its last stable tag and a later prerelease's.
     """
     chosen = settings_of(**(settings or {}))
     workspace = core_workspace.workspace_of(documents or documents_of(*lines), chosen)
     messages = dict.fromkeys(workspace.members, "feat: it") if changes is None else changes
-    commits = {
+    commits: dict[str, tuple[Change, ...]] = {
         name: (parse(commit(f"{number:040x}", message=message)),)
         for number, (name, message) in enumerate(messages.items())
     }
+    fresh = {name: frozenset(each.sha for each in commits.get(name, ())) for name in workspace.members}
+    for number, (name, message) in enumerate((old or {}).items()):
+        commits[name] = (*commits.get(name, ()), parse(commit(f"01d{number:037x}", message=message)))
     scheme = TagScheme(chosen.tag_format, chosen.label)
     known = dict.fromkeys(tags or [scheme.tag(name, Version("1.0")) for name in workspace.members], "a" * 40)
     last = baselines(known, scheme, {member.name: member.version for member in workspace})
-    decided = decisions(workspace, last, commits, chosen)
+    decided = decisions(workspace, last, commits, chosen, fresh=fresh)
     listed = {name: frozenset(map(Version, versions)) for name, versions in (published or {}).items()}
     facts = Facts(commit=sha, date="2026.11.22", tags=known, published=None if published is None else listed)
     return make_plan(

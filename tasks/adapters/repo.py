@@ -126,20 +126,25 @@ class Repo:
         if record:
             yield _commit(record)
 
-    def absent(self, files: Sequence[tuple[str, str]]) -> frozenset[tuple[str, str]]:
-        """Return those of *files* (commit, path from the top) that do not exist in their commit."""
+    def merged_tags(self) -> frozenset[str]:
+        """Return the tags that are reachable from HEAD."""
+        lines = self.git("for-each-ref", "--format=%(refname:lstrip=2)", f"--merged={self.head}", "refs/tags")
+        return frozenset(lines.split("\n")[:-1])
+
+    def texts(self, files: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """Return the text of those of *files* (commit, path from the top) that exist; each content is read once."""
+        if not files:
+            return {}
         asked = "".join(f"{commit}:{path}\n" for commit, path in files).encode()
-        answer = run(self.command("cat-file", "--batch-check=%(objecttype)", stdin=asked)).stdout.split("\n")[:-1]
-        return frozenset(file for file, line in zip(files, answer, strict=True) if line != "blob")
-
-    def files_at(self, commit: str, name: str) -> tuple[str, ...]:
-        """Return the paths of all files called *name* in *commit*."""
-        paths = self.git("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit).split("\0")
-        return tuple(path for path in paths if path.rpartition("/")[2] == name)
-
-    def read(self, commit: str, path: str) -> str:
-        """Return the text of the file *path* (from the top) in *commit*."""
-        return self.git("cat-file", "blob", f"{commit}:{path}")
+        form = "--batch-check=%(objecttype) %(objectname)"
+        answer = run(self.command("cat-file", form, stdin=asked)).stdout.split("\n")[:-1]
+        blobs = {
+            file: line.removeprefix("blob ")
+            for file, line in zip(files, answer, strict=True)
+            if line.startswith("blob ")
+        }
+        contents = self._blobs(tuple(dict.fromkeys(blobs.values())))
+        return {file: contents[sha] for file, sha in blobs.items()}
 
     def add_worktree(self, directory: Path, commit: str) -> None:
         """Check *commit* out into *directory*, all of it, with a detached HEAD."""
@@ -216,6 +221,17 @@ class Repo:
             return False
         self.git("merge", "--quiet", "--ff-only", commit)
         return True
+
+    def _blobs(self, shas: Sequence[str]) -> dict[str, str]:
+        """Return the text of each blob, in one process; sizes are in bytes, so bytes are what is cut."""
+        asked = "".join(f"{sha}\n" for sha in shas).encode()
+        answer = b"\0".join(stream(self.command("cat-file", "--batch=%(objectsize)", stdin=asked)))
+        found: dict[str, str] = {}
+        for sha in shas:
+            size, _, answer = answer.partition(b"\n")
+            found[sha] = answer[: int(size)].decode("utf-8", "replace")
+            answer = answer[int(size) + 1 :]
+        return found
 
     def _sha(self, revision: str) -> str:
         return run(self.command("rev-parse", "--verify", "--quiet", revision, fine=(0, 1))).stdout.strip()

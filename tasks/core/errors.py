@@ -34,6 +34,8 @@ class Code(StrEnum):
 
     VERSION_UNKNOWN = "RK-VERSION-UNKNOWN"
     VERSION_INVALID = "RK-VERSION-INVALID"
+    PIN_OLD = "RK-PIN-OLD"
+    PIN_CONFLICT = "RK-PIN-CONFLICT"
     TAG_INVALID = "RK-TAG-INVALID"
     TAG_EXISTS = "RK-TAG-EXISTS"
 
@@ -141,6 +143,16 @@ CATALOGUE: Mapping[Code, Entry] = {
     ),
     Code.VERSION_INVALID: Entry(
         "A version is not valid PEP 440.", "Write it as PEP 440 has it, such as 1.2.3 or 1.2.3rc1."
+    ),
+    Code.PIN_OLD: Entry(
+        "A package that is not released now was published with an exact pin on the version before. It can be "
+        "installed still, with that older version.",
+        'Nothing, or release it too: propagate = "patch", or --force-unchanged -p NAME.',
+    ),
+    Code.PIN_CONFLICT: Entry(
+        "A package of this release needs the new version of another one and, through a package that is not released "
+        "now, its old version as well. Nobody could install it.",
+        'Release the package in between too: propagate = "patch", or --force-unchanged -p NAME.',
     ),
     Code.TAG_INVALID: Entry(
         "A tag format makes names that git refuses.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003  pydantic reads the annotation
-from dataclasses import replace
 from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,13 +11,14 @@ from packaging.version import Version
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from tasks.core.errors import Code, Refusal, Warn
-from tasks.core.graph import graph_of, order
+from tasks.core.graph import graph_of, order, reverse
+from tasks.core.groups import Decisions, decided, units_of
 from tasks.core.tags import TagScheme, umbrella
-from tasks.core.versions import Decision, decide, difference
+from tasks.core.versions import Past
 from tasks.core.workspace import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from tasks.core.commits import Change
     from tasks.core.graph import Graph, Order
@@ -126,21 +126,25 @@ def decisions(
     changes: Mapping[str, Sequence[Change]],
     settings: Settings,
     unreleased: Container[str] = frozenset(),
-) -> dict[str, Decision]:
+    fresh: Mapping[str, Container[str]] | None = None,
+) -> Decisions:
     """Return what the history asks of each publishable member; *unreleased* is as `decide` has it.
 
-    Raises Refusal RK-VERSION-UNKNOWN for a package without a tag and without a version in its files.
+    *changes* are those since the last stable release, *fresh* the shas of those since a later prerelease.
+    Raises Refusal RK-VERSION-INVALID, and RK-CONFIG-INVALID-VALUE or RK-WORKSPACE-UNKNOWN-PACKAGE for wrong groups.
     """
-    return {
-        member.name: _decision(member, baselines.get(member.name), changes.get(member.name, ()), settings, unreleased)
+    rules, since_last = settings.rules(), fresh or {}
+    pasts = {
+        member.name: (_past(member, baselines.get(member.name), changes, since_last), rules)
         for member in workspace
         if member.publishable
     }
+    return decided(pasts, units_of(workspace, settings), unreleased)
 
 
 def make_plan(
     workspace: Workspace,
-    decided: Mapping[str, Decision],
+    decisions: Decisions,
     baselines: Mapping[str, Baseline],
     selection: Selection,
     settings: Settings,
@@ -149,54 +153,49 @@ def make_plan(
     """Return the plan that follows from the *facts*; the same facts make the same plan.
 
     Raises Refusal RK-GRAPH-CYCLE, RK-GRAPH-SELF-DEPENDENCY, RK-WORKSPACE-UNKNOWN-PACKAGE, RK-TAG-INVALID,
-    RK-TAG-EXISTS.
+    RK-TAG-EXISTS, and what stands in the way of a decision: RK-VERSION-INVALID, RK-VERSION-UNKNOWN.
     """
     current = {member.name: _current(member, baselines.get(member.name)) for member in workspace}
-    targets = {name: decision.target for name, decision in decided.items() if decision.target}
-    graph, _ = graph_of(workspace, {**current, **targets})
-    order(graph.only(decided), settings.cycles)  # refuses a cycle also where none of its members is released now
-    statuses = _statuses(workspace, targets, graph, selection, settings, facts)
-    released = [name for name, status in statuses.items() if status in (Status.INCLUDED, Status.DEPENDENCY_ONLY)]
-    versions = {n: v for n in decided if (v := targets[n] if n in released else current[n]) is not None}
+    decisions, statuses, graph = _chosen(workspace, decisions, current, selection, settings, facts)
+    _refuse_undecided(workspace, decisions, statuses)
+    order(graph.only(decisions), settings.cycles)  # refuses a cycle also where none of its members is released now
+    released = _released(statuses)
+    targets = _targets(decisions)
+    versions = {n: v for n in decisions if (v := targets[n] if n in released else current[n]) is not None}
     graph, warnings = graph_of(workspace, {**current, **versions})
-    graph = graph.only(released)
-    ordered = order(graph, settings.cycles)
+    only = graph.only(released)
+    ordered = order(only, settings.cycles)
     scheme = TagScheme(settings.tag_format, settings.label)
-    rows = _rows(workspace, decided, current, statuses, ordered, graph, scheme)
+    rows = _rows(workspace, decisions, current, statuses, ordered, only, scheme)
     _refuse_taken(rows, facts)
     commit = facts.commit
+    old = _old_pins(rows, graph, set(baselines))
     return Plan(
         commit=commit,
         release=_release_id(commit, rows),
-        tags=_umbrella(workspace, rows, settings, facts),
-        warnings=tuple(map(str, (*warnings, *_unreleased_needs(workspace, released)))),
+        tags=_umbrella(workspace, rows, settings, facts, scheme),
+        warnings=tuple(map(str, (*warnings, *_unreleased_needs(workspace, released), *old))),
         packages=tuple(rows),
         versions=versions,
     )
 
 
-def _decision(
-    member: Member, baseline: Baseline | None, changes: Sequence[Change], settings: Settings, unreleased: Container[str]
-) -> Decision:
-    current = _current(member, baseline)
-    if current is None:
-        where = f"{member.path}/pyproject.toml"
-        raise Refusal(Code.VERSION_UNKNOWN, f"{member.name} has a dynamic version and no tag", where)
-    decision = decide(
-        current,
-        changes,
-        tagged=baseline is not None,
-        types=settings.bumps(),
-        major_on_zero=settings.major_on_zero,
-        force=settings.force_unchanged,
-        unreleased=unreleased,
-    )
-    declared = member.version
-    if declared is None or declared.is_prerelease or declared <= (decision.target or current):
-        return decision
-    # Somebody wrote a later version by hand: that is a wish, and to release less would be a step back.
-    return replace(
-        decision, target=declared, label=difference(current, declared).label, reason=f"{declared} is declared"
+def _past(
+    member: Member,
+    baseline: Baseline | None,
+    changes: Mapping[str, Sequence[Change]],
+    fresh: Mapping[str, Container[str]],
+) -> Past:
+    mine = changes.get(member.name, ())
+    if baseline is None:
+        return Past(member.version, changes=mine)
+    return Past(
+        declared=member.version,
+        last=baseline.version,
+        stable=baseline.stable.version if baseline.stable else None,
+        changes=mine,
+        fresh=fresh.get(member.name) if baseline.version.is_prerelease else None,
+        taken=baseline.taken,
     )
 
 
@@ -204,16 +203,67 @@ def _current(member: Member, baseline: Baseline | None) -> Version | None:
     return baseline.version if baseline else member.version
 
 
+def _targets(decisions: Decisions) -> dict[str, Version]:
+    return {name: decision.target for name, decision in decisions.items() if decision.target}
+
+
+def _released(statuses: Mapping[str, Status]) -> list[str]:
+    return [name for name, status in statuses.items() if status in (Status.INCLUDED, Status.DEPENDENCY_ONLY)]
+
+
+def _chosen(
+    workspace: Workspace,
+    decisions: Decisions,
+    current: Mapping[str, Version | None],
+    selection: Selection,
+    settings: Settings,
+    facts: Facts,
+) -> tuple[Decisions, dict[str, Status], Graph]:
+    """Return what becomes of each package, and the decisions with the dependents that are pulled along."""
+    pulled: dict[str, str] = {}
+    while True:
+        decided_now = decisions.pulling(pulled) if pulled else decisions
+        targets = _targets(decided_now)
+        graph, _ = graph_of(workspace, {**current, **targets})
+        statuses = _statuses(workspace, decided_now, graph, selection, settings, facts)
+        if settings.propagate == "none":
+            return decided_now, statuses, graph
+        needs = graph.hard
+        changed = set(_released(statuses))
+        fresh = {
+            name: f"needs {', '.join(f'{need} {targets[need]}' for need in sorted(needs[name] & changed))}"
+            for name, status in statuses.items()
+            if status is Status.SKIPPED and name not in pulled and needs[name] & changed
+        }
+        if not fresh:
+            return decided_now, statuses, graph
+        pulled |= fresh
+
+
+def _refuse_undecided(workspace: Workspace, decisions: Decisions, statuses: Mapping[str, Status]) -> None:
+    """Refuse what cannot be decided, where it would be released."""
+    for name, status in statuses.items():
+        refusal = decisions[name].refusal
+        if refusal and status is not Status.EXCLUDED:
+            if refusal.code is not Code.VERSION_UNKNOWN:
+                raise refusal
+            where = f"{workspace[name].path}/pyproject.toml"
+            raise Refusal(Code.VERSION_UNKNOWN, f"{name} has a dynamic version and no tag", where)
+
+
 def _statuses(
     workspace: Workspace,
-    targets: Mapping[str, Version],
+    decisions: Decisions,
     graph: Graph,
     selection: Selection,
     settings: Settings,
     facts: Facts,
 ) -> dict[str, Status]:
+    targets = _targets(decisions)
     selected, excluded = _selected(workspace, selection, settings)
-    brought = graph.dependencies(selected)
+    brought, wider = frozenset[str](), graph.dependencies(selected)
+    while wider != brought:  # a fixed group goes out as a whole
+        brought, wider = wider, graph.dependencies(wider | (decisions.together_with(wider) - excluded))
     statuses: dict[str, Status] = {}
     for member in workspace:
         name = member.name
@@ -244,7 +294,7 @@ def _selected(workspace: Workspace, selection: Selection, settings: Settings) ->
 
 def _rows(
     workspace: Workspace,
-    decided: Mapping[str, Decision],
+    decisions: Decisions,
     current: Mapping[str, Version | None],
     statuses: Mapping[str, Status],
     ordered: Order,
@@ -256,7 +306,7 @@ def _rows(
     rows: list[Step] = []
     for number, name in enumerate((*ordered.names, *(name for name in statuses if name not in level))):
         released = name in level
-        target = decided[name].target
+        target = decisions[name].target
         rows.append(
             Step(
                 order=number if released else -1,
@@ -265,9 +315,9 @@ def _rows(
                 path=workspace[name].path,
                 current=current[name],
                 next=target if statuses[name] is not Status.SKIPPED else None,
-                bump=decided[name].label,
+                bump=decisions[name].label,
                 status=statuses[name],
-                reason=decided[name].reason,
+                reason=decisions[name].reason,
                 tag=scheme.tag(name, target) if target else "",
                 needs=tuple(sorted(ordered.needs.get(name, ()))),
                 build_needs=tuple(sorted(graph.dependencies(graph.build.get(name, ())))),
@@ -285,14 +335,29 @@ def _refuse_taken(rows: Sequence[Step], facts: Facts) -> None:
             raise Refusal(Code.TAG_EXISTS, f"{step.tag} exists already, at {facts.tags[step.tag][:12]}", step.name)
 
 
-def _umbrella(workspace: Workspace, rows: Sequence[Step], settings: Settings, facts: Facts) -> tuple[str, ...]:
+def _umbrella(
+    workspace: Workspace, rows: Sequence[Step], settings: Settings, facts: Facts, scheme: TagScheme
+) -> tuple[str, ...]:
     released = {step.name: step.version for step in rows if step.order >= 0}
     if not released:
         return ()
+    if not scheme.names_packages:
+        return (_shared_tag(released, scheme),)
     taken = {*facts.tags, *(step.tag for step in rows)}
     leads = workspace.matching([settings.lead] if settings.lead else ())
     lead = next((version for name, version in released.items() if name in leads), None)
     return (umbrella(settings.umbrella_tag_format, settings.label, released.values(), lead, facts.date, taken),)
+
+
+def _shared_tag(released: Mapping[str, Version], scheme: TagScheme) -> str:
+    """Return the one tag of a lockstep repository."""
+    versions = sorted(set(released.values()))
+    if len(versions) > 1:
+        shown = ", ".join(map(str, versions))
+        what = f"{scheme.patterns[0]!r} names no package, so one tag would stand for the versions {shown}"
+        hint = 'Give all packages one version (versioning = "fixed"), or put {name} into tag_format.'
+        raise Refusal(Code.TAG_INVALID, what, hint=hint)
+    return scheme.tag("", versions[0])
 
 
 def _release_id(commit: str, rows: Sequence[Step]) -> str:
@@ -312,3 +377,47 @@ def _unreleased_needs(workspace: Workspace, released: Sequence[str]) -> list[War
         for need in sorted(workspace.internal(workspace[name], Kind.RUNTIME, Kind.BUILD, Kind.EXTRA))
         if not workspace[need].publishable
     ]
+
+
+def _old_pins(rows: Sequence[Step], graph: Graph, tagged: Container[str]) -> Iterator[Warn]:
+    """Name what stays behind with exact pins on an older version: published, not released now, and in need of it.
+
+    Such a package installs with the old version still, unless somebody wants it together with the new one.
+    """
+    released = {step.name: step for step in rows if step.order >= 0 and step.name in tagged}
+    behind = {step.name: step for step in rows if step.order < 0 and step.name in tagged}
+    dependents = reverse(graph.hard)
+    for step in released.values():
+        kept = sorted(name for name in dependents[step.name] if name in behind)
+        clashing = _clashing(step.name, kept, [row.name for row in rows if row.order >= 0], graph) if kept else ()
+        if clashing:
+            so = f"cannot be installed: {_some(kept)} on the index {_verb(kept)} {step.name} {step.current}"
+            yield Warn(Code.PIN_CONFLICT, f"{_some(clashing)} {so}, not {step.version}", _remedy(kept))
+        elif quiet := [name for name in kept if behind[name].status is Status.SKIPPED]:
+            what = f"{_some(quiet)} on the index still {_verb(quiet)} {step.name} {step.current}"
+            yield Warn(Code.PIN_OLD, what, _remedy(quiet))
+
+
+def _clashing(name: str, kept: Sequence[str], released: Sequence[str], graph: Graph) -> tuple[str, ...]:
+    """Return the released packages that need *name* as it is released, and also one of *kept*."""
+    among = graph.only(released)
+    new = among.dependents([name])
+    old = graph.dependents(kept)
+    return tuple(sorted((new - {name}) & old))
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
+
+
+def _verb(names: Sequence[str]) -> str:
+    return "needs" if len(names) == 1 else "need"
+
+
+def _remedy(names: Sequence[str]) -> str:
+    packages = " ".join(f"-p {name}" for name in names[:_SHOWN])
+    return f'propagate = "patch" releases what needs it too; or: --force-unchanged {packages}'
+
+
+_SHOWN = 3

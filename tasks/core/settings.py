@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from tasks.core.commits import Bump
+    from tasks.core.versions import Rules
 
 Cycles = Literal["error", "batch"]
 BumpName = Literal["major", "minor", "patch", "none"]
+Prerelease = Literal["none", "dev", "a", "b", "rc"]
+Versioning = Literal["independent", "fixed", "linked"]
 
 
 class Group(BaseModel):
@@ -27,6 +30,9 @@ class Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     packages: tuple[str, ...] = Field(description="Names or patterns of the packages in the group")
+    versioning: Versioning | None = Field(
+        None, description="How the versions of the group go together; without it, the group is for --group alone"
+    )
 
 
 def _as_group(value: Any) -> Any:  # noqa: ANN401  whatever the file holds; pydantic judges it afterwards
@@ -45,10 +51,20 @@ class Settings(BaseModel):
     packages: tuple[str, ...] = Field((), description="Publish exactly these members (names, patterns or paths)")
     exclude: tuple[str, ...] = Field((), description="Never publish these members (names, patterns or paths)")
     groups: dict[str, Annotated[Group, BeforeValidator(_as_group)]] = Field(
-        default_factory=dict[str, Group], description="Named sets of packages, for --group"
+        default_factory=dict[str, Group], description="Named sets of packages, for --group and for `versioning`"
     )
     cycles: Cycles = Field("error", description="What a cycle of hard dependencies is: an error, or one batch")
-    tag_format: str = Field("{name}-v{version}", description="The tag of a package")
+    versioning: Versioning = Field(
+        "independent",
+        description='Whether packages share a version; "fixed": all do, when any changes; "linked": those released do',
+    )
+    propagate: Literal["none", "patch"] = Field(
+        "none", description='With "patch", what needs a released package is released too, as a patch'
+    )
+    prerelease: Prerelease = Field("none", description="Make prereleases of this kind instead of stable releases")
+    tag_format: str | tuple[str, ...] = Field(
+        "{name}-v{version}", description="The tag of a package; of a list, the first is written and all are read"
+    )
     umbrella_tag_format: str = Field("v{version}", description="The tag of the release as a whole")
     label: str = Field("", description="What {label} stands for in the tag formats")
     lead: str = Field("", description="The package whose version names the release when the versions differ")
@@ -85,6 +101,12 @@ class Settings(BaseModel):
 
         return {name.lower(): Bump[bump.upper()] for name, bump in self.types.items()}
 
+    def rules(self) -> Rules:
+        """Return what the settings say of the next version."""
+        from tasks.core.versions import Rules
+
+        return Rules(self.bumps(), self.major_on_zero, self.force_unchanged, self.prerelease)
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -109,7 +131,7 @@ def settings_of(pyproject: Mapping[str, Any], text: str = "") -> Settings:
 
 
 def _refusal(problem: ErrorDetails, text: str) -> Refusal:
-    path = [str(part) for part in problem["loc"]]
+    path = [str(part) for part in problem["loc"] if part not in _UNION]
     where = f"pyproject.toml:{_line(text, path[:-1] if problem['type'] == 'missing' else path)}, [tool.releasekit]"
     if problem["type"] == "extra_forbidden":
         known = Group.model_fields if path[0] == "groups" else Settings.model_fields
@@ -118,6 +140,9 @@ def _refusal(problem: ErrorDetails, text: str) -> Refusal:
     return Refusal(
         Code.CONFIG_INVALID_VALUE, f"{'.'.join(path) or 'tool.releasekit'} = {given!r}: {problem['msg']}", where
     )
+
+
+_UNION = ("str", "tuple[str, ...]")  # how pydantic calls the choices of a key that may be one or many
 
 
 def _line(text: str, path: Sequence[str]) -> int:

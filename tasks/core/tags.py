@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from packaging.version import InvalidVersion, Version
 from tasks.core.errors import Code, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 # What git refuses in a reference name (git-check-ref-format), for one below refs/tags/.
 # Of its own, `git tag` refuses a leading hyphen besides.
@@ -25,85 +25,141 @@ _PLACEHOLDER = re.compile(r"\{(name|version|label)\}")
 class TagScheme:
     """How a package's tag is made from its name and version, and how both are found in a tag again.
 
+    Of several formats the first is written and all are read.
     Raises Refusal RK-TAG-INVALID for a format that git would refuse, or from which name and version cannot be told.
     """
 
-    pattern: str
+    pattern: str | tuple[str, ...]
     label: str = ""
 
     def __post_init__(self) -> None:
-        held = _PLACEHOLDER.findall(self.pattern)
-        if (
-            held.count("version") != 1
-            or held.count("name") > 1
-            or re.search("[{}]", _PLACEHOLDER.sub("", self.pattern))
-        ):
-            raise Refusal(
-                Code.TAG_INVALID, f"{self.pattern!r} must hold {{version}}, and may hold {{name}} and {{label}}"
-            )
-        name, version = "name" if "name" in held else "", Version("1.0")
-        tag = self.tag(name, version)
-        if self.read(tag) != (name, version):
-            raise Refusal(Code.TAG_INVALID, f"{self.pattern!r} makes {tag!r}, from which nobody can tell the version")
+        if not self.patterns:
+            raise Refusal(Code.TAG_INVALID, "there is no tag format")
+        for pattern in self.patterns:
+            held = _PLACEHOLDER.findall(pattern)
+            if held.count("version") != 1 or held.count("name") > 1 or re.search("[{}]", _PLACEHOLDER.sub("", pattern)):
+                raise Refusal(
+                    Code.TAG_INVALID, f"{pattern!r} must hold {{version}}, and may hold {{name}} and {{label}}"
+                )
+            name, version = "name" if "name" in held else "", Version("1.0")
+            tag = self._write(pattern, name, version)
+            if _read(self._regex(pattern), tag) != (name, version):
+                raise Refusal(Code.TAG_INVALID, f"{pattern!r} makes {tag!r}, from which nobody can tell the version")
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """All formats, that which is written first."""
+        return (self.pattern,) if isinstance(self.pattern, str) else self.pattern
+
+    @property
+    def names_packages(self) -> bool:
+        """Whether the tags that are written name a package; else one tag stands for all of them."""
+        return "{name}" in self.patterns[0]
 
     def tag(self, name: str, version: Version) -> str:
         """Return the tag of *version* of the package *name*."""
-        given = {"name": name, "version": str(version), "label": self.label}
-        tag = _PLACEHOLDER.sub(lambda found: given[found[1]], self.pattern)
-        if _REFUSED.search(tag):
-            raise Refusal(Code.TAG_INVALID, f"{self.pattern!r} makes {tag!r}, which git refuses as a tag")
-        return tag
+        return self._write(self.patterns[0], name, version)
 
     def read(self, tag: str) -> tuple[str, Version] | None:
         """Return the normalised name (empty if the format holds none) and the version in *tag*, if it is one."""
-        found = self._regex.fullmatch(tag)
-        if not found:
-            return None
-        try:
-            return canonicalize_name(found.groupdict().get("name") or ""), Version(found["version"])
-        except InvalidVersion:
-            return None
+        return next(self.readings(tag), None)
+
+    def readings(self, tag: str) -> Iterator[tuple[str, Version]]:
+        """Yield what *tag* is in each of the formats that it fits."""
+        return (found for regex in self._regexes if (found := _read(regex, tag)))
+
+    def _write(self, pattern: str, name: str, version: Version) -> str:
+        given = {"name": name, "version": str(version), "label": self.label}
+        tag = _PLACEHOLDER.sub(lambda found: given[found[1]], pattern)
+        if _REFUSED.search(tag):
+            raise Refusal(Code.TAG_INVALID, f"{pattern!r} makes {tag!r}, which git refuses as a tag")
+        return tag
 
     @cached_property
-    def _regex(self) -> re.Pattern[str]:
-        parts = re.split(r"(\{\w+\})", self.pattern)
+    def _regexes(self) -> tuple[re.Pattern[str], ...]:
+        return tuple(map(self._regex, self.patterns))
+
+    def _regex(self, pattern: str) -> re.Pattern[str]:
+        parts = re.split(r"(\{\w+\})", pattern)
         # A version as packaging writes it has no hyphen, so where a name follows, the first one ends it.
         known = {"{name}": r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)", "{version}": r"(?P<version>v?\d[^/]*?)"}
         known["{label}"] = re.escape(self.label)
         return re.compile("".join(known.get(part, re.escape(part)) for part in parts))
 
 
+def _read(regex: re.Pattern[str], tag: str) -> tuple[str, Version] | None:
+    found = regex.fullmatch(tag)
+    if not found:
+        return None
+    try:
+        return canonicalize_name(found.groupdict().get("name") or ""), Version(found["version"])
+    except InvalidVersion:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The last release of a package: its tag, its version, and the commit that the tag points to."""
+    """The last release of a package: its tag, its version, and the commit that the tag points to.
+
+    *stable* is the last release that was no prerelease, often this one; *taken* are all versions that have a tag.
+    """
 
     tag: str
     version: Version
     commit: str
+    stable: Baseline | None = None
+    taken: frozenset[Version] = frozenset()
 
 
 def baselines(
-    tags: Mapping[str, str], scheme: TagScheme, declared: Mapping[str, Version | None]
+    tags: Mapping[str, str],
+    scheme: TagScheme,
+    declared: Mapping[str, Version | None],
+    reachable: Container[str] | None = None,
 ) -> dict[str, Baseline]:
     """Return the last release of each package of *declared* that has a tag among *tags* (name to commit).
 
     That is the highest version not above the declared one: on a maintenance branch of 1.x, a tag of 2.0 is another
-    branch's. A package whose version only the tags know has the highest of them.
-    Raises Refusal RK-TAG-INVALID for a scheme without `{name}`: its tags are nobody's.
+    branch's, and where releases are tagged on branches of their own, those tags count on the main branch too. Where
+    only tags know the version, those in *reachable* (from HEAD) are asked, and others if there are none.
+    A tag without a name is every package's where such tags are written; elsewhere it is, from before each package had
+    its own, for those that have none.
     """
-    if "{name}" not in scheme.pattern:
-        raise Refusal(Code.TAG_INVALID, f"{scheme.pattern!r} must hold {{name}}: each package has tags of its own")
-    found: dict[str, Baseline] = {}
+    named: dict[str, list[Baseline]] = {name: [] for name in declared}
+    bare: list[Baseline] = []
     for tag, commit in tags.items():
-        name, version = scheme.read(tag) or ("", None)
-        if version is None or name not in declared:
-            continue
-        limit = declared[name]
-        if limit is not None and version > limit:
-            continue
-        if name not in found or version > found[name].version:
-            found[name] = Baseline(tag, version, commit)
+        for name, version in scheme.readings(tag):
+            if not name:
+                bare.append(Baseline(tag, version, commit))
+            elif name in named:
+                named[name].append(Baseline(tag, version, commit))
+    found: dict[str, Baseline] = {}
+    for name, limit in declared.items():
+        own = _possible(named[name], limit, reachable)
+        if bare and not (own and scheme.names_packages):
+            own = _possible([*named[name], *bare], limit, reachable)
+        if own:
+            taken = frozenset(each.version for each in (*named[name], *bare))
+            found[name] = _last(own, taken)
     return found
+
+
+def _possible(
+    releases: Sequence[Baseline], limit: Version | None, reachable: Container[str] | None
+) -> Sequence[Baseline]:
+    """Return those of *releases* that may be the last one seen from HEAD."""
+    if limit is not None:
+        return [each for each in releases if each.version <= limit]
+    return [each for each in releases if reachable is None or each.tag in reachable] or releases
+
+
+def _last(releases: Sequence[Baseline], taken: frozenset[Version]) -> Baseline:
+    stable = max((each for each in releases if not each.version.is_prerelease), key=_version, default=None)
+    return replace(max(releases, key=_version), stable=stable, taken=taken)
+
+
+def _version(release: Baseline) -> Version:
+    return release.version
 
 
 def umbrella(

@@ -161,7 +161,7 @@ class TestOpening:
         assert (repo.top, repo.common_dir, repo.head, repo.branch) == (scene.top, scene.top / ".git", head, "main")
         assert repo.changed_paths() == ()
         assert repo.tags() == {"here": head}
-        assert repo.read(head, "a") == "one\n"
+        assert repo.texts([(head, "a")]) == {(head, "a"): "one\n"}
         assert repo.commit_time(head) > 0
         assert files_of(repo) == {"first": ("a",)}
         repo.add_worktree(tmp_path / "tree", head)
@@ -426,34 +426,32 @@ class TestHistory:
 class TestFilesOfCommits:
     """Files as they were."""
 
-    def test_absent(self, scene: GitScene) -> None:
-        """Files that a commit does not have are told, in order of nothing; a directory is no file."""
+    def test_texts(self, scene: GitScene) -> None:
+        """The text is that of the commit, line ends and odd bytes kept; what a commit does not have is left out."""
         first = scene.git("rev-parse", "HEAD")
-        second = scene.commit("more", {"b c/ä": "", "d/e": ""})
-        asked = [(first, "a"), (first, "b c/ä"), (second, "b c/ä"), (second, "d"), (second, "x\u2028y")]
+        (scene.top / "odd").write_bytes(b"\xc3\xa4\r\n\xff\0z")
+        second = scene.commit("more", {"b c/\u00e4": "", "d/e": "one\n"})
+        scene.write("d/e", "later")
+        names = ["a", "odd", "b c/\u00e4", "d/e", "d", "x\u2028y"]
 
-        assert Repo(scene.top).absent(asked) == {(first, "b c/ä"), (second, "d"), (second, "x\u2028y")}
-        assert Repo(scene.top).absent([]) == frozenset()
+        assert Repo(scene.top / "d").texts([(sha, name) for sha in (first, second) for name in names]) == {
+            (first, "a"): "one\n",
+            (second, "a"): "one\n",
+            (second, "odd"): "\u00e4\r\n\ufffd\0z",
+            (second, "b c/\u00e4"): "",
+            (second, "d/e"): "one\n",
+        }
+        assert Repo(scene.top).texts([]) == {}
 
-    def test_files_at(self, scene: GitScene) -> None:
-        """All files of a name are found, from the top, wherever the work tree stands now."""
-        files = dict.fromkeys(["m.toml", "ä b/m.toml", "c/d/m.toml", "c/xm.toml", "m.toml.d/x"], "")
-        commit = scene.commit("more", files)
-        scene.git("rm", "--quiet", "-r", "c")
+    def test_merged_tags(self, scene: GitScene) -> None:
+        """Tags of other branches are none of HEAD's."""
+        scene.git("tag", "--annotate", "--message", "m", "mine")
+        scene.git("checkout", "--quiet", "-b", "side")
+        scene.commit("more")
+        scene.git("tag", "theirs")
+        scene.git("checkout", "--quiet", "main")
 
-        found = Repo(scene.top / "ä b").files_at(commit, "m.toml")
-
-        assert sorted(found) == ["c/d/m.toml", "m.toml", "ä b/m.toml"]
-
-    def test_read(self, scene: GitScene) -> None:
-        """The text is that of the commit, its line ends and odd bytes kept as far as can be."""
-        (scene.top / "b c").write_bytes(b"\xc3\xa4\r\n\xff")
-        commit = scene.commit("more")
-        scene.write("b c", "later")
-
-        assert Repo(scene.top).read(commit, "b c") == "ä\r\n\ufffd"
-        with pytest.raises(ReleaseError, match="RK-COMMAND-FAILED"):
-            Repo(scene.top).read(commit, "nowhere")
+        assert Repo(scene.top).merged_tags() == {"mine"}
 
 
 class TestWorktree:

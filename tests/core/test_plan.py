@@ -302,6 +302,96 @@ class TestVersions:
         assert {step.name: str(step.next) for step in plan.steps} == {"docs": "1.1", "zero": "1.0", "idle": "1.0.1"}
 
 
+class TestDependents:
+    """What needs a released package and has not changed itself."""
+
+    CHAIN = ("app: web", "web: core", "core:", "other:")
+
+    def next(self, *lines: str, **given: Any) -> dict[str, str]:
+        settings = {"propagate": "patch", **given.pop("settings", {})}
+        return {step.name: str(step.next) for step in plan_of(*lines, settings=settings, **given).steps}
+
+    @pytest.mark.parametrize("message", ["fix: it", "feat!: it"])
+    def test_patch(self, message: str) -> None:
+        """They are released too, near and far, and never as more than a patch."""
+        plan = plan_of(*self.CHAIN, changes={"core": message}, settings={"propagate": "patch"})
+
+        assert [(step.name, step.reason) for step in plan.steps[1:]] == [
+            ("web", f"needs core {plan.steps[0].next}"),
+            ("app", "needs web 1.0.1"),
+        ]
+        assert {step.bump for step in plan.steps[1:]} == {"patch"}
+        assert plan.warnings == ()
+
+    def test_kinds(self) -> None:
+        """To build counts as much as to run, and so does an extra that is asked for; other extras and groups do not."""
+        lines = ("a (build): core", "b: store[fast]", "store[fast]: core", "c[x]: core", "d (group): core")
+
+        assert self.next(*lines, changes={"core": "fix: it"}).keys() == {"core", "a", "b"}
+
+    def test_only_where_it_goes_out(self) -> None:
+        """What stays home pulls nobody, and nobody who stays home is pulled."""
+        given: Any = {"changes": {"core": "fix: it"}}
+
+        assert self.next(*self.CHAIN, **given, selection={"exclude": ("core",)}) == {}
+        assert self.next(*self.CHAIN, **given, selection={"exclude": ("web",)}).keys() == {"core"}
+        assert self.next(*self.CHAIN, **given, selection={"package": ("web",)}).keys() == {"core", "web"}
+
+    def test_groups(self) -> None:
+        """A fixed group goes with a member that is pulled, and pulls on."""
+        groups = {"g": {"packages": ["web", "other"], "versioning": "fixed"}}
+
+        found = self.next(*self.CHAIN, "last: other", changes={"core": "feat: it"}, settings={"groups": groups})
+
+        assert found == {"core": "1.1", "other": "1.0.1", "web": "1.0.1", "app": "1.0.1", "last": "1.0.1"}
+
+    def test_prerelease(self) -> None:
+        """In a prerelease they are prereleases."""
+        found = self.next("web: core", changes={"core": "feat: it"}, settings={"prerelease": "rc"})
+
+        assert found == {"core": "1.1rc1", "web": "1.0.1rc1"}
+
+    def test_left_behind(self) -> None:
+        """Where they are not, one line for each package says who still needs the old version, and what to do."""
+        lines = [f"{name}: core" for name in ("a", "b", "c", "d", "e")]
+
+        plan = plan_of(*lines, "other:", changes={"core": "fix: it", "other": "fix: it"})
+
+        assert plan.warnings == (
+            (
+                "RK-PIN-OLD: a, b, c and 2 more on the index still need core 1.0 "
+                '(propagate = "patch" releases what needs it too; or: --force-unchanged -p a -p b -p c)'
+            ),
+        )
+
+    def test_not_left_behind(self) -> None:
+        """Who was never published, is told to stay, or needs a first release, is not spoken of."""
+        assert plan_of("new: core", tags=["core-v1.0"], changes={"core": "fix: it"}).warnings == ()
+        quiet = plan_of("app: core", changes={"core": "fix: it"}, selection={"package": ("core",)})
+        assert quiet.warnings == ()
+        assert plan_of("app: core", tags=["app-v1.0"], changes={}).warnings == ()
+
+    @pytest.mark.parametrize("selection", [{}, {"exclude": ("web",)}])
+    def test_diamond(self, selection: dict[str, tuple[str, ...]]) -> None:
+        """Who needs the new version and, through one that stays, the old one, cannot be installed: that is said."""
+        plan = plan_of(
+            "app: core web", "web: core", changes={"app": "feat: it", "core": "feat: it"}, selection=selection
+        )
+
+        assert plan.warnings == (
+            (
+                "RK-PIN-CONFLICT: app cannot be installed: web on the index needs core 1.0, not 1.1 "
+                '(propagate = "patch" releases what needs it too; or: --force-unchanged -p web)'
+            ),
+        )
+
+    def test_no_diamond(self) -> None:
+        """Who needs it through the one that stays alone gets the old version, and that installs."""
+        plan = plan_of("app: web", "web: core", changes={"app": "feat: it", "core": "feat: it"})
+
+        assert [warning.split(":")[0] for warning in plan.warnings] == ["RK-PIN-OLD"]
+
+
 class TestTags:
     """Under which names it is remembered."""
 
@@ -310,6 +400,23 @@ class TestTags:
         plan = plan_of("app:", settings={"tag_format": "{label}-{name}=={version}", "label": "py"})
 
         assert row(plan, "app").tag == "py-app==1.1"
+
+    def test_lockstep(self) -> None:
+        """Where tags name no package, one tag is that of each package and of the release."""
+        settings = {"tag_format": ["v{version}", "{name}-v{version}"], "versioning": "fixed"}
+
+        plan = plan_of("app:", "core:", tags=["v1.0"], changes={"app": "feat: it"}, settings=settings)
+
+        assert ({step.tag for step in plan.steps}, plan.tags) == ({"v1.1"}, ("v1.1",))
+
+    def test_nameless(self) -> None:
+        """One tag cannot stand for two versions."""
+        changes = {"app": "feat: it", "core": "fix: it"}
+
+        with pytest.raises(Refusal, match=r"one tag would stand for the versions 1\.0\.1, 1\.1") as caught:
+            plan_of("app:", "core:", tags=["v1.0"], changes=changes, settings={"tag_format": "v{version}"})
+
+        assert (caught.value.code, "fixed" in caught.value.hint) == (Code.TAG_INVALID, True)
 
     def test_taken(self) -> None:
         """A tag that exists already is refused, for tags are never moved."""

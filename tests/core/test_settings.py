@@ -39,6 +39,9 @@ def test_defaults() -> None:
 
     assert {key: value for key, value in given.items() if value not in (False, "", (), {})} == {
         "cycles": "error",
+        "versioning": "independent",
+        "propagate": "none",
+        "prerelease": "none",
         "tag_format": "{name}-v{version}",
         "umbrella_tag_format": "v{version}",
         "types": {"feat": "minor", "fix": "patch", "perf": "patch"},

@@ -165,15 +165,78 @@ class TestBaselines:
         assert self.found("v3.0 core-1.0 gone-v1.0 core-vx", core="9.0") == {}
 
     def test_value(self) -> None:
-        """It says tag, version and commit."""
-        found = baselines({"core-v1.0": "c0ffee"}, self.SCHEME, {"core": Version("1.0")})
+        """It says tag, version and commit; the last stable one besides, and all versions that are taken."""
+        tags = {"core-v1.0": "c0ffee", "core-v1.1rc1": "cafe", "core-v2.0": "babe"}
 
-        assert found == {"core": Baseline("core-v1.0", Version("1.0"), "c0ffee")}
+        (found,) = baselines(tags, self.SCHEME, {"core": Version("1.1rc1")}).values()
 
-    def test_nameless(self) -> None:
-        """A scheme whose tags do not name the package is refused: it would find no last release, ever."""
-        with pytest.raises(Refusal, match=r"must hold \{name\}") as caught:
-            baselines({"v1.0": "c0ffee"}, TagScheme("v{version}"), {"core": Version("1.0")})
+        assert (found.tag, found.version, found.commit) == ("core-v1.1rc1", Version("1.1rc1"), "cafe")
+        assert found.stable == Baseline("core-v1.0", Version("1.0"), "c0ffee")
+        assert found.taken == {Version("1.0"), Version("1.1rc1"), Version("2.0")}
+
+    def test_only_prereleases(self) -> None:
+        """Before the first stable release there is none to begin at."""
+        (found,) = baselines({"core-v1.0rc1": "c0ffee"}, self.SCHEME, {"core": Version("1.0rc1")}).values()
+
+        assert (found.tag, found.stable) == ("core-v1.0rc1", None)
+
+    def test_reachable(self) -> None:
+        """Where only tags know the version, HEAD's own come first; a declared version knows better than branches."""
+        tags = {"core-v1.4": "a", "core-v2.0": "b", "web-v3.0": "c"}
+        declared = {"core": None, "web": None}
+
+        found = baselines(tags, self.SCHEME, declared, reachable={"core-v1.4"})
+        assert {name: item.tag for name, item in found.items()} == {"core": "core-v1.4", "web": "web-v3.0"}
+
+        found = baselines(tags, self.SCHEME, {"core": Version("2.0")}, reachable={"core-v1.4"})
+        assert found["core"].tag == "core-v2.0"
+
+
+class TestFormatsOverTime:
+    """A list of formats: the first is written, all are read."""
+
+    FORMATS = ("{name}-v{version}", "{name}=={version}", "{name}@{version}", "{label}/{name}/v{version}", "v{version}")
+
+    def last(self, tags: str, formats: tuple[str, ...] = FORMATS) -> dict[str, str]:
+        """Return the tag of the last release of core and web, both declared at 3.0."""
+        scheme = TagScheme(formats, "py")
+        found = baselines(
+            dict.fromkeys(tags.split(), "c0ffee"), scheme, {"core": Version("3.0"), "web": Version("3.0")}
+        )
+        return {name: item.tag for name, item in found.items()}
+
+    @pytest.mark.parametrize("tag", ["core-v2.0", "core==2.0", "core@2.0", "py/core/v2.0", "Core@2.0"])
+    def test_each(self, tag: str) -> None:
+        """A tag of any of the formats is a release."""
+        assert self.last(f"core-v1.0 core==1.1 {tag}") == {"core": tag}
+
+    def test_first_is_written(self) -> None:
+        """The first is what new tags look like."""
+        scheme = TagScheme(self.FORMATS, "py")
+
+        assert (scheme.tag("core", Version("1.0")), scheme.names_packages) == ("core-v1.0", True)
+
+    def test_from_lockstep(self) -> None:
+        """Tags of a time when all had one version count for those that have had none of their own since."""
+        assert self.last("v1.0 v2.0 core-v1.5") == {"core": "core-v1.5", "web": "v2.0"}
+
+    def test_to_lockstep(self) -> None:
+        """Where tags without a name are written, they are everybody's, and the highest is the last."""
+        formats = ("v{version}", "{name}-v{version}")
+
+        assert self.last("core-v1.0 v1.5 web-v2.0 v3.1", formats) == {"core": "v1.5", "web": "web-v2.0"}
+        assert not TagScheme(formats).names_packages
+
+    def test_ambiguous(self) -> None:
+        """A tag that several formats fit is a release of whoever exists."""
+        formats = ("{name}-{version}", "{label}-{name}-{version}")
+
+        assert self.last("py-core-1.0", formats) == {"core": "py-core-1.0"}
+
+    def test_empty(self) -> None:
+        """No format at all is refused."""
+        with pytest.raises(Refusal, match="no tag format") as caught:
+            TagScheme(())
 
         assert caught.value.code is Code.TAG_INVALID
 

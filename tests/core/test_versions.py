@@ -9,9 +9,12 @@ from packaging.version import Version
 
 from tasks.core.commits import Bump, Change, Commit, parse
 from tasks.core.errors import Code, Refusal
-from tasks.core.versions import DEFAULT_TYPES, Decision, bump_of, decide, difference, next_version
+from tasks.core.versions import DEFAULT_TYPES, Decision, Past, Rules, bump_of, decide, difference, next_version
 
 NONE, PATCH, MINOR, MAJOR = Bump
+
+RELEASED = "-- the last prerelease --"
+"""Stands between messages that came after it and those that came before."""
 
 
 def changes_of(*messages: str) -> list[Change]:
@@ -20,10 +23,28 @@ def changes_of(*messages: str) -> list[Change]:
 
 
 def decided(
-    current: str, *messages: str, tagged: bool = True, force: bool = False, major_on_zero: bool = False
+    current: str,
+    *messages: str,
+    tagged: bool = True,
+    force: bool = False,
+    major_on_zero: bool = False,
+    prerelease: str = "none",
 ) -> Decision:
-    changes = changes_of(*messages)
-    return decide(Version(current), changes, tagged=tagged, force=force, major_on_zero=major_on_zero)
+    return decide(
+        past_of(current, *messages, tagged=tagged),
+        Rules(force=force, major_on_zero=major_on_zero, prerelease=prerelease),
+    )
+
+
+def past_of(current: str, *messages: str, tagged: bool = True) -> Past:
+    """Return what is out: *current*, and before it, where that is a prerelease, what stands after a space."""
+    versions = [Version(version) for version in current.split()]
+    last = versions[0] if tagged else None
+    stable = next((version for version in versions if tagged and not version.is_prerelease), None)
+    changes = changes_of(*(message for message in messages if message != RELEASED))
+    new = messages.index(RELEASED) if RELEASED in messages else len(messages)
+    fresh = frozenset(change.sha for change in changes[:new])
+    return Past(versions[0], last, stable, changes, fresh if versions[0].is_prerelease else None, versions)
 
 
 def summary(decision: Decision) -> tuple[str, str | None, str]:
@@ -155,7 +176,7 @@ def test_types() -> None:
     messages = ["feat: x", "Docs: x", "fix: x", "fix!: x", 'Revert "feat: x"']
 
     assert [bump_of(change, types) for change in changes_of(*messages)] == [PATCH, MINOR, NONE, MAJOR, NONE]
-    assert decide(Version("1.0.0"), changes_of("docs: x"), tagged=True, types=types).label == "minor"
+    assert decide(past_of("1.0.0", "docs: x"), Rules(types)).label == "minor"
 
 
 # ---- the decision ---------------------------------------------------------------------------------------------------
@@ -180,7 +201,7 @@ def test_types() -> None:
         (["chore: x\n\nRelease-As: 1.2.3.1"], ("patch", "1.2.3.1", "Release-As: 1.2.3.1 (0000000)")),
         (["chore: x\n\nRelease-As: 1.2.3.post1"], ("patch", "1.2.3.post1", "Release-As: 1.2.3.post1 (0000000)")),
         (["chore: x\n\nRelease-As: 1!0.1"], ("major", "1!0.1", "Release-As: 1!0.1 (0000000)")),
-        (["chore: x\n\nRelease-As: v2.0.0-rc.1"], ("major", "2.0.0rc1", "Release-As: 2.0.0rc1 (0000000)")),
+        (["chore: x\n\nRelease-As: v2.0.0-rc.1"], ("prerelease", "2.0.0rc1", "Release-As: 2.0.0rc1 (0000000)")),
         (
             ["chore: new\n\nRelease-As: 2.0.0", "chore: old\n\nRelease-As: 3.0.0"],
             ("major", "2.0.0", "Release-As: 2.0.0 (0000000)"),
@@ -216,7 +237,7 @@ def test_first_release_as() -> None:
 def test_forced() -> None:
     """Forced, a package with nothing to release gets a patch; one with changes gets what they ask for."""
     assert summary(decided("1.2.3", "docs: x", force=True)) == ("patch", "1.2.4", "forced")
-    assert summary(decided("1.3.0rc2", force=True)) == ("patch", "1.3.0", "forced")
+    assert summary(decided("1.3.0rc2 1.2.3", force=True, prerelease="rc")) == ("prerelease", "1.3.0rc3", "forced")
     assert summary(decided("1.2.3", "feat: x", force=True)) == ("minor", "1.3.0", "feat: x (0000000)")
 
 
@@ -282,3 +303,201 @@ def test_long_title() -> None:
 
     assert reason.endswith("… (0000000)")
     assert len(reason) <= 72 + len(" (0000000)")
+
+
+# ---- prereleases ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("current", "kind", "messages", "expected"),
+    [
+        # the first of a kind
+        ("1.2.3", "rc", ["feat: x"], ("prerelease", "1.3.0rc1", "feat: x (0000000)")),
+        ("1.2.3", "dev", ["fix: x"], ("prerelease", "1.2.4.dev1", "fix: x (0000000)")),
+        ("1.2.3", "a", ["feat!: x"], ("prerelease", "2.0.0a1", "feat!: x (0000000)")),
+        ("0.5", "b", ["feat!: x"], ("prerelease", "0.6b1", "feat!: x (0000000)")),
+        ("1!1.2", "rc", ["feat: x"], ("prerelease", "1!1.3rc1", "feat: x (0000000)")),
+        ("1.2.3", "rc", ["docs: x"], ("none", None, "no commit of 1 asks for a release")),
+        # the next one
+        ("1.3.0rc1 1.2.3", "rc", ["fix: y", RELEASED, "feat: x"], ("prerelease", "1.3.0rc2", "fix: y (0000000)")),
+        ("1.3.0rc9 1.2.3", "rc", ["fix: y", RELEASED, "feat: x"], ("prerelease", "1.3.0rc10", "fix: y (0000000)")),
+        ("1.3.0.dev1 1.2.3", "dev", ["fix: y", RELEASED, "feat: x"], ("prerelease", "1.3.0.dev2", "fix: y (0000000)")),
+        ("1.3.0rc1 1.2.3", "rc", [RELEASED, "feat: x"], ("none", None, "no commits since the last release")),
+        ("1.3.0rc1 1.2.3", "rc", ["docs: y", RELEASED, "feat: x"], ("none", None, "no commit of 1 asks for a release")),
+        # the bump is counted since the last stable release
+        ("1.3.0rc1 1.2.3", "rc", ["feat!: y", RELEASED, "feat: x"], ("prerelease", "2.0.0rc1", "feat!: y (0000000)")),
+        ("1.2.4rc1 1.2.3", "rc", ["feat: y", RELEASED, "fix: x"], ("prerelease", "1.3.0rc1", "feat: y (0000000)")),
+        ("2.0.0rc1 1.2.3", "rc", ["feat!: y", RELEASED, "feat!: x"], ("prerelease", "2.0.0rc2", "feat!: y (0000000)")),
+        # what is undone was out in a prerelease
+        (
+            "1.3.0rc1 1.2.3",
+            "rc",
+            ['Revert "feat: x"', RELEASED, "feat: x"],
+            ("prerelease", "1.3.0rc2", 'Revert "feat: x" (0000000)'),
+        ),
+        # a later kind promotes
+        ("1.3.0a2 1.2.3", "b", ["fix: y", RELEASED, "feat: x"], ("prerelease", "1.3.0b1", "fix: y (0000000)")),
+        ("1.3.0a2 1.2.3", "rc", [RELEASED, "feat: x"], ("prerelease", "1.3.0rc1", "promotes 1.3.0a2")),
+        ("1.3.0.dev7 1.2.3", "a", [RELEASED, "feat: x"], ("prerelease", "1.3.0a1", "promotes 1.3.0.dev7")),
+        # and so does the stable release
+        ("1.3.0rc2 1.2.3", "none", [RELEASED, "feat: x"], ("minor", "1.3.0", "promotes 1.3.0rc2")),
+        ("1.3.0.dev2 1.2.3", "none", [RELEASED, "feat: x"], ("minor", "1.3.0", "promotes 1.3.0.dev2")),
+        ("1.3.0rc2 1.2.3", "none", ["fix: y", RELEASED, "feat: x"], ("minor", "1.3.0", "feat: x (1111111), +1 more")),
+        ("1.3.0rc2 1.2.3", "none", ["feat!: y", RELEASED], ("major", "2.0.0", "feat!: y (0000000)")),
+        ("1.3.0rc1 1.2.3", "none", ['Revert "feat: x"', RELEASED, "feat: x"],
+         ("minor", "1.3.0", 'Revert "feat: x" (0000000)')),
+        # where nothing stable is out, nothing can be broken
+        ("0.1.0rc1", "rc", ["feat!: x", RELEASED, "feat: y"], ("prerelease", "0.1.0rc2", "feat!: x (0000000)")),
+        ("1.3.0rc1", "none", ["feat!: x", RELEASED, "feat: y"], ("minor", "1.3.0", "feat!: x (0000000), +1 more")),
+        ("0.1.0rc1", "none", [RELEASED, "feat: x"], ("minor", "0.1.0", "promotes 0.1.0rc1")),
+        # no way back to an earlier kind, but for the next version
+        ("1.3.0rc1 1.2.3", "a", [RELEASED, "feat: x"], ("none", None, "no commits since the last release")),
+        ("1.3.0rc1 1.2.3", "a", ["feat!: y", RELEASED], ("prerelease", "2.0.0a1", "feat!: y (0000000)")),
+        # odd numbers of other tools
+        ("1.3.0rc2.dev1 1.2.3", "rc", ["fix: y", RELEASED], ("prerelease", "1.3.0rc2", "fix: y (0000000)")),
+        ("1.3.0a1.post1 1.2.3", "a", ["fix: y", RELEASED], ("prerelease", "1.3.0a2", "fix: y (0000000)")),
+        ("1.3rc1 1.2", "rc", ["fix: y", RELEASED], ("prerelease", "1.3rc2", "fix: y (0000000)")),
+        # Release-As
+        ("1.2.3", "rc", ["docs: x\n\nRelease-As: 4.0"], ("prerelease", "4.0rc1", "Release-As: 4.0 (0000000)")),
+        ("1.2.3", "rc", ["x\n\nRelease-As: 4.0b2"], ("prerelease", "4.0b2", "Release-As: 4.0b2 (0000000)")),
+        ("1.2", "rc", ["x\n\nRelease-As: 1.2.post1"], ("patch", "1.2.post1", "Release-As: 1.2.post1 (0000000)")),
+        ("4.0rc1 1.2.3", "none", [RELEASED, "x\n\nRelease-As: 4.0"], ("major", "4.0", "Release-As: 4.0 (0000000)")),
+        ("4.0rc1 1.2.3", "rc", [RELEASED, "x\n\nRelease-As: 4.0"], ("none", None, "no commits since the last release")),
+        ("4.0b2 1.2.3", "none", [RELEASED, "x\n\nRelease-As: 4.0b2"], ("major", "4.0", "promotes 4.0b2")),
+        ("4.0b3 1.2.3", "b", ["fix: y", RELEASED, "x\n\nRelease-As: 4.0b2"],
+         ("prerelease", "4.0b4", "fix: y (0000000)")),
+        ("1.2.3.post1", "none", ["fix: x"], ("patch", "1.2.4", "fix: x (0000000)")),
+    ],
+)  # fmt: skip
+def test_prereleases(current: str, kind: str, messages: list[str], expected: tuple[str, str | None, str]) -> None:
+    """A prerelease announces what the changes since the last stable release lead to."""
+    assert summary(decided(current, *messages, prerelease=kind)) == expected
+
+
+@pytest.mark.parametrize(
+    ("declared", "kind", "expected"),
+    [
+        ("0.1.0", "rc", "0.1.0rc1"),
+        ("0.1.0", "dev", "0.1.0.dev1"),
+        # what stands there is of the kind already
+        ("0.1.0rc3", "rc", "0.1.0rc3"),
+        ("0.1.0.dev0", "dev", "0.1.0.dev0"),
+        # nothing is out, so no kind is behind another
+        ("0.1.0rc3", "a", "0.1.0a1"),
+        ("0.1.0a3", "rc", "0.1.0rc1"),
+    ],
+)
+def test_first_prerelease(declared: str, kind: str, expected: str) -> None:
+    """A first release can be a prerelease of the version that is declared."""
+    assert summary(decided(declared, tagged=False, prerelease=kind)) == ("first", expected, "first release")
+
+
+@pytest.mark.parametrize(
+    ("current", "kind", "messages", "said"),
+    [
+        (
+            "1.3.0rc1 1.2.3",
+            "a",
+            ["fix: y", RELEASED, "feat: x"],
+            r"1\.3\.0rc1 is out, and 1\.3\.0a1 would be a step back",
+        ),
+        ("1.3.0a1 1.2.3", "dev", ["fix: y", RELEASED, "feat: x"], r"1\.3\.0\.dev1 would be a step back"),
+        ("2.0.0", "rc", ["x\n\nRelease-As: 2.0.0"], r"Release-As: 2\.0\.0 is not above the current version, 2\.0\.0"),
+    ],
+)
+def test_step_back(current: str, kind: str, messages: list[str], said: str) -> None:
+    """An earlier kind of what is out already is refused: installers would never see it."""
+    with pytest.raises(Refusal, match=said) as refused:
+        decided(current, *messages, prerelease=kind)
+
+    assert refused.value.code is Code.VERSION_INVALID
+
+
+def test_numbered_from_the_tags() -> None:
+    """A number that is taken on another branch is not taken again."""
+    past = Past(Version("1.2.3"), Version("1.2.3"), Version("1.2.3"), changes_of("feat: x"), taken=[
+        Version(text) for text in ("1.3.0rc1", "1.3rc4", "1.3.0b9", "1.4.0rc7", "1.3.0.dev8", "1!1.3.0rc6")
+    ])  # fmt: skip
+
+    assert str(decide(past, Rules(prerelease="rc")).target) == "1.3.0rc5"
+
+
+def test_declared_by_hand() -> None:
+    """A later version that was written by hand is what a prerelease announces."""
+    past = Past(Version("2.0"), Version("1.2.3"), Version("1.2.3"), changes_of("fix: x"))
+
+    assert summary(decide(past, Rules(prerelease="b"))) == ("prerelease", "2.0b1", "fix: x (0000000)")
+    assert summary(decide(past)) == ("major", "2.0", "2.0 is declared")
+
+
+def test_explained_prerelease() -> None:
+    """A prerelease tells what is new since the last; the stable release tells all of it."""
+    messages = ["fix: b", "docs: c", RELEASED, "feat: x", "chore: y"]
+
+    rc, stable = (decided("1.3.0rc1 1.2.3", *messages, prerelease=kind) for kind in ("rc", "none"))
+
+    assert [change.title for change in rc.counted] == ["fix: b"]
+    assert [item.change.title for item in rc.ignored] == ["docs: c"]
+    assert [change.title for change in stable.counted] == ["fix: b", "feat: x"]
+    assert [item.change.title for item in stable.ignored] == ["docs: c", "chore: y"]
+
+
+KINDS = st.sampled_from(["dev", "a", "b", "rc"])
+RANK = {"dev": 0, "a": 1, "b": 2, "rc": 3, "none": 4}
+
+
+def kind_of(version: Version) -> str:
+    return version.pre[0] if version.pre else "dev" if version.dev is not None else "none"
+
+
+@given(
+    st.lists(NUMBERS, min_size=1, max_size=4),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["none", "none", "dev", "a", "b", "rc"]),
+            st.lists(st.sampled_from(["feat: x", "fix: x", "feat!: x", "docs: x"]), max_size=3),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    st.booleans(),
+)
+def test_any_course(release: list[int], runs: list[tuple[str, list[str]]], major_on_zero: bool) -> None:
+    """In any course of releases each is valid, above the last, and of the kind asked for; the stable one follows."""
+    declared = Version(".".join(map(str, release)))
+    last: Version | None = None
+    stable: Version | None = None
+    taken: list[Version] = []
+    since: list[str] = []
+    for kind, messages in runs:
+        since = [*messages, *since]
+        changes = [parse(Commit(f"{len(taken):x}{place:039x}", ("f",), text, ())) for place, text in enumerate(since)]
+        fresh = frozenset(change.sha for change in changes[: len(messages)])
+        past = Past(last or declared, last, stable, changes, fresh if last and last.is_prerelease else None, taken)
+        rules = Rules(major_on_zero=major_on_zero, prerelease=kind)
+        try:
+            target = decide(past, rules).target
+        except Refusal:
+            assert last is not None
+            assert RANK[kind] < RANK[kind_of(last)] < RANK["none"]
+            since = since[len(messages) :]
+            continue
+        asked = any(text != "docs: x" for text in messages)
+        promoted = last is not None and RANK[kind_of(last)] < RANK[kind]
+        assert (target is not None) == (last is None or asked or promoted)
+        if target is None:
+            since = since[len(messages) :]  # nobody would count them later either
+            continue
+        assert Version(str(target)) == target
+        assert kind_of(target) == kind
+        assert last is None or target > last
+        assert target not in taken
+        if kind != "none":
+            after = Past(target, target, stable, changes, (), [*taken, target])
+            following = decide(after, Rules(major_on_zero=major_on_zero)).target
+            assert following is not None
+            assert following == Version(target.base_version) > target
+        else:
+            stable, since = target, []
+        last = target
+        taken.append(target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,52 @@ def test_plan(orchard: World) -> None:
     assert "feat(store)!: shelves hand fruits out one by one" in table
 
 
+def test_version(orchard: World) -> None:
+    """`version` says old, new, bump and reason of each package, or of those that are named, as table and JSON."""
+    rows = {row["name"]: row for row in json.loads(orchard.releasekit("version", "--format", "json").out)["packages"]}
+
+    members = {name: member for name, member in EXPECTED["members"].items() if member["publishable"]}
+    assert {name: (row["next"], row["bump"]) for name, row in rows.items()} == {
+        name: (member["next"], member["bump"]) for name, member in members.items()
+    }
+    assert {name for name, row in rows.items() if row["skipped"]} == {
+        name for name, member in members.items() if member["next"] is None
+    }
+    assert not any(row["counted"] or row["ignored"] for row in rows.values())
+    table = orchard.releasekit("version", "orchard-c*", "packages/store").out
+    assert ("orchard-core" in table, "orchard-store" in table, "orchard-press" in table) == (True, True, False)
+    refused = orchard.releasekit("version", "orchard-coer")
+    assert (refused.code, "did you mean orchard-core" in refused.err) == (2, True)
+
+
+def test_version_explained(tmp_path: Path) -> None:
+    """`--explain` lists each commit since the last release with the rule that it met, or why it does not count."""
+    world = make_world(tmp_path, "core")
+    for tag in ("core-v0.1.0",):
+        world.git("tag", tag)
+    file = "packages/core/src/core/__init__.py"
+    messages = ["feat!: a", "fix: b", "docs: c", "feat: d", 'Revert "feat: d"', "whatever", "x\n\nBREAKING CHANGE: y"]
+    for number, message in enumerate(messages):
+        world.commit(message, {file: f"N = {number}\n"})
+    world.commit("feat: elsewhere", {"README.md": "elsewhere\n"})
+
+    text = re.sub(r"\b[0-9a-f]{7}\b", "SHA", world.releasekit("version", "core", "--explain").out)
+    (row,) = json.loads(world.releasekit("version", "--explain", "--format", "json").out)["packages"]
+
+    assert text.splitlines() == [
+        "core 0.1.0 -> 0.2.0 (minor): x (SHA), +2 more",
+        "  + SHA x  [a BREAKING CHANGE footer is minor on 0.x]",
+        "  + SHA fix: b  [fix is patch]",
+        "  + SHA feat!: a  [! after the type is minor on 0.x]",
+        "  - SHA whatever  [no conventional commit]",
+        '  - SHA Revert "feat: d"  [reverts SHA]',
+        "  - SHA feat: d  [reverted by SHA]",
+        "  - SHA docs: c  [type docs asks for no release]",
+    ]
+    assert [each["title"] for each in row["counted"]] == ["x", "fix: b", "feat!: a"]
+    assert row["ignored"][0]["why"] == "no conventional commit"
+
+
 def test_dry_run_changes_nothing(orchard: World) -> None:
     """A dry run shows plan and commands; no file, reference or record is touched, and the checkout may be read-only."""
     before = orchard.state()
@@ -133,7 +180,7 @@ def in_child(*argv: str, cwd: Path) -> Said:
     "argv",
     [
         ["--help"], ["publish", "--help"], ["discover"], ["graph"], ["explain", "RK-GRAPH-CYCLE"],
-        ["plan", "--offline"], ["publish", "--dry-run", "--offline"],
+        ["plan", "--offline"], ["publish", "--dry-run", "--offline"], ["version", "--explain"],
     ],
 )  # fmt: skip
 def test_quick_commands_do_not_import_prefect(orchard: World, argv: list[str]) -> None:
