@@ -180,7 +180,7 @@ def section_of(entry: Entry, web: Web, tag: str, since: Since) -> Section:
     blocks += [entry.remark] if entry.remark else []
     for part in entry.parts:
         items = [_item(change, web) for change in part.changes]
-        blocks += [f"### {escape(part.heading)}", "\n".join(items).rstrip("\n")]
+        blocks += [f"### {escape(part.heading)}", "".join(items).rstrip("\n")]
     if entry.contributors:
         blocks += ["### Contributors", "\n".join(f"- {escape(name)}" for name in entry.contributors)]
     return Section(text="\n\n".join(blocks) + "\n", link=link, replaces=tuple(map(str, since.prereleases)))
@@ -192,7 +192,8 @@ def _item(change: Change, web: Web) -> str:
     page = web.commit(change.sha)
     sha = f"[{change.short_sha}]({page})" if page else change.short_sha
     told = [told for note in change.notes if (told := _note(note, web)).strip() not in ("", text)]
-    return f"- {scope}{text if scope else _at_start(text)} ({sha})\n" + "".join(f"\n{note}\n" for note in told)
+    more = "".join(f"\n{note}\n" for note in told)
+    return f"- {scope}{text if scope else _at_start(text)} ({sha})\n{more}" + ("\n" if more else "")
 
 
 _MARKER = re.compile(r"BREAKING[ -]CHANGE:[ \t]*(?=\S)")
