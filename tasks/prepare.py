@@ -49,18 +49,17 @@ def write_versions(release: Release) -> None:
 @task(name="write-changelogs", task_run_name="write-changelogs-{release.plan.title}", cache_policy=NO_CACHE)
 def write_changelogs(release: Release, repo: Repo) -> None:
     """Write into each package's changelog what the plan says; packages of which it says nothing keep theirs."""
-    written: list[str] = []
+    tree, written = release.record.worktree.resolve(), list[str]()
     for step in release.plan.steps:
         if section := release.plan.changelogs.get(step.name):
-            path = changelog_path(release.record.worktree / release.workspace / step.path)
+            path = changelog_path((tree / release.workspace / step.path).resolve())
             if path.is_symlink():
                 log.warning("%s/%s is a link, and is left as it is", step.path, path.name)
                 continue
             before = read_text(path, "surrogateescape") if path.is_file() else ""
             replace_text(path, insert(before, step.version, section))
-            written.append(str(path.relative_to(release.record.worktree)))
-    if written:
-        repo.add(release.record.worktree, written)
+            written.append(path.relative_to(tree).as_posix())
+    repo.add(tree, written)
 
 
 @task(name="lock", task_run_name="lock-{release.plan.title}", cache_policy=NO_CACHE)

@@ -184,6 +184,8 @@ class Repo:
 
     def add(self, worktree: Path, paths: Sequence[str]) -> None:
         """Track *paths* in *worktree* from its next commit on, but for those that git is told to ignore."""
+        if not paths:
+            return  # to git, no path means every path
         literal = "--literal-pathspecs"
         new = self.git(literal, "ls-files", "-z", "--others", "--exclude-standard", "--", *paths, cwd=worktree)
         if found := new.split("\0")[:-1]:
