@@ -236,6 +236,34 @@ def check_cycles(*, options: Annotated[Place, Flat] = Place()) -> int:  # noqa: 
     return FAILED if whole.cycles() else DONE
 
 
+@app.command
+def changelog(
+    *packages: str,
+    options: Annotated[Options, Flat] = Options(),  # noqa: B008
+    format: Literal["markdown", "json"] = "markdown",  # noqa: A002
+) -> int:
+    """Print what the changelogs would gain in a release now; asks no index and changes nothing.
+
+    Parameters
+    ----------
+    packages
+        Only these packages (names, patterns or paths).
+    format
+        As Markdown, or as JSON with each change.
+    """
+    from flows import console, draft
+    from tasks.core.formats.json import changelog_json
+
+    told = draft.unreleased(options, packages)
+    if format == "json":
+        console.answer(changelog_json((step, tell.entry, section) for step, tell, section in told))
+    elif told:
+        console.answer("\n".join(f"# {step.name}\n\n{section.text}" for step, _, section in told))
+    else:
+        log.info("nothing is unreleased")
+    return DONE
+
+
 @app.command(name="explain")
 def explain_code(code: str, /) -> int:
     """Say more about an error code, such as RK-GRAPH-CYCLE."""

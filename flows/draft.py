@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 
 from tasks import survey
 from tasks.adapters.repo import Repo
+from tasks.core.changelog import rollup_tags
+from tasks.core.links import web_of
+from tasks.core.plan import Status
+from tasks.core.tags import TagScheme
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -16,10 +20,11 @@ if TYPE_CHECKING:
 
     from flows.options import Options
     from tasks.adapters.interface import Index
+    from tasks.core.changelog import Section
     from tasks.core.formats.explained import Explanation
-    from tasks.core.plan import Plan
+    from tasks.core.plan import Plan, Step
     from tasks.core.target import Target
-    from tasks.survey import Project
+    from tasks.survey import History, Project, ToTell
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +50,42 @@ async def draft(options: Options, project: Project, repo: Repo) -> Draft:
     plan = survey.plan(project, repo, history, options.selection(), None)
     target = survey.target_of(project)
     if options.offline or not plan.steps:
-        return Draft(project, repo, plan, target)
+        return Draft(project, repo, with_changelogs(project, repo, plan, history), target)
     async with open_index(project, target) as index:
         published = await survey.ask_index(index, [step.name for step in plan.steps])
     plan = survey.plan(project, repo, history, options.selection(), published)
-    return Draft(project, repo, plan, target, published)
+    return Draft(project, repo, with_changelogs(project, repo, plan, history), target, published)
+
+
+def with_changelogs(project: Project, repo: Repo, plan: Plan, history: History) -> Plan:
+    """Return *plan* with what each changelog gains: it is decided here, once, and written later."""
+    if not project.settings.changelog:
+        return plan
+    web = web_of(repo.address(project.settings.remote))
+    told = to_tell(project, repo, plan, history)
+    return plan.model_copy(update={"changelogs": {name: tell.section(web) for name, tell in told.items()}})
+
+
+def to_tell(project: Project, repo: Repo, plan: Plan, history: History) -> dict[str, ToTell]:
+    """Return what there is to tell about each package of *plan*; history is walked once more only for a roll-up."""
+    stable = history
+    if any(survey.rolls_up(step, history, project.settings) for step in plan.steps):
+        scheme = TagScheme(project.settings.tag_format, project.settings.label)
+        stable = survey.read_history(repo, project, rollup_tags(history.tags, scheme))
+    return survey.entries(project, repo, plan, history, stable)
+
+
+def unreleased(options: Options, names: Sequence[str]) -> tuple[tuple[Step, ToTell, Section], ...]:
+    """Return what a release would tell about each package that was asked for, dependencies first; asks nobody."""
+    project, repo = open_project(options)
+    history = survey.read_history(repo, project)
+    asked = options.selection()
+    selection = replace(asked, package=(*asked.package, *names))
+    plan = survey.plan(project, repo, history, selection, None)
+    web = web_of(repo.address(project.settings.remote))
+    told = to_tell(project, repo, plan, history)
+    included = (step for step in plan.steps if step.status is Status.INCLUDED)
+    return tuple((step, told[step.name], told[step.name].section(web)) for step in included)
 
 
 def explained(options: Options, names: Sequence[str], *, whole: bool) -> Explanation:

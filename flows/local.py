@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flows import console
 from flows.draft import checked, draft, open_project
 from flows.options import given
+from tasks.adapters.files import changelog_path
 from tasks.adapters.process import mask
 from tasks.adapters.record import begin, only_release, unfinished
 from tasks.adapters.server import CLIENT_SETTINGS, answers, configured_api, prefect_server, settle
@@ -141,6 +142,10 @@ def _ask(plan: Plan, target: Target, *, yes: bool) -> None:
         raise Refusal(Code.NOT_CONFIRMED, "you said no")
 
 
+def _changelog(drafted: Draft, name: str) -> Path:
+    return changelog_path(drafted.project.root / drafted.project.workspace[name].path)
+
+
 def _outline(drafted: Draft) -> list[str]:
     """Return the commands of a release, made by the code that would run them; `RELEASE` stands for its directory."""
     steps, uv = drafted.plan.steps, drafted.project.uv
@@ -149,6 +154,9 @@ def _outline(drafted: Draft) -> list[str]:
     settings, target = drafted.project.settings, drafted.target
     tree, dist = Path("RELEASE/tree"), Path("RELEASE/dist")
     lines = [str(uv.lock_command(tree, [step.name for step in steps]))]
+    new = [path for name in drafted.plan.changelogs if not (path := _changelog(drafted, name)).exists()]
+    if new:
+        lines.append(f"git add {' '.join(path.relative_to(drafted.repo.top).as_posix() for path in new)}")
     lines.append(f"git commit --all --message 'chore(release): {drafted.plan.title}'")
     for step in steps:
         links = [dist / name for name in step.build_needs]

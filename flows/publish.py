@@ -102,6 +102,7 @@ def prepared(release: Release, repo: Repo) -> Release:
     if release.commit:
         return release
     prepare.write_versions(release)
+    prepare.write_changelogs(release, repo)
     prepare.lock(release, repo)
     return prepare.commit(release, repo)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tomllib
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.adapters.files import read_text, replace_text
+from tasks.adapters.files import changelog_path, read_text, replace_text
 from tasks.adapters.process import run
+from tasks.core.changelog import insert
 from tasks.core.edits import write_pattern, write_version
 from tasks.core.manifest import ReleaseManifest
 from tasks.core.workspace import version_file, version_pattern
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from tasks.adapters.repo import Repo
     from tasks.release import Release
+
+log = logging.getLogger("releasekit.prepare")
 
 
 @task(name="check-out", task_run_name="check-out-{release.plan.title}", cache_policy=NO_CACHE)
@@ -44,6 +48,22 @@ def write_versions(release: Release) -> None:
         _write(release.record.worktree / release.workspace / step.path, step.version)
 
 
+@task(name="write-changelogs", task_run_name="write-changelogs-{release.plan.title}", cache_policy=NO_CACHE)
+def write_changelogs(release: Release, repo: Repo) -> None:
+    """Write into each package's changelog what the plan says; packages of which it says nothing keep theirs."""
+    tree, written = release.record.worktree.resolve(), list[str]()
+    for step in release.plan.steps:
+        if section := release.plan.changelogs.get(step.name):
+            path = changelog_path((tree / release.workspace / step.path).resolve())
+            if path.is_symlink():
+                log.warning("%s/%s is a link, and is left as it is", step.path, path.name)
+                continue
+            before = read_text(path, "surrogateescape") if path.is_file() else ""
+            replace_text(path, insert(before, step.version, section))
+            written.append(path.relative_to(tree).as_posix())
+    repo.add(tree, written)
+
+
 @task(name="lock", task_run_name="lock-{release.plan.title}", cache_policy=NO_CACHE)
 def lock(release: Release, repo: Repo) -> None:
     """Bring uv.lock up to date, once for all packages, where the repository tracks it (D-2)."""
@@ -54,7 +74,7 @@ def lock(release: Release, repo: Repo) -> None:
 
 @task(name="commit", task_run_name="commit-{release.plan.title}", cache_policy=NO_CACHE)
 def commit(release: Release, repo: Repo) -> Release:
-    """Commit versions and lock file (D-1) and begin the record; nothing else holds the commit yet."""
+    """Commit versions, changelogs and lock file (D-1) and begin the record; nothing else holds the commit yet."""
     message = f"chore(release): {release.plan.title}"
     made = repo.commit_all(release.record.worktree, message, hooks=release.settings.hooks)
     repo.keep(release.plan.release, made)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tasks.adapters.files import read_text, read_toml
 from tasks.adapters.uv import find_uv, trusted_publishing
+from tasks.core.changelog import Since, contributors_of, entry_of, prereleases_between, section_of
 from tasks.core.commits import parse_history
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.history import unreleased
@@ -30,9 +31,12 @@ if TYPE_CHECKING:
     from tasks.adapters.interface import Index
     from tasks.adapters.repo import Repo
     from tasks.adapters.uv import Uv
+    from tasks.core.changelog import Entry, Section
     from tasks.core.commits import Change
     from tasks.core.groups import Decisions
     from tasks.core.history import Unreleased
+    from tasks.core.links import Web
+    from tasks.core.plan import Step
     from tasks.core.tags import Baseline
 
 log = logging.getLogger("releasekit.survey")
@@ -64,6 +68,19 @@ class History:
     fresh: Mapping[str, frozenset[str]]
 
 
+@dataclass(frozen=True, slots=True)
+class ToTell:
+    """What there is to tell about one package's release: since when, and the *tag* that it gets, if any."""
+
+    entry: Entry
+    since: Since
+    tag: str
+
+    def section(self, web: Web) -> Section:
+        """Return it as its changelog has it."""
+        return section_of(self.entry, web, self.tag, self.since)
+
+
 @lazy_task("read-workspace")
 def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
     """Read the workspace that *path* lies in; *overrides* are settings that win over those in the file.
@@ -87,14 +104,14 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
 
 
 @lazy_task("read-history")
-def read_history(repo: Repo, project: Project) -> History:
-    """Read tags and commits, in one walk for all packages.
+def read_history(repo: Repo, project: Project, tags: Mapping[str, str] | None = None) -> History:
+    """Read tags and commits, in one walk for all packages; *tags* are all that count, if some do not.
 
     Raises Refusal RK-PREFLIGHT-SHALLOW-CLONE: where history is cut off, every version would be a guess.
     """
     if repo.is_shallow():
         raise Refusal(Code.PREFLIGHT_SHALLOW_CLONE, "the clone is shallow", str(repo.top))
-    tags = repo.tags()
+    tags = repo.tags() if tags is None else tags
     settings = project.settings
     scheme = TagScheme(settings.tag_format, settings.label)
     declared = {member.name: member.version for member in project.workspace if member.publishable}
@@ -138,6 +155,45 @@ def decide(project: Project, history: History) -> Decisions:
     """Return what the history asks of each package."""
     given = (history.changes, project.settings, history.unreleased, history.fresh)
     return decisions(project.workspace, history.baselines, *given)
+
+
+@lazy_task("changelogs")
+def entries(project: Project, repo: Repo, plan: Plan, history: History, stable: History) -> dict[str, ToTell]:
+    """Return what there is to tell about each package that is released, in the order of the plan.
+
+    *stable* is the history since the last stable releases: what a stable release after prereleases tells (D-4).
+    """
+    settings = project.settings
+    scheme = TagScheme(settings.tag_format, settings.label)
+    told: dict[str, ToTell] = {}
+    for step in plan.steps:
+        name, rollup = step.name, rolls_up(step, history, settings)
+        source = stable if rollup else history
+        last = source.baselines.get(name)
+        since = Since(last.version, last.tag) if last else Since()
+        if rollup:
+            after = last.version if last and not last.version.is_prerelease else None
+            between = prereleases_between(history.tags, scheme, name, after, step.version)
+            since = Since(after, last.tag if last else "", between)
+        changes = source.changes.get(name, ())
+        if last and last.version.is_prerelease:
+            changes = [change for change in changes if change.sha in source.fresh.get(name, ())]
+        date = plan.date.replace(".", "-")
+        entry = entry_of(step.version, date, changes, since, settings, source.unreleased)
+        told[name] = ToTell(entry, since, step.tag if settings.tag else "")
+    if settings.changelog_contributors:
+        authors = repo.authors([change.sha for tell in told.values() for change in tell.entry.changes])
+        for name, tell in told.items():
+            names = contributors_of(tell.entry.changes, authors)
+            told[name] = replace(tell, entry=replace(tell.entry, contributors=names))
+    return told
+
+
+def rolls_up(step: Step, history: History, settings: Settings) -> bool:
+    """Tell whether the release of *step* tells what its prereleases have told already."""
+    last = history.baselines.get(step.name)
+    was_prerelease = last is not None and last.version.is_prerelease
+    return settings.changelog_prerelease_mode == "rollup" and was_prerelease and not step.version.is_prerelease
 
 
 def target_of(project: Project) -> Target:

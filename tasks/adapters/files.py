@@ -12,7 +12,7 @@ import tempfile
 import tomllib
 import zipfile
 import zlib
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from tasks.core.artifacts import Wheel
 from tasks.core.errors import Code, Refusal, ReleaseError
@@ -39,7 +39,7 @@ def replace_text(path: Path, text: str) -> None:
     handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(text.encode("utf-8"))
+            file.write(text.encode("utf-8", "surrogateescape"))
             file.flush()
             os.fsync(file.fileno())
         if path.exists():
@@ -51,9 +51,18 @@ def replace_text(path: Path, text: str) -> None:
     _sync_directory(path.parent)
 
 
-def read_text(path: Path) -> str:
-    """Return the text of *path* with its line ends as they are."""
-    return path.read_bytes().decode("utf-8")
+def read_text(path: Path, errors: Literal["strict", "surrogateescape"] = "strict") -> str:
+    """Return the text of *path* with its line ends as they are.
+
+    With "surrogateescape", bytes that are not UTF-8 are kept, so that `replace_text` writes them as they were.
+    """
+    return path.read_bytes().decode("utf-8", errors)
+
+
+def changelog_path(package: Path) -> Path:
+    """Return the changelog in the directory *package*, in whatever case it is written; a new one is CHANGELOG.md."""
+    found = sorted(path for path in package.iterdir() if path.name.lower() == "changelog.md")
+    return found[0] if found else package / "CHANGELOG.md"
 
 
 def describe(path: Path) -> BuiltFile:

@@ -67,6 +67,17 @@ class Repo:
         """Return the names of the remotes."""
         return tuple(remote.name for remote in self._repo.remotes)
 
+    def address(self, remote: str) -> str:
+        """Return the address of *remote*, which may hold a password; empty if there is no such remote."""
+        return run(self.command("remote", "get-url", remote, fine=(0, 2))).stdout.strip()
+
+    def authors(self, shas: Sequence[str]) -> dict[str, str]:
+        """Return the name of each commit's author, as .mailmap has it."""
+        asked = "".join(f"{sha}\n" for sha in shas).encode()
+        walk = self.command("log", "-z", "--no-walk=unsorted", "--format=%H%x01%aN", "--stdin", stdin=asked)
+        lines = run(walk).stdout.split("\0") if shas else []
+        return {sha: name for sha, _, name in (line.partition("\x01") for line in lines) if name}
+
     def committer(self) -> str:
         """Return who commits, "name <mail> seconds zone"; raises Refusal RK-GIT-IDENTITY if git does not know."""
         try:
@@ -176,6 +187,15 @@ class Repo:
         if run(self.command("diff", "--quiet", "HEAD", cwd=worktree, fine=(0, 1))).code:
             run(command)
         return self.git("rev-parse", "HEAD", cwd=worktree).strip()
+
+    def add(self, worktree: Path, paths: Sequence[str]) -> None:
+        """Track *paths* in *worktree* from its next commit on, but for those that git is told to ignore."""
+        if not paths:
+            return  # to git, no path means every path
+        literal = "--literal-pathspecs"
+        new = self.git(literal, "ls-files", "-z", "--others", "--exclude-standard", "--", *paths, cwd=worktree)
+        if found := new.split("\0")[:-1]:
+            self.git(literal, "add", "--", *found, cwd=worktree)
 
     def make_tag(self, tag: str, commit: str) -> None:
         """Make the annotated *tag* on *commit*; one that is there already is fine.

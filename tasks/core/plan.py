@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from packaging.version import Version
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
+from tasks.core.changelog import Section
 from tasks.core.errors import Code, Refusal, Warn
 from tasks.core.graph import graph_of, order, reverse
 from tasks.core.groups import Decisions, decided, units_of
@@ -75,7 +76,10 @@ class Step(BaseModel):
 
 
 class Plan(BaseModel):
-    """One decision about a whole workspace. *versions* is what internal pins say: the new version, or the current."""
+    """One decision about a whole workspace. *versions* is what internal pins say: the new version, or the current.
+
+    *date* is "YYYY.MM.DD"; *changelogs* are by package what its changelog gains.
+    """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, serialize_by_alias=True, populate_by_name=True)
 
@@ -86,6 +90,8 @@ class Plan(BaseModel):
     warnings: tuple[str, ...] = ()
     packages: tuple[Step, ...] = ()
     versions: Mapping[str, PyVersion] = Field(default_factory=dict[str, Version])
+    date: str = ""
+    changelogs: Mapping[str, Section] = Field(default_factory=dict[str, Section])
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -177,6 +183,7 @@ def make_plan(
         warnings=tuple(map(str, (*warnings, *_unreleased_needs(workspace, released), *old))),
         packages=tuple(rows),
         versions=versions,
+        date=facts.date,
     )
 
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from tasks.core.errors import Code, Refusal, nearest
 
@@ -37,6 +37,14 @@ class Group(BaseModel):
 
 def _as_group(value: Any) -> Any:  # noqa: ANN401  whatever the file holds; pydantic judges it afterwards
     return {"packages": cast("list[object]", value)} if isinstance(value, list) else value
+
+
+def _regex(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"no regular expression: {error}") from None
+    return value
 
 
 def _default_types() -> dict[str, BumpName]:
@@ -74,6 +82,20 @@ class Settings(BaseModel):
     )
     major_on_zero: bool = Field(default=False, description="A breaking change takes 0.x to 1.0.0")
     force_unchanged: bool = Field(default=False, description="Release packages without changes too, as a patch")
+    changelog: bool = Field(default=True, description="Keep a CHANGELOG.md beside each package's pyproject.toml")
+    changelog_prerelease_mode: Literal["rollup", "separate"] = Field(
+        "rollup",
+        description="A stable release tells all changes since the last stable one, in place of its prereleases; "
+        "or only its own",
+    )
+    changelog_sections: dict[str, str] = Field(
+        default_factory=dict[str, str],
+        description='Headings of commit types, to show or rename them; "" hides one, `other` is all the rest',
+    )
+    changelog_exclude: tuple[Annotated[str, AfterValidator(_regex)], ...] = Field(
+        (), description="Commits whose title one of these regular expressions matches are not told"
+    )
+    changelog_contributors: bool = Field(default=False, description="Name those who made the changes")
     allow_older: bool = Field(
         default=False, description="Release a version below the index's latest, as from a maintenance branch"
     )

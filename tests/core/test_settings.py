@@ -45,6 +45,8 @@ def test_defaults() -> None:
         "tag_format": "{name}-v{version}",
         "umbrella_tag_format": "v{version}",
         "types": {"feat": "minor", "fix": "patch", "perf": "patch"},
+        "changelog": True,
+        "changelog_prerelease_mode": "rollup",
         "publish_from": "local",
         "remote": "origin",
         "concurrency": 5,
@@ -152,6 +154,8 @@ class TestMistakes:
             ("confirm_timeout = 0", "confirm_timeout = 0: Input should be greater than 0", 5),
             ("groups.core = 3", "groups.core = 3: Input should be a valid dictionary", 5),
             ("packages = []\ngroups.core = {}", "groups.core.packages = {}: Field required", 6),
+            ('changelog_exclude = ["(typo"]', "changelog_exclude.0 = '(typo': Value error, no regular expression: ", 5),
+            ('changelog_prerelease_mode = "merge"', "changelog_prerelease_mode = 'merge': Input should be 'rollup'", 5),
             ('exclude = [\n  "sample",\n  3,\n]', "exclude.1 = 3: Input should be a valid string", 5),
         ],
     )

@@ -180,7 +180,8 @@ def in_child(*argv: str, cwd: Path) -> Said:
     "argv",
     [
         ["--help"], ["publish", "--help"], ["discover"], ["graph"], ["explain", "RK-GRAPH-CYCLE"],
-        ["plan", "--offline"], ["publish", "--dry-run", "--offline"], ["version", "--explain"],
+        ["plan", "--offline"], ["changelog"], ["changelog", "--format", "json"], ["publish", "--dry-run", "--offline"],
+        ["version", "--explain"],
     ],
 )  # fmt: skip
 def test_quick_commands_do_not_import_prefect(orchard: World, argv: list[str]) -> None:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 from tasks.core.workspace import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tasks.core.changelog import Entry, Section
+    from tasks.core.commits import Change
     from tasks.core.graph import Graph, Order
+    from tasks.core.plan import Step
     from tasks.core.workspace import Workspace
 
 
@@ -27,6 +32,40 @@ def discover_json(workspace: Workspace) -> str:
         for member in workspace
     ]
     return json.dumps(rows, indent=1) + "\n"
+
+
+def changelog_json(rows: Iterable[tuple[Step, Entry, Section]]) -> str:
+    """Return what is told about each package, as it is sorted and as its changelog has it."""
+    found = [
+        {
+            "name": step.name,
+            "path": step.path,
+            "current": str(step.current) if step.current else None,
+            "next": str(step.version),
+            "date": entry.date,
+            "remark": entry.remark,
+            "sections": [
+                {"heading": part.heading, "changes": [_change(change) for change in part.changes]}
+                for part in entry.parts
+            ],
+            "contributors": list(entry.contributors),
+            "replaces": list(section.replaces),
+            "markdown": section.text,
+        }
+        for step, entry, section in rows
+    ]
+    return json.dumps(found, indent=1) + "\n"
+
+
+def _change(change: Change) -> dict[str, object]:
+    return {
+        "sha": change.sha,
+        "type": change.type,
+        "scope": change.scope,
+        "description": change.description,
+        "breaking": change.breaking,
+        "notes": list(change.notes),
+    }
 
 
 def graph_json(workspace: Workspace, graph: Graph, order: Order | None) -> str:

@@ -1,0 +1,64 @@
+"""Where a forge shows commits, pull requests and versions on the web, told from the address of a git remote."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote
+
+_URL = re.compile(
+    r"(?P<scheme>https?|ssh|git(?:\+ssh)?)://(?:[^/@]*@)*(?P<host>[^/:@]+)(?::(?P<port>\d+))?/(?P<path>.+)"
+)
+_SCP = re.compile(r"(?:[^/@]*@)*(?P<host>[^/:@]+):(?!/)(?P<path>.+)")  # git@host:owner/name.git
+_PATH = re.compile(r"[\w.~-]+(?:/[\w.~-]+)+")
+# What stands for the host itself: where ssh goes through another port, and the aliases that people give their keys.
+_ALIAS = re.compile(r"(?:(?:ssh|altssh)\.)?(github|gitlab)\.com(?:-.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """A repository on the web at *base*, of GitHub or GitLab; without a base there is nothing to link to."""
+
+    base: str = ""
+    is_gitlab: bool = False
+
+    def commit(self, sha: str) -> str:
+        """Return the page of a commit."""
+        return self._page(f"commit/{sha}")
+
+    def reference(self, mark: str, number: str) -> str:
+        """Return the page of `#42` or `!42`: an issue or pull request, on GitLab a merge request."""
+        if not self.is_gitlab:
+            return self._page(f"pull/{number}") if mark == "#" else ""  # leads on to the issue, if it is one
+        return self._page(f"{'issues' if mark == '#' else 'merge_requests'}/{number}")
+
+    def tag(self, tag: str, since: str = "") -> str:
+        """Return the page of a tag, or of what has come between the tag *since* and it."""
+        if since:
+            return self._page(f"compare/{quote(since)}...{quote(tag)}")
+        return self._page(f"{'tags' if self.is_gitlab else 'releases/tag'}/{quote(tag)}")
+
+    def _page(self, path: str) -> str:
+        return f"{self.base}/{'-/' if self.is_gitlab else ''}{path}" if self.base else ""
+
+
+def web_of(remote: str) -> Web:
+    """Return where the repository at the address *remote* is seen on the web; user names and passwords are left out.
+
+    A forge is known by its host's name, such as github.com or gitlab.example.org.
+    """
+    found = _URL.fullmatch(remote) or _SCP.fullmatch(remote)
+    if not found:
+        return Web()
+    parts = found.groupdict()
+    host = parts["host"].lower()
+    if alias := _ALIAS.fullmatch(host):
+        host = f"{alias[1]}.com"
+    path = parts["path"].rstrip("/").removesuffix(".git")
+    kind = next((name for name in ("github", "gitlab") if name in re.split(r"[.-]", host)), "")
+    if not kind or not _PATH.fullmatch(path):
+        return Web()
+    scheme = parts.get("scheme") or "ssh"
+    is_web = scheme.startswith("http")
+    port = f":{parts['port']}" if is_web and parts["port"] else ""
+    return Web(f"{scheme if is_web else 'https'}://{host}{port}/{path}", kind == "gitlab")

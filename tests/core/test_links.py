@@ -1,0 +1,72 @@
+"""Where a forge shows things, told from the address of a remote."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.core.links import Web, web_of
+
+GITHUB = "https://github.com/ada/engine"
+
+
+@pytest.mark.parametrize(
+    ("remote", "base"),
+    [
+        ("https://github.com/ada/engine.git", GITHUB),
+        ("https://github.com/ada/engine", GITHUB),
+        ("https://github.com/ada/engine/", GITHUB),
+        ("https://ada:swordfish@github.com/ada/engine.git", GITHUB),
+        ("https://x-access-token:ghs_sw0rd@fish@github.com/ada/engine", GITHUB),
+        ("git@github.com:ada/engine.git", GITHUB),
+        ("github.com:ada/engine", GITHUB),
+        ("ssh://git@github.com/ada/engine.git", GITHUB),
+        ("ssh://git@ssh.github.com:443/ada/engine.git", GITHUB),
+        ("git@github.com-work:ada/engine.git", GITHUB),
+        ("git://GitHub.com/ada/engine.git", GITHUB),
+        ("https://github.example.org:8443/ada/engine.git", "https://github.example.org:8443/ada/engine"),
+        ("http://gitlab.example.org/ada/engine.git", "http://gitlab.example.org/ada/engine"),
+        ("ssh://git@gitlab.example.org:2222/a/b/engine.git", "https://gitlab.example.org/a/b/engine"),
+        ("git@gitlab.com:ada/tools/engine.git", "https://gitlab.com/ada/tools/engine"),
+        # nothing that is known
+        ("", ""),
+        ("/srv/git/github/engine.git", ""),
+        ("../engine.git", ""),
+        ("file:///srv/github.com/ada/engine.git", ""),
+        ("git@example.org:ada/engine.git", ""),
+        ("https://notgithub.example.org/ada/engine", ""),
+        ("https://github.com/engine", ""),
+        ("https://github.com/ada/eng ine", ""),
+        ("https://github.com/ada/engine?token=swordfish", ""),
+    ],
+)
+def test_remote(remote: str, base: str) -> None:
+    """GitHub and GitLab are known by their hosts, in each form that git takes; who logs in is never part of it."""
+    assert web_of(remote).base == base
+    assert web_of(remote).is_gitlab is ("gitlab" in base)
+
+
+def test_github() -> None:
+    """GitHub's pages."""
+    web = Web(GITHUB)
+
+    assert web.commit("1a2b") == f"{GITHUB}/commit/1a2b"
+    assert web.reference("#", "42") == f"{GITHUB}/pull/42"
+    assert web.reference("!", "42") == ""
+    assert web.tag("v2", "core@1.0") == f"{GITHUB}/compare/core%401.0...v2"
+    assert web.tag("py/core-v1") == f"{GITHUB}/releases/tag/py/core-v1"
+
+
+def test_gitlab() -> None:
+    """GitLab's pages."""
+    web = Web("https://gitlab.com/ada/engine", is_gitlab=True)
+
+    assert web.commit("1a2b") == "https://gitlab.com/ada/engine/-/commit/1a2b"
+    assert web.reference("#", "42") == "https://gitlab.com/ada/engine/-/issues/42"
+    assert web.reference("!", "42") == "https://gitlab.com/ada/engine/-/merge_requests/42"
+    assert web.tag("v2", "v1") == "https://gitlab.com/ada/engine/-/compare/v1...v2"
+    assert web.tag("v2") == "https://gitlab.com/ada/engine/-/tags/v2"
+
+
+def test_nowhere() -> None:
+    """Without a forge there are no pages."""
+    assert {Web().commit("1a2b"), Web().reference("#", "42"), Web().tag("v2", "v1")} == {""}

@@ -1,0 +1,234 @@
+"""Changelogs of whole releases: what the release commit holds of them, version by version."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.adapters.record import begin
+from tasks.adapters.repo import Repo
+from tasks.core.changelog import Section
+from tasks.core.plan import Plan
+from tests.world import World, make_world, write_package
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tasks.adapters.embedded import EmbeddedIndex
+
+pytestmark = pytest.mark.usefixtures("prefect_api", "own_index")
+
+FILE = "packages/core/CHANGELOG.md"
+DATE = r"\d{4}-\d\d-\d\d"
+
+
+def configure(world: World, keys: str) -> None:
+    """Add *keys* to the configuration."""
+    text = (world.root / "pyproject.toml").read_text()
+    world.commit("chore: configure", {"pyproject.toml": f"{text}\n[tool.releasekit]\n{keys}\n"})
+
+
+def change(world: World, message: str, package: str = "core") -> str:
+    """Commit a change of a package."""
+    path = f"packages/{package}/src/{package}/__init__.py"
+    return world.commit(message, {path: f"{(world.root / path).read_text()}# {message.splitlines()[0]}\n"})
+
+
+def release(world: World) -> None:
+    """Push and release, to the end."""
+    world.git("push", "--quiet", "origin", "HEAD")
+    said = world.releasekit("publish", "--yes", "--skip-audit", "--skip-smoke-test")
+    assert said.code == 0, said.err
+
+
+def changelog(world: World, path: str = FILE) -> str:
+    """Return the changelog as it is pushed, its shas and dates made plain."""
+    text = world.git("show", f"origin/main:{path}") + "\n"
+    assert (world.root / path).read_text().replace("\r\n", "\n") == text
+    return re.sub(DATE, "DATE", re.sub(r"\(([0-9a-f]{7})\)", "(SHA)", text))
+
+
+def test_releases(tmp_path: Path) -> None:
+    """The first release makes the file, the next one adds to it, in the very commit that the tags are on."""
+    world = make_world(tmp_path, "app: core; core")
+
+    release(world)
+
+    assert changelog(world) == "# Changelog\n\n## 0.1.0 - DATE\n\nFirst release.\n"
+    assert changelog(world, "packages/app/CHANGELOG.md") == changelog(world)
+
+    sha = change(world, "feat(api)!: cores are round (#7)\n\nBREAKING CHANGE: square ones are gone")
+    change(world, "fix: no `core_x` is lost in List<core>")
+    change(world, "docs: say so")
+    change(world, "feat: oval cores")
+    world.git("revert", "--no-edit", "HEAD")
+    unreleased = world.releasekit("changelog", "core").out
+    release(world)
+
+    text = (world.root / FILE).read_text()
+    assert f"({sha[:7]})" in text
+    assert changelog(world) == (
+        "# Changelog\n\n## 0.2.0 - DATE\n\n"
+        "### Breaking Changes\n\n- **api:** cores are round (#7) (SHA)\n\n  square ones are gone\n\n"
+        "### Bug Fixes\n\n- no `core_x` is lost in List\\<core> (SHA)\n\n"
+        "## 0.1.0 - DATE\n\nFirst release.\n"
+    )
+    assert unreleased.removeprefix("# core\n\n") in text, "what was shown is what was written"
+    assert FILE in world.git("show", "--format=", "--name-only", "core-v0.2.0").split()
+    assert "0.2.0" not in changelog(world, "packages/app/CHANGELOG.md"), "app was not released"
+    assert world.git("status", "--porcelain") == ""
+    assert json.loads(world.releasekit("changelog", "--format", "json").out) == []
+
+
+@pytest.mark.parametrize("mode", ["rollup", "separate"])
+def test_prereleases(tmp_path: Path, mode: str) -> None:
+    """rc1 -> rc2 -> stable: each prerelease tells its own; the stable release tells all in their place, or its own."""
+    world = make_world(tmp_path, "core")
+    configure(world, f'changelog_prerelease_mode = "{mode}"')
+    release(world)
+    first = "## 0.1.0 - DATE\n\nFirst release.\n"
+
+    change(world, "feat: one")
+    change(world, "fix: two\n\nRelease-As: 0.2.0rc1")
+    release(world)
+    rc1 = "## 0.2.0rc1 - DATE\n\n### Features\n\n- one (SHA)\n\n### Bug Fixes\n\n- two (SHA)\n"
+    assert changelog(world) == f"# Changelog\n\n{rc1}\n{first}"
+
+    change(world, "feat: three\n\nRelease-As: 0.2.0rc2")
+    release(world)
+    rc2 = "## 0.2.0rc2 - DATE\n\n### Features\n\n- three (SHA)\n"
+    assert changelog(world) == f"# Changelog\n\n{rc2}\n{rc1}\n{first}"
+
+    change(world, 'Revert "feat: three"')
+    change(world, "perf: four")
+    release(world)
+    if mode == "rollup":
+        stable = (
+            "## 0.2.0 - DATE\n\n### Features\n\n- one (SHA)\n\n"
+            "### Bug Fixes\n\n- two (SHA)\n\n### Performance\n\n- four (SHA)\n"
+        )
+        assert changelog(world) == f"# Changelog\n\n{stable}\n{first}"
+    else:
+        stable = '## 0.2.0 - DATE\n\n### Performance\n\n- four (SHA)\n\n### Reverts\n\n- Revert "feat: three" (SHA)\n'
+        assert changelog(world) == f"# Changelog\n\n{stable}\n{rc2}\n{rc1}\n{first}"
+
+    change(world, "fix: five")
+    release(world)
+    assert changelog(world).startswith("# Changelog\n\n## 0.2.1 - DATE\n\n### Bug Fixes\n\n- five (SHA)\n\n## 0.2.0 -")
+
+
+def test_prereleases_alone(tmp_path: Path) -> None:
+    """A first stable release after prereleases tells what they told since the first of them."""
+    world = make_world(tmp_path, "core")
+    text = (world.root / "packages/core/pyproject.toml").read_text()
+    world.write({"packages/core/pyproject.toml": text.replace("0.1.0", "0.1.0rc1")})
+    world.lock()
+    release(world)
+    change(world, "feat: two\n\nRelease-As: 0.1.0rc2")
+    release(world)
+    change(world, "chore: go\n\nRelease-As: 0.1.0")
+    release(world)
+
+    assert changelog(world) == (
+        "# Changelog\n\n## 0.1.0 - DATE\n\nFirst stable release.\n\n### Features\n\n- two (SHA)\n"
+    )
+
+
+def test_off(tmp_path: Path) -> None:
+    """With `changelog = false` no changelog is made, and one that is there is left alone."""
+    world = make_world(tmp_path, "app: core; core")
+    configure(world, "changelog = false")
+    world.commit("docs: mine", {FILE: "# Mine\n"})
+
+    assert "First release." in world.releasekit("changelog", "app").out, "what it would be can still be seen"
+    release(world)
+
+    assert changelog(world) == "# Mine\n"
+    assert not (world.root / "packages/app/CHANGELOG.md").exists()
+
+
+def test_decided_once(tmp_path: Path) -> None:
+    """A release that is carried on writes what its recorded plan says, not what would be decided now."""
+    world = make_world(tmp_path, "core")
+    world.git("tag", "core-v0.1.0")
+    change(world, "fix: it")
+    world.git("push", "--quiet", "origin", "HEAD")
+    plan = Plan.model_validate_json(world.releasekit("publish", "--dry-run", "--offline", "--format", "json").out)
+    text = re.sub(DATE, "2020-02-02", plan.changelogs["core"].text)
+    then = plan.model_copy(update={"changelogs": {"core": Section(text=text)}})
+    begin(Repo(world.root).common_dir, then)
+
+    release(world)
+
+    assert (world.root / FILE).read_text().startswith("# Changelog\n\n## 0.1.1 - 2020-02-02\n")
+
+
+def test_written_by_hand(tmp_path: Path) -> None:
+    """A changelog of somebody's own keeps every byte of it: line ends, old encodings, unreleased notes, references."""
+    world = make_world(tmp_path, "core")
+    world.git("tag", "core-v0.1.0")
+    head = b"# Was wurde ge\xe4ndert\r\n\r\nWords.\r\n\r\n## [Unreleased]\r\n\r\n- soon\r\n\r\n"
+    tail = b"## [0.1.0] - 2020-01-01\r\n\r\n* all  \r\n\r\n[0.1.0]: https://example.invalid/1"
+    world.git("config", "core.autocrlf", "false")
+    (world.root / FILE).write_bytes(head + tail)
+    change(world, "fix: it")
+    release(world)
+
+    text = (world.root / FILE).read_bytes()
+    assert text.startswith(head)
+    assert text.endswith(tail)
+    added = text.removeprefix(head).removesuffix(tail).decode()
+    assert re.fullmatch(rf"## 0\.1\.1 - {DATE}\r\n\r\n### Bug Fixes\r\n\r\n- it \([0-9a-f]{{7}}\)\r\n\r\n", added)
+
+
+def test_links(tmp_path: Path) -> None:
+    """Where the remote is on a forge, what is told is linked, and the password in its address is nowhere."""
+    world = make_world(tmp_path, "core")
+    world.git("tag", "core-v0.1.0")
+    sha = change(world, "fix: it (#7)")
+    world.git("push", "--quiet", "origin", "HEAD")
+    # What git is told to use is the remote on this machine; what the remote is called is its address on the forge.
+    forge = "https://ada:swordfish@github.com/ada/engine.git"
+    world.git("config", "remote.origin.url", forge)
+    world.git("config", "remote.origin.pushurl", str(world.remote))
+
+    said = world.releasekit("-v", "publish", "--dry-run", "--offline", "--format", "json")
+
+    base = "https://github.com/ada/engine"
+    section = json.loads(said.out)["changelogs"]["core"]
+    assert section["link"] == f"{base}/compare/core-v0.1.0...core-v0.1.1"
+    assert section["text"].endswith(f"- it ([#7]({base}/pull/7)) ([{sha[:7]}]({base}/commit/{sha}))\n")
+    assert "swordfish" not in said.out + said.err
+
+
+def test_left_out(tmp_path: Path) -> None:
+    """A changelog that git ignores is not forced into the commit, and one that is a link is left as it is."""
+    world = make_world(tmp_path, "app; core; tool")
+    (world.root / "packages/app/CHANGELOG.md").symlink_to("../../NEWS.md")
+    world.commit("docs: news", {"NEWS.md": "# News\n", "packages/core/.gitignore": "CHANGELOG.md\n"})
+    configure(world, "")
+
+    release(world)
+
+    files = world.git("ls-files").split()
+    assert FILE not in files
+    assert "packages/tool/CHANGELOG.md" in files
+    assert (world.root / "NEWS.md").read_text() == "# News\n"
+    assert (world.root / "packages/app/CHANGELOG.md").is_symlink()
+
+
+def test_builds_with_hatch(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """A changelog beside pyproject.toml does not trouble a backend that packs all it finds."""
+    world = make_world(tmp_path, "core; other")
+    write_package(world, "core", [])
+    text = (world.root / "packages/core/pyproject.toml").read_text()
+    text = text.replace("uv_build>=0.9", "hatchling").replace('"uv_build"', '"hatchling.build"')
+    world.commit("feat: hatch", {"packages/core/pyproject.toml": text})
+    release(world)
+    change(world, "feat: more")
+    release(world)
+
+    assert {"core-0.2.0.tar.gz", "core-0.2.0-py3-none-any.whl"} <= {r.uploaded for r in own_index.requests()}
