@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 
 from flows.logs import start_logging
-from flows.options import Place, PlanOptions, PublishOptions
+from flows.options import Options, Place, PlanOptions, PublishOptions
 from tasks.core.errors import Code, Refusal, ReleaseError, explain
 
 if TYPE_CHECKING:
