@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import re
+import tarfile
 import tempfile
 import tomllib
 import zipfile
@@ -39,7 +40,7 @@ def replace_text(path: Path, text: str) -> None:
     handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(text.encode("utf-8"))
+            file.write(text.encode("utf-8", "surrogateescape"))
             file.flush()
             os.fsync(file.fileno())
         if path.exists():
@@ -51,9 +52,12 @@ def replace_text(path: Path, text: str) -> None:
     _sync_directory(path.parent)
 
 
-def read_text(path: Path) -> str:
-    """Return the text of *path* with its line ends as they are."""
-    return path.read_bytes().decode("utf-8")
+def read_text(path: Path, errors: str = "strict") -> str:
+    """Return the text of *path* with its line ends as they are.
+
+    With *errors* as "surrogateescape" also of a file in another encoding; `replace_text` then writes the same bytes.
+    """
+    return path.read_bytes().decode("utf-8", errors)
 
 
 def describe(path: Path) -> BuiltFile:
@@ -78,6 +82,15 @@ def read_wheel(path: Path) -> Wheel:
             return Wheel(path.name, metadata, hashes, record)
     except (zipfile.BadZipFile, zlib.error, EOFError, StopIteration, LookupError, ValueError, csv.Error) as error:
         raise ReleaseError(Code.VERIFY_FAILED, f"this is no wheel: {error!r}", path.name) from None
+
+
+def read_sdist(path: Path) -> tuple[str, ...]:
+    """Return the files below the top of the sdist *path*; raises ReleaseError RK-VERIFY-FAILED if it is none."""
+    try:
+        with tarfile.open(path) as archive:
+            return tuple(member.name.partition("/")[2] for member in archive if not member.isdir())
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        raise ReleaseError(Code.VERIFY_FAILED, f"this is no sdist: {error!r}", path.name) from None
 
 
 def _digest(file: BinaryIO | Any) -> Any:  # noqa: ANN401  hashlib's own type is private

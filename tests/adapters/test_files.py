@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import random
 import stat
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.adapters.files import describe, read_text, read_toml, read_wheel, replace_text
+from tasks.adapters.files import describe, read_sdist, read_text, read_toml, read_wheel, replace_text
 from tasks.core.artifacts import import_names, problems
 from tasks.core.errors import Code, Refusal, ReleaseError
 
@@ -117,6 +118,26 @@ class TestDescribe:
         found = describe(tmp_path / "pkg.whl")
 
         assert (found.name, found.size, found.sha256) == ("pkg.whl", size, hashlib.sha256(raw).hexdigest())
+
+
+class TestReadSdist:
+    """What an sdist holds."""
+
+    def test_built_by_uv(self, built: Callable[..., tuple[Path, ...]]) -> None:
+        """The files of a real one, from its top directory."""
+        _, sdist = built("read-source", "1.5")
+
+        assert {"PKG-INFO", "pyproject.toml", "src/read_source/__init__.py"} <= set(read_sdist(sdist))
+
+    @pytest.mark.parametrize("raw", [b"", b"no archive", gzip.compress(b"no archive"), gzip.compress(b"x" * 600)[:-9]])
+    def test_no_sdist(self, tmp_path: Path, raw: bytes) -> None:
+        """Anything else is refused, by name."""
+        (tmp_path / "x-1.0.tar.gz").write_bytes(raw)
+
+        with pytest.raises(ReleaseError, match="this is no sdist") as caught:
+            read_sdist(tmp_path / "x-1.0.tar.gz")
+
+        assert (caught.value.code, caught.value.where) == (Code.VERIFY_FAILED, "x-1.0.tar.gz")
 
 
 class TestReadWheel:
