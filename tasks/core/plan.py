@@ -167,10 +167,7 @@ def make_plan(
 def _decision(
     member: Member, baseline: Baseline | None, changes: Sequence[Change], settings: Settings, unreleased: Container[str]
 ) -> Decision:
-    current = _current(member, baseline)
-    if current is None:
-        where = f"{member.path}/pyproject.toml"
-        raise Refusal(Code.VERSION_UNKNOWN, f"{member.name} has a dynamic version and no tag", where)
+    current = _current(member, baseline) or Version(settings.first_version or "0")
     decision = decide(
         current,
         changes,
@@ -181,6 +178,9 @@ def _decision(
         unreleased=unreleased,
     )
     declared = member.version
+    if not (baseline or declared or settings.first_version or any(c.release_as for c in decision.counted)):
+        where = f"{member.path}/pyproject.toml"
+        raise Refusal(Code.VERSION_UNKNOWN, f"{member.name} has a dynamic version and no tag", where)
     if declared is None or declared.is_prerelease or declared <= (decision.target or current):
         return decision
     # Somebody wrote a later version by hand: that is a wish, and to release less would be a step back.
