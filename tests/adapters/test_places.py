@@ -10,6 +10,8 @@ from packaging.version import Version
 
 from tasks.adapters.files import read_text, replace_text
 from tasks.adapters.places import declared_version, new_texts
+from tasks.adapters.process import run
+from tasks.adapters.uv import find_uv
 from tasks.core.errors import Code, Refusal
 
 if TYPE_CHECKING:
@@ -179,3 +181,40 @@ class TestDynamic:
         write(package)
 
         assert (package / "it.py").read_bytes() == b"1.1"
+
+
+class TestAgainstUv:
+    """D-12: why versions are not written by `uv version --frozen`; CONTRIBUTING has the figures."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '# Top.\n[project]\nname = "a"\nversion   =   "1.0"   # by hand\n\n[tool.x]\ny = [1,  2]\n',
+            '# Top.\r\n[project]\r\nname = "a"\r\nversion = "1.0"\r\n',
+            'project = { name = "a", version = "1.0" }\n',
+            'project.name = "a"\nproject.version = "1.0"\n',
+            "[project]\nversion = '1.0'\nname = 'a'\n[tool]\n[project.urls]\nHome = 'x'",
+        ],
+    )
+    def test_one_line(self, tmp_path: Path, text: str) -> None:
+        """One line changes, whatever the layout; and it says what uv would have made it say, where uv writes at all."""
+        path = tmp_path / "pyproject.toml"
+        path.write_bytes(text.encode())
+
+        (new,) = new_texts(tmp_path, tomllib.loads(text), NEW, ".").values()
+
+        lines = zip(text.splitlines(keepends=True), new.splitlines(keepends=True), strict=True)
+        assert sum(before != after for before, after in lines) == 1
+        if run(find_uv().command("version", "--frozen", str(NEW), cwd=tmp_path, fine=frozenset({0, 2}))).code == 0:
+            assert tomllib.loads(new) == tomllib.loads(path.read_text())
+
+    def test_what_uv_does_not_do(self, tmp_path: Path) -> None:
+        """It changes line ends, and refuses an inline table; should this test fail one day, decide again."""
+        path = tmp_path / "pyproject.toml"
+        path.write_bytes(b'[project]\r\nname = "a"\r\nversion = "1.0"\r\n')
+        command = find_uv().command("version", "--frozen", str(NEW), cwd=tmp_path, fine=frozenset({0, 2}))
+
+        assert run(command).code == 0
+        assert path.read_bytes() == b'[project]\nname = "a"\nversion = "1.1"\n'
+        path.write_text('project = { name = "a", version = "1.0" }\n')
+        assert run(command).code == 2
