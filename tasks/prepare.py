@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import logging
-import tomllib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.adapters.files import changelog_path, read_text, replace_text
+from tasks.adapters.files import changelog_path, read_text, read_toml, replace_text
+from tasks.adapters.places import new_texts
 from tasks.adapters.process import run
 from tasks.core.changelog import insert
-from tasks.core.edits import write_pattern, write_version
 from tasks.core.manifest import ReleaseManifest
-from tasks.core.workspace import version_file, version_pattern
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +43,7 @@ def check_out(release: Release, repo: Repo) -> Release:
 def write_versions(release: Release) -> None:
     """Write the new version of each package where it is declared; the tag alone holds that of the others."""
     for step in release.plan.steps:
-        _write(release.record.worktree / release.workspace / step.path, step.version)
+        _write(release.record.worktree / release.workspace / step.path, step.version, step.path)
 
 
 @task(name="write-changelogs", task_run_name="write-changelogs-{release.plan.title}", cache_policy=NO_CACHE)
@@ -85,12 +83,7 @@ def commit(release: Release, repo: Repo) -> Release:
     return replace(release, commit=made, epoch=repo.commit_time(made))
 
 
-def _write(package: Path, version: Version) -> None:
-    path = package / "pyproject.toml"
-    text = read_text(path)
-    document = tomllib.loads(text)
-    if "version" not in document["project"].get("dynamic", ()):
-        replace_text(path, write_version(text, version))
-    elif declared := version_file(document):
-        target = package / declared
-        replace_text(target, write_pattern(read_text(target), version_pattern(document), version, declared))
+def _write(package: Path, version: Version, shown: str) -> None:
+    document, _ = read_toml(package / "pyproject.toml", f"{shown}/pyproject.toml")
+    for path, text in new_texts(package, document, version, shown).items():
+        replace_text(path, text)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from typing import TYPE_CHECKING
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.adapters.files import describe, read_text, read_wheel, replace_text
+from tasks.adapters.files import describe, read_sdist, read_text, read_toml, read_wheel, replace_text
 from tasks.adapters.process import arun
 from tasks.adapters.uv import failure
 from tasks.core.artifacts import import_names, problems
+from tasks.core.dynamic import environment
 from tasks.core.errors import Code, ReleaseError
 from tasks.core.manifest import PackageVersion
 from tasks.core.pins import pin as pin_text
@@ -38,7 +38,9 @@ async def build(release: Release, step: Step) -> None:
     shutil.rmtree(out, ignore_errors=True)
     links = [release.record.dist(name) for name in step.build_needs]
     package = release.record.worktree / release.workspace / step.path
-    command = release.uv.build_command(package, out, links, _environment(release, step), release.settings.build_timeout)
+    document, _ = read_toml(package / "pyproject.toml", f"{step.path}/pyproject.toml")
+    told = {"SOURCE_DATE_EPOCH": str(release.epoch), **environment(document, step.name, str(step.version))}
+    command = release.uv.build_command(package, out, links, told, release.settings.build_timeout)
     try:
         await arun(command)
     except ReleaseError as error:
@@ -50,7 +52,8 @@ async def verify(release: Release, step: Step) -> PackageVersion:
     """Compare the built files with the plan; returns what will be uploaded, file by file."""
     paths = sorted(path for path in release.record.dist(step.name).iterdir() if path.name.endswith((".whl", ".tar.gz")))
     wheels = [read_wheel(path) for path in paths if path.suffix == ".whl"]
-    wrong = problems(step.name, step.version, [path.name for path in paths], wheels, release.plan.versions)
+    sources = [name for path in paths if path.suffix == ".gz" for name in read_sdist(path)]
+    wrong = problems(step.name, step.version, [path.name for path in paths], wheels, release.plan.versions, sources)
     if wrong:
         raise ReleaseError(Code.VERIFY_FAILED, "; ".join(wrong), f"{step.name} {step.version}")
     imports = sorted({name for wheel in wheels for name in import_names(wheel.hashes)})
@@ -87,17 +90,3 @@ async def _resolve(release: Release, requirements: Sequence[str]) -> None:
     except ReleaseError as error:
         shown = ", ".join(requirements[:3]) + (" …" if len(requirements) > 3 else "")  # noqa: PLR2004
         raise failure(Code.RESOLVE_FAILED, error, "what was built cannot be installed together", shown) from None
-
-
-def _environment(release: Release, step: Step) -> dict[str, str]:
-    """Return what a build is told: a fixed clock, and the version, for backends that would ask git for it.
-
-    The worktree is dirty with pins by now, so such a backend would make it a local version. setuptools-scm and
-    hatch-vcs read SETUPTOOLS_SCM_PRETEND_VERSION_FOR_…, uv-dynamic-versioning UV_DYNAMIC_VERSIONING_BYPASS.
-    """
-    name = re.sub(r"[-_.]+", "_", step.name).upper()
-    return {
-        "SOURCE_DATE_EPOCH": str(release.epoch),
-        f"SETUPTOOLS_SCM_PRETEND_VERSION_FOR_{name}": str(step.version),
-        "UV_DYNAMIC_VERSIONING_BYPASS": str(step.version),
-    }

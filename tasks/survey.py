@@ -9,17 +9,19 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tasks.adapters.files import read_text, read_toml
+from tasks.adapters.files import read_toml
+from tasks.adapters.places import declared_version, new_texts
 from tasks.adapters.uv import find_uv, trusted_publishing
 from tasks.core.changelog import Since, contributors_of, entry_of, prereleases_between, section_of
 from tasks.core.commits import parse_history
+from tasks.core.dynamic import is_dynamic
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.history import unreleased
 from tasks.core.plan import Facts, Plan, Status, decisions, make_plan
-from tasks.core.settings import Selection, Settings, settings_of
+from tasks.core.settings import Selection, Settings, bump_files, settings_of
 from tasks.core.tags import TagScheme, baselines
 from tasks.core.target import Target
-from tasks.core.workspace import Workspace, version_file, workspace_of
+from tasks.core.workspace import Workspace, workspace_of
 from tasks.lazy import lazy_task
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from tasks.core.links import Web
     from tasks.core.plan import Step
     from tasks.core.tags import Baseline
+    from tasks.core.workspace import Declared
 
 log = logging.getLogger("releasekit.survey")
 
@@ -90,17 +93,20 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
     uv = find_uv()
     root, directories = uv.workspace(path)
     documents: dict[str, Mapping[str, Any]] = {}
-    versions: dict[str, str] = {}
+    declared: dict[str, Declared] = {}
     for directory in directories:
         relative = os.path.relpath(directory, root).replace(os.sep, "/")
-        document, _ = read_toml(directory / "pyproject.toml", f"{relative}/pyproject.toml")
+        document, text = read_toml(directory / "pyproject.toml", f"{relative}/pyproject.toml")
         documents[relative] = document
-        declared = version_file(document)
-        if declared and (directory / declared).is_file():
-            versions[relative] = read_text(directory / declared)
+        bump_files(document, f"{relative}/pyproject.toml", text)
+        if found := declared_version(directory, document, relative):
+            declared[relative] = found
     document, text = read_toml(root / "pyproject.toml", "pyproject.toml")
     settings = Settings.model_validate(settings_of(document, text).model_dump() | dict(overrides))
-    return Project(root, document, settings, workspace_of(documents, settings, versions), uv)
+    if settings.bump and "." not in documents:
+        what = "bump belongs to a package, and the root of the workspace is none"
+        raise Refusal(Code.CONFIG_INVALID_VALUE, what, "pyproject.toml, [tool.releasekit]")
+    return Project(root, document, settings, workspace_of(documents, settings, declared), uv)
 
 
 @lazy_task("read-history")
@@ -356,6 +362,7 @@ def _problems(
     if repo.is_tracked(project.root / "uv.lock") and not project.uv.lock_is_current(project.root):
         yield Refusal(Code.PREFLIGHT_LOCK_STALE, "uv.lock does not fit the pyproject.toml files", str(project.root))
     repo.committer()
+    _places(project, repo, plan)
     for step in plan.packages:
         if step.status is Status.ALREADY_PUBLISHED:
             what = f"the index already has {step.name} {step.next}"
@@ -367,6 +374,20 @@ def _problems(
             what = f"the index has {step.name} {max(later)}, later than the {step.version} to be released"
             hint = "Fetch the tags (`git fetch --tags`); on a maintenance branch set allow_older = true."
             yield Refusal(Code.PREFLIGHT_VERSION_EXISTS, what, f"{step.path}/pyproject.toml", hint)
+
+
+def _places(project: Project, repo: Repo, plan: Plan) -> None:
+    """Refuse now what could not be written later: the very edits of the release are tried, and dropped."""
+    files: dict[Path, str] = {}
+    for step in plan.steps:
+        package = project.root / step.path
+        document, _ = read_toml(package / "pyproject.toml", f"{step.path}/pyproject.toml")
+        if not (is_dynamic(document) or bump_files(document, step.path)):
+            continue  # it stands in pyproject.toml alone, which cannot be missed
+        files |= dict.fromkeys(new_texts(package, document, step.version, step.path), step.path)
+    for path in repo.untracked(list(files)):
+        what = "git does not track this file, so the release could not write the version into it"
+        raise Refusal(Code.VERSION_PLACE, what, os.path.relpath(path, project.root))
 
 
 def _warnings(

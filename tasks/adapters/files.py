@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import re
+import tarfile
 import tempfile
 import tomllib
 import zipfile
@@ -87,6 +88,15 @@ def read_wheel(path: Path) -> Wheel:
             return Wheel(path.name, metadata, hashes, record)
     except (zipfile.BadZipFile, zlib.error, EOFError, StopIteration, LookupError, ValueError, csv.Error) as error:
         raise ReleaseError(Code.VERIFY_FAILED, f"this is no wheel: {error!r}", path.name) from None
+
+
+def read_sdist(path: Path) -> tuple[str, ...]:
+    """Return the files below the top of the sdist *path*; raises ReleaseError RK-VERIFY-FAILED if it is none."""
+    try:
+        with tarfile.open(path) as archive:
+            return tuple(member.name.partition("/")[2] for member in archive if not member.isdir())
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        raise ReleaseError(Code.VERIFY_FAILED, f"this is no sdist: {error!r}", path.name) from None
 
 
 def _digest(file: BinaryIO | Any) -> Any:  # noqa: ANN401  hashlib's own type is private

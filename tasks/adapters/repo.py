@@ -103,6 +103,13 @@ class Repo:
         command = self.command("ls-files", "--error-unmatch", "--", path.name, cwd=path.parent, fine=(0, 1))
         return run(command).code == 0
 
+    def untracked(self, paths: Sequence[Path]) -> tuple[Path, ...]:
+        """Return those of *paths* that git does not track in this work tree."""
+        asked = {path: path.relative_to(self.top).as_posix() for path in paths}
+        literally = ("--literal-pathspecs", "ls-files", "-z", "--full-name", "--", *asked.values())
+        tracked = set(self.git(*literally).split("\0")) if asked else set[str]()
+        return tuple(path for path, name in asked.items() if name not in tracked)
+
     def commit_time(self, commit: str) -> int:
         """Return when *commit* was committed, in seconds since 1970."""
         return int(self.git("show", "--no-patch", "--no-show-signature", "--format=%ct", commit))

@@ -35,15 +35,26 @@ class Wheel:
 
 
 def problems(
-    project: str, version: Version, names: Sequence[str], wheels: Sequence[Wheel], versions: Mapping[str, Version]
+    project: str,
+    version: Version,
+    names: Sequence[str],
+    wheels: Sequence[Wheel],
+    versions: Mapping[str, Version],
+    sources: Iterable[str] = (),
 ) -> tuple[str, ...]:
     """Return what is wrong with the built files *names* of *project*; nothing if they may be uploaded.
 
-    *versions* are those that internal requirements must be pinned to.
+    *versions* are those that internal requirements must be pinned to, *sources* the files in the sdist.
     """
     found = list(_wrong_names(project, version, names))
+    if version.local:
+        found.append(f"{version} is a local version, which PyPI refuses")
+    held = tuple(sources)
+    bare = bool(held) and not any(map(_is_code, held))
     for wheel in wheels:
         found += _wrong_wheel(wheel, project, version, versions)
+        if _is_empty(wheel) and not (bare and metadata_of(wheel).get_all("Requires-Dist")):
+            found.append(f"{wheel.name}: holds no module")
     return tuple(found)
 
 
@@ -93,7 +104,7 @@ def _wrong_names(project: str, version: Version, names: Sequence[str]) -> Iterat
         if found != project:
             yield f"{name} is named after {found}, not {project}"
         if of != version:
-            yield f"{name} has the version {of}, but {version} is planned"
+            yield f"{name} has the version {of}, {_instead(str(of), version)}"
 
 
 def _wrong_wheel(wheel: Wheel, project: str, version: Version, versions: Mapping[str, Version]) -> Iterator[str]:
@@ -101,7 +112,8 @@ def _wrong_wheel(wheel: Wheel, project: str, version: Version, versions: Mapping
     if canonicalize_name(metadata.get("Name", "")) != project:
         yield f"{wheel.name}: METADATA names {metadata.get('Name')}, not {project}"
     if metadata.get("Version") != str(version):
-        yield f"{wheel.name}: METADATA has the version {metadata.get('Version')}, but {version} is planned"
+        found = str(metadata.get("Version"))
+        yield f"{wheel.name}: METADATA has the version {found}, {_instead(found, version)}"
     for written in metadata.get_all("Requires-Dist", []):
         try:
             requirement = Requirement(str(written))
@@ -113,9 +125,32 @@ def _wrong_wheel(wheel: Wheel, project: str, version: Version, versions: Mapping
         elif str(exact := pinned(requirement, versions)) != str(requirement):
             yield f"{wheel.name}: requires {requirement}, but {exact.specifier} is planned"
     yield from _wrong_record(wheel)
+
+
+def _instead(found: str, version: Version) -> str:
+    planned = f"but {version} is planned"
+    by_git = "+" in found or (".dev" in found and not version.is_devrelease)
+    return f"{planned}: the build backend made up a version from the state of git" if by_git else planned
+
+
+def _is_empty(wheel: Wheel) -> bool:
     stubs = (".pyi", "/py.typed")  # of a package that only describes another (PEP 561)
-    if not import_names(wheel.hashes) and not any(".data/" in n or n.endswith(stubs) for n in wheel.hashes):
-        yield f"{wheel.name}: holds no module"
+    return not import_names(wheel.hashes) and not any(".data/" in n or n.endswith(stubs) for n in wheel.hashes)
+
+
+def _is_code(file: str) -> bool:
+    """Tell whether *file* of an sdist is one that a wheel should have something of.
+
+    A package that only requires others has none; what tests, documents or builds it does not count.
+    """
+    path = PurePosixPath(file)
+    aside = path.parts[0] in _ASIDE or path.parts[0].startswith(".")
+    return path.suffix in _CODE and not aside and file not in _BUILDS
+
+
+_CODE = frozenset({".py", ".pyx", ".c", ".cc", ".cpp", ".rs", ".so", ".pyd"})
+_ASIDE = frozenset({"tests", "test", "docs", "doc", "examples", "benchmarks", "scripts", "tools"})
+_BUILDS = frozenset({"setup.py", "hatch_build.py", "pdm_build.py", "build.py", "noxfile.py", "conftest.py"})
 
 
 def _wrong_record(wheel: Wheel) -> Iterator[str]:

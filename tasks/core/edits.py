@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import tomlkit
-
-from tasks.core.errors import Code, ReleaseError
+from tasks.core.errors import Code, Refusal
 
 if TYPE_CHECKING:
-    import re
-
     from packaging.version import Version
+
+    from tasks.core.dynamic import Place
 
 
 def write_version(pyproject: str, version: Version) -> str:
     """Return the text of *pyproject* with `project.version` set; comments and layout stay."""
+    import tomlkit  # late: who only asks what would be released need not pay for it
+
     document: Any = tomlkit.parse(pyproject)
     document["project"]["version"] = str(version)
     return tomlkit.dumps(document)
 
 
-def write_pattern(text: str, pattern: re.Pattern[str], version: Version, where: str) -> str:
-    """Return *text* with the group `version` of *pattern* replaced.
+def write_place(text: str, place: Place, version: Version, where: str) -> str:
+    """Return *text* with *version* in *place*, all else kept; *where* names the file for people.
 
-    Raises ReleaseError RK-VERSION-UNKNOWN if the pattern is found nowhere, or more than once.
+    Raises Refusal RK-VERSION-PLACE if the version stands there not at all, or more than once.
     """
-    found = list(pattern.finditer(text))
+    found = list(place.pattern.finditer(text))
     if len(found) != 1:
-        raise ReleaseError(Code.VERSION_UNKNOWN, f"the version stands {len(found)} times, not once", where)
-    start, end = found[0].span("version")
+        lines = ", ".join(f"line {text.count(chr(10), 0, one.start()) + 1}" for one in found[:3])
+        times = f"{len(found)} times ({lines})" if found else "nowhere"
+        raise Refusal(Code.VERSION_PLACE, f"the version should stand in one place, and stands {times}", where)
+    start, end = found[0].span(place.group)
     return f"{text[:start]}{version}{text[end:]}"

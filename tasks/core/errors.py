@@ -36,6 +36,7 @@ class Code(StrEnum):
     VERSION_INVALID = "RK-VERSION-INVALID"
     PIN_OLD = "RK-PIN-OLD"
     PIN_CONFLICT = "RK-PIN-CONFLICT"
+    VERSION_PLACE = "RK-VERSION-PLACE"
     TAG_INVALID = "RK-TAG-INVALID"
     TAG_EXISTS = "RK-TAG-EXISTS"
 
@@ -139,7 +140,8 @@ CATALOGUE: Mapping[Code, Entry] = {
     Code.GRAPH_SELF_DEPENDENCY: Entry("A package requires itself.", "Remove the requirement that is named."),
     Code.VERSION_UNKNOWN: Entry(
         "The package's version is dynamic, and neither a tag nor a file says what it is now.",
-        "Tag the last released commit in the configured tag_format, or commit with a `Release-As: X.Y.Z` footer.",
+        "Tag the last released commit in the configured tag_format; for a first release, set first_version or change "
+        "the package in a commit with a `Release-As: X.Y.Z` footer.",
     ),
     Code.VERSION_INVALID: Entry(
         "A version is not valid PEP 440.", "Write it as PEP 440 has it, such as 1.2.3 or 1.2.3rc1."
@@ -153,6 +155,12 @@ CATALOGUE: Mapping[Code, Entry] = {
         "A package of this release needs the new version of another one and, through a package that is not released "
         "now, its old version as well. Nobody could install it.",
         'Release the package in between too: propagate = "patch", or --force-unchanged -p NAME.',
+    ),
+    Code.VERSION_PLACE: Entry(
+        "A file does not hold the package's version, or holds it more than once, or nobody knows which file does.",
+        "Mend the `bump` of the package, or name the place there: "
+        'bump = [{ path = "src/pkg/__init__.py", pattern = \'__version__ = "{version}"\' }] in its '
+        "[tool.releasekit].",
     ),
     Code.TAG_INVALID: Entry(
         "A tag format makes names that git refuses.",

@@ -141,7 +141,7 @@ def decisions(
     """
     rules, since_last = settings.rules(), fresh or {}
     pasts = {
-        member.name: (_past(member, baselines.get(member.name), changes, since_last), rules)
+        member.name: (_past(member, baselines.get(member.name), changes, since_last, settings.first_version), rules)
         for member in workspace
         if member.publishable
     }
@@ -192,10 +192,11 @@ def _past(
     baseline: Baseline | None,
     changes: Mapping[str, Sequence[Change]],
     fresh: Mapping[str, Container[str]],
+    first: str,
 ) -> Past:
     mine = changes.get(member.name, ())
     if baseline is None:
-        return Past(member.version, changes=mine)
+        return Past(member.version or (Version(first) if first else None), changes=mine)
     return Past(
         declared=member.version,
         last=baseline.version,

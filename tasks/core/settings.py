@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from packaging.version import VERSION_PATTERN
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from tasks.core.errors import Code, Refusal, nearest
 
@@ -33,6 +36,38 @@ class Group(BaseModel):
     versioning: Versioning | None = Field(
         None, description="How the versions of the group go together; without it, the group is for --group alone"
     )
+
+
+class BumpFile(BaseModel):
+    """One more file that holds a package's version."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = Field(description="The file, relative to the package")
+    pattern: str = Field(description="The text around the version, literally, with {version} for the version itself")
+
+    @field_validator("path")
+    @classmethod
+    def _inside(cls, path: str) -> str:
+        posix, windows = PurePosixPath(path), PureWindowsPath(path)
+        if not path or posix.is_absolute() or windows.drive or windows.root or ".." in (*posix.parts, *windows.parts):
+            raise PydanticCustomError("outside", "the path must lie in the package")
+        return posix.as_posix()
+
+    @field_validator("pattern")
+    @classmethod
+    def _versioned(cls, pattern: str) -> str:
+        if pattern.count("{version}") != 1:
+            raise PydanticCustomError("no_version", "the pattern must hold {what} once", {"what": "{version}"})
+        return pattern
+
+
+class PackageSettings(BaseModel):
+    """What is read from a member's own [tool.releasekit]."""
+
+    model_config = ConfigDict(frozen=True)
+
+    bump: tuple[BumpFile, ...] = ()
 
 
 def _as_group(value: Any) -> Any:  # noqa: ANN401  whatever the file holds; pydantic judges it afterwards
@@ -80,6 +115,10 @@ class Settings(BaseModel):
         default_factory=_default_types,
         description="Which bump each Conventional Commits type asks for; types not named ask for none",
     )
+    first_version: str = Field("", description="The first version of packages whose version only a tag can tell")
+    bump: tuple[BumpFile, ...] = Field(
+        (), description="More files that hold the package's version; stands in the package's own [tool.releasekit]"
+    )
     major_on_zero: bool = Field(default=False, description="A breaking change takes 0.x to 1.0.0")
     force_unchanged: bool = Field(default=False, description="Release packages without changes too, as a patch")
     changelog: bool = Field(default=True, description="Keep a CHANGELOG.md beside each package's pyproject.toml")
@@ -117,6 +156,13 @@ class Settings(BaseModel):
     confirm_timeout: float = Field(600, gt=0, description="Seconds to wait until the index lists an upload")
     build_timeout: float = Field(1800, gt=0, description="Seconds that one build may take")
 
+    @field_validator("first_version")
+    @classmethod
+    def _is_version(cls, text: str) -> str:
+        if text and not re.fullmatch(rf"(?ix)\s*{VERSION_PATTERN}\s*", text):
+            raise PydanticCustomError("version", "this is no PEP 440 version")
+        return text
+
     def bumps(self) -> dict[str, Bump]:
         """Return the bump that each commit type asks for."""
         from tasks.core.commits import Bump
@@ -152,11 +198,24 @@ def settings_of(pyproject: Mapping[str, Any], text: str = "") -> Settings:
         raise _refusal(problems[0], text) from None  # an unknown key first: it may explain why another is missing
 
 
-def _refusal(problem: ErrorDetails, text: str) -> Refusal:
+def bump_files(pyproject: Mapping[str, Any], shown: str, text: str = "") -> tuple[BumpFile, ...]:
+    """Return the files that a package's own *pyproject* names with `bump`; *shown* and *text* are for errors.
+
+    Raises Refusal RK-CONFIG-INVALID-KEY or RK-CONFIG-INVALID-VALUE.
+    """
+    table: object = pyproject.get("tool", {}).get("releasekit", {})
+    try:
+        return PackageSettings.model_validate(table).bump
+    except ValidationError as error:
+        raise _refusal(error.errors()[0], text, shown) from None
+
+
+def _refusal(problem: ErrorDetails, text: str, shown: str = "pyproject.toml") -> Refusal:
     path = [str(part) for part in problem["loc"] if part not in _UNION]
-    where = f"pyproject.toml:{_line(text, path[:-1] if problem['type'] == 'missing' else path)}, [tool.releasekit]"
+    where = f"{shown}:{_line(text, path[:-1] if problem['type'] == 'missing' else path)}, [tool.releasekit]"
     if problem["type"] == "extra_forbidden":
-        known = Group.model_fields if path[0] == "groups" else Settings.model_fields
+        model = {"groups": Group, "bump": BumpFile}.get(path[0], Settings) if len(path) > 1 else Settings
+        known = model.model_fields
         return Refusal(Code.CONFIG_INVALID_KEY, f"unknown key {path[-1]}{nearest(path[-1], known)}", where)
     given: Any = problem["input"]
     return Refusal(

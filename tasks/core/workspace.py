@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from tasks.core.dynamic import is_dynamic
 from tasks.core.errors import Code, Refusal, nearest
 
 if TYPE_CHECKING:
@@ -46,9 +47,19 @@ class Need:
     extra: str = ""
 
 
+class Declared(NamedTuple):
+    """A version, as text, and the file of the package that declares it."""
+
+    version: str
+    file: str
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A workspace member. *path* is relative to the workspace root, "." for the root itself."""
+    """A workspace member. *path* is relative to the workspace root, "." for the root itself.
+
+    *version_file* is the file below it that declares a dynamic version, if one does.
+    """
 
     name: str
     raw_name: str
@@ -98,16 +109,16 @@ class Workspace:
 
 
 def workspace_of(
-    documents: Mapping[str, Mapping[str, Any]], settings: Settings, version_files: Mapping[str, str] | None = None
+    documents: Mapping[str, Mapping[str, Any]], settings: Settings, declared: Mapping[str, Declared] | None = None
 ) -> Workspace:
     """Return the workspace whose members' parsed pyproject.toml files are *documents*, keyed by member path.
 
-    *version_files* holds, by member path, the text of each file that `version_file` named.
+    *declared* holds, by member path, the dynamic versions that files declare.
     Raises Refusal RK-WORKSPACE-DUPLICATE, RK-WORKSPACE-REQUIREMENT, RK-VERSION-INVALID and, for the patterns of
     the settings, RK-WORKSPACE-UNKNOWN-PACKAGE.
     """
-    texts = version_files or {}
-    members = sorted((_member(path, doc, texts.get(path, "")) for path, doc in documents.items()), key=_by_name)
+    found = declared or {}
+    members = sorted((_member(path, doc, found.get(path)) for path, doc in documents.items()), key=_by_name)
     for one, other in pairwise(members):
         if one.name == other.name:
             raise Refusal(Code.WORKSPACE_DUPLICATE, f"two members are named {one.name}", f"{one.path}, {other.path}")
@@ -117,25 +128,6 @@ def workspace_of(
         chosen = set(guessed.matching(settings.packages))
     chosen -= guessed.matching(settings.exclude)
     return Workspace({member.name: replace(member, publishable=member.name in chosen) for member in guessed})
-
-
-def version_file(document: Mapping[str, Any]) -> str:
-    """Return the file, relative to the member, that declares a dynamic version; empty if a tag decides it.
-
-    hatch alone is understood: `[tool.hatch.version] path`.
-    """
-    if "version" not in document.get("project", {}).get("dynamic", ()):
-        return ""
-    tool: Mapping[str, Any] = document.get("tool", {})
-    hatch: Mapping[str, Any] = tool.get("hatch", {}).get("version", {})
-    return str(hatch.get("path", ""))
-
-
-def version_pattern(document: Mapping[str, Any]) -> re.Pattern[str]:
-    """Return the pattern that finds the version in `version_file`, as its group `version` (hatch's own default)."""
-    pattern: object = document.get("tool", {}).get("hatch", {}).get("version", {}).get("pattern", True)
-    default = r"""(?i)^(?P<name>__version__|VERSION)(?: ?: ?str)? *= *(?P<quote>['"])v?(?P<version>.+?)(?P=quote)"""
-    return re.compile(pattern if isinstance(pattern, str) else default, re.MULTILINE)
 
 
 def requirement_of(written: str) -> Requirement:
@@ -170,31 +162,29 @@ def _fits(pattern: str, member: Member) -> bool:
     return fnmatchcase(member.name, glob)
 
 
-def _member(path: str, document: Mapping[str, Any], version_text: str) -> Member:
+def _member(path: str, document: Mapping[str, Any], found: Declared | None) -> Member:
     project: Mapping[str, Any] = document.get("project", {})
     raw_name = str(project.get("name", ""))
-    dynamic = "version" in project.get("dynamic", ())
-    declared = str(project.get("version", ""))
-    if dynamic and (found := version_pattern(document).search(version_text)):
-        declared = found["version"]
+    declared = found or Declared(str(project.get("version", "")), "pyproject.toml")
     return Member(
         name=canonicalize_name(raw_name),
         raw_name=raw_name,
         path=path,
-        version=_version(declared, path) if declared else None,
-        dynamic=dynamic,
+        version=_version(declared, path) if declared.version else None,
+        dynamic=is_dynamic(document),
         publishable=_looks_publishable(document),
         needs=tuple(_needs(path, document)),
-        version_file=version_file(document),
+        version_file=found.file if found else "",
         requires_python=str(project.get("requires-python", "")),
     )
 
 
-def _version(text: str, path: str) -> Version:
+def _version(declared: Declared, path: str) -> Version:
     try:
-        return Version(text)
+        return Version(declared.version)
     except InvalidVersion:
-        raise Refusal(Code.VERSION_INVALID, f"{text!r} is no PEP 440 version", f"{path}/pyproject.toml") from None
+        what = f"{declared.version!r} is no PEP 440 version"
+        raise Refusal(Code.VERSION_INVALID, what, f"{path}/{declared.file}") from None
 
 
 def _looks_publishable(document: Mapping[str, Any]) -> bool:

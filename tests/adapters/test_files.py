@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import random
 import stat
+import sys
 import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.version import Version
 
-from tasks.adapters.files import describe, read_text, read_toml, read_wheel, replace_text
+from tasks.adapters.files import describe, read_sdist, read_text, read_toml, read_wheel, replace_text
+from tasks.adapters.process import run
+from tasks.adapters.uv import find_uv
 from tasks.core.artifacts import import_names, problems
 from tasks.core.errors import Code, Refusal, ReleaseError
 
@@ -119,13 +124,53 @@ class TestDescribe:
         assert (found.name, found.size, found.sha256) == ("pkg.whl", size, hashlib.sha256(raw).hexdigest())
 
 
+ONLY_DOCS = 'only-include = ["docs/none"]\nbypass-selection = true'
+
+
+class TestReadSdist:
+    """What an sdist holds."""
+
+    def test_built_by_uv(self, built: Callable[..., tuple[Path, ...]]) -> None:
+        """The files of a real one, from its top directory."""
+        _, sdist = built("read-source", "1.5")
+
+        assert {"PKG-INFO", "pyproject.toml", "src/read_source/__init__.py"} <= set(read_sdist(sdist))
+
+    @pytest.mark.parametrize(("table", "wrong"), [("bypass-selection = true", ()), (ONLY_DOCS, ("holds no module",))])
+    def test_meta_package(self, tmp_path: Path, table: str, wrong: tuple[str, ...]) -> None:
+        """A real package of requirements alone is fine; one whose modules got lost on the way to the wheel is not."""
+        project = '[project]\nname = "meta-a"\nversion = "1.0"\ndependencies = ["meta-b"]\n'
+        build = f'{project}[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+        (tmp_path / "pyproject.toml").write_text(f"{build}[tool.hatch.build.targets.wheel]\n{table}\n")
+        (tmp_path / "docs").mkdir()
+        (tmp_path / "docs" / "conf.py").write_text("")
+        if wrong:
+            (tmp_path / "src").mkdir()
+            (tmp_path / "src" / "meta_a.py").write_text("")
+        run(find_uv().command("build", "--quiet", "--no-sources", "--python", sys.executable, cwd=tmp_path))
+        sdist, wheel = sorted((tmp_path / "dist").glob("*-*"), key=lambda path: path.suffix)
+
+        names = [sdist.name, wheel.name]
+        found = problems("meta-a", Version("1.0"), names, [read_wheel(wheel)], {}, read_sdist(sdist))
+
+        assert found == tuple(f"{wheel.name}: {one}" for one in wrong)
+
+    @pytest.mark.parametrize("raw", [b"", b"no archive", gzip.compress(b"no archive"), gzip.compress(b"x" * 600)[:-9]])
+    def test_no_sdist(self, tmp_path: Path, raw: bytes) -> None:
+        """Anything else is refused, by name."""
+        (tmp_path / "x-1.0.tar.gz").write_bytes(raw)
+
+        with pytest.raises(ReleaseError, match="this is no sdist") as caught:
+            read_sdist(tmp_path / "x-1.0.tar.gz")
+
+        assert (caught.value.code, caught.value.where) == (Code.VERIFY_FAILED, "x-1.0.tar.gz")
+
+
 class TestReadWheel:
     """What a wheel holds."""
 
     def test_built_by_uv(self, built: Callable[..., tuple[Path, ...]]) -> None:
         """A real wheel has nothing wrong: hashes and RECORD agree, its modules are found."""
-        from packaging.version import Version
-
         path, sdist = built("read-me", "1.5")
 
         found = read_wheel(path)

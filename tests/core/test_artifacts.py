@@ -16,6 +16,7 @@ WHEEL = "fps_auth-1.0-py3-none-any.whl"
 SDIST = "fps_auth-1.0.tar.gz"
 NEXT, LOCAL = "fps_auth-1.1-py3-none-any.whl", "fps_auth-1.0+g1a2b3c4-py3-none-any.whl"
 EXPECTED = "expected one sdist and a wheel, found: "
+BY_GIT = ": the build backend made up a version from the state of git"
 INFO = "fps_auth-1.0.dist-info"
 FILES = ("fps_auth/__init__.py", f"{INFO}/METADATA", f"{INFO}/RECORD")
 
@@ -61,7 +62,7 @@ def test_good() -> None:
         ([SDIST, "other-1.0-py3-none-any.whl"], "other-1.0-py3-none-any.whl is named after other, not fps-auth"),
         (["fps_auth-0.9.tar.gz", WHEEL], "fps_auth-0.9.tar.gz has the version 0.9, but 1.0 is planned"),
         ([SDIST, NEXT], f"{NEXT} has the version 1.1, but 1.0 is planned"),
-        ([SDIST, LOCAL], f"{LOCAL} has the version 1.0+g1a2b3c4, but 1.0 is planned"),
+        ([SDIST, LOCAL], f"{LOCAL} has the version 1.0+g1a2b3c4, but 1.0 is planned{BY_GIT}"),
     ],
 )
 def test_names(names: Sequence[str], expected: str) -> None:
@@ -87,7 +88,8 @@ def test_other_files() -> None:
     [
         (wheel(name="other"), "METADATA names other, not fps-auth"),
         (wheel(version="0.9"), "METADATA has the version 0.9, but 1.0 is planned"),
-        (wheel(version="1.0+g1a2b3c4"), "METADATA has the version 1.0+g1a2b3c4, but 1.0 is planned"),
+        (wheel(version="1.0+g1a2b3c4"), f"METADATA has the version 1.0+g1a2b3c4, but 1.0 is planned{BY_GIT}"),
+        (wheel(version="1.1.dev3"), f"METADATA has the version 1.1.dev3, but 1.0 is planned{BY_GIT}"),
         (wheel("core>=1"), "requires core>=1, but ==2.0 is planned"),
         (wheel("Core"), "requires Core, but ==2.0 is planned"),
         (wheel('core>=1; extra == "x"'), 'requires core>=1; extra == "x", but ==2.0 is planned'),
@@ -101,6 +103,52 @@ def test_other_files() -> None:
 def test_wheel(built: Wheel, expected: str) -> None:
     """METADATA says what was planned, with exact pins and no addresses, and there is something to import."""
     assert said(built) == [expected]
+
+
+def test_local_version() -> None:
+    """A version that is local on purpose is refused as well: no public index takes it."""
+    local = Version("1.0+ours")
+    built = wheel(version="1.0+ours")
+
+    (only,) = problems("fps-auth", local, ["fps_auth-1.0+ours.tar.gz", LOCAL.replace("g1a2b3c4", "ours")], [built], {})
+
+    assert only == "1.0+ours is a local version, which PyPI refuses"
+
+
+class TestMetaPackages:
+    """A package may consist of its requirements alone."""
+
+    @pytest.mark.parametrize(
+        "sources",
+        [
+            "pyproject.toml PKG-INFO README.md",
+            "pyproject.toml setup.py tests/test_install.py docs/conf.py .github/x.py src/notes.txt noxfile.py",
+        ],
+    )
+    def test_nothing_in_the_sdist(self, sources: str) -> None:
+        """A wheel without a module is fine if the sdist has no code either and something is required."""
+        bare = wheel("core==2.0", files=FILES[1:])
+
+        assert problems("fps-auth", Version("1.0"), [SDIST, WHEEL], [bare], {}, sources.split()) == ()
+
+    @pytest.mark.parametrize(
+        "code", ["fps_auth/__init__.py", "src/fps_auth/a.py", "fps_auth.py", "src/lib.rs", "a/b.pyx", "tests.py"]
+    )
+    def test_modules_vanished(self, code: str) -> None:
+        """Code in the sdist that left nothing in the wheel is a mistake."""
+        bare = wheel("core==2.0", files=FILES[1:])
+
+        said = problems("fps-auth", Version("1.0"), [SDIST, WHEEL], [bare], {}, ["pyproject.toml", code])
+
+        assert said == (f"{WHEEL}: holds no module",)
+
+    def test_nothing_at_all(self) -> None:
+        """A wheel that holds nothing and requires nothing is a mistake."""
+        bare = wheel(files=FILES[1:])
+
+        said = problems("fps-auth", Version("1.0"), [SDIST, WHEEL], [bare], {}, ["pyproject.toml"])
+
+        assert said == (f"{WHEEL}: holds no module",)
 
 
 @pytest.mark.parametrize(

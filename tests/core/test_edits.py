@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from packaging.version import Version
 
-from tasks.core.edits import write_pattern, write_version
-from tasks.core.errors import Code, ReleaseError
-from tasks.core.workspace import version_pattern
+from tasks.core.dynamic import literal, source_of
+from tasks.core.edits import write_place, write_version
+from tasks.core.errors import Code, Refusal
 
 NEW = Version("1.3.0rc1")
 
@@ -42,17 +42,50 @@ def test_write_version(before: str, after: str) -> None:
         'MIN_VERSION = "1.2"\nVERSION="{}"',
     ],
 )
-def test_write_pattern(line: str) -> None:
+def test_write_place(line: str) -> None:
     """Only the version changes where a file declares it, in the forms that hatch reads."""
     text = f'"""About 1.2."""\r\n{line}\nOTHER = "1.2"\n'
+    (place,) = source_of({"tool": {"hatch": {"version": {"path": "about.py"}}}}).places
 
-    assert write_pattern(text.format("1.2"), version_pattern({}), NEW, "about.py") == text.format("1.3.0rc1")
+    assert write_place(text.format("1.2"), place, NEW, "about.py") == text.format("1.3.0rc1")
 
 
-@pytest.mark.parametrize(("text", "times"), [("", 0), ('VERSION = "1"\n__version__ = "1"\n', 2)])
-def test_not_once(text: str, times: int) -> None:
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ('__version__ = "{version}"', '# 1.2\n__version__ = "<>"  # by hand\n'),
+        ("(c) {version} [x]*", "(c) <> [x]*, and (c) nobody"),
+        ("{version}", "<>\n"),
+        ("tag = '{version}'", "tag = 'v<>'"),
+        ("version {version}", "This is version <>. It is the best."),
+        ("[package]\nversion = '{version}'", "[other]\r\nversion = '1'\r\n[package]\r\nversion = '<>'\r\n"),
+        ("é {version} ", "é <> \udcff"),
+    ],
+)
+@pytest.mark.parametrize("old", ["1.2", "1!2.0.0a1", "1.0.post2.dev3", "1.2.3-rc.1", "2.0+local.1"])
+def test_literal(pattern: str, text: str, old: str) -> None:
+    """A pattern is literal text around any version, whatever it stands beside; line ends stay."""
+    before, after = (text.replace("<>", version) for version in (old, str(NEW)))
+
+    assert write_place(before, literal(pattern, "x"), NEW, "x") == after
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "times"),
+    [
+        ('V = "{version}"', "", "nowhere"),
+        ('V = "{version}"', "V = '1.0'", "nowhere"),
+        ("V = {version}", "V = one", "nowhere"),
+        ("V.= {version}", "V = 1", "nowhere"),
+        ('V = "{version}"', 'V = "1"\nW = 2\nV = "1"\n', "2 times (line 1, line 3)"),
+        ("{version}", "1.0 and 2.0", "2 times (line 1, line 1)"),
+        ("{version}", "python3", "nowhere"),
+    ],
+)
+def test_not_once(pattern: str, text: str, times: str) -> None:
     """A version that stands nowhere, or twice, is nothing to be replaced."""
-    with pytest.raises(ReleaseError, match=f"the version stands {times} times, not once") as caught:
-        write_pattern(text, version_pattern({}), NEW, "src/about.py")
+    with pytest.raises(Refusal) as caught:
+        write_place(text, literal(pattern, "about.py"), NEW, "src/about.py")
 
-    assert (caught.value.code, caught.value.where) == (Code.VERSION_UNKNOWN, "src/about.py")
+    assert (caught.value.code, caught.value.where) == (Code.VERSION_PLACE, "src/about.py")
+    assert caught.value.what == f"the version should stand in one place, and stands {times}"

@@ -274,6 +274,27 @@ class TestVersions:
 
         assert (caught.value.code, caught.value.where) == (Code.VERSION_UNKNOWN, "app/pyproject.toml")
 
+    def test_first_as_told(self) -> None:
+        """A first release of such a package begins where a footer says; once there is a tag, only that counts."""
+        documents = {"app": {"build-system": {}, "project": {"name": "app", "dynamic": ["version"]}}}
+        changes = {"app": "feat: begin\n\nRelease-As: 2.0.0rc1"}
+
+        app = row(plan_of(documents=documents, tags=["other-v1.0"], changes=changes), "app")
+
+        assert (app.current, str(app.next), app.bump, app.tag) == (None, "2.0.0rc1", "first", "app-v2.0.0rc1")
+        assert app.reason == "first release, Release-As: 2.0.0rc1 (0000000)"
+
+    @pytest.mark.parametrize(("tags", "expected"), [(["other-v1.0"], "0.5"), (["app-v1.4.2"], "1.5.0")])
+    def test_first_version(self, tags: list[str], expected: str) -> None:
+        """The configured start is for packages without a tag; a footer wins over it, a declared version too."""
+        documents = {"app": {"build-system": {}, "project": {"name": "app", "dynamic": ["version"]}}}
+        first = {"first_version": "0.5"}
+
+        assert str(row(plan_of(documents=documents, tags=tags, settings=first), "app").next) == expected
+        told = plan_of(documents=documents, tags=tags, settings=first, changes={"app": "fix: it\n\nRelease-As: 3.0"})
+        assert str(row(told, "app").next) == "3.0"
+        assert str(row(plan_of("web: ", tags=["other-v1.0"], settings=first), "web").next) == "1.0"
+
     def test_pins(self) -> None:
         """Internal pins say the new version of what is released, and the current one of what is not."""
         plan = plan_of(

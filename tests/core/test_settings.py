@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from tasks.core.commits import Bump
 from tasks.core.errors import Code, Refusal
-from tasks.core.settings import Group, Settings, settings_of
+from tasks.core.settings import BumpFile, Group, Settings, bump_files, settings_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -60,7 +60,7 @@ def test_defaults() -> None:
     }
 
 
-@pytest.mark.parametrize("model", [Settings, Group])
+@pytest.mark.parametrize("model", [Settings, Group, BumpFile])
 def test_descriptions(model: type[BaseModel]) -> None:
     """Every key says what it is for, as a sentence without its full stop."""
     for name, field in model.model_fields.items():
@@ -99,6 +99,48 @@ class TestGroups:
 
         assert (code, what) == (Code.CONFIG_INVALID_KEY, "unknown key packges; did you mean packages?")
         assert where == "pyproject.toml:7, [tool.releasekit]"
+
+
+class TestBumpFiles:
+    """More files that hold a package's version."""
+
+    def test_of_a_member(self) -> None:
+        """A member names them in its own file; other keys there are somebody else's."""
+        document = tomllib.loads("[tool.releasekit]\nother = 1\nbump = [{ path = './a//b.py', pattern = '{version}' }]")
+
+        assert bump_files(document, "packages/a/pyproject.toml") == (BumpFile(path="a/b.py", pattern="{version}"),)
+        assert bump_files({}, "packages/a/pyproject.toml") == ()
+
+    @pytest.mark.parametrize(
+        ("entry", "said"),
+        [
+            ("path = '../a.py', pattern = '{version}'", "the path must lie in the package"),
+            ("path = 'a/../../b.py', pattern = '{version}'", "the path must lie in the package"),
+            ("path = 'a\\..\\b.py', pattern = '{version}'", "the path must lie in the package"),
+            ("path = '/a.py', pattern = '{version}'", "the path must lie in the package"),
+            ("path = 'C:\\a.py', pattern = '{version}'", "the path must lie in the package"),
+            ("path = '', pattern = '{version}'", "the path must lie in the package"),
+            ("path = 'a.py', pattern = 'version'", "the pattern must hold {version} once"),
+            ("path = 'a.py', pattern = '{version} {version}'", "the pattern must hold {version} once"),
+            ("path = 'a.py'", "Field required"),
+        ],
+    )
+    def test_wrong(self, entry: str, said: str) -> None:
+        """A path out of the package and a pattern without a version are refused, with the member's file and line."""
+        text = f"[project]\n[tool.releasekit]\nbump = [\n  {{ {entry} }},\n]\n"
+
+        with pytest.raises(Refusal) as caught:
+            bump_files(tomllib.loads(text), "packages/a/pyproject.toml", text)
+
+        assert caught.value.code is Code.CONFIG_INVALID_VALUE
+        assert caught.value.what.endswith(f": {said}")
+        assert caught.value.where.startswith("packages/a/pyproject.toml:")
+
+    def test_unknown_key(self) -> None:
+        """A misspelt key is named with the nearest."""
+        code, what, _ = refusal("bump = [{ path = 'a', patern = '{version}' }]")
+
+        assert (code, what) == (Code.CONFIG_INVALID_KEY, "unknown key patern; did you mean pattern or path?")
 
 
 class TestBumps:
@@ -149,6 +191,7 @@ class TestMistakes:
             ("umbrella_tag_format = 'x'\ntag_format = 3", "tag_format = 3: Input should be a valid string", 6),
             ("tag = []", "tag = []: Input should be a valid boolean", 5),
             ('concurrency = "many"', "concurrency = 'many': Input should be a valid integer", 5),
+            ('first_version = "one"', "first_version = 'one': this is no PEP 440 version", 5),
             ("concurrency = 0", "concurrency = 0: Input should be greater than or equal to 1", 5),
             ("build_concurrency = -1", "build_concurrency = -1: Input should be greater than or equal to 0", 5),
             ("confirm_timeout = 0", "confirm_timeout = 0: Input should be greater than 0", 5),

@@ -9,17 +9,17 @@ import pytest
 from packaging.version import Version
 
 from tasks.core.errors import Code, Refusal
-from tasks.core.workspace import Kind, requirement_of, version_file, version_pattern, workspace_of
+from tasks.core.workspace import Declared, Kind, requirement_of, workspace_of
 from tests import builders
 
 if TYPE_CHECKING:
     from tasks.core.workspace import Member
 
 
-def member(pyproject: str, *, version_text: str = "", path: str = "packages/it") -> Member:
+def member(pyproject: str, *, declared: Declared | None = None, path: str = "packages/it") -> Member:
     """Return the one member whose pyproject.toml is *pyproject*."""
     documents = {path: tomllib.loads(pyproject)}
-    (only,) = workspace_of(documents, builders.settings_of(), {path: version_text})
+    (only,) = workspace_of(documents, builders.settings_of(), {path: declared} if declared else {})
     return only
 
 
@@ -236,51 +236,19 @@ class TestVersions:
 
         assert (caught.value.code, caught.value.where) == (Code.VERSION_INVALID, "packages/it/pyproject.toml")
 
-    @pytest.mark.parametrize(
-        "line", ['__version__ = "1.2.3"', "VERSION = '1.2.3'", '__version__: str = "v1.2.3"', "__version__='1.2.3'"]
-    )
-    def test_hatch_path(self, line: str) -> None:
-        """The path of hatch names the file that declares a dynamic version, in the forms that hatch reads."""
-        pyproject = '[project]\nname = "it"\ndynamic = ["version"]\n[tool.hatch.version]\npath = "src/it/about.py"'
+    def test_in_a_file(self) -> None:
+        """The version that a file declares is the package's, and the file is named; a wrong one too."""
+        pyproject = '[project]\nname = "it"\ndynamic = ["version"]'
 
-        found = member(pyproject, version_text=f'"""It."""\n{line}\n')
+        found = member(pyproject, declared=Declared("1.2.3", "src/it/about.py"))
 
         assert (found.version, found.dynamic, found.version_file) == (Version("1.2.3"), True, "src/it/about.py")
+        with pytest.raises(Refusal, match="'one' is no PEP 440 version") as caught:
+            member(pyproject, declared=Declared("one", "about.py"))
+        assert caught.value.where == "packages/it/about.py"
 
-    def test_hatch_pattern(self) -> None:
-        """A pattern of hatch is followed."""
-        pyproject = """
-            [project]
-            name = "it"
-            dynamic = ["version"]
-            [tool.hatch.version]
-            path = "it.h"
-            pattern = '#define VERSION (?P<version>[\\d.]+)'
-        """
-
-        assert member(pyproject, version_text="#define VERSION 3.1\n").version == Version("3.1")
-
-    @pytest.mark.parametrize("tool", ["", '[tool.hatch.version]\nsource = "vcs"', "[tool.setuptools_scm]"])
-    def test_tag_decides(self, tool: str) -> None:
+    def test_tag_decides(self) -> None:
         """A dynamic version without a file is for the tag to tell."""
-        found = member(f'[project]\nname = "it"\ndynamic = ["version"]\n{tool}')
+        found = member('[project]\nname = "it"\ndynamic = ["version"]')
 
         assert (found.version, found.dynamic, found.version_file) == (None, True, "")
-
-    def test_static_wins_over_left_behind_path(self) -> None:
-        """A hatch path beside a static version means nothing."""
-        document = tomllib.loads('[project]\nname = "it"\nversion = "1.0"\n[tool.hatch.version]\npath = "it.py"')
-
-        assert version_file(document) == ""
-
-    def test_pattern_ignores_lookalikes(self) -> None:
-        """Only a line that begins with the name declares the version."""
-        pattern = version_pattern({})
-
-        assert not pattern.search('# __version__ = "1.0"\nMIN_VERSION = "2.0"\n')
-
-    def test_own_pattern_minds_case(self) -> None:
-        """A pattern of one's own means what it says, as with hatch."""
-        document = {"tool": {"hatch": {"version": {"pattern": '^V = "(?P<version>.+)"'}}}}
-
-        assert not version_pattern(document).search('v = "1.0"')

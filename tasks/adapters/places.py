@@ -1,0 +1,81 @@
+"""The files of a package that hold its version, as they stand on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tasks.adapters.files import read_text
+from tasks.core.dynamic import is_dynamic, literal, source_of
+from tasks.core.edits import write_place, write_version
+from tasks.core.errors import Code, Refusal
+from tasks.core.settings import bump_files
+from tasks.core.workspace import Declared
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from packaging.version import Version
+
+    from tasks.core.dynamic import Place
+
+
+def declared_version(package: Path, document: Mapping[str, Any], shown: str) -> Declared | None:
+    """Return the dynamic version that a file of *package* declares; None if it is not dynamic, or a tag decides.
+
+    Raises Refusal RK-CONFIG-INVALID-….
+    """
+    place = _declaring(package, document, shown)
+    return Declared(place.find(_text(package / place.path)), place.path) if place else None
+
+
+def new_texts(package: Path, document: Mapping[str, Any], version: Version, shown: str) -> dict[Path, str]:
+    """Return the new text of every file of *package* that is to hold *version*; nothing is written here.
+
+    *shown* is the package's place in the workspace. Raises Refusal RK-VERSION-PLACE, RK-CONFIG-INVALID-….
+    """
+    texts: dict[Path, str] = {}
+    named = [literal(file.pattern, file.path) for file in bump_files(document, f"{shown}/pyproject.toml")]
+    if not is_dynamic(document):
+        pyproject = _inside(package, "pyproject.toml", f"{shown}/pyproject.toml")
+        texts[pyproject] = write_version(read_text(pyproject), version)
+    elif place := _declaring(package, document, shown):
+        named = [place, *(other for other in named if other != place)]
+    elif not source_of(document).variables:
+        raise _unknown(document, shown)
+    for place in named:
+        where = f"{shown}/{place.path}"
+        path = _inside(package, place.path, where)
+        text = texts[path] if path in texts else _text(path)
+        texts[path] = write_place(text, place, version, where)
+    return texts
+
+
+def _declaring(package: Path, document: Mapping[str, Any], shown: str) -> Place | None:
+    """Return the place of a dynamic version: where the build backend finds it, else the first that `bump` names."""
+    if not is_dynamic(document):
+        return None
+    source = source_of(document)
+    named = () if source.variables else bump_files(document, f"{shown}/pyproject.toml")
+    places = (*source.places, *(literal(file.pattern, file.path) for file in named))
+    return next((place for place in places if place.find(_text(package / place.path))), None)
+
+
+def _unknown(document: Mapping[str, Any], shown: str) -> Refusal:
+    source = source_of(document)
+    looked = ", ".join(dict.fromkeys(place.path for place in source.places)) or "no file that is known here"
+    what = f"nobody knows where the version stands: {source.named} means {looked}"
+    return Refusal(Code.VERSION_PLACE, what, f"{shown}/pyproject.toml")
+
+
+def _inside(package: Path, path: str, where: str) -> Path:
+    found = (package / path).resolve()
+    if not found.is_relative_to(package.resolve()):
+        raise Refusal(Code.VERSION_PLACE, "the file lies outside the package", where)
+    if not found.is_file():
+        raise Refusal(Code.VERSION_PLACE, "there is no such file", where)
+    return found
+
+
+def _text(path: Path) -> str:
+    return read_text(path, "surrogateescape") if path.is_file() else ""

@@ -1,0 +1,186 @@
+"""Where dynamic versions come from, for each build backend."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from tasks.core.dynamic import environment, is_dynamic, source_of
+
+DYNAMIC = '[project]\nname = "my-pkg"\ndynamic = ["version"]\n'
+
+
+def paths(table: str) -> list[str]:
+    return [place.path for place in source_of(tomllib.loads(DYNAMIC + table)).places]
+
+
+def find(table: str, text: str) -> str:
+    """Return the version that the last place finds in *text*."""
+    return source_of(tomllib.loads(DYNAMIC + table)).places[-1].find(text)
+
+
+def told(table: str) -> dict[str, str]:
+    return environment(tomllib.loads(DYNAMIC + table), "my-pkg", "1.2")
+
+
+HATCH = "[tool.hatch.version]\n"
+
+
+class TestFiles:
+    """The file is the one that the backend reads."""
+
+    @pytest.mark.parametrize(
+        "line", ['__version__ = "1.2.3"', "VERSION = '1.2.3'", '__version__: str = "v1.2.3"', "__version__='1.2.3'"]
+    )
+    def test_hatch_path(self, line: str) -> None:
+        """The path of hatch names the file, in the forms that hatch reads."""
+        assert paths(f'{HATCH}path = "src/it/about.py"') == ["src/it/about.py"]
+        assert find(f'{HATCH}path = "it.py"', f'"""It."""\n{line}\n') == "1.2.3"
+
+    def test_hatch_lookalikes(self) -> None:
+        """Only a line that begins with the name declares the version."""
+        assert find(f'{HATCH}path = "it.py"', '# __version__ = "1.0"\nMIN_VERSION = "2.0"\n') == ""
+
+    def test_hatch_pattern(self) -> None:
+        """A pattern of one's own is followed, and minds case as with hatch."""
+        table = f"{HATCH}path = 'it.h'\npattern = '^#define V (?P<version>[\\d.]+)'"
+
+        assert find(table, "// top\n#define V 3.1\n") == "3.1"
+        assert find(table, "#define v 3.1\n") == ""
+
+    @pytest.mark.parametrize("pattern", ["(", "V = (.*)"])
+    def test_bad_pattern(self, pattern: str) -> None:
+        """A pattern that is none, or has no group for the version, finds nothing."""
+        assert find(f"{HATCH}path = 'it.h'\npattern = '{pattern}'", "V = 1.0") == ""
+
+    @pytest.mark.parametrize(("expression", "found"), [("", "1.0"), ('expression = "RELEASE"', "2.0")])
+    def test_hatch_code(self, expression: str, found: str) -> None:
+        """Code is read where it gives a name a version."""
+        table = f'{HATCH}source = "code"\npath = "it.py"\n{expression}'
+
+        assert find(table, '__version__: str = "1.0"\nRELEASE = "2.0"\n') == found
+
+    def test_hatch_expression(self) -> None:
+        """An expression that would have to be evaluated names no place."""
+        assert paths(f'{HATCH}source = "code"\npath = "it.py"\nexpression = "version()"') == []
+
+    def test_uv_dynamic_versioning_file(self) -> None:
+        """The file that uv-dynamic-versioning is told to read declares the version, as a whole or by a pattern."""
+        table = f'{HATCH}source = "uv-dynamic-versioning"\n[tool.uv-dynamic-versioning.from-file]\nsource = "V"\n'
+
+        assert paths(table) == ["V"]
+        assert find(table, "1.0\n") == "1.0"
+        assert find(f"{table}pattern = 'v=(.*)'", "a\nv=2.0\n") == "2.0"
+
+    @pytest.mark.parametrize("module", ["pkg.sub", "pkg"])
+    def test_setuptools_attr(self, module: str) -> None:
+        """An attribute is looked for in the module's file or package, in src and at the top."""
+        file = module.replace(".", "/")
+
+        found = paths(f'[tool.setuptools.dynamic]\nversion = {{ attr = "{module}.__version__" }}')
+
+        assert found == [f"src/{file}.py", f"src/{file}/__init__.py", f"{file}.py", f"{file}/__init__.py"]
+
+    def test_setuptools_directories(self) -> None:
+        """What is configured about directories is followed first."""
+        attr = '[tool.setuptools]\ndynamic.version = { attr = "pkg.sub.V" }\n'
+
+        assert paths(f'{attr}package-dir = {{ pkg = "lib" }}')[:2] == ["lib/sub.py", "lib/sub/__init__.py"]
+        assert paths(f'{attr}package-dir = {{ "pkg.sub" = "lib/x" }}')[:2] == ["lib/x.py", "lib/x/__init__.py"]
+        assert paths(f'{attr}package-dir = {{ "" = "python" }}')[0] == "python/pkg/sub.py"
+        assert paths(f'{attr}packages.find.where = ["python"]')[0] == "python/pkg/sub.py"
+        assert paths(f'{attr}packages = ["pkg"]')[0] == "src/pkg/sub.py"
+        assert find(f"{attr}", "V = '1.0'  # here") == "1.0"
+
+    @pytest.mark.parametrize("file", ['"VERSION"', '["VERSION"]'])
+    def test_setuptools_file(self, file: str) -> None:
+        """A file that setuptools reads holds the version and nothing else."""
+        table = f"[tool.setuptools.dynamic]\nversion = {{ file = {file} }}"
+
+        assert paths(table) == ["VERSION"]
+        assert find(table, "\n1.0\r\n") == "1.0"
+        assert find(table, "version 1.0\n") == ""
+
+    def test_setuptools_files(self) -> None:
+        """Several files that are joined are no place."""
+        assert paths('[tool.setuptools.dynamic]\nversion = { file = ["A", "B"] }') == []
+
+    def test_flit(self) -> None:
+        """The module's own files, those first that flit prefers."""
+        flit = '[build-system]\nrequires = []\nbuild-backend = "flit_core.buildapi"\n'
+
+        assert paths(flit)[:5] == [
+            "my_pkg/version.py",
+            "my_pkg/_version.py",
+            "my_pkg/__version__.py",
+            "my_pkg/__init__.py",
+            "my_pkg.py",
+        ]
+        assert paths(flit)[-1] == "src/my_pkg.py"
+        assert paths(f'{flit}[tool.flit.module]\nname = "ns.it"')[3] == "ns/it/__init__.py"
+        assert find(flit, '"""It."""\n__version__ = "1.0"\n') == "1.0"
+
+    @pytest.mark.parametrize("source", ['source = "file"\n', ""])
+    def test_pdm(self, source: str) -> None:
+        """The file of pdm, by its own pattern or one of the user's."""
+        table = f'[tool.pdm.version]\n{source}path = "it.py"\n'
+
+        assert paths(table) == ["it.py"]
+        assert find(table, "VERSION = '1.0'  # here\n") == "1.0"
+        assert find(f"{table}pattern = 'V is (.*)'", "V is 2.0\n") == "2.0"
+
+
+class TestTags:
+    """Where a tag decides, the build is told by the variable that its backend reads, and by no other."""
+
+    @pytest.mark.parametrize(
+        ("table", "expected"),
+        [
+            (f'{HATCH}source = "vcs"', {"SETUPTOOLS_SCM_PRETEND_VERSION": "1.2"}),
+            (f'{HATCH}source = "env"\nvariable = "MINE"', {"MINE": "1.2"}),
+            (f'{HATCH}source = "uv-dynamic-versioning"', {"UV_DYNAMIC_VERSIONING_BYPASS": "1.2"}),
+            ("[tool.setuptools_scm]", {"SETUPTOOLS_SCM_PRETEND_VERSION_FOR_MY_PKG": "1.2"}),
+            (
+                '[build-system]\nrequires = ["setuptools>=80", "setuptools_scm[simple]>=9"]',
+                {"SETUPTOOLS_SCM_PRETEND_VERSION_FOR_MY_PKG": "1.2"},
+            ),
+            ('[tool.pdm.version]\nsource = "scm"', {"PDM_BUILD_SCM_VERSION": "1.2"}),
+            ('[tool.pdm.version]\nsource = "call"', {}),
+            (f'{HATCH}source = "nodejs"', {}),
+            (f'{HATCH}path = "it.py"', {}),
+            ("", {}),
+        ],
+    )
+    def test_environment(self, table: str, expected: dict[str, str]) -> None:
+        """Each backend has its own."""
+        assert told(table) == expected
+
+    def test_hook(self) -> None:
+        """The hook of uv-dynamic-versioning fills in requirements, also beside a version of another source."""
+        table = f'{HATCH}path = "it.py"\n[tool.hatch.metadata.hooks.uv-dynamic-versioning]\ndependencies = []'
+
+        assert told(table) == {"UV_DYNAMIC_VERSIONING_BYPASS": "1.2"}
+
+    def test_static(self) -> None:
+        """What is left behind of a dynamic version means nothing beside a static one."""
+        document = tomllib.loads('[project]\nname = "a"\nversion = "1.0"\n[tool.setuptools_scm]')
+
+        assert not is_dynamic(document)
+        assert environment(document, "a", "1.2") == {}
+
+
+@pytest.mark.parametrize(
+    ("table", "named"),
+    [
+        (f'{HATCH}source = "nodejs"', "[tool.hatch.version] source = 'nodejs'"),
+        ('[build-system]\nrequires = ["maturin"]\nbuild-backend = "maturin"', "build-backend = 'maturin'"),
+        ('[build-system]\nrequires = ["not one", "setuptools"]', "no build backend that is known here"),
+        ('[tool.pdm.version]\nsource = "call"', "[tool.pdm.version] source = 'call'"),
+    ],
+)
+def test_unknown(table: str, named: str) -> None:
+    """A source that nobody here knows is named."""
+    source = source_of(tomllib.loads(DYNAMIC + table))
+
+    assert (source.places, source.variables, source.named) == ((), (), named)

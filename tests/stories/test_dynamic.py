@@ -1,0 +1,344 @@
+"""Dynamic versions, whatever builds the package: real builds, and what is in the METADATA of their wheels."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.adapters.files import read_text, read_toml, read_wheel
+from tasks.adapters.process import run
+from tasks.adapters.uv import Uv, find_uv
+from tasks.core.artifacts import metadata_of
+from tasks.core.dynamic import environment
+from tests.world import World, empty_world, make_world
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tasks.adapters.embedded import EmbeddedIndex
+
+LICENSE = 'license = "Apache-2.0"'  # without one, pdm's sdists have a metadata version too old for an index
+HATCH = 'requires = ["hatchling>=1.27"]\nbuild-backend = "hatchling.build"'
+SETUPTOOLS = 'requires = ["setuptools>=80"]\nbuild-backend = "setuptools.build_meta"'
+PDM = 'requires = ["pdm-backend>=2.4"]\nbuild-backend = "pdm.backend"'
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One way to have a dynamic version; *file* is where it stands, if not only in a tag."""
+
+    system: str
+    tables: str
+    file: str = ""
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
+    dynamic: str = '["version"]'
+
+
+def scm(name: str) -> str:
+    """Return what real repositories tell setuptools-scm in a member's directory."""
+    return f'root = "../.."\ntag_regex = "^{name}-v(?P<version>.+)$"\nfallback_version = "0.0.0"'
+
+
+ABOUT = '"""About."""\n\n__version__ = "0.3.0"  # the one place\n'
+BACKENDS: dict[str, Backend] = {
+    "by-hatch-vcs": Backend(
+        HATCH.replace("]", ', "hatch-vcs>=0.4"]'),
+        f"""[tool.hatch.version]\nsource = "vcs"\n[tool.hatch.version.raw-options]\n{scm("by-hatch-vcs")}
+            [tool.hatch.build.hooks.vcs]\nversion-file = "src/by_hatch_vcs/_version.py"
+            [tool.releasekit]\nbump = [{{ path = "README.md", pattern = "pip install by-hatch-vcs=={{version}}`" }}]
+            """,
+        files={"README.md": "# By hatch-vcs\n\nGet it: `pip install by-hatch-vcs==0.3.0`\n"},
+    ),
+    "by-uv-dynamic": Backend(
+        HATCH.replace("]", ', "uv-dynamic-versioning>=0.11"]'),
+        """
+        [tool.hatch.version]
+        source = "uv-dynamic-versioning"
+        [tool.uv-dynamic-versioning]
+        pattern-prefix = "by-uv-dynamic-"
+        [tool.hatch.metadata.hooks.uv-dynamic-versioning]
+        dependencies = ["by-hatch-vcs=={{ version }}"]
+        optional-dependencies = { more = ["by-setuptools-scm[x]=={{ version }} ; python_version > '3'"] }
+        """,
+        dynamic='["version", "dependencies", "optional-dependencies"]',
+    ),
+    "by-setuptools-scm": Backend(
+        SETUPTOOLS.replace("]", ', "setuptools-scm>=8"]'),
+        f"""[tool.setuptools_scm]\n{scm("by-setuptools-scm")}
+            version_file = "packages/by-setuptools-scm/src/by_setuptools_scm/_version.py"
+            [project.optional-dependencies]\nx = []
+            """,
+    ),
+    "by-pdm-scm": Backend(PDM, '[tool.pdm.version]\nsource = "scm"\ntag_filter = "by-pdm-scm-*"'),
+    "by-hatch-env": Backend(HATCH, '[tool.hatch.version]\nsource = "env"\nvariable = "BY_HATCH_ENV_VERSION"'),
+    "by-hatch-path": Backend(
+        HATCH, '[tool.hatch.version]\npath = "src/by_hatch_path/about.py"', "src/by_hatch_path/about.py"
+    ),
+    "by-hatch-code": Backend(
+        HATCH,
+        '[tool.hatch.version]\nsource = "code"\npath = "src/by_hatch_code/about.py"',
+        "src/by_hatch_code/about.py",
+    ),
+    "by-hatch-regex": Backend(
+        HATCH,
+        """[tool.hatch.version]\nsource = "regex"\npath = "version.h"\npattern = '#define V "(?P<version>.+)"'""",
+        "version.h",
+        {"version.h": '#define V "0.3.0"\n'},
+    ),
+    "by-setuptools-attr": Backend(
+        SETUPTOOLS,
+        '[tool.setuptools.dynamic]\nversion = { attr = "by_setuptools_attr.about.__version__" }',
+        "src/by_setuptools_attr/about.py",
+    ),
+    "by-setuptools-file": Backend(
+        SETUPTOOLS, '[tool.setuptools.dynamic]\nversion = { file = ["VERSION"] }', "VERSION", {"VERSION": "0.3.0\n"}
+    ),
+    "by-flit": Backend(
+        'requires = ["flit_core>=3.11"]\nbuild-backend = "flit_core.buildapi"',
+        "",
+        "src/by_flit/__init__.py",
+        {"src/by_flit/__init__.py": ABOUT},
+        '["version", "description"]',
+    ),
+    "by-pdm-file": Backend(
+        PDM, '[tool.pdm.version]\nsource = "file"\npath = "src/by_pdm_file/about.py"', "src/by_pdm_file/about.py"
+    ),
+    "by-bump-alone": Backend(  # a backend that nobody here knows: in the package itself
+        'requires = ["hatchling>=1.27"]\nbuild-backend = "backend"\nbackend-path = ["."]',
+        """
+        [tool.releasekit]
+        bump = [{ path = "backend.py", pattern = 'VERSION = "{version}"' }]
+        """,
+        "backend.py",
+        {
+            "backend.py": """\
+                import os
+                from hatchling.build import *
+
+                VERSION = "0.3.0"
+                os.environ["OF_MY_OWN"] = VERSION
+                """,
+            "hatch.toml": '[version]\nsource = "env"\nvariable = "OF_MY_OWN"\n',
+        },
+    ),
+}
+EVERY = sorted(BACKENDS)
+
+
+def package(name: str) -> dict[str, str]:
+    """Return the files of the package *name*."""
+    backend, module = BACKENDS[name], name.replace("-", "_")
+    tables = re.sub(r"(?m)^ +", "", backend.tables)
+    project = f'name = "{name}"\ndynamic = {backend.dynamic}\nrequires-python = ">=3.11"\n{LICENSE}'
+    return {
+        f"packages/{name}/pyproject.toml": f"[build-system]\n{backend.system}\n\n[project]\n{project}\n\n{tables}\n",
+        f"packages/{name}/src/{module}/__init__.py": f'"""{name}"""\n',
+        f"packages/{name}/src/{module}/about.py": ABOUT,
+        **{f"packages/{name}/{path}": text for path, text in backend.files.items()},
+    }
+
+
+def workspace(directory: Path, *names: str) -> World:
+    """Make a repository of these packages, each released at 0.3.0."""
+    world = empty_world(directory)
+    sources = "".join(f"{name} = {{ workspace = true }}\n" for name in names)
+    world.write({".gitignore": "_version.py\n*.egg-info\nbuild/\ndist/\n.pdm-build/\n"})
+    world.write({"pyproject.toml": f'[tool.uv.workspace]\nmembers = ["packages/*"]\n\n[tool.uv.sources]\n{sources}'})
+    for name in names:
+        world.write(package(name))
+    world.commit("chore: begin")
+    for name in names:
+        world.git("tag", f"{name}-v0.3.0")
+    return world
+
+
+def change(world: World, names: list[str]) -> dict[str, str]:
+    """Change every package, one with a feature, the next with a fix; return the versions that follow."""
+    for number, name in enumerate(names):
+        message = f"{'fix' if number % 2 else 'feat'}: {name}"
+        world.commit(message, {f"packages/{name}/src/{name.replace('-', '_')}/new.py": "NEW = True\n"})
+    return {name: "0.3.1" if number % 2 else "0.4.0" for number, name in enumerate(names)}
+
+
+def dist(world: World, release: str) -> dict[str, list[Path]]:
+    """Return what was built, wheels first, by package."""
+    built = world.root / ".git" / "releasekit" / release / "dist"
+    return {one.name: sorted(one.glob("*-*"), key=lambda path: path.suffix != ".whl") for one in built.iterdir()}
+
+
+@pytest.mark.usefixtures("prefect_api")
+def test_every_backend(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One release of a package of every kind: METADATA, pins, file names, tags and one line of diff are as planned."""
+    monkeypatch.setenv("BY_HATCH_ENV_VERSION", "0.0.1")  # what the maintainer has set for `uv lock`
+    world = workspace(tmp_path, *EVERY)
+    versions = change(world, EVERY)
+    world.git("push", "--quiet", "--set-upstream", "origin", "main")
+
+    said = world.releasekit("publish", "--yes", "--skip-audit", "--format", "json")
+
+    assert said.code == 0, f"{said.out}\n{said.err}"
+    report = json.loads(said.out)
+    assert {row["name"]: row["version"] for row in report["packages"]} == versions
+    built = dist(world, report["release"])
+    metadata = {name: metadata_of(read_wheel(paths[0])) for name, paths in built.items()}
+    assert {name: of["Version"] for name, of in metadata.items()} == versions
+    assert metadata["by-uv-dynamic"].get_all("Requires-Dist") == [
+        f"by-hatch-vcs=={versions['by-hatch-vcs']}",
+        f"by-setuptools-scm[x]=={versions['by-setuptools-scm']}; (python_version > '3') and extra == 'more'",
+    ]
+    assert {request.uploaded for request in own_index.requests() if request.uploaded} == {
+        file
+        for name, version in versions.items()
+        for stem in [f"{name.replace('-', '_')}-{version}"]
+        for file in (f"{stem}-py3-none-any.whl", f"{stem}.tar.gz")
+    }
+    declared = {f"packages/{name}/{backend.file}" for name, backend in BACKENDS.items() if backend.file}
+    declared.add("packages/by-hatch-vcs/README.md")
+    stat = world.git("show", "--format=", "--numstat", "HEAD").splitlines()
+    assert {tuple(line.split("\t")) for line in stat} == {("1", "1", path) for path in declared}
+    assert {f"{name}-v{version}" for name, version in versions.items()} <= set(world.tags())
+    assert json.loads(world.releasekit("plan", "--format", "json").out)["tags"] == []
+
+
+@pytest.mark.usefixtures("prefect_api")
+def test_tags_alone(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """Where only tags know versions, nothing is written: the tags go to the very commit that was released.
+
+    A first release begins where `Release-As` says, and goes on from its tag.
+    """
+    names = ["by-pdm-scm", "by-setuptools-scm"]
+    world = workspace(tmp_path, *names)
+    world.git("tag", "--delete", *(f"{name}-v0.3.0" for name in names))
+    world.git("push", "--quiet", "--set-upstream", "origin", "main")
+    refused = world.releasekit("plan")
+    assert refused.code == 2
+    assert "RK-VERSION-UNKNOWN: by-pdm-scm has a dynamic version and no tag" in refused.err
+    for number, name in enumerate(names):
+        file = f"packages/{name}/src/{name.replace('-', '_')}/first.py"
+        world.commit(f"feat: {name}\n\nRelease-As: 2.{number}.0rc1", {file: ""})
+    world.git("push", "--quiet")
+    before = world.git("rev-parse", "HEAD")
+
+    said = world.releasekit("publish", "--yes", "--skip-audit", "--format", "json")
+
+    assert said.code == 0, f"{said.out}\n{said.err}"
+    assert world.git("rev-parse", "HEAD") == before
+    assert {f"{names[0]}-v2.0.0rc1": before, f"{names[1]}-v2.1.0rc1": before}.items() <= world.tags().items()
+    assert len([request for request in own_index.requests() if request.uploaded]) == 4
+    change(world, names)
+    planned = json.loads(world.releasekit("plan", "--offline", "--format", "json").out)["packages"]
+    assert {row["name"]: row["next"] for row in planned} == {names[0]: "2.0.0", names[1]: "2.1.0"}
+
+
+def test_first_version(tmp_path: Path) -> None:
+    """`first_version` begins the versions of packages that only a tag can tell, and of no others."""
+    world = workspace(tmp_path, "by-hatch-vcs", "by-hatch-path")
+    world.git("tag", "--delete", "by-hatch-vcs-v0.3.0", "by-hatch-path-v0.3.0")
+    text = read_text(world.root / "pyproject.toml")
+    world.commit("chore: first", {"pyproject.toml": f'{text}\n[tool.releasekit]\nfirst_version = "1.0"\n'})
+
+    planned = json.loads(world.releasekit("plan", "--offline", "--format", "json").out)["packages"]
+
+    assert {row["name"]: row["next"] for row in planned} == {"by-hatch-path": "0.3.0", "by-hatch-vcs": "1.0"}
+
+
+def test_unknown_source(tmp_path: Path) -> None:
+    """A version that neither a known backend nor `bump` declares is refused before anything is changed."""
+    world = workspace(tmp_path, "by-bump-alone")
+    text = package("by-bump-alone")["packages/by-bump-alone/pyproject.toml"]
+    change(world, ["by-bump-alone"])
+    world.commit("feat: alone", {"packages/by-bump-alone/pyproject.toml": text.partition("[tool.releasekit]")[0]})
+
+    said = world.releasekit("publish", "--dry-run", "--offline")
+
+    assert said.code == 2
+    assert "RK-VERSION-PLACE: nobody knows where the version stands: build-backend = 'backend'" in said.err
+    assert "bump = [" in said.err
+
+
+def test_bump_is_checked_first(tmp_path: Path) -> None:
+    """A file that could not be written is refused before anything is changed, with its name and the next step."""
+    world = make_world(tmp_path, "app: core; core")
+    world.write({"packages/core/src/core/about.py": 'VERSION = "0.1.0"\n', ".gitignore": "about.py\n"})
+    pyproject = read_text(world.root / "packages/core/pyproject.toml")
+    table = "\n[tool.releasekit]\nbump = [{{ path = 'src/core/{}', pattern = 'VERSION = \"{{version}}\"' }}]\n"
+
+    for file, said in {
+        "about.py": "git does not track this file, so the release could not write the version into it",
+        "__init__.py": "the version should stand in one place, and stands nowhere",
+        "gone.py": "there is no such file",
+    }.items():
+        world.commit("feat: more", {"packages/core/pyproject.toml": pyproject + table.format(file)})
+        before = world.state()
+        told = world.releasekit("publish", "--dry-run", "--offline", "--skip-audit")
+        assert (told.code, world.state()) == (2, before)
+        assert f"RK-VERSION-PLACE: {said} (packages/core/src/core/{file})" in told.err
+        assert "Mend the `bump` of the package" in told.err
+
+    world.git("add", "--force", "packages/core/src/core/about.py")
+    world.commit("feat: more", {"packages/core/pyproject.toml": pyproject + table.format("about.py")})
+    assert world.releasekit("publish", "--dry-run", "--offline", "--skip-audit").code == 0
+    root = read_text(world.root / "pyproject.toml")
+    world.commit("chore: root", {"pyproject.toml": root + table.format("about.py")})
+    told = world.releasekit("plan", "--offline")
+    assert told.code == 2
+    assert "RK-CONFIG-INVALID-VALUE: bump belongs to a package, and the root of the workspace is none" in told.err
+
+
+@pytest.mark.usefixtures("prefect_api")
+def test_version_of_gits_own(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """A build that makes up a version from the state of git, whatever it is told, is refused before any upload."""
+    world = workspace(tmp_path, "by-hatch-vcs")
+    project = "packages/by-hatch-vcs/pyproject.toml"
+    text = (
+        package("by-hatch-vcs")[project]
+        .partition("[tool.hatch.build.hooks")[0]
+        .replace('"hatchling.build"', '"deaf"\nbackend-path = ["."]')
+    )
+    change(world, ["by-hatch-vcs"])
+    backend = """\
+        import os
+
+        os.environ.pop("SETUPTOOLS_SCM_PRETEND_VERSION")
+        from hatchling.build import *
+        """
+    world.commit("fix: a backend", {project: text, "packages/by-hatch-vcs/deaf.py": backend})
+    world.git("push", "--quiet", "--set-upstream", "origin", "main")
+    before = world.state()
+
+    said = world.releasekit("publish", "--yes", "--skip-audit", "--format", "json")
+
+    assert said.code == 1
+    (row,) = json.loads(said.out)["packages"]
+    assert row["error"].startswith("RK-VERIFY-FAILED: by_hatch_vcs-0.3.1.dev")
+    assert "but 0.4.0 is planned: the build backend made up a version from the state of git" in row["error"]
+    assert [request for request in own_index.requests() if request.uploaded] == []
+    assert world.state() == before
+
+
+@pytest.mark.parametrize("name", ["by-hatch-vcs", "by-uv-dynamic", "by-flit", "by-pdm-scm", "by-setuptools-scm"])
+def test_reproducible(tmp_path: Path, name: str) -> None:
+    """Two builds of one package give the same bytes, but for sdists of pdm and setuptools, which tell the time."""
+    world = workspace(tmp_path, name)
+    root = world.root / "packages" / name
+    document, _ = read_toml(root / "pyproject.toml", name)
+    told = {"SOURCE_DATE_EPOCH": "1700000000", **environment(document, name, "0.3.0")}
+    uv = Uv(find_uv().executable, sys.executable)
+
+    digests: list[dict[str, str]] = []
+    for out in (tmp_path / "one", tmp_path / "two"):
+        run(uv.build_command(root, out, [], told, 300))
+        world.git("clean", "--quiet", "--force", "-dx")
+        digests.append({path.name: sha256(path.read_bytes()).hexdigest() for path in out.glob("*-*")})
+
+    assert len(digests[0]) == 2
+    differing = {file for file in digests[0] if digests[0][file] != digests[1][file]}
+    sdist = f"{name.replace('-', '_')}-0.3.0.tar.gz"
+    assert differing <= ({sdist} if "pdm" in name or "setuptools" in name else set())
