@@ -114,7 +114,7 @@ async def _run_flow(options: PublishOptions, server: Server | None) -> Report:
     with given(options):
         running: Any = publish_flow(**options.model_dump(), return_state=True)
         state: Any = await running
-    await _drain()
+    await drain()
     result: object = await state.aresult(raise_on_failure=False)
     if isinstance(result, BaseException):
         raise result
@@ -122,7 +122,7 @@ async def _run_flow(options: PublishOptions, server: Server | None) -> Report:
     return result
 
 
-async def _drain() -> None:
+async def drain() -> None:
     """Send what Prefect still holds back, before its server goes; else it would wait for that server at our end."""
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogHandler

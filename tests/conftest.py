@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import sys
@@ -134,6 +135,10 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
         server.wait()
         os.environ["PREFECT_API_URL"] = server.url
         yield server.url
+        if "prefect" in sys.modules:
+            from flows.local import drain
+
+            asyncio.run(drain())
 
 
 @pytest.fixture

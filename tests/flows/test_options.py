@@ -1,0 +1,178 @@
+"""One model is the flags, the flow's parameters and the form in Prefect's UI."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+import pytest
+from pydantic import Field
+
+from flows.cli import app
+from flows.options import Options, PlanOptions, PublishOptions, flat, given
+from tasks.core.settings import Settings
+from tasks.survey import read_workspace
+from tests.world import make_world
+
+if TYPE_CHECKING:
+    from prefect import Flow
+
+MODELS: dict[str, type[Options]] = {"publish": PublishOptions, "plan": PlanOptions}
+
+
+@pytest.fixture
+def flows(prefect_api: str) -> dict[str, Flow[..., Any]]:
+    """Import the flows, after Prefect's server is known."""
+    from flows.plan import plan
+    from flows.publish import publish
+
+    assert prefect_api
+    found: dict[str, Any] = {"publish": publish, "plan": plan}
+    return found
+
+
+class Small(Options):
+    """A few options more."""
+
+    loud: bool = Field(default=True, description="Say it loudly")
+    times: int = Field(3, ge=1, description="How often")
+
+
+@flat(Small)
+async def echo(options: Small) -> Small:
+    """Return what it is told."""
+    return options
+
+
+def test_flat_signature() -> None:
+    """The parameters are the model's fields: keyword only, in their order, with their types, defaults and bounds."""
+    parameters = inspect.signature(echo).parameters
+
+    assert list(parameters) == list(Small.model_fields)
+    assert {parameter.kind for parameter in parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
+    assert (parameters["loud"].default, parameters["loud"].annotation) == (True, bool)
+    assert parameters["workspace"].default == Path()
+    assert get_type_hints(echo)["times"] is int
+    assert echo.__doc__
+    assert echo.__doc__.startswith("Return what it is told.\n")
+    assert "    times: How often" in echo.__doc__.splitlines()
+
+
+def told(**parameters: Any) -> set[str]:
+    """Call a flat function as Prefect does, with every parameter; returns which of them it takes for given."""
+    defaults = {name: parameter.default for name, parameter in inspect.signature(echo).parameters.items()}
+
+    async def call() -> Small:
+        return await echo(**{**defaults, **parameters})
+
+    return asyncio.run(call()).model_fields_set
+
+
+def test_a_default_was_not_given() -> None:
+    """What stands at its default leaves the word to the file, unless the command line says that it was given."""
+    assert told(loud=False) == {"loud"}
+    options = Small(loud=True, times=4)
+    with given(options):
+        assert told(**options.model_dump()) == {"loud", "times"}
+    assert told(loud=True) == set()
+
+
+@pytest.mark.parametrize(("name", "model"), MODELS.items(), ids=MODELS)
+def test_parameters_are_the_options(flows: dict[str, Flow[..., Any]], name: str, model: type[Options]) -> None:
+    """Each option is a parameter of the flow with the same default; no other is."""
+    parameters = inspect.signature(flows[name].fn).parameters
+
+    assert {parameter.name: parameter.default for parameter in parameters.values()} == {
+        option: field.get_default(call_default_factory=True) for option, field in model.model_fields.items()
+    }
+
+
+@pytest.mark.parametrize(("name", "model"), MODELS.items(), ids=MODELS)
+def test_form(flows: dict[str, Flow[..., Any]], name: str, model: type[Options]) -> None:
+    """In Prefect's form each parameter is described, as --help describes it, and none must be filled in."""
+    from prefect.utilities.callables import parameter_schema
+
+    for schema in (flows[name].parameters, parameter_schema(flows[name].fn)):
+        assert not schema.required
+        assert {option: shown.get("description") for option, shown in schema.properties.items()} == {
+            option: field.description for option, field in model.model_fields.items()
+        }
+        assert all(shown["type"] for shown in schema.properties.values())
+
+
+def test_bounds(flows: dict[str, Flow[..., Any]]) -> None:
+    """A number out of its bounds is refused before the flow begins, and the form shows the bounds."""
+    from prefect.exceptions import ParameterTypeError
+
+    publish = flows["publish"]
+    assert publish.parameters.properties["concurrency"]["minimum"] == 1
+    with pytest.raises(ParameterTypeError, match="concurrency"):
+        publish.validate_parameters({"concurrency": 0})
+
+
+def test_text_becomes_values(flows: dict[str, Flow[..., Any]]) -> None:
+    """`-p dry_run=true` and its like, which come as text, become what they say."""
+    from prefect.exceptions import ParameterTypeError
+
+    publish = flows["publish"]
+    texts = {"dry_run": "true", "tag": "false", "concurrency": "2", "workspace": "/somewhere", "package": ["core"]}
+
+    values = publish.validate_parameters(texts)
+
+    assert {name: values[name] for name in texts} == {
+        "dry_run": True, "tag": False, "concurrency": 2, "workspace": Path("/somewhere"), "package": ("core",),
+    }  # fmt: skip
+    with pytest.raises(ParameterTypeError, match="dry_run"):
+        publish.validate_parameters({"dry_run": "perhaps"})
+
+
+@pytest.mark.parametrize("model", [PlanOptions, PublishOptions])
+def test_settings_and_options_agree(model: type[Options]) -> None:
+    """An option that is a key too has its default and its description; all of them have a description."""
+    for name, field in model.model_fields.items():
+        assert field.description, name
+        key = Settings.model_fields.get(name)
+        if key and name != "exclude":  # the option is added to the key, and says so
+            assert (field.default, field.description, field.annotation) == (
+                key.default, key.description, key.annotation,
+            )  # fmt: skip
+
+
+def test_command_line_tells_what_was_given() -> None:
+    """Only the flags that stand on the command line count as given, whatever their values are."""
+    _, bound, _ = app.parse_args(["publish", "--tag", "--concurrency", "5"], exit_on_error=False, print_error=False)
+
+    options: PublishOptions = bound.arguments["options"]
+    assert options == PublishOptions()
+    assert options.overrides() == {"tag": True, "concurrency": 5}
+
+
+def test_explicit_options_win(tmp_path: Path) -> None:
+    """An option that was given wins over the file, also as its default; one that was not leaves the file alone."""
+    world = make_world(tmp_path, "core; lone")
+    table = 'tag = false\nconcurrency = 2\nremote = "upstream"\nexclude = ["lone"]'
+    text = (world.root / "pyproject.toml").read_text()
+    world.write({"pyproject.toml": f"{text}\n[tool.releasekit]\n{table}\n"})
+
+    def settings(options: Options) -> Settings:
+        return read_workspace(world.root, options.overrides()).settings
+
+    assert settings(PublishOptions()).concurrency == 2
+    found = settings(PublishOptions(tag=True, concurrency=5))
+    assert (found.tag, found.concurrency, found.remote) == (True, 5, "upstream")
+
+
+def test_exclude_is_added(tmp_path: Path) -> None:
+    """What is excluded by option is excluded besides what the file excludes."""
+    world = make_world(tmp_path, "core; lone")
+    text = (world.root / "pyproject.toml").read_text()
+    world.write({"pyproject.toml": f'{text}\n[tool.releasekit]\nexclude = ["lone"]\n'})
+    options = PublishOptions(exclude=("core",))
+
+    project = read_workspace(world.root, options.overrides())
+
+    assert project.settings.exclude == ("lone",)
+    assert options.selection().exclude == ("core",)
+    assert [member.name for member in project.workspace if member.publishable] == ["core"]

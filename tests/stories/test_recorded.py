@@ -1,0 +1,232 @@
+"""What Prefect knows of a release: its runs, its edges, its artifacts; and never a secret."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from tasks.adapters.embedded import EmbeddedIndex, embedded_index
+from tasks.core.plan import Plan
+from tests.world import World, make_world
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+STEPS = ("pin-{}", "build-{}", "verify-{}", "upload-{}-0.1.0", "confirm-{}-0.1.0", "smoke-test-{}-0.1.0")
+PATIENCE = 90.0
+"""Seconds until Prefect has written everything down: its records come late."""
+
+TELLS = "import os\nraise RuntimeError(f\"token {os.environ.get('UV_PUBLISH_TOKEN')}\")"
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """The session's Prefect server at *api*."""
+
+    api: str
+
+    def all(self, what: str, **question: Any) -> list[dict[str, Any]]:
+        """Return everything of one kind that the server has."""
+        found: list[dict[str, Any]] = []
+        while True:
+            asked = {**question, "offset": len(found), "limit": 200}
+            page = httpx.post(f"{self.api}/{what}/filter", json=asked, timeout=60).raise_for_status().json()
+            found += page
+            if len(page) < 200:
+                return found
+
+    def run_since(self, begun: datetime) -> dict[str, Any]:
+        """Return the one flow run that was started since then, once it has ended."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            runs = self.all("flow_runs", flow_runs={"start_time": {"after_": begun.isoformat()}})
+            if runs and all(run["state_type"] in ("COMPLETED", "FAILED", "CRASHED") for run in runs):
+                assert len(runs) == 1
+                return runs[0]
+            assert time.monotonic() < deadline, runs
+            time.sleep(0.5)
+
+    def tasks_of(self, run: dict[str, Any], *wanted: str) -> dict[str, dict[str, Any]]:
+        """Return the task runs of a flow run by name, once those *wanted* are there and all of them have ended."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            found = {task["name"]: task for task in self.all("task_runs", flow_runs={"id": {"any_": [run["id"]]}})}
+            open_ = [name for name, task in found.items() if task["state_type"] not in ("COMPLETED", "FAILED")]
+            if found.keys() >= set(wanted) and not open_:
+                return found
+            assert time.monotonic() < deadline, (set(wanted) - found.keys(), open_)
+            time.sleep(0.5)
+
+    def artifacts_of(self, run: dict[str, Any]) -> dict[str, str]:
+        """Return the artifacts that a flow run has left, by key."""
+        found = self.all("artifacts", artifacts={"flow_run_id": {"any_": [run["id"]]}})
+        return {artifact["key"]: artifact["data"] for artifact in found}
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A workspace, the index it was released to, and the flow run of it."""
+
+    world: World
+    index: EmbeddedIndex
+    run: dict[str, Any]
+    said: str
+
+
+@pytest.fixture(scope="module")
+def recorder(prefect_api: str) -> Recorder:
+    """Ask the session's Prefect server."""
+    return Recorder(prefect_api)
+
+
+@pytest.fixture(scope="module")
+def credentials(tmp_path_factory: pytest.TempPathFactory) -> Generator[EmbeddedIndex]:
+    """Run an index for this module, with the right to upload to it in the environment."""
+    with pytest.MonkeyPatch.context() as environment, embedded_index(tmp_path_factory.mktemp("index")) as index:
+        for name, value in index.environment.items():
+            if value is None:
+                environment.delenv(name, raising=False)
+            else:
+                environment.setenv(name, value)
+        yield index
+
+
+@pytest.fixture(autouse=True)
+def token(credentials: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Put back the credentials that are taken from every test."""
+    for name, value in credentials.environment.items():
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    return str(credentials.environment["UV_PUBLISH_TOKEN"])
+
+
+def released(directory: Path, recorder: Recorder, index: EmbeddedIndex, graph: str, **modules: str) -> Recorded:
+    """Release a workspace."""
+    world = make_world(directory, graph, **modules)
+    begun = datetime.now(UTC)
+    said = world.releasekit("publish", "--yes", "--skip-audit")
+    assert said.code == int(bool(modules)), said.err
+    return Recorded(world, index, recorder.run_since(begun), said.out + said.err)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder, credentials: EmbeddedIndex) -> Recorded:
+    """Make a release in which all goes well."""
+    return released(tmp_path_factory.mktemp("good"), recorder, credentials, "app: core; core")
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder, credentials: EmbeddedIndex) -> Recorded:
+    """Make a release in which a package fails, and says the upload token as it does so."""
+    graph = "broken; late: broken; sound"
+    return released(tmp_path_factory.mktemp("bad"), recorder, credentials, graph, broken=TELLS)
+
+
+def test_release(recorder: Recorder, good: Recorded) -> None:
+    """A release is a run of the flow `releasekit`, Completed, with its summary, and a task run for each step."""
+    flow = httpx.get(f"{recorder.api}/flows/{good.run['flow_id']}").raise_for_status().json()
+    assert flow["name"] == "releasekit"
+    assert (good.run["state_type"], good.run["state"]["message"]) == ("COMPLETED", "v0.1.0: 2 confirmed")
+
+    names = {step.format(package) for step in STEPS for package in ("app", "core")}
+    tasks = recorder.tasks_of(good.run, *names, "push-v0.1.0", "fast-forward-main")
+
+    assert {task["state_type"] for task in tasks.values()} == {"COMPLETED"}
+
+
+def test_edges(recorder: Recorder, good: Recorded) -> None:
+    """Prefect itself knows that a package waits for what it needs, and each step for the one before."""
+    tasks = recorder.tasks_of(good.run, "smoke-test-app-0.1.0")
+
+    def waits_for(name: str) -> set[str]:
+        known = {task["id"]: other for other, task in tasks.items()}
+        return {known[source["id"]] for source in tasks[name]["task_inputs"].get("wait_for", ())}
+
+    assert waits_for("upload-app-0.1.0") == {"smoke-test-core-0.1.0"}
+    assert waits_for("upload-core-0.1.0") == set()
+    assert waits_for("confirm-app-0.1.0") == {"upload-app-0.1.0"}
+    assert waits_for("build-app") == {"pin-app"}
+
+
+def test_artifacts(recorder: Recorder, good: Recorded) -> None:
+    """A run leaves its plan with the graph, and its report."""
+    artifacts = recorder.artifacts_of(good.run)
+
+    assert artifacts.keys() == {"releasekit-plan", "releasekit-report"}
+    assert "| 1 | app | 0.1.0 | 0.1.0 | first |" in artifacts["releasekit-plan"]
+    assert "p0 --> p1" in artifacts["releasekit-plan"]
+    assert "| app | 0.1.0 | confirmed |" in artifacts["releasekit-report"]
+
+
+def test_failed_release(recorder: Recorder, bad: Recorded) -> None:
+    """A release that is not all out is a Failed run, says what is not, and leaves its report too."""
+    assert (bad.run["state_type"], bad.run["state"]["message"]) == (
+        "FAILED",
+        "v0.1.0: 1 confirmed, 1 failed, 1 blocked",
+    )
+    tasks = recorder.tasks_of(bad.run, "smoke-test-broken-0.1.0", "blocked-late", "smoke-test-sound-0.1.0")
+    assert tasks["smoke-test-broken-0.1.0"]["state_type"] == "FAILED"
+    assert tasks["blocked-late"]["state_name"] == "Blocked"
+    assert tasks["smoke-test-sound-0.1.0"]["state_type"] == "COMPLETED"
+    assert "upload-late-0.1.0" not in tasks
+    assert "RK-SMOKE-TEST-FAILED" in recorder.artifacts_of(bad.run)["releasekit-report"]
+
+
+def test_plan(recorder: Recorder, good: Recorded) -> None:
+    """Where a Prefect API is configured a plan is recorded too, with its steps."""
+    begun = datetime.now(UTC)
+    planned = json.loads(good.world.releasekit("plan", "--force-unchanged", "--format", "json").out)
+
+    run = recorder.run_since(begun)
+    assert run["state_type"] == "COMPLETED"
+    assert run["parameters"]["force_unchanged"] is True
+    recorder.tasks_of(run, "read-workspace", "read-history", "plan", "ask-index")
+    (artifact,) = recorder.artifacts_of(run).items()
+    assert artifact[0] == "releasekit-plan"
+    assert planned["tags"][0] in artifact[1]
+
+
+def test_dry_run_as_a_flow(recorder: Recorder, good: Recorded) -> None:
+    """A dry run through the flow, as a deployment makes it, decides and changes nothing."""
+    from flows.publish import publish
+
+    before, sent = good.world.state(), len(good.index.requests())
+    begun = datetime.now(UTC)
+
+    async def call() -> object:
+        flow: Any = publish
+        return await flow(dry_run=True, workspace=good.world.root, audit=False, force_unchanged=True)
+
+    plan = asyncio.run(call())
+
+    assert isinstance(plan, Plan)
+    assert [str(step.next) for step in plan.steps] == ["0.1.1", "0.1.1"]
+    run = recorder.run_since(begun)
+    assert (run["state_type"], run["state"]["message"]) == ("COMPLETED", "2 packages to release")
+    assert good.world.state() == before
+    assert not [request for request in good.index.requests()[sent:] if request.uploaded]
+
+
+def test_no_secret(recorder: Recorder, good: Recorded, bad: Recorded, token: str) -> None:
+    """The upload token is nowhere in what Prefect keeps, asked through its API or looked for in its files."""
+    assert "RuntimeError: token " in bad.said, "it was said"
+    assert token not in bad.said
+    recorder.tasks_of(bad.run, "smoke-test-broken-0.1.0")
+    for what in ("flow_runs", "task_runs", "logs", "artifacts"):
+        kept = recorder.all(what)
+        assert kept, what
+        assert token not in json.dumps(kept), what
+    logs = recorder.all("logs", logs={"flow_run_id": {"any_": [good.run["id"]]}})
+    assert any("published app" in line["message"] for line in logs), "our log lines are among those looked at"
+    for path in Path(os.environ["PREFECT_HOME"]).rglob("*"):
+        if path.is_file():
+            assert token.encode() not in path.read_bytes(), path

@@ -1,0 +1,779 @@
+"""Every key of `[tool.releasekit]` and every flag does something: the tables name the test that proves it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from shutil import which
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flows.options import Options, PlanOptions, PublishOptions
+from tasks.adapters.process import Command, run
+from tasks.core.errors import Code
+from tasks.core.settings import Settings
+from tests.world import GIT, Said, World, make_world, write_package
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from tasks.adapters.embedded import EmbeddedIndex
+
+    Proof = Callable[["Scene"], None]
+
+ROOT = Path(__file__).parents[2]
+RELEASE = ("publish", "--yes", "--skip-audit", "--format", "json")
+DRY_RUN = ("publish", "--dry-run", "--offline")
+LONG, SHORT = 60, 1
+"""Seconds: for what is going to happen, and for what is not."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a proof may use: *looked_at* has core at 0.1.0 with a breaking change, app with new words, and lone."""
+
+    directory: Path
+    looked_at: World
+    prefect_api: str
+    request: pytest.FixtureRequest
+
+    @property
+    def index(self) -> EmbeddedIndex:
+        """Start an index of the test's own, to which this process may upload."""
+        return self.request.getfixturevalue("own_index")
+
+    @property
+    def monkeypatch(self) -> pytest.MonkeyPatch:
+        """Change the environment for this proof."""
+        return self.request.getfixturevalue("monkeypatch")
+
+    def look(self, table: str, *argv: str) -> Said:
+        """Run the program on the shared workspace, configured with *table*; it is put back afterwards."""
+        with configured(self.looked_at, table):
+            return self.looked_at.releasekit(*argv)
+
+    def outline(self, table: str, *argv: str) -> str:
+        """Return what a release would run."""
+        said = self.look(table, *DRY_RUN, *argv)
+        assert said.code == 0, said.err
+        return said.out.partition("would run:")[2]
+
+    def plan(self, table: str, *argv: str, key: str = "next") -> dict[str, Any]:
+        """Return one column of the plan, by package."""
+        return {row["name"]: row[key] for row in self.whole_plan(table, *argv)["packages"]}
+
+    def whole_plan(self, table: str, *argv: str) -> dict[str, Any]:
+        """Return the plan as JSON."""
+        said = self.look(table, "plan", "--offline", "--format", "json", *argv)
+        assert said.code == 0, said.err
+        return json.loads(said.out)
+
+    def world(self, graph: str, table: str = "", **modules: str) -> World:
+        """Make a workspace that may be released, configured with *table*."""
+        self.monkeypatch.setenv("PREFECT_API_URL", self.prefect_api)
+        world = make_world(self.directory / "world", graph, **modules)
+        configure(world, table)
+        return world
+
+
+def configure(world: World, table: str) -> None:
+    """Write and push the settings of a workspace."""
+    text = (world.root / "pyproject.toml").read_text().partition("\n[tool.releasekit]")[0]
+    world.commit("chore: configure", {"pyproject.toml": f"{text}\n[tool.releasekit]\n{table}\n"})
+    world.git("push", "--quiet", "origin", "main")
+
+
+@contextmanager
+def configured(world: World, table: str) -> Generator[None]:
+    """Commit settings for the length of the block."""
+    before = world.git("rev-parse", "HEAD")
+    text = (world.root / "pyproject.toml").read_text()
+    world.commit("chore: configure", {"pyproject.toml": f"{text}\n[tool.releasekit]\n{table}\n"})
+    try:
+        yield
+    finally:
+        world.git("reset", "--quiet", "--hard", before)
+
+
+def outcomes(said: Said) -> dict[str, str]:
+    """Return what became of each package."""
+    return {package["name"]: package["outcome"] for package in json.loads(said.out)["packages"]}
+
+
+@pytest.fixture(scope="module")
+def looked_at(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Make the workspace that is only looked at."""
+    world = make_world(tmp_path_factory.mktemp("looked-at"), "app: core; core; lone")
+    for name in ("app", "core", "lone"):
+        world.git("tag", f"{name}-v0.1.0")
+    world.commit("feat!: another core", {"packages/core/src/core/__init__.py": "NEW = True\n"})
+    world.commit("docs: app", {"packages/app/README.md": "words\n"})
+    return world
+
+
+@pytest.fixture
+def scene(
+    tmp_path: Path,
+    looked_at: World,
+    prefect_api: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Scene:
+    """Set the scene of one proof; what is only looked at is not recorded in Prefect."""
+    monkeypatch.delenv("PREFECT_API_URL")
+    return Scene(tmp_path, looked_at, prefect_api, request)
+
+
+# ---- what is planned ----------------------------------------------------------------------------------------------
+
+
+def test_packages_key(scene: Scene) -> None:
+    """Exactly these members are published."""
+    assert set(scene.plan("")) == {"app", "core", "lone"}
+    assert set(scene.plan('packages = ["core", "packages/lone"]')) == {"core", "lone"}
+
+
+def test_exclude_key(scene: Scene) -> None:
+    """These members are never published."""
+    assert set(scene.plan('exclude = ["lone"]')) == {"app", "core"}
+
+
+def test_groups_key(scene: Scene) -> None:
+    """A group can be asked for by its name."""
+    assert Code.WORKSPACE_UNKNOWN_PACKAGE in scene.look("", "plan", "--offline", "--group", "one").err
+    assert scene.plan('groups.one = ["lone"]', "--group", "one", key="status")["core"] == "excluded"
+
+
+def test_tag_format(scene: Scene) -> None:
+    """Packages are tagged, and their tags found again, as configured."""
+    assert scene.plan("", key="tag")["core"] == "core-v0.2.0"
+    assert scene.plan('tag_format = "{name}@{version}"', key="tag")["core"] == "core@0.1.0"
+
+
+def test_umbrella_tag_format(scene: Scene) -> None:
+    """The release as a whole is tagged as configured."""
+    assert scene.whole_plan("")["tags"] == ["v0.2.0"]
+    assert scene.whole_plan('umbrella_tag_format = "all/{version}"')["tags"] == ["all/0.2.0"]
+
+
+def test_label(scene: Scene) -> None:
+    """{label} in the tag formats stands for it."""
+    formats = 'tag_format = "{name}{label}-v{version}"\numbrella_tag_format = "{label}v{version}"\n'
+    assert scene.plan(formats, key="tag")["core"] == "core-v0.2.0"
+    labelled = scene.whole_plan(f'{formats}label = "py"')
+    assert {row["name"]: row["tag"] for row in labelled["packages"]}["core"] == "corepy-v0.1.0"
+    assert labelled["tags"] == ["pyv0.1.0"]
+
+
+def test_lead(scene: Scene) -> None:
+    """Where the versions differ, the lead's names the release."""
+    assert scene.whole_plan("force_unchanged = true")["tags"][0].startswith("release-")
+    assert scene.whole_plan('force_unchanged = true\nlead = "app"')["tags"] == ["v0.1.1"]
+
+
+def test_types(scene: Scene) -> None:
+    """A type of commit asks for the configured bump."""
+    assert scene.plan("")["app"] is None
+    assert scene.plan('types.docs = "minor"')["app"] == "0.2.0"
+
+
+def test_major_on_zero(scene: Scene) -> None:
+    """A breaking change takes 0.x to 1.0.0."""
+    assert scene.plan("")["core"] == "0.2.0"
+    assert scene.plan("major_on_zero = true")["core"] == "1.0.0"
+
+
+def test_force_unchanged_key(scene: Scene) -> None:
+    """What has no changes is released too."""
+    assert scene.plan("")["lone"] is None
+    assert scene.plan("force_unchanged = true")["lone"] == "0.1.1"
+
+
+def test_allow_older(scene: Scene) -> None:
+    """A version below the index's latest is refused unless it is allowed."""
+    world = make_world(scene.directory / "world", "core")
+    later = World(scene.directory / "later", world.remote)
+    write_package(later, "core", [])
+    package = later.root / "packages/core"
+    (package / "pyproject.toml").write_text((package / "pyproject.toml").read_text().replace("0.1.0", "0.3.0"))
+    run(Command(("uv", "build", "--quiet", "--out-dir", str(package / "dist")), package))
+    files = sorted(str(path) for path in (package / "dist").glob("core-*"))
+    run(Command(("uv", "publish", "--quiet", "--trusted-publishing", "never", *files), env=scene.index.environment))
+
+    assert world.releasekit("publish", "--dry-run", "--skip-audit").code == 2
+    configure(world, "allow_older = true")
+    assert world.releasekit("publish", "--dry-run", "--skip-audit").code == 0
+
+
+# ---- where it goes ------------------------------------------------------------------------------------------------
+
+INNER = """\
+
+[[tool.uv.index]]
+name = "inner"
+url = "http://127.0.0.1:9/inner/simple"
+publish-url = "http://127.0.0.1:9/inner/upload"
+explicit = true
+"""
+
+
+def test_index_key(scene: Scene) -> None:
+    """Uploads go to, and are confirmed on, the index of that name."""
+    assert "9/inner" not in scene.outline(INNER)
+    outline = scene.outline(f'index = "inner"{INNER}')
+    assert "--publish-url http://127.0.0.1:9/inner/upload --check-url http://127.0.0.1:9/inner/simple" in outline
+
+
+def test_publish_url_key(scene: Scene) -> None:
+    """Files are uploaded there, whatever the index says."""
+    outline = scene.outline(f'index = "inner"\npublish_url = "http://127.0.0.1:9/else"{INNER}')
+    assert "--publish-url http://127.0.0.1:9/else --check-url http://127.0.0.1:9/inner/simple" in outline
+
+
+def test_check_url_key(scene: Scene) -> None:
+    """Uploads are confirmed there, whatever the index says."""
+    outline = scene.outline(f'index = "inner"\ncheck_url = "http://127.0.0.1:9/else"{INNER}')
+    assert "--publish-url http://127.0.0.1:9/inner/upload --check-url http://127.0.0.1:9/else" in outline
+
+
+def test_tag_key(scene: Scene) -> None:
+    """Without it no tag is made or pushed."""
+    assert "git tag --annotate core-v0.2.0" in scene.outline("")
+    assert "core-v0.2.0" not in scene.outline("tag = false")
+
+
+def test_push_key(scene: Scene) -> None:
+    """Without it nothing is pushed."""
+    assert "git push" in scene.outline("")
+    assert "git push" not in scene.outline("push = false")
+
+
+def test_remote(scene: Scene) -> None:
+    """Commit and tags are pushed to that remote, and nothing to another."""
+    world = scene.world("core", 'remote = "upstream"')
+    bare = scene.directory / "upstream.git"
+    run(Command(("git", "init", "--quiet", "--bare", str(bare)), env=GIT))
+    world.git("remote", "add", "upstream", str(bare))
+    assert scene.index
+
+    assert world.releasekit(*RELEASE).code == 0
+
+    assert set(World(world.root, bare).tags()) == {"core-v0.1.0", "v0.1.0"}
+    assert world.tags() == {}
+
+
+def test_publish_from(scene: Scene) -> None:
+    """It has one value as yet, and any other is refused by name."""
+    for said in (scene.look('publish_from = "ci"', *DRY_RUN), scene.look("", *DRY_RUN, "--publish-from", "ci")):
+        assert said.code == 2
+        assert "local" in said.err
+    assert scene.outline('publish_from = "local"', "--publish-from", "local")
+
+
+def test_http_pool_size(scene: Scene) -> None:
+    """So many questions are put to the index at the same time, and no more."""
+    world = make_world(scene.directory / "world", "one; two; three; four")
+    peaks: dict[int, int] = {}
+    for size, patience in ((1, SHORT), (3, LONG)):
+        with slow_index(size + 1, patience) as (url, peak):
+            configure(world, f'http_pool_size = {size}\ncheck_url = "{url}"')
+            assert world.releasekit("plan").code == 0
+            peaks[size] = peak()
+
+    assert peaks == {1: 1, 3: 3}
+
+
+@contextmanager
+def slow_index(too_many: int, patience: float) -> Generator[tuple[str, Callable[[], int]]]:
+    """Run an index that knows no package and says so late; yields how many it served at once.
+
+    It answers when one less than *too_many* ask, or after so many seconds, and a little later.
+    """
+    lock, now, most = threading.Lock(), 0, 0
+
+    class Slow(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            nonlocal now, most
+            with lock:
+                now += 1
+                most = max(most, now)
+            until = time.monotonic() + patience
+            while most < too_many - 1 and time.monotonic() < until:
+                time.sleep(0.02)
+            time.sleep(0.3)
+            with lock:
+                now -= 1
+            self.send_response(404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name that it has
+            """Keep standard error for the program."""
+
+    with serving(Slow) as url:
+        yield f"{url}/simple", lambda: most
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Generator[str]:
+    """Serve inside the block; yields the address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+# ---- how it runs --------------------------------------------------------------------------------------------------
+
+MEET = """\
+import pathlib, time
+
+place, mine = pathlib.Path({place!r}), pathlib.Path({place!r}) / "{name}.here"
+mine.touch()
+until = time.monotonic() + {patience}
+while time.monotonic() < until and not (place / "met").exists():
+    if len(list(place.glob("*.here"))) == 2:
+        (place / "met").touch()
+    time.sleep(0.02)
+mine.unlink()
+"""
+"""Code that finds out whether it runs in two packages at the same time."""
+
+
+def meeting(scene: Scene, patience: float) -> dict[str, str]:
+    """Return two modules whose imports wait so many seconds for each other, and a place to leave word."""
+    place = scene.directory / "place"
+    place.mkdir()
+    return {name: MEET.format(place=str(place), name=name, patience=patience) for name in ("left", "right")}
+
+
+def met(scene: Scene) -> bool:
+    """Tell whether the two did meet."""
+    return (scene.directory / "place" / "met").exists()
+
+
+def test_concurrency_key(scene: Scene) -> None:
+    """With 1 no two smoke tests run at the same time."""
+    world = scene.world("left; right", "concurrency = 1", **meeting(scene, SHORT))
+    assert scene.index
+
+    assert world.releasekit(*RELEASE).code == 0
+    assert not met(scene)
+
+
+def test_concurrency_flag(scene: Scene) -> None:
+    """With 5 they do, also when the file says 1 and the flag only repeats the default."""
+    world = scene.world("left; right", "concurrency = 1", **meeting(scene, LONG))
+    assert scene.index
+
+    assert world.releasekit(*RELEASE, "--concurrency", "5").code == 0
+    assert met(scene)
+
+
+BACKEND = """\
+from uv_build import *
+from uv_build import build_sdist as _build_sdist
+
+
+def build_sdist(*given):
+    exec({code!r})
+    return _build_sdist(*given)
+"""
+
+
+def own_backend(world: World, name: str, code: str) -> None:
+    """Let a package run *code* when it is built."""
+    path = f"packages/{name}/pyproject.toml"
+    text = (world.root / path).read_text()
+    backend = (
+        'build-backend = "backend"\nbackend-path = ["."]\n[tool.uv.build-backend]\nsource-include = ["backend.py"]'
+    )
+    text = text.replace('build-backend = "uv_build"', backend)
+    world.commit("build: own backend", {path: text, f"packages/{name}/backend.py": BACKEND.format(code=code)})
+    world.git("push", "--quiet")
+
+
+def test_build_concurrency(scene: Scene) -> None:
+    """So many packages build at the same time, and no more."""
+    world = scene.world("left; right", "build_concurrency = 1")
+    assert scene.index
+    for name, code in meeting(scene, SHORT).items():
+        own_backend(world, name, code)
+    assert world.releasekit(*RELEASE, "--skip-smoke-test").code == 0
+    assert not met(scene)
+
+    configure(world, "build_concurrency = 2\nforce_unchanged = true")
+    for name in ("left", "right"):
+        path = world.root / f"packages/{name}/backend.py"
+        path.write_text(path.read_text().replace(f"+ {SHORT}", f"+ {LONG}"))
+    world.commit("fix: patience")
+    world.git("push", "--quiet")
+    assert world.releasekit(*RELEASE, "--skip-smoke-test").code == 0
+    assert met(scene)
+
+
+def test_build_timeout(scene: Scene) -> None:
+    """A build that takes longer is killed, and the release dropped."""
+    world = scene.world("core", "build_timeout = 2")
+    own_backend(world, "core", "import time; time.sleep(600)")
+    before = world.state()
+    assert scene.index
+
+    said = world.releasekit(*RELEASE)
+
+    assert (said.code, outcomes(said)) == (1, {"core": "failed"})
+    assert json.loads(said.out)["packages"][0]["error"].startswith(Code.COMMAND_TIMEOUT)
+    assert world.state() == before
+
+
+def test_confirm_timeout(scene: Scene) -> None:
+    """An index that does not list an upload within that time ends the wait, as a failure."""
+    world = scene.world("never-listed", "confirm_timeout = 1")
+    elsewhere: EmbeddedIndex = scene.request.getfixturevalue("index")
+
+    said = world.releasekit(*RELEASE, "--publish-url", scene.index.publish_url, "--check-url", elsewhere.simple_url)
+
+    assert (said.code, outcomes(said)) == (1, {"never-listed": "failed"})
+    assert json.loads(said.out)["packages"][0]["error"].startswith(Code.PUBLISH_TIMEOUT)
+    assert world.tags() == {}
+
+
+def test_fail_fast_key(scene: Scene) -> None:
+    """After a build has failed no other is begun, and what was not begun is blocked."""
+    world = scene.world("bad; good", "build_concurrency = 1")
+    own_backend(world, "bad", "raise RuntimeError('no')")
+    assert scene.index
+    assert outcomes(world.releasekit(*RELEASE)) == {"bad": "failed", "good": "built"}
+
+    configure(world, "build_concurrency = 1\nfail_fast = true")
+    said = world.releasekit(*RELEASE)
+
+    assert (said.code, outcomes(said)) == (1, {"bad": "failed", "good": "blocked"})
+    assert json.loads(said.out)["packages"][1]["error"] == "blocked by --fail-fast"
+
+
+def test_fail_fast_flag(scene: Scene) -> None:
+    """After a package has failed no other is uploaded, though its own needs are out."""
+    place = scene.directory / "place"
+    place.mkdir()
+    # The second attempt is the last: slow is not done before it, so late comes after the failure.
+    bad = f"import pathlib\np = pathlib.Path({str(place)!r})\n(p / str(len(list(p.iterdir())))).touch()\nraise OSError"
+    slow = (
+        f"import pathlib, time\nwhile not pathlib.Path({str(place / '1')!r}).exists(): time.sleep(0.1)\ntime.sleep(3)"
+    )
+    world = scene.world("bad; late: slow; slow", bad=bad, slow=slow)
+    index = scene.index
+
+    said = world.releasekit(*RELEASE, "--fail-fast")
+
+    assert (said.code, outcomes(said)) == (1, {"bad": "failed", "slow": "confirmed", "late": "blocked"})
+    assert "late is blocked by --fail-fast" in said.err
+    assert not [request for request in index.requests() if request.uploaded.startswith("late")]
+
+
+def test_smoke_test_key(scene: Scene) -> None:
+    """Without it nothing is imported, unless the flag asks for it although the file does not."""
+    world = scene.world("core", "smoke_test = false", core="raise RuntimeError('does not import')")
+    assert scene.index
+    assert world.releasekit(*RELEASE).code == 0
+
+    world.commit("fix: core", {"packages/core/README.md": "words"})
+    world.git("push", "--quiet")
+    assert outcomes(world.releasekit(*RELEASE, "--smoke-test")) == {"core": "failed"}
+
+
+def test_hooks(scene: Scene) -> None:
+    """The repository's hooks run on the release commit, in the scratch worktree, only if they are asked to."""
+    world = scene.world("core")
+    marker = scene.directory / "marker"
+    hook = world.root / ".git/hooks/pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\npwd >> {marker}\n")
+    hook.chmod(0o755)
+    assert scene.index
+    assert world.releasekit(*RELEASE).code == 0
+    assert not marker.exists()
+
+    configure(world, "hooks = true\nforce_unchanged = true")
+    marker.unlink()
+    assert world.releasekit(*RELEASE).code == 0
+    assert [Path(line).name for line in marker.read_text().splitlines()] == ["tree"]
+
+
+# ---- audit --------------------------------------------------------------------------------------------------------
+
+
+class Advisories(BaseHTTPRequestHandler):
+    """A vulnerability service that has something to say of every package."""
+
+    def do_POST(self) -> None:
+        """Answer a batch of questions: which advisories."""
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["queries"]
+        self._answer({"results": [{"vulns": [{"id": "GHSA-0", "modified": "2026-01-01T00:00:00Z"}]} for _ in asked]})
+
+    def do_GET(self) -> None:
+        """Tell of an advisory."""
+        ranges = [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}]
+        affected = [{"package": {"name": "idna", "ecosystem": "PyPI"}, "ranges": ranges}]
+        self._answer({"id": "GHSA-0", "modified": "2026-01-01T00:00:00Z", "summary": "no", "affected": affected})
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name that it has
+        """Keep standard error for the program."""
+
+    def _answer(self, value: object) -> None:
+        text = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+
+@contextmanager
+def audited(scene: Scene, *, found: bool) -> Generator[World]:
+    """Make a workspace with a dependency on which uv's audit has findings, or cannot look."""
+    real = which("uv")
+    assert scene.index
+    world = make_world(scene.directory / "world", "core: idna")
+    with serving(Advisories) as url:
+        service = url if found else "http://127.0.0.1:9"
+        path = scene.directory / "path"
+        path.mkdir()
+        (path / "uv").write_text(
+            f'#!/bin/sh\n[ "$1" = audit ] && set -- "$@" --service-url {service}\nexec {real} "$@"'
+        )
+        (path / "uv").chmod(0o755)
+        scene.monkeypatch.setenv("PATH", str(path), prepend=":")
+        scene.monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+        yield world
+
+
+def test_audit_key(scene: Scene) -> None:
+    """Findings are told in the plan unless nobody looks."""
+    with audited(scene, found=True) as world:
+        (warning,) = warnings(world)
+        assert warning.startswith(f"{Code.PREFLIGHT_VULNERABLE}: Found 1 known vulnerability")
+        configure(world, "audit = false")
+        assert warnings(world) == []
+        assert len(warnings(world, "--audit")) == 1, "the flag wins over the file"
+
+
+def test_audit_flag(scene: Scene) -> None:
+    """--skip-audit doesn't look; that it could not look is a warning, strict or not."""
+    with audited(scene, found=False) as world:
+        assert warnings(world, "--skip-audit") == []
+        assert warnings(world) == warnings(world, "--strict-audit")
+        (warning,) = warnings(world)
+        assert warning.startswith(f"{Code.COMMAND_FAILED}: uv audit could not look: ")
+
+
+def test_strict_audit_key(scene: Scene) -> None:
+    """Findings stop the release."""
+    with audited(scene, found=True) as world:
+        configure(world, "strict_audit = true")
+        refused(world)
+
+
+def test_strict_audit_flag(scene: Scene) -> None:
+    """Findings stop the release."""
+    with audited(scene, found=True) as world:
+        refused(world, "--strict-audit")
+
+
+def warnings(world: World, *argv: str) -> list[str]:
+    """Return the warnings of a dry run."""
+    said = world.releasekit("publish", "--dry-run", "--format", "json", *argv)
+    assert said.code == 0, said.err
+    return json.loads(said.out)["warnings"]
+
+
+def refused(world: World, *argv: str) -> None:
+    """Assert that a dry run is refused for its findings, which are shown."""
+    said = world.releasekit("publish", "--dry-run", *argv)
+    assert (said.code, f"error: {Code.PREFLIGHT_VULNERABLE}" in said.err) == (2, True), said.err
+    assert "GHSA-0" in said.err
+
+
+# ---- flags --------------------------------------------------------------------------------------------------------
+
+
+def commands(scene: Scene, *argv: str, table: str = "") -> Iterator[dict[str, str]]:
+    """Yield the status of each package in `plan` and in the dry run of `publish`."""
+    for command in (("plan", "--offline"), DRY_RUN):
+        said = scene.look(table, *command, "--format", "json", *argv)
+        assert said.code == 0, said.err
+        yield {row["name"]: row["status"] for row in json.loads(said.out)["packages"]}
+
+
+def test_workspace(scene: Scene) -> None:
+    """The workspace is found from any directory in it, and from outside by its path."""
+    elsewhere = World(scene.directory, scene.looked_at.remote)
+    assert elsewhere.releasekit("plan", "--offline").code == 2
+    for command in (("plan", "--offline"), DRY_RUN):
+        for path in ("", "packages/core"):
+            assert (
+                "core-v0.2.0"
+                in elsewhere.releasekit(
+                    *command, "--format", "json", "--workspace", str(scene.looked_at.root / path)
+                ).out
+            )
+
+
+def test_package(scene: Scene) -> None:
+    """What was not asked for is excluded."""
+    for status in commands(scene, "--package", "lone"):
+        assert status == {"app": "excluded", "core": "excluded", "lone": "skipped"}
+
+
+def test_group(scene: Scene) -> None:
+    """What is not in the group is excluded."""
+    for status in commands(scene, "--group", "one", table='groups.one = ["lone"]'):
+        assert status == {"app": "excluded", "core": "excluded", "lone": "skipped"}
+
+
+def test_exclude_flag(scene: Scene) -> None:
+    """It is added to what the file excludes."""
+    for status in commands(scene, "--exclude", "core", table='exclude = ["lone"]'):
+        assert status == {"app": "skipped", "core": "excluded"}
+
+
+def test_force_unchanged_flag(scene: Scene) -> None:
+    """What has no changes is released too."""
+    for status in commands(scene, "--force-unchanged"):
+        assert status["lone"] == "included"
+
+
+def test_index_flag(scene: Scene) -> None:
+    """It wins over the file; an index that is not there is refused."""
+    assert "inner/upload" in scene.outline(f'index = "outer"{INNER}', "--index", "inner")
+    assert Code.INDEX_UNKNOWN in scene.look(INNER, "plan", "--offline", "--index", "outer").err
+
+
+def test_publish_url_flag(scene: Scene) -> None:
+    """It wins over the file; alone it is refused, for then nothing could be confirmed."""
+    assert "http://127.0.0.1:9/else" in scene.outline(
+        f'index = "inner"{INNER}', "--publish-url=http://127.0.0.1:9/else"
+    )
+    said = scene.look("", "plan", "--offline", "--publish-url", "http://127.0.0.1:9/else")
+    assert (said.code, "--check-url" in said.err) == (2, True)
+
+
+def test_check_url_flag(scene: Scene) -> None:
+    """That is the index which is asked."""
+    url = scene.index.simple_url
+    scene.monkeypatch.delenv("UV_PUBLISH_CHECK_URL")
+    scene.monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+    for command in (("plan",), ("publish", "--dry-run", "--skip-audit", "--no-push")):
+        before = len(scene.index.requests())
+        assert scene.look("", *command, "--check-url", url).code == 0
+        assert len(scene.index.requests()) > before
+    assert f"--check-url {url}" in scene.outline("", "--check-url", url)
+
+
+def test_offline(scene: Scene) -> None:
+    """Nobody is asked."""
+    for command in (("plan",), ("publish", "--dry-run", "--skip-audit", "--no-push")):
+        asked = len(scene.index.requests())
+        assert scene.look("", *command, "--offline").code == 0
+        assert len(scene.index.requests()) == asked
+        assert scene.look("", *command).code == 0
+        assert len(scene.index.requests()) > asked
+
+
+# ---- the tables ---------------------------------------------------------------------------------------------------
+
+STORIES, CLI = "tests/stories/test_release.py", "tests/flows/test_cli.py"
+SWITCHES = f"{STORIES}::test_switches"
+
+KEYS: dict[str, Proof | str] = {
+    "packages": test_packages_key,
+    "exclude": test_exclude_key,
+    "groups": test_groups_key,
+    "cycles": f"{STORIES}::test_cycle_as_one_batch",
+    "tag_format": test_tag_format,
+    "umbrella_tag_format": test_umbrella_tag_format,
+    "label": test_label,
+    "lead": test_lead,
+    "types": test_types,
+    "major_on_zero": test_major_on_zero,
+    "force_unchanged": test_force_unchanged_key,
+    "allow_older": test_allow_older,
+    "publish_from": test_publish_from,
+    "index": test_index_key,
+    "publish_url": test_publish_url_key,
+    "check_url": test_check_url_key,
+    "remote": test_remote,
+    "concurrency": test_concurrency_key,
+    "fail_fast": test_fail_fast_key,
+    "tag": test_tag_key,
+    "push": test_push_key,
+    "smoke_test": test_smoke_test_key,
+    "audit": test_audit_key,
+    "strict_audit": test_strict_audit_key,
+    "hooks": test_hooks,
+    "http_pool_size": test_http_pool_size,
+    "build_concurrency": test_build_concurrency,
+    "confirm_timeout": test_confirm_timeout,
+    "build_timeout": test_build_timeout,
+}
+FLAGS: dict[str, Proof | str] = {
+    "workspace": test_workspace,
+    "package": test_package,
+    "group": test_group,
+    "exclude": test_exclude_flag,
+    "force_unchanged": test_force_unchanged_flag,
+    "index": test_index_flag,
+    "publish_url": test_publish_url_flag,
+    "check_url": test_check_url_flag,
+    "offline": test_offline,
+}
+PUBLISH_FLAGS: dict[str, Proof | str] = {
+    "dry_run": f"{CLI}::test_dry_run_changes_nothing",
+    "rehearse": f"{STORIES}::test_rehearsal",
+    "publish_from": test_publish_from,
+    "concurrency": test_concurrency_flag,
+    "fail_fast": test_fail_fast_flag,
+    "tag": SWITCHES,
+    "push": SWITCHES,
+    "smoke_test": SWITCHES,
+    "audit": test_audit_flag,
+    "strict_audit": test_strict_audit_flag,
+}
+TABLES = (KEYS, FLAGS, PUBLISH_FLAGS)
+
+
+@pytest.mark.parametrize(
+    ("names", "table"),
+    [
+        (Settings.model_fields, KEYS),
+        (Options.model_fields, FLAGS),
+        (PlanOptions.model_fields, FLAGS),
+        (PublishOptions.model_fields, FLAGS | PUBLISH_FLAGS),
+    ],
+    ids=["keys", "options", "plan", "publish"],
+)
+def test_nothing_is_without_a_proof(names: dict[str, object], table: dict[str, Proof | str]) -> None:
+    """A new key or flag needs a proof in the tables, and one that is gone needs none."""
+    assert table.keys() == names.keys()
+
+
+def test_proofs_elsewhere_exist() -> None:
+    """A test that is named as a proof is there, and speaks of what it proves."""
+    for table in TABLES:
+        for name, proof in table.items():
+            if isinstance(proof, str):
+                path, _, test = proof.partition("::")
+                text = (ROOT / path).read_text()
+                assert f"def {test}(" in text, proof
+                assert name in text or f"-{name.replace('_', '-')}" in text, proof

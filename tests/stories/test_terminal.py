@@ -1,0 +1,188 @@
+"""The real program: on a terminal, with a Prefect server of its own, and killed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.world import World, make_world
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from tasks.adapters.embedded import EmbeddedIndex
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 60.0
+"""Seconds for anything that is going to happen."""
+
+ON_A_TERMINAL = "import os, pty, sys; raise SystemExit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+
+
+@dataclass
+class Program:
+    """A running program: *mark* stands in the environment of all its processes, and *heard* is what it said."""
+
+    process: subprocess.Popen[bytes]
+    mark: str
+    heard: bytearray = field(default_factory=bytearray)
+
+    def hear(self) -> str:
+        """Return what it has said, on one line."""
+        return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", self.heard.decode("utf-8", "replace")).split())
+
+    def type(self, keys: str) -> None:
+        """Press *keys* on its keyboard."""
+        assert self.process.stdin
+        self.process.stdin.write(keys.encode())
+        self.process.stdin.flush()
+
+    def end(self) -> int:
+        """Return its exit code, once it has ended."""
+        return self.process.wait(PATIENCE)
+
+    def relatives(self) -> dict[int, str]:
+        """Return the processes that it has started, near and far, whoever their parent is now."""
+        found: dict[int, str] = {}
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                if self.mark.encode() in (path / "environ").read_bytes():
+                    found[int(path.name)] = (path / "cmdline").read_text().replace("\0", " ")
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue  # it has ended, or is somebody else's
+        return found
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the directory that the servers of these tests share, one after the other."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(autouse=True)
+def _no_server(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    """Let the program find no Prefect server."""
+    for name in list(os.environ):
+        if name.startswith("PREFECT_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PREFECT_HOME", str(home))
+
+
+@contextmanager
+def running(world: World, *argv: str, terminal: bool = False) -> Generator[Program]:
+    """Run `publish` inside the block."""
+    program = (sys.executable, "-m", "flows.publish", "--skip-audit", *argv)
+    mark = f"RELEASEKIT_TEST={uuid.uuid4()}"
+    name, _, value = mark.partition("=")
+    child = subprocess.Popen(
+        (sys.executable, "-c", ON_A_TERMINAL, *program) if terminal else program,
+        cwd=world.root,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "200", name: value},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    found = Program(child, mark)
+    listener = threading.Thread(target=listen, args=(found,))
+    listener.start()
+    try:
+        yield found
+    finally:
+        for pid in found.relatives():
+            os.kill(pid, signal.SIGKILL)
+        child.wait()
+        listener.join()
+        assert child.stdin
+        child.stdin.close()
+
+
+def listen(program: Program) -> None:
+    """Keep what *program* says."""
+    assert program.process.stdout
+    with program.process.stdout as said:
+        while chunk := os.read(said.fileno(), 1 << 16):
+            program.heard += chunk
+
+
+def until(true: Callable[[], object], program: Program) -> None:
+    """Wait until something is *true*."""
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, program.hear()
+        time.sleep(0.05)
+
+
+def uploads(index: EmbeddedIndex) -> list[str]:
+    """Return the names of all files that the index took, in order."""
+    return [request.uploaded for request in index.requests() if request.uploaded]
+
+
+@pytest.mark.parametrize(
+    ("keys", "code"),
+    [("n\r", 2), ("\r", 2), ("\x04", 2), ("\x03", 130)],
+    ids=["no", "return", "ctrl-d", "ctrl-c"],
+)
+def test_not_confirmed(tmp_path: Path, own_index: EmbeddedIndex, keys: str, code: int) -> None:
+    """A person is asked, and told how many packages it is; without a yes nothing changes and nothing stays behind."""
+    world = make_world(tmp_path, "app: core; core")
+    before = world.state()
+
+    with running(world, terminal=True) as program:
+        until(lambda: f"Publish 2 packages to {own_index.publish_url}? [y/n]" in program.hear(), program)
+        assert len(program.relatives()) > 2, "the server starts while a person reads"
+        program.type(keys)
+        assert program.end() == code, program.hear()
+        until(lambda: not program.relatives(), program)
+
+    assert "Traceback" not in program.hear()
+    assert world.state() == before
+    assert uploads(own_index) == []
+
+
+def test_confirmed(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """After a yes all goes out, with a Prefect server of the program's own, which has ended when the program has."""
+    world = make_world(tmp_path, "app: core; core")
+
+    with running(world, terminal=True) as program:
+        until(lambda: "[y/n]" in program.hear(), program)
+        program.type("y\r")
+        until(lambda: any("uvicorn" in line for line in program.relatives().values()), program)
+        assert program.end() == 0, program.hear()
+        until(lambda: not program.relatives(), program)
+
+    assert "v0.1.0: 2 confirmed" in program.hear()
+    assert len(uploads(own_index)) == 4
+    assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0", "v0.1.0"}
+
+
+def test_killed(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """Killed outright in the middle, it leaves nothing running; the next run carries on and sends no file twice."""
+    world = make_world(tmp_path, "app: slow; slow; other", slow="import time; time.sleep(2)")
+    with running(world, "--yes") as program:
+        until(lambda: any(name.startswith("slow") for name in uploads(own_index)), program)
+        os.kill(program.process.pid, signal.SIGKILL)
+        assert program.end() == -signal.SIGKILL
+        until(lambda: not program.relatives(), program)
+    assert world.git("status", "--porcelain") == ""
+    assert world.tags() == {}
+    assert not any(name.startswith("app") for name in uploads(own_index))
+
+    with running(world, "--yes") as program:
+        assert program.end() == 0, program.hear()
+
+    assert "carrying on with v0.1.0" in program.hear()
+    assert len(uploads(own_index)) == len(set(uploads(own_index))) == 6
+    assert set(world.tags()) == {"app-v0.1.0", "other-v0.1.0", "slow-v0.1.0", "v0.1.0"}
+    assert len(world.git("worktree", "list").splitlines()) == 1
