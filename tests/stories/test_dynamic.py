@@ -43,7 +43,9 @@ class Backend:
 
 def scm(name: str) -> str:
     """Return what real repositories tell setuptools-scm in a member's directory."""
-    return f'root = "../.."\ntag_regex = "^{name}-v(?P<version>.+)$"\nfallback_version = "0.0.0"'
+    describe = f'["git", "describe", "--dirty", "--tags", "--long", "--match", "{name}-v*"]'
+    own = f'tag_regex = "^{name}-v(?P<version>.+)$"\ngit_describe_command = {describe}'
+    return f'root = "../.."\nfallback_version = "0.0.0"\n{own}'
 
 
 ABOUT = '"""About."""\n\n__version__ = "0.3.0"  # the one place\n'
@@ -179,6 +181,7 @@ def test_every_backend(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: py
     monkeypatch.setenv("BY_HATCH_ENV_VERSION", "0.0.1")  # what the maintainer has set for `uv lock`
     world = workspace(tmp_path, *EVERY)
     versions = change(world, EVERY)
+    world.lock()
     world.git("push", "--quiet", "--set-upstream", "origin", "main")
 
     said = world.releasekit("publish", "--yes", "--skip-audit", "--format", "json")
@@ -223,6 +226,7 @@ def test_tags_alone(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     for number, name in enumerate(names):
         file = f"packages/{name}/src/{name.replace('-', '_')}/first.py"
         world.commit(f"feat: {name}\n\nRelease-As: 2.{number}.0rc1", {file: ""})
+    world.lock()
     world.git("push", "--quiet")
     before = world.git("rev-parse", "HEAD")
 
