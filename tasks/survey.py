@@ -53,15 +53,15 @@ class Project:
 class History:
     """What git knows: the tags, the last release of each package, and what has come since.
 
-    *changes* are those of each package since its last stable release, newest first; *unreleased* holds the shas of
-    all of them, *fresh* the shas of those since a later prerelease.
+    *changes* are those of each package since its last release, newest first; *unreleased* holds the shas of all of
+    them. *since_stable* has, for packages whose last release is a prerelease, those since the last stable one.
     """
 
     tags: Mapping[str, str]
     baselines: Mapping[str, Baseline]
     changes: Mapping[str, Sequence[Change]]
     unreleased: frozenset[str]
-    fresh: Mapping[str, frozenset[str]]
+    since_stable: Mapping[str, Sequence[Change]]
 
 
 @lazy_task("read-workspace")
@@ -103,10 +103,14 @@ def read_history(repo: Repo, project: Project) -> History:
     found = _walk(repo, project, last, owners)
     if layouts := layouts_of(repo, found, owners, last):
         found = _walk(repo, project, last, owners, layouts)
-    shas = frozenset(sha for shas in found.touching.values() for sha in shas)
-    changes = {each.sha: each for each in parse_history([c for c in found.commits if c.sha in shas], found.commits)}
-    touching = {name: tuple(changes[sha] for sha in shas) for name, shas in found.touching.items()}
-    return History(tags, last, touching, shas, found.fresh)
+    shas = {sha for shas in found.touching.values() for sha in shas}
+    parsed = {each.sha: each for each in parse_history([c for c in found.commits if c.sha in shas], found.commits)}
+    changes = {name: tuple(parsed[sha] for sha in shas) for name, shas in found.touching.items()}
+    since_stable = {name: changes[name] for name in found.fresh}
+    for name, fresh in found.fresh.items():
+        changes[name] = tuple(change for change in changes[name] if change.sha in fresh)
+    unreleased_now = frozenset(change.sha for mine in changes.values() for change in mine)
+    return History(tags, last, changes, unreleased_now, since_stable)
 
 
 @lazy_task("ask-index")
@@ -136,7 +140,7 @@ def plan(
 
 def decide(project: Project, history: History) -> Decisions:
     """Return what the history asks of each package."""
-    given = (history.changes, project.settings, history.unreleased, history.fresh)
+    given = (history.changes, project.settings, history.unreleased, history.since_stable)
     return decisions(project.workspace, history.baselines, *given)
 
 

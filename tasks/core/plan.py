@@ -115,16 +115,20 @@ def decisions(
     changes: Mapping[str, Sequence[Change]],
     settings: Settings,
     unreleased: Container[str] = frozenset(),
-    fresh: Mapping[str, Container[str]] | None = None,
+    since_stable: Mapping[str, Sequence[Change]] | None = None,
 ) -> Decisions:
     """Return what the history asks of each publishable member; *unreleased* is as `decide` has it.
 
-    *changes* are those since the last stable release, *fresh* the shas of those since a later prerelease.
+    *changes* are those since the last release; where that is a prerelease, *since_stable* has those since the last
+    stable one.
     Raises Refusal RK-VERSION-INVALID, and RK-CONFIG-INVALID-VALUE or RK-WORKSPACE-UNKNOWN-PACKAGE for wrong groups.
     """
-    rules, since_last = settings.rules(), fresh or {}
+    rules, whole = settings.rules(), since_stable or {}
     pasts = {
-        member.name: (_past(member, baselines.get(member.name), changes, since_last), rules)
+        member.name: (
+            _past(member, baselines.get(member.name), changes.get(member.name, ()), whole.get(member.name)),
+            rules,
+        )
         for member in workspace
         if member.publishable
     }
@@ -170,20 +174,16 @@ def make_plan(
 
 
 def _past(
-    member: Member,
-    baseline: Baseline | None,
-    changes: Mapping[str, Sequence[Change]],
-    fresh: Mapping[str, Container[str]],
+    member: Member, baseline: Baseline | None, changes: Sequence[Change], since_stable: Sequence[Change] | None
 ) -> Past:
-    mine = changes.get(member.name, ())
     if baseline is None:
-        return Past(member.version, changes=mine)
+        return Past(member.version, changes=changes)
     return Past(
         declared=member.version,
         last=baseline.version,
         stable=baseline.stable.version if baseline.stable else None,
-        changes=mine,
-        fresh=fresh.get(member.name) if baseline.version.is_prerelease else None,
+        changes=changes if since_stable is None else since_stable,
+        fresh=None if since_stable is None else frozenset(change.sha for change in changes),
         taken=baseline.taken,
     )
 
