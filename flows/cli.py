@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 
 from flows.logs import start_logging
-from flows.options import Options, PlanOptions, PublishOptions
+from flows.options import Place, PlanOptions, PublishOptions
 from tasks.core.errors import Code, Refusal, ReleaseError, explain
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def next_versions(
 
 
 @app.command
-def discover(*, options: Annotated[Options, Flat] = Options(), format: Format = "table") -> int:  # noqa: A002, B008
+def discover(*, options: Annotated[Place, Flat] = Place(), format: Format = "table") -> int:  # noqa: A002, B008
     """List the members of the workspace, as uv sees them.
 
     Parameters
@@ -197,7 +197,7 @@ def discover(*, options: Annotated[Options, Flat] = Options(), format: Format = 
 
 
 @app.command
-def graph(*, options: Annotated[Options, Flat] = Options(), format: Literal["levels", "json"] = "levels") -> int:  # noqa: A002, B008
+def graph(*, options: Annotated[Place, Flat] = Place(), format: Literal["levels", "json"] = "levels") -> int:  # noqa: A002, B008
     """Print who needs whom.
 
     Parameters
@@ -223,7 +223,7 @@ def graph(*, options: Annotated[Options, Flat] = Options(), format: Literal["lev
 
 
 @app.command
-def check_cycles(*, options: Annotated[Options, Flat] = Options()) -> int:  # noqa: B008
+def check_cycles(*, options: Annotated[Place, Flat] = Place()) -> int:  # noqa: B008
     """Tell whether hard dependencies run in a circle: exit code 0 if not, 1 if so."""
     from flows import console
     from tasks.core.graph import graph_of

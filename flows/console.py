@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -64,16 +64,18 @@ def answer_with(form: str, value: BaseModel, *drawn: RenderableType) -> None:
         show(*(part for part in drawn if part))
 
 
-def say(text: str) -> None:
-    """Tell what is going on, in one line."""
-    logging.getLogger("releasekit").info(text)
-
-
 def confirm(question: str) -> bool:
-    """Ask on the terminal."""
+    """Ask on the terminal; no answer is a no."""
     from rich.prompt import Confirm
 
-    return Confirm.ask(question, console=_console(on_stderr=True), default=False)
+    # Inside a loop asyncio keeps the first Ctrl-C for its next step, and nobody takes one while we wait here.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return Confirm.ask(question, console=_console(on_stderr=True), default=False)
+    except EOFError:
+        return False
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def is_terminal() -> bool:

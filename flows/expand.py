@@ -12,6 +12,7 @@ from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Failed, get_state_exception
+from prefect.utilities.annotations import quote
 
 from tasks import publish, stage
 from tasks.core.errors import CATALOGUE, Code, ReleaseError
@@ -48,9 +49,12 @@ async def expand(steps: Sequence[Step], needs: Mapping[str, Sequence[str]], chai
             return await state_of(blocked, (), step, blockers)
         return await chain(step, list(upstream.values()))
 
-    async with asyncio.TaskGroup() as group:
-        for step in steps:
-            running[step.name] = group.create_task(run(step))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for step in steps:
+                running[step.name] = group.create_task(run(step))
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None  # the others are of those who waited for it
     return {name: ended.result() for name, ended in running.items()}
 
 
@@ -59,7 +63,8 @@ async def state_of(step: Task[P, R], upstream: States, *args: P.args, **kwargs: 
 
     The one place that decides how steps are run; Prefect's types don't know that the state can be awaited.
     """
-    running: Any = step(*args, **kwargs, wait_for=upstream, return_state=True)
+    # Quoted, for there is no future in them: Prefect would look for one in every field of the plan, for every step.
+    running: Any = step(*map(quote, args), **kwargs, wait_for=upstream, return_state=True)
     return await running
 
 

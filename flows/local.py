@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from flows import console
 from flows.draft import checked, draft, open_project
+from flows.options import given
 from tasks.adapters.process import mask
 from tasks.adapters.record import begin, only_release, unfinished
-from tasks.adapters.server import CLIENT_SETTINGS, configured_api, prefect_server, settle
-from tasks.core.errors import Code, Refusal
+from tasks.adapters.server import CLIENT_SETTINGS, answers, configured_api, prefect_server, settle
+from tasks.core.errors import Code, Refusal, Warn
 from tasks.core.report import Report
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from tasks.adapters.server import Server
     from tasks.core.plan import Plan
     from tasks.core.target import Target
+
+log = logging.getLogger("releasekit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +46,18 @@ class Released:
 
 async def plan(options: PlanOptions) -> Plan:
     """Decide what would be released; recorded as a flow run where a Prefect API is configured."""
-    if not configured_api():
+    api = configured_api()
+    if api and not answers(api):
+        log.warning("warning %s", Warn(Code.SERVER_UNREACHABLE, "this plan is not recorded", mask(api)))
+        api = ""
+    if not api:
         return (await draft(options, *open_project(options))).plan
     settle(CLIENT_SETTINGS)
     from flows.plan import plan as plan_flow
 
-    running: Any = plan_flow(**options.model_dump())  # Prefect's types don't know that a flow can be awaited
-    return await running
+    with given(options):
+        running: Any = plan_flow(**options.model_dump())  # Prefect's types don't know that a flow can be awaited
+        return await running
 
 
 async def dry_run(options: PublishOptions) -> Decided:
@@ -67,11 +76,14 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released:
             options = stack.enter_context(rehearsal(options))
         project, repo = open_project(options)
         stack.enter_context(only_release(repo.common_dir))
-        server = None if configured_api() else stack.enter_context(prefect_server())  # starts while we plan
+        api = configured_api()
+        if api and not answers(api):
+            raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(api))
+        server = None if api else stack.enter_context(prefect_server())  # starts while we plan
         record = unfinished(repo.common_dir)
         if record:
             decided = record.plan()
-            console.say(f"carrying on with {decided.title}, begun at {decided.commit[:12]}")
+            log.info("carrying on with %s, begun at %s", decided.title, decided.commit[:12])
         else:
             decided = (await checked(await draft(options, project, repo))).plan
         console.show(console.plan_table(decided), on_stderr=True)
@@ -98,8 +110,9 @@ async def _run_flow(options: PublishOptions, server: Server | None) -> Report:
         os.environ["PREFECT_API_URL"] = server.url
     from flows.publish import publish as publish_flow
 
-    running: Any = publish_flow(**options.model_dump(), return_state=True)
-    state: Any = await running
+    with given(options):
+        running: Any = publish_flow(**options.model_dump(), return_state=True)
+        state: Any = await running
     await _drain()
     result: object = await state.aresult(raise_on_failure=False)
     if isinstance(result, BaseException):

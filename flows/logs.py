@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 def start_logging(level: int, form: str) -> None:
     """Send our log lines to standard error, as text or as one JSON object a line."""
     handler = logging.StreamHandler(sys.stderr)
+    handler.set_name("releasekit")
     handler.setFormatter(_JsonLines() if form == "json" else logging.Formatter("%(message)s"))
     logger = logging.getLogger("releasekit")
-    logger.handlers[:] = [handler]
+    # Those of others stay: Prefect's takes our lines into the flow run.
+    logger.handlers[:] = [handler, *(other for other in logger.handlers if other.name != handler.name)]
     logger.setLevel(level)
     logger.propagate = False
 

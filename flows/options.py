@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import contextmanager
+from contextvars import ContextVar
 from copy import copy
 from functools import wraps
 from pathlib import Path
@@ -14,7 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from tasks.core.settings import Prerelease, Selection, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Generator
+
+    from pydantic.fields import FieldInfo
 
 R = TypeVar("R")
 M = TypeVar("M", bound="Options")
@@ -26,12 +30,17 @@ def _key(name: str) -> Any:  # noqa: ANN401  pydantic's Field returns Any too, s
     return copy(Settings.model_fields[name])
 
 
-class Options(BaseModel):
-    """Which workspace, and which of its packages."""
+class Place(BaseModel):
+    """Which workspace."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
     workspace: Path = Field(default=Path(), description="A directory in the uv workspace")
+
+
+class Options(Place):
+    """Which workspace, and which of its packages."""
+
     package: Annotated[tuple[str, ...], Parameter(alias="-p", negative="")] = Field(
         default=(), description="Only these packages, and what they need (names, patterns or paths)"
     )
@@ -84,34 +93,53 @@ class PublishOptions(Options):
 def flat(model: type[M]) -> Callable[[Callable[[M], Awaitable[R]]], Callable[..., Awaitable[R]]]:
     """Turn a function of an options model into one whose parameters are the model's fields.
 
-    So `-p dry_run=true` works, and Prefect's form shows each option with its title, description and default.
+    So `-p dry_run=true` works, and Prefect's form shows each option with its title, description and default. A
+    parameter at its default is one that was not given, for Prefect passes all of them; but see `given`.
     """
 
     def decorate(function: Callable[[M], Awaitable[R]]) -> Callable[..., Awaitable[R]]:
         defaults = {name: field.get_default(call_default_factory=True) for name, field in model.model_fields.items()}
 
         @wraps(function)
-        async def call(**given: Any) -> R:  # noqa: ANN401  as many types as there are options
-            changed = {name: value for name, value in given.items() if value != defaults[name]}
-            return await function(model(**changed))
+        async def call(**parameters: Any) -> R:  # noqa: ANN401  as many types as there are options
+            told = {name for name, value in parameters.items() if value != defaults[name]} | _given.get()
+            return await function(model(**{name: parameters[name] for name in told & parameters.keys()}))
 
-        parameters = [
-            inspect.Parameter(
-                name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=defaults[name],
-                annotation=_described(field.annotation, field.description),
-            )
-            for name, field in model.model_fields.items()
-        ]
-        signature = inspect.Signature(parameters)
+        signature = inspect.Signature(
+            [
+                inspect.Parameter(
+                    name,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    default=defaults[name],
+                    annotation=_annotated(field),
+                )
+                for name, field in model.model_fields.items()
+            ]
+        )
         setattr(call, "__signature__", signature)  # noqa: B010  read by inspect.signature; the type does not know it
-        call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        call.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
+        # Prefect reads the descriptions here, and nowhere else.
+        described = (f"    {name}: {field.description}" for name, field in model.model_fields.items())
+        call.__doc__ = "\n".join([f"{inspect.getdoc(function)}\n\nArgs:", *described])
         return call
 
     return decorate
 
 
-def _described(annotation: Any, description: str | None) -> Any:  # noqa: ANN401  types as values
-    described: Any = Annotated
-    return described[annotation, Field(description=description)]
+_given: ContextVar[frozenset[str]] = ContextVar("given", default=frozenset())
+
+
+@contextmanager
+def given(options: Options) -> Generator[None]:
+    """Let a flow inside the block know which options were given: then one wins over the file even as its default."""
+    token = _given.set(frozenset(options.model_fields_set))
+    try:
+        yield
+    finally:
+        _given.reset(token)
+
+
+def _annotated(field: FieldInfo) -> Any:  # noqa: ANN401  types as values
+    """Return the type of *field* with its bounds."""
+    annotated: Any = Annotated
+    return annotated[field.annotation, *field.metadata] if field.metadata else field.annotation

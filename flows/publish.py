@@ -86,10 +86,10 @@ async def carry_out(release: Release, repo: Repo, index: Index) -> Report:
         release = prepared(release, repo)
         built, failed = await staged(release)
     except ReleaseError:
-        release.record.drop(repo)  # nothing is public yet: the next run decides afresh
+        release.record.drop_if_private(repo)  # then the next run decides afresh
         raise
     if failed:
-        release.record.drop(repo)
+        release.record.drop_if_private(repo)
         notes = ("nothing was uploaded, and the release was dropped",)
         return Report(release=release.plan.release, title=release.plan.title, packages=failed, notes=notes)
     packages = await publish_all(release, built, index)

@@ -44,4 +44,4 @@ def push(release: Release, repo: Repo, tags: Sequence[str]) -> None:
 @task(name="fast-forward", task_run_name="fast-forward-{release.branch}", cache_policy=NO_CACHE)
 def fast_forward(release: Release, repo: Repo) -> bool:
     """Bring the user's branch to the release commit if it has not moved since; tells whether it is there."""
-    return repo.fast_forward(release.commit)
+    return repo.branch == release.branch and repo.fast_forward(release.commit)

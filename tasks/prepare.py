@@ -32,7 +32,9 @@ def check_out(release: Release, repo: Repo) -> Release:
     if not (manifest and release.record.worktree.is_dir()):
         repo.remove_worktree(release.record.worktree)
         repo.add_worktree(release.record.worktree, commit)
-    return replace(release, commit=commit, epoch=repo.commit_time(commit)) if manifest else release
+    if manifest is None:
+        return release
+    return replace(release, commit=commit, epoch=repo.commit_time(commit), branch=manifest.branch)
 
 
 @task(name="write-versions", task_run_name="write-versions-{release.plan.title}", cache_policy=NO_CACHE)

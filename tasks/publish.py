@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from prefect import task
+from prefect.cache_policies import NO_CACHE
 
 from tasks.adapters.files import describe
 from tasks.adapters.process import arun
@@ -62,9 +63,12 @@ async def upload(release: Release, step: Step, built: PackageVersion, index: Ind
         raise failure(Code.UPLOAD_FAILED, error, f"{step.name} {step.version} was not taken", str(command)) from None
 
 
-@task(name="confirm", task_run_name="confirm-{step.name}-{step.next}", cache_policy=PER_RELEASE, persist_result=True)
+@task(name="confirm", task_run_name="confirm-{step.name}-{step.next}", cache_policy=NO_CACHE)
 async def confirm(release: Release, step: Step, built: PackageVersion, index: Index) -> None:
-    """Wait until the index itself lists every file with the sha256 that was built here."""
+    """Wait until the index itself lists every file with the sha256 that was built here.
+
+    Never taken from a cache: what a run reports as out, it has seen there itself.
+    """
     deadline = time.monotonic() + release.settings.confirm_timeout
     pause = 0.1
     while not all((there := await _on_index(built, index)).values()):
@@ -86,7 +90,7 @@ async def confirm(release: Release, step: Step, built: PackageVersion, index: In
 async def smoke_test(release: Release, step: Step, built: PackageVersion) -> None:
     """Install the package from the index into a fresh environment, as a user would, and import it."""
     root = release.record.worktree / release.workspace
-    index, internal = release.target.install_index, tuple(release.plan.versions)
+    index, internal = release.target.install_index, release.plan.brought_by(step.name)
     try:
         await release.uv.smoke_test(root, f"{step.name}=={step.version}", built.imports, index, internal)
     except ReleaseError as error:

@@ -16,7 +16,6 @@ from tasks.core.artifacts import import_names, problems
 from tasks.core.errors import Code, ReleaseError
 from tasks.core.manifest import PackageVersion
 from tasks.core.pins import pin as pin_text
-from tasks.release import PER_RELEASE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +45,7 @@ async def build(release: Release, step: Step) -> None:
         raise failure(Code.BUILD_FAILED, error, f"{step.name} {step.version} did not build", str(command)) from None
 
 
-@task(name="verify", task_run_name="verify-{step.name}", cache_policy=PER_RELEASE, persist_result=True)
+@task(name="verify", task_run_name="verify-{step.name}", cache_policy=NO_CACHE)
 async def verify(release: Release, step: Step) -> PackageVersion:
     """Compare the built files with the plan; returns what will be uploaded, file by file."""
     paths = sorted(path for path in release.record.dist(step.name).iterdir() if path.name.endswith((".whl", ".tar.gz")))

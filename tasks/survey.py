@@ -332,7 +332,12 @@ _NEW_PROJECTS_A_DAY = 4  # pypi/support#11827
 
 
 def _audit(project: Project) -> Iterator[Warn]:
-    findings = project.uv.audit(project.root)
+    try:
+        findings = project.uv.audit(project.root)
+    except ReleaseError as error:  # as without a network: that it could not look says nothing of what is there
+        why = next((line for line in error.output.splitlines() if line.startswith("error")), error.what)
+        yield Warn(error.code, f"uv audit could not look: {why.removeprefix('error: ')}", str(project.root))
+        return
     if findings and project.settings.strict_audit:
         raise Refusal(Code.PREFLIGHT_VULNERABLE, "uv audit has findings", str(project.root), output=findings)
     if findings:

@@ -125,6 +125,8 @@ def _port(log: Path, is_alive: Callable[[], bool]) -> int:
 @pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
     """Run one Prefect server for all the slow stories, and point this process to it."""
+    # It reads its settings once; with none of ours it would start a server of its own, and record our lines nowhere.
+    assert "prefect" not in sys.modules, "some test imported Prefect before asking for this fixture"
     home = tmp_path_factory.mktemp("prefect")
     os.environ["PREFECT_HOME"] = str(home)
     settle(CLIENT_SETTINGS)

@@ -256,13 +256,10 @@ def _too_slow(command: Command, out: bytes, err: bytes) -> ReleaseError:
 
 def _finished(command: Command, code: int, out: bytes, err: bytes, started: float) -> Result:
     seconds = time.monotonic() - started
-    log.debug(
-        "ran %s: exit %d in %.2fs",
-        command,
-        code,
-        seconds,
-        extra={"argv": [mask(word, command.env) for word in command.argv], "code": code, "seconds": round(seconds, 3)},
-    )
+    if log.isEnabledFor(logging.DEBUG):
+        argv = mask("\n\0".join(command.argv), command.env).split("\n\0")  # at once: masking looks at every variable
+        extra = {"argv": argv, "code": code, "seconds": round(seconds, 3)}
+        log.debug("ran %s: exit %d in %.2fs", command, code, seconds, extra=extra)
     result = Result(code, _text(out), _text(err), seconds)
     if code not in command.fine:
         raise ReleaseError(

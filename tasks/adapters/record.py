@@ -73,11 +73,23 @@ class Record:
         return manifest
 
     def finish(self, repo: Repo) -> None:
-        """End a release: mark it finished, and give back the room that only a running one needs."""
-        if manifest := self.manifest():
-            self.save(manifest.model_copy(update={"finished": True}))
+        """End a release: mark it finished, and give back the room that only a running one needs.
+
+        One that has made nothing is dropped: there is nothing to mark, and it must not be carried on for ever.
+        """
+        manifest = self.manifest()
+        if manifest is None:
+            self.drop(repo)
+            return
+        self.save(manifest.model_copy(update={"finished": True}))
         repo.remove_worktree(self.worktree)
         repo.release(self.directory.name)
+
+    def drop_if_private(self, repo: Repo) -> None:
+        """Drop the release, unless its files may be public: they may be from the moment that all are on record."""
+        manifest = self.manifest()
+        if manifest is None or not manifest.packages:
+            self.drop(repo)
 
     def drop(self, repo: Repo) -> None:
         """Forget a release of which nothing is public."""

@@ -147,9 +147,10 @@ class Repo:
         return {file: contents[sha] for file, sha in blobs.items()}
 
     def add_worktree(self, directory: Path, commit: str) -> None:
-        """Check *commit* out into *directory*, with a detached HEAD."""
+        """Check *commit* out into *directory*, all of it, with a detached HEAD."""
         self.git("worktree", "prune")
-        self.git("worktree", "add", "--quiet", "--detach", str(directory), commit)
+        whole = ("-c", "core.sparseCheckout=false")  # a sparse checkout would be inherited, and packages be missing
+        self.git(*whole, "worktree", "add", "--quiet", "--detach", str(directory), commit)
 
     def remove_worktree(self, directory: Path) -> None:
         """Remove the work tree in *directory*, whatever state it is in."""

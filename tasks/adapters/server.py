@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from tasks.adapters.process import Command, background, last_lines
 from tasks.core.errors import Code, ReleaseError
@@ -66,6 +67,18 @@ def configured_api() -> str:
     return str(profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL", ""))
 
 
+def answers(url: str) -> bool:
+    """Tell whether anybody listens at the address *url*."""
+    place = urlsplit(url)
+    try:
+        socket.create_connection(
+            (place.hostname or "", place.port or (443 if place.scheme == "https" else 80)), 5
+        ).close()
+    except OSError:
+        return False
+    return True
+
+
 def settle(settings: dict[str, str]) -> None:
     """Set each of *settings* that the user has not set."""
     for name, value in settings.items():
@@ -96,9 +109,10 @@ def prefect_server() -> Generator[Server]:
         "warning",
     )
     env = {"PREFECT_HOME": str(home), "PREFECT_API_URL": url, **SERVER_SETTINGS}
-    output = home / "server.log"
+    output = home / f"server-{port}.log"
     with background(Command(argv, home, env), output) as alive:
         yield Server(url, lambda: _await(port, alive, output))
+    output.unlink(missing_ok=True)
 
 
 def _await(port: int, alive: Callable[[], bool], output: Path) -> None:
@@ -112,9 +126,10 @@ def _await(port: int, alive: Callable[[], bool], output: Path) -> None:
             if connection.getresponse().status == 200:  # noqa: PLR2004
                 return
         except (OSError, HTTPException):
-            time.sleep(0.1)
+            pass  # not yet
         finally:
             connection.close()
+        time.sleep(0.1)
     said = last_lines(output.read_text("utf-8", "replace"))
     raise ReleaseError(Code.SERVER_START, "Prefect's server did not start", str(output), output=said)
 

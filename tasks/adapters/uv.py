@@ -27,6 +27,8 @@ _CLASSES = (
     (re.compile(r"TOML parse error at line"), Code.WORKSPACE_TOML),
 )
 _TOML_PLACE = re.compile(r"Failed to parse: (?P<file>.+?)\n(?:.*\n)*?.*at line (?P<line>\d+), column (?P<column>\d+)")
+# Builds and imports run other people's code, which must not find what it could upload with.
+_HIDDEN: dict[str, str | None] = dict.fromkeys(f"UV_PUBLISH_{word}" for word in ("TOKEN", "USERNAME", "PASSWORD"))
 _OIDC = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "PYPI_ID_TOKEN", "TESTPYPI_ID_TOKEN")
 
 
@@ -45,8 +47,9 @@ class Uv:
         timeout: float = 600,
         fine: frozenset[int] = frozenset({0}),
     ) -> Command:
-        """Return the uv call *argv* as a value."""
-        return Command((self.executable, *argv), cwd, {"NO_COLOR": "1", **(env or {})}, timeout, fine)
+        """Return the uv call *argv* as a value; only an upload is told the credentials for uploads."""
+        hidden = {} if "publish" in argv[:1] else _HIDDEN
+        return Command((self.executable, *argv), cwd, {"NO_COLOR": "1", **hidden, **(env or {})}, timeout, fine)
 
     def workspace(self, path: Path) -> tuple[Path, tuple[Path, ...]]:
         """Return the root of the workspace that *path* lies in and all member directories, just as uv reads them.
@@ -101,9 +104,12 @@ class Uv:
         return found[1]
 
     def audit(self, root: Path) -> str:
-        """Return what `uv audit` has found in the locked dependencies, or why it could not look; empty if nothing."""
+        """Return what `uv audit` has found in the locked dependencies; empty if nothing.
+
+        Raises ReleaseError RK-COMMAND-FAILED, RK-COMMAND-TIMEOUT if it could not look.
+        """
         argv = ("audit", "--preview", "--frozen")
-        result = run(self.command(*argv, cwd=root, timeout=60, fine=frozenset({0, 1, 2})))
+        result = run(self.command(*argv, cwd=root, timeout=60, fine=frozenset({0, 1})))  # 1: findings, 2: it failed
         return mask(result.stdout + result.stderr).strip() if result.code else ""
 
     def build_command(
@@ -153,7 +159,7 @@ class Uv:
             await arun(self.command("pip", "install", *into, *_index(index), *_fresh(fresh), requirement, cwd=root))
             python = next(path for path in (venv / "bin" / "python", venv / "Scripts" / "python.exe") if path.exists())
             script = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
-            return await arun(Command((str(python), "-I", "-c", script, *imports), Path(scratch), timeout=120))
+            return await arun(Command((str(python), "-I", "-c", script, *imports), Path(scratch), _HIDDEN, timeout=120))
 
     def _with_python(self) -> tuple[str, ...]:
         return ("--python", self.python) if self.python else ()

@@ -76,6 +76,7 @@ class Code(StrEnum):
     PUSH_REJECTED = "RK-PUSH-REJECTED"
     BRANCH_MOVED = "RK-BRANCH-MOVED"
     SERVER_START = "RK-SERVER-START"
+    SERVER_UNREACHABLE = "RK-SERVER-UNREACHABLE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +269,10 @@ CATALOGUE: Mapping[Code, Entry] = {
     Code.BRANCH_MOVED: Entry(
         "The branch has new commits since the release began, so it was not moved to the release commit.",
         "Merge the release commit that is named.",
+    ),
+    Code.SERVER_UNREACHABLE: Entry(
+        "The Prefect API that PREFECT_API_URL or the active profile names does not answer.",
+        "Start that server; or unset PREFECT_API_URL, and a server is started for the time of the release.",
     ),
     Code.SERVER_START: Entry(
         "Prefect's server did not start in time.",

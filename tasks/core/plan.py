@@ -92,6 +92,17 @@ class Plan(BaseModel):
         """The packages that are released, dependencies first."""
         return tuple(step for step in self.packages if step.order >= 0)
 
+    def brought_by(self, name: str) -> tuple[str, ...]:
+        """Return *name* and the packages of this release that installing it brings, near and far."""
+        needs = {step.name: (*step.needs, *step.batch) for step in self.steps}
+        found = {name: None}
+        todo = [name]
+        while todo:
+            fresh = [need for need in needs[todo.pop()] if need not in found]
+            found |= dict.fromkeys(fresh)
+            todo += fresh
+        return tuple(found)
+
     @property
     def title(self) -> str:
         """The name of the release: its umbrella tag."""

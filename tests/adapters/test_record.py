@@ -164,6 +164,14 @@ class TestEnding:
         assert len(scene.git("worktree", "list").splitlines()) == 1
         record.finish(repo)  # once more changes nothing
 
+    def test_finish_of_nothing(self, scene: GitScene) -> None:
+        """A release that had nothing to do is not carried on by the next run, and the one after it."""
+        repo = Repo(scene.top)
+
+        begin(repo.common_dir, plan_of("r1", repo.head)).finish(repo)
+
+        assert unfinished(repo.common_dir) is None
+
     def test_drop(self, scene: GitScene) -> None:
         """Nothing is left of a dropped release, and the user's checkout is as it was."""
         repo, record = self.begun(scene)

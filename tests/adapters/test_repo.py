@@ -85,6 +85,16 @@ class TestOpening:
         assert (repo.top, repo.common_dir, repo.branch) == (side, scene.top / ".git", "side")
         assert repo.head != scene.git("rev-parse", "main")
 
+    def test_worktree_of_a_sparse_checkout(self, scene: GitScene, tmp_path: Path) -> None:
+        """A work tree of ours is whole, also where the user's own checkout is sparse."""
+        scene.commit("more", {"kept/a.txt": "a", "hidden/b.txt": "b"})
+        scene.git("sparse-checkout", "set", "kept")
+
+        Repo(scene.top).add_worktree(tmp_path / "whole", scene.git("rev-parse", "HEAD"))
+
+        assert (tmp_path / "whole/hidden/b.txt").is_file()
+        assert not (scene.top / "hidden").exists()
+
     @pytest.mark.parametrize("packed", [False, True])
     def test_no_commit(self, empty_scene: GitScene, packed: bool) -> None:
         """A repository without a commit is refused, whatever other branches hold."""

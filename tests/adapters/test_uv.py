@@ -384,7 +384,7 @@ class TestQuestions:
         assert address.hostname
 
     def test_audit(self, workspace: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
-        """Nothing to look at is nothing found; that it could not look is told, without secrets."""
+        """Nothing to look at is nothing found; that it could not look is an error, without secrets."""
         root = workspace("members = []", root=project("a"))
         run(UV.lock_command(root, []))
         monkeypatch.delenv("UV_OFFLINE")
@@ -393,9 +393,10 @@ class TestQuestions:
 
         monkeypatch.setenv("UV_PUBLISH_TOKEN", "uv.lock")
         (root / "uv.lock").write_text("broken = = ")
-        said = UV.audit(root)
-        assert "TOML parse error" in said
-        assert "uv.lock" not in said
+        with pytest.raises(ReleaseError) as caught:
+            UV.audit(root)
+        assert "TOML parse error" in caught.value.output
+        assert "uv.lock" not in caught.value.output
 
 
 class TestBuild:
@@ -422,6 +423,16 @@ class TestBuild:
         assert built - {".gitignore"} == {"plain-1.0.tar.gz", "plain-1.0-py3-none-any.whl"}
         assert sorted(package.rglob("*")) == before
         assert not (root / "dist").exists()
+
+    def test_only_an_upload_is_told_the_credentials(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """Builds, installs and imports run other people's code without what it could upload with."""
+        monkeypatch.setenv("UV_PUBLISH_TOKEN", "pypi-secret")
+
+        build = UV.build_command(tmp_path, tmp_path, [], {}, 60)
+        publish = UV.publish_command([tmp_path / "a.whl"], "", "http://127.0.0.1/simple")
+
+        assert "UV_PUBLISH_TOKEN" not in build.environment()
+        assert publish.environment()["UV_PUBLISH_TOKEN"] == "pypi-secret"
 
     def test_sibling_needed_to_build(self, workspace: Callable[..., Path], tmp_path: Path) -> None:
         """A build backend that is a sibling is taken from where it has just been built."""

@@ -542,3 +542,11 @@ def test_large() -> None:
     order = {step.name: step.order for step in plan.steps}
     assert list(order.values()) == list(range(500))
     assert all(order[need] < step.order for step in plan.steps for need in step.needs)
+
+
+def test_brought_by() -> None:
+    """Installing a package brings what it needs, near and far; nothing else."""
+    plan = plan_of("app: web", "web: core", "core:", "other:")
+
+    assert set(plan.brought_by("app")) == {"app", "web", "core"}
+    assert plan.brought_by("core") == ("core",)

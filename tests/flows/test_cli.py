@@ -482,6 +482,20 @@ def test_ci_accepts_a_detached_head(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert world.releasekit("publish", "--dry-run", "--offline").code == 0
 
 
+def test_prefect_that_does_not_answer(
+    tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A configured Prefect API that is down stops a release before it begins; a plan is only not recorded."""
+    world = make_world(tmp_path, "core")
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+
+    plan, release = world.releasekit("plan"), world.releasekit("publish", "--yes", "--skip-audit")
+
+    assert (plan.code, Code.SERVER_UNREACHABLE in plan.err) == (0, True)
+    assert (release.code, Code.SERVER_UNREACHABLE in release.err) == (2, True)
+    assert not [request for request in own_index.requests() if request.uploaded]
+
+
 def test_explain(orchard: World) -> None:
     """Every code can be explained; an unknown one names its neighbours."""
     assert "cycles = " in orchard.releasekit("explain", "rk-graph-cycle").out
