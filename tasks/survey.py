@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from tasks.core.commits import parse_history
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.history import unreleased
 from tasks.core.plan import Facts, Plan, Status, decisions, make_plan
-from tasks.core.settings import Selection, Settings, settings_of
+from tasks.core.settings import Selection, Settings, own_settings, settings_of
 from tasks.core.tags import TagScheme, baselines
 from tasks.core.target import Target
 from tasks.core.workspace import Workspace, version_file, workspace_of
@@ -40,13 +40,17 @@ log = logging.getLogger("releasekit.survey")
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What stands on this machine: the workspace at *root*, its root pyproject.toml as *document*, its settings."""
+    """What stands on this machine: the workspace at *root*, its root pyproject.toml as *document*, its settings.
+
+    *own* are the settings that members have for themselves, by name.
+    """
 
     root: Path
     document: Mapping[str, Any]
     settings: Settings
     workspace: Workspace
     uv: Uv
+    own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, "Mapping[str, Any]"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +78,21 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
     root, directories = uv.workspace(path)
     documents: dict[str, Mapping[str, Any]] = {}
     versions: dict[str, str] = {}
+    own: dict[str, dict[str, Any]] = {}
     for directory in directories:
         relative = os.path.relpath(directory, root).replace(os.sep, "/")
-        document, _ = read_toml(directory / "pyproject.toml", f"{relative}/pyproject.toml")
+        document, text = read_toml(directory / "pyproject.toml", f"{relative}/pyproject.toml")
         documents[relative] = document
+        if relative != "." and (said := own_settings(document, f"{relative}/pyproject.toml", text)):
+            own[relative] = {key: value for key, value in said.items() if key not in overrides}
         declared = version_file(document)
         if declared and (directory / declared).is_file():
             versions[relative] = read_text(directory / declared)
     document, text = read_toml(root / "pyproject.toml", "pyproject.toml")
     settings = Settings.model_validate(settings_of(document, text).model_dump() | dict(overrides))
-    return Project(root, document, settings, workspace_of(documents, settings, versions), uv)
+    workspace = workspace_of(documents, settings, versions)
+    by_name = {member.name: own[member.path] for member in workspace if member.path in own}
+    return Project(root, document, settings, workspace, uv, by_name)
 
 
 @lazy_task("read-history")
@@ -135,12 +144,12 @@ def plan(
     decided = decide(project, history)
     today = datetime.now(UTC).strftime("%Y.%m.%d")
     facts = Facts(commit=repo.head, date=today, tags=history.tags, published=published)
-    return make_plan(project.workspace, decided, history.baselines, selection, project.settings, facts)
+    return make_plan(project.workspace, decided, history.baselines, selection, project.settings, facts, project.own)
 
 
 def decide(project: Project, history: History) -> Decisions:
     """Return what the history asks of each package."""
-    given = (history.changes, project.settings, history.unreleased, history.since_stable)
+    given = (history.changes, project.settings, history.unreleased, history.since_stable, project.own)
     return decisions(project.workspace, history.baselines, *given)
 
 

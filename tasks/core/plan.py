@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping  # noqa: TC003  pydantic reads the annotation
 from enum import StrEnum
 from hashlib import sha256
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from packaging.version import Version
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
@@ -46,7 +46,7 @@ class Step(BaseModel):
     """One package of the plan. *needs* gate it, *after* it merely follows, *batch* are its partners in a cycle.
 
     All name packages of this release alone; *build_needs* are all that a build of it installs, near and far.
-    *order* is -1 for a package that is not released.
+    *order* is -1 for a package that is not released. *smoke_test* is what the package says for itself, if anything.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -64,6 +64,7 @@ class Step(BaseModel):
     needs: tuple[str, ...] = ()
     build_needs: tuple[str, ...] = ()
     apart: bool = False
+    smoke_test: bool | None = None
     after: tuple[str, ...] = ()
     batch: tuple[str, ...] = ()
 
@@ -127,18 +128,20 @@ def decisions(
     settings: Settings,
     unreleased: Container[str] = frozenset(),
     since_stable: Mapping[str, Sequence[Change]] | None = None,
+    own: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Decisions:
     """Return what the history asks of each publishable member; *unreleased* is as `decide` has it.
 
     *changes* are those since the last release; where that is a prerelease, *since_stable* has those since the last
-    stable one.
+    stable one. *own* are the settings that members have for themselves.
     Raises Refusal RK-VERSION-INVALID, and RK-CONFIG-INVALID-VALUE or RK-WORKSPACE-UNKNOWN-PACKAGE for wrong groups.
     """
     rules, whole = settings.rules(), since_stable or {}
+    own_rules = {name: settings.model_copy(update=said).rules() for name, said in (own or {}).items()}
     pasts = {
         member.name: (
             _past(member, baselines.get(member.name), changes.get(member.name, ()), whole.get(member.name)),
-            rules,
+            own_rules.get(member.name, rules),
         )
         for member in workspace
         if member.publishable
@@ -153,6 +156,7 @@ def make_plan(
     selection: Selection,
     settings: Settings,
     facts: Facts,
+    own: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Plan:
     """Return the plan that follows from the *facts*; the same facts make the same plan.
 
@@ -170,7 +174,7 @@ def make_plan(
     only = graph.only(released)
     ordered = order(only, settings.cycles)
     scheme = TagScheme(settings.tag_format, settings.label)
-    rows = _rows(workspace, decisions, current, statuses, ordered, only, scheme)
+    rows = _rows(workspace, decisions, current, statuses, ordered, only, scheme, own or {})
     _refuse_taken(rows, facts)
     commit = facts.commit
     old = _old_pins(rows, graph, set(baselines))
@@ -300,6 +304,7 @@ def _rows(
     ordered: Order,
     graph: Graph,
     scheme: TagScheme,
+    own: Mapping[str, Mapping[str, Any]],
 ) -> list[Step]:
     level = ordered.level_of()
     apart = graph.dependents(graph.apart)
@@ -322,6 +327,7 @@ def _rows(
                 needs=tuple(sorted(ordered.needs.get(name, ()))),
                 build_needs=tuple(sorted(graph.dependencies(graph.build.get(name, ())))),
                 apart=name in apart,
+                smoke_test=own.get(name, {}).get("smoke_test"),
                 after=tuple(sorted(ordered.after.get(name, ()))),
                 batch=tuple(sorted(ordered.batches.get(name, frozenset()) - {name})),
             )

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from tasks.core.errors import Code, Refusal, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pydantic_core import ErrorDetails
 
@@ -130,11 +130,36 @@ def settings_of(pyproject: Mapping[str, Any], text: str = "") -> Settings:
         raise _refusal(problems[0], text) from None  # an unknown key first: it may explain why another is missing
 
 
-def _refusal(problem: ErrorDetails, text: str) -> Refusal:
+OWN_KEYS = ("types", "major_on_zero", "smoke_test")
+"""What a member may say for itself, in its own [tool.releasekit]."""
+
+
+def own_settings(pyproject: Mapping[str, Any], shown: str, text: str = "") -> dict[str, Any]:
+    """Return what the parsed *pyproject* of a member says for itself; *shown* and *text* are for errors.
+
+    Raises Refusal RK-CONFIG-INVALID-KEY or RK-CONFIG-INVALID-VALUE.
+    """
+    table: Any = pyproject.get("tool", {}).get("releasekit", {})
+    try:
+        read = Settings.model_validate(table)
+    except ValidationError as error:
+        problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+        raise _refusal(problems[0], text, shown, OWN_KEYS) from None
+    for key in table:
+        if key not in OWN_KEYS:
+            where = f"{shown}:{_line(text, [key])}, [tool.releasekit]"
+            hint = f"A member may set {', '.join(OWN_KEYS)} for itself; all else stands in the root's pyproject.toml."
+            raise Refusal(Code.CONFIG_INVALID_KEY, f"{key} is a key of the root", where, hint)
+    return {key: getattr(read, key) for key in table}
+
+
+def _refusal(
+    problem: ErrorDetails, text: str, shown: str = "pyproject.toml", keys: Iterable[str] | None = None
+) -> Refusal:
     path = [str(part) for part in problem["loc"] if part not in _UNION]
-    where = f"pyproject.toml:{_line(text, path[:-1] if problem['type'] == 'missing' else path)}, [tool.releasekit]"
+    where = f"{shown}:{_line(text, path[:-1] if problem['type'] == 'missing' else path)}, [tool.releasekit]"
     if problem["type"] == "extra_forbidden":
-        known = Group.model_fields if path[0] == "groups" else Settings.model_fields
+        known = Group.model_fields if path[0] == "groups" else (keys or Settings.model_fields)
         return Refusal(Code.CONFIG_INVALID_KEY, f"unknown key {path[-1]}{nearest(path[-1], known)}", where)
     given: Any = problem["input"]
     return Refusal(
