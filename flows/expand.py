@@ -114,7 +114,8 @@ async def publish_all(release: Release, built: Mapping[str, PackageVersion], ind
             settled[step.name].set()
         for partner in step.batch:  # a cycle installs only when all of it is there
             await settled[partner].wait()
-        if state.is_completed() and release.settings.smoke_test:
+        wanted = release.settings.smoke_test if step.smoke_test is None else step.smoke_test
+        if state.is_completed() and wanted:
             async with slots:
                 state = await state_of(publish.smoke_test, [state], release, step, built[step.name])
         return _seen("published", step, state, halt if release.settings.fail_fast else None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from tasks.core.dynamic import is_dynamic
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.history import unreleased
 from tasks.core.plan import Facts, Plan, Status, decisions, make_plan
-from tasks.core.settings import Selection, Settings, bump_files, settings_of
+from tasks.core.settings import Selection, Settings, bump_files, own_settings, settings_of
 from tasks.core.tags import TagScheme, baselines
 from tasks.core.target import Target
 from tasks.core.workspace import Workspace, workspace_of
@@ -47,28 +47,32 @@ log = logging.getLogger("releasekit.survey")
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What stands on this machine: the workspace at *root*, its root pyproject.toml as *document*, its settings."""
+    """What stands on this machine: the workspace at *root*, its root pyproject.toml as *document*, its settings.
+
+    *own* are the settings that members have for themselves, by name.
+    """
 
     root: Path
     document: Mapping[str, Any]
     settings: Settings
     workspace: Workspace
     uv: Uv
+    own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, "Mapping[str, Any]"])
 
 
 @dataclass(frozen=True, slots=True)
 class History:
     """What git knows: the tags, the last release of each package, and what has come since.
 
-    *changes* are those of each package since its last stable release, newest first; *unreleased* holds the shas of
-    all of them, *fresh* the shas of those since a later prerelease.
+    *changes* are those of each package since its last release, newest first; *unreleased* holds the shas of all of
+    them. *since_stable* has, for packages whose last release is a prerelease, those since the last stable one.
     """
 
     tags: Mapping[str, str]
     baselines: Mapping[str, Baseline]
     changes: Mapping[str, Sequence[Change]]
     unreleased: frozenset[str]
-    fresh: Mapping[str, frozenset[str]]
+    since_stable: Mapping[str, Sequence[Change]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +98,14 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
     root, directories = uv.workspace(path)
     documents: dict[str, Mapping[str, Any]] = {}
     declared: dict[str, Declared] = {}
+    own: dict[str, dict[str, Any]] = {}
     for directory in directories:
         relative = os.path.relpath(directory, root).replace(os.sep, "/")
         document, text = read_toml(directory / "pyproject.toml", f"{relative}/pyproject.toml")
         documents[relative] = document
         bump_files(document, f"{relative}/pyproject.toml", text)
+        if relative != "." and (said := own_settings(document, f"{relative}/pyproject.toml", text)):
+            own[relative] = {key: value for key, value in said.items() if key not in overrides}
         if found := declared_version(directory, document, relative):
             declared[relative] = found
     document, text = read_toml(root / "pyproject.toml", "pyproject.toml")
@@ -106,7 +113,9 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
     if settings.bump and "." not in documents:
         what = "bump belongs to a package, and the root of the workspace is none"
         raise Refusal(Code.CONFIG_INVALID_VALUE, what, "pyproject.toml, [tool.releasekit]")
-    return Project(root, document, settings, workspace_of(documents, settings, declared), uv)
+    workspace = workspace_of(documents, settings, declared)
+    by_name = {member.name: own[member.path] for member in workspace if member.path in own}
+    return Project(root, document, settings, workspace, uv, by_name)
 
 
 @lazy_task("read-history")
@@ -126,10 +135,14 @@ def read_history(repo: Repo, project: Project, tags: Mapping[str, str] | None = 
     found = _walk(repo, project, last, owners)
     if layouts := layouts_of(repo, found, owners, last):
         found = _walk(repo, project, last, owners, layouts)
-    shas = frozenset(sha for shas in found.touching.values() for sha in shas)
-    changes = {each.sha: each for each in parse_history([c for c in found.commits if c.sha in shas], found.commits)}
-    touching = {name: tuple(changes[sha] for sha in shas) for name, shas in found.touching.items()}
-    return History(tags, last, touching, shas, found.fresh)
+    shas = {sha for shas in found.touching.values() for sha in shas}
+    parsed = {each.sha: each for each in parse_history([c for c in found.commits if c.sha in shas], found.commits)}
+    changes = {name: tuple(parsed[sha] for sha in shas) for name, shas in found.touching.items()}
+    since_stable = {name: changes[name] for name in found.fresh}
+    for name, fresh in found.fresh.items():
+        changes[name] = tuple(change for change in changes[name] if change.sha in fresh)
+    unreleased_now = frozenset(change.sha for mine in changes.values() for change in mine)
+    return History(tags, last, changes, unreleased_now, since_stable)
 
 
 @lazy_task("ask-index")
@@ -154,12 +167,12 @@ def plan(
     decided = decide(project, history)
     today = datetime.now(UTC).strftime("%Y.%m.%d")
     facts = Facts(commit=repo.head, date=today, tags=history.tags, published=published)
-    return make_plan(project.workspace, decided, history.baselines, selection, project.settings, facts)
+    return make_plan(project.workspace, decided, history.baselines, selection, project.settings, facts, project.own)
 
 
 def decide(project: Project, history: History) -> Decisions:
     """Return what the history asks of each package."""
-    given = (history.changes, project.settings, history.unreleased, history.fresh)
+    given = (history.changes, project.settings, history.unreleased, history.since_stable, project.own)
     return decisions(project.workspace, history.baselines, *given)
 
 
@@ -182,8 +195,6 @@ def entries(project: Project, repo: Repo, plan: Plan, history: History, stable: 
             between = prereleases_between(history.tags, scheme, name, after, step.version)
             since = Since(after, last.tag if last else "", between)
         changes = source.changes.get(name, ())
-        if last and last.version.is_prerelease:
-            changes = [change for change in changes if change.sha in source.fresh.get(name, ())]
         date = plan.date.replace(".", "-")
         entry = entry_of(step.version, date, changes, since, settings, source.unreleased)
         told[name] = ToTell(entry, since, step.tag if settings.tag else "")

@@ -111,13 +111,14 @@ def plan_of(
         name: (parse(commit(f"{number:040x}", message=message)),)
         for number, (name, message) in enumerate(messages.items())
     }
-    fresh = {name: frozenset(each.sha for each in commits.get(name, ())) for name in workspace.members}
-    for number, (name, message) in enumerate((old or {}).items()):
-        commits[name] = (*commits.get(name, ()), parse(commit(f"01d{number:037x}", message=message)))
+    since_stable = {
+        name: (*commits.get(name, ()), parse(commit(f"01d{number:037x}", message=message)))
+        for number, (name, message) in enumerate((old or {}).items())
+    }
     scheme = TagScheme(chosen.tag_format, chosen.label)
     known = dict.fromkeys(tags or [scheme.tag(name, Version("1.0")) for name in workspace.members], "a" * 40)
     last = baselines(known, scheme, {member.name: member.version for member in workspace})
-    decided = decisions(workspace, last, commits, chosen, fresh=fresh)
+    decided = decisions(workspace, last, commits, chosen, since_stable=since_stable)
     listed = {name: frozenset(map(Version, versions)) for name, versions in (published or {}).items()}
     facts = Facts(commit=sha, date="2026.11.22", tags=known, published=None if published is None else listed)
     return make_plan(

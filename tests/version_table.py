@@ -232,6 +232,15 @@ WHO: dict[str, str | None] = {
 }
 
 
+def own_settings(world: World) -> None:
+    """Let core say for itself that documentation counts."""
+    path = "packages/core/pyproject.toml"
+    own = '\n[tool.releasekit]\ntypes = { docs = "minor" }\n'
+    world.commit("chore: set", {path: (world.root / path).read_text() + own})
+    change(world, "docs: a")
+    change(world, "docs: a", "packages/app/app.py")
+
+
 def other_branch(world: World) -> None:
     """Release 2.0.0 on another branch."""
     world.git("checkout", "--quiet", "-b", "next")
@@ -324,6 +333,8 @@ ROWS = (
     Row("types in upper case", "as in lower case", "1.3.0", changes("FEAT: a", "Fix: b")),
     Row('a type of your own, `types = { docs = "patch" }`', "what you say", "1.2.4", changes("docs: a", "feat: b"),
         settings='types = { docs = "patch" }'),
+    Row("the same in the `[tool.releasekit]` of the package's own `pyproject.toml`", "for that package alone", "1.3.0",
+        own_settings, others={"app": "-"}),
     Row("`!` after the type, whatever the type", "major", "2.0.0", changes("chore!: a", "fix: b")),
     Row("a footer `BREAKING CHANGE:` or `BREAKING-CHANGE:`, after any number of paragraphs", "major", "2.0.0",
         changes("fix: a\n\nfirst\n\nsecond\n\nBREAKING-CHANGE: gone\nwith a second line")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping  # noqa: TC003  pydantic reads the annotation
 from enum import StrEnum
 from hashlib import sha256
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from packaging.version import Version
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
@@ -47,7 +47,7 @@ class Step(BaseModel):
     """One package of the plan. *needs* gate it, *after* it merely follows, *batch* are its partners in a cycle.
 
     All name packages of this release alone; *build_needs* are all that a build of it installs, near and far.
-    *order* is -1 for a package that is not released.
+    *order* is -1 for a package that is not released. *smoke_test* is what the package says for itself, if anything.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -65,6 +65,7 @@ class Step(BaseModel):
     needs: tuple[str, ...] = ()
     build_needs: tuple[str, ...] = ()
     apart: bool = False
+    smoke_test: bool | None = None
     after: tuple[str, ...] = ()
     batch: tuple[str, ...] = ()
 
@@ -132,16 +133,28 @@ def decisions(
     changes: Mapping[str, Sequence[Change]],
     settings: Settings,
     unreleased: Container[str] = frozenset(),
-    fresh: Mapping[str, Container[str]] | None = None,
+    since_stable: Mapping[str, Sequence[Change]] | None = None,
+    own: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Decisions:
     """Return what the history asks of each publishable member; *unreleased* is as `decide` has it.
 
-    *changes* are those since the last stable release, *fresh* the shas of those since a later prerelease.
+    *changes* are those since the last release; where that is a prerelease, *since_stable* has those since the last
+    stable one. *own* are the settings that members have for themselves.
     Raises Refusal RK-VERSION-INVALID, and RK-CONFIG-INVALID-VALUE or RK-WORKSPACE-UNKNOWN-PACKAGE for wrong groups.
     """
-    rules, since_last = settings.rules(), fresh or {}
+    rules, whole = settings.rules(), since_stable or {}
+    own_rules = {name: settings.model_copy(update=said).rules() for name, said in (own or {}).items()}
     pasts = {
-        member.name: (_past(member, baselines.get(member.name), changes, since_last, settings.first_version), rules)
+        member.name: (
+            _past(
+                member,
+                baselines.get(member.name),
+                changes.get(member.name, ()),
+                whole.get(member.name),
+                settings.first_version,
+            ),
+            own_rules.get(member.name, rules),
+        )
         for member in workspace
         if member.publishable
     }
@@ -155,6 +168,7 @@ def make_plan(
     selection: Selection,
     settings: Settings,
     facts: Facts,
+    own: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Plan:
     """Return the plan that follows from the *facts*; the same facts make the same plan.
 
@@ -172,7 +186,7 @@ def make_plan(
     only = graph.only(released)
     ordered = order(only, settings.cycles)
     scheme = TagScheme(settings.tag_format, settings.label)
-    rows = _rows(workspace, decisions, current, statuses, ordered, only, scheme)
+    rows = _rows(workspace, decisions, current, statuses, ordered, only, scheme, own or {})
     _refuse_taken(rows, facts)
     commit = facts.commit
     old = _old_pins(rows, graph, set(baselines))
@@ -190,19 +204,18 @@ def make_plan(
 def _past(
     member: Member,
     baseline: Baseline | None,
-    changes: Mapping[str, Sequence[Change]],
-    fresh: Mapping[str, Container[str]],
+    changes: Sequence[Change],
+    since_stable: Sequence[Change] | None,
     first: str,
 ) -> Past:
-    mine = changes.get(member.name, ())
     if baseline is None:
-        return Past(member.version or (Version(first) if first else None), changes=mine)
+        return Past(member.version or (Version(first) if first else None), changes=changes)
     return Past(
         declared=member.version,
         last=baseline.version,
         stable=baseline.stable.version if baseline.stable else None,
-        changes=mine,
-        fresh=fresh.get(member.name) if baseline.version.is_prerelease else None,
+        changes=changes if since_stable is None else since_stable,
+        fresh=None if since_stable is None else frozenset(change.sha for change in changes),
         taken=baseline.taken,
     )
 
@@ -308,6 +321,7 @@ def _rows(
     ordered: Order,
     graph: Graph,
     scheme: TagScheme,
+    own: Mapping[str, Mapping[str, Any]],
 ) -> list[Step]:
     level = ordered.level_of()
     apart = graph.dependents(graph.apart)
@@ -330,6 +344,7 @@ def _rows(
                 needs=tuple(sorted(ordered.needs.get(name, ()))),
                 build_needs=tuple(sorted(graph.dependencies(graph.build.get(name, ())))),
                 apart=name in apart,
+                smoke_test=own.get(name, {}).get("smoke_test"),
                 after=tuple(sorted(ordered.after.get(name, ()))),
                 batch=tuple(sorted(ordered.batches.get(name, frozenset()) - {name})),
             )

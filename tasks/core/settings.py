@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from tasks.core.errors import Code, Refusal, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pydantic_core import ErrorDetails
 
@@ -210,12 +210,37 @@ def bump_files(pyproject: Mapping[str, Any], shown: str, text: str = "") -> tupl
         raise _refusal(error.errors()[0], text, shown) from None
 
 
-def _refusal(problem: ErrorDetails, text: str, shown: str = "pyproject.toml") -> Refusal:
+OWN_KEYS = ("types", "major_on_zero", "smoke_test", "bump")
+"""What a member may say for itself, in its own [tool.releasekit]."""
+
+
+def own_settings(pyproject: Mapping[str, Any], shown: str, text: str = "") -> dict[str, Any]:
+    """Return what the parsed *pyproject* of a member says for itself; *shown* and *text* are for errors.
+
+    Raises Refusal RK-CONFIG-INVALID-KEY or RK-CONFIG-INVALID-VALUE.
+    """
+    table: Any = pyproject.get("tool", {}).get("releasekit", {})
+    try:
+        read = Settings.model_validate(table)
+    except ValidationError as error:
+        problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+        raise _refusal(problems[0], text, shown, OWN_KEYS) from None
+    for key in table:
+        if key not in OWN_KEYS:
+            where = f"{shown}:{_line(text, [key])}, [tool.releasekit]"
+            hint = f"A member may set {', '.join(OWN_KEYS)} for itself; all else stands in the root's pyproject.toml."
+            raise Refusal(Code.CONFIG_INVALID_KEY, f"{key} is a key of the root", where, hint)
+    return {key: getattr(read, key) for key in table}
+
+
+def _refusal(
+    problem: ErrorDetails, text: str, shown: str = "pyproject.toml", keys: Iterable[str] | None = None
+) -> Refusal:
     path = [str(part) for part in problem["loc"] if part not in _UNION]
     where = f"{shown}:{_line(text, path[:-1] if problem['type'] == 'missing' else path)}, [tool.releasekit]"
     if problem["type"] == "extra_forbidden":
-        model = {"groups": Group, "bump": BumpFile}.get(path[0], Settings) if len(path) > 1 else Settings
-        known = model.model_fields
+        inner = {"groups": Group, "bump": BumpFile}.get(path[0], Settings)
+        known = inner.model_fields if len(path) > 1 else (keys or Settings.model_fields)
         return Refusal(Code.CONFIG_INVALID_KEY, f"unknown key {path[-1]}{nearest(path[-1], known)}", where)
     given: Any = problem["input"]
     return Refusal(

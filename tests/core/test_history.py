@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING
 
 from hypothesis import given
@@ -31,6 +32,75 @@ def line_of(**files: str) -> list[Commit]:
         commit(sha, *shas[place + 1 : place + 2], files=touched.split())
         for place, (sha, touched) in enumerate(files.items())
     ]
+
+
+def test_flat() -> None:
+    """What is released everywhere is not kept, however long ago it began."""
+
+    def peak(length: int) -> int:
+        body = "x" * 1000
+        walk = (
+            commit(f"{number:040x}", f"{number - 1:040x}", message=f"{body}{number}", files=[f"web/{number % 7}/a"])
+            for number in range(length, 0, -1)
+        )
+        tracemalloc.start()
+        found = unreleased(walk, f"{length:040x}", {"web": f"{length - 5:040x}"}, OWNERS)
+        size = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert len(found.touching["web"]) == 5
+        return size
+
+    assert peak(20_000) < 1.5 * peak(1_000)
+
+
+class TestPrereleases:
+    """Where a prerelease is the last release."""
+
+    WALK = line_of(d="web/a", c="web/a packages/core/a", b="web/a", a="web/a")
+
+    def test_fresh(self) -> None:
+        """What has come since the stable release is told, and what of it has come since the prerelease."""
+        found = unreleased(self.WALK, "d", {"web": "a", "core": "b"}, OWNERS, latest={"web": "c"})
+
+        assert (found.touching["web"], found.fresh) == (["d", "c", "b"], {"web": {"d"}})
+        assert found.touching["core"] == ["c"]
+
+    def test_never_stable(self) -> None:
+        """Without a stable release it is all of the history."""
+        found = unreleased(self.WALK, "d", {}, OWNERS, latest={"web": "b"})
+
+        assert (found.touching["web"], found.fresh) == (["d", "c", "b", "a"], {"web": {"d", "c"}})
+
+
+class TestLayouts:
+    """Which package stood where, at each commit."""
+
+    def test_ignored(self) -> None:
+        """A file that is nobody's counts for nobody, alone or beside others."""
+        walk = line_of(c="uv.lock", b="uv.lock README.md", a="web/uv.lock")
+
+        found = unreleased(walk, "c", {}, OWNERS, ignored=frozenset(["uv.lock"]))
+
+        assert (found.touching["root"], found.touching["web"]) == (["b"], ["a"])
+
+    def test_submodule(self) -> None:
+        """A package that is a submodule is one path to git."""
+        assert touching(line_of(a="packages/core")) == {"core": "a"}
+
+    def test_manifests(self) -> None:
+        """It is told which commits touch a pyproject.toml, and where."""
+        walk = line_of(c="web/pyproject.toml x/pyproject.toml", b="web/xpyproject.toml", a="pyproject.toml")
+
+        assert unreleased(walk, "c", {}, {"": "root"}).manifests == {"web": ["c"], "x": ["c"], "": ["a"]}
+
+    def test_moves(self) -> None:
+        """From where it is said that things stood elsewhere, they did, back to the beginning; the move is of both."""
+        walk = line_of(d="new/a", c="new/a old/a", b="old/a", a="old/a new/a")
+        now, before = {"new": "it", "old": "other"}, {"old": "it", "new": "other"}
+
+        found = unreleased(walk, "d", {}, now, layouts={"b": before})
+
+        assert found.touching == {"it": ["d", "c", "b", "a"], "other": ["c", "a"]}
 
 
 class TestOwners:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import ValidationError
 
 from tasks.core.commits import Bump
 from tasks.core.errors import Code, Refusal
-from tasks.core.settings import BumpFile, Group, Settings, bump_files, settings_of
+from tasks.core.settings import BumpFile, Group, Settings, bump_files, own_settings, settings_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -227,3 +227,41 @@ class TestMistakes:
         with pytest.raises(Refusal) as caught:
             settings_of({"tool": {"releasekit": {"tag": []}}})
         assert caught.value.where == "pyproject.toml:1, [tool.releasekit]"
+
+
+class TestOwn:
+    """What a member says for itself."""
+
+    def read(self, table: str) -> dict[str, Any]:
+        text = f"[project]\n[tool.releasekit]\n{table}\n"
+        return own_settings(tomllib.loads(text), "packages/core/pyproject.toml", text)
+
+    def test_values(self) -> None:
+        """It has what is written there, and nothing else."""
+        assert self.read('major_on_zero = true\ntypes = { docs = "patch" }') == {
+            "major_on_zero": True,
+            "types": {"docs": "patch"},
+        }
+        assert own_settings({}, "packages/core/pyproject.toml") == {}
+
+    @pytest.mark.parametrize(
+        ("table", "code", "said", "line"),
+        [
+            (
+                "major_on_zro = true",
+                Code.CONFIG_INVALID_KEY,
+                "unknown key major_on_zro; did you mean major_on_zero?",
+                3,
+            ),
+            ('types = {}\nindex = "inner"', Code.CONFIG_INVALID_KEY, "index is a key of the root", 4),
+            ('smoke_test = "x"', Code.CONFIG_INVALID_VALUE, "smoke_test = 'x': Input should be a valid boolean", 3),
+        ],
+    )
+    def test_mistakes(self, table: str, code: Code, said: str, line: int) -> None:
+        """A mistake is named with the member's file."""
+        with pytest.raises(Refusal) as caught:
+            self.read(table)
+
+        assert caught.value.code is code
+        assert caught.value.what.startswith(said)
+        assert caught.value.where == f"packages/core/pyproject.toml:{line}, [tool.releasekit]"

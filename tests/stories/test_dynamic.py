@@ -147,12 +147,18 @@ def package(name: str) -> dict[str, str]:
     }
 
 
+# Changelogs have stories of their own; here every changed line is about a version.
+QUIET = "[tool.releasekit]\nchangelog = false\n"
+
+
 def workspace(directory: Path, *names: str) -> World:
     """Make a repository of these packages, each released at 0.3.0."""
     world = empty_world(directory)
     sources = "".join(f"{name} = {{ workspace = true }}\n" for name in names)
     world.write({".gitignore": "_version.py\n*.egg-info\nbuild/\ndist/\n.pdm-build/\n"})
-    world.write({"pyproject.toml": f'[tool.uv.workspace]\nmembers = ["packages/*"]\n\n[tool.uv.sources]\n{sources}'})
+    world.write(
+        {"pyproject.toml": f'[tool.uv.workspace]\nmembers = ["packages/*"]\n\n[tool.uv.sources]\n{sources}\n{QUIET}'}
+    )
     for name in names:
         world.write(package(name))
     world.commit("chore: begin")
@@ -246,7 +252,7 @@ def test_first_version(tmp_path: Path) -> None:
     world = workspace(tmp_path, "by-hatch-vcs", "by-hatch-path")
     world.git("tag", "--delete", "by-hatch-vcs-v0.3.0", "by-hatch-path-v0.3.0")
     text = read_text(world.root / "pyproject.toml")
-    world.commit("chore: first", {"pyproject.toml": f'{text}\n[tool.releasekit]\nfirst_version = "1.0"\n'})
+    world.commit("chore: first", {"pyproject.toml": f'{text}\nfirst_version = "1.0"\n'})
 
     planned = json.loads(world.releasekit("plan", "--offline", "--format", "json").out)["packages"]
 

@@ -36,15 +36,20 @@ def test_candidates(tmp_path: Path, own_index: EmbeddedIndex) -> None:
 
 
 def test_lockstep(tmp_path: Path, own_index: EmbeddedIndex) -> None:
-    """A repository in lockstep has one tag, made when all is out, and its next release begins there."""
-    world = make_world(tmp_path, "app: core; core; util")
+    """A repository in lockstep has one tag, made when all is out, and its next release begins there.
+
+    A package may say for itself that it cannot be imported just so.
+    """
+    world = make_world(tmp_path, "app: core; core; util", util="raise SystemExit('not here')\n")
+    own = "packages/util/pyproject.toml"
+    world.commit("chore: set", {own: (world.root / own).read_text() + "\n[tool.releasekit]\nsmoke_test = false\n"})
     text = (world.root / "pyproject.toml").read_text()
     table = '[tool.releasekit]\nversioning = "fixed"\ntag_format = "v{version}"\n'
     world.commit("chore: lockstep", {"pyproject.toml": f"{table}{text}"})
 
     assert published(world) == dict.fromkeys(("core", "util", "app"), "0.1.0")
     assert world.tags().keys() == {"v0.1.0"}
-    world.commit("fix: util", {"packages/util/src/util/__init__.py": "ONE = 1\n"})
+    world.commit("fix: util", {"packages/util/src/util/__init__.py": "raise SystemExit('nor here')\n"})
     assert published(world) == dict.fromkeys(("core", "util", "app"), "0.1.1")
     assert world.tags().keys() == {"v0.1.0", "v0.1.1"}
     assert own_index.requests()
