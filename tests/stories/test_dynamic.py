@@ -155,7 +155,7 @@ def workspace(directory: Path, *names: str) -> World:
     """Make a repository of these packages, each released at 0.3.0."""
     world = empty_world(directory)
     sources = "".join(f"{name} = {{ workspace = true }}\n" for name in names)
-    world.write({".gitignore": "_version.py\n*.egg-info\nbuild/\ndist/\n.pdm-build/\n"})
+    world.write({".gitignore": "__pycache__/\n_version.py\n*.egg-info\nbuild/\ndist/\n.pdm-build/\n"})
     world.write(
         {"pyproject.toml": f'[tool.uv.workspace]\nmembers = ["packages/*"]\n\n[tool.uv.sources]\n{sources}\n{QUIET}'}
     )

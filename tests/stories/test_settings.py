@@ -735,7 +735,7 @@ KEYS: dict[str, Proof | str] = {
     "changelog_prerelease_mode": "tests/stories/test_changelogs.py::test_prereleases",
     "changelog_sections": "tests/core/test_changelog.py::test_sections",
     "changelog_exclude": "tests/core/test_changelog.py::test_sections",
-    "changelog_contributors": "tests/core/test_changelog.py::test_contributors",
+    "changelog_contributors": "tests/flows/test_changelog.py::test_keys",
 }
 FLAGS: dict[str, Proof | str] = {
     "workspace": test_workspace,
