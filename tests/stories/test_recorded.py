@@ -48,7 +48,8 @@ class Recorder:
         """Return the one flow run that was started since then, once it has ended."""
         deadline = time.monotonic() + PATIENCE
         while True:
-            runs = self.all("flow_runs", flow_runs={"start_time": {"after_": begun.isoformat()}})
+            found = self.all("flow_runs", flow_runs={"start_time": {"after_": begun.isoformat()}})
+            runs = [run for run in found if run["start_time"]]  # and not those that a schedule has yet to start
             if runs and all(run["state_type"] in ("COMPLETED", "FAILED", "CRASHED") for run in runs):
                 assert len(runs) == 1
                 return runs[0]
