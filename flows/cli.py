@@ -35,6 +35,7 @@ def _version() -> str:
 app = App(name="releasekit", version=_version, help_format="plaintext", help=(
     "Release a uv workspace: every changed package on the index, dependencies first, with exact internal pins."
 ))  # fmt: skip
+app.suppress_keyboard_interrupt = app.meta.suppress_keyboard_interrupt = False  # it is for `main` to say what to do
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -111,10 +111,12 @@ async def _run_flow(options: PublishOptions, server: Server | None) -> Report:
         os.environ["PREFECT_API_URL"] = server.url
     from flows.publish import publish as publish_flow
 
-    with given(options):
-        running: Any = publish_flow(**options.model_dump(), return_state=True)
-        state: Any = await running
-    await drain()
+    try:
+        with given(options):
+            running: Any = publish_flow(**options.model_dump(), return_state=True)
+            state: Any = await running
+    finally:  # also when it is interrupted
+        await drain()
     result: object = await state.aresult(raise_on_failure=False)
     if isinstance(result, BaseException):
         raise result

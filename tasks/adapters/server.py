@@ -32,6 +32,7 @@ SERVER_SETTINGS = {
 }
 CLIENT_SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",  # the client's half of it; with a notice on the terminal otherwise
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # the default of 20 s fails on a loaded machine
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # its lines and tracebacks would bury ours
     "PREFECT_LOGGING_EXTRA_LOGGERS": "releasekit",  # ours show up in the run

@@ -108,7 +108,7 @@ def test_settle(monkeypatch: pytest.MonkeyPatch) -> None:
     settle({"RK_OURS": "ours", "RK_THEIRS": "ours", "RK_EMPTY": "ours"})
 
     assert [os.environ[name] for name in ("RK_OURS", "RK_THEIRS", "RK_EMPTY")] == ["ours", "theirs", ""]
-    assert all(name.startswith("PREFECT_") for name in CLIENT_SETTINGS)
+    assert all(name.startswith(("PREFECT_", "DO_NOT_TRACK")) for name in CLIENT_SETTINGS)
 
 
 class TestServer:

@@ -442,9 +442,11 @@ def test_confirm_timeout(scene: Scene) -> None:
     """An index that does not list an upload within that time ends the wait, as a failure."""
     world = scene.world("never-listed", "confirm_timeout = 1")
     elsewhere: EmbeddedIndex = scene.request.getfixturevalue("index")
+    begun = time.monotonic()
 
     said = world.releasekit(*RELEASE, "--publish-url", scene.index.publish_url, "--check-url", elsewhere.simple_url)
 
+    assert time.monotonic() - begun < 120, "it waited for the default, of ten minutes"
     assert (said.code, outcomes(said)) == (1, {"never-listed": "failed"})
     assert json.loads(said.out)["packages"][0]["error"].startswith(Code.PUBLISH_TIMEOUT)
     assert world.tags() == {}

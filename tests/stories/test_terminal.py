@@ -75,7 +75,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _no_server(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     """Let the program find no Prefect server."""
     for name in list(os.environ):
-        if name.startswith("PREFECT_"):
+        if name.startswith(("PREFECT_", "DO_NOT_TRACK")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("PREFECT_HOME", str(home))
 
@@ -163,8 +163,25 @@ def test_confirmed(tmp_path: Path, own_index: EmbeddedIndex) -> None:
         until(lambda: not program.relatives(), program)
 
     assert "v0.1.0: 2 confirmed" in program.hear()
+    assert "telemetry" not in program.hear(), "nobody is told of data that is not collected"
     assert len(uploads(own_index)) == 4
     assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0", "v0.1.0"}
+
+
+def test_interrupted(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """Ctrl-C in the middle ends it soon, says what to do next, leaves nothing running, and is no success."""
+    world = make_world(tmp_path, "app: slow; slow", slow="import time; time.sleep(5)")
+    with running(world, "--yes", terminal=True) as program:
+        until(lambda: any(name.startswith("slow") for name in uploads(own_index)), program)
+        program.type("\x03")
+        assert program.end() == 130, program.hear()
+        until(lambda: not program.relatives(), program)
+
+    assert "run publish again to carry it on" in program.hear()
+    assert "Traceback" not in program.hear()
+    assert world.git("status", "--porcelain") == ""
+    assert world.tags() == {}
+    assert not any(name.startswith("app") for name in uploads(own_index))
 
 
 def test_killed(tmp_path: Path, own_index: EmbeddedIndex) -> None:
