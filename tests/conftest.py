@@ -46,6 +46,7 @@ def _nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith(("UV_PUBLISH_", "ACTIONS_ID_TOKEN_")) or name.endswith("PYPI_ID_TOKEN"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.delenv("CI", raising=False)
 
 
 @pytest.fixture(scope="session")
