@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
     from packaging.version import Version
+
+    from tasks.adapters.process import Command, Result
+    from tasks.core.commits import Commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +23,95 @@ class IndexFile:
     sha256: str
     url: str
     yanked: bool = False
+
+
+class PackageManager(Protocol):
+    """What builds, locks, uploads and installs; commands are values, so that a dry run can show them."""
+
+    def workspace(self, path: Path) -> tuple[Path, tuple[Path, ...]]:
+        """Return the root of the workspace that *path* lies in, and the directories of its members."""
+        ...
+
+    def lock_is_current(self, root: Path) -> bool:
+        """Tell whether the lock file fits the workspace."""
+        ...
+
+    def lock_command(self, root: Path, packages: Sequence[str]) -> Command:
+        """Bring the lock file up to date for *packages*."""
+        ...
+
+    def build_command(
+        self, package: Path, out: Path, links: Sequence[Path], env: Mapping[str, str], timeout: float
+    ) -> Command:
+        """Build *package* into *out*."""
+        ...
+
+    def publish_command(
+        self, files: Sequence[Path], publish_url: str, check_url: str, env: Mapping[str, str] | None = None
+    ) -> Command:
+        """Upload *files*, those alone that are not there yet."""
+        ...
+
+    def resolve_command(
+        self, root: Path, requirements: Sequence[str], links: Sequence[Path], index: str, fresh: Sequence[str]
+    ) -> Command:
+        """Ask whether *requirements* can be installed together."""
+        ...
+
+    async def smoke_test(
+        self, root: Path, requirement: str, imports: Sequence[str], index: str, fresh: Sequence[str]
+    ) -> Result:
+        """Install *requirement* from the index into a fresh environment and import it."""
+        ...
+
+
+class Vcs(Protocol):
+    """A version control system, seen from one work tree."""
+
+    top: Path
+    common_dir: Path
+    head: str
+    branch: str
+
+    def is_shallow(self) -> bool:
+        """Tell whether history is cut off."""
+        ...
+
+    def changed_paths(self) -> tuple[str, ...]:
+        """Return what is not committed."""
+        ...
+
+    def tags(self) -> dict[str, str]:
+        """Return the commit of each tag."""
+        ...
+
+    def history(self, tips: Sequence[str]) -> Iterator[Commit]:
+        """Yield all commits reachable from *tips*, children before parents, with the files that each touches."""
+        ...
+
+    def add_worktree(self, directory: Path, commit: str) -> None:
+        """Check *commit* out into *directory*."""
+        ...
+
+    def commit_all(self, worktree: Path, message: str, *, hooks: bool) -> str:
+        """Commit what changed in *worktree*; returns the commit."""
+        ...
+
+    def make_tag(self, tag: str, commit: str) -> None:
+        """Make *tag* on *commit*; tags are never moved."""
+        ...
+
+    def push(self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False) -> None:
+        """Push exactly *refspecs*, never by force."""
+        ...
+
+    def remote_refs(self, remote: str) -> dict[str, str]:
+        """Return the references of *remote* and the commit of each."""
+        ...
+
+    def fast_forward(self, commit: str) -> bool:
+        """Bring the checked-out branch to *commit*, if that is a pure step forward."""
+        ...
 
 
 class Index(Protocol):

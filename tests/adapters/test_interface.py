@@ -1,0 +1,30 @@
+"""Every implementation of a protocol offers all of it; the type checkers compare the signatures below."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.adapters.index import SimpleIndex
+from tasks.adapters.interface import Index, PackageManager, Vcs
+from tasks.adapters.repo import Repo
+from tasks.adapters.uv import Uv
+
+if TYPE_CHECKING:
+    _INDEX: type[Index] = SimpleIndex
+    _PACKAGE_MANAGER: type[PackageManager] = Uv
+    _VCS: type[Vcs] = Repo
+
+
+@pytest.mark.parametrize(
+    ("protocol", "implementation"), [(Index, SimpleIndex), (PackageManager, Uv), (Vcs, Repo)], ids=lambda c: c.__name__
+)
+def test_conforms(protocol: type, implementation: type) -> None:
+    """Nothing that a protocol promises is missing, and an asynchronous promise is kept as one."""
+    promised = {name: value for name, value in vars(protocol).items() if callable(value) and not name.startswith("_")}
+
+    assert promised
+    for name, value in promised.items():
+        offered = getattr(implementation, name)
+        assert offered.__code__.co_flags & 0x80 == value.__code__.co_flags & 0x80, name
