@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tasks.adapters.files import read_toml
+from tasks.adapters.held import held_at
 from tasks.adapters.places import declared_version, new_texts
 from tasks.adapters.uv import find_uv, trusted_publishing
 from tasks.core.changelog import Since, contributors_of, entry_of, prereleases_between, section_of
@@ -17,7 +18,7 @@ from tasks.core.commits import parse_history
 from tasks.core.dynamic import is_dynamic
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.history import unreleased
-from tasks.core.plan import Facts, Plan, Status, decisions, make_plan
+from tasks.core.plan import RELEASE_COMMIT, Facts, Plan, Status, decisions, make_plan
 from tasks.core.settings import Selection, Settings, bump_files, own_settings, settings_of
 from tasks.core.tags import TagScheme, baselines
 from tasks.core.target import Target
@@ -170,6 +171,18 @@ def plan(
     return make_plan(project.workspace, decided, history.baselines, selection, project.settings, facts, project.own)
 
 
+def titled(plan: Plan, repo: Repo, history: History) -> Plan:
+    """Return *plan* under the title of the release commit that it is made at, if it is made at one.
+
+    There the versions stand in the files, and no tag says that they are out: so these are what the plan has. What was
+    tagged already is not in it, and might have named the release otherwise.
+    """
+    _, is_release, title = repo.subject(plan.commit).rpartition(RELEASE_COMMIT)
+    if not (is_release and plan.tags) or title in history.tags:
+        return plan
+    return plan.model_copy(update={"tags": (title,)})
+
+
 def decide(project: Project, history: History) -> Decisions:
     """Return what the history asks of each package."""
     given = (history.changes, project.settings, history.unreleased, history.since_stable, project.own)
@@ -261,7 +274,8 @@ def preflight(
 async def preflight_remote(project: Project, repo: Repo, target: Target, index: Index) -> None:
     """Refuse before the first build if the index or the git remote would refuse after the last one.
 
-    Raises Refusal RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE, RK-PREFLIGHT-NO-REMOTE, RK-PUSH-REJECTED.
+    Raises Refusal RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE, RK-PREFLIGHT-NO-REMOTE, RK-PUSH-REJECTED, and
+    RK-RELEASE-ELSEWHERE if another clone is in the middle of a release.
     """
     settings = project.settings
     if trusted_publishing() == "never":
@@ -270,6 +284,12 @@ async def preflight_remote(project: Project, repo: Repo, target: Target, index: 
         return
     if settings.remote not in repo.remotes():
         raise Refusal(Code.PREFLIGHT_NO_REMOTE, f"there is no remote {settings.remote}", str(repo.top))
+    try:
+        held = held_at(repo, settings.remote)
+    except ReleaseError as error:
+        raise Refusal(*error.args) from None
+    if held:
+        raise held.elsewhere(settings.remote)
     if repo.branch:
         try:
             repo.push(settings.remote, [f"{repo.head}:refs/heads/{repo.branch}"], dry_run=True)
@@ -373,6 +393,7 @@ def _problems(
     if repo.is_tracked(project.root / "uv.lock") and not project.uv.lock_is_current(project.root):
         yield Refusal(Code.PREFLIGHT_LOCK_STALE, "uv.lock does not fit the pyproject.toml files", str(project.root))
     repo.committer()
+    repo.check_signing()
     _places(project, repo, plan)
     for step in plan.packages:
         if step.status is Status.ALREADY_PUBLISHED:

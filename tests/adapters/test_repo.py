@@ -166,7 +166,7 @@ class TestOpening:
         assert files_of(repo) == {"first": ("a",)}
         repo.add_worktree(tmp_path / "tree", head)
         (tmp_path / "tree" / "a").write_text("two\n")
-        made = repo.commit_all(tmp_path / "tree", "release", hooks=True)
+        made = repo.commit(tmp_path / "tree", "release", ["a"], hooks=True)
         repo.make_tag("v1", made)
         monkeypatch.delenv(name)
         assert scene.git("rev-list", "--count", "v1") == "2"
@@ -503,7 +503,7 @@ class TestWorktree:
         repo, tree = Repo(scene.top), tmp_path / "tree"
         repo.add_worktree(tree, repo.head)
         (tree / "a").write_text("two")
-        made = repo.commit_all(tree, "release", hooks=False)
+        made = repo.commit(tree, "release", ["a"], hooks=False)
 
         repo.keep("r1", made)
         repo.remove_worktree(tree)
@@ -519,19 +519,19 @@ class TestWorktree:
 class TestCommit:
     """The release commit."""
 
-    def test_commit_all(self, scene: GitScene, tmp_path: Path) -> None:
-        """Changed and deleted files are committed, untracked ones are not; the user's branch does not move."""
-        scene.commit("more", {"b": "", "c": ""})
+    def test_commit(self, scene: GitScene, tmp_path: Path) -> None:
+        """The files that are named are committed and no others, whoever changed them; the user's branch stays."""
+        scene.commit("more", {"b": "", "c": "", "[a]": ""})
         repo, tree = Repo(scene.top), tmp_path / "tree"
         repo.add_worktree(tree, repo.head)
-        (tree / "a").write_text("two\n")
+        for name in ("a", "[a]", "c", "untracked"):
+            (tree / name).write_text("two\n")
         (tree / "b").unlink()
-        (tree / "untracked").write_text("")
 
-        made = repo.commit_all(tree, "chore(release): v1\n\nBody: ä\n", hooks=False)
+        made = repo.commit(tree, "chore(release): v1\n\nBody: ä\n", ["[a]", "b", "untracked"], hooks=False)
 
         (commit, *_) = repo.history([made])
-        assert commit == Commit(made, (repo.head,), "chore(release): v1\n\nBody: ä\n", ("a", "b"))
+        assert commit == Commit(made, (repo.head,), "chore(release): v1\n\nBody: ä\n", ("[a]", "b"))
         assert scene.git("rev-parse", "main") == repo.head
         assert scene.git("status", "--porcelain") == ""
 
@@ -540,7 +540,7 @@ class TestCommit:
         repo, tree = Repo(scene.top), tmp_path / "tree"
         repo.add_worktree(tree, repo.head)
 
-        assert repo.commit_all(tree, "release", hooks=False) == repo.head
+        assert repo.commit(tree, "release", ["a"], hooks=False) == repo.head
 
     @pytest.mark.parametrize("name", ["pre-commit", "prepare-commit-msg", "commit-msg", "post-commit"])
     def test_hooks_are_off(self, scene: GitScene, tmp_path: Path, name: str) -> None:
@@ -550,7 +550,7 @@ class TestCommit:
         repo.add_worktree(tree, repo.head)
         (tree / "a").write_text("two\n")
 
-        assert repo.commit_all(tree, "release", hooks=False) != repo.head
+        assert repo.commit(tree, "release", ["a"], hooks=False) != repo.head
         assert not (tmp_path / "ran").exists()
 
     def test_hooks_when_asked(self, scene: GitScene, tmp_path: Path) -> None:
@@ -560,13 +560,13 @@ class TestCommit:
         repo.add_worktree(tree, repo.head)
         (tree / "a").write_text("two\n")
 
-        made = repo.commit_all(tree, "release", hooks=True)
+        made = repo.commit(tree, "release", ["a"], hooks=True)
         assert next(repo.history([made])).message == "release\nchecked\n"
 
         scene.hook("pre-commit", "echo not on my watch >&2; exit 1")
         (tree / "a").write_text("three\n")
         with pytest.raises(ReleaseError) as caught:
-            repo.commit_all(tree, "release", hooks=True)
+            repo.commit(tree, "release", ["a"], hooks=True)
         assert caught.value.output == "not on my watch"
 
 
@@ -746,7 +746,7 @@ class TestFastForward:
         """Make a release commit in a worktree and return it."""
         repo.add_worktree(tmp_path / "tree", repo.head)
         (tmp_path / "tree" / "a").write_text("released\n")
-        return repo.commit_all(tmp_path / "tree", "release", hooks=False)
+        return repo.commit(tmp_path / "tree", "release", ["a"], hooks=False)
 
     def test_pure_step(self, scene: GitScene, tmp_path: Path) -> None:
         """A branch that has not moved is brought along, files and all, without hooks; once more changes nothing."""
