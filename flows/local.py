@@ -119,12 +119,12 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released:
             options = stack.enter_context(rehearsal(options))
         project, repo = open_project(options)
         stack.enter_context(only_release(repo.common_dir))
+        adopt = options.resume_from_registry
+        record = to_carry_on(repo, project.settings, options.kept_record, adopt=adopt)
         api = configured_api()
         if api and not answers(api):
             raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(api))
         server = None if api else stack.enter_context(prefect_server())  # starts while we plan
-        adopt = options.resume_from_registry
-        record = to_carry_on(repo, project.settings, options.kept_record, adopt=adopt)
         if not record:
             decided = (await checked(await draft(options, project, repo, half_out=adopt))).plan
         else:

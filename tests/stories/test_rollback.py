@@ -1,0 +1,121 @@
+"""Giving a release up: what goes, what stays, and how it goes on from there."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tasks.adapters.repo import RUNNING, Repo
+from tasks.core.errors import Code
+from tests.world import Said, World, make_world
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from tasks.adapters.embedded import EmbeddedIndex
+
+RELEASE = ("publish", "--yes", "--skip-audit", "--format", "json")
+UNDO = ("rollback", "--yes", "--format", "json")
+BROKEN = "raise RuntimeError('does not import')"
+
+
+def refs(world: World) -> dict[str, str]:
+    """Return the references of the remote."""
+    return {
+        name: sha for sha, name in (line.split() for line in world.git("ls-remote", str(world.remote)).splitlines())
+    }
+
+
+def told(said: Said) -> dict[str, Any]:
+    """Return what a command has answered."""
+    return json.loads(said.out)
+
+
+def uploads(index: EmbeddedIndex) -> list[str]:
+    """Return the names of all files that the index took, in order."""
+    return [request.uploaded for request in index.requests() if request.uploaded]
+
+
+def interrupted(*_: object) -> None:
+    """Stand for a step that is killed."""
+    raise KeyboardInterrupt
+
+
+def test_given_up(tmp_path: Path, own_index: EmbeddedIndex, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A release that can never end is given up, its tags here and there, and the next versions go out instead."""
+    world = make_world(tmp_path, "app: core; core; broken; late: broken", broken=BROKEN)
+    before = world.state()
+    assert world.releasekit(*RELEASE).code == 1
+    assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0"}
+    assert RUNNING in refs(world), "the remote holds the release until it has ended"
+    release = world.git("rev-parse", "core-v0.1.0^{commit}")
+    world.git("tag", "--force", "app-v0.1.0", "HEAD~1")  # somebody has moved it
+    world.git("tag", "late-v0.1.0", release)  # and somebody has made one of their own
+    monkeypatch.delenv("PREFECT_API_URL")
+
+    shown = world.releasekit("rollback", "--dry-run", "--format", "json")
+    with monkeypatch.context() as killed:
+        killed.setattr(Repo, "delete_tag", interrupted)
+        assert world.releasekit(*UNDO).code == 130
+    refused = world.releasekit("publish", "--yes", "--skip-audit")
+    undone = world.releasekit(*UNDO)
+
+    assert (refused.code, Code.ROLLBACK_UNFINISHED in refused.err) == (2, True), refused.err
+    assert (shown.code, undone.code) == (0, 0), undone.err
+    found = told(shown)
+    assert found["tags"] == ["core-v0.1.0"]
+    assert set(found["remote_tags"]) == {"app-v0.1.0", "core-v0.1.0"}
+    assert told(undone) == {**found, "remote_tags": [], "held": False, "done": True}, "the rest of it"
+    assert "app-v0.1.0 here stays" in found["kept"][0]
+    assert "is part of main on origin and of main here, and stays; `git revert" in found["notes"][0]
+    public = {package["name"]: package for package in found["public"]}
+    assert public.keys() == {"app", "core", "broken"}
+    assert (public["core"]["next"], public["core"]["dependents"]) == ("0.1.1", ["app"])
+    assert public["core"]["page"] == f"{own_index.simple_url}core/"
+    assert refs(world) == {"HEAD": release, "refs/heads/main": release}, "what is pushed is never taken back"
+    assert set(world.git("tag", "--list").split()) == {"app-v0.1.0", "late-v0.1.0"}
+    after = world.state()
+    assert (after["records"], after["worktrees"].count("\n")) == (before["records"], 0)
+    assert world.git("for-each-ref", "refs/releasekit") == ""
+    nothing = world.releasekit(*UNDO)
+    assert (nothing.code, Code.RELEASE_UNKNOWN in nothing.err) == (2, True)
+
+    world.git("tag", "--delete", "app-v0.1.0", "late-v0.1.0")
+    refused = world.releasekit("publish", "--dry-run", "--skip-audit")
+    assert (refused.code, Code.PREFLIGHT_VERSION_EXISTS in refused.err) == (2, True), "these versions are spent"
+    for name, package in public.items():
+        path = world.root / "packages" / name / "pyproject.toml"
+        path.write_text(path.read_text().replace('"0.1.0"', f'"{package["next"]}"'))
+    world.commit("fix: import", {"packages/broken/src/broken/__init__.py": ""})
+    world.lock()
+    world.git("push", "--quiet")
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    again = world.releasekit(*RELEASE, "--skip-smoke-test")
+    assert again.code == 0, again.err
+    versions = {package["name"]: package["version"] for package in told(again)["packages"]}
+    assert versions == {"app": "0.1.1", "core": "0.1.1", "broken": "0.1.1", "late": "0.1.0"}
+    assert len(uploads(own_index)) == len(set(uploads(own_index)))
+
+
+def test_nobody_there(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """Without a terminal it wants --yes; a damaged record stops publish, and a rollback clears it away."""
+    assert own_index
+    world = make_world(tmp_path, "core")
+    before = world.state()
+    assert world.releasekit("rollback").code == 2
+    directory = world.root / ".git/releasekit/0123456789ab"
+    directory.mkdir()
+    (directory / "plan.json").write_text('{"schema": "releasekit.plan/9"}')
+
+    refused = world.releasekit("publish", "--yes", "--skip-audit")
+    asked = world.releasekit("rollback", "0123")
+    unknown = world.releasekit("rollback", "0123456789ac", "--yes")
+
+    assert (refused.code, Code.RECORD_INVALID in refused.err) == (2, True), refused.err
+    assert (asked.code, Code.NOT_CONFIRMED in asked.err) == (2, True)
+    assert (unknown.code, "did you mean 0123456789ab?" in unknown.err) == (2, True)
+    undone = world.releasekit("rollback", "--yes")
+    assert (undone.code, "the record is damaged" in undone.out) == (0, True), undone.err
+    assert world.state() == before
