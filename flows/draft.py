@@ -108,6 +108,8 @@ def explained(options: Options, names: Sequence[str], *, whole: bool) -> Explana
 
 async def checked(drafted: Draft) -> Draft:
     """Refuse a draft that could not be carried out, with the reason; otherwise return it with its warnings."""
+    if drafted.published is not None:
+        survey.preflight_others(drafted.project, drafted.repo)
     plan = survey.preflight(drafted.project, drafted.repo, drafted.plan, drafted.target, drafted.published)
     if drafted.published is not None:
         async with open_index(drafted.project, drafted.target) as index:

@@ -127,8 +127,8 @@ async def staged(
         await stage.prove_resolution(release, built)
         if rebuild:
             await on_index(built, index)  # refuses the release if anything there differs
+        release.record.make_durable(built)
         manifest = manifest.model_copy(update={"packages": tuple(built)})
-    release.record.make_durable(manifest.packages)
     manifest = announce.hold(release, repo, manifest)
     release.record.save(manifest)
     return {package.name: package for package in manifest.packages}, ()
@@ -164,6 +164,7 @@ async def built_again(
     await stage.pin(release, step)
     await stage.build(release, step)
     again = await stage.verify(release, step)
+    release.record.make_durable([again])
     if there and again.files != package.files:
         known = {file.name: file.sha256 for file in package.files}
         names = ", ".join(file.name for file in again.files if known.get(file.name) != file.sha256)

@@ -14,7 +14,7 @@ from tasks.adapters.repo import RUNNING
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from prefect.client.schemas.objects import State, TaskRun
     from prefect.tasks import Task
@@ -119,25 +119,27 @@ def push(release: Release, repo: Repo, tags: Sequence[str], *, ended: bool = Fal
     RK-PUSH-REJECTED, and RK-BRANCH-MOVED if the branch has moved on there without the release commit.
     """
     remote = release.settings.remote
-    wanted = {f"refs/tags/{name}": f"refs/tags/{name}" for name in tags}
-    named, branch = list(wanted), f"refs/heads/{release.branch}"
+    branch = f"refs/heads/{release.branch}" if release.branch else ""
+    there = repo.refs_at(remote)
+    sources = {f"refs/tags/{name}": f"refs/tags/{name}" for name in tags}
+    # What another clone has tagged or merged meanwhile is there, and another object of that name would be refused.
+    wanted = {name: source for name, source in sources.items() if _commit(there, name) != release.commit}
     moved = False
-    if release.branch and not (has := _has_release(release, repo, remote, branch)):
+    if branch and not (has := _has_release(release, repo, remote, branch, there.get(branch))):
         moved = has is None
         wanted |= {} if moved else {branch: release.commit}
-    refspecs, leases = [f"{source}:{name}" for name, source in wanted.items()], dict[str, str]()
-    if ended and not moved:
-        leases = _letting_go(release, repo, remote)
+    leases = _letting_go(release, there) if ended and not moved else {}
+    refspecs = [f"{source}:{name}" for name, source in wanted.items()]
     try:
         if refspecs or leases:
             repo.push(remote, [*refspecs, *(f":{name}" for name in leases)], leases=leases)
     except ReleaseError:
-        if tags:
+        if alone := [f"{name}:{name}" for name in wanted if name != branch]:
             with suppress(ReleaseError):
-                repo.push(remote, [f"{name}:{name}" for name in named])
+                repo.push(remote, alone)
         raise
-    there = repo.remote_refs(remote)
-    astray = [name for name in wanted if there.get(name) != release.commit]
+    there = repo.refs_at(remote)
+    astray = [name for name in wanted if _commit(there, name) != release.commit]
     if astray:
         raise ReleaseError(Code.PUSH_REJECTED, f"pushed, but not found there: {', '.join(astray)}", remote)
     if moved:
@@ -145,9 +147,12 @@ def push(release: Release, repo: Repo, tags: Sequence[str], *, ended: bool = Fal
         raise ReleaseError(Code.BRANCH_MOVED, what, remote)
 
 
-def _has_release(release: Release, repo: Repo, remote: str, branch: str) -> bool | None:
+def _commit(refs: Mapping[str, Ref], name: str) -> str:
+    return refs[name].commit if name in refs else ""
+
+
+def _has_release(release: Release, repo: Repo, remote: str, branch: str, there: Ref | None) -> bool | None:
     """Tell whether *branch* of *remote* holds the release commit; None if it cannot simply step forward to it."""
-    there = repo.refs_at(remote, branch).get(branch)
     if there is None:
         return False
     if not repo.has(there.commit):
@@ -157,21 +162,19 @@ def _has_release(release: Release, repo: Repo, remote: str, branch: str) -> bool
     return False if repo.contains(release.commit, there.commit) else None
 
 
-def _letting_go(release: Release, repo: Repo, remote: str) -> dict[str, str]:
+def _letting_go(release: Release, there: Mapping[str, Ref]) -> dict[str, str]:
     """Return what the remote still holds for this release, and forget that it does: from here on it may be gone."""
     held = release.record.require_manifest().held
-    if not held:
-        return {}
-    release.record.amend(held="")
-    there = repo.refs_at(remote, RUNNING).get(RUNNING)
-    return {RUNNING: held} if there and there.object == held else {}
+    if held:
+        release.record.amend(held="")
+    return {RUNNING: held} if held and RUNNING in there and there[RUNNING].object == held else {}
 
 
 @task(name="let-go", task_run_name="let-go-{release.plan.title}", cache_policy=NO_CACHE)
 def let_go(release: Release, repo: Repo) -> None:
     """Let the remote hold the release no more, though nothing is pushed: it was held in a run that did push."""
     remote = release.settings.remote
-    if leases := _letting_go(release, repo, remote):
+    if release.record.require_manifest().held and (leases := _letting_go(release, repo.refs_at(remote, RUNNING))):
         repo.push(remote, [f":{name}" for name in leases], leases=leases)
 
 

@@ -59,9 +59,9 @@ def how_it_stands(record: Record, repo: Repo) -> str:
     text = f"carrying on with {plan.title}, begun at {plan.commit[:12]}"
     count = repo.ahead(plan.commit, manifest.release_commit if manifest else "")
     if count:
-        commits = "commit" if count == 1 else f"{count} commits"
+        commits = "1 commit" if count == 1 else f"{count} commits"
         where = repo.branch or "HEAD"
-        text += f"; {where} has moved on by {commits} since, not in it; `releasekit rollback` gives it up"
+        text += f"; {where} has moved on by {commits} since; `releasekit rollback` gives it up"
     return text
 
 

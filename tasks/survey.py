@@ -252,6 +252,23 @@ def target_of(project: Project) -> Target:
     return Target(check_url or default, publish_url, is_default=check_url in ("", default))
 
 
+@lazy_task("preflight-others")
+def preflight_others(project: Project, repo: Repo) -> None:
+    """Refuse before all else if another clone is in the middle of a release: what it has done looks like our mistakes.
+
+    Raises Refusal RK-RELEASE-ELSEWHERE, RK-COMMAND-FAILED.
+    """
+    settings = project.settings
+    if not settings.push or settings.remote not in repo.remotes():
+        return
+    try:
+        held = held_at(repo, settings.remote)
+    except ReleaseError as error:
+        raise Refusal(*error.args) from None  # nothing was changed yet
+    if held:
+        raise held.elsewhere(settings.remote)
+
+
 @lazy_task("preflight")
 def preflight(
     project: Project, repo: Repo, plan: Plan, target: Target, published: Mapping[str, frozenset[Version]] | None
@@ -274,8 +291,7 @@ def preflight(
 async def preflight_remote(project: Project, repo: Repo, target: Target, index: Index) -> None:
     """Refuse before the first build if the index or the git remote would refuse after the last one.
 
-    Raises Refusal RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE, RK-PREFLIGHT-NO-REMOTE, RK-PUSH-REJECTED, and
-    RK-RELEASE-ELSEWHERE if another clone is in the middle of a release.
+    Raises Refusal RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE, RK-PREFLIGHT-NO-REMOTE, RK-PUSH-REJECTED.
     """
     settings = project.settings
     if trusted_publishing() == "never":
@@ -284,12 +300,6 @@ async def preflight_remote(project: Project, repo: Repo, target: Target, index: 
         return
     if settings.remote not in repo.remotes():
         raise Refusal(Code.PREFLIGHT_NO_REMOTE, f"there is no remote {settings.remote}", str(repo.top))
-    try:
-        held = held_at(repo, settings.remote)
-    except ReleaseError as error:
-        raise Refusal(*error.args) from None
-    if held:
-        raise held.elsewhere(settings.remote)
     if repo.branch:
         try:
             repo.push(settings.remote, [f"{repo.head}:refs/heads/{repo.branch}"], dry_run=True)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from tasks.adapters.held import wrapped
 from tasks.adapters.repo import RUNNING, Repo
 from tasks.core.errors import Code
+from tasks.core.manifest import ReleaseManifest
+from tasks.core.plan import Plan
 from tests.world import Said, World, make_world
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from tasks.adapters.embedded import EmbeddedIndex
 
@@ -33,17 +36,13 @@ def told(said: Said) -> dict[str, Any]:
     return json.loads(said.out)
 
 
-def uploads(index: EmbeddedIndex) -> list[str]:
-    """Return the names of all files that the index took, in order."""
-    return [request.uploaded for request in index.requests() if request.uploaded]
-
-
 def interrupted(*_: object) -> None:
     """Stand for a step that is killed."""
     raise KeyboardInterrupt
 
 
-def test_given_up(tmp_path: Path, own_index: EmbeddedIndex, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("prefect_api")
+def test_given_up(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     """A release that can never end is given up, its tags here and there, and the next versions go out instead."""
     world = make_world(tmp_path, "app: core; core; broken; late: broken", broken=BROKEN)
     before = world.state()
@@ -91,12 +90,10 @@ def test_given_up(tmp_path: Path, own_index: EmbeddedIndex, prefect_api: str, mo
     world.commit("fix: import", {"packages/broken/src/broken/__init__.py": ""})
     world.lock()
     world.git("push", "--quiet")
-    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
-    again = world.releasekit(*RELEASE, "--skip-smoke-test")
+    again = world.releasekit("publish", "--dry-run", "--skip-audit", "--format", "json")
     assert again.code == 0, again.err
-    versions = {package["name"]: package["version"] for package in told(again)["packages"]}
+    versions = {package["name"]: package["next"] for package in told(again)["packages"]}
     assert versions == {"app": "0.1.1", "core": "0.1.1", "broken": "0.1.1", "late": "0.1.0"}
-    assert len(uploads(own_index)) == len(set(uploads(own_index)))
 
 
 def test_nobody_there(tmp_path: Path, own_index: EmbeddedIndex) -> None:
@@ -118,4 +115,32 @@ def test_nobody_there(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert (unknown.code, "did you mean 0123456789ab?" in unknown.err) == (2, True)
     undone = world.releasekit("rollback", "--yes")
     assert (undone.code, "the record is damaged" in undone.out) == (0, True), undone.err
+    assert world.state() == before
+
+
+def test_remote_left_alone(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """What a lost clone has begun is given up from any other; with --no-push the remote is not even looked at."""
+    assert own_index
+    world = make_world(tmp_path, "core")
+    before = world.state()
+    plan = told(world.releasekit("plan", "--format", "json"))
+    repo = Repo(world.root)
+    manifest = ReleaseManifest(
+        release=plan["release"],
+        commit=repo.head,
+        release_commit=repo.head,
+        branch="main",
+        by="Ada <ada@example.invalid>",
+        host="lost",
+        begun="2026-11-22T12:00:00+00:00",
+    )
+    held = wrapped(repo, Plan.model_validate(plan), manifest)
+    assert held == wrapped(repo, Plan.model_validate(plan), manifest), "the same release makes the same commit"
+    world.git("push", "--quiet", "origin", f"{held}:{RUNNING}", f"{repo.head}:refs/tags/v0.1.0")
+
+    alone = world.releasekit(*UNDO, "--no-push")
+    undone = world.releasekit(*UNDO, "v0.1.0")
+
+    assert (alone.code, Code.RELEASE_UNKNOWN in alone.err) == (2, True)
+    assert (told(undone)["held"], told(undone)["remote_tags"]) == (True, ["v0.1.0"])
     assert world.state() == before

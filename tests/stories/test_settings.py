@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flows.options import Options, PlanOptions, PublishOptions
+from flows.options import Options, PlanOptions, PublishOptions, RollbackOptions
 from tasks.adapters.process import Command, run
 from tasks.core.errors import Code
 from tasks.core.settings import Settings
@@ -754,6 +754,8 @@ FLAGS: dict[str, Proof | str] = {
 PUBLISH_FLAGS: dict[str, Proof | str] = {
     "dry_run": f"{CLI}::test_dry_run_changes_nothing",
     "rehearse": f"{STORIES}::test_rehearsal",
+    "resume_from_registry": "tests/stories/test_resume.py::test_from_the_release_commit",
+    "manifest": "tests/stories/test_resume.py::test_from_a_fresh_clone",
     "publish_from": test_publish_from,
     "concurrency": test_concurrency_flag,
     "fail_fast": test_fail_fast_flag,
@@ -763,7 +765,14 @@ PUBLISH_FLAGS: dict[str, Proof | str] = {
     "audit": test_audit_flag,
     "strict_audit": test_strict_audit_flag,
 }
-TABLES = (KEYS, FLAGS, PUBLISH_FLAGS)
+ROLLBACK = "tests/stories/test_rollback.py"
+ROLLBACK_FLAGS: dict[str, Proof | str] = {
+    **{name: FLAGS[name] for name in ("workspace", "index", "publish_url", "check_url")},
+    "release": f"{ROLLBACK}::test_nobody_there",
+    "dry_run": f"{ROLLBACK}::test_given_up",
+    "push": f"{ROLLBACK}::test_remote_left_alone",
+}
+TABLES = (KEYS, FLAGS, PUBLISH_FLAGS, ROLLBACK_FLAGS)
 
 
 @pytest.mark.parametrize(
@@ -773,8 +782,9 @@ TABLES = (KEYS, FLAGS, PUBLISH_FLAGS)
         (Options.model_fields, FLAGS),
         (PlanOptions.model_fields, FLAGS),
         (PublishOptions.model_fields, FLAGS | PUBLISH_FLAGS),
+        (RollbackOptions.model_fields, ROLLBACK_FLAGS),
     ],
-    ids=["keys", "options", "plan", "publish"],
+    ids=["keys", "options", "plan", "publish", "rollback"],
 )
 def test_nothing_is_without_a_proof(names: dict[str, object], table: dict[str, Proof | str]) -> None:
     """A new key or flag needs a proof in the tables, and one that is gone needs none."""
