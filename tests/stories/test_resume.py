@@ -76,10 +76,6 @@ def test_from_a_fresh_clone(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert set(world.tags()) == {f"p{n:02}-v0.1.0" for n in range(20)} | {"v0.1.0"}
     assert set(world.tags().values()) == {head}
     assert RUNNING not in refs(fresh)
-    nothing = world.releasekit(*RESUME)
-    assert nothing.code == 0, nothing.out
-    assert world.git("rev-parse", "HEAD") == head, "the first clone finds what git has kept, and that all is done"
-    assert len(uploads(own_index)) == 40
 
 
 def test_from_the_release_commit(tmp_path: Path, own_index: EmbeddedIndex) -> None:
@@ -163,6 +159,7 @@ def test_rejected_push(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert "main has moved on by 1 commit since; `releasekit rollback`" in moved.err
     world.git("pull", "--quiet", "--no-rebase", "--no-edit")
     world.git("push", "--quiet")
+    world.git("tag", "--delete", "v0.1.0")  # as in a clone that takes over: its own one would be another object
     ended = world.releasekit(*RELEASE)
 
     assert ended.code == 0, ended.out
