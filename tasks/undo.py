@@ -54,19 +54,26 @@ class Found:
 def find(repo: Repo, settings: Settings, name: str) -> Doomed:
     """Return the release called *name*: its id, or the beginning of it, or its title.
 
-    Without a name it is the one that has not ended, here or by what the remote holds; else the latest.
-    Raises Refusal RK-RELEASE-UNKNOWN.
+    Without a name it is the one of this clone that has not ended, else the latest; what another clone is in the middle
+    of must be named. Raises Refusal RK-RELEASE-UNKNOWN, RK-RELEASE-ELSEWHERE.
     """
     sweep(repo)
     there = _held(repo, settings)
     here = [_read(record, repo, there) for record in records(repo.common_dir)]
-    if there and all(doomed.release != there.plan.release for doomed in here):
-        here.append(Doomed(there.plan.release, None, there.plan, there.manifest, there))
+    others = there and all(doomed.release != there.plan.release for doomed in here)
     if name:
-        return _called(name, here)
-    if not here:
-        raise Refusal(Code.RELEASE_UNKNOWN, "no release is on record, here or on the remote", str(repo.common_dir))
-    return max(here, key=_urgency)
+        known = (
+            [*here, Doomed(there.plan.release, None, there.plan, there.manifest, there)] if there and others else here
+        )
+        return _called(name, known)
+    latest = max(here, key=_urgency, default=None)
+    if there and others and (latest is None or _has_ended(latest)):
+        error = there.elsewhere(settings.remote)
+        hint = f"`releasekit rollback {there.plan.release}` gives it up; or name the release that you mean."
+        raise Refusal(error.code, error.what, error.where, hint)
+    if latest is None:
+        raise Refusal(Code.RELEASE_UNKNOWN, "no release is on record here", str(repo.common_dir))
+    return latest
 
 
 def _held(repo: Repo, settings: Settings) -> Held | None:
@@ -99,8 +106,11 @@ def _read(record: Record, repo: Repo, there: Held | None) -> Doomed:
 def _urgency(doomed: Doomed) -> tuple[bool, str, str]:
     """Order releases: one that has not ended comes before all others, then the latest."""
     manifest = doomed.manifest
-    ended = doomed.intact and manifest is not None and manifest.finished
-    return (not ended, manifest.begun if manifest else "", doomed.plan.date if doomed.plan else "")
+    return (not _has_ended(doomed), manifest.begun if manifest else "", doomed.plan.date if doomed.plan else "")
+
+
+def _has_ended(doomed: Doomed) -> bool:
+    return doomed.intact and doomed.manifest is not None and doomed.manifest.finished
 
 
 def _called(name: str, known: list[Doomed]) -> Doomed:

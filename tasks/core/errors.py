@@ -273,7 +273,7 @@ CATALOGUE: Mapping[Code, Entry] = {
     Code.RELEASE_ELSEWHERE: Entry(
         "Another clone of this repository is in the middle of a release: the remote's refs/releasekit/running says so.",
         "Wait until it has ended. If that clone is lost, `releasekit publish --resume-from-registry` goes on with its "
-        "release from here, and `releasekit rollback` gives it up.",
+        "release from here, and `releasekit rollback RELEASE` gives it up.",
     ),
     Code.RELEASE_TAKEN_OVER: Entry(
         "This clone had begun a release, but the remote does not hold it for this clone any longer: another one has "

@@ -285,7 +285,7 @@ class TestEnding:
         """A release whose dropping was cut short is not carried on, and the next run clears it away."""
         repo, record = self.begun(scene)
         with monkeypatch.context() as killed:
-            killed.setattr(Repo, "release", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            killed.setattr(Repo, "release", _killed)
             with pytest.raises(KeyboardInterrupt):
                 record.drop(repo)
         assert unfinished(repo.common_dir) is None
@@ -303,7 +303,7 @@ class TestEnding:
         record.save(manifest_for(record.plan()))
         (record.directory / ".manifest.json.x1").write_text("{")
         with monkeypatch.context() as killed:
-            killed.setattr(Repo, "remove_worktree", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            killed.setattr(Repo, "remove_worktree", _killed)
             with pytest.raises(KeyboardInterrupt):
                 record.finish(repo)
 
@@ -396,6 +396,10 @@ class TestLock:
 
         with only_release(tmp_path / "a"), only_release(tmp_path / "b"):
             pass
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _acquire(common_dir: Path) -> None:

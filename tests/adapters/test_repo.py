@@ -747,7 +747,7 @@ class TestHolding:
         return repo.wrap(repo.head, {"b.json": "ä", "a.json": "{}"}, "held\n", who, "2026-11-22T12:00:00+00:00")
 
     def test_wrap(self, scene: GitScene) -> None:
-        """A wrapped commit has the files alone, its author and time; the same makes the same, and no reference moves."""
+        """A wrapped commit has the files alone, its author and time; the same again is the same commit."""
         repo = Repo(scene.top)
 
         made = self.wrapped(repo)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tasks import survey
 from tasks.adapters.held import wrapped
 from tasks.adapters.repo import RUNNING, Repo
 from tasks.core.errors import Code
@@ -36,6 +37,10 @@ def told(said: Said) -> dict[str, Any]:
     return json.loads(said.out)
 
 
+def nothing(*_: object) -> None:
+    """See nothing."""
+
+
 def interrupted(*_: object) -> None:
     """Stand for a step that is killed."""
     raise KeyboardInterrupt
@@ -48,13 +53,17 @@ def test_given_up(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.
     before = world.state()
     assert world.releasekit(*RELEASE).code == 1
     assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0"}
-    assert RUNNING in refs(world), "the remote holds the release until it has ended"
+    held = refs(world)[RUNNING]  # until it has ended
+    world.git("push", "--quiet", "origin", f":{RUNNING}")
+    taken = world.releasekit(*RELEASE)
+    assert (taken.code, Code.RELEASE_TAKEN_OVER in taken.err) == (2, True), "another clone has ended it or given it up"
+    world.git("push", "--quiet", "origin", f"{held}:{RUNNING}")
     release = world.git("rev-parse", "core-v0.1.0^{commit}")
     world.git("tag", "--force", "app-v0.1.0", "HEAD~1")  # somebody has moved it
     world.git("tag", "late-v0.1.0", release)  # and somebody has made one of their own
-    monkeypatch.delenv("PREFECT_API_URL")
 
     shown = world.releasekit("rollback", "--dry-run", "--format", "json")
+    monkeypatch.delenv("PREFECT_API_URL")  # that was recorded; the rest need not be
     with monkeypatch.context() as killed:
         killed.setattr(Repo, "delete_tag", interrupted)
         assert world.releasekit(*UNDO).code == 130
@@ -78,8 +87,8 @@ def test_given_up(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.
     after = world.state()
     assert (after["records"], after["worktrees"].count("\n")) == (before["records"], 0)
     assert world.git("for-each-ref", "refs/releasekit") == ""
-    nothing = world.releasekit(*UNDO)
-    assert (nothing.code, Code.RELEASE_UNKNOWN in nothing.err) == (2, True)
+    gone = world.releasekit(*UNDO)
+    assert (gone.code, Code.RELEASE_UNKNOWN in gone.err) == (2, True)
 
     world.git("tag", "--delete", "app-v0.1.0", "late-v0.1.0")
     refused = world.releasekit("publish", "--dry-run", "--skip-audit")
@@ -118,7 +127,8 @@ def test_nobody_there(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert world.state() == before
 
 
-def test_remote_left_alone(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+@pytest.mark.usefixtures("prefect_api")
+def test_remote_left_alone(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a lost clone has begun is given up from any other; with --no-push the remote is not even looked at."""
     assert own_index
     world = make_world(tmp_path, "core")
@@ -138,9 +148,17 @@ def test_remote_left_alone(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert held == wrapped(repo, Plan.model_validate(plan), manifest), "the same release makes the same commit"
     world.git("push", "--quiet", "origin", f"{held}:{RUNNING}", f"{repo.head}:refs/tags/v0.1.0")
 
+    with monkeypatch.context() as late:  # it was begun after we have looked
+        late.setattr(survey, "preflight_others", nothing)
+        faster = world.releasekit(*RELEASE)
+    assert (faster.code, Code.RELEASE_ELSEWHERE in faster.err) == (2, True), faster.err
+    assert "v0.1.0 is being released by Ada <ada@example.invalid> on lost since 2026-11-22T12" in faster.err
+    assert world.state()["records"] == before["records"], "nothing of ours was public, so it is dropped"
     alone = world.releasekit(*UNDO, "--no-push")
+    unnamed = world.releasekit(*UNDO)
     undone = world.releasekit(*UNDO, "v0.1.0")
 
     assert (alone.code, Code.RELEASE_UNKNOWN in alone.err) == (2, True)
+    assert (unnamed.code, f"`releasekit rollback {plan['release']}` gives it up" in unnamed.err) == (2, True)
     assert (told(undone)["held"], told(undone)["remote_tags"]) == (True, ["v0.1.0"])
     assert world.state() == before
