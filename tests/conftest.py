@@ -39,6 +39,11 @@ with wsgi.make_server("127.0.0.1", 0, served) as server:
 """
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the whole of the slow tests be asked for."""
+    parser.addoption("--crash-points", choices=("few", "all"), default="few", help="where a release is killed")
+
+
 @pytest.fixture(autouse=True)
 def _nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test uploads with the credentials of the machine that it runs on, or depends on its git configuration."""
