@@ -17,7 +17,7 @@ from flows.options import given
 from tasks.adapters.files import changelog_path
 from tasks.adapters.process import mask
 from tasks.adapters.record import begin, only_release, unfinished
-from tasks.adapters.server import CLIENT_SETTINGS, answers, configured_api, prefect_server, settle
+from tasks.adapters.server import CLIENT_SETTINGS, OWN_SERVER_SETTINGS, answers, configured_api, prefect_server, settle
 from tasks.core.errors import Code, Refusal, Warn
 from tasks.core.report import Report
 
@@ -133,7 +133,7 @@ def _as_interrupt(*_: object) -> None:
 
 
 async def _run_flow(options: PublishOptions, server: Server | None) -> Report:
-    settle(CLIENT_SETTINGS)
+    settle(OWN_SERVER_SETTINGS if server else CLIENT_SETTINGS)
     if server:
         server.wait()
         os.environ["PREFECT_API_URL"] = server.url
