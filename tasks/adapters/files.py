@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import tarfile
-import tempfile
 import tomllib
 import zipfile
 import zlib
@@ -52,21 +51,25 @@ def file_error(error: OSError, path: Path | None = None) -> ReleaseError:
     return ReleaseError(Code.FILE_SYSTEM, error.strerror or str(error), str(error.filename or path or ""))
 
 
+def scratch_of(path: Path) -> Path:
+    """Return where `replace_text` writes first; always the same place, so that what a kill leaves there is found."""
+    return path.with_name(f".{path.name}.releasekit")
+
+
 def replace_text(path: Path, text: str) -> None:
     """Write *text* to *path*, line ends as they are, atomically and durably; raises ReleaseError RK-FILE-SYSTEM."""
-    content = text.encode("utf-8", "surrogateescape")
+    scratch, content = scratch_of(path), text.encode("utf-8", "surrogateescape")
     with named(path):
-        handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with scratch.open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             if path.exists():
-                os.chmod(scratch, path.stat().st_mode & 0o7777)  # noqa: PTH101  mkstemp gives a name, not a Path
-            os.replace(scratch, path)  # noqa: PTH105
+                scratch.chmod(path.stat().st_mode & 0o7777)
+            scratch.replace(path)
         except BaseException:
-            os.unlink(scratch)  # noqa: PTH108
+            scratch.unlink(missing_ok=True)
             raise
         _sync(path.parent)
 

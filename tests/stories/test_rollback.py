@@ -47,7 +47,9 @@ def interrupted(*_: object) -> None:
 
 
 @pytest.mark.usefixtures("prefect_api")
-def test_given_up(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_given_up(  # noqa: PLR0915  one release is expensive, and much follows from it
+    tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A release that can never end is given up, its tags here and there, and the next versions go out instead."""
     world = make_world(tmp_path, "app: core; core; broken; late: broken", broken=BROKEN)
     before = world.state()
