@@ -185,7 +185,7 @@ def _is_ours(doomed: Doomed, there: Ref | None) -> bool:
 async def _public(
     plan: Plan | None, packages: tuple[PackageVersion, ...], target: Target, index: Index
 ) -> tuple[PublicPackage, ...]:
-    listed = await on_index(packages, index)
+    listed = await on_index(packages, index, strict=False)
     dependents = dependents_of(plan, {name for name, files in listed.items() if files}) if plan else {}
     return tuple(
         PublicPackage(

@@ -145,22 +145,24 @@ class SimpleIndex:
         return trusted_publishing() != "never" or keyring != "disabled" or Path(store, "credentials.toml").exists()
 
 
-async def on_index(packages: Iterable[PackageVersion], index: Index) -> dict[str, dict[str, IndexFile]]:
+async def on_index(
+    packages: Iterable[PackageVersion], index: Index, *, strict: bool = True
+) -> dict[str, dict[str, IndexFile]]:
     """Return by package and name those of its files that *index* lists with our sha256.
 
-    Raises Refusal RK-PUBLISH-CHECKSUM-MISMATCH if it lists one with other content.
+    With *strict* one that it lists with other content is a Refusal RK-PUBLISH-CHECKSUM-MISMATCH; else it is not ours.
     """
     found: dict[str, dict[str, IndexFile]] = {}
     for package in packages:
         listed = {file.name: file for file in await index.files(package.name) or ()}
         found[package.name] = {}
         for file in package.files:
-            if (there := listed.get(file.name)) is None:
-                continue
-            if there.sha256 not in ("", file.sha256):
+            there = listed.get(file.name)
+            if there and there.sha256 in ("", file.sha256):
+                found[package.name][file.name] = there
+            elif there and strict:
                 what = f"{file.name} is on the index with other content than was built here"
                 raise Refusal(Code.PUBLISH_CHECKSUM_MISMATCH, what, f"{index.url}: sha256 {there.sha256}")
-            found[package.name][file.name] = there
     return found
 
 

@@ -162,9 +162,9 @@ class Maker(NamedTuple):
 
 
 def maker(repo: Repo) -> Maker:
-    """Return who makes a release here and now."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Maker(repo.committer().rsplit(" ", 2)[0], socket.gethostname(), now)
+    """Return who makes a release here and now, by the name and the clock that its commit has."""
+    who, seconds, _ = repo.committer().rsplit(" ", 2)
+    return Maker(who, socket.gethostname(), datetime.fromtimestamp(int(seconds), UTC).isoformat())
 
 
 def records(common_dir: Path) -> tuple[Record, ...]:
