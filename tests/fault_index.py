@@ -77,6 +77,8 @@ RETIRED = Fault(400, "This filename has already been used, use a different versi
 INVALID = Fault(400, "Invalid value for classifiers. Error: 'Nonsense' is not a valid classifier.")
 TOO_LARGE = Fault(413, "File too large. Limit for project 'core' is 100 MB.")
 
+LOGIN = Fault(200, "<form>Who are you?</form>", (("Content-Type", "text/html"),))
+TORN = Fault(200, '{"meta": {"api-vers', (("Content-Type", JSON),))
 HIDDEN, WRONG, SLOW, CUT, HTML = (
     Fault(hidden=True),
     Fault(wrong=True),
@@ -194,6 +196,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Take an upload (the legacy API of PyPI)."""
         form = _form(self.headers["Content-Type"], self.rfile.read(int(self.headers["Content-Length"])))
+        if "content" not in form:  # somebody tries the credentials
+            self._do(Fault(400, "There is no file."))
+            return
         project = canonicalize_name(form["name"][1].decode())
         file, content = form["content"]
         fault = self.served.next("POST", project)
@@ -203,7 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Show the page of a project (PEP 503, PEP 691)."""
         project = self.path.strip("/").rpartition("/")[2]
         fault = self.served.next("GET", project)
-        if fault.status != 200 or fault.reset or fault.silent:
+        if fault.body or fault.status != 200 or fault.reset or fault.silent:
             self._do(fault)
         elif project not in self.served.files:
             self._do(Fault(404))

@@ -257,7 +257,7 @@ def _answer(said: str) -> Answer:
         message[:_LONGEST_MESSAGE],
         {name: re.sub(r"\\(.)", r"\1", value) for name, value in _HEADER.findall(headers)} if status else {},
         Path(file[1]).name if file else "",
-        is_silence=not status and bool(_NOT_SENT.search(error)),
+        is_silence=not status and bool(_NOT_SENT.search(error)) and "Missing credentials" not in error,
     )
 
 
