@@ -119,8 +119,9 @@ async def upload(release: Release, step: Step, built: PackageVersion, index: Ind
 
 async def _sent(release: Release, step: Step, paths: Sequence[Path]) -> Answer | None:
     target, seconds = release.target, release.settings.upload_timeout
+    root = release.record.worktree / release.workspace
     try:
-        return await release.uv.publish(paths, target.publish_url, target.check_url, seconds)
+        return await release.uv.publish(root, paths, target.publish_url, target.check_url, seconds)
     except ReleaseError as error:
         if error.code is not Code.COMMAND_TIMEOUT:
             raise

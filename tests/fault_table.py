@@ -140,6 +140,8 @@ ROWS = (
     Row("refuses the file for what it is (400, 413), or its name was used and deleted", "never tries again",
         "mend it, `releasekit rollback`, release the next version", on_upload(it.INVALID), Code.UPLOAD_REFUSED,
         heals=False, also=(on_upload(it.TOO_LARGE), on_upload(it.RETIRED))),
+    Row("answers with errors when it is asked what it has", "sends nothing, and " + FOUR, AGAIN,
+        on_page(it.AWAY, forever=True), Code.INDEX_UNREACHABLE, 0, said="keeps answering 503"),
     Row("lists an upload late", "looks again, ever less often, for `confirm_timeout` seconds", NOTHING,
         once_stored(*[it.HIDDEN] * 4)),
     Row("has not listed it by then", "says that it is uploaded and not visible", AGAIN,

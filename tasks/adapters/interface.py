@@ -53,7 +53,9 @@ class PackageManager(Protocol):
         """Upload *files*, those alone that are not there yet."""
         ...
 
-    async def publish(self, files: Sequence[Path], publish_url: str, check_url: str, seconds: float) -> Answer | None:
+    async def publish(
+        self, root: Path, files: Sequence[Path], publish_url: str, check_url: str, seconds: float
+    ) -> Answer | None:
         """Upload *files*, each at most once; returns what the index said to the one that it did not take."""
         ...
 

@@ -136,10 +136,13 @@ class Uv:
             env={**secret_to, **secret_at, **(env or {})},
         )  # fmt: skip
 
-    async def publish(self, files: Sequence[Path], publish_url: str, check_url: str, seconds: float) -> Answer | None:
+    async def publish(
+        self, root: Path, files: Sequence[Path], publish_url: str, check_url: str, seconds: float
+    ) -> Answer | None:
         """Upload *files*, each at most once; returns what the index said to the one that it did not take, None if none.
 
-        The files after that one are not tried. *seconds* is what all of it may take.
+        The files after that one are not tried. In the workspace at *root*, uv knows an index by its name and so its
+        credentials for reading. *seconds* is what all of it may take.
 
         Raises ReleaseError RK-COMMAND-TIMEOUT, RK-COMMAND-FAILED.
         """
@@ -147,7 +150,7 @@ class Uv:
         # whoever sends again has to ask the index first.
         env = {"RUST_LOG": "uv_publish=trace", "UV_HTTP_RETRIES": "0", "UV_UPLOAD_HTTP_TIMEOUT": f"{seconds + 1:.0f}"}
         command = self.publish_command(files, publish_url, check_url, env)
-        result = await arun(replace(command, timeout=seconds, fine=frozenset({0, 2})))
+        result = await arun(replace(command, cwd=root, timeout=seconds, fine=frozenset({0, 2})))
         return _answer(result.stderr) if result.code else None
 
     def resolve_command(

@@ -8,6 +8,7 @@ import os
 from contextlib import contextmanager
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from shutil import which
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,10 @@ NOTHING = {"NETRC": os.devnull, "UV_CREDENTIALS_DIR": os.devnull}
 NOBODY = {"UV_PUBLISH_TOKEN": None, "UV_PUBLISH_USERNAME": None, "UV_PUBLISH_PASSWORD": None}
 
 
-@pytest.fixture(params=["index", "pypi_server"])
+SERVERS = ["index", "pypi_server", *(["devpi_server"] if which("devpi-server") else [])]
+
+
+@pytest.fixture(params=SERVERS)
 def server(request: pytest.FixtureRequest) -> EmbeddedIndex:
     """Return each real server in turn."""
     return request.getfixturevalue(request.param)
@@ -94,14 +98,14 @@ class TestEveryServer:
     def test_the_same_again_and_another(
         self, server: EmbeddedIndex, built: Callable[..., tuple[Path, ...]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Whatever a server answers to a file that it has, we understand; its page then says which of the two it was."""
+        """Whatever a server answers to a file that it has, we understand; its page says which of the two it was."""
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
         nothing_known = f"{server.simple_url.rstrip('/')}-elsewhere/"  # so that uv does not look first
         first, other = built("twice"), built("twice", needs=("idna",))
 
         answers = [
-            asyncio.run(find_uv().publish(files[:1], server.publish_url, nothing_known, 60))
+            asyncio.run(find_uv().publish(files[0].parent, files[:1], server.publish_url, nothing_known, 60))
             for files in (first, first, other)
         ]
 

@@ -675,7 +675,7 @@ def test_failure_of_a_step() -> None:
 
 def publish(files: tuple[Path, ...], index: FaultIndex) -> Answer | None:
     """Upload *files* and return the answer."""
-    return asyncio.run(UV.publish(files, index.publish_url, index.simple_url, 20))
+    return asyncio.run(UV.publish(files[0].parent, files, index.publish_url, index.simple_url, 20))
 
 
 def _token(index: EmbeddedIndex) -> dict[str, str]:

@@ -105,6 +105,7 @@ def scene(
         # Named after the test, for Prefect keeps what a release has done.
         plan = plan_of(*graph.split("; ")).model_copy(update={"release": str(tmp_path)})
         record = Record(tmp_path / "record")
+        record.worktree.mkdir(parents=True)
         built = {step.name: ready(step.name, record.dist(step.name)) for step in plan.steps}
         uv = replace(find_uv(), python=sys.executable)
         nowhere = Target("http://127.0.0.1:9", "http://127.0.0.1:9")
@@ -172,7 +173,7 @@ def test_other_new_projects_are_not_tried(scene: Callable[[str], Scene], faulty:
 
 def test_lost_file(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
     """A file that an earlier run has uploaded and the index has lost: that is said, and the next run sends it again."""
-    here, seconds = scene("core:"), 2.5
+    here, seconds = scene("core:"), 2.0
     waiting = Event()
 
     def pages() -> Iterator[Fault]:
