@@ -145,19 +145,19 @@ def _rejection(release: Release, step: Step, answer: Answer, uploads: Uploads) -
             # Never tried again in this run: what is refused may count against the quota as well (pypi/support#11827).
             uploads.no_new_projects = _come_back(wait or _A_DAY)
             error = Refusal(Code.UPLOAD_LIMITED, what, where, uploads.no_new_projects)
-        case Meaning.PASSING | Meaning.LIMITED as meaning if wait > LONGEST_WAIT:
+        case Meaning.PASSING | Meaning.LIMITED if wait > LONGEST_WAIT:
             uploads.stop(f"{step.name}: the index takes no upload for {wait:.0f} s")
-            error = Refusal(_CODES[meaning], what, where, _come_back(wait))
+            error = Refusal(Code.UPLOAD_LIMITED, what, where, _come_back(wait))
         case Meaning.PASSING | Meaning.LIMITED as meaning:
             uploads.hold(wait)
-            error = ReleaseError(_CODES[meaning], what, where)
+            limited = meaning is Meaning.LIMITED
+            error = ReleaseError(Code.UPLOAD_LIMITED if limited else Code.UPLOAD_FAILED, what, where)
         case _:
             differs = "do not match" in answer.message  # what uv says of a file that has come in between
             error = Refusal(Code.PUBLISH_CHECKSUM_MISMATCH if differs else Code.UPLOAD_REFUSED, what, where)
     return error
 
 
-_CODES = {Meaning.PASSING: Code.UPLOAD_FAILED, Meaning.LIMITED: Code.UPLOAD_LIMITED}
 _A_DAY = 24 * 60 * 60.0
 
 

@@ -117,7 +117,8 @@ ROWS = (
     Row("answers 429 without one", FOUR, NOTHING, on_upload(it.BUSY, it.BUSY), sent=3),
     Row("answers 429 or 503 with a longer `Retry-After`", "does not wait; begins no other upload", LATER,
         on_upload(it.BUSY.after(7200), project=it.ALL), Code.UPLOAD_LIMITED, said="Run publish again after 20",
-        graph=THREE, others=SHUT, settings={"concurrency": 1}),
+        graph=THREE, others=SHUT, settings={"concurrency": 1},
+        also=(on_upload(it.AWAY.after(7200), project=it.ALL),)),
     Row("takes no more new projects from you today (PyPI takes 4)", "never tries again, nor other new projects; "
         "packages that the index knows go on", LATER,
         both(stored("lone-1.0.tar.gz"), on_upload(it.QUOTA)), Code.UPLOAD_LIMITED,

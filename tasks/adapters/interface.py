@@ -129,7 +129,7 @@ class Index(Protocol):
     async def files(self, project: str) -> tuple[IndexFile, ...] | None:
         """Return the files of *project* (a normalised name), uncached; None if the index does not know it.
 
-        Raises ReleaseError RK-INDEX-UNREACHABLE, RK-INDEX-CREDENTIALS, RK-INDEX-RESPONSE.
+        Raises ReleaseError RK-INDEX-UNREACHABLE, RK-INDEX-RESPONSE, Refusal RK-INDEX-CREDENTIALS.
         """
         ...
 

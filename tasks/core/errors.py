@@ -258,7 +258,8 @@ CATALOGUE: Mapping[Code, Entry] = {
         "Run publish again when the index is well: it asks what is there and carries on.",
     ),
     Code.UPLOAD_LIMITED: Entry(
-        "The index takes no more uploads from you for now: too many in too short a time, or too many new projects.",
+        "The index takes no uploads for now: you sent too many in too short a time, or too many new projects, or it is "
+        "away and says for how long.",
         "Run publish again later: it carries on. `rate_limit` makes it slower from the start.",
     ),
     Code.UPLOAD_REFUSED: Entry(
