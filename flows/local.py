@@ -17,7 +17,7 @@ from flows.options import given
 from tasks.adapters.files import changelog_path
 from tasks.adapters.process import mask
 from tasks.adapters.record import begin, only_release, unfinished
-from tasks.adapters.server import CLIENT_SETTINGS, answers, configured_api, prefect_server, settle
+from tasks.adapters.server import CLIENT_SETTINGS, OWN_SERVER_SETTINGS, answers, configured_api, prefect_server, settle
 from tasks.core.errors import Code, Refusal, Warn
 from tasks.core.report import Report
 
@@ -123,19 +123,24 @@ def _terminated_is_interrupted() -> Generator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _heed() -> None:
+def _heed(*_: object) -> None:
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        signal.signal(signal.SIGTERM, _as_interrupt)
+
+
+def _as_interrupt(*_: object) -> None:
+    signal.raise_signal(signal.SIGINT)
 
 
 async def _run_flow(options: PublishOptions, server: Server | None) -> Report:
-    settle(CLIENT_SETTINGS)
+    settle(OWN_SERVER_SETTINGS if server else CLIENT_SETTINGS)
     if server:
         server.wait()
         os.environ["PREFECT_API_URL"] = server.url
     from flows.publish import publish as publish_flow
 
-    ours = publish_flow.with_options(on_running=[lambda *_: _heed()])  # Prefect has taken the signal by then
+    again: Any = _heed  # a state hook must have a type that no plain function has
+    ours = publish_flow.with_options(on_running=[again])  # Prefect has taken the signal by then
     try:
         with given(options):
             running: Any = ours(**options.model_dump(), return_state=True)

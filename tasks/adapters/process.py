@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING
 from tasks.core.errors import Code, ReleaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
 log = logging.getLogger("releasekit.process")
@@ -142,6 +142,25 @@ def stream(command: Command, separator: bytes = b"\0") -> Iterator[bytes]:
     if late.is_set():
         raise _too_slow(command, b"", err)
     _finished(command, child.returncode, b"", err, started)
+
+
+def hand_over(argv: Sequence[str], cwd: Path) -> int:
+    """Run the user's own command *argv* on our terminal; returns its exit code, 128 + n if signal n ended it.
+
+    When we are told to end it is told too, and waited for. Raises ReleaseError RK-COMMAND-FAILED if there is no such
+    program.
+    """
+    try:
+        child = subprocess.Popen(argv, cwd=cwd)
+    except OSError as error:
+        raise _not_started(Command(tuple(argv), cwd), error) from None
+    with child:
+        try:
+            code = child.wait()
+        except BaseException:
+            child.terminate()  # on a terminal it has had the Ctrl-C itself
+            raise
+    return code if code >= 0 else 128 - code
 
 
 @contextlib.contextmanager

@@ -58,7 +58,6 @@ def test_defaults() -> None:
         "confirm_timeout": 600,
         "build_timeout": 1800,
         "upload_timeout": 600,
-        "rate_limit": 0,
     }
 
 
