@@ -94,6 +94,7 @@ class PublishOptions(Options):
     )
     publish_from: Literal["local"] = _key("publish_from")
     concurrency: Annotated[int, Parameter(alias="-j")] = _key("concurrency")
+    rate_limit: int = _key("rate_limit")
     fail_fast: Annotated[bool, Parameter(negative="")] = _key("fail_fast")
     tag: Annotated[bool, Parameter(negative="--no-tag")] = _key("tag")
     push: Annotated[bool, Parameter(negative="--no-push")] = _key("push")

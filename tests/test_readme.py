@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flows.cli import app
 from tasks.core.settings import Settings
+from tests.fault_table import table
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -28,6 +29,14 @@ def test_every_key_is_listed() -> None:
 
     assert listed
     assert listed[1] == keys_table()
+
+
+def test_every_fault_is_listed() -> None:
+    """The table of what an index may do has each row that is tested, and no other."""
+    listed = re.search(r"<!-- faults -->\n(.*?)\n?<!-- /faults -->", README.read_text(), re.DOTALL)
+
+    assert listed
+    assert listed[1] == table()
 
 
 def test_every_command_is_listed() -> None:

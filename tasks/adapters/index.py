@@ -67,8 +67,8 @@ class SimpleIndex:
     async def files(self, project: str) -> tuple[IndexFile, ...] | None:
         """Return the files of *project*, uncached, as the index lists them; None if the index does not know it.
 
-        Raises ReleaseError RK-INDEX-UNREACHABLE (also for 429 and 5xx that do not pass), RK-INDEX-CREDENTIALS,
-        RK-INDEX-RESPONSE (also if the page is of a later major version of the API, PEP 629).
+        Raises ReleaseError RK-INDEX-UNREACHABLE (also for 429 and 5xx that do not pass), RK-INDEX-RESPONSE (also if the
+        page is of a later major version of the API, PEP 629), Refusal RK-INDEX-CREDENTIALS.
         """
         # The slash at the end saves a redirect (PEP 503).
         page = f"{self.url}/{canonicalize_name(project)}/"
@@ -316,7 +316,7 @@ def _warn_of_upload(response: httpx.Response, address: str, user: tuple[str, str
 def _check_status(response: httpx.Response, page: str) -> None:
     status = response.status_code
     if status in _DENIED:
-        raise ReleaseError(
+        raise Refusal(
             Code.INDEX_CREDENTIALS,
             f"reading the index is refused ({status})",
             mask(page),

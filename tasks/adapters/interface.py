@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from tasks.adapters.process import Command, Result
     from tasks.core.commits import Commit
+    from tasks.core.uploads import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,12 @@ class PackageManager(Protocol):
         self, files: Sequence[Path], publish_url: str, check_url: str, env: Mapping[str, str] | None = None
     ) -> Command:
         """Upload *files*, those alone that are not there yet."""
+        ...
+
+    async def publish(
+        self, root: Path, files: Sequence[Path], publish_url: str, check_url: str, seconds: float
+    ) -> Answer | None:
+        """Upload *files*, each at most once; returns what the index said to the one that it did not take."""
         ...
 
     def resolve_command(
@@ -124,7 +131,7 @@ class Index(Protocol):
     async def files(self, project: str) -> tuple[IndexFile, ...] | None:
         """Return the files of *project* (a normalised name), uncached; None if the index does not know it.
 
-        Raises ReleaseError RK-INDEX-UNREACHABLE, RK-INDEX-CREDENTIALS, RK-INDEX-RESPONSE.
+        Raises ReleaseError RK-INDEX-UNREACHABLE, RK-INDEX-RESPONSE, Refusal RK-INDEX-CREDENTIALS.
         """
         ...
 

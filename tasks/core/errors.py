@@ -81,6 +81,8 @@ class Code(StrEnum):
     VERIFY_FAILED = "RK-VERIFY-FAILED"
     RESOLVE_FAILED = "RK-RESOLVE-FAILED"
     UPLOAD_FAILED = "RK-UPLOAD-FAILED"
+    UPLOAD_LIMITED = "RK-UPLOAD-LIMITED"
+    UPLOAD_REFUSED = "RK-UPLOAD-REFUSED"
     PUBLISH_TIMEOUT = "RK-PUBLISH-TIMEOUT"
     PUBLISH_CHECKSUM_MISMATCH = "RK-PUBLISH-CHECKSUM-MISMATCH"
     SMOKE_TEST_FAILED = "RK-SMOKE-TEST-FAILED"
@@ -317,11 +319,21 @@ CATALOGUE: Mapping[Code, Entry] = {
         "Mend the requirements that uv names; `releasekit graph` shows who needs whom.",
     ),
     Code.UPLOAD_FAILED: Entry(
-        "The index did not take a file.", "Read what the index says, then run publish again: it carries on."
+        "The index did not answer an upload, or answered with an error of its own, however often it was tried.",
+        "Run publish again when the index is well: it asks what is there and carries on.",
+    ),
+    Code.UPLOAD_LIMITED: Entry(
+        "The index takes no uploads for now: you sent too many in too short a time, or too many new projects, or it is "
+        "away and says for how long.",
+        "Run publish again later: it carries on. `rate_limit` makes it slower from the start.",
+    ),
+    Code.UPLOAD_REFUSED: Entry(
+        "The index refuses a file for what it is; the same file would be refused again.",
+        "Mend what the index names, `releasekit rollback` this release, and release the next version.",
     ),
     Code.PUBLISH_TIMEOUT: Entry(
         "The files were uploaded, but the index has not listed them in time.",
-        "Wait a little, then run publish again: it looks again and carries on.",
+        "Run publish again in a while: it looks again, and sends what the index then still does not list.",
     ),
     Code.PUBLISH_CHECKSUM_MISMATCH: Entry(
         "The index lists a file under this name with other content than was built here.",

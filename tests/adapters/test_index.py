@@ -8,6 +8,7 @@ import os
 from contextlib import contextmanager
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from shutil import which
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from tasks.adapters.process import run
 from tasks.adapters.uv import find_uv
 from tasks.core.errors import Code, Refusal, ReleaseError
 from tasks.core.manifest import PackageVersion
+from tasks.core.uploads import Meaning, meaning_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Mapping
@@ -38,7 +40,10 @@ NOTHING = {"NETRC": os.devnull, "UV_CREDENTIALS_DIR": os.devnull}
 NOBODY = {"UV_PUBLISH_TOKEN": None, "UV_PUBLISH_USERNAME": None, "UV_PUBLISH_PASSWORD": None}
 
 
-@pytest.fixture(params=["index", "pypi_server"])
+SERVERS = ["index", "pypi_server", *(["devpi_server"] if which("devpi-server") else [])]
+
+
+@pytest.fixture(params=SERVERS)
 def server(request: pytest.FixtureRequest) -> EmbeddedIndex:
     """Return each real server in turn."""
     return request.getfixturevalue(request.param)
@@ -91,6 +96,27 @@ class TestEveryServer:
 
         digests = {path.name: sha256(path.read_bytes()).hexdigest() for path in paths}
         assert asyncio.run(listed_and_fetched()) == {name: (digest, digest) for name, digest in digests.items()}
+
+    def test_the_same_again_and_another(
+        self, server: EmbeddedIndex, built: Callable[..., tuple[Path, ...]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whatever a server answers to a file that it has, we understand; its page says which of the two it was."""
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
+        nothing_known = f"{server.simple_url.rstrip('/')}-elsewhere/"  # so that uv does not look first
+        first, other = built("twice"), built("twice", needs=("idna",))
+
+        answers = [
+            asyncio.run(find_uv().publish(files[0].parent, files[:1], server.publish_url, nothing_known, 60))
+            for files in (first, first, other)
+        ]
+
+        assert answers[0] is None
+        assert answers[1] is None or meaning_of(answers[1]) is Meaning.THERE
+        assert answers[2]
+        assert (meaning_of(answers[2]), answers[2].file) == (Meaning.THERE, first[0].name)
+        listed = ask(server.simple_url, lambda index: index.files("twice"))
+        assert [file.sha256 for file in listed or ()] == [sha256(first[0].read_bytes()).hexdigest()]
 
     def test_each_upload_is_seen_at_once(
         self, server: EmbeddedIndex, uploaded: Callable[..., tuple[Path, ...]]

@@ -57,6 +57,7 @@ def test_defaults() -> None:
         "http_pool_size": 10,
         "confirm_timeout": 600,
         "build_timeout": 1800,
+        "upload_timeout": 600,
     }
 
 

@@ -374,11 +374,14 @@ def test_concurrency_key(scene: Scene) -> None:
 
 
 def test_concurrency_flag(scene: Scene) -> None:
-    """With 5 they do, also when the file says 1 and the flag only repeats the default."""
-    world = scene.world("left; right", "concurrency = 1", **meeting(scene, LONG))
+    """With 5 they do, also when the file says 1 and the flag only repeats the default.
+
+    So it is with the rate limit: by that of the file, the second would go out two minutes after the first.
+    """
+    world = scene.world("left; right", "concurrency = 1\nrate_limit = 1", **meeting(scene, LONG))
     assert scene.index
 
-    assert world.releasekit(*RELEASE, "--concurrency", "5").code == 0
+    assert world.releasekit(*RELEASE, "--concurrency", "5", "--rate-limit", "0").code == 0
     assert met(scene)
 
 
@@ -696,6 +699,7 @@ def test_offline(scene: Scene) -> None:
 # ---- the tables ---------------------------------------------------------------------------------------------------
 
 STORIES, CLI = "tests/stories/test_release.py", "tests/flows/test_cli.py"
+FAULTS = "tests/tasks/test_faults.py"
 SWITCHES = f"{STORIES}::test_switches"
 
 KEYS: dict[str, Proof | str] = {
@@ -728,6 +732,8 @@ KEYS: dict[str, Proof | str] = {
     "build_concurrency": test_build_concurrency,
     "confirm_timeout": test_confirm_timeout,
     "build_timeout": test_build_timeout,
+    "upload_timeout": f"{FAULTS}::test_row",
+    "rate_limit": f"{FAULTS}::test_rate_limit",
     "versioning": "tests/stories/test_prerelease.py::test_lockstep",
     "propagate": "tests/core/test_plan.py::test_patch",
     "prerelease": "tests/stories/test_prerelease.py::test_candidates",
@@ -758,6 +764,7 @@ PUBLISH_FLAGS: dict[str, Proof | str] = {
     "manifest": "tests/stories/test_resume.py::test_from_a_fresh_clone",
     "publish_from": test_publish_from,
     "concurrency": test_concurrency_flag,
+    "rate_limit": test_concurrency_flag,
     "fail_fast": test_fail_fast_flag,
     "tag": SWITCHES,
     "push": SWITCHES,
