@@ -52,6 +52,8 @@ def hold(release: Release, repo: Repo, manifest: ReleaseManifest) -> ReleaseMani
         _refuse_others(repo, remote, manifest, there)
         if not _take(repo, remote, mine, there):
             return manifest
+        if not manifest.held:
+            _refuse_stale(release, repo, mine)
     return manifest.model_copy(update={"held": mine})
 
 
@@ -69,6 +71,23 @@ def _refuse_others(repo: Repo, remote: str, manifest: ReleaseManifest, there: Re
 def release_of(theirs: ReleaseManifest, ours: ReleaseManifest) -> str:
     """Say what another clone has done with the remote's hold on a release of ours."""
     return "this release was taken over" if theirs.release == ours.release else "another release was begun"
+
+
+def _refuse_stale(release: Release, repo: Repo, mine: str) -> None:
+    """Refuse a release that another clone has made from its first step to its last since we looked.
+
+    It is looked at now, for from now on nobody else can.
+    """
+    remote = release.settings.remote
+    there = repo.refs_at(remote)
+    tags = dict.fromkeys([*(step.tag for step in release.plan.steps), *release.plan.tags])
+    taken = [name for name in tags if _commit(there, f"refs/tags/{name}") not in ("", release.commit)]
+    if taken:
+        repo.push(remote, [f":{RUNNING}"], leases={RUNNING: mine})
+        what = f"another clone has made this release meanwhile: {remote} has {taken[0]}"
+        raise Refusal(
+            Code.RELEASE_ELSEWHERE, what, remote, "`git pull --tags`, then run again: what is left is planned."
+        )
 
 
 def _take(repo: Repo, remote: str, mine: str, there: Ref | None) -> bool:

@@ -117,7 +117,7 @@ def test_two_clones(tmp_path: Path, own_index: EmbeddedIndex) -> None:
         loser = two if codes[1][1] == "two" else one
 
     assert [code for code, _ in codes] == [0, 2], (one.hear(), two.hear())
-    assert f"{Code.RELEASE_ELSEWHERE}: v0.1.0 is being released by " in loser.hear()
+    assert f"{Code.RELEASE_ELSEWHERE}: " in loser.hear()
     assert len(uploads(own_index)) == len(set(uploads(own_index))) == 4
     assert RUNNING not in refs(world)
     assert (
