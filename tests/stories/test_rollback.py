@@ -137,6 +137,11 @@ def test_remote_left_alone(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch
     before = world.state()
     plan = told(world.releasekit("plan", "--format", "json"))
     repo = Repo(world.root)
+    world.git("push", "--quiet", "origin", f"{repo.head}:refs/tags/core-v0.1.0")
+    stale = world.releasekit(*RELEASE)
+    assert (stale.code, "another clone has made this release meanwhile" in stale.err) == (2, True), stale.err
+    world.git("push", "--quiet", "origin", ":refs/tags/core-v0.1.0")
+    assert world.state() == before
     manifest = ReleaseManifest(
         release=plan["release"],
         commit=repo.head,
