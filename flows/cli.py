@@ -168,7 +168,8 @@ def next_versions(
     from flows.draft import explained
     from tasks.core.formats.explained import explanation_text
 
-    found = explained(options, packages, whole=explain)
+    found, warnings = explained(options, packages, whole=explain)
+    _warn(warnings)
     if format == "table" and explain:
         console.answer(explanation_text(found))
     else:
@@ -214,8 +215,7 @@ def graph(*, options: Annotated[Place, Flat] = Place(), format: Literal["levels"
 
     project = read_workspace(options.workspace, {})
     whole, warnings = graph_of(project.workspace, {member.name: member.version for member in project.workspace})
-    for warning in warnings:
-        log.warning("warning %s", warning)
+    _warn([str(warning) for warning in warnings])
     if format == "json":
         console.answer(graph_json(project.workspace, whole, None if whole.cycles() else order(whole)))
     else:
@@ -255,7 +255,8 @@ def changelog(
     from flows import console, draft
     from tasks.core.formats.json import changelog_json
 
-    told = draft.unreleased(options, packages)
+    told, warnings = draft.unreleased(options, packages)
+    _warn(warnings)
     if format == "json":
         console.answer(changelog_json((step, tell.entry, section) for step, tell, section in told))
     elif told:
@@ -263,6 +264,11 @@ def changelog(
     else:
         log.info("nothing is unreleased")
     return DONE
+
+
+def _warn(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        log.warning("warning %s", warning)
 
 
 @app.command(name="explain")

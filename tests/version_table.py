@@ -286,6 +286,12 @@ def untagged(world: World) -> None:
     change(world, "feat!: x")
 
 
+def first_as(world: World) -> None:
+    """Never have been released, and begin with a prerelease."""
+    untagged(world)
+    change(world, "docs: x\n\nRelease-As: 1.2.0rc1")
+
+
 def by_hand(world: World) -> None:
     """Write a later version into the file."""
     path = "packages/core/pyproject.toml"
@@ -375,6 +381,8 @@ ROWS = (
         "1.2.4", lockstep_tags, settings='tag_format = ["{name}-v{version}", "v{version}"]', others={"app": "-"}),
     Row("no tag yet", "first release, at the version that stands in `pyproject.toml`", "1.2.3", untagged),
     Row("no tag yet, with `--prerelease rc`", "first candidate of that version", "1.2.3rc1", untagged, RC),
+    Row("no tag yet, and `Release-As: 1.2.0rc1`, below what the file says", "that version: it is taken as it stands",
+        "1.2.0rc1", first_as),
     Row("`Release-As: 2.0.0` in a footer", "that version; the newest footer wins", "2.0.0",
         changes("fix: a\n\nRelease-As: 3.0.0", "docs: b\n\nRelease-As: 2.0.0", "feat: c")),
     Row("`Release-As: 1.2.3.post1`", "a post-release, of which history knows nothing", "1.2.3.post1",

@@ -159,3 +159,23 @@ def test_dry_run(world: World) -> None:
 
     world.commit("docs: begin", {"packages/core/Changelog.md": "# Changes\n"})
     assert "git add" not in world.releasekit("publish", "--dry-run", "--offline").out
+
+
+def test_own(tmp_path: Path) -> None:
+    """A member may keep no changelog, or alone keep one, and may have tags of its own; the others do as the root says."""
+    world = make_world(tmp_path, "core; tool")
+    own = {"core": 'changelog = true\ntag_format = ["{name}@{version}", "v{version}"]', "tool": "changelog = false"}
+    for name, keys in own.items():
+        path = f"packages/{name}/pyproject.toml"
+        world.commit("chore: own", {path: f"{(world.root / path).read_text()}\n[tool.releasekit]\n{keys}\n"})
+    world.git("tag", "v0.1.0")
+    world.git("tag", "tool-v0.1.0")
+    world.commit("feat: both", {"packages/core/a.py": "", "packages/tool/a.py": ""})
+
+    def planned() -> tuple[dict[str, str], set[str]]:
+        plan = json.loads(world.releasekit("plan", "--offline", "--format", "json").out)
+        return {row["name"]: row["tag"] for row in plan["packages"]}, set(plan["changelogs"])
+
+    assert planned() == ({"core": "core@0.2.0", "tool": "tool-v0.2.0"}, {"core"})
+    assert with_keys(world, "changelog = false").count("### Features") == 2, "what it would be can still be seen"
+    assert planned()[1] == {"core"}
