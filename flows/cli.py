@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 
 from flows.logs import start_logging
-from flows.options import Options, Place, PlanOptions, PublishOptions
+from flows.options import InitOptions, Options, Place, PlanOptions, PublishOptions
 from tasks.core.errors import Code, Refusal, ReleaseError, explain
 
 if TYPE_CHECKING:
@@ -174,6 +174,36 @@ def next_versions(
         console.answer(explanation_text(found))
     else:
         console.answer_with(format, found, console.versions_table(found))
+    return DONE
+
+
+@app.command
+def init(
+    *,
+    options: Annotated[InitOptions, Flat] = InitOptions(),  # noqa: B008  a frozen value
+    yes: Annotated[bool, Parameter(alias="-y", negative="")] = False,
+    tag_baselines: Switched = False,
+    format: Format = "table",  # noqa: A002
+) -> int:
+    """Take over a workspace: find its earlier releases, and write what is missing of [tool.releasekit].
+
+    Parameters
+    ----------
+    yes
+        Write without asking; without it, and without a terminal, nothing is written.
+    tag_baselines
+        Make the tags that the last releases lack too, in this repository alone; none is pushed.
+    format
+        How the findings are printed.
+    """
+    import asyncio
+
+    from flows import console
+    from flows.adopt import adopt
+
+    found = asyncio.run(adopt(options, tag_baselines=tag_baselines, yes=yes, show=format == "table"))
+    if format == "json":
+        console.answer_with(format, found)
     return DONE
 
 

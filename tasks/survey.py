@@ -195,6 +195,18 @@ def baselines_on_index(
     return {name: _located(found, known[name]) for name, found in untagged.items()}
 
 
+@lazy_task("versions-at")
+def versions_at(repo: Repo, project: Project, commits: Mapping[str, str]) -> dict[str, Version | None]:
+    """Return which version each package of *commits* declared at its commit, where it stands now; None for none."""
+    place: dict[str, tuple[str, str]] = {}
+    for name, commit in commits.items():
+        member = project.workspace[name]
+        directory = _in_repository(repo, project.root, member.path)
+        place[name] = (commit, f"{directory}/{member.version_file or 'pyproject.toml'}".lstrip("/"))
+    texts = repo.texts(list(place.values()))
+    return {name: _reader(project, name)(texts.get(asked, "")) for name, asked in place.items()}
+
+
 @lazy_task("plan")
 def plan(
     project: Project,

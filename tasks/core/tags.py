@@ -100,9 +100,13 @@ class TagSchemes:
         """Return how the tags of the package *name* are written and read."""
         return self.own.get(name, self.common)
 
+    def readings(self, tag: str) -> list[tuple[str, Version]]:
+        """Return all that *tag* may be: a version of a package, or a version alone."""
+        return [found for scheme in (self.common, *self.own.values()) for found in scheme.readings(tag)]
+
     def mistaken(self, tag: str) -> bool:
         """Tell whether *tag*, of a release as a whole, would be read as that of one package, or of each."""
-        return any(not name for scheme in (self.common, *self.own.values()) for name, _ in scheme.readings(tag))
+        return any(not name for name, _ in self.readings(tag))
 
 
 def schemes_of(settings: Settings, own: Mapping[str, Mapping[str, Any]]) -> TagSchemes:

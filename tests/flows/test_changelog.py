@@ -162,7 +162,7 @@ def test_dry_run(world: World) -> None:
 
 
 def test_own(tmp_path: Path) -> None:
-    """A member may keep no changelog, or alone keep one, and may have tags of its own; the others do as the root says."""
+    """A member may keep a changelog or not, and have tags of its own; the others do as the root says."""
     world = make_world(tmp_path, "core; tool")
     own = {"core": 'changelog = true\ntag_format = ["{name}@{version}", "v{version}"]', "tool": "changelog = false"}
     for name, keys in own.items():

@@ -13,7 +13,7 @@ import pytest
 from examples.orchard_repository import WORKSPACE, make
 from tasks.adapters.process import Command, run
 from tasks.core.errors import Code
-from tests.world import GIT, Said, World, empty_world, make_world
+from tests.world import GIT, Said, World, empty_world, make_world, upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -190,6 +190,13 @@ def test_quick_commands_do_not_import_prefect(orchard: World, argv: list[str]) -
 
     assert said.code == 0, said.err
     assert said.err.splitlines()[-1] == "[]"
+
+
+def test_init_does_not_import_prefect(orchard: World) -> None:
+    """It needs neither Prefect nor, offline, an HTTP client; to write TOML it needs one that keeps comments."""
+    said = in_child("init", "--offline", cwd=orchard.root)
+
+    assert (said.code, said.err.splitlines()[-1]) == (0, "['tomlkit']"), said.err
 
 
 @pytest.mark.parametrize("flow", ["publish", "plan"])
@@ -416,15 +423,6 @@ def test_refusals_of_the_outside(
     assert "wrong-token" not in refused.err
     assert world.state() == before
     assert not [request for request in own_index.requests() if request.uploaded]
-
-
-def upload(world: World, index: EmbeddedIndex, *names: str) -> None:
-    """Put packages on the index as they stand, by hand, as before there was a tool."""
-    for name in names:
-        dist = world.root.parent / "dist" / world.git("rev-parse", "HEAD") / name
-        run(Command(("uv", "build", "--quiet", "--out-dir", str(dist)), world.root / "packages" / name))
-        files = [str(path) for path in sorted(dist.glob(f"{name}-*"))]
-        run(Command(("uv", "publish", "--quiet", "--trusted-publishing", "never", *files), env=index.environment))
 
 
 def planned(world: World, *argv: str) -> tuple[dict[str, tuple[str, str | None]], str]:
