@@ -280,6 +280,13 @@ def lockstep_tags(world: World) -> None:
     change(world, "fix: x")
 
 
+def dynamic(world: World) -> None:
+    """Leave the version to tags."""
+    text = project("core", "1.2.3").replace('version = "1.2.3"', 'dynamic = ["version"]')
+    text = text.replace('requires = ["uv_build"]', 'requires = ["setuptools-scm"]')
+    world.commit("feat: from now on", {"packages/core/pyproject.toml": text})
+
+
 def untagged(world: World) -> None:
     """Never have been released."""
     world.git("tag", "--delete", "core-v1.2.3")
@@ -379,6 +386,7 @@ ROWS = (
         '"{label}/{name}/v{version}"]\nlabel = "py"'),
     Row("one tag for all packages, `v1.2.3`, from the time before each had its own", "is everybody's last release",
         "1.2.4", lockstep_tags, settings='tag_format = ["{name}-v{version}", "v{version}"]', others={"app": "-"}),
+    Row("a dynamic version that only tags know", "counted from the tag, and nothing is written", "1.3.0", dynamic),
     Row("no tag yet", "first release, at the version that stands in `pyproject.toml`", "1.2.3", untagged),
     Row("no tag yet, with `--prerelease rc`", "first candidate of that version", "1.2.3rc1", untagged, RC),
     Row("no tag yet, and `Release-As: 1.2.0rc1`, below what the file says", "that version: it is taken as it stands",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -140,6 +141,26 @@ def test_prerelease_mode(world: World, mode: str, told: list[str]) -> None:
 
     assert "## 0.2.0 - " in out
     assert [name for name in "abcd" if f" {name} (" in out] == told
+
+
+def test_rollup(tmp_path: Path) -> None:
+    """A first stable release tells all since the first prerelease; what was reverted between two is told by neither."""
+    world = make_world(tmp_path, "core")
+    path = "packages/core/pyproject.toml"
+    text = (world.root / path).read_text()
+    for number in (1, 2, 3):
+        version = f"0.1.0rc{number}"
+        files = {path: text.replace('"0.1.0"', f'"{version}"'), f"packages/core/{number}.py": ""}
+        world.commit(f"feat: {number}", files)
+        world.git("tag", f"core-v{version}")
+    world.git("revert", "--no-edit", "HEAD")
+    world.commit("fix: it", {path: text.replace('"0.1.0"', '"0.1.0rc3"'), "packages/core/2.py": "2"})
+
+    (row,) = json.loads(world.releasekit("changelog", "--format", "json").out)
+
+    told = re.sub(r"\(\w{7}\)", "(SHA)", row["markdown"].partition("\n")[2])
+    assert row["next"] == "0.1.0"
+    assert told == "\nFirst stable release.\n\n### Features\n\n- 2 (SHA)\n\n### Bug Fixes\n\n- it (SHA)\n"
 
 
 def test_off(world: World) -> None:

@@ -734,7 +734,7 @@ KEYS: dict[str, Proof | str] = {
     "first_version": "tests/stories/test_dynamic.py::test_first_version",
     "bump": "tests/stories/test_dynamic.py::test_bump_is_checked_first",
     "changelog": "tests/stories/test_changelogs.py::test_off",
-    "changelog_prerelease_mode": "tests/stories/test_changelogs.py::test_prereleases",
+    "changelog_prerelease_mode": "tests/stories/test_changelogs.py::test_separate",
     "changelog_sections": "tests/core/test_changelog.py::test_sections",
     "changelog_exclude": "tests/core/test_changelog.py::test_sections",
     "changelog_contributors": "tests/flows/test_changelog.py::test_keys",
