@@ -195,7 +195,6 @@ def baselines_on_index(
     return {name: _located(found, known[name]) for name, found in untagged.items()}
 
 
-@lazy_task("versions-at")
 def versions_at(repo: Repo, project: Project, commits: Mapping[str, str]) -> dict[str, Version | None]:
     """Return which version each package of *commits* declared at its commit, where it stands now; None for none."""
     place: dict[str, tuple[str, str]] = {}
