@@ -16,7 +16,6 @@ from tasks.core.adoption import (
     Key,
     Row,
     configured_text,
-    diff_of,
     groups_of,
     highest,
     keys_of,
@@ -25,6 +24,7 @@ from tasks.core.adoption import (
     spoken,
     tagging_of,
 )
+from tasks.core.pins import changed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -95,7 +95,7 @@ def look(repo: Repo, project: Project, published: Published | None) -> tuple[Ado
     schemes = after.schemes
     rows, missing = _rows(repo, after, published, home)
     unread = [tag for tag in tags if not schemes.readings(tag)]
-    diffs = {path: diff for path, text in texts.items() if (diff := diff_of(path, before[path], text))}
+    diffs = {path: diff for path, text in texts.items() if (diff := changed(before[path], text, path))}
     found = Adoption(
         tag_format=tagging.patterns,
         label=tagging.label,

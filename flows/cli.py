@@ -44,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         result = app.meta(words, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:
-        log.warning("interrupted; a release that had begun is on record: run publish again to carry it on")
+        begun = "; a release that had begun is on record: run publish again to carry it on"
+        log.warning("interrupted%s", begun if "publish" in words else "")
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001  the one place where nothing may get past
         return _explain(error)
@@ -299,6 +300,39 @@ def changelog(
 def _warn(warnings: Sequence[str]) -> None:
     for warning in warnings:
         log.warning("warning %s", warning)
+
+
+@app.command
+def pin(
+    *command: str,
+    options: Annotated[Place, Flat] = Place(),  # noqa: B008
+    apply: Switched = False,
+    restore: Switched = False,
+) -> int:
+    """Show the exact versions that internal requirements would be pinned to, in your own tree; or pin them.
+
+    Parameters
+    ----------
+    command
+        After `--apply --`: run this while the pins are in place, then put everything back, however it ends.
+    apply
+        Write the pins; without a command until `--restore`.
+    restore
+        Put back what `--apply` has changed.
+    """
+    from flows import console
+    from flows.pinning import pinned_tree
+
+    if (apply and restore) or (command and not apply):
+        raise Refusal(Code.USAGE, "one of --apply [-- COMMAND] and --restore")
+    with pinned_tree(options.workspace) as tree:
+        if command:
+            return tree.run(command)
+        if apply:
+            tree.apply()
+        elif not restore:  # which needs no more than that the tree was asked for
+            console.answer(tree.diff())
+    return DONE
 
 
 @app.command(name="explain")

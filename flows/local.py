@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import AsyncExitStack
+import signal
+import threading
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +17,13 @@ from flows.options import given
 from tasks.adapters.files import changelog_path
 from tasks.adapters.process import mask
 from tasks.adapters.record import begin, only_release, unfinished
-from tasks.adapters.server import CLIENT_SETTINGS, answers, configured_api, prefect_server, settle
+from tasks.adapters.server import CLIENT_SETTINGS, OWN_SERVER_SETTINGS, answers, configured_api, prefect_server, settle
 from tasks.core.errors import Code, Refusal, Warn
 from tasks.core.report import Report
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from flows.draft import Draft
     from flows.options import PlanOptions, PublishOptions
     from tasks.adapters.server import Server
@@ -70,6 +74,7 @@ async def dry_run(options: PublishOptions) -> Decided:
 async def publish(options: PublishOptions, *, yes: bool) -> Released:
     """Release for real, or in a rehearsal; a release that was begun and not ended is carried on."""
     async with AsyncExitStack() as stack:
+        stack.enter_context(_terminated_is_interrupted())
         rehearsing = options.rehearse
         if rehearsing:
             from flows.rehearse import rehearsal
@@ -104,16 +109,41 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released:
         return Released(report, tuple(await on_the_index(options, report)))
 
 
+@contextmanager
+def _terminated_is_interrupted() -> Generator[None]:
+    """Take SIGTERM inside the block for a Ctrl-C, so that one thing ends a release, and in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python lets nobody else decide about signals
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    _heed()
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _heed(*_: object) -> None:
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _as_interrupt)
+
+
+def _as_interrupt(*_: object) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
 async def _run_flow(options: PublishOptions, server: Server | None) -> Report:
-    settle(CLIENT_SETTINGS)
+    settle(OWN_SERVER_SETTINGS if server else CLIENT_SETTINGS)
     if server:
         server.wait()
         os.environ["PREFECT_API_URL"] = server.url
     from flows.publish import publish as publish_flow
 
+    again: Any = _heed  # a state hook must have a type that no plain function has
+    ours = publish_flow.with_options(on_running=[again])  # Prefect has taken the signal by then
     try:
         with given(options):
-            running: Any = publish_flow(**options.model_dump(), return_state=True)
+            running: Any = ours(**options.model_dump(), return_state=True)
             state: Any = await running
     finally:  # also when it is interrupted
         await drain()

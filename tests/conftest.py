@@ -15,7 +15,7 @@ import pytest
 
 from tasks.adapters.embedded import EmbeddedIndex, embedded_index
 from tasks.adapters.process import Command, background, run
-from tasks.adapters.server import CLIENT_SETTINGS, prefect_server, settle
+from tasks.adapters.server import OWN_SERVER_SETTINGS, prefect_server, settle
 from tasks.adapters.uv import find_uv
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ with wsgi.make_server("127.0.0.1", 0, served) as server:
     print(f"serving on port {server.server_port}.", flush=True)
     server.serve_forever()
 """
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the whole of the slow tests be asked for."""
+    parser.addoption("--crash-points", choices=("few", "all"), default="few", help="where a release is killed")
 
 
 @pytest.fixture(autouse=True)
@@ -131,7 +136,7 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
     assert "prefect" not in sys.modules, "some test imported Prefect before asking for this fixture"
     home = tmp_path_factory.mktemp("prefect")
     os.environ["PREFECT_HOME"] = str(home)
-    settle(CLIENT_SETTINGS)
+    settle(OWN_SERVER_SETTINGS)
     with prefect_server() as server:
         server.wait()
         os.environ["PREFECT_API_URL"] = server.url

@@ -9,7 +9,6 @@ import io
 import os
 import re
 import tarfile
-import tempfile
 import tomllib
 import zipfile
 import zlib
@@ -35,19 +34,24 @@ def read_toml(path: Path, shown: str) -> tuple[dict[str, Any], str]:
         raise Refusal(Code.WORKSPACE_TOML, str(error), shown) from None
 
 
+def scratch_of(path: Path) -> Path:
+    """Return where `replace_text` writes first; always the same place, so that what a kill leaves there is found."""
+    return path.with_name(f".{path.name}.releasekit")
+
+
 def replace_text(path: Path, text: str) -> None:
     """Write *text* to *path*, line ends as they are, atomically and durably."""
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    scratch = scratch_of(path)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with scratch.open("wb") as file:
             file.write(text.encode("utf-8", "surrogateescape"))
             file.flush()
             os.fsync(file.fileno())
         if path.exists():
-            os.chmod(scratch, path.stat().st_mode & 0o7777)  # noqa: PTH101  mkstemp gives a name, not a Path
-        os.replace(scratch, path)  # noqa: PTH105
+            scratch.chmod(path.stat().st_mode & 0o7777)
+        scratch.replace(path)
     except BaseException:
-        os.unlink(scratch)  # noqa: PTH108
+        scratch.unlink(missing_ok=True)
         raise
     _sync_directory(path.parent)
 

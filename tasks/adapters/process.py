@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING
 from tasks.core.errors import Code, ReleaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
 log = logging.getLogger("releasekit.process")
@@ -72,7 +72,7 @@ def run(command: Command) -> Result:
     Raises ReleaseError RK-COMMAND-FAILED on an exit code that is not fine, RK-COMMAND-TIMEOUT when it took too long.
     """
     started = time.monotonic()
-    with _start(command) as child:
+    with _interruptible(), _start(command) as child, _watched(child.pid):
         try:
             out, err = child.communicate(command.stdin, timeout=command.timeout)
         except subprocess.TimeoutExpired:
@@ -102,17 +102,18 @@ async def arun(command: Command) -> Result:
         )
     except OSError as error:
         raise _not_started(command, error) from None
-    talking = asyncio.ensure_future(child.communicate(command.stdin))
-    try:
-        out, err = await asyncio.wait_for(asyncio.shield(talking), command.timeout)
-    except TimeoutError:
-        _kill_group(child.pid)
-        raise _too_slow(command, *await talking) from None
-    except BaseException:
-        _kill_group(child.pid)
-        with contextlib.suppress(Exception):
-            await talking
-        raise
+    with _watched(child.pid):
+        talking = asyncio.ensure_future(child.communicate(command.stdin))
+        try:
+            out, err = await asyncio.wait_for(asyncio.shield(talking), command.timeout)
+        except TimeoutError:
+            _kill_group(child.pid)
+            raise _too_slow(command, *await talking) from None
+        except BaseException:
+            _kill_group(child.pid)
+            with contextlib.suppress(Exception):
+                await talking
+            raise
     return _finished(command, child.returncode or 0, out, err, started)
 
 
@@ -124,7 +125,7 @@ def stream(command: Command, separator: bytes = b"\0") -> Iterator[bytes]:
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as complaints:
         given.write(command.stdin)
         given.seek(0)
-        with _start(command, given, complaints) as child:
+        with _interruptible(), _start(command, given, complaints) as child, _watched(child.pid):
             clock = threading.Timer(command.timeout, lambda: (late.set(), _kill_group(child.pid)))
             clock.start()
             try:
@@ -143,37 +144,44 @@ def stream(command: Command, separator: bytes = b"\0") -> Iterator[bytes]:
     _finished(command, child.returncode, b"", err, started)
 
 
+def hand_over(argv: Sequence[str], cwd: Path) -> int:
+    """Run the user's own command *argv* on our terminal; returns its exit code, 128 + n if signal n ended it.
+
+    When we are told to end it is told too, and waited for. Raises ReleaseError RK-COMMAND-FAILED if there is no such
+    program.
+    """
+    try:
+        child = subprocess.Popen(argv, cwd=cwd)
+    except OSError as error:
+        raise _not_started(Command(tuple(argv), cwd), error) from None
+    with child:
+        try:
+            code = child.wait()
+        except BaseException:
+            child.terminate()  # on a terminal it has had the Ctrl-C itself
+            raise
+    return code if code >= 0 else 128 - code
+
+
 @contextlib.contextmanager
 def background(command: Command, output: Path) -> Generator[Callable[[], bool]]:
     """Keep a server running inside the block, its output in the file *output*; yields "is it still alive?".
 
-    It has ended when the block has, and also when this process is killed outright: a shell in its group waits for the
-    end of a pipe that only we hold open, and then kills the group.
+    It has ended when the block has, and also when this process is killed outright. Raises as `run` does if it cannot
+    be started.
     """
-    guard = '"$@" </dev/null & { cat <&3 >/dev/null; kill -9 0; } 2>/dev/null & wait %1'
-    argv = ("sh", "-c", f"exec 3<&0; {guard}", "sh", *command.argv)
-    ended, held = os.pipe()  # the other way round: it ends with the last process of the group
+    ended, held = os.pipe()  # it ends with the last process of the group
     with output.open("ab") as sink:
-        child = subprocess.Popen(
-            argv,
-            cwd=command.cwd,
-            env=command.environment(),
-            stdin=subprocess.PIPE,
-            stdout=sink,
-            stderr=sink,
-            pass_fds=(held,),
-            start_new_session=True,
-        )
+        child = _start(command, subprocess.DEVNULL, sink, sink, (held,))
     os.close(held)
     log.debug("started %s", command)
-    try:
-        yield lambda: child.poll() is None
-    finally:
-        _kill_group(child.pid)
-        child.wait()
-        _await_group_end(child.pid, ended)
-        if child.stdin:
-            child.stdin.close()
+    with _watched(child.pid):
+        try:
+            yield lambda: child.poll() is None
+        finally:
+            _kill_group(child.pid)
+            child.wait()
+            _await_group_end(child.pid, ended)
 
 
 def mask(text: str, env: Mapping[str, str | None] | None = None) -> str:
@@ -196,7 +204,11 @@ def last_lines(text: str, env: Mapping[str, str | None] | None = None) -> str:
 
 
 def _start(
-    command: Command, stdin: int | IO[bytes] = subprocess.PIPE, stderr: int | IO[bytes] = subprocess.PIPE
+    command: Command,
+    stdin: int | IO[bytes] = subprocess.PIPE,
+    stderr: int | IO[bytes] = subprocess.PIPE,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+    pass_fds: tuple[int, ...] = (),
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
@@ -204,12 +216,62 @@ def _start(
             cwd=command.cwd,
             env=command.environment(),
             stdin=stdin,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=stderr,
+            pass_fds=pass_fds,
             start_new_session=True,  # a group of its own, so that all its children can be killed with it
         )
     except OSError as error:
         raise _not_started(command, error) from None
+
+
+# Reads "+ GROUP" and "- GROUP" until we are gone, then kills the groups that are left.
+_WATCHDOG = """
+left=" "
+while read -r what group; do
+    case $what in
+        +) left="$left$group " ;;
+        -) left="${left%% $group *} ${left#* $group }" ;;
+    esac
+done
+for group in $left; do kill -9 "-$group"; done
+"""
+_watchdogs: list[subprocess.Popen[bytes]] = []  # one, once it was needed
+os.register_at_fork(after_in_child=_watchdogs.clear)
+
+
+@contextlib.contextmanager
+def _watched(group: int) -> Generator[None]:
+    """See to it that no process of *group* outlives us, not even when we are killed outright.
+
+    What a killed release has started must not go on beside the next run. No parent-death signal does this: it
+    reaches the child alone, not what that has started, and exists on Linux only.
+    """
+    if not _watchdogs:
+        command = Command(("sh", "-c", _WATCHDOG))
+        _watchdogs.append(_start(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
+    told = _watchdogs[0].stdin
+    assert told, "opened as a pipe"  # noqa: S101
+    with contextlib.suppress(BrokenPipeError):
+        os.write(told.fileno(), f"+ {group}\n".encode())
+    try:
+        yield
+    finally:
+        with contextlib.suppress(BrokenPipeError):
+            os.write(told.fileno(), f"- {group}\n".encode())
+
+
+@contextlib.contextmanager
+def _interruptible() -> Generator[None]:
+    """Let Ctrl-C be felt at once: a loop would hear of it only after the command that holds it up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _pieces(output: IO[bytes], separator: bytes) -> Iterator[bytes]:

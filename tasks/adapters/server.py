@@ -40,6 +40,11 @@ CLIENT_SETTINGS = {
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",  # a step says itself what it keeps
     "PREFECT_CLIENT_METRICS_ENABLED": "false",
 }
+OWN_SERVER_SETTINGS = {
+    **CLIENT_SETTINGS,
+    # It is asked by plain HTTP on this machine; without this every client, one a step, reads all certificates first.
+    "PREFECT_API_TLS_INSECURE_SKIP_VERIFY": "true",
+}
 START_TIMEOUT = 120.0
 
 

@@ -6,7 +6,6 @@ import re
 import tomllib
 from collections import Counter
 from dataclasses import dataclass
-from difflib import unified_diff
 from typing import TYPE_CHECKING, Any, Literal
 
 from packaging.utils import canonicalize_name
@@ -334,12 +333,6 @@ def _toml(value: object) -> str:
 
 def _toml_key(name: str) -> str:
     return name if re.fullmatch(r"[\w-]+", name, re.ASCII) else _toml(name)
-
-
-def diff_of(path: str, before: str, after: str) -> str:
-    """Return what changes in *path*, as a unified diff; empty if nothing does."""
-    old, new = before.splitlines(), after.splitlines()
-    return "\n".join(unified_diff(old, new, f"a/{path}", f"b/{path}", lineterm=""))
 
 
 def missing_tags(wanted: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -36,6 +36,7 @@ class Code(StrEnum):
     VERSION_INVALID = "RK-VERSION-INVALID"
     PIN_OLD = "RK-PIN-OLD"
     PIN_CONFLICT = "RK-PIN-CONFLICT"
+    PIN_RESTORE_FAILED = "RK-PIN-RESTORE-FAILED"
     VERSION_PLACE = "RK-VERSION-PLACE"
     BASELINE_INDEX = "RK-BASELINE-INDEX"
     BASELINE_UNKNOWN = "RK-BASELINE-UNKNOWN"
@@ -158,6 +159,11 @@ CATALOGUE: Mapping[Code, Entry] = {
         "now, its old version as well. Nobody could install it.",
         'Release the package in between too: propagate = "patch", or --force-unchanged -p NAME.',
     ),
+    Code.PIN_RESTORE_FAILED: Entry(
+        "A file that `releasekit pin` had changed could not be put back as it was: somebody has edited it meanwhile, "
+        "or its backup is damaged. All others were restored, and no backup was removed.",
+        "Compare the file with its backup, keep what you want, remove the directory of the backups.",
+    ),
     Code.VERSION_PLACE: Entry(
         "A file does not hold the package's version, or holds it more than once, or nobody knows which file does.",
         "Mend the `bump` of the package, or name the place there: "
@@ -198,7 +204,8 @@ CATALOGUE: Mapping[Code, Entry] = {
         "Install the version that is named, with `uv self update` or your package manager.",
     ),
     Code.PREFLIGHT_DIRTY_WORKTREE: Entry(
-        "There are uncommitted changes; a release is made from a commit.", "Commit or stash, then run again."
+        "There are uncommitted changes; a release is made from a commit.",
+        "Commit or stash, then run again; if `releasekit pin --apply` made them, `releasekit pin --restore`.",
     ),
     Code.PREFLIGHT_SHALLOW_CLONE: Entry(
         "The clone is shallow: tags and commits are missing, so every version would be a guess.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from difflib import unified_diff
 from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import SpecifierSet
@@ -43,6 +44,12 @@ def pin(pyproject: str, versions: Mapping[str, Version]) -> str:
             if exact is not requirement:
                 array[position] = str(exact)
     return tomlkit.dumps(document)
+
+
+def changed(before: str, after: str, path: str) -> str:
+    """Return how the text of the file *path* differs, as a unified diff; empty if it does not."""
+    lines = unified_diff(before.splitlines(), after.splitlines(), f"a/{path}", f"b/{path}", lineterm="", n=1)
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _arrays(document: Any) -> Iterator[MutableSequence[Any]]:  # noqa: ANN401  tomlkit's types do not nest

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import subprocess
 import sys
 import textwrap
 import time
@@ -373,16 +374,22 @@ class TestBackground:
             fail()
         assert eventually(lambda: not is_alive(number_in(tmp_path / "grandchild")))
 
-    @pytest.mark.parametrize("argv", [("sh", "-c", "echo no >&2; exit 3"), ("rk-no-such-program",)])
-    def test_early_death(self, tmp_path: Path, argv: tuple[str, ...]) -> None:
-        """A server that cannot run is noticed, and what it said is there to read."""
+    def test_early_death(self, tmp_path: Path) -> None:
+        """A server that ends at once is noticed, and what it said is there to read."""
         (tmp_path / "log").write_text("before\n")
 
-        with background(Command(argv), tmp_path / "log") as alive:
+        with background(Command(("sh", "-c", "echo no >&2; exit 3")), tmp_path / "log") as alive:
             assert eventually(lambda: not alive())
 
-        assert (tmp_path / "log").read_text().startswith("before\n")
-        assert len((tmp_path / "log").read_text().splitlines()) == 2
+        assert (tmp_path / "log").read_text() == "before\nno\n"
+
+    def test_cannot_start(self, tmp_path: Path) -> None:
+        """A program that is not there is named."""
+        with (
+            pytest.raises(ReleaseError, match=r"No such file.*rk-no-such-program"),
+            background(Command(("rk-no-such-program",)), tmp_path / "log"),
+        ):
+            pass
 
     def test_environment(self, tmp_path: Path) -> None:
         """It gets its variables and directory, and nothing to read."""
@@ -410,3 +417,25 @@ class TestBackground:
         run(parent)
 
         assert eventually(lambda: not is_alive(number_in(tmp_path / "grandchild")))
+
+
+@pytest.mark.parametrize("door", ["run", "run_on_a_loop", "consumed"])
+def test_nothing_outlives_us(tmp_path: Path, door: str) -> None:
+    """Killed outright in the middle of a command, we take along what it has started."""
+    script = """\
+        import sys
+        from pathlib import Path
+        from tasks.adapters.process import Command, run
+        from tests.adapters import test_process as doors
+
+        run(Command(("true",)))  # what has ended is left alone
+        getattr(doors, sys.argv[1])(Command(("sh", "-c", doors.FAMILY), Path(sys.argv[2])))
+        """
+    child = subprocess.Popen(python(script, door, str(tmp_path)), cwd=ROOT)
+    grandchild = tmp_path / "grandchild"
+    assert eventually(lambda: grandchild.is_file() and grandchild.read_text().endswith("\n"))
+
+    child.kill()
+    child.wait()
+
+    assert eventually(lambda: not is_alive(int(grandchild.read_text())))

@@ -168,12 +168,12 @@ def test_confirmed(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0", "v0.1.0"}
 
 
-def test_interrupted(tmp_path: Path, own_index: EmbeddedIndex) -> None:
-    """Ctrl-C in the middle ends it soon, says what to do next, leaves nothing running, and is no success."""
-    world = make_world(tmp_path, "app: slow; slow", slow="import time; time.sleep(5)")
-    with running(world, "--yes", terminal=True) as program:
+def test_terminated(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """A signal in the middle ends it soon, says what to do next, leaves nothing running, and is no success."""
+    world = make_world(tmp_path, "app: slow; slow", slow="import time; time.sleep(60)")
+    with running(world, "--yes") as program:
         until(lambda: any(name.startswith("slow") for name in uploads(own_index)), program)
-        program.type("\x03")
+        program.process.send_signal(signal.SIGTERM)
         assert program.end() == 130, program.hear()
         until(lambda: not program.relatives(), program)
 
@@ -182,6 +182,25 @@ def test_interrupted(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert world.git("status", "--porcelain") == ""
     assert world.tags() == {}
     assert not any(name.startswith("app") for name in uploads(own_index))
+
+
+def test_interrupted(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """Ctrl-C is obeyed at once, also while git works; a second one would find nothing to stop."""
+    world = make_world(tmp_path, "core")
+    whole = (world.root / "pyproject.toml").read_text()
+    world.commit("build: hooks", {"pyproject.toml": f"{whole}\n[tool.releasekit]\nhooks = true\n"})
+    hook = world.root / ".git" / "hooks" / "pre-commit"
+    hook.write_text(f"#!/bin/sh\necho > {tmp_path}/hooked; sleep 60\n")
+    hook.chmod(0o755)
+    with running(world, "--yes", "--no-push", terminal=True) as program:
+        until((tmp_path / "hooked").exists, program)
+        program.type("\x03")
+        assert program.end() == 130, program.hear()
+        until(lambda: not program.relatives(), program)
+
+    assert "Traceback" not in program.hear()
+    assert world.git("status", "--porcelain") == ""
+    assert uploads(own_index) == []
 
 
 def test_killed(tmp_path: Path, own_index: EmbeddedIndex) -> None:

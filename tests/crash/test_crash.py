@@ -1,0 +1,247 @@
+"""Killed anywhere, run again: the end is that of an undisturbed run, and nothing was sent twice.
+
+`pytest tests/crash` tries a few points; `pytest tests/crash --crash-points=all` every one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tasks.adapters.embedded import embedded_index
+from tests.world import World, make_world
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from contextlib import AbstractContextManager
+
+    from tasks.adapters.embedded import EmbeddedIndex
+
+ROOT = Path(__file__).parents[2]
+RELEASE = ("publish", "--yes", "--skip-audit")
+MOMENT = {"GIT_AUTHOR_DATE": "2026-01-02T03:04:05Z", "GIT_COMMITTER_DATE": "2026-01-02T03:04:05Z"}
+"""When all is committed: then two releases of the same thing make the same commits."""
+QUICK = 9
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run did: exit code (negative when killed), the effects that it came to, and what it said."""
+
+    code: int
+    effects: tuple[str, ...]
+    said: str
+
+
+@dataclass(frozen=True)
+class Zygote:
+    """The process whose children are the runs."""
+
+    process: subprocess.Popen[str]
+
+    def run(
+        self, world: World, env: dict[str, str], at: int = 0, after: float = 0, argv: tuple[str, ...] = RELEASE
+    ) -> Run:
+        """Run the program in *world*, killed at its effect number *at* or so many seconds *after* it."""
+        output = world.root.parent / "output"
+        output.unlink(missing_ok=True)
+        job: dict[str, Any] = {"argv": argv, "cwd": str(world.root), "env": env, "output": str(output)}
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps({**job, "at": at, "after": after}) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        return Run(answer["code"], tuple(answer["effects"]), output.read_text("utf-8", "replace"))
+
+
+@pytest.fixture(scope="module")
+def zygote(prefect_api: str) -> Generator[Zygote]:
+    """Start the process whose children are the runs."""
+    script = (sys.executable, str(Path(__file__).with_name("zygote.py")))
+    ours = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+    env = {**os.environ, **ours, "PREFECT_API_URL": prefect_api}
+    with subprocess.Popen(script, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield Zygote(process)
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a run is killed: at its effect number *at*, or so many seconds *after* that."""
+
+    at: int
+    effect: str
+    after: float = 0
+
+    def __str__(self) -> str:
+        return f"{self.at}{f' + {self.after:.3f} s' if self.after else ''}: {self.effect}"
+
+
+def points(run: Run) -> list[Point]:
+    """Return every point of an undisturbed *run*: before each effect, and in the middle of each program it starts."""
+    parted = [line.partition(" ") for line in run.effects]
+    moments = [float(moment) for moment, _, _ in parted] + [float(parted[-1][0]) + 0.1]
+    found: list[Point] = []
+    for at, (_, _, effect) in enumerate(parted, 1):
+        found.append(Point(at, effect))
+        if effect.startswith("run"):
+            lasted = moments[at] - moments[at - 1]
+            found += [Point(at, effect, max(lasted * share, 0.001)) for share in shares(effect)]
+    return found
+
+
+LOOKS = re.compile(
+    r"\b(--version|workspace|version|rev-parse|log|for-each-ref|cat-file|ls-files|status|merge-base|ls-remote|var|get-url"
+    r"|diff|show|--offline --check|left=)\b"
+)
+"""Programs that change nothing: being killed in the middle of one is being killed before it."""
+
+
+def shares(effect: str) -> tuple[float, ...]:
+    """Return how far into the program of *effect* it is worth being killed; the upload is where it matters most."""
+    if LOOKS.search(effect):
+        return ()
+    return (0.2, 0.4, 0.6, 0.8, 1.0) if "uv publish" in effect else (0.5,)
+
+
+@dataclass
+class Scene:
+    """A workspace that is about to be released, its index, and the mark of all processes that are begun for it."""
+
+    world: World
+    index: EmbeddedIndex
+    mark: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What the program finds in its environment."""
+        given = {name: value or "" for name, value in self.index.environment.items() if value}
+        return {**given, **MOMENT, "RELEASEKIT_TEST": self.mark}
+
+    def left_running(self) -> list[str]:
+        """Return the processes that still run, once there was time to end; none if all is well."""
+        deadline = time.monotonic() + 10
+        while (found := list(relatives(self.mark))) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return found
+
+    def end(self) -> dict[str, Any]:
+        """Return all that a release leaves behind, here, on the remote and on the index."""
+        records = self.world.root / ".git" / "releasekit"
+        kept = sorted(path.relative_to(records).as_posix() for path in records.rglob("*") if path.is_file())
+        return {
+            **self.world.state(),
+            "head": self.world.git("rev-parse", "HEAD"),
+            "unreachable": self.world.git("for-each-ref", "refs/releasekit"),
+            "kept": [name for name in kept if not name.endswith("lock")],
+            "manifests": [path.read_text() for path in records.glob("*/manifest.json")],
+            "files": files_of(self.index),
+            "temporary": [str(path) for path in self.world.root.rglob("*.tmp*")],
+        }
+
+
+def relatives(mark: str) -> Generator[str]:
+    """Yield the processes that stand under *mark*."""
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (path / "environ").read_bytes():
+                yield (path / "cmdline").read_text().replace("\0", " ")
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+
+
+def files_of(index: EmbeddedIndex) -> list[str]:
+    """Return the uploads that the index took, in the order of their names: one that came twice is there twice."""
+    return sorted(request.uploaded for request in index.requests() if request.uploaded)
+
+
+@pytest.fixture
+def scenes(tmp_path: Path) -> Callable[[], tuple[AbstractContextManager[EmbeddedIndex], World]]:
+    """Return a function that makes the same scene again and again, in the same place."""
+    template, place = tmp_path / "template", tmp_path / "scene"
+    world = make_world(template, "app: core; core")
+    world.git("remote", "set-url", "origin", str(place / "remote.git"))
+
+    def scene() -> AbstractContextManager[EmbeddedIndex]:
+        for path in (place, Path(os.environ["PREFECT_HOME"], "storage")):  # results of the same release elsewhere
+            shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(template, place, symlinks=True)
+        (place / "index").mkdir()
+        return embedded_index(place / "index")
+
+    return lambda: (scene(), World(place / "work", place / "remote.git"))
+
+
+def tries_all(request: pytest.FixtureRequest) -> bool:
+    """Tell whether every point was asked for."""
+    return request.config.getoption("--crash-points") == "all"
+
+
+def test_killed_anywhere(
+    zygote: Zygote,
+    scenes: Callable[[], tuple[AbstractContextManager[EmbeddedIndex], World]],
+    request: pytest.FixtureRequest,
+) -> None:
+    """Whatever was going on, the next run ends as if nothing had happened."""
+    running, world = scenes()
+    with running as index:
+        scene = Scene(world, index)
+        undisturbed = zygote.run(world, scene.env)
+        assert undisturbed.code == 0, undisturbed.said
+        expected = scene.end()
+        assert not scene.left_running()
+    assert len(set(expected["files"])) == len(expected["files"]) == 4
+
+    every = points(undisturbed)
+    chosen = every if tries_all(request) else every[:: len(every) // QUICK]
+    wrong: list[str] = []
+    for point in chosen:
+        print(point, flush=True)  # noqa: T201
+        running, world = scenes()
+        with running as index:
+            if problem := tried(zygote, Scene(world, index), point, expected):
+                wrong.append(f"{point}: {problem}")
+    print(f"\n{len(chosen)} of {len(every)} points tried, {len(wrong)} went wrong")  # noqa: T201
+    assert not wrong, "\n\n".join(wrong)
+
+
+def tried(zygote: Zygote, scene: Scene, point: Point, expected: dict[str, Any]) -> str:
+    """Be killed at *point* and run again until it is done; returns what is different from an undisturbed run."""
+    killed = zygote.run(scene.world, scene.env, point.at, point.after)
+    if running := scene.left_running():
+        return f"still running: {running}"
+    if killed.code not in (-9, 0):
+        return f"ended by itself: {killed.code}\n{killed.said}"
+    again = zygote.run(scene.world, scene.env)
+    if again.code:
+        return f"exit {again.code}\n{again.said}"
+    found = scene.end()
+    return "\n".join(f"{key}: {found[key]} != {expected[key]}" for key in expected if found[key] != expected[key])
+
+
+def test_pins_are_taken_back(zygote: Zygote, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Killed anywhere while files are pinned or put back, the next run puts all of them back."""
+    world = make_world(tmp_path, "core; app: core; util: core")
+    pin = ("pin", "--apply", "--", "true")
+    whole = zygote.run(world, {}, argv=pin)
+    assert whole.code == 0, whole.said
+    first = next(at for at, effect in enumerate(whole.effects, 1) if "pins" in effect)
+    assert len(whole.effects) - first > 20
+
+    for at in range(first, len(whole.effects) + 1, 1 if tries_all(request) else 4):
+        assert zygote.run(world, {}, at, argv=pin).code == -9
+        said = zygote.run(world, {}, argv=("pin", "--restore"))
+        assert said.code == 0, said.said
+        assert world.git("status", "--porcelain") == "", whole.effects[at - 1]
+    assert not (world.root / ".git" / "releasekit" / "pins").exists()
