@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from flows.options import InitOptions
-    from tasks.core.adoption import Tagging
+    from tasks.core.adoption import Found, Spoken, Tagging
     from tasks.core.tags import Baseline
     from tasks.core.workspace import Member
     from tasks.survey import Project
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("releasekit")
 
 ROOT = "pyproject.toml"
+HOME = {"exclude", "packages"}
+"""The keys that say who is never published: where one is there, somebody has thought about it."""
 
 
 async def adopt(options: InitOptions, *, tag_baselines: bool, yes: bool, show: bool) -> Adoption:
@@ -73,38 +75,50 @@ def look(repo: Repo, project: Project, published: Published | None) -> tuple[Ado
     *published* is None if no index was asked. Changes nothing. Raises Refusal as `read_history` does, and
     RK-CONFIG-INVALID-VALUE.
     """
-    workspace, settings = project.workspace, project.settings
-    table: Mapping[str, Any] = project.document.get("tool", {}).get("releasekit", {})
-    members = [member for member in workspace if member.publishable]
     tags = repo.tags()
-    known = spoken(tags, workspace.members, settings.label)
-    nameless = {member.name: tags[tag] for member in members if (tag := highest(known, "", member.version))}
-    at = survey.versions_at(repo, project, nameless)
-    tagging = tagging_of(known, members, at, settings, configured="tag_format" in table)
-    out = {read.name for read in known.values()} | {name for name, versions in (published or {}).items() if versions}
-    samples = samples_of(workspace, out) if published is not None and not table.keys() & {"exclude", "packages"} else []
-    home = workspace.matching(samples)
-    staying = [member for member in members if member.name not in home]
-    files = {ROOT: keys_of(table, tagging, staying, groups_of(workspace), samples)}
-    if tagging.alone:
-        path = f"{workspace[tagging.alone[0]].path}/{ROOT}".removeprefix("./")
-        files.setdefault(path, []).append(Key("tag_format", tagging.alone[1], "Its tags name no package."))
-    before = {path: read_text(project.root / path) for path in files}
-    texts = {path: configured_text(before[path], keys, path) for path, keys in files.items()}
-    after = _as_configured(project, tagging)
-    schemes = after.schemes
-    rows, missing = _rows(repo, after, published, home)
-    unread = [tag for tag in tags if not schemes.readings(tag)]
-    diffs = {path: diff for path, text in texts.items() if (diff := changed(before[path], text, path))}
+    known = spoken(tags, project.workspace.members, project.settings.label)
+    tagging = _tagging(repo, project, tags, known)
+    released = {read.name for read in known.values()} | {name for name, those in (published or {}).items() if those}
+    samples = [] if published is None or _table(project).keys() & HOME else samples_of(project.workspace, released)
+    home = project.workspace.matching(samples)
+    before, after = _texts(project, tagging, samples)
+    configured = _as_configured(project, tagging)
+    rows, missing = _rows(repo, configured, published, home)
+    diffs = {path: diff for path, text in after.items() if (diff := changed(before[path], text, path))}
     found = Adoption(
         tag_format=tagging.patterns,
         label=tagging.label,
         packages=tuple(rows),
-        unexplained=tuple(sorted(unread)),
+        unexplained=tuple(sorted(tag for tag in tags if not configured.schemes.readings(tag))),
         missing=missing,
         diffs=diffs,
     )
-    return found, {path: texts[path] for path in diffs}
+    return found, {path: after[path] for path in diffs}
+
+
+def _table(project: Project) -> Mapping[str, Any]:
+    return project.document.get("tool", {}).get("releasekit", {})
+
+
+def _tagging(repo: Repo, project: Project, tags: Mapping[str, str], known: Mapping[str, Spoken]) -> Tagging:
+    """Return what explains *tags*; what files declared at those that name no package tells whose they are."""
+    members = [member for member in project.workspace if member.publishable]
+    nameless = {member.name: tags[tag] for member in members if (tag := highest(known, "", member.version))}
+    at = survey.versions_at(repo, project, nameless)
+    return tagging_of(known, members, at, project.settings, configured="tag_format" in _table(project))
+
+
+def _texts(project: Project, tagging: Tagging, samples: list[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the texts of the files to be configured, by path, before and after."""
+    workspace = project.workspace
+    home = workspace.matching(samples)
+    members = [member for member in workspace if member.publishable and member.name not in home]
+    keys = {ROOT: keys_of(_table(project), tagging, members, groups_of(workspace), samples)}
+    if tagging.alone:
+        path = f"{workspace[tagging.alone[0]].path}/{ROOT}"
+        keys[path] = [Key("tag_format", tagging.alone[1], "Its tags name no package.")]
+    before = {path: read_text(project.root / path) for path in keys}
+    return before, {path: configured_text(before[path], those, path) for path, those in keys.items()}
 
 
 def _as_configured(project: Project, tagging: Tagging) -> Project:
@@ -147,7 +161,7 @@ def _tagged(member: Member, last: Baseline, published: Collection[Version]) -> R
     return _row(member, "tag", last, f"the index has {later}" if later > last.version else "")
 
 
-def _row(member: Member, baseline: Any, last: Baseline | None = None, note: str = "") -> Row:  # noqa: ANN401  a literal
+def _row(member: Member, baseline: Found, last: Baseline | None = None, note: str = "") -> Row:
     row = Row(name=member.name, path=member.path, declared=member.version, baseline=baseline, note=note)
     found = {"version": last.version, "tag": last.tag, "commit": last.commit} if last else {}
     return row.model_copy(update=found)

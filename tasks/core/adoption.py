@@ -32,6 +32,9 @@ _BARE = re.compile(r"(?P<v>v?)(?P<version>\d[^/]*)")
 _SAMPLES = frozenset(("demo", "demos", "example", "examples", "playground", "sample", "samples", "testapps", "tests"))
 
 
+Found = Literal["tag", "index", "first", "unasked", "home"]
+
+
 class Row(BaseModel):
     """What is taken for the last release of one package.
 
@@ -44,7 +47,7 @@ class Row(BaseModel):
     name: str
     path: str
     declared: PyVersion | None
-    baseline: Literal["tag", "index", "first", "unasked", "home"]
+    baseline: Found
     version: PyVersion | None = None
     tag: str = ""
     commit: str = ""
@@ -262,7 +265,7 @@ def keys_of(
         keys.append(Key("label", tagging.label, ""))
     if "{name}" not in patterns[0] and "versioning" not in table and len(members) > 1 and in_lockstep(members):
         keys.append(Key("versioning", "fixed", "One tag and one version for all packages."))
-    if samples and not table.keys() & {"exclude", "packages"}:
+    if samples:
         keys.append(Key("exclude", samples, "Never released so far; take out what should be published."))
     if groups and "groups" not in table:
         keys.append(Key("groups", groups, 'For --group; `{ packages = [...], versioning = "fixed" }` ties one.'))

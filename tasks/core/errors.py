@@ -144,7 +144,7 @@ CATALOGUE: Mapping[Code, Entry] = {
     Code.VERSION_UNKNOWN: Entry(
         "The package's version is dynamic, and neither a tag nor a file says what it is now.",
         "Tag the last released commit in the configured tag_format; for a first release, set first_version or change "
-        "the package in a commit with a `Release-As: X.Y.Z` footer.",
+        "the package in a commit with a `Release-As: X.Y.Z` footer. `releasekit init` finds tags of other forms.",
     ),
     Code.VERSION_INVALID: Entry(
         "A version is not valid PEP 440.", "Write it as PEP 440 has it, such as 1.2.3 or 1.2.3rc1."
