@@ -273,9 +273,10 @@ def _refuse_unlocated(project: Project, released: Mapping[str, Baseline]) -> Non
 
 
 def _located(found: Baseline, commits: Mapping[Version, str]) -> Baseline:
-    """Return *found* with the commits of its releases, by version."""
+    """Return *found* with the commits of its releases, by version; a *first* that cannot be found is not needed."""
     stable, first = (each and _located(each, commits) for each in (found.stable, found.first))
-    return replace(found, commit=commits.get(found.version, ""), stable=stable, first=first)
+    begin = first if first and first.commit else None
+    return replace(found, commit=commits.get(found.version, ""), stable=stable, first=begin)
 
 
 def _versions_set(

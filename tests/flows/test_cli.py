@@ -441,6 +441,9 @@ def test_versions_on_the_index_without_tags(tmp_path: Path, own_index: EmbeddedI
     sha = world.git("rev-parse", "HEAD")
     world.lock()
     upload(world, own_index, "core", "app", "lone")
+    world.commit("feat: lone", {"packages/lone/src/lone/more.py": ""})
+    edit(world, "packages/lone/pyproject.toml", "0.1.0", "0.2.0rc1")
+    upload(world, own_index, "lone")
     world.git("mv", "packages/core", "packages/kernel")
     world.commit("fix: core", {"packages/kernel/src/core/new.py": ""})
     world.commit("docs: app", {"packages/app/README.md": "words\n"})
@@ -450,12 +453,15 @@ def test_versions_on_the_index_without_tags(tmp_path: Path, own_index: EmbeddedI
     assert rows == {
         "core": ("included", "0.2.1"),
         "app": ("skipped", None),
-        "lone": ("skipped", None),
+        "lone": ("included", "0.2.0"),
         "new": ("included", "0.1.0"),
     }
+    assert planned(world, "--prerelease", "rc")[0]["lone"] == ("skipped", None)
+    assert planned(world, "--prerelease", "rc", "--force-unchanged")[0]["lone"] == ("included", "0.2.0rc2")
     assert f"core 0.2.0 ({sha[:7]})" in warnings
-    text = json.loads(world.releasekit("plan", "--format", "json").out)["changelogs"]["core"]["text"]
-    assert ("### Bug Fixes" in text, "long ago" in text) == (True, False)
+    told = json.loads(world.releasekit("plan", "--format", "json").out)["changelogs"]
+    assert ("### Bug Fixes" in told["core"]["text"], "long ago" in told["core"]["text"]) == (True, False)
+    assert "### Features\n\n- lone (" in told["lone"]["text"], "all since 0.1.0"
     world.lock()
     said = world.releasekit("publish", "--dry-run", "--skip-audit", "--no-push")
     assert (said.code, "uv publish" in said.out) == (0, True), said.err
