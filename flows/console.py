@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import RenderableType
 
+    from tasks.core.adoption import Adoption
     from tasks.core.errors import ReleaseError
     from tasks.core.formats.explained import Explanation
     from tasks.core.plan import Plan
@@ -106,6 +107,41 @@ def versions_table(explained: Explanation) -> RenderableType:
         versions = (str(row.current or "-"), str(row.next or "-"))
         table.add_row(row.name, *versions, row.bump, Text(row.reason), style="dim" if row.skipped else "green")
     return table
+
+
+def adoption_table(found: Adoption) -> RenderableType:
+    """Draw what is taken for each package's last release, then what explains it, then what would be written."""
+    table = Table("Package", "Declared", "Last release", "Found as", "Remark")
+    for row in found.packages:
+        said, style = _FOUND[row.baseline]
+        where = f"{row.tag or said} at {row.commit[:7]}" if row.commit else said
+        cells = (row.name, str(row.declared or "-"), str(row.version or "-"), where, row.note)
+        if row.baseline != "home":
+            table.add_row(*(Text(cell) for cell in cells), style=style)
+    label = f", label {found.label}" if found.label else ""
+    lines = [Text(f"tag_format: {', '.join(found.tag_format)}{label}")]
+    home = [row.name for row in found.packages if row.baseline == "home"]
+    for what, those in (("not published", home), ("tags of no package", found.unexplained)):
+        if those:
+            more = f" and {len(those) - 5} more" if len(those) > 5 else ""  # noqa: PLR2004
+            lines.append(Text(f"{what}: {', '.join(those[:5])}{more}", style="dim"))
+    lines += [Text(f"--tag-baselines would tag {commit[:7]} as {tag}") for tag, commit in found.missing.items()]
+    lines += [_diff(diff) for diff in found.diffs.values()]
+    return Group(table, *lines)
+
+
+def _diff(text: str) -> Text:
+    styles = {"+": "green", "-": "red", "@": "cyan"}
+    return Text("\n").join(Text(line, style=styles.get(line[:1], "")) for line in text.splitlines())
+
+
+_FOUND = {
+    "tag": ("tag", "green"),
+    "index": ("on the index, no tag; set", "yellow"),
+    "first": ("never released", "cyan"),
+    "unasked": ("no tag; no index was asked", "yellow"),
+    "home": ("not published", "dim"),
+}
 
 
 def report_table(report: Report) -> RenderableType:

@@ -72,6 +72,19 @@ class Options(Where):
         return Selection(package=self.package, group=self.group, exclude=self.exclude)
 
 
+class InitOptions(Place):
+    """What `init` can be told."""
+
+    check_url: str = _key("check_url")
+    offline: Annotated[bool, Parameter(negative="")] = Field(
+        default=False, description="Ask no index; what is only there is not found then"
+    )
+
+    def overrides(self) -> dict[str, Any]:
+        """Return the settings that were given here and so win over those in the file."""
+        return {"check_url": self.check_url} if self.check_url else {}
+
+
 class PlanOptions(Options):
     """What `plan` can be told."""
 

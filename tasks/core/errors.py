@@ -38,6 +38,8 @@ class Code(StrEnum):
     PIN_CONFLICT = "RK-PIN-CONFLICT"
     PIN_RESTORE_FAILED = "RK-PIN-RESTORE-FAILED"
     VERSION_PLACE = "RK-VERSION-PLACE"
+    BASELINE_INDEX = "RK-BASELINE-INDEX"
+    BASELINE_UNKNOWN = "RK-BASELINE-UNKNOWN"
     TAG_INVALID = "RK-TAG-INVALID"
     TAG_EXISTS = "RK-TAG-EXISTS"
 
@@ -154,7 +156,7 @@ CATALOGUE: Mapping[Code, Entry] = {
     Code.VERSION_UNKNOWN: Entry(
         "The package's version is dynamic, and neither a tag nor a file says what it is now.",
         "Tag the last released commit in the configured tag_format; for a first release, set first_version or change "
-        "the package in a commit with a `Release-As: X.Y.Z` footer.",
+        "the package in a commit with a `Release-As: X.Y.Z` footer. `releasekit init` finds tags of other forms.",
     ),
     Code.VERSION_INVALID: Entry(
         "A version is not valid PEP 440.", "Write it as PEP 440 has it, such as 1.2.3 or 1.2.3rc1."
@@ -179,6 +181,18 @@ CATALOGUE: Mapping[Code, Entry] = {
         "Mend the `bump` of the package, or name the place there: "
         'bump = [{ path = "src/pkg/__init__.py", pattern = \'__version__ = "{version}"\' }] in its '
         "[tool.releasekit].",
+    ),
+    Code.BASELINE_INDEX: Entry(
+        "A package has no tag. What the index has of it, up to the declared version, counts as its last release, made "
+        "from the last commit that set that version; where no index is asked, it counts as never released.",
+        "`git fetch --tags` if there are tags elsewhere; `releasekit init` shows what it finds, and with "
+        "--tag-baselines makes the tags that are missing.",
+    ),
+    Code.BASELINE_UNKNOWN: Entry(
+        "The index has a release of a package, and neither a tag nor a commit says what it was made from, so nobody "
+        "can tell what has changed since.",
+        "`git fetch --tags` if there are tags elsewhere; else tag the commit that it was made from. `releasekit init` "
+        "shows what it finds, and in which form.",
     ),
     Code.TAG_INVALID: Entry(
         "A tag format makes names that git refuses.",

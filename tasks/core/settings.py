@@ -212,7 +212,7 @@ def bump_files(pyproject: Mapping[str, Any], shown: str, text: str = "") -> tupl
         raise _refusal(error.errors()[0], text, shown) from None
 
 
-OWN_KEYS = ("types", "major_on_zero", "smoke_test", "bump")
+OWN_KEYS = ("types", "major_on_zero", "tag_format", "changelog", "smoke_test", "bump")
 """What a member may say for itself, in its own [tool.releasekit]."""
 
 

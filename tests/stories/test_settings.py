@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flows.options import Options, PlanOptions, PublishOptions, RollbackOptions
+from flows.options import InitOptions, Options, PlanOptions, PublishOptions, RollbackOptions
 from tasks.adapters.process import Command, run
 from tasks.core.errors import Code
 from tasks.core.settings import Settings
@@ -740,7 +740,7 @@ KEYS: dict[str, Proof | str] = {
     "first_version": "tests/stories/test_dynamic.py::test_first_version",
     "bump": "tests/stories/test_dynamic.py::test_bump_is_checked_first",
     "changelog": "tests/stories/test_changelogs.py::test_off",
-    "changelog_prerelease_mode": "tests/stories/test_changelogs.py::test_prereleases",
+    "changelog_prerelease_mode": "tests/stories/test_changelogs.py::test_separate",
     "changelog_sections": "tests/core/test_changelog.py::test_sections",
     "changelog_exclude": "tests/core/test_changelog.py::test_sections",
     "changelog_contributors": "tests/flows/test_changelog.py::test_keys",
@@ -779,7 +779,12 @@ ROLLBACK_FLAGS: dict[str, Proof | str] = {
     "dry_run": f"{ROLLBACK}::test_given_up",
     "push": f"{ROLLBACK}::test_remote_left_alone",
 }
-TABLES = (KEYS, FLAGS, PUBLISH_FLAGS, ROLLBACK_FLAGS)
+INIT_FLAGS: dict[str, Proof | str] = {
+    "workspace": test_workspace,
+    "check_url": "tests/flows/test_init.py::test_baselines_from_the_index",
+    "offline": "tests/flows/test_init.py::test_baselines_from_the_index",
+}
+TABLES = (KEYS, FLAGS, PUBLISH_FLAGS, ROLLBACK_FLAGS, INIT_FLAGS)
 
 
 @pytest.mark.parametrize(
@@ -790,8 +795,9 @@ TABLES = (KEYS, FLAGS, PUBLISH_FLAGS, ROLLBACK_FLAGS)
         (PlanOptions.model_fields, FLAGS),
         (PublishOptions.model_fields, FLAGS | PUBLISH_FLAGS),
         (RollbackOptions.model_fields, ROLLBACK_FLAGS),
+        (InitOptions.model_fields, INIT_FLAGS),
     ],
-    ids=["keys", "options", "plan", "publish", "rollback"],
+    ids=["keys", "options", "plan", "publish", "rollback", "init"],
 )
 def test_nothing_is_without_a_proof(names: dict[str, object], table: dict[str, Proof | str]) -> None:
     """A new key or flag needs a proof in the tables, and one that is gone needs none."""
