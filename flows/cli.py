@@ -115,6 +115,8 @@ def publish(
     """
     if options.offline and not options.dry_run:
         raise Refusal(Code.USAGE, "--offline goes with --dry-run")
+    if options.approve and yes:
+        raise Refusal(Code.USAGE, "--approve leaves the yes to somebody else, and --yes does not")
     if options.kept_record and not options.resume_from_registry:
         raise Refusal(Code.USAGE, "--manifest goes with --resume-from-registry")
     import asyncio
@@ -149,6 +151,35 @@ def plan(*, options: Annotated[PlanOptions, Flat] = PlanOptions(), format: Forma
 
     decided = asyncio.run(local.plan(options))
     console.answer_with(format, decided, console.plan_table(decided))
+    return DONE
+
+
+@app.command
+def approve(run: str = "", /, *, reject: str | None = None, drop: Annotated[tuple[str, ...], Switch] = ()) -> int:
+    """Answer a release that waits for it (`publish --approve`) on a Prefect server; or list those that do.
+
+    Parameters
+    ----------
+    run
+        Its name, its id or the beginning of that; none: list the runs that wait.
+    reject
+        Say no, for this reason.
+    drop
+        Say yes, but release all but these packages; the plan is made again, and asked again if more has changed.
+    """
+    import asyncio
+
+    from flows import console, local
+
+    if not run and (drop or reject is not None):
+        raise Refusal(Code.USAGE, "which run? `releasekit approve` lists those that wait")
+    if drop and reject is not None:
+        raise Refusal(Code.USAGE, "one of --drop and --reject")
+    if run:
+        name = asyncio.run(local.approve(run, reject=reject, drop=drop))
+        log.info("%s: %s", name, "approved" if reject is None else "rejected")
+    else:
+        console.show(console.waiting_table(asyncio.run(local.waiting())))
     return DONE
 
 

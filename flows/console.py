@@ -189,6 +189,16 @@ def _public_table(found: Rollback) -> RenderableType:
     return Group(table, Text(found.forward, style="cyan"))
 
 
+def waiting_table(runs: Sequence[tuple[str, str]]) -> RenderableType:
+    """Draw the runs that wait for approval: name and id of each."""
+    if not runs:
+        return Text("no release waits for approval")
+    table = Table("Waits for approval", "Run")
+    for run in runs:
+        table.add_row(*map(Text, run))
+    return table
+
+
 def members_table(workspace: Workspace) -> RenderableType:
     """Draw the members of a workspace."""
     table = Table("Package", "Path", "Version", "Published", "Needs")

@@ -15,6 +15,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Failed, get_state_exception
 from prefect.utilities.annotations import quote
 
+from flows.runs import Progress
 from tasks import publish, stage
 from tasks.core.errors import CATALOGUE, Code, ReleaseError
 from tasks.core.plan import Step
@@ -82,6 +83,7 @@ async def stage_all(release: Release) -> tuple[list[PackageVersion], tuple[Packa
     Returns the packages as built and, if any of them failed, what became of each.
     """
     slots = asyncio.Semaphore(release.settings.build_concurrency or os.cpu_count() or 1)
+    progress = Progress(len(release.plan.steps), "built and verified", "built")
     halt = asyncio.Event()
 
     async def chain(step: Step, upstream: States) -> State[Any]:
@@ -93,6 +95,7 @@ async def stage_all(release: Release) -> tuple[list[PackageVersion], tuple[Packa
                 state = await state_of(stage.build, [state], release, step)
             if state.is_completed():
                 state = await state_of(stage.verify, [state], release, step)
+        await progress.step()
         return await _seen("built", step, state, halt.set if release.settings.fail_fast else None)
 
     steps = [step.model_copy(update={"after": ()}) for step in release.plan.steps]  # to build, order is nothing
@@ -104,6 +107,7 @@ async def stage_all(release: Release) -> tuple[list[PackageVersion], tuple[Packa
 
 async def publish_all(release: Release, built: Mapping[str, PackageVersion], index: Index) -> tuple[PackageReport, ...]:
     """Upload, confirm and smoke-test every package, each the moment its own hard dependencies are confirmed."""
+    progress = Progress(len(release.plan.steps), "uploaded, confirmed and smoke-tested", "published")
     uploads = publish.Uploads(release.settings.concurrency, release.settings.rate_limit)
     # As long as this, the word of an earlier run that it has uploaded a package stands against an index that does not
     # list it. Then `confirm` has given up too, and the index is believed: a later run sends what it does not list.
@@ -120,6 +124,7 @@ async def publish_all(release: Release, built: Mapping[str, PackageVersion], ind
         wanted = release.settings.smoke_test if step.smoke_test is None else step.smoke_test
         if state.is_completed() and wanted:
             state = await state_of(publish.smoke_test, [state], release, step, built[step.name], uploads.slots)
+        await progress.step()
         return await _seen("published", step, state, stop if release.settings.fail_fast else None)
 
     def stop() -> None:

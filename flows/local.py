@@ -25,7 +25,7 @@ from tasks.core.report import Report
 from tasks.resume import how_it_stands, to_carry_on
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from flows.draft import Draft
     from flows.options import PlanOptions, PublishOptions, RollbackOptions
@@ -122,6 +122,9 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released:
             from flows.rehearse import rehearsal
 
             options = stack.enter_context(rehearsal(options))
+        if options.approve and not rehearsing:
+            _require_api()
+            return Released(await _run_flow(options, None))  # it asks, and locks, and records by itself
         project, repo = open_project(options)
         stack.enter_context(only_release(repo.common_dir))
         adopt = options.resume_from_registry
@@ -172,6 +175,31 @@ def _heed(*_: object) -> None:
 
 def _as_interrupt(*_: object) -> None:
     signal.raise_signal(signal.SIGINT)
+
+
+async def approve(run: str, *, reject: str | None, drop: Sequence[str]) -> str:
+    """Answer a release that waits for it; returns its name."""
+    _require_api()
+    from flows.approval import give
+
+    return (await give(run, reject=reject, drop=drop)).name
+
+
+async def waiting() -> list[tuple[str, str]]:
+    """Return name and id of each release that waits for an answer."""
+    _require_api()
+    from flows.approval import waiting as runs_waiting
+
+    return [(run.name, str(run.id)) for run in await runs_waiting()]
+
+
+def _require_api() -> None:
+    api = configured_api()
+    if not api:
+        raise Refusal(Code.USAGE, "this needs a Prefect server that others can reach: set PREFECT_API_URL")
+    if not answers(api):
+        raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(api))
+    settle(CLIENT_SETTINGS)
 
 
 async def _run_flow(options: PublishOptions, server: Server | None) -> Report:

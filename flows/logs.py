@@ -17,6 +17,8 @@ def start_logging(level: int, form: str) -> None:
     """Send our log lines to standard error, as text or as one JSON object a line."""
     handler = logging.StreamHandler(sys.stderr)
     handler.set_name("releasekit")
+    if level > logging.DEBUG:  # what a step's own run shows in Prefect would tear the terminal's tables
+        handler.addFilter(lambda record: record.name != "releasekit.detail")
     handler.setFormatter(_JsonLines() if form == "json" else logging.Formatter("%(message)s"))
     logger = logging.getLogger("releasekit")
     # Those of others stay: Prefect's takes our lines into the flow run.

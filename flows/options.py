@@ -98,6 +98,10 @@ class PublishOptions(Options):
     rehearse: Annotated[bool, Parameter(negative="")] = Field(
         default=False, description="Do all of it, against a throwaway index and a throwaway clone"
     )
+    approve: Annotated[bool, Parameter(negative="")] = Field(
+        default=False,
+        description="Wait, before anything is begun, until somebody approves the plan in Prefect's UI or by `approve`",
+    )
     resume_from_registry: Annotated[bool, Parameter(negative="")] = Field(
         default=False,
         description="Go on with a release whose record is lost: what is on the index with equal bytes is done",

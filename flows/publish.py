@@ -7,29 +7,31 @@ if __name__ == "__main__":  # before Prefect is imported: --help and --dry-run m
 
 import logging
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from typing import Any
 
 from prefect import flow
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.states import Cancelled, Completed, Failed
 
+from flows.approval import Approved, ask
 from flows.draft import checked, draft, open_index, open_project
 from flows.expand import publish_all, stage_all
 from flows.options import PublishOptions, flat
 from flows.rehearse import rehearsal
+from flows.runs import name_run, record_our_lines, show_plan
 from tasks import announce, prepare, resume, stage, survey
 from tasks.adapters.index import on_index
 from tasks.adapters.interface import Index
+from tasks.adapters.record import Record, only_release
 from tasks.adapters.record import begin as put_on_record
-from tasks.adapters.record import only_release
 from tasks.adapters.repo import Repo
 from tasks.core.errors import Code, Refusal, ReleaseError
-from tasks.core.formats.markdown import plan_markdown, report_markdown
+from tasks.core.formats.markdown import report_markdown
 from tasks.core.manifest import PackageVersion, ReleaseManifest
-from tasks.core.plan import Plan, Step
+from tasks.core.plan import Step
 from tasks.core.report import PackageReport, Report
 from tasks.release import Release
 from tasks.survey import Project
@@ -37,35 +39,62 @@ from tasks.survey import Project
 log = logging.getLogger("releasekit")
 
 
-@flow(name="releasekit")
+@flow(name="releasekit", flow_run_name="publish")
 @flat(PublishOptions)
 async def publish(options: PublishOptions) -> State[Any]:
     """Publish every changed package, dependencies first, and say truly what came of it."""
+    record_our_lines()
     async with AsyncExitStack() as stack:
         options = stack.enter_context(rehearsal(options))
-        project, repo = open_project(options)
         if options.dry_run:
-            plan = (await checked(await draft(options, project, repo))).plan
-            await show(plan)
-            return Completed(message=f"{len(plan.steps)} packages to release", data=plan)
-        stack.enter_context(only_release(repo.common_dir))
-        release = await begin(options, project, repo)
-        await show(release.plan)
+            plan = (await checked(await draft(options, *open_project(options)))).plan
+            await name_run("dry run of", plan, "dry-run")
+            await show_plan(plan)
+            return Completed(message=plan.headline, data=plan)
+        try:
+            release, project, repo = await begin(options, stack)
+        except Refusal as refusal:
+            if refusal.code is not Code.NOT_CONFIRMED:
+                raise
+            return Cancelled(name="Not approved", message=refusal.what, data=refusal)
         index = await stack.enter_async_context(open_index(project, release.target))
         report = await carry_out(release, repo, index, rebuild=options.resume_from_registry)
-        await acreate_markdown_artifact(report_markdown(report), key="releasekit-report")
+        await show_report(report, release)
         return (Completed if report.done else Failed)(message=report.summary, data=report)
 
 
-async def begin(options: PublishOptions, project: Project, repo: Repo) -> Release:
-    """Return the release to carry out: the one that was begun and not ended, else a new one, now on record."""
-    adopt = options.resume_from_registry
-    record = resume.to_carry_on(repo, project.settings, options.kept_record, adopt=adopt)
-    if record is None:
-        drafted = await checked(await draft(options, project, repo, half_out=adopt))
-        record = put_on_record(repo.common_dir, drafted.plan)
-    else:
-        log.info(resume.how_it_stands(record, repo))
+async def begin(options: PublishOptions, stack: AsyncExitStack) -> tuple[Release, Project, Repo]:
+    """Return the release to carry out: the one that was begun and not ended, else a new one, now on record.
+
+    The *stack* then holds the lock. While somebody is asked nothing is held, and nothing of the answer is believed
+    but that it was for that plan: it is made again under the lock, and if it has become another, they are asked again.
+    A release that was begun has been approved.
+    """
+    approved: Approved | None = None
+    while True:
+        without = approved.without if approved else ()
+        asked = options.model_copy(update={"exclude": (*options.exclude, *without)}) if without else options
+        project, repo = open_project(asked)
+        with ExitStack() as lock:
+            lock.enter_context(only_release(repo.common_dir))
+            adopt = options.resume_from_registry
+            record = resume.to_carry_on(repo, project.settings, options.kept_record, adopt=adopt)
+            plan = record.plan() if record else (await checked(await draft(asked, project, repo, half_out=adopt))).plan
+            await name_run("rehearse" if options.rehearse else "publish", plan)
+            await show_plan(plan)
+            wanted = options.approve and not options.rehearse and not record and plan.steps
+            if not wanted or (approved and approved.covers(plan)):
+                if record:
+                    log.info(resume.how_it_stands(record, repo))
+                record = record or put_on_record(repo.common_dir, plan)
+                stack.push(lock.pop_all())
+                return release_of(record, project, repo), project, repo
+        why = "the plan has changed since it was approved" if approved else ""
+        approved = await ask(plan, project.settings.approval_timeout, why)
+
+
+def release_of(record: Record, project: Project, repo: Repo) -> Release:
+    """Return the release on *record* with all that its steps are given."""
     return Release(
         plan=record.plan(),
         record=record,
@@ -77,9 +106,11 @@ async def begin(options: PublishOptions, project: Project, repo: Repo) -> Releas
     )
 
 
-async def show(plan: Plan) -> None:
-    """Leave the plan and its graph as an artifact of the run."""
-    await acreate_markdown_artifact(plan_markdown(plan), key="releasekit-plan")
+async def show_report(report: Report, release: Release) -> None:
+    """Leave what came of the release as an artifact, with a link to each package that is out."""
+    pages = {package.name: release.target.page(package.name, package.version) for package in report.confirmed}
+    text = report_markdown(report, pages)
+    await acreate_markdown_artifact(text, key="releasekit-report", description=report.summary)
 
 
 async def carry_out(release: Release, repo: Repo, index: Index, *, rebuild: bool = False) -> Report:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from prefect import task
+from prefect.artifacts import acreate_link_artifact
 from prefect.cache_policies import NO_CACHE
 
 from tasks.adapters.files import describe
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tasks.release import Release
 
 log = logging.getLogger("releasekit.publish")
+detail = logging.getLogger("releasekit.detail")
 
 LONGEST_WAIT = LONGEST_DELAY
 """Seconds that a run waits at most because the index asks it to; beyond, it says when to come back."""
@@ -104,6 +106,7 @@ async def upload(release: Release, step: Step, built: PackageVersion, index: Ind
     """
     there: set[str] = set()
     while missing := [name for name in await _missing(built, index) if name not in there]:
+        detail.info("the index lacks %s", ", ".join(missing))
         paths = [_recorded(release, built, name) for name in missing]
         async with uploads.turn(len(paths)):
             if uploads.no_new_projects and await index.files(step.name) is None:
@@ -198,7 +201,7 @@ async def confirm(release: Release, step: Step, built: PackageVersion, index: In
                     seen = str(error)
                 else:
                     if not missing:
-                        return
+                        break
                     seen = f"not listed: {', '.join(missing)}"
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
@@ -206,6 +209,10 @@ async def confirm(release: Release, step: Step, built: PackageVersion, index: In
         uploaded = "uploaded in an earlier run" if earlier else "uploaded"
         what = f"{step.name} {step.version} is {uploaded} and not visible after {seconds:g} s; {seen}"
         raise ReleaseError(Code.PUBLISH_TIMEOUT, what, index.url, _LOST if earlier else "") from None
+    for file in built.files:
+        detail.info("the index lists %s with sha256 %s", file.name, file.sha256)
+    page = release.target.page(step.name, step.version)
+    await acreate_link_artifact(page, f"{step.name} {step.version}", f"on-the-index-{step.name}")
 
 
 _LOST = (

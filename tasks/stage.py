@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from typing import TYPE_CHECKING
 
@@ -24,11 +25,18 @@ if TYPE_CHECKING:
     from tasks.release import Release
 
 
+detail = logging.getLogger("releasekit.detail")
+
+
 @task(name="pin", task_run_name="pin-{step.name}", cache_policy=NO_CACHE)
 async def pin(release: Release, step: Step) -> None:
     """Write exact versions of its siblings into the package's pyproject.toml, in the scratch worktree."""
     path = release.record.worktree / release.workspace / step.path / "pyproject.toml"
-    replace_text(path, pin_text(read_text(path), release.plan.versions))
+    before = read_text(path)
+    pinned = pin_text(before, release.plan.versions)
+    replace_text(path, pinned)
+    changed = [line.strip() for line in pinned.splitlines() if line not in before.splitlines()]
+    detail.info("pinned in %s: %s", path.relative_to(release.record.worktree), " ".join(changed) or "nothing to pin")
 
 
 @task(name="build", task_run_name="build-{step.name}", cache_policy=NO_CACHE)
@@ -56,12 +64,15 @@ async def verify(release: Release, step: Step) -> PackageVersion:
     wrong = problems(step.name, step.version, [path.name for path in paths], wheels, release.plan.versions, sources)
     if wrong:
         raise ReleaseError(Code.VERIFY_FAILED, "; ".join(wrong), f"{step.name} {step.version}")
+    files = tuple(describe(path) for path in paths)
+    for file in files:
+        detail.info("%s: name, version, metadata, pins and contents are as planned; sha256 %s", file.name, file.sha256)
     imports = sorted({name for wheel in wheels for name in import_names(wheel.hashes)})
     return PackageVersion(
         name=step.name,
         version=step.version,
         tag=step.tag,
-        files=tuple(describe(path) for path in paths),
+        files=files,
         imports=tuple(imports),
     )
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 log = logging.getLogger("releasekit.process")
+# What a step's run shows in Prefect, and a terminal only with -v: see flows/logs.py.
+detail = logging.getLogger("releasekit.detail")
 
 LAST_LINES = 50
 _USER_INFO = re.compile(r"(?<=://)[^/\s]+(?=@)")
@@ -34,7 +36,7 @@ class Command:
     """One call of an outside tool, as a value: it can be shown, logged, or run.
 
     *env* is added to this process's environment (None removes a variable), *timeout* is in seconds, *fine* holds
-    the exit codes that are no failure.
+    the exit codes that are no failure. What a *shown* one prints is part of the step's log.
     """
 
     argv: tuple[str, ...]
@@ -43,6 +45,7 @@ class Command:
     timeout: float = 600
     fine: frozenset[int] = frozenset({0})
     stdin: bytes = b""
+    shown: bool = False
 
     def __str__(self) -> str:
         return mask(shlex.join(self.argv), self.env)
@@ -323,6 +326,8 @@ def _finished(command: Command, code: int, out: bytes, err: bytes, started: floa
         extra = {"argv": argv, "code": code, "seconds": round(seconds, 3)}
         log.debug("ran %s: exit %d in %.2fs", command, code, seconds, extra=extra)
     result = Result(code, _text(out), _text(err), seconds)
+    if command.shown and detail.isEnabledFor(logging.INFO):
+        _show(command, result)
     if code not in command.fine:
         raise ReleaseError(
             Code.COMMAND_FAILED,
@@ -331,6 +336,17 @@ def _finished(command: Command, code: int, out: bytes, err: bytes, started: floa
             output=last_lines(f"{result.stdout.rstrip()}\n{result.stderr}", command.env),
         )
     return result
+
+
+def _show(command: Command, result: Result) -> None:
+    said = "\n".join(
+        line for line in f"{result.stdout.rstrip()}\n{result.stderr}".splitlines() if not _TRACE.match(line)
+    )
+    shown = f"$ {command}\n{last_lines(said, command.env)}".rstrip()
+    detail.info("%s\nexit code %d after %.2f s", shown, result.code, result.seconds)
+
+
+_TRACE = re.compile(r" *(?:TRACE|DEBUG) ")
 
 
 def _text(raw: bytes) -> str:

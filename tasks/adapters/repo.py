@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING
@@ -236,9 +236,9 @@ class Repo:
 
         Files that git does not track are not added; see `add`.
         """
-        command = self.command("commit", "--quiet", "--message", message, cwd=worktree)
+        command = replace(self.command("commit", "--message", message, cwd=worktree), shown=True)
         if hooks:
-            command = Command(("git", *command.argv[1 + len(_NO_HOOKS) :]), worktree, _ENVIRONMENT)
+            command = replace(command, argv=("git", *command.argv[1 + len(_NO_HOOKS) :]))
         changed = self.git("diff", "--name-only", "-z", "HEAD", cwd=worktree).split("\0")
         if ours := sorted(set(paths) & set(changed)):
             listed = "".join(f"{path}\0" for path in ours).encode()
@@ -349,7 +349,8 @@ class Repo:
         rehearsal = ("--dry-run",) if dry_run else ()
         only = tuple(f"--force-with-lease={name}:{sha}" for name, sha in (leases or {}).items())
         try:
-            run(self.command("push", "--quiet", "--atomic", "--no-follow-tags", *rehearsal, *only, remote, *refspecs))
+            command = self.command("push", "--atomic", "--no-follow-tags", *rehearsal, *only, remote, *refspecs)
+            run(replace(command, shown=not dry_run))
         except ReleaseError as error:
             where = f"{remote}: {', '.join(refspecs[:3])}"
             raise ReleaseError(Code.PUSH_REJECTED, "the push was refused", where, output=error.output) from None

@@ -31,6 +31,7 @@ _CLASSES = (
 _TOML_PLACE = re.compile(r"Failed to parse: (?P<file>.+?)\n(?:.*\n)*?.*at line (?P<line>\d+), column (?P<column>\d+)")
 # Builds and imports run other people's code, which must not find what it could upload with.
 _HIDDEN: dict[str, str | None] = dict.fromkeys(f"UV_PUBLISH_{word}" for word in ("TOKEN", "USERNAME", "PASSWORD"))
+_SHOWN = (("build",), ("publish",), ("lock",), ("audit",), ("pip", "install"))  # what makes or proves something
 _OIDC = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "PYPI_ID_TOKEN", "TESTPYPI_ID_TOKEN")
 
 
@@ -51,7 +52,9 @@ class Uv:
     ) -> Command:
         """Return the uv call *argv* as a value; only an upload is told the credentials for uploads."""
         hidden = {} if "publish" in argv[:1] else _HIDDEN
-        return Command((self.executable, *argv), cwd, {"NO_COLOR": "1", **hidden, **(env or {})}, timeout, fine)
+        shown = argv[:1] in _SHOWN or argv[:2] in _SHOWN
+        environment = {"NO_COLOR": "1", **hidden, **(env or {})}
+        return Command((self.executable, *argv), cwd, environment, timeout, fine, shown=shown)
 
     def workspace(self, path: Path) -> tuple[Path, tuple[Path, ...]]:
         """Return the root of the workspace that *path* lies in and all member directories, just as uv reads them.
@@ -176,7 +179,7 @@ class Uv:
         with tempfile.TemporaryDirectory(prefix="releasekit-smoke-") as scratch:
             venv = Path(scratch) / "venv"
             await arun(self.command("venv", "--quiet", *self._with_python(), str(venv), cwd=Path(scratch)))
-            into = ("--quiet", "--python", str(venv), "--no-sources")
+            into = ("--python", str(venv), "--no-sources")
             at, secret = _address("--index", "UV_INDEX", index)
             words = ("pip", "install", *into, *at, *_fresh(fresh), requirement)
             await arun(self.command(*words, cwd=root, env=secret))

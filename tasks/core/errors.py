@@ -62,6 +62,7 @@ class Code(StrEnum):
     PREFLIGHT_NEW_PROJECTS = "RK-PREFLIGHT-NEW-PROJECTS"
     LOCK_ACQUISITION_FAILED = "RK-LOCK-ACQUISITION-FAILED"
     NOT_CONFIRMED = "RK-NOT-CONFIRMED"
+    RUN_NOT_WAITING = "RK-RUN-NOT-WAITING"
     FILE_SYSTEM = "RK-FILE-SYSTEM"
 
     INDEX_UNKNOWN = "RK-INDEX-UNKNOWN"
@@ -258,7 +259,12 @@ CATALOGUE: Mapping[Code, Entry] = {
         "Another release of this repository is running.", "Wait for it to end, or stop the process that is named."
     ),
     Code.NOT_CONFIRMED: Entry(
-        "A release needs a yes: somebody at a terminal, or --yes.", "Run again with --yes, or on a terminal."
+        "A release needs a yes: of somebody at a terminal, by --yes, or by `releasekit approve`.",
+        "Run again with --yes, or on a terminal; with --approve, once whoever said no would say yes.",
+    ),
+    Code.RUN_NOT_WAITING: Entry(
+        "No run waits for approval under that name or id, or the answer does not fit its question.",
+        "`releasekit approve` alone lists the runs that wait.",
     ),
     Code.FILE_SYSTEM: Entry(
         "A file could not be read or written: the disk is full, or read-only, or the permission is missing.",

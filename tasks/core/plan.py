@@ -19,7 +19,7 @@ from tasks.core.versions import Past
 from tasks.core.workspace import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Sequence
+    from collections.abc import Collection, Container, Iterator, Sequence, Sized
 
     from tasks.core.commits import Change
     from tasks.core.graph import Graph, Order
@@ -31,6 +31,11 @@ PyVersion = Annotated[
     Version, BeforeValidator(lambda value: Version(str(value))), PlainSerializer(str, return_type=str)
 ]
 """A PEP 440 version that is a string in JSON."""
+
+
+def counted(packages: Sized) -> str:
+    """Return how many *packages* there are: "1 package", "3 packages"."""
+    return f"{len(packages)} package{'' if len(packages) == 1 else 's'}"
 
 
 RELEASE_COMMIT = "chore(release): "
@@ -118,6 +123,23 @@ class Plan(BaseModel):
     def title(self) -> str:
         """The name of the release: its umbrella tag."""
         return self.tags[0] if self.tags else f"release-{self.release}"
+
+    @property
+    def headline(self) -> str:
+        """What it comes to: "3 packages to release"."""
+        return f"{counted(self.steps)} to release" if self.steps else "nothing to release"
+
+    def is_what_was_seen(self, seen: Plan, without: Collection[str] = ()) -> bool:
+        """Tell whether who has said yes to *seen*, but *without* some of its packages, has said yes to this.
+
+        So it is if the same commit gives the rest the same versions and tags, and warns of nothing new.
+        """
+        rest = {(step.name, step.version, step.tag) for step in seen.steps if step.name not in without}
+        return (
+            (self.commit, self.tags) == (seen.commit, seen.tags)
+            and {(step.name, step.version, step.tag) for step in self.steps} == rest
+            and set(self.warnings) <= set(seen.warnings)
+        )
 
 
 class Facts(BaseModel):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
 
 from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, Field
@@ -104,8 +103,6 @@ def yank_page(target: Target, name: str, version: Version) -> str:
 
     PyPI and its like (their upload address ends in "/legacy/") have that page beside their simple root.
     """
-    simple = urlsplit(target.check_url)
-    if target.is_pypi or urlsplit(target.publish_url).path.rstrip("/") == "/legacy":
-        return f"{simple.scheme}://{simple.hostname}/manage/project/{name}/release/{version}/"
-    host = f"{simple.hostname}:{simple.port}" if simple.port else f"{simple.hostname}"
-    return f"{simple.scheme}://{host}{simple.path.rstrip('/')}/{name}/"
+    if target.is_warehouse:
+        return f"{target.host}/manage/project/{name}/release/{version}/"
+    return target.page(name, version)

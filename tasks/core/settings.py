@@ -156,6 +156,9 @@ class Settings(BaseModel):
     confirm_timeout: float = Field(600, gt=0, description="Seconds to wait until the index lists an upload")
     build_timeout: float = Field(1800, gt=0, description="Seconds that one build may take")
     upload_timeout: float = Field(600, gt=0, description="Seconds that the upload of one package may take")
+    approval_timeout: float = Field(
+        86400, gt=0, description="Seconds that `publish --approve` waits for somebody to approve the plan"
+    )
     rate_limit: int = Field(0, ge=0, description="How many files are uploaded a minute; 0: as fast as it goes")
 
     @field_validator("first_version")

@@ -1,0 +1,111 @@
+"""A plan that waits for somebody's yes, in Prefect's UI or by `releasekit approve`."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.objects import StateType
+from prefect.exceptions import FlowPauseTimeout
+from prefect.flow_runs import apause_flow_run
+from prefect.input import RunInput
+from pydantic import Field, WithJsonSchema, create_model
+
+from tasks.adapters.process import mask
+from tasks.core.errors import Code, Refusal
+from tasks.core.formats.markdown import plan_markdown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from prefect.client.schemas.objects import FlowRun
+
+    from tasks.core.plan import Plan
+
+log = logging.getLogger("releasekit")
+
+_POLL = 3
+"""Seconds between two looks at whether somebody has answered."""
+
+
+class Answer(RunInput):
+    """What somebody says to a plan. Nothing is taken for a yes: *answer* has no default."""
+
+    answer: Literal["approve", "reject"] = Field(description="Whether this plan is carried out")
+    reason: str = Field(default="", description="Why; a rejected run shows it")
+    drop: list[str] = Field(default=[], description="Release all but these packages")
+    by: str = Field(default="", description="Who says so; for the log")
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """The plan that somebody has said yes to, *without* some of its packages."""
+
+    plan: Plan
+    without: tuple[str, ...] = ()
+
+    def covers(self, plan: Plan) -> bool:
+        """Tell whether the yes holds for *plan*."""
+        return plan.is_what_was_seen(self.plan, self.without)
+
+
+async def ask(plan: Plan, seconds: float, why: str = "") -> Approved:
+    """Pause the run, with the plan as its question, until somebody answers; *why* says why it is asked again.
+
+    Raises Refusal RK-NOT-CONFIRMED if they say no, or nothing within *seconds*.
+    """
+    log.info("%s waits for approval: %s%s", plan.title, plan.headline, f" ({why})" if why else "")
+    try:
+        answer = await apause_flow_run(wait_for_input=_form(plan, why), timeout=int(seconds), poll_interval=_POLL)
+    except FlowPauseTimeout:
+        raise Refusal(Code.NOT_CONFIRMED, f"nobody has answered within {seconds:g} s") from None
+    by, reason = mask(answer.by), mask(answer.reason)
+    if answer.answer == "reject":
+        raise Refusal(Code.NOT_CONFIRMED, f"rejected{f' by {by}' if by else ''}{f': {reason}' if reason else ''}")
+    dropped = f", without {', '.join(answer.drop)}" if answer.drop else ""
+    log.info("approved%s%s%s", f" by {by}" if by else "", dropped, f": {reason}" if reason else "")
+    return Approved(plan, tuple(answer.drop))
+
+
+def _form(plan: Plan, why: str) -> type[Answer]:
+    """Return the model of an answer to *plan*; the server refuses other names than those of its packages."""
+    names = {"type": "string", "enum": [step.name for step in plan.steps]}
+    drop: Any = Annotated[list[Annotated[str, WithJsonSchema(names)]], Field()]
+    form = create_model("Answer", __base__=Answer, drop=(drop, Answer.model_fields["drop"]))
+    asked = f"**{why.capitalize()}.** Please look again.\n\n{plan_markdown(plan)}" if why else plan_markdown(plan)
+    return form.with_initial_data(description=asked)
+
+
+async def waiting() -> list[FlowRun]:
+    """Return the releases that wait for an answer, those first that have waited longest."""
+    paused = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED])))
+    async with get_client() as client:
+        runs = await client.read_flow_runs(flow_run_filter=paused)
+    asking = [run for run in runs if run.state and run.state.state_details.run_input_keyset]
+    ours = [run for run in asking if "releasekit" in run.tags]
+    return sorted(ours, key=lambda run: run.start_time or run.created or 0)
+
+
+async def give(run: str, *, reject: str | None, drop: Sequence[str]) -> FlowRun:
+    """Answer the release *run*, given by its name, its id or the beginning of that; returns it.
+
+    Raises Refusal RK-RUN-NOT-WAITING if none or several go by it, or if the server does not take the answer.
+    """
+    runs = await waiting()
+    found = [each for each in runs if run == each.name or str(each.id).startswith(run.lower())]
+    if len(found) != 1:
+        known = "; ".join(f"{each.name}, {each.id}" for each in runs) or "none waits"
+        what = f"{len(found) or 'no'} run{'s wait' if found else ' waits'} for approval by the name or id {run}"
+        raise Refusal(Code.RUN_NOT_WAITING, f"{what} ({known})")
+    said: dict[str, object] = {"answer": "approve", "drop": list(drop), "by": getpass.getuser()}
+    if reject is not None:
+        said |= {"answer": "reject", "reason": reject, "drop": []}
+    async with get_client() as client:
+        result = await client.resume_flow_run(found[0].id, run_input=said)
+    if result.status != "ACCEPT":
+        raise Refusal(Code.RUN_NOT_WAITING, f"{found[0].name}: {getattr(result.details, 'reason', result.status)}")
+    return found[0]
