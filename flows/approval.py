@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -10,14 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import StateType
+from prefect.context import FlowRunContext
 from prefect.exceptions import FlowPauseTimeout
-from prefect.flow_runs import apause_flow_run
+from prefect.flow_runs import apause_flow_run, asuspend_flow_run
 from prefect.input import RunInput
+from prefect.utilities.urls import url_for
 from pydantic import Field, WithJsonSchema, create_model
 
 from tasks.adapters.process import mask
 from tasks.core.errors import Code, Refusal
-from tasks.core.formats.markdown import plan_markdown
+from tasks.core.formats.markdown import plan_summary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("releasekit")
 
-_POLL = 3
+_POLL = 2
 """Seconds between two looks at whether somebody has answered."""
 
 
@@ -38,7 +39,6 @@ class Answer(RunInput):
     answer: Literal["approve", "reject"] = Field(description="Whether this plan is carried out")
     reason: str = Field(default="", description="Why; a rejected run shows it")
     drop: list[str] = Field(default=[], description="Release all but these packages")
-    by: str = Field(default="", description="Who says so; for the log")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +58,28 @@ async def ask(plan: Plan, seconds: float, why: str = "") -> Approved:
 
     Raises Refusal RK-NOT-CONFIRMED if they say no, or nothing within *seconds*.
     """
-    log.info("%s waits for approval: %s%s", plan.title, plan.headline, f" ({why})" if why else "")
-    try:
-        answer = await apause_flow_run(wait_for_input=_form(plan, why), timeout=int(seconds), poll_interval=_POLL)
-    except FlowPauseTimeout:
-        raise Refusal(Code.NOT_CONFIRMED, f"nobody has answered within {seconds:g} s") from None
-    by, reason = mask(answer.by), mask(answer.reason)
+    context = FlowRunContext.get()
+    assert context, "only a flow run can ask"  # noqa: S101
+    run = context.flow_run
+    assert run, "only a flow run can ask"  # noqa: S101
+    page = f"{url}, or " if (url := url_for(run)) else ""
+    again = f" again, for {why}" if why else ""
+    log.info("%s waits for approval%s: %s`releasekit approve %s`", plan.title, again, page, run.id)
+    form, timeout = _form(plan, why), int(seconds)
+    if run.deployment_id:
+        # The process ends, and a worker begins anew when somebody has answered: then this very call returns, for a plan
+        # that is still the same. A run that only pauses loses its slot of the deployment's concurrency limit, and is
+        # then crashed for it after four minutes (see PrefectHQ/prefect#22885).
+        answer = await asuspend_flow_run(wait_for_input=form, timeout=timeout, key=plan.release)
+    else:
+        try:
+            answer = await apause_flow_run(wait_for_input=form, timeout=timeout, poll_interval=_POLL)
+        except FlowPauseTimeout:
+            raise Refusal(Code.NOT_CONFIRMED, f"nobody has answered within {seconds:g} s") from None
+    reason = f": {mask(answer.reason)}" if answer.reason else ""
     if answer.answer == "reject":
-        raise Refusal(Code.NOT_CONFIRMED, f"rejected{f' by {by}' if by else ''}{f': {reason}' if reason else ''}")
-    dropped = f", without {', '.join(answer.drop)}" if answer.drop else ""
-    log.info("approved%s%s%s", f" by {by}" if by else "", dropped, f": {reason}" if reason else "")
+        raise Refusal(Code.NOT_CONFIRMED, f"rejected{reason}")
+    log.info("approved%s%s", f", without {', '.join(answer.drop)}" if answer.drop else "", reason)
     return Approved(plan, tuple(answer.drop))
 
 
@@ -76,8 +88,8 @@ def _form(plan: Plan, why: str) -> type[Answer]:
     names = {"type": "string", "enum": [step.name for step in plan.steps]}
     drop: Any = Annotated[list[Annotated[str, WithJsonSchema(names)]], Field()]
     form = create_model("Answer", __base__=Answer, drop=(drop, Answer.model_fields["drop"]))
-    asked = f"**{why.capitalize()}.** Please look again.\n\n{plan_markdown(plan)}" if why else plan_markdown(plan)
-    return form.with_initial_data(description=asked)
+    again = f"**{why.capitalize()}: please look again.** " if why else ""
+    return form.with_initial_data(description=again + plan_summary(plan))
 
 
 async def waiting() -> list[FlowRun]:
@@ -101,7 +113,7 @@ async def give(run: str, *, reject: str | None, drop: Sequence[str]) -> FlowRun:
         known = "; ".join(f"{each.name}, {each.id}" for each in runs) or "none waits"
         what = f"{len(found) or 'no'} run{'s wait' if found else ' waits'} for approval by the name or id {run}"
         raise Refusal(Code.RUN_NOT_WAITING, f"{what} ({known})")
-    said: dict[str, object] = {"answer": "approve", "drop": list(drop), "by": getpass.getuser()}
+    said: dict[str, object] = {"answer": "approve", "drop": list(drop)}
     if reject is not None:
         said |= {"answer": "reject", "reason": reject, "drop": []}
     async with get_client() as client:

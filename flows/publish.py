@@ -21,7 +21,7 @@ from flows.draft import checked, draft, open_index, open_project
 from flows.expand import publish_all, stage_all
 from flows.options import PublishOptions, flat
 from flows.rehearse import rehearsal
-from flows.runs import name_run, record_our_lines, show_plan
+from flows.runs import name_run, record_our_lines, show_graph, show_plan
 from tasks import announce, prepare, resume, stage, survey
 from tasks.adapters.index import on_index
 from tasks.adapters.interface import Index
@@ -59,7 +59,8 @@ async def publish(options: PublishOptions) -> State[Any]:
             return Cancelled(name="Not approved", message=refusal.what, data=refusal)
         index = await stack.enter_async_context(open_index(project, release.target))
         report = await carry_out(release, repo, index, rebuild=options.resume_from_registry)
-        await show_report(report, release)
+        if release.plan.steps:
+            await show_report(report, release)
         return (Completed if report.done else Failed)(message=report.summary, data=report)
 
 
@@ -80,10 +81,11 @@ async def begin(options: PublishOptions, stack: AsyncExitStack) -> tuple[Release
             adopt = options.resume_from_registry
             record = resume.to_carry_on(repo, project.settings, options.kept_record, adopt=adopt)
             plan = record.plan() if record else (await checked(await draft(asked, project, repo, half_out=adopt))).plan
-            await name_run("rehearse" if options.rehearse else "publish", plan)
-            await show_plan(plan)
-            wanted = options.approve and not options.rehearse and not record and plan.steps
-            if not wanted or (approved and approved.covers(plan)):
+            holds = approved is not None and approved.covers(plan)
+            if not holds or without:
+                await name_run("rehearse" if options.rehearse else "publish", plan)
+                await show_plan(plan)
+            if holds or not options.approve or options.rehearse or record or not plan.steps:
                 if record:
                     log.info(resume.how_it_stands(record, repo))
                 record = record or put_on_record(repo.common_dir, plan)
@@ -111,6 +113,7 @@ async def show_report(report: Report, release: Release) -> None:
     pages = {package.name: release.target.page(package.name, package.version) for package in report.confirmed}
     text = report_markdown(report, pages)
     await acreate_markdown_artifact(text, key="releasekit-report", description=report.summary)
+    await show_graph(release.plan, report)
 
 
 async def carry_out(release: Release, repo: Repo, index: Index, *, rebuild: bool = False) -> Report:

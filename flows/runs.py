@@ -7,11 +7,13 @@ import json
 import logging
 import re
 import time
+from base64 import b64encode
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from prefect.artifacts import (
     Artifact,
+    acreate_image_artifact,
     acreate_markdown_artifact,
     acreate_progress_artifact,
     acreate_table_artifact,
@@ -23,6 +25,7 @@ from prefect.logging.handlers import APILogHandler
 
 from tasks.adapters.process import mask
 from tasks.core.formats.markdown import plan_markdown, plan_rows
+from tasks.core.formats.svg import graph_svg
 from tasks.core.plan import counted
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from flows.options import Options
     from tasks.adapters.repo import Repo
     from tasks.core.plan import Plan
+    from tasks.core.report import Report
     from tasks.survey import Project
 
 _PAUSE = 1.0
@@ -64,8 +68,9 @@ async def rename_run(name: str, *tags: str) -> None:
 
 
 async def show_plan(plan: Plan, changes: Sequence[str] | None = None) -> None:
-    """Leave the plan and its graph as an artifact of the run."""
+    """Leave the plan and its graph as artifacts of the run."""
     await acreate_markdown_artifact(plan_markdown(plan, changes), key="releasekit-plan", description=plan.headline)
+    await show_graph(plan)
 
 
 async def last_plan(key: str) -> list[dict[str, str]] | None:
@@ -89,6 +94,16 @@ def key_of(options: Options, project: Project, repo: Repo) -> str:
     asked = options.model_dump_json(exclude={"workspace"}, exclude_defaults=True)
     named = re.sub(r"[^a-z0-9]+", "-", address.removesuffix(".git").rpartition("/")[2].lower()).strip("-")
     return f"plan-{named}-{sha256(f'{address} {place} {asked}'.encode()).hexdigest()[:8]}"
+
+
+async def show_graph(plan: Plan, report: Report | None = None) -> None:
+    """Leave the graph as a picture; with a *report*, in the colours of what came of each package."""
+    if not plan.steps:
+        return
+    outcomes = {package.name: package.outcome for package in report.packages} if report else None
+    picture = b64encode(graph_svg(plan, outcomes).encode()).decode()
+    told = report.summary if report else plan.headline
+    await acreate_image_artifact(f"data:image/svg+xml;base64,{picture}", "releasekit-graph", told)
 
 
 class Progress:

@@ -37,6 +37,18 @@ def plan_markdown(plan: Plan, changes: Sequence[str] | None = None) -> str:
     return "\n\n".join(parts)
 
 
+def plan_summary(plan: Plan) -> str:
+    """Return the plan in a paragraph, for a form with little room."""
+    told = [f"{step.name} {step.current or '-'} → {step.version}" for step in plan.steps]
+    more = f" and {len(told) - _MANY} more" if len(told) > _MANY else ""
+    listed = f"**{plan.title}: {counted(plan.steps)}.** {', '.join(told[:_MANY])}{more}."
+    warnings = f" **Warnings: {len(plan.warnings)}.**" if plan.warnings else ""
+    return f"{listed}{warnings} Why, and in which order: see the artifact `releasekit-plan` of this run."
+
+
+_MANY = 30
+
+
 def plan_rows(plan: Plan) -> list[dict[str, str]]:
     """Return the plan as the rows of a table; the next plan of the same workspace is compared with it."""
     return [

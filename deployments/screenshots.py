@@ -1,0 +1,173 @@
+"""Take the pictures of `README.md` beside this file: a release that waits for a yes, as Prefect's UI shows it.
+
+`uv run python -m deployments.screenshots` needs a Chromium or Chrome on the PATH (Debian: `apt install chromium`), and
+leaves nothing behind but the pictures. Server, worker, index, workspace and release are real.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from tasks.adapters.embedded import embedded_index
+from tasks.adapters.process import Command, background, run
+from tasks.adapters.server import SERVER_SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from playwright.sync_api import Page
+
+ROOT = Path(__file__).parents[1]
+PICTURES = Path(__file__).with_name("pictures")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+PATIENCE = 180.0
+"""Seconds that anything may take."""
+
+
+def find_browser() -> str | None:
+    """Return the path of a Chromium or Chrome."""
+    return next((path for name in BROWSERS if (path := which(name))), None)
+
+
+@dataclass(frozen=True)
+class Prefect:
+    """A Prefect server with its UI at *address*, and the environment in which others talk with it."""
+
+    address: str
+    env: Mapping[str, str | None]
+
+    def command(self, *argv: str) -> Command:
+        """Return a call of Prefect's command line."""
+        return Command((sys.executable, "-m", "prefect", "--no-prompt", *argv), ROOT, self.env, timeout=PATIENCE)
+
+    def ask(self, what: str, **question: Any) -> list[dict[str, Any]]:  # noqa: ANN401  JSON
+        """Return what the server has: `POST /WHAT/filter`."""
+        answer = httpx.post(f"{self.address}/api/{what}/filter", json=question, timeout=30)
+        return answer.raise_for_status().json()
+
+    def start(self, deployment: str, *parameters: str) -> str:
+        """Ask for a run of a deployment; returns its id."""
+        given = (word for parameter in parameters for word in ("-p", parameter))
+        return re.findall(r"UUID: (\S+)", run(self.command("deployment", "run", deployment, *given)).stdout)[0]
+
+    def await_state(self, run_id: str, *states: str) -> dict[str, Any]:
+        """Return a run once its state is of one of these types."""
+        found: dict[str, Any] = {}
+
+        def is_there() -> bool:
+            (row,) = self.ask("flow_runs", flow_runs={"id": {"any_": [run_id]}})
+            found.update(row)
+            return row["state_type"] in states
+
+        wait_for(is_there, f"run {run_id} to be {' or '.join(states)}")
+        return found
+
+
+@contextmanager
+def prefect_with_ui(home: Path) -> Generator[Prefect]:
+    """Run a Prefect server with its UI inside the block."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    env: dict[str, str | None] = {
+        **SERVER_SETTINGS,
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": f"{address}/api",
+        "PREFECT_SERVER_UI_ENABLED": "true",
+        "PREFECT_SERVER_UI_API_URL": f"{address}/api",  # else the page looks for its server at port 4200
+    }
+    prefect = Prefect(address, env)
+    output = home / "server.log"
+    with background(prefect.command("server", "start", "--host", "127.0.0.1", "--port", str(port)), output) as alive:
+        wait_for(lambda: answers(f"{address}/api/health") or not alive(), "Prefect's server")
+        yield prefect
+
+
+@contextmanager
+def browser_page(executable: str) -> Generator[Page]:
+    """Open a page of a browser that nobody sees, as large as that of a laptop."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")
+        page.set_default_timeout(60_000)
+        try:
+            yield page
+        finally:
+            browser.close()
+
+
+def answers(address: str) -> bool:
+    """Tell whether *address* says 200."""
+    try:
+        return httpx.get(address, timeout=5).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def wait_for(holds: Callable[[], bool], what: str) -> None:
+    """Return once something *holds*."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError(what)
+        time.sleep(0.2)
+
+
+def free_port() -> int:
+    """Return a port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def approve_in(page: Page, prefect: Prefect, run: Mapping[str, Any], picture: Path | None = None) -> None:
+    """Say yes to a paused run as somebody does who sits before the UI."""
+    page.goto(f"{prefect.address}/runs/flow-run/{run['id']}")
+    page.get_by_role("button", name="Resume").click()
+    page.wait_for_timeout(3000)
+    if picture:
+        page.screenshot(path=picture)
+    print(page.inner_text("body"))
+
+
+def main(pictures: Path) -> None:
+    """Release the orchard, and look at it."""
+    browser = find_browser()
+    if browser is None:
+        raise SystemExit(f"none of {', '.join(BROWSERS)} is on the PATH")
+    pictures.mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="screenshots-")))
+        (directory / "prefect").mkdir()
+        (directory / "index").mkdir()
+        index = stack.enter_context(embedded_index(directory / "index"))
+        prefect = stack.enter_context(prefect_with_ui(directory / "prefect"))
+        run(Command((sys.executable, str(ROOT / "examples" / "orchard_repository.py"), str(directory))))
+        run(prefect.command("work-pool", "create", "releasekit", "--type", "process"))
+        run(prefect.command("deploy", "--all"))
+        worker = prefect.command("worker", "start", "--pool", "releasekit")
+        told = Command(worker.argv, directory, {**worker.env, **index.environment})
+        stack.enter_context(background(told, directory / "worker.log"))
+        page = stack.enter_context(browser_page(browser))
+        orchard = f"workspace={directory / 'orchard'}"
+        run(prefect.command("deployment", "run", "releasekit/publish", "-p", orchard, "-p", "approve=true"))
+        paused = prefect.await_run("PAUSED", "FAILED", "COMPLETED")
+        approve_in(page, prefect, paused, pictures / "approval.png")
+        breakpoint() if os.environ.get("STOP") else None
+
+
+if __name__ == "__main__":
+    main(PICTURES)
