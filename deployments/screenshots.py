@@ -6,7 +6,6 @@ leaves nothing behind but the pictures. Server, worker, index, workspace and rel
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 import sys
@@ -133,14 +132,34 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def approve_in(page: Page, prefect: Prefect, run: Mapping[str, Any], picture: Path | None = None) -> None:
-    """Say yes to a paused run as somebody does who sits before the UI."""
-    page.goto(f"{prefect.address}/runs/flow-run/{run['id']}")
-    page.get_by_role("button", name="Resume").click()
-    page.wait_for_timeout(3000)
+def look(page: Page, address: str, picture: Path | None, sign: str) -> None:
+    """Open a page, wait for its *sign*, and take a *picture* of it."""
+    page.goto(address)
+    page.get_by_text(sign).first.wait_for()
+    if picture:
+        page.wait_for_timeout(3000)  # drawn graphs give no other sign of being there
+        page.screenshot(path=picture)
+
+
+def approve_in(page: Page, prefect: Prefect, run_id: str, picture: Path | None = None) -> None:
+    """Say yes to a release that waits, as somebody does who sits before the UI."""
+    look(page, f"{prefect.address}/runs/flow-run/{run_id}", None, "Resume")
+    page.get_by_role("button", name="Resume").first.click()
+    answer, choice = page.locator(".p-modal .p-select").first, page.get_by_text("approve", exact=True).last
+    answer.wait_for()
+    for _ in range(5):  # it opens at a key once it has the focus, and the form takes a while to be ready
+        page.wait_for_timeout(1500)
+        if choice.is_visible():
+            break
+        answer.click()
+        page.wait_for_timeout(1500)
+        if not choice.is_visible():
+            page.keyboard.press("Space")
+    choice.wait_for()
     if picture:
         page.screenshot(path=picture)
-    print(page.inner_text("body"))
+    choice.click()
+    page.get_by_role("button", name="Submit").click()
 
 
 def main(pictures: Path) -> None:
@@ -162,11 +181,31 @@ def main(pictures: Path) -> None:
         told = Command(worker.argv, directory, {**worker.env, **index.environment})
         stack.enter_context(background(told, directory / "worker.log"))
         page = stack.enter_context(browser_page(browser))
-        orchard = f"workspace={directory / 'orchard'}"
-        run(prefect.command("deployment", "run", "releasekit/publish", "-p", orchard, "-p", "approve=true"))
-        paused = prefect.await_run("PAUSED", "FAILED", "COMPLETED")
-        approve_in(page, prefect, paused, pictures / "approval.png")
-        breakpoint() if os.environ.get("STOP") else None
+        photograph(page, prefect, directory / "orchard", pictures)
+
+
+def photograph(page: Page, prefect: Prefect, orchard: Path, pictures: Path) -> None:
+    """Take all pictures, of one release."""
+    (deployment,) = prefect.ask("deployments", deployments={"name": {"any_": ["publish"]}})
+    form = f"{prefect.address}/deployments/deployment/{deployment['id']}/run"
+    look(page, form, pictures / "form.png", "workspace")
+    run_id = prefect.start("releasekit/publish", f"workspace={orchard}", "approve=true", "audit=false")
+    prefect.await_state(run_id, "PAUSED", "FAILED", "CRASHED")
+    approve_in(page, prefect, run_id, pictures / "approval.png")
+    ended = prefect.await_state(run_id, "COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+    print(ended["name"], ended["state"]["name"], ended["state"]["message"])
+    look(page, f"{prefect.address}/runs/flow-run/{run_id}", pictures / "run.png", "Completed")
+    left = {
+        each["key"]: each["id"]
+        for each in prefect.ask("artifacts", flow_runs={"id": {"any_": [run_id]}}, sort="CREATED_ASC")
+    }
+    for name in ("plan", "graph", "report"):
+        look(
+            page,
+            f"{prefect.address}/artifacts/artifact/{left[f'releasekit-{name}']}",
+            pictures / f"{name}.png",
+            "Flow Run",
+        )
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from flows.runs import name_run, record_our_lines, show_graph, show_plan
 from tasks import announce, prepare, resume, stage, survey
 from tasks.adapters.index import on_index
 from tasks.adapters.interface import Index
+from tasks.adapters.process import mask
 from tasks.adapters.record import Record, only_release
 from tasks.adapters.record import begin as put_on_record
 from tasks.adapters.repo import Repo
@@ -53,10 +54,10 @@ async def publish(options: PublishOptions) -> State[Any]:
             return Completed(message=plan.headline, data=plan)
         try:
             release, project, repo = await begin(options, stack)
-        except Refusal as refusal:
-            if refusal.code is not Code.NOT_CONFIRMED:
-                raise
-            return Cancelled(name="Not approved", message=refusal.what, data=refusal)
+        except Refusal as refusal:  # nothing was begun, and the name of the state says why
+            if refusal.code is Code.NOT_CONFIRMED:
+                return Cancelled(name="Not approved", message=refusal.what, data=refusal)
+            return Failed(name=f"Refused: {refusal.code}", message=mask(f"{refusal}\n{refusal.hint}"), data=refusal)
         index = await stack.enter_async_context(open_index(project, release.target))
         report = await carry_out(release, repo, index, rebuild=options.resume_from_registry)
         if release.plan.steps:

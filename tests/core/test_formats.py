@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 
 from packaging.version import Version
 
 from tasks.core import graph as core_graph
 from tasks.core.formats.json import discover_json, graph_json
 from tasks.core.formats.levels import levels_text
-from tasks.core.formats.markdown import plan_markdown, report_markdown
+from tasks.core.formats.markdown import changes_since, plan_markdown, plan_rows, plan_summary, report_markdown
+from tasks.core.formats.svg import graph_svg
 from tasks.core.graph import order
 from tasks.core.report import Outcome, PackageReport, Report
 from tasks.core.workspace import workspace_of
@@ -33,6 +35,8 @@ class TestMarkdown:
             "| 2 | web | 1.0 | 1.1 | minor | feat: a\\|b (0000000) |\n"
             "\n- RK-WORKSPACE-REQUIREMENT: app requires core<1, which the workspace's 1.0.1 is not"
             " (packages/app/pyproject.toml)"
+            "\n\nNot released (skipped: idle)"
+            "\n\nEach package is uploaded as soon as those that it needs are on the index:"
             "\n\n```mermaid\n"
             "flowchart LR\n"
             '    p0["app 1.0.1"]\n'
@@ -52,8 +56,7 @@ class TestMarkdown:
         """Nothing to release is no table with rows, and no error."""
         text = plan_markdown(builders.plan_of("app:", changes={}))
 
-        assert "0 packages" in text
-        assert "app" not in text
+        assert text == "# Nothing to release\n\nNot released (skipped: app)\n"
 
     def test_report(self) -> None:
         """A report says of each package what came of it and what to do next; cells stay in their row."""
@@ -73,10 +76,45 @@ class TestMarkdown:
             "# v1.0: 1 confirmed, 1 failed, not pushed\n\n"
             "| package | version | outcome | error | next step |\n"
             "| --- | --- | --- | --- | --- |\n"
-            "| core | 1.1 | confirmed |  |  |\n"
-            "| web | 1.0 | failed | a \\| b c | Mend it. |\n"
+            "| core | 1.1 | ✅ confirmed |  |  |\n"
+            "| web | 1.0 | ❌ failed | a \\| b c | Mend it. |\n"
             "\n- not pushed\n- Note.\n"
         )
+
+    def test_changes(self) -> None:
+        """Two plans are compared in sentences: what has come, moved, gone out, and gone."""
+        plan = builders.plan_of("core:", "app:", "web:", changes={"core": "feat: it", "app": "fix: it"})
+        before = [{"package": name, "to": to} for name, to in (("app", "1.1"), ("web", "1.0"), ("old", "1.0"))]
+
+        assert changes_since(before, plan) == (
+            "core 1.1 has been added",
+            "app goes to 1.0.1, not to 1.1",
+            "web 1.0 has been released",
+            "old 1.0 is no longer due",
+        )
+        assert changes_since(plan_rows(plan), plan) == ()
+        assert "## Since the last plan\n\n- a \\| b\n" in plan_markdown(plan, ["a | b"])
+        assert "## Since the last plan\n\nNothing.\n" in plan_markdown(plan, [])
+
+    def test_summary(self) -> None:
+        """For a form with little room, a plan is a paragraph, and names no more packages than fit."""
+        text = plan_summary(builders.plan_of(*(f"p{number}:" for number in range(32))))
+
+        assert text.startswith("**v1.1: 32 packages.** p0 1.0 → 1.1, p1 1.0 → 1.1,")
+        assert " and 2 more. Why" in text
+
+
+def test_graph_svg() -> None:
+    """The graph as a picture has a box for each package, an arrow for each need, and the colour of what came of it."""
+    plan = builders.plan_of("web: core", "app: web core", "a-name-that-is-longer-than-its-box:")
+    picture = graph_svg(plan, {"web": Outcome.FAILED})
+    boxes = {name: rect for rect, name in re.findall(r"<rect ([^>]*)/><text[^>]*>(\S+) ", picture)}
+
+    assert picture.count("<g>") == 4
+    assert picture.count("<path ") == 3
+    assert "a-name-that-is-longer-tha…" in picture
+    assert [re.findall(r'x="(\d+)"', boxes[name])[0] for name in ("core", "web", "app")] == ["10", "290", "570"]
+    assert boxes["web"].partition("fill=")[2] != boxes["core"].partition("fill=")[2]
 
 
 def test_levels() -> None:

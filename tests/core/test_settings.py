@@ -55,6 +55,7 @@ def test_defaults() -> None:
         "smoke_test": True,
         "audit": True,
         "http_pool_size": 10,
+        "approval_timeout": 86400,
         "confirm_timeout": 600,
         "build_timeout": 1800,
         "upload_timeout": 600,

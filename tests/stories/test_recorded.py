@@ -137,6 +137,7 @@ def test_release(recorder: Recorder, good: Recorded) -> None:
     flow = httpx.get(f"{recorder.api}/flows/{good.run['flow_id']}").raise_for_status().json()
     assert flow["name"] == "releasekit"
     assert (good.run["state_type"], good.run["state"]["message"]) == ("COMPLETED", "v0.1.0: 2 confirmed")
+    assert good.run["name"] == "publish v0.1.0 (2 packages)"
 
     names = {step.format(package) for step in STEPS for package in ("app", "core")}
     tasks = recorder.tasks_of(good.run, *names, "push-v0.1.0", "fast-forward-main")
@@ -162,10 +163,15 @@ def test_artifacts(recorder: Recorder, good: Recorded) -> None:
     """A run leaves its plan with the graph, and its report."""
     artifacts = recorder.artifacts_of(good.run)
 
-    assert artifacts.keys() == {"releasekit-plan", "releasekit-report"}
+    pages = {f"on-the-index-{name}" for name in ("app", "core")}
+    bars = {"releasekit-built", "releasekit-published"}
+    assert artifacts.keys() == {"releasekit-plan", "releasekit-graph", "releasekit-report"} | pages | bars
+    assert [float(artifacts[bar]) for bar in sorted(bars)] == [100, 100]
+    assert f"({good.index.simple_url.rstrip('/')}/app/)" in artifacts["on-the-index-app"]
+    assert artifacts["releasekit-graph"].startswith("data:image/svg+xml;base64,")
     assert "| 1 | app | 0.1.0 | 0.1.0 | first |" in artifacts["releasekit-plan"]
     assert "p0 --> p1" in artifacts["releasekit-plan"]
-    assert "| app | 0.1.0 | confirmed |" in artifacts["releasekit-report"]
+    assert "| 0.1.0 | ✅ confirmed |" in artifacts["releasekit-report"]
 
 
 def test_failed_release(recorder: Recorder, bad: Recorded) -> None:
@@ -191,9 +197,40 @@ def test_plan(recorder: Recorder, good: Recorded) -> None:
     assert run["state_type"] == "COMPLETED"
     assert run["parameters"]["force_unchanged"] is True
     recorder.tasks_of(run, "read-workspace", "read-history", "plan", "ask-index")
-    (artifact,) = recorder.artifacts_of(run).items()
-    assert artifact[0] == "releasekit-plan"
-    assert planned["tags"][0] in artifact[1]
+    artifacts = recorder.artifacts_of(run)
+    assert planned["tags"][0] in artifacts["releasekit-plan"]
+
+
+def test_nightly(recorder: Recorder, tmp_path: Path) -> None:
+    """The name of a plan's state says what is due; its artifact says what has changed since the plan before."""
+    world = make_world(tmp_path, "app: core; core")
+
+    def planned(code: int = 0, *argv: str) -> tuple[dict[str, Any], str]:
+        begun = datetime.now(UTC)
+        said = world.releasekit("plan", "--offline", *argv)
+        assert said.code == code, said.err
+        run = recorder.run_since(begun)
+        return run, recorder.artifacts_of(run).get("releasekit-plan", "")
+
+    run, text = planned()
+    assert (run["state_type"], run["state_name"]) == ("COMPLETED", "2 packages to release")
+    assert run["name"] == "plan v0.1.0 (2 packages)"
+    assert {"releasekit", "plan", "v0.1.0"} <= set(run["tags"])
+    assert "Since the last plan" not in text
+    world.git("tag", "app-v0.1.0")
+    world.commit("feat: more", {"packages/app/src/app/more.py": ""})
+    run, text = planned()
+    assert "## Since the last plan\n\n- app goes to 0.2.0, not to 0.1.0\n" in text
+    run, text = planned()
+    assert "## Since the last plan\n\nNothing." in text
+    world.git("tag", "core-v0.1.0")
+    world.git("tag", "app-v0.2.0")
+    run, text = planned()
+    assert (run["state_name"], run["name"]) == ("Nothing to release", "plan: nothing to release")
+    assert "- core 0.1.0 has been released\n" in text
+    world.write({"pyproject.toml": (world.root / "pyproject.toml").read_text() + "[tool.releasekit]\nno = 1\n"})
+    run, _ = planned(2)
+    assert (run["state_type"], run["state_name"]) == ("FAILED", "Refused: RK-CONFIG-INVALID-KEY")
 
 
 def test_dry_run_as_a_flow(recorder: Recorder, good: Recorded) -> None:
@@ -228,6 +265,11 @@ def test_no_secret(recorder: Recorder, good: Recorded, bad: Recorded, token: str
         assert token not in json.dumps(kept), what
     logs = recorder.all("logs", logs={"flow_run_id": {"any_": [good.run["id"]]}})
     assert any("published app" in line["message"] for line in logs), "our log lines are among those looked at"
+    uploads = recorder.tasks_of(good.run)["upload-app-0.1.0"]["id"]
+    (shown,) = [line["message"] for line in logs if line["task_run_id"] == uploads and line["message"].startswith("$ ")]
+    assert "uv publish" in shown
+    assert "exit code 0 after" in shown
+    assert "TRACE" not in shown
     for path in Path(os.environ["PREFECT_HOME"]).rglob("*"):
         if path.is_file():
             assert token.encode() not in path.read_bytes(), path

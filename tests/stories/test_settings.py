@@ -441,6 +441,18 @@ def test_build_timeout(scene: Scene) -> None:
     assert world.state() == before
 
 
+def test_approval_timeout(scene: Scene) -> None:
+    """A release that nobody approves in that time is not begun."""
+    world = scene.world("unheard", "approval_timeout = 1")
+    before, _ = world.state(), scene.index
+
+    said = world.releasekit("publish", "--approve", "--skip-audit")
+
+    assert said.code == 2, said.err
+    assert "RK-NOT-CONFIRMED: nobody has answered within 1 s" in said.err
+    assert world.state() == before
+
+
 def test_confirm_timeout(scene: Scene) -> None:
     """An index that does not list an upload within that time ends the wait, as a failure."""
     world = scene.world("never-listed", "confirm_timeout = 1")
@@ -730,6 +742,7 @@ KEYS: dict[str, Proof | str] = {
     "hooks": test_hooks,
     "http_pool_size": test_http_pool_size,
     "build_concurrency": test_build_concurrency,
+    "approval_timeout": test_approval_timeout,
     "confirm_timeout": test_confirm_timeout,
     "build_timeout": test_build_timeout,
     "upload_timeout": f"{FAULTS}::test_row",
@@ -760,6 +773,7 @@ FLAGS: dict[str, Proof | str] = {
 PUBLISH_FLAGS: dict[str, Proof | str] = {
     "dry_run": f"{CLI}::test_dry_run_changes_nothing",
     "rehearse": f"{STORIES}::test_rehearsal",
+    "approve": "tests/deployments/test_approval.py::test_terminal",
     "resume_from_registry": "tests/stories/test_resume.py::test_from_the_release_commit",
     "manifest": "tests/stories/test_resume.py::test_from_a_fresh_clone",
     "publish_from": test_publish_from,

@@ -83,7 +83,7 @@ def changes_since(before: Sequence[Mapping[str, str]], plan: Plan) -> tuple[str,
 def _changed(changes: Sequence[str] | None) -> list[str]:
     if changes is None:
         return []
-    told = "".join(f"\n- {_cell(sentence)}" for sentence in changes) or "\n\nNothing."
+    told = "".join(f"\n- {_cell(sentence)}" for sentence in changes) or "\nNothing."
     return [f"## Since the last plan\n{told}"]
 
 

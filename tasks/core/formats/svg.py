@@ -52,8 +52,8 @@ def _box(step: Step, place: tuple[int, int], outcome: Outcome | None) -> str:
     shown = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
     told = escape(f"{text}: {outcome}" if outcome else text)
     rect = f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="5" fill="{_COLOURS[outcome]}"/>'
-    middle = f'x="{x + _WIDTH // 2}" y="{y + _HEIGHT // 2 + 5}"'
-    return f'<g><title>{told}</title>{rect}<text {middle} fill="white" font-size="13" text-anchor="middle">{escape(shown)}</text></g>'
+    where = f'x="{x + _WIDTH // 2}" y="{y + _HEIGHT // 2 + 5}" text-anchor="middle"'
+    return f'<g><title>{told}</title>{rect}<text {where} fill="white" font-size="13">{escape(shown)}</text></g>'
 
 
 def _arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
