@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from tasks.core.adoption import Adoption
+    from tasks.core.checks.facts import CheckReport
     from tasks.core.errors import ReleaseError
     from tasks.core.formats.explained import Explanation
     from tasks.core.plan import Plan
@@ -42,6 +43,9 @@ _OUTCOME = {
     Outcome.FAILED: ("❌", "red"),
     Outcome.BLOCKED: ("⛔", "yellow"),
 }
+
+
+_SEVERITY = {"error": ("❌", "red"), "warning": ("⚠️ ", "yellow"), "note": ("💡", "dim")}
 
 
 def answer(text: str) -> None:
@@ -125,11 +129,12 @@ def adoption_table(found: Adoption) -> RenderableType:
             more = f" and {len(those) - 5} more" if len(those) > 5 else ""  # noqa: PLR2004
             lines.append(Text(f"{what}: {', '.join(those[:5])}{more}", style="dim"))
     lines += [Text(f"--tag-baselines would tag {commit[:7]} as {tag}") for tag, commit in found.missing.items()]
-    lines += [_diff(diff) for diff in found.diffs.values()]
+    lines += [diff(change) for change in found.diffs.values()]
     return Group(table, *lines)
 
 
-def _diff(text: str) -> Text:
+def diff(text: str) -> Text:
+    """Colour a unified diff."""
     styles = {"+": "green", "-": "red", "@": "cyan"}
     return Text("\n").join(Text(line, style=styles.get(line[:1], "")) for line in text.splitlines())
 
@@ -171,6 +176,21 @@ def members_table(workspace: Workspace) -> RenderableType:
         version = str(member.version or "") + (" (dynamic)" if member.dynamic else "")
         table.add_row(member.name, member.path, version, "yes" if member.publishable else "no", needs)
     return table
+
+
+def check_table(report: CheckReport) -> RenderableType:
+    """Draw what was found, the worst first; then, for each check, what it means and what to do."""
+    if not report.findings:
+        return Text(report.summary, style="green")
+    table = Table("", "Check", "Where", "Finding", title_justify="left")
+    hints: dict[tuple[str, str], None] = {}
+    for found in report.findings:
+        icon, style = _SEVERITY[found.severity]
+        row = (f"{icon} {found.severity}", found.check, f"{found.path}:{found.line}", found.what)
+        table.add_row(*(Text(cell) for cell in row), style=style)
+        hints[found.check, found.hint] = None
+    helps = [Text(f"{check}: {hint}", style="cyan") for check, hint in hints]
+    return Group(table, *helps, Text(report.summary))
 
 
 def pins_table(rows: Sequence[tuple[str, str]]) -> RenderableType:

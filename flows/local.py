@@ -51,18 +51,24 @@ class Released:
 
 async def plan(options: PlanOptions) -> Plan:
     """Decide what would be released; recorded as a flow run where a Prefect API is configured."""
-    api = configured_api()
-    if api and not answers(api):
-        log.warning("warning %s", Warn(Code.SERVER_UNREACHABLE, "this plan is not recorded", mask(api)))
-        api = ""
-    if not api:
+    if not recording("this plan"):
         return (await draft(options, *open_project(options))).plan
-    settle(CLIENT_SETTINGS)
     from flows.plan import plan as plan_flow
 
     with given(options):
         running: Any = plan_flow(**options.model_dump())  # Prefect's types don't know that a flow can be awaited
         return await running
+
+
+def recording(what: str) -> bool:
+    """Tell whether a Prefect API is configured, so that *what* is to be recorded there; it is ready to be then."""
+    api = configured_api()
+    if api and not answers(api):
+        log.warning("warning %s", Warn(Code.SERVER_UNREACHABLE, f"{what} is not recorded", mask(api)))
+        api = ""
+    if api:
+        settle(CLIENT_SETTINGS)
+    return bool(api)
 
 
 async def dry_run(options: PublishOptions) -> Decided:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 R = TypeVar("R")
-M = TypeVar("M", bound="Options")
+M = TypeVar("M", bound="Place")
 P = ParamSpec("P")
 
 
@@ -78,6 +78,20 @@ class InitOptions(Place):
     def overrides(self) -> dict[str, Any]:
         """Return the settings that were given here and so win over those in the file."""
         return {"check_url": self.check_url} if self.check_url else {}
+
+
+class CheckOptions(Place):
+    """What `check` can be told."""
+
+    package: Annotated[tuple[str, ...], Parameter(alias="-p", negative="")] = Field(
+        default=(), description="Only findings about these packages (names, patterns or paths)"
+    )
+    select: Annotated[tuple[str, ...], Parameter(negative="")] = Field(
+        default=(), description="Make only these checks; wins over `check_select`"
+    )
+    ignore: Annotated[tuple[str, ...], Parameter(negative="")] = Field(
+        default=(), description="Leave these checks out, besides those in `check_ignore`"
+    )
 
 
 class PlanOptions(Options):
