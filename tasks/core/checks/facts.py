@@ -223,7 +223,12 @@ class CheckReport(BaseModel):
     def summary(self) -> str:
         """How many findings there are of each severity, in words."""
         counts = [(sum(found.severity is severity for found in self.findings), severity) for severity in Severity]
-        said = ", ".join(f"{count} {severity}{'s' * (count != 1)}" for count, severity in counts if count)
+        said = ", ".join(_count(count, severity) for count, severity in counts if count)
         mendable = sum(finding.fixable for finding in self.findings)
         more = f"; --fix mends {mendable}" if mendable else ""
-        return f"{self.packages} packages, {len(self.checks)} checks: {said or 'nothing found'}{more}"
+        looked = f"{_count(self.packages, 'package')}, {_count(len(self.checks), 'check')}"
+        return f"{looked}: {said or 'nothing found'}{more}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

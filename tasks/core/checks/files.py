@@ -25,22 +25,8 @@ if TYPE_CHECKING:
 
 _VERSION = re.compile(r"""^__version__(?: *: *[\w.\[\]]+)? *= *["']([^"']+)["']""", re.MULTILINE)
 _ASIDE = frozenset(
-    [
-        "bench",
-        "benchmarks",
-        "build",
-        "doc",
-        "docs",
-        "example",
-        "examples",
-        "samples",
-        "scripts",
-        "test",
-        "testing",
-        "tests",
-        "tools",
-    ]
-)
+    ("bench", "benchmarks", "build", "doc", "docs", "example", "examples", "samples", "scripts", "test", "testing")
+) | {"tests", "tools"}
 """Directories at the top of a package that are no part of it."""
 _CACHES = re.compile(
     r"(^|/)(\.[^/]*|__pycache__|node_modules|[^/]*\.egg-info)(/|$)|\.(py[cod]|so|dylib|dll|log|orig|rej|swp)$|~$"
@@ -146,7 +132,7 @@ def tag_baseline(facts: WorkspaceFacts) -> Iterator[Found]:
     ]
     if untold and not facts.tagged:
         names = _some([package.name for package in untold])
-        what = f"no tag is the release of any package, though they have come a long way: {names}"
+        what = f"no tag is the release of any package, and they are no beginners: {names}"
         yield replace(untold[0].found(what, "project", "version"), package="")
         return
     shared = {name for unit in units_of(facts.workspace, facts.settings) if unit.fixed for name in unit.names}

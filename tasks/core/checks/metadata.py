@@ -122,7 +122,8 @@ def metadata_completeness(facts: WorkspaceFacts) -> Iterator[Found]:
         if not _names_license(package) and any(_is_license(path, None) for path in package.files):
             missing.append("license")  # without a text either, that is missing_license's business
         if missing:
-            yield package.found(f"{package.name} lacks {', '.join(missing)}")
+            severity = Severity.NOTE if missing == ["urls"] else None
+            yield package.found(f"{package.name} lacks {', '.join(missing)}", severity=severity)
         elif package.project.get("description", "").strip(" .!").lower() in _PLACEHOLDERS:
             what = f'the description of {package.name} is "{package.project["description"]}"'
             yield package.found(what, "project", "description")
@@ -224,7 +225,8 @@ def _expression(package: Package, said: str) -> Iterator[Found]:
         canonical = canonicalize_license_expression(said)
     except InvalidLicenseExpression as error:
         hint = "Use identifiers of the SPDX list, or LicenseRef-Something, joined by AND, OR and WITH."
-        yield package.found(f"{said!r} is no license expression: {error}", "project", "license", hint=hint)
+        why = f": {error}" if str(error).startswith("Unknown") else ""  # it only repeats itself otherwise
+        yield package.found(f"{said!r} is no license expression{why}", "project", "license", hint=hint)
         return
     if canonical != said:
         fix = SetKey(package.file, ("project", "license"), canonical)
