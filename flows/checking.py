@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flows import console
 from tasks import survey
@@ -97,20 +97,3 @@ def _difference(file: str, before: str | None, after: str) -> str:
     if before is None and not after:
         return f"+++ b/{file} (new, empty)\n"
     return changed(before or "", after, file)
-
-
-async def check(options: CheckOptions) -> Health:
-    """Make all checks; recorded as a flow run where a Prefect API is configured."""
-    from flows.local import recording
-
-    if not recording("this check"):
-        return examine(options)
-    from flows.check import check as check_flow
-
-    running: Any = check_flow(**options.model_dump(), return_state=True)  # its types don't know that it can be awaited
-    state: Any = await running
-    result: object = await state.aresult(raise_on_failure=False)  # findings are an answer, not a crash
-    if isinstance(result, BaseException):
-        raise result
-    assert isinstance(result, Health), result  # noqa: S101  what the flow returns if it ends at all
-    return result

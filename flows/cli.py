@@ -10,7 +10,8 @@ from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 
 from flows.logs import start_logging
-from flows.options import CheckOptions, InitOptions, Options, Place, PlanOptions, PublishOptions
+from flows.options import CheckOptions, InitOptions, Options, Place, PlanOptions, PublishOptions, RollbackOptions
+from tasks.adapters.files import file_error
 from tasks.core.errors import Code, Refusal, ReleaseError, explain
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def _explain(error: Exception) -> int:
 
     if isinstance(error, CycloptsError):
         error = Refusal(Code.USAGE, str(error).strip())
+    if isinstance(error, OSError):
+        error = file_error(error)
     if not isinstance(error, ReleaseError):
         log.debug("unexpected", exc_info=error)
         error = ReleaseError(Code.UNEXPECTED, f"{type(error).__name__}: {error}")
@@ -112,6 +115,8 @@ def publish(
     """
     if options.offline and not options.dry_run:
         raise Refusal(Code.USAGE, "--offline goes with --dry-run")
+    if options.kept_record and not options.resume_from_registry:
+        raise Refusal(Code.USAGE, "--manifest goes with --resume-from-registry")
     import asyncio
 
     from flows import console, local
@@ -144,6 +149,35 @@ def plan(*, options: Annotated[PlanOptions, Flat] = PlanOptions(), format: Forma
 
     decided = asyncio.run(local.plan(options))
     console.answer_with(format, decided, console.plan_table(decided))
+    return DONE
+
+
+@app.command
+def rollback(
+    release: str = "",
+    /,
+    *,
+    options: Annotated[RollbackOptions, Flat] = RollbackOptions(),  # noqa: B008
+    yes: Annotated[bool, Parameter(alias="-y", negative="")] = False,
+    format: Format = "table",  # noqa: A002
+) -> int:
+    """Give a release up: remove its tags, its worktree and its record, and tell how to go forward from what is public.
+
+    Parameters
+    ----------
+    release
+        Its id, or the beginning of it, or its title; none: the one that has not ended, else the latest.
+    yes
+        Don't ask before anything is removed.
+    format
+        How that which is undone is printed.
+    """
+    import asyncio
+
+    from flows import console, local
+
+    found = asyncio.run(local.rollback(options.model_copy(update={"release": release}), yes=yes))
+    console.answer_with(format, found, console.rollback_table(found))
     return DONE
 
 
@@ -275,10 +309,10 @@ def check(
     """
     import asyncio
 
-    from flows import checking, console
+    from flows import checking, console, local
     from tasks.core.formats.sarif import sarif
 
-    found = asyncio.run(checking.check(options))
+    found = asyncio.run(local.check(options))
     if fix and checking.mend(found, yes=yes):
         found = checking.examine(options)
     if format == "sarif":

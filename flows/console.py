@@ -18,6 +18,7 @@ from tasks.core.workspace import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from pydantic import BaseModel
     from rich.console import RenderableType
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from tasks.core.formats.explained import Explanation
     from tasks.core.plan import Plan
     from tasks.core.report import Report
+    from tasks.core.rollback import Rollback
+    from tasks.core.settings import Settings
     from tasks.core.workspace import Workspace
 
 _STATUS = {
@@ -67,6 +70,13 @@ def answer_with(form: str, value: BaseModel, *drawn: RenderableType) -> None:
         answer(value.model_dump_json(indent=1))
     else:
         show(*(part for part in drawn if part))
+
+
+def live(plan: Plan, settings: Settings) -> AbstractContextManager[None]:
+    """Show on the terminal how *plan* is carried out, inside the block."""
+    from flows import progress
+
+    return progress.live(plan, settings, _console(on_stderr=True))
 
 
 def confirm(question: str) -> bool:
@@ -166,6 +176,31 @@ def report_table(report: Report) -> RenderableType:
         Text(remark, style="red" if remark in report.problems else "") for remark in (*report.problems, *report.notes)
     ]
     return Group(table, *panels, *remarks)
+
+
+def rollback_table(found: Rollback) -> RenderableType:
+    """Draw what is undone of a release, what stays, and how to go forward from there."""
+    rows = [
+        *(("tag", f"{name} here") for name in found.tags),
+        *(("tag", f"{name} on the remote") for name in found.remote_tags),
+        *([("hold", "the remote holds the release for other clones to see")] if found.held else []),
+        ("record", f"release {found.release}: plan, manifest, files and scratch worktree"),
+    ]
+    table = Table("", "Removed" if found.done else "To be removed", title=found.summary, title_justify="left")
+    for kind, what in rows:
+        table.add_row(kind, Text(what))
+    parts: list[RenderableType] = [table, *(Text(line, style="yellow") for line in (*found.kept, *found.notes))]
+    return Group(*parts, *([_public_table(found)] if found.public else []))
+
+
+def _public_table(found: Rollback) -> RenderableType:
+    table = Table(
+        "Stays on the index", "Next", "With it", "Yank it at", title="no index takes files back", title_justify="left"
+    )
+    for package in found.public:
+        dependents = ", ".join(package.dependents)
+        table.add_row(f"{package.name} {package.version}", str(package.next), dependents, Text(package.page))
+    return Group(table, Text(found.forward, style="cyan"))
 
 
 def members_table(workspace: Workspace) -> RenderableType:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from flows.options import Options
+    from flows.options import Options, Where
     from tasks.adapters.interface import Index
     from tasks.core.changelog import Section
     from tasks.core.formats.explained import Explanation
@@ -36,14 +36,18 @@ class Draft:
     published: Mapping[str, frozenset[Version]] | None = None
 
 
-def open_project(options: Options) -> tuple[Project, Repo]:
+def open_project(options: Where) -> tuple[Project, Repo]:
     """Read the workspace and open its repository."""
     project = survey.read_workspace(options.workspace, options.overrides())
     return project, Repo(project.root)
 
 
-async def draft(options: Options, project: Project, repo: Repo) -> Draft:
-    """Read the history and ask the index, and decide; changes nothing."""
+async def draft(options: Options, project: Project, repo: Repo, *, half_out: bool = False) -> Draft:
+    """Read the history and ask the index, and decide; changes nothing.
+
+    With *half_out* the release may be on the index in part already: what is there is compared with what will be built,
+    and not taken for somebody else's.
+    """
     history = survey.read_history(repo, project)
     plan = survey.plan(project, repo, history, options.selection(), None)
     target = survey.target_of(project)
@@ -51,9 +55,12 @@ async def draft(options: Options, project: Project, repo: Repo) -> Draft:
         return Draft(project, repo, with_changelogs(project, repo, plan, history), target)
     async with open_index(project, target) as index:
         published = await survey.ask_index(index, [step.name for step in plan.steps])
-    if released := survey.baselines_on_index(repo, project, history, published):
-        history = survey.read_history(repo, project, released)
-    plan = survey.plan(project, repo, history, options.selection(), published)
+    if half_out:  # then what the index has and no tag names is of this very release
+        plan = survey.titled(plan, repo, history)
+    else:
+        if released := survey.baselines_on_index(repo, project, history, published):
+            history = survey.read_history(repo, project, released)
+        plan = survey.plan(project, repo, history, options.selection(), published)
     return Draft(project, repo, with_changelogs(project, repo, plan, history), target, published)
 
 
@@ -103,6 +110,8 @@ def explained(options: Options, names: Sequence[str], *, whole: bool) -> tuple[E
 
 async def checked(drafted: Draft) -> Draft:
     """Refuse a draft that could not be carried out, with the reason; otherwise return it with its warnings."""
+    if drafted.published is not None:
+        survey.preflight_others(drafted.project, drafted.repo)
     plan = survey.preflight(drafted.project, drafted.repo, drafted.plan, drafted.target, drafted.published)
     if drafted.published is not None:
         async with open_index(drafted.project, drafted.target) as index:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from tasks.adapters.files import read_toml
+from tasks.adapters.held import held_at
 from tasks.adapters.places import declared_version, declaring_place, new_texts
+from tasks.adapters.process import mask
 from tasks.adapters.uv import find_uv, trusted_publishing
 from tasks.core.changelog import Since, contributors_of, entry_of, prereleases_between, section_of
 from tasks.core.checks.facts import WorkspaceFacts
@@ -21,7 +23,7 @@ from tasks.core.commits import parse_history
 from tasks.core.dynamic import is_dynamic
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.history import unreleased
-from tasks.core.plan import Facts, Plan, Status, decisions, make_plan
+from tasks.core.plan import RELEASE_COMMIT, Facts, Plan, Status, decisions, make_plan
 from tasks.core.settings import Selection, Settings, bump_files, own_settings, settings_of
 from tasks.core.tags import baseline_on_index, baselines, schemes_of
 from tasks.core.target import Target
@@ -226,6 +228,18 @@ def plan(
     return make_plan(project.workspace, decided, history.baselines, selection, project.settings, facts, project.own)
 
 
+def titled(plan: Plan, repo: Repo, history: History) -> Plan:
+    """Return *plan* under the title of the release commit that it is made at, if it is made at one.
+
+    There the versions stand in the files, and no tag says that they are out: so these are what the plan has. What was
+    tagged already is not in it, and might have named the release otherwise.
+    """
+    _, is_release, title = repo.subject(plan.commit).rpartition(RELEASE_COMMIT)
+    if not (is_release and plan.tags) or title in history.tags:
+        return plan
+    return plan.model_copy(update={"tags": (title,)})
+
+
 def decide(project: Project, history: History) -> Decisions:
     """Return what the history asks of each package."""
     given = (history.changes, project.settings, history.unreleased, history.since_stable, project.own)
@@ -386,9 +400,14 @@ def _tagged(project: Project, repo: Repo) -> frozenset[str]:
 def target_of(project: Project) -> Target:
     """Return where the settings say that the release goes.
 
-    Raises Refusal RK-INDEX-UNKNOWN if they name an index that is not there, or an upload address alone.
+    Raises Refusal RK-INDEX-UNKNOWN if they name an index that is not there, or an upload address alone, and
+    RK-CONFIG-INVALID-VALUE for credentials in an address: it is a parameter of the flow, which Prefect keeps and shows.
     """
     settings = project.settings
+    for key, address in (("publish_url", settings.publish_url), ("check_url", settings.check_url)):
+        if mask(address) != address:
+            hint = "Set UV_PUBLISH_TOKEN, or UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD; the address alone here."
+            raise Refusal(Code.CONFIG_INVALID_VALUE, "credentials stand in the address", key, hint)
     uv_table: Mapping[str, Any] = project.document.get("tool", {}).get("uv", {})
     if settings.index:
         for index in uv_table.get("index", ()):
@@ -407,6 +426,23 @@ def target_of(project: Project) -> Target:
         raise Refusal(Code.INDEX_UNKNOWN, what)
     default = project.uv.default_index(project.root)
     return Target(check_url or default, publish_url, is_default=check_url in ("", default))
+
+
+@lazy_task("preflight-others")
+def preflight_others(project: Project, repo: Repo) -> None:
+    """Refuse before all else if another clone is in the middle of a release: what it has done looks like our mistakes.
+
+    Raises Refusal RK-RELEASE-ELSEWHERE, RK-COMMAND-FAILED.
+    """
+    settings = project.settings
+    if not settings.push or settings.remote not in repo.remotes():
+        return
+    try:
+        held = held_at(repo, settings.remote)
+    except ReleaseError as error:
+        raise Refusal(*error.args) from None  # nothing was changed yet
+    if held:
+        raise held.elsewhere(settings.remote)
 
 
 @lazy_task("preflight")
@@ -550,6 +586,7 @@ def _problems(
     if repo.is_tracked(project.root / "uv.lock") and not project.uv.lock_is_current(project.root):
         yield Refusal(Code.PREFLIGHT_LOCK_STALE, "uv.lock does not fit the pyproject.toml files", str(project.root))
     repo.committer()
+    repo.check_signing()
     _places(project, repo, plan)
     for step in plan.packages:
         if step.status is Status.ALREADY_PUBLISHED:

@@ -60,4 +60,4 @@ def test_every_command_is_listed() -> None:
     commands = {name for name in app if not name.startswith("-")}
     table = README.read_text().partition("| command |")[2].partition("\n\n")[0]
 
-    assert commands == set(re.findall(r"^\| `([a-z-]+)(?: [A-Z]+| \[PKG\])?` \|", table, re.MULTILINE))
+    assert commands == set(re.findall(r"^\| `([a-z-]+)(?: [A-Z]+| \[[A-Z]+\])?` \|", table, re.MULTILINE))

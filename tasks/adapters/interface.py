@@ -100,16 +100,18 @@ class Vcs(Protocol):
         """Check *commit* out into *directory*."""
         ...
 
-    def commit_all(self, worktree: Path, message: str, *, hooks: bool) -> str:
-        """Commit what changed in *worktree*; returns the commit."""
+    def commit(self, worktree: Path, message: str, paths: Sequence[str], *, hooks: bool) -> str:
+        """Commit *paths* of *worktree*; returns the commit."""
         ...
 
     def make_tag(self, tag: str, commit: str) -> None:
         """Make *tag* on *commit*; tags are never moved."""
         ...
 
-    def push(self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False) -> None:
-        """Push exactly *refspecs*, never by force."""
+    def push(
+        self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False, leases: Mapping[str, str] | None = None
+    ) -> None:
+        """Push exactly *refspecs*, never by force; those in *leases* only if they still are where it says."""
         ...
 
     def remote_refs(self, remote: str) -> dict[str, str]:
@@ -135,6 +137,10 @@ class Index(Protocol):
 
     async def versions(self, project: str) -> frozenset[Version]:
         """Return the versions that *project* has files of; empty if the index does not know it."""
+        ...
+
+    async def content(self, file: IndexFile) -> bytes:
+        """Return the bytes of *file*."""
         ...
 
     async def check_credentials(self, publish_url: str) -> None:

@@ -51,6 +51,8 @@ class Code(StrEnum):
     GIT_NOT_A_REPOSITORY = "RK-GIT-NOT-A-REPOSITORY"
     GIT_NO_COMMIT = "RK-GIT-NO-COMMIT"
     GIT_IDENTITY = "RK-GIT-IDENTITY"
+    GIT_LOCKED = "RK-GIT-LOCKED"
+    SIGNING_FAILED = "RK-SIGNING-FAILED"
     UV_MISSING = "RK-UV-MISSING"
     UV_VERSION = "RK-UV-VERSION"
 
@@ -64,6 +66,7 @@ class Code(StrEnum):
     PREFLIGHT_NEW_PROJECTS = "RK-PREFLIGHT-NEW-PROJECTS"
     LOCK_ACQUISITION_FAILED = "RK-LOCK-ACQUISITION-FAILED"
     NOT_CONFIRMED = "RK-NOT-CONFIRMED"
+    FILE_SYSTEM = "RK-FILE-SYSTEM"
 
     INDEX_UNKNOWN = "RK-INDEX-UNKNOWN"
     INDEX_UNREACHABLE = "RK-INDEX-UNREACHABLE"
@@ -73,6 +76,13 @@ class Code(StrEnum):
     COMMAND_FAILED = "RK-COMMAND-FAILED"
     COMMAND_TIMEOUT = "RK-COMMAND-TIMEOUT"
     RECORD_INVALID = "RK-RECORD-INVALID"
+    RELEASE_UNKNOWN = "RK-RELEASE-UNKNOWN"
+    RELEASE_ELSEWHERE = "RK-RELEASE-ELSEWHERE"
+    RELEASE_TAKEN_OVER = "RK-RELEASE-TAKEN-OVER"
+    RELEASE_NOT_HELD = "RK-RELEASE-NOT-HELD"
+    ROLLBACK_UNFINISHED = "RK-ROLLBACK-UNFINISHED"
+    FILES_LOST = "RK-FILES-LOST"
+    REBUILD_DIFFERS = "RK-REBUILD-DIFFERS"
     BUILD_FAILED = "RK-BUILD-FAILED"
     VERIFY_FAILED = "RK-VERIFY-FAILED"
     RESOLVE_FAILED = "RK-RESOLVE-FAILED"
@@ -216,6 +226,14 @@ CATALOGUE: Mapping[Code, Entry] = {
     ),
     Code.GIT_NO_COMMIT: Entry("The git repository has no commit yet.", "Commit the workspace."),
     Code.GIT_IDENTITY: Entry("git does not know who commits.", "Set user.name and user.email with `git config`."),
+    Code.GIT_LOCKED: Entry(
+        "Another git process works on the repository; or one was killed, and left its lock file behind.",
+        "Wait for it to end; if none runs, remove the lock file that git names. Then run again: it carries on.",
+    ),
+    Code.SIGNING_FAILED: Entry(
+        "git is told to sign commits or tags (commit.gpgSign, tag.gpgSign), and cannot.",
+        "Mend user.signingkey or gpg.program, or turn signing off for this repository with `git config`.",
+    ),
     Code.UV_MISSING: Entry(
         "uv was not found.", "Install uv, or install releasekit together with it: `pip install uv`."
     ),
@@ -240,7 +258,8 @@ CATALOGUE: Mapping[Code, Entry] = {
     ),
     Code.PREFLIGHT_VERSION_EXISTS: Entry(
         "The index already has this version or a later one. Published files cannot be replaced.",
-        "Fetch the tags (`git fetch --tags`); or choose a version with a `Release-As: X.Y.Z` footer.",
+        "Fetch the tags (`git fetch --tags`); or choose a later version, in pyproject.toml or by a `Release-As: X.Y.Z` "
+        "footer. If it is the half of a release whose record is lost: `releasekit publish --resume-from-registry`.",
     ),
     Code.PREFLIGHT_NO_REMOTE: Entry(
         "The repository has no remote to push the release to.", "Add one, or pass --no-push."
@@ -258,6 +277,10 @@ CATALOGUE: Mapping[Code, Entry] = {
     ),
     Code.NOT_CONFIRMED: Entry(
         "A release needs a yes: somebody at a terminal, or --yes.", "Run again with --yes, or on a terminal."
+    ),
+    Code.FILE_SYSTEM: Entry(
+        "A file could not be read or written: the disk is full, or read-only, or the permission is missing.",
+        "Free space or give permission, then run again: a release that had begun is carried on.",
     ),
     Code.INDEX_UNKNOWN: Entry(
         "No [[tool.uv.index]] with a publish-url has this name.",
@@ -281,7 +304,42 @@ CATALOGUE: Mapping[Code, Entry] = {
     ),
     Code.RECORD_INVALID: Entry(
         "The record of a release is damaged or of a newer format.",
-        "Use the releasekit that wrote it, or `releasekit rollback`.",
+        "If a newer releasekit wrote it, use that. `releasekit publish --resume-from-registry` goes on from the copy "
+        "that the remote holds; `releasekit rollback` gives the release up.",
+    ),
+    Code.RELEASE_UNKNOWN: Entry(
+        "No release on record, here or on the remote, has this id.",
+        "The directories in .git/releasekit are named after them; without a name the latest one is meant.",
+    ),
+    Code.RELEASE_ELSEWHERE: Entry(
+        "Another clone of this repository is in the middle of a release: the remote's refs/releasekit/running says so.",
+        "Wait until it has ended. If that clone is lost, `releasekit publish --resume-from-registry` goes on with its "
+        "release from here, and `releasekit rollback RELEASE` gives it up.",
+    ),
+    Code.RELEASE_TAKEN_OVER: Entry(
+        "This clone had begun a release, but the remote does not hold it for this clone any longer: another one has "
+        "taken it over since, and ended it or given it up.",
+        "`git fetch --tags` shows whether it was ended; `releasekit rollback` clears away what is left of it here.",
+    ),
+    Code.RELEASE_NOT_HELD: Entry(
+        "The remote does not take refs/releasekit/running, so other clones cannot see that a release is running, and "
+        "nobody could go on with it if this machine were lost.",
+        "Nothing must be done; or let the remote take that reference (a hook or a permission refuses it).",
+    ),
+    Code.ROLLBACK_UNFINISHED: Entry(
+        "A release is being rolled back, and that has not ended.", "Run `releasekit rollback` again: it goes on."
+    ),
+    Code.FILES_LOST: Entry(
+        "Files of a release that has begun to be public are missing or damaged on this machine, and the index does not "
+        "have them. They are not built again by themselves: other bytes could come out.",
+        "`releasekit publish --resume-from-registry` builds them again and compares; `releasekit rollback` gives the "
+        "release up.",
+    ),
+    Code.REBUILD_DIFFERS: Entry(
+        "A package is on the index in part, and building it again makes other bytes than those that were recorded. "
+        "Whoever has the recorded files can end the release; nobody else can.",
+        "Copy the release's directory from the machine that built it; or `releasekit rollback`, and release the next "
+        "version.",
     ),
     Code.BUILD_FAILED: Entry("A package did not build.", "Build it by hand with the command that is shown."),
     Code.VERIFY_FAILED: Entry(
@@ -315,7 +373,8 @@ CATALOGUE: Mapping[Code, Entry] = {
     ),
     Code.SMOKE_TEST_FAILED: Entry(
         "The published package cannot be installed from the index and imported.",
-        "Mend it and release the next version; consider yanking this one.",
+        "Run publish again if that was the network. Otherwise `releasekit rollback` gives the release up, and says "
+        "which versions come next; consider yanking this one.",
     ),
     Code.BLOCKED: Entry(
         "A package it needs was not published, so this one was not either.",
@@ -323,11 +382,12 @@ CATALOGUE: Mapping[Code, Entry] = {
     ),
     Code.PUSH_REJECTED: Entry(
         "The remote did not take the release commit or its tags. The packages are out and nothing is lost.",
-        "Read what git says (protected branch, moved branch, hook), then run publish again: only the push is left.",
+        "Read what git says (protected branch, hook, moved tag). Let the remote take it, or bring the release commit "
+        "there by a pull request that is merged, not squashed; then run publish again: only the push is left.",
     ),
     Code.BRANCH_MOVED: Entry(
         "The branch has new commits since the release began, so it was not moved to the release commit.",
-        "Merge the release commit that is named.",
+        "Merge the release commit that is named and push; then run publish again: it ends the release.",
     ),
     Code.SERVER_UNREACHABLE: Entry(
         "The Prefect API that PREFECT_API_URL or the active profile names does not answer.",

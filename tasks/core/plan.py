@@ -33,6 +33,10 @@ PyVersion = Annotated[
 """A PEP 440 version that is a string in JSON."""
 
 
+RELEASE_COMMIT = "chore(release): "
+"""What the message of a release commit begins with; the title of the release follows."""
+
+
 class Status(StrEnum):
     """What becomes of a package in this release; the first two are released."""
 

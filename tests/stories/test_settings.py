@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flows.options import CheckOptions, InitOptions, Options, PlanOptions, PublishOptions
+from flows.options import CheckOptions, InitOptions, Options, PlanOptions, PublishOptions, RollbackOptions
 from tasks.adapters.process import Command, run
 from tasks.core.errors import Code
 from tasks.core.settings import Settings
@@ -763,6 +763,8 @@ FLAGS: dict[str, Proof | str] = {
 PUBLISH_FLAGS: dict[str, Proof | str] = {
     "dry_run": f"{CLI}::test_dry_run_changes_nothing",
     "rehearse": f"{STORIES}::test_rehearsal",
+    "resume_from_registry": "tests/stories/test_resume.py::test_from_the_release_commit",
+    "manifest": "tests/stories/test_resume.py::test_from_a_fresh_clone",
     "publish_from": test_publish_from,
     "concurrency": test_concurrency_flag,
     "rate_limit": test_concurrency_flag,
@@ -772,6 +774,13 @@ PUBLISH_FLAGS: dict[str, Proof | str] = {
     "smoke_test": SWITCHES,
     "audit": test_audit_flag,
     "strict_audit": test_strict_audit_flag,
+}
+ROLLBACK = "tests/stories/test_rollback.py"
+ROLLBACK_FLAGS: dict[str, Proof | str] = {
+    **{name: FLAGS[name] for name in ("workspace", "index", "publish_url", "check_url")},
+    "release": f"{ROLLBACK}::test_nobody_there",
+    "dry_run": f"{ROLLBACK}::test_given_up",
+    "push": f"{ROLLBACK}::test_remote_left_alone",
 }
 INIT_FLAGS: dict[str, Proof | str] = {
     "workspace": test_workspace,
@@ -784,7 +793,7 @@ CHECK_FLAGS: dict[str, Proof | str] = {
     "select": f"{CHECKS}::test_select_and_ignore",
     "ignore": f"{CHECKS}::test_select_and_ignore",
 }
-TABLES = (KEYS, FLAGS, PUBLISH_FLAGS, INIT_FLAGS, CHECK_FLAGS)
+TABLES = (KEYS, FLAGS, PUBLISH_FLAGS, ROLLBACK_FLAGS, INIT_FLAGS, CHECK_FLAGS)
 
 
 @pytest.mark.parametrize(
@@ -794,10 +803,11 @@ TABLES = (KEYS, FLAGS, PUBLISH_FLAGS, INIT_FLAGS, CHECK_FLAGS)
         (Options.model_fields, FLAGS),
         (PlanOptions.model_fields, FLAGS),
         (PublishOptions.model_fields, FLAGS | PUBLISH_FLAGS),
+        (RollbackOptions.model_fields, ROLLBACK_FLAGS),
         (InitOptions.model_fields, INIT_FLAGS),
         (CheckOptions.model_fields, CHECK_FLAGS),
     ],
-    ids=["keys", "options", "plan", "publish", "init", "check"],
+    ids=["keys", "options", "plan", "publish", "rollback", "init", "check"],
 )
 def test_nothing_is_without_a_proof(names: dict[str, object], table: dict[str, Proof | str]) -> None:
     """A new key or flag needs a proof in the tables, and one that is gone needs none."""
