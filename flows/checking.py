@@ -80,7 +80,7 @@ def mend(health: Health, *, yes: bool) -> bool:
         log.info("nothing here can be mended by a program")
         return False
     console.show(*(console.diff(_difference(file, before[file], text)) for file, text in after.items()), on_stderr=True)
-    if not (yes or (console.is_terminal() and console.confirm(f"Write {len(after)} files?"))):
+    if not (yes or (console.is_terminal() and console.confirm(f"Write {len(after)} file{'s' * (len(after) > 1)}?"))):
         log.info("nothing was written; --yes writes it")
         return False
     for file, text in after.items():

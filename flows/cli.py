@@ -318,7 +318,7 @@ def check(
     if format == "sarif":
         console.answer(sarif(found.report, found.checks, _version(), found.prefix))
     else:
-        console.answer_with(format, found.report, console.check_table(found.report))
+        console.answer_with(format, found.report, console.findings_list(found.report))
     return FAILED if found.report.failed else DONE
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 import sys
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -213,19 +215,17 @@ def members_table(workspace: Workspace) -> RenderableType:
     return table
 
 
-def check_table(report: CheckReport) -> RenderableType:
-    """Draw what was found, the worst first; then, for each check, what it means and what to do."""
-    if not report.findings:
-        return Text(report.summary, style="green")
-    table = Table("", "Check", "Where", "Finding", title_justify="left")
-    hints: dict[tuple[str, str], None] = {}
-    for found in report.findings:
-        icon, style = _SEVERITY[found.severity]
-        row = (f"{icon} {found.severity}", found.check, f"{found.path}:{found.line}", found.what)
-        table.add_row(*(Text(cell) for cell in row), style=style)
-        hints[found.check, found.hint] = None
-    helps = [Text(f"{check}: {hint}", style="cyan") for check, hint in hints]
-    return Group(table, *helps, Text(report.summary))
+def findings_list(report: CheckReport) -> RenderableType:
+    """Draw what was found, the worst first: for each check the places, whole at any width, and what to do."""
+    lines: list[RenderableType] = []
+    for (severity, check), found in groupby(report.findings, key=lambda each: (each.severity, each.check)):
+        those = tuple(found)
+        icon, style = _SEVERITY[severity]
+        lines.append(Text(f"{icon} {severity} {check}", style=f"bold {style}"))
+        told = [Text(f"{each.path}:{each.line}: {each.what}", style=style) for each in those]
+        told += [Text(f"= help: {hint}", style="cyan") for hint in dict.fromkeys(each.hint for each in those)]
+        lines += [Padding(line, (0, 0, 0, 3), expand=False) for line in told]
+    return Group(*lines, Text(report.summary, style="" if report.findings else "green"))
 
 
 def pins_table(rows: Sequence[tuple[str, str]]) -> RenderableType:

@@ -27,8 +27,8 @@ from tasks.resume import how_it_stands, to_carry_on
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from flows.draft import Draft
     from flows.checking import Health
+    from flows.draft import Draft
     from flows.options import CheckOptions, PlanOptions, PublishOptions, RollbackOptions
     from tasks.adapters.server import Server
     from tasks.core.plan import Plan

@@ -443,6 +443,16 @@ SILENT = [
         scene(pkg("core", rest=HOOKED, ignored=["src/core/_version.py", "src/core/a.css", "src/core/a.so"])),
         [],
     ),
+    Row(
+        "ignored_files",
+        scene(pkg("core", rest='[tool.setuptools_scm]\nwrite_to = "src/core/v.py"', ignored=["src/core/v.py"])),
+        [],
+    ),
+    Row(
+        "ignored_files",
+        scene(pkg("core", rest='[tool.pdm.version]\nwrite_to = "core/v.py"', ignored=["src/core/v.py"])),
+        [],
+    ),
     Row("tag_baseline", scene(pkg("core", version='"0.5"')), []),  # nobody looked
     Row("tag_baseline", scene(pkg("core", version='"1.0.0"'), tagged=frozenset()), []),
     Row(

@@ -31,6 +31,22 @@ def find(facts):
 CHANGELOGS = Check("changelogs", Severity.ERROR, "A package has no changelog.", "Write one.", find)
 """
 
+LISTED = """\
+❌ error missing_license
+   packages/app/pyproject.toml:2: app has no license
+   packages/core/pyproject.toml:2: core has no license
+   = help: Put the file LICENSE beside its pyproject.toml; one at the root of the workspace is in no package.
+❌ error missing_readme
+   packages/app/pyproject.toml:2: app has no README
+   packages/core/pyproject.toml:2: core has no README
+   = help: Write a README.md, and `readme = "README.md"` in [project].
+⚠️  warning metadata_completeness
+   packages/app/pyproject.toml:2: app lacks description, urls, authors
+   packages/core/pyproject.toml:2: core lacks description, urls, authors
+   = help: Add what is missing to [project].
+2 packages, 20 checks: 4 errors, 2 warnings; --fix mends 2
+"""
+
 
 @pytest.fixture(autouse=True)
 def _no_prefect_api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -82,10 +98,7 @@ def test_bare_packages(world: World) -> None:
         "missing_readme": [f"{APP}:2", f"{CORE}:2"],
         "metadata_completeness": [f"{APP}:2", f"{CORE}:2"],
     }
-    table = world.releasekit("check")
-    assert f"{CORE}:2" in table.out
-    assert "missing_readme: Write a README.md" in table.out
-    assert "2 packages, 20 checks: 4 errors, 2 warnings; --fix mends 2" in table.out
+    assert world.releasekit("check").out == LISTED
 
 
 def test_select_and_ignore(world: World) -> None:
@@ -137,6 +150,21 @@ def test_fix(world: World) -> None:
     assert "1 error, 2 warnings" in mended.out
     again = world.releasekit("check", "--fix", "--yes")
     assert "nothing here can be mended" in again.err
+
+
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_fix_asks(world: World, answer: str) -> None:
+    """On a terminal it asks, after it has shown the difference."""
+    world.write({"packages/core/README.md": "# Core\n"})
+    on_a_terminal = "import os, pty, sys; raise SystemExit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+    program = ("-m", "releasekit", "check", "--fix", "--select", "missing_readme", "--package", "core")
+    argv = (sys.executable, "-c", on_a_terminal, sys.executable, *program)
+    typed = f"{answer}\n".encode()
+
+    said = run(Command(argv, world.root, {"PYTHONPATH": str(ROOT)}, fine=frozenset({0, 1}), stdin=typed))
+
+    assert said.stdout.index('+readme = "README.md"') < said.stdout.index("Write 1 file?")
+    assert (said.code, world.git("diff", "--name-only")) == ((0, CORE) if answer == "y" else (1, ""))
 
 
 def test_fix_of_what_cannot_be_written(world: World) -> None:

@@ -13,7 +13,7 @@ from packaging.version import Version
 
 from tasks.core.checks.facts import Check, Found, Severity
 from tasks.core.checks.fixes import NewFile
-from tasks.core.checks.metadata import LICENSES, readme_file
+from tasks.core.checks.metadata import LICENSES, license_globs, readme_file
 from tasks.core.dynamic import source_of
 from tasks.core.groups import units_of
 from tasks.core.versions import version_of
@@ -174,7 +174,7 @@ def _is_stale(name: str, package: Package) -> bool:
 
 def _is_named(path: str, package: Package) -> bool:
     """Tell whether pyproject.toml, or a build backend by itself, takes the file *path*."""
-    globs = package.project.get("license-files", LICENSES)
+    globs = license_globs(package) or LICENSES
     return not path.endswith("/") and any(fnmatchcase(path, glob) for glob in globs)
 
 

@@ -37,7 +37,7 @@ PRIVATE = "Private :: Do Not Upload"
 def missing_license(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find packages without a license, or without its text."""
     for package in facts.presented:
-        globs = package.project.get("license-files")
+        globs = license_globs(package)
         texts = [path for path in package.files if _is_license(path, globs)]
         table = package.project.get("license")
         has_text = bool(texts) or (isinstance(table, dict) and bool(cast("Mapping[str, str]", table)))
@@ -198,6 +198,12 @@ def readme_file(package: Package) -> str:
     """Return the file that is the README of *package*; empty if none is named."""
     said = package.project.get("readme", "")
     return said if isinstance(said, str) else str(said.get("file", ""))
+
+
+def license_globs(package: Package) -> Sequence[str] | None:
+    """Return what `license-files` says, as PEP 639 has it; None if it says nothing."""
+    said: object = package.project.get("license-files")
+    return cast("list[str]", said) if isinstance(said, list) else None
 
 
 def _is_license(path: str, globs: Sequence[str] | None) -> bool:
