@@ -25,6 +25,7 @@ Cycles = Literal["error", "batch"]
 BumpName = Literal["major", "minor", "patch", "none"]
 Prerelease = Literal["none", "dev", "a", "b", "rc"]
 Versioning = Literal["independent", "fixed", "linked"]
+ForgeKind = Literal["auto", "github", "gitlab"]
 
 
 class Group(BaseModel):
@@ -147,6 +148,18 @@ class Settings(BaseModel):
     fail_fast: bool = Field(default=False, description="Start nothing more after the first failure")
     tag: bool = Field(default=True, description="Make tags")
     push: bool = Field(default=True, description="Push the release commit and the tags")
+    release: bool = Field(default=True, description="Make a release with notes on the forge")
+    forge: ForgeKind = Field("auto", description="What the remote is on; by itself it is told from the address")
+    forge_url: str = Field("", description="Where the forge's API is, if not where it usually is on the remote's host")
+    forge_required: bool = Field(
+        default=False, description="Refuse to begin without a forge to make the release on, instead of going on without"
+    )
+    notes_template: str = Field(
+        "", description="A Jinja2 template for the release notes, relative to the workspace; none: our own"
+    )
+    notes_command: tuple[str, ...] = Field(
+        (), description="A command that gets the release notes on standard input and prints those to be used"
+    )
     smoke_test: bool = Field(default=True, description="Install and import each package from the index")
     audit: bool = Field(default=True, description="Run `uv audit` before the release; findings are warnings")
     strict_audit: bool = Field(default=False, description="Findings of `uv audit` stop the release")
