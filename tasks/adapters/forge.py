@@ -223,6 +223,16 @@ class Api:
         return MODEST_WAIT if secondary else None
 
 
+def inner(value: Any, *path: str) -> Any:  # noqa: ANN401  JSON
+    """Return what JSON has at *path*, None where something on the way is missing or null."""
+    for key in path:
+        try:
+            value = value[key]
+        except (TypeError, KeyError):
+            return None
+    return value
+
+
 def _error_of(response: httpx.Response) -> ReleaseError:
     what = (
         f"{response.status_code} for {response.request.method} {mask(str(response.request.url.copy_with(query=None)))}"
@@ -243,10 +253,8 @@ def _said(response: httpx.Response) -> str:
         value: Any = response.json()
     except ValueError:
         return mask(response.text[:500])
-    if not isinstance(value, dict):
-        return ""
-    parts = [value.get("message") or value.get("error") or "", *(value.get("errors") or ())]
-    return mask("\n".join(part if isinstance(part, str) else str(part) for part in parts if part))
+    message = inner(value, "message") or inner(value, "error") or ""
+    return mask("\n".join(str(part) for part in (message, *(inner(value, "errors") or ())) if part))
 
 
 async def look_then_make(look: Callable[[], Awaitable[T | None]], make: Callable[[], Awaitable[T]]) -> T:

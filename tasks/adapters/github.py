@@ -10,9 +10,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from tasks.adapters.forge import Api, look_then_make
-from tasks.adapters.interface import ForgeRelease, Pull
+from tasks.adapters.forge import Api, inner, look_then_make
+from tasks.adapters.interface import ForgeRelease
 from tasks.core.errors import Code, ReleaseError
+from tasks.core.notes import Pull
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -103,8 +104,8 @@ class GitHub:
         self, tag: str, commit: str, title: str, body: str, *, draft: bool = False, prerelease: bool = False
     ) -> ForgeRelease:
         """Make the release of *tag*; one that is there already is returned as it is."""
-        value = {"tag_name": tag, "target_commitish": commit, "name": title, "body": body}
-        value |= {"draft": draft, "prerelease": prerelease}
+        said = {"tag_name": tag, "target_commitish": commit, "name": title, "body": body}
+        value = {**said, "draft": draft, "prerelease": prerelease}
 
         async def make() -> ForgeRelease:
             return _release(await self._api.send("POST", f"{self._repository}/releases", value))
@@ -179,9 +180,8 @@ class GitHub:
             answer = await self._api.send("POST", address, asked)
             if trouble := answer.get("errors"):
                 log.debug("GraphQL: %s", trouble)  # such as a commit that was never pushed; the others are told
-            repository = (answer.get("data") or {}).get("repository") or {}
             for n, sha in enumerate(some):
-                nodes = ((repository.get(f"c{n}") or {}).get("associatedPullRequests") or {}).get("nodes") or ()
+                nodes = inner(answer, "data", "repository", f"c{n}", "associatedPullRequests", "nodes") or ()
                 if merged := [node for node in nodes if node["mergedAt"]]:
                     found[sha] = _pull_of_graph(min(merged, key=lambda node: node["mergedAt"]))
         return found
@@ -199,8 +199,7 @@ class GitHub:
 
     async def _pulls(self, state: str, branch: str, base: str) -> list[Any]:
         query = {"state": state, "head": f"{self._owner}:{branch}", "base": base, "sort": "updated"}
-        found = await self._api.get(f"{self._repository}/pulls", direction="desc", per_page=30, **query)
-        return found or []
+        return await self._api.get(f"{self._repository}/pulls", direction="desc", per_page=30, **query) or []
 
     async def _ensure_label(self, label: str) -> None:
         async def look() -> Any:  # noqa: ANN401  JSON
@@ -231,7 +230,7 @@ def _pull(value: Mapping[str, Any]) -> Pull:
         number=value["number"],
         title=value["title"],
         page=value["html_url"],
-        author=(value["user"] or {}).get("login", ""),
+        author=inner(value, "user", "login") or "",
         labels=tuple(label["name"] for label in value["labels"]),
         branch=value["head"]["ref"],
         commit=(value["merge_commit_sha"] or "") if value["merged_at"] else "",
@@ -239,14 +238,14 @@ def _pull(value: Mapping[str, Any]) -> Pull:
 
 
 def _pull_of_graph(node: Mapping[str, Any]) -> Pull:
-    author = node["author"] or {}  # somebody who has left GitHub is nobody
-    bot = "[bot]" if author.get("__typename") == "Bot" else ""
+    author = inner(node, "author", "login") or ""  # somebody who has left GitHub is nobody
+    bot = "[bot]" if inner(node, "author", "__typename") == "Bot" else ""
     return Pull(
         number=node["number"],
         title=node["title"],
         page=node["url"],
-        author=f"{author.get('login', '')}{bot}" if author else "",
-        labels=tuple(label["name"] for label in (node["labels"] or {}).get("nodes") or ()),
+        author=f"{author}{bot}",
+        labels=tuple(label["name"] for label in inner(node, "labels", "nodes") or ()),
         branch=node["headRefName"],
-        commit=(node["mergeCommit"] or {}).get("oid", ""),
+        commit=inner(node, "mergeCommit", "oid") or "",
     )

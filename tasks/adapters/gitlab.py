@@ -11,9 +11,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from tasks.adapters.forge import Api, look_then_make
-from tasks.adapters.interface import ForgeRelease, Pull
+from tasks.adapters.forge import Api, inner, look_then_make
+from tasks.adapters.interface import ForgeRelease
 from tasks.core.errors import Code, ReleaseError
+from tasks.core.notes import Pull
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -71,9 +72,10 @@ class GitLab:
             raise ReleaseError(
                 Code.FORGE_CREDENTIALS, f"there is no project {self._path}, or the token does not see it"
             )
-        levels = [each["access_level"] for each in (project.get("permissions") or {}).values() if each]
-        token = await self._api.get("/personal_access_tokens/self") or {}
-        if max(levels, default=0) < DEVELOPER or "api" not in token.get("scopes", ["api"]):
+        ways = ("project_access", "group_access")
+        level = max(inner(project, "permissions", way, "access_level") or 0 for way in ways)
+        scopes = inner(await self._api.get("/personal_access_tokens/self"), "scopes") or ["api"]
+        if level < DEVELOPER or "api" not in scopes:
             raise ReleaseError(Code.FORGE_READ_ONLY, f"the token may not make releases in {self._path}")
 
     async def releases(self) -> tuple[ForgeRelease, ...]:
@@ -196,9 +198,9 @@ def _release(value: Mapping[str, Any]) -> ForgeRelease:
         body=value.get("description") or "",
         draft=bool(value.get("upcoming_release")),
         prerelease=False,
-        page=(value.get("_links") or {}).get("self", ""),
+        page=inner(value, "_links", "self") or "",
         key=value["tag_name"],
-        assets=tuple(link["name"] for link in (value.get("assets") or {}).get("links", ())),
+        assets=tuple(link["name"] for link in inner(value, "assets", "links") or ()),
     )
 
 
@@ -207,7 +209,7 @@ def _pull(value: Mapping[str, Any]) -> Pull:
         number=value["iid"],
         title=value["title"],
         page=value["web_url"],
-        author=(value["author"] or {}).get("username", ""),
+        author=inner(value, "author", "username") or "",
         labels=tuple(value["labels"]),
         branch=value["source_branch"],
         commit=(value.get("merge_commit_sha") or value.get("squash_commit_sha") or "") if value["merged_at"] else "",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from tasks.adapters.process import Command, Result
     from tasks.core.commits import Commit
+    from tasks.core.notes import Pull
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +41,6 @@ class ForgeRelease:
     page: str
     key: str
     assets: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Pull:
-    """A pull request, on GitLab a merge request. *author* is a login, *commit* what merging it has made, if it is."""
-
-    number: int
-    title: str
-    page: str
-    author: str
-    labels: tuple[str, ...] = ()
-    branch: str = ""
-    commit: str = ""
 
 
 class PackageManager(Protocol):

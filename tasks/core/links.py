@@ -39,6 +39,10 @@ class Web:
             return self._page(f"compare/{quote(since)}...{quote(tag)}")
         return self._page(f"{'tags' if self.is_gitlab else 'releases/tag'}/{quote(tag)}")
 
+    def history(self, tag: str) -> str:
+        """Return the page of all commits up to *tag*."""
+        return self._page(f"commits/{quote(tag)}")
+
     def file(self, path: str, tag: str) -> str:
         """Return the page of the file *path* as it is at *tag*."""
         return self._page(f"blob/{quote(tag)}/{quote(path)}")

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from packaging.version import Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +31,14 @@ class Target:
     def is_pypi(self) -> bool:
         """Whether uploads go where uv sends them when it is told nothing: to PyPI."""
         return not self.publish_url
+
+    def page(self, name: str, version: Version) -> str:
+        """Return where people see *version* of the package *name* (normalised): PyPI's page, elsewhere the simple one.
+
+        User names and passwords are left out.
+        """
+        parts = urlsplit(self.check_url)
+        root = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+        if self.is_pypi and root.path.rstrip("/") == "/simple":
+            return root._replace(path=f"/project/{name}/{version}/").geturl()
+        return root._replace(path=f"{root.path.rstrip('/')}/{name}/").geturl()
