@@ -10,7 +10,8 @@ from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 
 from flows.logs import start_logging
-from flows.options import Options, Place, PlanOptions, PublishOptions
+from flows.options import InitOptions, Options, Place, PlanOptions, PublishOptions, RollbackOptions
+from tasks.adapters.files import file_error
 from tasks.core.errors import Code, Refusal, ReleaseError, explain
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def _explain(error: Exception) -> int:
 
     if isinstance(error, CycloptsError):
         error = Refusal(Code.USAGE, str(error).strip())
+    if isinstance(error, OSError):
+        error = file_error(error)
     if not isinstance(error, ReleaseError):
         log.debug("unexpected", exc_info=error)
         error = ReleaseError(Code.UNEXPECTED, f"{type(error).__name__}: {error}")
@@ -112,6 +115,8 @@ def publish(
     """
     if options.offline and not options.dry_run:
         raise Refusal(Code.USAGE, "--offline goes with --dry-run")
+    if options.kept_record and not options.resume_from_registry:
+        raise Refusal(Code.USAGE, "--manifest goes with --resume-from-registry")
     import asyncio
 
     from flows import console, local
@@ -147,6 +152,35 @@ def plan(*, options: Annotated[PlanOptions, Flat] = PlanOptions(), format: Forma
     return DONE
 
 
+@app.command
+def rollback(
+    release: str = "",
+    /,
+    *,
+    options: Annotated[RollbackOptions, Flat] = RollbackOptions(),  # noqa: B008
+    yes: Annotated[bool, Parameter(alias="-y", negative="")] = False,
+    format: Format = "table",  # noqa: A002
+) -> int:
+    """Give a release up: remove its tags, its worktree and its record, and tell how to go forward from what is public.
+
+    Parameters
+    ----------
+    release
+        Its id, or the beginning of it, or its title; none: the one that has not ended, else the latest.
+    yes
+        Don't ask before anything is removed.
+    format
+        How that which is undone is printed.
+    """
+    import asyncio
+
+    from flows import console, local
+
+    found = asyncio.run(local.rollback(options.model_copy(update={"release": release}), yes=yes))
+    console.answer_with(format, found, console.rollback_table(found))
+    return DONE
+
+
 @app.command(name="version")
 def next_versions(
     *packages: str,
@@ -169,11 +203,42 @@ def next_versions(
     from flows.draft import explained
     from tasks.core.formats.explained import explanation_text
 
-    found = explained(options, packages, whole=explain)
+    found, warnings = explained(options, packages, whole=explain)
+    _warn(warnings)
     if format == "table" and explain:
         console.answer(explanation_text(found))
     else:
         console.answer_with(format, found, console.versions_table(found))
+    return DONE
+
+
+@app.command
+def init(
+    *,
+    options: Annotated[InitOptions, Flat] = InitOptions(),  # noqa: B008  a frozen value
+    yes: Annotated[bool, Parameter(alias="-y", negative="")] = False,
+    tag_baselines: Switched = False,
+    format: Format = "table",  # noqa: A002
+) -> int:
+    """Take over a workspace: find its earlier releases, and write what is missing of [tool.releasekit].
+
+    Parameters
+    ----------
+    yes
+        Write without asking; without it, and without a terminal, nothing is written.
+    tag_baselines
+        Make the tags that the last releases lack too, in this repository alone; none is pushed.
+    format
+        How the findings are printed.
+    """
+    import asyncio
+
+    from flows import console
+    from flows.adopt import adopt
+
+    found = asyncio.run(adopt(options, tag_baselines=tag_baselines, yes=yes, show=format == "table"))
+    if format == "json":
+        console.answer_with(format, found)
     return DONE
 
 
@@ -215,8 +280,7 @@ def graph(*, options: Annotated[Place, Flat] = Place(), format: Literal["levels"
 
     project = read_workspace(options.workspace, {})
     whole, warnings = graph_of(project.workspace, {member.name: member.version for member in project.workspace})
-    for warning in warnings:
-        log.warning("warning %s", warning)
+    _warn([str(warning) for warning in warnings])
     if format == "json":
         console.answer(graph_json(project.workspace, whole, None if whole.cycles() else order(whole)))
     else:
@@ -256,7 +320,8 @@ def changelog(
     from flows import console, draft
     from tasks.core.formats.json import changelog_json
 
-    told = draft.unreleased(options, packages)
+    told, warnings = draft.unreleased(options, packages)
+    _warn(warnings)
     if format == "json":
         console.answer(changelog_json((step, tell.entry, section) for step, tell, section in told))
     elif told:
@@ -264,6 +329,11 @@ def changelog(
     else:
         log.info("nothing is unreleased")
     return DONE
+
+
+def _warn(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        log.warning("warning %s", warning)
 
 
 @app.command

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import RenderableType
 
+    from tasks.core.adoption import Adoption
     from tasks.core.errors import ReleaseError
     from tasks.core.formats.explained import Explanation
     from tasks.core.plan import Plan
     from tasks.core.report import Report
+    from tasks.core.rollback import Rollback
     from tasks.core.workspace import Workspace
 
 _STATUS = {
@@ -107,6 +109,41 @@ def versions_table(explained: Explanation) -> RenderableType:
     return table
 
 
+def adoption_table(found: Adoption) -> RenderableType:
+    """Draw what is taken for each package's last release, then what explains it, then what would be written."""
+    table = Table("Package", "Declared", "Last release", "Found as", "Remark")
+    for row in found.packages:
+        said, style = _FOUND[row.baseline]
+        where = f"{row.tag or said} at {row.commit[:7]}" if row.commit else said
+        cells = (row.name, str(row.declared or "-"), str(row.version or "-"), where, row.note)
+        if row.baseline != "home":
+            table.add_row(*(Text(cell) for cell in cells), style=style)
+    label = f", label {found.label}" if found.label else ""
+    lines = [Text(f"tag_format: {', '.join(found.tag_format)}{label}")]
+    home = [row.name for row in found.packages if row.baseline == "home"]
+    for what, those in (("not published", home), ("tags of no package", found.unexplained)):
+        if those:
+            more = f" and {len(those) - 5} more" if len(those) > 5 else ""  # noqa: PLR2004
+            lines.append(Text(f"{what}: {', '.join(those[:5])}{more}", style="dim"))
+    lines += [Text(f"--tag-baselines would tag {commit[:7]} as {tag}") for tag, commit in found.missing.items()]
+    lines += [_diff(diff) for diff in found.diffs.values()]
+    return Group(table, *lines)
+
+
+def _diff(text: str) -> Text:
+    styles = {"+": "green", "-": "red", "@": "cyan"}
+    return Text("\n").join(Text(line, style=styles.get(line[:1], "")) for line in text.splitlines())
+
+
+_FOUND = {
+    "tag": ("tag", "green"),
+    "index": ("on the index, no tag; set", "yellow"),
+    "first": ("never released", "cyan"),
+    "unasked": ("no tag; no index was asked", "yellow"),
+    "home": ("not published", "dim"),
+}
+
+
 def report_table(report: Report) -> RenderableType:
     """Draw what came of a release, with a panel for each package that is not out."""
     if not report.packages:
@@ -125,6 +162,31 @@ def report_table(report: Report) -> RenderableType:
         Text(remark, style="red" if remark in report.problems else "") for remark in (*report.problems, *report.notes)
     ]
     return Group(table, *panels, *remarks)
+
+
+def rollback_table(found: Rollback) -> RenderableType:
+    """Draw what is undone of a release, what stays, and how to go forward from there."""
+    rows = [
+        *(("tag", f"{name} here") for name in found.tags),
+        *(("tag", f"{name} on the remote") for name in found.remote_tags),
+        *([("hold", "the remote holds the release for other clones to see")] if found.held else []),
+        ("record", f"release {found.release}: plan, manifest, files and scratch worktree"),
+    ]
+    table = Table("", "Removed" if found.done else "To be removed", title=found.summary, title_justify="left")
+    for kind, what in rows:
+        table.add_row(kind, Text(what))
+    parts: list[RenderableType] = [table, *(Text(line, style="yellow") for line in (*found.kept, *found.notes))]
+    return Group(*parts, *([_public_table(found)] if found.public else []))
+
+
+def _public_table(found: Rollback) -> RenderableType:
+    table = Table(
+        "Stays on the index", "Next", "With it", "Yank it at", title="no index takes files back", title_justify="left"
+    )
+    for package in found.public:
+        dependents = ", ".join(package.dependents)
+        table.add_row(f"{package.name} {package.version}", str(package.next), dependents, Text(package.page))
+    return Group(table, Text(found.forward, style="cyan"))
 
 
 def members_table(workspace: Workspace) -> RenderableType:

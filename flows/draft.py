@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING
 
 from tasks import survey
 from tasks.adapters.repo import Repo
-from tasks.core.changelog import rollup_tags
 from tasks.core.links import web_of
 from tasks.core.plan import Status
-from tasks.core.tags import TagScheme
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from packaging.version import Version
 
-    from flows.options import Options
+    from flows.options import Options, Where
     from tasks.adapters.interface import Index
     from tasks.core.changelog import Section
     from tasks.core.formats.explained import Explanation
@@ -38,14 +36,18 @@ class Draft:
     published: Mapping[str, frozenset[Version]] | None = None
 
 
-def open_project(options: Options) -> tuple[Project, Repo]:
+def open_project(options: Where) -> tuple[Project, Repo]:
     """Read the workspace and open its repository."""
     project = survey.read_workspace(options.workspace, options.overrides())
     return project, Repo(project.root)
 
 
-async def draft(options: Options, project: Project, repo: Repo) -> Draft:
-    """Read the history and ask the index, and decide; changes nothing."""
+async def draft(options: Options, project: Project, repo: Repo, *, half_out: bool = False) -> Draft:
+    """Read the history and ask the index, and decide; changes nothing.
+
+    With *half_out* the release may be on the index in part already: what is there is compared with what will be built,
+    and not taken for somebody else's.
+    """
     history = survey.read_history(repo, project)
     plan = survey.plan(project, repo, history, options.selection(), None)
     target = survey.target_of(project)
@@ -53,54 +55,63 @@ async def draft(options: Options, project: Project, repo: Repo) -> Draft:
         return Draft(project, repo, with_changelogs(project, repo, plan, history), target)
     async with open_index(project, target) as index:
         published = await survey.ask_index(index, [step.name for step in plan.steps])
-    plan = survey.plan(project, repo, history, options.selection(), published)
+    if half_out:  # then what the index has and no tag names is of this very release
+        plan = survey.titled(plan, repo, history)
+    else:
+        if released := survey.baselines_on_index(repo, project, history, published):
+            history = survey.read_history(repo, project, released)
+        plan = survey.plan(project, repo, history, options.selection(), published)
     return Draft(project, repo, with_changelogs(project, repo, plan, history), target, published)
 
 
 def with_changelogs(project: Project, repo: Repo, plan: Plan, history: History) -> Plan:
     """Return *plan* with what each changelog gains: it is decided here, once, and written later."""
-    if not project.settings.changelog:
+    if not any(project.says(step.name, "changelog") for step in plan.steps):
         return plan
     web = web_of(repo.address(project.settings.remote))
-    told = to_tell(project, repo, plan, history)
-    return plan.model_copy(update={"changelogs": {name: tell.section(web) for name, tell in told.items()}})
+    told = survey.entries(project, repo, plan, history)
+    sections = {name: tell.section(web) for name, tell in told.items() if project.says(name, "changelog")}
+    return plan.model_copy(update={"changelogs": sections})
 
 
-def to_tell(project: Project, repo: Repo, plan: Plan, history: History) -> dict[str, ToTell]:
-    """Return what there is to tell about each package of *plan*; history is walked once more only for a roll-up."""
-    stable = history
-    if any(survey.rolls_up(step, history, project.settings) for step in plan.steps):
-        scheme = TagScheme(project.settings.tag_format, project.settings.label)
-        stable = survey.read_history(repo, project, rollup_tags(history.tags, scheme))
-    return survey.entries(project, repo, plan, history, stable)
+Told = tuple["Step", "ToTell", "Section"]
+"""A package that is released, what there is to tell about it, and how its changelog tells it."""
 
 
-def unreleased(options: Options, names: Sequence[str]) -> tuple[tuple[Step, ToTell, Section], ...]:
-    """Return what a release would tell about each package that was asked for, dependencies first; asks nobody."""
+def unreleased(options: Options, names: Sequence[str]) -> tuple[tuple[Told, ...], tuple[str, ...]]:
+    """Return what a release would tell about each package that was asked for, dependencies first; asks nobody.
+
+    With it come the warnings of the plan.
+    """
     project, repo = open_project(options)
     history = survey.read_history(repo, project)
     asked = options.selection()
     selection = replace(asked, package=(*asked.package, *names))
     plan = survey.plan(project, repo, history, selection, None)
     web = web_of(repo.address(project.settings.remote))
-    told = to_tell(project, repo, plan, history)
+    told = survey.entries(project, repo, plan, history)
     included = (step for step in plan.steps if step.status is Status.INCLUDED)
-    return tuple((step, told[step.name], told[step.name].section(web)) for step in included)
+    return tuple((step, told[step.name], told[step.name].section(web)) for step in included), plan.warnings
 
 
-def explained(options: Options, names: Sequence[str], *, whole: bool) -> Explanation:
-    """Read the history and say which version each of *names* goes to, or all; asks nobody outside."""
+def explained(options: Options, names: Sequence[str], *, whole: bool) -> tuple[Explanation, tuple[str, ...]]:
+    """Read the history and say which version each of *names* goes to, or all; asks nobody outside.
+
+    With it come the warnings of the plan.
+    """
     from tasks.core.formats.explained import explanation
 
     project, repo = open_project(options)
     history = survey.read_history(repo, project)
     plan = survey.plan(project, repo, history, options.selection(), None)
     chosen = project.workspace.matching(names or ["*"])
-    return explanation(plan, survey.decide(project, history), chosen, whole=whole)
+    return explanation(plan, survey.decide(project, history), chosen, whole=whole), plan.warnings
 
 
 async def checked(drafted: Draft) -> Draft:
     """Refuse a draft that could not be carried out, with the reason; otherwise return it with its warnings."""
+    if drafted.published is not None:
+        survey.preflight_others(drafted.project, drafted.repo)
     plan = survey.preflight(drafted.project, drafted.repo, drafted.plan, drafted.target, drafted.published)
     if drafted.published is not None:
         async with open_index(drafted.project, drafted.target) as index:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from prefect import Task, task
@@ -92,7 +93,7 @@ async def stage_all(release: Release) -> tuple[list[PackageVersion], tuple[Packa
                 state = await state_of(stage.build, [state], release, step)
             if state.is_completed():
                 state = await state_of(stage.verify, [state], release, step)
-        return _seen("built", step, state, halt if release.settings.fail_fast else None)
+        return await _seen("built", step, state, halt.set if release.settings.fail_fast else None)
 
     steps = [step.model_copy(update={"after": ()}) for step in release.plan.steps]  # to build, order is nothing
     states = await expand(steps, {step.name: step.build_needs for step in steps}, chain)
@@ -103,8 +104,10 @@ async def stage_all(release: Release) -> tuple[list[PackageVersion], tuple[Packa
 
 async def publish_all(release: Release, built: Mapping[str, PackageVersion], index: Index) -> tuple[PackageReport, ...]:
     """Upload, confirm and smoke-test every package, each the moment its own hard dependencies are confirmed."""
-    slots = asyncio.Semaphore(release.settings.concurrency)
-    halt = asyncio.Event()
+    uploads = publish.Uploads(release.settings.concurrency, release.settings.rate_limit)
+    # As long as this, the word of an earlier run that it has uploaded a package stands against an index that does not
+    # list it. Then `confirm` has given up too, and the index is believed: a later run sends what it does not list.
+    upload = publish.upload.with_options(cache_expiration=timedelta(seconds=release.settings.confirm_timeout))
     settled = {step.name: asyncio.Event() for step in release.plan.steps}
 
     async def chain(step: Step, upstream: States) -> State[Any]:
@@ -116,32 +119,47 @@ async def publish_all(release: Release, built: Mapping[str, PackageVersion], ind
             await settled[partner].wait()
         wanted = release.settings.smoke_test if step.smoke_test is None else step.smoke_test
         if state.is_completed() and wanted:
-            async with slots:
-                state = await state_of(publish.smoke_test, [state], release, step, built[step.name])
-        return _seen("published", step, state, halt if release.settings.fail_fast else None)
+            state = await state_of(publish.smoke_test, [state], release, step, built[step.name], uploads.slots)
+        return await _seen("published", step, state, stop if release.settings.fail_fast else None)
+
+    def stop() -> None:
+        uploads.stop("--fail-fast")
 
     async def upload_and_confirm(step: Step, upstream: States) -> State[Any]:
+        if uploads.stopped:
+            return await state_of(blocked, (), step, [uploads.stopped])
         package = built[step.name]
-        async with slots:
-            if halt.is_set():
-                return await state_of(blocked, (), step, ["--fail-fast"])
-            state = await state_of(publish.upload, upstream, release, step, package, index)
+        state = await state_of(upload, upstream, release, step, package, index, uploads)
         if state.is_completed():
-            state = await state_of(publish.confirm, [state], release, step, package, index)
+            earlier = state.name == "Cached"
+            state = await state_of(publish.confirm, [state], release, step, package, index, earlier=earlier)
         return state
 
     states = await expand(release.plan.steps, {step.name: step.needs for step in release.plan.steps}, chain)
     return await _reports(release, states, Outcome.CONFIRMED)
 
 
-def _seen(what: str, step: Step, state: State[Any], halt: asyncio.Event | None) -> State[Any]:
+async def _seen(what: str, step: Step, state: State[Any], halt: Callable[[], None] | None) -> State[Any]:
     if state.is_completed():
         log.info("%s %s %s", what, step.name, step.version)
-    elif state.name != "Blocked":
+    elif not await _blocker(state):
         log.error("%s %s failed", step.name, step.version)
         if halt:
-            halt.set()
+            halt()
     return state
+
+
+async def _blocker(state: State[Any]) -> str:
+    """Return what a package was blocked by; empty if it failed by itself."""
+    if state.name == "Blocked":
+        return state.message or "blocked"
+    error = await _exception(state)
+    return error.what if isinstance(error, ReleaseError) and error.code is Code.BLOCKED else ""
+
+
+async def _exception(state: State[Any]) -> object:
+    raised: Any = get_state_exception(state)  # Prefect's types don't know that it can be awaited
+    return await raised
 
 
 async def _reports(release: Release, states: Mapping[str, State[Any]], success: Outcome) -> tuple[PackageReport, ...]:
@@ -152,11 +170,10 @@ async def _report(step: Step, state: State[Any], success: Outcome) -> PackageRep
     row = PackageReport(name=step.name, version=step.version, tag=step.tag, outcome=success)
     if state.is_completed():
         return row
-    if state.name == "Blocked":
+    if why := await _blocker(state):
         hint = CATALOGUE[Code.BLOCKED].hint
-        return row.model_copy(update={"outcome": Outcome.BLOCKED, "error": state.message or "", "hint": hint})
-    raised: Any = get_state_exception(state)
-    error: object = await raised
+        return row.model_copy(update={"outcome": Outcome.BLOCKED, "error": why, "hint": hint})
+    error = await _exception(state)
     if not isinstance(error, ReleaseError):
         error = ReleaseError(Code.UNEXPECTED, f"{type(error).__name__}: {error}", step.name)
     said = {"outcome": Outcome.FAILED, "error": str(error), "hint": error.hint, "output": error.output}

@@ -8,6 +8,7 @@ import signal
 import threading
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +17,21 @@ from flows.draft import checked, draft, open_project
 from flows.options import given
 from tasks.adapters.files import changelog_path
 from tasks.adapters.process import mask
-from tasks.adapters.record import begin, only_release, unfinished
+from tasks.adapters.record import begin, only_release
 from tasks.adapters.server import CLIENT_SETTINGS, OWN_SERVER_SETTINGS, answers, configured_api, prefect_server, settle
 from tasks.core.errors import Code, Refusal, Warn
+from tasks.core.plan import RELEASE_COMMIT
 from tasks.core.report import Report
+from tasks.resume import how_it_stands, to_carry_on
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from flows.draft import Draft
-    from flows.options import PlanOptions, PublishOptions
+    from flows.options import PlanOptions, PublishOptions, RollbackOptions
     from tasks.adapters.server import Server
     from tasks.core.plan import Plan
+    from tasks.core.rollback import Rollback
     from tasks.core.target import Target
 
 log = logging.getLogger("releasekit")
@@ -51,11 +55,7 @@ class Released:
 
 async def plan(options: PlanOptions) -> Plan:
     """Decide what would be released; recorded as a flow run where a Prefect API is configured."""
-    api = configured_api()
-    if api and not answers(api):
-        log.warning("warning %s", Warn(Code.SERVER_UNREACHABLE, "this plan is not recorded", mask(api)))
-        api = ""
-    if not api:
+    if not _recording("this plan"):
         return (await draft(options, *open_project(options))).plan
     settle(CLIENT_SETTINGS)
     from flows.plan import plan as plan_flow
@@ -65,9 +65,51 @@ async def plan(options: PlanOptions) -> Plan:
         return await running
 
 
+async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
+    """Give a release up, once somebody has said yes; recorded as a flow run where a Prefect API is configured."""
+    from flows.undo import undo
+
+    api = _recording("this rollback")
+    if not api:
+        return await undo(options, partial(_ask_to_undo, yes=yes or options.dry_run))
+    if not (yes or options.dry_run):
+        looked = await undo(options.model_copy(update={"dry_run": True}))
+        _ask_to_undo(looked, yes=False)
+        options = options.model_copy(update={"release": looked.release})
+    settle(CLIENT_SETTINGS)
+    from flows.rollback import rollback as rollback_flow
+
+    try:
+        with given(options):
+            running: Any = rollback_flow(**options.model_dump())
+            return await running
+    finally:
+        await drain()
+
+
+def _ask_to_undo(found: Rollback, *, yes: bool) -> None:
+    if yes:
+        return
+    if not console.is_terminal():
+        raise Refusal(Code.NOT_CONFIRMED, "nobody is there to say yes")
+    console.show(console.rollback_table(found), on_stderr=True)
+    if not console.confirm(f"Roll {found.title} back?"):
+        raise Refusal(Code.NOT_CONFIRMED, "you said no")
+
+
+def _recording(what: str) -> str:
+    """Return the Prefect API that is configured and answers; without one, *what* is not recorded."""
+    api = configured_api()
+    if api and not answers(api):
+        log.warning("warning %s", Warn(Code.SERVER_UNREACHABLE, f"{what} is not recorded", mask(api)))
+        return ""
+    return api
+
+
 async def dry_run(options: PublishOptions) -> Decided:
     """Plan and check as a release would, and say what it would run; changes nothing."""
-    drafted = await checked(await draft(options, *open_project(options)))
+    half_out = options.resume_from_registry
+    drafted = await checked(await draft(options, *open_project(options), half_out=half_out))
     return Decided(drafted.plan, tuple(_outline(drafted)))
 
 
@@ -82,23 +124,23 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released:
             options = stack.enter_context(rehearsal(options))
         project, repo = open_project(options)
         stack.enter_context(only_release(repo.common_dir))
+        adopt = options.resume_from_registry
+        record = to_carry_on(repo, project.settings, options.kept_record, adopt=adopt)
         api = configured_api()
         if api and not answers(api):
             raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(api))
         server = None if api else stack.enter_context(prefect_server())  # starts while we plan
-        record = unfinished(repo.common_dir)
-        if record:
-            decided = record.plan()
-            log.info("carrying on with %s, begun at %s", decided.title, decided.commit[:12])
+        if not record:
+            decided = (await checked(await draft(options, project, repo, half_out=adopt))).plan
         else:
-            decided = (await checked(await draft(options, project, repo))).plan
+            decided = record.plan()
         console.show(console.plan_table(decided), on_stderr=True)
         if not decided.steps:
             return Released(Report(release=decided.release, title="nothing to release"))
         if not rehearsing:
             from tasks.survey import target_of
 
-            _ask(decided, target_of(project), yes=yes)
+            _ask(decided, target_of(project), how_it_stands(record, repo) if record else "", yes=yes)
         if not record:
             begin(repo.common_dir, decided)
         report = await _run_flow(options, server)
@@ -164,11 +206,13 @@ async def drain() -> None:
     await events
 
 
-def _ask(plan: Plan, target: Target, *, yes: bool) -> None:
+def _ask(plan: Plan, target: Target, stands: str, *, yes: bool) -> None:
     if yes:
         return
     if not console.is_terminal():
         raise Refusal(Code.NOT_CONFIRMED, "nobody is there to say yes")
+    if stands:
+        console.show(stands, on_stderr=True)
     where = target.name or mask(target.publish_url) or "the default index of uv publish"
     if not console.confirm(f"Publish {len(plan.steps)} packages to {where}?"):
         raise Refusal(Code.NOT_CONFIRMED, "you said no")
@@ -189,7 +233,7 @@ def _outline(drafted: Draft) -> list[str]:
     new = [path for name in drafted.plan.changelogs if not (path := _changelog(drafted, name)).exists()]
     if new:
         lines.append(f"git add {' '.join(path.relative_to(drafted.repo.top).as_posix() for path in new)}")
-    lines.append(f"git commit --all --message 'chore(release): {drafted.plan.title}'")
+    lines.append(f"git commit --message '{RELEASE_COMMIT}{drafted.plan.title}'")
     for step in steps:
         links = [dist / name for name in step.build_needs]
         lines.append(str(uv.build_command(tree / step.path, dist / step.name, links, {}, settings.build_timeout)))

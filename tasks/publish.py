@@ -4,31 +4,84 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.adapters.files import describe
-from tasks.adapters.process import arun
+from tasks.adapters.http import LONGEST_DELAY, wait_asked
+from tasks.adapters.process import mask
 from tasks.adapters.uv import failure
 from tasks.core.errors import Code, Refusal, ReleaseError
+from tasks.core.uploads import Meaning, meaning_of
 from tasks.release import PER_RELEASE, if_transient
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncGenerator, Sequence
+    from pathlib import Path
 
     from tasks.adapters.interface import Index
     from tasks.core.manifest import PackageVersion
     from tasks.core.plan import Step
+    from tasks.core.uploads import Answer
     from tasks.release import Release
 
 log = logging.getLogger("releasekit.publish")
 
-_REFUSED = re.compile(r"\b(401|403)\b|Unauthorized|Forbidden|[Ii]nvalid (or non-existent )?authentication")
+LONGEST_WAIT = LONGEST_DELAY
+"""Seconds that a run waits at most because the index asks it to; beyond, it says when to come back."""
+
 _LONGEST_PAUSE = 10.0
+
+
+class Uploads:
+    """The uploads of one run: so many at a time, so many files a minute, and none any more once *stopped* says why.
+
+    This is the one process that uploads, so it paces itself. Prefect's `rate_limit` needs a limit that somebody has
+    made on the server before, and without one it lets everything through. What waits here, for its turn or for the
+    index, holds none of the *slots*, which smoke tests take as well.
+    """
+
+    def __init__(self, concurrency: int, rate_limit: int = 0) -> None:
+        self.slots = asyncio.Semaphore(concurrency)
+        self.stopped = ""
+        self.no_new_projects = ""
+        self._stopping = asyncio.Event()
+        self._seconds_a_file = 60 / rate_limit if rate_limit else 0.0
+        self._next = 0.0
+        self._door = asyncio.Lock()
+
+    def stop(self, why: str) -> None:
+        """Let no further upload begin; those that have begun go on."""
+        self.stopped = self.stopped or why
+        self._stopping.set()
+
+    def hold(self, seconds: float) -> None:
+        """Let no upload begin before so many seconds have passed."""
+        self._next = max(self._next, time.monotonic() + seconds)
+
+    @asynccontextmanager
+    async def turn(self, files: int) -> AsyncGenerator[None]:
+        """Wait until so many *files* may be sent, and hold a slot inside the block.
+
+        Raises Refusal RK-BLOCKED if uploads were stopped in the meantime.
+        """
+        async with self._door:  # one at a time looks at the clock, in the order of their coming
+            while not self.stopped and (seconds := self._next - time.monotonic()) > 0:
+                with suppress(TimeoutError):  # and look again: the time may have been put off
+                    await asyncio.wait_for(self._stopping.wait(), seconds)
+            await self.slots.acquire()
+            self._next = max(self._next, time.monotonic() + files * self._seconds_a_file)
+        try:
+            if self.stopped:
+                raise Refusal(Code.BLOCKED, f"blocked by {self.stopped}")
+            yield
+        finally:
+            self.slots.release()
 
 
 @task(
@@ -36,47 +89,129 @@ _LONGEST_PAUSE = 10.0
     task_run_name="upload-{step.name}-{step.next}",
     cache_policy=PER_RELEASE,
     persist_result=True,
-    retries=3,
-    retry_delay_seconds=[2, 10, 30],
+    retries=4,
+    retry_delay_seconds=[2, 10, 30, 60],
+    retry_jitter_factor=0.5,
     retry_condition_fn=if_transient,
 )
-async def upload(release: Release, step: Step, built: PackageVersion, index: Index) -> None:
+async def upload(release: Release, step: Step, built: PackageVersion, index: Index, uploads: Uploads) -> None:
     """Send the recorded files, those alone that the index does not have.
 
-    The index is asked first: between its storing a file and our writing down that it did, anything may have died.
+    The index is asked first, before every attempt: between its storing a file and our hearing of it, anything may have
+    died. What it says to have already, and does not list yet, is left for `confirm` to judge.
+
+    Raises ReleaseError for what may pass, which is tried again; Refusal for what will not.
     """
-    missing = [name for name, there in (await _on_index(built, index)).items() if not there]
-    paths = [release.record.dist(step.name) / name for name in missing]
-    recorded = {file.name: file for file in built.files}
-    for path in paths:
-        if describe(path) != recorded[path.name]:
-            raise Refusal(Code.VERIFY_FAILED, "the file is not the one that was verified", str(path))
-    if not paths:
-        return
-    command = release.uv.publish_command(paths, release.target.publish_url, release.target.check_url)
+    there: set[str] = set()
+    while missing := [name for name in await _missing(built, index) if name not in there]:
+        paths = [_recorded(release, built, name) for name in missing]
+        async with uploads.turn(len(paths)):
+            if uploads.no_new_projects and await index.files(step.name) is None:
+                what = f"{step.name} was not sent: it is a new project, and the index takes no more of them for now"
+                raise Refusal(Code.UPLOAD_LIMITED, what, _where(release), uploads.no_new_projects)
+            answer = await _sent(release, step, paths)
+        if answer is None:
+            return
+        if meaning_of(answer) is not Meaning.THERE or answer.file not in missing:
+            raise _rejection(release, step, answer, uploads)
+        there.add(answer.file)
+
+
+async def _sent(release: Release, step: Step, paths: Sequence[Path]) -> Answer | None:
+    target, seconds = release.target, release.settings.upload_timeout
+    root = release.record.worktree / release.workspace
     try:
-        await arun(command)
+        return await release.uv.publish(root, paths, target.publish_url, target.check_url, seconds)
     except ReleaseError as error:
-        if _REFUSED.search(error.output):
-            what = f"the index refuses to take {step.name}"
-            raise Refusal(Code.INDEX_CREDENTIALS, what, release.target.publish_url, output=error.output) from None
-        raise failure(Code.UPLOAD_FAILED, error, f"{step.name} {step.version} was not taken", str(command)) from None
+        if error.code is not Code.COMMAND_TIMEOUT:
+            raise
+        what = f"{step.name} {step.version}: no answer to an upload within {seconds:g} s"
+        raise ReleaseError(Code.UPLOAD_FAILED, what, _where(release)) from None
+
+
+def _rejection(release: Release, step: Step, answer: Answer, uploads: Uploads) -> ReleaseError:
+    """Return what is to be raised for *answer*, and let the other uploads of this run know what it means for them."""
+    status = f"{answer.status} " if answer.status else ""
+    what = f"{answer.file or step.name}: {status}{answer.message.removeprefix(status)}"
+    where, wait = _where(release), wait_asked(answer.headers)
+    match meaning_of(answer):
+        case Meaning.DENIED:
+            uploads.stop(f"{step.name}: the index refuses the credentials")
+            error = Refusal(Code.INDEX_CREDENTIALS, what, where)
+        case Meaning.DENIED_HERE:
+            hint = f"Give the user or token the right to upload to {step.name}, then run publish again: it carries on."
+            error = Refusal(Code.INDEX_CREDENTIALS, what, where, hint)
+        case Meaning.QUOTA:
+            # Never tried again in this run: what is refused may count against the quota as well (pypi/support#11827).
+            uploads.no_new_projects = _come_back(wait or _A_DAY)
+            error = Refusal(Code.UPLOAD_LIMITED, what, where, uploads.no_new_projects)
+        case Meaning.PASSING | Meaning.LIMITED if wait > LONGEST_WAIT:
+            uploads.stop(f"{step.name}: the index takes no upload for {wait:.0f} s")
+            error = Refusal(Code.UPLOAD_LIMITED, what, where, _come_back(wait))
+        case Meaning.PASSING | Meaning.LIMITED as meaning:
+            uploads.hold(wait)
+            limited = meaning is Meaning.LIMITED
+            error = ReleaseError(Code.UPLOAD_LIMITED if limited else Code.UPLOAD_FAILED, what, where)
+        case _:
+            differs = "do not match" in answer.message  # what uv says of a file that has come in between
+            error = Refusal(Code.PUBLISH_CHECKSUM_MISMATCH if differs else Code.UPLOAD_REFUSED, what, where)
+    return error
+
+
+_A_DAY = 24 * 60 * 60.0
+
+
+def _come_back(seconds: float) -> str:
+    when = datetime.now(UTC) + timedelta(seconds=seconds + 60)  # the minute is cut off below
+    return f"Run publish again after {when:%Y-%m-%d %H:%M} UTC: it carries on."
+
+
+def _where(release: Release) -> str:
+    return mask(release.target.publish_url) or "the default index of uv publish"
+
+
+def _recorded(release: Release, built: PackageVersion, name: str) -> Path:
+    """Return the path of the built file *name*; raises Refusal RK-VERIFY-FAILED if it is not the one on record."""
+    path = release.record.dist(built.name) / name
+    if describe(path) not in built.files:
+        raise Refusal(Code.VERIFY_FAILED, "the file is not the one that was verified", str(path))
+    return path
 
 
 @task(name="confirm", task_run_name="confirm-{step.name}-{step.next}", cache_policy=NO_CACHE)
-async def confirm(release: Release, step: Step, built: PackageVersion, index: Index) -> None:
+async def confirm(release: Release, step: Step, built: PackageVersion, index: Index, *, earlier: bool = False) -> None:
     """Wait until the index itself lists every file with the sha256 that was built here.
 
-    Never taken from a cache: what a run reports as out, it has seen there itself.
+    Never taken from a cache: what a run reports as out, it has seen there itself. *earlier* tells that the upload was:
+    it was made in an earlier run, and this one has not spoken with the index about it.
     """
-    deadline = time.monotonic() + release.settings.confirm_timeout
-    pause = 0.1
-    while not all((there := await _on_index(built, index)).values()):
-        if time.monotonic() > deadline:
-            missing = ", ".join(name for name, listed in there.items() if not listed)
-            raise ReleaseError(Code.PUBLISH_TIMEOUT, f"not listed: {missing}", f"{step.name} on {index.url}")
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, _LONGEST_PAUSE)
+    seconds, pause = release.settings.confirm_timeout, 0.1
+    seen = "the index does not answer"
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                try:
+                    missing = await _missing(built, index)
+                except Refusal:
+                    raise
+                except ReleaseError as error:  # it is out, whatever the page of the moment says
+                    seen = str(error)
+                else:
+                    if not missing:
+                        return
+                    seen = f"not listed: {', '.join(missing)}"
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+    except TimeoutError:
+        uploaded = "uploaded in an earlier run" if earlier else "uploaded"
+        what = f"{step.name} {step.version} is {uploaded} and not visible after {seconds:g} s; {seen}"
+        raise ReleaseError(Code.PUBLISH_TIMEOUT, what, index.url, _LOST if earlier else "") from None
+
+
+_LOST = (
+    "The index may have lost the files, or it is very late. Run publish again: it asks once more, and sends again what "
+    "the index then still does not list."
+)
 
 
 @task(
@@ -87,19 +222,20 @@ async def confirm(release: Release, step: Step, built: PackageVersion, index: In
     retries=1,
     retry_delay_seconds=5,
 )
-async def smoke_test(release: Release, step: Step, built: PackageVersion) -> None:
+async def smoke_test(release: Release, step: Step, built: PackageVersion, slots: asyncio.Semaphore) -> None:
     """Install the package from the index into a fresh environment, as a user would, and import it."""
     root = release.record.worktree / release.workspace
     index, internal = release.target.install_index, release.plan.brought_by(step.name)
     try:
-        await release.uv.smoke_test(root, f"{step.name}=={step.version}", built.imports, index, internal)
+        async with slots:
+            await release.uv.smoke_test(root, f"{step.name}=={step.version}", built.imports, index, internal)
     except ReleaseError as error:
         what = f"{step.name} {step.version} cannot be installed and imported"
         raise failure(Code.SMOKE_TEST_FAILED, error, what, ", ".join(built.imports)) from None
 
 
-async def _on_index(built: PackageVersion, index: Index) -> Mapping[str, bool]:
-    """Tell of each built file whether the index lists it.
+async def _missing(built: PackageVersion, index: Index) -> list[str]:
+    """Return the built files that the index does not list.
 
     Raises Refusal RK-PUBLISH-CHECKSUM-MISMATCH if one is listed under its name with other content.
     """
@@ -108,4 +244,4 @@ async def _on_index(built: PackageVersion, index: Index) -> Mapping[str, bool]:
         if listed.get(file.name, "") not in ("", file.sha256):
             what = f"{file.name} is on the index with other content"
             raise Refusal(Code.PUBLISH_CHECKSUM_MISMATCH, what, f"{index.url}: sha256 {listed[file.name]}")
-    return {file.name: file.name in listed for file in built.files}
+    return [file.name for file in built.files if file.name not in listed]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from prefect.cache_policies import CacheKeyFnPolicy
 
-from tasks.core.errors import ReleaseError
+from tasks.core.errors import Refusal
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State, TaskRun
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from tasks.core.plan import Plan
     from tasks.core.settings import Settings
     from tasks.core.target import Target
+
+log = logging.getLogger("releasekit.publish")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +60,13 @@ def result_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
 PER_RELEASE = CacheKeyFnPolicy(cache_key_fn=result_key)
 
 
-def if_transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Tell whether a failed step may be tried again: not when the same answer is certain to come back."""
+def if_transient(_task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    """Tell whether a failed step may be tried again: not when the same answer is certain to come back.
+
+    Prefect asks only if attempts are left, so this is also the place to say that another one will be made.
+    """
     error = state.data if isinstance(state.data, BaseException) else getattr(state.data, "result", None)
-    return not (isinstance(error, ReleaseError) and error.status == REFUSED)
-
-
-REFUSED = 2
+    if isinstance(error, Refusal):
+        return False
+    log.warning("%s failed and will be tried again: %s", run.name, error)
+    return True

@@ -5,27 +5,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import tomllib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from packaging.utils import canonicalize_name
+
 from tasks.adapters.files import read_toml
-from tasks.adapters.places import declared_version, new_texts
+from tasks.adapters.held import held_at
+from tasks.adapters.places import declared_version, declaring_place, new_texts
 from tasks.adapters.uv import find_uv, trusted_publishing
 from tasks.core.changelog import Since, contributors_of, entry_of, prereleases_between, section_of
 from tasks.core.commits import parse_history
 from tasks.core.dynamic import is_dynamic
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.history import unreleased
-from tasks.core.plan import Facts, Plan, Status, decisions, make_plan
+from tasks.core.plan import RELEASE_COMMIT, Facts, Plan, Status, decisions, make_plan
 from tasks.core.settings import Selection, Settings, bump_files, own_settings, settings_of
-from tasks.core.tags import TagScheme, baselines
+from tasks.core.tags import baseline_on_index, baselines, schemes_of
 from tasks.core.target import Target
+from tasks.core.versions import version_of
 from tasks.core.workspace import Workspace, workspace_of
 from tasks.lazy import lazy_task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from packaging.version import Version
@@ -39,8 +44,8 @@ if TYPE_CHECKING:
     from tasks.core.history import Unreleased
     from tasks.core.links import Web
     from tasks.core.plan import Step
-    from tasks.core.tags import Baseline
-    from tasks.core.workspace import Declared
+    from tasks.core.tags import Baseline, TagSchemes
+    from tasks.core.workspace import Declared, Member
 
 log = logging.getLogger("releasekit.survey")
 
@@ -59,13 +64,24 @@ class Project:
     uv: Uv
     own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, "Mapping[str, Any]"])
 
+    @property
+    def schemes(self) -> TagSchemes:
+        """The tag formats."""
+        return schemes_of(self.settings, self.own)
+
+    def says(self, name: str, key: str) -> Any:  # noqa: ANN401  as many types as there are keys
+        """Return the setting *key* of the package *name*: its own, or that of the root."""
+        return self.own.get(name, {}).get(key, getattr(self.settings, key))
+
 
 @dataclass(frozen=True, slots=True)
 class History:
     """What git knows: the tags, the last release of each package, and what has come since.
 
     *changes* are those of each package since its last release, newest first; *unreleased* holds the shas of all of
-    them. *since_stable* has, for packages whose last release is a prerelease, those since the last stable one.
+    them. *since_stable* has, for packages whose last release is a prerelease, those since the last stable one, or
+    since the first prerelease if nothing stable is out. *homes* are the directories in which each package has stood,
+    from the top of the repository, *manifests* the shas of the commits that touch the pyproject.toml of a directory.
     """
 
     tags: Mapping[str, str]
@@ -73,6 +89,8 @@ class History:
     changes: Mapping[str, Sequence[Change]]
     unreleased: frozenset[str]
     since_stable: Mapping[str, Sequence[Change]]
+    homes: Mapping[str, frozenset[str]]
+    manifests: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,22 +137,26 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
 
 
 @lazy_task("read-history")
-def read_history(repo: Repo, project: Project, tags: Mapping[str, str] | None = None) -> History:
-    """Read tags and commits, in one walk for all packages; *tags* are all that count, if some do not.
+def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] | None = None) -> History:
+    """Read tags and commits, in one walk for all packages; *released* are last releases that have no tag.
 
-    Raises Refusal RK-PREFLIGHT-SHALLOW-CLONE: where history is cut off, every version would be a guess.
+    Raises Refusal RK-PREFLIGHT-SHALLOW-CLONE: where history is cut off, every version would be a guess; and
+    RK-BASELINE-UNKNOWN if nobody knows what one of *released* was made from.
     """
+    _refuse_unlocated(project, released or {})
     if repo.is_shallow():
         raise Refusal(Code.PREFLIGHT_SHALLOW_CLONE, "the clone is shallow", str(repo.top))
-    tags = repo.tags() if tags is None else tags
-    settings = project.settings
-    scheme = TagScheme(settings.tag_format, settings.label)
+    tags = repo.tags()
     declared = {member.name: member.version for member in project.workspace if member.publishable}
-    last = baselines(tags, scheme, declared, repo.merged_tags() if None in declared.values() else None)
+    last = baselines(tags, project.schemes, declared, repo.merged_tags() if None in declared.values() else None)
+    last |= released or {}
     owners = {_in_repository(repo, project.root, member.path): member.name for member in project.workspace}
     found = _walk(repo, project, last, owners)
+    homes = {name: {directory} for directory, name in owners.items()}
     if layouts := layouts_of(repo, found, owners, last):
         found = _walk(repo, project, last, owners, layouts)
+        for directory, name in (place for layout in layouts.values() for place in layout.items()):
+            homes[name].add(directory)
     shas = {sha for shas in found.touching.values() for sha in shas}
     parsed = {each.sha: each for each in parse_history([c for c in found.commits if c.sha in shas], found.commits)}
     changes = {name: tuple(parsed[sha] for sha in shas) for name, shas in found.touching.items()}
@@ -142,7 +164,8 @@ def read_history(repo: Repo, project: Project, tags: Mapping[str, str] | None = 
     for name, fresh in found.fresh.items():
         changes[name] = tuple(change for change in changes[name] if change.sha in fresh)
     unreleased_now = frozenset(change.sha for mine in changes.values() for change in mine)
-    return History(tags, last, changes, unreleased_now, since_stable)
+    stood = {name: frozenset(directories) for name, directories in homes.items()}
+    return History(tags, last, changes, unreleased_now, since_stable, stood, found.manifests)
 
 
 @lazy_task("ask-index")
@@ -153,6 +176,35 @@ async def ask_index(index: Index, names: Sequence[str]) -> dict[str, frozenset[V
     except ReleaseError as error:
         raise Refusal(*error.args) from None  # nothing was changed yet
     return dict(zip(names, found, strict=True))
+
+
+@lazy_task("baselines-on-index")
+def baselines_on_index(
+    repo: Repo, project: Project, history: History, published: Mapping[str, frozenset[Version]]
+) -> dict[str, Baseline]:
+    """Return the last release of each package that has no tag and is *published*, as index and history tell it.
+
+    Its commit is the last one that set that version where it is declared; empty if there is none.
+    """
+    untagged = {
+        member.name: found
+        for member in project.workspace
+        if member.name not in history.baselines
+        and (found := baseline_on_index(published.get(member.name, ()), member.version))
+    }
+    known = _versions_set(repo, project, history, untagged)
+    return {name: _located(found, known[name]) for name, found in untagged.items()}
+
+
+def versions_at(repo: Repo, project: Project, commits: Mapping[str, str]) -> dict[str, Version | None]:
+    """Return which version each package of *commits* declared at its commit, where it stands now; None for none."""
+    place: dict[str, tuple[str, str]] = {}
+    for name, commit in commits.items():
+        member = project.workspace[name]
+        directory = _in_repository(repo, project.root, member.path)
+        place[name] = (commit, f"{directory}/{member.version_file or 'pyproject.toml'}".lstrip("/"))
+    texts = repo.texts(list(place.values()))
+    return {name: _reader(project, name)(texts.get(asked, "")) for name, asked in place.items()}
 
 
 @lazy_task("plan")
@@ -170,6 +222,18 @@ def plan(
     return make_plan(project.workspace, decided, history.baselines, selection, project.settings, facts, project.own)
 
 
+def titled(plan: Plan, repo: Repo, history: History) -> Plan:
+    """Return *plan* under the title of the release commit that it is made at, if it is made at one.
+
+    There the versions stand in the files, and no tag says that they are out: so these are what the plan has. What was
+    tagged already is not in it, and might have named the release otherwise.
+    """
+    _, is_release, title = repo.subject(plan.commit).rpartition(RELEASE_COMMIT)
+    if not (is_release and plan.tags) or title in history.tags:
+        return plan
+    return plan.model_copy(update={"tags": (title,)})
+
+
 def decide(project: Project, history: History) -> Decisions:
     """Return what the history asks of each package."""
     given = (history.changes, project.settings, history.unreleased, history.since_stable, project.own)
@@ -177,26 +241,25 @@ def decide(project: Project, history: History) -> Decisions:
 
 
 @lazy_task("changelogs")
-def entries(project: Project, repo: Repo, plan: Plan, history: History, stable: History) -> dict[str, ToTell]:
+def entries(project: Project, repo: Repo, plan: Plan, history: History) -> dict[str, ToTell]:
     """Return what there is to tell about each package that is released, in the order of the plan.
 
-    *stable* is the history since the last stable releases: what a stable release after prereleases tells (D-4).
+    A stable release after prereleases tells what they told (D-4): all since the last stable one.
     """
-    settings = project.settings
-    scheme = TagScheme(settings.tag_format, settings.label)
+    settings, schemes = project.settings, project.schemes
+    date = plan.date.replace(".", "-")
+    whole = history.unreleased | {change.sha for changes in history.since_stable.values() for change in changes}
     told: dict[str, ToTell] = {}
     for step in plan.steps:
-        name, rollup = step.name, rolls_up(step, history, settings)
-        source = stable if rollup else history
-        last = source.baselines.get(name)
+        name, last = step.name, history.baselines.get(step.name)
         since = Since(last.version, last.tag) if last else Since()
-        if rollup:
-            after = last.version if last and not last.version.is_prerelease else None
-            between = prereleases_between(history.tags, scheme, name, after, step.version)
-            since = Since(after, last.tag if last else "", between)
-        changes = source.changes.get(name, ())
-        date = plan.date.replace(".", "-")
-        entry = entry_of(step.version, date, changes, since, settings, source.unreleased)
+        changes, unreleased_now = history.changes.get(name, ()), history.unreleased
+        if last and _rolls_up(step, last, settings):
+            after = last.stable.version if last.stable else None
+            between = prereleases_between(history.tags, schemes.of(name), name, after, step.version)
+            since = Since(after, last.begin.tag, between)
+            changes, unreleased_now = history.since_stable[name], whole
+        entry = entry_of(step.version, date, changes, since, settings, unreleased_now)
         told[name] = ToTell(entry, since, step.tag if settings.tag else "")
     if settings.changelog_contributors:
         authors = repo.authors([change.sha for tell in told.values() for change in tell.entry.changes])
@@ -206,11 +269,85 @@ def entries(project: Project, repo: Repo, plan: Plan, history: History, stable: 
     return told
 
 
-def rolls_up(step: Step, history: History, settings: Settings) -> bool:
+def _rolls_up(step: Step, last: Baseline, settings: Settings) -> bool:
     """Tell whether the release of *step* tells what its prereleases have told already."""
-    last = history.baselines.get(step.name)
-    was_prerelease = last is not None and last.version.is_prerelease
-    return settings.changelog_prerelease_mode == "rollup" and was_prerelease and not step.version.is_prerelease
+    promoted = last.version.is_prerelease and not step.version.is_prerelease
+    return promoted and settings.changelog_prerelease_mode == "rollup"
+
+
+def _refuse_unlocated(project: Project, released: Mapping[str, Baseline]) -> None:
+    for name, last in released.items():
+        lost = next((each.version for each in (last, last.begin) if not each.commit), None)
+        if lost:
+            what = f"the index has {name} {lost}, which has no tag, and no commit here set that version"
+            tag = project.schemes.of(name).tag(name, lost)
+            hint = f"Tag the commit that it was made from: `git tag {tag} COMMIT`; `releasekit init` shows all of them."
+            raise Refusal(Code.BASELINE_UNKNOWN, what, f"{project.workspace[name].path}/pyproject.toml", hint)
+
+
+def _located(found: Baseline, commits: Mapping[Version, str]) -> Baseline:
+    """Return *found* with the commits of its releases, by version; a *first* that cannot be found is not needed."""
+    stable, first = (each and _located(each, commits) for each in (found.stable, found.first))
+    begin = first if first and first.commit else None
+    return replace(found, commit=commits.get(found.version, ""), stable=stable, first=begin)
+
+
+def _versions_set(
+    repo: Repo, project: Project, history: History, names: Collection[str]
+) -> dict[str, dict[Version, str]]:
+    """Return for each of *names*, packages without a tag, which commit was the last to set each version in its file.
+
+    The walk has told which commits touch a pyproject.toml; only these are asked for it, and what comes before them.
+    """
+    files = {
+        name: [f"{home}/{project.workspace[name].version_file or 'pyproject.toml'}".lstrip("/") for home in homes]
+        for name, homes in history.homes.items()
+        if name in names
+    }
+    setting = {name: tuple(_may_set(project.workspace[name], history)) for name in names}
+    places = ((name, sha) for name, changes in setting.items() for sha in _with_parents(changes))
+    texts = repo.texts([(sha, file) for name, sha in places for file in files[name]])
+    found: dict[str, dict[Version, str]] = {}
+    for name, changes in setting.items():
+        read = _reader(project, name)
+        at = {sha: _first(read(texts.get((sha, file), "")) for file in files[name]) for sha in _with_parents(changes)}
+        found[name] = {
+            version: change.sha
+            for change in reversed(changes)
+            if (version := at[change.sha]) and version not in {at[parent] for parent in change.commit.parents}
+        }
+    return found
+
+
+def _may_set(member: Member, history: History) -> Iterator[Change]:
+    """Yield the changes that may set the version of *member*, newest first."""
+    touching = {sha for home in history.homes[member.name] for sha in history.manifests.get(home, ())}
+    for change in history.changes.get(member.name, ()):
+        if member.version_file or change.sha in touching:  # the walk tells of no other file, so each may touch it
+            yield change
+
+
+def _with_parents(changes: Sequence[Change]) -> dict[str, None]:
+    return dict.fromkeys(sha for change in changes for sha in (change.sha, *change.commit.parents))
+
+
+def _first(versions: Iterator[Version | None]) -> Version | None:
+    return next((version for version in versions if version is not None), None)
+
+
+def _reader(project: Project, name: str) -> Callable[[str], Version | None]:
+    """Return what reads the version of the package *name* in the text of the file that declares it."""
+    member = project.workspace[name]
+    document, _ = read_toml(project.root / member.path / "pyproject.toml", f"{member.path}/pyproject.toml")
+    place = declaring_place(project.root / member.path, document, member.path)
+    known: dict[str, Version | None] = {"": None}
+
+    def read(text: str) -> Version | None:
+        if text not in known:
+            known[text] = version_of(place.find(text)) if place else _project_version(text, name)
+        return known[text]
+
+    return read
 
 
 def target_of(project: Project) -> Target:
@@ -237,6 +374,23 @@ def target_of(project: Project) -> Target:
         raise Refusal(Code.INDEX_UNKNOWN, what)
     default = project.uv.default_index(project.root)
     return Target(check_url or default, publish_url, is_default=check_url in ("", default))
+
+
+@lazy_task("preflight-others")
+def preflight_others(project: Project, repo: Repo) -> None:
+    """Refuse before all else if another clone is in the middle of a release: what it has done looks like our mistakes.
+
+    Raises Refusal RK-RELEASE-ELSEWHERE, RK-COMMAND-FAILED.
+    """
+    settings = project.settings
+    if not settings.push or settings.remote not in repo.remotes():
+        return
+    try:
+        held = held_at(repo, settings.remote)
+    except ReleaseError as error:
+        raise Refusal(*error.args) from None  # nothing was changed yet
+    if held:
+        raise held.elsewhere(settings.remote)
 
 
 @lazy_task("preflight")
@@ -292,7 +446,7 @@ def _walk(
     owners: Mapping[str, str],
     layouts: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Unreleased:
-    since = {name: baseline.stable.commit for name, baseline in last.items() if baseline.stable}
+    since = {name: baseline.begin.commit for name, baseline in last.items()}
     latest = {name: baseline.commit for name, baseline in last.items() if baseline.version.is_prerelease}
     lock = _in_repository(repo, project.root, "uv.lock")  # what it locks is no part of a package at the root
     walk = repo.history([repo.head, *sorted({*since.values(), *latest.values()})])
@@ -352,14 +506,21 @@ def _names(repo: Repo, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str]
 
 
 def _project_name(text: str) -> str:
-    import tomllib
+    return canonicalize_name(str(_project_table(text).get("name", "")))
 
-    from packaging.utils import canonicalize_name
 
+def _project_version(text: str, name: str) -> Version | None:
+    """Return the version in the pyproject.toml *text* of the package *name*; None if it is another's."""
+    table = _project_table(text)
+    is_its = canonicalize_name(str(table.get("name", ""))) == name
+    return version_of(str(table.get("version", ""))) if is_its else None
+
+
+def _project_table(text: str) -> Mapping[str, Any]:
     try:
-        return canonicalize_name(str(tomllib.loads(text).get("project", {}).get("name", "")))
+        return tomllib.loads(text).get("project", {})
     except tomllib.TOMLDecodeError:
-        return ""
+        return {}
 
 
 def _problems(
@@ -373,6 +534,7 @@ def _problems(
     if repo.is_tracked(project.root / "uv.lock") and not project.uv.lock_is_current(project.root):
         yield Refusal(Code.PREFLIGHT_LOCK_STALE, "uv.lock does not fit the pyproject.toml files", str(project.root))
     repo.committer()
+    repo.check_signing()
     _places(project, repo, plan)
     for step in plan.packages:
         if step.status is Status.ALREADY_PUBLISHED:

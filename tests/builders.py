@@ -14,7 +14,7 @@ from tasks.core import workspace as core_workspace
 from tasks.core.commits import Commit, parse
 from tasks.core.plan import Facts, Plan, decisions, make_plan
 from tasks.core.settings import Selection, Settings
-from tasks.core.tags import TagScheme, baselines
+from tasks.core.tags import baselines, schemes_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -98,11 +98,13 @@ def plan_of(
     sha: str = SHA,
     documents: Mapping[str, Mapping[str, Any]] | None = None,
     old: Mapping[str, str] | None = None,
+    own: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Plan:
     """Return the plan for the packages in *lines*, where each of *changes* is one commit since the package's tag.
 
     Without *changes*, each package has a feature; without *tags*, each has a tag at 1.0. Commits of *old*, likewise one
     for each package, lie between its last stable tag and a later prerelease's.
+    *own* are the settings that packages have for themselves.
     """
     chosen = settings_of(**(settings or {}))
     workspace = core_workspace.workspace_of(documents or documents_of(*lines), chosen)
@@ -115,10 +117,10 @@ def plan_of(
         name: (*commits.get(name, ()), parse(commit(f"01d{number:037x}", message=message)))
         for number, (name, message) in enumerate((old or {}).items())
     }
-    scheme = TagScheme(chosen.tag_format, chosen.label)
-    known = dict.fromkeys(tags or [scheme.tag(name, Version("1.0")) for name in workspace.members], "a" * 40)
-    last = baselines(known, scheme, {member.name: member.version for member in workspace})
-    decided = decisions(workspace, last, commits, chosen, since_stable=since_stable)
+    schemes = schemes_of(chosen, own or {})
+    known = dict.fromkeys(tags or [schemes.of(name).tag(name, Version("1.0")) for name in workspace.members], "a" * 40)
+    last = baselines(known, schemes, {member.name: member.version for member in workspace})
+    decided = decisions(workspace, last, commits, chosen, since_stable=since_stable, own=own)
     listed = {name: frozenset(map(Version, versions)) for name, versions in (published or {}).items()}
     facts = Facts(commit=sha, date="2026.11.22", tags=known, published=None if published is None else listed)
     return make_plan(
@@ -128,4 +130,5 @@ def plan_of(
         Selection(**(selection or {})),
         chosen,
         facts,
+        own,
     )

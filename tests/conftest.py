@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import re
 import sys
@@ -11,6 +12,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from tasks.adapters.embedded import EmbeddedIndex, embedded_index
@@ -76,6 +78,27 @@ def open_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[EmbeddedI
 
 
 @pytest.fixture(scope="session")
+def devpi_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[EmbeddedIndex]:
+    """Run a devpi-server, where one is installed: it takes 5 to 20 s to start, too long for every day."""
+    directory, password = tmp_path_factory.mktemp("devpi"), "swordfish"
+    where, log = ("--serverdir", str(directory / "server")), directory / "log"
+    run(Command(("devpi-init", *where, "--no-root-pypi", "--root-passwd", password)))
+    with background(Command(("devpi-server", *where, "--port", "0")), log) as is_alive:
+        address = f"http://127.0.0.1:{_port(log, is_alive, DEVPI_SERVES)}"
+        with httpx.Client(base_url=address, headers={"Accept": "application/json"}) as web:
+            login = web.post("/+login", json={"user": "root", "password": password}).json()["result"]["password"]
+            token = base64.b64encode(f"root:{login}".encode()).decode()
+            index: dict[str, object] = {"type": "stage", "bases": "", "volatile": False}
+            web.put("/root/released", json=index, headers={"X-Devpi-Auth": token}).raise_for_status()
+        env: dict[str, str | None] = {"UV_PUBLISH_URL": f"{address}/root/released/", "UV_PUBLISH_USERNAME": "root"}
+        simple = f"{address}/root/released/+simple/"
+        yield EmbeddedIndex(simple, f"{address}/root/released/", {**env, "UV_PUBLISH_PASSWORD": password}, log)
+
+
+DEVPI_SERVES = r"Serving on http://\S+:(\d+)"
+
+
+@pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Path, ...]]:
     """Return a function that builds packages: `built("core", "1.0.0", needs=("base",))` -> (wheel, sdist)."""
 
@@ -120,9 +143,9 @@ def pypi_server_in(directory: Path, user: str, password: str) -> Generator[Embed
         yield EmbeddedIndex(f"{address}simple/", address, {**env, "UV_PUBLISH_PASSWORD": password or "none"}, log)
 
 
-def _port(log: Path, is_alive: Callable[[], bool]) -> int:
-    for _ in range(3000):
-        if found := re.search(r"serving on port (\d+)\.", log.read_text()):
+def _port(log: Path, is_alive: Callable[[], bool], said: str = r"serving on port (\d+)\.") -> int:
+    for _ in range(6000):
+        if found := re.search(said, log.read_text()):
             return int(found[1])
         assert is_alive(), log.read_text()
         time.sleep(0.01)

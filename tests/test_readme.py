@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flows.cli import app
 from tasks.core.settings import Settings
+from tests.fault_table import table
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -30,9 +31,17 @@ def test_every_key_is_listed() -> None:
     assert listed[1] == keys_table()
 
 
+def test_every_fault_is_listed() -> None:
+    """The table of what an index may do has each row that is tested, and no other."""
+    listed = re.search(r"<!-- faults -->\n(.*?)\n?<!-- /faults -->", README.read_text(), re.DOTALL)
+
+    assert listed
+    assert listed[1] == table()
+
+
 def test_every_command_is_listed() -> None:
     """The table of commands has each command."""
     commands = {name for name in app if not name.startswith("-")}
     table = README.read_text().partition("| command |")[2].partition("\n\n")[0]
 
-    assert commands == set(re.findall(r"^\| `([a-z-]+)(?: [A-Z]+| \[PKG\])?` \|", table, re.MULTILINE))
+    assert commands == set(re.findall(r"^\| `([a-z-]+)(?: [A-Z]+| \[[A-Z]+\])?` \|", table, re.MULTILINE))

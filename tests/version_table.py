@@ -280,10 +280,23 @@ def lockstep_tags(world: World) -> None:
     change(world, "fix: x")
 
 
+def dynamic(world: World) -> None:
+    """Leave the version to tags."""
+    text = project("core", "1.2.3").replace('version = "1.2.3"', 'dynamic = ["version"]')
+    text = text.replace('requires = ["uv_build"]', 'requires = ["setuptools-scm"]')
+    world.commit("feat: from now on", {"packages/core/pyproject.toml": text})
+
+
 def untagged(world: World) -> None:
     """Never have been released."""
     world.git("tag", "--delete", "core-v1.2.3")
     change(world, "feat!: x")
+
+
+def first_as(world: World) -> None:
+    """Never have been released, and begin with a prerelease."""
+    untagged(world)
+    change(world, "docs: x\n\nRelease-As: 1.2.0rc1")
 
 
 def by_hand(world: World) -> None:
@@ -373,8 +386,11 @@ ROWS = (
         '"{label}/{name}/v{version}"]\nlabel = "py"'),
     Row("one tag for all packages, `v1.2.3`, from the time before each had its own", "is everybody's last release",
         "1.2.4", lockstep_tags, settings='tag_format = ["{name}-v{version}", "v{version}"]', others={"app": "-"}),
+    Row("a dynamic version that only tags know", "counted from the tag, and nothing is written", "1.3.0", dynamic),
     Row("no tag yet", "first release, at the version that stands in `pyproject.toml`", "1.2.3", untagged),
     Row("no tag yet, with `--prerelease rc`", "first candidate of that version", "1.2.3rc1", untagged, RC),
+    Row("no tag yet, and `Release-As: 1.2.0rc1`, below what the file says", "that version: it is taken as it stands",
+        "1.2.0rc1", first_as),
     Row("`Release-As: 2.0.0` in a footer", "that version; the newest footer wins", "2.0.0",
         changes("fix: a\n\nRelease-As: 3.0.0", "docs: b\n\nRelease-As: 2.0.0", "feat: c")),
     Row("`Release-As: 1.2.3.post1`", "a post-release, of which history knows nothing", "1.2.3.post1",

@@ -215,7 +215,7 @@ class Api:
         if response.status_code not in _LIMITED:
             return None
         if "Retry-After" in response.headers:
-            return max(1.0, retry_after(response))
+            return max(1.0, retry_after(response.headers["Retry-After"]))
         for prefix in ("x-ratelimit", "ratelimit"):
             if response.headers.get(f"{prefix}-remaining") == "0":
                 return max(1.0, float(response.headers.get(f"{prefix}-reset", 0)) - self._clock())

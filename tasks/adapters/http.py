@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -15,7 +16,7 @@ import httpx
 from tasks.adapters.process import mask
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
 log = logging.getLogger("releasekit.http")
 
@@ -35,20 +36,23 @@ def client(
     pool_size: int = 10,
     attempts: int = 5,
     timeout: float = 30,
+    longest: float = 300,
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
     jitter: Callable[[], float] = random.random,
     heeds_limits: bool = True,
 ) -> httpx.AsyncClient:
     """Return the client of a run, to be used as an async context manager in one event loop.
 
-    *timeout* is in seconds and bounds each step of one attempt (connect, write, read). GET and HEAD are sent up to
-    *attempts* times: on connection errors, timeouts, 429 and 5xx. Redirects are followed. Certificates and proxies
-    come from the environment as httpx has it (`SSL_CERT_FILE`, `SSL_CERT_DIR`, `HTTPS_PROXY`, `NO_PROXY`).
+    *timeout* is in seconds and bounds each step of one attempt (connect, write, read); *longest* bounds all of it: a
+    body may come a byte at a time. GET and HEAD are sent up to *attempts* times: on connection errors, timeouts, 429
+    and 5xx. Redirects are followed. Certificates and proxies come from the environment as httpx has it
+    (`SSL_CERT_FILE`, `SSL_CERT_DIR`, `HTTPS_PROXY`, `NO_PROXY`).
     *pause* waits some seconds, *jitter* is a random number in [0, 1). Without *heeds_limits* a 429 is handed on at
     once: forges say in more ways than one how long to wait.
     """
     return _Client(
         attempts=attempts,
+        longest=longest,
         pause=pause,
         jitter=jitter,
         heeds_limits=heeds_limits,
@@ -71,13 +75,14 @@ class _Client(httpx.AsyncClient):
         self,
         *,
         attempts: int,
+        longest: float,
         pause: Callable[[float], Awaitable[object]],
         jitter: Callable[[], float],
         heeds_limits: bool,
         **options: Any,  # noqa: ANN401  handed on to httpx as they are
     ) -> None:
         super().__init__(**options)
-        self._attempts, self._pause, self._jitter = attempts, pause, jitter
+        self._attempts, self._longest, self._pause, self._jitter = attempts, longest, pause, jitter
         self._heeds_limits = heeds_limits
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:  # noqa: ANN401  as above
@@ -85,7 +90,7 @@ class _Client(httpx.AsyncClient):
         for attempt in range(1, last):
             wait = self._delay(attempt)
             try:
-                response = await super().send(request, **options)
+                response = await self._send_once(request, options)
             except _PASSING as error:
                 _tell(request, attempt, last, None, f"{type(error).__name__} {error}")
             else:
@@ -93,13 +98,13 @@ class _Client(httpx.AsyncClient):
                 if not self._is_passing(response.status_code):
                     return response
                 await response.aclose()
-                wait = max(wait, min(retry_after(response), LONGEST_DELAY))
+                wait = max(wait, min(retry_after(response.headers.get("Retry-After", "")), LONGEST_DELAY))
             await self._pause(wait)
         return await self._send_last(request, last, options)
 
     async def _send_last(self, request: httpx.Request, attempt: int, options: dict[str, Any]) -> httpx.Response:
         try:
-            response = await super().send(request, **options)
+            response = await self._send_once(request, options)
         except httpx.HTTPError as error:
             _tell(request, attempt, attempt, None, f"{type(error).__name__} {error}")
             raise
@@ -110,15 +115,35 @@ class _Client(httpx.AsyncClient):
         limited = self._heeds_limits and status == HTTPStatus.TOO_MANY_REQUESTS
         return limited or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
+    async def _send_once(self, request: httpx.Request, options: dict[str, Any]) -> httpx.Response:
+        try:
+            async with asyncio.timeout(self._longest):
+                return await super().send(request, **options)
+        except TimeoutError:
+            raise httpx.ReadTimeout(f"not all of the answer within {self._longest:g} s", request=request) from None
+
     def _delay(self, attempt: int) -> float:
         # Half of it is fixed, so that delays always grow; half is random, so that many clients do not return at once.
         full = FIRST_DELAY * 2 ** (attempt - 1)
         return min(full / 2 + full / 2 * self._jitter(), LONGEST_DELAY)
 
 
-def retry_after(response: httpx.Response) -> float:
-    """Return the seconds that *response* asks to wait, given as a number or a date (RFC 9110, 10.2.3); 0 if none."""
-    asked = response.headers.get("Retry-After", "").strip()
+def wait_asked(headers: Mapping[str, str]) -> float:
+    """Return the seconds that the *headers* of an answer (names in lower case) ask to wait; 0 if none.
+
+    PyPI sends no `Retry-After` when a quota is used up but `Ratelimit: "project.create.user";r=0;t=55569`, the seconds
+    until it is filled (draft-ietf-httpapi-ratelimit-headers).
+    """
+    until_filled = (float(found[1]) for found in _USED_UP.finditer(headers.get("ratelimit", "")))
+    return max(retry_after(headers.get("retry-after", "")), *until_filled, 0.0)
+
+
+_USED_UP = re.compile(r";r=0;t=(\d+)")
+
+
+def retry_after(asked: str) -> float:
+    """Return the seconds that a `Retry-After` of *asked* means, a number or a date (RFC 9110, 10.2.3); 0 if none."""
+    asked = asked.strip()
     if asked.isdecimal():
         return float(asked)
     try:

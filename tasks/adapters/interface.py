@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tasks.adapters.process import Command, Result
     from tasks.core.commits import Commit
     from tasks.core.notes import Pull
+    from tasks.core.uploads import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,12 @@ class PackageManager(Protocol):
         """Upload *files*, those alone that are not there yet."""
         ...
 
+    async def publish(
+        self, root: Path, files: Sequence[Path], publish_url: str, check_url: str, seconds: float
+    ) -> Answer | None:
+        """Upload *files*, each at most once; returns what the index said to the one that it did not take."""
+        ...
+
     def resolve_command(
         self, root: Path, requirements: Sequence[str], links: Sequence[Path], index: str, fresh: Sequence[str]
     ) -> Command:
@@ -111,16 +118,18 @@ class Vcs(Protocol):
         """Check *commit* out into *directory*."""
         ...
 
-    def commit_all(self, worktree: Path, message: str, *, hooks: bool) -> str:
-        """Commit what changed in *worktree*; returns the commit."""
+    def commit(self, worktree: Path, message: str, paths: Sequence[str], *, hooks: bool) -> str:
+        """Commit *paths* of *worktree*; returns the commit."""
         ...
 
     def make_tag(self, tag: str, commit: str) -> None:
         """Make *tag* on *commit*; tags are never moved."""
         ...
 
-    def push(self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False) -> None:
-        """Push exactly *refspecs*, never by force."""
+    def push(
+        self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False, leases: Mapping[str, str] | None = None
+    ) -> None:
+        """Push exactly *refspecs*, never by force; those in *leases* only if they still are where it says."""
         ...
 
     def remote_refs(self, remote: str) -> dict[str, str]:
@@ -140,12 +149,16 @@ class Index(Protocol):
     async def files(self, project: str) -> tuple[IndexFile, ...] | None:
         """Return the files of *project* (a normalised name), uncached; None if the index does not know it.
 
-        Raises ReleaseError RK-INDEX-UNREACHABLE, RK-INDEX-CREDENTIALS, RK-INDEX-RESPONSE.
+        Raises ReleaseError RK-INDEX-UNREACHABLE, RK-INDEX-RESPONSE, Refusal RK-INDEX-CREDENTIALS.
         """
         ...
 
     async def versions(self, project: str) -> frozenset[Version]:
         """Return the versions that *project* has files of; empty if the index does not know it."""
+        ...
+
+    async def content(self, file: IndexFile) -> bytes:
+        """Return the bytes of *file*."""
         ...
 
     async def check_credentials(self, publish_url: str) -> None:

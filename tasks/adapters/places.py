@@ -25,7 +25,7 @@ def declared_version(package: Path, document: Mapping[str, Any], shown: str) -> 
 
     Raises Refusal RK-CONFIG-INVALID-….
     """
-    place = _declaring(package, document, shown)
+    place = declaring_place(package, document, shown)
     return Declared(place.find(_text(package / place.path)), place.path) if place else None
 
 
@@ -39,7 +39,7 @@ def new_texts(package: Path, document: Mapping[str, Any], version: Version, show
     if not is_dynamic(document):
         pyproject = _inside(package, "pyproject.toml", f"{shown}/pyproject.toml")
         texts[pyproject] = write_version(read_text(pyproject), version)
-    elif place := _declaring(package, document, shown):
+    elif place := declaring_place(package, document, shown):
         named = [place, *(other for other in named if other != place)]
     elif not source_of(document).variables:
         raise _unknown(document, shown)
@@ -51,7 +51,7 @@ def new_texts(package: Path, document: Mapping[str, Any], version: Version, show
     return texts
 
 
-def _declaring(package: Path, document: Mapping[str, Any], shown: str) -> Place | None:
+def declaring_place(package: Path, document: Mapping[str, Any], shown: str) -> Place | None:
     """Return the place of a dynamic version: where the build backend finds it, else the first that `bump` names."""
     if not is_dynamic(document):
         return None

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from packaging.version import InvalidVersion, Version
 
 from tasks.adapters.process import Command, arun, last_lines, mask, run
 from tasks.core.errors import Code, Refusal, ReleaseError
+from tasks.core.uploads import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -127,11 +129,29 @@ class Uv:
         self, files: Sequence[Path], publish_url: str, check_url: str, env: Mapping[str, str] | None = None
     ) -> Command:
         """Upload *files* themselves (a directory would be silently ignored), skipping those that are there (D-7)."""
-        where = ("--publish-url", publish_url) if publish_url else ()
+        to, secret_to = _address("--publish-url", "UV_PUBLISH_URL", publish_url)
+        at, secret_at = _address("--check-url", "UV_PUBLISH_CHECK_URL", check_url)
         return self.command(
-            "publish", *where, "--check-url", check_url, "--trusted-publishing", trusted_publishing(),
-            *map(str, files), env=env,
+            "publish", *to, *at, "--trusted-publishing", trusted_publishing(), *map(str, files),
+            env={**secret_to, **secret_at, **(env or {})},
         )  # fmt: skip
+
+    async def publish(
+        self, root: Path, files: Sequence[Path], publish_url: str, check_url: str, seconds: float
+    ) -> Answer | None:
+        """Upload *files*, each at most once; returns what the index said to the one that it did not take, None if none.
+
+        The files after that one are not tried. In the workspace at *root*, uv knows an index by its name and so its
+        credentials for reading. *seconds* is what all of it may take.
+
+        Raises ReleaseError RK-COMMAND-TIMEOUT, RK-COMMAND-FAILED.
+        """
+        # uv shows no header of an answer but in its own trace. And it would send again by itself what may have arrived;
+        # whoever sends again has to ask the index first.
+        env = {"RUST_LOG": "uv_publish=trace", "UV_HTTP_RETRIES": "0", "UV_UPLOAD_HTTP_TIMEOUT": f"{seconds + 1:.0f}"}
+        command = self.publish_command(files, publish_url, check_url, env)
+        result = await arun(replace(command, cwd=root, timeout=seconds, fine=frozenset({0, 2})))
+        return _answer(result.stderr) if result.code else None
 
     def resolve_command(
         self, root: Path, requirements: Sequence[str], links: Sequence[Path], index: str, fresh: Sequence[str]
@@ -143,9 +163,10 @@ class Uv:
         found = (word for link in links for word in ("--find-links", str(link)))
         # A place without packages, so that none is taken for installed; uv leaves its lock there and nothing else.
         target = Path(tempfile.gettempdir()) / f"releasekit-resolves-only-{os.getuid()}"
+        at, secret = _address("--index", "UV_INDEX", index)
         return self.command(
             "pip", "install", "--dry-run", "--no-sources", *self._with_python(), "--target", str(target),
-            *found, *_index(index), *_fresh(fresh), *requirements, cwd=root,
+            *found, *at, *_fresh(fresh), *requirements, cwd=root, env=secret,
         )  # fmt: skip
 
     async def smoke_test(
@@ -156,7 +177,9 @@ class Uv:
             venv = Path(scratch) / "venv"
             await arun(self.command("venv", "--quiet", *self._with_python(), str(venv), cwd=Path(scratch)))
             into = ("--quiet", "--python", str(venv), "--no-sources")
-            await arun(self.command("pip", "install", *into, *_index(index), *_fresh(fresh), requirement, cwd=root))
+            at, secret = _address("--index", "UV_INDEX", index)
+            words = ("pip", "install", *into, *at, *_fresh(fresh), requirement)
+            await arun(self.command(*words, cwd=root, env=secret))
             python = next(path for path in (venv / "bin" / "python", venv / "Scripts" / "python.exe") if path.exists())
             script = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
             return await arun(Command((str(python), "-I", "-c", script, *imports), Path(scratch), _HIDDEN, timeout=120))
@@ -205,8 +228,40 @@ def _bundled() -> str | None:
         return None
 
 
-def _index(url: str) -> tuple[str, ...]:
-    return ("--index", url) if url else ()
+def _address(option: str, variable: str, url: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return how uv is told *url*: as *option*; by *variable* if credentials stand in it, for options are public."""
+    if "@" in urlsplit(url).netloc:
+        return (), {variable: url}
+    return ((option, url) if url else ()), {}
+
+
+_RESPONSE = re.compile(
+    r"^TRACE Response headers for .*? status: (?P<status>\d+), headers: \{(?P<headers>.*)\} \}$", re.MULTILINE
+)
+_HEADER = re.compile(r'"((?:[^"\\]|\\.)*)": "((?:[^"\\]|\\.)*)"')
+_STATUS = re.compile(r"status code (\d{3})\b")
+_NOT_SENT = re.compile(r"Failed to send POST request|Failed to query check URL|error sending request")
+_TAG = re.compile(r"<(style|script|head).*?</\1>|<[^>]*>", re.DOTALL)
+_LONGEST_MESSAGE = 500
+
+
+def _answer(said: str) -> Answer:
+    """Return what uv, with its trace, *said* of an upload that failed."""
+    said = mask(said)
+    log, _, error = said.rpartition("error: ") if said.startswith("error: ") else said.rpartition("\nerror: ")
+    responses = list(_RESPONSE.finditer(log))
+    headers = responses[-1]["headers"] if responses else ""
+    told = _STATUS.search(error)  # what a uv without that trace says
+    status = int(told[1]) if told else 0
+    file = re.search(r"Failed to publish `(.+?)`", error)
+    message = re.sub(r"\s+", " ", _TAG.sub(" ", error.partition("Server says:")[2] or error)).strip()
+    return Answer(
+        status,
+        message[:_LONGEST_MESSAGE],
+        {name: re.sub(r"\\(.)", r"\1", value) for name, value in _HEADER.findall(headers)} if status else {},
+        Path(file[1]).name if file else "",
+        is_silence=not status and bool(_NOT_SENT.search(error)) and "Missing credentials" not in error,
+    )
 
 
 def _fresh(names: Sequence[str]) -> tuple[str, ...]:

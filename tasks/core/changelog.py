@@ -139,24 +139,6 @@ def contributors_of(changes: Sequence[Change], authors: Mapping[str, str]) -> tu
 # ---- prereleases ----------------------------------------------------------------------------------------------------
 
 
-def rollup_tags(tags: Mapping[str, str], scheme: TagScheme) -> dict[str, str]:
-    """Return those of *tags* since which stable releases tell their changes: all but those of prereleases.
-
-    Where a package has prereleases alone, the first of them stays.
-    """
-    first: dict[str, tuple[Version, str]] = {}
-    stable: set[str] = set()
-    kept: dict[str, str] = {}
-    for tag, commit in tags.items():
-        name, version = scheme.read(tag) or ("", None)
-        if version is None or not version.is_prerelease:
-            kept[tag] = commit
-            stable |= {name} if version is not None else set()
-        else:
-            first[name] = min(first.get(name, (version, tag)), (version, tag))
-    return kept | {tag: tags[tag] for name, (_, tag) in first.items() if name not in stable}
-
-
 def prereleases_between(
     tags: Collection[str], scheme: TagScheme, name: str, after: Version | None, before: Version
 ) -> tuple[Version, ...]:

@@ -38,6 +38,8 @@ class Code(StrEnum):
     PIN_CONFLICT = "RK-PIN-CONFLICT"
     PIN_RESTORE_FAILED = "RK-PIN-RESTORE-FAILED"
     VERSION_PLACE = "RK-VERSION-PLACE"
+    BASELINE_INDEX = "RK-BASELINE-INDEX"
+    BASELINE_UNKNOWN = "RK-BASELINE-UNKNOWN"
     TAG_INVALID = "RK-TAG-INVALID"
     TAG_EXISTS = "RK-TAG-EXISTS"
 
@@ -45,6 +47,8 @@ class Code(StrEnum):
     GIT_NOT_A_REPOSITORY = "RK-GIT-NOT-A-REPOSITORY"
     GIT_NO_COMMIT = "RK-GIT-NO-COMMIT"
     GIT_IDENTITY = "RK-GIT-IDENTITY"
+    GIT_LOCKED = "RK-GIT-LOCKED"
+    SIGNING_FAILED = "RK-SIGNING-FAILED"
     UV_MISSING = "RK-UV-MISSING"
     UV_VERSION = "RK-UV-VERSION"
 
@@ -58,6 +62,7 @@ class Code(StrEnum):
     PREFLIGHT_NEW_PROJECTS = "RK-PREFLIGHT-NEW-PROJECTS"
     LOCK_ACQUISITION_FAILED = "RK-LOCK-ACQUISITION-FAILED"
     NOT_CONFIRMED = "RK-NOT-CONFIRMED"
+    FILE_SYSTEM = "RK-FILE-SYSTEM"
 
     INDEX_UNKNOWN = "RK-INDEX-UNKNOWN"
     INDEX_UNREACHABLE = "RK-INDEX-UNREACHABLE"
@@ -77,10 +82,19 @@ class Code(StrEnum):
     COMMAND_FAILED = "RK-COMMAND-FAILED"
     COMMAND_TIMEOUT = "RK-COMMAND-TIMEOUT"
     RECORD_INVALID = "RK-RECORD-INVALID"
+    RELEASE_UNKNOWN = "RK-RELEASE-UNKNOWN"
+    RELEASE_ELSEWHERE = "RK-RELEASE-ELSEWHERE"
+    RELEASE_TAKEN_OVER = "RK-RELEASE-TAKEN-OVER"
+    RELEASE_NOT_HELD = "RK-RELEASE-NOT-HELD"
+    ROLLBACK_UNFINISHED = "RK-ROLLBACK-UNFINISHED"
+    FILES_LOST = "RK-FILES-LOST"
+    REBUILD_DIFFERS = "RK-REBUILD-DIFFERS"
     BUILD_FAILED = "RK-BUILD-FAILED"
     VERIFY_FAILED = "RK-VERIFY-FAILED"
     RESOLVE_FAILED = "RK-RESOLVE-FAILED"
     UPLOAD_FAILED = "RK-UPLOAD-FAILED"
+    UPLOAD_LIMITED = "RK-UPLOAD-LIMITED"
+    UPLOAD_REFUSED = "RK-UPLOAD-REFUSED"
     PUBLISH_TIMEOUT = "RK-PUBLISH-TIMEOUT"
     PUBLISH_CHECKSUM_MISMATCH = "RK-PUBLISH-CHECKSUM-MISMATCH"
     SMOKE_TEST_FAILED = "RK-SMOKE-TEST-FAILED"
@@ -152,7 +166,7 @@ CATALOGUE: Mapping[Code, Entry] = {
     Code.VERSION_UNKNOWN: Entry(
         "The package's version is dynamic, and neither a tag nor a file says what it is now.",
         "Tag the last released commit in the configured tag_format; for a first release, set first_version or change "
-        "the package in a commit with a `Release-As: X.Y.Z` footer.",
+        "the package in a commit with a `Release-As: X.Y.Z` footer. `releasekit init` finds tags of other forms.",
     ),
     Code.VERSION_INVALID: Entry(
         "A version is not valid PEP 440.", "Write it as PEP 440 has it, such as 1.2.3 or 1.2.3rc1."
@@ -178,6 +192,18 @@ CATALOGUE: Mapping[Code, Entry] = {
         'bump = [{ path = "src/pkg/__init__.py", pattern = \'__version__ = "{version}"\' }] in its '
         "[tool.releasekit].",
     ),
+    Code.BASELINE_INDEX: Entry(
+        "A package has no tag. What the index has of it, up to the declared version, counts as its last release, made "
+        "from the last commit that set that version; where no index is asked, it counts as never released.",
+        "`git fetch --tags` if there are tags elsewhere; `releasekit init` shows what it finds, and with "
+        "--tag-baselines makes the tags that are missing.",
+    ),
+    Code.BASELINE_UNKNOWN: Entry(
+        "The index has a release of a package, and neither a tag nor a commit says what it was made from, so nobody "
+        "can tell what has changed since.",
+        "`git fetch --tags` if there are tags elsewhere; else tag the commit that it was made from. `releasekit init` "
+        "shows what it finds, and in which form.",
+    ),
     Code.TAG_INVALID: Entry(
         "A tag format makes names that git refuses.",
         "Mend tag_format or umbrella_tag_format; see `git check-ref-format`.",
@@ -192,6 +218,14 @@ CATALOGUE: Mapping[Code, Entry] = {
     ),
     Code.GIT_NO_COMMIT: Entry("The git repository has no commit yet.", "Commit the workspace."),
     Code.GIT_IDENTITY: Entry("git does not know who commits.", "Set user.name and user.email with `git config`."),
+    Code.GIT_LOCKED: Entry(
+        "Another git process works on the repository; or one was killed, and left its lock file behind.",
+        "Wait for it to end; if none runs, remove the lock file that git names. Then run again: it carries on.",
+    ),
+    Code.SIGNING_FAILED: Entry(
+        "git is told to sign commits or tags (commit.gpgSign, tag.gpgSign), and cannot.",
+        "Mend user.signingkey or gpg.program, or turn signing off for this repository with `git config`.",
+    ),
     Code.UV_MISSING: Entry(
         "uv was not found.", "Install uv, or install releasekit together with it: `pip install uv`."
     ),
@@ -216,7 +250,8 @@ CATALOGUE: Mapping[Code, Entry] = {
     ),
     Code.PREFLIGHT_VERSION_EXISTS: Entry(
         "The index already has this version or a later one. Published files cannot be replaced.",
-        "Fetch the tags (`git fetch --tags`); or choose a version with a `Release-As: X.Y.Z` footer.",
+        "Fetch the tags (`git fetch --tags`); or choose a later version, in pyproject.toml or by a `Release-As: X.Y.Z` "
+        "footer. If it is the half of a release whose record is lost: `releasekit publish --resume-from-registry`.",
     ),
     Code.PREFLIGHT_NO_REMOTE: Entry(
         "The repository has no remote to push the release to.", "Add one, or pass --no-push."
@@ -234,6 +269,10 @@ CATALOGUE: Mapping[Code, Entry] = {
     ),
     Code.NOT_CONFIRMED: Entry(
         "A release needs a yes: somebody at a terminal, or --yes.", "Run again with --yes, or on a terminal."
+    ),
+    Code.FILE_SYSTEM: Entry(
+        "A file could not be read or written: the disk is full, or read-only, or the permission is missing.",
+        "Free space or give permission, then run again: a release that had begun is carried on.",
     ),
     Code.INDEX_UNKNOWN: Entry(
         "No [[tool.uv.index]] with a publish-url has this name.",
@@ -289,7 +328,42 @@ CATALOGUE: Mapping[Code, Entry] = {
     ),
     Code.RECORD_INVALID: Entry(
         "The record of a release is damaged or of a newer format.",
-        "Use the releasekit that wrote it, or `releasekit rollback`.",
+        "If a newer releasekit wrote it, use that. `releasekit publish --resume-from-registry` goes on from the copy "
+        "that the remote holds; `releasekit rollback` gives the release up.",
+    ),
+    Code.RELEASE_UNKNOWN: Entry(
+        "No release on record, here or on the remote, has this id.",
+        "The directories in .git/releasekit are named after them; without a name the latest one is meant.",
+    ),
+    Code.RELEASE_ELSEWHERE: Entry(
+        "Another clone of this repository is in the middle of a release: the remote's refs/releasekit/running says so.",
+        "Wait until it has ended. If that clone is lost, `releasekit publish --resume-from-registry` goes on with its "
+        "release from here, and `releasekit rollback RELEASE` gives it up.",
+    ),
+    Code.RELEASE_TAKEN_OVER: Entry(
+        "This clone had begun a release, but the remote does not hold it for this clone any longer: another one has "
+        "taken it over since, and ended it or given it up.",
+        "`git fetch --tags` shows whether it was ended; `releasekit rollback` clears away what is left of it here.",
+    ),
+    Code.RELEASE_NOT_HELD: Entry(
+        "The remote does not take refs/releasekit/running, so other clones cannot see that a release is running, and "
+        "nobody could go on with it if this machine were lost.",
+        "Nothing must be done; or let the remote take that reference (a hook or a permission refuses it).",
+    ),
+    Code.ROLLBACK_UNFINISHED: Entry(
+        "A release is being rolled back, and that has not ended.", "Run `releasekit rollback` again: it goes on."
+    ),
+    Code.FILES_LOST: Entry(
+        "Files of a release that has begun to be public are missing or damaged on this machine, and the index does not "
+        "have them. They are not built again by themselves: other bytes could come out.",
+        "`releasekit publish --resume-from-registry` builds them again and compares; `releasekit rollback` gives the "
+        "release up.",
+    ),
+    Code.REBUILD_DIFFERS: Entry(
+        "A package is on the index in part, and building it again makes other bytes than those that were recorded. "
+        "Whoever has the recorded files can end the release; nobody else can.",
+        "Copy the release's directory from the machine that built it; or `releasekit rollback`, and release the next "
+        "version.",
     ),
     Code.BUILD_FAILED: Entry("A package did not build.", "Build it by hand with the command that is shown."),
     Code.VERIFY_FAILED: Entry(
@@ -301,11 +375,21 @@ CATALOGUE: Mapping[Code, Entry] = {
         "Mend the requirements that uv names; `releasekit graph` shows who needs whom.",
     ),
     Code.UPLOAD_FAILED: Entry(
-        "The index did not take a file.", "Read what the index says, then run publish again: it carries on."
+        "The index did not answer an upload, or answered with an error of its own, however often it was tried.",
+        "Run publish again when the index is well: it asks what is there and carries on.",
+    ),
+    Code.UPLOAD_LIMITED: Entry(
+        "The index takes no uploads for now: you sent too many in too short a time, or too many new projects, or it is "
+        "away and says for how long.",
+        "Run publish again later: it carries on. `rate_limit` makes it slower from the start.",
+    ),
+    Code.UPLOAD_REFUSED: Entry(
+        "The index refuses a file for what it is; the same file would be refused again.",
+        "Mend what the index names, `releasekit rollback` this release, and release the next version.",
     ),
     Code.PUBLISH_TIMEOUT: Entry(
         "The files were uploaded, but the index has not listed them in time.",
-        "Wait a little, then run publish again: it looks again and carries on.",
+        "Run publish again in a while: it looks again, and sends what the index then still does not list.",
     ),
     Code.PUBLISH_CHECKSUM_MISMATCH: Entry(
         "The index lists a file under this name with other content than was built here.",
@@ -313,7 +397,8 @@ CATALOGUE: Mapping[Code, Entry] = {
     ),
     Code.SMOKE_TEST_FAILED: Entry(
         "The published package cannot be installed from the index and imported.",
-        "Mend it and release the next version; consider yanking this one.",
+        "Run publish again if that was the network. Otherwise `releasekit rollback` gives the release up, and says "
+        "which versions come next; consider yanking this one.",
     ),
     Code.BLOCKED: Entry(
         "A package it needs was not published, so this one was not either.",
@@ -321,11 +406,12 @@ CATALOGUE: Mapping[Code, Entry] = {
     ),
     Code.PUSH_REJECTED: Entry(
         "The remote did not take the release commit or its tags. The packages are out and nothing is lost.",
-        "Read what git says (protected branch, moved branch, hook), then run publish again: only the push is left.",
+        "Read what git says (protected branch, hook, moved tag). Let the remote take it, or bring the release commit "
+        "there by a pull request that is merged, not squashed; then run publish again: only the push is left.",
     ),
     Code.BRANCH_MOVED: Entry(
         "The branch has new commits since the release began, so it was not moved to the release commit.",
-        "Merge the release commit that is named.",
+        "Merge the release commit that is named and push; then run publish again: it ends the release.",
     ),
     Code.SERVER_UNREACHABLE: Entry(
         "The Prefect API that PREFECT_API_URL or the active profile names does not answer.",

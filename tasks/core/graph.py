@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from tasks.core.errors import Code, Refusal, Warn
-from tasks.core.workspace import Kind
+from tasks.core.workspace import Kind, fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -110,8 +110,8 @@ def graph_of(workspace: Workspace, versions: Mapping[str, Version | None]) -> tu
 
 
 def satisfied(need: Need, version: Version | None) -> bool:
-    """Tell whether *version* of the workspace is one that *need* asks for (prereleases count, PEP 440)."""
-    return version is None or need.requirement.specifier.contains(version, prereleases=True)
+    """Tell whether *version* of the workspace is one that *need* asks for; see `fits`."""
+    return version is None or fits(need.requirement.specifier, version)
 
 
 def order(graph: Graph, cycles: Cycles = "error") -> Order:

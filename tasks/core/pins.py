@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from tasks.core.workspace import requirement_of, requirement_tables
+from tasks.core.workspace import fits, requirement_of, requirement_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, MutableSequence
@@ -25,7 +25,7 @@ def pinned(requirement: Requirement, versions: Mapping[str, Version]) -> Require
     specifier that the version does not satisfy, which asks for the published older one.
     """
     version = versions.get(canonicalize_name(requirement.name))
-    if version is None or requirement.url or not requirement.specifier.contains(version, prereleases=True):
+    if version is None or requirement.url or not fits(requirement.specifier, version):
         return requirement
     exact = deepcopy(requirement)
     exact.specifier = SpecifierSet(f"=={version}")

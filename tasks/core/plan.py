@@ -15,7 +15,7 @@ from tasks.core.errors import Code, Refusal, Warn
 from tasks.core.graph import graph_of, order, reverse
 from tasks.core.groups import Decisions, decided, units_of
 from tasks.core.notes import Tale
-from tasks.core.tags import TagScheme, umbrella
+from tasks.core.tags import schemes_of, umbrella
 from tasks.core.versions import Past
 from tasks.core.workspace import Kind
 
@@ -25,13 +25,17 @@ if TYPE_CHECKING:
     from tasks.core.commits import Change
     from tasks.core.graph import Graph, Order
     from tasks.core.settings import Selection, Settings
-    from tasks.core.tags import Baseline
+    from tasks.core.tags import Baseline, TagScheme, TagSchemes
     from tasks.core.workspace import Member, Workspace
 
 PyVersion = Annotated[
     Version, BeforeValidator(lambda value: Version(str(value))), PlainSerializer(str, return_type=str)
 ]
 """A PEP 440 version that is a string in JSON."""
+
+
+RELEASE_COMMIT = "chore(release): "
+"""What the message of a release commit begins with; the title of the release follows."""
 
 
 class Status(StrEnum):
@@ -187,16 +191,17 @@ def make_plan(
     graph, warnings = graph_of(workspace, {**current, **versions})
     only = graph.only(released)
     ordered = order(only, settings.cycles)
-    scheme = TagScheme(settings.tag_format, settings.label)
-    rows = _rows(workspace, decisions, current, statuses, ordered, only, scheme, own or {})
-    _refuse_taken(rows, facts)
+    schemes = schemes_of(settings, own or {})
+    rows = _rows(workspace, decisions, current, statuses, ordered, only, schemes, own or {})
+    _refuse_taken(rows, facts, schemes)
     commit = facts.commit
     old = _old_pins(rows, graph, set(baselines))
+    untagged = _untagged(rows, baselines, offline=facts.published is None)
     return Plan(
         commit=commit,
         release=_release_id(commit, rows),
-        tags=_umbrella(workspace, rows, settings, facts, scheme),
-        warnings=tuple(map(str, (*warnings, *_unreleased_needs(workspace, released), *old))),
+        tags=_umbrella(workspace, rows, settings, facts, schemes),
+        warnings=tuple(map(str, (*warnings, *_unreleased_needs(workspace, released), *old, *untagged))),
         packages=tuple(rows),
         versions=versions,
         date=facts.date,
@@ -322,7 +327,7 @@ def _rows(
     statuses: Mapping[str, Status],
     ordered: Order,
     graph: Graph,
-    scheme: TagScheme,
+    schemes: TagSchemes,
     own: Mapping[str, Mapping[str, Any]],
 ) -> list[Step]:
     level = ordered.level_of()
@@ -342,7 +347,7 @@ def _rows(
                 bump=decisions[name].label,
                 status=statuses[name],
                 reason=decisions[name].reason,
-                tag=scheme.tag(name, target) if target else "",
+                tag=schemes.of(name).tag(name, target) if target else "",
                 needs=tuple(sorted(ordered.needs.get(name, ()))),
                 build_needs=tuple(sorted(graph.dependencies(graph.build.get(name, ())))),
                 apart=name in apart,
@@ -354,24 +359,32 @@ def _rows(
     return rows
 
 
-def _refuse_taken(rows: Sequence[Step], facts: Facts) -> None:
+def _refuse_taken(rows: Sequence[Step], facts: Facts, schemes: TagSchemes) -> None:
+    owner: dict[str, str] = {}
     for step in rows:
-        if step.order >= 0 and step.tag in facts.tags:
+        if step.order < 0:
+            continue
+        if step.tag in facts.tags:
             raise Refusal(Code.TAG_EXISTS, f"{step.tag} exists already, at {facts.tags[step.tag][:12]}", step.name)
+        other = owner.setdefault(step.tag, step.name)
+        if other != step.name and (other in schemes.own or step.name in schemes.own):
+            what = f"{other} and {step.name} would both be tagged {step.tag}"
+            raise Refusal(Code.TAG_INVALID, what, hint="Put {name} into the tag_format of one of them.")
 
 
 def _umbrella(
-    workspace: Workspace, rows: Sequence[Step], settings: Settings, facts: Facts, scheme: TagScheme
+    workspace: Workspace, rows: Sequence[Step], settings: Settings, facts: Facts, schemes: TagSchemes
 ) -> tuple[str, ...]:
     released = {step.name: step.version for step in rows if step.order >= 0}
     if not released:
         return ()
-    if not scheme.names_packages:
-        return (_shared_tag(released, scheme),)
+    sharing = {name: version for name, version in released.items() if name not in schemes.own}
+    if sharing and not schemes.common.names_packages:
+        return (_shared_tag(sharing, schemes.common),)
     taken = {*facts.tags, *(step.tag for step in rows)}
     leads = workspace.matching([settings.lead] if settings.lead else ())
     lead = next((version for name, version in released.items() if name in leads), None)
-    return (umbrella(settings.umbrella_tag_format, settings.label, released.values(), lead, facts.date, taken),)
+    return (umbrella(settings.umbrella_tag_format, schemes, released.values(), lead, facts.date, taken),)
 
 
 def _shared_tag(released: Mapping[str, Version], scheme: TagScheme) -> str:
@@ -421,6 +434,23 @@ def _old_pins(rows: Sequence[Step], graph: Graph, tagged: Container[str]) -> Ite
         elif quiet := [name for name in kept if behind[name].status is Status.SKIPPED]:
             what = f"{_some(quiet)} on the index still {_verb(quiet)} {step.name} {step.current}"
             yield Warn(Code.PIN_OLD, what, _remedy(quiet))
+
+
+def _untagged(rows: Sequence[Step], baselines: Mapping[str, Baseline], *, offline: bool) -> Iterator[Warn]:
+    """Say what is taken for the last release of packages that have no tag."""
+    listed = [
+        f"{step.name} {baselines[step.name].version} ({baselines[step.name].commit[:7]})"
+        for step in rows
+        if step.name in baselines and not baselines[step.name].tag
+    ]
+    if listed:
+        so = "the last release is what the index has, made from the commit that set it"
+        what = f"without a tag, {so}: {_some(listed)}"
+        yield Warn(Code.BASELINE_INDEX, what)
+    fresh = [step.name for step in rows if step.order >= 0 and step.name not in baselines]
+    if fresh and offline:
+        what = f"{_some(fresh)} {'has' if len(fresh) == 1 else 'have'} no tag, and no index was asked for a release"
+        yield Warn(Code.BASELINE_INDEX, what)
 
 
 def _clashing(name: str, kept: Sequence[str], released: Sequence[str], graph: Graph) -> tuple[str, ...]:

@@ -168,6 +168,8 @@ class Settings(BaseModel):
     build_concurrency: int = Field(0, ge=0, description="How many packages build at the same time; 0: one a core")
     confirm_timeout: float = Field(600, gt=0, description="Seconds to wait until the index lists an upload")
     build_timeout: float = Field(1800, gt=0, description="Seconds that one build may take")
+    upload_timeout: float = Field(600, gt=0, description="Seconds that the upload of one package may take")
+    rate_limit: int = Field(0, ge=0, description="How many files are uploaded a minute; 0: as fast as it goes")
 
     @field_validator("first_version")
     @classmethod
@@ -223,7 +225,7 @@ def bump_files(pyproject: Mapping[str, Any], shown: str, text: str = "") -> tupl
         raise _refusal(error.errors()[0], text, shown) from None
 
 
-OWN_KEYS = ("types", "major_on_zero", "smoke_test", "bump")
+OWN_KEYS = ("types", "major_on_zero", "tag_format", "changelog", "smoke_test", "bump")
 """What a member may say for itself, in its own [tool.releasekit]."""
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -14,6 +14,8 @@ from tasks.core.errors import Code, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+
+    from tasks.core.settings import Settings
 
 # What git refuses in a reference name (git-check-ref-format), for one below refs/tags/.
 # Of its own, `git tag` refuses a leading hyphen besides.
@@ -87,6 +89,41 @@ class TagScheme:
         return re.compile("".join(known.get(part, re.escape(part)) for part in parts))
 
 
+@dataclass(frozen=True, slots=True)
+class TagSchemes:
+    """The tags of a workspace: *common* are those of all packages but for those that have *own* ones, by name."""
+
+    common: TagScheme
+    own: Mapping[str, TagScheme] = field(default_factory=dict[str, TagScheme])
+
+    def of(self, name: str) -> TagScheme:
+        """Return how the tags of the package *name* are written and read."""
+        return self.own.get(name, self.common)
+
+    def readings(self, tag: str) -> list[tuple[str, Version]]:
+        """Return all that *tag* may be: a version of a package, or a version alone."""
+        return [found for scheme in (self.common, *self.own.values()) for found in scheme.readings(tag)]
+
+    def mistaken(self, tag: str) -> bool:
+        """Tell whether *tag*, of a release as a whole, would be read as that of one package, or of each."""
+        return any(not name for name, _ in self.readings(tag))
+
+
+def schemes_of(settings: Settings, own: Mapping[str, Mapping[str, Any]]) -> TagSchemes:
+    """Return the tag formats of the *settings*, and of what members say for themselves in *own*, by name.
+
+    Raises Refusal RK-TAG-INVALID.
+    """
+    found: dict[str, TagScheme] = {}
+    for name, said in own.items():
+        if "tag_format" in said:
+            try:
+                found[name] = TagScheme(said["tag_format"], settings.label)
+            except Refusal as error:
+                raise Refusal(error.code, error.what, f"[tool.releasekit] of {name}") from None
+    return TagSchemes(TagScheme(settings.tag_format, settings.label), found)
+
+
 def _read(regex: re.Pattern[str], tag: str) -> tuple[str, Version] | None:
     found = regex.fullmatch(tag)
     if not found:
@@ -101,7 +138,8 @@ def _read(regex: re.Pattern[str], tag: str) -> tuple[str, Version] | None:
 class Baseline:
     """The last release of a package: its tag, its version, and the commit that the tag points to.
 
-    *stable* is the last release that was no prerelease, often this one; *taken* are all versions that have a tag.
+    *stable* is the last release that was no prerelease, often this one; where there is none, *first* is the first
+    prerelease. *taken* are all versions that have a tag. *tag* is empty for what only the index knows.
     """
 
     tag: str
@@ -109,9 +147,31 @@ class Baseline:
     commit: str
     stable: Baseline | None = None
     taken: frozenset[Version] = frozenset()
+    first: Baseline | None = None
+
+    @property
+    def begin(self) -> Baseline:
+        """The release since which a stable one tells its changes: the last stable one, or the first prerelease."""
+        return self.stable or self.first or self
 
 
 def baselines(
+    tags: Mapping[str, str],
+    schemes: TagSchemes,
+    declared: Mapping[str, Version | None],
+    reachable: Container[str] | None = None,
+) -> dict[str, Baseline]:
+    """Return the last release of each package of *declared* that has a tag; see `baselines_of`."""
+    sharing: dict[TagScheme, dict[str, Version | None]] = {}
+    for name, version in declared.items():
+        sharing.setdefault(schemes.of(name), {})[name] = version
+    found: dict[str, Baseline] = {}
+    for scheme, versions in sharing.items():
+        found |= baselines_of(tags, scheme, versions, reachable)
+    return found
+
+
+def baselines_of(
     tags: Mapping[str, str],
     scheme: TagScheme,
     declared: Mapping[str, Version | None],
@@ -144,8 +204,18 @@ def baselines(
     return found
 
 
+def baseline_on_index(versions: Iterable[Version], limit: Version | None) -> Baseline | None:
+    """Return what the *versions* on the index say of a package without tags, its commits still unknown.
+
+    As with tags, that is the highest version not above *limit*, the declared one.
+    """
+    taken = frozenset(versions)
+    own = _possible([Baseline("", version, "") for version in taken], limit)
+    return _last(own, taken) if own else None
+
+
 def _possible(
-    releases: Sequence[Baseline], limit: Version | None, reachable: Container[str] | None
+    releases: Sequence[Baseline], limit: Version | None, reachable: Container[str] | None = None
 ) -> Sequence[Baseline]:
     """Return those of *releases* that may be the last one seen from HEAD."""
     if limit is not None:
@@ -155,7 +225,8 @@ def _possible(
 
 def _last(releases: Sequence[Baseline], taken: frozenset[Version]) -> Baseline:
     stable = max((each for each in releases if not each.version.is_prerelease), key=_version, default=None)
-    return replace(max(releases, key=_version), stable=stable, taken=taken)
+    first = None if stable else min(releases, key=_version)
+    return replace(max(releases, key=_version), stable=stable, taken=taken, first=first)
 
 
 def _version(release: Baseline) -> Version:
@@ -163,19 +234,25 @@ def _version(release: Baseline) -> Version:
 
 
 def umbrella(
-    pattern: str, label: str, versions: Iterable[Version], lead: Version | None, date: str, taken: Iterable[str]
+    pattern: str,
+    schemes: TagSchemes,
+    versions: Iterable[Version],
+    lead: Version | None,
+    date: str,
+    taken: Iterable[str],
 ) -> str:
     """Return the tag of the release as a whole.
 
     It holds the version that all released packages share, or that of the lead package; where there is neither, or
-    that tag is taken, it is `release-DATE`, numbered from 2 when that is taken too. *date* is "YYYY.MM.DD".
+    that tag is taken or would be read as one package's, it is `release-DATE`, numbered from 2 when that is taken too.
+    *date* is "YYYY.MM.DD".
     """
     used = set(taken)
     shared = set(versions)
     version = next(iter(shared)) if len(shared) == 1 else lead
     if version is not None:
-        tag = TagScheme(pattern, label).tag("", version)
-        if tag not in used:
+        tag = TagScheme(pattern, schemes.common.label).tag("", version)
+        if tag not in used and not schemes.mistaken(tag):
             return tag
     tag, number = f"release-{date}", 1
     while tag in used:

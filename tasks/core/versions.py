@@ -404,5 +404,13 @@ def _weight(release: Sequence[int]) -> Bump:
     return Bump.NONE if last is None else Bump(max(Bump.MAJOR - last, Bump.PATCH))
 
 
+def version_of(text: str) -> Version | None:
+    """Return the version (PEP 440) that *text* is, or None."""
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
+
+
 def _version(epoch: int, release: Sequence[int]) -> Version:
     return Version(f"{epoch}!{'.'.join(map(str, release))}")

@@ -141,6 +141,18 @@ def requirement_of(written: str) -> Requirement:
     return requirement
 
 
+def fits(specifier: SpecifierSet, version: Version) -> bool:
+    """Tell whether *version* of a sibling is one that *specifier* asks for (PEP 440).
+
+    Prereleases count. One of a version that fits does too, though PEP 440 puts it before that: `>=1.3` asks for 1.3,
+    and until then for its candidates. A specifier that names a prerelease itself means what it says.
+    """
+    if specifier.contains(version, prereleases=True):
+        return True
+    named = bool(specifier.prereleases)
+    return version.is_prerelease and not named and specifier.contains(Version(version.base_version))
+
+
 def requirement_tables(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     """Return the tables of a pyproject.toml that hold `dependencies` and `optional-dependencies`.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tasks.adapters import http
+from tests.fault_index import SLOW, fault_index
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -98,7 +99,7 @@ class Asked:
     body: bytes = b""
 
 
-def ask(url: str, method: str = "GET", *, attempts: int = 5, timeout: float = 30) -> Asked:
+def ask(url: str, method: str = "GET", *, attempts: int = 5, timeout: float = 30, longest: float = 300) -> Asked:
     """Send one request with a client that notes its pauses instead of making them."""
     pauses: list[float] = []
 
@@ -106,9 +107,9 @@ def ask(url: str, method: str = "GET", *, attempts: int = 5, timeout: float = 30
         pauses.append(seconds)
 
     async def send() -> Asked:
-        async with http.client(attempts=attempts, timeout=timeout, pause=pause) as web:
+        async with http.client(attempts=attempts, timeout=timeout, longest=longest, pause=pause) as web:
             try:
-                response = await web.request(method, url)
+                response = await web.request(method, url, headers={"Accept": "text/html"})
             except httpx.HTTPError as error:
                 return Asked(None, error, pauses)
             return Asked(response.status_code, None, pauses, response.content)
@@ -198,6 +199,31 @@ def test_broken_connections_are_repeated() -> None:
         asked = ask(server.url, timeout=0.5)
 
     assert (asked.status, asked.body, len(server.asked)) == (200, b"all of it", 3)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, 0),
+        ({"retry-after": "7"}, 7),
+        ({"ratelimit": '"project.create.ip";r=3;t=99, "project.create.user";r=0;t=55569'}, 55569),
+        ({"ratelimit": '"a";r=0;t=5', "retry-after": "7"}, 7),
+        ({"ratelimit": '"a";r=1;t=5'}, 0),
+    ],
+)
+def test_wait_asked(headers: dict[str, str], seconds: float) -> None:
+    """What is used up counts until it is filled, whatever else is there."""
+    assert http.wait_asked(headers) == seconds
+
+
+def test_dripping_body() -> None:
+    """A body that comes byte by byte is not waited for without an end."""
+    with fault_index() as index:
+        index.files["core"] = {f"core-{number}.tar.gz": b"" for number in range(20)}
+        index.on_page("core", [replace(SLOW, slow=0.1)])
+        asked = ask(f"{index.simple_url}/core/", longest=0.3)
+
+    assert (asked.status, len(asked.pauses)) == (200, 1)
 
 
 def test_nobody_there() -> None:

@@ -8,6 +8,7 @@ import os
 from contextlib import contextmanager
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from shutil import which
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,14 @@ import pytest
 from packaging.version import Version
 
 from tasks.adapters import http
-from tasks.adapters.index import SimpleIndex
+from tasks.adapters.files import describe
+from tasks.adapters.index import SimpleIndex, on_index
 from tasks.adapters.interface import Index, IndexFile
 from tasks.adapters.process import run
 from tasks.adapters.uv import find_uv
 from tasks.core.errors import Code, Refusal, ReleaseError
+from tasks.core.manifest import PackageVersion
+from tasks.core.uploads import Meaning, meaning_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Mapping
@@ -36,7 +40,10 @@ NOTHING = {"NETRC": os.devnull, "UV_CREDENTIALS_DIR": os.devnull}
 NOBODY = {"UV_PUBLISH_TOKEN": None, "UV_PUBLISH_USERNAME": None, "UV_PUBLISH_PASSWORD": None}
 
 
-@pytest.fixture(params=["index", "pypi_server"])
+SERVERS = ["index", "pypi_server", *(["devpi_server"] if which("devpi-server") else [])]
+
+
+@pytest.fixture(params=SERVERS)
 def server(request: pytest.FixtureRequest) -> EmbeddedIndex:
     """Return each real server in turn."""
     return request.getfixturevalue(request.param)
@@ -89,6 +96,27 @@ class TestEveryServer:
 
         digests = {path.name: sha256(path.read_bytes()).hexdigest() for path in paths}
         assert asyncio.run(listed_and_fetched()) == {name: (digest, digest) for name, digest in digests.items()}
+
+    def test_the_same_again_and_another(
+        self, server: EmbeddedIndex, built: Callable[..., tuple[Path, ...]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whatever a server answers to a file that it has, we understand; its page says which of the two it was."""
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
+        nothing_known = f"{server.simple_url.rstrip('/')}-elsewhere/"  # so that uv does not look first
+        first, other = built("twice"), built("twice", needs=("idna",))
+
+        answers = [
+            asyncio.run(find_uv().publish(files[0].parent, files[:1], server.publish_url, nothing_known, 60))
+            for files in (first, first, other)
+        ]
+
+        assert answers[0] is None
+        assert answers[1] is None or meaning_of(answers[1]) is Meaning.THERE
+        assert answers[2]
+        assert (meaning_of(answers[2]), answers[2].file) == (Meaning.THERE, first[0].name)
+        listed = ask(server.simple_url, lambda index: index.files("twice"))
+        assert [file.sha256 for file in listed or ()] == [sha256(first[0].read_bytes()).hexdigest()]
 
     def test_each_upload_is_seen_at_once(
         self, server: EmbeddedIndex, uploaded: Callable[..., tuple[Path, ...]]
@@ -384,3 +412,27 @@ class TestReaders:
 async def _address(index: Index) -> str:
     logging.getLogger("releasekit.index").debug("at %s", index.url)
     return index.url
+
+
+def test_on_index(index: EmbeddedIndex, built: Callable[..., tuple[Path, ...]]) -> None:
+    """What the index lists with our bytes is ours; other bytes of that name are refused, or at least not ours."""
+    paths = built("listed-or-not")
+    env = {name: value for name, value in index.environment.items() if value is not None}
+    run(find_uv().publish_command(paths[:1], index.publish_url, index.simple_url, env))
+    package = PackageVersion(
+        name="listed-or-not", version=Version("1.0.0"), tag="", files=tuple(describe(path) for path in paths)
+    )
+    others = tuple(file.model_copy(update={"sha256": "0" * 64}) for file in package.files)
+    changed = package.model_copy(update={"files": others})
+
+    async def look(asked: PackageVersion, *, strict: bool) -> tuple[set[str], bytes]:
+        async with http.client() as web:
+            simple = SimpleIndex(index.simple_url, web)
+            found = (await on_index([asked], simple, strict=strict))["listed-or-not"]
+            return set(found), b"".join([await simple.content(file) for file in found.values()])
+
+    assert asyncio.run(look(package, strict=True)) == ({paths[0].name}, paths[0].read_bytes())
+    assert asyncio.run(look(changed, strict=False)) == (set(), b"")
+    with pytest.raises(Refusal) as caught:
+        asyncio.run(look(changed, strict=True))
+    assert caught.value.code is Code.PUBLISH_CHECKSUM_MISMATCH

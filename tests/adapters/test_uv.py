@@ -17,11 +17,14 @@ from tasks.adapters.process import run
 from tasks.adapters.uv import Uv, failure, find_uv, trusted_publishing
 from tasks.core.errors import Code, Refusal, ReleaseError
 from tasks.survey import read_workspace
+from tests.fault_index import ALL, PAGE, QUOTA, RESET, fault_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tasks.adapters.embedded import EmbeddedIndex
+    from tasks.core.uploads import Answer
+    from tests.fault_index import FaultIndex
 
 UV = replace(find_uv(), python=sys.executable)
 
@@ -490,6 +493,51 @@ class TestPublish:
         assert "--publish-url" not in command.argv
         assert command.argv[-1] == "a.whl"
 
+    def test_no_credentials_of_an_address_in_the_command(self, tmp_path: Path) -> None:
+        """Everybody on the machine may read the words of a command, so an address with credentials is none of them."""
+        publish, check = "http://ada:swordfish@127.0.0.1:1/upload/", "http://ada:swordfish@127.0.0.1:1/simple"
+        upload = UV.publish_command([Path("a.whl")], publish, check)
+        resolve = UV.resolve_command(tmp_path, ["a"], [], check, ())
+
+        assert "swordfish" not in f"{upload.argv}{resolve.argv}"
+        assert upload.environment()["UV_PUBLISH_URL"] == publish
+        assert upload.environment()["UV_PUBLISH_CHECK_URL"] == check
+        assert resolve.environment()["UV_INDEX"] == check
+
+    def test_answer(self, built: Callable[..., tuple[Path, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
+        """What the index says is heard in its own words, with its headers; what nobody says is told apart."""
+        monkeypatch.delenv("UV_OFFLINE")
+        monkeypatch.setenv("UV_PUBLISH_TOKEN", "opensesame")
+        files = built("rk-answer")
+
+        with fault_index() as index:
+            index.on_upload(ALL, [QUOTA, PAGE, RESET])
+            index.gone = True
+            nobody = publish(files, index)
+            index.gone = False
+            answers = [publish(files, index) for _ in range(4)]
+
+        assert answers[3] is None
+        assert [(a.status, a.message[:40], a.file == files[0].name) for a in answers[:2] if a] == [
+            (429, "429 Too many new projects created", True),
+            (502, "Bad Gateway", True),
+        ]
+        assert answers[0]
+        assert answers[0].headers["ratelimit"] == '"project.create.ip";r=3;t=60, "project.create.user";r=0;t=55569'
+        assert all(answer and (answer.status, answer.is_silence) == (0, True) for answer in (answers[2], nobody))
+        assert len(index.uploads) == 5, "uv sent by itself what may have arrived"
+
+    def test_no_answer(self, built: Callable[..., tuple[Path, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
+        """What uv itself does not want to do was not asked of the index."""
+        monkeypatch.setenv("NETRC", os.devnull)
+        monkeypatch.delenv("UV_OFFLINE")
+        with fault_index() as index:
+            answer = publish(built("rk-answer"), index)
+
+        assert answer
+        assert (answer.status, answer.is_silence, index.uploads) == (0, False, [])
+        assert "Missing credentials" in answer.message
+
     @pytest.mark.parametrize("settings", ["", 'exclude-newer = "2020-01-01T00:00:00Z"', 'exclude-newer = "7 days"'])
     def test_smoke_test(
         self,
@@ -623,6 +671,11 @@ def test_failure_of_a_step() -> None:
 
     assert (failed.code, failed.what, failed.where, failed.output) == (Code.BUILD_FAILED, "a", "b", "why")
     assert late.code is Code.COMMAND_TIMEOUT
+
+
+def publish(files: tuple[Path, ...], index: FaultIndex) -> Answer | None:
+    """Upload *files* and return the answer."""
+    return asyncio.run(UV.publish(files[0].parent, files, index.publish_url, index.simple_url, 20))
 
 
 def _token(index: EmbeddedIndex) -> dict[str, str]:

@@ -21,7 +21,6 @@ from tasks.core.changelog import (
     insert,
     parts_of,
     prereleases_between,
-    rollup_tags,
     section_of,
     versions_in,
 )
@@ -242,11 +241,6 @@ TAGS: dict[str, str] = dict.fromkeys(
     "a" * 40,
 )
 SCHEME = TagScheme("{name}-v{version}")
-
-
-def test_rollup_tags() -> None:
-    """A stable release tells what has come since the last stable one, or since the first prerelease there was."""
-    assert set(rollup_tags(TAGS, SCHEME)) == {"core-v1.0", "v1.0rc1", "new-v0.1b1"}
 
 
 def test_prereleases_between() -> None:

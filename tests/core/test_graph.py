@@ -142,7 +142,8 @@ class TestUnsatisfied:
         [
             ("core<2", "2.0", False),
             ("core<2", "1.9", True),
-            ("core>=2", "2.0rc1", False),
+            ("core>=2", "2.0rc1", True),
+            ("core>=2.0rc2", "2.0rc1", False),
             ("core>=2.0rc1", "2.0rc2", True),
             ("core", "2.0.dev1", True),
             ("core>=1", "2.0rc1", True),

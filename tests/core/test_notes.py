@@ -47,8 +47,10 @@ def test_umbrella() -> None:
     core = tale("feat(api)!: take all\n\nBREAKING CHANGE: call `take()`\n  twice", "feat: pears (#9)", "fix: cores")
     app = tale("fix: it", author="Bea")
 
-    assert text(notes({"app": app, "core": core}, pulls={1: PULL}, newcomers=("Bea",))) == (
-        """\
+    assert (
+        text(notes({"app": app, "core": core}, pulls={1: PULL}, newcomers=("Bea",)))
+        == (
+            """\
 ## Breaking changes
 
 - **core:** **api:** take all ([#7](https://github.com/ada/engine/pull/7)) by @bea
@@ -85,6 +87,8 @@ def test_umbrella() -> None:
 
 **All changes**: https://github.com/ada/engine/compare/x-v1.0...v1.1
 """.replace("1.1 |", "1.1 |")
-        .replace("core 1.1", "core 2.0")
-        .replace("core/) | 1.1", "core/) | 2.0")
-    ) or True  # noqa: SIM222
+            .replace("core 1.1", "core 2.0")
+            .replace("core/) | 1.1", "core/) | 2.0")
+        )
+        or True
+    )  # noqa: SIM222

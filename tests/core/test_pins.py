@@ -30,6 +30,12 @@ VERSIONS = {"core": Version("2.0"), "fps-auth": Version("0.5.1"), "next": Versio
         # prereleases of the workspace count
         ("next", "next==3.0rc1"),
         ("next>=2", "next==3.0rc1"),
+        # and are asked for where their version is
+        ("next>=3,<4", "next==3.0rc1"),
+        ("next==3.*", "next==3.0rc1"),
+        ("next>=3.0rc2", "next>=3.0rc2"),
+        ("next>3", "next>3"),
+        ("next<3", "next<3"),
         # left as they are: the published older one, an address, other people's
         ("core<2", "core<2"),
         ("core==1.*", "core==1.*"),

@@ -387,10 +387,10 @@ class TestDependents:
 
     def test_not_left_behind(self) -> None:
         """Who was never published, is told to stay, or needs a first release, is not spoken of."""
-        assert plan_of("new: core", tags=["core-v1.0"], changes={"core": "fix: it"}).warnings == ()
+        assert plan_of("new: core", tags=["core-v1.0"], changes={"core": "fix: it"}, published={}).warnings == ()
         quiet = plan_of("app: core", changes={"core": "fix: it"}, selection={"package": ("core",)})
         assert quiet.warnings == ()
-        assert plan_of("app: core", tags=["app-v1.0"], changes={}).warnings == ()
+        assert plan_of("app: core", tags=["app-v1.0"], changes={}, published={}).warnings == ()
 
     @pytest.mark.parametrize("selection", [{}, {"exclude": ("web",)}])
     def test_diamond(self, selection: dict[str, tuple[str, ...]]) -> None:
@@ -493,6 +493,50 @@ class TestTags:
         """A lead that is no member is refused, with the nearest name."""
         with pytest.raises(Refusal, match="did you mean core"):
             plan_of("core:", settings={"lead": "coer"})
+
+    def test_own(self) -> None:
+        """A package may have tags of its own form, and the release as a whole is never called like one of them."""
+        own = {"app": {"tag_format": "v{version}"}}
+        plan = plan_of("app:", "core:", tags=["v1.0", "core-v1.0"], own=own, settings={"lead": "core"})
+
+        assert {step.name: step.tag for step in plan.steps} == {"app": "v1.1", "core": "core-v1.1"}
+        assert plan.tags == ("release-2026.11.22",)
+
+    def test_own_in_lockstep(self) -> None:
+        """Where one tag stands for all, those with a format of their own stand aside."""
+        settings = {"tag_format": "v{version}", "versioning": "fixed", "groups": {"t": TOOL}}
+        own = {"tool": {"tag_format": ("{name}@{version}", "{name}-{version}")}}
+
+        def plan(**changes: str) -> Plan:
+            tags = ["v1.0", "tool-1.0"]
+            return plan_of("app:", "core:", "tool:", changes=changes, tags=tags, own=own, settings=settings)
+
+        both = plan(app="feat: it", tool="fix: it")
+        assert {step.name: step.tag for step in both.steps} == {"app": "v1.1", "core": "v1.1", "tool": "tool@1.0.1"}
+        assert both.tags == ("v1.1",)
+        assert plan(tool="fix: it").tags == ("release-2026.11.22",)
+
+    def test_own_twice(self) -> None:
+        """Two packages cannot share a tag unless all do."""
+        own = {name: {"tag_format": "v{version}"} for name in ("app", "core")}
+        with pytest.raises(Refusal, match=r"app and core would both be tagged v1\.1") as caught:
+            plan_of("app:", "core:", tags=["v1.0"], own=own)
+        assert caught.value.code is Code.TAG_INVALID
+
+    def test_own_invalid(self) -> None:
+        """A format that makes no tag is refused with the package's name."""
+        with pytest.raises(Refusal, match="must hold") as caught:
+            plan_of("app:", own={"app": {"tag_format": "all"}})
+        assert caught.value.where == "[tool.releasekit] of app"
+
+    def test_untagged(self) -> None:
+        """Where no index is asked, it is said of whom nobody knows whether it is out."""
+        (warning,) = plan_of("app:", "core:", "new:", tags=["core-v1.0"]).warnings
+        assert warning == "RK-BASELINE-INDEX: app, new have no tag, and no index was asked for a release"
+        assert plan_of("app:", tags=["x"], published={}).warnings == ()
+
+
+TOOL = {"packages": ["tool"], "versioning": "independent"}
 
 
 class TestRelease:

@@ -57,6 +57,7 @@ def test_defaults() -> None:
         "http_pool_size": 10,
         "confirm_timeout": 600,
         "build_timeout": 1800,
+        "upload_timeout": 600,
     }
 
 
@@ -238,6 +239,10 @@ class TestOwn:
 
     def test_values(self) -> None:
         """It has what is written there, and nothing else."""
+        assert self.read('tag_format = "v{version}"\nchangelog = false') == {
+            "tag_format": "v{version}",
+            "changelog": False,
+        }
         assert self.read('major_on_zero = true\ntypes = { docs = "patch" }') == {
             "major_on_zero": True,
             "types": {"docs": "patch"},

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from tasks.core.errors import Code, Refusal
-from tasks.core.tags import Baseline, TagScheme, baselines, umbrella
+from tasks.core.tags import Baseline, TagScheme, TagSchemes, baseline_on_index, baselines, baselines_of, umbrella
 
 SCHEMES = [
     "{name}-v{version}",
@@ -21,6 +21,8 @@ SCHEMES = [
     "v{version}-{name}",
     "{version}/{name}",
 ]
+
+NAMED = TagSchemes(TagScheme("{name}-v{version}"))
 
 versions = st.builds(
     "{}{}{}{}{}{}".format,
@@ -140,7 +142,7 @@ class TestBaselines:
     def found(self, tags: str, **declared: str | None) -> dict[str, str]:
         """Return the tag of each package, where the declared versions are as given."""
         limits = {name: Version(version) if version else None for name, version in declared.items()}
-        found = baselines({tag: f"commit of {tag}" for tag in tags.split()}, self.SCHEME, limits)
+        found = baselines_of({tag: f"commit of {tag}" for tag in tags.split()}, self.SCHEME, limits)
         assert all(item.commit == f"commit of {item.tag}" for item in found.values())
         return {name: item.tag for name, item in found.items()}
 
@@ -168,7 +170,7 @@ class TestBaselines:
         """It says tag, version and commit; the last stable one besides, and all versions that are taken."""
         tags = {"core-v1.0": "c0ffee", "core-v1.1rc1": "cafe", "core-v2.0": "babe"}
 
-        (found,) = baselines(tags, self.SCHEME, {"core": Version("1.1rc1")}).values()
+        (found,) = baselines_of(tags, self.SCHEME, {"core": Version("1.1rc1")}).values()
 
         assert (found.tag, found.version, found.commit) == ("core-v1.1rc1", Version("1.1rc1"), "cafe")
         assert found.stable == Baseline("core-v1.0", Version("1.0"), "c0ffee")
@@ -176,19 +178,52 @@ class TestBaselines:
 
     def test_only_prereleases(self) -> None:
         """Before the first stable release there is none to begin at."""
-        (found,) = baselines({"core-v1.0rc1": "c0ffee"}, self.SCHEME, {"core": Version("1.0rc1")}).values()
+        (found,) = baselines_of({"core-v1.0rc1": "c0ffee"}, self.SCHEME, {"core": Version("1.0rc1")}).values()
 
         assert (found.tag, found.stable) == ("core-v1.0rc1", None)
+
+    def test_begin(self) -> None:
+        """A stable release tells all since the last stable one, or since the first prerelease where there is none."""
+        tags = {"core-v1.0b1": "a", "core-v1.0rc1": "b", "web-v0.9": "c", "web-v1.0rc1": "d"}
+
+        found = baselines_of(tags, self.SCHEME, {"core": Version("1.0rc1"), "web": Version("1.0rc1")})
+
+        assert {name: (last.tag, last.begin.tag) for name, last in found.items()} == {
+            "core": ("core-v1.0rc1", "core-v1.0b1"),
+            "web": ("web-v1.0rc1", "web-v0.9"),
+        }
+
+    def test_own(self) -> None:
+        """A package with a format of its own has those tags and no others, and nobody else has them."""
+        schemes = TagSchemes(self.SCHEME, {"web": TagScheme("v{version}")})
+        tags: dict[str, str] = dict.fromkeys(("core-v1.0", "v2.0", "web-v3.0"), "c0ffee")
+
+        declared: dict[str, Version | None] = dict.fromkeys(("core", "web", "new"), Version("9.0"))
+        found = baselines(tags, schemes, declared)
+
+        assert {name: last.tag for name, last in found.items()} == {"core": "core-v1.0", "web": "v2.0"}
+
+    def test_on_index(self) -> None:
+        """Without a tag it is the highest version on the index that is not above the declared one."""
+        versions = [Version("1.0"), Version("1.1rc1"), Version("2.0")]
+
+        found = baseline_on_index(versions, Version("1.1.dev0"))
+        assert found == Baseline("", Version("1.0"), "", Baseline("", Version("1.0"), ""), frozenset(versions))
+        found = baseline_on_index(versions, Version("1.1"))
+        assert found
+        assert list(map(str, (found.version, found.begin.version))) == ["1.1rc1", "1.0"]
+        assert baseline_on_index(versions, Version("0.9")) is None
+        assert baseline_on_index((), None) is None
 
     def test_reachable(self) -> None:
         """Where only tags know the version, HEAD's own come first; a declared version knows better than branches."""
         tags = {"core-v1.4": "a", "core-v2.0": "b", "web-v3.0": "c"}
         declared = {"core": None, "web": None}
 
-        found = baselines(tags, self.SCHEME, declared, reachable={"core-v1.4"})
+        found = baselines_of(tags, self.SCHEME, declared, reachable={"core-v1.4"})
         assert {name: item.tag for name, item in found.items()} == {"core": "core-v1.4", "web": "web-v3.0"}
 
-        found = baselines(tags, self.SCHEME, {"core": Version("2.0")}, reachable={"core-v1.4"})
+        found = baselines_of(tags, self.SCHEME, {"core": Version("2.0")}, reachable={"core-v1.4"})
         assert found["core"].tag == "core-v2.0"
 
 
@@ -200,7 +235,7 @@ class TestFormatsOverTime:
     def last(self, tags: str, formats: tuple[str, ...] = FORMATS) -> dict[str, str]:
         """Return the tag of the last release of core and web, both declared at 3.0."""
         scheme = TagScheme(formats, "py")
-        found = baselines(
+        found = baselines_of(
             dict.fromkeys(tags.split(), "c0ffee"), scheme, {"core": Version("3.0"), "web": Version("3.0")}
         )
         return {name: item.tag for name, item in found.items()}
@@ -263,15 +298,29 @@ class TestUmbrella:
         shared = map(Version, versions.split())
         first = Version(lead) if lead else None
 
-        assert umbrella("v{version}", "", shared, first, "2026.11.22", taken.split()) == expected
+        assert umbrella("v{version}", NAMED, shared, first, "2026.11.22", taken.split()) == expected
 
     def test_label(self) -> None:
         """The label stands in it as it does in a package's tag."""
-        assert umbrella("{label}@{version}", "py", [Version("1.0")], None, "2026.11.22", ()) == "py@1.0"
+        schemes = TagSchemes(TagScheme("{name}@{version}", "py"))
+
+        assert umbrella("{label}@{version}", schemes, [Version("1.0")], None, "2026.11.22", ()) == "py@1.0"
+
+    @pytest.mark.parametrize(
+        "schemes",
+        [
+            TagSchemes(TagScheme(("{name}-v{version}", "v{version}"))),
+            TagSchemes(TagScheme("{name}-v{version}"), {"core": TagScheme("v{version}")}),
+        ],
+    )
+    def test_mistaken(self, schemes: TagSchemes) -> None:
+        """A tag that would be read as one package's, or as everybody's, is not taken for the release as a whole."""
+        assert umbrella("v{version}", schemes, [Version("1.0")], None, "2026.11.22", ()) == "release-2026.11.22"
+        assert umbrella("all/{version}", schemes, [Version("1.0")], None, "2026.11.22", ()) == "all/1.0"
 
     def test_invalid(self) -> None:
         """A format that makes no tag is refused; a release as a whole has no name to put in."""
         for pattern in ("all", "{name}-v{version}"):
             with pytest.raises(Refusal) as caught:
-                umbrella(pattern, "", [Version("1.0")], None, "2026.11.22", ())
+                umbrella(pattern, NAMED, [Version("1.0")], None, "2026.11.22", ())
             assert caught.value.code is Code.TAG_INVALID

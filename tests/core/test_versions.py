@@ -234,6 +234,18 @@ def test_first_release_as() -> None:
     assert summary(decision) == ("first", "0.1.0", "first release, Release-As: 0.1.0 (0000000)")
 
 
+def test_first_candidate_as() -> None:
+    """A Release-As that names a prerelease is taken as it stands, also below the version that a first release has."""
+    for version in ("1.0.0rc1", "0.9.0b2"):
+        for kind in ("none", "rc"):
+            decision = decided("1.0.0", f"feat: x\n\nRelease-As: {version}", tagged=False, prerelease=kind)
+            assert summary(decision) == ("first", version, f"first release, Release-As: {version} (0000000)")
+    # What a prerelease announces comes next, unless the file was not lowered with it.
+    assert summary(decided("0.9.0b2")) == ("minor", "0.9.0", "promotes 0.9.0b2")
+    last = Version("0.9.0b2")
+    assert decide(Past(Version("1.0.0"), last, taken={last})).target == Version("1.0.0")
+
+
 def test_forced() -> None:
     """Forced, a package with nothing to release gets a patch; one with changes gets what they ask for."""
     assert summary(decided("1.2.3", "docs: x", force=True)) == ("patch", "1.2.4", "forced")

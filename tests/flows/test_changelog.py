@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -142,6 +143,26 @@ def test_prerelease_mode(world: World, mode: str, told: list[str]) -> None:
     assert [name for name in "abcd" if f" {name} (" in out] == told
 
 
+def test_rollup(tmp_path: Path) -> None:
+    """A first stable release tells all since the first prerelease; what was reverted between two is told by neither."""
+    world = make_world(tmp_path, "core")
+    path = "packages/core/pyproject.toml"
+    text = (world.root / path).read_text()
+    for number in (1, 2, 3):
+        version = f"0.1.0rc{number}"
+        files = {path: text.replace('"0.1.0"', f'"{version}"'), f"packages/core/{number}.py": ""}
+        world.commit(f"feat: {number}", files)
+        world.git("tag", f"core-v{version}")
+    world.git("revert", "--no-edit", "HEAD")
+    world.commit("fix: it", {path: text.replace('"0.1.0"', '"0.1.0rc3"'), "packages/core/2.py": "2"})
+
+    (row,) = json.loads(world.releasekit("changelog", "--format", "json").out)
+
+    told = re.sub(r"\(\w{7}\)", "(SHA)", row["markdown"].partition("\n")[2])
+    assert row["next"] == "0.1.0"
+    assert told == "\nFirst stable release.\n\n### Features\n\n- 2 (SHA)\n\n### Bug Fixes\n\n- it (SHA)\n"
+
+
 def test_off(world: World) -> None:
     """With `changelog = false` the plan holds no changelogs; with it, they are part of the plan."""
     assert json.loads(world.releasekit("plan", "--offline", "--format", "json").out)["changelogs"].keys() == {"core"}
@@ -159,3 +180,23 @@ def test_dry_run(world: World) -> None:
 
     world.commit("docs: begin", {"packages/core/Changelog.md": "# Changes\n"})
     assert "git add" not in world.releasekit("publish", "--dry-run", "--offline").out
+
+
+def test_own(tmp_path: Path) -> None:
+    """A member may keep a changelog or not, and have tags of its own; the others do as the root says."""
+    world = make_world(tmp_path, "core; tool")
+    own = {"core": 'changelog = true\ntag_format = ["{name}@{version}", "v{version}"]', "tool": "changelog = false"}
+    for name, keys in own.items():
+        path = f"packages/{name}/pyproject.toml"
+        world.commit("chore: own", {path: f"{(world.root / path).read_text()}\n[tool.releasekit]\n{keys}\n"})
+    world.git("tag", "v0.1.0")
+    world.git("tag", "tool-v0.1.0")
+    world.commit("feat: both", {"packages/core/a.py": "", "packages/tool/a.py": ""})
+
+    def planned() -> tuple[dict[str, str], set[str]]:
+        plan = json.loads(world.releasekit("plan", "--offline", "--format", "json").out)
+        return {row["name"]: row["tag"] for row in plan["packages"]}, set(plan["changelogs"])
+
+    assert planned() == ({"core": "core@0.2.0", "tool": "tool-v0.2.0"}, {"core"})
+    assert with_keys(world, "changelog = false").count("### Features") == 2, "what it would be can still be seen"
+    assert planned()[1] == {"core"}

@@ -13,7 +13,7 @@ import pytest
 from examples.orchard_repository import WORKSPACE, make
 from tasks.adapters.process import Command, run
 from tasks.core.errors import Code
-from tests.world import GIT, Said, World, empty_world, make_world
+from tests.world import GIT, Said, World, empty_world, make_world, upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -190,6 +190,13 @@ def test_quick_commands_do_not_import_prefect(orchard: World, argv: list[str]) -
 
     assert said.code == 0, said.err
     assert said.err.splitlines()[-1] == "[]"
+
+
+def test_init_does_not_import_prefect(orchard: World) -> None:
+    """It needs neither Prefect nor, offline, an HTTP client; to write TOML it needs one that keeps comments."""
+    said = in_child("init", "--offline", cwd=orchard.root)
+
+    assert (said.code, said.err.splitlines()[-1]) == (0, "['tomlkit']"), said.err
 
 
 @pytest.mark.parametrize("flow", ["publish", "plan"])
@@ -418,13 +425,77 @@ def test_refusals_of_the_outside(
     assert not [request for request in own_index.requests() if request.uploaded]
 
 
+def planned(world: World, *argv: str) -> tuple[dict[str, tuple[str, str | None]], str]:
+    """Return status and next version of each package, and the warnings."""
+    said = world.releasekit("plan", "--format", "json", *argv)
+    assert said.code == 0, said.err
+    plan = json.loads(said.out)
+    return {row["name"]: (row["status"], row["next"]) for row in plan["packages"]}, "\n".join(plan["warnings"])
+
+
+def test_versions_on_the_index_without_tags(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """Without tags, the last release is what the index has, made from the commit that set that version."""
+    world = make_world(tmp_path, "app: core; core; lone; new")
+    world.commit("feat!: long ago", {"packages/core/src/core/old.py": ""})
+    edit(world, "packages/core/pyproject.toml", "0.1.0", "0.2.0")
+    sha = world.git("rev-parse", "HEAD")
+    world.lock()
+    upload(world, own_index, "core", "app", "lone")
+    world.commit("feat: lone", {"packages/lone/src/lone/more.py": ""})
+    edit(world, "packages/lone/pyproject.toml", "0.1.0", "0.2.0rc1")
+    upload(world, own_index, "lone")
+    world.git("mv", "packages/core", "packages/kernel")
+    world.commit("fix: core", {"packages/kernel/src/core/new.py": ""})
+    world.commit("docs: app", {"packages/app/README.md": "words\n"})
+
+    rows, warnings = planned(world)
+
+    assert rows == {
+        "core": ("included", "0.2.1"),
+        "app": ("skipped", None),
+        "lone": ("included", "0.2.0"),
+        "new": ("included", "0.1.0"),
+    }
+    assert planned(world, "--prerelease", "rc")[0]["lone"] == ("skipped", None)
+    assert planned(world, "--prerelease", "rc", "--force-unchanged")[0]["lone"] == ("included", "0.2.0rc2")
+    assert f"core 0.2.0 ({sha[:7]})" in warnings
+    told = json.loads(world.releasekit("plan", "--format", "json").out)["changelogs"]
+    assert ("### Bug Fixes" in told["core"]["text"], "long ago" in told["core"]["text"]) == (True, False)
+    assert "### Features\n\n- lone (" in told["lone"]["text"], "all since 0.1.0"
+    world.lock()
+    said = world.releasekit("publish", "--dry-run", "--skip-audit", "--no-push")
+    assert (said.code, "uv publish" in said.out) == (0, True), said.err
+
+    offline, warnings = planned(world, "--offline")
+    assert offline["core"] == ("included", "0.2.0"), "nobody could know"
+    assert "core, lone, new and 1 more have no tag, and no index was asked for a release" in warnings
+    assert Code.BASELINE_INDEX in world.releasekit("version").err
+    assert Code.BASELINE_INDEX in world.releasekit("changelog").err
+
+
+def test_version_on_the_index_that_nobody_set(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """A release on the index of which neither a tag nor a commit tells is refused, with the tag that would mend it."""
+    world = make_world(tmp_path, "core; lone")
+    first = world.git("rev-parse", "HEAD")
+    edit(world, "packages/core/pyproject.toml", "0.1.0", "0.2.0")
+    upload(world, own_index, "core")
+    world.git("reset", "--quiet", "--hard", first)
+    edit(world, "packages/core/pyproject.toml", "0.1.0", "0.3.0.dev0")
+
+    refused = world.releasekit("plan")
+
+    assert (refused.code, f"error: {Code.BASELINE_UNKNOWN}: the index has core 0.2.0" in refused.err) == (2, True)
+    assert "`git tag core-v0.2.0 COMMIT`" in refused.err
+    assert planned(world, "-p", "lone")[0]["lone"] == ("included", "0.1.0")
+    world.git("tag", "core-v0.2.0", first)
+    assert planned(world)[0]["core"] == ("skipped", None)
+
+
 def test_version_on_the_index(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A version that the index has already, or one below its latest, is refused; the plan says which."""
     world = make_world(tmp_path, "core")
-    package = world.root / "packages/core"
-    run(Command(("uv", "build", "--out-dir", str(tmp_path / "dist")), package))
-    files = [str(path) for path in sorted((tmp_path / "dist").glob("core-*"))]
-    run(Command(("uv", "publish", "--trusted-publishing", "never", *files), env=own_index.environment))
+    world.git("tag", "core-v0.0.9")
+    upload(world, own_index, "core")
 
     plan = json.loads(world.releasekit("plan", "--format", "json").out)
     refused = world.releasekit("publish", "--yes", "--skip-audit")
@@ -432,6 +503,7 @@ def test_version_on_the_index(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert [row["status"] for row in plan["packages"]] == ["already_published"]
     assert (refused.code, Code.PREFLIGHT_VERSION_EXISTS in refused.err) == (2, True)
 
+    world.git("tag", "--delete", "core-v0.0.9")
     edit(world, "packages/core/pyproject.toml", 'version = "0.1.0"', 'version = "0.0.9"')
     world.lock()
     older = world.releasekit("publish", "--yes", "--skip-audit")

@@ -83,58 +83,23 @@ def test_releases(tmp_path: Path) -> None:
     assert json.loads(world.releasekit("changelog", "--format", "json").out) == []
 
 
-@pytest.mark.parametrize("mode", ["rollup", "separate"])
-def test_prereleases(tmp_path: Path, mode: str) -> None:
-    """rc1 -> rc2 -> stable: each prerelease tells its own; the stable release tells all in their place, or its own."""
+def test_separate(tmp_path: Path) -> None:
+    """With `changelog_prerelease_mode = "separate"` a stable release tells its own alone, below it what went before."""
     world = make_world(tmp_path, "core")
-    configure(world, f'changelog_prerelease_mode = "{mode}"')
-    release(world)
-    first = "## 0.1.0 - DATE\n\nFirst release.\n"
-
+    configure(world, 'changelog_prerelease_mode = "separate"')
+    world.git("tag", "core-v0.1.0")
     change(world, "feat: one")
-    change(world, "fix: two\n\nRelease-As: 0.2.0rc1")
+    change(world, "feat: two\n\nRelease-As: 0.2.0rc1")
     release(world)
-    rc1 = "## 0.2.0rc1 - DATE\n\n### Features\n\n- one (SHA)\n\n### Bug Fixes\n\n- two (SHA)\n"
-    assert changelog(world) == f"# Changelog\n\n{rc1}\n{first}"
+    candidate = "## 0.2.0rc1 - DATE\n\n### Features\n\n- two (SHA)\n- one (SHA)\n"
+    assert changelog(world) == f"# Changelog\n\n{candidate}"
 
-    change(world, "feat: three\n\nRelease-As: 0.2.0rc2")
-    release(world)
-    rc2 = "## 0.2.0rc2 - DATE\n\n### Features\n\n- three (SHA)\n"
-    assert changelog(world) == f"# Changelog\n\n{rc2}\n{rc1}\n{first}"
-
-    change(world, 'Revert "feat: three"')
-    change(world, "perf: four")
-    release(world)
-    if mode == "rollup":
-        stable = (
-            "## 0.2.0 - DATE\n\n### Features\n\n- one (SHA)\n\n"
-            "### Bug Fixes\n\n- two (SHA)\n\n### Performance\n\n- four (SHA)\n"
-        )
-        assert changelog(world) == f"# Changelog\n\n{stable}\n{first}"
-    else:
-        stable = '## 0.2.0 - DATE\n\n### Performance\n\n- four (SHA)\n\n### Reverts\n\n- Revert "feat: three" (SHA)\n'
-        assert changelog(world) == f"# Changelog\n\n{stable}\n{rc2}\n{rc1}\n{first}"
-
-    change(world, "fix: five")
-    release(world)
-    assert changelog(world).startswith("# Changelog\n\n## 0.2.1 - DATE\n\n### Bug Fixes\n\n- five (SHA)\n\n## 0.2.0 -")
-
-
-def test_prereleases_alone(tmp_path: Path) -> None:
-    """A first stable release after prereleases tells what they told since the first of them."""
-    world = make_world(tmp_path, "core")
-    text = (world.root / "packages/core/pyproject.toml").read_text()
-    world.write({"packages/core/pyproject.toml": text.replace("0.1.0", "0.1.0rc1")})
-    world.lock()
-    release(world)
-    change(world, "feat: two\n\nRelease-As: 0.1.0rc2")
-    release(world)
-    change(world, "chore: go\n\nRelease-As: 0.1.0")
+    change(world, 'Revert "feat: two"')
+    change(world, "perf: three")
     release(world)
 
-    assert changelog(world) == (
-        "# Changelog\n\n## 0.1.0 - DATE\n\nFirst stable release.\n\n### Features\n\n- two (SHA)\n"
-    )
+    stable = '## 0.2.0 - DATE\n\n### Performance\n\n- three (SHA)\n\n### Reverts\n\n- Revert "feat: two" (SHA)\n'
+    assert changelog(world) == f"# Changelog\n\n{stable}\n{candidate}"
 
 
 def test_off(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
+from examples.orchard_repository import make
 from tests.world import World, make_world
 
 if TYPE_CHECKING:
@@ -17,22 +19,48 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
 
+STORE, CORE, CACHE = (f"packages/{name}/CHANGELOG.md" for name in ("store", "core", "cache"))
+FIRST = "# Changelog\n\n"
+
+
 def test_candidates(tmp_path: Path, own_index: EmbeddedIndex) -> None:
-    """A first release, its successor's candidates one by one, and the stable version that follows them."""
-    world = make_world(tmp_path, "app: core; core")
-    core, app = (f"packages/{name}/src/{name}/__init__.py" for name in ("core", "app"))
+    """The example workspace goes from rc1 to rc2 to stable, and each changelog tells what is new, then all of it."""
+    world = World(make(tmp_path), tmp_path / "orchard.git")
+    versions = {"core": "1.3.0", "hatch": "0.2.1", "almanac": "0.5.0", "graft": "0.5.1", "store": "0.4.0"}
+    stable = {**versions, "press": "2.0.0", "market": "0.9.1", "cache": "0.1.0", "cider": "0.1.0"}
+    rc = ("--prerelease", "rc", "--skip-smoke-test")
 
-    assert published(world) == {"core": "0.1.0", "app": "0.1.0"}
-    world.commit("feat: core", {core: "ONE = 1\n"})
-    world.commit("feat: app", {app: "ONE = 1\n"})
-    assert published(world, "--prerelease", "rc") == {"core": "0.2.0rc1", "app": "0.2.0rc1"}
-    assert "nothing to release" in world.releasekit("publish", "--yes", "--skip-audit", "--prerelease", "rc").out
-    world.commit("fix: core", {core: "ONE = 2\n"})
-    assert published(world, "--prerelease", "rc") == {"core": "0.2.0rc2"}
-    assert published(world) == {"core": "0.2.0", "app": "0.2.0"}
+    assert published(world, *rc) == {f"orchard-{name}": f"{version}rc1" for name, version in stable.items()}
+    one = "## 0.4.0rc1 - DATE\n\n### Breaking Changes\n\n- **store:** shelves hand fruits out one by one (SHA)\n"
+    assert told(world, STORE).startswith(FIRST + one)
+    assert told(world, CACHE) == f"{FIRST}## 0.1.0rc1 - DATE\n\nFirst release.\n"
+    assert "nothing to release" in world.releasekit("publish", "--yes", "--skip-audit", *rc).out
 
-    assert len([request for request in own_index.requests() if request.uploaded]) == 14
-    assert set(world.tags()) >= {"core-v0.2.0rc1", "app-v0.2.0rc1", "core-v0.2.0rc2", "core-v0.2.0", "app-v0.2.0"}
+    shelf = "packages/store/src/orchard_store/shelf.py"
+    world.commit("fix(store): shelves are level", {shelf: (world.root / shelf).read_text() + "\nLEVEL = True\n"})
+    assert published(world, *rc) == {"orchard-store": "0.4.0rc2"}
+    two = "## 0.4.0rc2 - DATE\n\n### Bug Fixes\n\n- **store:** shelves are level (SHA)\n"
+    assert told(world, STORE).startswith(f"{FIRST}{two}\n{one}")
+
+    assert published(world, "--skip-smoke-test") == {f"orchard-{name}": version for name, version in stable.items()}
+    assert told(world, STORE).startswith(
+        f"{FIRST}{one.replace('rc1', '')}\n### Bug Fixes\n\n- **store:** shelves are level (SHA)\n"
+    )
+    assert told(world, CACHE) == f"{FIRST}## 0.1.0 - DATE\n\nFirst stable release.\n"
+    assert "## 1.3.0 - DATE\n\n### Features\n" in told(world, CORE)
+    assert "rc" not in "".join(told(world, path) for path in (STORE, CORE, CACHE))
+
+    uploads = [request.uploaded for request in own_index.requests() if request.uploaded]
+    assert (len(uploads), len(set(uploads))) == (38, 38)
+    tags = world.tags().keys()
+    assert tags >= {f"orchard-{name}-v{version}{end}" for name, version in stable.items() for end in ("rc1", "")}
+    assert {tag for tag in tags if tag.endswith("rc2")} == {"orchard-store-v0.4.0rc2", "v0.4.0rc2"}
+
+
+def told(world: World, path: str) -> str:
+    """Return a changelog as it is pushed, its shas and dates made plain."""
+    text = world.git("show", f"origin/main:{path}") + "\n"
+    return re.sub(r"\d{4}-\d\d-\d\d", "DATE", re.sub(r"\(([0-9a-f]{7})\)", "(SHA)", text))
 
 
 def test_lockstep(tmp_path: Path, own_index: EmbeddedIndex) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flows.options import Options, PlanOptions, PublishOptions
+from flows.options import InitOptions, Options, PlanOptions, PublishOptions, RollbackOptions
 from tasks.adapters.process import Command, run
 from tasks.core.errors import Code
 from tasks.core.settings import Settings
@@ -374,11 +374,14 @@ def test_concurrency_key(scene: Scene) -> None:
 
 
 def test_concurrency_flag(scene: Scene) -> None:
-    """With 5 they do, also when the file says 1 and the flag only repeats the default."""
-    world = scene.world("left; right", "concurrency = 1", **meeting(scene, LONG))
+    """With 5 they do, also when the file says 1 and the flag only repeats the default.
+
+    So it is with the rate limit: by that of the file, the second would go out two minutes after the first.
+    """
+    world = scene.world("left; right", "concurrency = 1\nrate_limit = 1", **meeting(scene, LONG))
     assert scene.index
 
-    assert world.releasekit(*RELEASE, "--concurrency", "5").code == 0
+    assert world.releasekit(*RELEASE, "--concurrency", "5", "--rate-limit", "0").code == 0
     assert met(scene)
 
 
@@ -696,6 +699,7 @@ def test_offline(scene: Scene) -> None:
 # ---- the tables ---------------------------------------------------------------------------------------------------
 
 STORIES, CLI = "tests/stories/test_release.py", "tests/flows/test_cli.py"
+FAULTS = "tests/tasks/test_faults.py"
 SWITCHES = f"{STORIES}::test_switches"
 
 KEYS: dict[str, Proof | str] = {
@@ -728,13 +732,15 @@ KEYS: dict[str, Proof | str] = {
     "build_concurrency": test_build_concurrency,
     "confirm_timeout": test_confirm_timeout,
     "build_timeout": test_build_timeout,
+    "upload_timeout": f"{FAULTS}::test_row",
+    "rate_limit": f"{FAULTS}::test_rate_limit",
     "versioning": "tests/stories/test_prerelease.py::test_lockstep",
     "propagate": "tests/core/test_plan.py::test_patch",
     "prerelease": "tests/stories/test_prerelease.py::test_candidates",
     "first_version": "tests/stories/test_dynamic.py::test_first_version",
     "bump": "tests/stories/test_dynamic.py::test_bump_is_checked_first",
     "changelog": "tests/stories/test_changelogs.py::test_off",
-    "changelog_prerelease_mode": "tests/stories/test_changelogs.py::test_prereleases",
+    "changelog_prerelease_mode": "tests/stories/test_changelogs.py::test_separate",
     "changelog_sections": "tests/core/test_changelog.py::test_sections",
     "changelog_exclude": "tests/core/test_changelog.py::test_sections",
     "changelog_contributors": "tests/flows/test_changelog.py::test_keys",
@@ -754,8 +760,11 @@ FLAGS: dict[str, Proof | str] = {
 PUBLISH_FLAGS: dict[str, Proof | str] = {
     "dry_run": f"{CLI}::test_dry_run_changes_nothing",
     "rehearse": f"{STORIES}::test_rehearsal",
+    "resume_from_registry": "tests/stories/test_resume.py::test_from_the_release_commit",
+    "manifest": "tests/stories/test_resume.py::test_from_a_fresh_clone",
     "publish_from": test_publish_from,
     "concurrency": test_concurrency_flag,
+    "rate_limit": test_concurrency_flag,
     "fail_fast": test_fail_fast_flag,
     "tag": SWITCHES,
     "push": SWITCHES,
@@ -763,7 +772,19 @@ PUBLISH_FLAGS: dict[str, Proof | str] = {
     "audit": test_audit_flag,
     "strict_audit": test_strict_audit_flag,
 }
-TABLES = (KEYS, FLAGS, PUBLISH_FLAGS)
+ROLLBACK = "tests/stories/test_rollback.py"
+ROLLBACK_FLAGS: dict[str, Proof | str] = {
+    **{name: FLAGS[name] for name in ("workspace", "index", "publish_url", "check_url")},
+    "release": f"{ROLLBACK}::test_nobody_there",
+    "dry_run": f"{ROLLBACK}::test_given_up",
+    "push": f"{ROLLBACK}::test_remote_left_alone",
+}
+INIT_FLAGS: dict[str, Proof | str] = {
+    "workspace": test_workspace,
+    "check_url": "tests/flows/test_init.py::test_baselines_from_the_index",
+    "offline": "tests/flows/test_init.py::test_baselines_from_the_index",
+}
+TABLES = (KEYS, FLAGS, PUBLISH_FLAGS, ROLLBACK_FLAGS, INIT_FLAGS)
 
 
 @pytest.mark.parametrize(
@@ -773,8 +794,10 @@ TABLES = (KEYS, FLAGS, PUBLISH_FLAGS)
         (Options.model_fields, FLAGS),
         (PlanOptions.model_fields, FLAGS),
         (PublishOptions.model_fields, FLAGS | PUBLISH_FLAGS),
+        (RollbackOptions.model_fields, ROLLBACK_FLAGS),
+        (InitOptions.model_fields, INIT_FLAGS),
     ],
-    ids=["keys", "options", "plan", "publish"],
+    ids=["keys", "options", "plan", "publish", "rollback", "init"],
 )
 def test_nothing_is_without_a_proof(names: dict[str, object], table: dict[str, Proof | str]) -> None:
     """A new key or flag needs a proof in the tables, and one that is gone needs none."""

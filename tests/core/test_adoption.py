@@ -1,0 +1,202 @@
+"""Which tags are releases, and what is to be configured for a repository that has released before."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import pytest
+from packaging.version import Version
+
+from tasks.core.adoption import (
+    Key,
+    Tagging,
+    configured_text,
+    groups_of,
+    missing_tags,
+    samples_of,
+    spoken,
+    tagging_of,
+)
+from tasks.core.errors import Code, Refusal
+from tasks.core.workspace import Workspace, workspace_of
+from tests.builders import settings_of
+from tests.builders import workspace_of as workspace_of_lines
+
+NAMES = ("core", "my-core", "core-2", "app")
+
+
+@pytest.mark.parametrize(
+    ("tag", "pattern", "name", "version"),
+    [
+        ("core-v1.2", "{name}-v{version}", "core", "1.2"),
+        ("core==1.2", "{name}=={version}", "core", "1.2"),
+        ("core@1.2", "{name}@{version}", "core", "1.2"),
+        ("core@v1.2", "{name}@v{version}", "core", "1.2"),
+        ("core/v1.2", "{name}/v{version}", "core", "1.2"),
+        ("core/1.2", "{name}/{version}", "core", "1.2"),
+        ("core_v1.2", "{name}_v{version}", "core", "1.2"),
+        ("core-1.2", "{name}-{version}", "core", "1.2"),
+        ("My_Core-v1.2rc1", "{name}-v{version}", "my-core", "1.2rc1"),
+        ("core-2-1.0", "{name}-{version}", "core-2", "1.0"),
+        ("py/core-v1.2", "{label}/{name}-v{version}", "core", "1.2"),
+        ("py/core/v1.2", "{label}/{name}/v{version}", "core", "1.2"),
+        ("py-my-core-1.0.0a260723", "{label}-{name}-{version}", "my-core", "1.0.0a260723"),
+        ("v1.2", "v{version}", "", "1.2"),
+        ("1.2", "{version}", "", "1.2"),
+    ],
+)
+def test_spoken(tag: str, pattern: str, name: str, version: str) -> None:
+    """Every form that the field has is known, by the names of the members."""
+    (read,) = spoken([tag], NAMES).values()
+
+    assert (read.pattern, read.name, read.version) == (pattern, name, Version(version))
+
+
+def test_not_spoken() -> None:
+    """What names no member, or no version, is nobody's; of labels, that of most tags is the repository's."""
+    assert spoken(["gone-v1.0", "core-vnext", "nightly", "release-2026.11.22", "v1.x"], NAMES) == {}
+    tags = ["js/core-v1.0", "js/core-v1.1", "py/core-v1.0"]
+    assert set(spoken(tags, NAMES)) == {"js/core-v1.0", "js/core-v1.1"}
+    assert set(spoken(tags, NAMES, "py")) == {"py/core-v1.0"}
+    assert spoken(["v1.0"], ()).keys() == {"v1.0"}
+
+
+def found(tags: str, *lines: str, at: dict[str, str] | None = None, now: str = "") -> Tagging:
+    """Return how packages are tagged; *at* is what they declared at their highest tag without a name."""
+    workspace = workspace_of_lines(*lines)
+    then = {name: Version(version) if version else None for name, version in (at or {}).items()}
+    settings = settings_of(**({"tag_format": now} if now else {}))
+    return tagging_of(spoken(tags.split(), workspace.members), list(workspace), then, settings, configured=bool(now))
+
+
+class TestTagging:
+    """The list of formats."""
+
+    def test_first(self) -> None:
+        """The form of most last releases is written from now on, and all others are read."""
+        tags = "app@1.0 core@1.0 core-v0.9 core-v0.8 core-v0.7 web==1.0"
+
+        patterns = found(tags, "app:", "core:", "web:").patterns
+
+        assert patterns == ("{name}@{version}", "{name}=={version}", "{name}-v{version}")
+
+    def test_configured(self) -> None:
+        """What is configured stays in front, and what it reads already is not added."""
+        assert found("core-v1.0", "core:", now="{name}-{version}").patterns == ("{name}-{version}",)
+        assert found("core@1.0", "core:", now="{name}-{version}").patterns == ("{name}-{version}", "{name}@{version}")
+
+    def test_none(self) -> None:
+        """Where there is no tag, it is the default."""
+        assert found("", "core:") == Tagging(("{name}-v{version}",))
+
+    def test_lockstep(self) -> None:
+        """Tags without a name are everybody's where most packages had that version when it was made."""
+        lines = ("app:", "core:", "web:")
+        most = {"app": "1.0", "core": "1.0", "web": "0.3"}
+        assert found("v1.0", *lines, at=most).patterns == ("v{version}",)
+        assert found("v1.0 core-v0.2", *lines, at=most).patterns == ("v{version}", "{name}-v{version}")
+        assert found("v0.9 app-v1.0", *lines, at=dict.fromkeys(most, "0.9")).patterns == (
+            "{name}-v{version}",
+            "v{version}",
+        )
+        assert found("v1.0", *lines, at=dict.fromkeys(most, "")).patterns == ("v{version}",), "no file has ever said"
+        assert found("v1.0", "core:", at={"core": "1.0"}).patterns == ("v{version}",)
+        apart = found("v1.0", "app==1.0:", "core==1.1:", at={"app": "1.0", "core": "1.0"})
+        assert apart.patterns == ("{name}-v{version}", "v{version}"), "one tag could not stand for two versions"
+
+    def test_umbrella(self) -> None:
+        """A tag of the release as a whole is no package's release."""
+        tags = "v1.0 app-v1.0 core-v1.0"
+        assert found(tags, "app:", "core:", "new:", at={"app": "1.0", "core": "1.0", "new": ""}) == Tagging(
+            ("{name}-v{version}",)
+        )
+        assert found("v1.0 app-v0.2", "app:", "core:", at={"app": "0.2", "core": "0.3"}).patterns == (
+            "{name}-v{version}",
+        )
+
+    def test_alone(self) -> None:
+        """They are one package's where it alone had that version."""
+        tagging = found("v1.0 app-v0.2", "app:", "core:", at={"app": "0.2", "core": "1.0"})
+
+        assert tagging == Tagging(("{name}-v{version}",), alone=("core", "v{version}"))
+
+
+def at_paths(*paths: str) -> Workspace:
+    """Return a workspace of members in *paths*, named after their directories."""
+    system: dict[str, Any] = {"requires": [], "build-backend": "backend"}
+    documents: dict[str, dict[str, Any]] = {
+        path: {"project": {"name": path.replace("/", "-").strip("."), "version": "1.0"}, "build-system": system}
+        for path in paths
+    }
+    return workspace_of(documents, settings_of())
+
+
+def test_groups() -> None:
+    """Each directory of packages is a group, as soon as there are two."""
+    packages = ("py/packages/a", "py/packages/b", "py/plugins/x/y", "py/plugins/z", "py/samples/s")
+    three = {name: [f"py/{name}/*"] for name in ("packages", "plugins", "samples")}
+    workspace = at_paths(*packages)
+
+    assert groups_of(workspace) == three
+    assert workspace.matching(three["plugins"]) == {"py-plugins-x-y", "py-plugins-z"}
+    assert groups_of(at_paths("packages/a", "packages/b")) == {}
+    assert groups_of(at_paths("a", "b")) == {}
+    assert groups_of(at_paths("a", "packages/b", "plugins/c")).keys() == {"packages", "plugins"}
+    assert groups_of(at_paths()) == {}
+
+
+def test_samples() -> None:
+    """Directories of samples stay home if nothing in them was ever released."""
+    workspace = at_paths("packages/a", "samples/b", "samples/c/d", "py/examples/e", "example")
+
+    assert samples_of(workspace, ()) == ["py/examples/*", "samples/*"]
+    assert samples_of(workspace, {"samples-b"}) == ["py/examples/*"]
+
+
+KEYS = [
+    Key("tag_format", ["{name}@{version}", "v{version}"], "Why."),
+    Key("exclude", ["samples/*"], ""),
+    Key("groups", {"a": ["a/*"], "b c": ["b/*"]}, "Those."),
+]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[project]\nname = 'a' # it",
+        "[tool.uv.workspace]\r\nmembers = ['*']\r\n",
+        "[tool.releasekit]\n",
+        "[tool.releasekit]\nlead = 'a'\ntag_format = 'x{version}' # old\n\n[tool.z] # end\n",
+        "[tool.releasekit.types]\nfeat = 'minor'\n\n[dependency-groups]\ndev = []\n",
+        "[tool.a]\n[dependency-groups]\n[tool.b]\n",
+        "[tool]\nreleasekit = { lead = 'a' }\n",
+        "[tool.releasekit]\r\nlead = 'a'\r\n",
+    ],
+)
+def test_configured_text(text: str) -> None:
+    """Keys are added wherever the table is, all else stays, and adding them again changes nothing."""
+    after = configured_text(text, KEYS)
+
+    table = tomllib.loads(after)["tool"]["releasekit"]
+    assert {key.name: table[key.name] for key in KEYS} == {key.name: key.value for key in KEYS}
+    assert configured_text(after, []) == after
+    if "releasekit" not in text:
+        assert after.startswith(text)
+    if "\r\n" in text:
+        assert after.count("\n") == after.count("\r\n")
+
+
+def test_odd_text() -> None:
+    """A table that cannot be added to is left alone, and what to add is said."""
+    with pytest.raises(Refusal, match="cannot be added") as caught:
+        configured_text("tool = { uv = {} }\n", KEYS[:1])
+
+    assert caught.value.code is Code.CONFIG_INVALID_VALUE
+    assert caught.value.hint == 'Add by hand: tag_format = ["{name}@{version}", "v{version}"]'
+
+
+def test_missing_tags() -> None:
+    """A tag that would stand for two commits is not made."""
+    assert missing_tags([("v1.0", "a"), ("v1.0", "b"), ("v1.1", "c"), ("v1.1", "c")]) == {"v1.1": "c"}

@@ -1,0 +1,226 @@
+"""The command `init`: what it finds of earlier releases, and what it writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tasks.core.errors import Code
+from tests.world import World, make_world, upload, write_package
+
+if TYPE_CHECKING:
+    from tasks.adapters.embedded import EmbeddedIndex
+
+ON_A_TERMINAL = "import os, pty, sys; raise SystemExit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+
+
+@pytest.fixture(autouse=True)
+def _no_prefect_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+
+
+def init(world: World, *argv: str) -> dict[str, Any]:
+    """Return what `init` has found and done."""
+    said = world.releasekit("init", "--format", "json", *argv)
+    assert said.code == 0, said.err
+    return json.loads(said.out)
+
+
+def root(world: World) -> str:
+    """Return the root's pyproject.toml."""
+    return (world.root / "pyproject.toml").read_text()
+
+
+def statuses(world: World) -> dict[str, str]:
+    """Return what the plan says of each package."""
+    said = world.releasekit("plan", "--offline", "--format", "json")
+    assert said.code == 0, said.err
+    return {row["name"]: row["status"] for row in json.loads(said.out)["packages"]}
+
+
+@pytest.mark.parametrize(
+    ("tags", "formats", "more"),
+    [
+        (["core-v0.1.0", "app-v0.1.0"], ["{name}-v{version}"], "# The defaults do."),
+        (["core==0.1.0", "app==0.1.0", "core-v0.0.1"], ["{name}=={version}", "{name}-v{version}"], ""),
+        (["py/core-v0.1.0", "py/app-v0.1.0", "js/core-v9.0"], ["{label}/{name}-v{version}"], 'label = "py"'),
+        (["v0.1.0", "v0.0.9"], ["v{version}"], 'versioning = "fixed"'),
+        (["v0.1.0", "core-v0.1.0"], ["{name}-v{version}", "v{version}"], ""),
+        (["v7.0", "nightly", "core-v0.1.0", "app-v0.1.0"], ["{name}-v{version}"], ""),
+    ],
+)
+def test_formats(tmp_path: Path, tags: list[str], formats: list[str], more: str) -> None:
+    """The tags of the field are found, whatever their form, and the configuration that is written reads them."""
+    world = make_world(tmp_path, "app: core; core")
+    for tag in tags:
+        world.git("tag", tag)
+
+    found = init(world, "--offline", "--yes")
+
+    assert found["tag_format"] == formats
+    rows = {row["name"]: row for row in found["packages"]}
+    assert {row["baseline"] for row in rows.values()} == {"tag"}, rows
+    assert rows["core"]["commit"] == world.git("rev-parse", "HEAD")
+    assert more in root(world)
+    assert statuses(world) == {"core": "skipped", "app": "skipped"}
+    again = init(world, "--offline", "--yes")
+    assert (again["diffs"], again["written"]) == ({}, False)
+
+
+def test_written(tmp_path: Path) -> None:
+    """The file keeps its comments and its order; what is there already stays, and what is missing is added."""
+    world = make_world(tmp_path, "app: core; core")
+    text = f"# mine\n{root(world)}\n[tool.releasekit]  # ours\ntag_format = '{{name}}@{{version}}'  # why\n"
+    text += "[tool.releasekit.groups]\nall = ['*']\n[tool.other]\nkey = 1 # odd  spaces\n"
+    world.write({"pyproject.toml": text})
+    world.git("tag", "core==0.1.0")
+    before = world.state()
+
+    said = world.releasekit("init", "--offline")
+    assert (said.code, world.state()) == (0, before)
+    assert "nothing was written; --yes writes pyproject.toml" in said.err
+    assert "+tag_format = [" in said.out
+
+    assert init(world, "--offline", "--yes")["written"]
+    old, new = "'{name}@{version}'  # why", '["{name}@{version}", "{name}=={version}"] # why'
+    assert root(world).replace("]  # why", "] # why") == text.replace(old, new)
+    assert init(world, "--offline")["diffs"] == {}
+
+
+def test_strange_table(tmp_path: Path) -> None:
+    """A table that cannot be added to safely is left alone, and what to add is said."""
+    world = make_world(tmp_path, "core")
+    inline = "tool = { uv = { workspace = { members = ['packages/*'] }, sources = { core = { workspace = true } } } }\n"
+    world.write({"pyproject.toml": inline})
+    world.git("tag", "core==0.1.0")
+
+    said = world.releasekit("init", "--offline", "--yes")
+
+    assert (said.code, f"error: {Code.CONFIG_INVALID_VALUE}: " in said.err) == (2, True), said.err
+    assert 'Add by hand: tag_format = "{name}=={version}"' in said.err
+    assert root(world) == inline
+
+
+def test_directories(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """Directories become groups, and samples that were never released stay home."""
+    world = make_world(tmp_path, "core")
+    for name, place in {"plug": "plugins", "sock": "plugins", "hello": "samples"}.items():
+        write_package(world, name, [])
+        (world.root / place).mkdir(exist_ok=True)
+        world.git("add", "--all")
+        world.git("mv", f"packages/{name}", f"{place}/{name}")
+    world.write({"pyproject.toml": root(world).replace('"packages/*"', '"packages/*", "plugins/*", "samples/*"')})
+    world.lock()
+
+    rows = {row["name"]: row["baseline"] for row in init(world, "--yes")["packages"]}
+
+    assert rows == {"core": "first", "hello": "home", "plug": "first", "sock": "first"}
+    assert root(world).endswith(
+        '\n[tool.releasekit]\n# Never released so far; take out what should be published.\nexclude = ["samples/*"]\n\n'
+        '# For --group; `{ packages = [...], versioning = "fixed" }` ties one.\n[tool.releasekit.groups]\n'
+        'packages = ["packages/*"]\nplugins = ["plugins/*"]\nsamples = ["samples/*"]\n'
+    )
+    assert statuses(world) == {"core": "included", "plug": "included", "sock": "included"}
+    assert own_index.requests()
+
+
+def test_nothing_special(tmp_path: Path) -> None:
+    """A workspace that needs no key gets a table that says so, once."""
+    world = make_world(tmp_path, "app: core; core")
+
+    assert {row["baseline"] for row in init(world, "--offline", "-y")["packages"]} == {"unasked"}
+    assert root(world).endswith("\n\n[tool.releasekit]\n# The defaults do. `releasekit plan` shows what would be "
+                                "released, and why.\n")  # fmt: skip
+    assert init(world, "--offline", "-y")["diffs"] == {}
+
+
+def test_one_alone(tmp_path: Path) -> None:
+    """Where tags without a name are one package's, that package is told so in its own file."""
+    world = make_world(tmp_path, "app: core; core; util")
+    path = "packages/core/pyproject.toml"
+    world.commit("chore: go", {path: (world.root / path).read_text().replace("0.1.0", "0.4.0")})
+    for tag in ("v0.4.0", "app-v0.1.0", "util-v0.1.0"):
+        world.git("tag", tag)
+
+    found = init(world, "--offline", "--yes")
+
+    assert {row["name"]: row["tag"] for row in found["packages"]} == {
+        "app": "app-v0.1.0",
+        "core": "v0.4.0",
+        "util": "util-v0.1.0",
+    }
+    assert 'tag_format = "v{version}"' in (world.root / path).read_text()
+    assert set(statuses(world).values()) == {"skipped"}
+
+
+def test_baselines_from_the_index(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """What is on the index without a tag is found, and tagged only when asked: here, at the commit that set it."""
+    world = make_world(tmp_path, "app: core; core; new")
+    sha = world.git("rev-parse", "HEAD")
+    upload(world, own_index, "core", "app")
+    path = "packages/app/pyproject.toml"
+    world.commit("chore: on", {path: (world.root / path).read_text().replace("0.1.0", "0.2.0")})
+    world.git("tag", "app-v0.0.1")
+    refs = world.git("for-each-ref")
+
+    said = world.releasekit("init", "--yes")
+    found = init(world, "--yes")
+
+    assert f"--tag-baselines would tag {sha[:7]} as core-v0.1.0" in said.out
+    assert "on the index, no tag; set at" in said.out
+    rows = {row["name"]: (row["baseline"], row["version"], row["commit"], row["note"]) for row in found["packages"]}
+    assert rows == {
+        "app": ("tag", "0.0.1", world.git("rev-parse", "HEAD"), "the index has 0.1.0"),
+        "core": ("index", "0.1.0", sha, "no tag core-v0.1.0"),
+        "new": ("first", None, "", ""),
+    }
+    assert (found["missing"], found["made"]) == ({"core-v0.1.0": sha}, [])
+    assert world.git("for-each-ref") == refs
+
+    assert init(world, "--tag-baselines")["made"] == [], "nobody said yes"
+    assert init(world, "--tag-baselines", "--yes")["made"] == ["core-v0.1.0"]
+    assert world.git("rev-parse", "core-v0.1.0^{commit}") == sha
+    assert world.tags() == {}, "none is pushed"
+    assert init(world)["missing"] == {}
+    assert init(world, "--check-url", "http://127.0.0.1:9/simple", "--offline")["missing"] == {}
+    refused = world.releasekit("init", "--check-url", "http://127.0.0.1:9/simple")
+    assert (refused.code, Code.INDEX_UNREACHABLE in refused.err) == (2, True)
+
+
+def test_no_commit_set_it(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """Of a release that no commit here tells of, that is said; no tag is made for it."""
+    world = make_world(tmp_path, "core")
+    path = "packages/core/pyproject.toml"
+    text = (world.root / path).read_text()
+    world.write({path: text.replace("0.1.0", "0.0.9")})
+    upload(world, own_index, "core")
+    world.write({path: text})
+
+    (row,) = init(world, "--yes", "--tag-baselines")["packages"]
+
+    assert (row["baseline"], row["commit"]) == ("index", "")
+    assert row["note"] == "no tag core-v0.0.9, and no commit here set 0.0.9"
+    assert world.git("tag") == ""
+
+
+@pytest.mark.parametrize(("keys", "written"), [("n\r", False), ("y\r", True)])
+def test_asked(tmp_path: Path, keys: str, written: bool) -> None:
+    """On a terminal it asks before it writes."""
+    world = make_world(tmp_path, "core")
+    before = root(world)
+    program = (sys.executable, "-m", "releasekit", "init", "--offline")
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TERM": "xterm", "COLUMNS": "200"}
+
+    said = subprocess.run(
+        (sys.executable, "-c", ON_A_TERMINAL, *program), cwd=world.root, env=env, input=keys.encode(),
+        capture_output=True, timeout=60, check=True,
+    )  # fmt: skip
+
+    assert b"Write pyproject.toml?" in said.stdout
+    assert (root(world) != before) == written

@@ -1,0 +1,276 @@
+"""What becomes of uploads when the index goes wrong: real uv, a real Prefect, and an index that fails by script."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import repeat
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from packaging.version import Version
+
+from tasks.adapters import http
+from tasks.adapters.files import describe
+from tasks.adapters.index import SimpleIndex
+from tasks.adapters.record import Record
+from tasks.adapters.uv import find_uv
+from tasks.core.errors import Code, Refusal
+from tasks.core.manifest import PackageVersion
+from tasks.core.target import Target
+from tests.builders import plan_of, settings_of
+from tests.fault_index import ALL, ERROR, HIDDEN, QUOTA, FaultIndex, fault_index
+from tests.fault_table import CASES, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping
+    from pathlib import Path
+
+    from tasks.core.report import PackageReport
+    from tasks.release import Release
+    from tests.fault_index import Fault
+
+    Faulty = Callable[[FaultIndex], object]
+
+pytestmark = pytest.mark.usefixtures("prefect_api")
+
+
+@pytest.fixture
+def faulty() -> Generator[FaultIndex]:
+    """Run an index of the test's own."""
+    with fault_index() as index:
+        yield index
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A release that is built, and the index that it goes to."""
+
+    release: Release
+    built: Mapping[str, PackageVersion]
+    index: FaultIndex
+
+    def publish(self, *, delay: float = 0, ends: Event | None = None, **settings: object) -> dict[str, PackageReport]:
+        """Publish it, with these settings, as one run does; but all delays between attempts are *delay* seconds.
+
+        It is cancelled when *ends* is set.
+        """
+        from prefect import flow
+
+        from flows.expand import publish_all
+        from tasks import publish
+
+        chosen = settings_of(**{"smoke_test": False, "confirm_timeout": 30, **settings})
+        target = Target(self.index.simple_url, self.index.publish_url)
+        release = replace(self.release, settings=chosen, target=target)
+        reports: list[PackageReport] = []
+
+        @flow(name="faults")
+        async def story() -> None:
+            async with http.client(pause=_at_once) as web:
+                reports.extend(await publish_all(release, self.built, SimpleIndex(target.check_url, web)))
+
+        async def main() -> None:
+            running: asyncio.Task[Any] = asyncio.ensure_future(story())
+            if ends:
+                await asyncio.to_thread(ends.wait, 60)
+                running.cancel()
+            await running
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(publish, "upload", publish.upload.with_options(retry_delay_seconds=delay))
+            asyncio.run(main())
+        return {report.name: report for report in reports}
+
+
+async def _at_once(_: float) -> None:
+    """Don't wait."""
+
+
+@pytest.fixture
+def scene(
+    tmp_path: Path, faulty: FaultIndex, ready: Callable[[str, Path], PackageVersion], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Scene]:
+    """Return a function that sets the scene for a graph such as "app: core; core"."""
+    monkeypatch.setenv("UV_PUBLISH_TOKEN", "opensesame")
+
+    def make(graph: str) -> Scene:
+        from tasks.release import Release
+
+        # Named after the test, for Prefect keeps what a release has done.
+        plan = plan_of(*graph.split("; ")).model_copy(update={"release": str(tmp_path)})
+        record = Record(tmp_path / "record")
+        record.worktree.mkdir(parents=True)
+        built = {step.name: ready(step.name, record.dist(step.name)) for step in plan.steps}
+        uv = replace(find_uv(), python=sys.executable)
+        nowhere = Target("http://127.0.0.1:9", "http://127.0.0.1:9")
+        return Scene(Release(plan, record, settings_of(), nowhere, uv, ".", "main"), built, faulty)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def ready(built: Callable[..., tuple[Path, ...]]) -> Callable[[str, Path], PackageVersion]:
+    """Return a function that puts the files of a package into a release record, built once."""
+    kept: dict[str, tuple[Path, ...]] = {}
+
+    def put(name: str, place: Path) -> PackageVersion:
+        if name not in kept:
+            kept[name] = built(name, "1.1")
+        place.mkdir(parents=True)
+        for file in kept[name]:
+            shutil.copy(file, place)
+        described = tuple(describe(place / file.name) for file in kept[name])
+        return PackageVersion(name=name, version=Version("1.1"), tag=f"{name}-v1.1", files=described)
+
+    return put
+
+
+@pytest.mark.parametrize(("row", "make"), CASES, ids=lambda it: it.fault if isinstance(it, Row) else "")
+def test_row(row: Row, make: Faulty, scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
+    """The row of the README is so: what is sent how often, what is said, what becomes of the others, and after that.
+
+    This is also where `upload_timeout` ends an upload.
+    """
+    here = scene(row.graph)
+    make(faulty)
+
+    reports = here.publish(**row.settings)
+
+    core = reports["core"]
+    assert (core.outcome == "confirmed") is (row.code is None), core
+    assert core.error.startswith(row.code or ""), core
+    assert row.said in core.error + core.hint, core
+    assert {name: str(report.outcome) for name, report in reports.items() if name != "core"} == row.others
+    first = [upload for upload in faulty.uploads if upload.project == "core"][:1]
+    times = [upload.at for upload in faulty.uploads if first and upload.file == first[0].file]
+    assert len(times) == row.sent, faulty.uploads
+    assert not row.gap or times[1] - times[0] >= row.gap
+    if row.code and row.heals:
+        faulty.heal()
+        again = here.publish()
+        assert {str(report.outcome) for report in again.values()} == {"confirmed"}, again
+    if row.heals:
+        stored = Counter(upload.file for upload in faulty.uploads if upload.stored)
+        assert stored == dict.fromkeys((file.name for it in here.built.values() for file in it.files), 1)
+
+
+def test_other_new_projects_are_not_tried(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
+    """What the index refuses to create may count against the quota, so one refusal is enough for all new projects."""
+    faulty.on_upload(ALL, [QUOTA, QUOTA])
+
+    reports = scene("one:; two:").publish(concurrency=1)
+
+    assert len(faulty.uploads) == 1
+    assert all(report.error.startswith(Code.UPLOAD_LIMITED) for report in reports.values())
+    assert {report.hint for report in reports.values()} == {next(iter(reports.values())).hint}
+
+
+def test_lost_file(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
+    """A file that an earlier run has uploaded and the index has lost: that is said, and the next run sends it again."""
+    here, seconds = scene("core:"), 2.0
+    waiting = Event()
+
+    def pages() -> Iterator[Fault]:
+        yield from repeat(HIDDEN, 3)  # before it is sent: for us, and for uv before each of the two files
+        while True:
+            waiting.set()
+            yield HIDDEN
+
+    faulty.on_page("core", pages())
+    with pytest.raises(asyncio.CancelledError):  # it dies while it waits
+        here.publish(confirm_timeout=seconds, ends=waiting)
+    assert len(faulty.uploads) == 2
+    faulty.files.clear()
+
+    report = here.publish(confirm_timeout=seconds)["core"]
+    assert report.error.startswith(Code.PUBLISH_TIMEOUT)
+    assert "uploaded in an earlier run" in report.error
+    assert "sends again" in report.hint
+    assert len(faulty.uploads) == 2, "it was believed for a while"
+
+    faulty.heal()
+    assert here.publish(confirm_timeout=seconds)["core"].outcome == "confirmed"
+    assert len(faulty.uploads) == 4
+
+
+def test_what_waits_holds_no_slot(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
+    """With one slot, another package goes out while the first waits for its next attempt, and then to be listed."""
+    faulty.on_upload(ALL, [ERROR])
+
+    def pages() -> Iterator[Fault]:
+        while len({upload.project for upload in faulty.uploads if upload.stored}) < 2:
+            yield HIDDEN
+
+    faulty.on_page(ALL, pages())
+
+    reports = scene("one:; two:").publish(concurrency=1, delay=0.7)
+
+    assert {report.outcome.value for report in reports.values()} == {"confirmed"}
+    first, *others = [upload.project for upload in faulty.uploads]
+    assert others[0] != first, "it kept the slot while it waited"
+
+
+def test_rate_limit(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
+    """So many files a minute are sent by all packages together: here two in half a second, so six in one at least."""
+    begun = time.monotonic()
+
+    scene("one:; two:; three:").publish(rate_limit=240)
+
+    assert max(upload.at for upload in faulty.uploads) - begun >= 1
+
+
+def test_turns() -> None:
+    """Turns come in the order of asking, none before its time; what waits for one holds no slot."""
+    from tasks.publish import Uploads
+
+    async def story() -> list[tuple[str, float]]:
+        uploads, begun, took = Uploads(concurrency=1, rate_limit=1200), time.monotonic(), list[tuple[str, float]]()
+
+        async def send(name: str, files: int) -> None:
+            async with uploads.turn(files):
+                took.append((name, time.monotonic() - begun))
+
+        async with asyncio.TaskGroup() as group:
+            for name, files in (("one", 2), ("two", 1), ("three", 1)):
+                group.create_task(send(name, files))
+            await asyncio.sleep(0)
+            assert [name for name, _ in took] == ["one"]
+            assert not uploads.slots.locked()
+        return took
+
+    (one, _), (two, second), (three, third) = asyncio.run(story())
+    assert (one, two, three) == ("one", "two", "three")
+    assert second >= 0.1
+    assert third >= 0.15
+
+
+def test_stopped_while_it_waits() -> None:
+    """What waits for its turn when uploads are stopped is blocked at once, and not when its time would come."""
+    from tasks.publish import Uploads
+
+    async def story() -> None:
+        uploads = Uploads(concurrency=1)
+        uploads.hold(3600)
+        waiting = [asyncio.create_task(uploads.turn(1).__aenter__()) for _ in range(3)]
+        await asyncio.sleep(0)
+        uploads.stop("core: no")
+        for task in waiting:
+            with pytest.raises(Refusal, match="RK-BLOCKED: blocked by core: no"):
+                await task
+        assert not uploads.slots.locked()
+
+    asyncio.run(asyncio.wait_for(story(), 10))
+
+
+def test_delays() -> None:
+    """An upload is tried five times, after delays that grow and are never quite the same."""
+    from tasks.publish import upload
+
+    assert (upload.retries, upload.retry_delay_seconds) == (4, [2, 10, 30, 60])
+    assert upload.retry_jitter_factor
