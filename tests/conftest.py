@@ -52,6 +52,10 @@ def _nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(("UV_PUBLISH_", "ACTIONS_ID_TOKEN_")) or name.endswith("PYPI_ID_TOKEN"):
             monkeypatch.delenv(name)
+    for name in (*os.environ,):
+        if re.match(r"(GH|GITHUB|GITLAB|CI)_", name):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("GH_CONFIG_DIR", os.devnull)  # where gh, if there is one, knows nobody
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.delenv("CI", raising=False)
 

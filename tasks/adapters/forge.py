@@ -6,20 +6,23 @@ import asyncio
 import logging
 import os
 import time
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
-from tasks.adapters.http import retry_after
+from tasks.adapters.http import client, retry_after
 from tasks.adapters.process import Command, mask, run
 from tasks.core.errors import Code, ReleaseError
+from tasks.core.links import web_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from tasks.adapters.interface import Forge
     from tasks.core.links import Web
+    from tasks.core.settings import Settings
 
 log = logging.getLogger("releasekit.forge")
 T = TypeVar("T")
@@ -65,6 +68,14 @@ def open_forge(
     if web.is_gitlab:
         return GitLab(web, address, variable, token, connections, pause=pause)
     return GitHub(web, address, token, connections, pause=pause)
+
+
+@asynccontextmanager
+async def forge_of(address: str, settings: Settings) -> AsyncGenerator[Forge]:
+    """Open the forge that the remote at *address* is on; raises as `open_forge` does."""
+    web = web_of(address, settings.forge)
+    async with client(pool_size=settings.http_pool_size, heeds_limits=False) as connections:
+        yield open_forge(web, connections, api=settings.forge_url)
 
 
 def token_of(web: Web, env: Mapping[str, str]) -> tuple[str, str]:

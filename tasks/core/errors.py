@@ -60,6 +60,7 @@ class Code(StrEnum):
     PREFLIGHT_NO_REMOTE = "RK-PREFLIGHT-NO-REMOTE"
     PREFLIGHT_VULNERABLE = "RK-PREFLIGHT-VULNERABLE"
     PREFLIGHT_NEW_PROJECTS = "RK-PREFLIGHT-NEW-PROJECTS"
+    PREFLIGHT_CONCURRENT_RELEASE = "RK-PREFLIGHT-CONCURRENT-RELEASE"
     LOCK_ACQUISITION_FAILED = "RK-LOCK-ACQUISITION-FAILED"
     NOT_CONFIRMED = "RK-NOT-CONFIRMED"
     FILE_SYSTEM = "RK-FILE-SYSTEM"
@@ -263,6 +264,10 @@ CATALOGUE: Mapping[Code, Entry] = {
     Code.PREFLIGHT_NEW_PROJECTS: Entry(
         "More projects are new to the index than PyPI lets one user create in a day; uploads beyond are refused.",
         "Run publish again on the next day: it carries on. Or ask PyPI for a higher limit first.",
+    ),
+    Code.PREFLIGHT_CONCURRENT_RELEASE: Entry(
+        "The forge has a draft of this very release: somebody else is making it, or was interrupted.",
+        "Wait until it is announced; or delete the draft, if nobody is.",
     ),
     Code.LOCK_ACQUISITION_FAILED: Entry(
         "Another release of this repository is running.", "Wait for it to end, or stop the process that is named."

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 OUR_TEMPLATE = "notes.md.jinja"
 
+SMALLEST_LIMIT = 65_536
+"""Characters that any text on a forge may have: those of a pull request on GitHub."""
+
 
 class Told(BaseModel):
     """One change as the plan keeps it: *text* is its description as the commit has it, *author* a name."""

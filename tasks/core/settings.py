@@ -11,7 +11,7 @@ from packaging.version import VERSION_PATTERN
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
-from tasks.core.errors import Code, Refusal, nearest
+from tasks.core.errors import Code, Refusal, ReleaseError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +26,10 @@ BumpName = Literal["major", "minor", "patch", "none"]
 Prerelease = Literal["none", "dev", "a", "b", "rc"]
 Versioning = Literal["independent", "fixed", "linked"]
 ForgeKind = Literal["auto", "github", "gitlab"]
+
+
+NO_FORGE = frozenset({Code.FORGE_UNKNOWN, Code.FORGE_NO_TOKEN, Code.FORGE_CREDENTIALS, Code.FORGE_READ_ONLY})
+"""Why there may be no release on the forge without anything having failed."""
 
 
 class Group(BaseModel):
@@ -177,6 +181,19 @@ class Settings(BaseModel):
         if text and not re.fullmatch(rf"(?ix)\s*{VERSION_PATTERN}\s*", text):
             raise PydanticCustomError("version", "this is no PEP 440 version")
         return text
+
+    @property
+    def on_forge(self) -> bool:
+        """Whether a release is to be made on the forge: it is one of a tag that is there."""
+        return self.release and self.tag and self.push
+
+    def stops_at(self, error: ReleaseError) -> bool:
+        """Whether that there can be no release on the forge, for the reason *error*, is a failure and no remark (D-10)."""
+        return self.forge_required or error.code not in NO_FORGE
+
+    def expects_no_forge(self, error: ReleaseError) -> bool:
+        """Whether *error* says no more than that the remote is on no forge, and nobody has said that it is."""
+        return error.code is Code.FORGE_UNKNOWN and self.forge == "auto"
 
     def bumps(self) -> dict[str, Bump]:
         """Return the bump that each commit type asks for."""
