@@ -69,15 +69,19 @@ async def draft(options: Options, project: Project, repo: Repo, *, half_out: boo
     return Draft(project, repo, with_changelogs(project, repo, plan, history), target, published)
 
 
-def with_changelogs(project: Project, repo: Repo, plan: Plan, history: History) -> Plan:
-    """Return *plan* with what changelogs gain and the release notes tell: decided here, once, and written later."""
+def with_changelogs(project: Project, repo: Repo, plan: Plan, history: History, *, notes: bool = False) -> Plan:
+    """Return *plan* with what changelogs gain and the release notes tell: decided here, once, and written later.
+
+    With *notes*, also where there will be no release on a forge.
+    """
     settings = project.settings
-    if not (settings.release or any(project.says(step.name, "changelog") for step in plan.steps)):
-        return plan
     web = web_of(repo.address(settings.remote), settings.forge)
+    notes |= settings.on_forge and bool(web.base)
+    if not (notes or any(project.says(step.name, "changelog") for step in plan.steps)):
+        return plan
     told = survey.entries(project, repo, plan, history)
     sections = {name: tell.section(web) for name, tell in told.items() if project.says(name, "changelog")}
-    tales = survey.tales(repo, told) if settings.release else {}
+    tales = survey.tales(repo, told) if notes else {}
     return plan.model_copy(update={"changelogs": sections, "tales": tales})
 
 
@@ -114,7 +118,7 @@ async def notes(options: Options) -> tuple[Notes, str]:
     settings = project.settings
     history = survey.read_history(repo, project)
     plan = survey.plan(project, repo, history, options.selection(), None)
-    plan = with_changelogs(project, repo, plan, history)
+    plan = with_changelogs(project, repo, plan, history, notes=True)
     pulls: dict[str, Pull] = {}
     limit = SMALLEST_LIMIT
     if not options.offline:

@@ -475,7 +475,8 @@ async def preflight_forge(project: Project, repo: Repo, plan: Plan) -> Plan:
         if settings.expects_no_forge(error):
             log.info("no release on a forge: %s", error.what)
             return plan
-        warning = Warn(error.code, f"there will be no release on the forge: {error.what}", error.where)
+        so = "a release on the forge may fail" if settings.stops_at(error) else "there will be no release on the forge"
+        warning = Warn(error.code, f"{so}: {error.what}", error.where)
         return plan.model_copy(update={"warnings": (*plan.warnings, str(warning))})
     if there and there.draft:
         what = f"there is a draft of {plan.title} on {forge.name}"

@@ -12,7 +12,7 @@ from tasks.core.changelog import escape, told_notes
 from tasks.core.errors import Code, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from tasks.core.changelog import Entry, Since
     from tasks.core.links import Web
@@ -274,19 +274,17 @@ def _plain(text: str) -> str:
 
 # ---- from the notes to Markdown -------------------------------------------------------------------------------------
 
-_STEPS = (None, 100, 50, 20, 10, 5, 3, 1, 0)
 _LONG = 20
 """From so many changes a package on, also the texts of what breaks are told."""
 
 
-def shortened(notes: Notes, most: int | None) -> Notes:
-    """Return *notes* with at most so many changes for each package; None: with all."""
-    if most is None:
-        return notes
+def shortened(notes: Notes, most: int) -> Notes:
+    """Return *notes* with at most so many changes for each package."""
     breaking = notes.breaking[: max(_LONG, most * 10)]
     if most < _LONG:
-        brief = (each.change.model_copy(update={"notes": ()}) for each in breaking)
-        breaking = tuple(each.model_copy(update={"change": line}) for each, line in zip(breaking, brief, strict=True))
+        breaking = tuple(
+            each.model_copy(update={"change": each.change.model_copy(update={"notes": ()})}) for each in breaking
+        )
     packages = tuple(_shortened(package, most) for package in notes.packages)
     return notes.model_copy(update={"breaking": breaking, "packages": packages})
 
@@ -318,19 +316,33 @@ def render(notes: Notes, template: str, limit: int, shown: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    text = ""
     try:
         compiled = environment.from_string(template)
-        for most in _STEPS:
-            some = shortened(notes, most)
-            given = {name: getattr(some, name) for name in Notes.model_fields}
-            text = tidy(compiled.render(given))
-            if len(text) <= limit:
-                return text
+
+        def written(some: Notes) -> str:
+            return tidy(compiled.render({name: getattr(some, name) for name in Notes.model_fields}))
+
+        return _fitting(notes, written, limit)
     except TemplateSyntaxError as error:
         raise Refusal(Code.NOTES_TEMPLATE, str(error.message), f"{shown}:{error.lineno}") from None
     except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
         raise Refusal(Code.NOTES_TEMPLATE, f"{type(error).__name__}: {error}", shown) from None
+
+
+def _fitting(notes: Notes, written: Callable[[Notes], str], limit: int) -> str:
+    """Return as much of *notes* as fits: the most changes a package that do, found by halving."""
+    text = written(notes)
+    if len(text) <= limit:
+        return text
+    text = written(shortened(notes, 0))
+    fits, not_any_more = 0, max(sum(len(part.changes) for part in package.parts) for package in notes.packages)
+    while not_any_more - fits > 1 and len(text) <= limit:
+        most = (fits + not_any_more) // 2
+        longer = written(shortened(notes, most))
+        if len(longer) <= limit:
+            fits, text = most, longer
+        else:
+            not_any_more = most
     return cut(text, limit, notes.all)
 
 

@@ -188,7 +188,7 @@ class Settings(BaseModel):
         return self.release and self.tag and self.push
 
     def stops_at(self, error: ReleaseError) -> bool:
-        """Whether that there can be no release on the forge, for the reason *error*, is a failure and no remark (D-10)."""
+        """Whether it is a failure, and no remark, that *error* keeps the release from the forge (D-10)."""
         return self.forge_required or error.code not in NO_FORGE
 
     def expects_no_forge(self, error: ReleaseError) -> bool:
