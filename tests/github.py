@@ -344,6 +344,13 @@ def _adapter(models: tuple[type[BaseModel], ...], *, is_list: bool = False) -> T
     return TypeAdapter(many[one] if is_list else one)
 
 
+@cache
+def _schema() -> Any:
+    import graphql
+
+    return graphql.build_schema(GRAPHQL)
+
+
 def example(model: str, **known: Any) -> dict[str, Any]:
     """Return the JSON of GitHub's *model* with what is *known*; all else that it must have is made up."""
     (found,) = _models(model)
@@ -658,11 +665,10 @@ class GitHubDouble(ForgeDouble):
         def repository(_info: object, **_: str) -> dict[str, Any]:
             return {"object": commit}
 
-        schema = graphql.build_schema(GRAPHQL)
         asked = request.json
         root = {"repository": repository}
         execute: Any = getattr(graphql, "graphql_sync")  # noqa: B009  its own type is not wholly known
-        done = execute(schema, asked["query"], root, variable_values=asked["variables"])
+        done = execute(_schema(), asked["query"], root, variable_values=asked["variables"])
         assert not done.errors, done.errors
         return Answer(value=done.formatted)
 

@@ -82,10 +82,10 @@ def test_release_on_github(
     assert report(again)["page"] == release["html_url"]
     assert (release["tag_name"], release["name"], release["draft"]) == ("v0.1.0", "v0.1.0", False)
     assert f"- pears ([#{number}]({hub.url}/ada/engine/pull/{number})) by @bea" in release["body"]
-    assert f"| [one]({own_index.simple_url.rstrip('/')}/one/) | 0.1.0 | new |" in release["body"]
+    assert f"| [one]({own_index.simple_url.rstrip('/')}/one/) | 0.1.0 | 0.0.9 |" in release["body"]
     tagged = [[name.removeprefix("refs/tags/") for name in push if "/tags/" in name] for push in hub.pushes()]
-    assert [len(tags) for tags in tagged if tags] == [1, 3, 1, 1]
-    assert tagged[-1] == ["v0.1.0"] or tagged[-2] == ["v0.1.0"]
+    assert [len(tags) for tags in tagged if tags] == [1, 3, 1, 1], "ours are three, one, and the last alone"
+    assert [tags for tags in tagged if tags][-1] == ["v0.1.0"]
     assert world.releasekit(*RELEASE).code == 0, "there is nothing to do then"
     assert len(hub.releases) == 1
 
@@ -185,7 +185,7 @@ def test_eighty_packages(tmp_path: Path, hub: GitHubDouble, monkeypatch: pytest.
     assert len(commits_told(plan)) == 3200
     assert len(hub.requests) <= 70
     assert hub.limited == 0
-    assert 120_000 < len(made["body"]) <= 125_000
+    assert 110_000 < len(made["body"]) <= 125_000
     assert "| [package-79](" in made["body"]
     assert len(re.findall("… and 3[0-9] more: ", made["body"])) == 80
     asked = len(hub.requests)

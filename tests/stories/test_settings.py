@@ -746,17 +746,16 @@ def test_forge_url(scene: Scene) -> None:
 
 def test_notes_template(scene: Scene) -> None:
     """The notes are as one's own template has them; one that is wrong is refused before anything is done."""
-    path = scene.looked_at.root / "notes.txt"
-    path.write_text("{% for each in breaking %}{{ each.package }} breaks: {{ each.change.text }}{% endfor %}")
-    try:
-        said = scene.look('notes_template = "notes.txt"', "notes", "--offline")
-        assert said.out == "core breaks: another core\n"
-        path.write_text("{{ nobody }}")
-        for command in (("notes", "--offline"), DRY_RUN):
-            said = scene.look('notes_template = "notes.txt"', *command)
-            assert (said.code, f"error: {Code.NOTES_TEMPLATE}: " in said.err) == (2, True), said.err
-    finally:
-        path.unlink()
+
+    def look(template: str, *command: str) -> Said:
+        scene.looked_at.write({"notes.txt": template})  # it goes with the settings
+        return scene.look('notes_template = "notes.txt"', *command)
+
+    template = "{% for each in breaking %}{{ each.package }} breaks: {{ each.change.text }}{% endfor %}"
+    assert look(template, "notes", "--offline").out == "core breaks: another core\n"
+    for command in (("notes", "--offline"), DRY_RUN):
+        said = look("{{ nobody }}", *command)
+        assert (said.code, f"error: {Code.NOTES_TEMPLATE}: " in said.err) == (2, True), said.err
     assert scene.look('notes_template = "gone.txt"', *DRY_RUN).code == 2
     assert scene.look('notes_template = "gone.txt"', *DRY_RUN, "--no-release").code == 0
 
