@@ -105,7 +105,8 @@ class GitHub:
     ) -> ForgeRelease:
         """Make the release of *tag*; one that is there already is returned as it is."""
         said = {"tag_name": tag, "target_commitish": commit, "name": title, "body": body}
-        value = {**said, "draft": draft, "prerelease": prerelease}
+        # "legacy": a release of an older line, made later, is not taken for the latest one.
+        value = {**said, "draft": draft, "prerelease": prerelease, "make_latest": "legacy"}
 
         async def make() -> ForgeRelease:
             return _release(await self._api.send("POST", f"{self._repository}/releases", value))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -189,8 +190,11 @@ def test_eighty_packages(tmp_path: Path, hub: GitHubDouble, monkeypatch: pytest.
     assert "| [package-79](" in made["body"]
     assert len(re.findall("… and 3[0-9] more: ", made["body"])) == 80
     asked = len(hub.requests)
-    assert asyncio.run(announce.on_forge.fn(release, repo)) == (page, ())
-    assert len(hub.releases) == 1
+    hub.fail("POST", "graphql$", Answer(500, {"message": "no"}))
+    failing = replace(release, settings=settings.model_copy(update={"notes_command": ("false",)}))
+    again, (remark,) = asyncio.run(announce.on_forge.fn(failing, repo))
+    assert (again, len(hub.releases)) == (page, 1)
+    assert remark.startswith(f"{Code.NOTES_COMMAND}: exit code 1 from: false; the notes are as the template has them")
     assert not [request for request in hub.requests[asked:] if request.method == "PATCH"], "it is as it should be"
 
 
