@@ -19,6 +19,7 @@ from prefect.states import Completed, Failed
 from flows.draft import checked, draft, open_index, open_project
 from flows.expand import publish_all, stage_all
 from flows.options import PublishOptions, flat
+from flows.progress import observer
 from flows.rehearse import rehearsal
 from tasks import announce, prepare, resume, stage, survey
 from tasks.adapters.index import on_index
@@ -97,12 +98,14 @@ async def carry_out(release: Release, repo: Repo, index: Index, *, rebuild: bool
         release.record.drop_if_private(repo)
         notes = ("nothing was uploaded, and the release was dropped",)
         return Report(release=release.plan.release, title=release.plan.title, packages=failed, notes=notes)
+    observer().on_phase("publishing")
     packages = await publish_all(release, built, index)
     return await announced(release, repo, packages)
 
 
 def prepared(release: Release, repo: Repo) -> Release:
     """Turn the plan into a commit in the scratch worktree, unless that was done already."""
+    observer().on_phase("preparing")
     release = prepare.check_out(release, repo)
     if release.commit:
         return release
@@ -121,6 +124,7 @@ async def staged(
     if manifest.packages:
         manifest = await with_files(release, manifest, index, rebuild=rebuild)
     else:
+        observer().on_phase("staging")
         built, failed = await stage_all(release)
         if failed:
             return {}, failed
@@ -181,6 +185,7 @@ async def announced(release: Release, repo: Repo, packages: tuple[PackageReport,
         tags += release.plan.tags  # the umbrella tag says that all are out
     if not tags:
         return report
+    observer().on_phase("announcing")
     made = tags if release.settings.tag else []
     problems: list[str] = []
     notes: list[str] = []
