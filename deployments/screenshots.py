@@ -199,7 +199,7 @@ def photograph(page: Page, prefect: Prefect, orchard: Path, pictures: Path) -> N
         each["key"]: each["id"]
         for each in prefect.ask("artifacts", flow_runs={"id": {"any_": [run_id]}}, sort="CREATED_ASC")
     }
-    for name in ("plan", "graph", "report"):
+    for name in ("plan", "report"):
         look(
             page,
             f"{prefect.address}/artifacts/artifact/{left[f'releasekit-{name}']}",

@@ -85,6 +85,20 @@ class InitOptions(Place):
         return {"check_url": self.check_url} if self.check_url else {}
 
 
+class CheckOptions(Place):
+    """What `check` can be told."""
+
+    package: Annotated[tuple[str, ...], Parameter(alias="-p", negative="")] = Field(
+        default=(), description="Only findings about these packages (names, patterns or paths)"
+    )
+    select: Annotated[tuple[str, ...], Parameter(negative="")] = Field(
+        default=(), description="Make only these checks; wins over `check_select`"
+    )
+    ignore: Annotated[tuple[str, ...], Parameter(negative="")] = Field(
+        default=(), description="Leave these checks out, besides those in `check_ignore`"
+    )
+
+
 class PlanOptions(Options):
     """What `plan` can be told."""
 
@@ -115,6 +129,7 @@ class PublishOptions(Options):
     fail_fast: Annotated[bool, Parameter(negative="")] = _key("fail_fast")
     tag: Annotated[bool, Parameter(negative="--no-tag")] = _key("tag")
     push: Annotated[bool, Parameter(negative="--no-push")] = _key("push")
+    release: Annotated[bool, Parameter(negative="--no-release")] = _key("release")
     smoke_test: Annotated[bool, Parameter(negative="--skip-smoke-test")] = _key("smoke_test")
     audit: Annotated[bool, Parameter(negative="--skip-audit")] = _key("audit")
     strict_audit: Annotated[bool, Parameter(negative="")] = _key("strict_audit")
@@ -137,6 +152,10 @@ class RollbackOptions(Where):
     push: Annotated[bool, Parameter(negative="--no-push")] = Field(
         default=True, description="Delete tags on the remote too; without it the remote is left alone"
     )
+
+    def overrides(self) -> dict[str, Any]:
+        """Return the settings that were given here; `release` names one, where the key says whether to make one."""
+        return {name: value for name, value in super().overrides().items() if name != "release"}
 
 
 def flat(model: type[M]) -> Callable[[Callable[[M], Awaitable[R]]], Callable[..., Awaitable[R]]]:

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any
 
 from prefect import flow
-from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
@@ -20,8 +19,9 @@ from flows.approval import Approved, ask
 from flows.draft import checked, draft, open_index, open_project
 from flows.expand import publish_all, stage_all
 from flows.options import PublishOptions, flat
+from flows.progress import observer
 from flows.rehearse import rehearsal
-from flows.runs import name_run, record_our_lines, show_graph, show_plan
+from flows.runs import name_run, record_our_lines, show_plan, show_report
 from tasks import announce, prepare, resume, stage, survey
 from tasks.adapters.index import on_index
 from tasks.adapters.interface import Index
@@ -30,7 +30,6 @@ from tasks.adapters.record import Record, only_release
 from tasks.adapters.record import begin as put_on_record
 from tasks.adapters.repo import Repo
 from tasks.core.errors import Code, Refusal, ReleaseError
-from tasks.core.formats.markdown import report_markdown
 from tasks.core.manifest import PackageVersion, ReleaseManifest
 from tasks.core.plan import Step
 from tasks.core.report import PackageReport, Report
@@ -61,7 +60,7 @@ async def publish(options: PublishOptions) -> State[Any]:
         index = await stack.enter_async_context(open_index(project, release.target))
         report = await carry_out(release, repo, index, rebuild=options.resume_from_registry)
         if release.plan.steps:
-            await show_report(report, release)
+            await show_report(report, release.plan, release.target)
         return (Completed if report.done else Failed)(message=report.summary, data=report)
 
 
@@ -73,9 +72,9 @@ async def begin(options: PublishOptions, stack: AsyncExitStack) -> tuple[Release
     A release that was begun has been approved.
     """
     approved: Approved | None = None
+    dropped: tuple[str, ...] = ()
     while True:
-        without = approved.without if approved else ()
-        asked = options.model_copy(update={"exclude": (*options.exclude, *without)}) if without else options
+        asked = options.model_copy(update={"exclude": (*options.exclude, *dropped)}) if dropped else options
         project, repo = open_project(asked)
         with ExitStack() as lock:
             lock.enter_context(only_release(repo.common_dir))
@@ -83,7 +82,7 @@ async def begin(options: PublishOptions, stack: AsyncExitStack) -> tuple[Release
             record = resume.to_carry_on(repo, project.settings, options.kept_record, adopt=adopt)
             plan = record.plan() if record else (await checked(await draft(asked, project, repo, half_out=adopt))).plan
             holds = approved is not None and approved.covers(plan)
-            if not holds or without:
+            if not holds or (approved and approved.without):
                 await name_run("rehearse" if options.rehearse else "publish", plan)
                 await show_plan(plan)
             if holds or not options.approve or options.rehearse or record or not plan.steps:
@@ -94,6 +93,7 @@ async def begin(options: PublishOptions, stack: AsyncExitStack) -> tuple[Release
                 return release_of(record, project, repo), project, repo
         why = "the plan has changed since it was approved" if approved else ""
         approved = await ask(plan, project.settings.approval_timeout, why)
+        dropped += approved.without
 
 
 def release_of(record: Record, project: Project, repo: Repo) -> Release:
@@ -107,14 +107,6 @@ def release_of(record: Record, project: Project, repo: Repo) -> Release:
         workspace=project.root.relative_to(repo.top).as_posix(),
         branch=repo.branch,
     )
-
-
-async def show_report(report: Report, release: Release) -> None:
-    """Leave what came of the release as an artifact, with a link to each package that is out."""
-    pages = {package.name: release.target.page(package.name, package.version) for package in report.confirmed}
-    text = report_markdown(report, pages)
-    await acreate_markdown_artifact(text, key="releasekit-report", description=report.summary)
-    await show_graph(release.plan, report)
 
 
 async def carry_out(release: Release, repo: Repo, index: Index, *, rebuild: bool = False) -> Report:
@@ -132,12 +124,14 @@ async def carry_out(release: Release, repo: Repo, index: Index, *, rebuild: bool
         release.record.drop_if_private(repo)
         notes = ("nothing was uploaded, and the release was dropped",)
         return Report(release=release.plan.release, title=release.plan.title, packages=failed, notes=notes)
+    observer().on_phase("publishing")
     packages = await publish_all(release, built, index)
-    return announced(release, repo, packages)
+    return await announced(release, repo, packages)
 
 
 def prepared(release: Release, repo: Repo) -> Release:
     """Turn the plan into a commit in the scratch worktree, unless that was done already."""
+    observer().on_phase("preparing")
     release = prepare.check_out(release, repo)
     if release.commit:
         return release
@@ -156,6 +150,7 @@ async def staged(
     if manifest.packages:
         manifest = await with_files(release, manifest, index, rebuild=rebuild)
     else:
+        observer().on_phase("staging")
         built, failed = await stage_all(release)
         if failed:
             return {}, failed
@@ -207,8 +202,8 @@ async def built_again(
     return again
 
 
-def announced(release: Release, repo: Repo, packages: tuple[PackageReport, ...]) -> Report:
-    """Tag, push and fast-forward what is out; the release is ended when all of it is."""
+async def announced(release: Release, repo: Repo, packages: tuple[PackageReport, ...]) -> Report:
+    """Tag, push, tell the forge of and fast-forward what is out; the release is ended when all of it is."""
     report = Report(release=release.plan.release, title=release.plan.title, commit=release.commit, packages=packages)
     # Where one tag stands for all packages, it is made when all are out.
     tags = [package.tag for package in report.confirmed if package.tag not in release.plan.tags]
@@ -216,8 +211,10 @@ def announced(release: Release, repo: Repo, packages: tuple[PackageReport, ...])
         tags += release.plan.tags  # the umbrella tag says that all are out
     if not tags:
         return report
+    observer().on_phase("announcing")
     made = tags if release.settings.tag else []
     problems: list[str] = []
+    notes: list[str] = []
     update: dict[str, Any] = {}
     try:
         announce.tag(release, repo, made)
@@ -227,14 +224,17 @@ def announced(release: Release, repo: Repo, packages: tuple[PackageReport, ...])
             update["pushed"] = True
         elif report.done:
             announce.let_go(release, repo)
+        if report.done and release.settings.on_forge:
+            update["page"], remarks = await announce.on_forge(release, repo)
+            notes += remarks
     except ReleaseError as error:
         problems.append(f"{error}\n{error.output}".strip() + f"\n{error.hint}")
     try:
         if not announce.fast_forward(release, repo):
-            update["notes"] = (f"{release.branch or 'HEAD'} has moved on: merge {release.commit[:12]} into it",)
+            notes.append(f"{release.branch or 'HEAD'} has moved on: merge {release.commit[:12]} into it")
     except ReleaseError as error:
         problems.append(f"{error}\n{error.hint}")
-    report = report.model_copy(update={**update, "problems": tuple(problems)})
+    report = report.model_copy(update={**update, "notes": tuple(notes), "problems": tuple(problems)})
     if report.done:
         release.record.finish(repo)
     return report

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from prefect.artifacts import (
     Artifact,
-    acreate_image_artifact,
     acreate_markdown_artifact,
     acreate_progress_artifact,
     acreate_table_artifact,
@@ -24,7 +23,7 @@ from prefect.context import FlowRunContext
 from prefect.logging.handlers import APILogHandler
 
 from tasks.adapters.process import mask
-from tasks.core.formats.markdown import plan_markdown, plan_rows
+from tasks.core.formats.markdown import plan_markdown, plan_rows, report_markdown
 from tasks.core.formats.svg import graph_svg
 from tasks.core.plan import counted
 
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from tasks.adapters.repo import Repo
     from tasks.core.plan import Plan
     from tasks.core.report import Report
+    from tasks.core.target import Target
     from tasks.survey import Project
 
 _PAUSE = 1.0
@@ -68,9 +68,9 @@ async def rename_run(name: str, *tags: str) -> None:
 
 
 async def show_plan(plan: Plan, changes: Sequence[str] | None = None) -> None:
-    """Leave the plan and its graph as artifacts of the run."""
-    await acreate_markdown_artifact(plan_markdown(plan, changes), key="releasekit-plan", description=plan.headline)
-    await show_graph(plan)
+    """Leave the plan and its graph as an artifact of the run."""
+    text = plan_markdown(plan, changes, _graph(plan))
+    await acreate_markdown_artifact(text, key="releasekit-plan", description=plan.headline)
 
 
 async def last_plan(key: str) -> list[dict[str, str]] | None:
@@ -96,17 +96,21 @@ def key_of(options: Options, project: Project, repo: Repo) -> str:
     return f"plan-{named}-{sha256(f'{address} {place} {asked}'.encode()).hexdigest()[:8]}"
 
 
-async def show_graph(plan: Plan, report: Report | None = None) -> None:
-    """Leave the graph as a picture; with a *report*, in the colours of what came of each package."""
-    if not plan.steps:
-        return
+async def show_report(report: Report, plan: Plan, target: Target) -> None:
+    """Leave what came of a release as an artifact, with a link to each package that is out."""
+    pages = {package.name: target.page(package.name, package.version) for package in report.confirmed}
+    text = f"{report_markdown(report, pages)}\n{_graph(plan, report)}\n"
+    await acreate_markdown_artifact(text, key="releasekit-report", description=report.summary)
+
+
+def _graph(plan: Plan, report: Report | None = None) -> str:
+    """Return the graph as a picture inside Markdown; with a *report*, in the colours of what came of each package."""
     outcomes = {package.name: package.outcome for package in report.packages} if report else None
     picture = b64encode(graph_svg(plan, outcomes).encode()).decode()
-    told = report.summary if report else plan.headline
-    await acreate_image_artifact(f"data:image/svg+xml;base64,{picture}", "releasekit-graph", told)
+    return f"![who waits for whom](data:image/svg+xml;base64,{picture})"
 
 
-class Progress:
+class ProgressBar:
     """A progress bar among the artifacts of the run: so many of *total* packages are through, or have failed."""
 
     def __init__(self, total: int, description: str, key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, Field
@@ -101,8 +102,9 @@ def dependents_of(plan: Plan, public: Container[str]) -> dict[str, tuple[str, ..
 def yank_page(target: Target, name: str, version: Version) -> str:
     """Return the page on which a maintainer can yank *version*, or the project's page on an index of another kind.
 
-    PyPI and its like (their upload address ends in "/legacy/") have that page beside their simple root.
+    PyPI and its like have that page beside their simple root.
     """
-    if target.is_warehouse:
-        return f"{target.host}/manage/project/{name}/release/{version}/"
-    return target.page(name, version)
+    if not target.is_like_pypi:
+        return target.page(name, version)
+    simple = urlsplit(target.check_url)
+    return f"{simple.scheme}://{simple.hostname}/manage/project/{name}/release/{version}/"

@@ -33,18 +33,17 @@ class Target:
         return not self.publish_url
 
     @property
-    def is_warehouse(self) -> bool:
-        """Whether pages for people stand beside the simple root: PyPI and its like are uploaded to at "/legacy/"."""
+    def is_like_pypi(self) -> bool:
+        """Whether the index is PyPI or of its kind, whose upload address ends in "/legacy/"."""
         return self.is_pypi or urlsplit(self.publish_url).path.rstrip("/") == "/legacy"
 
-    @property
-    def host(self) -> str:
-        """The index's address without path, and without the credentials that may stand in it."""
-        simple = urlsplit(self.check_url)
-        return f"{simple.scheme}://{simple.hostname}{f':{simple.port}' if simple.port else ''}"
-
     def page(self, name: str, version: Version) -> str:
-        """Return where a person sees a package on the index: its page, or what installers read."""
-        if self.is_warehouse:
-            return f"{self.host}/project/{name}/{version}/"
-        return f"{self.host}{urlsplit(self.check_url).path.rstrip('/')}/{name}/"
+        """Return where people see *version* of the package *name* (normalised): PyPI's page, elsewhere the simple one.
+
+        User names and passwords are left out.
+        """
+        parts = urlsplit(self.check_url)
+        root = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+        if self.is_like_pypi:
+            return root._replace(path=f"/project/{name}/{version}/").geturl()
+        return root._replace(path=f"{root.path.rstrip('/')}/{name}/").geturl()

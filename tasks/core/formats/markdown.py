@@ -10,15 +10,17 @@ from tasks.core.report import Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from tasks.core.checks.facts import CheckReport
     from tasks.core.plan import Plan, Step
     from tasks.core.report import Report
     from tasks.core.rollback import Rollback
 
 
-def plan_markdown(plan: Plan, changes: Sequence[str] | None = None) -> str:
+def plan_markdown(plan: Plan, changes: Sequence[str] | None = None, graph: str = "") -> str:
     """Return the plan as a table, its warnings, what is not released, and the graph of what waits for what.
 
-    *changes* is what has changed since the last plan of the same workspace, None if that was not looked for.
+    *changes* is what has changed since the last plan of the same workspace, None if that was not looked for. *graph* is
+    for places that don't draw Mermaid.
     """
     if not plan.steps:
         return "\n\n".join(["# Nothing to release", *_changed(changes), *_left(plan)]) + "\n"
@@ -32,7 +34,7 @@ def plan_markdown(plan: Plan, changes: Sequence[str] | None = None) -> str:
         _table(("#", "package", "from", "to", "bump", "because"), rows).rstrip("\n"),
         *(["\n".join(f"- {warning}" for warning in plan.warnings)] if plan.warnings else []),
         *_left(plan),
-        f"Each package is uploaded as soon as those that it needs are on the index:\n\n{_mermaid(plan.steps)}",
+        f"Each package is uploaded as soon as those that it needs are on the index:\n\n{graph or _mermaid(plan.steps)}",
     ]
     return "\n\n".join(parts)
 
@@ -125,6 +127,13 @@ def report_markdown(report: Report, pages: Mapping[str, str] | None = None) -> s
 
 
 _MARKS = {Outcome.CONFIRMED: "✅", Outcome.BUILT: "📦", Outcome.FAILED: "❌", Outcome.BLOCKED: "⛔"}
+
+
+def check_markdown(report: CheckReport) -> str:
+    """Return what a check of the workspace has found, the worst first."""
+    rows = [(f.severity.value, f.check, f"{f.path}:{f.line}", f.what, f.hint) for f in report.findings]
+    table = _table(("severity", "check", "where", "finding", "next step"), rows) if rows else ""
+    return f"# {report.summary}\n\n{table}"
 
 
 def rollback_markdown(found: Rollback) -> str:
