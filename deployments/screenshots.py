@@ -197,7 +197,7 @@ def photograph(page: Page, prefect: Prefect, orchard: Path, pictures: Path) -> N
     look(page, f"{prefect.address}/runs/flow-run/{run_id}", pictures / "run.png", "Completed")
     left = {
         each["key"]: each["id"]
-        for each in prefect.ask("artifacts", flow_runs={"id": {"any_": [run_id]}}, sort="CREATED_ASC")
+        for each in prefect.ask("artifacts", flow_runs={"id": {"any_": [run_id]}}, sort="ID_DESC")
     }
     for name in ("plan", "report"):
         look(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -10,7 +11,6 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import StateType
 from prefect.context import FlowRunContext
-from prefect.exceptions import FlowPauseTimeout
 from prefect.flow_runs import apause_flow_run, asuspend_flow_run
 from prefect.input import RunInput
 from prefect.utilities.urls import url_for
@@ -73,8 +73,9 @@ async def ask(plan: Plan, seconds: float, why: str = "") -> Approved:
         answer = await asuspend_flow_run(wait_for_input=form, timeout=timeout, key=plan.release)
     else:
         try:
-            answer = await apause_flow_run(wait_for_input=form, timeout=timeout, poll_interval=_POLL)
-        except FlowPauseTimeout:
+            async with asyncio.timeout(seconds):  # ours ends first: after Prefect's own it takes no state but its own
+                answer = await apause_flow_run(wait_for_input=form, timeout=timeout + 3600, poll_interval=_POLL)
+        except TimeoutError:
             raise Refusal(Code.NOT_CONFIRMED, f"nobody has answered within {seconds:g} s") from None
     reason = f": {mask(answer.reason)}" if answer.reason else ""
     if answer.answer == "reject":

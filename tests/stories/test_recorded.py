@@ -222,6 +222,8 @@ def test_nightly(recorder: Recorder, tmp_path: Path) -> None:
     assert "## Since the last plan\n\n- app goes to 0.2.0, not to 0.1.0\n" in text
     run, text = planned()
     assert "## Since the last plan\n\nNothing." in text
+    manifest = "packages/app/pyproject.toml"
+    world.commit("chore: release", {manifest: (world.root / manifest).read_text().replace("0.1.0", "0.2.0")})
     world.git("tag", "core-v0.1.0")
     world.git("tag", "app-v0.2.0")
     run, text = planned()
