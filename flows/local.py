@@ -29,8 +29,9 @@ from tasks.resume import how_it_stands, to_carry_on
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from flows.checking import Health
     from flows.draft import Draft
-    from flows.options import PlanOptions, PublishOptions, RollbackOptions
+    from flows.options import CheckOptions, PlanOptions, PublishOptions, RollbackOptions
     from tasks.adapters.server import Server
     from tasks.core.plan import Plan
     from tasks.core.rollback import Rollback
@@ -65,6 +66,23 @@ async def plan(options: PlanOptions) -> Plan:
     with given(options):
         running: Any = plan_flow(**options.model_dump())  # Prefect's types don't know that a flow can be awaited
         return await running
+
+
+async def check(options: CheckOptions) -> Health:
+    """Look at the workspace; recorded as a flow run where a Prefect API is configured."""
+    from flows.checking import examine
+
+    if not _recording("this check"):
+        return examine(options)
+    settle(CLIENT_SETTINGS)
+    from flows.check import check as check_flow
+
+    running: Any = check_flow(**options.model_dump(), return_state=True)
+    state: Any = await running
+    health: Any = await state.aresult(raise_on_failure=False)  # errors that were found are an answer, not a crash
+    if isinstance(health, BaseException):
+        raise health
+    return health
 
 
 async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:

@@ -85,6 +85,20 @@ class InitOptions(Place):
         return {"check_url": self.check_url} if self.check_url else {}
 
 
+class CheckOptions(Place):
+    """What `check` can be told."""
+
+    package: Annotated[tuple[str, ...], Parameter(alias="-p", negative="")] = Field(
+        default=(), description="Only findings about these packages (names, patterns or paths)"
+    )
+    select: Annotated[tuple[str, ...], Parameter(negative="")] = Field(
+        default=(), description="Make only these checks; wins over `check_select`"
+    )
+    ignore: Annotated[tuple[str, ...], Parameter(negative="")] = Field(
+        default=(), description="Leave these checks out, besides those in `check_ignore`"
+    )
+
+
 class PlanOptions(Options):
     """What `plan` can be told."""
 

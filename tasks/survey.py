@@ -19,6 +19,7 @@ from tasks.adapters.places import declared_version, declaring_place, new_texts
 from tasks.adapters.process import mask
 from tasks.adapters.uv import find_uv, trusted_publishing
 from tasks.core.changelog import Since, contributors_of, entry_of, prereleases_between, section_of
+from tasks.core.checks.facts import WorkspaceFacts
 from tasks.core.commits import parse_history
 from tasks.core.dynamic import is_dynamic
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
@@ -58,7 +59,8 @@ log = logging.getLogger("releasekit.survey")
 class Project:
     """What stands on this machine: the workspace at *root*, its root pyproject.toml as *document*, its settings.
 
-    *own* are the settings that members have for themselves, by name.
+    *own* are the settings that members have for themselves, by name; *manifests* the pyproject.toml of each member,
+    parsed and as text, by its path.
     """
 
     root: Path
@@ -67,6 +69,9 @@ class Project:
     workspace: Workspace
     uv: Uv
     own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, "Mapping[str, Any]"])
+    manifests: Mapping[str, tuple[Mapping[str, Any], str]] = field(
+        default_factory=dict[str, "tuple[Mapping[str, Any], str]"]
+    )
 
     @property
     def schemes(self) -> TagSchemes:
@@ -118,13 +123,13 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
     """
     uv = find_uv()
     root, directories = uv.workspace(path)
-    documents: dict[str, Mapping[str, Any]] = {}
+    manifests: dict[str, tuple[Mapping[str, Any], str]] = {}
     declared: dict[str, Declared] = {}
     own: dict[str, dict[str, Any]] = {}
     for directory in directories:
         relative = os.path.relpath(directory, root).replace(os.sep, "/")
         document, text = read_toml(directory / "pyproject.toml", f"{relative}/pyproject.toml")
-        documents[relative] = document
+        manifests[relative] = document, text
         bump_files(document, f"{relative}/pyproject.toml", text)
         if relative != "." and (said := own_settings(document, f"{relative}/pyproject.toml", text)):
             own[relative] = {key: value for key, value in said.items() if key not in overrides}
@@ -132,12 +137,12 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
             declared[relative] = found
     document, text = read_toml(root / "pyproject.toml", "pyproject.toml")
     settings = Settings.model_validate(settings_of(document, text).model_dump() | dict(overrides))
-    if settings.bump and "." not in documents:
+    if settings.bump and "." not in manifests:
         what = "bump belongs to a package, and the root of the workspace is none"
         raise Refusal(Code.CONFIG_INVALID_VALUE, what, "pyproject.toml, [tool.releasekit]")
-    workspace = workspace_of(documents, settings, declared)
+    workspace = workspace_of({path: document for path, (document, _) in manifests.items()}, settings, declared)
     by_name = {member.name: own[member.path] for member in workspace if member.path in own}
-    return Project(root, document, settings, workspace, uv, by_name)
+    return Project(root, document, settings, workspace, uv, by_name, manifests)
 
 
 @lazy_task("read-history")
@@ -359,6 +364,47 @@ def _reader(project: Project, name: str) -> Callable[[str], Version | None]:
         return known[text]
 
     return read
+
+
+@lazy_task("read-facts")
+def read_facts(project: Project, repo: Repo, needs: Collection[str]) -> WorkspaceFacts:
+    """Read what `check` looks at; *needs* are those facts that cost something and are wanted, see `Check`.
+
+    Raises Refusal RK-TAG-INVALID.
+    """
+    from tasks.adapters.health import read_license, read_packages
+
+    kept, ignored = repo.listed(project.root)
+    members = [(member, *project.manifests[member.path]) for member in project.workspace]
+    lock = project.root / "uv.lock"
+    license_file, license_text = read_license(project.root)
+    return WorkspaceFacts(
+        workspace=project.workspace,
+        settings=project.settings,
+        packages=read_packages(project.root, members, kept, ignored, render="rendering" in needs),
+        document=project.document,
+        lock=_lock_state(project, repo) if "lock" in needs else "unasked",
+        locked=lock.read_text("utf-8", "replace") if lock.is_file() else "",
+        tagged=_tagged(project, repo) if "tags" in needs else None,
+        license_file=license_file,
+        license_text=license_text,
+    )
+
+
+def _lock_state(project: Project, repo: Repo) -> str:
+    if not repo.is_tracked(project.root / "uv.lock"):
+        return "none"
+    try:
+        return "current" if project.uv.lock_is_current(project.root) else "stale"
+    except ReleaseError as error:
+        said = [line.strip() for line in error.output.splitlines() if line.strip()]
+        return said[-1] if said else error.what
+
+
+def _tagged(project: Project, repo: Repo) -> frozenset[str]:
+    """Return the packages whose last release has a tag; a shallow clone may lack some."""
+    declared = {member.name: member.version for member in project.workspace if member.publishable}
+    return frozenset(baselines(repo.tags(), project.schemes, declared))
 
 
 def target_of(project: Project) -> Target:

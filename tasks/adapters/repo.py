@@ -165,6 +165,16 @@ class Repo:
         tracked = set(self.git(*literally).split("\0")) if asked else set[str]()
         return tuple(path for path, name in asked.items() if name not in tracked)
 
+    def listed(self, directory: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the files below *directory* that git has or would take, and what it is told to ignore.
+
+        Paths are from *directory*; where all of a directory is ignored it stands for its files, with "/" at the end.
+        """
+        kept = self.git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=directory)
+        options = ("--others", "--ignored", "--exclude-standard", "--directory")
+        ignored = self.git("ls-files", "-z", *options, cwd=directory)
+        return tuple(dict.fromkeys(kept.split("\0")[:-1])), tuple(ignored.split("\0")[:-1])
+
     def commit_time(self, commit: str) -> int:
         """Return when *commit* was committed, in seconds since 1970."""
         return int(self.git("show", "--no-patch", "--no-show-signature", "--format=%ct", commit))

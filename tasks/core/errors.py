@@ -29,6 +29,10 @@ class Code(StrEnum):
     CONFIG_INVALID_KEY = "RK-CONFIG-INVALID-KEY"
     CONFIG_INVALID_VALUE = "RK-CONFIG-INVALID-VALUE"
 
+    CHECK_UNKNOWN = "RK-CHECK-UNKNOWN"
+    CHECK_PLUGIN = "RK-CHECK-PLUGIN"
+    CHECK_FIX = "RK-CHECK-FIX"
+
     GRAPH_CYCLE = "RK-GRAPH-CYCLE"
     GRAPH_SELF_DEPENDENCY = "RK-GRAPH-SELF-DEPENDENCY"
 
@@ -158,6 +162,20 @@ CATALOGUE: Mapping[Code, Entry] = {
     Code.CONFIG_INVALID_VALUE: Entry(
         "A value in [tool.releasekit] has the wrong type or is not one of those allowed.",
         "Give the key a value of the kind that is named.",
+    ),
+    Code.CHECK_UNKNOWN: Entry(
+        "There is no check of this name, neither here nor in another package.",
+        "The README lists all checks; mend or remove this name.",
+    ),
+    Code.CHECK_PLUGIN: Entry(
+        "A check that another package offers as an entry point of the group `releasekit.checks` could not be loaded, "
+        "or failed.",
+        "Mend or uninstall the package that offers it; --ignore leaves out one that fails.",
+    ),
+    Code.CHECK_FIX: Entry(
+        "What `check --fix` would write into a pyproject.toml cannot be put where it belongs, for the way in which the "
+        "file is written. Nothing was changed.",
+        "Mend it by hand, and leave the check out of --fix with --ignore.",
     ),
     Code.GRAPH_CYCLE: Entry(
         "Packages need each other at run time or to build, so none of them can be published first.",

@@ -143,6 +143,8 @@ class Settings(BaseModel):
     allow_older: bool = Field(
         default=False, description="Release a version below the index's latest, as from a maintenance branch"
     )
+    check_select: tuple[str, ...] = Field((), description="Make only these checks; none: all")
+    check_ignore: tuple[str, ...] = Field((), description="Leave these checks out; a member's own add to the root's")
     publish_from: Literal["local"] = Field("local", description="Where uploads are made")
     index: str = Field("", description="The [[tool.uv.index]] to publish to; none: uv's default index")
     publish_url: str = Field("", description="Where files are uploaded to; wins over `index`")
@@ -242,7 +244,7 @@ def bump_files(pyproject: Mapping[str, Any], shown: str, text: str = "") -> tupl
         raise _refusal(error.errors()[0], text, shown) from None
 
 
-OWN_KEYS = ("types", "major_on_zero", "tag_format", "changelog", "smoke_test", "bump")
+OWN_KEYS = ("types", "major_on_zero", "tag_format", "changelog", "smoke_test", "check_ignore", "bump")
 """What a member may say for itself, in its own [tool.releasekit]."""
 
 

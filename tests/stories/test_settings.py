@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flows.options import InitOptions, Options, PlanOptions, PublishOptions, RollbackOptions
+from flows.options import CheckOptions, InitOptions, Options, PlanOptions, PublishOptions, RollbackOptions
 from tasks.adapters.process import Command, run
 from tasks.core.errors import Code
 from tasks.core.settings import Settings
@@ -773,6 +773,7 @@ def test_notes_command(scene: Scene) -> None:
 
 STORIES, CLI = "tests/stories/test_release.py", "tests/flows/test_cli.py"
 FAULTS = "tests/tasks/test_faults.py"
+CHECKS = "tests/flows/test_check.py"
 FORGE = "tests/stories/test_forge.py"
 SWITCHES = f"{STORIES}::test_switches"
 
@@ -823,6 +824,8 @@ KEYS: dict[str, Proof | str] = {
     "changelog_prerelease_mode": "tests/stories/test_changelogs.py::test_separate",
     "changelog_sections": "tests/core/test_changelog.py::test_sections",
     "changelog_exclude": "tests/core/test_changelog.py::test_sections",
+    "check_select": f"{CHECKS}::test_keys",
+    "check_ignore": f"{CHECKS}::test_keys",
     "changelog_contributors": "tests/flows/test_changelog.py::test_keys",
 }
 FLAGS: dict[str, Proof | str] = {
@@ -865,7 +868,13 @@ INIT_FLAGS: dict[str, Proof | str] = {
     "check_url": "tests/flows/test_init.py::test_baselines_from_the_index",
     "offline": "tests/flows/test_init.py::test_baselines_from_the_index",
 }
-TABLES = (KEYS, FLAGS, PUBLISH_FLAGS, ROLLBACK_FLAGS, INIT_FLAGS)
+CHECK_FLAGS: dict[str, Proof | str] = {
+    "workspace": test_workspace,
+    "package": f"{CHECKS}::test_select_and_ignore",
+    "select": f"{CHECKS}::test_select_and_ignore",
+    "ignore": f"{CHECKS}::test_select_and_ignore",
+}
+TABLES = (KEYS, FLAGS, PUBLISH_FLAGS, ROLLBACK_FLAGS, INIT_FLAGS, CHECK_FLAGS)
 
 
 @pytest.mark.parametrize(
@@ -877,8 +886,9 @@ TABLES = (KEYS, FLAGS, PUBLISH_FLAGS, ROLLBACK_FLAGS, INIT_FLAGS)
         (PublishOptions.model_fields, FLAGS | PUBLISH_FLAGS),
         (RollbackOptions.model_fields, ROLLBACK_FLAGS),
         (InitOptions.model_fields, INIT_FLAGS),
+        (CheckOptions.model_fields, CHECK_FLAGS),
     ],
-    ids=["keys", "options", "plan", "publish", "rollback", "init"],
+    ids=["keys", "options", "plan", "publish", "rollback", "init", "check"],
 )
 def test_nothing_is_without_a_proof(names: dict[str, object], table: dict[str, Proof | str]) -> None:
     """A new key or flag needs a proof in the tables, and one that is gone needs none."""
