@@ -357,6 +357,35 @@ def _warn(warnings: Sequence[str]) -> None:
 
 
 @app.command
+def notes(
+    *,
+    options: Annotated[Options, Flat] = Options(),  # noqa: B008
+    format: Literal["markdown", "json"] = "markdown",  # noqa: A002
+) -> int:
+    """Print the notes that a release made now would have on the forge; asks no index and changes nothing.
+
+    The forge is asked for pull requests, unless it is told not to (--offline).
+
+    Parameters
+    ----------
+    format
+        As Markdown, through template and command; or as the JSON of what a template is given.
+    """
+    import asyncio
+
+    from flows import console, draft
+
+    found, text = asyncio.run(draft.notes(options))
+    if not found.packages:
+        log.info("nothing is unreleased")
+    elif format == "json":
+        console.answer(found.model_dump_json(indent=1))
+    else:
+        console.answer(text)
+    return DONE
+
+
+@app.command
 def pin(
     *command: str,
     options: Annotated[Place, Flat] = Place(),  # noqa: B008

@@ -177,7 +177,8 @@ def report_table(report: Report) -> RenderableType:
     remarks = [
         Text(remark, style="red" if remark in report.problems else "") for remark in (*report.problems, *report.notes)
     ]
-    return Group(table, *panels, *remarks)
+    page = [Text(f"released: {report.page}")] if report.page else []
+    return Group(table, *panels, *remarks, *page)
 
 
 def rollback_table(found: Rollback) -> RenderableType:

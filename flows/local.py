@@ -20,8 +20,10 @@ from tasks.adapters.process import mask
 from tasks.adapters.record import begin, only_release
 from tasks.adapters.server import CLIENT_SETTINGS, OWN_SERVER_SETTINGS, answers, configured_api, prefect_server, settle
 from tasks.core.errors import Code, Refusal, Warn
+from tasks.core.links import web_of
 from tasks.core.plan import RELEASE_COMMIT
 from tasks.core.report import Report
+from tasks.core.tags import in_pushes
 from tasks.resume import how_it_stands, to_carry_on
 
 if TYPE_CHECKING:
@@ -265,6 +267,10 @@ def _outline(drafted: Draft) -> list[str]:
     tags = list(dict.fromkeys([*(step.tag for step in steps), *drafted.plan.tags])) if settings.tag else []
     lines += [f"git tag --annotate {tag}" for tag in tags]
     if settings.push:
-        refs = [f"COMMIT:refs/heads/{drafted.repo.branch}", *(f"refs/tags/{tag}" for tag in tags)]
-        lines.append(f"git push --atomic {settings.remote} {' '.join(refs)}")
+        pushes = [[f"refs/tags/{tag}" for tag in group] for group in in_pushes(tags, drafted.plan.tags)] or [[]]
+        pushes[0].insert(0, f"COMMIT:refs/heads/{drafted.repo.branch}")
+        lines += [f"git push --atomic {settings.remote} {' '.join(refs)}" for refs in pushes]
+    web = web_of(drafted.repo.address(settings.remote), settings.forge)
+    if settings.on_forge and web.base:
+        lines.append(f"# the release {drafted.plan.title} on {web.base}")
     return lines

@@ -125,6 +125,7 @@ class PublishOptions(Options):
     fail_fast: Annotated[bool, Parameter(negative="")] = _key("fail_fast")
     tag: Annotated[bool, Parameter(negative="--no-tag")] = _key("tag")
     push: Annotated[bool, Parameter(negative="--no-push")] = _key("push")
+    release: Annotated[bool, Parameter(negative="--no-release")] = _key("release")
     smoke_test: Annotated[bool, Parameter(negative="--skip-smoke-test")] = _key("smoke_test")
     audit: Annotated[bool, Parameter(negative="--skip-audit")] = _key("audit")
     strict_audit: Annotated[bool, Parameter(negative="")] = _key("strict_audit")
@@ -147,6 +148,10 @@ class RollbackOptions(Where):
     push: Annotated[bool, Parameter(negative="--no-push")] = Field(
         default=True, description="Delete tags on the remote too; without it the remote is left alone"
     )
+
+    def overrides(self) -> dict[str, Any]:
+        """Return the settings that were given here; `release` names one, where the key says whether to make one."""
+        return {name: value for name, value in super().overrides().items() if name != "release"}
 
 
 def flat(model: type[M]) -> Callable[[Callable[[M], Awaitable[R]]], Callable[..., Awaitable[R]]]:

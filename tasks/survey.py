@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 
 from tasks.adapters.files import read_toml
 from tasks.adapters.held import held_at
+from tasks.adapters.notes import gather, rendered
 from tasks.adapters.places import declared_version, declaring_place, new_texts
 from tasks.adapters.process import mask
 from tasks.adapters.uv import find_uv, trusted_publishing
@@ -22,6 +23,7 @@ from tasks.core.commits import parse_history
 from tasks.core.dynamic import is_dynamic
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.history import unreleased
+from tasks.core.notes import SMALLEST_LIMIT, tale_of
 from tasks.core.plan import RELEASE_COMMIT, Facts, Plan, Status, decisions, make_plan
 from tasks.core.settings import Selection, Settings, bump_files, own_settings, settings_of
 from tasks.core.tags import baseline_on_index, baselines, schemes_of
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from tasks.core.groups import Decisions
     from tasks.core.history import Unreleased
     from tasks.core.links import Web
+    from tasks.core.notes import Tale
     from tasks.core.plan import Step
     from tasks.core.tags import Baseline, TagSchemes
     from tasks.core.workspace import Declared, Member
@@ -275,6 +278,13 @@ def entries(project: Project, repo: Repo, plan: Plan, history: History) -> dict[
     return told
 
 
+@lazy_task("tales")
+def tales(repo: Repo, told: Mapping[str, ToTell]) -> dict[str, Tale]:
+    """Return what the release notes will tell of each package: what its changelog tells, and by whom."""
+    authors = repo.authors([change.sha for tell in told.values() for change in tell.entry.changes])
+    return {name: tale_of(tell.entry, tell.since, authors) for name, tell in told.items()}
+
+
 def _rolls_up(step: Step, last: Baseline, settings: Settings) -> bool:
     """Tell whether the release of *step* tells what its prereleases have told already."""
     promoted = last.version.is_prerelease and not step.version.is_prerelease
@@ -486,6 +496,47 @@ async def preflight_remote(project: Project, repo: Repo, target: Target, index: 
             what = f"{settings.remote} would not take {repo.branch}"
             hint = f"Pull first if {repo.branch} has moved there; or pass --no-push."
             raise Refusal(Code.PUSH_REJECTED, what, str(repo.top), hint, error.output) from None
+
+
+@lazy_task("preflight-notes")
+def preflight_notes(project: Project, repo: Repo, plan: Plan, target: Target) -> None:
+    """Refuse a template that could not be rendered after the last upload; raises Refusal RK-NOTES-TEMPLATE."""
+    settings = project.settings
+    if plan.steps and settings.release and settings.notes_template:
+        place = _in_repository(repo, project.root, ".")
+        found = gather(plan, repo, repo.top, place, target, settings, pulls={})
+        rendered(found, project.root, settings, SMALLEST_LIMIT)
+
+
+@lazy_task("preflight-forge")
+async def preflight_forge(project: Project, repo: Repo, plan: Plan) -> Plan:
+    """Find out before the first build whether there will be a release on the forge; if not, the plan says so.
+
+    Raises Refusal where one is required (RK-FORGE-…), and RK-PREFLIGHT-CONCURRENT-RELEASE if a draft of this very
+    release is there: somebody else is making it (D-6).
+    """
+    from tasks.adapters.forge import forge_of  # late: httpx is dear, and what asks nobody does without
+
+    settings = project.settings
+    if not (plan.steps and settings.on_forge):
+        return plan
+    try:
+        async with forge_of(repo.address(settings.remote), settings) as forge:
+            await forge.check_access()
+            there = await forge.release(plan.title)
+    except ReleaseError as error:
+        if settings.forge_required:
+            raise Refusal(*error.args) from None
+        if settings.expects_no_forge(error):
+            log.info("no release on a forge: %s", error.what)
+            return plan
+        so = "a release on the forge may fail" if settings.stops_at(error) else "there will be no release on the forge"
+        warning = Warn(error.code, f"{so}: {error.what}", error.where)
+        return plan.model_copy(update={"warnings": (*plan.warnings, str(warning))})
+    if there and there.draft:
+        what = f"there is a draft of {plan.title} on {forge.name}"
+        raise Refusal(Code.PREFLIGHT_CONCURRENT_RELEASE, what, there.page)
+    return plan
 
 
 def _in_repository(repo: Repo, root: Path, path: str) -> str:

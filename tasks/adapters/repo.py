@@ -115,6 +115,24 @@ class Repo:
         lines = run(walk).stdout.split("\0") if shas else []
         return {sha: name for sha, _, name in (line.partition("\x01") for line in lines) if name}
 
+    def newcomers(self, shas: Sequence[str], known: Sequence[str]) -> frozenset[str]:
+        """Return the names of those who have made *shas*, and nothing that is reachable from the commits *known*.
+
+        Somebody is known by name or by address, as .mailmap has them. Where nothing is known nobody is new.
+        """
+        if not shas or not known:
+            return frozenset()
+        people = ("log", "-z", "--format=%aN%x01%aE", "--stdin")
+        mine, before = (
+            {(name, mail.lower()) for name, _, mail in (line.partition("\x01") for line in out.split("\0")) if name}
+            for out in (
+                run(self.command(*people, *options, stdin="".join(f"{sha}\n" for sha in tips).encode())).stdout
+                for tips, options in ((shas, ("--no-walk=unsorted",)), (known, ()))
+            )
+        )
+        names, mails = {name for name, _ in before}, {mail for _, mail in before}
+        return frozenset(name for name, mail in mine if name not in names and mail not in mails)
+
     def committer(self) -> str:
         """Return who commits, "name <mail> seconds zone"; raises Refusal RK-GIT-IDENTITY if git does not know."""
         try:
