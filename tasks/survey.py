@@ -19,7 +19,6 @@ from tasks.adapters.places import declared_version, declaring_place, new_texts
 from tasks.adapters.process import mask
 from tasks.adapters.uv import find_uv, trusted_publishing
 from tasks.core.changelog import Since, contributors_of, entry_of, prereleases_between, section_of
-from tasks.core.checks.facts import WorkspaceFacts
 from tasks.core.commits import parse_history
 from tasks.core.dynamic import is_dynamic
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from tasks.adapters.repo import Repo
     from tasks.adapters.uv import Uv
     from tasks.core.changelog import Entry, Section
+    from tasks.core.checks.facts import WorkspaceFacts
     from tasks.core.commits import Change
     from tasks.core.groups import Decisions
     from tasks.core.history import Unreleased
@@ -372,7 +372,8 @@ def read_facts(project: Project, repo: Repo, needs: Collection[str]) -> Workspac
 
     Raises Refusal RK-TAG-INVALID.
     """
-    from tasks.adapters.health import read_license, read_packages
+    from tasks.adapters.health import read_license, read_packages  # late, as all of this: no other command needs it
+    from tasks.core.checks.facts import WorkspaceFacts
 
     kept, ignored = repo.listed(project.root)
     members = [(member, *project.manifests[member.path]) for member in project.workspace]
@@ -397,12 +398,14 @@ def _lock_state(project: Project, repo: Repo) -> str:
     try:
         return "current" if project.uv.lock_is_current(project.root) else "stale"
     except ReleaseError as error:
-        said = [line.strip() for line in error.output.splitlines() if line.strip()]
+        said = [line.strip() for line in mask(error.output).splitlines() if line.strip()]
         return said[-1] if said else error.what
 
 
-def _tagged(project: Project, repo: Repo) -> frozenset[str]:
-    """Return the packages whose last release has a tag; a shallow clone may lack some."""
+def _tagged(project: Project, repo: Repo) -> frozenset[str] | None:
+    """Return the packages whose last release has a tag; None in a shallow clone, which lacks tags."""
+    if repo.is_shallow():
+        return None
     declared = {member.name: member.version for member in project.workspace if member.publishable}
     return frozenset(baselines(repo.tags(), project.schemes, declared))
 
