@@ -16,7 +16,7 @@ from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.draft import checked, draft, open_index, open_project
+from flows.draft import at_hand, checked, draft, open_index, open_project
 from flows.expand import publish_all, stage_all
 from flows.options import PublishOptions, flat
 from flows.rehearse import rehearsal
@@ -42,6 +42,7 @@ log = logging.getLogger("releasekit")
 async def publish(options: PublishOptions) -> State[Any]:
     """Publish every changed package, dependencies first, and say truly what came of it."""
     async with AsyncExitStack() as stack:
+        options = stack.enter_context(at_hand(options, keep=not (options.dry_run or options.rehearse)))
         options = stack.enter_context(rehearsal(options))
         project, repo = open_project(options)
         if options.dry_run:

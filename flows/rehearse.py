@@ -6,12 +6,13 @@ import os
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from flows.draft import open_index, open_project
+from flows.options import PublishOptions
 from tasks.adapters.embedded import embedded_index
 from tasks.adapters.files import read_wheel
 from tasks.adapters.http import client
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from httpx import AsyncClient
 
-    from flows.options import PublishOptions
     from tasks.core.report import Report
 
 
@@ -37,14 +37,23 @@ def rehearsal(options: PublishOptions) -> Generator[PublishOptions]:
     if not options.rehearse:
         yield options
         return
-    repo = Repo(options.workspace)
+    repo = Repo(options.directory)
     with tempfile.TemporaryDirectory(prefix="releasekit-rehearsal-") as scratch:
         directory = Path(scratch).resolve()
-        workspace = _throwaway_clone(repo, directory) / options.workspace.resolve().relative_to(repo.top)
+        workspace = _throwaway_clone(repo, directory) / options.directory.resolve().relative_to(repo.top)
         (directory / "index").mkdir()
         with embedded_index(directory / "index") as index, _environment(index.environment):
-            changed = {"publish_url": index.publish_url, "check_url": index.simple_url}
-            yield options.model_copy(update={**changed, "workspace": workspace, "rehearse": False})
+            changed: dict[str, Any] = {"publish_url": index.publish_url, "check_url": index.simple_url}
+            changed |= {"workspace": str(workspace), "rehearse": False}
+            yield _Rehearsed(**(options.model_dump(exclude_unset=True) | changed))
+
+
+class _Rehearsed(PublishOptions):
+    """Options that lead into a throwaway world, where the user's own secrets have no business."""
+
+    def overrides(self) -> dict[str, Any]:
+        """Return the settings that win over those in the file."""
+        return {**super().overrides(), "secrets": {}}
 
 
 async def on_the_index(options: PublishOptions, report: Report) -> list[tuple[str, str]]:
