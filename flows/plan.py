@@ -10,11 +10,12 @@ from prefect.artifacts import acreate_markdown_artifact
 
 from flows.draft import at_hand, draft, open_project
 from flows.options import PlanOptions, flat
+from releasekit import __version__
 from tasks.core.formats.markdown import plan_markdown
 from tasks.core.plan import Plan
 
 
-@flow(name="releasekit")
+@flow(name="releasekit", version=__version__)
 @flat(PlanOptions)
 async def plan(options: PlanOptions) -> Plan:
     """Decide what would be released, and leave it as an artifact; changes nothing."""

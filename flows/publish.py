@@ -20,6 +20,7 @@ from flows.draft import at_hand, checked, draft, open_index, open_project
 from flows.expand import publish_all, stage_all
 from flows.options import PublishOptions, flat
 from flows.rehearse import rehearsal
+from releasekit import __version__
 from tasks import announce, prepare, resume, stage, survey
 from tasks.adapters.index import on_index
 from tasks.adapters.interface import Index
@@ -37,7 +38,7 @@ from tasks.survey import Project
 log = logging.getLogger("releasekit")
 
 
-@flow(name="releasekit")
+@flow(name="releasekit", version=__version__)
 @flat(PublishOptions)
 async def publish(options: PublishOptions) -> State[Any]:
     """Publish every changed package, dependencies first, and say truly what came of it."""
