@@ -219,7 +219,11 @@ CATALOGUE: Mapping[Code, Entry] = {
         "The workspace is not in a git repository; versions come from its history.", "Run `git init` and commit."
     ),
     Code.GIT_NO_COMMIT: Entry("The git repository has no commit yet.", "Commit the workspace."),
-    Code.GIT_IDENTITY: Entry("git does not know who commits.", "Set user.name and user.email with `git config`."),
+    Code.GIT_IDENTITY: Entry(
+        "git does not know who commits.",
+        "Set user.name and user.email with `git config`; on a worker, GIT_AUTHOR_NAME, GIT_AUTHOR_EMAIL, "
+        "GIT_COMMITTER_NAME and GIT_COMMITTER_EMAIL.",
+    ),
     Code.GIT_LOCKED: Entry(
         "Another git process works on the repository; or one was killed, and left its lock file behind.",
         "Wait for it to end; if none runs, remove the lock file that git names. Then run again: it carries on.",

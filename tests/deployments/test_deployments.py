@@ -33,6 +33,8 @@ ROOT = Path(__file__).parents[2]
 SCHEDULER_PATIENCE = 60.0  # seconds; it looks for new deployments every five
 
 
+ADA = {f"GIT_{who}_{what}": "ada@example.invalid" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+"""Who commits where a worker runs: its clones have no configuration of their own."""
 PATIENCE = 120.0
 """Seconds for anything that is going to happen."""
 
@@ -80,9 +82,10 @@ def save_blocks(results: Path, token: str) -> None:
     """Save what workers share: where results are kept, and the token for uploads."""
     from prefect.blocks.system import Secret
     from prefect.filesystems import LocalFileSystem
+    from pydantic import SecretStr
 
     LocalFileSystem(basepath=str(results)).save("shared")
-    Secret(value=token).save("upload-token")
+    Secret(value=SecretStr(token)).save("upload-token")
 
 
 def uploaded(index: EmbeddedIndex) -> list[str]:
@@ -142,7 +145,7 @@ def worker(directory: Path, name: str) -> Generator[Worker]:
         "RELEASEKIT_TEST": mark,
         "XDG_DATA_HOME": str(home),
         "PREFECT_DEFAULT_RESULT_STORAGE_BLOCK": "local-file-system/shared",
-        **{f"GIT_{who}_{what}": "ada@example.invalid" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+        **ADA,
     }
     argv = (sys.executable, "-m", "prefect", "worker", "start", "--pool", "releasekit", "--name", name)
     settings = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
@@ -224,9 +227,10 @@ def test_a_worker_carries_runs_out(tmp_path: Path, prefect_api: str, world: Worl
     assert found
     ids = [found[1], due(prefect_api, deployed["plan"]["id"])]
 
-    prefect("worker", "start", "--pool", "releasekit", "--run-once", "--prefetch-seconds", "10", cwd=tmp_path)
+    once = ("--run-once", "--prefetch-seconds", "10")
+    prefect("worker", "start", "--pool", "releasekit", *once, cwd=tmp_path, **ADA)
 
-    said = [logs(prefect_api, run) for run in ids]
+    said = "\n".join(logs(prefect_api, run) for run in ids)
     assert [flow_run(prefect_api, run)["state_name"] for run in ids] == ["Completed", "Completed"], said
     artifacts = ask(prefect_api, "artifacts", flow_runs={"id": {"any_": ids}})
     assert {artifact["key"] for artifact in artifacts} == {"releasekit-plan"}
