@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, ParamSpec, TypeVar
 from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field
 
+from flows.logs import let_through
 from tasks.core.errors import Code, Refusal
 from tasks.core.settings import Prerelease, Selection, Settings
 from tasks.core.source import Source, is_address
@@ -182,6 +183,7 @@ def flat(model: type[M]) -> Callable[[Callable[[M], Awaitable[R]]], Callable[...
 
         @wraps(function)
         async def call(**parameters: Any) -> R:  # noqa: ANN401  as many types as there are options
+            let_through()
             told = {name: value for name, value in parameters.items() if value != defaults[name]}
             return await function(model(**told))
 
