@@ -18,6 +18,7 @@ from tasks.core.workspace import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from pydantic import BaseModel
     from rich.console import RenderableType
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tasks.core.plan import Plan
     from tasks.core.report import Report
     from tasks.core.rollback import Rollback
+    from tasks.core.settings import Settings
     from tasks.core.workspace import Workspace
 
 _STATUS = {
@@ -64,6 +66,13 @@ def answer_with(form: str, value: BaseModel, *drawn: RenderableType) -> None:
         answer(value.model_dump_json(indent=1))
     else:
         show(*(part for part in drawn if part))
+
+
+def live(plan: Plan, settings: Settings) -> AbstractContextManager[None]:
+    """Show on the terminal how *plan* is carried out, inside the block."""
+    from flows import progress
+
+    return progress.live(plan, settings, _console(on_stderr=True))
 
 
 def confirm(question: str) -> bool:

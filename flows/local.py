@@ -144,6 +144,8 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released:
             _ask(decided, target_of(project), how_it_stands(record, repo) if record else "", yes=yes)
         if not record:
             begin(repo.common_dir, decided)
+        if console.is_terminal():
+            stack.enter_context(console.live(decided, project.settings))
         report = await _run_flow(options, server)
         if not rehearsing:
             return Released(report)

@@ -19,6 +19,7 @@ from prefect.states import Completed, Failed
 from flows.draft import at_hand, checked, draft, open_index, open_project
 from flows.expand import publish_all, stage_all
 from flows.options import PublishOptions, flat
+from flows.progress import observer
 from flows.rehearse import rehearsal
 from releasekit import __version__
 from tasks import announce, prepare, resume, stage, survey
@@ -99,12 +100,14 @@ async def carry_out(release: Release, repo: Repo, index: Index, *, rebuild: bool
         release.record.drop_if_private(repo)
         notes = ("nothing was uploaded, and the release was dropped",)
         return Report(release=release.plan.release, title=release.plan.title, packages=failed, notes=notes)
+    observer().on_phase("publishing")
     packages = await publish_all(release, built, index)
     return announced(release, repo, packages)
 
 
 def prepared(release: Release, repo: Repo) -> Release:
     """Turn the plan into a commit in the scratch worktree, unless that was done already."""
+    observer().on_phase("preparing")
     release = prepare.check_out(release, repo)
     if release.commit:
         return release
@@ -123,6 +126,7 @@ async def staged(
     if manifest.packages:
         manifest = await with_files(release, manifest, index, rebuild=rebuild)
     else:
+        observer().on_phase("staging")
         built, failed = await stage_all(release)
         if failed:
             return {}, failed
@@ -183,6 +187,7 @@ def announced(release: Release, repo: Repo, packages: tuple[PackageReport, ...])
         tags += release.plan.tags  # the umbrella tag says that all are out
     if not tags:
         return report
+    observer().on_phase("announcing")
     made = tags if release.settings.tag else []
     problems: list[str] = []
     update: dict[str, Any] = {}

@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 from tasks.adapters.files import read_toml
 from tasks.adapters.held import held_at
 from tasks.adapters.places import declared_version, declaring_place, new_texts
+from tasks.adapters.process import mask
 from tasks.adapters.secrets import Secrets
 from tasks.adapters.uv import find_uv, trusted_publishing
 from tasks.core.changelog import Since, contributors_of, entry_of, prereleases_between, section_of
@@ -354,9 +355,14 @@ def _reader(project: Project, name: str) -> Callable[[str], Version | None]:
 def target_of(project: Project) -> Target:
     """Return where the settings say that the release goes.
 
-    Raises Refusal RK-INDEX-UNKNOWN if they name an index that is not there, or an upload address alone.
+    Raises Refusal RK-INDEX-UNKNOWN if they name an index that is not there, or an upload address alone, and
+    RK-CONFIG-INVALID-VALUE for credentials in an address: it is a parameter of the flow, which Prefect keeps and shows.
     """
     settings = project.settings
+    for key, address in (("publish_url", settings.publish_url), ("check_url", settings.check_url)):
+        if mask(address) != address:
+            hint = "Set UV_PUBLISH_TOKEN, or UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD; the address alone here."
+            raise Refusal(Code.CONFIG_INVALID_VALUE, "credentials stand in the address", key, hint)
     uv_table: Mapping[str, Any] = project.document.get("tool", {}).get("uv", {})
     if settings.index:
         for index in uv_table.get("index", ()):

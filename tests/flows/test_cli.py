@@ -369,6 +369,7 @@ CASES: list[tuple[Callable[[World], None], list[str], Code, str]] = [
     (nothing, ["--package", "cor"], Code.WORKSPACE_UNKNOWN_PACKAGE, "did you mean core"),
     (nothing, ["--group", "all"], Code.WORKSPACE_UNKNOWN_PACKAGE, "no group is named all"),
     (nothing, ["--index", "inner"], Code.INDEX_UNKNOWN, "inner"),
+    (nothing, ["--publish-url", "http://me:pw@index.invalid/"], Code.CONFIG_INVALID_VALUE, "UV_PUBLISH_TOKEN"),
     (nothing, ["--tag-all"], Code.USAGE, "--tag-all"),
     (nothing, ["--concurrency", "0"], Code.USAGE, "greater than or equal to 1"),
 ]  # fmt: skip
