@@ -6,13 +6,12 @@ import os
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from flows.draft import open_index, open_project
-from flows.options import PublishOptions
 from tasks.adapters.embedded import embedded_index
 from tasks.adapters.files import read_wheel
 from tasks.adapters.http import client
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from httpx import AsyncClient
 
+    from flows.options import PublishOptions
     from tasks.core.report import Report
 
 
@@ -43,17 +43,8 @@ def rehearsal(options: PublishOptions) -> Generator[PublishOptions]:
         workspace = _throwaway_clone(repo, directory) / options.directory.resolve().relative_to(repo.top)
         (directory / "index").mkdir()
         with embedded_index(directory / "index") as index, _environment(index.environment):
-            changed: dict[str, Any] = {"publish_url": index.publish_url, "check_url": index.simple_url}
-            changed |= {"workspace": str(workspace), "rehearse": False}
-            yield _Rehearsed(**(options.model_dump(exclude_unset=True) | changed))
-
-
-class _Rehearsed(PublishOptions):
-    """Options that lead into a throwaway world, where the user's own secrets have no business."""
-
-    def overrides(self) -> dict[str, Any]:
-        """Return the settings that win over those in the file."""
-        return {**super().overrides(), "secrets": {}}
+            changed = {"publish_url": index.publish_url, "check_url": index.simple_url}
+            yield options.model_copy(update={**changed, "workspace": str(workspace), "rehearse": False})
 
 
 async def on_the_index(options: PublishOptions, report: Report) -> list[tuple[str, str]]:

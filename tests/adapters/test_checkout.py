@@ -127,6 +127,8 @@ def test_secret_names(monkeypatch: pytest.MonkeyPatch) -> None:
     secrets = Secrets({"UV_PUBLISH_TOKEN": "COMPANY_PASS", "UV_INDEX_IN_PASSWORD": "not-there"}, secret)
 
     assert secrets.environment("UV_PUBLISH_") == {"UV_PUBLISH_TOKEN": "swordfish-of-the-company"}
+    monkeypatch.setenv("UV_PUBLISH_TOKEN", "another")
+    assert secrets.environment("UV_PUBLISH_") == {}, "what the environment has wins, as in a rehearsal"
     monkeypatch.delenv("COMPANY_PASS")
     assert mask("token: swordfish-of-the-company") == "token: ***"
     assert "swordfish" not in repr(secrets)

@@ -181,7 +181,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, gate: Path) -> World:
 @pytest.fixture(scope="module")
 def deployed(prefect_api: str, world: World) -> Deployed:
     """Deploy as the head of prefect.yaml says, and return what the server then knows, by name."""
-    prefect("work-pool", "create", "releasekit", "--type", "process")
+    prefect("work-pool", "create", "releasekit", "--type", "process", "--overwrite")
     prefect("deploy", "--all", RELEASEKIT_WORKSPACE=f"file://{world.remote}")
     return {deployment["name"]: deployment for deployment in ask(prefect_api, "deployments")}
 
