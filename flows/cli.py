@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 
 from flows.logs import start_logging
-from flows.options import InitOptions, Options, Place, PlanOptions, PublishOptions, RollbackOptions
+from flows.options import CheckOptions, InitOptions, Options, Place, PlanOptions, PublishOptions, RollbackOptions
 from tasks.adapters.files import file_error
 from tasks.core.errors import Code, Refusal, ReleaseError, explain
 
@@ -289,17 +289,39 @@ def graph(*, options: Annotated[Place, Flat] = Place(), format: Literal["levels"
 
 
 @app.command
-def check_cycles(*, options: Annotated[Place, Flat] = Place()) -> int:  # noqa: B008
-    """Tell whether hard dependencies run in a circle: exit code 0 if not, 1 if so."""
-    from flows import console
-    from tasks.core.graph import graph_of
-    from tasks.survey import read_workspace
+def check(
+    *,
+    options: Annotated[CheckOptions, Flat] = CheckOptions(),  # noqa: B008  a frozen value
+    fix: Switched = False,
+    yes: Annotated[bool, Parameter(alias="-y", negative="")] = False,
+    format: Literal["table", "json", "sarif"] = "table",  # noqa: A002
+) -> int:
+    """Look for what would go wrong in a release, or after it: exit code 1 if there are errors.
 
-    workspace = read_workspace(options.directory, {}).workspace
-    whole, _ = graph_of(workspace, {member.name: member.version for member in workspace})
-    for cycle in whole.cycles():
-        console.answer(" -> ".join(cycle))
-    return FAILED if whole.cycles() else DONE
+    Parameters
+    ----------
+    fix
+        Mend what has one right answer; the difference is shown first.
+    yes
+        Mend without asking; without it, and without a terminal, nothing is written.
+    format
+        How the findings are printed; sarif is what code hosts read.
+    """
+    import asyncio
+
+    from flows import checking, console, local
+    from tasks.core.formats.sarif import sarif
+
+    if fix:
+        _ = options.directory  # there is nothing to mend in a clone that is thrown away
+    found = asyncio.run(local.check(options))
+    if fix and checking.mend(found, yes=yes):
+        found = checking.examine(options)
+    if format == "sarif":
+        console.answer(sarif(found.report, found.checks, _version(), found.prefix))
+    else:
+        console.answer_with(format, found.report, console.findings_list(found.report))
+    return FAILED if found.report.failed else DONE
 
 
 @app.command
@@ -334,6 +356,35 @@ def changelog(
 def _warn(warnings: Sequence[str]) -> None:
     for warning in warnings:
         log.warning("warning %s", warning)
+
+
+@app.command
+def notes(
+    *,
+    options: Annotated[Options, Flat] = Options(),  # noqa: B008
+    format: Literal["markdown", "json"] = "markdown",  # noqa: A002
+) -> int:
+    """Print the notes that a release made now would have on the forge; asks no index and changes nothing.
+
+    The forge is asked for pull requests, unless it is told not to (--offline).
+
+    Parameters
+    ----------
+    format
+        As Markdown, through template and command; or as the JSON of what a template is given.
+    """
+    import asyncio
+
+    from flows import console, draft
+
+    found, text = asyncio.run(draft.notes(options))
+    if not found.packages:
+        log.info("nothing is unreleased")
+    elif format == "json":
+        console.answer(found.model_dump_json(indent=1))
+    else:
+        console.answer(text)
+    return DONE
 
 
 @app.command

@@ -20,15 +20,18 @@ from tasks.adapters.process import mask
 from tasks.adapters.record import begin, only_release
 from tasks.adapters.server import CLIENT_SETTINGS, OWN_SERVER_SETTINGS, answers, configured_api, prefect_server, settle
 from tasks.core.errors import Code, Refusal, Warn
+from tasks.core.links import web_of
 from tasks.core.plan import RELEASE_COMMIT
 from tasks.core.report import Report
+from tasks.core.tags import in_pushes
 from tasks.resume import how_it_stands, to_carry_on
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from flows.checking import Health
     from flows.draft import Draft
-    from flows.options import PlanOptions, PublishOptions, RollbackOptions
+    from flows.options import CheckOptions, PlanOptions, PublishOptions, RollbackOptions
     from tasks.adapters.server import Server
     from tasks.core.plan import Plan
     from tasks.core.rollback import Rollback
@@ -63,6 +66,24 @@ async def plan(options: PlanOptions) -> Plan:
 
     running: Any = plan_flow(**parameters_of(options))  # Prefect's types don't know that a flow can be awaited
     return await running
+
+
+async def check(options: CheckOptions) -> Health:
+    """Look at the workspace; recorded as a flow run where a Prefect API is configured."""
+    from flows.checking import examine
+
+    if not _recording("this check"):
+        with at_hand(options) as here:
+            return examine(here)
+    settle(CLIENT_SETTINGS)
+    from flows.check import check as check_flow
+
+    running: Any = check_flow(**parameters_of(options), return_state=True)
+    state: Any = await running
+    health: Any = await state.aresult(raise_on_failure=False)  # errors that were found are an answer, not a crash
+    if isinstance(health, BaseException):
+        raise health
+    return health
 
 
 async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
@@ -247,6 +268,10 @@ def _outline(drafted: Draft) -> list[str]:
     tags = list(dict.fromkeys([*(step.tag for step in steps), *drafted.plan.tags])) if settings.tag else []
     lines += [f"git tag --annotate {tag}" for tag in tags]
     if settings.push:
-        refs = [f"COMMIT:refs/heads/{drafted.repo.branch}", *(f"refs/tags/{tag}" for tag in tags)]
-        lines.append(f"git push --atomic {settings.remote} {' '.join(refs)}")
+        pushes = [[f"refs/tags/{tag}" for tag in group] for group in in_pushes(tags, drafted.plan.tags)] or [[]]
+        pushes[0].insert(0, f"COMMIT:refs/heads/{drafted.repo.branch}")
+        lines += [f"git push --atomic {settings.remote} {' '.join(refs)}" for refs in pushes]
+    web = web_of(drafted.repo.address(settings.remote), settings.forge)
+    if settings.on_forge and web.base:
+        lines.append(f"# the release {drafted.plan.title} on {web.base}")
     return lines

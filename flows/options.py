@@ -49,8 +49,8 @@ class Place(BaseModel):
         return Path(self.workspace)
 
 
-class Where(Place):
-    """Which workspace, here or in a repository elsewhere, and which index."""
+class Anywhere(Place):
+    """Which workspace, here or in a repository elsewhere."""
 
     workspace: str = Field(
         default=".", description="A directory in the uv workspace, or the address of a git repository to clone"
@@ -62,14 +62,6 @@ class Where(Place):
         description="With an address: the Prefect Secret block (lower case) or environment variable (upper case) "
         "that holds the token for it",
     )
-    index: str = _key("index")
-    publish_url: str = _key("publish_url")
-    check_url: str = _key("check_url")
-
-    def overrides(self) -> dict[str, Any]:
-        """Return the settings that were given here and so win over those in the file."""
-        given = self.model_fields_set & Settings.model_fields.keys() - {"exclude"}  # that one is added, see selection
-        return {name: getattr(self, name) for name in given}
 
     def source(self) -> Source | None:
         """Return what is to be cloned, None for a directory.
@@ -83,6 +75,19 @@ class Where(Place):
             flag = f"--{given[0].replace('_', '-')}"
             raise Refusal(Code.USAGE, f"{flag} goes with the address of a repository", self.workspace)
         return None
+
+
+class Where(Anywhere):
+    """Which workspace, and which index."""
+
+    index: str = _key("index")
+    publish_url: str = _key("publish_url")
+    check_url: str = _key("check_url")
+
+    def overrides(self) -> dict[str, Any]:
+        """Return the settings that were given here and so win over those in the file."""
+        given = self.model_fields_set & Settings.model_fields.keys() - {"exclude"}  # that one is added, see selection
+        return {name: getattr(self, name) for name in given}
 
 
 class Options(Where):
@@ -119,6 +124,20 @@ class InitOptions(Place):
         return {"check_url": self.check_url} if self.check_url else {}
 
 
+class CheckOptions(Anywhere):
+    """What `check` can be told."""
+
+    package: Annotated[tuple[str, ...], Parameter(alias="-p", negative="")] = Field(
+        default=(), description="Only findings about these packages (names, patterns or paths)"
+    )
+    select: Annotated[tuple[str, ...], Parameter(negative="")] = Field(
+        default=(), description="Make only these checks; wins over `check_select`"
+    )
+    ignore: Annotated[tuple[str, ...], Parameter(negative="")] = Field(
+        default=(), description="Leave these checks out, besides those in `check_ignore`"
+    )
+
+
 class PlanOptions(Options):
     """What `plan` can be told."""
 
@@ -145,6 +164,7 @@ class PublishOptions(Options):
     fail_fast: Annotated[bool, Parameter(negative="")] = _key("fail_fast")
     tag: Annotated[bool, Parameter(negative="--no-tag")] = _key("tag")
     push: Annotated[bool, Parameter(negative="--no-push")] = _key("push")
+    release: Annotated[bool, Parameter(negative="--no-release")] = _key("release")
     smoke_test: Annotated[bool, Parameter(negative="--skip-smoke-test")] = _key("smoke_test")
     audit: Annotated[bool, Parameter(negative="--skip-audit")] = _key("audit")
     strict_audit: Annotated[bool, Parameter(negative="")] = _key("strict_audit")
@@ -167,6 +187,10 @@ class RollbackOptions(Where):
     push: Annotated[bool, Parameter(negative="--no-push")] = Field(
         default=True, description="Delete tags on the remote too; without it the remote is left alone"
     )
+
+    def overrides(self) -> dict[str, Any]:
+        """Return the settings that were given here; `release` names one, where the key says whether to make one."""
+        return {name: value for name, value in super().overrides().items() if name != "release"}
 
 
 def flat(model: type[M]) -> Callable[[Callable[[M], Awaitable[R]]], Callable[..., Awaitable[R]]]:

@@ -102,7 +102,7 @@ async def carry_out(release: Release, repo: Repo, index: Index, *, rebuild: bool
         return Report(release=release.plan.release, title=release.plan.title, packages=failed, notes=notes)
     observer().on_phase("publishing")
     packages = await publish_all(release, built, index)
-    return announced(release, repo, packages)
+    return await announced(release, repo, packages)
 
 
 def prepared(release: Release, repo: Repo) -> Release:
@@ -178,8 +178,8 @@ async def built_again(
     return again
 
 
-def announced(release: Release, repo: Repo, packages: tuple[PackageReport, ...]) -> Report:
-    """Tag, push and fast-forward what is out; the release is ended when all of it is."""
+async def announced(release: Release, repo: Repo, packages: tuple[PackageReport, ...]) -> Report:
+    """Tag, push, tell the forge of and fast-forward what is out; the release is ended when all of it is."""
     report = Report(release=release.plan.release, title=release.plan.title, commit=release.commit, packages=packages)
     # Where one tag stands for all packages, it is made when all are out.
     tags = [package.tag for package in report.confirmed if package.tag not in release.plan.tags]
@@ -190,6 +190,7 @@ def announced(release: Release, repo: Repo, packages: tuple[PackageReport, ...])
     observer().on_phase("announcing")
     made = tags if release.settings.tag else []
     problems: list[str] = []
+    notes: list[str] = []
     update: dict[str, Any] = {}
     try:
         announce.tag(release, repo, made)
@@ -199,14 +200,17 @@ def announced(release: Release, repo: Repo, packages: tuple[PackageReport, ...])
             update["pushed"] = True
         elif report.done:
             announce.let_go(release, repo)
+        if report.done and release.settings.on_forge:
+            update["page"], remarks = await announce.on_forge(release, repo)
+            notes += remarks
     except ReleaseError as error:
         problems.append(f"{error}\n{error.output}".strip() + f"\n{error.hint}")
     try:
         if not announce.fast_forward(release, repo):
-            update["notes"] = (f"{release.branch or 'HEAD'} has moved on: merge {release.commit[:12]} into it",)
+            notes.append(f"{release.branch or 'HEAD'} has moved on: merge {release.commit[:12]} into it")
     except ReleaseError as error:
         problems.append(f"{error}\n{error.hint}")
-    report = report.model_copy(update={**update, "problems": tuple(problems)})
+    report = report.model_copy(update={**update, "notes": tuple(notes), "problems": tuple(problems)})
     if report.done:
         release.record.finish(repo)
     return report

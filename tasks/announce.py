@@ -1,4 +1,4 @@
-"""Hold, tags, push and fast-forward: the release becomes visible, so far as it is out."""
+"""Hold, tags, push, forge and fast-forward: the release becomes visible, so far as it is out."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.adapters.forge import forge_of
 from tasks.adapters.held import held_at, held_in, wrapped
+from tasks.adapters.notes import commits_told, gather, rendered, rewritten
 from tasks.adapters.repo import RUNNING
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
+from tasks.core.tags import in_pushes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,8 +22,11 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State, TaskRun
     from prefect.tasks import Task
 
+    from tasks.adapters.interface import Forge
     from tasks.adapters.repo import Ref, Repo
     from tasks.core.manifest import ReleaseManifest
+    from tasks.core.notes import Pull
+    from tasks.core.plan import Plan
     from tasks.release import Release
 
 log = logging.getLogger("releasekit.announce")
@@ -134,6 +140,8 @@ def tag(release: Release, repo: Repo, tags: Sequence[str]) -> None:
 def push(release: Release, repo: Repo, tags: Sequence[str], *, ended: bool = False) -> None:
     """Push the release commit and *tags* by name, and read them back; with the last push the remote holds it no more.
 
+    More than three tags in one push would start no workflow on GitHub, so they go in groups; see `in_pushes`.
+
     Where the branch does not take the commit the tags go alone: what they name is out. Raises ReleaseError
     RK-PUSH-REJECTED, and RK-BRANCH-MOVED if the branch has moved on there without the release commit.
     """
@@ -148,15 +156,7 @@ def push(release: Release, repo: Repo, tags: Sequence[str], *, ended: bool = Fal
         moved = has is None
         wanted |= {} if moved else {branch: release.commit}
     leases = _letting_go(release, there) if ended and not moved else {}
-    refspecs = [f"{source}:{name}" for name, source in wanted.items()]
-    try:
-        if refspecs or leases:
-            repo.push(remote, [*refspecs, *(f":{name}" for name in leases)], leases=leases)
-    except ReleaseError:
-        if alone := [f"{name}:{name}" for name in wanted if name != branch]:
-            with suppress(ReleaseError):
-                repo.push(remote, alone)
-        raise
+    _push_in_groups(release, repo, wanted, branch, leases)
     there = repo.refs_at(remote)
     astray = [name for name in wanted if _commit(there, name) != release.commit]
     if astray:
@@ -164,6 +164,31 @@ def push(release: Release, repo: Repo, tags: Sequence[str], *, ended: bool = Fal
     if moved:
         what = f"{release.branch} on {remote} has moved on, without the release commit {release.commit[:12]}"
         raise ReleaseError(Code.BRANCH_MOVED, what, remote)
+
+
+def _push_in_groups(
+    release: Release, repo: Repo, wanted: Mapping[str, str], branch: str, leases: Mapping[str, str]
+) -> None:
+    """Push what is *wanted* (source by name), the branch with the first group and what is let go of with the last."""
+    remote = release.settings.remote
+    tags = [name.removeprefix(_TAGS) for name in wanted if name != branch]
+    groups = [[f"{_TAGS}{name}" for name in group] for group in in_pushes(tags, release.plan.tags)]
+    pushes = [[branch, *group] if branch in wanted and not n else group for n, group in enumerate(groups or [[]])]
+    for n, names in enumerate(pushes):
+        letting = leases if n == len(pushes) - 1 else dict[str, str]()
+        refspecs = [*(f"{wanted[name]}:{name}" for name in names), *(f":{name}" for name in letting)]
+        try:
+            if refspecs:
+                repo.push(remote, refspecs, leases=letting)
+        except ReleaseError:
+            if branch in names:  # what the tags name is out, whether the branch takes the commit or not
+                with suppress(ReleaseError):
+                    for group in groups:
+                        repo.push(remote, [f"{name}:{name}" for name in group])
+            raise
+
+
+_TAGS = "refs/tags/"
 
 
 def _commit(refs: Mapping[str, Ref], name: str) -> str:
@@ -195,6 +220,62 @@ def let_go(release: Release, repo: Repo) -> None:
     remote = release.settings.remote
     if release.record.require_manifest().held and (leases := _letting_go(release, repo.refs_at(remote, RUNNING))):
         repo.push(remote, [f":{name}" for name in leases], leases=leases)
+
+
+def unless_refused(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Tell whether what the forge did not do may be tried again: only if it did not answer."""
+    error = state.data if isinstance(state.data, BaseException) else getattr(state.data, "result", None)
+    return isinstance(error, ReleaseError) and error.code is Code.FORGE_UNREACHABLE
+
+
+@task(
+    name="release",
+    task_run_name="release-{release.plan.title}",
+    cache_policy=NO_CACHE,
+    retries=2,
+    retry_delay_seconds=5,
+    retry_condition_fn=unless_refused,
+)
+async def on_forge(release: Release, repo: Repo) -> tuple[str, tuple[str, ...]]:
+    """Make the release of the umbrella tag on the forge, or bring it up to date; returns its page, and remarks.
+
+    Without a forge, or a token that may write, there is no page and a remark that says why, unless a forge is required.
+    Raises ReleaseError RK-FORGE-…, RK-NOTES-TEMPLATE.
+    """
+    try:
+        return await _released(release, repo)
+    except ReleaseError as error:
+        if release.settings.stops_at(error):
+            raise
+        return "", () if release.settings.expects_no_forge(error) else (f"no release on the forge: {error}",)
+
+
+async def _released(release: Release, repo: Repo) -> tuple[str, tuple[str, ...]]:
+    plan, settings = release.plan, release.settings
+    async with forge_of(repo.address(settings.remote), settings) as forge:
+        await forge.check_access()
+        pulls = await _pulls(forge, plan)
+        tree, place = release.record.worktree, release.workspace
+        notes = gather(plan, repo, tree, place, release.target, settings, pulls=pulls, commit=release.commit)
+        root, limit, remarks = repo.top / place, forge.body_limit, list[str]()
+        body = rendered(notes, root, settings, limit)
+        try:
+            body = rewritten(body, root, settings.notes_command, limit, notes.all)
+        except ReleaseError as error:
+            remarks = [str(Warn(error.code, f"{error.what}; the notes are as the template has them", error.where))]
+        early = all(step.version.is_prerelease for step in plan.steps)
+        made = await forge.create_release(plan.title, release.commit, plan.title, body, prerelease=early)
+        if (made.title, made.body) != (plan.title, body):
+            made = await forge.update_release(made, title=plan.title, body=body)
+        return (await forge.promote(made)).page, tuple(remarks)
+
+
+async def _pulls(forge: Forge, plan: Plan) -> dict[str, Pull]:
+    try:
+        return await forge.pulls_of(commits_told(plan))
+    except ReleaseError as error:
+        log.info("the notes name no pull requests: %s", error)  # they name the commits then
+        return {}
 
 
 @task(name="fast-forward", task_run_name="fast-forward-{release.branch}", cache_policy=NO_CACHE)

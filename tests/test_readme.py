@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from flows.cli import app
+from tasks.core.checks.registry import CHECKS
 from tasks.core.settings import Settings
 from tests.fault_table import table
 
@@ -37,6 +38,21 @@ def test_every_fault_is_listed() -> None:
 
     assert listed
     assert listed[1] == table()
+
+
+def checks_table() -> str:
+    """Return the table of all checks as the README should have it."""
+    rows = ["| check | | |", "|---|---|---|"]
+    rows += [f"| `{check.name}` | {check.severity} | {check.summary} |" for check in CHECKS.values()]
+    return "\n".join(rows)
+
+
+def test_every_check_is_listed() -> None:
+    """The table of checks has each check with its usual severity."""
+    listed = re.search(r"<!-- checks -->\n(.*?)\n?<!-- /checks -->", README.read_text(), re.DOTALL)
+
+    assert listed
+    assert listed[1] == checks_table()
 
 
 def test_every_command_is_listed() -> None:

@@ -149,6 +149,24 @@ class Repo:
         lines = run(walk).stdout.split("\0") if shas else []
         return {sha: name for sha, _, name in (line.partition("\x01") for line in lines) if name}
 
+    def newcomers(self, shas: Sequence[str], known: Sequence[str]) -> frozenset[str]:
+        """Return the names of those who have made *shas*, and nothing that is reachable from the commits *known*.
+
+        Somebody is known by name or by address, as .mailmap has them. Where nothing is known nobody is new.
+        """
+        if not shas or not known:
+            return frozenset()
+        people = ("log", "-z", "--format=%aN%x01%aE", "--stdin")
+        mine, before = (
+            {(name, mail.lower()) for name, _, mail in (line.partition("\x01") for line in out.split("\0")) if name}
+            for out in (
+                run(self.command(*people, *options, stdin="".join(f"{sha}\n" for sha in tips).encode())).stdout
+                for tips, options in ((shas, ("--no-walk=unsorted",)), (known, ()))
+            )
+        )
+        names, mails = {name for name, _ in before}, {mail for _, mail in before}
+        return frozenset(name for name, mail in mine if name not in names and mail not in mails)
+
     def committer(self) -> str:
         """Return who commits, "name <mail> seconds zone"; raises Refusal RK-GIT-IDENTITY if git does not know."""
         try:
@@ -180,6 +198,16 @@ class Repo:
         literally = ("--literal-pathspecs", "ls-files", "-z", "--full-name", "--", *asked.values())
         tracked = set(self.git(*literally).split("\0")) if asked else set[str]()
         return tuple(path for path, name in asked.items() if name not in tracked)
+
+    def listed(self, directory: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the files below *directory* that git has or would take, and what it is told to ignore.
+
+        Paths are from *directory*; where all of a directory is ignored it stands for its files, with "/" at the end.
+        """
+        kept = self.git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=directory)
+        options = ("--others", "--ignored", "--exclude-standard", "--directory")
+        ignored = self.git("ls-files", "-z", *options, cwd=directory)
+        return tuple(dict.fromkeys(kept.split("\0")[:-1])), tuple(ignored.split("\0")[:-1])
 
     def commit_time(self, commit: str) -> int:
         """Return when *commit* was committed, in seconds since 1970."""

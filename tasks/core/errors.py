@@ -32,6 +32,10 @@ class Code(StrEnum):
     CONFIG_INVALID_KEY = "RK-CONFIG-INVALID-KEY"
     CONFIG_INVALID_VALUE = "RK-CONFIG-INVALID-VALUE"
 
+    CHECK_UNKNOWN = "RK-CHECK-UNKNOWN"
+    CHECK_PLUGIN = "RK-CHECK-PLUGIN"
+    CHECK_FIX = "RK-CHECK-FIX"
+
     GRAPH_CYCLE = "RK-GRAPH-CYCLE"
     GRAPH_SELF_DEPENDENCY = "RK-GRAPH-SELF-DEPENDENCY"
 
@@ -63,6 +67,7 @@ class Code(StrEnum):
     PREFLIGHT_NO_REMOTE = "RK-PREFLIGHT-NO-REMOTE"
     PREFLIGHT_VULNERABLE = "RK-PREFLIGHT-VULNERABLE"
     PREFLIGHT_NEW_PROJECTS = "RK-PREFLIGHT-NEW-PROJECTS"
+    PREFLIGHT_CONCURRENT_RELEASE = "RK-PREFLIGHT-CONCURRENT-RELEASE"
     LOCK_ACQUISITION_FAILED = "RK-LOCK-ACQUISITION-FAILED"
     NOT_CONFIRMED = "RK-NOT-CONFIRMED"
     FILE_SYSTEM = "RK-FILE-SYSTEM"
@@ -71,6 +76,16 @@ class Code(StrEnum):
     INDEX_UNREACHABLE = "RK-INDEX-UNREACHABLE"
     INDEX_CREDENTIALS = "RK-INDEX-CREDENTIALS"
     INDEX_RESPONSE = "RK-INDEX-RESPONSE"
+
+    FORGE_UNKNOWN = "RK-FORGE-UNKNOWN"
+    FORGE_NO_TOKEN = "RK-FORGE-NO-TOKEN"  # noqa: S105  a name
+    FORGE_CREDENTIALS = "RK-FORGE-CREDENTIALS"
+    FORGE_READ_ONLY = "RK-FORGE-READ-ONLY"
+    FORGE_UNREACHABLE = "RK-FORGE-UNREACHABLE"
+    FORGE_RATE_LIMIT = "RK-FORGE-RATE-LIMIT"
+    FORGE_REFUSED = "RK-FORGE-REFUSED"
+    NOTES_TEMPLATE = "RK-NOTES-TEMPLATE"
+    NOTES_COMMAND = "RK-NOTES-COMMAND"
 
     COMMAND_FAILED = "RK-COMMAND-FAILED"
     COMMAND_TIMEOUT = "RK-COMMAND-TIMEOUT"
@@ -159,6 +174,20 @@ CATALOGUE: Mapping[Code, Entry] = {
     Code.CONFIG_INVALID_VALUE: Entry(
         "A value in [tool.releasekit] has the wrong type or is not one of those allowed.",
         "Give the key a value of the kind that is named.",
+    ),
+    Code.CHECK_UNKNOWN: Entry(
+        "There is no check of this name, neither here nor in another package.",
+        "The README lists all checks; mend or remove this name.",
+    ),
+    Code.CHECK_PLUGIN: Entry(
+        "A check that another package offers as an entry point of the group `releasekit.checks` could not be loaded, "
+        "or failed.",
+        "Mend or uninstall the package that offers it; --ignore leaves out one that fails.",
+    ),
+    Code.CHECK_FIX: Entry(
+        "What `check --fix` would write into a pyproject.toml cannot be put where it belongs, for the way in which the "
+        "file is written. Nothing was changed.",
+        "Mend it by hand, and leave the check out of --fix with --ignore.",
     ),
     Code.GRAPH_CYCLE: Entry(
         "Packages need each other at run time or to build, so none of them can be published first.",
@@ -270,6 +299,10 @@ CATALOGUE: Mapping[Code, Entry] = {
         "More projects are new to the index than PyPI lets one user create in a day; uploads beyond are refused.",
         "Run publish again on the next day: it carries on. Or ask PyPI for a higher limit first.",
     ),
+    Code.PREFLIGHT_CONCURRENT_RELEASE: Entry(
+        "The forge has a draft of this very release: somebody else is making it, or was interrupted.",
+        "Wait until it is announced; or delete the draft, if nobody is.",
+    ),
     Code.LOCK_ACQUISITION_FAILED: Entry(
         "Another release of this repository is running.", "Wait for it to end, or stop the process that is named."
     ),
@@ -294,6 +327,38 @@ CATALOGUE: Mapping[Code, Entry] = {
     Code.INDEX_RESPONSE: Entry(
         "The package index answered with something that is no Simple API page (PEP 503, PEP 691).",
         "Check that the address is the simple root of the index, such as https://host/simple.",
+    ),
+    Code.FORGE_UNKNOWN: Entry(
+        "The remote is on no forge that is known by its address, so there is nowhere to make a release.",
+        'Say what it is: forge = "github" or "gitlab" in [tool.releasekit], and forge_url if its API is elsewhere.',
+    ),
+    Code.FORGE_NO_TOKEN: Entry(
+        "There is no token for the forge.",
+        "Set GITHUB_TOKEN or GH_TOKEN, or log in with `gh auth login`; for GitLab set GITLAB_TOKEN.",
+    ),
+    Code.FORGE_CREDENTIALS: Entry(
+        "The forge refuses the token, or does not show it the repository.",
+        "Make a token that may write the contents of this repository.",
+    ),
+    Code.FORGE_READ_ONLY: Entry(
+        "The token may read the repository, and write nothing.",
+        "Give it the right to write: `contents: write` in a GitHub workflow or token, the scope `api` on GitLab.",
+    ),
+    Code.FORGE_UNREACHABLE: Entry("The forge does not answer, or answers with an error of its own.", "Run again."),
+    Code.FORGE_RATE_LIMIT: Entry(
+        "The forge has had too many requests of this token, and asks to wait for longer than a release should.",
+        "Run again when the time that is named has passed.",
+    ),
+    Code.FORGE_REFUSED: Entry(
+        "The forge did not do what it was asked to; what it says is shown.", "Read what it says."
+    ),
+    Code.NOTES_TEMPLATE: Entry(
+        "The template of the release notes cannot be read or rendered.",
+        "Mend it and look at the outcome with `releasekit notes`; or take notes_template out of [tool.releasekit].",
+    ),
+    Code.NOTES_COMMAND: Entry(
+        "The command that rewrites the release notes failed, so they are as the template has them.",
+        "Run `releasekit notes` to see what it says.",
     ),
     Code.COMMAND_FAILED: Entry("A command failed; its last lines are shown.", "Read what the command says."),
     Code.COMMAND_TIMEOUT: Entry(

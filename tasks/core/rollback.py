@@ -102,10 +102,9 @@ def dependents_of(plan: Plan, public: Container[str]) -> dict[str, tuple[str, ..
 def yank_page(target: Target, name: str, version: Version) -> str:
     """Return the page on which a maintainer can yank *version*, or the project's page on an index of another kind.
 
-    PyPI and its like (their upload address ends in "/legacy/") have that page beside their simple root.
+    PyPI and its like have that page beside their simple root.
     """
+    if not target.is_like_pypi:
+        return target.page(name, version)
     simple = urlsplit(target.check_url)
-    if target.is_pypi or urlsplit(target.publish_url).path.rstrip("/") == "/legacy":
-        return f"{simple.scheme}://{simple.hostname}/manage/project/{name}/release/{version}/"
-    host = f"{simple.hostname}:{simple.port}" if simple.port else f"{simple.hostname}"
-    return f"{simple.scheme}://{host}{simple.path.rstrip('/')}/{name}/"
+    return f"{simple.scheme}://{simple.hostname}/manage/project/{name}/release/{version}/"

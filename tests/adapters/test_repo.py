@@ -52,6 +52,18 @@ class TestOpening:
         assert repo.head == scene.git("rev-parse", "HEAD")
         assert repo.branch == "main"
 
+    def test_listed(self, scene: GitScene) -> None:
+        """Files are told apart by whether git has them or would, and those that it is told to ignore."""
+        scene.commit("more", {"dir/.gitignore": "out/\n*.log\n", "dir/kept é": "", "other": ""})
+        for name in ("dir/new", "dir/x.log", "dir/out/deep/y"):
+            (scene.top / name).parent.mkdir(parents=True, exist_ok=True)
+            (scene.top / name).write_text("")
+
+        kept, ignored = Repo(scene.top).listed(scene.top / "dir")
+
+        assert sorted(kept) == [".gitignore", "kept é", "new"]
+        assert sorted(ignored) == ["out/", "x.log"]
+
     def test_branch(self, scene: GitScene) -> None:
         """A branch keeps the slashes in its name; a detached HEAD is on none."""
         scene.git("checkout", "--quiet", "-b", "maintenance/1.x")

@@ -188,7 +188,7 @@ def deployed(prefect_api: str, world: World) -> Deployed:
 
 def test_every_flow_is_deployed(deployed: Deployed) -> None:
     """Deploying asks no question; each deployment has a form with a text for every option and demands none."""
-    assert deployed.keys() == {"publish", "plan", "rollback"}
+    assert deployed.keys() == {"publish", "plan", "check", "rollback"}
     for deployment in deployed.values():
         schema = deployment["parameter_openapi_schema"]
         assert deployment["description"]

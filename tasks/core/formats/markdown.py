@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from tasks.core.checks.facts import CheckReport
     from tasks.core.plan import Plan, Step
     from tasks.core.report import Report
     from tasks.core.rollback import Rollback
@@ -31,6 +32,13 @@ def report_markdown(report: Report) -> str:
     table = _table(("package", "version", "outcome", "error", "next step"), rows)
     remarks = "".join(f"\n- {remark}" for remark in (*report.problems, *report.notes))
     return f"# {report.summary}\n\n{table}{remarks}\n"
+
+
+def check_markdown(report: CheckReport) -> str:
+    """Return what a check of the workspace has found, the worst first."""
+    rows = [(f.severity.value, f.check, f"{f.path}:{f.line}", f.what, f.hint) for f in report.findings]
+    table = _table(("severity", "check", "where", "finding", "next step"), rows) if rows else ""
+    return f"# {report.summary}\n\n{table}"
 
 
 def rollback_markdown(found: Rollback) -> str:
