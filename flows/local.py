@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows import console
-from flows.draft import checked, draft, open_project
-from flows.options import given
+from flows.draft import at_hand, checked, draft, open_project
+from flows.options import parameters_of
 from tasks.adapters.files import changelog_path
 from tasks.adapters.process import mask
 from tasks.adapters.record import begin, only_release
@@ -59,13 +59,13 @@ class Released:
 async def plan(options: PlanOptions) -> Plan:
     """Decide what would be released; recorded as a flow run where a Prefect API is configured."""
     if not _recording("this plan"):
-        return (await draft(options, *open_project(options))).plan
+        with at_hand(options) as here:
+            return (await draft(here, *open_project(here))).plan
     settle(CLIENT_SETTINGS)
     from flows.plan import plan as plan_flow
 
-    with given(options):
-        running: Any = plan_flow(**options.model_dump())  # Prefect's types don't know that a flow can be awaited
-        return await running
+    running: Any = plan_flow(**parameters_of(options))  # Prefect's types don't know that a flow can be awaited
+    return await running
 
 
 async def check(options: CheckOptions) -> Health:
@@ -73,11 +73,12 @@ async def check(options: CheckOptions) -> Health:
     from flows.checking import examine
 
     if not _recording("this check"):
-        return examine(options)
+        with at_hand(options) as here:
+            return examine(here)
     settle(CLIENT_SETTINGS)
     from flows.check import check as check_flow
 
-    running: Any = check_flow(**options.model_dump(), return_state=True)
+    running: Any = check_flow(**parameters_of(options), return_state=True)
     state: Any = await running
     health: Any = await state.aresult(raise_on_failure=False)  # errors that were found are an answer, not a crash
     if isinstance(health, BaseException):
@@ -100,9 +101,8 @@ async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
     from flows.rollback import rollback as rollback_flow
 
     try:
-        with given(options):
-            running: Any = rollback_flow(**options.model_dump())
-            return await running
+        running: Any = rollback_flow(**parameters_of(options))
+        return await running
     finally:
         await drain()
 
@@ -129,8 +129,9 @@ def _recording(what: str) -> str:
 async def dry_run(options: PublishOptions) -> Decided:
     """Plan and check as a release would, and say what it would run; changes nothing."""
     half_out = options.resume_from_registry
-    drafted = await checked(await draft(options, *open_project(options), half_out=half_out))
-    return Decided(drafted.plan, tuple(_outline(drafted)))
+    with at_hand(options) as here:
+        drafted = await checked(await draft(here, *open_project(here), half_out=half_out))
+        return Decided(drafted.plan, tuple(_outline(drafted)))
 
 
 async def publish(options: PublishOptions, *, yes: bool) -> Released:
@@ -138,6 +139,7 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released:
     async with AsyncExitStack() as stack:
         stack.enter_context(_terminated_is_interrupted())
         rehearsing = options.rehearse
+        options = stack.enter_context(at_hand(options, keep=not rehearsing))
         if rehearsing:
             from flows.rehearse import rehearsal
 
@@ -206,9 +208,8 @@ async def _run_flow(options: PublishOptions, server: Server | None) -> Report:
     again: Any = _heed  # a state hook must have a type that no plain function has
     ours = publish_flow.with_options(on_running=[again])  # Prefect has taken the signal by then
     try:
-        with given(options):
-            running: Any = ours(**options.model_dump(), return_state=True)
-            state: Any = await running
+        running: Any = ours(**parameters_of(options), return_state=True)
+        state: Any = await running
     finally:  # also when it is interrupted
         await drain()
     result: object = await state.aresult(raise_on_failure=False)

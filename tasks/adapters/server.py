@@ -97,7 +97,7 @@ def prefect_server() -> Generator[Server]:
 
     Its database stands in PREFECT_HOME if that is set, else in a place of ours.
     """
-    home = Path(os.environ.get("PREFECT_HOME") or _data_home() / "releasekit" / "prefect")
+    home = Path(os.environ.get("PREFECT_HOME") or data_home() / "releasekit" / "prefect")
     home.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     url = f"http://127.0.0.1:{port}/api"
@@ -140,7 +140,8 @@ def _await(port: int, alive: Callable[[], bool], output: Path) -> None:
     raise ReleaseError(Code.SERVER_START, "Prefect's server did not start", str(output), output=said)
 
 
-def _data_home() -> Path:
+def data_home() -> Path:
+    """Return where programs keep their data on this machine (XDG)."""
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
 
 
