@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import threading
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +17,23 @@ from flows.options import given
 from tasks.adapters.files import changelog_path
 from tasks.adapters.process import mask
 from tasks.adapters.record import begin, only_release, unfinished
-from tasks.adapters.server import CLIENT_SETTINGS, OWN_SERVER_SETTINGS, answers, configured_api, prefect_server, settle
-from tasks.core.errors import Code, Refusal, Warn
+from tasks.adapters.server import (
+    CLIENT_SETTINGS,
+    NO_SERVER_SETTINGS,
+    OWN_SERVER_SETTINGS,
+    answers,
+    configured_api,
+    kept_server,
+    prefect_server,
+    settle,
+)
+from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+    from prefect.client.schemas.objects import FlowRun
 
     from flows.draft import Draft
     from flows.options import PlanOptions, PublishOptions
@@ -50,14 +61,17 @@ class Released:
 
 
 async def plan(options: PlanOptions) -> Plan:
-    """Decide what would be released; recorded as a flow run where a Prefect API is configured."""
-    api = configured_api()
+    """Decide what would be released; recorded as a flow run where a Prefect API is configured or a server is kept."""
+    api, kept = configured_api(), None
+    if not api and (kept := kept_server()):
+        api = kept.url
     if api and not answers(api):
         log.warning("warning %s", Warn(Code.SERVER_UNREACHABLE, "this plan is not recorded", mask(api)))
         api = ""
     if not api:
         return (await draft(options, *open_project(options))).plan
-    settle(CLIENT_SETTINGS)
+    settle(OWN_SERVER_SETTINGS if kept else CLIENT_SETTINGS)
+    os.environ["PREFECT_API_URL"] = api
     from flows.plan import plan as plan_flow
 
     with given(options):
@@ -85,7 +99,7 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released:
         api = configured_api()
         if api and not answers(api):
             raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(api))
-        server = None if api else stack.enter_context(prefect_server())  # starts while we plan
+        server = None if api else kept_server() or stack.enter_context(prefect_server())  # starts while we plan
         record = unfinished(repo.common_dir)
         if record:
             decided = record.plan()
@@ -133,35 +147,55 @@ def _as_interrupt(*_: object) -> None:
 
 
 async def _run_flow(options: PublishOptions, server: Server | None) -> Report:
-    settle(OWN_SERVER_SETTINGS if server else CLIENT_SETTINGS)
     if server:
-        server.wait()
+        try:
+            server.wait()
+        except ReleaseError as error:
+            return await _run_unrecorded(options, error)
         os.environ["PREFECT_API_URL"] = server.url
+    settle(OWN_SERVER_SETTINGS if server else CLIENT_SETTINGS)
     from flows.publish import publish as publish_flow
+    from flows.recorded import arrived, counted, drain
 
-    again: Any = _heed  # a state hook must have a type that no plain function has
-    ours = publish_flow.with_options(on_running=[again])  # Prefect has taken the signal by then
-    try:
-        with given(options):
-            running: Any = ours(**options.model_dump(), return_state=True)
-            state: Any = await running
-    finally:  # also when it is interrupted
-        await drain()
-    result: object = await state.aresult(raise_on_failure=False)
+    runs: list[str] = []
+
+    def begun(_flow: object, run: FlowRun, _state: object) -> None:
+        _heed()  # Prefect has taken the signal by then
+        runs.append(str(run.id))
+
+    hook: Any = begun
+    ours = publish_flow.with_options(on_running=[hook])
+    async with counted() if server else nullcontext() as count:
+        try:
+            with given(options):
+                running: Any = ours(**options.model_dump(), return_state=True)
+                state: Any = await running
+        finally:  # also when it is interrupted
+            await drain()
+            if server and count and runs:
+                await arrived(server, runs[0], count.ended())
+    return _report_in(await state.aresult(raise_on_failure=False))
+
+
+async def _run_unrecorded(options: PublishOptions, why: ReleaseError) -> Report:
+    """Release without Prefect's server; what was done is known from the disk all the same, if it is run again."""
+    log.warning("warning %s", Warn(Code.SERVER_START, f"{why.what}: this release is not recorded", why.where))
+    log.debug("%s", why.output)
+    os.environ.update(NO_SERVER_SETTINGS)
+    from flows.publish import publish as publish_flow
+    from flows.recorded import unrecorded
+
+    with unrecorded(), given(options):
+        state = await publish_flow.fn(**options.model_dump())
+    report = _report_in(state.data)
+    return report.model_copy(update={"notes": (*report.notes, "Prefect has no record of it: its server did not start")})
+
+
+def _report_in(result: object) -> Report:
     if isinstance(result, BaseException):
         raise result
     assert isinstance(result, Report), result  # noqa: S101  what the flow returns if it ends at all
     return result
-
-
-async def drain() -> None:
-    """Send what Prefect still holds back, before its server goes; else it would wait for that server at our end."""
-    from prefect.events.worker import EventsWorker
-    from prefect.logging.handlers import APILogHandler
-
-    await APILogHandler.aflush()
-    events: Any = EventsWorker.drain_all()
-    await events
 
 
 def _ask(plan: Plan, target: Target, *, yes: bool) -> None:

@@ -165,7 +165,7 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
         os.environ["PREFECT_API_URL"] = server.url
         yield server.url
         if "prefect" in sys.modules:
-            from flows.local import drain
+            from flows.recorded import drain
 
             asyncio.run(drain())
 
