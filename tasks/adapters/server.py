@@ -54,9 +54,11 @@ OWN_SERVER_SETTINGS = {  # of a client of a server on this machine
     "PREFECT_API_TLS_INSECURE_SKIP_VERIFY": "true",
 }
 NO_SERVER_SETTINGS = {  # of a client without any
-    **CLIENT_SETTINGS,
-    # Prefect wants an address, or starts a server. Nothing is ever sent there: port 9 is for what is thrown away.
-    "PREFECT_API_URL": "http://127.0.0.1:9/api",
+    **OWN_SERVER_SETTINGS,
+    # Prefect wants an address, or starts a server. Each task asks there where results are kept: at an address that
+    # is none it hears at once that nobody knows, at one where nobody listens only after three seconds.
+    "PREFECT_API_URL": "none://nowhere",
+    "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
 }
 START_TIMEOUT = 300.0
@@ -75,6 +77,11 @@ class Server:
 
     url: str
     wait: Callable[[], None]
+
+    @property
+    def page(self) -> str:
+        """Where a person looks at it."""
+        return self.url.removesuffix("/api")
 
     def ended(self, flow_run: str) -> int:
         """Return how many task runs of a flow run are in the database as ended.
@@ -127,6 +134,7 @@ def prefect_server() -> Generator[Server]:
     Its database stands in PREFECT_HOME if that is set, else in a place of ours.
     """
     home = _home()
+    home.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     url = f"http://127.0.0.1:{port}/api"
     where = ("--host", "127.0.0.1", "--port", str(port))
@@ -152,14 +160,20 @@ def start_server(port: int = PORT) -> Server:
     from filelock import FileLock
 
     home = _home()
+    home.mkdir(parents=True, exist_ok=True)
     with FileLock(home / "server.lock"):
         if kept := _kept():
             return kept.server()
         (home / _PID_FILE).unlink(missing_ok=True)  # of one that was killed; Prefect would refuse to start another
         url = f"http://127.0.0.1:{port}/api"
         where = ("--host", "127.0.0.1", "--port", str(port))
-        # Its page asks port 4200, whichever it comes from.
-        env = {**SERVER_SETTINGS, "PREFECT_SERVER_UI_API_URL": url, "PREFECT_HOME": str(home), "PREFECT_API_URL": None}
+        env: dict[str, str | None] = {
+            **SERVER_SETTINGS,
+            "PREFECT_SERVER_UI_API_URL": url,  # its page asks port 4200 otherwise, whichever it comes from
+            "PREFECT_HOME": str(home),
+            "PREFECT_API_URL": None,
+            "UVICORN_LOG_LEVEL": "warning",  # its lines go to a pipe that nobody reads
+        }
         try:
             run(Command((sys.executable, "-m", "prefect", "server", "start", "--background", *where), home, env))
         except ReleaseError as error:
@@ -167,16 +181,16 @@ def start_server(port: int = PORT) -> Server:
         return _Kept(home, int((home / _PID_FILE).read_text()), url).server()
 
 
-def stop_server() -> str:
-    """Stop the server that is kept running, and return its address; nothing if there is none."""
+def stop_server() -> Server | None:
+    """Stop the server that is kept running, and return it, if there is one."""
     kept = _kept()
     if not kept:
-        return ""
+        return None
     os.kill(kept.pid, signal.SIGTERM)  # as `prefect server stop` does, which does not look at who has this number now
     (kept.home / _PID_FILE).unlink(missing_ok=True)
     while kept.is_alive():  # it brings its requests to an end first
         time.sleep(0.1)
-    return kept.url
+    return kept.server()
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,9 +262,7 @@ def _ask(url: str, method: str, path: str, body: str = "") -> bytes:
 
 
 def _home() -> Path:
-    home = Path(os.environ.get("PREFECT_HOME") or _data_home() / "releasekit" / "prefect")
-    home.mkdir(parents=True, exist_ok=True)
-    return home
+    return Path(os.environ.get("PREFECT_HOME") or _data_home() / "releasekit" / "prefect")
 
 
 def _prefect_home() -> Path:
