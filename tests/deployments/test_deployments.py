@@ -11,8 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from tasks.adapters.process import Command, run
+from tasks.adapters.server import SERVER_SETTINGS
 from tests.world import make_world
 
 ROOT = Path(__file__).parents[2]
@@ -90,3 +92,13 @@ def test_flows_shadow_no_library() -> None:
     names = [path.stem for path in (ROOT / "flows").glob("*.py") if path.stem != "__init__"]
 
     assert [name for name in names if find_spec(name)] == []
+
+
+def test_composed_servers_have_our_settings() -> None:
+    """A team's server and a day's have the same settings, which stand in one place with their reasons."""
+    composed = yaml.safe_load((ROOT / "deployments" / "compose.yaml").read_text())
+
+    for name in ("server", "services"):
+        assert composed["services"][name]["environment"].items() >= SERVER_SETTINGS.items()
+    read = (ROOT / "deployments" / "README.md").read_text()
+    assert {name for name, value in SERVER_SETTINGS.items() if f"export {name}={value}\n" not in read} == set()
