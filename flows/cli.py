@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
+from cyclopts.validators import Number
 
 from flows.logs import start_logging
 from flows.options import CheckOptions, InitOptions, Options, Place, PlanOptions, PublishOptions, RollbackOptions
 from tasks.adapters.files import file_error
+from tasks.adapters.process import mask
+from tasks.adapters.server import PORT
 from tasks.core.errors import Code, Refusal, ReleaseError, explain
 
 if TYPE_CHECKING:
@@ -417,6 +420,40 @@ def pin(
             tree.apply()
         elif not restore:  # which needs no more than that the tree was asked for
             console.answer(tree.diff())
+    return DONE
+
+
+@app.command
+def server(
+    action: Literal["start", "status", "stop"],
+    /,
+    *,
+    port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535))] = PORT,
+) -> int:
+    """Keep a Prefect server on this machine: releases and plans are then recorded there, with pages to look at.
+
+    Parameters
+    ----------
+    action
+        `start`; `status`, with exit code 1 if there is none; or `stop`.
+    port
+        Where it listens.
+    """
+    from flows import console
+    from tasks.adapters.server import configured_api, kept_server, start_server, stop_server
+
+    if action == "stop":
+        stopped = stop_server()
+        log.info("%s", f"stopped {stopped.page}" if stopped else "no server is running")
+        return DONE
+    kept = start_server(port) if action == "start" else kept_server()
+    if not kept:
+        log.info("no server is running")
+        return FAILED
+    kept.wait()
+    console.answer(kept.page)
+    if other := configured_api():
+        log.warning("PREFECT_API_URL or the active profile names %s, and that is used instead", mask(other))
     return DONE
 
 

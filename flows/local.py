@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import threading
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,8 +18,17 @@ from flows.options import parameters_of
 from tasks.adapters.files import changelog_path
 from tasks.adapters.process import mask
 from tasks.adapters.record import begin, only_release
-from tasks.adapters.server import CLIENT_SETTINGS, OWN_SERVER_SETTINGS, answers, configured_api, prefect_server, settle
-from tasks.core.errors import Code, Refusal, Warn
+from tasks.adapters.server import (
+    CLIENT_SETTINGS,
+    NO_SERVER_SETTINGS,
+    OWN_SERVER_SETTINGS,
+    answers,
+    configured_api,
+    kept_server,
+    prefect_server,
+    settle,
+)
+from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.links import web_of
 from tasks.core.plan import RELEASE_COMMIT
 from tasks.core.report import Report
@@ -28,6 +37,8 @@ from tasks.resume import how_it_stands, to_carry_on
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+    from prefect.client.schemas.objects import FlowRun
 
     from flows.checking import Health
     from flows.draft import Draft
@@ -57,11 +68,10 @@ class Released:
 
 
 async def plan(options: PlanOptions) -> Plan:
-    """Decide what would be released; recorded as a flow run where a Prefect API is configured."""
+    """Decide what would be released; recorded as a flow run where a Prefect API is configured or a server is kept."""
     if not _recording("this plan"):
         with at_hand(options) as here:
             return (await draft(here, *open_project(here))).plan
-    settle(CLIENT_SETTINGS)
     from flows.plan import plan as plan_flow
 
     running: Any = plan_flow(**parameters_of(options))  # Prefect's types don't know that a flow can be awaited
@@ -75,7 +85,6 @@ async def check(options: CheckOptions) -> Health:
     if not _recording("this check"):
         with at_hand(options) as here:
             return examine(here)
-    settle(CLIENT_SETTINGS)
     from flows.check import check as check_flow
 
     running: Any = check_flow(**parameters_of(options), return_state=True)
@@ -90,14 +99,13 @@ async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
     """Give a release up, once somebody has said yes; recorded as a flow run where a Prefect API is configured."""
     from flows.undo import undo
 
-    api = _recording("this rollback")
-    if not api:
+    if not _recording("this rollback"):
         return await undo(options, partial(_ask_to_undo, yes=yes or options.dry_run))
     if not (yes or options.dry_run):
         looked = await undo(options.model_copy(update={"dry_run": True}))
         _ask_to_undo(looked, yes=False)
         options = options.model_copy(update={"release": looked.release})
-    settle(CLIENT_SETTINGS)
+    from flows.recorded import drain
     from flows.rollback import rollback as rollback_flow
 
     try:
@@ -117,13 +125,21 @@ def _ask_to_undo(found: Rollback, *, yes: bool) -> None:
         raise Refusal(Code.NOT_CONFIRMED, "you said no")
 
 
-def _recording(what: str) -> str:
-    """Return the Prefect API that is configured and answers; without one, *what* is not recorded."""
-    api = configured_api()
+def _recording(what: str) -> bool:
+    """Get ready for the Prefect API that is configured and answers, or the server that is kept here.
+
+    Without one, *what* is not recorded, and False is returned.
+    """
+    api, kept = configured_api(), None
+    if not api and (kept := kept_server()):
+        api = kept.url
     if api and not answers(api):
         log.warning("warning %s", Warn(Code.SERVER_UNREACHABLE, f"{what} is not recorded", mask(api)))
-        return ""
-    return api
+        return False
+    settle(OWN_SERVER_SETTINGS if kept else CLIENT_SETTINGS)
+    if kept:
+        os.environ["PREFECT_API_URL"] = api
+    return bool(api)
 
 
 async def dry_run(options: PublishOptions) -> Decided:
@@ -151,7 +167,7 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released:
         api = configured_api()
         if api and not answers(api):
             raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(api))
-        server = None if api else stack.enter_context(prefect_server())  # starts while we plan
+        server = None if api else kept_server() or stack.enter_context(prefect_server())  # starts while we plan
         if not record:
             decided = (await checked(await draft(options, project, repo, half_out=adopt))).plan
         else:
@@ -199,34 +215,54 @@ def _as_interrupt(*_: object) -> None:
 
 
 async def _run_flow(options: PublishOptions, server: Server | None) -> Report:
-    settle(OWN_SERVER_SETTINGS if server else CLIENT_SETTINGS)
     if server:
-        server.wait()
+        try:
+            server.wait()
+        except ReleaseError as error:
+            return await _run_unrecorded(options, error)
         os.environ["PREFECT_API_URL"] = server.url
+    settle(OWN_SERVER_SETTINGS if server else CLIENT_SETTINGS)
     from flows.publish import publish as publish_flow
+    from flows.recorded import arrived, counted, drain
 
-    again: Any = _heed  # a state hook must have a type that no plain function has
-    ours = publish_flow.with_options(on_running=[again])  # Prefect has taken the signal by then
-    try:
-        running: Any = ours(**parameters_of(options), return_state=True)
-        state: Any = await running
-    finally:  # also when it is interrupted
-        await drain()
-    result: object = await state.aresult(raise_on_failure=False)
+    runs: list[str] = []
+
+    def begun(_flow: object, run: FlowRun, _state: object) -> None:
+        _heed()  # Prefect has taken the signal by then
+        runs.append(str(run.id))
+
+    hook: Any = begun
+    ours = publish_flow.with_options(on_running=[hook])
+    async with counted() if server else nullcontext() as count:
+        try:
+            running: Any = ours(**parameters_of(options), return_state=True)
+            state: Any = await running
+        finally:  # also when it is interrupted
+            await drain()
+            if server and count and runs:
+                await arrived(server, runs[0], count.ended())
+    return _report_in(await state.aresult(raise_on_failure=False))
+
+
+async def _run_unrecorded(options: PublishOptions, why: ReleaseError) -> Report:
+    """Release without Prefect's server; what was done is known from the disk all the same, if it is run again."""
+    log.warning("warning %s", Warn(Code.SERVER_START, f"{why.what}: this release is not recorded", why.where))
+    log.debug("%s", why.output)
+    os.environ.update(NO_SERVER_SETTINGS)
+    from flows.publish import publish as publish_flow
+    from flows.recorded import unrecorded
+
+    with unrecorded():
+        state = await publish_flow.fn(**parameters_of(options))
+    report = _report_in(state.data)
+    return report.model_copy(update={"notes": (*report.notes, "Prefect has no record of it: its server did not start")})
+
+
+def _report_in(result: object) -> Report:
     if isinstance(result, BaseException):
         raise result
     assert isinstance(result, Report), result  # noqa: S101  what the flow returns if it ends at all
     return result
-
-
-async def drain() -> None:
-    """Send what Prefect still holds back, before its server goes; else it would wait for that server at our end."""
-    from prefect.events.worker import EventsWorker
-    from prefect.logging.handlers import APILogHandler
-
-    await APILogHandler.aflush()
-    events: Any = EventsWorker.drain_all()
-    await events
 
 
 def _ask(plan: Plan, target: Target, stands: str, *, yes: bool) -> None:

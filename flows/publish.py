@@ -33,6 +33,7 @@ from tasks.core.formats.markdown import plan_markdown, report_markdown
 from tasks.core.manifest import PackageVersion, ReleaseManifest
 from tasks.core.plan import Plan, Step
 from tasks.core.report import PackageReport, Report
+from tasks.lazy import in_flow
 from tasks.release import Release
 from tasks.survey import Project
 
@@ -56,7 +57,7 @@ async def publish(options: PublishOptions) -> State[Any]:
         await show(release.plan)
         index = await stack.enter_async_context(open_index(project, release.target))
         report = await carry_out(release, repo, index, rebuild=options.resume_from_registry)
-        await acreate_markdown_artifact(report_markdown(report), key="releasekit-report")
+        await leave(report_markdown(report), "releasekit-report")
         return (Completed if report.done else Failed)(message=report.summary, data=report)
 
 
@@ -82,7 +83,13 @@ async def begin(options: PublishOptions, project: Project, repo: Repo) -> Releas
 
 async def show(plan: Plan) -> None:
     """Leave the plan and its graph as an artifact of the run."""
-    await acreate_markdown_artifact(plan_markdown(plan), key="releasekit-plan")
+    await leave(plan_markdown(plan), "releasekit-plan")
+
+
+async def leave(markdown: str, key: str) -> None:
+    """Leave an artifact of the flow run, if there is one: without any server there is none."""
+    if in_flow():
+        await acreate_markdown_artifact(markdown, key=key)
 
 
 async def carry_out(release: Release, repo: Repo, index: Index, *, rebuild: bool = False) -> Report:

@@ -28,7 +28,7 @@ def lazy_task(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            if not _in_flow():
+            if not in_flow():
                 return function(*args, **kwargs)
             from prefect import task
             from prefect.cache_policies import NO_CACHE
@@ -43,7 +43,8 @@ def lazy_task(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
-def _in_flow() -> bool:
+def in_flow() -> bool:
+    """Tell whether Prefect records what happens here as part of a flow run."""
     if "prefect" not in sys.modules:
         return False
     from prefect.context import FlowRunContext

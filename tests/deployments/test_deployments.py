@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+import yaml
 
 from releasekit import __version__
 from tasks.adapters.process import Command, background, run
-from tasks.adapters.server import CLIENT_SETTINGS
+from tasks.adapters.server import CLIENT_SETTINGS, SERVER_SETTINGS
 from tests.world import World, make_world
 
 if TYPE_CHECKING:
@@ -305,3 +306,13 @@ def test_flows_shadow_no_library() -> None:
     names = [path.stem for path in (ROOT / "flows").glob("*.py") if path.stem != "__init__"]
 
     assert [name for name in names if find_spec(name)] == []
+
+
+def test_composed_servers_have_our_settings() -> None:
+    """A team's server and a day's have the same settings, which stand in one place with their reasons."""
+    composed = yaml.safe_load((ROOT / "deployments" / "compose.yaml").read_text())
+
+    for name in ("server", "services"):
+        assert composed["services"][name]["environment"].items() >= SERVER_SETTINGS.items()
+    read = (ROOT / "deployments" / "README.md").read_text()
+    assert {name for name, value in SERVER_SETTINGS.items() if f"export {name}={value}\n" not in read} == set()
