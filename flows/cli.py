@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
+from cyclopts.validators import Number
 
 from flows.logs import start_logging
 from flows.options import CheckOptions, InitOptions, Options, Place, PlanOptions, PublishOptions, RollbackOptions
 from tasks.adapters.files import file_error
+from tasks.adapters.process import mask
+from tasks.adapters.server import PORT
 from tasks.core.errors import Code, Refusal, ReleaseError, explain
 
 if TYPE_CHECKING:
@@ -286,7 +289,7 @@ def discover(*, options: Annotated[Place, Flat] = Place(), format: Format = "tab
     from tasks.core.formats.json import discover_json
     from tasks.survey import read_workspace
 
-    workspace = read_workspace(options.workspace, {}).workspace
+    workspace = read_workspace(options.directory, {}).workspace
     if format == "json":
         console.answer(discover_json(workspace))
     else:
@@ -309,7 +312,7 @@ def graph(*, options: Annotated[Place, Flat] = Place(), format: Literal["levels"
     from tasks.core.graph import graph_of, order
     from tasks.survey import read_workspace
 
-    project = read_workspace(options.workspace, {})
+    project = read_workspace(options.directory, {})
     whole, warnings = graph_of(project.workspace, {member.name: member.version for member in project.workspace})
     _warn([str(warning) for warning in warnings])
     if format == "json":
@@ -343,6 +346,8 @@ def check(
     from flows import checking, console, local
     from tasks.core.formats.sarif import sarif
 
+    if fix:
+        _ = options.directory  # there is nothing to mend in a clone that is thrown away
     found = asyncio.run(local.check(options))
     if fix and checking.mend(found, yes=yes):
         found = checking.examine(options)
@@ -439,13 +444,47 @@ def pin(
 
     if (apply and restore) or (command and not apply):
         raise Refusal(Code.USAGE, "one of --apply [-- COMMAND] and --restore")
-    with pinned_tree(options.workspace) as tree:
+    with pinned_tree(options.directory) as tree:
         if command:
             return tree.run(command)
         if apply:
             tree.apply()
         elif not restore:  # which needs no more than that the tree was asked for
             console.answer(tree.diff())
+    return DONE
+
+
+@app.command
+def server(
+    action: Literal["start", "status", "stop"],
+    /,
+    *,
+    port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535))] = PORT,
+) -> int:
+    """Keep a Prefect server on this machine: releases and plans are then recorded there, with pages to look at.
+
+    Parameters
+    ----------
+    action
+        `start`; `status`, with exit code 1 if there is none; or `stop`.
+    port
+        Where it listens.
+    """
+    from flows import console
+    from tasks.adapters.server import configured_api, kept_server, start_server, stop_server
+
+    if action == "stop":
+        stopped = stop_server()
+        log.info("%s", f"stopped {stopped.page}" if stopped else "no server is running")
+        return DONE
+    kept = start_server(port) if action == "start" else kept_server()
+    if not kept:
+        log.info("no server is running")
+        return FAILED
+    kept.wait()
+    console.answer(kept.page)
+    if other := configured_api():
+        log.warning("PREFECT_API_URL or the active profile names %s, and that is used instead", mask(other))
     return DONE
 
 

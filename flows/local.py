@@ -6,20 +6,29 @@ import logging
 import os
 import signal
 import threading
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows import console
-from flows.draft import checked, draft, open_project
-from flows.options import given
+from flows.draft import at_hand, checked, draft, open_project
+from flows.options import parameters_of
 from tasks.adapters.files import changelog_path
 from tasks.adapters.process import mask
 from tasks.adapters.record import begin, only_release
-from tasks.adapters.server import CLIENT_SETTINGS, OWN_SERVER_SETTINGS, answers, configured_api, prefect_server, settle
-from tasks.core.errors import Code, Refusal, Warn
+from tasks.adapters.server import (
+    CLIENT_SETTINGS,
+    NO_SERVER_SETTINGS,
+    OWN_SERVER_SETTINGS,
+    answers,
+    configured_api,
+    kept_server,
+    prefect_server,
+    settle,
+)
+from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.links import web_of
 from tasks.core.plan import RELEASE_COMMIT
 from tasks.core.report import Report
@@ -28,6 +37,8 @@ from tasks.resume import how_it_stands, to_carry_on
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
+
+    from prefect.client.schemas.objects import FlowRun
 
     from flows.checking import Health
     from flows.draft import Draft
@@ -57,15 +68,14 @@ class Released:
 
 
 async def plan(options: PlanOptions) -> Plan:
-    """Decide what would be released; recorded as a flow run where a Prefect API is configured."""
+    """Decide what would be released; recorded as a flow run where a Prefect API is configured or a server is kept."""
     if not _recording("this plan"):
-        return (await draft(options, *open_project(options))).plan
-    settle(CLIENT_SETTINGS)
+        with at_hand(options) as here:
+            return (await draft(here, *open_project(here))).plan
     from flows.plan import plan as plan_flow
 
-    with given(options):
-        running: Any = plan_flow(**options.model_dump())  # Prefect's types don't know that a flow can be awaited
-        return await running
+    running: Any = plan_flow(**parameters_of(options))  # Prefect's types don't know that a flow can be awaited
+    return await running
 
 
 async def check(options: CheckOptions) -> Health:
@@ -73,11 +83,11 @@ async def check(options: CheckOptions) -> Health:
     from flows.checking import examine
 
     if not _recording("this check"):
-        return examine(options)
-    settle(CLIENT_SETTINGS)
+        with at_hand(options) as here:
+            return examine(here)
     from flows.check import check as check_flow
 
-    running: Any = check_flow(**options.model_dump(), return_state=True)
+    running: Any = check_flow(**parameters_of(options), return_state=True)
     state: Any = await running
     health: Any = await state.aresult(raise_on_failure=False)  # errors that were found are an answer, not a crash
     if isinstance(health, BaseException):
@@ -89,20 +99,18 @@ async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
     """Give a release up, once somebody has said yes; recorded as a flow run where a Prefect API is configured."""
     from flows.undo import undo
 
-    api = _recording("this rollback")
-    if not api:
+    if not _recording("this rollback"):
         return await undo(options, partial(_ask_to_undo, yes=yes or options.dry_run))
     if not (yes or options.dry_run):
         looked = await undo(options.model_copy(update={"dry_run": True}))
         _ask_to_undo(looked, yes=False)
         options = options.model_copy(update={"release": looked.release})
-    settle(CLIENT_SETTINGS)
+    from flows.recorded import drain
     from flows.rollback import rollback as rollback_flow
 
     try:
-        with given(options):
-            running: Any = rollback_flow(**options.model_dump())
-            return await running
+        running: Any = rollback_flow(**parameters_of(options))
+        return await running
     finally:
         await drain()
 
@@ -117,20 +125,29 @@ def _ask_to_undo(found: Rollback, *, yes: bool) -> None:
         raise Refusal(Code.NOT_CONFIRMED, "you said no")
 
 
-def _recording(what: str) -> str:
-    """Return the Prefect API that is configured and answers; without one, *what* is not recorded."""
-    api = configured_api()
+def _recording(what: str) -> bool:
+    """Get ready for the Prefect API that is configured and answers, or the server that is kept here.
+
+    Without one, *what* is not recorded, and False is returned.
+    """
+    api, kept = configured_api(), None
+    if not api and (kept := kept_server()):
+        api = kept.url
     if api and not answers(api):
         log.warning("warning %s", Warn(Code.SERVER_UNREACHABLE, f"{what} is not recorded", mask(api)))
-        return ""
-    return api
+        return False
+    settle(OWN_SERVER_SETTINGS if kept else CLIENT_SETTINGS)
+    if kept:
+        os.environ["PREFECT_API_URL"] = api
+    return bool(api)
 
 
 async def dry_run(options: PublishOptions) -> Decided:
     """Plan and check as a release would, and say what it would run; changes nothing."""
     half_out = options.resume_from_registry
-    drafted = await checked(await draft(options, *open_project(options), half_out=half_out))
-    return Decided(drafted.plan, tuple(_outline(drafted)))
+    with at_hand(options) as here:
+        drafted = await checked(await draft(here, *open_project(here), half_out=half_out))
+        return Decided(drafted.plan, tuple(_outline(drafted)))
 
 
 async def publish(options: PublishOptions, *, yes: bool) -> Released:
@@ -138,13 +155,13 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released:
     async with AsyncExitStack() as stack:
         stack.enter_context(_terminated_is_interrupted())
         rehearsing = options.rehearse
+        if options.approve and not rehearsing:  # the flow itself asks, then locks and puts on record
+            return Released(await _run_flow(options, _shared_server()))
+        options = stack.enter_context(at_hand(options, keep=not rehearsing))
         if rehearsing:
             from flows.rehearse import rehearsal
 
             options = stack.enter_context(rehearsal(options))
-        if options.approve and not rehearsing:
-            _require_api()
-            return Released(await _run_flow(options, None))  # it asks, and locks, and records by itself
         project, repo = open_project(options)
         stack.enter_context(only_release(repo.common_dir))
         adopt = options.resume_from_registry
@@ -152,7 +169,7 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released:
         api = configured_api()
         if api and not answers(api):
             raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(api))
-        server = None if api else stack.enter_context(prefect_server())  # starts while we plan
+        server = None if api else kept_server() or stack.enter_context(prefect_server())  # starts while we plan
         if not record:
             decided = (await checked(await draft(options, project, repo, half_out=adopt))).plan
         else:
@@ -201,7 +218,7 @@ def _as_interrupt(*_: object) -> None:
 
 async def approve(run: str, *, reject: str | None, drop: Sequence[str]) -> str:
     """Answer a release that waits for it; returns its name."""
-    _require_api()
+    _shared_server()
     from flows.approval import give
 
     return (await give(run, reject=reject, drop=drop)).name
@@ -209,51 +226,77 @@ async def approve(run: str, *, reject: str | None, drop: Sequence[str]) -> str:
 
 async def waiting() -> list[tuple[str, str]]:
     """Return name and id of each release that waits for an answer."""
-    _require_api()
+    _shared_server()
     from flows.approval import waiting as runs_waiting
 
     return [(run.name, str(run.id)) for run in await runs_waiting()]
 
 
-def _require_api() -> None:
-    api = configured_api()
-    if not api:
-        raise Refusal(Code.USAGE, "this needs a Prefect server that others can reach: set PREFECT_API_URL")
-    if not answers(api):
-        raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(api))
-    settle(CLIENT_SETTINGS)
+def _shared_server() -> Server | None:
+    """Get ready for a server that whoever is asked has in common with us; None if it is one that is configured."""
+    if api := configured_api():
+        if not answers(api):
+            raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(api))
+        settle(CLIENT_SETTINGS)
+        return None
+    kept = kept_server()
+    if kept is None:
+        what = "this needs a Prefect server that stays: set PREFECT_API_URL, or `releasekit server start`"
+        raise Refusal(Code.USAGE, what)
+    settle(OWN_SERVER_SETTINGS)
+    os.environ["PREFECT_API_URL"] = kept.url
+    return kept
 
 
 async def _run_flow(options: PublishOptions, server: Server | None) -> Report:
-    settle(OWN_SERVER_SETTINGS if server else CLIENT_SETTINGS)
     if server:
-        server.wait()
+        try:
+            server.wait()
+        except ReleaseError as error:
+            return await _run_unrecorded(options, error)
         os.environ["PREFECT_API_URL"] = server.url
+    settle(OWN_SERVER_SETTINGS if server else CLIENT_SETTINGS)
     from flows.publish import publish as publish_flow
+    from flows.recorded import arrived, counted, drain
 
-    again: Any = _heed  # a state hook must have a type that no plain function has
-    ours = publish_flow.with_options(on_running=[again])  # Prefect has taken the signal by then
-    try:
-        with given(options):
-            running: Any = ours(**options.model_dump(), return_state=True)
+    runs: list[str] = []
+
+    def begun(_flow: object, run: FlowRun, _state: object) -> None:
+        _heed()  # Prefect has taken the signal by then
+        runs.append(str(run.id))
+
+    hook: Any = begun
+    ours = publish_flow.with_options(on_running=[hook])
+    async with counted() if server else nullcontext() as count:
+        try:
+            running: Any = ours(**parameters_of(options), return_state=True)
             state: Any = await running
-    finally:  # also when it is interrupted
-        await drain()
-    result: object = await state.aresult(raise_on_failure=False)
+        finally:  # also when it is interrupted
+            await drain()
+            if server and count and runs:
+                await arrived(server, runs[0], count.ended())
+    return _report_in(await state.aresult(raise_on_failure=False))
+
+
+async def _run_unrecorded(options: PublishOptions, why: ReleaseError) -> Report:
+    """Release without Prefect's server; what was done is known from the disk all the same, if it is run again."""
+    log.warning("warning %s", Warn(Code.SERVER_START, f"{why.what}: this release is not recorded", why.where))
+    log.debug("%s", why.output)
+    os.environ.update(NO_SERVER_SETTINGS)
+    from flows.publish import publish as publish_flow
+    from flows.recorded import unrecorded
+
+    with unrecorded():
+        state = await publish_flow.fn(**parameters_of(options))
+    report = _report_in(state.data)
+    return report.model_copy(update={"notes": (*report.notes, "Prefect has no record of it: its server did not start")})
+
+
+def _report_in(result: object) -> Report:
     if isinstance(result, BaseException):
         raise result
     assert isinstance(result, Report), result  # noqa: S101  what the flow returns if it ends at all
     return result
-
-
-async def drain() -> None:
-    """Send what Prefect still holds back, before its server goes; else it would wait for that server at our end."""
-    from prefect.events.worker import EventsWorker
-    from prefect.logging.handlers import APILogHandler
-
-    await APILogHandler.aflush()
-    events: Any = EventsWorker.drain_all()
-    await events
 
 
 def _ask(plan: Plan, target: Target, stands: str, *, yes: bool) -> None:

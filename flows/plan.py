@@ -22,16 +22,17 @@ from prefect.context import FlowRunContext
 from prefect.events import emit_event
 from prefect.states import Cancelled, Completed, Failed
 
-from flows.draft import draft, open_project
+from flows.draft import at_hand, draft, open_project
 from flows.options import PlanOptions, flat
 from flows.runs import keep_plan, key_of, last_plan, name_run, record_our_lines, show_plan
+from releasekit import __version__
 from tasks.adapters.process import mask
 from tasks.core.errors import ReleaseError
 from tasks.core.formats.markdown import changes_since
 from tasks.core.plan import Plan
 
 
-@flow(name="releasekit", flow_run_name="plan")
+@flow(name="releasekit", version=__version__, flow_run_name="plan")
 @flat(PlanOptions)
 async def plan(options: PlanOptions) -> State[Any]:
     """Decide what would be released, and say so in the name of the final state; changes nothing."""
@@ -39,7 +40,8 @@ async def plan(options: PlanOptions) -> State[Any]:
     if later := await superseded():
         return Cancelled(name="Late", message=f"the run that was due at {later:%Y-%m-%d %H:%M} UTC does it")
     try:
-        decided = await decide(options)
+        with at_hand(options) as here:
+            decided = await decide(here)
     except ReleaseError as error:
         announce("refused", str(options.workspace), code=error.code, message=mask(str(error)))
         return Failed(name=f"Refused: {error.code}", message=mask(f"{error}\n{error.hint}"), data=error)

@@ -16,12 +16,13 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.approval import Approved, ask
-from flows.draft import checked, draft, open_index, open_project
+from flows.draft import at_hand, checked, draft, open_index, open_project
 from flows.expand import publish_all, stage_all
 from flows.options import PublishOptions, flat
 from flows.progress import observer
 from flows.rehearse import rehearsal
 from flows.runs import name_run, record_our_lines, show_plan, show_report
+from releasekit import __version__
 from tasks import announce, prepare, resume, stage, survey
 from tasks.adapters.index import on_index
 from tasks.adapters.interface import Index
@@ -39,12 +40,13 @@ from tasks.survey import Project
 log = logging.getLogger("releasekit")
 
 
-@flow(name="releasekit", flow_run_name="publish")
+@flow(name="releasekit", version=__version__, flow_run_name="publish")
 @flat(PublishOptions)
 async def publish(options: PublishOptions) -> State[Any]:
     """Publish every changed package, dependencies first, and say truly what came of it."""
     record_our_lines()
     async with AsyncExitStack() as stack:
+        options = stack.enter_context(at_hand(options, keep=not (options.dry_run or options.rehearse)))
         options = stack.enter_context(rehearsal(options))
         if options.dry_run:
             plan = (await checked(await draft(options, *open_project(options)))).plan

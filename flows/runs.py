@@ -26,6 +26,7 @@ from tasks.adapters.process import mask
 from tasks.core.formats.markdown import plan_markdown, plan_rows, report_markdown
 from tasks.core.formats.svg import graph_svg
 from tasks.core.plan import counted
+from tasks.lazy import in_flow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +45,8 @@ _PAUSE = 1.0
 
 def record_our_lines() -> None:
     """Let our log lines go into the run, also where Prefect was started by others, as by a worker."""
+    if not in_flow():
+        return
     ours = logging.getLogger("releasekit")
     if not any(isinstance(handler, APILogHandler) for handler in ours.handlers):
         ours.addHandler(APILogHandler())
@@ -68,7 +71,9 @@ async def rename_run(name: str, *tags: str) -> None:
 
 
 async def show_plan(plan: Plan, changes: Sequence[str] | None = None) -> None:
-    """Leave the plan and its graph as an artifact of the run."""
+    """Leave the plan and its graph as an artifact of the run, if there is one: without any server there is none."""
+    if not in_flow():
+        return
     text = plan_markdown(plan, changes, _graph(plan))
     await acreate_markdown_artifact(text, key="releasekit-plan", description=plan.headline)
 
@@ -93,11 +98,13 @@ def key_of(options: Options, project: Project, repo: Repo) -> str:
     place = project.root.relative_to(repo.top).as_posix()
     asked = options.model_dump_json(exclude={"workspace"}, exclude_defaults=True)
     named = re.sub(r"[^a-z0-9]+", "-", address.removesuffix(".git").rpartition("/")[2].lower()).strip("-")
-    return f"plan-{named}-{sha256(f'{address} {place} {asked}'.encode()).hexdigest()[:8]}"
+    return f"plan-{named}-{sha256(f'{address} {repo.branch} {place} {asked}'.encode()).hexdigest()[:8]}"
 
 
 async def show_report(report: Report, plan: Plan, target: Target) -> None:
     """Leave what came of a release as an artifact, with a link to each package that is out."""
+    if not in_flow():
+        return
     pages = {package.name: target.page(package.name, package.version) for package in report.confirmed}
     text = f"{report_markdown(report, pages)}\n{_graph(plan, report)}\n"
     await acreate_markdown_artifact(text, key="releasekit-report", description=report.summary)
@@ -121,6 +128,8 @@ class ProgressBar:
     async def step(self) -> None:
         """Count one more step; show it if the last time is a while ago, or nothing is left."""
         self._done += 1
+        if not in_flow():
+            return
         now = time.monotonic()
         if self._done < self._total and now < self._next:
             return

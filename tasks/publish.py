@@ -20,6 +20,7 @@ from tasks.adapters.process import mask
 from tasks.adapters.uv import failure
 from tasks.core.errors import Code, Refusal, ReleaseError
 from tasks.core.uploads import Meaning, meaning_of
+from tasks.lazy import in_flow
 from tasks.release import PER_RELEASE, if_transient
 
 if TYPE_CHECKING:
@@ -212,8 +213,9 @@ async def confirm(release: Release, step: Step, built: PackageVersion, index: In
         raise ReleaseError(Code.PUBLISH_TIMEOUT, what, index.url, _LOST if earlier else "") from None
     for file in built.files:
         detail.info("the index lists %s with sha256 %s", file.name, file.sha256)
-    page = release.target.page(step.name, step.version)
-    await acreate_link_artifact(page, f"{step.name} {step.version}", f"on-the-index-{step.name}")
+    if in_flow():
+        page = release.target.page(step.name, step.version)
+        await acreate_link_artifact(page, f"{step.name} {step.version}", f"on-the-index-{step.name}")
 
 
 _LOST = (

@@ -17,9 +17,9 @@ from tasks.adapters.held import held_at
 from tasks.adapters.notes import gather, rendered
 from tasks.adapters.places import declared_version, declaring_place, new_texts
 from tasks.adapters.process import mask
+from tasks.adapters.secrets import Secrets
 from tasks.adapters.uv import find_uv, trusted_publishing
 from tasks.core.changelog import Since, contributors_of, entry_of, prereleases_between, section_of
-from tasks.core.checks.facts import WorkspaceFacts
 from tasks.core.commits import parse_history
 from tasks.core.dynamic import is_dynamic
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
@@ -31,7 +31,7 @@ from tasks.core.tags import baseline_on_index, baselines, schemes_of
 from tasks.core.target import Target
 from tasks.core.versions import version_of
 from tasks.core.workspace import Workspace, workspace_of
-from tasks.lazy import lazy_task
+from tasks.lazy import lazy_task, secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from tasks.adapters.repo import Repo
     from tasks.adapters.uv import Uv
     from tasks.core.changelog import Entry, Section
+    from tasks.core.checks.facts import WorkspaceFacts
     from tasks.core.commits import Change
     from tasks.core.groups import Decisions
     from tasks.core.history import Unreleased
@@ -142,6 +143,7 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
         raise Refusal(Code.CONFIG_INVALID_VALUE, what, "pyproject.toml, [tool.releasekit]")
     workspace = workspace_of({path: document for path, (document, _) in manifests.items()}, settings, declared)
     by_name = {member.name: own[member.path] for member in workspace if member.path in own}
+    uv = replace(uv, secrets=Secrets(settings.secrets, secret))
     return Project(root, document, settings, workspace, uv, by_name, manifests)
 
 
@@ -372,7 +374,8 @@ def read_facts(project: Project, repo: Repo, needs: Collection[str]) -> Workspac
 
     Raises Refusal RK-TAG-INVALID.
     """
-    from tasks.adapters.health import read_license, read_packages
+    from tasks.adapters.health import read_license, read_packages  # late, as all of this: no other command needs it
+    from tasks.core.checks.facts import WorkspaceFacts
 
     kept, ignored = repo.listed(project.root)
     members = [(member, *project.manifests[member.path]) for member in project.workspace]
@@ -397,12 +400,14 @@ def _lock_state(project: Project, repo: Repo) -> str:
     try:
         return "current" if project.uv.lock_is_current(project.root) else "stale"
     except ReleaseError as error:
-        said = [line.strip() for line in error.output.splitlines() if line.strip()]
+        said = [line.strip() for line in mask(error.output).splitlines() if line.strip()]
         return said[-1] if said else error.what
 
 
-def _tagged(project: Project, repo: Repo) -> frozenset[str]:
-    """Return the packages whose last release has a tag; a shallow clone may lack some."""
+def _tagged(project: Project, repo: Repo) -> frozenset[str] | None:
+    """Return the packages whose last release has a tag; None in a shallow clone, which lacks tags."""
+    if repo.is_shallow():
+        return None
     declared = {member.name: member.version for member in project.workspace if member.publishable}
     return frozenset(baselines(repo.tags(), project.schemes, declared))
 
@@ -480,7 +485,7 @@ async def preflight_remote(project: Project, repo: Repo, target: Target, index: 
     Raises Refusal RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE, RK-PREFLIGHT-NO-REMOTE, RK-PUSH-REJECTED.
     """
     settings = project.settings
-    if trusted_publishing() == "never":
+    if trusted_publishing(project.uv.secrets) == "never":
         await index.check_credentials(target.publish_url or project.uv.default_publish_url())
     if not settings.push:
         return

@@ -47,8 +47,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test uploads with the credentials of the machine that it runs on, or depends on its git configuration."""
+def _nothing_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test uses the credentials, the git configuration or the Prefect server of the machine that it runs on."""
+    if "PREFECT_HOME" not in os.environ:
+        monkeypatch.setenv("PREFECT_HOME", str(tmp_path_factory.getbasetemp() / "no-prefect"))
     for name in os.environ:
         if re.match(r"(UV_PUBLISH|ACTIONS_ID_TOKEN|GH|GITHUB|GITLAB|CI)_|.*PYPI_ID_TOKEN$", name):
             monkeypatch.delenv(name)
@@ -166,7 +168,7 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
         os.environ["PREFECT_API_URL"] = server.url
         yield server.url
         if "prefect" in sys.modules:
-            from flows.local import drain
+            from flows.recorded import drain
 
             asyncio.run(drain())
 

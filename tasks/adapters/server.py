@@ -1,9 +1,12 @@
-"""Prefect's server for those who run none: started beside us, stopped with us, however we end."""
+"""Prefect's server for those who run none: for the time of one release, or kept for the day; and all our settings."""
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import re
+import signal
 import socket
 import sys
 import time
@@ -14,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tasks.adapters.process import Command, background, last_lines
+from tasks.adapters.process import Command, background, last_lines, run
 from tasks.core.errors import Code, ReleaseError
 
 if TYPE_CHECKING:
@@ -22,38 +25,72 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("releasekit.server")
 
-# Every Prefect setting that we change, and why. They must stand in the environment before Prefect is imported.
-SERVER_SETTINGS = {
+# Every Prefect setting that we change, and why; nowhere else is any set. Those of a client must stand in the
+# environment before Prefect is imported; there, what the user has set stays.
+SERVER_SETTINGS = {  # of every server: also of a team's, see deployments/compose.yaml
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",  # a release tool does not phone home
-    "PREFECT_SERVER_UI_ENABLED": "false",  # nobody opens a page that ends with the release; saves start-up time
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",  # one by one, task runs are lost at the end
+    # One by one, as it comes, a server is a minute behind after 500 packages, and drops what is beyond 10,000 events.
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",  # seconds; so that a short run is recorded
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",  # seconds; five by default, at the end of a run
+}
+RELEASE_SERVER_SETTINGS = {  # of one that lives as long as a release
+    **SERVER_SETTINGS,
+    "PREFECT_SERVER_UI_ENABLED": "false",  # nobody opens a page that ends with the release; saves start-up time
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",  # seconds; five by default, and then it is gone
 }
 CLIENT_SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",  # the client's half of it; with a notice on the terminal otherwise
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # the default of 20 s fails on a loaded machine
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # its lines and tracebacks would bury ours
     "PREFECT_LOGGING_EXTRA_LOGGERS": "releasekit",  # ours show up in the run
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # and those before and after it are nobody's
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",  # a step says itself what it keeps
     "PREFECT_CLIENT_METRICS_ENABLED": "false",
 }
-OWN_SERVER_SETTINGS = {
+OWN_SERVER_SETTINGS = {  # of a client of a server on this machine
     **CLIENT_SETTINGS,
     # It is asked by plain HTTP on this machine; without this every client, one a step, reads all certificates first.
     "PREFECT_API_TLS_INSECURE_SKIP_VERIFY": "true",
 }
-START_TIMEOUT = 120.0
+NO_SERVER_SETTINGS = {  # of a client without any
+    **OWN_SERVER_SETTINGS,
+    # Prefect wants an address, or starts a server. Each task asks there where results are kept: at an address that
+    # is none it hears at once that nobody knows, at one where nobody listens only after three seconds.
+    "PREFECT_API_URL": "none://nowhere",
+    "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
+    "PREFECT_LOGGING_TO_API_ENABLED": "false",
+}
+START_TIMEOUT = 300.0
+"""Seconds. The very first start takes 16 CPU-seconds, 26 s beside two other busy programs; one that died is noticed."""
+PORT = 4200
+"""Where Prefect's own tools look for a server; one that is kept for the day listens here."""
+_PID_FILE = "server.pid"  # as `prefect server start --background` calls it
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A Prefect server that was started; `wait` returns once it answers."""
+    """A Prefect server on this machine, here since a while or being started; `wait` returns once it answers.
+
+    `wait` raises ReleaseError RK-SERVER-START if it does not come to that.
+    """
 
     url: str
     wait: Callable[[], None]
+
+    @property
+    def page(self) -> str:
+        """Where a person looks at it."""
+        return self.url.removesuffix("/api")
+
+    def ended(self, flow_run: str) -> int:
+        """Return how many task runs of a flow run are in the database as ended.
+
+        Raises OSError if the server does not answer, ValueError if it answers something else.
+        """
+        states = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+        asked = {"flow_runs": {"id": {"any_": [flow_run]}}, "task_runs": {"state": {"type": {"any_": states}}}}
+        return int(_ask(self.url, "POST", "/task_runs/count", json.dumps(asked)))
 
 
 def configured_api() -> str:
@@ -63,8 +100,7 @@ def configured_api() -> str:
     """
     if url := os.environ.get("PREFECT_API_URL"):
         return url
-    home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
-    path = Path(os.environ.get("PREFECT_PROFILES_PATH", home / "profiles.toml"))
+    path = Path(os.environ.get("PREFECT_PROFILES_PATH", _prefect_home() / "profiles.toml"))
     try:
         profiles = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError):  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
@@ -97,50 +133,144 @@ def prefect_server() -> Generator[Server]:
 
     Its database stands in PREFECT_HOME if that is set, else in a place of ours.
     """
-    home = Path(os.environ.get("PREFECT_HOME") or _data_home() / "releasekit" / "prefect")
+    home = _home()
     home.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     url = f"http://127.0.0.1:{port}/api"
-    factory = ("--factory", "prefect.server.api.server:create_app")
-    argv = (
-        sys.executable,
-        "-m",
-        "uvicorn",
-        *factory,
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--log-level",
-        "warning",
-    )
-    env = {"PREFECT_HOME": str(home), "PREFECT_API_URL": url, **SERVER_SETTINGS}
+    where = ("--host", "127.0.0.1", "--port", str(port))
+    argv = (sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app", *where)
+    env = {"PREFECT_HOME": str(home), "PREFECT_API_URL": url, **RELEASE_SERVER_SETTINGS}
     output = home / f"server-{port}.log"
-    with background(Command(argv, home, env), output) as alive:
-        yield Server(url, lambda: _await(port, alive, output))
+    with background(Command((*argv, "--log-level", "warning"), home, env), output) as alive:
+        yield Server(url, lambda: _await(url, alive, output))
     output.unlink(missing_ok=True)
 
 
-def _await(port: int, alive: Callable[[], bool], output: Path) -> None:
-    from http.client import HTTPConnection, HTTPException
+def kept_server() -> Server | None:
+    """Return the server that is kept running on this machine by `start_server` or by Prefect's own command, if any."""
+    kept = _kept()
+    return kept.server() if kept else None
 
-    deadline = time.monotonic() + START_TIMEOUT
-    while time.monotonic() < deadline and alive():
-        connection = HTTPConnection("127.0.0.1", port, timeout=5)
+
+def start_server(port: int = PORT) -> Server:
+    """Start a server that stays when we go, unless there is one; `wait` for it as for any other.
+
+    Raises ReleaseError RK-SERVER-START if Prefect refuses.
+    """
+    from filelock import FileLock
+
+    home = _home()
+    home.mkdir(parents=True, exist_ok=True)
+    with FileLock(home / "server.lock"):
+        if kept := _kept():
+            return kept.server()
+        (home / _PID_FILE).unlink(missing_ok=True)  # of one that was killed; Prefect would refuse to start another
+        url = f"http://127.0.0.1:{port}/api"
+        where = ("--host", "127.0.0.1", "--port", str(port))
+        env: dict[str, str | None] = {
+            **SERVER_SETTINGS,
+            "PREFECT_SERVER_UI_API_URL": url,  # its page asks port 4200 otherwise, whichever it comes from
+            "PREFECT_HOME": str(home),
+            "PREFECT_API_URL": None,
+            "UVICORN_LOG_LEVEL": "warning",  # its lines go to a pipe that nobody reads
+        }
         try:
-            connection.request("GET", "/api/health")
-            if connection.getresponse().status == 200:  # noqa: PLR2004
+            run(Command((sys.executable, "-m", "prefect", "server", "start", "--background", *where), home, env))
+        except ReleaseError as error:
+            raise ReleaseError(Code.SERVER_START, "no server was started", url, output=error.output) from None
+        return _Kept(home, int((home / _PID_FILE).read_text()), url).server()
+
+
+def stop_server() -> Server | None:
+    """Stop the server that is kept running, and return it, if there is one."""
+    kept = _kept()
+    if not kept:
+        return None
+    os.kill(kept.pid, signal.SIGTERM)  # as `prefect server stop` does, which does not look at who has this number now
+    (kept.home / _PID_FILE).unlink(missing_ok=True)
+    while kept.is_alive():  # it brings its requests to an end first
+        time.sleep(0.1)
+    return kept.server()
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A server in the background, whose database stands in *home*."""
+
+    home: Path
+    pid: int
+    url: str
+
+    def is_alive(self) -> bool:
+        return _port_of(self.pid) != ""
+
+    def server(self) -> Server:
+        return Server(self.url, lambda: _await(self.url, self.is_alive, self.home))
+
+
+def _kept() -> _Kept | None:
+    for home in dict.fromkeys((_home(), _prefect_home())):
+        try:
+            pid = int((home / _PID_FILE).read_text())
+        except (OSError, ValueError):  # none, or one that is being started this very moment
+            continue
+        if port := _port_of(pid):
+            return _Kept(home, pid, f"http://127.0.0.1:{port}/api")
+    return None
+
+
+def _port_of(pid: int) -> str:
+    """Return where the process *pid* listens if it is a Prefect server; it may be anything, long after that one."""
+    argv = run(Command(("ps", "-o", "args=", "-p", str(pid)), fine=frozenset({0, 1}))).stdout
+    found = re.search(r"prefect\.server\.api\.server:create_app.* --port (\d+)", argv)
+    return found[1] if found else ""
+
+
+def _await(url: str, alive: Callable[[], bool], output: Path) -> None:
+    from http.client import HTTPException  # late: most commands ask no server
+
+    began = time.monotonic()
+    told = False
+    while (waited := time.monotonic() - began) < START_TIMEOUT and alive():
+        try:
+            if _ask(url, "GET", "/health") == b"true":
                 return
         except (OSError, HTTPException):
             pass  # not yet
-        finally:
-            connection.close()
+        if waited > _LONG and not told:
+            log.info("waiting for Prefect's server; its very first start takes longest")
+            told = True
         time.sleep(0.1)
-    said = last_lines(output.read_text("utf-8", "replace"))
+    said = last_lines(output.read_text("utf-8", "replace")) if output.is_file() else ""
     raise ReleaseError(Code.SERVER_START, "Prefect's server did not start", str(output), output=said)
 
 
-def _data_home() -> Path:
+_LONG = 10.0  # seconds
+
+
+def _ask(url: str, method: str, path: str, body: str = "") -> bytes:
+    """Ask the server at *url*."""
+    from http.client import HTTPConnection
+
+    place = urlsplit(url)
+    connection = HTTPConnection(place.hostname or "", place.port, timeout=30)
+    try:
+        connection.request(method, f"{place.path}{path}", body, {"Content-Type": "application/json"} if body else {})
+        return connection.getresponse().read()
+    finally:
+        connection.close()
+
+
+def _home() -> Path:
+    return Path(os.environ.get("PREFECT_HOME") or data_home() / "releasekit" / "prefect")
+
+
+def _prefect_home() -> Path:
+    return Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+
+
+def data_home() -> Path:
+    """Return where programs keep their data on this machine (XDG)."""
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
 
 

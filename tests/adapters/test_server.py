@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from flows.cli import main
 from tasks.adapters.process import Command, run
-from tasks.adapters.server import CLIENT_SETTINGS, configured_api, prefect_server, settle
+from tasks.adapters.server import CLIENT_SETTINGS, configured_api, kept_server, prefect_server, settle
 from tasks.core.errors import Code, ReleaseError
 
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     found.mkdir()
     monkeypatch.setenv("PREFECT_HOME", str(found))
     return found
+
+
+@pytest.fixture(scope="module")
+def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a directory for servers, one after the other: the first start in it takes longest."""
+    return tmp_path_factory.mktemp("lived-in")
 
 
 class TestConfiguredApi:
@@ -114,8 +121,9 @@ def test_settle(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestServer:
     """A server of our own."""
 
-    def test_runs_inside_the_block(self, home: Path) -> None:
+    def test_runs_inside_the_block(self, lived_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """It answers as Prefect's server once it was waited for, keeps all in PREFECT_HOME, and is gone afterwards."""
+        monkeypatch.setenv("PREFECT_HOME", str(lived_in))
         with prefect_server() as server:
             address = urlsplit(server.url)
             assert (address.scheme, address.hostname, address.path) == ("http", "127.0.0.1", "/api")
@@ -125,11 +133,53 @@ class TestServer:
             settings = _get(server.url, "/admin/settings")
             assert settings["server"]["analytics_enabled"] is False
             assert settings["server"]["services"]["task_run_recorder"]["batch_size"] == 100
-            assert (home / "prefect.db").is_file()
+            assert (lived_in / "prefect.db").is_file()
 
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", address.port or 0), timeout=5)
         assert f"--port {address.port}" not in run(Command(("ps", "-eo", "args"))).stdout
+
+    def test_kept(self, lived_in: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        """One that is kept outlives the command that starts it, is found by others, and is stopped once.
+
+        A file that a killed one has left is no server, whoever has its number now.
+        """
+        monkeypatch.setenv("PREFECT_HOME", str(lived_in))
+        (lived_in / "server.pid").write_text(str(os.getpid()))
+        assert kept_server() is None
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+
+        assert main(["server", "status"]) == 1
+        assert main(["server", "start", "--port", str(port)]) == 0
+        page = f"http://127.0.0.1:{port}"
+        assert capsys.readouterr().out == f"{page}\n"
+
+        settings = _get(f"{page}/api", "/admin/settings")["server"]
+        assert settings["analytics_enabled"] is False
+        assert settings["services"]["task_run_recorder"]["batch_size"] == 100
+        assert settings["ui"]["api_url"] == f"{page}/api"
+        assert main(["server", "start"]) == 0, "there is one"
+        assert main(["server", "status"]) == 0
+        assert capsys.readouterr().out == f"{page}\n{page}\n"
+        kept = kept_server()
+        assert kept
+        assert kept.ended("00000000-0000-0000-0000-000000000000") == 0
+
+        assert [main(["server", "stop"]), main(["server", "stop"]), main(["server", "status"])] == [0, 0, 1]
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=5)
+
+    def test_port_is_taken(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """What Prefect says of a port is told, and nothing is left to be taken for a server."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            assert main(["server", "start", "--port", str(port)]) == 1
+
+        said = capsys.readouterr().err
+        assert "RK-SERVER-START" in said
+        assert f"Port {port} is already in use" in " ".join(said.split())
+        assert kept_server() is None
 
     def test_cannot_start(
         self, home: Path, monkeypatch: pytest.MonkeyPatch, fake_uvicorn: Callable[[str], None]

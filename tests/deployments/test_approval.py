@@ -208,6 +208,7 @@ def test_questions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         assert (refused.code, said in refused.err) == (2, True), refused.err
     monkeypatch.setenv("PREFECT_API_URL", "")
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     refused = world.releasekit("approve")
     assert refused.code == 2
     assert "set PREFECT_API_URL" in refused.err

@@ -183,7 +183,7 @@ def test_fix_of_what_cannot_be_written(world: World) -> None:
     assert world.git("status", "--porcelain") == ""
 
 
-def test_what_only_git_and_uv_know(world: World) -> None:
+def test_what_only_git_and_uv_know(world: World, tmp_path: Path) -> None:
     """Ignored files, tags and the lock file are asked for, for real."""
     everything = ("--select", "ignored_files", "--select", "tag_baseline", "--select", "lock_stale")
     assert found(world, *everything, code=0) == {}
@@ -199,7 +199,11 @@ def test_what_only_git_and_uv_know(world: World) -> None:
     }
     world.git("tag", "app-v0.4.0")
     assert "tag_baseline" not in found(world, *everything)
-    world.git("tag", "--delete", "app-v0.4.0", "core-v0.1.0")
+    world.git("tag", "--delete", "app-v0.4.0")
+    world.commit("chore: begun")
+    world.git("clone", "--quiet", "--depth=1", world.root.as_uri(), str(tmp_path / "shallow"))
+    assert "tag_baseline" not in found(World(tmp_path / "shallow", world.remote), *everything)
+    world.git("tag", "--delete", "core-v0.1.0")
 
 
 def test_readmes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -151,8 +152,11 @@ def test_not_confirmed(tmp_path: Path, own_index: EmbeddedIndex, keys: str, code
     assert uploads(own_index) == []
 
 
-def test_confirmed(tmp_path: Path, own_index: EmbeddedIndex) -> None:
-    """After a yes all goes out, with a Prefect server of the program's own, which has ended when the program has."""
+def test_confirmed(tmp_path: Path, home: Path, own_index: EmbeddedIndex) -> None:
+    """After a yes all goes out, with a Prefect server of the program's own, which has ended when the program has.
+
+    Its database then holds every task run, to the very last, as ended.
+    """
     world = make_world(tmp_path, "app: core; core")
 
     with running(world, terminal=True) as program:
@@ -164,6 +168,41 @@ def test_confirmed(tmp_path: Path, own_index: EmbeddedIndex) -> None:
 
     assert "v0.1.0: 2 confirmed" in program.hear()
     assert "telemetry" not in program.hear(), "nobody is told of data that is not collected"
+    assert len(uploads(own_index)) == 4
+    assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0", "v0.1.0"}
+    with sqlite3.connect(home / "prefect.db") as database:
+        runs = dict(database.execute("select name, state_type from task_run"))
+    assert {f"{step}-{name}" for name in ("app", "core") for step in ("pin", "build", "verify")} < runs.keys()
+    assert {f"{step}-{name}-0.1.0" for name in ("app", "core") for step in ("upload", "smoke-test")} < runs.keys()
+    assert "fast-forward-main" in runs, "the last one"
+    assert set(runs.values()) == {"COMPLETED"}
+
+
+def test_no_server(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no Prefect server can be had the release is made all the same, and says that it is not recorded.
+
+    What a step has done is known from the disk, so a second run does not do it again.
+    """
+    world = make_world(tmp_path, "app: core; core", app="import os\nassert 'BREAK' not in os.environ\n")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "prefect.db").write_text("no database")
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "home"))
+    said: list[str] = []
+    for broken in (True, False):
+        monkeypatch.setenv("BREAK", "1") if broken else monkeypatch.delenv("BREAK")
+        with running(world, "--yes", "--verbose") as program:
+            assert program.end() == int(broken), program.hear()
+            until(lambda: not program.relatives(), program)
+        said.append(program.hear())
+
+    for heard in said:
+        assert "warning RK-SERVER-START: Prefect's server did not start: this release is not recorded" in heard
+        assert "Prefect has no record of it" in heard
+        assert "Traceback" not in heard.partition("RK-SMOKE-TEST-FAILED")[0]
+    assert len(re.findall(r"uv pip install \S* .* app==0.1.0", said[0])) == 2, "steps are tried again, as ever"
+    assert "core==0.1.0" in said[0]
+    assert "core==0.1.0" not in said[1], "its smoke test was passed"
+    assert "v0.1.0: 2 confirmed" in said[1]
     assert len(uploads(own_index)) == 4
     assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0", "v0.1.0"}
 
