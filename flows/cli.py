@@ -11,7 +11,8 @@ from cyclopts.exceptions import CycloptsError
 from cyclopts.validators import Number
 
 from flows.logs import start_logging
-from flows.options import InitOptions, Options, Place, PlanOptions, PublishOptions
+from flows.options import CheckOptions, InitOptions, Options, Place, PlanOptions, PublishOptions, RollbackOptions
+from tasks.adapters.files import file_error
 from tasks.adapters.process import mask
 from tasks.adapters.server import PORT
 from tasks.core.errors import Code, Refusal, ReleaseError, explain
@@ -65,6 +66,8 @@ def _explain(error: Exception) -> int:
 
     if isinstance(error, CycloptsError):
         error = Refusal(Code.USAGE, str(error).strip())
+    if isinstance(error, OSError):
+        error = file_error(error)
     if not isinstance(error, ReleaseError):
         log.debug("unexpected", exc_info=error)
         error = ReleaseError(Code.UNEXPECTED, f"{type(error).__name__}: {error}")
@@ -115,6 +118,8 @@ def publish(
     """
     if options.offline and not options.dry_run:
         raise Refusal(Code.USAGE, "--offline goes with --dry-run")
+    if options.kept_record and not options.resume_from_registry:
+        raise Refusal(Code.USAGE, "--manifest goes with --resume-from-registry")
     import asyncio
 
     from flows import console, local
@@ -147,6 +152,35 @@ def plan(*, options: Annotated[PlanOptions, Flat] = PlanOptions(), format: Forma
 
     decided = asyncio.run(local.plan(options))
     console.answer_with(format, decided, console.plan_table(decided))
+    return DONE
+
+
+@app.command
+def rollback(
+    release: str = "",
+    /,
+    *,
+    options: Annotated[RollbackOptions, Flat] = RollbackOptions(),  # noqa: B008
+    yes: Annotated[bool, Parameter(alias="-y", negative="")] = False,
+    format: Format = "table",  # noqa: A002
+) -> int:
+    """Give a release up: remove its tags, its worktree and its record, and tell how to go forward from what is public.
+
+    Parameters
+    ----------
+    release
+        Its id, or the beginning of it, or its title; none: the one that has not ended, else the latest.
+    yes
+        Don't ask before anything is removed.
+    format
+        How that which is undone is printed.
+    """
+    import asyncio
+
+    from flows import console, local
+
+    found = asyncio.run(local.rollback(options.model_copy(update={"release": release}), yes=yes))
+    console.answer_with(format, found, console.rollback_table(found))
     return DONE
 
 
@@ -258,17 +292,37 @@ def graph(*, options: Annotated[Place, Flat] = Place(), format: Literal["levels"
 
 
 @app.command
-def check_cycles(*, options: Annotated[Place, Flat] = Place()) -> int:  # noqa: B008
-    """Tell whether hard dependencies run in a circle: exit code 0 if not, 1 if so."""
-    from flows import console
-    from tasks.core.graph import graph_of
-    from tasks.survey import read_workspace
+def check(
+    *,
+    options: Annotated[CheckOptions, Flat] = CheckOptions(),  # noqa: B008  a frozen value
+    fix: Switched = False,
+    yes: Annotated[bool, Parameter(alias="-y", negative="")] = False,
+    format: Literal["table", "json", "sarif"] = "table",  # noqa: A002
+) -> int:
+    """Look for what would go wrong in a release, or after it: exit code 1 if there are errors.
 
-    workspace = read_workspace(options.workspace, {}).workspace
-    whole, _ = graph_of(workspace, {member.name: member.version for member in workspace})
-    for cycle in whole.cycles():
-        console.answer(" -> ".join(cycle))
-    return FAILED if whole.cycles() else DONE
+    Parameters
+    ----------
+    fix
+        Mend what has one right answer; the difference is shown first.
+    yes
+        Mend without asking; without it, and without a terminal, nothing is written.
+    format
+        How the findings are printed; sarif is what code hosts read.
+    """
+    import asyncio
+
+    from flows import checking, console, local
+    from tasks.core.formats.sarif import sarif
+
+    found = asyncio.run(local.check(options))
+    if fix and checking.mend(found, yes=yes):
+        found = checking.examine(options)
+    if format == "sarif":
+        console.answer(sarif(found.report, found.checks, _version(), found.prefix))
+    else:
+        console.answer_with(format, found.report, console.findings_list(found.report))
+    return FAILED if found.report.failed else DONE
 
 
 @app.command
@@ -303,6 +357,35 @@ def changelog(
 def _warn(warnings: Sequence[str]) -> None:
     for warning in warnings:
         log.warning("warning %s", warning)
+
+
+@app.command
+def notes(
+    *,
+    options: Annotated[Options, Flat] = Options(),  # noqa: B008
+    format: Literal["markdown", "json"] = "markdown",  # noqa: A002
+) -> int:
+    """Print the notes that a release made now would have on the forge; asks no index and changes nothing.
+
+    The forge is asked for pull requests, unless it is told not to (--offline).
+
+    Parameters
+    ----------
+    format
+        As Markdown, through template and command; or as the JSON of what a template is given.
+    """
+    import asyncio
+
+    from flows import console, draft
+
+    found, text = asyncio.run(draft.notes(options))
+    if not found.packages:
+        log.info("nothing is unreleased")
+    elif format == "json":
+        console.answer(found.model_dump_json(indent=1))
+    else:
+        console.answer(text)
+    return DONE
 
 
 @app.command

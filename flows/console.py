@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 import sys
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -18,15 +20,19 @@ from tasks.core.workspace import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from pydantic import BaseModel
     from rich.console import RenderableType
 
     from tasks.core.adoption import Adoption
+    from tasks.core.checks.facts import CheckReport
     from tasks.core.errors import ReleaseError
     from tasks.core.formats.explained import Explanation
     from tasks.core.plan import Plan
     from tasks.core.report import Report
+    from tasks.core.rollback import Rollback
+    from tasks.core.settings import Settings
     from tasks.core.workspace import Workspace
 
 _STATUS = {
@@ -42,6 +48,9 @@ _OUTCOME = {
     Outcome.FAILED: ("❌", "red"),
     Outcome.BLOCKED: ("⛔", "yellow"),
 }
+
+
+_SEVERITY = {"error": ("❌", "red"), "warning": ("⚠️ ", "yellow"), "note": ("💡", "dim")}
 
 
 def answer(text: str) -> None:
@@ -63,6 +72,13 @@ def answer_with(form: str, value: BaseModel, *drawn: RenderableType) -> None:
         answer(value.model_dump_json(indent=1))
     else:
         show(*(part for part in drawn if part))
+
+
+def live(plan: Plan, settings: Settings) -> AbstractContextManager[None]:
+    """Show on the terminal how *plan* is carried out, inside the block."""
+    from flows import progress
+
+    return progress.live(plan, settings, _console(on_stderr=True))
 
 
 def confirm(question: str) -> bool:
@@ -125,11 +141,12 @@ def adoption_table(found: Adoption) -> RenderableType:
             more = f" and {len(those) - 5} more" if len(those) > 5 else ""  # noqa: PLR2004
             lines.append(Text(f"{what}: {', '.join(those[:5])}{more}", style="dim"))
     lines += [Text(f"--tag-baselines would tag {commit[:7]} as {tag}") for tag, commit in found.missing.items()]
-    lines += [_diff(diff) for diff in found.diffs.values()]
+    lines += [diff(change) for change in found.diffs.values()]
     return Group(table, *lines)
 
 
-def _diff(text: str) -> Text:
+def diff(text: str) -> Text:
+    """Colour a unified diff."""
     styles = {"+": "green", "-": "red", "@": "cyan"}
     return Text("\n").join(Text(line, style=styles.get(line[:1], "")) for line in text.splitlines())
 
@@ -160,7 +177,33 @@ def report_table(report: Report) -> RenderableType:
     remarks = [
         Text(remark, style="red" if remark in report.problems else "") for remark in (*report.problems, *report.notes)
     ]
-    return Group(table, *panels, *remarks)
+    page = [Text(f"released: {report.page}")] if report.page else []
+    return Group(table, *panels, *remarks, *page)
+
+
+def rollback_table(found: Rollback) -> RenderableType:
+    """Draw what is undone of a release, what stays, and how to go forward from there."""
+    rows = [
+        *(("tag", f"{name} here") for name in found.tags),
+        *(("tag", f"{name} on the remote") for name in found.remote_tags),
+        *([("hold", "the remote holds the release for other clones to see")] if found.held else []),
+        ("record", f"release {found.release}: plan, manifest, files and scratch worktree"),
+    ]
+    table = Table("", "Removed" if found.done else "To be removed", title=found.summary, title_justify="left")
+    for kind, what in rows:
+        table.add_row(kind, Text(what))
+    parts: list[RenderableType] = [table, *(Text(line, style="yellow") for line in (*found.kept, *found.notes))]
+    return Group(*parts, *([_public_table(found)] if found.public else []))
+
+
+def _public_table(found: Rollback) -> RenderableType:
+    table = Table(
+        "Stays on the index", "Next", "With it", "Yank it at", title="no index takes files back", title_justify="left"
+    )
+    for package in found.public:
+        dependents = ", ".join(package.dependents)
+        table.add_row(f"{package.name} {package.version}", str(package.next), dependents, Text(package.page))
+    return Group(table, Text(found.forward, style="cyan"))
 
 
 def members_table(workspace: Workspace) -> RenderableType:
@@ -171,6 +214,19 @@ def members_table(workspace: Workspace) -> RenderableType:
         version = str(member.version or "") + (" (dynamic)" if member.dynamic else "")
         table.add_row(member.name, member.path, version, "yes" if member.publishable else "no", needs)
     return table
+
+
+def findings_list(report: CheckReport) -> RenderableType:
+    """Draw what was found, the worst first: for each check the places, whole at any width, and what to do."""
+    lines: list[RenderableType] = []
+    for (severity, check), found in groupby(report.findings, key=lambda each: (each.severity, each.check)):
+        those = tuple(found)
+        icon, style = _SEVERITY[severity]
+        lines.append(Text(f"{icon} {severity} {check}", style=f"bold {style}"))
+        told = [Text(f"{each.path}:{each.line}: {each.what}", style=style) for each in those]
+        told += [Text(f"= help: {hint}", style="cyan") for hint in dict.fromkeys(each.hint for each in those)]
+        lines += [Padding(line, (0, 0, 0, 3), expand=False) for line in told]
+    return Group(*lines, Text(report.summary, style="" if report.findings else "green"))
 
 
 def pins_table(rows: Sequence[tuple[str, str]]) -> RenderableType:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tasks import survey
 from tasks.adapters.repo import Repo
+from tasks.core.errors import ReleaseError
 from tasks.core.links import web_of
 from tasks.core.plan import Status
 
@@ -16,13 +18,16 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from flows.options import Options
+    from flows.options import Options, Where
     from tasks.adapters.interface import Index
     from tasks.core.changelog import Section
     from tasks.core.formats.explained import Explanation
+    from tasks.core.notes import Notes, Pull
     from tasks.core.plan import Plan, Step
     from tasks.core.target import Target
     from tasks.survey import History, Project, ToTell
+
+log = logging.getLogger("releasekit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +41,18 @@ class Draft:
     published: Mapping[str, frozenset[Version]] | None = None
 
 
-def open_project(options: Options) -> tuple[Project, Repo]:
+def open_project(options: Where) -> tuple[Project, Repo]:
     """Read the workspace and open its repository."""
     project = survey.read_workspace(options.workspace, options.overrides())
     return project, Repo(project.root)
 
 
-async def draft(options: Options, project: Project, repo: Repo) -> Draft:
-    """Read the history and ask the index, and decide; changes nothing."""
+async def draft(options: Options, project: Project, repo: Repo, *, half_out: bool = False) -> Draft:
+    """Read the history and ask the index, and decide; changes nothing.
+
+    With *half_out* the release may be on the index in part already: what is there is compared with what will be built,
+    and not taken for somebody else's.
+    """
     history = survey.read_history(repo, project)
     plan = survey.plan(project, repo, history, options.selection(), None)
     target = survey.target_of(project)
@@ -51,20 +60,29 @@ async def draft(options: Options, project: Project, repo: Repo) -> Draft:
         return Draft(project, repo, with_changelogs(project, repo, plan, history), target)
     async with open_index(project, target) as index:
         published = await survey.ask_index(index, [step.name for step in plan.steps])
-    if released := survey.baselines_on_index(repo, project, history, published):
-        history = survey.read_history(repo, project, released)
-    plan = survey.plan(project, repo, history, options.selection(), published)
+    if half_out:  # then what the index has and no tag names is of this very release
+        plan = survey.titled(plan, repo, history)
+    else:
+        if released := survey.baselines_on_index(repo, project, history, published):
+            history = survey.read_history(repo, project, released)
+        plan = survey.plan(project, repo, history, options.selection(), published)
     return Draft(project, repo, with_changelogs(project, repo, plan, history), target, published)
 
 
-def with_changelogs(project: Project, repo: Repo, plan: Plan, history: History) -> Plan:
-    """Return *plan* with what each changelog gains: it is decided here, once, and written later."""
-    if not any(project.says(step.name, "changelog") for step in plan.steps):
+def with_changelogs(project: Project, repo: Repo, plan: Plan, history: History, *, notes: bool = False) -> Plan:
+    """Return *plan* with what changelogs gain and the release notes tell: decided here, once, and written later.
+
+    With *notes*, also where there will be no release on a forge.
+    """
+    settings = project.settings
+    web = web_of(repo.address(settings.remote), settings.forge)
+    notes |= settings.on_forge and bool(web.base)
+    if not (notes or any(project.says(step.name, "changelog") for step in plan.steps)):
         return plan
-    web = web_of(repo.address(project.settings.remote))
     told = survey.entries(project, repo, plan, history)
     sections = {name: tell.section(web) for name, tell in told.items() if project.says(name, "changelog")}
-    return plan.model_copy(update={"changelogs": sections})
+    tales = survey.tales(repo, told) if notes else {}
+    return plan.model_copy(update={"changelogs": sections, "tales": tales})
 
 
 Told = tuple["Step", "ToTell", "Section"]
@@ -81,10 +99,38 @@ def unreleased(options: Options, names: Sequence[str]) -> tuple[tuple[Told, ...]
     asked = options.selection()
     selection = replace(asked, package=(*asked.package, *names))
     plan = survey.plan(project, repo, history, selection, None)
-    web = web_of(repo.address(project.settings.remote))
+    web = web_of(repo.address(project.settings.remote), project.settings.forge)
     told = survey.entries(project, repo, plan, history)
     included = (step for step in plan.steps if step.status is Status.INCLUDED)
     return tuple((step, told[step.name], told[step.name].section(web)) for step in included), plan.warnings
+
+
+async def notes(options: Options) -> tuple[Notes, str]:
+    """Return what the notes of a release now would tell, and as they would be; asks no index, but the forge.
+
+    Raises what is wrong with the template or the command.
+    """
+    from tasks.adapters.forge import forge_of
+    from tasks.adapters.notes import commits_told, gather, rendered, rewritten
+    from tasks.core.notes import SMALLEST_LIMIT
+
+    project, repo = open_project(options)
+    settings = project.settings
+    history = survey.read_history(repo, project)
+    plan = survey.plan(project, repo, history, options.selection(), None)
+    plan = with_changelogs(project, repo, plan, history, notes=True)
+    pulls: dict[str, Pull] = {}
+    limit = SMALLEST_LIMIT
+    if not options.offline:
+        try:
+            async with forge_of(repo.address(settings.remote), settings) as forge:
+                pulls, limit = await forge.pulls_of(commits_told(plan)), forge.body_limit
+        except ReleaseError as error:
+            log.info("no pull requests are named: %s", error)
+    place = project.root.relative_to(repo.top).as_posix()
+    found = gather(plan, repo, repo.top, place, survey.target_of(project), settings, pulls=pulls)
+    text = rendered(found, project.root, settings, limit)
+    return found, rewritten(text, project.root, settings.notes_command, limit, found.all)
 
 
 def explained(options: Options, names: Sequence[str], *, whole: bool) -> tuple[Explanation, tuple[str, ...]]:
@@ -103,8 +149,12 @@ def explained(options: Options, names: Sequence[str], *, whole: bool) -> tuple[E
 
 async def checked(drafted: Draft) -> Draft:
     """Refuse a draft that could not be carried out, with the reason; otherwise return it with its warnings."""
-    plan = survey.preflight(drafted.project, drafted.repo, drafted.plan, drafted.target, drafted.published)
     if drafted.published is not None:
+        survey.preflight_others(drafted.project, drafted.repo)
+    plan = survey.preflight(drafted.project, drafted.repo, drafted.plan, drafted.target, drafted.published)
+    survey.preflight_notes(drafted.project, drafted.repo, plan, drafted.target)
+    if drafted.published is not None:
+        plan = await survey.preflight_forge(drafted.project, drafted.repo, plan)
         async with open_index(drafted.project, drafted.target) as index:
             await survey.preflight_remote(drafted.project, drafted.repo, drafted.target, index)
     return replace(drafted, plan=plan)

@@ -15,9 +15,11 @@ from prefect.client.schemas.objects import State
 from prefect.states import Failed, get_state_exception
 from prefect.utilities.annotations import quote
 
+from flows.progress import observer
 from tasks import publish, stage
 from tasks.core.errors import CATALOGUE, Code, ReleaseError
 from tasks.core.plan import Step
+from tasks.core.progress import Stage
 from tasks.core.report import Outcome, PackageReport
 
 if TYPE_CHECKING:
@@ -64,9 +66,24 @@ async def state_of(step: Task[P, R], upstream: States, *args: P.args, **kwargs: 
 
     The one place that decides how steps are run; Prefect's types don't know that the state can be awaited.
     """
+    for package in args:
+        if isinstance(package, Step) and (come := _STAGES.get(step.name)):
+            observer().on_stage(package.name, come)
     # Quoted, for there is no future in them: Prefect would look for one in every field of the plan, for every step.
     running: Any = step(*map(quote, args), **kwargs, wait_for=upstream, return_state=True)
     return await running
+
+
+_STAGES = {
+    "pin": Stage.PINNING,
+    "build": Stage.BUILDING,
+    "verify": Stage.VERIFYING,
+    "upload": Stage.UPLOADING,
+    "confirm": Stage.CONFIRMING,
+    "smoke-test": Stage.TESTING,
+    "blocked": Stage.BLOCKED,
+}
+"""The stage that a step brings a package to, by the name of the task."""
 
 
 @task(name="blocked", task_run_name="blocked-{step.name}", cache_policy=NO_CACHE)
@@ -93,7 +110,7 @@ async def stage_all(release: Release) -> tuple[list[PackageVersion], tuple[Packa
                 state = await state_of(stage.build, [state], release, step)
             if state.is_completed():
                 state = await state_of(stage.verify, [state], release, step)
-        return await _seen("built", step, state, halt.set if release.settings.fail_fast else None)
+        return await _seen(Stage.BUILT, step, state, halt.set if release.settings.fail_fast else None)
 
     steps = [step.model_copy(update={"after": ()}) for step in release.plan.steps]  # to build, order is nothing
     states = await expand(steps, {step.name: step.build_needs for step in steps}, chain)
@@ -120,7 +137,7 @@ async def publish_all(release: Release, built: Mapping[str, PackageVersion], ind
         wanted = release.settings.smoke_test if step.smoke_test is None else step.smoke_test
         if state.is_completed() and wanted:
             state = await state_of(publish.smoke_test, [state], release, step, built[step.name], uploads.slots)
-        return await _seen("published", step, state, stop if release.settings.fail_fast else None)
+        return await _seen(Stage.PUBLISHED, step, state, stop if release.settings.fail_fast else None)
 
     def stop() -> None:
         uploads.stop("--fail-fast")
@@ -139,11 +156,16 @@ async def publish_all(release: Release, built: Mapping[str, PackageVersion], ind
     return await _reports(release, states, Outcome.CONFIRMED)
 
 
-async def _seen(what: str, step: Step, state: State[Any], halt: Callable[[], None] | None) -> State[Any]:
+async def _seen(end: Stage, step: Step, state: State[Any], halt: Callable[[], None] | None) -> State[Any]:
     if state.is_completed():
-        log.info("%s %s %s", what, step.name, step.version)
-    elif not await _blocker(state):
+        log.info("%s %s %s", end, step.name, step.version)
+        observer().on_stage(step.name, end)
+    elif await _blocker(state):
+        observer().on_stage(step.name, Stage.BLOCKED)
+    else:
+        error = await _exception(state)
         log.error("%s %s failed", step.name, step.version)
+        observer().on_stage(step.name, Stage.FAILED, f"{error}\n{getattr(error, 'output', '')}".strip())
         if halt:
             halt()
     return state

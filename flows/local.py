@@ -8,6 +8,7 @@ import signal
 import threading
 from contextlib import AsyncExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from flows.draft import checked, draft, open_project
 from flows.options import given
 from tasks.adapters.files import changelog_path
 from tasks.adapters.process import mask
-from tasks.adapters.record import begin, only_release, unfinished
+from tasks.adapters.record import begin, only_release
 from tasks.adapters.server import (
     CLIENT_SETTINGS,
     NO_SERVER_SETTINGS,
@@ -28,17 +29,23 @@ from tasks.adapters.server import (
     settle,
 )
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
+from tasks.core.links import web_of
+from tasks.core.plan import RELEASE_COMMIT
 from tasks.core.report import Report
+from tasks.core.tags import in_pushes
+from tasks.resume import how_it_stands, to_carry_on
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from prefect.client.schemas.objects import FlowRun
 
+    from flows.checking import Health
     from flows.draft import Draft
-    from flows.options import PlanOptions, PublishOptions
+    from flows.options import CheckOptions, PlanOptions, PublishOptions, RollbackOptions
     from tasks.adapters.server import Server
     from tasks.core.plan import Plan
+    from tasks.core.rollback import Rollback
     from tasks.core.target import Target
 
 log = logging.getLogger("releasekit")
@@ -61,17 +68,9 @@ class Released:
 
 
 async def plan(options: PlanOptions) -> Plan:
-    """Decide what would be released; recorded as a flow run where a Prefect API is configured or a server is kept."""
-    api, kept = configured_api(), None
-    if not api and (kept := kept_server()):
-        api = kept.url
-    if api and not answers(api):
-        log.warning("warning %s", Warn(Code.SERVER_UNREACHABLE, "this plan is not recorded", mask(api)))
-        api = ""
-    if not api:
+    """Decide what would be released; recorded as a flow run where there is a Prefect API to do so."""
+    if not _recording("this plan"):
         return (await draft(options, *open_project(options))).plan
-    settle(OWN_SERVER_SETTINGS if kept else CLIENT_SETTINGS)
-    os.environ["PREFECT_API_URL"] = api
     from flows.plan import plan as plan_flow
 
     with given(options):
@@ -79,9 +78,75 @@ async def plan(options: PlanOptions) -> Plan:
         return await running
 
 
+async def check(options: CheckOptions) -> Health:
+    """Look at the workspace; recorded as a flow run where there is a Prefect API to do so."""
+    from flows.checking import examine
+
+    if not _recording("this check"):
+        return examine(options)
+    from flows.check import check as check_flow
+
+    running: Any = check_flow(**options.model_dump(), return_state=True)
+    state: Any = await running
+    health: Any = await state.aresult(raise_on_failure=False)  # errors that were found are an answer, not a crash
+    if isinstance(health, BaseException):
+        raise health
+    return health
+
+
+async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
+    """Give a release up, once somebody has said yes; recorded as a flow run where there is a Prefect API to do so."""
+    from flows.undo import undo
+
+    api = _recording("this rollback")
+    if not api:
+        return await undo(options, partial(_ask_to_undo, yes=yes or options.dry_run))
+    if not (yes or options.dry_run):
+        looked = await undo(options.model_copy(update={"dry_run": True}))
+        _ask_to_undo(looked, yes=False)
+        options = options.model_copy(update={"release": looked.release})
+    from flows.recorded import drain
+    from flows.rollback import rollback as rollback_flow
+
+    try:
+        with given(options):
+            running: Any = rollback_flow(**options.model_dump())
+            return await running
+    finally:
+        await drain()
+
+
+def _ask_to_undo(found: Rollback, *, yes: bool) -> None:
+    if yes:
+        return
+    if not console.is_terminal():
+        raise Refusal(Code.NOT_CONFIRMED, "nobody is there to say yes")
+    console.show(console.rollback_table(found), on_stderr=True)
+    if not console.confirm(f"Roll {found.title} back?"):
+        raise Refusal(Code.NOT_CONFIRMED, "you said no")
+
+
+def _recording(what: str) -> str:
+    """Let *what* be recorded by the Prefect API that is configured, or by a server that is kept on this machine.
+
+    Returns its address; empty where there is none that answers, and nothing is recorded then.
+    """
+    kept = None if configured_api() else kept_server()
+    api = kept.url if kept else configured_api()
+    if api and not answers(api):
+        log.warning("warning %s", Warn(Code.SERVER_UNREACHABLE, f"{what} is not recorded", mask(api)))
+        return ""
+    if api:
+        settle(OWN_SERVER_SETTINGS if kept else CLIENT_SETTINGS)
+    if kept:
+        os.environ["PREFECT_API_URL"] = api
+    return api
+
+
 async def dry_run(options: PublishOptions) -> Decided:
     """Plan and check as a release would, and say what it would run; changes nothing."""
-    drafted = await checked(await draft(options, *open_project(options)))
+    half_out = options.resume_from_registry
+    drafted = await checked(await draft(options, *open_project(options), half_out=half_out))
     return Decided(drafted.plan, tuple(_outline(drafted)))
 
 
@@ -96,25 +161,27 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released:
             options = stack.enter_context(rehearsal(options))
         project, repo = open_project(options)
         stack.enter_context(only_release(repo.common_dir))
+        adopt = options.resume_from_registry
+        record = to_carry_on(repo, project.settings, options.kept_record, adopt=adopt)
         api = configured_api()
         if api and not answers(api):
             raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(api))
         server = None if api else kept_server() or stack.enter_context(prefect_server())  # starts while we plan
-        record = unfinished(repo.common_dir)
-        if record:
-            decided = record.plan()
-            log.info("carrying on with %s, begun at %s", decided.title, decided.commit[:12])
+        if not record:
+            decided = (await checked(await draft(options, project, repo, half_out=adopt))).plan
         else:
-            decided = (await checked(await draft(options, project, repo))).plan
+            decided = record.plan()
         console.show(console.plan_table(decided), on_stderr=True)
         if not decided.steps:
             return Released(Report(release=decided.release, title="nothing to release"))
         if not rehearsing:
             from tasks.survey import target_of
 
-            _ask(decided, target_of(project), yes=yes)
+            _ask(decided, target_of(project), how_it_stands(record, repo) if record else "", yes=yes)
         if not record:
             begin(repo.common_dir, decided)
+        if console.is_terminal():
+            stack.enter_context(console.live(decided, project.settings))
         report = await _run_flow(options, server)
         if not rehearsing:
             return Released(report)
@@ -198,11 +265,13 @@ def _report_in(result: object) -> Report:
     return result
 
 
-def _ask(plan: Plan, target: Target, *, yes: bool) -> None:
+def _ask(plan: Plan, target: Target, stands: str, *, yes: bool) -> None:
     if yes:
         return
     if not console.is_terminal():
         raise Refusal(Code.NOT_CONFIRMED, "nobody is there to say yes")
+    if stands:
+        console.show(stands, on_stderr=True)
     where = target.name or mask(target.publish_url) or "the default index of uv publish"
     if not console.confirm(f"Publish {len(plan.steps)} packages to {where}?"):
         raise Refusal(Code.NOT_CONFIRMED, "you said no")
@@ -223,7 +292,7 @@ def _outline(drafted: Draft) -> list[str]:
     new = [path for name in drafted.plan.changelogs if not (path := _changelog(drafted, name)).exists()]
     if new:
         lines.append(f"git add {' '.join(path.relative_to(drafted.repo.top).as_posix() for path in new)}")
-    lines.append(f"git commit --all --message 'chore(release): {drafted.plan.title}'")
+    lines.append(f"git commit --message '{RELEASE_COMMIT}{drafted.plan.title}'")
     for step in steps:
         links = [dist / name for name in step.build_needs]
         lines.append(str(uv.build_command(tree / step.path, dist / step.name, links, {}, settings.build_timeout)))
@@ -235,6 +304,10 @@ def _outline(drafted: Draft) -> list[str]:
     tags = list(dict.fromkeys([*(step.tag for step in steps), *drafted.plan.tags])) if settings.tag else []
     lines += [f"git tag --annotate {tag}" for tag in tags]
     if settings.push:
-        refs = [f"COMMIT:refs/heads/{drafted.repo.branch}", *(f"refs/tags/{tag}" for tag in tags)]
-        lines.append(f"git push --atomic {settings.remote} {' '.join(refs)}")
+        pushes = [[f"refs/tags/{tag}" for tag in group] for group in in_pushes(tags, drafted.plan.tags)] or [[]]
+        pushes[0].insert(0, f"COMMIT:refs/heads/{drafted.repo.branch}")
+        lines += [f"git push --atomic {settings.remote} {' '.join(refs)}" for refs in pushes]
+    web = web_of(drafted.repo.address(settings.remote), settings.forge)
+    if settings.on_forge and web.base:
+        lines.append(f"# the release {drafted.plan.title} on {web.base}")
     return lines

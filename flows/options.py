@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 R = TypeVar("R")
-M = TypeVar("M", bound="Options")
+M = TypeVar("M", bound="Place")
 P = ParamSpec("P")
 
 
@@ -38,7 +38,20 @@ class Place(BaseModel):
     workspace: Path = Field(default=Path(), description="A directory in the uv workspace")
 
 
-class Options(Place):
+class Where(Place):
+    """Which workspace, and which index."""
+
+    index: str = _key("index")
+    publish_url: str = _key("publish_url")
+    check_url: str = _key("check_url")
+
+    def overrides(self) -> dict[str, Any]:
+        """Return the settings that were given here and so win over those in the file."""
+        given = self.model_fields_set & Settings.model_fields.keys() - {"exclude"}  # that one is added, see selection
+        return {name: getattr(self, name) for name in given}
+
+
+class Options(Where):
     """Which workspace, and which of its packages."""
 
     package: Annotated[tuple[str, ...], Parameter(alias="-p", negative="")] = Field(
@@ -50,17 +63,9 @@ class Options(Place):
     exclude: Annotated[tuple[str, ...], Parameter(negative="")] = Field(default=(), description="Not these packages")
     force_unchanged: Annotated[bool, Parameter(negative="")] = _key("force_unchanged")
     prerelease: Prerelease = _key("prerelease")
-    index: str = _key("index")
-    publish_url: str = _key("publish_url")
-    check_url: str = _key("check_url")
     offline: Annotated[bool, Parameter(negative="")] = Field(
         default=False, description="Ask no index and no forge (for plan and --dry-run)"
     )
-
-    def overrides(self) -> dict[str, Any]:
-        """Return the settings that were given here and so win over those in the file."""
-        given = self.model_fields_set & Settings.model_fields.keys() - {"exclude"}  # that one is added, see selection
-        return {name: getattr(self, name) for name in given}
 
     def selection(self) -> Selection:
         """Return which packages were asked for."""
@@ -80,6 +85,20 @@ class InitOptions(Place):
         return {"check_url": self.check_url} if self.check_url else {}
 
 
+class CheckOptions(Place):
+    """What `check` can be told."""
+
+    package: Annotated[tuple[str, ...], Parameter(alias="-p", negative="")] = Field(
+        default=(), description="Only findings about these packages (names, patterns or paths)"
+    )
+    select: Annotated[tuple[str, ...], Parameter(negative="")] = Field(
+        default=(), description="Make only these checks; wins over `check_select`"
+    )
+    ignore: Annotated[tuple[str, ...], Parameter(negative="")] = Field(
+        default=(), description="Leave these checks out, besides those in `check_ignore`"
+    )
+
+
 class PlanOptions(Options):
     """What `plan` can be told."""
 
@@ -93,15 +112,46 @@ class PublishOptions(Options):
     rehearse: Annotated[bool, Parameter(negative="")] = Field(
         default=False, description="Do all of it, against a throwaway index and a throwaway clone"
     )
+    resume_from_registry: Annotated[bool, Parameter(negative="")] = Field(
+        default=False,
+        description="Go on with a release whose record is lost: what is on the index with equal bytes is done",
+    )
+    manifest: Path = Field(
+        default=Path(), description="The manifest.json of a kept copy of the record, for --resume-from-registry"
+    )
     publish_from: Literal["local"] = _key("publish_from")
     concurrency: Annotated[int, Parameter(alias="-j")] = _key("concurrency")
     rate_limit: int = _key("rate_limit")
     fail_fast: Annotated[bool, Parameter(negative="")] = _key("fail_fast")
     tag: Annotated[bool, Parameter(negative="--no-tag")] = _key("tag")
     push: Annotated[bool, Parameter(negative="--no-push")] = _key("push")
+    release: Annotated[bool, Parameter(negative="--no-release")] = _key("release")
     smoke_test: Annotated[bool, Parameter(negative="--skip-smoke-test")] = _key("smoke_test")
     audit: Annotated[bool, Parameter(negative="--skip-audit")] = _key("audit")
     strict_audit: Annotated[bool, Parameter(negative="")] = _key("strict_audit")
+
+    @property
+    def kept_record(self) -> Path | None:
+        """The manifest of the record that was kept, if one was given."""
+        return self.manifest if self.manifest.name else None
+
+
+class RollbackOptions(Where):
+    """What `rollback` can be told."""
+
+    release: Annotated[str, Parameter(parse=False)] = Field(
+        default="", description="The release, by its id or title; none: the one that has not ended, else the latest"
+    )
+    dry_run: Annotated[bool, Parameter(negative="")] = Field(
+        default=False, description="Show what would be undone, change nothing"
+    )
+    push: Annotated[bool, Parameter(negative="--no-push")] = Field(
+        default=True, description="Delete tags on the remote too; without it the remote is left alone"
+    )
+
+    def overrides(self) -> dict[str, Any]:
+        """Return the settings that were given here; `release` names one, where the key says whether to make one."""
+        return {name: value for name, value in super().overrides().items() if name != "release"}
 
 
 def flat(model: type[M]) -> Callable[[Callable[[M], Awaitable[R]]], Callable[..., Awaitable[R]]]:
@@ -144,7 +194,7 @@ _given: ContextVar[frozenset[str]] = ContextVar("given", default=frozenset())
 
 
 @contextmanager
-def given(options: Options) -> Generator[None]:
+def given(options: Place) -> Generator[None]:
     """Let a flow inside the block know which options were given: then one wins over the file even as its default."""
     token = _given.set(frozenset(options.model_fields_set))
     try:

@@ -6,6 +6,7 @@ if __name__ == "__main__":  # before Prefect is imported: --help and --dry-run m
     raise SystemExit(run_command("publish"))
 
 import logging
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
@@ -18,16 +19,18 @@ from prefect.states import Completed, Failed
 from flows.draft import checked, draft, open_index, open_project
 from flows.expand import publish_all, stage_all
 from flows.options import PublishOptions, flat
+from flows.progress import observer
 from flows.rehearse import rehearsal
-from tasks import announce, prepare, stage, survey
+from tasks import announce, prepare, resume, stage, survey
+from tasks.adapters.index import on_index
 from tasks.adapters.interface import Index
 from tasks.adapters.record import begin as put_on_record
-from tasks.adapters.record import only_release, unfinished
+from tasks.adapters.record import only_release
 from tasks.adapters.repo import Repo
-from tasks.core.errors import ReleaseError
+from tasks.core.errors import Code, Refusal, ReleaseError
 from tasks.core.formats.markdown import plan_markdown, report_markdown
-from tasks.core.manifest import PackageVersion
-from tasks.core.plan import Plan
+from tasks.core.manifest import PackageVersion, ReleaseManifest
+from tasks.core.plan import Plan, Step
 from tasks.core.report import PackageReport, Report
 from tasks.lazy import in_flow
 from tasks.release import Release
@@ -51,17 +54,20 @@ async def publish(options: PublishOptions) -> State[Any]:
         release = await begin(options, project, repo)
         await show(release.plan)
         index = await stack.enter_async_context(open_index(project, release.target))
-        report = await carry_out(release, repo, index)
+        report = await carry_out(release, repo, index, rebuild=options.resume_from_registry)
         await leave(report_markdown(report), "releasekit-report")
         return (Completed if report.done else Failed)(message=report.summary, data=report)
 
 
 async def begin(options: PublishOptions, project: Project, repo: Repo) -> Release:
     """Return the release to carry out: the one that was begun and not ended, else a new one, now on record."""
-    record = unfinished(repo.common_dir)
+    adopt = options.resume_from_registry
+    record = resume.to_carry_on(repo, project.settings, options.kept_record, adopt=adopt)
     if record is None:
-        drafted = await checked(await draft(options, project, repo))
+        drafted = await checked(await draft(options, project, repo, half_out=adopt))
         record = put_on_record(repo.common_dir, drafted.plan)
+    else:
+        log.info(resume.how_it_stands(record, repo))
     return Release(
         plan=record.plan(),
         record=record,
@@ -84,14 +90,14 @@ async def leave(markdown: str, key: str) -> None:
         await acreate_markdown_artifact(markdown, key=key)
 
 
-async def carry_out(release: Release, repo: Repo, index: Index) -> Report:
-    """Prepare, stage, publish, announce."""
+async def carry_out(release: Release, repo: Repo, index: Index, *, rebuild: bool = False) -> Report:
+    """Prepare, stage, publish, announce. With *rebuild*, files that are lost are built again, and compared."""
     if not release.plan.steps:
         release.record.finish(repo)
         return Report(release=release.plan.release, title=release.plan.title)
     try:
         release = prepared(release, repo)
-        built, failed = await staged(release)
+        built, failed = await staged(release, repo, index, rebuild=rebuild)
     except ReleaseError:
         release.record.drop_if_private(repo)  # then the next run decides afresh
         raise
@@ -99,36 +105,86 @@ async def carry_out(release: Release, repo: Repo, index: Index) -> Report:
         release.record.drop_if_private(repo)
         notes = ("nothing was uploaded, and the release was dropped",)
         return Report(release=release.plan.release, title=release.plan.title, packages=failed, notes=notes)
+    observer().on_phase("publishing")
     packages = await publish_all(release, built, index)
-    return announced(release, repo, packages)
+    return await announced(release, repo, packages)
 
 
 def prepared(release: Release, repo: Repo) -> Release:
     """Turn the plan into a commit in the scratch worktree, unless that was done already."""
+    observer().on_phase("preparing")
     release = prepare.check_out(release, repo)
     if release.commit:
         return release
-    prepare.write_versions(release)
-    prepare.write_changelogs(release, repo)
-    prepare.lock(release, repo)
-    return prepare.commit(release, repo)
+    written = [*prepare.write_versions(release), *prepare.write_changelogs(release, repo), *prepare.lock(release, repo)]
+    return prepare.commit(release, repo, written)
 
 
-async def staged(release: Release) -> tuple[dict[str, PackageVersion], tuple[PackageReport, ...]]:
-    """Return every package as built, verified and proven to fit; or what became of each if one was not."""
+async def staged(
+    release: Release, repo: Repo, index: Index, *, rebuild: bool
+) -> tuple[dict[str, PackageVersion], tuple[PackageReport, ...]]:
+    """Return every package as built, verified and proven to fit; or what became of each if one was not.
+
+    From here on files may be public: so first the remote holds the release, and then it is put on record here.
+    """
     manifest = release.record.require_manifest()
-    if not manifest.packages:
+    if manifest.packages:
+        manifest = await with_files(release, manifest, index, rebuild=rebuild)
+    else:
+        observer().on_phase("staging")
         built, failed = await stage_all(release)
         if failed:
             return {}, failed
         await stage.prove_resolution(release, built)
+        if rebuild:
+            await on_index(built, index)  # refuses the release if anything there differs
+        release.record.make_durable(built)
         manifest = manifest.model_copy(update={"packages": tuple(built)})
-        release.record.save(manifest)
+    manifest = announce.hold(release, repo, manifest)
+    release.record.save(manifest)
     return {package.name: package for package in manifest.packages}, ()
 
 
-def announced(release: Release, repo: Repo, packages: tuple[PackageReport, ...]) -> Report:
-    """Tag, push and fast-forward what is out; the release is ended when all of it is."""
+async def with_files(release: Release, manifest: ReleaseManifest, index: Index, *, rebuild: bool) -> ReleaseManifest:
+    """Return the manifest of a release whose files are all here or on the index.
+
+    Files that are neither were lost. They are built again only if somebody says so, and must come out as recorded
+    unless the index has nothing of their package. Raises Refusal RK-FILES-LOST, RK-REBUILD-DIFFERS.
+    """
+    if not any(release.record.lost(package) for package in manifest.packages):
+        return manifest
+    there = await on_index(manifest.packages, index)
+    lost = resume.lost_for_good(manifest.packages, release.record, there)
+    if lost and not rebuild:
+        names = [name for files in lost.values() for name in files]
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")  # noqa: PLR2004
+        raise Refusal(Code.FILES_LOST, f"missing or damaged: {shown}", str(release.record.directory / "dist"))
+    packages = {package.name: package for package in manifest.packages}
+    for step in release.plan.steps:  # dependencies come first, and so does what others need to build
+        if step.name in lost:
+            for need in step.build_needs:
+                await resume.bring(release.record, packages[need], there[need], index)
+            packages[step.name] = await built_again(release, step, packages[step.name], there[step.name])
+    return manifest.model_copy(update={"packages": tuple(packages.values())})
+
+
+async def built_again(
+    release: Release, step: Step, package: PackageVersion, there: Mapping[str, object]
+) -> PackageVersion:
+    """Build one package once more; what the index has of it already must be what comes out."""
+    await stage.pin(release, step)
+    await stage.build(release, step)
+    again = await stage.verify(release, step)
+    release.record.make_durable([again])
+    if there and again.files != package.files:
+        known = {file.name: file.sha256 for file in package.files}
+        names = ", ".join(file.name for file in again.files if known.get(file.name) != file.sha256)
+        raise Refusal(Code.REBUILD_DIFFERS, f"{step.name} {step.version} does not come out as before: {names}")
+    return again
+
+
+async def announced(release: Release, repo: Repo, packages: tuple[PackageReport, ...]) -> Report:
+    """Tag, push, tell the forge of and fast-forward what is out; the release is ended when all of it is."""
     report = Report(release=release.plan.release, title=release.plan.title, commit=release.commit, packages=packages)
     # Where one tag stands for all packages, it is made when all are out.
     tags = [package.tag for package in report.confirmed if package.tag not in release.plan.tags]
@@ -136,19 +192,30 @@ def announced(release: Release, repo: Repo, packages: tuple[PackageReport, ...])
         tags += release.plan.tags  # the umbrella tag says that all are out
     if not tags:
         return report
+    observer().on_phase("announcing")
+    made = tags if release.settings.tag else []
+    problems: list[str] = []
+    notes: list[str] = []
     update: dict[str, Any] = {}
     try:
-        if release.settings.tag:
-            announce.tag(release, repo, tags)
-            update["tags"] = tuple(tags)
+        announce.tag(release, repo, made)
+        update["tags"] = tuple(made)
         if release.settings.push:
-            announce.push(release, repo, tags if release.settings.tag else ())
+            announce.push(release, repo, made, ended=report.done)
             update["pushed"] = True
+        elif report.done:
+            announce.let_go(release, repo)
+        if report.done and release.settings.on_forge:
+            update["page"], remarks = await announce.on_forge(release, repo)
+            notes += remarks
     except ReleaseError as error:
-        update["problems"] = (f"{error}\n{error.output}".strip(),)
-    if not announce.fast_forward(release, repo):
-        update["notes"] = (f"{release.branch or 'HEAD'} has moved on: merge {release.commit[:12]} into it",)
-    report = report.model_copy(update=update)
+        problems.append(f"{error}\n{error.output}".strip() + f"\n{error.hint}")
+    try:
+        if not announce.fast_forward(release, repo):
+            notes.append(f"{release.branch or 'HEAD'} has moved on: merge {release.commit[:12]} into it")
+    except ReleaseError as error:
+        problems.append(f"{error}\n{error.hint}")
+    report = report.model_copy(update={**update, "notes": tuple(notes), "problems": tuple(problems)})
     if report.done:
         release.record.finish(repo)
     return report

@@ -43,7 +43,7 @@ def rehearsal(options: PublishOptions) -> Generator[PublishOptions]:
         workspace = _throwaway_clone(repo, directory) / options.workspace.resolve().relative_to(repo.top)
         (directory / "index").mkdir()
         with embedded_index(directory / "index") as index, _environment(index.environment):
-            changed = {"publish_url": index.publish_url, "check_url": index.simple_url}
+            changed = {"publish_url": index.publish_url, "check_url": index.simple_url, "release": False}
             yield options.model_copy(update={**changed, "workspace": workspace, "rehearse": False})
 
 

@@ -1,44 +1,281 @@
-"""Tags, push and fast-forward: the release becomes visible, so far as it is out."""
+"""Hold, tags, push, forge and fast-forward: the release becomes visible, so far as it is out."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.core.errors import Code, ReleaseError
+from tasks.adapters.forge import forge_of
+from tasks.adapters.held import held_at, held_in, wrapped
+from tasks.adapters.notes import commits_told, gather, rendered, rewritten
+from tasks.adapters.repo import RUNNING
+from tasks.core.errors import Code, Refusal, ReleaseError, Warn
+from tasks.core.tags import in_pushes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from tasks.adapters.repo import Repo
+    from prefect.client.schemas.objects import State, TaskRun
+    from prefect.tasks import Task
+
+    from tasks.adapters.interface import Forge
+    from tasks.adapters.repo import Ref, Repo
+    from tasks.core.manifest import ReleaseManifest
+    from tasks.core.notes import Pull
+    from tasks.core.plan import Plan
     from tasks.release import Release
+
+log = logging.getLogger("releasekit.announce")
+
+
+def unless_rejected(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Tell whether a failed push may be tried again: not when the remote has looked at it and said no."""
+    error = state.data if isinstance(state.data, BaseException) else getattr(state.data, "result", None)
+    return not (isinstance(error, ReleaseError) and (error.code is Code.BRANCH_MOVED or "rejected]" in error.output))
+
+
+@task(name="hold", task_run_name="hold-{release.plan.title}", cache_policy=NO_CACHE)
+def hold(release: Release, repo: Repo, manifest: ReleaseManifest) -> ReleaseManifest:
+    """Let the remote hold the release before the first upload; returns the manifest with what it holds.
+
+    From then on the release outlives this machine, and no other clone can begin one. A remote that takes no such
+    reference is a warning. Raises Refusal RK-RELEASE-ELSEWHERE, RK-RELEASE-TAKEN-OVER.
+    """
+    mine = wrapped(repo, release.plan, manifest)
+    repo.keep(manifest.release, mine)
+    if not release.settings.push:
+        return manifest
+    remote = release.settings.remote
+    there = repo.refs_at(remote, RUNNING).get(RUNNING)
+    if there is None and manifest.held:
+        what = f"{remote} holds {release.plan.title} for this clone no longer"
+        raise Refusal(Code.RELEASE_TAKEN_OVER, what, f"{RUNNING} of {remote}")
+    if there is None or there.object != mine:
+        _refuse_others(repo, remote, manifest, there)
+        if not _take(repo, remote, mine, there):
+            return manifest
+        if not manifest.held:
+            _refuse_stale(release, repo, mine)
+    return manifest.model_copy(update={"held": mine})
+
+
+def _refuse_others(repo: Repo, remote: str, manifest: ReleaseManifest, there: Ref | None) -> None:
+    if there is None or there.object == manifest.held:
+        return
+    held = held_at(repo, remote)
+    if held and held.manifest.holder() != manifest.holder():  # else it is from this very run, killed at this point
+        if manifest.held:
+            what = f"{release_of(held.manifest, manifest)} by {held.manifest}"
+            raise Refusal(Code.RELEASE_TAKEN_OVER, what, f"{RUNNING} of {remote}")
+        raise held.elsewhere(remote)
+
+
+def release_of(theirs: ReleaseManifest, ours: ReleaseManifest) -> str:
+    """Say what another clone has done with the remote's hold on a release of ours."""
+    return "this release was taken over" if theirs.release == ours.release else "another release was begun"
+
+
+def _refuse_stale(release: Release, repo: Repo, mine: str) -> None:
+    """Refuse a release that another clone has made from its first step to its last since we looked.
+
+    It is looked at now, for from now on nobody else can.
+    """
+    remote = release.settings.remote
+    there = repo.refs_at(remote)
+    tags = dict.fromkeys([*(step.tag for step in release.plan.steps), *release.plan.tags])
+    taken = [name for name in tags if _commit(there, f"refs/tags/{name}") not in ("", release.commit)]
+    if taken:
+        repo.push(remote, [f":{RUNNING}"], leases={RUNNING: mine})
+        what = f"another clone has made this release meanwhile: {remote} has {taken[0]}"
+        raise Refusal(
+            Code.RELEASE_ELSEWHERE, what, remote, "`git pull --tags`, then run again: what is left is planned."
+        )
+
+
+def _take(repo: Repo, remote: str, mine: str, there: Ref | None) -> bool:
+    """Tell whether *remote* holds *mine* now."""
+    lease = {RUNNING: there.object if there else ""}
+    try:
+        repo.push(remote, [f"{mine}:{RUNNING}"], leases=lease)
+    except ReleaseError as error:
+        now = repo.refs_at(remote, RUNNING).get(RUNNING)  # who was faster?
+        if now and now.object != mine and now != there:
+            if not repo.has(now.commit):
+                repo.fetch(remote, RUNNING)
+            raise held_in(repo, now.commit).elsewhere(remote) from None
+        if now is None or now.object != mine:
+            said = next((line for line in error.output.splitlines() if "rejected" in line), error.what)
+            log.warning("warning %s", Warn(Code.RELEASE_NOT_HELD, said.strip(), remote))
+            return False
+    return True
 
 
 @task(name="tag", task_run_name="tag-{release.plan.title}", cache_policy=NO_CACHE)
 def tag(release: Release, repo: Repo, tags: Sequence[str]) -> None:
-    """Make annotated *tags* on the release commit.
+    """Make annotated *tags* on the release commit, and put on record first which of them are this release's own.
 
     Made only now, for packages that are confirmed: a tag that is there means that the package is out, so that
     neither a crash nor somebody's `git push --tags` can make it a lie.
     """
+    manifest, there = release.record.require_manifest(), repo.tag_refs()
+    own = dict.fromkeys([*manifest.tags, *(name for name in tags if name not in there)])
+    if tuple(own) != manifest.tags:
+        release.record.amend(tags=tuple(own))
     for name in tags:
         repo.make_tag(name, release.commit)
 
 
-@task(name="push", task_run_name="push-{release.plan.title}", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=3)
-def push(release: Release, repo: Repo, tags: Sequence[str]) -> None:
-    """Push the release commit and *tags* by name, and read them back; raises ReleaseError RK-PUSH-REJECTED."""
-    wanted = {f"refs/tags/{name}": f"refs/tags/{name}" for name in tags}
-    if release.branch:
-        wanted[f"refs/heads/{release.branch}"] = release.commit
+@task(
+    name="push",
+    task_run_name="push-{release.plan.title}",
+    cache_policy=NO_CACHE,
+    retries=2,
+    retry_delay_seconds=3,
+    retry_condition_fn=unless_rejected,
+)
+def push(release: Release, repo: Repo, tags: Sequence[str], *, ended: bool = False) -> None:
+    """Push the release commit and *tags* by name, and read them back; with the last push the remote holds it no more.
+
+    More than three tags in one push would start no workflow on GitHub, so they go in groups; see `in_pushes`.
+
+    Where the branch does not take the commit the tags go alone: what they name is out. Raises ReleaseError
+    RK-PUSH-REJECTED, and RK-BRANCH-MOVED if the branch has moved on there without the release commit.
+    """
     remote = release.settings.remote
-    repo.push(remote, [f"{source}:{name}" for name, source in wanted.items()])
-    there = repo.remote_refs(remote)
-    astray = [name for name in wanted if there.get(name) != release.commit]
+    branch = f"refs/heads/{release.branch}" if release.branch else ""
+    there = repo.refs_at(remote)
+    sources = {f"refs/tags/{name}": f"refs/tags/{name}" for name in tags}
+    # What another clone has tagged or merged meanwhile is there, and another object of that name would be refused.
+    wanted = {name: source for name, source in sources.items() if _commit(there, name) != release.commit}
+    moved = False
+    if branch and not (has := _has_release(release, repo, remote, branch, there.get(branch))):
+        moved = has is None
+        wanted |= {} if moved else {branch: release.commit}
+    leases = _letting_go(release, there) if ended and not moved else {}
+    _push_in_groups(release, repo, wanted, branch, leases)
+    there = repo.refs_at(remote)
+    astray = [name for name in wanted if _commit(there, name) != release.commit]
     if astray:
         raise ReleaseError(Code.PUSH_REJECTED, f"pushed, but not found there: {', '.join(astray)}", remote)
+    if moved:
+        what = f"{release.branch} on {remote} has moved on, without the release commit {release.commit[:12]}"
+        raise ReleaseError(Code.BRANCH_MOVED, what, remote)
+
+
+def _push_in_groups(
+    release: Release, repo: Repo, wanted: Mapping[str, str], branch: str, leases: Mapping[str, str]
+) -> None:
+    """Push what is *wanted* (source by name), the branch with the first group and what is let go of with the last."""
+    remote = release.settings.remote
+    tags = [name.removeprefix(_TAGS) for name in wanted if name != branch]
+    groups = [[f"{_TAGS}{name}" for name in group] for group in in_pushes(tags, release.plan.tags)]
+    pushes = [[branch, *group] if branch in wanted and not n else group for n, group in enumerate(groups or [[]])]
+    for n, names in enumerate(pushes):
+        letting = leases if n == len(pushes) - 1 else dict[str, str]()
+        refspecs = [*(f"{wanted[name]}:{name}" for name in names), *(f":{name}" for name in letting)]
+        try:
+            if refspecs:
+                repo.push(remote, refspecs, leases=letting)
+        except ReleaseError:
+            if branch in names:  # what the tags name is out, whether the branch takes the commit or not
+                with suppress(ReleaseError):
+                    for group in groups:
+                        repo.push(remote, [f"{name}:{name}" for name in group])
+            raise
+
+
+_TAGS = "refs/tags/"
+
+
+def _commit(refs: Mapping[str, Ref], name: str) -> str:
+    return refs[name].commit if name in refs else ""
+
+
+def _has_release(release: Release, repo: Repo, remote: str, branch: str, there: Ref | None) -> bool | None:
+    """Tell whether *branch* of *remote* holds the release commit; None if it cannot simply step forward to it."""
+    if there is None:
+        return False
+    if not repo.has(there.commit):
+        repo.fetch(remote, branch)
+    if repo.contains(there.commit, release.commit):
+        return True
+    return False if repo.contains(release.commit, there.commit) else None
+
+
+def _letting_go(release: Release, there: Mapping[str, Ref]) -> dict[str, str]:
+    """Return what the remote still holds for this release, and forget that it does: from here on it may be gone."""
+    held = release.record.require_manifest().held
+    if held:
+        release.record.amend(held="")
+    return {RUNNING: held} if held and RUNNING in there and there[RUNNING].object == held else {}
+
+
+@task(name="let-go", task_run_name="let-go-{release.plan.title}", cache_policy=NO_CACHE)
+def let_go(release: Release, repo: Repo) -> None:
+    """Let the remote hold the release no more, though nothing is pushed: it was held in a run that did push."""
+    remote = release.settings.remote
+    if release.record.require_manifest().held and (leases := _letting_go(release, repo.refs_at(remote, RUNNING))):
+        repo.push(remote, [f":{name}" for name in leases], leases=leases)
+
+
+def unless_refused(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Tell whether what the forge did not do may be tried again: only if it did not answer."""
+    error = state.data if isinstance(state.data, BaseException) else getattr(state.data, "result", None)
+    return isinstance(error, ReleaseError) and error.code is Code.FORGE_UNREACHABLE
+
+
+@task(
+    name="release",
+    task_run_name="release-{release.plan.title}",
+    cache_policy=NO_CACHE,
+    retries=2,
+    retry_delay_seconds=5,
+    retry_condition_fn=unless_refused,
+)
+async def on_forge(release: Release, repo: Repo) -> tuple[str, tuple[str, ...]]:
+    """Make the release of the umbrella tag on the forge, or bring it up to date; returns its page, and remarks.
+
+    Without a forge, or a token that may write, there is no page and a remark that says why, unless a forge is required.
+    Raises ReleaseError RK-FORGE-…, RK-NOTES-TEMPLATE.
+    """
+    try:
+        return await _released(release, repo)
+    except ReleaseError as error:
+        if release.settings.stops_at(error):
+            raise
+        return "", () if release.settings.expects_no_forge(error) else (f"no release on the forge: {error}",)
+
+
+async def _released(release: Release, repo: Repo) -> tuple[str, tuple[str, ...]]:
+    plan, settings = release.plan, release.settings
+    async with forge_of(repo.address(settings.remote), settings) as forge:
+        await forge.check_access()
+        pulls = await _pulls(forge, plan)
+        tree, place = release.record.worktree, release.workspace
+        notes = gather(plan, repo, tree, place, release.target, settings, pulls=pulls, commit=release.commit)
+        root, limit, remarks = repo.top / place, forge.body_limit, list[str]()
+        body = rendered(notes, root, settings, limit)
+        try:
+            body = rewritten(body, root, settings.notes_command, limit, notes.all)
+        except ReleaseError as error:
+            remarks = [str(Warn(error.code, f"{error.what}; the notes are as the template has them", error.where))]
+        early = all(step.version.is_prerelease for step in plan.steps)
+        made = await forge.create_release(plan.title, release.commit, plan.title, body, prerelease=early)
+        if (made.title, made.body) != (plan.title, body):
+            made = await forge.update_release(made, title=plan.title, body=body)
+        return (await forge.promote(made)).page, tuple(remarks)
+
+
+async def _pulls(forge: Forge, plan: Plan) -> dict[str, Pull]:
+    try:
+        return await forge.pulls_of(commits_told(plan))
+    except ReleaseError as error:
+        log.info("the notes name no pull requests: %s", error)  # they name the commits then
+        return {}
 
 
 @task(name="fast-forward", task_run_name="fast-forward-{release.branch}", cache_policy=NO_CACHE)

@@ -12,10 +12,13 @@ from prefect.cache_policies import NO_CACHE
 from tasks.adapters.files import changelog_path, read_text, read_toml, replace_text
 from tasks.adapters.places import new_texts
 from tasks.adapters.process import run
+from tasks.adapters.record import maker
 from tasks.core.changelog import insert
 from tasks.core.manifest import ReleaseManifest
+from tasks.core.plan import RELEASE_COMMIT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from packaging.version import Version
@@ -40,15 +43,25 @@ def check_out(release: Release, repo: Repo) -> Release:
 
 
 @task(name="write-versions", task_run_name="write-versions-{release.plan.title}", cache_policy=NO_CACHE)
-def write_versions(release: Release) -> None:
-    """Write the new version of each package where it is declared; the tag alone holds that of the others."""
-    for step in release.plan.steps:
-        _write(release.record.worktree / release.workspace / step.path, step.version, step.path)
+def write_versions(release: Release) -> list[str]:
+    """Write the new version of each package where it is declared; the tag alone holds that of the others.
+
+    Returns the files, by their paths from the top.
+    """
+    tree = release.record.worktree.resolve()
+    return [
+        path.relative_to(tree).as_posix()
+        for step in release.plan.steps
+        for path in _write(tree / release.workspace / step.path, step.version, step.path)
+    ]
 
 
 @task(name="write-changelogs", task_run_name="write-changelogs-{release.plan.title}", cache_policy=NO_CACHE)
-def write_changelogs(release: Release, repo: Repo) -> None:
-    """Write into each package's changelog what the plan says; packages of which it says nothing keep theirs."""
+def write_changelogs(release: Release, repo: Repo) -> list[str]:
+    """Write into each package's changelog what the plan says; packages of which it says nothing keep theirs.
+
+    Returns the files, by their paths from the top.
+    """
     tree, written = release.record.worktree.resolve(), list[str]()
     for step in release.plan.steps:
         if section := release.plan.changelogs.get(step.name):
@@ -60,30 +73,42 @@ def write_changelogs(release: Release, repo: Repo) -> None:
             replace_text(path, insert(before, step.version, section))
             written.append(path.relative_to(tree).as_posix())
     repo.add(tree, written)
+    return written
 
 
 @task(name="lock", task_run_name="lock-{release.plan.title}", cache_policy=NO_CACHE)
-def lock(release: Release, repo: Repo) -> None:
-    """Bring uv.lock up to date, once for all packages, where the repository tracks it (D-2)."""
-    root = release.record.worktree / release.workspace
-    if repo.is_tracked(root / "uv.lock"):
-        run(release.uv.lock_command(root, [step.name for step in release.plan.steps]))
+def lock(release: Release, repo: Repo) -> list[str]:
+    """Bring uv.lock up to date, once for all packages, where the repository tracks it (D-2); returns its path."""
+    root = release.record.worktree.resolve() / release.workspace
+    if not repo.is_tracked(root / "uv.lock"):
+        return []
+    run(release.uv.lock_command(root, [step.name for step in release.plan.steps]))
+    return [(root / "uv.lock").relative_to(release.record.worktree.resolve()).as_posix()]
 
 
 @task(name="commit", task_run_name="commit-{release.plan.title}", cache_policy=NO_CACHE)
-def commit(release: Release, repo: Repo) -> Release:
-    """Commit versions, changelogs and lock file (D-1) and begin the record; nothing else holds the commit yet."""
-    message = f"chore(release): {release.plan.title}"
-    made = repo.commit_all(release.record.worktree, message, hooks=release.settings.hooks)
+def commit(release: Release, repo: Repo, paths: Sequence[str]) -> Release:
+    """Commit *paths*, which are versions, changelogs and lock file (D-1), and begin the record of who makes what."""
+    message = f"{RELEASE_COMMIT}{release.plan.title}"
+    made = repo.commit(release.record.worktree, message, paths, hooks=release.settings.hooks)
     repo.keep(release.plan.release, made)
-    manifest = ReleaseManifest(
-        release=release.plan.release, commit=release.plan.commit, release_commit=made, branch=release.branch
+    who = maker(repo)
+    release.record.save(
+        ReleaseManifest(
+            release=release.plan.release,
+            commit=release.plan.commit,
+            release_commit=made,
+            branch=release.branch,
+            by=who.by,
+            host=who.host,
+            begun=who.begun,
+        )
     )
-    release.record.save(manifest)
     return replace(release, commit=made, epoch=repo.commit_time(made))
 
 
-def _write(package: Path, version: Version, shown: str) -> None:
+def _write(package: Path, version: Version, shown: str) -> Iterator[Path]:
     document, _ = read_toml(package / "pyproject.toml", f"{shown}/pyproject.toml")
     for path, text in new_texts(package, document, version, shown).items():
         replace_text(path, text)
+        yield path

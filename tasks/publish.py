@@ -14,6 +14,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.adapters.files import describe
 from tasks.adapters.http import LONGEST_DELAY, wait_asked
+from tasks.adapters.index import on_index
 from tasks.adapters.process import mask
 from tasks.adapters.uv import failure
 from tasks.core.errors import Code, Refusal, ReleaseError
@@ -239,9 +240,5 @@ async def _missing(built: PackageVersion, index: Index) -> list[str]:
 
     Raises Refusal RK-PUBLISH-CHECKSUM-MISMATCH if one is listed under its name with other content.
     """
-    listed = {file.name: file.sha256 for file in await index.files(built.name) or ()}
-    for file in built.files:
-        if listed.get(file.name, "") not in ("", file.sha256):
-            what = f"{file.name} is on the index with other content"
-            raise Refusal(Code.PUBLISH_CHECKSUM_MISMATCH, what, f"{index.url}: sha256 {listed[file.name]}")
-    return [file.name for file in built.files if file.name not in listed]
+    there = (await on_index([built], index))[built.name]
+    return [file.name for file in built.files if file.name not in there]

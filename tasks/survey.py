@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from tasks.adapters.files import read_toml
+from tasks.adapters.held import held_at
+from tasks.adapters.notes import gather, rendered
 from tasks.adapters.places import declared_version, declaring_place, new_texts
+from tasks.adapters.process import mask
 from tasks.adapters.uv import find_uv, trusted_publishing
 from tasks.core.changelog import Since, contributors_of, entry_of, prereleases_between, section_of
 from tasks.core.commits import parse_history
 from tasks.core.dynamic import is_dynamic
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.history import unreleased
-from tasks.core.plan import Facts, Plan, Status, decisions, make_plan
+from tasks.core.notes import SMALLEST_LIMIT, tale_of
+from tasks.core.plan import RELEASE_COMMIT, Facts, Plan, Status, decisions, make_plan
 from tasks.core.settings import Selection, Settings, bump_files, own_settings, settings_of
 from tasks.core.tags import baseline_on_index, baselines, schemes_of
 from tasks.core.target import Target
@@ -38,10 +42,12 @@ if TYPE_CHECKING:
     from tasks.adapters.repo import Repo
     from tasks.adapters.uv import Uv
     from tasks.core.changelog import Entry, Section
+    from tasks.core.checks.facts import WorkspaceFacts
     from tasks.core.commits import Change
     from tasks.core.groups import Decisions
     from tasks.core.history import Unreleased
     from tasks.core.links import Web
+    from tasks.core.notes import Tale
     from tasks.core.plan import Step
     from tasks.core.tags import Baseline, TagSchemes
     from tasks.core.workspace import Declared, Member
@@ -53,7 +59,8 @@ log = logging.getLogger("releasekit.survey")
 class Project:
     """What stands on this machine: the workspace at *root*, its root pyproject.toml as *document*, its settings.
 
-    *own* are the settings that members have for themselves, by name.
+    *own* are the settings that members have for themselves, by name; *manifests* the pyproject.toml of each member,
+    parsed and as text, by its path.
     """
 
     root: Path
@@ -62,6 +69,9 @@ class Project:
     workspace: Workspace
     uv: Uv
     own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, "Mapping[str, Any]"])
+    manifests: Mapping[str, tuple[Mapping[str, Any], str]] = field(
+        default_factory=dict[str, "tuple[Mapping[str, Any], str]"]
+    )
 
     @property
     def schemes(self) -> TagSchemes:
@@ -113,13 +123,13 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
     """
     uv = find_uv()
     root, directories = uv.workspace(path)
-    documents: dict[str, Mapping[str, Any]] = {}
+    manifests: dict[str, tuple[Mapping[str, Any], str]] = {}
     declared: dict[str, Declared] = {}
     own: dict[str, dict[str, Any]] = {}
     for directory in directories:
         relative = os.path.relpath(directory, root).replace(os.sep, "/")
         document, text = read_toml(directory / "pyproject.toml", f"{relative}/pyproject.toml")
-        documents[relative] = document
+        manifests[relative] = document, text
         bump_files(document, f"{relative}/pyproject.toml", text)
         if relative != "." and (said := own_settings(document, f"{relative}/pyproject.toml", text)):
             own[relative] = {key: value for key, value in said.items() if key not in overrides}
@@ -127,12 +137,12 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
             declared[relative] = found
     document, text = read_toml(root / "pyproject.toml", "pyproject.toml")
     settings = Settings.model_validate(settings_of(document, text).model_dump() | dict(overrides))
-    if settings.bump and "." not in documents:
+    if settings.bump and "." not in manifests:
         what = "bump belongs to a package, and the root of the workspace is none"
         raise Refusal(Code.CONFIG_INVALID_VALUE, what, "pyproject.toml, [tool.releasekit]")
-    workspace = workspace_of(documents, settings, declared)
+    workspace = workspace_of({path: document for path, (document, _) in manifests.items()}, settings, declared)
     by_name = {member.name: own[member.path] for member in workspace if member.path in own}
-    return Project(root, document, settings, workspace, uv, by_name)
+    return Project(root, document, settings, workspace, uv, by_name, manifests)
 
 
 @lazy_task("read-history")
@@ -221,6 +231,18 @@ def plan(
     return make_plan(project.workspace, decided, history.baselines, selection, project.settings, facts, project.own)
 
 
+def titled(plan: Plan, repo: Repo, history: History) -> Plan:
+    """Return *plan* under the title of the release commit that it is made at, if it is made at one.
+
+    There the versions stand in the files, and no tag says that they are out: so these are what the plan has. What was
+    tagged already is not in it, and might have named the release otherwise.
+    """
+    _, is_release, title = repo.subject(plan.commit).rpartition(RELEASE_COMMIT)
+    if not (is_release and plan.tags) or title in history.tags:
+        return plan
+    return plan.model_copy(update={"tags": (title,)})
+
+
 def decide(project: Project, history: History) -> Decisions:
     """Return what the history asks of each package."""
     given = (history.changes, project.settings, history.unreleased, history.since_stable, project.own)
@@ -254,6 +276,13 @@ def entries(project: Project, repo: Repo, plan: Plan, history: History) -> dict[
             names = contributors_of(tell.entry.changes, authors)
             told[name] = replace(tell, entry=replace(tell.entry, contributors=names))
     return told
+
+
+@lazy_task("tales")
+def tales(repo: Repo, told: Mapping[str, ToTell]) -> dict[str, Tale]:
+    """Return what the release notes will tell of each package: what its changelog tells, and by whom."""
+    authors = repo.authors([change.sha for tell in told.values() for change in tell.entry.changes])
+    return {name: tale_of(tell.entry, tell.since, authors) for name, tell in told.items()}
 
 
 def _rolls_up(step: Step, last: Baseline, settings: Settings) -> bool:
@@ -337,12 +366,61 @@ def _reader(project: Project, name: str) -> Callable[[str], Version | None]:
     return read
 
 
+@lazy_task("read-facts")
+def read_facts(project: Project, repo: Repo, needs: Collection[str]) -> WorkspaceFacts:
+    """Read what `check` looks at; *needs* are those facts that cost something and are wanted, see `Check`.
+
+    Raises Refusal RK-TAG-INVALID.
+    """
+    from tasks.adapters.health import read_license, read_packages  # late, as all of this: no other command needs it
+    from tasks.core.checks.facts import WorkspaceFacts
+
+    kept, ignored = repo.listed(project.root)
+    members = [(member, *project.manifests[member.path]) for member in project.workspace]
+    lock = project.root / "uv.lock"
+    license_file, license_text = read_license(project.root)
+    return WorkspaceFacts(
+        workspace=project.workspace,
+        settings=project.settings,
+        packages=read_packages(project.root, members, kept, ignored, render="rendering" in needs),
+        document=project.document,
+        lock=_lock_state(project, repo) if "lock" in needs else "unasked",
+        locked=lock.read_text("utf-8", "replace") if lock.is_file() else "",
+        tagged=_tagged(project, repo) if "tags" in needs else None,
+        license_file=license_file,
+        license_text=license_text,
+    )
+
+
+def _lock_state(project: Project, repo: Repo) -> str:
+    if not repo.is_tracked(project.root / "uv.lock"):
+        return "none"
+    try:
+        return "current" if project.uv.lock_is_current(project.root) else "stale"
+    except ReleaseError as error:
+        said = [line.strip() for line in mask(error.output).splitlines() if line.strip()]
+        return said[-1] if said else error.what
+
+
+def _tagged(project: Project, repo: Repo) -> frozenset[str] | None:
+    """Return the packages whose last release has a tag; None in a shallow clone, which lacks tags."""
+    if repo.is_shallow():
+        return None
+    declared = {member.name: member.version for member in project.workspace if member.publishable}
+    return frozenset(baselines(repo.tags(), project.schemes, declared))
+
+
 def target_of(project: Project) -> Target:
     """Return where the settings say that the release goes.
 
-    Raises Refusal RK-INDEX-UNKNOWN if they name an index that is not there, or an upload address alone.
+    Raises Refusal RK-INDEX-UNKNOWN if they name an index that is not there, or an upload address alone, and
+    RK-CONFIG-INVALID-VALUE for credentials in an address: it is a parameter of the flow, which Prefect keeps and shows.
     """
     settings = project.settings
+    for key, address in (("publish_url", settings.publish_url), ("check_url", settings.check_url)):
+        if mask(address) != address:
+            hint = "Set UV_PUBLISH_TOKEN, or UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD; the address alone here."
+            raise Refusal(Code.CONFIG_INVALID_VALUE, "credentials stand in the address", key, hint)
     uv_table: Mapping[str, Any] = project.document.get("tool", {}).get("uv", {})
     if settings.index:
         for index in uv_table.get("index", ()):
@@ -361,6 +439,23 @@ def target_of(project: Project) -> Target:
         raise Refusal(Code.INDEX_UNKNOWN, what)
     default = project.uv.default_index(project.root)
     return Target(check_url or default, publish_url, is_default=check_url in ("", default))
+
+
+@lazy_task("preflight-others")
+def preflight_others(project: Project, repo: Repo) -> None:
+    """Refuse before all else if another clone is in the middle of a release: what it has done looks like our mistakes.
+
+    Raises Refusal RK-RELEASE-ELSEWHERE, RK-COMMAND-FAILED.
+    """
+    settings = project.settings
+    if not settings.push or settings.remote not in repo.remotes():
+        return
+    try:
+        held = held_at(repo, settings.remote)
+    except ReleaseError as error:
+        raise Refusal(*error.args) from None  # nothing was changed yet
+    if held:
+        raise held.elsewhere(settings.remote)
 
 
 @lazy_task("preflight")
@@ -401,6 +496,47 @@ async def preflight_remote(project: Project, repo: Repo, target: Target, index: 
             what = f"{settings.remote} would not take {repo.branch}"
             hint = f"Pull first if {repo.branch} has moved there; or pass --no-push."
             raise Refusal(Code.PUSH_REJECTED, what, str(repo.top), hint, error.output) from None
+
+
+@lazy_task("preflight-notes")
+def preflight_notes(project: Project, repo: Repo, plan: Plan, target: Target) -> None:
+    """Refuse a template that could not be rendered after the last upload; raises Refusal RK-NOTES-TEMPLATE."""
+    settings = project.settings
+    if plan.steps and settings.release and settings.notes_template:
+        place = _in_repository(repo, project.root, ".")
+        found = gather(plan, repo, repo.top, place, target, settings, pulls={})
+        rendered(found, project.root, settings, SMALLEST_LIMIT)
+
+
+@lazy_task("preflight-forge")
+async def preflight_forge(project: Project, repo: Repo, plan: Plan) -> Plan:
+    """Find out before the first build whether there will be a release on the forge; if not, the plan says so.
+
+    Raises Refusal where one is required (RK-FORGE-…), and RK-PREFLIGHT-CONCURRENT-RELEASE if a draft of this very
+    release is there: somebody else is making it (D-6).
+    """
+    from tasks.adapters.forge import forge_of  # late: httpx is dear, and what asks nobody does without
+
+    settings = project.settings
+    if not (plan.steps and settings.on_forge):
+        return plan
+    try:
+        async with forge_of(repo.address(settings.remote), settings) as forge:
+            await forge.check_access()
+            there = await forge.release(plan.title)
+    except ReleaseError as error:
+        if settings.forge_required:
+            raise Refusal(*error.args) from None
+        if settings.expects_no_forge(error):
+            log.info("no release on a forge: %s", error.what)
+            return plan
+        so = "a release on the forge may fail" if settings.stops_at(error) else "there will be no release on the forge"
+        warning = Warn(error.code, f"{so}: {error.what}", error.where)
+        return plan.model_copy(update={"warnings": (*plan.warnings, str(warning))})
+    if there and there.draft:
+        what = f"there is a draft of {plan.title} on {forge.name}"
+        raise Refusal(Code.PREFLIGHT_CONCURRENT_RELEASE, what, there.page)
+    return plan
 
 
 def _in_repository(repo: Repo, root: Path, path: str) -> str:
@@ -504,6 +640,7 @@ def _problems(
     if repo.is_tracked(project.root / "uv.lock") and not project.uv.lock_is_current(project.root):
         yield Refusal(Code.PREFLIGHT_LOCK_STALE, "uv.lock does not fit the pyproject.toml files", str(project.root))
     repo.committer()
+    repo.check_signing()
     _places(project, repo, plan)
     for step in plan.packages:
         if step.status is Status.ALREADY_PUBLISHED:

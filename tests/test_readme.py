@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from flows.cli import app
+from tasks.core.checks.registry import CHECKS
 from tasks.core.settings import Settings
 from tests.fault_table import table
 
@@ -39,9 +40,24 @@ def test_every_fault_is_listed() -> None:
     assert listed[1] == table()
 
 
+def checks_table() -> str:
+    """Return the table of all checks as the README should have it."""
+    rows = ["| check | | |", "|---|---|---|"]
+    rows += [f"| `{check.name}` | {check.severity} | {check.summary} |" for check in CHECKS.values()]
+    return "\n".join(rows)
+
+
+def test_every_check_is_listed() -> None:
+    """The table of checks has each check with its usual severity."""
+    listed = re.search(r"<!-- checks -->\n(.*?)\n?<!-- /checks -->", README.read_text(), re.DOTALL)
+
+    assert listed
+    assert listed[1] == checks_table()
+
+
 def test_every_command_is_listed() -> None:
     """The table of commands has each command."""
     commands = {name for name in app if not name.startswith("-")}
     table = README.read_text().partition("| command |")[2].partition("\n\n")[0]
 
-    assert commands == set(re.findall(r"^\| `([a-z-]+)(?: [A-Z]+| \[PKG\])?` \|", table, re.MULTILINE))
+    assert commands == set(re.findall(r"^\| `([a-z-]+)(?: [A-Z]+| \[[A-Z]+\])?` \|", table, re.MULTILINE))

@@ -8,10 +8,12 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import tarfile
 import tomllib
 import zipfile
 import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from tasks.core.artifacts import Wheel
@@ -19,6 +21,7 @@ from tasks.core.errors import Code, Refusal, ReleaseError
 from tasks.core.manifest import BuiltFile
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
     from pathlib import Path
 
 _PIECE = 1 << 20
@@ -34,26 +37,63 @@ def read_toml(path: Path, shown: str) -> tuple[dict[str, Any], str]:
         raise Refusal(Code.WORKSPACE_TOML, str(error), shown) from None
 
 
+@contextmanager
+def named(path: Path) -> Generator[None]:
+    """Turn what the system says of *path* inside the block into ReleaseError RK-FILE-SYSTEM."""
+    try:
+        yield
+    except OSError as error:
+        raise file_error(error, path) from error
+
+
+def file_error(error: OSError, path: Path | None = None) -> ReleaseError:
+    """Return RK-FILE-SYSTEM for what the system said, of *path* if it does not say of what."""
+    return ReleaseError(Code.FILE_SYSTEM, error.strerror or str(error), str(error.filename or path or ""))
+
+
 def scratch_of(path: Path) -> Path:
     """Return where `replace_text` writes first; always the same place, so that what a kill leaves there is found."""
     return path.with_name(f".{path.name}.releasekit")
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write *text* to *path*, line ends as they are, atomically and durably."""
-    scratch = scratch_of(path)
-    try:
-        with scratch.open("wb") as file:
-            file.write(text.encode("utf-8", "surrogateescape"))
-            file.flush()
-            os.fsync(file.fileno())
+    """Write *text* to *path*, line ends as they are, atomically and durably; raises ReleaseError RK-FILE-SYSTEM."""
+    scratch, content = scratch_of(path), text.encode("utf-8", "surrogateescape")
+    with named(path):
+        try:
+            with scratch.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            if path.exists():
+                scratch.chmod(path.stat().st_mode & 0o7777)
+            scratch.replace(path)
+        except BaseException:
+            scratch.unlink(missing_ok=True)
+            raise
+        _sync(path.parent)
+
+
+def make_directory(path: Path) -> None:
+    """Make the directory *path* if it is not there, so that a power cut does not lose it; raises RK-FILE-SYSTEM."""
+    with named(path):
+        path.mkdir(parents=True, exist_ok=True)
+        _sync(path.parent)
+
+
+def make_durable(paths: Iterable[Path]) -> None:
+    """Return when the contents of *paths* are on the disk, whoever wrote them; raises ReleaseError RK-FILE-SYSTEM."""
+    for path in paths:
+        with named(path):
+            _sync(path)
+            _sync(path.parent)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove the directory *path* with all that is in it, if it is there; raises ReleaseError RK-FILE-SYSTEM."""
+    with named(path):
         if path.exists():
-            scratch.chmod(path.stat().st_mode & 0o7777)
-        scratch.replace(path)
-    except BaseException:
-        scratch.unlink(missing_ok=True)
-        raise
-    _sync_directory(path.parent)
+            shutil.rmtree(path)
 
 
 def read_text(path: Path, errors: Literal["strict", "surrogateescape"] = "strict") -> str:
@@ -110,8 +150,8 @@ def _digest(file: BinaryIO | Any) -> Any:  # noqa: ANN401  hashlib's own type is
     return digest
 
 
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -39,6 +39,7 @@ def client(
     longest: float = 300,
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
     jitter: Callable[[], float] = random.random,
+    heeds_limits: bool = True,
 ) -> httpx.AsyncClient:
     """Return the client of a run, to be used as an async context manager in one event loop.
 
@@ -46,13 +47,15 @@ def client(
     body may come a byte at a time. GET and HEAD are sent up to *attempts* times: on connection errors, timeouts, 429
     and 5xx. Redirects are followed. Certificates and proxies come from the environment as httpx has it
     (`SSL_CERT_FILE`, `SSL_CERT_DIR`, `HTTPS_PROXY`, `NO_PROXY`).
-    *pause* waits some seconds, *jitter* is a random number in [0, 1).
+    *pause* waits some seconds, *jitter* is a random number in [0, 1). Without *heeds_limits* a 429 is handed on at
+    once: forges say in more ways than one how long to wait.
     """
     return _Client(
         attempts=attempts,
         longest=longest,
         pause=pause,
         jitter=jitter,
+        heeds_limits=heeds_limits,
         follow_redirects=True,
         headers={"User-Agent": "releasekit"},
         limits=httpx.Limits(max_connections=pool_size, max_keepalive_connections=pool_size),
@@ -75,10 +78,12 @@ class _Client(httpx.AsyncClient):
         longest: float,
         pause: Callable[[float], Awaitable[object]],
         jitter: Callable[[], float],
+        heeds_limits: bool,
         **options: Any,  # noqa: ANN401  handed on to httpx as they are
     ) -> None:
         super().__init__(**options)
         self._attempts, self._longest, self._pause, self._jitter = attempts, longest, pause, jitter
+        self._heeds_limits = heeds_limits
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:  # noqa: ANN401  as above
         last = self._attempts if request.method in _REPEATABLE else 1
@@ -90,7 +95,7 @@ class _Client(httpx.AsyncClient):
                 _tell(request, attempt, last, None, f"{type(error).__name__} {error}")
             else:
                 _tell(request, attempt, last, response.status_code)
-                if not _is_passing(response.status_code):
+                if not self._is_passing(response.status_code):
                     return response
                 await response.aclose()
                 wait = max(wait, min(retry_after(response.headers.get("Retry-After", "")), LONGEST_DELAY))
@@ -105,6 +110,10 @@ class _Client(httpx.AsyncClient):
             raise
         _tell(request, attempt, attempt, response.status_code)
         return response
+
+    def _is_passing(self, status: int) -> bool:
+        limited = self._heeds_limits and status == HTTPStatus.TOO_MANY_REQUESTS
+        return limited or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
     async def _send_once(self, request: httpx.Request, options: dict[str, Any]) -> httpx.Response:
         try:
@@ -143,10 +152,6 @@ def retry_after(asked: str) -> float:
         return 0.0
     # "-0000" in a date gives a naive time, which is UTC too (RFC 5322, 3.3).
     return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
-
-
-def _is_passing(status: int) -> bool:
-    return status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _tell(request: httpx.Request, attempt: int, last: int, status: int | None, trouble: str = "") -> None:

@@ -28,9 +28,12 @@ from tasks.adapters.uv import trusted_publishing
 from tasks.core.errors import Code, Refusal, ReleaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from packaging.version import Version
+
+    from tasks.adapters.interface import Index
+    from tasks.core.manifest import PackageVersion
 
 log = logging.getLogger("releasekit.index")
 
@@ -83,6 +86,18 @@ class SimpleIndex:
         listed = await self.files(project) or ()
         return frozenset(found for file in listed if (found := _version(file.name)) is not None)
 
+    async def content(self, file: IndexFile) -> bytes:
+        """Return the bytes of *file*.
+
+        Raises ReleaseError RK-INDEX-UNREACHABLE, RK-INDEX-CREDENTIALS, RK-INDEX-RESPONSE.
+        """
+        try:
+            response = await self._web.get(file.url, auth=self._user)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _unreachable(ReleaseError, file.url, error) from error
+        _check_status(response, file.url)
+        return response.content
+
     async def check_credentials(self, publish_url: str) -> None:
         """Send an upload without a file to *publish_url*, with the credentials that `uv publish` would find.
 
@@ -128,6 +143,27 @@ class SimpleIndex:
         data = self._env.get("XDG_DATA_HOME") or Path("~/.local/share").expanduser()
         store = self._env.get("UV_CREDENTIALS_DIR") or Path(data, "uv", "credentials")
         return trusted_publishing() != "never" or keyring != "disabled" or Path(store, "credentials.toml").exists()
+
+
+async def on_index(
+    packages: Iterable[PackageVersion], index: Index, *, strict: bool = True
+) -> dict[str, dict[str, IndexFile]]:
+    """Return by package and name those of its files that *index* lists with our sha256.
+
+    With *strict* one that it lists with other content is a Refusal RK-PUBLISH-CHECKSUM-MISMATCH; else it is not ours.
+    """
+    found: dict[str, dict[str, IndexFile]] = {}
+    for package in packages:
+        listed = {file.name: file for file in await index.files(package.name) or ()}
+        found[package.name] = {}
+        for file in package.files:
+            there = listed.get(file.name)
+            if there and there.sha256 in ("", file.sha256):
+                found[package.name][file.name] = there
+            elif there and strict:
+                what = f"{file.name} is on the index with other content than was built here"
+                raise Refusal(Code.PUBLISH_CHECKSUM_MISMATCH, what, f"{index.url}: sha256 {there.sha256}")
+    return found
 
 
 _EMPTY_UPLOAD = [(":action", (None, "file_upload")), ("protocol_version", (None, "1"))]

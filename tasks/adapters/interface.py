@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from tasks.adapters.process import Command, Result
     from tasks.core.commits import Commit
+    from tasks.core.notes import Pull
     from tasks.core.uploads import Answer
 
 
@@ -24,6 +25,23 @@ class IndexFile:
     sha256: str
     url: str
     yanked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForgeRelease:
+    """A release on a forge. *key* is what the forge calls it by, *page* where people see it; *assets* are names.
+
+    A *draft* is not announced yet: GitHub shows it to maintainers alone, GitLab as an upcoming release.
+    """
+
+    tag: str
+    title: str
+    body: str
+    draft: bool
+    prerelease: bool
+    page: str
+    key: str
+    assets: tuple[str, ...] = ()
 
 
 class PackageManager(Protocol):
@@ -100,16 +118,18 @@ class Vcs(Protocol):
         """Check *commit* out into *directory*."""
         ...
 
-    def commit_all(self, worktree: Path, message: str, *, hooks: bool) -> str:
-        """Commit what changed in *worktree*; returns the commit."""
+    def commit(self, worktree: Path, message: str, paths: Sequence[str], *, hooks: bool) -> str:
+        """Commit *paths* of *worktree*; returns the commit."""
         ...
 
     def make_tag(self, tag: str, commit: str) -> None:
         """Make *tag* on *commit*; tags are never moved."""
         ...
 
-    def push(self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False) -> None:
-        """Push exactly *refspecs*, never by force."""
+    def push(
+        self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False, leases: Mapping[str, str] | None = None
+    ) -> None:
+        """Push exactly *refspecs*, never by force; those in *leases* only if they still are where it says."""
         ...
 
     def remote_refs(self, remote: str) -> dict[str, str]:
@@ -137,9 +157,78 @@ class Index(Protocol):
         """Return the versions that *project* has files of; empty if the index does not know it."""
         ...
 
+    async def content(self, file: IndexFile) -> bytes:
+        """Return the bytes of *file*."""
+        ...
+
     async def check_credentials(self, publish_url: str) -> None:
         """Ask *publish_url* for nothing, with the credentials of the environment.
 
         Raises ReleaseError RK-INDEX-CREDENTIALS if they are refused, RK-INDEX-UNREACHABLE if nobody answers.
         """
+        ...
+
+
+class Forge(Protocol):
+    """Where releases and pull requests of the repository live.
+
+    Every method raises ReleaseError RK-FORGE-UNREACHABLE, RK-FORGE-CREDENTIALS, RK-FORGE-READ-ONLY,
+    RK-FORGE-RATE-LIMIT or RK-FORGE-REFUSED. What makes something looks first whether it is there, so that all of them
+    can be called again.
+    """
+
+    name: str
+    body_limit: int
+    pull_limit: int
+
+    async def check_access(self) -> None:
+        """Return if the token may make releases here; raises RK-FORGE-READ-ONLY, RK-FORGE-CREDENTIALS."""
+        ...
+
+    async def releases(self) -> tuple[ForgeRelease, ...]:
+        """Return all releases, drafts too, newest first."""
+        ...
+
+    async def release(self, tag: str) -> ForgeRelease | None:
+        """Return the release of *tag*, also one that is still a draft."""
+        ...
+
+    async def create_release(
+        self, tag: str, commit: str, title: str, body: str, *, draft: bool = False, prerelease: bool = False
+    ) -> ForgeRelease:
+        """Make the release of *tag*; one that is there already is returned as it is."""
+        ...
+
+    async def update_release(
+        self, release: ForgeRelease, *, title: str | None = None, body: str | None = None
+    ) -> ForgeRelease:
+        """Change what *release* says."""
+        ...
+
+    async def promote(self, release: ForgeRelease) -> ForgeRelease:
+        """Announce a draft."""
+        ...
+
+    async def delete_release(self, release: ForgeRelease) -> None:
+        """Delete *release*, not its tag; fine if it is gone already."""
+        ...
+
+    async def upload_asset(self, release: ForgeRelease, name: str, content: bytes) -> None:
+        """Attach the file *name* to *release*, in the place of one of this name."""
+        ...
+
+    async def open_pull(self, branch: str, base: str, title: str, body: str, labels: Sequence[str] = ()) -> Pull:
+        """Return the open pull request of *branch* into *base*, made or brought up to date; labels are only added."""
+        ...
+
+    async def merged_pull(self, branch: str, base: str) -> Pull | None:
+        """Return the pull request of *branch* that was merged into *base* last."""
+        ...
+
+    async def pulls_of(self, commits: Sequence[str]) -> dict[str, Pull]:
+        """Return the merged pull request that each of *commits* came with, in few requests."""
+        ...
+
+    async def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
+        """Start the workflow (on GitLab a pipeline) on the branch or tag *ref*; never repeated by itself."""
         ...

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-import shutil
-from contextlib import contextmanager
+import socket
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import ValidationError
-
-from tasks.adapters.files import read_text, replace_text
+from tasks.adapters.files import (
+    describe,
+    file_error,
+    make_directory,
+    make_durable,
+    named,
+    read_text,
+    remove_tree,
+    replace_text,
+)
 from tasks.core.errors import Code, Refusal, ReleaseError
-from tasks.core.manifest import ReleaseManifest, manifest_of
-from tasks.core.plan import Plan
+from tasks.core.manifest import manifest_of, plan_of, plan_text
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable
     from pathlib import Path
 
     from tasks.adapters.repo import Repo
+    from tasks.core.manifest import PackageVersion, ReleaseManifest
+    from tasks.core.plan import Plan
+
+
+PLAN, MANIFEST = "plan.json", "manifest.json"
+_DROPPED = ".dropped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +39,11 @@ class Record:
     """The directory of one release: `<git-common-dir>/releasekit/<release id>/`."""
 
     directory: Path
+
+    @property
+    def release(self) -> str:
+        """The id of the release."""
+        return self.directory.name
 
     @property
     def worktree(self) -> Path:
@@ -38,32 +56,38 @@ class Record:
 
     def exists(self) -> bool:
         """Tell whether the release was begun: its plan is the first thing that is written."""
-        return (self.directory / "plan.json").is_file()
+        return any((self.directory / name).is_file() for name in (PLAN, MANIFEST))
 
     def save_plan(self, plan: Plan) -> None:
-        """Write the plan, before anything is done for it."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        replace_text(self.directory / "plan.json", plan.model_dump_json(indent=1) + "\n")
+        """Write the plan, before anything is done for it; raises ReleaseError RK-FILE-SYSTEM."""
+        make_directory(self.directory)
+        replace_text(self.directory / PLAN, plan_text(plan))
 
     def plan(self) -> Plan:
         """Return the recorded plan; raises ReleaseError RK-RECORD-INVALID."""
-        path = self.directory / "plan.json"
-        try:
-            return Plan.model_validate_json(read_text(path))
-        except (ValidationError, ValueError, OSError) as error:
-            raise ReleaseError(Code.RECORD_INVALID, str(error).splitlines()[0], str(path)) from None
+        path = self.directory / PLAN
+        text = self._text(path)
+        if text is None:
+            raise ReleaseError(Code.RECORD_INVALID, "it is missing", str(path))
+        plan = plan_of(text, str(path))
+        if plan.release != self.release:
+            raise ReleaseError(Code.RECORD_INVALID, f"it is of another release, {plan.release}", str(path))
+        return plan
 
     def save(self, manifest: ReleaseManifest) -> None:
-        """Write the manifest."""
-        replace_text(self.directory / "manifest.json", manifest.model_dump_json(indent=1) + "\n")
+        """Write the manifest; raises ReleaseError RK-FILE-SYSTEM."""
+        replace_text(self.directory / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
 
     def manifest(self) -> ReleaseManifest | None:
         """Return the manifest, None if the release commit was not made yet; raises ReleaseError RK-RECORD-INVALID."""
-        path = self.directory / "manifest.json"
-        try:
-            return manifest_of(read_text(path), str(path)) if path.is_file() else None
-        except UnicodeDecodeError as error:
-            raise ReleaseError(Code.RECORD_INVALID, str(error), str(path)) from None
+        path = self.directory / MANIFEST
+        text = self._text(path)
+        if text is None:
+            return None
+        manifest = manifest_of(text, str(path))
+        if manifest.release != self.release:
+            raise ReleaseError(Code.RECORD_INVALID, f"it is of another release, {manifest.release}", str(path))
+        return manifest
 
     def require_manifest(self) -> ReleaseManifest:
         """Return the manifest of a release whose commit is made; raises ReleaseError RK-RECORD-INVALID."""
@@ -72,18 +96,32 @@ class Record:
             raise ReleaseError(Code.RECORD_INVALID, "there is no manifest", str(self.directory))
         return manifest
 
+    def amend(self, **changes: Any) -> ReleaseManifest:  # noqa: ANN401  the fields of a manifest
+        """Write the manifest with *changes*, and return it."""
+        manifest = self.require_manifest().model_copy(update=changes)
+        self.save(manifest)
+        return manifest
+
+    def lost(self, package: PackageVersion) -> tuple[str, ...]:
+        """Return the files of *package* that are not here with the bytes that were recorded."""
+        paths = {file: self.dist(package.name) / file.name for file in package.files}
+        return tuple(file.name for file, path in paths.items() if not (path.is_file() and describe(path) == file))
+
+    def make_durable(self, packages: Iterable[PackageVersion]) -> None:
+        """Return when the files of *packages* are on the disk for good, whatever happens to the machine."""
+        make_durable(self.dist(package.name) / file.name for package in packages for file in package.files)
+
     def finish(self, repo: Repo) -> None:
         """End a release: mark it finished, and give back the room that only a running one needs.
 
         One that has made nothing is dropped: there is nothing to mark, and it must not be carried on for ever.
         """
-        manifest = self.manifest()
-        if manifest is None:
+        if self.manifest() is None:
             self.drop(repo)
             return
-        self.save(manifest.model_copy(update={"finished": True}))
+        self.amend(finished=True)
         repo.remove_worktree(self.worktree)
-        repo.release(self.directory.name)
+        repo.release(self.release)
 
     def drop_if_private(self, repo: Repo) -> None:
         """Drop the release, unless its files may be public: they may be from the moment that all are on record."""
@@ -92,10 +130,20 @@ class Record:
             self.drop(repo)
 
     def drop(self, repo: Repo) -> None:
-        """Forget a release of which nothing is public."""
-        repo.remove_worktree(self.worktree)
-        repo.release(self.directory.name)
-        shutil.rmtree(self.directory)
+        """Forget a release. It is renamed first, so that a crash never leaves half a record to be carried on."""
+        dropped = self.directory.with_name(self.release + _DROPPED)
+        remove_tree(dropped)
+        with named(self.directory):
+            self.directory.rename(dropped)
+        _clear(dropped, repo)
+
+    def _text(self, path: Path) -> str | None:
+        try:
+            return read_text(path) if path.exists() else None
+        except UnicodeDecodeError as error:
+            raise ReleaseError(Code.RECORD_INVALID, str(error), str(path)) from None
+        except OSError as error:
+            raise file_error(error, path) from None
 
 
 def begin(common_dir: Path, plan: Plan) -> Record:
@@ -105,15 +153,60 @@ def begin(common_dir: Path, plan: Plan) -> Record:
     return record
 
 
+class Maker(NamedTuple):
+    """Who makes a release ("name <mail>"), where, and since when (UTC, ISO 8601): fields of its manifest."""
+
+    by: str
+    host: str
+    begun: str
+
+
+def maker(repo: Repo) -> Maker:
+    """Return who makes a release here and now, by the name and the clock that its commit has."""
+    who, seconds, _ = repo.committer().rsplit(" ", 2)
+    return Maker(who, socket.gethostname(), datetime.fromtimestamp(int(seconds), UTC).isoformat())
+
+
+def records(common_dir: Path) -> tuple[Record, ...]:
+    """Return all releases on record, ended or not."""
+    directories = sorted((common_dir / "releasekit").glob("*/"))
+    found = (Record(directory) for directory in directories if directory.suffix != _DROPPED)
+    return tuple(record for record in found if record.exists())
+
+
 def unfinished(common_dir: Path) -> Record | None:
-    """Return the release that was begun in this repository and not ended, if there is one."""
-    for directory in sorted((common_dir / "releasekit").glob("*/")):
-        record = Record(directory)
-        if record.exists():
-            manifest = record.manifest()
-            if manifest is None or not manifest.finished:
-                return record
+    """Return the release that was begun in this repository and not ended, if there is one.
+
+    Raises ReleaseError RK-RECORD-INVALID for a record that cannot be read: nobody knows whether it has ended.
+    """
+    for record in records(common_dir):
+        manifest = record.manifest()
+        if manifest is None or not manifest.finished:
+            return record
     return None
+
+
+def sweep(repo: Repo) -> None:
+    """Clear away what a process left behind that was killed while it ended or dropped a release, or wrote a file."""
+    directory = repo.common_dir / "releasekit"
+    for dropped in sorted(directory.glob(f"*{_DROPPED}/")):
+        _clear(dropped, repo)
+    for record in records(repo.common_dir):
+        for scratch in record.directory.glob(".*.json.*"):  # see `replace_text`
+            scratch.unlink(missing_ok=True)
+        if record.worktree.exists() or repo.kept(record.release):
+            with suppress(ReleaseError):  # a damaged one is told of where it is asked for
+                if (manifest := record.manifest()) and manifest.finished:
+                    repo.remove_worktree(record.worktree)
+                    repo.release(record.release)
+
+
+def _clear(dropped: Path, repo: Repo) -> None:
+    """Let go of all that the dropped release in *dropped* had; the directory itself goes last."""
+    repo.release(dropped.name.removesuffix(_DROPPED))
+    repo.remove_worktree(dropped / "tree")
+    remove_tree(dropped)
+    repo.git("worktree", "prune")
 
 
 @contextmanager
@@ -123,13 +216,11 @@ def only_release(common_dir: Path) -> Generator[None]:
     Raises Refusal RK-LOCK-ACQUISITION-FAILED, naming the process that holds it.
     """
     import os
-    import socket
-    from datetime import UTC, datetime
 
     from filelock import FileLock, Timeout
 
     directory = common_dir / "releasekit"
-    directory.mkdir(exist_ok=True)
+    make_directory(directory)
     holder = directory / "lock.holder"
     # A singleton, so that a story within a story of the same process may hold it too.
     lock = FileLock(directory / "lock", is_singleton=True, thread_local=False)
@@ -138,6 +229,8 @@ def only_release(common_dir: Path) -> Generator[None]:
     except Timeout:
         who = read_text(holder).strip() if holder.is_file() else "another process"
         raise Refusal(Code.LOCK_ACQUISITION_FAILED, f"held by {who}", str(common_dir)) from None
+    except OSError as error:
+        raise file_error(error, directory) from None
     if lock.lock_counter > 1:
         try:
             yield

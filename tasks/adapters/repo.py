@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+import re
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from shutil import rmtree, which
+from shutil import which
 from typing import TYPE_CHECKING
 
-from tasks.adapters.process import Command, run, stream
+from tasks.adapters.files import remove_tree
+from tasks.adapters.process import Command, Result, stream
+from tasks.adapters.process import run as run_process
 from tasks.core.commits import Commit
 from tasks.core.errors import Code, Refusal, ReleaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import git
 
@@ -27,6 +32,38 @@ _ENVIRONMENT: dict[str, str | None] = {
     "LC_ALL": "C.UTF-8",
 }
 _NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
+RUNNING = "refs/releasekit/running"
+"""What a remote holds while a release of any clone is under way: neither a branch nor a tag, and seen by all clones."""
+
+# What git says, and which of our errors that is.
+_SAID = {
+    Code.GIT_LOCKED: re.compile(r"\.lock': File exists"),
+    Code.SIGNING_FAILED: re.compile(r"failed to sign|gpg failed|cannot run gpg|[Cc]ouldn't (load|find) .*key"),
+    Code.FILE_SYSTEM: re.compile(
+        r"No space left on device|Disk quota exceeded|File too large|Read-only file system|insufficient permission"
+        r"|unable to create temporary file"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A reference: the object that it names, and the commit that this means (another one for annotated tags)."""
+
+    object: str
+    commit: str
+
+
+def run(command: Command) -> Result:
+    """Run git; what it says of locks, signatures and the file system becomes an error of that name."""
+    try:
+        return run_process(command)
+    except ReleaseError as error:
+        for code, said in _SAID.items():
+            if found := said.search(error.output):
+                line = next(line for line in error.output.splitlines() if found[0] in line)
+                raise ReleaseError(code, line.removeprefix("fatal: "), error.where, output=error.output) from None
+        raise
 
 
 class Repo:
@@ -78,6 +115,24 @@ class Repo:
         lines = run(walk).stdout.split("\0") if shas else []
         return {sha: name for sha, _, name in (line.partition("\x01") for line in lines) if name}
 
+    def newcomers(self, shas: Sequence[str], known: Sequence[str]) -> frozenset[str]:
+        """Return the names of those who have made *shas*, and nothing that is reachable from the commits *known*.
+
+        Somebody is known by name or by address, as .mailmap has them. Where nothing is known nobody is new.
+        """
+        if not shas or not known:
+            return frozenset()
+        people = ("log", "-z", "--format=%aN%x01%aE", "--stdin")
+        mine, before = (
+            {(name, mail.lower()) for name, _, mail in (line.partition("\x01") for line in out.split("\0")) if name}
+            for out in (
+                run(self.command(*people, *options, stdin="".join(f"{sha}\n" for sha in tips).encode())).stdout
+                for tips, options in ((shas, ("--no-walk=unsorted",)), (known, ()))
+            )
+        )
+        names, mails = {name for name, _ in before}, {mail for _, mail in before}
+        return frozenset(name for name, mail in mine if name not in names and mail not in mails)
+
     def committer(self) -> str:
         """Return who commits, "name <mail> seconds zone"; raises Refusal RK-GIT-IDENTITY if git does not know."""
         try:
@@ -109,6 +164,16 @@ class Repo:
         literally = ("--literal-pathspecs", "ls-files", "-z", "--full-name", "--", *asked.values())
         tracked = set(self.git(*literally).split("\0")) if asked else set[str]()
         return tuple(path for path, name in asked.items() if name not in tracked)
+
+    def listed(self, directory: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the files below *directory* that git has or would take, and what it is told to ignore.
+
+        Paths are from *directory*; where all of a directory is ignored it stands for its files, with "/" at the end.
+        """
+        kept = self.git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=directory)
+        options = ("--others", "--ignored", "--exclude-standard", "--directory")
+        ignored = self.git("ls-files", "-z", *options, cwd=directory)
+        return tuple(dict.fromkeys(kept.split("\0")[:-1])), tuple(ignored.split("\0")[:-1])
 
     def commit_time(self, commit: str) -> int:
         """Return when *commit* was committed, in seconds since 1970."""
@@ -175,7 +240,7 @@ class Repo:
         # Twice: it is locked if git died while making it. 128: git does not know it, or its files are damaged.
         run(self.command("worktree", "remove", "--force", "--force", str(directory), fine=(0, 128)))
         if directory.exists():
-            rmtree(directory)
+            remove_tree(directory)
         self.git("worktree", "prune")
 
     def keep(self, name: str, commit: str) -> None:
@@ -186,14 +251,88 @@ class Repo:
         """Let go of what `keep` holds under *name*, if anything."""
         self.git("update-ref", "-d", f"refs/releasekit/{name}")
 
-    def commit_all(self, worktree: Path, message: str, *, hooks: bool) -> str:
-        """Commit all that changed among the tracked files of *worktree*; returns the commit, or HEAD if nothing did."""
-        command = self.command("commit", "--quiet", "--all", "--message", message, cwd=worktree)
+    def kept(self, name: str) -> str:
+        """Return what `keep` holds under *name*, empty if nothing."""
+        return self._sha(f"refs/releasekit/{name}")
+
+    def all_kept(self) -> tuple[str, ...]:
+        """Return the names under which `keep` holds something."""
+        return tuple(self.git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/releasekit").split())
+
+    def commit(self, worktree: Path, message: str, paths: Sequence[str], *, hooks: bool) -> str:
+        """Commit *paths* of *worktree*, and nothing else; returns the commit, or HEAD if none of them changed.
+
+        Files that git does not track are not added; see `add`.
+        """
+        command = self.command("commit", "--quiet", "--message", message, cwd=worktree)
         if hooks:
             command = Command(("git", *command.argv[1 + len(_NO_HOOKS) :]), worktree, _ENVIRONMENT)
-        if run(self.command("diff", "--quiet", "HEAD", cwd=worktree, fine=(0, 1))).code:
+        changed = self.git("diff", "--name-only", "-z", "HEAD", cwd=worktree).split("\0")
+        if ours := sorted(set(paths) & set(changed)):
+            listed = "".join(f"{path}\0" for path in ours).encode()
+            given = ("--pathspec-from-file=-", "--pathspec-file-nul")
+            run(self.command("--literal-pathspecs", "add", "--update", *given, cwd=worktree, stdin=listed))
             run(command)
         return self.git("rev-parse", "HEAD", cwd=worktree).strip()
+
+    def wrap(self, commit: str, files: Mapping[str, str], message: str, who: str, when: str) -> str:
+        """Return a commit on top of *commit* that holds *files* alone, by *who* ("name <mail>") at *when*.
+
+        The same arguments make the same commit; no reference leads to it yet.
+        """
+        blobs = {name: self._object(text.encode(), "hash-object", "-w", "--stdin") for name, text in files.items()}
+        tree = "".join(f"100644 blob {sha}\t{name}\n" for name, sha in sorted(blobs.items()))
+        name, _, mail = who.partition(" <")
+        identity = {"NAME": name, "EMAIL": mail.removesuffix(">"), "DATE": when}
+        env = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in identity.items()}
+        made = ("commit-tree", "--no-gpg-sign", "-p", commit, self._object(tree.encode(), "mktree"))
+        return self._object(message.encode(), *made, env=env)
+
+    def _object(self, content: bytes, *argv: str, env: Mapping[str, str] | None = None) -> str:
+        command = self.command(*argv, stdin=content)
+        return run(Command(command.argv, command.cwd, {**_ENVIRONMENT, **(env or {})}, stdin=content)).stdout.strip()
+
+    def parent(self, commit: str) -> str:
+        """Return the first parent of *commit*, empty if it has none."""
+        return self._sha(f"{commit}^")
+
+    def has(self, commit: str) -> bool:
+        """Tell whether *commit* is in this repository."""
+        return bool(self._sha(f"{commit}^{{commit}}"))
+
+    def subject(self, commit: str) -> str:
+        """Return the first line of the message of *commit*."""
+        return self.git("show", "--no-patch", "--no-show-signature", "--format=%s", commit).rstrip("\n")
+
+    def ahead(self, *known: str) -> int:
+        """Return how many commits are checked out that are in the history of none of *known*."""
+        return int(self.git("rev-list", "--count", "HEAD", *(f"^{sha}" for sha in known if sha)))
+
+    def contains(self, tip: str, commit: str) -> bool:
+        """Tell whether *commit* is *tip* or in its history; both must be here."""
+        return self._is_ancestor(commit, tip)
+
+    def check_signing(self) -> None:
+        """Sign a commit that nobody sees, if git is told to sign commits or tags: now is the time to find out.
+
+        Raises Refusal RK-SIGNING-FAILED.
+        """
+        keys = ("commit.gpgSign", "tag.gpgSign", "tag.forceSignAnnotated")
+        if not any(self._is_on(key) for key in keys):
+            return
+        with tempfile.TemporaryDirectory() as scratch:
+            elsewhere = {
+                "GIT_OBJECT_DIRECTORY": scratch,
+                "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(self.common_dir / "objects"),
+            }
+            try:
+                self._object(b"", "commit-tree", "--gpg-sign", "HEAD^{tree}", env=elsewhere)
+            except ReleaseError as error:
+                what = f"git cannot sign: {error.what}" if error.code is Code.SIGNING_FAILED else "git cannot sign"
+                raise Refusal(Code.SIGNING_FAILED, what, str(self.top), output=error.output) from None
+
+    def _is_on(self, key: str) -> bool:
+        return run(self.command("config", "--type=bool", "--get", key, fine=(0, 1))).stdout.strip() == "true"
 
     def add(self, worktree: Path, paths: Sequence[str]) -> None:
         """Track *paths* in *worktree* from its next commit on, but for those that git is told to ignore."""
@@ -215,25 +354,53 @@ class Repo:
         elif self._sha(f"refs/tags/{tag}^{{commit}}") != commit:
             raise ReleaseError(Code.TAG_EXISTS, f"{tag} exists already, at {existing[:12]}")
 
-    def push(self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False) -> None:
-        """Push exactly *refspecs*, all or none, never by force.
+    def tag_refs(self) -> dict[str, Ref]:
+        """Return what each tag names here."""
+        form = "%(refname:lstrip=2)%00%(objectname)%00%(*objectname)"
+        lines = (line.split("\0") for line in self.git("for-each-ref", f"--format={form}", "refs/tags").splitlines())
+        return {name: Ref(sha, peeled or sha) for name, sha, peeled in lines}
+
+    def delete_tag(self, tag: str, sha: str) -> None:
+        """Delete *tag*, if it still names the object *sha*: else git refuses."""
+        self.git("update-ref", "-d", f"refs/tags/{tag}", sha)
+
+    def push(
+        self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False, leases: Mapping[str, str] | None = None
+    ) -> None:
+        """Push exactly *refspecs*, all or none, and never by force.
+
+        Those references alone that *leases* names are moved or deleted, if they still are at the object that it says
+        (empty: if they are not there). The remote compares and writes in one step, so two clones cannot both succeed.
 
         Raises ReleaseError RK-PUSH-REJECTED with what git says.
         """
         rehearsal = ("--dry-run",) if dry_run else ()
+        only = tuple(f"--force-with-lease={name}:{sha}" for name, sha in (leases or {}).items())
         try:
-            run(self.command("push", "--quiet", "--atomic", "--no-follow-tags", *rehearsal, remote, *refspecs))
+            run(self.command("push", "--quiet", "--atomic", "--no-follow-tags", *rehearsal, *only, remote, *refspecs))
         except ReleaseError as error:
             where = f"{remote}: {', '.join(refspecs[:3])}"
             raise ReleaseError(Code.PUSH_REJECTED, "the push was refused", where, output=error.output) from None
 
+    def refs_at(self, remote: str, *names: str) -> dict[str, Ref]:
+        """Return the references of *remote*, or those that are called *names* in full."""
+        found: dict[str, Ref] = {}
+        for line in self.git("ls-remote", "--quiet", remote, *names).splitlines():
+            sha, name = line.split("\t")
+            if name.endswith("^{}"):  # a peeled tag follows its tag
+                name = name.removesuffix("^{}")
+                found[name] = Ref(found[name].object, sha)
+            else:
+                found[name] = Ref(sha, sha)
+        return found
+
     def remote_refs(self, remote: str) -> dict[str, str]:
         """Return the references of *remote* and the commit that each means (tags peeled)."""
-        found: dict[str, str] = {}
-        for line in self.git("ls-remote", "--quiet", remote).splitlines():
-            sha, name = line.split("\t")
-            found[name.removesuffix("^{}")] = sha  # a peeled tag follows its tag
-        return found
+        return {name: ref.commit for name, ref in self.refs_at(remote).items()}
+
+    def fetch(self, remote: str, name: str) -> None:
+        """Fetch what the reference *name* of *remote* leads to; no reference is changed here."""
+        self.git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, name)
 
     def fast_forward(self, commit: str) -> bool:
         """Bring the checked-out branch to *commit* if that is a pure step forward and the tree is clean.

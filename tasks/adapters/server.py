@@ -149,7 +149,7 @@ def prefect_server() -> Generator[Server]:
 def kept_server() -> Server | None:
     """Return the server that is kept running on this machine by `start_server` or by Prefect's own command, if any."""
     kept = _kept()
-    return kept and kept.server()
+    return kept.server() if kept else None
 
 
 def start_server(port: int = PORT) -> Server:

@@ -29,7 +29,7 @@ DEFAULT = "{name}-v{version}"
 _JOINTS = ("-v", "==", "@v", "@", "/v", "/", "_v", "-")  # what stands between name and version; the longer ones first
 _BARE = re.compile(r"(?P<v>v?)(?P<version>\d[^/]*)")
 # Directories of packages that people look at, and that nobody installs from an index.
-_SAMPLES = frozenset(("demo", "demos", "example", "examples", "playground", "sample", "samples", "testapps", "tests"))
+SAMPLES = frozenset(("demo", "demos", "example", "examples", "playground", "sample", "samples", "testapps", "tests"))
 
 
 Found = Literal["tag", "index", "first", "unasked", "home"]
@@ -240,7 +240,7 @@ def samples_of(workspace: Workspace, released: Collection[str]) -> list[str]:
     found: dict[str, bool] = {}
     for member in workspace:
         parts = member.path.split("/")[:-1]
-        place = next((number for number, part in enumerate(parts) if part.lower() in _SAMPLES), None)
+        place = next((number for number, part in enumerate(parts) if part.lower() in SAMPLES), None)
         if place is not None and member.publishable:
             pattern = "/".join([*parts[: place + 1], "*"])
             found[pattern] = found.get(pattern, True) and member.name not in released

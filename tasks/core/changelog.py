@@ -173,9 +173,13 @@ def _item(change: Change, web: Web) -> str:
     text = escape(_MARKER.sub("", change.description), web)
     page = web.commit(change.sha)
     sha = f"[{change.short_sha}]({page})" if page else change.short_sha
-    told = [told for note in change.notes if (told := _note(note, web)).strip() not in ("", text)]
-    more = "".join(f"\n{note}\n" for note in told)
+    more = "".join(f"\n{note}\n" for note in told_notes(change.notes, text, web))
     return f"- {scope}{text if scope else _at_start(text)} ({sha})\n{more}" + ("\n" if more else "")
+
+
+def told_notes(notes: Sequence[str], text: str, web: Web) -> list[str]:
+    """Return the footers *notes* of a change as they stand below it, but for those that only repeat its *text*."""
+    return [told for note in notes if (told := _note(note, web)).strip() not in ("", text)]
 
 
 _MARKER = re.compile(r"BREAKING[ -]CHANGE:[ \t]*(?=\S)")

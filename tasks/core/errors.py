@@ -29,6 +29,10 @@ class Code(StrEnum):
     CONFIG_INVALID_KEY = "RK-CONFIG-INVALID-KEY"
     CONFIG_INVALID_VALUE = "RK-CONFIG-INVALID-VALUE"
 
+    CHECK_UNKNOWN = "RK-CHECK-UNKNOWN"
+    CHECK_PLUGIN = "RK-CHECK-PLUGIN"
+    CHECK_FIX = "RK-CHECK-FIX"
+
     GRAPH_CYCLE = "RK-GRAPH-CYCLE"
     GRAPH_SELF_DEPENDENCY = "RK-GRAPH-SELF-DEPENDENCY"
 
@@ -47,6 +51,8 @@ class Code(StrEnum):
     GIT_NOT_A_REPOSITORY = "RK-GIT-NOT-A-REPOSITORY"
     GIT_NO_COMMIT = "RK-GIT-NO-COMMIT"
     GIT_IDENTITY = "RK-GIT-IDENTITY"
+    GIT_LOCKED = "RK-GIT-LOCKED"
+    SIGNING_FAILED = "RK-SIGNING-FAILED"
     UV_MISSING = "RK-UV-MISSING"
     UV_VERSION = "RK-UV-VERSION"
 
@@ -58,17 +64,36 @@ class Code(StrEnum):
     PREFLIGHT_NO_REMOTE = "RK-PREFLIGHT-NO-REMOTE"
     PREFLIGHT_VULNERABLE = "RK-PREFLIGHT-VULNERABLE"
     PREFLIGHT_NEW_PROJECTS = "RK-PREFLIGHT-NEW-PROJECTS"
+    PREFLIGHT_CONCURRENT_RELEASE = "RK-PREFLIGHT-CONCURRENT-RELEASE"
     LOCK_ACQUISITION_FAILED = "RK-LOCK-ACQUISITION-FAILED"
     NOT_CONFIRMED = "RK-NOT-CONFIRMED"
+    FILE_SYSTEM = "RK-FILE-SYSTEM"
 
     INDEX_UNKNOWN = "RK-INDEX-UNKNOWN"
     INDEX_UNREACHABLE = "RK-INDEX-UNREACHABLE"
     INDEX_CREDENTIALS = "RK-INDEX-CREDENTIALS"
     INDEX_RESPONSE = "RK-INDEX-RESPONSE"
 
+    FORGE_UNKNOWN = "RK-FORGE-UNKNOWN"
+    FORGE_NO_TOKEN = "RK-FORGE-NO-TOKEN"  # noqa: S105  a name
+    FORGE_CREDENTIALS = "RK-FORGE-CREDENTIALS"
+    FORGE_READ_ONLY = "RK-FORGE-READ-ONLY"
+    FORGE_UNREACHABLE = "RK-FORGE-UNREACHABLE"
+    FORGE_RATE_LIMIT = "RK-FORGE-RATE-LIMIT"
+    FORGE_REFUSED = "RK-FORGE-REFUSED"
+    NOTES_TEMPLATE = "RK-NOTES-TEMPLATE"
+    NOTES_COMMAND = "RK-NOTES-COMMAND"
+
     COMMAND_FAILED = "RK-COMMAND-FAILED"
     COMMAND_TIMEOUT = "RK-COMMAND-TIMEOUT"
     RECORD_INVALID = "RK-RECORD-INVALID"
+    RELEASE_UNKNOWN = "RK-RELEASE-UNKNOWN"
+    RELEASE_ELSEWHERE = "RK-RELEASE-ELSEWHERE"
+    RELEASE_TAKEN_OVER = "RK-RELEASE-TAKEN-OVER"
+    RELEASE_NOT_HELD = "RK-RELEASE-NOT-HELD"
+    ROLLBACK_UNFINISHED = "RK-ROLLBACK-UNFINISHED"
+    FILES_LOST = "RK-FILES-LOST"
+    REBUILD_DIFFERS = "RK-REBUILD-DIFFERS"
     BUILD_FAILED = "RK-BUILD-FAILED"
     VERIFY_FAILED = "RK-VERIFY-FAILED"
     RESOLVE_FAILED = "RK-RESOLVE-FAILED"
@@ -138,6 +163,20 @@ CATALOGUE: Mapping[Code, Entry] = {
         "A value in [tool.releasekit] has the wrong type or is not one of those allowed.",
         "Give the key a value of the kind that is named.",
     ),
+    Code.CHECK_UNKNOWN: Entry(
+        "There is no check of this name, neither here nor in another package.",
+        "The README lists all checks; mend or remove this name.",
+    ),
+    Code.CHECK_PLUGIN: Entry(
+        "A check that another package offers as an entry point of the group `releasekit.checks` could not be loaded, "
+        "or failed.",
+        "Mend or uninstall the package that offers it; --ignore leaves out one that fails.",
+    ),
+    Code.CHECK_FIX: Entry(
+        "What `check --fix` would write into a pyproject.toml cannot be put where it belongs, for the way in which the "
+        "file is written. Nothing was changed.",
+        "Mend it by hand, and leave the check out of --fix with --ignore.",
+    ),
     Code.GRAPH_CYCLE: Entry(
         "Packages need each other at run time or to build, so none of them can be published first.",
         'Break the cycle, or release its members together: cycles = "batch" in [tool.releasekit].',
@@ -198,6 +237,14 @@ CATALOGUE: Mapping[Code, Entry] = {
     ),
     Code.GIT_NO_COMMIT: Entry("The git repository has no commit yet.", "Commit the workspace."),
     Code.GIT_IDENTITY: Entry("git does not know who commits.", "Set user.name and user.email with `git config`."),
+    Code.GIT_LOCKED: Entry(
+        "Another git process works on the repository; or one was killed, and left its lock file behind.",
+        "Wait for it to end; if none runs, remove the lock file that git names. Then run again: it carries on.",
+    ),
+    Code.SIGNING_FAILED: Entry(
+        "git is told to sign commits or tags (commit.gpgSign, tag.gpgSign), and cannot.",
+        "Mend user.signingkey or gpg.program, or turn signing off for this repository with `git config`.",
+    ),
     Code.UV_MISSING: Entry(
         "uv was not found.", "Install uv, or install releasekit together with it: `pip install uv`."
     ),
@@ -222,7 +269,8 @@ CATALOGUE: Mapping[Code, Entry] = {
     ),
     Code.PREFLIGHT_VERSION_EXISTS: Entry(
         "The index already has this version or a later one. Published files cannot be replaced.",
-        "Fetch the tags (`git fetch --tags`); or choose a version with a `Release-As: X.Y.Z` footer.",
+        "Fetch the tags (`git fetch --tags`); or choose a later version, in pyproject.toml or by a `Release-As: X.Y.Z` "
+        "footer. If it is the half of a release whose record is lost: `releasekit publish --resume-from-registry`.",
     ),
     Code.PREFLIGHT_NO_REMOTE: Entry(
         "The repository has no remote to push the release to.", "Add one, or pass --no-push."
@@ -235,11 +283,19 @@ CATALOGUE: Mapping[Code, Entry] = {
         "More projects are new to the index than PyPI lets one user create in a day; uploads beyond are refused.",
         "Run publish again on the next day: it carries on. Or ask PyPI for a higher limit first.",
     ),
+    Code.PREFLIGHT_CONCURRENT_RELEASE: Entry(
+        "The forge has a draft of this very release: somebody else is making it, or was interrupted.",
+        "Wait until it is announced; or delete the draft, if nobody is.",
+    ),
     Code.LOCK_ACQUISITION_FAILED: Entry(
         "Another release of this repository is running.", "Wait for it to end, or stop the process that is named."
     ),
     Code.NOT_CONFIRMED: Entry(
         "A release needs a yes: somebody at a terminal, or --yes.", "Run again with --yes, or on a terminal."
+    ),
+    Code.FILE_SYSTEM: Entry(
+        "A file could not be read or written: the disk is full, or read-only, or the permission is missing.",
+        "Free space or give permission, then run again: a release that had begun is carried on.",
     ),
     Code.INDEX_UNKNOWN: Entry(
         "No [[tool.uv.index]] with a publish-url has this name.",
@@ -256,6 +312,38 @@ CATALOGUE: Mapping[Code, Entry] = {
         "The package index answered with something that is no Simple API page (PEP 503, PEP 691).",
         "Check that the address is the simple root of the index, such as https://host/simple.",
     ),
+    Code.FORGE_UNKNOWN: Entry(
+        "The remote is on no forge that is known by its address, so there is nowhere to make a release.",
+        'Say what it is: forge = "github" or "gitlab" in [tool.releasekit], and forge_url if its API is elsewhere.',
+    ),
+    Code.FORGE_NO_TOKEN: Entry(
+        "There is no token for the forge.",
+        "Set GITHUB_TOKEN or GH_TOKEN, or log in with `gh auth login`; for GitLab set GITLAB_TOKEN.",
+    ),
+    Code.FORGE_CREDENTIALS: Entry(
+        "The forge refuses the token, or does not show it the repository.",
+        "Make a token that may write the contents of this repository.",
+    ),
+    Code.FORGE_READ_ONLY: Entry(
+        "The token may read the repository, and write nothing.",
+        "Give it the right to write: `contents: write` in a GitHub workflow or token, the scope `api` on GitLab.",
+    ),
+    Code.FORGE_UNREACHABLE: Entry("The forge does not answer, or answers with an error of its own.", "Run again."),
+    Code.FORGE_RATE_LIMIT: Entry(
+        "The forge has had too many requests of this token, and asks to wait for longer than a release should.",
+        "Run again when the time that is named has passed.",
+    ),
+    Code.FORGE_REFUSED: Entry(
+        "The forge did not do what it was asked to; what it says is shown.", "Read what it says."
+    ),
+    Code.NOTES_TEMPLATE: Entry(
+        "The template of the release notes cannot be read or rendered.",
+        "Mend it and look at the outcome with `releasekit notes`; or take notes_template out of [tool.releasekit].",
+    ),
+    Code.NOTES_COMMAND: Entry(
+        "The command that rewrites the release notes failed, so they are as the template has them.",
+        "Run `releasekit notes` to see what it says.",
+    ),
     Code.COMMAND_FAILED: Entry("A command failed; its last lines are shown.", "Read what the command says."),
     Code.COMMAND_TIMEOUT: Entry(
         "A command took longer than it may, and was killed with all its children.",
@@ -263,7 +351,42 @@ CATALOGUE: Mapping[Code, Entry] = {
     ),
     Code.RECORD_INVALID: Entry(
         "The record of a release is damaged or of a newer format.",
-        "Use the releasekit that wrote it, or `releasekit rollback`.",
+        "If a newer releasekit wrote it, use that. `releasekit publish --resume-from-registry` goes on from the copy "
+        "that the remote holds; `releasekit rollback` gives the release up.",
+    ),
+    Code.RELEASE_UNKNOWN: Entry(
+        "No release on record, here or on the remote, has this id.",
+        "The directories in .git/releasekit are named after them; without a name the latest one is meant.",
+    ),
+    Code.RELEASE_ELSEWHERE: Entry(
+        "Another clone of this repository is in the middle of a release: the remote's refs/releasekit/running says so.",
+        "Wait until it has ended. If that clone is lost, `releasekit publish --resume-from-registry` goes on with its "
+        "release from here, and `releasekit rollback RELEASE` gives it up.",
+    ),
+    Code.RELEASE_TAKEN_OVER: Entry(
+        "This clone had begun a release, but the remote does not hold it for this clone any longer: another one has "
+        "taken it over since, and ended it or given it up.",
+        "`git fetch --tags` shows whether it was ended; `releasekit rollback` clears away what is left of it here.",
+    ),
+    Code.RELEASE_NOT_HELD: Entry(
+        "The remote does not take refs/releasekit/running, so other clones cannot see that a release is running, and "
+        "nobody could go on with it if this machine were lost.",
+        "Nothing must be done; or let the remote take that reference (a hook or a permission refuses it).",
+    ),
+    Code.ROLLBACK_UNFINISHED: Entry(
+        "A release is being rolled back, and that has not ended.", "Run `releasekit rollback` again: it goes on."
+    ),
+    Code.FILES_LOST: Entry(
+        "Files of a release that has begun to be public are missing or damaged on this machine, and the index does not "
+        "have them. They are not built again by themselves: other bytes could come out.",
+        "`releasekit publish --resume-from-registry` builds them again and compares; `releasekit rollback` gives the "
+        "release up.",
+    ),
+    Code.REBUILD_DIFFERS: Entry(
+        "A package is on the index in part, and building it again makes other bytes than those that were recorded. "
+        "Whoever has the recorded files can end the release; nobody else can.",
+        "Copy the release's directory from the machine that built it; or `releasekit rollback`, and release the next "
+        "version.",
     ),
     Code.BUILD_FAILED: Entry("A package did not build.", "Build it by hand with the command that is shown."),
     Code.VERIFY_FAILED: Entry(
@@ -297,7 +420,8 @@ CATALOGUE: Mapping[Code, Entry] = {
     ),
     Code.SMOKE_TEST_FAILED: Entry(
         "The published package cannot be installed from the index and imported.",
-        "Mend it and release the next version; consider yanking this one.",
+        "Run publish again if that was the network. Otherwise `releasekit rollback` gives the release up, and says "
+        "which versions come next; consider yanking this one.",
     ),
     Code.BLOCKED: Entry(
         "A package it needs was not published, so this one was not either.",
@@ -305,11 +429,12 @@ CATALOGUE: Mapping[Code, Entry] = {
     ),
     Code.PUSH_REJECTED: Entry(
         "The remote did not take the release commit or its tags. The packages are out and nothing is lost.",
-        "Read what git says (protected branch, moved branch, hook), then run publish again: only the push is left.",
+        "Read what git says (protected branch, hook, moved tag). Let the remote take it, or bring the release commit "
+        "there by a pull request that is merged, not squashed; then run publish again: only the push is left.",
     ),
     Code.BRANCH_MOVED: Entry(
         "The branch has new commits since the release began, so it was not moved to the release commit.",
-        "Merge the release commit that is named.",
+        "Merge the release commit that is named and push; then run publish again: it ends the release.",
     ),
     Code.SERVER_UNREACHABLE: Entry(
         "The Prefect API that PREFECT_API_URL or the active profile names does not answer.",

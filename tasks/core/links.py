@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import quote
+from typing import Literal
+from urllib.parse import quote, urlsplit
 
 _URL = re.compile(
     r"(?P<scheme>https?|ssh|git(?:\+ssh)?)://(?:[^/@]*@)*(?P<host>[^/:@]+)(?::(?P<port>\d+))?/(?P<path>.+)"
@@ -38,14 +39,40 @@ class Web:
             return self._page(f"compare/{quote(since)}...{quote(tag)}")
         return self._page(f"{'tags' if self.is_gitlab else 'releases/tag'}/{quote(tag)}")
 
+    def history(self, tag: str) -> str:
+        """Return the page of all commits up to *tag*."""
+        return self._page(f"commits/{quote(tag)}")
+
+    def file(self, path: str, tag: str) -> str:
+        """Return the page of the file *path* as it is at *tag*."""
+        return self._page(f"blob/{quote(tag)}/{quote(path)}")
+
+    @property
+    def host(self) -> str:
+        """The name of the host."""
+        return urlsplit(self.base).hostname or ""
+
+    @property
+    def repository(self) -> str:
+        """The repository as the forge calls it: "owner/name", on GitLab also with groups before."""
+        return urlsplit(self.base).path.strip("/")
+
+    @property
+    def api(self) -> str:
+        """Where the forge's REST API usually is: GitHub's, GitHub Enterprise Server's, or GitLab's."""
+        scheme, host = urlsplit(self.base)[:2]
+        if self.is_gitlab:
+            return f"{scheme}://{host}/api/v4"
+        return f"{scheme}://api.{host}" if _ALIAS.fullmatch(host) else f"{scheme}://{host}/api/v3"
+
     def _page(self, path: str) -> str:
         return f"{self.base}/{'-/' if self.is_gitlab else ''}{path}" if self.base else ""
 
 
-def web_of(remote: str) -> Web:
+def web_of(remote: str, forge: Literal["auto", "github", "gitlab"] = "auto") -> Web:
     """Return where the repository at the address *remote* is seen on the web; user names and passwords are left out.
 
-    A forge is known by its host's name, such as github.com or gitlab.example.org.
+    A forge is known by its host's name, such as github.com or gitlab.example.org, unless *forge* says what it is.
     """
     found = _URL.fullmatch(remote) or _SCP.fullmatch(remote)
     if not found:
@@ -55,7 +82,8 @@ def web_of(remote: str) -> Web:
     if alias := _ALIAS.fullmatch(host):
         host = f"{alias[1]}.com"
     path = parts["path"].rstrip("/").removesuffix(".git")
-    kind = next((name for name in ("github", "gitlab") if name in re.split(r"[.-]", host)), "")
+    told = next((name for name in ("github", "gitlab") if name in re.split(r"[.-]", host)), "")
+    kind = told if forge == "auto" else forge
     if not kind or not _PATH.fullmatch(path):
         return Web()
     scheme = parts.get("scheme") or "ssh"

@@ -14,6 +14,7 @@ from tasks.core.changelog import Section
 from tasks.core.errors import Code, Refusal, Warn
 from tasks.core.graph import graph_of, order, reverse
 from tasks.core.groups import Decisions, decided, units_of
+from tasks.core.notes import Tale
 from tasks.core.tags import schemes_of, umbrella
 from tasks.core.versions import Past
 from tasks.core.workspace import Kind
@@ -31,6 +32,10 @@ PyVersion = Annotated[
     Version, BeforeValidator(lambda value: Version(str(value))), PlainSerializer(str, return_type=str)
 ]
 """A PEP 440 version that is a string in JSON."""
+
+
+RELEASE_COMMIT = "chore(release): "
+"""What the message of a release commit begins with; the title of the release follows."""
 
 
 class Status(StrEnum):
@@ -79,7 +84,7 @@ class Step(BaseModel):
 class Plan(BaseModel):
     """One decision about a whole workspace. *versions* is what internal pins say: the new version, or the current.
 
-    *date* is "YYYY.MM.DD"; *changelogs* are by package what its changelog gains.
+    *date* is "YYYY.MM.DD"; *changelogs* are by package what its changelog gains, *tales* what the release notes tell.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, serialize_by_alias=True, populate_by_name=True)
@@ -93,6 +98,7 @@ class Plan(BaseModel):
     versions: Mapping[str, PyVersion] = Field(default_factory=dict[str, Version])
     date: str = ""
     changelogs: Mapping[str, Section] = Field(default_factory=dict[str, Section])
+    tales: Mapping[str, Tale] = Field(default_factory=dict[str, Tale])
 
     @property
     def steps(self) -> tuple[Step, ...]:

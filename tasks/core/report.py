@@ -34,7 +34,10 @@ class PackageReport(BaseModel):
 
 
 class Report(BaseModel):
-    """One run of publish. *problems* are what went wrong beside the packages, *notes* what a person should know."""
+    """One run of publish. *problems* are what went wrong beside the packages, *notes* what a person should know.
+
+    *page* is where the forge shows the release.
+    """
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
 
@@ -45,6 +48,7 @@ class Report(BaseModel):
     packages: tuple[PackageReport, ...] = ()
     tags: tuple[str, ...] = ()
     pushed: bool = False
+    page: str = ""
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -11,7 +11,7 @@ from packaging.version import VERSION_PATTERN
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
-from tasks.core.errors import Code, Refusal, nearest
+from tasks.core.errors import Code, Refusal, ReleaseError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +25,11 @@ Cycles = Literal["error", "batch"]
 BumpName = Literal["major", "minor", "patch", "none"]
 Prerelease = Literal["none", "dev", "a", "b", "rc"]
 Versioning = Literal["independent", "fixed", "linked"]
+ForgeKind = Literal["auto", "github", "gitlab"]
+
+
+NO_FORGE = frozenset({Code.FORGE_UNKNOWN, Code.FORGE_NO_TOKEN, Code.FORGE_CREDENTIALS, Code.FORGE_READ_ONLY})
+"""Why there may be no release on the forge without anything having failed."""
 
 
 class Group(BaseModel):
@@ -138,6 +143,8 @@ class Settings(BaseModel):
     allow_older: bool = Field(
         default=False, description="Release a version below the index's latest, as from a maintenance branch"
     )
+    check_select: tuple[str, ...] = Field((), description="Make only these checks; none: all")
+    check_ignore: tuple[str, ...] = Field((), description="Leave these checks out; a member's own add to the root's")
     publish_from: Literal["local"] = Field("local", description="Where uploads are made")
     index: str = Field("", description="The [[tool.uv.index]] to publish to; none: uv's default index")
     publish_url: str = Field("", description="Where files are uploaded to; wins over `index`")
@@ -147,6 +154,18 @@ class Settings(BaseModel):
     fail_fast: bool = Field(default=False, description="Start nothing more after the first failure")
     tag: bool = Field(default=True, description="Make tags")
     push: bool = Field(default=True, description="Push the release commit and the tags")
+    release: bool = Field(default=True, description="Make a release with notes on the forge")
+    forge: ForgeKind = Field("auto", description="What the remote is on; by itself it is told from the address")
+    forge_url: str = Field("", description="Where the forge's API is, if not where it usually is on the remote's host")
+    forge_required: bool = Field(
+        default=False, description="Refuse to begin without a forge to make the release on, instead of going on without"
+    )
+    notes_template: str = Field(
+        "", description="A Jinja2 template for the release notes, relative to the workspace; none: our own"
+    )
+    notes_command: tuple[str, ...] = Field(
+        (), description="A command that gets the release notes on standard input and prints those to be used"
+    )
     smoke_test: bool = Field(default=True, description="Install and import each package from the index")
     audit: bool = Field(default=True, description="Run `uv audit` before the release; findings are warnings")
     strict_audit: bool = Field(default=False, description="Findings of `uv audit` stop the release")
@@ -164,6 +183,19 @@ class Settings(BaseModel):
         if text and not re.fullmatch(rf"(?ix)\s*{VERSION_PATTERN}\s*", text):
             raise PydanticCustomError("version", "this is no PEP 440 version")
         return text
+
+    @property
+    def on_forge(self) -> bool:
+        """Whether a release is to be made on the forge: it is one of a tag that is there."""
+        return self.release and self.tag and self.push
+
+    def stops_at(self, error: ReleaseError) -> bool:
+        """Whether it is a failure, and no remark, that *error* keeps the release from the forge (D-10)."""
+        return self.forge_required or error.code not in NO_FORGE
+
+    def expects_no_forge(self, error: ReleaseError) -> bool:
+        """Whether *error* says no more than that the remote is on no forge, and nobody has said that it is."""
+        return error.code is Code.FORGE_UNKNOWN and self.forge == "auto"
 
     def bumps(self) -> dict[str, Bump]:
         """Return the bump that each commit type asks for."""
@@ -212,7 +244,7 @@ def bump_files(pyproject: Mapping[str, Any], shown: str, text: str = "") -> tupl
         raise _refusal(error.errors()[0], text, shown) from None
 
 
-OWN_KEYS = ("types", "major_on_zero", "tag_format", "changelog", "smoke_test", "bump")
+OWN_KEYS = ("types", "major_on_zero", "tag_format", "changelog", "smoke_test", "check_ignore", "bump")
 """What a member may say for itself, in its own [tool.releasekit]."""
 
 

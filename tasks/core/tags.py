@@ -134,6 +134,21 @@ def _read(regex: re.Pattern[str], tag: str) -> tuple[str, Version] | None:
         return None
 
 
+TAGS_A_PUSH = 3
+"""With more than three tags in one push, GitHub starts no workflow for any of them."""
+
+
+def in_pushes(tags: Iterable[str], umbrella: Container[str]) -> tuple[tuple[str, ...], ...]:
+    """Return *tags* in the groups that they are pushed in: three at a time, the umbrella tag last and alone.
+
+    So that whatever an umbrella tag starts finds all the others there.
+    """
+    names = list(dict.fromkeys(tags))
+    single, last = [n for n in names if n not in umbrella], [n for n in names if n in umbrella]
+    groups = [single[start : start + TAGS_A_PUSH] for start in range(0, len(single), TAGS_A_PUSH)]
+    return tuple(tuple(group) for group in (*groups, last) if group)
+
+
 @dataclass(frozen=True, slots=True)
 class Baseline:
     """The last release of a package: its tag, its version, and the commit that the tag points to.

@@ -46,7 +46,7 @@ def test_add(scene: GitScene) -> None:
         (scene.top / name).write_text("new\n")
 
     repo.add(scene.top, ["new.md", "[x]*.md", "ignored.md", "known.md"])
-    repo.commit_all(scene.top, "all", hooks=False)
+    repo.commit(scene.top, "all", ["new.md", "[x]*.md", "ignored.md", "known.md"], hooks=False)
 
     changed = scene.git("show", "--format=", "--name-only", "-z", "HEAD").split("\0")
     assert {name for name in changed if name} == {"new.md", "[x]*.md", "known.md"}

@@ -81,7 +81,7 @@ class TestReplaceText:
 
         with pytest.raises(UnicodeEncodeError):
             replace_text(tmp_path / "a", "\ud800")
-        with pytest.raises(OSError, match="directory"):
+        with pytest.raises(ReleaseError, match="RK-FILE-SYSTEM: Is a directory"):
             replace_text(tmp_path / "directory", "text")
 
         assert (tmp_path / "a").read_text() == "one\n"

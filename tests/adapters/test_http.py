@@ -182,6 +182,17 @@ def test_refusal_is_an_answer(status: int) -> None:
     assert (asked.status, server.asked, asked.pauses) == (status, ["GET"], [])
 
 
+def test_limits_may_be_handed_on() -> None:
+    """A client for a forge hands a 429 on at once: forges say in more ways than one how long to wait."""
+
+    async def ask(url: str) -> int:
+        async with http.client(heeds_limits=False) as web:
+            return (await web.get(url)).status_code
+
+    with serving(Answer(429, {"Retry-After": "60"}), Answer()) as server:
+        assert asyncio.run(ask(server.url)) == 429
+
+
 @pytest.mark.parametrize("answer", [Answer(503, {"Retry-After": "1"}), Answer(429), RESET], ids=["503", "429", "reset"])
 def test_order_is_never_repeated(answer: Answer) -> None:
     """A POST is sent once, whatever comes back: it may have done its work."""

@@ -16,11 +16,13 @@ import pytest
 from packaging.version import Version
 
 from tasks.adapters import http
-from tasks.adapters.index import SimpleIndex
+from tasks.adapters.files import describe
+from tasks.adapters.index import SimpleIndex, on_index
 from tasks.adapters.interface import Index, IndexFile
 from tasks.adapters.process import run
 from tasks.adapters.uv import find_uv
 from tasks.core.errors import Code, Refusal, ReleaseError
+from tasks.core.manifest import PackageVersion
 from tasks.core.uploads import Meaning, meaning_of
 
 if TYPE_CHECKING:
@@ -410,3 +412,27 @@ class TestReaders:
 async def _address(index: Index) -> str:
     logging.getLogger("releasekit.index").debug("at %s", index.url)
     return index.url
+
+
+def test_on_index(index: EmbeddedIndex, built: Callable[..., tuple[Path, ...]]) -> None:
+    """What the index lists with our bytes is ours; other bytes of that name are refused, or at least not ours."""
+    paths = built("listed-or-not")
+    env = {name: value for name, value in index.environment.items() if value is not None}
+    run(find_uv().publish_command(paths[:1], index.publish_url, index.simple_url, env))
+    package = PackageVersion(
+        name="listed-or-not", version=Version("1.0.0"), tag="", files=tuple(describe(path) for path in paths)
+    )
+    others = tuple(file.model_copy(update={"sha256": "0" * 64}) for file in package.files)
+    changed = package.model_copy(update={"files": others})
+
+    async def look(asked: PackageVersion, *, strict: bool) -> tuple[set[str], bytes]:
+        async with http.client() as web:
+            simple = SimpleIndex(index.simple_url, web)
+            found = (await on_index([asked], simple, strict=strict))["listed-or-not"]
+            return set(found), b"".join([await simple.content(file) for file in found.values()])
+
+    assert asyncio.run(look(package, strict=True)) == ({paths[0].name}, paths[0].read_bytes())
+    assert asyncio.run(look(changed, strict=False)) == (set(), b"")
+    with pytest.raises(Refusal) as caught:
+        asyncio.run(look(changed, strict=True))
+    assert caught.value.code is Code.PUBLISH_CHECKSUM_MISMATCH

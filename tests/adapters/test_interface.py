@@ -6,19 +6,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tasks.adapters.github import GitHub
+from tasks.adapters.gitlab import GitLab
 from tasks.adapters.index import SimpleIndex
-from tasks.adapters.interface import Index, PackageManager, Vcs
+from tasks.adapters.interface import Forge, Index, PackageManager, Vcs
 from tasks.adapters.repo import Repo
 from tasks.adapters.uv import Uv
 
 if TYPE_CHECKING:
+    _GITHUB: type[Forge] = GitHub
+    _GITLAB: type[Forge] = GitLab
     _INDEX: type[Index] = SimpleIndex
     _PACKAGE_MANAGER: type[PackageManager] = Uv
     _VCS: type[Vcs] = Repo
 
 
 @pytest.mark.parametrize(
-    ("protocol", "implementation"), [(Index, SimpleIndex), (PackageManager, Uv), (Vcs, Repo)], ids=lambda c: c.__name__
+    ("protocol", "implementation"),
+    [(Index, SimpleIndex), (PackageManager, Uv), (Vcs, Repo), (Forge, GitHub), (Forge, GitLab)],
+    ids=lambda c: c.__name__,
 )
 def test_conforms(protocol: type, implementation: type) -> None:
     """Nothing that a protocol promises is missing, and an asynchronous promise is kept as one."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
+import subprocess
 import sys
 import textwrap
 import time
@@ -12,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tasks.adapters.files import describe
 from tasks.adapters.process import Command, background
-from tasks.adapters.record import Record, begin, only_release, unfinished
+from tasks.adapters.record import Record, begin, only_release, sweep, unfinished
 from tasks.adapters.repo import Repo
 from tasks.core.errors import Code, Refusal, ReleaseError
 from tasks.core.manifest import BuiltFile, PackageVersion, ReleaseManifest
@@ -33,6 +36,24 @@ HOLDER = """
     with only_release(Path(sys.argv[1])):
         print(os.getpid(), flush=True)
         {then}
+"""
+
+
+AS_NOBODY = """
+    import os, sys
+    from pathlib import Path
+    from tasks.adapters.record import begin, only_release
+    from tasks.core.errors import ReleaseError
+    from tasks.core.manifest import plan_of
+    path = Path(sys.argv[1])
+    plan = plan_of((path / "plan.json").read_text(), "")
+    import filelock, socket
+    if os.getuid() == 0:
+        os.setuid(65534)
+    try:
+        {call}
+    except ReleaseError as error:
+        print(error)
 """
 
 
@@ -107,6 +128,82 @@ class TestRecord:
 
         assert caught.value.code is Code.RECORD_INVALID
         assert caught.value.where == str(record.directory / name)
+
+    def test_missing_or_of_another_release(self, common_dir: Path) -> None:
+        """A record without its plan, or with the files of another release, is an error, and never passed over."""
+        record = begin(common_dir, plan_of("r1"))
+        record.save(manifest_for(plan_of("r2")))
+        with pytest.raises(ReleaseError, match="it is of another release, r2"):
+            unfinished(common_dir)
+        record.save(manifest_for(plan_of("r1")))
+        record.save_plan(plan_of("r2"))
+        with pytest.raises(ReleaseError, match="it is of another release, r2"):
+            record.plan()
+        (record.directory / "plan.json").unlink()
+
+        assert unfinished(common_dir) == record
+        with pytest.raises(ReleaseError, match="RK-RECORD-INVALID: it is missing"):
+            record.plan()
+
+    def test_lost_files(self, common_dir: Path) -> None:
+        """A file that is missing, cut or changed is lost; one with the recorded bytes is not."""
+        record = begin(common_dir, plan_of("r1"))
+        record.dist("core").mkdir(parents=True)
+        for name, content in (("good", "a"), ("cut", "bb"), ("changed", "c"), ("gone", "d")):
+            (record.dist("core") / name).write_text(content)
+        files = tuple(describe(path) for path in sorted(record.dist("core").iterdir()))
+        package = manifest_for(plan_of("r1")).packages[0].model_copy(update={"files": files})
+        record.make_durable([package])
+        assert record.lost(package) == ()
+
+        (record.dist("core") / "cut").write_text("b")
+        (record.dist("core") / "changed").write_text("x")
+        (record.dist("core") / "gone").unlink()
+
+        assert record.lost(package) == ("changed", "cut", "gone")
+
+    def test_what_the_remote_holds(self) -> None:
+        """It is the manifest, but for what changes while the release runs and what only its own clone knows."""
+        manifest = manifest_for(plan_of("r1"))
+        later = manifest.model_copy(update={"tags": ("a",), "held": "b", "undoing": True, "finished": True})
+
+        assert later.held_text() == manifest.held_text()
+        assert later.model_copy(update={"by": "Zoë"}).held_text() != manifest.held_text()
+
+
+class TestFileSystem:
+    """What the system refuses has a name."""
+
+    def test_full(self, common_dir: Path) -> None:
+        """A disk that is full leaves the old record, no scratch file, and an error that says so."""
+        record = begin(common_dir, plan_of("r1"))
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))  # Python ignores the signal that goes with it
+        try:
+            with pytest.raises(ReleaseError) as caught:
+                record.save(manifest_for(plan_of("r1")))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+        assert (caught.value.code, caught.value.what) == (Code.FILE_SYSTEM, "File too large")
+        assert [path.name for path in record.directory.iterdir()] == ["plan.json"]
+
+    @pytest.mark.parametrize("what", ["begin", "lock"])
+    def test_no_permission(self, tmp_path: Path, what: str) -> None:
+        """Where nothing may be written the release is refused by name; seen by a process without root's powers."""
+        common_dir = tmp_path / "readonly"
+        common_dir.mkdir()
+        (common_dir / "plan.json").write_text(plan_of("r1").model_dump_json())
+        common_dir.chmod(0o555)
+        tmp_path.chmod(0o755)
+        script = textwrap.dedent(
+            AS_NOBODY.format(call="only_release(path).__enter__()" if what == "lock" else "begin(path, plan)")
+        )
+        child = subprocess.run(
+            (sys.executable, "-c", script, str(common_dir)), check=False, cwd=ROOT, capture_output=True, text=True
+        )
+
+        assert child.stdout.startswith("RK-FILE-SYSTEM: Permission denied"), child.stderr
 
 
 class TestUnfinished:
@@ -183,6 +280,37 @@ class TestEnding:
         assert scene.git("for-each-ref", "refs/releasekit") == ""
         assert scene.git("status", "--porcelain") == ""
         assert scene.git("worktree", "list").count("\n") == 0
+
+    def test_killed_while_dropping(self, scene: GitScene, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A release whose dropping was cut short is not carried on, and the next run clears it away."""
+        repo, record = self.begun(scene)
+        with monkeypatch.context() as killed:
+            killed.setattr(Repo, "release", _killed)
+            with pytest.raises(KeyboardInterrupt):
+                record.drop(repo)
+        assert unfinished(repo.common_dir) is None
+        assert scene.git("for-each-ref", "refs/releasekit") != ""
+
+        sweep(repo)
+
+        assert list((repo.common_dir / "releasekit").iterdir()) == []
+        assert scene.git("for-each-ref", "refs/releasekit") == ""
+        assert scene.git("worktree", "list").count("\n") == 0
+
+    def test_killed_while_finishing(self, scene: GitScene, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A release that has ended gives back its room on the next run, if it could not; scratch files go too."""
+        repo, record = self.begun(scene)
+        record.save(manifest_for(record.plan()))
+        (record.directory / ".manifest.json.x1").write_text("{")
+        with monkeypatch.context() as killed:
+            killed.setattr(Repo, "remove_worktree", _killed)
+            with pytest.raises(KeyboardInterrupt):
+                record.finish(repo)
+
+        sweep(repo)
+
+        assert sorted(path.name for path in record.directory.iterdir()) == ["dist", "manifest.json", "plan.json"]
+        assert scene.git("for-each-ref", "refs/releasekit") == ""
 
 
 @pytest.fixture
@@ -268,6 +396,10 @@ class TestLock:
 
         with only_release(tmp_path / "a"), only_release(tmp_path / "b"):
             pass
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _acquire(common_dir: Path) -> None:

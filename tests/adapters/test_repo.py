@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tasks.adapters.process import Command, run
-from tasks.adapters.repo import Repo, clone
+from tasks.adapters.repo import RUNNING, Ref, Repo, clone
 from tasks.core.commits import Commit
 from tasks.core.errors import Code, Refusal, ReleaseError
 
@@ -51,6 +51,18 @@ class TestOpening:
         assert repo.common_dir == scene.top / ".git"
         assert repo.head == scene.git("rev-parse", "HEAD")
         assert repo.branch == "main"
+
+    def test_listed(self, scene: GitScene) -> None:
+        """Files are told apart by whether git has them or would, and those that it is told to ignore."""
+        scene.commit("more", {"dir/.gitignore": "out/\n*.log\n", "dir/kept é": "", "other": ""})
+        for name in ("dir/new", "dir/x.log", "dir/out/deep/y"):
+            (scene.top / name).parent.mkdir(parents=True, exist_ok=True)
+            (scene.top / name).write_text("")
+
+        kept, ignored = Repo(scene.top).listed(scene.top / "dir")
+
+        assert sorted(kept) == [".gitignore", "kept é", "new"]
+        assert sorted(ignored) == ["out/", "x.log"]
 
     def test_branch(self, scene: GitScene) -> None:
         """A branch keeps the slashes in its name; a detached HEAD is on none."""
@@ -166,7 +178,7 @@ class TestOpening:
         assert files_of(repo) == {"first": ("a",)}
         repo.add_worktree(tmp_path / "tree", head)
         (tmp_path / "tree" / "a").write_text("two\n")
-        made = repo.commit_all(tmp_path / "tree", "release", hooks=True)
+        made = repo.commit(tmp_path / "tree", "release", ["a"], hooks=True)
         repo.make_tag("v1", made)
         monkeypatch.delenv(name)
         assert scene.git("rev-list", "--count", "v1") == "2"
@@ -503,7 +515,7 @@ class TestWorktree:
         repo, tree = Repo(scene.top), tmp_path / "tree"
         repo.add_worktree(tree, repo.head)
         (tree / "a").write_text("two")
-        made = repo.commit_all(tree, "release", hooks=False)
+        made = repo.commit(tree, "release", ["a"], hooks=False)
 
         repo.keep("r1", made)
         repo.remove_worktree(tree)
@@ -519,19 +531,19 @@ class TestWorktree:
 class TestCommit:
     """The release commit."""
 
-    def test_commit_all(self, scene: GitScene, tmp_path: Path) -> None:
-        """Changed and deleted files are committed, untracked ones are not; the user's branch does not move."""
-        scene.commit("more", {"b": "", "c": ""})
+    def test_commit(self, scene: GitScene, tmp_path: Path) -> None:
+        """The files that are named are committed and no others, whoever changed them; the user's branch stays."""
+        scene.commit("more", {"b": "", "c": "", "[a]": ""})
         repo, tree = Repo(scene.top), tmp_path / "tree"
         repo.add_worktree(tree, repo.head)
-        (tree / "a").write_text("two\n")
+        for name in ("a", "[a]", "c", "untracked"):
+            (tree / name).write_text("two\n")
         (tree / "b").unlink()
-        (tree / "untracked").write_text("")
 
-        made = repo.commit_all(tree, "chore(release): v1\n\nBody: ä\n", hooks=False)
+        made = repo.commit(tree, "chore(release): v1\n\nBody: ä\n", ["[a]", "b", "untracked"], hooks=False)
 
         (commit, *_) = repo.history([made])
-        assert commit == Commit(made, (repo.head,), "chore(release): v1\n\nBody: ä\n", ("a", "b"))
+        assert commit == Commit(made, (repo.head,), "chore(release): v1\n\nBody: ä\n", ("[a]", "b"))
         assert scene.git("rev-parse", "main") == repo.head
         assert scene.git("status", "--porcelain") == ""
 
@@ -540,7 +552,7 @@ class TestCommit:
         repo, tree = Repo(scene.top), tmp_path / "tree"
         repo.add_worktree(tree, repo.head)
 
-        assert repo.commit_all(tree, "release", hooks=False) == repo.head
+        assert repo.commit(tree, "release", ["a"], hooks=False) == repo.head
 
     @pytest.mark.parametrize("name", ["pre-commit", "prepare-commit-msg", "commit-msg", "post-commit"])
     def test_hooks_are_off(self, scene: GitScene, tmp_path: Path, name: str) -> None:
@@ -550,7 +562,7 @@ class TestCommit:
         repo.add_worktree(tree, repo.head)
         (tree / "a").write_text("two\n")
 
-        assert repo.commit_all(tree, "release", hooks=False) != repo.head
+        assert repo.commit(tree, "release", ["a"], hooks=False) != repo.head
         assert not (tmp_path / "ran").exists()
 
     def test_hooks_when_asked(self, scene: GitScene, tmp_path: Path) -> None:
@@ -560,13 +572,13 @@ class TestCommit:
         repo.add_worktree(tree, repo.head)
         (tree / "a").write_text("two\n")
 
-        made = repo.commit_all(tree, "release", hooks=True)
+        made = repo.commit(tree, "release", ["a"], hooks=True)
         assert next(repo.history([made])).message == "release\nchecked\n"
 
         scene.hook("pre-commit", "echo not on my watch >&2; exit 1")
         (tree / "a").write_text("three\n")
         with pytest.raises(ReleaseError) as caught:
-            repo.commit_all(tree, "release", hooks=True)
+            repo.commit(tree, "release", ["a"], hooks=True)
         assert caught.value.output == "not on my watch"
 
 
@@ -739,6 +751,125 @@ class TestPush:
         assert "opensesame" not in caught.value.output
 
 
+class TestHolding:
+    """What only one clone can do, and what nobody else must undo."""
+
+    def wrapped(self, repo: Repo, who: str = "Ada <ada@example.invalid>") -> str:
+        """Return a commit that holds a file on top of HEAD."""
+        return repo.wrap(repo.head, {"b.json": "ä", "a.json": "{}"}, "held\n", who, "2026-11-22T12:00:00+00:00")
+
+    def test_wrap(self, scene: GitScene) -> None:
+        """A wrapped commit has the files alone, its author and time; the same again is the same commit."""
+        repo = Repo(scene.top)
+
+        made = self.wrapped(repo)
+
+        assert self.wrapped(repo) == made != self.wrapped(repo, "Zoë <zoe@example.invalid>")
+        assert repo.texts([(made, "a.json"), (made, "b.json"), (made, "a")]) == {
+            (made, "a.json"): "{}",
+            (made, "b.json"): "ä",
+        }
+        assert repo.parent(made) == repo.head
+        assert scene.git("log", "-1", "--format=%an|%ae|%cI|%s", made).startswith("Ada|ada@example.invalid|2026-11-22T")
+        assert scene.git("for-each-ref") == f"{repo.head} commit\trefs/heads/main"
+        assert scene.git("status", "--porcelain") == ""
+
+    def test_one_takes_it(self, scene: GitScene, remote: Path) -> None:
+        """A reference is taken if it is not there, moved or deleted if it is where one says, and else not."""
+        repo = Repo(scene.top)
+        mine, other = self.wrapped(repo), self.wrapped(repo, "Zoë <zoe@example.invalid>")
+        repo.push("origin", [f"{mine}:{RUNNING}"], leases={RUNNING: ""})
+
+        for refspecs, lease in (
+            ([f"{other}:{RUNNING}"], ""),
+            ([f"{other}:{RUNNING}"], other),
+            ([f":{RUNNING}"], other),
+        ):
+            with pytest.raises(ReleaseError) as caught:
+                repo.push("origin", [f"{repo.head}:refs/tags/with-it", *refspecs], leases={RUNNING: lease})
+            assert caught.value.code is Code.PUSH_REJECTED
+        assert repo.refs_at("origin", RUNNING) == {RUNNING: Ref(mine, mine)}
+        assert "refs/tags/with-it" not in repo.remote_refs("origin"), "all or none"
+
+        repo.push("origin", [f"{other}:{RUNNING}"], leases={RUNNING: mine})
+        repo.push("origin", [f":{RUNNING}"], leases={RUNNING: other})
+        assert remote.exists()
+        assert RUNNING not in repo.remote_refs("origin")
+
+    def test_lease_forces_nothing_else(self, scene: GitScene, remote: Path) -> None:
+        """Beside a reference that may move, a branch still only steps forward."""
+        assert remote.exists()
+        repo = Repo(scene.top)
+        repo.push("origin", [f"{repo.head}:refs/heads/main"])
+        aside = self.wrapped(repo)
+        repo.push("origin", [f"{aside}:refs/heads/main"])
+
+        with pytest.raises(ReleaseError):
+            repo.push("origin", [f"{repo.head}:refs/heads/main", f"{aside}:{RUNNING}"], leases={RUNNING: ""})
+
+        assert repo.remote_refs("origin")["refs/heads/main"] == aside
+        assert RUNNING not in repo.remote_refs("origin")
+
+    def test_delete_tag(self, scene: GitScene) -> None:
+        """A tag goes if it is what it was, and stays if somebody has made another of its name."""
+        repo = Repo(scene.top)
+        repo.make_tag("v1", repo.head)
+        was = repo.tag_refs()["v1"]
+        assert was.object != was.commit == repo.head
+        scene.git("tag", "--force", "--annotate", "--message", "other", "v1")
+
+        with pytest.raises(ReleaseError):
+            repo.delete_tag("v1", was.object)
+        repo.delete_tag("v1", repo.tag_refs()["v1"].object)
+
+        assert repo.tags() == {}
+
+    def test_ahead(self, scene: GitScene) -> None:
+        """Commits are counted that nobody knew of."""
+        repo = Repo(scene.top)
+        made = scene.commit("two")
+        scene.commit("three")
+
+        assert (repo.ahead(repo.head), repo.ahead(repo.head, made), repo.ahead(repo.head, "")) == (2, 1, 2)
+        assert repo.subject(made) == "two"
+
+    @pytest.mark.parametrize("key", ["commit.gpgSign", "tag.gpgSign", "tag.forceSignAnnotated"])
+    def test_signing(self, scene: GitScene, key: str) -> None:
+        """That git cannot sign, though it is told to, is found out before anything is made."""
+        repo = Repo(scene.top)
+        scene.git("config", "gpg.program", "false")
+        repo.check_signing()
+        scene.git("config", key, "true")
+        objects = scene.git("count-objects", "-v")
+
+        with pytest.raises(Refusal) as caught:
+            repo.check_signing()
+
+        assert caught.value.code is Code.SIGNING_FAILED
+        scene.git(
+            "config",
+            "gpg.program",
+            str(scene.write("sign", "#!/bin/sh\ncat >/dev/null\necho '[GNUPG:] SIG_CREATED ' >&2\necho signed\n")),
+        )
+        (scene.top / "sign").chmod(0o755)
+        repo.check_signing()
+        assert scene.git("count-objects", "-v") == objects, "what was signed is gone"
+
+    def test_locked(self, scene: GitScene, tmp_path: Path) -> None:
+        """A lock file that a killed git left behind is named, and what to do about it."""
+        repo = Repo(scene.top)
+        repo.add_worktree(tmp_path / "tree", repo.head)
+        (tmp_path / "tree" / "a").write_text("released\n")
+        made = repo.commit(tmp_path / "tree", "release", ["a"], hooks=False)
+        (scene.top / ".git/index.lock").touch()
+
+        with pytest.raises(ReleaseError) as caught:
+            repo.fast_forward(made)
+
+        assert caught.value.code is Code.GIT_LOCKED
+        assert "index.lock': File exists" in caught.value.what
+
+
 class TestFastForward:
     """The user's branch, at the end."""
 
@@ -746,7 +877,7 @@ class TestFastForward:
         """Make a release commit in a worktree and return it."""
         repo.add_worktree(tmp_path / "tree", repo.head)
         (tmp_path / "tree" / "a").write_text("released\n")
-        return repo.commit_all(tmp_path / "tree", "release", hooks=False)
+        return repo.commit(tmp_path / "tree", "release", ["a"], hooks=False)
 
     def test_pure_step(self, scene: GitScene, tmp_path: Path) -> None:
         """A branch that has not moved is brought along, files and all, without hooks; once more changes nothing."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Literal
+from urllib.parse import urlsplit
+
 import pytest
 
 from tasks.core.links import Web, web_of
@@ -65,6 +68,24 @@ def test_gitlab() -> None:
     assert web.reference("!", "42") == "https://gitlab.com/ada/engine/-/merge_requests/42"
     assert web.tag("v2", "v1") == "https://gitlab.com/ada/engine/-/compare/v1...v2"
     assert web.tag("v2") == "https://gitlab.com/ada/engine/-/tags/v2"
+
+
+@pytest.mark.parametrize(
+    ("remote", "forge", "repository", "api"),
+    [
+        ("git@github.com-work:ada/engine.git", "auto", "ada/engine", "https://api.github.com"),
+        ("https://github.example.org/ada/engine", "auto", "ada/engine", "https://github.example.org/api/v3"),
+        ("http://git.example.org:8080/ada/engine", "github", "ada/engine", "http://git.example.org:8080/api/v3"),
+        ("git@gitlab.com:ada/tools/engine.git", "auto", "ada/tools/engine", "https://gitlab.com/api/v4"),
+        ("ssh://git@git.example.org:2222/a/b.git", "gitlab", "a/b", "https://git.example.org/api/v4"),
+    ],
+)
+def test_api(remote: str, forge: Literal["auto", "github", "gitlab"], repository: str, api: str) -> None:
+    """Where the forge can be asked, and what it calls the repository."""
+    web = web_of(remote, forge)
+
+    assert (web.repository, web.api) == (repository, api)
+    assert web.host == (urlsplit(api).hostname or "").removeprefix("api.")
 
 
 def test_nowhere() -> None:

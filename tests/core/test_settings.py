@@ -52,6 +52,8 @@ def test_defaults() -> None:
         "concurrency": 5,
         "tag": True,
         "push": True,
+        "release": True,
+        "forge": "auto",
         "smoke_test": True,
         "audit": True,
         "http_pool_size": 10,

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from tasks.core.errors import Code, Refusal
-from tasks.core.tags import Baseline, TagScheme, TagSchemes, baseline_on_index, baselines, baselines_of, umbrella
+from tasks.core.tags import (
+    Baseline,
+    TagScheme,
+    TagSchemes,
+    baseline_on_index,
+    baselines,
+    baselines_of,
+    in_pushes,
+    umbrella,
+)
 
 SCHEMES = [
     "{name}-v{version}",
@@ -324,3 +333,19 @@ class TestUmbrella:
             with pytest.raises(Refusal) as caught:
                 umbrella(pattern, NAMED, [Version("1.0")], None, "2026.11.22", ())
             assert caught.value.code is Code.TAG_INVALID
+
+
+@pytest.mark.parametrize(
+    ("tags", "umbrella", "pushes"),
+    [
+        ("a b c d v1", "v1", "a b c|d|v1"),
+        ("a b v1", "v1", "a b|v1"),
+        ("v1 a", "v1", "a|v1"),
+        ("v1", "v1", "v1"),
+        ("a b c", "v1", "a b c"),
+        ("", "v1", ""),
+    ],
+)
+def test_pushes(tags: str, umbrella: str, pushes: str) -> None:
+    """Tags are pushed by threes, that of the whole release last and alone."""
+    assert "|".join(map(" ".join, in_pushes(tags.split(), [umbrella]))) == pushes

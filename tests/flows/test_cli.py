@@ -62,7 +62,7 @@ def test_graph(orchard: World) -> None:
         assert sorted(row["build_needs"]) == member["build_needs"]
     assert graph["cycles"] == []
     assert orchard.releasekit("graph").out.startswith("0: orchard-cache orchard-core orchard-hatch")
-    assert orchard.releasekit("check-cycles").code == 0
+    assert orchard.releasekit("check", "--select", "cycles").code == 0
 
 
 def test_plan(orchard: World) -> None:
@@ -181,7 +181,7 @@ def in_child(*argv: str, cwd: Path) -> Said:
     [
         ["--help"], ["publish", "--help"], ["discover"], ["graph"], ["explain", "RK-GRAPH-CYCLE"],
         ["plan", "--offline"], ["changelog"], ["changelog", "--format", "json"], ["publish", "--dry-run", "--offline"],
-        ["version", "--explain"],
+        ["version", "--explain"], ["check"],
     ],
 )  # fmt: skip
 def test_quick_commands_do_not_import_prefect(orchard: World, argv: list[str]) -> None:
@@ -369,6 +369,7 @@ CASES: list[tuple[Callable[[World], None], list[str], Code, str]] = [
     (nothing, ["--package", "cor"], Code.WORKSPACE_UNKNOWN_PACKAGE, "did you mean core"),
     (nothing, ["--group", "all"], Code.WORKSPACE_UNKNOWN_PACKAGE, "no group is named all"),
     (nothing, ["--index", "inner"], Code.INDEX_UNKNOWN, "inner"),
+    (nothing, ["--publish-url", "http://me:pw@index.invalid/"], Code.CONFIG_INVALID_VALUE, "UV_PUBLISH_TOKEN"),
     (nothing, ["--tag-all"], Code.USAGE, "--tag-all"),
     (nothing, ["--concurrency", "0"], Code.USAGE, "greater than or equal to 1"),
 ]  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 from pydantic import Field
 
 from flows.cli import app
-from flows.options import Options, PlanOptions, PublishOptions, flat, given
+from flows.options import Options, Place, PlanOptions, PublishOptions, RollbackOptions, flat, given
 from tasks.core.settings import Settings
 from tasks.survey import read_workspace
 from tests.world import make_world
@@ -19,7 +19,7 @@ from tests.world import make_world
 if TYPE_CHECKING:
     from prefect import Flow
 
-MODELS: dict[str, type[Options]] = {"publish": PublishOptions, "plan": PlanOptions}
+MODELS: dict[str, type[Place]] = {"publish": PublishOptions, "plan": PlanOptions, "rollback": RollbackOptions}
 
 
 @pytest.fixture
@@ -27,9 +27,10 @@ def flows(prefect_api: str) -> dict[str, Flow[..., Any]]:
     """Import the flows, after Prefect's server is known."""
     from flows.plan import plan
     from flows.publish import publish
+    from flows.rollback import rollback
 
     assert prefect_api
-    found: dict[str, Any] = {"publish": publish, "plan": plan}
+    found: dict[str, Any] = {"publish": publish, "plan": plan, "rollback": rollback}
     return found
 
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flows.options import InitOptions, Options, PlanOptions, PublishOptions
+from flows.options import CheckOptions, InitOptions, Options, PlanOptions, PublishOptions, RollbackOptions
 from tasks.adapters.process import Command, run
 from tasks.core.errors import Code
 from tasks.core.settings import Settings
+from tests.github import WRITER, GitHubDouble
 from tests.world import GIT, Said, World, make_world, write_package
 
 if TYPE_CHECKING:
@@ -696,10 +697,84 @@ def test_offline(scene: Scene) -> None:
         assert len(scene.index.requests()) > asked
 
 
+# ---- the forge ----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def remote_at(scene: Scene, address: str) -> Generator[None]:
+    """Let the shared workspace have its remote at *address*, where nobody is asked, inside the block."""
+    before = scene.looked_at.git("remote", "get-url", "origin")
+    scene.looked_at.git("remote", "set-url", "origin", address)
+    try:
+        yield
+    finally:
+        scene.looked_at.git("remote", "set-url", "origin", before)
+
+
+def test_release(scene: Scene) -> None:
+    """Without it, by key or --no-release, there is no release on the forge; nor without a tag that is there."""
+    last = "# the release v0.2.0 on https://github.com/ada/engine"
+    with remote_at(scene, "git@github.com:ada/engine.git"):
+        assert last in scene.outline("")
+        assert last in scene.outline("release = false", "--release")
+        for table, flag in (("release = false", ""), ("", "--no-release"), ("", "--no-tag"), ("push = false", "")):
+            assert last not in scene.outline(table, *filter(None, [flag]))
+
+
+def test_forge(scene: Scene) -> None:
+    """It says what the remote is on where its address does not."""
+    with remote_at(scene, "https://git.example.org/ada/engine.git"):
+        assert "# the release" not in scene.outline("")
+        assert "on https://git.example.org/ada/engine" in scene.outline('forge = "gitlab"')
+
+
+def test_forge_url(scene: Scene) -> None:
+    """The forge is asked there; --offline asks nobody."""
+    hub = GitHubDouble(scene.directory)
+    sha = scene.looked_at.git("rev-parse", "HEAD~1")
+    scene.monkeypatch.setenv("GH_TOKEN", WRITER)
+    with hub.serving(), remote_at(scene, "https://git.example.org/ada/engine.git"):
+        number = hub.pull("feat!: another core", "work", author="bea")
+        hub.pulls[number] |= {"merged_at": "2026-11-22T00:00:00Z", "merge_commit_sha": sha}
+        hub.pull_of[sha] = number
+        table = f'forge = "github"\nforge_url = "{hub.url}/api/v3"'
+        assert "by @bea" in scene.look(table, "notes").out
+        asked = len(hub.requests)
+        assert "by Ada" in scene.look(table, "notes", "--offline").out
+        assert len(hub.requests) == asked
+
+
+def test_notes_template(scene: Scene) -> None:
+    """The notes are as one's own template has them; one that is wrong is refused before anything is done."""
+
+    def look(template: str, *command: str) -> Said:
+        scene.looked_at.write({"notes.txt": template})  # it goes with the settings
+        return scene.look('notes_template = "notes.txt"', *command)
+
+    template = "{% for each in breaking %}{{ each.package }} breaks: {{ each.change.text }}{% endfor %}"
+    assert look(template, "notes", "--offline").out == "core breaks: another core\n"
+    for command in (("notes", "--offline"), DRY_RUN):
+        said = look("{{ nobody }}", *command)
+        assert (said.code, f"error: {Code.NOTES_TEMPLATE}: " in said.err) == (2, True), said.err
+    assert scene.look('notes_template = "gone.txt"', *DRY_RUN).code == 2
+    assert scene.look('notes_template = "gone.txt"', *DRY_RUN, "--no-release").code == 0
+
+
+def test_notes_command(scene: Scene) -> None:
+    """What the command prints is taken; one that fails is an error of the preview."""
+    assert "## Packages" in scene.look("", "notes", "--offline").out
+    assert "## PACKAGES" in scene.look('notes_command = ["tr", "a-z", "A-Z"]', "notes", "--offline").out
+    for command in ('["false"]', '["true"]', '["no-such-program"]'):
+        said = scene.look(f"notes_command = {command}", "notes", "--offline")
+        assert (said.code, f"error: {Code.NOTES_COMMAND}: " in said.err) == (1, True), said.err
+
+
 # ---- the tables ---------------------------------------------------------------------------------------------------
 
 STORIES, CLI = "tests/stories/test_release.py", "tests/flows/test_cli.py"
 FAULTS = "tests/tasks/test_faults.py"
+CHECKS = "tests/flows/test_check.py"
+FORGE = "tests/stories/test_forge.py"
 SWITCHES = f"{STORIES}::test_switches"
 
 KEYS: dict[str, Proof | str] = {
@@ -724,6 +799,12 @@ KEYS: dict[str, Proof | str] = {
     "fail_fast": test_fail_fast_key,
     "tag": test_tag_key,
     "push": test_push_key,
+    "release": test_release,
+    "forge": test_forge,
+    "forge_url": test_forge_url,
+    "forge_required": f"{FORGE}::test_without_the_right_token",
+    "notes_template": test_notes_template,
+    "notes_command": test_notes_command,
     "smoke_test": test_smoke_test_key,
     "audit": test_audit_key,
     "strict_audit": test_strict_audit_key,
@@ -743,6 +824,8 @@ KEYS: dict[str, Proof | str] = {
     "changelog_prerelease_mode": "tests/stories/test_changelogs.py::test_separate",
     "changelog_sections": "tests/core/test_changelog.py::test_sections",
     "changelog_exclude": "tests/core/test_changelog.py::test_sections",
+    "check_select": f"{CHECKS}::test_keys",
+    "check_ignore": f"{CHECKS}::test_keys",
     "changelog_contributors": "tests/flows/test_changelog.py::test_keys",
 }
 FLAGS: dict[str, Proof | str] = {
@@ -760,22 +843,38 @@ FLAGS: dict[str, Proof | str] = {
 PUBLISH_FLAGS: dict[str, Proof | str] = {
     "dry_run": f"{CLI}::test_dry_run_changes_nothing",
     "rehearse": f"{STORIES}::test_rehearsal",
+    "resume_from_registry": "tests/stories/test_resume.py::test_from_the_release_commit",
+    "manifest": "tests/stories/test_resume.py::test_from_a_fresh_clone",
     "publish_from": test_publish_from,
     "concurrency": test_concurrency_flag,
     "rate_limit": test_concurrency_flag,
     "fail_fast": test_fail_fast_flag,
     "tag": SWITCHES,
     "push": SWITCHES,
+    "release": test_release,
     "smoke_test": SWITCHES,
     "audit": test_audit_flag,
     "strict_audit": test_strict_audit_flag,
+}
+ROLLBACK = "tests/stories/test_rollback.py"
+ROLLBACK_FLAGS: dict[str, Proof | str] = {
+    **{name: FLAGS[name] for name in ("workspace", "index", "publish_url", "check_url")},
+    "release": f"{ROLLBACK}::test_nobody_there",
+    "dry_run": f"{ROLLBACK}::test_given_up",
+    "push": f"{ROLLBACK}::test_remote_left_alone",
 }
 INIT_FLAGS: dict[str, Proof | str] = {
     "workspace": test_workspace,
     "check_url": "tests/flows/test_init.py::test_baselines_from_the_index",
     "offline": "tests/flows/test_init.py::test_baselines_from_the_index",
 }
-TABLES = (KEYS, FLAGS, PUBLISH_FLAGS, INIT_FLAGS)
+CHECK_FLAGS: dict[str, Proof | str] = {
+    "workspace": test_workspace,
+    "package": f"{CHECKS}::test_select_and_ignore",
+    "select": f"{CHECKS}::test_select_and_ignore",
+    "ignore": f"{CHECKS}::test_select_and_ignore",
+}
+TABLES = (KEYS, FLAGS, PUBLISH_FLAGS, ROLLBACK_FLAGS, INIT_FLAGS, CHECK_FLAGS)
 
 
 @pytest.mark.parametrize(
@@ -785,9 +884,11 @@ TABLES = (KEYS, FLAGS, PUBLISH_FLAGS, INIT_FLAGS)
         (Options.model_fields, FLAGS),
         (PlanOptions.model_fields, FLAGS),
         (PublishOptions.model_fields, FLAGS | PUBLISH_FLAGS),
+        (RollbackOptions.model_fields, ROLLBACK_FLAGS),
         (InitOptions.model_fields, INIT_FLAGS),
+        (CheckOptions.model_fields, CHECK_FLAGS),
     ],
-    ids=["keys", "options", "plan", "publish", "init"],
+    ids=["keys", "options", "plan", "publish", "rollback", "init", "check"],
 )
 def test_nothing_is_without_a_proof(names: dict[str, object], table: dict[str, Proof | str]) -> None:
     """A new key or flag needs a proof in the tables, and one that is gone needs none."""

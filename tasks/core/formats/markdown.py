@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from tasks.core.checks.facts import CheckReport
     from tasks.core.plan import Plan, Step
     from tasks.core.report import Report
+    from tasks.core.rollback import Rollback
 
 
 def plan_markdown(plan: Plan) -> str:
@@ -30,6 +32,22 @@ def report_markdown(report: Report) -> str:
     table = _table(("package", "version", "outcome", "error", "next step"), rows)
     remarks = "".join(f"\n- {remark}" for remark in (*report.problems, *report.notes))
     return f"# {report.summary}\n\n{table}{remarks}\n"
+
+
+def check_markdown(report: CheckReport) -> str:
+    """Return what a check of the workspace has found, the worst first."""
+    rows = [(f.severity.value, f.check, f"{f.path}:{f.line}", f.what, f.hint) for f in report.findings]
+    table = _table(("severity", "check", "where", "finding", "next step"), rows) if rows else ""
+    return f"# {report.summary}\n\n{table}"
+
+
+def rollback_markdown(found: Rollback) -> str:
+    """Return what is undone of a release, and how to go forward."""
+    tags = ", ".join(dict.fromkeys((*found.tags, *found.remote_tags))) or "none"
+    rows = [(f"{p.name} {p.version}", str(p.next), ", ".join(p.dependents), p.page) for p in found.public]
+    table = _table(("stays on the index", "next", "with it", "yank it at"), rows) if rows else ""
+    remarks = "".join(f"\n- {remark}" for remark in (*found.kept, *found.notes))
+    return f"# {found.summary}\n\ntags: {tags}\n\n{table}\n{found.forward}\n{remarks}\n"
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

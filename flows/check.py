@@ -1,0 +1,26 @@
+"""The health of a workspace: `python -m flows.check`, or the deployment `releasekit/check`."""
+
+if __name__ == "__main__":  # before Prefect is imported: a check on a terminal must not pay for it
+    from flows.cli import run_command
+
+    raise SystemExit(run_command("check"))
+
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from flows.checking import examine
+from flows.options import CheckOptions, flat
+from tasks.core.formats.markdown import check_markdown
+
+
+@flow(name="releasekit")
+@flat(CheckOptions)
+async def check(options: CheckOptions) -> State[Any]:
+    """Look for what would go wrong in a release, or after it; changes nothing, and fails if there are errors."""
+    health = examine(options)
+    await acreate_markdown_artifact(check_markdown(health.report), key="releasekit-check")
+    return (Failed if health.report.failed else Completed)(message=health.report.summary, data=health)

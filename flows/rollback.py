@@ -1,0 +1,23 @@
+"""Give one release up: `python -m flows.rollback`, or the deployment `releasekit/rollback`."""
+
+if __name__ == "__main__":  # before Prefect is imported: a rollback on a terminal must not pay for it
+    from flows.cli import run_command
+
+    raise SystemExit(run_command("rollback"))
+
+from prefect import flow
+from prefect.artifacts import acreate_markdown_artifact
+
+from flows.options import RollbackOptions, flat
+from flows.undo import undo
+from tasks.core.formats.markdown import rollback_markdown
+from tasks.core.rollback import Rollback
+
+
+@flow(name="releasekit")
+@flat(RollbackOptions)
+async def rollback(options: RollbackOptions) -> Rollback:
+    """Remove what a release has made, so far as it can be; what is public stays, and the way forward is told."""
+    undone = await undo(options)
+    await acreate_markdown_artifact(rollback_markdown(undone), key="releasekit-rollback")
+    return undone

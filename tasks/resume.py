@@ -1,0 +1,133 @@
+"""What a release is carried on from: its record here, or what the remote holds; and its files, if they are lost."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from tasks.adapters.files import make_directory, named, read_text
+from tasks.adapters.held import Held, held_at, held_here
+from tasks.adapters.record import MANIFEST, PLAN, Record, maker, records, sweep, unfinished
+from tasks.core.errors import Code, Refusal, ReleaseError
+from tasks.core.manifest import manifest_of, plan_of
+from tasks.lazy import lazy_task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from tasks.adapters.interface import Index, IndexFile
+    from tasks.adapters.repo import Repo
+    from tasks.core.manifest import PackageVersion
+    from tasks.core.settings import Settings
+
+log = logging.getLogger("releasekit.resume")
+
+
+@lazy_task("find-unfinished")
+def to_carry_on(repo: Repo, settings: Settings, manifest: Path | None, *, adopt: bool) -> Record | None:
+    """Return the release that was begun and not ended; with *adopt* also one whose record is lost or damaged.
+
+    *manifest* is the copy of a record to adopt, with its plan.json beside it.
+    Raises Refusal RK-RECORD-INVALID, RK-ROLLBACK-UNFINISHED.
+    """
+    sweep(repo)
+    try:
+        record = unfinished(repo.common_dir)
+        if record:
+            record.plan()
+            if (known := record.manifest()) and known.undoing:
+                what = f"{record.plan().title} is being rolled back"
+                raise Refusal(Code.ROLLBACK_UNFINISHED, what, str(record.directory))
+            return record
+    except ReleaseError as error:
+        found = _adopted(repo, settings, manifest) if adopt and error.code is Code.RECORD_INVALID else None
+        if found is None:
+            raise Refusal(*error.args) from None
+        return found
+    try:
+        return _adopted(repo, settings, manifest) if adopt else None
+    except ReleaseError as error:
+        raise Refusal(*error.args) from None  # nothing was changed yet
+
+
+def how_it_stands(record: Record, repo: Repo) -> str:
+    """Say which release is carried on, and whether the branch has moved since it was begun."""
+    plan, manifest = record.plan(), record.manifest()
+    text = f"carrying on with {plan.title}, begun at {plan.commit[:12]}"
+    count = repo.ahead(plan.commit, manifest.release_commit if manifest else "")
+    if count:
+        commits = "1 commit" if count == 1 else f"{count} commits"
+        where = repo.branch or "HEAD"
+        text += f"; {where} has moved on by {commits} since; `releasekit rollback` gives it up"
+    return text
+
+
+def _adopted(repo: Repo, settings: Settings, file: Path | None) -> Record | None:
+    """Put a release on record here that another clone or a lost record has begun; None if there is none."""
+    there = held_at(repo, settings.remote) if settings.push and settings.remote in repo.remotes() else None
+    held = _from_file(repo, file, there) if file else there or _kept_here(repo)
+    if held is None:
+        return None
+    log.info("taking over %s, begun by %s", held.plan.title, held.manifest)
+    record = Record(repo.common_dir / "releasekit" / held.plan.release)
+    sha = there.sha if there and there.plan.release == held.plan.release else held.manifest.held
+    repo.keep(record.release, held.sha or held.manifest.release_commit)
+    make_directory(record.directory)
+    # The manifest first: without its plan a record is refused, without its manifest it would be begun afresh.
+    taken = {**maker(repo)._asdict(), "held": sha, "undoing": False, "finished": False}
+    record.save(held.manifest.model_copy(update=taken))
+    record.save_plan(held.plan)
+    if file and (file.parent / "dist").is_dir():
+        with named(file.parent):
+            shutil.copytree(file.parent / "dist", record.directory / "dist", dirs_exist_ok=True)
+    return record
+
+
+def _from_file(repo: Repo, file: Path, there: Held | None) -> Held:
+    """Return the release in the record whose manifest is *file*; what the remote holds of it may bring its commit."""
+    with named(file):
+        manifest = manifest_of(read_text(file), str(file))
+        plan = plan_of(read_text(file.with_name(PLAN)), str(file.with_name(PLAN)))
+    if plan.release != manifest.release:
+        raise Refusal(Code.RECORD_INVALID, f"it is of another release, {plan.release}", str(file.with_name(PLAN)))
+    if there and there.manifest.release != manifest.release:
+        raise there.elsewhere("the remote")
+    if not repo.has(manifest.release_commit):
+        hint = "Fetch the branch, tag or reference that holds it; or use the clone that made it."
+        what = f"the release commit {manifest.release_commit[:12]} is not in this clone"
+        raise Refusal(Code.RECORD_INVALID, what, str(file), hint)
+    return Held("", plan, manifest)
+
+
+def _kept_here(repo: Repo) -> Held | None:
+    """Return a release whose record in this clone is lost, but not what git keeps of it."""
+    known = {record.release for record in records(repo.common_dir) if (record.directory / MANIFEST).is_file()}
+    copies = (held_here(repo, name) for name in repo.all_kept())
+    return next((held for held in copies if held and held.plan.release not in known), None)
+
+
+def lost_for_good(
+    packages: Iterable[PackageVersion], record: Record, there: Mapping[str, Mapping[str, IndexFile]]
+) -> dict[str, tuple[str, ...]]:
+    """Return by package the files that are neither here as they were recorded nor on the index."""
+    lost = {p.name: tuple(name for name in record.lost(p) if name not in there.get(p.name, ())) for p in packages}
+    return {name: files for name, files in lost.items() if files}
+
+
+async def bring(record: Record, package: PackageVersion, there: Mapping[str, IndexFile], index: Index) -> None:
+    """Fetch the files of *package* that are lost here and that the index has: another one needs them to be built.
+
+    Raises ReleaseError RK-PUBLISH-CHECKSUM-MISMATCH if it serves other bytes than it lists.
+    """
+    sums = {file.name: file.sha256 for file in package.files}
+    for name in record.lost(package):
+        content = await index.content(there[name])
+        if sha256(content).hexdigest() != sums[name]:
+            raise ReleaseError(Code.PUBLISH_CHECKSUM_MISMATCH, f"{name} is served with other content", index.url)
+        path = record.dist(package.name) / name
+        make_directory(path.parent)
+        with named(path):
+            path.write_bytes(content)

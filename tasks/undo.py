@@ -1,0 +1,267 @@
+"""What one release has left behind, looked at and taken away again, so far as it can be."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tasks.adapters.held import Held, held_at, held_here
+from tasks.adapters.index import on_index
+from tasks.adapters.record import Record, records, sweep
+from tasks.adapters.repo import RUNNING
+from tasks.core.errors import Code, Refusal, ReleaseError, nearest
+from tasks.core.rollback import PublicPackage, Rollback, dependents_of, following, yank_page
+from tasks.lazy import lazy_task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tasks.adapters.interface import Index
+    from tasks.adapters.repo import Ref, Repo
+    from tasks.core.manifest import PackageVersion, ReleaseManifest
+    from tasks.core.plan import Plan
+    from tasks.core.settings import Settings
+    from tasks.core.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """The release to roll back. *record* is None if it is another clone's; *plan* and *manifest* if nobody can tell.
+
+    *held* is what the remote holds of it, if anything. *intact* says that the record itself could be read.
+    """
+
+    release: str
+    record: Record | None = None
+    plan: Plan | None = None
+    manifest: ReleaseManifest | None = None
+    held: Held | None = None
+    intact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there is to undo, for people; and the objects that the tags name now, so that no other is deleted."""
+
+    doomed: Doomed
+    rollback: Rollback
+    local: Mapping[str, str]
+    remote: Mapping[str, str]
+
+
+@lazy_task("find-release")
+def find(repo: Repo, settings: Settings, name: str) -> Doomed:
+    """Return the release called *name*: its id, or the beginning of it, or its title.
+
+    Without a name it is the one of this clone that has not ended, else the latest; what another clone is in the middle
+    of must be named. Raises Refusal RK-RELEASE-UNKNOWN, RK-RELEASE-ELSEWHERE.
+    """
+    sweep(repo)
+    there = _held(repo, settings)
+    here = [_read(record, repo, there) for record in records(repo.common_dir)]
+    others = there and all(doomed.release != there.plan.release for doomed in here)
+    if name:
+        known = (
+            [*here, Doomed(there.plan.release, None, there.plan, there.manifest, there)] if there and others else here
+        )
+        return _called(name, known)
+    latest = max(here, key=_urgency, default=None)
+    if there and others and (latest is None or _has_ended(latest)):
+        error = there.elsewhere(settings.remote)
+        hint = f"`releasekit rollback {there.plan.release}` gives it up; or name the release that you mean."
+        raise Refusal(error.code, error.what, error.where, hint)
+    if latest is None:
+        raise Refusal(Code.RELEASE_UNKNOWN, "no release is on record here", str(repo.common_dir))
+    return latest
+
+
+def _held(repo: Repo, settings: Settings) -> Held | None:
+    try:
+        return held_at(repo, settings.remote) if settings.push and settings.remote in repo.remotes() else None
+    except ReleaseError as error:
+        unreachable = "Try again when it answers; or leave the remote alone with --no-push."
+        hint = unreachable if error.code is Code.COMMAND_FAILED else error.hint
+        raise Refusal(error.code, error.what, error.where, hint, error.output) from None
+
+
+def _read(record: Record, repo: Repo, there: Held | None) -> Doomed:
+    """Return the release of *record*; what is damaged is taken from what git keeps of it."""
+    mine = there if there and there.plan.release == record.release else None
+    doomed = Doomed(record.release, record, held=mine)
+    try:
+        return replace(doomed, plan=record.plan(), manifest=record.manifest())
+    except ReleaseError:
+        copy = held_here(repo, record.release) or mine
+        doomed = replace(doomed, intact=False)
+    if copy:
+        return replace(doomed, plan=copy.plan, manifest=copy.manifest)
+    with suppress(ReleaseError):
+        doomed = replace(doomed, plan=record.plan())
+    with suppress(ReleaseError):
+        doomed = replace(doomed, manifest=record.manifest())
+    return doomed
+
+
+def _urgency(doomed: Doomed) -> tuple[bool, str, str]:
+    """Order releases: one that has not ended comes before all others, then the latest."""
+    manifest = doomed.manifest
+    return (not _has_ended(doomed), manifest.begun if manifest else "", doomed.plan.date if doomed.plan else "")
+
+
+def _has_ended(doomed: Doomed) -> bool:
+    return doomed.intact and doomed.manifest is not None and doomed.manifest.finished
+
+
+def _called(name: str, known: list[Doomed]) -> Doomed:
+    titles = {doomed.release: doomed.plan.title if doomed.plan else "" for doomed in known}
+    found = [d for d in known if name == titles[d.release]] or [d for d in known if d.release.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        what = f"{name} may be {' or '.join(f'{d.release} ({titles[d.release]})' for d in found)}"
+        raise Refusal(Code.RELEASE_UNKNOWN, what)
+    words = [word for pair in titles.items() for word in pair if word]
+    raise Refusal(Code.RELEASE_UNKNOWN, f"no release is called {name}{nearest(name, words)}")
+
+
+@lazy_task("look")
+async def look(repo: Repo, settings: Settings, target: Target, doomed: Doomed, index: Index) -> Found:
+    """Return what is to be undone of the release, and what stays; changes nothing.
+
+    Raises Refusal RK-INDEX-… if nobody can say what is public.
+    """
+    plan, manifest = doomed.plan, doomed.manifest
+    commit = manifest.release_commit if manifest else ""
+    names = _tag_names(doomed)
+    remote = settings.remote if settings.push and settings.remote in repo.remotes() else ""
+    there = repo.refs_at(remote) if remote else {}
+    local, kept = _own(names, repo.tag_refs(), commit, "here")
+    on_remote = {name.removeprefix("refs/tags/"): ref for name, ref in there.items() if name.startswith("refs/tags/")}
+    remotely, kept_there = _own(names, on_remote, commit, f"on {remote}")
+    try:
+        public = await _public(plan, manifest.packages if manifest else (), target, index)
+    except ReleaseError as error:
+        raise Refusal(*error.args) from None  # nothing was changed yet
+    rollback = Rollback(
+        release=doomed.release,
+        title=plan.title if plan else doomed.release,
+        commit=commit,
+        finished=bool(manifest and manifest.finished),
+        tags=tuple(local),
+        remote_tags=tuple(remotely),
+        kept=(*kept, *kept_there),
+        held=_is_ours(doomed, there.get(RUNNING)),
+        public=public,
+        notes=(*_where_it_is(repo, manifest, remote, there), *_unknown(doomed)),
+    )
+    return Found(doomed, rollback, local, remotely)
+
+
+def _tag_names(doomed: Doomed) -> tuple[str, ...]:
+    """Return the tags that are the release's own: those on record; of another clone's, those that its plan names."""
+    if doomed.record and doomed.intact:
+        return doomed.manifest.tags if doomed.manifest else ()
+    return tuple(dict.fromkeys([*(s.tag for s in doomed.plan.steps), *doomed.plan.tags])) if doomed.plan else ()
+
+
+def _own(names: tuple[str, ...], tags: Mapping[str, Ref], commit: str, where: str) -> tuple[dict[str, str], list[str]]:
+    """Return the object of each tag of *names* that is on the release commit, and what to say of the others."""
+    found = {name: tags[name] for name in names if name in tags}
+    moved = [f"{name} {where} stays: it is on {r.commit[:12]} now" for name, r in found.items() if r.commit != commit]
+    return {name: ref.object for name, ref in found.items() if ref.commit == commit}, moved
+
+
+def _is_ours(doomed: Doomed, there: Ref | None) -> bool:
+    """Tell whether what the remote holds is this release, and not one that another clone has taken over since."""
+    if there is None or doomed.held is None:
+        return False
+    mine = doomed.manifest
+    if doomed.record is None or not doomed.intact or mine is None:
+        return True
+    return there.object == mine.held or doomed.held.manifest.holder() == mine.holder()
+
+
+async def _public(
+    plan: Plan | None, packages: tuple[PackageVersion, ...], target: Target, index: Index
+) -> tuple[PublicPackage, ...]:
+    listed = await on_index(packages, index, strict=False)
+    dependents = dependents_of(plan, {name for name, files in listed.items() if files}) if plan else {}
+    return tuple(
+        PublicPackage(
+            name=package.name,
+            version=package.version,
+            files=tuple(listed[package.name]),
+            page=yank_page(target, package.name, package.version),
+            next=following(package.version),
+            dependents=dependents.get(package.name, ()),
+        )
+        for package in packages
+        if listed[package.name]
+    )
+
+
+def _where_it_is(
+    repo: Repo, manifest: ReleaseManifest | None, remote: str, there: Mapping[str, Ref]
+) -> tuple[str, ...]:
+    """Say where the release commit stays: history that others may have is never taken back."""
+    if manifest is None or not repo.has(manifest.release_commit) or manifest.release_commit == manifest.commit:
+        return ()
+    commit, name = manifest.release_commit, f"refs/heads/{manifest.branch}"
+    places: list[str] = []
+    if remote and name in there:
+        if not repo.has(there[name].commit):
+            repo.fetch(remote, name)
+        if repo.contains(there[name].commit, commit):
+            places.append(f"{manifest.branch} on {remote}")
+    if repo.contains(repo.head, commit):
+        places.append(f"{repo.branch or 'HEAD'} here")
+    if not places:
+        return ()
+    what = f"the release commit {commit[:12]} is part of {' and of '.join(places)}, and stays"
+    return (f"{what}; `git revert {commit[:12]}` takes versions and changelogs back",)
+
+
+def _unknown(doomed: Doomed) -> tuple[str, ...]:
+    if doomed.intact:
+        return ()
+    if doomed.plan and doomed.manifest:
+        return ("the record is damaged; what git keeps of it is used instead",)
+    return ("the record is damaged, so nobody can say which tags it made and what is public: look yourself",)
+
+
+@lazy_task("mark")
+def mark(found: Found) -> None:
+    """Put on record first that the release is given up: from here on publish carries it on no more."""
+    doomed = found.doomed
+    if doomed.record and doomed.intact and doomed.manifest:
+        doomed.record.amend(undoing=True, finished=False)
+
+
+@lazy_task("delete-remote-tags")
+def delete_remotely(repo: Repo, settings: Settings, found: Found) -> None:
+    """Delete the release's tags on the remote, and let it hold the release no more; nothing that has moved since.
+
+    Raises ReleaseError RK-PUSH-REJECTED.
+    """
+    leases = {f"refs/tags/{name}": sha for name, sha in found.remote.items()}
+    if found.rollback.held and (there := repo.refs_at(settings.remote, RUNNING).get(RUNNING)):
+        leases[RUNNING] = found.doomed.held.sha if found.doomed.held else there.object
+    if leases:
+        repo.push(settings.remote, [f":{name}" for name in leases], leases=leases)
+
+
+@lazy_task("delete-tags")
+def delete_here(repo: Repo, found: Found) -> None:
+    """Delete the release's tags here, those alone that still are what they were when they were looked at."""
+    for name, sha in found.local.items():
+        repo.delete_tag(name, sha)
+
+
+@lazy_task("drop-record")
+def drop(repo: Repo, found: Found) -> None:
+    """Remove worktree, record and what git keeps of the release: the last thing, so that a rollback can go on."""
+    if found.doomed.record:
+        found.doomed.record.drop(repo)
+    else:
+        repo.release(found.doomed.release)

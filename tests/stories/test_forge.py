@@ -1,0 +1,204 @@
+"""Releases on a forge, with a real repository behind it and a real index."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.adapters.notes import commits_told
+from tasks.adapters.repo import Repo
+from tasks.core.errors import Code
+from tasks.core.notes import Tale, Told
+from tests.builders import plan_of, settings_of
+from tests.github import READER, WRITER, Answer, GitHubDouble
+from tests.world import Said, World, empty_world, make_world
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from tasks.adapters.embedded import EmbeddedIndex
+
+RELEASE = ("publish", "--yes", "--skip-audit", "--skip-smoke-test", "--format", "json")
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Generator[GitHubDouble]:
+    """Run a GitHub with an empty repository."""
+    double = GitHubDouble(tmp_path / "hub")
+    with double.serving():
+        yield double
+
+
+def on_hub(directory: Path, hub: GitHubDouble, graph: str, table: str = "") -> World:
+    """Make a workspace whose remote is on *hub*."""
+    made = make_world(directory, graph)
+    world = World(made.root, hub.bare)
+    world.git("remote", "set-url", "origin", hub.remote)
+    text = (world.root / "pyproject.toml").read_text()
+    settings = f'\n[tool.releasekit]\nforge = "github"\n{table}\n'
+    world.commit("chore: configure", {"pyproject.toml": text + settings})
+    world.git("push", "--quiet", "origin", "main")
+    return world
+
+
+def report(said: Said) -> dict[str, object]:
+    """Return the report that a release has printed."""
+    return json.loads(said.out)
+
+
+@pytest.mark.usefixtures("prefect_api")
+def test_release_on_github(
+    tmp_path: Path, hub: GitHubDouble, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The release stands on GitHub, with notes, when all its tags do; what failed half-way is done in the next run."""
+    world = on_hub(tmp_path, hub, "one; two; three; four", "concurrency = 1")
+    monkeypatch.setenv("GH_TOKEN", WRITER)
+    work = world.commit("feat: pears", {"packages/one/src/one/__init__.py": "PEARS = True\n"})
+    world.git("push", "--quiet", "origin", "main", "HEAD:refs/heads/work", "HEAD~1:refs/tags/one-v0.0.9")
+    world.git("fetch", "--quiet", "--tags")
+    number = hub.pull("feat: pears", "work", author="bea", labels=["fruit"])
+    hub.pulls[number] |= {"merged_at": "2026-11-22T00:00:00Z", "merge_commit_sha": work, "state": "closed"}
+    hub.pull_of[work] = number
+    refused = Answer(422, {"message": "Validation Failed", "errors": ["not today"]})
+    hub.fail("POST", "releases$", refused)
+
+    said = world.releasekit(*RELEASE)
+
+    assert (said.code, report(said)["pushed"], report(said)["page"]) == (1, True, "")
+    assert f"{Code.FORGE_REFUSED}: 422 for POST" in str(report(said)["problems"])
+    assert "not today" in str(report(said)["problems"])
+    tags = {"one-v0.1.0", "two-v0.1.0", "three-v0.1.0", "four-v0.1.0", "v0.1.0", "one-v0.0.9"}
+    assert set(world.tags()) == tags, "what is out is tagged"
+
+    again = world.releasekit(*RELEASE)
+
+    assert again.code == 0, again.out
+    (release,) = hub.releases.values()
+    assert report(again)["page"] == release["html_url"]
+    assert (release["tag_name"], release["name"], release["draft"]) == ("v0.1.0", "v0.1.0", False)
+    assert f"- pears ([#{number}]({hub.url}/ada/engine/pull/{number})) by @bea" in release["body"]
+    assert f"| [one]({own_index.simple_url.rstrip('/')}/one/) | 0.1.0 | 0.0.9 |" in release["body"]
+    tagged = [[name.removeprefix("refs/tags/") for name in push if "/tags/" in name] for push in hub.pushes()]
+    assert [len(tags) for tags in tagged if tags] == [1, 3, 1, 1], "ours are three, one, and the last alone"
+    assert [tags for tags in tagged if tags][-1] == ["v0.1.0"]
+    assert world.releasekit(*RELEASE).code == 0, "there is nothing to do then"
+    assert len(hub.releases) == 1
+
+
+@pytest.mark.usefixtures("own_index", "prefect_api")
+def test_without_the_right_token(tmp_path: Path, hub: GitHubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a token, or with one that may only read, the release ends and says so; one required does not begin."""
+    world = on_hub(tmp_path, hub, "one")
+    monkeypatch.setenv("PATH", without_gh(tmp_path))
+    said = world.releasekit(*RELEASE)
+    assert said.code == 0, said.err
+    assert report(said)["notes"] == [
+        f"no release on the forge: {Code.FORGE_NO_TOKEN}: no token: GITHUB_TOKEN or GH_TOKEN is not set (127.0.0.1)"
+    ]
+    assert f"warning {Code.FORGE_NO_TOKEN}: there will be no release on the forge" in said.err
+
+    monkeypatch.setenv("GITHUB_TOKEN", READER)
+    world.commit("feat: two", {"packages/one/src/one/__init__.py": "TWO = True\n"})
+    world.git("push", "--quiet", "origin", "main")
+    said = world.releasekit(*RELEASE)
+    assert said.code == 0, said.err
+    assert f"{Code.FORGE_READ_ONLY}: the token may not make releases in ada/engine" in str(report(said)["notes"])
+    assert set(world.tags()) == {"one-v0.1.0", "v0.1.0", "one-v0.2.0", "v0.2.0"}
+    assert not hub.releases
+
+    text = (world.root / "pyproject.toml").read_text()
+    world.commit("fix: one", {"packages/one/src/one/__init__.py": "", "pyproject.toml": f"{text}forge_required = true"})
+    world.git("push", "--quiet", "origin", "main")
+    before = world.state()
+    for token, code in ((READER, Code.FORGE_READ_ONLY), ("", Code.FORGE_NO_TOKEN), ("x", Code.FORGE_CREDENTIALS)):
+        monkeypatch.setenv("GITHUB_TOKEN", token)
+        said = world.releasekit(*RELEASE)
+        assert (said.code, f"error: {code}" in said.err) == (2, True), said.err
+        assert world.state() == before
+    monkeypatch.setenv("GITHUB_TOKEN", WRITER)
+    assert asyncio_release(hub, "v0.2.1")
+    said = world.releasekit(*RELEASE)
+    assert (said.code, f"error: {Code.PREFLIGHT_CONCURRENT_RELEASE}" in said.err) == (2, True), said.err
+    assert world.state() == before
+
+
+def without_gh(directory: Path) -> str:
+    """Return a PATH on which there is all that a release needs, and no gh."""
+    from shutil import which
+
+    place = directory / "bin"
+    place.mkdir()
+    for name in ("git", "uv", "python3", "sh"):
+        (place / name).symlink_to(str(which(name)))
+    return str(place)
+
+
+def asyncio_release(hub: GitHubDouble, tag: str) -> bool:
+    """Let somebody else have begun a draft of *tag*."""
+    from tasks.adapters.forge import open_forge
+    from tasks.adapters.http import client
+    from tasks.core.links import web_of
+
+    async def make() -> bool:
+        async with client() as connections:
+            forge = open_forge(web_of(hub.remote, "github"), connections, env={"GH_TOKEN": WRITER})
+            return (await forge.create_release(tag, "main", tag, "", draft=True)).draft
+
+    return asyncio.run(make())
+
+
+@pytest.mark.usefixtures("prefect_api")
+def test_eighty_packages(tmp_path: Path, hub: GitHubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    """80 packages with 1,600 changes: one release with a body that GitHub takes, in 36 requests."""
+    from tasks import announce
+    from tasks.adapters.record import begin
+    from tasks.adapters.uv import find_uv
+    from tasks.core.target import Target
+    from tasks.release import Release
+
+    monkeypatch.setenv("GH_TOKEN", WRITER)
+    world = empty_world(tmp_path)
+    commit = world.commit("chore: all")
+    world.git("remote", "set-url", "origin", hub.remote)
+    world.git("push", "--quiet", "origin", "main")
+    repo = Repo(world.root)
+    plan = plan_of(*(f"package-{number}:" for number in range(80)))
+    tales = {
+        step.name: Tale(since="v1", changes=tuple(change(n * 20 + m) for m in range(20)))
+        for n, step in enumerate(plan.steps)
+    }
+    plan = plan.model_copy(update={"tales": tales})
+    settings = settings_of(forge="github")
+    record = begin(repo.common_dir, plan)
+    target = Target("https://index.example.org/simple", "")
+    release = Release(plan, record, settings, target, find_uv(), ".", "main", commit=commit)
+
+    page, remarks = asyncio.run(announce.on_forge.fn(release, repo))
+
+    (made,) = hub.releases.values()
+    assert (page, remarks) == (made["html_url"], ())
+    assert len(commits_told(plan)) == 1600
+    assert len(hub.requests) == 36
+    assert hub.limited == 0
+    assert 110_000 < len(made["body"]) <= 125_000
+    assert "| [package-79](" in made["body"]
+    assert len(re.findall("… and 1[0-9] more: ", made["body"])) == 80
+    asked = len(hub.requests)
+    hub.fail("POST", "graphql$", Answer(500, {"message": "no"}))
+    failing = replace(release, settings=settings.model_copy(update={"notes_command": ("false",)}))
+    again, (remark,) = asyncio.run(announce.on_forge.fn(failing, repo))
+    assert (again, len(hub.releases)) == (page, 1)
+    assert remark.startswith(f"{Code.NOTES_COMMAND}: exit code 1 from: false; the notes are as the template has them")
+    assert not [request for request in hub.requests[asked:] if request.method == "PATCH"], "it is as it should be"
+
+
+def change(number: int) -> Told:
+    """Return a change of the usual length."""
+    text = f"the feature that has the number {number}"
+    return Told(sha=f"{number:040x}", heading="Features", text=text, author="Ada")

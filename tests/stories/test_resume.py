@@ -1,0 +1,168 @@
+"""A release that did not end in one go: from this clone or another, with its record or without."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.adapters.repo import RUNNING, clone
+from tasks.core.errors import Code
+from tests.stories.test_rollback import refs
+from tests.stories.test_terminal import running, until, uploads
+from tests.world import World, make_world
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tasks.adapters.embedded import EmbeddedIndex
+
+pytestmark = pytest.mark.usefixtures("prefect_api")
+
+RELEASE = ("publish", "--yes", "--skip-audit", "--skip-smoke-test", "--format", "json")
+RESUME = (*RELEASE, "--resume-from-registry")
+
+
+def another_clone(world: World, directory: Path) -> World:
+    """Clone the remote afresh."""
+    clone(str(world.remote), directory)
+    made = World(directory, world.remote)
+    made.git("config", "user.name", "Zoë")
+    made.git("config", "user.email", "zoe@example.invalid")
+    return made
+
+
+def test_from_a_fresh_clone(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """Killed half-way and its whole state lost, a release of 20 packages is ended by a fresh clone, nothing twice."""
+    chain = "; ".join(["p00", *(f"p{n:02}: p{n - 1:02}" for n in range(1, 20))])
+    world = make_world(tmp_path, chain)
+    with running(world, "--yes", "--skip-smoke-test") as program:
+        until(lambda: len(uploads(own_index)) >= 18, program)
+        os.kill(program.process.pid, signal.SIGKILL)
+        program.end()
+        until(lambda: not program.relatives(), program)
+    sent = uploads(own_index)
+    assert 18 <= len(sent) < 38
+    records = world.root / ".git/releasekit"
+    (dist,) = records.glob("*/dist/p19")
+    shutil.rmtree(dist)
+    lost = world.releasekit(*RELEASE)
+    assert (lost.code, Code.FILES_LOST in lost.err, "p19-0.1.0" in lost.err) == (2, True, True), lost.err
+    kept = tmp_path / "kept"
+    shutil.copytree(next(records.glob("*/plan.json")).parent, kept, ignore=shutil.ignore_patterns("dist", "tree"))
+    shutil.rmtree(records)
+    shutil.rmtree(os.environ["PREFECT_HOME"] + "/storage", ignore_errors=True)
+    fresh = another_clone(world, tmp_path / "fresh")
+    before = fresh.state()
+
+    refused = fresh.releasekit(*RELEASE)
+    other = fresh.releasekit(*RESUME, "--manifest", str(kept / "plan.json"))
+    assert (refused.code, Code.RELEASE_ELSEWHERE in refused.err) == (2, True), refused.err
+    assert "v0.1.0 is being released by Ada <ada@example.invalid> on " in refused.err
+    assert (other.code, Code.RECORD_INVALID in other.err) == (2, True), other.err
+    assert fresh.state() == before
+    ended = fresh.releasekit(*RESUME, "--manifest", str(kept / "manifest.json"))
+
+    assert ended.code == 0, ended.err
+    assert "taking over v0.1.0, begun by Ada" in ended.err
+    assert len(uploads(own_index)) == len(set(uploads(own_index))) == 40, "nothing is sent twice"
+    assert uploads(own_index)[: len(sent)] == sent
+    head = fresh.git("rev-parse", "HEAD")
+    assert refs(fresh)["refs/heads/main"] == head
+    assert set(world.tags()) == {f"p{n:02}-v0.1.0" for n in range(20)} | {"v0.1.0"}
+    assert set(world.tags().values()) == {head}
+    assert RUNNING not in refs(fresh)
+
+
+def test_from_the_release_commit(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """With the release commit alone, what is on the index with equal bytes is done, and other bytes are an error."""
+    world = make_world(tmp_path, "app: core; core; lone")
+    assert world.releasekit(*RELEASE).code == 0
+    world.git("push", "--quiet", "origin", ":refs/tags/app-v0.1.0", ":refs/tags/v0.1.0")
+    sent = len(uploads(own_index))
+    fresh = another_clone(world, tmp_path / "fresh")
+    said = fresh.releasekit(*RELEASE)
+    assert (said.code, Code.BASELINE_INDEX in said.err) == (0, True), "it has no tag, so the index tells: it is out"
+
+    ended = fresh.releasekit(*RESUME)
+
+    assert ended.code == 0, ended.err
+    assert [package["name"] for package in json.loads(ended.out)["packages"]] == ["app"]
+    assert json.loads(ended.out)["title"] == "v0.1.0"
+    assert len(uploads(own_index)) == sent
+    assert set(fresh.tags().values()) == {world.git("rev-parse", "HEAD")}
+    assert set(fresh.tags()) == {"app-v0.1.0", "core-v0.1.0", "lone-v0.1.0", "v0.1.0"}
+
+    fresh.git("push", "--quiet", "origin", ":refs/tags/app-v0.1.0")
+    fresh.git("tag", "--delete", "app-v0.1.0")
+    fresh.commit("fix: app", {"packages/app/src/app/__init__.py": "OTHER = True\n"})
+    fresh.git("push", "--quiet")
+    before = fresh.state()
+    differs = fresh.releasekit(*RESUME)
+    assert (differs.code, Code.PUBLISH_CHECKSUM_MISMATCH in differs.err) == (2, True), differs.err
+    assert fresh.state() == {**before, "records": fresh.state()["records"]}
+    assert len(uploads(own_index)) == sent
+
+
+def test_two_clones(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """Of two releases begun at once in two clones, one goes on, and the other is told by whom."""
+    world = make_world(tmp_path, "slow; app: slow", slow="import time; time.sleep(1.5)")
+    other = another_clone(world, tmp_path / "other")
+    with running(world, "--yes") as one, running(other, "--yes") as two:
+        codes = sorted([(one.end(), "one"), (two.end(), "two")])
+        loser = two if codes[1][1] == "two" else one
+
+    assert [code for code, _ in codes] == [0, 2], (one.hear(), two.hear())
+    assert f"{Code.RELEASE_ELSEWHERE}: " in loser.hear()
+    assert len(uploads(own_index)) == len(set(uploads(own_index))) == 4
+    assert RUNNING not in refs(world)
+    assert (
+        len(list((tmp_path / "other/.git/releasekit").glob("*/")) + list((world.root / ".git/releasekit").glob("*/")))
+        == 1
+    )
+
+
+def test_rejected_push(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """A branch that refuses the release commit loses nothing: the next run ends it, and says that the branch moved."""
+    world = make_world(tmp_path, "core")
+    hook = world.remote / "hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(
+        "#!/bin/sh\nwhile read old new ref; do case $ref in refs/heads/*|refs/releasekit/*) "
+        "echo $ref is protected; exit 1;; esac; done\n"
+    )
+    hook.chmod(0o755)
+
+    rejected = world.releasekit(*RELEASE)
+
+    assert rejected.code == 1
+    (problem,) = json.loads(rejected.out)["problems"]
+    assert problem.startswith(Code.PUSH_REJECTED)
+    assert "refs/heads/main is protected" in problem
+    assert f"{Code.RELEASE_NOT_HELD}: " in rejected.err
+    assert set(world.tags()) == {"core-v0.1.0", "v0.1.0"}, "they are true, so they go alone"
+    (world.root / ".git/index.lock").touch()
+    assert world.releasekit(*RELEASE).code == 1
+    (world.root / ".git/index.lock").unlink()
+    world.commit("feat: more", {"packages/core/src/core/__init__.py": "MORE = True\n"})
+    other = another_clone(world, tmp_path / "other")
+    other.commit("docs: elsewhere", {"README.md": "words"})
+    hook.unlink()
+    other.git("push", "--quiet")
+
+    moved = world.releasekit(*RELEASE)
+    assert (moved.code, Code.BRANCH_MOVED in moved.out) == (1, True), moved.out
+    assert "main has moved on by 1 commit since; `releasekit rollback`" in moved.err
+    world.git("pull", "--quiet", "--no-rebase", "--no-edit")
+    world.git("push", "--quiet")
+    world.git("tag", "--delete", "v0.1.0")  # as in a clone that takes over: its own one would be another object
+    ended = world.releasekit(*RELEASE)
+
+    assert ended.code == 0, ended.out
+    assert json.loads(ended.out)["commit"] == world.tags()["core-v0.1.0"]
+    assert len(uploads(own_index)) == 2
+    assert RUNNING not in refs(world)
