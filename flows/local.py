@@ -280,6 +280,8 @@ async def _run_flow(options: PublishOptions, server: Server | None) -> Report:
 
 async def _run_unrecorded(options: PublishOptions, why: ReleaseError) -> Report:
     """Release without Prefect's server; what was done is known from the disk all the same, if it is run again."""
+    if options.approve and not options.rehearse:
+        raise Refusal(Code.SERVER_START, f"{why.what}, so nobody could approve", why.where, output=why.output)
     log.warning("warning %s", Warn(Code.SERVER_START, f"{why.what}: this release is not recorded", why.where))
     log.debug("%s", why.output)
     os.environ.update(NO_SERVER_SETTINGS)

@@ -55,9 +55,12 @@ class Uv:
         timeout: float = 600,
         fine: frozenset[int] = frozenset({0}),
     ) -> Command:
-        """Return the uv call *argv* as a value; only an upload is told the credentials for uploads."""
+        """Return the uv call *argv* as a value; only an upload is told the credentials for uploads.
+
+        It is told no width, to which it would cut the messages that are read here.
+        """
         hidden = {} if "publish" in argv[:1] else _HIDDEN
-        told = {"NO_COLOR": "1", **hidden, **self.secrets.environment("UV_INDEX_"), **(env or {})}
+        told = {"NO_COLOR": "1", "COLUMNS": None, **hidden, **self.secrets.environment("UV_INDEX_"), **(env or {})}
         shown = argv[:1] in _SHOWN or argv[:2] in _SHOWN
         return Command((self.executable, *argv), cwd, told, timeout, fine, shown=shown)
 

@@ -434,6 +434,7 @@ def test_nothing_outlives_us(tmp_path: Path, door: str) -> None:
     child = subprocess.Popen(python(script, door, str(tmp_path)), cwd=ROOT)
     grandchild = tmp_path / "grandchild"
     assert eventually(lambda: grandchild.is_file() and grandchild.read_text().endswith("\n"))
+    time.sleep(0.5)  # it may take a moment until the watchdog has heard of it
 
     child.kill()
     child.wait()
