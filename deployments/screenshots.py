@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING, Any
@@ -162,8 +162,8 @@ def approve_in(page: Page, prefect: Prefect, run_id: str, picture: Path | None =
     page.get_by_role("button", name="Submit").click()
 
 
-def main(pictures: Path) -> None:
-    """Release the orchard, and look at it."""
+def main(pictures: Path) -> dict[str, Any]:
+    """Release the orchard, and look at it; returns its run."""
     browser = find_browser()
     if browser is None:
         raise SystemExit(f"none of {', '.join(BROWSERS)} is on the PATH")
@@ -176,16 +176,17 @@ def main(pictures: Path) -> None:
         prefect = stack.enter_context(prefect_with_ui(directory / "prefect"))
         run(Command((sys.executable, str(ROOT / "examples" / "orchard_repository.py"), str(directory))))
         run(prefect.command("work-pool", "create", "releasekit", "--type", "process"))
-        run(prefect.command("deploy", "--all"))
+        deploy = prefect.command("deploy", "--all")  # the form shows this as the default
+        run(replace(deploy, env={**deploy.env, "RELEASEKIT_WORKSPACE": "https://example.org/orchard.git"}))
         worker = prefect.command("worker", "start", "--pool", "releasekit")
         told = Command(worker.argv, directory, {**worker.env, **index.environment})
         stack.enter_context(background(told, directory / "worker.log"))
         page = stack.enter_context(browser_page(browser))
-        photograph(page, prefect, directory / "orchard", pictures)
+        return photograph(page, prefect, directory / "orchard", pictures)
 
 
-def photograph(page: Page, prefect: Prefect, orchard: Path, pictures: Path) -> None:
-    """Take all pictures, of one release."""
+def photograph(page: Page, prefect: Prefect, orchard: Path, pictures: Path) -> dict[str, Any]:
+    """Take all pictures, of one release; returns its run."""
     (deployment,) = prefect.ask("deployments", deployments={"name": {"any_": ["publish"]}})
     form = f"{prefect.address}/deployments/deployment/{deployment['id']}/run"
     look(page, form, pictures / "form.png", "workspace")
@@ -193,7 +194,6 @@ def photograph(page: Page, prefect: Prefect, orchard: Path, pictures: Path) -> N
     prefect.await_state(run_id, "PAUSED", "FAILED", "CRASHED")
     approve_in(page, prefect, run_id, pictures / "approval.png")
     ended = prefect.await_state(run_id, "COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-    print(ended["name"], ended["state"]["name"], ended["state"]["message"])
     look(page, f"{prefect.address}/runs/flow-run/{run_id}", pictures / "run.png", "Completed")
     left = {
         each["key"]: each["id"]
@@ -206,6 +206,7 @@ def photograph(page: Page, prefect: Prefect, orchard: Path, pictures: Path) -> N
             pictures / f"{name}.png",
             "Flow Run",
         )
+    return ended
 
 
 if __name__ == "__main__":

@@ -144,7 +144,9 @@ async def suspended_and_resumed(
         stands = await client.read_global_concurrency_limit_by_name(f"deployment:{deployment}")
         resumed = await client.resume_flow_run(run.id, run_input={"answer": "approve"})
         assert resumed.status == "ACCEPT"
-        return first, stands.model_dump(), await execute()
+        second = await execute()
+        await client.delete_deployment(deployment)
+        return first, stands.model_dump(), second
 
 
 def test_late(tmp_path: Path, prefect_api: str) -> None:

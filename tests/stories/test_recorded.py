@@ -243,7 +243,7 @@ def test_dry_run_as_a_flow(recorder: Recorder, good: Recorded) -> None:
 
     async def call() -> object:
         flow: Any = publish
-        return await flow(dry_run=True, workspace=good.world.root, audit=False, force_unchanged=True)
+        return await flow(dry_run=True, workspace=str(good.world.root), audit=False, force_unchanged=True)
 
     plan = asyncio.run(call())
 
