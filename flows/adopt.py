@@ -48,7 +48,7 @@ HOME = {"exclude", "packages"}
 
 async def adopt(options: InitOptions, *, tag_baselines: bool, yes: bool, show: bool) -> Adoption:
     """Find earlier releases and what is missing, *show* it, and write it if that is wanted; return all of it."""
-    project = survey.read_workspace(options.workspace, options.overrides())
+    project = survey.read_workspace(options.directory, options.overrides())
     repo = Repo(project.root)
     found, texts = look(repo, project, None if options.offline else await _published(project))
     if show:

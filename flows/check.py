@@ -13,14 +13,17 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows.checking import examine
+from flows.draft import at_hand
 from flows.options import CheckOptions, flat
+from releasekit import __version__
 from tasks.core.formats.markdown import check_markdown
 
 
-@flow(name="releasekit")
+@flow(name="releasekit", version=__version__)
 @flat(CheckOptions)
 async def check(options: CheckOptions) -> State[Any]:
     """Look for what would go wrong in a release, or after it; changes nothing, and fails if there are errors."""
-    health = examine(options)
+    with at_hand(options) as here:
+        health = examine(here)
     await acreate_markdown_artifact(check_markdown(health.report), key="releasekit-check")
     return (Failed if health.report.failed else Completed)(message=health.report.summary, data=health)

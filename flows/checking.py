@@ -42,7 +42,7 @@ def examine(options: CheckOptions) -> Health:
 
     Raises Refusal RK-CHECK-UNKNOWN, RK-CHECK-PLUGIN, and those of `read_workspace`.
     """
-    project = survey.read_workspace(options.workspace, {})
+    project = survey.read_workspace(options.directory, {})
     repo = Repo(project.root)
     known = with_others(other_checks())
     settings = project.settings

@@ -258,7 +258,7 @@ def discover(*, options: Annotated[Place, Flat] = Place(), format: Format = "tab
     from tasks.core.formats.json import discover_json
     from tasks.survey import read_workspace
 
-    workspace = read_workspace(options.workspace, {}).workspace
+    workspace = read_workspace(options.directory, {}).workspace
     if format == "json":
         console.answer(discover_json(workspace))
     else:
@@ -281,7 +281,7 @@ def graph(*, options: Annotated[Place, Flat] = Place(), format: Literal["levels"
     from tasks.core.graph import graph_of, order
     from tasks.survey import read_workspace
 
-    project = read_workspace(options.workspace, {})
+    project = read_workspace(options.directory, {})
     whole, warnings = graph_of(project.workspace, {member.name: member.version for member in project.workspace})
     _warn([str(warning) for warning in warnings])
     if format == "json":
@@ -315,6 +315,8 @@ def check(
     from flows import checking, console, local
     from tasks.core.formats.sarif import sarif
 
+    if fix:
+        _ = options.directory  # there is nothing to mend in a clone that is thrown away
     found = asyncio.run(local.check(options))
     if fix and checking.mend(found, yes=yes):
         found = checking.examine(options)
@@ -411,7 +413,7 @@ def pin(
 
     if (apply and restore) or (command and not apply):
         raise Refusal(Code.USAGE, "one of --apply [-- COMMAND] and --restore")
-    with pinned_tree(options.workspace) as tree:
+    with pinned_tree(options.directory) as tree:
         if command:
             return tree.run(command)
         if apply:

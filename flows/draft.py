@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import logging
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tasks import survey
 from tasks.adapters.repo import Repo
 from tasks.core.errors import ReleaseError
 from tasks.core.links import web_of
 from tasks.core.plan import Status
+from tasks.lazy import secret
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 
     from packaging.version import Version
 
-    from flows.options import Options, Where
+    from flows.options import Anywhere, Options, Where
     from tasks.adapters.interface import Index
     from tasks.core.changelog import Section
     from tasks.core.formats.explained import Explanation
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tasks.core.target import Target
     from tasks.survey import History, Project, ToTell
 
+W = TypeVar("W", bound="Anywhere")
 log = logging.getLogger("releasekit")
 
 
@@ -41,9 +43,27 @@ class Draft:
     published: Mapping[str, frozenset[Version]] | None = None
 
 
+@contextmanager
+def at_hand(options: W, *, keep: bool = False) -> Generator[W]:
+    """Yield *options* whose workspace is on this machine: the repository of an address is cloned first.
+
+    See `checked_out` for *keep* and what is raised; and Refusal RK-SECRET-UNKNOWN.
+    """
+    source = options.source()
+    if source is None:
+        yield options
+        return
+    from tasks.adapters.checkout import checked_out
+
+    token = secret(source.token) if source.token else ""
+    with checked_out(source, token, keep=keep) as directory:
+        given = options.model_dump(exclude_unset=True, exclude={"ref", "subdirectory", "git_token"})
+        yield type(options)(**given | {"workspace": str(directory)})
+
+
 def open_project(options: Where) -> tuple[Project, Repo]:
     """Read the workspace and open its repository."""
-    project = survey.read_workspace(options.workspace, options.overrides())
+    project = survey.read_workspace(options.directory, options.overrides())
     return project, Repo(project.root)
 
 
@@ -94,13 +114,14 @@ def unreleased(options: Options, names: Sequence[str]) -> tuple[tuple[Told, ...]
 
     With it come the warnings of the plan.
     """
-    project, repo = open_project(options)
-    history = survey.read_history(repo, project)
-    asked = options.selection()
-    selection = replace(asked, package=(*asked.package, *names))
-    plan = survey.plan(project, repo, history, selection, None)
-    web = web_of(repo.address(project.settings.remote), project.settings.forge)
-    told = survey.entries(project, repo, plan, history)
+    with at_hand(options) as here:
+        project, repo = open_project(here)
+        history = survey.read_history(repo, project)
+        asked = options.selection()
+        selection = replace(asked, package=(*asked.package, *names))
+        plan = survey.plan(project, repo, history, selection, None)
+        web = web_of(repo.address(project.settings.remote), project.settings.forge)
+        told = survey.entries(project, repo, plan, history)
     included = (step for step in plan.steps if step.status is Status.INCLUDED)
     return tuple((step, told[step.name], told[step.name].section(web)) for step in included), plan.warnings
 
@@ -140,9 +161,10 @@ def explained(options: Options, names: Sequence[str], *, whole: bool) -> tuple[E
     """
     from tasks.core.formats.explained import explanation
 
-    project, repo = open_project(options)
-    history = survey.read_history(repo, project)
-    plan = survey.plan(project, repo, history, options.selection(), None)
+    with at_hand(options) as here:
+        project, repo = open_project(here)
+        history = survey.read_history(repo, project)
+        plan = survey.plan(project, repo, history, options.selection(), None)
     chosen = project.workspace.matching(names or ["*"])
     return explanation(plan, survey.decide(project, history), chosen, whole=whole), plan.warnings
 
@@ -167,4 +189,4 @@ async def open_index(project: Project, target: Target) -> AsyncGenerator[Index]:
     from tasks.adapters.index import SimpleIndex
 
     async with client(pool_size=project.settings.http_pool_size) as connections:
-        yield SimpleIndex(target.check_url, connections, name=target.name)
+        yield SimpleIndex(target.check_url, connections, name=target.name, secrets=project.uv.secrets)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows import console
-from flows.draft import checked, draft, open_project
-from flows.options import given
+from flows.draft import at_hand, checked, draft, open_project
+from flows.options import parameters_of
 from tasks.adapters.files import changelog_path
 from tasks.adapters.process import mask
 from tasks.adapters.record import begin, only_release
@@ -68,25 +68,26 @@ class Released:
 
 
 async def plan(options: PlanOptions) -> Plan:
-    """Decide what would be released; recorded as a flow run where there is a Prefect API to do so."""
+    """Decide what would be released; recorded as a flow run where a Prefect API is configured or a server is kept."""
     if not _recording("this plan"):
-        return (await draft(options, *open_project(options))).plan
+        with at_hand(options) as here:
+            return (await draft(here, *open_project(here))).plan
     from flows.plan import plan as plan_flow
 
-    with given(options):
-        running: Any = plan_flow(**options.model_dump())  # Prefect's types don't know that a flow can be awaited
-        return await running
+    running: Any = plan_flow(**parameters_of(options))  # Prefect's types don't know that a flow can be awaited
+    return await running
 
 
 async def check(options: CheckOptions) -> Health:
-    """Look at the workspace; recorded as a flow run where there is a Prefect API to do so."""
+    """Look at the workspace; recorded as a flow run where a Prefect API is configured."""
     from flows.checking import examine
 
     if not _recording("this check"):
-        return examine(options)
+        with at_hand(options) as here:
+            return examine(here)
     from flows.check import check as check_flow
 
-    running: Any = check_flow(**options.model_dump(), return_state=True)
+    running: Any = check_flow(**parameters_of(options), return_state=True)
     state: Any = await running
     health: Any = await state.aresult(raise_on_failure=False)  # errors that were found are an answer, not a crash
     if isinstance(health, BaseException):
@@ -95,11 +96,10 @@ async def check(options: CheckOptions) -> Health:
 
 
 async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
-    """Give a release up, once somebody has said yes; recorded as a flow run where there is a Prefect API to do so."""
+    """Give a release up, once somebody has said yes; recorded as a flow run where a Prefect API is configured."""
     from flows.undo import undo
 
-    api = _recording("this rollback")
-    if not api:
+    if not _recording("this rollback"):
         return await undo(options, partial(_ask_to_undo, yes=yes or options.dry_run))
     if not (yes or options.dry_run):
         looked = await undo(options.model_copy(update={"dry_run": True}))
@@ -109,9 +109,8 @@ async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
     from flows.rollback import rollback as rollback_flow
 
     try:
-        with given(options):
-            running: Any = rollback_flow(**options.model_dump())
-            return await running
+        running: Any = rollback_flow(**parameters_of(options))
+        return await running
     finally:
         await drain()
 
@@ -126,28 +125,29 @@ def _ask_to_undo(found: Rollback, *, yes: bool) -> None:
         raise Refusal(Code.NOT_CONFIRMED, "you said no")
 
 
-def _recording(what: str) -> str:
-    """Let *what* be recorded by the Prefect API that is configured, or by a server that is kept on this machine.
+def _recording(what: str) -> bool:
+    """Get ready for the Prefect API that is configured and answers, or the server that is kept here.
 
-    Returns its address; empty where there is none that answers, and nothing is recorded then.
+    Without one, *what* is not recorded, and False is returned.
     """
-    kept = None if configured_api() else kept_server()
-    api = kept.url if kept else configured_api()
+    api, kept = configured_api(), None
+    if not api and (kept := kept_server()):
+        api = kept.url
     if api and not answers(api):
         log.warning("warning %s", Warn(Code.SERVER_UNREACHABLE, f"{what} is not recorded", mask(api)))
-        return ""
-    if api:
-        settle(OWN_SERVER_SETTINGS if kept else CLIENT_SETTINGS)
+        return False
+    settle(OWN_SERVER_SETTINGS if kept else CLIENT_SETTINGS)
     if kept:
         os.environ["PREFECT_API_URL"] = api
-    return api
+    return bool(api)
 
 
 async def dry_run(options: PublishOptions) -> Decided:
     """Plan and check as a release would, and say what it would run; changes nothing."""
     half_out = options.resume_from_registry
-    drafted = await checked(await draft(options, *open_project(options), half_out=half_out))
-    return Decided(drafted.plan, tuple(_outline(drafted)))
+    with at_hand(options) as here:
+        drafted = await checked(await draft(here, *open_project(here), half_out=half_out))
+        return Decided(drafted.plan, tuple(_outline(drafted)))
 
 
 async def publish(options: PublishOptions, *, yes: bool) -> Released:
@@ -155,6 +155,7 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released:
     async with AsyncExitStack() as stack:
         stack.enter_context(_terminated_is_interrupted())
         rehearsing = options.rehearse
+        options = stack.enter_context(at_hand(options, keep=not rehearsing))
         if rehearsing:
             from flows.rehearse import rehearsal
 
@@ -234,9 +235,8 @@ async def _run_flow(options: PublishOptions, server: Server | None) -> Report:
     ours = publish_flow.with_options(on_running=[hook])
     async with counted() if server else nullcontext() as count:
         try:
-            with given(options):
-                running: Any = ours(**options.model_dump(), return_state=True)
-                state: Any = await running
+            running: Any = ours(**parameters_of(options), return_state=True)
+            state: Any = await running
         finally:  # also when it is interrupted
             await drain()
             if server and count and runs:
@@ -252,8 +252,8 @@ async def _run_unrecorded(options: PublishOptions, why: ReleaseError) -> Report:
     from flows.publish import publish as publish_flow
     from flows.recorded import unrecorded
 
-    with unrecorded(), given(options):
-        state = await publish_flow.fn(**options.model_dump())
+    with unrecorded():
+        state = await publish_flow.fn(**parameters_of(options))
     report = _report_in(state.data)
     return report.model_copy(update={"notes": (*report.notes, "Prefect has no record of it: its server did not start")})
 

@@ -25,6 +25,13 @@ def start_logging(level: int, form: str) -> None:
     logger.propagate = False
 
 
+def let_through() -> None:
+    """Let our lines into a run that Prefect has started by itself: it takes them, but nobody has set their level."""
+    logger = logging.getLogger("releasekit")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)
+
+
 class _JsonLines(logging.Formatter):
     """One object a line; what a record carries in `extra` becomes fields."""
 

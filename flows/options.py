@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import contextmanager
-from contextvars import ContextVar
 from copy import copy
 from functools import wraps
 from pathlib import Path
@@ -13,12 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, ParamSpec, TypeVar
 from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field
 
+from flows.logs import let_through
+from tasks.core.errors import Code, Refusal
 from tasks.core.settings import Prerelease, Selection, Settings
+from tasks.core.source import Source, is_address
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable
 
+    from pydantic import GetJsonSchemaHandler
     from pydantic.fields import FieldInfo
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
 
 R = TypeVar("R")
 M = TypeVar("M", bound="Place")
@@ -35,10 +39,45 @@ class Place(BaseModel):
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
-    workspace: Path = Field(default=Path(), description="A directory in the uv workspace")
+    workspace: str = Field(default=".", description="A directory in the uv workspace")
+
+    @property
+    def directory(self) -> Path:
+        """The directory, on this machine; raises Refusal RK-USAGE for the address of a repository."""
+        if is_address(self.workspace):
+            raise Refusal(Code.USAGE, "this needs a directory, not the address of a repository", self.workspace)
+        return Path(self.workspace)
 
 
-class Where(Place):
+class Anywhere(Place):
+    """Which workspace, here or in a repository elsewhere."""
+
+    workspace: str = Field(
+        default=".", description="A directory in the uv workspace, or the address of a git repository to clone"
+    )
+    ref: str = Field(default="", description="With an address: the branch, tag or commit; none: the default branch")
+    subdirectory: str = Field(default="", description="With an address: where in the repository the workspace lies")
+    git_token: str = Field(
+        default="",
+        description="With an address: the Prefect Secret block (lower case) or environment variable (upper case) "
+        "that holds the token for it",
+    )
+
+    def source(self) -> Source | None:
+        """Return what is to be cloned, None for a directory.
+
+        Raises Refusal RK-USAGE if the options do not fit together, or the address holds a password.
+        """
+        given = [name for name in ("ref", "subdirectory", "git_token") if getattr(self, name)]
+        if is_address(self.workspace):
+            return Source(self.workspace, self.ref, self.subdirectory, self.git_token)
+        if given:
+            flag = f"--{given[0].replace('_', '-')}"
+            raise Refusal(Code.USAGE, f"{flag} goes with the address of a repository", self.workspace)
+        return None
+
+
+class Where(Anywhere):
     """Which workspace, and which index."""
 
     index: str = _key("index")
@@ -85,7 +124,7 @@ class InitOptions(Place):
         return {"check_url": self.check_url} if self.check_url else {}
 
 
-class CheckOptions(Place):
+class CheckOptions(Anywhere):
     """What `check` can be told."""
 
     package: Annotated[tuple[str, ...], Parameter(alias="-p", negative="")] = Field(
@@ -157,53 +196,67 @@ class RollbackOptions(Where):
 def flat(model: type[M]) -> Callable[[Callable[[M], Awaitable[R]]], Callable[..., Awaitable[R]]]:
     """Turn a function of an options model into one whose parameters are the model's fields.
 
-    So `-p dry_run=true` works, and Prefect's form shows each option with its title, description and default. A
-    parameter at its default is one that was not given, for Prefect passes all of them; but see `given`.
+    So `-p dry_run=true` works, and Prefect's form shows each option with its title, description and default. Prefect
+    passes all parameters, given or not: so one that is a setting too is None by default, which means "as configured",
+    and any other value wins over the file, also its default.
     """
 
     def decorate(function: Callable[[M], Awaitable[R]]) -> Callable[..., Awaitable[R]]:
-        defaults = {name: field.get_default(call_default_factory=True) for name, field in model.model_fields.items()}
+        fields = model.model_fields
+        defaults = {name: _default(name, field) for name, field in fields.items()}
 
         @wraps(function)
         async def call(**parameters: Any) -> R:  # noqa: ANN401  as many types as there are options
-            told = {name for name, value in parameters.items() if value != defaults[name]} | _given.get()
-            return await function(model(**{name: parameters[name] for name in told & parameters.keys()}))
+            let_through()
+            told = {name: value for name, value in parameters.items() if value != defaults[name]}
+            return await function(model(**told))
 
         signature = inspect.Signature(
             [
                 inspect.Parameter(
-                    name,
-                    inspect.Parameter.KEYWORD_ONLY,
-                    default=defaults[name],
-                    annotation=_annotated(field),
+                    name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=_annotated(name, field)
                 )
-                for name, field in model.model_fields.items()
+                for name, field in fields.items()
             ]
         )
         setattr(call, "__signature__", signature)  # noqa: B010  read by inspect.signature; the type does not know it
         call.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
         # Prefect reads the descriptions here, and nowhere else.
-        described = (f"    {name}: {field.description}" for name, field in model.model_fields.items())
+        described = (f"    {name}: {_description(name, field)}" for name, field in fields.items())
         call.__doc__ = "\n".join([f"{inspect.getdoc(function)}\n\nArgs:", *described])
         return call
 
     return decorate
 
 
-_given: ContextVar[frozenset[str]] = ContextVar("given", default=frozenset())
+def parameters_of(options: Place) -> dict[str, Any]:
+    """Return the parameters of a flow that is to do what *options* say: those alone that were given."""
+    return options.model_dump(exclude_unset=True)
 
 
-@contextmanager
-def given(options: Place) -> Generator[None]:
-    """Let a flow inside the block know which options were given: then one wins over the file even as its default."""
-    token = _given.set(frozenset(options.model_fields_set))
-    try:
-        yield
-    finally:
-        _given.reset(token)
+class _AsItself:
+    """In the form, a parameter that may be None looks like any other of its type, and is empty."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        shown = handler(schema)
+        return shown["anyOf"][0] if "anyOf" in shown else shown
 
 
-def _annotated(field: FieldInfo) -> Any:  # noqa: ANN401  types as values
-    """Return the type of *field* with its bounds."""
+def _is_setting(name: str) -> bool:
+    return name in Settings.model_fields and name != "exclude"  # that one is added to the file's
+
+
+def _default(name: str, field: FieldInfo) -> Any:  # noqa: ANN401  as many types as there are options
+    return None if _is_setting(name) else field.get_default(call_default_factory=True)
+
+
+def _description(name: str, field: FieldInfo) -> str:
+    return f"{field.description} (empty: as configured)" if _is_setting(name) else str(field.description)
+
+
+def _annotated(name: str, field: FieldInfo) -> Any:  # noqa: ANN401  types as values
+    """Return the type of *field* with its bounds, and its title in the form."""
     annotated: Any = Annotated
-    return annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    kind: Any = annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    title = Field(json_schema_extra={"title": name.replace("_", " ").capitalize()})
+    return annotated[kind | None, _AsItself(), title] if _is_setting(name) else annotated[kind, title]

@@ -16,11 +16,12 @@ from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.draft import checked, draft, open_index, open_project
+from flows.draft import at_hand, checked, draft, open_index, open_project
 from flows.expand import publish_all, stage_all
 from flows.options import PublishOptions, flat
 from flows.progress import observer
 from flows.rehearse import rehearsal
+from releasekit import __version__
 from tasks import announce, prepare, resume, stage, survey
 from tasks.adapters.index import on_index
 from tasks.adapters.interface import Index
@@ -39,11 +40,12 @@ from tasks.survey import Project
 log = logging.getLogger("releasekit")
 
 
-@flow(name="releasekit")
+@flow(name="releasekit", version=__version__)
 @flat(PublishOptions)
 async def publish(options: PublishOptions) -> State[Any]:
     """Publish every changed package, dependencies first, and say truly what came of it."""
     async with AsyncExitStack() as stack:
+        options = stack.enter_context(at_hand(options, keep=not (options.dry_run or options.rehearse)))
         options = stack.enter_context(rehearsal(options))
         project, repo = open_project(options)
         if options.dry_run:

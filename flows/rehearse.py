@@ -37,14 +37,14 @@ def rehearsal(options: PublishOptions) -> Generator[PublishOptions]:
     if not options.rehearse:
         yield options
         return
-    repo = Repo(options.workspace)
+    repo = Repo(options.directory)
     with tempfile.TemporaryDirectory(prefix="releasekit-rehearsal-") as scratch:
         directory = Path(scratch).resolve()
-        workspace = _throwaway_clone(repo, directory) / options.workspace.resolve().relative_to(repo.top)
+        workspace = _throwaway_clone(repo, directory) / options.directory.resolve().relative_to(repo.top)
         (directory / "index").mkdir()
         with embedded_index(directory / "index") as index, _environment(index.environment):
             changed = {"publish_url": index.publish_url, "check_url": index.simple_url, "release": False}
-            yield options.model_copy(update={**changed, "workspace": workspace, "rehearse": False})
+            yield options.model_copy(update={**changed, "workspace": str(workspace), "rehearse": False})
 
 
 async def on_the_index(options: PublishOptions, report: Report) -> list[tuple[str, str]]:

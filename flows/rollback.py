@@ -10,11 +10,12 @@ from prefect.artifacts import acreate_markdown_artifact
 
 from flows.options import RollbackOptions, flat
 from flows.undo import undo
+from releasekit import __version__
 from tasks.core.formats.markdown import rollback_markdown
 from tasks.core.rollback import Rollback
 
 
-@flow(name="releasekit")
+@flow(name="releasekit", version=__version__)
 @flat(RollbackOptions)
 async def rollback(options: RollbackOptions) -> Rollback:
     """Remove what a release has made, so far as it can be; what is public stays, and the way forward is told."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from flows.draft import open_index, open_project
+from flows.draft import at_hand, open_index, open_project
 from tasks import undo as tasks
 from tasks.adapters.record import only_release
 from tasks.survey import target_of
@@ -23,6 +23,7 @@ async def undo(options: RollbackOptions, agree: Callable[[Rollback], None] | Non
     *agree* is shown what is going to be undone, and raises if somebody says no.
     """
     with ExitStack() as stack:
+        options = stack.enter_context(at_hand(options, keep=True))
         project, repo = open_project(options)
         stack.enter_context(only_release(repo.common_dir))
         doomed = tasks.find(repo, project.settings, options.release)

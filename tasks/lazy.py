@@ -1,10 +1,15 @@
-"""`@task` for the steps that also run without Prefect."""
+"""What of Prefect is also wanted where it does not run: `@task`, and secrets by name."""
 
 from __future__ import annotations
 
 import sys
 from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from tasks.adapters.process import keep_secret
+from tasks.adapters.secrets import from_environment
+from tasks.adapters.server import configured_api
+from tasks.core.errors import Code, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,3 +50,24 @@ def in_flow() -> bool:
     from prefect.context import FlowRunContext
 
     return FlowRunContext.get() is not None
+
+
+def secret(name: str) -> str:
+    """Return the secret called *name*: upper case is a variable of the environment, lower case a Prefect Secret block.
+
+    Prefect allows only lower case, digits and dashes in a block's name. Raises Refusal RK-SECRET-UNKNOWN.
+    """
+    if name.upper() == name:
+        return from_environment(name)
+    if not configured_api():
+        what = f"the Secret block {name} cannot be read: no Prefect API is configured"
+        raise Refusal(Code.SECRET_UNKNOWN, what, name, "Set PREFECT_API_URL; or name an environment variable instead.")
+    from prefect.blocks.system import Secret
+
+    blocks: Any = Secret  # Prefect's types know neither that it can be loaded without a loop, nor what comes out
+    try:
+        value = str(blocks.load(name, _sync=True).get())
+    except ValueError as error:  # what it raises where there is none
+        raise Refusal(Code.SECRET_UNKNOWN, f"there is no Secret block {name}", name) from error
+    keep_secret(value)
+    return value

@@ -17,6 +17,7 @@ from tasks.adapters.held import held_at
 from tasks.adapters.notes import gather, rendered
 from tasks.adapters.places import declared_version, declaring_place, new_texts
 from tasks.adapters.process import mask
+from tasks.adapters.secrets import Secrets
 from tasks.adapters.uv import find_uv, trusted_publishing
 from tasks.core.changelog import Since, contributors_of, entry_of, prereleases_between, section_of
 from tasks.core.commits import parse_history
@@ -30,7 +31,7 @@ from tasks.core.tags import baseline_on_index, baselines, schemes_of
 from tasks.core.target import Target
 from tasks.core.versions import version_of
 from tasks.core.workspace import Workspace, workspace_of
-from tasks.lazy import lazy_task
+from tasks.lazy import lazy_task, secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -142,6 +143,7 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
         raise Refusal(Code.CONFIG_INVALID_VALUE, what, "pyproject.toml, [tool.releasekit]")
     workspace = workspace_of({path: document for path, (document, _) in manifests.items()}, settings, declared)
     by_name = {member.name: own[member.path] for member in workspace if member.path in own}
+    uv = replace(uv, secrets=Secrets(settings.secrets, secret))
     return Project(root, document, settings, workspace, uv, by_name, manifests)
 
 
@@ -483,7 +485,7 @@ async def preflight_remote(project: Project, repo: Repo, target: Target, index: 
     Raises Refusal RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE, RK-PREFLIGHT-NO-REMOTE, RK-PUSH-REJECTED.
     """
     settings = project.settings
-    if trusted_publishing() == "never":
+    if trusted_publishing(project.uv.secrets) == "never":
         await index.check_credentials(target.publish_url or project.uv.default_publish_url())
     if not settings.push:
         return

@@ -24,6 +24,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from tasks.adapters.interface import IndexFile
 from tasks.adapters.process import mask
+from tasks.adapters.secrets import Secrets
 from tasks.adapters.uv import trusted_publishing
 from tasks.core.errors import Code, Refusal, ReleaseError
 
@@ -53,15 +54,23 @@ class SimpleIndex:
 
     *web* is the run's client (see `http.client`). *name* is the index's name in `[[tool.uv.index]]`: as uv does, it
     reads `UV_INDEX_<NAME>_USERNAME` and `UV_INDEX_<NAME>_PASSWORD`, then the user info of the url, then netrc. *env*
-    is added to the environment of this process (None hides a variable). `url` never shows credentials.
+    is added to the environment of this process (None hides a variable), and so are the *secrets* that the configuration
+    names. `url` never shows credentials.
     """
 
     def __init__(
-        self, url: str, web: httpx.AsyncClient, *, name: str = "", env: Mapping[str, str | None] | None = None
+        self,
+        url: str,
+        web: httpx.AsyncClient,
+        *,
+        name: str = "",
+        env: Mapping[str, str | None] | None = None,
+        secrets: Secrets | None = None,
     ) -> None:
         self.url, given = _without_user(url.rstrip("/"))
         self._web = web
-        self._env: dict[str, str | None] = {**os.environ, **(env or {})}
+        self._secrets = secrets or Secrets()
+        self._env: dict[str, str | None] = {**os.environ, **self._secrets.environment("UV_INDEX_"), **(env or {})}
         self._user = self._named(name) or given or _from_netrc(self.url, self._env)
 
     async def files(self, project: str) -> tuple[IndexFile, ...] | None:
@@ -110,7 +119,9 @@ class SimpleIndex:
         nobody answers.
         """
         address, given = _without_user(publish_url)
-        user = _publish_user(given, self._env) or _from_netrc(address, self._env)
+        user = _publish_user(given, {**self._env, **self._secrets.environment("UV_PUBLISH_")}) or _from_netrc(
+            address, self._env
+        )
         if user is None and self._uv_knows_better():
             log.info("credentials for %s not checked: uv gets them itself", mask(address))
             return
@@ -142,7 +153,11 @@ class SimpleIndex:
         keyring = self._env.get("UV_KEYRING_PROVIDER") or "disabled"
         data = self._env.get("XDG_DATA_HOME") or Path("~/.local/share").expanduser()
         store = self._env.get("UV_CREDENTIALS_DIR") or Path(data, "uv", "credentials")
-        return trusted_publishing() != "never" or keyring != "disabled" or Path(store, "credentials.toml").exists()
+        return (
+            trusted_publishing(self._secrets) != "never"
+            or keyring != "disabled"
+            or Path(store, "credentials.toml").exists()
+        )
 
 
 async def on_index(

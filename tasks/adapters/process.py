@@ -187,15 +187,23 @@ def background(command: Command, output: Path) -> Generator[Callable[[], bool]]:
 def mask(text: str, env: Mapping[str, str | None] | None = None) -> str:
     """Return *text* without credentials: user info in addresses, and the values of secret-looking variables.
 
-    These are looked for in this process's environment and in *env*.
+    These are looked for in this process's environment and in *env*; what `keep_secret` was told is masked as well.
     """
     text = _USER_INFO.sub("***", text)
     variables = (*os.environ.items(), *(env or {}).items())
-    secrets = {value for name, value in variables if value and _SECRET_NAME.search(name)}
+    secrets = _kept | {value for name, value in variables if value and _SECRET_NAME.search(name)}
     for secret in sorted(secrets, key=len, reverse=True):  # the longest first, for one may begin another
         if len(secret) > 3:  # noqa: PLR2004  shorter ones would mask ordinary words
             text = text.replace(secret, "***")
     return text
+
+
+def keep_secret(value: str) -> None:
+    """Mask *value* from now on, wherever it turns up."""
+    _kept.add(value)
+
+
+_kept: set[str] = set()
 
 
 def last_lines(text: str, env: Mapping[str, str | None] | None = None) -> str:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import tempfile
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
+from types import MappingProxyType
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from tasks.adapters.files import remove_tree
 from tasks.adapters.process import Command, Result, stream
@@ -17,7 +22,7 @@ from tasks.core.commits import Commit
 from tasks.core.errors import Code, Refusal, ReleaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     import git
 
@@ -32,6 +37,12 @@ _ENVIRONMENT: dict[str, str | None] = {
     "LC_ALL": "C.UTF-8",
 }
 _NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
+_REMOTE_COMMANDS = {"clone", "fetch", "ls-remote", "push", "remote"}
+_credentials: ContextVar[Mapping[str, str]] = ContextVar("credentials", default=MappingProxyType({}))
+# No other helper is asked, for it would be given the token to keep; the name is what forges take beside any token.
+_HELPER = (
+    '!f() { test "$1" = get && echo "username=${RELEASEKIT_GIT_USER}" && echo "password=${RELEASEKIT_GIT_TOKEN}"; }; f'
+)
 RUNNING = "refs/releasekit/running"
 """What a remote holds while a release of any clone is under way: neither a branch nor a tag, and seen by all clones."""
 
@@ -88,9 +99,32 @@ class Repo:
 
     def command(self, *argv: str, cwd: Path | None = None, fine: Iterable[int] = (0,), stdin: bytes = b"") -> Command:
         """Return the git call *argv* as a value; hooks are off."""
-        return Command(
-            ("git", *_NO_HOOKS, *argv), cwd or self.top, _ENVIRONMENT, timeout=600, fine=frozenset(fine), stdin=stdin
-        )
+        env = {**_ENVIRONMENT, **_credentials.get()} if argv[0] in _REMOTE_COMMANDS else _ENVIRONMENT
+        return Command(("git", *_NO_HOOKS, *argv), cwd or self.top, env, timeout=600, fine=frozenset(fine), stdin=stdin)
+
+    def check_out(self, ref: str, remote: str = "origin") -> None:
+        """Check out what *ref* is on *remote*, whatever has been checked out here: a branch, else a tag or commit.
+
+        Empty: the remote's default branch. Nothing else is kept; it is for clones of our own. Raises ReleaseError
+        RK-REPOSITORY-UNREACHABLE if there is no such thing.
+        """
+        branch = ref
+        if not ref:
+            self.git("remote", "set-head", remote, "--auto")
+            branch = self.git("rev-parse", "--abbrev-ref", f"{remote}/HEAD").strip().removeprefix(f"{remote}/")
+        if self._sha(f"refs/remotes/{remote}/{branch}^{{commit}}"):
+            what = ("--force-create", branch, "--track", f"refs/remotes/{remote}/{branch}")
+        elif commit := self._sha(f"refs/tags/{ref}^{{commit}}") or self._sha(f"{ref}^{{commit}}"):
+            what = ("--detach", commit)
+        else:
+            address = self.address(remote)
+            raise ReleaseError(Code.REPOSITORY_UNREACHABLE, f"there is no branch, tag or commit {ref}", address)
+        self.git("switch", "--quiet", "--discard-changes", *what)
+        self.git("clean", "--quiet", "--force", "--force", "-d", "-x")
+
+    def refresh(self, remote: str = "origin") -> None:
+        """Fetch branches and tags, and forget those that *remote* has no more."""
+        self.git("fetch", "--quiet", "--force", "--tags", "--prune", "--prune-tags", "--no-write-fetch-head", remote)
 
     def git(self, *argv: str, cwd: Path | None = None) -> str:
         """Run git with *argv* and return what it prints."""
@@ -436,7 +470,30 @@ class Repo:
 
 def clone(source: str, directory: Path, *options: str) -> None:
     """Clone *source* into *directory*."""
-    run(Command(("git", *_NO_HOOKS, "clone", "--quiet", *options, source, str(directory)), env=_ENVIRONMENT))
+    argv = ("git", *_NO_HOOKS, "clone", "--quiet", *options, "--", source, str(directory))
+    run(Command(argv, env={**_ENVIRONMENT, **_credentials.get()}))
+
+
+@contextmanager
+def credentials(address: str, token: str) -> Generator[None]:
+    """Let git answer with *token* inside the block when the server of *address* asks for a password.
+
+    It stands in the environment of the git processes that talk with a remote, and nowhere else: in no argument, no
+    file, no configuration of the clone.
+    """
+    place = urlsplit(address)
+    host = place.netloc.rpartition("@")[2]
+    key = f"credential.{place.scheme}://{host}.helper"
+    before = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    told = {"GIT_CONFIG_COUNT": str(before + 2)}
+    for number, value in enumerate(("", _HELPER), before):
+        told |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    told |= {"RELEASEKIT_GIT_USER": place.username or "x-access-token", "RELEASEKIT_GIT_TOKEN": token}
+    reset = _credentials.set(told)
+    try:
+        yield
+    finally:
+        _credentials.reset(reset)
 
 
 def _open(path: Path) -> git.Repo:

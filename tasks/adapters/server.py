@@ -262,14 +262,15 @@ def _ask(url: str, method: str, path: str, body: str = "") -> bytes:
 
 
 def _home() -> Path:
-    return Path(os.environ.get("PREFECT_HOME") or _data_home() / "releasekit" / "prefect")
+    return Path(os.environ.get("PREFECT_HOME") or data_home() / "releasekit" / "prefect")
 
 
 def _prefect_home() -> Path:
     return Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
 
 
-def _data_home() -> Path:
+def data_home() -> Path:
+    """Return where programs keep their data on this machine (XDG)."""
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from packaging.version import InvalidVersion, Version
 
 from tasks.adapters.process import Command, arun, last_lines, mask, run
+from tasks.adapters.secrets import Secrets
 from tasks.core.errors import Code, Refusal, ReleaseError
 from tasks.core.uploads import Answer
 
@@ -36,10 +37,14 @@ _OIDC = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "PYPI_ID_TOKEN", "TESTPYPI_ID_TOKEN")
 
 @dataclass(frozen=True, slots=True)
 class Uv:
-    """The uv command line. *python* is the interpreter it builds and installs with; naming it saves uv a search."""
+    """The uv command line. *python* is the interpreter it builds and installs with; naming it saves uv a search.
+
+    *secrets* are the credentials that the configuration names; they are put into the environment of uv alone.
+    """
 
     executable: str
     python: str = ""
+    secrets: Secrets = field(default_factory=Secrets)
 
     def command(
         self,
@@ -51,7 +56,8 @@ class Uv:
     ) -> Command:
         """Return the uv call *argv* as a value; only an upload is told the credentials for uploads."""
         hidden = {} if "publish" in argv[:1] else _HIDDEN
-        return Command((self.executable, *argv), cwd, {"NO_COLOR": "1", **hidden, **(env or {})}, timeout, fine)
+        told = {"NO_COLOR": "1", **hidden, **self.secrets.environment("UV_INDEX_"), **(env or {})}
+        return Command((self.executable, *argv), cwd, told, timeout, fine)
 
     def workspace(self, path: Path) -> tuple[Path, tuple[Path, ...]]:
         """Return the root of the workspace that *path* lies in and all member directories, just as uv reads them.
@@ -132,7 +138,7 @@ class Uv:
         to, secret_to = _address("--publish-url", "UV_PUBLISH_URL", publish_url)
         at, secret_at = _address("--check-url", "UV_PUBLISH_CHECK_URL", check_url)
         return self.command(
-            "publish", *to, *at, "--trusted-publishing", trusted_publishing(), *map(str, files),
+            "publish", *to, *at, "--trusted-publishing", trusted_publishing(self.secrets), *map(str, files),
             env={**secret_to, **secret_at, **(env or {})},
         )  # fmt: skip
 
@@ -149,6 +155,7 @@ class Uv:
         # uv shows no header of an answer but in its own trace. And it would send again by itself what may have arrived;
         # whoever sends again has to ask the index first.
         env = {"RUST_LOG": "uv_publish=trace", "UV_HTTP_RETRIES": "0", "UV_UPLOAD_HTTP_TIMEOUT": f"{seconds + 1:.0f}"}
+        env |= self.secrets.environment("UV_PUBLISH_")
         command = self.publish_command(files, publish_url, check_url, env)
         result = await arun(replace(command, cwd=root, timeout=seconds, fine=frozenset({0, 2})))
         return _answer(result.stderr) if result.code else None
@@ -205,9 +212,10 @@ def find_uv(needed: str = "0.13") -> Uv:
     raise Refusal(Code.UV_MISSING, f"uv {needed} or later was not found")
 
 
-def trusted_publishing() -> str:
+def trusted_publishing(secrets: Secrets) -> str:
     """Return what to tell uv: without a token from the CI it would lose up to 50 s in asking for one."""
-    credentials = os.environ.get("UV_PUBLISH_TOKEN") or os.environ.get("UV_PUBLISH_PASSWORD")
+    words = ("UV_PUBLISH_TOKEN", "UV_PUBLISH_PASSWORD")
+    credentials = any(os.environ.get(word) or word in secrets.names for word in words)
     return "automatic" if not credentials and any(name in os.environ for name in _OIDC) else "never"
 
 

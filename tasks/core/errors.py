@@ -18,6 +18,9 @@ class Code(StrEnum):
     UNKNOWN_CODE = "RK-UNKNOWN-CODE"
     UNEXPECTED = "RK-UNEXPECTED"
 
+    SECRET_UNKNOWN = "RK-SECRET-UNKNOWN"  # noqa: S105  a code
+    REPOSITORY_UNREACHABLE = "RK-REPOSITORY-UNREACHABLE"
+
     WORKSPACE_NOT_FOUND = "RK-WORKSPACE-NOT-FOUND"
     WORKSPACE_INVALID = "RK-WORKSPACE-INVALID"
     WORKSPACE_TOML = "RK-WORKSPACE-TOML"
@@ -122,6 +125,15 @@ CATALOGUE: Mapping[Code, Entry] = {
     Code.USAGE: Entry(
         "The command line asks for something that does not exist or does not fit together.",
         "`releasekit --help` lists the commands, `releasekit COMMAND --help` the options of one.",
+    ),
+    Code.SECRET_UNKNOWN: Entry(
+        "A secret that the configuration names, or --git-token, is not there.",
+        "Set the environment variable where the release runs; or make the block: "
+        "Secret(value=...).save(NAME) from prefect.blocks.system, or on the page Blocks of Prefect's UI.",
+    ),
+    Code.REPOSITORY_UNREACHABLE: Entry(
+        "The repository that --workspace names cannot be cloned, or does not have --ref.",
+        "Check the address, and that this machine may read it: --git-token names a secret, ssh takes a key.",
     ),
     Code.UNKNOWN_CODE: Entry(
         "No error has this code.",
@@ -236,7 +248,11 @@ CATALOGUE: Mapping[Code, Entry] = {
         "The workspace is not in a git repository; versions come from its history.", "Run `git init` and commit."
     ),
     Code.GIT_NO_COMMIT: Entry("The git repository has no commit yet.", "Commit the workspace."),
-    Code.GIT_IDENTITY: Entry("git does not know who commits.", "Set user.name and user.email with `git config`."),
+    Code.GIT_IDENTITY: Entry(
+        "git does not know who commits.",
+        "Set user.name and user.email with `git config`; on a worker, GIT_AUTHOR_NAME, GIT_AUTHOR_EMAIL, "
+        "GIT_COMMITTER_NAME and GIT_COMMITTER_EMAIL.",
+    ),
     Code.GIT_LOCKED: Entry(
         "Another git process works on the repository; or one was killed, and left its lock file behind.",
         "Wait for it to end; if none runs, remove the lock file that git names. Then run again: it carries on.",

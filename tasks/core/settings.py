@@ -8,7 +8,16 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from packaging.version import VERSION_PATTERN
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from tasks.core.errors import Code, Refusal, ReleaseError, nearest
@@ -30,6 +39,12 @@ ForgeKind = Literal["auto", "github", "gitlab"]
 
 NO_FORGE = frozenset({Code.FORGE_UNKNOWN, Code.FORGE_NO_TOKEN, Code.FORGE_CREDENTIALS, Code.FORGE_READ_ONLY})
 """Why there may be no release on the forge without anything having failed."""
+
+
+CredentialName = Annotated[
+    str, StringConstraints(pattern=r"^UV_(PUBLISH_(TOKEN|USERNAME|PASSWORD)|INDEX_[A-Z0-9_]+_(USERNAME|PASSWORD))$")
+]
+SecretName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9-]*|[A-Z_][A-Z0-9_]*)$")]
 
 
 class Group(BaseModel):
@@ -176,6 +191,11 @@ class Settings(BaseModel):
     build_timeout: float = Field(1800, gt=0, description="Seconds that one build may take")
     upload_timeout: float = Field(600, gt=0, description="Seconds that the upload of one package may take")
     rate_limit: int = Field(0, ge=0, description="How many files are uploaded a minute; 0: as fast as it goes")
+    secrets: dict[CredentialName, SecretName] = Field(
+        default_factory=dict[str, str],
+        description="Where credentials come from, by the variable that uv reads: the Prefect Secret block (lower case) "
+        "or environment variable (upper case) of that name",
+    )
 
     @field_validator("first_version")
     @classmethod

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tasks.adapters.process import run
+from tasks.adapters.secrets import Secrets
 from tasks.adapters.uv import Uv, failure, find_uv, trusted_publishing
 from tasks.core.errors import Code, Refusal, ReleaseError
 from tasks.survey import read_workspace
@@ -659,7 +660,7 @@ class TestTrustedPublishing:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
 
-        assert trusted_publishing() == expected
+        assert trusted_publishing(Secrets()) == expected
         argv = UV.publish_command([], "", "http://127.0.0.1:1/simple").argv
         assert argv[argv.index("--trusted-publishing") + 1] == expected
 

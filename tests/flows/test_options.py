@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pytest
 from pydantic import Field
 
 from flows.cli import app
-from flows.options import Options, Place, PlanOptions, PublishOptions, RollbackOptions, flat, given
+from flows.options import Options, Place, PlanOptions, PublishOptions, RollbackOptions, flat, parameters_of
+from tasks.core.errors import Refusal
 from tasks.core.settings import Settings
 from tasks.survey import read_workspace
 from tests.world import make_world
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from prefect import Flow
 
 MODELS: dict[str, type[Place]] = {"publish": PublishOptions, "plan": PlanOptions, "rollback": RollbackOptions}
@@ -53,54 +55,97 @@ def test_flat_signature() -> None:
 
     assert list(parameters) == list(Small.model_fields)
     assert {parameter.kind for parameter in parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
-    assert (parameters["loud"].default, parameters["loud"].annotation) == (True, bool)
-    assert parameters["workspace"].default == Path()
+    assert (parameters["loud"].default, parameters["workspace"].default) == (True, ".")
+    assert parameters["index"].default is None, "as configured"
     assert get_type_hints(echo)["times"] is int
     assert echo.__doc__
     assert echo.__doc__.startswith("Return what it is told.\n")
     assert "    times: How often" in echo.__doc__.splitlines()
 
 
-def told(**parameters: Any) -> set[str]:
-    """Call a flat function as Prefect does, with every parameter; returns which of them it takes for given."""
+def told(**parameters: Any) -> Small:
+    """Call a flat function as Prefect does, with every parameter, given or not; returns what it is told."""
     defaults = {name: parameter.default for name, parameter in inspect.signature(echo).parameters.items()}
 
     async def call() -> Small:
         return await echo(**{**defaults, **parameters})
 
-    return asyncio.run(call()).model_fields_set
+    return asyncio.run(call())
 
 
-def test_a_default_was_not_given() -> None:
-    """What stands at its default leaves the word to the file, unless the command line says that it was given."""
-    assert told(loud=False) == {"loud"}
-    options = Small(loud=True, times=4)
-    with given(options):
-        assert told(**options.model_dump()) == {"loud", "times"}
-    assert told(loud=True) == set()
+def test_as_configured() -> None:
+    """A setting that is not given leaves the word to the file; one that is given wins, also as its own default."""
+    assert told(loud=False).overrides() == {}
+    assert told(loud=False).loud is False
+    assert told(force_unchanged=False, index="").overrides() == {"force_unchanged": False, "index": ""}
+    options = Small(loud=True, times=4, prerelease="none")
+    assert parameters_of(options) == {"loud": True, "times": 4, "prerelease": "none"}
+    assert told(**parameters_of(options)).overrides() == {"prerelease": "none"}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"ref": "main"}, "--ref goes with the address"),
+        ({"workspace": "https://ada:hunter2@host/p.git"}, "must not hold a password"),
+        ({"workspace": "https://host/p.git", "git_token": "ghp_Ab1"}, "not the token itself"),
+        ({"workspace": "git@host:p.git", "git_token": "TOKEN"}, "goes with an https address"),
+        ({"workspace": "ssh://host/p.git", "subdirectory": "../p"}, "leads out of the repository"),
+        ({"workspace": "ssh://host/p.git", "ref": "--upload-pack=x"}, "no branch, tag or commit"),
+    ],
+)
+def test_source_is_refused(options: dict[str, str], said: str) -> None:
+    """What does not fit together is refused before anything is cloned, and no secret is shown."""
+    with pytest.raises(Refusal, match=said) as refused:
+        Small.model_validate(options).source()
+
+    assert "hunter2" not in str(refused.value)
+    assert "ghp_Ab1" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("workspace", "name"),
+    [
+        ("https://host/team/project.git", "project"),
+        ("git@host:team/project", "project"),
+        ("file:///srv/p%20q.git/", "p-20q"),
+        ("C:/work", ""),
+        ("../project", ""),
+    ],
+)
+def test_addresses(workspace: str, name: str) -> None:
+    """Addresses are told from directories, and their clones have a readable name."""
+    source = Options(workspace=workspace).source()
+
+    assert (source.name if source else "") == name
 
 
 @pytest.mark.parametrize(("name", "model"), MODELS.items(), ids=MODELS)
 def test_parameters_are_the_options(flows: dict[str, Flow[..., Any]], name: str, model: type[Options]) -> None:
-    """Each option is a parameter of the flow with the same default; no other is."""
+    """Each option is a parameter of the flow with the same default, or none if it is a setting; no other is."""
     parameters = inspect.signature(flows[name].fn).parameters
 
     assert {parameter.name: parameter.default for parameter in parameters.values()} == {
-        option: field.get_default(call_default_factory=True) for option, field in model.model_fields.items()
+        option: None
+        if option in Settings.model_fields and option != "exclude"
+        else field.get_default(call_default_factory=True)
+        for option, field in model.model_fields.items()
     }
 
 
 @pytest.mark.parametrize(("name", "model"), MODELS.items(), ids=MODELS)
 def test_form(flows: dict[str, Flow[..., Any]], name: str, model: type[Options]) -> None:
-    """In Prefect's form each parameter is described, as --help describes it, and none must be filled in."""
+    """In Prefect's form each parameter has a title, a type, its choices and a text, and none must be filled in."""
     from prefect.utilities.callables import parameter_schema
 
     for schema in (flows[name].parameters, parameter_schema(flows[name].fn)):
         assert not schema.required
-        assert {option: shown.get("description") for option, shown in schema.properties.items()} == {
-            option: field.description for option, field in model.model_fields.items()
-        }
-        assert all(shown["type"] for shown in schema.properties.values())
+        assert list(schema.properties) == list(model.model_fields)
+        for option, shown in schema.properties.items():
+            assert shown["description"].startswith(model.model_fields[option].description)
+            assert (shown["title"], bool(shown["type"])) == (option.replace("_", " ").capitalize(), True)
+        if "prerelease" in schema.properties:
+            assert schema.properties["prerelease"]["enum"] == ["none", "dev", "a", "b", "rc"]
 
 
 def test_bounds(flows: dict[str, Flow[..., Any]]) -> None:
@@ -123,7 +168,7 @@ def test_text_becomes_values(flows: dict[str, Flow[..., Any]]) -> None:
     values = publish.validate_parameters(texts)
 
     assert {name: values[name] for name in texts} == {
-        "dry_run": True, "tag": False, "concurrency": 2, "workspace": Path("/somewhere"), "package": ("core",),
+        "dry_run": True, "tag": False, "concurrency": 2, "workspace": "/somewhere", "package": ("core",),
     }  # fmt: skip
     with pytest.raises(ParameterTypeError, match="dry_run"):
         publish.validate_parameters({"dry_run": "perhaps"})

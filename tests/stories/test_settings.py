@@ -636,6 +636,36 @@ def test_workspace(scene: Scene) -> None:
             )
 
 
+def test_ref(scene: Scene) -> None:
+    """Of a repository elsewhere, the workspace at that branch, tag or commit is meant."""
+    world = scene.looked_at
+    before = world.git("rev-parse", "main^")  # where only core has changed
+    world.git("push", "--quiet", str(world.remote), f"{before}:refs/heads/before", "--tags")
+    world.git("push", "--quiet", str(world.remote), "main")
+    there = ("--workspace", f"file://{world.remote}")
+    assert scene.plan("", *there, "--force-unchanged")["core"] == "0.2.0"
+    assert scene.whole_plan("", *there)["commit"] == world.git("rev-parse", "main")
+    assert scene.whole_plan("", *there, "--ref", "before")["commit"] == before
+    assert Code.REPOSITORY_UNREACHABLE in scene.look("", "plan", "--offline", *there, "--ref", "nowhere").err
+
+
+def test_subdirectory(scene: Scene) -> None:
+    """Of a repository elsewhere, the workspace that lies there is meant."""
+    there = ("version", "--workspace", f"file://{scene.looked_at.remote}", "--subdirectory")
+    assert scene.look("", *there, "packages/core").code == 0
+    assert Code.WORKSPACE_NOT_FOUND in scene.look("", *there, "packages/none").err
+
+
+def test_git_token(scene: Scene) -> None:
+    """The secret of that name opens the repository; see tests/adapters/test_checkout.py for what is done with it."""
+    there = ("plan", "--offline", "--workspace", "http://127.0.0.1:9/team/project.git", "--git-token", "FORGE_PASS")
+    assert Code.SECRET_UNKNOWN in scene.look("", *there).err
+    scene.monkeypatch.setenv("FORGE_PASS", "swordfish")
+    said = scene.look("", *there)
+    assert Code.REPOSITORY_UNREACHABLE in said.err
+    assert "swordfish" not in said.err
+
+
 def test_package(scene: Scene) -> None:
     """What was not asked for is excluded."""
     for status in commands(scene, "--package", "lone"):
@@ -815,6 +845,7 @@ KEYS: dict[str, Proof | str] = {
     "build_timeout": test_build_timeout,
     "upload_timeout": f"{FAULTS}::test_row",
     "rate_limit": f"{FAULTS}::test_rate_limit",
+    "secrets": "tests/deployments/test_deployments.py::test_one_release_through_everything",
     "versioning": "tests/stories/test_prerelease.py::test_lockstep",
     "propagate": "tests/core/test_plan.py::test_patch",
     "prerelease": "tests/stories/test_prerelease.py::test_candidates",
@@ -830,6 +861,9 @@ KEYS: dict[str, Proof | str] = {
 }
 FLAGS: dict[str, Proof | str] = {
     "workspace": test_workspace,
+    "ref": test_ref,
+    "subdirectory": test_subdirectory,
+    "git_token": test_git_token,
     "package": test_package,
     "group": test_group,
     "exclude": test_exclude_flag,
@@ -857,8 +891,9 @@ PUBLISH_FLAGS: dict[str, Proof | str] = {
     "strict_audit": test_strict_audit_flag,
 }
 ROLLBACK = "tests/stories/test_rollback.py"
+WHERE = ("workspace", "ref", "subdirectory", "git_token")
 ROLLBACK_FLAGS: dict[str, Proof | str] = {
-    **{name: FLAGS[name] for name in ("workspace", "index", "publish_url", "check_url")},
+    **{name: FLAGS[name] for name in (*WHERE, "index", "publish_url", "check_url")},
     "release": f"{ROLLBACK}::test_nobody_there",
     "dry_run": f"{ROLLBACK}::test_given_up",
     "push": f"{ROLLBACK}::test_remote_left_alone",
@@ -869,7 +904,7 @@ INIT_FLAGS: dict[str, Proof | str] = {
     "offline": "tests/flows/test_init.py::test_baselines_from_the_index",
 }
 CHECK_FLAGS: dict[str, Proof | str] = {
-    "workspace": test_workspace,
+    **{name: FLAGS[name] for name in WHERE},
     "package": f"{CHECKS}::test_select_and_ignore",
     "select": f"{CHECKS}::test_select_and_ignore",
     "ignore": f"{CHECKS}::test_select_and_ignore",
