@@ -44,6 +44,7 @@ with wsgi.make_server("127.0.0.1", 0, served) as server:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the whole of the slow tests be asked for."""
     parser.addoption("--crash-points", choices=("few", "all"), default="few", help="where a release is killed")
+    parser.addoption("--browser", action="store_true", help="click through Prefect's UI")
 
 
 @pytest.fixture(autouse=True)

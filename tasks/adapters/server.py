@@ -221,7 +221,7 @@ def _kept() -> _Kept | None:
 
 def _port_of(pid: int) -> str:
     """Return where the process *pid* listens if it is a Prefect server; it may be anything, long after that one."""
-    argv = run(Command(("ps", "-o", "args=", "-p", str(pid)), fine=frozenset({0, 1}))).stdout
+    argv = run(Command(("ps", "-ww", "-o", "args=", "-p", str(pid)), fine=frozenset({0, 1}))).stdout
     found = re.search(r"prefect\.server\.api\.server:create_app.* --port (\d+)", argv)
     return found[1] if found else ""
 

@@ -16,8 +16,10 @@ SMALLEST = 20_000
 
 
 @pytest.mark.skipif(screenshots.find_browser() is None, reason="there is no Chromium or Chrome on the PATH")
-def test_approved_in_a_browser(tmp_path: Path) -> None:
+def test_approved_in_a_browser(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """A release is begun from a deployment, approved by a click, and done; its form, run and artifacts can be seen."""
+    if not request.config.getoption("--browser"):
+        pytest.skip("only with --browser: it takes a minute and a half")
     pytest.importorskip("playwright")
 
     ended = screenshots.main(tmp_path)
