@@ -112,9 +112,10 @@ async def stage_all(release: Release) -> tuple[list[PackageVersion], tuple[Packa
                 state = await state_of(stage.build, [state], release, step)
             if state.is_completed():
                 state = await state_of(stage.verify, [state], release, step)
-        await bar.step()
             # Still in the slot: whoever gets it next must see that it is to halt.
-            return await _seen(Stage.BUILT, step, state, halt.set if release.settings.fail_fast else None)
+            await _seen(Stage.BUILT, step, state, halt.set if release.settings.fail_fast else None)
+        await bar.step()
+        return state
 
     steps = [step.model_copy(update={"after": ()}) for step in release.plan.steps]  # to build, order is nothing
     states = await expand(steps, {step.name: step.build_needs for step in steps}, chain)
