@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 RELEASE = ("publish", "--yes", "--skip-audit")
 MOMENT = {"GIT_AUTHOR_DATE": "2026-01-02T03:04:05Z", "GIT_COMMITTER_DATE": "2026-01-02T03:04:05Z"}
 """When all is committed: then two releases of the same thing make the same commits."""
-QUICK = 9
+QUICK = 5
 ATTEMPTS = 3
 
 
@@ -239,7 +239,7 @@ def test_pins_are_taken_back(zygote: Zygote, tmp_path: Path, request: pytest.Fix
     first = next(at for at, effect in enumerate(whole.effects, 1) if "pins" in effect)
     assert len(whole.effects) - first > 20
 
-    for at in range(first, len(whole.effects) + 1, 1 if tries_all(request) else 4):
+    for at in range(first, len(whole.effects) + 1, 1 if tries_all(request) else 8):
         assert zygote.run(world, {}, at, argv=pin).code == -9
         said = zygote.run(world, {}, argv=("pin", "--restore"))
         assert said.code == 0, said.said
