@@ -136,7 +136,8 @@ def _recording(what: str) -> bool:
     if api and not answers(api):
         log.warning("warning %s", Warn(Code.SERVER_UNREACHABLE, f"{what} is not recorded", mask(api)))
         return False
-    settle(OWN_SERVER_SETTINGS if kept else CLIENT_SETTINGS)
+    if api:
+        settle(OWN_SERVER_SETTINGS if kept else CLIENT_SETTINGS)
     if kept:
         os.environ["PREFECT_API_URL"] = api
     return bool(api)

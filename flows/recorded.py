@@ -12,6 +12,8 @@ from prefect.events.clients import AssertingPassthroughEventsClient, NullEventsC
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogHandler
 
+from tasks.adapters.server import ENDED
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("releasekit")
 
-FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 PATIENCE = 30.0
 """Seconds in which nothing more reaches the database before the rest counts as lost."""
 
@@ -35,7 +36,7 @@ class Counted:
         for client in AssertingPassthroughEventsClient.all:
             for event in client.pop_events():
                 state: Any = event.payload.get("validated_state") or {}
-                if event.event.startswith("prefect.task-run.") and state.get("type") in FINAL:
+                if event.event.startswith("prefect.task-run.") and state.get("type") in ENDED:
                     self._ended.add(event.resource.id)
         return len(self._ended)
 

@@ -22,6 +22,7 @@ from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 from prefect.logging.handlers import APILogHandler
 
+from flows.logs import let_through
 from tasks.adapters.process import mask
 from tasks.core.formats.markdown import plan_markdown, plan_rows, report_markdown
 from tasks.core.formats.svg import graph_svg
@@ -50,8 +51,7 @@ def record_our_lines() -> None:
     ours = logging.getLogger("releasekit")
     if not any(isinstance(handler, APILogHandler) for handler in ours.handlers):
         ours.addHandler(APILogHandler())
-    if ours.level == logging.NOTSET:
-        ours.setLevel(logging.INFO)
+    let_through()
 
 
 async def name_run(what: str, plan: Plan, *tags: str) -> None:

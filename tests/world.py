@@ -8,6 +8,7 @@ import re
 import textwrap
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.cli import main
@@ -16,7 +17,6 @@ from tasks.adapters.uv import find_uv
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
-    from pathlib import Path
 
     from tasks.adapters.embedded import EmbeddedIndex
 
@@ -148,6 +148,18 @@ def upload(world: World, index: EmbeddedIndex, *names: str) -> None:
         run(Command(("uv", "build", "--quiet", "--out-dir", str(dist)), world.root / "packages" / name))
         files = [str(path) for path in sorted(dist.glob(f"{name}-*"))]
         run(Command(("uv", "publish", "--quiet", "--trusted-publishing", "never", *files), env=index.environment))
+
+
+def relatives(mark: str) -> dict[int, str]:
+    """Return the processes with *mark* in their environment, whoever their parent is, with their command lines."""
+    found: dict[int, str] = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (path / "environ").read_bytes():
+                found[int(path.name)] = (path / "cmdline").read_text().replace("\0", " ")
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # it has ended, or is somebody else's
+    return found
 
 
 @contextmanager

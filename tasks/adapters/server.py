@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("releasekit.server")
 
-# Every Prefect setting that we change, and why; nowhere else is any set. Those of a client must stand in the
-# environment before Prefect is imported; there, what the user has set stays.
+# Every Prefect setting that we change, and why; prefect.yaml and deployments/compose.yaml repeat what workers and a
+# team's server need. Those of a client must stand in the environment before Prefect is imported; there, what the user
+# has set stays.
 SERVER_SETTINGS = {  # of every server: also of a team's, see deployments/compose.yaml
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",  # a release tool does not phone home
     # One by one, as it comes, a server is a minute behind after 500 packages, and drops what is beyond 10,000 events.
@@ -61,6 +62,8 @@ NO_SERVER_SETTINGS = {  # of a client without any
     "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
 }
+ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+"""The types of state in which a run has ended."""
 START_TIMEOUT = 300.0
 """Seconds. The very first start takes 16 CPU-seconds, 26 s beside two other busy programs; one that died is noticed."""
 PORT = 4200
@@ -88,8 +91,7 @@ class Server:
 
         Raises OSError if the server does not answer, ValueError if it answers something else.
         """
-        states = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-        asked = {"flow_runs": {"id": {"any_": [flow_run]}}, "task_runs": {"state": {"type": {"any_": states}}}}
+        asked = {"flow_runs": {"id": {"any_": [flow_run]}}, "task_runs": {"state": {"type": {"any_": ENDED}}}}
         return int(_ask(self.url, "POST", "/task_runs/count", json.dumps(asked)))
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.adapters.embedded import embedded_index
-from tests.world import World, make_world
+from tests.world import World, make_world, relatives
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -132,7 +132,7 @@ class Scene:
     def left_running(self) -> list[str]:
         """Return the processes that still run, once there was time to end; none if all is well."""
         deadline = time.monotonic() + 10
-        while (found := list(relatives(self.mark))) and time.monotonic() < deadline:
+        while (found := list(relatives(self.mark).values())) and time.monotonic() < deadline:
             time.sleep(0.02)
         return found
 
@@ -149,16 +149,6 @@ class Scene:
             "files": files_of(self.index),
             "temporary": [str(path) for path in self.world.root.rglob("*.tmp*")],
         }
-
-
-def relatives(mark: str) -> Generator[str]:
-    """Yield the processes that stand under *mark*."""
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark.encode() in (path / "environ").read_bytes():
-                yield (path / "cmdline").read_text().replace("\0", " ")
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue
 
 
 def files_of(index: EmbeddedIndex) -> list[str]:

@@ -23,7 +23,7 @@ import yaml
 from releasekit import __version__
 from tasks.adapters.process import Command, background, run
 from tasks.adapters.server import CLIENT_SETTINGS, SERVER_SETTINGS
-from tests.world import World, make_world
+from tests.world import World, make_world, relatives
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -116,14 +116,7 @@ class Worker:
 
     def processes(self) -> dict[int, str]:
         """Return its living processes, near and far, with their command lines."""
-        found: dict[int, str] = {}
-        for path in Path("/proc").glob("[0-9]*"):
-            try:
-                if self.mark.encode() in (path / "environ").read_bytes():
-                    found[int(path.name)] = (path / "cmdline").read_text().replace("\0", " ")
-            except (FileNotFoundError, ProcessLookupError, PermissionError):
-                continue  # it has ended, or is somebody else's
-        return found
+        return relatives(self.mark)
 
     def kill(self) -> None:
         """Take it away, with all that it has started."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.world import World, make_world
+from tests.world import World, make_world, relatives
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -56,14 +56,7 @@ class Program:
 
     def relatives(self) -> dict[int, str]:
         """Return the processes that it has started, near and far, whoever their parent is now."""
-        found: dict[int, str] = {}
-        for path in Path("/proc").glob("[0-9]*"):
-            try:
-                if self.mark.encode() in (path / "environ").read_bytes():
-                    found[int(path.name)] = (path / "cmdline").read_text().replace("\0", " ")
-            except (FileNotFoundError, ProcessLookupError, PermissionError):
-                continue  # it has ended, or is somebody else's
-        return found
+        return relatives(self.mark)
 
 
 @pytest.fixture(scope="module")
