@@ -155,7 +155,11 @@ class TestReadSdist:
 
         assert found == tuple(f"{wheel.name}: {one}" for one in wrong)
 
-    @pytest.mark.parametrize("raw", [b"", b"no archive", gzip.compress(b"no archive"), gzip.compress(b"x" * 600)[:-9]])
+    @pytest.mark.parametrize(
+        "raw",
+        [b"", b"no archive", gzip.compress(b"no archive", mtime=0), gzip.compress(b"x" * 600, mtime=0)[:-9]],
+        ids=["empty", "no archive", "compressed, but no archive", "cut off"],
+    )
     def test_no_sdist(self, tmp_path: Path, raw: bytes) -> None:
         """Anything else is refused, by name."""
         (tmp_path / "x-1.0.tar.gz").write_bytes(raw)
