@@ -54,24 +54,19 @@ class Exported:
     def bring_commit(self, repo: Repo, remote: str) -> None:
         """Return once *repo* has the frozen commit and the release commit, which may come out of the bundle.
 
-        The first must be in the history of what is checked out, or of its branch at *remote*; the second too, or be the
-        one commit on top of it: so that no manifest ever brings anything else to a branch.
+        The first must be in the history of what is checked out, or of its branch at *remote*; the second too, or be one
+        commit on top of it. What that may hold, `prove_commit` says.
         Raises Refusal RK-COMMIT-MISSING, RK-RECORD-INVALID.
         """
         frozen, made = self.manifest.commit, self.manifest.release_commit
-        if not self._is_ours(repo, remote, frozen):
+        if not repo.has_on_branch(frozen, remote, self.manifest.branch):
             self._refuse(f"the commit {frozen[:12]} that it is made from is not in the history of this clone")
         if not repo.has(made):
             self._unbundle(repo)
         if not repo.has(made):
             self._refuse(f"the release commit {made[:12]} is not in this clone")
-        if repo.parent(made) != frozen and not self._is_ours(repo, remote, made):
+        if repo.parent(made) != frozen and not repo.has_on_branch(made, remote, self.manifest.branch):
             self._refuse(f"the release commit {made[:12]} is neither on top of {frozen[:12]} nor on its branch")
-
-    def _is_ours(self, repo: Repo, remote: str, commit: str) -> bool:
-        here = repo.has(commit)
-        branch = self.manifest.branch
-        return here and (repo.contains(repo.head, commit) or bool(branch and repo.is_at(remote, commit, branch)))
 
     def _unbundle(self, repo: Repo) -> None:
         bundle = self.directory / BUNDLE
