@@ -144,7 +144,7 @@ async def notes(options: Options) -> tuple[Notes, str]:
     limit = SMALLEST_LIMIT
     if not options.offline:
         try:
-            async with forge_of(repo.address(settings.remote), settings) as forge:
+            async with forge_of(repo.address(settings.remote), settings, project.uv.secrets) as forge:
                 pulls, limit = await forge.pulls_of(commits_told(plan)), forge.body_limit
         except ReleaseError as error:
             log.info("no pull requests are named: %s", error)

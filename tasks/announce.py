@@ -252,7 +252,7 @@ async def on_forge(release: Release, repo: Repo) -> tuple[str, tuple[str, ...]]:
 
 async def _released(release: Release, repo: Repo) -> tuple[str, tuple[str, ...]]:
     plan, settings = release.plan, release.settings
-    async with forge_of(repo.address(settings.remote), settings) as forge:
+    async with forge_of(repo.address(settings.remote), settings, release.uv.secrets) as forge:
         await forge.check_access()
         pulls = await _pulls(forge, plan)
         tree, place = release.record.worktree, release.workspace

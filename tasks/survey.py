@@ -523,7 +523,7 @@ async def preflight_forge(project: Project, repo: Repo, plan: Plan) -> Plan:
     if not (plan.steps and settings.on_forge):
         return plan
     try:
-        async with forge_of(repo.address(settings.remote), settings) as forge:
+        async with forge_of(repo.address(settings.remote), settings, project.uv.secrets) as forge:
             await forge.check_access()
             there = await forge.release(plan.title)
     except ReleaseError as error:
