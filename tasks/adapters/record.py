@@ -19,7 +19,7 @@ from tasks.adapters.files import (
     replace_text,
 )
 from tasks.core.errors import Code, Refusal, ReleaseError
-from tasks.core.manifest import manifest_of, plan_of, plan_text
+from tasks.core.manifest import manifest_of, manifest_text, plan_of, plan_text
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -76,7 +76,7 @@ class Record:
 
     def save(self, manifest: ReleaseManifest) -> None:
         """Write the manifest; raises ReleaseError RK-FILE-SYSTEM."""
-        replace_text(self.directory / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
+        replace_text(self.directory / MANIFEST, manifest_text(manifest))
 
     def manifest(self) -> ReleaseManifest | None:
         """Return the manifest, None if the release commit was not made yet; raises ReleaseError RK-RECORD-INVALID."""
