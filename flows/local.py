@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows import console
 from flows.draft import at_hand, checked, draft, open_project
-from flows.options import parameters_of
+from flows.options import is_by_pull, parameters_of
 from tasks.adapters.files import changelog_path
 from tasks.adapters.process import mask
 from tasks.adapters.record import begin, only_release
@@ -42,9 +42,10 @@ if TYPE_CHECKING:
 
     from flows.checking import Health
     from flows.draft import Draft
-    from flows.options import CheckOptions, PlanOptions, PublishOptions, RollbackOptions
+    from flows.options import CheckOptions, PlanOptions, PrepareOptions, PublishOptions, RollbackOptions
     from tasks.adapters.server import Server
     from tasks.core.plan import Plan
+    from tasks.core.pull import ReleasePull
     from tasks.core.rollback import Rollback
     from tasks.core.target import Target
 
@@ -95,6 +96,42 @@ async def check(options: CheckOptions) -> Health:
     return health
 
 
+async def prepare(options: PrepareOptions) -> ReleasePull:
+    """Make the release pull request; recorded as a flow run where a Prefect API is configured."""
+    from flows.pull import propose
+
+    if options.dry_run or not _recording("this pull request"):
+        return await propose(options)
+    from flows.prepare import prepare as prepare_flow
+    from flows.recorded import drain
+
+    try:
+        running: Any = prepare_flow(**parameters_of(options))
+        return await running
+    finally:
+        await drain()
+
+
+async def _hand_on(options: PublishOptions) -> ReleasePull:
+    """Hand a merged release on to be published elsewhere; recorded as a flow run where a Prefect API is configured."""
+    from flows.pull import hand_on
+
+    if options.dry_run or not _recording("this release"):
+        return await hand_on(options)
+    from flows.publish import publish as publish_flow
+    from flows.recorded import drain
+
+    try:
+        running: Any = publish_flow(**parameters_of(options), return_state=True)
+        state: Any = await running
+    finally:
+        await drain()
+    found: Any = await state.aresult(raise_on_failure=False)
+    if isinstance(found, BaseException):
+        raise found
+    return found
+
+
 async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
     """Give a release up, once somebody has said yes; recorded as a flow run where a Prefect API is configured."""
     from flows.undo import undo
@@ -143,16 +180,22 @@ def _recording(what: str) -> bool:
     return bool(api)
 
 
-async def dry_run(options: PublishOptions) -> Decided:
+async def dry_run(options: PublishOptions) -> Decided | ReleasePull:
     """Plan and check as a release would, and say what it would run; changes nothing."""
     half_out = options.resume_from_registry
     with at_hand(options) as here:
-        drafted = await checked(await draft(here, *open_project(here), half_out=half_out))
+        project, repo = open_project(here)
+        if is_by_pull(here, project.settings):
+            return await _hand_on(here)
+        drafted = await checked(await draft(here, project, repo, half_out=half_out))
         return Decided(drafted.plan, tuple(_outline(drafted)))
 
 
-async def publish(options: PublishOptions, *, yes: bool) -> Released:
-    """Release for real, or in a rehearsal; a release that was begun and not ended is carried on."""
+async def publish(options: PublishOptions, *, yes: bool) -> Released | ReleasePull:
+    """Release for real, or in a rehearsal; a release that was begun and not ended is carried on.
+
+    With `publish_from = "ci"` a merged release is handed on, and nothing else is done here.
+    """
     async with AsyncExitStack() as stack:
         stack.enter_context(_terminated_is_interrupted())
         rehearsing = options.rehearse
@@ -164,13 +207,12 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released:
 
             options = stack.enter_context(rehearsal(options))
         project, repo = open_project(options)
+        if is_by_pull(options, project.settings):
+            return await _hand_on(options)
         stack.enter_context(only_release(repo.common_dir))
         adopt = options.resume_from_registry
         record = to_carry_on(repo, project.settings, options.kept_record, adopt=adopt)
-        api = configured_api()
-        if api and not answers(api):
-            raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(api))
-        server = None if api else kept_server() or stack.enter_context(prefect_server())  # starts while we plan
+        server = _release_server(stack)  # starts while we plan
         if not record:
             decided = (await checked(await draft(options, project, repo, half_out=adopt))).plan
         else:
@@ -192,6 +234,14 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released:
         from flows.rehearse import on_the_index
 
         return Released(report, tuple(await on_the_index(options, report)))
+
+
+def _release_server(stack: AsyncExitStack) -> Server | None:
+    """Return the server that a release is recorded on, if it is ours: one that is kept, or one for as long as this."""
+    api = configured_api()
+    if api and not answers(api):
+        raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(api))
+    return None if api else kept_server() or stack.enter_context(prefect_server())
 
 
 @contextmanager

@@ -142,6 +142,16 @@ class PlanOptions(Options):
     """What `plan` can be told."""
 
 
+class PrepareOptions(Options):
+    """What `prepare` can be told."""
+
+    dry_run: Annotated[bool, Parameter(negative="")] = Field(
+        default=False, description="Say what the pull request would release, make and change nothing"
+    )
+    release_branch: str = _key("release_branch")
+    audit: Annotated[bool, Parameter(negative="--skip-audit")] = _key("audit")
+
+
 class PublishOptions(Options):
     """What `publish` can be told; what an option switches off is a parameter that is true by default."""
 
@@ -162,7 +172,7 @@ class PublishOptions(Options):
     manifest: Path = Field(
         default=Path(), description="The manifest.json of a kept copy of the record, for --resume-from-registry"
     )
-    publish_from: Literal["local"] = _key("publish_from")
+    publish_from: Literal["local", "ci"] = _key("publish_from")
     concurrency: Annotated[int, Parameter(alias="-j")] = _key("concurrency")
     rate_limit: int = _key("rate_limit")
     fail_fast: Annotated[bool, Parameter(negative="")] = _key("fail_fast")
@@ -177,6 +187,12 @@ class PublishOptions(Options):
     def kept_record(self) -> Path | None:
         """The manifest of the record that was kept, if one was given."""
         return self.manifest if self.manifest.name else None
+
+
+def is_by_pull(options: PublishOptions, settings: Settings) -> bool:
+    """Tell whether `publish` is to hand a merged release on to a workflow, and not to upload anything itself."""
+    here = options.rehearse or options.resume_from_registry or options.kept_record
+    return settings.publish_from == "ci" and not here
 
 
 class RollbackOptions(Where):

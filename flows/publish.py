@@ -18,10 +18,11 @@ from prefect.states import Cancelled, Completed, Failed
 from flows.approval import Approved, ask
 from flows.draft import at_hand, checked, draft, open_index, open_project
 from flows.expand import publish_all, stage_all
-from flows.options import PublishOptions, flat
+from flows.options import PublishOptions, flat, is_by_pull
 from flows.progress import observer
+from flows.pull import hand_on, next_versions
 from flows.rehearse import rehearsal
-from flows.runs import name_run, record_our_lines, show_plan, show_report
+from flows.runs import name_run, record_our_lines, rename_run, show_plan, show_pull, show_report
 from releasekit import __version__
 from tasks import announce, prepare, resume, stage, survey
 from tasks.adapters.index import on_index
@@ -48,8 +49,14 @@ async def publish(options: PublishOptions) -> State[Any]:
     async with AsyncExitStack() as stack:
         options = stack.enter_context(at_hand(options, keep=not (options.dry_run or options.rehearse)))
         options = stack.enter_context(rehearsal(options))
+        project, repo = open_project(options)
+        if is_by_pull(options, project.settings):
+            found = await hand_on(options)
+            await rename_run(f"publish: {found.what}", *filter(None, [found.title]))
+            await show_pull(found)
+            return Completed(message=found.what, data=found)
         if options.dry_run:
-            plan = (await checked(await draft(options, *open_project(options)))).plan
+            plan = (await checked(await draft(options, project, repo))).plan
             await name_run("dry run of", plan, "dry-run")
             await show_plan(plan)
             return Completed(message=plan.headline, data=plan)
@@ -60,7 +67,7 @@ async def publish(options: PublishOptions) -> State[Any]:
                 return Cancelled(name="Not approved", message=refusal.what, data=refusal)
             return Failed(name=f"Refused: {refusal.code}", message=mask(f"{refusal}\n{refusal.hint}"), data=refusal)
         index = await stack.enter_async_context(open_index(project, release.target))
-        report = await carry_out(release, repo, index, rebuild=options.resume_from_registry)
+        report = await carry_out(release, project, repo, index, rebuild=options.resume_from_registry)
         if release.plan.steps:
             await show_report(report, release.plan, release.target)
         return (Completed if report.done else Failed)(message=report.summary, data=report)
@@ -111,7 +118,7 @@ def release_of(record: Record, project: Project, repo: Repo) -> Release:
     )
 
 
-async def carry_out(release: Release, repo: Repo, index: Index, *, rebuild: bool = False) -> Report:
+async def carry_out(release: Release, project: Project, repo: Repo, index: Index, *, rebuild: bool = False) -> Report:
     """Prepare, stage, publish, announce. With *rebuild*, files that are lost are built again, and compared."""
     if not release.plan.steps:
         release.record.finish(repo)
@@ -128,7 +135,7 @@ async def carry_out(release: Release, repo: Repo, index: Index, *, rebuild: bool
         return Report(release=release.plan.release, title=release.plan.title, packages=failed, notes=notes)
     observer().on_phase("publishing")
     packages = await publish_all(release, built, index)
-    return await announced(release, repo, packages)
+    return await announced(release, project, repo, packages)
 
 
 def prepared(release: Release, repo: Repo) -> Release:
@@ -204,7 +211,23 @@ async def built_again(
     return again
 
 
-async def announced(release: Release, repo: Repo, packages: tuple[PackageReport, ...]) -> Report:
+async def gone_on(release: Release, project: Project, repo: Repo) -> list[str]:
+    """Have the next development versions proposed, if that is wanted; returns what to say of it.
+
+    Raises ReleaseError as `next_versions` does, but for what keeps a release from the forge without being a failure.
+    """
+    if not release.settings.commit_back:
+        return []
+    try:
+        page = await next_versions(release, project, repo)
+    except ReleaseError as error:
+        if release.settings.stops_at(error):
+            raise
+        return [f"no pull request for the next development versions: {error}"]
+    return [f"the next development versions: {page}"] if page else []
+
+
+async def announced(release: Release, project: Project, repo: Repo, packages: tuple[PackageReport, ...]) -> Report:
     """Tag, push, tell the forge of and fast-forward what is out; the release is ended when all of it is."""
     report = Report(release=release.plan.release, title=release.plan.title, commit=release.commit, packages=packages)
     # Where one tag stands for all packages, it is made when all are out.
@@ -229,6 +252,7 @@ async def announced(release: Release, repo: Repo, packages: tuple[PackageReport,
         if report.done and release.settings.on_forge:
             update["page"], remarks = await announce.on_forge(release, repo)
             notes += remarks
+            notes += await gone_on(release, project, repo)
     except ReleaseError as error:
         problems.append(f"{error}\n{error.output}".strip() + f"\n{error.hint}")
     try:

@@ -468,7 +468,7 @@ CATALOGUE: Mapping[Code, Entry] = {
         "Push it first, or check out what the remote has.",
     ),
     Code.PULL_EMPTY: Entry(
-        "The release changes no file (all versions come from tags, and no changelog is kept): there is nothing to merge.",
+        "The release changes no file (all versions come from tags, no changelog is kept): there is nothing to merge.",
         "Keep changelogs (changelog = true), or release with --publish-from=local.",
     ),
     Code.PULL_MOVED: Entry(
@@ -476,8 +476,8 @@ CATALOGUE: Mapping[Code, Entry] = {
         "Merge the pull request as it is; or delete its branch, and run prepare again.",
     ),
     Code.PULL_STALE: Entry(
-        "What was merged is not the release that its pull request showed: what landed beside it, or an edit of it, asks "
-        "for other versions.",
+        "What was merged is not the release that its pull request showed: what landed beside it, or an edit of it, "
+        "asks for other versions.",
         "Run prepare again: it makes a new release pull request, with the right versions.",
     ),
     Code.SERVER_UNREACHABLE: Entry(

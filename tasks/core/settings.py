@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from tasks.core.errors import Code, Refusal, ReleaseError, nearest
+from tasks.core.tags import is_tag_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -218,7 +219,7 @@ class Settings(BaseModel):
     @field_validator("release_branch")
     @classmethod
     def _is_branch(cls, name: str) -> str:
-        if not is_ref_name(name):
+        if not is_tag_name(name):  # git has one rule for both
             raise PydanticCustomError("branch", "git takes no branch of this name")
         return name
 
