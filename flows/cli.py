@@ -125,12 +125,9 @@ def publish(
     format
         How the plan of a dry run, or the report of a release, is printed.
     """
-    if options.offline and not options.dry_run:
-        raise Refusal(Code.USAGE, "--offline goes with --dry-run")
+    options.refuse_contradictions()
     if options.approve and yes:
         raise Refusal(Code.USAGE, "--approve leaves the yes to somebody else, and --yes does not")
-    if options.kept_record and not options.resume_from_registry:
-        raise Refusal(Code.USAGE, "--manifest goes with --resume-from-registry")
     import asyncio
 
     from flows import console, local

@@ -46,6 +46,7 @@ _STATUS = {
 _OUTCOME = {
     Outcome.CONFIRMED: ("✅", "green"),
     Outcome.BUILT: ("📦", "dim"),
+    Outcome.VERSIONED: ("📝", "dim"),
     Outcome.FAILED: ("❌", "red"),
     Outcome.BLOCKED: ("⛔", "yellow"),
 }

@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from tasks import survey
+from tasks import pull, resume, survey
+from tasks.adapters.exported import check_room
+from tasks.adapters.record import begin
 from tasks.adapters.repo import Repo
-from tasks.core.errors import ReleaseError
+from tasks.core.errors import Code, Refusal, ReleaseError
 from tasks.core.links import web_of
 from tasks.core.plan import Status
 from tasks.lazy import secret
@@ -19,12 +21,15 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from flows.options import Anywhere, Options, Where
+    from flows.options import Anywhere, Options, PublishOptions, Where
+    from tasks.adapters.exported import Exported
     from tasks.adapters.interface import Index
+    from tasks.adapters.record import Record
     from tasks.core.changelog import Section
     from tasks.core.formats.explained import Explanation
     from tasks.core.notes import Notes, Pull
     from tasks.core.plan import Plan, Step
+    from tasks.core.settings import Settings
     from tasks.core.target import Target
     from tasks.survey import History, Project, ToTell
 
@@ -41,6 +46,22 @@ class Draft:
     plan: Plan
     target: Target
     published: Mapping[str, frozenset[Version]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What `publish` is to carry out: a release that was begun here, one that was handed over, or a new plan."""
+
+    plan: Plan
+    record: Record | None = None
+    given: Exported | None = None
+    drafted: Draft | None = None
+
+    def begun(self, repo: Repo, settings: Settings, *, publishing: bool) -> Record:
+        """Return it on record: from here on it is carried out, and nothing is decided again."""
+        if self.given:
+            return resume.take(repo, settings, self.given, self.record, publishing=publishing)
+        return self.record or begin(repo.common_dir, self.plan)
 
 
 @contextmanager
@@ -87,6 +108,32 @@ async def draft(options: Options, project: Project, repo: Repo, *, half_out: boo
             history = survey.read_history(repo, project, released)
         plan = survey.plan(project, repo, history, options.selection(), published)
     return Draft(project, repo, with_changelogs(project, repo, plan, history), target, published)
+
+
+async def due(options: PublishOptions, project: Project, repo: Repo) -> Due:
+    """Find out what `publish` is to carry out, and refuse what could not be.
+
+    A dry run decides afresh, whatever has begun here, unless a release was handed over.
+    """
+    if options.output.name:
+        check_room(options.output)
+    if options.version_only and not repo.branch:
+        what = f"HEAD is detached at {repo.head[:12]}, so there is no branch to bring to the commit"
+        raise Refusal(Code.PREFLIGHT_DETACHED_HEAD, what, str(repo.top))
+    settings, adopt, record = project.settings, options.resume_from_registry, None
+    if not options.dry_run:
+        record = resume.to_carry_on(repo, settings, options.kept_record, adopt=adopt, afresh=options.stage_only)
+    if options.handed_over:
+        file = await pull.manifest_at_hand(repo, settings, project.uv.secrets, options.handed_over)
+        given = resume.given(repo, settings, file, record)
+        if not options.private:
+            async with open_index(project, survey.target_of(project)) as index:
+                await survey.preflight_credentials(project, survey.target_of(project), index)
+        return Due(given.plan, record, given)
+    if record:
+        return Due(record.plan(), record)
+    drafted = await checked(await draft(options, project, repo, half_out=adopt), private=options.private)
+    return Due(drafted.plan, drafted=drafted)
 
 
 def with_changelogs(project: Project, repo: Repo, plan: Plan, history: History, *, notes: bool = False) -> Plan:
@@ -169,16 +216,21 @@ def explained(options: Options, names: Sequence[str], *, whole: bool) -> tuple[E
     return explanation(plan, survey.decide(project, history), chosen, whole=whole), plan.warnings
 
 
-async def checked(drafted: Draft) -> Draft:
-    """Refuse a draft that could not be carried out, with the reason; otherwise return it with its warnings."""
-    if drafted.published is not None:
+async def checked(drafted: Draft, *, private: bool = False) -> Draft:
+    """Refuse a draft that could not be carried out, with the reason; otherwise return it with its warnings.
+
+    One that ends while it is *private* needs no rights: neither the remote nor the forge is asked, nor credentials.
+    """
+    asked = drafted.published is not None and not private
+    if asked:
         survey.preflight_others(drafted.project, drafted.repo)
     plan = survey.preflight(drafted.project, drafted.repo, drafted.plan, drafted.target, drafted.published)
     survey.preflight_notes(drafted.project, drafted.repo, plan, drafted.target)
-    if drafted.published is not None:
+    if asked:
         plan = await survey.preflight_forge(drafted.project, drafted.repo, plan)
         async with open_index(drafted.project, drafted.target) as index:
-            await survey.preflight_remote(drafted.project, drafted.repo, drafted.target, index)
+            await survey.preflight_credentials(drafted.project, drafted.target, index)
+        survey.preflight_remote(drafted.project, drafted.repo)
     return replace(drafted, plan=plan)
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows import console
-from flows.draft import at_hand, checked, draft, open_project
+from flows.draft import at_hand, draft, due, open_project
 from flows.options import is_by_pull, parameters_of
 from tasks.adapters.files import changelog_path
 from tasks.adapters.process import mask
-from tasks.adapters.record import begin, only_release
+from tasks.adapters.record import only_release
 from tasks.adapters.server import (
     CLIENT_SETTINGS,
     NO_SERVER_SETTINGS,
@@ -30,10 +30,10 @@ from tasks.adapters.server import (
 )
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.links import web_of
-from tasks.core.plan import RELEASE_COMMIT
+from tasks.core.plan import RELEASE_COMMIT, counted
 from tasks.core.report import Report
 from tasks.core.tags import in_pushes
-from tasks.resume import how_it_stands, to_carry_on
+from tasks.resume import how_it_stands
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -41,13 +41,14 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
     from flows.checking import Health
-    from flows.draft import Draft
+    from flows.draft import Due
     from flows.options import CheckOptions, PlanOptions, PrepareOptions, PublishOptions, RollbackOptions
+    from tasks.adapters.repo import Repo
     from tasks.adapters.server import Server
     from tasks.core.plan import Plan
     from tasks.core.pull import ReleasePull
     from tasks.core.rollback import Rollback
-    from tasks.core.target import Target
+    from tasks.survey import Project
 
 log = logging.getLogger("releasekit")
 
@@ -182,13 +183,12 @@ def _recording(what: str) -> bool:
 
 async def dry_run(options: PublishOptions) -> Decided | ReleasePull:
     """Plan and check as a release would, and say what it would run; changes nothing."""
-    half_out = options.resume_from_registry
     with at_hand(options) as here:
         project, repo = open_project(here)
         if is_by_pull(here, project.settings):
             return await _hand_on(here)
-        drafted = await checked(await draft(here, project, repo, half_out=half_out))
-        return Decided(drafted.plan, tuple(_outline(drafted)))
+        found = await due(here, project, repo)
+        return Decided(found.plan, tuple(_outline(project, repo, found, options)))
 
 
 async def publish(options: PublishOptions, *, yes: bool) -> Released | ReleasePull:
@@ -210,22 +210,16 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released | ReleasePu
         if is_by_pull(options, project.settings):
             return await _hand_on(options)
         stack.enter_context(only_release(repo.common_dir))
-        adopt = options.resume_from_registry
-        record = to_carry_on(repo, project.settings, options.kept_record, adopt=adopt)
         server = _release_server(stack)  # starts while we plan
-        if not record:
-            decided = (await checked(await draft(options, project, repo, half_out=adopt))).plan
-        else:
-            decided = record.plan()
+        found = await due(options, project, repo)
+        decided, record = found.plan, found.record
         console.show(console.plan_table(decided), on_stderr=True)
         if not decided.steps:
             return Released(Report(release=decided.release, title="nothing to release"))
-        if not rehearsing:
-            from tasks.survey import target_of
-
-            _ask(decided, target_of(project), how_it_stands(record, repo) if record else "", yes=yes)
-        if not record:
-            begin(repo.common_dir, decided)
+        if not (rehearsing or options.stage_only):
+            what = _question(decided, project, repo, options)
+            _ask(what, how_it_stands(record, repo) if record else "", yes=yes)
+        found.begun(repo, project.settings, publishing=not options.private)
         if console.is_terminal():
             stack.enter_context(console.live(decided, project.settings))
         report = await _run_flow(options, server)
@@ -352,49 +346,78 @@ def _report_in(result: object) -> Report:
     return result
 
 
-def _ask(plan: Plan, target: Target, stands: str, *, yes: bool) -> None:
+def _question(plan: Plan, project: Project, repo: Repo, options: PublishOptions) -> str:
+    if options.version_only:
+        return f"Commit the versions of {counted(plan.steps)} to {repo.branch}?"
+    from tasks.survey import target_of
+
+    target = target_of(project)
+    where = target.name or mask(target.publish_url) or "the default index of uv publish"
+    return f"Publish {len(plan.steps)} packages to {where}?"
+
+
+def _ask(question: str, stands: str, *, yes: bool) -> None:
     if yes:
         return
     if not console.is_terminal():
         raise Refusal(Code.NOT_CONFIRMED, "nobody is there to say yes")
     if stands:
         console.show(stands, on_stderr=True)
-    where = target.name or mask(target.publish_url) or "the default index of uv publish"
-    if not console.confirm(f"Publish {len(plan.steps)} packages to {where}?"):
+    if not console.confirm(question):
         raise Refusal(Code.NOT_CONFIRMED, "you said no")
 
 
-def _changelog(drafted: Draft, name: str) -> Path:
-    return changelog_path(drafted.project.root / drafted.project.workspace[name].path)
-
-
-def _outline(drafted: Draft) -> list[str]:
+def _outline(project: Project, repo: Repo, found: Due, options: PublishOptions) -> list[str]:
     """Return the commands of a release, made by the code that would run them; `RELEASE` stands for its directory."""
-    steps, uv = drafted.plan.steps, drafted.project.uv
-    if not steps:
-        return []
-    settings, target = drafted.project.settings, drafted.target
-    tree, dist = Path("RELEASE/tree"), Path("RELEASE/dist")
-    lines = [str(uv.lock_command(tree, [step.name for step in steps]))]
-    new = [path for name in drafted.plan.changelogs if not (path := _changelog(drafted, name)).exists()]
+    plan, given = found.plan, found.given
+    lines: list[str] = []
+    if not plan.steps:
+        return lines
+    if not given:
+        lines += _preparing(project, repo, plan)
+    if not options.version_only and not (given and given.manifest.packages):
+        lines += _building(project, plan)
+    return lines if options.private else lines + _publishing(project, repo, plan)
+
+
+TREE, DIST = Path("RELEASE/tree"), Path("RELEASE/dist")
+
+
+def _preparing(project: Project, repo: Repo, plan: Plan) -> list[str]:
+    lines = [str(project.uv.lock_command(TREE, [step.name for step in plan.steps]))]
+    members = {name: project.root / project.workspace[name].path for name in plan.changelogs}
+    new = [path for member in members.values() if not (path := changelog_path(member)).exists()]
     if new:
-        lines.append(f"git add {' '.join(path.relative_to(drafted.repo.top).as_posix() for path in new)}")
-    lines.append(f"git commit --message '{RELEASE_COMMIT}{drafted.plan.title}'")
-    for step in steps:
-        links = [dist / name for name in step.build_needs]
-        lines.append(str(uv.build_command(tree / step.path, dist / step.name, links, {}, settings.build_timeout)))
-    for step in steps:
-        files = [
-            dist / step.name / f"{step.name.replace('-', '_')}-{step.version}{end}" for end in (".tar.gz", "-*.whl")
-        ]
-        lines.append(str(uv.publish_command(files, target.publish_url, target.check_url)))
-    tags = list(dict.fromkeys([*(step.tag for step in steps), *drafted.plan.tags])) if settings.tag else []
+        lines.append(f"git add {' '.join(path.relative_to(repo.top).as_posix() for path in new)}")
+    return [*lines, f"git commit --message '{RELEASE_COMMIT}{plan.title}'"]
+
+
+def _building(project: Project, plan: Plan) -> list[str]:
+    links = {step.name: [DIST / name for name in step.build_needs] for step in plan.steps}
+    seconds = project.settings.build_timeout
+    return [
+        str(project.uv.build_command(TREE / step.path, DIST / step.name, links[step.name], {}, seconds))
+        for step in plan.steps
+    ]
+
+
+def _publishing(project: Project, repo: Repo, plan: Plan) -> list[str]:
+    from tasks.survey import target_of
+
+    settings, target = project.settings, target_of(project)
+    lines: list[str] = []
+    for step in plan.steps:
+        stem = f"{step.name.replace('-', '_')}-{step.version}"
+        files = [DIST / step.name / f"{stem}{end}" for end in (".tar.gz", "-*.whl")]
+        wanted = settings.attestations
+        lines.append(str(project.uv.publish_command(files, target.publish_url, target.check_url, attestations=wanted)))
+    tags = list(dict.fromkeys([*(step.tag for step in plan.steps), *plan.tags])) if settings.tag else []
     lines += [f"git tag --annotate {tag}" for tag in tags]
     if settings.push:
-        pushes = [[f"refs/tags/{tag}" for tag in group] for group in in_pushes(tags, drafted.plan.tags)] or [[]]
-        pushes[0].insert(0, f"COMMIT:refs/heads/{drafted.repo.branch}")
+        pushes = [[f"refs/tags/{tag}" for tag in group] for group in in_pushes(tags, plan.tags)] or [[]]
+        pushes[0].insert(0, f"COMMIT:refs/heads/{repo.branch}")
         lines += [f"git push --atomic {settings.remote} {' '.join(refs)}" for refs in pushes]
-    web = web_of(drafted.repo.address(settings.remote), settings.forge)
+    web = web_of(repo.address(settings.remote), settings.forge)
     if settings.on_forge and web.base:
-        lines.append(f"# the release {drafted.plan.title} on {web.base}")
+        lines.append(f"# the release {plan.title} on {web.base}")
     return lines

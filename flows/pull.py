@@ -6,14 +6,13 @@ import logging
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from flows.draft import at_hand, draft, open_project
 from flows.options import Options
 from tasks import announce, prepare, pull, survey
-from tasks.adapters.files import make_directory, named
+from tasks.adapters.forge import forge_of
 from tasks.adapters.held import held_in
-from tasks.adapters.record import MANIFEST, only_release, scratch
+from tasks.adapters.record import only_release, scratch
 from tasks.adapters.repo import RUNNING
 from tasks.core.errors import Code, Refusal
 from tasks.core.plan import release_id
@@ -31,7 +30,6 @@ from tasks.release import Release
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
-    from pathlib import Path
 
     from packaging.version import Version
 
@@ -88,8 +86,6 @@ async def opened(options: Options, project: Project, repo: Repo) -> AsyncGenerat
     settings = project.settings
     async with AsyncExitStack() as stack:
         with pull.nothing_changed():
-            from tasks.adapters.forge import forge_of
-
             address = repo.address(settings.remote)
             forge = await stack.enter_async_context(forge_of(address, settings, project.uv.secrets))
             await forge.check_access()
@@ -309,56 +305,20 @@ async def planned_at(scene: Scene, commit: str) -> Plan:
         return (await draft(there, *open_project(there))).plan
 
 
-# ---- phase 3: `publish --manifest TAG` ------------------------------------------------------------------------------
-
-
-def is_file(given: Path) -> bool:
-    """Tell whether *given* names a file, and no release on the forge."""
-    return given.suffix == ".json" or given.is_file()
-
-
-async def manifest_at_hand(project: Project, repo: Repo, given: Path) -> Path:
-    """Return the file *given*; or, for the tag of a release or the word "draft", the manifest that this release has.
-
-    Raises Refusal RK-RELEASE-UNKNOWN, RK-FORGE-….
-    """
-    from tasks.adapters.forge import forge_of
-
-    if is_file(given):
-        return given
-    tag, settings = given.as_posix(), project.settings
-    with pull.nothing_changed():
-        async with forge_of(repo.address(settings.remote), settings, project.uv.secrets) as forge:
-            found = await (pull.find_draft(forge) if tag == "draft" else forge.release(tag))
-            content = await forge.asset(found, MANIFEST) if found else None
-    if found is None or content is None:
-        what = f"the release {tag} has no {MANIFEST}" if found else f"{forge.name} has no release {tag}"
-        hint = "Name the tag of a draft that `publish --publish-from=ci` has made, `draft` for the only one, or a file."
-        raise Refusal(Code.RELEASE_UNKNOWN, what, str(given), hint)
-    path = repo.common_dir / "releasekit" / "exported" / quote(found.tag, safe="") / MANIFEST
-    make_directory(path.parent)
-    with named(path):
-        path.write_bytes(content)
-    return path
-
-
 # ---- afterwards: the next development versions -----------------------------------------------------------------------
 
 
-async def next_versions(release: Release, project: Project, repo: Repo) -> str:
+async def next_versions(release: Release, repo: Repo) -> str:
     """Make the pull request that begins the next development versions of what was released; returns its page.
 
     Empty if there is nothing to write: no package declares its version in a file, or all have gone on already.
     Raises ReleaseError RK-FORGE-…, RK-PUSH-REJECTED, and Refusal RK-PULL-MOVED.
     """
-    settings = project.settings.model_copy(update={"release_branch": f"{project.settings.release_branch}-next"})
     if not release.branch:
         return ""
-    project = replace(project, settings=settings)
-    async with AsyncExitStack() as stack:
-        from tasks.adapters.forge import forge_of
-
-        forge = await stack.enter_async_context(forge_of(repo.address(settings.remote), settings, project.uv.secrets))
+    settings = release.settings.model_copy(update={"release_branch": f"{release.settings.release_branch}-next"})
+    project = replace(survey.read_workspace(repo.top / release.workspace, {}), settings=settings)
+    async with forge_of(repo.address(settings.remote), settings, project.uv.secrets) as forge:
         scene = Scene(project, repo, forge, pull.look(repo, settings, release.branch))
         plan = next_plan(scene, release.plan)
         if not plan.steps:

@@ -13,6 +13,7 @@ from prefect import task
 from prefect.artifacts import acreate_link_artifact
 from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 
+from tasks.adapters.exported import ATTESTATION
 from tasks.adapters.files import describe
 from tasks.adapters.http import LONGEST_DELAY, wait_asked
 from tasks.adapters.index import on_index
@@ -125,10 +126,12 @@ async def upload(release: Release, step: Step, built: PackageVersion, index: Ind
 
 
 async def _sent(release: Release, step: Step, paths: Sequence[Path]) -> Answer | None:
-    target, seconds = release.target, release.settings.upload_timeout
+    target, seconds, wanted = release.target, release.settings.upload_timeout, release.settings.attestations
     root = release.record.worktree / release.workspace
+    beside = [path.with_name(f"{path.name}{ATTESTATION}") for path in paths]
+    files = [*paths, *(path for path in beside if wanted and path.is_file())]
     try:
-        return await release.uv.publish(root, paths, target.publish_url, target.check_url, seconds)
+        return await release.uv.publish(root, files, target.publish_url, target.check_url, seconds, attestations=wanted)
     except ReleaseError as error:
         if error.code is not Code.COMMAND_TIMEOUT:
             raise

@@ -7,7 +7,9 @@ from bisect import bisect_left
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
+from tasks.adapters.files import make_directory, named
 from tasks.adapters.held import Held, held_in, wrapped
 from tasks.adapters.record import MANIFEST
 from tasks.core.errors import Code, Refusal, ReleaseError
@@ -16,11 +18,13 @@ from tasks.lazy import lazy_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
+    from pathlib import Path
 
     from packaging.version import Version
 
     from tasks.adapters.interface import Forge, ForgeRelease
     from tasks.adapters.repo import Ref, Repo
+    from tasks.adapters.secrets import Secrets
     from tasks.core.manifest import ReleaseManifest
     from tasks.core.notes import Pull
     from tasks.core.plan import Plan
@@ -263,3 +267,37 @@ def exported(held: Held, commit: str) -> ReleaseManifest:
     """Return the manifest of the release from the merged *commit*, with the plan inside: what is published from it."""
     merged = {"release_commit": commit, "tags": all_tags(held.plan)}
     return held.manifest.model_copy(update=merged).exported(held.plan)
+
+
+# ---- phase 3: `publish --manifest TAG` ------------------------------------------------------------------------------
+
+
+def is_file(given: Path) -> bool:
+    """Tell whether *given* names a file, and no release on the forge."""
+    return given.suffix == ".json" or given.is_file()
+
+
+@lazy_task("fetch-manifest")
+async def manifest_at_hand(repo: Repo, settings: Settings, secrets: Secrets, given: Path) -> Path:
+    """Return the file *given*; or, for the tag of a release or the word "draft", the manifest that this release has.
+
+    Raises Refusal RK-RELEASE-UNKNOWN, RK-FORGE-….
+    """
+    from tasks.adapters.forge import forge_of  # late: httpx is dear, and a file needs none
+
+    if is_file(given):
+        return given
+    tag = given.as_posix()
+    with nothing_changed():
+        async with forge_of(repo.address(settings.remote), settings, secrets) as forge:
+            found = await (find_draft(forge) if tag == "draft" else forge.release(tag))
+            content = await forge.asset(found, MANIFEST) if found else None
+    if found is None or content is None:
+        what = f"the release {tag} has no {MANIFEST}" if found else f"{forge.name} has no release {tag}"
+        hint = "Name the tag of a draft that `publish --publish-from=ci` has made, `draft` for the only one, or a file."
+        raise Refusal(Code.RELEASE_UNKNOWN, what, str(given), hint)
+    path = repo.common_dir / "releasekit" / "exported" / quote(found.tag, safe="") / MANIFEST
+    make_directory(path.parent)
+    with named(path):
+        path.write_bytes(content)
+    return path

@@ -479,15 +479,23 @@ def preflight(
     return plan.model_copy(update={"warnings": warnings})
 
 
-@lazy_task("preflight-remote")
-async def preflight_remote(project: Project, repo: Repo, target: Target, index: Index) -> None:
-    """Refuse before the first build if the index or the git remote would refuse after the last one.
+@lazy_task("preflight-credentials")
+async def preflight_credentials(project: Project, target: Target, index: Index) -> None:
+    """Refuse before anything is done if the index would not take uploads.
 
-    Raises Refusal RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE, RK-PREFLIGHT-NO-REMOTE, RK-PUSH-REJECTED.
+    Raises Refusal RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE.
     """
-    settings = project.settings
     if trusted_publishing(project.uv.secrets) == "never":
         await index.check_credentials(target.publish_url or project.uv.default_publish_url())
+
+
+@lazy_task("preflight-remote")
+def preflight_remote(project: Project, repo: Repo) -> None:
+    """Refuse before the first build if the git remote would refuse after the last one.
+
+    Raises Refusal RK-PREFLIGHT-NO-REMOTE, RK-PUSH-REJECTED.
+    """
+    settings = project.settings
     if not settings.push:
         return
     if settings.remote not in repo.remotes():

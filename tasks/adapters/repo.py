@@ -450,6 +450,15 @@ class Repo:
         """Fetch what the reference *name* of *remote* leads to; no reference is changed here."""
         self.git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, name)
 
+    def is_at(self, remote: str, commit: str, branch: str = "") -> bool:
+        """Tell whether *branch* of *remote*, or any of its branches, is known to hold *commit*; asks nobody."""
+        where = f"refs/remotes/{remote}" + (f"/{branch}" if branch else "")
+        return bool(self.git("for-each-ref", "--count=1", f"--contains={commit}", where))
+
+    def bundle(self, file: Path, worktree: Path, since: str) -> None:
+        """Write what *worktree* has checked out, on top of *since*, into *file*; `fetch` takes it for a remote."""
+        self.git("bundle", "create", "--quiet", str(file.resolve()), "HEAD", f"^{since}", cwd=worktree)
+
     def fast_forward(self, commit: str) -> bool:
         """Bring the checked-out branch to *commit* if that is a pure step forward and the tree is clean.
 

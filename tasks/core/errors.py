@@ -91,6 +91,7 @@ class Code(StrEnum):
     COMMAND_FAILED = "RK-COMMAND-FAILED"
     COMMAND_TIMEOUT = "RK-COMMAND-TIMEOUT"
     RECORD_INVALID = "RK-RECORD-INVALID"
+    COMMIT_MISSING = "RK-COMMIT-MISSING"
     RELEASE_UNKNOWN = "RK-RELEASE-UNKNOWN"
     RELEASE_ELSEWHERE = "RK-RELEASE-ELSEWHERE"
     RELEASE_TAKEN_OVER = "RK-RELEASE-TAKEN-OVER"
@@ -380,6 +381,12 @@ CATALOGUE: Mapping[Code, Entry] = {
         "The record of a release is damaged or of a newer format.",
         "If a newer releasekit wrote it, use that. `releasekit publish --resume-from-registry` goes on from the copy "
         "that the remote holds; `releasekit rollback` gives the release up.",
+    ),
+    Code.COMMIT_MISSING: Entry(
+        "A manifest names the commit that a release is made from, and this clone does not have it: it was not fetched, "
+        "it is only in the clone that made the manifest, or it is of another repository.",
+        "Fetch the branch that holds it, with its whole history (in a workflow: `fetch-depth: 0`); or put the "
+        "`commit.bundle` beside the manifest that was written with it.",
     ),
     Code.RELEASE_UNKNOWN: Entry(
         "No release on record, here or on the remote, has this id.",

@@ -209,6 +209,10 @@ class Settings(BaseModel):
         86400, gt=0, description="Seconds that `publish --approve` waits for somebody to approve the plan"
     )
     rate_limit: int = Field(0, ge=0, description="How many files are uploaded a minute; 0: as fast as it goes")
+    attestations: bool = Field(
+        default=True,
+        description="Send the attestations (PEP 740) beside the built files, named *.publish.attestation",
+    )
     secrets: dict[CredentialName, SecretName] = Field(
         default_factory=dict[str, str],
         description="Where credentials come from, by the variable that uv reads, or that holds the forge's token "

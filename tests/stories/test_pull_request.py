@@ -82,32 +82,56 @@ def refs(hub: GitHubDouble) -> dict[str, str]:
     return dict(line.split() for line in lines)  # pyright: ignore
 
 
+PUBLISH = ("publish", "--yes", "--skip-smoke-test", "--format", "json", "--manifest")
+
+
+@pytest.mark.usefixtures("prefect_api")
 @pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
-def test_handed_on(world: World, hub: GitHubDouble, own_index: EmbeddedIndex, how: Any) -> None:
-    """x."""
-    assert own_index
+def test_whole_story(world: World, hub: GitHubDouble, own_index: EmbeddedIndex, how: Any) -> None:
+    """What is merged, in whichever way, is tagged, published and promoted; each phase finds itself done."""
     first = told(world.releasekit(*PREPARE))
-    print(first)
-    (number,) = (n for n in hub.pulls)
+    (number,) = hub.pulls
+    assert (first["stage"], first["changed"], first["packages"]) == ("open", True, ["core 0.2.0"])
+    assert (hub.pulls[number]["title"], [label["name"] for label in hub.pulls[number]["labels"]]) == (
+        "chore(release): v0.2.0",
+        ["release"],
+    )
+    assert "| core | 0.1.0 | 0.2.0 | minor | feat: pears" in hub.pulls[number]["body"]
+    assert hub.git("diff", "--stat", "main...releasekit/release").count("|") == 3, "version, changelog, uv.lock"
     asked, before = len(hub.requests), refs(hub)
     again = told(world.releasekit(*PREPARE))
-    assert (again, refs(hub), written(hub, asked)) == ({**first, "changed": False}, before, [])
     waiting = told(world.releasekit(*HAND_ON))
-    assert (waiting["stage"], written(hub, asked)) == ("open", [])
-    land(world, hub, "docs: between", app='"""words"""\n')
+    assert again == {**first, "changed": False}
+    assert (waiting["stage"], waiting["what"]) == ("open", f"no release is due: #{number} waits to be merged")
+    assert (refs(hub), written(hub, asked)) == (before, [])
+
+    between = land(world, hub, "docs: between", app='"""words"""\n')
     merged = hub.merge(number, how)
     land(world, hub, "fix: after", app='"""more words"""\n')
+    asked, before = len(hub.requests), refs(hub)
+    early = told(world.releasekit(*PREPARE))
+    assert (early["stage"], refs(hub), written(hub, asked)) == ("merged", before, [])
+    done = told(world.releasekit(*HAND_ON))
+
+    assert (done["stage"], done["commit"], done["tags"]) == ("draft", merged, ["core-v0.2.0", "v0.2.0"])
+    assert done["notes"] == [f"landed beside the pull request, and in none of its changelogs: {between[:7]} docs: between"]
+    assert {tag: world.tags()[tag] for tag in done["tags"]} == dict.fromkeys(done["tags"], merged)
+    (draft,) = hub.releases.values()
+    assert (draft["draft"], draft["tag_name"], draft["body"].startswith("> **Not out yet.**")) == (True, "v0.2.0", True)
+    assert hub.dispatched == [("publish.yml", {"ref": "v0.2.0", "inputs": {"release": "v0.2.0"}})]
+    assert [name for name in refs(hub) if "releasekit" in name] == []
+    asked, before = len(hub.requests), refs(hub)
+    for command in (HAND_ON, PREPARE):
+        assert told(world.releasekit(*command))["what"] == "v0.2.0 is tagged, and waits to be published"
+    concurrent = world.releasekit("publish", "--yes", "--skip-audit")
+    assert (concurrent.code, Code.PREFLIGHT_CONCURRENT_RELEASE in concurrent.err) == (2, True), concurrent.err
+    assert (refs(hub), written(hub, asked)) == (before, [])
+
+    report = told(world.releasekit(*PUBLISH, "v0.2.0"))
+
+    assert [(p["name"], p["version"], p["outcome"]) for p in report["packages"]] == [("core", "0.2.0", "confirmed")]
+    assert (draft["draft"], "Not out yet" in draft["body"]) == (False, False)
+    assert refs(hub) == before, "nothing was left to push"
     asked = len(hub.requests)
-    print(told(world.releasekit(*PREPARE)))
+    assert told(world.releasekit(*PUBLISH, "draft" if False else "v0.2.0"))["page"] in ("", draft["html_url"])
     assert written(hub, asked) == []
-    print(told(world.releasekit(*HAND_ON)))
-    print(written(hub, asked))
-    print(hub.pushes(), refs(hub))
-    assert world.tags()["v0.2.0"] == merged
-    asked = len(hub.requests)
-    print(told(world.releasekit(*HAND_ON)))
-    print(told(world.releasekit(*PREPARE)))
-    assert written(hub, asked) == []
-    print(hub.releases, hub.dispatched)
-    print(hub.assets)
-    print(world.git("status", "--porcelain"), world.git("for-each-ref"), world.git("worktree", "list"))
