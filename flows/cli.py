@@ -11,7 +11,16 @@ from cyclopts.exceptions import CycloptsError
 from cyclopts.validators import Number
 
 from flows.logs import start_logging
-from flows.options import CheckOptions, InitOptions, Options, Place, PlanOptions, PublishOptions, RollbackOptions
+from flows.options import (
+    CheckOptions,
+    InitOptions,
+    Options,
+    Place,
+    PlanOptions,
+    PrepareOptions,
+    PublishOptions,
+    RollbackOptions,
+)
 from tasks.adapters.files import file_error
 from tasks.adapters.process import mask
 from tasks.adapters.server import PORT
@@ -122,18 +131,45 @@ def publish(
     import asyncio
 
     from flows import console, local
+    from tasks.core.pull import ReleasePull
 
     if options.dry_run:
         decided = asyncio.run(local.dry_run(options))
+        if isinstance(decided, ReleasePull):
+            console.answer_with(format, decided, console.pull_table(decided))
+            return DONE
         console.answer_with(format, decided.plan, console.plan_table(decided.plan))
         if format == "table" and decided.commands:
             console.answer("would run:\n" + "\n".join(f"  {command}" for command in decided.commands))
         return DONE
     released = asyncio.run(local.publish(options, yes=yes))
+    if isinstance(released, ReleasePull):
+        console.answer_with(format, released, console.pull_table(released))
+        return DONE
     console.answer_with(
         format, released.report, console.report_table(released.report), console.pins_table(released.pins)
     )
     return DONE if released.report.done else FAILED
+
+
+@app.command
+def prepare(*, options: Annotated[PrepareOptions, Flat] = PrepareOptions(), format: Format = "table") -> int:  # noqa: A002, B008
+    """Make the pull request that releases what has changed when it is merged, or bring it up to date.
+
+    Parameters
+    ----------
+    format
+        How it is printed.
+    """
+    if options.offline and not options.dry_run:
+        raise Refusal(Code.USAGE, "--offline goes with --dry-run")
+    import asyncio
+
+    from flows import console, local
+
+    found = asyncio.run(local.prepare(options))
+    console.answer_with(format, found, console.pull_table(found))
+    return DONE
 
 
 @app.command

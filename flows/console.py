@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tasks.core.errors import ReleaseError
     from tasks.core.formats.explained import Explanation
     from tasks.core.plan import Plan
+    from tasks.core.pull import ReleasePull
     from tasks.core.report import Report
     from tasks.core.rollback import Rollback
     from tasks.core.settings import Settings
@@ -180,6 +181,12 @@ def report_table(report: Report) -> RenderableType:
     ]
     page = [Text(f"released: {report.page}")] if report.page else []
     return Group(table, *panels, *remarks, *page)
+
+
+def pull_table(found: ReleasePull) -> RenderableType:
+    """Draw how a release by pull request stands."""
+    lines = [Text(found.what), *(Text(f"  {package}") for package in found.packages)]
+    return Group(*lines, *(Text(note, style="yellow") for note in found.notes), Text(found.page, style="cyan"))
 
 
 def rollback_table(found: Rollback) -> RenderableType:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from tasks import resume, survey
+from tasks import pull, resume, survey
 from tasks.adapters.exported import check_room
 from tasks.adapters.record import begin
 from tasks.adapters.repo import Repo
@@ -124,7 +124,8 @@ async def due(options: PublishOptions, project: Project, repo: Repo) -> Due:
     if not options.dry_run:
         record = resume.to_carry_on(repo, settings, options.kept_record, adopt=adopt, afresh=options.stage_only)
     if options.handed_over:
-        given = resume.given(repo, settings, options.handed_over, record)
+        file = await pull.manifest_at_hand(repo, settings, project.uv.secrets, options.handed_over)
+        given = resume.given(repo, settings, file, record)
         if not options.private:
             async with open_index(project, survey.target_of(project)) as index:
                 await survey.preflight_credentials(project, survey.target_of(project), index)
@@ -190,7 +191,7 @@ async def notes(options: Options) -> tuple[Notes, str]:
     limit = SMALLEST_LIMIT
     if not options.offline:
         try:
-            async with forge_of(repo.address(settings.remote), settings) as forge:
+            async with forge_of(repo.address(settings.remote), settings, project.uv.secrets) as forge:
                 pulls, limit = await forge.pulls_of(commits_told(plan)), forge.body_limit
         except ReleaseError as error:
             log.info("no pull requests are named: %s", error)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows import console
 from flows.draft import at_hand, draft, due, open_project
-from flows.options import parameters_of
+from flows.options import is_by_pull, parameters_of
 from tasks.adapters.files import changelog_path
 from tasks.adapters.process import mask
 from tasks.adapters.record import only_release
@@ -42,10 +42,11 @@ if TYPE_CHECKING:
 
     from flows.checking import Health
     from flows.draft import Due
-    from flows.options import CheckOptions, PlanOptions, PublishOptions, RollbackOptions
+    from flows.options import CheckOptions, PlanOptions, PrepareOptions, PublishOptions, RollbackOptions
     from tasks.adapters.repo import Repo
     from tasks.adapters.server import Server
     from tasks.core.plan import Plan
+    from tasks.core.pull import ReleasePull
     from tasks.core.rollback import Rollback
     from tasks.survey import Project
 
@@ -96,6 +97,42 @@ async def check(options: CheckOptions) -> Health:
     return health
 
 
+async def prepare(options: PrepareOptions) -> ReleasePull:
+    """Make the release pull request; recorded as a flow run where a Prefect API is configured."""
+    from flows.pull import propose
+
+    if options.dry_run or not _recording("this pull request"):
+        return await propose(options)
+    from flows.prepare import prepare as prepare_flow
+    from flows.recorded import drain
+
+    try:
+        running: Any = prepare_flow(**parameters_of(options))
+        return await running
+    finally:
+        await drain()
+
+
+async def _hand_on(options: PublishOptions) -> ReleasePull:
+    """Hand a merged release on to be published elsewhere; recorded as a flow run where a Prefect API is configured."""
+    from flows.pull import hand_on
+
+    if options.dry_run or not _recording("this release"):
+        return await hand_on(options)
+    from flows.publish import publish as publish_flow
+    from flows.recorded import drain
+
+    try:
+        running: Any = publish_flow(**parameters_of(options), return_state=True)
+        state: Any = await running
+    finally:
+        await drain()
+    found: Any = await state.aresult(raise_on_failure=False)
+    if isinstance(found, BaseException):
+        raise found
+    return found
+
+
 async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
     """Give a release up, once somebody has said yes; recorded as a flow run where a Prefect API is configured."""
     from flows.undo import undo
@@ -144,16 +181,21 @@ def _recording(what: str) -> bool:
     return bool(api)
 
 
-async def dry_run(options: PublishOptions) -> Decided:
+async def dry_run(options: PublishOptions) -> Decided | ReleasePull:
     """Plan and check as a release would, and say what it would run; changes nothing."""
     with at_hand(options) as here:
         project, repo = open_project(here)
+        if is_by_pull(here, project.settings):
+            return await _hand_on(here)
         found = await due(here, project, repo)
         return Decided(found.plan, tuple(_outline(project, repo, found, options)))
 
 
-async def publish(options: PublishOptions, *, yes: bool) -> Released:
-    """Release for real, or in a rehearsal; a release that was begun and not ended is carried on."""
+async def publish(options: PublishOptions, *, yes: bool) -> Released | ReleasePull:
+    """Release for real, or in a rehearsal; a release that was begun and not ended is carried on.
+
+    With `publish_from = "ci"` a merged release is handed on, and nothing else is done here.
+    """
     async with AsyncExitStack() as stack:
         stack.enter_context(_terminated_is_interrupted())
         rehearsing = options.rehearse
@@ -165,11 +207,10 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released:
 
             options = stack.enter_context(rehearsal(options))
         project, repo = open_project(options)
+        if is_by_pull(options, project.settings):
+            return await _hand_on(options)
         stack.enter_context(only_release(repo.common_dir))
-        api = configured_api()
-        if api and not answers(api):
-            raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(api))
-        server = None if api else kept_server() or stack.enter_context(prefect_server())  # starts while we plan
+        server = _release_server(stack)  # starts while we plan
         found = await due(options, project, repo)
         decided, record = found.plan, found.record
         console.show(console.plan_table(decided), on_stderr=True)
@@ -187,6 +228,14 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released:
         from flows.rehearse import on_the_index
 
         return Released(report, tuple(await on_the_index(options, report)))
+
+
+def _release_server(stack: AsyncExitStack) -> Server | None:
+    """Return the server that a release is recorded on, if it is ours: one that is kept, or one for as long as this."""
+    api = configured_api()
+    if api and not answers(api):
+        raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(api))
+    return None if api else kept_server() or stack.enter_context(prefect_server())
 
 
 @contextmanager

@@ -142,6 +142,16 @@ class PlanOptions(Options):
     """What `plan` can be told."""
 
 
+class PrepareOptions(Options):
+    """What `prepare` can be told."""
+
+    dry_run: Annotated[bool, Parameter(negative="")] = Field(
+        default=False, description="Say what the pull request would release, make and change nothing"
+    )
+    release_branch: str = _key("release_branch")
+    audit: Annotated[bool, Parameter(negative="--skip-audit")] = _key("audit")
+
+
 class PublishOptions(Options):
     """What `publish` can be told; what an option switches off is a parameter that is true by default."""
 
@@ -178,7 +188,7 @@ class PublishOptions(Options):
         default=False,
         description="Write and commit versions, changelogs and uv.lock, bring your branch to that commit, then stop",
     )
-    publish_from: Literal["local"] = _key("publish_from")
+    publish_from: Literal["local", "ci"] = _key("publish_from")
     concurrency: Annotated[int, Parameter(alias="-j")] = _key("concurrency")
     rate_limit: int = _key("rate_limit")
     fail_fast: Annotated[bool, Parameter(negative="")] = _key("fail_fast")
@@ -223,6 +233,12 @@ class PublishOptions(Options):
             wrong = f"what is released is what the manifest says, so {_flag(chosen[0])} does not go with it"
         if wrong:
             raise Refusal(Code.USAGE, wrong)
+
+
+def is_by_pull(options: PublishOptions, settings: Settings) -> bool:
+    """Tell whether `publish` is to hand a merged release on to a workflow, and not to upload anything itself."""
+    here = options.rehearse or options.private or options.resume_from_registry or options.manifest.name
+    return settings.publish_from == "ci" and not here
 
 
 class RollbackOptions(Where):

@@ -19,10 +19,11 @@ from prefect.states import Cancelled, Completed, Failed
 from flows.approval import Approved, ask
 from flows.draft import at_hand, due, open_index, open_project
 from flows.expand import publish_all, stage_all
-from flows.options import PublishOptions, flat
+from flows.options import PublishOptions, flat, is_by_pull
 from flows.progress import observer
+from flows.pull import hand_on, next_versions
 from flows.rehearse import rehearsal
-from flows.runs import name_run, record_our_lines, show_plan, show_report
+from flows.runs import name_run, record_our_lines, rename_run, show_plan, show_pull, show_report
 from releasekit import __version__
 from tasks import announce, prepare, resume, stage, survey
 from tasks.adapters.index import on_index
@@ -49,8 +50,14 @@ async def publish(options: PublishOptions) -> State[Any]:
     async with AsyncExitStack() as stack:
         options = stack.enter_context(at_hand(options, keep=not (options.dry_run or options.rehearse)))
         options = stack.enter_context(rehearsal(options))
+        project, repo = open_project(options)
+        if is_by_pull(options, project.settings):
+            found = await hand_on(options)
+            await rename_run(f"publish: {found.what}", *filter(None, [found.title]))
+            await show_pull(found)
+            return Completed(message=found.what, data=found)
         if options.dry_run:
-            plan = (await due(options, *open_project(options))).plan
+            plan = (await due(options, project, repo)).plan
             await name_run("dry run of", plan, "dry-run")
             await show_plan(plan)
             return Completed(message=plan.headline, data=plan)
@@ -240,6 +247,22 @@ async def built_again(
     return again
 
 
+async def gone_on(release: Release, repo: Repo) -> list[str]:
+    """Have the next development versions proposed, if that is wanted; returns what to say of it.
+
+    Raises ReleaseError as `next_versions` does, but for what keeps a release from the forge without being a failure.
+    """
+    if not release.settings.commit_back:
+        return []
+    try:
+        page = await next_versions(release, repo)
+    except ReleaseError as error:
+        if release.settings.stops_at(error):
+            raise
+        return [f"no pull request for the next development versions: {error}"]
+    return [f"the next development versions: {page}"] if page else []
+
+
 async def announced(release: Release, repo: Repo, packages: tuple[PackageReport, ...]) -> Report:
     """Tag, push, tell the forge of and fast-forward what is out; the release is ended when all of it is."""
     report = Report(release=release.plan.release, title=release.plan.title, commit=release.commit, packages=packages)
@@ -265,6 +288,7 @@ async def announced(release: Release, repo: Repo, packages: tuple[PackageReport,
         if report.done and release.settings.on_forge:
             update["page"], remarks = await announce.on_forge(release, repo)
             notes += remarks
+            notes += await gone_on(release, repo)
     except ReleaseError as error:
         problems.append(f"{error}\n{error.output}".strip() + f"\n{error.hint}")
     try:

@@ -27,6 +27,7 @@ from tasks.adapters.process import mask
 from tasks.core.formats.markdown import plan_markdown, plan_rows, report_markdown
 from tasks.core.formats.svg import graph_svg
 from tasks.core.plan import counted
+from tasks.core.pull import pull_markdown
 from tasks.lazy import in_flow
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from flows.options import Options
     from tasks.adapters.repo import Repo
     from tasks.core.plan import Plan
+    from tasks.core.pull import ReleasePull
     from tasks.core.report import Report
     from tasks.core.target import Target
     from tasks.survey import Project
@@ -99,6 +101,12 @@ def key_of(options: Options, project: Project, repo: Repo) -> str:
     asked = options.model_dump_json(exclude={"workspace"}, exclude_defaults=True)
     named = re.sub(r"[^a-z0-9]+", "-", address.removesuffix(".git").rpartition("/")[2].lower()).strip("-")
     return f"plan-{named}-{sha256(f'{address} {repo.branch} {place} {asked}'.encode()).hexdigest()[:8]}"
+
+
+async def show_pull(found: ReleasePull) -> None:
+    """Leave how a release by pull request stands as an artifact."""
+    if in_flow():
+        await acreate_markdown_artifact(pull_markdown(found), key="releasekit-pull", description=found.what)
 
 
 async def show_report(report: Report, plan: Plan, target: Target) -> None:

@@ -7,9 +7,6 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from tasks.adapters.files import changelog_path, read_text, read_toml, replace_text
 from tasks.adapters.places import new_texts
 from tasks.adapters.process import run
@@ -18,6 +15,7 @@ from tasks.core.changelog import insert
 from tasks.core.errors import Code, Refusal
 from tasks.core.manifest import ReleaseManifest
 from tasks.core.plan import RELEASE_COMMIT
+from tasks.lazy import lazy_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("releasekit.prepare")
 
 
-@task(name="prove-commit", task_run_name="prove-commit-{release.plan.title}", cache_policy=NO_CACHE)
+@lazy_task("prove-commit", "prove-commit-{release.plan.title}")
 def prove_commit(release: Release, repo: Repo) -> None:
     """Refuse a release commit that was handed over and is more than a release makes.
 
@@ -56,7 +54,7 @@ def prove_commit(release: Release, repo: Repo) -> None:
         raise Refusal(Code.RECORD_INVALID, what, manifest.branch, hint)
 
 
-@task(name="check-out", task_run_name="check-out-{release.plan.title}", cache_policy=NO_CACHE)
+@lazy_task("check-out", "check-out-{release.plan.title}")
 def check_out(release: Release, repo: Repo) -> Release:
     """Put the frozen commit, or the release commit if it was made already, into the scratch worktree."""
     manifest = release.record.manifest()
@@ -69,7 +67,7 @@ def check_out(release: Release, repo: Repo) -> Release:
     return replace(release, commit=commit, epoch=repo.commit_time(commit), branch=manifest.branch)
 
 
-@task(name="write-versions", task_run_name="write-versions-{release.plan.title}", cache_policy=NO_CACHE)
+@lazy_task("write-versions", "write-versions-{release.plan.title}")
 def write_versions(release: Release) -> list[str]:
     """Write the new version of each package where it is declared; the tag alone holds that of the others.
 
@@ -87,7 +85,7 @@ def _write_versions(release: Release) -> list[str]:
     ]
 
 
-@task(name="write-changelogs", task_run_name="write-changelogs-{release.plan.title}", cache_policy=NO_CACHE)
+@lazy_task("write-changelogs", "write-changelogs-{release.plan.title}")
 def write_changelogs(release: Release, repo: Repo) -> list[str]:
     """Write into each package's changelog what the plan says; packages of which it says nothing keep theirs.
 
@@ -111,7 +109,7 @@ def _write_changelogs(release: Release, repo: Repo) -> list[str]:
     return written
 
 
-@task(name="lock", task_run_name="lock-{release.plan.title}", cache_policy=NO_CACHE)
+@lazy_task("lock", "lock-{release.plan.title}")
 def lock(release: Release, repo: Repo) -> list[str]:
     """Bring uv.lock up to date, once for all packages, where the repository tracks it (D-2); returns its path."""
     root = release.record.worktree.resolve() / release.workspace
@@ -121,10 +119,10 @@ def lock(release: Release, repo: Repo) -> list[str]:
     return [(root / "uv.lock").relative_to(release.record.worktree.resolve()).as_posix()]
 
 
-@task(name="commit", task_run_name="commit-{release.plan.title}", cache_policy=NO_CACHE)
-def commit(release: Release, repo: Repo, paths: Sequence[str]) -> Release:
+@lazy_task("commit", "commit-{release.plan.title}")
+def commit(release: Release, repo: Repo, paths: Sequence[str], message: str = "") -> Release:
     """Commit *paths*, which are versions, changelogs and lock file (D-1), and begin the record of who makes what."""
-    message = f"{RELEASE_COMMIT}{release.plan.title}"
+    message = message or f"{RELEASE_COMMIT}{release.plan.title}"
     made = repo.commit(release.record.worktree, message, paths, hooks=release.settings.hooks)
     repo.keep(release.plan.release, made)
     who = maker(repo)

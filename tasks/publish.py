@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from prefect import task
 from prefect.artifacts import acreate_link_artifact
-from prefect.cache_policies import NO_CACHE
+from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 
 from tasks.adapters.exported import ATTESTATION
 from tasks.adapters.files import describe
@@ -22,7 +22,7 @@ from tasks.adapters.uv import failure
 from tasks.core.errors import Code, Refusal, ReleaseError
 from tasks.core.uploads import Meaning, meaning_of
 from tasks.lazy import in_flow
-from tasks.release import PER_RELEASE, if_transient
+from tasks.release import if_transient, result_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -41,6 +41,8 @@ LONGEST_WAIT = LONGEST_DELAY
 """Seconds that a run waits at most because the index asks it to; beyond, it says when to come back."""
 
 _LONGEST_PAUSE = 10.0
+
+PER_RELEASE = CacheKeyFnPolicy(cache_key_fn=result_key)
 
 
 class Uploads:

@@ -17,6 +17,7 @@ from tasks.adapters.held import held_at
 from tasks.adapters.notes import gather, rendered
 from tasks.adapters.places import declared_version, declaring_place, new_texts
 from tasks.adapters.process import mask
+from tasks.adapters.record import MANIFEST
 from tasks.adapters.secrets import Secrets
 from tasks.adapters.uv import find_uv, trusted_publishing
 from tasks.core.changelog import Since, contributors_of, entry_of, prereleases_between, section_of
@@ -523,7 +524,7 @@ async def preflight_forge(project: Project, repo: Repo, plan: Plan) -> Plan:
     """Find out before the first build whether there will be a release on the forge; if not, the plan says so.
 
     Raises Refusal where one is required (RK-FORGE-…), and RK-PREFLIGHT-CONCURRENT-RELEASE if a draft of this very
-    release is there: somebody else is making it (D-6).
+    release is there, or one that waits to be published: somebody else is making it (D-6).
     """
     from tasks.adapters.forge import forge_of  # late: httpx is dear, and what asks nobody does without
 
@@ -531,9 +532,9 @@ async def preflight_forge(project: Project, repo: Repo, plan: Plan) -> Plan:
     if not (plan.steps and settings.on_forge):
         return plan
     try:
-        async with forge_of(repo.address(settings.remote), settings) as forge:
+        async with forge_of(repo.address(settings.remote), settings, project.uv.secrets) as forge:
             await forge.check_access()
-            there = await forge.release(plan.title)
+            drafts = await forge.drafts()
     except ReleaseError as error:
         if settings.forge_required:
             raise Refusal(*error.args) from None
@@ -543,9 +544,10 @@ async def preflight_forge(project: Project, repo: Repo, plan: Plan) -> Plan:
         so = "a release on the forge may fail" if settings.stops_at(error) else "there will be no release on the forge"
         warning = Warn(error.code, f"{so}: {error.what}", error.where)
         return plan.model_copy(update={"warnings": (*plan.warnings, str(warning))})
-    if there and there.draft:
-        what = f"there is a draft of {plan.title} on {forge.name}"
-        raise Refusal(Code.PREFLIGHT_CONCURRENT_RELEASE, what, there.page)
+    for there in drafts:
+        if there.tag == plan.title or MANIFEST in there.assets:
+            what = f"there is a draft of {there.tag} on {forge.name}"
+            raise Refusal(Code.PREFLIGHT_CONCURRENT_RELEASE, what, there.page)
     return plan
 
 

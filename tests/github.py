@@ -40,7 +40,7 @@ SCHEMAS = "githubkit_schemas.v2022_11_28"
 OPERATIONS = {
     "repos": (
         "get generate_release_notes list_releases get_release_by_tag get_release create_release update_release "
-        "delete_release upload_release_asset delete_release_asset"
+        "delete_release upload_release_asset get_release_asset delete_release_asset"
     ),
     "pulls": "list create update",
     "issues": "get_label create_label add_labels",
@@ -428,7 +428,7 @@ class GitHubDouble(ForgeDouble):
 
     def merge(self, number: int, how: Literal["merge", "squash", "rebase"] = "merge") -> str:
         """Merge the pull request as the button of that name does; returns the commit that main is at then."""
-        pull = self.pulls[number]
+        pull = self._with_head(self.pulls[number])
         branch = pull["head"]["ref"]
         own = self.git("rev-list", "--reverse", f"main..{branch}").split()
         with tempfile.TemporaryDirectory() as scratch:
@@ -462,6 +462,8 @@ class GitHubDouble(ForgeDouble):
             return Answer(401, example("BasicError", message="Bad credentials"))
         if limited := self._limit(request):
             return limited
+        if request.path.startswith("/storage/"):
+            return Answer(value=self.assets[int(request.path.rpartition("/")[2])])
         assert request.headers.get("X-GitHub-Api-Version") == SCHEMAS.rpartition(".v")[2].replace("_", "-")
         if request.path == "/api/graphql":
             return self._graphql(request)
@@ -474,7 +476,7 @@ class GitHubDouble(ForgeDouble):
         self._check_request(operation, request)
         handler: Callable[..., Answer] = getattr(self, f"_{operation.name.replace('.', '_')}")
         answer = handler(request, **{key: value for key, value in parts.items() if key not in ("owner", "repo")})
-        if answer.status < 300 and operation.gives:
+        if answer.status < 300 and operation.gives:  # an asset's own bytes are answered by a redirect
             operation.gives.validate_python(answer.value)
         return self._with_etag(request, answer)
 
@@ -594,6 +596,10 @@ class GitHubDouble(ForgeDouble):
         self.assets[key] = request.body
         return Answer(201, made)
 
+    def _repos_get_release_asset(self, request: Request, asset_id: str) -> Answer:
+        assert request.headers["Accept"] == "application/octet-stream", "else it is about the file, and not the file"
+        return Answer(302, None, {"Location": f"{self.url}/storage/{asset_id}"})
+
     def _repos_delete_release_asset(self, _request: Request, asset_id: str) -> Answer:
         for release in self.releases.values():
             release["assets"] = [asset for asset in release["assets"] if asset["id"] != int(asset_id)]
@@ -604,7 +610,7 @@ class GitHubDouble(ForgeDouble):
         found = [
             example("PullRequestSimple", **pull)
             for pull in self.pulls.values()
-            if query.get("state", "open") in (pull["state"], "all")
+            if query.get("state", "open") in (self._with_head(pull)["state"], "all")
             and query.get("base", "main") == pull["base"]["ref"]
             and query.get("head", pull["head"]["label"]) == pull["head"]["label"]
         ]
@@ -620,11 +626,18 @@ class GitHubDouble(ForgeDouble):
             return self._invalid("PullRequest", "body", "custom", "body is too long (maximum is 65536 characters)")
         number = self.pull(value["title"], value["head"], author="ada")
         self.pulls[number]["body"] = value.get("body")
-        return Answer(201, example("PullRequest", **self.pulls[number]))
+        return Answer(201, example("PullRequest", **self._with_head(self.pulls[number])))
 
     def _pulls_update(self, request: Request, pull_number: str) -> Answer:
         self.pulls[int(pull_number)] |= request.json
-        return Answer(value=example("PullRequest", **self.pulls[int(pull_number)]))
+        return Answer(value=example("PullRequest", **self._with_head(self.pulls[int(pull_number)])))
+
+    def _with_head(self, pull: dict[str, Any]) -> dict[str, Any]:
+        """Bring an open pull request to where its branch is; one without a branch is closed, as GitHub does it."""
+        if pull["state"] == "open":
+            tip = self.git("for-each-ref", "--format=%(objectname)", f"refs/heads/{pull['head']['ref']}")
+            pull |= {"head": {**pull["head"], "sha": tip or pull["head"]["sha"]}, "state": "open" if tip else "closed"}
+        return pull
 
     def _issues_get_label(self, _request: Request, name: str) -> Answer:
         return Answer(value=self.labels[name]) if name in self.labels else self._missing()

@@ -38,6 +38,7 @@ class GitLabDouble(ForgeDouble):
             ("GET", f"{project}/releases/([^/]+)/assets/links", self._get_links),
             ("POST", f"{project}/releases/([^/]+)/assets/links", self._create_link),
             ("PUT", rf"{project}/packages/generic/releasekit/[\w.+-]+/([^/]+)", self._put_file),
+            ("GET", rf"{project}/packages/generic/releasekit/[\w.+-]+/([^/]+)", self._get_file),
             ("GET", f"{project}/merge_requests", self._list_pulls),
             ("POST", f"{project}/merge_requests", self._create_pull),
             ("PUT", f"{project}/merge_requests/([0-9]+)", self._update_pull),
@@ -135,6 +136,9 @@ class GitLabDouble(ForgeDouble):
         self.files[name] = request.body
         return Answer(201, {"message": "201 Created"})
 
+    def _get_file(self, _request: Request, name: str) -> Answer:
+        return Answer(value=self.files[name])
+
     def _list_pulls(self, request: Request) -> Answer:
         keys = ("state", "source_branch", "target_branch")
         wanted = {key: request.query[key] for key in keys if key in request.query}
@@ -148,8 +152,10 @@ class GitLabDouble(ForgeDouble):
 
     def _update_pull(self, request: Request, number: str) -> Answer:
         value, pull = request.json, self.pulls[int(number)]
-        pull |= {"title": value["title"], "description": value["description"]}
-        pull["labels"] = sorted({*pull["labels"], *_split(value["add_labels"])})
+        pull |= {key: value[key] for key in ("title", "description") if key in value}
+        pull["labels"] = sorted({*pull["labels"], *_split(value.get("add_labels", ""))})
+        if value.get("state_event") == "close":
+            pull["state"] = "closed"
         return Answer(value=pull)
 
     def _create_pipeline(self, request: Request) -> Answer:

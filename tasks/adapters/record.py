@@ -213,6 +213,25 @@ def _clear(dropped: Path, repo: Repo) -> None:
 
 
 @contextmanager
+def scratch(repo: Repo, release: str) -> Generator[Record]:
+    """Yield a record for *release* that is no release's: it is gone when the block ends.
+
+    If the process is killed it looks like a dropped one, which `sweep` clears away.
+    """
+    home = repo.common_dir / "releasekit" / f"scratch{_DROPPED}"
+    record = Record(home / release)
+    clear = (lambda: repo.release(release), lambda: repo.remove_worktree(record.worktree), lambda: _clear(home, repo))
+    for each in clear:
+        each()
+    make_directory(record.directory)
+    try:
+        yield record
+    finally:
+        for each in clear:
+            each()
+
+
+@contextmanager
 def only_release(common_dir: Path) -> Generator[None]:
     """Hold the repository's release lock inside the block; the kernel frees it when this process dies.
 

@@ -326,6 +326,19 @@ class Repo:
         command = self.command(*argv, stdin=content)
         return run(Command(command.argv, command.cwd, {**_ENVIRONMENT, **(env or {})}, stdin=content)).stdout.strip()
 
+    def first_parents(self, since: str, tip: str) -> tuple[str, ...]:
+        """Return the commits of the branch at *tip* that are not in the history of *since*, the oldest first."""
+        return tuple(self.git("rev-list", "--first-parent", "--reverse", f"{since}..{tip}").split())
+
+    def titles(self, since: str, tip: str) -> tuple[str, ...]:
+        """Return short sha and first line of what *tip* has and *since* has not, newest first, without merges."""
+        log = ("log", "--no-merges", "--no-show-signature", "--format=%h %s", f"{since}..{tip}")
+        return tuple(self.git(*log).split("\n")[:-1])
+
+    def same_files(self, one: str, other: str) -> bool:
+        """Tell whether two commits have the same files."""
+        return self._sha(f"{one}^{{tree}}") == self._sha(f"{other}^{{tree}}")
+
     def parent(self, commit: str) -> str:
         """Return the first parent of *commit*, empty if it has none."""
         return self._sha(f"{commit}^")
