@@ -87,17 +87,28 @@ def read(file: Path) -> Exported:
     Each file must be there with the recorded size and sha256, no link, and in SHA256SUMS as well, if there is one.
     Raises Refusal RK-RECORD-INVALID; ReleaseError RK-FILE-SYSTEM.
     """
-    with named(file):
-        content = file.read_bytes()
+    manifest, plan, digest = read_manifest(file)
     try:
-        manifest, plan = exported_of(content.decode(), str(file))
         _check_files(file.parent, manifest)
-        _check_sums(file.parent, manifest, {file.name: sha256(content).hexdigest()})
-    except UnicodeDecodeError as error:
-        raise Refusal(Code.RECORD_INVALID, str(error), str(file)) from None
+        _check_sums(file.parent, manifest, {file.name: digest})
     except ReleaseError as error:
         raise Refusal(*error.args) from None  # nothing was changed yet
     return Exported(manifest, plan, file.parent)
+
+
+def read_manifest(file: Path) -> tuple[ReleaseManifest, Plan, str]:
+    """Return the manifest in *file*, the plan inside, and the sha256 of the file.
+
+    Raises Refusal RK-RECORD-INVALID; ReleaseError RK-FILE-SYSTEM.
+    """
+    with named(file):
+        content = file.read_bytes()
+    try:
+        return *exported_of(content.decode(), str(file)), sha256(content).hexdigest()
+    except UnicodeDecodeError as error:
+        raise Refusal(Code.RECORD_INVALID, str(error), str(file)) from None
+    except ReleaseError as error:
+        raise Refusal(*error.args) from None
 
 
 def check_room(directory: Path) -> None:

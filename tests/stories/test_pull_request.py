@@ -114,7 +114,9 @@ def test_whole_story(world: World, hub: GitHubDouble, own_index: EmbeddedIndex, 
     done = told(world.releasekit(*HAND_ON))
 
     assert (done["stage"], done["commit"], done["tags"]) == ("draft", merged, ["core-v0.2.0", "v0.2.0"])
-    assert done["notes"] == [f"landed beside the pull request, and in none of its changelogs: {between[:7]} docs: between"]
+    assert done["notes"] == [
+        f"landed beside the pull request, and in none of its changelogs: {between[:7]} docs: between"
+    ]
     assert {tag: world.tags()[tag] for tag in done["tags"]} == dict.fromkeys(done["tags"], merged)
     (draft,) = hub.releases.values()
     assert (draft["draft"], draft["tag_name"], draft["body"].startswith("> **Not out yet.**")) == (True, "v0.2.0", True)
