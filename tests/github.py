@@ -43,7 +43,7 @@ OPERATIONS = {
         "delete_release upload_release_asset get_release_asset delete_release_asset"
     ),
     "pulls": "list create update",
-    "issues": "get_label create_label add_labels",
+    "issues": "get_label create_label add_labels list_comments create_comment update_comment",
     "actions": "create_workflow_dispatch",
 }
 
@@ -397,6 +397,7 @@ class GitHubDouble(ForgeDouble):
         self.pulls: dict[int, dict[str, Any]] = {}
         self.pull_of: dict[str, int] = {}
         self.labels: dict[str, dict[str, Any]] = {}
+        self.comments: dict[int, list[dict[str, Any]]] = {}
         self.assets: dict[int, bytes] = {}
         self.dispatched: list[tuple[str, dict[str, Any]]] = []
         self.remaining = 5000
@@ -655,6 +656,29 @@ class GitHubDouble(ForgeDouble):
             assert name in self.labels, "a label is made before it is used"
             pull["labels"].append(example("PullRequestSimplePropLabelsItems", name=name))
         return Answer(value=[self.labels[label["name"]] for label in pull["labels"] if label["name"] in self.labels])
+
+    def _issues_list_comments(self, request: Request, issue_number: str) -> Answer:
+        size, page = int(request.query.get("per_page", 30)), int(request.query.get("page", 1))
+        there = self.comments.get(int(issue_number), [])
+        link = f'<{self.url}{request.path}?per_page={size}&page={page + 1}>; rel="next"'
+        return Answer(200, there[(page - 1) * size : page * size], {"Link": link} if len(there) > page * size else {})
+
+    def _issues_create_comment(self, request: Request, issue_number: str) -> Answer:
+        return Answer(201, self.say(int(issue_number), request.json["body"]))
+
+    def say(self, number: int, body: str) -> dict[str, Any]:
+        """Comment on a pull request, as somebody does."""
+        assert len(body) <= 65_536, "body is too long (maximum is 65536 characters)"
+        key = self._number()
+        page = f"{self.url}/{self.repository}/pull/{number}#issuecomment-{key}"
+        made = example("IssueComment", id=key, body=body, html_url=page)
+        self.comments.setdefault(number, []).append(made)
+        return made
+
+    def _issues_update_comment(self, request: Request, comment_id: str) -> Answer:
+        (found,) = (each for those in self.comments.values() for each in those if each["id"] == int(comment_id))
+        found |= request.json
+        return Answer(value=found)
 
     def _actions_create_workflow_dispatch(self, request: Request, workflow_id: str) -> Answer:
         self.dispatched.append((workflow_id, request.json))

@@ -24,6 +24,7 @@ class GitLabDouble(ForgeDouble):
         super().__init__(directory, repository)
         self.releases: dict[str, dict[str, Any]] = {}
         self.pulls: dict[int, dict[str, Any]] = {}
+        self.comments: dict[int, list[dict[str, Any]]] = {}
         self.files: dict[str, bytes] = {}
         self.dispatched: list[dict[str, Any]] = []
         project = f"/api/v4/projects/{re.escape(quote(repository, safe=''))}"
@@ -42,6 +43,9 @@ class GitLabDouble(ForgeDouble):
             ("GET", f"{project}/merge_requests", self._list_pulls),
             ("POST", f"{project}/merge_requests", self._create_pull),
             ("PUT", f"{project}/merge_requests/([0-9]+)", self._update_pull),
+            ("GET", f"{project}/merge_requests/([0-9]+)/notes", self._list_notes),
+            ("POST", f"{project}/merge_requests/([0-9]+)/notes", self._create_note),
+            ("PUT", f"{project}/merge_requests/([0-9]+)/notes/([0-9]+)", self._update_note),
             ("POST", f"{project}/pipeline", self._create_pipeline),
         ]
 
@@ -157,6 +161,26 @@ class GitLabDouble(ForgeDouble):
         if value.get("state_event") == "close":
             pull["state"] = "closed"
         return Answer(value=pull)
+
+    def _list_notes(self, request: Request, number: str) -> Answer:
+        size, page = int(request.query["per_page"]), int(request.query.get("page", 1))
+        there = self.comments.get(int(number), [])
+        more = {"Link": f'<{self.url}{request.path}?per_page={size}&page={page + 1}>; rel="next"'}
+        return Answer(200, there[(page - 1) * size : page * size], more if len(there) > page * size else {})
+
+    def _create_note(self, request: Request, number: str) -> Answer:
+        return Answer(201, self.say(int(number), request.json["body"]))
+
+    def say(self, number: int, body: str) -> dict[str, Any]:
+        """Comment on a merge request, as somebody does."""
+        made = {"id": 100 * number + len(self.comments.get(number, ())), "body": body}
+        self.comments.setdefault(number, []).append(made)
+        return made
+
+    def _update_note(self, request: Request, number: str, key: str) -> Answer:
+        (found,) = (each for each in self.comments[int(number)] if each["id"] == int(key))
+        found |= request.json
+        return Answer(value=found)
 
     def _create_pipeline(self, request: Request) -> Answer:
         self.dispatched.append(request.json)

@@ -171,6 +171,24 @@ def test_pull_requests(double: Double) -> None:
     told(double, story)
 
 
+def test_comment(double: Double) -> None:
+    """There is one comment of ours on a pull request, among those of others, and it says what is so now."""
+    work = double.git("commit-tree", "main^{tree}", "-p", "main", "-m", "feat: work")
+    double.git("update-ref", "refs/heads/work", work)
+    number = double.pull("feat: work", "work")
+    for n in range(120):
+        double.say(number, f"what about {n}?")
+
+    pages = [told(double, lambda forge, says=says: forge.comment(number, "<!-- ours -->\n", says)) for says in "aab"]
+    last = len(double.requests)
+    told(double, lambda forge: forge.comment(number, "<!-- ours -->\n", "b"))
+
+    assert len(set(pages)) == 1
+    assert pages[0].startswith(f"{double.url}/{double.repository}/")
+    assert [each["body"] for each in double.comments[number][120:]] == ["<!-- ours -->\nb"]
+    assert {request.method for request in double.requests[last:]} == {"GET"}
+
+
 def test_pulls_of_commits(double: Double) -> None:
     """Each commit that came with a merged pull request leads to it: title, author, labels."""
     work = double.git("commit-tree", "main^{tree}", "-p", "main", "-m", "feat: work")
