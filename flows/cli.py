@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path  # noqa: TC003  read by cyclopts
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
@@ -21,7 +22,7 @@ from flows.options import (
     PublishOptions,
     RollbackOptions,
 )
-from tasks.adapters.files import file_error
+from tasks.adapters.files import file_error, make_directory, replace_text
 from tasks.adapters.process import mask
 from tasks.adapters.server import PORT
 from tasks.core.errors import Code, Refusal, ReleaseError, explain
@@ -173,20 +174,62 @@ def prepare(*, options: Annotated[PrepareOptions, Flat] = PrepareOptions(), form
 
 
 @app.command
-def plan(*, options: Annotated[PlanOptions, Flat] = PlanOptions(), format: Format = "table") -> int:  # noqa: A002, B008
+def plan(
+    *,
+    options: Annotated[PlanOptions, Flat] = PlanOptions(),  # noqa: B008
+    comment: Switched = False,
+    format: Format = "table",  # noqa: A002
+) -> int:
     """Show what would be released, and why; changes nothing.
 
     Parameters
     ----------
+    comment
+        In a CI, show it as a comment on the pull request too, or in the job's summary.
     format
         How the plan is printed.
     """
     import asyncio
 
-    from flows import console, local
+    from flows import console, draft, local
 
     decided = asyncio.run(local.plan(options))
     console.answer_with(format, decided, console.plan_table(decided))
+    if comment:
+        where = asyncio.run(draft.comment(options, decided))
+        log.info("%s", f"shown in {where}" if where else "no CI that is known: it is shown nowhere else")
+    return DONE
+
+
+@app.command
+def manifest(
+    release: str = "draft",
+    /,
+    *,
+    options: Annotated[Place, Flat] = Place(),  # noqa: B008
+    output: Path | None = None,
+) -> int:
+    """Fetch the manifest of a release that is tagged and waits to be published, for `publish --manifest`.
+
+    Only who may write to the repository sees a draft: so it can be fetched in a job that builds nothing.
+
+    Parameters
+    ----------
+    release
+        Its tag; none: the only draft that there is.
+    output
+        Write it to this file, instead of printing it.
+    """
+    import asyncio
+
+    from flows import console, draft
+
+    text = asyncio.run(draft.manifest_of(options, release))
+    if output:
+        make_directory(output.parent)
+        replace_text(output, text)
+    else:
+        console.answer(text.rstrip("\n"))
     return DONE
 
 
@@ -285,6 +328,7 @@ def init(
     options: Annotated[InitOptions, Flat] = InitOptions(),  # noqa: B008  a frozen value
     yes: Annotated[bool, Parameter(alias="-y", negative="")] = False,
     tag_baselines: Switched = False,
+    ci: Literal["github", "gitlab"] | None = None,
     format: Format = "table",  # noqa: A002
 ) -> int:
     """Take over a workspace: find its earlier releases, and write what is missing of [tool.releasekit].
@@ -295,6 +339,8 @@ def init(
         Write without asking; without it, and without a terminal, nothing is written.
     tag_baselines
         Make the tags that the last releases lack too, in this repository alone; none is pushed.
+    ci
+        Write the workflows that release by pull request too, or bring them up to date.
     format
         How the findings are printed.
     """
@@ -303,7 +349,7 @@ def init(
     from flows import console
     from flows.adopt import adopt
 
-    found = asyncio.run(adopt(options, tag_baselines=tag_baselines, yes=yes, show=format == "table"))
+    found = asyncio.run(adopt(options, tag_baselines=tag_baselines, ci=ci, yes=yes, show=format == "table"))
     if format == "json":
         console.answer_with(format, found)
     return DONE

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from tasks import pull, resume, survey
-from tasks.adapters.exported import check_room
+from tasks.adapters.exported import check_room, read_manifest
+from tasks.adapters.files import append_text
 from tasks.adapters.record import begin
 from tasks.adapters.repo import Repo
-from tasks.core.errors import Code, Refusal, ReleaseError
+from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.links import web_of
+from tasks.core.manifest import manifest_text
 from tasks.core.plan import Status
 from tasks.lazy import secret
 
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from flows.options import Anywhere, Options, PublishOptions, Where
+    from flows.options import Anywhere, Options, Place, PublishOptions, Where
     from tasks.adapters.exported import Exported
     from tasks.adapters.interface import Index
     from tasks.adapters.record import Record
@@ -199,6 +203,44 @@ async def notes(options: Options) -> tuple[Notes, str]:
     found = gather(plan, repo, repo.top, place, survey.target_of(project), settings, pulls=pulls)
     text = rendered(found, project.root, settings, limit)
     return found, rewritten(text, project.root, settings.notes_command, limit, found.all)
+
+
+COMMENT_MARK = "<!-- releasekit plan -->\n"
+"""What our comment begins with; forges don't show it."""
+_SUMMARY_LIMIT = 1_000_000  # characters; GitHub's is 1 MiB
+
+
+async def comment(options: Options, plan: Plan) -> str:
+    """Show *plan* where the CI shows it, and return where: a comment on the pull request that this job is for.
+
+    Without one, or without the right to comment, it is the summary of the job, where the CI has such a thing; else
+    nowhere, and empty is returned.
+    """
+    from tasks.adapters.forge import forge_of, pull_of_job
+    from tasks.core.pull import plan_body
+
+    if number := pull_of_job(os.environ):
+        project, repo = open_project(options)
+        try:
+            async with forge_of(repo.address(project.settings.remote), project.settings, project.uv.secrets) as forge:
+                text = plan_body(plan, forge.pull_limit - len(COMMENT_MARK))
+                return await forge.comment(number, COMMENT_MARK, text)
+        except ReleaseError as error:  # such as in a pull request from a fork
+            log.warning("warning %s", Warn(error.code, f"no comment: {error.what}", error.where))
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        append_text(Path(summary), plan_body(plan, _SUMMARY_LIMIT) + "\n")
+        return "the summary of this job"
+    return ""
+
+
+async def manifest_of(options: Place, release: str) -> str:
+    """Return the manifest of *release* as the forge has it, the plan inside; see `manifest_at_hand` for what it takes.
+
+    Raises Refusal RK-RELEASE-UNKNOWN, RK-RECORD-INVALID, RK-FORGE-….
+    """
+    project = survey.read_workspace(options.directory, {})
+    file = await pull.manifest_at_hand(Repo(project.root), project.settings, project.uv.secrets, Path(release))
+    return manifest_text(read_manifest(file)[0])
 
 
 def explained(options: Options, names: Sequence[str], *, whole: bool) -> tuple[Explanation, tuple[str, ...]]:

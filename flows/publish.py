@@ -124,6 +124,8 @@ async def carry_out(release: Release, repo: Repo, index: Index, options: Publish
         release.record.finish(repo)
         return Report(release=release.plan.release, title=release.plan.title)
     try:
+        if options.handed_over:
+            prepare.prove_commit(release, repo)
         release = prepared(release, repo)
         if options.version_only:
             return versioned(release, repo)

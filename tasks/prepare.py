@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from tasks.adapters.files import changelog_path, read_text, read_toml, replace_text
@@ -11,6 +12,7 @@ from tasks.adapters.places import new_texts
 from tasks.adapters.process import run
 from tasks.adapters.record import maker
 from tasks.core.changelog import insert
+from tasks.core.errors import Code, Refusal
 from tasks.core.manifest import ReleaseManifest
 from tasks.core.plan import RELEASE_COMMIT
 from tasks.lazy import lazy_task
@@ -25,6 +27,31 @@ if TYPE_CHECKING:
     from tasks.release import Release
 
 log = logging.getLogger("releasekit.prepare")
+
+
+@lazy_task("prove-commit", "prove-commit-{release.plan.title}")
+def prove_commit(release: Release, repo: Repo) -> None:
+    """Refuse a release commit that was handed over and is more than a release makes.
+
+    It will be pushed with the rights of this job. So the plan is written once more, onto the frozen commit, and but for
+    uv.lock the same must come out; unless the branch has that commit already, or hooks of the repository may change it.
+    Raises Refusal RK-RECORD-INVALID.
+    """
+    manifest, tree, remote = release.record.require_manifest(), release.record.worktree, release.settings.remote
+    made, frozen = manifest.release_commit, release.plan.commit
+    if release.settings.hooks or made == frozen or repo.has_on_branch(made, remote, manifest.branch):
+        return
+    repo.remove_worktree(tree)
+    repo.add_worktree(tree, frozen)
+    _write_versions(release)
+    _write_changelogs(release, repo)
+    lock = (PurePosixPath(release.workspace) / "uv.lock").as_posix()
+    more = [path for path in repo.differing(tree, made) if path != lock]
+    repo.remove_worktree(tree)
+    if more:
+        what = f"the release commit {made[:12]} changes more than a release does: {', '.join(more[:3])}"
+        hint = "Somebody has changed what was handed over, or another releasekit has made it; stage it again."
+        raise Refusal(Code.RECORD_INVALID, what, manifest.branch, hint)
 
 
 @lazy_task("check-out", "check-out-{release.plan.title}")
@@ -46,6 +73,10 @@ def write_versions(release: Release) -> list[str]:
 
     Returns the files, by their paths from the top.
     """
+    return _write_versions(release)
+
+
+def _write_versions(release: Release) -> list[str]:
     tree = release.record.worktree.resolve()
     return [
         path.relative_to(tree).as_posix()
@@ -60,6 +91,10 @@ def write_changelogs(release: Release, repo: Repo) -> list[str]:
 
     Returns the files, by their paths from the top.
     """
+    return _write_changelogs(release, repo)
+
+
+def _write_changelogs(release: Release, repo: Repo) -> list[str]:
     tree, written = release.record.worktree.resolve(), list[str]()
     for step in release.plan.steps:
         if section := release.plan.changelogs.get(step.name):

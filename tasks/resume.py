@@ -95,7 +95,7 @@ def take(repo: Repo, settings: Settings, found: Exported, begun: Record | None, 
     if there and there.plan.release != found.plan.release:
         raise there.elsewhere(settings.remote)
     tags = known.tags if known else found.manifest.tags
-    manifest = found.manifest.model_copy(update={"tags": tags, "plan": None})
+    manifest = found.manifest.model_copy(update={"tags": tags, "plan": None, "staged": True})
     return _put(repo, record, Held("", found.plan, manifest), there)
 
 

@@ -54,24 +54,19 @@ class Exported:
     def bring_commit(self, repo: Repo, remote: str) -> None:
         """Return once *repo* has the frozen commit and the release commit, which may come out of the bundle.
 
-        The first must be in the history of what is checked out, or of its branch at *remote*; the second too, or be the
-        one commit on top of it: so that no manifest ever brings anything else to a branch.
+        The first must be in the history of what is checked out, or of its branch at *remote*; the second too, or be one
+        commit on top of it. What that may hold, `prove_commit` says.
         Raises Refusal RK-COMMIT-MISSING, RK-RECORD-INVALID.
         """
         frozen, made = self.manifest.commit, self.manifest.release_commit
-        if not self._is_ours(repo, remote, frozen):
+        if not repo.has_on_branch(frozen, remote, self.manifest.branch):
             self._refuse(f"the commit {frozen[:12]} that it is made from is not in the history of this clone")
         if not repo.has(made):
             self._unbundle(repo)
         if not repo.has(made):
             self._refuse(f"the release commit {made[:12]} is not in this clone")
-        if repo.parent(made) != frozen and not self._is_ours(repo, remote, made):
+        if repo.parent(made) != frozen and not repo.has_on_branch(made, remote, self.manifest.branch):
             self._refuse(f"the release commit {made[:12]} is neither on top of {frozen[:12]} nor on its branch")
-
-    def _is_ours(self, repo: Repo, remote: str, commit: str) -> bool:
-        here = repo.has(commit)
-        branch = self.manifest.branch
-        return here and (repo.contains(repo.head, commit) or bool(branch and repo.is_at(remote, commit, branch)))
 
     def _unbundle(self, repo: Repo) -> None:
         bundle = self.directory / BUNDLE
@@ -92,17 +87,28 @@ def read(file: Path) -> Exported:
     Each file must be there with the recorded size and sha256, no link, and in SHA256SUMS as well, if there is one.
     Raises Refusal RK-RECORD-INVALID; ReleaseError RK-FILE-SYSTEM.
     """
-    with named(file):
-        content = file.read_bytes()
+    manifest, plan, digest = read_manifest(file)
     try:
-        manifest, plan = exported_of(content.decode(), str(file))
         _check_files(file.parent, manifest)
-        _check_sums(file.parent, manifest, {file.name: sha256(content).hexdigest()})
-    except UnicodeDecodeError as error:
-        raise Refusal(Code.RECORD_INVALID, str(error), str(file)) from None
+        _check_sums(file.parent, manifest, {file.name: digest})
     except ReleaseError as error:
         raise Refusal(*error.args) from None  # nothing was changed yet
     return Exported(manifest, plan, file.parent)
+
+
+def read_manifest(file: Path) -> tuple[ReleaseManifest, Plan, str]:
+    """Return the manifest in *file*, the plan inside, and the sha256 of the file.
+
+    Raises Refusal RK-RECORD-INVALID; ReleaseError RK-FILE-SYSTEM.
+    """
+    with named(file):
+        content = file.read_bytes()
+    try:
+        return *exported_of(content.decode(), str(file)), sha256(content).hexdigest()
+    except UnicodeDecodeError as error:
+        raise Refusal(Code.RECORD_INVALID, str(error), str(file)) from None
+    except ReleaseError as error:
+        raise Refusal(*error.args) from None
 
 
 def check_room(directory: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import time
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -69,6 +70,13 @@ def open_forge(
     if web.is_gitlab:
         return GitLab(web, address, variable, token, connections, pause=pause)
     return GitHub(web, address, token, connections, pause=pause)
+
+
+def pull_of_job(env: Mapping[str, str]) -> int:
+    """Return the number of the pull request that the CI runs this job for; 0 if it is for none."""
+    on_github = re.fullmatch(r"refs/pull/([0-9]+)/(?:merge|head)", env.get("GITHUB_REF", ""))
+    number = on_github[1] if on_github else env.get("CI_MERGE_REQUEST_IID", "")
+    return int(number) if number.isdecimal() else 0
 
 
 @asynccontextmanager

@@ -185,6 +185,20 @@ class GitHub:
         """Close *pull* without merging it; *body* says why."""
         await self._api.send("PATCH", f"{self._repository}/pulls/{pull.number}", {"state": "closed", "body": body})
 
+    async def comment(self, number: int, mark: str, body: str) -> str:
+        """Make the comment on a pull request that begins with *mark*, or bring it up to date; returns its page."""
+        path = f"{self._repository}/issues/{number}/comments"
+
+        async def look() -> Any:  # noqa: ANN401  JSON
+            there = [each async for each in self._api.each(path)]
+            return next((each for each in there if (each.get("body") or "").startswith(mark)), None)
+
+        found = await look_then_make(look, lambda: self._api.send("POST", path, {"body": mark + body}))
+        if found["body"] != mark + body:
+            value = {"body": mark + body}
+            found = await self._api.send("PATCH", f"{self._repository}/issues/comments/{found['id']}", value)
+        return found["html_url"]
+
     async def merged_pull(self, branch: str, base: str) -> Pull | None:
         """Return the pull request of *branch* that was merged into *base* last."""
         merged = [pull for pull in await self._pulls("closed", branch, base) if pull["merged_at"]]

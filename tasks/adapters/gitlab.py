@@ -55,7 +55,7 @@ class GitLab:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._project = f"/projects/{quote(web.repository, safe='')}"
-        self._path = web.repository
+        self._path, self._page = web.repository, web.base
         self._is_job = variable == "CI_JOB_TOKEN"
         header = "JOB-TOKEN" if self._is_job else "PRIVATE-TOKEN"
         self._api = Api(address, connections, {header: token}, pause=pause, clock=clock)
@@ -174,6 +174,19 @@ class GitLab:
         """Close *pull* without merging it; *body* says why."""
         value = {"state_event": "close", "description": body}
         await self._api.send("PUT", f"{self._project}/merge_requests/{pull.number}", value)
+
+    async def comment(self, number: int, mark: str, body: str) -> str:
+        """Make the note on a merge request that begins with *mark*, or bring it up to date; returns its page."""
+        path = f"{self._project}/merge_requests/{number}/notes"
+
+        async def look() -> Any:  # noqa: ANN401  JSON
+            there = [each async for each in self._api.each(path)]
+            return next((each for each in there if each["body"].startswith(mark)), None)
+
+        found = await look_then_make(look, lambda: self._api.send("POST", path, {"body": mark + body}))
+        if found["body"] != mark + body:
+            await self._api.send("PUT", f"{path}/{found['id']}", {"body": mark + body})
+        return f"{self._page}/-/merge_requests/{number}#note_{found['id']}"
 
     async def merged_pull(self, branch: str, base: str) -> Pull | None:
         """Return the merge request of *branch* that was merged into *base* last."""

@@ -237,6 +237,10 @@ class Forge(Protocol):
         """Close *pull* without merging it; *body* says why, in one request with it."""
         ...
 
+    async def comment(self, number: int, mark: str, body: str) -> str:
+        """Make the comment on a pull request that begins with *mark*, or bring it up to date; returns where it is."""
+        ...
+
     async def merged_pull(self, branch: str, base: str) -> Pull | None:
         """Return the pull request of *branch* that was merged into *base* last."""
         ...

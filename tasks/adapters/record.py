@@ -124,9 +124,12 @@ class Record:
         repo.release(self.release)
 
     def drop_if_private(self, repo: Repo) -> None:
-        """Drop the release, unless its files may be public: they may be from the moment that all are on record."""
+        """Drop the release, unless its files may be public.
+
+        They may be from the moment that all are on record; staged ones from the moment that they are no more just that.
+        """
         manifest = self.manifest()
-        if manifest is None or not manifest.packages:
+        if manifest is None or manifest.staged or not manifest.packages:
             self.drop(repo)
 
     def drop(self, repo: Repo) -> None:

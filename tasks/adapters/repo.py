@@ -455,6 +455,15 @@ class Repo:
         where = f"refs/remotes/{remote}" + (f"/{branch}" if branch else "")
         return bool(self.git("for-each-ref", "--count=1", f"--contains={commit}", where))
 
+    def has_on_branch(self, commit: str, remote: str, branch: str) -> bool:
+        """Tell whether *commit* is in the history of what is checked out, or is known to be of *branch* of *remote*."""
+        here = self.has(commit)
+        return here and (self.contains(self.head, commit) or bool(branch and self.is_at(remote, commit, branch)))
+
+    def differing(self, worktree: Path, commit: str) -> tuple[str, ...]:
+        """Return the paths at which *worktree*, with what `add` has added, is not as *commit*."""
+        return tuple(self.git("diff", "--name-only", "--no-renames", "-z", commit, cwd=worktree).split("\0")[:-1])
+
     def bundle(self, file: Path, worktree: Path, since: str) -> None:
         """Write what *worktree* has checked out, on top of *since*, into *file*; `fetch` takes it for a remote."""
         self.git("bundle", "create", "--quiet", str(file.resolve()), "HEAD", f"^{since}", cwd=worktree)

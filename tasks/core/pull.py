@@ -77,11 +77,16 @@ def pull_title(plan: Plan) -> str:
 
 
 def pull_body(plan: Plan, limit: int) -> str:
-    """Return the body of the pull request, in at most *limit* characters: the graph goes first, then rows."""
+    """Return the body of the pull request, in at most *limit* characters."""
+    return plan_body(plan, limit - len(_HOW)) + _HOW
+
+
+def plan_body(plan: Plan, limit: int) -> str:
+    """Return *plan* in at most *limit* characters: the graph goes first, then rows."""
     text = plan_markdown(plan)
-    if len(text) + len(_HOW) > limit:
+    if len(text) > limit:
         text = plan_markdown(plan, graph="(there are too many to draw)")
-    return cut(text, limit - len(_HOW), "") + _HOW
+    return cut(text, limit, "")
 
 
 def draft_body(notes: str, limit: int, link: str) -> str:

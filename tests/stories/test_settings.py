@@ -255,6 +255,13 @@ def test_push_key(scene: Scene) -> None:
     assert "git push" not in scene.outline("push = false")
 
 
+def test_attestations_flag(scene: Scene) -> None:
+    """With it uv is told to send none, unless the file says so and the flag does not."""
+    assert "--no-attestations" not in scene.outline("")
+    assert "--no-attestations" in scene.outline("", "--no-attestations")
+    assert "--no-attestations" not in scene.outline("attestations = false", "--attestations")
+
+
 def test_remote(scene: Scene) -> None:
     """Commit and tags are pushed to that remote, and nothing to another."""
     world = scene.world("core", 'remote = "upstream"')
@@ -817,6 +824,7 @@ STORIES, CLI = "tests/stories/test_release.py", "tests/flows/test_cli.py"
 FAULTS = "tests/tasks/test_faults.py"
 CHECKS = "tests/flows/test_check.py"
 FORGE = "tests/stories/test_forge.py"
+STAGE = "tests/stories/test_stage.py"
 SWITCHES = f"{STORIES}::test_switches"
 
 KEYS: dict[str, Proof | str] = {
@@ -858,6 +866,7 @@ KEYS: dict[str, Proof | str] = {
     "build_timeout": test_build_timeout,
     "upload_timeout": f"{FAULTS}::test_row",
     "rate_limit": f"{FAULTS}::test_rate_limit",
+    "attestations": f"{FAULTS}::test_attestations",
     "secrets": "tests/deployments/test_deployments.py::test_one_release_through_everything",
     "versioning": "tests/stories/test_prerelease.py::test_lockstep",
     "propagate": "tests/core/test_plan.py::test_patch",
@@ -892,7 +901,11 @@ PUBLISH_FLAGS: dict[str, Proof | str] = {
     "rehearse": f"{STORIES}::test_rehearsal",
     "approve": "tests/deployments/test_approval.py::test_terminal",
     "resume_from_registry": "tests/stories/test_resume.py::test_from_the_release_commit",
-    "manifest": "tests/stories/test_resume.py::test_from_a_fresh_clone",
+    "manifest": f"{STAGE}::test_exactly_that_release",
+    "stage_only": f"{STAGE}::test_staged_here",
+    "output": f"{STAGE}::test_contradictions",
+    "version_only": f"{STAGE}::test_version_only",
+    "attestations": test_attestations_flag,
     "publish_from": test_publish_from,
     "concurrency": test_concurrency_flag,
     "rate_limit": test_concurrency_flag,
