@@ -63,6 +63,15 @@ def land(world: World, hub: GitHubDouble, message: str, **modules: str) -> str:
     return commit
 
 
+def configure(world: World, hub: GitHubDouble, table: str) -> None:
+    """Let settings come to main."""
+    if table:
+        text = (world.root / "pyproject.toml").read_text()
+        world.write({"pyproject.toml": f"{text}{table}\n"})
+        world.git("commit", "--quiet", "--all", "--message", "chore: configure")
+        hub.git("fetch", "--quiet", str(world.root), "+main:main")
+
+
 def pull(world: World) -> None:
     """Bring the checkout to what main is, with its tags."""
     world.git("fetch", "--quiet", "--tags", "origin", "main")
@@ -90,6 +99,14 @@ def refs(hub: GitHubDouble) -> dict[str, str]:
 PUBLISH = ("publish", "--yes", "--skip-smoke-test", "--format", "json", "--manifest")
 
 
+KEYS = {
+    "merge": 'publish_workflow = ""',
+    "squash": "",
+    "rebase": 'release_branch = "next/release"\npublish_workflow = "deploy.yml"\nsecrets.GITHUB_TOKEN = "FORGE_PASS"',
+}
+WORKFLOWS = {"merge": [], "squash": ["publish.yml"], "rebase": ["deploy.yml"]}
+
+
 @pytest.mark.usefixtures("own_index")
 @pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
 def test_whole_story(
@@ -101,13 +118,18 @@ def test_whole_story(
 ) -> None:
     """What is merged, in whichever way, is tagged, published and promoted; each phase finds itself done."""
     monkeypatch.setenv("PREFECT_API_URL", prefect_api if how == "squash" else "")  # nothing but uploads needs it
+    if how == "rebase":
+        monkeypatch.delenv("GH_TOKEN")
+        monkeypatch.setenv("FORGE_PASS", WRITER)
+    configure(world, hub, KEYS[how])
+    branch = "next/release" if how == "rebase" else "releasekit/release"
     first = told(world.releasekit(*PREPARE))
     (number,) = hub.pulls
     body, labels = hub.pulls[number]["body"], [label["name"] for label in hub.pulls[number]["labels"]]
     assert (first["stage"], first["changed"], first["packages"]) == ("open", True, ["core 0.2.0"])
     assert (hub.pulls[number]["title"], labels) == ("chore(release): v0.2.0", ["release"])
     assert "| core | 0.1.0 | 0.2.0 | minor | feat: pears" in body
-    assert hub.git("diff", "--stat", "main...releasekit/release").count("|") == 3, "version, changelog, uv.lock"
+    assert hub.git("diff", "--stat", f"main...{branch}").count("|") == 3, "version, changelog, uv.lock"
     asked, before = len(hub.requests), refs(hub)
     again, waiting = told(world.releasekit(*PREPARE)), told(world.releasekit(*HAND_ON))
     assert again == {**first, "changed": False}
@@ -134,8 +156,9 @@ def test_whole_story(
     ]
     (draft,) = hub.releases.values()
     assert (draft["draft"], draft["tag_name"], draft["body"].startswith("> **Not out yet.**")) == (True, "v0.2.0", True)
-    assert hub.dispatched == [("publish.yml", {"ref": "v0.2.0", "inputs": {"release": "v0.2.0"}})]
-    assert [name for name in refs(hub) if "releasekit" in name] == []
+    started = {"ref": "v0.2.0", "inputs": {"release": "v0.2.0"}}
+    assert hub.dispatched == [(workflow, started) for workflow in WORKFLOWS[how]]
+    assert [name for name in refs(hub) if "release" in name] == []
     asked, before = len(hub.requests), refs(hub)
     for command in (HAND_ON, PREPARE):
         assert told(world.releasekit(*command))["what"] == "v0.2.0 is tagged, and waits to be published"
@@ -205,6 +228,9 @@ def test_killed_anywhere(
 def test_other_versions(world: World, hub: GitHubDouble, own_index: EmbeddedIndex) -> None:
     """What lands meanwhile and asks for other versions makes another pull request; what others push is kept."""
     assert own_index
+    before = refs(hub)
+    looked = told(world.releasekit(*PREPARE, "--dry-run", "--release-branch", "other"))
+    assert (looked["packages"], refs(hub), hub.pulls) == (["core 0.2.0"], before, {})
     told(world.releasekit(*PREPARE))
     land(world, hub, "fix: words", app='"""words"""\n')
     moved = told(world.releasekit(*PREPARE))
@@ -249,9 +275,7 @@ def test_next_development_versions(
     """After a release a pull request begins the next development versions, which decide nothing of the next release."""
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     hub.unprotect_main()
-    text = (world.root / "pyproject.toml").read_text()
-    world.commit("chore: configure", {"pyproject.toml": f"{text}commit_back = true\n"})
-    world.git("push", "--quiet", "origin", "main")
+    configure(world, hub, "commit_back = true")
 
     said = world.releasekit("publish", "--yes", "--skip-audit", "--skip-smoke-test", "--format", "json")
 
