@@ -195,6 +195,8 @@ def rollback_table(found: Rollback) -> RenderableType:
         *(("tag", f"{name} here") for name in found.tags),
         *(("tag", f"{name} on the remote") for name in found.remote_tags),
         *([("hold", "the remote holds the release for other clones to see")] if found.held else []),
+        *([("draft", found.draft)] if found.draft else []),
+        *([("pull request", f"of {found.pull}, with that branch")] if found.pull else []),
         ("record", f"release {found.release}: plan, manifest, files and scratch worktree"),
     ]
     table = Table("", "Removed" if found.done else "To be removed", title=found.summary, title_justify="left")

@@ -113,12 +113,12 @@ async def prepare(options: PrepareOptions) -> ReleasePull:
         await drain()
 
 
-async def _hand_on(options: PublishOptions) -> ReleasePull:
+async def _hand_on(options: PublishOptions, project: Project, repo: Repo) -> ReleasePull:
     """Hand a merged release on to be published elsewhere; recorded as a flow run where a Prefect API is configured."""
     from flows.pull import hand_on
 
     if options.dry_run or not _recording("this release"):
-        return await hand_on(options)
+        return await hand_on(options, project, repo)
     from flows.publish import publish as publish_flow
     from flows.recorded import drain
 
@@ -186,7 +186,7 @@ async def dry_run(options: PublishOptions) -> Decided | ReleasePull:
     with at_hand(options) as here:
         project, repo = open_project(here)
         if is_by_pull(here, project.settings):
-            return await _hand_on(here)
+            return await _hand_on(here, project, repo)
         found = await due(here, project, repo)
         return Decided(found.plan, tuple(_outline(project, repo, found, options)))
 
@@ -208,7 +208,7 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released | ReleasePu
             options = stack.enter_context(rehearsal(options))
         project, repo = open_project(options)
         if is_by_pull(options, project.settings):
-            return await _hand_on(options)
+            return await _hand_on(options, project, repo)
         stack.enter_context(only_release(repo.common_dir))
         server = _release_server(stack)  # starts while we plan
         found = await due(options, project, repo)

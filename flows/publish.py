@@ -52,7 +52,7 @@ async def publish(options: PublishOptions) -> State[Any]:
         options = stack.enter_context(rehearsal(options))
         project, repo = open_project(options)
         if is_by_pull(options, project.settings):
-            found = await hand_on(options)
+            found = await hand_on(options, project, repo)
             await rename_run(f"publish: {found.what}", *filter(None, [found.title]))
             await show_pull(found)
             return Completed(message=found.what, data=found)

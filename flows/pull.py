@@ -187,19 +187,16 @@ async def withdrawn(scene: Scene, plan: Plan) -> ReleasePull:
 # ---- phase 2: `publish --publish-from=ci` ---------------------------------------------------------------------------
 
 
-async def hand_on(options: PublishOptions) -> ReleasePull:
+async def hand_on(options: PublishOptions, project: Project, repo: Repo) -> ReleasePull:
     """Tag the commit that the release pull request was merged as, draft the release, start the workflow that publishes.
 
     It can be killed and run again anywhere: what the remote keeps of the pull request goes last.
     """
-    with ExitStack() as stack:
-        options = stack.enter_context(at_hand(options, keep=not options.dry_run))
-        project, repo = open_project(options)
-        settings = project.settings
-        stack.enter_context(only_release(repo.common_dir))
-        if options.approve or options.offline or not settings.on_forge:
-            what = "--publish-from=ci tags, pushes and drafts in one go: --approve, --offline and --no-… don't fit"
-            raise Refusal(Code.USAGE, what)
+    settings = project.settings
+    if options.approve or options.offline or not settings.on_forge:
+        what = "--publish-from=ci tags, pushes and drafts in one go: --approve, --offline and --no-… don't fit"
+        raise Refusal(Code.USAGE, what)
+    with only_release(repo.common_dir):
         repo.committer()
         async with opened(options, project, repo) as scene:
             merge = await pull.find_merge(repo, scene.forge, settings, scene.there, scene.declared)

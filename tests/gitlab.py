@@ -65,7 +65,7 @@ class GitLabDouble(ForgeDouble):
 
     def merge(self, number: int, how: str = "merge") -> str:
         """Merge it; only what the API says of it changes, and the tip of main."""
-        pull = self.pulls[number]
+        pull = self._with_head(self.pulls[number])
         commit = self.git(
             "commit-tree", "-p", "main", "-p", pull["source_branch"], "-m", how, f"{pull['sha']}^{{tree}}"
         )
@@ -146,7 +146,15 @@ class GitLabDouble(ForgeDouble):
     def _list_pulls(self, request: Request) -> Answer:
         keys = ("state", "source_branch", "target_branch")
         wanted = {key: request.query[key] for key in keys if key in request.query}
-        return Answer(value=[pull for pull in self.pulls.values() if wanted.items() <= pull.items()])
+        pulls = map(self._with_head, self.pulls.values())
+        return Answer(value=[pull for pull in pulls if wanted.items() <= pull.items()])
+
+    def _with_head(self, pull: dict[str, Any]) -> dict[str, Any]:
+        """Bring an open merge request to where its branch is."""
+        tip = self.git("for-each-ref", "--format=%(objectname)", f"refs/heads/{pull['source_branch']}")
+        if tip and pull["state"] == "opened":
+            pull["sha"] = tip
+        return pull
 
     def _create_pull(self, request: Request) -> Answer:
         value = request.json

@@ -218,17 +218,20 @@ def scratch(repo: Repo, release: str) -> Generator[Record]:
 
     If the process is killed it looks like a dropped one, which `sweep` clears away.
     """
-    home = repo.common_dir / "releasekit" / f"scratch{_DROPPED}"
-    record = Record(home / release)
-    clear = (lambda: repo.release(release), lambda: repo.remove_worktree(record.worktree), lambda: _clear(home, repo))
-    for each in clear:
-        each()
+    record = Record(repo.common_dir / "releasekit" / f"scratch{_DROPPED}" / release)
+
+    def clear() -> None:
+        repo.release(release)
+        repo.remove_worktree(record.worktree)
+        remove_tree(record.directory.parent)
+
+    if record.directory.parent.exists():
+        clear()
     make_directory(record.directory)
     try:
         yield record
     finally:
-        for each in clear:
-            each()
+        clear()
 
 
 @contextmanager

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flows.options import CheckOptions, InitOptions, Options, PlanOptions, PublishOptions, RollbackOptions
+from flows.options import (
+    CheckOptions,
+    InitOptions,
+    Options,
+    PlanOptions,
+    PrepareOptions,
+    PublishOptions,
+    RollbackOptions,
+)
 from tasks.adapters.process import Command, run
 from tasks.core.errors import Code
 from tasks.core.settings import Settings
@@ -277,11 +285,13 @@ def test_remote(scene: Scene) -> None:
 
 
 def test_publish_from(scene: Scene) -> None:
-    """It has one value as yet, and any other is refused by name."""
+    """With "ci" only what was merged is handed on (see test_pull_request.py); any other value is refused by name."""
     for said in (scene.look('publish_from = "ci"', *DRY_RUN), scene.look("", *DRY_RUN, "--publish-from", "ci")):
         assert said.code == 2
-        assert "local" in said.err
-    assert scene.outline('publish_from = "local"', "--publish-from", "local")
+        assert "--publish-from=ci tags, pushes and drafts in one go" in said.err
+    for said in (scene.look('publish_from = "here"', *DRY_RUN), scene.look("", *DRY_RUN, "--publish-from", "here")):
+        assert (said.code, "local" in said.err) == (2, True)
+    assert scene.outline('publish_from = "ci"', "--publish-from", "local")
 
 
 def test_http_pool_size(scene: Scene) -> None:
@@ -825,6 +835,7 @@ FAULTS = "tests/tasks/test_faults.py"
 CHECKS = "tests/flows/test_check.py"
 FORGE = "tests/stories/test_forge.py"
 STAGE = "tests/stories/test_stage.py"
+PULLS = "tests/stories/test_pull_request.py"
 SWITCHES = f"{STORIES}::test_switches"
 
 KEYS: dict[str, Proof | str] = {
@@ -841,6 +852,9 @@ KEYS: dict[str, Proof | str] = {
     "force_unchanged": test_force_unchanged_key,
     "allow_older": test_allow_older,
     "publish_from": test_publish_from,
+    "release_branch": f"{PULLS}::test_whole_story",
+    "publish_workflow": f"{PULLS}::test_whole_story",
+    "commit_back": f"{PULLS}::test_next_development_versions",
     "index": test_index_key,
     "publish_url": test_publish_url_key,
     "check_url": test_check_url_key,
@@ -919,6 +933,12 @@ PUBLISH_FLAGS: dict[str, Proof | str] = {
 }
 ROLLBACK = "tests/stories/test_rollback.py"
 WHERE = ("workspace", "ref", "subdirectory", "git_token")
+PREPARE_FLAGS: dict[str, Proof | str] = {
+    **FLAGS,
+    "dry_run": f"{PULLS}::test_other_versions",
+    "release_branch": f"{PULLS}::test_other_versions",
+    "audit": f"{PULLS}::test_other_versions",
+}
 ROLLBACK_FLAGS: dict[str, Proof | str] = {
     **{name: FLAGS[name] for name in (*WHERE, "index", "publish_url", "check_url")},
     "release": f"{ROLLBACK}::test_nobody_there",
@@ -936,7 +956,7 @@ CHECK_FLAGS: dict[str, Proof | str] = {
     "select": f"{CHECKS}::test_select_and_ignore",
     "ignore": f"{CHECKS}::test_select_and_ignore",
 }
-TABLES = (KEYS, FLAGS, PUBLISH_FLAGS, ROLLBACK_FLAGS, INIT_FLAGS, CHECK_FLAGS)
+TABLES = (KEYS, FLAGS, PREPARE_FLAGS, PUBLISH_FLAGS, ROLLBACK_FLAGS, INIT_FLAGS, CHECK_FLAGS)
 
 
 @pytest.mark.parametrize(
@@ -945,12 +965,13 @@ TABLES = (KEYS, FLAGS, PUBLISH_FLAGS, ROLLBACK_FLAGS, INIT_FLAGS, CHECK_FLAGS)
         (Settings.model_fields, KEYS),
         (Options.model_fields, FLAGS),
         (PlanOptions.model_fields, FLAGS),
+        (PrepareOptions.model_fields, PREPARE_FLAGS),
         (PublishOptions.model_fields, FLAGS | PUBLISH_FLAGS),
         (RollbackOptions.model_fields, ROLLBACK_FLAGS),
         (InitOptions.model_fields, INIT_FLAGS),
         (CheckOptions.model_fields, CHECK_FLAGS),
     ],
-    ids=["keys", "options", "plan", "publish", "rollback", "init", "check"],
+    ids=["keys", "options", "plan", "prepare", "publish", "rollback", "init", "check"],
 )
 def test_nothing_is_without_a_proof(names: dict[str, object], table: dict[str, Proof | str]) -> None:
     """A new key or flag needs a proof in the tables, and one that is gone needs none."""
