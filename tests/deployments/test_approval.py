@@ -87,6 +87,15 @@ def test_terminal(tmp_path: Path, prefect_api: str) -> None:
     assert ended["state"]["message"] == "rejected: not on a Friday"
     assert world.state() == before
 
+    with publishing(world, tmp_path / "cancelled.log") as asking:
+        run = asking.asked()
+        cancelling = {"state": {"type": "CANCELLING"}}  # as the UI does
+        httpx.post(f"{prefect_api}/flow_runs/{run}/set_state", json=cancelling).raise_for_status()
+        assert asking.said(r"exit code (\d+)") == ["2"]
+    assert "RK-NOT-CONFIRMED: the run was cancelled" in asking.output.read_text()
+    assert run_of(prefect_api, run)["state_type"] == "CANCELLED"
+    assert world.state() == before
+
     with publishing(world, tmp_path / "approved.log") as asking:
         run = asking.asked()
         world.commit("feat: more", {"packages/core/src/core/more.py": ""})  # the branch moves
