@@ -173,8 +173,8 @@ def one_step(release: Release) -> None:
     asyncio.run(running)
 
 
-def submitted(runner: Callable[[], Any]) -> Callable[[Release], None]:
-    """Return a function that runs them by `submit` on a task runner."""
+def submitted(runner: Callable[[], Any], *, quoted: bool = True) -> Callable[[Release], None]:
+    """Return a function that runs them by `submit` on a task runner; not all of these understand `quote`."""
 
     def staging_of(release: Release) -> None:
         from prefect import flow
@@ -182,6 +182,7 @@ def submitted(runner: Callable[[], Any]) -> Callable[[Release], None]:
 
         from tasks import stage
 
+        as_is: Callable[[Any], Any] = quote if quoted else lambda value: value
         tasks: list[Any] = [stage.pin, stage.build, stage.verify]  # Prefect's types know no `quote`
 
         @flow(name="submitted", task_runner=runner())
@@ -190,7 +191,7 @@ def submitted(runner: Callable[[], Any]) -> Callable[[Release], None]:
             for step in release.plan.steps:
                 last: list[Any] = []
                 for task in tasks:
-                    last = [task.submit(quote(release), quote(step), wait_for=last)]
+                    last = [task.submit(as_is(release), as_is(step), wait_for=last)]
                 ends += last
             for end in ends:
                 end.result()
@@ -228,7 +229,7 @@ ENGINES: dict[str, Callable[[Release], None]] = {
     "submit, processes": submitted(_processes),
 }
 if find_spec("prefect_dask"):
-    ENGINES["submit, Dask"] = submitted(_dask)
+    ENGINES["submit, Dask"] = submitted(_dask, quoted=False)
 
 
 if __name__ == "__main__":
