@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.adapters.exported import read
+from tasks.adapters.exported import check_room, read
 from tasks.adapters.process import Command, run
 from tasks.adapters.repo import RUNNING
-from tasks.core.errors import Code, ReleaseError
+from tasks.core.errors import Code, Refusal, ReleaseError
 from tests.fault_index import INVALID as INVALID_UPLOAD
 from tests.fault_index import FaultIndex, fault_index
 from tests.stories.test_resume import another_clone
@@ -224,6 +224,7 @@ def test_without_the_commit(mine: Handed, faulty: FaultIndex) -> None:
     ("argv", "said"),
     [
         (("--output", "x"), "--output goes with --stage-only"),
+        (("--stage-only", "--output", "."), "--output has to be a directory of its own"),
         (("--stage-only", "--version-only"), "one of --stage-only and --version-only"),
         (("--rehearse", "--stage-only"), "one of --rehearse and --stage-only"),
         (("--rehearse", "--manifest", "x"), "--manifest does not go with --rehearse"),
@@ -350,3 +351,18 @@ def test_version_only(tmp_path: Path, prefect_api: str, faulty: FaultIndex) -> N
     assert {row["name"]: row["next"] for row in plan["packages"]} == {"core": "0.2.0", "app": None}
     world.git("checkout", "--quiet", "--detach")
     assert Code.PREFLIGHT_DETACHED_HEAD in world.releasekit(*argv, "--yes").err
+
+
+def test_only_ours_is_replaced(tmp_path: Path) -> None:
+    """A directory is written into if it is empty, or holds what was handed over before, whole or cut off."""
+    assert check_room(tmp_path / "new") is None
+    assert check_room(tmp_path) is None
+    for name in ("manifest.json", "dist"):  # a web site has these, too
+        (tmp_path / name).mkdir()
+        with pytest.raises(Refusal, match="the directory is not empty, and holds no release"):
+            check_room(tmp_path)
+    (tmp_path / ".gitignore").write_text("*\n")
+    assert check_room(tmp_path) is None
+    (tmp_path / "index.html").touch()
+    with pytest.raises(Refusal):
+        check_room(tmp_path)
