@@ -78,7 +78,7 @@ def handed(tmp_path_factory: pytest.TempPathFactory, prefect_api: str, faulty: F
         ("core", "built"),
         ("app", "built"),
     ]
-    assert report["notes"] == ["handed over in out: `publish --manifest out/manifest.json`"]
+    assert report["notes"] == ["handed over in out: `releasekit publish --manifest out/manifest.json`"]
     assert work.state() == before, "neither record nor reference nor change is left"
     assert not faulty.uploads
     return Handed(world, work.root / "out")
@@ -261,6 +261,10 @@ def test_exactly_that_release(mine: Handed, tmp_path: Path, faulty: FaultIndex) 
     manifest = json.loads(mine.manifest.read_text())
     assert mine.world.tags() == {"core-v0.1.0": manifest["release_commit"]}
     assert RUNNING in mine.world.git("ls-remote", "origin")
+    before = mine.world.state()
+    other = mine.world.releasekit("publish", "--version-only", "--yes", "--skip-audit")
+    assert (other.code, "v0.1.0 was begun here, and has not ended" in other.err) == (2, True), other.err
+    assert mine.world.state() == before
     sent = [upload.file for upload in faulty.uploads if upload.stored]
     mine.manifest.with_name("commit.bundle").unlink()
     (mine.directory / "SHA256SUMS").unlink()  # as a manifest that was fetched alone, with the files
@@ -310,7 +314,7 @@ def test_staged_here(tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest.Mon
     anew = world.releasekit("publish", "--stage-only", *where, *ALONE)
 
     assert anew.code == 0, anew.err
-    assert "carries it on" in json.loads(anew.out)["notes"][0]
+    assert "`releasekit publish` carries it on" in json.loads(anew.out)["notes"][0]
     (record,) = (path.parent for path in (world.root / ".git/releasekit").glob("*/plan.json"))
     assert json.loads((record / "manifest.json").read_text())["commit"] == later
     assert world.git("for-each-ref", "refs/heads", "refs/tags") == before
