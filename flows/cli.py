@@ -3,31 +3,51 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
+from cyclopts.help import DefaultFormatter
 from cyclopts.validators import Number
+from pydantic import ValidationError
 
 from flows.logs import start_logging
-from flows.options import CheckOptions, InitOptions, Options, Place, PlanOptions, PublishOptions, RollbackOptions
-from tasks.adapters.files import file_error
-from tasks.adapters.process import mask
-from tasks.adapters.server import PORT
+from flows.options import (
+    ALWAYS,
+    HERE,
+    PORT,
+    CheckOptions,
+    Environment,
+    InitOptions,
+    Options,
+    Place,
+    PlanOptions,
+    PublishOptions,
+    RollbackOptions,
+    is_setting,
+    option_of,
+)
 from tasks.core.errors import Code, Refusal, ReleaseError, explain
+from tasks.core.settings import VARIABLES, Settings, variable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from cyclopts.help import HelpEntry, HelpPanel
+    from rich.console import Console, ConsoleOptions
 
 log = logging.getLogger("releasekit")
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 
 Flat = Parameter(name="*")
-Format = Literal["table", "json"]
-Switch = Parameter(negative="")
-Switched = Annotated[bool, Switch]
+Printed = Parameter(group=HERE)
+Format = Annotated[Literal["table", "json"], Printed]
+Many = Parameter(negative="", group=HERE)
+Switched = Annotated[bool, Parameter(group=HERE)]
+Yes = Annotated[bool, Parameter(alias="-y", group=HERE)]
 
 
 def _version() -> str:
@@ -36,9 +56,47 @@ def _version() -> str:
     return __version__
 
 
-app = App(name="releasekit", version=_version, help_format="plaintext", help=(
-    "Release a uv workspace: every changed package on the index, dependencies first, with exact internal pins."
-))  # fmt: skip
+class Help(DefaultFormatter):
+    """Help that names the key of an option that is one, and leaves --no-… to those: all switches have it."""
+
+    def __call__(self, console: Console, options: ConsoleOptions, panel: HelpPanel) -> None:
+        """Print a group of options or commands."""
+        super().__call__(console, options, panel.copy(entries=[self._said(entry) for entry in panel.entries]))
+
+    @staticmethod
+    def _said(entry: HelpEntry) -> HelpEntry:
+        if entry.positional_label:
+            return entry.copy(env_var=None)  # what stands by its place alone has no variable
+        name = next(iter(entry.positive_names), "").removeprefix("--").replace("-", "_")
+        if is_setting(name):
+            return entry.copy(default=f"{entry.default}, key: {name}")
+        if entry.default == "True":
+            return entry
+        return entry.copy(negative_names=(), default=None if entry.default in _EMPTY else entry.default)
+
+
+_EMPTY = ("False", '""', "()", "None")
+"""Defaults that say nothing."""
+
+
+def examples(*lines: str) -> str:
+    """Return what stands below a command's help."""
+    return "\n".join(["Examples:", "", *(f"  {line}" for line in lines)])
+
+
+app = App(
+    name="releasekit",
+    version=_version,
+    help_format="plaintext",
+    help_formatter=Help(),
+    config=Environment(),
+    help="Release a uv workspace: every changed package on the index, dependencies first, with exact internal pins.",
+    help_epilogue="An option that is not given has the value of its variable, else that of its key in "
+    "[tool.releasekit], else its default: `releasekit config` shows which. Every switch has its opposite, as in "
+    "--no-dry-run.",
+)
+app.meta.config = Environment()
+app.meta.group_parameters = ALWAYS
 app.suppress_keyboard_interrupt = app.meta.suppress_keyboard_interrupt = False  # it is for `main` to say what to do
 
 
@@ -63,9 +121,10 @@ def run_command(name: str) -> int:
 
 def _explain(error: Exception) -> int:
     from flows import console
+    from tasks.adapters.files import file_error
 
     if isinstance(error, CycloptsError):
-        error = Refusal(Code.USAGE, str(error).strip())
+        error = Refusal(Code.USAGE, _usage(error))
     if isinstance(error, OSError):
         error = file_error(error)
     if not isinstance(error, ReleaseError):
@@ -75,12 +134,26 @@ def _explain(error: Exception) -> int:
     return error.status
 
 
+def _usage(error: CycloptsError) -> str:
+    """Return what is wrong with the command line, or with the variable that stands in for an option."""
+    if not isinstance(cause := error.__cause__, ValidationError):
+        return str(error).strip()
+    problem = cause.errors()[0]
+    name, given = str(problem["loc"][0]), problem["input"]
+    tokens = [token for argument in error.argument.children for token in argument.tokens] if error.argument else []
+    said = next(
+        (str(token.keyword) for token in tokens if token.source == "env" and token.keyword == variable(name)), ""
+    )
+    return f"{said or '--' + name.replace('_', '-')} = {given!r}: {problem['msg']}"
+
+
 @app.meta.default
 def launch(
     *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    verbose: Annotated[bool, Parameter(alias="-v", negative="")] = False,
-    quiet: Annotated[bool, Parameter(alias="-q", negative="")] = False,
+    verbose: Annotated[bool, Parameter(alias="-v")] = False,
+    quiet: Annotated[bool, Parameter(alias="-q")] = False,
     log_format: Literal["text", "json"] = "text",
+    color: bool = True,
 ) -> object:
     """Set up what all commands share.
 
@@ -93,18 +166,58 @@ def launch(
     quiet
         Log warnings and errors alone.
     log_format
-        Log lines as text, or as one JSON object a line.
+        Log lines as text, or as one JSON object a line; then tables and errors on standard error are such lines too.
+    color
+        Colours on a terminal; NO_COLOR switches them off as well.
     """
     level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
     start_logging(level, log_format)
+    _refuse_unknown_variables()
+    if not color:
+        os.environ["NO_COLOR"] = "1"  # for whatever we start as well
     return app(words, exit_on_error=False, print_error=False, result_action="return_value")
 
 
-@app.command
+def options() -> Iterator[tuple[str, str]]:
+    """Yield each option of each command: the command's name, empty for those of all, and the option's."""
+    for command in ("", *(name for name in app if not name.startswith("-"))):
+        for argument in (app[command] if command else app.meta).assemble_argument_collection():
+            if name := option_of(argument):
+                yield command, name
+
+
+NO_OPTIONS = frozenset({"RELEASEKIT_WORKFLOW"})
+"""Variables of ours that are no options: what a pipeline of GitLab is told that we start."""
+
+
+def _refuse_unknown_variables() -> None:
+    """Refuse a variable that is probably misspelt; one that resembles nothing may be somebody else's."""
+    from difflib import get_close_matches
+
+    given = {name for name in os.environ if name.startswith(VARIABLES)} - set(map(variable, Settings.model_fields))
+    if not (given := given - NO_OPTIONS):
+        return
+    known = {variable(name) for name in (*Settings.model_fields, *(option for _, option in options()))}
+    for name in sorted(given - known):
+        if close := get_close_matches(
+            name.removeprefix(VARIABLES), [each.removeprefix(VARIABLES) for each in known], 1, 0.8
+        ):
+            what = f"the environment variable {name} means nothing; did you mean {VARIABLES}{close[0]}?"
+            raise Refusal(Code.CONFIG_INVALID_KEY, what, "the environment", f"Rename it, or remove it: `unset {name}`.")
+        log.warning("warning %s: the environment variable %s means nothing", Code.CONFIG_INVALID_KEY, name)
+
+
+@app.command(
+    help_epilogue=examples(
+        "releasekit publish --dry-run            # the plan, all checks, and every command that would run",
+        'releasekit publish -p core -p "plugin-*"  # these, and what they need',
+        "releasekit publish --rehearse           # for real, against a throwaway index and clone",
+    )
+)
 def publish(
     *,
     options: Annotated[PublishOptions, Flat] = PublishOptions(),  # noqa: B008  a frozen value
-    yes: Annotated[bool, Parameter(alias="-y", negative="")] = False,
+    yes: Yes = False,
     format: Format = "table",  # noqa: A002  the name of the flag
 ) -> int:
     """Release every changed package: build, verify, upload, confirm and smoke-test it, then tag and push.
@@ -139,7 +252,12 @@ def publish(
     return DONE if released.report.done else FAILED
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "releasekit plan --offline",
+        "releasekit plan --prerelease rc --format json",
+    )
+)
 def plan(*, options: Annotated[PlanOptions, Flat] = PlanOptions(), format: Format = "table") -> int:  # noqa: A002, B008
     """Show what would be released, and why; changes nothing.
 
@@ -157,8 +275,16 @@ def plan(*, options: Annotated[PlanOptions, Flat] = PlanOptions(), format: Forma
     return DONE
 
 
-@app.command
-def approve(run: str = "", /, *, reject: str | None = None, drop: Annotated[tuple[str, ...], Switch] = ()) -> int:
+@app.command(
+    help_epilogue=examples(
+        "releasekit approve                      # those that wait",
+        "releasekit approve brave-otter --drop plugin-x",
+        'releasekit approve brave-otter --reject "after the holidays"',
+    )
+)
+def approve(
+    run: str = "", /, *, reject: Annotated[str | None, Printed] = None, drop: Annotated[tuple[str, ...], Many] = ()
+) -> int:
     """Answer a release that waits for it (`publish --approve`) on a Prefect server; or list those that do.
 
     Parameters
@@ -186,13 +312,18 @@ def approve(run: str = "", /, *, reject: str | None = None, drop: Annotated[tupl
     return DONE
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "releasekit rollback --dry-run           # what would be undone",
+        "releasekit rollback v0.6.0 --no-push",
+    )
+)
 def rollback(
     release: str = "",
     /,
     *,
     options: Annotated[RollbackOptions, Flat] = RollbackOptions(),  # noqa: B008
-    yes: Annotated[bool, Parameter(alias="-y", negative="")] = False,
+    yes: Yes = False,
     format: Format = "table",  # noqa: A002
 ) -> int:
     """Give a release up: remove its tags, its worktree and its record, and tell how to go forward from what is public.
@@ -215,7 +346,13 @@ def rollback(
     return DONE
 
 
-@app.command(name="version")
+@app.command(
+    name="version",
+    help_epilogue=examples(
+        "releasekit version",
+        'releasekit version core "plugin-*" --explain',
+    ),
+)
 def next_versions(
     *packages: str,
     options: Annotated[PlanOptions, Flat] = PlanOptions(),  # noqa: B008  a frozen value
@@ -246,11 +383,16 @@ def next_versions(
     return DONE
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "releasekit init",
+        "releasekit init --yes --tag-baselines",
+    )
+)
 def init(
     *,
     options: Annotated[InitOptions, Flat] = InitOptions(),  # noqa: B008  a frozen value
-    yes: Annotated[bool, Parameter(alias="-y", negative="")] = False,
+    yes: Yes = False,
     tag_baselines: Switched = False,
     format: Format = "table",  # noqa: A002
 ) -> int:
@@ -276,7 +418,12 @@ def init(
     return DONE
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "releasekit discover",
+        "releasekit discover --format json",
+    )
+)
 def discover(*, options: Annotated[Place, Flat] = Place(), format: Format = "table") -> int:  # noqa: A002, B008
     """List the members of the workspace, as uv sees them.
 
@@ -297,8 +444,17 @@ def discover(*, options: Annotated[Place, Flat] = Place(), format: Format = "tab
     return DONE
 
 
-@app.command
-def graph(*, options: Annotated[Place, Flat] = Place(), format: Literal["levels", "json"] = "levels") -> int:  # noqa: A002, B008
+@app.command(
+    help_epilogue=examples(
+        "releasekit graph",
+        "releasekit graph --format json",
+    )
+)
+def graph(
+    *,
+    options: Annotated[Place, Flat] = Place(),  # noqa: B008
+    format: Annotated[Literal["levels", "json"], Printed] = "levels",  # noqa: A002
+) -> int:
     """Print who needs whom.
 
     Parameters
@@ -322,13 +478,19 @@ def graph(*, options: Annotated[Place, Flat] = Place(), format: Literal["levels"
     return DONE
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "releasekit check",
+        "releasekit check --select cycles --select stale_lock",
+        "releasekit check --fix",
+    )
+)
 def check(
     *,
     options: Annotated[CheckOptions, Flat] = CheckOptions(),  # noqa: B008  a frozen value
     fix: Switched = False,
-    yes: Annotated[bool, Parameter(alias="-y", negative="")] = False,
-    format: Literal["table", "json", "sarif"] = "table",  # noqa: A002
+    yes: Yes = False,
+    format: Annotated[Literal["table", "json", "sarif"], Printed] = "table",  # noqa: A002
 ) -> int:
     """Look for what would go wrong in a release, or after it: exit code 1 if there are errors.
 
@@ -358,11 +520,16 @@ def check(
     return FAILED if found.report.failed else DONE
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "releasekit changelog",
+        "releasekit changelog core --format json",
+    )
+)
 def changelog(
     *packages: str,
     options: Annotated[Options, Flat] = Options(),  # noqa: B008
-    format: Literal["markdown", "json"] = "markdown",  # noqa: A002
+    format: Annotated[Literal["markdown", "json"], Printed] = "markdown",  # noqa: A002
 ) -> int:
     """Print what the changelogs would gain in a release now; asks no index and changes nothing.
 
@@ -392,11 +559,15 @@ def _warn(warnings: Sequence[str]) -> None:
         log.warning("warning %s", warning)
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "releasekit notes --offline",
+    )
+)
 def notes(
     *,
     options: Annotated[Options, Flat] = Options(),  # noqa: B008
-    format: Literal["markdown", "json"] = "markdown",  # noqa: A002
+    format: Annotated[Literal["markdown", "json"], Printed] = "markdown",  # noqa: A002
 ) -> int:
     """Print the notes that a release made now would have on the forge; asks no index and changes nothing.
 
@@ -421,7 +592,13 @@ def notes(
     return DONE
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "releasekit pin                          # the difference",
+        "releasekit pin --apply -- uv build --package core",
+        "releasekit pin --restore",
+    )
+)
 def pin(
     *command: str,
     options: Annotated[Place, Flat] = Place(),  # noqa: B008
@@ -454,12 +631,17 @@ def pin(
     return DONE
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "releasekit server start",
+        "releasekit server status --port 4201",
+    )
+)
 def server(
     action: Literal["start", "status", "stop"],
     /,
     *,
-    port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535))] = PORT,
+    port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535), group=HERE)] = PORT,
 ) -> int:
     """Keep a Prefect server on this machine: releases and plans are then recorded there, with pages to look at.
 
@@ -471,6 +653,7 @@ def server(
         Where it listens.
     """
     from flows import console
+    from tasks.adapters.process import mask
     from tasks.adapters.server import configured_api, kept_server, start_server, stop_server
 
     if action == "stop":
@@ -488,10 +671,75 @@ def server(
     return DONE
 
 
-@app.command(name="explain")
-def explain_code(code: str, /) -> int:
-    """Say more about an error code, such as RK-GRAPH-CYCLE."""
+@app.command(
+    help_epilogue=examples(
+        "releasekit config",
+        "releasekit config publish --no-push     # as that would have it",
+        "releasekit config --schema > releasekit.schema.json",
+    )
+)
+def config(
+    *command: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    options: Annotated[Place, Flat] = Place(),  # noqa: B008
+    schema: Switched = False,
+    format: Format = "table",  # noqa: A002
+) -> int:
+    """Show what each setting is, and where that comes from: option, variable, file or default.
+
+    Parameters
+    ----------
+    command
+        As that command with its options would have it, such as `publish --no-push`.
+    schema
+        Print the JSON schema of [tool.releasekit] instead, for editors.
+    format
+        How the settings are printed.
+    """
+    from flows import console
+    from flows.configured import configuration, schema_text
+
+    if schema:
+        console.answer(schema_text())
+        return DONE
+    given = _overrides(command) if command else {}
+    console.answer_with(format, found := configuration(options.directory, given), console.settings_table(found))
+    return DONE
+
+
+def _overrides(words: Sequence[str]) -> dict[str, Any]:
+    _, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+    told = bound.arguments.get("options")
+    return told.overrides() if hasattr(told, "overrides") else {}
+
+
+@app.command(
+    help_epilogue=examples(
+        'eval "$(releasekit completion bash)"',
+        "releasekit completion zsh > ~/.zfunc/_releasekit",
+        "releasekit completion fish > ~/.config/fish/completions/releasekit.fish",
+    )
+)
+def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
+    """Print what makes a shell complete our commands and options.
+
+    Parameters
+    ----------
+    shell
+        Whose language it is written in.
+    """
     from flows import console
 
-    console.answer(explain(code))
+    console.answer(app.generate_completion(shell=shell))
+    return DONE
+
+
+@app.command(
+    name=["explain", "--explain"],
+    help_epilogue=examples(
+        "releasekit explain RK-GRAPH-CYCLE",
+    ),
+)
+def explain_code(code: str, /) -> int:
+    """Say more about an error code, such as RK-GRAPH-CYCLE."""
+    sys.stdout.write(explain(code))
     return DONE

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import signal
 import sys
 from itertools import groupby
@@ -13,6 +15,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from flows.logs import as_json
 from tasks.adapters.process import mask
 from tasks.core.plan import Status
 from tasks.core.report import Outcome
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import RenderableType
 
+    from flows.configured import Configuration
     from tasks.core.adoption import Adoption
     from tasks.core.checks.facts import CheckReport
     from tasks.core.errors import ReleaseError
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
     from tasks.core.rollback import Rollback
     from tasks.core.settings import Settings
     from tasks.core.workspace import Workspace
+
+log = logging.getLogger("releasekit")
 
 _STATUS = {
     Status.INCLUDED: ("📦", "green"),
@@ -60,8 +66,16 @@ def answer(text: str) -> None:
 
 
 def show(*parts: RenderableType, on_stderr: bool = False) -> None:
-    """Draw *parts*; one that is piped has room for long lines."""
+    """Draw *parts*; one that is piped has room for long lines.
+
+    Where log lines are JSON, what would go beside them is one of them.
+    """
     console = _console(on_stderr=on_stderr)
+    if on_stderr and as_json():
+        with console.capture() as drawn:
+            console.print(*parts)
+        log.info("%s", drawn.get())
+        return
     for part in parts:
         console.print(part)
 
@@ -96,8 +110,8 @@ def confirm(question: str) -> bool:
 
 
 def is_terminal() -> bool:
-    """Tell whether somebody is there to answer."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    """Tell whether somebody is there to answer; a JSON log is for programs."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and not as_json()
 
 
 def plan_table(plan: Plan) -> RenderableType:
@@ -226,6 +240,16 @@ def members_table(workspace: Workspace) -> RenderableType:
     return table
 
 
+def settings_table(found: Configuration) -> RenderableType:
+    """Draw each setting and where it comes from; those that somebody has set stand out."""
+    table = Table("Key", "Value", "From")
+    for row in found.settings:
+        name = f"{row.key} of {row.package}" if row.package else row.key
+        value = mask(json.dumps(row.value, ensure_ascii=False))
+        table.add_row(name, Text(value), row.source, style="dim" if row.source == "default" else "green")
+    return table
+
+
 def findings_list(report: CheckReport) -> RenderableType:
     """Draw what was found, the worst first: for each check the places, whole at any width, and what to do."""
     lines: list[RenderableType] = []
@@ -250,13 +274,51 @@ def pins_table(rows: Sequence[tuple[str, str]]) -> RenderableType:
 
 
 def explain(error: ReleaseError) -> None:
-    """Show an error: its code, what is wrong and where, what its command said, and what to do next."""
+    """Show an error: its code, what is wrong and where, what its command said, why that is one, and what to do next.
+
+    In a JSON log it is one object like all others, with the parts as fields.
+    """
+    if as_json():
+        parts = {"code": error.code, "what": error.what, "where": error.where, "hint": error.hint}
+        log.error("%s", error, extra={**parts, "output": error.output})
+        return
     console = _console(on_stderr=True)
-    if console.is_terminal:
-        console.print(_panel(str(error), error.output, error.hint))
-    else:
-        said = "".join(f"\n  | {line}" for line in error.output.strip().splitlines())
-        console.print(Text(mask(f"error: {error}{said}\n  = help: {error.hint}")))
+    wrapped = console.is_terminal
+    console.print(_error(error, console.width if wrapped else 10_000), soft_wrap=not wrapped)
+
+
+def _error(error: ReleaseError, width: int) -> RenderableType:
+    """Draw an error as compilers do; on a terminal of *width* columns its sentences are wrapped."""
+    excerpt, said = error.excerpt, mask(error.output.strip()).splitlines()
+    lines: list[RenderableType] = [
+        Text.assemble(("error", "bold red"), (f": {error.code}", "bold"), f": {mask(error.what)}")
+    ]
+    if place := _place(error):
+        lines.append(Text.assemble(("  --> ", "cyan"), place))
+    if excerpt:
+        above, line, below = (mask(each) for each in excerpt.drawn(width))
+        lines += [Text(above, style="cyan"), Text(line), Text(below, style="bold red")]
+    lines += [Text(f"  | {each}", style="dim") for each in said]
+    for name, text in (("note", error.why), ("help", error.hint)):
+        lines += _wrapped(f"  = {name}: ", mask(text), width)
+    return Group(*lines)
+
+
+def _place(error: ReleaseError) -> str:
+    """Return where it is, as editors take it, and of what."""
+    if not error.excerpt:
+        return mask(error.where)
+    table = error.where.partition(", ")[2] if error.where.startswith(error.excerpt.file) else f"({error.where})"
+    return f"{error.excerpt.place} {table}".strip()
+
+
+def _wrapped(head: str, text: str, width: int) -> list[Text]:
+    """Return *text* beneath itself, to the right of *head*."""
+    from textwrap import wrap
+
+    pieces = wrap(text, max(width - len(head), 20), break_long_words=False, break_on_hyphens=False)
+    first, *more = pieces or [""]
+    return [Text.assemble((head, "cyan"), first), *(Text(" " * len(head) + piece) for piece in more)]
 
 
 def _panel(what: str, output: str, hint: str) -> RenderableType:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import inspect
+import os
 from copy import copy
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, ParamSpec, TypeVar
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter, Token
+from cyclopts.config import Env
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.logs import let_through
 from tasks.core.errors import Code, Refusal
-from tasks.core.settings import Prerelease, Selection, Settings
+from tasks.core.settings import VARIABLES, Prerelease, Selection, Settings, from_text, variable
 from tasks.core.source import Source, is_address
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from cyclopts import App, Argument, ArgumentCollection
     from pydantic import GetJsonSchemaHandler
     from pydantic.fields import FieldInfo
     from pydantic.json_schema import JsonSchemaValue
@@ -27,6 +30,50 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 M = TypeVar("M", bound="Place")
 P = ParamSpec("P")
+
+
+WORKSPACE, PACKAGES, TARGET, COURSE, HERE, ALWAYS = (
+    Group(title, sort_key=place)
+    for place, title in enumerate(
+        ("Which workspace", "Which packages", "Where it goes", "How it goes", "Here and now", "Always")
+    )
+)
+"""The options of a command as its help has them."""
+
+PORT = 4200
+"""Where Prefect's own tools look for a server; one that is kept for the day listens here."""
+
+
+class Environment(Env):
+    """Takes options that are not on the command line from their variables: RELEASEKIT_ and the name in capitals.
+
+    An empty variable is as good as none. Those that are settings are left to `from_environment`, which does the same
+    for all commands and for runs that no command line has started.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(VARIABLES, command=False)
+
+    def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:  # noqa: ARG002
+        """Give each argument that has no value yet that of its variable."""
+        for argument in arguments:
+            name = option_of(argument)
+            if not name or argument.tokens or is_setting(name):
+                continue
+            if text := os.environ.get(variable(name)):
+                value = from_text(argument.hint, text)
+                for index, each in enumerate(value if isinstance(value, (list, tuple)) else [value]):
+                    argument.append(Token(keyword=variable(name), value=str(each), source="env", index=index))
+
+    def _convert_argument(self, commands: tuple[str, ...], argument: Argument) -> str:  # noqa: ARG002
+        return variable(option_of(argument))
+
+
+def option_of(argument: Argument) -> str:
+    """Return the name of an option, as a variable of Python; nothing if *argument* is none."""
+    if argument.children or not argument.field_info.is_keyword or not argument.parse:
+        return ""
+    return argument.name.removeprefix("--").replace("-", "_")
 
 
 def _key(name: str) -> Any:  # noqa: ANN401  pydantic's Field returns Any too, so that it may stand as a default
@@ -39,7 +86,9 @@ class Place(BaseModel):
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
-    workspace: str = Field(default=".", description="A directory in the uv workspace")
+    workspace: Annotated[str, Parameter(group=WORKSPACE)] = Field(
+        default=".", description="A directory in the uv workspace"
+    )
 
     @property
     def directory(self) -> Path:
@@ -52,12 +101,16 @@ class Place(BaseModel):
 class Anywhere(Place):
     """Which workspace, here or in a repository elsewhere."""
 
-    workspace: str = Field(
+    workspace: Annotated[str, Parameter(group=WORKSPACE)] = Field(
         default=".", description="A directory in the uv workspace, or the address of a git repository to clone"
     )
-    ref: str = Field(default="", description="With an address: the branch, tag or commit; none: the default branch")
-    subdirectory: str = Field(default="", description="With an address: where in the repository the workspace lies")
-    git_token: str = Field(
+    ref: Annotated[str, Parameter(group=WORKSPACE)] = Field(
+        default="", description="With an address: the branch, tag or commit; none: the default branch"
+    )
+    subdirectory: Annotated[str, Parameter(group=WORKSPACE)] = Field(
+        default="", description="With an address: where in the repository the workspace lies"
+    )
+    git_token: Annotated[str, Parameter(group=WORKSPACE)] = Field(
         default="",
         description="With an address: the Prefect Secret block (lower case) or environment variable (upper case) "
         "that holds the token for it",
@@ -80,9 +133,9 @@ class Anywhere(Place):
 class Where(Anywhere):
     """Which workspace, and which index."""
 
-    index: str = _key("index")
-    publish_url: str = _key("publish_url")
-    check_url: str = _key("check_url")
+    index: Annotated[str, Parameter(group=TARGET)] = _key("index")
+    publish_url: Annotated[str, Parameter(group=TARGET)] = _key("publish_url")
+    check_url: Annotated[str, Parameter(group=TARGET)] = _key("check_url")
 
     def overrides(self) -> dict[str, Any]:
         """Return the settings that were given here and so win over those in the file."""
@@ -93,16 +146,18 @@ class Where(Anywhere):
 class Options(Where):
     """Which workspace, and which of its packages."""
 
-    package: Annotated[tuple[str, ...], Parameter(alias="-p", negative="")] = Field(
+    package: Annotated[tuple[str, ...], Parameter(group=PACKAGES, alias="-p", negative="")] = Field(
         default=(), description="Only these packages, and what they need (names, patterns or paths)"
     )
-    group: Annotated[tuple[str, ...], Parameter(negative="")] = Field(
+    group: Annotated[tuple[str, ...], Parameter(group=PACKAGES, negative="")] = Field(
         default=(), description="Only the packages of these groups"
     )
-    exclude: Annotated[tuple[str, ...], Parameter(negative="")] = Field(default=(), description="Not these packages")
-    force_unchanged: Annotated[bool, Parameter(negative="")] = _key("force_unchanged")
-    prerelease: Prerelease = _key("prerelease")
-    offline: Annotated[bool, Parameter(negative="")] = Field(
+    exclude: Annotated[tuple[str, ...], Parameter(group=PACKAGES, negative="")] = Field(
+        default=(), description="Not these packages"
+    )
+    force_unchanged: Annotated[bool, Parameter(group=PACKAGES)] = _key("force_unchanged")
+    prerelease: Annotated[Prerelease, Parameter(group=PACKAGES)] = _key("prerelease")
+    offline: Annotated[bool, Parameter(group=HERE)] = Field(
         default=False, description="Ask no index and no forge (for plan and --dry-run)"
     )
 
@@ -114,8 +169,8 @@ class Options(Where):
 class InitOptions(Place):
     """What `init` can be told."""
 
-    check_url: str = _key("check_url")
-    offline: Annotated[bool, Parameter(negative="")] = Field(
+    check_url: Annotated[str, Parameter(group=TARGET)] = _key("check_url")
+    offline: Annotated[bool, Parameter(group=HERE)] = Field(
         default=False, description="Ask no index; what is only there is not found then"
     )
 
@@ -127,13 +182,13 @@ class InitOptions(Place):
 class CheckOptions(Anywhere):
     """What `check` can be told."""
 
-    package: Annotated[tuple[str, ...], Parameter(alias="-p", negative="")] = Field(
+    package: Annotated[tuple[str, ...], Parameter(group=PACKAGES, alias="-p", negative="")] = Field(
         default=(), description="Only findings about these packages (names, patterns or paths)"
     )
-    select: Annotated[tuple[str, ...], Parameter(negative="")] = Field(
+    select: Annotated[tuple[str, ...], Parameter(group=COURSE, negative="")] = Field(
         default=(), description="Make only these checks; wins over `check_select`"
     )
-    ignore: Annotated[tuple[str, ...], Parameter(negative="")] = Field(
+    ignore: Annotated[tuple[str, ...], Parameter(group=COURSE, negative="")] = Field(
         default=(), description="Leave these checks out, besides those in `check_ignore`"
     )
 
@@ -145,33 +200,35 @@ class PlanOptions(Options):
 class PublishOptions(Options):
     """What `publish` can be told; what an option switches off is a parameter that is true by default."""
 
-    dry_run: Annotated[bool, Parameter(negative="")] = Field(
+    dry_run: Annotated[bool, Parameter(group=HERE)] = Field(
         default=False, description="Plan and check, print what would be run, change nothing"
     )
-    rehearse: Annotated[bool, Parameter(negative="")] = Field(
+    rehearse: Annotated[bool, Parameter(group=HERE)] = Field(
         default=False, description="Do all of it, against a throwaway index and a throwaway clone"
     )
-    approve: Annotated[bool, Parameter(negative="")] = Field(
+    approve: Annotated[bool, Parameter(group=HERE)] = Field(
         default=False,
         description="Wait, before anything is begun, until somebody approves the plan in Prefect's UI or by `approve`",
     )
-    resume_from_registry: Annotated[bool, Parameter(negative="")] = Field(
+    resume_from_registry: Annotated[bool, Parameter(group=HERE)] = Field(
         default=False,
         description="Go on with a release whose record is lost: what is on the index with equal bytes is done",
     )
-    manifest: Path = Field(
+    manifest: Annotated[Path, Parameter(group=HERE, show_default=False)] = Field(
         default=Path(), description="The manifest.json of a kept copy of the record, for --resume-from-registry"
     )
-    publish_from: Literal["local"] = _key("publish_from")
-    concurrency: Annotated[int, Parameter(alias="-j")] = _key("concurrency")
-    rate_limit: int = _key("rate_limit")
-    fail_fast: Annotated[bool, Parameter(negative="")] = _key("fail_fast")
-    tag: Annotated[bool, Parameter(negative="--no-tag")] = _key("tag")
-    push: Annotated[bool, Parameter(negative="--no-push")] = _key("push")
-    release: Annotated[bool, Parameter(negative="--no-release")] = _key("release")
-    smoke_test: Annotated[bool, Parameter(negative="--skip-smoke-test")] = _key("smoke_test")
-    audit: Annotated[bool, Parameter(negative="--skip-audit")] = _key("audit")
-    strict_audit: Annotated[bool, Parameter(negative="")] = _key("strict_audit")
+    publish_from: Annotated[Literal["local"], Parameter(group=COURSE)] = _key("publish_from")
+    concurrency: Annotated[int, Parameter(group=COURSE, alias="-j")] = _key("concurrency")
+    rate_limit: Annotated[int, Parameter(group=COURSE)] = _key("rate_limit")
+    fail_fast: Annotated[bool, Parameter(group=COURSE)] = _key("fail_fast")
+    tag: Annotated[bool, Parameter(group=COURSE)] = _key("tag")
+    push: Annotated[bool, Parameter(group=COURSE)] = _key("push")
+    release: Annotated[bool, Parameter(group=COURSE)] = _key("release")
+    smoke_test: Annotated[bool, Parameter(group=COURSE, negative=("--no-smoke-test", "--skip-smoke-test"))] = _key(
+        "smoke_test"
+    )
+    audit: Annotated[bool, Parameter(group=COURSE, negative=("--no-audit", "--skip-audit"))] = _key("audit")
+    strict_audit: Annotated[bool, Parameter(group=COURSE)] = _key("strict_audit")
 
     @property
     def kept_record(self) -> Path | None:
@@ -185,10 +242,10 @@ class RollbackOptions(Where):
     release: Annotated[str, Parameter(parse=False)] = Field(
         default="", description="The release, by its id or title; none: the one that has not ended, else the latest"
     )
-    dry_run: Annotated[bool, Parameter(negative="")] = Field(
+    dry_run: Annotated[bool, Parameter(group=HERE)] = Field(
         default=False, description="Show what would be undone, change nothing"
     )
-    push: Annotated[bool, Parameter(negative="--no-push")] = Field(
+    push: Annotated[bool, Parameter(group=COURSE)] = Field(
         default=True, description="Delete tags on the remote too; without it the remote is left alone"
     )
 
@@ -246,16 +303,17 @@ class _AsItself:
         return shown["anyOf"][0] if "anyOf" in shown else shown
 
 
-def _is_setting(name: str) -> bool:
+def is_setting(name: str) -> bool:
+    """Tell whether the option *name* is a key of [tool.releasekit] as well."""
     return name in Settings.model_fields and name != "exclude"  # that one is added to the file's
 
 
 def _default(name: str, field: FieldInfo) -> Any:  # noqa: ANN401  as many types as there are options
-    return None if _is_setting(name) else field.get_default(call_default_factory=True)
+    return None if is_setting(name) else field.get_default(call_default_factory=True)
 
 
 def _description(name: str, field: FieldInfo) -> str:
-    return f"{field.description} (empty: as configured)" if _is_setting(name) else str(field.description)
+    return f"{field.description} (empty: as configured)" if is_setting(name) else str(field.description)
 
 
 def _annotated(name: str, field: FieldInfo) -> Any:  # noqa: ANN401  types as values
@@ -263,4 +321,4 @@ def _annotated(name: str, field: FieldInfo) -> Any:  # noqa: ANN401  types as va
     annotated: Any = Annotated
     kind: Any = annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
     title = Field(json_schema_extra={"title": name.replace("_", " ").capitalize()})
-    return annotated[kind | None, _AsItself(), title] if _is_setting(name) else annotated[kind, title]
+    return annotated[kind | None, _AsItself(), title] if is_setting(name) else annotated[kind, title]

@@ -11,7 +11,7 @@ from packaging.version import Version
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from tasks.core.changelog import Section
-from tasks.core.errors import Code, Refusal, Warn
+from tasks.core.errors import Code, Refusal, Warn, nearest
 from tasks.core.graph import graph_of, order, reverse
 from tasks.core.groups import Decisions, decided, units_of
 from tasks.core.notes import Tale
@@ -335,7 +335,8 @@ def _selected(workspace: Workspace, selection: Selection, settings: Settings) ->
     for name in selection.group:
         if name not in settings.groups:
             known = ", ".join(settings.groups) or "none is configured"
-            raise Refusal(Code.WORKSPACE_UNKNOWN_PACKAGE, f"no group is named {name} ({known})")
+            what = f"no group is named {name} ({known}){nearest(name, settings.groups)}"
+            raise Refusal(Code.WORKSPACE_UNKNOWN_PACKAGE, what)
         patterns += settings.groups[name].packages
     excluded = workspace.matching(selection.exclude)
     chosen = workspace.matching(patterns) if selection.package or selection.group else frozenset(workspace.members)
