@@ -21,15 +21,17 @@ from flows.options import (
     CheckOptions,
     Environment,
     InitOptions,
+    Members,
     Options,
     Place,
     PlanOptions,
     PublishOptions,
     RollbackOptions,
+    complete_packages,
     is_setting,
     option_of,
 )
-from tasks.core.errors import Code, Refusal, ReleaseError, explain
+from tasks.core.errors import CATALOGUE, Code, Refusal, ReleaseError, explain
 from tasks.core.settings import VARIABLES, Settings, variable
 
 if TYPE_CHECKING:
@@ -40,12 +42,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("releasekit")
 
-DONE, FAILED, INTERRUPTED = 0, 1, 130
+DONE, FAILED, INTERRUPTED, CUT_SHORT = 0, 1, 130, 141
 
 Flat = Parameter(name="*")
 Printed = Parameter(group=HERE)
 Format = Annotated[Literal["table", "json"], Printed]
-Many = Parameter(negative="", group=HERE)
+Packages = Annotated[str, Parameter(completer=complete_packages)]
 Switched = Annotated[bool, Parameter(group=HERE)]
 Yes = Annotated[bool, Parameter(alias="-y", group=HERE)]
 
@@ -109,6 +111,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         begun = "; a release that had begun is on record: run publish again to carry it on"
         log.warning("interrupted%s", begun if "publish" in words else "")
         return INTERRUPTED
+    except BrokenPipeError:  # whoever read our answer has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CUT_SHORT
     except Exception as error:  # noqa: BLE001  the one place where nothing may get past
         return _explain(error)
     return result if isinstance(result, int) else DONE
@@ -282,9 +287,7 @@ def plan(*, options: Annotated[PlanOptions, Flat] = PlanOptions(), format: Forma
         'releasekit approve brave-otter --reject "after the holidays"',
     )
 )
-def approve(
-    run: str = "", /, *, reject: Annotated[str | None, Printed] = None, drop: Annotated[tuple[str, ...], Many] = ()
-) -> int:
+def approve(run: str = "", /, *, reject: Annotated[str | None, Printed] = None, drop: Members = ()) -> int:
     """Answer a release that waits for it (`publish --approve`) on a Prefect server; or list those that do.
 
     Parameters
@@ -354,7 +357,7 @@ def rollback(
     ),
 )
 def next_versions(
-    *packages: str,
+    *packages: Packages,
     options: Annotated[PlanOptions, Flat] = PlanOptions(),  # noqa: B008  a frozen value
     explain: Switched = False,
     format: Format = "table",  # noqa: A002
@@ -527,7 +530,7 @@ def check(
     )
 )
 def changelog(
-    *packages: str,
+    *packages: Packages,
     options: Annotated[Options, Flat] = Options(),  # noqa: B008
     format: Annotated[Literal["markdown", "json"], Printed] = "markdown",  # noqa: A002
 ) -> int:
@@ -733,13 +736,17 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
     return DONE
 
 
+def _codes(_: object) -> dict[str, str]:
+    return {code: entry.meaning for code, entry in CATALOGUE.items()}
+
+
 @app.command(
     name=["explain", "--explain"],
     help_epilogue=examples(
         "releasekit explain RK-GRAPH-CYCLE",
     ),
 )
-def explain_code(code: str, /) -> int:
+def explain_code(code: Annotated[str, Parameter(completer=_codes)], /) -> int:
     """Say more about an error code, such as RK-GRAPH-CYCLE."""
     sys.stdout.write(explain(code))
     return DONE

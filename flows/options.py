@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from cyclopts import App, Argument, ArgumentCollection
+    from cyclopts.completion import CompletionContext
     from pydantic import GetJsonSchemaHandler
     from pydantic.fields import FieldInfo
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import CoreSchema
+
+    from tasks.survey import Project
 
 R = TypeVar("R")
 M = TypeVar("M", bound="Place")
@@ -42,6 +45,37 @@ WORKSPACE, PACKAGES, TARGET, COURSE, HERE, ALWAYS = (
 
 PORT = 4200
 """Where Prefect's own tools look for a server; one that is kept for the day listens here."""
+
+
+def complete_packages(context: CompletionContext) -> list[str]:
+    """Return what a shell may complete to a package: the members of the workspace."""
+    return sorted(_project(context).workspace.members)
+
+
+def complete_groups(context: CompletionContext) -> list[str]:
+    """Return what a shell may complete to a group: those that are configured."""
+    return sorted(_project(context).settings.groups)
+
+
+def complete_checks(_: CompletionContext) -> dict[str, str]:
+    """Return what a shell may complete to a check, with what each is about."""
+    from tasks.core.checks.registry import CHECKS
+
+    return {name: check.summary for name, check in CHECKS.items()}
+
+
+def _project(context: CompletionContext) -> Project:
+    from tasks.survey import read_workspace
+
+    try:
+        workspace = context["workspace"].raw or "."
+    except KeyError:
+        workspace = "."
+    return read_workspace(Path(workspace), {})
+
+
+Members = Annotated[tuple[str, ...], Parameter(group=PACKAGES, negative="", completer=complete_packages)]
+Checks = Annotated[tuple[str, ...], Parameter(group=COURSE, negative="", completer=complete_checks)]
 
 
 class Environment(Env):
@@ -146,15 +180,13 @@ class Where(Anywhere):
 class Options(Where):
     """Which workspace, and which of its packages."""
 
-    package: Annotated[tuple[str, ...], Parameter(group=PACKAGES, alias="-p", negative="")] = Field(
-        default=(), description="Only these packages, and what they need (names, patterns or paths)"
-    )
-    group: Annotated[tuple[str, ...], Parameter(group=PACKAGES, negative="")] = Field(
+    package: Annotated[
+        tuple[str, ...], Parameter(group=PACKAGES, alias="-p", negative="", completer=complete_packages)
+    ] = Field(default=(), description="Only these packages, and what they need (names, patterns or paths)")
+    group: Annotated[tuple[str, ...], Parameter(group=PACKAGES, negative="", completer=complete_groups)] = Field(
         default=(), description="Only the packages of these groups"
     )
-    exclude: Annotated[tuple[str, ...], Parameter(group=PACKAGES, negative="")] = Field(
-        default=(), description="Not these packages"
-    )
+    exclude: Members = Field(default=(), description="Not these packages")
     force_unchanged: Annotated[bool, Parameter(group=PACKAGES)] = _key("force_unchanged")
     prerelease: Annotated[Prerelease, Parameter(group=PACKAGES)] = _key("prerelease")
     offline: Annotated[bool, Parameter(group=HERE)] = Field(
@@ -182,15 +214,11 @@ class InitOptions(Place):
 class CheckOptions(Anywhere):
     """What `check` can be told."""
 
-    package: Annotated[tuple[str, ...], Parameter(group=PACKAGES, alias="-p", negative="")] = Field(
-        default=(), description="Only findings about these packages (names, patterns or paths)"
-    )
-    select: Annotated[tuple[str, ...], Parameter(group=COURSE, negative="")] = Field(
-        default=(), description="Make only these checks; wins over `check_select`"
-    )
-    ignore: Annotated[tuple[str, ...], Parameter(group=COURSE, negative="")] = Field(
-        default=(), description="Leave these checks out, besides those in `check_ignore`"
-    )
+    package: Annotated[
+        tuple[str, ...], Parameter(group=PACKAGES, alias="-p", negative="", completer=complete_packages)
+    ] = Field(default=(), description="Only findings about these packages (names, patterns or paths)")
+    select: Checks = Field(default=(), description="Make only these checks; wins over `check_select`")
+    ignore: Checks = Field(default=(), description="Leave these checks out, besides those in `check_ignore`")
 
 
 class PlanOptions(Options):
