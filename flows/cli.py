@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
-from cyclopts.help import DefaultFormatter
 from cyclopts.validators import Number
 from pydantic import ValidationError
 
@@ -37,7 +36,7 @@ from tasks.core.settings import VARIABLES, Settings, variable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cyclopts.help import HelpEntry, HelpPanel
+    from cyclopts.help import DefaultFormatter, HelpEntry, HelpPanel
     from rich.console import Console, ConsoleOptions
 
 log = logging.getLogger("releasekit")
@@ -58,23 +57,40 @@ def _version() -> str:
     return __version__
 
 
-class Help(DefaultFormatter):
-    """Help that names the key of an option that is one, and leaves --no-… to those: all switches have it."""
+class Help:
+    """Help as cyclopts prints it, with the keys of those options that are settings.
+
+    Of the others that are off by default, the opposite goes without saying.
+    """
 
     def __call__(self, console: Console, options: ConsoleOptions, panel: HelpPanel) -> None:
         """Print a group of options or commands."""
-        super().__call__(console, options, panel.copy(entries=[self._said(entry) for entry in panel.entries]))
+        self._formatter()(console, options, panel.copy(entries=[_told(entry) for entry in panel.entries]))
+
+    def render_usage(self, console: Console, options: ConsoleOptions, usage: object) -> None:
+        """Print the first line."""
+        self._formatter().render_usage(console, options, usage)
+
+    def render_description(self, console: Console, options: ConsoleOptions, description: object) -> None:
+        """Print what the command is for."""
+        self._formatter().render_description(console, options, description)
 
     @staticmethod
-    def _said(entry: HelpEntry) -> HelpEntry:
-        if entry.positional_label:
-            return entry.copy(env_var=None)  # what stands by its place alone has no variable
-        name = next(iter(entry.positive_names), "").removeprefix("--").replace("-", "_")
-        if is_setting(name):
-            return entry.copy(default=f"{entry.default}, key: {name}")
-        if entry.default == "True":
-            return entry
-        return entry.copy(negative_names=(), default=None if entry.default in _EMPTY else entry.default)
+    def _formatter() -> DefaultFormatter:
+        from cyclopts.help import DefaultFormatter
+
+        return DefaultFormatter()
+
+
+def _told(entry: HelpEntry) -> HelpEntry:
+    if entry.positional_label:
+        return entry.copy(env_var=None)  # what stands by its place alone has no variable
+    name = next(iter(entry.positive_names), "").removeprefix("--").replace("-", "_")
+    if is_setting(name):
+        return entry.copy(default=f"{entry.default}, key: {name}")
+    if entry.default == "True":
+        return entry
+    return entry.copy(negative_names=(), default=None if entry.default in _EMPTY else entry.default)
 
 
 _EMPTY = ("False", '""', "()", "None")
