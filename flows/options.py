@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 M = TypeVar("M", bound="Place")
 P = ParamSpec("P")
+GraphFormat = Literal["levels", "json", "dot", "mermaid", "ascii", "d2", "csv", "svg"]
 
 
 def _key(name: str) -> Any:  # noqa: ANN401  pydantic's Field returns Any too, so that it may stand as a default
