@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from pathlib import Path  # noqa: TC003  cyclopts reads the annotation
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
@@ -16,9 +17,12 @@ from flows.logs import start_logging
 from flows.options import (
     ALWAYS,
     HERE,
+    PACKAGES,
     PORT,
     CheckOptions,
     Environment,
+    GraphFormat,
+    Groups,
     InitOptions,
     Members,
     Options,
@@ -46,6 +50,7 @@ DONE, FAILED, INTERRUPTED, CUT_SHORT = 0, 1, 130, 141
 Flat = Parameter(name="*")
 Printed = Parameter(group=HERE)
 Format = Annotated[Literal["table", "json"], Printed]
+Tables = Annotated[Literal["table", "json", "csv", "markdown"], Printed]
 Packages = Annotated[str, Parameter(completer=complete_packages)]
 Switched = Annotated[bool, Parameter(group=HERE)]
 Yes = Annotated[bool, Parameter(alias="-y", group=HERE)]
@@ -239,7 +244,7 @@ def publish(
     *,
     options: Annotated[PublishOptions, Flat] = PublishOptions(),  # noqa: B008  a frozen value
     yes: Yes = False,
-    format: Format = "table",  # noqa: A002  the name of the flag
+    format: Tables = "table",  # noqa: A002  the name of the flag
 ) -> int:
     """Release every changed package: build, verify, upload, confirm and smoke-test it, then tag and push.
 
@@ -248,7 +253,8 @@ def publish(
     yes
         Don't ask before the release begins.
     format
-        How the plan of a dry run, or the report of a release, is printed.
+        How the plan of a dry run, or the report of a release, is printed: csv for spreadsheets, markdown for pull
+        requests.
     """
     if options.offline and not options.dry_run:
         raise Refusal(Code.USAGE, "--offline goes with --dry-run")
@@ -259,16 +265,29 @@ def publish(
     import asyncio
 
     from flows import console, local
+    from tasks.core.formats.csv import plan_csv, report_csv
+    from tasks.core.formats.markdown import COMMENT_LIMIT, plan_markdown, report_markdown
 
     if options.dry_run:
         decided = asyncio.run(local.dry_run(options))
-        console.answer_with(format, decided.plan, console.plan_table(decided.plan))
+        console.answer_with(
+            format,
+            decided.plan,
+            console.plan_table(decided.plan),
+            csv=lambda: plan_csv(decided.plan),
+            markdown=lambda: plan_markdown(decided.plan, limit=COMMENT_LIMIT),
+        )
         if format == "table" and decided.commands:
             console.answer("would run:\n" + "\n".join(f"  {command}" for command in decided.commands))
         return DONE
     released = asyncio.run(local.publish(options, yes=yes))
     console.answer_with(
-        format, released.report, console.report_table(released.report), console.pins_table(released.pins)
+        format,
+        released.report,
+        console.report_table(released.report),
+        console.pins_table(released.pins),
+        csv=lambda: report_csv(released.report),
+        markdown=lambda: report_markdown(released.report),
     )
     return DONE if released.report.done else FAILED
 
@@ -277,22 +296,47 @@ def publish(
     help_epilogue=examples(
         "releasekit plan --offline",
         "releasekit plan --prerelease rc --format json",
+        "releasekit plan --since-last            # what has changed since",
     )
 )
-def plan(*, options: Annotated[PlanOptions, Flat] = PlanOptions(), format: Format = "table") -> int:  # noqa: A002, B008
+def plan(
+    *,
+    options: Annotated[PlanOptions, Flat] = PlanOptions(),  # noqa: B008  a frozen value
+    since_last: Switched = False,
+    diff: Annotated[Path | None, Printed] = None,
+    format: Tables = "table",  # noqa: A002
+) -> int:
     """Show what would be released, and why; changes nothing.
 
     Parameters
     ----------
+    since_last
+        Tell what has changed since the last plan: that on the Prefect server where plans are recorded, else the one
+        that the last `--since-last` has left in the git directory.
+    diff
+        Tell what has changed since the plan in this file, which is the output of `plan --format json`.
     format
-        How the plan is printed.
+        How the plan is printed: csv for spreadsheets, markdown for pull requests.
     """
     import asyncio
 
     from flows import console, local
+    from tasks.core.formats.csv import plan_csv
+    from tasks.core.formats.markdown import COMMENT_LIMIT, plan_markdown
 
-    decided = asyncio.run(local.plan(options))
-    console.answer_with(format, decided, console.plan_table(decided))
+    if since_last and diff:
+        raise Refusal(Code.USAGE, "one of --since-last and --diff")
+    decided = asyncio.run(local.plan(options, since_last=since_last, diff=diff))
+    since = decided.since
+    console.answer_with(
+        format,
+        decided,
+        console.plan_table(decided),
+        *([console.difference_list(since)] if since else []),
+        json=lambda: decided.model_dump_json(indent=1, exclude=None if since_last or diff else {"since"}),
+        csv=lambda: plan_csv(decided, since.by_package if since else None),
+        markdown=lambda: plan_markdown(decided, since.sentences if since else None, limit=COMMENT_LIMIT),
+    )
     return DONE
 
 
@@ -376,7 +420,7 @@ def next_versions(
     *packages: Packages,
     options: Annotated[PlanOptions, Flat] = PlanOptions(),  # noqa: B008  a frozen value
     explain: Switched = False,
-    format: Format = "table",  # noqa: A002
+    format: Tables = "table",  # noqa: A002
 ) -> int:
     """Show which version each package goes to, and why; asks no index.
 
@@ -391,14 +435,22 @@ def next_versions(
     """
     from flows import console
     from flows.draft import explained
+    from tasks.core.formats.csv import versions_csv
     from tasks.core.formats.explained import explanation_text
+    from tasks.core.formats.markdown import versions_markdown
 
     found, warnings = explained(options, packages, whole=explain)
     _warn(warnings)
     if format == "table" and explain:
         console.answer(explanation_text(found))
     else:
-        console.answer_with(format, found, console.versions_table(found))
+        console.answer_with(
+            format,
+            found,
+            console.versions_table(found),
+            csv=lambda: versions_csv(found),
+            markdown=lambda: versions_markdown(found),
+        )
     return DONE
 
 
@@ -443,7 +495,11 @@ def init(
         "releasekit discover --format json",
     )
 )
-def discover(*, options: Annotated[Place, Flat] = Place(), format: Format = "table") -> int:  # noqa: A002, B008
+def discover(
+    *,
+    options: Annotated[Place, Flat] = Place(),  # noqa: B008  a frozen value
+    format: Annotated[Literal["table", "json", "csv"], Printed] = "table",  # noqa: A002
+) -> int:
     """List the members of the workspace, as uv sees them.
 
     Parameters
@@ -452,48 +508,56 @@ def discover(*, options: Annotated[Place, Flat] = Place(), format: Format = "tab
         How the list is printed.
     """
     from flows import console
+    from tasks.core.formats.csv import members_csv
     from tasks.core.formats.json import discover_json
     from tasks.survey import read_workspace
 
     workspace = read_workspace(options.directory, {}).workspace
-    if format == "json":
-        console.answer(discover_json(workspace))
-    else:
+    if format == "table":
         console.show(console.members_table(workspace))
+    else:
+        console.answer({"json": discover_json, "csv": members_csv}[format](workspace))
     return DONE
 
 
 @app.command(
     help_epilogue=examples(
         "releasekit graph",
-        "releasekit graph --format json",
+        "releasekit graph --rdeps core",
+        "releasekit graph --format mermaid",
     )
 )
 def graph(
     *,
-    options: Annotated[Place, Flat] = Place(),  # noqa: B008
-    format: Annotated[Literal["levels", "json"], Printed] = "levels",  # noqa: A002
+    options: Annotated[Place, Flat] = Place(),  # noqa: B008  a frozen value
+    deps: Members = (),
+    rdeps: Members = (),
+    group: Groups = (),
+    kind: Annotated[tuple[str, ...], Parameter(negative="", group=PACKAGES)] = (),
+    format: Annotated[GraphFormat, Printed] = "levels",  # noqa: A002
 ) -> int:
     """Print who needs whom.
 
     Parameters
     ----------
+    deps
+        Only these packages and what they need, near and far (names, patterns or paths).
+    rdeps
+        Only these packages and what needs them, near and far; with `--deps`, the ways from those to these.
+    group
+        Only the packages of these groups.
+    kind
+        Only requirements of these kinds, separated by commas: `runtime`, `build`, `extra`. By default all three; with
+        `--deps` and `--rdeps` the first two, for an extra is installed by who asks for it.
     format
-        `levels`, one line each; or `json` with nodes, edges, levels and cycles.
+        `levels`, one line each; `ascii`, a tree, with `--rdeps` turned round; `json` with nodes, edges, levels and
+        cycles; `csv`, an edge a line; `dot`, `mermaid`, `d2` for what draws them; `svg`, by Graphviz if there is one.
     """
-    from flows import console
-    from tasks.core.formats.json import graph_json
-    from tasks.core.formats.levels import levels_text
-    from tasks.core.graph import graph_of, order
-    from tasks.survey import read_workspace
+    from flows import console, drawing
 
-    project = read_workspace(options.directory, {})
-    whole, warnings = graph_of(project.workspace, {member.name: member.version for member in project.workspace})
-    _warn([str(warning) for warning in warnings])
-    if format == "json":
-        console.answer(graph_json(project.workspace, whole, None if whole.cycles() else order(whole)))
-    else:
-        console.answer(levels_text(order(whole, project.settings.cycles)))
+    view, warnings = drawing.view_of(options.directory, deps, rdeps, group, kind)
+    _warn(warnings)
+    console.answer(drawing.drawn(view, format))
     return DONE
 
 

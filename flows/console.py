@@ -4,34 +4,35 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sys
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.padding import Padding
-from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from flows.logs import as_json
 from tasks.adapters.process import mask
-from tasks.core.plan import Status
+from tasks.core.plan import Status, counted
 from tasks.core.report import Outcome
 from tasks.core.workspace import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from pydantic import BaseModel
-    from rich.console import RenderableType
+    from rich.console import ConsoleOptions, RenderableType
 
     from flows.configured import Configuration
     from tasks.core.adoption import Adoption
     from tasks.core.checks.facts import CheckReport
-    from tasks.core.errors import ReleaseError
+    from tasks.core.compare import Difference
+    from tasks.core.errors import Excerpt, ReleaseError
     from tasks.core.formats.explained import Explanation
     from tasks.core.plan import Plan
     from tasks.core.report import Report
@@ -80,9 +81,11 @@ def show(*parts: RenderableType, on_stderr: bool = False) -> None:
         console.print(part)
 
 
-def answer_with(form: str, value: BaseModel, *drawn: RenderableType) -> None:
-    """Print *value* as JSON if that is the *form*, else what is *drawn* of it."""
-    if form == "json":
+def answer_with(form: str, value: BaseModel, *drawn: RenderableType, **texts: Callable[[], str]) -> None:
+    """Print *value* as JSON if that is the *form*, or the one of *texts* by that name, else what is *drawn* of it."""
+    if form in texts:
+        answer(texts[form]())
+    elif form == "json":
         answer(value.model_dump_json(indent=1))
     else:
         show(*(part for part in drawn if part))
@@ -114,39 +117,120 @@ def is_terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty() and not as_json()
 
 
+class Sheet:
+    """A table without lines, of which nothing is cut but the reasons: the last column, and that only where it must be.
+
+    Where it is narrow, first the columns in *spare* go, which are nice to have; then the last column gets a line of its
+    own below each row; then the rest of a row does too. What is not a reason is not shortened but wrapped (*wraps*).
+    """
+
+    def __init__(self, *heads: str, title: str = "", spare: Sequence[str] = (), wraps: bool = True) -> None:
+        self._heads, self._title, self._spare, self._wraps = heads, title, spare, wraps
+        self._rows: list[tuple[tuple[str, ...], str]] = []
+
+    def add(self, *cells: object, style: str = "") -> None:
+        """Add a row of as many cells as there are heads."""
+        self._rows.append((tuple(" ".join(str(cell).splitlines()) for cell in cells), style))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        if self._title:
+            yield Text(self._title, style="bold")
+        if self._rows:
+            yield from self._drawn(console, options.max_width)
+
+    def _drawn(self, console: Console, width: int) -> Iterator[Text]:
+        table = [(self._heads, "bold"), *self._rows]
+        wide = [max(cell_len(cells[at]) for cells, _ in table) for at in range(len(self._heads))]
+        *kept, last = range(len(self._heads))
+        for head in self._spare:
+            if _taken(wide, kept) + min(wide[last], _WANTED) > width:
+                kept.remove(self._heads.index(head))
+        room = width - _taken(wide, kept)
+        beneath = room < min(wide[last], _LEAST)
+        stacked = beneath and _taken(wide, kept) - len(_GAP) > width
+        for number, (cells, style) in enumerate(table):
+            if stacked:
+                yield from self._stacked([cells[at] for at in kept], style, is_head=not number)
+            else:
+                line = _GAP.join(f"{cells[at]}{' ' * (wide[at] - cell_len(cells[at]))}" for at in kept)
+                if not beneath:
+                    yield from self._with_last(console, line + _GAP, cells[last], room, style)
+                    continue
+                yield Text(line.rstrip(), style=style)
+            if cells[last] and number:
+                yield from self._with_last(console, _INDENT, cells[last], width - len(_INDENT), style)
+
+    def _stacked(self, cells: Sequence[str], style: str, *, is_head: bool) -> Iterator[Text]:
+        """Yield the cells on two lines, the first two and the rest; no heads, for nothing stands below them."""
+        if not is_head:
+            yield Text(" ".join(cells[:2]).rstrip(), style=style, overflow="fold")
+            if rest := _GAP.join(filter(None, cells[2:])):
+                yield Text(f"{_INDENT}{rest}", style=style, overflow="fold")
+
+    def _with_last(self, console: Console, before: str, cell: str, room: int, style: str) -> Iterator[Text]:
+        """Yield *before* and the *cell* in the *room* beside it: wrapped below itself, or shortened."""
+        if not self._wraps:
+            text = Text(cell)
+            text.truncate(max(room, 1), overflow="ellipsis")
+            yield Text((before + text.plain).rstrip(), style=style, no_wrap=True, overflow="ignore")
+            return
+        lines = Text(cell).wrap(console, max(room, 1))
+        for number, line in enumerate(lines or [Text("")]):
+            start = before if not number else " " * cell_len(before)
+            yield Text((start + line.plain).rstrip(), style=style, no_wrap=True, overflow="ignore")
+
+
+def _taken(wide: Sequence[int], columns: Sequence[int]) -> int:
+    """Return how much room *columns* take, each with the gap behind it."""
+    return sum(wide[at] + len(_GAP) for at in columns)
+
+
+_GAP, _INDENT = "  ", "     "
+_WANTED, _LEAST = 48, 24
+"""How wide the last column should be, for which spare ones go; and at least, or it goes below."""
+
+
 def plan_table(plan: Plan) -> RenderableType:
     """Draw a plan: what is released first, in order; then what is not, and why not."""
-    title = f"{plan.title}: {len(plan.steps)} packages" if plan.steps else "nothing to release"
-    table = Table(
-        "#", "Level", "Package", "Now", "Next", "Bump", "Status", "Because", title=title, title_justify="left"
-    )
+    title = f"{plan.title}: {counted(plan.steps)}" if plan.steps else "nothing to release"
+    heads = ("", "#", "Level", "Package", "Now", "Next", "Bump", "Status", "Because")
+    sheet = Sheet(*heads, title=title, spare=("Level", "#", "Status"), wraps=False)
     for step in plan.packages:
         icon, style = _STATUS[step.status]
-        place = (str(step.order), str(step.level)) if step.order >= 0 else ("", "")
-        versions = (str(step.current or "-"), str(step.next or "-"))
-        table.add_row(*place, step.name, *versions, step.bump, f"{icon} {step.status}", Text(step.reason), style=style)
+        place = (step.order, step.level) if step.order >= 0 else ("", "")
+        status = step.status.replace("_", " ")
+        versions = (step.current or "-", step.next or "-")
+        sheet.add(icon, *place, step.name, *versions, step.bump, status, step.reason, style=style)
     warnings = [Text(f"warning {warning}", style="yellow") for warning in plan.warnings]
-    return Group(table, *warnings)
+    return Group(sheet, *warnings)
+
+
+def difference_list(since: Difference) -> RenderableType:
+    """Draw what has changed since an earlier plan."""
+    lines = [Text(f"{_CHANGE[each.change][0]} {each}", style=_CHANGE[each.change][1]) for each in since.changes]
+    return Group(Text(since.headline, style="bold"), *(Padding(line, (0, 0, 0, 2), expand=False) for line in lines))
+
+
+_CHANGE = {"added": ("+", "green"), "changed": ("~", "yellow"), "released": ("✓", "dim"), "dropped": ("-", "dim")}
 
 
 def versions_table(explained: Explanation) -> RenderableType:
     """Draw which version each package goes to."""
-    table = Table("Package", "Now", "Next", "Bump", "Because")
+    sheet = Sheet("Package", "Now", "Next", "Bump", "Because", wraps=False)
     for row in explained.packages:
-        versions = (str(row.current or "-"), str(row.next or "-"))
-        table.add_row(row.name, *versions, row.bump, Text(row.reason), style="dim" if row.skipped else "green")
-    return table
+        versions = (row.current or "-", row.next or "-")
+        sheet.add(row.name, *versions, row.bump, row.reason, style="dim" if row.skipped else "green")
+    return sheet
 
 
 def adoption_table(found: Adoption) -> RenderableType:
     """Draw what is taken for each package's last release, then what explains it, then what would be written."""
-    table = Table("Package", "Declared", "Last release", "Found as", "Remark")
+    sheet = Sheet("Package", "Declared", "Last release", "Found as", "Remark")
     for row in found.packages:
         said, style = _FOUND[row.baseline]
         where = f"{row.tag or said} at {row.commit[:7]}" if row.commit else said
-        cells = (row.name, str(row.declared or "-"), str(row.version or "-"), where, row.note)
         if row.baseline != "home":
-            table.add_row(*(Text(cell) for cell in cells), style=style)
+            sheet.add(row.name, row.declared or "-", row.version or "-", where, row.note, style=style)
     label = f", label {found.label}" if found.label else ""
     lines = [Text(f"tag_format: {', '.join(found.tag_format)}{label}")]
     home = [row.name for row in found.packages if row.baseline == "home"]
@@ -156,7 +240,7 @@ def adoption_table(found: Adoption) -> RenderableType:
             lines.append(Text(f"{what}: {', '.join(those[:5])}{more}", style="dim"))
     lines += [Text(f"--tag-baselines would tag {commit[:7]} as {tag}") for tag, commit in found.missing.items()]
     lines += [diff(change) for change in found.diffs.values()]
-    return Group(table, *lines)
+    return Group(sheet, *lines)
 
 
 def diff(text: str) -> Text:
@@ -178,21 +262,21 @@ def report_table(report: Report) -> RenderableType:
     """Draw what came of a release, with a panel for each package that is not out."""
     if not report.packages:
         return Text(report.title)
-    table = Table("Package", "Version", "Outcome", "Tag", title=report.summary.splitlines()[0], title_justify="left")
+    sheet = Sheet("", "Package", "Version", "Outcome", "Tag", title=report.summary.splitlines()[0])
     panels: list[RenderableType] = []
     for package in report.packages:
         icon, style = _OUTCOME[package.outcome]
         tag = package.tag if package.tag in report.tags else ""
-        table.add_row(package.name, str(package.version), f"{icon} {package.outcome}", tag, style=style)
+        sheet.add(icon, package.name, package.version, package.outcome, tag, style=style)
         if package.outcome is Outcome.FAILED:
-            panels.append(_panel(package.error, package.output, package.hint))
+            panels.append(Problem(package.error, package.output, package.hint))
         elif package.outcome is Outcome.BLOCKED:
             panels.append(Text(f"{package.name}: {package.error}", style="yellow"))
     remarks = [
         Text(remark, style="red" if remark in report.problems else "") for remark in (*report.problems, *report.notes)
     ]
     page = [Text(f"released: {report.page}")] if report.page else []
-    return Group(table, *panels, *remarks, *page)
+    return Group(sheet, *panels, *remarks, *page)
 
 
 def rollback_table(found: Rollback) -> RenderableType:
@@ -203,51 +287,49 @@ def rollback_table(found: Rollback) -> RenderableType:
         *([("hold", "the remote holds the release for other clones to see")] if found.held else []),
         ("record", f"release {found.release}: plan, manifest, files and scratch worktree"),
     ]
-    table = Table("", "Removed" if found.done else "To be removed", title=found.summary, title_justify="left")
+    sheet = Sheet("", "Removed" if found.done else "To be removed", title=found.summary)
     for kind, what in rows:
-        table.add_row(kind, Text(what))
-    parts: list[RenderableType] = [table, *(Text(line, style="yellow") for line in (*found.kept, *found.notes))]
+        sheet.add(kind, what)
+    parts: list[RenderableType] = [sheet, *(Text(line, style="yellow") for line in (*found.kept, *found.notes))]
     return Group(*parts, *([_public_table(found)] if found.public else []))
 
 
 def _public_table(found: Rollback) -> RenderableType:
-    table = Table(
-        "Stays on the index", "Next", "With it", "Yank it at", title="no index takes files back", title_justify="left"
-    )
+    sheet = Sheet("Stays on the index", "Next", "With it", "Yank it at", title="no index takes files back")
     for package in found.public:
-        dependents = ", ".join(package.dependents)
-        table.add_row(f"{package.name} {package.version}", str(package.next), dependents, Text(package.page))
-    return Group(table, Text(found.forward, style="cyan"))
+        sheet.add(f"{package.name} {package.version}", package.next, ", ".join(package.dependents), package.page)
+    return Group(sheet, Text(found.forward, style="cyan"))
 
 
 def waiting_table(runs: Sequence[tuple[str, str]]) -> RenderableType:
     """Draw the runs that wait for approval: name and id of each."""
     if not runs:
         return Text("no release waits for approval")
-    table = Table("Waits for approval", "Run")
+    sheet = Sheet("Waits for approval", "Run")
     for run in runs:
-        table.add_row(*map(Text, run))
-    return table
+        sheet.add(*run)
+    return sheet
 
 
 def members_table(workspace: Workspace) -> RenderableType:
     """Draw the members of a workspace."""
-    table = Table("Package", "Path", "Version", "Published", "Needs")
+    sheet = Sheet("Package", "Path", "Version", "Published", "Needs", spare=("Path",))
     for member in workspace:
         needs = ", ".join(sorted(workspace.internal(member, Kind.RUNTIME, Kind.BUILD)))
-        version = str(member.version or "") + (" (dynamic)" if member.dynamic else "")
-        table.add_row(member.name, member.path, version, "yes" if member.publishable else "no", needs)
-    return table
+        version = f"{member.version or ''} (dynamic)".lstrip() if member.dynamic else member.version or ""
+        published = "yes" if member.publishable else "no"
+        sheet.add(member.name, member.path, version, published, needs, style="" if member.publishable else "dim")
+    return sheet
 
 
 def settings_table(found: Configuration) -> RenderableType:
     """Draw each setting and where it comes from; those that somebody has set stand out."""
-    table = Table("Key", "Value", "From")
+    sheet = Sheet("Key", "From", "Value")
     for row in found.settings:
         name = f"{row.key} of {row.package}" if row.package else row.key
         value = mask(json.dumps(row.value, ensure_ascii=False))
-        table.add_row(name, Text(value), row.source, style="dim" if row.source == "default" else "green")
-    return table
+        sheet.add(name, row.source, value, style="dim" if row.source == "default" else "green")
+    return sheet
 
 
 def findings_list(report: CheckReport) -> RenderableType:
@@ -267,10 +349,10 @@ def pins_table(rows: Sequence[tuple[str, str]]) -> RenderableType:
     """Draw what is on the index: each wheel with the internal requirements inside it."""
     if not rows:
         return ""
-    table = Table("On the index", "Internal requirements in its METADATA", title_justify="left")
+    sheet = Sheet("On the index", "Internal requirements in its METADATA")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    return table
+        sheet.add(*row)
+    return sheet
 
 
 def explain(error: ReleaseError) -> None:
@@ -282,32 +364,41 @@ def explain(error: ReleaseError) -> None:
         parts = {"code": error.code, "what": error.what, "where": error.where, "hint": error.hint}
         log.error("%s", error, extra={**parts, "output": error.output})
         return
+    what = f"{error.code}: {error.what}"
+    problem = Problem(what, error.output, error.hint, place=_place(error), excerpt=error.excerpt, why=error.why)
     console = _console(on_stderr=True)
-    wrapped = console.is_terminal
-    console.print(_error(error, console.width if wrapped else 10_000), soft_wrap=not wrapped)
+    console.print(problem, soft_wrap=not console.is_terminal)
 
 
-def _error(error: ReleaseError, width: int) -> RenderableType:
-    """Draw an error as compilers do; on a terminal of *width* columns its sentences are wrapped."""
-    excerpt, said = error.excerpt, mask(error.output.strip()).splitlines()
-    lines: list[RenderableType] = [
-        Text.assemble(("error", "bold red"), (f": {error.code}", "bold"), f": {mask(error.what)}")
-    ]
-    if place := _place(error):
-        lines.append(Text.assemble(("  --> ", "cyan"), place))
-    if excerpt:
-        above, line, below = (mask(each) for each in excerpt.drawn(width))
-        lines += [Text(above, style="cyan"), Text(line), Text(below, style="bold red")]
-    lines += [Text(f"  | {each}", style="dim") for each in said]
-    for name, text in (("note", error.why), ("help", error.hint)):
-        lines += _wrapped(f"  = {name}: ", mask(text), width)
-    return Group(*lines)
+class Problem:
+    """What went wrong, as compilers show it; on a terminal its sentences are wrapped. Secrets are masked.
+
+    *place* is where, *excerpt* the line that is meant, *output* what a command said, *why* what the catalogue says.
+    """
+
+    def __init__(
+        self, what: str, output: str, hint: str, *, place: str = "", excerpt: Excerpt | None = None, why: str = ""
+    ) -> None:
+        self._what, self._output, self._place, self._excerpt = what, output, place, excerpt
+        self._rest = {"note": why, "help": hint}
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        width = options.max_width if options.is_terminal else sys.maxsize
+        yield Text.assemble(("error", "bold red"), f": {mask(self._what)}")
+        if self._place:
+            yield Text.assemble(("  --> ", "cyan"), mask(self._place))
+        if self._excerpt:
+            above, line, below = (mask(each) for each in self._excerpt.drawn(width))
+            yield from (Text(above, style="cyan"), Text(line), Text(below, style="bold red"))
+        yield from (Text(f"  | {each}", style="dim") for each in mask(self._output.strip()).splitlines())
+        for name, text in self._rest.items():
+            yield from _wrapped(f"  = {name}: ", mask(text), width) if text else ()
 
 
 def _place(error: ReleaseError) -> str:
     """Return where it is, as editors take it, and of what."""
     if not error.excerpt:
-        return mask(error.where)
+        return error.where
     table = error.where.partition(", ")[2] if error.where.startswith(error.excerpt.file) else f"({error.where})"
     return f"{error.excerpt.place} {table}".strip()
 
@@ -321,16 +412,11 @@ def _wrapped(head: str, text: str, width: int) -> list[Text]:
     return [Text.assemble((head, "cyan"), first), *(Text(" " * len(head) + piece) for piece in more)]
 
 
-def _panel(what: str, output: str, hint: str) -> RenderableType:
-    parts: list[RenderableType] = [Text(mask(what))]
-    if output.strip():
-        parts.append(Text(mask(output.strip()), style="dim"))
-    parts.append(Text(f"help: {hint}", style="cyan"))
-    return Panel(Group(*parts), title="error", border_style="red", title_align="left")
-
-
 def _console(*, on_stderr: bool) -> Console:
     console = Console(stderr=on_stderr, highlight=False, soft_wrap=False)
-    if not console.is_terminal:
-        console.width = max(console.width, 200)  # nobody's window: don't cut what may be read by a program
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _NO_WINDOW  # nothing is cut or broken that may be read by a program
     return console
+
+
+_NO_WINDOW = 100_000

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
 from tasks import survey
+from tasks.adapters.process import mask
 from tasks.adapters.repo import Repo
 from tasks.core.errors import ReleaseError
 from tasks.core.links import web_of
@@ -65,6 +68,18 @@ def open_project(options: Where) -> tuple[Project, Repo]:
     """Read the workspace and open its repository."""
     project = survey.read_workspace(options.directory, options.overrides())
     return project, Repo(project.root)
+
+
+def key_of(options: Options, project: Project, repo: Repo) -> str:
+    """Return under which key the plans of a workspace are kept: of that place in that repository, asked the same way.
+
+    Prefect allows small letters, digits and dashes.
+    """
+    address = mask(repo.address(project.settings.remote)) or str(repo.top)
+    place = project.root.relative_to(repo.top).as_posix()
+    asked = options.model_dump_json(exclude={"workspace"}, exclude_defaults=True)
+    named = re.sub(r"[^a-z0-9]+", "-", address.removesuffix(".git").rpartition("/")[2].lower()).strip("-")
+    return f"plan-{named}-{sha256(f'{address} {repo.branch} {place} {asked}'.encode()).hexdigest()[:8]}"
 
 
 async def draft(options: Options, project: Project, repo: Repo, *, half_out: bool = False) -> Draft:

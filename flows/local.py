@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows import console
-from flows.draft import at_hand, checked, draft, open_project
+from flows.draft import at_hand, checked, draft, key_of, open_project
 from flows.options import parameters_of
 from tasks.adapters.files import changelog_path
 from tasks.adapters.process import mask
-from tasks.adapters.record import begin, only_release
+from tasks.adapters.record import begin, keep_plan, only_release, plan_in, plan_kept
 from tasks.adapters.server import (
     CLIENT_SETTINGS,
     NO_SERVER_SETTINGS,
@@ -28,24 +28,30 @@ from tasks.adapters.server import (
     prefect_server,
     settle,
 )
+from tasks.core.compare import compared, earlier_of, with_difference
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.links import web_of
-from tasks.core.plan import RELEASE_COMMIT
+from tasks.core.plan import RELEASE_COMMIT, counted
 from tasks.core.report import Report
 from tasks.core.tags import in_pushes
 from tasks.resume import how_it_stands, to_carry_on
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
+    from packaging.version import Version
     from prefect.client.schemas.objects import FlowRun
 
     from flows.checking import Health
     from flows.draft import Draft
     from flows.options import CheckOptions, PlanOptions, PublishOptions, RollbackOptions
+    from tasks.adapters.record import Record
+    from tasks.adapters.repo import Repo
     from tasks.adapters.server import Server
+    from tasks.core.compare import ComparedPlan, Difference
     from tasks.core.plan import Plan
     from tasks.core.rollback import Rollback
+    from tasks.core.settings import Settings
     from tasks.core.target import Target
 
 log = logging.getLogger("releasekit")
@@ -67,15 +73,36 @@ class Released:
     pins: tuple[tuple[str, str], ...] = ()
 
 
-async def plan(options: PlanOptions) -> Plan:
-    """Decide what would be released; recorded as a flow run where a Prefect API is configured or a server is kept."""
-    if not _recording("this plan"):
-        with at_hand(options) as here:
-            return (await draft(here, *open_project(here))).plan
-    from flows.plan import plan as plan_flow
+async def plan(options: PlanOptions, *, since_last: bool = False, diff: Path | None = None) -> ComparedPlan:
+    """Decide what would be released; recorded as a flow run where a Prefect API is configured or a server is kept.
 
-    running: Any = plan_flow(**parameters_of(options))  # Prefect's types don't know that a flow can be awaited
-    return await running
+    With it comes how it differs from the plan in the file *diff*, or with *since_last* from the last one that is known:
+    on the server, or else in the git directory, where this one is kept for the next time.
+    """
+    earlier = earlier_of(plan_in(diff)) if diff else None
+    if _recording("this plan"):
+        from flows.plan import plan as plan_flow
+
+        running: Any = plan_flow(**parameters_of(options))  # Prefect's types don't know that a flow can be awaited
+        decided: ComparedPlan = await running
+        since = decided.since if since_last else None
+    else:
+        if since_last and options.source():
+            what = "--since-last needs a checkout or a Prefect server, to know the last plan by"
+            raise Refusal(Code.USAGE, what, options.workspace)
+        with at_hand(options) as here:
+            project, repo = open_project(here)
+            decided = with_difference((await draft(here, project, repo)).plan, None)
+            since = _since_last(key_of(here, project, repo), repo, decided) if since_last else None
+    if since_last and since is None:
+        log.info("no earlier plan is known; the next --since-last is compared with this one")
+    return with_difference(decided, compared(earlier, decided) if earlier else since)
+
+
+def _since_last(key: str, repo: Repo, decided: Plan) -> Difference | None:
+    before = plan_kept(repo.common_dir, key)
+    keep_plan(repo.common_dir, key, decided)
+    return compared(earlier_of(before), decided) if before else None
 
 
 async def check(options: CheckOptions) -> Health:
@@ -171,17 +198,21 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released:
         if api and not answers(api):
             raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(api))
         server = None if api else kept_server() or stack.enter_context(prefect_server())  # starts while we plan
-        if not record:
-            decided = (await checked(await draft(options, project, repo, half_out=adopt))).plan
-        else:
+        if record:
             decided = record.plan()
+            files = _files_on_record(record)
+            at_stake = [how_it_stands(record, repo), *_at_stake(decided, project.settings, files)]
+        else:
+            drafted = await checked(await draft(options, project, repo, half_out=adopt))
+            decided = drafted.plan
+            at_stake = _at_stake(decided, project.settings, None, drafted.published)
         console.show(console.plan_table(decided), on_stderr=True)
         if not decided.steps:
             return Released(Report(release=decided.release, title="nothing to release"))
         if not rehearsing:
             from tasks.survey import target_of
 
-            _ask(decided, target_of(project), how_it_stands(record, repo) if record else "", yes=yes)
+            _ask(decided, target_of(project), at_stake, yes=yes)
         if not record:
             begin(repo.common_dir, decided)
         if console.is_terminal():
@@ -302,16 +333,49 @@ def _report_in(result: object) -> Report:
     return result
 
 
-def _ask(plan: Plan, target: Target, stands: str, *, yes: bool) -> None:
+def _ask(plan: Plan, target: Target, at_stake: Sequence[str], *, yes: bool) -> None:
     if yes:
         return
     if not console.is_terminal():
         raise Refusal(Code.NOT_CONFIRMED, "nobody is there to say yes")
-    if stands:
-        console.show(stands, on_stderr=True)
-    where = target.name or mask(target.publish_url) or "the default index of uv publish"
-    if not console.confirm(f"Publish {len(plan.steps)} packages to {where}?"):
+    console.show(*at_stake, on_stderr=True)
+    if not console.confirm(f"Publish {counted(plan.steps)} to {target.title}?"):
         raise Refusal(Code.NOT_CONFIRMED, "you said no")
+
+
+def _at_stake(
+    plan: Plan,
+    settings: Settings,
+    files: int | None,
+    published: Mapping[str, frozenset[Version]] | None = None,
+) -> list[str]:
+    """Return what a yes would make public: files, projects that are new, tags. *files* is how many are on record."""
+    lines = [
+        f"{files} files are on record; those that the index has are not sent again"
+        if files
+        else f"{2 * len(plan.steps)} files: an sdist and a wheel of each package"
+    ]
+    new = [step.name for step in plan.steps if not (published or {}).get(step.name, True)]
+    if new:
+        lines.append(f"{len(new)} new to the index: {_some(new)}")
+    if settings.tag:
+        tags = list(dict.fromkeys([*plan.tags, *(step.tag for step in plan.steps)]))
+        where = f"pushed to {settings.remote} when it is out" if settings.push else "not pushed"
+        lines.append(f"{len(tags)} tag{'' if len(tags) == 1 else 's'}, {where}: {_some(tags)}")
+    return lines
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+_NAMED = 5
+
+
+def _files_on_record(record: Record) -> int:
+    manifest = record.manifest()
+    return sum(len(package.files) for package in manifest.packages) if manifest else 0
 
 
 def _changelog(drafted: Draft, name: str) -> Path:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 M = TypeVar("M", bound="Place")
 P = ParamSpec("P")
+GraphFormat = Literal["levels", "json", "dot", "mermaid", "ascii", "d2", "csv", "svg"]
 
 
 WORKSPACE, PACKAGES, TARGET, COURSE, HERE, ALWAYS = (
@@ -75,6 +76,7 @@ def _project(context: CompletionContext) -> Project:
 
 
 Members = Annotated[tuple[str, ...], Parameter(group=PACKAGES, negative="", completer=complete_packages)]
+Groups = Annotated[tuple[str, ...], Parameter(group=PACKAGES, negative="", completer=complete_groups)]
 Checks = Annotated[tuple[str, ...], Parameter(group=COURSE, negative="", completer=complete_checks)]
 
 
@@ -183,9 +185,7 @@ class Options(Where):
     package: Annotated[
         tuple[str, ...], Parameter(group=PACKAGES, alias="-p", negative="", completer=complete_packages)
     ] = Field(default=(), description="Only these packages, and what they need (names, patterns or paths)")
-    group: Annotated[tuple[str, ...], Parameter(group=PACKAGES, negative="", completer=complete_groups)] = Field(
-        default=(), description="Only the packages of these groups"
-    )
+    group: Groups = Field(default=(), description="Only the packages of these groups")
     exclude: Members = Field(default=(), description="Not these packages")
     force_unchanged: Annotated[bool, Parameter(group=PACKAGES)] = _key("force_unchanged")
     prerelease: Annotated[Prerelease, Parameter(group=PACKAGES)] = _key("prerelease")

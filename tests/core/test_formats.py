@@ -8,9 +8,9 @@ import re
 from packaging.version import Version
 
 from tasks.core import graph as core_graph
+from tasks.core.formats.graphs import levels_text
 from tasks.core.formats.json import discover_json, graph_json
-from tasks.core.formats.levels import levels_text
-from tasks.core.formats.markdown import changes_since, plan_markdown, plan_rows, plan_summary, report_markdown
+from tasks.core.formats.markdown import plan_markdown, plan_summary, report_markdown
 from tasks.core.formats.svg import graph_svg
 from tasks.core.graph import order
 from tasks.core.report import Outcome, PackageReport, Report
@@ -33,7 +33,7 @@ class TestMarkdown:
             "| 0 | app | 1.0 | 1.0.1 | patch | fix: it (0000000) |\n"
             "| 1 | core | 1.0 | 1.0.1 | patch | fix: it (0000000) |\n"
             "| 2 | web | 1.0 | 1.1 | minor | feat: a\\|b (0000000) |\n"
-            "\n- RK-WORKSPACE-REQUIREMENT: app requires core<1, which the workspace's 1.0.1 is not"
+            "\n- RK-WORKSPACE-REQUIREMENT: app requires core\\<1, which the workspace's 1.0.1 is not"
             " (packages/app/pyproject.toml)"
             "\n\nNot released (skipped: idle)"
             "\n\nEach package is uploaded as soon as those that it needs are on the index:"
@@ -80,21 +80,6 @@ class TestMarkdown:
             "| web | 1.0 | ❌ failed | a \\| b c | Mend it. |\n"
             "\n- not pushed\n- Note.\n"
         )
-
-    def test_changes(self) -> None:
-        """Two plans are compared in sentences: what has come, moved, gone out, and gone."""
-        plan = builders.plan_of("core:", "app:", "web:", changes={"core": "feat: it", "app": "fix: it"})
-        before = [{"package": name, "to": to} for name, to in (("app", "1.1"), ("web", "1.0"), ("old", "1.0"))]
-
-        assert changes_since(before, plan) == (
-            "core 1.1 has been added",
-            "app goes to 1.0.1, not to 1.1",
-            "web 1.0 has been released",
-            "old 1.0 is no longer due",
-        )
-        assert changes_since(plan_rows(plan), plan) == ()
-        assert "## Since the last plan\n\n- a \\| b\n" in plan_markdown(plan, ["a | b"])
-        assert "## Since the last plan\n\nNothing.\n" in plan_markdown(plan, [])
 
     def test_summary(self) -> None:
         """For a form with little room, a plan is a paragraph, and names no more packages than fit."""
