@@ -223,11 +223,11 @@ def _refuse_unknown_variables() -> None:
     given = {name for name in os.environ if name.startswith(VARIABLES)} - set(map(variable, Settings.model_fields))
     if not (given := given - NO_OPTIONS):
         return
-    known = {variable(name) for name in (*Settings.model_fields, *(option for _, option in options()))}
-    for name in sorted(given - known):
-        if close := get_close_matches(
-            name.removeprefix(VARIABLES), [each.removeprefix(VARIABLES) for each in known], 1, 0.8
-        ):
+    known = {name.upper() for name in (*Settings.model_fields, *(option for _, option in options()))}
+    for name in sorted(given):
+        if (short := name.removeprefix(VARIABLES)) in known:
+            continue
+        if close := get_close_matches(short, known, 1, 0.75):
             what = f"the environment variable {name} means nothing; did you mean {VARIABLES}{close[0]}?"
             raise Refusal(Code.CONFIG_INVALID_KEY, what, "the environment", f"Rename it, or remove it: `unset {name}`.")
         log.warning("warning %s: the environment variable %s means nothing", Code.CONFIG_INVALID_KEY, name)
@@ -798,7 +798,7 @@ def _overrides(words: Sequence[str]) -> dict[str, Any]:
 @app.command(
     help_epilogue=examples(
         'eval "$(releasekit completion bash)"',
-        "releasekit completion zsh > ~/.zfunc/_releasekit",
+        "releasekit completion zsh > ~/.zfunc/_cyclopts_releasekit",
         "releasekit completion fish > ~/.config/fish/completions/releasekit.fish",
     )
 )

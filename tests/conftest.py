@@ -53,7 +53,7 @@ def _nothing_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
     if "PREFECT_HOME" not in os.environ:
         monkeypatch.setenv("PREFECT_HOME", str(tmp_path_factory.getbasetemp() / "no-prefect"))
     for name in os.environ:
-        if re.match(r"(UV_PUBLISH|ACTIONS_ID_TOKEN|GH|GITHUB|GITLAB|CI)_|.*PYPI_ID_TOKEN$", name):
+        if re.match(r"(UV_PUBLISH|ACTIONS_ID_TOKEN|GH|GITHUB|GITLAB|CI|RELEASEKIT)_|.*PYPI_ID_TOKEN$", name):
             monkeypatch.delenv(name)
     monkeypatch.setenv("GH_CONFIG_DIR", os.devnull)  # where gh, if there is one, knows nobody
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
