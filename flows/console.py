@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.console import Console, Group
-from rich.padding import Padding
 from rich.text import Text
 
 from flows.logs import as_json
@@ -161,10 +160,11 @@ class Sheet:
                 yield from self._with_last(console, _INDENT, cells[last], width - len(_INDENT), style)
 
     def _stacked(self, cells: Sequence[str], style: str, *, is_head: bool) -> Iterator[Text]:
-        """Yield the cells on two lines, the first two and the rest; no heads, for nothing stands below them."""
+        """Yield the cells on two lines, what it is and the rest; no heads, for nothing stands below them."""
         if not is_head:
-            yield Text(" ".join(cells[:2]).rstrip(), style=style, overflow="fold")
-            if rest := _GAP.join(filter(None, cells[2:])):
+            icon = 0 if self._heads[0] else 1
+            yield Text(" ".join(cells[: icon + 1]).rstrip(), style=style, overflow="fold")
+            if rest := _GAP.join(filter(None, cells[icon + 1 :])):
                 yield Text(f"{_INDENT}{rest}", style=style, overflow="fold")
 
     def _with_last(self, console: Console, before: str, cell: str, room: int, style: str) -> Iterator[Text]:
@@ -208,7 +208,19 @@ def plan_table(plan: Plan) -> RenderableType:
 def difference_list(since: Difference) -> RenderableType:
     """Draw what has changed since an earlier plan."""
     lines = [Text(f"{_CHANGE[each.change][0]} {each}", style=_CHANGE[each.change][1]) for each in since.changes]
-    return Group(Text(since.headline, style="bold"), *(Padding(line, (0, 0, 0, 2), expand=False) for line in lines))
+    return Group(Text(since.headline, style="bold"), *(Indented(line, 2) for line in lines))
+
+
+class Indented:
+    """A text some columns to the right, whole at any width, and without the spaces that rich would fill it up with."""
+
+    def __init__(self, text: Text, columns: int) -> None:
+        self._text, self._columns = text, columns
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        for line in self._text.wrap(console, max(options.max_width - self._columns, 1)):
+            line.rstrip()
+            yield Text(" " * self._columns).append_text(line)
 
 
 _CHANGE = {"added": ("+", "green"), "changed": ("~", "yellow"), "released": ("✓", "dim"), "dropped": ("-", "dim")}
@@ -341,7 +353,7 @@ def findings_list(report: CheckReport) -> RenderableType:
         lines.append(Text(f"{icon} {severity} {check}", style=f"bold {style}"))
         told = [Text(f"{each.path}:{each.line}: {each.what}", style=style) for each in those]
         told += [Text(f"= help: {hint}", style="cyan") for hint in dict.fromkeys(each.hint for each in those)]
-        lines += [Padding(line, (0, 0, 0, 3), expand=False) for line in told]
+        lines += [Indented(line, 3) for line in told]
     return Group(*lines, Text(report.summary, style="" if report.findings else "green"))
 
 

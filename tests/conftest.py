@@ -9,6 +9,7 @@ import re
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from tasks.adapters.server import OWN_SERVER_SETTINGS, prefect_server, settle
 from tasks.adapters.uv import find_uv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
     from pathlib import Path
 
 # pypiserver's own program reads passwords through passlib alone; its library takes a function. An empty user name
@@ -45,6 +46,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the whole of the slow tests be asked for."""
     parser.addoption("--crash-points", choices=("few", "all"), default="few", help="where a release is killed")
     parser.addoption("--browser", action="store_true", help="click through Prefect's UI")
+    parser.addoption(
+        "--update-golden", action="store_true", help="write what is seen into the files of tests/**/golden"
+    )
+
+
+Golden = Callable[[str, str], None]
+"""Compares a text with the file of that name in `golden/` beside the test."""
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """Return what compares a text with a file, byte for byte; `pytest --update-golden` writes the file instead."""
+
+    def compare(name: str, text: str) -> None:
+        path = request.path.parent / "golden" / name
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, newline="")
+        with path.open(newline="") as file:
+            assert file.read() == text, f"{path} is another; --update-golden takes this for right"
+
+    return compare
 
 
 @pytest.fixture(autouse=True)

@@ -171,8 +171,10 @@ def keep_plan(common_dir: Path, key: str, plan: Plan) -> None:
 
 def plan_in(path: Path) -> Plan:
     """Return the plan in a file that somebody names; raises Refusal RK-USAGE if it holds none, RK-FILE-SYSTEM."""
-    with named(path):
+    try:
         text = path.read_bytes().decode("utf-8", "replace")
+    except OSError as error:
+        raise Refusal(*file_error(error, path).args) from None
     try:
         return plan_of(text, str(path))
     except ReleaseError as error:

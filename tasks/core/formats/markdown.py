@@ -37,7 +37,7 @@ def plan_markdown(plan: Plan, changes: Sequence[str] | None = None, graph: str =
         text = _plan_markdown(plan, changes, reason=reason)
         if len(text) <= limit:
             return text
-    fits, too_many = 0, len(plan.steps)
+    fits, too_many = 0, len(plan.steps) + 1
     while too_many - fits > 1:
         rows = (fits + too_many) // 2
         fits, too_many = (rows, too_many) if len(_short_markdown(plan, changes, rows)) <= limit else (fits, rows)
@@ -83,7 +83,7 @@ def _plan_markdown(
         f"# {plan.title}: {counted(plan.steps)}",
         *_changed(changes),
         _table(("#", "package", "from", "to", "bump", "because"), table).rstrip("\n"),
-        *([f"… and {more} more"] if more else []),
+        *([f"… and {more} more package{'' if more == 1 else 's'}"] if more else []),
         *(["\n".join(f"- {_said(warning)}" for warning in plan.warnings)] if plan.warnings else []),
         *_left(plan),
         *([f"{waits}\n\n{graph}"] if graph else []),
