@@ -30,6 +30,7 @@ from flows.options import (
     PlanOptions,
     PublishOptions,
     RollbackOptions,
+    Selected,
     complete_packages,
     is_setting,
     option_of,
@@ -418,7 +419,7 @@ def rollback(
 )
 def next_versions(
     *packages: Packages,
-    options: Annotated[PlanOptions, Flat] = PlanOptions(),  # noqa: B008  a frozen value
+    options: Annotated[Selected, Flat] = Selected(),  # noqa: B008  a frozen value
     explain: Switched = False,
     format: Tables = "table",  # noqa: A002
 ) -> int:
@@ -611,7 +612,7 @@ def check(
 )
 def changelog(
     *packages: Packages,
-    options: Annotated[Options, Flat] = Options(),  # noqa: B008
+    options: Annotated[Selected, Flat] = Selected(),  # noqa: B008
     format: Annotated[Literal["markdown", "json"], Printed] = "markdown",  # noqa: A002
 ) -> int:
     """Print what the changelogs would gain in a release now; asks no index and changes nothing.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from flows.options import Anywhere, Options, Where
+    from flows.options import Anywhere, Options, Selected
     from tasks.adapters.interface import Index
     from tasks.core.changelog import Section
     from tasks.core.formats.explained import Explanation
@@ -64,7 +64,7 @@ def at_hand(options: W, *, keep: bool = False) -> Generator[W]:
         yield type(options)(**given | {"workspace": str(directory)})
 
 
-def open_project(options: Where) -> tuple[Project, Repo]:
+def open_project(options: Anywhere) -> tuple[Project, Repo]:
     """Read the workspace and open its repository."""
     project = survey.read_workspace(options.directory, options.overrides())
     return project, Repo(project.root)
@@ -124,7 +124,7 @@ Told = tuple["Step", "ToTell", "Section"]
 """A package that is released, what there is to tell about it, and how its changelog tells it."""
 
 
-def unreleased(options: Options, names: Sequence[str]) -> tuple[tuple[Told, ...], tuple[str, ...]]:
+def unreleased(options: Selected, names: Sequence[str]) -> tuple[tuple[Told, ...], tuple[str, ...]]:
     """Return what a release would tell about each package that was asked for, dependencies first; asks nobody.
 
     With it come the warnings of the plan.
@@ -169,7 +169,7 @@ async def notes(options: Options) -> tuple[Notes, str]:
     return found, rewritten(text, project.root, settings.notes_command, limit, found.all)
 
 
-def explained(options: Options, names: Sequence[str], *, whole: bool) -> tuple[Explanation, tuple[str, ...]]:
+def explained(options: Selected, names: Sequence[str], *, whole: bool) -> tuple[Explanation, tuple[str, ...]]:
     """Read the history and say which version each of *names* goes to, or all; asks nobody outside.
 
     With it come the warnings of the plan.

@@ -165,6 +165,11 @@ class Anywhere(Place):
             raise Refusal(Code.USAGE, f"{flag} goes with the address of a repository", self.workspace)
         return None
 
+    def overrides(self) -> dict[str, Any]:
+        """Return the settings that were given here and so win over those in the file."""
+        given = self.model_fields_set & Settings.model_fields.keys() - {"exclude"}  # that one is added, see selection
+        return {name: getattr(self, name) for name in given}
+
 
 class Where(Anywhere):
     """Which workspace, and which index."""
@@ -173,29 +178,29 @@ class Where(Anywhere):
     publish_url: Annotated[str, Parameter(group=TARGET)] = _key("publish_url")
     check_url: Annotated[str, Parameter(group=TARGET)] = _key("check_url")
 
-    def overrides(self) -> dict[str, Any]:
-        """Return the settings that were given here and so win over those in the file."""
-        given = self.model_fields_set & Settings.model_fields.keys() - {"exclude"}  # that one is added, see selection
-        return {name: getattr(self, name) for name in given}
 
-
-class Options(Where):
+class Selected(Anywhere):
     """Which workspace, and which of its packages."""
 
-    package: Annotated[
-        tuple[str, ...], Parameter(group=PACKAGES, alias="-p", negative="", completer=complete_packages)
-    ] = Field(default=(), description="Only these packages, and what they need (names, patterns or paths)")
+    package: Annotated[Members, Parameter(alias="-p")] = Field(
+        default=(), description="Only these packages, and what they need (names, patterns or paths)"
+    )
     group: Groups = Field(default=(), description="Only the packages of these groups")
     exclude: Members = Field(default=(), description="Not these packages")
     force_unchanged: Annotated[bool, Parameter(group=PACKAGES)] = _key("force_unchanged")
     prerelease: Annotated[Prerelease, Parameter(group=PACKAGES)] = _key("prerelease")
-    offline: Annotated[bool, Parameter(group=HERE)] = Field(
-        default=False, description="Ask no index and no forge (for plan and --dry-run)"
-    )
 
     def selection(self) -> Selection:
         """Return which packages were asked for."""
         return Selection(package=self.package, group=self.group, exclude=self.exclude)
+
+
+class Options(Selected, Where):
+    """Which workspace, which of its packages, and which index."""
+
+    offline: Annotated[bool, Parameter(group=HERE)] = Field(
+        default=False, description="Ask no index and no forge (for plan and --dry-run)"
+    )
 
 
 class InitOptions(Place):

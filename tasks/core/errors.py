@@ -518,7 +518,7 @@ class Excerpt:
     @property
     def place(self) -> str:
         """File, line and column, as editors take them."""
-        return f"{self.file}:{self.line}:{self.column + 1}"
+        return f"{self.file.removeprefix('./')}:{self.line}:{self.column + 1}"
 
     def drawn(self, width: int) -> tuple[str, ...]:
         """Return the line with carets below the part that is meant, no wider than *width* columns.

@@ -80,17 +80,23 @@ def _part(line: str, key: str, item: str, *, of_key: bool) -> tuple[int, int]:
     if item and (quoted := _quoted(line, item))[1]:
         return quoted
     match = _KEY.match(line)
-    if of_key and key:
-        at = line.rfind(key, 0, match.end(1) if match else len(line))
-        return (at, len(key)) if at >= 0 else _whole(line)
     if not match:
         return _whole(line)
+    if key != _path(f"{match[1]} = 0")[-1:][0] and (inner := _inner(key).search(line, match.end())):
+        return (inner.start(1), len(inner[1])) if of_key else (inner.start(2), len(inner[2]))
+    if of_key and key:
+        at = line.rfind(key, 0, match.end(1))
+        return (at, len(key)) if at >= 0 else _whole(line)
     value = line[match.end() :]
-    if not _is_whole(line):  # it goes on below
-        return match.end() + len(value) - len(value.lstrip()), len(value.strip())
-    while _is_whole(line[: match.end()] + value.rpartition("#")[0]) and "#" in value:
-        value = value.rpartition("#")[0]
+    if _is_whole(line):  # else it goes on below
+        while "#" in value and _is_whole(line[: match.end()] + value.rpartition("#")[0]):
+            value = value.rpartition("#")[0]
     return match.end() + len(value) - len(value.lstrip()), len(value.strip())
+
+
+def _inner(key: str) -> re.Pattern[str]:
+    """Return what finds *key* and its value in a table that is written on one line."""
+    return re.compile(rf"""({re.escape(key)})["']?\s*=\s*("(?:[^"\\]|\\.)*"|'[^']*'|\[[^\]]*\]|[^\s,}}]+)""")
 
 
 def _whole(line: str) -> tuple[int, int]:

@@ -26,8 +26,6 @@ from tasks.core.lines import excerpt_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pydantic_core import ErrorDetails
-
     from tasks.core.commits import Bump
     from tasks.core.versions import Rules
 
@@ -99,7 +97,7 @@ def _regex(value: str) -> str:
     try:
         re.compile(value)
     except re.error as error:
-        raise ValueError(f"no regular expression: {error}") from None
+        raise PydanticCustomError("regex", "this is no regular expression: {why}", {"why": str(error)}) from None
     return value
 
 
@@ -252,8 +250,7 @@ def settings_of(pyproject: Mapping[str, Any], text: str = "") -> Settings:
     try:
         return Settings.model_validate(table)
     except ValidationError as error:
-        problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-        raise _refusal(problems[0], text) from None  # an unknown key first: it may explain why another is missing
+        raise _refusal(error, text) from None
 
 
 def bump_files(pyproject: Mapping[str, Any], shown: str, text: str = "") -> tuple[BumpFile, ...]:
@@ -265,7 +262,7 @@ def bump_files(pyproject: Mapping[str, Any], shown: str, text: str = "") -> tupl
     try:
         return PackageSettings.model_validate(table).bump
     except ValidationError as error:
-        raise _refusal(error.errors()[0], text, shown) from None
+        raise _refusal(error, text, shown) from None
 
 
 OWN_KEYS = ("types", "major_on_zero", "tag_format", "changelog", "smoke_test", "check_ignore", "bump")
@@ -281,8 +278,7 @@ def own_settings(pyproject: Mapping[str, Any], shown: str, text: str = "") -> di
     try:
         read = Settings.model_validate(table)
     except ValidationError as error:
-        problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-        raise _refusal(problems[0], text, shown, OWN_KEYS) from None
+        raise _refusal(error, text, shown, OWN_KEYS) from None
     for key in table:
         if key not in OWN_KEYS:
             excerpt = excerpt_of(text, shown, (*TABLE, key), of_key=True)
@@ -293,8 +289,10 @@ def own_settings(pyproject: Mapping[str, Any], shown: str, text: str = "") -> di
 
 
 def _refusal(
-    problem: ErrorDetails, text: str, shown: str = "pyproject.toml", keys: Iterable[str] | None = None
+    error: ValidationError, text: str, shown: str = "pyproject.toml", keys: Iterable[str] | None = None
 ) -> Refusal:
+    # An unknown key first: it may explain why another is missing.
+    problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     path = [str(part) for part in problem["loc"] if part not in _UNION]
     unknown, missing = problem["type"] == "extra_forbidden", problem["type"] == "missing"
     index = int(path.pop()) if len(path) > 1 and path[-1].isdecimal() else None

@@ -201,7 +201,7 @@ class TestMistakes:
             ("confirm_timeout = 0", "confirm_timeout = 0: Input should be greater than 0", 5),
             ("groups.core = 3", "groups.core = 3: Input should be a valid dictionary", 5),
             ("packages = []\ngroups.core = {}", "groups.core.packages = {}: Field required", 6),
-            ('changelog_exclude = ["(typo"]', "changelog_exclude.0 = '(typo': Value error, no regular expression: ", 5),
+            ('changelog_exclude = ["(typo"]', "changelog_exclude.0 = '(typo': this is no regular expression: ", 5),
             ('changelog_prerelease_mode = "merge"', "changelog_prerelease_mode = 'merge': Input should be 'rollup'", 5),
             ('exclude = [\n  "sample",\n  3,\n]', "exclude.1 = 3: Input should be a valid string", 5),
         ],

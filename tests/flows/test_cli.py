@@ -139,7 +139,7 @@ def test_plan_formats(orchard: World) -> None:
 
 
 def test_since(tmp_path: Path) -> None:
-    """`plan --since-last` keeps its plan and compares the next with it, `--diff` with a file; `plan` alone keeps none."""
+    """`plan --since-last` keeps its plan and compares the next with it, `--diff` with a file; `plan` alone does not."""
     world = make_world(tmp_path, "app: core; core")
     before = world.state()
     (tmp_path / "before.json").write_text(world.releasekit("plan", "--offline", "--format", "json").out)
@@ -324,13 +324,13 @@ def test_flows_are_programs(orchard: World, flow: str) -> None:
 
 def test_logs_go_to_standard_error_as_json(orchard: World) -> None:
     """Standard output is the answer alone; with --log-format json each log line is an object."""
-    said = orchard.releasekit("-v", "--log-format", "json", "plan", "--offline", "--format", "json")
+    said = orchard.releasekit("--verbose", "--log-format", "json", "plan", "--offline", "--format", "json")
 
     json.loads(said.out)
     lines = [json.loads(line) for line in said.err.splitlines()]
     walk = next(line for line in lines if "log" in line.get("argv", ()))
     assert walk.keys() >= {"time", "level", "message", "argv", "code", "seconds"}
-    assert orchard.releasekit("-q", "plan", "--offline").err == ""
+    assert orchard.releasekit("--quiet", "plan", "--offline").err == ""
 
 
 # ---- refusals -----------------------------------------------------------------------------------------------------
