@@ -139,7 +139,7 @@ def test_plan_formats(orchard: World) -> None:
 
 
 def test_since(tmp_path: Path) -> None:
-    """`plan --since-last` keeps its plan and compares the next with it, `--diff` with a file; `plan` alone does not."""
+    """`plan --since-last` keeps its plan and compares the next with it, `--diff` with a file; else none is kept."""
     world = make_world(tmp_path, "app: core; core")
     before = world.state()
     (tmp_path / "before.json").write_text(world.releasekit("plan", "--offline", "--format", "json").out)

@@ -88,6 +88,7 @@ def stable(text: str) -> str:
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
     text = re.sub(r"(?m)^  \S*/uv ", "  uv ", re.sub(r"(?m) +$", "", text))
     text = re.sub(r"\b[0-9a-f]{12}\b", "1a2b3c4d5e6f", re.sub(r"\b[0-9a-f]{7}\b", "1a2b3c4", text))
+    text = re.sub(r"\(([0-9a-f]{1,6})…", lambda cut: f"({'1a2b3c'[: len(cut[1])]}…", text)
     return re.sub(r"\d{4}([.-])\d\d\1\d\d", r"2026\g<1>11\g<1>22", text)
 
 
