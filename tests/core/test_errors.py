@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,10 @@ from tasks.core.errors import CATALOGUE, Code, Refusal, ReleaseError, Warn, expl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+def _without_catalogue(text: str) -> str:
+    return re.sub(r"^CATALOGUE.*?^}$|^    [A-Z_]+ = \"RK-.*?$", "", text, flags=re.DOTALL | re.MULTILINE)
 
 
 class TestCatalogue:
@@ -30,6 +35,18 @@ class TestCatalogue:
         assert entry.meaning.endswith(".")
         assert entry.hint.endswith((".", "`"))
         assert entry.meaning != entry.hint
+
+    @pytest.mark.parametrize("code", Code)
+    def test_reached(self, code: Code) -> None:
+        """Some line raises it, or warns of it, and some test meets it: none is there for show."""
+        named = re.compile(rf"\bCode\.{code.name}\b|\b{code}(?![A-Z-])")
+        here = Path(__file__)
+        sources = (file for room in ("flows", "tasks") for file in (here.parents[2] / room).rglob("*.py"))
+        raised = [file for file in sources if named.search(_without_catalogue(file.read_text("utf-8")))]
+        tests = (file for file in here.parents[1].rglob("*.py") if file != here)
+
+        assert raised
+        assert code is Code.UNKNOWN_CODE or any(named.search(file.read_text("utf-8")) for file in tests)
 
     def test_form(self) -> None:
         """Codes have the form RK-AREA-PROBLEM, say what their names say, and none stands for two things."""

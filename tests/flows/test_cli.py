@@ -704,3 +704,17 @@ def test_offline_is_for_looking(orchard: World) -> None:
     """A release cannot be made offline."""
     refused = orchard.releasekit("publish", "--offline")
     assert (refused.code, Code.USAGE in refused.err) == (2, True)
+
+
+def test_unexpected(orchard: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody has thought of has a code too, and no traceback unless it is asked for."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a mistake of ours")
+
+    monkeypatch.setattr("tasks.survey.read_workspace", fail)
+
+    failed, told = orchard.releasekit("discover"), orchard.releasekit("-v", "discover")
+
+    assert (failed.code, "Traceback" in failed.err, "Traceback" in told.err) == (1, False, True)
+    assert f"error: {Code.UNEXPECTED}: ZeroDivisionError: a mistake of ours" in failed.err

@@ -1,0 +1,88 @@
+"""Errors that no story comes to by itself: what somebody built, and the plan, are made so that they must."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from packaging.version import Version
+
+from tasks import survey
+from tasks.adapters.repo import Repo
+from tasks.adapters.uv import find_uv
+from tasks.core.errors import Code, ReleaseError
+from tasks.core.manifest import BuiltFile, PackageVersion
+from tasks.core.settings import Selection
+from tests.world import make_world
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tasks.adapters.embedded import EmbeddedIndex
+
+
+def test_not_installable_together(
+    tmp_path: Path, prefect_api: str, built: Callable[..., tuple[Path, ...]], index: EmbeddedIndex
+) -> None:
+    """Built packages that cannot all be installed are refused before the first upload, with uv's own words."""
+    assert prefect_api
+    from tasks.stage import _resolve
+
+    places = {"rk-apart-one": built("rk-apart-one", needs=("rk-apart-two==2",)), "rk-apart-two": built("rk-apart-two")}
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "root"\nversion = "1"\n')
+    release: Any = SimpleNamespace(
+        record=SimpleNamespace(dist=lambda name: places[name][0].parent, worktree=tmp_path),
+        plan=SimpleNamespace(steps=[SimpleNamespace(name=name) for name in places], versions=dict.fromkeys(places)),
+        target=SimpleNamespace(install_index=index.simple_url),
+        uv=find_uv(),
+        workspace=".",
+    )
+
+    with pytest.raises(ReleaseError) as caught:
+        asyncio.run(_resolve(release, [f"{name}==1.0.0" for name in places]))
+
+    assert caught.value.code is Code.RESOLVE_FAILED
+    assert "rk-apart-two" in caught.value.output
+
+
+def test_built_otherwise(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is on the index in part is not mixed with what another build made: the file is named, exit code 2."""
+    assert prefect_api
+    from flows import publish
+
+    names = {"core-1.tar.gz": "a" * 64, "core.whl": "b" * 64}
+    files = tuple(BuiltFile(name=name, sha256=sha256, size=1) for name, sha256 in names.items())
+    recorded = PackageVersion(name="core", version=Version("1"), tag="core-v1", files=files)
+    other = recorded.model_copy(update={"files": (files[0].model_copy(update={"sha256": "c" * 64}), files[1])})
+
+    async def done(*_: object) -> PackageVersion:
+        return other
+
+    for step in ("pin", "build", "verify"):
+        monkeypatch.setattr(publish.stage, step, done)
+    release: Any = SimpleNamespace(record=SimpleNamespace(make_durable=list))
+    core: Any = SimpleNamespace(name="core", version=Version("1"))
+
+    with pytest.raises(ReleaseError) as caught:
+        asyncio.run(publish.built_again(release, core, recorded, {"core.whl": "b" * 64}))
+
+    assert (caught.value.code, caught.value.status) == (Code.REBUILD_DIFFERS, 2)
+    assert caught.value.what.endswith(": core-1.tar.gz")
+    assert asyncio.run(publish.built_again(release, core, recorded, {})) is other, "nothing of it is public"
+
+
+def test_many_new_projects(tmp_path: Path) -> None:
+    """More new projects than PyPI lets a user create in a day are a warning, on PyPI alone."""
+    world = make_world(tmp_path, "a; b; c; d; e")
+    project, repo = survey.read_workspace(world.root, {"audit": False}), Repo(world.root)
+    unknown: dict[str, frozenset[Version]] = dict.fromkeys("abcde", frozenset())
+    plan = survey.plan(project, repo, survey.read_history(repo, project), Selection(), unknown)
+
+    (warning,) = survey._warnings(project, plan, unknown, is_pypi=True)
+
+    assert (warning.code, warning.what.partition(" ")[0]) == (Code.PREFLIGHT_NEW_PROJECTS, "5")
+    assert not list(survey._warnings(project, plan, unknown, is_pypi=False))
+    assert not list(survey._warnings(project, plan, unknown | {"a": frozenset({Version("1")})}, is_pypi=True))
