@@ -35,6 +35,7 @@ from flows.options import (
     is_setting,
     option_of,
 )
+from tasks.adapters.signals import heed_interrupts
 from tasks.core.errors import CATALOGUE, Code, Refusal, ReleaseError, explain
 from tasks.core.settings import VARIABLES, Settings, variable
 
@@ -127,6 +128,7 @@ app.suppress_keyboard_interrupt = app.meta.suppress_keyboard_interrupt = False  
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0 done, 1 failed, 2 refused, 130 interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
+    heed_interrupts()
     try:
         result = app.meta(words, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:

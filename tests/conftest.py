@@ -49,6 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write what is seen into the files of tests/**/golden"
     )
+    parser.addoption("--team", action="store_true", help="start all that compose.yaml has, without containers")
 
 
 Golden = Callable[[str, str], None]
