@@ -28,6 +28,7 @@ from flows.options import (
     Options,
     Place,
     PlanOptions,
+    PrepareOptions,
     PublishOptions,
     RollbackOptions,
     Selected,
@@ -259,20 +260,21 @@ def publish(
         How the plan of a dry run, or the report of a release, is printed: csv for spreadsheets, markdown for pull
         requests.
     """
-    if options.offline and not options.dry_run:
-        raise Refusal(Code.USAGE, "--offline goes with --dry-run")
+    options.refuse_contradictions()
     if options.approve and yes:
         raise Refusal(Code.USAGE, "--approve leaves the yes to somebody else, and --yes does not")
-    if options.kept_record and not options.resume_from_registry:
-        raise Refusal(Code.USAGE, "--manifest goes with --resume-from-registry")
     import asyncio
 
     from flows import console, local
     from tasks.core.formats.csv import plan_csv, report_csv
     from tasks.core.formats.markdown import COMMENT_LIMIT, plan_markdown, report_markdown
+    from tasks.core.pull import ReleasePull
 
     if options.dry_run:
         decided = asyncio.run(local.dry_run(options))
+        if isinstance(decided, ReleasePull):
+            console.answer_with(format, decided, console.pull_table(decided))
+            return DONE
         console.answer_with(
             format,
             decided.plan,
@@ -284,6 +286,9 @@ def publish(
             console.answer("would run:\n" + "\n".join(f"  {command}" for command in decided.commands))
         return DONE
     released = asyncio.run(local.publish(options, yes=yes))
+    if isinstance(released, ReleasePull):
+        console.answer_with(format, released, console.pull_table(released))
+        return DONE
     console.answer_with(
         format,
         released.report,
@@ -297,6 +302,35 @@ def publish(
 
 @app.command(
     help_epilogue=examples(
+        "releasekit prepare --dry-run",
+        "releasekit prepare --prerelease rc",
+    )
+)
+def prepare(
+    *,
+    options: Annotated[PrepareOptions, Flat] = PrepareOptions(),  # noqa: B008
+    format: Format = "table",  # noqa: A002
+) -> int:
+    """Make the pull request that releases what has changed when it is merged, or bring it up to date.
+
+    Parameters
+    ----------
+    format
+        How it is printed.
+    """
+    if options.offline and not options.dry_run:
+        raise Refusal(Code.USAGE, "--offline goes with --dry-run")
+    import asyncio
+
+    from flows import console, local
+
+    found = asyncio.run(local.prepare(options))
+    console.answer_with(format, found, console.pull_table(found))
+    return DONE
+
+
+@app.command(
+    help_epilogue=examples(
         "releasekit plan --offline",
         "releasekit plan --prerelease rc --format json",
         "releasekit plan --since-last            # what has changed since",
@@ -305,6 +339,7 @@ def publish(
 def plan(
     *,
     options: Annotated[PlanOptions, Flat] = PlanOptions(),  # noqa: B008  a frozen value
+    comment: Switched = False,
     since_last: Switched = False,
     diff: Annotated[Path | None, Printed] = None,
     format: Tables = "table",  # noqa: A002
@@ -313,6 +348,8 @@ def plan(
 
     Parameters
     ----------
+    comment
+        In a CI, show it as a comment on the pull request too, or in the job's summary.
     since_last
         Tell what has changed since the last plan: that on the Prefect server where plans are recorded, else the one
         that the last `--since-last` has left in the git directory.
@@ -323,7 +360,7 @@ def plan(
     """
     import asyncio
 
-    from flows import console, local
+    from flows import console, draft, local
     from tasks.core.formats.csv import plan_csv
     from tasks.core.formats.markdown import COMMENT_LIMIT, plan_markdown
 
@@ -340,6 +377,47 @@ def plan(
         csv=lambda: plan_csv(decided, since.by_package if since else None),
         markdown=lambda: plan_markdown(decided, since.sentences if since else None, limit=COMMENT_LIMIT),
     )
+    if comment:
+        where = asyncio.run(draft.comment(options, decided))
+        log.info("%s", f"shown in {where}" if where else "no CI that is known: it is shown nowhere else")
+    return DONE
+
+
+@app.command(
+    help_epilogue=examples(
+        "releasekit manifest --output release/manifest.json",
+        "releasekit manifest v0.6.0",
+    )
+)
+def manifest(
+    release: str = "draft",
+    /,
+    *,
+    options: Annotated[Place, Flat] = Place(),  # noqa: B008
+    output: Annotated[Path | None, Printed] = None,
+) -> int:
+    """Fetch the manifest of a release that is tagged and waits to be published, for `publish --manifest`.
+
+    Only who may write to the repository sees a draft: so it can be fetched in a job that builds nothing.
+
+    Parameters
+    ----------
+    release
+        Its tag; none: the only draft that there is.
+    output
+        Write it to this file, instead of printing it.
+    """
+    import asyncio
+
+    from flows import console, draft
+    from tasks.adapters.files import make_directory, replace_text
+
+    text = asyncio.run(draft.manifest_of(options, release))
+    if output:
+        make_directory(output.parent)
+        replace_text(output, text)
+    else:
+        console.answer(text.rstrip("\n"))
     return DONE
 
 
@@ -468,6 +546,7 @@ def init(
     options: Annotated[InitOptions, Flat] = InitOptions(),  # noqa: B008  a frozen value
     yes: Yes = False,
     tag_baselines: Switched = False,
+    ci: Annotated[Literal["github", "gitlab"] | None, Printed] = None,
     format: Format = "table",  # noqa: A002
 ) -> int:
     """Take over a workspace: find its earlier releases, and write what is missing of [tool.releasekit].
@@ -478,6 +557,8 @@ def init(
         Write without asking; without it, and without a terminal, nothing is written.
     tag_baselines
         Make the tags that the last releases lack too, in this repository alone; none is pushed.
+    ci
+        Write the workflows that release by pull request too, or bring them up to date.
     format
         How the findings are printed.
     """
@@ -486,7 +567,7 @@ def init(
     from flows import console
     from flows.adopt import adopt
 
-    found = asyncio.run(adopt(options, tag_baselines=tag_baselines, yes=yes, show=format == "table"))
+    found = asyncio.run(adopt(options, tag_baselines=tag_baselines, ci=ci, yes=yes, show=format == "table"))
     if format == "json":
         console.answer_with(format, found)
     return DONE

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tasks.core.errors import Excerpt, ReleaseError
     from tasks.core.formats.explained import Explanation
     from tasks.core.plan import Plan
+    from tasks.core.pull import ReleasePull
     from tasks.core.report import Report
     from tasks.core.rollback import Rollback
     from tasks.core.settings import Settings
@@ -51,6 +52,7 @@ _STATUS = {
 _OUTCOME = {
     Outcome.CONFIRMED: ("✅", "green"),
     Outcome.BUILT: ("📦", "dim"),
+    Outcome.VERSIONED: ("📝", "dim"),
     Outcome.FAILED: ("❌", "red"),
     Outcome.BLOCKED: ("⛔", "yellow"),
 }
@@ -291,12 +293,20 @@ def report_table(report: Report) -> RenderableType:
     return Group(sheet, *panels, *remarks, *page)
 
 
+def pull_table(found: ReleasePull) -> RenderableType:
+    """Draw how a release by pull request stands."""
+    lines = [Text(found.what), *(Text(f"  {package}") for package in found.packages)]
+    return Group(*lines, *(Text(note, style="yellow") for note in found.notes), Text(found.page, style="cyan"))
+
+
 def rollback_table(found: Rollback) -> RenderableType:
     """Draw what is undone of a release, what stays, and how to go forward from there."""
     rows = [
         *(("tag", f"{name} here") for name in found.tags),
         *(("tag", f"{name} on the remote") for name in found.remote_tags),
         *([("hold", "the remote holds the release for other clones to see")] if found.held else []),
+        *([("draft", found.draft)] if found.draft else []),
+        *([("pull request", f"of {found.pull}, with that branch")] if found.pull else []),
         ("record", f"release {found.release}: plan, manifest, files and scratch worktree"),
     ]
     sheet = Sheet("", "Removed" if found.done else "To be removed", title=found.summary)

@@ -230,6 +230,16 @@ class PlanOptions(Options):
     """What `plan` can be told."""
 
 
+class PrepareOptions(Options):
+    """What `prepare` can be told."""
+
+    dry_run: Annotated[bool, Parameter(group=HERE)] = Field(
+        default=False, description="Say what the pull request would release, make and change nothing"
+    )
+    release_branch: Annotated[str, Parameter(group=COURSE)] = _key("release_branch")
+    audit: Annotated[bool, Parameter(group=COURSE, negative=("--no-audit", "--skip-audit"))] = _key("audit")
+
+
 class PublishOptions(Options):
     """What `publish` can be told; what an option switches off is a parameter that is true by default."""
 
@@ -248,9 +258,25 @@ class PublishOptions(Options):
         description="Go on with a release whose record is lost: what is on the index with equal bytes is done",
     )
     manifest: Annotated[Path, Parameter(group=HERE, show_default=False)] = Field(
-        default=Path(), description="The manifest.json of a kept copy of the record, for --resume-from-registry"
+        default=Path(),
+        description="Carry out exactly the release of this manifest.json, with the files beside it; with "
+        "--resume-from-registry, it is that of a kept copy of the record",
     )
-    publish_from: Annotated[Literal["local"], Parameter(group=COURSE)] = _key("publish_from")
+    stage_only: Annotated[bool, Parameter(group=HERE)] = Field(
+        default=False,
+        description="Build and verify all of it and prove that it fits, then stop: nothing is tagged, pushed or "
+        "uploaded, and no credentials are needed",
+    )
+    output: Annotated[Path, Parameter(group=HERE, show_default=False)] = Field(
+        default=Path(),
+        description="With --stage-only: the directory for the files, their SHA256SUMS and a manifest.json for "
+        "`publish --manifest`",
+    )
+    version_only: Annotated[bool, Parameter(group=HERE)] = Field(
+        default=False,
+        description="Write and commit versions, changelogs and uv.lock, bring your branch to that commit, then stop",
+    )
+    publish_from: Annotated[Literal["local", "ci"], Parameter(group=COURSE)] = _key("publish_from")
     concurrency: Annotated[int, Parameter(group=COURSE, alias="-j")] = _key("concurrency")
     rate_limit: Annotated[int, Parameter(group=COURSE)] = _key("rate_limit")
     fail_fast: Annotated[bool, Parameter(group=COURSE)] = _key("fail_fast")
@@ -262,11 +288,47 @@ class PublishOptions(Options):
     )
     audit: Annotated[bool, Parameter(group=COURSE, negative=("--no-audit", "--skip-audit"))] = _key("audit")
     strict_audit: Annotated[bool, Parameter(group=COURSE)] = _key("strict_audit")
+    attestations: Annotated[bool, Parameter(group=COURSE)] = _key("attestations")
 
     @property
     def kept_record(self) -> Path | None:
         """The manifest of the record that was kept, if one was given."""
-        return self.manifest if self.manifest.name else None
+        return self.manifest if self.manifest.name and self.resume_from_registry else None
+
+    @property
+    def handed_over(self) -> Path | None:
+        """The manifest of the release to carry out, if one was given."""
+        return self.manifest if self.manifest.name and not self.resume_from_registry else None
+
+    @property
+    def private(self) -> bool:
+        """Whether it ends before anything is public: so nobody outside is asked for the right to it."""
+        return self.stage_only or self.version_only
+
+    def refuse_contradictions(self) -> None:
+        """Raise Refusal RK-USAGE for options that do not go together."""
+        stops = [name for name in ("rehearse", "stage_only", "version_only") if getattr(self, name)]
+        choices = ("package", "group", "exclude", "prerelease", "force_unchanged")
+        chosen = [name for name in choices if name in self.model_fields_set]
+        wrong = ""
+        if self.offline and not self.dry_run:
+            wrong = "--offline goes with --dry-run"
+        elif self.output.name and not self.stage_only:
+            wrong = "--output goes with --stage-only"
+        elif len(stops) > 1:
+            wrong = f"one of {' and '.join(map(_flag, stops))}"
+        elif self.handed_over and stops not in ([], ["stage_only"]):
+            wrong = f"--manifest does not go with {_flag(stops[0])}"
+        elif self.handed_over and chosen:
+            wrong = f"what is released is what the manifest says, so {_flag(chosen[0])} does not go with it"
+        if wrong:
+            raise Refusal(Code.USAGE, wrong)
+
+
+def is_by_pull(options: PublishOptions, settings: Settings) -> bool:
+    """Tell whether `publish` is to hand a merged release on to a workflow, and not to upload anything itself."""
+    here = options.rehearse or options.private or options.resume_from_registry or options.manifest.name
+    return settings.publish_from == "ci" and not here
 
 
 class RollbackOptions(Where):
@@ -326,6 +388,10 @@ def flat(model: type[M]) -> Callable[[Callable[[M], Awaitable[R]]], Callable[...
 def parameters_of(options: Place) -> dict[str, Any]:
     """Return the parameters of a flow that is to do what *options* say: those alone that were given."""
     return options.model_dump(exclude_unset=True)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 class _AsItself:

@@ -17,6 +17,7 @@ from tasks.adapters.held import held_at
 from tasks.adapters.notes import gather, rendered
 from tasks.adapters.places import declared_version, declaring_place, new_texts
 from tasks.adapters.process import mask
+from tasks.adapters.record import MANIFEST
 from tasks.adapters.secrets import Secrets
 from tasks.adapters.uv import find_uv, trusted_publishing
 from tasks.core.changelog import Since, contributors_of, entry_of, prereleases_between, section_of
@@ -494,15 +495,23 @@ def preflight(
     return plan.model_copy(update={"warnings": warnings})
 
 
-@lazy_task("preflight-remote")
-async def preflight_remote(project: Project, repo: Repo, target: Target, index: Index) -> None:
-    """Refuse before the first build if the index or the git remote would refuse after the last one.
+@lazy_task("preflight-credentials")
+async def preflight_credentials(project: Project, target: Target, index: Index) -> None:
+    """Refuse before anything is done if the index would not take uploads.
 
-    Raises Refusal RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE, RK-PREFLIGHT-NO-REMOTE, RK-PUSH-REJECTED.
+    Raises Refusal RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE.
     """
-    settings = project.settings
     if trusted_publishing(project.uv.secrets) == "never":
         await index.check_credentials(target.publish_url or project.uv.default_publish_url())
+
+
+@lazy_task("preflight-remote")
+def preflight_remote(project: Project, repo: Repo) -> None:
+    """Refuse before the first build if the git remote would refuse after the last one.
+
+    Raises Refusal RK-PREFLIGHT-NO-REMOTE, RK-PUSH-REJECTED.
+    """
+    settings = project.settings
     if not settings.push:
         return
     if settings.remote not in repo.remotes():
@@ -531,7 +540,7 @@ async def preflight_forge(project: Project, repo: Repo, plan: Plan) -> Plan:
     """Find out before the first build whether there will be a release on the forge; if not, the plan says so.
 
     Raises Refusal where one is required (RK-FORGE-…), and RK-PREFLIGHT-CONCURRENT-RELEASE if a draft of this very
-    release is there: somebody else is making it (D-6).
+    release is there, or one that waits to be published: somebody else is making it (D-6).
     """
     from tasks.adapters.forge import forge_of  # late: httpx is dear, and what asks nobody does without
 
@@ -539,9 +548,9 @@ async def preflight_forge(project: Project, repo: Repo, plan: Plan) -> Plan:
     if not (plan.steps and settings.on_forge):
         return plan
     try:
-        async with forge_of(repo.address(settings.remote), settings) as forge:
+        async with forge_of(repo.address(settings.remote), settings, project.uv.secrets) as forge:
             await forge.check_access()
-            there = await forge.release(plan.title)
+            drafts = await forge.drafts()
     except ReleaseError as error:
         if settings.forge_required:
             raise Refusal(*error.args) from None
@@ -551,9 +560,10 @@ async def preflight_forge(project: Project, repo: Repo, plan: Plan) -> Plan:
         so = "a release on the forge may fail" if settings.stops_at(error) else "there will be no release on the forge"
         warning = Warn(error.code, f"{so}: {error.what}", error.where)
         return plan.model_copy(update={"warnings": (*plan.warnings, str(warning))})
-    if there and there.draft:
-        what = f"there is a draft of {plan.title} on {forge.name}"
-        raise Refusal(Code.PREFLIGHT_CONCURRENT_RELEASE, what, there.page)
+    for there in drafts:
+        if there.tag == plan.title or MANIFEST in there.assets:
+            what = f"there is a draft of {there.tag} on {forge.name}"
+            raise Refusal(Code.PREFLIGHT_CONCURRENT_RELEASE, what, there.page)
     return plan
 
 

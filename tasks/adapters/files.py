@@ -76,6 +76,12 @@ def replace_text(path: Path, text: str) -> None:
         _sync(path.parent)
 
 
+def append_text(path: Path, text: str) -> None:
+    """Add *text* to what *path* has; raises ReleaseError RK-FILE-SYSTEM."""
+    with named(path), path.open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
 def make_directory(path: Path) -> None:
     """Make the directory *path* if it is not there, so that a power cut does not lose it; raises RK-FILE-SYSTEM."""
     with named(path):

@@ -32,8 +32,12 @@ _CLASSES = (
     (re.compile(r"TOML parse error at line"), Code.WORKSPACE_TOML),
 )
 _TOML_PLACE = re.compile(r"Failed to parse: (?P<file>.+?)\n(?:.*\n)*?.*at line (?P<line>\d+), column (?P<column>\d+)")
-# Builds and imports run other people's code, which must not find what it could upload with.
-_HIDDEN: dict[str, str | None] = dict.fromkeys(f"UV_PUBLISH_{word}" for word in ("TOKEN", "USERNAME", "PASSWORD"))
+# Builds and imports run other people's code, which must not find what it could upload or push with.
+_HIDDEN: dict[str, str | None] = {
+    **dict.fromkeys(f"UV_PUBLISH_{word}" for word in ("TOKEN", "USERNAME", "PASSWORD")),
+    **dict.fromkeys(("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL")),
+    **dict.fromkeys(("PYPI_ID_TOKEN", "TESTPYPI_ID_TOKEN", "GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN")),
+}
 _SHOWN = (("build",), ("publish",), ("lock",), ("audit",), ("pip", "install"))  # what makes or proves something
 _OIDC = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "PYPI_ID_TOKEN", "TESTPYPI_ID_TOKEN")
 
@@ -139,18 +143,35 @@ class Uv:
         return self.command(*argv, cwd=package, env=env, timeout=timeout)
 
     def publish_command(
-        self, files: Sequence[Path], publish_url: str, check_url: str, env: Mapping[str, str] | None = None
+        self,
+        files: Sequence[Path],
+        publish_url: str,
+        check_url: str,
+        env: Mapping[str, str] | None = None,
+        *,
+        attestations: bool = True,
     ) -> Command:
-        """Upload *files* themselves (a directory would be silently ignored), skipping those that are there (D-7)."""
+        """Upload *files* themselves (a directory would be silently ignored), skipping those that are there (D-7).
+
+        Attestations are among *files*: uv sends each with the file that it is named after, and looks for none (D-8).
+        """
+        without = () if attestations else ("--no-attestations",)
         to, secret_to = _address("--publish-url", "UV_PUBLISH_URL", publish_url)
         at, secret_at = _address("--check-url", "UV_PUBLISH_CHECK_URL", check_url)
         return self.command(
-            "publish", *to, *at, "--trusted-publishing", trusted_publishing(self.secrets), *map(str, files),
+            "publish", *to, *at, "--trusted-publishing", trusted_publishing(self.secrets), *without, *map(str, files),
             env={**secret_to, **secret_at, **(env or {})},
         )  # fmt: skip
 
     async def publish(
-        self, root: Path, files: Sequence[Path], publish_url: str, check_url: str, seconds: float
+        self,
+        root: Path,
+        files: Sequence[Path],
+        publish_url: str,
+        check_url: str,
+        seconds: float,
+        *,
+        attestations: bool = True,
     ) -> Answer | None:
         """Upload *files*, each at most once; returns what the index said to the one that it did not take, None if none.
 
@@ -163,7 +184,7 @@ class Uv:
         # whoever sends again has to ask the index first.
         env = {"RUST_LOG": "uv_publish=trace", "UV_HTTP_RETRIES": "0", "UV_UPLOAD_HTTP_TIMEOUT": f"{seconds + 1:.0f}"}
         env |= self.secrets.environment("UV_PUBLISH_")
-        command = self.publish_command(files, publish_url, check_url, env)
+        command = self.publish_command(files, publish_url, check_url, env, attestations=attestations)
         result = await arun(replace(command, cwd=root, timeout=seconds, fine=frozenset({0, 2})))
         return _answer(result.stderr) if result.code else None
 

@@ -90,6 +90,7 @@ class Code(StrEnum):
     COMMAND_FAILED = "RK-COMMAND-FAILED"
     COMMAND_TIMEOUT = "RK-COMMAND-TIMEOUT"
     RECORD_INVALID = "RK-RECORD-INVALID"
+    COMMIT_MISSING = "RK-COMMIT-MISSING"
     RELEASE_UNKNOWN = "RK-RELEASE-UNKNOWN"
     RELEASE_ELSEWHERE = "RK-RELEASE-ELSEWHERE"
     RELEASE_TAKEN_OVER = "RK-RELEASE-TAKEN-OVER"
@@ -109,6 +110,10 @@ class Code(StrEnum):
     BLOCKED = "RK-BLOCKED"
     PUSH_REJECTED = "RK-PUSH-REJECTED"
     BRANCH_MOVED = "RK-BRANCH-MOVED"
+    BRANCH_UNPUSHED = "RK-BRANCH-UNPUSHED"
+    PULL_EMPTY = "RK-PULL-EMPTY"
+    PULL_MOVED = "RK-PULL-MOVED"
+    PULL_STALE = "RK-PULL-STALE"
     SERVER_START = "RK-SERVER-START"
     SERVER_UNREACHABLE = "RK-SERVER-UNREACHABLE"
 
@@ -301,8 +306,9 @@ CATALOGUE: Mapping[Code, Entry] = {
         "Run publish again on the next day: it carries on. Or ask PyPI for a higher limit first.",
     ),
     Code.PREFLIGHT_CONCURRENT_RELEASE: Entry(
-        "The forge has a draft of this very release: somebody else is making it, or was interrupted.",
-        "Wait until it is announced; or delete the draft, if nobody is.",
+        "The forge has a draft of a release: it is being made, or was interrupted.",
+        "Wait until it is announced; `releasekit publish --manifest TAG` goes on with it, `releasekit rollback TAG` "
+        "gives it up.",
     ),
     Code.LOCK_ACQUISITION_FAILED: Entry(
         "Another release of this repository is running.", "Wait for it to end, or stop the process that is named."
@@ -375,6 +381,12 @@ CATALOGUE: Mapping[Code, Entry] = {
         "The record of a release is damaged or of a newer format.",
         "If a newer releasekit wrote it, use that. `releasekit publish --resume-from-registry` goes on from the copy "
         "that the remote holds; `releasekit rollback` gives the release up.",
+    ),
+    Code.COMMIT_MISSING: Entry(
+        "A manifest names the commit that a release is made from, and this clone does not have it: it was not fetched, "
+        "it is only in the clone that made the manifest, or it is of another repository.",
+        "Fetch the branch that holds it, with its whole history (in a workflow: `fetch-depth: 0`); or put the "
+        "`commit.bundle` beside the manifest that was written with it.",
     ),
     Code.RELEASE_UNKNOWN: Entry(
         "No release on record, here or on the remote, has this id.",
@@ -457,6 +469,23 @@ CATALOGUE: Mapping[Code, Entry] = {
     Code.BRANCH_MOVED: Entry(
         "The branch has new commits since the release began, so it was not moved to the release commit.",
         "Merge the release commit that is named and push; then run publish again: it ends the release.",
+    ),
+    Code.BRANCH_UNPUSHED: Entry(
+        "The commit that the release is to be made from is not on the remote's branch, so no pull request fits on it.",
+        "Push it first, or check out what the remote has.",
+    ),
+    Code.PULL_EMPTY: Entry(
+        "The release changes no file (all versions come from tags, no changelog is kept): there is nothing to merge.",
+        "Keep changelogs (changelog = true), or release with --publish-from=local.",
+    ),
+    Code.PULL_MOVED: Entry(
+        "Somebody else has pushed to the branch of the release pull request, and their commits are not thrown away.",
+        "Merge the pull request as it is; or delete its branch, and run prepare again.",
+    ),
+    Code.PULL_STALE: Entry(
+        "What was merged is not the release that its pull request showed: what landed beside it, or an edit of it, "
+        "asks for other versions.",
+        "Run prepare again: it makes a new release pull request, with the right versions.",
     ),
     Code.SERVER_UNREACHABLE: Entry(
         "The Prefect API that PREFECT_API_URL or the active profile names does not answer.",

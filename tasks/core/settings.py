@@ -22,6 +22,7 @@ from pydantic_core import PydanticCustomError, from_json
 
 from tasks.core.errors import Code, Refusal, ReleaseError, nearest
 from tasks.core.lines import excerpt_of
+from tasks.core.tags import is_tag_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -41,7 +42,10 @@ NO_FORGE = frozenset({Code.FORGE_UNKNOWN, Code.FORGE_NO_TOKEN, Code.FORGE_CREDEN
 
 
 CredentialName = Annotated[
-    str, StringConstraints(pattern=r"^UV_(PUBLISH_(TOKEN|USERNAME|PASSWORD)|INDEX_[A-Z0-9_]+_(USERNAME|PASSWORD))$")
+    str,
+    StringConstraints(
+        pattern=r"^(UV_(PUBLISH_(TOKEN|USERNAME|PASSWORD)|INDEX_[A-Z0-9_]+_(USERNAME|PASSWORD))|G(ITHUB|H|ITLAB)_TOKEN)$"
+    ),
 ]
 SecretName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9-]*|[A-Z_][A-Z0-9_]*)$")]
 
@@ -159,7 +163,18 @@ class Settings(BaseModel):
     )
     check_select: tuple[str, ...] = Field((), description="Make only these checks; none: all")
     check_ignore: tuple[str, ...] = Field((), description="Leave these checks out; a member's own add to the root's")
-    publish_from: Literal["local"] = Field("local", description="Where uploads are made")
+    publish_from: Literal["local", "ci"] = Field(
+        "local", description='Who uploads: this machine; or "ci", a workflow, once the release pull request is merged'
+    )
+    release_branch: str = Field(
+        "releasekit/release", description="The branch of the release pull request; it is releasekit's alone"
+    )
+    publish_workflow: str = Field(
+        "publish.yml", description='The workflow that is started to publish a merged release; "": none is'
+    )
+    commit_back: bool = Field(
+        default=False, description="After a release, make a pull request with the next development versions"
+    )
     index: str = Field("", description="The [[tool.uv.index]] to publish to; none: uv's default index")
     publish_url: str = Field("", description="Where files are uploaded to; wins over `index`")
     check_url: str = Field("", description="The simple root on which uploads are confirmed; wins over `index`")
@@ -193,11 +208,23 @@ class Settings(BaseModel):
         86400, gt=0, description="Seconds that `publish --approve` waits for somebody to approve the plan"
     )
     rate_limit: int = Field(0, ge=0, description="How many files are uploaded a minute; 0: as fast as it goes")
+    attestations: bool = Field(
+        default=True,
+        description="Send the attestations (PEP 740) beside the built files, named *.publish.attestation",
+    )
     secrets: dict[CredentialName, SecretName] = Field(
         default_factory=dict[str, str],
-        description="Where credentials come from, by the variable that uv reads: the Prefect Secret block (lower case) "
-        "or environment variable (upper case) of that name",
+        description="Where credentials come from, by the variable that uv reads, or that holds the forge's token "
+        "(`GITHUB_TOKEN`, `GITLAB_TOKEN`): the Prefect Secret block (lower case) or environment variable (upper case) "
+        "of that name",
     )
+
+    @field_validator("release_branch")
+    @classmethod
+    def _is_branch(cls, name: str) -> str:
+        if not is_tag_name(name):  # git has one rule for both
+            raise PydanticCustomError("branch", "git takes no branch of this name")
+        return name
 
     @field_validator("first_version")
     @classmethod

@@ -69,7 +69,7 @@ class TestExplain:
         ("written", "said"),
         [
             ("RK-GRAPH-CYCEL", "no error has the code RK-GRAPH-CYCEL; did you mean RK-GRAPH-CYCLE?"),
-            ("rk-git-mising", "no error has the code rk-git-mising; did you mean RK-GIT-MISSING or RK-UV-MISSING?"),
+            ("rk-git-mising", "no error has the code rk-git-mising; did you mean RK-GIT-MISSING or RK-COMMIT-MISSING?"),
             ("42", "no error has the code 42"),
         ],
     )

@@ -255,6 +255,13 @@ def test_push_key(scene: Scene) -> None:
     assert "git push" not in scene.outline("push = false")
 
 
+def test_attestations_flag(scene: Scene) -> None:
+    """With it uv is told to send none, unless the file says so and the flag does not."""
+    assert "--no-attestations" not in scene.outline("")
+    assert "--no-attestations" in scene.outline("", "--no-attestations")
+    assert "--no-attestations" not in scene.outline("attestations = false", "--attestations")
+
+
 def test_remote(scene: Scene) -> None:
     """Commit and tags are pushed to that remote, and nothing to another."""
     world = scene.world("core", 'remote = "upstream"')
@@ -270,11 +277,13 @@ def test_remote(scene: Scene) -> None:
 
 
 def test_publish_from(scene: Scene) -> None:
-    """It has one value as yet, and any other is refused by name."""
+    """With "ci" only what was merged is handed on (see test_pull_request.py); any other value is refused by name."""
     for said in (scene.look('publish_from = "ci"', *DRY_RUN), scene.look("", *DRY_RUN, "--publish-from", "ci")):
         assert said.code == 2
-        assert "local" in said.err
-    assert scene.outline('publish_from = "local"', "--publish-from", "local")
+        assert "--publish-from=ci tags, pushes and drafts in one go" in said.err
+    for said in (scene.look('publish_from = "here"', *DRY_RUN), scene.look("", *DRY_RUN, "--publish-from", "here")):
+        assert (said.code, "local" in said.err) == (2, True)
+    assert scene.outline('publish_from = "ci"', "--publish-from", "local")
 
 
 def test_http_pool_size(scene: Scene) -> None:
@@ -825,6 +834,8 @@ STORIES, CLI = "tests/stories/test_release.py", "tests/flows/test_cli.py"
 FAULTS = "tests/tasks/test_faults.py"
 CHECKS = "tests/flows/test_check.py"
 FORGE = "tests/stories/test_forge.py"
+STAGE = "tests/stories/test_stage.py"
+PULLS = "tests/stories/test_pull_request.py"
 SWITCHES = f"{STORIES}::test_switches"
 
 KEYS: dict[str, Proof | str] = {
@@ -841,6 +852,9 @@ KEYS: dict[str, Proof | str] = {
     "force_unchanged": test_force_unchanged_key,
     "allow_older": test_allow_older,
     "publish_from": test_publish_from,
+    "release_branch": f"{PULLS}::test_whole_story",
+    "publish_workflow": f"{PULLS}::test_whole_story",
+    "commit_back": f"{PULLS}::test_next_development_versions",
     "index": test_index_key,
     "publish_url": test_publish_url_key,
     "check_url": test_check_url_key,
@@ -866,6 +880,7 @@ KEYS: dict[str, Proof | str] = {
     "build_timeout": test_build_timeout,
     "upload_timeout": f"{FAULTS}::test_row",
     "rate_limit": f"{FAULTS}::test_rate_limit",
+    "attestations": f"{FAULTS}::test_attestations",
     "secrets": "tests/deployments/test_deployments.py::test_one_release_through_everything",
     "versioning": "tests/stories/test_prerelease.py::test_lockstep",
     "propagate": "tests/core/test_plan.py::test_patch",
@@ -900,7 +915,11 @@ PUBLISH_FLAGS: dict[str, Proof | str] = {
     "rehearse": f"{STORIES}::test_rehearsal",
     "approve": "tests/deployments/test_approval.py::test_terminal",
     "resume_from_registry": "tests/stories/test_resume.py::test_from_the_release_commit",
-    "manifest": "tests/stories/test_resume.py::test_from_a_fresh_clone",
+    "manifest": f"{STAGE}::test_exactly_that_release",
+    "stage_only": f"{STAGE}::test_staged_here",
+    "output": f"{STAGE}::test_contradictions",
+    "version_only": f"{STAGE}::test_version_only",
+    "attestations": test_attestations_flag,
     "publish_from": test_publish_from,
     "concurrency": test_concurrency_flag,
     "rate_limit": test_concurrency_flag,
@@ -914,6 +933,12 @@ PUBLISH_FLAGS: dict[str, Proof | str] = {
 }
 ROLLBACK = "tests/stories/test_rollback.py"
 WHERE = ("workspace", "ref", "subdirectory", "git_token")
+PREPARE_FLAGS: dict[str, Proof | str] = {
+    **FLAGS,
+    "dry_run": f"{PULLS}::test_other_versions",
+    "release_branch": f"{PULLS}::test_other_versions",
+    "audit": f"{PULLS}::test_other_versions",
+}
 ROLLBACK_FLAGS: dict[str, Proof | str] = {
     **{name: FLAGS[name] for name in (*WHERE, "index", "publish_url", "check_url")},
     "dry_run": f"{ROLLBACK}::test_given_up",
@@ -944,16 +969,20 @@ COMMANDS: dict[str, dict[str, Proof | str]] = {
     "publish": FLAGS | PUBLISH_FLAGS | {"yes": f"{CLI}::test_nobody_to_say_yes", "format": f"{CLI}::test_plan_formats"},
     "plan": {
         **FLAGS,
+        "comment": f"{PULLS}::test_other_versions",
         "since_last": f"{CLI}::test_since",
         "diff": f"{CLI}::test_since",
         "format": f"{CLI}::test_plan_formats",
     },
+    "prepare": PREPARE_FLAGS | {"format": f"{PULLS}::test_other_versions"},
+    "manifest": HERE | {"output": f"{PULLS}::test_other_versions"},
     "approve": {"reject": f"{APPROVAL}::test_terminal", "drop": f"{APPROVAL}::test_terminal"},
     "rollback": ROLLBACK_FLAGS | {"yes": f"{ROLLBACK}::test_nobody_there", "format": f"{ROLLBACK}::test_given_up"},
     "version": SELECTED | {"explain": f"{CLI}::test_version_explained", "format": f"{CLI}::test_version"},
     "init": {
         **INIT_FLAGS,
         "yes": f"{INIT}::test_written",
+        "ci": f"{INIT}::test_written",
         "tag_baselines": f"{INIT}::test_baselines_from_the_index",
         "format": f"{INIT}::test_formats",
     },
