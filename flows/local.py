@@ -186,21 +186,42 @@ def _ask_to_undo(found: Rollback, *, yes: bool) -> None:
         raise Refusal(Code.NOT_CONFIRMED, "you said no")
 
 
-def _recording(what: str) -> bool:
-    """Get ready for the Prefect API that is configured and answers, or the server that is kept here.
+@dataclass(frozen=True, slots=True)
+class _Api:
+    """Where runs are recorded: a Prefect API that is configured, or a server that is kept on this machine."""
 
-    Without one, *what* is not recorded, and False is returned.
+    url: str
+    kept: Server | None = None
+
+    def settle(self) -> None:
+        """Get ready for it, before Prefect is imported."""
+        settle(OWN_SERVER_SETTINGS if self.kept else CLIENT_SETTINGS)
+        if self.kept:
+            os.environ["PREFECT_API_URL"] = self.url
+
+
+def _api() -> _Api | None:
+    """Return the API that there is, if there is one.
+
+    Raises Refusal RK-SERVER-UNREACHABLE if one is configured and does not answer: somebody wants to read there.
     """
-    api, kept = configured_api(), None
-    if not api and (kept := kept_server()):
-        api = kept.url
-    if api and not answers(api):
-        log.warning("warning %s", Warn(Code.SERVER_UNREACHABLE, f"{what} is not recorded", mask(api)))
+    if url := configured_api():
+        if not answers(url):
+            raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(url))
+        return _Api(url)
+    kept = kept_server()
+    return _Api(kept.url, kept) if kept else None
+
+
+def _recording(what: str) -> bool:
+    """Get ready for the API that there is; without one, or if it does not answer, *what* is not recorded: False."""
+    try:
+        api = _api()
+    except Refusal as error:
+        log.warning("warning %s", Warn(error.code, f"{what} is not recorded", error.where))
         return False
     if api:
-        settle(OWN_SERVER_SETTINGS if kept else CLIENT_SETTINGS)
-    if kept:
-        os.environ["PREFECT_API_URL"] = api
+        api.settle()
     return bool(api)
 
 
@@ -255,10 +276,8 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released | ReleasePu
 
 def _release_server(stack: AsyncExitStack) -> Server | None:
     """Return the server that a release is recorded on, if it is ours: one that is kept, or one for as long as this."""
-    api = configured_api()
-    if api and not answers(api):
-        raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(api))
-    return None if api else kept_server() or stack.enter_context(prefect_server())
+    api = _api()
+    return api.kept if api else stack.enter_context(prefect_server())
 
 
 async def approve(run: str, *, reject: str | None, drop: Sequence[str]) -> str:
@@ -279,18 +298,12 @@ async def waiting() -> list[tuple[str, str]]:
 
 def _shared_server() -> Server | None:
     """Get ready for a server that whoever is asked has in common with us; None if it is one that is configured."""
-    if api := configured_api():
-        if not answers(api):
-            raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(api))
-        settle(CLIENT_SETTINGS)
-        return None
-    kept = kept_server()
-    if kept is None:
+    api = _api()
+    if api is None:
         what = "this needs a Prefect server that stays: set PREFECT_API_URL, or `releasekit server start`"
         raise Refusal(Code.USAGE, what)
-    settle(OWN_SERVER_SETTINGS)
-    os.environ["PREFECT_API_URL"] = kept.url
-    return kept
+    api.settle()
+    return api.kept
 
 
 async def _run_flow(options: PublishOptions, server: Server | None) -> Report:

@@ -188,7 +188,7 @@ class TestMistakes:
         ("table", "said", "line"),
         [
             ('cycles = "allow"', "cycles = 'allow': Input should be 'error' or 'batch'", 5),
-            ('publish_from = "ci"', "publish_from = 'ci': Input should be 'local'", 5),
+            ('publish_from = "me"', "publish_from = 'me': Input should be 'local' or 'ci'", 5),
             ('types.feat = "major"\ntypes.fix = "tiny"', "types.fix = 'tiny': Input should be 'major', 'minor',", 6),
             ('[tool.releasekit.types]\nfix = "tiny"', "types.fix = 'tiny': Input should be 'major', 'minor', ", 6),
             ('packages = "core"', "packages = 'core': Input should be a valid tuple", 5),

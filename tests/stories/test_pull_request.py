@@ -154,6 +154,9 @@ def test_whole_story(
         ["refs/tags/core-v0.2.0"],
         ["refs/tags/v0.2.0"],
     ]
+    fetched = world.root.parent / "fetched" / "manifest.json"
+    assert world.releasekit("manifest", "--output", str(fetched)).code == 0
+    assert fetched.read_text() == world.releasekit("manifest", "v0.2.0").out
     (draft,) = hub.releases.values()
     assert (draft["draft"], draft["tag_name"], draft["body"].startswith("> **Not out yet.**")) == (True, "v0.2.0", True)
     started = {"ref": "v0.2.0", "inputs": {"release": "v0.2.0"}}
@@ -229,6 +232,10 @@ def test_other_versions(world: World, hub: GitHubDouble, own_index: EmbeddedInde
     """What lands meanwhile and asks for other versions makes another pull request; what others push is kept."""
     assert own_index
     before = refs(hub)
+    world.commit("fix: only here", {"packages/core/README.md": "here"})
+    unpushed = world.releasekit(*PREPARE)
+    assert (unpushed.code, Code.BRANCH_UNPUSHED in unpushed.err) == (2, True), unpushed.err
+    world.git("reset", "--quiet", "--hard", "HEAD~1")
     looked = told(world.releasekit(*PREPARE, "--dry-run", "--release-branch", "other"))
     assert (looked["packages"], refs(hub), hub.pulls) == (["core 0.2.0"], before, {})
     told(world.releasekit(*PREPARE))

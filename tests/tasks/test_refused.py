@@ -86,3 +86,21 @@ def test_many_new_projects(tmp_path: Path) -> None:
     assert (warning.code, warning.what.partition(" ")[0]) == (Code.PREFLIGHT_NEW_PROJECTS, "5")
     assert not list(survey._warnings(project, plan, unknown, is_pypi=False))
     assert not list(survey._warnings(project, plan, unknown | {"a": frozenset({Version("1")})}, is_pypi=True))
+
+
+def test_nothing_to_propose(tmp_path: Path) -> None:
+    """A release that changes no file, as one whose versions only tags tell, makes no pull request."""
+    from tasks.pull import push_branch
+
+    plan = SimpleNamespace(commit="1a2b3c4", title="v1.0.0")
+    release, nobody = SimpleNamespace(commit="1a2b3c4", plan=plan), SimpleNamespace(top=tmp_path)
+
+    with pytest.raises(ReleaseError) as caught:
+        call(push_branch, release, nobody, nobody)
+
+    assert (caught.value.code, caught.value.status) == (Code.PULL_EMPTY, 2)
+
+
+def call(step: Any, *given: Any) -> Any:
+    """Call a step with as little as it looks at."""
+    return step(*given)
