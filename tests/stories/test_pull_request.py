@@ -107,6 +107,13 @@ KEYS = {
 WORKFLOWS = {"merge": [], "squash": ["publish.yml"], "rebase": ["deploy.yml"]}
 
 
+def fetch(world: World, tag: str) -> None:
+    """Fetch the manifest of the draft into a file, and of *tag* onto the terminal: it is the same one."""
+    file = world.root.parent / "fetched" / "manifest.json"
+    assert world.releasekit("manifest", "--output", str(file)).code == 0
+    assert file.read_text() == world.releasekit("manifest", tag).out
+
+
 @pytest.mark.usefixtures("own_index")
 @pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
 def test_whole_story(
@@ -154,9 +161,7 @@ def test_whole_story(
         ["refs/tags/core-v0.2.0"],
         ["refs/tags/v0.2.0"],
     ]
-    fetched = world.root.parent / "fetched" / "manifest.json"
-    assert world.releasekit("manifest", "--output", str(fetched)).code == 0
-    assert fetched.read_text() == world.releasekit("manifest", "v0.2.0").out
+    fetch(world, "v0.2.0")
     (draft,) = hub.releases.values()
     assert (draft["draft"], draft["tag_name"], draft["body"].startswith("> **Not out yet.**")) == (True, "v0.2.0", True)
     started = {"ref": "v0.2.0", "inputs": {"release": "v0.2.0"}}
