@@ -19,6 +19,7 @@ from flows.options import (
     HERE,
     PACKAGES,
     PORT,
+    Anywhere,
     CheckOptions,
     Environment,
     GraphFormat,
@@ -876,7 +877,7 @@ def config(
 def _overrides(words: Sequence[str]) -> dict[str, Any]:
     _, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
     told = bound.arguments.get("options")
-    return told.overrides() if hasattr(told, "overrides") else {}
+    return told.overrides() if isinstance(told, (Anywhere, InitOptions)) else {}
 
 
 @app.command(

@@ -7,7 +7,7 @@ import os
 from copy import copy
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, ParamSpec, TypeVar, cast
 
 from cyclopts import Group, Parameter, Token
 from cyclopts.config import Env
@@ -19,7 +19,7 @@ from tasks.core.settings import VARIABLES, Prerelease, Selection, Settings, from
 from tasks.core.source import Source, is_address
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from cyclopts import App, Argument, ArgumentCollection
     from cyclopts.completion import CompletionContext
@@ -97,12 +97,15 @@ class Environment(Env):
             if not name or argument.tokens or is_setting(name):
                 continue
             if text := os.environ.get(variable(name)):
-                value = from_text(argument.hint, text)
-                for index, each in enumerate(value if isinstance(value, (list, tuple)) else [value]):
-                    argument.append(Token(keyword=variable(name), value=str(each), source="env", index=index))
+                for index, value in enumerate(_values(from_text(argument.hint, text))):
+                    argument.append(Token(keyword=variable(name), value=str(value), source="env", index=index))
 
     def _convert_argument(self, commands: tuple[str, ...], argument: Argument) -> str:  # noqa: ARG002
         return variable(option_of(argument))
+
+
+def _values(value: Any) -> list[Any]:  # noqa: ANN401  as many types as there are options
+    return list(cast("Iterable[Any]", value)) if isinstance(value, (list, tuple)) else [value]
 
 
 def option_of(argument: Argument) -> str:

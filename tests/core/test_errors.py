@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.core.errors import CATALOGUE, Code, Refusal, ReleaseError, Warn, explain, nearest
+from tasks.core.errors import CATALOGUE, Code, Excerpt, Refusal, ReleaseError, Warn, explain, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,10 +90,14 @@ def test_nearest(word: str, said: str) -> None:
     assert nearest(word, ["core", "core-we", "db"]) == said
 
 
+EXCERPT = Excerpt("pyproject.toml", 7, "push = 3", 7, 1)
 ERRORS = [
-    kind(Code.BUILD_FAILED, *more)
+    error
     for kind in (ReleaseError, Refusal)
-    for more in (("it failed",), ("it failed", "core", "Mend it.", "line\nline"))
+    for error in (
+        kind(Code.BUILD_FAILED, "it failed"),
+        kind(Code.BUILD_FAILED, "it failed", "core", "Mend it.", "line\nline", EXCERPT),
+    )
 ]
 
 
@@ -133,3 +137,23 @@ class TestError:
         """A warning reads like an error."""
         assert str(Warn(Code.TAG_EXISTS, "so it is")) == "RK-TAG-EXISTS: so it is"
         assert str(Warn(Code.TAG_EXISTS, "so it is", "core")) == "RK-TAG-EXISTS: so it is (core)"
+
+
+class TestExcerpt:
+    """The line of a file that is meant."""
+
+    def test_drawn(self) -> None:
+        """It stands between two margins, with carets below the part that is meant."""
+        assert EXCERPT.drawn(80) == ("  |", "7 | push = 3", "  |        ^")
+        assert EXCERPT.place == "pyproject.toml:7:8"
+
+    @pytest.mark.parametrize("column", [0, 3, 30, 60, 94])
+    @pytest.mark.parametrize("width", [30, 60])
+    def test_long(self, column: int, width: int) -> None:
+        """Of a line that is too long the part that is meant is shown, and no line is wider than there is room."""
+        text = f"{'a' * column}xyz{'b' * 100}"
+        above, line, below = Excerpt("f", 12, text, column, 3).drawn(width)
+
+        assert max(map(len, (above, line, below))) <= width
+        assert line[below.index("^") :].startswith("xyz")
+        assert below.count("^") == 3

@@ -161,7 +161,6 @@ def test_whole_story(
         ["refs/tags/core-v0.2.0"],
         ["refs/tags/v0.2.0"],
     ]
-    fetch(world, "v0.2.0")
     (draft,) = hub.releases.values()
     assert (draft["draft"], draft["tag_name"], draft["body"].startswith("> **Not out yet.**")) == (True, "v0.2.0", True)
     started = {"ref": "v0.2.0", "inputs": {"release": "v0.2.0"}}
@@ -227,6 +226,7 @@ def test_killed_anywhere(
         "",
     )
 
+    fetch(world, "v0.2.0")
     undone = world.releasekit("rollback", "v0.2.0", "--yes", "--format", "json")
     assert undone.code == 0, undone.err
     assert (json.loads(undone.out)["draft"], hub.releases) == (done["page"], {})

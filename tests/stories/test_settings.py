@@ -975,7 +975,7 @@ COMMANDS: dict[str, dict[str, Proof | str]] = {
         "format": f"{CLI}::test_plan_formats",
     },
     "prepare": PREPARE_FLAGS | {"format": f"{PULLS}::test_other_versions"},
-    "manifest": HERE | {"output": f"{PULLS}::test_whole_story"},
+    "manifest": HERE | {"output": f"{PULLS}::test_killed_anywhere"},
     "approve": {"reject": f"{APPROVAL}::test_terminal", "drop": f"{APPROVAL}::test_terminal"},
     "rollback": ROLLBACK_FLAGS | {"yes": f"{ROLLBACK}::test_nobody_there", "format": f"{ROLLBACK}::test_given_up"},
     "version": SELECTED | {"explain": f"{CLI}::test_version_explained", "format": f"{CLI}::test_version"},

@@ -15,6 +15,7 @@ from tasks.adapters.uv import find_uv
 from tasks.core.errors import Code, ReleaseError
 from tasks.core.manifest import BuiltFile, PackageVersion
 from tasks.core.settings import Selection
+from tasks.core.target import Target
 from tests.world import make_world
 
 if TYPE_CHECKING:
@@ -29,20 +30,26 @@ def test_not_installable_together(
 ) -> None:
     """Built packages that cannot all be installed are refused before the first upload, with uv's own words."""
     assert prefect_api
-    from tasks.stage import _resolve
+    from tasks.stage import prove_resolution
 
     places = {"rk-apart-one": built("rk-apart-one", needs=("rk-apart-two==2",)), "rk-apart-two": built("rk-apart-two")}
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "root"\nversion = "1"\n')
+
+    def dist(name: str) -> Path:
+        return places[name][0].parent
+
+    steps = [SimpleNamespace(name=name, version="1.0.0", apart=False) for name in places]
     release: Any = SimpleNamespace(
-        record=SimpleNamespace(dist=lambda name: places[name][0].parent, worktree=tmp_path),
-        plan=SimpleNamespace(steps=[SimpleNamespace(name=name) for name in places], versions=dict.fromkeys(places)),
+        record=SimpleNamespace(dist=dist, worktree=tmp_path),
+        plan=SimpleNamespace(steps=steps, versions=dict.fromkeys(places)),
         target=SimpleNamespace(install_index=index.simple_url),
         uv=find_uv(),
         workspace=".",
     )
+    built_ones: Any = steps
 
     with pytest.raises(ReleaseError) as caught:
-        asyncio.run(_resolve(release, [f"{name}==1.0.0" for name in places]))
+        asyncio.run(prove_resolution.fn(release, built_ones))
 
     assert caught.value.code is Code.RESOLVE_FAILED
     assert "rk-apart-two" in caught.value.output
@@ -81,11 +88,14 @@ def test_many_new_projects(tmp_path: Path) -> None:
     unknown: dict[str, frozenset[Version]] = dict.fromkeys("abcde", frozenset())
     plan = survey.plan(project, repo, survey.read_history(repo, project), Selection(), unknown)
 
-    (warning,) = survey._warnings(project, plan, unknown, is_pypi=True)
+    def warnings(url: str, published: dict[str, frozenset[Version]]) -> list[str]:
+        checked = survey.preflight(project, repo, plan, Target("https://index.invalid/simple", url), published)
+        return [text for text in checked.warnings if Code.PREFLIGHT_NEW_PROJECTS in text]
 
-    assert (warning.code, warning.what.partition(" ")[0]) == (Code.PREFLIGHT_NEW_PROJECTS, "5")
-    assert not list(survey._warnings(project, plan, unknown, is_pypi=False))
-    assert not list(survey._warnings(project, plan, unknown | {"a": frozenset({Version("1")})}, is_pypi=True))
+    (warning,) = warnings("", unknown)
+    assert warning.startswith(f"{Code.PREFLIGHT_NEW_PROJECTS}: 5 projects are new to the index")
+    assert warnings("https://index.invalid/upload", unknown) == []
+    assert warnings("", unknown | {"a": frozenset({Version("0.0.1")})}) == []
 
 
 def test_nothing_to_propose(tmp_path: Path) -> None:
