@@ -127,20 +127,21 @@ class Sheet:
     def _drawn(self, console: Console, width: int) -> Iterator[Text]:
         table = [(self._heads, "bold"), *self._rows]
         wide = [max(cell_len(cells[at]) for cells, _ in table) for at in range(len(self._heads))]
+        gaps = [_GAP if head else " " for head in self._heads]  # those without a head are icons
         *kept, last = range(len(self._heads))
         for head in self._spare:
-            if _taken(wide, kept) + min(wide[last], _WANTED) > width:
+            if _taken(wide, gaps, kept) + min(wide[last], _WANTED) > width:
                 kept.remove(self._heads.index(head))
-        room = width - _taken(wide, kept)
+        room = width - _taken(wide, gaps, kept)
         beneath = room < min(wide[last], _LEAST)
-        stacked = beneath and _taken(wide, kept) - len(_GAP) > width
+        stacked = beneath and _taken(wide, gaps, kept) - len(_GAP) > width
         for number, (cells, style) in enumerate(table):
             if stacked:
                 yield from self._stacked([cells[at] for at in kept], style, is_head=not number)
             else:
-                line = _GAP.join(f"{cells[at]}{' ' * (wide[at] - cell_len(cells[at]))}" for at in kept)
+                line = "".join(f"{cells[at]}{' ' * (wide[at] - cell_len(cells[at]))}{gaps[at]}" for at in kept)
                 if not beneath:
-                    yield from self._with_last(console, line + _GAP, cells[last], room, style)
+                    yield from self._with_last(console, line, cells[last], room, style)
                     continue
                 yield Text(line.rstrip(), style=style)
             if cells[last] and number:
@@ -167,9 +168,9 @@ class Sheet:
             yield Text((start + line.plain).rstrip(), style=style, no_wrap=True, overflow="ignore")
 
 
-def _taken(wide: Sequence[int], columns: Sequence[int]) -> int:
+def _taken(wide: Sequence[int], gaps: Sequence[str], columns: Sequence[int]) -> int:
     """Return how much room *columns* take, each with the gap behind it."""
-    return sum(wide[at] + len(_GAP) for at in columns)
+    return sum(wide[at] + len(gaps[at]) for at in columns)
 
 
 _GAP, _INDENT = "  ", "     "
