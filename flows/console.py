@@ -116,7 +116,7 @@ class Sheet:
 
     def add(self, *cells: object, style: str = "") -> None:
         """Add a row of as many cells as there are heads."""
-        self._rows.append((tuple(" ".join(str(cell).splitlines()) for cell in cells), style))
+        self._rows.append((tuple(map(str, cells)), style))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         if self._title:
@@ -126,14 +126,16 @@ class Sheet:
 
     def _drawn(self, console: Console, width: int) -> Iterator[Text]:
         table = [(self._heads, "bold"), *self._rows]
-        wide = [max(cell_len(cells[at]) for cells, _ in table) for at in range(len(self._heads))]
+        lines = ([line for cells, _ in table for line in cells[at].splitlines()] for at in range(len(self._heads)))
+        wide = [max(map(cell_len, column), default=0) for column in lines]
         gaps = [_GAP if head else " " for head in self._heads]  # those without a head are icons
         *kept, last = range(len(self._heads))
         for head in self._spare:
             if _taken(wide, gaps, kept) + min(wide[last], _WANTED) > width:
                 kept.remove(self._heads.index(head))
         room = width - _taken(wide, gaps, kept)
-        beneath = room < min(wide[last], _LEAST)
+        words = (word for cells, _ in table for word in cells[last].split()) if self._wraps else ()
+        beneath = room < min(wide[last], max(_LEAST, *map(cell_len, words), 0))
         stacked = beneath and _taken(wide, gaps, kept) - len(_GAP) > width
         for number, (cells, style) in enumerate(table):
             if stacked:
@@ -158,7 +160,7 @@ class Sheet:
     def _with_last(self, console: Console, before: str, cell: str, room: int, style: str) -> Iterator[Text]:
         """Yield *before* and the *cell* in the *room* beside it: wrapped below itself, or shortened."""
         if not self._wraps:
-            text = Text(cell)
+            text = Text(" ".join(cell.splitlines()))
             text.truncate(max(room, 1), overflow="ellipsis")
             yield Text((before + text.plain).rstrip(), style=style, no_wrap=True, overflow="ignore")
             return
@@ -181,14 +183,14 @@ _WANTED, _LEAST = 48, 24
 def plan_table(plan: Plan) -> RenderableType:
     """Draw a plan: what is released first, in order; then what is not, and why not."""
     title = f"{plan.title}: {counted(plan.steps)}" if plan.steps else "nothing to release"
-    heads = ("", "#", "Level", "Package", "Now", "Next", "Bump", "Status", "Because")
-    sheet = Sheet(*heads, title=title, spare=("Level", "#", "Status"), wraps=False)
+    heads = ("", "#", "Level", "Package", "Now", "Next", "Bump", "Because")
+    sheet = Sheet(*heads, title=title, spare=("Level", "#"), wraps=False)
     for step in plan.packages:
         icon, style = _STATUS[step.status]
         place = (step.order, step.level) if step.order >= 0 else ("", "")
-        status = step.status.replace("_", " ")
         versions = (step.current or "-", step.next or "-")
-        sheet.add(icon, *place, step.name, *versions, step.bump, status, step.reason, style=style)
+        status = "" if step.status is Status.INCLUDED else f"{step.status.replace('_', ' ')}: "
+        sheet.add(icon, *place, step.name, *versions, step.bump, f"{status}{step.reason}", style=style)
     warnings = [Text(f"warning {warning}", style="yellow") for warning in plan.warnings]
     return Group(sheet, *warnings)
 
@@ -228,7 +230,9 @@ def adoption_table(found: Adoption) -> RenderableType:
     sheet = Sheet("Package", "Declared", "Last release", "Found as", "Remark")
     for row in found.packages:
         said, style = _FOUND[row.baseline]
-        where = f"{row.tag or said} at {row.commit[:7]}" if row.commit else said
+        usual = found.tag_format[0].replace("{name}", row.name).replace("{version}", str(row.version))
+        tag = "tag" if row.tag == usual else row.tag or said
+        where = f"{tag} at {row.commit[:7]}" if row.commit else said
         if row.baseline != "home":
             sheet.add(row.name, row.declared or "-", row.version or "-", where, row.note, style=style)
     label = f", label {found.label}" if found.label else ""
@@ -262,7 +266,8 @@ def report_table(report: Report) -> RenderableType:
     """Draw what came of a release, with a panel for each package that is not out."""
     if not report.packages:
         return Text(report.title)
-    sheet = Sheet("", "Package", "Version", "Outcome", "Tag", title=report.summary.splitlines()[0])
+    heads = ("", "Package", "Version", "Outcome", "Tag")  # the icon tells the outcome too
+    sheet = Sheet(*heads, title=report.summary.splitlines()[0], spare=("Outcome",))
     panels: list[RenderableType] = []
     for package in report.packages:
         icon, style = _OUTCOME[package.outcome]
