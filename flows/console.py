@@ -135,39 +135,45 @@ class Sheet:
                 kept.remove(self._heads.index(head))
         room = width - _taken(wide, gaps, kept)
         words = (word for cells, _ in table for word in cells[last].split()) if self._wraps else ()
-        beneath = room < min(wide[last], max(_LEAST, *map(cell_len, words), 0))
-        stacked = beneath and _taken(wide, gaps, kept) - len(_GAP) > width
-        for number, (cells, style) in enumerate(table):
-            if stacked:
-                yield from self._stacked([cells[at] for at in kept], style, is_head=not number)
-            else:
-                line = "".join(f"{cells[at]}{' ' * (wide[at] - cell_len(cells[at]))}{gaps[at]}" for at in kept)
-                if not beneath:
-                    yield from self._with_last(console, line, cells[last], room, style)
-                    continue
-                yield Text(line.rstrip(), style=style)
-            if cells[last] and number:
-                yield from self._with_last(console, _INDENT, cells[last], width - len(_INDENT), style)
+        if room >= min(wide[last], max(_LEAST, *map(cell_len, words), 0)):
+            for cells, style in table:
+                yield from self._cell(console, _padded(cells, wide, gaps, kept), cells[last], room, style)
+        elif _taken(wide, gaps, kept) - len(_GAP) <= width:
+            for number, (cells, style) in enumerate(table):
+                yield Text(_padded(cells, wide, gaps, kept).rstrip(), style=style)
+                if number and cells[last]:
+                    yield from self._cell(console, _INDENT, cells[last], width - len(_INDENT), style)
+        else:
+            for cells, style in self._rows:
+                yield from self._stacked(console, [*kept, last], cells, style, width)
 
-    def _stacked(self, cells: Sequence[str], style: str, *, is_head: bool) -> Iterator[Text]:
-        """Yield the cells on two lines, what it is and the rest; no heads, for nothing stands below them."""
-        if not is_head:
-            icon = 0 if self._heads[0] else 1
-            yield Text(" ".join(cells[: icon + 1]).rstrip(), style=style, overflow="fold")
-            if rest := _GAP.join(filter(None, cells[icon + 1 :])):
-                yield Text(f"{_INDENT}{rest}", style=style, overflow="fold")
+    def _stacked(
+        self, console: Console, shown: Sequence[int], cells: Sequence[str], style: str, width: int
+    ) -> Iterator[Text]:
+        """Yield what it is, then the rest below it, each cell with its head: no column stands under one."""
+        icon, room = 0 if self._heads[0] else 1, width - len(_INDENT)
+        yield Text(" ".join(cells[at] for at in shown[: icon + 1]).rstrip(), style=style, overflow="fold")
+        rest = [f"{self._heads[at]} {cells[at]}" for at in shown[icon + 1 : -1] if cells[at]]
+        for line in Text(_GAP.join(rest)).wrap(console, room) if rest else ():
+            yield Text(f"{_INDENT}{line.plain.rstrip()}", style=style)
+        if last := cells[-1]:
+            told = f"{self._heads[-1]} {last}" if self._wraps else last
+            yield from self._cell(console, _INDENT, told, room, style)
 
-    def _with_last(self, console: Console, before: str, cell: str, room: int, style: str) -> Iterator[Text]:
-        """Yield *before* and the *cell* in the *room* beside it: wrapped below itself, or shortened."""
+    def _cell(self, console: Console, before: str, cell: str, room: int, style: str) -> Iterator[Text]:
+        """Yield *before* and the last *cell* in the *room* beside it: wrapped below itself, or shortened."""
         if not self._wraps:
             text = Text(" ".join(cell.splitlines()))
             text.truncate(max(room, 1), overflow="ellipsis")
             yield Text((before + text.plain).rstrip(), style=style, no_wrap=True, overflow="ignore")
             return
-        lines = Text(cell).wrap(console, max(room, 1))
-        for number, line in enumerate(lines or [Text("")]):
+        for number, line in enumerate(Text(cell).wrap(console, max(room, 1)) or [Text("")]):
             start = before if not number else " " * cell_len(before)
             yield Text((start + line.plain).rstrip(), style=style, no_wrap=True, overflow="ignore")
+
+
+def _padded(cells: Sequence[str], wide: Sequence[int], gaps: Sequence[str], columns: Sequence[int]) -> str:
+    return "".join(f"{cells[at]}{' ' * (wide[at] - cell_len(cells[at]))}{gaps[at]}" for at in columns)
 
 
 def _taken(wide: Sequence[int], gaps: Sequence[str], columns: Sequence[int]) -> int:
