@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
-import threading
-from contextlib import AsyncExitStack, contextmanager, nullcontext
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +26,7 @@ from tasks.adapters.server import (
     prefect_server,
     settle,
 )
+from tasks.adapters.signals import heed_termination, terminated_is_interrupted
 from tasks.core.compare import compared, earlier_of, with_difference
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.links import web_of
@@ -37,7 +36,7 @@ from tasks.core.tags import in_pushes
 from tasks.resume import how_it_stands, to_carry_on
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from packaging.version import Version
     from prefect.client.schemas.objects import FlowRun
@@ -181,7 +180,7 @@ async def dry_run(options: PublishOptions) -> Decided:
 async def publish(options: PublishOptions, *, yes: bool) -> Released:
     """Release for real, or in a rehearsal; a release that was begun and not ended is carried on."""
     async with AsyncExitStack() as stack:
-        stack.enter_context(_terminated_is_interrupted())
+        stack.enter_context(terminated_is_interrupted())
         rehearsing = options.rehearse
         if options.approve and not rehearsing:  # the flow itself asks, then locks and puts on record
             return Released(await _run_flow(options, _shared_server()))
@@ -223,29 +222,6 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released:
         from flows.rehearse import on_the_index
 
         return Released(report, tuple(await on_the_index(options, report)))
-
-
-@contextmanager
-def _terminated_is_interrupted() -> Generator[None]:
-    """Take SIGTERM inside the block for a Ctrl-C, so that one thing ends a release, and in order."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Python lets nobody else decide about signals
-        return
-    before = signal.getsignal(signal.SIGTERM)
-    _heed()
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _heed(*_: object) -> None:
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _as_interrupt)
-
-
-def _as_interrupt(*_: object) -> None:
-    signal.raise_signal(signal.SIGINT)
 
 
 async def approve(run: str, *, reject: str | None, drop: Sequence[str]) -> str:
@@ -294,7 +270,7 @@ async def _run_flow(options: PublishOptions, server: Server | None) -> Report:
     runs: list[str] = []
 
     def begun(_flow: object, run: FlowRun, _state: object) -> None:
-        _heed()  # Prefect has taken the signal by then
+        heed_termination()  # Prefect has taken the signal by then
         runs.append(str(run.id))
 
     hook: Any = begun
