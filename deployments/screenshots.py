@@ -258,7 +258,7 @@ def live_pictures(pictures: Path) -> None:
 
 def half_way(plan: Plan, console: Console) -> RenderableType:
     """Return the live table in the middle of a release."""
-    table, began = LiveTable(plan, Settings(), console), time.monotonic()
+    table, began = LiveTable(plan, Settings.model_validate({}), console), time.monotonic()
     out: dict[str, float] = {}
     for number, step in enumerate(plan.steps):
         now = 0.9 * number
