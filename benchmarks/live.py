@@ -21,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run by its path, not as a module
 
+from packaging.version import Version  # noqa: E402
 from rich.console import Console  # noqa: E402
 
 from flows.progress import LogLines, live, observer, watched_by  # noqa: E402
@@ -69,7 +70,7 @@ def plan_of(packages: int) -> Plan:
                 name=f"package-{number:03}",
                 path=f"packages/{number}",
                 current=None,
-                next="1.0",
+                next=Version("1.0"),
                 bump="first",
                 status=Status.INCLUDED,
                 reason="first release",
@@ -104,7 +105,7 @@ def measured(packages: int, seconds: float, height: int, *, drawn: bool) -> Cost
     reader.start()
     with os.fdopen(theirs, "w") as screen:
         console = Console(file=screen, force_terminal=True, width=120, height=height)
-        watching = live(plan, Settings(), console) if drawn else watched_by(Nobody())
+        watching = live(plan, Settings.model_validate({}), console) if drawn else watched_by(Nobody())
         before, began = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
         with watching:
             asyncio.run(carried_out(plan, seconds))

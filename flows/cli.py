@@ -298,6 +298,8 @@ def publish(
         csv=lambda: report_csv(released.report),
         markdown=lambda: report_markdown(released.report),
     )
+    if options.rehearse:
+        log.info("that was a rehearsal: its index, clone and tags are gone; `releasekit publish` does it for real")
     return DONE if released.report.done else FAILED
 
 

@@ -131,7 +131,7 @@ class Sheet:
 
     def add(self, *cells: object, style: str = "") -> None:
         """Add a row of as many cells as there are heads."""
-        self._rows.append((tuple(" ".join(str(cell).splitlines()) for cell in cells), style))
+        self._rows.append((tuple(map(str, cells)), style))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         if self._title:
@@ -141,50 +141,59 @@ class Sheet:
 
     def _drawn(self, console: Console, width: int) -> Iterator[Text]:
         table = [(self._heads, "bold"), *self._rows]
-        wide = [max(cell_len(cells[at]) for cells, _ in table) for at in range(len(self._heads))]
+        lines = ([line for cells, _ in table for line in cells[at].splitlines()] for at in range(len(self._heads)))
+        wide = [max(map(cell_len, column), default=0) for column in lines]
+        gaps = [_GAP if head else " " for head in self._heads]  # those without a head are icons
         *kept, last = range(len(self._heads))
         for head in self._spare:
-            if _taken(wide, kept) + min(wide[last], _WANTED) > width:
+            if _taken(wide, gaps, kept) + min(wide[last], _WANTED) > width:
                 kept.remove(self._heads.index(head))
-        room = width - _taken(wide, kept)
-        beneath = room < min(wide[last], _LEAST)
-        stacked = beneath and _taken(wide, kept) - len(_GAP) > width
-        for number, (cells, style) in enumerate(table):
-            if stacked:
-                yield from self._stacked([cells[at] for at in kept], style, is_head=not number)
-            else:
-                line = _GAP.join(f"{cells[at]}{' ' * (wide[at] - cell_len(cells[at]))}" for at in kept)
-                if not beneath:
-                    yield from self._with_last(console, line + _GAP, cells[last], room, style)
-                    continue
-                yield Text(line.rstrip(), style=style)
-            if cells[last] and number:
-                yield from self._with_last(console, _INDENT, cells[last], width - len(_INDENT), style)
+        room = width - _taken(wide, gaps, kept)
+        words = (word for cells, _ in table for word in cells[last].split()) if self._wraps else ()
+        if room >= min(wide[last], max(_LEAST, *map(cell_len, words), 0)):
+            for cells, style in table:
+                yield from self._cell(console, _padded(cells, wide, gaps, kept), cells[last], room, style)
+        elif _taken(wide, gaps, kept) - len(_GAP) <= width:
+            for number, (cells, style) in enumerate(table):
+                yield Text(_padded(cells, wide, gaps, kept).rstrip(), style=style)
+                if number and cells[last]:
+                    yield from self._cell(console, _INDENT, cells[last], width - len(_INDENT), style)
+        else:
+            for cells, style in self._rows:
+                yield from self._stacked(console, [*kept, last], cells, style, width)
 
-    def _stacked(self, cells: Sequence[str], style: str, *, is_head: bool) -> Iterator[Text]:
-        """Yield the cells on two lines, what it is and the rest; no heads, for nothing stands below them."""
-        if not is_head:
-            icon = 0 if self._heads[0] else 1
-            yield Text(" ".join(cells[: icon + 1]).rstrip(), style=style, overflow="fold")
-            if rest := _GAP.join(filter(None, cells[icon + 1 :])):
-                yield Text(f"{_INDENT}{rest}", style=style, overflow="fold")
+    def _stacked(
+        self, console: Console, shown: Sequence[int], cells: Sequence[str], style: str, width: int
+    ) -> Iterator[Text]:
+        """Yield what it is, then the rest below it, each cell with its head: no column stands under one."""
+        icon, room = 0 if self._heads[0] else 1, width - len(_INDENT)
+        yield Text(" ".join(cells[at] for at in shown[: icon + 1]).rstrip(), style=style, overflow="fold")
+        rest = [f"{self._heads[at]} {cells[at]}" for at in shown[icon + 1 : -1] if cells[at]]
+        for line in Text(_GAP.join(rest)).wrap(console, room) if rest else ():
+            yield Text(f"{_INDENT}{line.plain.rstrip()}", style=style)
+        if last := cells[-1]:
+            told = f"{self._heads[-1]} {last}" if self._wraps else last
+            yield from self._cell(console, _INDENT, told, room, style)
 
-    def _with_last(self, console: Console, before: str, cell: str, room: int, style: str) -> Iterator[Text]:
-        """Yield *before* and the *cell* in the *room* beside it: wrapped below itself, or shortened."""
+    def _cell(self, console: Console, before: str, cell: str, room: int, style: str) -> Iterator[Text]:
+        """Yield *before* and the last *cell* in the *room* beside it: wrapped below itself, or shortened."""
         if not self._wraps:
-            text = Text(cell)
+            text = Text(" ".join(cell.splitlines()))
             text.truncate(max(room, 1), overflow="ellipsis")
             yield Text((before + text.plain).rstrip(), style=style, no_wrap=True, overflow="ignore")
             return
-        lines = Text(cell).wrap(console, max(room, 1))
-        for number, line in enumerate(lines or [Text("")]):
+        for number, line in enumerate(Text(cell).wrap(console, max(room, 1)) or [Text("")]):
             start = before if not number else " " * cell_len(before)
             yield Text((start + line.plain).rstrip(), style=style, no_wrap=True, overflow="ignore")
 
 
-def _taken(wide: Sequence[int], columns: Sequence[int]) -> int:
+def _padded(cells: Sequence[str], wide: Sequence[int], gaps: Sequence[str], columns: Sequence[int]) -> str:
+    return "".join(f"{cells[at]}{' ' * (wide[at] - cell_len(cells[at]))}{gaps[at]}" for at in columns)
+
+
+def _taken(wide: Sequence[int], gaps: Sequence[str], columns: Sequence[int]) -> int:
     """Return how much room *columns* take, each with the gap behind it."""
-    return sum(wide[at] + len(_GAP) for at in columns)
+    return sum(wide[at] + len(gaps[at]) for at in columns)
 
 
 _GAP, _INDENT = "  ", "     "
@@ -195,14 +204,14 @@ _WANTED, _LEAST = 48, 24
 def plan_table(plan: Plan) -> RenderableType:
     """Draw a plan: what is released first, in order; then what is not, and why not."""
     title = f"{plan.title}: {counted(plan.steps)}" if plan.steps else "nothing to release"
-    heads = ("", "#", "Level", "Package", "Now", "Next", "Bump", "Status", "Because")
-    sheet = Sheet(*heads, title=title, spare=("Level", "#", "Status"), wraps=False)
+    heads = ("", "#", "Level", "Package", "Now", "Next", "Bump", "Because")
+    sheet = Sheet(*heads, title=title, spare=("Level", "#"), wraps=False)
     for step in plan.packages:
         icon, style = _STATUS[step.status]
         place = (step.order, step.level) if step.order >= 0 else ("", "")
-        status = step.status.replace("_", " ")
         versions = (step.current or "-", step.next or "-")
-        sheet.add(icon, *place, step.name, *versions, step.bump, status, step.reason, style=style)
+        status = "" if step.status is Status.INCLUDED else f"{step.status.replace('_', ' ')}: "
+        sheet.add(icon, *place, step.name, *versions, step.bump, f"{status}{step.reason}", style=style)
     warnings = [Text(f"warning {warning}", style="yellow") for warning in plan.warnings]
     return Group(sheet, *warnings)
 
@@ -242,7 +251,9 @@ def adoption_table(found: Adoption) -> RenderableType:
     sheet = Sheet("Package", "Declared", "Last release", "Found as", "Remark")
     for row in found.packages:
         said, style = _FOUND[row.baseline]
-        where = f"{row.tag or said} at {row.commit[:7]}" if row.commit else said
+        usual = found.tag_format[0].replace("{name}", row.name).replace("{version}", str(row.version))
+        tag = "tag" if row.tag == usual else row.tag or said
+        where = f"{tag} at {row.commit[:7]}" if row.commit else said
         if row.baseline != "home":
             sheet.add(row.name, row.declared or "-", row.version or "-", where, row.note, style=style)
     label = f", label {found.label}" if found.label else ""
@@ -276,7 +287,8 @@ def report_table(report: Report) -> RenderableType:
     """Draw what came of a release, with a panel for each package that is not out."""
     if not report.packages:
         return Text(report.title)
-    sheet = Sheet("", "Package", "Version", "Outcome", "Tag", title=report.summary.splitlines()[0])
+    heads = ("", "Package", "Version", "Outcome", "Tag")  # the icon tells the outcome too
+    sheet = Sheet(*heads, title=report.summary.splitlines()[0], spare=("Outcome",))
     panels: list[RenderableType] = []
     for package in report.packages:
         icon, style = _OUTCOME[package.outcome]

@@ -396,7 +396,7 @@ def _at_stake(found: Due, repo: Repo, settings: Settings, options: PublishOption
         lines.append(f"{len(new)} new to the index: {_some(new)}")
     if settings.tag:
         tags = list(dict.fromkeys([*plan.tags, *(step.tag for step in plan.steps)]))
-        where = f"pushed to {settings.remote} when it is out" if settings.push else "not pushed"
+        where = f"pushed to {settings.remote} at the end" if settings.push else "not pushed"
         lines.append(f"{len(tags)} tag{'' if len(tags) == 1 else 's'}, {where}: {_some(tags)}")
     return [*stands, *lines]
 

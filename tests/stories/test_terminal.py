@@ -137,7 +137,7 @@ def test_not_confirmed(tmp_path: Path, own_index: EmbeddedIndex, keys: str, code
         until(lambda: f"Publish 2 packages to {own_index.publish_url}? [y/n]" in program.hear(), program)
         assert len(program.relatives()) > 2, "the server starts while a person reads"
         assert "4 files: an sdist and a wheel of each package 2 new to the index: core, app" in program.hear()
-        assert "3 tags, pushed to origin when it is out: v0.1.0, core-v0.1.0, app-v0.1.0" in program.hear()
+        assert "3 tags, pushed to origin at the end: v0.1.0, core-v0.1.0, app-v0.1.0" in program.hear()
         program.type(keys)
         assert program.end() == code, program.hear()
         until(lambda: not program.relatives(), program)

@@ -46,7 +46,7 @@ def plan_csv(plan: Plan, changes: Mapping[str, str] | None = None) -> str:
         known = {step.name for step in plan.packages}
         rows = [[*row, changes.get(str(row[2]))] for row in rows]
         gone = ((name, said) for name, said in changes.items() if name not in known)
-        rows += [[None, None, name, *[None] * 8, said] for name, said in gone]
+        rows.extend(["", "", name, *(len(head) - 4) * [""], said] for name, said in gone)
     return csv_text(head, rows)
 
 

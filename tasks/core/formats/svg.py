@@ -25,7 +25,8 @@ _COLOURS = {
     Outcome.FAILED: "#b3342d",
     Outcome.BLOCKED: "#b07a10",
 }
-_LONGEST = 26
+_LETTER = 8
+"""About how wide a letter is."""
 
 
 def graph_svg(plan: Plan, outcomes: Mapping[str, Outcome] | None = None) -> str:
@@ -55,7 +56,7 @@ def workspace_svg(workspace: Workspace, graph: Graph) -> str:
             needs = tuple(sorted(graph.hard[name]))
             told = text if published else f"{text}: never published"
             boxes.append(_Box(name, column, text, told, colour, needs, tuple(sorted(graph.soft[name]))))
-    return _drawn(boxes)
+    return _drawn(boxes, max([_WIDTH, *(_LETTER * (len(box.text) + 1) for box in boxes)]))
 
 
 _PRIVATE = "#8a93a6"
@@ -74,42 +75,46 @@ class _Box:
     soft: tuple[str, ...] = ()
 
 
-def _drawn(boxes: Sequence[_Box]) -> str:
+def _drawn(boxes: Sequence[_Box], wide: int = _WIDTH) -> str:
+    """Draw *boxes*, each so *wide*."""
     places: dict[str, tuple[int, int]] = {}
     columns: Counter[int] = Counter()
     for box in boxes:
         places[box.name] = (box.column, columns[box.column])
         columns[box.column] += 1
-    width = (max(columns, default=0) + 1) * (_WIDTH + _GAP_X) - _GAP_X + 20
+    width = (max(columns, default=0) + 1) * (wide + _GAP_X) - _GAP_X + 20
     height = max(columns.values(), default=0) * (_HEIGHT + _GAP_Y) - _GAP_Y + 20
     lines = [
-        _arrow(places[need], places[box.name], dotted=need in box.soft)
+        _arrow(places[need], places[box.name], wide, dotted=need in box.soft)
         for box in boxes
         for need in (*box.needs, *box.soft)
         if need in places
     ]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif">'
     paper = f'<rect width="{width}" height="{height}" fill="white"/>'
-    return "\n".join([head, paper, *lines, *(_rectangle(box, places[box.name]) for box in boxes), "</svg>"]) + "\n"
+    return (
+        "\n".join([head, paper, *lines, *(_rectangle(box, places[box.name], wide) for box in boxes), "</svg>"]) + "\n"
+    )
 
 
-def _rectangle(box: _Box, place: tuple[int, int]) -> str:
-    x, y = _corner(place)
-    shown = box.text if len(box.text) <= _LONGEST else f"{box.text[: _LONGEST - 1]}…"
-    rect = f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="5" fill="{box.colour}"/>'
-    where = f'x="{x + _WIDTH // 2}" y="{y + _HEIGHT // 2 + 5}" text-anchor="middle"'
+def _rectangle(box: _Box, place: tuple[int, int], wide: int) -> str:
+    x, y = _corner(place, wide)
+    longest = wide // _LETTER
+    shown = box.text if len(box.text) <= longest else f"{box.text[: longest - 1]}…"
+    rect = f'<rect x="{x}" y="{y}" width="{wide}" height="{_HEIGHT}" rx="5" fill="{box.colour}"/>'
+    where = f'x="{x + wide // 2}" y="{y + _HEIGHT // 2 + 5}" text-anchor="middle"'
     text = f'<text {where} fill="white" font-size="13">{escape(shown)}</text>'
     return f"<g><title>{escape(box.told)}</title>{rect}{text}</g>"
 
 
-def _arrow(start: tuple[int, int], end: tuple[int, int], *, dotted: bool) -> str:
-    (x1, y1), (x2, y2) = _corner(start), _corner(end)
-    x1, y1, y2 = x1 + _WIDTH, y1 + _HEIGHT // 2, y2 + _HEIGHT // 2
+def _arrow(start: tuple[int, int], end: tuple[int, int], wide: int, *, dotted: bool) -> str:
+    (x1, y1), (x2, y2) = _corner(start, wide), _corner(end, wide)
+    x1, y1, y2 = x1 + wide, y1 + _HEIGHT // 2, y2 + _HEIGHT // 2
     bend = _GAP_X // 2
     dash = ' stroke-dasharray="2 4"' if dotted else ""
     return f'<path d="M{x1} {y1} C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}" fill="none" stroke="#8a93a6"{dash}/>'
 
 
-def _corner(place: tuple[int, int]) -> tuple[int, int]:
+def _corner(place: tuple[int, int], wide: int) -> tuple[int, int]:
     column, row = place
-    return 10 + column * (_WIDTH + _GAP_X), 10 + row * (_HEIGHT + _GAP_Y)
+    return 10 + column * (wide + _GAP_X), 10 + row * (_HEIGHT + _GAP_Y)
