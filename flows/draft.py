@@ -141,7 +141,9 @@ async def due(options: PublishOptions, project: Project, repo: Repo) -> Due:
         raise Refusal(Code.PREFLIGHT_DETACHED_HEAD, what, str(repo.top))
     settings, adopt, record = project.settings, options.resume_from_registry, None
     if not options.dry_run:
-        record = resume.to_carry_on(repo, settings, options.kept_record, adopt=adopt, afresh=options.stage_only)
+        record = resume.to_carry_on(repo, settings, options.kept_record, adopt=adopt, afresh=options.private)
+    if record and options.version_only and (known := record.manifest()) and known.packages:
+        raise resume.not_ended(record)
     if options.handed_over:
         file = await pull.manifest_at_hand(repo, settings, project.uv.secrets, options.handed_over)
         given = resume.given(repo, settings, file, record)

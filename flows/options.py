@@ -262,8 +262,8 @@ class PublishOptions(Options):
     )
     manifest: Annotated[Path, Parameter(group=HERE, show_default=False)] = Field(
         default=Path(),
-        description="Carry out exactly the release of this manifest.json, with the files beside it; with "
-        "--resume-from-registry, it is that of a kept copy of the record",
+        description="Carry out exactly the release of this manifest.json, with the files beside it; or of the draft "
+        "that has this tag. With --resume-from-registry, it is that of a kept copy of the record",
     )
     stage_only: Annotated[bool, Parameter(group=HERE)] = Field(
         default=False,
@@ -318,6 +318,8 @@ class PublishOptions(Options):
             wrong = "--offline goes with --dry-run"
         elif self.output.name and not self.stage_only:
             wrong = "--output goes with --stage-only"
+        elif "output" in self.model_fields_set and not self.output.name:
+            wrong = "--output has to be a directory of its own"
         elif len(stops) > 1:
             wrong = f"one of {' and '.join(map(_flag, stops))}"
         elif self.handed_over and stops not in ([], ["stage_only"]):

@@ -82,7 +82,7 @@ def base_of(repo: Repo, settings: Settings) -> str:
 
     Raises Refusal RK-PREFLIGHT-DETACHED-HEAD, and RK-USAGE on the release pull request's own branch.
     """
-    env = os.environ if os.environ.get("CI") else {}
+    env = dict(os.environ) if os.environ.get("CI") else dict[str, str]()
     of_github = env.get("GITHUB_REF_NAME", "") if env.get("GITHUB_REF_TYPE") == "branch" else ""
     base = repo.branch or env.get("CI_COMMIT_BRANCH", "") or of_github
     if not base:
