@@ -162,27 +162,41 @@ def approve_in(page: Page, prefect: Prefect, run_id: str, picture: Path | None =
     page.get_by_role("button", name="Submit").click()
 
 
-def main(pictures: Path) -> dict[str, Any]:
-    """Release the orchard, and look at it; returns its run."""
-    browser = find_browser()
-    if browser is None:
-        raise SystemExit(f"none of {', '.join(BROWSERS)} is on the PATH")
-    pictures.mkdir(exist_ok=True)
+def retry_in(page: Page, prefect: Prefect, run_id: str) -> None:
+    """Retry a run that has failed, as somebody does who sits before the UI."""
+    look(page, f"{prefect.address}/runs/flow-run/{run_id}", None, "Retry")
+    page.get_by_role("button", name="Retry").first.click()
+    page.locator(".p-modal").get_by_role("button", name="Retry").click()
+
+
+@contextmanager
+def team(directory: Path, browser: str) -> Generator[tuple[Page, Prefect]]:
+    """Run all that a release in the UI needs inside the block: an index, a server, a worker, and a browser."""
     with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="screenshots-")))
         (directory / "prefect").mkdir()
         (directory / "index").mkdir()
         index = stack.enter_context(embedded_index(directory / "index"))
         prefect = stack.enter_context(prefect_with_ui(directory / "prefect"))
-        run(Command((sys.executable, str(ROOT / "examples" / "orchard_repository.py"), str(directory))))
         run(prefect.command("work-pool", "create", "releasekit", "--type", "process"))
         deploy = prefect.command("deploy", "--all")  # the form shows this as the default
         run(replace(deploy, env={**deploy.env, "RELEASEKIT_WORKSPACE": "https://example.org/orchard.git"}))
         worker = prefect.command("worker", "start", "--pool", "releasekit")
         told = Command(worker.argv, directory, {**worker.env, **index.environment})
         stack.enter_context(background(told, directory / "worker.log"))
-        page = stack.enter_context(browser_page(browser))
-        return photograph(page, prefect, directory / "orchard", pictures)
+        yield stack.enter_context(browser_page(browser)), prefect
+
+
+def main(pictures: Path) -> dict[str, Any]:
+    """Release the orchard, and look at it; returns its run."""
+    browser = find_browser()
+    if browser is None:
+        raise SystemExit(f"none of {', '.join(BROWSERS)} is on the PATH")
+    pictures.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="screenshots-") as scratch:
+        directory = Path(scratch)
+        run(Command((sys.executable, str(ROOT / "examples" / "orchard_repository.py"), scratch)))
+        with team(directory, browser) as (page, prefect):
+            return photograph(page, prefect, directory / "orchard", pictures)
 
 
 def photograph(page: Page, prefect: Prefect, orchard: Path, pictures: Path) -> dict[str, Any]:

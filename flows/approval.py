@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from httpx import HTTPError
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import StateType
@@ -22,6 +24,7 @@ from tasks.core.formats.markdown import plan_summary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
     from prefect.client.schemas.objects import FlowRun
 
@@ -56,7 +59,7 @@ class Approved:
 async def ask(plan: Plan, seconds: float, why: str = "") -> Approved:
     """Pause the run, with the plan as its question, until somebody answers; *why* says why it is asked again.
 
-    Raises Refusal RK-NOT-CONFIRMED if they say no, or nothing within *seconds*.
+    Raises Refusal RK-NOT-CONFIRMED if they say no or cancel the run, or if nobody says anything within *seconds*.
     """
     context = FlowRunContext.get()
     assert context, "only a flow run can ask"  # noqa: S101
@@ -65,23 +68,46 @@ async def ask(plan: Plan, seconds: float, why: str = "") -> Approved:
     page = f"{url}, or " if (url := url_for(run)) else ""
     again = f" again, for {why}" if why else ""
     log.info("%s waits for approval%s: %s`releasekit approve %s`", plan.title, again, page, run.id)
-    form, timeout = _form(plan, why), int(seconds)
+    form = _form(plan, why)
     if run.deployment_id:
         # The process ends, and a worker begins anew when somebody has answered: then this very call returns, for a plan
         # that is still the same. A run that only pauses loses its slot of the deployment's concurrency limit, and is
         # then crashed for it after four minutes (see PrefectHQ/prefect#22885).
-        answer = await asuspend_flow_run(wait_for_input=form, timeout=timeout, key=plan.release)
+        answer = await asuspend_flow_run(wait_for_input=form, timeout=int(seconds), key=plan.release)
     else:
-        try:
-            async with asyncio.timeout(seconds):  # ours ends first: after Prefect's own it takes no state but its own
-                answer = await apause_flow_run(wait_for_input=form, timeout=timeout + 3600, poll_interval=_POLL)
-        except TimeoutError:
-            raise Refusal(Code.NOT_CONFIRMED, f"nobody has answered within {seconds:g} s") from None
+        answer = await _paused(form, run.id, seconds)
     reason = f": {mask(answer.reason)}" if answer.reason else ""
     if answer.answer == "reject":
         raise Refusal(Code.NOT_CONFIRMED, f"rejected{reason}")
     log.info("approved%s%s", f", without {', '.join(answer.drop)}" if answer.drop else "", reason)
     return Approved(plan, tuple(answer.drop))
+
+
+async def _paused(form: type[Answer], run: UUID, seconds: float) -> Answer:
+    """Wait in this process for an answer; a run that is cancelled meanwhile does not wait, as Prefect would."""
+    # Our time ends first: after Prefect's own it takes no state but its own.
+    asked = apause_flow_run(wait_for_input=form, timeout=int(seconds) + 3600, poll_interval=_POLL)
+    answered, cancelled = asyncio.ensure_future(asked), asyncio.ensure_future(_cancelled(run))
+    try:
+        ended, _ = await asyncio.wait((answered, cancelled), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        cancelled.cancel()
+        answered.cancel()
+    if answered in ended:
+        return answered.result()
+    why = "the run was cancelled" if cancelled in ended else f"nobody has answered within {seconds:g} s"
+    raise Refusal(Code.NOT_CONFIRMED, why)
+
+
+async def _cancelled(run: UUID) -> None:
+    """Return when somebody cancels a run; what goes wrong with a look at it is for Prefect's own looks to say."""
+    async with get_client() as client:
+        while True:
+            with suppress(HTTPError):
+                state = (await client.read_flow_run(run)).state
+                if state and state.type in (StateType.CANCELLING, StateType.CANCELLED):
+                    return
+            await asyncio.sleep(_POLL)
 
 
 def _form(plan: Plan, why: str) -> type[Answer]:

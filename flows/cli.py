@@ -25,6 +25,7 @@ from flows.options import (
 from tasks.adapters.files import file_error, make_directory, replace_text
 from tasks.adapters.process import mask
 from tasks.adapters.server import PORT
+from tasks.adapters.signals import heed_interrupts
 from tasks.core.errors import Code, Refusal, ReleaseError, explain
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ app.suppress_keyboard_interrupt = app.meta.suppress_keyboard_interrupt = False  
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0 done, 1 failed, 2 refused, 130 interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
+    heed_interrupts()
     try:
         result = app.meta(words, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:

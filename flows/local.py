@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
-import threading
-from contextlib import AsyncExitStack, contextmanager, nullcontext
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +26,7 @@ from tasks.adapters.server import (
     prefect_server,
     settle,
 )
+from tasks.adapters.signals import heed_termination, terminated_is_interrupted
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.links import web_of
 from tasks.core.plan import RELEASE_COMMIT, counted
@@ -36,7 +35,7 @@ from tasks.core.tags import in_pushes
 from tasks.resume import how_it_stands
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
 
     from prefect.client.schemas.objects import FlowRun
 
@@ -197,7 +196,7 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released | ReleasePu
     With `publish_from = "ci"` a merged release is handed on, and nothing else is done here.
     """
     async with AsyncExitStack() as stack:
-        stack.enter_context(_terminated_is_interrupted())
+        stack.enter_context(terminated_is_interrupted())
         rehearsing = options.rehearse
         if options.approve and not rehearsing:  # the flow itself asks, then locks and puts on record
             return Released(await _run_flow(options, _shared_server()))
@@ -236,29 +235,6 @@ def _release_server(stack: AsyncExitStack) -> Server | None:
     if api and not answers(api):
         raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(api))
     return None if api else kept_server() or stack.enter_context(prefect_server())
-
-
-@contextmanager
-def _terminated_is_interrupted() -> Generator[None]:
-    """Take SIGTERM inside the block for a Ctrl-C, so that one thing ends a release, and in order."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Python lets nobody else decide about signals
-        return
-    before = signal.getsignal(signal.SIGTERM)
-    _heed()
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _heed(*_: object) -> None:
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _as_interrupt)
-
-
-def _as_interrupt(*_: object) -> None:
-    signal.raise_signal(signal.SIGINT)
 
 
 async def approve(run: str, *, reject: str | None, drop: Sequence[str]) -> str:
@@ -307,7 +283,7 @@ async def _run_flow(options: PublishOptions, server: Server | None) -> Report:
     runs: list[str] = []
 
     def begun(_flow: object, run: FlowRun, _state: object) -> None:
-        _heed()  # Prefect has taken the signal by then
+        heed_termination()  # Prefect has taken the signal by then
         runs.append(str(run.id))
 
     hook: Any = begun

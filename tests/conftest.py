@@ -45,6 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the whole of the slow tests be asked for."""
     parser.addoption("--crash-points", choices=("few", "all"), default="few", help="where a release is killed")
     parser.addoption("--browser", action="store_true", help="click through Prefect's UI")
+    parser.addoption("--team", action="store_true", help="start all that compose.yaml has, without containers")
 
 
 @pytest.fixture(autouse=True)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import signal
-import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ValidationError
 
 from tasks.adapters.files import read_text, replace_text, scratch_of
+from tasks.adapters.signals import terminated_is_interrupted, undisturbed
 from tasks.core.errors import Code, ReleaseError
 
 if TYPE_CHECKING:
@@ -104,38 +103,14 @@ class Changes:
     @contextmanager
     def during(self, texts: Mapping[Path, str]) -> Generator[None]:
         """Have *texts* in place inside the block; on its end, errors, Ctrl-C and SIGTERM included, put all back."""
-        with _ending_in_order():
+        with terminated_is_interrupted():
             try:
                 self.apply(texts)
                 yield
             finally:
-                with _undisturbed():
+                with undisturbed():
                     self.restore()
 
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-@contextmanager
-def _ending_in_order() -> Generator[None]:
-    """Make SIGTERM inside the block what Ctrl-C is: an exception, on which all is put back."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before: Any = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def _undisturbed() -> Generator[None]:
-    """Let signals that would end us wait for the end of the block."""
-    waiting = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, waiting)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

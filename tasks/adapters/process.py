@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
+from tasks.adapters.signals import interrupted_at_once
 from tasks.core.errors import Code, ReleaseError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def run(command: Command) -> Result:
     Raises ReleaseError RK-COMMAND-FAILED on an exit code that is not fine, RK-COMMAND-TIMEOUT when it took too long.
     """
     started = time.monotonic()
-    with _interruptible(), _start(command) as child, _watched(child.pid):
+    with interrupted_at_once(), _start(command) as child, _watched(child.pid):
         try:
             out, err = child.communicate(command.stdin, timeout=command.timeout)
         except subprocess.TimeoutExpired:
@@ -128,7 +129,7 @@ def stream(command: Command, separator: bytes = b"\0") -> Iterator[bytes]:
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as complaints:
         given.write(command.stdin)
         given.seek(0)
-        with _interruptible(), _start(command, given, complaints) as child, _watched(child.pid):
+        with interrupted_at_once(), _start(command, given, complaints) as child, _watched(child.pid):
             clock = threading.Timer(command.timeout, lambda: (late.set(), _kill_group(child.pid)))
             clock.start()
             try:
@@ -270,19 +271,6 @@ def _watched(group: int) -> Generator[None]:
     finally:
         with contextlib.suppress(BrokenPipeError):
             os.write(told.fileno(), f"- {group}\n".encode())
-
-
-@contextlib.contextmanager
-def _interruptible() -> Generator[None]:
-    """Let Ctrl-C be felt at once: a loop would hear of it only after the command that holds it up."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _pieces(output: IO[bytes], separator: bytes) -> Iterator[bytes]:

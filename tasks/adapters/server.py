@@ -12,7 +12,7 @@ import sys
 import time
 import tomllib
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -180,7 +180,16 @@ def start_server(port: int = PORT) -> Server:
             run(Command((sys.executable, "-m", "prefect", "server", "start", "--background", *where), home, env))
         except ReleaseError as error:
             raise ReleaseError(Code.SERVER_START, "no server was started", url, output=error.output) from None
-        return _Kept(home, int((home / _PID_FILE).read_text()), url).server()
+        started = _Kept(home, int((home / _PID_FILE).read_text()), url).server()
+    return replace(started, wait=lambda: _wait_or_stop(started))
+
+
+def _wait_or_stop(started: Server) -> None:
+    try:
+        started.wait()
+    except BaseException:  # also a Ctrl-C: what does not come up does not stay
+        stop_server()
+        raise
 
 
 def stop_server() -> Server | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from packaging.utils import canonicalize_name
 from pydantic import BaseModel, ConfigDict, Field
 
+from tasks.core.edits import edit_toml, reads_as
 from tasks.core.errors import Code, Refusal
 from tasks.core.plan import PyVersion  # noqa: TC001  pydantic reads the annotation
 from tasks.core.settings import settings_of
@@ -281,18 +282,18 @@ def configured_text(text: str, keys: Sequence[Key], shown: str = "pyproject.toml
     new = "releasekit" not in before.get("tool", {})
     if not (new or keys):
         return text
-    after = _appended(text, keys) if new else _edited(text, keys)
-    expected = {**before, "tool": {**before.get("tool", {})}}
-    expected["tool"]["releasekit"] = {**expected["tool"].get("releasekit", {}), **{key.name: key.value for key in keys}}
-    try:
-        read = tomllib.loads(after)
-    except tomllib.TOMLDecodeError:
-        read = {}
-    if read != expected:
-        what = f"[tool.releasekit] is written so that {', '.join(key.name for key in keys)} cannot be added to it"
+    added = {key.name: key.value for key in keys}
+    if new:
+        appended = _appended(text, keys)
+        expected = {**before, "tool": {**before.get("tool", {}), "releasekit": added}}
+        after = appended if reads_as(appended, expected) else None
+    else:
+        after = edit_toml(text, lambda document: document["tool"]["releasekit"].update(added))
+    if after is None:
+        what = f"[tool.releasekit] is written so that {', '.join(added)} cannot be added to it"
         hint = "Add by hand: " + "; ".join(f"{key.name} = {_toml(key.value)}" for key in keys)
         raise Refusal(Code.CONFIG_INVALID_VALUE, what, shown, hint)
-    settings_of(read, after)
+    settings_of(tomllib.loads(after), after)
     return after
 
 
@@ -310,17 +311,6 @@ def _appended(text: str, keys: Sequence[Key]) -> str:
     ends = _ends(text)
     gap = "" if not text else ends if text.endswith("\n") else ends * 2
     return text + gap + ends.join([*lines, ""])
-
-
-def _edited(text: str, keys: Sequence[Key]) -> str:
-    import tomlkit
-
-    document: Any = tomlkit.parse(text)
-    table = document["tool"]["releasekit"]
-    for key in keys:
-        table[key.name] = key.value
-    after = tomlkit.dumps(document)
-    return re.sub(r"(?<!\r)\n", "\r\n", after) if text.count("\n") == text.count("\r\n") else after
 
 
 def _ends(text: str) -> str:

@@ -1,12 +1,16 @@
-"""Writing versions into files, one line each, all else kept byte for byte."""
+"""Small edits of files: all that they don't mean to change is kept byte for byte."""
 
 from __future__ import annotations
 
+import re
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 from tasks.core.errors import Code, Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from packaging.version import Version
 
     from tasks.core.dynamic import Place
@@ -19,6 +23,31 @@ def write_version(pyproject: str, version: Version) -> str:
     document: Any = tomlkit.parse(pyproject)
     document["project"]["version"] = str(version)
     return tomlkit.dumps(document)
+
+
+def edit_toml(text: str, edit: Callable[[Any], None]) -> str | None:
+    """Return the TOML *text* with what *edit* does to its document; comments, layout and ends of lines stay.
+
+    None if that comes out as anything else than what *edit* does to the plain data: nobody foresaw how it is written.
+    """
+    import tomlkit  # late: who only looks need not pay for it
+
+    document: Any = tomlkit.parse(text)
+    edit(document)
+    after = tomlkit.dumps(document)
+    if "\r\n" in text and text.count("\n") == text.count("\r\n"):
+        after = re.sub(r"(?<!\r)\n", "\r\n", after)
+    expected = tomllib.loads(text)
+    edit(expected)
+    return after if reads_as(after, expected) else None
+
+
+def reads_as(text: str, document: Mapping[str, Any]) -> bool:
+    """Tell whether *text* is the TOML of *document*."""
+    try:
+        return tomllib.loads(text) == document
+    except tomllib.TOMLDecodeError:
+        return False
 
 
 def write_place(text: str, place: Place, version: Version, where: str) -> str:

@@ -168,8 +168,8 @@ CATALOGUE: Mapping[Code, Entry] = {
     ),
     Code.WORKSPACE_REQUIREMENT: Entry(
         "A requirement is not PEP 508; or, as a warning, the workspace's own version does not satisfy it, or it names "
-        "a member that is never published.",
-        "Mend the requirement that is named.",
+        "a member that is never published, or was not yet and is left out.",
+        "Mend the requirement that is named, or release what it names too.",
     ),
     Code.WORKSPACE_UNKNOWN_PACKAGE: Entry(
         "A name or pattern fits no member of the workspace.", "`releasekit discover` lists the members."

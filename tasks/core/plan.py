@@ -223,7 +223,9 @@ def make_plan(
         commit=commit,
         release=release_id(commit, rows),
         tags=_umbrella(workspace, rows, settings, facts, schemes),
-        warnings=tuple(map(str, (*warnings, *_unreleased_needs(workspace, released), *old, *untagged))),
+        warnings=tuple(
+            map(str, (*warnings, *_unreleased_needs(workspace, statuses, released, baselines), *old, *untagged))
+        ),
         packages=tuple(rows),
         versions=versions,
         date=facts.date,
@@ -426,18 +428,20 @@ def release_id(commit: str, rows: Sequence[Step]) -> str:
     return sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
-def _unreleased_needs(workspace: Workspace, released: Sequence[str]) -> list[Warn]:
-    """Name the needs that nobody could install: released packages that require a member which is never published."""
-    return [
-        Warn(
-            Code.WORKSPACE_REQUIREMENT,
-            f"{name} requires {need}, which is never published",
-            f"{workspace[name].path}/pyproject.toml",
-        )
-        for name in released
-        for need in sorted(workspace.internal(workspace[name], Kind.RUNTIME, Kind.BUILD, Kind.EXTRA))
-        if not workspace[need].publishable
-    ]
+def _unreleased_needs(
+    workspace: Workspace, statuses: Mapping[str, Status], released: Sequence[str], baselines: Container[str]
+) -> Iterator[Warn]:
+    """Name the needs that nobody could install: a member that is never published, or not yet and left out now."""
+    for name in released:
+        for need in sorted(workspace.internal(workspace[name], Kind.RUNTIME, Kind.BUILD, Kind.EXTRA)):
+            if not workspace[need].publishable:
+                why = "which is never published"
+            elif statuses[need] is Status.EXCLUDED and need not in baselines:
+                why = "which was never released and is left out"
+            else:
+                continue
+            where = f"{workspace[name].path}/pyproject.toml"
+            yield Warn(Code.WORKSPACE_REQUIREMENT, f"{name} requires {need}, {why}", where)
 
 
 def _old_pins(rows: Sequence[Step], graph: Graph, tagged: Container[str]) -> Iterator[Warn]:

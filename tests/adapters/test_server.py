@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from flows.cli import main
+from tasks.adapters import server
 from tasks.adapters.process import Command, run
 from tasks.adapters.server import CLIENT_SETTINGS, configured_api, kept_server, prefect_server, settle
 from tasks.core.errors import Code, ReleaseError
@@ -169,6 +170,16 @@ class TestServer:
         assert [main(["server", "stop"]), main(["server", "stop"]), main(["server", "status"])] == [0, 0, 1]
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), timeout=5)
+
+    def test_does_not_come_up(self, lived_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One that does not answer in time is not left behind."""
+        monkeypatch.setenv("PREFECT_HOME", str(lived_in))
+        monkeypatch.setattr(server, "START_TIMEOUT", 0)
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+
+        assert main(["server", "start", "--port", str(port)]) == 1
+        assert kept_server() is None
 
     def test_port_is_taken(self, capsys: pytest.CaptureFixture[str]) -> None:
         """What Prefect says of a port is told, and nothing is left to be taken for a server."""

@@ -74,6 +74,14 @@ class TestRows:
         assert set(Status) == {"skipped", *statuses(plan).values()}
         assert [step.name for step in plan.steps] == ["core", "app"]
 
+    def test_left_out(self) -> None:
+        """What somebody needs and was never released should not be left out."""
+        (never,) = plan_of("app: core", selection={"exclude": ("core",)}, tags=("app-v1.0",)).warnings
+        again = plan_of("app: core", selection={"exclude": ("core",)})
+
+        assert "app requires core, which was never released and is left out" in never
+        assert not again.warnings
+
     @pytest.mark.parametrize("line", ["app: sample", "app (build): sample", "app[x]: sample"])
     def test_private(self, line: str) -> None:
         """What is never published has no row; that somebody needs it is a warning."""
@@ -615,3 +623,30 @@ def test_brought_by() -> None:
 
     assert set(plan.brought_by("app")) == {"app", "web", "core"}
     assert plan.brought_by("core") == ("core",)
+
+
+class TestIsWhatWasSeen:
+    """A yes is for the plan that was shown, and for no other."""
+
+    def test_same(self) -> None:
+        """The same facts give what was seen."""
+        assert plan_of(*DIAMOND).is_what_was_seen(plan_of(*DIAMOND))
+
+    def test_without_a_leaf(self) -> None:
+        """Without a package that nobody needs the rest is as it was."""
+        seen, rest = plan_of(*DIAMOND), plan_of(*DIAMOND, selection={"exclude": ("app",)})
+
+        assert rest.is_what_was_seen(seen, ("app",))
+        assert not rest.is_what_was_seen(seen)
+        assert not seen.is_what_was_seen(seen, ("app",))
+
+    def test_more_has_changed(self) -> None:
+        """Another version, another commit or a new warning is another plan."""
+        seen = plan_of(*DIAMOND)
+
+        assert not plan_of(*DIAMOND, changes=dict.fromkeys(("app", "core", "db", "web"), "fix: it")).is_what_was_seen(
+            seen
+        )
+        assert not seen.model_copy(update={"commit": "f" * 40}).is_what_was_seen(seen)
+        assert not seen.model_copy(update={"warnings": ("look out",)}).is_what_was_seen(seen)
+        assert seen.is_what_was_seen(seen.model_copy(update={"warnings": ("look out",)}))

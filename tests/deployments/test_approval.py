@@ -79,12 +79,23 @@ def test_terminal(tmp_path: Path, prefect_api: str) -> None:
         assert refused.code == 2
         assert "RK-RUN-NOT-WAITING" in refused.err
         assert "'toll' is not one of" in refused.err
-        assert world.releasekit("approve", "publish v0.1.0 (3 packages)", "--reject", "not on a Friday").code == 0
+        assert world.releasekit("approve", run, "--drop", "core").code == 0  # app needs it, so this is another plan
+        assert asking.asked(2) == run
+        assert world.releasekit("approve", "publish v0.1.0 (2 packages)", "--reject", "not on a Friday").code == 0
         assert asking.said(r"exit code (\d+)") == ["2"]
     assert "RK-NOT-CONFIRMED: rejected: not on a Friday" in asking.output.read_text()
     ended = run_of(prefect_api, run)
     assert (ended["state_type"], ended["state_name"]) == ("CANCELLED", "Not approved")
     assert ended["state"]["message"] == "rejected: not on a Friday"
+    assert world.state() == before
+
+    with publishing(world, tmp_path / "cancelled.log") as asking:
+        run = asking.asked()
+        cancelling = {"state": {"type": "CANCELLING"}}  # as the UI does
+        httpx.post(f"{prefect_api}/flow_runs/{run}/set_state", json=cancelling).raise_for_status()
+        assert asking.said(r"exit code (\d+)") == ["2"]
+    assert "RK-NOT-CONFIRMED: the run was cancelled" in asking.output.read_text()
+    assert run_of(prefect_api, run)["state_type"] == "CANCELLED"
     assert world.state() == before
 
     with publishing(world, tmp_path / "approved.log") as asking:

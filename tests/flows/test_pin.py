@@ -40,9 +40,9 @@ def pinned(world: World) -> list[str]:
     return world.git("diff", "--name-only").splitlines()
 
 
-def start(world: World, *command: str) -> subprocess.Popen[bytes]:
+def start(world: World, *command: str, through: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
     """Start the program with all pins in place until *command* has ended, and wait for that command to begin."""
-    program = (sys.executable, "-m", "releasekit", "pin", "--apply", "--", *command)
+    program = (*through, sys.executable, "-m", "releasekit", "pin", "--apply", "--", *command)
     child = subprocess.Popen(program, cwd=world.root, env={**os.environ, "PYTHONPATH": str(ROOT)})
     until((world.root.parent / "begun").exists)
     assert len(pinned(world)) == len(NAMES)
@@ -106,10 +106,11 @@ def test_no_such_command(world: World) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals(world: World, number: signal.Signals) -> None:
-    """A signal ends the command, and puts everything back."""
+@pytest.mark.parametrize("through", [(), ("sh", "-c", 'trap "" INT; exec "$@"', "sh")], ids=["usual", "ignored"])
+def test_signals(world: World, number: signal.Signals, through: tuple[str, ...]) -> None:
+    """A signal ends the command, and puts everything back, also where a shell's `&` has us ignore Ctrl-C."""
     begun = world.root.parent / "begun"
-    child = start(world, "sh", "-c", f"echo > {begun}; exec sleep 60")
+    child = start(world, "sh", "-c", f"echo > {begun}; exec sleep 60", through=through)
     begun.unlink()
 
     child.send_signal(number)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tasks.core.edits import edit_toml
 from tasks.core.errors import Code, Refusal
 
 if TYPE_CHECKING:
@@ -74,20 +72,8 @@ def mended(texts: Mapping[str, str | None], fixes: Iterable[Fix]) -> dict[str, s
 
 def _edited(text: str, fix: SetKey | AddItem | DropItem) -> str:
     """Return the TOML *text* with *fix*; all else stays as it is, which is looked at again."""
-    import tomlkit  # late: who only looks need not pay for it
-
-    document: Any = tomlkit.parse(text)
-    _apply(document, fix)
-    after = tomlkit.dumps(document)
-    if "\r\n" in text and text.count("\n") == text.count("\r\n"):
-        after = re.sub(r"(?<!\r)\n", "\r\n", after)
-    expected = deepcopy(tomllib.loads(text))
-    _apply(expected, fix)
-    try:
-        read = tomllib.loads(after)
-    except tomllib.TOMLDecodeError:
-        read = {}
-    if read != expected:
+    after = edit_toml(text, lambda document: _apply(document, fix))
+    if after is None:
         raise Refusal(Code.CHECK_FIX, f"{'.'.join(fix.path)} cannot be edited as it is written", fix.file)
     return after
 

@@ -1,0 +1,236 @@
+"""What an engine costs a release: the real steps of staging, run in the ways that Prefect has.
+
+`python benchmarks/engines.py [--packages 24] [--rounds 3]` pins, builds and verifies every package of a workspace, as
+`publish` does, as many at a time as there are cores: without Prefect (the floor), as coroutines in one process (what
+`flows/expand.py` does), the three steps of a package as one task, and by `submit` on Prefect's runners of threads and
+processes, and of Dask where it is installed (`uv run --with prefect-dask python benchmarks/engines.py`).
+
+The table tells the seconds and the CPU seconds of this process, without its children (uv's and the
+runners'), of the best round, and the ratio to the floor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import chdir
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # run by its path, not as a module
+
+from benchmarks.synthetic import GIT, make_repository  # noqa: E402
+from tasks.adapters.process import Command, run  # noqa: E402
+from tasks.adapters.server import OWN_SERVER_SETTINGS, prefect_server, settle  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tasks.core.plan import Step
+    from tasks.release import Release
+
+CORES = os.cpu_count() or 1
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description="What an engine costs a release.")
+    asked.add_argument("--packages", type=int, default=24)
+    asked.add_argument("--rounds", type=int, default=3)
+    given = asked.parse_args()
+    with tempfile.TemporaryDirectory(prefix="releasekit-engines-") as scratch:
+        home = Path(scratch).resolve()
+        os.environ.update(GIT)
+        os.environ["PREFECT_HOME"] = str(home / "prefect")
+        os.environ.pop("PREFECT_API_URL", None)
+        settle(OWN_SERVER_SETTINGS)
+        with prefect_server() as server:
+            work = _workspace(home, given.packages)
+            server.wait()
+            os.environ["PREFECT_API_URL"] = server.url
+            with chdir(work):
+                _table(_prepared(work), given.rounds)
+
+
+def _table(release: Release, rounds: int) -> None:
+    best = {name: (float("inf"), float("inf")) for name in ENGINES}
+    for _ in range(rounds):
+        for name, engine in ENGINES.items():
+            begun, cpu = time.monotonic(), time.process_time()
+            engine(release)
+            took = time.monotonic() - begun, time.process_time() - cpu
+            best[name] = min(best[name], took)
+            _complete(release, name)
+    floor = best["no engine"][0]
+    print(f"{len(release.plan.steps)} packages, three steps each, {CORES} cores, best of {rounds}\n")
+    print("| | s | CPU s here | times no engine |\n|---|---|---|---|")
+    for name, (seconds, cpu) in best.items():
+        print(f"| {name} | {seconds:.1f} | {cpu:.1f} | {seconds / floor:.2f} |")
+
+
+def _complete(release: Release, engine: str) -> None:
+    for step in release.plan.steps:
+        if len(list(release.record.dist(step.name).glob("*.whl"))) != 1:
+            raise SystemExit(f"{engine}: {step.name} was not built")
+        for path in release.record.dist(step.name).iterdir():
+            path.unlink()
+
+
+def _workspace(home: Path, packages: int) -> Path:
+    work = make_repository(home / "work", packages, 10 * packages)
+    for argv in (
+        ("uv", "lock", "--quiet"),
+        ("git", "add", "--all"),
+        ("git", "commit", "--quiet", "--message", "chore: lock"),
+        ("git", "init", "--quiet", "--bare", "--initial-branch=main", str(home / "remote.git")),
+        ("git", "remote", "add", "origin", str(home / "remote.git")),
+        ("git", "push", "--quiet", "--set-upstream", "origin", "main"),
+    ):
+        run(Command(argv, work))
+    return work
+
+
+def _prepared(work: Path) -> Release:
+    """Return a release of everything in *work* whose commit is made."""
+    from flows.draft import draft, open_project
+    from flows.options import PublishOptions
+    from flows.publish import prepared, release_of
+    from tasks.adapters.record import begin
+
+    options = PublishOptions(workspace=str(work), force_unchanged=True, offline=True)
+    project, repo = open_project(options)
+    plan = asyncio.run(draft(options, project, repo)).plan
+    return prepared(release_of(begin(repo.common_dir, plan), project, repo), repo)
+
+
+async def _steps(release: Release, step: Step) -> None:
+    from tasks import stage
+
+    await stage.pin.fn(release, step)
+    await stage.build.fn(release, step)
+    await stage.verify.fn(release, step)
+
+
+def no_engine(release: Release) -> None:
+    """Call the functions."""
+
+    async def everything() -> None:
+        slots = asyncio.Semaphore(CORES)
+
+        async def one(step: Step) -> None:
+            async with slots:
+                await _steps(release, step)
+
+        await asyncio.gather(*map(one, release.plan.steps))
+
+    asyncio.run(everything())
+
+
+def coroutines(release: Release) -> None:
+    """Run them as a release does."""
+    from prefect import flow
+
+    from flows.expand import stage_all
+
+    @flow(name="coroutines")
+    async def staging() -> None:
+        built, failed = await stage_all(release)
+        if failed or not built:
+            raise SystemExit(str(failed))
+
+    running: Any = staging()
+    asyncio.run(running)
+
+
+def one_step(release: Release) -> None:
+    """Run them as one task a package, in one loop."""
+    from prefect import flow, task
+    from prefect.cache_policies import NO_CACHE
+    from prefect.utilities.annotations import quote
+
+    @task(name="stage", cache_policy=NO_CACHE)
+    async def whole(step: Step) -> None:
+        await _steps(release, step)
+
+    @flow(name="one-step")
+    async def staging() -> None:
+        slots = asyncio.Semaphore(CORES)
+        staged: Any = whole  # Prefect's types know no `quote`
+
+        async def one(step: Step) -> None:
+            async with slots:
+                await staged(quote(step))
+
+        await asyncio.gather(*map(one, release.plan.steps))
+
+    running: Any = staging()
+    asyncio.run(running)
+
+
+def submitted(runner: Callable[[], Any], *, quoted: bool = True) -> Callable[[Release], None]:
+    """Return a function that runs them by `submit` on a task runner; not all of these understand `quote`."""
+
+    def staging_of(release: Release) -> None:
+        from prefect import flow
+        from prefect.utilities.annotations import quote
+
+        from tasks import stage
+
+        as_is: Callable[[Any], Any] = quote if quoted else lambda value: value
+        tasks: list[Any] = [stage.pin, stage.build, stage.verify]  # Prefect's types know no `quote`
+
+        @flow(name="submitted", task_runner=runner())
+        def staging() -> None:
+            ends: list[Any] = []
+            for step in release.plan.steps:
+                last: list[Any] = []
+                for task in tasks:
+                    last = [task.submit(as_is(release), as_is(step), wait_for=last)]
+                ends += last
+            for end in ends:
+                end.result()
+
+        with ThreadPoolExecutor(1) as own:  # a synchronous flow wants a thread without a loop
+            own.submit(staging).result()
+
+    return staging_of
+
+
+def _threads() -> Any:  # noqa: ANN401  a task runner of whatever results
+    from prefect import task_runners
+
+    return task_runners.ThreadPoolTaskRunner[Any](max_workers=CORES)
+
+
+def _processes() -> Any:  # noqa: ANN401  as above
+    from prefect import task_runners
+
+    return task_runners.ProcessPoolTaskRunner(max_workers=CORES)
+
+
+def _dask() -> Any:  # noqa: ANN401  as above
+    from importlib import import_module
+
+    local = {"n_workers": CORES, "threads_per_worker": 1, "dashboard_address": None}
+    return import_module("prefect_dask").DaskTaskRunner(cluster_kwargs=local)
+
+
+ENGINES: dict[str, Callable[[Release], None]] = {
+    "no engine": no_engine,
+    "coroutines": coroutines,
+    "one step a package": one_step,
+    "submit, threads": submitted(_threads),
+    "submit, processes": submitted(_processes),
+}
+if find_spec("prefect_dask"):
+    ENGINES["submit, Dask"] = submitted(_dask, quoted=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Signals that end us: one way to hear them, at once, in order, or after a block that must not be broken off."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+def is_ours() -> bool:
+    """Tell whether this thread may decide about signals: Python lets only the main one."""
+    return threading.current_thread() is threading.main_thread()
+
+
+def heed_interrupts() -> None:
+    """Hear Ctrl-C also where whoever started us had it ignored: a shell's `&`, some runners of CI.
+
+    SIGTERM, which becomes a Ctrl-C, would else be lost there too.
+    """
+    if is_ours() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def heed_termination() -> None:
+    """Take SIGTERM for a Ctrl-C from now on."""
+    if is_ours():
+        signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(*_: object) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def terminated_is_interrupted() -> Generator[None]:
+    """Take SIGTERM inside the block for a Ctrl-C, so that one thing ends us, and in order."""
+    before = signal.getsignal(signal.SIGTERM)
+    heed_termination()
+    try:
+        yield
+    finally:
+        if is_ours():
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def interrupted_at_once() -> Generator[None]:
+    """Let Ctrl-C be felt at once: a loop would hear of it only after the command that holds it up."""
+    if not is_ours():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def undisturbed() -> Generator[None]:
+    """Let signals that would end us wait for the end of the block."""
+    waiting = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, waiting)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
