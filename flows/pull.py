@@ -255,7 +255,7 @@ async def tagged(scene: Scene, merge: Merge, notes: tuple[str, ...]) -> ReleaseP
         pull.tag(release, repo)
         announce.push(release, repo, all_tags(held.plan))
         drafted = await announce.draft(release, repo, scene.forge, pull.exported(held, merge.commit))
-        if drafted.draft and settings.publish_workflow:
+        if drafted.draft and settings.publish_workflow and RUNNING not in there.refs:
             await announce.dispatch(release, scene.forge)
         pull.let_go(repo, settings, there, held.manifest.release_commit, merge.head)
     return handed_on(scene, merge, notes, changed=True).model_copy(update={"page": drafted.page})

@@ -323,5 +323,10 @@ async def _pulls(forge: Forge, plan: Plan) -> dict[str, Pull]:
 
 @lazy_task("fast-forward", "fast-forward-{release.branch}")
 def fast_forward(release: Release, repo: Repo) -> bool:
-    """Bring the user's branch to the release commit if it has not moved since; tells whether it is there."""
+    """Bring the user's branch to the release commit if it has not moved since; tells whether it is there.
+
+    One that was merged before it is published is there in any case, also where HEAD is detached, as in a CI.
+    """
+    if repo.contains(repo.head, release.commit):
+        return True
     return repo.branch == release.branch and repo.fast_forward(release.commit)

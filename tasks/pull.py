@@ -196,10 +196,12 @@ async def close_pull(forge: Forge, repo: Repo, settings: Settings, there: There)
 def let_go(repo: Repo, settings: Settings, there: There, *ours: str) -> None:
     """Delete the pull request's branch, if it is at one of the commits *ours*, and what is kept of its plan."""
     branch, ref = f"refs/heads/{settings.release_branch}", pull_ref(settings.release_branch)
-    names = [name for name in (branch, ref) if name in there.refs and (name == ref or there.branch in ours)]
-    if names:
-        leases = {name: there.refs[name].object for name in names}
-        repo.push(settings.remote, [f":{name}" for name in names], leases=leases)
+    now = repo.refs_at(settings.remote, branch, ref)  # a forge may have deleted the merged branch by itself
+    leases = {ref: there.refs[ref].object} if ref in now and ref in there.refs else {}
+    if branch in now and now[branch].commit in ours:
+        leases[branch] = now[branch].object
+    if leases:
+        repo.push(settings.remote, [f":{name}" for name in leases], leases=leases)
 
 
 # ---- phase 2: the merge ---------------------------------------------------------------------------------------------

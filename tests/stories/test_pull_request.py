@@ -113,6 +113,13 @@ KEYS = {
 WORKFLOWS = {"merge": [], "squash": ["publish.yml"], "rebase": ["deploy.yml"]}
 
 
+def fetch(world: World, tag: str) -> None:
+    """Fetch the manifest of the draft into a file, and of *tag* onto the terminal: it is the same one."""
+    file = world.root.parent / "fetched" / "manifest.json"
+    assert world.releasekit("manifest", "--output", str(file)).code == 0
+    assert file.read_text() == world.releasekit("manifest", tag).out
+
+
 @pytest.mark.usefixtures("own_index")
 @pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
 def test_whole_story(
@@ -222,6 +229,7 @@ def test_killed_anywhere(
         "",
     )
 
+    fetch(world, "v0.2.0")
     undone = world.releasekit("rollback", "v0.2.0", "--yes", "--format", "json")
     assert undone.code == 0, undone.err
     assert (json.loads(undone.out)["draft"], hub.releases) == (done["page"], {})
@@ -232,6 +240,10 @@ def test_other_versions(world: World, hub: GitHubDouble, own_index: EmbeddedInde
     """What lands meanwhile and asks for other versions makes another pull request; what others push is kept."""
     assert own_index
     before = refs(hub)
+    world.commit("fix: only here", {"packages/core/README.md": "here"})
+    unpushed = world.releasekit(*PREPARE)
+    assert (unpushed.code, Code.BRANCH_UNPUSHED in unpushed.err) == (2, True), unpushed.err
+    world.git("reset", "--quiet", "--hard", "HEAD~1")
     looked = told(world.releasekit(*PREPARE, "--dry-run", "--release-branch", "other"))
     assert (looked["packages"], refs(hub), hub.pulls) == (["core 0.2.0"], before, {})
     told(world.releasekit(*PREPARE))
