@@ -230,7 +230,7 @@ def test_without_the_commit(mine: Handed, faulty: FaultIndex) -> None:
         (("--rehearse", "--manifest", "x"), "--manifest does not go with --rehearse"),
         (("--version-only", "--manifest", "x"), "--manifest does not go with --version-only"),
         (("--manifest", "x", "-p", "core"), "so --package does not go with it"),
-        (("--stage-only", "--output", "packages"), "the directory is not empty, and holds no release (packages)"),
+        (("--stage-only", "--output", "packages"), "the directory is not empty, and holds no release"),
     ],
 )
 def test_contradictions(mine: Handed, argv: tuple[str, ...], said: str) -> None:
