@@ -289,7 +289,7 @@ async def story(steps: Sequence[Step], needs: dict[str, tuple[str, ...]], tell: 
     from prefect.context import FlowRunContext
 
     from flows.expand import expand, state_of
-    from tasks.release import PER_RELEASE
+    from tasks.publish import PER_RELEASE
 
     async def nothing(release: Any, step: Step) -> None:  # noqa: ANN401, ARG001
         tell("first_task")

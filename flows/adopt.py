@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Literal
 
 from flows import console
 from flows.draft import open_index
 from tasks import survey
-from tasks.adapters.files import read_text, replace_text
+from tasks.adapters.files import make_directory, read_text, replace_text
 from tasks.adapters.repo import Repo
 from tasks.core.adoption import (
     Adoption,
@@ -46,11 +49,14 @@ HOME = {"exclude", "packages"}
 """The keys that say who is never published: where one is there, somebody has thought about it."""
 
 
-async def adopt(options: InitOptions, *, tag_baselines: bool, yes: bool, show: bool) -> Adoption:
+async def adopt(options: InitOptions, *, tag_baselines: bool, yes: bool, show: bool, ci: Ci | None = None) -> Adoption:
     """Find earlier releases and what is missing, *show* it, and write it if that is wanted; return all of it."""
     project = survey.read_workspace(options.directory, options.overrides())
     repo = Repo(project.root)
     found, texts = look(repo, project, None if options.offline else await _published(project))
+    if ci:
+        workflows, diffs = pipelines(repo, project, ci)
+        found, texts = found.model_copy(update={"diffs": {**found.diffs, **diffs}}), {**texts, **workflows}
     if show:
         console.show(console.adoption_table(found))
     tags = found.missing if tag_baselines else {}
@@ -62,12 +68,45 @@ async def adopt(options: InitOptions, *, tag_baselines: bool, yes: bool, show: b
     if tags:
         repo.committer()  # refuses here what git would refuse when half is done
     for path, text in texts.items():
+        make_directory((project.root / path).parent)
         replace_text(project.root / path, text)
     for tag, commit in tags.items():
         repo.make_tag(tag, commit)
     on = "; commit that, then see what `releasekit check` finds" if texts else ""
     log.info("written: %s%s", ", ".join([*texts, *tags]), on)
     return found.model_copy(update={"written": bool(texts), "made": tuple(tags)})
+
+
+Ci = Literal["github", "gitlab"]
+_PLACES = {"github": ".github/workflows", "gitlab": ".gitlab"}
+_GITLAB = ".gitlab-ci.yml"
+
+
+def pipelines(repo: Repo, project: Project, ci: Ci) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the files of a CI that releases by pull request, and their differences, by path from the workspace.
+
+    They are those in deployments/, for the branch that is checked out. What is there already is brought up to date.
+    """
+    wanted = {
+        f"{_PLACES[ci]}/{each.name}": each.read_text() for each in (files("tasks.core") / "templates" / ci).iterdir()
+    }
+    if ci == "gitlab":
+        include = next(iter(wanted))
+        if not (repo.top / _GITLAB).exists():
+            wanted[_GITLAB] = f"include:\n  - local: {include}\n"
+        elif include not in read_text(repo.top / _GITLAB):
+            log.info("%s has to include it: `include: [{local: %s}]`", _GITLAB, include)
+    texts: dict[str, str] = {}
+    diffs: dict[str, str] = {}
+    branch = json.dumps(repo.branch) if repo.branch not in ("", "main") else "main"
+    for path, text in sorted(wanted.items()):
+        place = repo.top / path
+        before = read_text(place) if place.is_file() else ""
+        after = text.replace("branches: [main]", f"branches: [{branch}]")
+        shown = os.path.relpath(place, project.root)
+        if diff := changed(before, after, shown):
+            texts[shown], diffs[shown] = after, diff
+    return texts, diffs
 
 
 def look(repo: Repo, project: Project, published: Published | None) -> tuple[Adoption, dict[str, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import signal
 import sys
@@ -10,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.console import Console, Group
-from rich.panel import Panel
 from rich.text import Text
 
+from flows.logs import as_json
 from tasks.adapters.process import mask
 from tasks.core.plan import Status, counted
 from tasks.core.report import Outcome
@@ -25,16 +27,20 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import ConsoleOptions, RenderableType
 
+    from flows.configured import Configuration
     from tasks.core.adoption import Adoption
     from tasks.core.checks.facts import CheckReport
     from tasks.core.compare import Difference
-    from tasks.core.errors import ReleaseError
+    from tasks.core.errors import Excerpt, ReleaseError
     from tasks.core.formats.explained import Explanation
     from tasks.core.plan import Plan
+    from tasks.core.pull import ReleasePull
     from tasks.core.report import Report
     from tasks.core.rollback import Rollback
     from tasks.core.settings import Settings
     from tasks.core.workspace import Workspace
+
+log = logging.getLogger("releasekit")
 
 _STATUS = {
     Status.INCLUDED: ("📦", "green"),
@@ -46,6 +52,7 @@ _STATUS = {
 _OUTCOME = {
     Outcome.CONFIRMED: ("✅", "green"),
     Outcome.BUILT: ("📦", "dim"),
+    Outcome.VERSIONED: ("📝", "dim"),
     Outcome.FAILED: ("❌", "red"),
     Outcome.BLOCKED: ("⛔", "yellow"),
 }
@@ -61,8 +68,16 @@ def answer(text: str) -> None:
 
 
 def show(*parts: RenderableType, on_stderr: bool = False) -> None:
-    """Draw *parts*; one that is piped has room for long lines."""
+    """Draw *parts*; one that is piped has room for long lines.
+
+    Where log lines are JSON, what would go beside them is one of them.
+    """
     console = _console(on_stderr=on_stderr)
+    if on_stderr and as_json():
+        with console.capture() as drawn:
+            console.print(*parts)
+        log.info("%s", drawn.get())
+        return
     for part in parts:
         console.print(part)
 
@@ -99,8 +114,8 @@ def confirm(question: str) -> bool:
 
 
 def is_terminal() -> bool:
-    """Tell whether somebody is there to answer."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    """Tell whether somebody is there to answer; a JSON log is for programs."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and not as_json()
 
 
 class Sheet:
@@ -290,12 +305,20 @@ def report_table(report: Report) -> RenderableType:
     return Group(sheet, *panels, *remarks, *page)
 
 
+def pull_table(found: ReleasePull) -> RenderableType:
+    """Draw how a release by pull request stands."""
+    lines = [Text(found.what), *(Text(f"  {package}") for package in found.packages)]
+    return Group(*lines, *(Text(note, style="yellow") for note in found.notes), Text(found.page, style="cyan"))
+
+
 def rollback_table(found: Rollback) -> RenderableType:
     """Draw what is undone of a release, what stays, and how to go forward from there."""
     rows = [
         *(("tag", f"{name} here") for name in found.tags),
         *(("tag", f"{name} on the remote") for name in found.remote_tags),
         *([("hold", "the remote holds the release for other clones to see")] if found.held else []),
+        *([("draft", found.draft)] if found.draft else []),
+        *([("pull request", f"of {found.pull}, with that branch")] if found.pull else []),
         ("record", f"release {found.release}: plan, manifest, files and scratch worktree"),
     ]
     sheet = Sheet("", "Removed" if found.done else "To be removed", title=found.summary)
@@ -333,6 +356,16 @@ def members_table(workspace: Workspace) -> RenderableType:
     return sheet
 
 
+def settings_table(found: Configuration) -> RenderableType:
+    """Draw each setting and where it comes from; those that somebody has set stand out."""
+    sheet = Sheet("Key", "From", "Value")
+    for row in found.settings:
+        name = f"{row.key} of {row.package}" if row.package else row.key
+        value = mask(json.dumps(row.value, ensure_ascii=False))
+        sheet.add(name, row.source, value, style="dim" if row.source == "default" else "green")
+    return sheet
+
+
 def findings_list(report: CheckReport) -> RenderableType:
     """Draw what was found, the worst first: for each check the places, whole at any width, and what to do."""
     lines: list[RenderableType] = []
@@ -357,30 +390,60 @@ def pins_table(rows: Sequence[tuple[str, str]]) -> RenderableType:
 
 
 def explain(error: ReleaseError) -> None:
-    """Show an error: its code, what is wrong and where, what its command said, and what to do next."""
-    show(Problem(str(error), error.output, error.hint), on_stderr=True)
+    """Show an error: its code, what is wrong and where, what its command said, why that is one, and what to do next.
+
+    In a JSON log it is one object like all others, with the parts as fields.
+    """
+    if as_json():
+        parts = {"code": error.code, "what": error.what, "where": error.where, "hint": error.hint}
+        log.error("%s", error, extra={**parts, "output": error.output})
+        return
+    what = f"{error.code}: {error.what}"
+    problem = Problem(what, error.output, error.hint, place=_place(error), excerpt=error.excerpt, why=error.why)
+    console = _console(on_stderr=True)
+    console.print(problem, soft_wrap=not console.is_terminal)
 
 
 class Problem:
-    """What went wrong: in a frame on a terminal, elsewhere as plain lines. Secrets are masked."""
+    """What went wrong, as compilers show it; on a terminal its sentences are wrapped. Secrets are masked.
 
-    def __init__(self, what: str, output: str, hint: str) -> None:
-        self._what, self._output, self._hint = what, output, hint
+    *place* is where, *excerpt* the line that is meant, *output* what a command said, *why* what the catalogue says.
+    """
+
+    def __init__(
+        self, what: str, output: str, hint: str, *, place: str = "", excerpt: Excerpt | None = None, why: str = ""
+    ) -> None:
+        self._what, self._output, self._place, self._excerpt = what, output, place, excerpt
+        self._rest = {"note": why, "help": hint}
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        if options.is_terminal:
-            yield _panel(self._what, self._output, self._hint)
-        else:
-            said = "".join(f"\n  | {line}" for line in self._output.strip().splitlines())
-            yield Text(mask(f"error: {self._what}{said}\n  = help: {self._hint}"))
+        width = options.max_width if options.is_terminal else sys.maxsize
+        yield Text.assemble(("error", "bold red"), f": {mask(self._what)}")
+        if self._place:
+            yield Text.assemble(("  --> ", "cyan"), mask(self._place))
+        if self._excerpt:
+            above, line, below = (mask(each) for each in self._excerpt.drawn(width))
+            yield from (Text(above, style="cyan"), Text(line), Text(below, style="bold red"))
+        yield from (Text(f"  | {each}", style="dim") for each in mask(self._output.strip()).splitlines())
+        for name, text in self._rest.items():
+            yield from _wrapped(f"  = {name}: ", mask(text), width) if text else ()
 
 
-def _panel(what: str, output: str, hint: str) -> RenderableType:
-    parts: list[RenderableType] = [Text(mask(what))]
-    if output.strip():
-        parts.append(Text(mask(output.strip()), style="dim"))
-    parts.append(Text(f"help: {hint}", style="cyan"))
-    return Panel(Group(*parts), title="error", border_style="red", title_align="left")
+def _place(error: ReleaseError) -> str:
+    """Return where it is, as editors take it, and of what."""
+    if not error.excerpt:
+        return error.where
+    table = error.where.partition(", ")[2] if error.where.startswith(error.excerpt.file) else f"({error.where})"
+    return f"{error.excerpt.place} {table}".strip()
+
+
+def _wrapped(head: str, text: str, width: int) -> list[Text]:
+    """Return *text* beneath itself, to the right of *head*."""
+    from textwrap import wrap
+
+    pieces = wrap(text, max(width - len(head), 20), break_long_words=False, break_on_hyphens=False)
+    first, *more = pieces or [""]
+    return [Text.assemble((head, "cyan"), first), *(Text(" " * len(head) + piece) for piece in more)]
 
 
 def _console(*, on_stderr: bool) -> Console:

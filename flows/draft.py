@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from tasks import survey
+from tasks import pull, resume, survey
+from tasks.adapters.exported import check_room, read_manifest
+from tasks.adapters.files import append_text
 from tasks.adapters.process import mask
+from tasks.adapters.record import begin
 from tasks.adapters.repo import Repo
-from tasks.core.errors import ReleaseError
+from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.links import web_of
+from tasks.core.manifest import manifest_text
 from tasks.core.plan import Status
 from tasks.lazy import secret
 
@@ -22,12 +28,15 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from flows.options import Anywhere, Options, Where
+    from flows.options import Anywhere, Options, Place, PublishOptions, Selected
+    from tasks.adapters.exported import Exported
     from tasks.adapters.interface import Index
+    from tasks.adapters.record import Record
     from tasks.core.changelog import Section
     from tasks.core.formats.explained import Explanation
     from tasks.core.notes import Notes, Pull
     from tasks.core.plan import Plan, Step
+    from tasks.core.settings import Settings
     from tasks.core.target import Target
     from tasks.survey import History, Project, ToTell
 
@@ -44,6 +53,22 @@ class Draft:
     plan: Plan
     target: Target
     published: Mapping[str, frozenset[Version]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What `publish` is to carry out: a release that was begun here, one that was handed over, or a new plan."""
+
+    plan: Plan
+    record: Record | None = None
+    given: Exported | None = None
+    drafted: Draft | None = None
+
+    def begun(self, repo: Repo, settings: Settings, *, publishing: bool) -> Record:
+        """Return it on record: from here on it is carried out, and nothing is decided again."""
+        if self.given:
+            return resume.take(repo, settings, self.given, self.record, publishing=publishing)
+        return self.record or begin(repo.common_dir, self.plan)
 
 
 @contextmanager
@@ -64,7 +89,7 @@ def at_hand(options: W, *, keep: bool = False) -> Generator[W]:
         yield type(options)(**given | {"workspace": str(directory)})
 
 
-def open_project(options: Where) -> tuple[Project, Repo]:
+def open_project(options: Anywhere) -> tuple[Project, Repo]:
     """Read the workspace and open its repository."""
     project = survey.read_workspace(options.directory, options.overrides())
     return project, Repo(project.root)
@@ -104,6 +129,34 @@ async def draft(options: Options, project: Project, repo: Repo, *, half_out: boo
     return Draft(project, repo, with_changelogs(project, repo, plan, history), target, published)
 
 
+async def due(options: PublishOptions, project: Project, repo: Repo) -> Due:
+    """Find out what `publish` is to carry out, and refuse what could not be.
+
+    A dry run decides afresh, whatever has begun here, unless a release was handed over.
+    """
+    if options.output.name:
+        check_room(options.output)
+    if options.version_only and not repo.branch:
+        what = f"HEAD is detached at {repo.head[:12]}, so there is no branch to bring to the commit"
+        raise Refusal(Code.PREFLIGHT_DETACHED_HEAD, what, str(repo.top))
+    settings, adopt, record = project.settings, options.resume_from_registry, None
+    if not options.dry_run:
+        record = resume.to_carry_on(repo, settings, options.kept_record, adopt=adopt, afresh=options.private)
+    if record and options.version_only and (known := record.manifest()) and known.packages:
+        raise resume.not_ended(record)
+    if options.handed_over:
+        file = await pull.manifest_at_hand(repo, settings, project.uv.secrets, options.handed_over)
+        given = resume.given(repo, settings, file, record)
+        if not options.private:
+            async with open_index(project, survey.target_of(project)) as index:
+                await survey.preflight_credentials(project, survey.target_of(project), index)
+        return Due(given.plan, record, given)
+    if record:
+        return Due(record.plan(), record)
+    drafted = await checked(await draft(options, project, repo, half_out=adopt), private=options.private)
+    return Due(drafted.plan, drafted=drafted)
+
+
 def with_changelogs(project: Project, repo: Repo, plan: Plan, history: History, *, notes: bool = False) -> Plan:
     """Return *plan* with what changelogs gain and the release notes tell: decided here, once, and written later.
 
@@ -124,7 +177,7 @@ Told = tuple["Step", "ToTell", "Section"]
 """A package that is released, what there is to tell about it, and how its changelog tells it."""
 
 
-def unreleased(options: Options, names: Sequence[str]) -> tuple[tuple[Told, ...], tuple[str, ...]]:
+def unreleased(options: Selected, names: Sequence[str]) -> tuple[tuple[Told, ...], tuple[str, ...]]:
     """Return what a release would tell about each package that was asked for, dependencies first; asks nobody.
 
     With it come the warnings of the plan.
@@ -159,7 +212,7 @@ async def notes(options: Options) -> tuple[Notes, str]:
     limit = SMALLEST_LIMIT
     if not options.offline:
         try:
-            async with forge_of(repo.address(settings.remote), settings) as forge:
+            async with forge_of(repo.address(settings.remote), settings, project.uv.secrets) as forge:
                 pulls, limit = await forge.pulls_of(commits_told(plan)), forge.body_limit
         except ReleaseError as error:
             log.info("no pull requests are named: %s", error)
@@ -169,7 +222,45 @@ async def notes(options: Options) -> tuple[Notes, str]:
     return found, rewritten(text, project.root, settings.notes_command, limit, found.all)
 
 
-def explained(options: Options, names: Sequence[str], *, whole: bool) -> tuple[Explanation, tuple[str, ...]]:
+COMMENT_MARK = "<!-- releasekit plan -->\n"
+"""What our comment begins with; forges don't show it."""
+_SUMMARY_LIMIT = 1_000_000  # characters; GitHub's is 1 MiB
+
+
+async def comment(options: Options, plan: Plan) -> str:
+    """Show *plan* where the CI shows it, and return where: a comment on the pull request that this job is for.
+
+    Without one, or without the right to comment, it is the summary of the job, where the CI has such a thing; else
+    nowhere, and empty is returned.
+    """
+    from tasks.adapters.forge import forge_of, pull_of_job
+    from tasks.core.pull import plan_body
+
+    if number := pull_of_job(os.environ):
+        project, repo = open_project(options)
+        try:
+            async with forge_of(repo.address(project.settings.remote), project.settings, project.uv.secrets) as forge:
+                text = plan_body(plan, forge.pull_limit - len(COMMENT_MARK))
+                return await forge.comment(number, COMMENT_MARK, text)
+        except ReleaseError as error:  # such as in a pull request from a fork
+            log.warning("warning %s", Warn(error.code, f"no comment: {error.what}", error.where))
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        append_text(Path(summary), plan_body(plan, _SUMMARY_LIMIT) + "\n")
+        return "the summary of this job"
+    return ""
+
+
+async def manifest_of(options: Place, release: str) -> str:
+    """Return the manifest of *release* as the forge has it, the plan inside; see `manifest_at_hand` for what it takes.
+
+    Raises Refusal RK-RELEASE-UNKNOWN, RK-RECORD-INVALID, RK-FORGE-….
+    """
+    project = survey.read_workspace(options.directory, {})
+    file = await pull.manifest_at_hand(Repo(project.root), project.settings, project.uv.secrets, Path(release))
+    return manifest_text(read_manifest(file)[0])
+
+
+def explained(options: Selected, names: Sequence[str], *, whole: bool) -> tuple[Explanation, tuple[str, ...]]:
     """Read the history and say which version each of *names* goes to, or all; asks nobody outside.
 
     With it come the warnings of the plan.
@@ -184,16 +275,21 @@ def explained(options: Options, names: Sequence[str], *, whole: bool) -> tuple[E
     return explanation(plan, survey.decide(project, history), chosen, whole=whole), plan.warnings
 
 
-async def checked(drafted: Draft) -> Draft:
-    """Refuse a draft that could not be carried out, with the reason; otherwise return it with its warnings."""
-    if drafted.published is not None:
+async def checked(drafted: Draft, *, private: bool = False) -> Draft:
+    """Refuse a draft that could not be carried out, with the reason; otherwise return it with its warnings.
+
+    One that ends while it is *private* needs no rights: neither the remote nor the forge is asked, nor credentials.
+    """
+    asked = drafted.published is not None and not private
+    if asked:
         survey.preflight_others(drafted.project, drafted.repo)
     plan = survey.preflight(drafted.project, drafted.repo, drafted.plan, drafted.target, drafted.published)
     survey.preflight_notes(drafted.project, drafted.repo, plan, drafted.target)
-    if drafted.published is not None:
+    if asked:
         plan = await survey.preflight_forge(drafted.project, drafted.repo, plan)
         async with open_index(drafted.project, drafted.target) as index:
-            await survey.preflight_remote(drafted.project, drafted.repo, drafted.target, index)
+            await survey.preflight_credentials(drafted.project, drafted.target, index)
+        survey.preflight_remote(drafted.project, drafted.repo)
     return replace(drafted, plan=plan)
 
 

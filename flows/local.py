@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows import console
-from flows.draft import at_hand, checked, draft, key_of, open_project
-from flows.options import parameters_of
+from flows.draft import at_hand, draft, due, key_of, open_project
+from flows.options import is_by_pull, parameters_of
 from tasks.adapters.files import changelog_path
 from tasks.adapters.process import mask
-from tasks.adapters.record import begin, keep_plan, only_release, plan_in, plan_kept
+from tasks.adapters.record import keep_plan, only_release, plan_in, plan_kept
 from tasks.adapters.server import (
     CLIENT_SETTINGS,
     NO_SERVER_SETTINGS,
@@ -33,25 +33,24 @@ from tasks.core.links import web_of
 from tasks.core.plan import RELEASE_COMMIT, counted
 from tasks.core.report import Report
 from tasks.core.tags import in_pushes
-from tasks.resume import how_it_stands, to_carry_on
+from tasks.resume import how_it_stands
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from packaging.version import Version
     from prefect.client.schemas.objects import FlowRun
 
     from flows.checking import Health
-    from flows.draft import Draft
-    from flows.options import CheckOptions, PlanOptions, PublishOptions, RollbackOptions
-    from tasks.adapters.record import Record
+    from flows.draft import Due
+    from flows.options import CheckOptions, PlanOptions, PrepareOptions, PublishOptions, RollbackOptions
     from tasks.adapters.repo import Repo
     from tasks.adapters.server import Server
     from tasks.core.compare import ComparedPlan, Difference
     from tasks.core.plan import Plan
+    from tasks.core.pull import ReleasePull
     from tasks.core.rollback import Rollback
     from tasks.core.settings import Settings
-    from tasks.core.target import Target
+    from tasks.survey import Project
 
 log = logging.getLogger("releasekit")
 
@@ -121,6 +120,42 @@ async def check(options: CheckOptions) -> Health:
     return health
 
 
+async def prepare(options: PrepareOptions) -> ReleasePull:
+    """Make the release pull request; recorded as a flow run where a Prefect API is configured."""
+    from flows.pull import propose
+
+    if options.dry_run or not _recording("this pull request"):
+        return await propose(options)
+    from flows.prepare import prepare as prepare_flow
+    from flows.recorded import drain
+
+    try:
+        running: Any = prepare_flow(**parameters_of(options))
+        return await running
+    finally:
+        await drain()
+
+
+async def _hand_on(options: PublishOptions, project: Project, repo: Repo) -> ReleasePull:
+    """Hand a merged release on to be published elsewhere; recorded as a flow run where a Prefect API is configured."""
+    from flows.pull import hand_on
+
+    if options.dry_run or not _recording("this release"):
+        return await hand_on(options, project, repo)
+    from flows.publish import publish as publish_flow
+    from flows.recorded import drain
+
+    try:
+        running: Any = publish_flow(**parameters_of(options), return_state=True)
+        state: Any = await running
+    finally:
+        await drain()
+    found: Any = await state.aresult(raise_on_failure=False)
+    if isinstance(found, BaseException):
+        raise found
+    return found
+
+
 async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
     """Give a release up, once somebody has said yes; recorded as a flow run where a Prefect API is configured."""
     from flows.undo import undo
@@ -151,34 +186,60 @@ def _ask_to_undo(found: Rollback, *, yes: bool) -> None:
         raise Refusal(Code.NOT_CONFIRMED, "you said no")
 
 
-def _recording(what: str) -> bool:
-    """Get ready for the Prefect API that is configured and answers, or the server that is kept here.
+@dataclass(frozen=True, slots=True)
+class _Api:
+    """Where runs are recorded: a Prefect API that is configured, or a server that is kept on this machine."""
 
-    Without one, *what* is not recorded, and False is returned.
+    url: str
+    kept: Server | None = None
+
+    def settle(self) -> None:
+        """Get ready for it, before Prefect is imported."""
+        settle(OWN_SERVER_SETTINGS if self.kept else CLIENT_SETTINGS)
+        if self.kept:
+            os.environ["PREFECT_API_URL"] = self.url
+
+
+def _api() -> _Api | None:
+    """Return the API that there is, if there is one.
+
+    Raises Refusal RK-SERVER-UNREACHABLE if one is configured and does not answer: somebody wants to read there.
     """
-    api, kept = configured_api(), None
-    if not api and (kept := kept_server()):
-        api = kept.url
-    if api and not answers(api):
-        log.warning("warning %s", Warn(Code.SERVER_UNREACHABLE, f"{what} is not recorded", mask(api)))
+    if url := configured_api():
+        if not answers(url):
+            raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(url))
+        return _Api(url)
+    kept = kept_server()
+    return _Api(kept.url, kept) if kept else None
+
+
+def _recording(what: str) -> bool:
+    """Get ready for the API that there is; without one, or if it does not answer, *what* is not recorded: False."""
+    try:
+        api = _api()
+    except Refusal as error:
+        log.warning("warning %s", Warn(error.code, f"{what} is not recorded", error.where))
         return False
     if api:
-        settle(OWN_SERVER_SETTINGS if kept else CLIENT_SETTINGS)
-    if kept:
-        os.environ["PREFECT_API_URL"] = api
+        api.settle()
     return bool(api)
 
 
-async def dry_run(options: PublishOptions) -> Decided:
+async def dry_run(options: PublishOptions) -> Decided | ReleasePull:
     """Plan and check as a release would, and say what it would run; changes nothing."""
-    half_out = options.resume_from_registry
     with at_hand(options) as here:
-        drafted = await checked(await draft(here, *open_project(here), half_out=half_out))
-        return Decided(drafted.plan, tuple(_outline(drafted)))
+        project, repo = open_project(here)
+        if is_by_pull(here, project.settings):
+            return await _hand_on(here, project, repo)
+        found = await due(here, project, repo)
+        return Decided(found.plan, tuple(_outline(project, repo, found, options)))
 
 
-async def publish(options: PublishOptions, *, yes: bool) -> Released:
-    """Release for real, or in a rehearsal; a release that was begun and not ended is carried on."""
+async def publish(options: PublishOptions, *, yes: bool) -> Released | ReleasePull:
+    """Release for real, or in a rehearsal; a release that was begun and not ended is carried on.
+
+    With `publish_from = "ci"` a merged release is handed on, and nothing else is done here.
+    """
     async with AsyncExitStack() as stack:
         stack.enter_context(terminated_is_interrupted())
         rehearsing = options.rehearse
@@ -190,30 +251,19 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released:
 
             options = stack.enter_context(rehearsal(options))
         project, repo = open_project(options)
+        if is_by_pull(options, project.settings):
+            return await _hand_on(options, project, repo)
         stack.enter_context(only_release(repo.common_dir))
-        adopt = options.resume_from_registry
-        record = to_carry_on(repo, project.settings, options.kept_record, adopt=adopt)
-        api = configured_api()
-        if api and not answers(api):
-            raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(api))
-        server = None if api else kept_server() or stack.enter_context(prefect_server())  # starts while we plan
-        if record:
-            decided = record.plan()
-            files = _files_on_record(record)
-            at_stake = [how_it_stands(record, repo), *_at_stake(decided, project.settings, files)]
-        else:
-            drafted = await checked(await draft(options, project, repo, half_out=adopt))
-            decided = drafted.plan
-            at_stake = _at_stake(decided, project.settings, None, drafted.published)
+        server = _release_server(stack)  # starts while we plan
+        found = await due(options, project, repo)
+        decided = found.plan
         console.show(console.plan_table(decided), on_stderr=True)
         if not decided.steps:
             return Released(Report(release=decided.release, title="nothing to release"))
-        if not rehearsing:
-            from tasks.survey import target_of
-
-            _ask(decided, target_of(project), at_stake, yes=yes)
-        if not record:
-            begin(repo.common_dir, decided)
+        if not (rehearsing or options.stage_only):
+            what = _question(decided, project, repo, options)
+            _ask(what, _at_stake(found, repo, project.settings, options), yes=yes)
+        found.begun(repo, project.settings, publishing=not options.private)
         if console.is_terminal():
             stack.enter_context(console.live(decided, project.settings))
         report = await _run_flow(options, server)
@@ -222,6 +272,12 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released:
         from flows.rehearse import on_the_index
 
         return Released(report, tuple(await on_the_index(options, report)))
+
+
+def _release_server(stack: AsyncExitStack) -> Server | None:
+    """Return the server that a release is recorded on, if it is ours: one that is kept, or one for as long as this."""
+    api = _api()
+    return api.kept if api else stack.enter_context(prefect_server())
 
 
 async def approve(run: str, *, reject: str | None, drop: Sequence[str]) -> str:
@@ -242,18 +298,12 @@ async def waiting() -> list[tuple[str, str]]:
 
 def _shared_server() -> Server | None:
     """Get ready for a server that whoever is asked has in common with us; None if it is one that is configured."""
-    if api := configured_api():
-        if not answers(api):
-            raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(api))
-        settle(CLIENT_SETTINGS)
-        return None
-    kept = kept_server()
-    if kept is None:
+    api = _api()
+    if api is None:
         what = "this needs a Prefect server that stays: set PREFECT_API_URL, or `releasekit server start`"
         raise Refusal(Code.USAGE, what)
-    settle(OWN_SERVER_SETTINGS)
-    os.environ["PREFECT_API_URL"] = kept.url
-    return kept
+    api.settle()
+    return api.kept
 
 
 async def _run_flow(options: PublishOptions, server: Server | None) -> Report:
@@ -309,23 +359,33 @@ def _report_in(result: object) -> Report:
     return result
 
 
-def _ask(plan: Plan, target: Target, at_stake: Sequence[str], *, yes: bool) -> None:
+def _question(plan: Plan, project: Project, repo: Repo, options: PublishOptions) -> str:
+    if options.version_only:
+        return f"Commit the versions of {counted(plan.steps)} to {repo.branch}?"
+    from tasks.survey import target_of
+
+    return f"Publish {counted(plan.steps)} to {target_of(project).title}?"
+
+
+def _ask(question: str, at_stake: Sequence[str], *, yes: bool) -> None:
     if yes:
         return
     if not console.is_terminal():
         raise Refusal(Code.NOT_CONFIRMED, "nobody is there to say yes")
     console.show(*at_stake, on_stderr=True)
-    if not console.confirm(f"Publish {counted(plan.steps)} to {target.title}?"):
+    if not console.confirm(question):
         raise Refusal(Code.NOT_CONFIRMED, "you said no")
 
 
-def _at_stake(
-    plan: Plan,
-    settings: Settings,
-    files: int | None,
-    published: Mapping[str, frozenset[Version]] | None = None,
-) -> list[str]:
-    """Return what a yes would make public: files, projects that are new, tags. *files* is how many are on record."""
+def _at_stake(found: Due, repo: Repo, settings: Settings, options: PublishOptions) -> list[str]:
+    """Return how a release that was begun stands, and what a yes would make public: files, new projects, tags."""
+    plan, record = found.plan, found.record
+    stands = [how_it_stands(record, repo)] if record else []
+    if options.private:
+        return stands
+    manifest = found.given.manifest if found.given else record.manifest() if record else None
+    files = sum(len(package.files) for package in manifest.packages) if manifest else 0
+    published = found.drafted.published if found.drafted else None
     lines = [
         f"{files} files are on record; those that the index has are not sent again"
         if files
@@ -338,7 +398,7 @@ def _at_stake(
         tags = list(dict.fromkeys([*plan.tags, *(step.tag for step in plan.steps)]))
         where = f"pushed to {settings.remote} at the end" if settings.push else "not pushed"
         lines.append(f"{len(tags)} tag{'' if len(tags) == 1 else 's'}, {where}: {_some(tags)}")
-    return lines
+    return [*stands, *lines]
 
 
 def _some(names: Sequence[str]) -> str:
@@ -349,42 +409,57 @@ def _some(names: Sequence[str]) -> str:
 _NAMED = 5
 
 
-def _files_on_record(record: Record) -> int:
-    manifest = record.manifest()
-    return sum(len(package.files) for package in manifest.packages) if manifest else 0
-
-
-def _changelog(drafted: Draft, name: str) -> Path:
-    return changelog_path(drafted.project.root / drafted.project.workspace[name].path)
-
-
-def _outline(drafted: Draft) -> list[str]:
+def _outline(project: Project, repo: Repo, found: Due, options: PublishOptions) -> list[str]:
     """Return the commands of a release, made by the code that would run them; `RELEASE` stands for its directory."""
-    steps, uv = drafted.plan.steps, drafted.project.uv
-    if not steps:
-        return []
-    settings, target = drafted.project.settings, drafted.target
-    tree, dist = Path("RELEASE/tree"), Path("RELEASE/dist")
-    lines = [str(uv.lock_command(tree, [step.name for step in steps]))]
-    new = [path for name in drafted.plan.changelogs if not (path := _changelog(drafted, name)).exists()]
+    plan, given = found.plan, found.given
+    lines: list[str] = []
+    if not plan.steps:
+        return lines
+    if not given:
+        lines += _preparing(project, repo, plan)
+    if not options.version_only and not (given and given.manifest.packages):
+        lines += _building(project, plan)
+    return lines if options.private else lines + _publishing(project, repo, plan)
+
+
+TREE, DIST = Path("RELEASE/tree"), Path("RELEASE/dist")
+
+
+def _preparing(project: Project, repo: Repo, plan: Plan) -> list[str]:
+    lines = [str(project.uv.lock_command(TREE, [step.name for step in plan.steps]))]
+    members = {name: project.root / project.workspace[name].path for name in plan.changelogs}
+    new = [path for member in members.values() if not (path := changelog_path(member)).exists()]
     if new:
-        lines.append(f"git add {' '.join(path.relative_to(drafted.repo.top).as_posix() for path in new)}")
-    lines.append(f"git commit --message '{RELEASE_COMMIT}{drafted.plan.title}'")
-    for step in steps:
-        links = [dist / name for name in step.build_needs]
-        lines.append(str(uv.build_command(tree / step.path, dist / step.name, links, {}, settings.build_timeout)))
-    for step in steps:
-        files = [
-            dist / step.name / f"{step.name.replace('-', '_')}-{step.version}{end}" for end in (".tar.gz", "-*.whl")
-        ]
-        lines.append(str(uv.publish_command(files, target.publish_url, target.check_url)))
-    tags = list(dict.fromkeys([*(step.tag for step in steps), *drafted.plan.tags])) if settings.tag else []
+        lines.append(f"git add {' '.join(path.relative_to(repo.top).as_posix() for path in new)}")
+    return [*lines, f"git commit --message '{RELEASE_COMMIT}{plan.title}'"]
+
+
+def _building(project: Project, plan: Plan) -> list[str]:
+    links = {step.name: [DIST / name for name in step.build_needs] for step in plan.steps}
+    seconds = project.settings.build_timeout
+    return [
+        str(project.uv.build_command(TREE / step.path, DIST / step.name, links[step.name], {}, seconds))
+        for step in plan.steps
+    ]
+
+
+def _publishing(project: Project, repo: Repo, plan: Plan) -> list[str]:
+    from tasks.survey import target_of
+
+    settings, target = project.settings, target_of(project)
+    lines: list[str] = []
+    for step in plan.steps:
+        stem = f"{step.name.replace('-', '_')}-{step.version}"
+        files = [DIST / step.name / f"{stem}{end}" for end in (".tar.gz", "-*.whl")]
+        wanted = settings.attestations
+        lines.append(str(project.uv.publish_command(files, target.publish_url, target.check_url, attestations=wanted)))
+    tags = list(dict.fromkeys([*(step.tag for step in plan.steps), *plan.tags])) if settings.tag else []
     lines += [f"git tag --annotate {tag}" for tag in tags]
     if settings.push:
-        pushes = [[f"refs/tags/{tag}" for tag in group] for group in in_pushes(tags, drafted.plan.tags)] or [[]]
-        pushes[0].insert(0, f"COMMIT:refs/heads/{drafted.repo.branch}")
+        pushes = [[f"refs/tags/{tag}" for tag in group] for group in in_pushes(tags, plan.tags)] or [[]]
+        pushes[0].insert(0, f"COMMIT:refs/heads/{repo.branch}")
         lines += [f"git push --atomic {settings.remote} {' '.join(refs)}" for refs in pushes]
-    web = web_of(drafted.repo.address(settings.remote), settings.forge)
+    web = web_of(repo.address(settings.remote), settings.forge)
     if settings.on_forge and web.base:
-        lines.append(f"# the release {drafted.plan.title} on {web.base}")
+        lines.append(f"# the release {plan.title} on {web.base}")
     return lines

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from prefect import flow
@@ -16,24 +17,24 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.approval import Approved, ask
-from flows.draft import at_hand, checked, draft, open_index, open_project
+from flows.draft import at_hand, due, open_index, open_project
 from flows.expand import publish_all, stage_all
-from flows.options import PublishOptions, flat
+from flows.options import PublishOptions, flat, is_by_pull
 from flows.progress import observer
+from flows.pull import hand_on, next_versions
 from flows.rehearse import rehearsal
-from flows.runs import name_run, record_our_lines, show_plan, show_report
+from flows.runs import name_run, record_our_lines, rename_run, show_plan, show_pull, show_report
 from releasekit import __version__
 from tasks import announce, prepare, resume, stage, survey
 from tasks.adapters.index import on_index
 from tasks.adapters.interface import Index
 from tasks.adapters.process import mask
-from tasks.adapters.record import Record, only_release
-from tasks.adapters.record import begin as put_on_record
+from tasks.adapters.record import MANIFEST, Record, only_release
 from tasks.adapters.repo import Repo
-from tasks.core.errors import Code, Refusal, ReleaseError
+from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.manifest import PackageVersion, ReleaseManifest
 from tasks.core.plan import Step
-from tasks.core.report import PackageReport, Report
+from tasks.core.report import Outcome, PackageReport, Report
 from tasks.release import Release
 from tasks.survey import Project
 
@@ -45,11 +46,18 @@ log = logging.getLogger("releasekit")
 async def publish(options: PublishOptions) -> State[Any]:
     """Publish every changed package, dependencies first, and say truly what came of it."""
     record_our_lines()
+    options.refuse_contradictions()
     async with AsyncExitStack() as stack:
         options = stack.enter_context(at_hand(options, keep=not (options.dry_run or options.rehearse)))
         options = stack.enter_context(rehearsal(options))
+        project, repo = open_project(options)
+        if is_by_pull(options, project.settings):
+            found = await hand_on(options, project, repo)
+            await rename_run(f"publish: {found.what}", *filter(None, [found.title]))
+            await show_pull(found)
+            return Completed(message=found.what, data=found)
         if options.dry_run:
-            plan = (await checked(await draft(options, *open_project(options)))).plan
+            plan = (await due(options, project, repo)).plan
             await name_run("dry run of", plan, "dry-run")
             await show_plan(plan)
             return Completed(message=plan.headline, data=plan)
@@ -60,7 +68,7 @@ async def publish(options: PublishOptions) -> State[Any]:
                 return Cancelled(name="Not approved", message=refusal.what, data=refusal)
             return Failed(name=f"Refused: {refusal.code}", message=mask(f"{refusal}\n{refusal.hint}"), data=refusal)
         index = await stack.enter_async_context(open_index(project, release.target))
-        report = await carry_out(release, repo, index, rebuild=options.resume_from_registry)
+        report = await carry_out(release, repo, index, options)
         if release.plan.steps:
             await show_report(report, release.plan, release.target)
         return (Completed if report.done else Failed)(message=report.summary, data=report)
@@ -80,9 +88,8 @@ async def begin(options: PublishOptions, stack: AsyncExitStack) -> tuple[Release
         project, repo = open_project(asked)
         with ExitStack() as lock:
             lock.enter_context(only_release(repo.common_dir))
-            adopt = options.resume_from_registry
-            record = resume.to_carry_on(repo, project.settings, options.kept_record, adopt=adopt)
-            plan = record.plan() if record else (await checked(await draft(asked, project, repo, half_out=adopt))).plan
+            found = await due(asked, project, repo)
+            plan, record = found.plan, found.record
             holds = approved is not None and approved.covers(plan)
             if not holds or (approved and approved.without):
                 await name_run("rehearse" if options.rehearse else "publish", plan)
@@ -90,7 +97,7 @@ async def begin(options: PublishOptions, stack: AsyncExitStack) -> tuple[Release
             if holds or not options.approve or options.rehearse or record or not plan.steps:
                 if record:
                     log.info(resume.how_it_stands(record, repo))
-                record = record or put_on_record(repo.common_dir, plan)
+                record = found.begun(repo, project.settings, publishing=not options.private)
                 stack.push(lock.pop_all())
                 return release_of(record, project, repo), project, repo
         why = "the plan has changed since it was approved" if approved else ""
@@ -111,14 +118,18 @@ def release_of(record: Record, project: Project, repo: Repo) -> Release:
     )
 
 
-async def carry_out(release: Release, repo: Repo, index: Index, *, rebuild: bool = False) -> Report:
-    """Prepare, stage, publish, announce. With *rebuild*, files that are lost are built again, and compared."""
+async def carry_out(release: Release, repo: Repo, index: Index, options: PublishOptions) -> Report:
+    """Prepare, stage, publish, announce; or as far as the *options* say."""
     if not release.plan.steps:
         release.record.finish(repo)
         return Report(release=release.plan.release, title=release.plan.title)
     try:
+        if options.handed_over:
+            prepare.prove_commit(release, repo)
         release = prepared(release, repo)
-        built, failed = await staged(release, repo, index, rebuild=rebuild)
+        if options.version_only:
+            return versioned(release, repo)
+        built, failed = await staged(release, repo, index, options)
     except ReleaseError:
         release.record.drop_if_private(repo)  # then the next run decides afresh
         raise
@@ -126,6 +137,8 @@ async def carry_out(release: Release, repo: Repo, index: Index, *, rebuild: bool
         release.record.drop_if_private(repo)
         notes = ("nothing was uploaded, and the release was dropped",)
         return Report(release=release.plan.release, title=release.plan.title, packages=failed, notes=notes)
+    if options.stage_only:
+        return handed_over(release, repo, options.output)
     observer().on_phase("publishing")
     packages = await publish_all(release, built, index)
     return await announced(release, repo, packages)
@@ -141,14 +154,47 @@ def prepared(release: Release, repo: Repo) -> Release:
     return prepare.commit(release, repo, written)
 
 
+def versioned(release: Release, repo: Repo) -> Report:
+    """Bring the user's branch to the release commit, and forget the release: nothing of it is anywhere else."""
+    moved = announce.fast_forward(release, repo)
+    release.record.drop(repo)
+    report = told(release, Outcome.VERSIONED, f"{repo.branch} has the versions; push it, or merge it by a pull request")
+    what = Warn(Code.BRANCH_MOVED, f"{repo.branch} has moved on meanwhile, and does not have {release.commit[:12]}")
+    return report if moved else report.model_copy(update={"notes": (), "problems": (str(what),)})
+
+
+def handed_over(release: Release, repo: Repo, directory: Path) -> Report:
+    """Leave the staged release where it is to be published from: in *directory*, if there is one, else on record."""
+    if not directory.name:
+        return told(
+            release,
+            Outcome.BUILT,
+            f"built and verified in {release.record.directory}; `releasekit publish` carries it on",
+        )
+    stage.hand_over(release, repo, directory)
+    return told(
+        release, Outcome.BUILT, f"handed over in {directory}: `releasekit publish --manifest {directory / MANIFEST}`"
+    )
+
+
+def told(release: Release, goal: Outcome, note: str) -> Report:
+    """Return the report of a release that was to stop before anything is public, and has got there."""
+    rows = [PackageReport(name=s.name, version=s.version, tag=s.tag, outcome=goal) for s in release.plan.steps]
+    plan, packages = release.plan, tuple(rows)
+    return Report(
+        release=plan.release, title=plan.title, commit=release.commit, goal=goal, packages=packages, notes=(note,)
+    )
+
+
 async def staged(
-    release: Release, repo: Repo, index: Index, *, rebuild: bool
+    release: Release, repo: Repo, index: Index, options: PublishOptions
 ) -> tuple[dict[str, PackageVersion], tuple[PackageReport, ...]]:
     """Return every package as built, verified and proven to fit; or what became of each if one was not.
 
-    From here on files may be public: so first the remote holds the release, and then it is put on record here.
+    From here on files may be public, unless it is only to be staged: so first the remote holds the release, and then it
+    is put on record here. Lost files are built again, and compared, if the *options* ask for it.
     """
-    manifest = release.record.require_manifest()
+    manifest, rebuild = release.record.require_manifest(), options.resume_from_registry
     if manifest.packages:
         manifest = await with_files(release, manifest, index, rebuild=rebuild)
     else:
@@ -160,8 +206,9 @@ async def staged(
         if rebuild:
             await on_index(built, index)  # refuses the release if anything there differs
         release.record.make_durable(built)
-        manifest = manifest.model_copy(update={"packages": tuple(built)})
-    manifest = announce.hold(release, repo, manifest)
+        manifest = manifest.model_copy(update={"packages": tuple(built), "staged": options.stage_only})
+    if not options.stage_only:
+        manifest = announce.hold(release, repo, manifest).model_copy(update={"staged": False})
     release.record.save(manifest)
     return {package.name: package for package in manifest.packages}, ()
 
@@ -204,6 +251,22 @@ async def built_again(
     return again
 
 
+async def gone_on(release: Release, repo: Repo) -> list[str]:
+    """Have the next development versions proposed, if that is wanted; returns what to say of it.
+
+    Raises ReleaseError as `next_versions` does, but for what keeps a release from the forge without being a failure.
+    """
+    if not release.settings.commit_back:
+        return []
+    try:
+        page = await next_versions(release, repo)
+    except ReleaseError as error:
+        if release.settings.stops_at(error):
+            raise
+        return [f"no pull request for the next development versions: {error}"]
+    return [f"the next development versions: {page}"] if page else []
+
+
 async def announced(release: Release, repo: Repo, packages: tuple[PackageReport, ...]) -> Report:
     """Tag, push, tell the forge of and fast-forward what is out; the release is ended when all of it is."""
     report = Report(release=release.plan.release, title=release.plan.title, commit=release.commit, packages=packages)
@@ -229,6 +292,7 @@ async def announced(release: Release, repo: Repo, packages: tuple[PackageReport,
         if report.done and release.settings.on_forge:
             update["page"], remarks = await announce.on_forge(release, repo)
             notes += remarks
+            notes += await gone_on(release, repo)
     except ReleaseError as error:
         problems.append(f"{error}\n{error.output}".strip() + f"\n{error.hint}")
     try:

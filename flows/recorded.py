@@ -13,6 +13,7 @@ from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogHandler
 
 from tasks.adapters.server import ENDED
+from tasks.lazy import ALWAYS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -99,7 +100,9 @@ def unrecorded() -> Generator[None]:
     it tells about them goes nowhere. A flow run cannot be had without a server, so flows are called as functions.
     """
     EventsWorker.set_client_override(NullEventsClient)
+    before = ALWAYS.set(True)
     try:
         yield
     finally:
+        ALWAYS.reset(before)
         EventsWorker.set_client_override(None)

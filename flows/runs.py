@@ -25,6 +25,7 @@ from tasks.core.compare import Earlier, earlier_of_rows
 from tasks.core.formats.markdown import plan_markdown, plan_rows, report_markdown
 from tasks.core.formats.svg import graph_svg
 from tasks.core.plan import counted
+from tasks.core.pull import pull_markdown
 from tasks.lazy import in_flow
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from tasks.core.plan import Plan
+    from tasks.core.pull import ReleasePull
     from tasks.core.report import Report
     from tasks.core.target import Target
 
@@ -85,6 +87,12 @@ async def last_plan(key: str) -> Earlier | None:
 async def keep_plan(key: str, plan: Plan) -> None:
     """Keep the plan for the next run to be compared with, as a table."""
     await acreate_table_artifact(plan_rows(plan), key=key, description=plan.headline)
+
+
+async def show_pull(found: ReleasePull) -> None:
+    """Leave how a release by pull request stands as an artifact."""
+    if in_flow():
+        await acreate_markdown_artifact(pull_markdown(found), key="releasekit-pull", description=found.what)
 
 
 async def show_report(report: Report, plan: Plan, target: Target) -> None:

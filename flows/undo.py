@@ -26,15 +26,18 @@ async def undo(options: RollbackOptions, agree: Callable[[Rollback], None] | Non
         options = stack.enter_context(at_hand(options, keep=True))
         project, repo = open_project(options)
         stack.enter_context(only_release(repo.common_dir))
-        doomed = tasks.find(repo, project.settings, options.release)
+        secrets = project.uv.secrets
+        proposed = await tasks.find_proposed(repo, project.settings, secrets)
+        doomed = tasks.find(repo, project.settings, options.release, proposed)
         target = target_of(project)
         async with open_index(project, target) as index:
-            found = await tasks.look(repo, project.settings, target, doomed, index)
+            found = await tasks.look(repo, project.settings, target, doomed, index, proposed)
         if agree:
             agree(found.rollback)
         if options.dry_run:
             return found.rollback
         tasks.mark(found)
+        await tasks.delete_proposed(repo, project.settings, secrets, found)
         tasks.delete_remotely(repo, project.settings, found)
         tasks.delete_here(repo, found)
         tasks.drop(repo, found)

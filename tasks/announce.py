@@ -6,15 +6,16 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from tasks.adapters.forge import forge_of
 from tasks.adapters.held import held_at, held_in, wrapped
 from tasks.adapters.notes import commits_told, gather, rendered, rewritten
+from tasks.adapters.record import MANIFEST
 from tasks.adapters.repo import RUNNING
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
+from tasks.core.manifest import manifest_text
+from tasks.core.pull import draft_body
 from tasks.core.tags import in_pushes
+from tasks.lazy import lazy_task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State, TaskRun
     from prefect.tasks import Task
 
-    from tasks.adapters.interface import Forge
+    from tasks.adapters.interface import Forge, ForgeRelease
     from tasks.adapters.repo import Ref, Repo
     from tasks.core.manifest import ReleaseManifest
     from tasks.core.notes import Pull
@@ -38,7 +39,7 @@ def unless_rejected(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> 
     return not (isinstance(error, ReleaseError) and (error.code is Code.BRANCH_MOVED or "rejected]" in error.output))
 
 
-@task(name="hold", task_run_name="hold-{release.plan.title}", cache_policy=NO_CACHE)
+@lazy_task("hold", "hold-{release.plan.title}")
 def hold(release: Release, repo: Repo, manifest: ReleaseManifest) -> ReleaseManifest:
     """Let the remote hold the release before the first upload; returns the manifest with what it holds.
 
@@ -114,7 +115,7 @@ def _take(repo: Repo, remote: str, mine: str, there: Ref | None) -> bool:
     return True
 
 
-@task(name="tag", task_run_name="tag-{release.plan.title}", cache_policy=NO_CACHE)
+@lazy_task("tag", "tag-{release.plan.title}")
 def tag(release: Release, repo: Repo, tags: Sequence[str]) -> None:
     """Make annotated *tags* on the release commit, and put on record first which of them are this release's own.
 
@@ -129,10 +130,9 @@ def tag(release: Release, repo: Repo, tags: Sequence[str]) -> None:
         repo.make_tag(name, release.commit)
 
 
-@task(
-    name="push",
-    task_run_name="push-{release.plan.title}",
-    cache_policy=NO_CACHE,
+@lazy_task(
+    "push",
+    "push-{release.plan.title}",
     retries=2,
     retry_delay_seconds=3,
     retry_condition_fn=unless_rejected,
@@ -214,7 +214,7 @@ def _letting_go(release: Release, there: Mapping[str, Ref]) -> dict[str, str]:
     return {RUNNING: held} if held and RUNNING in there and there[RUNNING].object == held else {}
 
 
-@task(name="let-go", task_run_name="let-go-{release.plan.title}", cache_policy=NO_CACHE)
+@lazy_task("let-go", "let-go-{release.plan.title}")
 def let_go(release: Release, repo: Repo) -> None:
     """Let the remote hold the release no more, though nothing is pushed: it was held in a run that did push."""
     remote = release.settings.remote
@@ -228,10 +228,9 @@ def unless_refused(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> b
     return isinstance(error, ReleaseError) and error.code is Code.FORGE_UNREACHABLE
 
 
-@task(
-    name="release",
-    task_run_name="release-{release.plan.title}",
-    cache_policy=NO_CACHE,
+@lazy_task(
+    "release",
+    "release-{release.plan.title}",
     retries=2,
     retry_delay_seconds=5,
     retry_condition_fn=unless_refused,
@@ -252,22 +251,66 @@ async def on_forge(release: Release, repo: Repo) -> tuple[str, tuple[str, ...]]:
 
 async def _released(release: Release, repo: Repo) -> tuple[str, tuple[str, ...]]:
     plan, settings = release.plan, release.settings
-    async with forge_of(repo.address(settings.remote), settings) as forge:
+    async with forge_of(repo.address(settings.remote), settings, release.uv.secrets) as forge:
         await forge.check_access()
-        pulls = await _pulls(forge, plan)
-        tree, place = release.record.worktree, release.workspace
-        notes = gather(plan, repo, tree, place, release.target, settings, pulls=pulls, commit=release.commit)
-        root, limit, remarks = repo.top / place, forge.body_limit, list[str]()
-        body = rendered(notes, root, settings, limit)
-        try:
-            body = rewritten(body, root, settings.notes_command, limit, notes.all)
-        except ReleaseError as error:
-            remarks = [str(Warn(error.code, f"{error.what}; the notes are as the template has them", error.where))]
-        early = all(step.version.is_prerelease for step in plan.steps)
+        body, _, remarks = await _told(release, repo, forge)
+        early = _is_early(plan)
         made = await forge.create_release(plan.title, release.commit, plan.title, body, prerelease=early)
         if (made.title, made.body) != (plan.title, body):
             made = await forge.update_release(made, title=plan.title, body=body)
-        return (await forge.promote(made)).page, tuple(remarks)
+        return (await forge.promote(made)).page, remarks
+
+
+@lazy_task("draft", "draft-{release.plan.title}")
+async def draft(release: Release, repo: Repo, forge: Forge, manifest: ReleaseManifest) -> ForgeRelease:
+    """Make the release of the umbrella tag as a draft that holds the exported *manifest*.
+
+    One that is announced already stays as it is.
+    """
+    plan = release.plan
+    told, link, _ = await _told(release, repo, forge)
+    body = draft_body(told, forge.body_limit, link)
+    made = await forge.create_release(
+        plan.title, release.commit, plan.title, body, draft=True, prerelease=_is_early(plan)
+    )
+    if made.draft:
+        if (made.title, made.body) != (plan.title, body):
+            made = await forge.update_release(made, title=plan.title, body=body)
+        await forge.upload_asset(made, MANIFEST, manifest_text(manifest).encode())
+    return made
+
+
+@lazy_task("dispatch", "dispatch-{release.plan.title}")
+async def dispatch(release: Release, forge: Forge) -> None:
+    """Start the workflow that publishes, on the umbrella tag: so it is the merged commit that it checks out.
+
+    Raises ReleaseError RK-FORGE-….
+    """
+    workflow, title = release.settings.publish_workflow, release.plan.title
+    try:
+        await forge.dispatch(workflow, title, {"release": title})
+    except ReleaseError as error:
+        hint = f"See that there is a workflow {workflow} with the input `release` that the token may start; run again."
+        raise ReleaseError(error.code, error.what, error.where, hint, error.output) from None
+
+
+def _is_early(plan: Plan) -> bool:
+    return all(step.version.is_prerelease for step in plan.steps)
+
+
+async def _told(release: Release, repo: Repo, forge: Forge) -> tuple[str, str, tuple[str, ...]]:
+    """Return the release notes, where all of them stand, and remarks; raises ReleaseError RK-NOTES-TEMPLATE."""
+    plan, settings = release.plan, release.settings
+    pulls = await _pulls(forge, plan)
+    tree, place = release.record.worktree, release.workspace
+    notes = gather(plan, repo, tree, place, release.target, settings, pulls=pulls, commit=release.commit)
+    root, limit, remarks = repo.top / place, forge.body_limit, list[str]()
+    body = rendered(notes, root, settings, limit)
+    try:
+        body = rewritten(body, root, settings.notes_command, limit, notes.all)
+    except ReleaseError as error:
+        remarks = [str(Warn(error.code, f"{error.what}; the notes are as the template has them", error.where))]
+    return body, notes.all, tuple(remarks)
 
 
 async def _pulls(forge: Forge, plan: Plan) -> dict[str, Pull]:
@@ -278,7 +321,12 @@ async def _pulls(forge: Forge, plan: Plan) -> dict[str, Pull]:
         return {}
 
 
-@task(name="fast-forward", task_run_name="fast-forward-{release.branch}", cache_policy=NO_CACHE)
+@lazy_task("fast-forward", "fast-forward-{release.branch}")
 def fast_forward(release: Release, repo: Repo) -> bool:
-    """Bring the user's branch to the release commit if it has not moved since; tells whether it is there."""
+    """Bring the user's branch to the release commit if it has not moved since; tells whether it is there.
+
+    One that was merged before it is published is there in any case, also where HEAD is detached, as in a CI.
+    """
+    if repo.contains(repo.head, release.commit):
+        return True
     return repo.branch == release.branch and repo.fast_forward(release.commit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextvars import ContextVar
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -17,9 +18,14 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
+ALWAYS: ContextVar[bool] = ContextVar("always", default=False)
+"""Whether steps are Prefect tasks outside a flow run too, for their retries: see `unrecorded` in flows/recorded.py."""
 
-def lazy_task(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+
+def lazy_task(name: str, run_name: str = "", **options: object) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a function a Prefect task called *name* inside a flow run, and leave it a plain function elsewhere.
+
+    *run_name* is what a run of it is called, if not like the task, *options* are other ones of `prefect.task`.
 
     Reading what there is to release takes a second, and importing Prefect two; so a dry run never imports it, and
     the same step is still seen as a task run when a flow does it.
@@ -28,14 +34,16 @@ def lazy_task(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            if not in_flow():
+            if not (in_flow() or ALWAYS.get()):
                 return function(*args, **kwargs)
             from prefect import task
             from prefect.cache_policies import NO_CACHE
 
             # Facts are read afresh in every run, and live objects among them cannot be hashed: nothing to cache.
-            options = task(name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)
-            recorded: Callable[P, R] = options(function)
+            named = {"name": name, "task_run_name": run_name or name}
+            plain: Any = task  # its overloads want each option by itself
+            made = plain(**named, cache_policy=NO_CACHE, persist_result=False, **options)
+            recorded: Callable[P, R] = made(function)
             return recorded(*args, **kwargs)
 
         return call

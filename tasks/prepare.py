@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
-
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from tasks.adapters.files import changelog_path, read_text, read_toml, replace_text
 from tasks.adapters.places import new_texts
 from tasks.adapters.process import run
 from tasks.adapters.record import maker
 from tasks.core.changelog import insert
+from tasks.core.errors import Code, Refusal
 from tasks.core.manifest import ReleaseManifest
 from tasks.core.plan import RELEASE_COMMIT
+from tasks.lazy import lazy_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +29,32 @@ if TYPE_CHECKING:
 log = logging.getLogger("releasekit.prepare")
 
 
-@task(name="check-out", task_run_name="check-out-{release.plan.title}", cache_policy=NO_CACHE)
+@lazy_task("prove-commit", "prove-commit-{release.plan.title}")
+def prove_commit(release: Release, repo: Repo) -> None:
+    """Refuse a release commit that was handed over and is more than a release makes.
+
+    It will be pushed with the rights of this job. So the plan is written once more, onto the frozen commit, and but for
+    uv.lock the same must come out; unless the branch has that commit already, or hooks of the repository may change it.
+    Raises Refusal RK-RECORD-INVALID.
+    """
+    manifest, tree, remote = release.record.require_manifest(), release.record.worktree, release.settings.remote
+    made, frozen = manifest.release_commit, release.plan.commit
+    if release.settings.hooks or made == frozen or repo.has_on_branch(made, remote, manifest.branch):
+        return
+    repo.remove_worktree(tree)
+    repo.add_worktree(tree, frozen)
+    _write_versions(release)
+    _write_changelogs(release, repo)
+    lock = (PurePosixPath(release.workspace) / "uv.lock").as_posix()
+    more = [path for path in repo.differing(tree, made) if path != lock]
+    repo.remove_worktree(tree)
+    if more:
+        what = f"the release commit {made[:12]} changes more than a release does: {', '.join(more[:3])}"
+        hint = "Somebody has changed what was handed over, or another releasekit has made it; stage it again."
+        raise Refusal(Code.RECORD_INVALID, what, manifest.branch, hint)
+
+
+@lazy_task("check-out", "check-out-{release.plan.title}")
 def check_out(release: Release, repo: Repo) -> Release:
     """Put the frozen commit, or the release commit if it was made already, into the scratch worktree."""
     manifest = release.record.manifest()
@@ -42,12 +67,16 @@ def check_out(release: Release, repo: Repo) -> Release:
     return replace(release, commit=commit, epoch=repo.commit_time(commit), branch=manifest.branch)
 
 
-@task(name="write-versions", task_run_name="write-versions-{release.plan.title}", cache_policy=NO_CACHE)
+@lazy_task("write-versions", "write-versions-{release.plan.title}")
 def write_versions(release: Release) -> list[str]:
     """Write the new version of each package where it is declared; the tag alone holds that of the others.
 
     Returns the files, by their paths from the top.
     """
+    return _write_versions(release)
+
+
+def _write_versions(release: Release) -> list[str]:
     tree = release.record.worktree.resolve()
     return [
         path.relative_to(tree).as_posix()
@@ -56,12 +85,16 @@ def write_versions(release: Release) -> list[str]:
     ]
 
 
-@task(name="write-changelogs", task_run_name="write-changelogs-{release.plan.title}", cache_policy=NO_CACHE)
+@lazy_task("write-changelogs", "write-changelogs-{release.plan.title}")
 def write_changelogs(release: Release, repo: Repo) -> list[str]:
     """Write into each package's changelog what the plan says; packages of which it says nothing keep theirs.
 
     Returns the files, by their paths from the top.
     """
+    return _write_changelogs(release, repo)
+
+
+def _write_changelogs(release: Release, repo: Repo) -> list[str]:
     tree, written = release.record.worktree.resolve(), list[str]()
     for step in release.plan.steps:
         if section := release.plan.changelogs.get(step.name):
@@ -76,7 +109,7 @@ def write_changelogs(release: Release, repo: Repo) -> list[str]:
     return written
 
 
-@task(name="lock", task_run_name="lock-{release.plan.title}", cache_policy=NO_CACHE)
+@lazy_task("lock", "lock-{release.plan.title}")
 def lock(release: Release, repo: Repo) -> list[str]:
     """Bring uv.lock up to date, once for all packages, where the repository tracks it (D-2); returns its path."""
     root = release.record.worktree.resolve() / release.workspace
@@ -86,10 +119,10 @@ def lock(release: Release, repo: Repo) -> list[str]:
     return [(root / "uv.lock").relative_to(release.record.worktree.resolve()).as_posix()]
 
 
-@task(name="commit", task_run_name="commit-{release.plan.title}", cache_policy=NO_CACHE)
-def commit(release: Release, repo: Repo, paths: Sequence[str]) -> Release:
+@lazy_task("commit", "commit-{release.plan.title}")
+def commit(release: Release, repo: Repo, paths: Sequence[str], message: str = "") -> Release:
     """Commit *paths*, which are versions, changelogs and lock file (D-1), and begin the record of who makes what."""
-    message = f"{RELEASE_COMMIT}{release.plan.title}"
+    message = message or f"{RELEASE_COMMIT}{release.plan.title}"
     made = repo.commit(release.record.worktree, message, paths, hooks=release.settings.hooks)
     repo.keep(release.plan.release, made)
     who = maker(repo)

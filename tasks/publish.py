@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from prefect import task
 from prefect.artifacts import acreate_link_artifact
-from prefect.cache_policies import NO_CACHE
+from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 
+from tasks.adapters.exported import ATTESTATION
 from tasks.adapters.files import describe
 from tasks.adapters.http import LONGEST_DELAY, wait_asked
 from tasks.adapters.index import on_index
@@ -21,7 +22,7 @@ from tasks.adapters.uv import failure
 from tasks.core.errors import Code, Refusal, ReleaseError
 from tasks.core.uploads import Meaning, meaning_of
 from tasks.lazy import in_flow
-from tasks.release import PER_RELEASE, if_transient
+from tasks.release import if_transient, result_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -40,6 +41,8 @@ LONGEST_WAIT = LONGEST_DELAY
 """Seconds that a run waits at most because the index asks it to; beyond, it says when to come back."""
 
 _LONGEST_PAUSE = 10.0
+
+PER_RELEASE = CacheKeyFnPolicy(cache_key_fn=result_key)
 
 
 class Uploads:
@@ -123,10 +126,12 @@ async def upload(release: Release, step: Step, built: PackageVersion, index: Ind
 
 
 async def _sent(release: Release, step: Step, paths: Sequence[Path]) -> Answer | None:
-    target, seconds = release.target, release.settings.upload_timeout
+    target, seconds, wanted = release.target, release.settings.upload_timeout, release.settings.attestations
     root = release.record.worktree / release.workspace
+    beside = [path.with_name(f"{path.name}{ATTESTATION}") for path in paths]
+    files = [*paths, *(path for path in beside if wanted and path.is_file())]
     try:
-        return await release.uv.publish(root, paths, target.publish_url, target.check_url, seconds)
+        return await release.uv.publish(root, files, target.publish_url, target.check_url, seconds, attestations=wanted)
     except ReleaseError as error:
         if error.code is not Code.COMMAND_TIMEOUT:
             raise

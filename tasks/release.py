@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from prefect.cache_policies import CacheKeyFnPolicy
-
 from tasks.core.errors import Refusal
 
 if TYPE_CHECKING:
@@ -55,9 +53,6 @@ def result_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
     files = [file.sha256 for file in built.files] if built else []
     parts = [release.plan.release, release.commit, release.target.check_url, context.task.name, step.name]
     return sha256("\n".join([*parts, str(step.version), *files]).encode()).hexdigest()
-
-
-PER_RELEASE = CacheKeyFnPolicy(cache_key_fn=result_key)
 
 
 def if_transient(_task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:

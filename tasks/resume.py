@@ -7,6 +7,7 @@ import shutil
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from tasks.adapters.exported import read
 from tasks.adapters.files import make_directory, named, read_text
 from tasks.adapters.held import Held, held_at, held_here
 from tasks.adapters.record import MANIFEST, PLAN, Record, maker, records, sweep, unfinished
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from tasks.adapters.exported import Exported
     from tasks.adapters.interface import Index, IndexFile
     from tasks.adapters.repo import Repo
     from tasks.core.manifest import PackageVersion
@@ -27,15 +29,21 @@ log = logging.getLogger("releasekit.resume")
 
 
 @lazy_task("find-unfinished")
-def to_carry_on(repo: Repo, settings: Settings, manifest: Path | None, *, adopt: bool) -> Record | None:
+def to_carry_on(
+    repo: Repo, settings: Settings, manifest: Path | None = None, *, adopt: bool = False, afresh: bool = False
+) -> Record | None:
     """Return the release that was begun and not ended; with *adopt* also one whose record is lost or damaged.
 
-    *manifest* is the copy of a record to adopt, with its plan.json beside it.
+    *manifest* is the copy of a record to adopt, with its plan.json beside it. With *afresh* one that was only to be
+    staged is dropped, for nothing of it is public.
     Raises Refusal RK-RECORD-INVALID, RK-ROLLBACK-UNFINISHED.
     """
     sweep(repo)
     try:
         record = unfinished(repo.common_dir)
+        if record and afresh and (known := record.manifest()) and known.staged:
+            record.drop(repo)
+            record = None
         if record:
             record.plan()
             if (known := record.manifest()) and known.undoing:
@@ -53,6 +61,51 @@ def to_carry_on(repo: Repo, settings: Settings, manifest: Path | None, *, adopt:
         raise Refusal(*error.args) from None  # nothing was changed yet
 
 
+@lazy_task("read-manifest")
+def given(repo: Repo, settings: Settings, manifest: Path, begun: Record | None) -> Exported:
+    """Return the release that is handed over in the file *manifest*, with its commit in this clone.
+
+    *begun* is the release of this clone that has not ended: it must be the same, with the same files.
+    Raises Refusal RK-RECORD-INVALID, RK-COMMIT-MISSING, RK-RELEASE-ELSEWHERE.
+    """
+    found = read(manifest)
+    if begun:
+        if begun.release != found.plan.release:
+            raise not_ended(begun)
+        known = begun.manifest()
+        if known and known.packages and found.manifest.packages not in ((), known.packages):
+            what = f"{begun.plan().title} was begun here with other files"
+            raise Refusal(Code.RECORD_INVALID, what, str(manifest))
+    found.bring_commit(repo, settings.remote)
+    return found
+
+
+def not_ended(begun: Record) -> Refusal:
+    """Return the refusal to do something else while the release *begun* here has not ended."""
+    hint = "`releasekit publish`, without more, carries it on; `releasekit rollback` gives it up."
+    what = f"{begun.plan().title} was begun here, and has not ended"
+    return Refusal(Code.RELEASE_ELSEWHERE, what, str(begun.directory), hint)
+
+
+def take(repo: Repo, settings: Settings, found: Exported, begun: Record | None, *, publishing: bool = True) -> Record:
+    """Put a release that was handed over on record here, with its files, unless it was *begun* here before.
+
+    What the remote holds for it is taken over, if it is for *publishing*: an earlier run with that manifest has died.
+    Raises Refusal RK-RELEASE-ELSEWHERE.
+    """
+    record = begun or Record(repo.common_dir / "releasekit" / found.plan.release)
+    known = record.manifest() if record.exists() else None
+    found.bring(record)
+    if begun and known and (known.packages or not found.manifest.packages):
+        return record
+    there = _held_there(repo, settings) if publishing else None
+    if there and there.plan.release != found.plan.release:
+        raise there.elsewhere(settings.remote)
+    tags = known.tags if known else found.manifest.tags
+    manifest = found.manifest.model_copy(update={"tags": tags, "plan": None, "staged": True})
+    return _put(repo, record, Held("", found.plan, manifest), there)
+
+
 def how_it_stands(record: Record, repo: Repo) -> str:
     """Say which release is carried on, and whether the branch has moved since it was begun."""
     plan, manifest = record.plan(), record.manifest()
@@ -67,12 +120,24 @@ def how_it_stands(record: Record, repo: Repo) -> str:
 
 def _adopted(repo: Repo, settings: Settings, file: Path | None) -> Record | None:
     """Put a release on record here that another clone or a lost record has begun; None if there is none."""
-    there = held_at(repo, settings.remote) if settings.push and settings.remote in repo.remotes() else None
+    there = _held_there(repo, settings)
     held = _from_file(repo, file, there) if file else there or _kept_here(repo)
     if held is None:
         return None
+    record = _put(repo, Record(repo.common_dir / "releasekit" / held.plan.release), held, there)
+    if file and (file.parent / "dist").is_dir():
+        with named(file.parent):
+            shutil.copytree(file.parent / "dist", record.directory / "dist", dirs_exist_ok=True)
+    return record
+
+
+def _held_there(repo: Repo, settings: Settings) -> Held | None:
+    return held_at(repo, settings.remote) if settings.push and settings.remote in repo.remotes() else None
+
+
+def _put(repo: Repo, record: Record, held: Held, there: Held | None) -> Record:
+    """Put *held* on *record*, as from now on made here; *there* is what the remote holds, perhaps for it."""
     log.info("taking over %s, begun by %s", held.plan.title, held.manifest)
-    record = Record(repo.common_dir / "releasekit" / held.plan.release)
     sha = there.sha if there and there.plan.release == held.plan.release else held.manifest.held
     repo.keep(record.release, held.sha or held.manifest.release_commit)
     make_directory(record.directory)
@@ -80,9 +145,6 @@ def _adopted(repo: Repo, settings: Settings, file: Path | None) -> Record | None
     taken = {**maker(repo)._asdict(), "held": sha, "undoing": False, "finished": False}
     record.save(held.manifest.model_copy(update=taken))
     record.save_plan(held.plan)
-    if file and (file.parent / "dist").is_dir():
-        with named(file.parent):
-            shutil.copytree(file.parent / "dist", record.directory / "dist", dirs_exist_ok=True)
     return record
 
 

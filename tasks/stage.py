@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.adapters import exported
 from tasks.adapters.files import describe, read_sdist, read_text, read_toml, read_wheel, replace_text
 from tasks.adapters.process import arun
 from tasks.adapters.uv import failure
@@ -20,7 +21,9 @@ from tasks.core.pins import pin as pin_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
+    from tasks.adapters.repo import Repo
     from tasks.core.plan import Step
     from tasks.release import Release
 
@@ -89,6 +92,17 @@ async def prove_resolution(release: Release, built: Sequence[PackageVersion]) ->
     for case in (together, *([requirements[name]] for name in sorted(apart))):
         if case:
             await _resolve(release, case)
+
+
+@task(name="hand-over", task_run_name="hand-over-{release.plan.title}", cache_policy=NO_CACHE)
+def hand_over(release: Release, repo: Repo, directory: Path) -> None:
+    """Write the staged release into *directory*, for `publish --manifest` elsewhere, and keep nothing of it here.
+
+    What may be public already is kept, to be carried on. Raises Refusal RK-USAGE, ReleaseError RK-FILE-SYSTEM.
+    """
+    exported.write(release.record, repo, release.settings.remote, directory)
+    if release.record.require_manifest().staged:
+        release.record.drop(repo)
 
 
 async def _resolve(release: Release, requirements: Sequence[str]) -> None:

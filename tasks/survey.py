@@ -17,6 +17,7 @@ from tasks.adapters.held import held_at
 from tasks.adapters.notes import gather, rendered
 from tasks.adapters.places import declared_version, declaring_place, new_texts
 from tasks.adapters.process import mask
+from tasks.adapters.record import MANIFEST
 from tasks.adapters.secrets import Secrets
 from tasks.adapters.uv import find_uv, trusted_publishing
 from tasks.core.changelog import Since, contributors_of, entry_of, prereleases_between, section_of
@@ -24,9 +25,10 @@ from tasks.core.commits import parse_history
 from tasks.core.dynamic import is_dynamic
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.history import unreleased
+from tasks.core.lines import located
 from tasks.core.notes import SMALLEST_LIMIT, tale_of
 from tasks.core.plan import RELEASE_COMMIT, Facts, Plan, Status, decisions, make_plan
-from tasks.core.settings import Selection, Settings, bump_files, own_settings, settings_of
+from tasks.core.settings import Selection, Settings, bump_files, from_environment, own_settings, settings_of
 from tasks.core.tags import baseline_on_index, baselines, schemes_of
 from tasks.core.target import Target
 from tasks.core.versions import version_of
@@ -118,12 +120,15 @@ class ToTell:
 
 @lazy_task("read-workspace")
 def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
-    """Read the workspace that *path* lies in; *overrides* are settings that win over those in the file.
+    """Read the workspace that *path* lies in; *overrides* are settings that win over all others.
+
+    Without them a setting is what its variable says (see `from_environment`), else the file, else it is the default.
 
     Raises Refusal with an RK-WORKSPACE-…, RK-CONFIG-…, RK-VERSION-INVALID or RK-UV-… code.
     """
     uv = find_uv()
     root, directories = uv.workspace(path)
+    overrides = from_environment(os.environ) | dict(overrides)
     manifests: dict[str, tuple[Mapping[str, Any], str]] = {}
     declared: dict[str, Declared] = {}
     own: dict[str, dict[str, Any]] = {}
@@ -137,14 +142,26 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
         if found := declared_version(directory, document, relative):
             declared[relative] = found
     document, text = read_toml(root / "pyproject.toml", "pyproject.toml")
-    settings = Settings.model_validate(settings_of(document, text).model_dump() | dict(overrides))
+    settings = Settings.model_validate(settings_of(document, text).model_dump() | overrides)
     if settings.bump and "." not in manifests:
         what = "bump belongs to a package, and the root of the workspace is none"
         raise Refusal(Code.CONFIG_INVALID_VALUE, what, "pyproject.toml, [tool.releasekit]")
-    workspace = workspace_of({path: document for path, (document, _) in manifests.items()}, settings, declared)
+    try:
+        workspace = workspace_of({path: document for path, (document, _) in manifests.items()}, settings, declared)
+    except Refusal as error:
+        raise _in_text(error, manifests) from None
     by_name = {member.name: own[member.path] for member in workspace if member.path in own}
     uv = replace(uv, secrets=Secrets(settings.secrets, secret))
     return Project(root, document, settings, workspace, uv, by_name, manifests)
+
+
+def _in_text(error: Refusal, manifests: Mapping[str, tuple[Mapping[str, Any], str]]) -> Refusal:
+    """Return *error* with the place of the words that it quotes."""
+    quoted = error.excerpt
+    if not quoted or quoted.line:
+        return error
+    _, text = manifests.get(quoted.file.removesuffix("pyproject.toml").rstrip("/") or ".", ({}, ""))
+    return Refusal(error.code, error.what, error.where, error.hint, error.output, located(quoted, text))
 
 
 @lazy_task("read-history")
@@ -478,15 +495,23 @@ def preflight(
     return plan.model_copy(update={"warnings": warnings})
 
 
-@lazy_task("preflight-remote")
-async def preflight_remote(project: Project, repo: Repo, target: Target, index: Index) -> None:
-    """Refuse before the first build if the index or the git remote would refuse after the last one.
+@lazy_task("preflight-credentials")
+async def preflight_credentials(project: Project, target: Target, index: Index) -> None:
+    """Refuse before anything is done if the index would not take uploads.
 
-    Raises Refusal RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE, RK-PREFLIGHT-NO-REMOTE, RK-PUSH-REJECTED.
+    Raises Refusal RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE.
     """
-    settings = project.settings
     if trusted_publishing(project.uv.secrets) == "never":
         await index.check_credentials(target.publish_url or project.uv.default_publish_url())
+
+
+@lazy_task("preflight-remote")
+def preflight_remote(project: Project, repo: Repo) -> None:
+    """Refuse before the first build if the git remote would refuse after the last one.
+
+    Raises Refusal RK-PREFLIGHT-NO-REMOTE, RK-PUSH-REJECTED.
+    """
+    settings = project.settings
     if not settings.push:
         return
     if settings.remote not in repo.remotes():
@@ -515,7 +540,7 @@ async def preflight_forge(project: Project, repo: Repo, plan: Plan) -> Plan:
     """Find out before the first build whether there will be a release on the forge; if not, the plan says so.
 
     Raises Refusal where one is required (RK-FORGE-…), and RK-PREFLIGHT-CONCURRENT-RELEASE if a draft of this very
-    release is there: somebody else is making it (D-6).
+    release is there, or one that waits to be published: somebody else is making it (D-6).
     """
     from tasks.adapters.forge import forge_of  # late: httpx is dear, and what asks nobody does without
 
@@ -523,9 +548,9 @@ async def preflight_forge(project: Project, repo: Repo, plan: Plan) -> Plan:
     if not (plan.steps and settings.on_forge):
         return plan
     try:
-        async with forge_of(repo.address(settings.remote), settings) as forge:
+        async with forge_of(repo.address(settings.remote), settings, project.uv.secrets) as forge:
             await forge.check_access()
-            there = await forge.release(plan.title)
+            drafts = await forge.drafts()
     except ReleaseError as error:
         if settings.forge_required:
             raise Refusal(*error.args) from None
@@ -535,9 +560,10 @@ async def preflight_forge(project: Project, repo: Repo, plan: Plan) -> Plan:
         so = "a release on the forge may fail" if settings.stops_at(error) else "there will be no release on the forge"
         warning = Warn(error.code, f"{so}: {error.what}", error.where)
         return plan.model_copy(update={"warnings": (*plan.warnings, str(warning))})
-    if there and there.draft:
-        what = f"there is a draft of {plan.title} on {forge.name}"
-        raise Refusal(Code.PREFLIGHT_CONCURRENT_RELEASE, what, there.page)
+    for there in drafts:
+        if there.tag == plan.title or MANIFEST in there.assets:
+            what = f"there is a draft of {there.tag} on {forge.name}"
+            raise Refusal(Code.PREFLIGHT_CONCURRENT_RELEASE, what, there.page)
     return plan
 
 

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from tasks.adapters.held import Held, held_at, held_here
+from tasks.adapters.held import Held, held_at, held_here, held_in
 from tasks.adapters.index import on_index
-from tasks.adapters.record import Record, records, sweep
+from tasks.adapters.record import MANIFEST, Record, records, sweep
 from tasks.adapters.repo import RUNNING
 from tasks.core.errors import Code, Refusal, ReleaseError, nearest
+from tasks.core.manifest import exported_of
+from tasks.core.pull import pull_ref
 from tasks.core.rollback import PublicPackage, Rollback, dependents_of, following, yank_page
 from tasks.lazy import lazy_task
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from tasks.adapters.interface import Index
+    from tasks.adapters.interface import ForgeRelease, Index
     from tasks.adapters.repo import Ref, Repo
+    from tasks.adapters.secrets import Secrets
     from tasks.core.manifest import PackageVersion, ReleaseManifest
     from tasks.core.plan import Plan
     from tasks.core.settings import Settings
     from tasks.core.target import Target
+
+log = logging.getLogger("releasekit.undo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,19 @@ class Doomed:
 
 
 @dataclass(frozen=True, slots=True)
+class Proposed:
+    """A release that is not published yet: by a pull request, or by a *draft* on the forge.
+
+    *refs* are what the remote has of the pull request that may go: the object of each, by name.
+    """
+
+    plan: Plan
+    manifest: ReleaseManifest
+    draft: ForgeRelease | None = None
+    refs: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """What there is to undo, for people; and the objects that the tags name now, so that no other is deleted."""
 
@@ -48,24 +67,65 @@ class Found:
     rollback: Rollback
     local: Mapping[str, str]
     remote: Mapping[str, str]
+    proposed: tuple[Proposed, ...] = ()
+
+
+@lazy_task("find-proposed")
+async def find_proposed(repo: Repo, settings: Settings, secrets: Secrets) -> tuple[Proposed, ...]:
+    """Return the releases that are not published yet: one of a pull request, and those that are drafts.
+
+    What cannot be asked is said and no more: most releases are neither.
+    """
+    from tasks.adapters.forge import forge_of  # late: httpx is dear
+
+    found: list[Proposed] = []
+    if not (settings.push and settings.remote in repo.remotes()):
+        return ()
+    try:
+        found += _proposed_at(repo, settings)
+        async with forge_of(repo.address(settings.remote), settings, secrets) as forge:
+            for draft in await forge.drafts():
+                if content := await forge.asset(draft, MANIFEST):
+                    manifest, plan = exported_of(content.decode("utf-8", "replace"), draft.page)
+                    found.append(Proposed(plan, manifest, draft))
+    except ReleaseError as error:
+        level = logging.DEBUG if settings.expects_no_forge(error) else logging.INFO
+        log.log(level, "no draft of a release is looked for: %s", error)
+    return tuple(found)
+
+
+def _proposed_at(repo: Repo, settings: Settings) -> Iterator[Proposed]:
+    ref, branch = pull_ref(settings.release_branch), f"refs/heads/{settings.release_branch}"
+    there = repo.refs_at(settings.remote, ref, branch)
+    if ref in there:
+        if not repo.has(there[ref].commit):
+            repo.fetch(settings.remote, ref)
+        held = held_in(repo, there[ref].commit)
+        unmoved = branch in there and there[branch].commit == held.manifest.release_commit
+        refs = {name: there[name].object for name in (ref, *([branch] if unmoved else []))}
+        yield Proposed(held.plan, held.manifest, refs=refs)
 
 
 @lazy_task("find-release")
-def find(repo: Repo, settings: Settings, name: str) -> Doomed:
+def find(repo: Repo, settings: Settings, name: str, proposed: Sequence[Proposed] = ()) -> Doomed:
     """Return the release called *name*: its id, or the beginning of it, or its title.
 
     Without a name it is the one of this clone that has not ended, else the latest; what another clone is in the middle
-    of must be named. Raises Refusal RK-RELEASE-UNKNOWN, RK-RELEASE-ELSEWHERE.
+    of must be named, and so must what is *proposed* and not begun to be published.
+
+    Raises Refusal RK-RELEASE-UNKNOWN, RK-RELEASE-ELSEWHERE.
     """
     sweep(repo)
     there = _held(repo, settings)
     here = [_read(record, repo, there) for record in records(repo.common_dir)]
     others = there and all(doomed.release != there.plan.release for doomed in here)
     if name:
-        known = (
-            [*here, Doomed(there.plan.release, None, there.plan, there.manifest, there)] if there and others else here
-        )
-        return _called(name, known)
+        known = {doomed.release: doomed for doomed in here}
+        if there and others:
+            known[there.plan.release] = Doomed(there.plan.release, None, there.plan, there.manifest, there)
+        for each in reversed(proposed):  # a draft knows the merged commit, a pull request its own
+            known.setdefault(each.plan.release, Doomed(each.plan.release, None, each.plan, each.manifest))
+        return _called(name, [*known.values()])
     latest = max(here, key=_urgency, default=None)
     if there and others and (latest is None or _has_ended(latest)):
         error = there.elsewhere(settings.remote)
@@ -126,7 +186,14 @@ def _called(name: str, known: list[Doomed]) -> Doomed:
 
 
 @lazy_task("look")
-async def look(repo: Repo, settings: Settings, target: Target, doomed: Doomed, index: Index) -> Found:
+async def look(
+    repo: Repo,
+    settings: Settings,
+    target: Target,
+    doomed: Doomed,
+    index: Index,
+    proposed: Sequence[Proposed] = (),
+) -> Found:
     """Return what is to be undone of the release, and what stays; changes nothing.
 
     Raises Refusal RK-INDEX-… if nobody can say what is public.
@@ -143,7 +210,10 @@ async def look(repo: Repo, settings: Settings, target: Target, doomed: Doomed, i
         public = await _public(plan, manifest.packages if manifest else (), target, index)
     except ReleaseError as error:
         raise Refusal(*error.args) from None  # nothing was changed yet
+    ours = tuple(each for each in proposed if each.plan.release == doomed.release)
     rollback = Rollback(
+        draft=next((each.draft.page for each in ours if each.draft), ""),
+        pull=next((settings.release_branch for each in ours if each.refs), ""),
         release=doomed.release,
         title=plan.title if plan else doomed.release,
         commit=commit,
@@ -155,7 +225,7 @@ async def look(repo: Repo, settings: Settings, target: Target, doomed: Doomed, i
         public=public,
         notes=(*_where_it_is(repo, manifest, remote, there), *_unknown(doomed)),
     )
-    return Found(doomed, rollback, local, remotely)
+    return Found(doomed, rollback, local, remotely, ours)
 
 
 def _tag_names(doomed: Doomed) -> tuple[str, ...]:
@@ -238,15 +308,35 @@ def mark(found: Found) -> None:
         doomed.record.amend(undoing=True, finished=False)
 
 
+@lazy_task("delete-draft")
+async def delete_proposed(repo: Repo, settings: Settings, secrets: Secrets, found: Found) -> None:
+    """Delete the draft release, and close the pull request: the forge's part, before its tags and branch go.
+
+    Raises ReleaseError RK-FORGE-….
+    """
+    from tasks.adapters.forge import forge_of
+
+    if not found.proposed:
+        return
+    async with forge_of(repo.address(settings.remote), settings, secrets) as forge:
+        for each in found.proposed:
+            if each.draft and (now := await forge.release(each.draft.tag)) and now.draft:
+                await forge.delete_release(now)
+            if each.refs and (pull := await forge.find_pull(settings.release_branch, each.manifest.branch)):
+                await forge.close_pull(pull, f"{each.plan.title} was given up (`releasekit rollback`).\n")
+
+
 @lazy_task("delete-remote-tags")
 def delete_remotely(repo: Repo, settings: Settings, found: Found) -> None:
-    """Delete the release's tags on the remote, and let it hold the release no more; nothing that has moved since.
+    """Delete the release's tags and pull request on the remote, which holds it no more; nothing that has moved since.
 
     Raises ReleaseError RK-PUSH-REJECTED.
     """
     leases = {f"refs/tags/{name}": sha for name, sha in found.remote.items()}
     if found.rollback.held and (there := repo.refs_at(settings.remote, RUNNING).get(RUNNING)):
         leases[RUNNING] = found.doomed.held.sha if found.doomed.held else there.object
+    for each in found.proposed:
+        leases |= {name: sha for name, sha in each.refs.items() if name in repo.refs_at(settings.remote, name)}
     if leases:
         repo.push(settings.remote, [f":{name}" for name in leases], leases=leases)
 

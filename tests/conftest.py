@@ -46,10 +46,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the whole of the slow tests be asked for."""
     parser.addoption("--crash-points", choices=("few", "all"), default="few", help="where a release is killed")
     parser.addoption("--browser", action="store_true", help="click through Prefect's UI")
-    parser.addoption("--team", action="store_true", help="start all that compose.yaml has, without containers")
     parser.addoption(
         "--update-golden", action="store_true", help="write what is seen into the files of tests/**/golden"
     )
+    parser.addoption("--team", action="store_true", help="start all that compose.yaml has, without containers")
 
 
 Golden = Callable[[str, str], None]
@@ -77,7 +77,7 @@ def _nothing_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
     if "PREFECT_HOME" not in os.environ:
         monkeypatch.setenv("PREFECT_HOME", str(tmp_path_factory.getbasetemp() / "no-prefect"))
     for name in os.environ:
-        if re.match(r"(UV_PUBLISH|ACTIONS_ID_TOKEN|GH|GITHUB|GITLAB|CI)_|.*PYPI_ID_TOKEN$", name):
+        if re.match(r"(UV_PUBLISH|ACTIONS_ID_TOKEN|GH|GITHUB|GITLAB|CI|RELEASEKIT)_|.*PYPI_ID_TOKEN$", name):
             monkeypatch.delenv(name)
     monkeypatch.setenv("GH_CONFIG_DIR", os.devnull)  # where gh, if there is one, knows nobody
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)

@@ -90,7 +90,10 @@ HIDDEN, WRONG, SLOW, CUT, HTML = (
 
 @dataclass(frozen=True)
 class Upload:
-    """One upload as it came, and the status that it got: 0 if it got no answer. *at* is in seconds."""
+    """One upload as it came, and the status that it got: 0 if it got no answer. *at* is in seconds.
+
+    *attested* is what came with it as attestations (PEP 740).
+    """
 
     project: str
     file: str
@@ -98,6 +101,7 @@ class Upload:
     status: int
     stored: bool
     at: float
+    attested: str = ""
 
 
 @dataclass
@@ -144,7 +148,7 @@ class FaultIndex:
         with self._lock:
             return next(chain(self._script.get((method, project), ()), self._script.get((method, ALL), ())), STORED)
 
-    def take(self, project: str, file: str, content: bytes, fault: Fault) -> Fault:
+    def take(self, project: str, file: str, content: bytes, fault: Fault, attested: str = "") -> Fault:
         """Note an upload and store it, if that is to be done; returns how to answer it."""
         with self._lock:
             there = self.files.setdefault(project, {})
@@ -155,7 +159,7 @@ class FaultIndex:
                 del self.files[project]
             status = 0 if fault.reset or fault.silent else fault.status
             digest = sha256(content).hexdigest()
-            self.uploads.append(Upload(project, file, digest, status, stored, time.monotonic()))
+            self.uploads.append(Upload(project, file, digest, status, stored, time.monotonic(), attested))
             return fault
 
     def sent(self, project: str = "") -> list[str]:
@@ -202,7 +206,8 @@ class _Handler(BaseHTTPRequestHandler):
         project = canonicalize_name(form["name"][1].decode())
         file, content = form["content"]
         fault = self.served.next("POST", project)
-        self._do(self.served.take(project, file, content, fault))
+        attested = form.get("attestations", ("", b""))[1].decode()
+        self._do(self.served.take(project, file, content, fault, attested))
 
     def do_GET(self) -> None:
         """Show the page of a project (PEP 503, PEP 691)."""

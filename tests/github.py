@@ -40,10 +40,10 @@ SCHEMAS = "githubkit_schemas.v2022_11_28"
 OPERATIONS = {
     "repos": (
         "get generate_release_notes list_releases get_release_by_tag get_release create_release update_release "
-        "delete_release upload_release_asset delete_release_asset"
+        "delete_release upload_release_asset get_release_asset delete_release_asset"
     ),
     "pulls": "list create update",
-    "issues": "get_label create_label add_labels",
+    "issues": "get_label create_label add_labels list_comments create_comment update_comment",
     "actions": "create_workflow_dispatch",
 }
 
@@ -179,6 +179,10 @@ class ForgeDouble:
     def protect_main(self) -> None:
         """Refuse every push to main."""
         self._hook("update", PROTECT_MAIN)
+
+    def unprotect_main(self) -> None:
+        """Let everybody push to main."""
+        self._hook("update", "#!/bin/sh\n")
 
     def _hook(self, name: str, text: str) -> None:
         path = self.bare / "hooks" / name
@@ -397,6 +401,7 @@ class GitHubDouble(ForgeDouble):
         self.pulls: dict[int, dict[str, Any]] = {}
         self.pull_of: dict[str, int] = {}
         self.labels: dict[str, dict[str, Any]] = {}
+        self.comments: dict[int, list[dict[str, Any]]] = {}
         self.assets: dict[int, bytes] = {}
         self.dispatched: list[tuple[str, dict[str, Any]]] = []
         self.remaining = 5000
@@ -428,7 +433,7 @@ class GitHubDouble(ForgeDouble):
 
     def merge(self, number: int, how: Literal["merge", "squash", "rebase"] = "merge") -> str:
         """Merge the pull request as the button of that name does; returns the commit that main is at then."""
-        pull = self.pulls[number]
+        pull = self._with_head(self.pulls[number])
         branch = pull["head"]["ref"]
         own = self.git("rev-list", "--reverse", f"main..{branch}").split()
         with tempfile.TemporaryDirectory() as scratch:
@@ -455,8 +460,10 @@ class GitHubDouble(ForgeDouble):
 
     # ---- the API
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Answer:  # noqa: PLR0911  as many as there are reasons
         """Answer as GitHub does, and refuse to answer what it has never said that it would."""
+        if request.path.startswith("/storage/"):  # another host, in truth
+            return Answer(value=self.assets[int(request.path.rpartition("/")[2])])
         access = {f"Bearer {WRITER}": "write", f"Bearer {READER}": "read"}.get(request.headers.get("Authorization", ""))
         if access is None:
             return Answer(401, example("BasicError", message="Bad credentials"))
@@ -474,7 +481,7 @@ class GitHubDouble(ForgeDouble):
         self._check_request(operation, request)
         handler: Callable[..., Answer] = getattr(self, f"_{operation.name.replace('.', '_')}")
         answer = handler(request, **{key: value for key, value in parts.items() if key not in ("owner", "repo")})
-        if answer.status < 300 and operation.gives:
+        if answer.status < 300 and operation.gives:  # an asset's bytes are elsewhere, and led to by a 302
             operation.gives.validate_python(answer.value)
         return self._with_etag(request, answer)
 
@@ -594,6 +601,10 @@ class GitHubDouble(ForgeDouble):
         self.assets[key] = request.body
         return Answer(201, made)
 
+    def _repos_get_release_asset(self, request: Request, asset_id: str) -> Answer:
+        assert request.headers["Accept"] == "application/octet-stream", "else it is about the file, and not the file"
+        return Answer(302, None, {"Location": f"{self.url}/storage/{asset_id}"})
+
     def _repos_delete_release_asset(self, _request: Request, asset_id: str) -> Answer:
         for release in self.releases.values():
             release["assets"] = [asset for asset in release["assets"] if asset["id"] != int(asset_id)]
@@ -604,7 +615,7 @@ class GitHubDouble(ForgeDouble):
         found = [
             example("PullRequestSimple", **pull)
             for pull in self.pulls.values()
-            if query.get("state", "open") in (pull["state"], "all")
+            if query.get("state", "open") in (self._with_head(pull)["state"], "all")
             and query.get("base", "main") == pull["base"]["ref"]
             and query.get("head", pull["head"]["label"]) == pull["head"]["label"]
         ]
@@ -620,11 +631,18 @@ class GitHubDouble(ForgeDouble):
             return self._invalid("PullRequest", "body", "custom", "body is too long (maximum is 65536 characters)")
         number = self.pull(value["title"], value["head"], author="ada")
         self.pulls[number]["body"] = value.get("body")
-        return Answer(201, example("PullRequest", **self.pulls[number]))
+        return Answer(201, example("PullRequest", **self._with_head(self.pulls[number])))
 
     def _pulls_update(self, request: Request, pull_number: str) -> Answer:
         self.pulls[int(pull_number)] |= request.json
-        return Answer(value=example("PullRequest", **self.pulls[int(pull_number)]))
+        return Answer(value=example("PullRequest", **self._with_head(self.pulls[int(pull_number)])))
+
+    def _with_head(self, pull: dict[str, Any]) -> dict[str, Any]:
+        """Bring an open pull request to where its branch is; one without a branch is closed, as GitHub does it."""
+        if pull["state"] == "open":
+            tip = self.git("for-each-ref", "--format=%(objectname)", f"refs/heads/{pull['head']['ref']}")
+            pull |= {"head": {**pull["head"], "sha": tip or pull["head"]["sha"]}, "state": "open" if tip else "closed"}
+        return pull
 
     def _issues_get_label(self, _request: Request, name: str) -> Answer:
         return Answer(value=self.labels[name]) if name in self.labels else self._missing()
@@ -642,6 +660,29 @@ class GitHubDouble(ForgeDouble):
             assert name in self.labels, "a label is made before it is used"
             pull["labels"].append(example("PullRequestSimplePropLabelsItems", name=name))
         return Answer(value=[self.labels[label["name"]] for label in pull["labels"] if label["name"] in self.labels])
+
+    def _issues_list_comments(self, request: Request, issue_number: str) -> Answer:
+        size, page = int(request.query.get("per_page", 30)), int(request.query.get("page", 1))
+        there = self.comments.get(int(issue_number), [])
+        link = f'<{self.url}{request.path}?per_page={size}&page={page + 1}>; rel="next"'
+        return Answer(200, there[(page - 1) * size : page * size], {"Link": link} if len(there) > page * size else {})
+
+    def _issues_create_comment(self, request: Request, issue_number: str) -> Answer:
+        return Answer(201, self.say(int(issue_number), request.json["body"]))
+
+    def say(self, number: int, body: str) -> dict[str, Any]:
+        """Comment on a pull request, as somebody does."""
+        assert len(body) <= 65_536, "body is too long (maximum is 65536 characters)"
+        key = self._number()
+        page = f"{self.url}/{self.repository}/pull/{number}#issuecomment-{key}"
+        made = example("IssueComment", id=key, body=body, html_url=page)
+        self.comments.setdefault(number, []).append(made)
+        return made
+
+    def _issues_update_comment(self, request: Request, comment_id: str) -> Answer:
+        (found,) = (each for those in self.comments.values() for each in those if each["id"] == int(comment_id))
+        found |= request.json
+        return Answer(value=found)
 
     def _actions_create_workflow_dispatch(self, request: Request, workflow_id: str) -> Answer:
         self.dispatched.append((workflow_id, request.json))

@@ -24,6 +24,7 @@ class GitLabDouble(ForgeDouble):
         super().__init__(directory, repository)
         self.releases: dict[str, dict[str, Any]] = {}
         self.pulls: dict[int, dict[str, Any]] = {}
+        self.comments: dict[int, list[dict[str, Any]]] = {}
         self.files: dict[str, bytes] = {}
         self.dispatched: list[dict[str, Any]] = []
         project = f"/api/v4/projects/{re.escape(quote(repository, safe=''))}"
@@ -38,9 +39,13 @@ class GitLabDouble(ForgeDouble):
             ("GET", f"{project}/releases/([^/]+)/assets/links", self._get_links),
             ("POST", f"{project}/releases/([^/]+)/assets/links", self._create_link),
             ("PUT", rf"{project}/packages/generic/releasekit/[\w.+-]+/([^/]+)", self._put_file),
+            ("GET", rf"{project}/packages/generic/releasekit/[\w.+-]+/([^/]+)", self._get_file),
             ("GET", f"{project}/merge_requests", self._list_pulls),
             ("POST", f"{project}/merge_requests", self._create_pull),
             ("PUT", f"{project}/merge_requests/([0-9]+)", self._update_pull),
+            ("GET", f"{project}/merge_requests/([0-9]+)/notes", self._list_notes),
+            ("POST", f"{project}/merge_requests/([0-9]+)/notes", self._create_note),
+            ("PUT", f"{project}/merge_requests/([0-9]+)/notes/([0-9]+)", self._update_note),
             ("POST", f"{project}/pipeline", self._create_pipeline),
         ]
 
@@ -60,7 +65,7 @@ class GitLabDouble(ForgeDouble):
 
     def merge(self, number: int, how: str = "merge") -> str:
         """Merge it; only what the API says of it changes, and the tip of main."""
-        pull = self.pulls[number]
+        pull = self._with_head(self.pulls[number])
         commit = self.git(
             "commit-tree", "-p", "main", "-p", pull["source_branch"], "-m", how, f"{pull['sha']}^{{tree}}"
         )
@@ -135,10 +140,21 @@ class GitLabDouble(ForgeDouble):
         self.files[name] = request.body
         return Answer(201, {"message": "201 Created"})
 
+    def _get_file(self, _request: Request, name: str) -> Answer:
+        return Answer(value=self.files[name])
+
     def _list_pulls(self, request: Request) -> Answer:
         keys = ("state", "source_branch", "target_branch")
         wanted = {key: request.query[key] for key in keys if key in request.query}
-        return Answer(value=[pull for pull in self.pulls.values() if wanted.items() <= pull.items()])
+        pulls = map(self._with_head, self.pulls.values())
+        return Answer(value=[pull for pull in pulls if wanted.items() <= pull.items()])
+
+    def _with_head(self, pull: dict[str, Any]) -> dict[str, Any]:
+        """Bring an open merge request to where its branch is."""
+        tip = self.git("for-each-ref", "--format=%(objectname)", f"refs/heads/{pull['source_branch']}")
+        if tip and pull["state"] == "opened":
+            pull["sha"] = tip
+        return pull
 
     def _create_pull(self, request: Request) -> Answer:
         value = request.json
@@ -148,9 +164,31 @@ class GitLabDouble(ForgeDouble):
 
     def _update_pull(self, request: Request, number: str) -> Answer:
         value, pull = request.json, self.pulls[int(number)]
-        pull |= {"title": value["title"], "description": value["description"]}
-        pull["labels"] = sorted({*pull["labels"], *_split(value["add_labels"])})
+        pull |= {key: value[key] for key in ("title", "description") if key in value}
+        pull["labels"] = sorted({*pull["labels"], *_split(value.get("add_labels", ""))})
+        if value.get("state_event") == "close":
+            pull["state"] = "closed"
         return Answer(value=pull)
+
+    def _list_notes(self, request: Request, number: str) -> Answer:
+        size, page = int(request.query["per_page"]), int(request.query.get("page", 1))
+        there = self.comments.get(int(number), [])
+        more = {"Link": f'<{self.url}{request.path}?per_page={size}&page={page + 1}>; rel="next"'}
+        return Answer(200, there[(page - 1) * size : page * size], more if len(there) > page * size else {})
+
+    def _create_note(self, request: Request, number: str) -> Answer:
+        return Answer(201, self.say(int(number), request.json["body"]))
+
+    def say(self, number: int, body: str) -> dict[str, Any]:
+        """Comment on a merge request, as somebody does."""
+        made = {"id": 100 * number + len(self.comments.get(number, ())), "body": body}
+        self.comments.setdefault(number, []).append(made)
+        return made
+
+    def _update_note(self, request: Request, number: str, key: str) -> Answer:
+        (found,) = (each for each in self.comments[int(number)] if each["id"] == int(key))
+        found |= request.json
+        return Answer(value=found)
 
     def _create_pipeline(self, request: Request) -> Answer:
         self.dispatched.append(request.json)

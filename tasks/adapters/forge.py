@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import time
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from tasks.adapters.interface import Forge
+    from tasks.adapters.secrets import Secrets
     from tasks.core.links import Web
     from tasks.core.settings import Settings
 
@@ -70,12 +72,26 @@ def open_forge(
     return GitHub(web, address, token, connections, pause=pause)
 
 
+def pull_of_job(env: Mapping[str, str]) -> int:
+    """Return the number of the pull request that the CI runs this job for; 0 if it is for none."""
+    on_github = re.fullmatch(r"refs/pull/([0-9]+)/(?:merge|head)", env.get("GITHUB_REF", ""))
+    number = on_github[1] if on_github else env.get("CI_MERGE_REQUEST_IID", "")
+    return int(number) if number.isdecimal() else 0
+
+
 @asynccontextmanager
-async def forge_of(address: str, settings: Settings) -> AsyncGenerator[Forge]:
-    """Open the forge that the remote at *address* is on; raises as `open_forge` does."""
+async def forge_of(address: str, settings: Settings, secrets: Secrets) -> AsyncGenerator[Forge]:
+    """Open the forge that the remote at *address* is on; raises as `open_forge` does, and Refusal RK-SECRET-UNKNOWN.
+
+    Where the environment has no token, that of *secrets* is used.
+    """
     web = web_of(address, settings.forge)
+    env = dict(os.environ)
+    names = _names(web)
+    if not any(env.get(name) for name in names):
+        env |= {name: token for name in names if (token := secrets.value(name))}
     async with client(pool_size=settings.http_pool_size, heeds_limits=False) as connections:
-        yield open_forge(web, connections, api=settings.forge_url)
+        yield open_forge(web, connections, api=settings.forge_url, env=env)
 
 
 def token_of(web: Web, env: Mapping[str, str]) -> tuple[str, str]:
@@ -83,15 +99,17 @@ def token_of(web: Web, env: Mapping[str, str]) -> tuple[str, str]:
 
     For GitHub, `gh auth token` is asked where the environment has none.
     """
-    if web.is_gitlab:
-        names: tuple[str, ...] = TOKENS["gitlab"]
-    else:
-        # As gh does: what somebody keeps for their own server is not for the other one.
-        names = (*(ENTERPRISE_TOKENS if "/api/v3" in web.api else ()), *TOKENS["github"])
-    for name in names:
+    for name in _names(web):
         if env.get(name):
             return name, env[name]
     return ("", "") if web.is_gitlab else ("gh", _token_of_gh(web.host, env))
+
+
+def _names(web: Web) -> tuple[str, ...]:
+    if web.is_gitlab:
+        return TOKENS["gitlab"]
+    # As gh does: what somebody keeps for their own server is not for the other one.
+    return (*(ENTERPRISE_TOKENS if "/api/v3" in web.api else ()), *TOKENS["github"])
 
 
 def _token_of_gh(host: str, env: Mapping[str, str]) -> str:
@@ -162,16 +180,18 @@ class Api:
         query: Mapping[str, str | int] | None = None,
         json: object = None,
         content: bytes | None = None,
+        accept: str = "",
         fine: tuple[int, ...] = (),
     ) -> httpx.Response:
         """Return the answer to one request; *path* may be a whole address. Raises RK-FORGE-… unless it is *fine*."""
+        headers = self._headers if content is None else {**self._headers, "Content-Type": "application/octet-stream"}
         request = self._http.build_request(
             method,
             path if "://" in path else f"{self.base}{path}",
             params=query or None,
             json=json,
             content=content,
-            headers=self._headers if content is None else {**self._headers, "Content-Type": "application/octet-stream"},
+            headers={**headers, "Accept": accept} if accept else headers,
             timeout=60,
         )
         known = self._known.get(str(request.url)) if method == "GET" else None

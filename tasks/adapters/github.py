@@ -90,6 +90,11 @@ class GitHub:
         """Return all releases, drafts too, newest first."""
         return tuple([_release(each) async for each in self._api.each(f"{self._repository}/releases")])
 
+    async def drafts(self) -> tuple[ForgeRelease, ...]:
+        """Return the drafts among the last hundred releases."""
+        newest = await self._api.get(f"{self._repository}/releases", per_page=100) or ()
+        return tuple(_release(each) for each in newest if each["draft"])
+
     async def release(self, tag: str) -> ForgeRelease | None:
         """Return the release of *tag*; a draft is not found by its tag, so the list is read up to it."""
         found = await self._api.get(f"{self._repository}/releases/tags/{quote(tag, safe='')}")
@@ -142,6 +147,20 @@ class GitHub:
         address = there["upload_url"].partition("{")[0]
         await self._api.ask("POST", address, query={"name": name}, content=content)
 
+    async def asset(self, release: ForgeRelease, name: str) -> bytes | None:
+        """Return the file *name* that is attached to *release*; GitHub leads on to where it is kept."""
+        there = await self._api.get(self._at(release))
+        for asset in inner(there, "assets") or ():
+            if asset["name"] == name:
+                path = f"{self._repository}/releases/assets/{asset['id']}"
+                return (await self._api.ask("GET", path, accept="application/octet-stream")).content
+        return None
+
+    async def find_pull(self, branch: str, base: str) -> Pull | None:
+        """Return the open pull request of *branch* into *base*."""
+        found = await self._pulls("open", branch, base)
+        return _pull(found[0]) if found else None
+
     async def open_pull(self, branch: str, base: str, title: str, body: str, labels: Sequence[str] = ()) -> Pull:
         """Return the open pull request of *branch* into *base*, made or brought up to date; labels are only added."""
         value = {"title": title, "body": body}
@@ -161,6 +180,24 @@ class GitHub:
                 await self._ensure_label(label)
             await self._api.send("POST", f"{self._repository}/issues/{pull.number}/labels", {"labels": missing})
         return pull
+
+    async def close_pull(self, pull: Pull, body: str) -> None:
+        """Close *pull* without merging it; *body* says why."""
+        await self._api.send("PATCH", f"{self._repository}/pulls/{pull.number}", {"state": "closed", "body": body})
+
+    async def comment(self, number: int, mark: str, body: str) -> str:
+        """Make the comment on a pull request that begins with *mark*, or bring it up to date; returns its page."""
+        path = f"{self._repository}/issues/{number}/comments"
+
+        async def look() -> Any:  # noqa: ANN401  JSON
+            there = [each async for each in self._api.each(path)]
+            return next((each for each in there if (each.get("body") or "").startswith(mark)), None)
+
+        found = await look_then_make(look, lambda: self._api.send("POST", path, {"body": mark + body}))
+        if found["body"] != mark + body:
+            value = {"body": mark + body}
+            found = await self._api.send("PATCH", f"{self._repository}/issues/comments/{found['id']}", value)
+        return found["html_url"]
 
     async def merged_pull(self, branch: str, base: str) -> Pull | None:
         """Return the pull request of *branch* that was merged into *base* last."""
@@ -235,6 +272,7 @@ def _pull(value: Mapping[str, Any]) -> Pull:
         labels=tuple(label["name"] for label in value["labels"]),
         branch=value["head"]["ref"],
         commit=(value["merge_commit_sha"] or "") if value["merged_at"] else "",
+        head=value["head"]["sha"],
     )
 
 

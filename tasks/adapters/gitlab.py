@@ -55,7 +55,7 @@ class GitLab:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._project = f"/projects/{quote(web.repository, safe='')}"
-        self._path = web.repository
+        self._path, self._page = web.repository, web.base
         self._is_job = variable == "CI_JOB_TOKEN"
         header = "JOB-TOKEN" if self._is_job else "PRIVATE-TOKEN"
         self._api = Api(address, connections, {header: token}, pause=pause, clock=clock)
@@ -81,6 +81,11 @@ class GitLab:
     async def releases(self) -> tuple[ForgeRelease, ...]:
         """Return all releases, upcoming ones too, newest first."""
         return tuple([_release(each) async for each in self._api.each(f"{self._project}/releases")])
+
+    async def drafts(self) -> tuple[ForgeRelease, ...]:
+        """Return the upcoming ones among the last hundred releases: theirs is the latest time."""
+        newest = await self._api.get(f"{self._project}/releases", per_page=100) or ()
+        return tuple(release for each in newest if (release := _release(each)).draft)
 
     async def release(self, tag: str) -> ForgeRelease | None:
         """Return the release of *tag*."""
@@ -128,13 +133,23 @@ class GitLab:
 
     async def upload_asset(self, release: ForgeRelease, name: str, content: bytes) -> None:
         """Attach the file *name* to *release*: it goes to the project's generic packages, and is linked from there."""
-        version = re.sub(r"[^\w.+-]", "-", release.tag)
-        path = f"{self._project}/packages/generic/releasekit/{version}/{quote(name, safe='')}"
+        path = self._file(release, name)
         await self._api.ask("PUT", path, content=content)
         links = await self._api.get(f"{self._at(release.tag)}/assets/links") or ()
         if not any(link["name"] == name for link in links):
             link = {"name": name, "url": f"{self._api.base}{path}"}
             await self._api.send("POST", f"{self._at(release.tag)}/assets/links", link)
+
+    async def asset(self, release: ForgeRelease, name: str) -> bytes | None:
+        """Return the file *name* that is attached to *release*."""
+        if name not in release.assets:
+            return None
+        return (await self._api.ask("GET", self._file(release, name))).content
+
+    async def find_pull(self, branch: str, base: str) -> Pull | None:
+        """Return the open merge request of *branch* into *base*."""
+        found = await self._merge_requests("opened", branch, base)
+        return _pull(found[0]) if found else None
 
     async def open_pull(self, branch: str, base: str, title: str, body: str, labels: Sequence[str] = ()) -> Pull:
         """Return the open merge request of *branch* into *base*, made or brought up to date; labels are only added.
@@ -154,6 +169,24 @@ class GitLab:
         if (found["title"], found["description"]) != (title, body) or not set(labels) <= set(found["labels"]):
             found = await self._api.send("PUT", f"{self._project}/merge_requests/{found['iid']}", value)
         return _pull(found)
+
+    async def close_pull(self, pull: Pull, body: str) -> None:
+        """Close *pull* without merging it; *body* says why."""
+        value = {"state_event": "close", "description": body}
+        await self._api.send("PUT", f"{self._project}/merge_requests/{pull.number}", value)
+
+    async def comment(self, number: int, mark: str, body: str) -> str:
+        """Make the note on a merge request that begins with *mark*, or bring it up to date; returns its page."""
+        path = f"{self._project}/merge_requests/{number}/notes"
+
+        async def look() -> Any:  # noqa: ANN401  JSON
+            there = [each async for each in self._api.each(path)]
+            return next((each for each in there if each["body"].startswith(mark)), None)
+
+        found = await look_then_make(look, lambda: self._api.send("POST", path, {"body": mark + body}))
+        if found["body"] != mark + body:
+            await self._api.send("PUT", f"{path}/{found['id']}", {"body": mark + body})
+        return f"{self._page}/-/merge_requests/{number}#note_{found['id']}"
 
     async def merged_pull(self, branch: str, base: str) -> Pull | None:
         """Return the merge request of *branch* that was merged into *base* last."""
@@ -183,6 +216,10 @@ class GitLab:
         variables = [{"key": key, "value": value} for key, value in given.items()]
         await self._api.send("POST", f"{self._project}/pipeline", {"ref": ref, "variables": variables})
 
+    def _file(self, release: ForgeRelease, name: str) -> str:
+        version = re.sub(r"[^\w.+-]", "-", release.tag)
+        return f"{self._project}/packages/generic/releasekit/{version}/{quote(name, safe='')}"
+
     def _at(self, tag: str) -> str:
         return f"{self._project}/releases/{quote(tag, safe='')}"
 
@@ -205,6 +242,8 @@ def _release(value: Mapping[str, Any]) -> ForgeRelease:
 
 
 def _pull(value: Mapping[str, Any]) -> Pull:
+    # Merging by fast-forward makes no commit: the last one of the branch is then the one that has landed.
+    landed = value.get("merge_commit_sha") or value.get("squash_commit_sha") or value["sha"]
     return Pull(
         number=value["iid"],
         title=value["title"],
@@ -212,5 +251,6 @@ def _pull(value: Mapping[str, Any]) -> Pull:
         author=inner(value, "author", "username") or "",
         labels=tuple(value["labels"]),
         branch=value["source_branch"],
-        commit=(value.get("merge_commit_sha") or value.get("squash_commit_sha") or "") if value["merged_at"] else "",
+        commit=landed if value["merged_at"] else "",
+        head=value["sha"],
     )

@@ -189,6 +189,10 @@ class Forge(Protocol):
         """Return all releases, drafts too, newest first."""
         ...
 
+    async def drafts(self) -> tuple[ForgeRelease, ...]:
+        """Return the drafts among the last hundred releases: what is older is forgotten, not under way."""
+        ...
+
     async def release(self, tag: str) -> ForgeRelease | None:
         """Return the release of *tag*, also one that is still a draft."""
         ...
@@ -217,8 +221,24 @@ class Forge(Protocol):
         """Attach the file *name* to *release*, in the place of one of this name."""
         ...
 
+    async def asset(self, release: ForgeRelease, name: str) -> bytes | None:
+        """Return the file *name* that is attached to *release*, None if there is none."""
+        ...
+
+    async def find_pull(self, branch: str, base: str) -> Pull | None:
+        """Return the open pull request of *branch* into *base*."""
+        ...
+
     async def open_pull(self, branch: str, base: str, title: str, body: str, labels: Sequence[str] = ()) -> Pull:
         """Return the open pull request of *branch* into *base*, made or brought up to date; labels are only added."""
+        ...
+
+    async def close_pull(self, pull: Pull, body: str) -> None:
+        """Close *pull* without merging it; *body* says why, in one request with it."""
+        ...
+
+    async def comment(self, number: int, mark: str, body: str) -> str:
+        """Make the comment on a pull request that begins with *mark*, or bring it up to date; returns where it is."""
         ...
 
     async def merged_pull(self, branch: str, base: str) -> Pull | None:

@@ -19,7 +19,7 @@ from tasks.adapters.files import (
     replace_text,
 )
 from tasks.core.errors import Code, Refusal, ReleaseError
-from tasks.core.manifest import manifest_of, plan_of, plan_text
+from tasks.core.manifest import manifest_of, manifest_text, plan_of, plan_text
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -76,7 +76,7 @@ class Record:
 
     def save(self, manifest: ReleaseManifest) -> None:
         """Write the manifest; raises ReleaseError RK-FILE-SYSTEM."""
-        replace_text(self.directory / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
+        replace_text(self.directory / MANIFEST, manifest_text(manifest))
 
     def manifest(self) -> ReleaseManifest | None:
         """Return the manifest, None if the release commit was not made yet; raises ReleaseError RK-RECORD-INVALID."""
@@ -124,9 +124,12 @@ class Record:
         repo.release(self.release)
 
     def drop_if_private(self, repo: Repo) -> None:
-        """Drop the release, unless its files may be public: they may be from the moment that all are on record."""
+        """Drop the release, unless its files may be public.
+
+        They may be from the moment that all are on record; staged ones from the moment that they are no more just that.
+        """
         manifest = self.manifest()
-        if manifest is None or not manifest.packages:
+        if manifest is None or manifest.staged or not manifest.packages:
             self.drop(repo)
 
     def drop(self, repo: Repo) -> None:
@@ -236,6 +239,28 @@ def _clear(dropped: Path, repo: Repo) -> None:
     repo.remove_worktree(dropped / "tree")
     remove_tree(dropped)
     repo.git("worktree", "prune")
+
+
+@contextmanager
+def scratch(repo: Repo, release: str) -> Generator[Record]:
+    """Yield a record for *release* that is no release's: it is gone when the block ends.
+
+    If the process is killed it looks like a dropped one, which `sweep` clears away.
+    """
+    record = Record(repo.common_dir / "releasekit" / f"scratch{_DROPPED}" / release)
+
+    def clear() -> None:
+        repo.release(release)
+        repo.remove_worktree(record.worktree)
+        remove_tree(record.directory.parent)
+
+    if record.directory.parent.exists():
+        clear()
+    make_directory(record.directory)
+    try:
+        yield record
+    finally:
+        clear()
 
 
 @contextmanager

@@ -41,7 +41,7 @@ _REMOTE_COMMANDS = {"clone", "fetch", "ls-remote", "push", "remote"}
 _credentials: ContextVar[Mapping[str, str]] = ContextVar("credentials", default=MappingProxyType({}))
 # No other helper is asked, for it would be given the token to keep; the name is what forges take beside any token.
 _HELPER = (
-    '!f() { test "$1" = get && echo "username=${RELEASEKIT_GIT_USER}" && echo "password=${RELEASEKIT_GIT_TOKEN}"; }; f'
+    '!f() { test "$1" = get && echo "username=${RELEASEKIT__USERNAME}" && echo "password=${RELEASEKIT__PASSWORD}"; }; f'
 )
 RUNNING = "refs/releasekit/running"
 """What a remote holds while a release of any clone is under way: neither a branch nor a tag, and seen by all clones."""
@@ -326,6 +326,19 @@ class Repo:
         command = self.command(*argv, stdin=content)
         return run(Command(command.argv, command.cwd, {**_ENVIRONMENT, **(env or {})}, stdin=content)).stdout.strip()
 
+    def first_parents(self, since: str, tip: str) -> tuple[str, ...]:
+        """Return the commits of the branch at *tip* that are not in the history of *since*, the oldest first."""
+        return tuple(self.git("rev-list", "--first-parent", "--reverse", f"{since}..{tip}").split())
+
+    def titles(self, since: str, tip: str) -> tuple[str, ...]:
+        """Return short sha and first line of what *tip* has and *since* has not, newest first, without merges."""
+        log = ("log", "--no-merges", "--no-show-signature", "--format=%h %s", f"{since}..{tip}")
+        return tuple(self.git(*log).split("\n")[:-1])
+
+    def same_files(self, one: str, other: str) -> bool:
+        """Tell whether two commits have the same files."""
+        return self._sha(f"{one}^{{tree}}") == self._sha(f"{other}^{{tree}}")
+
     def parent(self, commit: str) -> str:
         """Return the first parent of *commit*, empty if it has none."""
         return self._sha(f"{commit}^")
@@ -437,6 +450,24 @@ class Repo:
         """Fetch what the reference *name* of *remote* leads to; no reference is changed here."""
         self.git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, name)
 
+    def is_at(self, remote: str, commit: str, branch: str = "") -> bool:
+        """Tell whether *branch* of *remote*, or any of its branches, is known to hold *commit*; asks nobody."""
+        where = f"refs/remotes/{remote}" + (f"/{branch}" if branch else "")
+        return bool(self.git("for-each-ref", "--count=1", f"--contains={commit}", where))
+
+    def has_on_branch(self, commit: str, remote: str, branch: str) -> bool:
+        """Tell whether *commit* is in the history of what is checked out, or is known to be of *branch* of *remote*."""
+        here = self.has(commit)
+        return here and (self.contains(self.head, commit) or bool(branch and self.is_at(remote, commit, branch)))
+
+    def differing(self, worktree: Path, commit: str) -> tuple[str, ...]:
+        """Return the paths at which *worktree*, with what `add` has added, is not as *commit*."""
+        return tuple(self.git("diff", "--name-only", "--no-renames", "-z", commit, cwd=worktree).split("\0")[:-1])
+
+    def bundle(self, file: Path, worktree: Path, since: str) -> None:
+        """Write what *worktree* has checked out, on top of *since*, into *file*; `fetch` takes it for a remote."""
+        self.git("bundle", "create", "--quiet", str(file.resolve()), "HEAD", f"^{since}", cwd=worktree)
+
     def fast_forward(self, commit: str) -> bool:
         """Bring the checked-out branch to *commit* if that is a pure step forward and the tree is clean.
 
@@ -489,7 +520,7 @@ def credentials(address: str, token: str) -> Generator[None]:
     told = {"GIT_CONFIG_COUNT": str(before + 2)}
     for number, value in enumerate(("", _HELPER), before):
         told |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    told |= {"RELEASEKIT_GIT_USER": place.username or "x-access-token", "RELEASEKIT_GIT_TOKEN": token}
+    told |= {"RELEASEKIT__USERNAME": place.username or "x-access-token", "RELEASEKIT__PASSWORD": token}
     reset = _credentials.set(told)
     try:
         yield

@@ -33,6 +33,12 @@ class Secrets:
     load: Callable[[str], str] = from_environment
     _values: dict[str, str] = field(default_factory=dict[str, str], init=False, repr=False, compare=False)
 
+    def value(self, variable: str) -> str:
+        """Return the secret for *variable*, empty if none is named; raises Refusal RK-SECRET-UNKNOWN."""
+        if variable in self.names and variable not in self._values:
+            self._values[variable] = self.load(self.names[variable])
+        return self._values.get(variable, "")
+
     def environment(self, prefix: str) -> dict[str, str]:
         """Return the variables that begin with *prefix*, with their values; raises Refusal RK-SECRET-UNKNOWN.
 

@@ -28,7 +28,11 @@ def heed_interrupts() -> None:
 def heed_termination() -> None:
     """Take SIGTERM for a Ctrl-C from now on."""
     if is_ours():
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(*_: object) -> None:
+    signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shutil import which
@@ -16,6 +17,7 @@ from packaging.version import InvalidVersion, Version
 from tasks.adapters.process import Command, arun, last_lines, mask, run
 from tasks.adapters.secrets import Secrets
 from tasks.core.errors import Code, Refusal, ReleaseError
+from tasks.core.lines import told
 from tasks.core.uploads import Answer
 
 if TYPE_CHECKING:
@@ -30,8 +32,12 @@ _CLASSES = (
     (re.compile(r"TOML parse error at line"), Code.WORKSPACE_TOML),
 )
 _TOML_PLACE = re.compile(r"Failed to parse: (?P<file>.+?)\n(?:.*\n)*?.*at line (?P<line>\d+), column (?P<column>\d+)")
-# Builds and imports run other people's code, which must not find what it could upload with.
-_HIDDEN: dict[str, str | None] = dict.fromkeys(f"UV_PUBLISH_{word}" for word in ("TOKEN", "USERNAME", "PASSWORD"))
+# Builds and imports run other people's code, which must not find what it could upload or push with.
+_HIDDEN: dict[str, str | None] = {
+    **dict.fromkeys(f"UV_PUBLISH_{word}" for word in ("TOKEN", "USERNAME", "PASSWORD")),
+    **dict.fromkeys(("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL")),
+    **dict.fromkeys(("PYPI_ID_TOKEN", "TESTPYPI_ID_TOKEN", "GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN")),
+}
 _SHOWN = (("build",), ("publish",), ("lock",), ("audit",), ("pip", "install"))  # what makes or proves something
 _OIDC = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "PYPI_ID_TOKEN", "TESTPYPI_ID_TOKEN")
 
@@ -137,18 +143,35 @@ class Uv:
         return self.command(*argv, cwd=package, env=env, timeout=timeout)
 
     def publish_command(
-        self, files: Sequence[Path], publish_url: str, check_url: str, env: Mapping[str, str] | None = None
+        self,
+        files: Sequence[Path],
+        publish_url: str,
+        check_url: str,
+        env: Mapping[str, str] | None = None,
+        *,
+        attestations: bool = True,
     ) -> Command:
-        """Upload *files* themselves (a directory would be silently ignored), skipping those that are there (D-7)."""
+        """Upload *files* themselves (a directory would be silently ignored), skipping those that are there (D-7).
+
+        Attestations are among *files*: uv sends each with the file that it is named after, and looks for none (D-8).
+        """
+        without = () if attestations else ("--no-attestations",)
         to, secret_to = _address("--publish-url", "UV_PUBLISH_URL", publish_url)
         at, secret_at = _address("--check-url", "UV_PUBLISH_CHECK_URL", check_url)
         return self.command(
-            "publish", *to, *at, "--trusted-publishing", trusted_publishing(self.secrets), *map(str, files),
+            "publish", *to, *at, "--trusted-publishing", trusted_publishing(self.secrets), *without, *map(str, files),
             env={**secret_to, **secret_at, **(env or {})},
         )  # fmt: skip
 
     async def publish(
-        self, root: Path, files: Sequence[Path], publish_url: str, check_url: str, seconds: float
+        self,
+        root: Path,
+        files: Sequence[Path],
+        publish_url: str,
+        check_url: str,
+        seconds: float,
+        *,
+        attestations: bool = True,
     ) -> Answer | None:
         """Upload *files*, each at most once; returns what the index said to the one that it did not take, None if none.
 
@@ -161,7 +184,7 @@ class Uv:
         # whoever sends again has to ask the index first.
         env = {"RUST_LOG": "uv_publish=trace", "UV_HTTP_RETRIES": "0", "UV_UPLOAD_HTTP_TIMEOUT": f"{seconds + 1:.0f}"}
         env |= self.secrets.environment("UV_PUBLISH_")
-        command = self.publish_command(files, publish_url, check_url, env)
+        command = self.publish_command(files, publish_url, check_url, env, attestations=attestations)
         result = await arun(replace(command, cwd=root, timeout=seconds, fine=frozenset({0, 2})))
         return _answer(result.stderr) if result.code else None
 
@@ -286,12 +309,15 @@ def _fresh(names: Sequence[str]) -> tuple[str, ...]:
 def _refusal(said: str, path: Path) -> Refusal:
     code = next((code for pattern, code in _CLASSES if pattern.search(said)), Code.WORKSPACE_INVALID)
     message = re.split(r"^error: ", mask(said).strip(), maxsplit=1, flags=re.MULTILINE)[-1]  # warnings come before it
-    where = str(path)
+    where, excerpt = str(path), None
     if code is Code.WORKSPACE_TOML and (place := _TOML_PLACE.search(said)):
-        where = f"{path / place['file']}:{place['line']}:{place['column']}"
+        file = path / place["file"]
+        where = f"{file}:{place['line']}:{place['column']}"
         message = message.splitlines()[-1].strip()
+        with suppress(OSError):
+            excerpt = told(place[0], str(file), file.read_text("utf-8", "replace"))
     what, _, more = message.partition("\n")
-    return Refusal(code, what, where, output=more)
+    return Refusal(code, what, where, output=more, excerpt=excerpt)
 
 
 def failure(code: Code, error: ReleaseError, what: str, where: str) -> ReleaseError:

@@ -46,7 +46,7 @@ def problems(
 
     *versions* are those that internal requirements must be pinned to, *sources* the files in the sdist.
     """
-    found = list(_wrong_names(project, version, names))
+    found = list(wrong_names(project, version, names))
     if version.local:
         found.append(f"{version} is a local version, which PyPI refuses")
     held = tuple(sources)
@@ -90,7 +90,8 @@ def _is_name(path: PurePosixPath) -> bool:
     return all(part.isidentifier() for part in path.parts) and path.name not in {"__main__", "__init__"}
 
 
-def _wrong_names(project: str, version: Version, names: Sequence[str]) -> Iterator[str]:
+def wrong_names(project: str, version: Version, names: Sequence[str]) -> Iterator[str]:
+    """Yield what is wrong with the *names* of the files of *project*: one sdist and its wheels, of that version."""
     sdists = [name for name in names if name.endswith(".tar.gz")]
     wheels = [name for name in names if name.endswith(".whl")]
     if len(sdists) != 1 or not wheels:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -91,6 +90,7 @@ class Code(StrEnum):
     COMMAND_FAILED = "RK-COMMAND-FAILED"
     COMMAND_TIMEOUT = "RK-COMMAND-TIMEOUT"
     RECORD_INVALID = "RK-RECORD-INVALID"
+    COMMIT_MISSING = "RK-COMMIT-MISSING"
     RELEASE_UNKNOWN = "RK-RELEASE-UNKNOWN"
     RELEASE_ELSEWHERE = "RK-RELEASE-ELSEWHERE"
     RELEASE_TAKEN_OVER = "RK-RELEASE-TAKEN-OVER"
@@ -110,6 +110,10 @@ class Code(StrEnum):
     BLOCKED = "RK-BLOCKED"
     PUSH_REJECTED = "RK-PUSH-REJECTED"
     BRANCH_MOVED = "RK-BRANCH-MOVED"
+    BRANCH_UNPUSHED = "RK-BRANCH-UNPUSHED"
+    PULL_EMPTY = "RK-PULL-EMPTY"
+    PULL_MOVED = "RK-PULL-MOVED"
+    PULL_STALE = "RK-PULL-STALE"
     SERVER_START = "RK-SERVER-START"
     SERVER_UNREACHABLE = "RK-SERVER-UNREACHABLE"
 
@@ -170,10 +174,11 @@ CATALOGUE: Mapping[Code, Entry] = {
         "A name or pattern fits no member of the workspace.", "`releasekit discover` lists the members."
     ),
     Code.CONFIG_INVALID_KEY: Entry(
-        "[tool.releasekit] holds a key that does not exist.", "The README lists every key; mend or remove this one."
+        "There is no key of this name in [tool.releasekit], and no option that a variable could stand for.",
+        "`releasekit config` lists every key; mend or remove this one.",
     ),
     Code.CONFIG_INVALID_VALUE: Entry(
-        "A value in [tool.releasekit] has the wrong type or is not one of those allowed.",
+        "A value in [tool.releasekit], or in the variable of a key, has the wrong type or is not one of those allowed.",
         "Give the key a value of the kind that is named.",
     ),
     Code.CHECK_UNKNOWN: Entry(
@@ -301,8 +306,9 @@ CATALOGUE: Mapping[Code, Entry] = {
         "Run publish again on the next day: it carries on. Or ask PyPI for a higher limit first.",
     ),
     Code.PREFLIGHT_CONCURRENT_RELEASE: Entry(
-        "The forge has a draft of this very release: somebody else is making it, or was interrupted.",
-        "Wait until it is announced; or delete the draft, if nobody is.",
+        "The forge has a draft of a release: it is being made, or was interrupted.",
+        "Wait until it is announced; `releasekit publish --manifest TAG` goes on with it, `releasekit rollback TAG` "
+        "gives it up.",
     ),
     Code.LOCK_ACQUISITION_FAILED: Entry(
         "Another release of this repository is running.", "Wait for it to end, or stop the process that is named."
@@ -375,6 +381,12 @@ CATALOGUE: Mapping[Code, Entry] = {
         "The record of a release is damaged or of a newer format.",
         "If a newer releasekit wrote it, use that. `releasekit publish --resume-from-registry` goes on from the copy "
         "that the remote holds; `releasekit rollback` gives the release up.",
+    ),
+    Code.COMMIT_MISSING: Entry(
+        "A manifest names the commit that a release is made from, and this clone does not have it: it was not fetched, "
+        "it is only in the clone that made the manifest, or it is of another repository.",
+        "Fetch the branch that holds it, with its whole history (in a workflow: `fetch-depth: 0`); or put the "
+        "`commit.bundle` beside the manifest that was written with it.",
     ),
     Code.RELEASE_UNKNOWN: Entry(
         "No release on record, here or on the remote, has this id.",
@@ -458,6 +470,23 @@ CATALOGUE: Mapping[Code, Entry] = {
         "The branch has new commits since the release began, so it was not moved to the release commit.",
         "Merge the release commit that is named and push; then run publish again: it ends the release.",
     ),
+    Code.BRANCH_UNPUSHED: Entry(
+        "The commit that the release is to be made from is not on the remote's branch, so no pull request fits on it.",
+        "Push it first, or check out what the remote has.",
+    ),
+    Code.PULL_EMPTY: Entry(
+        "The release changes no file (all versions come from tags, no changelog is kept): there is nothing to merge.",
+        "Keep changelogs (changelog = true), or release with --publish-from=local.",
+    ),
+    Code.PULL_MOVED: Entry(
+        "Somebody else has pushed to the branch of the release pull request, and their commits are not thrown away.",
+        "Merge the pull request as it is; or delete its branch, and run prepare again.",
+    ),
+    Code.PULL_STALE: Entry(
+        "What was merged is not the release that its pull request showed: what landed beside it, or an edit of it, "
+        "asks for other versions.",
+        "Run prepare again: it makes a new release pull request, with the right versions.",
+    ),
     Code.SERVER_UNREACHABLE: Entry(
         "The Prefect API that PREFECT_API_URL or the active profile names does not answer.",
         "Start that server; or unset PREFECT_API_URL, and a server is started for the time of the release.",
@@ -473,16 +502,23 @@ class ReleaseError(Exception):
     """Something ran and failed: exit code 1.
 
     *what* says what is wrong, *where* names the place (a file, a package, a command), *hint* replaces the
-    catalogue's next step, *output* holds the last lines of a command. All are positional, so that the error
-    survives pickling.
+    catalogue's next step, *output* holds the last lines of a command, *excerpt* the line of a file that is meant.
+    All are positional, so that the error survives pickling.
     """
 
     status = 1
 
-    def __init__(self, code: Code, what: str, where: str = "", hint: str = "", output: str = "") -> None:
-        super().__init__(code, what, where, hint, output)
-        self.code, self.what, self.where, self.output = code, what, where, output
+    def __init__(
+        self, code: Code, what: str, where: str = "", hint: str = "", output: str = "", excerpt: Excerpt | None = None
+    ) -> None:
+        super().__init__(code, what, where, hint, output, excerpt)
+        self.code, self.what, self.where, self.output, self.excerpt = code, what, where, output, excerpt
         self.hint = hint or CATALOGUE[code].hint
+
+    @property
+    def why(self) -> str:
+        """What the catalogue says of its code."""
+        return CATALOGUE[self.code].meaning
 
     def __str__(self) -> str:
         place = f" ({self.where})" if self.where else ""
@@ -493,6 +529,42 @@ class Refusal(ReleaseError):
     """Refused before anything changed: exit code 2."""
 
     status = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A line of a file, and the part of it that is meant.
+
+    *line* counts from 1, *column* from 0; as long as the line is 0, only the words in *text* are known.
+    """
+
+    file: str
+    line: int
+    text: str
+    column: int = 0
+    length: int = 0
+
+    @property
+    def place(self) -> str:
+        """File, line and column, as editors take them."""
+        return f"{self.file.removeprefix('./')}:{self.line}:{self.column + 1}"
+
+    def drawn(self, width: int) -> tuple[str, ...]:
+        """Return the line with carets below the part that is meant, no wider than *width* columns.
+
+        A line that is too long is shown from near that part on.
+        """
+        margin = f"{self.line} | "
+        room = max(width - len(margin), 20)
+        text, column = self.text.replace("\t", " "), self.column
+        if len(text) > room and column + self.length > room:
+            cut = min(column - 4, len(text) - room) if column > 4 else 0  # noqa: PLR2004  a little of what is before
+            text, column = f"…{text[cut + 1 :]}", column - cut
+        if len(text) > room:
+            text = f"{text[: room - 1]}…"
+        carets = "^" * max(1, min(self.length, len(text) - column))
+        empty = " " * (len(margin) - 2)
+        return f"{empty}|", f"{margin}{text}", f"{empty}| {' ' * column}{carets}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -510,6 +582,8 @@ class Warn:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return "; did you mean …?" with the known words most like *word*, or nothing."""
+    from difflib import get_close_matches
+
     close = get_close_matches(word, list(known), n=2, cutoff=0.6)
     return f"; did you mean {' or '.join(close)}?" if close else ""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.core.errors import Code, Refusal
+from tasks.core.errors import Code, Refusal, nearest
 from tasks.core.versions import Decision, Past, Rules, Wish, settle, wish
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ def patterns_of(settings: Settings, names: Iterable[str]) -> list[str]:
     for name in names:
         if name not in settings.groups:
             known = ", ".join(settings.groups) or "none is configured"
-            raise Refusal(Code.WORKSPACE_UNKNOWN_PACKAGE, f"no group is named {name} ({known})")
+            what = f"no group is named {name} ({known}){nearest(name, settings.groups)}"
+            raise Refusal(Code.WORKSPACE_UNKNOWN_PACKAGE, what)
         patterns += settings.groups[name].packages
     return patterns
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Literal, TypeVar
 
+from packaging.utils import is_normalized_name
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tasks.core.artifacts import wrong_names
 from tasks.core.errors import Code, ReleaseError
 from tasks.core.plan import Plan, PyVersion
+from tasks.core.tags import is_tag_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -41,7 +49,9 @@ class ReleaseManifest(BaseModel):
     *packages* is empty until all are built, verified and proven to fit together. From then on files may be public:
     the release is carried on with these very files and never dropped by itself. *tags* are those that it has made, or
     was about to make. *held* is what the remote holds for it (see `held_text`), empty if nothing. With *undoing* it is
-    being rolled back.
+    being rolled back. *staged* says that nothing of it is public, though all is built: it was only to be staged.
+
+    *plan* is there where the manifest has left its record (see `exported`), so that one file says everything.
     """
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
@@ -58,7 +68,9 @@ class ReleaseManifest(BaseModel):
     tags: tuple[str, ...] = ()
     held: str = ""
     undoing: bool = False
+    staged: bool = False
     finished: bool = False
+    plan: Plan | None = None
 
     def holder(self) -> tuple[str, ...]:
         """Return what tells the releases of two clones apart, also if one has taken it over from the other."""
@@ -66,11 +78,22 @@ class ReleaseManifest(BaseModel):
 
     def held_text(self) -> str:
         """Return the manifest as the remote holds it: what is so from the first upload on, and changes no more."""
-        lasting = self.model_copy(update={"tags": (), "held": "", "undoing": False, "finished": False})
-        return lasting.model_dump_json(indent=1) + "\n"
+        return manifest_text(self.model_copy(update={**_NOT_LASTING, "tags": (), "plan": None}))
+
+    def exported(self, plan: Plan) -> ReleaseManifest:
+        """Return the manifest with the *plan* inside, for whoever is to go on with it elsewhere."""
+        return self.model_copy(update={**_NOT_LASTING, "plan": plan})
 
     def __str__(self) -> str:
         return f"{self.by or 'somebody'} on {self.host or 'some machine'} since {self.begun or 'some time'}"
+
+
+_NOT_LASTING = {"held": "", "undoing": False, "staged": False, "finished": False}
+
+
+def manifest_text(manifest: ReleaseManifest) -> str:
+    """Return *manifest* as it is put on record."""
+    return manifest.model_dump_json(indent=1) + "\n"
 
 
 def manifest_of(text: str, where: str) -> ReleaseManifest:
@@ -79,6 +102,70 @@ def manifest_of(text: str, where: str) -> ReleaseManifest:
     Raises ReleaseError RK-RECORD-INVALID if it is damaged, incomplete or of another schema version.
     """
     return _read(ReleaseManifest, text, where)
+
+
+def exported_of(text: str, where: str) -> tuple[ReleaseManifest, Plan]:
+    """Return the manifest in the JSON *text* of the file *where*, and the plan inside.
+
+    It may come from anywhere: so what it names is no option of a program, and leads out of no directory.
+    Raises ReleaseError RK-RECORD-INVALID.
+    """
+    manifest = manifest_of(text, where)
+    if manifest.plan is None:
+        hint = "A manifest with its plan is what `publish --stage-only --output DIR` writes, and a draft release holds."
+        raise ReleaseError(Code.RECORD_INVALID, "there is no plan in it", where, hint)
+    for what in _unfit(manifest, manifest.plan):
+        raise ReleaseError(Code.RECORD_INVALID, what, where)
+    return manifest, manifest.plan
+
+
+def _unfit(manifest: ReleaseManifest, plan: Plan) -> Iterator[str]:
+    if (plan.release, plan.commit) != (manifest.release, manifest.commit):
+        yield f"the plan inside is of another release, {plan.release}"
+    for name, value, form in (
+        ("release", manifest.release, _RELEASE),
+        ("commit", manifest.commit, _SHA),
+        ("release_commit", manifest.release_commit, _SHA),
+    ):
+        if not form.fullmatch(value):
+            yield f"{name}: {value!r} is none"
+    tags = [*plan.tags, *manifest.tags, *(step.tag for step in plan.steps), *filter(None, [manifest.branch])]
+    yield from (f"{tag!r} can be the name of no tag or branch" for tag in tags if not is_tag_name(tag))
+    yield from _unfit_steps(plan)
+    yield from _unfit_packages(manifest, plan)
+
+
+_RELEASE, _SHA = re.compile(r"[0-9a-f]{12}"), re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+
+def _unfit_steps(plan: Plan) -> Iterator[str]:
+    names = {step.name for step in plan.steps}
+    if not names or len(names) < len(plan.steps):
+        yield "the plan inside releases no package, or one twice"
+    for step in plan.steps:
+        path = PurePosixPath(step.path)
+        if step.next is None or not is_normalized_name(step.name):
+            yield f"{step.name!r} has no version, or is no name of a package"
+        if path.is_absolute() or ".." in path.parts or "\\" in step.path:
+            yield f"{step.path!r} leads out of the workspace"
+        if strange := {*step.needs, *step.build_needs, *step.after, *step.batch} - names:
+            yield f"{step.name} needs {', '.join(sorted(strange))}, which the plan does not release"
+
+
+def _unfit_packages(manifest: ReleaseManifest, plan: Plan) -> Iterator[str]:
+    if not manifest.packages:
+        return  # none is built yet
+    planned = sorted((step.name, str(step.next), step.tag) for step in plan.steps)
+    if planned != sorted((package.name, str(package.version), package.tag) for package in manifest.packages):
+        yield "the packages are not those of the plan inside"
+    for package in manifest.packages:
+        yield from wrong_names(package.name, package.version, [file.name for file in package.files])
+        for file in package.files:
+            if not (_PLAIN.fullmatch(file.name) and _SHA256.fullmatch(file.sha256)):
+                yield f"{file.name!r} is no file of {package.name}, or its sha256 is none"
+
+
+_PLAIN, _SHA256 = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*"), re.compile(r"[0-9a-f]{64}")
 
 
 def plan_text(plan: Plan) -> str:

@@ -50,7 +50,10 @@ class Tale(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """A pull request, on GitLab a merge request. *author* is a login, *commit* what merging it has made, if it is."""
+    """A pull request, on GitLab a merge request. *author* is a login, *commit* what merging it has made, if it is.
+
+    *head* is the last commit of its branch.
+    """
 
     number: int
     title: str
@@ -59,6 +62,7 @@ class Pull:
     labels: tuple[str, ...] = ()
     branch: str = ""
     commit: str = ""
+    head: str = ""
 
 
 class Line(BaseModel):

@@ -221,7 +221,7 @@ def make_plan(
     untagged = _untagged(rows, baselines, offline=facts.published is None)
     return Plan(
         commit=commit,
-        release=_release_id(commit, rows),
+        release=release_id(commit, rows),
         tags=_umbrella(workspace, rows, settings, facts, schemes),
         warnings=tuple(
             map(str, (*warnings, *_unreleased_needs(workspace, statuses, released, baselines), *old, *untagged))
@@ -417,7 +417,8 @@ def _shared_tag(released: Mapping[str, Version], scheme: TagScheme) -> str:
     return scheme.tag("", versions[0])
 
 
-def _release_id(commit: str, rows: Sequence[Step]) -> str:
+def release_id(commit: str, rows: Sequence[Step]) -> str:
+    """Return the id of the release of *rows* from *commit*."""
     parts = [commit, *(f"{step.name}=={step.version}" for step in rows if step.order >= 0)]
     return sha256("\n".join(parts).encode()).hexdigest()[:12]
 

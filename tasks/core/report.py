@@ -11,10 +11,11 @@ from tasks.core.plan import PyVersion  # noqa: TC001  pydantic reads the annotat
 
 
 class Outcome(StrEnum):
-    """What became of a package; one that is *built* was verified too, and not uploaded."""
+    """What became of a package; one that is *built* was verified too, and not uploaded; *versioned* is before that."""
 
     CONFIRMED = "confirmed"
     BUILT = "built"
+    VERSIONED = "versioned"
     FAILED = "failed"
     BLOCKED = "blocked"
 
@@ -36,7 +37,8 @@ class PackageReport(BaseModel):
 class Report(BaseModel):
     """One run of publish. *problems* are what went wrong beside the packages, *notes* what a person should know.
 
-    *page* is where the forge shows the release.
+    *page* is where the forge shows the release. *goal* is what was to become of each package: where a release was told
+    to stop earlier, that is less than confirmed.
     """
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
@@ -44,6 +46,7 @@ class Report(BaseModel):
     kind: Literal["releasekit.report/1"] = Field(default="releasekit.report/1", alias="schema")
     release: str
     title: str
+    goal: Outcome = Outcome.CONFIRMED
     commit: str = ""
     packages: tuple[PackageReport, ...] = ()
     tags: tuple[str, ...] = ()
@@ -59,8 +62,8 @@ class Report(BaseModel):
 
     @property
     def done(self) -> bool:
-        """Whether every planned package is confirmed and everything after it was done."""
-        return not self.problems and len(self.confirmed) == len(self.packages)
+        """Whether every planned package is confirmed, or what else was the goal, and everything after it was done."""
+        return not self.problems and all(package.outcome is self.goal for package in self.packages)
 
     @property
     def summary(self) -> str:

@@ -38,8 +38,9 @@ class PublicPackage(BaseModel):
 class Rollback(BaseModel):
     """What is undone of one release. *tags* and *remote_tags* go; *kept* says which stay, and why.
 
-    *held* tells that the remote holds the release for all clones to see, which ends. *done* is false while it is only
-    looked at.
+    *held* tells that the remote holds the release for all clones to see, which ends. *draft* is the page of a release
+    that is not announced yet, *pull* the branch of a pull request: they go too. *done* is false while it is only looked
+    at.
     """
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
@@ -53,6 +54,8 @@ class Rollback(BaseModel):
     remote_tags: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     held: bool = False
+    draft: str = ""
+    pull: str = ""
     public: tuple[PublicPackage, ...] = ()
     notes: tuple[str, ...] = ()
     done: bool = False

@@ -23,6 +23,11 @@ _REFUSED = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[-./]|/\.|[./]$|\.
 _PLACEHOLDER = re.compile(r"\{(name|version|label)\}")
 
 
+def is_tag_name(tag: str) -> bool:
+    """Tell whether git takes *tag* as the name of a tag."""
+    return bool(tag) and not _REFUSED.search(tag)
+
+
 @dataclass(frozen=True)
 class TagScheme:
     """How a package's tag is made from its name and version, and how both are found in a tag again.
@@ -73,7 +78,7 @@ class TagScheme:
     def _write(self, pattern: str, name: str, version: Version) -> str:
         given = {"name": name, "version": str(version), "label": self.label}
         tag = _PLACEHOLDER.sub(lambda found: given[found[1]], pattern)
-        if _REFUSED.search(tag):
+        if not is_tag_name(tag):
             raise Refusal(Code.TAG_INVALID, f"{pattern!r} makes {tag!r}, which git refuses as a tag")
         return tag
 

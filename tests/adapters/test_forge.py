@@ -119,8 +119,13 @@ def test_life_of_a_release(double: Double) -> None:
         assert (await forge.update_release(draft, body="better")).body == "better"
         for content in (b"one", b"two", b"two"):
             await forge.upload_asset(draft, "manifest.json", content)
+        (waiting,) = await forge.drafts()
+        assert (waiting.tag, waiting.assets) == ("py/core@1.0", ("manifest.json",))
+        assert await forge.asset(waiting, "manifest.json") == b"two"
+        assert await forge.asset(waiting, "other.json") is None
 
         out = await forge.promote(draft)
+        assert await forge.drafts() == ()
         assert (out.draft, out.title, out.body, out.assets) == (False, "core 1.0", "better", ("manifest.json",))
         assert await forge.promote(out) == out
         assert double.git("rev-parse", "py/core@1.0") == commit
@@ -163,12 +168,39 @@ def test_pull_requests(double: Double) -> None:
         assert await forge.merged_pull("work", "main") is None
         work = double.git("commit-tree", "main^{tree}", "-p", "main", "-m", "feat: work")
         double.git("update-ref", "refs/heads/work", work)
+        found = await forge.find_pull("work", "main")
+        assert found
+        assert found.number == first.number
         commit = double.merge(first.number)
+        assert await forge.find_pull("work", "main") is None
         merged = await forge.merged_pull("work", "main")
         assert merged
         assert (merged.number, merged.commit, set(merged.labels)) == (first.number, commit, {"release", "automated"})
+        assert merged.head == work
+        other = await forge.open_pull("work", "main", "chore: release 3", "body")
+        await forge.close_pull(other, "not now")
+        assert await forge.find_pull("work", "main") is None
+        assert await forge.merged_pull("work", "main") == merged
 
     told(double, story)
+
+
+def test_comment(double: Double) -> None:
+    """There is one comment of ours on a pull request, among those of others, and it says what is so now."""
+    work = double.git("commit-tree", "main^{tree}", "-p", "main", "-m", "feat: work")
+    double.git("update-ref", "refs/heads/work", work)
+    number = double.pull("feat: work", "work")
+    for n in range(120):
+        double.say(number, f"what about {n}?")
+
+    pages = [told(double, lambda forge, says=says: forge.comment(number, "<!-- ours -->\n", says)) for says in "aab"]
+    last = len(double.requests)
+    told(double, lambda forge: forge.comment(number, "<!-- ours -->\n", "b"))
+
+    assert len(set(pages)) == 1
+    assert pages[0].startswith(f"{double.url}/{double.repository}/")
+    assert [each["body"] for each in double.comments[number][120:]] == ["<!-- ours -->\nb"]
+    assert {request.method for request in double.requests[last:]} == {"GET"}
 
 
 def test_pulls_of_commits(double: Double) -> None:

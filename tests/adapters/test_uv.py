@@ -436,6 +436,10 @@ class TestBuild:
         publish = UV.publish_command([tmp_path / "a.whl"], "", "http://127.0.0.1/simple")
 
         assert "UV_PUBLISH_TOKEN" not in build.environment()
+        for name in ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "PYPI_ID_TOKEN", "GITHUB_TOKEN", "GITLAB_TOKEN"):
+            monkeypatch.setenv(name, "a-secret")
+            assert name not in build.environment()
+            assert publish.environment()[name] == "a-secret"
         assert publish.environment()["UV_PUBLISH_TOKEN"] == "pypi-secret"
 
     def test_sibling_needed_to_build(self, workspace: Callable[..., Path], tmp_path: Path) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 from packaging.version import Version
 
 from tasks.core.errors import Code, ReleaseError
-from tasks.core.manifest import BuiltFile, PackageVersion, ReleaseManifest, manifest_of
+from tasks.core.manifest import BuiltFile, PackageVersion, ReleaseManifest, exported_of, manifest_of, manifest_text
+from tests.builders import plan_of
 
 
 def manifest(*versions: str) -> ReleaseManifest:
@@ -65,3 +67,89 @@ def test_invalid(text: str, said: str) -> None:
     assert caught.value.code is Code.RECORD_INVALID
     assert caught.value.what.startswith(said)
     assert caught.value.where == "release/manifest.json"
+
+
+def exported(**changes: object) -> ReleaseManifest:
+    """Return the manifest of core and app, all built, with its plan inside; *changes* are to the plan."""
+    plan = plan_of("app: core").model_copy(update=changes)
+    packages = tuple(
+        PackageVersion(
+            name=step.name,
+            version=step.version,
+            tag=step.tag,
+            files=tuple(
+                BuiltFile(name=f"{step.name}-{step.version}{end}", sha256="ab" * 32, size=7)
+                for end in (".tar.gz", "-py3-none-any.whl")
+            ),
+        )
+        for step in plan.steps
+    )
+    made = ReleaseManifest(release=plan.release, commit=plan.commit, release_commit="b" * 40, branch="main", held="x")
+    return made.model_copy(update={"packages": packages}).exported(plan)
+
+
+def test_exported() -> None:
+    """A manifest that leaves its record says everything, and nothing that was so only there."""
+    written = exported()
+
+    read, plan = exported_of(manifest_text(written), "manifest.json")
+
+    assert (read, plan) == (written, plan_of("app: core"))
+    assert (read.held, read.tags) == ("", ())
+    bare = written.model_copy(update={"packages": ()})
+    assert exported_of(manifest_text(bare), "manifest.json")[0] == bare
+    assert json.loads(read.held_text())["plan"] is None, "it stands beside it"
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "said"),
+    [
+        ('"plan": {', '"plan": null, "was": {', "there is no plan in it"),
+        ('"branch": "main"', '"branch": "--force"', "'--force' can be the name of no tag or branch"),
+        ('"tag": "core-v1.1"', '"tag": "--delete"', "'--delete' can be the name of no tag or branch"),
+        ('"release_commit": "bbb', '"release_commit": "--b', "release_commit: '--bbbbbb"),
+        ('"path": "packages/core"', '"path": "/etc"', "'/etc' leads out of the workspace"),
+        ('"path": "packages/core"', '"path": "packages/../../x"', "'packages/../../x' leads out of the workspace"),
+        ('"needs": ["core"]', '"needs": ["../core"]', "app needs ../core, which the plan does not release"),
+        ('"name": "core-1.1.tar.gz"', '"name": "../core-1.1.tar.gz"', "../core-1.1.tar.gz"),
+        ('"name": "core-1.1.tar.gz"', '"name": "/x/core-1.1.tar.gz"', "/x/core-1.1.tar.gz"),
+        ('"name": "core-1.1.tar.gz"', '"name": "core-1.2.tar.gz"', "core-1.2.tar.gz has the version 1.2, but 1.1 is"),
+        ('"name": "core-1.1-py3', '"name": "core-1.1-../py3', "core-1.1-../py3-none-any.whl"),
+        ('"sha256": "abab', '"sha256": "--ab', "or its sha256 is none"),
+        ('"version": "1.1"', '"version": "1.2"', "the packages are not those of the plan inside"),
+    ],
+)
+def test_exported_is_not_trusted(here: str, there: str, said: str) -> None:
+    """What a manifest from elsewhere names is no option of a program, and leads out of no directory."""
+    text = json.dumps(json.loads(manifest_text(exported())))
+    assert here in text, text
+
+    with pytest.raises(ReleaseError) as caught:
+        exported_of(text.replace(here, there), "manifest.json")
+
+    assert caught.value.code is Code.RECORD_INVALID
+    assert said in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("release", "../../etc", "release: '../../etc' is none"),
+        ("commit", "HEAD", "commit: 'HEAD' is none"),
+        ("packages", (), "the plan inside releases no package"),
+    ],
+)
+def test_exported_with_another_plan(field: str, value: object, said: str) -> None:
+    """So it is with what manifest and plan agree on."""
+    text = manifest_text(exported(**{field: value}))
+
+    with pytest.raises(ReleaseError, match=re.escape(said)):
+        exported_of(text, "manifest.json")
+
+
+def test_of_another_release() -> None:
+    """A plan that was put into the manifest of another release is refused."""
+    text = manifest_text(exported().model_copy(update={"release": "0" * 12}))
+
+    with pytest.raises(ReleaseError, match="the plan inside is of another release"):
+        exported_of(text, "manifest.json")

@@ -137,14 +137,14 @@ def worker(directory: Path, name: str) -> Generator[Worker]:
     home, mark = directory / name, str(uuid.uuid4())
     home.mkdir()
     env: dict[str, str | None] = {
-        "RELEASEKIT_TEST": mark,
+        "TEST_OF_RELEASEKIT": mark,
         "XDG_DATA_HOME": str(home),
         "PREFECT_DEFAULT_RESULT_STORAGE_BLOCK": "local-file-system/shared",
         **ADA,
     }
     argv = (sys.executable, "-m", "prefect", "worker", "start", "--pool", "releasekit", "--name", name)
     settings = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
-    running = Worker(f"RELEASEKIT_TEST={mark}", home / "log")
+    running = Worker(f"TEST_OF_RELEASEKIT={mark}", home / "log")
     try:
         with background(Command(argv, home, {**env, **settings}), running.log):
             yield running
@@ -200,7 +200,7 @@ def deployed(prefect_api: str, world: World) -> Deployed:
 
 def test_every_flow_is_deployed(deployed: Deployed) -> None:
     """Deploying asks no question; each deployment has a form with a text for every option and demands none."""
-    assert deployed.keys() == {"publish", "plan", "check", "rollback"}
+    assert deployed.keys() == {"publish", "prepare", "plan", "check", "rollback"}
     for deployment in deployed.values():
         schema = deployment["parameter_openapi_schema"]
         assert deployment["description"]
@@ -210,7 +210,7 @@ def test_every_flow_is_deployed(deployed: Deployed) -> None:
         assert not schema.get("required")
         assert [name for name, option in schema["properties"].items() if not option.get("description")] == []
     assert deployed["publish"]["parameter_openapi_schema"]["properties"]["dry_run"]["type"] == "boolean"
-    for name in ("publish", "rollback"):
+    for name in ("publish", "prepare", "rollback"):
         assert deployed[name]["global_concurrency_limit"]["limit"] == 1
         assert deployed[name]["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
     assert deployed["rollback"]["parameters"]["dry_run"] is True, "it looks, until it is told otherwise"

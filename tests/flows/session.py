@@ -8,6 +8,7 @@ from packaging.version import Version
 
 from flows import console
 from flows.cli import main
+from tasks.core.errors import Code, ReleaseError
 from tasks.core.report import Outcome, PackageReport, Report
 from tasks.core.rollback import PublicPackage, Rollback
 
@@ -70,6 +71,25 @@ ROLLBACK = Rollback(
 )
 
 
+MISTAKES = (
+    "discover --workspace key",
+    "discover --workspace value",
+    "discover --workspace item",
+    "discover --workspace table",
+    "discover --workspace long",
+    "discover --workspace inline",
+    "discover --workspace toml",
+    "discover --workspace requirement",
+    "plan --ofline",
+    "explain RK-GRAPH-CYCEL",
+)
+"""Each is told about, with the line that is meant where there is one."""
+
+FAILURE = ReleaseError(
+    Code.COMMAND_FAILED, "uv build failed with exit code 2", "storefront", output="error: no such file\n  at line 3"
+)
+
+
 def told(what: str) -> None:
     """Say what comes now, after all that was said before."""
     sys.stdout.write(f"\n$ releasekit {what}\n")
@@ -77,6 +97,14 @@ def told(what: str) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:]:
+        for command in MISTAKES:
+            told(command)
+            main([*sys.argv[2:], *command.split()])
+        if not sys.argv[2:]:
+            told("publish (whose build fails)")
+            console.explain(FAILURE)
+        raise SystemExit
     for command in COMMANDS:
         told(command)
         main(command.split())

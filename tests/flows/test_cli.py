@@ -324,13 +324,13 @@ def test_flows_are_programs(orchard: World, flow: str) -> None:
 
 def test_logs_go_to_standard_error_as_json(orchard: World) -> None:
     """Standard output is the answer alone; with --log-format json each log line is an object."""
-    said = orchard.releasekit("-v", "--log-format", "json", "plan", "--offline", "--format", "json")
+    said = orchard.releasekit("--verbose", "--log-format", "json", "plan", "--offline", "--format", "json")
 
     json.loads(said.out)
     lines = [json.loads(line) for line in said.err.splitlines()]
     walk = next(line for line in lines if "log" in line.get("argv", ()))
     assert walk.keys() >= {"time", "level", "message", "argv", "code", "seconds"}
-    assert orchard.releasekit("-q", "plan", "--offline").err == ""
+    assert orchard.releasekit("--quiet", "plan", "--offline").err == ""
 
 
 # ---- refusals -----------------------------------------------------------------------------------------------------
@@ -704,3 +704,17 @@ def test_offline_is_for_looking(orchard: World) -> None:
     """A release cannot be made offline."""
     refused = orchard.releasekit("publish", "--offline")
     assert (refused.code, Code.USAGE in refused.err) == (2, True)
+
+
+def test_unexpected(orchard: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody has thought of has a code too, and no traceback unless it is asked for."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a mistake of ours")
+
+    monkeypatch.setattr("tasks.survey.read_workspace", fail)
+
+    failed, told = orchard.releasekit("discover"), orchard.releasekit("-v", "discover")
+
+    assert (failed.code, "Traceback" in failed.err, "Traceback" in told.err) == (1, False, True)
+    assert f"error: {Code.UNEXPECTED}: ZeroDivisionError: a mistake of ours" in failed.err

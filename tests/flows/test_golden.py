@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import struct
@@ -49,21 +50,22 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return world
 
 
-def said(world: World, *, width: int = 0, terminal: bool = False) -> str:
+def said(directory: Path, *words: str, width: int = 0, terminal: bool = False, colour: bool = True) -> str:
     """Return what the session says in a window so many columns wide, or without any; without colours."""
     env = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "CI", "NO_COLOR")}
+    env |= {} if colour else {"NO_COLOR": "1"}
     env |= {"PYTHONPATH": str(ROOT), "TERM": "xterm", "PREFECT_API_URL": ""}
     if width and not terminal:
         env["COLUMNS"] = str(width)
     if not terminal:
         done = subprocess.run(
-            PROGRAM, cwd=world.root, env=env, capture_output=True, check=True, text=True,
-            stdin=subprocess.DEVNULL,
+            (*PROGRAM, *words), cwd=directory, env=env, check=True, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT if words else None,
         )  # fmt: skip
         return done.stdout
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
-    child = subprocess.Popen(PROGRAM, cwd=world.root, env=env, stdin=theirs, stdout=theirs, stderr=theirs)
+    child = subprocess.Popen((*PROGRAM, *words), cwd=directory, env=env, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     heard = bytearray()
     while True:
@@ -93,7 +95,7 @@ def stable(text: str) -> str:
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_terminal(world: World, golden: Golden, width: int) -> None:
     """On a terminal nothing is wider than it, and of the tables nothing is cut but reasons."""
-    text = stable(said(world, width=width, terminal=True))
+    text = stable(said(world.root, width=width, terminal=True))
 
     golden(f"terminal-{width}.txt", text)
 
@@ -101,4 +103,56 @@ def test_terminal(world: World, golden: Golden, width: int) -> None:
 @pytest.mark.parametrize("width", [0, 60])
 def test_piped(world: World, golden: Golden, width: int) -> None:
     """What is read by a program is as wide as it is, unless COLUMNS says how wide it may be."""
-    golden(f"piped-{width or 'wide'}.txt", stable(said(world, width=width)))
+    golden(f"piped-{width or 'wide'}.txt", stable(said(world.root, width=width)))
+
+
+FILES = {
+    "key": '[tool.releasekit]\ntag_fromat = "{name}@{version}"  # as npm has it\n',
+    "value": "[tool.releasekit]\npush = true\nconcurrency = 0  # none\n",
+    "item": '[tool.releasekit]\nchangelog_exclude = [\n    "typo",\n    "(oops",\n]\n',
+    "table": '[tool.releasekit.types]\nfeat = "minor"\ndocs = "tiny"\n',
+    "long": "[tool.releasekit]\n"
+    'groups.web = { packages = ["storefront", "storefront-core", "storefront-samples"], versioning = "toghether" }\n',
+    "toml": '[tool.releasekit]\ntag_format = "{name}@{version}\n',
+    "inline": "[tool.releasekit]\nbump = [{ path = 'a.py', patern = '{version}' }]\n",
+    "requirement": "",
+}
+"""What stands in a pyproject.toml of each directory beside its project."""
+
+
+@pytest.fixture(scope="module")
+def mistakes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a directory with a workspace for each mistake."""
+    directory = tmp_path_factory.mktemp("mistakes")
+    for name, text in FILES.items():
+        needs = ["six>=1", "idna >>> 3"] if name == "requirement" else []
+        place = directory / name
+        place.mkdir()
+        project = f'[project]\nname = "{name}"\nversion = "1"\ndependencies = {json.dumps(needs)}\n'
+        (place / "pyproject.toml").write_text(f"{project}\n{text}")
+    return directory
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_mistakes_on_a_terminal(mistakes: Path, golden: Golden, width: int) -> None:
+    """An error has its code, the line with a caret below what is meant, a reason and a next step, at any width."""
+    text = said(mistakes, "mistakes", width=width, terminal=True)
+
+    assert "\x1b[1;31merror\x1b[0m" in text
+    golden(f"mistakes-{width}.txt", stable(text))
+
+
+def test_mistakes_piped(mistakes: Path, golden: Golden) -> None:
+    """Off a terminal nothing is wrapped, so that it can be searched for; and no colour is in it."""
+    text = said(mistakes, "mistakes")
+
+    assert "\x1b" not in text
+    golden("mistakes-piped.txt", stable(text))
+
+
+def test_no_colours(mistakes: Path) -> None:
+    """On a terminal NO_COLOR and --no-color are respected."""
+    for words, colour in ((("mistakes",), False), (("mistakes", "--no-color"), True)):
+        text = said(mistakes, *words, width=80, terminal=True, colour=colour)
+        assert "error" in text
+        assert not re.search(r"\x1b\[[0-9;]*3[0-9]", text)

@@ -224,3 +224,61 @@ def test_asked(tmp_path: Path, keys: str, written: bool) -> None:
 
     assert b"Write pyproject.toml?" in said.stdout
     assert (root(world) != before) == written
+
+
+SHIPPED = Path(__file__).parents[2] / "deployments"
+
+
+def test_workflows(tmp_path: Path) -> None:
+    """The workflows are those that are shipped, for the branch that is checked out; a second time nothing is to do."""
+    world = make_world(tmp_path, "core")
+    world.git("switch", "--quiet", "--create", "release/1.x")
+
+    seen = init(world, "--offline", "--ci", "github")
+    assert {path for path in seen["diffs"] if "workflows" in path} == {
+        f".github/workflows/{each.name}" for each in (SHIPPED / "github").iterdir()
+    }
+    assert not (world.root / ".github").exists()
+    init(world, "--offline", "--ci", "github", "--yes")
+
+    for path in (SHIPPED / "github").iterdir():
+        wanted = path.read_text().replace("branches: [main]", 'branches: ["release/1.x"]')
+        assert (world.root / ".github/workflows" / path.name).read_text() == wanted
+    assert init(world, "--offline", "--ci", "github", "--yes")["diffs"] == {}
+    mine = world.root / ".github/workflows/plan.yml"
+    mine.write_text(mine.read_text().replace("timeout-minutes: 15", "timeout-minutes: 5"))
+    assert (
+        "-    timeout-minutes: 5\n+    timeout-minutes: 15\n"
+        in init(world, "--offline", "--ci", "github")["diffs"][".github/workflows/plan.yml"]
+    )
+
+
+def test_pipeline(tmp_path: Path) -> None:
+    """On GitLab the pipeline is included; a file of one's own is left as it is, and one is told what to put into it."""
+    world = make_world(tmp_path, "core")
+    init(world, "--offline", "--ci", "gitlab", "--yes")
+    path = ".gitlab/releasekit.gitlab-ci.yml"
+    assert (world.root / path).read_text() == (SHIPPED / "gitlab/releasekit.gitlab-ci.yml").read_text()
+    assert (world.root / ".gitlab-ci.yml").read_text() == f"include:\n  - local: {path}\n"
+    said = world.releasekit("init", "--offline", "--ci", "gitlab", "--yes")
+    assert "has to include it" not in said.err
+
+    (world.root / ".gitlab-ci.yml").write_text("stages: [test]\n")
+    said = world.releasekit("init", "--offline", "--ci", "gitlab", "--yes")
+
+    assert f".gitlab-ci.yml has to include it: `include: [{{local: {path}}}]`" in said.err
+    assert (world.root / ".gitlab-ci.yml").read_text() == "stages: [test]\n"
+
+
+def test_workflows_of_a_nested_workspace(tmp_path: Path) -> None:
+    """They go to the top of the repository, where the CI looks for them."""
+    world = make_world(tmp_path, "core")
+    (world.root / "python").mkdir()
+    for name in ("packages", "pyproject.toml", "uv.lock"):
+        world.git("mv", name, "python")
+    world.commit("chore: nested")
+
+    init(World(world.root / "python", world.remote), "--offline", "--ci", "github", "--yes")
+
+    assert (world.root / ".github/workflows/publish.yml").is_file()
+    assert not (world.root / "python/.github").exists()

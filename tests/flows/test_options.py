@@ -10,7 +10,16 @@ import pytest
 from pydantic import Field
 
 from flows.cli import app
-from flows.options import Options, Place, PlanOptions, PublishOptions, RollbackOptions, flat, parameters_of
+from flows.options import (
+    Options,
+    Place,
+    PlanOptions,
+    PrepareOptions,
+    PublishOptions,
+    RollbackOptions,
+    flat,
+    parameters_of,
+)
 from tasks.core.errors import Refusal
 from tasks.core.settings import Settings
 from tasks.survey import read_workspace
@@ -21,18 +30,24 @@ if TYPE_CHECKING:
 
     from prefect import Flow
 
-MODELS: dict[str, type[Place]] = {"publish": PublishOptions, "plan": PlanOptions, "rollback": RollbackOptions}
+MODELS: dict[str, type[Place]] = {
+    "publish": PublishOptions,
+    "prepare": PrepareOptions,
+    "plan": PlanOptions,
+    "rollback": RollbackOptions,
+}
 
 
 @pytest.fixture
 def flows(prefect_api: str) -> dict[str, Flow[..., Any]]:
     """Import the flows, after Prefect's server is known."""
     from flows.plan import plan
+    from flows.prepare import prepare
     from flows.publish import publish
     from flows.rollback import rollback
 
     assert prefect_api
-    found: dict[str, Any] = {"publish": publish, "plan": plan, "rollback": rollback}
+    found: dict[str, Any] = {"publish": publish, "prepare": prepare, "plan": plan, "rollback": rollback}
     return found
 
 

@@ -179,7 +179,7 @@ def test_eighty_packages(tmp_path: Path, hub: GitHubDouble, monkeypatch: pytest.
     target = Target("https://index.example.org/simple", "")
     release = Release(plan, record, settings, target, find_uv(), ".", "main", commit=commit)
 
-    page, remarks = asyncio.run(announce.on_forge.fn(release, repo))
+    page, remarks = asyncio.run(announce.on_forge(release, repo))
 
     (made,) = hub.releases.values()
     assert (page, remarks) == (made["html_url"], ())
@@ -192,7 +192,7 @@ def test_eighty_packages(tmp_path: Path, hub: GitHubDouble, monkeypatch: pytest.
     asked = len(hub.requests)
     hub.fail("POST", "graphql$", Answer(500, {"message": "no"}))
     failing = replace(release, settings=settings.model_copy(update={"notes_command": ("false",)}))
-    again, (remark,) = asyncio.run(announce.on_forge.fn(failing, repo))
+    again, (remark,) = asyncio.run(announce.on_forge(failing, repo))
     assert (again, len(hub.releases)) == (page, 1)
     assert remark.startswith(f"{Code.NOTES_COMMAND}: exit code 1 from: false; the notes are as the template has them")
     assert not [request for request in hub.requests[asked:] if request.method == "PATCH"], "it is as it should be"

@@ -78,7 +78,7 @@ def _no_server(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
 def running(world: World, *argv: str, terminal: bool = False) -> Generator[Program]:
     """Run `publish` inside the block."""
     program = (sys.executable, "-m", "flows.publish", "--skip-audit", *argv)
-    mark = f"RELEASEKIT_TEST={uuid.uuid4()}"
+    mark = f"TEST_OF_RELEASEKIT={uuid.uuid4()}"
     name, _, value = mark.partition("=")
     child = subprocess.Popen(
         (sys.executable, "-c", ON_A_TERMINAL, *program) if terminal else program,

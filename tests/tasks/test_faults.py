@@ -131,6 +131,29 @@ def ready(built: Callable[..., tuple[Path, ...]]) -> Callable[[str, Path], Packa
     return put
 
 
+def test_attestations(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
+    """What lies beside a file as its attestation is sent with it, and only with it; or not at all."""
+    here = scene("core:; lone:")
+    files = {name: [file.name for file in package.files] for name, package in here.built.items()}
+    for name in files:
+        place = here.release.record.dist(name)
+        (place / f"{files[name][0]}.publish.attestation").write_text(f'{{"of": "{name}"}}')
+        (place / "other-1.0.tar.gz.publish.attestation").write_text("{}")
+
+    without = replace(here, built={"core": here.built["core"]}, release=only(here.release, "core"))
+    assert without.publish(attestations=False)["core"].outcome == "confirmed"
+    assert here.publish()["lone"].outcome == "confirmed"
+
+    sent = {upload.file: upload.attested for upload in faulty.uploads}
+    assert sent == dict.fromkeys([*files["core"], *files["lone"]], "") | {files["lone"][0]: '[{"of":"lone"}]'}
+
+
+def only(release: Release, name: str) -> Release:
+    """Return *release* without the other packages."""
+    steps = tuple(step for step in release.plan.packages if step.name == name)
+    return replace(release, plan=release.plan.model_copy(update={"packages": steps}))
+
+
 @pytest.mark.parametrize(("row", "make"), CASES, ids=lambda it: it.fault if isinstance(it, Row) else "")
 def test_row(row: Row, make: Faulty, scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
     """The row of the README is so: what is sent how often, what is said, what becomes of the others, and after that.

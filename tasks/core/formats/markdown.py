@@ -175,7 +175,13 @@ def report_markdown(report: Report, pages: Mapping[str, str] | None = None) -> s
     return f"# {report.summary}\n\n{table}{remarks}\n"
 
 
-_MARKS = {Outcome.CONFIRMED: "✅", Outcome.BUILT: "📦", Outcome.FAILED: "❌", Outcome.BLOCKED: "⛔"}
+_MARKS = {
+    Outcome.CONFIRMED: "✅",
+    Outcome.BUILT: "📦",
+    Outcome.VERSIONED: "📝",
+    Outcome.FAILED: "❌",
+    Outcome.BLOCKED: "⛔",
+}
 
 
 def check_markdown(report: CheckReport) -> str:

@@ -21,6 +21,7 @@ _COLOURS = {
     None: "#5b6b8c",
     Outcome.CONFIRMED: "#2a7d4f",
     Outcome.BUILT: "#5b6b8c",
+    Outcome.VERSIONED: "#5b6b8c",
     Outcome.FAILED: "#b3342d",
     Outcome.BLOCKED: "#b07a10",
 }

@@ -1,0 +1,25 @@
+"""The release pull request: `python -m flows.prepare`, or the deployment `releasekit/prepare`."""
+
+if __name__ == "__main__":  # before Prefect is imported: on a terminal it is not needed
+    from flows.cli import run_command
+
+    raise SystemExit(run_command("prepare"))
+
+from prefect import flow
+
+from flows.options import PrepareOptions, flat
+from flows.pull import propose
+from flows.runs import record_our_lines, rename_run, show_pull
+from releasekit import __version__
+from tasks.core.pull import ReleasePull
+
+
+@flow(name="releasekit", version=__version__, flow_run_name="prepare")
+@flat(PrepareOptions)
+async def prepare(options: PrepareOptions) -> ReleasePull:
+    """Make the pull request that releases what has changed when it is merged, or bring it up to date."""
+    record_our_lines()
+    found = await propose(options)
+    await rename_run(f"prepare: {found.what}", "prepare")
+    await show_pull(found)
+    return found

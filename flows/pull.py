@@ -1,0 +1,342 @@
+"""The story of a release by pull request, with Prefect or without: proposed, found merged, tagged, handed on."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from flows.draft import at_hand, draft, open_project
+from flows.options import Options
+from tasks import announce, prepare, pull, survey
+from tasks.adapters.forge import forge_of
+from tasks.adapters.held import held_in
+from tasks.adapters.record import only_release, scratch
+from tasks.adapters.repo import RUNNING
+from tasks.core.errors import Code, Refusal
+from tasks.core.plan import release_id
+from tasks.core.pull import (
+    NEXT_TITLE,
+    ReleasePull,
+    all_tags,
+    left_for_later,
+    next_body,
+    next_development,
+    outdated,
+    pull_of,
+)
+from tasks.release import Release
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from packaging.version import Version
+
+    from flows.options import PrepareOptions, PublishOptions
+    from tasks.adapters.held import Held
+    from tasks.adapters.interface import Forge, ForgeRelease
+    from tasks.adapters.record import Record
+    from tasks.adapters.repo import Repo
+    from tasks.core.plan import Plan
+    from tasks.core.settings import Settings
+    from tasks.pull import Merge, There
+    from tasks.survey import Project
+
+log = logging.getLogger("releasekit")
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What both phases work with: the workspace, its repository and forge, and what the remote has."""
+
+    project: Project
+    repo: Repo
+    forge: Forge
+    there: There
+    options: Options = field(default_factory=Options)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the workspace."""
+        return self.project.settings
+
+    @property
+    def place(self) -> str:
+        """The workspace's place below the top of the repository."""
+        return self.project.root.relative_to(self.repo.top).as_posix()
+
+    def declared(self, names: Sequence[str], commit: str) -> dict[str, Version | None]:
+        """Return the versions that packages declare in their files at *commit*."""
+        known = {name: commit for name in names if name in self.project.workspace.members}
+        return dict.fromkeys(names) | survey.versions_at(self.repo, self.project, known)
+
+    def release(self, plan: Plan, record: Record, branch: str = "", commit: str = "") -> Release:
+        """Return what the steps of a release are given; it has a scratch *record*, for it is published elsewhere."""
+        target, uv = survey.target_of(self.project), self.project.uv
+        return Release(plan, record, self.settings, target, uv, self.place, branch, commit)
+
+
+@asynccontextmanager
+async def opened(options: Options, project: Project, repo: Repo) -> AsyncGenerator[Scene]:
+    """Open the forge, without which there are no pull requests, and look at the remote.
+
+    Raises Refusal RK-FORGE-…, and as `look` does.
+    """
+    settings = project.settings
+    async with AsyncExitStack() as stack:
+        with pull.nothing_changed():
+            address = repo.address(settings.remote)
+            forge = await stack.enter_async_context(forge_of(address, settings, project.uv.secrets))
+            await forge.check_access()
+        yield Scene(project, repo, forge, pull.look(repo, settings, pull.base_of(repo, settings)), options)
+
+
+# ---- phase 1: `prepare` ---------------------------------------------------------------------------------------------
+
+
+async def propose(options: PrepareOptions) -> ReleasePull:
+    """Make the release pull request, or bring it up to date; where nothing is to be released it is closed.
+
+    While an earlier release is merged and not out yet nothing is done but to say so.
+    """
+    with ExitStack() as stack:
+        options = stack.enter_context(at_hand(options, keep=not options.dry_run))
+        project, repo = open_project(options)
+        stack.enter_context(only_release(repo.common_dir))
+        async with opened(options, project, repo) as scene:
+            if way := await in_the_way(scene):
+                return way
+            pull.refuse_unfit(repo, project.settings, scene.there)
+            drafted = await draft(options, project, repo)
+            plan = survey.preflight(project, repo, drafted.plan, drafted.target, drafted.published)
+            survey.preflight_notes(project, repo, plan, drafted.target)
+            pull.refuse_released(plan, project.settings, scene.there, repo.tags())
+            if options.dry_run:
+                return pull_of("open" if plan.steps else "none", plan.headline, plan)
+            return await (proposed(scene, plan) if plan.steps else withdrawn(scene, plan))
+
+
+async def in_the_way(scene: Scene) -> ReleasePull | None:
+    """Return the release that has to end, or the pull request that is newer, before another one is proposed."""
+    there, repo = scene.there, scene.repo
+    if RUNNING in there.refs:
+        running = under_way(scene)
+        return pull_of("running", f"{running.plan.title} is being released by {running.manifest}", running.plan)
+    if waiting := await pull.find_draft(scene.forge):
+        return waits(waiting)
+    if there.held is None:
+        return None
+    plan = there.held.plan
+    merge = await pull.find_merge(repo, scene.forge, scene.settings, there, scene.declared)
+    if merge and not (await landed(scene, merge))[0]:  # else it can not be released any more: there has to be another
+        what = f"{plan.title} is merged, and `publish --publish-from=ci` comes first"
+        return pull_of("merged", what, plan).model_copy(update={"page": merge.page, "commit": merge.commit})
+    if not merge and there.is_ours and plan.commit != repo.head and repo.contains(plan.commit, repo.head):
+        return pull_of("open", "the release pull request is of a later commit already", plan)
+    return None
+
+
+def under_way(scene: Scene) -> Held:
+    """Return the release that the remote holds: somebody is uploading it."""
+    there, repo = scene.there, scene.repo
+    if not repo.has(there.refs[RUNNING].commit):
+        repo.fetch(scene.settings.remote, RUNNING)
+    return held_in(repo, there.refs[RUNNING].commit)
+
+
+def waits(draft: ForgeRelease) -> ReleasePull:
+    """Return how a release stands that is tagged, and not published yet."""
+    what = f"{draft.tag} is tagged, and waits to be published"
+    return ReleasePull(stage="draft", what=what, title=draft.tag, page=draft.page)
+
+
+async def proposed(scene: Scene, plan: Plan) -> ReleasePull:
+    """Return the pull request of *plan*; nothing is made anew if it is of the same commit and versions."""
+    held = scene.there.held
+    same = held is not None and scene.there.is_ours and held.plan.release == plan.release
+    if held and same:
+        plan, commit = held.plan, held.manifest.release_commit  # with its date, and the warnings that it was shown with
+    else:
+        commit = made(scene, plan)
+    found = await pull.open_pull(scene.forge, plan, scene.settings, scene.there.base)
+    what = f"#{found.number} releases {plan.title} when it is merged"
+    told = {"page": found.page, "commit": commit, "changed": not same}
+    return pull_of("open", what, plan).model_copy(update=told)
+
+
+def made(scene: Scene, plan: Plan, message: str = "") -> str:
+    """Make the release commit of *plan* in a scratch work tree, and push it as the pull request's branch."""
+    repo = scene.repo
+    with scratch(repo, plan.release) as record:
+        release = prepare.check_out(scene.release(plan, record, scene.there.base), repo)
+        written = prepare.write_versions(release)
+        written += [*prepare.write_changelogs(release, repo), *prepare.lock(release, repo)]
+        release = prepare.commit(release, repo, written, message)
+        pull.push_branch(release, repo, scene.there)
+    return release.commit
+
+
+async def withdrawn(scene: Scene, plan: Plan) -> ReleasePull:
+    """Close a pull request that has nothing left to release."""
+    closed = await pull.close_pull(scene.forge, scene.repo, scene.settings, scene.there)
+    what = f"{plan.headline}; #{closed.number} is closed" if closed else plan.headline
+    return pull_of("none", what, plan).model_copy(update={"changed": bool(closed)})
+
+
+# ---- phase 2: `publish --publish-from=ci` ---------------------------------------------------------------------------
+
+
+async def hand_on(options: PublishOptions, project: Project, repo: Repo) -> ReleasePull:
+    """Tag the commit that the release pull request was merged as, draft the release, start the workflow that publishes.
+
+    It can be killed and run again anywhere: what the remote keeps of the pull request goes last.
+    """
+    settings = project.settings
+    if options.approve or options.offline or not settings.on_forge:
+        what = "--publish-from=ci tags, pushes and drafts in one go: --approve, --offline and --no-… don't fit"
+        raise Refusal(Code.USAGE, what)
+    with only_release(repo.common_dir):
+        repo.committer()
+        async with opened(options, project, repo) as scene:
+            merge = await pull.find_merge(repo, scene.forge, settings, scene.there, scene.declared)
+            if merge is None:
+                return await not_due(scene)
+            notes = await refuse_stale(scene, merge)
+            if options.dry_run:
+                return handed_on(scene, merge, notes, changed=False)
+            return await tagged(scene, merge, notes)
+
+
+async def not_due(scene: Scene) -> ReleasePull:
+    """Say why no release is due."""
+    if scene.there.held is None:
+        if waiting := await pull.find_draft(scene.forge):
+            return waits(waiting)
+        return ReleasePull(stage="none", what="no release is due: there is no release pull request")
+    plan = scene.there.held.plan
+    found = await scene.forge.find_pull(scene.settings.release_branch, scene.there.base)
+    if found is None:
+        return ReleasePull(stage="none", what=f"no release is due: the pull request of {plan.title} was closed")
+    what = f"no release is due: #{found.number} waits to be merged"
+    return pull_of("open", what, plan).model_copy(update={"page": found.page})
+
+
+async def refuse_stale(scene: Scene, merge: Merge) -> tuple[str, ...]:
+    """Refuse what was merged if it is not what was shown, or if another release is under way; returns remarks.
+
+    Raises Refusal RK-PULL-STALE, RK-TAG-EXISTS, RK-RELEASE-ELSEWHERE, RK-PREFLIGHT-CONCURRENT-RELEASE.
+    """
+    there = scene.there
+    held = there.held
+    assert held is not None  # noqa: S101  what is merged was held
+    problems, notes = await landed(scene, merge)
+    if problems:
+        raise Refusal(Code.PULL_STALE, "; ".join(problems), merge.page or merge.commit[:12])
+    for name, commit in pull.tags_at(there, held.plan).items():
+        if commit != merge.commit:
+            raise Refusal(Code.TAG_EXISTS, f"{name} exists already, at {commit[:12]}", scene.settings.remote)
+    if RUNNING in there.refs and (running := under_way(scene)).plan.release != held.plan.release:
+        raise running.elsewhere(scene.settings.remote)
+    draft = await pull.find_draft(scene.forge)
+    if draft and draft.tag != held.plan.title:
+        raise Refusal(Code.PREFLIGHT_CONCURRENT_RELEASE, f"{draft.tag} waits to be published", draft.page)
+    return notes
+
+
+async def tagged(scene: Scene, merge: Merge, notes: tuple[str, ...]) -> ReleasePull:
+    """Tag the merged commit, make the draft, start the workflow; then forget the pull request."""
+    there, repo, settings = scene.there, scene.repo, scene.settings
+    held = there.held
+    assert held is not None  # noqa: S101  see above
+    with scratch(repo, held.plan.release) as record:
+        repo.add_worktree(record.worktree, merge.commit)
+        release = scene.release(held.plan, record, commit=merge.commit)
+        pull.tag(release, repo)
+        announce.push(release, repo, all_tags(held.plan))
+        drafted = await announce.draft(release, repo, scene.forge, pull.exported(held, merge.commit))
+        if drafted.draft and settings.publish_workflow and RUNNING not in there.refs:
+            await announce.dispatch(release, scene.forge)
+        pull.let_go(repo, settings, there, held.manifest.release_commit, merge.head)
+    return handed_on(scene, merge, notes, changed=True).model_copy(update={"page": drafted.page})
+
+
+def handed_on(scene: Scene, merge: Merge, notes: tuple[str, ...], *, changed: bool) -> ReleasePull:
+    """Return how the release stands once it is tagged; without *changed*, how it would."""
+    held, workflow = scene.there.held, scene.settings.publish_workflow
+    assert held is not None  # noqa: S101  see above
+    title = held.plan.title
+    where = f"tagged at {merge.commit[:12]} and drafted"
+    how = f"{workflow} publishes it" if workflow else f"`releasekit publish --manifest {title}` publishes it"
+    what = f"{title} {'is' if changed else 'would be'} {where}; {how}"
+    told = {"commit": merge.commit, "tags": all_tags(held.plan), "changed": changed, "notes": notes, "page": merge.page}
+    return pull_of("draft" if changed else "merged", what, held.plan).model_copy(update=told)
+
+
+async def landed(scene: Scene, merge: Merge) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return why what was merged is not what the pull request showed, if so; and what has landed beside it.
+
+    Both commits are planned under the very same options, so that nothing but what has landed makes a difference.
+    """
+    there, repo = scene.there, scene.repo
+    held = there.held
+    assert held is not None  # noqa: S101  see above
+    if merge.wrong or pull.tags_at(there, held.plan):  # with a tag this was looked at before
+        return merge.wrong, ()
+    proposal = held.manifest.release_commit
+    if repo.same_files(proposal, merge.commit):
+        return (), ()
+    before, after = [await planned_at(scene, commit) for commit in (proposal, merge.commit)]
+    titles = repo.titles(held.plan.commit, repo.parent(merge.commit))
+    notes = [f"landed beside the pull request, and in none of its changelogs: {title}" for title in titles]
+    if left := left_for_later(held.plan, after):
+        notes.append(f"changed as well, and not in this release: {', '.join(left)}")
+    return tuple(outdated(held.plan, before, after)), tuple(notes)
+
+
+async def planned_at(scene: Scene, commit: str) -> Plan:
+    """Return the plan as it would be with *commit* checked out."""
+    with scratch(scene.repo, commit[:12]) as record:
+        scene.repo.add_worktree(record.worktree, commit)
+        there = scene.options.model_copy(update={"workspace": str(record.worktree / scene.place)})
+        return (await draft(there, *open_project(there))).plan
+
+
+# ---- afterwards: the next development versions -----------------------------------------------------------------------
+
+
+async def next_versions(release: Release, repo: Repo) -> str:
+    """Make the pull request that begins the next development versions of what was released; returns its page.
+
+    Empty if there is nothing to write: no package declares its version in a file, or all have gone on already.
+    Raises ReleaseError RK-FORGE-…, RK-PUSH-REJECTED, and Refusal RK-PULL-MOVED.
+    """
+    if not release.branch:
+        return ""
+    settings = release.settings.model_copy(update={"release_branch": f"{release.settings.release_branch}-next"})
+    project = replace(survey.read_workspace(repo.top / release.workspace, {}), settings=settings)
+    async with forge_of(repo.address(settings.remote), settings, project.uv.secrets) as forge:
+        scene = Scene(project, repo, forge, pull.look(repo, settings, release.branch))
+        plan = next_plan(scene, release.plan)
+        if not plan.steps:
+            return ""
+        pull.refuse_moved(repo, settings, scene.there)
+        held = scene.there.held
+        if not (held and scene.there.is_ours and held.plan.release == plan.release):
+            made(scene, plan, NEXT_TITLE)
+        base = scene.there.base
+        return (await forge.open_pull(settings.release_branch, base, NEXT_TITLE, next_body(plan))).page
+
+
+def next_plan(scene: Scene, released: Plan) -> Plan:
+    """Return the plan that writes the next development versions, at the commit that the branch is at now."""
+    tip = scene.there.tip
+    now = scene.declared([step.name for step in released.steps], tip)
+    steps = [
+        step.model_copy(update={"current": step.version, "next": following})
+        for step in released.steps
+        if now[step.name] == step.version and (following := next_development(step.version))
+    ]
+    nothing: dict[str, object] = {"changelogs": {}, "tales": {}, "tags": (), "warnings": ()}
+    told = {"commit": tip, "release": release_id(tip, steps), "packages": tuple(steps), **nothing}
+    return released.model_copy(update=told)

@@ -1,0 +1,314 @@
+"""Releases by pull request: proposed, merged in each way with others' commits in between, tagged, published."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+from tasks import pull as pull_tasks
+from tasks.adapters import repo
+from tasks.adapters.github import GitHub
+from tasks.core.errors import Code
+from tests.github import WRITER, GitHubDouble
+from tests.world import Said, World, make_world
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from tasks.adapters.embedded import EmbeddedIndex
+
+PREPARE = ("prepare", "--skip-audit", "--format", "json")
+PUBLISH = ("publish", "--yes", "--skip-smoke-test", "--format", "json", "--manifest")
+HAND_ON = ("publish", "--publish-from=ci", "--format", "json")
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[GitHubDouble]:
+    """Run a GitHub, with a token for it; nothing is recorded in Prefect."""
+    monkeypatch.setenv("GH_TOKEN", WRITER)
+    monkeypatch.setenv("PREFECT_API_URL", "")
+    double = GitHubDouble(tmp_path / "hub")
+    with double.serving():
+        yield double
+
+
+@pytest.fixture
+def world(tmp_path: Path, hub: GitHubDouble) -> World:
+    """Make a workspace on that GitHub: app needs core; both are out as 0.1.0, and core has a new feature."""
+    made = make_world(tmp_path, "app: core; core")
+    world = World(made.root, hub.bare)
+    world.git("remote", "set-url", "origin", hub.remote)
+    text = (world.root / "pyproject.toml").read_text()
+    world.commit("chore: configure", {"pyproject.toml": f'{text}\n[tool.releasekit]\nforge = "github"\n'})
+    for name in ("app", "core"):
+        world.git("tag", f"{name}-v0.1.0")
+    world.git("push", "--quiet", "origin", "main", "--tags")
+    hub.protect_main()
+    land(world, hub, "feat: pears", core="PEARS = True\n")
+    return world
+
+
+def land(world: World, hub: GitHubDouble, message: str, **modules: str) -> str:
+    """Let somebody's commit come to main, as by a pull request of theirs, and check it out."""
+    sources = {f"packages/{name}/src/{name}/__init__.py": text for name, text in modules.items()}
+    world.git("fetch", "--quiet", "--tags", "origin", "main")
+    world.git("reset", "--quiet", "--hard", "FETCH_HEAD")
+    commit = world.commit(message, sources)
+    world.git("push", "--quiet", "origin", f"{commit}:refs/heads/work")
+    hub.git("update-ref", "refs/heads/main", commit)
+    hub.git("update-ref", "-d", "refs/heads/work")
+    return commit
+
+
+def configure(world: World, hub: GitHubDouble, table: str) -> None:
+    """Let settings come to main."""
+    if table:
+        text = (world.root / "pyproject.toml").read_text()
+        world.write({"pyproject.toml": f"{text}{table}\n"})
+        world.git("commit", "--quiet", "--all", "--message", "chore: configure")
+        hub.git("fetch", "--quiet", str(world.root), "+main:main")
+
+
+def pull(world: World) -> None:
+    """Bring the checkout to what main is, with its tags."""
+    world.git("fetch", "--quiet", "--tags", "origin", "main")
+    world.git("reset", "--quiet", "--hard", "FETCH_HEAD")
+
+
+def told(said: Said) -> dict[str, Any]:
+    """Return what a command has answered; it has to have done something or found nothing to do."""
+    assert said.code == 0, said.err
+    return json.loads(said.out)
+
+
+def written(hub: GitHubDouble, since: int) -> list[str]:
+    """Return the requests after the first *since* that change something."""
+    asked = [request for request in hub.requests[since:] if request.method != "GET"]
+    return [f"{r.method} {r.path}" for r in asked if not r.path.endswith(("generate-notes", "graphql"))]
+
+
+def refs(hub: GitHubDouble) -> dict[str, str]:
+    """Return all references of the remote."""
+    lines = hub.git("for-each-ref", "--format=%(refname) %(objectname)").splitlines()
+    return {line.split()[0]: line.split()[1] for line in lines}
+
+
+@contextmanager
+def nothing_written(hub: GitHubDouble) -> Generator[None]:
+    """Check that nobody changes anything inside the block."""
+    asked, before = len(hub.requests), refs(hub)
+    yield
+    assert (refs(hub), written(hub, asked)) == (before, [])
+
+
+KEYS = {
+    "merge": 'publish_workflow = ""',
+    "squash": "",
+    "rebase": 'release_branch = "next/release"\npublish_workflow = "deploy.yml"\nsecrets.GITHUB_TOKEN = "FORGE_PASS"',
+}
+WORKFLOWS = {"merge": [], "squash": ["publish.yml"], "rebase": ["deploy.yml"]}
+
+
+def fetch(world: World, tag: str) -> None:
+    """Fetch the manifest of the draft into a file, and of *tag* onto the terminal: it is the same one."""
+    file = world.root.parent / "fetched" / "manifest.json"
+    assert world.releasekit("manifest", "--output", str(file)).code == 0
+    assert file.read_text() == world.releasekit("manifest", tag).out
+
+
+@pytest.mark.usefixtures("own_index")
+@pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
+def test_whole_story(
+    world: World,
+    hub: GitHubDouble,
+    how: Literal["merge", "squash", "rebase"],
+    prefect_api: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is merged, in whichever way, is tagged, published and promoted; each phase finds itself done."""
+    closely = how == "squash"
+    if how == "rebase":
+        monkeypatch.delenv("GH_TOKEN")
+        monkeypatch.setenv("FORGE_PASS", WRITER)
+    configure(world, hub, KEYS[how])
+    branch = "next/release" if how == "rebase" else "releasekit/release"
+    first = told(world.releasekit(*PREPARE))
+    (number,) = hub.pulls
+    body, labels = hub.pulls[number]["body"], [label["name"] for label in hub.pulls[number]["labels"]]
+    assert (first["stage"], first["changed"], first["packages"]) == ("open", True, ["core 0.2.0"])
+    assert (hub.pulls[number]["title"], labels) == ("chore(release): v0.2.0", ["release"])
+    assert "| core | 0.1.0 | 0.2.0 | minor | feat: pears" in body
+    assert hub.git("diff", "--stat", f"main...{branch}").count("|") == 3, "version, changelog, uv.lock"
+    if closely:
+        with nothing_written(hub):
+            assert told(world.releasekit(*PREPARE)) == {**first, "changed": False}
+            assert told(world.releasekit(*HAND_ON))["what"] == f"no release is due: #{number} waits to be merged"
+
+    between = land(world, hub, "docs: between", app='"""words"""\n')
+    merged = hub.merge(number, how)
+    land(world, hub, "fix: after", app='"""more words"""\n')
+    if closely:
+        with nothing_written(hub):
+            early, looked = told(world.releasekit(*PREPARE)), told(world.releasekit(*HAND_ON, "--dry-run"))
+            assert (early["stage"], looked["stage"], looked["commit"]) == ("merged", "merged", merged)
+        monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    done = told(world.releasekit(*HAND_ON))
+
+    assert (done["stage"], done["commit"], done["tags"]) == ("draft", merged, ["core-v0.2.0", "v0.2.0"])
+    beside = "landed beside the pull request, and in none of its changelogs"
+    assert done["notes"] == [f"{beside}: {between[:7]} docs: between"]
+    assert {tag: world.tags()[tag] for tag in done["tags"]} == dict.fromkeys(done["tags"], merged)
+    assert [push for push in hub.pushes() if any("/tags/" in name for name in push)][-2:] == [
+        ["refs/tags/core-v0.2.0"],
+        ["refs/tags/v0.2.0"],
+    ]
+    (draft,) = hub.releases.values()
+    assert (draft["draft"], draft["tag_name"], draft["body"].startswith("> **Not out yet.**")) == (True, "v0.2.0", True)
+    started = {"ref": "v0.2.0", "inputs": {"release": "v0.2.0"}}
+    assert hub.dispatched == [(workflow, started) for workflow in WORKFLOWS[how]]
+    assert [name for name in refs(hub) if "release" in name] == []
+    if closely:
+        monkeypatch.setenv("PREFECT_API_URL", "")
+        with nothing_written(hub):
+            for command in (HAND_ON, PREPARE):
+                assert told(world.releasekit(*command))["what"] == "v0.2.0 is tagged, and waits to be published"
+            concurrent = world.releasekit("publish", "--yes", "--skip-audit")
+            assert (concurrent.code, Code.PREFLIGHT_CONCURRENT_RELEASE in concurrent.err) == (2, True), concurrent.err
+
+    before = refs(hub)
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    report = told(world.releasekit(*PUBLISH, "draft" if closely else "v0.2.0"))
+
+    assert [(p["name"], p["version"], p["outcome"]) for p in report["packages"]] == [("core", "0.2.0", "confirmed")]
+    assert (draft["draft"], "Not out yet" in draft["body"], report["page"]) == (False, False, draft["html_url"])
+    assert refs(hub) == before, "nothing was left to push"
+
+
+def killed(*_: object, **__: object) -> None:
+    """Stand for a step that is killed."""
+    raise KeyboardInterrupt
+
+
+def test_killed_anywhere(
+    world: World, hub: GitHubDouble, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each phase is killed before each of its steps, and run again: the end is that of an undisturbed one."""
+    assert own_index
+    for door in ((repo.Repo, "wrap"), (repo.Repo, "push"), (GitHub, "open_pull"), (GitHub, "_ensure_label")):
+        with monkeypatch.context() as patched:
+            patched.setattr(*door, killed)
+            assert world.releasekit(*PREPARE).code == 130, door
+    proposed = told(world.releasekit(*PREPARE))
+    assert len(hub.pulls) == 1
+    branches = [name for name in refs(hub) if name.startswith("refs/heads/releasekit")]
+    assert (branches, len([push for push in hub.pushes() if branches[0] in push])) == ([branches[0]], 1)
+    hub.git("update-ref", "refs/heads/main", proposed["commit"])  # merged by hand, so that the forge does not know
+    pull(world)
+    asked = len(hub.requests)
+    doors = ((repo.Repo, "make_tag"), (repo.Repo, "push"), (GitHub, "create_release"), (GitHub, "upload_asset"))
+    for door in (*doors, (GitHub, "dispatch"), (pull_tasks, "let_go")):
+        with monkeypatch.context() as patched:
+            patched.setattr(*door, killed)
+            assert world.releasekit(*HAND_ON).code == 130, door
+    assert told(world.releasekit(*PREPARE))["stage"] == "draft", "another one has to wait, wherever it was killed"
+    done = told(world.releasekit(*HAND_ON))
+
+    assert (done["commit"], done["tags"]) == (proposed["commit"], ["core-v0.2.0", "v0.2.0"])
+    assert {world.tags()[tag] for tag in done["tags"]} == {proposed["commit"]}
+    made = [request.rpartition("/")[2] for request in written(hub, asked)]
+    assert made == ["releases", "assets", "dispatches", "dispatches"], "only the workflow may be started twice"
+    assert [name for name in refs(hub) if "releasekit" in name] == []
+    state = world.state()
+    assert (state["status"], state["worktrees"].count("\n"), state["records"].replace("scratch.dropped", "")) == (
+        "",
+        0,
+        "",
+    )
+
+    fetch(world, "v0.2.0")
+    undone = world.releasekit("rollback", "v0.2.0", "--yes", "--format", "json")
+    assert undone.code == 0, undone.err
+    assert (json.loads(undone.out)["draft"], hub.releases) == (done["page"], {})
+    assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0"}
+
+
+def test_other_versions(world: World, hub: GitHubDouble, own_index: EmbeddedIndex) -> None:
+    """What lands meanwhile and asks for other versions makes another pull request; what others push is kept."""
+    assert own_index
+    before = refs(hub)
+    world.commit("fix: only here", {"packages/core/README.md": "here"})
+    unpushed = world.releasekit(*PREPARE)
+    assert (unpushed.code, Code.BRANCH_UNPUSHED in unpushed.err) == (2, True), unpushed.err
+    world.git("reset", "--quiet", "--hard", "HEAD~1")
+    looked = told(world.releasekit(*PREPARE, "--dry-run", "--release-branch", "other"))
+    assert (looked["packages"], refs(hub), hub.pulls) == (["core 0.2.0"], before, {})
+    told(world.releasekit(*PREPARE))
+    land(world, hub, "fix: words", app='"""words"""\n')
+    moved = told(world.releasekit(*PREPARE))
+    assert (moved["changed"], moved["packages"], len(hub.pulls)) == (True, ["core 0.2.0", "app 0.1.1"], 1)
+    assert hub.git("rev-list", "--count", "main..releasekit/release") == "1"
+    land(world, hub, "feat: more words", app='"""more words"""\n')
+    hub.merge(1, "squash")
+    pull(world)
+    before = refs(hub)
+    stale = world.releasekit(*HAND_ON)
+    assert (stale.code, f"{Code.PULL_STALE}: app would go to 0.2.0, not to 0.1.1: feat" in stale.err) == (2, True)
+    assert refs(hub) == before
+
+    again = told(world.releasekit(*PREPARE))
+    assert (again["packages"], again["what"]) == (["core 0.2.0", "app 0.2.0"], "#2 releases v0.2.0 when it is merged")
+    theirs = hub.git("commit-tree", "-p", "releasekit/release", "-m", "docs: theirs", "releasekit/release^{tree}")
+    hub.git("update-ref", "refs/heads/releasekit/release", theirs)
+    asked = len(hub.requests)
+    kept = world.releasekit(*PREPARE)
+    assert (kept.code, f"{Code.PULL_MOVED}: somebody has pushed {theirs[:12]}" in kept.err) == (2, True), kept.err
+    assert written(hub, asked) == []
+    hub.git("update-ref", "-d", "refs/heads/releasekit/release")
+    assert told(world.releasekit(*PREPARE))["what"].startswith("#3 ")
+
+    world.git("push", "--quiet", "origin", "HEAD:refs/tags/core-v0.2.0", "HEAD:refs/tags/app-v0.1.1")
+    missing = world.releasekit(*PREPARE)
+    assert (missing.code, Code.RELEASE_ELSEWHERE in missing.err) == (2, True), missing.err
+    pull(world)
+    closed = told(world.releasekit(*PREPARE))
+    assert (closed["stage"], closed["what"]) == ("none", "nothing to release; #3 is closed")
+    assert (hub.pulls[3]["state"], [name for name in refs(hub) if "releasekit" in name]) == ("closed", [])
+    asked = len(hub.requests)
+    assert told(world.releasekit(*PREPARE))["what"] == "nothing to release"
+    assert told(world.releasekit(*HAND_ON))["what"] == "no release is due: there is no release pull request"
+    assert written(hub, asked) == []
+
+
+@pytest.mark.usefixtures("own_index")
+def test_next_development_versions(
+    world: World, hub: GitHubDouble, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a release a pull request begins the next development versions, which decide nothing of the next release."""
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    hub.unprotect_main()
+    configure(world, hub, "commit_back = true")
+
+    said = world.releasekit("publish", "--yes", "--skip-audit", "--skip-smoke-test", "--format", "json")
+
+    (page,) = told(said)["notes"]
+    (number,) = hub.pulls
+    assert page == f"the next development versions: {hub.pulls[number]['html_url']}"
+    assert hub.git("diff", "--name-only", "main...releasekit/release-next").split() == [
+        "packages/core/pyproject.toml",
+        "uv.lock",
+    ]
+    changed = hub.git("diff", "--unified=0", "main...releasekit/release-next", "--", "packages")
+    assert [line for line in changed.splitlines() if line[0] in "+-"][2:] == [
+        '-version = "0.2.0"',
+        '+version = "0.2.1.dev0"',
+    ]
+    hub.merge(number, "squash")
+    pull(world)
+    assert told(world.releasekit("plan", "--format", "json"))["packages"][0]["status"] == "skipped"
+    land(world, hub, "fix: pears", core="PEARS = 2\n")
+    planned = told(world.releasekit("plan", "--format", "json"))["packages"][0]
+    assert (planned["name"], planned["current"], planned["next"]) == ("core", "0.2.0", "0.2.1")
