@@ -2,10 +2,16 @@
 
 `uv run python -m deployments.screenshots` needs a Chromium or Chrome on the PATH (Debian: `apt install chromium`), and
 leaves nothing behind but the pictures. Server, worker, index, workspace and release are real.
+
+`uv run python -m deployments.screenshots live` draws those of the README at the root, by rich: what a terminal shows in
+the middle of a release of the same workspace, and at the end of one that has failed. The plan is real, and so is what
+draws it; how far each package has come is made up.
 """
 
 from __future__ import annotations
 
+import asyncio
+import io
 import re
 import socket
 import sys
@@ -18,15 +24,28 @@ from shutil import which
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from rich.console import Console
+from rich.terminal_theme import MONOKAI
 
+from examples.orchard_repository import make
+from flows.console import report_table
+from flows.local import plan as decide
+from flows.options import PlanOptions
+from flows.progress import LiveTable
 from tasks.adapters.embedded import embedded_index
 from tasks.adapters.process import Command, background, run
 from tasks.adapters.server import SERVER_SETTINGS
+from tasks.core.progress import PUBLISHING, STAGING, Stage
+from tasks.core.report import Outcome, PackageReport, Report
+from tasks.core.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
     from playwright.sync_api import Page
+    from rich.console import RenderableType
+
+    from tasks.core.plan import Plan
 
 ROOT = Path(__file__).parents[1]
 PICTURES = Path(__file__).with_name("pictures")
@@ -223,5 +242,71 @@ def photograph(page: Page, prefect: Prefect, orchard: Path, pictures: Path) -> d
     return ended
 
 
+FAILED, NOW = "orchard-press", 29.0
+"""The package that fails, and how many seconds after its beginning a release is looked at."""
+
+
+def live_pictures(pictures: Path) -> None:
+    """Draw a release that goes on, and one that has failed."""
+    with tempfile.TemporaryDirectory(prefix="screenshots-") as directory:
+        workspace = make(Path(directory))
+        plan = asyncio.run(decide(PlanOptions(workspace=str(workspace), offline=True)))
+    console = Console(record=True, width=100, height=60, file=io.StringIO(), force_terminal=True)
+    draw(console, "releasekit publish", half_way(plan, console), pictures / "live.svg")
+    draw(console, "releasekit publish", report_table(failed(plan)), pictures / "failed.svg")
+
+
+def half_way(plan: Plan, console: Console) -> RenderableType:
+    """Return the live table in the middle of a release."""
+    table, began = LiveTable(plan, Settings.model_validate({}), console), time.monotonic()
+    out: dict[str, float] = {}
+    for number, step in enumerate(plan.steps):
+        now = 0.9 * number
+        for stage in (*STAGING, Stage.BUILT):
+            table.progress.move(step.name, stage, began + now)
+            now += 0.8 + number % 3 * 0.3
+        now = max((out[need] for need in step.needs), default=16 + number)  # nothing goes out before what it needs
+        for stage in (*PUBLISHING, Stage.PUBLISHED):
+            if now < NOW:
+                table.progress.move(step.name, stage, began + now)
+            now += 2.1 + number % 4 * 0.4 if stage is not Stage.PUBLISHED else 0
+        out[step.name] = now
+    table.on_phase("publishing")
+    return table.frame(began + NOW)
+
+
+def failed(plan: Plan) -> Report:
+    """Return what came of a release in which one package cannot be imported."""
+    blocked = {step.name for step in plan.steps if FAILED in plan.brought_by(step.name)} - {FAILED}
+    out = [step for step in plan.steps if step.name != FAILED and step.name not in blocked]
+    error = f"RK-SMOKE-TEST-FAILED: {FAILED} was installed from the index and cannot be imported"
+    output = "ModuleNotFoundError: No module named 'orchard_press.barrel'"
+    hint = "Mend it, `releasekit rollback`, and release the next version."
+    packages = [
+        PackageReport(
+            name=step.name,
+            version=step.version,
+            tag=step.tag,
+            outcome=Outcome.CONFIRMED if step in out else Outcome.FAILED if step.name == FAILED else Outcome.BLOCKED,
+            error=error if step.name == FAILED else "" if step in out else f"needs {FAILED}, which is not out",
+            hint=hint if step.name == FAILED else "",
+            output=output if step.name == FAILED else "",
+        )
+        for step in plan.steps
+    ]
+    tags = tuple(step.tag for step in out)
+    return Report(release=plan.release, title=plan.title, tags=tags, packages=tuple(packages))
+
+
+def draw(console: Console, title: str, what: RenderableType, picture: Path) -> None:
+    """Draw *what* as a window with a *title*; the fonts are those of the reader's machine, none is fetched."""
+    console.print(what)
+    text = console.export_svg(title=title, theme=MONOKAI, unique_id=picture.stem)
+    picture.write_text(re.sub(r"\s*@font-face {.*?}", "", text, flags=re.DOTALL))
+
+
 if __name__ == "__main__":
-    main(PICTURES)
+    if sys.argv[1:] == ["live"]:
+        live_pictures(PICTURES)
+    else:
+        main(PICTURES)

@@ -72,7 +72,8 @@ async def adopt(options: InitOptions, *, tag_baselines: bool, yes: bool, show: b
         replace_text(project.root / path, text)
     for tag, commit in tags.items():
         repo.make_tag(tag, commit)
-    log.info("written: %s", ", ".join([*texts, *tags]))
+    on = "; commit that, then see what `releasekit check` finds" if texts else ""
+    log.info("written: %s%s", ", ".join([*texts, *tags]), on)
     return found.model_copy(update={"written": bool(texts), "made": tuple(tags)})
 
 
@@ -152,7 +153,8 @@ def _texts(project: Project, tagging: Tagging, samples: list[str]) -> tuple[dict
     workspace = project.workspace
     home = workspace.matching(samples)
     members = [member for member in workspace if member.publishable and member.name not in home]
-    keys = {ROOT: keys_of(_table(project), tagging, members, groups_of(workspace), samples)}
+    groups = groups_of(workspace, {member.name for member in members})
+    keys = {ROOT: keys_of(_table(project), tagging, members, groups, samples)}
     if tagging.alone:
         path = f"{workspace[tagging.alone[0]].path}/{ROOT}"
         keys[path] = [Key("tag_format", tagging.alone[1], "Its tags name no package.")]

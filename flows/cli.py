@@ -3,42 +3,61 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from pathlib import Path  # noqa: TC003  read by cyclopts
-from typing import TYPE_CHECKING, Annotated, Literal
+from pathlib import Path  # noqa: TC003  cyclopts reads the annotation
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 from cyclopts.validators import Number
+from pydantic import ValidationError
 
 from flows.logs import start_logging
 from flows.options import (
+    ALWAYS,
+    HERE,
+    PACKAGES,
+    PORT,
+    Anywhere,
     CheckOptions,
+    Environment,
+    GraphFormat,
+    Groups,
     InitOptions,
+    Members,
     Options,
     Place,
     PlanOptions,
     PrepareOptions,
     PublishOptions,
     RollbackOptions,
+    Selected,
+    complete_packages,
+    is_setting,
+    option_of,
 )
-from tasks.adapters.files import file_error, make_directory, replace_text
-from tasks.adapters.process import mask
-from tasks.adapters.server import PORT
 from tasks.adapters.signals import heed_interrupts
-from tasks.core.errors import Code, Refusal, ReleaseError, explain
+from tasks.core.errors import CATALOGUE, Code, Refusal, ReleaseError, explain
+from tasks.core.settings import VARIABLES, Settings, variable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from cyclopts.help import DefaultFormatter, HelpEntry, HelpPanel
+    from rich.console import Console, ConsoleOptions
 
 log = logging.getLogger("releasekit")
 
-DONE, FAILED, INTERRUPTED = 0, 1, 130
+DONE, FAILED, INTERRUPTED, CUT_SHORT = 0, 1, 130, 141
 
 Flat = Parameter(name="*")
-Format = Literal["table", "json"]
-Switch = Parameter(negative="")
-Switched = Annotated[bool, Switch]
+Printed = Parameter(group=HERE)
+Format = Annotated[Literal["table", "json"], Printed]
+Tables = Annotated[Literal["table", "json", "csv", "markdown"], Printed]
+Packages = Annotated[str, Parameter(completer=complete_packages)]
+Switched = Annotated[bool, Parameter(group=HERE)]
+Yes = Annotated[bool, Parameter(alias="-y", group=HERE)]
 
 
 def _version() -> str:
@@ -47,9 +66,64 @@ def _version() -> str:
     return __version__
 
 
-app = App(name="releasekit", version=_version, help_format="plaintext", help=(
-    "Release a uv workspace: every changed package on the index, dependencies first, with exact internal pins."
-))  # fmt: skip
+class Help:
+    """Help as cyclopts prints it, with the keys of those options that are settings.
+
+    Of the others that are off by default, the opposite goes without saying.
+    """
+
+    def __call__(self, console: Console, options: ConsoleOptions, panel: HelpPanel) -> None:
+        """Print a group of options or commands."""
+        self._formatter()(console, options, panel.copy(entries=[_told(entry) for entry in panel.entries]))
+
+    def render_usage(self, console: Console, options: ConsoleOptions, usage: object) -> None:
+        """Print the first line."""
+        self._formatter().render_usage(console, options, usage)
+
+    def render_description(self, console: Console, options: ConsoleOptions, description: object) -> None:
+        """Print what the command is for."""
+        self._formatter().render_description(console, options, description)
+
+    @staticmethod
+    def _formatter() -> DefaultFormatter:
+        from cyclopts.help import DefaultFormatter
+
+        return DefaultFormatter()
+
+
+def _told(entry: HelpEntry) -> HelpEntry:
+    if entry.positional_label:
+        return entry.copy(env_var=None)  # what stands by its place alone has no variable
+    name = next(iter(entry.positive_names), "").removeprefix("--").replace("-", "_")
+    if is_setting(name):
+        return entry.copy(default=f"{entry.default}, key: {name}")
+    if entry.default == "True":
+        return entry
+    return entry.copy(negative_names=(), default=None if entry.default in _EMPTY else entry.default)
+
+
+_EMPTY = ("False", '""', "()", "None")
+"""Defaults that say nothing."""
+
+
+def examples(*lines: str) -> str:
+    """Return what stands below a command's help."""
+    return "\n".join(["Examples:", "", *(f"  {line}" for line in lines)])
+
+
+app = App(
+    name="releasekit",
+    version=_version,
+    help_format="plaintext",
+    help_formatter=Help(),
+    config=Environment(),
+    help="Release a uv workspace: every changed package on the index, dependencies first, with exact internal pins.",
+    help_epilogue="An option that is not given has the value of its variable, else that of its key in "
+    "[tool.releasekit], else its default: `releasekit config` shows which. Every switch has its opposite, as in "
+    "--no-dry-run.",
+)
+app.meta.config = Environment()
+app.meta.group_parameters = ALWAYS
 app.suppress_keyboard_interrupt = app.meta.suppress_keyboard_interrupt = False  # it is for `main` to say what to do
 
 
@@ -63,6 +137,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         begun = "; a release that had begun is on record: run publish again to carry it on"
         log.warning("interrupted%s", begun if "publish" in words else "")
         return INTERRUPTED
+    except BrokenPipeError:  # whoever read our answer has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CUT_SHORT
     except Exception as error:  # noqa: BLE001  the one place where nothing may get past
         return _explain(error)
     return result if isinstance(result, int) else DONE
@@ -75,9 +152,10 @@ def run_command(name: str) -> int:
 
 def _explain(error: Exception) -> int:
     from flows import console
+    from tasks.adapters.files import file_error
 
     if isinstance(error, CycloptsError):
-        error = Refusal(Code.USAGE, str(error).strip())
+        error = Refusal(Code.USAGE, _usage(error))
     if isinstance(error, OSError):
         error = file_error(error)
     if not isinstance(error, ReleaseError):
@@ -87,12 +165,26 @@ def _explain(error: Exception) -> int:
     return error.status
 
 
+def _usage(error: CycloptsError) -> str:
+    """Return what is wrong with the command line, or with the variable that stands in for an option."""
+    if not isinstance(cause := error.__cause__, ValidationError):
+        return str(error).strip()
+    problem = cause.errors()[0]
+    name, given = str(problem["loc"][0]), problem["input"]
+    tokens = [token for argument in error.argument.children for token in argument.tokens] if error.argument else []
+    said = next(
+        (str(token.keyword) for token in tokens if token.source == "env" and token.keyword == variable(name)), ""
+    )
+    return f"{said or '--' + name.replace('_', '-')} = {given!r}: {problem['msg']}"
+
+
 @app.meta.default
 def launch(
     *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    verbose: Annotated[bool, Parameter(alias="-v", negative="")] = False,
-    quiet: Annotated[bool, Parameter(alias="-q", negative="")] = False,
+    verbose: Annotated[bool, Parameter(alias="-v")] = False,
+    quiet: Annotated[bool, Parameter(alias="-q")] = False,
     log_format: Literal["text", "json"] = "text",
+    color: bool = True,
 ) -> object:
     """Set up what all commands share.
 
@@ -105,19 +197,59 @@ def launch(
     quiet
         Log warnings and errors alone.
     log_format
-        Log lines as text, or as one JSON object a line.
+        Log lines as text, or as one JSON object a line; then tables and errors on standard error are such lines too.
+    color
+        Colours on a terminal; NO_COLOR switches them off as well.
     """
     level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
     start_logging(level, log_format)
+    _refuse_unknown_variables()
+    if not color:
+        os.environ["NO_COLOR"] = "1"  # for whatever we start as well
     return app(words, exit_on_error=False, print_error=False, result_action="return_value")
 
 
-@app.command
+def options() -> Iterator[tuple[str, str]]:
+    """Yield each option of each command: the command's name, empty for those of all, and the option's."""
+    for command in ("", *(name for name in app if not name.startswith("-"))):
+        for argument in (app[command] if command else app.meta).assemble_argument_collection():
+            if name := option_of(argument):
+                yield command, name
+
+
+NO_OPTIONS = frozenset({"RELEASEKIT_WORKFLOW"})
+"""Variables of ours that are no options: what a pipeline of GitLab is told that we start."""
+
+
+def _refuse_unknown_variables() -> None:
+    """Refuse a variable that is probably misspelt; one that resembles nothing may be somebody else's."""
+    from difflib import get_close_matches
+
+    given = {name for name in os.environ if name.startswith(VARIABLES)} - set(map(variable, Settings.model_fields))
+    if not (given := given - NO_OPTIONS):
+        return
+    known = {name.upper() for name in (*Settings.model_fields, *(option for _, option in options()))}
+    for name in sorted(given):
+        if (short := name.removeprefix(VARIABLES)) in known:
+            continue
+        if close := get_close_matches(short, known, 1, 0.75):
+            what = f"the environment variable {name} means nothing; did you mean {VARIABLES}{close[0]}?"
+            raise Refusal(Code.CONFIG_INVALID_KEY, what, "the environment", f"Rename it, or remove it: `unset {name}`.")
+        log.warning("warning %s: the environment variable %s means nothing", Code.CONFIG_INVALID_KEY, name)
+
+
+@app.command(
+    help_epilogue=examples(
+        "releasekit publish --dry-run            # the plan, all checks, and every command that would run",
+        'releasekit publish -p core -p "plugin-*"  # these, and what they need',
+        "releasekit publish --rehearse           # for real, against a throwaway index and clone",
+    )
+)
 def publish(
     *,
     options: Annotated[PublishOptions, Flat] = PublishOptions(),  # noqa: B008  a frozen value
-    yes: Annotated[bool, Parameter(alias="-y", negative="")] = False,
-    format: Format = "table",  # noqa: A002  the name of the flag
+    yes: Yes = False,
+    format: Tables = "table",  # noqa: A002  the name of the flag
 ) -> int:
     """Release every changed package: build, verify, upload, confirm and smoke-test it, then tag and push.
 
@@ -126,7 +258,8 @@ def publish(
     yes
         Don't ask before the release begins.
     format
-        How the plan of a dry run, or the report of a release, is printed.
+        How the plan of a dry run, or the report of a release, is printed: csv for spreadsheets, markdown for pull
+        requests.
     """
     options.refuse_contradictions()
     if options.approve and yes:
@@ -134,6 +267,8 @@ def publish(
     import asyncio
 
     from flows import console, local
+    from tasks.core.formats.csv import plan_csv, report_csv
+    from tasks.core.formats.markdown import COMMENT_LIMIT, plan_markdown, report_markdown
     from tasks.core.pull import ReleasePull
 
     if options.dry_run:
@@ -141,7 +276,13 @@ def publish(
         if isinstance(decided, ReleasePull):
             console.answer_with(format, decided, console.pull_table(decided))
             return DONE
-        console.answer_with(format, decided.plan, console.plan_table(decided.plan))
+        console.answer_with(
+            format,
+            decided.plan,
+            console.plan_table(decided.plan),
+            csv=lambda: plan_csv(decided.plan),
+            markdown=lambda: plan_markdown(decided.plan, limit=COMMENT_LIMIT),
+        )
         if format == "table" and decided.commands:
             console.answer("would run:\n" + "\n".join(f"  {command}" for command in decided.commands))
         return DONE
@@ -150,13 +291,29 @@ def publish(
         console.answer_with(format, released, console.pull_table(released))
         return DONE
     console.answer_with(
-        format, released.report, console.report_table(released.report), console.pins_table(released.pins)
+        format,
+        released.report,
+        console.report_table(released.report),
+        console.pins_table(released.pins),
+        csv=lambda: report_csv(released.report),
+        markdown=lambda: report_markdown(released.report),
     )
+    if options.rehearse:
+        log.info("that was a rehearsal: its index, clone and tags are gone; `releasekit publish` does it for real")
     return DONE if released.report.done else FAILED
 
 
-@app.command
-def prepare(*, options: Annotated[PrepareOptions, Flat] = PrepareOptions(), format: Format = "table") -> int:  # noqa: A002, B008
+@app.command(
+    help_epilogue=examples(
+        "releasekit prepare --dry-run",
+        "releasekit prepare --prerelease rc",
+    )
+)
+def prepare(
+    *,
+    options: Annotated[PrepareOptions, Flat] = PrepareOptions(),  # noqa: B008
+    format: Format = "table",  # noqa: A002
+) -> int:
     """Make the pull request that releases what has changed when it is merged, or bring it up to date.
 
     Parameters
@@ -175,12 +332,20 @@ def prepare(*, options: Annotated[PrepareOptions, Flat] = PrepareOptions(), form
     return DONE
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "releasekit plan --offline",
+        "releasekit plan --prerelease rc --format json",
+        "releasekit plan --since-last            # what has changed since",
+    )
+)
 def plan(
     *,
-    options: Annotated[PlanOptions, Flat] = PlanOptions(),  # noqa: B008
+    options: Annotated[PlanOptions, Flat] = PlanOptions(),  # noqa: B008  a frozen value
     comment: Switched = False,
-    format: Format = "table",  # noqa: A002
+    since_last: Switched = False,
+    diff: Annotated[Path | None, Printed] = None,
+    format: Tables = "table",  # noqa: A002
 ) -> int:
     """Show what would be released, and why; changes nothing.
 
@@ -188,28 +353,51 @@ def plan(
     ----------
     comment
         In a CI, show it as a comment on the pull request too, or in the job's summary.
+    since_last
+        Tell what has changed since the last plan: that on the Prefect server where plans are recorded, else the one
+        that the last `--since-last` has left in the git directory.
+    diff
+        Tell what has changed since the plan in this file, which is the output of `plan --format json`.
     format
-        How the plan is printed.
+        How the plan is printed: csv for spreadsheets, markdown for pull requests.
     """
     import asyncio
 
     from flows import console, draft, local
+    from tasks.core.formats.csv import plan_csv
+    from tasks.core.formats.markdown import COMMENT_LIMIT, plan_markdown
 
-    decided = asyncio.run(local.plan(options))
-    console.answer_with(format, decided, console.plan_table(decided))
+    if since_last and diff:
+        raise Refusal(Code.USAGE, "one of --since-last and --diff")
+    decided = asyncio.run(local.plan(options, since_last=since_last, diff=diff))
+    since = decided.since
+    console.answer_with(
+        format,
+        decided,
+        console.plan_table(decided),
+        *([console.difference_list(since)] if since else []),
+        json=lambda: decided.model_dump_json(indent=1, exclude=None if since_last or diff else {"since"}),
+        csv=lambda: plan_csv(decided, since.by_package if since else None),
+        markdown=lambda: plan_markdown(decided, since.sentences if since else None, limit=COMMENT_LIMIT),
+    )
     if comment:
         where = asyncio.run(draft.comment(options, decided))
         log.info("%s", f"shown in {where}" if where else "no CI that is known: it is shown nowhere else")
     return DONE
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "releasekit manifest --output release/manifest.json",
+        "releasekit manifest v0.6.0",
+    )
+)
 def manifest(
     release: str = "draft",
     /,
     *,
     options: Annotated[Place, Flat] = Place(),  # noqa: B008
-    output: Path | None = None,
+    output: Annotated[Path | None, Printed] = None,
 ) -> int:
     """Fetch the manifest of a release that is tagged and waits to be published, for `publish --manifest`.
 
@@ -225,6 +413,7 @@ def manifest(
     import asyncio
 
     from flows import console, draft
+    from tasks.adapters.files import make_directory, replace_text
 
     text = asyncio.run(draft.manifest_of(options, release))
     if output:
@@ -235,8 +424,14 @@ def manifest(
     return DONE
 
 
-@app.command
-def approve(run: str = "", /, *, reject: str | None = None, drop: Annotated[tuple[str, ...], Switch] = ()) -> int:
+@app.command(
+    help_epilogue=examples(
+        "releasekit approve                      # those that wait",
+        "releasekit approve brave-otter --drop plugin-x",
+        'releasekit approve brave-otter --reject "after the holidays"',
+    )
+)
+def approve(run: str = "", /, *, reject: Annotated[str | None, Printed] = None, drop: Members = ()) -> int:
     """Answer a release that waits for it (`publish --approve`) on a Prefect server; or list those that do.
 
     Parameters
@@ -264,13 +459,18 @@ def approve(run: str = "", /, *, reject: str | None = None, drop: Annotated[tupl
     return DONE
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "releasekit rollback --dry-run           # what would be undone",
+        "releasekit rollback v0.6.0 --no-push",
+    )
+)
 def rollback(
     release: str = "",
     /,
     *,
     options: Annotated[RollbackOptions, Flat] = RollbackOptions(),  # noqa: B008
-    yes: Annotated[bool, Parameter(alias="-y", negative="")] = False,
+    yes: Yes = False,
     format: Format = "table",  # noqa: A002
 ) -> int:
     """Give a release up: remove its tags, its worktree and its record, and tell how to go forward from what is public.
@@ -293,12 +493,18 @@ def rollback(
     return DONE
 
 
-@app.command(name="version")
+@app.command(
+    name="version",
+    help_epilogue=examples(
+        "releasekit version",
+        'releasekit version core "plugin-*" --explain',
+    ),
+)
 def next_versions(
-    *packages: str,
-    options: Annotated[PlanOptions, Flat] = PlanOptions(),  # noqa: B008  a frozen value
+    *packages: Packages,
+    options: Annotated[Selected, Flat] = Selected(),  # noqa: B008  a frozen value
     explain: Switched = False,
-    format: Format = "table",  # noqa: A002
+    format: Tables = "table",  # noqa: A002
 ) -> int:
     """Show which version each package goes to, and why; asks no index.
 
@@ -313,24 +519,37 @@ def next_versions(
     """
     from flows import console
     from flows.draft import explained
+    from tasks.core.formats.csv import versions_csv
     from tasks.core.formats.explained import explanation_text
+    from tasks.core.formats.markdown import versions_markdown
 
     found, warnings = explained(options, packages, whole=explain)
     _warn(warnings)
     if format == "table" and explain:
         console.answer(explanation_text(found))
     else:
-        console.answer_with(format, found, console.versions_table(found))
+        console.answer_with(
+            format,
+            found,
+            console.versions_table(found),
+            csv=lambda: versions_csv(found),
+            markdown=lambda: versions_markdown(found),
+        )
     return DONE
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "releasekit init",
+        "releasekit init --yes --tag-baselines",
+    )
+)
 def init(
     *,
     options: Annotated[InitOptions, Flat] = InitOptions(),  # noqa: B008  a frozen value
-    yes: Annotated[bool, Parameter(alias="-y", negative="")] = False,
+    yes: Yes = False,
     tag_baselines: Switched = False,
-    ci: Literal["github", "gitlab"] | None = None,
+    ci: Annotated[Literal["github", "gitlab"] | None, Printed] = None,
     format: Format = "table",  # noqa: A002
 ) -> int:
     """Take over a workspace: find its earlier releases, and write what is missing of [tool.releasekit].
@@ -357,8 +576,17 @@ def init(
     return DONE
 
 
-@app.command
-def discover(*, options: Annotated[Place, Flat] = Place(), format: Format = "table") -> int:  # noqa: A002, B008
+@app.command(
+    help_epilogue=examples(
+        "releasekit discover",
+        "releasekit discover --format json",
+    )
+)
+def discover(
+    *,
+    options: Annotated[Place, Flat] = Place(),  # noqa: B008  a frozen value
+    format: Annotated[Literal["table", "json", "csv"], Printed] = "table",  # noqa: A002
+) -> int:
     """List the members of the workspace, as uv sees them.
 
     Parameters
@@ -367,49 +595,72 @@ def discover(*, options: Annotated[Place, Flat] = Place(), format: Format = "tab
         How the list is printed.
     """
     from flows import console
+    from tasks.core.formats.csv import members_csv
     from tasks.core.formats.json import discover_json
     from tasks.survey import read_workspace
 
     workspace = read_workspace(options.directory, {}).workspace
-    if format == "json":
-        console.answer(discover_json(workspace))
-    else:
+    if format == "table":
         console.show(console.members_table(workspace))
+    else:
+        console.answer({"json": discover_json, "csv": members_csv}[format](workspace))
     return DONE
 
 
-@app.command
-def graph(*, options: Annotated[Place, Flat] = Place(), format: Literal["levels", "json"] = "levels") -> int:  # noqa: A002, B008
+@app.command(
+    help_epilogue=examples(
+        "releasekit graph",
+        "releasekit graph --rdeps core",
+        "releasekit graph --format mermaid",
+    )
+)
+def graph(
+    *,
+    options: Annotated[Place, Flat] = Place(),  # noqa: B008  a frozen value
+    deps: Members = (),
+    rdeps: Members = (),
+    group: Groups = (),
+    kind: Annotated[tuple[str, ...], Parameter(negative="", group=PACKAGES)] = (),
+    format: Annotated[GraphFormat, Printed] = "levels",  # noqa: A002
+) -> int:
     """Print who needs whom.
 
     Parameters
     ----------
+    deps
+        Only these packages and what they need, near and far (names, patterns or paths).
+    rdeps
+        Only these packages and what needs them, near and far; with `--deps`, the ways from those to these.
+    group
+        Only the packages of these groups.
+    kind
+        Only requirements of these kinds, separated by commas: `runtime`, `build`, `extra`. By default all three; with
+        `--deps` and `--rdeps` the first two, for an extra is installed by who asks for it.
     format
-        `levels`, one line each; or `json` with nodes, edges, levels and cycles.
+        `levels`, one line each; `ascii`, a tree, with `--rdeps` turned round; `json` with nodes, edges, levels and
+        cycles; `csv`, an edge a line; `dot`, `mermaid`, `d2` for what draws them; `svg`, by Graphviz if there is one.
     """
-    from flows import console
-    from tasks.core.formats.json import graph_json
-    from tasks.core.formats.levels import levels_text
-    from tasks.core.graph import graph_of, order
-    from tasks.survey import read_workspace
+    from flows import console, drawing
 
-    project = read_workspace(options.directory, {})
-    whole, warnings = graph_of(project.workspace, {member.name: member.version for member in project.workspace})
-    _warn([str(warning) for warning in warnings])
-    if format == "json":
-        console.answer(graph_json(project.workspace, whole, None if whole.cycles() else order(whole)))
-    else:
-        console.answer(levels_text(order(whole, project.settings.cycles)))
+    view, warnings = drawing.view_of(options.directory, deps, rdeps, group, kind)
+    _warn(warnings)
+    console.answer(drawing.drawn(view, format))
     return DONE
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "releasekit check",
+        "releasekit check --select cycles --select stale_lock",
+        "releasekit check --fix",
+    )
+)
 def check(
     *,
     options: Annotated[CheckOptions, Flat] = CheckOptions(),  # noqa: B008  a frozen value
     fix: Switched = False,
-    yes: Annotated[bool, Parameter(alias="-y", negative="")] = False,
-    format: Literal["table", "json", "sarif"] = "table",  # noqa: A002
+    yes: Yes = False,
+    format: Annotated[Literal["table", "json", "sarif"], Printed] = "table",  # noqa: A002
 ) -> int:
     """Look for what would go wrong in a release, or after it: exit code 1 if there are errors.
 
@@ -439,11 +690,16 @@ def check(
     return FAILED if found.report.failed else DONE
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "releasekit changelog",
+        "releasekit changelog core --format json",
+    )
+)
 def changelog(
-    *packages: str,
-    options: Annotated[Options, Flat] = Options(),  # noqa: B008
-    format: Literal["markdown", "json"] = "markdown",  # noqa: A002
+    *packages: Packages,
+    options: Annotated[Selected, Flat] = Selected(),  # noqa: B008
+    format: Annotated[Literal["markdown", "json"], Printed] = "markdown",  # noqa: A002
 ) -> int:
     """Print what the changelogs would gain in a release now; asks no index and changes nothing.
 
@@ -473,11 +729,15 @@ def _warn(warnings: Sequence[str]) -> None:
         log.warning("warning %s", warning)
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "releasekit notes --offline",
+    )
+)
 def notes(
     *,
     options: Annotated[Options, Flat] = Options(),  # noqa: B008
-    format: Literal["markdown", "json"] = "markdown",  # noqa: A002
+    format: Annotated[Literal["markdown", "json"], Printed] = "markdown",  # noqa: A002
 ) -> int:
     """Print the notes that a release made now would have on the forge; asks no index and changes nothing.
 
@@ -502,7 +762,13 @@ def notes(
     return DONE
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "releasekit pin                          # the difference",
+        "releasekit pin --apply -- uv build --package core",
+        "releasekit pin --restore",
+    )
+)
 def pin(
     *command: str,
     options: Annotated[Place, Flat] = Place(),  # noqa: B008
@@ -535,12 +801,17 @@ def pin(
     return DONE
 
 
-@app.command
+@app.command(
+    help_epilogue=examples(
+        "releasekit server start",
+        "releasekit server status --port 4201",
+    )
+)
 def server(
     action: Literal["start", "status", "stop"],
     /,
     *,
-    port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535))] = PORT,
+    port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535), group=HERE)] = PORT,
 ) -> int:
     """Keep a Prefect server on this machine: releases and plans are then recorded there, with pages to look at.
 
@@ -552,6 +823,7 @@ def server(
         Where it listens.
     """
     from flows import console
+    from tasks.adapters.process import mask
     from tasks.adapters.server import configured_api, kept_server, start_server, stop_server
 
     if action == "stop":
@@ -569,10 +841,79 @@ def server(
     return DONE
 
 
-@app.command(name="explain")
-def explain_code(code: str, /) -> int:
-    """Say more about an error code, such as RK-GRAPH-CYCLE."""
+@app.command(
+    help_epilogue=examples(
+        "releasekit config",
+        "releasekit config publish --no-push     # as that would have it",
+        "releasekit config --schema > releasekit.schema.json",
+    )
+)
+def config(
+    *command: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    options: Annotated[Place, Flat] = Place(),  # noqa: B008
+    schema: Switched = False,
+    format: Format = "table",  # noqa: A002
+) -> int:
+    """Show what each setting is, and where that comes from: option, variable, file or default.
+
+    Parameters
+    ----------
+    command
+        As that command with its options would have it, such as `publish --no-push`.
+    schema
+        Print the JSON schema of [tool.releasekit] instead, for editors.
+    format
+        How the settings are printed.
+    """
+    from flows import console
+    from flows.configured import configuration, schema_text
+
+    if schema:
+        console.answer(schema_text())
+        return DONE
+    given = _overrides(command) if command else {}
+    console.answer_with(format, found := configuration(options.directory, given), console.settings_table(found))
+    return DONE
+
+
+def _overrides(words: Sequence[str]) -> dict[str, Any]:
+    _, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+    told = bound.arguments.get("options")
+    return told.overrides() if isinstance(told, (Anywhere, InitOptions)) else {}
+
+
+@app.command(
+    help_epilogue=examples(
+        'eval "$(releasekit completion bash)"',
+        "releasekit completion zsh > ~/.zfunc/_cyclopts_releasekit",
+        "releasekit completion fish > ~/.config/fish/completions/releasekit.fish",
+    )
+)
+def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
+    """Print what makes a shell complete our commands and options.
+
+    Parameters
+    ----------
+    shell
+        Whose language it is written in.
+    """
     from flows import console
 
-    console.answer(explain(code))
+    console.answer(app.generate_completion(shell=shell))
+    return DONE
+
+
+def _codes(_: object) -> dict[str, str]:
+    return {code: entry.meaning for code, entry in CATALOGUE.items()}
+
+
+@app.command(
+    name=["explain", "--explain"],
+    help_epilogue=examples(
+        "releasekit explain RK-GRAPH-CYCLE",
+    ),
+)
+def explain_code(code: Annotated[str, Parameter(completer=_codes)], /) -> int:
+    """Say more about an error code, such as RK-GRAPH-CYCLE."""
+    sys.stdout.write(explain(code))
     return DONE

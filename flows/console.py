@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import os
 import signal
 import sys
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.console import Console, Group
-from rich.padding import Padding
-from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
+from flows.logs import as_json
 from tasks.adapters.process import mask
-from tasks.core.plan import Status
+from tasks.core.plan import Status, counted
 from tasks.core.report import Outcome
 from tasks.core.workspace import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from pydantic import BaseModel
-    from rich.console import RenderableType
+    from rich.console import ConsoleOptions, RenderableType
 
+    from flows.configured import Configuration
     from tasks.core.adoption import Adoption
     from tasks.core.checks.facts import CheckReport
-    from tasks.core.errors import ReleaseError
+    from tasks.core.compare import Difference
+    from tasks.core.errors import Excerpt, ReleaseError
     from tasks.core.formats.explained import Explanation
     from tasks.core.plan import Plan
     from tasks.core.pull import ReleasePull
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
     from tasks.core.rollback import Rollback
     from tasks.core.settings import Settings
     from tasks.core.workspace import Workspace
+
+log = logging.getLogger("releasekit")
 
 _STATUS = {
     Status.INCLUDED: ("📦", "green"),
@@ -62,15 +68,25 @@ def answer(text: str) -> None:
 
 
 def show(*parts: RenderableType, on_stderr: bool = False) -> None:
-    """Draw *parts*; one that is piped has room for long lines."""
+    """Draw *parts*; one that is piped has room for long lines.
+
+    Where log lines are JSON, what would go beside them is one of them.
+    """
     console = _console(on_stderr=on_stderr)
+    if on_stderr and as_json():
+        with console.capture() as drawn:
+            console.print(*parts)
+        log.info("%s", drawn.get())
+        return
     for part in parts:
         console.print(part)
 
 
-def answer_with(form: str, value: BaseModel, *drawn: RenderableType) -> None:
-    """Print *value* as JSON if that is the *form*, else what is *drawn* of it."""
-    if form == "json":
+def answer_with(form: str, value: BaseModel, *drawn: RenderableType, **texts: Callable[[], str]) -> None:
+    """Print *value* as JSON if that is the *form*, or the one of *texts* by that name, else what is *drawn* of it."""
+    if form in texts:
+        answer(texts[form]())
+    elif form == "json":
         answer(value.model_dump_json(indent=1))
     else:
         show(*(part for part in drawn if part))
@@ -98,43 +114,148 @@ def confirm(question: str) -> bool:
 
 
 def is_terminal() -> bool:
-    """Tell whether somebody is there to answer."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    """Tell whether somebody is there to answer; a JSON log is for programs."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and not as_json()
+
+
+class Sheet:
+    """A table without lines, of which nothing is cut but the reasons: the last column, and that only where it must be.
+
+    Where it is narrow, first the columns in *spare* go, which are nice to have; then the last column gets a line of its
+    own below each row; then the rest of a row does too. What is not a reason is not shortened but wrapped (*wraps*).
+    """
+
+    def __init__(self, *heads: str, title: str = "", spare: Sequence[str] = (), wraps: bool = True) -> None:
+        self._heads, self._title, self._spare, self._wraps = heads, title, spare, wraps
+        self._rows: list[tuple[tuple[str, ...], str]] = []
+
+    def add(self, *cells: object, style: str = "") -> None:
+        """Add a row of as many cells as there are heads."""
+        self._rows.append((tuple(map(str, cells)), style))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        if self._title:
+            yield Text(self._title, style="bold")
+        if self._rows:
+            yield from self._drawn(console, options.max_width)
+
+    def _drawn(self, console: Console, width: int) -> Iterator[Text]:
+        table = [(self._heads, "bold"), *self._rows]
+        lines = ([line for cells, _ in table for line in cells[at].splitlines()] for at in range(len(self._heads)))
+        wide = [max(map(cell_len, column), default=0) for column in lines]
+        gaps = [_GAP if head else " " for head in self._heads]  # those without a head are icons
+        *kept, last = range(len(self._heads))
+        for head in self._spare:
+            if _taken(wide, gaps, kept) + min(wide[last], _WANTED) > width:
+                kept.remove(self._heads.index(head))
+        room = width - _taken(wide, gaps, kept)
+        words = (word for cells, _ in table for word in cells[last].split()) if self._wraps else ()
+        if room >= min(wide[last], max(_LEAST, *map(cell_len, words), 0)):
+            for cells, style in table:
+                yield from self._cell(console, _padded(cells, wide, gaps, kept), cells[last], room, style)
+        elif _taken(wide, gaps, kept) - len(_GAP) <= width:
+            for number, (cells, style) in enumerate(table):
+                yield Text(_padded(cells, wide, gaps, kept).rstrip(), style=style)
+                if number and cells[last]:
+                    yield from self._cell(console, _INDENT, cells[last], width - len(_INDENT), style)
+        else:
+            for cells, style in self._rows:
+                yield from self._stacked(console, [*kept, last], cells, style, width)
+
+    def _stacked(
+        self, console: Console, shown: Sequence[int], cells: Sequence[str], style: str, width: int
+    ) -> Iterator[Text]:
+        """Yield what it is, then the rest below it, each cell with its head: no column stands under one."""
+        icon, room = 0 if self._heads[0] else 1, width - len(_INDENT)
+        yield Text(" ".join(cells[at] for at in shown[: icon + 1]).rstrip(), style=style, overflow="fold")
+        rest = [f"{self._heads[at]} {cells[at]}" for at in shown[icon + 1 : -1] if cells[at]]
+        for line in Text(_GAP.join(rest)).wrap(console, room) if rest else ():
+            yield Text(f"{_INDENT}{line.plain.rstrip()}", style=style)
+        if last := cells[-1]:
+            told = f"{self._heads[-1]} {last}" if self._wraps else last
+            yield from self._cell(console, _INDENT, told, room, style)
+
+    def _cell(self, console: Console, before: str, cell: str, room: int, style: str) -> Iterator[Text]:
+        """Yield *before* and the last *cell* in the *room* beside it: wrapped below itself, or shortened."""
+        if not self._wraps:
+            text = Text(" ".join(cell.splitlines()))
+            text.truncate(max(room, 1), overflow="ellipsis")
+            yield Text((before + text.plain).rstrip(), style=style, no_wrap=True, overflow="ignore")
+            return
+        for number, line in enumerate(Text(cell).wrap(console, max(room, 1)) or [Text("")]):
+            start = before if not number else " " * cell_len(before)
+            yield Text((start + line.plain).rstrip(), style=style, no_wrap=True, overflow="ignore")
+
+
+def _padded(cells: Sequence[str], wide: Sequence[int], gaps: Sequence[str], columns: Sequence[int]) -> str:
+    return "".join(f"{cells[at]}{' ' * (wide[at] - cell_len(cells[at]))}{gaps[at]}" for at in columns)
+
+
+def _taken(wide: Sequence[int], gaps: Sequence[str], columns: Sequence[int]) -> int:
+    """Return how much room *columns* take, each with the gap behind it."""
+    return sum(wide[at] + len(gaps[at]) for at in columns)
+
+
+_GAP, _INDENT = "  ", "     "
+_WANTED, _LEAST = 48, 24
+"""How wide the last column should be, for which spare ones go; and at least, or it goes below."""
 
 
 def plan_table(plan: Plan) -> RenderableType:
     """Draw a plan: what is released first, in order; then what is not, and why not."""
-    title = f"{plan.title}: {len(plan.steps)} packages" if plan.steps else "nothing to release"
-    table = Table(
-        "#", "Level", "Package", "Now", "Next", "Bump", "Status", "Because", title=title, title_justify="left"
-    )
+    title = f"{plan.title}: {counted(plan.steps)}" if plan.steps else "nothing to release"
+    heads = ("", "#", "Level", "Package", "Now", "Next", "Bump", "Because")
+    sheet = Sheet(*heads, title=title, spare=("Level", "#"), wraps=False)
     for step in plan.packages:
         icon, style = _STATUS[step.status]
-        place = (str(step.order), str(step.level)) if step.order >= 0 else ("", "")
-        versions = (str(step.current or "-"), str(step.next or "-"))
-        table.add_row(*place, step.name, *versions, step.bump, f"{icon} {step.status}", Text(step.reason), style=style)
+        place = (step.order, step.level) if step.order >= 0 else ("", "")
+        versions = (step.current or "-", step.next or "-")
+        status = "" if step.status is Status.INCLUDED else f"{step.status.replace('_', ' ')}: "
+        sheet.add(icon, *place, step.name, *versions, step.bump, f"{status}{step.reason}", style=style)
     warnings = [Text(f"warning {warning}", style="yellow") for warning in plan.warnings]
-    return Group(table, *warnings)
+    return Group(sheet, *warnings)
+
+
+def difference_list(since: Difference) -> RenderableType:
+    """Draw what has changed since an earlier plan."""
+    lines = [Text(f"{_CHANGE[each.change][0]} {each}", style=_CHANGE[each.change][1]) for each in since.changes]
+    return Group(Text(since.headline, style="bold"), *(Indented(line, 2) for line in lines))
+
+
+class Indented:
+    """A text some columns to the right, whole at any width, and without the spaces that rich would fill it up with."""
+
+    def __init__(self, text: Text, columns: int) -> None:
+        self._text, self._columns = text, columns
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        for line in self._text.wrap(console, max(options.max_width - self._columns, 1)):
+            line.rstrip()
+            yield Text(" " * self._columns).append_text(line)
+
+
+_CHANGE = {"added": ("+", "green"), "changed": ("~", "yellow"), "released": ("✓", "dim"), "dropped": ("-", "dim")}
 
 
 def versions_table(explained: Explanation) -> RenderableType:
     """Draw which version each package goes to."""
-    table = Table("Package", "Now", "Next", "Bump", "Because")
+    sheet = Sheet("Package", "Now", "Next", "Bump", "Because", wraps=False)
     for row in explained.packages:
-        versions = (str(row.current or "-"), str(row.next or "-"))
-        table.add_row(row.name, *versions, row.bump, Text(row.reason), style="dim" if row.skipped else "green")
-    return table
+        versions = (row.current or "-", row.next or "-")
+        sheet.add(row.name, *versions, row.bump, row.reason, style="dim" if row.skipped else "green")
+    return sheet
 
 
 def adoption_table(found: Adoption) -> RenderableType:
     """Draw what is taken for each package's last release, then what explains it, then what would be written."""
-    table = Table("Package", "Declared", "Last release", "Found as", "Remark")
+    sheet = Sheet("Package", "Declared", "Last release", "Found as", "Remark")
     for row in found.packages:
         said, style = _FOUND[row.baseline]
-        where = f"{row.tag or said} at {row.commit[:7]}" if row.commit else said
-        cells = (row.name, str(row.declared or "-"), str(row.version or "-"), where, row.note)
+        usual = found.tag_format[0].replace("{name}", row.name).replace("{version}", str(row.version))
+        tag = "tag" if row.tag == usual else row.tag or said
+        where = f"{tag} at {row.commit[:7]}" if row.commit else said
         if row.baseline != "home":
-            table.add_row(*(Text(cell) for cell in cells), style=style)
+            sheet.add(row.name, row.declared or "-", row.version or "-", where, row.note, style=style)
     label = f", label {found.label}" if found.label else ""
     lines = [Text(f"tag_format: {', '.join(found.tag_format)}{label}")]
     home = [row.name for row in found.packages if row.baseline == "home"]
@@ -144,7 +265,7 @@ def adoption_table(found: Adoption) -> RenderableType:
             lines.append(Text(f"{what}: {', '.join(those[:5])}{more}", style="dim"))
     lines += [Text(f"--tag-baselines would tag {commit[:7]} as {tag}") for tag, commit in found.missing.items()]
     lines += [diff(change) for change in found.diffs.values()]
-    return Group(table, *lines)
+    return Group(sheet, *lines)
 
 
 def diff(text: str) -> Text:
@@ -166,21 +287,22 @@ def report_table(report: Report) -> RenderableType:
     """Draw what came of a release, with a panel for each package that is not out."""
     if not report.packages:
         return Text(report.title)
-    table = Table("Package", "Version", "Outcome", "Tag", title=report.summary.splitlines()[0], title_justify="left")
+    heads = ("", "Package", "Version", "Outcome", "Tag")  # the icon tells the outcome too
+    sheet = Sheet(*heads, title=report.summary.splitlines()[0], spare=("Outcome",))
     panels: list[RenderableType] = []
     for package in report.packages:
         icon, style = _OUTCOME[package.outcome]
         tag = package.tag if package.tag in report.tags else ""
-        table.add_row(package.name, str(package.version), f"{icon} {package.outcome}", tag, style=style)
+        sheet.add(icon, package.name, package.version, package.outcome, tag, style=style)
         if package.outcome is Outcome.FAILED:
-            panels.append(_panel(package.error, package.output, package.hint))
+            panels.append(Problem(package.error, package.output, package.hint))
         elif package.outcome is Outcome.BLOCKED:
             panels.append(Text(f"{package.name}: {package.error}", style="yellow"))
     remarks = [
         Text(remark, style="red" if remark in report.problems else "") for remark in (*report.problems, *report.notes)
     ]
     page = [Text(f"released: {report.page}")] if report.page else []
-    return Group(table, *panels, *remarks, *page)
+    return Group(sheet, *panels, *remarks, *page)
 
 
 def pull_table(found: ReleasePull) -> RenderableType:
@@ -199,41 +321,49 @@ def rollback_table(found: Rollback) -> RenderableType:
         *([("pull request", f"of {found.pull}, with that branch")] if found.pull else []),
         ("record", f"release {found.release}: plan, manifest, files and scratch worktree"),
     ]
-    table = Table("", "Removed" if found.done else "To be removed", title=found.summary, title_justify="left")
+    sheet = Sheet("", "Removed" if found.done else "To be removed", title=found.summary)
     for kind, what in rows:
-        table.add_row(kind, Text(what))
-    parts: list[RenderableType] = [table, *(Text(line, style="yellow") for line in (*found.kept, *found.notes))]
+        sheet.add(kind, what)
+    parts: list[RenderableType] = [sheet, *(Text(line, style="yellow") for line in (*found.kept, *found.notes))]
     return Group(*parts, *([_public_table(found)] if found.public else []))
 
 
 def _public_table(found: Rollback) -> RenderableType:
-    table = Table(
-        "Stays on the index", "Next", "With it", "Yank it at", title="no index takes files back", title_justify="left"
-    )
+    sheet = Sheet("Stays on the index", "Next", "With it", "Yank it at", title="no index takes files back")
     for package in found.public:
-        dependents = ", ".join(package.dependents)
-        table.add_row(f"{package.name} {package.version}", str(package.next), dependents, Text(package.page))
-    return Group(table, Text(found.forward, style="cyan"))
+        sheet.add(f"{package.name} {package.version}", package.next, ", ".join(package.dependents), package.page)
+    return Group(sheet, Text(found.forward, style="cyan"))
 
 
 def waiting_table(runs: Sequence[tuple[str, str]]) -> RenderableType:
     """Draw the runs that wait for approval: name and id of each."""
     if not runs:
         return Text("no release waits for approval")
-    table = Table("Waits for approval", "Run")
+    sheet = Sheet("Waits for approval", "Run")
     for run in runs:
-        table.add_row(*map(Text, run))
-    return table
+        sheet.add(*run)
+    return sheet
 
 
 def members_table(workspace: Workspace) -> RenderableType:
     """Draw the members of a workspace."""
-    table = Table("Package", "Path", "Version", "Published", "Needs")
+    sheet = Sheet("Package", "Path", "Version", "Published", "Needs", spare=("Path",))
     for member in workspace:
         needs = ", ".join(sorted(workspace.internal(member, Kind.RUNTIME, Kind.BUILD)))
-        version = str(member.version or "") + (" (dynamic)" if member.dynamic else "")
-        table.add_row(member.name, member.path, version, "yes" if member.publishable else "no", needs)
-    return table
+        version = f"{member.version or ''} (dynamic)".lstrip() if member.dynamic else member.version or ""
+        published = "yes" if member.publishable else "no"
+        sheet.add(member.name, member.path, version, published, needs, style="" if member.publishable else "dim")
+    return sheet
+
+
+def settings_table(found: Configuration) -> RenderableType:
+    """Draw each setting and where it comes from; those that somebody has set stand out."""
+    sheet = Sheet("Key", "From", "Value")
+    for row in found.settings:
+        name = f"{row.key} of {row.package}" if row.package else row.key
+        value = mask(json.dumps(row.value, ensure_ascii=False))
+        sheet.add(name, row.source, value, style="dim" if row.source == "default" else "green")
+    return sheet
 
 
 def findings_list(report: CheckReport) -> RenderableType:
@@ -245,7 +375,7 @@ def findings_list(report: CheckReport) -> RenderableType:
         lines.append(Text(f"{icon} {severity} {check}", style=f"bold {style}"))
         told = [Text(f"{each.path}:{each.line}: {each.what}", style=style) for each in those]
         told += [Text(f"= help: {hint}", style="cyan") for hint in dict.fromkeys(each.hint for each in those)]
-        lines += [Padding(line, (0, 0, 0, 3), expand=False) for line in told]
+        lines += [Indented(line, 3) for line in told]
     return Group(*lines, Text(report.summary, style="" if report.findings else "green"))
 
 
@@ -253,32 +383,74 @@ def pins_table(rows: Sequence[tuple[str, str]]) -> RenderableType:
     """Draw what is on the index: each wheel with the internal requirements inside it."""
     if not rows:
         return ""
-    table = Table("On the index", "Internal requirements in its METADATA", title_justify="left")
+    sheet = Sheet("On the index", "Internal requirements in its METADATA")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    return table
+        sheet.add(*row)
+    return sheet
 
 
 def explain(error: ReleaseError) -> None:
-    """Show an error: its code, what is wrong and where, what its command said, and what to do next."""
+    """Show an error: its code, what is wrong and where, what its command said, why that is one, and what to do next.
+
+    In a JSON log it is one object like all others, with the parts as fields.
+    """
+    if as_json():
+        parts = {"code": error.code, "what": error.what, "where": error.where, "hint": error.hint}
+        log.error("%s", error, extra={**parts, "output": error.output})
+        return
+    what = f"{error.code}: {error.what}"
+    problem = Problem(what, error.output, error.hint, place=_place(error), excerpt=error.excerpt, why=error.why)
     console = _console(on_stderr=True)
-    if console.is_terminal:
-        console.print(_panel(str(error), error.output, error.hint))
-    else:
-        said = "".join(f"\n  | {line}" for line in error.output.strip().splitlines())
-        console.print(Text(mask(f"error: {error}{said}\n  = help: {error.hint}")))
+    console.print(problem, soft_wrap=not console.is_terminal)
 
 
-def _panel(what: str, output: str, hint: str) -> RenderableType:
-    parts: list[RenderableType] = [Text(mask(what))]
-    if output.strip():
-        parts.append(Text(mask(output.strip()), style="dim"))
-    parts.append(Text(f"help: {hint}", style="cyan"))
-    return Panel(Group(*parts), title="error", border_style="red", title_align="left")
+class Problem:
+    """What went wrong, as compilers show it; on a terminal its sentences are wrapped. Secrets are masked.
+
+    *place* is where, *excerpt* the line that is meant, *output* what a command said, *why* what the catalogue says.
+    """
+
+    def __init__(
+        self, what: str, output: str, hint: str, *, place: str = "", excerpt: Excerpt | None = None, why: str = ""
+    ) -> None:
+        self._what, self._output, self._place, self._excerpt = what, output, place, excerpt
+        self._rest = {"note": why, "help": hint}
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        width = options.max_width if options.is_terminal else sys.maxsize
+        yield Text.assemble(("error", "bold red"), f": {mask(self._what)}")
+        if self._place:
+            yield Text.assemble(("  --> ", "cyan"), mask(self._place))
+        if self._excerpt:
+            above, line, below = (mask(each) for each in self._excerpt.drawn(width))
+            yield from (Text(above, style="cyan"), Text(line), Text(below, style="bold red"))
+        yield from (Text(f"  | {each}", style="dim") for each in mask(self._output.strip()).splitlines())
+        for name, text in self._rest.items():
+            yield from _wrapped(f"  = {name}: ", mask(text), width) if text else ()
+
+
+def _place(error: ReleaseError) -> str:
+    """Return where it is, as editors take it, and of what."""
+    if not error.excerpt:
+        return error.where
+    table = error.where.partition(", ")[2] if error.where.startswith(error.excerpt.file) else f"({error.where})"
+    return f"{error.excerpt.place} {table}".strip()
+
+
+def _wrapped(head: str, text: str, width: int) -> list[Text]:
+    """Return *text* beneath itself, to the right of *head*."""
+    from textwrap import wrap
+
+    pieces = wrap(text, max(width - len(head), 20), break_long_words=False, break_on_hyphens=False)
+    first, *more = pieces or [""]
+    return [Text.assemble((head, "cyan"), first), *(Text(" " * len(head) + piece) for piece in more)]
 
 
 def _console(*, on_stderr: bool) -> Console:
     console = Console(stderr=on_stderr, highlight=False, soft_wrap=False)
-    if not console.is_terminal:
-        console.width = max(console.width, 200)  # nobody's window: don't cut what may be read by a program
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _NO_WINDOW  # nothing is cut or broken that may be read by a program
     return console
+
+
+_NO_WINDOW = 100_000

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from tasks import pull, resume, survey
 from tasks.adapters.exported import check_room, read_manifest
 from tasks.adapters.files import append_text
+from tasks.adapters.process import mask
 from tasks.adapters.record import begin
 from tasks.adapters.repo import Repo
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from flows.options import Anywhere, Options, Place, PublishOptions, Where
+    from flows.options import Anywhere, Options, Place, PublishOptions, Selected
     from tasks.adapters.exported import Exported
     from tasks.adapters.interface import Index
     from tasks.adapters.record import Record
@@ -86,10 +89,22 @@ def at_hand(options: W, *, keep: bool = False) -> Generator[W]:
         yield type(options)(**given | {"workspace": str(directory)})
 
 
-def open_project(options: Where) -> tuple[Project, Repo]:
+def open_project(options: Anywhere) -> tuple[Project, Repo]:
     """Read the workspace and open its repository."""
     project = survey.read_workspace(options.directory, options.overrides())
     return project, Repo(project.root)
+
+
+def key_of(options: Options, project: Project, repo: Repo) -> str:
+    """Return under which key the plans of a workspace are kept: of that place in that repository, asked the same way.
+
+    Prefect allows small letters, digits and dashes.
+    """
+    address = mask(repo.address(project.settings.remote)) or str(repo.top)
+    place = project.root.relative_to(repo.top).as_posix()
+    asked = options.model_dump_json(exclude={"workspace"}, exclude_defaults=True)
+    named = re.sub(r"[^a-z0-9]+", "-", address.removesuffix(".git").rpartition("/")[2].lower()).strip("-")
+    return f"plan-{named}-{sha256(f'{address} {repo.branch} {place} {asked}'.encode()).hexdigest()[:8]}"
 
 
 async def draft(options: Options, project: Project, repo: Repo, *, half_out: bool = False) -> Draft:
@@ -126,7 +141,9 @@ async def due(options: PublishOptions, project: Project, repo: Repo) -> Due:
         raise Refusal(Code.PREFLIGHT_DETACHED_HEAD, what, str(repo.top))
     settings, adopt, record = project.settings, options.resume_from_registry, None
     if not options.dry_run:
-        record = resume.to_carry_on(repo, settings, options.kept_record, adopt=adopt, afresh=options.stage_only)
+        record = resume.to_carry_on(repo, settings, options.kept_record, adopt=adopt, afresh=options.private)
+    if record and options.version_only and (known := record.manifest()) and known.packages:
+        raise resume.not_ended(record)
     if options.handed_over:
         file = await pull.manifest_at_hand(repo, settings, project.uv.secrets, options.handed_over)
         given = resume.given(repo, settings, file, record)
@@ -160,7 +177,7 @@ Told = tuple["Step", "ToTell", "Section"]
 """A package that is released, what there is to tell about it, and how its changelog tells it."""
 
 
-def unreleased(options: Options, names: Sequence[str]) -> tuple[tuple[Told, ...], tuple[str, ...]]:
+def unreleased(options: Selected, names: Sequence[str]) -> tuple[tuple[Told, ...], tuple[str, ...]]:
     """Return what a release would tell about each package that was asked for, dependencies first; asks nobody.
 
     With it come the warnings of the plan.
@@ -243,7 +260,7 @@ async def manifest_of(options: Place, release: str) -> str:
     return manifest_text(read_manifest(file)[0])
 
 
-def explained(options: Options, names: Sequence[str], *, whole: bool) -> tuple[Explanation, tuple[str, ...]]:
+def explained(options: Selected, names: Sequence[str], *, whole: bool) -> tuple[Explanation, tuple[str, ...]]:
     """Read the history and say which version each of *names* goes to, or all; asks nobody outside.
 
     With it come the warnings of the plan.

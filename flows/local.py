@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows import console
-from flows.draft import at_hand, draft, due, open_project
+from flows.draft import at_hand, draft, due, key_of, open_project
 from flows.options import is_by_pull, parameters_of
 from tasks.adapters.files import changelog_path
 from tasks.adapters.process import mask
-from tasks.adapters.record import only_release
+from tasks.adapters.record import keep_plan, only_release, plan_in, plan_kept
 from tasks.adapters.server import (
     CLIENT_SETTINGS,
     NO_SERVER_SETTINGS,
@@ -27,6 +27,7 @@ from tasks.adapters.server import (
     settle,
 )
 from tasks.adapters.signals import heed_termination, terminated_is_interrupted
+from tasks.core.compare import compared, earlier_of, with_difference
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.links import web_of
 from tasks.core.plan import RELEASE_COMMIT, counted
@@ -44,9 +45,11 @@ if TYPE_CHECKING:
     from flows.options import CheckOptions, PlanOptions, PrepareOptions, PublishOptions, RollbackOptions
     from tasks.adapters.repo import Repo
     from tasks.adapters.server import Server
+    from tasks.core.compare import ComparedPlan, Difference
     from tasks.core.plan import Plan
     from tasks.core.pull import ReleasePull
     from tasks.core.rollback import Rollback
+    from tasks.core.settings import Settings
     from tasks.survey import Project
 
 log = logging.getLogger("releasekit")
@@ -68,15 +71,36 @@ class Released:
     pins: tuple[tuple[str, str], ...] = ()
 
 
-async def plan(options: PlanOptions) -> Plan:
-    """Decide what would be released; recorded as a flow run where a Prefect API is configured or a server is kept."""
-    if not _recording("this plan"):
-        with at_hand(options) as here:
-            return (await draft(here, *open_project(here))).plan
-    from flows.plan import plan as plan_flow
+async def plan(options: PlanOptions, *, since_last: bool = False, diff: Path | None = None) -> ComparedPlan:
+    """Decide what would be released; recorded as a flow run where a Prefect API is configured or a server is kept.
 
-    running: Any = plan_flow(**parameters_of(options))  # Prefect's types don't know that a flow can be awaited
-    return await running
+    With it comes how it differs from the plan in the file *diff*, or with *since_last* from the last one that is known:
+    on the server, or else in the git directory, where this one is kept for the next time.
+    """
+    earlier = earlier_of(plan_in(diff)) if diff else None
+    if _recording("this plan"):
+        from flows.plan import plan as plan_flow
+
+        running: Any = plan_flow(**parameters_of(options))  # Prefect's types don't know that a flow can be awaited
+        decided: ComparedPlan = await running
+        since = decided.since if since_last else None
+    else:
+        if since_last and options.source():
+            what = "--since-last needs a checkout or a Prefect server, to know the last plan by"
+            raise Refusal(Code.USAGE, what, options.workspace)
+        with at_hand(options) as here:
+            project, repo = open_project(here)
+            decided = with_difference((await draft(here, project, repo)).plan, None)
+            since = _since_last(key_of(here, project, repo), repo, decided) if since_last else None
+    if since_last and since is None:
+        log.info("no earlier plan is known; the next --since-last is compared with this one")
+    return with_difference(decided, compared(earlier, decided) if earlier else since)
+
+
+def _since_last(key: str, repo: Repo, decided: Plan) -> Difference | None:
+    before = plan_kept(repo.common_dir, key)
+    keep_plan(repo.common_dir, key, decided)
+    return compared(earlier_of(before), decided) if before else None
 
 
 async def check(options: CheckOptions) -> Health:
@@ -162,21 +186,42 @@ def _ask_to_undo(found: Rollback, *, yes: bool) -> None:
         raise Refusal(Code.NOT_CONFIRMED, "you said no")
 
 
-def _recording(what: str) -> bool:
-    """Get ready for the Prefect API that is configured and answers, or the server that is kept here.
+@dataclass(frozen=True, slots=True)
+class _Api:
+    """Where runs are recorded: a Prefect API that is configured, or a server that is kept on this machine."""
 
-    Without one, *what* is not recorded, and False is returned.
+    url: str
+    kept: Server | None = None
+
+    def settle(self) -> None:
+        """Get ready for it, before Prefect is imported."""
+        settle(OWN_SERVER_SETTINGS if self.kept else CLIENT_SETTINGS)
+        if self.kept:
+            os.environ["PREFECT_API_URL"] = self.url
+
+
+def _api() -> _Api | None:
+    """Return the API that there is, if there is one.
+
+    Raises Refusal RK-SERVER-UNREACHABLE if one is configured and does not answer: somebody wants to read there.
     """
-    api, kept = configured_api(), None
-    if not api and (kept := kept_server()):
-        api = kept.url
-    if api and not answers(api):
-        log.warning("warning %s", Warn(Code.SERVER_UNREACHABLE, f"{what} is not recorded", mask(api)))
+    if url := configured_api():
+        if not answers(url):
+            raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(url))
+        return _Api(url)
+    kept = kept_server()
+    return _Api(kept.url, kept) if kept else None
+
+
+def _recording(what: str) -> bool:
+    """Get ready for the API that there is; without one, or if it does not answer, *what* is not recorded: False."""
+    try:
+        api = _api()
+    except Refusal as error:
+        log.warning("warning %s", Warn(error.code, f"{what} is not recorded", error.where))
         return False
     if api:
-        settle(OWN_SERVER_SETTINGS if kept else CLIENT_SETTINGS)
-    if kept:
-        os.environ["PREFECT_API_URL"] = api
+        api.settle()
     return bool(api)
 
 
@@ -211,13 +256,13 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released | ReleasePu
         stack.enter_context(only_release(repo.common_dir))
         server = _release_server(stack)  # starts while we plan
         found = await due(options, project, repo)
-        decided, record = found.plan, found.record
+        decided = found.plan
         console.show(console.plan_table(decided), on_stderr=True)
         if not decided.steps:
             return Released(Report(release=decided.release, title="nothing to release"))
         if not (rehearsing or options.stage_only):
             what = _question(decided, project, repo, options)
-            _ask(what, how_it_stands(record, repo) if record else "", yes=yes)
+            _ask(what, _at_stake(found, repo, project.settings, options), yes=yes)
         found.begun(repo, project.settings, publishing=not options.private)
         if console.is_terminal():
             stack.enter_context(console.live(decided, project.settings))
@@ -231,10 +276,8 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released | ReleasePu
 
 def _release_server(stack: AsyncExitStack) -> Server | None:
     """Return the server that a release is recorded on, if it is ours: one that is kept, or one for as long as this."""
-    api = configured_api()
-    if api and not answers(api):
-        raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(api))
-    return None if api else kept_server() or stack.enter_context(prefect_server())
+    api = _api()
+    return api.kept if api else stack.enter_context(prefect_server())
 
 
 async def approve(run: str, *, reject: str | None, drop: Sequence[str]) -> str:
@@ -255,18 +298,12 @@ async def waiting() -> list[tuple[str, str]]:
 
 def _shared_server() -> Server | None:
     """Get ready for a server that whoever is asked has in common with us; None if it is one that is configured."""
-    if api := configured_api():
-        if not answers(api):
-            raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(api))
-        settle(CLIENT_SETTINGS)
-        return None
-    kept = kept_server()
-    if kept is None:
+    api = _api()
+    if api is None:
         what = "this needs a Prefect server that stays: set PREFECT_API_URL, or `releasekit server start`"
         raise Refusal(Code.USAGE, what)
-    settle(OWN_SERVER_SETTINGS)
-    os.environ["PREFECT_API_URL"] = kept.url
-    return kept
+    api.settle()
+    return api.kept
 
 
 async def _run_flow(options: PublishOptions, server: Server | None) -> Report:
@@ -327,20 +364,49 @@ def _question(plan: Plan, project: Project, repo: Repo, options: PublishOptions)
         return f"Commit the versions of {counted(plan.steps)} to {repo.branch}?"
     from tasks.survey import target_of
 
-    target = target_of(project)
-    where = target.name or mask(target.publish_url) or "the default index of uv publish"
-    return f"Publish {len(plan.steps)} packages to {where}?"
+    return f"Publish {counted(plan.steps)} to {target_of(project).title}?"
 
 
-def _ask(question: str, stands: str, *, yes: bool) -> None:
+def _ask(question: str, at_stake: Sequence[str], *, yes: bool) -> None:
     if yes:
         return
     if not console.is_terminal():
         raise Refusal(Code.NOT_CONFIRMED, "nobody is there to say yes")
-    if stands:
-        console.show(stands, on_stderr=True)
+    console.show(*at_stake, on_stderr=True)
     if not console.confirm(question):
         raise Refusal(Code.NOT_CONFIRMED, "you said no")
+
+
+def _at_stake(found: Due, repo: Repo, settings: Settings, options: PublishOptions) -> list[str]:
+    """Return how a release that was begun stands, and what a yes would make public: files, new projects, tags."""
+    plan, record = found.plan, found.record
+    stands = [how_it_stands(record, repo)] if record else []
+    if options.private:
+        return stands
+    manifest = found.given.manifest if found.given else record.manifest() if record else None
+    files = sum(len(package.files) for package in manifest.packages) if manifest else 0
+    published = found.drafted.published if found.drafted else None
+    lines = [
+        f"{files} files are on record; those that the index has are not sent again"
+        if files
+        else f"{2 * len(plan.steps)} files: an sdist and a wheel of each package"
+    ]
+    new = [step.name for step in plan.steps if not (published or {}).get(step.name, True)]
+    if new:
+        lines.append(f"{len(new)} new to the index: {_some(new)}")
+    if settings.tag:
+        tags = list(dict.fromkeys([*plan.tags, *(step.tag for step in plan.steps)]))
+        where = f"pushed to {settings.remote} at the end" if settings.push else "not pushed"
+        lines.append(f"{len(tags)} tag{'' if len(tags) == 1 else 's'}, {where}: {_some(tags)}")
+    return [*stands, *lines]
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+_NAMED = 5
 
 
 def _outline(project: Project, repo: Repo, found: Due, options: PublishOptions) -> list[str]:

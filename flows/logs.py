@@ -7,8 +7,6 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tasks.adapters.process import mask
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -27,6 +25,11 @@ def start_logging(level: int, form: str) -> None:
     logger.propagate = False
 
 
+def as_json() -> bool:
+    """Tell whether log lines are JSON objects: then nothing else may go to standard error."""
+    return any(isinstance(handler.formatter, _JsonLines) for handler in logging.getLogger("releasekit").handlers)
+
+
 def let_through() -> None:
     """Let our lines into a run that Prefect has started by itself: it takes them, but nobody has set their level."""
     logger = logging.getLogger("releasekit")
@@ -41,6 +44,9 @@ class _JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as JSON."""
-        fields: Mapping[str, Any] = {k: v for k, v in vars(record).items() if k not in self._PLAIN}
+        from tasks.adapters.process import mask
+
+        given: Mapping[str, Any] = {k: v for k, v in vars(record).items() if k not in self._PLAIN}
+        fields = {name: mask(value) if isinstance(value, str) else value for name, value in given.items()}
         head = {"time": record.created, "level": record.levelname.lower(), "logger": record.name}
         return json.dumps({**head, "message": mask(record.getMessage()), **fields}, default=str)

@@ -3,30 +3,116 @@
 from __future__ import annotations
 
 import inspect
+import os
 from copy import copy
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, ParamSpec, TypeVar, cast
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter, Token
+from cyclopts.config import Env
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.logs import let_through
 from tasks.core.errors import Code, Refusal
-from tasks.core.settings import Prerelease, Selection, Settings
+from tasks.core.settings import VARIABLES, Prerelease, Selection, Settings, from_text, variable
 from tasks.core.source import Source, is_address
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
+    from cyclopts import App, Argument, ArgumentCollection
+    from cyclopts.completion import CompletionContext
     from pydantic import GetJsonSchemaHandler
     from pydantic.fields import FieldInfo
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import CoreSchema
 
+    from tasks.survey import Project
+
 R = TypeVar("R")
 M = TypeVar("M", bound="Place")
 P = ParamSpec("P")
+GraphFormat = Literal["levels", "json", "dot", "mermaid", "ascii", "d2", "csv", "svg"]
+
+
+WORKSPACE, PACKAGES, TARGET, COURSE, HERE, ALWAYS = (
+    Group(title, sort_key=place)
+    for place, title in enumerate(
+        ("Which workspace", "Which packages", "Where it goes", "How it goes", "Here and now", "Always")
+    )
+)
+"""The options of a command as its help has them."""
+
+PORT = 4200
+"""Where Prefect's own tools look for a server; one that is kept for the day listens here."""
+
+
+def complete_packages(context: CompletionContext) -> list[str]:
+    """Return what a shell may complete to a package: the members of the workspace."""
+    return sorted(_project(context).workspace.members)
+
+
+def complete_groups(context: CompletionContext) -> list[str]:
+    """Return what a shell may complete to a group: those that are configured."""
+    return sorted(_project(context).settings.groups)
+
+
+def complete_checks(_: CompletionContext) -> dict[str, str]:
+    """Return what a shell may complete to a check, with what each is about."""
+    from tasks.core.checks.registry import CHECKS
+
+    return {name: check.summary for name, check in CHECKS.items()}
+
+
+def _project(context: CompletionContext) -> Project:
+    from tasks.survey import read_workspace
+
+    try:
+        workspace = context["workspace"].raw or "."
+    except KeyError:
+        workspace = "."
+    return read_workspace(Path(workspace), {})
+
+
+Members = Annotated[tuple[str, ...], Parameter(group=PACKAGES, negative="", completer=complete_packages)]
+Groups = Annotated[tuple[str, ...], Parameter(group=PACKAGES, negative="", completer=complete_groups)]
+Checks = Annotated[tuple[str, ...], Parameter(group=COURSE, negative="", completer=complete_checks)]
+
+
+class Environment(Env):
+    """Takes options that are not on the command line from their variables: RELEASEKIT_ and the name in capitals.
+
+    An empty variable is as good as none. Those that are settings are left to `from_environment`, which does the same
+    for all commands and for runs that no command line has started.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(VARIABLES, command=False)
+
+    def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:  # noqa: ARG002
+        """Give each argument that has no value yet that of its variable."""
+        for argument in arguments:
+            name = option_of(argument)
+            if not name or argument.tokens or is_setting(name):
+                continue
+            if text := os.environ.get(variable(name)):
+                for index, value in enumerate(_values(from_text(argument.hint, text))):
+                    argument.append(Token(keyword=variable(name), value=str(value), source="env", index=index))
+
+    def _convert_argument(self, commands: tuple[str, ...], argument: Argument) -> str:  # noqa: ARG002
+        return variable(option_of(argument))
+
+
+def _values(value: Any) -> list[Any]:  # noqa: ANN401  as many types as there are options
+    return list(cast("Iterable[Any]", value)) if isinstance(value, (list, tuple)) else [value]
+
+
+def option_of(argument: Argument) -> str:
+    """Return the name of an option, as a variable of Python; nothing if *argument* is none."""
+    if argument.children or not argument.field_info.is_keyword or not argument.parse:
+        return ""
+    return argument.name.removeprefix("--").replace("-", "_")
 
 
 def _key(name: str) -> Any:  # noqa: ANN401  pydantic's Field returns Any too, so that it may stand as a default
@@ -39,7 +125,9 @@ class Place(BaseModel):
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
-    workspace: str = Field(default=".", description="A directory in the uv workspace")
+    workspace: Annotated[str, Parameter(group=WORKSPACE)] = Field(
+        default=".", description="A directory in the uv workspace"
+    )
 
     @property
     def directory(self) -> Path:
@@ -52,12 +140,16 @@ class Place(BaseModel):
 class Anywhere(Place):
     """Which workspace, here or in a repository elsewhere."""
 
-    workspace: str = Field(
+    workspace: Annotated[str, Parameter(group=WORKSPACE)] = Field(
         default=".", description="A directory in the uv workspace, or the address of a git repository to clone"
     )
-    ref: str = Field(default="", description="With an address: the branch, tag or commit; none: the default branch")
-    subdirectory: str = Field(default="", description="With an address: where in the repository the workspace lies")
-    git_token: str = Field(
+    ref: Annotated[str, Parameter(group=WORKSPACE)] = Field(
+        default="", description="With an address: the branch, tag or commit; none: the default branch"
+    )
+    subdirectory: Annotated[str, Parameter(group=WORKSPACE)] = Field(
+        default="", description="With an address: where in the repository the workspace lies"
+    )
+    git_token: Annotated[str, Parameter(group=WORKSPACE)] = Field(
         default="",
         description="With an address: the Prefect Secret block (lower case) or environment variable (upper case) "
         "that holds the token for it",
@@ -76,46 +168,49 @@ class Anywhere(Place):
             raise Refusal(Code.USAGE, f"{flag} goes with the address of a repository", self.workspace)
         return None
 
-
-class Where(Anywhere):
-    """Which workspace, and which index."""
-
-    index: str = _key("index")
-    publish_url: str = _key("publish_url")
-    check_url: str = _key("check_url")
-
     def overrides(self) -> dict[str, Any]:
         """Return the settings that were given here and so win over those in the file."""
         given = self.model_fields_set & Settings.model_fields.keys() - {"exclude"}  # that one is added, see selection
         return {name: getattr(self, name) for name in given}
 
 
-class Options(Where):
+class Where(Anywhere):
+    """Which workspace, and which index."""
+
+    index: Annotated[str, Parameter(group=TARGET)] = _key("index")
+    publish_url: Annotated[str, Parameter(group=TARGET)] = _key("publish_url")
+    check_url: Annotated[str, Parameter(group=TARGET)] = _key("check_url")
+
+
+class Selected(Anywhere):
     """Which workspace, and which of its packages."""
 
-    package: Annotated[tuple[str, ...], Parameter(alias="-p", negative="")] = Field(
+    package: Annotated[Members, Parameter(alias="-p")] = Field(
         default=(), description="Only these packages, and what they need (names, patterns or paths)"
     )
-    group: Annotated[tuple[str, ...], Parameter(negative="")] = Field(
-        default=(), description="Only the packages of these groups"
-    )
-    exclude: Annotated[tuple[str, ...], Parameter(negative="")] = Field(default=(), description="Not these packages")
-    force_unchanged: Annotated[bool, Parameter(negative="")] = _key("force_unchanged")
-    prerelease: Prerelease = _key("prerelease")
-    offline: Annotated[bool, Parameter(negative="")] = Field(
-        default=False, description="Ask no index and no forge (for plan and --dry-run)"
-    )
+    group: Groups = Field(default=(), description="Only the packages of these groups")
+    exclude: Members = Field(default=(), description="Not these packages")
+    force_unchanged: Annotated[bool, Parameter(group=PACKAGES)] = _key("force_unchanged")
+    prerelease: Annotated[Prerelease, Parameter(group=PACKAGES)] = _key("prerelease")
 
     def selection(self) -> Selection:
         """Return which packages were asked for."""
         return Selection(package=self.package, group=self.group, exclude=self.exclude)
 
 
+class Options(Selected, Where):
+    """Which workspace, which of its packages, and which index."""
+
+    offline: Annotated[bool, Parameter(group=HERE)] = Field(
+        default=False, description="Ask no index and no forge (for plan and --dry-run)"
+    )
+
+
 class InitOptions(Place):
     """What `init` can be told."""
 
-    check_url: str = _key("check_url")
-    offline: Annotated[bool, Parameter(negative="")] = Field(
+    check_url: Annotated[str, Parameter(group=TARGET)] = _key("check_url")
+    offline: Annotated[bool, Parameter(group=HERE)] = Field(
         default=False, description="Ask no index; what is only there is not found then"
     )
 
@@ -127,15 +222,11 @@ class InitOptions(Place):
 class CheckOptions(Anywhere):
     """What `check` can be told."""
 
-    package: Annotated[tuple[str, ...], Parameter(alias="-p", negative="")] = Field(
-        default=(), description="Only findings about these packages (names, patterns or paths)"
-    )
-    select: Annotated[tuple[str, ...], Parameter(negative="")] = Field(
-        default=(), description="Make only these checks; wins over `check_select`"
-    )
-    ignore: Annotated[tuple[str, ...], Parameter(negative="")] = Field(
-        default=(), description="Leave these checks out, besides those in `check_ignore`"
-    )
+    package: Annotated[
+        tuple[str, ...], Parameter(group=PACKAGES, alias="-p", negative="", completer=complete_packages)
+    ] = Field(default=(), description="Only findings about these packages (names, patterns or paths)")
+    select: Checks = Field(default=(), description="Make only these checks; wins over `check_select`")
+    ignore: Checks = Field(default=(), description="Leave these checks out, besides those in `check_ignore`")
 
 
 class PlanOptions(Options):
@@ -145,60 +236,62 @@ class PlanOptions(Options):
 class PrepareOptions(Options):
     """What `prepare` can be told."""
 
-    dry_run: Annotated[bool, Parameter(negative="")] = Field(
+    dry_run: Annotated[bool, Parameter(group=HERE)] = Field(
         default=False, description="Say what the pull request would release, make and change nothing"
     )
-    release_branch: str = _key("release_branch")
-    audit: Annotated[bool, Parameter(negative="--skip-audit")] = _key("audit")
+    release_branch: Annotated[str, Parameter(group=COURSE)] = _key("release_branch")
+    audit: Annotated[bool, Parameter(group=COURSE, negative=("--no-audit", "--skip-audit"))] = _key("audit")
 
 
 class PublishOptions(Options):
     """What `publish` can be told; what an option switches off is a parameter that is true by default."""
 
-    dry_run: Annotated[bool, Parameter(negative="")] = Field(
+    dry_run: Annotated[bool, Parameter(group=HERE)] = Field(
         default=False, description="Plan and check, print what would be run, change nothing"
     )
-    rehearse: Annotated[bool, Parameter(negative="")] = Field(
+    rehearse: Annotated[bool, Parameter(group=HERE)] = Field(
         default=False, description="Do all of it, against a throwaway index and a throwaway clone"
     )
-    approve: Annotated[bool, Parameter(negative="")] = Field(
+    approve: Annotated[bool, Parameter(group=HERE)] = Field(
         default=False,
         description="Wait, before anything is begun, until somebody approves the plan in Prefect's UI or by `approve`",
     )
-    resume_from_registry: Annotated[bool, Parameter(negative="")] = Field(
+    resume_from_registry: Annotated[bool, Parameter(group=HERE)] = Field(
         default=False,
         description="Go on with a release whose record is lost: what is on the index with equal bytes is done",
     )
-    manifest: Path = Field(
+    manifest: Annotated[Path, Parameter(group=HERE, show_default=False)] = Field(
         default=Path(),
-        description="Carry out exactly the release of this manifest.json, with the files beside it; with "
-        "--resume-from-registry, it is that of a kept copy of the record",
+        description="Carry out exactly the release of this manifest.json, with the files beside it; or of the draft "
+        "that has this tag. With --resume-from-registry, it is that of a kept copy of the record",
     )
-    stage_only: Annotated[bool, Parameter(negative="")] = Field(
+    stage_only: Annotated[bool, Parameter(group=HERE)] = Field(
         default=False,
         description="Build and verify all of it and prove that it fits, then stop: nothing is tagged, pushed or "
         "uploaded, and no credentials are needed",
     )
-    output: Path = Field(
+    output: Annotated[Path, Parameter(group=HERE, show_default=False)] = Field(
         default=Path(),
         description="With --stage-only: the directory for the files, their SHA256SUMS and a manifest.json for "
         "`publish --manifest`",
     )
-    version_only: Annotated[bool, Parameter(negative="")] = Field(
+    version_only: Annotated[bool, Parameter(group=HERE)] = Field(
         default=False,
         description="Write and commit versions, changelogs and uv.lock, bring your branch to that commit, then stop",
     )
-    publish_from: Literal["local", "ci"] = _key("publish_from")
-    concurrency: Annotated[int, Parameter(alias="-j")] = _key("concurrency")
-    rate_limit: int = _key("rate_limit")
-    fail_fast: Annotated[bool, Parameter(negative="")] = _key("fail_fast")
-    tag: Annotated[bool, Parameter(negative="--no-tag")] = _key("tag")
-    push: Annotated[bool, Parameter(negative="--no-push")] = _key("push")
-    release: Annotated[bool, Parameter(negative="--no-release")] = _key("release")
-    smoke_test: Annotated[bool, Parameter(negative="--skip-smoke-test")] = _key("smoke_test")
-    audit: Annotated[bool, Parameter(negative="--skip-audit")] = _key("audit")
-    strict_audit: Annotated[bool, Parameter(negative="")] = _key("strict_audit")
-    attestations: Annotated[bool, Parameter(negative="--no-attestations")] = _key("attestations")
+    publish_from: Annotated[Literal["local", "ci"], Parameter(group=COURSE)] = _key("publish_from")
+    concurrency: Annotated[int, Parameter(group=COURSE, alias="-j")] = _key("concurrency")
+    rate_limit: Annotated[int, Parameter(group=COURSE)] = _key("rate_limit")
+    fail_fast: Annotated[bool, Parameter(group=COURSE)] = _key("fail_fast")
+    tag: Annotated[bool, Parameter(group=COURSE)] = _key("tag")
+    push: Annotated[bool, Parameter(group=COURSE)] = _key("push")
+    release: Annotated[bool, Parameter(group=COURSE)] = _key("release")
+    smoke_test: Annotated[bool, Parameter(group=COURSE, negative=("--no-smoke-test", "--skip-smoke-test"))] = _key(
+        "smoke_test"
+    )
+    audit: Annotated[bool, Parameter(group=COURSE, negative=("--no-audit", "--skip-audit"))] = _key("audit")
+    strict_audit: Annotated[bool, Parameter(group=COURSE)] = _key("strict_audit")
+    attestations: Annotated[bool, Parameter(group=COURSE)] = _key("attestations")
 
     @property
     def kept_record(self) -> Path | None:
@@ -225,6 +318,8 @@ class PublishOptions(Options):
             wrong = "--offline goes with --dry-run"
         elif self.output.name and not self.stage_only:
             wrong = "--output goes with --stage-only"
+        elif "output" in self.model_fields_set and not self.output.name:
+            wrong = "--output has to be a directory of its own"
         elif len(stops) > 1:
             wrong = f"one of {' and '.join(map(_flag, stops))}"
         elif self.handed_over and stops not in ([], ["stage_only"]):
@@ -247,10 +342,10 @@ class RollbackOptions(Where):
     release: Annotated[str, Parameter(parse=False)] = Field(
         default="", description="The release, by its id or title; none: the one that has not ended, else the latest"
     )
-    dry_run: Annotated[bool, Parameter(negative="")] = Field(
+    dry_run: Annotated[bool, Parameter(group=HERE)] = Field(
         default=False, description="Show what would be undone, change nothing"
     )
-    push: Annotated[bool, Parameter(negative="--no-push")] = Field(
+    push: Annotated[bool, Parameter(group=COURSE)] = Field(
         default=True, description="Delete tags on the remote too; without it the remote is left alone"
     )
 
@@ -312,16 +407,17 @@ class _AsItself:
         return shown["anyOf"][0] if "anyOf" in shown else shown
 
 
-def _is_setting(name: str) -> bool:
+def is_setting(name: str) -> bool:
+    """Tell whether the option *name* is a key of [tool.releasekit] as well."""
     return name in Settings.model_fields and name != "exclude"  # that one is added to the file's
 
 
 def _default(name: str, field: FieldInfo) -> Any:  # noqa: ANN401  as many types as there are options
-    return None if _is_setting(name) else field.get_default(call_default_factory=True)
+    return None if is_setting(name) else field.get_default(call_default_factory=True)
 
 
 def _description(name: str, field: FieldInfo) -> str:
-    return f"{field.description} (empty: as configured)" if _is_setting(name) else str(field.description)
+    return f"{field.description} (empty: as configured)" if is_setting(name) else str(field.description)
 
 
 def _annotated(name: str, field: FieldInfo) -> Any:  # noqa: ANN401  types as values
@@ -329,4 +425,4 @@ def _annotated(name: str, field: FieldInfo) -> Any:  # noqa: ANN401  types as va
     annotated: Any = Annotated
     kind: Any = annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
     title = Field(json_schema_extra={"title": name.replace("_", " ").capitalize()})
-    return annotated[kind | None, _AsItself(), title] if _is_setting(name) else annotated[kind, title]
+    return annotated[kind | None, _AsItself(), title] if is_setting(name) else annotated[kind, title]

@@ -22,14 +22,13 @@ from prefect.context import FlowRunContext
 from prefect.events import emit_event
 from prefect.states import Cancelled, Completed, Failed
 
-from flows.draft import at_hand, draft, open_project
+from flows.draft import at_hand, draft, key_of, open_project
 from flows.options import PlanOptions, flat
-from flows.runs import keep_plan, key_of, last_plan, name_run, record_our_lines, show_plan
+from flows.runs import keep_plan, last_plan, name_run, record_our_lines, show_plan
 from releasekit import __version__
 from tasks.adapters.process import mask
+from tasks.core.compare import ComparedPlan, compared, with_difference
 from tasks.core.errors import ReleaseError
-from tasks.core.formats.markdown import changes_since
-from tasks.core.plan import Plan
 
 
 @flow(name="releasekit", version=__version__, flow_run_name="plan")
@@ -48,19 +47,20 @@ async def plan(options: PlanOptions) -> State[Any]:
     return Completed(name=decided.headline.capitalize(), message=decided.headline, data=decided)
 
 
-async def decide(options: PlanOptions) -> Plan:
+async def decide(options: PlanOptions) -> ComparedPlan:
     """Make the plan, and leave it with what has changed since the last one of this workspace."""
     project, repo = open_project(options)
     decided = (await draft(options, project, repo)).plan
     await name_run("plan", decided, "plan")
     key = key_of(options, project, repo)
     before = await last_plan(key)
-    changes = None if before is None else changes_since(before, decided)
+    since = None if before is None else compared(before, decided)
+    changes = None if since is None else since.sentences
     await show_plan(decided, changes)
     await keep_plan(key, decided)
     packages = [f"{step.name} {step.version}" for step in decided.steps]
     announce("due" if packages else "nothing-due", key, title=decided.title, packages=packages, changes=changes or ())
-    return decided
+    return with_difference(decided, since)
 
 
 def announce(what: str, workspace: str, **told: object) -> None:

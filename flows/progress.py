@@ -10,20 +10,22 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Group
 from rich.live import Live
 from rich.panel import Panel
-from rich.table import Table
+from rich.segment import Segment
 from rich.text import Text
 
 from tasks.core.progress import ENDS, Progress, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
-    from rich.console import Console, RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType
 
     from tasks.core.plan import Plan
+    from tasks.core.progress import Row
     from tasks.core.settings import Settings
 
 log = logging.getLogger("releasekit.progress")
@@ -149,16 +151,7 @@ class LiveTable:
         lines = min((room - _ROWS) // max(len(failed), 1) - 2, _ERROR_LINES)  # of each panel, beside its frame
         errors = {row.name: row.error.splitlines()[-lines:] for row in failed if lines > 0}
         rows, hidden = self.progress.shown(max(room - sum(2 + len(said) for said in errors.values()), 1))
-        table = Table(box=None, pad_edge=False, expand=False)
-        for head in ("Level", "Package", "Stage", "Progress"):
-            table.add_column(head, no_wrap=True, overflow="ellipsis")
-        table.add_column("Duration", justify="right", no_wrap=True)
-        for row in rows:
-            icon, style = _LOOK[row.stage]
-            filled = round(row.done * _BAR)
-            seconds = row.seconds(now)
-            cells = (str(row.level), row.name, f"{icon} {row.stage}", "█" * filled + "░" * (_BAR - filled))
-            table.add_row(*cells, f"{seconds:.1f}s" if seconds else "-", style=style)
+        table = _Rows([_cells(row, now) for row in rows], [_LOOK[row.stage][1] for row in rows])
         more = [Text(f"… and {hidden} more", style="dim")] if hidden else []
         head = Panel(Text(self._title, no_wrap=True, overflow="ellipsis"))
         panels = [_error(name, said) for name, said in errors.items()]
@@ -173,6 +166,35 @@ class LiveTable:
         first = f"published: {counts.get(Stage.PUBLISHED, 0)}/{whole}"
         lines = (" │ ".join([first, *parts]), f"{self._phase} │ elapsed: {_time(now - self._began)} │ ETA: {eta}")
         return Text("\n".join(("", *lines)), no_wrap=True, overflow="ellipsis")
+
+
+class _Rows:
+    """The rows of the live table. Drawn four times a second, they must cost little: rich's own table takes 20 ms."""
+
+    def __init__(self, cells: list[tuple[str, ...]], styles: list[str]) -> None:
+        self._cells, self._styles = [_HEADS, *cells], ["bold", *styles]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        wide = [max(map(cell_len, column)) for column in zip(*self._cells, strict=True)]
+        too_wide = sum(wide) + len(_GAP) * (len(wide) - 1) - options.max_width
+        wide[_NAME] = max(wide[_NAME] - max(too_wide, 0), _SHORTEST)
+        for cells, style in zip(self._cells, self._styles, strict=True):
+            *left, last = map(set_cell_size, cells, wide)
+            if cell_len(cells[_NAME]) > wide[_NAME]:
+                left[_NAME] = set_cell_size(cells[_NAME], wide[_NAME] - 1) + "…"
+            line = _GAP.join((*left, f"{cells[-1]:>{len(last)}}"))
+            yield Segment(set_cell_size(line, min(cell_len(line), options.max_width)), console.get_style(style))
+            yield Segment.line()
+
+
+_HEADS = ("Level", "Package", "Stage", "Progress", "Duration")
+_NAME, _SHORTEST, _GAP = 1, 8, "  "
+
+
+def _cells(row: Row, now: float) -> tuple[str, ...]:
+    filled, seconds = round(row.done * _BAR), row.seconds(now)
+    bar = "█" * filled + "░" * (_BAR - filled)
+    return (str(row.level), row.name, f"{_LOOK[row.stage][0]} {row.stage}", bar, f"{seconds:.1f}s" if seconds else "-")
 
 
 def _error(name: str, lines: list[str]) -> RenderableType:

@@ -167,10 +167,14 @@ def handed_over(release: Release, repo: Repo, directory: Path) -> Report:
     """Leave the staged release where it is to be published from: in *directory*, if there is one, else on record."""
     if not directory.name:
         return told(
-            release, Outcome.BUILT, f"built and verified in {release.record.directory}; `publish` carries it on"
+            release,
+            Outcome.BUILT,
+            f"built and verified in {release.record.directory}; `releasekit publish` carries it on",
         )
     stage.hand_over(release, repo, directory)
-    return told(release, Outcome.BUILT, f"handed over in {directory}: `publish --manifest {directory / MANIFEST}`")
+    return told(
+        release, Outcome.BUILT, f"handed over in {directory}: `releasekit publish --manifest {directory / MANIFEST}`"
+    )
 
 
 def told(release: Release, goal: Outcome, note: str) -> Report:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from contextlib import contextmanager
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from flows.options import PublishOptions
     from tasks.core.report import Report
 
+log = logging.getLogger("releasekit")
+_SHOWN = 5
+
 
 @contextmanager
 def rehearsal(options: PublishOptions) -> Generator[PublishOptions]:
@@ -38,6 +42,9 @@ def rehearsal(options: PublishOptions) -> Generator[PublishOptions]:
         yield options
         return
     repo = Repo(options.directory)
+    if left := repo.changed_paths():
+        shown = ", ".join(left[:_SHOWN]) + (f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else "")
+        log.warning("what is not committed is not rehearsed: %s", shown)
     with tempfile.TemporaryDirectory(prefix="releasekit-rehearsal-") as scratch:
         directory = Path(scratch).resolve()
         workspace = _throwaway_clone(repo, directory) / options.directory.resolve().relative_to(repo.top)

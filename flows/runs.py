@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import re
 import time
 from base64 import b64encode
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from prefect.artifacts import (
@@ -23,7 +21,7 @@ from prefect.context import FlowRunContext
 from prefect.logging.handlers import APILogHandler
 
 from flows.logs import let_through
-from tasks.adapters.process import mask
+from tasks.core.compare import Earlier, earlier_of_rows
 from tasks.core.formats.markdown import plan_markdown, plan_rows, report_markdown
 from tasks.core.formats.svg import graph_svg
 from tasks.core.plan import counted
@@ -34,13 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from flows.options import Options
-    from tasks.adapters.repo import Repo
     from tasks.core.plan import Plan
     from tasks.core.pull import ReleasePull
     from tasks.core.report import Report
     from tasks.core.target import Target
-    from tasks.survey import Project
 
 _PAUSE = 1.0
 """Seconds between two looks at the progress bar: each costs a request."""
@@ -80,27 +75,18 @@ async def show_plan(plan: Plan, changes: Sequence[str] | None = None) -> None:
     await acreate_markdown_artifact(text, key="releasekit-plan", description=plan.headline)
 
 
-async def last_plan(key: str) -> list[dict[str, str]] | None:
-    """Return the rows of the plan that was kept last under *key*; None if there is none."""
+async def last_plan(key: str) -> Earlier | None:
+    """Return the plan that was kept last under *key*; None if there is none."""
     kept = await Artifact.aget(key)
-    return None if kept is None else json.loads(str(kept.data))
+    if kept is None:
+        return None
+    made = f"{kept.created:%Y.%m.%d}" if kept.created else ""
+    return earlier_of_rows(json.loads(str(kept.data)), made)
 
 
 async def keep_plan(key: str, plan: Plan) -> None:
     """Keep the plan for the next run to be compared with, as a table."""
     await acreate_table_artifact(plan_rows(plan), key=key, description=plan.headline)
-
-
-def key_of(options: Options, project: Project, repo: Repo) -> str:
-    """Return under which key the plans of a workspace are kept: of that place in that repository, asked the same way.
-
-    Prefect allows small letters, digits and dashes.
-    """
-    address = mask(repo.address(project.settings.remote)) or str(repo.top)
-    place = project.root.relative_to(repo.top).as_posix()
-    asked = options.model_dump_json(exclude={"workspace"}, exclude_defaults=True)
-    named = re.sub(r"[^a-z0-9]+", "-", address.removesuffix(".git").rpartition("/")[2].lower()).strip("-")
-    return f"plan-{named}-{sha256(f'{address} {repo.branch} {place} {asked}'.encode()).hexdigest()[:8]}"
 
 
 async def show_pull(found: ReleasePull) -> None:

@@ -70,14 +70,21 @@ def given(repo: Repo, settings: Settings, manifest: Path, begun: Record | None) 
     """
     found = read(manifest)
     if begun:
-        known, title = begun.manifest(), begun.plan().title
         if begun.release != found.plan.release:
-            hint = "Run publish without --manifest to carry it on, or `releasekit rollback` to give it up."
-            raise Refusal(Code.RELEASE_ELSEWHERE, f"{title} was begun here, and has not ended", str(manifest), hint)
+            raise not_ended(begun)
+        known = begun.manifest()
         if known and known.packages and found.manifest.packages not in ((), known.packages):
-            raise Refusal(Code.RECORD_INVALID, f"{title} was begun here with other files", str(manifest))
+            what = f"{begun.plan().title} was begun here with other files"
+            raise Refusal(Code.RECORD_INVALID, what, str(manifest))
     found.bring_commit(repo, settings.remote)
     return found
+
+
+def not_ended(begun: Record) -> Refusal:
+    """Return the refusal to do something else while the release *begun* here has not ended."""
+    hint = "`releasekit publish`, without more, carries it on; `releasekit rollback` gives it up."
+    what = f"{begun.plan().title} was begun here, and has not ended"
+    return Refusal(Code.RELEASE_ELSEWHERE, what, str(begun.directory), hint)
 
 
 def take(repo: Repo, settings: Settings, found: Exported, begun: Record | None, *, publishing: bool = True) -> Record:

@@ -25,9 +25,10 @@ from tasks.core.commits import parse_history
 from tasks.core.dynamic import is_dynamic
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.history import unreleased
+from tasks.core.lines import located
 from tasks.core.notes import SMALLEST_LIMIT, tale_of
 from tasks.core.plan import RELEASE_COMMIT, Facts, Plan, Status, decisions, make_plan
-from tasks.core.settings import Selection, Settings, bump_files, own_settings, settings_of
+from tasks.core.settings import Selection, Settings, bump_files, from_environment, own_settings, settings_of
 from tasks.core.tags import baseline_on_index, baselines, schemes_of
 from tasks.core.target import Target
 from tasks.core.versions import version_of
@@ -119,12 +120,15 @@ class ToTell:
 
 @lazy_task("read-workspace")
 def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
-    """Read the workspace that *path* lies in; *overrides* are settings that win over those in the file.
+    """Read the workspace that *path* lies in; *overrides* are settings that win over all others.
+
+    Without them a setting is what its variable says (see `from_environment`), else the file, else it is the default.
 
     Raises Refusal with an RK-WORKSPACE-…, RK-CONFIG-…, RK-VERSION-INVALID or RK-UV-… code.
     """
     uv = find_uv()
     root, directories = uv.workspace(path)
+    overrides = from_environment(os.environ) | dict(overrides)
     manifests: dict[str, tuple[Mapping[str, Any], str]] = {}
     declared: dict[str, Declared] = {}
     own: dict[str, dict[str, Any]] = {}
@@ -138,14 +142,26 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
         if found := declared_version(directory, document, relative):
             declared[relative] = found
     document, text = read_toml(root / "pyproject.toml", "pyproject.toml")
-    settings = Settings.model_validate(settings_of(document, text).model_dump() | dict(overrides))
+    settings = Settings.model_validate(settings_of(document, text).model_dump() | overrides)
     if settings.bump and "." not in manifests:
         what = "bump belongs to a package, and the root of the workspace is none"
         raise Refusal(Code.CONFIG_INVALID_VALUE, what, "pyproject.toml, [tool.releasekit]")
-    workspace = workspace_of({path: document for path, (document, _) in manifests.items()}, settings, declared)
+    try:
+        workspace = workspace_of({path: document for path, (document, _) in manifests.items()}, settings, declared)
+    except Refusal as error:
+        raise _in_text(error, manifests) from None
     by_name = {member.name: own[member.path] for member in workspace if member.path in own}
     uv = replace(uv, secrets=Secrets(settings.secrets, secret))
     return Project(root, document, settings, workspace, uv, by_name, manifests)
+
+
+def _in_text(error: Refusal, manifests: Mapping[str, tuple[Mapping[str, Any], str]]) -> Refusal:
+    """Return *error* with the place of the words that it quotes."""
+    quoted = error.excerpt
+    if not quoted or quoted.line:
+        return error
+    _, text = manifests.get(quoted.file.removesuffix("pyproject.toml").rstrip("/") or ".", ({}, ""))
+    return Refusal(error.code, error.what, error.where, error.hint, error.output, located(quoted, text))
 
 
 @lazy_task("read-history")

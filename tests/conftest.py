@@ -9,6 +9,7 @@ import re
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from tasks.adapters.server import OWN_SERVER_SETTINGS, prefect_server, settle
 from tasks.adapters.uv import find_uv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
     from pathlib import Path
 
 # pypiserver's own program reads passwords through passlib alone; its library takes a function. An empty user name
@@ -45,7 +46,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the whole of the slow tests be asked for."""
     parser.addoption("--crash-points", choices=("few", "all"), default="few", help="where a release is killed")
     parser.addoption("--browser", action="store_true", help="click through Prefect's UI")
+    parser.addoption(
+        "--update-golden", action="store_true", help="write what is seen into the files of tests/**/golden"
+    )
     parser.addoption("--team", action="store_true", help="start all that compose.yaml has, without containers")
+
+
+Golden = Callable[[str, str], None]
+"""Compares a text with the file of that name in `golden/` beside the test."""
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """Return what compares a text with a file, byte for byte; `pytest --update-golden` writes the file instead."""
+
+    def compare(name: str, text: str) -> None:
+        path = request.path.parent / "golden" / name
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, newline="")
+        with path.open(newline="") as file:
+            assert file.read() == text, f"{path} is another; --update-golden takes this for right"
+
+    return compare
 
 
 @pytest.fixture(autouse=True)
@@ -54,11 +77,12 @@ def _nothing_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
     if "PREFECT_HOME" not in os.environ:
         monkeypatch.setenv("PREFECT_HOME", str(tmp_path_factory.getbasetemp() / "no-prefect"))
     for name in os.environ:
-        if re.match(r"(UV_PUBLISH|ACTIONS_ID_TOKEN|GH|GITHUB|GITLAB|CI)_|.*PYPI_ID_TOKEN$", name):
+        if re.match(r"(UV_PUBLISH|ACTIONS_ID_TOKEN|GH|GITHUB|GITLAB|CI|RELEASEKIT)_|.*PYPI_ID_TOKEN$", name):
             monkeypatch.delenv(name)
     monkeypatch.setenv("GH_CONFIG_DIR", os.devnull)  # where gh, if there is one, knows nobody
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.delenv("CI", raising=False)
+    monkeypatch.delenv("COLUMNS", raising=False)  # the width of the window that the tests are run from
 
 
 @pytest.fixture(scope="session")

@@ -85,7 +85,7 @@ def read(file: Path) -> Exported:
     """Return the release whose manifest is *file*; nothing but that manifest is trusted.
 
     Each file must be there with the recorded size and sha256, no link, and in SHA256SUMS as well, if there is one.
-    Raises Refusal RK-RECORD-INVALID; ReleaseError RK-FILE-SYSTEM.
+    Raises Refusal RK-RECORD-INVALID, RK-FILE-SYSTEM.
     """
     manifest, plan, digest = read_manifest(file)
     try:
@@ -99,11 +99,11 @@ def read(file: Path) -> Exported:
 def read_manifest(file: Path) -> tuple[ReleaseManifest, Plan, str]:
     """Return the manifest in *file*, the plan inside, and the sha256 of the file.
 
-    Raises Refusal RK-RECORD-INVALID; ReleaseError RK-FILE-SYSTEM.
+    Raises Refusal RK-RECORD-INVALID, RK-FILE-SYSTEM.
     """
-    with named(file):
-        content = file.read_bytes()
     try:
+        with named(file):
+            content = file.read_bytes()
         return *exported_of(content.decode(), str(file)), sha256(content).hexdigest()
     except UnicodeDecodeError as error:
         raise Refusal(Code.RECORD_INVALID, str(error), str(file)) from None
@@ -115,7 +115,8 @@ def check_room(directory: Path) -> None:
     """Refuse a *directory* to write a release into that holds anything but an earlier one; raises Refusal RK-USAGE."""
     with named(directory):
         there = {path.name for path in directory.iterdir()} if directory.exists() else set[str]()
-    if there - {IGNORE} and MANIFEST not in there:
+    known = there <= {MANIFEST, SUMS, BUNDLE, DIST, IGNORE}
+    if there and not (known and (_is_text(directory / IGNORE, _ALL) or (directory / SUMS).is_file())):
         raise Refusal(Code.USAGE, "the directory is not empty, and holds no release", str(directory))
 
 
@@ -127,10 +128,10 @@ def write(record: Record, repo: Repo, remote: str, directory: Path) -> None:
     check_room(directory)
     manifest = record.require_manifest().exported(record.plan())
     make_directory(directory)
+    replace_text(directory / IGNORE, _ALL)  # first: it tells that this is ours, and keeps a work tree around it clean
     for name in (SUMS, MANIFEST, BUNDLE):
         (directory / name).unlink(missing_ok=True)
     remove_tree(directory / DIST)
-    replace_text(directory / IGNORE, "*\n")  # in the workspace, it must not make the tree dirty
     text, sums = manifest_text(manifest), list[str]()
     for package in manifest.packages:
         target = directory / DIST / package.name
@@ -148,7 +149,7 @@ def write(record: Record, repo: Repo, remote: str, directory: Path) -> None:
     replace_text(directory / SUMS, "".join(f"{line}\n" for line in sums))
 
 
-IGNORE = ".gitignore"
+IGNORE, _ALL = ".gitignore", "*\n"
 
 
 def _check_files(root: Path, manifest: ReleaseManifest) -> None:
@@ -189,6 +190,10 @@ def _sums(path: Path) -> Iterator[tuple[str, str]]:
         if not found:
             raise ReleaseError(Code.RECORD_INVALID, "this is no line of sha256sum", f"{path}:{number}")
         yield found[2], found[1]
+
+
+def _is_text(path: Path, text: str) -> bool:
+    return path.is_file() and read_text(path, "surrogateescape") == text
 
 
 def _there(root: Path, package: str, names: list[str]) -> list[Path]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from tasks.core.artifacts import Wheel
 from tasks.core.errors import Code, Refusal, ReleaseError
+from tasks.core.lines import told
 from tasks.core.manifest import BuiltFile
 
 if TYPE_CHECKING:
@@ -30,11 +31,12 @@ _METADATA = re.compile(r"[^/]+\.dist-info/METADATA")  # at the top: a package ma
 
 def read_toml(path: Path, shown: str) -> tuple[dict[str, Any], str]:
     """Return the parsed TOML file *path* and its text; raises Refusal RK-WORKSPACE-TOML, naming it as *shown*."""
+    text = ""
     try:
         text = path.read_bytes().decode("utf-8")
         return tomllib.loads(text), text
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Refusal(Code.WORKSPACE_TOML, str(error), shown) from None
+        raise Refusal(Code.WORKSPACE_TOML, str(error), shown, excerpt=told(str(error), shown, text)) from None
 
 
 @contextmanager

@@ -156,6 +156,35 @@ def begin(common_dir: Path, plan: Plan) -> Record:
     return record
 
 
+def plan_kept(common_dir: Path, key: str) -> Plan | None:
+    """Return the plan that was kept last under *key*; None if there is none that can be read."""
+    path = common_dir / "releasekit" / "plans" / f"{key}.json"
+    try:
+        return plan_of(read_text(path), str(path))
+    except (FileNotFoundError, UnicodeDecodeError, ReleaseError):
+        return None
+
+
+def keep_plan(common_dir: Path, key: str, plan: Plan) -> None:
+    """Keep *plan* for the next one to be compared with; raises ReleaseError RK-FILE-SYSTEM."""
+    directory = common_dir / "releasekit" / "plans"
+    make_directory(directory)
+    replace_text(directory / f"{key}.json", plan_text(plan))
+
+
+def plan_in(path: Path) -> Plan:
+    """Return the plan in a file that somebody names; raises Refusal RK-USAGE if it holds none, RK-FILE-SYSTEM."""
+    try:
+        text = path.read_bytes().decode("utf-8", "replace")
+    except OSError as error:
+        raise Refusal(*file_error(error, path).args) from None
+    try:
+        return plan_of(text, str(path))
+    except ReleaseError as error:
+        hint = "Name a file that `releasekit plan --format json` has written."
+        raise Refusal(Code.USAGE, f"no plan: {error.what}", str(path), hint) from None
+
+
 class Maker(NamedTuple):
     """Who makes a release ("name <mail>"), where, and since when (UTC, ISO 8601): fields of its manifest."""
 

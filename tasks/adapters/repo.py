@@ -41,7 +41,7 @@ _REMOTE_COMMANDS = {"clone", "fetch", "ls-remote", "push", "remote"}
 _credentials: ContextVar[Mapping[str, str]] = ContextVar("credentials", default=MappingProxyType({}))
 # No other helper is asked, for it would be given the token to keep; the name is what forges take beside any token.
 _HELPER = (
-    '!f() { test "$1" = get && echo "username=${RELEASEKIT_GIT_USER}" && echo "password=${RELEASEKIT_GIT_TOKEN}"; }; f'
+    '!f() { test "$1" = get && echo "username=${RELEASEKIT__USERNAME}" && echo "password=${RELEASEKIT__PASSWORD}"; }; f'
 )
 RUNNING = "refs/releasekit/running"
 """What a remote holds while a release of any clone is under way: neither a branch nor a tag, and seen by all clones."""
@@ -520,7 +520,7 @@ def credentials(address: str, token: str) -> Generator[None]:
     told = {"GIT_CONFIG_COUNT": str(before + 2)}
     for number, value in enumerate(("", _HELPER), before):
         told |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    told |= {"RELEASEKIT_GIT_USER": place.username or "x-access-token", "RELEASEKIT_GIT_TOKEN": token}
+    told |= {"RELEASEKIT__USERNAME": place.username or "x-access-token", "RELEASEKIT__PASSWORD": token}
     reset = _credentials.set(told)
     try:
         yield

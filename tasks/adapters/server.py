@@ -66,8 +66,6 @@ ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 """The types of state in which a run has ended."""
 START_TIMEOUT = 300.0
 """Seconds. The very first start takes 16 CPU-seconds, 26 s beside two other busy programs; one that died is noticed."""
-PORT = 4200
-"""Where Prefect's own tools look for a server; one that is kept for the day listens here."""
 _PID_FILE = "server.pid"  # as `prefect server start --background` calls it
 
 
@@ -154,7 +152,7 @@ def kept_server() -> Server | None:
     return kept.server() if kept else None
 
 
-def start_server(port: int = PORT) -> Server:
+def start_server(port: int) -> Server:
     """Start a server that stays when we go, unless there is one; `wait` for it as for any other.
 
     Raises ReleaseError RK-SERVER-START if Prefect refuses.

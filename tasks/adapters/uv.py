@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shutil import which
@@ -16,6 +17,7 @@ from packaging.version import InvalidVersion, Version
 from tasks.adapters.process import Command, arun, last_lines, mask, run
 from tasks.adapters.secrets import Secrets
 from tasks.core.errors import Code, Refusal, ReleaseError
+from tasks.core.lines import told
 from tasks.core.uploads import Answer
 
 if TYPE_CHECKING:
@@ -307,12 +309,15 @@ def _fresh(names: Sequence[str]) -> tuple[str, ...]:
 def _refusal(said: str, path: Path) -> Refusal:
     code = next((code for pattern, code in _CLASSES if pattern.search(said)), Code.WORKSPACE_INVALID)
     message = re.split(r"^error: ", mask(said).strip(), maxsplit=1, flags=re.MULTILINE)[-1]  # warnings come before it
-    where = str(path)
+    where, excerpt = str(path), None
     if code is Code.WORKSPACE_TOML and (place := _TOML_PLACE.search(said)):
-        where = f"{path / place['file']}:{place['line']}:{place['column']}"
+        file = path / place["file"]
+        where = f"{file}:{place['line']}:{place['column']}"
         message = message.splitlines()[-1].strip()
+        with suppress(OSError):
+            excerpt = told(place[0], str(file), file.read_text("utf-8", "replace"))
     what, _, more = message.partition("\n")
-    return Refusal(code, what, where, output=more)
+    return Refusal(code, what, where, output=more, excerpt=excerpt)
 
 
 def failure(code: Code, error: ReleaseError, what: str, where: str) -> ReleaseError:

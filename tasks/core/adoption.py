@@ -225,9 +225,9 @@ class Key:
     comment: str
 
 
-def groups_of(workspace: Workspace) -> dict[str, list[str]]:
-    """Return a group for each directory of packages, by its name; none where there is only one such directory."""
-    paths = [member.path.split("/") for member in workspace if member.path != "."]
+def groups_of(workspace: Workspace, published: Collection[str]) -> dict[str, list[str]]:
+    """Return a group for each directory of *published* packages, by its name; none where there is only one."""
+    paths = [member.path.split("/") for member in workspace if member.path != "." and member.name in published]
     shared = 0
     while paths and all(len(path) > shared + 1 and path[shared] == paths[0][shared] for path in paths):
         shared += 1
@@ -300,7 +300,7 @@ def configured_text(text: str, keys: Sequence[Key], shown: str = "pyproject.toml
 def _appended(text: str, keys: Sequence[Key]) -> str:
     lines = ["[tool.releasekit]"]
     if all(isinstance(key.value, dict) for key in keys):
-        lines.append("# The defaults do. `releasekit plan` shows what would be released, and why.")
+        lines.append("# The defaults fit. `releasekit plan` shows what would be released, and why.")
     for key in keys:
         lines += [f"# {key.comment}"] if key.comment else []
         if isinstance(key.value, dict):

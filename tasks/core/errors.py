@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -175,10 +174,11 @@ CATALOGUE: Mapping[Code, Entry] = {
         "A name or pattern fits no member of the workspace.", "`releasekit discover` lists the members."
     ),
     Code.CONFIG_INVALID_KEY: Entry(
-        "[tool.releasekit] holds a key that does not exist.", "The README lists every key; mend or remove this one."
+        "There is no key of this name in [tool.releasekit], and no option that a variable could stand for.",
+        "`releasekit config` lists every key; mend or remove this one.",
     ),
     Code.CONFIG_INVALID_VALUE: Entry(
-        "A value in [tool.releasekit] has the wrong type or is not one of those allowed.",
+        "A value in [tool.releasekit], or in the variable of a key, has the wrong type or is not one of those allowed.",
         "Give the key a value of the kind that is named.",
     ),
     Code.CHECK_UNKNOWN: Entry(
@@ -502,16 +502,23 @@ class ReleaseError(Exception):
     """Something ran and failed: exit code 1.
 
     *what* says what is wrong, *where* names the place (a file, a package, a command), *hint* replaces the
-    catalogue's next step, *output* holds the last lines of a command. All are positional, so that the error
-    survives pickling.
+    catalogue's next step, *output* holds the last lines of a command, *excerpt* the line of a file that is meant.
+    All are positional, so that the error survives pickling.
     """
 
     status = 1
 
-    def __init__(self, code: Code, what: str, where: str = "", hint: str = "", output: str = "") -> None:
-        super().__init__(code, what, where, hint, output)
-        self.code, self.what, self.where, self.output = code, what, where, output
+    def __init__(
+        self, code: Code, what: str, where: str = "", hint: str = "", output: str = "", excerpt: Excerpt | None = None
+    ) -> None:
+        super().__init__(code, what, where, hint, output, excerpt)
+        self.code, self.what, self.where, self.output, self.excerpt = code, what, where, output, excerpt
         self.hint = hint or CATALOGUE[code].hint
+
+    @property
+    def why(self) -> str:
+        """What the catalogue says of its code."""
+        return CATALOGUE[self.code].meaning
 
     def __str__(self) -> str:
         place = f" ({self.where})" if self.where else ""
@@ -522,6 +529,42 @@ class Refusal(ReleaseError):
     """Refused before anything changed: exit code 2."""
 
     status = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A line of a file, and the part of it that is meant.
+
+    *line* counts from 1, *column* from 0; as long as the line is 0, only the words in *text* are known.
+    """
+
+    file: str
+    line: int
+    text: str
+    column: int = 0
+    length: int = 0
+
+    @property
+    def place(self) -> str:
+        """File, line and column, as editors take them."""
+        return f"{self.file.removeprefix('./')}:{self.line}:{self.column + 1}"
+
+    def drawn(self, width: int) -> tuple[str, ...]:
+        """Return the line with carets below the part that is meant, no wider than *width* columns.
+
+        A line that is too long is shown from near that part on.
+        """
+        margin = f"{self.line} | "
+        room = max(width - len(margin), 20)
+        text, column = self.text.replace("\t", " "), self.column
+        if len(text) > room and column + self.length > room:
+            cut = min(column - 4, len(text) - room) if column > 4 else 0  # noqa: PLR2004  a little of what is before
+            text, column = f"…{text[cut + 1 :]}", column - cut
+        if len(text) > room:
+            text = f"{text[: room - 1]}…"
+        carets = "^" * max(1, min(self.length, len(text) - column))
+        empty = " " * (len(margin) - 2)
+        return f"{empty}|", f"{margin}{text}", f"{empty}| {' ' * column}{carets}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -539,6 +582,8 @@ class Warn:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return "; did you mean …?" with the known words most like *word*, or nothing."""
+    from difflib import get_close_matches
+
     close = get_close_matches(word, list(known), n=2, cutoff=0.6)
     return f"; did you mean {' or '.join(close)}?" if close else ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from tasks.core.errors import Code, Refusal, Warn
 from tasks.core.workspace import Kind, fits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from packaging.version import Version
 
@@ -26,7 +26,8 @@ Edges = dict[str, frozenset[str]]
 class Graph:
     """Edges from each package to those that it needs. *hard* orders and gates; *soft* orders where it can.
 
-    *build* is the part of *hard* without which a package cannot even be built. No edge leads to its own start.
+    *build* is the part of *hard* without which a package cannot even be built, *runtime* the part without which it
+    does not work; an edge may be both. No edge leads to its own start.
     *apart* are the packages that want an older sibling than the workspace's, and so install only without that.
     """
 
@@ -34,6 +35,7 @@ class Graph:
     soft: Edges
     build: Edges
     apart: frozenset[str] = frozenset()
+    runtime: Edges = field(default_factory=dict[str, frozenset[str]])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.hard)
@@ -41,10 +43,40 @@ class Graph:
     def only(self, names: Iterable[str]) -> Graph:
         """Return the graph of *names* alone."""
         kept = frozenset(names)
-        hard, soft, build = (
-            {n: edges[n] & kept for n in self if n in kept} for edges in (self.hard, self.soft, self.build)
+        hard, soft, build, runtime = (
+            {n: edges[n] & kept for n in self if n in kept}
+            for edges in (self.hard, self.soft, self.build, self.runtime)
         )
-        return Graph(hard, soft, build, self.apart & kept)
+        return Graph(hard, soft, build, self.apart & kept, runtime)
+
+    def of_kinds(self, kinds: Collection[Kind]) -> Graph:
+        """Return the graph with the edges of these *kinds* alone."""
+        none = dict.fromkeys(self, frozenset[str]())
+        runtime = self.runtime if Kind.RUNTIME in kinds else none
+        build = self.build if Kind.BUILD in kinds else none
+        soft = self.soft if Kind.EXTRA in kinds else none
+        return Graph({n: runtime[n] | build[n] for n in self}, soft, build, self.apart, runtime)
+
+    def needs(self) -> Edges:
+        """Return all edges as one, of whatever kind."""
+        return {name: self.hard[name] | self.soft[name] for name in self}
+
+    def part(self, deps: Collection[str], rdeps: Collection[str], among: Collection[str] | None = None) -> Graph:
+        """Return what *deps* need and what needs *rdeps*, near and far and themselves; *among* those packages alone.
+
+        Both together are the ways from *deps* to *rdeps*. Edges of all kinds are followed.
+        """
+        needs = self.needs()
+        kept = frozenset(needs if among is None else among)
+        kept &= _closure(needs, deps) if deps else kept
+        kept &= _closure(reverse(needs), rdeps) if rdeps else kept
+        return self.only(kept)
+
+    def levels(self) -> tuple[tuple[str, ...], ...]:
+        """Return the packages by how many are before them, one after the other; a cycle is on one level."""
+        groups = components(self.hard)
+        outside = {name: self.hard[name] - group for group in groups for name in group}
+        return _levels(groups, outside)
 
     def dependencies(self, names: Iterable[str]) -> frozenset[str]:
         """Return *names* and all that they need, near and far."""
@@ -106,7 +138,7 @@ def graph_of(workspace: Workspace, versions: Mapping[str, Version | None]) -> tu
             edges[kind][member.name] = frozenset(found[kind])
     hard = {name: edges[Kind.RUNTIME][name] | edges[Kind.BUILD][name] for name in workspace.members}
     soft = {name: edges[Kind.EXTRA][name] - hard[name] for name in workspace.members}
-    return Graph(hard, soft, edges[Kind.BUILD], frozenset(apart)), tuple(warnings)
+    return Graph(hard, soft, edges[Kind.BUILD], frozenset(apart), edges[Kind.RUNTIME]), tuple(warnings)
 
 
 def satisfied(need: Need, version: Version | None) -> bool:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.core.errors import Code, Refusal
+from tasks.core.errors import Code, Refusal, nearest
 from tasks.core.versions import Decision, Past, Rules, Wish, settle, wish
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from tasks.core.settings import Settings
     from tasks.core.workspace import Workspace
@@ -71,6 +71,18 @@ def settled(wishes: Mapping[str, Wish], units: tuple[Unit, ...]) -> Decisions:
     for unit in units:
         made |= settle({name: wishes[name] for name in unit.names}, fixed=unit.fixed, title=unit.title)
     return Decisions(wishes, units, {name: made[name] for name in wishes})
+
+
+def patterns_of(settings: Settings, names: Iterable[str]) -> list[str]:
+    """Return the patterns of the packages in the groups *names*; raises Refusal RK-WORKSPACE-UNKNOWN-PACKAGE."""
+    patterns: list[str] = []
+    for name in names:
+        if name not in settings.groups:
+            known = ", ".join(settings.groups) or "none is configured"
+            what = f"no group is named {name} ({known}){nearest(name, settings.groups)}"
+            raise Refusal(Code.WORKSPACE_UNKNOWN_PACKAGE, what)
+        patterns += settings.groups[name].packages
+    return patterns
 
 
 def units_of(workspace: Workspace, settings: Settings) -> tuple[Unit, ...]:

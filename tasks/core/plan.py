@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from tasks.core.changelog import Section
 from tasks.core.errors import Code, Refusal, Warn
 from tasks.core.graph import graph_of, order, reverse
-from tasks.core.groups import Decisions, decided, units_of
+from tasks.core.groups import Decisions, decided, patterns_of, units_of
 from tasks.core.notes import Tale
 from tasks.core.tags import schemes_of, umbrella
 from tasks.core.versions import Past
@@ -333,12 +333,7 @@ def _statuses(
 
 
 def _selected(workspace: Workspace, selection: Selection, settings: Settings) -> tuple[frozenset[str], frozenset[str]]:
-    patterns = list(selection.package)
-    for name in selection.group:
-        if name not in settings.groups:
-            known = ", ".join(settings.groups) or "none is configured"
-            raise Refusal(Code.WORKSPACE_UNKNOWN_PACKAGE, f"no group is named {name} ({known})")
-        patterns += settings.groups[name].packages
+    patterns = [*selection.package, *patterns_of(settings, selection.group)]
     excluded = workspace.matching(selection.exclude)
     chosen = workspace.matching(patterns) if selection.package or selection.group else frozenset(workspace.members)
     return chosen - excluded, excluded

@@ -9,7 +9,7 @@ from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.core.graph import Graph
-from tasks.core.plan import PyVersion  # noqa: TC001  pydantic reads the annotation
+from tasks.core.plan import PyVersion, counted
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -77,7 +77,11 @@ class Rollback(BaseModel):
     def summary(self) -> str:
         """One line that says how it stands."""
         what = "rolled back" if self.done else "to be rolled back"
-        public = f", {len(self.public)} packages stay on the index" if self.public else ""
+        public = (
+            f", {counted(self.public)} {'stays' if len(self.public) == 1 else 'stay'} on the index"
+            if self.public
+            else ""
+        )
         return f"{self.title}: {what}{public}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args, get_origin
 
 from packaging.version import VERSION_PATTERN
 from pydantic import (
@@ -18,15 +18,14 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, from_json
 
 from tasks.core.errors import Code, Refusal, ReleaseError, nearest
+from tasks.core.lines import excerpt_of
 from tasks.core.tags import is_tag_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from pydantic_core import ErrorDetails
+    from collections.abc import Iterable, Mapping
 
     from tasks.core.commits import Bump
     from tasks.core.versions import Rules
@@ -102,7 +101,7 @@ def _regex(value: str) -> str:
     try:
         re.compile(value)
     except re.error as error:
-        raise ValueError(f"no regular expression: {error}") from None
+        raise PydanticCustomError("regex", "this is no regular expression: {why}", {"why": str(error)}) from None
     return value
 
 
@@ -117,7 +116,7 @@ class Settings(BaseModel):
 
     packages: tuple[str, ...] = Field((), description="Publish exactly these members (names, patterns or paths)")
     exclude: tuple[str, ...] = Field((), description="Never publish these members (names, patterns or paths)")
-    groups: dict[str, Annotated[Group, BeforeValidator(_as_group)]] = Field(
+    groups: dict[str, Annotated[Group, BeforeValidator(_as_group, Group | tuple[str, ...])]] = Field(
         default_factory=dict[str, Group], description="Named sets of packages, for --group and for `versioning`"
     )
     cycles: Cycles = Field("error", description="What a cycle of hard dependencies is: an error, or one batch")
@@ -278,8 +277,7 @@ def settings_of(pyproject: Mapping[str, Any], text: str = "") -> Settings:
     try:
         return Settings.model_validate(table)
     except ValidationError as error:
-        problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-        raise _refusal(problems[0], text) from None  # an unknown key first: it may explain why another is missing
+        raise _refusal(error, text) from None
 
 
 def bump_files(pyproject: Mapping[str, Any], shown: str, text: str = "") -> tuple[BumpFile, ...]:
@@ -291,7 +289,7 @@ def bump_files(pyproject: Mapping[str, Any], shown: str, text: str = "") -> tupl
     try:
         return PackageSettings.model_validate(table).bump
     except ValidationError as error:
-        raise _refusal(error.errors()[0], text, shown) from None
+        raise _refusal(error, text, shown) from None
 
 
 OWN_KEYS = ("types", "major_on_zero", "tag_format", "changelog", "smoke_test", "check_ignore", "bump")
@@ -307,39 +305,98 @@ def own_settings(pyproject: Mapping[str, Any], shown: str, text: str = "") -> di
     try:
         read = Settings.model_validate(table)
     except ValidationError as error:
-        problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-        raise _refusal(problems[0], text, shown, OWN_KEYS) from None
+        raise _refusal(error, text, shown, OWN_KEYS) from None
     for key in table:
         if key not in OWN_KEYS:
-            where = f"{shown}:{_line(text, [key])}, [tool.releasekit]"
+            excerpt = excerpt_of(text, shown, (*TABLE, key), of_key=True)
+            where = f"{shown}:{excerpt.line}, [tool.releasekit]"
             hint = f"A member may set {', '.join(OWN_KEYS)} for itself; all else stands in the root's pyproject.toml."
-            raise Refusal(Code.CONFIG_INVALID_KEY, f"{key} is a key of the root", where, hint)
+            raise Refusal(Code.CONFIG_INVALID_KEY, f"{key} is a key of the root", where, hint, excerpt=excerpt)
     return {key: getattr(read, key) for key in table}
 
 
 def _refusal(
-    problem: ErrorDetails, text: str, shown: str = "pyproject.toml", keys: Iterable[str] | None = None
+    error: ValidationError, text: str, shown: str = "pyproject.toml", keys: Iterable[str] | None = None
 ) -> Refusal:
+    # An unknown key first: it may explain why another is missing.
+    problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     path = [str(part) for part in problem["loc"] if part not in _UNION]
-    where = f"{shown}:{_line(text, path[:-1] if problem['type'] == 'missing' else path)}, [tool.releasekit]"
-    if problem["type"] == "extra_forbidden":
+    unknown, missing = problem["type"] == "extra_forbidden", problem["type"] == "missing"
+    index = int(path.pop()) if len(path) > 1 and path[-1].isdecimal() else None
+    there = path[:-1] if missing else path
+    item = str(problem["input"]) if index is not None and isinstance(problem["input"], str) else ""
+    excerpt = excerpt_of(text, shown, (*TABLE, *there), item, of_key=unknown)
+    where = f"{shown}:{excerpt.line}, [tool.releasekit]"
+    if unknown:
         inner = {"groups": Group, "bump": BumpFile}.get(path[0], Settings)
         known = inner.model_fields if len(path) > 1 else (keys or Settings.model_fields)
-        return Refusal(Code.CONFIG_INVALID_KEY, f"unknown key {path[-1]}{nearest(path[-1], known)}", where)
+        what = f"unknown key {path[-1]}{nearest(path[-1], known)}"
+        return Refusal(Code.CONFIG_INVALID_KEY, what, where, excerpt=excerpt)
+    name = ".".join([*path, *([str(index)] if index is not None else [])]) or "tool.releasekit"
+    if path[:1] == ["secrets"]:  # nobody should write a secret there, and somebody will
+        return Refusal(Code.CONFIG_INVALID_VALUE, f"{name}: {problem['msg']}", where)
     given: Any = problem["input"]
-    return Refusal(
-        Code.CONFIG_INVALID_VALUE, f"{'.'.join(path) or 'tool.releasekit'} = {given!r}: {problem['msg']}", where
-    )
+    return Refusal(Code.CONFIG_INVALID_VALUE, f"{name} = {given!r}: {problem['msg']}", where, excerpt=excerpt)
 
 
+TABLE = ("tool", "releasekit")
+"""Where the settings stand in a pyproject.toml."""
 _UNION = ("str", "tuple[str, ...]")  # how pydantic calls the choices of a key that may be one or many
 
 
-def _line(text: str, path: Sequence[str]) -> int:
-    """Return the line (from 1) of the key *path* after the [tool.releasekit] heading, as near as a search can tell."""
-    lines = text.splitlines()
-    at = next((n for n, line in enumerate(lines) if "releasekit" in line and line.lstrip().startswith("[")), 0)
-    for key in path:
-        named = re.compile(rf"""\s*\[*([^#=]*\.)?["']?{re.escape(key)}["']?\s*[].=]""")
-        at = next((n for n, line in enumerate(lines[at:], at) if named.match(line)), at)
-    return at + 1
+VARIABLES = "RELEASEKIT_"
+"""How the variables begin that hold options and settings."""
+
+
+def variable(name: str) -> str:
+    """Return the environment variable of the key or option *name*."""
+    return VARIABLES + name.upper().replace("-", "_")
+
+
+def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings that *environ* holds, each in the variable of its key; an empty one is as good as none.
+
+    A list or a table is written as JSON; a list of one also as it is. Raises Refusal RK-CONFIG-INVALID-VALUE.
+    """
+    fields = Settings.model_fields
+    given = {key: from_text(fields[key].annotation, text) for key in fields if (text := environ.get(variable(key)))}
+    try:
+        read = Settings.model_validate(given)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = str(problem["loc"][0])
+        said = "" if key == "secrets" else f" = {environ[variable(key)]!r}"
+        what = f"{variable(key)}{said}: {problem['msg']}"
+        raise Refusal(Code.CONFIG_INVALID_VALUE, what, "the environment") from None
+    return {key: getattr(read, key) for key in given}
+
+
+def from_text(kind: Any, text: str) -> Any:  # noqa: ANN401  types as values, and as many as there are keys
+    """Return what *text*, of an environment variable, says for a value of the type *kind*.
+
+    JSON of a list or table is parsed; the rest is left to pydantic, which takes "5" for 5 and "yes" for true.
+    """
+    kinds = {get_origin(each) for each in (kind, *get_args(kind))}
+    if (tuple in kinds and text.lstrip().startswith("[")) or (dict in kinds and text.lstrip().startswith("{")):
+        try:
+            return from_json(text)
+        except ValueError:
+            return text  # which pydantic refuses, with what it should be
+    return (text,) if get_origin(kind) is tuple else text
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of a pyproject.toml as far as `[tool.releasekit]` goes, for editors.
+
+    It is one of the whole file, because that is what they apply to one; the table alone is `$defs/Settings` in it.
+    """
+    settings = Settings.model_json_schema()
+    definitions = settings.pop("$defs") | {"Settings": settings}
+    table = {"type": "object", "properties": {"releasekit": {"$ref": "#/$defs/Settings"}}}
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",  # what editors of TOML speak; newer words do not occur
+        "title": "[tool.releasekit] in pyproject.toml",
+        "type": "object",
+        "properties": {"tool": table},
+        "$defs": definitions,
+    }

@@ -37,6 +37,15 @@ class Target:
         """Whether the index is PyPI or of its kind, whose upload address ends in "/legacy/"."""
         return self.is_pypi or urlsplit(self.publish_url).path.rstrip("/") == "/legacy"
 
+    @property
+    def title(self) -> str:
+        """How people know it: by the name that the workspace gives it and the host, or by its address, or PyPI."""
+        if self.is_pypi:
+            return "PyPI"
+        parts = urlsplit(self.publish_url)
+        address = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+        return f"{self.name} ({address.hostname})" if self.name else address.geturl()
+
     def page(self, name: str, version: Version) -> str:
         """Return where people see *version* of the package *name* (normalised): PyPI's page, elsewhere the simple one.
 

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from tasks.core.dynamic import is_dynamic
-from tasks.core.errors import Code, Refusal, nearest
+from tasks.core.errors import Code, Excerpt, Refusal, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -121,7 +121,9 @@ def workspace_of(
     members = sorted((_member(path, doc, found.get(path)) for path, doc in documents.items()), key=_by_name)
     for one, other in pairwise(members):
         if one.name == other.name:
-            raise Refusal(Code.WORKSPACE_DUPLICATE, f"two members are named {one.name}", f"{one.path}, {other.path}")
+            what, places = f"two members are named {one.name}", f"{one.path}, {other.path}"
+            second = Excerpt(f"{other.path}/pyproject.toml", 0, other.raw_name)
+            raise Refusal(Code.WORKSPACE_DUPLICATE, what, places, excerpt=second)
     guessed = Workspace({member.name: member for member in members})
     chosen = {member.name for member in guessed if member.publishable}
     if settings.packages:
@@ -196,7 +198,8 @@ def _version(declared: Declared, path: str) -> Version:
         return Version(declared.version)
     except InvalidVersion:
         what = f"{declared.version!r} is no PEP 440 version"
-        raise Refusal(Code.VERSION_INVALID, what, f"{path}/{declared.file}") from None
+        file = f"{path}/{declared.file}"
+        raise Refusal(Code.VERSION_INVALID, what, file, excerpt=Excerpt(file, 0, declared.version)) from None
 
 
 def _looks_publishable(document: Mapping[str, Any]) -> bool:
@@ -216,7 +219,8 @@ def _needs(path: str, document: Mapping[str, Any]) -> Iterator[Need]:
             requirement = requirement_of(written)
         except InvalidRequirement as error:
             what = f"{written!r} is no requirement: {str(error).splitlines()[0]}"
-            raise Refusal(Code.WORKSPACE_REQUIREMENT, what, f"{path}/pyproject.toml") from None
+            file = f"{path}/pyproject.toml"
+            raise Refusal(Code.WORKSPACE_REQUIREMENT, what, file, excerpt=Excerpt(file, 0, written)) from None
         yield Need(canonicalize_name(requirement.name), kind, requirement, extra)
 
 

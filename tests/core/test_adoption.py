@@ -132,18 +132,24 @@ def at_paths(*paths: str) -> Workspace:
     return workspace_of(documents, settings_of())
 
 
+def groups_of_all(workspace: Workspace) -> dict[str, list[str]]:
+    """Return the groups of a workspace that publishes all its members."""
+    return groups_of(workspace, workspace.members)
+
+
 def test_groups() -> None:
-    """Each directory of packages is a group, as soon as there are two."""
+    """Each directory of packages that are published is a group, as soon as there are two."""
     packages = ("py/packages/a", "py/packages/b", "py/plugins/x/y", "py/plugins/z", "py/samples/s")
     three = {name: [f"py/{name}/*"] for name in ("packages", "plugins", "samples")}
     workspace = at_paths(*packages)
 
-    assert groups_of(workspace) == three
+    assert groups_of_all(workspace) == three
+    assert groups_of(workspace, {"py-packages-a", "py-plugins-z"}).keys() == {"packages", "plugins"}
     assert workspace.matching(three["plugins"]) == {"py-plugins-x-y", "py-plugins-z"}
-    assert groups_of(at_paths("packages/a", "packages/b")) == {}
-    assert groups_of(at_paths("a", "b")) == {}
-    assert groups_of(at_paths("a", "packages/b", "plugins/c")).keys() == {"packages", "plugins"}
-    assert groups_of(at_paths()) == {}
+    assert groups_of_all(at_paths("packages/a", "packages/b")) == {}
+    assert groups_of_all(at_paths("a", "b")) == {}
+    assert groups_of_all(at_paths("a", "packages/b", "plugins/c")).keys() == {"packages", "plugins"}
+    assert groups_of_all(at_paths()) == {}
 
 
 def test_samples() -> None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import copy
 import pickle
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.core.errors import CATALOGUE, Code, Refusal, ReleaseError, Warn, explain, nearest
+from tasks.core.errors import CATALOGUE, Code, Excerpt, Refusal, ReleaseError, Warn, explain, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+def _without_catalogue(text: str) -> str:
+    return re.sub(r"^CATALOGUE.*?^}$|^    [A-Z_]+ = \"RK-.*?$", "", text, flags=re.DOTALL | re.MULTILINE)
 
 
 class TestCatalogue:
@@ -30,6 +35,18 @@ class TestCatalogue:
         assert entry.meaning.endswith(".")
         assert entry.hint.endswith((".", "`"))
         assert entry.meaning != entry.hint
+
+    @pytest.mark.parametrize("code", Code)
+    def test_reached(self, code: Code) -> None:
+        """Some line raises it, or warns of it, and some test meets it: none is there for show."""
+        named = re.compile(rf"\bCode\.{code.name}\b|\b{code}(?![A-Z-])")
+        here = Path(__file__)
+        sources = (file for room in ("flows", "tasks") for file in (here.parents[2] / room).rglob("*.py"))
+        raised = [file for file in sources if named.search(_without_catalogue(file.read_text("utf-8")))]
+        tests = (file for file in here.parents[1].rglob("*.py") if file != here)
+
+        assert raised
+        assert code is Code.UNKNOWN_CODE or any(named.search(file.read_text("utf-8")) for file in tests)
 
     def test_form(self) -> None:
         """Codes have the form RK-AREA-PROBLEM, say what their names say, and none stands for two things."""
@@ -73,10 +90,14 @@ def test_nearest(word: str, said: str) -> None:
     assert nearest(word, ["core", "core-we", "db"]) == said
 
 
+EXCERPT = Excerpt("pyproject.toml", 7, "push = 3", 7, 1)
 ERRORS = [
-    kind(Code.BUILD_FAILED, *more)
+    error
     for kind in (ReleaseError, Refusal)
-    for more in (("it failed",), ("it failed", "core", "Mend it.", "line\nline"))
+    for error in (
+        kind(Code.BUILD_FAILED, "it failed"),
+        kind(Code.BUILD_FAILED, "it failed", "core", "Mend it.", "line\nline", EXCERPT),
+    )
 ]
 
 
@@ -116,3 +137,23 @@ class TestError:
         """A warning reads like an error."""
         assert str(Warn(Code.TAG_EXISTS, "so it is")) == "RK-TAG-EXISTS: so it is"
         assert str(Warn(Code.TAG_EXISTS, "so it is", "core")) == "RK-TAG-EXISTS: so it is (core)"
+
+
+class TestExcerpt:
+    """The line of a file that is meant."""
+
+    def test_drawn(self) -> None:
+        """It stands between two margins, with carets below the part that is meant."""
+        assert EXCERPT.drawn(80) == ("  |", "7 | push = 3", "  |        ^")
+        assert EXCERPT.place == "pyproject.toml:7:8"
+
+    @pytest.mark.parametrize("column", [0, 3, 30, 60, 94])
+    @pytest.mark.parametrize("width", [30, 60])
+    def test_long(self, column: int, width: int) -> None:
+        """Of a line that is too long the part that is meant is shown, and no line is wider than there is room."""
+        text = f"{'a' * column}xyz{'b' * 100}"
+        above, line, below = Excerpt("f", 12, text, column, 3).drawn(width)
+
+        assert max(map(len, (above, line, below))) <= width
+        assert line[below.index("^") :].startswith("xyz")
+        assert below.count("^") == 3

@@ -30,7 +30,7 @@ def edges(**needs: str) -> Edges:
 
 def hard(needs: Edges, soft: Edges | None = None, build: Edges | None = None) -> Graph:
     none = dict.fromkeys(needs, frozenset[str]())
-    return Graph(needs, soft or none, build or none)
+    return Graph(needs, soft or none, build or none, runtime=needs)
 
 
 @st.composite

@@ -71,4 +71,4 @@ def test_forward() -> None:
 
     assert (private.forward, private.summary) == ("", "v1.0: rolled back")
     assert "`uv version --frozen --package core 1.0.1`" in public.forward
-    assert public.summary == "v1.0: rolled back, 1 packages stay on the index"
+    assert public.summary == "v1.0: rolled back, 1 package stays on the index"

@@ -209,7 +209,7 @@ class TestMistakes:
         ("table", "said", "line"),
         [
             ('cycles = "allow"', "cycles = 'allow': Input should be 'error' or 'batch'", 5),
-            ('publish_from = "here"', "publish_from = 'here': Input should be 'local' or 'ci'", 5),
+            ('publish_from = "me"', "publish_from = 'me': Input should be 'local' or 'ci'", 5),
             ('types.feat = "major"\ntypes.fix = "tiny"', "types.fix = 'tiny': Input should be 'major', 'minor',", 6),
             ('[tool.releasekit.types]\nfix = "tiny"', "types.fix = 'tiny': Input should be 'major', 'minor', ", 6),
             ('packages = "core"', "packages = 'core': Input should be a valid tuple", 5),
@@ -222,7 +222,7 @@ class TestMistakes:
             ("confirm_timeout = 0", "confirm_timeout = 0: Input should be greater than 0", 5),
             ("groups.core = 3", "groups.core = 3: Input should be a valid dictionary", 5),
             ("packages = []\ngroups.core = {}", "groups.core.packages = {}: Field required", 6),
-            ('changelog_exclude = ["(typo"]', "changelog_exclude.0 = '(typo': Value error, no regular expression: ", 5),
+            ('changelog_exclude = ["(typo"]', "changelog_exclude.0 = '(typo': this is no regular expression: ", 5),
             ('changelog_prerelease_mode = "merge"', "changelog_prerelease_mode = 'merge': Input should be 'rollup'", 5),
             ('exclude = [\n  "sample",\n  3,\n]', "exclude.1 = 3: Input should be a valid string", 5),
         ],

@@ -127,7 +127,7 @@ class Scene:
     def env(self) -> dict[str, str]:
         """What the program finds in its environment."""
         given = {name: value or "" for name, value in self.index.environment.items() if value}
-        return {**given, **MOMENT, "RELEASEKIT_TEST": self.mark}
+        return {**given, **MOMENT, "TEST_OF_RELEASEKIT": self.mark}
 
     def left_running(self) -> list[str]:
         """Return the processes that still run, once there was time to end; none if all is well."""

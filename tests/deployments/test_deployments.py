@@ -137,14 +137,14 @@ def worker(directory: Path, name: str) -> Generator[Worker]:
     home, mark = directory / name, str(uuid.uuid4())
     home.mkdir()
     env: dict[str, str | None] = {
-        "RELEASEKIT_TEST": mark,
+        "TEST_OF_RELEASEKIT": mark,
         "XDG_DATA_HOME": str(home),
         "PREFECT_DEFAULT_RESULT_STORAGE_BLOCK": "local-file-system/shared",
         **ADA,
     }
     argv = (sys.executable, "-m", "prefect", "worker", "start", "--pool", "releasekit", "--name", name)
     settings = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
-    running = Worker(f"RELEASEKIT_TEST={mark}", home / "log")
+    running = Worker(f"TEST_OF_RELEASEKIT={mark}", home / "log")
     try:
         with background(Command(argv, home, {**env, **settings}), running.log):
             yield running

@@ -207,7 +207,7 @@ class Runner:
         tool, *argv = words.stdout.splitlines()
         assert tool == f"releasekit@{__version__}"
         with pytest.MonkeyPatch.context() as patch:
-            rights = self.index.environment if uploads else {}
+            rights = self.index.environment if uploads else dict[str, "str | None"]()
             for name, value in chain(env.items(), runner.items(), rights.items()):
                 patch.setenv(name, str(value)) if value is not None else patch.delenv(name, raising=False)
             if "--manifest" not in argv:  # what needs no server is not recorded: this is about the workflows

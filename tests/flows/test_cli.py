@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import re
@@ -63,6 +65,117 @@ def test_graph(orchard: World) -> None:
     assert graph["cycles"] == []
     assert orchard.releasekit("graph").out.startswith("0: orchard-cache orchard-core orchard-hatch")
     assert orchard.releasekit("check", "--select", "cycles").code == 0
+
+
+def shown(world: World, *argv: str) -> set[str]:
+    """Return the packages in that part of the graph, without what all names of the example begin with."""
+    said = world.releasekit("graph", "--format", "json", *argv)
+    assert said.code == 0, said.err
+    return {row["name"].removeprefix("orchard-") for row in json.loads(said.out)["packages"]}
+
+
+def test_graph_parts(tmp_path: Path) -> None:
+    """What a package needs, what needs it, the ways between two, a group, and edges of one kind."""
+    world = World(make(tmp_path), tmp_path / "orchard.git")
+    text = (world.root / "pyproject.toml").read_text()
+    world.write(
+        {"pyproject.toml": text.replace("[tool.releasekit]", '[tool.releasekit]\ngroups.roots = ["orchard-c*"]')}
+    )
+    members = EXPECTED["members"]
+
+    assert shown(world, "--deps", "orchard-press") >= {"press", "core"}
+    assert shown(world, "--rdeps", "orchard-core") >= {"press", "store"}
+    way = shown(world, "--deps", "orchard-market", "--rdeps", "orchard-core")
+    assert {"market", "core"} <= way < shown(world, "--deps", "orchard-market") | {"core"}
+    assert shown(world, "--group", "roots") == {name[8:] for name in members if name.startswith("orchard-c")}
+    for kind, key in (("runtime", "needs"), ("build", "build_needs"), ("extra", "extra_needs")):
+        rows = json.loads(world.releasekit("graph", "--format", "json", "--kind", kind).out)["packages"]
+        found = {row["name"]: row[key] for row in rows if row[key]}
+        whole = json.loads(world.releasekit("graph", "--format", "json").out)["packages"]
+        assert found, kind
+        assert all(set(found[row["name"]]) <= set(row[key]) for row in whole if row["name"] in found)
+        assert not any(row["extra_needs"] for row in rows) or kind == "extra"
+    tree = world.releasekit("graph", "--format", "ascii", "--rdeps", "orchard-core", "--kind", "runtime,build").out
+    assert tree.startswith("orchard-core\n├── ")
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--deps", "orchard-coer"], "did you mean orchard-core"),
+        (["--group", "leaves"], "no group is named leaves"),
+        (["--kind", "runtime,bild"], "no kind of requirement is named bild; did you mean build"),
+    ],
+)
+def test_graph_refuses(orchard: World, argv: list[str], said: str) -> None:
+    """A name that fits nothing is refused, with what was meant."""
+    refused = orchard.releasekit("graph", *argv)
+    assert (refused.code, said in refused.err) == (2, True), refused.err
+
+
+@pytest.mark.parametrize(
+    ("form", "beginning"),
+    [
+        ("levels", "0: "), ("ascii", "orchard-"), ("csv", "package,needs,kind\r\n"), ("dot", "digraph workspace {"),
+        ("mermaid", "flowchart RL"), ("d2", "direction: left"), ("svg", "<"),
+    ],
+)  # fmt: skip
+def test_graph_formats(orchard: World, form: str, beginning: str) -> None:
+    """Each format names each package; what they look like is in `tests/core/golden`."""
+    text = orchard.releasekit("graph", "--format", form).out
+
+    assert text.startswith(beginning)
+    assert all(name in text for name in EXPECTED["members"])
+
+
+def test_plan_formats(orchard: World) -> None:
+    """A plan as CSV and Markdown has what its JSON has; so have `version`, `discover` and a dry run."""
+    names = {name for name, member in EXPECTED["members"].items() if member["publishable"]}
+    for argv in (["plan", "--offline"], ["publish", "--dry-run", "--offline"], ["version"], ["discover"]):
+        said = orchard.releasekit(*argv, "--format", "csv").out
+        assert {row["name"] for row in csv.DictReader(io.StringIO(said, newline=""))} >= names
+        if argv != ["discover"]:
+            assert "| package | from | to | bump | because |" in orchard.releasekit(*argv, "--format", "markdown").out
+
+
+def test_since(tmp_path: Path) -> None:
+    """`plan --since-last` keeps its plan and compares the next with it, `--diff` with a file; else none is kept."""
+    world = make_world(tmp_path, "app: core; core")
+    before = world.state()
+    (tmp_path / "before.json").write_text(world.releasekit("plan", "--offline", "--format", "json").out)
+    assert world.state() == before
+
+    first = world.releasekit("plan", "--offline", "--since-last")
+    assert "no earlier plan is known" in first.err
+    assert "since " not in first.out
+    world.git("tag", "core-v0.1.0")
+    world.commit("feat: it", {"packages/core/src/core/new.py": ""})
+    for argv in (["--diff", str(tmp_path / "before.json")], ["--since-last"]):
+        said = world.releasekit("plan", "--offline", *argv)
+        assert "since an earlier plan of today: core first -> minor because feat: it (" in said.out
+        assert "~ core goes to 0.2.0, not to 0.1.0: first -> minor because feat: it (" in said.out
+    told = json.loads(world.releasekit("plan", "--offline", "--since-last", "--format", "json").out)
+    assert told["since"]["changes"] == []
+    assert "since" not in json.loads(world.releasekit("plan", "--offline", "--format", "json").out)
+    other = world.releasekit("plan", "--offline", "--since-last", "--package", "core")
+    assert "no earlier plan is known" in other.err, "which asks for something else"
+    text = world.releasekit("plan", "--offline", "--diff", str(tmp_path / "before.json"), "--format", "csv").out
+    assert [row["change"] for row in csv.DictReader(io.StringIO(text, newline=""))] == ["changed, was 0.1.0", ""]
+
+
+@pytest.mark.parametrize(
+    ("argv", "code"),
+    [
+        (["--since-last", "--diff", "x"], "RK-USAGE"),
+        (["--diff", "uv.lock"], "RK-USAGE"),
+        (["--diff", "nowhere.json"], "RK-FILE-SYSTEM"),
+        (["--since-last", "--workspace", "https://forge.invalid/a/b.git"], "RK-USAGE"),
+    ],
+)
+def test_since_what(orchard: World, argv: list[str], code: str) -> None:
+    """What cannot be compared with is refused."""
+    said = orchard.releasekit("plan", "--offline", *argv)
+    assert (said.code, code in said.err) == (2, True), said.err
 
 
 def test_plan(orchard: World) -> None:
@@ -211,13 +324,13 @@ def test_flows_are_programs(orchard: World, flow: str) -> None:
 
 def test_logs_go_to_standard_error_as_json(orchard: World) -> None:
     """Standard output is the answer alone; with --log-format json each log line is an object."""
-    said = orchard.releasekit("-v", "--log-format", "json", "plan", "--offline", "--format", "json")
+    said = orchard.releasekit("--verbose", "--log-format", "json", "plan", "--offline", "--format", "json")
 
     json.loads(said.out)
     lines = [json.loads(line) for line in said.err.splitlines()]
     walk = next(line for line in lines if "log" in line.get("argv", ()))
     assert walk.keys() >= {"time", "level", "message", "argv", "code", "seconds"}
-    assert orchard.releasekit("-q", "plan", "--offline").err == ""
+    assert orchard.releasekit("--quiet", "plan", "--offline").err == ""
 
 
 # ---- refusals -----------------------------------------------------------------------------------------------------
@@ -591,3 +704,17 @@ def test_offline_is_for_looking(orchard: World) -> None:
     """A release cannot be made offline."""
     refused = orchard.releasekit("publish", "--offline")
     assert (refused.code, Code.USAGE in refused.err) == (2, True)
+
+
+def test_unexpected(orchard: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody has thought of has a code too, and no traceback unless it is asked for."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a mistake of ours")
+
+    monkeypatch.setattr("tasks.survey.read_workspace", fail)
+
+    failed, told = orchard.releasekit("discover"), orchard.releasekit("-v", "discover")
+
+    assert (failed.code, "Traceback" in failed.err, "Traceback" in told.err) == (1, False, True)
+    assert f"error: {Code.UNEXPECTED}: ZeroDivisionError: a mistake of ours" in failed.err

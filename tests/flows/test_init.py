@@ -47,7 +47,7 @@ def statuses(world: World) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("tags", "formats", "more"),
     [
-        (["core-v0.1.0", "app-v0.1.0"], ["{name}-v{version}"], "# The defaults do."),
+        (["core-v0.1.0", "app-v0.1.0"], ["{name}-v{version}"], "# The defaults fit."),
         (["core==0.1.0", "app==0.1.0", "core-v0.0.1"], ["{name}=={version}", "{name}-v{version}"], ""),
         (["py/core-v0.1.0", "py/app-v0.1.0", "js/core-v9.0"], ["{label}/{name}-v{version}"], 'label = "py"'),
         (["v0.1.0", "v0.0.9"], ["v{version}"], 'versioning = "fixed"'),
@@ -124,7 +124,7 @@ def test_directories(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert root(world).endswith(
         '\n[tool.releasekit]\n# Never released so far; take out what should be published.\nexclude = ["samples/*"]\n\n'
         '# For --group; `{ packages = [...], versioning = "fixed" }` ties one.\n[tool.releasekit.groups]\n'
-        'packages = ["packages/*"]\nplugins = ["plugins/*"]\nsamples = ["samples/*"]\n'
+        'packages = ["packages/*"]\nplugins = ["plugins/*"]\n'
     )
     assert statuses(world) == {"core": "included", "plug": "included", "sock": "included"}
     assert own_index.requests()
@@ -135,7 +135,7 @@ def test_nothing_special(tmp_path: Path) -> None:
     world = make_world(tmp_path, "app: core; core")
 
     assert {row["baseline"] for row in init(world, "--offline", "-y")["packages"]} == {"unasked"}
-    assert root(world).endswith("\n\n[tool.releasekit]\n# The defaults do. `releasekit plan` shows what would be "
+    assert root(world).endswith("\n\n[tool.releasekit]\n# The defaults fit. `releasekit plan` shows what would be "
                                 "released, and why.\n")  # fmt: skip
     assert init(world, "--offline", "-y")["diffs"] == {}
 

@@ -14,15 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flows.options import (
-    CheckOptions,
-    InitOptions,
-    Options,
-    PlanOptions,
-    PrepareOptions,
-    PublishOptions,
-    RollbackOptions,
-)
+from flows.cli import options
 from tasks.adapters.process import Command, run
 from tasks.core.errors import Code
 from tasks.core.settings import Settings
@@ -663,6 +655,9 @@ def test_workspace(scene: Scene) -> None:
                     *command, "--format", "json", "--workspace", str(scene.looked_at.root / path)
                 ).out
             )
+    for command in ("discover", "graph", "pin", "config"):
+        assert elsewhere.releasekit(command, "--workspace", str(scene.looked_at.root)).code == 0
+        assert elsewhere.releasekit(command).code == 2
 
 
 def test_ref(scene: Scene) -> None:
@@ -828,6 +823,11 @@ def test_notes_command(scene: Scene) -> None:
         assert (said.code, f"error: {Code.NOTES_COMMAND}: " in said.err) == (1, True), said.err
 
 
+def test_notes_format(scene: Scene) -> None:
+    """As JSON the notes are what a template is given."""
+    assert json.loads(scene.look("", "notes", "--offline", "--format", "json").out)["title"] == "v0.2.0"
+
+
 # ---- the tables ---------------------------------------------------------------------------------------------------
 
 STORIES, CLI = "tests/stories/test_release.py", "tests/flows/test_cli.py"
@@ -941,7 +941,6 @@ PREPARE_FLAGS: dict[str, Proof | str] = {
 }
 ROLLBACK_FLAGS: dict[str, Proof | str] = {
     **{name: FLAGS[name] for name in (*WHERE, "index", "publish_url", "check_url")},
-    "release": f"{ROLLBACK}::test_nobody_there",
     "dry_run": f"{ROLLBACK}::test_given_up",
     "push": f"{ROLLBACK}::test_remote_left_alone",
 }
@@ -956,31 +955,66 @@ CHECK_FLAGS: dict[str, Proof | str] = {
     "select": f"{CHECKS}::test_select_and_ignore",
     "ignore": f"{CHECKS}::test_select_and_ignore",
 }
-TABLES = (KEYS, FLAGS, PREPARE_FLAGS, PUBLISH_FLAGS, ROLLBACK_FLAGS, INIT_FLAGS, CHECK_FLAGS)
-
-
-@pytest.mark.parametrize(
-    ("names", "table"),
-    [
-        (Settings.model_fields, KEYS),
-        (Options.model_fields, FLAGS),
-        (PlanOptions.model_fields, FLAGS),
-        (PrepareOptions.model_fields, PREPARE_FLAGS),
-        (PublishOptions.model_fields, FLAGS | PUBLISH_FLAGS),
-        (RollbackOptions.model_fields, ROLLBACK_FLAGS),
-        (InitOptions.model_fields, INIT_FLAGS),
-        (CheckOptions.model_fields, CHECK_FLAGS),
-    ],
-    ids=["keys", "options", "plan", "prepare", "publish", "rollback", "init", "check"],
+GOLDEN, CONFIG, APPROVAL = (
+    "tests/flows/test_golden.py",
+    "tests/flows/test_config.py",
+    "tests/deployments/test_approval.py",
 )
-def test_nothing_is_without_a_proof(names: dict[str, object], table: dict[str, Proof | str]) -> None:
-    """A new key or flag needs a proof in the tables, and one that is gone needs none."""
-    assert table.keys() == names.keys()
+CHANGELOG, INIT, PIN = "tests/flows/test_changelog.py", "tests/flows/test_init.py", "tests/flows/test_pin.py"
+SELECTED = {name: FLAGS[name] for name in (*WHERE, "package", "group", "exclude", "force_unchanged", "prerelease")}
+HERE: dict[str, Proof | str] = {"workspace": test_workspace}
+LOGS = f"{CLI}::test_logs_go_to_standard_error_as_json"
+COMMANDS: dict[str, dict[str, Proof | str]] = {
+    "": {"verbose": LOGS, "quiet": LOGS, "log_format": LOGS, "color": f"{GOLDEN}::test_no_colours"},
+    "publish": FLAGS | PUBLISH_FLAGS | {"yes": f"{CLI}::test_nobody_to_say_yes", "format": f"{CLI}::test_plan_formats"},
+    "plan": {
+        **FLAGS,
+        "comment": "tests/deployments/test_workflows.py::test_every_line_runs",
+        "since_last": f"{CLI}::test_since",
+        "diff": f"{CLI}::test_since",
+        "format": f"{CLI}::test_plan_formats",
+    },
+    "prepare": PREPARE_FLAGS | {"format": f"{PULLS}::test_other_versions"},
+    "manifest": HERE | {"output": f"{PULLS}::test_killed_anywhere"},
+    "approve": {"reject": f"{APPROVAL}::test_terminal", "drop": f"{APPROVAL}::test_terminal"},
+    "rollback": ROLLBACK_FLAGS | {"yes": f"{ROLLBACK}::test_nobody_there", "format": f"{ROLLBACK}::test_given_up"},
+    "version": SELECTED | {"explain": f"{CLI}::test_version_explained", "format": f"{CLI}::test_version"},
+    "init": {
+        **INIT_FLAGS,
+        "yes": f"{INIT}::test_written",
+        "ci": f"{INIT}::test_workflows",
+        "tag_baselines": f"{INIT}::test_baselines_from_the_index",
+        "format": f"{INIT}::test_formats",
+    },
+    "discover": HERE | {"format": f"{CLI}::test_discover"},
+    "graph": {
+        **HERE,
+        **dict.fromkeys(("deps", "rdeps", "group", "kind"), f"{CLI}::test_graph_parts"),
+        "format": f"{CLI}::test_graph_formats",
+    },
+    "check": CHECK_FLAGS
+    | dict.fromkeys(("fix", "yes"), f"{CHECKS}::test_fix")
+    | {"format": f"{CHECKS}::test_sarif_below_the_top"},
+    "changelog": SELECTED | {"format": f"{CHANGELOG}::test_json"},
+    "notes": FLAGS | {"format": test_notes_format},
+    "pin": HERE | dict.fromkeys(("apply", "restore"), f"{PIN}::test_apply_and_restore"),
+    "server": {"port": "tests/adapters/test_server.py::test_port_is_taken"},
+    "config": HERE | {"schema": f"{CONFIG}::test_schema", "format": f"{CONFIG}::test_order"},
+}
+TABLES = {"key": KEYS, **COMMANDS}
+
+
+def test_nothing_is_without_a_proof() -> None:
+    """A new key or option needs a proof in the tables, and one that is gone needs none."""
+    told = {(command, option) for command, table in COMMANDS.items() for option in table}
+
+    assert KEYS.keys() == Settings.model_fields.keys()
+    assert told == set(options())
 
 
 def test_proofs_elsewhere_exist() -> None:
     """A test that is named as a proof is there, and speaks of what it proves."""
-    for table in TABLES:
+    for table in TABLES.values():
         for name, proof in table.items():
             if isinstance(proof, str):
                 path, _, test = proof.partition("::")

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tasks.adapters.exported import check_room, read
 from tasks.adapters.process import Command, run
-from tasks.core.errors import Code
+from tasks.adapters.repo import RUNNING
+from tasks.core.errors import Code, Refusal, ReleaseError
+from tests.fault_index import INVALID as INVALID_UPLOAD
 from tests.fault_index import FaultIndex, fault_index
 from tests.stories.test_resume import another_clone
 from tests.world import Said, World, make_world
@@ -75,7 +78,7 @@ def handed(tmp_path_factory: pytest.TempPathFactory, prefect_api: str, faulty: F
         ("core", "built"),
         ("app", "built"),
     ]
-    assert report["notes"] == ["handed over in out: `publish --manifest out/manifest.json`"]
+    assert report["notes"] == ["handed over in out: `releasekit publish --manifest out/manifest.json`"]
     assert work.state() == before, "neither record nor reference nor change is left"
     assert not faulty.uploads
     return Handed(world, work.root / "out")
@@ -146,40 +149,61 @@ def begun(it: Handed) -> None:
     (other / "plan.json").write_text(json.dumps({**plan, "release": other.name}))
 
 
-@pytest.mark.parametrize(
-    ("change", "code", "said"),
-    [
-        (lambda it: flip(it.wheel), Code.RECORD_INVALID, "the file is not the one on record"),
-        (lambda it: it.wheel.unlink(), Code.RECORD_INVALID, "the file is missing, or a link"),
-        (lambda it: relink(it.wheel), Code.RECORD_INVALID, "the file is missing, or a link"),
-        (lambda it: relink(it.wheel.parent), Code.RECORD_INVALID, "the file is missing, or a link"),
-        (lambda it: it.edit('"size": ', '"size": 1', "manifest.json"), Code.RECORD_INVALID, "is not the one on record"),
-        (lambda it: it.edit("  dist/app", "  dist/ap", "SHA256SUMS"), Code.RECORD_INVALID, "is no file here"),
-        (lambda it: it.edit("  dist/app", "  ../handed/dist/app", "SHA256SUMS"), Code.RECORD_INVALID, "no file here"),
-        (lambda it: it.edit("  manifest", "  ", "SHA256SUMS"), Code.RECORD_INVALID, ".json is listed, and is no file"),
-        (lambda it: it.edit("  dist", "", "SHA256SUMS"), Code.RECORD_INVALID, "this is no line of sha256sum"),
-        (lambda it: it.edit('"branch": "main"', '"branch": "prod"'), Code.RECORD_INVALID, "manifest.json has another"),
-        (lambda it: flip(it.directory / "commit.bundle"), Code.RECORD_INVALID, "commit.bundle has another sha256"),
-        (lambda it: it.edit('"core-0.1.0.tar', '"../core-0.1.0.tar'), Code.RECORD_INVALID, "../core-0.1.0.tar.gz"),
-        (lambda it: it.manifest.write_text("{"), Code.RECORD_INVALID, "Invalid JSON"),
-        (lambda it: it.manifest.write_bytes(b"\xff"), Code.RECORD_INVALID, "can't decode"),
-        (lambda it: it.manifest.unlink(), Code.FILE_SYSTEM, "No such file"),
-        (older, Code.RECORD_INVALID, "there is no plan in it"),
-        (elsewhere, Code.COMMIT_MISSING, "that it is made from is not in the history of this clone"),
-        (astray, Code.COMMIT_MISSING, "nor on its branch"),
-        (lambda it: astray(it, 1), Code.RECORD_INVALID, "more than a release does: packages/app/CHANGELOG.md"),
-        (begun, Code.RELEASE_ELSEWHERE, "v0.1.0 was begun here, and has not ended"),
-    ],
-    ids=range(20),
-)
+INVALID = Code.RECORD_INVALID
+TAMPERED: list[tuple[Change, Code, str]] = [
+    (lambda it: flip(it.wheel), INVALID, "the file is not the one on record"),
+    (lambda it: it.wheel.unlink(), INVALID, "the file is missing, or a link"),
+    (lambda it: relink(it.wheel), INVALID, "the file is missing, or a link"),
+    (lambda it: relink(it.wheel.parent), INVALID, "the file is missing, or a link"),
+    (lambda it: it.edit('"size": ', '"size": 1'), INVALID, "the file is not the one on record"),
+    (lambda it: it.edit("  dist/app", "  dist/ap", "SHA256SUMS"), INVALID, "is no file here"),
+    (lambda it: it.edit("  dist/app", "  ../handed/dist/app", "SHA256SUMS"), INVALID, "is no file here"),
+    (lambda it: it.edit("  manifest", "  ", "SHA256SUMS"), INVALID, ".json is listed, and is no file"),
+    (lambda it: it.edit("  dist", "", "SHA256SUMS"), INVALID, "this is no line of sha256sum"),
+    (lambda it: (it.directory / "SHA256SUMS").write_text(""), INVALID, ".whl is not listed"),
+    (lambda it: it.edit('"branch": "main"', '"branch": "prod"'), INVALID, "manifest.json has another sha256"),
+    (lambda it: flip(it.directory / "commit.bundle"), INVALID, "commit.bundle has another sha256"),
+    (lambda it: it.edit('"core-0.1.0.tar', '"../core-0.1.0.tar'), INVALID, "../core-0.1.0.tar.gz"),
+    (lambda it: it.manifest.write_text("{"), INVALID, "Invalid JSON"),
+    (lambda it: it.manifest.write_bytes(b"\xff"), INVALID, "can't decode"),
+    (lambda it: it.manifest.unlink(), Code.FILE_SYSTEM, "No such file"),
+    (older, INVALID, "there is no plan in it"),
+]
+
+
+@pytest.mark.parametrize(("change", "code", "said"), TAMPERED, ids=range(len(TAMPERED)))
+def test_tampered(handed: Handed, tmp_path: Path, change: Change, code: Code, said: str) -> None:
+    """What is not as the manifest says, or leads elsewhere, is found out by reading it."""
+    shutil.copytree(handed.directory, tmp_path / "handed")
+    mine = Handed(handed.world, tmp_path / "handed")
+    assert read(mine.manifest).manifest.packages
+    change(mine)
+
+    with pytest.raises(ReleaseError) as caught:
+        read(mine.manifest)
+
+    assert caught.value.code is code
+    assert said in caught.value.what
+
+
+UNFIT: list[tuple[Change, Code, str]] = [
+    (lambda it: flip(it.wheel), INVALID, "the file is not the one on record"),
+    (elsewhere, Code.COMMIT_MISSING, "that it is made from is not in the history of this clone"),
+    (astray, Code.COMMIT_MISSING, "nor on its branch"),
+    (lambda it: astray(it, 1), INVALID, "more than a release does: packages/app/CHANGELOG.md"),
+    (begun, Code.RELEASE_ELSEWHERE, "v0.1.0 was begun here, and has not ended"),
+]
+
+
+@pytest.mark.parametrize(("change", "code", "said"), UNFIT, ids=range(len(UNFIT)))
 def test_nothing_is_believed(mine: Handed, faulty: FaultIndex, change: Change, code: Code, said: str) -> None:
-    """What is not as the manifest says, or leads elsewhere, is refused before anything happens."""
+    """What does not fit is refused before anything happens."""
     change(mine)
     before = mine.world.state()
 
     refused = mine.publish(faulty)
 
-    assert (refused.code in (1, 2), f"error: {code}" in refused.err) == (True, True), refused.err
+    assert (refused.code, f"error: {code}" in refused.err) == (2, True), refused.err
     assert said in refused.err
     assert mine.world.state() == before
     assert not faulty.uploads
@@ -200,6 +224,7 @@ def test_without_the_commit(mine: Handed, faulty: FaultIndex) -> None:
     ("argv", "said"),
     [
         (("--output", "x"), "--output goes with --stage-only"),
+        (("--stage-only", "--output", "."), "--output has to be a directory of its own"),
         (("--stage-only", "--version-only"), "one of --stage-only and --version-only"),
         (("--rehearse", "--stage-only"), "one of --rehearse and --stage-only"),
         (("--rehearse", "--manifest", "x"), "--manifest does not go with --rehearse"),
@@ -219,7 +244,7 @@ def test_contradictions(mine: Handed, argv: tuple[str, ...], said: str) -> None:
 
 
 def test_exactly_that_release(mine: Handed, tmp_path: Path, faulty: FaultIndex) -> None:
-    """It is published from its own commit with its own files, whatever has come since; again, it finds itself done."""
+    """It is published from its own commit with its own files, whatever has come since; another clone can go on."""
     mine.world.commit("feat: later", {"packages/core/later.txt": "more"})
     attestation = mine.wheel.with_name(f"{mine.wheel.name}.publish.attestation")
     attestation.write_text('{"made": "afterwards"}')
@@ -228,26 +253,35 @@ def test_exactly_that_release(mine: Handed, tmp_path: Path, faulty: FaultIndex) 
     assert "uv build" not in dry.out
     assert "git commit" not in dry.out
     assert "git tag --annotate core-v0.1.0" in dry.out
+    faulty.on_upload("app", [INVALID_UPLOAD])
 
-    published = mine.publish(faulty)
+    halted = mine.publish(faulty)
 
-    assert published.code == 0, published.err
+    assert halted.code == 1, halted.err
     manifest = json.loads(mine.manifest.read_text())
-    sums = {f["name"]: f["sha256"] for package in manifest["packages"] for f in package["files"]}
-    assert {upload.file: upload.sha256 for upload in faulty.uploads} == sums
-    assert {upload.file: upload.attested for upload in faulty.uploads if upload.attested} == {
-        mine.wheel.name: '[{"made":"afterwards"}]'
-    }
-    assert mine.world.tags() == dict.fromkeys(("app-v0.1.0", "core-v0.1.0", "v0.1.0"), manifest["release_commit"])
-    assert json.loads(published.out)["commit"] == manifest["release_commit"]
-
+    assert mine.world.tags() == {"core-v0.1.0": manifest["release_commit"]}
+    assert RUNNING in mine.world.git("ls-remote", "origin")
+    before = mine.world.state()
+    other = mine.world.releasekit("publish", "--version-only", "--yes", "--skip-audit")
+    assert (other.code, "v0.1.0 was begun here, and has not ended" in other.err) == (2, True), other.err
+    assert mine.world.state() == before
+    sent = [upload.file for upload in faulty.uploads if upload.stored]
     mine.manifest.with_name("commit.bundle").unlink()
     (mine.directory / "SHA256SUMS").unlink()  # as a manifest that was fetched alone, with the files
-    again = mine.publish(faulty, clone=another_clone(mine.world, tmp_path / "another"))
 
-    assert again.code == 0, again.err
-    assert json.loads(again.out)["packages"] == json.loads(published.out)["packages"]
-    assert len(faulty.uploads) == len(sums), "nothing is sent twice"
+    ended = mine.publish(faulty, clone=another_clone(mine.world, tmp_path / "another"))
+
+    assert ended.code == 0, ended.err
+    assert "taking over v0.1.0, begun by" in ended.err
+    assert json.loads(ended.out)["commit"] == manifest["release_commit"]
+    stored = [upload for upload in faulty.uploads if upload.stored]
+    assert [upload.file for upload in stored][: len(sent)] == sent, "nothing is sent twice"
+    assert {upload.file: upload.sha256 for upload in stored} == {
+        f["name"]: f["sha256"] for package in manifest["packages"] for f in package["files"]
+    }
+    assert {u.file: u.attested for u in stored if u.attested} == {mine.wheel.name: '[{"made":"afterwards"}]'}
+    assert mine.world.tags() == dict.fromkeys(("app-v0.1.0", "core-v0.1.0", "v0.1.0"), manifest["release_commit"])
+    assert RUNNING not in mine.world.git("ls-remote", "origin")
 
 
 def test_build_what_a_manifest_says(mine: Handed, faulty: FaultIndex) -> None:
@@ -280,7 +314,7 @@ def test_staged_here(tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest.Mon
     anew = world.releasekit("publish", "--stage-only", *where, *ALONE)
 
     assert anew.code == 0, anew.err
-    assert "carries it on" in json.loads(anew.out)["notes"][0]
+    assert "`releasekit publish` carries it on" in json.loads(anew.out)["notes"][0]
     (record,) = (path.parent for path in (world.root / ".git/releasekit").glob("*/plan.json"))
     assert json.loads((record / "manifest.json").read_text())["commit"] == later
     assert world.git("for-each-ref", "refs/heads", "refs/tags") == before
@@ -321,3 +355,18 @@ def test_version_only(tmp_path: Path, prefect_api: str, faulty: FaultIndex) -> N
     assert {row["name"]: row["next"] for row in plan["packages"]} == {"core": "0.2.0", "app": None}
     world.git("checkout", "--quiet", "--detach")
     assert Code.PREFLIGHT_DETACHED_HEAD in world.releasekit(*argv, "--yes").err
+
+
+def test_only_ours_is_replaced(tmp_path: Path) -> None:
+    """A directory is written into if it is empty, or holds what was handed over before, whole or cut off."""
+    assert check_room(tmp_path / "new") is None
+    assert check_room(tmp_path) is None
+    for name in ("manifest.json", "dist"):  # a web site has these, too
+        (tmp_path / name).mkdir()
+        with pytest.raises(Refusal, match="the directory is not empty, and holds no release"):
+            check_room(tmp_path)
+    (tmp_path / ".gitignore").write_text("*\n")
+    assert check_room(tmp_path) is None
+    (tmp_path / "index.html").touch()
+    with pytest.raises(Refusal):
+        check_room(tmp_path)

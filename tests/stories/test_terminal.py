@@ -78,7 +78,7 @@ def _no_server(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
 def running(world: World, *argv: str, terminal: bool = False) -> Generator[Program]:
     """Run `publish` inside the block."""
     program = (sys.executable, "-m", "flows.publish", "--skip-audit", *argv)
-    mark = f"RELEASEKIT_TEST={uuid.uuid4()}"
+    mark = f"TEST_OF_RELEASEKIT={uuid.uuid4()}"
     name, _, value = mark.partition("=")
     child = subprocess.Popen(
         (sys.executable, "-c", ON_A_TERMINAL, *program) if terminal else program,
@@ -129,13 +129,15 @@ def uploads(index: EmbeddedIndex) -> list[str]:
     ids=["no", "return", "ctrl-d", "ctrl-c"],
 )
 def test_not_confirmed(tmp_path: Path, own_index: EmbeddedIndex, keys: str, code: int) -> None:
-    """A person is asked, and told how many packages it is; without a yes nothing changes and nothing stays behind."""
+    """A person is asked, and told how much it is; without a yes nothing changes and nothing stays behind."""
     world = make_world(tmp_path, "app: core; core")
     before = world.state()
 
     with running(world, terminal=True) as program:
         until(lambda: f"Publish 2 packages to {own_index.publish_url}? [y/n]" in program.hear(), program)
         assert len(program.relatives()) > 2, "the server starts while a person reads"
+        assert "4 files: an sdist and a wheel of each package 2 new to the index: core, app" in program.hear()
+        assert "3 tags, pushed to origin at the end: v0.1.0, core-v0.1.0, app-v0.1.0" in program.hear()
         program.type(keys)
         assert program.end() == code, program.hear()
         until(lambda: not program.relatives(), program)

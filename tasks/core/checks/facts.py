@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from tasks.core.adoption import SAMPLES
 from tasks.core.checks.fixes import Fix  # noqa: TC001  pydantic reads the annotation
-from tasks.core.checks.lines import line_of
+from tasks.core.lines import line_of
 from tasks.core.workspace import Kind, requirement_of
 
 if TYPE_CHECKING:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from tasks.core.changelog import escape
 from tasks.core.plan import counted
 from tasks.core.report import Outcome
 
@@ -11,32 +13,96 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tasks.core.checks.facts import CheckReport
+    from tasks.core.formats.explained import Explanation
     from tasks.core.plan import Plan, Step
     from tasks.core.report import Report
     from tasks.core.rollback import Rollback
 
 
-def plan_markdown(plan: Plan, changes: Sequence[str] | None = None, graph: str = "") -> str:
+COMMENT_LIMIT = 65_536
+"""Characters that GitHub takes in a pull request or a comment; GitLab takes more."""
+
+
+def plan_markdown(plan: Plan, changes: Sequence[str] | None = None, graph: str = "", limit: int = 0) -> str:
     """Return the plan as a table, its warnings, what is not released, and the graph of what waits for what.
 
     *changes* is what has changed since the last plan of the same workspace, None if that was not looked for. *graph* is
-    for places that don't draw Mermaid.
+    for places that don't draw Mermaid. With a *limit* of characters, first the graph goes, then the reasons are
+    shortened, then the last packages are no more than counted.
     """
+    whole = _plan_markdown(plan, changes, graph or _mermaid(plan.steps))
+    if not limit or len(whole) <= limit:
+        return whole
+    for reason in (0, _SHORT):
+        text = _plan_markdown(plan, changes, reason=reason)
+        if len(text) <= limit:
+            return text
+    fits, too_many = 0, len(plan.steps) + 1
+    while too_many - fits > 1:
+        rows = (fits + too_many) // 2
+        fits, too_many = (rows, too_many) if len(_short_markdown(plan, changes, rows)) <= limit else (fits, rows)
+    text = _short_markdown(plan, changes, fits)
+    return text if len(text) <= limit else text[:limit].rpartition("\n")[0]
+
+
+_SHORT, _MENTIONED = 60, 20
+"""Characters of a reason, and how many changes and warnings are told, where there is little room."""
+
+
+def _short_markdown(plan: Plan, changes: Sequence[str] | None, rows: int) -> str:
+    few = None if changes is None else _first(changes)
+    plan = plan.model_copy(update={"warnings": _first(plan.warnings)})
+    return _plan_markdown(plan, few, reason=_SHORT, rows=rows)
+
+
+def _first(texts: Sequence[str]) -> tuple[str, ...]:
+    more = len(texts) - _MENTIONED
+    return (*texts[:_MENTIONED], *([f"… and {more} more"] if more > 0 else []))
+
+
+def _plan_markdown(
+    plan: Plan, changes: Sequence[str] | None, graph: str = "", *, reason: int = 0, rows: int | None = None
+) -> str:
     if not plan.steps:
         return "\n\n".join(["# Nothing to release", *_changed(changes), *_left(plan)]) + "\n"
-    rows = [
-        (str(step.order), step.name, str(step.current or "-"), str(step.next or "-"), step.bump, step.reason)
-        for step in plan.steps
+    shown = plan.steps if rows is None else plan.steps[:rows]
+    table = [
+        (
+            str(step.order),
+            step.name,
+            str(step.current or "-"),
+            str(step.next or "-"),
+            step.bump,
+            _said(step.reason, reason),
+        )
+        for step in shown
     ]
+    more = len(plan.steps) - len(shown)
+    waits = "Each package is uploaded as soon as those that it needs are on the index:"
     parts = [
         f"# {plan.title}: {counted(plan.steps)}",
         *_changed(changes),
-        _table(("#", "package", "from", "to", "bump", "because"), rows).rstrip("\n"),
-        *(["\n".join(f"- {warning}" for warning in plan.warnings)] if plan.warnings else []),
+        _table(("#", "package", "from", "to", "bump", "because"), table).rstrip("\n"),
+        *([f"… and {more} more package{'' if more == 1 else 's'}"] if more else []),
+        *(["\n".join(f"- {_said(warning)}" for warning in plan.warnings)] if plan.warnings else []),
         *_left(plan),
-        f"Each package is uploaded as soon as those that it needs are on the index:\n\n{graph or _mermaid(plan.steps)}",
+        *([f"{waits}\n\n{graph}"] if graph else []),
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join(parts).rstrip("\n") + "\n"
+
+
+def versions_markdown(explained: Explanation) -> str:
+    """Return which version each package goes to, as a table."""
+    rows = (
+        (row.name, str(row.current or "-"), str(row.next or "-"), row.bump, _said(row.reason))
+        for row in explained.packages
+    )
+    return _table(("package", "from", "to", "bump", "because"), rows)
+
+
+def _said(text: str, most: int = 0) -> str:
+    """Return other people's words as Markdown that shows them as they are, shortened to *most* characters."""
+    return escape(text if not most or len(text) <= most else f"{text[: most - 1]}…")
 
 
 def plan_summary(plan: Plan) -> str:
@@ -65,27 +131,10 @@ def plan_rows(plan: Plan) -> list[dict[str, str]]:
     ]
 
 
-def changes_since(before: Sequence[Mapping[str, str]], plan: Plan) -> tuple[str, ...]:
-    """Return in sentences how *plan* differs from an earlier one, of which the rows are known."""
-    old = {row["package"]: row["to"] for row in before}
-    new = {step.name: str(step.version) for step in plan.steps}
-    now = {step.name: str(step.current or "-") for step in plan.packages}
-    sentences = [f"{name} {new[name]} has been added" for name in new if name not in old]
-    sentences += [
-        f"{name} goes to {new[name]}, not to {old[name]}" for name in new if old.get(name, new[name]) != new[name]
-    ]
-    gone = {name: version for name, version in old.items() if name not in new}
-    sentences += [
-        f"{name} {version} has been released" if now.get(name) == version else f"{name} {version} is no longer due"
-        for name, version in gone.items()
-    ]
-    return tuple(sentences)
-
-
 def _changed(changes: Sequence[str] | None) -> list[str]:
     if changes is None:
         return []
-    told = "".join(f"\n- {_cell(sentence)}" for sentence in changes) or "\nNothing."
+    told = "".join(f"\n- {_said(sentence)}" for sentence in changes) or "\nNothing."
     return [f"## Since the last plan\n{told}"]
 
 
@@ -157,10 +206,19 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return _BAR.sub(r"\\|", text.replace("\n", " "))
+
+
+_BAR = re.compile(r"(?<!\\)\|")
+
+
+_NODES_AND_EDGES = 500
+"""What Mermaid draws at most, as it is set up on GitHub and by default (`maxEdges`)."""
 
 
 def _mermaid(steps: Sequence[Step]) -> str:
+    if max(len(steps), sum(len(step.needs) for step in steps)) > _NODES_AND_EDGES:
+        return "(too large a graph to be drawn here: `releasekit graph --format svg`)"
     rows = ["```mermaid", "flowchart LR"]
     node = {step.name: f"p{step.order}" for step in steps}  # a package may be called "end" or "graph", a node may not
     for step in steps:

@@ -7,6 +7,8 @@ import tomllib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from tasks.core.errors import Excerpt
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -37,6 +39,76 @@ def line_of(text: str, path: Sequence[str], item: str = "") -> int:
         if beneath is not None:  # a table that has no heading of its own
             return beneath.first + 1
     return 1
+
+
+def excerpt_of(text: str, file: str, path: Sequence[str], item: str = "", *, of_key: bool = False) -> Excerpt:
+    """Return the line of the TOML *text* on which `line_of` finds *path* and *item*, and where in it they stand.
+
+    What is meant is the item, else the value, or with *of_key* the key; for a table, its heading. *file* is its name.
+    """
+    lines = text.splitlines()
+    number = line_of(text, path, item)
+    line = lines[number - 1] if number <= len(lines) else ""
+    column, length = _part(line, path[-1] if path else "", item, of_key=of_key)
+    return Excerpt(file, number, line, column, length)
+
+
+def located(excerpt: Excerpt, text: str) -> Excerpt | None:
+    """Return *excerpt*, of which only the words are known, with their place in *text*; None if they are not there."""
+    for number, line in enumerate(text.splitlines(), 1):
+        column, length = _quoted(line, excerpt.text)
+        if length:
+            return Excerpt(excerpt.file, number, line, column, length)
+    return None
+
+
+def told(said: str, file: str, text: str) -> Excerpt | None:
+    """Return the place in the TOML *text* that a parser has *said* it stopped at; None if it names none."""
+    place = _PLACE.search(said)
+    if not place:
+        return None
+    lines, (number, column) = text.splitlines(), map(int, place.groups())
+    line = lines[number - 1] if number <= len(lines) else ""
+    return Excerpt(file, number, line, min(column - 1, len(line)), 1)
+
+
+_PLACE = re.compile(r"\bline (\d+),? column (\d+)")
+
+
+def _part(line: str, key: str, item: str, *, of_key: bool) -> tuple[int, int]:
+    """Return column and length of what is meant in *line*."""
+    if item and (quoted := _quoted(line, item))[1]:
+        return quoted
+    match = _KEY.match(line)
+    if not match:
+        return _whole(line)
+    if key != _path(f"{match[1]} = 0")[-1:][0] and (inner := _inner(key).search(line, match.end())):
+        return (inner.start(1), len(inner[1])) if of_key else (inner.start(2), len(inner[2]))
+    if of_key and key:
+        at = line.rfind(key, 0, match.end(1))
+        return (at, len(key)) if at >= 0 else _whole(line)
+    value = line[match.end() :]
+    if _is_whole(line):  # else it goes on below
+        while "#" in value and _is_whole(line[: match.end()] + value.rpartition("#")[0]):
+            value = value.rpartition("#")[0]
+    return match.end() + len(value) - len(value.lstrip()), len(value.strip())
+
+
+def _inner(key: str) -> re.Pattern[str]:
+    """Return what finds *key* and its value in a table that is written on one line."""
+    return re.compile(rf"""({re.escape(key)})["']?\s*=\s*("(?:[^"\\]|\\.)*"|'[^']*'|\[[^\]]*\]|[^\s,}}]+)""")
+
+
+def _whole(line: str) -> tuple[int, int]:
+    return len(line) - len(line.lstrip()), len(line.strip())
+
+
+def _quoted(line: str, item: str) -> tuple[int, int]:
+    for written in (item, item.replace("\\", "\\\\").replace('"', '\\"')):
+        for quote in "\"'":
+            if (at := line.find(f"{quote}{written}{quote}")) >= 0:
+                return at, len(written) + 2
+    return 0, 0
 
 
 def _of_item(text: str, span: _Span, item: str) -> int:

@@ -1,0 +1,114 @@
+"""What `test_golden.py` runs in a window: commands that only look, and tables of what only a release would show."""
+
+from __future__ import annotations
+
+import sys
+
+from packaging.version import Version
+
+from flows import console
+from flows.cli import main
+from tasks.core.errors import Code, ReleaseError
+from tasks.core.report import Outcome, PackageReport, Report
+from tasks.core.rollback import PublicPackage, Rollback
+
+COMMANDS = (
+    "plan --offline --diff before.json",
+    "version",
+    "version storefront-core --explain",
+    "discover",
+    "graph --format ascii",
+    "check",
+    "init --offline",
+)
+
+RC = Version("1.3.0rc1")
+PAGE = "https://index.invalid/simple/storefront-core/"
+
+
+def package(name: str, outcome: Outcome, error: str = "", hint: str = "", output: str = "") -> PackageReport:
+    """Return what came of one package."""
+    return PackageReport(
+        name=name, version=RC, tag=f"{name}-v{RC}", outcome=outcome, error=error, hint=hint, output=output
+    )
+
+
+REPORT = Report(
+    release="1a2b3c",
+    title=f"v{RC}",
+    tags=(f"storefront-core-v{RC}",),
+    packages=(
+        package("storefront-core", Outcome.CONFIRMED),
+        package(
+            "storefront-plugin-recommendations",
+            Outcome.FAILED,
+            f"RK-BUILD-FAILED: storefront-plugin-recommendations {RC} did not build (plugins/recommendations)",
+            "Read the output above, mend it, and run publish again.",
+            "error: no such file\nexit code 2",
+        ),
+        package("storefront", Outcome.BLOCKED, "needs storefront-plugin-recommendations, which is not out"),
+    ),
+    problems=("the branch main has moved on at origin",),
+    notes=("no release on the forge: there is no token",),
+)
+
+ROLLBACK = Rollback(
+    release="1a2b3c4d5e6f",
+    title=f"v{RC}",
+    tags=(f"storefront-core-v{RC}", f"v{RC}"),
+    remote_tags=(f"storefront-core-v{RC}",),
+    held=True,
+    public=(
+        PublicPackage(
+            name="storefront-core",
+            version=RC,
+            files=(),
+            page=PAGE,
+            next=Version("1.3.0rc2"),
+            dependents=("storefront", "storefront-plugin-recommendations"),
+        ),
+    ),
+)
+
+
+MISTAKES = (
+    "discover --workspace key",
+    "discover --workspace value",
+    "discover --workspace item",
+    "discover --workspace table",
+    "discover --workspace long",
+    "discover --workspace inline",
+    "discover --workspace toml",
+    "discover --workspace requirement",
+    "plan --ofline",
+    "explain RK-GRAPH-CYCEL",
+)
+"""Each is told about, with the line that is meant where there is one."""
+
+FAILURE = ReleaseError(
+    Code.COMMAND_FAILED, "uv build failed with exit code 2", "storefront", output="error: no such file\n  at line 3"
+)
+
+
+def told(what: str) -> None:
+    """Say what comes now, after all that was said before."""
+    sys.stdout.write(f"\n$ releasekit {what}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        for command in MISTAKES:
+            told(command)
+            main([*sys.argv[2:], *command.split()])
+        if not sys.argv[2:]:
+            told("publish (whose build fails)")
+            console.explain(FAILURE)
+        raise SystemExit
+    for command in COMMANDS:
+        told(command)
+        main(command.split())
+    told("publish (what came of it)")
+    console.show(console.report_table(REPORT))
+    told("rollback (of a part that is out)")
+    console.show(console.rollback_table(ROLLBACK))

@@ -1,0 +1,116 @@
+"""Errors that no story comes to by itself: what somebody built, and the plan, are made so that they must."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from packaging.version import Version
+
+from tasks import survey
+from tasks.adapters.repo import Repo
+from tasks.adapters.uv import find_uv
+from tasks.core.errors import Code, ReleaseError
+from tasks.core.manifest import BuiltFile, PackageVersion
+from tasks.core.settings import Selection
+from tasks.core.target import Target
+from tests.world import make_world
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tasks.adapters.embedded import EmbeddedIndex
+
+
+def test_not_installable_together(
+    tmp_path: Path, prefect_api: str, built: Callable[..., tuple[Path, ...]], index: EmbeddedIndex
+) -> None:
+    """Built packages that cannot all be installed are refused before the first upload, with uv's own words."""
+    assert prefect_api
+    from tasks.stage import prove_resolution
+
+    places = {"rk-apart-one": built("rk-apart-one", needs=("rk-apart-two==2",)), "rk-apart-two": built("rk-apart-two")}
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "root"\nversion = "1"\n')
+
+    def dist(name: str) -> Path:
+        return places[name][0].parent
+
+    steps = [SimpleNamespace(name=name, version="1.0.0", apart=False) for name in places]
+    release: Any = SimpleNamespace(
+        record=SimpleNamespace(dist=dist, worktree=tmp_path),
+        plan=SimpleNamespace(steps=steps, versions=dict.fromkeys(places)),
+        target=SimpleNamespace(install_index=index.simple_url),
+        uv=find_uv(),
+        workspace=".",
+    )
+    built_ones: Any = steps
+
+    with pytest.raises(ReleaseError) as caught:
+        asyncio.run(prove_resolution.fn(release, built_ones))
+
+    assert caught.value.code is Code.RESOLVE_FAILED
+    assert "rk-apart-two" in caught.value.output
+
+
+def test_built_otherwise(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is on the index in part is not mixed with what another build made: the file is named, exit code 2."""
+    assert prefect_api
+    from flows import publish
+
+    names = {"core-1.tar.gz": "a" * 64, "core.whl": "b" * 64}
+    files = tuple(BuiltFile(name=name, sha256=sha256, size=1) for name, sha256 in names.items())
+    recorded = PackageVersion(name="core", version=Version("1"), tag="core-v1", files=files)
+    other = recorded.model_copy(update={"files": (files[0].model_copy(update={"sha256": "c" * 64}), files[1])})
+
+    async def done(*_: object) -> PackageVersion:
+        return other
+
+    for step in ("pin", "build", "verify"):
+        monkeypatch.setattr(publish.stage, step, done)
+    release: Any = SimpleNamespace(record=SimpleNamespace(make_durable=list))
+    core: Any = SimpleNamespace(name="core", version=Version("1"))
+
+    with pytest.raises(ReleaseError) as caught:
+        asyncio.run(publish.built_again(release, core, recorded, {"core.whl": "b" * 64}))
+
+    assert (caught.value.code, caught.value.status) == (Code.REBUILD_DIFFERS, 2)
+    assert caught.value.what.endswith(": core-1.tar.gz")
+    assert asyncio.run(publish.built_again(release, core, recorded, {})) is other, "nothing of it is public"
+
+
+def test_many_new_projects(tmp_path: Path) -> None:
+    """More new projects than PyPI lets a user create in a day are a warning, on PyPI alone."""
+    world = make_world(tmp_path, "a; b; c; d; e")
+    project, repo = survey.read_workspace(world.root, {"audit": False}), Repo(world.root)
+    unknown: dict[str, frozenset[Version]] = dict.fromkeys("abcde", frozenset())
+    plan = survey.plan(project, repo, survey.read_history(repo, project), Selection(), unknown)
+
+    def warnings(url: str, published: dict[str, frozenset[Version]]) -> list[str]:
+        checked = survey.preflight(project, repo, plan, Target("https://index.invalid/simple", url), published)
+        return [text for text in checked.warnings if Code.PREFLIGHT_NEW_PROJECTS in text]
+
+    (warning,) = warnings("", unknown)
+    assert warning.startswith(f"{Code.PREFLIGHT_NEW_PROJECTS}: 5 projects are new to the index")
+    assert warnings("https://index.invalid/upload", unknown) == []
+    assert warnings("", unknown | {"a": frozenset({Version("0.0.1")})}) == []
+
+
+def test_nothing_to_propose(tmp_path: Path) -> None:
+    """A release that changes no file, as one whose versions only tags tell, makes no pull request."""
+    from tasks.pull import push_branch
+
+    plan = SimpleNamespace(commit="1a2b3c4", title="v1.0.0")
+    release, nobody = SimpleNamespace(commit="1a2b3c4", plan=plan), SimpleNamespace(top=tmp_path)
+
+    with pytest.raises(ReleaseError) as caught:
+        call(push_branch, release, nobody, nobody)
+
+    assert (caught.value.code, caught.value.status) == (Code.PULL_EMPTY, 2)
+
+
+def call(step: Any, *given: Any) -> Any:
+    """Call a step with as little as it looks at."""
+    return step(*given)
