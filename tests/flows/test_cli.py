@@ -699,7 +699,6 @@ def test_version_and_help(orchard: World) -> None:
     everything = orchard.releasekit("--help").out
     assert "publish" in everything
     assert "key: changelog" not in everything, "that is a command here"
-    assert os.environ.get("NO_COLOR", "") is not None
 
 
 def test_offline_is_for_looking(orchard: World) -> None:
