@@ -94,9 +94,10 @@ class Help:
 def _told(entry: HelpEntry) -> HelpEntry:
     if entry.positional_label:
         return entry.copy(env_var=None)  # what stands by its place alone has no variable
-    name = next(iter(entry.positive_names), "").removeprefix("--").replace("-", "_")
-    if is_setting(name):
-        return entry.copy(default=f"{entry.default}, key: {name}")
+    name = next(iter(entry.positive_names), "")
+    key = name.removeprefix("--").replace("-", "_")
+    if name.startswith("--") and is_setting(key):  # a command may be called as a key is
+        return entry.copy(default=f"{entry.default}, key: {key}")
     if entry.default == "True":
         return entry
     return entry.copy(negative_names=(), default=None if entry.default in _EMPTY else entry.default)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from prefect.artifacts import (
     Artifact,
+    acreate_link_artifact,
     acreate_markdown_artifact,
     acreate_progress_artifact,
     acreate_table_artifact,
@@ -91,17 +92,22 @@ async def keep_plan(key: str, plan: Plan) -> None:
 
 async def show_pull(found: ReleasePull) -> None:
     """Leave how a release by pull request stands as an artifact."""
-    if in_flow():
-        await acreate_markdown_artifact(pull_markdown(found), key="releasekit-pull", description=found.what)
+    if not in_flow():
+        return
+    await acreate_markdown_artifact(pull_markdown(found), key="releasekit-pull", description=found.what)
+    if found.page:
+        await acreate_link_artifact(found.page, found.title, "on-the-forge")
 
 
 async def show_report(report: Report, plan: Plan, target: Target) -> None:
-    """Leave what came of a release as an artifact, with a link to each package that is out."""
+    """Leave what came of a release as an artifact, with a link to each package that is out, and to the release."""
     if not in_flow():
         return
     pages = {package.name: target.page(package.name, package.version) for package in report.confirmed}
     text = f"{report_markdown(report, pages)}\n{_graph(plan, report)}\n"
     await acreate_markdown_artifact(text, key="releasekit-report", description=report.summary)
+    if report.page:
+        await acreate_link_artifact(report.page, report.title, "on-the-forge")
 
 
 def _graph(plan: Plan, report: Report | None = None) -> str:

@@ -48,6 +48,8 @@ def test_defaults() -> None:
         "changelog": True,
         "changelog_prerelease_mode": "rollup",
         "publish_from": "local",
+        "release_branch": "releasekit/release",
+        "publish_workflow": "publish.yml",
         "remote": "origin",
         "concurrency": 5,
         "tag": True,
@@ -56,6 +58,7 @@ def test_defaults() -> None:
         "forge": "auto",
         "smoke_test": True,
         "audit": True,
+        "attestations": True,
         "http_pool_size": 10,
         "approval_timeout": 86400,
         "confirm_timeout": 600,
@@ -71,6 +74,24 @@ def test_descriptions(model: type[BaseModel]) -> None:
         assert field.description, name
         assert field.description[0].isupper(), name
         assert not field.description.endswith("."), name
+
+
+def test_release_branch() -> None:
+    """A name that git takes for no branch is refused, also an empty one."""
+    assert settings('release_branch = "next/release"').release_branch == "next/release"
+    for name in ("", "a b", "-x", "a..b", "x.lock"):
+        code, what, _ = refusal(f'release_branch = "{name}"')
+        assert (code, what) == (
+            Code.CONFIG_INVALID_VALUE,
+            f"release_branch = {name!r}: git takes no branch of this name",
+        )
+
+
+def test_tokens_of_forges() -> None:
+    """The token of a forge can be named like the credentials of an index; any other variable cannot."""
+    assert settings('secrets.GITHUB_TOKEN = "forge"').secrets == {"GITHUB_TOKEN": "forge"}
+    assert settings('secrets.GITLAB_TOKEN = "FORGE"').secrets == {"GITLAB_TOKEN": "FORGE"}
+    assert refusal('secrets.PATH = "forge"')[0] is Code.CONFIG_INVALID_VALUE
 
 
 def test_frozen() -> None:

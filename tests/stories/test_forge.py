@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from tasks.adapters.notes import commits_told
@@ -52,9 +53,8 @@ def report(said: Said) -> dict[str, object]:
     return json.loads(said.out)
 
 
-@pytest.mark.usefixtures("prefect_api")
 def test_release_on_github(
-    tmp_path: Path, hub: GitHubDouble, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, hub: GitHubDouble, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch, prefect_api: str
 ) -> None:
     """The release stands on GitHub, with notes, when all its tags do; what failed half-way is done in the next run."""
     world = on_hub(tmp_path, hub, "one; two; three; four", "concurrency = 1")
@@ -81,6 +81,9 @@ def test_release_on_github(
     assert again.code == 0, again.out
     (release,) = hub.releases.values()
     assert report(again)["page"] == release["html_url"]
+    asked = {"artifacts": {"key": {"any_": ["on-the-forge"]}}, "limit": 200}
+    links = httpx.post(f"{prefect_api}/artifacts/filter", json=asked).raise_for_status().json()
+    assert f"[v0.1.0]({release['html_url']})" in [link["data"] for link in links]
     assert (release["tag_name"], release["name"], release["draft"]) == ("v0.1.0", "v0.1.0", False)
     assert f"- pears ([#{number}]({hub.url}/ada/engine/pull/{number})) by @bea" in release["body"]
     assert f"| [one]({own_index.simple_url.rstrip('/')}/one/) | 0.1.0 | 0.0.9 |" in release["body"]

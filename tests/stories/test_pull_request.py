@@ -122,7 +122,7 @@ def fetch(world: World, tag: str) -> None:
 
 @pytest.mark.usefixtures("own_index")
 @pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
-def test_whole_story(
+def test_whole_story(  # noqa: PLR0915  one story is expensive, and each of its steps is looked at
     world: World,
     hub: GitHubDouble,
     how: Literal["merge", "squash", "rebase"],
@@ -136,7 +136,9 @@ def test_whole_story(
         monkeypatch.setenv("FORGE_PASS", WRITER)
     configure(world, hub, KEYS[how])
     branch = "next/release" if how == "rebase" else "releasekit/release"
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api if closely else "")  # recorded once, which nothing needs
     first = told(world.releasekit(*PREPARE))
+    monkeypatch.setenv("PREFECT_API_URL", "")
     (number,) = hub.pulls
     body, labels = hub.pulls[number]["body"], [label["name"] for label in hub.pulls[number]["labels"]]
     assert (first["stage"], first["changed"], first["packages"]) == ("open", True, ["core 0.2.0"])
@@ -208,6 +210,11 @@ def test_killed_anywhere(
     assert (branches, len([push for push in hub.pushes() if branches[0] in push])) == ([branches[0]], 1)
     hub.git("update-ref", "refs/heads/main", proposed["commit"])  # merged by hand, so that the forge does not know
     pull(world)
+    world.git("checkout", "--quiet", "--detach")
+    detached = world.releasekit(*HAND_ON)
+    assert (detached.code, Code.PREFLIGHT_DETACHED_HEAD in detached.err) == (2, True), detached.err
+    for name, value in (("CI", "true"), ("GITHUB_REF_TYPE", "branch"), ("GITHUB_REF_NAME", "main")):
+        monkeypatch.setenv(name, value)  # which a CI does, that checks out a commit
     asked = len(hub.requests)
     doors = ((repo.Repo, "make_tag"), (repo.Repo, "push"), (GitHub, "create_release"), (GitHub, "upload_asset"))
     for door in (*doors, (GitHub, "dispatch"), (pull_tasks, "let_go")):
@@ -269,14 +276,18 @@ def test_other_versions(world: World, hub: GitHubDouble, own_index: EmbeddedInde
     assert written(hub, asked) == []
     hub.git("update-ref", "-d", "refs/heads/releasekit/release")
     assert told(world.releasekit(*PREPARE))["what"].startswith("#3 ")
+    undone = told(world.releasekit("rollback", "v0.2.0", "--yes", "--format", "json"))
+    assert (undone["pull"], undone["done"], hub.pulls[3]["state"]) == ("releasekit/release", True, "closed")
+    assert [name for name in refs(hub) if "releasekit" in name] == []
+    assert told(world.releasekit(*PREPARE))["what"].startswith("#4 ")
 
     world.git("push", "--quiet", "origin", "HEAD:refs/tags/core-v0.2.0", "HEAD:refs/tags/app-v0.1.1")
     missing = world.releasekit(*PREPARE)
     assert (missing.code, Code.RELEASE_ELSEWHERE in missing.err) == (2, True), missing.err
     pull(world)
     closed = told(world.releasekit(*PREPARE))
-    assert (closed["stage"], closed["what"]) == ("none", "nothing to release; #3 is closed")
-    assert (hub.pulls[3]["state"], [name for name in refs(hub) if "releasekit" in name]) == ("closed", [])
+    assert (closed["stage"], closed["what"]) == ("none", "nothing to release; #4 is closed")
+    assert (hub.pulls[4]["state"], [name for name in refs(hub) if "releasekit" in name]) == ("closed", [])
     asked = len(hub.requests)
     assert told(world.releasekit(*PREPARE))["what"] == "nothing to release"
     assert told(world.releasekit(*HAND_ON))["what"] == "no release is due: there is no release pull request"

@@ -209,8 +209,11 @@ def test_nightly(recorder: Recorder, tmp_path: Path) -> None:
         said = world.releasekit("plan", "--offline", *argv)
         assert said.code == code, said.err
         run = recorder.run_since(begun)
+        answers.append(said.out)
         return run, recorder.artifacts_of(run).get("releasekit-plan", "")
 
+    answers: list[str] = []
+    before = world.state()
     run, text = planned()
     assert (run["state_type"], run["state_name"]) == ("COMPLETED", "2 packages to release")
     assert run["name"] == "plan v0.1.0 (2 packages)"
@@ -218,8 +221,10 @@ def test_nightly(recorder: Recorder, tmp_path: Path) -> None:
     assert "Since the last plan" not in text
     world.git("tag", "app-v0.1.0")
     world.commit("feat: more", {"packages/app/src/app/more.py": ""})
-    run, text = planned()
-    assert "## Since the last plan\n\n- app goes to 0.2.0, not to 0.1.0\n" in text
+    run, text = planned(0, "--since-last")
+    assert "## Since the last plan\n\n- app goes to 0.2.0, not to 0.1.0: first -> minor because feat: more (" in text
+    assert "since an earlier plan of today: app first -> minor because feat: more (" in answers[-1]
+    assert world.state()["records"] == before["records"], "the server knows the last plan"
     run, text = planned()
     assert "## Since the last plan\n\nNothing." in text
     manifest = "packages/app/pyproject.toml"
