@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import socket
 import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING
 
 from tasks.adapters.process import Command, background, run
@@ -17,16 +19,30 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 OWNER = "postgres"
+_PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"  # where `runuser` is, which not everybody's PATH has
 PATIENCE = 60.0  # seconds
 
 
 def programs() -> Path | None:
-    """Return the directory of PostgreSQL's programs, the newest one's if there are several; None without any."""
+    """Return the directory of PostgreSQL's programs, the newest one's if there are several.
+
+    None without any, or where we cannot become the user that they ask for: they refuse to run as root.
+    """
+    if os.geteuid() == 0 and not (which("runuser", path=_PLACES) and _is_user(OWNER)):
+        return None
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
     if installed:
         return installed[-1]
-    found = shutil.which("pg_ctl")
+    found = which("pg_ctl")
     return Path(found).resolve().parent if found else None
+
+
+def _is_user(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
 
 
 @contextmanager
@@ -34,8 +50,8 @@ def postgres() -> Generator[str]:
     """Run an empty server inside the block, on a free port of this machine; yields its address for SQLAlchemy."""
     found = programs()
     assert found, "ask `programs` before"
-    # It refuses to run as root; and a test's own directory is closed to everyone else.
-    other = ("runuser", "-u", OWNER, "--") if os.geteuid() == 0 else ()
+    other = (which("runuser", path=_PLACES) or "", "-u", OWNER, "--") if os.geteuid() == 0 else ()
+    # A test's own directory is closed to everyone else.
     with tempfile.TemporaryDirectory(prefix="releasekit-postgres-") as home, socket.socket() as probe:
         if other:
             shutil.chown(home, OWNER)

@@ -289,7 +289,7 @@ def test_bump_is_checked_first(tmp_path: Path) -> None:
         before = world.state()
         told = world.releasekit("publish", "--dry-run", "--offline", "--skip-audit")
         assert (told.code, world.state()) == (2, before)
-        assert f"RK-VERSION-PLACE: {said} (packages/core/src/core/{file})" in told.err
+        assert f"RK-VERSION-PLACE: {said}\n  --> packages/core/src/core/{file}\n" in told.err
         assert "Mend the `bump` of the package" in told.err
 
     world.git("add", "--force", "packages/core/src/core/about.py")
