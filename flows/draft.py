@@ -6,6 +6,7 @@ import logging
 import os
 import re
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -69,6 +70,10 @@ class Due:
         if self.given:
             return resume.take(repo, settings, self.given, self.record, publishing=publishing)
         return self.record or begin(repo.common_dir, self.plan)
+
+
+standing_told: ContextVar[bool] = ContextVar("standing_told", default=False)
+"""Whether who has called the flow has told already what is carried on, or that it is new."""
 
 
 @contextmanager

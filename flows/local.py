@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows import console
-from flows.draft import at_hand, draft, due, key_of, open_project
+from flows.draft import at_hand, draft, due, key_of, open_project, standing_told
 from flows.options import is_by_pull, parameters_of
 from tasks.adapters.files import changelog_path
 from tasks.adapters.process import mask
@@ -260,9 +260,12 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released | ReleasePu
         console.show(console.plan_table(decided), on_stderr=True)
         if not decided.steps:
             return Released(Report(release=decided.release, title="nothing to release"))
+        if found.record:
+            log.info("%s", how_it_stands(found.record, repo))
+        standing_told.set(True)  # to the flow it is one that was begun in any case
         if not (rehearsing or options.stage_only):
             what = _question(decided, project, repo, options)
-            _ask(what, _at_stake(found, repo, project.settings, options), yes=yes)
+            _ask(what, _at_stake(found, project.settings, options), yes=yes)
         found.begun(repo, project.settings, publishing=not options.private)
         if console.is_terminal():
             stack.enter_context(console.live(decided, project.settings))
@@ -377,12 +380,11 @@ def _ask(question: str, at_stake: Sequence[str], *, yes: bool) -> None:
         raise Refusal(Code.NOT_CONFIRMED, "you said no")
 
 
-def _at_stake(found: Due, repo: Repo, settings: Settings, options: PublishOptions) -> list[str]:
-    """Return how a release that was begun stands, and what a yes would make public: files, new projects, tags."""
+def _at_stake(found: Due, settings: Settings, options: PublishOptions) -> list[str]:
+    """Return what a yes would make public: files, new projects, tags."""
     plan, record = found.plan, found.record
-    stands = [how_it_stands(record, repo)] if record else []
     if options.private:
-        return stands
+        return []
     manifest = found.given.manifest if found.given else record.manifest() if record else None
     files = sum(len(package.files) for package in manifest.packages) if manifest else 0
     published = found.drafted.published if found.drafted else None
@@ -398,7 +400,7 @@ def _at_stake(found: Due, repo: Repo, settings: Settings, options: PublishOption
         tags = list(dict.fromkeys([*plan.tags, *(step.tag for step in plan.steps)]))
         where = f"pushed to {settings.remote} at the end" if settings.push else "not pushed"
         lines.append(f"{len(tags)} tag{'' if len(tags) == 1 else 's'}, {where}: {_some(tags)}")
-    return [*stands, *lines]
+    return lines
 
 
 def _some(names: Sequence[str]) -> str:
