@@ -26,8 +26,7 @@ from typing import TYPE_CHECKING, Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run by its path, not as a module
 
-from benchmarks.synthetic import GIT, make_repository  # noqa: E402
-from tasks.adapters.process import Command, run  # noqa: E402
+from benchmarks.synthetic import GIT, make_repository, publishable  # noqa: E402
 from tasks.adapters.server import OWN_SERVER_SETTINGS, prefect_server, settle  # noqa: E402
 
 if TYPE_CHECKING:
@@ -51,7 +50,8 @@ def main() -> None:
         os.environ.pop("PREFECT_API_URL", None)
         settle(OWN_SERVER_SETTINGS)
         with prefect_server() as server:
-            work = _workspace(home, given.packages)
+            work = make_repository(home / "work", given.packages, 10 * given.packages)
+            publishable(work, home / "remote.git")
             server.wait()
             os.environ["PREFECT_API_URL"] = server.url
             with chdir(work):
@@ -80,20 +80,6 @@ def _complete(release: Release, engine: str) -> None:
             raise SystemExit(f"{engine}: {step.name} was not built")
         for path in release.record.dist(step.name).iterdir():
             path.unlink()
-
-
-def _workspace(home: Path, packages: int) -> Path:
-    work = make_repository(home / "work", packages, 10 * packages)
-    for argv in (
-        ("uv", "lock", "--quiet"),
-        ("git", "add", "--all"),
-        ("git", "commit", "--quiet", "--message", "chore: lock"),
-        ("git", "init", "--quiet", "--bare", "--initial-branch=main", str(home / "remote.git")),
-        ("git", "remote", "add", "origin", str(home / "remote.git")),
-        ("git", "push", "--quiet", "--set-upstream", "origin", "main"),
-    ):
-        run(Command(argv, work))
-    return work
 
 
 def _prepared(work: Path) -> Release:

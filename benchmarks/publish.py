@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run by its path, not as a module
 
-from benchmarks.synthetic import GIT, make_repository  # noqa: E402
+from benchmarks.synthetic import GIT, make_repository, publishable  # noqa: E402
 from tasks.adapters.embedded import embedded_index  # noqa: E402
 
 if TYPE_CHECKING:
@@ -159,17 +159,7 @@ def _workspace(directory: Path, packages: int, layers: int, settings: str) -> Pa
     work = make_repository(directory / "work", packages, 10 * packages, layers)
     if settings:
         (work / "pyproject.toml").write_text((work / "pyproject.toml").read_text() + settings)
-    remote = directory / "remote.git"
-    for argv in (
-        ("uv", "lock", "--quiet"),
-        ("git", "add", "--all"),
-        ("git", "commit", "--quiet", "--message", "chore: lock"),
-        ("git", "init", "--quiet", "--bare", "--initial-branch=main", str(remote)),
-        ("git", "remote", "add", "origin", str(remote)),
-        ("git", "push", "--quiet", "--set-upstream", "origin", "main"),
-    ):
-        subprocess.run(argv, cwd=work, env=GIT, check=True)
-    return work
+    return publishable(work, directory / "remote.git")
 
 
 def _run(argv: Sequence[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:

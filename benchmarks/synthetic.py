@@ -35,6 +35,20 @@ def make_repository(directory: Path, packages: int, commits: int, layers: int = 
     return directory
 
 
+def publishable(work: Path, remote: Path) -> Path:
+    """Give the workspace *work* all that a release wants of it: a lock file, committed, and a *remote*; returns it."""
+    for argv in (
+        ("uv", "lock", "--quiet"),
+        ("git", "add", "--all"),
+        ("git", "commit", "--quiet", "--message", "chore: lock"),
+        ("git", "init", "--quiet", "--bare", "--initial-branch=main", str(remote)),
+        ("git", "remote", "add", "origin", str(remote)),
+        ("git", "push", "--quiet", "--set-upstream", "origin", "main"),
+    ):
+        subprocess.run(argv, cwd=work, env=GIT, check=True)
+    return work
+
+
 def _name(number: int) -> str:
     return f"pkg-{number:03}"
 
