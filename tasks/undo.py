@@ -289,7 +289,8 @@ def _where_it_is(
     if not places:
         return ()
     what = f"the release commit {commit[:12]} is part of {' and of '.join(places)}, and stays"
-    return (f"{what}; `git revert {commit[:12]}` takes versions and changelogs back",)
+    side = "-m 1 " if repo.parent(commit, 2) else ""  # of a merge, git wants to know which side stays
+    return (f"{what}; `git revert {side}{commit[:12]}` takes versions and changelogs back",)
 
 
 def _unknown(doomed: Doomed) -> tuple[str, ...]:

@@ -339,9 +339,9 @@ class Repo:
         """Tell whether two commits have the same files."""
         return self._sha(f"{one}^{{tree}}") == self._sha(f"{other}^{{tree}}")
 
-    def parent(self, commit: str) -> str:
-        """Return the first parent of *commit*, empty if it has none."""
-        return self._sha(f"{commit}^")
+    def parent(self, commit: str, number: int = 1) -> str:
+        """Return the first parent of *commit*, or the one of another *number*, empty if it has none."""
+        return self._sha(f"{commit}^{number}")
 
     def has(self, commit: str) -> bool:
         """Tell whether *commit* is in this repository."""

@@ -188,6 +188,9 @@ def test_whole_story(  # noqa: PLR0915  one story is expensive, and each of its 
     assert [(p["name"], p["version"], p["outcome"]) for p in report["packages"]] == [("core", "0.2.0", "confirmed")]
     assert (draft["draft"], "Not out yet" in draft["body"], report["page"]) == (False, False, draft["html_url"])
     assert refs(hub) == before, "nothing was left to push"
+    if how == "merge":
+        undoing = told(world.releasekit("rollback", "v0.2.0", "--dry-run", "--format", "json"))
+        assert f"`git revert -m 1 {merged[:12]}` takes" in "".join(undoing["notes"])
 
 
 def killed(*_: object, **__: object) -> None:
