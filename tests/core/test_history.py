@@ -50,7 +50,9 @@ def test_flat() -> None:
         assert len(found.touching["web"]) == 5
         return size
 
-    assert peak(20_000) < 1.5 * peak(1_000) + 20_000  # bytes; what a tracer of lines adds is not ours
+    # Bytes: the messages alone would be 20 MB. What other threads of this process do meanwhile counts as well, hence
+    # the best of three.
+    assert min(peak(20_000) for _ in range(3)) < peak(1_000) + 500_000
 
 
 class TestPrereleases:
