@@ -262,18 +262,23 @@ class TestFacts:
         assert Repo(scene.top).commit_time(commit) == 1234567890
 
     def test_tags(self, scene: GitScene) -> None:
-        """Annotated and lightweight tags give their commit; a tag of a file or tree is no release."""
+        """Annotated and lightweight tags, and tags of tags, give their commit; one of a file or tree is no release."""
         repo = Repo(scene.top)
         assert repo.tags() == {}
         scene.git("tag", "light")
         scene.git("tag", "--annotate", "--message", "x", "core-v1.0", "HEAD")
+        scene.git("tag", "--annotate", "--message", "x", "signed-off", "core-v1.0")
+        scene.git("tag", "--annotate", "--message", "x", "approved", "signed-off")
         scene.git("tag", "blob", scene.git("rev-parse", "HEAD:a"))
         scene.git("tag", "--annotate", "--message", "x", "annotated-blob", "HEAD:a")
         scene.git("tag", "tree", "HEAD^{tree}")
         scene.git("tag", "with/slash\u2028and-ä")
         scene.git("branch", "v9")
 
-        assert repo.tags() == {"light": repo.head, "core-v1.0": repo.head, "with/slash\u2028and-ä": repo.head}
+        scene.git("tag", "--annotate", "--message", "x", "twice-blob", "annotated-blob")
+
+        commits = ("light", "core-v1.0", "signed-off", "approved", "with/slash\u2028and-ä")
+        assert repo.tags() == dict.fromkeys(commits, repo.head)
 
 
 class TestHistory:
@@ -312,7 +317,8 @@ class TestHistory:
 
     def test_odd_file_names(self, scene: GitScene) -> None:
         """Names with spaces, quotes, new lines and any letters come as they are."""
-        names = sorted(["with space", 'quo"te', "new\nline", "ä/ö", "日本", "\n", " ", "tab\t", "-n", "*"])
+        names = ["with space", 'quo"te', "new\nline", "ä/ö", "日本", "\n", " ", "tab\t", "-n", "*", "\x01", "\x01b"]
+        names.sort()
         scene.commit("odd", dict.fromkeys(names, ""))
 
         assert sorted(files_of(Repo(scene.top))["odd"]) == names
