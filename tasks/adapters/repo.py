@@ -241,7 +241,8 @@ class Repo:
         slim = ("-c", "core.deltaBaseCacheLimit=16m")
         walk = self.command(
             "-c", "log.showRoot=true", *slim, "log", "-z", "--topo-order", "--name-only", "--no-renames",
-            "--no-show-signature", "--encoding=UTF-8", "--format=%x01%H%x00%P%x00%B", "--stdin",
+            "--no-show-signature", "--ignore-submodules=none", "--encoding=UTF-8", "--format=%x01%H%x00%P%x00%B",
+            "--stdin",
             stdin="".join(f"{tip}\n" for tip in tips).encode(),
         )  # fmt: skip
         record: list[str] = []

@@ -398,18 +398,23 @@ class TestHistory:
         scene.commit("side", {"b": ""})
         scene.git("checkout", "--quiet", "main")
         scene.git("merge", "--quiet", "--no-ff", "--message", "merge", "side")
+        scene.git("update-index", "--add", "--cacheinfo", f"160000,{'f' * 40},sub")
+        scene.git("commit", "--quiet", "--message", "a submodule")
         before = files_of(Repo(scene.top))
 
         for key, value in [
             ("log.diffMerges", "first-parent"), ("log.showSignature", "true"), ("log.decorate", "full"),
             ("log.follow", "true"), ("format.pretty", "oneline"), ("diff.noprefix", "true"), ("color.ui", "always"),
             ("log.showRoot", "false"), ("core.quotePath", "true"), ("core.pager", "false"), ("log.date", "relative"),
+            ("diff.ignoreSubmodules", "all"),
             ("notes.displayRef", "*"), ("diff.relative", "true"), ("diff.orderFile", "a"),
         ]:  # fmt: skip
             scene.git("config", key, value)
         scene.git("notes", "add", "--message", "a note", "HEAD")
 
-        assert files_of(Repo(scene.top)) == before == {"merge": (), "side": ("b",), "first": ("a",)}
+        assert files_of(Repo(scene.top)) == before == {
+            "a submodule": ("sub",), "merge": (), "side": ("b",), "first": ("a",)
+        }  # fmt: skip
 
     def test_several_tips(self, scene: GitScene) -> None:
         """Commits of all tips come once each, children before parents, also those that HEAD does not reach."""
