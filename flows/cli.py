@@ -514,7 +514,7 @@ def next_versions(
     packages
         Only these packages (names, patterns or paths).
     explain
-        Show each commit since the last release with the rule that it met, or why it does not count.
+        Show each commit since the last release with the rule that it met, or why it does not count; JSON always does.
     format
         How the versions are printed.
     """
@@ -524,7 +524,7 @@ def next_versions(
     from tasks.core.formats.explained import explanation_text
     from tasks.core.formats.markdown import versions_markdown
 
-    found, warnings = explained(options, packages, whole=explain)
+    found, warnings = explained(options, packages)
     _warn(warnings)
     if format == "table" and explain:
         console.answer(explanation_text(found))
