@@ -264,10 +264,12 @@ def _base(every: Sequence[Wish], wanting: Sequence[Wish], last: Version) -> Vers
     stable = max((each.past.stable for each in every if each.past.stable is not None), default=None)
     # What a prerelease has announced is the least. Where nothing stable is out, nothing can be broken.
     announced = [_version(last.epoch, last.release)] if last.is_prerelease else []
-    bump = max(Bump.PATCH, *(each.bump for each in wanting))
-    softened = any(each.rules.major_on_zero for each in wanting)
-    needed = next_version(stable, bump, major_on_zero=softened) if stable is not None else None
-    return max(announced + ([needed] if needed is not None else []))
+    needed = (
+        next_version(stable, max(Bump.PATCH, each.bump), major_on_zero=each.rules.major_on_zero)
+        for each in wanting
+        if stable is not None
+    )
+    return max([*announced, *filter(None, needed)])
 
 
 def _joins(wanting: Sequence[Wish], last: Version, prerelease: str) -> bool:
