@@ -593,17 +593,21 @@ def layouts_of(
     """Return at which commits packages stood elsewhere than now, and where; empty if none did since its release.
 
     The name in a pyproject.toml tells whose directory it is. Asked for are directories that hold no member now, and
-    those of members that were not there at their last release: two may have changed places.
+    those of members that were not there at their last release; then, if there are any, all others that another may
+    have left to who is there now.
     """
     place = {name: directory for directory, name in owners.items()}
     touched = found.manifests.keys()
     asked = {(last[name].commit, place[name]): name for name in last if name in place and place[name] in touched}
-    strays = [(sha, path) for path in touched - owners.keys() for sha in _around(found, found.manifests[path])]
+    strays = _around(found, touched - owners.keys())
     names = _names(repo, [*asked, *strays])
     contested = {path for (commit, path), name in asked.items() if names[commit, path] != name}
     contested |= {path for commit, path in strays if names[commit, path] in place}
     if not contested:
         return {}
+    left = _around(found, touched & owners.keys() - contested)
+    names = _names(repo, left)
+    contested |= {path for commit, path in left if (name := names[commit, path]) in place and name != owners[path]}
     turning = {sha for path in contested for sha in found.manifests.get(path, ())}
     turns = [commit for commit in found.commits if commit.sha in turning or commit.is_merge]
     at = dict.fromkeys([repo.head, *(sha for commit in turns for sha in (commit.sha, *commit.parents))])
@@ -617,12 +621,15 @@ def layouts_of(
     return layouts
 
 
-def _around(found: Unreleased, shas: Sequence[str]) -> Iterator[str]:
-    """Yield *shas* and their parents."""
-    wanted = set(shas)
-    for commit in found.commits:
-        if commit.sha in wanted:
-            yield from (commit.sha, *commit.parents)
+def _around(found: Unreleased, directories: Collection[str]) -> list[tuple[str, str]]:
+    """Return with each of *directories* the commits that touch its pyproject.toml, and their parents."""
+    parents = {commit.sha: commit.parents for commit in found.commits}
+    return [
+        (sha, path)
+        for path in sorted(directories)
+        for touch in found.manifests[path]
+        for sha in (touch, *parents[touch])
+    ]
 
 
 def _names(repo: Repo, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:

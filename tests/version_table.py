@@ -185,6 +185,13 @@ def swapped_beside(world: World) -> None:
     world.git("merge", "--quiet", "--no-ff", "--message", "merge", "side")
 
 
+def left_to_another(world: World) -> None:
+    """Change core, move it, and let a new package stand where it was, which is released before core is."""
+    moved(world, "packages/kernel")
+    world.commit("feat: a new package", {"packages/core/pyproject.toml": project("fresh", "1.2.3")})
+    world.git("tag", "fresh-v1.2.3")
+
+
 def nested(world: World) -> None:
     """Change a package that stands inside core."""
     text = (world.root / "pyproject.toml").read_text().replace('"packages/*"', '"packages/*", "packages/core/inner"')
@@ -373,6 +380,8 @@ ROWS = (
     Row("two packages that change places", "each has what it had", "1.3.0", swapped, others={"app": "1.2.4"}),
     Row("the same, and a branch from before that is merged later", "each has what it had", "1.3.0", swapped_beside,
         others={"app": "-"}),
+    Row("a change before the directory was left to another package", "counts for whom it was made", "1.3.0",
+        left_to_another, others={"fresh": "-"}),
     Row("a package inside the package", "has its own changes", "-", nested, others={"inner": "1.3.0"}),
     Row("the root as a package", "has what no member has", "-", top, others={"top": "1.3.0"}),
     Row("the lock file alone", "nothing, nor for the root", "-", lock_alone, others={"top": "-"}),
