@@ -21,7 +21,7 @@ from tasks.adapters.record import MANIFEST
 from tasks.adapters.secrets import Secrets
 from tasks.adapters.uv import find_uv, trusted_publishing
 from tasks.core.changelog import Since, contributors_of, entry_of, prereleases_between, section_of
-from tasks.core.commits import parse_history
+from tasks.core.commits import parse, parse_history
 from tasks.core.dynamic import is_dynamic
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.history import unreleased
@@ -94,6 +94,7 @@ class History:
     them. *since_stable* has, for packages whose last release is a prerelease, those since the last stable one, or
     since the first prerelease if nothing stable is out. *homes* are the directories in which each package has stood,
     from the top of the repository, *manifests* the shas of the commits that touch the pyproject.toml of a directory.
+    *unheard* are changes that name a version, and touch no package that could have it.
     """
 
     tags: Mapping[str, str]
@@ -103,6 +104,7 @@ class History:
     since_stable: Mapping[str, Sequence[Change]]
     homes: Mapping[str, frozenset[str]]
     manifests: Mapping[str, Sequence[str]]
+    unheard: Sequence[Change]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +195,8 @@ def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] 
         changes[name] = tuple(change for change in changes[name] if change.sha in fresh)
     unreleased_now = frozenset(change.sha for mine in changes.values() for change in mine)
     stood = {name: frozenset(directories) for name, directories in homes.items()}
-    return History(tags, last, changes, unreleased_now, since_stable, stood, found.manifests)
+    unheard = [change for change in map(parse, found.unheard) if change.release_as is not None]
+    return History(tags, last, changes, unreleased_now, since_stable, stood, found.manifests, unheard)
 
 
 @lazy_task("ask-index")
@@ -247,7 +250,12 @@ def plan(
     decided = decide(project, history)
     today = datetime.now(UTC).strftime("%Y.%m.%d")
     facts = Facts(commit=repo.head, date=today, tags=history.tags, published=published)
-    return make_plan(project.workspace, decided, history.baselines, selection, project.settings, facts, project.own)
+    made = make_plan(project.workspace, decided, history.baselines, selection, project.settings, facts, project.own)
+    unheard = tuple(
+        str(Warn(Code.VERSION_UNHEARD, f"Release-As: {change.release_as} ({change.short_sha}) touches no package"))
+        for change in history.unheard
+    )
+    return made.model_copy(update={"warnings": (*made.warnings, *unheard)})
 
 
 def titled(plan: Plan, repo: Repo, history: History) -> Plan:

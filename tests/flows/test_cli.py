@@ -223,8 +223,10 @@ def test_version_explained(tmp_path: Path) -> None:
     for number, message in enumerate(messages):
         world.commit(message, {file: f"N = {number}\n"})
     world.commit("feat: elsewhere", {"README.md": "elsewhere\n"})
+    nowhere = world.commit("chore: nowhere\n\nRelease-As: 2.0.0")
 
-    text = re.sub(r"\b[0-9a-f]{7}\b", "SHA", world.releasekit("version", "core", "--explain").out)
+    said = world.releasekit("version", "core", "--explain")
+    text = re.sub(r"\b[0-9a-f]{7}\b", "SHA", said.out)
     (row,) = json.loads(world.releasekit("version", "--format", "json").out)["packages"]
 
     assert text.splitlines() == [
@@ -239,6 +241,7 @@ def test_version_explained(tmp_path: Path) -> None:
     ]
     assert [each["title"] for each in row["counted"]] == ["x", "fix: b", "feat!: a"]
     assert row["ignored"][0]["why"] == "no conventional commit"
+    assert f"{Code.VERSION_UNHEARD}: Release-As: 2.0.0 ({nowhere[:7]}) touches no package" in said.err
 
 
 def test_dry_run_changes_nothing(orchard: World) -> None:
