@@ -353,6 +353,8 @@ def next_versions(
     from tasks.core.formats.explained import explanation_text
     from tasks.core.formats.markdown import versions_markdown
 
+    if explain and format in {"csv", "markdown"}:
+        raise Refusal(Code.USAGE, f"--explain goes with table and JSON; {format} has no room for commits")
     found, warnings = explained(options, packages)
     _warn(warnings)
     if format == "table" and explain:

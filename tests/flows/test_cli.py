@@ -241,6 +241,7 @@ def test_version_explained(tmp_path: Path) -> None:
     ]
     assert [each["title"] for each in row["counted"]] == ["x", "fix: b", "feat!: a"]
     assert row["ignored"][0]["why"] == "no conventional commit"
+    assert world.releasekit("version", "--explain", "--format", "csv").code == 2, "a row has no room for commits"
     assert f"{Code.VERSION_UNHEARD}: Release-As: 2.0.0 ({nowhere[:7]}) touches no package" in said.err
 
 
