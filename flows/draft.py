@@ -126,12 +126,13 @@ async def draft(options: Options, project: Project, repo: Repo, *, half_out: boo
         return Draft(project, repo, with_changelogs(project, repo, plan, history), target)
     async with open_index(project, target) as index:
         published = await survey.ask_index(index, [step.name for step in plan.steps])
-    if half_out:  # then what the index has and no tag names is of this very release
-        plan = survey.titled(plan, repo, history)
-    else:
-        if released := survey.baselines_on_index(repo, project, history, published):
-            history = survey.read_history(repo, project, released)
-        plan = survey.plan(project, repo, history, options.selection(), published)
+        if half_out:  # then what the index has and no tag names is of this very release
+            plan = survey.titled(plan, repo, history)
+        else:
+            if released := survey.baselines_on_index(repo, project, history, published):
+                history = survey.read_history(repo, project, released)
+            requires = await survey.ask_requirements(index, survey.left_behind(project, plan, history))
+            plan = survey.plan(project, repo, history, options.selection(), published, requires)
     return Draft(project, repo, with_changelogs(project, repo, plan, history), target, published)
 
 

@@ -28,7 +28,7 @@ from tasks.core.settings import Selection, Settings, bump_files, from_environmen
 from tasks.core.tags import baseline_on_index, baselines
 from tasks.core.target import Target
 from tasks.core.versions import version_of
-from tasks.core.workspace import workspace_of
+from tasks.core.workspace import Kind, workspace_of
 from tasks.lazy import lazy_task, secret
 from tasks.project import Project
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from packaging.requirements import Requirement
     from packaging.version import Version
 
     from tasks.adapters.interface import Index
@@ -177,6 +178,31 @@ async def ask_index(index: Index, names: Sequence[str]) -> dict[str, frozenset[V
     return dict(zip(names, found, strict=True))
 
 
+def left_behind(project: Project, plan: Plan, history: History) -> dict[str, Version]:
+    """Return the last releases, by package, that may stay as they are while *plan* releases what they need.
+
+    The *plan* may be from before the index was asked: then what has no tag is in it, and may yet prove to be released.
+    """
+    released = {step.name for step in plan.steps}
+    last = {name: each for name, each in history.baselines.items() if name not in released or not each.tag}
+    needing = (
+        member.name
+        for member in project.workspace
+        if released.intersection(project.workspace.internal(member, Kind.RUNTIME))
+    )
+    return {name: last[name].version for name in needing if name in last}
+
+
+@lazy_task("ask-requirements")
+async def ask_requirements(index: Index, releases: Mapping[str, Version]) -> dict[str, tuple[Requirement, ...]]:
+    """Return what each of *releases* requires, so far as the index tells; raises Refusal RK-INDEX-…."""
+    try:
+        found = await asyncio.gather(*(index.requirements(name, version) for name, version in releases.items()))
+    except ReleaseError as error:
+        raise Refusal(*error.args) from None  # nothing was changed yet
+    return {name: told for name, told in zip(releases, found, strict=True) if told is not None}
+
+
 @lazy_task("baselines-on-index")
 def baselines_on_index(
     repo: Repo, project: Project, history: History, published: Mapping[str, frozenset[Version]]
@@ -213,11 +239,12 @@ def plan(
     history: History,
     selection: Selection,
     published: Mapping[str, frozenset[Version]] | None,
+    requires: Mapping[str, tuple[Requirement, ...]] | None = None,
 ) -> Plan:
-    """Decide what is released; see `tasks.core.plan`."""
+    """Decide what is released; see `tasks.core.plan` and its `Facts`."""
     decided = decide(project, history)
     today = datetime.now(UTC).strftime("%Y.%m.%d")
-    facts = Facts(commit=repo.head, date=today, tags=history.tags, published=published)
+    facts = Facts(commit=repo.head, date=today, tags=history.tags, published=published, requires=requires or {})
     made = make_plan(project.workspace, decided, history.baselines, selection, project.settings, facts, project.own)
     unheard = tuple(
         str(Warn(Code.VERSION_UNHEARD, f"Release-As: {change.release_as} ({change.short_sha}) touches no package"))

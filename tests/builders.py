@@ -95,6 +95,7 @@ def plan_of(
     settings: Mapping[str, Any] | None = None,
     selection: Mapping[str, tuple[str, ...]] | None = None,
     published: Mapping[str, Sequence[str]] | None = None,
+    requires: Mapping[str, Sequence[str]] | None = None,
     sha: str = SHA,
     documents: Mapping[str, Mapping[str, Any]] | None = None,
     old: Mapping[str, str] | None = None,
@@ -122,7 +123,9 @@ def plan_of(
     last = baselines(known, schemes, {member.name: member.version for member in workspace})
     decided = decisions(workspace, last, commits, chosen, since_stable=since_stable, own=own)
     listed = {name: frozenset(map(Version, versions)) for name, versions in (published or {}).items()}
-    facts = Facts(commit=sha, date="2026.11.22", tags=known, published=None if published is None else listed)
+    needs = {name: tuple(map(Requirement, texts)) for name, texts in (requires or {}).items()}
+    asked = None if published is None else listed
+    facts = Facts(commit=sha, date="2026.11.22", tags=known, published=asked, requires=needs)
     return make_plan(
         workspace,
         decided,

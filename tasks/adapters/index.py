@@ -6,6 +6,7 @@ import logging
 import netrc
 import os
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from http import HTTPStatus
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit, urlunsplit
 
 import httpx
+from packaging.metadata import parse_email
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import (
     InvalidSdistFilename,
     InvalidWheelFilename,
@@ -94,6 +97,28 @@ class SimpleIndex:
         """Return the versions that *project* has files of, yanked ones too; empty if the index does not know it."""
         listed = await self.files(project) or ()
         return frozenset(found for file in listed if (found := _version(file.name)) is not None)
+
+    async def requirements(self, project: str, version: Version) -> tuple[Requirement, ...] | None:
+        """Return what the wheels of *version* require (PEP 658), all that any of them does.
+
+        Empty if the index has no wheel of it, so that nobody's requirements stand in the way; None if it does not tell
+        what they are. Raises as `files` does.
+        """
+        found: list[Requirement] = []
+        for file in await self.files(project) or ():
+            if not file.name.endswith(".whl") or _version(file.name) != version:
+                continue
+            try:
+                metadata = await self.content(replace(file, url=f"{file.url}.metadata"))
+            except ReleaseError as error:
+                if error.code is Code.INDEX_RESPONSE:
+                    return None
+                raise
+            try:
+                found += map(Requirement, parse_email(metadata)[0].get("requires_dist", []))
+            except InvalidRequirement:  # from before such were refused
+                return None
+        return tuple(found)
 
     async def content(self, file: IndexFile) -> bytes:
         """Return the bytes of *file*.

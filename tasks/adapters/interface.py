@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from packaging.requirements import Requirement
     from packaging.version import Version
 
     from tasks.adapters.process import Command, Result
@@ -155,6 +156,10 @@ class Index(Protocol):
 
     async def versions(self, project: str) -> frozenset[Version]:
         """Return the versions that *project* has files of; empty if the index does not know it."""
+        ...
+
+    async def requirements(self, project: str, version: Version) -> tuple[Requirement, ...] | None:
+        """Return what *version* of *project* requires; empty if the index does not have it, None if it can't tell."""
         ...
 
     async def content(self, file: IndexFile) -> bytes:

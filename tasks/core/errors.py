@@ -216,8 +216,8 @@ CATALOGUE: Mapping[Code, Entry] = {
         "Commit the footer together with a change in the package, such as a line in its README.",
     ),
     Code.PIN_OLD: Entry(
-        "A package that is not released now was published with an exact pin on the version before. It can be "
-        "installed still, with that older version.",
+        "A package that is not released now was published with a requirement that excludes the new version, such as "
+        "an exact pin on the one before. It can be installed still, with that older version.",
         'Nothing, or release it too: propagate = "patch", or --force-unchanged -p NAME.',
     ),
     Code.PIN_CONFLICT: Entry(

@@ -7,6 +7,8 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from packaging.requirements import Requirement  # noqa: TC002  pydantic reads the annotation
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
@@ -145,7 +147,10 @@ class Plan(BaseModel):
 
 
 class Facts(BaseModel):
-    """All that a plan is made from; *published* is None when no index was asked, *date* is "YYYY.MM.DD"."""
+    """All that a plan is made from; *published* is None when no index was asked, *date* is "YYYY.MM.DD".
+
+    *requires* is what last releases on the index require, by package; one that is not in it has exact pins, as we make.
+    """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -153,6 +158,7 @@ class Facts(BaseModel):
     date: str
     tags: Mapping[str, str]
     published: Mapping[str, frozenset[Version]] | None = None
+    requires: Mapping[str, tuple[Requirement, ...]] = {}
 
 
 def decisions(
@@ -217,7 +223,7 @@ def make_plan(
     rows = _rows(workspace, decisions, current, statuses, ordered, only, schemes, own or {})
     _refuse_taken(rows, facts, schemes)
     commit = facts.commit
-    old = _old_pins(rows, graph, set(baselines))
+    old = _old_pins(rows, graph, set(baselines), facts.requires)
     untagged = _untagged(rows, baselines, offline=facts.published is None)
     return Plan(
         commit=commit,
@@ -439,8 +445,10 @@ def _unreleased_needs(
             yield Warn(Code.WORKSPACE_REQUIREMENT, f"{name} requires {need}, {why}", where)
 
 
-def _old_pins(rows: Sequence[Step], graph: Graph, tagged: Container[str]) -> Iterator[Warn]:
-    """Name what stays behind with exact pins on an older version: published, not released now, and in need of it.
+def _old_pins(
+    rows: Sequence[Step], graph: Graph, tagged: Container[str], requires: Mapping[str, tuple[Requirement, ...]]
+) -> Iterator[Warn]:
+    """Name what stays behind with pins that exclude the new version: published, not released now, and in need of it.
 
     Such a package installs with the old version still, unless somebody wants it together with the new one.
     """
@@ -448,7 +456,7 @@ def _old_pins(rows: Sequence[Step], graph: Graph, tagged: Container[str]) -> Ite
     behind = {step.name: step for step in rows if step.order < 0 and step.name in tagged}
     dependents = reverse(graph.hard)
     for step in released.values():
-        kept = sorted(name for name in dependents[step.name] if name in behind)
+        kept = sorted(name for name in dependents[step.name] if name in behind and _excludes(requires.get(name), step))
         clashing = _clashing(step.name, kept, [row.name for row in rows if row.order >= 0], graph) if kept else ()
         if clashing:
             so = f"cannot be installed: {_some(kept)} on the index {_verb(kept)} {step.name} {step.current}"
@@ -456,6 +464,14 @@ def _old_pins(rows: Sequence[Step], graph: Graph, tagged: Container[str]) -> Ite
         elif quiet := [name for name in kept if behind[name].status is Status.SKIPPED]:
             what = f"{_some(quiet)} on the index still {_verb(quiet)} {step.name} {step.current}"
             yield Warn(Code.PIN_OLD, what, _remedy(quiet))
+
+
+def _excludes(requires: Sequence[Requirement] | None, step: Step) -> bool:
+    """Tell whether what *requires* something cannot be installed with *step* as it is released."""
+    if requires is None:
+        return True
+    mine = (each.specifier for each in requires if canonicalize_name(each.name) == step.name)
+    return any(not specifier.contains(step.version, prereleases=True) for specifier in mine)
 
 
 def _untagged(rows: Sequence[Step], baselines: Mapping[str, Baseline], *, offline: bool) -> Iterator[Warn]:

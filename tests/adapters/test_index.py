@@ -13,6 +13,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.requirements import Requirement
 from packaging.version import Version
 
 from tasks.adapters import http
@@ -53,8 +54,8 @@ def server(request: pytest.FixtureRequest) -> EmbeddedIndex:
 def uploaded(server: EmbeddedIndex, built: Callable[..., tuple[Path, ...]]) -> Callable[..., tuple[Path, ...]]:
     """Return a function that builds a package and uploads it with uv."""
 
-    def upload(name: str, version: str = "1.0.0") -> tuple[Path, ...]:
-        files = built(name, version)
+    def upload(name: str, version: str = "1.0.0", *, needs: tuple[str, ...] = ()) -> tuple[Path, ...]:
+        files = built(name, version, needs=needs)
         argv = ("publish", "--trusted-publishing", "never", *map(str, files))
         run(find_uv().command(*argv, env=server.environment))
         return files
@@ -96,6 +97,18 @@ class TestEveryServer:
 
         digests = {path.name: sha256(path.read_bytes()).hexdigest() for path in paths}
         assert asyncio.run(listed_and_fetched()) == {name: (digest, digest) for name, digest in digests.items()}
+
+    def test_requirements(
+        self, request: pytest.FixtureRequest, server: EmbeddedIndex, uploaded: Callable[..., tuple[Path, ...]]
+    ) -> None:
+        """What a release requires is known without its wheel, where the server has the metadata beside it (PEP 658)."""
+        uploaded("needy", needs=("idna>=3", "certifi==2024.1"))
+
+        found = ask(server.simple_url, lambda index: index.requirements("needy", Version("1")))
+        tells = request.node.callspec.params["server"] != "pypi_server"
+        assert found == ((Requirement("idna>=3"), Requirement("certifi==2024.1")) if tells else None)
+        assert ask(server.simple_url, lambda index: index.requirements("needy", Version("2"))) == ()
+        assert ask(server.simple_url, lambda index: index.requirements("never-heard-of", Version("1"))) == ()
 
     def test_the_same_again_and_another(
         self, server: EmbeddedIndex, built: Callable[..., tuple[Path, ...]], monkeypatch: pytest.MonkeyPatch

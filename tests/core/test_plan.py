@@ -393,6 +393,23 @@ class TestDependents:
             ),
         )
 
+    @pytest.mark.parametrize(
+        ("requires", "told"),
+        [
+            ({}, "a, b on the index still need"),
+            ({"a": ["core>=1"], "b": ["other==2", "Core==1.0"]}, "b on the index still needs"),
+            ({"a": ["core<2"], "b": ["core!=1.1"]}, ""),
+            ({"a": [], "b": ["core>=1", 'core<1.0.1; extra == "old"']}, "b on the index still needs"),
+        ],
+        ids=["unknown", "exact", "bounds", "none"],
+    )
+    def test_pins_as_the_index_has_them(self, requires: dict[str, list[str]], told: str) -> None:
+        """Where the index says what a last release requires, only a pin that excludes the new version counts."""
+        plan = plan_of("a: core", "b: core", changes={"core": "fix: it"}, requires=requires)
+
+        assert plan.warnings == () if not told else told in plan.warnings[0]
+        assert len(plan.warnings) == bool(told)
+
     def test_not_left_behind(self) -> None:
         """Who was never published, is told to stay, or needs a first release, is not spoken of."""
         assert plan_of("new: core", tags=["core-v1.0"], changes={"core": "fix: it"}, published={}).warnings == ()

@@ -98,6 +98,10 @@ def test_orchard(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert len(uploads(own_index)) == 2 * len(report["packages"])
     assert world.git("rev-parse", "HEAD") == head
 
+    world.commit("fix: keep longer", {"packages/store/src/orchard_store/more.py": ""})
+    [warning] = json.loads(world.releasekit("plan", "--format", "json").out)["warnings"]
+    assert "orchard-market, orchard-press on the index still need orchard-store 0.4.0 " in warning
+
 
 def test_rehearsal(tmp_path: Path) -> None:
     """A rehearsal does all of it elsewhere, shows the pins, and leaves repository and remote as they are."""
