@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 
 def write_version(pyproject: str, version: Version) -> str:
-    """Return the text of *pyproject* with `project.version` set; comments and layout stay."""
+    """Return the text of *pyproject* with `project.version` set; comments, layout and quotes stay."""
     import tomlkit  # late: who only asks what would be released need not pay for it
 
     document: Any = tomlkit.parse(pyproject)
-    document["project"]["version"] = str(version)
+    literal = document["project"]["version"].as_string().startswith("'")
+    document["project"]["version"] = tomlkit.string(str(version), literal=literal)
     return tomlkit.dumps(document)
 
 
