@@ -183,8 +183,8 @@ def _whose(
     same = [name for name, tag in bare.items() if at.get(name) == tags[tag].version]
     other = [name for name, tag in bare.items() if at.get(name) not in (None, tags[tag].version)]
     needed = [name for name in same if _higher(tags, last[name], bare[name]) == bare[name]]
-    if bare and not (same or other or any(last.values())):
-        return True, None  # no file has ever said, and there are no other tags
+    if bare and not any(last.values()) and (len(members) == 1 or not (same or other)):
+        return True, None  # there are no other tags; and there is nobody else, or no file has ever said
     if needed and len(same) > len(other) and (len(same) > 1 or len(members) == 1):
         return True, None
     paths = {member.name: member.path for member in members}

@@ -102,6 +102,7 @@ class TestTagging:
         )
         assert found("v1.0", *lines, at=dict.fromkeys(most, "")).patterns == ("v{version}",), "no file has ever said"
         assert found("v1.0", "core:", at={"core": "1.0"}).patterns == ("v{version}",)
+        assert found("v1.0", "core:", at={"core": "0.9"}).patterns == ("v{version}",), "tagged before it was bumped"
         apart = found("v1.0", "app==1.0:", "core==1.1:", at={"app": "1.0", "core": "1.0"})
         assert apart.patterns == ("{name}-v{version}", "v{version}"), "one tag could not stand for two versions"
 
