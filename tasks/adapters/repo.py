@@ -37,6 +37,7 @@ _ENVIRONMENT: dict[str, str | None] = {
     "LC_ALL": "C.UTF-8",
 }
 _NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
+_ADD = ("-c", "core.safecrlf=false", "--literal-pathspecs", "add")  # line ends are ours here, and no mistake
 _REMOTE_COMMANDS = {"clone", "fetch", "ls-remote", "push", "remote"}
 _credentials: ContextVar[Mapping[str, str]] = ContextVar("credentials", default=MappingProxyType({}))
 # No other helper is asked, for it would be given the token to keep; the name is what forges take beside any token.
@@ -305,7 +306,7 @@ class Repo:
         if ours := sorted(set(paths) & set(changed)):
             listed = "".join(f"{path}\0" for path in ours).encode()
             given = ("--pathspec-from-file=-", "--pathspec-file-nul")
-            run(self.command("--literal-pathspecs", "add", "--update", *given, cwd=worktree, stdin=listed))
+            run(self.command(*_ADD, "--update", *given, cwd=worktree, stdin=listed))
             run(command)
         return self.git("rev-parse", "HEAD", cwd=worktree).strip()
 
@@ -385,10 +386,9 @@ class Repo:
         """Track *paths* in *worktree* from its next commit on, but for those that git is told to ignore."""
         if not paths:
             return  # to git, no path means every path
-        literal = "--literal-pathspecs"
-        new = self.git(literal, "ls-files", "-z", "--others", "--exclude-standard", "--", *paths, cwd=worktree)
-        if found := new.split("\0")[:-1]:
-            self.git(literal, "add", "--", *found, cwd=worktree)
+        others = ("--literal-pathspecs", "ls-files", "-z", "--others", "--exclude-standard")
+        if found := self.git(*others, "--", *paths, cwd=worktree).split("\0")[:-1]:
+            self.git(*_ADD, "--", *found, cwd=worktree)
 
     def make_tag(self, tag: str, commit: str) -> None:
         """Make the annotated *tag* on *commit*; one that is there already is fine.
