@@ -177,7 +177,7 @@ def _place(path: str, pattern: str, group: str | int = "version") -> Place:
 
 def _assigned(path: str, name: str) -> Place:
     """Return the place in a Python file where *name* is given a version."""
-    return _place(path, rf"""^{re.escape(name)}(?: *: *[\w.]+)? *= *(?P<quote>['"])(?P<version>.+?)(?P=quote)""")
+    return _place(path, rf"""^{re.escape(name)}(?: *: *[\w.\[\]]+)? *= *(?P<quote>['"])(?P<version>.+?)(?P=quote)""")
 
 
 def _names(requirements: Any) -> set[str]:  # noqa: ANN401  whatever the file holds

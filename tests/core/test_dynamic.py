@@ -120,6 +120,7 @@ class TestFiles:
         assert paths(flit)[-1] == "src/my_pkg.py"
         assert paths(f'{flit}[tool.flit.module]\nname = "ns.it"')[3] == "ns/it/__init__.py"
         assert find(flit, '"""It."""\n__version__ = "1.0"\n') == "1.0"
+        assert find(flit, '__version__: typing.Final[str] = "1.0"\n') == "1.0"
 
     @pytest.mark.parametrize("source", ['source = "file"\n', ""])
     def test_pdm(self, source: str) -> None:
