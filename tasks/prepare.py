@@ -104,7 +104,10 @@ def _write_changelogs(release: Release, repo: Repo) -> list[str]:
                 what = "a link" if path.is_symlink() else "in UTF-16 or no text"
                 log.warning("%s/%s is %s, and is left as it is", step.path, path.name, what)
                 continue
-            replace_text(path, insert(before, step.version, section))
+            after = insert(before, step.version, section)
+            if after == before:
+                log.info("%s/%s tells of %s already, and is left as it is", step.path, path.name, step.version)
+            replace_text(path, after)
             written.append(path.relative_to(tree).as_posix())
     repo.add(tree, written)
     return written
