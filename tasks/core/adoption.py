@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from packaging.utils import canonicalize_name
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.core.edits import edit_toml, reads_as
+from tasks.core.edits import edit_toml, line_end, reads_as
 from tasks.core.errors import Code, Refusal
 from tasks.core.plan import PyVersion  # noqa: TC001  pydantic reads the annotation
 from tasks.core.settings import settings_of
@@ -308,13 +308,9 @@ def _appended(text: str, keys: Sequence[Key]) -> str:
             lines += [f"{_toml_key(name)} = {_toml(value)}" for name, value in key.value.items()]
         else:
             lines.append(f"{key.name} = {_toml(key.value)}")
-    ends = _ends(text)
+    ends = line_end(text)
     gap = "" if not text else ends if text.endswith("\n") else ends * 2
     return text + gap + ends.join([*lines, ""])
-
-
-def _ends(text: str) -> str:
-    return "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
 
 
 def _toml(value: object) -> str:

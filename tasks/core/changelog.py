@@ -10,6 +10,7 @@ from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict
 
 from tasks.core.commits import Bump, Change, standing
+from tasks.core.edits import line_end
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterator, Mapping, Sequence
@@ -298,7 +299,7 @@ def insert(text: str, version: Version, section: Section) -> str:
     mark, text = ("\ufeff", text[1:]) if text.startswith("\ufeff") else ("", text)
     if version in versions_in(text):
         return mark + text
-    ends = "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
+    ends = line_end(text)
     text = _without(text, frozenset(map(Version, section.replaces)))
     text = _with_section(text if text.strip() else TITLE, version, section.text, ends)
     return mark + (_with_reference(text, version, section.link, ends) if section.link else text)
