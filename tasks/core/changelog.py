@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict
 
-from tasks.core.commits import Bump, Change, standing
+from tasks.core.commits import CONTROLS, Bump, Change, standing
 from tasks.core.edits import line_end
 
 if TYPE_CHECKING:
@@ -190,7 +190,6 @@ _BACKSLASHED = re.compile(
     r"|(?P<reference>(?<![\w&/])(?P<mark>[#!])(?P<number>\d+)\b)"
     r"|(?P<special>[\\`*<\[\]|~]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)|(?<=--)>)"
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff]")
 _AT_START = re.compile(r"[-+=>]|#{1,6}(?:\s|$)|\d{1,9}(?=[.)](?:\s|$))")
 
 
@@ -199,7 +198,7 @@ def escape(text: str, web: Web | None = None) -> str:
 
     References to issues and pull requests become links where *web* knows their pages.
     """
-    line = " ".join(_CONTROL.sub("", text).split())
+    line = " ".join(CONTROLS.sub("", text).split())
 
     def marked(found: re.Match[str]) -> str:
         if found["reference"]:
@@ -240,7 +239,7 @@ def _note(note: str, web: Web) -> str:
                 inner = 0  # a paragraph of its own
             out.append(f"  {_note_line(lines[place], web)}".rstrip())
         else:
-            code = (_CONTROL.sub("", line).replace("-->", "-- >").rstrip() for line in lines[place + 1 : end])
+            code = (CONTROLS.sub("", line).replace("-->", "-- >").rstrip() for line in lines[place + 1 : end])
             out += ["", *(f"{' ' * (6 + inner)}{line}" if line else "" for line in code), ""]
             place = end
         place += 1
