@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from tasks.adapters.files import remove_tree
 from tasks.adapters.process import Command, Result, stream
 from tasks.adapters.process import run as run_process
-from tasks.core.commits import Commit
+from tasks.core.commits import CONTROLS, Commit
 from tasks.core.errors import Code, Refusal, ReleaseError
 
 if TYPE_CHECKING:
@@ -334,7 +334,7 @@ class Repo:
     def titles(self, since: str, tip: str) -> tuple[str, ...]:
         """Return short sha and first line of what *tip* has and *since* has not, newest first, without merges."""
         log = ("log", "--no-merges", "--no-show-signature", "--format=%h %s", f"{since}..{tip}")
-        return tuple(self.git(*log).split("\n")[:-1])
+        return tuple(CONTROLS.sub("", self.git(*log)).split("\n")[:-1])
 
     def same_files(self, one: str, other: str) -> bool:
         """Tell whether two commits have the same files."""
