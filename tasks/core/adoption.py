@@ -157,7 +157,10 @@ def tagging_of(
     if lockstep:
         last = {name: _higher(tags, tag, bare.get(name, "")) for name, tag in last.items()}
     used = Counter(tags[tag].pattern for tag in last.values() if tag)
-    ever = Counter(read.pattern for read in tags.values() if read.name)
+    newest = max((tags[tag].version for tag in last.values() if tag and lockstep), default=None)
+    ever = Counter(
+        read.pattern for read in tags.values() if read.name or (newest is not None and read.version <= newest)
+    )
     found = list(dict.fromkeys(pattern for counter in (used, ever) for pattern, _ in counter.most_common()))
     named = [pattern for pattern in found if "{name}" in pattern]
     if found and "{name}" not in found[0] and (not in_lockstep(members) or any(used[pattern] for pattern in named)):

@@ -96,6 +96,7 @@ class TestTagging:
         most = {"app": "1.0", "core": "1.0", "web": "0.3"}
         assert found("v1.0", *lines, at=most).patterns == ("v{version}",)
         assert found("v1.0 core-v0.2", *lines, at=most).patterns == ("v{version}", "{name}-v{version}")
+        assert found("3.0.0 v1.0 0.9", *lines, at=most).patterns == ("v{version}", "{version}"), "some are older"
         assert found("v0.9 app-v1.0", *lines, at=dict.fromkeys(most, "0.9")).patterns == (
             "{name}-v{version}",
             "v{version}",
