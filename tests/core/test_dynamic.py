@@ -172,6 +172,27 @@ class TestTags:
 
 
 @pytest.mark.parametrize(
+    "table",
+    [
+        "[tool]\nhatch = 3",
+        "[tool.hatch]\nversion = 'x'\nmetadata = 3",
+        f'{HATCH}source = "uv-dynamic-versioning"\n[tool]\nuv-dynamic-versioning = 3',
+        "[tool.pdm]\nversion = 3",
+        "[tool.setuptools.dynamic]\nversion = 'x'",
+        "[tool.setuptools.dynamic.version]\nfile = 3",
+        "[tool.setuptools]\npackage-dir = 3\npackages.find.where = 3\ndynamic.version = { attr = 'V' }",
+        '[build-system]\nrequires = []\nbuild-backend = "flit_core.buildapi"\n[tool.flit]\nmodule = 3',
+    ],
+)
+def test_odd_tables(table: str) -> None:
+    """A table of a backend's that is something else is nothing here; the backend will say what is wrong with it."""
+    document = tomllib.loads(DYNAMIC + table)
+
+    assert all(place.find("3") == "" for place in source_of(document).places)
+    assert environment(document, "a", "1.2").keys() <= {"UV_DYNAMIC_VERSIONING_BYPASS"}
+
+
+@pytest.mark.parametrize(
     ("table", "named"),
     [
         (f'{HATCH}source = "nodejs"', "[tool.hatch.version] source = 'nodejs'"),
