@@ -127,7 +127,7 @@ def _is_ours(change: Change) -> bool:
     return change.fixup or change.type == "release-as" or (change.type, change.scope) == ("chore", "release")
 
 
-_CO_AUTHOR = re.compile(r"^co-authored-by:[ \t]*([^<\n]+?)[ \t]*(?:<.*)?$", re.IGNORECASE | re.MULTILINE)
+_CO_AUTHOR = re.compile(r"^co-authored-by:[ \t]*\"?([^<\n]+?)\"?[ \t]*(?:<.*)?$", re.IGNORECASE | re.MULTILINE)
 
 
 def contributors_of(changes: Sequence[Change], authors: Mapping[str, str]) -> tuple[str, ...]:
@@ -165,7 +165,7 @@ def section_of(entry: Entry, web: Web, tag: str, since: Since) -> Section:
         items = [_item(change, web) for change in part.changes]
         blocks += [f"### {escape(part.heading)}", "".join(items).rstrip("\n")]
     if entry.contributors:
-        blocks += ["### Contributors", "\n".join(f"- {escape(name)}" for name in entry.contributors)]
+        blocks += ["### Contributors", "\n".join(f"- {_at_start(escape(name))}" for name in entry.contributors)]
     return Section(text="\n\n".join(blocks) + "\n", link=link, replaces=tuple(map(str, since.prereleases)))
 
 

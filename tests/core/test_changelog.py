@@ -223,16 +223,16 @@ def test_headings_are_not_injected() -> None:
 def test_contributors() -> None:
     """Authors and co-authors are named once, in order, without addresses and bots."""
     changes = changes_of(
-        "fix: a\n\nCo-authored-by: Grace <g@example.invalid>\nco-authored-by: bea", "feat: b", "feat: c"
+        'fix: a\n\nCo-authored-by: "Grace" <g@example.invalid>\nco-authored-by: bea', "feat: b", "feat: c"
     )
     authors = {"0" * 40: "Ada", "1" * 40: "dependabot[bot]", "2" * 40: "Ada"}
 
     names = contributors_of(changes, authors)
 
     assert names == ("Ada", "bea", "Grace")
-    entry = Entry(Version("1"), DATE, "Remark.", (), ("Ada", "<b>_x_"))
+    entry = Entry(Version("1"), DATE, "Remark.", (), ("# Ada", "<b>_x_"))
     text = section_of(entry, Web(), "", Since()).text
-    assert text == f"## 1 - {DATE}\n\nRemark.\n\n### Contributors\n\n- Ada\n- \\<b>\\_x\\_\n"
+    assert text == f"## 1 - {DATE}\n\nRemark.\n\n### Contributors\n\n- \\# Ada\n- \\<b>\\_x\\_\n"
 
 
 # ---- prereleases ----------------------------------------------------------------------------------------------------
