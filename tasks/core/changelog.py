@@ -310,8 +310,9 @@ def _without(text: str, versions: Container[Version]) -> str:
     begin = 0
     for number, heading in enumerate(page.headings):
         if heading.version is not None and heading.version in versions:
-            following = (other.place for other in page.headings[number + 1 :] if other.level <= heading.level)
-            kept += page.lines[begin : heading.place]
+            after = page.headings[number + 1 :]
+            following = (page.above(other.place) for other in after if other.level <= heading.level)
+            kept += page.lines[begin : page.above(heading.place)]
             begin = max(begin, min(next(following, page.references), page.references))
     return "".join([*kept, *page.lines[begin:]])
 
@@ -368,9 +369,9 @@ class _Page:
         below = next(older, None) or (None if versions else next(named, None))
         if below is None:
             return self.references, versions[-1].level if versions else _LEVEL
-        return self._anchored(below.place), below.level
+        return self.above(below.place), below.level
 
-    def _anchored(self, place: int) -> int:
+    def above(self, place: int) -> int:
         """Return the first line of what belongs to the heading at *place*: there may be anchors above it."""
         first = place
         while place and (_ANCHOR.fullmatch(self.lines[place - 1]) or not self.lines[place - 1].strip()):

@@ -511,6 +511,7 @@ def test_rollup() -> None:
 
         - one
 
+        <a name="0.5.0rc1"></a>
         ## [0.5.0rc1] - 2026-01-01
 
         - old
@@ -527,6 +528,7 @@ def test_rollup() -> None:
 
         - new
 
+        <a name="0.5.0rc1"></a>
         ## [0.5.0rc1] - 2026-01-01
 
         - old
