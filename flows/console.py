@@ -249,9 +249,10 @@ def versions_table(explained: Explanation) -> RenderableType:
 def adoption_table(found: Adoption) -> RenderableType:
     """Draw what is taken for each package's last release, then what explains it, then what would be written."""
     sheet = Sheet("Package", "Declared", "Last release", "Found as", "Remark")
+    usual_format = found.tag_format[0].replace("{label}", found.label)
     for row in found.packages:
         said, style = _FOUND[row.baseline]
-        usual = found.tag_format[0].replace("{name}", row.name).replace("{version}", str(row.version))
+        usual = usual_format.replace("{name}", row.name).replace("{version}", str(row.version))
         tag = "tag" if row.tag == usual else row.tag or said
         where = f"{tag} at {row.commit[:7]}" if row.commit else said
         if row.baseline != "home":

@@ -99,11 +99,15 @@ def _write_changelogs(release: Release, repo: Repo) -> list[str]:
     for step in release.plan.steps:
         if section := release.plan.changelogs.get(step.name):
             path = changelog_path((tree / release.workspace / step.path).resolve())
-            if path.is_symlink():
-                log.warning("%s/%s is a link, and is left as it is", step.path, path.name)
-                continue
             before = read_text(path, "surrogateescape") if path.is_file() else ""
-            replace_text(path, insert(before, step.version, section))
+            if path.is_symlink() or "\0" in before:
+                what = "a link" if path.is_symlink() else "in UTF-16 or no text"
+                log.warning("%s/%s is %s, and is left as it is", step.path, path.name, what)
+                continue
+            after = insert(before, step.version, section)
+            if after == before:
+                log.info("%s/%s tells of %s already, and is left as it is", step.path, path.name, step.version)
+            replace_text(path, after)
             written.append(path.relative_to(tree).as_posix())
     repo.add(tree, written)
     return written

@@ -34,6 +34,9 @@ def read_toml(path: Path, shown: str) -> tuple[dict[str, Any], str]:
     text = ""
     try:
         text = path.read_bytes().decode("utf-8")
+        if text.startswith("\ufeff"):  # which nobody would see in the line that tomllib names
+            what = "it begins with a byte order mark, which uv passes over, and other builds do not"
+            raise Refusal(Code.WORKSPACE_TOML, what, shown, "Save it as UTF-8 without that mark.")
         return tomllib.loads(text), text
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Refusal(Code.WORKSPACE_TOML, str(error), shown, excerpt=told(str(error), shown, text)) from None

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from tasks.adapters.files import remove_tree
 from tasks.adapters.process import Command, Result, stream
 from tasks.adapters.process import run as run_process
-from tasks.core.commits import Commit
+from tasks.core.commits import CONTROLS, Commit
 from tasks.core.errors import Code, Refusal, ReleaseError
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _ENVIRONMENT: dict[str, str | None] = {
     "LC_ALL": "C.UTF-8",
 }
 _NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
+_ADD = ("-c", "core.safecrlf=false", "--literal-pathspecs", "add")  # line ends are ours here, and no mistake
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REMOTE_COMMANDS = {"clone", "fetch", "ls-remote", "push", "remote"}
 _credentials: ContextVar[Mapping[str, str]] = ContextVar("credentials", default=MappingProxyType({}))
@@ -318,7 +319,7 @@ class Repo:
         if ours := sorted(set(paths) & set(changed)):
             listed = "".join(f"{path}\0" for path in ours).encode()
             given = ("--pathspec-from-file=-", "--pathspec-file-nul")
-            run(self.command("--literal-pathspecs", "add", "--update", *given, cwd=worktree, stdin=listed))
+            run(self.command(*_ADD, "--update", *given, cwd=worktree, stdin=listed))
             run(command)
         return self.git("rev-parse", "HEAD", cwd=worktree).strip()
 
@@ -346,7 +347,7 @@ class Repo:
     def titles(self, since: str, tip: str) -> tuple[str, ...]:
         """Return short sha and first line of what *tip* has and *since* has not, newest first, without merges."""
         log = ("log", "--no-merges", "--no-show-signature", "--format=%h %s", f"{since}..{tip}")
-        return tuple(self.git(*log).split("\n")[:-1])
+        return tuple(CONTROLS.sub("", self.git(*log)).split("\n")[:-1])
 
     def same_files(self, one: str, other: str) -> bool:
         """Tell whether two commits have the same files."""
@@ -398,10 +399,9 @@ class Repo:
         """Track *paths* in *worktree* from its next commit on, but for those that git is told to ignore."""
         if not paths:
             return  # to git, no path means every path
-        literal = "--literal-pathspecs"
-        new = self.git(literal, "ls-files", "-z", "--others", "--exclude-standard", "--", *paths, cwd=worktree)
-        if found := new.split("\0")[:-1]:
-            self.git(literal, "add", "--", *found, cwd=worktree)
+        others = ("--literal-pathspecs", "ls-files", "-z", "--others", "--exclude-standard")
+        if found := self.git(*others, "--", *paths, cwd=worktree).split("\0")[:-1]:
+            self.git(*_ADD, "--", *found, cwd=worktree)
 
     def make_tag(self, tag: str, commit: str) -> None:
         """Make the annotated *tag* on *commit*; one that is there already is fine.

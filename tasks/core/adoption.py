@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from packaging.utils import canonicalize_name
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.core.edits import edit_toml, reads_as
+from tasks.core.edits import edit_toml, line_end, reads_as
 from tasks.core.errors import Code, Refusal
 from tasks.core.plan import PyVersion  # noqa: TC001  pydantic reads the annotation
 from tasks.core.settings import settings_of
@@ -157,7 +157,10 @@ def tagging_of(
     if lockstep:
         last = {name: _higher(tags, tag, bare.get(name, "")) for name, tag in last.items()}
     used = Counter(tags[tag].pattern for tag in last.values() if tag)
-    ever = Counter(read.pattern for read in tags.values() if read.name)
+    newest = max((tags[tag].version for tag in last.values() if tag and lockstep), default=None)
+    ever = Counter(
+        read.pattern for read in tags.values() if read.name or (newest is not None and read.version <= newest)
+    )
     found = list(dict.fromkeys(pattern for counter in (used, ever) for pattern, _ in counter.most_common()))
     named = [pattern for pattern in found if "{name}" in pattern]
     if found and "{name}" not in found[0] and (not in_lockstep(members) or any(used[pattern] for pattern in named)):
@@ -183,8 +186,8 @@ def _whose(
     same = [name for name, tag in bare.items() if at.get(name) == tags[tag].version]
     other = [name for name, tag in bare.items() if at.get(name) not in (None, tags[tag].version)]
     needed = [name for name in same if _higher(tags, last[name], bare[name]) == bare[name]]
-    if bare and not (same or other or any(last.values())):
-        return True, None  # no file has ever said, and there are no other tags
+    if bare and not any(last.values()) and (len(members) == 1 or not (same or other)):
+        return True, None  # there are no other tags; and there is nobody else, or no file has ever said
     if needed and len(same) > len(other) and (len(same) > 1 or len(members) == 1):
         return True, None
     paths = {member.name: member.path for member in members}
@@ -308,13 +311,9 @@ def _appended(text: str, keys: Sequence[Key]) -> str:
             lines += [f"{_toml_key(name)} = {_toml(value)}" for name, value in key.value.items()]
         else:
             lines.append(f"{key.name} = {_toml(key.value)}")
-    ends = _ends(text)
+    ends = line_end(text)
     gap = "" if not text else ends if text.endswith("\n") else ends * 2
     return text + gap + ends.join([*lines, ""])
-
-
-def _ends(text: str) -> str:
-    return "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
 
 
 def _toml(value: object) -> str:

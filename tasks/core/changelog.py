@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict
 
-from tasks.core.commits import Bump, Change, standing
+from tasks.core.commits import CONTROLS, Bump, Change, standing
+from tasks.core.edits import line_end
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterator, Mapping, Sequence
@@ -126,7 +127,7 @@ def _is_ours(change: Change) -> bool:
     return change.fixup or change.type == "release-as" or (change.type, change.scope) == ("chore", "release")
 
 
-_CO_AUTHOR = re.compile(r"^co-authored-by:[ \t]*([^<\n]+?)[ \t]*(?:<.*)?$", re.IGNORECASE | re.MULTILINE)
+_CO_AUTHOR = re.compile(r"^co-authored-by:[ \t]*\"?([^<\n]+?)\"?[ \t]*(?:<.*)?$", re.IGNORECASE | re.MULTILINE)
 
 
 def contributors_of(changes: Sequence[Change], authors: Mapping[str, str]) -> tuple[str, ...]:
@@ -164,7 +165,7 @@ def section_of(entry: Entry, web: Web, tag: str, since: Since) -> Section:
         items = [_item(change, web) for change in part.changes]
         blocks += [f"### {escape(part.heading)}", "".join(items).rstrip("\n")]
     if entry.contributors:
-        blocks += ["### Contributors", "\n".join(f"- {escape(name)}" for name in entry.contributors)]
+        blocks += ["### Contributors", "\n".join(f"- {_at_start(escape(name))}" for name in entry.contributors)]
     return Section(text="\n\n".join(blocks) + "\n", link=link, replaces=tuple(map(str, since.prereleases)))
 
 
@@ -189,7 +190,6 @@ _BACKSLASHED = re.compile(
     r"|(?P<reference>(?<![\w&/])(?P<mark>[#!])(?P<number>\d+)\b)"
     r"|(?P<special>[\\`*<\[\]|~]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)|(?<=--)>)"
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff]")
 _AT_START = re.compile(r"[-+=>]|#{1,6}(?:\s|$)|\d{1,9}(?=[.)](?:\s|$))")
 
 
@@ -198,7 +198,7 @@ def escape(text: str, web: Web | None = None) -> str:
 
     References to issues and pull requests become links where *web* knows their pages.
     """
-    line = " ".join(_CONTROL.sub("", text).split())
+    line = " ".join(CONTROLS.sub("", text).split())
 
     def marked(found: re.Match[str]) -> str:
         if found["reference"]:
@@ -229,14 +229,18 @@ def _note(note: str, web: Web) -> str:
     """
     lines = note.split("\n")
     out: list[str] = []
-    place = 0
+    place = inner = 0  # how far the text of the list that is open here is indented; code below it belongs to its item
     while place < len(lines):
         end = _end_of_fence(lines, place)
         if end is None:
+            if bullet := _BULLET.match(lines[place].strip()):
+                inner = len(bullet[1]) + 1
+            elif lines[place].strip() and not (out and out[-1]):
+                inner = 0  # a paragraph of its own
             out.append(f"  {_note_line(lines[place], web)}".rstrip())
         else:
-            code = (_CONTROL.sub("", line).replace("-->", "-- >").rstrip() for line in lines[place + 1 : end])
-            out += ["", *(f"      {line}" if line else "" for line in code), ""]
+            code = (CONTROLS.sub("", line).replace("-->", "-- >").rstrip() for line in lines[place + 1 : end])
+            out += ["", *(f"{' ' * (6 + inner)}{line}" if line else "" for line in code), ""]
             place = end
         place += 1
     return re.sub(r"\n{3,}", "\n\n", "\n".join(out)).strip("\n")
@@ -259,11 +263,13 @@ def _end_of_fence(lines: Sequence[str], start: int) -> int | None:
 
 # ---- the file -------------------------------------------------------------------------------------------------------
 
+_LEVEL = 2  # of a version's heading, where nobody has chosen another
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _HEADING = re.compile(r"(#{1,3})[ \t]+(.+)")
 _UNDERLINE = re.compile(r"=+|-+")
 _REFERENCE = re.compile(r" {0,3}\[([^\]]+)\]:[ \t]*\S.*")
-_WORDS = re.compile(r"[\s\[\](){},:]+")
+_WORDS = re.compile(r"""[\s\[\](){},:*`"']+""")
+_ANCHOR = re.compile(r"[ ]{0,3}<a\s(?:[^>]*/>|[^>]*>\s*</a>)\s*")
 _SPOKEN = re.compile(r"(?:\D.*[-@/=])?v?(\d[\w.!+]*)")
 
 
@@ -285,13 +291,14 @@ def versions_in(text: str) -> tuple[Version, ...]:
 def insert(text: str, version: Version, section: Section) -> str:
     """Return the changelog *text* with the *section* of *version*, newest first; all else stays byte for byte.
 
-    It goes above the versions before it, below title, introduction and `## [Unreleased]`. A version that has a
-    heading already is left alone. An empty *text* becomes a changelog with a title.
+    It goes above the versions before it, with headings of their level, below title, introduction and
+    `## [Unreleased]`. A version that has a heading already is left alone. An empty *text* becomes a changelog with a
+    title.
     """
     mark, text = ("\ufeff", text[1:]) if text.startswith("\ufeff") else ("", text)
     if version in versions_in(text):
         return mark + text
-    ends = "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
+    ends = line_end(text)
     text = _without(text, frozenset(map(Version, section.replaces)))
     text = _with_section(text if text.strip() else TITLE, version, section.text, ends)
     return mark + (_with_reference(text, version, section.link, ends) if section.link else text)
@@ -303,15 +310,17 @@ def _without(text: str, versions: Container[Version]) -> str:
     begin = 0
     for number, heading in enumerate(page.headings):
         if heading.version is not None and heading.version in versions:
-            following = (other.place for other in page.headings[number + 1 :] if other.level <= heading.level)
-            kept += page.lines[begin : heading.place]
+            after = page.headings[number + 1 :]
+            following = (page.above(other.place) for other in after if other.level <= heading.level)
+            kept += page.lines[begin : page.above(heading.place)]
             begin = max(begin, min(next(following, page.references), page.references))
     return "".join([*kept, *page.lines[begin:]])
 
 
 def _with_section(text: str, version: Version, section: str, ends: str) -> str:
     page = _Page(text)
-    place = page.place_for(version)
+    place, level = page.place_for(version)
+    section = re.sub("^##", "#" * level, section, flags=re.MULTILINE)
     before, after = "".join(page.lines[:place]), "".join(page.lines[place:])
     if before and not before.endswith("\n"):
         before += ends
@@ -351,15 +360,24 @@ class _Page:
         self.references = _references(plain, shown)
         self.headings = list(_headings(plain, shown))
 
-    def place_for(self, version: Version) -> int:
-        """Return the line above which the section of *version* belongs."""
+    def place_for(self, version: Version) -> tuple[int, int]:
+        """Return the line above which the section of *version* belongs, and the level of its heading."""
         versions = [heading for heading in self.headings if heading.version is not None]
-        older = [heading.place for heading in versions if heading.version is not None and heading.version < version]
-        if older:
-            return older[0]
+        older = (heading for heading in versions if heading.version is not None and heading.version < version)
         # Somebody may have named sections otherwise: by a date, or a month.
-        named = [h for h in self.headings if h.level == 2 and "unreleased" not in h.text.lower()]  # noqa: PLR2004
-        return named[0].place if named and not versions else self.references
+        named = (h for h in self.headings if h.level == _LEVEL and "unreleased" not in h.text.lower())
+        below = next(older, None) or (None if versions else next(named, None))
+        if below is None:
+            return self.references, versions[-1].level if versions else _LEVEL
+        return self.above(below.place), below.level
+
+    def above(self, place: int) -> int:
+        """Return the first line of what belongs to the heading at *place*: there may be anchors above it."""
+        first = place
+        while place and (_ANCHOR.fullmatch(self.lines[place - 1]) or not self.lines[place - 1].strip()):
+            place -= 1
+            first = place if self.lines[place].strip() else first
+        return first
 
 
 def _shown(lines: Sequence[str]) -> list[bool]:

@@ -119,6 +119,8 @@ _SCOPE = r"(?:[^()]|\([^()]*\))*"
 _HEADER = re.compile(rf"(\w[\w-]*)(?:\(({_SCOPE})\))?(!)?:[ \t]+(\S.*)")
 _FIXUP = re.compile(r"(?:(?:fixup|squash|amend)![ \t]+)+")
 _BLANKS = " \t\r\n\v\f\ufeff"
+# What moves a terminal's cursor, colours its text or turns the direction in which it is read.
+CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def parse(commit: Commit) -> Change:
@@ -155,8 +157,8 @@ def parse(commit: Commit) -> Change:
 
 
 def _halves(message: str) -> tuple[str, str]:
-    """Return the title and what follows it, with plain newlines."""
-    text = message.strip(_BLANKS)
+    """Return the title and what follows it, with plain newlines, and nothing in it but text."""
+    text = CONTROLS.sub("", message).strip(_BLANKS)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     title, _, body = text.partition("\n")

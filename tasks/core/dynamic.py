@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -50,6 +50,13 @@ class Source:
     named: str = "no build backend that is known here"
 
 
+def table_at(value: Any, *path: str) -> Table:  # noqa: ANN401  whatever the file holds
+    """Return the table at *path* of *value*; an empty one if it is missing, or no table: who reads it will tell."""
+    for key in path:
+        value = cast("Table", value).get(key) if isinstance(value, dict) else None
+    return cast("Table", value) if isinstance(value, dict) else {}
+
+
 def is_dynamic(document: Table) -> bool:
     """Tell whether the version does not stand in `project.version`."""
     return "version" in document.get("project", {}).get("dynamic", ())
@@ -57,14 +64,13 @@ def is_dynamic(document: Table) -> bool:
 
 def source_of(document: Table) -> Source:
     """Return where the dynamic version of the package with this parsed pyproject.toml comes from."""
-    tool: Table = document.get("tool", {})
-    system: Table = document.get("build-system", {})
+    tool, system = table_at(document, "tool"), table_at(document, "build-system")
     backend = str(system.get("build-backend", ""))
-    if hatch := tool.get("hatch", {}).get("version"):
+    if hatch := table_at(tool, "hatch", "version"):
         return _hatch(hatch, tool)
-    if pdm := tool.get("pdm", {}).get("version"):
+    if pdm := table_at(tool, "pdm", "version"):
         return _pdm(pdm)
-    if directive := tool.get("setuptools", {}).get("dynamic", {}).get("version"):
+    if directive := table_at(tool, "setuptools", "dynamic", "version"):
         return _setuptools(directive, tool["setuptools"])
     if "setuptools_scm" in tool or "setuptools-scm" in _names(system.get("requires", ())):
         return Source(variables=("SETUPTOOLS_SCM_PRETEND_VERSION_FOR_{NAME}",), named="setuptools-scm")
@@ -80,7 +86,7 @@ def environment(document: Table, name: str, version: str) -> dict[str, str]:
     for whatever is built (hatch-vcs does not tell setuptools-scm whose version it asks for), so a build is given no
     more than its own backend reads: a requirement that is built on the way should not take the version for its own.
     """
-    hooks: Table = document.get("tool", {}).get("hatch", {}).get("metadata", {}).get("hooks", {})
+    hooks = table_at(document, "tool", "hatch", "metadata", "hooks")
     hooked = ("UV_DYNAMIC_VERSIONING_BYPASS",) if "uv-dynamic-versioning" in hooks else ()
     told = source_of(document).variables if is_dynamic(document) else ()
     return {variable.replace("{NAME}", _upper(name)): version for variable in (*told, *hooked)}
@@ -109,13 +115,13 @@ def _hatch(table: Table, tool: Table) -> Source:
     if source == "vcs":
         return Source(variables=("SETUPTOOLS_SCM_PRETEND_VERSION",), named=named)
     if source == "uv-dynamic-versioning":
-        from_file: Table = tool.get("uv-dynamic-versioning", {}).get("from-file", {})
+        from_file = table_at(tool, "uv-dynamic-versioning", "from-file")
         return Source(tuple(_from_file(from_file)), ("UV_DYNAMIC_VERSIONING_BYPASS",), named)
     return Source(named=named)
 
 
 def _from_file(table: Table) -> Iterator[Place]:
-    if path := table.get("source"):
+    if path := str(table.get("source", "")):
         pattern: object = table.get("pattern")
         yield _place(path, pattern, 1) if isinstance(pattern, str) else Place(path, _WHOLE_FILE)
 
@@ -134,16 +140,14 @@ def _setuptools(directive: Table, table: Table) -> Source:
     if attr := directive.get("attr"):
         module, _, name = str(attr).strip().rpartition(".")
         return Source(tuple(_assigned(path, name) for path in _modules(module, table)), named=named)
-    files: Any = directive.get("file", ())
-    paths: list[str] = [files] if isinstance(files, str) else list(files)
+    paths = _texts(directive.get("file"))
     return Source((Place(paths[0], _WHOLE_FILE),) if len(paths) == 1 else (), named=named)
 
 
 def _modules(module: str, table: Table) -> Iterator[str]:
     """Yield the files that *module* may be, for setuptools: as configured, else in src or at the top."""
-    directories: Mapping[str, str] = table.get("package-dir", {})
-    found: Any = table.get("packages", {})
-    where: list[str] = found.get("find", {}).get("where", []) if hasattr(found, "get") else []
+    directories = {package: str(path) for package, path in table_at(table, "package-dir").items()}
+    where = _texts(table_at(table, "packages", "find").get("where"))
     parent, rest = module, ""
     while parent:
         if parent in directories:
@@ -160,10 +164,16 @@ def _files(module: str) -> tuple[str, str]:
 
 def _flit(document: Table) -> Iterator[Place]:
     default = re.sub("[-.]", "_", str(document.get("project", {}).get("name", "")))
-    name = str(document.get("tool", {}).get("flit", {}).get("module", {}).get("name", default)).replace(".", "/")
+    name = str(table_at(document, "tool", "flit", "module").get("name", default)).replace(".", "/")
     for base in ("", "src/"):
         for file in ("/version.py", "/_version.py", "/__version__.py", "/__init__.py", ".py"):
             yield _assigned(f"{base}{name}{file}", "__version__")
+
+
+def _texts(value: Any) -> list[str]:  # noqa: ANN401  whatever the file holds
+    """Return the texts in *value*, which may be one alone."""
+    each = cast("list[Any]", value) if isinstance(value, list) else [value]
+    return [text for text in each if isinstance(text, str)]
 
 
 def _place(path: str, pattern: str, group: str | int = "version") -> Place:
@@ -177,7 +187,7 @@ def _place(path: str, pattern: str, group: str | int = "version") -> Place:
 
 def _assigned(path: str, name: str) -> Place:
     """Return the place in a Python file where *name* is given a version."""
-    return _place(path, rf"""^{re.escape(name)}(?: *: *[\w.]+)? *= *(?P<quote>['"])(?P<version>.+?)(?P=quote)""")
+    return _place(path, rf"""^{re.escape(name)}(?: *: *[\w.\[\]]+)? *= *(?P<quote>['"])(?P<version>.+?)(?P=quote)""")
 
 
 def _names(requirements: Any) -> set[str]:  # noqa: ANN401  whatever the file holds

@@ -16,12 +16,18 @@ if TYPE_CHECKING:
     from tasks.core.dynamic import Place
 
 
+def line_end(text: str) -> str:
+    """Return what most lines of *text* end with."""
+    return "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
+
+
 def write_version(pyproject: str, version: Version) -> str:
-    """Return the text of *pyproject* with `project.version` set; comments and layout stay."""
+    """Return the text of *pyproject* with `project.version` set; comments, layout and quotes stay."""
     import tomlkit  # late: who only asks what would be released need not pay for it
 
     document: Any = tomlkit.parse(pyproject)
-    document["project"]["version"] = str(version)
+    literal = document["project"]["version"].as_string().startswith("'")
+    document["project"]["version"] = tomlkit.string(str(version), literal=literal)
     return tomlkit.dumps(document)
 
 

@@ -73,7 +73,8 @@ class BumpFile(BaseModel):
     @classmethod
     def _inside(cls, path: str) -> str:
         posix, windows = PurePosixPath(path), PureWindowsPath(path)
-        if not path or posix.is_absolute() or windows.drive or windows.root or ".." in (*posix.parts, *windows.parts):
+        outside = posix.is_absolute() or windows.drive or windows.root or ".." in (*posix.parts, *windows.parts)
+        if not path or "\0" in path or outside:
             raise PydanticCustomError("outside", "the path must lie in the package")
         return posix.as_posix()
 

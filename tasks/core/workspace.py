@@ -14,7 +14,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from tasks.core.dynamic import is_dynamic
+from tasks.core.dynamic import is_dynamic, table_at
 from tasks.core.errors import Code, Excerpt, Refusal, nearest
 
 if TYPE_CHECKING:
@@ -160,9 +160,8 @@ def requirement_tables(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], 
 
     They are `project`, and that of hatch's hook `uv-dynamic-versioning`, which adds to it at build time.
     """
-    hooks: Mapping[str, Any] = document.get("tool", {}).get("hatch", {}).get("metadata", {}).get("hooks", {})
-    found: tuple[Mapping[str, Any] | None, ...] = (document.get("project"), hooks.get("uv-dynamic-versioning"))
-    return tuple(table for table in found if table is not None)
+    hook = table_at(document, "tool", "hatch", "metadata", "hooks", "uv-dynamic-versioning")
+    return tuple(table for table in (table_at(document, "project"), hook) if table)
 
 
 def _by_name(member: Member) -> str:

@@ -41,6 +41,8 @@ def test_authors(scene: GitScene) -> None:
 def test_add(scene: GitScene) -> None:
     """New files are in the next commit, unless git is told to ignore them; others are left out."""
     scene.commit("ignore", {".gitignore": "ignored.md\n", "known.md": "old\n"})
+    for key in ("core.autocrlf", "core.safecrlf"):  # what was written has line ends that git would not check out here
+        scene.git("config", key, "true")
     repo = Repo(scene.top)
     for name in ("new.md", "[x]*.md", "ignored.md", "known.md", "stray.md"):
         (scene.top / name).write_text("new\n")

@@ -109,6 +109,13 @@ class TestReadToml:
         assert caught.value.where == "packages/x/a.toml"
         assert "line 1, column 5" in caught.value.what or "position 5" in caught.value.what
 
+    def test_byte_order_mark(self, tmp_path: Path) -> None:
+        """A mark that no editor shows is named."""
+        (tmp_path / "a.toml").write_bytes(b"\xef\xbb\xbfx = 1")
+
+        with pytest.raises(Refusal, match="begins with a byte order mark"):
+            read_toml(tmp_path / "a.toml", "a.toml")
+
 
 class TestDescribe:
     """Every byte uploaded is a byte recorded."""

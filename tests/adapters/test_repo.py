@@ -843,6 +843,9 @@ class TestHolding:
 
         assert (repo.ahead(repo.head), repo.ahead(repo.head, made), repo.ahead(repo.head, "")) == (2, 1, 2)
         assert repo.subject(made) == "two"
+        last = scene.commit("\x1b[2Jfour")
+        assert [title[-4:] for title in repo.titles(made, last)] == ["four", "hree"]
+        assert "\x1b" not in "".join(repo.titles(made, last))
 
     @pytest.mark.parametrize("key", ["commit.gpgSign", "tag.gpgSign", "tag.forceSignAnnotated"])
     def test_signing(self, scene: GitScene, key: str) -> None:

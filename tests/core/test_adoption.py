@@ -96,12 +96,14 @@ class TestTagging:
         most = {"app": "1.0", "core": "1.0", "web": "0.3"}
         assert found("v1.0", *lines, at=most).patterns == ("v{version}",)
         assert found("v1.0 core-v0.2", *lines, at=most).patterns == ("v{version}", "{name}-v{version}")
+        assert found("3.0.0 v1.0 0.9", *lines, at=most).patterns == ("v{version}", "{version}"), "some are older"
         assert found("v0.9 app-v1.0", *lines, at=dict.fromkeys(most, "0.9")).patterns == (
             "{name}-v{version}",
             "v{version}",
         )
         assert found("v1.0", *lines, at=dict.fromkeys(most, "")).patterns == ("v{version}",), "no file has ever said"
         assert found("v1.0", "core:", at={"core": "1.0"}).patterns == ("v{version}",)
+        assert found("v1.0", "core:", at={"core": "0.9"}).patterns == ("v{version}",), "tagged before it was bumped"
         apart = found("v1.0", "app==1.0:", "core==1.1:", at={"app": "1.0", "core": "1.0"})
         assert apart.patterns == ("{name}-v{version}", "v{version}"), "one tag could not stand for two versions"
 

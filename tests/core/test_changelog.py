@@ -8,6 +8,7 @@ from textwrap import dedent
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 from packaging.version import Version
 
 from tasks.core.changelog import (
@@ -222,16 +223,16 @@ def test_headings_are_not_injected() -> None:
 def test_contributors() -> None:
     """Authors and co-authors are named once, in order, without addresses and bots."""
     changes = changes_of(
-        "fix: a\n\nCo-authored-by: Grace <g@example.invalid>\nco-authored-by: bea", "feat: b", "feat: c"
+        'fix: a\n\nCo-authored-by: "Grace" <g@example.invalid>\nco-authored-by: bea', "feat: b", "feat: c"
     )
     authors = {"0" * 40: "Ada", "1" * 40: "dependabot[bot]", "2" * 40: "Ada"}
 
     names = contributors_of(changes, authors)
 
     assert names == ("Ada", "bea", "Grace")
-    entry = Entry(Version("1"), DATE, "Remark.", (), ("Ada", "<b>_x_"))
+    entry = Entry(Version("1"), DATE, "Remark.", (), ("# Ada", "<b>_x_"))
     text = section_of(entry, Web(), "", Since()).text
-    assert text == f"## 1 - {DATE}\n\nRemark.\n\n### Contributors\n\n- Ada\n- \\<b>\\_x\\_\n"
+    assert text == f"## 1 - {DATE}\n\nRemark.\n\n### Contributors\n\n- \\# Ada\n- \\<b>\\_x\\_\n"
 
 
 # ---- prereleases ----------------------------------------------------------------------------------------------------
@@ -333,8 +334,8 @@ def test_note() -> None:
           1. one
           * two
 
-              ## [0.2.0]
-                x()  # -- >
+                ## [0.2.0]
+                  x()  # -- >
 
           \~\~\~
           never closed
@@ -420,9 +421,12 @@ def test_keep_a_changelog() -> None:
         ("## 0.5.0\n\n- x\n", "@## 0.5.0\n\n- x\n"),
         ("\ufeff## 0.5.0\n", "\ufeff@## 0.5.0\n"),
         # other tools' headings
-        ("# 0.5.0 (2026-01-01)\n", "@# 0.5.0 (2026-01-01)\n"),
-        ("## Intro\n\n### [0.5.1](https://x.invalid) (2026)\n", "## Intro\n\n@### [0.5.1](https://x.invalid) (2026)\n"),
-        ("# News\n\nVersion 0.5.0\n=============\n", "# News\n\n@Version 0.5.0\n=============\n"),
+        ("# 0.5.0 (2026-01-01)\n", "@1# 0.5.0 (2026-01-01)\n"),
+        ("## Intro\n\n### [0.5.1](https://x.invalid)\n", "## Intro\n\n@3### [0.5.1](https://x.invalid)\n"),
+        ("# News\n\nVersion 0.5.0\n=============\n", "# News\n\n@1Version 0.5.0\n=============\n"),
+        ("# Log\n\n## `0.7.0`\n\n## **0.5.0**\n", "# Log\n\n## `0.7.0`\n\n@## **0.5.0**\n"),
+        ('<a name="0.5.0"></a>\n## 0.5.0\n', '@<a name="0.5.0"></a>\n## 0.5.0\n'),
+        ("# Log\n\n<a id='v0.5.0'/>\n\n## 0.5.0\n", "# Log\n\n@<a id='v0.5.0'/>\n\n## 0.5.0\n"),
         ("## core-v0.5.0\n", "@## core-v0.5.0\n"),
         ("# Log\n\n## 2026-01-01\n\n- x\n", "# Log\n\n@## 2026-01-01\n\n- x\n"),
         ("# Log\n\n## Unreleased\n\n- x\n\n## May\n", "# Log\n\n## Unreleased\n\n- x\n\n@## May\n"),
@@ -441,14 +445,19 @@ def test_keep_a_changelog() -> None:
     ],
 )  # fmt: skip
 def test_place(before: str, after: str) -> None:
-    """The place is found in changelogs of other hands too; all else stays as it is."""
-    after = after.replace("@", NEW.text if after.endswith("@") else f"{NEW.text}\n")
+    """Place and level of the heading are found in changelogs of other hands too; all else stays as it is."""
+    for mark, level in {"@1": "#", "@3": "###", "@": "##"}.items():
+        text = NEW.text.replace("##", level)
+        after = after.replace(mark, text if after.endswith(mark) else f"{text}\n")
 
     assert insert(before, Version("0.6.0"), NEW) == after
     assert insert(after, Version("0.6.0"), NEW) == after
 
 
-@pytest.mark.parametrize("heading", ["## 0.6.0", "## [0.6] - 2026", "# v0.6.0", "### Release 0.6.0", "0.6.0\n-----"])
+@pytest.mark.parametrize(
+    "heading",
+    ["## 0.6.0", "## [0.6] - 2026", "## `v0.6.0`", "## **0.6.0**", "# v0.6.0", "### Release 0.6.0", "0.6.0\n-----"],
+)
 def test_present(heading: str) -> None:
     """A version that has a heading is left alone."""
     text = f"# Changelog\n\n{heading}\n\n- by hand\n"
@@ -502,6 +511,7 @@ def test_rollup() -> None:
 
         - one
 
+        <a name="0.5.0rc1"></a>
         ## [0.5.0rc1] - 2026-01-01
 
         - old
@@ -518,6 +528,7 @@ def test_rollup() -> None:
 
         - new
 
+        <a name="0.5.0rc1"></a>
         ## [0.5.0rc1] - 2026-01-01
 
         - old
@@ -532,7 +543,8 @@ PIECES = st.sampled_from(
     [
         "# Changelog", "## [Unreleased]", "## [0.5.0] - 2026-01-01", "## 0.6.0rc1", "## 0.7.0", "### Bug Fixes",
         "- a change", "words", "", "  ", "```", "~~~~", "   ```python", "<!-- so", "so -->", "[0.5.0]: https://x.invalid",
-        "[x]: y", "1.0.0", "====", "----", "\ufeff", "\r", "\x0b", "\u2028", "## 2026-01-01", "0.5.0 (old)",
+        "[x]: y", "1.0.0", "====", "----", "\ufeff", "\r", "\x0b", "\u2028", "## 2026-01-01", "0.5.0 (old)", "# 0.5.1",
+        "10. b", "   * c", "    # d", "<a id='x'></a>", "![x](y)", "| a | b |", "|---|---|", "***",
     ]
 )  # fmt: skip
 TITLES = st.one_of(st.text(max_size=30), st.lists(PIECES, max_size=4).map("\n".join))
@@ -576,8 +588,9 @@ def test_all_else_stays(text: str, given_section: tuple[Version, Section]) -> No
     if not text.strip("\ufeff \r\n\x0b\u2028") or once == text:
         return
 
-    added = section.text.replace("\n", "\r\n") if section.text.replace("\n", "\r\n") in once else section.text
-    head, found, tail = once.partition(added)
+    levels = [re.sub("^##", level, section.text, flags=re.MULTILINE) for level in ("##", "#", "###")]
+    forms = (form.replace("\n", ends) for ends in ("\r\n", "\n") for form in levels)
+    head, found, tail = once.partition(next((form for form in forms if form in once), ""))
     assert found
     link = f"[{version}]: {section.link}"
     if section.link and link in tail:
@@ -604,10 +617,31 @@ def without_ends(longer: str, shorter: str) -> str:
 
 @given(sections())
 def test_nothing_is_injected(given_section: tuple[Version, Section]) -> None:
-    """Whatever commits say, a section has its own heading alone, and nothing in it opens a fence, comment or list."""
+    """Whatever commits say, a section has its own headings alone, and nothing in it opens a fence, comment or list.
+
+    What a reader of Markdown makes of it are lists, code and links to the forge.
+    """
     version, section = given_section
 
     assert versions_in(section.text) == (version,)
+    read = MarkdownIt().enable(["table", "strikethrough"]).parse(section.text)
+    shown = {
+        token.type.removesuffix("_open").removesuffix("_close")
+        for block in read
+        for token in (block, *(block.children or ()))
+    }
+    assert shown <= {
+        "heading",
+        "paragraph",
+        "inline",
+        "text",
+        "softbreak",
+        "link",
+        "code_inline",
+        "code_block",
+        "strong",
+    } | {"bullet_list", "ordered_list", "list_item"}
+    assert [block.level for block in read if block.type == "heading_open"] == [0] * section.text.count("\n##") + [0]
     for line in section.text.split("\n")[1:]:
         assert not line or line.startswith(("### ", "- ", "  ", "No notable")), line
         assert not re.match(r" {0,3}(```[^`]*$|~~~|<!--)", line), line

@@ -166,10 +166,11 @@ def test_unconventional(title: str) -> None:
         ("\ufefffeat: x", "feat", "", "x"),
         ("feat: x\r\n\r\nbody\r\n", "feat", "", "x"),
         ("feat: größer → ⚡", "feat", "", "größer → ⚡"),
+        ("fe\x00at: x\x1b[2J\x9b1A\u202ey\tz", "feat", "", "x[2J1Ay\tz"),
     ],
 )
 def test_titles(title: str, kind: str, scope: str, description: str) -> None:
-    """Scopes, spaces, line ends and alphabets of real histories do not get in the way."""
+    """Scopes, spaces, line ends and alphabets of real histories do not get in the way, nor what steers a terminal."""
     change = read(title)
 
     assert (change.type, change.scope, change.description) == (kind, scope, description)

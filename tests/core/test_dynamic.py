@@ -120,6 +120,7 @@ class TestFiles:
         assert paths(flit)[-1] == "src/my_pkg.py"
         assert paths(f'{flit}[tool.flit.module]\nname = "ns.it"')[3] == "ns/it/__init__.py"
         assert find(flit, '"""It."""\n__version__ = "1.0"\n') == "1.0"
+        assert find(flit, '__version__: typing.Final[str] = "1.0"\n') == "1.0"
 
     @pytest.mark.parametrize("source", ['source = "file"\n', ""])
     def test_pdm(self, source: str) -> None:
@@ -168,6 +169,27 @@ class TestTags:
 
         assert not is_dynamic(document)
         assert environment(document, "a", "1.2") == {}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "[tool]\nhatch = 3",
+        "[tool.hatch]\nversion = 'x'\nmetadata = 3",
+        f'{HATCH}source = "uv-dynamic-versioning"\n[tool]\nuv-dynamic-versioning = 3',
+        "[tool.pdm]\nversion = 3",
+        "[tool.setuptools.dynamic]\nversion = 'x'",
+        "[tool.setuptools.dynamic.version]\nfile = 3",
+        "[tool.setuptools]\npackage-dir = 3\npackages.find.where = 3\ndynamic.version = { attr = 'V' }",
+        '[build-system]\nrequires = []\nbuild-backend = "flit_core.buildapi"\n[tool.flit]\nmodule = 3',
+    ],
+)
+def test_odd_tables(table: str) -> None:
+    """A table of a backend's that is something else is nothing here; the backend will say what is wrong with it."""
+    document = tomllib.loads(DYNAMIC + table)
+
+    assert all(place.find("3") == "" for place in source_of(document).places)
+    assert environment(document, "a", "1.2").keys() <= {"UV_DYNAMIC_VERSIONING_BYPASS"}
 
 
 @pytest.mark.parametrize(

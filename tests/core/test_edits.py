@@ -25,7 +25,7 @@ NEW = Version("1.3.0rc1")
             '[tool.a]\n[project]\nversion = "1.2"\n',
             '[tool.a]\n[project]\nversion = "1.3.0rc1"\n',
         ),
-        ("[project]\nversion = '1.2'", '[project]\nversion = "1.3.0rc1"'),
+        ("[project]\nversion = '1.2'", "[project]\nversion = '1.3.0rc1'"),
     ],
 )
 def test_write_version(before: str, after: str) -> None:

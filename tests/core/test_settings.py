@@ -140,6 +140,7 @@ class TestBumpFiles:
         ("entry", "said"),
         [
             ("path = '../a.py', pattern = '{version}'", "the path must lie in the package"),
+            ('path = "a\\u0000", pattern = "{version}"', "the path must lie in the package"),
             ("path = 'a/../../b.py', pattern = '{version}'", "the path must lie in the package"),
             ("path = 'a\\..\\b.py', pattern = '{version}'", "the path must lie in the package"),
             ("path = '/a.py', pattern = '{version}'", "the path must lie in the package"),

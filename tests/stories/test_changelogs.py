@@ -170,9 +170,11 @@ def test_links(tmp_path: Path) -> None:
 
 
 def test_left_out(tmp_path: Path) -> None:
-    """A changelog that git ignores is not forced into the commit, and one that is a link is left as it is."""
-    world = make_world(tmp_path, "app; core; tool")
+    """A changelog that git ignores is not forced into the commit; one that is a link, or in UTF-16, is left alone."""
+    world = make_world(tmp_path, "app; core; tool; wide")
     (world.root / "packages/app/CHANGELOG.md").symlink_to("../../NEWS.md")
+    wide = world.root / "packages/wide/CHANGELOG.md"
+    wide.write_bytes("# Changelog\r\n\r\n## 0.0.9\r\n".encode("utf-16"))
     world.commit("docs: news", {"NEWS.md": "# News\n", "packages/core/.gitignore": "CHANGELOG.md\n"})
     configure(world, "")
 
@@ -183,6 +185,7 @@ def test_left_out(tmp_path: Path) -> None:
     assert "packages/tool/CHANGELOG.md" in files
     assert (world.root / "NEWS.md").read_text() == "# News\n"
     assert (world.root / "packages/app/CHANGELOG.md").is_symlink()
+    assert wide.read_bytes().decode("utf-16") == "# Changelog\r\n\r\n## 0.0.9\r\n"
 
 
 def test_builds_with_hatch(tmp_path: Path, own_index: EmbeddedIndex) -> None:

@@ -353,6 +353,10 @@ def test_version_only(tmp_path: Path, prefect_api: str, faulty: FaultIndex) -> N
     assert world.git("ls-remote", str(world.remote)) == remote
     plan = json.loads(world.releasekit("plan", "--offline", "--format", "json").out)
     assert {row["name"]: row["next"] for row in plan["packages"]} == {"core": "0.2.0", "app": None}
+    head = world.commit("fix: most", {"packages/core/most.txt": "most"})
+    again = world.releasekit(*argv, "--yes")
+    assert (again.code, world.git("rev-parse", "HEAD")) == (0, head), "all of it is written"
+    assert "packages/core/CHANGELOG.md tells of 0.2.0 already, and is left as it is" in again.err
     world.git("checkout", "--quiet", "--detach")
     assert Code.PREFLIGHT_DETACHED_HEAD in world.releasekit(*argv, "--yes").err
 

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 from packaging.version import Version
@@ -14,7 +14,7 @@ from packaging.version import Version
 from tasks.core.checks.facts import Check, Found, Severity
 from tasks.core.checks.fixes import NewFile
 from tasks.core.checks.metadata import LICENSES, license_globs, readme_file
-from tasks.core.dynamic import source_of
+from tasks.core.dynamic import source_of, table_at
 from tasks.core.groups import units_of
 from tasks.core.versions import version_of
 
@@ -180,17 +180,17 @@ def _is_named(path: str, package: Package) -> bool:
 
 def _made(package: Package) -> Iterator[str]:
     """Yield patterns of what a build makes by itself, so that nobody commits it."""
-    tool: Any = package.document.get("tool", {})
-    build = tool.get("hatch", {}).get("build", {})
-    hooks = [build.get("hooks", {}), *(target.get("hooks", {}) for target in build.get("targets", {}).values())]
+    tool = table_at(package.document, "tool")
+    build = table_at(tool, "hatch", "build")
+    targets = (build, *(table_at(build, "targets", name) for name in table_at(build, "targets")))
     for table in (
-        *(hook.get(name, {}) for hook in hooks for name in ("vcs", "version")),
-        tool.get("setuptools_scm", {}),
+        *(table_at(target, "hooks", name) for target in targets for name in ("vcs", "version")),
+        table_at(tool, "setuptools_scm"),
     ):
         yield from (str(table[key]) for key in ("version-file", "path", "version_file", "write_to") if key in table)
-    for target in (build, *build.get("targets", {}).values()):
+    for target in targets:
         yield from (pattern.lstrip("/") for pattern in target.get("artifacts", ()))
-    if write_to := tool.get("pdm", {}).get("version", {}).get("write_to"):
+    if write_to := table_at(tool, "pdm", "version").get("write_to"):
         yield f"*{write_to}"
     if "version" in package.project.get("dynamic", ()):
         yield from (place.path for place in source_of(package.document).places if not package.member.version_file)
