@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import socket
@@ -378,6 +379,22 @@ class TestLock:
 
         with another():
             pass
+
+    @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EIO])
+    def test_no_locks(self, common_dir: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+        """A file system that has no locks, as NFS without its daemon, is a refusal: no other kind of lock will do."""
+
+        def refuse(*_: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr("fcntl.flock", refuse)
+        with pytest.raises(Refusal) as caught, only_release(common_dir):
+            pass
+
+        assert (caught.value.code, caught.value.what) == (Code.FILE_SYSTEM, os.strerror(number))
+        monkeypatch.undo()
+        with only_release(common_dir):
+            assert (common_dir / "releasekit" / "lock.holder").exists()
 
     def test_freed_by_an_error(self, common_dir: Path, another: Callable[..., AbstractContextManager[int]]) -> None:
         """An error inside frees it, in an inner block too, and no trace of the holder is left."""
