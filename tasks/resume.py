@@ -88,7 +88,7 @@ def not_ended(begun: Record) -> Refusal:
 
 
 def take(repo: Repo, settings: Settings, found: Exported, begun: Record | None, *, publishing: bool = True) -> Record:
-    """Put a release that was handed over on record here, with its files, unless it was *begun* here before.
+    """Put a release that was handed over on record here, with its files, unless it was *begun* or ended here before.
 
     What the remote holds for it is taken over, if it is for *publishing*: an earlier run with that manifest has died.
     Raises Refusal RK-RELEASE-ELSEWHERE.
@@ -98,6 +98,8 @@ def take(repo: Repo, settings: Settings, found: Exported, begun: Record | None, 
     found.bring(record)
     if begun and known and (known.packages or not found.manifest.packages):
         return record
+    if known and known.finished and found.manifest.packages in ((), known.packages):
+        return record  # looked at once more, and found done
     there = _held_there(repo, settings) if publishing else None
     if there and there.plan.release != found.plan.release:
         raise there.elsewhere(settings.remote)
