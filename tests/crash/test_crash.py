@@ -55,7 +55,7 @@ class Zygote:
 
     process: subprocess.Popen[str]
 
-    def run(  # noqa: PLR0913  what is the same in most runs has a default
+    def run(
         self,
         world: World,
         env: dict[str, str],

@@ -193,7 +193,7 @@ def test_whole_story(  # noqa: PLR0915  one story is expensive, and each of its 
     if closely:
         pushed = len(hub.pushes())
         with monkeypatch.context() as patched:
-            patched.setattr(Uv, "build", killed)
+            patched.setattr(Uv, "build_command", killed)
             assert told(world.releasekit(*PUBLISH, "v0.2.0")) == report, "nothing is built again where it was released"
         shutil.rmtree(world.root / ".git" / "releasekit")
         assert told(world.releasekit(*PUBLISH, "v0.2.0")) == report, "and elsewhere it is compared"
