@@ -188,12 +188,20 @@ def _push_in_groups(
         try:
             if refspecs:
                 repo.push(remote, refspecs, leases=letting)
-        except ReleaseError:
-            if branch in names:  # what the tags name is out, whether the branch takes the commit or not
-                with suppress(ReleaseError):
-                    for group in groups:
-                        repo.push(remote, [f"{name}:{name}" for name in group])
-            raise
+        except ReleaseError as error:
+            if branch not in names or error.code is not Code.PUSH_REJECTED or not _take_alone(repo, remote, groups):
+                raise
+            what = f"{release.branch} was refused; the tags were then pushed without it"
+            raise ReleaseError(error.code, what, remote, output=error.output) from None
+
+
+def _take_alone(repo: Repo, remote: str, groups: Sequence[Sequence[str]]) -> bool:
+    """Push the tags without the branch, for what they name is out; tells whether there are any, and all are taken."""
+    with suppress(ReleaseError):
+        for group in groups:
+            repo.push(remote, [f"{name}:{name}" for name in group])
+        return bool(groups)
+    return False
 
 
 _TAGS = "refs/tags/"

@@ -141,7 +141,7 @@ def _held(repo: Repo, settings: Settings) -> Held | None:
         return held_at(repo, settings.remote) if settings.push and settings.remote in repo.remotes() else None
     except ReleaseError as error:
         unreachable = "Try again when it answers; or leave the remote alone with --no-push."
-        hint = unreachable if error.code is Code.COMMAND_FAILED else error.hint
+        hint = unreachable if error.code is Code.REMOTE_UNREACHABLE else error.hint
         raise Refusal(error.code, error.what, error.where, hint, error.output) from None
 
 

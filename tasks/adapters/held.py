@@ -44,7 +44,7 @@ def held_in(repo: Repo, sha: str) -> Held:
 def held_at(repo: Repo, remote: str) -> Held | None:
     """Return the release that *remote* holds, None if no release is under way.
 
-    Raises ReleaseError RK-RECORD-INVALID if it is of a newer format, RK-COMMAND-FAILED if nobody answers.
+    Raises ReleaseError RK-RECORD-INVALID if it is of a newer format, RK-REMOTE-UNREACHABLE if nobody answers.
     """
     there = repo.refs_at(remote, RUNNING).get(RUNNING)
     if there is None:

@@ -54,6 +54,10 @@ _SAID = {
         r"No space left on device|Disk quota exceeded|File too large|Read-only file system|insufficient permission"
         r"|unable to create temporary file"
     ),
+    Code.REMOTE_UNREACHABLE: re.compile(
+        r"does not appear to be a git repository|repository '[^']*' not found|unable to access 'https?://"
+        r"|Authentication failed|could not read Username|Could not resolve host|Could not read from remote repository"
+    ),
 }
 
 
@@ -66,14 +70,15 @@ class Ref:
 
 
 def run(command: Command) -> Result:
-    """Run git; what it says of locks, signatures and the file system becomes an error of that name."""
+    """Run git; what it says of locks, signatures, the file system and the remote becomes an error of that name."""
     try:
         return run_process(command)
     except ReleaseError as error:
         for code, said in _SAID.items():
             if found := said.search(error.output):
                 line = next(line for line in error.output.splitlines() if found[0] in line)
-                raise ReleaseError(code, line.removeprefix("fatal: "), error.where, output=error.output) from None
+                what = re.sub(r"^(?:fatal|error): ", "", line)
+                raise ReleaseError(code, what, error.where, output=error.output) from None
         raise
 
 
@@ -419,7 +424,7 @@ class Repo:
         Those references alone that *leases* names are moved or deleted, if they still are at the object that it says
         (empty: if they are not there). The remote compares and writes in one step, so two clones cannot both succeed.
 
-        Raises ReleaseError RK-PUSH-REJECTED with what git says.
+        Raises ReleaseError RK-PUSH-REJECTED with what git says, RK-REMOTE-UNREACHABLE if it was not even asked.
         """
         rehearsal = ("--dry-run",) if dry_run else ()
         only = tuple(f"--force-with-lease={name}:{sha}" for name, sha in (leases or {}).items())
@@ -427,6 +432,8 @@ class Repo:
             command = self.command("push", "--atomic", "--no-follow-tags", *rehearsal, *only, remote, *refspecs)
             run(replace(command, shown=not dry_run))
         except ReleaseError as error:
+            if error.code is Code.REMOTE_UNREACHABLE:
+                raise
             where = f"{remote}: {', '.join(refspecs[:3])}"
             raise ReleaseError(Code.PUSH_REJECTED, "the push was refused", where, output=error.output) from None
 

@@ -64,6 +64,7 @@ class Code(StrEnum):
     PREFLIGHT_LOCK_STALE = "RK-PREFLIGHT-LOCK-STALE"
     PREFLIGHT_VERSION_EXISTS = "RK-PREFLIGHT-VERSION-EXISTS"
     PREFLIGHT_NO_REMOTE = "RK-PREFLIGHT-NO-REMOTE"
+    REMOTE_UNREACHABLE = "RK-REMOTE-UNREACHABLE"
     PREFLIGHT_VULNERABLE = "RK-PREFLIGHT-VULNERABLE"
     PREFLIGHT_NEW_PROJECTS = "RK-PREFLIGHT-NEW-PROJECTS"
     PREFLIGHT_CONCURRENT_RELEASE = "RK-PREFLIGHT-CONCURRENT-RELEASE"
@@ -296,6 +297,10 @@ CATALOGUE: Mapping[Code, Entry] = {
     ),
     Code.PREFLIGHT_NO_REMOTE: Entry(
         "The repository has no remote to push the release to.", "Add one, or pass --no-push."
+    ),
+    Code.REMOTE_UNREACHABLE: Entry(
+        "The git remote does not answer, is no repository, or does not let you in.",
+        "See that `git ls-remote` works with it, then run again: a release that has begun is carried on.",
     ),
     Code.PREFLIGHT_VULNERABLE: Entry(
         "`uv audit` found known vulnerabilities in the locked dependencies, and --strict-audit was given.",

@@ -681,6 +681,20 @@ class TestPush:
             repo.push("origin", [f"{other}:refs/heads/main"], dry_run=True)
         assert caught.value.code is Code.PUSH_REJECTED
 
+    @pytest.mark.parametrize(
+        "address", ["nowhere.git", "https://127.0.0.1:9/ada/engine.git", "ssh://nobody@127.0.0.1:9/engine.git"]
+    )
+    def test_unreachable(self, scene: GitScene, remote: Path, address: str) -> None:
+        """A remote that is not there, or does not answer, has not refused anything."""
+        assert remote
+        scene.git("remote", "set-url", "origin", address)
+        repo = Repo(scene.top)
+
+        for ask in (repo.refs_at, lambda name: repo.push(name, ["HEAD:refs/heads/main"])):
+            with pytest.raises(ReleaseError) as caught:
+                ask("origin")
+            assert caught.value.code is Code.REMOTE_UNREACHABLE, caught.value.output
+
     def test_moved_branch(self, scene: GitScene, remote: Path) -> None:
         """A branch that has moved is not forced, and no tag arrives without it."""
         repo = Repo(scene.top)
@@ -746,7 +760,7 @@ class TestPush:
         with pytest.raises(ReleaseError) as caught:
             Repo(scene.top).push("gone", ["HEAD:refs/heads/main"])
 
-        assert caught.value.code is Code.PUSH_REJECTED
+        assert caught.value.code is Code.REMOTE_UNREACHABLE
         assert caught.value.where == "gone: HEAD:refs/heads/main"
         assert "opensesame" not in caught.value.output
 
