@@ -83,6 +83,8 @@ class Record:
         path = self.directory / MANIFEST
         text = self._text(path)
         if text is None:
+            if self.dist("").is_dir():  # nothing is built before it is written: it was lost, and all may be public
+                raise ReleaseError(Code.RECORD_INVALID, "it is missing", str(path))
             return None
         manifest = manifest_of(text, str(path))
         if manifest.release != self.release:

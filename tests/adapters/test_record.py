@@ -146,6 +146,15 @@ class TestRecord:
         with pytest.raises(ReleaseError, match="RK-RECORD-INVALID: it is missing"):
             record.plan()
 
+    def test_lost_manifest(self, common_dir: Path) -> None:
+        """What has built files had a manifest: it is not taken for a release whose commit is still to be made."""
+        record = begin(common_dir, plan_of("r1"))
+        assert record.manifest() is None
+        record.dist("core").mkdir(parents=True)
+
+        with pytest.raises(ReleaseError, match="RK-RECORD-INVALID: it is missing .*manifest.json"):
+            unfinished(common_dir)
+
     def test_lost_files(self, common_dir: Path) -> None:
         """A file that is missing, cut or changed is lost; one with the recorded bytes is not."""
         record = begin(common_dir, plan_of("r1"))
