@@ -298,7 +298,10 @@ def only_release(common_dir: Path) -> Generator[None]:
         return
     try:
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        replace_text(holder, f"process {os.getpid()} on {socket.gethostname()} since {started}\n")
+        try:
+            replace_text(holder, f"process {os.getpid()} on {socket.gethostname()} since {started}\n")
+        except ReleaseError as error:
+            raise Refusal(*error.args) from None
         yield
     finally:
         holder.unlink(missing_ok=True)

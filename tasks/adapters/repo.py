@@ -52,7 +52,7 @@ _SAID = {
     Code.SIGNING_FAILED: re.compile(r"failed to sign|gpg failed|cannot run gpg|[Cc]ouldn't (load|find) .*key"),
     Code.FILE_SYSTEM: re.compile(
         r"No space left on device|Disk quota exceeded|File too large|Read-only file system|insufficient permission"
-        r"|unable to create temporary file"
+        r"|unable to create temporary file|(?:[Uu]nable to|cannot|could not|failed to) [^\n]*: Permission denied"
     ),
     Code.REMOTE_UNREACHABLE: re.compile(
         r"does not appear to be a git repository|repository '[^']*' not found|unable to access 'https?://"

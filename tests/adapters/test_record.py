@@ -152,7 +152,7 @@ class TestRecord:
         assert record.manifest() is None
         record.dist("core").mkdir(parents=True)
 
-        with pytest.raises(ReleaseError, match="RK-RECORD-INVALID: it is missing .*manifest.json"):
+        with pytest.raises(ReleaseError, match=r"RK-RECORD-INVALID: it is missing .*manifest\.json"):
             unfinished(common_dir)
 
     def test_lost_files(self, common_dir: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tasks.adapters.process import Command, run
 from tasks.adapters.repo import RUNNING, Ref, Repo, clone
+from tasks.adapters.repo import run as run_git
 from tasks.core.commits import Commit
 from tasks.core.errors import Code, Refusal, ReleaseError
 
@@ -881,7 +882,28 @@ class TestHolding:
             repo.fast_forward(made)
 
         assert caught.value.code is Code.GIT_LOCKED
+        assert caught.value.what.startswith("Unable to create"), "git's own 'fatal:' or 'error:' is not said twice"
         assert "index.lock': File exists" in caught.value.what
+
+    @pytest.mark.parametrize(
+        ("said", "code"),
+        [
+            ("error: cannot lock ref 'r': Unable to create '/r/.git/r.lock': Permission denied", Code.FILE_SYSTEM),
+            ("fatal: cannot create directory at 'packages': Permission denied", Code.FILE_SYSTEM),
+            ("error: file write error: No space left on device", Code.FILE_SYSTEM),
+            ("git@forge.example: Permission denied (publickey).\nCould not read from r", Code.COMMAND_FAILED),
+        ],
+    )
+    def test_what_git_says(self, scene: GitScene, said: str, code: Code) -> None:
+        """What the system refuses to git has its name, whatever git was about; here a hook says what git would."""
+        scene.hook("reference-transaction", f"cat >&2 <<'END'\n{said}\nEND\nexit 1")
+        command = Repo(scene.top).command("update-ref", "refs/heads/made", "HEAD")
+        hooks_on = (command.argv[0], *command.argv[3:])
+
+        with pytest.raises(ReleaseError) as caught:
+            run_git(Command(hooks_on, scene.top, command.env))
+
+        assert caught.value.code is code, caught.value.output
 
 
 class TestFastForward:
