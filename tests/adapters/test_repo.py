@@ -961,6 +961,29 @@ class TestFastForward:
         assert (scene.top / path).read_text() == "mine"
         assert scene.git("rev-parse", "main") == repo.head
 
+    @pytest.mark.parametrize(
+        "now", [{"a": "rel"}, {"a": None}, {"a": "released\n", "new": ""}, {"new": "first\n"}, {"a": None, "new": "fi"}]
+    )
+    def test_half_way(self, scene: GitScene, tmp_path: Path, now: dict[str, str | None]) -> None:
+        """What a killed step forward has left, git's files being no transaction, is gone over again."""
+        repo = Repo(scene.top)
+        repo.add_worktree(tmp_path / "tree", repo.head)
+        (tmp_path / "tree" / "a").write_text("released\n")
+        (tmp_path / "tree" / "new").write_text("first\n")
+        repo.add(tmp_path / "tree", ["new"])
+        made = repo.commit(tmp_path / "tree", "release", ["a", "new"], hooks=False)
+        for path, text in now.items():
+            scene.write(path, text) if text is not None else (scene.top / path).unlink()
+        before = scene.git("status", "--porcelain")
+        scene.git("add", "--all")
+        assert not repo.fast_forward(made), "somebody has staged it, so it is theirs"
+        scene.git("reset", "--quiet")
+        assert scene.git("status", "--porcelain") == before
+
+        assert repo.fast_forward(made)
+
+        assert (scene.git("rev-parse", "main"), scene.git("status", "--porcelain")) == (made, "")
+
     def test_another_branch(self, scene: GitScene, tmp_path: Path) -> None:
         """A branch that was checked out meanwhile is not the one to move."""
         repo = Repo(scene.top)
