@@ -1,9 +1,9 @@
 """The whole release: `python -m flows.publish`, or the deployment `releasekit/publish`."""
 
 if __name__ == "__main__":  # before Prefect is imported: --help and --dry-run must not pay for it
-    from flows.cli import run_command
+    from releasekit.__main__ import main
 
-    raise SystemExit(run_command("publish"))
+    raise SystemExit(main("publish"))
 
 import logging
 from collections.abc import Mapping
