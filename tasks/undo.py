@@ -338,8 +338,14 @@ def delete_remotely(repo: Repo, settings: Settings, found: Found) -> None:
         leases[RUNNING] = found.doomed.held.sha if found.doomed.held else there.object
     for each in found.proposed:
         leases |= {name: sha for name, sha in each.refs.items() if name in repo.refs_at(settings.remote, name)}
-    if leases:
-        repo.push(settings.remote, [f":{name}" for name in leases], leases=leases)
+    try:
+        if leases:
+            repo.push(settings.remote, [f":{name}" for name in leases], leases=leases)
+    except ReleaseError as error:
+        hint = (
+            "Let the remote delete them, then run `releasekit rollback` again: it goes on; --no-push leaves it alone."
+        )
+        raise ReleaseError(error.code, error.what, error.where, hint, error.output) from None
 
 
 @lazy_task("delete-tags")

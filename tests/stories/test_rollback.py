@@ -66,6 +66,13 @@ def test_given_up(  # noqa: PLR0915  one release is expensive, and much follows 
 
     shown = world.releasekit("rollback", "--dry-run", "--format", "json")
     monkeypatch.delenv("PREFECT_API_URL")  # that was recorded; the rest need not be
+    hook = world.remote / "hooks" / "update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\ncase $3 in *[!0]*) ;; *) echo stays; exit 1 ;; esac\n")
+    hook.chmod(0o755)
+    kept = world.releasekit(*UNDO)
+    assert (kept.code, "run `releasekit rollback` again" in kept.err) == (1, True), kept.err
+    hook.unlink()
     with monkeypatch.context() as killed:
         killed.setattr(Repo, "delete_tag", interrupted)
         assert world.releasekit(*UNDO).code == 130
