@@ -342,9 +342,7 @@ def delete_remotely(repo: Repo, settings: Settings, found: Found) -> None:
         if leases:
             repo.push(settings.remote, [f":{name}" for name in leases], leases=leases)
     except ReleaseError as error:
-        hint = (
-            "Let the remote delete them, then run `releasekit rollback` again: it goes on; --no-push leaves it alone."
-        )
+        hint = "Let the remote delete them, then run `releasekit rollback` again: it goes on. Or leave it alone: --no-push."
         raise ReleaseError(error.code, error.what, error.where, hint, error.output) from None
 
 
