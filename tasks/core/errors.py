@@ -383,9 +383,9 @@ CATALOGUE: Mapping[Code, Entry] = {
         "Run again; if it recurs, run the command by hand.",
     ),
     Code.RECORD_INVALID: Entry(
-        "The record of a release is damaged or of a newer format.",
+        "The record of a release is damaged, lost, or of a newer format.",
         "If a newer releasekit wrote it, use that. `releasekit publish --resume-from-registry` goes on from the copy "
-        "that the remote holds; `releasekit rollback` gives the release up.",
+        "that the remote or git holds; `releasekit rollback` gives the release up.",
     ),
     Code.COMMIT_MISSING: Entry(
         "A manifest names the commit that a release is made from, and this clone does not have it: it was not fetched, "

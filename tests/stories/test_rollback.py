@@ -178,3 +178,9 @@ def test_remote_left_alone(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch
     assert (unnamed.code, f"`releasekit rollback {plan['release']}` gives it up" in unnamed.err) == (2, True)
     assert (told(undone)["held"], told(undone)["remote_tags"]) == (True, ["v0.1.0"])
     assert world.state() == before
+
+    repo.keep(plan["release"], held)
+    lost = world.releasekit(*RELEASE, "--no-push")
+    assert (lost.code, f"{Code.RECORD_INVALID}: the record of v0.1.0 is lost" in lost.err) == (2, True), lost.err
+    assert told(world.releasekit(*UNDO, "--no-push"))["title"] == "v0.1.0"
+    assert world.state() == before
