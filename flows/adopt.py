@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tasks.core.adoption import Found, Spoken, Tagging
     from tasks.core.tags import Baseline
     from tasks.core.workspace import Member
-    from tasks.survey import Project
+    from tasks.project import Project
 
     Published = Mapping[str, frozenset[Version]]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from flows.options import CheckOptions
     from tasks.core.checks.facts import Check
-    from tasks.survey import Project
+    from tasks.project import Project
 
 log = logging.getLogger("releasekit.check")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from tasks.survey import Project
+    from tasks.project import Project
 
 
 class Setting(BaseModel):

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from tasks import pull, resume, survey
+from tasks import preflight, pull, resume, survey
 from tasks.adapters.exported import check_room, read_manifest
 from tasks.adapters.files import append_text
 from tasks.adapters.process import mask
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from tasks.core.plan import Plan, Step
     from tasks.core.settings import Settings
     from tasks.core.target import Target
-    from tasks.survey import History, Project, ToTell
+    from tasks.project import Project
+    from tasks.survey import History, ToTell
 
 W = TypeVar("W", bound="Anywhere")
 log = logging.getLogger("releasekit")
@@ -154,7 +155,7 @@ async def due(options: PublishOptions, project: Project, repo: Repo) -> Due:
         given = resume.given(repo, settings, file, record)
         if not options.private:
             async with open_index(project, survey.target_of(project)) as index:
-                await survey.preflight_credentials(project, survey.target_of(project), index)
+                await preflight.credentials(project, survey.target_of(project), index)
         return Due(given.plan, record, given)
     if record:
         return Due(record.plan(), record)
@@ -287,14 +288,14 @@ async def checked(drafted: Draft, *, private: bool = False) -> Draft:
     """
     asked = drafted.published is not None and not private
     if asked:
-        survey.preflight_others(drafted.project, drafted.repo)
-    plan = survey.preflight(drafted.project, drafted.repo, drafted.plan, drafted.target, drafted.published)
-    survey.preflight_notes(drafted.project, drafted.repo, plan, drafted.target)
+        preflight.others(drafted.project, drafted.repo)
+    plan = preflight.workspace(drafted.project, drafted.repo, drafted.plan, drafted.target, drafted.published)
+    preflight.notes(drafted.project, drafted.repo, plan, drafted.target)
     if asked:
-        plan = await survey.preflight_forge(drafted.project, drafted.repo, plan)
+        plan = await preflight.forge_access(drafted.project, drafted.repo, plan)
         async with open_index(drafted.project, drafted.target) as index:
-            await survey.preflight_credentials(drafted.project, drafted.target, index)
-        survey.preflight_remote(drafted.project, drafted.repo)
+            await preflight.credentials(drafted.project, drafted.target, index)
+        preflight.remote(drafted.project, drafted.repo)
     return replace(drafted, plan=plan)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from flows.options import GraphFormat
     from tasks.core.graph import Graph
-    from tasks.survey import Project
+    from tasks.project import Project
 
 _HARD = (Kind.RUNTIME, Kind.BUILD)
 _KINDS = (*_HARD, Kind.EXTRA)

@@ -7,13 +7,12 @@ import os
 from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows import console
 from flows.draft import at_hand, draft, due, key_of, open_project, standing_told
 from flows.options import is_by_pull, parameters_of
-from tasks.adapters.files import changelog_path
+from flows.outline import outline
 from tasks.adapters.process import mask
 from tasks.adapters.record import keep_plan, only_release, plan_in, plan_kept
 from tasks.adapters.server import (
@@ -29,14 +28,13 @@ from tasks.adapters.server import (
 from tasks.adapters.signals import heed_termination, terminated_is_interrupted
 from tasks.core.compare import compared, earlier_of, with_difference
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
-from tasks.core.links import web_of
-from tasks.core.plan import RELEASE_COMMIT, counted
+from tasks.core.plan import counted
 from tasks.core.report import Report
-from tasks.core.tags import in_pushes
 from tasks.resume import how_it_stands
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from prefect.client.schemas.objects import FlowRun
 
@@ -50,7 +48,7 @@ if TYPE_CHECKING:
     from tasks.core.pull import ReleasePull
     from tasks.core.rollback import Rollback
     from tasks.core.settings import Settings
-    from tasks.survey import Project
+    from tasks.project import Project
 
 log = logging.getLogger("releasekit")
 
@@ -232,7 +230,7 @@ async def dry_run(options: PublishOptions) -> Decided | ReleasePull:
         if is_by_pull(here, project.settings):
             return await _hand_on(here, project, repo)
         found = await due(here, project, repo)
-        return Decided(found.plan, tuple(_outline(project, repo, found, options)))
+        return Decided(found.plan, tuple(outline(project, repo, found, options)))
 
 
 async def publish(options: PublishOptions, *, yes: bool) -> Released | ReleasePull:
@@ -409,59 +407,3 @@ def _some(names: Sequence[str]) -> str:
 
 
 _NAMED = 5
-
-
-def _outline(project: Project, repo: Repo, found: Due, options: PublishOptions) -> list[str]:
-    """Return the commands of a release, made by the code that would run them; `RELEASE` stands for its directory."""
-    plan, given = found.plan, found.given
-    lines: list[str] = []
-    if not plan.steps:
-        return lines
-    if not given:
-        lines += _preparing(project, repo, plan)
-    if not options.version_only and not (given and given.manifest.packages):
-        lines += _building(project, plan)
-    return lines if options.private else lines + _publishing(project, repo, plan)
-
-
-TREE, DIST = Path("RELEASE/tree"), Path("RELEASE/dist")
-
-
-def _preparing(project: Project, repo: Repo, plan: Plan) -> list[str]:
-    lines = [str(project.uv.lock_command(TREE, [step.name for step in plan.steps]))]
-    members = {name: project.root / project.workspace[name].path for name in plan.changelogs}
-    new = [path for member in members.values() if not (path := changelog_path(member)).exists()]
-    if new:
-        lines.append(f"git add {' '.join(path.relative_to(repo.top).as_posix() for path in new)}")
-    return [*lines, f"git commit --message '{RELEASE_COMMIT}{plan.title}'"]
-
-
-def _building(project: Project, plan: Plan) -> list[str]:
-    links = {step.name: [DIST / name for name in step.build_needs] for step in plan.steps}
-    seconds = project.settings.build_timeout
-    return [
-        str(project.uv.build_command(TREE / step.path, DIST / step.name, links[step.name], {}, seconds))
-        for step in plan.steps
-    ]
-
-
-def _publishing(project: Project, repo: Repo, plan: Plan) -> list[str]:
-    from tasks.survey import target_of
-
-    settings, target = project.settings, target_of(project)
-    lines: list[str] = []
-    for step in plan.steps:
-        stem = f"{step.name.replace('-', '_')}-{step.version}"
-        files = [DIST / step.name / f"{stem}{end}" for end in (".tar.gz", "-*.whl")]
-        wanted = settings.attestations
-        lines.append(str(project.uv.publish_command(files, target.publish_url, target.check_url, attestations=wanted)))
-    tags = list(dict.fromkeys([*(step.tag for step in plan.steps), *plan.tags])) if settings.tag else []
-    lines += [f"git tag --annotate {tag}" for tag in tags]
-    if settings.push:
-        pushes = [[f"refs/tags/{tag}" for tag in group] for group in in_pushes(tags, plan.tags)] or [[]]
-        pushes[0].insert(0, f"COMMIT:refs/heads/{repo.branch}")
-        lines += [f"git push --atomic {settings.remote} {' '.join(refs)}" for refs in pushes]
-    web = web_of(repo.address(settings.remote), settings.forge)
-    if settings.on_forge and web.base:
-        lines.append(f"# the release {plan.title} on {web.base}")
-    return lines

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import CoreSchema
 
-    from tasks.survey import Project
+    from tasks.project import Project
 
 R = TypeVar("R")
 M = TypeVar("M", bound="Place")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
 
-    from tasks.survey import Project
+    from tasks.project import Project
 
 log = logging.getLogger("releasekit.pin")
 

@@ -35,8 +35,8 @@ from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.manifest import PackageVersion, ReleaseManifest
 from tasks.core.plan import Step
 from tasks.core.report import Outcome, PackageReport, Report
+from tasks.project import Project
 from tasks.release import Release
-from tasks.survey import Project
 
 log = logging.getLogger("releasekit")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from flows.draft import at_hand, draft, open_project
 from flows.options import Options
-from tasks import announce, prepare, pull, survey
+from tasks import announce, preflight, prepare, pull, survey
 from tasks.adapters.forge import forge_of
 from tasks.adapters.held import held_in
 from tasks.adapters.record import only_release, scratch
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from tasks.adapters.repo import Repo
     from tasks.core.plan import Plan
     from tasks.core.settings import Settings
+    from tasks.project import Project
     from tasks.pull import Merge, There
-    from tasks.survey import Project
 
 log = logging.getLogger("releasekit")
 
@@ -109,8 +109,8 @@ async def propose(options: PrepareOptions) -> ReleasePull:
                 return way
             pull.refuse_unfit(repo, project.settings, scene.there)
             drafted = await draft(options, project, repo)
-            plan = survey.preflight(project, repo, drafted.plan, drafted.target, drafted.published)
-            survey.preflight_notes(project, repo, plan, drafted.target)
+            plan = preflight.workspace(project, repo, drafted.plan, drafted.target, drafted.published)
+            preflight.notes(project, repo, plan, drafted.target)
             pull.refuse_released(plan, project.settings, scene.there, repo.tags())
             if options.dry_run:
                 return pull_of("open" if plan.steps else "none", plan.headline, plan)

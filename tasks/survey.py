@@ -6,34 +6,31 @@ import asyncio
 import logging
 import os
 import tomllib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
 from tasks.adapters.files import read_toml
-from tasks.adapters.held import held_at
-from tasks.adapters.notes import gather, rendered
-from tasks.adapters.places import declared_version, declaring_place, new_texts
+from tasks.adapters.places import declared_version, declaring_place
 from tasks.adapters.process import mask
-from tasks.adapters.record import MANIFEST
 from tasks.adapters.secrets import Secrets
-from tasks.adapters.uv import find_uv, trusted_publishing
+from tasks.adapters.uv import find_uv
 from tasks.core.changelog import Since, contributors_of, entry_of, prereleases_between, section_of
 from tasks.core.commits import parse_history
-from tasks.core.dynamic import is_dynamic
-from tasks.core.errors import Code, Refusal, ReleaseError, Warn
+from tasks.core.errors import Code, Refusal, ReleaseError
 from tasks.core.history import unreleased
 from tasks.core.lines import located
-from tasks.core.notes import SMALLEST_LIMIT, tale_of
-from tasks.core.plan import RELEASE_COMMIT, Facts, Plan, Status, decisions, make_plan
+from tasks.core.notes import tale_of
+from tasks.core.plan import RELEASE_COMMIT, Facts, Plan, decisions, make_plan
 from tasks.core.settings import Selection, Settings, bump_files, from_environment, own_settings, settings_of
-from tasks.core.tags import baseline_on_index, baselines, schemes_of
+from tasks.core.tags import baseline_on_index, baselines
 from tasks.core.target import Target
 from tasks.core.versions import version_of
-from tasks.core.workspace import Workspace, workspace_of
+from tasks.core.workspace import workspace_of
 from tasks.lazy import lazy_task, secret
+from tasks.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -43,7 +40,6 @@ if TYPE_CHECKING:
 
     from tasks.adapters.interface import Index
     from tasks.adapters.repo import Repo
-    from tasks.adapters.uv import Uv
     from tasks.core.changelog import Entry, Section
     from tasks.core.checks.facts import WorkspaceFacts
     from tasks.core.commits import Change
@@ -52,38 +48,10 @@ if TYPE_CHECKING:
     from tasks.core.links import Web
     from tasks.core.notes import Tale
     from tasks.core.plan import Step
-    from tasks.core.tags import Baseline, TagSchemes
+    from tasks.core.tags import Baseline
     from tasks.core.workspace import Declared, Member
 
 log = logging.getLogger("releasekit.survey")
-
-
-@dataclass(frozen=True, slots=True)
-class Project:
-    """What stands on this machine: the workspace at *root*, its root pyproject.toml as *document*, its settings.
-
-    *own* are the settings that members have for themselves, by name; *manifests* the pyproject.toml of each member,
-    parsed and as text, by its path.
-    """
-
-    root: Path
-    document: Mapping[str, Any]
-    settings: Settings
-    workspace: Workspace
-    uv: Uv
-    own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, "Mapping[str, Any]"])
-    manifests: Mapping[str, tuple[Mapping[str, Any], str]] = field(
-        default_factory=dict[str, "tuple[Mapping[str, Any], str]"]
-    )
-
-    @property
-    def schemes(self) -> TagSchemes:
-        """The tag formats."""
-        return schemes_of(self.settings, self.own)
-
-    def says(self, name: str, key: str) -> Any:  # noqa: ANN401  as many types as there are keys
-        """Return the setting *key* of the package *name*: its own, or that of the root."""
-        return self.own.get(name, {}).get(key, getattr(self.settings, key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -460,115 +428,6 @@ def target_of(project: Project) -> Target:
     return Target(check_url or default, publish_url, is_default=check_url in ("", default))
 
 
-@lazy_task("preflight-others")
-def preflight_others(project: Project, repo: Repo) -> None:
-    """Refuse before all else if another clone is in the middle of a release: what it has done looks like our mistakes.
-
-    Raises Refusal RK-RELEASE-ELSEWHERE, RK-REMOTE-UNREACHABLE.
-    """
-    settings = project.settings
-    if not settings.push or settings.remote not in repo.remotes():
-        return
-    try:
-        held = held_at(repo, settings.remote)
-    except ReleaseError as error:
-        raise Refusal(*error.args) from None  # nothing was changed yet
-    if held:
-        raise held.elsewhere(settings.remote)
-
-
-@lazy_task("preflight")
-def preflight(
-    project: Project, repo: Repo, plan: Plan, target: Target, published: Mapping[str, frozenset[Version]] | None
-) -> Plan:
-    """Refuse what would go wrong later; returns the plan with the warnings that were found.
-
-    *published* is None when nobody outside may be asked.
-
-    Raises Refusal RK-PREFLIGHT-…, RK-GIT-IDENTITY.
-    """
-    for problem in _problems(project, repo, plan, published or {}):
-        raise problem
-    warnings = plan.warnings
-    if published is not None:
-        warnings += tuple(map(str, _warnings(project, plan, published, is_pypi=target.is_pypi)))
-    return plan.model_copy(update={"warnings": warnings})
-
-
-@lazy_task("preflight-credentials")
-async def preflight_credentials(project: Project, target: Target, index: Index) -> None:
-    """Refuse before anything is done if the index would not take uploads.
-
-    Raises Refusal RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE.
-    """
-    if trusted_publishing(project.uv.secrets) == "never":
-        await index.check_credentials(target.publish_url or project.uv.default_publish_url())
-
-
-@lazy_task("preflight-remote")
-def preflight_remote(project: Project, repo: Repo) -> None:
-    """Refuse before the first build if the git remote would refuse after the last one.
-
-    Raises Refusal RK-PREFLIGHT-NO-REMOTE, RK-PUSH-REJECTED, RK-REMOTE-UNREACHABLE.
-    """
-    settings = project.settings
-    if not settings.push:
-        return
-    if settings.remote not in repo.remotes():
-        raise Refusal(Code.PREFLIGHT_NO_REMOTE, f"there is no remote {settings.remote}", str(repo.top))
-    if repo.branch:
-        try:
-            repo.push(settings.remote, [f"{repo.head}:refs/heads/{repo.branch}"], dry_run=True)
-        except ReleaseError as error:
-            if error.code is not Code.PUSH_REJECTED:
-                raise Refusal(*error.args) from None
-            what = f"{settings.remote} would not take {repo.branch}"
-            hint = f"Pull first if {repo.branch} has moved there; or pass --no-push."
-            raise Refusal(Code.PUSH_REJECTED, what, str(repo.top), hint, error.output) from None
-
-
-@lazy_task("preflight-notes")
-def preflight_notes(project: Project, repo: Repo, plan: Plan, target: Target) -> None:
-    """Refuse a template that could not be rendered after the last upload; raises Refusal RK-NOTES-TEMPLATE."""
-    settings = project.settings
-    if plan.steps and settings.release and settings.notes_template:
-        place = _in_repository(repo, project.root, ".")
-        found = gather(plan, repo, repo.top, place, target, settings, pulls={})
-        rendered(found, project.root, settings, SMALLEST_LIMIT)
-
-
-@lazy_task("preflight-forge")
-async def preflight_forge(project: Project, repo: Repo, plan: Plan) -> Plan:
-    """Find out before the first build whether there will be a release on the forge; if not, the plan says so.
-
-    Raises Refusal where one is required (RK-FORGE-…), and RK-PREFLIGHT-CONCURRENT-RELEASE if a draft of this very
-    release is there, or one that waits to be published: somebody else is making it (D-6).
-    """
-    from tasks.adapters.forge import forge_of  # late: httpx is dear, and what asks nobody does without
-
-    settings = project.settings
-    if not (plan.steps and settings.on_forge):
-        return plan
-    try:
-        async with forge_of(repo.address(settings.remote), settings, project.uv.secrets) as forge:
-            await forge.check_access()
-            drafts = await forge.drafts()
-    except ReleaseError as error:
-        if settings.forge_required:
-            raise Refusal(*error.args) from None
-        if settings.expects_no_forge(error):
-            log.info("no release on a forge: %s", error.what)
-            return plan
-        so = "a release on the forge may fail" if settings.stops_at(error) else "there will be no release on the forge"
-        warning = Warn(error.code, f"{so}: {error.what}", error.where)
-        return plan.model_copy(update={"warnings": (*plan.warnings, str(warning))})
-    for there in drafts:
-        if there.tag == plan.title or MANIFEST in there.assets:
-            what = f"there is a draft of {there.tag} on {forge.name}"
-            raise Refusal(Code.PREFLIGHT_CONCURRENT_RELEASE, what, there.page)
-    return plan
-
-
 def _in_repository(repo: Repo, root: Path, path: str) -> str:
     """Return a member's directory as git names it, from the top of the repository; empty for the top itself."""
     relative = os.path.relpath((root / path).resolve(), repo.top).replace(os.sep, "/")
@@ -657,70 +516,3 @@ def _project_table(text: str) -> Mapping[str, Any]:
         return tomllib.loads(text).get("project", {})
     except tomllib.TOMLDecodeError:
         return {}
-
-
-def _problems(
-    project: Project, repo: Repo, plan: Plan, published: Mapping[str, frozenset[Version]]
-) -> Iterator[Refusal]:
-    if not repo.branch and not os.environ.get("CI"):
-        yield Refusal(Code.PREFLIGHT_DETACHED_HEAD, f"HEAD is detached at {repo.head[:12]}", str(repo.top))
-    if changed := repo.changed_paths():
-        shown = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")  # noqa: PLR2004
-        yield Refusal(Code.PREFLIGHT_DIRTY_WORKTREE, f"uncommitted: {shown}", str(repo.top))
-    if repo.is_tracked(project.root / "uv.lock") and not project.uv.lock_is_current(project.root):
-        yield Refusal(Code.PREFLIGHT_LOCK_STALE, "uv.lock does not fit the pyproject.toml files", str(project.root))
-    repo.committer()
-    repo.check_signing()
-    _places(project, repo, plan)
-    for step in plan.packages:
-        if step.status is Status.ALREADY_PUBLISHED:
-            what = f"the index already has {step.name} {step.next}"
-            yield Refusal(Code.PREFLIGHT_VERSION_EXISTS, what, f"{step.path}/pyproject.toml")
-        later = [
-            v for v in published.get(step.name, ()) if step.order >= 0 and v > step.version and not v.is_prerelease
-        ]
-        if later and not project.settings.allow_older:
-            what = f"the index has {step.name} {max(later)}, later than the {step.version} to be released"
-            hint = "Fetch the tags (`git fetch --tags`); on a maintenance branch set allow_older = true."
-            yield Refusal(Code.PREFLIGHT_VERSION_EXISTS, what, f"{step.path}/pyproject.toml", hint)
-
-
-def _places(project: Project, repo: Repo, plan: Plan) -> None:
-    """Refuse now what could not be written later: the very edits of the release are tried, and dropped."""
-    files: dict[Path, str] = {}
-    for step in plan.steps:
-        package = project.root / step.path
-        document, _ = read_toml(package / "pyproject.toml", f"{step.path}/pyproject.toml")
-        if not (is_dynamic(document) or bump_files(document, step.path)):
-            continue  # it stands in pyproject.toml alone, which cannot be missed
-        files |= dict.fromkeys(new_texts(package, document, step.version, step.path), step.path)
-    for path in repo.untracked(list(files)):
-        what = "git does not track this file, so the release could not write the version into it"
-        raise Refusal(Code.VERSION_PLACE, what, os.path.relpath(path, project.root))
-
-
-def _warnings(
-    project: Project, plan: Plan, published: Mapping[str, frozenset[Version]], *, is_pypi: bool
-) -> Iterator[Warn]:
-    fresh = [step.name for step in plan.steps if step.name in published and not published[step.name]]
-    if is_pypi and len(fresh) > _NEW_PROJECTS_A_DAY:
-        what = f"{len(fresh)} projects are new to the index; PyPI lets a user create {_NEW_PROJECTS_A_DAY} a day"
-        yield Warn(Code.PREFLIGHT_NEW_PROJECTS, what)
-    if project.settings.audit and (project.root / "uv.lock").is_file():
-        yield from _audit(project)
-
-
-_NEW_PROJECTS_A_DAY = 4  # pypi/support#11827
-
-
-def _audit(project: Project) -> Iterator[Warn]:
-    try:
-        findings = project.uv.audit(project.root)
-    except ReleaseError as error:  # as without a network: that it could not look says nothing of what is there
-        why = next((line for line in error.output.splitlines() if line.startswith("error")), error.what)
-        yield Warn(error.code, f"uv audit could not look: {why.removeprefix('error: ')}", str(project.root))
-        return
-    if findings and project.settings.strict_audit:
-        raise Refusal(Code.PREFLIGHT_VULNERABLE, "uv audit has findings", str(project.root), output=findings)
-    if findings:
-        yield Warn(Code.PREFLIGHT_VULNERABLE, findings.strip().splitlines()[-1], "uv audit")

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from flows.cli import app
+from flows.commands import app
 from tasks.core.checks.registry import CHECKS
 from tasks.core.settings import Settings
 from tests.fault_table import table

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import pytest
 
-from flows.cli import app, options
+from flows.cli import options
+from flows.commands import app
 from flows.configured import schema_text
 from flows.options import is_setting, option_of
 from tasks.adapters.process import Command, run

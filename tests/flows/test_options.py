@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import pytest
 from pydantic import Field
 
-from flows.cli import app
+from flows.commands import app
 from flows.options import (
     Options,
     Place,

@@ -17,7 +17,8 @@ from tasks.adapters.repo import Repo
 from tasks.adapters.uv import Uv
 from tasks.core.settings import settings_of
 from tasks.core.workspace import workspace_of
-from tasks.survey import Project, decide, read_history
+from tasks.project import Project
+from tasks.survey import decide, read_history
 from tests.version_table import ROWS, Row, project, scene, table
 from tests.world import GIT, World
 

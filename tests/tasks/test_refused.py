@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.version import Version
 
-from tasks import survey
+from tasks import preflight, survey
 from tasks.adapters.repo import Repo
 from tasks.adapters.uv import find_uv
 from tasks.core.errors import Code, ReleaseError
@@ -89,7 +89,7 @@ def test_many_new_projects(tmp_path: Path) -> None:
     plan = survey.plan(project, repo, survey.read_history(repo, project), Selection(), unknown)
 
     def warnings(url: str, published: dict[str, frozenset[Version]]) -> list[str]:
-        checked = survey.preflight(project, repo, plan, Target("https://index.invalid/simple", url), published)
+        checked = preflight.workspace(project, repo, plan, Target("https://index.invalid/simple", url), published)
         return [text for text in checked.warnings if Code.PREFLIGHT_NEW_PROJECTS in text]
 
     (warning,) = warnings("", unknown)

@@ -1,0 +1,45 @@
+"""The workspace that all steps look at: made once, passed down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tasks.core.tags import schemes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tasks.adapters.uv import Uv
+    from tasks.core.settings import Settings
+    from tasks.core.tags import TagSchemes
+    from tasks.core.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What stands on this machine: the workspace at *root*, its root pyproject.toml as *document*, its settings.
+
+    *own* are the settings that members have for themselves, by name; *manifests* the pyproject.toml of each member,
+    parsed and as text, by its path.
+    """
+
+    root: Path
+    document: Mapping[str, Any]
+    settings: Settings
+    workspace: Workspace
+    uv: Uv
+    own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, "Mapping[str, Any]"])
+    manifests: Mapping[str, tuple[Mapping[str, Any], str]] = field(
+        default_factory=dict[str, "tuple[Mapping[str, Any], str]"]
+    )
+
+    @property
+    def schemes(self) -> TagSchemes:
+        """The tag formats."""
+        return schemes_of(self.settings, self.own)
+
+    def says(self, name: str, key: str) -> Any:  # noqa: ANN401  as many types as there are keys
+        """Return the setting *key* of the package *name*: its own, or that of the root."""
+        return self.own.get(name, {}).get(key, getattr(self.settings, key))
