@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks import survey
+from tasks import preflight
 from tasks.adapters.held import wrapped
 from tasks.adapters.repo import RUNNING, Repo
 from tasks.core.errors import Code
@@ -165,7 +165,7 @@ def test_remote_left_alone(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch
     world.git("push", "--quiet", "origin", f"{held}:{RUNNING}", f"{repo.head}:refs/tags/v0.1.0")
 
     with monkeypatch.context() as late:  # it was begun after we have looked
-        late.setattr(survey, "preflight_others", nothing)
+        late.setattr(preflight, "others", nothing)
         faster = world.releasekit(*RELEASE)
     assert (faster.code, Code.RELEASE_ELSEWHERE in faster.err) == (2, True), faster.err
     assert "v0.1.0 is being released by Ada <ada@example.invalid> on lost since 2026-11-22T12" in faster.err
