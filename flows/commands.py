@@ -343,7 +343,7 @@ def next_versions(
     packages
         Only these packages (names, patterns or paths).
     explain
-        Show each commit since the last release with the rule that it met, or why it does not count.
+        Show each commit since the last release with the rule that it met, or why it does not count; JSON always does.
     format
         How the versions are printed.
     """
@@ -353,7 +353,9 @@ def next_versions(
     from tasks.core.formats.explained import explanation_text
     from tasks.core.formats.markdown import versions_markdown
 
-    found, warnings = explained(options, packages, whole=explain)
+    if explain and format in {"csv", "markdown"}:
+        raise Refusal(Code.USAGE, f"--explain goes with table and JSON; {format} has no room for commits")
+    found, warnings = explained(options, packages)
     _warn(warnings)
     if format == "table" and explain:
         console.answer(explanation_text(found))

@@ -266,7 +266,7 @@ async def manifest_of(options: Place, release: str) -> str:
     return manifest_text(read_manifest(file)[0])
 
 
-def explained(options: Selected, names: Sequence[str], *, whole: bool) -> tuple[Explanation, tuple[str, ...]]:
+def explained(options: Selected, names: Sequence[str]) -> tuple[Explanation, tuple[str, ...]]:
     """Read the history and say which version each of *names* goes to, or all; asks nobody outside.
 
     With it come the warnings of the plan.
@@ -278,7 +278,7 @@ def explained(options: Selected, names: Sequence[str], *, whole: bool) -> tuple[
         history = survey.read_history(repo, project)
         plan = survey.plan(project, repo, history, options.selection(), None)
     chosen = project.workspace.matching(names or ["*"])
-    return explanation(plan, survey.decide(project, history), chosen, whole=whole), plan.warnings
+    return explanation(plan, survey.decide(project, history), chosen), plan.warnings
 
 
 async def checked(drafted: Draft, *, private: bool = False) -> Draft:

@@ -18,8 +18,8 @@ from tasks.adapters.process import mask
 from tasks.adapters.secrets import Secrets
 from tasks.adapters.uv import find_uv
 from tasks.core.changelog import Since, contributors_of, entry_of, prereleases_between, section_of
-from tasks.core.commits import parse_history
-from tasks.core.errors import Code, Refusal, ReleaseError
+from tasks.core.commits import parse, parse_history
+from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.history import unreleased
 from tasks.core.lines import located
 from tasks.core.notes import tale_of
@@ -62,6 +62,7 @@ class History:
     them. *since_stable* has, for packages whose last release is a prerelease, those since the last stable one, or
     since the first prerelease if nothing stable is out. *homes* are the directories in which each package has stood,
     from the top of the repository, *manifests* the shas of the commits that touch the pyproject.toml of a directory.
+    *unheard* are changes that name a version, and touch no package that could have it.
     """
 
     tags: Mapping[str, str]
@@ -71,6 +72,7 @@ class History:
     since_stable: Mapping[str, Sequence[Change]]
     homes: Mapping[str, frozenset[str]]
     manifests: Mapping[str, Sequence[str]]
+    unheard: Sequence[Change]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,8 @@ def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] 
         changes[name] = tuple(change for change in changes[name] if change.sha in fresh)
     unreleased_now = frozenset(change.sha for mine in changes.values() for change in mine)
     stood = {name: frozenset(directories) for name, directories in homes.items()}
-    return History(tags, last, changes, unreleased_now, since_stable, stood, found.manifests)
+    unheard = [change for change in map(parse, found.unheard) if change.release_as is not None]
+    return History(tags, last, changes, unreleased_now, since_stable, stood, found.manifests, unheard)
 
 
 @lazy_task("ask-index")
@@ -215,7 +218,12 @@ def plan(
     decided = decide(project, history)
     today = datetime.now(UTC).strftime("%Y.%m.%d")
     facts = Facts(commit=repo.head, date=today, tags=history.tags, published=published)
-    return make_plan(project.workspace, decided, history.baselines, selection, project.settings, facts, project.own)
+    made = make_plan(project.workspace, decided, history.baselines, selection, project.settings, facts, project.own)
+    unheard = tuple(
+        str(Warn(Code.VERSION_UNHEARD, f"Release-As: {change.release_as} ({change.short_sha}) touches no package"))
+        for change in history.unheard
+    )
+    return made.model_copy(update={"warnings": (*made.warnings, *unheard)})
 
 
 def titled(plan: Plan, repo: Repo, history: History) -> Plan:
@@ -454,17 +462,21 @@ def layouts_of(
     """Return at which commits packages stood elsewhere than now, and where; empty if none did since its release.
 
     The name in a pyproject.toml tells whose directory it is. Asked for are directories that hold no member now, and
-    those of members that were not there at their last release: two may have changed places.
+    those of members that were not there at their last release; then, if there are any, all others that another may
+    have left to who is there now.
     """
     place = {name: directory for directory, name in owners.items()}
     touched = found.manifests.keys()
     asked = {(last[name].commit, place[name]): name for name in last if name in place and place[name] in touched}
-    strays = [(sha, path) for path in touched - owners.keys() for sha in _around(found, found.manifests[path])]
+    strays = _around(found, touched - owners.keys())
     names = _names(repo, [*asked, *strays])
     contested = {path for (commit, path), name in asked.items() if names[commit, path] != name}
     contested |= {path for commit, path in strays if names[commit, path] in place}
     if not contested:
         return {}
+    left = _around(found, touched & owners.keys() - contested)
+    names = _names(repo, left)
+    contested |= {path for commit, path in left if (name := names[commit, path]) in place and name != owners[path]}
     turning = {sha for path in contested for sha in found.manifests.get(path, ())}
     turns = [commit for commit in found.commits if commit.sha in turning or commit.is_merge]
     at = dict.fromkeys([repo.head, *(sha for commit in turns for sha in (commit.sha, *commit.parents))])
@@ -478,12 +490,15 @@ def layouts_of(
     return layouts
 
 
-def _around(found: Unreleased, shas: Sequence[str]) -> Iterator[str]:
-    """Yield *shas* and their parents."""
-    wanted = set(shas)
-    for commit in found.commits:
-        if commit.sha in wanted:
-            yield from (commit.sha, *commit.parents)
+def _around(found: Unreleased, directories: Collection[str]) -> list[tuple[str, str]]:
+    """Return with each of *directories* the commits that touch its pyproject.toml, and their parents."""
+    parents = {commit.sha: commit.parents for commit in found.commits}
+    return [
+        (sha, path)
+        for path in sorted(directories)
+        for touch in found.manifests[path]
+        for sha in (touch, *parents[touch])
+    ]
 
 
 def _names(repo: Repo, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:

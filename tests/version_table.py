@@ -135,6 +135,12 @@ def merged(world: World) -> None:
     world.git("merge", "--quiet", "--no-ff", "--message", "feat!: merge it", "side")
 
 
+def unmerged(world: World) -> None:
+    """Merge a branch with a merge commit, then take the whole merge back."""
+    merged(world)
+    world.git("revert", "--no-edit", "--mainline", "1", "HEAD")
+
+
 def octopus(world: World) -> None:
     """Merge three branches at once."""
     for number, kind in enumerate(("docs", "fix", "feat")):
@@ -183,6 +189,13 @@ def swapped_beside(world: World) -> None:
         world.git("mv", f"packages/{source}", f"packages/{target}")
     world.commit("refactor: change places")
     world.git("merge", "--quiet", "--no-ff", "--message", "merge", "side")
+
+
+def left_to_another(world: World) -> None:
+    """Change core, move it, and let a new package stand where it was, which is released before core is."""
+    moved(world, "packages/kernel")
+    world.commit("feat: a new package", {"packages/core/pyproject.toml": project("fresh", "1.2.3")})
+    world.git("tag", "fresh-v1.2.3")
 
 
 def nested(world: World) -> None:
@@ -361,6 +374,8 @@ ROWS = (
     Row('`Revert "feat: x"`, `revert: feat: x`, without a sha', "the newest unreleased commit of that title", "-",
         changes("feat: x", 'Revert "feat: x"', "fix: y", "revert: fix: y")),
     Row("a merge commit", "what was merged counts, the merge itself does not", "1.3.0", merged),
+    Row("a merge commit and its revert", "nothing of the side that was taken back (`git revert --mainline`)", "-",
+        unmerged),
     Row("a merge of many branches", "all of them count", "1.3.0", octopus),
     Row("a merge that takes nothing; an empty commit", "nothing", "-", empty_merge),
     Row("a squash merge", "the title decides", "1.3.0", changes("feat: it (#12)\n\n* fix: a\n\n* chore!: b")),
@@ -373,6 +388,8 @@ ROWS = (
     Row("two packages that change places", "each has what it had", "1.3.0", swapped, others={"app": "1.2.4"}),
     Row("the same, and a branch from before that is merged later", "each has what it had", "1.3.0", swapped_beside,
         others={"app": "-"}),
+    Row("a change before the directory was left to another package", "counts for whom it was made", "1.3.0",
+        left_to_another, others={"fresh": "-"}),
     Row("a package inside the package", "has its own changes", "-", nested, others={"inner": "1.3.0"}),
     Row("the root as a package", "has what no member has", "-", top, others={"top": "1.3.0"}),
     Row("the lock file alone", "nothing, nor for the root", "-", lock_alone, others={"top": "-"}),
@@ -391,7 +408,8 @@ ROWS = (
     Row("no tag yet, with `--prerelease rc`", "first candidate of that version", "1.2.3rc1", untagged, RC),
     Row("no tag yet, and `Release-As: 1.2.0rc1`, below what the file says", "that version: it is taken as it stands",
         "1.2.0rc1", first_as),
-    Row("`Release-As: 2.0.0` in a footer", "that version; the newest footer wins", "2.0.0",
+    Row("`Release-As: 2.0.0` in a footer", "that version, of the packages that this commit touches; the newest footer "
+        "wins", "2.0.0",
         changes("fix: a\n\nRelease-As: 3.0.0", "docs: b\n\nRelease-As: 2.0.0", "feat: c")),
     Row("`Release-As: 1.2.3.post1`", "a post-release, of which history knows nothing", "1.2.3.post1",
         changes("docs: a\n\nRelease-As: 1.2.3.post1")),

@@ -37,6 +37,7 @@ _ENVIRONMENT: dict[str, str | None] = {
     "LC_ALL": "C.UTF-8",
 }
 _NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
+_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REMOTE_COMMANDS = {"clone", "fetch", "ls-remote", "push", "remote"}
 _credentials: ContextVar[Mapping[str, str]] = ContextVar("credentials", default=MappingProxyType({}))
 # No other helper is asked, for it would be given the token to keep; the name is what forges take beside any token.
@@ -223,10 +224,18 @@ class Repo:
         """Return the commit of each tag; tags of anything else are left out."""
         wanted = "%(refname:lstrip=2)%00%(objecttype)%00%(objectname)%00%(*objecttype)%00%(*objectname)"
         found: dict[str, str] = {}
+        nested: list[str] = []
         for line in self.git("for-each-ref", f"--format={wanted}", "refs/tags").split("\n")[:-1]:
             tag, kind, sha, peeled_kind, peeled = line.split("\0")
             if "commit" in (kind, peeled_kind):
                 found[tag] = peeled or sha
+            elif peeled_kind == "tag":  # a tag of a tag, of which git before 2.45 tells no more
+                nested.append(tag)
+        if nested:
+            asked = "".join(f"refs/tags/{tag}^{{commit}}\n" for tag in nested).encode()
+            answer = run(self.command("cat-file", "--batch-check", stdin=asked)).stdout.split("\n")
+            known = zip(nested, map(str.split, answer), strict=False)
+            found |= {tag: words[0] for tag, words in known if words[1:2] == ["commit"]}
         return found
 
     def history(self, tips: Sequence[str]) -> Iterator[Commit]:
@@ -234,15 +243,19 @@ class Repo:
 
         A merge has no files: what it brought in counts by itself. One process, read as it goes.
         """
+        # git would keep 96 MB of trees that it has compared, and is not quicker for it.
+        slim = ("-c", "core.deltaBaseCacheLimit=16m")
         walk = self.command(
-            "-c", "log.showRoot=true", "log", "-z", "--topo-order", "--name-only", "--no-renames",
-            "--no-show-signature", "--encoding=UTF-8", "--format=%x01%H%x00%P%x00%B", "--stdin",
+            "-c", "log.showRoot=true", *slim, "log", "-z", "--topo-order", "--name-only", "--no-renames",
+            "--no-show-signature", "--ignore-submodules=none", "--encoding=UTF-8", "--format=%x01%H%x00%P%x00%B",
+            "--stdin",
             stdin="".join(f"{tip}\n" for tip in tips).encode(),
         )  # fmt: skip
         record: list[str] = []
         for piece in stream(walk):
             text = piece.decode("utf-8", "replace")
-            if text.startswith("\x01") and len(record) > 2:  # noqa: PLR2004  a message may begin with \x01 too
+            # A message may begin with \x01 too, and so may the name of a file.
+            if text.startswith("\x01") and len(record) > 2 and _SHA.fullmatch(text, 1):  # noqa: PLR2004
                 yield _commit(record)
                 record = []
             record.append(text)

@@ -51,12 +51,14 @@ class Subject(NamedTuple):
 class Reverts:
     """What a commit undoes, as far as its message tells; the most certain field that leads somewhere counts.
 
-    *pulls* are numbers of pull requests. *partial*: it does more than undo, so it counts besides.
+    *pulls* are numbers of pull requests. *kept*: the parent that is gone back to, of a merge; by default its first.
+    *partial*: it does more than undo, so it counts besides.
     """
 
     shas: tuple[str, ...] = ()
     pulls: tuple[str, ...] = ()
     subject: Subject | None = None
+    kept: str = ""
     partial: bool = False
 
 
@@ -239,10 +241,12 @@ _PULL = re.compile(r" ?\(#(\d+)\)")
 _OWN_PULLS = re.compile(r"(?:\(#\d+\) ?)+$")
 _MERGED_PULL = re.compile(r"Merge pull request #(\d+) ")
 _REVERTS_PULL = re.compile(r"^Reverts (?:[\w.-]+/[\w.-]+)?#(\d+)", re.MULTILINE)
-# `git revert`, and with --reference: This reverts commit 1a2b3c4 (feat: x, 2026-01-31).
+# `git revert`, and with --reference: This reverts commit 1a2b3c4 (feat: x, 2026-01-31). Of a merge: …, reversing
+# changes made to 2b3c4d5, which is the parent that `--mainline` names.
 _THIS_REVERTS = re.compile(
     rf"this\s+reverts\s+commits?:?\s+({_SHA}(?:(?:\s*,\s*|\s+)(?:and\s+)?{_SHA})*)"
-    r"(?:\s+\((.{1,300}), \d{4}-\d\d-\d\d\))?",
+    r"(?:\s+\((.{1,300}), \d{4}-\d\d-\d\d\))?"
+    rf"(?:,\s+reversing\s+changes\s+made\s+to\s+({_SHA}))?",
     re.IGNORECASE,
 )
 _BULLET = re.compile(r"^\* ", re.MULTILINE)
@@ -272,10 +276,12 @@ def _reverts(title: str, body: str, kind: str, refs: Sequence[str], *, more: boo
     shas: list[str] = list(refs) if subject else []
     pulls: list[str] = _quoted_pulls(title) if subject else []
     by_reference: list[Subject] = []
+    kept = ""
     if "everts" in body:
         for found in _THIS_REVERTS.finditer(body):
             shas += _SHAS.findall(found[1])
             by_reference += [subject_of(found[2])] if found[2] else []
+            kept = kept or (found[3] or "").lower()
         pulls += _REVERTS_PULL.findall(body)
     if not (subject or shas or pulls):
         return None
@@ -283,6 +289,7 @@ def _reverts(title: str, body: str, kind: str, refs: Sequence[str], *, more: boo
         shas=tuple(dict.fromkeys(sha.lower() for sha in shas)),
         pulls=tuple(dict.fromkeys(pulls)),
         subject=subject or next(iter(by_reference), None),
+        kept=kept,
         # A feature, or a squash merge of several commits, may undo something on its way.
         partial=subject is None and (more or bool(_BULLET.search(body))),
     )
@@ -340,20 +347,22 @@ class _Walk:
         if reverts is None:
             return change
         merges = [self._merges[pull] for pull in reverts.pulls if pull in self._merges]
-        shas = [whole for sha in (*reverts.shas, *merges) for whole in self._whole(sha)]
+        shas = [whole for sha in (*reverts.shas, *merges) for whole in self._whole(sha, reverts.kept)]
         return replace(change, reverts=replace(reverts, shas=tuple(dict.fromkeys(shas))))
 
-    def _whole(self, sha: str) -> list[str]:
+    def _whole(self, sha: str, kept: str) -> list[str]:
         place = self._shas.place_of(sha)
         if place is None:
             return [sha]
         commit = self._commits[place]
         # The merge itself counts for nothing anyway, so only what it brought in is named.
-        return (commit.is_merge and list(self._brought_in(commit))) or [commit.sha]
+        return (commit.is_merge and list(self._brought_in(commit, kept))) or [commit.sha]
 
-    def _brought_in(self, merge: Commit) -> Iterator[str]:
-        before = set(self._reachable(merge.parents[:1], ()))
-        return self._reachable(merge.parents[1:], before)
+    def _brought_in(self, merge: Commit, kept: str) -> Iterator[str]:
+        """Yield what *merge* has that its parent *kept*, or else the first one, has not."""
+        named = [parent for parent in merge.parents if kept and parent.startswith(kept)]
+        before = set(self._reachable(named or merge.parents[:1], ()))
+        return self._reachable(merge.parents, before)
 
     def _reachable(self, shas: Sequence[str], but_not: Container[str]) -> Iterator[str]:
         ahead, seen = list(shas), set[str]()

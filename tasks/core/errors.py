@@ -40,6 +40,7 @@ class Code(StrEnum):
 
     VERSION_UNKNOWN = "RK-VERSION-UNKNOWN"
     VERSION_INVALID = "RK-VERSION-INVALID"
+    VERSION_UNHEARD = "RK-VERSION-UNHEARD"
     PIN_OLD = "RK-PIN-OLD"
     PIN_CONFLICT = "RK-PIN-CONFLICT"
     PIN_RESTORE_FAILED = "RK-PIN-RESTORE-FAILED"
@@ -207,7 +208,13 @@ CATALOGUE: Mapping[Code, Entry] = {
         "the package in a commit with a `Release-As: X.Y.Z` footer. `releasekit init` finds tags of other forms.",
     ),
     Code.VERSION_INVALID: Entry(
-        "A version is not valid PEP 440.", "Write it as PEP 440 has it, such as 1.2.3 or 1.2.3rc1."
+        "A version is not valid PEP 440, would be a step back, or is one that no index takes.",
+        "Write it as PEP 440 has it, such as 1.2.3 or 1.2.3rc1.",
+    ),
+    Code.VERSION_UNHEARD: Entry(
+        "A `Release-As:` footer is for the packages that its commit touches. This commit touches none, or is a merge, "
+        "so the footer counts for nobody.",
+        "Commit the footer together with a change in the package, such as a line in its README.",
     ),
     Code.PIN_OLD: Entry(
         "A package that is not released now was published with an exact pin on the version before. It can be "
@@ -243,7 +250,7 @@ CATALOGUE: Mapping[Code, Entry] = {
         "shows what it finds, and in which form.",
     ),
     Code.TAG_INVALID: Entry(
-        "A tag format makes names that git refuses.",
+        "A tag format makes names that git refuses, or that say too little.",
         "Mend tag_format or umbrella_tag_format; see `git check-ref-format`.",
     ),
     Code.TAG_EXISTS: Entry(

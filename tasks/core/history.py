@@ -18,13 +18,15 @@ class Unreleased:
     *commits* are all that some release does not hold, without gaps, for a revert of a merge undoes what lies between
     its parents; those that touch no package come without their messages. *touching* maps each package to the shas of
     those that touch it and that its own last release lacks, *fresh* those of packages with a later prerelease to what
-    that lacks as well. *manifests* maps each directory to the shas of those that touch its pyproject.toml.
+    that lacks as well. *manifests* maps each directory to the shas of those that touch its pyproject.toml. *unheard*
+    are those since all last releases that speak of a Release-As and touch no package.
     """
 
     commits: tuple[Commit, ...]
     touching: Mapping[str, Sequence[str]]
     fresh: Mapping[str, frozenset[str]]
     manifests: Mapping[str, Sequence[str]]
+    unheard: Sequence[Commit] = ()
 
 
 def unreleased(
@@ -59,6 +61,7 @@ def unreleased(
     touching: dict[str, list[str]] = {package: [] for package in owner_of.values()}
     fresh: dict[str, set[str]] = {package: set() for package in later}
     manifests: dict[str, list[str]] = {}
+    unheard: list[Commit] = []
     for commit in walk:
         reached = bits.pop(commit.sha, 0) | tips.get(commit.sha, 0)
         for parent in commit.parents:
@@ -76,9 +79,10 @@ def unreleased(
             commits.append(Commit(commit.sha, commit.parents, message, ()))
             for directory in owners.manifests(commit):
                 manifests.setdefault(directory, []).append(commit.sha)
-    return Unreleased(
-        tuple(commits), touching, {package: frozenset(shas) for package, shas in fresh.items()}, manifests
-    )
+        if not (packages or reached & everywhere) and "release-as" in commit.message.lower():
+            unheard.append(commit)
+    only = {package: frozenset(shas) for package, shas in fresh.items()}
+    return Unreleased(tuple(commits), touching, only, manifests, unheard)
 
 
 class _Layouts:

@@ -94,7 +94,9 @@ class PackageSettings(BaseModel):
 
 
 def _as_group(value: Any) -> Any:  # noqa: ANN401  whatever the file holds; pydantic judges it afterwards
-    return {"packages": cast("list[object]", value)} if isinstance(value, list) else value
+    if not isinstance(value, (list, dict, Group)):
+        raise PydanticCustomError("group", "a group is a list of packages, or a table with the key `packages`")
+    return {"packages": cast("list[object]", value)} if isinstance(value, list) else cast("object", value)
 
 
 def _regex(value: str) -> str:

@@ -60,7 +60,7 @@ class Rules:
 class Wish:
     """What a package asks for by itself; *bump* is the strongest of its changes, *told* what a Release-As names.
 
-    *wanted*: it asks for a release at all.
+    *wanted*: it asks for a release at all. *refusal*: why that Release-As names no version.
     """
 
     past: Past
@@ -72,6 +72,7 @@ class Wish:
     teller: str = ""
     counted: tuple[Change, ...] = ()
     ignored: tuple[Ignored, ...] = ()
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +108,7 @@ def decide(past: Past, rules: Rules | None = None, unreleased: Container[str] = 
 
 
 def wish(past: Past, rules: Rules, unreleased: Container[str] = frozenset(), pulled: str = "") -> Wish:
-    """Return what the history of one package asks for; *pulled* is why it goes out though nothing in it changed.
-
-    Raises Refusal RK-VERSION-INVALID for a Release-As footer that names no version.
-    """
+    """Return what the history of one package asks for; *pulled* is why it goes out though nothing in it changed."""
     spent = _spent(past)
     fresh = past.changes
     if past.fresh is not None:
@@ -121,7 +119,8 @@ def wish(past: Past, rules: Rules, unreleased: Container[str] = frozenset(), pul
     # A prerelease tells what is new since the last one; a stable release all that its prereleases told.
     counted, ignored = whole if rules.prerelease == "none" else new
     teller = next((change for change in whole[0] if change.release_as is not None and change.sha not in spent), None)
-    told = _release_as(teller) if teller else None
+    told = version_of(teller.release_as or "") if teller else None
+    refusal = _no_version(teller) if teller and told is None else None
     bump = max((bump_of(change, rules.types) for change in (*new[0], *whole[0])), default=Bump.NONE)
     reason = _why(past, rules, counted or new[0] if new[0] else (), pulled)
     wanted = bool(reason) or past.last is None
@@ -132,7 +131,7 @@ def wish(past: Past, rules: Rules, unreleased: Container[str] = frozenset(), pul
     elif not wanted:
         asked = f"no commit of {len(fresh)} asks for a release"
         reason = asked if fresh else "no commits since the last release"
-    return Wish(past, rules, wanted, bump, reason, told, teller.short_sha if teller else "", counted, ignored)
+    return Wish(past, rules, wanted, bump, reason, told, teller.short_sha if teller else "", counted, ignored, refusal)
 
 
 def _spent(past: Past) -> frozenset[str]:
@@ -140,7 +139,9 @@ def _spent(past: Past) -> frozenset[str]:
     if past.fresh is None or past.last is None:
         return frozenset()
     old = (change for change in past.changes if change.release_as is not None and change.sha not in past.fresh)
-    return frozenset(change.sha for change in old if _release_as(change) <= past.last)
+    told = {change.sha: version_of(change.release_as or "") for change in old}
+    # What names no version has stopped nobody: a later footer has won.
+    return frozenset(sha for sha, version in told.items() if version is None or version <= past.last)
 
 
 def _why(past: Past, rules: Rules, counted: Sequence[Change], pulled: str) -> str:
@@ -228,6 +229,8 @@ def _moved(each: Wish, target: Version, reason: str) -> Decision:
 
 def _target(every: Sequence[Wish], wanting: Sequence[Wish]) -> tuple[Version, bool]:
     """Return the version that all of *wanting* go to, above all that *every* has released; and if a file says so."""
+    if refusal := next((each.refusal for each in wanting if each.refusal), None):
+        raise refusal
     kind = wanting[0].rules.prerelease
     last = max((each.past.last for each in every if each.past.last is not None), default=None)
     declared = max((each.past.declared for each in every if each.past.declared is not None), default=None)
@@ -238,7 +241,7 @@ def _target(every: Sequence[Wish], wanting: Sequence[Wish]) -> tuple[Version, bo
     if base is None:
         raise Refusal(Code.VERSION_UNKNOWN, "the version is dynamic, and there is no tag")
     # Somebody wrote a later version by hand: that is a wish, and to release less would be a step back.
-    by_hand = last is not None and declared is not None and declared > base and not declared.is_prerelease
+    by_hand = last is not None and declared is not None and _by_hand(declared, base)
     if by_hand and declared is not None:
         told, base = None, declared
     exact = told is not None and (told.is_prerelease or told.is_postrelease)
@@ -248,6 +251,9 @@ def _target(every: Sequence[Wish], wanting: Sequence[Wish]) -> tuple[Version, bo
     else:
         taken = [version for each in every for version in each.past.taken]
         target = prerelease_of(base, kind, taken if last is None else [*taken, last])
+    if target.local:
+        where = ", ".join(f"commit {each.teller}" for each in wanting if each.told == target)
+        raise Refusal(Code.VERSION_INVALID, f"{target} is a local version (PEP 440), which no index takes", where)
     if last is not None and target <= last:
         raise _step_back(wanting, last, target)
     return target, by_hand
@@ -258,10 +264,12 @@ def _base(every: Sequence[Wish], wanting: Sequence[Wish], last: Version) -> Vers
     stable = max((each.past.stable for each in every if each.past.stable is not None), default=None)
     # What a prerelease has announced is the least. Where nothing stable is out, nothing can be broken.
     announced = [_version(last.epoch, last.release)] if last.is_prerelease else []
-    bump = max(Bump.PATCH, *(each.bump for each in wanting))
-    softened = any(each.rules.major_on_zero for each in wanting)
-    needed = next_version(stable, bump, major_on_zero=softened) if stable is not None else None
-    return max(announced + ([needed] if needed is not None else []))
+    needed = (
+        next_version(stable, max(Bump.PATCH, each.bump), major_on_zero=each.rules.major_on_zero)
+        for each in wanting
+        if stable is not None
+    )
+    return max([*announced, *filter(None, needed)])
 
 
 def _joins(wanting: Sequence[Wish], last: Version, prerelease: str) -> bool:
@@ -318,21 +326,17 @@ def _same_release(one: Version, other: Version) -> bool:
 
 
 def _by_hand(declared: Version, last: Version) -> bool:
-    """Tell whether somebody has written a later version into the files; a prerelease there is only a mark."""
-    return declared > last and not declared.is_prerelease
+    """Tell whether somebody has written a later version into the files; there a prerelease is only a mark, as is +x."""
+    return declared > last and not declared.is_prerelease and declared.local is None
 
 
 # ---- parts ----------------------------------------------------------------------------------------------------------
 
 
-def _release_as(told: Change) -> Version:
-    text = told.release_as or ""
-    try:
-        return Version(text)
-    except InvalidVersion:
-        raise Refusal(
-            Code.VERSION_INVALID, f"Release-As: {text!r} is not a PEP 440 version", f"commit {told.short_sha}"
-        ) from None
+def _no_version(teller: Change) -> Refusal:
+    what = f"Release-As: {teller.release_as!r} is not a PEP 440 version"
+    hint = "Commit with a `Release-As:` footer that names one, such as 1.2.3 or 1.2.3rc1; the newest one wins."
+    return Refusal(Code.VERSION_INVALID, what, f"commit {teller.short_sha}", hint)
 
 
 def _shortened(title: str) -> str:

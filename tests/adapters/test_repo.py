@@ -263,18 +263,23 @@ class TestFacts:
         assert Repo(scene.top).commit_time(commit) == 1234567890
 
     def test_tags(self, scene: GitScene) -> None:
-        """Annotated and lightweight tags give their commit; a tag of a file or tree is no release."""
+        """Annotated and lightweight tags, and tags of tags, give their commit; one of a file or tree is no release."""
         repo = Repo(scene.top)
         assert repo.tags() == {}
         scene.git("tag", "light")
         scene.git("tag", "--annotate", "--message", "x", "core-v1.0", "HEAD")
+        scene.git("tag", "--annotate", "--message", "x", "signed-off", "core-v1.0")
+        scene.git("tag", "--annotate", "--message", "x", "approved", "signed-off")
         scene.git("tag", "blob", scene.git("rev-parse", "HEAD:a"))
         scene.git("tag", "--annotate", "--message", "x", "annotated-blob", "HEAD:a")
         scene.git("tag", "tree", "HEAD^{tree}")
         scene.git("tag", "with/slash\u2028and-ä")
         scene.git("branch", "v9")
 
-        assert repo.tags() == {"light": repo.head, "core-v1.0": repo.head, "with/slash\u2028and-ä": repo.head}
+        scene.git("tag", "--annotate", "--message", "x", "twice-blob", "annotated-blob")
+
+        commits = ("light", "core-v1.0", "signed-off", "approved", "with/slash\u2028and-ä")
+        assert repo.tags() == dict.fromkeys(commits, repo.head)
 
 
 class TestHistory:
@@ -313,7 +318,8 @@ class TestHistory:
 
     def test_odd_file_names(self, scene: GitScene) -> None:
         """Names with spaces, quotes, new lines and any letters come as they are."""
-        names = sorted(["with space", 'quo"te', "new\nline", "ä/ö", "日本", "\n", " ", "tab\t", "-n", "*"])
+        names = ["with space", 'quo"te', "new\nline", "ä/ö", "日本", "\n", " ", "tab\t", "-n", "*", "\x01", "\x01b"]
+        names.sort()
         scene.commit("odd", dict.fromkeys(names, ""))
 
         assert sorted(files_of(Repo(scene.top))["odd"]) == names
@@ -393,18 +399,23 @@ class TestHistory:
         scene.commit("side", {"b": ""})
         scene.git("checkout", "--quiet", "main")
         scene.git("merge", "--quiet", "--no-ff", "--message", "merge", "side")
+        scene.git("update-index", "--add", "--cacheinfo", f"160000,{'f' * 40},sub")
+        scene.git("commit", "--quiet", "--message", "a submodule")
         before = files_of(Repo(scene.top))
 
         for key, value in [
             ("log.diffMerges", "first-parent"), ("log.showSignature", "true"), ("log.decorate", "full"),
             ("log.follow", "true"), ("format.pretty", "oneline"), ("diff.noprefix", "true"), ("color.ui", "always"),
             ("log.showRoot", "false"), ("core.quotePath", "true"), ("core.pager", "false"), ("log.date", "relative"),
+            ("diff.ignoreSubmodules", "all"),
             ("notes.displayRef", "*"), ("diff.relative", "true"), ("diff.orderFile", "a"),
         ]:  # fmt: skip
             scene.git("config", key, value)
         scene.git("notes", "add", "--message", "a note", "HEAD")
 
-        assert files_of(Repo(scene.top)) == before == {"merge": (), "side": ("b",), "first": ("a",)}
+        assert files_of(Repo(scene.top)) == before == {
+            "a submodule": ("sub",), "merge": (), "side": ("b",), "first": ("a",)
+        }  # fmt: skip
 
     def test_several_tips(self, scene: GitScene) -> None:
         """Commits of all tips come once each, children before parents, also those that HEAD does not reach."""

@@ -296,7 +296,7 @@ def test_fixup(prefix: str) -> None:
         ),
         (
             f"Revert \"Merge branch 'side'\"\n\nThis reverts commit {B}, reversing\nchanges made to {C}.",
-            Reverts((B,), (), Subject("Merge branch 'side'", 0)),
+            Reverts((B,), (), Subject("Merge branch 'side'", 0), C),
         ),
         (
             'Revert "feat: x (#12)" (#13)\n\nReverts owner/re.po#12',
@@ -475,6 +475,22 @@ def test_revert_of_a_merge(message: str, with_merge: bool) -> None:
     )
 
     assert counted([change for change in changes if with_merge or not change.commit.is_merge]) == ["feat: a"]
+
+
+@pytest.mark.parametrize(("kept", "left"), [(A, "feat: a"), (C[:9], "feat: c"), ("9" * 7, "feat: a")])
+def test_either_side_of_a_merge(kept: str, left: str) -> None:
+    """A revert of a merge goes back to the parent that it names (`git revert --mainline`), else to the first."""
+    changes = parse_history(
+        [
+            commit(f"Revert it\n\nThis reverts commit {D}, reversing\nchanges made to {kept}.", E, D),
+            commit("Merge side", D, A, C),
+            commit("feat: c", C, B),
+            commit("feat: a", A, B),
+            commit("docs: b", B),
+        ]
+    )
+
+    assert counted(changes) == [left, "docs: b"]
 
 
 def test_walk_beside_the_commits() -> None:

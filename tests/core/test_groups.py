@@ -42,6 +42,16 @@ class TestFixed:
         """Where nothing changes, nothing goes."""
         assert released(*THREE, changes={"b": "docs: it"}, settings=FIXED) == {}
 
+    @pytest.mark.parametrize(("broken", "version"), [("a", "1.0.0"), ("b", "0.6")])
+    def test_own_rules(self, broken: str, version: str) -> None:
+        """What a change leads to is the matter of the package that it is in: only `a` has `major_on_zero`."""
+        changes = dict.fromkeys("ab", "fix: it") | {broken: "feat!: it"}
+        given = {"settings": FIXED, "own": {"a": {"major_on_zero": True}}, "tags": [f"{name}-v0.5" for name in "abc"]}
+
+        found = released("a==0.5:", "b==0.5:", "c==0.5:", changes=changes, **given)
+
+        assert {name: Version(text) for name, text in found.items()} == dict.fromkeys("abc", Version(version))
+
     def test_strongest(self) -> None:
         """The strongest change of any decides, from the highest version of any."""
         changes = {"a": "fix: it", "b": "feat: it"}

@@ -55,6 +55,18 @@ def test_flat() -> None:
     assert min(peak(20_000) for _ in range(3)) < peak(1_000) + 500_000
 
 
+def test_unheard() -> None:
+    """A version that is named where no package is touched is nobody's, until there is a release."""
+    told = {"message": "chore: x\n\nrelease-as: 2.0"}
+    walk = [commit("d", "c", "s", **told), commit("s", "b", files=["web/a"]), commit("c", "b", **told)]
+    walk += [commit("b", "a", files=["web/a"], **told), commit("a", **told)]
+
+    def unheard(**since: str) -> list[str]:
+        return [each.sha for each in unreleased(walk, "d", since, {"web": "web"}).unheard]
+
+    assert (unheard(), unheard(web="a"), unheard(web="c"), unheard(web="d")) == (["d", "c", "a"], ["d", "c"], ["d"], [])
+
+
 class TestPrereleases:
     """Where a prerelease is the last release."""
 

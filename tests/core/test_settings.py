@@ -220,7 +220,7 @@ class TestMistakes:
             ("concurrency = 0", "concurrency = 0: Input should be greater than or equal to 1", 5),
             ("build_concurrency = -1", "build_concurrency = -1: Input should be greater than or equal to 0", 5),
             ("confirm_timeout = 0", "confirm_timeout = 0: Input should be greater than 0", 5),
-            ("groups.core = 3", "groups.core = 3: Input should be a valid dictionary", 5),
+            ("groups.core = 3", "groups.core = 3: a group is a list of packages, or a table", 5),
             ("packages = []\ngroups.core = {}", "groups.core.packages = {}: Field required", 6),
             ('changelog_exclude = ["(typo"]', "changelog_exclude.0 = '(typo': this is no regular expression: ", 5),
             ('changelog_prerelease_mode = "merge"', "changelog_prerelease_mode = 'merge': Input should be 'rollup'", 5),

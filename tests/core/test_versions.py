@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -287,6 +289,28 @@ def test_release_as_backwards(text: str) -> None:
         decided("1.2.3", f"feat: x\n\nRelease-As: {text}")
 
     assert refused.value.code is Code.VERSION_INVALID
+
+
+@pytest.mark.parametrize("messages", [["fix: y"], ["fix: y\n\nRelease-As: 1.3.0rc2"]])
+def test_release_as_of_the_past(messages: list[str]) -> None:
+    """A footer that names no version is no obstacle once a newer one has won, also after the prerelease of that."""
+    older = ["fix: b\n\nRelease-As: 1.3.0rc1", "fix: a\n\nRelease-As: soon"]
+
+    assert str(decided("1.2.3", *messages, *older).target) in {"1.3.0rc1", "1.3.0rc2"}
+    assert str(decided("1.3.0rc1 1.2.3", *messages, RELEASED, *older, prerelease="rc").target) == "1.3.0rc2"
+
+
+def test_local_versions() -> None:
+    """No index takes a local version, so nobody goes there; in the files it is only a mark."""
+    for current, told in (("1.2.3", "2.0.0+x"), ("1.2.3", "1.3.0rc1+x")):
+        with pytest.raises(Refusal, match="0000000") as refused:
+            decided(current, f"feat: x\n\nRelease-As: {told}")
+        assert refused.value.code is Code.VERSION_INVALID
+    with pytest.raises(Refusal, match="local version"):
+        decided("1.2.3+x", "feat: x", tagged=False)
+    marked = Past(Version("1.2.3+x"), Version("1.2.3"), Version("1.2.3"), changes_of("fix: x"))
+    assert str(decide(marked).target) == "1.2.4"
+    assert decide(replace(marked, changes=())).target is None
 
 
 def test_reverted_release_as() -> None:

@@ -204,7 +204,9 @@ def test_version(orchard: World) -> None:
     assert {name for name, row in rows.items() if row["skipped"]} == {
         name for name, member in members.items() if member["next"] is None
     }
-    assert not any(row["counted"] or row["ignored"] for row in rows.values())
+    assert {name for name, row in rows.items() if row["counted"]} == {
+        name for name, row in rows.items() if row["bump"] not in ("none", "first")
+    }
     table = orchard.releasekit("version", "orchard-c*", "packages/store").out
     assert ("orchard-core" in table, "orchard-store" in table, "orchard-press" in table) == (True, True, False)
     refused = orchard.releasekit("version", "orchard-coer")
@@ -221,9 +223,11 @@ def test_version_explained(tmp_path: Path) -> None:
     for number, message in enumerate(messages):
         world.commit(message, {file: f"N = {number}\n"})
     world.commit("feat: elsewhere", {"README.md": "elsewhere\n"})
+    nowhere = world.commit("chore: nowhere\n\nRelease-As: 2.0.0")
 
-    text = re.sub(r"\b[0-9a-f]{7}\b", "SHA", world.releasekit("version", "core", "--explain").out)
-    (row,) = json.loads(world.releasekit("version", "--explain", "--format", "json").out)["packages"]
+    said = world.releasekit("version", "core", "--explain")
+    text = re.sub(r"\b[0-9a-f]{7}\b", "SHA", said.out)
+    (row,) = json.loads(world.releasekit("version", "--format", "json").out)["packages"]
 
     assert text.splitlines() == [
         "core 0.1.0 -> 0.2.0 (minor): x (SHA), +2 more",
@@ -237,6 +241,8 @@ def test_version_explained(tmp_path: Path) -> None:
     ]
     assert [each["title"] for each in row["counted"]] == ["x", "fix: b", "feat!: a"]
     assert row["ignored"][0]["why"] == "no conventional commit"
+    assert world.releasekit("version", "--explain", "--format", "csv").code == 2, "a row has no room for commits"
+    assert f"{Code.VERSION_UNHEARD}: Release-As: 2.0.0 ({nowhere[:7]}) touches no package" in said.err
 
 
 def test_dry_run_changes_nothing(orchard: World) -> None:

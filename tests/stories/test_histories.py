@@ -19,7 +19,7 @@ from tasks.core.settings import settings_of
 from tasks.core.workspace import workspace_of
 from tasks.project import Project
 from tasks.survey import decide, read_history
-from tests.version_table import ROWS, Row, project, scene, table
+from tests.version_table import ROWS, Row, change, project, scene, table
 from tests.world import GIT, World
 
 PACKAGES = {"core": "packages/core", "inner": "packages/core/inner", "app": "packages/app", "top": "."}
@@ -46,6 +46,28 @@ def test_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: Row) -> None:
     found = planned(world, *row.argv)
 
     assert {name: found[name] for name in ("core", *row.others)} == {"core": row.next, **row.others}
+
+
+def test_one_walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many packages there are, git is started as often, and walks once."""
+
+    def commands(count: int) -> list[str]:
+        world = scene(tmp_path / str(count))
+        names = [f"p{number}" for number in range(count)]
+        world.commit("feat: many", {f"packages/{name}/pyproject.toml": project(name, "1.2.3") for name in names})
+        for name in names:
+            world.git("tag", f"{name}-v1.2.3")
+            change(world, f"fix: {name}", f"packages/{name}/a.py")
+        with monkeypatch.context() as patch:
+            patch.setenv("GIT_TRACE", str(tmp_path / f"{count}.trace"))
+            planned(world)
+        started = re.findall(r"trace: built-in: git (.*)", (tmp_path / f"{count}.trace").read_text())
+        return [words.split(" ")[0] for words in started]
+
+    few, many = commands(2), commands(12)
+
+    assert sorted(few) == sorted(many)
+    assert many.count("log") == 1
 
 
 @st.composite

@@ -50,11 +50,9 @@ class Explanation(BaseModel):
     packages: tuple[Row, ...]
 
 
-def explanation(plan: Plan, decisions: Decisions, names: Collection[str], *, whole: bool) -> Explanation:
-    """Return the rows of *plan* for *names*; *whole*: with all commits since the last release."""
-    return Explanation(
-        packages=tuple(_row(step, decisions, whole=whole) for step in plan.packages if step.name in names)
-    )
+def explanation(plan: Plan, decisions: Decisions, names: Collection[str]) -> Explanation:
+    """Return the rows of *plan* for *names*, with all commits since the last release."""
+    return Explanation(packages=tuple(_row(step, decisions) for step in plan.packages if step.name in names))
 
 
 def explanation_text(explained: Explanation) -> str:
@@ -68,13 +66,9 @@ def explanation_text(explained: Explanation) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _row(step: Step, decisions: Decisions, *, whole: bool) -> Row:
+def _row(step: Step, decisions: Decisions) -> Row:
     decision, rules = decisions[step.name], decisions.wishes[step.name].rules
     soft = step.current is not None and step.current.major == 0 and not rules.major_on_zero
-    counted = (
-        [_because(change, rule_of(change, rules.types, soft=soft)) for change in decision.counted] if whole else []
-    )
-    ignored = [_because(each.change, each.why) for each in decision.ignored] if whole else []
     return Row(
         name=step.name,
         current=step.current,
@@ -82,8 +76,8 @@ def _row(step: Step, decisions: Decisions, *, whole: bool) -> Row:
         bump=step.bump,
         reason=step.reason,
         skipped=step.order < 0,
-        counted=tuple(counted) if whole else (),
-        ignored=tuple(ignored) if whole else (),
+        counted=tuple(_because(change, rule_of(change, rules.types, soft=soft)) for change in decision.counted),
+        ignored=tuple(_because(each.change, each.why) for each in decision.ignored),
     )
 
 
