@@ -775,7 +775,7 @@ class TestPush:
             Repo(scene.top).push("gone", ["HEAD:refs/heads/main"])
 
         assert caught.value.code is Code.REMOTE_UNREACHABLE
-        assert caught.value.where == "gone: HEAD:refs/heads/main"
+        assert caught.value.what == "'/nowhere' does not appear to be a git repository"
         assert "opensesame" not in caught.value.output
 
 
