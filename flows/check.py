@@ -1,9 +1,9 @@
 """The health of a workspace: `python -m flows.check`, or the deployment `releasekit/check`."""
 
 if __name__ == "__main__":  # before Prefect is imported: a check on a terminal must not pay for it
-    from flows.cli import run_command
+    from releasekit.__main__ import main
 
-    raise SystemExit(run_command("check"))
+    raise SystemExit(main("check"))
 
 from typing import Any
 

@@ -48,11 +48,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return result if isinstance(result, int) else DONE
 
 
-def run_command(name: str) -> int:
-    """Run the command *name* with the words of the command line: `python -m flows.NAME`."""
-    return main([name, *sys.argv[1:]])
-
-
 def _explain(error: Exception) -> int:
     from flows import console
     from tasks.adapters.files import file_error

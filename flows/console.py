@@ -289,7 +289,7 @@ def report_table(report: Report) -> RenderableType:
     if not report.packages:
         return Text(report.title)
     heads = ("", "Package", "Version", "Outcome", "Tag")  # the icon tells the outcome too
-    sheet = Sheet(*heads, title=report.summary.splitlines()[0], spare=("Outcome",))
+    sheet = Sheet(*heads, title=report.headline, spare=("Outcome",))
     panels: list[RenderableType] = []
     for package in report.packages:
         icon, style = _OUTCOME[package.outcome]

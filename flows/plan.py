@@ -1,9 +1,9 @@
 """What would be released, and why: `python -m flows.plan`, or the deployment `releasekit/plan`."""
 
 if __name__ == "__main__":  # before Prefect is imported: a plan on a terminal must not pay for it
-    from flows.cli import run_command
+    from releasekit.__main__ import main
 
-    raise SystemExit(run_command("plan"))
+    raise SystemExit(main("plan"))
 
 from datetime import UTC, datetime
 from typing import Any

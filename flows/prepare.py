@@ -1,9 +1,9 @@
 """The release pull request: `python -m flows.prepare`, or the deployment `releasekit/prepare`."""
 
 if __name__ == "__main__":  # before Prefect is imported: on a terminal it is not needed
-    from flows.cli import run_command
+    from releasekit.__main__ import main
 
-    raise SystemExit(run_command("prepare"))
+    raise SystemExit(main("prepare"))
 
 from prefect import flow
 

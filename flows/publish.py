@@ -1,9 +1,9 @@
 """The whole release: `python -m flows.publish`, or the deployment `releasekit/publish`."""
 
 if __name__ == "__main__":  # before Prefect is imported: --help and --dry-run must not pay for it
-    from flows.cli import run_command
+    from releasekit.__main__ import main
 
-    raise SystemExit(run_command("publish"))
+    raise SystemExit(main("publish"))
 
 import logging
 from collections.abc import Mapping
@@ -208,9 +208,16 @@ async def staged(
         release.record.make_durable(built)
         manifest = manifest.model_copy(update={"packages": tuple(built), "staged": options.stage_only})
     if not options.stage_only:
-        manifest = announce.hold(release, repo, manifest).model_copy(update={"staged": False})
+        out = bool(options.handed_over) and await is_out(manifest.packages, index)
+        manifest = announce.hold(release, repo, manifest, out=out).model_copy(update={"staged": False})
     release.record.save(manifest)
     return {package.name: package for package in manifest.packages}, ()
+
+
+async def is_out(packages: tuple[PackageVersion, ...], index: Index) -> bool:
+    """Tell whether the index lists every file of *packages*, as it does when what was handed over is published."""
+    there = await on_index(packages, index, strict=False)
+    return all(len(there[package.name]) == len(package.files) for package in packages)
 
 
 async def with_files(release: Release, manifest: ReleaseManifest, index: Index, *, rebuild: bool) -> ReleaseManifest:

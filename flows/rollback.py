@@ -1,9 +1,9 @@
 """Give one release up: `python -m flows.rollback`, or the deployment `releasekit/rollback`."""
 
 if __name__ == "__main__":  # before Prefect is imported: a rollback on a terminal must not pay for it
-    from flows.cli import run_command
+    from releasekit.__main__ import main
 
-    raise SystemExit(run_command("rollback"))
+    raise SystemExit(main("rollback"))
 
 from prefect import flow
 from prefect.artifacts import acreate_markdown_artifact

@@ -1,5 +1,20 @@
-"""`python -m releasekit` is the same program as `releasekit`."""
+"""The front door: `releasekit`, `python -m releasekit`, and `python -m flows.COMMAND`, which are the same program."""
 
-from flows.cli import main
+import sys
 
-raise SystemExit(main())
+
+def main(*words: str) -> int:
+    """Run the command line, with *words* before its own; returns the exit code.
+
+    All else is imported here, which takes a second: a Ctrl-C in that time is one like any other.
+    """
+    try:
+        from flows import cli
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)  # noqa: T201  there is nothing else to say it with yet
+        return 130
+    return cli.main([*words, *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

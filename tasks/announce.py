@@ -40,11 +40,12 @@ def unless_rejected(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> 
 
 
 @lazy_task("hold", "hold-{release.plan.title}")
-def hold(release: Release, repo: Repo, manifest: ReleaseManifest) -> ReleaseManifest:
+def hold(release: Release, repo: Repo, manifest: ReleaseManifest, *, out: bool = False) -> ReleaseManifest:
     """Let the remote hold the release before the first upload; returns the manifest with what it holds.
 
     From then on the release outlives this machine, and no other clone can begin one. A remote that takes no such
-    reference is a warning. Raises Refusal RK-RELEASE-ELSEWHERE, RK-RELEASE-TAKEN-OVER.
+    reference is a warning. One that is *out*, and has all its tags there, is done and needs no hold.
+    Raises Refusal RK-RELEASE-ELSEWHERE, RK-RELEASE-TAKEN-OVER.
     """
     mine = wrapped(repo, release.plan, manifest)
     repo.keep(manifest.release, mine)
@@ -52,6 +53,8 @@ def hold(release: Release, repo: Repo, manifest: ReleaseManifest) -> ReleaseMani
         return manifest
     remote = release.settings.remote
     there = repo.refs_at(remote, RUNNING).get(RUNNING)
+    if there is None and not manifest.held and out and _is_tagged(release, repo.refs_at(remote)):
+        return manifest
     if there is None and manifest.held:
         what = f"{remote} holds {release.plan.title} for this clone no longer"
         raise Refusal(Code.RELEASE_TAKEN_OVER, what, f"{RUNNING} of {remote}")
@@ -62,6 +65,11 @@ def hold(release: Release, repo: Repo, manifest: ReleaseManifest) -> ReleaseMani
         if not manifest.held:
             _refuse_stale(release, repo, mine)
     return manifest.model_copy(update={"held": mine})
+
+
+def _is_tagged(release: Release, there: Mapping[str, Ref]) -> bool:
+    tags = [*(step.tag for step in release.plan.steps), *release.plan.tags]
+    return all(_commit(there, f"{_TAGS}{name}") == release.commit for name in tags)
 
 
 def _refuse_others(repo: Repo, remote: str, manifest: ReleaseManifest, there: Ref | None) -> None:
@@ -180,12 +188,20 @@ def _push_in_groups(
         try:
             if refspecs:
                 repo.push(remote, refspecs, leases=letting)
-        except ReleaseError:
-            if branch in names:  # what the tags name is out, whether the branch takes the commit or not
-                with suppress(ReleaseError):
-                    for group in groups:
-                        repo.push(remote, [f"{name}:{name}" for name in group])
-            raise
+        except ReleaseError as error:
+            if branch not in names or error.code is not Code.PUSH_REJECTED or not _take_alone(repo, remote, groups):
+                raise
+            what = f"{release.branch} was refused; the tags were then pushed without it"
+            raise ReleaseError(error.code, what, remote, output=error.output) from None
+
+
+def _take_alone(repo: Repo, remote: str, groups: Sequence[Sequence[str]]) -> bool:
+    """Push the tags without the branch, for what they name is out; tells whether there are any, and all are taken."""
+    with suppress(ReleaseError):
+        for group in groups:
+            repo.push(remote, [f"{name}:{name}" for name in group])
+        return bool(groups)
+    return False
 
 
 _TAGS = "refs/tags/"

@@ -37,7 +37,7 @@ log = logging.getLogger("releasekit.preflight")
 def others(project: Project, repo: Repo) -> None:
     """Refuse before all else if another clone is in the middle of a release: what it has done looks like our mistakes.
 
-    Raises Refusal RK-RELEASE-ELSEWHERE, RK-COMMAND-FAILED.
+    Raises Refusal RK-RELEASE-ELSEWHERE, RK-REMOTE-UNREACHABLE.
     """
     settings = project.settings
     if not settings.push or settings.remote not in repo.remotes():
@@ -93,6 +93,8 @@ def remote(project: Project, repo: Repo) -> None:
         try:
             repo.push(settings.remote, [f"{repo.head}:refs/heads/{repo.branch}"], dry_run=True)
         except ReleaseError as error:
+            if error.code is not Code.PUSH_REJECTED:
+                raise Refusal(*error.args) from None
             what = f"{settings.remote} would not take {repo.branch}"
             hint = f"Pull first if {repo.branch} has moved there; or pass --no-push."
             raise Refusal(Code.PUSH_REJECTED, what, str(repo.top), hint, error.output) from None

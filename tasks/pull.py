@@ -97,7 +97,7 @@ def base_of(repo: Repo, settings: Settings) -> str:
 def look(repo: Repo, settings: Settings, base: str) -> There:
     """Return what the remote has of the release pull request into *base*; what is not here yet is fetched.
 
-    Raises Refusal RK-PREFLIGHT-NO-REMOTE, RK-BRANCH-UNPUSHED, RK-RECORD-INVALID, RK-COMMAND-FAILED.
+    Raises Refusal RK-PREFLIGHT-NO-REMOTE, RK-BRANCH-UNPUSHED, RK-RECORD-INVALID, RK-REMOTE-UNREACHABLE.
     """
     remote, name, ref = settings.remote, f"refs/heads/{base}", pull_ref(settings.release_branch)
     if remote not in repo.remotes():

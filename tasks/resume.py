@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from tasks.adapters.exported import read
 from tasks.adapters.files import make_directory, named, read_text
-from tasks.adapters.held import Held, held_at, held_here
-from tasks.adapters.record import MANIFEST, PLAN, Record, maker, records, sweep, unfinished
+from tasks.adapters.held import Held, held_alone, held_at
+from tasks.adapters.record import PLAN, Record, maker, sweep, unfinished
 from tasks.core.errors import Code, Refusal, ReleaseError
 from tasks.core.manifest import manifest_of, plan_of
 from tasks.lazy import lazy_task
@@ -56,9 +56,14 @@ def to_carry_on(
             raise Refusal(*error.args) from None
         return found
     try:
-        return _adopted(repo, settings, manifest) if adopt else None
+        if adopt:
+            return _adopted(repo, settings, manifest)
     except ReleaseError as error:
         raise Refusal(*error.args) from None  # nothing was changed yet
+    if lost := held_alone(repo):
+        where = repo.common_dir / "releasekit" / lost.plan.release
+        raise Refusal(Code.RECORD_INVALID, f"the record of {lost.plan.title} is lost", str(where))
+    return None
 
 
 @lazy_task("read-manifest")
@@ -88,7 +93,7 @@ def not_ended(begun: Record) -> Refusal:
 
 
 def take(repo: Repo, settings: Settings, found: Exported, begun: Record | None, *, publishing: bool = True) -> Record:
-    """Put a release that was handed over on record here, with its files, unless it was *begun* here before.
+    """Put a release that was handed over on record here, with its files, unless it was *begun* or ended here before.
 
     What the remote holds for it is taken over, if it is for *publishing*: an earlier run with that manifest has died.
     Raises Refusal RK-RELEASE-ELSEWHERE.
@@ -98,6 +103,8 @@ def take(repo: Repo, settings: Settings, found: Exported, begun: Record | None, 
     found.bring(record)
     if begun and known and (known.packages or not found.manifest.packages):
         return record
+    if known and known.finished and found.manifest.packages in ((), known.packages):
+        return record  # looked at once more, and found done
     there = _held_there(repo, settings) if publishing else None
     if there and there.plan.release != found.plan.release:
         raise there.elsewhere(settings.remote)
@@ -121,7 +128,7 @@ def how_it_stands(record: Record, repo: Repo) -> str:
 def _adopted(repo: Repo, settings: Settings, file: Path | None) -> Record | None:
     """Put a release on record here that another clone or a lost record has begun; None if there is none."""
     there = _held_there(repo, settings)
-    held = _from_file(repo, file, there) if file else there or _kept_here(repo)
+    held = _from_file(repo, file, there) if file else there or held_alone(repo)
     if held is None:
         return None
     record = _put(repo, Record(repo.common_dir / "releasekit" / held.plan.release), held, there)
@@ -162,13 +169,6 @@ def _from_file(repo: Repo, file: Path, there: Held | None) -> Held:
         what = f"the release commit {manifest.release_commit[:12]} is not in this clone"
         raise Refusal(Code.RECORD_INVALID, what, str(file), hint)
     return Held("", plan, manifest)
-
-
-def _kept_here(repo: Repo) -> Held | None:
-    """Return a release whose record in this clone is lost, but not what git keeps of it."""
-    known = {record.release for record in records(repo.common_dir) if (record.directory / MANIFEST).is_file()}
-    copies = (held_here(repo, name) for name in repo.all_kept())
-    return next((held for held in copies if held and held.plan.release not in known), None)
 
 
 def lost_for_good(

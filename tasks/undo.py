@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from tasks.adapters.held import Held, held_at, held_here, held_in
+from tasks.adapters.held import Held, held_alone, held_at, held_here, held_in
 from tasks.adapters.index import on_index
 from tasks.adapters.record import MANIFEST, Record, records, sweep
 from tasks.adapters.repo import RUNNING
@@ -33,7 +33,7 @@ log = logging.getLogger("releasekit.undo")
 
 @dataclass(frozen=True, slots=True)
 class Doomed:
-    """The release to roll back. *record* is None if it is another clone's; *plan* and *manifest* if nobody can tell.
+    """The release to roll back. *record* is None if it is another clone's, or lost; *plan* and *manifest* if unknown.
 
     *held* is what the remote holds of it, if anything. *intact* says that the record itself could be read.
     """
@@ -118,6 +118,9 @@ def find(repo: Repo, settings: Settings, name: str, proposed: Sequence[Proposed]
     sweep(repo)
     there = _held(repo, settings)
     here = [_read(record, repo, there) for record in records(repo.common_dir)]
+    if lost := held_alone(repo):
+        mine = there if there and there.plan.release == lost.plan.release else None
+        here.append(Doomed(lost.plan.release, None, lost.plan, lost.manifest, mine))
     others = there and all(doomed.release != there.plan.release for doomed in here)
     if name:
         known = {doomed.release: doomed for doomed in here}
@@ -141,7 +144,7 @@ def _held(repo: Repo, settings: Settings) -> Held | None:
         return held_at(repo, settings.remote) if settings.push and settings.remote in repo.remotes() else None
     except ReleaseError as error:
         unreachable = "Try again when it answers; or leave the remote alone with --no-push."
-        hint = unreachable if error.code is Code.COMMAND_FAILED else error.hint
+        hint = unreachable if error.code is Code.REMOTE_UNREACHABLE else error.hint
         raise Refusal(error.code, error.what, error.where, hint, error.output) from None
 
 
@@ -338,8 +341,12 @@ def delete_remotely(repo: Repo, settings: Settings, found: Found) -> None:
         leases[RUNNING] = found.doomed.held.sha if found.doomed.held else there.object
     for each in found.proposed:
         leases |= {name: sha for name, sha in each.refs.items() if name in repo.refs_at(settings.remote, name)}
-    if leases:
-        repo.push(settings.remote, [f":{name}" for name in leases], leases=leases)
+    try:
+        if leases:
+            repo.push(settings.remote, [f":{name}" for name in leases], leases=leases)
+    except ReleaseError as error:
+        hint = "Let the remote delete them and run `releasekit rollback` again: it goes on; or use --no-push."
+        raise ReleaseError(error.code, error.what, error.where, hint, error.output) from None
 
 
 @lazy_task("delete-tags")

@@ -52,6 +52,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--team", action="store_true", help="start all that compose.yaml has, without containers")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests tell of how much they have tried (`record_property("tried", ...)`), also if all went well."""
+    for report in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")):
+        for text in (text for name, text in report.user_properties if name == "tried" and report.when == "call"):
+            terminalreporter.write_line(f"{report.nodeid}: {text}")
+
+
 Golden = Callable[[str, str], None]
 """Compares a text with the file of that name in `golden/` beside the test."""
 

@@ -44,11 +44,14 @@ def checked_out(source: Source, token: str, *, keep: bool) -> Generator[Path]:
         try:
             directory = _up_to_date(source, home)
         except ReleaseError as error:
-            if error.code not in (Code.COMMAND_FAILED, Code.COMMAND_TIMEOUT, Code.REPOSITORY_UNREACHABLE):
+            if error.code not in _UNREACHABLE:
                 raise
             what = error.what if error.code is Code.REPOSITORY_UNREACHABLE else "it cannot be cloned"
             raise Refusal(Code.REPOSITORY_UNREACHABLE, what, source.address, output=error.output) from None
         yield directory / source.subdirectory
+
+
+_UNREACHABLE = {Code.COMMAND_FAILED, Code.COMMAND_TIMEOUT, Code.REMOTE_UNREACHABLE, Code.REPOSITORY_UNREACHABLE}
 
 
 def kept_in(source: Source) -> Path:

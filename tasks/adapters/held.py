@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.adapters.record import MANIFEST, PLAN
+from tasks.adapters.record import MANIFEST, PLAN, records
 from tasks.adapters.repo import RUNNING
 from tasks.core.errors import Code, Refusal, ReleaseError
 from tasks.core.manifest import manifest_of, plan_of, plan_text
@@ -44,7 +44,7 @@ def held_in(repo: Repo, sha: str) -> Held:
 def held_at(repo: Repo, remote: str) -> Held | None:
     """Return the release that *remote* holds, None if no release is under way.
 
-    Raises ReleaseError RK-RECORD-INVALID if it is of a newer format, RK-COMMAND-FAILED if nobody answers.
+    Raises ReleaseError RK-RECORD-INVALID if it is of a newer format, RK-REMOTE-UNREACHABLE if nobody answers.
     """
     there = repo.refs_at(remote, RUNNING).get(RUNNING)
     if there is None:
@@ -60,6 +60,13 @@ def held_here(repo: Repo, release: str) -> Held | None:
         return held_in(repo, kept) if (kept := repo.kept(release)) else None
     except ReleaseError:
         return None  # the release commit alone is kept
+
+
+def held_alone(repo: Repo) -> Held | None:
+    """Return a release whose record in this repository is lost, but not the copy that is kept beside it."""
+    known = {record.release for record in records(repo.common_dir) if (record.directory / MANIFEST).is_file()}
+    copies = (held_here(repo, name) for name in repo.all_kept())
+    return next((held for held in copies if held and held.plan.release not in known), None)
 
 
 def wrapped(repo: Repo, plan: Plan, manifest: ReleaseManifest) -> str:

@@ -26,6 +26,9 @@ FIRST_DELAY = 0.5
 LONGEST_DELAY = 60.0
 """Seconds that are waited at most between two attempts, whatever `Retry-After` asks for."""
 
+_A_YEAR = 366 * 24 * 60 * 60.0
+"""Seconds that an answer may ask to wait at most: beyond a year it is nonsense, and no date in our calendar."""
+
 _REPEATABLE = frozenset({"GET", "HEAD"})
 # Not every TransportError: a malformed address or request of ours stays malformed however often it is sent.
 _PASSING = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError)
@@ -134,7 +137,7 @@ def wait_asked(headers: Mapping[str, str]) -> float:
     PyPI sends no `Retry-After` when a quota is used up but `Ratelimit: "project.create.user";r=0;t=55569`, the seconds
     until it is filled (draft-ietf-httpapi-ratelimit-headers).
     """
-    until_filled = (float(found[1]) for found in _USED_UP.finditer(headers.get("ratelimit", "")))
+    until_filled = (retry_after(found[1]) for found in _USED_UP.finditer(headers.get("ratelimit", "")))
     return max(retry_after(headers.get("retry-after", "")), *until_filled, 0.0)
 
 
@@ -145,13 +148,14 @@ def retry_after(asked: str) -> float:
     """Return the seconds that a `Retry-After` of *asked* means, a number or a date (RFC 9110, 10.2.3); 0 if none."""
     asked = asked.strip()
     if asked.isdecimal():
-        return float(asked)
+        return min(float(asked), _A_YEAR)
     try:
         when = parsedate_to_datetime(asked)
-    except ValueError:
+        # "-0000" in a date gives a naive time, which is UTC too (RFC 5322, 3.3).
+        seconds = (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    except (ValueError, OverflowError):
         return 0.0
-    # "-0000" in a date gives a naive time, which is UTC too (RFC 5322, 3.3).
-    return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    return min(max(0.0, seconds), _A_YEAR)
 
 
 def _tell(request: httpx.Request, attempt: int, last: int, status: int | None, trouble: str = "") -> None:

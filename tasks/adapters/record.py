@@ -83,6 +83,8 @@ class Record:
         path = self.directory / MANIFEST
         text = self._text(path)
         if text is None:
+            if self.dist("").is_dir():  # nothing is built before it is written: it was lost, and all may be public
+                raise ReleaseError(Code.RECORD_INVALID, "it is missing", str(path))
             return None
         manifest = manifest_of(text, str(path))
         if manifest.release != self.release:
@@ -267,24 +269,27 @@ def scratch(repo: Repo, release: str) -> Generator[Record]:
 def only_release(common_dir: Path) -> Generator[None]:
     """Hold the repository's release lock inside the block; the kernel frees it when this process dies.
 
-    Raises Refusal RK-LOCK-ACQUISITION-FAILED, naming the process that holds it.
+    Raises Refusal RK-LOCK-ACQUISITION-FAILED, naming the process that holds it; RK-FILE-SYSTEM where nobody can.
     """
     import os
 
     from filelock import FileLock, Timeout
 
     directory = common_dir / "releasekit"
-    make_directory(directory)
     holder = directory / "lock.holder"
-    # A singleton, so that a story within a story of the same process may hold it too.
-    lock = FileLock(directory / "lock", is_singleton=True, thread_local=False)
+    # A singleton, so that a story within a story of the same process may hold it too. Never a soft lock, as filelock
+    # would have it where the file system knows no locks: nobody frees that when its holder is killed.
+    lock = FileLock(directory / "lock", is_singleton=True, thread_local=False, fallback_to_soft=False)
     try:
+        make_directory(directory)
         lock.acquire(blocking=False)
     except Timeout:
         who = read_text(holder).strip() if holder.is_file() else "another process"
         raise Refusal(Code.LOCK_ACQUISITION_FAILED, f"held by {who}", str(common_dir)) from None
+    except ReleaseError as error:
+        raise Refusal(*error.args) from None  # nothing was changed yet
     except OSError as error:
-        raise file_error(error, directory) from None
+        raise Refusal(*file_error(error, directory).args) from None
     if lock.lock_counter > 1:
         try:
             yield
@@ -293,7 +298,10 @@ def only_release(common_dir: Path) -> Generator[None]:
         return
     try:
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        replace_text(holder, f"process {os.getpid()} on {socket.gethostname()} since {started}\n")
+        try:
+            replace_text(holder, f"process {os.getpid()} on {socket.gethostname()} since {started}\n")
+        except ReleaseError as error:
+            raise Refusal(*error.args) from None
         yield
     finally:
         holder.unlink(missing_ok=True)

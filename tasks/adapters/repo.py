@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tasks.adapters.files import remove_tree
+from tasks.adapters.files import read_text, remove_tree
 from tasks.adapters.process import Command, Result, stream
 from tasks.adapters.process import run as run_process
 from tasks.core.commits import CONTROLS, Commit
@@ -54,7 +54,12 @@ _SAID = {
     Code.SIGNING_FAILED: re.compile(r"failed to sign|gpg failed|cannot run gpg|[Cc]ouldn't (load|find) .*key"),
     Code.FILE_SYSTEM: re.compile(
         r"No space left on device|Disk quota exceeded|File too large|Read-only file system|insufficient permission"
-        r"|unable to create temporary file"
+        r"|unable to create temporary file|unable to write file"
+        r"|(?:[Uu]nable to|cannot|could not|failed to) [^\n]*: Permission denied"
+    ),
+    Code.REMOTE_UNREACHABLE: re.compile(
+        r"does not appear to be a git repository|repository '[^']*' not found|unable to access 'https?://"
+        r"|Authentication failed|could not read Username|Could not resolve host|Could not read from remote repository"
     ),
 }
 
@@ -68,14 +73,15 @@ class Ref:
 
 
 def run(command: Command) -> Result:
-    """Run git; what it says of locks, signatures and the file system becomes an error of that name."""
+    """Run git; what it says of locks, signatures, the file system and the remote becomes an error of that name."""
     try:
         return run_process(command)
     except ReleaseError as error:
         for code, said in _SAID.items():
             if found := said.search(error.output):
                 line = next(line for line in error.output.splitlines() if found[0] in line)
-                raise ReleaseError(code, line.removeprefix("fatal: "), error.where, output=error.output) from None
+                what = re.sub(r"^(?:fatal|error): ", "", line)
+                raise ReleaseError(code, what, error.where, output=error.output) from None
         raise
 
 
@@ -432,7 +438,7 @@ class Repo:
         Those references alone that *leases* names are moved or deleted, if they still are at the object that it says
         (empty: if they are not there). The remote compares and writes in one step, so two clones cannot both succeed.
 
-        Raises ReleaseError RK-PUSH-REJECTED with what git says.
+        Raises ReleaseError RK-PUSH-REJECTED with what git says, RK-REMOTE-UNREACHABLE if it was not even asked.
         """
         rehearsal = ("--dry-run",) if dry_run else ()
         only = tuple(f"--force-with-lease={name}:{sha}" for name, sha in (leases or {}).items())
@@ -440,6 +446,8 @@ class Repo:
             command = self.command("push", "--atomic", "--no-follow-tags", *rehearsal, *only, remote, *refspecs)
             run(replace(command, shown=not dry_run))
         except ReleaseError as error:
+            if error.code is Code.REMOTE_UNREACHABLE:
+                raise
             where = f"{remote}: {', '.join(refspecs[:3])}"
             raise ReleaseError(Code.PUSH_REJECTED, "the push was refused", where, output=error.output) from None
 
@@ -484,16 +492,37 @@ class Repo:
     def fast_forward(self, commit: str) -> bool:
         """Bring the checked-out branch to *commit* if that is a pure step forward and the tree is clean.
 
+        What an earlier such step has left that was killed, or found the disk full, is gone over again.
         Tells whether *commit* is checked out then, or part of what is.
         """
         now = Repo(self.top)
         if self._is_ancestor(commit, now.head):
             return True
         moved = (now.branch, now.head) != (self.branch, self.head) or not self.branch
-        if moved or self.changed_paths() or not self._is_ancestor(now.head, commit):
+        if moved or not self._is_ancestor(now.head, commit):
             return False
-        self.git("merge", "--quiet", "--ff-only", commit)
+        if not self.changed_paths():
+            self.git("merge", "--quiet", "--ff-only", commit)
+        elif self._is_half_way(commit):
+            self.git("reset", "--quiet", "--hard", commit)
+        else:
+            return False
         return True
+
+    def _is_half_way(self, commit: str) -> bool:
+        """Tell whether all that is changed here is what *commit* writes, as far as git came: files are no transaction.
+
+        Then nothing is staged, for git does that last.
+        """
+        entries = self.git("status", "--porcelain", "-z", "--no-renames").split("\0")[:-1]
+        paths = {entry[3:] for entry in entries if entry[0] in " ?"}
+        written = set(self.git("diff", "--name-only", "--no-renames", "-z", "HEAD", commit).split("\0")[:-1])
+        if len(paths) < len(entries) or not paths <= written:
+            return False
+        wanted = self.texts([(commit, path) for path in sorted(paths)])
+        found = {path: self.top / path for path in paths}
+        here = {path: read_text(file, "surrogateescape") if file.is_file() else "" for path, file in found.items()}
+        return all(wanted.get((commit, path), "").startswith(text) for path, text in here.items())
 
     def _blobs(self, shas: Sequence[str]) -> dict[str, str]:
         """Return the text of each blob, in one process; sizes are in bytes, so bytes are what is cut."""

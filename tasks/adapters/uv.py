@@ -321,5 +321,15 @@ def _refusal(said: str, path: Path) -> Refusal:
 
 
 def failure(code: Code, error: ReleaseError, what: str, where: str) -> ReleaseError:
-    """Return *error* of a command as the step's own: its code and place, the command's last lines kept."""
-    return ReleaseError(code if error.code is Code.COMMAND_FAILED else error.code, what, where, output=error.output)
+    """Return *error* of a command as the step's own: its code and place, the command's last lines kept.
+
+    A disk that is full is no fault of what the step works on.
+    """
+    if error.code is not Code.COMMAND_FAILED:
+        code = error.code
+    elif _FULL.search(error.output):
+        code = Code.FILE_SYSTEM
+    return ReleaseError(code, what, where, output=error.output)
+
+
+_FULL = re.compile(r"No space left on device|Disk quota exceeded|Read-only file system")

@@ -65,6 +65,7 @@ class Code(StrEnum):
     PREFLIGHT_LOCK_STALE = "RK-PREFLIGHT-LOCK-STALE"
     PREFLIGHT_VERSION_EXISTS = "RK-PREFLIGHT-VERSION-EXISTS"
     PREFLIGHT_NO_REMOTE = "RK-PREFLIGHT-NO-REMOTE"
+    REMOTE_UNREACHABLE = "RK-REMOTE-UNREACHABLE"
     PREFLIGHT_VULNERABLE = "RK-PREFLIGHT-VULNERABLE"
     PREFLIGHT_NEW_PROJECTS = "RK-PREFLIGHT-NEW-PROJECTS"
     PREFLIGHT_CONCURRENT_RELEASE = "RK-PREFLIGHT-CONCURRENT-RELEASE"
@@ -304,6 +305,10 @@ CATALOGUE: Mapping[Code, Entry] = {
     Code.PREFLIGHT_NO_REMOTE: Entry(
         "The repository has no remote to push the release to.", "Add one, or pass --no-push."
     ),
+    Code.REMOTE_UNREACHABLE: Entry(
+        "The git remote does not answer, is no repository, or does not let you in.",
+        "See that `git ls-remote` works with it, then run again: a release that has begun is carried on.",
+    ),
     Code.PREFLIGHT_VULNERABLE: Entry(
         "`uv audit` found known vulnerabilities in the locked dependencies, and --strict-audit was given.",
         "Update the packages that are named, or run without --strict-audit.",
@@ -385,9 +390,9 @@ CATALOGUE: Mapping[Code, Entry] = {
         "Run again; if it recurs, run the command by hand.",
     ),
     Code.RECORD_INVALID: Entry(
-        "The record of a release is damaged or of a newer format.",
+        "The record of a release is damaged, lost, or of a newer format.",
         "If a newer releasekit wrote it, use that. `releasekit publish --resume-from-registry` goes on from the copy "
-        "that the remote holds; `releasekit rollback` gives the release up.",
+        "that the remote or git holds; `releasekit rollback` gives the release up.",
     ),
     Code.COMMIT_MISSING: Entry(
         "A manifest names the commit that a release is made from, and this clone does not have it: it was not fetched, "

@@ -66,8 +66,15 @@ class Report(BaseModel):
         return not self.problems and all(package.outcome is self.goal for package in self.packages)
 
     @property
-    def summary(self) -> str:
-        """One line that says how it stands."""
+    def headline(self) -> str:
+        """How it stands in numbers, for where the problems follow."""
         counts = [(outcome, sum(p.outcome is outcome for p in self.packages)) for outcome in Outcome]
         parts = [f"{count} {outcome}" for outcome, count in counts if count]
-        return f"{self.title}: {', '.join([*parts, *self.problems]) or 'nothing to release'}"
+        if self.problems:
+            parts.append(f"{len(self.problems)} problem{'' if len(self.problems) == 1 else 's'}")
+        return f"{self.title}: {', '.join(parts) or 'nothing to release'}"
+
+    @property
+    def summary(self) -> str:
+        """One line that says how it stands, for where nothing follows."""
+        return "; ".join([self.headline, *(problem.splitlines()[0] for problem in self.problems)])

@@ -220,10 +220,14 @@ def test_broken_connections_are_repeated() -> None:
         ({"ratelimit": '"project.create.ip";r=3;t=99, "project.create.user";r=0;t=55569'}, 55569),
         ({"ratelimit": '"a";r=0;t=5', "retry-after": "7"}, 7),
         ({"ratelimit": '"a";r=1;t=5'}, 0),
+        ({"retry-after": "9" * 400}, 31_622_400),
+        ({"ratelimit": f'"a";r=0;t={"9" * 400}'}, 31_622_400),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, 31_622_400),
+        ({"retry-after": f"Fri, 01 Jan 2100 00:00:00 +{'9' * 20}"}, 0),
     ],
 )
 def test_wait_asked(headers: dict[str, str], seconds: float) -> None:
-    """What is used up counts until it is filled, whatever else is there."""
+    """What is used up counts until it is filled, whatever else is there; nothing asks for more than a year."""
     assert http.wait_asked(headers) == seconds
 
 

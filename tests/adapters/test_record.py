@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import socket
@@ -144,6 +145,15 @@ class TestRecord:
         assert unfinished(common_dir) == record
         with pytest.raises(ReleaseError, match="RK-RECORD-INVALID: it is missing"):
             record.plan()
+
+    def test_lost_manifest(self, common_dir: Path) -> None:
+        """What has built files had a manifest: it is not taken for a release whose commit is still to be made."""
+        record = begin(common_dir, plan_of("r1"))
+        assert record.manifest() is None
+        record.dist("core").mkdir(parents=True)
+
+        with pytest.raises(ReleaseError, match=r"RK-RECORD-INVALID: it is missing .*manifest\.json"):
+            unfinished(common_dir)
 
     def test_lost_files(self, common_dir: Path) -> None:
         """A file that is missing, cut or changed is lost; one with the recorded bytes is not."""
@@ -378,6 +388,22 @@ class TestLock:
 
         with another():
             pass
+
+    @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EIO])
+    def test_no_locks(self, common_dir: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+        """A file system that has no locks, as NFS without its daemon, is a refusal: no other kind of lock will do."""
+
+        def refuse(*_: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr("fcntl.flock", refuse)
+        with pytest.raises(Refusal) as caught, only_release(common_dir):
+            pass
+
+        assert (caught.value.code, caught.value.what) == (Code.FILE_SYSTEM, os.strerror(number))
+        monkeypatch.undo()
+        with only_release(common_dir):
+            assert (common_dir / "releasekit" / "lock.holder").exists()
 
     def test_freed_by_an_error(self, common_dir: Path, another: Callable[..., AbstractContextManager[int]]) -> None:
         """An error inside frees it, in an inner block too, and no trace of the holder is left."""

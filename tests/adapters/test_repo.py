@@ -9,6 +9,7 @@ import pytest
 
 from tasks.adapters.process import Command, run
 from tasks.adapters.repo import RUNNING, Ref, Repo, clone
+from tasks.adapters.repo import run as run_git
 from tasks.core.commits import Commit
 from tasks.core.errors import Code, Refusal, ReleaseError
 
@@ -692,6 +693,22 @@ class TestPush:
             repo.push("origin", [f"{other}:refs/heads/main"], dry_run=True)
         assert caught.value.code is Code.PUSH_REJECTED
 
+    @pytest.mark.parametrize(
+        "address", ["nowhere.git", "https://127.0.0.1:9/ada/engine.git", "ssh://nobody@127.0.0.1:9/engine.git"]
+    )
+    def test_unreachable(self, scene: GitScene, remote: Path, address: str) -> None:
+        """A remote that is not there, or does not answer, has not refused anything."""
+        assert remote
+        scene.git("remote", "set-url", "origin", address)
+        repo = Repo(scene.top)
+
+        with pytest.raises(ReleaseError) as asked:
+            repo.refs_at("origin")
+        with pytest.raises(ReleaseError) as pushed:
+            repo.push("origin", ["HEAD:refs/heads/main"])
+
+        assert asked.value.code is pushed.value.code is Code.REMOTE_UNREACHABLE
+
     def test_moved_branch(self, scene: GitScene, remote: Path) -> None:
         """A branch that has moved is not forced, and no tag arrives without it."""
         repo = Repo(scene.top)
@@ -757,8 +774,8 @@ class TestPush:
         with pytest.raises(ReleaseError) as caught:
             Repo(scene.top).push("gone", ["HEAD:refs/heads/main"])
 
-        assert caught.value.code is Code.PUSH_REJECTED
-        assert caught.value.where == "gone: HEAD:refs/heads/main"
+        assert caught.value.code is Code.REMOTE_UNREACHABLE
+        assert caught.value.what == "'/nowhere' does not appear to be a git repository"
         assert "opensesame" not in caught.value.output
 
 
@@ -881,7 +898,28 @@ class TestHolding:
             repo.fast_forward(made)
 
         assert caught.value.code is Code.GIT_LOCKED
+        assert caught.value.what.startswith("Unable to create"), "git's own 'fatal:' or 'error:' is not said twice"
         assert "index.lock': File exists" in caught.value.what
+
+    @pytest.mark.parametrize(
+        ("said", "code"),
+        [
+            ("error: cannot lock ref 'r': Unable to create '/r/.git/r.lock': Permission denied", Code.FILE_SYSTEM),
+            ("fatal: cannot create directory at 'packages': Permission denied", Code.FILE_SYSTEM),
+            ("error: file write error: No space left on device", Code.FILE_SYSTEM),
+            ("git@forge.example: Permission denied (publickey).\nCould not read from r", Code.COMMAND_FAILED),
+        ],
+    )
+    def test_what_git_says(self, scene: GitScene, said: str, code: Code) -> None:
+        """What the system refuses to git has its name, whatever git was about; here a hook says what git would."""
+        scene.hook("reference-transaction", f"cat >&2 <<'END'\n{said}\nEND\nexit 1")
+        command = Repo(scene.top).command("update-ref", "refs/heads/made", "HEAD")
+        hooks_on = (command.argv[0], *command.argv[3:])
+
+        with pytest.raises(ReleaseError) as caught:
+            run_git(Command(hooks_on, scene.top, command.env))
+
+        assert caught.value.code is code, caught.value.output
 
 
 class TestFastForward:
@@ -938,6 +976,29 @@ class TestFastForward:
         assert not repo.fast_forward(made)
         assert (scene.top / path).read_text() == "mine"
         assert scene.git("rev-parse", "main") == repo.head
+
+    @pytest.mark.parametrize(
+        "now", [{"a": "rel"}, {"a": None}, {"a": "released\n", "new": ""}, {"new": "first\n"}, {"a": None, "new": "fi"}]
+    )
+    def test_half_way(self, scene: GitScene, tmp_path: Path, now: dict[str, str | None]) -> None:
+        """What a killed step forward has left, git's files being no transaction, is gone over again."""
+        repo = Repo(scene.top)
+        repo.add_worktree(tmp_path / "tree", repo.head)
+        (tmp_path / "tree" / "a").write_text("released\n")
+        (tmp_path / "tree" / "new").write_text("first\n")
+        repo.add(tmp_path / "tree", ["new"])
+        made = repo.commit(tmp_path / "tree", "release", ["a", "new"], hooks=False)
+        for path, text in now.items():
+            scene.write(path, text) if text is not None else (scene.top / path).unlink()
+        before = scene.git("status", "--porcelain")
+        scene.git("add", "--all")
+        assert not repo.fast_forward(made), "somebody has staged it, so it is theirs"
+        scene.git("reset", "--quiet")
+        assert scene.git("status", "--porcelain") == before
+
+        assert repo.fast_forward(made)
+
+        assert (scene.git("rev-parse", "main"), scene.git("status", "--porcelain")) == (made, "")
 
     def test_another_branch(self, scene: GitScene, tmp_path: Path) -> None:
         """A branch that was checked out meanwhile is not the one to move."""

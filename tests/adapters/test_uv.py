@@ -670,12 +670,15 @@ class TestTrustedPublishing:
 
 
 def test_failure_of_a_step() -> None:
-    """A failed command becomes the step's own error, its output kept; a time-out stays one."""
+    """A failed command becomes the step's own error, its output kept; a time-out stays one, and a full disk is one."""
     failed = failure(Code.BUILD_FAILED, ReleaseError(Code.COMMAND_FAILED, "exit code 1", output="why"), "a", "b")
     late = failure(Code.BUILD_FAILED, ReleaseError(Code.COMMAND_TIMEOUT, "late", output="why"), "a", "b")
 
     assert (failed.code, failed.what, failed.where, failed.output) == (Code.BUILD_FAILED, "a", "b", "why")
     assert late.code is Code.COMMAND_TIMEOUT
+    said = "cause: failed to write archive output\ncause: No space left on device (os error 28)"
+    full = failure(Code.BUILD_FAILED, ReleaseError(Code.COMMAND_FAILED, "exit code 2", output=said), "a", "b")
+    assert (full.code, full.output) == (Code.FILE_SYSTEM, said)
 
 
 def publish(files: tuple[Path, ...], index: FaultIndex) -> Answer | None:

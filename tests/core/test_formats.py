@@ -89,7 +89,7 @@ class TestMarkdown:
         report = Report(release="1a2b3c", title="v1.0", packages=packages, problems=("not pushed",), notes=("Note.",))
 
         assert report_markdown(report) == (
-            "# v1.0: 1 confirmed, 1 failed, not pushed\n\n"
+            "# v1.0: 1 confirmed, 1 failed, 1 problem\n\n"
             "| package | version | outcome | error | next step |\n"
             "| --- | --- | --- | --- | --- |\n"
             "| core | 1.1 | ✅ confirmed |  |  |\n"

@@ -28,8 +28,8 @@ def report(*outcomes: str, problems: tuple[str, ...] = ()) -> Report:
         (("blocked", "failed", "blocked"), (), False, "v1.0: 1 failed, 2 blocked"),
         (("built", "failed"), (), False, "v1.0: 1 built, 1 failed"),
         (("built",), (), False, "v1.0: 1 built"),
-        (("confirmed",), ("not pushed",), False, "v1.0: 1 confirmed, not pushed"),
-        ((), ("not pushed",), False, "v1.0: not pushed"),
+        (("confirmed",), ("not pushed\n! [rejected]",), False, "v1.0: 1 confirmed, 1 problem; not pushed"),
+        ((), ("not pushed", "no notes"), False, "v1.0: 2 problems; not pushed; no notes"),
     ],
 )
 def test_done(outcomes: tuple[str, ...], problems: tuple[str, ...], done: bool, summary: str) -> None:
@@ -37,6 +37,7 @@ def test_done(outcomes: tuple[str, ...], problems: tuple[str, ...], done: bool, 
     found = report(*outcomes, problems=problems)
 
     assert (found.done, found.summary) == (done, summary)
+    assert found.headline == summary.partition(";")[0], "what follows it in a table is not said twice"
 
 
 def test_confirmed() -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.adapters.embedded import embedded_index
+from tasks.core.manifest import exported_of, manifest_text
 from tests.world import World, make_world, relatives
 
 if TYPE_CHECKING:
@@ -28,10 +29,13 @@ if TYPE_CHECKING:
 
     from tasks.adapters.embedded import EmbeddedIndex
 
+    Scenes = Callable[[], tuple[AbstractContextManager[EmbeddedIndex], World]]
+
 ROOT = Path(__file__).parents[2]
 RELEASE = ("publish", "--yes", "--skip-audit")
 MOMENT = {"GIT_AUTHOR_DATE": "2026-01-02T03:04:05Z", "GIT_COMMITTER_DATE": "2026-01-02T03:04:05Z"}
 """When all is committed: then two releases of the same thing make the same commits."""
+TODAY, TOMORROW = "2026-01-02", "2026-01-03"
 QUICK = 5
 ATTEMPTS = 3
 
@@ -52,7 +56,14 @@ class Zygote:
     process: subprocess.Popen[str]
 
     def run(
-        self, world: World, env: dict[str, str], at: int = 0, after: float = 0, argv: tuple[str, ...] = RELEASE
+        self,
+        world: World,
+        env: dict[str, str],
+        at: int = 0,
+        after: float = 0,
+        *,
+        argv: tuple[str, ...] = RELEASE,
+        today: str = TODAY,
     ) -> Run:
         """Run the program in *world*, killed at its effect number *at* or so many seconds *after* it."""
         output = world.root.parent / "output"
@@ -60,7 +71,7 @@ class Zygote:
         job: dict[str, Any] = {"argv": argv, "cwd": str(world.root), "env": env, "output": str(output)}
         assert self.process.stdin
         assert self.process.stdout
-        self.process.stdin.write(json.dumps({**job, "at": at, "after": after}) + "\n")
+        self.process.stdin.write(json.dumps({**job, "at": at, "after": after, "today": today}) + "\n")
         self.process.stdin.flush()
         answer = json.loads(self.process.stdout.readline())
         return Run(answer["code"], tuple(answer["effects"]), output.read_text("utf-8", "replace"))
@@ -129,6 +140,10 @@ class Scene:
         given = {name: value or "" for name, value in self.index.environment.items() if value}
         return {**given, **MOMENT, "TEST_OF_RELEASEKIT": self.mark}
 
+    def is_begun(self) -> bool:
+        """Tell whether the release is on record: from then on its date is what it was."""
+        return any((self.world.root / ".git" / "releasekit").glob("*/plan.json"))
+
     def left_running(self) -> list[str]:
         """Return the processes that still run, once there was time to end; none if all is well."""
         deadline = time.monotonic() + 10
@@ -157,7 +172,7 @@ def files_of(index: EmbeddedIndex) -> list[str]:
 
 
 @pytest.fixture
-def scenes(tmp_path: Path) -> Callable[[], tuple[AbstractContextManager[EmbeddedIndex], World]]:
+def scenes(tmp_path: Path) -> Scenes:
     """Return a function that makes the same scene again and again, in the same place."""
     template, place = tmp_path / "template", tmp_path / "scene"
     world = make_world(template, "app: core; core")
@@ -178,16 +193,46 @@ def tries_all(request: pytest.FixtureRequest) -> bool:
     return request.config.getoption("--crash-points") == "all"
 
 
+def handed_over(zygote: Zygote, scenes: Scenes, template: Path) -> tuple[str, ...]:
+    """Let the release be merged and tagged in *template*, as by a pull request; returns what publishes it from there.
+
+    It has a manifest without files, such as a draft holds.
+    """
+    directory = template.parent / "handed"
+    running, world = scenes()
+    with running as index:
+        staging = ("publish", "--stage-only", "--skip-audit", "--output", str(directory))
+        assert zygote.run(world, Scene(world, index).env, argv=staging).code == 0
+    manifest, plan = exported_of((directory / "manifest.json").read_text(), "")
+    tags = tuple(dict.fromkeys([*(step.tag for step in plan.steps), *plan.tags]))
+    merged = World(template / "work", template / "remote.git")
+    merged.git("fetch", "--quiet", str(directory / "commit.bundle"), "HEAD")
+    merged.git("reset", "--quiet", "--hard", manifest.release_commit)
+    for tag in tags:
+        merged.git("tag", "--annotate", "--message", tag, tag)
+    merged.git("push", "--quiet", str(merged.remote), "main", "--tags")
+    shutil.rmtree(directory)
+    directory.mkdir()
+    unbuilt = manifest.model_copy(update={"packages": (), "tags": tags})
+    (directory / "manifest.json").write_text(manifest_text(unbuilt))
+    return ("publish", "--yes", "--skip-audit", "--manifest", str(directory / "manifest.json"))
+
+
+@pytest.mark.parametrize("how", ["here", "by-manifest"])
 def test_killed_anywhere(
     zygote: Zygote,
-    scenes: Callable[[], tuple[AbstractContextManager[EmbeddedIndex], World]],
+    scenes: Scenes,
+    tmp_path: Path,
+    how: str,
     request: pytest.FixtureRequest,
+    record_property: Callable[[str, object], None],
 ) -> None:
-    """Whatever was going on, the next run ends as if nothing had happened."""
+    """Whatever was going on, the next run ends as if nothing had happened, also on the next day."""
+    argv = RELEASE if how == "here" else handed_over(zygote, scenes, tmp_path / "template")
     running, world = scenes()
     with running as index:
         scene = Scene(world, index)
-        undisturbed = zygote.run(world, scene.env)
+        undisturbed = zygote.run(world, scene.env, argv=argv)
         assert undisturbed.code == 0, undisturbed.said
         expected = scene.end()
         assert not scene.left_running()
@@ -200,27 +245,29 @@ def test_killed_anywhere(
         print(point, flush=True)  # noqa: T201
         running, world = scenes()
         with running as index:
-            if problem := tried(zygote, Scene(world, index), point, expected):
+            if problem := tried(zygote, Scene(world, index), point, expected, argv):
                 wrong.append(f"{point}: {problem}")
-    print(f"\n{len(chosen)} of {len(every)} points tried, {len(wrong)} went wrong")  # noqa: T201
+    record_property("tried", f"a release killed at {len(chosen)} of {len(every)} points, {len(wrong)} went wrong")
     assert not wrong, "\n\n".join(wrong)
 
 
-def tried(zygote: Zygote, scene: Scene, point: Point, expected: dict[str, Any]) -> str:
+def tried(zygote: Zygote, scene: Scene, point: Point, expected: dict[str, Any], argv: tuple[str, ...]) -> str:
     """Be killed at *point* and run again until it is done; returns what is different from an undisturbed run."""
-    killed = zygote.run(scene.world, scene.env, point.at, point.after)
+    killed = zygote.run(scene.world, scene.env, point.at, point.after, argv=argv)
     if running := scene.left_running():
         return f"still running: {running}"
     if killed.code not in (-9, 0):
         return f"ended by itself: {killed.code}\n{killed.said}"
-    again = zygote.run(scene.world, scene.env)
+    again = zygote.run(scene.world, scene.env, argv=argv, today=TOMORROW if scene.is_begun() else TODAY)
     if again.code:
         return f"exit {again.code}\n{again.said}"
     found = scene.end()
     return "\n".join(f"{key}: {found[key]} != {expected[key]}" for key in expected if found[key] != expected[key])
 
 
-def test_pins_are_taken_back(zygote: Zygote, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_pins_are_taken_back(
+    zygote: Zygote, tmp_path: Path, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> None:
     """Killed anywhere while files are pinned or put back, the next run puts all of them back."""
     world = make_world(tmp_path, "core; app: core; util: core")
     pin = ("pin", "--apply", "--", "true")
@@ -229,9 +276,12 @@ def test_pins_are_taken_back(zygote: Zygote, tmp_path: Path, request: pytest.Fix
     first = next(at for at, effect in enumerate(whole.effects, 1) if "pins" in effect)
     assert len(whole.effects) - first > 20
 
-    for at in range(first, len(whole.effects) + 1, 1 if tries_all(request) else 8):
+    chosen = range(first, len(whole.effects) + 1, 1 if tries_all(request) else 8)
+    for at in chosen:
         assert zygote.run(world, {}, at, argv=pin).code == -9
         said = zygote.run(world, {}, argv=("pin", "--restore"))
         assert said.code == 0, said.said
         assert world.git("status", "--porcelain") == "", whole.effects[at - 1]
     assert not (world.root / ".git" / "releasekit" / "pins").exists()
+    every = len(whole.effects) + 1 - first
+    record_property("tried", f"pinning killed at {len(chosen)} of {every} points, none went wrong")

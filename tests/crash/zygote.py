@@ -1,8 +1,8 @@
 """Run the program again and again, each time in a child that begins where all imports are done.
 
-Reads one JSON object a line: `argv cwd env output` and, to be killed, `at` (before its effect of that number, counted
-from 1) and `after` (that many seconds later instead). Answers with one: `code`, negative if killed by a signal, and
-`effects`, one line each, with the seconds since the start.
+Reads one JSON object a line: `argv cwd env output today` and, to be killed, `at` (before its effect of that number,
+counted from 1) and `after` (that many seconds later instead). Answers with one: `code`, negative if killed by a signal,
+and `effects`, one line each, with the seconds since the start.
 
 An effect is whatever changes something outside of the process: a program that is started, a file that is written,
 renamed or removed. Python itself announces them (PEP 578), so that none can be forgotten.
@@ -17,11 +17,13 @@ import sys
 import tempfile
 import threading
 import time
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import flows.publish
 from flows.cli import main
+from tasks import survey
 from tasks.adapters import embedded, server
 
 if TYPE_CHECKING:
@@ -72,9 +74,22 @@ def writes(path: object, mode: str | None, flags: int) -> bool:
     return bool(set(mode or "") & set("wax+")) or (mode is None and bool(flags & (os.O_WRONLY | os.O_RDWR)))
 
 
+class Clock(datetime):
+    """The clock that plans are dated by; it stands still, for the tests go on past midnight."""
+
+    today_is = ""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Clock:
+        """Return noon of that day."""
+        return cls.fromisoformat(f"{cls.today_is}T12:00:00").replace(tzinfo=tz)
+
+
 def run(job: Mapping[str, Any]) -> int:
     """Run the program as *job* says, in this process."""
     os.setsid()
+    Clock.today_is = job["today"]
+    setattr(survey, "datetime", Clock)  # noqa: B010  its type is another
     os.environ.update(job["env"])
     os.chdir(job["cwd"])
     output = os.open(job["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)

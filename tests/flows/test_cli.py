@@ -448,6 +448,15 @@ def tag_taken(world: World) -> None:
     world.git("push", "--quiet", "origin", "main")
 
 
+def test_interrupted_at_once(tmp_path: Path) -> None:
+    """A Ctrl-C while all is still imported is one like any other."""
+    early = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
+    (tmp_path / "cyclopts.py").write_text(early)
+    for module in ("releasekit", "flows.publish"):
+        said = run(Command((sys.executable, "-m", module), env={"PYTHONPATH": str(tmp_path)}, fine=frozenset({130})))
+        assert (said.stdout, said.stderr) == ("", "interrupted\n")
+
+
 def moved_remote(world: World) -> None:
     """Let somebody else push first."""
     world.commit("fix: theirs", {"packages/core/src/core/__init__.py": "THEIRS = True\n"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,6 +12,7 @@ import pytest
 from tasks import pull as pull_tasks
 from tasks.adapters import repo
 from tasks.adapters.github import GitHub
+from tasks.adapters.uv import Uv
 from tasks.core.errors import Code
 from tests.github import WRITER, GitHubDouble
 from tests.world import Said, World, make_world
@@ -188,6 +190,14 @@ def test_whole_story(  # noqa: PLR0915  one story is expensive, and each of its 
     assert [(p["name"], p["version"], p["outcome"]) for p in report["packages"]] == [("core", "0.2.0", "confirmed")]
     assert (draft["draft"], "Not out yet" in draft["body"], report["page"]) == (False, False, draft["html_url"])
     assert refs(hub) == before, "nothing was left to push"
+    if closely:
+        pushed = len(hub.pushes())
+        with monkeypatch.context() as patched:
+            patched.setattr(Uv, "build_command", killed)
+            assert told(world.releasekit(*PUBLISH, "v0.2.0")) == report, "nothing is built again where it was released"
+        shutil.rmtree(world.root / ".git" / "releasekit")
+        assert told(world.releasekit(*PUBLISH, "v0.2.0")) == report, "and elsewhere it is compared"
+        assert len(hub.pushes()) == pushed
     if how == "merge":
         undoing = told(world.releasekit("rollback", "v0.2.0", "--dry-run", "--format", "json"))
         assert f"`git revert -m 1 {merged[:12]}` takes" in "".join(undoing["notes"])

@@ -136,18 +136,20 @@ def test_rejected_push(tmp_path: Path, own_index: EmbeddedIndex) -> None:
         "echo $ref is protected; exit 1;; esac; done\n"
     )
     hook.chmod(0o755)
+    (world.root / ".git/index.lock").touch()
 
     rejected = world.releasekit(*RELEASE)
 
     assert rejected.code == 1
-    (problem,) = json.loads(rejected.out)["problems"]
-    assert problem.startswith(Code.PUSH_REJECTED)
+    problem, locked = json.loads(rejected.out)["problems"]
+    assert problem.startswith(f"{Code.PUSH_REJECTED}: main was refused; the tags were then pushed without it")
     assert "refs/heads/main is protected" in problem
     assert f"{Code.RELEASE_NOT_HELD}: " in rejected.err
     assert set(world.tags()) == {"core-v0.1.0", "v0.1.0"}, "they are true, so they go alone"
-    (world.root / ".git/index.lock").touch()
-    assert world.releasekit(*RELEASE).code == 1
+    assert locked.startswith(f"{Code.GIT_LOCKED}: Unable to create '{world.root}/.git/index.lock': File exists")
     (world.root / ".git/index.lock").unlink()
+    (again,) = json.loads(world.releasekit(*RELEASE).out)["problems"]
+    assert again.startswith(f"{Code.PUSH_REJECTED}: the push was refused"), "the tags are there"
     world.commit("feat: more", {"packages/core/src/core/__init__.py": "MORE = True\n"})
     other = another_clone(world, tmp_path / "other")
     other.commit("docs: elsewhere", {"README.md": "words"})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks import survey
+from tasks import preflight
 from tasks.adapters.held import wrapped
 from tasks.adapters.repo import RUNNING, Repo
 from tasks.core.errors import Code
@@ -66,6 +66,13 @@ def test_given_up(  # noqa: PLR0915  one release is expensive, and much follows 
 
     shown = world.releasekit("rollback", "--dry-run", "--format", "json")
     monkeypatch.delenv("PREFECT_API_URL")  # that was recorded; the rest need not be
+    hook = world.remote / "hooks" / "update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\ncase $3 in *[!0]*) ;; *) echo stays; exit 1 ;; esac\n")
+    hook.chmod(0o755)
+    kept = world.releasekit(*UNDO)
+    assert (kept.code, "run `releasekit rollback` again" in kept.err) == (1, True), kept.err
+    hook.unlink()
     with monkeypatch.context() as killed:
         killed.setattr(Repo, "delete_tag", interrupted)
         assert world.releasekit(*UNDO).code == 130
@@ -158,7 +165,7 @@ def test_remote_left_alone(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch
     world.git("push", "--quiet", "origin", f"{held}:{RUNNING}", f"{repo.head}:refs/tags/v0.1.0")
 
     with monkeypatch.context() as late:  # it was begun after we have looked
-        late.setattr(survey, "preflight_others", nothing)
+        late.setattr(preflight, "others", nothing)
         faster = world.releasekit(*RELEASE)
     assert (faster.code, Code.RELEASE_ELSEWHERE in faster.err) == (2, True), faster.err
     assert "v0.1.0 is being released by Ada <ada@example.invalid> on lost since 2026-11-22T12" in faster.err
@@ -170,4 +177,10 @@ def test_remote_left_alone(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch
     assert (alone.code, Code.RELEASE_UNKNOWN in alone.err) == (2, True)
     assert (unnamed.code, f"`releasekit rollback {plan['release']}` gives it up" in unnamed.err) == (2, True)
     assert (told(undone)["held"], told(undone)["remote_tags"]) == (True, ["v0.1.0"])
+    assert world.state() == before
+
+    repo.keep(plan["release"], held)
+    lost = world.releasekit(*RELEASE, "--no-push")
+    assert (lost.code, f"{Code.RECORD_INVALID}: the record of v0.1.0 is lost" in lost.err) == (2, True), lost.err
+    assert told(world.releasekit(*UNDO, "--no-push"))["title"] == "v0.1.0"
     assert world.state() == before

@@ -172,7 +172,7 @@ def report_markdown(report: Report, pages: Mapping[str, str] | None = None) -> s
     ]
     table = _table(("package", "version", "outcome", "error", "next step"), rows)
     remarks = "".join(f"\n- {remark}" for remark in (*report.problems, *report.notes))
-    return f"# {report.summary}\n\n{table}{remarks}\n"
+    return f"# {report.headline}\n\n{table}{remarks}\n"
 
 
 _MARKS = {
