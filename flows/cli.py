@@ -1,4 +1,4 @@
-"""The front door: what all commands share, and errors to exit codes."""
+"""What all commands share, and errors to exit codes."""
 
 from __future__ import annotations
 

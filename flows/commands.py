@@ -193,7 +193,7 @@ def plan(
     """
     import asyncio
 
-    from flows import console, draft, local
+    from flows import answers, console, local
     from tasks.core.formats.csv import plan_csv
     from tasks.core.formats.markdown import COMMENT_LIMIT, plan_markdown
 
@@ -211,7 +211,7 @@ def plan(
         markdown=lambda: plan_markdown(decided, since.sentences if since else None, limit=COMMENT_LIMIT),
     )
     if comment:
-        where = asyncio.run(draft.comment(options, decided))
+        where = asyncio.run(answers.comment(options, decided))
         log.info("%s", f"shown in {where}" if where else "no CI that is known: it is shown nowhere else")
     return DONE
 
@@ -242,10 +242,10 @@ def manifest(
     """
     import asyncio
 
-    from flows import console, draft
+    from flows import answers, console
     from tasks.adapters.files import make_directory, replace_text
 
-    text = asyncio.run(draft.manifest_of(options, release))
+    text = asyncio.run(answers.manifest_of(options, release))
     if output:
         make_directory(output.parent)
         replace_text(output, text)
@@ -348,7 +348,7 @@ def next_versions(
         How the versions are printed.
     """
     from flows import console
-    from flows.draft import explained
+    from flows.answers import explained
     from tasks.core.formats.csv import versions_csv
     from tasks.core.formats.explained import explanation_text
     from tasks.core.formats.markdown import versions_markdown
@@ -542,10 +542,10 @@ def changelog(
     format
         As Markdown, or as JSON with each change.
     """
-    from flows import console, draft
+    from flows import answers, console
     from tasks.core.formats.json import changelog_json
 
-    told, warnings = draft.unreleased(options, packages)
+    told, warnings = answers.unreleased(options, packages)
     _warn(warnings)
     if format == "json":
         console.answer(changelog_json((step, tell.entry, section) for step, tell, section in told))
@@ -582,9 +582,9 @@ def notes(
     """
     import asyncio
 
-    from flows import console, draft
+    from flows import answers, console
 
-    found, text = asyncio.run(draft.notes(options))
+    found, text = asyncio.run(answers.notes(options))
     if not found.packages:
         log.info("nothing is unreleased")
     elif format == "json":

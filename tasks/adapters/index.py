@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import netrc
 import os
@@ -32,7 +33,7 @@ from tasks.adapters.uv import trusted_publishing
 from tasks.core.errors import Code, Refusal, ReleaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from packaging.version import Version
 
@@ -186,15 +187,16 @@ class SimpleIndex:
 
 
 async def on_index(
-    packages: Iterable[PackageVersion], index: Index, *, strict: bool = True
+    packages: Sequence[PackageVersion], index: Index, *, strict: bool = True
 ) -> dict[str, dict[str, IndexFile]]:
     """Return by package and name those of its files that *index* lists with our sha256.
 
     With *strict* one that it lists with other content is a Refusal RK-PUBLISH-CHECKSUM-MISMATCH; else it is not ours.
     """
     found: dict[str, dict[str, IndexFile]] = {}
-    for package in packages:
-        listed = {file.name: file for file in await index.files(package.name) or ()}
+    pages = await asyncio.gather(*(index.files(package.name) for package in packages))
+    for package, page in zip(packages, pages, strict=True):
+        listed = {file.name: file for file in page or ()}
         found[package.name] = {}
         for file in package.files:
             there = listed.get(file.name)
