@@ -51,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _explain(error: Exception) -> int:
     from flows import console
     from tasks.adapters.files import file_error
+    from tasks.adapters.server import unexpected
 
     if isinstance(error, CycloptsError):
         error = Refusal(Code.USAGE, _usage(error))
@@ -58,7 +59,7 @@ def _explain(error: Exception) -> int:
         error = file_error(error)
     if not isinstance(error, ReleaseError):
         log.debug("unexpected", exc_info=error)
-        error = ReleaseError(Code.UNEXPECTED, f"{type(error).__name__}: {error}")
+        error = unexpected(error)
     console.explain(error)
     return error.status
 

@@ -18,6 +18,7 @@ from prefect.utilities.annotations import quote
 from flows.progress import observer
 from flows.runs import ProgressBar
 from tasks import publish, stage
+from tasks.adapters.server import unexpected
 from tasks.core.errors import CATALOGUE, Code, ReleaseError
 from tasks.core.plan import Step
 from tasks.core.progress import Stage
@@ -204,6 +205,6 @@ async def _report(step: Step, state: State[Any], success: Outcome) -> PackageRep
         return row.model_copy(update={"outcome": Outcome.BLOCKED, "error": why, "hint": hint})
     error = await _exception(state)
     if not isinstance(error, ReleaseError):
-        error = ReleaseError(Code.UNEXPECTED, f"{type(error).__name__}: {error}", step.name)
+        error = unexpected(error, step.name)
     said = {"outcome": Outcome.FAILED, "error": str(error), "hint": error.hint, "output": error.output}
     return row.model_copy(update=said)

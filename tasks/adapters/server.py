@@ -11,13 +11,14 @@ import socket
 import sys
 import time
 import tomllib
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tasks.adapters.process import Command, background, last_lines, run
+from tasks.adapters.process import Command, background, last_lines, mask, run
 from tasks.core.errors import Code, ReleaseError
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 """The types of state in which a run has ended."""
 START_TIMEOUT = 300.0
 """Seconds. The very first start takes 16 CPU-seconds, 26 s beside two other busy programs; one that died is noticed."""
+_STARTS = 4
+"""How often a server of our own is started in the course of one release; what dies more often has a reason."""
 _PID_FILE = "server.pid"  # as `prefect server start --background` calls it
 
 
@@ -121,6 +124,18 @@ def answers(url: str) -> bool:
     return True
 
 
+def unexpected(error: object, where: str = "") -> ReleaseError:
+    """Return what *error*, which is none of ours, is told as: Prefect's API is gone, or RK-UNEXPECTED.
+
+    Each request of our own has an error of its own, so what httpx itself raises is of one that Prefect has made.
+    """
+    from httpx import TransportError  # late: most commands ask nobody
+
+    if isinstance(error, TransportError):
+        return ReleaseError(Code.SERVER_UNREACHABLE, f"the Prefect API is gone: {error}", mask(configured_api()))
+    return ReleaseError(Code.UNEXPECTED, f"{type(error).__name__}: {error}", where)
+
+
 def settle(settings: dict[str, str]) -> None:
     """Set each of *settings* that the user has not set."""
     for name, value in settings.items():
@@ -131,7 +146,8 @@ def settle(settings: dict[str, str]) -> None:
 def prefect_server() -> Generator[Server]:
     """Run a Prefect server of our own inside the block; starting it costs nothing until `wait` is called.
 
-    Its database stands in PREFECT_HOME if that is set, else in a place of ours.
+    Its database stands in PREFECT_HOME if that is set, else in a place of ours. Once it has answered it is started
+    again if it dies: whoever asks it in between asks again for a minute, and loses nothing.
     """
     home = _home()
     home.mkdir(parents=True, exist_ok=True)
@@ -141,8 +157,29 @@ def prefect_server() -> Generator[Server]:
     argv = (sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app", *where)
     env = {"PREFECT_HOME": str(home), "PREFECT_API_URL": url, **RELEASE_SERVER_SETTINGS}
     output = home / f"server-{port}.log"
-    with background(Command((*argv, "--log-level", "warning"), home, env), output) as alive:
-        yield Server(url, lambda: _await(url, alive, output))
+    command, ended = Command((*argv, "--log-level", "warning"), home, env), Event()
+    with ExitStack() as stack:
+        alive = [stack.enter_context(background(command, output))]
+
+        def tend() -> None:
+            while not ended.wait(1):
+                if not alive[-1]() and len(alive) < _STARTS:
+                    log.warning("Prefect's server has died, and is started again")
+                    alive.append(stack.enter_context(background(command, output)))
+
+        tending = Thread(target=tend, name="tend-server")
+
+        def wait() -> None:
+            _await(url, alive[-1], output)
+            if tending.ident is None:
+                tending.start()
+
+        try:
+            yield Server(url, wait)
+        finally:
+            ended.set()
+            if tending.ident is not None:
+                tending.join()
     output.unlink(missing_ok=True)
 
 

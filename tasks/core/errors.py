@@ -500,8 +500,9 @@ CATALOGUE: Mapping[Code, Entry] = {
         "Run prepare again: it makes a new release pull request, with the right versions.",
     ),
     Code.SERVER_UNREACHABLE: Entry(
-        "The Prefect API that PREFECT_API_URL or the active profile names does not answer.",
-        "Start that server; or unset PREFECT_API_URL, and a server is started for the time of the release.",
+        "The Prefect API that PREFECT_API_URL or the active profile names does not answer, or no longer does.",
+        "Start that server; or unset PREFECT_API_URL, and a server is started for the time of the release. Then run "
+        "again: a release that has begun is on record, and is carried on.",
     ),
     Code.SERVER_START: Entry(
         "Prefect's server did not start in time.",

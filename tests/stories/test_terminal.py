@@ -150,18 +150,21 @@ def test_not_confirmed(tmp_path: Path, own_index: EmbeddedIndex, keys: str, code
 def test_confirmed(tmp_path: Path, home: Path, own_index: EmbeddedIndex) -> None:
     """After a yes all goes out, with a Prefect server of the program's own, which has ended when the program has.
 
-    Its database then holds every task run, to the very last, as ended.
+    Its database then holds every task run, to the very last, as ended; also if the server was killed in the middle.
     """
     world = make_world(tmp_path, "app: core; core")
 
     with running(world, terminal=True) as program:
         until(lambda: "[y/n]" in program.hear(), program)
         program.type("y\r")
-        until(lambda: any("uvicorn" in line for line in program.relatives().values()), program)
+        until(lambda: uploads(own_index), program)
+        [server] = [pid for pid, line in program.relatives().items() if "-m uvicorn" in line]
+        os.kill(server, signal.SIGKILL)
         assert program.end() == 0, program.hear()
         until(lambda: not program.relatives(), program)
 
     assert "v0.1.0: 2 confirmed" in program.hear()
+    assert program.hear().count("Prefect's server has died, and is started again") == 1
     assert "telemetry" not in program.hear(), "nobody is told of data that is not collected"
     assert len(uploads(own_index)) == 4
     assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0", "v0.1.0"}
