@@ -209,9 +209,13 @@ def test_no_commit_set_it(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert world.git("tag") == ""
 
 
-@pytest.mark.parametrize(("keys", "written"), [("n\r", False), ("y\r", True)])
+@pytest.mark.parametrize(
+    ("keys", "written"),
+    [("n\r", False), ("y\r", True), ("\r", False), ("\x04", False)],
+    ids=["no", "yes", "return", "ctrl-d"],
+)
 def test_asked(tmp_path: Path, keys: str, written: bool) -> None:
-    """On a terminal it asks before it writes."""
+    """On a terminal it asks before it writes; no answer is a no."""
     world = make_world(tmp_path, "core")
     before = root(world)
     program = (sys.executable, "-m", "releasekit", "init", "--offline")
