@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
 from tasks.adapters.signals import interrupted_at_once
+from tasks.core.commits import CONTROLS
 from tasks.core.errors import Code, ReleaseError
 
 if TYPE_CHECKING:
@@ -211,8 +212,13 @@ _kept: set[str] = set()
 
 
 def last_lines(text: str, env: Mapping[str, str | None] | None = None) -> str:
-    """Return the last lines of a command's output, masked as `mask` does."""
-    return "\n".join(mask(text, env).strip().splitlines()[-LAST_LINES:])
+    """Return the last lines of a command's output, masked as `mask` does, and with nothing that steers a terminal."""
+    plain = CONTROLS.sub("", _SEQUENCE.sub("", text))
+    return "\n".join(mask(plain, env).strip().splitlines()[-LAST_LINES:])
+
+
+# Colours and cursor movements (CSI), titles and links (OSC), and the rest: ECMA-48, 5.4 and 5.6.
+_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 
 
 def _start(

@@ -316,6 +316,14 @@ class TestSecrets:
 
         assert mask("swordfish-and-more") == "***"
 
+    def test_steers_no_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What a build prints cannot colour, move, rename or link anything here, nor hide a secret in such words."""
+        monkeypatch.setenv("UV_PUBLISH_TOKEN", "pypi-swordfish")
+        said = "\x1b[2J\x1b[1;31mred\x1b[0m \x1b]8;;https://bad.invalid\x1b\\link\x1b]8;;\x07"
+        said += " pypi-\x1b[1msword\u202efish\x1bM\x9b3A"
+
+        assert last_lines(said) == "red link ***3A"
+
     def test_cut_secret(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A secret of many lines does not show because its beginning was cut off."""
         monkeypatch.setenv("SIGNING_SECRET", "\n".join(f"line {number}" for number in range(60)))
