@@ -68,8 +68,8 @@ class Graph:
         """
         needs = self.needs()
         kept = frozenset(needs if among is None else among)
-        kept &= _closure(needs, deps) if deps else kept
-        kept &= _closure(reverse(needs), rdeps) if rdeps else kept
+        kept &= closure(needs, deps) if deps else kept
+        kept &= closure(reverse(needs), rdeps) if rdeps else kept
         return self.only(kept)
 
     def levels(self) -> tuple[tuple[str, ...], ...]:
@@ -80,11 +80,11 @@ class Graph:
 
     def dependencies(self, names: Iterable[str]) -> frozenset[str]:
         """Return *names* and all that they need, near and far."""
-        return _closure(self.hard, names)
+        return closure(self.hard, names)
 
     def dependents(self, names: Iterable[str]) -> frozenset[str]:
         """Return *names* and all that need them, near and far."""
-        return _closure(reverse(self.hard), names)
+        return closure(reverse(self.hard), names)
 
     def cycles(self) -> tuple[tuple[str, ...], ...]:
         """Return the sets of packages that need each other, each as a cycle that can be followed."""
@@ -209,6 +209,17 @@ def reverse(edges: Edges) -> Edges:
     return {name: frozenset(sources) for name, sources in turned.items()}
 
 
+def closure(edges: Edges, names: Iterable[str]) -> frozenset[str]:
+    """Return *names* and all that *edges* lead to from them, near and far."""
+    seen = set(names)
+    todo = list(seen)
+    while todo:
+        fresh = edges[todo.pop()] - seen
+        seen |= fresh
+        todo.extend(fresh)
+    return frozenset(seen)
+
+
 def _through_extras(workspace: Workspace, need: Need, versions: Mapping[str, Version | None]) -> set[str]:
     """Return the members that the extras named in *need* bring in, extras of extras included."""
     todo = [(need.name, canonicalize_name(extra)) for extra in need.requirement.extras]
@@ -228,16 +239,6 @@ def _through_extras(workspace: Workspace, need: Need, versions: Mapping[str, Ver
 def _refuse_self(need: Need, path: str) -> None:
     if need.kind in (Kind.RUNTIME, Kind.BUILD):
         raise Refusal(Code.GRAPH_SELF_DEPENDENCY, f"{need.name} requires itself", f"{path}/pyproject.toml")
-
-
-def _closure(edges: Edges, names: Iterable[str]) -> frozenset[str]:
-    seen = set(names)
-    todo = list(seen)
-    while todo:
-        fresh = edges[todo.pop()] - seen
-        seen |= fresh
-        todo.extend(fresh)
-    return frozenset(seen)
 
 
 def _pop_until(open_nodes: dict[str, None], node: str) -> frozenset[str]:

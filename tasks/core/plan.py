@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from tasks.core.changelog import Section
 from tasks.core.errors import Code, Refusal, Warn
-from tasks.core.graph import graph_of, order, reverse
+from tasks.core.graph import closure, graph_of, order, reverse
 from tasks.core.groups import Decisions, decided, patterns_of, units_of
 from tasks.core.notes import Tale
 from tasks.core.tags import schemes_of, umbrella
@@ -452,12 +452,15 @@ def _old_pins(
 
     Such a package installs with the old version still, unless somebody wants it together with the new one.
     """
-    released = {step.name: step for step in rows if step.order >= 0 and step.name in tagged}
+    released = {step.name: step for step in rows if step.order >= 0}
     behind = {step.name: step for step in rows if step.order < 0 and step.name in tagged}
-    dependents = reverse(graph.hard)
+    dependents, among = reverse(graph.hard), reverse(graph.only(released).hard)
     for step in released.values():
+        if step.name not in tagged:
+            continue
         kept = sorted(name for name in dependents[step.name] if name in behind and _excludes(requires.get(name), step))
-        clashing = _clashing(step.name, kept, [row.name for row in rows if row.order >= 0], graph) if kept else ()
+        # Who needs it as it is released, and also one of *kept*.
+        clashing = sorted(closure(among, among[step.name]) & closure(dependents, kept))
         if clashing:
             so = f"cannot be installed: {_some(kept)} on the index {_verb(kept)} {step.name} {step.current}"
             yield Warn(Code.PIN_CONFLICT, f"{_some(clashing)} {so}, not {step.version}", _remedy(kept))
@@ -489,14 +492,6 @@ def _untagged(rows: Sequence[Step], baselines: Mapping[str, Baseline], *, offlin
     if fresh and offline:
         what = f"{_some(fresh)} {'has' if len(fresh) == 1 else 'have'} no tag, and no index was asked for a release"
         yield Warn(Code.BASELINE_INDEX, what)
-
-
-def _clashing(name: str, kept: Sequence[str], released: Sequence[str], graph: Graph) -> tuple[str, ...]:
-    """Return the released packages that need *name* as it is released, and also one of *kept*."""
-    among = graph.only(released)
-    new = among.dependents([name])
-    old = graph.dependents(kept)
-    return tuple(sorted((new - {name}) & old))
 
 
 def _some(names: Sequence[str]) -> str:
