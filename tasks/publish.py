@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from tasks.core.uploads import Answer
     from tasks.release import Release
 
-log = logging.getLogger("releasekit.publish")
 detail = logging.getLogger("releasekit.detail")
 
 LONGEST_WAIT = LONGEST_DELAY

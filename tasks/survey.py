@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import tomllib
 from dataclasses import dataclass, replace
@@ -51,8 +50,6 @@ if TYPE_CHECKING:
     from tasks.core.plan import Step
     from tasks.core.tags import Baseline
     from tasks.core.workspace import Declared, Member
-
-log = logging.getLogger("releasekit.survey")
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,7 @@ class Api:
     *base* is the address that paths are relative to. A GET whose answer has an ETag is asked again with it, for such
     a request costs nothing of the rate limit if nothing has changed. PUT, PATCH and DELETE are repeated after an
     error that passes; a POST is not, unless the forge says that it did nothing: for whoever sends it must look first.
-    *pause* waits some seconds, *clock* is the time in seconds since 1970.
+    *pause* waits some seconds.
     """
 
     def __init__(
@@ -144,11 +144,10 @@ class Api:
         headers: Mapping[str, str],
         *,
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self.base = base
         self._http, self._headers = connections, dict(headers)
-        self._pause, self._clock = pause, clock
+        self._pause = pause
         self._known: dict[str, tuple[str, httpx.Response]] = {}
 
     async def get(self, path: str, **query: str | int) -> Any:  # noqa: ANN401  JSON
@@ -249,7 +248,7 @@ class Api:
             return max(1.0, retry_after(response.headers["Retry-After"]))
         for prefix in ("x-ratelimit", "ratelimit"):
             if response.headers.get(f"{prefix}-remaining") == "0":
-                return max(1.0, float(response.headers.get(f"{prefix}-reset", 0)) - self._clock())
+                return max(1.0, float(response.headers.get(f"{prefix}-reset", 0)) - time.time())
         secondary = response.status_code == HTTPStatus.TOO_MANY_REQUESTS or "rate limit" in response.text.lower()
         return MODEST_WAIT if secondary else None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -58,7 +57,6 @@ class GitHub:
         connections: httpx.AsyncClient,
         *,
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._repository = f"/repos/{web.repository}"
         self._owner, _, self._name = web.repository.rpartition("/")
@@ -67,7 +65,7 @@ class GitHub:
             "Accept": "application/vnd.github+json",
             "X-GitHub-Api-Version": VERSION,
         }
-        self._api = Api(address, connections, headers, pause=pause, clock=clock)
+        self._api = Api(address, connections, headers, pause=pause)
 
     async def check_access(self) -> None:
         """Return if the token may make releases here.

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
-import time
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 
     from tasks.core.links import Web
 
-log = logging.getLogger("releasekit.forge")
 
 DEVELOPER = 30
 """The access level from which on releases may be made."""
@@ -52,13 +49,12 @@ class GitLab:
         connections: httpx.AsyncClient,
         *,
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._project = f"/projects/{quote(web.repository, safe='')}"
         self._path, self._page = web.repository, web.base
         self._is_job = variable == "CI_JOB_TOKEN"
         header = "JOB-TOKEN" if self._is_job else "PRIVATE-TOKEN"
-        self._api = Api(address, connections, {header: token}, pause=pause, clock=clock)
+        self._api = Api(address, connections, {header: token}, pause=pause)
 
     async def check_access(self) -> None:
         """Return if the token may make releases here: its own scope, and the level of who has made it.

@@ -41,7 +41,6 @@ def client(
     timeout: float = 30,
     longest: float = 300,
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
-    jitter: Callable[[], float] = random.random,
     heeds_limits: bool = True,
 ) -> httpx.AsyncClient:
     """Return the client of a run, to be used as an async context manager in one event loop.
@@ -50,14 +49,13 @@ def client(
     body may come a byte at a time. GET and HEAD are sent up to *attempts* times: on connection errors, timeouts, 429
     and 5xx. Redirects are followed. Certificates and proxies come from the environment as httpx has it
     (`SSL_CERT_FILE`, `SSL_CERT_DIR`, `HTTPS_PROXY`, `NO_PROXY`).
-    *pause* waits some seconds, *jitter* is a random number in [0, 1). Without *heeds_limits* a 429 is handed on at
-    once: forges say in more ways than one how long to wait.
+    *pause* waits some seconds. Without *heeds_limits* a 429 is handed on at once: forges say in more ways than one how
+    long to wait.
     """
     return _Client(
         attempts=attempts,
         longest=longest,
         pause=pause,
-        jitter=jitter,
         heeds_limits=heeds_limits,
         follow_redirects=True,
         headers={"User-Agent": "releasekit"},
@@ -80,12 +78,11 @@ class _Client(httpx.AsyncClient):
         attempts: int,
         longest: float,
         pause: Callable[[float], Awaitable[object]],
-        jitter: Callable[[], float],
         heeds_limits: bool,
         **options: Any,  # noqa: ANN401  handed on to httpx as they are
     ) -> None:
         super().__init__(**options)
-        self._attempts, self._longest, self._pause, self._jitter = attempts, longest, pause, jitter
+        self._attempts, self._longest, self._pause = attempts, longest, pause
         self._heeds_limits = heeds_limits
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:  # noqa: ANN401  as above
@@ -128,7 +125,7 @@ class _Client(httpx.AsyncClient):
     def _delay(self, attempt: int) -> float:
         # Half of it is fixed, so that delays always grow; half is random, so that many clients do not return at once.
         full = FIRST_DELAY * 2 ** (attempt - 1)
-        return min(full / 2 + full / 2 * self._jitter(), LONGEST_DELAY)
+        return min(full / 2 + full / 2 * random.random(), LONGEST_DELAY)  # noqa: S311  nothing depends on it
 
 
 def wait_asked(headers: Mapping[str, str]) -> float:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from tasks.adapters.process import Command, Result
+    from tasks.adapters.repo import Ref
     from tasks.core.commits import Commit
     from tasks.core.notes import Pull
     from tasks.core.uploads import Answer
@@ -133,8 +134,8 @@ class Vcs(Protocol):
         """Push exactly *refspecs*, never by force; those in *leases* only if they still are where it says."""
         ...
 
-    def remote_refs(self, remote: str) -> dict[str, str]:
-        """Return the references of *remote* and the commit of each."""
+    def refs_at(self, remote: str, *names: str) -> dict[str, Ref]:
+        """Return the references of *remote*, or those that are called *names* in full."""
         ...
 
     def fast_forward(self, commit: str) -> bool:

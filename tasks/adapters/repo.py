@@ -110,29 +110,29 @@ class Repo:
         env = {**_ENVIRONMENT, **_credentials.get()} if argv[0] in _REMOTE_COMMANDS else _ENVIRONMENT
         return Command(("git", *_NO_HOOKS, *argv), cwd or self.top, env, timeout=600, fine=frozenset(fine), stdin=stdin)
 
-    def check_out(self, ref: str, remote: str = "origin") -> None:
-        """Check out what *ref* is on *remote*, whatever has been checked out here: a branch, else a tag or commit.
+    def check_out(self, ref: str) -> None:
+        """Check out what *ref* is on origin, whatever has been checked out here: a branch, else a tag or commit.
 
-        Empty: the remote's default branch. Nothing else is kept; it is for clones of our own. Raises ReleaseError
+        Empty: its default branch. Nothing else is kept; it is for clones of our own. Raises ReleaseError
         RK-REPOSITORY-UNREACHABLE if there is no such thing.
         """
         branch = ref
         if not ref:
-            self.git("remote", "set-head", remote, "--auto")
-            branch = self.git("rev-parse", "--abbrev-ref", f"{remote}/HEAD").strip().removeprefix(f"{remote}/")
-        if self._sha(f"refs/remotes/{remote}/{branch}^{{commit}}"):
-            what = ("--force-create", branch, "--track", f"refs/remotes/{remote}/{branch}")
+            self.git("remote", "set-head", "origin", "--auto")
+            branch = self.git("rev-parse", "--abbrev-ref", "origin/HEAD").strip().removeprefix("origin/")
+        if self._sha(f"refs/remotes/origin/{branch}^{{commit}}"):
+            what = ("--force-create", branch, "--track", f"refs/remotes/origin/{branch}")
         elif commit := self._sha(f"refs/tags/{ref}^{{commit}}") or self._sha(f"{ref}^{{commit}}"):
             what = ("--detach", commit)
         else:
-            address = self.address(remote)
+            address = self.address("origin")
             raise ReleaseError(Code.REPOSITORY_UNREACHABLE, f"there is no branch, tag or commit {ref}", address)
         self.git("switch", "--quiet", "--discard-changes", *what)
         self.git("clean", "--quiet", "--force", "--force", "-d", "-x")
 
-    def refresh(self, remote: str = "origin") -> None:
-        """Fetch branches and tags, and forget those that *remote* has no more."""
-        self.git("fetch", "--quiet", "--force", "--tags", "--prune", "--prune-tags", "--no-write-fetch-head", remote)
+    def refresh(self) -> None:
+        """Fetch branches and tags, and forget those that origin has no more."""
+        self.git("fetch", "--quiet", "--force", "--tags", "--prune", "--prune-tags", "--no-write-fetch-head", "origin")
 
     def git(self, *argv: str, cwd: Path | None = None) -> str:
         """Run git with *argv* and return what it prints."""
@@ -377,7 +377,7 @@ class Repo:
 
     def contains(self, tip: str, commit: str) -> bool:
         """Tell whether *commit* is *tip* or in its history; both must be here."""
-        return self._is_ancestor(commit, tip)
+        return run(self.command("merge-base", "--is-ancestor", commit, tip, fine=(0, 1))).code == 0
 
     def check_signing(self) -> None:
         """Sign a commit that nobody sees, if git is told to sign commits or tags: now is the time to find out.
@@ -463,10 +463,6 @@ class Repo:
                 found[name] = Ref(sha, sha)
         return found
 
-    def remote_refs(self, remote: str) -> dict[str, str]:
-        """Return the references of *remote* and the commit that each means (tags peeled)."""
-        return {name: ref.commit for name, ref in self.refs_at(remote).items()}
-
     def fetch(self, remote: str, name: str) -> None:
         """Fetch what the reference *name* of *remote* leads to; no reference is changed here."""
         self.git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, name)
@@ -496,10 +492,10 @@ class Repo:
         Tells whether *commit* is checked out then, or part of what is.
         """
         now = Repo(self.top)
-        if self._is_ancestor(commit, now.head):
+        if self.contains(now.head, commit):
             return True
         moved = (now.branch, now.head) != (self.branch, self.head) or not self.branch
-        if moved or not self._is_ancestor(now.head, commit):
+        if moved or not self.contains(commit, now.head):
             return False
         if not self.changed_paths():
             self.git("merge", "--quiet", "--ff-only", commit)
@@ -537,9 +533,6 @@ class Repo:
 
     def _sha(self, revision: str) -> str:
         return run(self.command("rev-parse", "--verify", "--quiet", revision, fine=(0, 1))).stdout.strip()
-
-    def _is_ancestor(self, commit: str, of: str) -> bool:
-        return run(self.command("merge-base", "--is-ancestor", commit, of, fine=(0, 1))).code == 0
 
 
 def clone(source: str, directory: Path, *options: str) -> None:

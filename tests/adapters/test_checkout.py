@@ -108,7 +108,7 @@ def test_private(bare: Path, caplog: pytest.LogCaptureFixture) -> None:
         with checked_out(Source(address, token="FORGE_TOKEN"), TOKEN, keep=False) as directory:
             repo = Repo(directory)
             repo.push("origin", ["HEAD:refs/heads/pushed"])
-            assert "refs/heads/pushed" in repo.remote_refs("origin")
+            assert "refs/heads/pushed" in repo.refs_at("origin")
             written = [path for path in directory.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
             assert not written
             seen = repo.command("commit").environment()

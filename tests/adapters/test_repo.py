@@ -34,6 +34,11 @@ def refs(bare: Path) -> dict[str, str]:
     return {name: sha for name, _, sha in (line.partition(" ") for line in listed.splitlines())}
 
 
+def commits_at(repo: Repo) -> dict[str, str]:
+    """Return the commit that each reference of the remote means, tags peeled."""
+    return {name: ref.commit for name, ref in repo.refs_at("origin").items()}
+
+
 def files_of(repo: Repo, *tips: str) -> dict[str, tuple[str, ...]]:
     """Return the files that each commit touches, by its message."""
     return {commit.message.strip(): commit.files for commit in repo.history(tips or (repo.head,))}
@@ -660,7 +665,7 @@ class TestPush:
         repo.push("origin", [f"{made}:refs/heads/main", "refs/tags/v1:refs/tags/v1"])
 
         assert refs(remote) == {"refs/heads/main": made, "refs/tags/v1": scene.git("rev-parse", "v1")}
-        assert repo.remote_refs("origin") == {"HEAD": made, "refs/heads/main": made, "refs/tags/v1": made}
+        assert commits_at(repo) == {"HEAD": made, "refs/heads/main": made, "refs/tags/v1": made}
         repo.push("origin", [f"{made}:refs/heads/main", "refs/tags/v1:refs/tags/v1"])  # once more changes nothing
 
     def test_remote_refs_are_peeled(self, scene: GitScene, remote: Path) -> None:
@@ -671,7 +676,7 @@ class TestPush:
         scene.git("push", "--quiet", "--tags", "origin")
         scene.git("tag", "--delete", "light", "annotated")
 
-        found = repo.remote_refs("origin")
+        found = commits_at(repo)
 
         names = ["HEAD", "refs/heads/main", "refs/tags/annotated", "refs/tags/light"]
         assert found == dict.fromkeys(names, repo.head)
@@ -817,12 +822,12 @@ class TestHolding:
                 repo.push("origin", [f"{repo.head}:refs/tags/with-it", *refspecs], leases={RUNNING: lease})
             assert caught.value.code is Code.PUSH_REJECTED
         assert repo.refs_at("origin", RUNNING) == {RUNNING: Ref(mine, mine)}
-        assert "refs/tags/with-it" not in repo.remote_refs("origin"), "all or none"
+        assert "refs/tags/with-it" not in repo.refs_at("origin"), "all or none"
 
         repo.push("origin", [f"{other}:{RUNNING}"], leases={RUNNING: mine})
         repo.push("origin", [f":{RUNNING}"], leases={RUNNING: other})
         assert remote.exists()
-        assert RUNNING not in repo.remote_refs("origin")
+        assert RUNNING not in repo.refs_at("origin")
 
     def test_lease_forces_nothing_else(self, scene: GitScene, remote: Path) -> None:
         """Beside a reference that may move, a branch still only steps forward."""
@@ -835,8 +840,8 @@ class TestHolding:
         with pytest.raises(ReleaseError):
             repo.push("origin", [f"{repo.head}:refs/heads/main", f"{aside}:{RUNNING}"], leases={RUNNING: ""})
 
-        assert repo.remote_refs("origin")["refs/heads/main"] == aside
-        assert RUNNING not in repo.remote_refs("origin")
+        assert repo.refs_at("origin")["refs/heads/main"].commit == aside
+        assert RUNNING not in repo.refs_at("origin")
 
     def test_delete_tag(self, scene: GitScene) -> None:
         """A tag goes if it is what it was, and stays if somebody has made another of its name."""
