@@ -14,7 +14,7 @@ from tasks.adapters.forge import forge_of
 from tasks.adapters.held import held_in
 from tasks.adapters.record import only_release, scratch
 from tasks.adapters.repo import RUNNING
-from tasks.core.errors import Code, Refusal
+from tasks.core.errors import Code, Refusal, nothing_changed
 from tasks.core.plan import release_id
 from tasks.core.pull import (
     NEXT_TITLE,
@@ -85,7 +85,7 @@ async def opened(options: Options, project: Project, repo: Repo) -> AsyncGenerat
     """
     settings = project.settings
     async with AsyncExitStack() as stack:
-        with pull.nothing_changed():
+        with nothing_changed():
             address = repo.address(settings.remote)
             forge = await stack.enter_async_context(forge_of(address, settings, project.uv.secrets))
             await forge.check_access()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -12,12 +11,12 @@ from urllib.parse import quote
 from tasks.adapters.files import make_directory, named
 from tasks.adapters.held import Held, held_in, wrapped
 from tasks.adapters.record import MANIFEST
-from tasks.core.errors import Code, Refusal, ReleaseError
+from tasks.core.errors import Code, Refusal, nothing_changed
 from tasks.core.pull import LABEL, all_tags, pull_body, pull_ref, pull_title
 from tasks.lazy import lazy_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from packaging.version import Version
@@ -66,15 +65,6 @@ class Merge:
     page: str
     head: str
     wrong: tuple[str, ...]
-
-
-@contextmanager
-def nothing_changed() -> Generator[None]:
-    """Make every error inside the block a refusal: it only looks."""
-    try:
-        yield
-    except ReleaseError as error:
-        raise error if isinstance(error, Refusal) else Refusal(*error.args) from None
 
 
 def base_of(repo: Repo, settings: Settings) -> str:

@@ -11,7 +11,7 @@ from tasks.adapters.exported import read
 from tasks.adapters.files import make_directory, named, read_text
 from tasks.adapters.held import Held, held_alone, held_at
 from tasks.adapters.record import PLAN, Record, maker, sweep, unfinished
-from tasks.core.errors import Code, Refusal, ReleaseError
+from tasks.core.errors import Code, Refusal, ReleaseError, nothing_changed
 from tasks.core.manifest import manifest_of, plan_of
 from tasks.lazy import lazy_task
 
@@ -55,11 +55,9 @@ def to_carry_on(
         if found is None:
             raise Refusal(*error.args) from None
         return found
-    try:
-        if adopt:
+    if adopt:
+        with nothing_changed():
             return _adopted(repo, settings, manifest)
-    except ReleaseError as error:
-        raise Refusal(*error.args) from None  # nothing was changed yet
     if lost := held_alone(repo):
         where = repo.common_dir / "releasekit" / lost.plan.release
         raise Refusal(Code.RECORD_INVALID, f"the record of {lost.plan.title} is lost", str(where))

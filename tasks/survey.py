@@ -18,7 +18,7 @@ from tasks.adapters.secrets import Secrets
 from tasks.adapters.uv import find_uv
 from tasks.core.changelog import Since, contributors_of, entry_of, prereleases_between, section_of
 from tasks.core.commits import parse, parse_history
-from tasks.core.errors import Code, Refusal, ReleaseError, Warn
+from tasks.core.errors import Code, Refusal, ReleaseError, Warn, nothing_changed
 from tasks.core.history import unreleased
 from tasks.core.lines import located
 from tasks.core.notes import tale_of
@@ -168,10 +168,8 @@ def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] 
 @lazy_task("ask-index")
 async def ask_index(index: Index, names: Sequence[str]) -> dict[str, frozenset[Version]]:
     """Return the versions of each of *names* that the index has; raises Refusal RK-INDEX-…."""
-    try:
+    with nothing_changed():
         found = await asyncio.gather(*(index.versions(name) for name in names))
-    except ReleaseError as error:
-        raise Refusal(*error.args) from None  # nothing was changed yet
     return dict(zip(names, found, strict=True))
 
 
@@ -193,10 +191,8 @@ def left_behind(project: Project, plan: Plan, history: History) -> dict[str, Ver
 @lazy_task("ask-requirements")
 async def ask_requirements(index: Index, releases: Mapping[str, Version]) -> dict[str, tuple[Requirement, ...]]:
     """Return what each of *releases* requires, so far as the index tells; raises Refusal RK-INDEX-…."""
-    try:
+    with nothing_changed():
         found = await asyncio.gather(*(index.requirements(name, version) for name, version in releases.items()))
-    except ReleaseError as error:
-        raise Refusal(*error.args) from None  # nothing was changed yet
     return {name: told for name, told in zip(releases, found, strict=True) if told is not None}
 
 

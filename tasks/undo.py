@@ -11,7 +11,7 @@ from tasks.adapters.held import Held, held_alone, held_at, held_here, held_in
 from tasks.adapters.index import on_index
 from tasks.adapters.record import MANIFEST, Record, records, sweep
 from tasks.adapters.repo import RUNNING
-from tasks.core.errors import Code, Refusal, ReleaseError, nearest
+from tasks.core.errors import Code, Refusal, ReleaseError, nearest, nothing_changed
 from tasks.core.manifest import exported_of
 from tasks.core.pull import pull_ref
 from tasks.core.rollback import PublicPackage, Rollback, dependents_of, following, yank_page
@@ -209,10 +209,8 @@ async def look(
     local, kept = _own(names, repo.tag_refs(), commit, "here")
     on_remote = {name.removeprefix("refs/tags/"): ref for name, ref in there.items() if name.startswith("refs/tags/")}
     remotely, kept_there = _own(names, on_remote, commit, f"on {remote}")
-    try:
+    with nothing_changed():
         public = await _public(plan, manifest.packages if manifest else (), target, index)
-    except ReleaseError as error:
-        raise Refusal(*error.args) from None  # nothing was changed yet
     ours = tuple(each for each in proposed if each.plan.release == doomed.release)
     rollback = Rollback(
         draft=next((each.draft.page for each in ours if each.draft), ""),

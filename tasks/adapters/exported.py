@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from tasks.adapters.files import describe, make_directory, named, read_text, remove_tree, replace_text
 from tasks.adapters.record import MANIFEST
-from tasks.core.errors import Code, Refusal, ReleaseError
+from tasks.core.errors import Code, Refusal, ReleaseError, nothing_changed
 from tasks.core.manifest import exported_of, manifest_text
 
 if TYPE_CHECKING:
@@ -88,11 +88,9 @@ def read(file: Path) -> Exported:
     Raises Refusal RK-RECORD-INVALID, RK-FILE-SYSTEM.
     """
     manifest, plan, digest = read_manifest(file)
-    try:
+    with nothing_changed():
         _check_files(file.parent, manifest)
         _check_sums(file.parent, manifest, {file.name: digest})
-    except ReleaseError as error:
-        raise Refusal(*error.args) from None  # nothing was changed yet
     return Exported(manifest, plan, file.parent)
 
 
@@ -102,13 +100,11 @@ def read_manifest(file: Path) -> tuple[ReleaseManifest, Plan, str]:
     Raises Refusal RK-RECORD-INVALID, RK-FILE-SYSTEM.
     """
     try:
-        with named(file):
+        with nothing_changed(), named(file):
             content = file.read_bytes()
-        return *exported_of(content.decode(), str(file)), sha256(content).hexdigest()
+            return *exported_of(content.decode(), str(file)), sha256(content).hexdigest()
     except UnicodeDecodeError as error:
         raise Refusal(Code.RECORD_INVALID, str(error), str(file)) from None
-    except ReleaseError as error:
-        raise Refusal(*error.args) from None
 
 
 def check_room(directory: Path) -> None:

@@ -18,7 +18,7 @@ from tasks.adapters.files import (
     remove_tree,
     replace_text,
 )
-from tasks.core.errors import Code, Refusal, ReleaseError
+from tasks.core.errors import Code, Refusal, ReleaseError, nothing_changed
 from tasks.core.manifest import manifest_of, manifest_text, plan_of, plan_text
 
 if TYPE_CHECKING:
@@ -176,10 +176,8 @@ def keep_plan(common_dir: Path, key: str, plan: Plan) -> None:
 
 def plan_in(path: Path) -> Plan:
     """Return the plan in a file that somebody names; raises Refusal RK-USAGE if it holds none, RK-FILE-SYSTEM."""
-    try:
+    with nothing_changed(), named(path):
         text = path.read_bytes().decode("utf-8", "replace")
-    except OSError as error:
-        raise Refusal(*file_error(error, path).args) from None
     try:
         return plan_of(text, str(path))
     except ReleaseError as error:
@@ -280,14 +278,13 @@ def only_release(common_dir: Path) -> Generator[None]:
     # A singleton, so that a story within a story of the same process may hold it too. Never a soft lock, as filelock
     # would have it where the file system knows no locks: nobody frees that when its holder is killed.
     lock = FileLock(directory / "lock", is_singleton=True, thread_local=False, fallback_to_soft=False)
-    try:
+    with nothing_changed():
         make_directory(directory)
+    try:
         lock.acquire(blocking=False)
     except Timeout:
         who = read_text(holder).strip() if holder.is_file() else "another process"
         raise Refusal(Code.LOCK_ACQUISITION_FAILED, f"held by {who}", str(common_dir)) from None
-    except ReleaseError as error:
-        raise Refusal(*error.args) from None  # nothing was changed yet
     except OSError as error:
         raise Refusal(*file_error(error, directory).args) from None
     if lock.lock_counter > 1:
@@ -298,10 +295,8 @@ def only_release(common_dir: Path) -> Generator[None]:
         return
     try:
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        try:
+        with nothing_changed():
             replace_text(holder, f"process {os.getpid()} on {socket.gethostname()} since {started}\n")
-        except ReleaseError as error:
-            raise Refusal(*error.args) from None
         yield
     finally:
         holder.unlink(missing_ok=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Generator, Iterable, Mapping
 
 
 class Code(StrEnum):
@@ -542,6 +543,15 @@ class Refusal(ReleaseError):
     """Refused before anything changed: exit code 2."""
 
     status = 2
+
+
+@contextmanager
+def nothing_changed() -> Generator[None]:
+    """Make every error inside the block a refusal: it only looks."""
+    try:
+        yield
+    except ReleaseError as error:
+        raise error if isinstance(error, Refusal) else Refusal(*error.args) from None
 
 
 @dataclass(frozen=True, slots=True)
