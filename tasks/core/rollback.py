@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.core.graph import Graph
+from tasks.core.graph import closure, reverse
 from tasks.core.plan import PyVersion, counted
 
 if TYPE_CHECKING:
@@ -98,12 +98,13 @@ def following(version: Version) -> Version:
 
 def dependents_of(plan: Plan, public: Container[str]) -> dict[str, tuple[str, ...]]:
     """Return for each package of *plan* those of the *public* ones that need it, near and far, in the plan's order."""
-    needs = Graph({step.name: frozenset((*step.needs, *step.batch)) for step in plan.steps}, {}, {})
+    needed_by = reverse({step.name: frozenset((*step.needs, *step.batch)) for step in plan.steps})
     wanted = [step.name for step in plan.steps if step.name in public]
-    return {
-        step.name: tuple(name for name in wanted if name in needs.dependents([step.name]) and name != step.name)
-        for step in plan.steps
-    }
+    found: dict[str, tuple[str, ...]] = {}
+    for step in plan.steps:
+        dependents = closure(needed_by, [step.name]) - {step.name}
+        found[step.name] = tuple(name for name in wanted if name in dependents)
+    return found
 
 
 def yank_page(target: Target, name: str, version: Version) -> str:
