@@ -62,7 +62,7 @@ def _publishing(project: Project, repo: Repo, plan: Plan) -> list[str]:
         files = [DIST / step.name / f"{stem}{end}" for end in (".tar.gz", "-*.whl")]
         wanted = settings.attestations
         lines.append(str(project.uv.publish_command(files, target.publish_url, target.check_url, attestations=wanted)))
-    tags = list(dict.fromkeys([*(step.tag for step in plan.steps), *plan.tags])) if settings.tag else []
+    tags = plan.all_tags if settings.tag else ()
     lines += [f"git tag --annotate {tag}" for tag in tags]
     if settings.push:
         pushes = [[f"refs/tags/{tag}" for tag in group] for group in in_pushes(tags, plan.tags)] or [[]]

@@ -19,7 +19,6 @@ from tasks.core.plan import release_id
 from tasks.core.pull import (
     NEXT_TITLE,
     ReleasePull,
-    all_tags,
     left_for_later,
     next_body,
     next_development,
@@ -253,7 +252,7 @@ async def tagged(scene: Scene, merge: Merge, notes: tuple[str, ...]) -> ReleaseP
         repo.add_worktree(record.worktree, merge.commit)
         release = scene.release(held.plan, record, commit=merge.commit)
         pull.tag(release, repo)
-        announce.push(release, repo, all_tags(held.plan))
+        announce.push(release, repo, held.plan.all_tags)
         drafted = await announce.draft(release, repo, scene.forge, pull.exported(held, merge.commit))
         if drafted.draft and settings.publish_workflow and RUNNING not in there.refs:
             await announce.dispatch(release, scene.forge)
@@ -269,7 +268,7 @@ def handed_on(scene: Scene, merge: Merge, notes: tuple[str, ...], *, changed: bo
     where = f"tagged at {merge.commit[:12]} and drafted"
     how = f"{workflow} publishes it" if workflow else f"`releasekit publish --manifest {title}` publishes it"
     what = f"{title} {'is' if changed else 'would be'} {where}; {how}"
-    told = {"commit": merge.commit, "tags": all_tags(held.plan), "changed": changed, "notes": notes, "page": merge.page}
+    told = {"commit": merge.commit, "tags": held.plan.all_tags, "changed": changed, "notes": notes, "page": merge.page}
     return pull_of("draft" if changed else "merged", what, held.plan).model_copy(update=told)
 
 

@@ -16,6 +16,7 @@ from tasks.core.manifest import manifest_text
 from tasks.core.pull import draft_body
 from tasks.core.tags import in_pushes
 from tasks.lazy import lazy_task
+from tasks.release import error_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +36,7 @@ log = logging.getLogger("releasekit.announce")
 
 def unless_rejected(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Tell whether a failed push may be tried again: not when the remote has looked at it and said no."""
-    error = state.data if isinstance(state.data, BaseException) else getattr(state.data, "result", None)
+    error = error_of(state)
     return not (isinstance(error, ReleaseError) and (error.code is Code.BRANCH_MOVED or "rejected]" in error.output))
 
 
@@ -68,8 +69,7 @@ def hold(release: Release, repo: Repo, manifest: ReleaseManifest, *, out: bool =
 
 
 def _is_tagged(release: Release, there: Mapping[str, Ref]) -> bool:
-    tags = [*(step.tag for step in release.plan.steps), *release.plan.tags]
-    return all(_commit(there, f"{_TAGS}{name}") == release.commit for name in tags)
+    return all(_commit(there, f"{_TAGS}{name}") == release.commit for name in release.plan.all_tags)
 
 
 def _refuse_others(repo: Repo, remote: str, manifest: ReleaseManifest, there: Ref | None) -> None:
@@ -95,8 +95,7 @@ def _refuse_stale(release: Release, repo: Repo, mine: str) -> None:
     """
     remote = release.settings.remote
     there = repo.refs_at(remote)
-    tags = dict.fromkeys([*(step.tag for step in release.plan.steps), *release.plan.tags])
-    taken = [name for name in tags if _commit(there, f"refs/tags/{name}") not in ("", release.commit)]
+    taken = [name for name in release.plan.all_tags if _commit(there, f"{_TAGS}{name}") not in ("", release.commit)]
     if taken:
         repo.push(remote, [f":{RUNNING}"], leases={RUNNING: mine})
         what = f"another clone has made this release meanwhile: {remote} has {taken[0]}"
@@ -156,7 +155,7 @@ def push(release: Release, repo: Repo, tags: Sequence[str], *, ended: bool = Fal
     remote = release.settings.remote
     branch = f"refs/heads/{release.branch}" if release.branch else ""
     there = repo.refs_at(remote)
-    sources = {f"refs/tags/{name}": f"refs/tags/{name}" for name in tags}
+    sources = {f"{_TAGS}{name}": f"{_TAGS}{name}" for name in tags}
     # What another clone has tagged or merged meanwhile is there, and another object of that name would be refused.
     wanted = {name: source for name, source in sources.items() if _commit(there, name) != release.commit}
     moved = False
@@ -240,7 +239,7 @@ def let_go(release: Release, repo: Repo) -> None:
 
 def unless_refused(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Tell whether what the forge did not do may be tried again: only if it did not answer."""
-    error = state.data if isinstance(state.data, BaseException) else getattr(state.data, "result", None)
+    error = error_of(state)
     return isinstance(error, ReleaseError) and error.code is Code.FORGE_UNREACHABLE
 
 

@@ -7,13 +7,13 @@ import os
 from typing import TYPE_CHECKING
 
 from tasks.adapters.files import read_toml
-from tasks.adapters.held import held_at
+from tasks.adapters.held import held_there
 from tasks.adapters.notes import gather, rendered
 from tasks.adapters.places import new_texts
 from tasks.adapters.record import MANIFEST
 from tasks.adapters.uv import trusted_publishing
 from tasks.core.dynamic import is_dynamic
-from tasks.core.errors import Code, Refusal, ReleaseError, Warn
+from tasks.core.errors import Code, Refusal, ReleaseError, Warn, nothing_changed
 from tasks.core.notes import SMALLEST_LIMIT
 from tasks.core.plan import Plan, Status
 from tasks.core.settings import bump_files
@@ -39,15 +39,10 @@ def others(project: Project, repo: Repo) -> None:
 
     Raises Refusal RK-RELEASE-ELSEWHERE, RK-REMOTE-UNREACHABLE.
     """
-    settings = project.settings
-    if not settings.push or settings.remote not in repo.remotes():
-        return
-    try:
-        held = held_at(repo, settings.remote)
-    except ReleaseError as error:
-        raise Refusal(*error.args) from None  # nothing was changed yet
+    with nothing_changed():
+        held = held_there(repo, project.settings)
     if held:
-        raise held.elsewhere(settings.remote)
+        raise held.elsewhere(project.settings.remote)
 
 
 @lazy_task("preflight")

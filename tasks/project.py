@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tasks.core.tags import schemes_of
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from tasks.core.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Project:
     """What stands on this machine: the workspace at *root*, its root pyproject.toml as *document*, its settings.
 
@@ -35,7 +36,7 @@ class Project:
         default_factory=dict[str, "tuple[Mapping[str, Any], str]"]
     )
 
-    @property
+    @cached_property
     def schemes(self) -> TagSchemes:
         """The tag formats."""
         return schemes_of(self.settings, self.own)

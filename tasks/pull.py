@@ -12,7 +12,7 @@ from tasks.adapters.files import make_directory, named
 from tasks.adapters.held import Held, held_in, wrapped
 from tasks.adapters.record import MANIFEST
 from tasks.core.errors import Code, Refusal, nothing_changed
-from tasks.core.pull import LABEL, all_tags, pull_body, pull_ref, pull_title
+from tasks.core.pull import LABEL, pull_body, pull_ref, pull_title
 from tasks.lazy import lazy_task
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def refuse_moved(repo: Repo, settings: Settings, there: There) -> None:
 
 def refuse_released(plan: Plan, settings: Settings, there: There, mine: Mapping[str, str]) -> None:
     """Refuse a plan whose tags the remote has, and this clone (*mine*) has not; raises Refusal RK-RELEASE-ELSEWHERE."""
-    taken = [tag for tag in all_tags(plan) if f"refs/tags/{tag}" in there.refs and tag not in mine]
+    taken = [tag for tag in plan.all_tags if f"refs/tags/{tag}" in there.refs and tag not in mine]
     if taken:
         what = f"{settings.remote} has {taken[0]} already, and this clone has not"
         raise Refusal(Code.RELEASE_ELSEWHERE, what, settings.remote, "`git fetch --tags`, then run again.")
@@ -245,19 +245,19 @@ def _brought(held: Held, declared: Declared) -> dict[str, Version | None]:
 @lazy_task("tag-merged", "tag-{release.plan.title}")
 def tag(release: Release, repo: Repo) -> None:
     """Make the annotated tags of the whole release on the merged commit; raises ReleaseError RK-TAG-EXISTS."""
-    for name in all_tags(release.plan):
+    for name in release.plan.all_tags:
         repo.make_tag(name, release.commit)
 
 
 def tags_at(there: There, plan: Plan) -> dict[str, str]:
     """Return those tags of *plan* that the remote has, and the commit of each."""
-    names = {tag: f"refs/tags/{tag}" for tag in all_tags(plan)}
+    names = {tag: f"refs/tags/{tag}" for tag in plan.all_tags}
     return {tag: there.refs[name].commit for tag, name in names.items() if name in there.refs}
 
 
 def exported(held: Held, commit: str) -> ReleaseManifest:
     """Return the manifest of the release from the merged *commit*, with the plan inside: what is published from it."""
-    merged = {"release_commit": commit, "tags": all_tags(held.plan)}
+    merged = {"release_commit": commit, "tags": held.plan.all_tags}
     return held.manifest.model_copy(update=merged).exported(held.plan)
 
 

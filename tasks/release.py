@@ -60,8 +60,13 @@ def if_transient(_task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool
 
     Prefect asks only if attempts are left, so this is also the place to say that another one will be made.
     """
-    error = state.data if isinstance(state.data, BaseException) else getattr(state.data, "result", None)
+    error = error_of(state)
     if isinstance(error, Refusal):
         return False
     log.warning("%s failed and will be tried again: %s", run.name, error)
     return True
+
+
+def error_of(state: State[Any]) -> object:
+    """Return the exception that a failed step has ended with, so far as its *state* has it at hand."""
+    return state.data if isinstance(state.data, BaseException) else getattr(state.data, "result", None)

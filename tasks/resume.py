@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tasks.adapters.exported import read
 from tasks.adapters.files import make_directory, named, read_text
-from tasks.adapters.held import Held, held_alone, held_at
+from tasks.adapters.held import Held, held_alone, held_there
 from tasks.adapters.record import PLAN, Record, maker, sweep, unfinished
 from tasks.core.errors import Code, Refusal, ReleaseError, nothing_changed
 from tasks.core.manifest import manifest_of, plan_of
@@ -103,7 +103,7 @@ def take(repo: Repo, settings: Settings, found: Exported, begun: Record | None, 
         return record
     if known and known.finished and found.manifest.packages in ((), known.packages):
         return record  # looked at once more, and found done
-    there = _held_there(repo, settings) if publishing else None
+    there = held_there(repo, settings) if publishing else None
     if there and there.plan.release != found.plan.release:
         raise there.elsewhere(settings.remote)
     tags = known.tags if known else found.manifest.tags
@@ -125,7 +125,7 @@ def how_it_stands(record: Record, repo: Repo) -> str:
 
 def _adopted(repo: Repo, settings: Settings, file: Path | None) -> Record | None:
     """Put a release on record here that another clone or a lost record has begun; None if there is none."""
-    there = _held_there(repo, settings)
+    there = held_there(repo, settings)
     held = _from_file(repo, file, there) if file else there or held_alone(repo)
     if held is None:
         return None
@@ -134,10 +134,6 @@ def _adopted(repo: Repo, settings: Settings, file: Path | None) -> Record | None
         with named(file.parent):
             shutil.copytree(file.parent / "dist", record.directory / "dist", dirs_exist_ok=True)
     return record
-
-
-def _held_there(repo: Repo, settings: Settings) -> Held | None:
-    return held_at(repo, settings.remote) if settings.push and settings.remote in repo.remotes() else None
 
 
 def _put(repo: Repo, record: Record, held: Held, there: Held | None) -> Record:

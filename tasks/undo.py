@@ -7,7 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from tasks.adapters.held import Held, held_alone, held_at, held_here, held_in
+from tasks.adapters.forge import forge_of
+from tasks.adapters.held import Held, held_alone, held_here, held_in, held_there
 from tasks.adapters.index import on_index
 from tasks.adapters.record import MANIFEST, Record, records, sweep
 from tasks.adapters.repo import RUNNING
@@ -76,8 +77,6 @@ async def find_proposed(repo: Repo, settings: Settings, secrets: Secrets) -> tup
 
     What cannot be asked is said and no more: most releases are neither.
     """
-    from tasks.adapters.forge import forge_of  # late: httpx is dear
-
     found: list[Proposed] = []
     if not (settings.push and settings.remote in repo.remotes()):
         return ()
@@ -141,7 +140,7 @@ def find(repo: Repo, settings: Settings, name: str, proposed: Sequence[Proposed]
 
 def _held(repo: Repo, settings: Settings) -> Held | None:
     try:
-        return held_at(repo, settings.remote) if settings.push and settings.remote in repo.remotes() else None
+        return held_there(repo, settings)
     except ReleaseError as error:
         unreachable = "Try again when it answers; or leave the remote alone with --no-push."
         hint = unreachable if error.code is Code.REMOTE_UNREACHABLE else error.hint
@@ -233,7 +232,7 @@ def _tag_names(doomed: Doomed) -> tuple[str, ...]:
     """Return the tags that are the release's own: those on record; of another clone's, those that its plan names."""
     if doomed.record and doomed.intact:
         return doomed.manifest.tags if doomed.manifest else ()
-    return tuple(dict.fromkeys([*(s.tag for s in doomed.plan.steps), *doomed.plan.tags])) if doomed.plan else ()
+    return doomed.plan.all_tags if doomed.plan else ()
 
 
 def _own(names: tuple[str, ...], tags: Mapping[str, Ref], commit: str, where: str) -> tuple[dict[str, str], list[str]]:
@@ -316,8 +315,6 @@ async def delete_proposed(repo: Repo, settings: Settings, secrets: Secrets, foun
 
     Raises ReleaseError RK-FORGE-….
     """
-    from tasks.adapters.forge import forge_of
-
     if not found.proposed:
         return
     async with forge_of(repo.address(settings.remote), settings, secrets) as forge:

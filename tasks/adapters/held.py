@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tasks.adapters.repo import Repo
     from tasks.core.manifest import ReleaseManifest
     from tasks.core.plan import Plan
+    from tasks.core.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,11 @@ def held_at(repo: Repo, remote: str) -> Held | None:
     if not repo.has(there.commit):
         repo.fetch(remote, RUNNING)
     return held_in(repo, there.commit)
+
+
+def held_there(repo: Repo, settings: Settings) -> Held | None:
+    """Return the release that the remote of the *settings* holds, None where none is to be pushed to; see `held_at`."""
+    return held_at(repo, settings.remote) if settings.push and settings.remote in repo.remotes() else None
 
 
 def held_here(repo: Repo, release: str) -> Held | None:

@@ -112,6 +112,11 @@ class Plan(BaseModel):
         """The packages that are released, dependencies first."""
         return tuple(step for step in self.packages if step.order >= 0)
 
+    @property
+    def all_tags(self) -> tuple[str, ...]:
+        """The tags of all packages that are released, and the umbrella last."""
+        return tuple(dict.fromkeys([*(step.tag for step in self.steps if step.tag not in self.tags), *self.tags]))
+
     def brought_by(self, name: str) -> tuple[str, ...]:
         """Return *name* and the packages of this release that installing it brings, near and far."""
         needs = {step.name: (*step.needs, *step.batch) for step in self.steps}

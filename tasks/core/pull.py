@@ -94,11 +94,6 @@ def draft_body(notes: str, limit: int, link: str) -> str:
     return _NOT_OUT + cut(notes, limit - len(_NOT_OUT), link)
 
 
-def all_tags(plan: Plan) -> tuple[str, ...]:
-    """Return the tags of a whole release, the umbrella last."""
-    return tuple(dict.fromkeys([*(step.tag for step in plan.steps if step.tag not in plan.tags), *plan.tags]))
-
-
 def next_body(plan: Plan) -> str:
     """Return the body of the pull request with the next development versions."""
     rows = "".join(f"- {step.name} {step.current} → {step.version}\n" for step in plan.steps)

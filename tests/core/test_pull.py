@@ -6,7 +6,7 @@ import pytest
 from packaging.version import Version
 
 from tasks.core.plan import Status
-from tasks.core.pull import all_tags, draft_body, left_for_later, next_development, outdated, pull_body
+from tasks.core.pull import draft_body, left_for_later, next_development, outdated, pull_body
 from tasks.core.versions import Past, Rules, decide
 from tests.builders import plan_of
 
@@ -41,8 +41,8 @@ def test_tags() -> None:
     """The umbrella tag is the last."""
     plan = plan_of("app: core", "core:")
 
-    assert all_tags(plan)[-1:] == plan.tags
-    assert set(all_tags(plan)) == {*plan.tags, *(step.tag for step in plan.steps)}
+    assert plan.all_tags[-1:] == plan.tags
+    assert set(plan.all_tags) == {*plan.tags, *(step.tag for step in plan.steps)}
 
 
 def test_outdated() -> None:
