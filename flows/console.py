@@ -16,7 +16,7 @@ from rich.text import Text
 
 from flows.logs import as_json
 from tasks.adapters.process import mask
-from tasks.core.plan import Status, counted
+from tasks.core.plan import Status, counted, some
 from tasks.core.report import Outcome
 from tasks.core.workspace import Kind
 
@@ -262,8 +262,7 @@ def adoption_table(found: Adoption) -> RenderableType:
     home = [row.name for row in found.packages if row.baseline == "home"]
     for what, those in (("not published", home), ("tags of no package", found.unexplained)):
         if those:
-            more = f" and {len(those) - 5} more" if len(those) > 5 else ""  # noqa: PLR2004
-            lines.append(Text(f"{what}: {', '.join(those[:5])}{more}", style="dim"))
+            lines.append(Text(f"{what}: {some(those, 5)}", style="dim"))
     lines += [Text(f"--tag-baselines would tag {commit[:7]} as {tag}") for tag, commit in found.missing.items()]
     lines += [diff(change) for change in found.diffs.values()]
     return Group(sheet, *lines)

@@ -28,7 +28,7 @@ from tasks.adapters.server import (
 from tasks.adapters.signals import heed_termination, terminated_is_interrupted
 from tasks.core.compare import compared, earlier_of, with_difference
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
-from tasks.core.plan import counted
+from tasks.core.plan import counted, some
 from tasks.core.report import Report
 from tasks.resume import how_it_stands
 
@@ -393,17 +393,12 @@ def _at_stake(found: Due, settings: Settings, options: PublishOptions) -> list[s
     ]
     new = [step.name for step in plan.steps if not (published or {}).get(step.name, True)]
     if new:
-        lines.append(f"{len(new)} new to the index: {_some(new)}")
+        lines.append(f"{len(new)} new to the index: {some(new, _NAMED)}")
     if settings.tag:
         tags = list(dict.fromkeys([*plan.tags, *(step.tag for step in plan.steps)]))
         where = f"pushed to {settings.remote} at the end" if settings.push else "not pushed"
-        lines.append(f"{len(tags)} tag{'' if len(tags) == 1 else 's'}, {where}: {_some(tags)}")
+        lines.append(f"{len(tags)} tag{'' if len(tags) == 1 else 's'}, {where}: {some(tags, _NAMED)}")
     return lines
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 _NAMED = 5

@@ -33,7 +33,7 @@ from tasks.adapters.record import MANIFEST, Record, only_release
 from tasks.adapters.repo import Repo
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.manifest import PackageVersion, ReleaseManifest
-from tasks.core.plan import Step
+from tasks.core.plan import Step, some
 from tasks.core.report import Outcome, PackageReport, Report
 from tasks.project import Project
 from tasks.release import Release
@@ -232,8 +232,7 @@ async def with_files(release: Release, manifest: ReleaseManifest, index: Index, 
     lost = resume.lost_for_good(manifest.packages, release.record, there)
     if lost and not rebuild:
         names = [name for files in lost.values() for name in files]
-        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")  # noqa: PLR2004
-        raise Refusal(Code.FILES_LOST, f"missing or damaged: {shown}", str(release.record.directory / "dist"))
+        raise Refusal(Code.FILES_LOST, f"missing or damaged: {some(names)}", str(release.record.directory / "dist"))
     packages = {package.name: package for package in manifest.packages}
     for step in release.plan.steps:  # dependencies come first, and so does what others need to build
         if step.name in lost:

@@ -18,6 +18,7 @@ from tasks.adapters.files import read_wheel
 from tasks.adapters.http import client
 from tasks.adapters.repo import Repo, clone
 from tasks.core.artifacts import metadata_of
+from tasks.core.plan import some
 from tasks.survey import target_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from tasks.core.report import Report
 
 log = logging.getLogger("releasekit")
-_SHOWN = 5
 
 
 @contextmanager
@@ -43,8 +43,7 @@ def rehearsal(options: PublishOptions) -> Generator[PublishOptions]:
         return
     repo = Repo(options.directory)
     if left := repo.changed_paths():
-        shown = ", ".join(left[:_SHOWN]) + (f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else "")
-        log.warning("what is not committed is not rehearsed: %s", shown)
+        log.warning("what is not committed is not rehearsed: %s", some(left, 5))
     with tempfile.TemporaryDirectory(prefix="releasekit-rehearsal-") as scratch:
         directory = Path(scratch).resolve()
         workspace = _throwaway_clone(repo, directory) / options.directory.resolve().relative_to(repo.top)

@@ -15,7 +15,7 @@ from tasks.adapters.uv import trusted_publishing
 from tasks.core.dynamic import is_dynamic
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn, nothing_changed
 from tasks.core.notes import SMALLEST_LIMIT
-from tasks.core.plan import Plan, Status
+from tasks.core.plan import Plan, Status, some
 from tasks.core.settings import bump_files
 from tasks.lazy import lazy_task
 
@@ -143,8 +143,7 @@ def _problems(
     if not repo.branch and not os.environ.get("CI"):
         yield Refusal(Code.PREFLIGHT_DETACHED_HEAD, f"HEAD is detached at {repo.head[:12]}", str(repo.top))
     if changed := repo.changed_paths():
-        shown = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")  # noqa: PLR2004
-        yield Refusal(Code.PREFLIGHT_DIRTY_WORKTREE, f"uncommitted: {shown}", str(repo.top))
+        yield Refusal(Code.PREFLIGHT_DIRTY_WORKTREE, f"uncommitted: {some(changed, 5)}", str(repo.top))
     if repo.is_tracked(project.root / "uv.lock") and not project.uv.lock_is_current(project.root):
         yield Refusal(Code.PREFLIGHT_LOCK_STALE, "uv.lock does not fit the pyproject.toml files", str(project.root))
     repo.committer()

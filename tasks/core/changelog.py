@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 from pydantic import BaseModel, ConfigDict
 
 from tasks.core.commits import CONTROLS, Bump, Change, standing
 from tasks.core.edits import line_end
+from tasks.core.versions import version_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterator, Mapping, Sequence
@@ -438,7 +439,4 @@ def _version_in(heading: str) -> Version | None:
 
 def _spoken(word: str) -> Version | None:
     found = _SPOKEN.fullmatch(word)
-    try:
-        return Version(found[1]) if found else None
-    except InvalidVersion:
-        return None
+    return version_of(found[1]) if found else None

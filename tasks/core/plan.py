@@ -41,6 +41,14 @@ def counted(packages: Sized) -> str:
     return f"{len(packages)} package{'' if len(packages) == 1 else 's'}"
 
 
+_SHOWN = 3
+
+
+def some(names: Sequence[str], shown: int = _SHOWN) -> str:
+    """Name so many of *names*, and say how many more there are: "core, web, api and 4 more"."""
+    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
+
+
 RELEASE_COMMIT = "chore(release): "
 """What the message of a release commit begins with; the title of the release follows."""
 
@@ -467,10 +475,10 @@ def _old_pins(
         # Who needs it as it is released, and also one of *kept*.
         clashing = sorted(closure(among, among[step.name]) & closure(dependents, kept))
         if clashing:
-            so = f"cannot be installed: {_some(kept)} on the index {_verb(kept)} {step.name} {step.current}"
-            yield Warn(Code.PIN_CONFLICT, f"{_some(clashing)} {so}, not {step.version}", _remedy(kept))
+            so = f"cannot be installed: {some(kept)} on the index {_verb(kept)} {step.name} {step.current}"
+            yield Warn(Code.PIN_CONFLICT, f"{some(clashing)} {so}, not {step.version}", _remedy(kept))
         elif quiet := [name for name in kept if behind[name].status is Status.SKIPPED]:
-            what = f"{_some(quiet)} on the index still {_verb(quiet)} {step.name} {step.current}"
+            what = f"{some(quiet)} on the index still {_verb(quiet)} {step.name} {step.current}"
             yield Warn(Code.PIN_OLD, what, _remedy(quiet))
 
 
@@ -491,17 +499,12 @@ def _untagged(rows: Sequence[Step], baselines: Mapping[str, Baseline], *, offlin
     ]
     if listed:
         so = "the last release is what the index has, made from the commit that set it"
-        what = f"without a tag, {so}: {_some(listed)}"
+        what = f"without a tag, {so}: {some(listed)}"
         yield Warn(Code.BASELINE_INDEX, what)
     fresh = [step.name for step in rows if step.order >= 0 and step.name not in baselines]
     if fresh and offline:
-        what = f"{_some(fresh)} {'has' if len(fresh) == 1 else 'have'} no tag, and no index was asked for a release"
+        what = f"{some(fresh)} {'has' if len(fresh) == 1 else 'have'} no tag, and no index was asked for a release"
         yield Warn(Code.BASELINE_INDEX, what)
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_SHOWN])
-    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
 
 
 def _verb(names: Sequence[str]) -> str:
@@ -511,6 +514,3 @@ def _verb(names: Sequence[str]) -> str:
 def _remedy(names: Sequence[str]) -> str:
     packages = " ".join(f"-p {name}" for name in names[:_SHOWN])
     return f'propagate = "patch" releases what needs it too; or: --force-unchanged {packages}'
-
-
-_SHOWN = 3

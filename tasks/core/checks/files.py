@@ -16,10 +16,11 @@ from tasks.core.checks.fixes import NewFile
 from tasks.core.checks.metadata import LICENSES, license_globs, readme_file
 from tasks.core.dynamic import source_of, table_at
 from tasks.core.groups import units_of
+from tasks.core.plan import some
 from tasks.core.versions import version_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from tasks.core.checks.facts import Package, WorkspaceFacts
 
@@ -43,15 +44,15 @@ def stale_artifacts(facts: WorkspaceFacts) -> Iterator[Found]:
         left = sorted(path for path in (*package.files, *package.ignored) if _LEFT.search(path))
         stale = sorted(name for name in package.built if _is_stale(name, package))
         if package.member.path != "." and stale:
-            what = f"{package.name} has builds of other versions in dist/: {_some(stale)}"
+            what = f"{package.name} has builds of other versions in dist/: {some(stale)}"
             hint = "Remove dist/; an upload by hand of all that is in it would send them."
             yield Found(package.name, what, package.at(f"dist/{stale[0]}"), hint=hint)
         if tracked:
-            what = f"{package.name} has build output that git does not ignore: {_some(tracked)}"
+            what = f"{package.name} has build output that git does not ignore: {some(tracked)}"
             hint = "Take it out of git (`git rm -r --cached`) and ignore it: it may find its way into a release."
             yield Found(package.name, what, package.at(tracked[0]), hint=hint)
         if left:
-            yield Found(package.name, f"{package.name} has a backup left: {_some(left)}", package.at(left[0]))
+            yield Found(package.name, f"{package.name} has a backup left: {some(left)}", package.at(left[0]))
 
 
 def type_markers(facts: WorkspaceFacts) -> Iterator[Found]:
@@ -105,7 +106,7 @@ def ignored_files(facts: WorkspaceFacts) -> Iterator[Found]:
         made_again = {path for path in inside if _CACHES.search(path) or any(fnmatchcase(path, each) for each in made)}
         lost = sorted(named & package.ignored | inside - made_again)
         if lost:
-            what = f"git ignores what {package.name} needs: {_some(lost)}"
+            what = f"git ignores what {package.name} needs: {some(lost)}"
             severity = (
                 Severity.ERROR if any(path in named or path.endswith((".py", ".typed")) for path in lost) else None
             )
@@ -131,7 +132,7 @@ def tag_baseline(facts: WorkspaceFacts) -> Iterator[Found]:
         if package.name not in facts.tagged and (version := package.member.version) and version not in _BEGINNINGS
     ]
     if untold and not facts.tagged:
-        names = _some([package.name for package in untold])
+        names = some([package.name for package in untold])
         what = f"no tag is the release of any package, and they are no beginners: {names}"
         yield replace(untold[0].found(what, "project", "version"), package="")
         return
@@ -194,11 +195,6 @@ def _made(package: Package) -> Iterator[str]:
         yield f"*{write_to}"
     if "version" in package.project.get("dynamic", ()):
         yield from (place.path for place in source_of(package.document).places if not package.member.version_file)
-
-
-def _some(names: Collection[str], shown: int = 3) -> str:
-    names = list(names)
-    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
 
 
 CHECKS = (

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tasks.core.changelog import escape
-from tasks.core.plan import counted
+from tasks.core.plan import counted, some
 from tasks.core.report import Outcome
 
 if TYPE_CHECKING:
@@ -108,8 +108,7 @@ def _said(text: str, most: int = 0) -> str:
 def plan_summary(plan: Plan) -> str:
     """Return the plan in a paragraph, for a form with little room."""
     told = [f"{step.name} {step.current or '-'} → {step.version}" for step in plan.steps]
-    more = f" and {len(told) - _MANY} more" if len(told) > _MANY else ""
-    listed = f"**{plan.title}: {counted(plan.steps)}.** {', '.join(told[:_MANY])}{more}."
+    listed = f"**{plan.title}: {counted(plan.steps)}.** {some(told, _MANY)}."
     warnings = f" **Warnings: {len(plan.warnings)}.**" if plan.warnings else ""
     return f"{listed}{warnings} Why, and in which order: see the artifact `releasekit-plan` of this run."
 
