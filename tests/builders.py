@@ -15,12 +15,14 @@ from tasks.core.commits import Commit, parse
 from tasks.core.plan import Facts, Plan, decisions, make_plan
 from tasks.core.settings import Selection, Settings
 from tasks.core.tags import baselines, schemes_of
+from tasks.core.versions import settle, wish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tasks.core.commits import Change
     from tasks.core.graph import Graph
+    from tasks.core.versions import Decision, Past, Rules
     from tasks.core.workspace import Workspace
 
 _LINE = re.compile(r"([\w.-]+)(?:==([\w.!+]+))?(?:\[([\w.-]+)\])?(?: \((build|group)\))?:(.*)")
@@ -64,6 +66,14 @@ def documents_of(*lines: str) -> dict[str, dict[str, Any]]:
 def settings_of(**given: object) -> Settings:
     """Return the default settings, but for those *given*."""
     return Settings.model_validate(given)
+
+
+def decide(past: Past, rules: Rules | None = None) -> Decision:
+    """Decide the next version of one package by itself; raises what stands in the way."""
+    decision = settle({"": wish(past, rules or settings_of().rules())})[""]
+    if decision.refusal:
+        raise decision.refusal
+    return decision
 
 
 def workspace_of(*lines: str, **settings: object) -> Workspace:

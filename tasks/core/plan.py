@@ -183,7 +183,7 @@ def decisions(
     since_stable: Mapping[str, Sequence[Change]] | None = None,
     own: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Decisions:
-    """Return what the history asks of each publishable member; *unreleased* is as `decide` has it.
+    """Return what the history asks of each publishable member; *unreleased* is as `standing` has it.
 
     *changes* are those since the last release; where that is a prerelease, *since_stable* has those since the last
     stable one. *own* are the settings that members have for themselves.

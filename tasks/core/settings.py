@@ -109,6 +109,7 @@ def _regex(value: str) -> str:
 
 
 def _default_types() -> dict[str, BumpName]:
+    # Conventional Commits names feat and fix (items 2 and 3); perf is common practice.
     return {"feat": "minor", "fix": "patch", "perf": "patch"}
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import zip_longest
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
@@ -14,9 +13,6 @@ from tasks.core.errors import Code, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
-
-# Conventional Commits names feat and fix (items 2 and 3); perf is common practice.
-DEFAULT_TYPES: Mapping[str, Bump] = MappingProxyType({"feat": Bump.MINOR, "fix": Bump.PATCH, "perf": Bump.PATCH})
 
 _TITLE_WIDTH = 72
 
@@ -50,7 +46,7 @@ class Rules:
     *prerelease* is the kind of prerelease to make: "dev", "a", "b", "rc", or "none" for a stable release.
     """
 
-    types: Mapping[str, Bump] = field(default_factory=lambda: DEFAULT_TYPES)
+    types: Mapping[str, Bump]
     major_on_zero: bool = False
     force: bool = False
     prerelease: str = "none"
@@ -90,18 +86,6 @@ class Decision:
     counted: tuple[Change, ...] = ()
     ignored: tuple[Ignored, ...] = ()
     refusal: Refusal | None = None
-
-
-def decide(past: Past, rules: Rules | None = None, unreleased: Container[str] = frozenset()) -> Decision:
-    """Decide the next version of one package. *unreleased*: as for `standing`.
-
-    Raises Refusal RK-VERSION-INVALID if a Release-As footer names no version above the last, or if a prerelease of
-    this kind would be a step back, and RK-VERSION-UNKNOWN if nothing says what its version is.
-    """
-    decision = settle({"": wish(past, rules or Rules(), unreleased)})[""]
-    if decision.refusal:
-        raise decision.refusal
-    return decision
 
 
 # ---- what one package asks for --------------------------------------------------------------------------------------
@@ -343,7 +327,7 @@ def _shortened(title: str) -> str:
     return title if len(title) <= _TITLE_WIDTH else f"{title[: _TITLE_WIDTH - 1].rstrip()}…"
 
 
-def bump_of(change: Change, types: Mapping[str, Bump] = DEFAULT_TYPES) -> Bump:
+def bump_of(change: Change, types: Mapping[str, Bump]) -> Bump:
     """Return what *change* asks for by itself.
 
     A breaking change of any type is major (Conventional Commits, item 11 to 13), also one that reverts.
@@ -357,7 +341,7 @@ def bump_of(change: Change, types: Mapping[str, Bump] = DEFAULT_TYPES) -> Bump:
     return min(bump, Bump.PATCH) if change.fixup else bump
 
 
-def rule_of(change: Change, types: Mapping[str, Bump] = DEFAULT_TYPES, *, soft: bool = False) -> str:
+def rule_of(change: Change, types: Mapping[str, Bump], *, soft: bool = False) -> str:
     """Say by which rule *change* asks for what it asks for; see `bump_of`. *soft*: on 0.x what breaks is minor."""
     if change.release_as is not None:
         return f"Release-As: {change.release_as}"

@@ -155,13 +155,13 @@ def fits(specifier: SpecifierSet, version: Version) -> bool:
     return version.is_prerelease and not named and specifier.contains(Version(version.base_version))
 
 
-def requirement_tables(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    """Return the tables of a pyproject.toml that hold `dependencies` and `optional-dependencies`.
+REQUIREMENTS = (("project",), ("tool", "hatch", "metadata", "hooks", "uv-dynamic-versioning"))
+"""Where a pyproject.toml may hold requirements; the second is a hook, which adds to the first at build time."""
 
-    They are `project`, and that of hatch's hook `uv-dynamic-versioning`, which adds to it at build time.
-    """
-    hook = table_at(document, "tool", "hatch", "metadata", "hooks", "uv-dynamic-versioning")
-    return tuple(table for table in (table_at(document, "project"), hook) if table)
+
+def requirement_tables(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """Return the tables of a pyproject.toml that hold `dependencies` and `optional-dependencies`."""
+    return tuple(table for path in REQUIREMENTS if (table := table_at(document, *path)))
 
 
 def _by_name(member: Member) -> str:

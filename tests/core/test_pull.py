@@ -7,8 +7,8 @@ from packaging.version import Version
 
 from tasks.core.plan import Status
 from tasks.core.pull import draft_body, left_for_later, next_development, outdated, pull_body
-from tasks.core.versions import Past, Rules, decide
-from tests.builders import plan_of
+from tasks.core.versions import Past
+from tests.builders import decide, plan_of, settings_of
 
 
 @pytest.mark.parametrize("packages", [1, 400, 4000])
@@ -89,5 +89,5 @@ def test_next_development(released: str, following: str | None) -> None:
         assert found > last
         stable = None if last.is_prerelease else last
         past = Past(declared=found, last=last, stable=stable, fresh=() if stable is None else None)
-        rules = Rules(prerelease="rc" if last.is_prerelease else "none")
+        rules = settings_of(prerelease="rc" if last.is_prerelease else "none").rules()
         assert decide(past, rules).target is None

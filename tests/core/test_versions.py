@@ -11,7 +11,8 @@ from packaging.version import Version
 
 from tasks.core.commits import Bump, Change, Commit, parse
 from tasks.core.errors import Code, Refusal
-from tasks.core.versions import DEFAULT_TYPES, Decision, Past, Rules, bump_of, decide, difference, next_version
+from tasks.core.versions import Decision, Past, Rules, bump_of, difference, next_version
+from tests.builders import decide, settings_of
 
 NONE, PATCH, MINOR, MAJOR = Bump
 
@@ -34,7 +35,7 @@ def decided(
 ) -> Decision:
     return decide(
         past_of(current, *messages, tagged=tagged),
-        Rules(force=force, major_on_zero=major_on_zero, prerelease=prerelease),
+        settings_of(force_unchanged=force, major_on_zero=major_on_zero, prerelease=prerelease).rules(),
     )
 
 
@@ -169,7 +170,7 @@ def test_stronger_bumps_lead_further(current: Version, major_on_zero: bool) -> N
 )
 def test_bump_of(message: str, bump: Bump) -> None:
     """A feature is minor, a fix or a revert is a patch, a breaking change of any type is major."""
-    assert bump_of(changes_of(message)[0], DEFAULT_TYPES) is bump
+    assert bump_of(changes_of(message)[0], settings_of().bumps()) is bump
 
 
 def test_types() -> None:
@@ -455,14 +456,14 @@ def test_numbered_from_the_tags() -> None:
         Version(text) for text in ("1.3.0rc1", "1.3rc4", "1.3.0b9", "1.4.0rc7", "1.3.0.dev8", "1!1.3.0rc6")
     ])  # fmt: skip
 
-    assert str(decide(past, Rules(prerelease="rc")).target) == "1.3.0rc5"
+    assert str(decide(past, settings_of(prerelease="rc").rules()).target) == "1.3.0rc5"
 
 
 def test_declared_by_hand() -> None:
     """A later version that was written by hand is what a prerelease announces."""
     past = Past(Version("2.0"), Version("1.2.3"), Version("1.2.3"), changes_of("fix: x"))
 
-    assert summary(decide(past, Rules(prerelease="b"))) == ("prerelease", "2.0b1", "fix: x (0000000)")
+    assert summary(decide(past, settings_of(prerelease="b").rules())) == ("prerelease", "2.0b1", "fix: x (0000000)")
     assert summary(decide(past)) == ("major", "2.0", "2.0 is declared")
 
 
@@ -510,7 +511,7 @@ def test_any_course(release: list[int], runs: list[tuple[str, list[str]]], major
         changes = [parse(Commit(f"{len(taken):x}{place:039x}", ("f",), text, ())) for place, text in enumerate(since)]
         fresh = frozenset(change.sha for change in changes[: len(messages)])
         past = Past(last or declared, last, stable, changes, fresh if last and last.is_prerelease else None, taken)
-        rules = Rules(major_on_zero=major_on_zero, prerelease=kind)
+        rules = settings_of(major_on_zero=major_on_zero, prerelease=kind).rules()
         try:
             target = decide(past, rules).target
         except Refusal:
@@ -530,7 +531,7 @@ def test_any_course(release: list[int], runs: list[tuple[str, list[str]]], major
         assert target not in taken
         if kind != "none":
             after = Past(target, target, stable, changes, (), [*taken, target])
-            following = decide(after, Rules(major_on_zero=major_on_zero)).target
+            following = decide(after, settings_of(major_on_zero=major_on_zero).rules()).target
             assert following is not None
             assert following == Version(target.base_version) > target
         else:

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from tasks.core.adoption import SAMPLES
 from tasks.core.checks.fixes import Fix  # noqa: TC001  pydantic reads the annotation
+from tasks.core.dynamic import table_at
 from tasks.core.lines import line_of
-from tasks.core.workspace import Kind, requirement_of
+from tasks.core.workspace import REQUIREMENTS, Kind, requirement_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from tasks.core.settings import Settings
     from tasks.core.workspace import Member, Workspace
-
-_HOOK = ("tool", "hatch", "metadata", "hooks", "uv-dynamic-versioning")  # adds to [project], see requirement_tables
 
 
 class Severity(StrEnum):
@@ -105,10 +104,8 @@ class Package:
         return Found(self.name, what, self.file, line_of(self.text, path or ("project", "name"), item), **more)
 
     def _arrays(self) -> Iterator[tuple[tuple[str, ...], Kind, str]]:
-        for path in (("project",), _HOOK):
-            table: Any = self.document
-            for key in path:
-                table = table.get(key, {})
+        for path in REQUIREMENTS:
+            table = table_at(self.document, *path)
             yield from (((*path, "dependencies"), Kind.RUNTIME, text) for text in table.get("dependencies", ()))
             for extra, texts in table.get("optional-dependencies", {}).items():
                 yield from (((*path, "optional-dependencies", extra), Kind.EXTRA, text) for text in texts)
