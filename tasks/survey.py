@@ -23,7 +23,7 @@ from tasks.core.history import unreleased
 from tasks.core.lines import located
 from tasks.core.notes import tale_of
 from tasks.core.plan import RELEASE_COMMIT, Facts, Plan, decisions, make_plan
-from tasks.core.settings import Selection, Settings, bump_files, from_environment, own_settings, settings_of
+from tasks.core.settings import Selection, Settings, from_environment, own_settings, settings_of
 from tasks.core.tags import baseline_on_index, baselines
 from tasks.core.target import Target
 from tasks.core.versions import version_of
@@ -97,6 +97,8 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
     uv = find_uv()
     root, directories = uv.workspace(path)
     overrides = from_environment(os.environ) | dict(overrides)
+    of_root, text = read_toml(root / "pyproject.toml", "pyproject.toml")
+    settings = Settings.model_validate(settings_of(of_root, text).model_dump() | overrides)
     manifests: dict[str, tuple[Mapping[str, Any], str]] = {}
     declared: dict[str, Declared] = {}
     own: dict[str, dict[str, Any]] = {}
@@ -104,13 +106,10 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
         relative = os.path.relpath(directory, root).replace(os.sep, "/")
         document, text = read_toml(directory / "pyproject.toml", f"{relative}/pyproject.toml")
         manifests[relative] = document, text
-        bump_files(document, f"{relative}/pyproject.toml", text)
         if relative != "." and (said := own_settings(document, f"{relative}/pyproject.toml", text)):
             own[relative] = {key: value for key, value in said.items() if key not in overrides}
         if found := declared_version(directory, document, relative):
             declared[relative] = found
-    document, text = read_toml(root / "pyproject.toml", "pyproject.toml")
-    settings = Settings.model_validate(settings_of(document, text).model_dump() | overrides)
     if settings.bump and "." not in manifests:
         what = "bump belongs to a package, and the root of the workspace is none"
         raise Refusal(Code.CONFIG_INVALID_VALUE, what, "pyproject.toml, [tool.releasekit]")
@@ -120,7 +119,7 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
         raise _in_text(error, manifests) from None
     by_name = {member.name: own[member.path] for member in workspace if member.path in own}
     uv = replace(uv, secrets=Secrets(settings.secrets, secret))
-    return Project(root, document, settings, workspace, uv, by_name, manifests)
+    return Project(root, of_root, settings, workspace, uv, by_name, manifests)
 
 
 def _in_text(error: Refusal, manifests: Mapping[str, tuple[Mapping[str, Any], str]]) -> Refusal:
