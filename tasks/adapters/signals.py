@@ -26,9 +26,11 @@ def heed_interrupts() -> None:
 
 
 def heed_termination() -> None:
-    """Take SIGTERM for a Ctrl-C from now on."""
+    """Take SIGTERM for a Ctrl-C from now on; and SIGHUP, of a closed terminal, unless `nohup` has it ignored."""
     if is_ours():
         signal.signal(signal.SIGTERM, _interrupt)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, _interrupt)
 
 
 def _interrupt(*_: object) -> None:
@@ -37,14 +39,15 @@ def _interrupt(*_: object) -> None:
 
 @contextmanager
 def terminated_is_interrupted() -> Generator[None]:
-    """Take SIGTERM inside the block for a Ctrl-C, so that one thing ends us, and in order."""
-    before = signal.getsignal(signal.SIGTERM)
+    """Take SIGTERM and SIGHUP inside the block for a Ctrl-C, so that one thing ends us, and in order."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     heed_termination()
     try:
         yield
     finally:
         if is_ours():
-            signal.signal(signal.SIGTERM, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 @contextmanager

@@ -105,7 +105,7 @@ def test_no_such_command(world: World) -> None:
     assert pinned(world) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("through", [(), ("sh", "-c", 'trap "" INT; exec "$@"', "sh")], ids=["usual", "ignored"])
 def test_signals(world: World, number: signal.Signals, through: tuple[str, ...]) -> None:
     """A signal ends the command, and puts everything back, also where a shell's `&` has us ignore Ctrl-C."""
