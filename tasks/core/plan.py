@@ -469,9 +469,9 @@ def _old_pins(
     behind = {step.name: step for step in rows if step.order < 0 and step.name in tagged}
     dependents, among = reverse(graph.hard), reverse(graph.only(released).hard)
     for step in released.values():
-        if step.name not in tagged:
-            continue
         kept = sorted(name for name in dependents[step.name] if name in behind and _excludes(requires.get(name), step))
+        if not kept or step.name not in tagged:
+            continue
         # Who needs it as it is released, and also one of *kept*.
         clashing = sorted(closure(among, among[step.name]) & closure(dependents, kept))
         if clashing:
