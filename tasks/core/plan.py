@@ -473,7 +473,7 @@ def _old_pins(
         if not kept or step.name not in tagged:
             continue
         # Who needs it as it is released, and also one of *kept*.
-        clashing = sorted(closure(among, among[step.name]) & closure(dependents, kept))
+        clashing = sorted((closure(among, [step.name]) - {step.name}) & closure(dependents, kept))
         if clashing:
             so = f"cannot be installed: {some(kept)} on the index {_verb(kept)} {step.name} {step.current}"
             yield Warn(Code.PIN_CONFLICT, f"{some(clashing)} {so}, not {step.version}", _remedy(kept))
