@@ -368,9 +368,7 @@ FIRES = [
     Row(
         "tag_baseline",
         scene(*(pkg(name, version='"0.5"') for name in ("app", "b", "c", "core")), tagged=frozenset()),
-        [
-            f"warning {APP}:3 no tag tells of any release, and these versions do not look like first ones: app, b, c and 1 more"
-        ],
+        [f"warning {APP}:3 no tag tells of a release, and these versions are hardly the first: app, b, c and 1 more"],
     ),
 ]
 

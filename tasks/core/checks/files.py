@@ -132,7 +132,7 @@ def tag_baseline(facts: WorkspaceFacts) -> Iterator[Found]:
     ]
     if untold and not facts.tagged:
         names = _some([package.name for package in untold])
-        what = f"no tag tells of any release, and these versions do not look like first ones: {names}"
+        what = f"no tag tells of a release, and these versions are hardly the first: {names}"
         yield replace(untold[0].found(what, "project", "version"), package="")
         return
     shared = {name for unit in units_of(facts.workspace, facts.settings) if unit.fixed for name in unit.names}
