@@ -669,6 +669,8 @@ def server(
     console.answer(kept.page)
     if other := configured_api():
         log.warning("PREFECT_API_URL or the active profile names %s, and that is used instead", mask(other))
+    elif action == "start":
+        log.info("releasekit finds it by itself; for `prefect`: export PREFECT_API_URL=%s", kept.url)
     return DONE
 
 
