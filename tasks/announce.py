@@ -218,6 +218,8 @@ def _has_release(release: Release, repo: Repo, remote: str, branch: str, there: 
     if not repo.has(there.commit):
         repo.fetch(remote, branch)
     if repo.contains(there.commit, release.commit):
+        if not repo.is_at(remote, release.commit, release.branch):  # a push that was killed has not noted its success
+            repo.fetch(remote, branch)
         return True
     return False if repo.contains(release.commit, there.commit) else None
 

@@ -468,7 +468,10 @@ class Repo:
         return {name: ref.commit for name, ref in self.refs_at(remote).items()}
 
     def fetch(self, remote: str, name: str) -> None:
-        """Fetch what the reference *name* of *remote* leads to; no reference is changed here."""
+        """Fetch what the reference *name* of *remote* leads to.
+
+        No reference is changed here but the one, if any, that tells where a branch of the remote is.
+        """
         self.git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, name)
 
     def is_at(self, remote: str, commit: str, branch: str = "") -> bool:

@@ -162,9 +162,11 @@ def test_rejected_push(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     world.git("pull", "--quiet", "--no-rebase", "--no-edit")
     world.git("push", "--quiet")
     world.git("tag", "--delete", "v0.1.0")  # as in a clone that takes over: its own one would be another object
+    world.git("update-ref", "refs/remotes/origin/main", "core-v0.1.0~1")  # as by a push that was killed at its end
     ended = world.releasekit(*RELEASE)
 
     assert ended.code == 0, ended.out
+    assert world.git("status", "--short", "--branch") == "## main...origin/main"
     assert json.loads(ended.out)["commit"] == world.tags()["core-v0.1.0"]
     assert len(uploads(own_index)) == 2
     assert RUNNING not in refs(world)
