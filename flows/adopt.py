@@ -63,7 +63,7 @@ async def adopt(options: InitOptions, *, tag_baselines: bool, yes: bool, show: b
     if not (texts or tags):
         log.info("nothing is to be written")
         return found
-    if not _wanted(" and ".join([*texts, *(f"the tag {tag}" for tag in tags)]), yes=yes):
+    if not _wanted([*texts, *(f"the tag {tag}" for tag in tags)], yes=yes):
         return found
     if tags:
         repo.committer()  # refuses here what git would refuse when half is done
@@ -214,9 +214,10 @@ async def _published(project: Project) -> Published:
         return await survey.ask_index(index, names)
 
 
-def _wanted(what: str, *, yes: bool) -> bool:
+def _wanted(things: list[str], *, yes: bool) -> bool:
     if yes:
         return True
+    what = " and ".join(filter(None, (", ".join(things[:-1]), things[-1])))
     if console.is_terminal():
         return console.confirm(f"Write {what}?")
     log.info("nothing was written; --yes writes %s", what)

@@ -70,9 +70,9 @@ app = App(
 
 @app.command(
     help_epilogue=examples(
-        "releasekit publish --dry-run            # the plan, all checks, and every command that would run",
+        "releasekit publish --dry-run              # the plan, and what would be run",
         'releasekit publish -p core -p "plugin-*"  # these, and what they need',
-        "releasekit publish --rehearse           # for real, against a throwaway index and clone",
+        "releasekit publish --rehearse             # for real, on a throwaway index",
     )
 )
 def publish(
@@ -88,8 +88,7 @@ def publish(
     yes
         Don't ask before the release begins.
     format
-        How the plan of a dry run, or the report of a release, is printed: csv for spreadsheets, markdown for pull
-        requests.
+        How the plan of a dry run, or the report, is printed: csv for spreadsheets, markdown for pull requests.
     """
     options.refuse_contradictions()
     if options.approve and yes:
@@ -129,7 +128,7 @@ def publish(
         markdown=lambda: report_markdown(released.report),
     )
     if options.rehearse:
-        log.info("that was a rehearsal: its index, clone and tags are gone; `releasekit publish` does it for real")
+        log.info("that was a rehearsal: index, clone and tags are gone; `publish` does it for real")
     return DONE if released.report.done else FAILED
 
 
@@ -670,6 +669,8 @@ def server(
     console.answer(kept.page)
     if other := configured_api():
         log.warning("PREFECT_API_URL or the active profile names %s, and that is used instead", mask(other))
+    elif action == "start":
+        log.info("releasekit finds it by itself; for `prefect`: export PREFECT_API_URL=%s", kept.url)
     return DONE
 
 

@@ -254,7 +254,8 @@ def adoption_table(found: Adoption) -> RenderableType:
         said, style = _FOUND[row.baseline]
         usual = usual_format.replace("{name}", row.name).replace("{version}", str(row.version))
         tag = "tag" if row.tag == usual else row.tag or said
-        where = f"{tag} at {row.commit[:7]}" if row.commit else said
+        made = "; set at" if row.baseline == "index" else " at"
+        where = f"{tag}{made} {row.commit[:7]}" if row.commit else said
         if row.baseline != "home":
             sheet.add(row.name, row.declared or "-", row.version or "-", where, row.note, style=style)
     label = f", label {found.label}" if found.label else ""
@@ -276,7 +277,7 @@ def diff(text: str) -> Text:
 
 _FOUND = {
     "tag": ("tag", "green"),
-    "index": ("on the index, no tag; set", "yellow"),
+    "index": ("on the index, no tag", "yellow"),
     "first": ("never released", "cyan"),
     "unasked": ("no tag; no index was asked", "yellow"),
     "home": ("not published", "dim"),

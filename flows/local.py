@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("releasekit")
 
+_AS_BEFORE = "Nothing was changed; the same command asks again."
+
 
 @dataclass(frozen=True, slots=True)
 class Decided:
@@ -181,7 +183,7 @@ def _ask_to_undo(found: Rollback, *, yes: bool) -> None:
         raise Refusal(Code.NOT_CONFIRMED, "nobody is there to say yes")
     console.show(console.rollback_table(found), on_stderr=True)
     if not console.confirm(f"Roll {found.title} back?"):
-        raise Refusal(Code.NOT_CONFIRMED, "you said no")
+        raise Refusal(Code.NOT_CONFIRMED, "you said no", hint=_AS_BEFORE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,7 +377,7 @@ def _ask(question: str, at_stake: Sequence[str], *, yes: bool) -> None:
         raise Refusal(Code.NOT_CONFIRMED, "nobody is there to say yes")
     console.show(*at_stake, on_stderr=True)
     if not console.confirm(question):
-        raise Refusal(Code.NOT_CONFIRMED, "you said no")
+        raise Refusal(Code.NOT_CONFIRMED, "you said no", hint=_AS_BEFORE)
 
 
 def _at_stake(found: Due, settings: Settings, options: PublishOptions) -> list[str]:

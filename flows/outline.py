@@ -35,12 +35,13 @@ TREE, DIST = Path("RELEASE/tree"), Path("RELEASE/dist")
 
 
 def _preparing(project: Project, repo: Repo, plan: Plan) -> list[str]:
-    lines = [str(project.uv.lock_command(TREE, [step.name for step in plan.steps]))]
+    locks = repo.is_tracked(project.root / "uv.lock")
+    lines = [str(project.uv.lock_command(TREE, [step.name for step in plan.steps]))] if locks else []
     members = {name: project.root / project.workspace[name].path for name in plan.changelogs}
     new = [path for member in members.values() if not (path := changelog_path(member)).exists()]
     if new:
         lines.append(f"git add {' '.join(path.relative_to(repo.top).as_posix() for path in new)}")
-    return [*lines, f"git commit --message '{RELEASE_COMMIT}{plan.title}'"]
+    return [*lines, "git add --update", f"git commit --message '{RELEASE_COMMIT}{plan.title}'"]
 
 
 def _building(project: Project, plan: Plan) -> list[str]:

@@ -128,7 +128,8 @@ class LiveTable:
         self._uploaders = settings.concurrency
         levels = len({step.level for step in plan.steps})
         self._title = f"releasekit publish ─ {plan.title}: {_count(len(plan.steps), 'package')} across "
-        self._title += f"{_count(levels, 'level')} (concurrency: {settings.concurrency})"
+        self._title += _count(levels, "level")
+        self._course = f" (concurrency: {settings.concurrency})"
         self._phase = "starting"
         self._began = time.monotonic()
 
@@ -153,7 +154,9 @@ class LiveTable:
         rows, hidden = self.progress.shown(max(room - sum(2 + len(said) for said in errors.values()), 1))
         table = _Rows([_cells(row, now) for row in rows], [_LOOK[row.stage][1] for row in rows])
         more = [Text(f"… and {hidden} more", style="dim")] if hidden else []
-        head = Panel(Text(self._title, no_wrap=True, overflow="ellipsis"))
+        whole = self._title + self._course
+        fits = cell_len(whole) <= self._console.width - 4  # the frame, and a space beside it
+        head = Panel(Text(whole if fits else self._title, no_wrap=True, overflow="ellipsis"))
         panels = [_error(name, said) for name, said in errors.items()]
         return Group(head, table, *more, *panels, self._foot(now))
 

@@ -125,7 +125,8 @@ async def forge_access(project: Project, repo: Repo, plan: Plan) -> Plan:
         if settings.forge_required:
             raise Refusal(*error.args) from None
         if settings.expects_no_forge(error):
-            log.info("no release on a forge: %s", error.what)
+            there = settings.remote in repo.remotes()
+            log.info("no release on a forge: %s", error.what if there else f"there is no remote {settings.remote}")
             return plan
         so = "a release on the forge may fail" if settings.stops_at(error) else "there will be no release on the forge"
         warning = Warn(error.code, f"{so}: {error.what}", error.where)

@@ -311,7 +311,8 @@ def _refuse_unlocated(project: Project, released: Mapping[str, Baseline]) -> Non
         if lost:
             what = f"the index has {name} {lost}, which has no tag, and no commit here set that version"
             tag = project.schemes.of(name).tag(name, lost)
-            hint = f"Tag the commit that it was made from: `git tag {tag} COMMIT`; `releasekit init` shows all of them."
+            hint = f"Tag the commit that it was made from: `git tag {tag} COMMIT`; `releasekit init` shows all of "
+            hint += "them. If that project is somebody else's, this package needs another name."
             raise Refusal(Code.BASELINE_UNKNOWN, what, f"{project.workspace[name].path}/pyproject.toml", hint)
 
 

@@ -134,7 +134,8 @@ def find(repo: Repo, settings: Settings, name: str, proposed: Sequence[Proposed]
         hint = f"`releasekit rollback {there.plan.release}` gives it up; or name the release that you mean."
         raise Refusal(error.code, error.what, error.where, hint)
     if latest is None:
-        raise Refusal(Code.RELEASE_UNKNOWN, "no release is on record here", str(repo.common_dir))
+        hint = "There is nothing to give up: `releasekit publish` begins a release."
+        raise Refusal(Code.RELEASE_UNKNOWN, "no release is on record here", str(repo.common_dir), hint)
     return latest
 
 

@@ -343,7 +343,8 @@ CATALOGUE: Mapping[Code, Entry] = {
         "Add one with `name`, `url` and `publish-url`, or give --publish-url and --check-url.",
     ),
     Code.INDEX_UNREACHABLE: Entry(
-        "The package index does not answer.", "Check the address and the network, then run again."
+        "The package index does not answer.",
+        "Check the address and the network, then run again. With --offline, plans and dry runs ask nobody.",
     ),
     Code.INDEX_CREDENTIALS: Entry(
         "The package index refuses the credentials.",
@@ -402,7 +403,7 @@ CATALOGUE: Mapping[Code, Entry] = {
         "`commit.bundle` beside the manifest that was written with it.",
     ),
     Code.RELEASE_UNKNOWN: Entry(
-        "No release on record, here or on the remote, has this id.",
+        "There is no such release on record, neither here nor on the remote.",
         "The directories in .git/releasekit are named after them; without a name the latest one is meant.",
     ),
     Code.RELEASE_ELSEWHERE: Entry(
@@ -435,7 +436,10 @@ CATALOGUE: Mapping[Code, Entry] = {
         "Copy the release's directory from the machine that built it; or `releasekit rollback`, and release the next "
         "version.",
     ),
-    Code.BUILD_FAILED: Entry("A package did not build.", "Build it by hand with the command that is shown."),
+    Code.BUILD_FAILED: Entry(
+        "A package did not build.",
+        "Mend what its last lines say (`uv build --package NAME` builds it by hand), commit that, and run again.",
+    ),
     Code.VERIFY_FAILED: Entry(
         "A built file is not what the plan says. Nothing of this package was uploaded.",
         "Mend the package's build configuration.",

@@ -80,7 +80,8 @@ def patterns_of(settings: Settings, names: Iterable[str]) -> list[str]:
         if name not in settings.groups:
             known = ", ".join(settings.groups) or "none is configured"
             what = f"no group is named {name} ({known}){nearest(name, settings.groups)}"
-            raise Refusal(Code.WORKSPACE_UNKNOWN_PACKAGE, what)
+            hint = "Groups are named in [tool.releasekit.groups]; `releasekit init` proposes one for each directory."
+            raise Refusal(Code.WORKSPACE_UNKNOWN_PACKAGE, what, hint=hint)
         patterns += settings.groups[name].packages
     return patterns
 

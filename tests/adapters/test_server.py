@@ -154,7 +154,9 @@ class TestServer:
         assert main(["server", "status"]) == 1
         assert main(["server", "start", "--port", str(port)]) == 0
         page = f"http://127.0.0.1:{port}"
-        assert capsys.readouterr().out == f"{page}\n"
+        said = capsys.readouterr()
+        assert said.out == f"{page}\n"
+        assert f"export PREFECT_API_URL={page}/api\n" in said.err
 
         settings = _get(f"{page}/api", "/admin/settings")["server"]
         assert settings["analytics_enabled"] is False

@@ -368,7 +368,7 @@ FIRES = [
     Row(
         "tag_baseline",
         scene(*(pkg(name, version='"0.5"') for name in ("app", "b", "c", "core")), tagged=frozenset()),
-        [f"warning {APP}:3 no tag is the release of any package, and they are no beginners: app, b, c and 1 more"],
+        [f"warning {APP}:3 no tag tells of a release, and these versions are hardly the first: app, b, c and 1 more"],
     ),
 ]
 

@@ -219,6 +219,7 @@ class TestSelection:
 
         assert caught.value.code is Code.WORKSPACE_UNKNOWN_PACKAGE
         assert caught.value.what == f"no group is named web ({known})"
+        assert "[tool.releasekit.groups]" in caught.value.hint
 
     def test_excluded_dependency(self) -> None:
         """What is excluded is not released, also if a selected package needs it, and gates nobody."""

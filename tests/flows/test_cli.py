@@ -548,9 +548,27 @@ def test_refusals_of_the_outside(
 
     assert (refused.code, f"error: {code}: " in refused.err) == (2, True), refused.err
     assert said in refused.err
+    assert ("no remote origin" in refused.err) == (spoil is no_remote)
+    assert "on no forge" not in refused.err or spoil is not no_remote
     assert "wrong-token" not in refused.err
     assert world.state() == before
     assert not [request for request in own_index.requests() if request.uploaded]
+
+
+def test_outline_of_the_commit(tmp_path: Path) -> None:
+    """A dry run tells of the lock file only where git tracks one, and that versions are committed, too."""
+    world = make_world(tmp_path, "core")
+    world.git("tag", "core-v0.1.0")
+    world.commit("feat: more", {"packages/core/more.txt": ""})
+    staged = "  git add --update\n  git commit --message 'chore(release): v0.2.0'\n"
+
+    locked = world.releasekit("publish", "--dry-run", "--offline").out
+    world.git("rm", "--quiet", "--cached", "uv.lock")
+    world.commit("chore: no lock file", {".gitignore": "uv.lock\n"})
+    unlocked = world.releasekit("publish", "--dry-run", "--offline").out
+
+    assert (locked.count(" lock --upgrade-package core"), unlocked.count(" lock ")) == (1, 0)
+    assert (staged in locked, staged in unlocked) == (True, True)
 
 
 def planned(world: World, *argv: str) -> tuple[dict[str, tuple[str, str | None]], str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -203,7 +204,9 @@ def test_no_commit_set_it(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     world.write({path: text})
 
     (row,) = init(world, "--yes", "--tag-baselines")["packages"]
+    said = world.releasekit("init", "--yes", "--tag-baselines")
 
+    assert re.search(r"0\.0\.9 +on the index, no tag +no tag", said.out)
     assert (row["baseline"], row["commit"]) == ("index", "")
     assert row["note"] == "no tag core-v0.0.9, and no commit here set 0.0.9"
     assert world.git("tag") == ""
@@ -243,6 +246,9 @@ def test_workflows(tmp_path: Path) -> None:
         f".github/workflows/{each.name}" for each in (SHIPPED / "github").iterdir()
     }
     assert not (world.root / ".github").exists()
+    said = world.releasekit("init", "--offline", "--ci", "github")
+    assert ".github/workflows/publish.yml and .github/workflows/release.yml\n" in said.err
+    assert said.err.count(" and ") == 1
     init(world, "--offline", "--ci", "github", "--yes")
 
     for path in (SHIPPED / "github").iterdir():

@@ -78,6 +78,7 @@ def test_widths(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
 
     assert max(map(len, text.splitlines())) <= width
     assert len(text.splitlines()) == len(GOLDEN.splitlines())
+    assert ("(concurrency: 5) " in text, "…" in text) == (width > 60, False)
 
 
 @pytest.mark.parametrize("height", [14, 24, 50])

@@ -98,6 +98,7 @@ def test_given_up(  # noqa: PLR0915  one release is expensive, and much follows 
     assert world.git("for-each-ref", "refs/releasekit") == ""
     gone = world.releasekit(*UNDO)
     assert (gone.code, Code.RELEASE_UNKNOWN in gone.err) == (2, True)
+    assert "nothing to give up" in gone.err
 
     world.git("tag", "--delete", "app-v0.1.0", "late-v0.1.0")
     after = world.releasekit("publish", "--dry-run", "--skip-audit", "--format", "json")

@@ -133,7 +133,7 @@ def tag_baseline(facts: WorkspaceFacts) -> Iterator[Found]:
     ]
     if untold and not facts.tagged:
         names = some([package.name for package in untold])
-        what = f"no tag is the release of any package, and they are no beginners: {names}"
+        what = f"no tag tells of a release, and these versions are hardly the first: {names}"
         yield replace(untold[0].found(what, "project", "version"), package="")
         return
     shared = {name for unit in units_of(facts.workspace, facts.settings) if unit.fixed for name in unit.names}
