@@ -139,13 +139,15 @@ async def due(options: PublishOptions, project: Project, repo: Repo) -> Due:
         what = f"HEAD is detached at {repo.head[:12]}, so there is no branch to bring to the commit"
         raise Refusal(Code.PREFLIGHT_DETACHED_HEAD, what, str(repo.top))
     settings, adopt, record = project.settings, options.resume_from_registry, None
+    handed = options.handed_over
+    if handed:
+        handed = await pull.manifest_at_hand(repo, settings, project.uv.secrets, handed)
     if not options.dry_run:
-        record = resume.to_carry_on(repo, settings, options.kept_record, adopt=adopt, afresh=options.private)
+        record = resume.to_carry_on(repo, settings, options.kept_record, handed, adopt=adopt, afresh=options.private)
     if record and options.version_only and (known := record.manifest()) and known.packages:
         raise resume.not_ended(record)
-    if options.handed_over:
-        file = await pull.manifest_at_hand(repo, settings, project.uv.secrets, options.handed_over)
-        given = resume.given(repo, settings, file, record)
+    if handed:
+        given = resume.given(repo, settings, handed, record)
         if not options.private:
             async with open_index(project, survey.target_of(project)) as index:
                 await preflight.credentials(project, survey.target_of(project), index)

@@ -59,7 +59,7 @@ def check_out(release: Release, repo: Repo) -> Release:
     """Put the frozen commit, or the release commit if it was made already, into the scratch worktree."""
     manifest = release.record.manifest()
     commit = manifest.release_commit if manifest else release.plan.commit
-    if not (manifest and release.record.worktree.is_dir()):
+    if not (manifest and repo.has_worktree(release.record.worktree)):
         repo.remove_worktree(release.record.worktree)
         repo.add_worktree(release.record.worktree, commit)
     if manifest is None:

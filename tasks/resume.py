@@ -7,7 +7,7 @@ import shutil
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from tasks.adapters.exported import read
+from tasks.adapters.exported import read, read_manifest
 from tasks.adapters.files import make_directory, named, read_text
 from tasks.adapters.held import Held, held_alone, held_there
 from tasks.adapters.record import PLAN, Record, maker, sweep, unfinished
@@ -30,12 +30,19 @@ log = logging.getLogger("releasekit.resume")
 
 @lazy_task("find-unfinished")
 def to_carry_on(
-    repo: Repo, settings: Settings, manifest: Path | None = None, *, adopt: bool = False, afresh: bool = False
+    repo: Repo,
+    settings: Settings,
+    manifest: Path | None = None,
+    handed: Path | None = None,
+    *,
+    adopt: bool = False,
+    afresh: bool = False,
 ) -> Record | None:
     """Return the release that was begun and not ended; with *adopt* also one whose record is lost or damaged.
 
     *manifest* is the copy of a record to adopt, with its plan.json beside it. With *afresh* one that was only to be
-    staged is dropped, for nothing of it is public.
+    staged is dropped, for nothing of it is public. *handed* is a manifest that was handed over: if a run with it was
+    killed while it put the release on record here, that is begun again.
     Raises Refusal RK-RECORD-INVALID, RK-ROLLBACK-UNFINISHED.
     """
     sweep(repo)
@@ -44,6 +51,8 @@ def to_carry_on(
         if record and afresh and (known := record.manifest()) and known.staged:
             record.drop(repo)
             record = None
+        if record and handed and not record.has_plan() and read_manifest(handed)[0].release == record.release:
+            return None
         if record:
             record.plan()
             if (known := record.manifest()) and known.undoing:

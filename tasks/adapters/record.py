@@ -58,6 +58,10 @@ class Record:
         """Tell whether the release was begun: its plan is the first thing that is written."""
         return any((self.directory / name).is_file() for name in (PLAN, MANIFEST))
 
+    def has_plan(self) -> bool:
+        """Tell whether the plan is there; a release that was handed over has its manifest first."""
+        return (self.directory / PLAN).is_file()
+
     def save_plan(self, plan: Plan) -> None:
         """Write the plan, before anything is done for it; raises ReleaseError RK-FILE-SYSTEM."""
         make_directory(self.directory)

@@ -289,6 +289,12 @@ class Repo:
         whole = ("-c", "core.sparseCheckout=false")  # a sparse checkout would be inherited, and packages be missing
         self.git(*whole, "worktree", "add", "--quiet", "--detach", str(directory), commit)
 
+    def has_worktree(self, directory: Path) -> bool:
+        """Tell whether *directory* is a work tree that git has made to its end; until then it keeps it locked."""
+        trees = (tree.splitlines() for tree in self.git("worktree", "list", "--porcelain").split("\n\n"))
+        mine = next((lines for lines in trees if f"worktree {directory}" in lines), ["prunable"])
+        return not any(line.startswith(("locked", "prunable")) for line in mine)
+
     def remove_worktree(self, directory: Path) -> None:
         """Remove the work tree in *directory*, whatever state it is in."""
         # Twice: it is locked if git died while making it. 128: git does not know it, or its files are damaged.

@@ -110,7 +110,9 @@ def test_no_such_command(world: World) -> None:
 def test_signals(world: World, number: signal.Signals, through: tuple[str, ...]) -> None:
     """A signal ends the command, and puts everything back, also where a shell's `&` has us ignore Ctrl-C."""
     begun = world.root.parent / "begun"
+    before = signal.signal(number, signal.SIG_DFL)  # who runs these tests may have had it ignored, as `nohup` does
     child = start(world, "sh", "-c", f"echo > {begun}; exec sleep 60", through=through)
+    signal.signal(number, before)
     begun.unlink()
 
     child.send_signal(number)

@@ -269,7 +269,13 @@ def test_exactly_that_release(mine: Handed, tmp_path: Path, faulty: FaultIndex) 
     mine.manifest.with_name("commit.bundle").unlink()
     (mine.directory / "SHA256SUMS").unlink()  # as a manifest that was fetched alone, with the files
 
-    ended = mine.publish(faulty, clone=another_clone(mine.world, tmp_path / "another"))
+    another = another_clone(mine.world, tmp_path / "another")
+    half = another.root / ".git/releasekit" / manifest["release"]  # as of a run that was killed when it had begun
+    half.mkdir(parents=True)
+    (half / "manifest.json").write_text(json.dumps({**manifest, "plan": None}))
+    assert Code.RECORD_INVALID in another.releasekit("publish", "--yes", "--skip-audit").err
+
+    ended = mine.publish(faulty, clone=another)
 
     assert ended.code == 0, ended.err
     assert "taking over v0.1.0, begun by" in ended.err
