@@ -17,6 +17,7 @@ from tasks.adapters.record import begin
 from tasks.adapters.repo import Repo
 from tasks.core.errors import Code, Refusal
 from tasks.core.links import web_of
+from tasks.core.plan import left_behind
 from tasks.lazy import secret
 
 if TYPE_CHECKING:
@@ -123,7 +124,8 @@ async def draft(options: Options, project: Project, repo: Repo, *, half_out: boo
         else:
             if released := survey.baselines_on_index(repo, project, history, published):
                 history = survey.read_history(repo, project, released)
-            requires = await survey.ask_requirements(index, survey.left_behind(project, plan, history))
+            behind = left_behind(project.workspace, plan, history.baselines)
+            requires = await survey.ask_requirements(index, behind)
             plan = survey.plan(project, repo, history, options.selection(), published, requires)
     return Draft(project, repo, with_changelogs(project, repo, plan, history), target, published)
 

@@ -18,7 +18,7 @@ from tasks.adapters.secrets import Secrets
 from tasks.adapters.uv import find_uv
 from tasks.core.changelog import Since, contributors_of, entry_of, prereleases_between, section_of
 from tasks.core.commits import parse, parse_history
-from tasks.core.errors import Code, Refusal, ReleaseError, Warn, nothing_changed
+from tasks.core.errors import Code, Refusal, ReleaseError, nothing_changed
 from tasks.core.history import unreleased
 from tasks.core.lines import located
 from tasks.core.notes import tale_of
@@ -27,7 +27,7 @@ from tasks.core.settings import Selection, Settings, from_environment, own_setti
 from tasks.core.tags import baseline_on_index, baselines
 from tasks.core.target import Target
 from tasks.core.versions import version_of
-from tasks.core.workspace import Kind, workspace_of
+from tasks.core.workspace import workspace_of
 from tasks.lazy import lazy_task, secret
 from tasks.project import Project
 
@@ -172,21 +172,6 @@ async def ask_index(index: Index, names: Sequence[str]) -> dict[str, frozenset[V
     return dict(zip(names, found, strict=True))
 
 
-def left_behind(project: Project, plan: Plan, history: History) -> dict[str, Version]:
-    """Return the last releases, by package, that may stay as they are while *plan* releases what they need.
-
-    The *plan* may be from before the index was asked: then what has no tag is in it, and may yet prove to be released.
-    """
-    released = {step.name for step in plan.steps}
-    last = {name: each for name, each in history.baselines.items() if name not in released or not each.tag}
-    needing = (
-        member.name
-        for member in project.workspace
-        if released.intersection(project.workspace.internal(member, Kind.RUNTIME))
-    )
-    return {name: last[name].version for name in needing if name in last}
-
-
 @lazy_task("ask-requirements")
 async def ask_requirements(index: Index, releases: Mapping[str, Version]) -> dict[str, tuple[Requirement, ...]]:
     """Return what each of *releases* requires, so far as the index tells; raises Refusal RK-INDEX-…."""
@@ -236,13 +221,15 @@ def plan(
     """Decide what is released; see `tasks.core.plan` and its `Facts`."""
     decided = decide(project, history)
     today = datetime.now(UTC).strftime("%Y.%m.%d")
-    facts = Facts(commit=repo.head, date=today, tags=history.tags, published=published, requires=requires or {})
-    made = make_plan(project.workspace, decided, history.baselines, selection, project.settings, facts, project.own)
-    unheard = tuple(
-        str(Warn(Code.VERSION_UNHEARD, f"Release-As: {change.release_as} ({change.short_sha}) touches no package"))
-        for change in history.unheard
+    facts = Facts(
+        commit=repo.head,
+        date=today,
+        tags=history.tags,
+        published=published,
+        requires=requires or {},
+        unheard={change.short_sha: change.release_as or "" for change in history.unheard},
     )
-    return made.model_copy(update={"warnings": (*made.warnings, *unheard)})
+    return make_plan(project.workspace, decided, history.baselines, selection, project.settings, facts, project.own)
 
 
 def titled(plan: Plan, repo: Repo, history: History) -> Plan:

@@ -163,6 +163,7 @@ class Facts(BaseModel):
     """All that a plan is made from; *published* is None when no index was asked, *date* is "YYYY.MM.DD".
 
     *requires* is what last releases on the index require, by package; one that is not in it has exact pins, as we make.
+    *unheard* are versions that commits ask for which touch no package, by their short shas.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -172,6 +173,7 @@ class Facts(BaseModel):
     tags: Mapping[str, str]
     published: Mapping[str, frozenset[Version]] | None = None
     requires: Mapping[str, tuple[Requirement, ...]] = {}
+    unheard: Mapping[str, str] = {}
 
 
 def decisions(
@@ -238,12 +240,19 @@ def make_plan(
     commit = facts.commit
     old = _old_pins(rows, graph, set(baselines), facts.requires)
     untagged = _untagged(rows, baselines, offline=facts.published is None)
+    unheard = [
+        Warn(Code.VERSION_UNHEARD, f"Release-As: {version} ({sha}) touches no package")
+        for sha, version in facts.unheard.items()
+    ]
     return Plan(
         commit=commit,
         release=release_id(commit, rows),
         tags=_umbrella(workspace, rows, settings, facts, schemes),
         warnings=tuple(
-            map(str, (*warnings, *_unreleased_needs(workspace, statuses, released, baselines), *old, *untagged))
+            map(
+                str,
+                (*warnings, *_unreleased_needs(workspace, statuses, released, baselines), *old, *untagged, *unheard),
+            )
         ),
         packages=tuple(rows),
         versions=versions,
@@ -456,6 +465,17 @@ def _unreleased_needs(
                 continue
             where = f"{workspace[name].path}/pyproject.toml"
             yield Warn(Code.WORKSPACE_REQUIREMENT, f"{name} requires {need}, {why}", where)
+
+
+def left_behind(workspace: Workspace, plan: Plan, baselines: Mapping[str, Baseline]) -> dict[str, Version]:
+    """Return the last releases, by package, that may stay as they are while *plan* releases what they need.
+
+    The *plan* may be from before the index was asked: then what has no tag is in it, and may yet prove to be released.
+    """
+    released = {step.name for step in plan.steps}
+    last = {name: each for name, each in baselines.items() if name not in released or not each.tag}
+    needing = (member.name for member in workspace if released.intersection(workspace.internal(member, Kind.RUNTIME)))
+    return {name: last[name].version for name in needing if name in last}
 
 
 def _old_pins(
