@@ -13,7 +13,7 @@ from packaging.version import Version
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from tasks.core.changelog import Section
-from tasks.core.errors import Code, Refusal, Warn
+from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.graph import closure, graph_of, order, reverse
 from tasks.core.groups import Decisions, decided, patterns_of, units_of
 from tasks.core.notes import Tale
@@ -96,10 +96,32 @@ class Step(BaseModel):
         return self.next
 
 
+class Obstacle(BaseModel):
+    """Something that keeps `publish` from carrying a plan out: an error as a value, with its remedy in *hint*."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: Code
+    what: str
+    where: str = ""
+    hint: str = ""
+    output: str = ""
+
+    @classmethod
+    def from_error(cls, error: ReleaseError) -> Obstacle:
+        """Return *error* as a value."""
+        return cls(code=error.code, what=error.what, where=error.where, hint=error.hint, output=error.output)
+
+    def as_refusal(self) -> Refusal:
+        """Return the refusal that `publish` raises for it."""
+        return Refusal(self.code, self.what, self.where, self.hint, self.output)
+
+
 class Plan(BaseModel):
     """One decision about a whole workspace. *versions* is what internal pins say: the new version, or the current.
 
     *date* is "YYYY.MM.DD"; *changelogs* are by package what its changelog gains, *tales* what the release notes tell.
+    *obstacles* are what `publish` would refuse.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, serialize_by_alias=True, populate_by_name=True)
@@ -109,6 +131,7 @@ class Plan(BaseModel):
     release: str
     tags: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()
     packages: tuple[Step, ...] = ()
     versions: Mapping[str, PyVersion] = Field(default_factory=dict[str, Version])
     date: str = ""
