@@ -17,7 +17,7 @@ from tasks.adapters.record import begin
 from tasks.adapters.repo import Repo
 from tasks.core.errors import Code, Refusal
 from tasks.core.links import web_of
-from tasks.core.plan import left_behind
+from tasks.core.plan import index_questions
 from tasks.lazy import secret
 
 if TYPE_CHECKING:
@@ -118,16 +118,37 @@ async def draft(options: Options, project: Project, repo: Repo, *, half_out: boo
     if options.offline or not plan.steps:
         return Draft(project, repo, with_changelogs(project, repo, plan, history), target)
     async with open_index(project, target) as index:
-        published = await survey.ask_index(index, [step.name for step in plan.steps])
         if half_out:  # then what the index has and no tag names is of this very release
+            published = await survey.ask_index(index, [step.name for step in plan.steps])
             plan = survey.titled(plan, repo, history)
         else:
-            if released := survey.baselines_on_index(repo, project, history, published):
-                history = survey.read_history(repo, project, released)
-            behind = left_behind(project.workspace, plan, history.baselines)
-            requires = await survey.ask_requirements(index, behind)
-            plan = survey.plan(project, repo, history, options.selection(), published, requires)
+            plan, history, published = await _ask_and_plan(options, project, repo, history, plan, index, target)
     return Draft(project, repo, with_changelogs(project, repo, plan, history), target, published)
+
+
+async def _ask_and_plan(
+    options: Options, project: Project, repo: Repo, history: History, plan: Plan, index: Index, target: Target
+) -> tuple[Plan, History, Mapping[str, frozenset[Version]]]:
+    """Return the plan that follows from what the *index* says, which may bring in packages that it was not asked about.
+
+    With it come the history since the last releases as the index knows them, and the versions that it has.
+    """
+    async with open_index(project, replace(target, check_url=project.uv.default_index(project.root))) as default:
+        other = None if target.is_default else default
+        answers = survey.IndexAnswers()
+        names = index_questions(project.workspace, plan)
+        while names - answers.published.keys():
+            last = {name: baseline.version for name, baseline in history.baselines.items()}
+            answers = await survey.ask_about_packages(index, other, sorted(names), last, answers)
+            if released := survey.baselines_on_index(repo, project, history, answers.published):
+                history = survey.read_history(repo, project, released)
+                later = {name: baseline.version for name, baseline in released.items()}
+                known = await survey.ask_requirements(index, later)
+                answers = replace(answers, requires={**answers.requires, **known})
+            answers = replace(answers, spent=survey.spent_versions(project, repo, history, answers.published))
+            plan = survey.plan(project, repo, history, options.selection(), answers)
+            names = index_questions(project.workspace, plan)
+    return plan, history, answers.published
 
 
 async def due(options: PublishOptions, project: Project, repo: Repo) -> Due:

@@ -9,7 +9,7 @@ from tasks.core.errors import Code, Refusal, nearest
 from tasks.core.formats import csv, graphs
 from tasks.core.formats.json import graph_json
 from tasks.core.formats.svg import workspace_svg
-from tasks.core.graph import graph_of, order
+from tasks.core.graph import graph_of, offers_of, order
 from tasks.core.groups import patterns_of
 from tasks.core.workspace import Kind
 from tasks.survey import read_workspace
@@ -45,7 +45,7 @@ def view_of(
     """
     project = read_workspace(directory, {})
     workspace = project.workspace
-    graph, warnings = graph_of(workspace, {member.name: member.version for member in workspace})
+    graph, warnings = graph_of(workspace, offers_of(workspace))
     asked = [_kind(word) for words in kinds for word in words.split(",")]
     graph = graph.of_kinds(asked or (_HARD if deps or rdeps else _KINDS))
     down, up = workspace.matching(deps), workspace.matching(rdeps)

@@ -5,20 +5,27 @@ from __future__ import annotations
 import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.adapters.files import read_text
 from tasks.adapters.pinned import Changes
+from tasks.adapters.places import rewritten_texts
 from tasks.adapters.process import hand_over
 from tasks.adapters.record import only_release
 from tasks.adapters.repo import Repo
+from tasks.core.graph import offers_of
+from tasks.core.groups import pin_modes
 from tasks.core.pins import changed, pin
+from tasks.core.siblings import Siblings
 from tasks.survey import read_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
 
+    from tasks.core.pins import Pins
+    from tasks.core.settings import PinMode
     from tasks.project import Project
 
 log = logging.getLogger("releasekit.pin")
@@ -32,12 +39,23 @@ class PinnedTree:
     changes: Changes
 
     def texts(self) -> Mapping[Path, str]:
-        """Return the pyproject.toml files that pins would change, as they would be."""
-        versions = {member.name: member.version for member in self.project.workspace if member.version}
-        paths = [self.project.root / member.path / "pyproject.toml" for member in self.project.workspace]
-        before = {path: read_text(path) for path in paths}
-        after = {path: pin(text, versions) for path, text in before.items()}
-        return {path: text for path, text in after.items() if text != before[path]}
+        """Return the files that pins would change, as they would be."""
+        texts: dict[Path, str] = {}
+        siblings = self._siblings()
+        for member in self.project.workspace:
+            pins = siblings.pins(member.name)
+            document, _ = self.project.manifests[member.path]
+            package = self.project.root / member.path
+            texts |= rewritten_texts(package, document, partial(_pin, pins=pins))
+        return texts
+
+    def _siblings(self) -> Siblings:
+        """Return the requirements between the members as they stand; none is released."""
+        workspace, settings = self.project.workspace, self.project.settings
+        modes: dict[str, PinMode] = dict.fromkeys(workspace.members, settings.pins)
+        modes |= pin_modes(workspace, settings, self.project.own)
+        declared = {member.name: member.version for member in workspace}
+        return Siblings(workspace, offers_of(workspace), declared, {}, modes)
 
     def diff(self) -> str:
         """Return what pins would change."""
@@ -55,6 +73,10 @@ class PinnedTree:
         """Run *command* with the pins in place and return its exit code; then everything is as it was."""
         with self.changes.during(self.texts()):
             return hand_over(command, self.project.root)
+
+
+def _pin(text: str, file: str, *, pins: Pins) -> str:
+    return pin(text, pins, file)
 
 
 @contextmanager

@@ -150,7 +150,8 @@ def prepared(release: Release, repo: Repo) -> Release:
     release = prepare.check_out(release, repo)
     if release.commit:
         return release
-    written = [*prepare.write_versions(release), *prepare.write_changelogs(release, repo), *prepare.lock(release, repo)]
+    written = [*prepare.write_versions(release), *prepare.raise_requirements(release)]
+    written += [*prepare.write_changelogs(release, repo), *prepare.lock(release, repo)]
     return prepare.commit(release, repo, written)
 
 

@@ -169,7 +169,7 @@ def made(scene: Scene, plan: Plan, message: str = "") -> str:
     repo = scene.repo
     with scratch(repo, plan.release) as record:
         release = prepare.check_out(scene.release(plan, record, scene.there.base), repo)
-        written = prepare.write_versions(release)
+        written = [*prepare.write_versions(release), *prepare.raise_requirements(release)]
         written += [*prepare.write_changelogs(release, repo), *prepare.lock(release, repo)]
         release = prepare.commit(release, repo, written, message)
         pull.push_branch(release, repo, scene.there)
@@ -336,6 +336,6 @@ def next_plan(scene: Scene, released: Plan) -> Plan:
         for step in released.steps
         if now[step.name] == step.version and (following := next_development(step.version))
     ]
-    nothing: dict[str, object] = {"changelogs": {}, "tales": {}, "tags": (), "warnings": ()}
+    nothing: dict[str, object] = {"changelogs": {}, "tales": {}, "tags": (), "warnings": (), "raises": ()}
     told = {"commit": tip, "release": release_id(tip, steps), "packages": tuple(steps), **nothing}
     return released.model_copy(update=told)

@@ -15,6 +15,7 @@ from tasks.core.changelog import insert
 from tasks.core.errors import Code, Refusal
 from tasks.core.manifest import ReleaseManifest
 from tasks.core.plan import RELEASE_COMMIT
+from tasks.core.siblings import write_raised
 from tasks.lazy import lazy_task
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from tasks.adapters.repo import Repo
+    from tasks.core.siblings import RaisedRequirement
     from tasks.release import Release
 
 log = logging.getLogger("releasekit.prepare")
@@ -44,6 +46,7 @@ def prove_commit(release: Release, repo: Repo) -> None:
     repo.remove_worktree(tree)
     repo.add_worktree(tree, frozen)
     _write_versions(release)
+    _raise_requirements(release)
     _write_changelogs(release, repo)
     lock = (PurePosixPath(release.workspace) / "uv.lock").as_posix()
     more = [path for path in repo.differing(tree, made) if path != lock]
@@ -83,6 +86,28 @@ def _write_versions(release: Release) -> list[str]:
         for step in release.plan.steps
         for path in _write(tree / release.workspace / step.path, step.version, step.path)
     ]
+
+
+@lazy_task("raise-requirements", "raise-requirements-{release.plan.title}")
+def raise_requirements(release: Release) -> list[str]:
+    """Raise the requirements on siblings that the new versions do not satisfy, in the files of all members.
+
+    Returns the files, by their paths from the top.
+    """
+    return _raise_requirements(release)
+
+
+def _raise_requirements(release: Release) -> list[str]:
+    tree = release.record.worktree.resolve()
+    by_file: dict[str, list[RaisedRequirement]] = {}
+    for raised in release.plan.raises:
+        by_file.setdefault(raised.file, []).append(raised)
+    written: list[str] = []
+    for file, those in by_file.items():
+        path = (tree / release.workspace / file).resolve()
+        replace_text(path, write_raised(read_text(path), path.name, those))
+        written.append(path.relative_to(tree).as_posix())
+    return written
 
 
 @lazy_task("write-changelogs", "write-changelogs-{release.plan.title}")

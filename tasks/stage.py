@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.adapters import exported
 from tasks.adapters.files import describe, read_sdist, read_text, read_toml, read_wheel, replace_text
+from tasks.adapters.places import rewritten_texts
 from tasks.adapters.process import arun
 from tasks.adapters.uv import failure
 from tasks.core.artifacts import import_names, problems
@@ -33,13 +34,18 @@ detail = logging.getLogger("releasekit.detail")
 
 @task(name="pin", task_run_name="pin-{step.name}", cache_policy=NO_CACHE)
 async def pin(release: Release, step: Step) -> None:
-    """Write exact versions of its siblings into the package's pyproject.toml, in the scratch worktree."""
-    path = release.record.worktree / release.workspace / step.path / "pyproject.toml"
-    before = read_text(path)
-    pinned = pin_text(before, release.plan.versions)
-    replace_text(path, pinned)
-    changed = [line.strip() for line in pinned.splitlines() if line not in before.splitlines()]
-    detail.info("pinned in %s: %s", path.relative_to(release.record.worktree), " ".join(changed) or "nothing to pin")
+    """Write what the package is to require of its siblings into its files, in the scratch worktree."""
+    package = release.record.worktree / release.workspace / step.path
+    document, _ = read_toml(package / "pyproject.toml", f"{step.path}/pyproject.toml")
+    pins = release.plan.pins_of(step)
+    texts = rewritten_texts(package, document, lambda text, file: pin_text(text, pins, file))
+    for path, pinned in texts.items():
+        before = read_text(path).splitlines()
+        replace_text(path, pinned)
+        changed = [line.strip() for line in pinned.splitlines() if line not in before]
+        detail.info("pinned in %s/%s: %s", step.path, path.name, " ".join(changed))
+    if not texts:
+        detail.info("pinned in %s: nothing to pin", step.path)
 
 
 @task(name="build", task_run_name="build-{step.name}", cache_policy=NO_CACHE)
@@ -64,7 +70,9 @@ async def verify(release: Release, step: Step) -> PackageVersion:
     paths = sorted(path for path in release.record.dist(step.name).iterdir() if path.name.endswith((".whl", ".tar.gz")))
     wheels = [read_wheel(path) for path in paths if path.suffix == ".whl"]
     sources = [name for path in paths if path.suffix == ".gz" for name in read_sdist(path)]
-    wrong = problems(step.name, step.version, [path.name for path in paths], wheels, release.plan.versions, sources)
+    wrong = problems(
+        step.name, step.version, [path.name for path in paths], wheels, release.plan.pins_of(step), sources
+    )
     if wrong:
         raise ReleaseError(Code.VERIFY_FAILED, "; ".join(wrong), f"{step.name} {step.version}")
     files = tuple(describe(path) for path in paths)
@@ -82,16 +90,9 @@ async def verify(release: Release, step: Step) -> PackageVersion:
 
 @task(name="prove-resolution", task_run_name="prove-resolution-{release.plan.title}", cache_policy=NO_CACHE)
 async def prove_resolution(release: Release, built: Sequence[PackageVersion]) -> None:
-    """Refuse a set that cannot be installed together, before the first upload (D-9).
-
-    A package that wants an older sibling on purpose cannot be installed beside the new one: it is proven by itself.
-    """
-    apart = {step.name for step in release.plan.steps if step.apart}
-    requirements = {package.name: f"{package.name}=={package.version}" for package in built}
-    together = [requirement for name, requirement in requirements.items() if name not in apart]
-    for case in (together, *([requirements[name]] for name in sorted(apart))):
-        if case:
-            await _resolve(release, case)
+    """Refuse a set that cannot be installed, before the first upload (D-9)."""
+    for package in built:
+        await _resolve(release, [f"{package.name}=={package.version}"])
 
 
 @task(name="hand-over", task_run_name="hand-over-{release.plan.title}", cache_policy=NO_CACHE)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import tomllib
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
 from tasks.adapters.files import read_toml
-from tasks.adapters.places import declared_version, declaring_place
+from tasks.adapters.places import declared_version, declaring_place, read_requirement_files
 from tasks.adapters.process import mask
 from tasks.adapters.secrets import Secrets
 from tasks.adapters.uv import find_uv
@@ -114,7 +115,9 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
         what = "bump belongs to a package, and the root of the workspace is none"
         raise Refusal(Code.CONFIG_INVALID_VALUE, what, "pyproject.toml, [tool.releasekit]")
     try:
-        workspace = workspace_of({path: document for path, (document, _) in manifests.items()}, settings, declared)
+        documents = {path: document for path, (document, _) in manifests.items()}
+        files = {path: read_requirement_files(root / path, document) for path, document in documents.items()}
+        workspace = workspace_of(documents, settings, declared, files)
     except Refusal as error:
         raise _in_text(error, manifests) from None
     by_name = {member.name: own[member.path] for member in workspace if member.path in own}
@@ -180,22 +183,85 @@ async def ask_requirements(index: Index, releases: Mapping[str, Version]) -> dic
     return {name: told for name, told in zip(releases, found, strict=True) if told is not None}
 
 
+@dataclass(frozen=True, slots=True)
+class IndexAnswers:
+    """What indexes have of packages, by name: *published* the index of the release, *elsewhere* the default one.
+
+    *requires* is what last releases require, where that could be read. *spent* are versions that are published and have
+    no tag anywhere: nobody can release them again.
+    """
+
+    published: Mapping[str, frozenset[Version]] = field(default_factory=dict[str, "frozenset[Version]"])
+    elsewhere: Mapping[str, frozenset[Version]] = field(default_factory=dict[str, "frozenset[Version]"])
+    requires: Mapping[str, tuple[Requirement, ...]] = field(default_factory=dict[str, "tuple[Requirement, ...]"])
+    spent: Mapping[str, frozenset[Version]] = field(default_factory=dict[str, "frozenset[Version]"])
+
+
+async def ask_about_packages(
+    index: Index, default: Index | None, names: Collection[str], last: Mapping[str, Version], known: IndexAnswers
+) -> IndexAnswers:
+    """Return *known* with what the *index* says of *names*: versions, and what the *last* release of each requires.
+
+    What the index does not have of a last release, installers may find on their *default* index.
+    Raises Refusal RK-INDEX-….
+    """
+    asked = [name for name in names if name not in known.published]
+    published = {**known.published, **await ask_index(index, asked)}
+    here = {name: last[name] for name in asked if name in last and last[name] in published[name]}
+    requires = {**known.requires, **await ask_requirements(index, here)}
+    absent = [name for name in asked if name not in here]
+    elsewhere = dict(known.elsewhere)
+    if default and absent:
+        elsewhere |= await ask_index(default, absent)
+        there = {name: last[name] for name in absent if name in last and last[name] in elsewhere[name]}
+        requires |= await ask_requirements(default, there)
+    return replace(known, published=published, elsewhere=elsewhere, requires=requires)
+
+
+def spent_versions(
+    project: Project, repo: Repo, history: History, published: Mapping[str, frozenset[Version]]
+) -> dict[str, frozenset[Version]]:
+    """Return the versions that the index has and no tag names, here or on the remote: a release was given up, or lost.
+
+    Only versions above the last release count. The remote is asked once, and only if there are such versions.
+    """
+    spent: dict[str, frozenset[Version]] = {}
+    for name, versions in published.items():
+        last = history.baselines.get(name)
+        untagged = frozenset(v for v in versions if last and v > last.version and v not in last.taken)
+        if untagged:
+            spent[name] = untagged
+    if not spent:
+        return {}
+    settings, tags = project.settings, dict[str, object]()
+    if settings.remote in repo.remotes():
+        with suppress(ReleaseError):  # who cannot be asked is an obstacle elsewhere
+            tags = dict(repo.refs_at(settings.remote))
+    return {
+        name: frozenset(v for v in versions if f"refs/tags/{project.schemes.of(name).tag(name, v)}" not in tags)
+        for name, versions in spent.items()
+    }
+
+
 @lazy_task("baselines-on-index")
 def baselines_on_index(
     repo: Repo, project: Project, history: History, published: Mapping[str, frozenset[Version]]
 ) -> dict[str, Baseline]:
-    """Return the last release of each package that has no tag and is *published*, as index and history tell it.
+    """Return the last release of each package that is *published* and has no tag, as index and history tell it.
 
-    Its commit is the last one that set that version where it is declared; empty if there is none.
+    It is later than the last one with a tag, if there is one. Its commit is the last one that set that version where it
+    is declared; empty if there is none, and then a tag counts, where there is one.
     """
-    untagged = {
-        member.name: found
-        for member in project.workspace
-        if member.name not in history.baselines
-        and (found := baseline_on_index(published.get(member.name, ()), member.version))
-    }
+    untagged: dict[str, Baseline] = {}
+    for member in project.workspace:
+        tagged = history.baselines.get(member.name)
+        found = baseline_on_index(published.get(member.name, ()), member.version)
+        later = tagged is None or (member.version is not None and found and found.version > tagged.version)
+        if found and later and not (tagged and found.version in tagged.taken):
+            untagged[member.name] = found
     known = _versions_set(repo, project, history, untagged)
-    return {name: _located(found, known[name]) for name, found in untagged.items()}
+    located = {name: _located(found, known[name]) for name, found in untagged.items()}
+    return {name: found for name, found in located.items() if found.commit or name not in history.baselines}
 
 
 def versions_at(repo: Repo, project: Project, commits: Mapping[str, str]) -> dict[str, Version | None]:
@@ -215,18 +281,18 @@ def plan(
     repo: Repo,
     history: History,
     selection: Selection,
-    published: Mapping[str, frozenset[Version]] | None,
-    requires: Mapping[str, tuple[Requirement, ...]] | None = None,
+    answers: IndexAnswers | None,
 ) -> Plan:
-    """Decide what is released; see `tasks.core.plan` and its `Facts`."""
-    decided = decide(project, history)
+    """Decide what is released; *answers* are None if no index was asked. See `tasks.core.plan` and its `Facts`."""
+    decided = decide(project, history, answers.spent if answers else None)
     today = datetime.now(UTC).strftime("%Y.%m.%d")
     facts = Facts(
         commit=repo.head,
         date=today,
         tags=history.tags,
-        published=published,
-        requires=requires or {},
+        published=answers.published if answers else None,
+        elsewhere=answers.elsewhere if answers else {},
+        requires=answers.requires if answers else {},
         unheard={change.short_sha: change.release_as or "" for change in history.unheard},
     )
     return make_plan(project.workspace, decided, history.baselines, selection, project.settings, facts, project.own)
@@ -244,9 +310,9 @@ def titled(plan: Plan, repo: Repo, history: History) -> Plan:
     return plan.model_copy(update={"tags": (title,)})
 
 
-def decide(project: Project, history: History) -> Decisions:
-    """Return what the history asks of each package."""
-    given = (history.changes, project.settings, history.unreleased, history.since_stable, project.own)
+def decide(project: Project, history: History, spent: Mapping[str, frozenset[Version]] | None = None) -> Decisions:
+    """Return what the history asks of each package; *spent* are versions that cannot be released any more."""
+    given = (history.changes, project.settings, history.unreleased, history.since_stable, project.own, spent)
     return decisions(project.workspace, history.baselines, *given)
 
 

@@ -89,7 +89,7 @@ def graph_of(*lines: str) -> Graph:
 def graph_and_warnings(*lines: str) -> tuple[Graph, list[str]]:
     """Return the graph of the packages in *lines*, and its warnings as text."""
     workspace = workspace_of(*lines)
-    graph, warnings = core_graph.graph_of(workspace, {member.name: member.version for member in workspace})
+    graph, warnings = core_graph.graph_of(workspace, core_graph.offers_of(workspace))
     return graph, list(map(str, warnings))
 
 

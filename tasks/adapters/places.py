@@ -1,4 +1,4 @@
-"""The files of a package that hold its version, as they stand on this machine."""
+"""The files of a package that hold its version and its requirements, as they stand on this machine."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tasks.core.dynamic import is_dynamic, literal, source_of
 from tasks.core.edits import write_place, write_version
 from tasks.core.errors import Code, Refusal
 from tasks.core.settings import bump_files
-from tasks.core.workspace import Declared
+from tasks.core.workspace import PYPROJECT, Declared, requirement_files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from packaging.version import Version
@@ -27,6 +27,23 @@ def declared_version(package: Path, document: Mapping[str, Any], shown: str) -> 
     """
     place = declaring_place(package, document, shown)
     return Declared(place.find(_text(package / place.path)), place.path) if place else None
+
+
+def read_requirement_files(package: Path, document: Mapping[str, Any]) -> dict[str, str]:
+    """Return the text of each requirement file of *package* that lies in it, by its path below."""
+    paths = dict.fromkeys(file.path for file in requirement_files(document))
+    inside = {path: (package / path).resolve() for path in paths}
+    return {path: _text(file) for path, file in inside.items() if file.is_relative_to(package.resolve())}
+
+
+def rewritten_texts(package: Path, document: Mapping[str, Any], rewrite: Callable[[str, str], str]) -> dict[Path, str]:
+    """Return the new text of each file of *package* whose requirements *rewrite* changes; nothing is written here.
+
+    *rewrite* is given the text of a file, and its path below the package.
+    """
+    before = {PYPROJECT: read_text(package / PYPROJECT), **read_requirement_files(package, document)}
+    after = {file: rewrite(text, file) for file, text in before.items() if text}
+    return {(package / file).resolve(): text for file, text in after.items() if text != before[file]}
 
 
 def new_texts(package: Path, document: Mapping[str, Any], version: Version, shown: str) -> dict[Path, str]:

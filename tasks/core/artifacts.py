@@ -17,11 +17,13 @@ from packaging.utils import (
 )
 from packaging.version import InvalidVersion, Version
 
-from tasks.core.pins import pinned
+from tasks.core.pins import misfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from email.message import Message
+
+    from tasks.core.pins import Pins
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,12 @@ def problems(
     version: Version,
     names: Sequence[str],
     wheels: Sequence[Wheel],
-    versions: Mapping[str, Version],
+    pins: Pins,
     sources: Iterable[str] = (),
 ) -> tuple[str, ...]:
     """Return what is wrong with the built files *names* of *project*; nothing if they may be uploaded.
 
-    *versions* are those that internal requirements must be pinned to, *sources* the files in the sdist.
+    *pins* are what it has to require of its siblings, *sources* the files in the sdist.
     """
     found = list(wrong_names(project, version, names))
     if version.local:
@@ -52,7 +54,7 @@ def problems(
     held = tuple(sources)
     bare = bool(held) and not any(map(_is_code, held))
     for wheel in wheels:
-        found += _wrong_wheel(wheel, project, version, versions)
+        found += _wrong_wheel(wheel, project, version, pins)
         if _is_empty(wheel) and not (bare and metadata_of(wheel).get_all("Requires-Dist")):
             found.append(f"{wheel.name}: holds no module")
     return tuple(found)
@@ -108,7 +110,7 @@ def wrong_names(project: str, version: Version, names: Sequence[str]) -> Iterato
             yield f"{name} has the version {of}, {_instead(str(of), version)}"
 
 
-def _wrong_wheel(wheel: Wheel, project: str, version: Version, versions: Mapping[str, Version]) -> Iterator[str]:
+def _wrong_wheel(wheel: Wheel, project: str, version: Version, pins: Pins) -> Iterator[str]:
     metadata = metadata_of(wheel)
     if canonicalize_name(metadata.get("Name", "")) != project:
         yield f"{wheel.name}: METADATA names {metadata.get('Name')}, not {project}"
@@ -123,8 +125,8 @@ def _wrong_wheel(wheel: Wheel, project: str, version: Version, versions: Mapping
             continue
         if requirement.url:
             yield f"{wheel.name}: requires {requirement} by address, which PyPI refuses"
-        elif str(exact := pinned(requirement, versions)) != str(requirement):
-            yield f"{wheel.name}: requires {requirement}, but {exact.specifier} is planned"
+        elif expected := misfit(requirement, pins):
+            yield f"{wheel.name}: requires {requirement}, but {expected} is planned"
     yield from _wrong_record(wheel)
 
 

@@ -7,9 +7,10 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 from tasks.core.errors import Code, Refusal
+from tasks.core.workspace import PYPROJECT, requirement_lines, requirement_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, MutableSequence
 
     from packaging.version import Version
 
@@ -46,6 +47,60 @@ def edit_toml(text: str, edit: Callable[[Any], None]) -> str | None:
     expected = tomllib.loads(text)
     edit(expected)
     return after if reads_as(after, expected) else None
+
+
+def rewrite_requirements(
+    text: str, change: Callable[[str], str], file: str = PYPROJECT, *, groups: bool = False
+) -> str:
+    """Return the *text* of a package's *file* with each requirement as *change* has it; all else stays.
+
+    *file* is pyproject.toml, or a requirement file with one a line. Requirements of dependency groups (PEP 735), which
+    are never published, are changed if *groups* says so.
+    Raises Refusal RK-WORKSPACE-REQUIREMENT if the file is written in a way that cannot be edited.
+    """
+    if file != PYPROJECT:
+        return _rewrite_lines(text, change)
+
+    def edit(document: Any) -> None:  # noqa: ANN401  tomlkit's document, or the plain one
+        for array in _requirement_arrays(document, groups=groups):
+            for position, written in enumerate(list(array)):
+                after = change(str(written)) if isinstance(written, str) else ""
+                if after and after != written:
+                    array[position] = _in_its_quotes(written, after)
+
+    edited = edit_toml(text, edit)
+    if edited is None:
+        what = "the requirements of this file are written in a way that cannot be edited"
+        hint = 'Write each requirement as one string in an array: dependencies = ["core>=1"].'
+        raise Refusal(Code.WORKSPACE_REQUIREMENT, what, file, hint)
+    return edited
+
+
+def _in_its_quotes(before: str, after: str) -> Any:  # noqa: ANN401  tomlkit's types do not nest
+    """Return the text *after* in the quotes that *before* has in its file; in plain data it is a text."""
+    if type(before) is str:
+        return after
+    import tomlkit
+
+    item: Any = before
+    return tomlkit.string(after, literal=item.as_string().startswith("'") and "'" not in after)
+
+
+def _requirement_arrays(document: Any, *, groups: bool) -> Iterator[MutableSequence[Any]]:  # noqa: ANN401
+    for table in requirement_tables(document):
+        yield from (table["dependencies"],) if "dependencies" in table else ()
+        yield from table.get("optional-dependencies", {}).values()
+    yield from (document["build-system"]["requires"],) if "requires" in document.get("build-system", {}) else ()
+    yield from document.get("dependency-groups", {}).values() if groups else ()
+
+
+def _rewrite_lines(text: str, change: Callable[[str], str]) -> str:
+    lines: list[str] = []
+    for line in text.splitlines(keepends=True):
+        written = next(requirement_lines(line), "")
+        after = change(written) if written else ""
+        lines.append(line.replace(written, after, 1) if after else line)
+    return "".join(lines)
 
 
 def reads_as(text: str, document: Mapping[str, Any]) -> bool:

@@ -44,6 +44,7 @@ class Code(StrEnum):
     VERSION_UNHEARD = "RK-VERSION-UNHEARD"
     PIN_OLD = "RK-PIN-OLD"
     PIN_CONFLICT = "RK-PIN-CONFLICT"
+    SIBLING_MISSING = "RK-SIBLING-MISSING"
     PIN_RESTORE_FAILED = "RK-PIN-RESTORE-FAILED"
     VERSION_PLACE = "RK-VERSION-PLACE"
     BASELINE_INDEX = "RK-BASELINE-INDEX"
@@ -218,14 +219,20 @@ CATALOGUE: Mapping[Code, Entry] = {
         "Commit the footer together with a change in the package, such as a line in its README.",
     ),
     Code.PIN_OLD: Entry(
-        "A package that is not released now was published with a requirement that excludes the new version, such as "
-        "an exact pin on the one before. It can be installed still, with that older version.",
-        'Nothing, or release it too: propagate = "patch", or --force-unchanged -p NAME.',
+        "A package that is not released now was published with a requirement that excludes a new version, such as an "
+        "exact pin on the version before. It can still be installed, with that older version.",
+        "Nothing, or release it too, with the command that is shown. `pins` says what built packages require of their "
+        "siblings, `propagate` which packages are released along with others.",
     ),
     Code.PIN_CONFLICT: Entry(
-        "A package of this release needs the new version of another one and, through a package that is not released "
-        "now, its old version as well. Nobody could install it.",
-        'Release the package in between too: propagate = "patch", or --force-unchanged -p NAME.',
+        "Nobody could install a package of this release, or one of its extras: it needs the new version of another "
+        "package and, through a package that is not released now, an older version as well.",
+        "Release the package in between too, with the command that is shown.",
+    ),
+    Code.SIBLING_MISSING: Entry(
+        "A package of this release requires another package of the workspace that is not released now, and no index "
+        "has a version of it that fits. Nobody could install the package.",
+        "Release what it requires too, with the command that is shown.",
     ),
     Code.PIN_RESTORE_FAILED: Entry(
         "A file that `releasekit pin` had changed could not be put back as it was: somebody has edited it meanwhile, "

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from packaging.utils import canonicalize_name
 
 from tasks.core.errors import Code, Refusal, Warn
-from tasks.core.workspace import Kind, fits
+from tasks.core.requirements import is_live
+from tasks.core.workspace import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator
 
     from packaging.version import Version
 
     from tasks.core.settings import Cycles
     from tasks.core.workspace import Need, Workspace
 
+N = TypeVar("N", bound=Hashable)
 Edges = dict[str, frozenset[str]]
+Offers = Mapping[str, Sequence["Version"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +32,11 @@ class Graph:
 
     *build* is the part of *hard* without which a package cannot even be built, *runtime* the part without which it
     does not work; an edge may be both. No edge leads to its own start.
-    *apart* are the packages that want an older sibling than the workspace's, and so install only without that.
     """
 
     hard: Edges
     soft: Edges
     build: Edges
-    apart: frozenset[str] = frozenset()
     runtime: Edges = field(default_factory=dict[str, frozenset[str]])
 
     def __iter__(self) -> Iterator[str]:
@@ -47,7 +49,7 @@ class Graph:
             {n: edges[n] & kept for n in self if n in kept}
             for edges in (self.hard, self.soft, self.build, self.runtime)
         )
-        return Graph(hard, soft, build, self.apart & kept, runtime)
+        return Graph(hard, soft, build, runtime)
 
     def of_kinds(self, kinds: Collection[Kind]) -> Graph:
         """Return the graph with the edges of these *kinds* alone."""
@@ -55,7 +57,7 @@ class Graph:
         runtime = self.runtime if Kind.RUNTIME in kinds else none
         build = self.build if Kind.BUILD in kinds else none
         soft = self.soft if Kind.EXTRA in kinds else none
-        return Graph({n: runtime[n] | build[n] for n in self}, soft, build, self.apart, runtime)
+        return Graph({n: runtime[n] | build[n] for n in self}, soft, build, runtime)
 
     def needs(self) -> Edges:
         """Return all edges as one, of whatever kind."""
@@ -110,17 +112,35 @@ class Order:
         return {name: number for number, level in enumerate(self.levels) for name in level}
 
 
-def graph_of(workspace: Workspace, versions: Mapping[str, Version | None]) -> tuple[Graph, tuple[Warn, ...]]:
-    """Return the graph of all members, and a warning for each requirement that *versions* do not satisfy.
+def offers_of(
+    workspace: Workspace,
+    current: Mapping[str, Version | None] | None = None,
+    planned: Mapping[str, Version] | None = None,
+) -> Offers:
+    """Return the versions that the workspace has of each member: the declared one, and the one *planned* next.
 
-    Such a requirement means the published older version: it orders and gates nothing. Whoever requires `x[fast]`
+    Where no file declares a version, or a development version stands there since the last release, it is the *current*
+    one as well. Empty if nobody knows any.
+    """
+    offers: dict[str, tuple[Version, ...]] = {}
+    for member in workspace:
+        last = (current or {}).get(member.name)
+        kept = member.version is None or member.version.is_devrelease
+        offered = (member.version, last if kept else None, (planned or {}).get(member.name))
+        offers[member.name] = tuple(dict.fromkeys(version for version in offered if version is not None))
+    return offers
+
+
+def graph_of(workspace: Workspace, offers: Offers) -> tuple[Graph, tuple[Warn, ...]]:
+    """Return the graph of all members, and a warning for each requirement that none of *offers* satisfies.
+
+    Such a requirement is not live: it means an older release, and orders and gates nothing. Whoever requires `x[fast]`
     requires what the extra `fast` of `x` requires too: there the soft edge of `x` is a hard one of its dependent.
     Raises Refusal RK-GRAPH-SELF-DEPENDENCY for a package that needs itself at run time or to build; through an extra
     that is usual (`all = ["me[a,b]"]`).
     """
     edges: dict[Kind, Edges] = {kind: {} for kind in Kind}
     warnings: list[Warn] = []
-    apart: set[str] = set()
     for member in workspace:
         found: dict[Kind, set[str]] = {kind: set() for kind in Kind}
         for need in member.needs:
@@ -128,22 +148,22 @@ def graph_of(workspace: Workspace, versions: Mapping[str, Version | None]) -> tu
                 continue
             if need.name == member.name:
                 _refuse_self(need, member.path)
-            elif satisfied(need, versions.get(need.name)):
-                found[need.kind] |= {need.name, *_through_extras(workspace, need, versions)} - {member.name}
+            elif satisfied(need, offers):
+                found[need.kind] |= {need.name, *_through_extras(workspace, need, offers)} - {member.name}
             elif need.kind is not Kind.GROUP:
-                what = f"{member.name} requires {need.requirement}, which the workspace's {versions[need.name]} is not"
-                apart |= {member.name} if need.kind is Kind.RUNTIME else set()
-                warnings.append(Warn(Code.WORKSPACE_REQUIREMENT, what, f"{member.path}/pyproject.toml"))
+                so = f"and the workspace has {offers[need.name][0]}: an older release is meant"
+                what = f"{member.name} requires {need.requirement}, {so}"
+                warnings.append(Warn(Code.WORKSPACE_REQUIREMENT, what, f"{member.path}/{need.file}"))
         for kind in Kind:
             edges[kind][member.name] = frozenset(found[kind])
     hard = {name: edges[Kind.RUNTIME][name] | edges[Kind.BUILD][name] for name in workspace.members}
     soft = {name: edges[Kind.EXTRA][name] - hard[name] for name in workspace.members}
-    return Graph(hard, soft, edges[Kind.BUILD], frozenset(apart), edges[Kind.RUNTIME]), tuple(warnings)
+    return Graph(hard, soft, edges[Kind.BUILD], edges[Kind.RUNTIME]), tuple(warnings)
 
 
-def satisfied(need: Need, version: Version | None) -> bool:
-    """Tell whether *version* of the workspace is one that *need* asks for; see `fits`."""
-    return version is None or fits(need.requirement.specifier, version)
+def satisfied(need: Need, offers: Offers) -> bool:
+    """Return whether *need* is live: one of the versions that the workspace has of it satisfies it."""
+    return is_live(need.requirement.specifier, offers.get(need.name, ()))
 
 
 def order(graph: Graph, cycles: Cycles = "error") -> Order:
@@ -200,16 +220,16 @@ def components(edges: Edges) -> list[frozenset[str]]:
     return found
 
 
-def reverse(edges: Edges) -> Edges:
+def reverse(edges: Mapping[N, frozenset[N]]) -> dict[N, frozenset[N]]:
     """Return the same edges, each turned round."""
-    turned: dict[str, set[str]] = {name: set() for name in edges}
+    turned: dict[N, set[N]] = {name: set() for name in edges}
     for name, targets in edges.items():
         for target in targets:
             turned[target].add(name)
     return {name: frozenset(sources) for name, sources in turned.items()}
 
 
-def closure(edges: Edges, names: Iterable[str]) -> frozenset[str]:
+def closure(edges: Mapping[N, frozenset[N]], names: Iterable[N]) -> frozenset[N]:
     """Return *names* and all that *edges* lead to from them, near and far."""
     seen = set(names)
     todo = list(seen)
@@ -220,7 +240,7 @@ def closure(edges: Edges, names: Iterable[str]) -> frozenset[str]:
     return frozenset(seen)
 
 
-def _through_extras(workspace: Workspace, need: Need, versions: Mapping[str, Version | None]) -> set[str]:
+def _through_extras(workspace: Workspace, need: Need, offers: Offers) -> set[str]:
     """Return the members that the extras named in *need* bring in, extras of extras included."""
     todo = [(need.name, canonicalize_name(extra)) for extra in need.requirement.extras]
     seen = set(todo)
@@ -228,7 +248,7 @@ def _through_extras(workspace: Workspace, need: Need, versions: Mapping[str, Ver
     while todo:
         name, extra = todo.pop()
         for inner in workspace[name].needs:
-            if inner.extra == extra and inner.name in workspace.members and satisfied(inner, versions.get(inner.name)):
+            if inner.extra == extra and inner.name in workspace.members and satisfied(inner, offers):
                 found.add(inner.name)
                 fresh = {(inner.name, canonicalize_name(e)) for e in inner.requirement.extras} - seen
                 seen |= fresh

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tasks.core.errors import Code, Refusal, nearest
 from tasks.core.versions import Decision, Past, Rules, Wish, settle, wish
@@ -12,7 +12,7 @@ from tasks.core.versions import Decision, Past, Rules, Wish, settle, wish
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
 
-    from tasks.core.settings import Settings
+    from tasks.core.settings import PinMode, Settings
     from tasks.core.workspace import Workspace
 
 
@@ -84,6 +84,26 @@ def patterns_of(settings: Settings, names: Iterable[str]) -> list[str]:
             raise Refusal(Code.WORKSPACE_UNKNOWN_PACKAGE, what, hint=hint)
         patterns += settings.groups[name].packages
     return patterns
+
+
+def pin_modes(workspace: Workspace, settings: Settings, own: Mapping[str, Mapping[str, Any]]) -> dict[str, PinMode]:
+    """Return how each publishable member is pinned: as it says itself, else its group, else the workspace.
+
+    Raises Refusal RK-CONFIG-INVALID-VALUE for a package in two groups that differ.
+    """
+    modes: dict[str, PinMode] = {member.name: settings.pins for member in workspace if member.publishable}
+    group_of: dict[str, str] = {}
+    for title, group in settings.groups.items():
+        if group.pins is None:
+            continue
+        for name in sorted(workspace.matching(group.packages) & modes.keys()):
+            if name in group_of and modes[name] != group.pins:
+                what = f"{name} is pinned differently by two groups: {group_of[name]} and {title}"
+                hint = "Take it out of one of them, or give it the key `pins` of its own."
+                raise Refusal(Code.CONFIG_INVALID_VALUE, what, f"[tool.releasekit.groups.{title}]", hint)
+            group_of[name] = title
+            modes[name] = group.pins
+    return modes | {name: keys["pins"] for name, keys in own.items() if "pins" in keys and name in modes}
 
 
 def units_of(workspace: Workspace, settings: Settings) -> tuple[Unit, ...]:

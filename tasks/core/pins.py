@@ -1,60 +1,122 @@
-"""Exact internal pins: what a package is built with, so that it installs beside the siblings it was released with."""
+"""What a package is built with: requirements on its siblings that fit the versions it is released with."""
 
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import dataclass, field
 from difflib import unified_diff
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
-from tasks.core.workspace import fits, requirement_of, requirement_tables
+from tasks.core.edits import rewrite_requirements
+from tasks.core.requirements import key_of
+from tasks.core.versions import next_breaking
+from tasks.core.workspace import requirement_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, MutableSequence
+    from collections.abc import Iterator, Mapping
 
     from packaging.requirements import Requirement
-    from packaging.version import Version
+
+    from tasks.core.settings import PinMode
 
 
-def pinned(requirement: Requirement, versions: Mapping[str, Version]) -> Requirement:
-    """Return *requirement* with the exact version of the workspace's package, all else kept.
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """What one package requires of its siblings once it is built. All names are normalised.
 
-    Left as it is: a package that is not in *versions* (normalised names), a direct address (PEP 508 URL), and a
-    specifier that the version does not satisfy, which asks for the published older one.
+    *versions* are those of the siblings after the release, *limits* for each the first later one that may break its
+    dependents. *older* are the requirements that mean an older release, as `key_of` spells them: they stay.
     """
-    version = versions.get(canonicalize_name(requirement.name))
-    if version is None or requirement.url or not fits(requirement.specifier, version):
+
+    mode: PinMode
+    versions: Mapping[str, Version]
+    limits: Mapping[str, Version] = field(default_factory=dict[str, Version])
+    older: frozenset[str] = frozenset()
+
+    def of(self, requirement: Requirement) -> Version | None:
+        """Return the version of the sibling that *requirement* is to fit; None if it is none of a live sibling."""
+        if requirement.url or key_of(requirement) in self.older:
+            return None
+        return self.versions.get(canonicalize_name(requirement.name))
+
+
+def pin_requirement(requirement: Requirement, pins: Pins) -> Requirement:
+    """Return *requirement* as the built package has it; extras and marker stay.
+
+    Left as it is: what is no sibling, a direct address (PEP 508 URL), and what asks for an older release.
+    """
+    version = pins.of(requirement)
+    if version is None or pins.mode == "keep":
         return requirement
-    exact = deepcopy(requirement)
-    exact.specifier = SpecifierSet(f"=={version}")
-    return exact
+    pinned = deepcopy(requirement)
+    if pins.mode == "exact":
+        pinned.specifier = SpecifierSet(f"=={version}")
+    else:
+        limit = pins.limits.get(canonicalize_name(requirement.name)) or next_breaking(version)
+        pinned.specifier = compatible_with(requirement.specifier, version, limit)
+    return pinned
 
 
-def pin(pyproject: str, versions: Mapping[str, Version]) -> str:
-    """Return the text of *pyproject* with its runtime, extra and build requirements pinned; nothing else differs."""
-    import tomlkit  # late: who only asks what a pin would be need not pay for it
+def compatible_with(specifier: SpecifierSet, version: Version, limit: Version) -> SpecifierSet:
+    """Return the range from *version* up to *limit*, which is not in it; narrower where *specifier* says so (PEP 440).
 
-    document = tomlkit.parse(pyproject)
-    for array in _arrays(document):
-        for position, written in enumerate(list(array)):
-            requirement = requirement_of(str(written))
-            exact = pinned(requirement, versions)
-            if exact is not requirement:
-                array[position] = str(exact)
-    return tomlkit.dumps(document)
+    What *specifier* excludes besides stays excluded; a lower bound of its own gives way to *version*.
+    """
+    clauses = [f">={version}"]
+    limits = [limit]
+    for clause in specifier:
+        if not clause.contains(version, prereleases=True):
+            continue
+        if clause.operator == "<=" and Version(clause.version) < limit:
+            clauses.append(str(clause))
+        elif clause.operator == "<":
+            limits.append(Version(clause.version))
+        elif clause.operator == "~=" or (clause.operator == "==" and clause.version.endswith(".*")):
+            limits.append(_end_of(clause.operator, clause.version))
+        elif clause.operator == "!=":
+            clauses.append(str(clause))
+    return SpecifierSet(",".join([*clauses, f"<{min(limits)}"]))
+
+
+def _end_of(operator: str, bound: str) -> Version:
+    """Return the first version beyond a `~=` or a `==x.*` (PEP 440)."""
+    first = Version(bound.removesuffix(".*"))
+    head = list(first.release[:-1] if operator == "~=" else first.release)
+    head[-1] += 1
+    return Version(f"{first.epoch}!{'.'.join(map(str, head))}")
+
+
+def misfit(requirement: Requirement, pins: Pins) -> str:
+    """Return what a built package should require instead of *requirement*; empty if that is as planned."""
+    version = pins.of(requirement)
+    if version is None:
+        return ""
+    if pins.mode == "keep":
+        satisfied = requirement.specifier.contains(version, prereleases=True)
+        return "" if satisfied else f"{requirement.name}=={version}"
+    expected = pin_requirement(requirement, pins)
+    return "" if expected.specifier == requirement.specifier else str(expected.specifier)
+
+
+def pin(text: str, pins: Pins, file: str = "pyproject.toml") -> str:
+    """Return the *text* of a package's *file* with its published and build requirements pinned; all else stays."""
+
+    def pin_written(written: str) -> str:
+        requirement = requirement_of(written)
+        pinned = pin_requirement(requirement, pins)
+        return written if pinned is requirement else str(pinned)
+
+    return rewrite_requirements(text, pin_written, file)
 
 
 def changed(before: str, after: str, path: str) -> str:
     """Return how the text of the file *path* differs, as a unified diff; empty if it does not."""
-    lines = unified_diff(before.splitlines(), after.splitlines(), f"a/{path}", f"b/{path}", lineterm="", n=1)
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{line}\n" for line in _difference(before, after, path))
 
 
-def _arrays(document: Any) -> Iterator[MutableSequence[Any]]:  # noqa: ANN401  tomlkit's types do not nest
-    """Yield the arrays of published requirements, to be edited in place."""
-    for table in requirement_tables(document):
-        yield from (table["dependencies"],) if "dependencies" in table else ()
-        yield from table.get("optional-dependencies", {}).values()
-    yield from (document["build-system"]["requires"],) if "requires" in document.get("build-system", {}) else ()
+def _difference(before: str, after: str, path: str) -> Iterator[str]:
+    return unified_diff(before.splitlines(), after.splitlines(), f"a/{path}", f"b/{path}", lineterm="", n=1)

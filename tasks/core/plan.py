@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003  pydantic reads the annotation
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from packaging.requirements import Requirement  # noqa: TC002  pydantic reads the annotation
-from packaging.utils import canonicalize_name
 from packaging.version import Version
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from tasks.core.changelog import Section
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
-from tasks.core.graph import closure, graph_of, order, reverse
-from tasks.core.groups import Decisions, decided, patterns_of, units_of
+from tasks.core.graph import closure, graph_of, offers_of, order
+from tasks.core.groups import Decisions, decided, patterns_of, pin_modes, units_of
+from tasks.core.installation import Candidate, conflicts, exclusions
 from tasks.core.notes import Tale
+from tasks.core.pins import Pins, pin_requirement
+from tasks.core.requirements import key_of
+from tasks.core.settings import PinMode  # noqa: TC001  pydantic reads the annotation
+from tasks.core.siblings import RaisedRequirement, Siblings
 from tasks.core.tags import schemes_of, umbrella
 from tasks.core.versions import Past
 from tasks.core.workspace import Kind
@@ -26,9 +32,10 @@ if TYPE_CHECKING:
 
     from tasks.core.commits import Change
     from tasks.core.graph import Graph, Order
+    from tasks.core.installation import Conflict, Exclusion
     from tasks.core.settings import Selection, Settings
     from tasks.core.tags import Baseline, TagScheme, TagSchemes
-    from tasks.core.workspace import Member, Workspace
+    from tasks.core.workspace import Member, Need, Workspace
 
 PyVersion = Annotated[
     Version, BeforeValidator(lambda value: Version(str(value))), PlainSerializer(str, return_type=str)
@@ -68,6 +75,8 @@ class Step(BaseModel):
 
     All name packages of this release alone; *build_needs* are all that a build of it installs, near and far.
     *order* is -1 for a package that is not released. *smoke_test* is what the package says for itself, if anything.
+    *pins* is what its wheel requires of its siblings; *older* are requirements that mean an older release of one, as
+    `key_of` spells them.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -84,7 +93,8 @@ class Step(BaseModel):
     tag: str
     needs: tuple[str, ...] = ()
     build_needs: tuple[str, ...] = ()
-    apart: bool = False
+    pins: PinMode = "exact"
+    older: tuple[str, ...] = ()
     smoke_test: bool | None = None
     after: tuple[str, ...] = ()
     batch: tuple[str, ...] = ()
@@ -121,7 +131,9 @@ class Plan(BaseModel):
     """One decision about a whole workspace. *versions* is what internal pins say: the new version, or the current.
 
     *date* is "YYYY.MM.DD"; *changelogs* are by package what its changelog gains, *tales* what the release notes tell.
-    *obstacles* are what `publish` would refuse.
+    *obstacles* are what `publish` would refuse. *limits* are by package the first version after the one in *versions*
+    that may break its dependents. *raises* are the requirements on siblings that the release commit changes. With
+    *together* the latest versions of all packages can be installed together after the release.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, serialize_by_alias=True, populate_by_name=True)
@@ -134,6 +146,9 @@ class Plan(BaseModel):
     obstacles: tuple[Obstacle, ...] = ()
     packages: tuple[Step, ...] = ()
     versions: Mapping[str, PyVersion] = Field(default_factory=dict[str, Version])
+    limits: Mapping[str, PyVersion] = Field(default_factory=dict[str, Version])
+    raises: tuple[RaisedRequirement, ...] = ()
+    together: bool = False
     date: str = ""
     changelogs: Mapping[str, Section] = Field(default_factory=dict[str, Section])
     tales: Mapping[str, Tale] = Field(default_factory=dict[str, Tale])
@@ -147,6 +162,10 @@ class Plan(BaseModel):
     def all_tags(self) -> tuple[str, ...]:
         """The tags of all packages that are released, and the umbrella last."""
         return tuple(dict.fromkeys([*(step.tag for step in self.steps if step.tag not in self.tags), *self.tags]))
+
+    def pins_of(self, step: Step) -> Pins:
+        """Return what the package of *step* requires of its siblings once it is built."""
+        return Pins(step.pins, self.versions, self.limits, frozenset(step.older))
 
     def brought_by(self, name: str) -> tuple[str, ...]:
         """Return *name* and the packages of this release that installing it brings, near and far."""
@@ -185,8 +204,9 @@ class Plan(BaseModel):
 class Facts(BaseModel):
     """All that a plan is made from; *published* is None when no index was asked, *date* is "YYYY.MM.DD".
 
-    *requires* is what last releases on the index require, by package; one that is not in it has exact pins, as we make.
-    *unheard* are versions that commits ask for which touch no package, by their short shas.
+    *published* are by package the versions on the index that the release goes to, *elsewhere* those that installers
+    find on their default index besides. *requires* is what last releases require, by package; of one that is not in it
+    it is assumed. *unheard* are versions that commits ask for which touch no package, by their short shas.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -195,8 +215,15 @@ class Facts(BaseModel):
     date: str
     tags: Mapping[str, str]
     published: Mapping[str, frozenset[Version]] | None = None
+    elsewhere: Mapping[str, frozenset[Version]] = {}
     requires: Mapping[str, tuple[Requirement, ...]] = {}
     unheard: Mapping[str, str] = {}
+
+    def installable(self, name: str) -> frozenset[Version] | None:
+        """Return the versions of the package *name* that an installer finds; None if nobody was asked."""
+        if self.published is None or not (name in self.published or name in self.elsewhere):
+            return None
+        return self.published.get(name, frozenset()) | self.elsewhere.get(name, frozenset())
 
 
 def decisions(
@@ -207,11 +234,12 @@ def decisions(
     unreleased: Container[str] = frozenset(),
     since_stable: Mapping[str, Sequence[Change]] | None = None,
     own: Mapping[str, Mapping[str, Any]] | None = None,
+    spent: Mapping[str, frozenset[Version]] | None = None,
 ) -> Decisions:
     """Return what the history asks of each publishable member; *unreleased* is as `standing` has it.
 
     *changes* are those since the last release; where that is a prerelease, *since_stable* has those since the last
-    stable one. *own* are the settings that members have for themselves.
+    stable one. *own* are the settings that members have for themselves, *spent* versions that cannot be released again.
     Raises Refusal RK-VERSION-INVALID, and RK-CONFIG-INVALID-VALUE or RK-WORKSPACE-UNKNOWN-PACKAGE for wrong groups.
     """
     rules, whole = settings.rules(), since_stable or {}
@@ -224,6 +252,7 @@ def decisions(
                 changes.get(member.name, ()),
                 whole.get(member.name),
                 settings.first_version,
+                (spent or {}).get(member.name, frozenset()),
             ),
             own_rules.get(member.name, rules),
         )
@@ -247,40 +276,79 @@ def make_plan(
     Raises Refusal RK-GRAPH-CYCLE, RK-GRAPH-SELF-DEPENDENCY, RK-WORKSPACE-UNKNOWN-PACKAGE, RK-TAG-INVALID,
     RK-TAG-EXISTS, and what stands in the way of a decision: RK-VERSION-INVALID, RK-VERSION-UNKNOWN.
     """
-    current = {member.name: _current(member, baselines.get(member.name)) for member in workspace}
-    decisions, statuses, graph = _chosen(workspace, decisions, current, selection, settings, facts)
+    scene = _Scene(workspace, baselines, selection, settings, facts, own or {})
+    decisions, statuses, siblings = _choose(scene, decisions)
     _refuse_undecided(workspace, decisions, statuses)
-    order(graph.only(decisions), settings.cycles)  # refuses a cycle also where none of its members is released now
+    full, _ = graph_of(workspace, offers_of(workspace, scene.current, _targets(decisions)))
+    order(full.only(decisions), settings.cycles)  # refuses a cycle also where none of its members is released now
     released = _released(statuses)
-    targets = _targets(decisions)
-    versions = {n: v for n in decisions if (v := targets[n] if n in released else current[n]) is not None}
-    graph, warnings = graph_of(workspace, {**current, **versions})
+    graph, warnings = graph_of(workspace, siblings.offers)
     only = graph.only(released)
     ordered = order(only, settings.cycles)
-    schemes = schemes_of(settings, own or {})
-    rows = _rows(workspace, decisions, current, statuses, ordered, only, schemes, own or {})
+    schemes = schemes_of(settings, scene.own)
+    rows = _rows(scene, decisions, statuses, ordered, only, schemes, siblings)
     _refuse_taken(rows, facts, schemes)
-    commit = facts.commit
-    old = _old_pins(rows, graph, set(baselines), facts.requires)
-    untagged = _untagged(rows, baselines, offline=facts.published is None)
+    candidates = _candidates(scene, siblings)
     unheard = [
         Warn(Code.VERSION_UNHEARD, f"Release-As: {version} ({sha}) touches no package")
         for sha, version in facts.unheard.items()
     ]
+    excluded = exclusions(candidates)
+    told = (
+        *warnings,
+        *_unreleased_needs(scene, statuses, released),
+        *_outdated([each for each in excluded if statuses[each.by.name] is Status.SKIPPED], settings),
+        *_untagged(rows, baselines, offline=facts.published is None),
+        *unheard,
+    )
     return Plan(
-        commit=commit,
-        release=release_id(commit, rows),
+        commit=facts.commit,
+        release=release_id(facts.commit, rows),
         tags=_umbrella(workspace, rows, settings, facts, schemes),
-        warnings=tuple(
-            map(
-                str,
-                (*warnings, *_unreleased_needs(workspace, statuses, released, baselines), *old, *untagged, *unheard),
-            )
-        ),
+        warnings=tuple(map(str, told)),
+        obstacles=tuple(_missing(scene, siblings, rows)) + tuple(_unfit(conflicts(candidates), rows)),
         packages=tuple(rows),
-        versions=versions,
+        versions=siblings.versions,
+        limits=siblings.limits if any(step.pins == "compatible" for step in rows) else {},
+        raises=tuple(each for member in workspace for each in siblings.raised(member)),
+        together=_promises_all(settings, siblings) and all(each.extra for each in excluded),
         date=facts.date,
     )
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """All that a plan is made from, beside the decisions."""
+
+    workspace: Workspace
+    baselines: Mapping[str, Baseline]
+    selection: Selection
+    settings: Settings
+    facts: Facts
+    own: Mapping[str, Mapping[str, Any]]
+
+    @cached_property
+    def current(self) -> dict[str, Version | None]:
+        """The version of each member now: of its last release, else as declared."""
+        return {member.name: _current(member, self.baselines.get(member.name)) for member in self.workspace}
+
+    @cached_property
+    def modes(self) -> dict[str, PinMode]:
+        """How each publishable member is pinned."""
+        return pin_modes(self.workspace, self.settings, self.own)
+
+    @cached_property
+    def major_on_zero(self) -> frozenset[str]:
+        """The members whose 1.0.0 is an ordinary breaking change."""
+        key = "major_on_zero"
+        says = ((name, self.own.get(name, {}).get(key, self.settings.major_on_zero)) for name in self.modes)
+        return frozenset(name for name, on_zero in says if on_zero)
+
+    def siblings(self, targets: Mapping[str, Version]) -> Siblings:
+        """Return the requirements between the members in a release of *targets*."""
+        offers = offers_of(self.workspace, self.current, targets)
+        policy = self.settings.source_requirements
+        return Siblings(self.workspace, offers, self.current, targets, self.modes, policy, self.major_on_zero)
 
 
 def _past(
@@ -289,6 +357,7 @@ def _past(
     changes: Sequence[Change],
     since_stable: Sequence[Change] | None,
     first: str,
+    spent: frozenset[Version],
 ) -> Past:
     if baseline is None:
         return Past(member.version or (Version(first) if first else None), changes=changes)
@@ -299,6 +368,7 @@ def _past(
         changes=changes if since_stable is None else since_stable,
         fresh=None if since_stable is None else frozenset(change.sha for change in changes),
         taken=baseline.taken,
+        spent=spent,
     )
 
 
@@ -314,33 +384,93 @@ def _released(statuses: Mapping[str, Status]) -> list[str]:
     return [name for name, status in statuses.items() if status in (Status.INCLUDED, Status.DEPENDENCY_ONLY)]
 
 
-def _chosen(
-    workspace: Workspace,
-    decisions: Decisions,
-    current: Mapping[str, Version | None],
-    selection: Selection,
-    settings: Settings,
-    facts: Facts,
-) -> tuple[Decisions, dict[str, Status], Graph]:
-    """Return what becomes of each package, and the decisions with the dependents that are pulled along."""
+def _choose(scene: _Scene, decisions: Decisions) -> tuple[Decisions, dict[str, Status], Siblings]:
+    """Return what becomes of each package, with those that come along because of others, as `propagate` says."""
     pulled: dict[str, str] = {}
     while True:
         decided_now = decisions.pulling(pulled) if pulled else decisions
         targets = _targets(decided_now)
-        graph, _ = graph_of(workspace, {**current, **targets})
-        statuses = _statuses(workspace, decided_now, graph, selection, settings, facts)
-        if settings.propagate == "none":
-            return decided_now, statuses, graph
-        needs = graph.hard
-        changed = set(_released(statuses))
-        fresh = {
-            name: f"needs {', '.join(f'{need} {targets[need]}' for need in sorted(needs[name] & changed))}"
-            for name, status in statuses.items()
-            if status is Status.SKIPPED and name not in pulled and needs[name] & changed
-        }
+        graph, _ = graph_of(scene.workspace, offers_of(scene.workspace, scene.current, targets))
+        statuses = _statuses(scene.workspace, decided_now, graph, scene.selection, scene.settings, scene.facts)
+        released = _released(statuses)
+        siblings = scene.siblings({name: targets[name] for name in released})
+        waiting = [name for name, status in statuses.items() if status is Status.SKIPPED and name not in pulled]
+        fresh = {} if scene.settings.propagate == "none" else _pull(scene, decided_now, graph, siblings, waiting)
         if not fresh:
-            return decided_now, statuses, graph
+            return decided_now, statuses, siblings
         pulled |= fresh
+
+
+def _pull(
+    scene: _Scene, decisions: Decisions, graph: Graph, siblings: Siblings, waiting: Sequence[str]
+) -> dict[str, str]:
+    """Return those of *waiting* that come along with the release, each with the reason."""
+    targets = siblings.targets
+    if scene.settings.propagate == "patch":
+        needed = {name: sorted(graph.hard[name] & targets.keys()) for name in waiting}
+        fresh = {
+            name: f"needs {', '.join(f'{need} {targets[need]}' for need in needs)}"
+            for name, needs in needed.items()
+            if needs
+        }
+    else:
+        fresh = dict(_out_of_range(scene, decisions, siblings, waiting))
+    if fresh or not targets:
+        return fresh
+    candidates = _candidates(scene, siblings)
+    outdated = [each for conflict in conflicts(candidates) for each in conflict.because]
+    if _promises_all(scene.settings, siblings):
+        outdated += [each for each in exclusions(candidates) if not each.extra]
+    # The others by their last release: a new one of them makes room.
+    return {each.by.name: f"{each}, and {each.excluded} is released" for each in outdated if each.by.name in waiting}
+
+
+def _out_of_range(
+    scene: _Scene, decisions: Decisions, siblings: Siblings, waiting: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield what has changed because a requirement of it is raised: now, or by an earlier release that left it out."""
+    for name in waiting:
+        raised = [each for each in siblings.raised(scene.workspace[name], needed=True) if each.kind is not Kind.GROUP]
+        earlier = [each.change for each in decisions[name].ignored if each.change.title.startswith(RELEASE_COMMIT)]
+        if raised:
+            what = some([f"{each.sibling} {siblings.targets[each.sibling]}" for each in raised])
+            yield name, f"{raised[0].before} is raised for {what}"
+        elif earlier:
+            yield name, f"its requirements were raised by {earlier[0].title.removeprefix(RELEASE_COMMIT)}"
+
+
+def _promises_all(settings: Settings, siblings: Siblings) -> bool:
+    """Return whether the settings promise that the latest versions of all packages can be installed together.
+
+    They do where every dependent follows; or where what is built says what the source says, which follows.
+    """
+    if settings.propagate == "out-of-range" and settings.source_requirements != "leave":
+        return all(mode == "keep" for mode in siblings.modes.values())
+    return settings.propagate == "patch"
+
+
+def _candidates(scene: _Scene, siblings: Siblings) -> dict[str, list[Candidate]]:
+    """Return what the index will have of each publishable member after the release, the latest first."""
+    candidates: dict[str, list[Candidate]] = {}
+    for name in siblings.modes:
+        found = [siblings.planned(name)] if name in siblings.targets else []
+        last, known = scene.baselines.get(name), scene.facts.installable(name)
+        if last and (known is None or last.version in known):
+            found.append(siblings.released(name, last.version, scene.facts.requires.get(name)))
+        if found:
+            candidates[name] = found
+    for name in siblings.targets:
+        for need in siblings.older(scene.workspace[name]):
+            there = candidates.get(need.name, [])
+            wanted = _older_release(need, scene.facts)
+            if there and wanted and all(each.version != wanted for each in there):
+                there.append(Candidate(need.name, wanted))
+    return candidates
+
+
+def _older_release(need: Need, facts: Facts) -> Version | None:
+    """Return the latest version that an installer finds for *need*, which is not the workspace's."""
+    return max(need.requirement.specifier.filter(facts.installable(need.name) or ()), default=None)
 
 
 def _refuse_undecided(workspace: Workspace, decisions: Decisions, statuses: Mapping[str, Status]) -> None:
@@ -391,17 +521,15 @@ def _selected(workspace: Workspace, selection: Selection, settings: Settings) ->
 
 
 def _rows(
-    workspace: Workspace,
+    scene: _Scene,
     decisions: Decisions,
-    current: Mapping[str, Version | None],
     statuses: Mapping[str, Status],
     ordered: Order,
     graph: Graph,
     schemes: TagSchemes,
-    own: Mapping[str, Mapping[str, Any]],
+    siblings: Siblings,
 ) -> list[Step]:
     level = ordered.level_of()
-    apart = graph.dependents(graph.apart)
     rows: list[Step] = []
     for number, name in enumerate((*ordered.names, *(name for name in statuses if name not in level))):
         released = name in level
@@ -411,8 +539,8 @@ def _rows(
                 order=number if released else -1,
                 level=level.get(name, -1),
                 name=name,
-                path=workspace[name].path,
-                current=current[name],
+                path=scene.workspace[name].path,
+                current=scene.current[name],
                 next=target if statuses[name] is not Status.SKIPPED else None,
                 bump=decisions[name].label,
                 status=statuses[name],
@@ -420,8 +548,9 @@ def _rows(
                 tag=schemes.of(name).tag(name, target) if target else "",
                 needs=tuple(sorted(ordered.needs.get(name, ()))),
                 build_needs=tuple(sorted(graph.dependencies(graph.build.get(name, ())))),
-                apart=name in apart,
-                smoke_test=own.get(name, {}).get("smoke_test"),
+                pins=siblings.modes[name],
+                older=tuple(sorted({key_of(need.requirement) for need in siblings.older(scene.workspace[name])})),
+                smoke_test=scene.own.get(name, {}).get("smoke_test"),
                 after=tuple(sorted(ordered.after.get(name, ()))),
                 batch=tuple(sorted(ordered.batches.get(name, frozenset()) - {name})),
             )
@@ -474,63 +603,94 @@ def release_id(commit: str, rows: Sequence[Step]) -> str:
     return sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
-def _unreleased_needs(
-    workspace: Workspace, statuses: Mapping[str, Status], released: Sequence[str], baselines: Container[str]
-) -> Iterator[Warn]:
-    """Name the needs that nobody could install: a member that is never published, or not yet and left out now."""
+def _unreleased_needs(scene: _Scene, statuses: Mapping[str, Status], released: Sequence[str]) -> Iterator[Warn]:
+    """Name the needs that only another index can satisfy: a member that is never published, or not yet and left out."""
     for name in released:
-        for need in sorted(workspace.internal(workspace[name], Kind.RUNTIME, Kind.BUILD, Kind.EXTRA)):
-            if not workspace[need].publishable:
+        for need in sorted(scene.workspace.internal(scene.workspace[name], Kind.RUNTIME, Kind.BUILD, Kind.EXTRA)):
+            if not scene.workspace[need].publishable:
                 why = "which is never published"
-            elif statuses[need] is Status.EXCLUDED and need not in baselines:
+            elif statuses[need] is Status.EXCLUDED and need not in scene.baselines:
                 why = "which was never released and is left out"
             else:
                 continue
-            where = f"{workspace[name].path}/pyproject.toml"
+            where = f"{scene.workspace[name].path}/pyproject.toml"
             yield Warn(Code.WORKSPACE_REQUIREMENT, f"{name} requires {need}, {why}", where)
 
 
-def left_behind(workspace: Workspace, plan: Plan, baselines: Mapping[str, Baseline]) -> dict[str, Version]:
-    """Return the last releases, by package, that may stay as they are while *plan* releases what they need.
+def index_questions(workspace: Workspace, plan: Plan) -> frozenset[str]:
+    """Return the packages that the index has to be asked about: what *plan* releases, what that needs, who needs it.
 
-    The *plan* may be from before the index was asked: then what has no tag is in it, and may yet prove to be released.
+    Of those that are not released, the answers tell whether they can be installed with what is.
     """
+    internal = {member.name: workspace.internal(member, *_PUBLIC_KINDS) for member in workspace}
     released = {step.name for step in plan.steps}
-    last = {name: each for name, each in baselines.items() if name not in released or not each.tag}
-    needing = (member.name for member in workspace if released.intersection(workspace.internal(member, Kind.RUNTIME)))
-    return {name: last[name].version for name in needing if name in last}
+    dependents = {name for name, needs in internal.items() if needs & released and workspace[name].publishable}
+    return closure(internal, released) | dependents
 
 
-def _old_pins(
-    rows: Sequence[Step], graph: Graph, tagged: Container[str], requires: Mapping[str, tuple[Requirement, ...]]
-) -> Iterator[Warn]:
-    """Name what stays behind with pins that exclude the new version: published, not released now, and in need of it.
+_PUBLIC_KINDS = (Kind.RUNTIME, Kind.BUILD, Kind.EXTRA)
 
-    Such a package installs with the old version still, unless somebody wants it together with the new one.
+
+def _missing(scene: _Scene, siblings: Siblings, rows: Sequence[Step]) -> Iterator[Obstacle]:
+    """Yield each requirement on a sibling that is not released now, and that no index has a fitting version of."""
+    steps = [step for step in rows if step.order >= 0]
+    for step in steps:
+        member, pins, seen = scene.workspace[step.name], siblings.pins(step.name), set[str]()
+        older = {need.written for need in siblings.older(member)}
+        for need in member.needs:
+            known = scene.facts.installable(need.name)
+            released = need.name in siblings.targets and need.written not in older
+            if known is None or released or need.kind is Kind.GROUP or need.name in (member.name, *seen):
+                continue
+            wanted = pin_requirement(need.requirement, pins)
+            if need.requirement.url or any(wanted.specifier.filter(known)):
+                continue
+            seen.add(need.name)
+            tag = scene.baselines[need.name].tag if need.name in scene.baselines else ""
+            state = f"tagged {tag} and" if tag else "required and"
+            what = f"{need.name} is {state} not on the index; {step.name} {step.version} requires {key_of(wanted)}"
+            publishable = need.name in siblings.modes and need.written not in older
+            hint = _release_too(steps, [need.name]) if publishable else _CHANGE_REQUIREMENT
+            yield Obstacle(code=Code.SIBLING_MISSING, what=what, where=f"{member.path}/{need.file}", hint=hint)
+
+
+_CHANGE_REQUIREMENT = "Change the requirement, so that it names a version that the index has; or remove it."
+
+
+def _unfit(found: Sequence[Conflict], rows: Sequence[Step]) -> Iterator[Obstacle]:
+    """Yield each package of the release that nobody could install."""
+    steps = [step for step in rows if step.order >= 0]
+    path = {step.name: step.path for step in steps}
+    for conflict in found:
+        because = some([f"{each}, not {each.excluded.version}" for each in conflict.because])
+        hint = _release_too(steps, conflict.outdated) if conflict.outdated else _CHANGE_REQUIREMENT
+        where = f"{path[conflict.candidate.name]}/pyproject.toml"
+        what = f"{conflict.name} cannot be installed: {because}"
+        yield Obstacle(code=Code.PIN_CONFLICT, what=what, where=where, hint=hint)
+
+
+def _release_too(steps: Sequence[Step], names: Sequence[str]) -> str:
+    packages = dict.fromkeys([*(step.name for step in steps), *names])
+    options = " ".join(f"-p {name}" for name in packages)
+    return f"Release {' and '.join(names)} too: `releasekit publish --force-unchanged {options}`."
+
+
+def _outdated(excluded: Sequence[Exclusion], settings: Settings) -> Iterator[Warn]:
+    """Say in one line which packages stay behind with requirements that exclude what is released.
+
+    Such a package can be installed still, with older versions. A prerelease is only for those who ask for it.
     """
-    released = {step.name: step for step in rows if step.order >= 0}
-    behind = {step.name: step for step in rows if step.order < 0 and step.name in tagged}
-    dependents, among = reverse(graph.hard), reverse(graph.only(released).hard)
-    for step in released.values():
-        kept = sorted(name for name in dependents[step.name] if name in behind and _excludes(requires.get(name), step))
-        if not kept or step.name not in tagged:
-            continue
-        # Who needs it as it is released, and also one of *kept*.
-        clashing = sorted((closure(among, [step.name]) - {step.name}) & closure(dependents, kept))
-        if clashing:
-            so = f"cannot be installed: {some(kept)} on the index {_verb(kept)} {step.name} {step.current}"
-            yield Warn(Code.PIN_CONFLICT, f"{some(clashing)} {so}, not {step.version}", _remedy(kept))
-        elif quiet := [name for name in kept if behind[name].status is Status.SKIPPED]:
-            what = f"{some(quiet)} on the index still {_verb(quiet)} {step.name} {step.current}"
-            yield Warn(Code.PIN_OLD, what, _remedy(quiet))
-
-
-def _excludes(requires: Sequence[Requirement] | None, step: Step) -> bool:
-    """Tell whether what *requires* something cannot be installed with *step* as it is released."""
-    if requires is None:
-        return True
-    mine = (each.specifier for each in requires if canonicalize_name(each.name) == step.name)
-    return any(not specifier.contains(step.version, prereleases=True) for specifier in mine)
+    behind = [each for each in excluded if each.excluded.planned and not each.by.planned]
+    behind = [each for each in behind if not each.excluded.version.is_prerelease]
+    if not behind:
+        return
+    names = list(dict.fromkeys(each.by.name for each in behind))
+    what = some([f"{each}, not {each.excluded.version}" for each in behind])
+    assumed = " (assumed: no index has told)" if any(each.by.assumed for each in behind) else ""
+    stay = "stays" if len(names) == 1 else "stay"
+    command = f"releasekit publish --force-unchanged {' '.join(f'-p {name}' for name in names)}"
+    more = "" if settings.propagate == "patch" else '; propagate = "patch" always does'
+    yield Warn(Code.PIN_OLD, f"{counted(names)} {stay} behind{assumed}: {what}", f"`{command}` releases them{more}")
 
 
 def _untagged(rows: Sequence[Step], baselines: Mapping[str, Baseline], *, offline: bool) -> Iterator[Warn]:
@@ -548,12 +708,3 @@ def _untagged(rows: Sequence[Step], baselines: Mapping[str, Baseline], *, offlin
     if fresh and offline:
         what = f"{some(fresh)} {'has' if len(fresh) == 1 else 'have'} no tag, and no index was asked for a release"
         yield Warn(Code.BASELINE_INDEX, what)
-
-
-def _verb(names: Sequence[str]) -> str:
-    return "needs" if len(names) == 1 else "need"
-
-
-def _remedy(names: Sequence[str]) -> str:
-    packages = " ".join(f"-p {name}" for name in names[:_SHOWN])
-    return f'propagate = "patch" releases what needs it too; or: --force-unchanged {packages}'

@@ -35,6 +35,9 @@ BumpName = Literal["major", "minor", "patch", "none"]
 Prerelease = Literal["none", "dev", "a", "b", "rc"]
 Versioning = Literal["independent", "fixed", "linked"]
 ForgeKind = Literal["auto", "github", "gitlab"]
+PinMode = Literal["exact", "compatible", "keep"]
+Propagate = Literal["none", "out-of-range", "patch"]
+SourceRequirements = Literal["raise", "always", "leave"]
 
 
 NO_FORGE = frozenset({Code.FORGE_UNKNOWN, Code.FORGE_NO_TOKEN, Code.FORGE_CREDENTIALS, Code.FORGE_READ_ONLY})
@@ -58,6 +61,10 @@ class Group(BaseModel):
     packages: tuple[str, ...] = Field(description="Names or patterns of the packages in the group")
     versioning: Versioning | None = Field(
         None, description="How the versions of the group go together; without it, the group is for --group alone"
+    )
+    pins: PinMode | None = Field(
+        None,
+        description="What the built packages of the group require of their siblings; wins over the key of the root",
     )
 
 
@@ -128,8 +135,20 @@ class Settings(BaseModel):
         "independent",
         description='Whether packages share a version; "fixed": all do, when any changes; "linked": those released do',
     )
-    propagate: Literal["none", "patch"] = Field(
-        "none", description='With "patch", what needs a released package is released too, as a patch'
+    propagate: Propagate = Field(
+        "out-of-range",
+        description="Which packages are released, as a patch, because a sibling that they require is: those whose "
+        "source no longer allows the new version; all that need it; or none",
+    )
+    pins: PinMode = Field(
+        "exact",
+        description="What a built package requires of its siblings: the exact version, a compatible range, or what its "
+        "source says",
+    )
+    source_requirements: SourceRequirements = Field(
+        "raise",
+        description="What the release commit does to requirements on siblings in your files: raises those that the new "
+        "version does not satisfy; raises all lower bounds; or leaves them",
     )
     prerelease: Prerelease = Field("none", description="Make prereleases of this kind instead of stable releases")
     tag_format: str | tuple[str, ...] = Field(
@@ -296,7 +315,7 @@ def bump_files(pyproject: Mapping[str, Any], shown: str, text: str = "") -> tupl
         raise _refusal(error, text, shown) from None
 
 
-OWN_KEYS = ("types", "major_on_zero", "tag_format", "changelog", "smoke_test", "check_ignore", "bump")
+OWN_KEYS = ("types", "major_on_zero", "tag_format", "changelog", "smoke_test", "check_ignore", "bump", "pins")
 """What a member may say for itself, in its own [tool.releasekit]."""
 
 

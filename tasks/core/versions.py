@@ -23,7 +23,8 @@ class Past:
 
     *last* is its latest release, prereleases included, *stable* the latest that is none; None where there is none.
     *declared* is the version that stands in its files. *changes* are those since *stable*, newest first; *fresh* are
-    the shas of those since *last*, None for all of them. *taken* are all versions that have a tag, wherever it is.
+    the shas of those since *last*, None for all of them. *taken* are all versions that have a tag, wherever it is,
+    *spent* those that the index has and no tag names, which cannot be released again.
     """
 
     declared: Version | None
@@ -32,6 +33,7 @@ class Past:
     changes: Sequence[Change] = ()
     fresh: Container[str] | None = None
     taken: Iterable[Version] = ()
+    spent: Container[Version] = ()
 
     @property
     def current(self) -> Version | None:
@@ -240,6 +242,8 @@ def _target(every: Sequence[Wish], wanting: Sequence[Wish]) -> tuple[Version, bo
         raise Refusal(Code.VERSION_INVALID, f"{target} is a local version (PEP 440), which no index takes", where)
     if last is not None and target <= last:
         raise _step_back(wanting, last, target)
+    while any(target in each.past.spent for each in wanting) and told is None and not by_hand:
+        target = following(target)
     return target, by_hand
 
 
@@ -379,6 +383,24 @@ def next_version(current: Version, bump: Bump, *, major_on_zero: bool = False) -
     index = Bump.MAJOR - bump
     padded = (*current.release, 0, 0)[: max(len(current.release), index + 1)]
     return _version(current.epoch, (*padded[:index], padded[index] + 1, *(0 for _ in padded[index + 1 :])))
+
+
+def next_breaking(version: Version, *, major_on_zero: bool = False) -> Version:
+    """Return the first version after *version* that may break those who use it; see `next_version`."""
+    following = next_version(Version(version.base_version), Bump.MAJOR, major_on_zero=major_on_zero)
+    assert following is not None, version  # noqa: S101  a major bump always leads somewhere
+    return following
+
+
+def following(version: Version) -> Version:
+    """Return the version to go on with after *version* was spent: the next of its kind."""
+    text = version.public
+    # The last number of 1.0rc1, 1.0.post1 and 1.0rc1.dev1 is the one that counts on.
+    for number in (version.dev, version.post, version.pre[1] if version.pre else None):
+        if number is not None:
+            return Version(f"{text.removesuffix(str(number))}{number + 1}")
+    major, minor, micro = (*version.release, 0, 0)[:3]
+    return Version(f"{version.epoch}!{major}.{minor}.{micro + 1}")
 
 
 def _on_zero(current: Version, bump: Bump, major_on_zero: bool) -> Bump:  # noqa: FBT001 - a setting handed on

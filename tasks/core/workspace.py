@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _TEMPLATE = re.compile(r"\{\{.*?\}\}")
 
+PYPROJECT = "pyproject.toml"
+
 
 class Kind(StrEnum):
     """Where a requirement stands; the first two are hard, `extra` is soft, `group` is never published."""
@@ -38,13 +40,15 @@ class Kind(StrEnum):
 class Need:
     """One requirement of a member, in its extra *extra* if its kind is EXTRA.
 
-    *name* and *extra* are normalised (PEP 503, PEP 685).
+    *name* and *extra* are normalised (PEP 503, PEP 685). *written* is its text in *file*, a path below the member.
     """
 
     name: str
     kind: Kind
     requirement: Requirement
     extra: str = ""
+    written: str = ""
+    file: str = PYPROJECT
 
 
 class Declared(NamedTuple):
@@ -109,16 +113,23 @@ class Workspace:
 
 
 def workspace_of(
-    documents: Mapping[str, Mapping[str, Any]], settings: Settings, declared: Mapping[str, Declared] | None = None
+    documents: Mapping[str, Mapping[str, Any]],
+    settings: Settings,
+    declared: Mapping[str, Declared] | None = None,
+    files: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Workspace:
     """Return the workspace whose members' parsed pyproject.toml files are *documents*, keyed by member path.
 
-    *declared* holds, by member path, the dynamic versions that files declare.
+    *declared* holds, by member path, the dynamic versions that files declare; *files*, by member path, the texts of
+    the requirement files that a build backend reads (see `requirement_files`).
     Raises Refusal RK-WORKSPACE-DUPLICATE, RK-WORKSPACE-REQUIREMENT, RK-VERSION-INVALID and, for the patterns of
     the settings, RK-WORKSPACE-UNKNOWN-PACKAGE.
     """
     found = declared or {}
-    members = sorted((_member(path, doc, found.get(path)) for path, doc in documents.items()), key=_by_name)
+    texts = files or {}
+    members = sorted(
+        (_member(path, doc, found.get(path), texts.get(path, {})) for path, doc in documents.items()), key=_by_name
+    )
     for one, other in pairwise(members):
         if one.name == other.name:
             what, places = f"two members are named {one.name}", f"{one.path}, {other.path}"
@@ -138,9 +149,14 @@ def requirement_of(written: str) -> Requirement:
     Raises packaging's InvalidRequirement.
     """
     requirement = Requirement(_TEMPLATE.sub("0.0", written))  # `~=` wants two numbers
-    if _TEMPLATE.search(written):
+    if is_template(written):
         requirement.specifier = SpecifierSet()
     return requirement
+
+
+def is_template(written: str) -> bool:
+    """Return whether a build hook fills in the version of the requirement *written*."""
+    return bool(_TEMPLATE.search(written))
 
 
 def fits(specifier: SpecifierSet, version: Version) -> bool:
@@ -164,6 +180,45 @@ def requirement_tables(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], 
     return tuple(table for path in REQUIREMENTS if (table := table_at(document, *path)))
 
 
+class RequirementFile(NamedTuple):
+    """A file of a package, one requirement a line, that a build backend reads for `dynamic` dependencies."""
+
+    path: str
+    kind: Kind
+    extra: str = ""
+
+
+def requirement_files(document: Mapping[str, Any]) -> Iterator[RequirementFile]:
+    """Yield the files that hold requirements of the package with this parsed pyproject.toml.
+
+    They are those of `[tool.setuptools.dynamic]`, and of hatch's hook `requirements_txt`.
+    """
+    dynamic = document.get("project", {}).get("dynamic", ())
+    by_setuptools = table_at(document, "tool", "setuptools", "dynamic")
+    hook = table_at(document, "tool", "hatch", "metadata", "hooks", "requirements_txt")
+    if "dependencies" in dynamic:
+        for path in (*_paths(table_at(by_setuptools, "dependencies").get("file")), *_paths(hook.get("files"))):
+            yield RequirementFile(path, Kind.RUNTIME)
+    if "optional-dependencies" in dynamic:
+        for extra, table in table_at(by_setuptools, "optional-dependencies").items():
+            yield from (RequirementFile(path, Kind.EXTRA, extra) for path in _paths(table_at(table).get("file")))
+        for extra, paths in table_at(hook, "optional-dependencies").items():
+            yield from (RequirementFile(path, Kind.EXTRA, extra) for path in _paths(paths))
+
+
+def requirement_lines(text: str) -> Iterator[str]:
+    """Yield the requirements in the *text* of a requirement file, without comments and options."""
+    for line in text.splitlines():
+        written = re.sub(r"(^|\s)#.*", "", line).strip()
+        if written and not written.startswith("-"):
+            yield written
+
+
+def _paths(value: object) -> list[str]:
+    each = cast("list[object]", value) if isinstance(value, list) else [value]
+    return [path for path in each if isinstance(path, str)]
+
+
 def _by_name(member: Member) -> str:
     return member.name
 
@@ -175,7 +230,7 @@ def _fits(pattern: str, member: Member) -> bool:
     return fnmatchcase(member.name, glob)
 
 
-def _member(path: str, document: Mapping[str, Any], found: Declared | None) -> Member:
+def _member(path: str, document: Mapping[str, Any], found: Declared | None, files: Mapping[str, str]) -> Member:
     project: Mapping[str, Any] = document.get("project", {})
     raw_name = str(project.get("name", ""))
     declared = found or Declared(str(project.get("version", "")), "pyproject.toml")
@@ -186,7 +241,7 @@ def _member(path: str, document: Mapping[str, Any], found: Declared | None) -> M
         version=_version(declared, path) if declared.version else None,
         dynamic=is_dynamic(document),
         publishable=_looks_publishable(document),
-        needs=tuple(_needs(path, document)),
+        needs=tuple(_needs(path, document, files)),
         version_file=found.file if found else "",
         requires_python=str(project.get("requires-python", "")),
     )
@@ -210,17 +265,23 @@ def _looks_publishable(document: Mapping[str, Any]) -> bool:
     )
 
 
-def _needs(path: str, document: Mapping[str, Any]) -> Iterator[Need]:
+def _needs(path: str, document: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[Need]:
     for kind, extra, written in _written(document):
-        if not isinstance(written, str):  # {include-group = "…"}: the group it names is read as well
-            continue
-        try:
-            requirement = requirement_of(written)
-        except InvalidRequirement as error:
-            what = f"{written!r} is no requirement: {str(error).splitlines()[0]}"
-            file = f"{path}/pyproject.toml"
-            raise Refusal(Code.WORKSPACE_REQUIREMENT, what, file, excerpt=Excerpt(file, 0, written)) from None
-        yield Need(canonicalize_name(requirement.name), kind, requirement, extra)
+        if isinstance(written, str):  # else {include-group = "…"}: the group it names is read as well
+            yield _need(path, PYPROJECT, kind, extra, written)
+    for file in requirement_files(document):
+        for written in requirement_lines(files.get(file.path, "")):
+            yield _need(path, file.path, file.kind, canonicalize_name(file.extra), written)
+
+
+def _need(path: str, file: str, kind: Kind, extra: str, written: str) -> Need:
+    try:
+        requirement = requirement_of(written)
+    except InvalidRequirement as error:
+        what = f"{written!r} is no requirement: {str(error).splitlines()[0]}"
+        where = f"{path}/{file}"
+        raise Refusal(Code.WORKSPACE_REQUIREMENT, what, where, excerpt=Excerpt(where, 0, written)) from None
+    return Need(canonicalize_name(requirement.name), kind, requirement, extra, written, file)
 
 
 def _written(document: Mapping[str, Any]) -> Iterator[tuple[Kind, str, object]]:

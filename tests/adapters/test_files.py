@@ -19,6 +19,7 @@ from tasks.adapters.process import run
 from tasks.adapters.uv import find_uv
 from tasks.core.artifacts import import_names, problems
 from tasks.core.errors import Code, Refusal, ReleaseError
+from tasks.core.pins import Pins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -158,7 +159,7 @@ class TestReadSdist:
         sdist, wheel = sorted((tmp_path / "dist").glob("*-*"), key=lambda path: path.suffix)
 
         names = [sdist.name, wheel.name]
-        found = problems("meta-a", Version("1.0"), names, [read_wheel(wheel)], {}, read_sdist(sdist))
+        found = problems("meta-a", Version("1.0"), names, [read_wheel(wheel)], Pins("exact", {}), read_sdist(sdist))
 
         assert found == tuple(f"{wheel.name}: {one}" for one in wrong)
 
@@ -186,7 +187,7 @@ class TestReadWheel:
 
         found = read_wheel(path)
 
-        assert problems("read-me", Version("1.5"), [path.name, sdist.name], [found], {}) == ()
+        assert problems("read-me", Version("1.5"), [path.name, sdist.name], [found], Pins("exact", {})) == ()
         assert import_names(found.hashes) == ("read_me",)
 
     def test_content(self, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from packaging.version import Version
 
 from tasks.core.artifacts import Wheel, import_names, metadata_of, problems
+from tasks.core.pins import Pins
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +41,7 @@ def wheel(
 
 def said(*wheels: Wheel, names: Sequence[str] = (SDIST, WHEEL)) -> list[str]:
     """Return the problems, without the name of the wheel in front."""
-    pins = {"fps-auth": Version("1.0"), "core": Version("2.0")}
+    pins = Pins("exact", {"fps-auth": Version("1.0"), "core": Version("2.0")}, older=frozenset({"core<2"}))
     return [said.removeprefix(f"{WHEEL}: ") for said in problems("fps-auth", Version("1.0"), names, wheels, pins)]
 
 
@@ -110,7 +111,9 @@ def test_local_version() -> None:
     local = Version("1.0+ours")
     built = wheel(version="1.0+ours")
 
-    (only,) = problems("fps-auth", local, ["fps_auth-1.0+ours.tar.gz", LOCAL.replace("g1a2b3c4", "ours")], [built], {})
+    (only,) = problems(
+        "fps-auth", local, ["fps_auth-1.0+ours.tar.gz", LOCAL.replace("g1a2b3c4", "ours")], [built], Pins("exact", {})
+    )
 
     assert only == "1.0+ours is a local version, which PyPI refuses"
 
@@ -129,7 +132,7 @@ class TestMetaPackages:
         """A wheel without a module is fine if the sdist has no code either and something is required."""
         bare = wheel("core==2.0", files=FILES[1:])
 
-        assert problems("fps-auth", Version("1.0"), [SDIST, WHEEL], [bare], {}, sources.split()) == ()
+        assert problems("fps-auth", Version("1.0"), [SDIST, WHEEL], [bare], Pins("exact", {}), sources.split()) == ()
 
     @pytest.mark.parametrize(
         "code", ["fps_auth/__init__.py", "src/fps_auth/a.py", "fps_auth.py", "src/lib.rs", "a/b.pyx", "tests.py"]
@@ -138,7 +141,7 @@ class TestMetaPackages:
         """Code in the sdist that left nothing in the wheel is a mistake."""
         bare = wheel("core==2.0", files=FILES[1:])
 
-        said = problems("fps-auth", Version("1.0"), [SDIST, WHEEL], [bare], {}, ["pyproject.toml", code])
+        said = problems("fps-auth", Version("1.0"), [SDIST, WHEEL], [bare], Pins("exact", {}), ["pyproject.toml", code])
 
         assert said == (f"{WHEEL}: holds no module",)
 
@@ -146,7 +149,7 @@ class TestMetaPackages:
         """A wheel that holds nothing and requires nothing is a mistake."""
         bare = wheel(files=FILES[1:])
 
-        said = problems("fps-auth", Version("1.0"), [SDIST, WHEEL], [bare], {}, ["pyproject.toml"])
+        said = problems("fps-auth", Version("1.0"), [SDIST, WHEEL], [bare], Pins("exact", {}), ["pyproject.toml"])
 
         assert said == (f"{WHEEL}: holds no module",)
 

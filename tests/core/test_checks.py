@@ -146,7 +146,7 @@ FIRES = [
     Row(
         "internal_specifiers",
         scene(pkg("app", dependencies='["core>=2"]'), pkg("core")),
-        [f"warning {APP}:12 app requires core>=2, which the workspace's 0.1.0 is not"],
+        [f"warning {APP}:12 app requires core>=2, and the workspace has 0.1.0"],
     ),
     Row(
         "python_ranges",

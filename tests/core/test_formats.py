@@ -49,7 +49,7 @@ class TestMarkdown:
             "| 0 | app | 1.0 | 1.0.1 | patch | fix: it (0000000) |\n"
             "| 1 | core | 1.0 | 1.0.1 | patch | fix: it (0000000) |\n"
             "| 2 | web | 1.0 | 1.1 | minor | feat: a\\|b (0000000) |\n"
-            "\n- RK-WORKSPACE-REQUIREMENT: app requires core\\<1, which the workspace's 1.0.1 is not"
+            "\n- RK-WORKSPACE-REQUIREMENT: app requires core\\<1, and the workspace has 1.0: an older release is meant"
             " (packages/app/pyproject.toml)"
             "\n\nNot released (skipped: idle)"
             "\n\nEach package is uploaded as soon as those that it needs are on the index:"

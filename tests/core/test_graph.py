@@ -135,7 +135,7 @@ class TestExtrasAtRunTime:
 
 
 class TestUnsatisfied:
-    """A requirement that the workspace's own version does not satisfy means the published older one."""
+    """A requirement that the workspace's own version does not satisfy means an older release."""
 
     @pytest.mark.parametrize(
         ("written", "version", "gates"),
@@ -156,34 +156,37 @@ class TestUnsatisfied:
         graph, warnings = graph_and_warnings(f"app: {written}", f"core=={version}:")
 
         assert graph.hard["app"] == ({"core"} if gates else frozenset())
-        said = f"RK-WORKSPACE-REQUIREMENT: app requires {written}, which the workspace's {version} is not"
-        assert warnings == ([] if gates else [f"{said} (packages/app/pyproject.toml)"])
+        what = f"app requires {written}, and the workspace has {version}: an older release is meant"
+        said = f"RK-WORKSPACE-REQUIREMENT: {what} (packages/app/pyproject.toml)"
+        assert warnings == ([] if gates else [said])
 
     def test_group(self) -> None:
         """A group's requirement is nobody's business."""
         assert graph_and_warnings("app (group): core<1", "core==1.0:")[1] == []
 
-    def test_apart(self) -> None:
-        """Who wants an older sibling at run time is known, for it cannot be installed beside the new one."""
-        graph, _ = graph_and_warnings(
-            "old: core<1", "odd[x]: core<1", "tool (build): core<1", "new: core", "core==1.0:"
-        )
-
-        assert graph.apart == {"old"}
-        assert graph.only(["old", "core"]).apart == {"old"}
-        assert graph.only(["new", "core"]).apart == frozenset()
-
     def test_unknown_version(self) -> None:
         """A version that nobody knows yet satisfies."""
         workspace = workspace_of("app: core<1")
 
-        assert core_graph.graph_of(workspace, {"core": None})[0].hard["app"] == {"core"}
+        assert core_graph.graph_of(workspace, {})[0].hard["app"] == {"core"}
 
-    def test_new_version(self) -> None:
-        """The version that is asked about decides, not the one in the files."""
-        workspace = workspace_of("app: core<2", "core==1.0:")
+    @pytest.mark.parametrize(
+        ("declared", "last", "planned", "offered"),
+        [
+            ("1.0", "0.9", None, "1.0"),  # what somebody has written counts, not the release before
+            ("1.0", "1.0", "1.1", "1.0 1.1"),
+            ("1.1.dev0", "1.0", None, "1.1.dev0 1.0"),  # only a mark for what comes
+            ("1.1rc1", "1.0", None, "1.1rc1"),
+        ],
+    )
+    def test_offers(self, declared: str, last: str, planned: str | None, offered: str) -> None:
+        """The workspace has what its files declare and what is released next, and not what was released before."""
+        workspace = workspace_of(f"core=={declared}:")
+        targets = {"core": Version(planned)} if planned else {}
 
-        assert core_graph.graph_of(workspace, {"core": Version("2.0")})[0].hard["app"] == frozenset()
+        offers = core_graph.offers_of(workspace, {"core": Version(last)}, targets)
+
+        assert offers == {"core": tuple(map(Version, offered.split()))}
 
 
 class TestSelfDependency:

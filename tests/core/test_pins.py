@@ -12,9 +12,11 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tasks.core.pins import pin, pinned
+from tasks.core.pins import Pins, pin, pin_requirement
 
 VERSIONS = {"core": Version("2.0"), "fps-auth": Version("0.5.1"), "next": Version("3.0rc1")}
+OLDER = frozenset({"core<2", "core==1.*", "core!=2.0", "next>=3.0rc2", "next>3", "next<3", "fps-auth!=0.5.1,>=0.1"})
+PINS = Pins("exact", VERSIONS, older=OLDER)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +50,7 @@ def test_pinned(written: str, expected: str) -> None:
     """Only the specifier is replaced, and only where the workspace's version is what was asked for."""
     requirement = Requirement(written)
 
-    assert str(pinned(requirement, VERSIONS)) == expected.replace("core@ ", "core @ ")
+    assert str(pin_requirement(requirement, PINS)) == expected.replace("core@ ", "core @ ")
     assert str(requirement) == str(Requirement(written))
 
 
@@ -77,13 +79,13 @@ fast = ["core>=1", "next"]
 core = { workspace = true }
 """
     after = (
-        before.replace("'core>=1'", '"core==2.0"')
+        before.replace("'core>=1'", "'core==2.0'")
         .replace('    "core>=1",', '    "core==2.0",')
-        .replace("'Fps_Auth[b] ~= 0.5'", '"Fps_Auth[b]==0.5.1"')
+        .replace("'Fps_Auth[b] ~= 0.5'", "'Fps_Auth[b]==0.5.1'")
         .replace('fast = ["core>=1", "next"]', 'fast = ["core==2.0", "next==3.0rc1"]')
     )
 
-    assert pin(before, VERSIONS) == after
+    assert pin(before, PINS) == after
 
 
 @pytest.mark.parametrize(
@@ -100,13 +102,13 @@ core = { workspace = true }
 )
 def test_forms(form: str) -> None:
     """Every way in which TOML writes tables is pinned alike."""
-    assert pin(form, VERSIONS) == form.replace('"core"', '"core==2.0"')
+    assert pin(form, PINS) == form.replace('"core"', '"core==2.0"')
 
 
 @pytest.mark.parametrize("text", ["", '[project]\nname = "a"\ndynamic = ["version"]\n', "[tool.uv]\npackage = true\n"])
 def test_nothing_to_pin(text: str) -> None:
     """A file without requirements stays as it is."""
-    assert pin(text, VERSIONS) == text
+    assert pin(text, PINS) == text
 
 
 def test_hatch_hook() -> None:
@@ -115,7 +117,7 @@ def test_hatch_hook() -> None:
     before = hook + 'dependencies = ["core[x]=={{ version }}", "httpx", "other=={{ version }}", "core>=1"]\n'
     after = hook + 'dependencies = ["core[x]==2.0", "httpx", "other=={{ version }}", "core==2.0"]\n'
 
-    assert pin(before, VERSIONS) == after
+    assert pin(before, PINS) == after
 
 
 names = st.sampled_from(["core", "Core", "fps_auth", "FPS.auth", "next", "httpx", "next-up"])
@@ -138,15 +140,15 @@ def test_only_requirements_differ(runtime: list[str], extra: list[str], build: l
         ]
     )
 
-    once = pin(text, VERSIONS)
+    once = pin(text, PINS)
 
-    assert pin(once, VERSIONS) == once
+    assert pin(once, PINS) == once
     assert [line.partition("#")[2] for line in text.splitlines()] == [
         line.partition("#")[2] for line in once.splitlines()
     ]
     before, after = (tomllib.loads(version) for version in (text, once))
     for one, other in zip(_requirements(before), _requirements(after), strict=True):
-        assert str(pinned(Requirement(one), VERSIONS)) == str(Requirement(other))
+        assert str(pin_requirement(Requirement(one), PINS)) == str(Requirement(other))
         assert _all_but_version(one) == _all_but_version(other)
     assert _without_requirements(before) == _without_requirements(after)
 

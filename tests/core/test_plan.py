@@ -155,10 +155,15 @@ class TestEdges:
         ]
 
     def test_half_a_cycle(self) -> None:
-        """Where only one of a cycle is released, it has no partners and waits for nobody."""
-        plan = plan_of("a: b", "b: a", settings={"cycles": "batch"}, changes={"a": "fix: it"})
+        """Where only one of a cycle changes, the other comes along: with exact pins neither installs without it."""
+        given: dict[str, Any] = {"changes": {"a": "fix: it"}}
 
-        assert (row(plan, "a").needs, row(plan, "a").batch) == ((), ())
+        plan = plan_of("a: b", "b: a", settings={"cycles": "batch"}, **given)
+
+        assert [(step.name, step.batch) for step in plan.steps] == [("a", ("b",)), ("b", ("a",))]
+        assert row(plan, "b").reason == "b 1.0 requires a==1.0, and a 1.0.1 is released"
+        kept = plan_of("a: b", "b: a", settings={"cycles": "batch", "pins": "compatible"}, **given)
+        assert [(step.name, step.needs, step.batch) for step in kept.steps] == [("a", (), ())]
 
     def test_cycle_of_unchanged(self) -> None:
         """A cycle is refused also where none of it is released now: it would strike at the worst time."""
@@ -166,18 +171,26 @@ class TestEdges:
             plan_of("a: b", "b: a", "app:", changes={"app": "fix: it"})
 
     def test_unsatisfied(self) -> None:
-        """The version that is released decides who gates whom: a major release leaves the old one to whoever asks."""
+        """The version that is declared now decides who gates whom: an older one is left to those who ask for it."""
+        plan = plan_of("app: core<1", changes={"app": "feat: it", "core": "feat!: it"})
+
+        assert (row(plan, "app").needs, row(plan, "app").older) == ((), ("core<1",))
+        said = "app requires core<1, and the workspace has 1.0: an older release is meant"
+        assert plan.warnings == (f"RK-WORKSPACE-REQUIREMENT: {said} (packages/app/pyproject.toml)",)
+
+    def test_live(self) -> None:
+        """A requirement that fits the declared version gates, whatever version comes next."""
         plan = plan_of("app: core<2", changes={"app": "feat: it", "core": "feat!: it"})
 
-        assert row(plan, "app").needs == ()
-        said = "app requires core<2, which the workspace's 2.0 is not (packages/app/pyproject.toml)"
-        assert plan.warnings == (f"RK-WORKSPACE-REQUIREMENT: {said}",)
+        assert (row(plan, "app").needs, row(plan, "app").older) == (("core",), ())
+        assert [(each.before, each.after) for each in plan.raises] == [("core<2", "core<3")]
+        assert plan.warnings == ()
 
-    def test_apart(self) -> None:
-        """Who wants an older sibling, and whoever needs that, cannot be installed beside the new one."""
-        plan = plan_of("app: old", "old: core<1", "new: core", "beside[x]: old")
+    def test_ahead(self) -> None:
+        """One that only the next version satisfies was written for it."""
+        plan = plan_of("app: core>=1.1", changes={"app": "feat: it", "core": "feat: it"})
 
-        assert [step.name for step in plan.steps if step.apart] == ["old", "app"]
+        assert (row(plan, "app").needs, plan.raises, plan.warnings) == (("core",), (), ())
 
     def test_still_satisfied(self) -> None:
         """Where that major release is not part of this one, the old version is what the workspace has."""
@@ -382,25 +395,34 @@ class TestDependents:
         assert found == {"core": "1.1rc1", "web": "1.0.1rc1"}
 
     def test_left_behind(self) -> None:
-        """Where they are not, one line for each package says who still needs the old version, and what to do."""
+        """Where they are not, one line says who still requires the old version, and the whole command that ends it."""
         lines = [f"{name}: core" for name in ("a", "b", "c", "d", "e")]
 
         plan = plan_of(*lines, "other:", changes={"core": "fix: it", "other": "fix: it"})
 
         assert plan.warnings == (
             (
-                "RK-PIN-OLD: a, b, c and 2 more on the index still need core 1.0 "
-                '(propagate = "patch" releases what needs it too; or: --force-unchanged -p a -p b -p c)'
+                "RK-PIN-OLD: 5 packages stay behind (assumed: no index has told): a 1.0 requires core==1.0, not 1.0.1, "
+                "b 1.0 requires core==1.0, not 1.0.1, c 1.0 requires core==1.0, not 1.0.1 and 2 more "
+                "(`releasekit publish --force-unchanged -p a -p b -p c -p d -p e` releases them; "
+                'propagate = "patch" always does)'
             ),
         )
+
+    def test_prereleases_are_quiet(self) -> None:
+        """A prerelease is for those who ask for it, so nobody stays behind it."""
+        plan = plan_of("app: core", changes={"core": "feat: it"}, settings={"prerelease": "rc"})
+
+        assert [str(step.version) for step in plan.steps] == ["1.1rc1"]
+        assert plan.warnings == ()
 
     @pytest.mark.parametrize(
         ("requires", "told"),
         [
-            ({}, "a, b on the index still need"),
-            ({"a": ["core>=1"], "b": ["other==2", "Core==1.0"]}, "b on the index still needs"),
+            ({}, "stay behind (assumed: no index has told): a 1.0 requires core==1.0, not 1.0.1, b 1.0 requires"),
+            ({"a": ["core>=1"], "b": ["other==2", "Core==1.0"]}, "1 package stays behind: b 1.0 requires Core==1.0"),
             ({"a": ["core<2"], "b": ["core!=1.1"]}, ""),
-            ({"a": [], "b": ["core>=1", 'core<1.0.1; extra == "old"']}, "b on the index still needs"),
+            ({"a": [], "b": ["core>=1", 'core<1.0.1; extra == "old"']}, "b[old] 1.0 requires core<1.0.1"),
         ],
         ids=["unknown", "exact", "bounds", "none"],
     )
@@ -420,17 +442,35 @@ class TestDependents:
 
     @pytest.mark.parametrize("selection", [{}, {"exclude": ("web",)}])
     def test_diamond(self, selection: dict[str, tuple[str, ...]]) -> None:
-        """Who needs the new version and, through one that stays, the old one, cannot be installed: that is said."""
-        plan = plan_of(
-            "app: core web", "web: core", changes={"app": "feat: it", "core": "feat: it"}, selection=selection
-        )
+        """Who needs the new version and, through one that stays, the old one, cannot be installed: that one comes."""
+        changes = {"app": "feat: it", "core": "feat: it"}
+        lines = ("app: core web", "web: core")
 
-        assert plan.warnings == (
-            (
-                "RK-PIN-CONFLICT: app cannot be installed: web on the index needs core 1.0, not 1.1 "
-                '(propagate = "patch" releases what needs it too; or: --force-unchanged -p web)'
-            ),
-        )
+        plan = plan_of(*lines, changes=changes, selection=selection)
+        alone = plan_of(*lines, changes=changes, selection=selection, settings={"propagate": "none"})
+
+        what = "app 1.1 cannot be installed: web 1.0 requires core==1.0, not 1.1"
+        hint = "Release web too: `releasekit publish --force-unchanged -p core -p app -p web`."
+        refused = [(Code.PIN_CONFLICT, what, "packages/app/pyproject.toml", hint)]
+        obstacles = [[(each.code, each.what, each.where, each.hint) for each in p.obstacles] for p in (plan, alone)]
+        if selection:
+            assert obstacles == [refused, refused]
+        else:
+            assert obstacles == [[], refused]
+            assert row(plan, "web").reason == "web 1.0 requires core==1.0, and core 1.1 is released"
+            assert row(plan, "web").bump == "patch"
+
+    def test_extra_of_what_is_released(self) -> None:
+        """An extra counts: `core[plug]` brings app, which needs core in one version alone."""
+        lines = ("core[plug]: app", "app: core")
+
+        assert [step.name for step in plan_of(*lines, changes={"core": "fix: it"}).steps] == ["core", "app"]
+        alone = plan_of(*lines, changes={"core": "fix: it"}, settings={"propagate": "none"})
+        assert [each.what for each in alone.obstacles] == [
+            "core[plug] 1.0.1 cannot be installed: app 1.0 requires core==1.0, not 1.0.1"
+        ]
+        loose = plan_of(*lines, changes={"core": "fix: it"}, settings={"pins": "compatible"})
+        assert ([step.name for step in loose.steps], loose.obstacles) == (["core"], ())
 
     def test_no_diamond(self) -> None:
         """Who needs it through the one that stays alone gets the old version, and that installs."""

@@ -40,7 +40,9 @@ def test_defaults() -> None:
     assert {key: value for key, value in given.items() if value not in (False, "", (), {})} == {
         "cycles": "error",
         "versioning": "independent",
-        "propagate": "none",
+        "propagate": "out-of-range",
+        "pins": "exact",
+        "source_requirements": "raise",
         "prerelease": "none",
         "tag_format": "{name}-v{version}",
         "umbrella_tag_format": "v{version}",

@@ -86,7 +86,7 @@ def test_many_new_projects(tmp_path: Path) -> None:
     world = make_world(tmp_path, "a; b; c; d; e")
     project, repo = survey.read_workspace(world.root, {"audit": False}), Repo(world.root)
     unknown: dict[str, frozenset[Version]] = dict.fromkeys("abcde", frozenset())
-    plan = survey.plan(project, repo, survey.read_history(repo, project), Selection(), unknown)
+    plan = survey.plan(project, repo, survey.read_history(repo, project), Selection(), survey.IndexAnswers(unknown))
 
     def warnings(url: str, published: dict[str, frozenset[Version]]) -> list[str]:
         checked = preflight.workspace(project, repo, plan, Target("https://index.invalid/simple", url), published)

@@ -12,7 +12,7 @@ from packaging.version import Version
 from tasks.core.checks.facts import Check, Found, Severity
 from tasks.core.checks.fixes import DropItem
 from tasks.core.errors import Refusal
-from tasks.core.graph import graph_of, order
+from tasks.core.graph import graph_of, offers_of, order
 from tasks.core.workspace import Kind, Workspace, fits
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def cycles(facts: WorkspaceFacts) -> Iterator[Found]:
         member.name: replace(member, needs=tuple(need for need in member.needs if need.name != member.name))
         for member in facts.workspace
     }
-    graph, _ = graph_of(Workspace(members), {name: member.version for name, member in members.items()})
+    without_self = Workspace(members)
+    graph, _ = graph_of(without_self, offers_of(without_self))
     for cycle in graph.cycles():
         try:
             order(graph.only(cycle), facts.settings.cycles)
@@ -73,12 +74,12 @@ def orphan_deps(facts: WorkspaceFacts) -> Iterator[Found]:
 
 
 def internal_specifiers(facts: WorkspaceFacts) -> Iterator[Found]:
-    """Find requirements that the sibling beside them does not satisfy: they mean the published older one."""
+    """Find requirements that the sibling beside them does not satisfy: they mean an older release."""
     for package in facts:
         for need in package.written:
             version = facts.workspace[need.name].version if need.name in facts.workspace.members else None
             if version and need.name != package.name and not fits(need.requirement.specifier, version):
-                what = f"{package.name} requires {need.requirement}, which the workspace's {version} is not"
+                what = f"{package.name} requires {need.requirement}, and the workspace has {version}"
                 yield package.found(what, *need.path, item=need.text)
 
 
@@ -160,7 +161,7 @@ CHECKS = (
         "internal_specifiers",
         Severity.WARNING,
         "A requirement excludes the sibling in the workspace.",
-        "Widen it; as it stands the published older version is meant, and a release leaves it as it is.",
+        "Widen it; as it stands an older release is meant, and a new release leaves it as it is.",
         internal_specifiers,
     ),
     Check(
