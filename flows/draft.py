@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -129,26 +129,32 @@ async def draft(options: Options, project: Project, repo: Repo, *, half_out: boo
 async def _ask_and_plan(
     options: Options, project: Project, repo: Repo, history: History, plan: Plan, index: Index, target: Target
 ) -> tuple[Plan, History, Mapping[str, frozenset[Version]]]:
-    """Return the plan that follows from what the *index* says, which may bring in packages that it was not asked about.
+    """Return the plan that follows from what indexes say, which may bring in packages that they were not asked about.
 
     With it come the history since the last releases as the index knows them, and the versions that it has.
     """
-    async with open_index(project, replace(target, check_url=project.uv.default_index(project.root))) as default:
-        other = None if target.is_default else default
-        answers = survey.IndexAnswers()
-        names = index_questions(project.workspace, plan)
-        while names - answers.published.keys():
-            last = {name: baseline.version for name, baseline in history.baselines.items()}
-            answers = await survey.ask_about_packages(index, other, sorted(names), last, answers)
-            if released := survey.baselines_on_index(repo, project, history, answers.published):
-                history = survey.read_history(repo, project, released)
-                later = {name: baseline.version for name, baseline in released.items()}
-                known = await survey.ask_requirements(index, later)
-                answers = replace(answers, requires={**answers.requires, **known})
-            answers = replace(answers, spent=survey.spent_versions(project, repo, history, answers.published))
+    async with AsyncExitStack() as stack:
+        indexes = [index]
+        if not target.is_default:  # where installers look for what this index does not have
+            default = replace(target, check_url=project.uv.default_index(project.root), name="")
+            indexes.append(await stack.enter_async_context(open_index(project, default)))
+        answers, read = survey.IndexAnswers(), set["tuple[str, Version]"]()
+        while True:
+            questions = index_questions(project.workspace, plan)
+            names = sorted(questions - answers.published.keys())
+            if names:
+                answers = await survey.ask_versions(indexes, names, answers)
+                if released := survey.baselines_on_index(repo, project, history, answers.published):
+                    history = survey.read_history(repo, project, released)
+                answers = replace(answers, spent=survey.spent_versions(project, repo, history, answers.published))
+            last = {(name, each.version) for name, each in history.baselines.items() if name in questions}
+            wanted = {(name, version) for name, version in {*last, *plan.unread} if answers.has(name, version)}
+            releases = sorted(wanted - read)
+            if not (names or releases):
+                return plan, history, answers.published
+            answers = await survey.ask_requirements(indexes, releases, answers)
+            read |= set(releases)
             plan = survey.plan(project, repo, history, options.selection(), answers)
-            names = index_questions(project.workspace, plan)
-    return plan, history, answers.published
 
 
 async def due(options: PublishOptions, project: Project, repo: Repo) -> Due:

@@ -175,47 +175,57 @@ async def ask_index(index: Index, names: Sequence[str]) -> dict[str, frozenset[V
     return dict(zip(names, found, strict=True))
 
 
-@lazy_task("ask-requirements")
-async def ask_requirements(index: Index, releases: Mapping[str, Version]) -> dict[str, tuple[Requirement, ...]]:
-    """Return what each of *releases* requires, so far as the index tells; raises Refusal RK-INDEX-…."""
-    with nothing_changed():
-        found = await asyncio.gather(*(index.requirements(name, version) for name, version in releases.items()))
-    return {name: told for name, told in zip(releases, found, strict=True) if told is not None}
-
-
 @dataclass(frozen=True, slots=True)
 class IndexAnswers:
     """What indexes have of packages, by name: *published* the index of the release, *elsewhere* the default one.
 
-    *requires* is what last releases require, where that could be read. *spent* are versions that are published and have
-    no tag anywhere: nobody can release them again.
+    *requires* is what releases require, by version, where that could be read. *spent* are versions that are published
+    and have no tag anywhere: nobody can release them again.
     """
 
     published: Mapping[str, frozenset[Version]] = field(default_factory=dict[str, "frozenset[Version]"])
     elsewhere: Mapping[str, frozenset[Version]] = field(default_factory=dict[str, "frozenset[Version]"])
-    requires: Mapping[str, tuple[Requirement, ...]] = field(default_factory=dict[str, "tuple[Requirement, ...]"])
+    requires: Mapping[str, Mapping[Version, tuple[Requirement, ...]]] = field(
+        default_factory=dict[str, "Mapping[Version, tuple[Requirement, ...]]"]
+    )
     spent: Mapping[str, frozenset[Version]] = field(default_factory=dict[str, "frozenset[Version]"])
 
+    def has(self, name: str, version: Version) -> bool:
+        """Return whether an index that was asked has this *version*."""
+        return version in self.published.get(name, ()) or version in self.elsewhere.get(name, ())
 
-async def ask_about_packages(
-    index: Index, default: Index | None, names: Collection[str], last: Mapping[str, Version], known: IndexAnswers
+
+@lazy_task("ask-requirements")
+async def ask_requirements(
+    indexes: Sequence[Index], releases: Sequence[tuple[str, Version]], known: IndexAnswers
 ) -> IndexAnswers:
-    """Return *known* with what the *index* says of *names*: versions, and what the *last* release of each requires.
+    """Return *known* with what each of *releases* requires, as the first of *indexes* that has it tells.
 
-    What the index does not have of a last release, installers may find on their *default* index.
     Raises Refusal RK-INDEX-….
     """
-    asked = [name for name in names if name not in known.published]
-    published = {**known.published, **await ask_index(index, asked)}
-    here = {name: last[name] for name in asked if name in last and last[name] in published[name]}
-    requires = {**known.requires, **await ask_requirements(index, here)}
-    absent = [name for name in asked if name not in here]
-    elsewhere = dict(known.elsewhere)
-    if default and absent:
-        elsewhere |= await ask_index(default, absent)
-        there = {name: last[name] for name in absent if name in last and last[name] in elsewhere[name]}
-        requires |= await ask_requirements(default, there)
-    return replace(known, published=published, elsewhere=elsewhere, requires=requires)
+
+    async def ask(name: str, version: Version) -> tuple[Requirement, ...] | None:
+        here = version in known.published.get(name, ())
+        index = indexes[0] if here or len(indexes) == 1 else indexes[1]
+        return await index.requirements(name, version)
+
+    with nothing_changed():
+        answers = await asyncio.gather(*(ask(name, version) for name, version in releases))
+    requires = {name: dict(versions) for name, versions in known.requires.items()}
+    for (name, version), answer in zip(releases, answers, strict=True):
+        if answer is not None:
+            requires.setdefault(name, {})[version] = answer
+    return replace(known, requires=requires)
+
+
+async def ask_versions(indexes: Sequence[Index], names: Sequence[str], known: IndexAnswers) -> IndexAnswers:
+    """Return *known* with the versions that the first of *indexes* has of each of *names*, and those of the second.
+
+    Raises Refusal RK-INDEX-….
+    """
+    published, *elsewhere = [await ask_index(index, names) for index in indexes]
+    both = {**known.published, **published}
+    return replace(known, published=both, elsewhere={**known.elsewhere, **(elsewhere[0] if elsewhere else {})})
 
 
 def spent_versions(

@@ -133,7 +133,11 @@ def plan_of(
     last = baselines(known, schemes, {member.name: member.version for member in workspace})
     decided = decisions(workspace, last, commits, chosen, since_stable=since_stable, own=own)
     listed = {name: frozenset(map(Version, versions)) for name, versions in (published or {}).items()}
-    needs = {name: tuple(map(Requirement, texts)) for name, texts in (requires or {}).items()}
+    needs: dict[str, dict[Version, tuple[Requirement, ...]]] = {}
+    for key, texts in (requires or {}).items():  # "app", its last release; or "app==0.9"
+        name, _, version = key.partition("==")
+        released = Version(version) if version else last[name].version
+        needs.setdefault(name, {})[released] = tuple(map(Requirement, texts))
     asked = None if published is None else listed
     facts = Facts(commit=sha, date="2026.11.22", tags=known, published=asked, requires=needs)
     return make_plan(

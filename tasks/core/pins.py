@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from dataclasses import dataclass, field
 from difflib import unified_diff
@@ -79,7 +80,14 @@ def compatible_with(specifier: SpecifierSet, version: Version, limit: Version) -
             limits.append(_end_of(clause.operator, clause.version))
         elif clause.operator == "!=":
             clauses.append(str(clause))
-    return SpecifierSet(",".join([*clauses, f"<{min(limits)}"]))
+    return SpecifierSet(",".join([*clauses, f"<{_without_zeros(min(limits))}"]))
+
+
+def _without_zeros(limit: Version) -> str:
+    """Return *limit* as people write an upper bound: "2", not "2.0.0"; the first number always stays."""
+    if str(limit) != limit.base_version:
+        return str(limit)
+    return re.sub(r"(\.0)+$", "", str(limit))
 
 
 def _end_of(operator: str, bound: str) -> Version:

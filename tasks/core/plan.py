@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from packaging.requirements import Requirement  # noqa: TC002  pydantic reads the annotation
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
@@ -17,7 +18,7 @@ from tasks.core.changelog import Section
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.graph import closure, graph_of, offers_of, order
 from tasks.core.groups import Decisions, decided, patterns_of, pin_modes, units_of
-from tasks.core.installation import Candidate, conflicts, exclusions
+from tasks.core.installation import Candidate, allows, conflicts, exclusions, requires_of
 from tasks.core.notes import Tale
 from tasks.core.pins import Pins, pin_requirement
 from tasks.core.requirements import key_of
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from tasks.core.installation import Conflict, Exclusion
     from tasks.core.settings import Selection, Settings
     from tasks.core.tags import Baseline, TagScheme, TagSchemes
-    from tasks.core.workspace import Member, Need, Workspace
+    from tasks.core.workspace import Member, Workspace
 
 PyVersion = Annotated[
     Version, BeforeValidator(lambda value: Version(str(value))), PlainSerializer(str, return_type=str)
@@ -132,8 +133,9 @@ class Plan(BaseModel):
 
     *date* is "YYYY.MM.DD"; *changelogs* are by package what its changelog gains, *tales* what the release notes tell.
     *obstacles* are what `publish` would refuse. *limits* are by package the first version after the one in *versions*
-    that may break its dependents. *raises* are the requirements on siblings that the release commit changes. With
-    *together* the latest versions of all packages can be installed together after the release.
+    that may break its dependents. *raises* are the requirements on siblings that the release commit changes. *unread*
+    are releases of which it was assumed what they require. With *together* the latest versions of all packages can be
+    installed together after the release.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, serialize_by_alias=True, populate_by_name=True)
@@ -148,6 +150,7 @@ class Plan(BaseModel):
     versions: Mapping[str, PyVersion] = Field(default_factory=dict[str, Version])
     limits: Mapping[str, PyVersion] = Field(default_factory=dict[str, Version])
     raises: tuple[RaisedRequirement, ...] = ()
+    unread: tuple[tuple[str, PyVersion], ...] = Field(default=(), exclude=True)
     together: bool = False
     date: str = ""
     changelogs: Mapping[str, Section] = Field(default_factory=dict[str, Section])
@@ -205,8 +208,8 @@ class Facts(BaseModel):
     """All that a plan is made from; *published* is None when no index was asked, *date* is "YYYY.MM.DD".
 
     *published* are by package the versions on the index that the release goes to, *elsewhere* those that installers
-    find on their default index besides. *requires* is what last releases require, by package; of one that is not in it
-    it is assumed. *unheard* are versions that commits ask for which touch no package, by their short shas.
+    find on their default index besides. *requires* is what releases require, by package and version; of one that is not
+    in it it is assumed. *unheard* are versions that commits ask for which touch no package, by their short shas.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -216,7 +219,7 @@ class Facts(BaseModel):
     tags: Mapping[str, str]
     published: Mapping[str, frozenset[Version]] | None = None
     elsewhere: Mapping[str, frozenset[Version]] = {}
-    requires: Mapping[str, tuple[Requirement, ...]] = {}
+    requires: Mapping[str, Mapping[Version, tuple[Requirement, ...]]] = {}
     unheard: Mapping[str, str] = {}
 
     def installable(self, name: str) -> frozenset[Version] | None:
@@ -289,6 +292,8 @@ def make_plan(
     rows = _rows(scene, decisions, statuses, ordered, only, schemes, siblings)
     _refuse_taken(rows, facts, schemes)
     candidates = _candidates(scene, siblings)
+    missing = {obstacle: name for name, obstacle in _missing(scene, siblings, rows)}
+    lacking = set(missing.values())
     unheard = [
         Warn(Code.VERSION_UNHEARD, f"Release-As: {version} ({sha}) touches no package")
         for sha, version in facts.unheard.items()
@@ -306,7 +311,11 @@ def make_plan(
         release=release_id(facts.commit, rows),
         tags=_umbrella(workspace, rows, settings, facts, schemes),
         warnings=tuple(map(str, told)),
-        obstacles=tuple(_missing(scene, siblings, rows)) + tuple(_unfit(conflicts(candidates), rows)),
+        obstacles=(
+            *missing,
+            *_unfit([each for each in conflicts(candidates) if each.candidate.name not in lacking], rows),
+        ),
+        unread=tuple((each.name, each.version) for those in candidates.values() for each in those if each.assumed),
         packages=tuple(rows),
         versions=siblings.versions,
         limits=siblings.limits if any(step.pins == "compatible" for step in rows) else {},
@@ -442,11 +451,12 @@ def _out_of_range(
 def _promises_all(settings: Settings, siblings: Siblings) -> bool:
     """Return whether the settings promise that the latest versions of all packages can be installed together.
 
-    They do where every dependent follows; or where what is built says what the source says, which follows.
+    They do where every dependent follows; or where what is built says what the source says, and that follows.
     """
-    if settings.propagate == "out-of-range" and settings.source_requirements != "leave":
-        return all(mode == "keep" for mode in siblings.modes.values())
-    return settings.propagate == "patch"
+    modes = set(siblings.modes.values())
+    if settings.source_requirements == "leave" and "keep" in modes:
+        return False
+    return settings.propagate == "patch" or (settings.propagate == "out-of-range" and modes == {"keep"})
 
 
 def _candidates(scene: _Scene, siblings: Siblings) -> dict[str, list[Candidate]]:
@@ -456,21 +466,33 @@ def _candidates(scene: _Scene, siblings: Siblings) -> dict[str, list[Candidate]]
         found = [siblings.planned(name)] if name in siblings.targets else []
         last, known = scene.baselines.get(name), scene.facts.installable(name)
         if last and (known is None or last.version in known):
-            found.append(siblings.released(name, last.version, scene.facts.requires.get(name)))
+            found.append(siblings.released(name, last.version, scene.facts.requires.get(name, {}).get(last.version)))
         if found:
             candidates[name] = found
-    for name in siblings.targets:
-        for need in siblings.older(scene.workspace[name]):
-            there = candidates.get(need.name, [])
-            wanted = _older_release(need, scene.facts)
-            if there and wanted and all(each.version != wanted for each in there):
-                there.append(Candidate(need.name, wanted))
+    todo = [each for found in candidates.values() for each in found]
+    while todo:  # what none of these satisfies, an older release may
+        fresh = list(_older_releases(todo, candidates, scene.facts))
+        for each in fresh:
+            candidates[each.name].append(each)
+        todo = fresh
     return candidates
 
 
-def _older_release(need: Need, facts: Facts) -> Version | None:
-    """Return the latest version that an installer finds for *need*, which is not the workspace's."""
-    return max(need.requirement.specifier.filter(facts.installable(need.name) or ()), default=None)
+def _older_releases(
+    asking: Sequence[Candidate], candidates: Mapping[str, Sequence[Candidate]], facts: Facts
+) -> Iterator[Candidate]:
+    """Yield the latest release that an installer finds for each requirement that the *candidates* do not satisfy."""
+    seen: set[tuple[str, Version]] = set()
+    for requirement in (each.requirement for candidate in asking for each in candidate.requires):
+        name = canonicalize_name(requirement.name)
+        specifier = requirement.specifier
+        if not candidates.get(name) or any(allows(specifier, each, candidates) for each in candidates[name]):
+            continue
+        older = max(specifier.filter(facts.installable(name) or ()), default=None)
+        if older and (name, older) not in seen:
+            seen.add((name, older))
+            known = facts.requires.get(name, {}).get(older)
+            yield Candidate(name, older, requires_of(known or ()), assumed=known is None)
 
 
 def _refuse_undecided(workspace: Workspace, decisions: Decisions, statuses: Mapping[str, Status]) -> None:
@@ -631,8 +653,8 @@ def index_questions(workspace: Workspace, plan: Plan) -> frozenset[str]:
 _PUBLIC_KINDS = (Kind.RUNTIME, Kind.BUILD, Kind.EXTRA)
 
 
-def _missing(scene: _Scene, siblings: Siblings, rows: Sequence[Step]) -> Iterator[Obstacle]:
-    """Yield each requirement on a sibling that is not released now, and that no index has a fitting version of."""
+def _missing(scene: _Scene, siblings: Siblings, rows: Sequence[Step]) -> Iterator[tuple[str, Obstacle]]:
+    """Yield each requirement on a sibling that is not released and that no index has, with the package that has it."""
     steps = [step for step in rows if step.order >= 0]
     for step in steps:
         member, pins, seen = scene.workspace[step.name], siblings.pins(step.name), set[str]()
@@ -651,7 +673,8 @@ def _missing(scene: _Scene, siblings: Siblings, rows: Sequence[Step]) -> Iterato
             what = f"{need.name} is {state} not on the index; {step.name} {step.version} requires {key_of(wanted)}"
             publishable = need.name in siblings.modes and need.written not in older
             hint = _release_too(steps, [need.name]) if publishable else _CHANGE_REQUIREMENT
-            yield Obstacle(code=Code.SIBLING_MISSING, what=what, where=f"{member.path}/{need.file}", hint=hint)
+            where = f"{member.path}/{need.file}"
+            yield step.name, Obstacle(code=Code.SIBLING_MISSING, what=what, where=where, hint=hint)
 
 
 _CHANGE_REQUIREMENT = "Change the requirement, so that it names a version that the index has; or remove it."
