@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from tasks.core.commits import Change
     from tasks.core.graph import Graph, Order
-    from tasks.core.installation import Conflict, Exclusion
+    from tasks.core.installation import Candidates, Exclusion
     from tasks.core.settings import Selection, Settings
     from tasks.core.tags import Baseline, TagScheme, TagSchemes
     from tasks.core.workspace import Member, Workspace
@@ -292,8 +292,6 @@ def make_plan(
     rows = _rows(scene, decisions, statuses, ordered, only, schemes, siblings)
     _refuse_taken(rows, facts, schemes)
     candidates = _candidates(scene, siblings)
-    missing = {obstacle: name for name, obstacle in _missing(scene, siblings, rows)}
-    lacking = set(missing.values())
     unheard = [
         Warn(Code.VERSION_UNHEARD, f"Release-As: {version} ({sha}) touches no package")
         for sha, version in facts.unheard.items()
@@ -311,10 +309,7 @@ def make_plan(
         release=release_id(facts.commit, rows),
         tags=_umbrella(workspace, rows, settings, facts, schemes),
         warnings=tuple(map(str, told)),
-        obstacles=(
-            *missing,
-            *_unfit([each for each in conflicts(candidates) if each.candidate.name not in lacking], rows),
-        ),
+        obstacles=tuple(_obstacles(scene, siblings, candidates)),
         unread=tuple((each.name, each.version) for those in candidates.values() for each in those if each.assumed),
         packages=tuple(rows),
         versions=siblings.versions,
@@ -653,16 +648,43 @@ def index_questions(workspace: Workspace, plan: Plan) -> frozenset[str]:
 _PUBLIC_KINDS = (Kind.RUNTIME, Kind.BUILD, Kind.EXTRA)
 
 
-def _missing(scene: _Scene, siblings: Siblings, rows: Sequence[Step]) -> Iterator[tuple[str, Obstacle]]:
-    """Yield each requirement on a sibling that is not released and that no index has, with the package that has it."""
-    steps = [step for step in rows if step.order >= 0]
-    for step in steps:
-        member, pins, seen = scene.workspace[step.name], siblings.pins(step.name), set[str]()
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """Why a package of the release could not be installed; releasing *remedy* too would help, if anything is there."""
+
+    code: Code
+    package: str
+    what: str
+    where: str
+    remedy: tuple[str, ...]
+
+
+def _obstacles(scene: _Scene, siblings: Siblings, candidates: Candidates) -> Iterator[Obstacle]:
+    """Yield what nobody could install, each with the one command that releases all that is needed for all of it."""
+    problems = list(_missing(scene, siblings))
+    known = {each.package for each in problems}
+    problems += [each for each in _unfit(scene, candidates) if each.package not in known]
+    names = [*siblings.targets, *(name for each in problems for name in each.remedy)]
+    options = " ".join(f"-p {name}" for name in dict.fromkeys(names))
+    for each in problems:
+        hint = _CHANGE_REQUIREMENT
+        if each.remedy:
+            hint = f"Release {' and '.join(each.remedy)} too: `releasekit publish --force-unchanged {options}`."
+        yield Obstacle(code=each.code, what=each.what, where=each.where, hint=hint)
+
+
+_CHANGE_REQUIREMENT = "Change the requirement, so that it names a version that the index has; or remove it."
+
+
+def _missing(scene: _Scene, siblings: Siblings) -> Iterator[_Problem]:
+    """Yield each requirement on a sibling that is not released now and that no index has."""
+    for name, version in siblings.targets.items():
+        member, pins, seen = scene.workspace[name], siblings.pins(name), set[str]()
         older = {need.written for need in siblings.older(member)}
         for need in member.needs:
             known = scene.facts.installable(need.name)
             released = need.name in siblings.targets and need.written not in older
-            if known is None or released or need.kind is Kind.GROUP or need.name in (member.name, *seen):
+            if known is None or released or need.kind is Kind.GROUP or need.name in (name, *seen):
                 continue
             wanted = pin_requirement(need.requirement, pins)
             if need.requirement.url or any(wanted.specifier.filter(known)):
@@ -670,32 +692,19 @@ def _missing(scene: _Scene, siblings: Siblings, rows: Sequence[Step]) -> Iterato
             seen.add(need.name)
             tag = scene.baselines[need.name].tag if need.name in scene.baselines else ""
             state = f"tagged {tag} and" if tag else "required and"
-            what = f"{need.name} is {state} not on the index; {step.name} {step.version} requires {key_of(wanted)}"
-            publishable = need.name in siblings.modes and need.written not in older
-            hint = _release_too(steps, [need.name]) if publishable else _CHANGE_REQUIREMENT
-            where = f"{member.path}/{need.file}"
-            yield step.name, Obstacle(code=Code.SIBLING_MISSING, what=what, where=where, hint=hint)
+            what = f"{need.name} is {state} not on the index; {name} {version} requires {key_of(wanted)}"
+            remedy = (need.name,) if need.name in siblings.modes and need.written not in older else ()
+            yield _Problem(Code.SIBLING_MISSING, name, what, f"{member.path}/{need.file}", remedy)
 
 
-_CHANGE_REQUIREMENT = "Change the requirement, so that it names a version that the index has; or remove it."
-
-
-def _unfit(found: Sequence[Conflict], rows: Sequence[Step]) -> Iterator[Obstacle]:
-    """Yield each package of the release that nobody could install."""
-    steps = [step for step in rows if step.order >= 0]
-    path = {step.name: step.path for step in steps}
-    for conflict in found:
+def _unfit(scene: _Scene, candidates: Candidates) -> Iterator[_Problem]:
+    """Yield each package of the release, or extra, that requires two versions of one package."""
+    for conflict in conflicts(candidates):
+        name = conflict.candidate.name
         because = some([f"{each}, not {each.excluded.version}" for each in conflict.because])
-        hint = _release_too(steps, conflict.outdated) if conflict.outdated else _CHANGE_REQUIREMENT
-        where = f"{path[conflict.candidate.name]}/pyproject.toml"
+        where = f"{scene.workspace[name].path}/pyproject.toml"
         what = f"{conflict.name} cannot be installed: {because}"
-        yield Obstacle(code=Code.PIN_CONFLICT, what=what, where=where, hint=hint)
-
-
-def _release_too(steps: Sequence[Step], names: Sequence[str]) -> str:
-    packages = dict.fromkeys([*(step.name for step in steps), *names])
-    options = " ".join(f"-p {name}" for name in packages)
-    return f"Release {' and '.join(names)} too: `releasekit publish --force-unchanged {options}`."
+        yield _Problem(Code.PIN_CONFLICT, name, what, where, conflict.outdated)
 
 
 def _outdated(excluded: Sequence[Exclusion], settings: Settings) -> Iterator[Warn]:

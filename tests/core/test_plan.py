@@ -450,7 +450,7 @@ class TestDependents:
         alone = plan_of(*lines, changes=changes, selection=selection, settings={"propagate": "none"})
 
         what = "app 1.1 cannot be installed: web 1.0 requires core==1.0, not 1.1"
-        hint = "Release web too: `releasekit publish --force-unchanged -p core -p app -p web`."
+        hint = "Release web too: `releasekit publish --force-unchanged -p app -p core -p web`."
         refused = [(Code.PIN_CONFLICT, what, "packages/app/pyproject.toml", hint)]
         obstacles = [[(each.code, each.what, each.where, each.hint) for each in p.obstacles] for p in (plan, alone)]
         if selection:

@@ -193,11 +193,13 @@ def test_cycle_as_one_batch(tmp_path: Path, own_index: EmbeddedIndex) -> None:
 
 
 def test_older_sibling_is_left_alone(tmp_path: Path, own_index: EmbeddedIndex) -> None:
-    """A requirement that the workspace's version does not satisfy means the published older one: no pin, no gate."""
+    """A requirement that the declared version does not satisfy means an older release: no pin, no gate."""
     world = make_world(tmp_path, "app: core<1; core")
     assert world.releasekit("publish", "--yes", "--skip-audit").code == 0
-    world.commit("feat!: another core\n\nRelease-As: 2.0.0", {"packages/core/src/core/__init__.py": "NEW = True\n"})
+    pyproject = (world.root / "packages/core/pyproject.toml").read_text()
+    world.commit("feat!: another core", {"packages/core/pyproject.toml": pyproject.replace("0.1.0", "2.0.0")})
     world.commit("fix: app", {"packages/app/src/app/__init__.py": "FIXED = True\n"})
+    world.lock()
     world.git("push", "--quiet")
 
     said = world.releasekit("publish", "--yes", "--skip-audit", "--format", "json")
