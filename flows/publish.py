@@ -209,6 +209,7 @@ async def staged(
         release.record.make_durable(built)
         manifest = manifest.model_copy(update={"packages": tuple(built), "staged": options.stage_only})
     if not options.stage_only:
+        manifest = announce.record_index(release, manifest)
         out = bool(options.handed_over) and await is_out(manifest.packages, index)
         manifest = announce.hold(release, repo, manifest, out=out).model_copy(update={"staged": False})
     release.record.save(manifest)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.adapters.forge import forge_of
 from tasks.adapters.held import held_at, held_in, wrapped
 from tasks.adapters.notes import commits_told, gather, rendered, rewritten
+from tasks.adapters.process import mask
 from tasks.adapters.record import MANIFEST
 from tasks.adapters.repo import RUNNING
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
@@ -38,6 +39,16 @@ def unless_rejected(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> 
     """Tell whether a failed push may be tried again: not when the remote has looked at it and said no."""
     error = error_of(state)
     return not (isinstance(error, ReleaseError) and (error.code is Code.BRANCH_MOVED or "rejected]" in error.output))
+
+
+def record_index(release: Release, manifest: ReleaseManifest) -> ReleaseManifest:
+    """Return *manifest* with the index that the release is about to go to, so that a rollback asks that one.
+
+    An address that holds a secret of the environment, as a token in its path, is not put on record.
+    """
+    address = release.target.address
+    holds_secret = any(mask(url) != url for url in (address.check_url, address.publish_url))
+    return manifest if holds_secret else manifest.bound_for(address)
 
 
 @lazy_task("hold", "hold-{release.plan.title}")

@@ -519,6 +519,13 @@ def target_of(project: Project) -> Target:
     return Target(check_url or default, publish_url, is_default=check_url in ("", default))
 
 
+def named_targets(project: Project) -> Iterator[Target]:
+    """Yield the indexes of the workspace that have a name and an upload address."""
+    for index in project.document.get("tool", {}).get("uv", {}).get("index", ()):
+        if "name" in index and "publish-url" in index:
+            yield Target(index["url"], index["publish-url"], index["name"], bool(index.get("default")))
+
+
 def _in_repository(repo: Repo, root: Path, path: str) -> str:
     """Return a member's directory as git names it, from the top of the repository; empty for the top itself."""
     relative = os.path.relpath((root / path).resolve(), repo.top).replace(os.sep, "/")

@@ -13,6 +13,7 @@ from tasks.core.artifacts import wrong_names
 from tasks.core.errors import Code, ReleaseError
 from tasks.core.plan import Plan, PyVersion
 from tasks.core.tags import is_tag_name
+from tasks.core.target import IndexAddress, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +52,8 @@ class ReleaseManifest(BaseModel):
     was about to make. *held* is what the remote holds for it (see `held_text`), empty if nothing. With *undoing* it is
     being rolled back. *staged* says that nothing of it is public, though all is built: it was only to be staged.
 
+    *indexes* are those that its files may be on, the latest last: each comes on record before the first upload to it.
+
     *plan* is there where the manifest has left its record (see `exported`), so that one file says everything.
     """
 
@@ -66,11 +69,19 @@ class ReleaseManifest(BaseModel):
     begun: str = ""
     packages: tuple[PackageVersion, ...] = ()
     tags: tuple[str, ...] = ()
+    indexes: tuple[IndexAddress, ...] = ()
     held: str = ""
     undoing: bool = False
     staged: bool = False
     finished: bool = False
     plan: Plan | None = None
+
+    def bound_for(self, index: IndexAddress) -> ReleaseManifest:
+        """Return the manifest with *index* on record, before anything is uploaded to it."""
+        if index in self.indexes:
+            return self
+        others = tuple(known for known in self.indexes if known.check_url != index.check_url)
+        return self.model_copy(update={"indexes": (*others, index)})
 
     def holder(self) -> tuple[str, ...]:
         """Return what tells the releases of two clones apart, also if one has taken it over from the other."""
@@ -131,11 +142,21 @@ def _unfit(manifest: ReleaseManifest, plan: Plan) -> Iterator[str]:
             yield f"{name}: {value!r} is none"
     tags = [*plan.tags, *manifest.tags, *(step.tag for step in plan.steps), *filter(None, [manifest.branch])]
     yield from (f"{tag!r} can be the name of no tag or branch" for tag in tags if not is_tag_name(tag))
+    yield from _unfit_indexes(manifest)
     yield from _unfit_steps(plan)
     yield from _unfit_packages(manifest, plan)
 
 
 _RELEASE, _SHA = re.compile(r"[0-9a-f]{12}"), re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+
+def _unfit_indexes(manifest: ReleaseManifest) -> Iterator[str]:
+    for address in (url for index in manifest.indexes for url in (index.check_url, index.publish_url) if url):
+        if not _WEB.match(address) or without_secrets(address) != address:
+            yield "indexes: an address is none of the web, or holds more than host and path"
+
+
+_WEB = re.compile(r"https?://[^/]")
 
 
 def _unfit_steps(plan: Plan) -> Iterator[str]:

@@ -6,8 +6,30 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from pydantic import BaseModel, ConfigDict
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from urllib.parse import SplitResult
+
     from packaging.version import Version
+
+
+class IndexAddress(BaseModel):
+    """An index as a release puts it on record: no user name, password or query, for everybody may read it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = ""
+    check_url: str
+    publish_url: str = ""
+
+    def as_target(self) -> Target:
+        """Return where this is, for somebody who has no credentials for it.
+
+        The name is left out: uv reads credentials by it, and they must not go to an address that somebody else wrote.
+        """
+        return Target(self.check_url, self.publish_url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +56,23 @@ class Target:
 
     @property
     def is_like_pypi(self) -> bool:
-        """Whether the index is PyPI or of its kind, whose upload address ends in "/legacy/"."""
-        return self.is_pypi or urlsplit(self.publish_url).path.rstrip("/") == "/legacy"
+        """Whether the index is PyPI or Test PyPI, which alone have pages for people.
+
+        They are reached by https without a port, with "/simple/" and "/legacy/" at the root. That the upload address
+        ends in "/legacy/" is not enough: so it does for other indexes too.
+        """
+        simple, upload = urlsplit(self.check_url), urlsplit(self.publish_url)
+        if not _is_public(simple, "/simple"):
+            return False
+        same_site = upload.hostname in (simple.hostname, f"upload.{simple.hostname}")
+        return self.is_pypi or (_is_public(upload, "/legacy") and same_site)
+
+    @property
+    def address(self) -> IndexAddress:
+        """What is put on record of it."""
+        return IndexAddress(
+            name=self.name, check_url=without_secrets(self.check_url), publish_url=without_secrets(self.publish_url)
+        )
 
     @property
     def title(self) -> str:
@@ -51,8 +88,34 @@ class Target:
 
         User names and passwords are left out.
         """
-        parts = urlsplit(self.check_url)
-        root = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+        root = urlsplit(without_secrets(self.check_url))
         if self.is_like_pypi:
             return root._replace(path=f"/project/{name}/{version}/").geturl()
         return root._replace(path=f"{root.path.rstrip('/')}/{name}/").geturl()
+
+
+def without_secrets(address: str) -> str:
+    """Return *address* without user info, query and fragment, where credentials may stand."""
+    parts = urlsplit(address)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def recorded_targets(addresses: Iterable[IndexAddress], known: Sequence[Target]) -> tuple[Target, ...]:
+    """Return where the *addresses* on record are.
+
+    Those that the workspace knows are asked with the credentials that it has for them, all others without any.
+    """
+    by_url = {_simple_root(target.check_url): target for target in reversed(known)}
+    return tuple(by_url.get(_simple_root(address.check_url), address.as_target()) for address in addresses)
+
+
+def _simple_root(address: str) -> str:
+    return without_secrets(address).rstrip("/")
+
+
+def _is_public(parts: SplitResult, path: str) -> bool:
+    """Return whether this is *path* at the root of a site that has a name and no port of its own."""
+    domain = (parts.hostname or "").rpartition(".")
+    named = bool(domain[0]) and not domain[2].isdigit()
+    has_port = ":" in parts.netloc.rpartition("@")[2]
+    return parts.scheme == "https" and named and not has_port and parts.path.rstrip("/") == path

@@ -11,6 +11,7 @@ from packaging.version import Version
 
 from tasks.core.errors import Code, ReleaseError
 from tasks.core.manifest import BuiltFile, PackageVersion, ReleaseManifest, exported_of, manifest_of, manifest_text
+from tasks.core.target import IndexAddress
 from tests.builders import plan_of
 
 
@@ -101,6 +102,31 @@ def test_exported() -> None:
     assert json.loads(read.held_text())["plan"] is None, "it stands beside it"
 
 
+OWN = IndexAddress(name="own", check_url="https://a.example/simple/", publish_url="https://a.example/up")
+OTHER = IndexAddress(check_url="https://b.example/simple/")
+
+
+def test_bound_for() -> None:
+    """Each index comes on record once, the latest last, and what the remote holds says it too, each time the same."""
+    first = manifest("1.0").bound_for(OWN)
+
+    assert first.bound_for(OWN) == first
+    assert first.bound_for(OTHER).indexes == (OWN, OTHER)
+    assert first.bound_for(OTHER).bound_for(OTHER).indexes == (OWN, OTHER)
+    named = OTHER.model_copy(update={"name": "other"})
+    assert first.bound_for(OTHER).bound_for(named).indexes == (OWN, named)
+    assert json.loads(first.held_text())["indexes"] == [OWN.model_dump()]
+    assert first.held_text() == manifest("1.0").bound_for(OWN).held_text()
+
+
+def test_without_index_on_record() -> None:
+    """A record from before indexes were put on record is read, and says none."""
+    old = json.loads(manifest_text(manifest("1.0")))
+    del old["indexes"]
+
+    assert manifest_of(json.dumps(old), "manifest.json").indexes == ()
+
+
 @pytest.mark.parametrize(
     ("here", "there", "said"),
     [
@@ -116,6 +142,8 @@ def test_exported() -> None:
         ('"name": "core-1.1.tar.gz"', '"name": "core-1.2.tar.gz"', "core-1.2.tar.gz has the version 1.2, but 1.1 is"),
         ('"name": "core-1.1-py3', '"name": "core-1.1-../py3', "core-1.1-../py3-none-any.whl"),
         ('"sha256": "abab', '"sha256": "--ab', "or its sha256 is none"),
+        ('"indexes": []', '"indexes": [{"check_url": "file:///etc"}]', "an address is none of the web"),
+        ('"indexes": []', '"indexes": [{"check_url": "https://ada:pw@a.example"}]', "more than host and path"),
         ('"version": "1.1"', '"version": "1.2"', "the packages are not those of the plan inside"),
     ],
 )

@@ -210,7 +210,6 @@ def test_page_on_the_index() -> None:
     assert Target("https://ada:pw@index.example.org/simple/", "").page("a-b", one) == (
         "https://index.example.org/project/a-b/1.0/"
     )
-    assert Target(INDEX, "https://upload.example.org/legacy/").page("a", one).endswith(".org/project/a/1.0/")
     assert Target("https://ada:pw@example.org:8443/x/simple", "https://example.org/x").page("a", one) == (
         "https://example.org:8443/x/simple/a/"
     )
