@@ -302,16 +302,18 @@ def rollback(
     yes: Yes = False,
     format: Format = "table",  # noqa: A002
 ) -> int:
-    """Give a release up: remove its tags, its worktree and its record, and tell how to go forward from what is public.
+    """Abandon a release: delete its tags, worktree and record, and show how to continue.
+
+    Tags of packages that are on the index stay.
 
     Parameters
     ----------
     release
-        Its id, or the beginning of it, or its title; none: the one that has not ended, else the latest.
+        Its id, or the beginning of it, or its title; none: the one that has not ended.
     yes
         Don't ask before anything is removed.
     format
-        How that which is undone is printed.
+        How the answer is printed.
     """
     import asyncio
 

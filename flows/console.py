@@ -313,7 +313,9 @@ def pull_table(found: ReleasePull) -> RenderableType:
 
 
 def rollback_table(found: Rollback) -> RenderableType:
-    """Draw what is undone of a release, what stays, and how to go forward from there."""
+    """Draw what is undone of a release, what stays, and how to continue from there."""
+    if not found.release:
+        return Group(Text(found.summary), *map(Text, found.notes))
     rows = [
         *(("tag", f"{name} here") for name in found.tags),
         *(("tag", f"{name} on the remote") for name in found.remote_tags),
@@ -330,9 +332,10 @@ def rollback_table(found: Rollback) -> RenderableType:
 
 
 def _public_table(found: Rollback) -> RenderableType:
-    sheet = Sheet("Stays on the index", "Next", "With it", "Yank it at", title="no index takes files back")
+    sheet = Sheet("Stays on the index", "Tag", "Next fix", "Required by", "Page", title="an index keeps its files")
     for package in found.public:
-        sheet.add(f"{package.name} {package.version}", package.next, ", ".join(package.dependents), package.page)
+        what = f"{package.name} {package.version}{'' if package.complete else ' (in part)'}"
+        sheet.add(what, package.tag or "none", package.next, ", ".join(package.dependents), package.page)
     return Group(sheet, Text(found.forward, style="cyan"))
 
 

@@ -157,13 +157,15 @@ async def _hand_on(options: PublishOptions, project: Project, repo: Repo) -> Rel
 
 
 async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
-    """Give a release up, once somebody has said yes; recorded as a flow run where a Prefect API is configured."""
+    """Roll a release back, once somebody has said yes; recorded as a flow run where a Prefect API is configured."""
     from flows.undo import undo
 
     if not _recording("this rollback"):
         return await undo(options, partial(_ask_to_undo, yes=yes or options.dry_run))
     if not (yes or options.dry_run):
         looked = await undo(options.model_copy(update={"dry_run": True}))
+        if not looked.release:
+            return looked
         _ask_to_undo(looked, yes=False)
         options = options.model_copy(update={"release": looked.release})
     from flows.recorded import drain

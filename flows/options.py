@@ -340,7 +340,7 @@ class RollbackOptions(Where):
     """What `rollback` can be told."""
 
     release: Annotated[str, Parameter(parse=False)] = Field(
-        default="", description="The release, by its id or title; none: the one that has not ended, else the latest"
+        default="", description="The release, by its id or title; none: the one that has not ended"
     )
     dry_run: Annotated[bool, Parameter(group=HERE)] = Field(
         default=False, description="Show what would be undone, change nothing"
@@ -348,6 +348,14 @@ class RollbackOptions(Where):
     push: Annotated[bool, Parameter(group=COURSE)] = Field(
         default=True, description="Delete tags on the remote too; without it the remote is left alone"
     )
+    all_tags: Annotated[bool, Parameter(group=COURSE)] = Field(
+        default=False, description="Delete the tags of packages that are on the index too"
+    )
+
+    @property
+    def names_index(self) -> bool:
+        """Whether an index is named here, to be asked instead of those on record."""
+        return bool({"index", "publish_url", "check_url"} & self.overrides().keys())
 
     def overrides(self) -> dict[str, Any]:
         """Return the settings that were given here; `release` names one, where the key says whether to make one."""

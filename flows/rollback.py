@@ -1,4 +1,4 @@
-"""Give one release up: `python -m flows.rollback`, or the deployment `releasekit/rollback`."""
+"""Abandon one release: `python -m flows.rollback`, or the deployment `releasekit/rollback`."""
 
 if __name__ == "__main__":  # before Prefect is imported: a rollback on a terminal must not pay for it
     from releasekit.__main__ import main
@@ -18,7 +18,7 @@ from tasks.core.rollback import Rollback
 @flow(name="releasekit", version=__version__)
 @flat(RollbackOptions)
 async def rollback(options: RollbackOptions) -> Rollback:
-    """Remove what a release has made, so far as it can be; what is public stays, and the way forward is told."""
+    """Abandon a release: delete its tags, worktree and record, and show how to continue."""
     undone = await undo(options)
     await acreate_markdown_artifact(rollback_markdown(undone), key="releasekit-rollback")
     return undone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -15,17 +16,25 @@ from tasks.adapters.repo import RUNNING
 from tasks.core.errors import Code, Refusal, ReleaseError, nearest, nothing_changed
 from tasks.core.manifest import exported_of
 from tasks.core.pull import pull_ref
-from tasks.core.rollback import PublicPackage, Rollback, dependents_of, following, yank_page
+from tasks.core.rollback import (
+    KeptTag,
+    PublicPackage,
+    Rollback,
+    dependents_of,
+    following,
+    reasons_to_keep,
+    yank_page,
+)
 from tasks.lazy import lazy_task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from tasks.adapters.interface import ForgeRelease, Index
     from tasks.adapters.repo import Ref, Repo
     from tasks.adapters.secrets import Secrets
     from tasks.core.manifest import PackageVersion, ReleaseManifest
-    from tasks.core.plan import Plan
+    from tasks.core.plan import Plan, Step
     from tasks.core.settings import Settings
     from tasks.core.target import Target
 
@@ -45,6 +54,11 @@ class Doomed:
     manifest: ReleaseManifest | None = None
     held: Held | None = None
     intact: bool = True
+
+    @property
+    def may_be_public(self) -> bool:
+        """Whether files of the release may be on an index; not if its own record says that none is built yet."""
+        return not (self.record and self.intact) or bool(self.manifest and self.manifest.packages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +120,10 @@ def _proposed_at(repo: Repo, settings: Settings) -> Iterator[Proposed]:
 
 
 @lazy_task("find-release")
-def find(repo: Repo, settings: Settings, name: str, proposed: Sequence[Proposed] = ()) -> Doomed:
+def find(repo: Repo, settings: Settings, name: str, proposed: Sequence[Proposed] = ()) -> Doomed | None:
     """Return the release called *name*: its id, or the beginning of it, or its title.
 
-    Without a name it is the one of this clone that has not ended, else the latest; what another clone is in the middle
+    Without a name it is the one of this clone that has not ended, None if all have; what another clone is in the middle
     of must be named, and so must what is *proposed* and not begun to be published.
 
     Raises Refusal RK-RELEASE-UNKNOWN, RK-RELEASE-ELSEWHERE.
@@ -128,15 +142,24 @@ def find(repo: Repo, settings: Settings, name: str, proposed: Sequence[Proposed]
         for each in reversed(proposed):  # a draft knows the merged commit, a pull request its own
             known.setdefault(each.plan.release, Doomed(each.plan.release, None, each.plan, each.manifest))
         return _called(name, [*known.values()])
-    latest = max(here, key=_urgency, default=None)
-    if there and others and (latest is None or _has_ended(latest)):
+    unfinished = max((doomed for doomed in here if not _has_ended(doomed)), key=_begun, default=None)
+    if there and others and unfinished is None:
         error = there.elsewhere(settings.remote)
-        hint = f"`releasekit rollback {there.plan.release}` gives it up; or name the release that you mean."
+        hint = f"`releasekit rollback {there.plan.release}` rolls it back; or name the release that you mean."
         raise Refusal(error.code, error.what, error.where, hint)
-    if latest is None:
-        hint = "There is nothing to give up: `releasekit publish` begins a release."
-        raise Refusal(Code.RELEASE_UNKNOWN, "no release is on record here", str(repo.common_dir), hint)
-    return latest
+    return unfinished
+
+
+def report_nothing(repo: Repo) -> Rollback:
+    """Return that there is nothing to roll back, and how to name the last release that has ended, if there is one."""
+    finished = [_read(record, repo, None) for record in records(repo.common_dir)]
+    latest = max((doomed for doomed in finished if doomed.plan), key=_begun, default=None)
+    if latest is None or latest.plan is None:
+        return Rollback(release="", title="")
+    name = latest.plan.title
+    return Rollback(
+        release="", title="", notes=(f"{name} is finished; `releasekit rollback {name}` rolls a finished release back",)
+    )
 
 
 def _held(repo: Repo, settings: Settings) -> Held | None:
@@ -166,10 +189,9 @@ def _read(record: Record, repo: Repo, there: Held | None) -> Doomed:
     return doomed
 
 
-def _urgency(doomed: Doomed) -> tuple[bool, str, str]:
-    """Order releases: one that has not ended comes before all others, then the latest."""
-    manifest = doomed.manifest
-    return (not _has_ended(doomed), manifest.begun if manifest else "", doomed.plan.date if doomed.plan else "")
+def _begun(doomed: Doomed) -> tuple[str, str]:
+    """Return when a release was begun, to find the latest."""
+    return (doomed.manifest.begun if doomed.manifest else "", doomed.plan.date if doomed.plan else "")
 
 
 def _has_ended(doomed: Doomed) -> bool:
@@ -192,25 +214,37 @@ def _called(name: str, known: list[Doomed]) -> Doomed:
 async def look(
     repo: Repo,
     settings: Settings,
-    target: Target,
     doomed: Doomed,
-    index: Index,
+    indexes: Sequence[tuple[Target, Index]],
     proposed: Sequence[Proposed] = (),
+    *,
+    all_tags: bool = False,
 ) -> Found:
     """Return what is to be undone of the release, and what stays; changes nothing.
 
+    Tags of packages that are on one of the *indexes* stay, unless *all_tags* are to go.
     Raises Refusal RK-INDEX-… if nobody can say what is public.
     """
     plan, manifest = doomed.plan, doomed.manifest
     commit = manifest.release_commit if manifest else ""
-    names = _tag_names(doomed)
     remote = settings.remote if settings.push and settings.remote in repo.remotes() else ""
     there = repo.refs_at(remote) if remote else {}
-    local, kept = _own(names, repo.tag_refs(), commit, "here")
-    on_remote = {name.removeprefix("refs/tags/"): ref for name, ref in there.items() if name.startswith("refs/tags/")}
-    remotely, kept_there = _own(names, on_remote, commit, f"on {remote}")
-    with nothing_changed():
-        public = await _public(plan, manifest.packages if manifest else (), target, index)
+    public = await _ask(doomed, indexes)
+    here = Tags("here", repo.tag_refs(), _tag_names(doomed), commit)
+    remotely = Tags(
+        f"on {remote}",
+        {name.removeprefix(_TAGS): ref for name, ref in there.items() if name.startswith(_TAGS)},
+        here.names,
+        commit,
+    )
+    true = {} if all_tags else _true_tags(doomed, here.names, public)
+    going, going_there = here.without(true), remotely.without(true)
+    left = {*(here.refs.keys() - going.keys()), *(remotely.refs.keys() - going_there.keys())}
+    tag_of = {package.name: package.tag for package in _packages(doomed)}
+    tagged = tuple(
+        package.model_copy(update={"tag": tag_of[package.name] if tag_of[package.name] in left else ""})
+        for package in public
+    )
     ours = tuple(each for each in proposed if each.plan.release == doomed.release)
     rollback = Rollback(
         draft=next((each.draft.page for each in ours if each.draft), ""),
@@ -219,14 +253,86 @@ async def look(
         title=plan.title if plan else doomed.release,
         commit=commit,
         finished=bool(manifest and manifest.finished),
-        tags=tuple(local),
-        remote_tags=tuple(remotely),
-        kept=(*kept, *kept_there),
+        tags=tuple(going),
+        remote_tags=tuple(going_there),
+        kept_tags=(*_kept(true, here, remotely), *here.moved(), *remotely.moved()),
         held=_is_ours(doomed, there.get(RUNNING)),
-        public=public,
-        notes=(*_where_it_is(repo, manifest, remote, there), *_unknown(doomed)),
+        public=tagged,
+        notes=(
+            *_where_it_is(repo, manifest, remote, there, public=bool(public)),
+            *_unpushed(true, here, remotely, remote),
+            *_untagged(tagged),
+            *_unasked(manifest, indexes),
+            *_unknown(doomed),
+        ),
     )
-    return Found(doomed, rollback, local, remotely, ours)
+    return Found(doomed, rollback, going, going_there, ours)
+
+
+_TAGS = "refs/tags/"
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """All tags at one *place*, as *refs*; those of these *names* are the release's if they are on its *commit*."""
+
+    place: str
+    refs: Mapping[str, Ref]
+    names: tuple[str, ...]
+    commit: str
+
+    def own(self) -> dict[str, str]:
+        """Return the object of each tag of the release that is still where the release has made it."""
+        known = {name: self.refs[name] for name in self.names if name in self.refs}
+        return {name: ref.object for name, ref in known.items() if ref.commit == self.commit}
+
+    def without(self, kept: Container[str]) -> dict[str, str]:
+        """Return the object of each tag of the release but those *kept*."""
+        return {name: sha for name, sha in self.own().items() if name not in kept}
+
+    def moved(self) -> tuple[KeptTag, ...]:
+        """Return the tags of the release's names that are on another commit now."""
+        own = self.own()
+        return tuple(
+            KeptTag(tag=name, places=(self.place,), reason=f"it is on {self.refs[name].commit[:12]} now")
+            for name in self.names
+            if name in self.refs and name not in own
+        )
+
+
+def _kept(reasons: Mapping[str, str], here: Tags, remotely: Tags) -> Iterator[KeptTag]:
+    for name, reason in reasons.items():
+        if places := tuple(tags.place for tags in (here, remotely) if name in tags.own()):
+            yield KeptTag(tag=name, places=places, reason=reason)
+
+
+def _packages(doomed: Doomed) -> Sequence[PackageVersion | Step]:
+    """Return the packages of the release, as they were built if that is known."""
+    if doomed.manifest and doomed.manifest.packages:
+        return doomed.manifest.packages
+    return doomed.plan.steps if doomed.plan else ()
+
+
+def _true_tags(doomed: Doomed, names: tuple[str, ...], public: Sequence[PublicPackage]) -> dict[str, str]:
+    complete = {
+        package.name: f"{package.name} {package.version} is on {package.index}"
+        for package in public
+        if package.complete
+    }
+    return reasons_to_keep(names, _packages(doomed), complete, doomed.plan.tags if doomed.plan else ())
+
+
+def _unpushed(reasons: Mapping[str, str], here: Tags, remotely: Tags, remote: str) -> Iterator[str]:
+    """Say which true tags the remote does not have, and how it gets them."""
+    if names := [name for name in reasons if name in here.own() and name not in remotely.refs and remote]:
+        refs = " ".join(f"{_TAGS}{name}" for name in names)
+        yield f"{remote} does not have {', '.join(names)}: `git push {remote} {refs}`"
+
+
+def _untagged(public: Sequence[PublicPackage]) -> Iterator[str]:
+    """Say which versions are on an index and have no tag."""
+    if names := dict.fromkeys(f"{package.name} {package.version}" for package in public if not package.tag):
+        yield f"on the index without a tag: {', '.join(names)}; the next plan counts what is there as released"
 
 
 def _tag_names(doomed: Doomed) -> tuple[str, ...]:
@@ -234,13 +340,6 @@ def _tag_names(doomed: Doomed) -> tuple[str, ...]:
     if doomed.record and doomed.intact:
         return doomed.manifest.tags if doomed.manifest else ()
     return doomed.plan.all_tags if doomed.plan else ()
-
-
-def _own(names: tuple[str, ...], tags: Mapping[str, Ref], commit: str, where: str) -> tuple[dict[str, str], list[str]]:
-    """Return the object of each tag of *names* that is on the release commit, and what to say of the others."""
-    found = {name: tags[name] for name in names if name in tags}
-    moved = [f"{name} {where} stays: it is on {r.commit[:12]} now" for name, r in found.items() if r.commit != commit]
-    return {name: ref.object for name, ref in found.items() if ref.commit == commit}, moved
 
 
 def _is_ours(doomed: Doomed, there: Ref | None) -> bool:
@@ -253,27 +352,57 @@ def _is_ours(doomed: Doomed, there: Ref | None) -> bool:
     return there.object == mine.held or doomed.held.manifest.holder() == mine.holder()
 
 
-async def _public(
-    plan: Plan | None, packages: tuple[PackageVersion, ...], target: Target, index: Index
-) -> tuple[PublicPackage, ...]:
-    listed = await on_index(packages, index, strict=False)
-    dependents = dependents_of(plan, {name for name, files in listed.items() if files}) if plan else {}
+def _unasked(manifest: ReleaseManifest | None, indexes: Sequence[tuple[Target, Index]]) -> Iterator[str]:
+    """Say which indexes are on record and not asked, since another one was named."""
+    asked = {target.address.check_url.rstrip("/") for target, _ in indexes}
+    for known in manifest.indexes if manifest else ():
+        if known.check_url.rstrip("/") not in asked:
+            yield f"not asked, as you named another index: {known.check_url}, where this release was published"
+
+
+async def _ask(doomed: Doomed, indexes: Sequence[tuple[Target, Index]]) -> tuple[PublicPackage, ...]:
+    """Return what the *indexes* have of the release; raises Refusal RK-INDEX-… if one does not say."""
+    try:
+        with nothing_changed():
+            return await _public(doomed, indexes)
+    except Refusal as error:
+        hint = f"{error.hint} Or name the index to ask: `releasekit rollback --check-url URL`."
+        raise Refusal(error.code, error.what, error.where, hint, error.output) from None
+
+
+async def _public(doomed: Doomed, indexes: Sequence[tuple[Target, Index]]) -> tuple[PublicPackage, ...]:
+    """Return what the *indexes* have of the release.
+
+    Of a release whose files are not on record, such as one that another machine publishes, its versions are looked for.
+    """
+    packages = doomed.manifest.packages if doomed.manifest else ()
+    steps = doomed.plan.steps if doomed.plan and not packages and doomed.may_be_public else ()
+    found: list[tuple[PackageVersion | Step, Target, tuple[str, ...]]] = []
+    for target, index in indexes:
+        listed = await on_index(packages, index, strict=False)
+        found += [(package, target, tuple(listed[package.name])) for package in packages if listed[package.name]]
+        versions = await asyncio.gather(*(index.versions(step.name) for step in steps))
+        found += [(step, target, ()) for step, known in zip(steps, versions, strict=True) if step.version in known]
+    names = {package.name for package, _, _ in found}
+    dependents = dependents_of(doomed.plan, names) if doomed.plan else {}
+    sizes = {package.name: len(package.files) for package in packages}
     return tuple(
         PublicPackage(
             name=package.name,
             version=package.version,
-            files=tuple(listed[package.name]),
+            files=files,
+            complete=len(files) == sizes.get(package.name, 0),
+            index=target.title,
             page=yank_page(target, package.name, package.version),
             next=following(package.version),
             dependents=dependents.get(package.name, ()),
         )
-        for package in packages
-        if listed[package.name]
+        for package, target, files in found
     )
 
 
 def _where_it_is(
-    repo: Repo, manifest: ReleaseManifest | None, remote: str, there: Mapping[str, Ref]
+    repo: Repo, manifest: ReleaseManifest | None, remote: str, there: Mapping[str, Ref], *, public: bool
 ) -> tuple[str, ...]:
     """Say where the release commit stays: history that others may have is never taken back."""
     if manifest is None or not repo.has(manifest.release_commit) or manifest.release_commit == manifest.commit:
@@ -290,6 +419,8 @@ def _where_it_is(
     if not places:
         return ()
     what = f"the release commit {commit[:12]} is part of {' and of '.join(places)}, and stays"
+    if public:
+        return (f"{what}: it holds versions that are on the index",)
     side = "-m 1 " if repo.parent(commit, 2) else ""  # of a merge, git wants to know which side stays
     return (f"{what}; `git revert {side}{commit[:12]}` takes versions and changelogs back",)
 
@@ -304,7 +435,7 @@ def _unknown(doomed: Doomed) -> tuple[str, ...]:
 
 @lazy_task("mark")
 def mark(found: Found) -> None:
-    """Put on record first that the release is given up: from here on publish carries it on no more."""
+    """Put on record first that the release is rolled back: from here on publish carries it on no more."""
     doomed = found.doomed
     if doomed.record and doomed.intact and doomed.manifest:
         doomed.record.amend(undoing=True, finished=False)
@@ -323,7 +454,7 @@ async def delete_proposed(repo: Repo, settings: Settings, secrets: Secrets, foun
             if each.draft and (now := await forge.release(each.draft.tag)) and now.draft:
                 await forge.delete_release(now)
             if each.refs and (pull := await forge.find_pull(settings.release_branch, each.manifest.branch)):
-                await forge.close_pull(pull, f"{each.plan.title} was given up (`releasekit rollback`).\n")
+                await forge.close_pull(pull, f"{each.plan.title} was rolled back (`releasekit rollback`).\n")
 
 
 @lazy_task("delete-remote-tags")

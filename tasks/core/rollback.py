@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import urlsplit
 
 from packaging.version import Version
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from tasks.core.graph import closure, reverse
 from tasks.core.plan import PyVersion, counted
+from tasks.core.target import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Collection, Container, Iterable, Mapping
 
     from tasks.core.plan import Plan
     from tasks.core.target import Target
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 class PublicPackage(BaseModel):
     """A package of the release that the index has files of, which no rollback takes away.
 
-    *page* is where its version can be yanked, *next* the version to go forward with. *dependents* are out as well, and
-    need it in exactly this version, near or far: they have to be released again with it.
+    It is *complete* if the index lists every file that was built, with our sha256. *page* is where its version can be
+    yanked, *next* the version of the next fix. *dependents* are packages of the release that are out too, and require
+    it, directly or not. *tag* is the tag that still names this version after the rollback, empty if there is none.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -30,13 +32,31 @@ class PublicPackage(BaseModel):
     name: str
     version: PyVersion
     files: tuple[str, ...]
+    complete: bool = True
+    index: str = ""
     page: str
     next: PyVersion
     dependents: tuple[str, ...] = ()
+    tag: str = ""
+
+
+class KeptTag(BaseModel):
+    """A tag of the release that stays in these *places* ("here", "on origin"), and the reason."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tag: str
+    places: tuple[str, ...]
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.tag} {' and '.join(self.places)} stays: {self.reason}"
 
 
 class Rollback(BaseModel):
-    """What is undone of one release. *tags* and *remote_tags* go; *kept* says which stay, and why.
+    """What is undone of one release. *tags* and *remote_tags* go, *kept_tags* stay; *kept* says the same in sentences.
+
+    Without a *release* there is nothing to roll back.
 
     *held* tells that the remote holds the release for all clones to see, which ends. *draft* is the page of a release
     that is not announced yet, *pull* the branch of a pull request: they go too. *done* is false while it is only looked
@@ -52,7 +72,7 @@ class Rollback(BaseModel):
     finished: bool = False
     tags: tuple[str, ...] = ()
     remote_tags: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
+    kept_tags: tuple[KeptTag, ...] = ()
     held: bool = False
     draft: str = ""
     pull: str = ""
@@ -60,29 +80,75 @@ class Rollback(BaseModel):
     notes: tuple[str, ...] = ()
     done: bool = False
 
+    @computed_field
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The tags that stay, each with its reason in one sentence."""
+        return tuple(map(str, self.kept_tags))
+
     @property
     def forward(self) -> str:
-        """How to go on: these versions are spent, whatever tags there are."""
+        """How to continue from what is public."""
         if not self.public:
             return ""
-        first = self.public[0]
         return (
-            "These versions are spent. Mend what is broken; then write the next version of each package that is to be "
-            f"released again into its pyproject.toml (`uv version --frozen --package {first.name} {first.next}`, then "
-            f"`uv lock`), or let a commit that touches it say `Release-As: {first.next}`. What stands under 'with it' "
-            "needs exactly the spent version, so it goes out again too."
+            "To continue, commit what repairs the broken package as `fix: …` and run `releasekit publish`. "
+            "The versions above are used up, so the next ones are planned. "
+            "Yank a broken version if your index can do that. "
+            "Packages that are out and did not change stay as they are. "
+            "Packages that are not out yet are released then, with the new versions. "
+            "`releasekit plan` shows which published packages still require an old version."
         )
 
     @property
     def summary(self) -> str:
         """One line that says how it stands."""
+        if not self.release:
+            return "nothing to roll back: no release is unfinished here"
         what = "rolled back" if self.done else "to be rolled back"
-        public = (
-            f", {counted(self.public)} {'stays' if len(self.public) == 1 else 'stay'} on the index"
-            if self.public
-            else ""
-        )
-        return f"{self.title}: {what}{public}"
+        names = {package.name for package in self.public}
+        tags = {kept.tag for kept in self.kept_tags}
+        parts = [
+            *([f"{counted(names)} {_stay(names)} on the index"] if names else []),
+            *([f"{len(tags)} tag{'' if len(tags) == 1 else 's'} {_stay(tags)}"] if tags else []),
+        ]
+        return ", ".join([f"{self.title}: {what}", *parts])
+
+
+def _stay(things: Collection[str]) -> str:
+    return "stays" if len(things) == 1 else "stay"
+
+
+class Tagged(Protocol):
+    """A package of a release: a step of its plan, or as it was built."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def tag(self) -> str:
+        """Its tag."""
+        ...
+
+
+def reasons_to_keep(
+    tags: Iterable[str], packages: Collection[Tagged], complete: Mapping[str, str], umbrella: Container[str]
+) -> dict[str, str]:
+    """Return those of *tags* that are true, with the reason: all that they stand for is on an index.
+
+    *complete* says by package where all of it is. A tag stands for the packages that have it; one of the *umbrella*,
+    and one that no package has, for all of them.
+    """
+    reasons: dict[str, str] = {}
+    for tag in tags:
+        owners = [package.name for package in packages if package.tag == tag]
+        if tag in umbrella or not owners:
+            owners = [package.name for package in packages]
+        if owners and all(name in complete for name in owners):
+            reasons[tag] = complete[owners[0]] if len(owners) == 1 else "all its packages are on the index"
+    return reasons
 
 
 def following(version: Version) -> Version:
@@ -108,11 +174,8 @@ def dependents_of(plan: Plan, public: Container[str]) -> dict[str, tuple[str, ..
 
 
 def yank_page(target: Target, name: str, version: Version) -> str:
-    """Return the page on which a maintainer can yank *version*, or the project's page on an index of another kind.
-
-    PyPI and its like have that page beside their simple root.
-    """
+    """Return the page on which a maintainer can yank *version*, where that is known; else the package's simple page."""
     if not target.is_like_pypi:
         return target.page(name, version)
-    simple = urlsplit(target.check_url)
-    return f"{simple.scheme}://{simple.hostname}/manage/project/{name}/release/{version}/"
+    root = urlsplit(without_secrets(target.check_url))
+    return root._replace(path=f"/manage/project/{name}/release/{version}/").geturl()

@@ -10,7 +10,7 @@ from flows import console
 from flows.cli import main
 from tasks.core.errors import Code, ReleaseError
 from tasks.core.report import Outcome, PackageReport, Report
-from tasks.core.rollback import PublicPackage, Rollback
+from tasks.core.rollback import KeptTag, PublicPackage, Rollback
 
 COMMANDS = (
     "plan --offline --diff before.json",
@@ -55,8 +55,15 @@ REPORT = Report(
 ROLLBACK = Rollback(
     release="1a2b3c4d5e6f",
     title=f"v{RC}",
-    tags=(f"storefront-core-v{RC}", f"v{RC}"),
-    remote_tags=(f"storefront-core-v{RC}",),
+    tags=(f"storefront-v{RC}",),
+    remote_tags=(f"storefront-v{RC}",),
+    kept_tags=(
+        KeptTag(
+            tag=f"storefront-core-v{RC}",
+            places=("here", "on origin"),
+            reason=f"storefront-core {RC} is on https://index.invalid/",
+        ),
+    ),
     held=True,
     public=(
         PublicPackage(
@@ -66,6 +73,15 @@ ROLLBACK = Rollback(
             page=PAGE,
             next=Version("1.3.0rc2"),
             dependents=("storefront", "storefront-plugin-recommendations"),
+            tag=f"storefront-core-v{RC}",
+        ),
+        PublicPackage(
+            name="storefront",
+            version=RC,
+            files=(),
+            complete=False,
+            page=PAGE.replace("-core", ""),
+            next=Version("1.3.0rc2"),
         ),
     ),
 )

@@ -192,11 +192,23 @@ def check_markdown(report: CheckReport) -> str:
 
 def rollback_markdown(found: Rollback) -> str:
     """Return what is undone of a release, and how to go forward."""
-    tags = ", ".join(dict.fromkeys((*found.tags, *found.remote_tags))) or "none"
-    rows = [(f"{p.name} {p.version}", str(p.next), ", ".join(p.dependents), p.page) for p in found.public]
-    table = _table(("stays on the index", "next", "with it", "yank it at"), rows) if rows else ""
     remarks = "".join(f"\n- {remark}" for remark in (*found.kept, *found.notes))
-    return f"# {found.summary}\n\ntags: {tags}\n\n{table}\n{found.forward}\n{remarks}\n"
+    if not found.release:
+        return f"# {found.summary}\n{remarks}\n"
+    tags = ", ".join(dict.fromkeys((*found.tags, *found.remote_tags))) or "none"
+    rows = [
+        (
+            f"{p.name} {p.version}{'' if p.complete else ' (in part)'}",
+            p.tag or "none",
+            str(p.next),
+            ", ".join(p.dependents),
+            p.page,
+        )
+        for p in found.public
+    ]
+    table = _table(("stays on the index", "tag", "next fix", "required by", "page"), rows) if rows else ""
+    gone = "deleted" if found.done else "to be deleted"
+    return f"# {found.summary}\n\ntags {gone}: {tags}\n\n{table}\n{found.forward}\n{remarks}\n"
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
