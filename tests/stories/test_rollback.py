@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks import preflight
+from tasks.adapters.embedded import embedded_index
 from tasks.adapters.held import wrapped
+from tasks.adapters.record import Record, records
 from tasks.adapters.repo import RUNNING, Repo
 from tasks.core.errors import Code
 from tasks.core.manifest import ReleaseManifest
@@ -50,7 +52,7 @@ def interrupted(*_: object) -> None:
 def test_given_up(  # noqa: PLR0915  one release is expensive, and much follows from it
     tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A release that can never end is given up, its tags here and there, and the next versions go out instead."""
+    """With --all-tags a release that can never end leaves nothing but what is public; its versions are used up."""
     world = make_world(tmp_path, "app: core; core; broken; late: broken", broken=BROKEN)
     before = world.state()
     assert world.releasekit(*RELEASE).code == 1
@@ -64,20 +66,28 @@ def test_given_up(  # noqa: PLR0915  one release is expensive, and much follows 
     world.git("tag", "--force", "app-v0.1.0", "HEAD~1")  # somebody has moved it
     world.git("tag", "late-v0.1.0", release)  # and somebody has made one of their own
 
-    shown = world.releasekit("rollback", "--dry-run", "--format", "json")
+    true = told(world.releasekit("rollback", "--dry-run", "--format", "json"))
+    assert (true["tags"], true["remote_tags"]) == ([], []), "they say what is out, and stay"
+    assert true["kept"][1] == f"app-v0.1.0 on origin stays: app 0.1.0 is on {own_index.publish_url}"
+    assert true["kept_tags"][0] == {
+        "tag": "core-v0.1.0",
+        "places": ["here", "on origin"],
+        "reason": f"core 0.1.0 is on {own_index.publish_url}",
+    }
+    shown = world.releasekit("rollback", "--all-tags", "--dry-run", "--format", "json")
     monkeypatch.delenv("PREFECT_API_URL")  # that was recorded; the rest need not be
     hook = world.remote / "hooks" / "update"
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\ncase $3 in *[!0]*) ;; *) echo stays; exit 1 ;; esac\n")
     hook.chmod(0o755)
-    kept = world.releasekit(*UNDO)
+    kept = world.releasekit(*UNDO, "--all-tags")
     assert (kept.code, "run `releasekit rollback` again" in kept.err) == (1, True), kept.err
     hook.unlink()
     with monkeypatch.context() as killed:
         killed.setattr(Repo, "delete_tag", interrupted)
-        assert world.releasekit(*UNDO).code == 130
+        assert world.releasekit(*UNDO, "--all-tags").code == 130
     refused = world.releasekit("publish", "--yes", "--skip-audit")
-    undone = world.releasekit(*UNDO)
+    undone = world.releasekit(*UNDO, "--all-tags")
 
     assert (refused.code, Code.ROLLBACK_UNFINISHED in refused.err) == (2, True), refused.err
     assert (shown.code, undone.code) == (0, 0), undone.err
@@ -86,7 +96,8 @@ def test_given_up(  # noqa: PLR0915  one release is expensive, and much follows 
     assert set(found["remote_tags"]) == {"app-v0.1.0", "core-v0.1.0"}
     assert told(undone) == {**found, "remote_tags": [], "held": False, "done": True}, "the rest of it"
     assert "app-v0.1.0 here stays" in found["kept"][0]
-    assert "is part of main on origin and of main here, and stays; `git revert" in found["notes"][0]
+    assert "is part of main on origin and of main here, and stays: it holds versions" in found["notes"][0]
+    assert "without a tag: broken 0.1.0, core 0.1.0; the next plan" in found["notes"][1]
     public = {package["name"]: package for package in found["public"]}
     assert public.keys() == {"app", "core", "broken"}
     assert (public["core"]["next"], public["core"]["dependents"]) == ("0.1.1", ["app"])
@@ -97,8 +108,7 @@ def test_given_up(  # noqa: PLR0915  one release is expensive, and much follows 
     assert (after["records"], after["worktrees"].count("\n")) == (before["records"], 0)
     assert world.git("for-each-ref", "refs/releasekit") == ""
     gone = world.releasekit(*UNDO)
-    assert (gone.code, Code.RELEASE_UNKNOWN in gone.err) == (2, True)
-    assert "nothing to give up" in gone.err
+    assert (gone.code, told(gone)["release"], world.state()) == (0, "", after)
 
     world.git("tag", "--delete", "app-v0.1.0", "late-v0.1.0")
     after = world.releasekit("publish", "--dry-run", "--skip-audit", "--format", "json")
@@ -122,7 +132,8 @@ def test_nobody_there(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert own_index
     world = make_world(tmp_path, "core")
     before = world.state()
-    assert world.releasekit("rollback").code == 2
+    nothing_here = world.releasekit("rollback")
+    assert (nothing_here.code, nothing_here.out) == (0, "nothing to roll back: no release is unfinished here\n")
     directory = world.root / ".git/releasekit/0123456789ab"
     directory.mkdir()
     (directory / "plan.json").write_text('{"schema": "releasekit.plan/9"}')
@@ -175,8 +186,8 @@ def test_remote_left_alone(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch
     unnamed = world.releasekit(*UNDO)
     undone = world.releasekit(*UNDO, "v0.1.0")
 
-    assert (alone.code, Code.RELEASE_UNKNOWN in alone.err) == (2, True)
-    assert (unnamed.code, f"`releasekit rollback {plan['release']}` gives it up" in unnamed.err) == (2, True)
+    assert (alone.code, told(alone)["release"]) == (0, "")
+    assert (unnamed.code, f"`releasekit rollback {plan['release']}` rolls it back" in unnamed.err) == (2, True)
     assert (told(undone)["held"], told(undone)["remote_tags"]) == (True, ["v0.1.0"])
     assert world.state() == before
 
@@ -185,3 +196,148 @@ def test_remote_left_alone(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch
     assert (lost.code, f"{Code.RECORD_INVALID}: the record of v0.1.0 is lost" in lost.err) == (2, True), lost.err
     assert told(world.releasekit(*UNDO, "--no-push"))["title"] == "v0.1.0"
     assert world.state() == before
+
+
+@pytest.mark.usefixtures("prefect_api")
+def test_true_tags_stay(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failed package: roll back, commit one fix, publish. Healthy packages stay out, blocked ones follow."""
+    world = make_world(tmp_path, "core; broken: core; late: broken", broken=BROKEN)
+    assert world.releasekit(*RELEASE).code == 1
+    release = world.git("rev-parse", "core-v0.1.0^{commit}")
+    before = world.state()
+    shown = told(world.releasekit("rollback", "--dry-run", "--format", "json"))
+    assert world.state() == before
+
+    with monkeypatch.context() as killed:
+        killed.setattr(Record, "drop", interrupted)
+        assert world.releasekit(*UNDO).code == 130
+    undone = world.releasekit(*UNDO)
+    left = world.state()
+    again = world.releasekit(*UNDO)
+
+    assert (undone.code, again.code, told(again)["release"], world.state()) == (0, 0, "", left), undone.err
+    assert told(undone) == {**shown, "held": False, "done": True}
+    assert [kept["tag"] for kept in shown["kept_tags"]] == ["core-v0.1.0"]
+    assert {package["name"]: package["tag"] for package in shown["public"]} == {"core": "core-v0.1.0", "broken": ""}
+    assert (world.tags(), world.git("tag", "--list")) == ({"core-v0.1.0": release}, "core-v0.1.0")
+    assert RUNNING not in refs(world)
+
+    world.commit("fix: import", {"packages/broken/src/broken/__init__.py": ""})
+    world.git("push", "--quiet")
+    published = world.releasekit(*RELEASE)
+    assert published.code == 0, published.err
+    versions = {package["name"]: package["version"] for package in told(published)["packages"]}
+    assert versions == {"broken": "0.1.1", "late": "0.1.0"}
+    requests = [request.uploaded for request in own_index.requests() if request.uploaded.startswith("core-")]
+    assert len(requests) == 2, "core was sent once"
+
+
+def test_finished(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A finished release is rolled back by its name alone; its tags are true and stay, unless all are to go."""
+    world = make_world(tmp_path, "core")
+    assert world.releasekit(*RELEASE, "--no-push").code == 0
+    before = world.state()
+
+    unnamed = world.releasekit("rollback", "--yes")
+    shown = told(world.releasekit(*UNDO, "v0.1.0", "--dry-run"))
+    everything = told(world.releasekit(*UNDO, "v0.1.0", "--dry-run", "--all-tags"))
+
+    assert (unnamed.code, world.state()) == (0, before)
+    assert unnamed.out == (
+        "nothing to roll back: no release is unfinished here\n"
+        "v0.1.0 is finished; `releasekit rollback v0.1.0` rolls a finished release back\n"
+    )
+    assert (shown["tags"], everything["tags"]) == ([], ["core-v0.1.0", "v0.1.0"])
+    assert [kept["tag"] for kept in shown["kept_tags"]] == ["core-v0.1.0", "v0.1.0"]
+    pushing = "origin does not have core-v0.1.0, v0.1.0: `git push origin refs/tags/core-v0.1.0 refs/tags/v0.1.0`"
+    assert pushing in shown["notes"]
+
+    with monkeypatch.context() as killed:
+        killed.setattr(Record, "drop", interrupted)
+        assert world.releasekit(*UNDO, "v0.1.0").code == 130
+    undone = told(world.releasekit(*UNDO))
+    assert (undone["release"], undone["done"]) == (shown["release"], True), "what was begun is the unfinished one"
+    assert world.git("tag", "--list").split() == ["core-v0.1.0", "v0.1.0"]
+    gone = world.releasekit(*UNDO, "v0.1.0")
+    assert (gone.code, Code.RELEASE_UNKNOWN in gone.err) == (2, True)
+    assert own_index.publish_url in undone["kept"][0]
+
+
+def test_not_all_is_out(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tag that was never made is told of; that of a package of which a file is not out goes, and the umbrella tag."""
+    assert own_index
+    world = make_world(tmp_path, "core; lone")
+    with monkeypatch.context() as killed:
+        killed.setattr(Repo, "make_tag", interrupted)
+        assert world.releasekit(*RELEASE).code == 130
+    untagged = told(world.releasekit("rollback", "--dry-run", "--format", "json"))
+    (record,) = records(Repo(world.root).common_dir)
+    manifest = record.require_manifest()
+    core = next(package for package in manifest.packages if package.name == "core")
+    ghost = core.files[0].model_copy(update={"name": core.files[0].name.replace("none-any", "none-linux_x86_64")})
+    packages = [
+        package.model_copy(update={"files": (*package.files, ghost)}) if package is core else package
+        for package in manifest.packages
+    ]
+    record.amend(packages=tuple(packages))  # as if one file of it had never arrived
+    for name in ("core-v0.1.0", "lone-v0.1.0", "v0.1.0"):
+        world.git("tag", name, manifest.release_commit)
+
+    undone = told(world.releasekit(*UNDO))
+
+    assert (untagged["tags"], untagged["kept"]) == ([], [])
+    assert any("without a tag: core 0.1.0, lone 0.1.0; the next plan counts" in note for note in untagged["notes"])
+    assert undone["tags"] == ["core-v0.1.0", "v0.1.0"]
+    assert [kept["tag"] for kept in undone["kept_tags"]] == ["lone-v0.1.0"]
+    found = {package["name"]: (package["complete"], package["tag"]) for package in undone["public"]}
+    assert found == {"core": (False, ""), "lone": (True, "lone-v0.1.0")}
+    assert world.git("tag", "--list") == "lone-v0.1.0"
+
+
+@pytest.mark.usefixtures("prefect_api")
+def test_index_on_record(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The index that the release went to is asked, whatever the settings say now, and from any clone."""
+    world = make_world(tmp_path, "core; broken", broken=BROKEN)
+    monkeypatch.setenv("UV_PUBLISH_CHECK_URL", own_index.simple_url.replace("://", "://ada:hunter2@"))
+    assert world.releasekit(*RELEASE).code == 1
+    held = world.git("show", f"{refs(world)[RUNNING]}:manifest.json")
+    (record,) = records(Repo(world.root).common_dir)
+    for text in (held, (record.directory / "manifest.json").read_text()):
+        assert "hunter2" not in text
+        assert json.loads(text)["indexes"] == [
+            {"name": "", "check_url": own_index.simple_url, "publish_url": own_index.publish_url}
+        ]
+    other = tmp_path / "other"
+    world.git("clone", "--quiet", str(world.remote), str(other))
+    clone = World(other, world.remote)
+
+    for name in ("UV_PUBLISH_URL", "UV_PUBLISH_CHECK_URL"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")  # nobody is there
+    for found in (
+        told(world.releasekit(*UNDO, "--dry-run")),
+        told(clone.releasekit(*UNDO, record.release, "--dry-run")),
+    ):
+        assert {package["name"]: package["page"] for package in found["public"]} == {
+            "core": f"{own_index.simple_url}core/",
+            "broken": f"{own_index.simple_url}broken/",
+        }
+        assert [kept["tag"] for kept in found["kept_tags"]] == ["core-v0.1.0"]
+    with embedded_index(make_directory(tmp_path / "empty")) as empty:
+        named = told(world.releasekit(*UNDO, "--dry-run", "--check-url", empty.simple_url))
+    assert (named["public"], named["tags"]) == ([], ["core-v0.1.0"]), "that one alone is asked"
+    assert named["notes"][-1] == (
+        f"not asked, as you named another index: {own_index.simple_url}, where this release was published"
+    )
+    record.amend(indexes=())  # as before it was put on record
+    refused = world.releasekit(*UNDO)
+    assert (refused.code, "`releasekit rollback --check-url URL`" in refused.err) == (2, True), refused.err
+    assert "core-v0.1.0" in world.tags(), "nobody can say what is public, so nothing is taken away"
+    undone = told(world.releasekit(*UNDO, "--check-url", own_index.simple_url))
+    assert (undone["done"], len(undone["public"])) == (True, 2)
+
+
+def make_directory(path: Path) -> Path:
+    """Return the new directory *path*."""
+    path.mkdir()
+    return path
