@@ -411,7 +411,7 @@ CATALOGUE: Mapping[Code, Entry] = {
     ),
     Code.RELEASE_UNKNOWN: Entry(
         "There is no such release on record, neither here nor on the remote.",
-        "The directories in .git/releasekit are named after them; without a name the latest one is meant.",
+        "The directories in .git/releasekit are named after them; without a name the unfinished one is meant.",
     ),
     Code.RELEASE_ELSEWHERE: Entry(
         "Another clone of this repository is in the middle of a release: the remote's refs/releasekit/running says so.",
