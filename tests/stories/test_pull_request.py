@@ -15,7 +15,7 @@ from tasks.adapters.github import GitHub
 from tasks.adapters.uv import Uv
 from tasks.core.errors import Code
 from tests.github import WRITER, GitHubDouble
-from tests.world import Said, World, make_world
+from tests.world import Said, World, make_world, upload
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -183,6 +183,9 @@ def test_whole_story(  # noqa: PLR0915  one story is expensive, and each of its 
             concurrent = world.releasekit("publish", "--yes", "--skip-audit")
             assert (concurrent.code, Code.PREFLIGHT_CONCURRENT_RELEASE in concurrent.err) == (2, True), concurrent.err
 
+    if how == "merge":
+        undoing = told(world.releasekit("rollback", "v0.2.0", "--dry-run", "--format", "json"))
+        assert f"`git revert -m 1 {merged[:12]}` takes" in "".join(undoing["notes"])
     before = refs(hub)
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     report = told(world.releasekit(*PUBLISH, "draft" if closely else "v0.2.0"))
@@ -200,7 +203,8 @@ def test_whole_story(  # noqa: PLR0915  one story is expensive, and each of its 
         assert len(hub.pushes()) == pushed
     if how == "merge":
         undoing = told(world.releasekit("rollback", "v0.2.0", "--dry-run", "--format", "json"))
-        assert f"`git revert -m 1 {merged[:12]}` takes" in "".join(undoing["notes"])
+        assert "stays: it holds versions that are on the index" in "".join(undoing["notes"])
+        assert (undoing["tags"], undoing["remote_tags"]) == ([], [])
 
 
 def killed(*_: object, **__: object) -> None:
@@ -250,7 +254,13 @@ def test_killed_anywhere(
     )
 
     fetch(world, "v0.2.0")
-    undone = world.releasekit("rollback", "v0.2.0", "--yes", "--format", "json")
+    private = told(world.releasekit("rollback", "v0.2.0", "--dry-run", "--format", "json"))
+    assert (private["public"], private["remote_tags"]) == ([], done["tags"])
+    upload(world, own_index, "core")  # by a machine of which nothing is known here
+    public = told(world.releasekit("rollback", "v0.2.0", "--dry-run", "--format", "json"))
+    assert [package["name"] for package in public["public"]] == ["core"]
+    assert [kept["tag"] for kept in public["kept_tags"]] == done["tags"]
+    undone = world.releasekit("rollback", "v0.2.0", "--yes", "--all-tags", "--format", "json")
     assert undone.code == 0, undone.err
     assert (json.loads(undone.out)["draft"], hub.releases) == (done["page"], {})
     assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0"}

@@ -942,6 +942,7 @@ PREPARE_FLAGS: dict[str, Proof | str] = {
 ROLLBACK_FLAGS: dict[str, Proof | str] = {
     **{name: FLAGS[name] for name in (*WHERE, "index", "publish_url", "check_url")},
     "dry_run": f"{ROLLBACK}::test_given_up",
+    "all_tags": f"{ROLLBACK}::test_finished",
     "push": f"{ROLLBACK}::test_remote_left_alone",
 }
 INIT_FLAGS: dict[str, Proof | str] = {
