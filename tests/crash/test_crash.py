@@ -160,7 +160,11 @@ class Scene:
             "head": self.world.git("rev-parse", "HEAD"),
             "unreachable": self.world.git("for-each-ref", "refs/releasekit"),
             "kept": [name for name in kept if not name.endswith("lock")],
-            "manifests": [path.read_text() for path in records.glob("*/manifest.json")],
+            # Each scene has an index of its own, so its address is another one each time.
+            "manifests": [
+                path.read_text().replace(self.index.publish_url, "http://index/")
+                for path in records.glob("*/manifest.json")
+            ],
             "files": files_of(self.index),
             "temporary": [str(path) for path in self.world.root.rglob("*.tmp*")],
         }
