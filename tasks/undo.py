@@ -21,10 +21,10 @@ from tasks.core.rollback import (
     PublicPackage,
     Rollback,
     dependents_of,
-    following,
     reasons_to_keep,
     yank_page,
 )
+from tasks.core.versions import following
 from tasks.lazy import lazy_task
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tasks.core.formats.markdown import plan_markdown
 from tasks.core.notes import cut
 from tasks.core.plan import RELEASE_COMMIT, Status
-from tasks.core.rollback import following
+from tasks.core.versions import following
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

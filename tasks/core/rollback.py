@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import urlsplit
 
-from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from tasks.core.graph import closure, reverse
@@ -14,6 +13,8 @@ from tasks.core.target import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Mapping
+
+    from packaging.version import Version
 
     from tasks.core.plan import Plan
     from tasks.core.target import Target
@@ -149,17 +150,6 @@ def reasons_to_keep(
         if owners and all(name in complete for name in owners):
             reasons[tag] = complete[owners[0]] if len(owners) == 1 else "all its packages are on the index"
     return reasons
-
-
-def following(version: Version) -> Version:
-    """Return the version to go on with after *version* was spent: the next of its kind."""
-    text = version.public
-    # The last number of 1.0rc1, 1.0.post1 and 1.0rc1.dev1 is the one that counts on.
-    for number in (version.dev, version.post, version.pre[1] if version.pre else None):
-        if number is not None:
-            return Version(f"{text.removesuffix(str(number))}{number + 1}")
-    major, minor, micro = (*version.release, 0, 0)[:3]
-    return Version(f"{version.epoch}!{major}.{minor}.{micro + 1}")
 
 
 def dependents_of(plan: Plan, public: Container[str]) -> dict[str, tuple[str, ...]]:

@@ -387,9 +387,9 @@ def next_version(current: Version, bump: Bump, *, major_on_zero: bool = False) -
 
 def next_breaking(version: Version, *, major_on_zero: bool = False) -> Version:
     """Return the first version after *version* that may break those who use it; see `next_version`."""
-    following = next_version(Version(version.base_version), Bump.MAJOR, major_on_zero=major_on_zero)
-    assert following is not None, version  # noqa: S101  a major bump always leads somewhere
-    return following
+    breaking = next_version(Version(version.base_version), Bump.MAJOR, major_on_zero=major_on_zero)
+    assert breaking is not None, version  # noqa: S101  a major bump always leads somewhere
+    return breaking
 
 
 def following(version: Version) -> Version:

@@ -12,11 +12,11 @@ from tasks.core.rollback import (
     PublicPackage,
     Rollback,
     dependents_of,
-    following,
     reasons_to_keep,
     yank_page,
 )
 from tasks.core.target import Target
+from tasks.core.versions import following
 from tests.builders import plan_of
 
 
