@@ -22,6 +22,7 @@ from tasks.core.adoption import (
     groups_of,
     highest,
     keys_of,
+    in_common,
     missing_tags,
     samples_of,
     spoken,
@@ -116,9 +117,14 @@ def look(repo: Repo, project: Project, published: Published | None) -> tuple[Ado
     RK-CONFIG-INVALID-VALUE.
     """
     tags = repo.tags()
-    known = spoken(tags, project.workspace.members, project.settings.label)
+    umbrellas = survey.umbrella_tags(repo, project, tags, in_any_format=True)
+    own = project.schemes.own
+    common = in_common((tag for tag in tags if tag not in umbrellas), own)
+    known = spoken(common, project.workspace.members, project.settings.label)
     tagging = _tagging(repo, project, tags, known)
-    released = {read.name for read in known.values()} | {name for name, those in (published or {}).items() if those}
+    released = (
+        {read.name for read in known.values()} | {*own} | {name for name, those in (published or {}).items() if those}
+    )
     samples = [] if published is None or _table(project).keys() & HOME else samples_of(project.workspace, released)
     home = project.workspace.matching(samples)
     before, after = _texts(project, tagging, samples)
@@ -142,7 +148,7 @@ def _table(project: Project) -> Mapping[str, Any]:
 
 def _tagging(repo: Repo, project: Project, tags: Mapping[str, str], known: Mapping[str, Spoken]) -> Tagging:
     """Return what explains *tags*; what files declared at those that name no package tells whose they are."""
-    members = [member for member in project.workspace if member.publishable]
+    members = [each for each in project.workspace if each.publishable and each.name not in project.schemes.own]
     nameless = {member.name: tags[tag] for member in members if (tag := highest(known, "", member.version))}
     at = survey.versions_at(repo, project, nameless)
     return tagging_of(known, members, at, project.settings, configured="tag_format" in _table(project))

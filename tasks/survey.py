@@ -23,9 +23,9 @@ from tasks.core.errors import Code, Refusal, ReleaseError, nothing_changed
 from tasks.core.history import unreleased
 from tasks.core.lines import located
 from tasks.core.notes import tale_of
-from tasks.core.plan import RELEASE_COMMIT, Facts, Plan, decisions, make_plan
+from tasks.core.plan import RELEASE_COMMIT, Facts, Plan, decisions, make_plan, title_in
 from tasks.core.settings import Selection, Settings, from_environment, own_settings, settings_of
-from tasks.core.tags import baseline_on_index, baselines
+from tasks.core.tags import baseline_on_index, baselines, umbrella_candidates, umbrellas_among
 from tasks.core.target import Target
 from tasks.core.versions import version_of
 from tasks.core.workspace import workspace_of
@@ -61,7 +61,8 @@ class History:
     them. *since_stable* has, for packages whose last release is a prerelease, those since the last stable one, or
     since the first prerelease if nothing stable is out. *homes* are the directories in which each package has stood,
     from the top of the repository, *manifests* the shas of the commits that touch the pyproject.toml of a directory.
-    *unheard* are changes that name a version, and touch no package that could have it.
+    *unheard* are changes that name a version, and touch no package that could have it. *umbrellas* are the tags of
+    releases as a whole.
     """
 
     tags: Mapping[str, str]
@@ -72,6 +73,7 @@ class History:
     homes: Mapping[str, frozenset[str]]
     manifests: Mapping[str, Sequence[str]]
     unheard: Sequence[Change]
+    umbrellas: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,9 @@ def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] 
         raise Refusal(Code.PREFLIGHT_SHALLOW_CLONE, "the clone is shallow", str(repo.top))
     tags = repo.tags()
     declared = {member.name: member.version for member in project.workspace if member.publishable}
-    last = baselines(tags, project.schemes, declared, repo.merged_tags() if None in declared.values() else None)
+    umbrellas = umbrella_tags(repo, project, tags)
+    reachable = repo.merged_tags() if None in declared.values() else None
+    last = baselines(tags, project.schemes, declared, reachable, umbrellas)
     last |= released or {}
     owners = {_in_repository(repo, project.root, member.path): member.name for member in project.workspace}
     found = _walk(repo, project, last, owners)
@@ -164,7 +168,22 @@ def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] 
     unreleased_now = frozenset(change.sha for mine in changes.values() for change in mine)
     stood = {name: frozenset(directories) for name, directories in homes.items()}
     unheard = [change for change in map(parse, found.unheard) if change.release_as is not None]
-    return History(tags, last, changes, unreleased_now, since_stable, stood, found.manifests, unheard)
+    return History(tags, last, changes, unreleased_now, since_stable, stood, found.manifests, unheard, umbrellas)
+
+
+def umbrella_tags(
+    repo: Repo, project: Project, tags: Mapping[str, str], *, in_any_format: bool = False
+) -> frozenset[str]:
+    """Return those of *tags* (name to commit) that stand for a release of ours as a whole.
+
+    Only those count that the tag formats read, unless *in_any_format*: the others are mistaken for nothing.
+    """
+    settings = project.settings
+    candidates = umbrella_candidates(tags, settings.umbrella_tag_format, settings.label)
+    if not in_any_format:
+        candidates = {tag: commit for tag, commit in candidates.items() if project.schemes.readings(tag)}
+    subjects = repo.subjects(candidates.values())
+    return umbrellas_among(candidates, {sha: {*map(title_in, those)} for sha, those in subjects.items()})
 
 
 @lazy_task("ask-index")
@@ -342,7 +361,8 @@ def entries(project: Project, repo: Repo, plan: Plan, history: History) -> dict[
         changes, unreleased_now = history.changes.get(name, ()), history.unreleased
         if last and _rolls_up(step, last, settings):
             after = last.stable.version if last.stable else None
-            between = prereleases_between(history.tags, schemes.of(name), name, after, step.version)
+            tags = schemes.of(name).without_umbrellas(history.tags, history.umbrellas)
+            between = prereleases_between(tags, schemes.of(name), name, after, step.version)
             since = Since(after, last.begin.tag, between)
             changes, unreleased_now = history.since_stable[name], whole
         entry = entry_of(step.version, date, changes, since, settings, unreleased_now)
@@ -485,7 +505,8 @@ def _tagged(project: Project, repo: Repo) -> frozenset[str] | None:
     if repo.is_shallow():
         return None
     declared = {member.name: member.version for member in project.workspace if member.publishable}
-    return frozenset(baselines(repo.tags(), project.schemes, declared))
+    tags = repo.tags()
+    return frozenset(baselines(tags, project.schemes, declared, umbrellas=umbrella_tags(repo, project, tags)))
 
 
 def target_of(project: Project) -> Target:

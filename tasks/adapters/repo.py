@@ -377,6 +377,22 @@ class Repo:
         """Return the first line of the message of *commit*."""
         return self.git("show", "--no-patch", "--no-show-signature", "--format=%s", commit).rstrip("\n")
 
+    def subjects(self, commits: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return the first line of the message of each of *commits*; of a merge, also that of what was merged."""
+        own = self._subjects(dict.fromkeys(commits))
+        merged = self._subjects(dict.fromkeys(parents[1] for _, parents in own.values() if len(parents) > 1))
+        return {
+            sha: (subject, *(merged[parent][0] for parent in parents[1:2])) for sha, (subject, parents) in own.items()
+        }
+
+    def _subjects(self, commits: Iterable[str]) -> dict[str, tuple[str, list[str]]]:
+        asked = "".join(f"{sha}\n" for sha in commits).encode()
+        if not asked:
+            return {}
+        form = ("-z", "--no-walk=unsorted", "--no-show-signature", "--format=%H%x01%P%x01%s", "--stdin")
+        rows = (row.split("\x01", 2) for row in run(self.command("log", *form, stdin=asked)).stdout.split("\0") if row)
+        return {sha: (subject, parents.split()) for sha, parents, subject in rows}
+
     def ahead(self, *known: str) -> int:
         """Return how many commits are checked out that are in the history of none of *known*."""
         return int(self.git("rev-list", "--count", "HEAD", *(f"^{sha}" for sha in known if sha)))

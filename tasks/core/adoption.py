@@ -106,6 +106,15 @@ def spoken(tags: Iterable[str], names: Collection[str], label: str = "") -> dict
 
 
 def _alternatives(names: Collection[str]) -> str:
+def in_common(tags: Iterable[str], own: Mapping[str, TagScheme]) -> tuple[str, ...]:
+    """Return those of *tags* that are of no package that has a format of its *own*."""
+    return tuple(
+        tag
+        for tag in tags
+        if not any(read in ("", name) for name, scheme in own.items() for read, _ in scheme.readings(tag))
+    )
+
+
     longest = sorted(names, key=len, reverse=True)
     return "|".join(re.escape(name).replace(r"\-", "[-_.]+") for name in longest) or "(?!)"
 
@@ -302,6 +311,12 @@ def configured_text(text: str, keys: Sequence[Key], shown: str = "pyproject.toml
 
 def _appended(text: str, keys: Sequence[Key]) -> str:
     lines = ["[tool.releasekit]"]
+_WHY_PINS = {
+    "exact": "A built package requires exactly the released version of each sibling.",
+    "compatible": "A built package requires a compatible range of each sibling, as your sources do.",
+}
+
+
     if all(isinstance(key.value, dict) for key in keys):
         lines.append("# The defaults fit. `releasekit plan` shows what would be released, and why.")
     for key in keys:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping  # noqa: TC003  pydantic reads the annotation
 from dataclasses import dataclass
 from enum import StrEnum
@@ -59,6 +60,15 @@ def some(names: Sequence[str], shown: int = _SHOWN) -> str:
 
 RELEASE_COMMIT = "chore(release): "
 """What the message of a release commit begins with; the title of the release follows."""
+
+
+def title_in(subject: str) -> str:
+    """Return the title of the release that a commit with this *subject* made, empty if it made none.
+
+    Merging by squash puts the number of the pull request behind it.
+    """
+    _, is_release, title = subject.rpartition(RELEASE_COMMIT)
+    return re.sub(r" \([#!]\d+\)$", "", title) if is_release else ""
 
 
 class Status(StrEnum):

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # Of its own, `git tag` refuses a leading hyphen besides.
 _REFUSED = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[-./]|/\.|[./]$|\.lock(/|$)")
 _PLACEHOLDER = re.compile(r"\{(name|version|label)\}")
+# What may stand for a release as a whole, and what names a package besides a version.
+_WHOLE = re.compile(r"v?\d[^/]*|release-\d{4}\.\d\d\.\d\d(\.\d+)?")
+_OF_A_PACKAGE = re.compile(r".*\D\d[\w.+!]*")
 
 
 def is_tag_name(tag: str) -> bool:
@@ -74,6 +77,18 @@ class TagScheme:
     def readings(self, tag: str) -> Iterator[tuple[str, Version]]:
         """Yield what *tag* is in each of the formats that it fits."""
         return (found for regex in self._regexes if (found := _read(regex, tag)))
+
+    def without_umbrellas(self, tags: Mapping[str, str], umbrellas: Container[str]) -> dict[str, str]:
+        """Return *tags* without those *umbrellas* that are no package's, though one of the formats reads them.
+
+        Where the format that is written names no package, a release as a whole and its packages share their tag.
+        """
+        shared = not self.names_packages
+        return {
+            tag: commit
+            for tag, commit in tags.items()
+            if tag not in umbrellas or (shared and _read(self._regexes[0], tag))
+        }
 
     def _write(self, pattern: str, name: str, version: Version) -> str:
         given = {"name": name, "version": str(version), "label": self.label}
@@ -180,14 +195,18 @@ def baselines(
     schemes: TagSchemes,
     declared: Mapping[str, Version | None],
     reachable: Container[str] | None = None,
+    umbrellas: Container[str] = frozenset(),
 ) -> dict[str, Baseline]:
-    """Return the last release of each package of *declared* that has a tag; see `baselines_of`."""
+    """Return the last release of each package of *declared* that has a tag; see `baselines_of`.
+
+    *umbrellas* are tags of releases as a whole: none of them is a package's, unless its format names no package.
+    """
     sharing: dict[TagScheme, dict[str, Version | None]] = {}
     for name, version in declared.items():
         sharing.setdefault(schemes.of(name), {})[name] = version
     found: dict[str, Baseline] = {}
     for scheme, versions in sharing.items():
-        found |= baselines_of(tags, scheme, versions, reachable)
+        found |= baselines_of(scheme.without_umbrellas(tags, umbrellas), scheme, versions, reachable)
     return found
 
 
@@ -279,3 +298,26 @@ def umbrella(
         number += 1
         tag = f"release-{date}.{number}"
     return tag
+
+
+def umbrella_candidates(tags: Mapping[str, str], umbrella_format: str, label: str = "") -> dict[str, str]:
+    """Return those of *tags* (name to commit) that may be the umbrella tag of a release of ours, with their commits.
+
+    They have the form of one, and their commit has the tag of a package too. What the commit's message says decides:
+    see `umbrellas_among`.
+    """
+    of_packages: dict[str, set[str]] = {}
+    for tag, commit in tags.items():
+        if _OF_A_PACKAGE.fullmatch(tag) and not _WHOLE.fullmatch(tag):
+            of_packages.setdefault(commit, set()).add(tag)
+    scheme = TagScheme(umbrella_format, label)
+    return {
+        tag: commit
+        for tag, commit in tags.items()
+        if of_packages.get(commit, set[str]()) - {tag} and (_WHOLE.fullmatch(tag) or scheme.read(tag))
+    }
+
+
+def umbrellas_among(candidates: Mapping[str, str], titles: Mapping[str, Container[str]]) -> frozenset[str]:
+    """Return those *candidates* whose commit made the release of that title; *titles* are by commit."""
+    return frozenset(tag for tag, commit in candidates.items() if tag in titles.get(commit, ()))

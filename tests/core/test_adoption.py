@@ -14,12 +14,14 @@ from tasks.core.adoption import (
     configured_text,
     groups_of,
     missing_tags,
+    in_common,
     samples_of,
     spoken,
     tagging_of,
 )
 from tasks.core.errors import Code, Refusal
 from tasks.core.workspace import Workspace, workspace_of
+from tasks.core.tags import TagScheme
 from tests.builders import settings_of
 from tests.builders import workspace_of as workspace_of_lines
 

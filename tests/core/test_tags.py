@@ -17,6 +17,8 @@ from tasks.core.tags import (
     baselines_of,
     in_pushes,
     umbrella,
+    umbrella_candidates,
+    umbrellas_among,
 )
 
 SCHEMES = [
@@ -212,6 +214,19 @@ class TestBaselines:
 
         assert {name: last.tag for name, last in found.items()} == {"core": "core-v1.0", "web": "v2.0"}
 
+    def test_umbrella(self) -> None:
+        """The tag of a release as a whole is no package's, unless the format that is written names no package."""
+        tags = dict.fromkeys(("v1.0", "core-v0.9"), "c0ffee")
+        declared: dict[str, Version | None] = dict.fromkeys(("core", "new"), Version("9.0"))
+
+        def last(*formats: str) -> dict[str, str]:
+            found = baselines(tags, TagSchemes(TagScheme(formats)), declared, umbrellas={"v1.0"})
+            return {name: each.tag for name, each in found.items()}
+
+        assert last("{name}-v{version}", "v{version}") == {"core": "core-v0.9"}
+        assert last("all-{version}", "v{version}", "{name}-v{version}") == {"core": "core-v0.9"}
+        assert last("v{version}", "{name}-v{version}") == {"core": "v1.0", "new": "v1.0"}
+
     def test_on_index(self) -> None:
         """Without a tag it is the highest version on the index that is not above the declared one."""
         versions = [Version("1.0"), Version("1.1rc1"), Version("2.0")]
@@ -349,3 +364,16 @@ class TestUmbrella:
 def test_pushes(tags: str, umbrella: str, pushes: str) -> None:
     """Tags are pushed by threes, that of the whole release last and alone."""
     assert "|".join(map(" ".join, in_pushes(tags.split(), [umbrella]))) == pushes
+
+
+def test_umbrellas() -> None:
+    """It has the form of one, stands beside a package's tag, and its commit says that it made that release."""
+    tags = {"v1.0": "a", "core-v1.0": "a", "v1.1": "b", "v1": "b", "release-2026.01.01": "c", "web-1.0": "c"}
+    tags |= {"core-v2.0": "d", "web-v2.0": "d", "latest": "b", "all/2.0": "e", "web-v3.0": "e"}
+
+    candidates = umbrella_candidates(tags, "v{version}")
+
+    assert candidates == {"v1.0": "a", "release-2026.01.01": "c"}
+    assert umbrella_candidates(tags, "{label}/{version}", "all") == {**candidates, "all/2.0": "e"}
+    titles = {"a": {"v1.0"}, "c": {"release-2026.01.02"}}
+    assert umbrellas_among(candidates, titles) == {"v1.0"}
