@@ -18,11 +18,12 @@ from tasks.core.adoption import (
     Adoption,
     Key,
     Row,
+    choose_pins,
     configured_text,
     groups_of,
     highest,
-    keys_of,
     in_common,
+    keys_of,
     missing_tags,
     samples_of,
     spoken,
@@ -159,8 +160,9 @@ def _texts(project: Project, tagging: Tagging, samples: list[str]) -> tuple[dict
     workspace = project.workspace
     home = workspace.matching(samples)
     members = [member for member in workspace if member.publishable and member.name not in home]
-    groups = groups_of(workspace, {member.name for member in members})
-    keys = {ROOT: keys_of(_table(project), tagging, members, groups, samples)}
+    names = {member.name for member in members}
+    pins = choose_pins(workspace, names)
+    keys = {ROOT: keys_of(_table(project), tagging, members, groups_of(workspace, names), samples, pins)}
     if tagging.alone:
         path = f"{workspace[tagging.alone[0]].path}/{ROOT}"
         keys[path] = [Key("tag_format", tagging.alone[1], "Its tags name no package.")]

@@ -17,6 +17,7 @@ from tasks.core.plan import PyVersion  # noqa: TC001  pydantic reads the annotat
 from tasks.core.settings import settings_of
 from tasks.core.tags import TagScheme
 from tasks.core.versions import version_of
+from tasks.core.workspace import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -105,7 +106,6 @@ def spoken(tags: Iterable[str], names: Collection[str], label: str = "") -> dict
     return {tag: read for tag, read in found.items() if read.label in ("", kept)}
 
 
-def _alternatives(names: Collection[str]) -> str:
 def in_common(tags: Iterable[str], own: Mapping[str, TagScheme]) -> tuple[str, ...]:
     """Return those of *tags* that are of no package that has a format of its *own*."""
     return tuple(
@@ -115,6 +115,7 @@ def in_common(tags: Iterable[str], own: Mapping[str, TagScheme]) -> tuple[str, .
     )
 
 
+def _alternatives(names: Collection[str]) -> str:
     longest = sorted(names, key=len, reverse=True)
     return "|".join(re.escape(name).replace(r"\-", "[-_.]+") for name in longest) or "(?!)"
 
@@ -248,6 +249,28 @@ def groups_of(workspace: Workspace, published: Collection[str]) -> dict[str, lis
     return {name: [f"{base}{name}/*"] for name in directories} if len(directories) > 1 else {}
 
 
+def choose_pins(workspace: Workspace, published: Collection[str]) -> str:
+    """Return the value of `pins` that suits what the *published* packages require of each other in their sources.
+
+    Ranges mean "compatible"; `==`, or no version at all, means "exact". Most requirements decide, and so does "exact"
+    where there are as many of both. Empty if none requires another.
+    """
+    specifiers = [
+        need.requirement.specifier
+        for member in workspace
+        if member.name in published
+        for need in member.needs
+        if need.kind in (Kind.RUNTIME, Kind.EXTRA) and need.name in published and need.name != member.name
+    ]
+    ranges = sum(any(each.operator in _RANGES for each in specifier) for specifier in specifiers)
+    if not specifiers:
+        return ""
+    return "compatible" if ranges * 2 > len(specifiers) else "exact"
+
+
+_RANGES = frozenset((">=", ">", "~=", "<", "<="))
+
+
 def samples_of(workspace: Workspace, released: Collection[str]) -> list[str]:
     """Return patterns for the directories of samples: of packages that could be published, and never were."""
     found: dict[str, bool] = {}
@@ -266,8 +289,9 @@ def keys_of(
     members: Sequence[Member],
     groups: dict[str, list[str]],
     samples: list[str],
+    pins: str = "",
 ) -> list[Key]:
-    """Return the keys that [tool.releasekit], as *table* has it, lacks."""
+    """Return the keys that [tool.releasekit], as *table* has it, lacks; *pins* is empty where none is needed."""
     keys: list[Key] = []
     patterns = tagging.patterns
     now: Any = table.get("tag_format", DEFAULT)
@@ -278,11 +302,19 @@ def keys_of(
         keys.append(Key("label", tagging.label, ""))
     if "{name}" not in patterns[0] and "versioning" not in table and len(members) > 1 and in_lockstep(members):
         keys.append(Key("versioning", "fixed", "One tag and one version for all packages."))
+    if pins and "pins" not in table:
+        keys.append(Key("pins", pins, _WHY_PINS[pins]))
     if samples:
         keys.append(Key("exclude", samples, "Never released so far; take out what should be published."))
     if groups and "groups" not in table:
         keys.append(Key("groups", groups, 'For --group; `{ packages = [...], versioning = "fixed" }` ties one.'))
     return keys
+
+
+_WHY_PINS = {
+    "exact": "A built package requires exactly the released version of each sibling.",
+    "compatible": "A built package requires a compatible range of each sibling, as your sources do.",
+}
 
 
 def configured_text(text: str, keys: Sequence[Key], shown: str = "pyproject.toml") -> str:
@@ -311,12 +343,6 @@ def configured_text(text: str, keys: Sequence[Key], shown: str = "pyproject.toml
 
 def _appended(text: str, keys: Sequence[Key]) -> str:
     lines = ["[tool.releasekit]"]
-_WHY_PINS = {
-    "exact": "A built package requires exactly the released version of each sibling.",
-    "compatible": "A built package requires a compatible range of each sibling, as your sources do.",
-}
-
-
     if all(isinstance(key.value, dict) for key in keys):
         lines.append("# The defaults fit. `releasekit plan` shows what would be released, and why.")
     for key in keys:

@@ -11,17 +11,18 @@ from packaging.version import Version
 from tasks.core.adoption import (
     Key,
     Tagging,
+    choose_pins,
     configured_text,
     groups_of,
-    missing_tags,
     in_common,
+    missing_tags,
     samples_of,
     spoken,
     tagging_of,
 )
 from tasks.core.errors import Code, Refusal
-from tasks.core.workspace import Workspace, workspace_of
 from tasks.core.tags import TagScheme
+from tasks.core.workspace import Workspace, workspace_of
 from tests.builders import settings_of
 from tests.builders import workspace_of as workspace_of_lines
 
@@ -154,6 +155,35 @@ def test_groups() -> None:
     assert groups_of_all(at_paths("a", "b")) == {}
     assert groups_of_all(at_paths("a", "packages/b", "plugins/c")).keys() == {"packages", "plugins"}
     assert groups_of_all(at_paths()) == {}
+
+
+@pytest.mark.parametrize(
+    ("lines", "pins"),
+    [
+        (["app: core>=1", "core:"], "compatible"),
+        (["app: core~=1.0", "core:"], "compatible"),
+        (["app[fast]: core<2", "core:"], "compatible"),
+        (["app: core==1.0", "core:"], "exact"),
+        (["app: core", "core:"], "exact"),
+        (["app: core==1.0", "web: core>=1", "core:"], "exact"),
+        (["app: core==1.0", "web: core>=1", "top: core>=1", "core:"], "compatible"),
+        (["app (group): core>=1", "web (build): core>=1", "core:"], ""),
+        (["app[all]: app[fast]>=1"], ""),
+        (["app: numpy>=1", "home: app>=1", "app2: home>=1"], ""),
+    ],
+)
+def test_choose_pins(lines: list[str], pins: str) -> None:
+    """Most of what published packages require of each other says it; ties, and no version, mean exact."""
+    workspace = workspace_of_lines(*lines)
+
+    assert choose_pins(workspace, workspace.members.keys() - {"home", "numpy"}) == pins
+
+
+def test_in_common() -> None:
+    """Tags of packages that have formats of their own explain nothing about the others."""
+    own = {"app": TagScheme("a-{version}"), "web": TagScheme("{name}@{version}")}
+
+    assert in_common(["a-1.0", "web@1.0", "core@1.0", "v1.0"], own) == ("core@1.0", "v1.0")
 
 
 def test_samples() -> None:

@@ -32,7 +32,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     graph += "storefront-plugin-recommendations: storefront-core; storefront-samples: storefront; idle"
     world = make_world(tmp_path_factory.mktemp("golden"), graph)
     text = (world.root / "pyproject.toml").read_text()
-    table = f'[tool.releasekit]\n{INDEX}exclude = ["storefront-samples"]\nprerelease = "rc"\n'
+    table = f'[tool.releasekit]\n{INDEX}exclude = ["storefront-samples"]\npins = "exact"\nprerelease = "rc"\n'
     world.write(
         {"pyproject.toml": f'{text}\n{table}umbrella_tag_format = "all-{{version}}"\nlead = "storefront-core"\n'}
     )

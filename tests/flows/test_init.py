@@ -48,7 +48,7 @@ def statuses(world: World) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("tags", "formats", "more"),
     [
-        (["core-v0.1.0", "app-v0.1.0"], ["{name}-v{version}"], "# The defaults fit."),
+        (["core-v0.1.0", "app-v0.1.0"], ["{name}-v{version}"], '\npins = "exact"\n'),
         (["core==0.1.0", "app==0.1.0", "core-v0.0.1"], ["{name}=={version}", "{name}-v{version}"], ""),
         (["py/core-v0.1.0", "py/app-v0.1.0", "js/core-v9.0"], ["{label}/{name}-v{version}"], 'label = "py"'),
         (["v0.1.0", "v0.0.9"], ["v{version}"], 'versioning = "fixed"'),
@@ -76,7 +76,7 @@ def test_formats(tmp_path: Path, tags: list[str], formats: list[str], more: str)
 
 def test_written(tmp_path: Path) -> None:
     """The file keeps its comments and its order; what is there already stays, and what is missing is added."""
-    world = make_world(tmp_path, "app: core; core")
+    world = make_world(tmp_path, "app; core")
     text = f"# mine\n{root(world)}\n[tool.releasekit]  # ours\ntag_format = '{{name}}@{{version}}'  # why\n"
     text += "[tool.releasekit.groups]\nall = ['*']\n[tool.other]\nkey = 1 # odd  spaces\n"
     world.write({"pyproject.toml": text})
@@ -133,7 +133,7 @@ def test_directories(tmp_path: Path, own_index: EmbeddedIndex) -> None:
 
 def test_nothing_special(tmp_path: Path) -> None:
     """A workspace that needs no key gets a table that says so, once."""
-    world = make_world(tmp_path, "app: core; core")
+    world = make_world(tmp_path, "app; core")
 
     assert {row["baseline"] for row in init(world, "--offline", "-y")["packages"]} == {"unasked"}
     assert root(world).endswith("\n\n[tool.releasekit]\n# The defaults fit. `releasekit plan` shows what would be "
@@ -158,6 +158,101 @@ def test_one_alone(tmp_path: Path) -> None:
     }
     assert 'tag_format = "v{version}"' in (world.root / path).read_text()
     assert set(statuses(world).values()) == {"skipped"}
+
+
+def release_of_app(tmp_path: Path, subject: str) -> World:
+    """Return a workspace whose packages have tag formats of their own, after app was released alone at v0.1.0."""
+    world = make_world(tmp_path, "app; core; new")
+    for name in ("app", "core"):
+        path = f"packages/{name}/pyproject.toml"
+        text = (world.root / path).read_text()
+        world.write({path: f'{text}\n[tool.releasekit]\ntag_format = "{name[0]}-{{version}}"\n'})
+    world.commit("chore: begin")
+    for tag in ("c-0.1.0", "a-0.0.9", "release-2026.01.01"):
+        world.git("tag", tag)
+    world.commit(subject)
+    for tag in ("a-0.1.0", "v0.1.0"):
+        world.git("tag", "--annotate", "--message", tag, tag)
+    return world
+
+
+@pytest.mark.parametrize("subject", ["chore(release): v0.1.0", "chore(release): v0.1.0 (#12)"])
+def test_own_umbrella_tag(tmp_path: Path, subject: str) -> None:
+    """The tag of a release as a whole is no package's, and a package's own tag format stays as it is."""
+    world = release_of_app(tmp_path, subject)
+
+    found = init(world, "--offline", "--yes")
+
+    assert (found["tag_format"], found["diffs"].keys()) == (["{name}-v{version}"], {"pyproject.toml"})
+    assert {row["name"]: (row["tag"], row["baseline"]) for row in found["packages"]} == {
+        "app": ("a-0.1.0", "tag"),
+        "core": ("c-0.1.0", "tag"),
+        "new": ("", "unasked"),
+    }
+    assert statuses(world) == {"app": "skipped", "core": "skipped", "new": "included"}
+
+    world.write({"pyproject.toml": f'{root(world)}tag_format = ["{{name}}-v{{version}}", "v{{version}}"]\n'})
+    world.commit("chore: read older tags")
+    assert statuses(world)["new"] == "included", "v0.1.0 tells nothing of it, though its format reads that"
+    (row,) = (row for row in init(world, "--offline")["packages"] if row["name"] == "new")
+    assert row["baseline"] == "unasked"
+    checked = world.releasekit("check", "--select", "tag_baseline", "--format", "json")
+    assert json.loads(checked.out)["findings"] == []
+    path = "packages/new/pyproject.toml"
+    world.commit("chore: on", {path: (world.root / path).read_text().replace("0.1.0", "0.2.0")})
+    checked = world.releasekit("check", "--select", "tag_baseline", "--format", "json")
+    assert [each["what"] for each in json.loads(checked.out)["findings"]] == [
+        "new is 0.2.0, and no tag says what was released of it"
+    ]
+
+
+def test_merged_umbrella_tag(tmp_path: Path) -> None:
+    """It is recognised on the merge of a release pull request too; a tag of somebody else's release is not."""
+    world = make_world(tmp_path, "app; core")
+    world.git("switch", "--quiet", "--create", "next")
+    world.commit("chore(release): v0.1.0")
+    world.git("switch", "--quiet", "main")
+    world.git("merge", "--quiet", "--no-ff", "--message", "Merge pull request #12 from next", "next")
+    for tag in ("app-v0.1.0", "v0.1.0"):
+        world.git("tag", tag)
+    assert init(world, "--offline")["tag_format"] == ["{name}-v{version}"]
+
+    world.git("commit", "--quiet", "--amend", "--message", "release day")
+    world.git("tag", "--force", "app-v0.1.0")
+    world.git("tag", "--force", "v0.1.0")
+    assert init(world, "--offline")["tag_format"] == ["{name}-v{version}"], "the merged commit says it"
+    world.commit("release day")
+    world.git("tag", "--force", "app-v0.1.0")
+    world.git("tag", "--force", "v0.1.0")
+    assert init(world, "--offline")["tag_format"] == ["{name}-v{version}", "v{version}"]
+
+
+def test_bare_for_real(tmp_path: Path) -> None:
+    """Where all packages share one tag without a name, that is the release of each, whatever else is tagged there."""
+    world = make_world(tmp_path, "app: core; core")
+    world.write({"pyproject.toml": f'{root(world)}\n[tool.releasekit]\ntag_format = "v{{version}}"\n'})
+    world.commit("chore(release): v0.1.0")
+    for tag in ("v0.1.0", "docker-0.1.0"):
+        world.git("tag", tag)
+
+    assert {row["tag"] for row in init(world, "--offline")["packages"]} == {"v0.1.0"}
+    assert statuses(world) == {"app": "skipped", "core": "skipped"}
+
+
+@pytest.mark.parametrize(
+    ("requirement", "pins"), [("core>=0.1", "compatible"), ("core==0.1.0", "exact"), ("core", "exact")]
+)
+def test_pins(tmp_path: Path, requirement: str, pins: str) -> None:
+    """What the sources require of each other says how wheels are pinned; a key that is there stays."""
+    world = make_world(tmp_path, f"app: {requirement}; core")
+
+    init(world, "--offline", "--yes")
+
+    assert re.search(rf'^# A built package requires .*\.\npins = "{pins}"$', root(world), re.MULTILINE)
+    text = root(world).replace(f'"{pins}"', '"keep"')
+    world.write({"pyproject.toml": text})
+    assert init(world, "--offline", "--yes")["diffs"] == {}
+    assert root(world) == text
 
 
 def test_baselines_from_the_index(tmp_path: Path, own_index: EmbeddedIndex) -> None:

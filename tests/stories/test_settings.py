@@ -884,6 +884,7 @@ KEYS: dict[str, Proof | str] = {
     "secrets": "tests/deployments/test_deployments.py::test_one_release_through_everything",
     "versioning": "tests/stories/test_prerelease.py::test_lockstep",
     "propagate": "tests/core/test_plan.py::test_patch",
+    "pins": "tests/flows/test_init.py::test_pins",
     "prerelease": "tests/stories/test_prerelease.py::test_candidates",
     "first_version": "tests/stories/test_dynamic.py::test_first_version",
     "bump": "tests/stories/test_dynamic.py::test_bump_is_checked_first",
