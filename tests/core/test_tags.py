@@ -216,7 +216,7 @@ class TestBaselines:
 
     def test_umbrella(self) -> None:
         """The tag of a release as a whole is no package's, unless the format that is written names no package."""
-        tags = dict.fromkeys(("v1.0", "core-v0.9"), "c0ffee")
+        tags: dict[str, str] = dict.fromkeys(("v1.0", "core-v0.9"), "c0ffee")
         declared: dict[str, Version | None] = dict.fromkeys(("core", "new"), Version("9.0"))
 
         def last(*formats: str) -> dict[str, str]:
