@@ -6,28 +6,35 @@ import logging
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from flows.draft import at_hand, open_project, with_changelogs
-from tasks import pull, survey
+from flows.draft import at_hand, open_index, open_project, with_changelogs
+from tasks import pull, survey, unfinished
 from tasks.adapters.exported import read_manifest
 from tasks.adapters.files import append_text
+from tasks.adapters.record import lock_holder
 from tasks.adapters.repo import Repo
 from tasks.core.errors import ReleaseError, Warn
 from tasks.core.links import web_of
 from tasks.core.manifest import manifest_text
-from tasks.core.plan import Status
+from tasks.core.plan import Plan, Status
+from tasks.core.status import ReleaseStatus, describe_release, unfinished_note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flows.options import Options, Place, Selected
+    from flows.options import Options, Place, Selected, StatusOptions
+    from tasks.adapters.repo import Ref
     from tasks.core.changelog import Section
     from tasks.core.formats.explained import Explanation
     from tasks.core.notes import Notes, Pull
-    from tasks.core.plan import Plan, Step
+    from tasks.core.plan import Step
+    from tasks.core.settings import Settings
+    from tasks.core.status import ReleaseTraces
+    from tasks.project import Project
     from tasks.survey import ToTell
 
+P = TypeVar("P", bound=Plan)
 log = logging.getLogger("releasekit")
 
 Told = tuple["Step", "ToTell", "Section"]
@@ -130,3 +137,76 @@ def explained(options: Selected, names: Sequence[str]) -> tuple[Explanation, tup
         plan = survey.plan(project, repo, history, options.selection(), None)
     chosen = project.workspace.matching(names or ["*"])
     return explanation(plan, survey.decide(project, history), chosen), plan.warnings
+
+
+async def release_status(options: StatusOptions) -> ReleaseStatus:
+    """Return which releases have not ended, here and on the remote, and what comes next; changes nothing.
+
+    Who does not answer, or is not asked, is named in the result.
+    """
+    from tasks.undo import find_proposed  # late: httpx is dear, and `plan` imports this module
+
+    with at_hand(options, keep=True) as here:
+        project, repo = open_project(here)
+        settings = project.settings
+        unasked: list[str] = []
+        found = unfinished.read_records(repo)
+        refs = {} if options.offline else _remote_refs(repo, settings, unasked)
+        if refs is not None and not options.offline:
+            found, problem = unfinished.read_remote(repo, settings.remote, refs, found)
+            unasked += [problem] if problem else []
+            proposed = await find_proposed(repo, settings, project.uv.secrets)
+            pairs = [(each.plan, each.manifest, each.draft.page if each.draft else "") for each in proposed]
+            found += await unfinished.read_proposed(repo, settings, project.uv.secrets, pairs, refs)
+        found = unfinished.with_local_tags(repo, [*unfinished.published_first(found)])
+        if not options.offline:
+            found = await _with_index(project, found, unasked)
+        holder = lock_holder(repo.common_dir)
+    running = holder.who if holder and holder.is_known else ""
+    elsewhere = holder.who if holder and not holder.is_known else ""
+    if options.offline:
+        unasked.append("--offline: neither the remote nor the index was asked")
+    if running:  # what it makes and drops in passing is no release of its own
+        found = [traces for traces in found if traces.plan or traces.source != "copy"]
+    releases = tuple(describe_release(traces, running, elsewhere) for traces in found)
+    return ReleaseStatus(running=running, offline=options.offline, unasked=tuple(unasked), releases=releases)
+
+
+def _remote_refs(repo: Repo, settings: Settings, unasked: list[str]) -> dict[str, Ref] | None:
+    """Return the references of the remote; None if it was not asked, and why in *unasked*."""
+    if not settings.push:
+        unasked.append("the remote was not asked: push is off")
+    elif settings.remote not in repo.remotes():
+        unasked.append(f"the remote was not asked: there is no remote {settings.remote}")
+    else:
+        try:
+            return repo.refs_at(settings.remote)
+        except ReleaseError as error:
+            unasked.append(f"the remote {settings.remote} did not answer: {error.what}")
+    return None
+
+
+async def _with_index(project: Project, found: list[ReleaseTraces], unasked: list[str]) -> list[ReleaseTraces]:
+    """Return *found* with what the index lists; as they are, and why in *unasked*, if it does not answer."""
+    if not any(traces.packages for traces in found):
+        return found
+    try:
+        async with open_index(project, survey.target_of(project)) as index:
+            return await unfinished.ask_index_for(index, found)
+    except ReleaseError as error:
+        unasked.append(f"the index did not answer: {error.what}")
+        return found
+
+
+async def with_unfinished(options: Options, plan: P) -> P:
+    """Return *plan* with the title of the release that was begun here and has not ended; it is told in a line, too."""
+    if options.source():
+        return plan  # its clone is thrown away
+    found = unfinished.read_records(Repo(options.directory))
+    if not found:
+        return plan
+    if not options.offline and found[0].packages:
+        found = await _with_index(open_project(options)[0], found[:1], [])
+    first = describe_release(found[0])
+    log.info("%s", unfinished_note(first))
+    return plan.model_copy(update={"unfinished": first.title})

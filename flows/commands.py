@@ -29,6 +29,7 @@ from flows.options import (
     PublishOptions,
     RollbackOptions,
     Selected,
+    StatusOptions,
     complete_packages,
 )
 from tasks.core.errors import CATALOGUE, Code, Refusal, explain
@@ -285,6 +286,35 @@ def approve(run: str = "", /, *, reject: Annotated[str | None, Printed] = None, 
         log.info("%s: %s", name, "approved" if reject is None else "rejected")
     else:
         console.show(console.waiting_table(asyncio.run(local.waiting())))
+    return DONE
+
+
+@app.command(
+    help_epilogue=examples(
+        "releasekit status",
+        "releasekit status --offline --format json",
+    )
+)
+def status(
+    *,
+    options: Annotated[StatusOptions, Flat] = StatusOptions(),  # noqa: B008
+    format: Format = "table",  # noqa: A002
+) -> int:
+    """Show which releases are unfinished, here and on the remote, how far they are, and what to run next.
+
+    It changes nothing, takes no lock, and can be asked while a release runs.
+
+    Parameters
+    ----------
+    format
+        How the status is printed.
+    """
+    import asyncio
+
+    from flows import answers, console
+
+    found = asyncio.run(answers.release_status(options))
+    console.answer_with(format, found, console.status_table(found))
     return DONE
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tasks.core.report import Report
     from tasks.core.rollback import Rollback
     from tasks.core.settings import Settings
+    from tasks.core.status import ReleaseStatus, UnfinishedRelease
     from tasks.core.workspace import Workspace
 
 log = logging.getLogger("releasekit")
@@ -337,6 +338,49 @@ def _public_table(found: Rollback) -> RenderableType:
         what = f"{package.name} {package.version}{'' if package.complete else ' (in part)'}"
         sheet.add(what, package.tag or "none", package.next, ", ".join(package.dependents), package.page)
     return Group(sheet, Text(found.forward, style="cyan"))
+
+
+_PROGRESS = {
+    "planned": ("📋", "dim", "planned"),
+    "built": ("📦", "", "built"),
+    "partly_uploaded": ("⏳", "yellow", "uploaded in part"),
+    "uploaded": ("📤", "yellow", "uploaded, no checksum on the index"),
+    "confirmed": ("✅", "green", "confirmed"),
+    "differs": ("❌", "red", "the index has other content"),
+}
+
+
+def status_table(found: ReleaseStatus) -> RenderableType:
+    """Draw the releases that have not ended, and what to do; then who was not asked."""
+    parts: list[RenderableType] = []
+    for release in found.releases:
+        parts += [*_unfinished_release(release), Text("")]
+    if not parts:
+        parts = [Text(found.headline)]
+    return Group(*parts, *(Text(line, style="yellow") for line in found.unasked))
+
+
+def _unfinished_release(release: UnfinishedRelease) -> Iterator[RenderableType]:
+    yield Text(release.what, style="bold")
+    began = [f"begun by {release.by}" if release.by else "", f"on {release.host}" if release.host else ""]
+    began += [f"since {release.since}" if release.since else ""]
+    lines = [" ".join(filter(None, began)), release.where]
+    yield from (Text(line, style="dim") for line in lines if line)
+    sheet = Sheet("", "Package", "Version", "Files", "Tag here", "On the remote", "State", spare=("Files",))
+    for package in release.packages:
+        icon, style, state = _PROGRESS[package.progress]
+        listed = sum(file.index in ("same", "listed") for file in package.files)
+        files = f"{listed} of {len(package.files)}" if package.files and release.published is not None else ""
+        tags = (_yes_or_no(package.tagged_here), _yes_or_no(package.tagged_there))
+        sheet.add(icon, package.name, package.version, files, *tags, state, style=style)
+    yield sheet
+    yield from (Text(note, style="yellow") for note in release.notes)
+    yield Text(f"next: {release.next}", style="cyan")
+    yield from (Text(f"or:   {other}", style="cyan") for other in release.others)
+
+
+def _yes_or_no(value: bool | None) -> str:  # noqa: FBT001  a cell
+    return {True: "yes", False: "no", None: "-"}[value]
 
 
 def waiting_table(runs: Sequence[tuple[str, str]]) -> RenderableType:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flows import console
+from flows.answers import with_unfinished
 from flows.draft import at_hand, draft, due, key_of, open_project, standing_told
 from flows.options import is_by_pull, parameters_of
 from flows.outline import outline
@@ -92,6 +93,7 @@ async def plan(options: PlanOptions, *, since_last: bool = False, diff: Path | N
             project, repo = open_project(here)
             decided = with_difference((await draft(here, project, repo)).plan, None)
             since = _since_last(key_of(here, project, repo), repo, decided) if since_last else None
+    decided = await with_unfinished(options, decided)
     if since_last and since is None:
         log.info("no earlier plan is known; the next --since-last is compared with this one")
     return with_difference(decided, compared(earlier, decided) if earlier else since)
@@ -234,7 +236,8 @@ async def dry_run(options: PublishOptions) -> Decided | ReleasePull:
         if is_by_pull(here, project.settings):
             return await _hand_on(here, project, repo)
         found = await due(here, project, repo)
-        return Decided(found.plan, tuple(outline(project, repo, found, options)))
+        plan = await with_unfinished(here, found.plan)
+        return Decided(plan, tuple(outline(project, repo, found, options)))
 
 
 async def publish(options: PublishOptions, *, yes: bool) -> Released | ReleasePull:

@@ -336,6 +336,14 @@ def is_by_pull(options: PublishOptions, settings: Settings) -> bool:
     return settings.publish_from == "ci" and not here
 
 
+class StatusOptions(Where):
+    """What `status` can be told."""
+
+    offline: Annotated[bool, Parameter(group=HERE)] = Field(
+        default=False, description="Ask nobody outside: no remote, no index and no forge"
+    )
+
+
 class RollbackOptions(Where):
     """What `rollback` can be told."""
 

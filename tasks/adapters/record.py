@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks.adapters.files import (
@@ -23,7 +25,6 @@ from tasks.core.manifest import manifest_of, manifest_text, plan_of, plan_text
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
-    from pathlib import Path
 
     from tasks.adapters.repo import Repo
     from tasks.core.manifest import PackageVersion, ReleaseManifest
@@ -265,6 +266,54 @@ def scratch(repo: Repo, release: str) -> Generator[Record]:
         yield record
     finally:
         clear()
+
+
+class LockHolder(NamedTuple):
+    """Who holds the release lock, in words; *is_known* is false for a process of another machine."""
+
+    who: str
+    is_known: bool
+
+
+def lock_holder(common_dir: Path) -> LockHolder | None:
+    """Return who holds the repository's release lock, None if nobody does; takes no lock itself.
+
+    A process that was killed leaves its note behind, so it is looked for, if it is of this machine.
+    """
+    holder = common_dir / "releasekit" / "lock.holder"
+    with suppress(OSError, UnicodeDecodeError):
+        who = read_text(holder).strip()
+        noted = _HOLDER.fullmatch(who)
+        if noted and noted["host"] != socket.gethostname():
+            return LockHolder(who, is_known=False)
+        if noted and _is_alive(int(noted["pid"]), datetime.fromisoformat(noted["since"])):
+            return LockHolder(who, is_known=True)
+    return None
+
+
+_HOLDER = re.compile(r"process (?P<pid>\d+) on (?P<host>\S+) since (?P<since>\S+)")
+
+
+def _is_alive(pid: int, since: datetime) -> bool:
+    """Return whether the process *pid* runs, and is no later one that has got the same number."""
+    import os
+
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:  # where there is a /proc
+        ticks = int(read_text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()[19])
+        boot = next(line for line in read_text(Path("/proc/stat")).splitlines() if line.startswith("btime "))
+    except (OSError, UnicodeDecodeError, ValueError, IndexError, StopIteration):
+        return True
+    started = int(boot.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
+    return started <= since.timestamp() + _CLOCKS_DIFFER
+
+
+_CLOCKS_DIFFER = 5
 
 
 @contextmanager

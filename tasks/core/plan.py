@@ -146,6 +146,7 @@ class Plan(BaseModel):
     that may break its dependents. *raises* are the requirements on siblings that the release commit changes. *unread*
     are releases of which it was assumed what they require. With *together* the latest versions of all packages can be
     installed together after the release.
+    *unfinished* is the title of a release that was begun here and has not ended, if somebody looked.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, serialize_by_alias=True, populate_by_name=True)
@@ -165,6 +166,7 @@ class Plan(BaseModel):
     date: str = ""
     changelogs: Mapping[str, Section] = Field(default_factory=dict[str, Section])
     tales: Mapping[str, Tale] = Field(default_factory=dict[str, Tale])
+    unfinished: str | None = None
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
@@ -11,6 +12,10 @@ from flows.cli import main
 from tasks.core.errors import Code, ReleaseError
 from tasks.core.report import Outcome, PackageReport, Report
 from tasks.core.rollback import KeptTag, PublicPackage, Rollback
+from tasks.core.status import FileStatus, NextCommand, PackageStatus, ReleaseStatus, UnfinishedRelease
+
+if TYPE_CHECKING:
+    from tasks.core.status import OnIndex, Progress
 
 COMMANDS = (
     "plan --offline --diff before.json",
@@ -20,6 +25,7 @@ COMMANDS = (
     "graph --format ascii",
     "check",
     "init --offline",
+    "status --offline",
 )
 
 RC = Version("1.3.0rc1")
@@ -87,6 +93,41 @@ ROLLBACK = Rollback(
 )
 
 
+STAGES: tuple[tuple[str, Progress, OnIndex], ...] = (
+    ("storefront-core", "confirmed", "same"),
+    ("storefront-plugin-recommendations", "built", "absent"),
+)
+STATUS = ReleaseStatus(
+    unasked=("the remote was not asked: push is off",),
+    releases=(
+        UnfinishedRelease(
+            release="1a2b3c4d5e6f",
+            title=f"v{RC}",
+            stage="begun",
+            what=f"Release v{RC} is unfinished: 1 of 2 packages published.",
+            by="Ada <ada@example.invalid>",
+            host="laptop",
+            since="2026-11-22T12:00:00+00:00",
+            where="/home/ada/shop/.git/releasekit/1a2b3c4d5e6f",
+            published=1,
+            packages=tuple(
+                PackageStatus(
+                    name=name,
+                    version=RC,
+                    progress=progress,
+                    tag=f"{name}-v{RC}",
+                    tagged_here=progress == "confirmed",
+                    files=(FileStatus(name=f"{name}-{RC}.tar.gz", sha256="", here=True, index=index),),
+                )
+                for name, progress, index in STAGES
+            ),
+            next=NextCommand(command="releasekit publish", effect="resumes it"),
+            others=(NextCommand(command="releasekit rollback", effect="abandons it"),),
+        ),
+    ),
+)
+
+
 MISTAKES = (
     "discover --workspace key",
     "discover --workspace value",
@@ -128,3 +169,5 @@ if __name__ == "__main__":
     console.show(console.report_table(REPORT))
     told("rollback (of a part that is out)")
     console.show(console.rollback_table(ROLLBACK))
+    told("status (of a release that has not ended)")
+    console.show(console.status_table(STATUS))

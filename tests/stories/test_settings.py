@@ -932,7 +932,7 @@ PUBLISH_FLAGS: dict[str, Proof | str] = {
     "audit": test_audit_flag,
     "strict_audit": test_strict_audit_flag,
 }
-ROLLBACK = "tests/stories/test_rollback.py"
+ROLLBACK, STATUS = "tests/stories/test_rollback.py", "tests/stories/test_status.py"
 WHERE = ("workspace", "ref", "subdirectory", "git_token")
 PREPARE_FLAGS: dict[str, Proof | str] = {
     **FLAGS,
@@ -979,6 +979,11 @@ COMMANDS: dict[str, dict[str, Proof | str]] = {
     "prepare": PREPARE_FLAGS | {"format": f"{PULLS}::test_other_versions"},
     "manifest": HERE | {"output": f"{PULLS}::test_killed_anywhere"},
     "approve": {"reject": f"{APPROVAL}::test_terminal", "drop": f"{APPROVAL}::test_terminal"},
+    "status": {
+        **{name: FLAGS[name] for name in (*WHERE, "index", "publish_url", "check_url")},
+        "offline": f"{STATUS}::test_nothing",
+        "format": f"{STATUS}::test_nothing",
+    },
     "rollback": ROLLBACK_FLAGS | {"yes": f"{ROLLBACK}::test_nobody_there", "format": f"{ROLLBACK}::test_given_up"},
     "version": SELECTED | {"explain": f"{CLI}::test_version_explained", "format": f"{CLI}::test_version"},
     "init": {
