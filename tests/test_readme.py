@@ -9,6 +9,7 @@ from pathlib import Path
 from flows.commands import app
 from tasks.core.checks.registry import CHECKS
 from tasks.core.settings import Settings
+from tests import requirement_table
 from tests.fault_table import table
 
 README = Path(__file__).parents[1] / "README.md"
@@ -38,6 +39,14 @@ def test_every_fault_is_listed() -> None:
 
     assert listed
     assert listed[1] == table()
+
+
+def test_every_requirement_is_listed() -> None:
+    """The table of requirement forms has each row that is tested."""
+    listed = re.search(r"<!-- requirements -->\n(.*?)\n?<!-- /requirements -->", README.read_text(), re.DOTALL)
+
+    assert listed
+    assert listed[1] == requirement_table.table()
 
 
 def checks_table() -> str:
