@@ -86,6 +86,12 @@ def change(world: World, message: str, path: str = LIB) -> str:
     return world.commit(message, {path: (file.read_text() if file.exists() else "") + f"# {message[:40]!r}\n"})
 
 
+def exact_pin(world: World) -> None:
+    """Require core exactly in app, in a commit of no consequence; then break something in core."""
+    world.commit("chore: pin", {"packages/app/pyproject.toml": project("app", "1.2.3", '"core==1.2.3"')})
+    change(world, "feat!: a")
+
+
 def release(world: World, version: str, *names: str) -> None:
     """Do to the repository what a release of *names*, or of core, does."""
     for name in names or ("core",):
@@ -424,9 +430,12 @@ ROWS = (
     Row("`--prerelease rc` after 1.3.0b1; the kinds go dev, a, b, rc, and never back", "the later kind, changes or not",
         "1.3.0rc1", after("b1"), RC),
     Row("a stable release after 1.3.0rc1", "what it announced, changes or not", "1.3.0", candidate()),
-    Row("a dependency was released", "nothing; the plan warns of exact pins that stay behind", "-",
+    Row("a dependency was released, and the requirement on it allows the new version",
+        "nothing; the plan warns of exact pins that stay behind", "-",
         lambda world: change(world, "feat!: a", "packages/util/a.py"), others={"util": "2.0.0", "app": "-"}),
-    Row('the same with `propagate = "patch"`: `app` needs `core`', "patch for `app`, whatever `core` was", "2.0.0",
+    Row("`app` requires `core==1.2.3`, and `core` is released", "patch for `app`: its requirement is raised", "2.0.0",
+        exact_pin, others={"app": "1.2.4", "util": "-"}),
+    Row('`propagate = "patch"`: `app` needs `core`, in any form', "patch for `app`, whatever `core` was", "2.0.0",
         changes("feat!: a"), settings='propagate = "patch"', others={"app": "1.2.4", "util": "-"}),
     Row('`versioning = "fixed"`: `util` has a feature', "all packages, or all of a group, get one version", "1.3.0",
         lambda world: change(world, "feat: a", "packages/util/a.py"), settings='versioning = "fixed"',
