@@ -85,10 +85,22 @@ class PackageManager(Protocol):
         """Ask whether *requirements* can be installed together."""
         ...
 
+    async def find_conflict(
+        self, root: Path, requirements: Sequence[str], links: Sequence[Path], index: str, fresh: Sequence[str]
+    ) -> str:
+        """Return why *requirements* cannot be installed together; empty if they can."""
+        ...
+
     async def smoke_test(
-        self, root: Path, requirement: str, imports: Sequence[str], index: str, fresh: Sequence[str]
+        self,
+        root: Path,
+        requirement: str,
+        imports: Sequence[str],
+        index: str,
+        fresh: Sequence[str],
+        links: Sequence[Path] = (),
     ) -> Result:
-        """Install *requirement* from the index into a fresh environment and import it."""
+        """Install *requirement* from *links* and the index into a fresh environment and import it."""
         ...
 
 

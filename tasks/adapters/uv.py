@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shutil import which
@@ -21,7 +21,7 @@ from tasks.core.lines import told
 from tasks.core.uploads import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from tasks.adapters.process import Result
 
@@ -138,8 +138,7 @@ class Uv:
 
         Build requirements are also looked for in the directories *links*, where its siblings have just been built.
         """
-        found = (word for link in links for word in ("--find-links", str(link)))
-        argv = ("build", "--no-sources", *self._with_python(), "--out-dir", str(out), *found)
+        argv = ("build", "--no-sources", *self._with_python(), "--out-dir", str(out), *_find_links(links))
         return self.command(*argv, cwd=package, env=env, timeout=timeout)
 
     def publish_command(
@@ -195,29 +194,60 @@ class Uv:
 
         *fresh* names the packages that may have been published just now.
         """
-        found = (word for link in links for word in ("--find-links", str(link)))
         # A place without packages, so that none is taken for installed; uv leaves its lock there and nothing else.
         target = Path(tempfile.gettempdir()) / f"releasekit-resolves-only-{os.getuid()}"
         at, secret = _address("--index", "UV_INDEX", index)
         return self.command(
             "pip", "install", "--dry-run", "--no-sources", *self._with_python(), "--target", str(target),
-            *found, *at, *_fresh(fresh), *requirements, cwd=root, env=secret,
+            *_find_links(links), *at, *_fresh(fresh), *requirements, cwd=root, env=secret,
         )  # fmt: skip
 
+    async def find_conflict(
+        self, root: Path, requirements: Sequence[str], links: Sequence[Path], index: str, fresh: Sequence[str]
+    ) -> str:
+        """Return why *requirements* cannot be installed together, in uv's words; empty if they can.
+
+        Raises ReleaseError RK-COMMAND-FAILED, RK-COMMAND-TIMEOUT if uv cannot tell, as without a network.
+        """
+        command = self.resolve_command(root, requirements, links, index, fresh)
+        result = await arun(replace(command, fine=frozenset({0, 1})))  # 1: no solution, 2: it failed
+        return last_lines(result.stderr, command.env) if result.code else ""
+
     async def smoke_test(
-        self, root: Path, requirement: str, imports: Sequence[str], index: str, fresh: Sequence[str]
+        self,
+        root: Path,
+        requirement: str,
+        imports: Sequence[str],
+        index: str,
+        fresh: Sequence[str],
+        links: Sequence[Path] = (),
     ) -> Result:
-        """Install *requirement* from the index into a fresh environment and import what it brings."""
+        """Install *requirement* from *links* and the index into a fresh environment, and import what it brings."""
+        async with self.environment_with(root, requirement, index, fresh, links) as python:
+            return await self.import_modules(python, imports)
+
+    @asynccontextmanager
+    async def environment_with(
+        self, root: Path, requirement: str, index: str, fresh: Sequence[str], links: Sequence[Path] = ()
+    ) -> AsyncGenerator[Path]:
+        """Yield the Python of a fresh environment with *requirement*, from *links* and the index; it goes afterwards.
+
+        Of two files of one version, the one in *links* is installed.
+        Raises ReleaseError RK-COMMAND-FAILED, RK-COMMAND-TIMEOUT.
+        """
         with tempfile.TemporaryDirectory(prefix="releasekit-smoke-") as scratch:
             venv = Path(scratch) / "venv"
             await arun(self.command("venv", "--quiet", *self._with_python(), str(venv), cwd=Path(scratch)))
-            into = ("--python", str(venv), "--no-sources")
             at, secret = _address("--index", "UV_INDEX", index)
-            words = ("pip", "install", *into, *at, *_fresh(fresh), requirement)
-            await arun(self.command(*words, cwd=root, env=secret))
-            python = next(path for path in (venv / "bin" / "python", venv / "Scripts" / "python.exe") if path.exists())
-            script = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
-            return await arun(Command((str(python), "-I", "-c", script, *imports), Path(scratch), _HIDDEN, timeout=120))
+            words = ("--python", str(venv), "--no-sources", *_find_links(links), *at, *_fresh(fresh), requirement)
+            await arun(self.command("pip", "install", *words, cwd=root, env=secret))
+            yield next(path for path in (venv / "bin" / "python", venv / "Scripts" / "python.exe") if path.exists())
+
+    async def import_modules(self, python: Path, modules: Sequence[str]) -> Result:
+        """Import *modules* in a process of *python* that has none of our credentials; raises as `arun` does."""
+        script = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
+        elsewhere = python.parents[2]  # beside the environment: nothing of the workspace is in reach
+        return await arun(Command((str(python), "-I", "-c", script, *modules), elsewhere, _HIDDEN, timeout=120))
 
     def _with_python(self) -> tuple[str, ...]:
         return ("--python", self.python) if self.python else ()
@@ -298,6 +328,12 @@ def _answer(said: str) -> Answer:
         Path(file[1]).name if file else "",
         is_silence=not status and bool(_NOT_SENT.search(error)) and "Missing credentials" not in error,
     )
+
+
+def _find_links(directories: Sequence[Path]) -> tuple[str, ...]:
+    """Return how uv is told to look into *directories* too. It cuts a path at `,` and `#`, but not an address."""
+    places = (path.as_uri() if set(",#") & set(str(path)) else str(path) for path in directories)
+    return tuple(word for place in places for word in ("--find-links", place))
 
 
 def _fresh(names: Sequence[str]) -> tuple[str, ...]:

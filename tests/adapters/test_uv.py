@@ -597,6 +597,39 @@ class TestPublish:
         assert "rk-fit-other==2" in caught.value.output
         assert {path.name for path in target.iterdir()} <= {".lock"}
 
+    def test_built_file_wins(self, workspace: Callable[..., Path], only_index: EmbeddedIndex, tmp_path: Path) -> None:
+        """Of two files of one version, on the index and just built, the built one is installed and imported.
+
+        uv finds it in a place whose path has what it takes for the end of a path.
+        """
+        root = workspace("members = []")
+        links: list[Path] = []
+        for where in ("index", "a,b#c d"):
+            source = tmp_path / where / "source"
+            (source / "src" / "rk_twice").mkdir(parents=True)
+            (source / "src" / "rk_twice" / "__init__.py").write_text("")
+            (source / "src" / "rk_twice" / f"of_{where[0]}.py").write_text("")
+            (source / "pyproject.toml").write_text(
+                project("rk-twice", '[build-system]\nrequires = ["uv_build>=0.9"]\nbuild-backend = "uv_build"\n')
+            )
+            links.append(tmp_path / where / "dist")
+            run(UV.build_command(source, links[-1], [], {}, 60))
+        files = sorted(links[0].glob("rk_twice*"))
+        run(UV.publish_command(files, only_index.publish_url, only_index.simple_url, _token(only_index)))
+
+        def test(module: str, *built: Path) -> None:
+            imports, fresh = (f"rk_twice.{module}",), ("rk-twice",)
+            asyncio.run(UV.smoke_test(root, "rk-twice==1.0", imports, only_index.simple_url, fresh, built))
+
+        test("of_i")
+        test("of_a", links[1])
+        with pytest.raises(ReleaseError):
+            test("of_i", links[1])
+        place = ([links[1]], only_index.simple_url, ("rk-twice",))
+        assert asyncio.run(UV.find_conflict(root, ["rk-twice==1.0"], *place)) == ""
+        both = ["rk-twice==1.0", "rk-twice==2.0"]
+        assert "rk-twice==2.0" in asyncio.run(UV.find_conflict(root, both, *place))
+
 
 class TestFindUv:
     """Which uv is called."""
