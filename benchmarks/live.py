@@ -26,7 +26,7 @@ from rich.console import Console  # noqa: E402
 
 from flows.progress import LogLines, live, observer, watched_by  # noqa: E402
 from tasks.core.plan import Plan, Status, Step  # noqa: E402
-from tasks.core.progress import PUBLISHING, STAGING, Stage  # noqa: E402
+from tasks.core.progress import PROOF, PUBLISHING, STAGING, Stage  # noqa: E402
 from tasks.core.settings import Settings  # noqa: E402
 
 GOAL = 5.0  # percent of a core
@@ -84,8 +84,13 @@ def plan_of(packages: int) -> Plan:
 async def carried_out(plan: Plan, seconds: float, at_once: int = 7) -> None:
     """Bring all packages through all stages within about so many *seconds*."""
     told, slots = observer(), asyncio.Semaphore(at_once)
-    each = seconds * at_once / len(plan.steps) / (len(STAGING) + len(PUBLISHING))
-    for phase, stages, end in (("staging", STAGING, Stage.BUILT), ("publishing", PUBLISHING, Stage.PUBLISHED)):
+    each = seconds * at_once / len(plan.steps) / (len(STAGING) + len(PROOF) + len(PUBLISHING))
+    phases = (
+        ("staging", STAGING, Stage.BUILT),
+        ("proving", PROOF, Stage.PROVEN),
+        ("publishing", PUBLISHING, Stage.PUBLISHED),
+    )
+    for phase, stages, end in phases:
         told.on_phase(phase)
 
         async def one(name: str, stages: tuple[Stage, ...] = stages, end: Stage = end) -> None:

@@ -35,7 +35,7 @@ from flows.progress import LiveTable
 from tasks.adapters.embedded import embedded_index
 from tasks.adapters.process import Command, background, run
 from tasks.adapters.server import SERVER_SETTINGS
-from tasks.core.progress import PUBLISHING, STAGING, Stage
+from tasks.core.progress import PROOF, PUBLISHING, STAGING, Stage
 from tasks.core.report import Outcome, PackageReport, Report
 from tasks.core.settings import Settings
 
@@ -262,7 +262,7 @@ def half_way(plan: Plan, console: Console) -> RenderableType:
     out: dict[str, float] = {}
     for number, step in enumerate(plan.steps):
         now = 0.9 * number
-        for stage in (*STAGING, Stage.BUILT):
+        for stage in (*STAGING, Stage.BUILT, *PROOF, Stage.PROVEN):
             table.progress.move(step.name, stage, began + now)
             now += 0.8 + number % 3 * 0.3
         now = max((out[need] for need in step.needs), default=16 + number)  # nothing goes out before what it needs

@@ -80,6 +80,7 @@ _STAGES = {
     "pin": Stage.PINNING,
     "build": Stage.BUILDING,
     "verify": Stage.VERIFYING,
+    "prove": Stage.PROVING,
     "upload": Stage.UPLOADING,
     "confirm": Stage.CONFIRMING,
     "smoke-test": Stage.TESTING,
@@ -100,7 +101,7 @@ async def stage_all(release: Release) -> tuple[list[PackageVersion], tuple[Packa
 
     Returns the packages as built and, if any of them failed, what became of each.
     """
-    slots = asyncio.Semaphore(release.settings.build_concurrency or os.cpu_count() or 1)
+    slots = asyncio.Semaphore(builders(release))
     bar = ProgressBar(len(release.plan.steps), "built and verified", "built")
     halt = asyncio.Event()
 
@@ -125,6 +126,50 @@ async def stage_all(release: Release) -> tuple[list[PackageVersion], tuple[Packa
     return [], await _reports(release, states, Outcome.BUILT)
 
 
+async def prove_all(
+    release: Release, built: Sequence[PackageVersion], *, together: bool = False
+) -> tuple[PackageReport, ...]:
+    """Prove that what is *built* can be installed from what will be on the index, as far as `overlay` says.
+
+    Returns nothing if all can be, else what became of each package. Raises as `prove_resolution` does.
+    """
+    settings = release.settings
+    packages = {package.name: package for package in built}
+    steps = [step for step in release.plan.steps if step.name in packages]
+    if settings.overlay == "off" or not steps:
+        return ()
+    observer().on_phase("proving")
+    fits = await stage.prove_resolution(release, built, together=together)
+    imported = {step.name for step in steps if settings.overlay == "install" and is_tested(release, step)}
+    slots = asyncio.Semaphore(builders(release))
+    halt = asyncio.Event()
+
+    async def chain(step: Step, _: States) -> State[Any]:
+        async with slots:
+            if halt.is_set():
+                return await state_of(blocked, (), step, ["--fail-fast"])
+            options = {"resolve": not fits, "install": step.name in imported}
+            state = await state_of(stage.prove, (), release, step, packages[step.name], **options)
+            return await _seen(Stage.PROVEN, step, state, halt.set if settings.fail_fast else None)
+
+    # None needs another to be proven first.
+    wanted = [step.model_copy(update={"after": ()}) for step in steps if not fits or step.name in imported]
+    states = await expand(wanted, {step.name: () for step in wanted}, chain)
+    if all(state.is_completed() for state in states.values()):
+        return ()
+    return await _reports(release, states, Outcome.BUILT)
+
+
+def builders(release: Release) -> int:
+    """Return how many packages may be built at the same time."""
+    return release.settings.build_concurrency or os.cpu_count() or 1
+
+
+def is_tested(release: Release, step: Step) -> bool:
+    """Return whether the package is to be installed and imported; what it says for itself wins."""
+    return release.settings.smoke_test if step.smoke_test is None else step.smoke_test
+
+
 async def publish_all(release: Release, built: Mapping[str, PackageVersion], index: Index) -> tuple[PackageReport, ...]:
     """Upload, confirm and smoke-test every package, each the moment its own hard dependencies are confirmed."""
     bar = ProgressBar(len(release.plan.steps), "uploaded, confirmed and smoke-tested", "published")
@@ -141,8 +186,7 @@ async def publish_all(release: Release, built: Mapping[str, PackageVersion], ind
             settled[step.name].set()
         for partner in step.batch:  # a cycle installs only when all of it is there
             await settled[partner].wait()
-        wanted = release.settings.smoke_test if step.smoke_test is None else step.smoke_test
-        if state.is_completed() and wanted:
+        if state.is_completed() and is_tested(release, step):
             state = await state_of(publish.smoke_test, [state], release, step, built[step.name], uploads.slots)
         await bar.step()
         return await _seen(Stage.PUBLISHED, step, state, stop if release.settings.fail_fast else None)
@@ -193,12 +237,12 @@ async def _exception(state: State[Any]) -> object:
 
 
 async def _reports(release: Release, states: Mapping[str, State[Any]], success: Outcome) -> tuple[PackageReport, ...]:
-    return tuple([await _report(step, states[step.name], success) for step in release.plan.steps])
+    return tuple([await _report(step, states.get(step.name), success) for step in release.plan.steps])
 
 
-async def _report(step: Step, state: State[Any], success: Outcome) -> PackageReport:
+async def _report(step: Step, state: State[Any] | None, success: Outcome) -> PackageReport:
     row = PackageReport(name=step.name, version=step.version, tag=step.tag, outcome=success)
-    if state.is_completed():
+    if state is None or state.is_completed():  # nothing had to be done for it, or it went well
         return row
     if why := await _blocker(state):
         hint = CATALOGUE[Code.BLOCKED].hint

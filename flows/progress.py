@@ -42,7 +42,7 @@ class Observer(Protocol):
 
 
 class LogLines:
-    """One line a transition, for logs; that a package is built, published or failed is told by the flow itself."""
+    """One line a transition, for logs; the flow itself says that a package is built or proven, and how it ends."""
 
     def on_phase(self, phase: str) -> None:
         """Log the phase."""
@@ -50,7 +50,7 @@ class LogLines:
 
     def on_stage(self, package: str, stage: Stage, error: str = "") -> None:  # noqa: ARG002  the flow tells of errors
         """Log the stage."""
-        if stage not in (*ENDS, Stage.BUILT):
+        if stage not in (*ENDS, Stage.BUILT, Stage.PROVEN):
             log.info("%s %s", stage, package)
 
 
@@ -104,6 +104,8 @@ _LOOK = {
     Stage.BUILDING: ("🔨", ""),
     Stage.VERIFYING: ("🔎", ""),
     Stage.BUILT: ("📦", "dim"),
+    Stage.PROVING: ("🧪", ""),
+    Stage.PROVEN: ("📦", "dim"),
     Stage.UPLOADING: ("📤", "cyan"),
     Stage.CONFIRMING: ("🔍", "cyan"),
     Stage.TESTING: ("🧪", "cyan"),
@@ -122,7 +124,8 @@ class LiveTable:
     """An observer that can be drawn, never higher than the terminal is."""
 
     def __init__(self, plan: Plan, settings: Settings, console: Console) -> None:
-        self.progress = Progress(plan.steps, smoke_test=settings.smoke_test)
+        proof = settings.overlay == "install" and settings.smoke_test
+        self.progress = Progress(plan.steps, smoke_test=settings.smoke_test, proof=proof)
         self._console = console
         self._builders = settings.build_concurrency or os.cpu_count() or 1
         self._uploaders = settings.concurrency

@@ -18,7 +18,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from flows.approval import Approved, ask
 from flows.draft import at_hand, due, open_index, open_project, standing_told
-from flows.expand import publish_all, stage_all
+from flows.expand import prove_all, publish_all, stage_all
 from flows.options import PublishOptions, flat, is_by_pull
 from flows.progress import observer
 from flows.pull import hand_on, next_versions
@@ -203,9 +203,11 @@ async def staged(
         built, failed = await stage_all(release)
         if failed:
             return {}, failed
-        await stage.prove_resolution(release, built)
-        if rebuild:
-            await on_index(built, index)  # refuses the release if anything there differs
+        # This refuses the release if anything there differs; what is out already cannot be spoilt any more.
+        there = await on_index(built, index) if rebuild else {}
+        failed = await prove_all(release, [one for one in built if len(there.get(one.name, ())) < len(one.files)])
+        if failed:
+            return {}, failed
         release.record.make_durable(built)
         manifest = manifest.model_copy(update={"packages": tuple(built), "staged": options.stage_only})
     if not options.stage_only:

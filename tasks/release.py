@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from tasks.core.errors import Refusal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from prefect.client.schemas.objects import State, TaskRun
     from prefect.context import TaskRunContext
     from prefect.tasks import Task
@@ -39,6 +41,11 @@ class Release:
     branch: str
     commit: str = ""
     epoch: int = 0
+
+    @property
+    def staged_links(self) -> tuple[Path, ...]:
+        """The directories of what is built."""
+        return tuple(self.record.dist(step.name) for step in self.plan.steps)
 
 
 def result_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:

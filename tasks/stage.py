@@ -1,4 +1,4 @@
-"""Pin, build and verify one package; then prove that all fit together. Nothing is uploaded here."""
+"""Pin, build and verify one package; then prove that it can be installed. Nothing is uploaded here."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from tasks.adapters.files import describe, read_sdist, read_text, read_toml, rea
 from tasks.adapters.places import rewritten_texts
 from tasks.adapters.process import arun
 from tasks.adapters.uv import failure
-from tasks.core.artifacts import import_names, problems
+from tasks.core.artifacts import extras_of, import_names, problems
 from tasks.core.dynamic import environment
-from tasks.core.errors import Code, ReleaseError
+from tasks.core.errors import Code, Refusal, ReleaseError
 from tasks.core.manifest import PackageVersion
 from tasks.core.pins import pin as pin_text
+from tasks.core.plan import some
+from tasks.release import if_transient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,20 +81,58 @@ async def verify(release: Release, step: Step) -> PackageVersion:
     for file in files:
         detail.info("%s: name, version, metadata, pins and contents are as planned; sha256 %s", file.name, file.sha256)
     imports = sorted({name for wheel in wheels for name in import_names(wheel.hashes)})
+    extras = sorted({name for wheel in wheels for name in extras_of(wheel)})
     return PackageVersion(
         name=step.name,
         version=step.version,
         tag=step.tag,
         files=files,
         imports=tuple(imports),
+        extras=tuple(extras),
     )
 
 
-@task(name="prove-resolution", task_run_name="prove-resolution-{release.plan.title}", cache_policy=NO_CACHE)
-async def prove_resolution(release: Release, built: Sequence[PackageVersion]) -> None:
-    """Refuse a set that cannot be installed, before the first upload (D-9)."""
-    for package in built:
-        await _resolve(release, [f"{package.name}=={package.version}"])
+@task(
+    name="prove-resolution",
+    task_run_name="prove-resolution-{release.plan.title}",
+    cache_policy=NO_CACHE,
+    retries=1,
+    retry_delay_seconds=5,
+    retry_condition_fn=if_transient,
+)
+async def prove_resolution(release: Release, built: Sequence[PackageVersion], *, together: bool) -> bool:
+    """Return whether all packages, with all their extras, can be installed together; then so can each by itself.
+
+    If they cannot, that is an error only where the release promises that they are *together*; else see `prove`.
+    Raises Refusal RK-RESOLVE-FAILED, ReleaseError RK-RESOLVE-FAILED if uv could not find out.
+    """
+    conflict = await _conflict(release, [package.requirement_with_extras for package in built])
+    if conflict and together:
+        what = "the new versions of all packages cannot be installed together"
+        raise Refusal(Code.RESOLVE_FAILED, what, some([package.requirement for package in built]), output=conflict)
+    return not conflict
+
+
+@task(
+    name="prove",
+    task_run_name="prove-{step.name}",
+    cache_policy=NO_CACHE,  # the proof is of this moment: the index and the files of its siblings count as well
+    retries=1,
+    retry_delay_seconds=5,
+    retry_condition_fn=if_transient,
+)
+async def prove(release: Release, step: Step, built: PackageVersion, *, resolve: bool, install: bool) -> None:
+    """Prove that a built package can be installed from what will be on the index, before anything is uploaded.
+
+    With *resolve* uv is asked whether it can be, by itself and with each of its extras (D-9). With *install* it is, and
+    imported. Raises Refusal RK-RESOLVE-FAILED, RK-STAGED-IMPORT-FAILED, and ReleaseError with them for what may pass.
+    """
+    for requirement in built.requirements_apart if resolve else ():
+        if conflict := await _conflict(release, [requirement]):
+            what = f"{requirement} cannot be installed from the built files and the index"
+            raise Refusal(Code.RESOLVE_FAILED, what, step.path, output=conflict)
+    if install:
+        await _install_and_import(release, step, built)
 
 
 @task(name="hand-over", task_run_name="hand-over-{release.plan.title}", cache_policy=NO_CACHE)
@@ -106,13 +146,30 @@ def hand_over(release: Release, repo: Repo, directory: Path) -> None:
         release.record.drop(repo)
 
 
-async def _resolve(release: Release, requirements: Sequence[str]) -> None:
-    links = [release.record.dist(step.name) for step in release.plan.steps]
-    root = release.record.worktree / release.workspace
-    internal = tuple(release.plan.versions)
-    command = release.uv.resolve_command(root, requirements, links, release.target.install_index, internal)
+async def _conflict(release: Release, requirements: Sequence[str]) -> str:
+    """Return why *requirements* cannot be installed together, in uv's words; empty if they can."""
+    root, index = release.record.worktree / release.workspace, release.target.install_index
+    fresh = tuple(release.plan.versions)
     try:
-        await arun(command)
+        return await release.uv.find_conflict(root, requirements, release.staged_links, index, fresh)
     except ReleaseError as error:
-        shown = ", ".join(requirements[:3]) + (" …" if len(requirements) > 3 else "")  # noqa: PLR2004
-        raise failure(Code.RESOLVE_FAILED, error, "what was built cannot be installed together", shown) from None
+        what = "uv cannot tell whether what was built can be installed"
+        raise failure(Code.RESOLVE_FAILED, error, what, some(requirements)) from None
+
+
+async def _install_and_import(release: Release, step: Step, built: PackageVersion) -> None:
+    root, index = release.record.worktree / release.workspace, release.target.install_index
+    code, modules = Code.STAGED_IMPORT_FAILED, ", ".join(built.imports)
+    fresh = tuple(release.plan.versions)  # also what only a published sibling requires, in an older version
+    try:
+        async with release.uv.environment_with(root, built.requirement, index, fresh, release.staged_links) as python:
+            try:
+                await release.uv.import_modules(python, built.imports)
+            except ReleaseError as error:
+                what = f"{step.name} {step.version}, as it was built, cannot be imported"
+                raise Refusal(*failure(code, error, what, modules).args) from None  # a second import would do no better
+    except Refusal:
+        raise
+    except ReleaseError as error:
+        what = f"{step.name} {step.version}, as it was built, cannot be installed"
+        raise failure(code, error, what, step.path) from None

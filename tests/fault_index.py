@@ -210,7 +210,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._do(self.served.take(project, file, content, fault, attested))
 
     def do_GET(self) -> None:
-        """Show the page of a project (PEP 503, PEP 691)."""
+        """Show the page of a project (PEP 503, PEP 691), or send a file."""
+        if self.path.startswith("/files/"):
+            self.wfile.write(self._begin(self.path.rpartition("/")[2]))
+            return
         project = self.path.strip("/").rpartition("/")[2]
         fault = self.served.next("GET", project)
         if fault.body or fault.status != 200 or fault.reset or fault.silent:
@@ -223,6 +226,17 @@ class _Handler(BaseHTTPRequestHandler):
             digests = {name: sha256(content + fault.wrong * b"!").hexdigest() for name, content in files.items()}
             body = _json(project, digests) if as_json else _html(digests)
             self._answer(200, body, (("Content-Type", JSON if as_json else "text/html"),), fault)
+
+    def do_HEAD(self) -> None:
+        """Say how long a file is."""
+        self._begin(self.path.rpartition("/")[2])
+
+    def _begin(self, name: str) -> bytes:
+        content = next((files[name] for files in self.served.files.values() if name in files), None)
+        self.send_response(404 if content is None else 200)
+        self.send_header("Content-Length", str(len(content or b"")))
+        self.end_headers()
+        return content or b""
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name is the library's
         """Keep the test's output clean."""

@@ -65,6 +65,11 @@ def metadata_of(wheel: Wheel) -> Message:
     return HeaderParser().parsestr(wheel.metadata)
 
 
+def extras_of(wheel: Wheel) -> tuple[str, ...]:
+    """Return the extras that the wheel's METADATA offers, under their normalised names (PEP 685)."""
+    return tuple(sorted({canonicalize_name(str(name)) for name in metadata_of(wheel).get_all("Provides-Extra", [])}))
+
+
 def import_names(files: Iterable[str]) -> tuple[str, ...]:
     """Return the names that a wheel with these *files* is imported by: its top packages and modules.
 

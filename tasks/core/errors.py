@@ -105,6 +105,7 @@ class Code(StrEnum):
     BUILD_FAILED = "RK-BUILD-FAILED"
     VERIFY_FAILED = "RK-VERIFY-FAILED"
     RESOLVE_FAILED = "RK-RESOLVE-FAILED"
+    STAGED_IMPORT_FAILED = "RK-STAGED-IMPORT-FAILED"
     UPLOAD_FAILED = "RK-UPLOAD-FAILED"
     UPLOAD_LIMITED = "RK-UPLOAD-LIMITED"
     UPLOAD_REFUSED = "RK-UPLOAD-REFUSED"
@@ -452,8 +453,15 @@ CATALOGUE: Mapping[Code, Entry] = {
         "Mend the package's build configuration.",
     ),
     Code.RESOLVE_FAILED: Entry(
-        "The built packages cannot all be installed together. Nothing was uploaded.",
-        "Mend the requirements that uv names; `releasekit graph` shows who needs whom.",
+        "A built package, or one of its extras, cannot be installed from the built files and the index. Nothing was "
+        "uploaded.",
+        "Fix the requirements that uv names, or release the packages that they name too; `releasekit graph` shows who "
+        "needs whom.",
+    ),
+    Code.STAGED_IMPORT_FAILED: Entry(
+        "A built package cannot be installed and imported. Nothing was uploaded, so no version is lost.",
+        "Fix what its last lines say, commit that, and run again. If it cannot be imported on this machine, set "
+        "smoke_test = false in the package's own [tool.releasekit].",
     ),
     Code.UPLOAD_FAILED: Entry(
         "The index did not answer an upload, or answered with an error of its own, however often it was tried.",

@@ -32,7 +32,7 @@ class BuiltFile(BaseModel):
 
 
 class PackageVersion(BaseModel):
-    """One package as it was built: the files, and the names that its wheel can be imported by."""
+    """One package as it was built: the files, the names that its wheel can be imported by, and its extras."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -41,6 +41,22 @@ class PackageVersion(BaseModel):
     tag: str
     files: tuple[BuiltFile, ...]
     imports: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+
+    @property
+    def requirement(self) -> str:
+        """What an installer is told to install exactly this, without extras."""
+        return f"{self.name}=={self.version}"
+
+    @property
+    def requirement_with_extras(self) -> str:
+        """The same with all of its extras."""
+        return f"{self.name}[{','.join(self.extras)}]=={self.version}" if self.extras else self.requirement
+
+    @property
+    def requirements_apart(self) -> tuple[str, ...]:
+        """What must be installable each by itself: the package, and the package with each of its extras."""
+        return (self.requirement, *(f"{self.name}[{extra}]=={self.version}" for extra in self.extras))
 
 
 class ReleaseManifest(BaseModel):

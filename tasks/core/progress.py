@@ -21,6 +21,8 @@ class Stage(StrEnum):
     BUILDING = "building"
     VERIFYING = "verifying"
     BUILT = "built"
+    PROVING = "proving"
+    PROVEN = "proven"
     UPLOADING = "uploading"
     CONFIRMING = "confirming"
     TESTING = "smoke-testing"
@@ -31,8 +33,9 @@ class Stage(StrEnum):
 
 STAGING = (Stage.PINNING, Stage.BUILDING, Stage.VERIFYING)
 PUBLISHING = (Stage.UPLOADING, Stage.CONFIRMING, Stage.TESTING)
+PROOF = (Stage.PROVING,)
 ENDS = frozenset({Stage.PUBLISHED, Stage.FAILED, Stage.BLOCKED})
-_WORKING = frozenset((*STAGING, *PUBLISHING))
+_WORKING = frozenset((*STAGING, *PROOF, *PUBLISHING))
 _PATH = tuple(stage for stage in Stage if stage not in (Stage.FAILED, Stage.BLOCKED))
 
 
@@ -58,9 +61,10 @@ class Row:
 class Progress:
     """The packages of a release on their way. All times are seconds of one clock, which the caller reads."""
 
-    def __init__(self, steps: Sequence[Step], *, smoke_test: bool = True) -> None:
+    def __init__(self, steps: Sequence[Step], *, smoke_test: bool = True, proof: bool = False) -> None:
         self.rows = {step.name: Row(step.name, step.level, step.order) for step in steps}
         self._needs = {step.name: [need for need in step.needs if need in self.rows] for step in steps}
+        self._staging = (*STAGING, *PROOF) if proof else STAGING
         self._publishing = PUBLISHING if smoke_test else PUBLISHING[:-1]
         self._took: defaultdict[Stage, list[float]] = defaultdict(list)
 
@@ -90,7 +94,7 @@ class Progress:
         open_rows = [row for row in self.rows.values() if row.stage not in ENDS]
         if any(stage not in mean for row in open_rows for stage in self._ahead(row)):
             return None
-        staging = {row.name: _left(row, STAGING, mean, now) for row in open_rows}
+        staging = {row.name: _left(row, self._staging, mean, now) for row in open_rows}
         publishing = {row.name: _left(row, self._publishing, mean, now) for row in open_rows}
         return _bound(staging, max(staging.values(), default=0.0), builders) + _bound(
             publishing, self._critical(publishing), uploaders
@@ -98,7 +102,7 @@ class Progress:
 
     def _ahead(self, row: Row) -> list[Stage]:
         come = _PATH.index(row.stage)
-        return [stage for stage in (*STAGING, *self._publishing) if _PATH.index(stage) >= come]
+        return [stage for stage in (*self._staging, *self._publishing) if _PATH.index(stage) >= come]
 
     def _critical(self, left: Mapping[str, float]) -> float:
         """Return the longest way through what is *left* of each package; needs come before what needs them."""
@@ -117,8 +121,8 @@ class Progress:
 
 
 _INTEREST = {
-    Stage.FAILED: 0, **dict.fromkeys(_WORKING, 1), Stage.BLOCKED: 2, Stage.PUBLISHED: 3, Stage.BUILT: 4,
-    Stage.WAITING: 5,
+    Stage.FAILED: 0, **dict.fromkeys(_WORKING, 1), Stage.BLOCKED: 2, Stage.PUBLISHED: 3, Stage.PROVEN: 4,
+    Stage.BUILT: 4, Stage.WAITING: 5,
 }  # fmt: skip
 
 

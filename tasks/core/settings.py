@@ -219,6 +219,11 @@ class Settings(BaseModel):
         (), description="A command that gets the release notes on standard input and prints those to be used"
     )
     smoke_test: bool = Field(default=True, description="Install and import each package from the index")
+    overlay: Literal["resolve", "install", "off"] = Field(
+        "install",
+        description="How it is proven, before the first upload, that each built package can be installed: uv resolves "
+        'it and its extras; with "install" it is also installed and imported, unless `smoke_test` is false',
+    )
     audit: bool = Field(default=True, description="Run `uv audit` before the release; findings are warnings")
     strict_audit: bool = Field(default=False, description="Findings of `uv audit` stop the release")
     hooks: bool = Field(default=False, description="Run the repository's git hooks on the release commit")

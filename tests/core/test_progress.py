@@ -10,9 +10,9 @@ from tests.builders import plan_of
 CHAIN = ("app: web", "web: core", "core:", "lone:")
 
 
-def progress_of(*lines: str, smoke_test: bool = True) -> Progress:
+def progress_of(*lines: str, smoke_test: bool = True, proof: bool = False) -> Progress:
     """Return the progress of a first release of the packages in *lines*, before anything is done."""
-    return Progress(plan_of(*lines).steps, smoke_test=smoke_test)
+    return Progress(plan_of(*lines).steps, smoke_test=smoke_test, proof=proof)
 
 
 def walk(progress: Progress, name: str, now: float, *stages: Stage, each: float = 1.0) -> float:
@@ -33,7 +33,7 @@ def test_counts_and_seconds() -> None:
     assert progress.counts() == {Stage.WAITING: 2, Stage.PINNING: 1, Stage.UPLOADING: 1}
     assert progress.rows["core"].seconds(52) == 3 + 2
     assert progress.rows["app"].seconds(52) == 0
-    assert (progress.rows["core"].done, progress.rows["app"].done) == (5 / 8, 0)
+    assert (progress.rows["core"].done, progress.rows["app"].done) == (7 / 10, 0)
 
 
 def test_failed() -> None:
@@ -43,7 +43,7 @@ def test_failed() -> None:
     progress.move("core", Stage.FAILED, 90, "refused")
 
     row = progress.rows["core"]
-    assert (row.stage, row.done, row.error, row.seconds(99)) == (Stage.FAILED, 5 / 8, "refused", 3 + 86)
+    assert (row.stage, row.done, row.error, row.seconds(99)) == (Stage.FAILED, 7 / 10, "refused", 3 + 86)
     assert progress.eta(99, 1, 1) is None, "nobody has seen an upload end"
 
 
@@ -89,6 +89,21 @@ def test_eta_of_a_step_under_way() -> None:
 
     assert progress.eta(201, 1, 1) == pytest.approx(3 + 4)
     assert progress.eta(300, 1, 1) == pytest.approx(4)
+
+
+def test_eta_with_a_proof() -> None:
+    """What is installed before the upload takes its time as well, and waits for a builder."""
+    progress = progress_of("core:", "a:", "b:", proof=True)
+    now = walk(progress, "core", 0, *STAGING, Stage.BUILT) - 1
+    now = walk(progress, "core", now, *PUBLISHING, Stage.PUBLISHED) - 1
+    assert progress.eta(now, 1, 5) is None, "no proof was seen to end"
+    for name in ("a", "b"):
+        walk(progress, name, 100, *STAGING, Stage.BUILT)
+    walk(progress, "a", 200, Stage.PROVING, Stage.PROVEN, each=2)
+
+    assert progress.rows["a"].seconds(500) == 3 + 2
+    assert progress.eta(500, 1, 5) == pytest.approx(2 + 3), "b is proven; both are published side by side"
+    assert [row.name for row in progress.shown(2)[0]] == ["core"]
 
 
 def test_shown() -> None:

@@ -59,6 +59,7 @@ def test_defaults() -> None:
         "release": True,
         "forge": "auto",
         "smoke_test": True,
+        "overlay": "install",
         "audit": True,
         "attestations": True,
         "http_pool_size": 10,

@@ -183,7 +183,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, gate: Path) -> World:
     slow += "while gate.read_text() == 'wait': time.sleep(0.1)\n"
     slow += "if gate.read_text() == 'fail': raise SystemExit('the gate is shut')\n"
     made = make_world(tmp_path_factory.mktemp("world"), "app: slow; slow", slow=slow)
-    table = 'audit = false\nsecrets.UV_PUBLISH_TOKEN = "upload-token"\n'
+    table = 'audit = false\noverlay = "resolve"\nsecrets.UV_PUBLISH_TOKEN = "upload-token"\n'
     text = (made.root / "pyproject.toml").read_text()
     made.commit("chore: configure", {"pyproject.toml": f"{text}\n[tool.releasekit]\n{table}"})
     made.git("push", "--quiet", "origin", "main")

@@ -42,6 +42,9 @@ def test_retried_in_a_browser(tmp_path: Path, browser: str) -> None:
     gate = tmp_path / "gate"
     code = f"import pathlib\nif not pathlib.Path({str(gate)!r}).exists(): raise SystemExit('the gate is shut')\n"
     world = make_world(tmp_path, "app: core; core", core=code)
+    text = (world.root / "pyproject.toml").read_text()
+    world.commit("chore: configure", {"pyproject.toml": f'{text}\n[tool.releasekit]\noverlay = "resolve"\n'})
+    world.git("push", "--quiet")
     home = tmp_path / "team"
     home.mkdir()
 

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from flows.progress import LiveTable, LogLines, live, observer, watched_by
-from tasks.core.progress import PUBLISHING, STAGING, Stage
+from tasks.core.progress import PROOF, PUBLISHING, STAGING, Stage
 from tests.builders import plan_of, settings_of
 
 GOLDEN = """\
@@ -18,9 +18,9 @@ GOLDEN = """\
 │ releasekit publish ─ v1.1: 4 packages across 3 levels (concurrency: 5)       │
 ╰──────────────────────────────────────────────────────────────────────────────╯
 Level  Package          Stage         Progress    Duration
-0      core             ✅ published  ██████████      6.0s
+0      core             ✅ published  ██████████      7.0s
 0      lone             ❌ failed     █░░░░░░░░░      2.0s
-1      web-application  📤 uploading  ██████░░░░      4.0s
+1      web-application  📤 uploading  ███████░░░      5.0s
 2      app              ⏳ waiting    ░░░░░░░░░░         -
 ╭─ lone failed ────────────────────────────────────────────────────────────────╮
 │ RK-BUILD-FAILED: lone 1.0 did not build                                      │
@@ -28,7 +28,7 @@ Level  Package          Stage         Progress    Duration
 ╰──────────────────────────────────────────────────────────────────────────────╯
 
 published: 1/4 │ waiting: 1 │ uploading: 1 │ failed: 1
-publishing │ elapsed: 12s │ ETA: ~8s
+publishing │ elapsed: 12s │ ETA: ~9s
 """
 
 
@@ -53,8 +53,8 @@ def half_way(console: Console, monkeypatch: pytest.MonkeyPatch) -> LiveTable:
     )
     table.on_phase("publishing")
     for clock["now"], name, stage in (
-        *((number, "core", stage) for number, stage in enumerate([*STAGING, *PUBLISHING, Stage.PUBLISHED])),
-        *((number, "web-application", stage) for number, stage in enumerate([*STAGING, Stage.BUILT])),
+        *((number, "core", stage) for number, stage in enumerate([*STAGING, *PROOF, *PUBLISHING, Stage.PUBLISHED])),
+        *((number, "web-application", stage) for number, stage in enumerate([*STAGING, *PROOF, Stage.PROVEN])),
         (0, "lone", Stage.PINNING),
         (11, "web-application", Stage.UPLOADING),
     ):

@@ -21,7 +21,10 @@ from tests.world import World, make_world
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-STEPS = ("pin-{}", "build-{}", "verify-{}", "upload-{}-0.1.0", "confirm-{}-0.1.0", "smoke-test-{}-0.1.0")
+STEPS = (
+    *("pin-{}", "build-{}", "verify-{}", "prove-{}"),
+    *("upload-{}-0.1.0", "confirm-{}-0.1.0", "smoke-test-{}-0.1.0"),
+)
 PATIENCE = 90.0
 """Seconds until Prefect has written everything down: its records come late."""
 
@@ -129,7 +132,9 @@ def good(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder, credentia
 def bad(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder, credentials: EmbeddedIndex) -> Recorded:
     """Make a release in which a package fails, and says the upload token as it does so."""
     graph = "broken; late: broken; sound"
-    return released(tmp_path_factory.mktemp("bad"), recorder, credentials, graph, broken=TELLS)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RELEASEKIT_OVERLAY", "resolve")  # else it would fail before anything is uploaded
+        return released(tmp_path_factory.mktemp("bad"), recorder, credentials, graph, broken=TELLS)
 
 
 def test_release(recorder: Recorder, good: Recorded) -> None:
@@ -139,7 +144,7 @@ def test_release(recorder: Recorder, good: Recorded) -> None:
     assert (good.run["state_type"], good.run["state"]["message"]) == ("COMPLETED", "v0.1.0: 2 confirmed")
     assert good.run["name"] == "publish v0.1.0 (2 packages)"
 
-    names = {step.format(package) for step in STEPS for package in ("app", "core")}
+    names = {step.format(package) for step in STEPS for package in ("app", "core")} | {"prove-resolution-v0.1.0"}
     tasks = recorder.tasks_of(good.run, *names, "push-v0.1.0", "fast-forward-main")
 
     assert {task["state_type"] for task in tasks.values()} == {"COMPLETED"}

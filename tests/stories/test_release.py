@@ -117,8 +117,11 @@ def test_rehearsal(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("own_index")
-def test_failure_stops_its_dependents_alone(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_failure_stops_its_dependents_alone(
+    tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A package that fails blocks those that need it; the rest goes out at once, and the truth is told."""
+    monkeypatch.setenv("RELEASEKIT_OVERLAY", "resolve")  # else it would be found before anything is uploaded
     world = make_world(
         tmp_path,
         "app: core; core; slow; broken; late: broken; later: late",
@@ -174,6 +177,45 @@ def test_nothing_is_uploaded_if_one_does_not_build(tmp_path: Path, own_index: Em
     world.git("push", "--quiet")
     assert world.releasekit("publish", "--yes", "--skip-audit").code == 0
     assert len(uploads(own_index)) == 6
+
+
+def test_no_version_is_lost_to_a_package_that_cannot_be_imported(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """What cannot be imported is found when all is built and nothing is uploaded; once fixed, the same versions go out.
+
+    So it is where the files are built for somebody else to publish, and not where only versions are wanted.
+    """
+    world = make_world(tmp_path, "app: core; core; broken", broken="raise RuntimeError('does not import')")
+    before = world.state()
+
+    said = world.releasekit("publish", "--yes", "--skip-audit", "--format", "json")
+    staged = world.releasekit("publish", "--stage-only", "--output", str(tmp_path / "out"), "--skip-audit")
+    untested = world.releasekit("publish", "--stage-only", "--skip-smoke-test", "--skip-audit")
+    world.releasekit("rollback", "--yes")
+
+    assert said.code == 1, said.err
+    report = json.loads(said.out)
+    assert {row["name"]: row["outcome"] for row in report["packages"]} == {
+        "app": "built",
+        "core": "built",
+        "broken": "failed",
+    }
+    broken = next(row for row in report["packages"] if row["name"] == "broken")
+    assert broken["error"].startswith("RK-STAGED-IMPORT-FAILED: broken 0.1.0, as it was built, cannot be imported")
+    assert "does not import" in broken["output"]
+    assert report["notes"] == ["nothing was uploaded, and the release was dropped"]
+    assert said.err.index("proving") < said.err.index("proven app 0.1.0")
+    assert (staged.code, "RK-STAGED-IMPORT-FAILED" in staged.out + staged.err) == (1, True), staged.err
+    assert not (tmp_path / "out").exists()
+    assert untested.code == 0, untested.err
+    assert world.state() == before
+    assert uploads(own_index) == []
+
+    assert world.releasekit("publish", "--version-only", "--yes", "--skip-audit").code == 0
+    world.commit("fix: import", {"packages/broken/src/broken/__init__.py": ""})
+    world.git("push", "--quiet")
+    ended = world.releasekit("publish", "--yes", "--skip-audit")
+    assert ended.code == 0, ended.err
+    assert {name.split("-")[1] for name in uploads(own_index) if name.endswith(".whl")} == {"0.1.0"}
 
 
 def test_cycle_as_one_batch(tmp_path: Path, own_index: EmbeddedIndex) -> None:

@@ -376,7 +376,7 @@ def met(scene: Scene) -> bool:
 
 def test_concurrency_key(scene: Scene) -> None:
     """With 1 no two smoke tests run at the same time."""
-    world = scene.world("left; right", "concurrency = 1", **meeting(scene, SHORT))
+    world = scene.world("left; right", 'concurrency = 1\noverlay = "resolve"', **meeting(scene, SHORT))
     assert scene.index
 
     assert world.releasekit(*RELEASE).code == 0
@@ -388,7 +388,7 @@ def test_concurrency_flag(scene: Scene) -> None:
 
     So it is with the rate limit: by that of the file, the second would go out two minutes after the first.
     """
-    world = scene.world("left; right", "concurrency = 1\nrate_limit = 1", **meeting(scene, LONG))
+    world = scene.world("left; right", 'concurrency = 1\nrate_limit = 1\noverlay = "resolve"', **meeting(scene, LONG))
     assert scene.index
 
     assert world.releasekit(*RELEASE, "--concurrency", "5", "--rate-limit", "0").code == 0
@@ -500,7 +500,7 @@ def test_fail_fast_flag(scene: Scene) -> None:
     slow = (
         f"import pathlib, time\nwhile not pathlib.Path({str(place / '1')!r}).exists(): time.sleep(0.1)\ntime.sleep(3)"
     )
-    world = scene.world("bad; late: slow; slow", bad=bad, slow=slow)
+    world = scene.world("bad; late: slow; slow", 'overlay = "resolve"', bad=bad, slow=slow)
     index = scene.index
 
     said = world.releasekit(*RELEASE, "--fail-fast")
@@ -512,7 +512,8 @@ def test_fail_fast_flag(scene: Scene) -> None:
 
 def test_smoke_test_key(scene: Scene) -> None:
     """Without it nothing is imported, unless the flag asks for it although the file does not."""
-    world = scene.world("core", "smoke_test = false", core="raise RuntimeError('does not import')")
+    table = 'smoke_test = false\noverlay = "resolve"'
+    world = scene.world("core", table, core="raise RuntimeError('does not import')")
     assert scene.index
     assert world.releasekit(*RELEASE).code == 0
 
@@ -870,6 +871,7 @@ KEYS: dict[str, Proof | str] = {
     "notes_template": test_notes_template,
     "notes_command": test_notes_command,
     "smoke_test": test_smoke_test_key,
+    "overlay": "tests/tasks/test_overlay.py::test_import",
     "audit": test_audit_key,
     "strict_audit": test_strict_audit_key,
     "hooks": test_hooks,

@@ -167,7 +167,7 @@ def test_confirmed(tmp_path: Path, home: Path, own_index: EmbeddedIndex) -> None
     assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0", "v0.1.0"}
     with sqlite3.connect(home / "prefect.db") as database:
         runs = dict(database.execute("select name, state_type from task_run"))
-    assert {f"{step}-{name}" for name in ("app", "core") for step in ("pin", "build", "verify")} < runs.keys()
+    assert {f"{step}-{name}" for name in ("app", "core") for step in ("pin", "build", "verify", "prove")} < runs.keys()
     assert {f"{step}-{name}-0.1.0" for name in ("app", "core") for step in ("upload", "smoke-test")} < runs.keys()
     assert "fast-forward-main" in runs, "the last one"
     assert set(runs.values()) == {"COMPLETED"}
@@ -182,6 +182,7 @@ def test_no_server(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "prefect.db").write_text("no database")
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("RELEASEKIT_OVERLAY", "resolve")  # else nothing would be uploaded that cannot be imported
     said: list[str] = []
     for broken in (True, False):
         monkeypatch.setenv("BREAK", "1") if broken else monkeypatch.delenv("BREAK")
@@ -202,9 +203,10 @@ def test_no_server(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest
     assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0", "v0.1.0"}
 
 
-def test_terminated(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_terminated(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal in the middle ends it soon, says what to do next, leaves nothing running, and is no success."""
     world = make_world(tmp_path, "app: slow; slow", slow="import time; time.sleep(60)")
+    monkeypatch.setenv("RELEASEKIT_OVERLAY", "resolve")  # it is uploaded at once
     with running(world, "--yes") as program:
         until(lambda: any(name.startswith("slow") for name in uploads(own_index)), program)
         program.process.send_signal(signal.SIGTERM)

@@ -11,7 +11,6 @@ from packaging.version import Version
 
 from tasks import preflight, survey
 from tasks.adapters.repo import Repo
-from tasks.adapters.uv import find_uv
 from tasks.core.errors import Code, ReleaseError
 from tasks.core.manifest import BuiltFile, PackageVersion
 from tasks.core.settings import Selection
@@ -19,40 +18,7 @@ from tasks.core.target import Target
 from tests.world import make_world
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-
-    from tasks.adapters.embedded import EmbeddedIndex
-
-
-def test_not_installable_together(
-    tmp_path: Path, prefect_api: str, built: Callable[..., tuple[Path, ...]], index: EmbeddedIndex
-) -> None:
-    """Built packages that cannot all be installed are refused before the first upload, with uv's own words."""
-    assert prefect_api
-    from tasks.stage import prove_resolution
-
-    places = {"rk-apart-one": built("rk-apart-one", needs=("rk-apart-two==2",)), "rk-apart-two": built("rk-apart-two")}
-    (tmp_path / "pyproject.toml").write_text('[project]\nname = "root"\nversion = "1"\n')
-
-    def dist(name: str) -> Path:
-        return places[name][0].parent
-
-    steps = [SimpleNamespace(name=name, version="1.0.0", apart=False) for name in places]
-    release: Any = SimpleNamespace(
-        record=SimpleNamespace(dist=dist, worktree=tmp_path),
-        plan=SimpleNamespace(steps=steps, versions=dict.fromkeys(places)),
-        target=SimpleNamespace(install_index=index.simple_url),
-        uv=find_uv(),
-        workspace=".",
-    )
-    built_ones: Any = steps
-
-    with pytest.raises(ReleaseError) as caught:
-        asyncio.run(prove_resolution.fn(release, built_ones))
-
-    assert caught.value.code is Code.RESOLVE_FAILED
-    assert "rk-apart-two" in caught.value.output
 
 
 def test_built_otherwise(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,230 @@
+"""The proof, before the first upload, that what was built can be installed: real uv, a real index, a real Prefect."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from packaging.version import Version
+
+from tasks.adapters.files import describe, read_wheel
+from tasks.adapters.process import run
+from tasks.adapters.record import Record
+from tasks.adapters.uv import find_uv
+from tasks.core.artifacts import extras_of, import_names
+from tasks.core.errors import Code, Refusal
+from tasks.core.manifest import PackageVersion
+from tasks.core.target import Target
+from tests.builders import plan_of, settings_of
+from tests.fault_index import AWAY, STORED, FaultIndex, fault_index
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+    from pathlib import Path
+
+    from tasks.core.report import PackageReport
+    from tasks.release import Release
+
+pytestmark = pytest.mark.usefixtures("prefect_api")
+
+BROKEN = "raise RuntimeError('does not import')"
+TELLTALE = """\
+import os
+seen = {"UV_PUBLISH_TOKEN", "GITHUB_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"} & os.environ.keys()
+assert not seen, seen
+"""
+
+
+@pytest.fixture
+def faulty() -> Generator[FaultIndex]:
+    """Run an index of the test's own."""
+    with fault_index() as index:
+        yield index
+
+
+@dataclass
+class Scene:
+    """A release of version 1.1 of some packages, and an index that has older ones."""
+
+    directory: Path
+    index: FaultIndex
+    built: list[PackageVersion] = field(default_factory=list[PackageVersion])
+
+    def build(
+        self,
+        name: str,
+        version: str,
+        needs: Sequence[str] = (),
+        extras: Mapping[str, Sequence[str]] | None = None,
+        module: str = "",
+    ) -> Path:
+        """Build a package; returns its wheel."""
+        place = self.directory / "sources" / f"{name}-{version}"
+        (place / "src" / name).mkdir(parents=True)
+        (place / "src" / name / "__init__.py").write_text(module)
+        optional = "".join(f"{extra} = {list(needed)}\n" for extra, needed in (extras or {}).items())
+        (place / "pyproject.toml").write_text(
+            f'[project]\nname = "{name}"\nversion = "{version}"\nrequires-python = ">=3.11"\n'
+            f"dependencies = {list(needs)}\n[project.optional-dependencies]\n{optional}"
+            '[build-system]\nrequires = ["uv_build>=0.9"]\nbuild-backend = "uv_build"\n'
+        )
+        out = self.record.dist(name) if version == "1.1" else place / "dist"
+        run(find_uv().build_command(place, out, [], {}, 120))
+        return next(out.glob("*.whl"))
+
+    def stage(self, name: str, *needs: str, module: str = "", **extras: Sequence[str]) -> None:
+        """Build version 1.1, as the stage does."""
+        path = self.build(name, "1.1", needs, extras, module)
+        wheel = read_wheel(path)
+        self.built.append(
+            PackageVersion(
+                name=name,
+                version=Version("1.1"),
+                tag=f"{name}-v1.1",
+                files=(describe(path),),
+                imports=import_names(wheel.hashes),
+                extras=extras_of(wheel),
+            )
+        )
+
+    def publish(self, name: str, *needs: str) -> None:
+        """Put version 1.0 on the index."""
+        path = self.build(name, "1.0", needs)
+        self.index.files[name] = {path.name: path.read_bytes()}
+
+    @property
+    def record(self) -> Record:
+        """Where the release is on record."""
+        return Record(self.directory / "record")
+
+    def prove(
+        self, own: Mapping[str, Mapping[str, Any]] | None = None, *, together: bool = False, **settings: object
+    ) -> dict[str, PackageReport]:
+        """Prove it as a release does; returns what became of each package if one failed."""
+        from prefect import flow
+
+        from flows.expand import prove_all
+        from tasks import stage
+        from tasks.release import Release
+
+        root = self.record.worktree
+        root.mkdir(parents=True, exist_ok=True)
+        (root / "pyproject.toml").write_text('[tool.uv]\nexclude-newer = "2020-01-01T00:00:00Z"\n')
+        plan = plan_of(*(f"{package.name}:" for package in self.built), own=own)
+        versions = {**dict.fromkeys(self.index.files, Version("1.0")), **plan.versions}
+        plan = plan.model_copy(update={"versions": versions})
+        uv = replace(find_uv(), python=sys.executable)
+        target = Target(self.index.simple_url, "http://127.0.0.1:9")
+        release: Release = Release(plan, self.record, settings_of(**settings), target, uv, ".", "main")
+
+        @flow(name="overlay")
+        async def story() -> tuple[PackageReport, ...]:
+            return await prove_all(release, self.built, together=together)
+
+        with pytest.MonkeyPatch.context() as patch:
+            for step in ("prove", "prove_resolution"):
+                patch.setattr(stage, step, getattr(stage, step).with_options(retry_delay_seconds=0))
+            running: Any = story()
+            return {report.name: report for report in asyncio.run(running)}
+
+
+@pytest.fixture
+def scene(tmp_path: Path, faulty: FaultIndex) -> Scene:
+    """Return a release of nothing yet."""
+    return Scene(tmp_path, faulty)
+
+
+def test_each_by_itself(scene: Scene) -> None:
+    """Two that cannot be installed together can be out together, if each can be installed: here with an older core."""
+    scene.publish("core")
+    scene.publish("mid", "core==1.0")
+    scene.stage("core")
+    scene.stage("app", "mid==1.0")
+
+    assert scene.prove() == {}
+    with pytest.raises(Refusal, match=r"RK-RESOLVE-FAILED: .* together \(core==1.1, app==1.1\)") as caught:
+        scene.prove(together=True)
+    assert "core==1.1" in caught.value.output
+
+
+def test_extra_that_nobody_can_have(scene: Scene) -> None:
+    """An extra that brings what needs the older version is found, by its name, with uv's words; the rest is proven."""
+    scene.publish("core")
+    scene.publish("app", "core==1.0")
+    scene.stage("core", plug=["app"], fine=["lone"])
+    scene.stage("lone")
+
+    reports = scene.prove()
+
+    assert {name: str(report.outcome) for name, report in reports.items()} == {"core": "failed", "lone": "built"}
+    assert reports["core"].error.startswith(f"{Code.RESOLVE_FAILED}: core[plug]==1.1 cannot be installed ")
+    assert "core==1.0" in reports["core"].output
+    assert scene.prove(overlay="off") == {}, "nobody was asked"
+
+
+def test_import(scene: Scene) -> None:
+    """What cannot be imported is found before the upload, once; what says so for itself is not imported."""
+    scene.stage("core")
+    scene.stage("broken", "core==1.1", module=f"import core\nprint('tried', flush=True)\n{BROKEN}")
+
+    reports = scene.prove()
+
+    assert {name: str(report.outcome) for name, report in reports.items()} == {"core": "built", "broken": "failed"}
+    assert reports["broken"].error.startswith(f"{Code.STAGED_IMPORT_FAILED}: broken 1.1, as it was built, cannot be ")
+    assert "does not import" in reports["broken"].output
+    assert scene.prove(smoke_test=False) == {}
+    assert scene.prove(overlay="resolve") == {}
+    assert scene.prove({"broken": {"smoke_test": False}}) == {}
+    assert scene.prove({"broken": {"smoke_test": True}}, smoke_test=False).keys() == {"broken", "core"}
+
+
+def test_imported_though_not_together(scene: Scene) -> None:
+    """A package that installs by itself alone is imported too."""
+    scene.publish("core")
+    scene.stage("core")
+    scene.stage("app", "core<1.1", module=BROKEN)
+
+    reports = scene.prove()
+
+    assert reports["app"].error.startswith(Code.STAGED_IMPORT_FAILED)
+    assert str(reports["core"].outcome) == "built"
+
+
+def test_fail_fast(scene: Scene) -> None:
+    """With it nothing more is tried after the first failure."""
+    for name in ("one", "two"):
+        scene.stage(name, module=BROKEN)
+
+    failed = scene.prove(build_concurrency=1)
+    stopped = scene.prove(build_concurrency=1, fail_fast=True)
+
+    assert [str(report.outcome) for report in failed.values()] == ["failed", "failed"]
+    assert [str(report.outcome) for report in stopped.values()] == ["failed", "blocked"]
+
+
+def test_no_credentials(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Imports run other people's code, without what it could upload or push with."""
+    for name in ("UV_PUBLISH_TOKEN", "GITHUB_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"):
+        monkeypatch.setenv(name, "opensesame")
+    scene.stage("core", module=TELLTALE)
+
+    assert scene.prove() == {}
+
+
+def test_index_away(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An index that is away for a moment is asked again; if it stays away, that is no fault of the packages."""
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.delenv("UV_OFFLINE", raising=False)
+    scene.stage("core")
+
+    for passes in ([AWAY], [STORED, AWAY]):  # when it is resolved, and when it is installed
+        scene.index.on_page("core", passes)
+        assert scene.prove() == {}
+    scene.index.on_page("core", [AWAY] * 9)
+    with pytest.raises(Exception, match="uv cannot tell whether what was built can be installed") as caught:
+        scene.prove()
+    assert re.search(r"503|be back soon", getattr(caught.value, "output", ""))
