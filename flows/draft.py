@@ -7,6 +7,7 @@ import re
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,7 +16,7 @@ from tasks.adapters.exported import check_room
 from tasks.adapters.process import mask
 from tasks.adapters.record import begin
 from tasks.adapters.repo import Repo
-from tasks.core.errors import Code, Refusal
+from tasks.core.errors import Code, Refusal, ReleaseError
 from tasks.core.links import web_of
 from tasks.core.plan import index_questions
 from tasks.lazy import secret
@@ -185,6 +186,22 @@ async def due(options: PublishOptions, project: Project, repo: Repo) -> Due:
         return Due(record.plan(), record)
     drafted = await checked(await draft(options, project, repo, half_out=adopt), private=options.private)
     return Due(drafted.plan, drafted=drafted)
+
+
+async def show_standing(record: Record, project: Project, repo: Repo) -> None:
+    """Say which release is carried on, and which of its versions must be completed soon."""
+    log.info("%s", resume.how_it_stands(record, repo))
+    target = survey.target_of(project)
+    if not target.is_like_pypi:
+        return
+    try:
+        async with open_index(project, target) as index:
+            warnings = await resume.find_closing(record, index, datetime.now(UTC))
+    except ReleaseError as error:
+        log.debug("nobody knows how old the uploads are: %s", error)  # the upload itself will meet it again
+        return
+    for warning in warnings:
+        log.warning("warning %s", warning)
 
 
 def with_changelogs(project: Project, repo: Repo, plan: Plan, history: History, *, notes: bool = False) -> Plan:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows import console
 from flows.answers import with_unfinished
-from flows.draft import at_hand, draft, due, key_of, open_project, standing_told
+from flows.draft import at_hand, draft, due, key_of, open_project, show_standing, standing_told
 from flows.options import is_by_pull, parameters_of
 from flows.outline import outline
 from tasks.adapters.process import mask
@@ -31,7 +31,6 @@ from tasks.core.compare import compared, earlier_of, with_difference
 from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.plan import counted, some
 from tasks.core.report import Report
-from tasks.resume import how_it_stands
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -266,7 +265,7 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released | ReleasePu
         if not decided.steps:
             return Released(Report(release=decided.release, title="nothing to release"))
         if found.record:
-            log.info("%s", how_it_stands(found.record, repo))
+            await show_standing(found.record, project, repo)
         standing_told.set(True)  # to the flow it is one that was begun in any case
         if not (rehearsing or options.stage_only):
             what = _question(decided, project, repo, options)

@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.approval import Approved, ask
-from flows.draft import at_hand, due, open_index, open_project, standing_told
+from flows.draft import at_hand, due, open_index, open_project, show_standing, standing_told
 from flows.expand import prove_all, publish_all, stage_all
 from flows.options import PublishOptions, flat, is_by_pull
 from flows.progress import observer
@@ -96,7 +96,7 @@ async def begin(options: PublishOptions, stack: AsyncExitStack) -> tuple[Release
                 await show_plan(plan)
             if holds or not options.approve or options.rehearse or record or not plan.steps:
                 if record and not standing_told.get():
-                    log.info(resume.how_it_stands(record, repo))
+                    await show_standing(record, project, repo)
                 record = found.begun(repo, project.settings, publishing=not options.private)
                 stack.push(lock.pop_all())
                 return release_of(record, project, repo), project, repo

@@ -16,9 +16,10 @@ from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 from tasks.adapters.exported import ATTESTATION
 from tasks.adapters.files import describe
 from tasks.adapters.http import LONGEST_DELAY, wait_asked
-from tasks.adapters.index import on_index
+from tasks.adapters.index import on_index, upload_times
 from tasks.adapters.process import mask
 from tasks.adapters.uv import failure
+from tasks.core.closing import half_published
 from tasks.core.errors import Code, Refusal, ReleaseError
 from tasks.core.uploads import Meaning, meaning_of
 from tasks.lazy import in_flow
@@ -109,7 +110,7 @@ async def upload(release: Release, step: Step, built: PackageVersion, index: Ind
     Raises ReleaseError for what may pass, which is tried again; Refusal for what will not.
     """
     there: set[str] = set()
-    while missing := [name for name in await _missing(built, index) if name not in there]:
+    while missing := [name for name in await _not_sent(release, step, built, index) if name not in there]:
         detail.info("the index lacks %s", ", ".join(missing))
         paths = [_recorded(release, built, name) for name in missing]
         async with uploads.turn(len(paths)):
@@ -122,6 +123,26 @@ async def upload(release: Release, step: Step, built: PackageVersion, index: Ind
         if meaning_of(answer) is not Meaning.THERE or answer.file not in missing:
             raise _rejection(release, step, answer, uploads)
         there.add(answer.file)
+
+
+async def _not_sent(release: Release, step: Step, built: PackageVersion, index: Index) -> list[str]:
+    """Return the built files that the index does not list.
+
+    Raises Refusal RK-UPLOAD-CLOSED if it takes none of them any more, RK-PUBLISH-CHECKSUM-MISMATCH.
+    """
+    listed = await on_index([built], index)
+    now = datetime.now(UTC)
+    for half in half_published([built], upload_times(listed)) if release.target.is_like_pypi else ():
+        if half.is_closed(now):
+            raise Refusal(Code.UPLOAD_CLOSED, half.describe(now), _where(release), _next_version(release, step))
+    return [file.name for file in built.files if file.name not in listed[built.name]]
+
+
+def _next_version(release: Release, step: Step) -> str:
+    return (
+        f"`releasekit rollback {release.plan.title}` gives this release up. Then commit a `fix:` to {step.path}, and "
+        "`releasekit publish` goes on with the next version."
+    )
 
 
 async def _sent(release: Release, step: Step, paths: Sequence[Path]) -> Answer | None:
@@ -154,6 +175,8 @@ def _rejection(release: Release, step: Step, answer: Answer, uploads: Uploads) -
             # Never tried again in this run: what is refused may count against the quota as well (pypi/support#11827).
             uploads.no_new_projects = _come_back(wait or _A_DAY)
             error = Refusal(Code.UPLOAD_LIMITED, what, where, uploads.no_new_projects)
+        case Meaning.CLOSED:
+            error = Refusal(Code.UPLOAD_CLOSED, what, where, _next_version(release, step))
         case Meaning.PASSING | Meaning.LIMITED if wait > LONGEST_WAIT:
             uploads.stop(f"{step.name}: the index takes no upload for {wait:.0f} s")
             error = Refusal(Code.UPLOAD_LIMITED, what, where, _come_back(wait))

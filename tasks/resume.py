@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING
 from tasks.adapters.exported import read, read_manifest
 from tasks.adapters.files import make_directory, named, read_text
 from tasks.adapters.held import Held, held_alone, held_there
+from tasks.adapters.index import on_index, upload_times
 from tasks.adapters.record import PLAN, Record, maker, sweep, unfinished
+from tasks.core.closing import closing_warnings, half_published
 from tasks.core.errors import Code, Refusal, ReleaseError, nothing_changed
 from tasks.core.manifest import manifest_of, plan_of
 from tasks.lazy import lazy_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
     from pathlib import Path
 
     from tasks.adapters.exported import Exported
     from tasks.adapters.interface import Index, IndexFile
     from tasks.adapters.repo import Repo
+    from tasks.core.errors import Warn
     from tasks.core.manifest import PackageVersion
     from tasks.core.settings import Settings
 
@@ -130,6 +134,17 @@ def how_it_stands(record: Record, repo: Repo) -> str:
         where = repo.branch or "HEAD"
         text += f"; {where} has moved on by {commits} since; `releasekit rollback` gives it up"
     return text
+
+
+async def find_closing(record: Record, index: Index, now: datetime) -> list[Warn]:
+    """Return a warning for each version of a release on record that must be completed soon, or cannot be any more.
+
+    Raises ReleaseError as `on_index` does.
+    """
+    manifest = record.manifest()
+    packages = manifest.packages if manifest else ()
+    listed = await on_index(packages, index, strict=False)
+    return closing_warnings(half_published(packages, upload_times(listed)), now)
 
 
 def _adopted(repo: Repo, settings: Settings, file: Path | None) -> Record | None:

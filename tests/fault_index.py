@@ -9,6 +9,7 @@ import struct
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import chain
@@ -20,6 +21,7 @@ from packaging.utils import canonicalize_name
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
+OPEN_DAYS = 14
 JSON = "application/vnd.pypi.simple.v1+json"
 ALL = "*"
 
@@ -73,6 +75,7 @@ FORBIDDEN = Fault(
 NOT_YOURS = Fault(403, "The user 'ada' isn't allowed to upload to project 'core'. See /help/#project-name for more.")
 EXISTS = Fault(400, "File already exists ('it', with blake2_256 hash 'ab'). See /help/#file-name-reuse for more.")
 EXISTS_STORED = Fault(EXISTS.status, EXISTS.body, stored=True)
+CLOSED = Fault(400, "Uploading new files to releases older than 14 days is not allowed.")
 RETIRED = Fault(400, "This filename has already been used, use a different version.")
 INVALID = Fault(400, "Invalid value for classifiers. Error: 'Nonsense' is not a valid classifier.")
 TOO_LARGE = Fault(413, "File too large. Limit for project 'core' is 100 MB.")
@@ -108,7 +111,8 @@ class Upload:
 class FaultIndex:
     """A running index: what has come, what it has stored (project, file name, bytes), and what is to go wrong.
 
-    It has only *html*, or its upload address is *gone*, or single requests go wrong by script.
+    It has only *html*, or its upload address is *gone*, or single requests go wrong by script. *days* says of
+    versions ("core-1.1") for how long it has them: like PyPI, it takes no more files for one after 14.
     """
 
     url: str = ""
@@ -116,6 +120,7 @@ class FaultIndex:
     files: dict[str, dict[str, bytes]] = field(default_factory=dict[str, "dict[str, bytes]"])
     html: bool = False
     gone: bool = False
+    days: dict[str, float] = field(default_factory=dict[str, float])
     over: Event = field(default_factory=Event)
     _script: dict[tuple[str, str], Iterator[Fault]] = field(default_factory=dict[tuple[str, str], "Iterator[Fault]"])
     _lock: Lock = field(default_factory=Lock)
@@ -154,6 +159,8 @@ class FaultIndex:
             there = self.files.setdefault(project, {})
             if fault is STORED and there.get(file, content) != content:
                 fault = EXISTS
+            elif fault is STORED and file not in there and self._is_closed(file, there):
+                fault = CLOSED
             stored = fault.stored and there.setdefault(file, content) is content
             if not there:
                 del self.files[project]
@@ -161,6 +168,10 @@ class FaultIndex:
             digest = sha256(content).hexdigest()
             self.uploads.append(Upload(project, file, digest, status, stored, time.monotonic(), attested))
             return fault
+
+    def _is_closed(self, file: str, there: Iterable[str]) -> bool:
+        version = _version(file)
+        return self.days.get(version, 0) > OPEN_DAYS and any(_version(other) == version for other in there)
 
     def sent(self, project: str = "") -> list[str]:
         """Return the names of the files that came, stored or not, as often as they came."""
@@ -224,7 +235,7 @@ class _Handler(BaseHTTPRequestHandler):
             as_json = JSON in self.headers["Accept"] and not (fault.html or self.served.html)
             files = {} if fault.hidden else self.served.files[project]
             digests = {name: sha256(content + fault.wrong * b"!").hexdigest() for name, content in files.items()}
-            body = _json(project, digests) if as_json else _html(digests)
+            body = _json(project, digests, self.served.days) if as_json else _html(digests)
             self._answer(200, body, (("Content-Type", JSON if as_json else "text/html"),), fault)
 
     def do_HEAD(self) -> None:
@@ -270,6 +281,11 @@ class _Handler(BaseHTTPRequestHandler):
             super().finish()
 
 
+def _version(file: str) -> str:
+    """Return name and version of *file*: "core-1.1"."""
+    return "-".join(file.removesuffix(".tar.gz").split("-")[:2])
+
+
 def _form(kind: str, body: bytes) -> dict[str, tuple[str, bytes]]:
     """Return the fields of a form (RFC 7578): for each its file name and its content."""
     boundary = b"--" + kind.partition("boundary=")[2].strip('"').encode()
@@ -281,8 +297,12 @@ def _form(kind: str, body: bytes) -> dict[str, tuple[str, bytes]]:
     return fields
 
 
-def _json(project: str, digests: dict[str, str]) -> str:
-    files = [{"filename": name, "url": f"/files/{name}", "hashes": {"sha256": it}} for name, it in digests.items()]
+def _json(project: str, digests: dict[str, str], days: dict[str, float]) -> str:
+    files: list[dict[str, object]] = []
+    for name, digest in digests.items():
+        age = days.get(_version(name))
+        time = {} if age is None else {"upload-time": (datetime.now(UTC) - timedelta(days=age)).isoformat()}
+        files.append({"filename": name, "url": f"/files/{name}", "hashes": {"sha256": digest}, **time})
     return json.dumps({"meta": {"api-version": "1.0"}, "name": project, "files": files})
 
 

@@ -141,6 +141,10 @@ ROWS = (
     Row("refuses the file for what it is (400, 413), or its name was used and deleted", "never tries again",
         "mend it, `releasekit rollback`, release the next version", on_upload(it.INVALID), Code.UPLOAD_REFUSED,
         heals=False, also=(on_upload(it.TOO_LARGE), on_upload(it.RETIRED))),
+    Row("takes no new file for a version that is there for more than 14 days (PyPI)", "never tries again; what needs "
+        "the package is blocked", "`releasekit rollback`, commit a `fix:`, run `publish`: the next version goes out",
+        on_upload(it.STORED, it.CLOSED), Code.UPLOAD_CLOSED, said="commit a `fix:` to packages/core", graph=THREE,
+        others=ALONE, heals=False),
     Row("answers with errors when it is asked what it has", "sends nothing, and " + FOUR, AGAIN,
         on_page(it.AWAY, forever=True), Code.INDEX_UNREACHABLE, 0, said="keeps answering 503"),
     Row("lists an upload late", "looks again, ever less often, for `confirm_timeout` seconds", NOTHING,

@@ -8,10 +8,11 @@ import netrc
 import os
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit, urlunsplit
 
 import httpx
@@ -24,7 +25,7 @@ from packaging.utils import (
     parse_sdist_filename,
     parse_wheel_filename,
 )
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from tasks.adapters.interface import IndexFile
 from tasks.adapters.process import mask
@@ -208,8 +209,22 @@ async def on_index(
     return found
 
 
+def upload_times(listed: Mapping[str, Mapping[str, IndexFile]]) -> dict[str, dict[str, datetime | None]]:
+    """Return by package and name since when the index has each of the files that `on_index` has found."""
+    return {package: {name: file.uploaded for name, file in files.items()} for package, files in listed.items()}
+
+
 _EMPTY_UPLOAD = [(":action", (None, "file_upload")), ("protocol_version", (None, "1"))]
 _FORM = {"Content-Type": "multipart/form-data; boundary=end"}
+
+
+def _time(text: object) -> datetime | None:
+    """Return the time that an index gives; one that nobody can read is as good as none, and no fault of the page."""
+    try:
+        time = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 class _File(BaseModel):
@@ -217,6 +232,7 @@ class _File(BaseModel):
     url: str
     hashes: dict[str, str] = Field(default_factory=dict)
     yanked: bool | str = False  # a reason is a yank too (PEP 592)
+    uploaded: Annotated[datetime | None, BeforeValidator(_time)] = Field(None, alias="upload-time")  # PEP 700
 
 
 class _Meta(BaseModel):
@@ -279,7 +295,13 @@ def _read_json(content: bytes, page: str) -> Iterator[IndexFile]:
         # The message of the first error alone: the whole of it shows what was sent.
         raise _strange(page, error.errors()[0]["msg"]) from None
     return (
-        IndexFile(file.filename, file.hashes.get("sha256", ""), urljoin(page, file.url), file.yanked is not False)
+        IndexFile(
+            name=file.filename,
+            sha256=file.hashes.get("sha256", ""),
+            url=urljoin(page, file.url),
+            yanked=file.yanked is not False,
+            uploaded=file.uploaded,
+        )
         for file in files
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from packaging.requirements import Requirement
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class IndexFile:
-    """A file as an index lists it: *sha256* is empty if the index gives none."""
+    """A file as an index lists it: *sha256* is empty, and *uploaded* None, if the index does not tell."""
 
     name: str
     sha256: str
     url: str
     yanked: bool = False
+    uploaded: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

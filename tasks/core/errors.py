@@ -109,6 +109,7 @@ class Code(StrEnum):
     UPLOAD_FAILED = "RK-UPLOAD-FAILED"
     UPLOAD_LIMITED = "RK-UPLOAD-LIMITED"
     UPLOAD_REFUSED = "RK-UPLOAD-REFUSED"
+    UPLOAD_CLOSED = "RK-UPLOAD-CLOSED"
     PUBLISH_TIMEOUT = "RK-PUBLISH-TIMEOUT"
     PUBLISH_CHECKSUM_MISMATCH = "RK-PUBLISH-CHECKSUM-MISMATCH"
     SMOKE_TEST_FAILED = "RK-SMOKE-TEST-FAILED"
@@ -475,6 +476,12 @@ CATALOGUE: Mapping[Code, Entry] = {
     Code.UPLOAD_REFUSED: Entry(
         "The index refuses a file for what it is; the same file would be refused again.",
         "Mend what the index names, `releasekit rollback` this release, and release the next version.",
+    ),
+    Code.UPLOAD_CLOSED: Entry(
+        "A version is on the index in part, and the index takes new files for a version only for some time after its "
+        "first file: PyPI for 14 days. After that the version cannot be completed.",
+        "Before that day, run publish again: it completes the version. After it, `releasekit rollback` this release, "
+        "commit a `fix:` to the package, and run publish: it goes on with the next version.",
     ),
     Code.PUBLISH_TIMEOUT: Entry(
         "The files were uploaded, but the index has not listed them in time.",

@@ -42,6 +42,8 @@ class Meaning(Enum):
     """It knows us, and does not let us upload to this project."""
     THERE = auto()
     """It has a file of this name; with which content, only its page tells."""
+    CLOSED = auto()
+    """It has this version for too long to take new files for it."""
     REFUSED = auto()
     """The file itself is refused, now and later."""
 
@@ -50,6 +52,7 @@ _QUOTA = re.compile(r"new projects?\b", re.IGNORECASE)
 _THERE = re.compile(r"already exists", re.IGNORECASE)
 _HERE = re.compile(r"allowed to upload to project|not valid for project", re.IGNORECASE)
 _RETIRED = re.compile(r"has already been used|previously used", re.IGNORECASE)
+_CLOSED = re.compile(r"new files to releases older than", re.IGNORECASE)  # PyPI, since July 2026
 _NOBODY = re.compile(r"credentials|trusted publishing|password|username", re.IGNORECASE)
 
 
@@ -65,6 +68,8 @@ def meaning_of(answer: Answer) -> Meaning:
             meaning = Meaning.DENIED_HERE if _HERE.search(said) else Meaning.DENIED
         case HTTPStatus.BAD_REQUEST | HTTPStatus.CONFLICT if _THERE.search(said) and not _RETIRED.search(said):
             meaning = Meaning.THERE
+        case HTTPStatus.BAD_REQUEST if _CLOSED.search(said):
+            meaning = Meaning.CLOSED
         case 0 if not answer.is_silence:  # uv itself did not want to
             meaning = Meaning.DENIED if _NOBODY.search(said) else Meaning.REFUSED
         case status if status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:

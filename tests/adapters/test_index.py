@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from shutil import which
@@ -326,6 +327,20 @@ class TestPages:
             IndexFile("a-1.tar.gz", "ab", "/files/a-1.tar.gz", yanked=True),
             IndexFile("a-2.tar.gz", "", "https://files.invalid/a-2.tar.gz"),
         )
+
+    def test_upload_time(self) -> None:
+        """Since when a file is there (PEP 700) is known, in whatever form; what is no time is as good as none."""
+        times = ("2026-08-01T12:00:00.123456Z", "2026-08-01T14:00:00+02:00", "2026-08-01T12:00:00", "long ago")
+        files = ", ".join(
+            f'{{"filename": "a-{number}.tar.gz", "url": "a", "hashes": {{}}, "upload-time": "{time}"}}'
+            for number, time in enumerate(times)
+        )
+
+        with answering(200, f'{{"meta": {{"api-version": "1.1"}}, "files": [{files}]}}', JSON) as url:
+            listed = ask(url, lambda index: index.files("a")) or ()
+
+        noon = datetime(2026, 8, 1, 12, tzinfo=UTC)
+        assert [file.uploaded for file in listed] == [noon.replace(microsecond=123456), noon, noon, None]
 
     def test_html(self) -> None:
         """A page of links is read as installers read it: base, entities, escapes, other links passed over."""

@@ -603,7 +603,7 @@ class TestPublish:
         uv finds it in a place whose path has what it takes for the end of a path.
         """
         root = workspace("members = []")
-        links = []
+        links: list[Path] = []
         for where in ("index", "a,b#c d"):
             source = tmp_path / where / "source"
             (source / "src" / "rk_twice").mkdir(parents=True)
@@ -625,10 +625,10 @@ class TestPublish:
         test("of_a", links[1])
         with pytest.raises(ReleaseError):
             test("of_i", links[1])
-        words = ["rk-twice==1.0"], [links[1]], only_index.simple_url, ("rk-twice",)
-        assert asyncio.run(UV.find_conflict(root, *words)) == ""
-        words = ["rk-twice==1.0", "rk-twice==2.0"], *words[1:]
-        assert "rk-twice==2.0" in asyncio.run(UV.find_conflict(root, *words))
+        place = ([links[1]], only_index.simple_url, ("rk-twice",))
+        assert asyncio.run(UV.find_conflict(root, ["rk-twice==1.0"], *place)) == ""
+        both = ["rk-twice==1.0", "rk-twice==2.0"]
+        assert "rk-twice==2.0" in asyncio.run(UV.find_conflict(root, both, *place))
 
 
 class TestFindUv:

@@ -16,6 +16,7 @@ from tasks.core.uploads import Answer, Meaning, meaning_of
         (409, "a.whl already exists in non-volatile index", Meaning.THERE),  # devpi
         (400, "This filename has already been used, use a different version.", Meaning.REFUSED),
         (400, "The description failed to render for 'text/x-rst'.", Meaning.REFUSED),
+        (400, "Uploading new files to releases older than 14 days is not allowed.", Meaning.CLOSED),
         (409, "no", Meaning.REFUSED),
         (404, "no such page", Meaning.REFUSED),
         (413, "too large", Meaning.REFUSED),

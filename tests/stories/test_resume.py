@@ -6,17 +6,20 @@ import json
 import os
 import shutil
 import signal
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tasks.adapters.repo import RUNNING, clone
 from tasks.core.errors import Code
+from tests.fault_index import INVALID, STORED, FaultIndex, fault_index
 from tests.stories.test_rollback import refs
 from tests.stories.test_terminal import running, until, uploads
 from tests.world import World, make_world
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
     from tasks.adapters.embedded import EmbeddedIndex
@@ -25,6 +28,13 @@ pytestmark = pytest.mark.usefixtures("prefect_api")
 
 RELEASE = ("publish", "--yes", "--skip-audit", "--skip-smoke-test", "--format", "json")
 RESUME = (*RELEASE, "--resume-from-registry")
+
+
+@pytest.fixture
+def faulty() -> Generator[FaultIndex]:
+    """Run an index of the test's own."""
+    with fault_index() as index:
+        yield index
 
 
 def another_clone(world: World, directory: Path) -> World:
@@ -106,6 +116,44 @@ def test_from_the_release_commit(tmp_path: Path, own_index: EmbeddedIndex) -> No
     assert (differs.code, Code.PUBLISH_CHECKSUM_MISMATCH in differs.err) == (2, True), differs.err
     assert fresh.state() == {**before, "records": fresh.state()["records"]}
     assert len(uploads(own_index)) == sent
+
+
+def test_half_published_and_old(tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyPI completes a version for 14 days: that is said in time; after it, the next version goes out instead."""
+    monkeypatch.setenv("UV_PUBLISH_TOKEN", "opensesame")
+    world = make_world(tmp_path, "app: core; core; half")
+    where = ("--publish-url", f"{faulty.url}/legacy/", "--check-url", faulty.simple_url)
+    faulty.on_upload("core", [STORED, INVALID])
+    faulty.on_upload("half", [STORED, INVALID])
+    assert world.releasekit(*RELEASE, *where).code == 1
+    faulty.days |= {"core-0.1.0": 15, "half-0.1.0": 11}
+
+    late = world.releasekit(*RELEASE, *where)
+
+    def day(days: int) -> str:
+        return f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%d}"
+
+    assert late.code == 1
+    said = "warning RK-UPLOAD-CLOSED: {} 0.1.0 is on the index in part; the index takes no new files for it "
+    assert f"{said.format('half')}from {day(3)}" in late.err
+    assert f"{said.format('core')}any more, since {day(-1)}" in late.err
+    reports = {row["name"]: row for row in json.loads(late.out)["packages"]}
+    assert {name: row["outcome"] for name, row in reports.items()} == {
+        "core": "failed",
+        "app": "blocked",
+        "half": "confirmed",
+    }
+    assert reports["core"]["hint"].startswith(
+        "`releasekit rollback v0.1.0` gives this release up. Then commit a `fix:`"
+    )
+
+    assert world.releasekit("rollback", "v0.1.0", "--yes", *where).code == 0
+    world.commit("fix: go on", {"packages/core/src/core/__init__.py": "FIXED = True\n"})
+    world.git("push", "--quiet")
+    ended = world.releasekit(*RELEASE, *where)
+    assert ended.code == 0, ended.err
+    assert {row["name"]: row["version"] for row in json.loads(ended.out)["packages"]}["core"] == "0.1.1"
+    assert {"core-0.1.1.tar.gz", "core-0.1.1-py3-none-any.whl"} <= faulty.files["core"].keys()
 
 
 def test_two_clones(tmp_path: Path, own_index: EmbeddedIndex) -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from itertools import repeat
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from tasks.core.errors import Code, Refusal
 from tasks.core.manifest import PackageVersion
 from tasks.core.target import Target
 from tests.builders import plan_of, settings_of
-from tests.fault_index import ALL, ERROR, HIDDEN, QUOTA, FaultIndex, fault_index
+from tests.fault_index import ALL, ERROR, HIDDEN, INVALID, QUOTA, STORED, FaultIndex, fault_index
 from tests.fault_table import CASES, Row
 
 if TYPE_CHECKING:
@@ -55,10 +56,12 @@ class Scene:
     built: Mapping[str, PackageVersion]
     index: FaultIndex
 
-    def publish(self, *, delay: float = 0, ends: Event | None = None, **settings: object) -> dict[str, PackageReport]:
+    def publish(
+        self, *, delay: float = 0, ends: Event | None = None, legacy: bool = False, **settings: object
+    ) -> dict[str, PackageReport]:
         """Publish it, with these settings, as one run does; but all delays between attempts are *delay* seconds.
 
-        It is cancelled when *ends* is set.
+        It is cancelled when *ends* is set. With *legacy* the upload address is like that of PyPI.
         """
         from prefect import flow
 
@@ -66,7 +69,8 @@ class Scene:
         from tasks import publish
 
         chosen = settings_of(**{"smoke_test": False, "confirm_timeout": 30, **settings})
-        target = Target(self.index.simple_url, self.index.publish_url)
+        upload = f"{self.index.url}/legacy/" if legacy else self.index.publish_url
+        target = Target(self.index.simple_url, upload)
         release = replace(self.release, settings=chosen, target=target)
         reports: list[PackageReport] = []
 
@@ -224,6 +228,41 @@ def test_lost_file(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
     runs = (here.publish(confirm_timeout=seconds)["core"] for _ in range(60))
     assert any(run.outcome == "confirmed" for run in runs), "it is sent again once it is believed no more"
     assert len(faulty.uploads) == 4
+
+
+def test_closed_version(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
+    """A half-published version is completed on the 13th day; later nothing is sent for it, and all else goes out.
+
+    That is so on PyPI and its like; elsewhere the index itself is asked, which says the same in its own words.
+    """
+    here = scene("app: core; core:; lone:")
+    faulty.on_upload("core", [STORED, INVALID])
+    assert here.publish(legacy=True)["core"].error.startswith(Code.UPLOAD_REFUSED)
+    sent = len(faulty.uploads)
+    faulty.days["core-1.1"] = 15
+
+    late = here.publish(legacy=True)
+    assert len(faulty.uploads) == sent
+    refused = here.publish()
+
+    assert [upload.status for upload in faulty.uploads[sent:]] == [400]
+    day = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
+    assert f"core 1.1 is on the index in part; the index takes no new files for it any more, since {day}" in (
+        late["core"].error
+    )
+    assert "releases older than 14 days" in refused["core"].error
+    for reports in (late, refused):
+        assert {name: str(report.outcome) for name, report in reports.items()} == {
+            "core": "failed",
+            "app": "blocked",
+            "lone": "confirmed",
+        }
+        assert reports["core"].error.startswith(Code.UPLOAD_CLOSED)
+        assert "`releasekit rollback v1.1` gives this release up" in reports["core"].hint
+        assert "commit a `fix:` to packages/core" in reports["core"].hint
+
+    faulty.days["core-1.1"] = 13
+    assert {str(report.outcome) for report in here.publish(legacy=True).values()} == {"confirmed"}
 
 
 def test_what_waits_holds_no_slot(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
