@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 GOAL = 1.3
+RESOLVED_ONLY = '\n[tool.releasekit]\noverlay = "resolve"\n'
 ONE_AT_A_TIME = "\n[tool.releasekit]\nconcurrency = 1\nbuild_concurrency = 1\n"
 
 
@@ -73,10 +74,13 @@ def main() -> None:
         home = Path(scratch).resolve()
         serial = release(home, "serial", given.packages, given.layers, ONE_AT_A_TIME)
         usual = release(home, "usual", given.packages, given.layers)
+        resolved = release(home, "resolved", given.packages, given.layers, RESOLVED_ONLY)
     print(f"{given.packages} packages in {given.layers} layers, {len(usual.ran)} commands, {os.cpu_count()} cores")
     print(f"until Prefect runs the flow: {_before(serial):.1f} s the first time, then {_before(usual):.1f} s")
     print(f"after the last command:      {_after(usual):.1f} s")
     print(f"the release:                 {usual.seconds:.2f} s; one thing at a time {serial.seconds:.2f} s")
+    ratio = usual.seconds / resolved.seconds
+    print(f"with overlay = resolve:      {resolved.seconds:.2f} s; installing before the upload: ratio {ratio:.2f}")
     _show("durations of this run", usual, usual.seconds)
     _show("undisturbed durations", serial, usual.seconds)
 
@@ -100,26 +104,27 @@ def _show(what: str, measured: Release, seconds: float) -> None:
 def critical_path(release: Release) -> float:
     """Return the least time that the order of things asks for, however many cores there are.
 
-    What belongs to no package comes first or last; all builds are done before the first upload; and a package goes up
-    once those that it needs are up and smoke-tested.
+    What belongs to no package comes first or last; all is built, then all is proven, before the first upload; and a
+    package goes up once those that it needs are up and smoke-tested.
     """
     of = seconds_of(release.ran)
     done: dict[str, float] = {}
     for name, needs in release.needs.items():  # dependencies come first
         done[name] = max((done[need] for need in needs), default=0) + of["publish", name] + of["smoke-test", name]
     builds = max(of["build", name] for name in release.needs)
-    return of["all", ""] + builds + max(done.values())
+    proofs = max(of["prove", name] for name in release.needs)
+    return of["all", ""] + builds + proofs + max(done.values())
 
 
 def seconds_of(ran: Sequence[Ran]) -> dict[tuple[str, str], float]:
     """Return the seconds spent on each step of each package; what belongs to none is the step "all"."""
     found: dict[tuple[str, str], float] = defaultdict(float)
-    tested = dict(_smoke_tested(one.argv) for one in ran if "install" in one.argv and "--dry-run" not in one.argv)
+    tested = dict(_installed(one.argv) for one in ran if "install" in one.argv and "--dry-run" not in one.argv)
     for one in ran:
         argv = one.argv
         scratch = next((word for word in argv if "releasekit-smoke-" in word), "")
         if scratch:
-            step = ("smoke-test", tested[_scratch(scratch)])
+            step = tested[_scratch(scratch)]
         elif argv[1] == "build":
             step = ("build", Path(argv[argv.index("--out-dir") + 1]).name)
         elif argv[1] == "publish":
@@ -130,8 +135,10 @@ def seconds_of(ran: Sequence[Ran]) -> dict[tuple[str, str], float]:
     return found
 
 
-def _smoke_tested(argv: Sequence[str]) -> tuple[str, str]:
-    return _scratch(argv[argv.index("--python") + 1]), argv[-1].partition("==")[0]
+def _installed(argv: Sequence[str]) -> tuple[str, tuple[str, str]]:
+    """Return into which scratch directory a package was installed, and for which step: from the built files or not."""
+    step = "prove" if "--find-links" in argv else "smoke-test"
+    return _scratch(argv[argv.index("--python") + 1]), (step, argv[-1].partition("==")[0])
 
 
 def _scratch(path: str) -> str:
