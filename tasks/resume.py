@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from tasks.adapters.exported import read, read_manifest
 from tasks.adapters.files import make_directory, named, read_text
 from tasks.adapters.held import Held, held_alone, held_there
-from tasks.adapters.index import on_index, upload_times
 from tasks.adapters.record import PLAN, Record, maker, sweep, unfinished
 from tasks.core.closing import closing_warnings, half_published
 from tasks.core.errors import Code, Refusal, ReleaseError, nothing_changed
@@ -141,6 +140,8 @@ async def find_closing(record: Record, index: Index, now: datetime) -> list[Warn
 
     Raises ReleaseError as `on_index` does.
     """
+    from tasks.adapters.index import on_index, upload_times  # late: httpx is dear, and a plan does without
+
     manifest = record.manifest()
     packages = manifest.packages if manifest else ()
     listed = await on_index(packages, index, strict=False)
