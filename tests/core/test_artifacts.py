@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from packaging.version import Version
 
-from tasks.core.artifacts import Wheel, import_names, metadata_of, problems
+from tasks.core.artifacts import Wheel, extras_of, import_names, metadata_of, problems
 from tasks.core.pins import Pins
 
 if TYPE_CHECKING:
@@ -104,6 +105,15 @@ def test_other_files() -> None:
 def test_wheel(built: Wheel, expected: str) -> None:
     """METADATA says what was planned, with exact pins and no addresses, and there is something to import."""
     assert said(built) == [expected]
+
+
+def test_extras() -> None:
+    """The extras are those that METADATA offers, each once, under one name however it is written (PEP 685)."""
+    built = wheel("core==2.0; extra == 'Fast_Path'")
+    offered = "Provides-Extra: Fast_Path\nProvides-Extra: all\nProvides-Extra: fast-path\n"
+
+    assert extras_of(built) == ()
+    assert extras_of(replace(built, metadata=offered + built.metadata)) == ("all", "fast-path")
 
 
 def test_local_version() -> None:

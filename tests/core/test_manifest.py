@@ -41,6 +41,18 @@ def test_round_trip(versions: tuple[str, ...]) -> None:
     assert json.loads(written.model_dump_json())["schema"] == "releasekit.manifest/1"
 
 
+def test_requirements() -> None:
+    """A package is asked for by itself, with each extra, and with all; a record from before has no extras."""
+    (before,) = manifest("1.0").packages
+    text = before.model_dump_json(exclude={"extras"})
+    package = before.model_copy(update={"extras": ("all", "fast")})
+
+    assert PackageVersion.model_validate_json(text).requirement_with_extras == "core==1.0"
+    assert before.requirements_apart == ("core==1.0",)
+    assert package.requirement_with_extras == "core[all,fast]==1.0"
+    assert package.requirements_apart == ("core==1.0", "core[all]==1.0", "core[fast]==1.0")
+
+
 def changed(**values: object) -> str:
     document: dict[str, Any] = json.loads(manifest("1.0").model_dump_json())
     return json.dumps({key: value for key, value in {**document, **values}.items() if value is not None})

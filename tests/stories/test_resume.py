@@ -118,6 +118,23 @@ def test_from_the_release_commit(tmp_path: Path, own_index: EmbeddedIndex) -> No
     assert len(uploads(own_index)) == sent
 
 
+def test_what_is_out_is_not_proven_again(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """A package that is out already, and cannot be imported, does not keep the others of its lost release back."""
+    world = make_world(tmp_path, "broken; lone", broken="raise RuntimeError('does not import')")
+    assert world.releasekit(*RELEASE).code == 0
+    tags = ("broken-v0.1.0", "lone-v0.1.0", "v0.1.0")
+    world.git("push", "--quiet", "origin", *(f":refs/tags/{tag}" for tag in tags))
+    fresh = another_clone(world, tmp_path / "fresh")
+
+    said = fresh.releasekit("publish", "--yes", "--skip-audit", "--resume-from-registry", "--format", "json")
+
+    reports = {row["name"]: row for row in json.loads(said.out)["packages"]}
+    assert {name: row["outcome"] for name, row in reports.items()} == {"broken": "failed", "lone": "confirmed"}
+    assert reports["broken"]["error"].startswith(Code.SMOKE_TEST_FAILED)
+    assert fresh.tags().keys() == {"lone-v0.1.0"}
+    assert len(uploads(own_index)) == 4
+
+
 def test_half_published_and_old(tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     """PyPI completes a version for 14 days: that is said in time; after it, the next version goes out instead."""
     monkeypatch.setenv("UV_PUBLISH_TOKEN", "opensesame")
