@@ -205,7 +205,8 @@ async def staged(
             return {}, failed
         # This refuses the release if anything there differs; what is out already cannot be spoilt any more.
         there = await on_index(built, index) if rebuild else {}
-        failed = await prove_all(release, [one for one in built if len(there.get(one.name, ())) < len(one.files)])
+        unproven = [one for one in built if len(there.get(one.name, ())) < len(one.files)]
+        failed = await prove_all(release, unproven, together=release.plan.together)
         if failed:
             return {}, failed
         release.record.make_durable(built)

@@ -103,13 +103,15 @@ async def verify(release: Release, step: Step) -> PackageVersion:
 async def prove_resolution(release: Release, built: Sequence[PackageVersion], *, together: bool) -> bool:
     """Return whether all packages, with all their extras, can be installed together; then so can each by itself.
 
-    If they cannot, that is an error only where the release promises that they are *together*; else see `prove`.
+    If they cannot, that is an error only where the release promises that the packages, without extras, fit *together*;
+    else see `prove`.
     Raises Refusal RK-RESOLVE-FAILED, ReleaseError RK-RESOLVE-FAILED if uv could not find out.
     """
     conflict = await _conflict(release, [package.requirement_with_extras for package in built])
-    if conflict and together:
+    plain = [package.requirement for package in built]
+    if conflict and together and (broken := await _conflict(release, plain)):
         what = "the new versions of all packages cannot be installed together"
-        raise Refusal(Code.RESOLVE_FAILED, what, some([package.requirement for package in built]), output=conflict)
+        raise Refusal(Code.RESOLVE_FAILED, what, some(plain), output=broken)
     return not conflict
 
 

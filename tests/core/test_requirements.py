@@ -77,7 +77,7 @@ def test_live(specifier: str, offered: str, live: bool) -> None:
 
 
 numbers = st.integers(0, 3)
-releases = st.builds(lambda parts: ".".join(map(str, parts)), st.lists(numbers, min_size=1, max_size=3))
+releases = st.lists(numbers.map(str), min_size=1, max_size=3).map(".".join)
 suffixes = st.sampled_from(["", "", "", "a1", "rc1", ".dev1", ".post1"])
 versions = st.builds("{}{}".format, releases, suffixes).map(Version)
 clauses = st.one_of(
