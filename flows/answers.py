@@ -55,7 +55,7 @@ def unreleased(options: Selected, names: Sequence[str]) -> tuple[tuple[Told, ...
         web = web_of(repo.address(project.settings.remote), project.settings.forge)
         told = survey.entries(project, repo, plan, history)
     included = (step for step in plan.steps if step.status is Status.INCLUDED)
-    return tuple((step, told[step.name], told[step.name].section(web)) for step in included), plan.warnings
+    return tuple((step, told[step.name], told[step.name].section(web)) for step in included), _remarks(plan)
 
 
 async def notes(options: Options) -> tuple[Notes, str]:
@@ -136,7 +136,12 @@ def explained(options: Selected, names: Sequence[str]) -> tuple[Explanation, tup
         history = survey.read_history(repo, project)
         plan = survey.plan(project, repo, history, options.selection(), None)
     chosen = project.workspace.matching(names or ["*"])
-    return explanation(plan, survey.decide(project, history), chosen), plan.warnings
+    return explanation(plan, survey.decide(project, history), chosen), _remarks(plan)
+
+
+def _remarks(plan: Plan) -> tuple[str, ...]:
+    """Return the warnings of *plan*, and its obstacles in a line each: nothing is going to be published here."""
+    return (*plan.warnings, *map(str, plan.obstacles))
 
 
 async def release_status(options: StatusOptions) -> ReleaseStatus:

@@ -52,6 +52,7 @@ def _explain(error: Exception) -> int:
     from flows import console
     from tasks.adapters.files import file_error
     from tasks.adapters.server import unexpected
+    from tasks.core.plan import Obstructed
 
     if isinstance(error, CycloptsError):
         error = Refusal(Code.USAGE, _usage(error))
@@ -60,7 +61,11 @@ def _explain(error: Exception) -> int:
     if not isinstance(error, ReleaseError):
         log.debug("unexpected", exc_info=error)
         error = unexpected(error)
-    console.explain(error)
+    if isinstance(error, Obstructed):
+        console.show(console.plan_table(error.plan), on_stderr=True)
+        console.explain_all(error.plan.obstacles, "nothing was changed")
+    else:
+        console.explain(error)
     return error.status
 
 

@@ -37,9 +37,11 @@ from tasks.core.errors import CATALOGUE, Code, Refusal, explain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tasks.core.plan import Obstacle
+
 log = logging.getLogger("releasekit")
 
-DONE, FAILED = 0, 1
+DONE, FAILED, REFUSED = 0, 1, 2
 
 Flat = Parameter(name="*")
 Printed = Parameter(group=HERE)
@@ -105,7 +107,7 @@ def publish(
         decided = asyncio.run(local.dry_run(options))
         if isinstance(decided, ReleasePull):
             console.answer_with(format, decided, console.pull_table(decided))
-            return DONE
+            return _status(decided.obstacles)
         console.answer_with(
             format,
             decided.plan,
@@ -115,7 +117,7 @@ def publish(
         )
         if format == "table" and decided.commands:
             console.answer("would run:\n" + "\n".join(f"  {command}" for command in decided.commands))
-        return DONE
+        return _status(decided.plan.obstacles)
     released = asyncio.run(local.publish(options, yes=yes))
     if isinstance(released, ReleasePull):
         console.answer_with(format, released, console.pull_table(released))
@@ -159,7 +161,7 @@ def prepare(
 
     found = asyncio.run(local.prepare(options))
     console.answer_with(format, found, console.pull_table(found))
-    return DONE
+    return _status(found.obstacles)
 
 
 @app.command(
@@ -177,7 +179,7 @@ def plan(
     diff: Annotated[Path | None, Printed] = None,
     format: Tables = "table",  # noqa: A002
 ) -> int:
-    """Show what would be released, and why; changes nothing.
+    """Show what would be released, why, and what stands in the way (exit code 2); changes nothing.
 
     Parameters
     ----------
@@ -213,7 +215,15 @@ def plan(
     if comment:
         where = asyncio.run(answers.comment(options, decided))
         log.info("%s", f"shown in {where}" if where else "no CI that is known: it is shown nowhere else")
-    return DONE
+    return _status(decided.obstacles)
+
+
+def _status(obstacles: Sequence[Obstacle]) -> int:
+    """Show *obstacles*, and return the exit code of a command that only looks."""
+    from flows import console
+
+    console.explain_all(obstacles, "publish would refuse")
+    return REFUSED if obstacles else DONE
 
 
 @app.command(

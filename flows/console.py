@@ -16,7 +16,7 @@ from rich.text import Text
 
 from flows.logs import as_json
 from tasks.adapters.process import mask
-from tasks.core.plan import Status, counted, some
+from tasks.core.plan import Status, count_obstacles, counted, some
 from tasks.core.report import Outcome
 from tasks.core.workspace import Kind
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tasks.core.compare import Difference
     from tasks.core.errors import Excerpt, ReleaseError
     from tasks.core.formats.explained import Explanation
-    from tasks.core.plan import Plan
+    from tasks.core.plan import Obstacle, Plan
     from tasks.core.pull import ReleasePull
     from tasks.core.report import Report
     from tasks.core.rollback import Rollback
@@ -450,6 +450,14 @@ def explain(error: ReleaseError) -> None:
     problem = Problem(what, error.output, error.hint, place=_place(error), excerpt=error.excerpt, why=error.why)
     console = _console(on_stderr=True)
     console.print(problem, soft_wrap=not console.is_terminal)
+
+
+def explain_all(obstacles: Sequence[Obstacle], so: str) -> None:
+    """Show *obstacles* as errors are shown, then how many there are and what follows: "2 obstacles: *so*"."""
+    for obstacle in obstacles:
+        explain(obstacle.as_refusal())
+    if obstacles:
+        show(Text(f"{count_obstacles(obstacles)}: {so}", style="bold red"), on_stderr=True)
 
 
 class Problem:

@@ -1,22 +1,17 @@
-"""The decision, before anything is done: the very plan that `plan` shows and `publish` carries out."""
+"""The workspace at hand, and what history and index say of it: what `flows.planning` decides from."""
 
 from __future__ import annotations
 
-import logging
 import re
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
-from tasks import preflight, pull, resume, survey
-from tasks.adapters.exported import check_room
+from tasks import survey
 from tasks.adapters.process import mask
-from tasks.adapters.record import begin
 from tasks.adapters.repo import Repo
-from tasks.core.errors import Code, Refusal, ReleaseError
 from tasks.core.links import web_of
 from tasks.core.plan import index_questions
 from tasks.lazy import secret
@@ -26,18 +21,14 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from flows.options import Anywhere, Options, PublishOptions
-    from tasks.adapters.exported import Exported
+    from flows.options import Anywhere, Options
     from tasks.adapters.interface import Index
-    from tasks.adapters.record import Record
     from tasks.core.plan import Plan
-    from tasks.core.settings import Settings
     from tasks.core.target import Target
     from tasks.project import Project
     from tasks.survey import History
 
 W = TypeVar("W", bound="Anywhere")
-log = logging.getLogger("releasekit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +40,6 @@ class Draft:
     plan: Plan
     target: Target
     published: Mapping[str, frozenset[Version]] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """What `publish` is to carry out: a release that was begun here, one that was handed over, or a new plan."""
-
-    plan: Plan
-    record: Record | None = None
-    given: Exported | None = None
-    drafted: Draft | None = None
-
-    def begun(self, repo: Repo, settings: Settings, *, publishing: bool) -> Record:
-        """Return it on record: from here on it is carried out, and nothing is decided again."""
-        if self.given:
-            return resume.take(repo, settings, self.given, self.record, publishing=publishing)
-        return self.record or begin(repo.common_dir, self.plan)
 
 
 standing_told: ContextVar[bool] = ContextVar("standing_told", default=False)
@@ -158,52 +133,6 @@ async def _ask_and_plan(
             plan = survey.plan(project, repo, history, options.selection(), answers)
 
 
-async def due(options: PublishOptions, project: Project, repo: Repo) -> Due:
-    """Find out what `publish` is to carry out, and refuse what could not be.
-
-    A dry run decides afresh, whatever has begun here, unless a release was handed over.
-    """
-    if options.output.name:
-        check_room(options.output)
-    if options.version_only and not repo.branch:
-        what = f"HEAD is detached at {repo.head[:12]}, so there is no branch to bring to the commit"
-        raise Refusal(Code.PREFLIGHT_DETACHED_HEAD, what, str(repo.top))
-    settings, adopt, record = project.settings, options.resume_from_registry, None
-    handed = options.handed_over
-    if handed:
-        handed = await pull.manifest_at_hand(repo, settings, project.uv.secrets, handed)
-    if not options.dry_run:
-        record = resume.to_carry_on(repo, settings, options.kept_record, handed, adopt=adopt, afresh=options.private)
-    if record and options.version_only and (known := record.manifest()) and known.packages:
-        raise resume.not_ended(record)
-    if handed:
-        given = resume.given(repo, settings, handed, record)
-        if not options.private:
-            async with open_index(project, survey.target_of(project)) as index:
-                await preflight.credentials(project, survey.target_of(project), index)
-        return Due(given.plan, record, given)
-    if record:
-        return Due(record.plan(), record)
-    drafted = await checked(await draft(options, project, repo, half_out=adopt), private=options.private)
-    return Due(drafted.plan, drafted=drafted)
-
-
-async def show_standing(record: Record, project: Project, repo: Repo) -> None:
-    """Say which release is carried on, and which of its versions must be completed soon."""
-    log.info("%s", resume.how_it_stands(record, repo))
-    target = survey.target_of(project)
-    if not target.is_like_pypi:
-        return
-    try:
-        async with open_index(project, target) as index:
-            warnings = await resume.find_closing(record, index, datetime.now(UTC))
-    except ReleaseError as error:
-        log.debug("nobody knows how old the uploads are: %s", error)  # the upload itself will meet it again
-        return
-    for warning in warnings:
-        log.warning("warning %s", warning)
-
-
 def with_changelogs(project: Project, repo: Repo, plan: Plan, history: History, *, notes: bool = False) -> Plan:
     """Return *plan* with what changelogs gain and the release notes tell: decided here, once, and written later.
 
@@ -218,24 +147,6 @@ def with_changelogs(project: Project, repo: Repo, plan: Plan, history: History, 
     sections = {name: tell.section(web) for name, tell in told.items() if project.says(name, "changelog")}
     tales = survey.tales(repo, told) if notes else {}
     return plan.model_copy(update={"changelogs": sections, "tales": tales})
-
-
-async def checked(drafted: Draft, *, private: bool = False) -> Draft:
-    """Refuse a draft that could not be carried out, with the reason; otherwise return it with its warnings.
-
-    One that ends while it is *private* needs no rights: neither the remote nor the forge is asked, nor credentials.
-    """
-    asked = drafted.published is not None and not private
-    if asked:
-        preflight.others(drafted.project, drafted.repo)
-    plan = preflight.workspace(drafted.project, drafted.repo, drafted.plan, drafted.target, drafted.published)
-    preflight.notes(drafted.project, drafted.repo, plan, drafted.target)
-    if asked:
-        plan = await preflight.forge_access(drafted.project, drafted.repo, plan)
-        async with open_index(drafted.project, drafted.target) as index:
-            await preflight.credentials(drafted.project, drafted.target, index)
-        preflight.remote(drafted.project, drafted.repo)
-    return replace(drafted, plan=plan)
 
 
 @asynccontextmanager

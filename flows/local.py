@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from flows import console
 from flows.answers import with_unfinished
-from flows.draft import at_hand, draft, due, key_of, open_project, show_standing, standing_told
+from flows.draft import at_hand, key_of, open_project, standing_told
 from flows.options import is_by_pull, parameters_of
 from flows.outline import outline
+from flows.planning import compute_plan, due, show_standing
 from tasks.adapters.process import mask
 from tasks.adapters.record import keep_plan, only_release, plan_in, plan_kept
 from tasks.adapters.server import (
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
     from flows.checking import Health
-    from flows.draft import Due
     from flows.options import CheckOptions, PlanOptions, PrepareOptions, PublishOptions, RollbackOptions
+    from flows.planning import Due
     from tasks.adapters.repo import Repo
     from tasks.adapters.server import Server
     from tasks.core.compare import ComparedPlan, Difference
@@ -72,10 +73,11 @@ class Released:
 
 
 async def plan(options: PlanOptions, *, since_last: bool = False, diff: Path | None = None) -> ComparedPlan:
-    """Decide what would be released; recorded as a flow run where a Prefect API is configured or a server is kept.
+    """Decide what would be released, and find what stands in the way.
 
-    With it comes how it differs from the plan in the file *diff*, or with *since_last* from the last one that is known:
-    on the server, or else in the git directory, where this one is kept for the next time.
+    Recorded as a flow run where a Prefect API is configured or a server is kept. With it comes how it differs from the
+    plan in the file *diff*, or with *since_last* from the last one that is known: on the server, or else in the git
+    directory, where this one is kept for the next time.
     """
     earlier = earlier_of(plan_in(diff)) if diff else None
     if _recording("this plan"):
@@ -90,7 +92,7 @@ async def plan(options: PlanOptions, *, since_last: bool = False, diff: Path | N
             raise Refusal(Code.USAGE, what, options.workspace)
         with at_hand(options) as here:
             project, repo = open_project(here)
-            decided = with_difference((await draft(here, project, repo)).plan, None)
+            decided = with_difference((await compute_plan(here, project, repo)).plan, None)
             since = _since_last(key_of(here, project, repo), repo, decided) if since_last else None
     decided = await with_unfinished(options, decided)
     if since_last and since is None:
@@ -242,7 +244,8 @@ async def dry_run(options: PublishOptions) -> Decided | ReleasePull:
 async def publish(options: PublishOptions, *, yes: bool) -> Released | ReleasePull:
     """Release for real, or in a rehearsal; a release that was begun and not ended is carried on.
 
-    With `publish_from = "ci"` a merged release is handed on, and nothing else is done here.
+    With `publish_from = "ci"` a merged release is handed on, and nothing else is done here. A plan that has obstacles
+    is refused, see `Obstructed`.
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(terminated_is_interrupted())
@@ -260,6 +263,7 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released | ReleasePu
         stack.enter_context(only_release(repo.common_dir))
         server = _release_server(stack)  # starts while we plan
         found = await due(options, project, repo)
+        found.refuse_obstacles()
         decided = found.plan
         console.show(console.plan_table(decided), on_stderr=True)
         if not decided.steps:

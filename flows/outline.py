@@ -11,8 +11,8 @@ from tasks.core.plan import RELEASE_COMMIT
 from tasks.core.tags import in_pushes
 
 if TYPE_CHECKING:
-    from flows.draft import Due
     from flows.options import PublishOptions
+    from flows.planning import Due
     from tasks.adapters.repo import Repo
     from tasks.core.plan import Plan
     from tasks.project import Project

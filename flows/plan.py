@@ -22,8 +22,9 @@ from prefect.context import FlowRunContext
 from prefect.events import emit_event
 from prefect.states import Cancelled, Completed, Failed
 
-from flows.draft import at_hand, draft, key_of, open_project
+from flows.draft import at_hand, key_of, open_project
 from flows.options import PlanOptions, flat
+from flows.planning import compute_plan
 from flows.runs import keep_plan, last_plan, name_run, record_our_lines, show_plan
 from releasekit import __version__
 from tasks.adapters.process import mask
@@ -34,7 +35,7 @@ from tasks.core.errors import ReleaseError
 @flow(name="releasekit", version=__version__, flow_run_name="plan")
 @flat(PlanOptions)
 async def plan(options: PlanOptions) -> State[Any]:
-    """Decide what would be released, and say so in the name of the final state; changes nothing."""
+    """Decide what would be released, and what stands in its way; the final state is named so. Changes nothing."""
     record_our_lines()
     if later := await superseded():
         return Cancelled(name="Late", message=f"the run that was due at {later:%Y-%m-%d %H:%M} UTC does it")
@@ -43,14 +44,14 @@ async def plan(options: PlanOptions) -> State[Any]:
             decided = await decide(here)
     except ReleaseError as error:
         announce("refused", str(options.workspace), code=error.code, message=mask(str(error)))
-        return Failed(name=f"Refused: {error.code}", message=mask(f"{error}\n{error.hint}"), data=error)
+        return Failed(name=f"Refused: {error.code}", message=mask(error.full_text), data=error)
     return Completed(name=decided.headline.capitalize(), message=decided.headline, data=decided)
 
 
 async def decide(options: PlanOptions) -> ComparedPlan:
     """Make the plan, and leave it with what has changed since the last one of this workspace."""
     project, repo = open_project(options)
-    decided = (await draft(options, project, repo)).plan
+    decided = (await compute_plan(options, project, repo)).plan
     await name_run("plan", decided, "plan")
     key = key_of(options, project, repo)
     before = await last_plan(key)
@@ -59,7 +60,8 @@ async def decide(options: PlanOptions) -> ComparedPlan:
     await show_plan(decided, changes)
     await keep_plan(key, decided)
     packages = [f"{step.name} {step.version}" for step in decided.steps]
-    announce("due" if packages else "nothing-due", key, title=decided.title, packages=packages, changes=changes or ())
+    what, codes = "due" if packages else "nothing-due", [obstacle.code for obstacle in decided.obstacles]
+    announce(what, key, title=decided.title, packages=packages, changes=changes or (), obstacles=codes)
     return with_difference(decided, since)
 
 

@@ -17,9 +17,10 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.approval import Approved, ask
-from flows.draft import at_hand, due, open_index, open_project, show_standing, standing_told
+from flows.draft import at_hand, open_index, open_project, standing_told
 from flows.expand import prove_all, publish_all, stage_all
 from flows.options import PublishOptions, flat, is_by_pull
+from flows.planning import due, show_standing
 from flows.progress import observer
 from flows.pull import hand_on, next_versions
 from flows.rehearse import rehearsal
@@ -66,7 +67,7 @@ async def publish(options: PublishOptions) -> State[Any]:
         except Refusal as refusal:  # nothing was begun, and the name of the state says why
             if refusal.code is Code.NOT_CONFIRMED:
                 return Cancelled(name="Not approved", message=refusal.what, data=refusal)
-            return Failed(name=f"Refused: {refusal.code}", message=mask(f"{refusal}\n{refusal.hint}"), data=refusal)
+            return Failed(name=f"Refused: {refusal.code}", message=mask(refusal.full_text), data=refusal)
         index = await stack.enter_async_context(open_index(project, release.target))
         report = await carry_out(release, repo, index, options)
         if release.plan.steps:
@@ -79,7 +80,7 @@ async def begin(options: PublishOptions, stack: AsyncExitStack) -> tuple[Release
 
     The *stack* then holds the lock. While somebody is asked nothing is held, and nothing of the answer is believed
     but that it was for that plan: it is made again under the lock, and if it has become another, they are asked again.
-    A release that was begun has been approved.
+    A release that was begun has been approved. Nobody is asked about a plan that has obstacles: it is refused.
     """
     approved: Approved | None = None
     dropped: tuple[str, ...] = ()
@@ -91,9 +92,10 @@ async def begin(options: PublishOptions, stack: AsyncExitStack) -> tuple[Release
             found = await due(asked, project, repo)
             plan, record = found.plan, found.record
             holds = approved is not None and approved.covers(plan)
-            if not holds or (approved and approved.without):
+            if not holds or (approved and approved.without) or plan.obstacles:
                 await name_run("rehearse" if options.rehearse else "publish", plan)
                 await show_plan(plan)
+            found.refuse_obstacles()
             if holds or not options.approve or options.rehearse or record or not plan.steps:
                 if record and not standing_told.get():
                     await show_standing(record, project, repo)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from flows.draft import at_hand, draft, open_project
 from flows.options import Options
-from tasks import announce, preflight, prepare, pull, survey
+from flows.planning import compute_plan
+from tasks import announce, prepare, pull, survey
 from tasks.adapters.forge import forge_of
 from tasks.adapters.held import held_in
 from tasks.adapters.record import only_release, scratch
 from tasks.adapters.repo import RUNNING
 from tasks.core.errors import Code, Refusal, nothing_changed
-from tasks.core.plan import release_id
+from tasks.core.plan import Obstructed, distinct, release_id
 from tasks.core.pull import (
     NEXT_TITLE,
     ReleasePull,
@@ -25,6 +26,7 @@ from tasks.core.pull import (
     outdated,
     pull_of,
 )
+from tasks.preflight import collect
 from tasks.release import Release
 
 if TYPE_CHECKING:
@@ -106,14 +108,22 @@ async def propose(options: PrepareOptions) -> ReleasePull:
         async with opened(options, project, repo) as scene:
             if way := await in_the_way(scene):
                 return way
-            pull.refuse_unfit(repo, project.settings, scene.there)
-            drafted = await draft(options, project, repo)
-            plan = preflight.workspace(project, repo, drafted.plan, drafted.target, drafted.published)
-            preflight.notes(project, repo, plan, drafted.target)
-            pull.refuse_released(plan, project.settings, scene.there, repo.tags())
+            plan = await plan_to_propose(scene)
             if options.dry_run:
                 return pull_of("open" if plan.steps else "none", plan.headline, plan)
+            if plan.obstacles:
+                raise Obstructed(plan)
             return await (proposed(scene, plan) if plan.steps else withdrawn(scene, plan))
+
+
+async def plan_to_propose(scene: Scene) -> Plan:
+    """Return the plan, with what keeps a pull request from being made of it among its obstacles."""
+    there, settings = scene.there, scene.settings
+    unfit = collect(pull.unfit(scene.repo, settings, there))
+    plan = (await compute_plan(scene.options, scene.project, scene.repo)).plan
+    taken = collect(pull.released_elsewhere(plan, settings, there, scene.repo.tags()))
+    obstacles = distinct((*unfit.obstacles, *plan.obstacles, *taken.obstacles))
+    return plan.model_copy(update={"obstacles": obstacles})
 
 
 async def in_the_way(scene: Scene) -> ReleasePull | None:
@@ -294,11 +304,14 @@ async def landed(scene: Scene, merge: Merge) -> tuple[tuple[str, ...], tuple[str
 
 
 async def planned_at(scene: Scene, commit: str) -> Plan:
-    """Return the plan as it would be with *commit* checked out."""
+    """Return the plan as it would be with *commit* checked out; raises Refusal if that has obstacles by itself."""
     with scratch(scene.repo, commit[:12]) as record:
         scene.repo.add_worktree(record.worktree, commit)
         there = scene.options.model_copy(update={"workspace": str(record.worktree / scene.place)})
-        return (await draft(there, *open_project(there))).plan
+        plan = (await draft(there, *open_project(there))).plan
+    if plan.obstacles:
+        raise Obstructed(plan)
+    return plan
 
 
 # ---- afterwards: the next development versions -----------------------------------------------------------------------

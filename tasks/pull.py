@@ -16,7 +16,7 @@ from tasks.core.pull import LABEL, pull_body, pull_ref, pull_title
 from tasks.lazy import lazy_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from packaging.version import Version
@@ -113,14 +113,14 @@ async def find_draft(forge: Forge) -> ForgeRelease | None:
 # ---- phase 1: the pull request --------------------------------------------------------------------------------------
 
 
-def refuse_unfit(repo: Repo, settings: Settings, there: There) -> None:
-    """Refuse what no pull request can be made of, or that would throw the commits of others away.
+def unfit(repo: Repo, settings: Settings, there: There) -> Iterator[Refusal]:
+    """Find what no pull request can be made of, or what would throw the commits of others away.
 
-    Raises Refusal RK-BRANCH-UNPUSHED, RK-PULL-MOVED.
+    Obstacles: RK-BRANCH-UNPUSHED, RK-PULL-MOVED.
     """
     if not repo.contains(there.tip, repo.head):
         what = f"{repo.head[:12]} is not part of {there.base} on {settings.remote}"
-        raise Refusal(Code.BRANCH_UNPUSHED, what, str(repo.top))
+        yield Refusal(Code.BRANCH_UNPUSHED, what, str(repo.top))
     refuse_moved(repo, settings, there)
 
 
@@ -134,12 +134,12 @@ def refuse_moved(repo: Repo, settings: Settings, there: There) -> None:
             raise Refusal(Code.PULL_MOVED, what, settings.remote)
 
 
-def refuse_released(plan: Plan, settings: Settings, there: There, mine: Mapping[str, str]) -> None:
-    """Refuse a plan whose tags the remote has, and this clone (*mine*) has not; raises Refusal RK-RELEASE-ELSEWHERE."""
+def released_elsewhere(plan: Plan, settings: Settings, there: There, mine: Mapping[str, str]) -> Iterator[Refusal]:
+    """Find a tag of *plan* that the remote has, and this clone (*mine*) has not. Obstacle: RK-RELEASE-ELSEWHERE."""
     taken = [tag for tag in plan.all_tags if f"refs/tags/{tag}" in there.refs and tag not in mine]
     if taken:
         what = f"{settings.remote} has {taken[0]} already, and this clone has not"
-        raise Refusal(Code.RELEASE_ELSEWHERE, what, settings.remote, "`git fetch --tags`, then run again.")
+        yield Refusal(Code.RELEASE_ELSEWHERE, what, settings.remote, "`git fetch --tags`, then run again.")
 
 
 @lazy_task("push-branch", "push-branch-{release.plan.title}")

@@ -57,10 +57,7 @@ def to_carry_on(
         if record and handed and not record.has_plan() and read_manifest(handed)[0].release == record.release:
             return None
         if record:
-            record.plan()
-            if (known := record.manifest()) and known.undoing:
-                what = f"{record.plan().title} is being rolled back"
-                raise Refusal(Code.ROLLBACK_UNFINISHED, what, str(record.directory))
+            _refuse_unusable(record)
             return record
     except ReleaseError as error:
         found = _adopted(repo, settings, manifest) if adopt and error.code is Code.RECORD_INVALID else None
@@ -70,10 +67,40 @@ def to_carry_on(
     if adopt:
         with nothing_changed():
             return _adopted(repo, settings, manifest)
+    _refuse_lost(repo)
+    return None
+
+
+@lazy_task("look-for-unfinished")
+def look(repo: Repo, *, afresh: bool = False) -> Record | None:
+    """Return the release that `publish` would carry on here instead of beginning one; changes nothing.
+
+    With *afresh* one that was only to be staged does not count: `publish` would drop it.
+    Raises Refusal RK-RECORD-INVALID, RK-ROLLBACK-UNFINISHED.
+    """
+    with nothing_changed():
+        record = unfinished(repo.common_dir)
+        if record and afresh and (known := record.manifest()) and known.staged:
+            return None
+        if record:
+            _refuse_unusable(record)
+        else:
+            _refuse_lost(repo)
+        return record
+
+
+def _refuse_unusable(record: Record) -> None:
+    """Refuse a record that cannot be read, or whose release is being rolled back."""
+    plan, known = record.plan(), record.manifest()
+    if known and known.undoing:
+        raise Refusal(Code.ROLLBACK_UNFINISHED, f"{plan.title} is being rolled back", str(record.directory))
+
+
+def _refuse_lost(repo: Repo) -> None:
+    """Refuse to go on beside a release whose record is lost here, but not the copy that git keeps of it."""
     if lost := held_alone(repo):
         where = repo.common_dir / "releasekit" / lost.plan.release
         raise Refusal(Code.RECORD_INVALID, f"the record of {lost.plan.title} is lost", str(where))
-    return None
 
 
 @lazy_task("read-manifest")

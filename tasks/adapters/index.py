@@ -145,10 +145,7 @@ class SimpleIndex:
         Raises Refusal RK-INDEX-CREDENTIALS if they are refused, missing or contradictory, RK-INDEX-UNREACHABLE if
         nobody answers.
         """
-        address, given = _without_user(publish_url)
-        user = _publish_user(given, {**self._env, **self._secrets.environment("UV_PUBLISH_")}) or _from_netrc(
-            address, self._env
-        )
+        address, user = self._uploader(publish_url)
         if user is None and self._uv_knows_better():
             log.info("credentials for %s not checked: uv gets them itself", mask(address))
             return
@@ -160,6 +157,16 @@ class SimpleIndex:
             what = "credentials refused" if user else "no credentials, and the index wants some"
             raise Refusal(Code.INDEX_CREDENTIALS, f"{what} ({response.status_code})", mask(address))
         _warn_of_upload(response, address, user)
+
+    def has_credentials(self, publish_url: str) -> bool:
+        """Return whether an upload to *publish_url* would have credentials, right or wrong; asks nobody."""
+        return self._uploader(publish_url)[1] is not None or self._uv_knows_better()
+
+    def _uploader(self, publish_url: str) -> tuple[str, tuple[str, str] | None]:
+        """Return the address for uploads, and the user name and password that `uv publish` would find for it."""
+        address, given = _without_user(publish_url)
+        env = {**self._env, **self._secrets.environment("UV_PUBLISH_")}
+        return address, _publish_user(given, env) or _from_netrc(address, self._env)
 
     async def _upload_nothing(self, address: str, user: tuple[str, str] | None) -> httpx.Response:
         auth = user or httpx.USE_CLIENT_DEFAULT

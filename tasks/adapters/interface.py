@@ -188,6 +188,10 @@ class Index(Protocol):
         """
         ...
 
+    def has_credentials(self, publish_url: str) -> bool:
+        """Return whether the environment has credentials for uploads to *publish_url*; asks nobody."""
+        ...
+
 
 class Forge(Protocol):
     """Where releases and pull requests of the repository live.

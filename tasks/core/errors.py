@@ -560,6 +560,11 @@ class ReleaseError(Exception):
         """What the catalogue says of its code."""
         return CATALOGUE[self.code].meaning
 
+    @property
+    def full_text(self) -> str:
+        """The error, and what to do next on a line of its own."""
+        return f"{self}\n{self.hint}"
+
     def __str__(self) -> str:
         place = f" ({self.where})" if self.where else ""
         return f"{self.code}: {self.what}{place}"

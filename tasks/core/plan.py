@@ -30,7 +30,7 @@ from tasks.core.versions import Past
 from tasks.core.workspace import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Iterator, Sequence, Sized
+    from collections.abc import Collection, Container, Iterable, Iterator, Sequence, Sized
 
     from tasks.core.commits import Change
     from tasks.core.graph import Graph, Order
@@ -137,6 +137,27 @@ class Obstacle(BaseModel):
         """Return the refusal that `publish` raises for it."""
         return Refusal(self.code, self.what, self.where, self.hint, self.output)
 
+    def __str__(self) -> str:
+        return str(self.as_refusal())
+
+
+_SAID_ONCE = frozenset({Code.INDEX_UNREACHABLE, Code.REMOTE_UNREACHABLE})
+"""Several questions go to the same server: when it is down, each of them fails for the same reason."""
+
+
+def distinct(obstacles: Iterable[Obstacle]) -> tuple[Obstacle, ...]:
+    """Return *obstacles* in their order, each of them once, and a server that does not answer once."""
+    first: dict[tuple[str, ...], Obstacle] = {}
+    for obstacle in obstacles:
+        place = () if obstacle.code in _SAID_ONCE else (obstacle.what, obstacle.where)
+        first.setdefault((obstacle.code, *place), obstacle)
+    return tuple(first.values())
+
+
+def count_obstacles(obstacles: Sized) -> str:
+    """Return how many *obstacles* there are: "1 obstacle", "3 obstacles"."""
+    return f"{len(obstacles)} obstacle{'' if len(obstacles) == 1 else 's'}"
+
 
 class Plan(BaseModel):
     """One decision about a whole workspace. *versions* is what internal pins say: the new version, or the current.
@@ -200,8 +221,9 @@ class Plan(BaseModel):
 
     @property
     def headline(self) -> str:
-        """What it comes to: "3 packages to release"."""
-        return f"{counted(self.steps)} to release" if self.steps else "nothing to release"
+        """What it comes to: "3 packages to release", "3 packages to release, 2 obstacles"."""
+        released = f"{counted(self.steps)} to release" if self.steps else "nothing to release"
+        return f"{released}, {count_obstacles(self.obstacles)}" if self.obstacles else released
 
     def is_what_was_seen(self, seen: Plan, without: Collection[str] = ()) -> bool:
         """Tell whether who has said yes to *seen*, but *without* some of its packages, has said yes to this.
@@ -214,6 +236,23 @@ class Plan(BaseModel):
             and {(step.name, step.version, step.tag) for step in self.steps} == rest
             and set(self.warnings) <= set(seen.warnings)
         )
+
+
+class Obstructed(Refusal):
+    """The refusal to carry out *plan*: the code is that of its first obstacle, and the plan has all of them."""
+
+    def __init__(self, plan: Plan) -> None:
+        first = plan.obstacles[0]
+        super().__init__(first.code, first.what, first.where, first.hint, first.output)
+        self.plan = plan
+
+    def __reduce__(self) -> tuple[type[Obstructed], tuple[Plan]]:
+        return type(self), (self.plan,)
+
+    @property
+    def full_text(self) -> str:
+        """All obstacles, each with what to do next."""
+        return "\n".join(f"{obstacle}\n{obstacle.hint}" for obstacle in self.plan.obstacles)
 
 
 class Facts(BaseModel):
@@ -288,8 +327,10 @@ def make_plan(
 ) -> Plan:
     """Return the plan that follows from the *facts*; the same facts make the same plan.
 
-    Raises Refusal RK-GRAPH-CYCLE, RK-GRAPH-SELF-DEPENDENCY, RK-WORKSPACE-UNKNOWN-PACKAGE, RK-TAG-INVALID,
-    RK-TAG-EXISTS, and what stands in the way of a decision: RK-VERSION-INVALID, RK-VERSION-UNKNOWN.
+    A tag that exists already, RK-TAG-EXISTS, is an obstacle of the plan.
+
+    Raises Refusal RK-GRAPH-CYCLE, RK-GRAPH-SELF-DEPENDENCY, RK-WORKSPACE-UNKNOWN-PACKAGE, RK-TAG-INVALID, and what
+    stands in the way of a decision: RK-VERSION-INVALID, RK-VERSION-UNKNOWN.
     """
     scene = _Scene(workspace, baselines, selection, settings, facts, own or {})
     decisions, statuses, siblings = _choose(scene, decisions)
@@ -302,7 +343,7 @@ def make_plan(
     ordered = order(only, settings.cycles)
     schemes = schemes_of(settings, scene.own)
     rows = _rows(scene, decisions, statuses, ordered, only, schemes, siblings)
-    _refuse_taken(rows, facts, schemes)
+    _refuse_shared(rows, schemes)
     candidates = _candidates(scene, siblings)
     unheard = [
         Warn(Code.VERSION_UNHEARD, f"Release-As: {version} ({sha}) touches no package")
@@ -321,7 +362,10 @@ def make_plan(
         release=release_id(facts.commit, rows),
         tags=_umbrella(workspace, rows, settings, facts, schemes),
         warnings=tuple(map(str, told)),
-        obstacles=tuple(_obstacles(scene, siblings, candidates)),
+        obstacles=(
+            *(Obstacle.from_error(refusal) for refusal in _taken_tags(rows, facts)),
+            *_obstacles(scene, siblings, candidates),
+        ),
         unread=tuple((each.name, each.version) for those in candidates.values() for each in those if each.assumed),
         packages=tuple(rows),
         versions=siblings.versions,
@@ -587,13 +631,17 @@ def _rows(
     return rows
 
 
-def _refuse_taken(rows: Sequence[Step], facts: Facts, schemes: TagSchemes) -> None:
+def _taken_tags(rows: Sequence[Step], facts: Facts) -> Iterator[Refusal]:
+    taken = {step.tag: step.name for step in reversed(rows) if step.order >= 0 and step.tag in facts.tags}
+    for tag, name in reversed(taken.items()):
+        yield Refusal(Code.TAG_EXISTS, f"{tag} exists already, at {facts.tags[tag][:12]}", name)
+
+
+def _refuse_shared(rows: Sequence[Step], schemes: TagSchemes) -> None:
     owner: dict[str, str] = {}
     for step in rows:
         if step.order < 0:
             continue
-        if step.tag in facts.tags:
-            raise Refusal(Code.TAG_EXISTS, f"{step.tag} exists already, at {facts.tags[step.tag][:12]}", step.name)
         other = owner.setdefault(step.tag, step.name)
         if other != step.name and (other in schemes.own or step.name in schemes.own):
             what = f"{other} and {step.name} would both be tagged {step.tag}"

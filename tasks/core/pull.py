@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.core.formats.markdown import plan_markdown
+from tasks.core.formats.markdown import obstacles_markdown, plan_markdown
 from tasks.core.notes import cut
-from tasks.core.plan import RELEASE_COMMIT, Status
+from tasks.core.plan import RELEASE_COMMIT, Obstacle, Status
 from tasks.core.versions import following
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class ReleasePull(BaseModel):
 
     *stage* is "none" if nothing is due, "open" while the pull request waits to be merged, "merged" until that commit is
     tagged, "draft" while it waits to be published, and "running" while somebody publishes it. *changed* says that this
-    run has made something. *packages* are "name version".
+    run has made something. *packages* are "name version", *obstacles* what keeps `prepare` from making it.
     """
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
@@ -52,17 +52,20 @@ class ReleasePull(BaseModel):
     tags: tuple[str, ...] = ()
     changed: bool = False
     notes: tuple[str, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()
 
 
 def pull_of(stage: Literal["none", "open", "merged", "draft", "running"], what: str, plan: Plan) -> ReleasePull:
     """Return how the release of *plan* stands; *what* says it in words."""
     packages = tuple(f"{step.name} {step.version}" for step in plan.steps)
-    return ReleasePull(stage=stage, what=what, title=plan.title if plan.steps else "", packages=packages)
+    title = plan.title if plan.steps else ""
+    return ReleasePull(stage=stage, what=what, title=title, packages=packages, obstacles=plan.obstacles)
 
 
 def pull_markdown(found: ReleasePull) -> str:
     """Return how a release by pull request stands, for people."""
-    parts = [found.what, found.page, ", ".join(found.packages), *(f"- {note}" for note in found.notes)]
+    notes = [f"- {note}" for note in found.notes]
+    parts = [found.what, found.page, ", ".join(found.packages), *notes, obstacles_markdown(found.obstacles)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 

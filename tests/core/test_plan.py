@@ -506,13 +506,18 @@ class TestTags:
         assert (caught.value.code, "fixed" in caught.value.hint) == (Code.TAG_INVALID, True)
 
     def test_taken(self) -> None:
-        """A tag that exists already is refused, for tags are never moved."""
-        with pytest.raises(Refusal) as caught:
-            plan_of("app==1.0:", tags=["app-v1.0", "app-v1.1"])
+        """A tag that exists already is an obstacle, for tags are never moved; one for all packages is said once."""
+        tags = ["app-v1.0", "app-v1.1"]
+        (taken,) = plan_of("app==1.0:", tags=tags).obstacles
+        lockstep = {"tag_format": "v{version}", "versioning": "fixed"}
+        (shared,) = plan_of("a==1.0:", "b==1.0:", tags=["v1.0", "v1.1"], settings=lockstep).obstacles
 
-        assert caught.value.code is Code.TAG_EXISTS
-        assert caught.value.what == "app-v1.1 exists already, at aaaaaaaaaaaa"
-        assert caught.value.where == "app"
+        assert (taken.code, taken.what, taken.where) == (
+            Code.TAG_EXISTS,
+            "app-v1.1 exists already, at aaaaaaaaaaaa",
+            "app",
+        )
+        assert (shared.code, shared.where) == (Code.TAG_EXISTS, "a")
 
     def test_taken_but_not_released(self) -> None:
         """A tag of a package that stays home is nobody's trouble."""

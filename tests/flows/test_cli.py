@@ -593,6 +593,7 @@ def test_versions_on_the_index_without_tags(tmp_path: Path, own_index: EmbeddedI
     world.git("mv", "packages/core", "packages/kernel")
     world.commit("fix: core", {"packages/kernel/src/core/new.py": ""})
     world.commit("docs: app", {"packages/app/README.md": "words\n"})
+    world.lock()
 
     rows, warnings = planned(world)
 
@@ -609,7 +610,6 @@ def test_versions_on_the_index_without_tags(tmp_path: Path, own_index: EmbeddedI
     told = json.loads(world.releasekit("plan", "--format", "json").out)["changelogs"]
     assert ("### Bug Fixes" in told["core"]["text"], "long ago" in told["core"]["text"]) == (True, False)
     assert "### Features\n\n- lone (" in told["lone"]["text"], "all since 0.1.0"
-    world.lock()
     said = world.releasekit("publish", "--dry-run", "--skip-audit", "--no-push")
     assert (said.code, "uv publish" in said.out) == (0, True), said.err
 
@@ -628,6 +628,7 @@ def test_version_on_the_index_that_nobody_set(tmp_path: Path, own_index: Embedde
     upload(world, own_index, "core")
     world.git("reset", "--quiet", "--hard", first)
     edit(world, "packages/core/pyproject.toml", "0.1.0", "0.3.0.dev0")
+    world.lock()
 
     refused = world.releasekit("plan")
 

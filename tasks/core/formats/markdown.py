@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tasks.core.changelog import escape
-from tasks.core.plan import counted, some
+from tasks.core.plan import count_obstacles, counted, some
 from tasks.core.report import Outcome
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tasks.core.checks.facts import CheckReport
     from tasks.core.formats.explained import Explanation
-    from tasks.core.plan import Plan, Step
+    from tasks.core.plan import Obstacle, Plan, Step
     from tasks.core.report import Report
     from tasks.core.rollback import Rollback
 
@@ -24,7 +24,7 @@ COMMENT_LIMIT = 65_536
 
 
 def plan_markdown(plan: Plan, changes: Sequence[str] | None = None, graph: str = "", limit: int = 0) -> str:
-    """Return the plan as a table, its warnings, what is not released, and the graph of what waits for what.
+    """Return the plan as a table, its warnings and obstacles, what is not released, and what waits for what.
 
     *changes* is what has changed since the last plan of the same workspace, None if that was not looked for. *graph* is
     for places that don't draw Mermaid. With a *limit* of characters, first the graph goes, then the reasons are
@@ -64,7 +64,8 @@ def _plan_markdown(
     plan: Plan, changes: Sequence[str] | None, graph: str = "", *, reason: int = 0, rows: int | None = None
 ) -> str:
     if not plan.steps:
-        return "\n\n".join(["# Nothing to release", *_changed(changes), *_left(plan)]) + "\n"
+        parts = ["# Nothing to release", *_changed(changes), *_obstacles(plan), *_left(plan)]
+        return "\n\n".join(parts) + "\n"
     shown = plan.steps if rows is None else plan.steps[:rows]
     table = [
         (
@@ -85,10 +86,25 @@ def _plan_markdown(
         _table(("#", "package", "from", "to", "bump", "because"), table).rstrip("\n"),
         *([f"… and {more} more package{'' if more == 1 else 's'}"] if more else []),
         *(["\n".join(f"- {_said(warning)}" for warning in plan.warnings)] if plan.warnings else []),
+        *_obstacles(plan),
         *_left(plan),
         *([f"{waits}\n\n{graph}"] if graph else []),
     ]
     return "\n\n".join(parts).rstrip("\n") + "\n"
+
+
+def obstacles_markdown(obstacles: Sequence[Obstacle]) -> str:
+    """Return what keeps a release from being made, each with what to do next; empty if nothing does."""
+    if not obstacles:
+        return ""
+    lines = [f"- {_said(str(obstacle))}: {_said(obstacle.hint)}" for obstacle in obstacles[:_MENTIONED]]
+    if more := len(obstacles) - len(lines):
+        lines.append(f"- … and {more} more")
+    return "\n".join([f"**{count_obstacles(obstacles)}: publish would refuse**\n", *lines])
+
+
+def _obstacles(plan: Plan) -> list[str]:
+    return [text] if (text := obstacles_markdown(plan.obstacles)) else []
 
 
 def versions_markdown(explained: Explanation) -> str:
