@@ -85,6 +85,18 @@ def run(command: Command) -> Result:
         raise
 
 
+def brief(command: Command) -> str:
+    """Return the git *command* as a person would type it, without the settings that all our calls have."""
+    words = iter(command.argv)
+    kept: list[str] = []
+    for word in words:
+        if word == "-c":
+            next(words)
+        elif word != "--literal-pathspecs":
+            kept.append(word)
+    return str(replace(command, argv=tuple(kept)))
+
+
 class Repo:
     """A git repository, seen from one of its work trees.
 
@@ -286,8 +298,12 @@ class Repo:
     def add_worktree(self, directory: Path, commit: str) -> None:
         """Check *commit* out into *directory*, all of it, with a detached HEAD."""
         self.git("worktree", "prune")
+        run(self.add_worktree_command(directory, commit))
+
+    def add_worktree_command(self, directory: Path, commit: str) -> Command:
+        """Check *commit* out into *directory*."""
         whole = ("-c", "core.sparseCheckout=false")  # a sparse checkout would be inherited, and packages be missing
-        self.git(*whole, "worktree", "add", "--quiet", "--detach", str(directory), commit)
+        return self.command(*whole, "worktree", "add", "--quiet", "--detach", str(directory), commit)
 
     def has_worktree(self, directory: Path) -> bool:
         """Tell whether *directory* is a work tree that git has made to its end; until then it keeps it locked."""
@@ -297,11 +313,15 @@ class Repo:
 
     def remove_worktree(self, directory: Path) -> None:
         """Remove the work tree in *directory*, whatever state it is in."""
-        # Twice: it is locked if git died while making it. 128: git does not know it, or its files are damaged.
-        run(self.command("worktree", "remove", "--force", "--force", str(directory), fine=(0, 128)))
+        run(self.remove_worktree_command(directory))
         if directory.exists():
             remove_tree(directory)
         self.git("worktree", "prune")
+
+    def remove_worktree_command(self, directory: Path) -> Command:
+        """Remove the work tree in *directory*, if git knows it."""
+        # Twice: it is locked if git died while making it. 128: git does not know it, or its files are damaged.
+        return self.command("worktree", "remove", "--force", "--force", str(directory), fine=(0, 128))
 
     def keep(self, name: str, commit: str) -> None:
         """Hold *commit* under refs/releasekit/*name*, so that it is neither lost nor seen as a branch or tag."""
@@ -324,16 +344,22 @@ class Repo:
 
         Files that git does not track are not added; see `add`.
         """
-        command = replace(self.command("commit", "--message", message, cwd=worktree), shown=True)
-        if hooks:
-            command = replace(command, argv=("git", *command.argv[1 + len(_NO_HOOKS) :]))
         changed = self.git("diff", "--name-only", "-z", "HEAD", cwd=worktree).split("\0")
         if ours := sorted(set(paths) & set(changed)):
-            listed = "".join(f"{path}\0" for path in ours).encode()
-            given = ("--pathspec-from-file=-", "--pathspec-file-nul")
-            run(self.command(*_ADD, "--update", *given, cwd=worktree, stdin=listed))
-            run(command)
+            for command in self.commit_commands(worktree, message, ours, hooks=hooks):
+                run(command)
         return self.git("rev-parse", "HEAD", cwd=worktree).strip()
+
+    def commit_commands(
+        self, worktree: Path, message: str, paths: Sequence[str], *, hooks: bool
+    ) -> tuple[Command, Command]:
+        """Stage *paths*, which go in by standard input; then commit what is staged."""
+        listed = "".join(f"{path}\0" for path in paths).encode()
+        given = ("--pathspec-from-file=-", "--pathspec-file-nul")
+        commit = replace(self.command("commit", "--message", message, cwd=worktree), shown=True)
+        if hooks:
+            commit = replace(commit, argv=("git", *commit.argv[1 + len(_NO_HOOKS) :]))
+        return self.command(*_ADD, "--update", *given, cwd=worktree, stdin=listed), commit
 
     def wrap(self, commit: str, files: Mapping[str, str], message: str, who: str, when: str) -> str:
         """Return a commit on top of *commit* that holds *files* alone, by *who* ("name <mail>") at *when*.
@@ -429,7 +455,11 @@ class Repo:
             return  # to git, no path means every path
         others = ("--literal-pathspecs", "ls-files", "-z", "--others", "--exclude-standard")
         if found := self.git(*others, "--", *paths, cwd=worktree).split("\0")[:-1]:
-            self.git(*_ADD, "--", *found, cwd=worktree)
+            run(self.add_command(worktree, found))
+
+    def add_command(self, worktree: Path, paths: Sequence[str]) -> Command:
+        """Track the new files *paths* of *worktree*."""
+        return self.command(*_ADD, "--", *paths, cwd=worktree)
 
     def make_tag(self, tag: str, commit: str) -> None:
         """Make the annotated *tag* on *commit*; one that is there already is fine.
@@ -438,9 +468,13 @@ class Repo:
         """
         existing = self._sha(f"refs/tags/{tag}")
         if not existing:
-            self.git("tag", "--annotate", "--message", tag, tag, commit)
+            run(self.tag_command(tag, commit))
         elif self._sha(f"refs/tags/{tag}^{{commit}}") != commit:
             raise ReleaseError(Code.TAG_EXISTS, f"{tag} exists already, at {existing[:12]}")
+
+    def tag_command(self, tag: str, commit: str) -> Command:
+        """Make the annotated *tag* on *commit*."""
+        return self.command("tag", "--annotate", "--message", tag, tag, commit)
 
     def tag_refs(self) -> dict[str, Ref]:
         """Return what each tag names here."""
@@ -462,16 +496,22 @@ class Repo:
 
         Raises ReleaseError RK-PUSH-REJECTED with what git says, RK-REMOTE-UNREACHABLE if it was not even asked.
         """
-        rehearsal = ("--dry-run",) if dry_run else ()
-        only = tuple(f"--force-with-lease={name}:{sha}" for name, sha in (leases or {}).items())
         try:
-            command = self.command("push", "--atomic", "--no-follow-tags", *rehearsal, *only, remote, *refspecs)
-            run(replace(command, shown=not dry_run))
+            run(self.push_command(remote, refspecs, dry_run=dry_run, leases=leases))
         except ReleaseError as error:
             if error.code is Code.REMOTE_UNREACHABLE:
                 raise
             where = f"{remote}: {', '.join(refspecs[:3])}"
             raise ReleaseError(Code.PUSH_REJECTED, "the push was refused", where, output=error.output) from None
+
+    def push_command(
+        self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False, leases: Mapping[str, str] | None = None
+    ) -> Command:
+        """Push *refspecs*; see `push`."""
+        rehearsal = ("--dry-run",) if dry_run else ()
+        only = tuple(f"--force-with-lease={name}:{sha}" for name, sha in (leases or {}).items())
+        command = self.command("push", "--atomic", "--no-follow-tags", *rehearsal, *only, remote, *refspecs)
+        return replace(command, shown=not dry_run)
 
     def refs_at(self, remote: str, *names: str) -> dict[str, Ref]:
         """Return the references of *remote*, or those that are called *names* in full."""
@@ -523,12 +563,16 @@ class Repo:
         if moved or not self.contains(commit, now.head):
             return False
         if not self.changed_paths():
-            self.git("merge", "--quiet", "--ff-only", commit)
+            run(self.fast_forward_command(commit))
         elif self._is_half_way(commit):
             self.git("reset", "--quiet", "--hard", commit)
         else:
             return False
         return True
+
+    def fast_forward_command(self, commit: str) -> Command:
+        """Bring the checked-out branch to *commit*, which is a pure step forward."""
+        return self.command("merge", "--quiet", "--ff-only", commit)
 
     def _is_half_way(self, commit: str) -> bool:
         """Tell whether all that is changed here is what *commit* writes, as far as git came: files are no transaction.

@@ -237,17 +237,32 @@ class Uv:
         """
         with tempfile.TemporaryDirectory(prefix="releasekit-smoke-") as scratch:
             venv = Path(scratch) / "venv"
-            await arun(self.command("venv", "--quiet", *self._with_python(), str(venv), cwd=Path(scratch)))
-            at, secret = _address("--index", "UV_INDEX", index)
-            words = ("--python", str(venv), "--no-sources", *_find_links(links), *at, *_fresh(fresh), requirement)
-            await arun(self.command("pip", "install", *words, cwd=root, env=secret))
+            await arun(self.venv_command(venv))
+            await arun(self.install_command(root, venv, requirement, index, fresh, links))
             yield next(path for path in (venv / "bin" / "python", venv / "Scripts" / "python.exe") if path.exists())
 
     async def import_modules(self, python: Path, modules: Sequence[str]) -> Result:
         """Import *modules* in a process of *python* that has none of our credentials; raises as `arun` does."""
-        script = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
-        elsewhere = python.parents[2]  # beside the environment: nothing of the workspace is in reach
-        return await arun(Command((str(python), "-I", "-c", script, *modules), elsewhere, _HIDDEN, timeout=120))
+        # Beside the environment: nothing of the workspace is in reach.
+        return await arun(import_command(python, modules, python.parents[2]))
+
+    def venv_command(self, venv: Path) -> Command:
+        """Make the fresh environment *venv*."""
+        return self.command("venv", "--quiet", *self._with_python(), str(venv), cwd=venv.parent)
+
+    def install_command(
+        self,
+        root: Path,
+        venv: Path,
+        requirement: str,
+        index: str,
+        fresh: Sequence[str],
+        links: Sequence[Path] = (),
+    ) -> Command:
+        """Install *requirement* into the environment *venv*, as a user would; see `resolve_command` for the rest."""
+        at, secret = _address("--index", "UV_INDEX", index)
+        words = ("--python", str(venv), "--no-sources", *_find_links(links), *at, *_fresh(fresh), requirement)
+        return self.command("pip", "install", *words, cwd=root, env=secret)
 
     def _with_python(self) -> tuple[str, ...]:
         return ("--python", self.python) if self.python else ()
@@ -257,6 +272,12 @@ class Uv:
         if result.code:
             raise _refusal(result.stderr, path)
         return result.stdout
+
+
+def import_command(python: Path, modules: Sequence[str], elsewhere: Path) -> Command:
+    """Import *modules* in a process of *python* that has none of our credentials, and nothing of ours *elsewhere*."""
+    script = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
+    return Command((str(python), "-I", "-c", script, *modules), elsewhere, _HIDDEN, timeout=120)
 
 
 def find_uv(needed: str = "0.13") -> Uv:

@@ -176,10 +176,10 @@ def test_off(world: World) -> None:
 def test_dry_run(world: World) -> None:
     """A dry run says which changelogs would be new."""
     world.git("push", "--quiet", "origin", "HEAD")
-    assert "git add packages/core/CHANGELOG.md\n" in world.releasekit("publish", "--dry-run", "--offline").out
+    assert "git add -- packages/core/CHANGELOG.md\n" in world.releasekit("publish", "--dry-run", "--offline").out
 
     world.commit("docs: begin", {"packages/core/Changelog.md": "# Changes\n"})
-    assert "git add packages" not in world.releasekit("publish", "--dry-run", "--offline").out
+    assert "git add -- packages" not in world.releasekit("publish", "--dry-run", "--offline").out
 
 
 def test_own(tmp_path: Path) -> None:

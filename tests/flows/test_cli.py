@@ -252,9 +252,34 @@ def test_dry_run_changes_nothing(orchard: World) -> None:
     said = orchard.releasekit("publish", "--dry-run", "--offline")
 
     assert said.code == 0, said.err
-    for command in ("uv lock", "git commit", "uv build --no-sources", "uv publish", "git push --atomic origin"):
-        assert command in said.out
+    place = 0
+    for effect in EFFECTS:
+        assert effect in said.out[place:], said.out
+        place = said.out.index(effect, place)
     assert orchard.state() == before
+
+
+EFFECTS = (
+    "would run:\n  # RELEASE: ",
+    "git worktree add --quiet --detach RELEASE/tree",
+    "# write the new versions of ",
+    "uv lock --upgrade-package",
+    "git commit --message 'chore(release): ",
+    "uv build --no-sources --out-dir RELEASE/dist/orchard-core",
+    "uv pip install --dry-run",
+    " origin HOLD:refs/releasekit/running",
+    "uv publish --check-url",
+    "# wait until the index lists the files of orchard-core ",
+    "uv venv --quiet VENV",
+    "uv pip install --python VENV",
+    "# import the modules of orchard-core in VENV",
+    "git tag --annotate --message orchard-core-v",
+    "git push --atomic --no-follow-tags origin COMMIT:refs/heads/main",
+    " :refs/releasekit/running",
+    "git merge --quiet --ff-only COMMIT",
+    "git worktree remove --force --force RELEASE/tree",
+)
+"""What a dry run tells of, in the order in which it would happen."""
 
 
 @pytest.mark.parametrize(
@@ -560,7 +585,8 @@ def test_outline_of_the_commit(tmp_path: Path) -> None:
     world = make_world(tmp_path, "core")
     world.git("tag", "core-v0.1.0")
     world.commit("feat: more", {"packages/core/more.txt": ""})
-    staged = "  git add --update\n  git commit --message 'chore(release): v0.2.0'\n"
+    staged = "  git add --update --pathspec-from-file=- --pathspec-file-nul\n"
+    staged += "  git commit --message 'chore(release): v0.2.0'\n"
 
     locked = world.releasekit("publish", "--dry-run", "--offline").out
     world.git("rm", "--quiet", "--cached", "uv.lock")

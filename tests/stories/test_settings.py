@@ -245,7 +245,7 @@ def test_check_url_key(scene: Scene) -> None:
 
 def test_tag_key(scene: Scene) -> None:
     """Without it no tag is made or pushed."""
-    assert "git tag --annotate core-v0.2.0" in scene.outline("")
+    assert "git tag --annotate --message core-v0.2.0" in scene.outline("")
     assert "core-v0.2.0" not in scene.outline("tag = false")
 
 
@@ -292,7 +292,7 @@ def test_http_pool_size(scene: Scene) -> None:
     peaks: dict[int, int] = {}
     for size, patience in ((1, SHORT), (3, LONG)):
         with slow_index(size + 1, patience) as (url, peak):
-            configure(world, f'http_pool_size = {size}\ncheck_url = "{url}"')
+            configure(world, f'publish_from = "ci"\nhttp_pool_size = {size}\ncheck_url = "{url}"')
             assert world.releasekit("plan").code == 0
             peaks[size] = peak()
 

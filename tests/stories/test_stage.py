@@ -252,7 +252,7 @@ def test_exactly_that_release(mine: Handed, tmp_path: Path, faulty: FaultIndex) 
     assert dry.code == 0, dry.err
     assert "uv build" not in dry.out
     assert "git commit" not in dry.out
-    assert "git tag --annotate core-v0.1.0" in dry.out
+    assert "git tag --annotate --message core-v0.1.0" in dry.out
     faulty.on_upload("app", [INVALID_UPLOAD])
 
     halted = mine.publish(faulty)
@@ -343,7 +343,12 @@ def test_version_only(tmp_path: Path, prefect_api: str, faulty: FaultIndex) -> N
     where = ("--publish-url", faulty.publish_url, "--check-url", faulty.simple_url)
     argv = ("publish", "--version-only", *where, *ALONE)
     dry = world.releasekit("publish", "--version-only", "--dry-run", "--offline")
-    assert dry.out.partition("would run:")[2].strip().endswith("git commit --message 'chore(release): v0.2.0'")
+    told = [line.strip() for line in dry.out.partition("would run:")[2].splitlines()]
+    assert told[-3:] == [
+        "git commit --message 'chore(release): v0.2.0'",
+        "git merge --quiet --ff-only COMMIT",
+        "git worktree remove --force --force RELEASE/tree",
+    ]
     assert prefect_api
 
     said = world.releasekit(*argv, "--yes")
