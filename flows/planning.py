@@ -39,12 +39,14 @@ _NO_READING = frozenset({Code.INDEX_UNREACHABLE, Code.INDEX_RESPONSE, Code.INDEX
 class Scope:
     """What is asked about a release.
 
-    *rights* are those to upload and to push, which only the place needs that does so. The *audit* is slow, so it is
-    made where its findings count. With *branch*, a branch has to be checked out. *carries_on* says that a release that
-    has begun here would be carried on, and so nothing else be begun; with *afresh*, not if it is only staged.
+    *rights* are those to upload and to push, which only the place needs that does so. *commits* says that this place
+    makes the release commit. The *audit* is slow, so it is made where its findings count. With *branch*, a branch has
+    to be checked out. *carries_on* says that a release that has begun here would be carried on, and nothing else be
+    begun; with *afresh*, not if it is only staged.
     """
 
     rights: bool
+    commits: bool
     audit: bool
     branch: bool = False
     carries_on: bool = True
@@ -54,16 +56,18 @@ class Scope:
 def scope_of(options: Options, settings: Settings) -> Scope:
     """Return what is asked about the release that *options* ask for."""
     if isinstance(options, PrepareOptions):  # what is merged is uploaded elsewhere
-        return Scope(rights=False, audit=True, carries_on=False)
+        return Scope(rights=False, commits=True, audit=True, carries_on=False)
     if isinstance(options, PublishOptions):
         return Scope(
             rights=not options.private,
+            commits=True,
             audit=True,
             branch=options.version_only,
             carries_on=not options.resume_from_registry,
             afresh=options.private,
         )
-    return Scope(rights=settings.publish_from != "ci", audit=settings.strict_audit)
+    here = settings.publish_from != "ci"
+    return Scope(rights=here, commits=here, audit=settings.strict_audit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,14 @@ async def _preflight(drafted: Draft, scope: Scope, *, asked: bool) -> Findings:
     rights = asked and scope.rights
     found = preflight.others(project, repo) if rights else Findings()
     found += preflight.workspace(
-        project, repo, plan, target, drafted.published, audit=asked and scope.audit, needs_branch=scope.branch
+        project,
+        repo,
+        plan,
+        target,
+        drafted.published,
+        audit=asked and scope.audit,
+        commits=scope.commits,
+        needs_branch=scope.branch,
     )
     found += preflight.notes(project, repo, plan, target)
     if rights:

@@ -110,19 +110,20 @@ def workspace(
     published: Mapping[str, frozenset[Version]] | None,
     *,
     audit: bool = True,
+    commits: bool = True,
     needs_branch: bool = False,
 ) -> Findings:
     """Look at the checkout and the plan.
 
-    *published* is None when no index was asked. With *needs_branch*, a detached HEAD will not do in a CI either.
+    *published* is None when no index was asked. Where nobody *commits*, git needs neither a name nor a key. With
+    *needs_branch*, a detached HEAD will not do in a CI either.
     Obstacles: RK-PREFLIGHT-…, RK-GIT-IDENTITY, RK-SIGNING-FAILED, RK-VERSION-PLACE, RK-WORKSPACE-INVALID.
     """
     looks = [
         _detached_head(repo, needs_branch=needs_branch),
         _dirty_worktree(repo),
         _stale_lock(project, repo),
-        _identity(repo),
-        _signing(repo),
+        *((_identity(repo), _signing(repo)) if commits else ()),
         _version_places(project, repo, plan),
         _versions_taken(project, plan, published or {}),
     ]

@@ -668,6 +668,9 @@ def test_ref(scene: Scene) -> None:
     world.git("push", "--quiet", str(world.remote), f"{before}:refs/heads/before", "--tags")
     world.git("push", "--quiet", str(world.remote), "main")
     there = ("--workspace", f"file://{world.remote}")
+    for role in ("AUTHOR", "COMMITTER"):  # a clone knows nobody
+        scene.monkeypatch.setenv(f"GIT_{role}_NAME", "Ada")
+        scene.monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.invalid")
     assert scene.plan("", *there, "--force-unchanged")["core"] == "0.2.0"
     assert scene.whole_plan("", *there)["commit"] == world.git("rev-parse", "main")
     assert scene.whole_plan("", *there, "--ref", "before")["commit"] == before
