@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from tasks.adapters.files import read_text
 from tasks.adapters.held import held_there
 from tasks.adapters.notes import gather, rendered
 from tasks.adapters.places import new_texts
@@ -21,6 +22,7 @@ from tasks.core.errors import Code, Refusal, ReleaseError, Warn
 from tasks.core.notes import SMALLEST_LIMIT
 from tasks.core.plan import Obstacle, Status, some
 from tasks.core.settings import bump_files
+from tasks.core.siblings import raised_by_file, write_raised
 from tasks.lazy import lazy_task
 
 if TYPE_CHECKING:
@@ -125,6 +127,7 @@ def workspace(
         _stale_lock(project, repo),
         *((_identity(repo), _signing(repo)) if commits else ()),
         _version_places(project, repo, plan),
+        _requirement_places(project, repo, plan),
         _versions_taken(project, plan, published or {}),
     ]
     if published is not None and target.is_pypi:
@@ -216,6 +219,20 @@ def _version_places(project: Project, repo: Repo, plan: Plan) -> Iterator[Findin
     for path in repo.untracked(list(files)):
         what = "git does not track this file, so the release could not write the version into it"
         yield Refusal(Code.VERSION_PLACE, what, os.path.relpath(path, project.root))
+
+
+def _requirement_places(project: Project, repo: Repo, plan: Plan) -> Iterator[Finding]:
+    """Find requirements that could not be raised later: the very edits of the release are tried, and dropped."""
+    files = raised_by_file(plan.raises)
+    for file, raised in files.items():
+        path = project.root / file
+        try:
+            write_raised(read_text(path), path.name, raised)
+        except ReleaseError as error:
+            yield Refusal(error.code, error.what, file, error.hint)
+    for path in repo.untracked([(project.root / file).resolve() for file in files]):
+        what = "git does not track this file, so the release could not raise a requirement in it"
+        yield Refusal(Code.WORKSPACE_REQUIREMENT, what, os.path.relpath(path, project.root))
 
 
 def _written_files(project: Project, step: Step) -> Iterable[Path]:

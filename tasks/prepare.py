@@ -15,7 +15,7 @@ from tasks.core.changelog import insert
 from tasks.core.errors import Code, Refusal
 from tasks.core.manifest import ReleaseManifest
 from tasks.core.plan import RELEASE_COMMIT
-from tasks.core.siblings import write_raised
+from tasks.core.siblings import raised_by_file, write_raised
 from tasks.lazy import lazy_task
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from tasks.adapters.repo import Repo
-    from tasks.core.siblings import RaisedRequirement
     from tasks.release import Release
 
 log = logging.getLogger("releasekit.prepare")
@@ -99,13 +98,10 @@ def raise_requirements(release: Release) -> list[str]:
 
 def _raise_requirements(release: Release) -> list[str]:
     tree = release.record.worktree.resolve()
-    by_file: dict[str, list[RaisedRequirement]] = {}
-    for raised in release.plan.raises:
-        by_file.setdefault(raised.file, []).append(raised)
     written: list[str] = []
-    for file, those in by_file.items():
+    for file, raised in raised_by_file(release.plan.raises).items():
         path = (tree / release.workspace / file).resolve()
-        replace_text(path, write_raised(read_text(path), path.name, those))
+        replace_text(path, write_raised(read_text(path), path.name, raised))
         written.append(path.relative_to(tree).as_posix())
     return written
 

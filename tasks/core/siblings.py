@@ -17,7 +17,7 @@ from tasks.core.versions import next_breaking
 from tasks.core.workspace import Kind, Member, Need, Workspace, requirement_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from packaging.requirements import Requirement
     from packaging.version import Version
@@ -144,6 +144,14 @@ class Siblings:
         return {
             name: next_breaking(version, major_on_zero=name in self.major_on_zero) for name, version in versions.items()
         }
+
+
+def raised_by_file(raised: Iterable[RaisedRequirement]) -> dict[str, list[RaisedRequirement]]:
+    """Return *raised* by the file that each stands in, a path below the workspace."""
+    files: dict[str, list[RaisedRequirement]] = {}
+    for each in raised:
+        files.setdefault(each.file, []).append(each)
+    return files
 
 
 def write_raised(text: str, file: str, raised: Collection[RaisedRequirement]) -> str:
