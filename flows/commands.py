@@ -161,7 +161,7 @@ def prepare(
 
     found = asyncio.run(local.prepare(options))
     console.answer_with(format, found, console.pull_table(found))
-    return _status(found.obstacles)
+    return _status(found.obstacles, "prepare")
 
 
 @app.command(
@@ -218,11 +218,11 @@ def plan(
     return _status(decided.obstacles)
 
 
-def _status(obstacles: Sequence[Obstacle]) -> int:
-    """Show *obstacles*, and return the exit code of a command that only looks."""
+def _status(obstacles: Sequence[Obstacle], command: str = "publish") -> int:
+    """Show *obstacles*, which *command* would refuse, and return the exit code of a command that only looks."""
     from flows import console
 
-    console.explain_all(obstacles, "publish would refuse")
+    console.explain_all(obstacles, f"{command} would refuse")
     return REFUSED if obstacles else DONE
 
 

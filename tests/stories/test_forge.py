@@ -121,13 +121,13 @@ def test_without_the_right_token(tmp_path: Path, hub: GitHubDouble, monkeypatch:
     before = world.state()
     for token, code in ((READER, Code.FORGE_READ_ONLY), ("", Code.FORGE_NO_TOKEN), ("x", Code.FORGE_CREDENTIALS)):
         monkeypatch.setenv("GITHUB_TOKEN", token)
-        said = world.releasekit(*RELEASE)
-        assert (said.code, f"error: {code}" in said.err) == (2, True), said.err
+        for said in (world.releasekit(*RELEASE), world.releasekit("plan")):
+            assert (said.code, f"error: {code}" in said.err) == (2, True), said.err
         assert world.state() == before
     monkeypatch.setenv("GITHUB_TOKEN", WRITER)
     assert asyncio_release(hub, "v0.2.1")
-    said = world.releasekit(*RELEASE)
-    assert (said.code, f"error: {Code.PREFLIGHT_CONCURRENT_RELEASE}" in said.err) == (2, True), said.err
+    for said in (world.releasekit(*RELEASE), world.releasekit("plan")):
+        assert (said.code, f"error: {Code.PREFLIGHT_CONCURRENT_RELEASE}" in said.err) == (2, True), said.err
     assert world.state() == before
 
 

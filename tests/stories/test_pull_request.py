@@ -346,3 +346,18 @@ def test_next_development_versions(
     land(world, hub, "fix: pears", core="PEARS = 2\n")
     planned = told(world.releasekit("plan", "--format", "json"))["packages"][0]
     assert (planned["name"], planned["current"], planned["next"]) == ("core", "0.2.0", "0.2.1")
+
+
+def test_obstacles(world: World, hub: GitHubDouble) -> None:
+    """`prepare --dry-run` shows all that `prepare` would refuse, which has the code of the first and shows all too."""
+    world.commit("feat: not pushed", {"packages/core/src/core/more.py": ""})
+    world.write({"packages/core/src/core/__init__.py": "CHANGED = True\n"})
+
+    with nothing_written(hub):
+        looked, refused = world.releasekit(*PREPARE, "--dry-run"), world.releasekit("prepare", "--skip-audit")
+
+    found = [each["code"] for each in json.loads(looked.out)["obstacles"]]
+    assert (looked.code, found) == (2, [Code.BRANCH_UNPUSHED, Code.PREFLIGHT_DIRTY_WORKTREE]), looked.err
+    assert looked.err.endswith("2 obstacles: prepare would refuse\n")
+    drawn = [line.split(": ")[1] for line in refused.err.splitlines() if line.startswith("error: ")]
+    assert (refused.code, drawn) == (2, found), refused.err

@@ -70,6 +70,19 @@ class Recorder:
             assert time.monotonic() < deadline, (set(wanted) - found.keys(), open_)
             time.sleep(0.5)
 
+    def events_since(self, begun: datetime, name: str) -> list[dict[str, Any]]:
+        """Return the events of that *name* since then, once there is one."""
+        asked = {"event": {"name": [name]}, "occurred": {"since": begun.isoformat()}}
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            found = (
+                httpx.post(f"{self.api}/events/filter", json={"filter": asked}, timeout=60).raise_for_status().json()
+            )
+            if found["events"]:
+                return found["events"]
+            assert time.monotonic() < deadline, name
+            time.sleep(0.5)
+
     def artifacts_of(self, run: dict[str, Any]) -> dict[str, str]:
         """Return the artifacts that a flow run has left, by key."""
         found = self.all("artifacts", artifacts={"flow_run_id": {"any_": [run["id"]]}})
@@ -236,12 +249,65 @@ def test_nightly(recorder: Recorder, tmp_path: Path) -> None:
     world.commit("chore: release", {manifest: (world.root / manifest).read_text().replace("0.1.0", "0.2.0")})
     world.git("tag", "core-v0.1.0")
     world.git("tag", "app-v0.2.0")
+    world.lock()
     run, text = planned()
     assert (run["state_name"], run["name"]) == ("Nothing to release", "plan: nothing to release")
     assert "- core 0.1.0 has been released\n" in text
     world.write({"pyproject.toml": (world.root / "pyproject.toml").read_text() + "[tool.releasekit]\nno = 1\n"})
     run, _ = planned(2)
     assert (run["state_type"], run["state_name"]) == ("FAILED", "Refused: RK-CONFIG-INVALID-KEY")
+
+
+def spoiled(directory: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Make a workspace that cannot be released: a change is not committed, and the token is wrong."""
+    world = make_world(directory, "pear: apple; apple")
+    world.write({"packages/apple/src/apple/__init__.py": "CHANGED = True\n"})
+    monkeypatch.setenv("UV_PUBLISH_TOKEN", "wrong-token")
+    return world
+
+
+def test_obstacles(recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name of a plan's state counts its obstacles, its artifact lists them, its event has their codes."""
+    world = spoiled(tmp_path, monkeypatch)
+    begun = datetime.now(UTC)
+
+    said = world.releasekit("plan")
+
+    run = recorder.run_since(begun)
+    assert (said.code, "RK-PREFLIGHT-DIRTY-WORKTREE" in said.err) == (2, True), said.err
+    assert (run["state_type"], run["state_name"]) == ("COMPLETED", "2 packages to release, 2 obstacles")
+    text = recorder.artifacts_of(run)["releasekit-plan"]
+    assert "**2 obstacles: publish would refuse**\n\n- RK-PREFLIGHT-DIRTY-WORKTREE: uncommitted" in text
+    recorder.tasks_of(run, "preflight-others", "preflight", "preflight-credentials", "preflight-remote")
+    happened = recorder.events_since(begun, "releasekit.plan.due")
+    assert [event["payload"]["obstacles"] for event in happened] == [
+        ["RK-PREFLIGHT-DIRTY-WORKTREE", "RK-INDEX-CREDENTIALS"]
+    ]
+
+
+@pytest.mark.parametrize("approve", [False, True])
+def test_refused(recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, approve: bool) -> None:
+    """The run of a release that is refused is called so, and tells of all obstacles; nobody is asked to approve it."""
+    from flows.publish import publish
+
+    world = spoiled(tmp_path, monkeypatch)
+    before, begun = world.state(), datetime.now(UTC)
+
+    async def call() -> Any:
+        flow: Any = publish
+        return await flow(workspace=str(world.root), audit=False, approve=approve, return_state=True)
+
+    state = asyncio.run(call())
+
+    run = recorder.run_since(begun)
+    assert (run["state_type"], run["state_name"]) == ("FAILED", "Refused: RK-PREFLIGHT-DIRTY-WORKTREE")
+    lines = state.message.splitlines()
+    assert [line.partition(": ")[0] for line in lines[::2]] == ["RK-PREFLIGHT-DIRTY-WORKTREE", "RK-INDEX-CREDENTIALS"]
+    assert "2 obstacles" in recorder.artifacts_of(run)["releasekit-plan"]
+    assert world.state() == before
+    if approve:
+        said = world.releasekit("publish", "--approve", "--skip-audit")
+        assert (said.code, "2 obstacles: nothing was changed" in said.err) == (2, True), said.err
 
 
 def test_dry_run_as_a_flow(recorder: Recorder, good: Recorded) -> None:

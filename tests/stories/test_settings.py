@@ -627,10 +627,11 @@ def warnings(world: World, *argv: str) -> list[str]:
 
 
 def refused(world: World, *argv: str) -> None:
-    """Assert that a dry run is refused for its findings, which are shown."""
-    said = world.releasekit("publish", "--dry-run", *argv)
-    assert (said.code, f"error: {Code.PREFLIGHT_VULNERABLE}" in said.err) == (2, True), said.err
-    assert "GHSA-0" in said.err
+    """Assert that a dry run shows findings as an obstacle; so does a plan where the settings make them one."""
+    for command in (["publish", "--dry-run", *argv], *([] if argv else [["plan"]])):
+        said = world.releasekit(*command)
+        assert (said.code, f"error: {Code.PREFLIGHT_VULNERABLE}" in said.err) == (2, True), said.err
+        assert "GHSA-0" in said.err
 
 
 # ---- flags --------------------------------------------------------------------------------------------------------

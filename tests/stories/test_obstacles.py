@@ -1,0 +1,392 @@
+"""One decision, one answer: `plan` and `--dry-run` show all that `publish` would refuse, with the same codes."""
+
+from __future__ import annotations
+
+import json
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.adapters.held import wrapped
+from tasks.adapters.record import begin
+from tasks.adapters.repo import RUNNING, Repo
+from tasks.core.errors import Code
+from tasks.core.manifest import ReleaseManifest
+from tasks.core.plan import Plan
+from tests.world import Said, World, make_world, upload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tasks.adapters.embedded import EmbeddedIndex
+
+    Spoil = Callable[[World, EmbeddedIndex, pytest.MonkeyPatch], None]
+
+NOBODY = "http://127.0.0.1:9"
+"""Where nothing listens."""
+PLAN = ("plan", "--format", "json")
+DRY_RUN = ("publish", "--dry-run", "--skip-audit", "--format", "json")
+PUBLISH = ("publish", "--yes", "--skip-audit")
+
+
+@pytest.fixture(autouse=True)
+def _not_recorded(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Record no plan; see test_recorded.py for what Prefect has of it."""
+    assert prefect_api
+    monkeypatch.setenv("PREFECT_API_URL", "")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Make a workspace that would be released: app needs core, and core has a feature."""
+    world = make_world(tmp_path, "app: core; core")
+    for name in ("app", "core"):
+        world.git("tag", f"{name}-v0.1.0")
+    world.commit("feat: pears", {"packages/core/src/core/pears.py": ""})
+    world.git("push", "--quiet", "origin", "main", "--tags")
+    return world
+
+
+def configure(world: World, table: str) -> None:
+    """Write, commit and push settings."""
+    text = (world.root / "pyproject.toml").read_text()
+    world.commit("chore: configure", {"pyproject.toml": f"{text}\n[tool.releasekit]\n{table}\n"})
+    world.git("push", "--quiet", "origin", "main")
+
+
+def codes(said: Said) -> list[str]:
+    """Return the obstacles in the JSON of a plan; each is drawn on standard error too, with its remedy."""
+    obstacles: list[dict[str, str]] = json.loads(said.out)["obstacles"]
+    assert said.code == (2 if obstacles else 0), said.err
+    for obstacle in obstacles:
+        assert obstacle.keys() == {"code", "what", "where", "hint", "output"}
+        assert f"error: {obstacle['code']}: {obstacle['what']}" in said.err
+        assert f"= help: {obstacle['hint']}" in said.err
+    return [obstacle["code"] for obstacle in obstacles]
+
+
+def published(world: World, monkeypatch: pytest.MonkeyPatch, prefect_api: str) -> Said:
+    """Release on a server that runs already: to start one for each refusal would take longer than all else."""
+    with monkeypatch.context() as recorded:
+        recorded.setenv("PREFECT_API_URL", prefect_api)
+        return world.releasekit(*PUBLISH)
+
+
+# ---- each obstacle ------------------------------------------------------------------------------------------------
+
+
+def dirty(world: World, *_: object) -> None:
+    """Leave a change uncommitted."""
+    world.write({"packages/core/src/core/__init__.py": "CHANGED = True\n"})
+
+
+def detached(world: World, *_: object) -> None:
+    """Check out a commit."""
+    world.git("checkout", "--quiet", "--detach")
+
+
+def stale_lock(world: World, *_: object) -> None:
+    """Change a requirement without locking."""
+    path = "packages/app/pyproject.toml"
+    world.commit("chore: unlocked", {path: (world.root / path).read_text().replace("'core'", "'core', 'idna'")})
+    world.git("push", "--quiet", "origin", "main")
+
+
+def no_identity(world: World, *_: object) -> None:
+    """Forget who commits."""
+    world.git("config", "--unset", "user.email")
+    world.git("config", "user.useConfigOnly", "true")
+
+
+def no_key(world: World, *_: object) -> None:
+    """Let git sign with a program that never does."""
+    world.git("config", "commit.gpgSign", "true")
+    world.git("config", "gpg.program", "false")
+
+
+def no_version_file(world: World, *_: object) -> None:
+    """Name a file to write the version into, which is not there."""
+    path = "packages/core/pyproject.toml"
+    table = '\n[tool.releasekit]\nbump = [{ path = "gone.py", pattern = "VERSION = \'{version}\'" }]\n'
+    world.commit("chore: bump", {path: (world.root / path).read_text() + table})
+    world.git("push", "--quiet", "origin", "main")
+
+
+def taken_version(world: World, index: EmbeddedIndex, _: pytest.MonkeyPatch) -> None:
+    """Have the next version on the index."""
+    head, path = world.git("rev-parse", "HEAD"), "packages/core/pyproject.toml"
+    world.commit("chore: by hand", {path: (world.root / path).read_text().replace("0.1.0", "0.2.0")})
+    upload(world, index, "core")
+    world.git("reset", "--quiet", "--hard", head)
+
+
+def taken_tag(world: World, *_: object) -> None:
+    """Have the tag of the next version on another branch."""
+    world.git("checkout", "--quiet", "-b", "elsewhere", "core-v0.1.0")
+    world.git("tag", "core-v0.2.0", world.commit("feat: elsewhere", {"packages/core/src/core/else.py": ""}))
+    world.git("checkout", "--quiet", "main")
+    path = "packages/core/pyproject.toml"
+    world.commit("chore: behind", {path: (world.root / path).read_text()})
+    world.git("push", "--quiet", "origin", "main")
+
+
+def bad_template(world: World, *_: object) -> None:
+    """Name a template for the notes that nobody can render."""
+    world.write({"notes.txt": "{% for %}"})
+    configure(world, 'notes_template = "notes.txt"')
+
+
+def wrong_token(_: World, __: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a token that the index does not take."""
+    monkeypatch.setenv("UV_PUBLISH_TOKEN", "wrong-token")
+
+
+def no_token(_: World, __: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no token."""
+    monkeypatch.delenv("UV_PUBLISH_TOKEN")
+
+
+def no_index(_: World, __: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing answer where the index is read."""
+    monkeypatch.setenv("UV_PUBLISH_CHECK_URL", f"{NOBODY}/simple")
+
+
+def no_remote(world: World, *_: object) -> None:
+    """Have nowhere to push to."""
+    world.git("remote", "remove", "origin")
+
+
+def silent_remote(world: World, *_: object) -> None:
+    """Have a remote that does not answer."""
+    world.git("remote", "set-url", "origin", f"{NOBODY}/team/project.git")
+
+
+def moved_remote(world: World, *_: object) -> None:
+    """Let somebody else push first."""
+    world.commit("fix: theirs", {"packages/core/src/core/theirs.py": ""})
+    world.git("push", "--quiet", "origin", "main")
+    world.git("reset", "--quiet", "--hard", "HEAD~1")
+    world.commit("fix: ours", {"packages/core/src/core/ours.py": ""})
+
+
+def running_elsewhere(world: World, *_: object) -> None:
+    """Let another clone be in the middle of a release."""
+    plan = Plan.model_validate_json(world.releasekit(*PLAN).out)
+    repo = Repo(world.root)
+    manifest = ReleaseManifest(
+        release=plan.release,
+        commit=repo.head,
+        release_commit=repo.head,
+        branch="main",
+        by="Ada <ada@example.invalid>",
+        host="elsewhere",
+        begun="2026-11-22T12:00:00+00:00",
+    )
+    world.git("push", "--quiet", "origin", f"{wrapped(repo, plan, manifest)}:{RUNNING}")
+
+
+SPOILS: list[tuple[Spoil, Code]] = [
+    (dirty, Code.PREFLIGHT_DIRTY_WORKTREE),
+    (detached, Code.PREFLIGHT_DETACHED_HEAD),
+    (stale_lock, Code.PREFLIGHT_LOCK_STALE),
+    (no_identity, Code.GIT_IDENTITY),
+    (no_key, Code.SIGNING_FAILED),
+    (no_version_file, Code.VERSION_PLACE),
+    (taken_version, Code.PREFLIGHT_VERSION_EXISTS),
+    (taken_tag, Code.TAG_EXISTS),
+    (bad_template, Code.NOTES_TEMPLATE),
+    (wrong_token, Code.INDEX_CREDENTIALS),
+    (no_token, Code.INDEX_CREDENTIALS),
+    (no_index, Code.INDEX_UNREACHABLE),
+    (no_remote, Code.PREFLIGHT_NO_REMOTE),
+    (silent_remote, Code.REMOTE_UNREACHABLE),
+    (moved_remote, Code.PUSH_REJECTED),
+    (running_elsewhere, Code.RELEASE_ELSEWHERE),
+]
+"""What spoils a release, and what it is refused for; test_forge.py and test_settings.py have more of the kind."""
+
+
+@pytest.mark.parametrize(("spoil", "code"), SPOILS, ids=lambda value: getattr(value, "__name__", ""))
+def test_each(
+    world: World,
+    own_index: EmbeddedIndex,
+    prefect_api: str,
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Spoil,
+    code: Code,
+) -> None:
+    """The plan and the dry run show it, and the packages; the release is refused with it, and nothing is changed."""
+    spoil(world, own_index, monkeypatch)
+    before = world.state()
+
+    shown, looked = world.releasekit(*PLAN), world.releasekit(*DRY_RUN)
+    refused = published(world, monkeypatch, prefect_api)
+
+    assert codes(shown) == codes(looked) == [code]
+    assert "core" in {row["name"] for row in json.loads(shown.out)["packages"]}
+    assert (refused.code, refused.out) == (2, ""), refused.err
+    assert f"error: {code}: " in refused.err
+    assert refused.err.endswith("1 obstacle: nothing was changed\n")
+    assert world.state() == before
+    assert "wrong-token" not in shown.err + shown.out + looked.err + refused.err
+
+
+def test_strange_index(
+    world: World, own_index: EmbeddedIndex, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where something else answers than an index, the plan is what git knows as well."""
+    assert own_index
+    with ThreadingHTTPServer(("127.0.0.1", 0), Teapot) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("UV_PUBLISH_CHECK_URL", f"http://127.0.0.1:{server.server_port}/simple")
+
+        assert codes(world.releasekit(*PLAN)) == codes(world.releasekit(*DRY_RUN)) == [Code.INDEX_RESPONSE]
+        assert published(world, monkeypatch, prefect_api).code == 2
+        server.shutdown()
+
+
+class Teapot(BaseHTTPRequestHandler):
+    """No index."""
+
+    def do_GET(self) -> None:
+        """Answer every question in one way."""
+        self.send_error(418)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name of the base
+        """Keep standard error for the program."""
+
+
+# ---- several at once ----------------------------------------------------------------------------------------------
+
+
+def spoil_all(world: World, index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an index be down, a lock file stale and a change uncommitted, and have neither remote nor credentials."""
+    stale_lock(world)
+    for spoil in (dirty, no_remote, no_token, no_index):
+        spoil(world, index, monkeypatch)
+
+
+ALL = [
+    Code.INDEX_UNREACHABLE,
+    Code.PREFLIGHT_DIRTY_WORKTREE,
+    Code.PREFLIGHT_LOCK_STALE,
+    Code.INDEX_CREDENTIALS,
+    Code.PREFLIGHT_NO_REMOTE,
+]
+"""In the order in which `publish` minds them."""
+
+
+def test_all_at_once(world: World, own_index: EmbeddedIndex, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None hides another, each is said once; the plan is what git knows, and `publish` has the code of the first."""
+    spoil_all(world, own_index, monkeypatch)
+    before = world.state()
+
+    shown, looked = world.releasekit(*PLAN), world.releasekit(*DRY_RUN)
+    refused = published(world, monkeypatch, prefect_api)
+
+    assert codes(shown) == codes(looked) == ALL
+    rows = {row["name"]: row["next"] for row in json.loads(shown.out)["packages"]}
+    assert rows == {"core": "0.2.0", "app": None}
+    drawn = [line.split(": ")[1] for line in refused.err.splitlines() if line.startswith("error: ")]
+    assert (refused.code, drawn) == (2, list(ALL)), refused.err
+    assert "v0.2.0: 1 package\n" in refused.err
+    assert refused.err.endswith("5 obstacles: nothing was changed\n")
+    assert world.state() == before
+    assert not [request for request in own_index.requests() if request.uploaded]
+
+
+def test_all_down(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One index that does not answer is one obstacle, though it is asked twice; missing credentials are another."""
+    no_index(world, own_index, monkeypatch)
+    monkeypatch.setenv("UV_PUBLISH_URL", f"{NOBODY}/upload")
+    assert codes(world.releasekit(*PLAN)) == [Code.INDEX_UNREACHABLE]
+
+    no_token(world, own_index, monkeypatch)
+    assert codes(world.releasekit(*PLAN)) == [Code.INDEX_UNREACHABLE, Code.INDEX_CREDENTIALS]
+
+
+def test_drawn(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plan is on standard output, the obstacles on standard error, their number last; Markdown lists them too."""
+    assert own_index
+    dirty(world)
+    no_token(world, own_index, monkeypatch)
+
+    for command in (("plan",), ("publish", "--dry-run", "--skip-audit")):
+        said = world.releasekit(*command)
+        assert said.code == 2
+        assert "v0.2.0: 1 package" in said.out
+        assert ("would run:" in said.out) == (len(command) > 1)
+        assert "RK-" not in said.out.partition("warning RK-PIN-OLD")[0]
+        assert said.err.endswith("2 obstacles: publish would refuse\n")
+        listed = world.releasekit(*command, "--format", "markdown").out
+        assert f"**2 obstacles: publish would refuse**\n\n- {Code.PREFLIGHT_DIRTY_WORKTREE}: uncommitted" in listed
+        table = world.releasekit(*command, "--format", "csv")
+        assert (table.code, "RK-" in table.out, str(Code.INDEX_CREDENTIALS) in table.err) == (2, False, True)
+    lines = world.releasekit("--log-format", "json", "plan").err.splitlines()
+    errors = [line for line in map(json.loads, lines) if line["level"] == "error"]
+    assert [line["code"] for line in errors] == [Code.PREFLIGHT_DIRTY_WORKTREE, Code.INDEX_CREDENTIALS]
+
+
+# ---- who is asked -------------------------------------------------------------------------------------------------
+
+
+def test_offline(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --offline nobody is asked, so only what is wrong on this machine is found."""
+    spoil_all(world, own_index, monkeypatch)
+    asked = len(own_index.requests())
+
+    for command in (PLAN, DRY_RUN):
+        assert codes(world.releasekit(*command, "--offline")) == ALL[1:3]
+    assert len(own_index.requests()) == asked
+
+
+def test_no_rights(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ends before anything is public needs no rights; nor does this place where a CI uploads."""
+    for spoil in (no_token, no_remote, no_identity):
+        spoil(world, own_index, monkeypatch)
+
+    assert codes(world.releasekit(*PLAN)) == [Code.GIT_IDENTITY, Code.INDEX_CREDENTIALS, Code.PREFLIGHT_NO_REMOTE]
+    for option in ("--stage-only", "--version-only"):
+        assert codes(world.releasekit(*DRY_RUN, option)) == [Code.GIT_IDENTITY], option
+    monkeypatch.setenv("RELEASEKIT_PUBLISH_FROM", "ci")
+    assert codes(world.releasekit(*PLAN)) == []
+
+
+def test_version_only(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Versions alone are brought to a branch, so there has to be one, in a CI as well."""
+    assert own_index
+    monkeypatch.setenv("CI", "true")
+    detached(world)
+
+    assert codes(world.releasekit(*DRY_RUN)) == []
+    looked = world.releasekit(*DRY_RUN, "--version-only")
+    assert codes(looked) == [Code.PREFLIGHT_DETACHED_HEAD]
+    assert "so there is no branch to bring to the commit" in looked.err
+
+
+def test_begun_here(world: World, own_index: EmbeddedIndex) -> None:
+    """A release that has begun here is carried on whatever stands in the way of another: that is no obstacle."""
+    assert own_index
+    plan = Plan.model_validate_json(world.releasekit(*PLAN).out)
+    record = begin(Repo(world.root).common_dir, plan)
+    running_elsewhere(world)
+    dirty(world)
+
+    assert codes(world.releasekit(*PLAN)) == codes(world.releasekit(*DRY_RUN)) == []
+    manifest = ReleaseManifest(
+        release=plan.release,
+        commit=plan.commit,
+        release_commit=plan.commit,
+        branch="main",
+        by="Ada <ada@example.invalid>",
+        host="here",
+        begun="2026-11-22T12:00:00+00:00",
+        undoing=True,
+    )
+    record.save(manifest)
+    assert codes(world.releasekit(*PLAN)) == codes(world.releasekit(*DRY_RUN)) == [Code.ROLLBACK_UNFINISHED]
+    (record.directory / "plan.json").write_text("{}")
+    assert codes(world.releasekit(*PLAN)) == codes(world.releasekit(*DRY_RUN)) == [Code.RECORD_INVALID]
