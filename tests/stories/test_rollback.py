@@ -39,8 +39,9 @@ def told(said: Said) -> dict[str, Any]:
     return json.loads(said.out)
 
 
-def nothing(*_: object) -> None:
+def nothing(*_: object) -> preflight.Findings:
     """See nothing."""
+    return preflight.Findings()
 
 
 def interrupted(*_: object) -> None:
