@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run by its path, not as a module
 
-from benchmarks.synthetic import GIT, make_repository  # noqa: E402
+from benchmarks.synthetic import GIT, make_repository, publishable  # noqa: E402
 
 RUNS = 3
 GOALS = {(60, 2_000): 1.0, (500, 10_000): 3.0}  # CPU seconds
@@ -61,7 +61,8 @@ def main() -> None:
 def measure(packages: int, commits: int) -> Row:
     """Make a repository of this size, and measure walk and plan in it."""
     with tempfile.TemporaryDirectory(prefix="releasekit-benchmark-") as scratch:
-        repository = make_repository(Path(scratch).resolve() / "work", packages, commits)
+        home = Path(scratch).resolve()
+        repository = publishable(make_repository(home / "work", packages, commits), home / "remote.git")
         plan = (sys.executable, "-m", "flows.plan", "--workspace", str(repository), "--offline", "--format", "json")
         return Row(packages, commits, _least(WALK, repository), _least(plan, ROOT))
 
