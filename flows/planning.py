@@ -188,7 +188,7 @@ async def show_standing(record: Record, project: Project, repo: Repo) -> None:
     """Say which release is carried on, and which of its versions must be completed soon."""
     log.info("%s", resume.how_it_stands(record, repo))
     target = survey.target_of(project)
-    if not target.is_like_pypi:
+    if not target.closes_versions:
         return
     try:
         async with open_index(project, target) as index:

@@ -132,7 +132,7 @@ async def _not_sent(release: Release, step: Step, built: PackageVersion, index: 
     """
     listed = await on_index([built], index)
     now = datetime.now(UTC)
-    for half in half_published([built], upload_times(listed)) if release.target.is_like_pypi else ():
+    for half in half_published([built], upload_times(listed)) if release.target.closes_versions else ():
         if half.is_closed(now):
             raise Refusal(Code.UPLOAD_CLOSED, half.describe(now), _where(release), _next_version(release, step))
     return [file.name for file in built.files if file.name not in listed[built.name]]

@@ -140,12 +140,5 @@ def plan_of(
         needs.setdefault(name, {})[released] = tuple(map(Requirement, texts))
     asked = None if published is None else listed
     facts = Facts(commit=sha, date="2026.11.22", tags=known, published=asked, requires=needs)
-    return make_plan(
-        workspace,
-        decided,
-        last,
-        Selection(**(selection or {})),
-        chosen,
-        facts,
-        own,
-    )
+    plan = make_plan(workspace, decided, last, Selection(**(selection or {})), chosen, facts, own)
+    return plan.model_copy(update={"unread": ()})  # is written nowhere

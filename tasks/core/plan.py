@@ -514,7 +514,11 @@ def _candidates(scene: _Scene, siblings: Siblings) -> dict[str, list[Candidate]]
     """Return what the index will have of each publishable member after the release, the latest first."""
     candidates: dict[str, list[Candidate]] = {}
     for name in siblings.modes:
-        found = [siblings.planned(name)] if name in siblings.targets else []
+        found: list[Candidate] = []
+        if name in siblings.targets:
+            older = siblings.older(scene.workspace[name])
+            findable = (need for need in older if scene.facts.installable(need.name) is not None)
+            found.append(siblings.planned(name, findable))
         last, known = scene.baselines.get(name), scene.facts.installable(name)
         if last and (known is None or last.version in known):
             found.append(siblings.released(name, last.version, scene.facts.requires.get(name, {}).get(last.version)))

@@ -165,7 +165,7 @@ def dependents_of(plan: Plan, public: Container[str]) -> dict[str, tuple[str, ..
 
 def yank_page(target: Target, name: str, version: Version) -> str:
     """Return the page on which a maintainer can yank *version*, where that is known; else the package's simple page."""
-    if not target.is_like_pypi:
+    if not target.has_project_pages:
         return target.page(name, version)
     root = urlsplit(without_secrets(target.check_url))
     return root._replace(path=f"/manage/project/{name}/release/{version}/").geturl()

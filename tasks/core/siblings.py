@@ -114,8 +114,11 @@ class Siblings:
                     ] = None
         return tuple(found)
 
-    def planned(self, name: str) -> Candidate:
-        """Return the release of the package *name* as an installer will find it on the index."""
+    def planned(self, name: str, older: Iterable[Need]) -> Candidate:
+        """Return the release of the package *name* as an installer will find it on the index.
+
+        Of its requirements on older releases, it has those in *older*.
+        """
         member, pins = self.workspace[name], self.pins(name)
         raised = {each.before: each.after for each in self.raised(member)}
         live = [
@@ -123,8 +126,8 @@ class Siblings:
             for need in self.live(member)
             if need.kind in _PUBLISHED
         ]
-        older = [Requires(need.requirement, need.extra) for need in self.older(member) if need.kind in _PUBLISHED]
-        return Candidate(name, self.targets[name], (*live, *older), planned=True)
+        others = [Requires(need.requirement, need.extra) for need in older if need.kind in _PUBLISHED]
+        return Candidate(name, self.targets[name], (*live, *others), planned=True)
 
     def released(self, name: str, version: Version, metadata: Sequence[Requirement] | None) -> Candidate:
         """Return the last release of the package *name*, of that *version*.

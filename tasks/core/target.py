@@ -55,7 +55,15 @@ class Target:
         return not self.publish_url
 
     @property
-    def is_like_pypi(self) -> bool:
+    def closes_versions(self) -> bool:
+        """Whether the index takes no new files for a version once it is 14 days old: PyPI, and what is built like it.
+
+        Their upload addresses end in "/legacy/" (warehouse). Another index of that kind is asked for upload times, which it may not have.
+        """
+        return self.is_pypi or urlsplit(self.publish_url).path.rstrip("/") == "/legacy"
+
+    @property
+    def has_project_pages(self) -> bool:
         """Whether the index is PyPI or Test PyPI, which alone have pages for people.
 
         They are reached by https without a port, with "/simple/" and "/legacy/" at the root. That the upload address
@@ -89,7 +97,7 @@ class Target:
         User names and passwords are left out.
         """
         root = urlsplit(without_secrets(self.check_url))
-        if self.is_like_pypi:
+        if self.has_project_pages:
             return root._replace(path=f"/project/{name}/{version}/").geturl()
         return root._replace(path=f"{root.path.rstrip('/')}/{name}/").geturl()
 

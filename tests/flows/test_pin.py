@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 NAMES = [f"p{number:02}" for number in range(20)]
-PINNED = 'dependencies = ["core==0.1.0"]'
+PINNED = "dependencies = ['core==0.1.0']"
 
 
 @pytest.fixture(scope="module")
