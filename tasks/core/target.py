@@ -58,7 +58,7 @@ class Target:
     def closes_versions(self) -> bool:
         """Whether the index takes no new files for a version once it is 14 days old: PyPI, and what is built like it.
 
-        Their upload addresses end in "/legacy/" (warehouse). Another index of that kind is asked for upload times, which it may not have.
+        Their upload addresses end in "/legacy/" (warehouse).
         """
         return self.is_pypi or urlsplit(self.publish_url).path.rstrip("/") == "/legacy"
 
