@@ -474,7 +474,8 @@ def _pull(
             if needs
         }
     else:
-        fresh = dict(_out_of_range(scene, decisions, siblings, waiting))
+        fresh = dict(_out_of_range(scene, siblings, waiting))
+    fresh |= dict(_raised_earlier(decisions, [name for name in waiting if name not in fresh]))
     if fresh or not targets:
         return fresh
     candidates = _candidates(scene, siblings)
@@ -482,21 +483,34 @@ def _pull(
     if _promises_all(scene.settings, siblings):
         outdated += [each for each in exclusions(candidates) if not each.extra]
     # The others by their last release: a new one of them makes room.
-    return {each.by.name: f"{each}, and {each.excluded} is released" for each in outdated if each.by.name in waiting}
+    return {
+        each.by.name: f"{each}, and {each.excluded} is released{_assumption([each])}"
+        for each in outdated
+        if each.by.name in waiting
+    }
 
 
-def _out_of_range(
-    scene: _Scene, decisions: Decisions, siblings: Siblings, waiting: Sequence[str]
-) -> Iterator[tuple[str, str]]:
-    """Yield what has changed because a requirement of it is raised: now, or by an earlier release that left it out."""
+def _assumption(excluded: Sequence[Exclusion]) -> str:
+    """Return what to add to a sentence about requirements that nobody has read."""
+    return " (assumed: no index has told)" if any(each.by.assumed for each in excluded) else ""
+
+
+def _out_of_range(scene: _Scene, siblings: Siblings, waiting: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield what changes because a published requirement of it is raised now."""
     for name in waiting:
         raised = [each for each in siblings.raised(scene.workspace[name], needed=True) if each.kind is not Kind.GROUP]
-        earlier = [each.change for each in decisions[name].ignored if each.change.title.startswith(RELEASE_COMMIT)]
         if raised:
             what = some([f"{each.sibling} {siblings.targets[each.sibling]}" for each in raised])
             yield name, f"{raised[0].before} is raised for {what}"
-        elif earlier:
-            yield name, f"its requirements were raised by {earlier[0].title.removeprefix(RELEASE_COMMIT)}"
+
+
+def _raised_earlier(decisions: Decisions, waiting: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield what an earlier release has changed without publishing it: it raised a requirement there, and no more."""
+    for name in waiting:
+        titles = (each.change.title for each in decisions[name].ignored)
+        release = next((title for title in titles if title.startswith(RELEASE_COMMIT)), "")
+        if release:
+            yield name, f"its requirements were raised by {release.removeprefix(RELEASE_COMMIT)}"
 
 
 def _promises_all(settings: Settings, siblings: Siblings) -> bool:
@@ -767,7 +781,7 @@ def _unfit(scene: _Scene, candidates: Candidates) -> Iterator[_Problem]:
         name = conflict.candidate.name
         because = some([f"{each}, not {each.excluded.version}" for each in conflict.because])
         where = f"{scene.workspace[name].path}/pyproject.toml"
-        what = f"{conflict.name} cannot be installed: {because}"
+        what = f"{conflict.name} cannot be installed: {because}{_assumption(conflict.because)}"
         yield _Problem(Code.PIN_CONFLICT, name, what, where, conflict.outdated)
 
 
@@ -782,11 +796,12 @@ def _outdated(excluded: Sequence[Exclusion], settings: Settings) -> Iterator[War
         return
     names = list(dict.fromkeys(each.by.name for each in behind))
     what = some([f"{each}, not {each.excluded.version}" for each in behind])
-    assumed = " (assumed: no index has told)" if any(each.by.assumed for each in behind) else ""
     stay = "stays" if len(names) == 1 else "stay"
     command = f"releasekit publish --force-unchanged {' '.join(f'-p {name}' for name in names)}"
     more = "" if settings.propagate == "patch" else '; propagate = "patch" always does'
-    yield Warn(Code.PIN_OLD, f"{counted(names)} {stay} behind{assumed}: {what}", f"`{command}` releases them{more}")
+    yield Warn(
+        Code.PIN_OLD, f"{counted(names)} {stay} behind{_assumption(behind)}: {what}", f"`{command}` releases them{more}"
+    )
 
 
 def _untagged(rows: Sequence[Step], baselines: Mapping[str, Baseline], *, offline: bool) -> Iterator[Warn]:

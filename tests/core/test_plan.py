@@ -161,7 +161,7 @@ class TestEdges:
         plan = plan_of("a: b", "b: a", settings={"cycles": "batch"}, **given)
 
         assert [(step.name, step.batch) for step in plan.steps] == [("a", ("b",)), ("b", ("a",))]
-        assert row(plan, "b").reason == "b 1.0 requires a==1.0, and a 1.0.1 is released"
+        assert row(plan, "b").reason == "b 1.0 requires a==1.0, and a 1.0.1 is released (assumed: no index has told)"
         kept = plan_of("a: b", "b: a", settings={"cycles": "batch", "pins": "compatible"}, **given)
         assert [(step.name, step.needs, step.batch) for step in kept.steps] == [("a", (), ())]
 
@@ -449,7 +449,7 @@ class TestDependents:
         plan = plan_of(*lines, changes=changes, selection=selection)
         alone = plan_of(*lines, changes=changes, selection=selection, settings={"propagate": "none"})
 
-        what = "app 1.1 cannot be installed: web 1.0 requires core==1.0, not 1.1"
+        what = "app 1.1 cannot be installed: web 1.0 requires core==1.0, not 1.1 (assumed: no index has told)"
         hint = "Release web too: `releasekit publish --force-unchanged -p app -p core -p web`."
         refused = [(Code.PIN_CONFLICT, what, "packages/app/pyproject.toml", hint)]
         obstacles = [[(each.code, each.what, each.where, each.hint) for each in p.obstacles] for p in (plan, alone)]
@@ -457,7 +457,10 @@ class TestDependents:
             assert obstacles == [refused, refused]
         else:
             assert obstacles == [[], refused]
-            assert row(plan, "web").reason == "web 1.0 requires core==1.0, and core 1.1 is released"
+            assert (
+                row(plan, "web").reason
+                == "web 1.0 requires core==1.0, and core 1.1 is released (assumed: no index has told)"
+            )
             assert row(plan, "web").bump == "patch"
 
     def test_extra_of_what_is_released(self) -> None:
@@ -467,7 +470,7 @@ class TestDependents:
         assert [step.name for step in plan_of(*lines, changes={"core": "fix: it"}).steps] == ["core", "app"]
         alone = plan_of(*lines, changes={"core": "fix: it"}, settings={"propagate": "none"})
         assert [each.what for each in alone.obstacles] == [
-            "core[plug] 1.0.1 cannot be installed: app 1.0 requires core==1.0, not 1.0.1"
+            "core[plug] 1.0.1 cannot be installed: app 1.0 requires core==1.0, not 1.0.1 (assumed: no index has told)"
         ]
         loose = plan_of(*lines, changes={"core": "fix: it"}, settings={"pins": "compatible"})
         assert ([step.name for step in loose.steps], loose.obstacles) == (["core"], ())
