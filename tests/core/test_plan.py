@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import pickle
 from typing import Any
 
 import pytest
 from packaging.version import Version
 
 from tasks.core.errors import Code, Refusal
-from tasks.core.plan import Plan, Status
+from tasks.core.plan import Obstacle, Obstructed, Plan, Status, distinct
 from tests.builders import SHA, documents_of, plan_of
 
 DIAMOND = ("app: web db", "web: core", "db: core")
@@ -717,3 +718,50 @@ class TestIsWhatWasSeen:
         assert not seen.model_copy(update={"commit": "f" * 40}).is_what_was_seen(seen)
         assert not seen.model_copy(update={"warnings": ("look out",)}).is_what_was_seen(seen)
         assert seen.is_what_was_seen(seen.model_copy(update={"warnings": ("look out",)}))
+
+
+class TestObstacles:
+    """What `publish` would refuse, as values."""
+
+    DIRTY = Obstacle(code=Code.PREFLIGHT_DIRTY_WORKTREE, what="uncommitted: a.py", where="/work", hint="Commit.")
+    READING, WRITING = (
+        Obstacle(code=Code.INDEX_UNREACHABLE, what="the index does not answer", where=f"https://index.invalid/{place}")
+        for place in ("simple", "upload")
+    )
+
+    def test_distinct(self) -> None:
+        """Each is there once, in order; of a server that is down the first is enough, wherever it was asked."""
+        other = self.DIRTY.model_copy(update={"where": "/elsewhere"})
+
+        kept = distinct([self.READING, self.DIRTY, self.WRITING, self.DIRTY, other])
+
+        assert kept == (self.READING, self.DIRTY, other)
+
+    def test_headline(self) -> None:
+        """It says how many there are, also where nothing is released."""
+        plan = plan_of("app:", changes={"app": "feat: it"})
+
+        assert plan.headline == "1 package to release"
+        assert with_obstacles(plan, self.DIRTY).headline == "1 package to release, 1 obstacle"
+        nothing = plan.model_copy(update={"packages": ()})
+        assert with_obstacles(nothing, self.DIRTY, self.READING).headline == "nothing to release, 2 obstacles"
+
+    def test_refusal(self) -> None:
+        """It has the code of the first and tells of all; that survives a way through another process."""
+        plan = with_obstacles(plan_of("app:", changes={"app": "feat: it"}), self.DIRTY, self.READING)
+
+        for refusal in (Obstructed(plan), pickle.loads(pickle.dumps(Obstructed(plan)))):  # noqa: S301  our own
+            assert (refusal.code, refusal.status, refusal.plan) == (Code.PREFLIGHT_DIRTY_WORKTREE, 2, plan)
+            assert str(refusal) == "RK-PREFLIGHT-DIRTY-WORKTREE: uncommitted: a.py (/work)"
+            assert refusal.full_text.splitlines()[:2] == [str(refusal), "Commit."]
+            assert "RK-INDEX-UNREACHABLE: the index does not answer" in refusal.full_text
+
+    def test_as_read(self) -> None:
+        """A plan that was written down has them as they were."""
+        plan = with_obstacles(plan_of("app:", changes={"app": "feat: it"}), self.DIRTY, self.READING)
+
+        assert Plan.model_validate_json(plan.model_dump_json()) == plan
+
+
+def with_obstacles(plan: Plan, *obstacles: Obstacle) -> Plan:
+    return plan.model_copy(update={"obstacles": obstacles})
