@@ -91,7 +91,7 @@ class Uv:
 
     def lock_is_current(self, root: Path) -> bool:
         """Tell whether uv.lock fits the pyproject.toml files; raises ReleaseError if uv cannot tell."""
-        result = run(self.command("lock", "--check", cwd=root, fine=frozenset({0, 1})))
+        result = run(self.command("lock", "--check", cwd=root, fine=frozenset({0, 1, 2})))  # 2: uv.lock cannot be read
         if result.code and "needs to be updated" not in result.stderr:
             raise Refusal(
                 Code.WORKSPACE_INVALID, "uv cannot lock the workspace", str(root), output=last_lines(result.stderr)

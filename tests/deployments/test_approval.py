@@ -79,9 +79,15 @@ def test_terminal(tmp_path: Path, prefect_api: str) -> None:
         assert refused.code == 2
         assert "RK-RUN-NOT-WAITING" in refused.err
         assert "'toll' is not one of" in refused.err
-        assert world.releasekit("approve", run, "--drop", "core").code == 0  # app needs it, so this is another plan
-        assert asking.asked(2) == run
-        assert world.releasekit("approve", "publish v0.1.0 (2 packages)", "--reject", "not on a Friday").code == 0
+        assert world.releasekit("approve", run, "--drop", "core").code == 0  # nobody could install app without it
+        assert asking.said(r"exit code (\d+)") == ["2"]
+    assert "RK-SIBLING-MISSING: core is required and not on the index" in asking.output.read_text()
+    assert run_of(prefect_api, run)["state_name"] == "Refused: RK-SIBLING-MISSING"
+    assert world.state() == before
+
+    with publishing(world, tmp_path / "said-no.log") as asking:
+        run = asking.asked()
+        assert world.releasekit("approve", run, "--reject", "not on a Friday").code == 0
         assert asking.said(r"exit code (\d+)") == ["2"]
     assert "RK-NOT-CONFIRMED: rejected: not on a Friday" in asking.output.read_text()
     ended = run_of(prefect_api, run)

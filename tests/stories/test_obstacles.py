@@ -116,10 +116,11 @@ def no_version_file(world: World, *_: object) -> None:
 
 
 def taken_version(world: World, index: EmbeddedIndex, _: pytest.MonkeyPatch) -> None:
-    """Have the next version on the index."""
+    """Have the next version on the index, and its tag on the remote alone, as where tags were not fetched."""
     head, path = world.git("rev-parse", "HEAD"), "packages/core/pyproject.toml"
     world.commit("chore: by hand", {path: (world.root / path).read_text().replace("0.1.0", "0.2.0")})
     upload(world, index, "core")
+    world.git("push", "--quiet", "origin", "HEAD:refs/tags/core-v0.2.0")
     world.git("reset", "--quiet", "--hard", head)
 
 
