@@ -1,4 +1,4 @@
-"""The workspace at hand, and what history and index say of it: what `flows.planning` decides from."""
+"""The workspace, and what history and index say of it: what `flows.planning` decides from."""
 
 from __future__ import annotations
 
@@ -119,7 +119,8 @@ async def _ask_and_plan(
             questions = index_questions(project.workspace, plan)
             names = sorted(questions - answers.published.keys())
             if names:
-                answers = await survey.ask_versions(indexes, names, answers)
+                released_now = {step.name for step in plan.steps}
+                answers = await survey.ask_versions(indexes, names, answers, here=released_now)
                 if released := survey.baselines_on_index(repo, project, history, answers.published):
                     history = survey.read_history(repo, project, released)
                 answers = replace(answers, spent=survey.spent_versions(project, repo, history, answers.published))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import tomllib
 from contextlib import suppress
@@ -33,7 +34,7 @@ from tasks.lazy import lazy_task, secret
 from tasks.project import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from packaging.requirements import Requirement
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from tasks.core.plan import Step
     from tasks.core.tags import Baseline
     from tasks.core.workspace import Declared, Member
+
+log = logging.getLogger("releasekit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,14 +240,23 @@ async def ask_requirements(
     return replace(known, requires=requires)
 
 
-async def ask_versions(indexes: Sequence[Index], names: Sequence[str], known: IndexAnswers) -> IndexAnswers:
-    """Return *known* with the versions that the first of *indexes* has of each of *names*, and those of the second.
+async def ask_versions(
+    indexes: Sequence[Index], names: Sequence[str], known: IndexAnswers, *, here: Container[str] = ()
+) -> IndexAnswers:
+    """Return *known* with the versions that the first of *indexes* has of each of *names*.
 
-    Raises Refusal RK-INDEX-….
+    What it does not have at all, installers look for on the second one, so that is asked too; not for what is released
+    *here*. One that does not answer has nothing. Raises Refusal RK-INDEX-… for the first.
     """
-    published, *elsewhere = [await ask_index(index, names) for index in indexes]
-    both = {**known.published, **published}
-    return replace(known, published=both, elsewhere={**known.elsewhere, **(elsewhere[0] if elsewhere else {})})
+    published = await ask_index(indexes[0], names)
+    elsewhere = dict(known.elsewhere)
+    absent = [name for name in names if not published[name] and name not in here]
+    for index in indexes[1:]:
+        try:
+            elsewhere |= await ask_index(index, absent)
+        except ReleaseError as error:
+            log.info("the default index is not asked for what %s lacks: %s", indexes[0].url, error)
+    return replace(known, published={**known.published, **published}, elsewhere=elsewhere)
 
 
 def spent_versions(

@@ -134,8 +134,8 @@ def offers_of(
 def graph_of(workspace: Workspace, offers: Offers) -> tuple[Graph, tuple[Warn, ...]]:
     """Return the graph of all members, and a warning for each requirement that none of *offers* satisfies.
 
-    Such a requirement is not live: it means an older release, and orders and gates nothing. Whoever requires `x[fast]`
-    requires what the extra `fast` of `x` requires too: there the soft edge of `x` is a hard one of its dependent.
+    Such a requirement is not live: it means an older release, and orders and gates nothing. A package that requires
+    `x[fast]` requires what the extra `fast` of `x` requires too: the soft edge of `x` is a hard one of its dependent.
     Raises Refusal RK-GRAPH-SELF-DEPENDENCY for a package that needs itself at run time or to build; through an extra
     that is usual (`all = ["me[a,b]"]`).
     """
