@@ -334,9 +334,20 @@ def plan(
         published=answers.published if answers else None,
         elsewhere=answers.elsewhere if answers else {},
         requires=answers.requires if answers else {},
+        raised=dict(_raised_by_releases(history)),
         unheard={change.short_sha: change.release_as or "" for change in history.unheard},
     )
     return make_plan(project.workspace, decided, history.baselines, selection, project.settings, facts, project.own)
+
+
+def _raised_by_releases(history: History) -> Iterator[tuple[str, str]]:
+    """Yield each package whose pyproject.toml a release has changed since its last one, and the newest such release."""
+    for name, changes in history.changes.items():
+        touching = {sha for home in history.homes.get(name, ()) for sha in history.manifests.get(home, ())}
+        for change in changes:
+            if change.sha in touching and change.title.startswith(RELEASE_COMMIT):
+                yield name, change.title.removeprefix(RELEASE_COMMIT)
+                break
 
 
 def titled(plan: Plan, repo: Repo, history: History) -> Plan:

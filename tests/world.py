@@ -27,6 +27,10 @@ GIT: dict[str, str | None] = {
 }
 
 
+RESOLVE_ONLY = 'overlay = "resolve"'
+"""The key with which a package that cannot be imported fails only once it is published."""
+
+
 @dataclass(frozen=True)
 class Said:
     """What the program said: exit code, standard output, standard error."""
@@ -90,16 +94,17 @@ class World:
         return {name.removeprefix("refs/tags/").removesuffix("^{}"): sha for sha, name in lines}
 
 
-def make_world(directory: Path, graph: str, **modules: str) -> World:
+def make_world(directory: Path, graph: str, keys: str = "", **modules: str) -> World:
     """Make a workspace of uv_build packages from "app: core, util; core; util", all at 0.1.0 and never released.
 
-    *modules* replaces the source of a package's module, by the package's name.
+    *keys* are lines of [tool.releasekit]. *modules* replaces the source of a package's module, by the package's name.
     """
     world = empty_world(directory)
     packages = [part.strip() for part in graph.split(";")]
     names = [part.partition(":")[0].strip() for part in packages]
     sources = "".join(f"{name} = {{ workspace = true }}\n" for name in names)
-    world.write({"pyproject.toml": f'[tool.uv.workspace]\nmembers = ["packages/*"]\n\n[tool.uv.sources]\n{sources}'})
+    text = f'[tool.uv.workspace]\nmembers = ["packages/*"]\n\n[tool.uv.sources]\n{sources}'
+    world.write({"pyproject.toml": f"{text}\n[tool.releasekit]\n{keys}\n" if keys else text})
     for part in packages:
         name, _, needs = part.partition(":")
         write_package(world, name.strip(), [need.strip() for need in needs.split(",") if need.strip()], **modules)

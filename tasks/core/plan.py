@@ -260,7 +260,9 @@ class Facts(BaseModel):
 
     *published* are by package the versions on the index that the release goes to, *elsewhere* those that installers
     find on their default index besides. *requires* is what releases require, by package and version; of one that is not
-    in it it is assumed. *unheard* are versions that commits ask for which touch no package, by their short shas.
+    in it it is assumed. *raised* are packages that a release since their last one has changed without publishing them:
+    it raised a requirement there; with its name. *unheard* are versions that commits ask for which touch no package, by
+    their short shas.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -271,6 +273,7 @@ class Facts(BaseModel):
     published: Mapping[str, frozenset[Version]] | None = None
     elsewhere: Mapping[str, frozenset[Version]] = {}
     requires: Mapping[str, Mapping[Version, tuple[Requirement, ...]]] = {}
+    raised: Mapping[str, str] = {}
     unheard: Mapping[str, str] = {}
 
     def installable(self, name: str) -> frozenset[Version] | None:
@@ -455,15 +458,13 @@ def _choose(scene: _Scene, decisions: Decisions) -> tuple[Decisions, dict[str, S
         released = _released(statuses)
         siblings = scene.siblings({name: targets[name] for name in released})
         waiting = [name for name, status in statuses.items() if status is Status.SKIPPED and name not in pulled]
-        fresh = {} if scene.settings.propagate == "none" else _pull(scene, decided_now, graph, siblings, waiting)
+        fresh = {} if scene.settings.propagate == "none" else _pull(scene, graph, siblings, waiting)
         if not fresh:
             return decided_now, statuses, siblings
         pulled |= fresh
 
 
-def _pull(
-    scene: _Scene, decisions: Decisions, graph: Graph, siblings: Siblings, waiting: Sequence[str]
-) -> dict[str, str]:
+def _pull(scene: _Scene, graph: Graph, siblings: Siblings, waiting: Sequence[str]) -> dict[str, str]:
     """Return those of *waiting* that come along with the release, each with the reason."""
     targets = siblings.targets
     if scene.settings.propagate == "patch":
@@ -475,7 +476,8 @@ def _pull(
         }
     else:
         fresh = dict(_out_of_range(scene, siblings, waiting))
-    fresh |= dict(_raised_earlier(decisions, [name for name in waiting if name not in fresh]))
+    earlier = {name: release for name, release in scene.facts.raised.items() if name in waiting}
+    fresh = {name: f"its requirements were raised by {release}" for name, release in earlier.items()} | fresh
     if fresh or not targets:
         return fresh
     candidates = _candidates(scene, siblings)
@@ -502,15 +504,6 @@ def _out_of_range(scene: _Scene, siblings: Siblings, waiting: Sequence[str]) -> 
         if raised:
             what = some([f"{each.sibling} {siblings.targets[each.sibling]}" for each in raised])
             yield name, f"{raised[0].before} is raised for {what}"
-
-
-def _raised_earlier(decisions: Decisions, waiting: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield what an earlier release has changed without publishing it: it raised a requirement there, and no more."""
-    for name in waiting:
-        titles = (each.change.title for each in decisions[name].ignored)
-        release = next((title for title in titles if title.startswith(RELEASE_COMMIT)), "")
-        if release:
-            yield name, f"its requirements were raised by {release.removeprefix(RELEASE_COMMIT)}"
 
 
 def _promises_all(settings: Settings, siblings: Siblings) -> bool:

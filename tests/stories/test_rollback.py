@@ -15,7 +15,7 @@ from tasks.adapters.repo import RUNNING, Repo
 from tasks.core.errors import Code
 from tasks.core.manifest import ReleaseManifest
 from tasks.core.plan import Plan
-from tests.world import Said, World, make_world
+from tests.world import RESOLVE_ONLY, Said, World, make_world
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,7 @@ def test_given_up(  # noqa: PLR0915  one release is expensive, and much follows 
     tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With --all-tags a release that can never end leaves nothing but what is public; its versions are used up."""
-    world = make_world(tmp_path, "app: core; core; broken; late: broken", broken=BROKEN)
+    world = make_world(tmp_path, "app: core; core; broken; late: broken", RESOLVE_ONLY, broken=BROKEN)
     monkeypatch.setenv("RELEASEKIT_OVERLAY", "resolve")  # else it would be found before anything is uploaded
     before = world.state()
     assert world.releasekit(*RELEASE).code == 1
@@ -203,7 +203,7 @@ def test_remote_left_alone(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch
 @pytest.mark.usefixtures("prefect_api")
 def test_true_tags_stay(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a failed package: roll back, commit one fix, publish. Healthy packages stay out, blocked ones follow."""
-    world = make_world(tmp_path, "core; broken: core; late: broken", broken=BROKEN)
+    world = make_world(tmp_path, "core; broken: core; late: broken", RESOLVE_ONLY, broken=BROKEN)
     assert world.releasekit(*RELEASE).code == 1
     release = world.git("rev-parse", "core-v0.1.0^{commit}")
     before = world.state()
@@ -299,7 +299,7 @@ def test_not_all_is_out(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: p
 @pytest.mark.usefixtures("prefect_api")
 def test_index_on_record(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     """The index that the release went to is asked, whatever the settings say now, and from any clone."""
-    world = make_world(tmp_path, "core; broken", broken=BROKEN)
+    world = make_world(tmp_path, "core; broken", RESOLVE_ONLY, broken=BROKEN)
     monkeypatch.setenv("UV_PUBLISH_CHECK_URL", own_index.simple_url.replace("://", "://ada:hunter2@"))
     assert world.releasekit(*RELEASE).code == 1
     held = world.git("show", f"{refs(world)[RUNNING]}:manifest.json")

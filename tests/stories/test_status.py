@@ -20,7 +20,7 @@ from tests.stories.test_pull_request import world as hub_world
 from tests.stories.test_resume import RELEASE, another_clone
 from tests.stories.test_rollback import BROKEN, UNDO, interrupted
 from tests.stories.test_terminal import running, until, uploads
-from tests.world import World, make_world
+from tests.world import RESOLVE_ONLY, World, make_world
 
 if TYPE_CHECKING:
     from tasks.adapters.embedded import EmbeddedIndex
@@ -76,7 +76,7 @@ def test_nothing(tmp_path: Path, own_index: EmbeddedIndex) -> None:
 @pytest.mark.usefixtures("prefect_api")
 def test_failed_package(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """After a failed package each row tells how far it is; another clone sees it, and who does not answer is named."""
-    world = make_world(tmp_path, "app: core; core; broken; late: broken", broken=BROKEN)
+    world = make_world(tmp_path, "app: core; core; broken; late: broken", RESOLVE_ONLY, broken=BROKEN)
     assert world.releasekit(*RELEASE[:3], "--format", "json").code == 1
 
     release = only(world)
@@ -130,12 +130,12 @@ def test_failed_package(tmp_path: Path, own_index: EmbeddedIndex) -> None:
 def test_rolled_back_in_part(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rollback that was killed is told as that; one that came from another clone takes this one's release away."""
     assert own_index
-    world = make_world(tmp_path, "core; broken", broken=BROKEN)
+    world = make_world(tmp_path, "core; broken", RESOLVE_ONLY, broken=BROKEN)
     assert world.releasekit(*RELEASE[:3]).code == 1
     other = another_clone(world, tmp_path / "other")
     with monkeypatch.context() as killed:
         killed.setattr(Repo, "delete_tag", interrupted)
-        assert world.releasekit(*UNDO).code == 130
+        assert world.releasekit(*UNDO, "--all-tags").code == 130
 
     release = only(world)
     assert (release["stage"], commands(release)) == ("undoing", ["releasekit rollback"])
@@ -185,7 +185,7 @@ def test_staged_only(tmp_path: Path, own_index: EmbeddedIndex) -> None:
 def test_lost_record(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Lost files, a damaged record and a lost one are each told with the command that goes on from what is left."""
     assert own_index
-    world = make_world(tmp_path, "core; broken; late: broken", broken=BROKEN)
+    world = make_world(tmp_path, "core; broken; late: broken", RESOLVE_ONLY, broken=BROKEN)
     assert world.releasekit(*RELEASE[:3]).code == 1
     record = Path(only(world)["where"])
     recover = "releasekit publish --resume-from-registry"
