@@ -100,7 +100,7 @@ def test_orchard(tmp_path: Path, own_index: EmbeddedIndex) -> None:
 
     world.commit("fix: keep longer", {"packages/store/src/orchard_store/more.py": ""})
     [warning] = json.loads(world.releasekit("plan", "--format", "json").out)["warnings"]
-    assert "orchard-market 0.3.0 requires orchard-store==0.4.0, not 0.4.1" in warning
+    assert "orchard-core[all] 1.3.0 requires orchard-store==0.4.0, not 0.4.1, orchard-market " in warning
     assert "`releasekit publish --force-unchanged -p orchard-core -p orchard-market -p orchard-press` rel" in warning
 
 
