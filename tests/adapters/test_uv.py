@@ -340,7 +340,7 @@ class TestLock:
         with pytest.raises(ReleaseError) as caught:
             UV.lock_is_current(tmp_path)
 
-        assert caught.value.code is Code.COMMAND_FAILED
+        assert caught.value.code is Code.WORKSPACE_INVALID
 
     def test_one_lock_for_all(self, tmp_path: Path) -> None:
         """However many packages have a new version, uv is called once."""
