@@ -333,7 +333,7 @@ def make_plan(
     A tag that exists already, RK-TAG-EXISTS, is an obstacle of the plan.
 
     Raises Refusal RK-GRAPH-CYCLE, RK-GRAPH-SELF-DEPENDENCY, RK-WORKSPACE-UNKNOWN-PACKAGE, RK-TAG-INVALID, and what
-    stands in the way of a decision: RK-VERSION-INVALID, RK-VERSION-UNKNOWN.
+    prevents a decision: RK-VERSION-INVALID, RK-VERSION-UNKNOWN.
     """
     scene = _Scene(workspace, baselines, selection, settings, facts, own or {})
     decisions, statuses, siblings = _choose(scene, decisions)

@@ -369,7 +369,7 @@ def test_version_only(world: World, own_index: EmbeddedIndex, monkeypatch: pytes
 
 
 def test_begun_here(world: World, own_index: EmbeddedIndex) -> None:
-    """A release that has begun here is carried on whatever stands in the way of another: that is no obstacle."""
+    """A release that has begun here is resumed, also where another one would be refused: that is no obstacle."""
     assert own_index
     plan = Plan.model_validate_json(world.releasekit(*PLAN).out)
     record = begin(Repo(world.root).common_dir, plan)

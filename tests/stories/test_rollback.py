@@ -266,7 +266,7 @@ def test_finished(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.
 
 
 def test_not_all_is_out(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tag that was never made is told of; that of a package of which a file is not out goes, and the umbrella tag."""
+    """A tag that was never made is named; that of a package that is out in part goes, and so does the umbrella tag."""
     assert own_index
     world = make_world(tmp_path, "core; lone")
     with monkeypatch.context() as killed:

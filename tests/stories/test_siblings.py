@@ -71,7 +71,7 @@ def was_listed_before(index: EmbeddedIndex, needed: str, dependent: str) -> bool
 
 
 def test_exact_pins_move(tmp_path: Path, own_index: EmbeddedIndex) -> None:
-    """Exact requirements move with the release in files of all kinds, and whoever holds one is released, in order."""
+    """Exact requirements move with the release in files of all kinds; packages with one are released, in order."""
     world = make_world(tmp_path, "app: core==0.1.0; core; util; lone")
     pyproject = """\
         [project]
