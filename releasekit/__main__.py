@@ -2,12 +2,15 @@
 
 import sys
 
+from releasekit.front_door import look_here_first
+
 
 def main(*words: str) -> int:
     """Run the command line, with *words* before its own; returns the exit code.
 
     All else is imported here, which takes a second: a Ctrl-C in that time is one like any other.
     """
+    look_here_first()
     try:
         from flows import cli
     except KeyboardInterrupt:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 CORE, APP = "packages/core/pyproject.toml", "packages/app/pyproject.toml"
 OTHER = """\
-from tasks.core.checks.facts import Check, Found, Severity
+from releasekit.checks import Check, Found, Severity
 
 def find(facts):
     return [package.found(f"{package.name} has no changelog") for package in facts.published]

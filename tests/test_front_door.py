@@ -1,0 +1,75 @@
+"""The program starts wherever you stand, whatever is called `tasks` or `flows` there."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from releasekit.front_door import module_to_run
+from tasks.adapters.process import Command, run
+from tasks.adapters.uv import find_uv
+
+ROOT = Path(__file__).resolve().parents[1]
+PROGRAM = str(Path(sys.executable).with_name("releasekit"))
+LOUD = "print('the code of a stranger')\nimport a_package_that_is_not_here\n"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        (PROGRAM, "explain", "RK-USAGE"),
+        (sys.executable, "-m", "releasekit", "explain", "RK-USAGE"),
+        (sys.executable, "-m", "flows.plan", "--help"),
+        (sys.executable, "-u", "-m", "flows.check", "--help"),
+    ],
+)
+def test_strangers_cannot_block(tmp_path: Path, argv: tuple[str, ...]) -> None:
+    """Also with PYTHONPATH=., as direnv and editors set it."""
+    for stranger in ("tasks.py", "flows/__init__.py", "rich.py"):
+        (tmp_path / stranger).parent.mkdir(exist_ok=True)
+        (tmp_path / stranger).write_text(LOUD)
+
+    for path in (".", None):
+        said = run(Command(argv, tmp_path, {"PYTHONPATH": path}))
+        assert "stranger" not in said.stdout
+        assert "releasekit" in said.stdout
+
+
+def test_own_flow_of_stranger_runs(tmp_path: Path) -> None:
+    """`python -m flows.plan` runs the plan.py of the directory that you stand in, as Python has it."""
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "__init__.py").touch()
+    (tmp_path / "flows" / "plan.py").write_text("print('my own plan')")
+
+    said = run(Command((sys.executable, "-m", "flows.plan"), tmp_path))
+
+    assert said.stdout == "my own plan\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "module"),
+    [
+        ("python -m flows.plan", "flows.plan"),
+        ("python -um flows.publish --dry-run", "flows.publish"),
+        ("python -X dev -m flows.plan", "flows.plan"),
+        ("python script.py -m flows.plan", ""),
+        ("python -m flows.deploy", ""),
+        ("python -m other flows.plan", ""),
+        ("python -m other -m flows.plan", ""),
+        ("python", ""),
+    ],
+)
+def test_module_to_run(argv: str, module: str) -> None:
+    """Only a module that Python itself is asked to run is ours to claim."""
+    assert module_to_run(argv.split()) == module
+
+
+def test_wheel_has_front_door(tmp_path: Path) -> None:
+    """What is installed from the wheel claims `flows` like what is installed from a clone."""
+    run(find_uv().command("build", "--quiet", "--wheel", "--out-dir", str(tmp_path), str(ROOT), cwd=ROOT))
+
+    (wheel,) = tmp_path.glob("*.whl")
+    assert {"releasekit.pth", "releasekit/front_door.py"} <= set(ZipFile(wheel).namelist())
