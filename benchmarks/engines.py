@@ -2,8 +2,8 @@
 
 `python benchmarks/engines.py [--packages 24] [--rounds 3]` pins, builds and verifies every package of a workspace, as
 `publish` does, as many at a time as there are cores: without Prefect (the floor), as coroutines in one process (what
-`flows/expand.py` does), the three steps of a package as one task, and by `submit` on Prefect's runners of threads and
-processes, and of Dask where it is installed (`uv run --with prefect-dask python benchmarks/engines.py`).
+`flows/scheduling.py` does), the three steps of a package as one task, and by `submit` on Prefect's runners of threads
+and processes, and of Dask where it is installed (`uv run --with prefect-dask python benchmarks/engines.py`).
 
 The table tells the seconds and the CPU seconds of this process, without its children (uv's and the
 runners'), of the best round, and the ratio to the floor.
@@ -27,13 +27,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run by its path, not as a module
 
 from benchmarks.synthetic import GIT, make_repository, publishable  # noqa: E402
-from tasks.adapters.server import OWN_SERVER_SETTINGS, prefect_server, settle  # noqa: E402
+from releasekit.integrations.prefect_server import OWN_SERVER_SETTINGS, prefect_server, settle  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tasks.core.plan import Step
-    from tasks.release import Release
+    from releasekit.core.planning.model import Step
+    from tasks.context import Release
 
 CORES = os.cpu_count() or 1
 
@@ -84,10 +84,10 @@ def _complete(release: Release, engine: str) -> None:
 
 def _prepared(work: Path) -> Release:
     """Return a release of everything in *work* whose commit is made."""
-    from flows.draft import draft, open_project
-    from flows.options import PublishOptions
     from flows.publish import prepared, release_of
-    from tasks.adapters.record import begin
+    from releasekit.operations.draft import draft, open_project
+    from releasekit.options import PublishOptions
+    from releasekit.store.record import begin
 
     options = PublishOptions(workspace=str(work), force_unchanged=True, offline=True)
     project, repo = open_project(options)
@@ -96,11 +96,11 @@ def _prepared(work: Path) -> Release:
 
 
 async def _steps(release: Release, step: Step) -> None:
-    from tasks import stage
+    from tasks import build
 
-    await stage.pin.fn(release, step)
-    await stage.build.fn(release, step)
-    await stage.verify.fn(release, step)
+    await build.pin.fn(release, step)
+    await build.build.fn(release, step)
+    await build.verify.fn(release, step)
 
 
 def no_engine(release: Release) -> None:
@@ -122,7 +122,7 @@ def coroutines(release: Release) -> None:
     """Run them as a release does."""
     from prefect import flow
 
-    from flows.expand import stage_all
+    from flows.scheduling import stage_all
 
     @flow(name="coroutines")
     async def staging() -> None:
@@ -166,10 +166,10 @@ def submitted(runner: Callable[[], Any], *, quoted: bool = True) -> Callable[[Re
         from prefect import flow
         from prefect.utilities.annotations import quote
 
-        from tasks import stage
+        from tasks import build
 
         as_is: Callable[[Any], Any] = quote if quoted else lambda value: value
-        tasks: list[Any] = [stage.pin, stage.build, stage.verify]  # Prefect's types know no `quote`
+        tasks: list[Any] = [build.pin, build.build, build.verify]  # Prefect's types know no `quote`
 
         @flow(name="submitted", task_runner=runner())
         def staging() -> None:

@@ -1,7 +1,7 @@
 """What Prefect costs a release, and what of it reaches the database: before and after our settings.
 
 `python benchmarks/prefect_runs.py [--packages 12 60 500] [--databases embedded postgres] [--settings defaults ours]`
-runs graphs of packages through `flows/expand.py` with steps that do nothing, each run in a process of its own. The
+runs graphs of packages through `flows/scheduling.py` with steps that do nothing, each run in a process of its own. The
 table tells the seconds until a person sees something and until the first step runs, CPU seconds, task runs a second,
 and how many task runs the database lacks, or holds as not ended, when all is over.
 
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from prefect.client.schemas.objects import State
 
-    from tasks.adapters.server import Server
-    from tasks.core.plan import Step
+    from releasekit.core.planning.model import Step
+    from releasekit.integrations.prefect_server import Server
 
 STEPS = ("pin", "build", "verify", "upload", "confirm", "smoke-test")  # as a release has them, two with results
 KEPT = ("upload", "smoke-test")
@@ -163,7 +163,7 @@ def ended(address: str) -> int:
 @contextmanager
 def server(address: str, settings: str, home: Path) -> Generator[tuple[str, int]]:
     """Run a server that stays, on the database *address*; yields its URL and process id."""
-    from tasks.adapters.server import SERVER_SETTINGS
+    from releasekit.integrations.prefect_server import SERVER_SETTINGS
 
     ours = SERVER_SETTINGS if settings == "ours" else {}
     env = {**os.environ, **BOTH, **ours, "PREFECT_HOME": str(home / "server")}
@@ -256,8 +256,13 @@ async def client(settings: str, size: int, begun: float) -> dict[str, float]:
     steps, needs = graph(size)
     own: Server | None = None
     with ExitStack() as stack:
-        if settings == "ours":  # as flows/local.py does
-            from tasks.adapters.server import CLIENT_SETTINGS, OWN_SERVER_SETTINGS, prefect_server, settle
+        if settings == "ours":  # as releasekit/cli/runner.py does
+            from releasekit.integrations.prefect_server import (
+                CLIENT_SETTINGS,
+                OWN_SERVER_SETTINGS,
+                prefect_server,
+                settle,
+            )
 
             if not os.environ.get("PREFECT_API_URL"):
                 own = stack.enter_context(prefect_server())
@@ -268,7 +273,7 @@ async def client(settings: str, size: int, begun: float) -> dict[str, float]:
                 os.environ["PREFECT_API_URL"] = own.url
         else:
             os.environ.update(QUIET)
-        from flows.recorded import arrived, counted, drain
+        from flows.event_flush import arrived, counted, drain
 
         async with AsyncExitStack() as counting:
             count = await counting.enter_async_context(counted()) if own else None
@@ -288,8 +293,8 @@ async def story(steps: Sequence[Step], needs: dict[str, tuple[str, ...]], tell: 
     from prefect.cache_policies import NO_CACHE
     from prefect.context import FlowRunContext
 
-    from flows.expand import expand, state_of
-    from tasks.publish import PER_RELEASE
+    from flows.scheduling import expand, state_of
+    from tasks.upload import PER_RELEASE
 
     async def nothing(release: Any, step: Step) -> None:  # noqa: ANN401, ARG001
         tell("first_task")
@@ -333,7 +338,7 @@ def graph(size: int) -> tuple[list[Step], dict[str, tuple[str, ...]]]:
     """Return steps of *size* packages in layers, each of which needs up to three of the layer below."""
     from packaging.version import Version
 
-    from tasks.core.plan import Status, Step
+    from releasekit.core.planning.model import Status, Step
 
     a_layer = max(1, size // LAYERS)
     steps: list[Step] = []

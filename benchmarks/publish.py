@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run by its path, not as a module
 
 from benchmarks.synthetic import GIT, make_repository, publishable  # noqa: E402
-from tasks.adapters.embedded import embedded_index  # noqa: E402
+from releasekit.integrations.peryx import embedded_index  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -28,16 +28,16 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
 from examples.orchard_repository import make
-from flows.console import report_table
-from flows.local import plan as decide
-from flows.options import PlanOptions
-from flows.progress import LiveTable
-from tasks.adapters.embedded import embedded_index
-from tasks.adapters.process import Command, background, run
-from tasks.adapters.server import SERVER_SETTINGS
-from tasks.core.progress import PROOF, PUBLISHING, STAGING, Stage
-from tasks.core.report import Outcome, PackageReport, Report
-from tasks.core.settings import Settings
+from releasekit.cli.render.console import report_table
+from releasekit.cli.render.live_table import LiveTable
+from releasekit.cli.runner import plan as decide
+from releasekit.core.config.settings import Settings
+from releasekit.core.release.progress import PROOF, PUBLISHING, STAGING, Stage
+from releasekit.core.release.report import Outcome, PackageReport, Report
+from releasekit.integrations.peryx import embedded_index
+from releasekit.integrations.prefect_server import SERVER_SETTINGS
+from releasekit.integrations.process import Command, background, run
+from releasekit.options import PlanOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
     from rich.console import RenderableType
 
-    from tasks.core.plan import Plan
+    from releasekit.core.planning.model import Plan
 
 ROOT = Path(__file__).parents[1]
 PICTURES = Path(__file__).with_name("pictures")

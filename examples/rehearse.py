@@ -6,7 +6,7 @@ from pathlib import Path
 
 from orchard_repository import make
 
-from flows.cli import main
+from releasekit.cli.app import main
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="orchard-") as directory:

@@ -18,9 +18,9 @@ from prefect.input import RunInput
 from prefect.utilities.urls import url_for
 from pydantic import Field, WithJsonSchema, create_model
 
-from tasks.adapters.process import mask
-from tasks.core.errors import Code, Refusal
-from tasks.core.formats.markdown import plan_summary
+from releasekit.core.errors import Code, Refusal
+from releasekit.formats.markdown import plan_summary
+from releasekit.integrations.process import mask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from prefect.client.schemas.objects import FlowRun
 
-    from tasks.core.plan import Plan
+    from releasekit.core.planning.model import Plan
 
 log = logging.getLogger("releasekit")
 

@@ -12,11 +12,11 @@ from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.checking import examine
-from flows.draft import at_hand
-from flows.options import CheckOptions, flat
 from releasekit import __version__
-from tasks.core.formats.markdown import check_markdown
+from releasekit.formats.markdown import check_markdown
+from releasekit.operations.draft import at_hand
+from releasekit.operations.run_checks import examine
+from releasekit.options import CheckOptions, flat
 
 
 @flow(name="releasekit", version=__version__)

@@ -22,14 +22,14 @@ from prefect.context import FlowRunContext
 from prefect.events import emit_event
 from prefect.states import Cancelled, Completed, Failed
 
-from flows.draft import at_hand, key_of, open_project
-from flows.options import PlanOptions, flat
-from flows.planning import compute_plan
-from flows.runs import keep_plan, last_plan, name_run, record_our_lines, show_plan
+from flows.artifacts import keep_plan, last_plan, name_run, record_our_lines, show_plan
 from releasekit import __version__
-from tasks.adapters.process import mask
-from tasks.core.compare import ComparedPlan, compared, with_difference
-from tasks.core.errors import ReleaseError
+from releasekit.core.errors import ReleaseError
+from releasekit.core.planning.plan_diff import ComparedPlan, compared, with_difference
+from releasekit.integrations.process import mask
+from releasekit.operations.draft import at_hand, key_of, open_project
+from releasekit.operations.planning import compute_plan
+from releasekit.options import PlanOptions, flat
 
 
 @flow(name="releasekit", version=__version__, flow_run_name="plan")

@@ -7,11 +7,11 @@ if __name__ == "__main__":  # before Prefect is imported: on a terminal it is no
 
 from prefect import flow
 
-from flows.options import PrepareOptions, flat
-from flows.pull import propose
-from flows.runs import record_our_lines, rename_run, show_pull
+from flows.artifacts import record_our_lines, rename_run, show_pull
 from releasekit import __version__
-from tasks.core.pull import ReleasePull
+from releasekit.core.release.pr_status import ReleasePull
+from releasekit.operations.release_pr import propose
+from releasekit.options import PrepareOptions, flat
 
 
 @flow(name="releasekit", version=__version__, flow_run_name="prepare")

@@ -17,27 +17,27 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.approval import Approved, ask
-from flows.draft import at_hand, open_index, open_project, standing_told
-from flows.expand import prove_all, publish_all, stage_all
-from flows.options import PublishOptions, flat, is_by_pull
-from flows.planning import due, show_standing
-from flows.progress import observer
-from flows.pull import hand_on, next_versions
-from flows.rehearse import rehearsal
-from flows.runs import name_run, record_our_lines, rename_run, show_plan, show_pull, show_report
+from flows.artifacts import name_run, record_our_lines, rename_run, show_plan, show_pull, show_report
+from flows.scheduling import prove_all, publish_all, stage_all
 from releasekit import __version__
-from tasks import announce, prepare, resume, stage, survey
-from tasks.adapters.index import on_index
-from tasks.adapters.interface import Index
-from tasks.adapters.process import mask
-from tasks.adapters.record import MANIFEST, Record, only_release
-from tasks.adapters.repo import Repo
-from tasks.core.errors import Code, Refusal, ReleaseError, Warn
-from tasks.core.manifest import PackageVersion, ReleaseManifest
-from tasks.core.plan import Step, some
-from tasks.core.report import Outcome, PackageReport, Report
+from releasekit.cli.render.live_table import observer
+from releasekit.core.errors import Code, Refusal, ReleaseError, Warn
+from releasekit.core.planning.model import Step, some
+from releasekit.core.release.release_manifest import PackageVersion, ReleaseManifest
+from releasekit.core.release.report import Outcome, PackageReport, Report
+from releasekit.integrations.git import Repo
+from releasekit.integrations.index import on_index
+from releasekit.integrations.process import mask
+from releasekit.integrations.protocols import Index
+from releasekit.operations.draft import at_hand, open_index, open_project, standing_told
+from releasekit.operations.planning import due, show_standing
+from releasekit.operations.rehearsal import rehearsal
+from releasekit.operations.release_pr import hand_on, next_versions
+from releasekit.options import PublishOptions, flat, is_by_pull
+from releasekit.store.record import MANIFEST, Record, only_release
+from tasks import announce, build, release_commit, resume, survey
+from tasks.context import Release
 from tasks.project import Project
-from tasks.release import Release
 
 log = logging.getLogger("releasekit")
 
@@ -127,7 +127,7 @@ async def carry_out(release: Release, repo: Repo, index: Index, options: Publish
         return Report(release=release.plan.release, title=release.plan.title)
     try:
         if options.handed_over:
-            prepare.prove_commit(release, repo)
+            release_commit.prove_commit(release, repo)
         release = prepared(release, repo)
         if options.version_only:
             return versioned(release, repo)
@@ -149,12 +149,12 @@ async def carry_out(release: Release, repo: Repo, index: Index, options: Publish
 def prepared(release: Release, repo: Repo) -> Release:
     """Turn the plan into a commit in the scratch worktree, unless that was done already."""
     observer().on_phase("preparing")
-    release = prepare.check_out(release, repo)
+    release = release_commit.check_out(release, repo)
     if release.commit:
         return release
-    written = [*prepare.write_versions(release), *prepare.raise_requirements(release)]
-    written += [*prepare.write_changelogs(release, repo), *prepare.lock(release, repo)]
-    return prepare.commit(release, repo, written)
+    written = [*release_commit.write_versions(release), *release_commit.raise_requirements(release)]
+    written += [*release_commit.write_changelogs(release, repo), *release_commit.lock(release, repo)]
+    return release_commit.commit(release, repo, written)
 
 
 def versioned(release: Release, repo: Repo) -> Report:
@@ -174,7 +174,7 @@ def handed_over(release: Release, repo: Repo, directory: Path) -> Report:
             Outcome.BUILT,
             f"built and verified in {release.record.directory}; `releasekit publish` carries it on",
         )
-    stage.hand_over(release, repo, directory)
+    build.hand_over(release, repo, directory)
     return told(
         release, Outcome.BUILT, f"handed over in {directory}: `releasekit publish --manifest {directory / MANIFEST}`"
     )
@@ -253,9 +253,9 @@ async def built_again(
     release: Release, step: Step, package: PackageVersion, there: Mapping[str, object]
 ) -> PackageVersion:
     """Build one package once more; what the index has of it already must be what comes out."""
-    await stage.pin(release, step)
-    await stage.build(release, step)
-    again = await stage.verify(release, step)
+    await build.pin(release, step)
+    await build.build(release, step)
+    again = await build.verify(release, step)
     release.record.make_durable([again])
     if there and again.files != package.files:
         known = {file.name: file.sha256 for file in package.files}

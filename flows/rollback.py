@@ -8,11 +8,11 @@ if __name__ == "__main__":  # before Prefect is imported: a rollback on a termin
 from prefect import flow
 from prefect.artifacts import acreate_markdown_artifact
 
-from flows.options import RollbackOptions, flat
-from flows.undo import undo
 from releasekit import __version__
-from tasks.core.formats.markdown import rollback_markdown
-from tasks.core.rollback import Rollback
+from releasekit.core.release.rollback_plan import Rollback
+from releasekit.formats.markdown import rollback_markdown
+from releasekit.operations.run_rollback import undo
+from releasekit.options import RollbackOptions, flat
 
 
 @flow(name="releasekit", version=__version__)

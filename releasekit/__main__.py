@@ -12,11 +12,11 @@ def main(*words: str) -> int:
     """
     look_here_first()
     try:
-        from flows import cli
+        from releasekit.cli import app
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)  # noqa: T201  there is nothing else to say it with yet
         return 130
-    return cli.main([*words, *sys.argv[1:]])
+    return app.main([*words, *sys.argv[1:]])
 
 
 if __name__ == "__main__":

@@ -4,6 +4,6 @@ A check is a value: `Check(name, severity, summary, hint, find)`. Its function `
 all packages, and yields one `Found` for each thing that is wrong. It reads nothing itself.
 """
 
-from tasks.core.checks.facts import Check, Found, Package, Severity, WorkspaceFacts, Written
+from releasekit.core.checks.facts import Check, Found, Package, Severity, WorkspaceFacts, Written
 
 __all__ = ["Check", "Found", "Package", "Severity", "WorkspaceFacts", "Written"]

@@ -6,18 +6,18 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tasks.adapters.forge import forge_of
-from tasks.adapters.held import held_at, held_in, wrapped
-from tasks.adapters.notes import commits_told, gather, rendered, rewritten
-from tasks.adapters.process import mask
-from tasks.adapters.record import MANIFEST
-from tasks.adapters.repo import RUNNING
-from tasks.core.errors import Code, Refusal, ReleaseError, Warn
-from tasks.core.manifest import manifest_text
-from tasks.core.pull import draft_body
-from tasks.core.tags import in_pushes
-from tasks.lazy import lazy_task
-from tasks.release import error_of
+from releasekit.core.errors import Code, Refusal, ReleaseError, Warn
+from releasekit.core.history.tags import in_pushes
+from releasekit.core.release.pr_status import draft_body
+from releasekit.core.release.release_manifest import manifest_text
+from releasekit.integrations.forge import forge_of
+from releasekit.integrations.git import RUNNING
+from releasekit.integrations.notes_sources import commits_told, gather, rendered, rewritten
+from releasekit.integrations.process import mask
+from releasekit.store.record import MANIFEST
+from releasekit.store.remote_lock import held_at, held_in, wrapped
+from tasks.context import error_of
+from tasks.decorators import lazy_task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State, TaskRun
     from prefect.tasks import Task
 
-    from tasks.adapters.interface import Forge, ForgeRelease
-    from tasks.adapters.repo import Ref, Repo
-    from tasks.core.manifest import ReleaseManifest
-    from tasks.core.notes import Pull
-    from tasks.core.plan import Plan
-    from tasks.release import Release
+    from releasekit.core.changelog.release_notes import Pull
+    from releasekit.core.planning.model import Plan
+    from releasekit.core.release.release_manifest import ReleaseManifest
+    from releasekit.integrations.git import Ref, Repo
+    from releasekit.integrations.protocols import Forge, ForgeRelease
+    from tasks.context import Release
 
 log = logging.getLogger("releasekit.announce")
 

@@ -10,20 +10,20 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from tasks.adapters.files import read_text
-from tasks.adapters.held import held_there
-from tasks.adapters.notes import gather, rendered
-from tasks.adapters.places import new_texts
-from tasks.adapters.process import mask
-from tasks.adapters.record import MANIFEST
-from tasks.adapters.uv import trusted_publishing
-from tasks.core.dynamic import is_dynamic
-from tasks.core.errors import Code, Refusal, ReleaseError, Warn
-from tasks.core.notes import SMALLEST_LIMIT
-from tasks.core.plan import Obstacle, Status, some
-from tasks.core.settings import bump_files
-from tasks.core.siblings import raised_by_file, write_raised
-from tasks.lazy import lazy_task
+from releasekit.core.changelog.release_notes import SMALLEST_LIMIT
+from releasekit.core.config.settings import bump_files
+from releasekit.core.errors import Code, Refusal, ReleaseError, Warn
+from releasekit.core.planning.model import Obstacle, Status, some
+from releasekit.core.workspace.dynamic_version import is_dynamic
+from releasekit.core.workspace.siblings import raised_by_file, write_raised
+from releasekit.integrations.filesystem import read_text
+from releasekit.integrations.notes_sources import gather, rendered
+from releasekit.integrations.process import mask
+from releasekit.integrations.uv import trusted_publishing
+from releasekit.integrations.version_files import new_texts
+from releasekit.store.record import MANIFEST
+from releasekit.store.remote_lock import held_there
+from tasks.decorators import lazy_task
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from tasks.adapters.interface import Index
-    from tasks.adapters.repo import Repo
-    from tasks.core.plan import Plan, Step
-    from tasks.core.target import Target
+    from releasekit.core.planning.model import Plan, Step
+    from releasekit.core.release.target import Target
+    from releasekit.integrations.git import Repo
+    from releasekit.integrations.protocols import Index
     from tasks.project import Project
 
 log = logging.getLogger("releasekit.preflight")
@@ -290,7 +290,7 @@ def _notes(project: Project, repo: Repo, plan: Plan, target: Target) -> Iterator
 
 
 async def _forge_access(project: Project, repo: Repo, plan: Plan) -> AsyncIterator[Finding]:
-    from tasks.adapters.forge import forge_of  # late: httpx is dear, and what asks nobody does without
+    from releasekit.integrations.forge import forge_of  # late: httpx is dear, and what asks nobody does without
 
     settings = project.settings
     if not (plan.steps and settings.on_forge):

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tasks.core.tags import schemes_of
+from releasekit.core.history.tags import schemes_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tasks.adapters.uv import Uv
-    from tasks.core.settings import Settings
-    from tasks.core.tags import TagSchemes
-    from tasks.core.workspace import Workspace
+    from releasekit.core.config.settings import Settings
+    from releasekit.core.history.tags import TagSchemes
+    from releasekit.core.workspace.workspace import Workspace
+    from releasekit.integrations.uv import Uv
 
 
 @dataclass(frozen=True)

@@ -7,26 +7,26 @@ import shutil
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from tasks.adapters.exported import read, read_manifest
-from tasks.adapters.files import make_directory, named, read_text
-from tasks.adapters.held import Held, held_alone, held_there
-from tasks.adapters.record import PLAN, Record, maker, sweep, unfinished
-from tasks.core.closing import closing_warnings, half_published
-from tasks.core.errors import Code, Refusal, ReleaseError, nothing_changed
-from tasks.core.manifest import manifest_of, plan_of
-from tasks.lazy import lazy_task
+from releasekit.core.errors import Code, Refusal, ReleaseError, nothing_changed
+from releasekit.core.release.release_manifest import manifest_of, plan_of
+from releasekit.core.release.upload_window import closing_warnings, half_published
+from releasekit.integrations.filesystem import make_directory, named, read_text
+from releasekit.store.bundle import read, read_manifest
+from releasekit.store.record import PLAN, Record, maker, sweep, unfinished
+from releasekit.store.remote_lock import Held, held_alone, held_there
+from tasks.decorators import lazy_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
     from pathlib import Path
 
-    from tasks.adapters.exported import Exported
-    from tasks.adapters.interface import Index, IndexFile
-    from tasks.adapters.repo import Repo
-    from tasks.core.errors import Warn
-    from tasks.core.manifest import PackageVersion
-    from tasks.core.settings import Settings
+    from releasekit.core.config.settings import Settings
+    from releasekit.core.errors import Warn
+    from releasekit.core.release.release_manifest import PackageVersion
+    from releasekit.integrations.git import Repo
+    from releasekit.integrations.protocols import Index, IndexFile
+    from releasekit.store.bundle import Exported
 
 log = logging.getLogger("releasekit.resume")
 
@@ -167,7 +167,7 @@ async def find_closing(record: Record, index: Index, now: datetime) -> list[Warn
 
     Raises ReleaseError as `on_index` does.
     """
-    from tasks.adapters.index import on_index, upload_times  # late: httpx is dear, and a plan does without
+    from releasekit.integrations.index import on_index, upload_times  # late: httpx is dear, and a plan does without
 
     manifest = record.manifest()
     packages = manifest.packages if manifest else ()

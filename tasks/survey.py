@@ -13,24 +13,24 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
-from tasks.adapters.files import read_toml
-from tasks.adapters.places import declared_version, declaring_place, read_requirement_files
-from tasks.adapters.process import mask
-from tasks.adapters.secrets import Secrets
-from tasks.adapters.uv import find_uv
-from tasks.core.changelog import Since, contributors_of, entry_of, prereleases_between, section_of
-from tasks.core.commits import parse, parse_history
-from tasks.core.errors import Code, Refusal, ReleaseError, nothing_changed
-from tasks.core.history import unreleased
-from tasks.core.lines import located
-from tasks.core.notes import tale_of
-from tasks.core.plan import RELEASE_COMMIT, Facts, Plan, decisions, make_plan, title_in
-from tasks.core.settings import Selection, Settings, from_environment, own_settings, settings_of
-from tasks.core.tags import baseline_on_index, baselines, umbrella_candidates, umbrellas_among
-from tasks.core.target import Target
-from tasks.core.versions import version_of
-from tasks.core.workspace import workspace_of
-from tasks.lazy import lazy_task, secret
+from releasekit.core.changelog.changelog import Since, contributors_of, entry_of, prereleases_between, section_of
+from releasekit.core.changelog.release_notes import tale_of
+from releasekit.core.config.settings import Selection, Settings, from_environment, own_settings, settings_of
+from releasekit.core.errors import Code, Refusal, ReleaseError, nothing_changed
+from releasekit.core.history.attribution import unreleased
+from releasekit.core.history.commits import parse, parse_history
+from releasekit.core.history.tags import baseline_on_index, baselines, umbrella_candidates, umbrellas_among
+from releasekit.core.planning.model import RELEASE_COMMIT, Facts, Plan, decisions, make_plan, title_in
+from releasekit.core.release.target import Target
+from releasekit.core.versioning.versions import version_of
+from releasekit.core.workspace.toml_lines import located
+from releasekit.core.workspace.workspace import workspace_of
+from releasekit.integrations.filesystem import read_toml
+from releasekit.integrations.process import mask
+from releasekit.integrations.secrets import Secrets
+from releasekit.integrations.uv import find_uv
+from releasekit.integrations.version_files import declared_version, declaring_place, read_requirement_files
+from tasks.decorators import lazy_task, secret
 from tasks.project import Project
 
 if TYPE_CHECKING:
@@ -40,18 +40,18 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
     from packaging.version import Version
 
-    from tasks.adapters.interface import Index
-    from tasks.adapters.repo import Repo
-    from tasks.core.changelog import Entry, Section
-    from tasks.core.checks.facts import WorkspaceFacts
-    from tasks.core.commits import Change
-    from tasks.core.groups import Decisions
-    from tasks.core.history import Unreleased
-    from tasks.core.links import Web
-    from tasks.core.notes import Tale
-    from tasks.core.plan import Step
-    from tasks.core.tags import Baseline
-    from tasks.core.workspace import Declared, Member
+    from releasekit.core.changelog.changelog import Entry, Section
+    from releasekit.core.changelog.release_notes import Tale
+    from releasekit.core.checks.facts import WorkspaceFacts
+    from releasekit.core.history.attribution import Unreleased
+    from releasekit.core.history.commits import Change
+    from releasekit.core.history.tags import Baseline
+    from releasekit.core.history.web_links import Web
+    from releasekit.core.planning.model import Step
+    from releasekit.core.versioning.groups import Decisions
+    from releasekit.core.workspace.workspace import Declared, Member
+    from releasekit.integrations.git import Repo
+    from releasekit.integrations.protocols import Index
 
 log = logging.getLogger("releasekit")
 
@@ -324,7 +324,7 @@ def plan(
     selection: Selection,
     answers: IndexAnswers | None,
 ) -> Plan:
-    """Decide what is released; *answers* are None if no index was asked. See `tasks.core.plan` and its `Facts`."""
+    """Decide what is released; *answers* are None if no index was asked. See `Facts` in core/planning."""
     decided = decide(project, history, answers.spent if answers else None)
     today = datetime.now(UTC).strftime("%Y.%m.%d")
     facts = Facts(
@@ -493,8 +493,11 @@ def read_facts(project: Project, repo: Repo, needs: Collection[str]) -> Workspac
 
     Raises Refusal RK-TAG-INVALID.
     """
-    from tasks.adapters.health import read_license, read_packages  # late, as all of this: no other command needs it
-    from tasks.core.checks.facts import WorkspaceFacts
+    from releasekit.core.checks.facts import WorkspaceFacts
+    from releasekit.integrations.package_files import (  # late, as all of this: no other command needs it
+        read_license,
+        read_packages,
+    )
 
     kept, ignored = repo.listed(project.root)
     members = [(member, *project.manifests[member.path]) for member in project.workspace]

@@ -9,21 +9,21 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tasks.core import graph as core_graph
-from tasks.core import workspace as core_workspace
-from tasks.core.commits import Commit, parse
-from tasks.core.plan import Facts, Plan, decisions, make_plan
-from tasks.core.settings import Selection, Settings
-from tasks.core.tags import baselines, schemes_of
-from tasks.core.versions import settle, wish
+from releasekit.core.config.settings import Selection, Settings
+from releasekit.core.history.commits import Commit, parse
+from releasekit.core.history.tags import baselines, schemes_of
+from releasekit.core.planning.model import Facts, Plan, decisions, make_plan
+from releasekit.core.versioning.versions import settle, wish
+from releasekit.core.workspace import graph as core_graph
+from releasekit.core.workspace import workspace as core_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tasks.core.commits import Change
-    from tasks.core.graph import Graph
-    from tasks.core.versions import Decision, Past, Rules
-    from tasks.core.workspace import Workspace
+    from releasekit.core.history.commits import Change
+    from releasekit.core.versioning.versions import Decision, Past, Rules
+    from releasekit.core.workspace.graph import Graph
+    from releasekit.core.workspace.workspace import Workspace
 
 _LINE = re.compile(r"([\w.-]+)(?:==([\w.!+]+))?(?:\[([\w.-]+)\])?(?: \((build|group)\))?:(.*)")
 

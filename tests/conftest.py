@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tasks.adapters.embedded import EmbeddedIndex, embedded_index
-from tasks.adapters.process import Command, background, run
-from tasks.adapters.server import OWN_SERVER_SETTINGS, prefect_server, settle
-from tasks.adapters.uv import find_uv
+from releasekit.integrations.peryx import EmbeddedIndex, embedded_index
+from releasekit.integrations.prefect_server import OWN_SERVER_SETTINGS, prefect_server, settle
+from releasekit.integrations.process import Command, background, run
+from releasekit.integrations.uv import find_uv
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -211,7 +211,7 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
         os.environ["PREFECT_API_URL"] = server.url
         yield server.url
         if "prefect" in sys.modules:
-            from flows.recorded import drain
+            from flows.event_flush import drain
 
             asyncio.run(drain())
 

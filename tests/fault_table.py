@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
-from tasks.core.errors import Code
+from releasekit.core.errors import Code
 from tests import fault_index as it
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from tasks.adapters.process import Command, run
+from releasekit.integrations.process import Command, run
 from tests.world import GIT
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING
 
-from tasks.adapters.process import Command, background, run
+from releasekit.integrations.process import Command, background, run
 
 if TYPE_CHECKING:
     from collections.abc import Generator

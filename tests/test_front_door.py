@@ -9,8 +9,8 @@ from zipfile import ZipFile
 import pytest
 
 from releasekit.front_door import module_to_run
-from tasks.adapters.process import Command, run
-from tasks.adapters.uv import find_uv
+from releasekit.integrations.process import Command, run
+from releasekit.integrations.uv import find_uv
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = str(Path(sys.executable).with_name("releasekit"))

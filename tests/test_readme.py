@@ -6,9 +6,9 @@ import json
 import re
 from pathlib import Path
 
-from flows.commands import app
-from tasks.core.checks.registry import CHECKS
-from tasks.core.settings import Settings
+from releasekit.cli.commands import app
+from releasekit.core.checks.registry import CHECKS
+from releasekit.core.config.settings import Settings
 from tests import requirement_table
 from tests.fault_table import table
 

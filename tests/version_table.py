@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tasks.adapters.process import Command, run
+from releasekit.integrations.process import Command, run
 from tests.world import GIT, World, empty_world
 
 if TYPE_CHECKING:

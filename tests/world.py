@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.cli import main
-from tasks.adapters.process import Command, run
-from tasks.adapters.uv import find_uv
+from releasekit.cli.app import main
+from releasekit.integrations.process import Command, run
+from releasekit.integrations.uv import find_uv
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from tasks.adapters.embedded import EmbeddedIndex
+    from releasekit.integrations.peryx import EmbeddedIndex
 
 GIT: dict[str, str | None] = {
     "GIT_CONFIG_GLOBAL": os.devnull,

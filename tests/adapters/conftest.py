@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.adapters.process import Command, run
+from releasekit.integrations.process import Command, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.adapters.files import changelog_path, read_text, replace_text
-from tasks.adapters.repo import Repo
+from releasekit.integrations.filesystem import changelog_path, read_text, replace_text
+from releasekit.integrations.git import Repo
 
 if TYPE_CHECKING:
     from pathlib import Path

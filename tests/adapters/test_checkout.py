@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.adapters.checkout import checked_out, kept_in
-from tasks.adapters.process import Command, mask, run
-from tasks.adapters.repo import Repo
-from tasks.adapters.secrets import Secrets
-from tasks.core.errors import Code, Refusal, ReleaseError
-from tasks.core.source import Source
-from tasks.lazy import secret
+from releasekit.core.config.repository_address import Source
+from releasekit.core.errors import Code, Refusal, ReleaseError
+from releasekit.integrations.git import Repo
+from releasekit.integrations.process import Command, mask, run
+from releasekit.integrations.secrets import Secrets
+from releasekit.store.clones import checked_out, kept_in
+from tasks.decorators import secret
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tasks.adapters.embedded import PERYX, EmbeddedIndex, Request, embedded_index
-from tasks.adapters.process import Command, run
-from tasks.adapters.uv import find_uv
-from tasks.core.errors import Code, ReleaseError
+from releasekit.core.errors import Code, ReleaseError
+from releasekit.integrations.peryx import PERYX, EmbeddedIndex, Request, embedded_index
+from releasekit.integrations.process import Command, run
+from releasekit.integrations.uv import find_uv
 
 if TYPE_CHECKING:
     from collections.abc import Callable

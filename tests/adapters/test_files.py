@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.version import Version
 
-from tasks.adapters.files import describe, read_sdist, read_text, read_toml, read_wheel, replace_text
-from tasks.adapters.process import run
-from tasks.adapters.uv import find_uv
-from tasks.core.artifacts import import_names, problems
-from tasks.core.errors import Code, Refusal, ReleaseError
-from tasks.core.pins import Pins
+from releasekit.core.errors import Code, Refusal, ReleaseError
+from releasekit.core.workspace.built_files import import_names, problems
+from releasekit.core.workspace.pins import Pins
+from releasekit.integrations.filesystem import describe, read_sdist, read_text, read_toml, read_wheel, replace_text
+from releasekit.integrations.process import run
+from releasekit.integrations.uv import find_uv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.adapters import github as adapter
-from tasks.adapters.forge import LONGEST_WAIT, open_forge, token_of
-from tasks.adapters.http import client
-from tasks.core.errors import Code, ReleaseError
-from tasks.core.links import Web, web_of
+from releasekit.core.errors import Code, ReleaseError
+from releasekit.core.history.web_links import Web, web_of
+from releasekit.integrations import github as adapter
+from releasekit.integrations.forge import LONGEST_WAIT, open_forge, token_of
+from releasekit.integrations.http import client
 from tests import github, gitlab
 from tests.github import Answer, GitHubDouble
 from tests.gitlab import GitLabDouble
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
     from pathlib import Path
 
-    from tasks.adapters.interface import Forge
+    from releasekit.integrations.protocols import Forge
 
     Double = GitHubDouble | GitLabDouble
     Story = Callable[[Forge], Awaitable[Any]]

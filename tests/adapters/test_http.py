@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tasks.adapters import http
+from releasekit.integrations import http
 from tests.fault_index import SLOW, fault_index
 
 if TYPE_CHECKING:

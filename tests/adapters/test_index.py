@@ -17,22 +17,22 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from tasks.adapters import http
-from tasks.adapters.files import describe
-from tasks.adapters.index import SimpleIndex, on_index
-from tasks.adapters.interface import Index, IndexFile
-from tasks.adapters.process import run
-from tasks.adapters.uv import find_uv
-from tasks.core.errors import Code, Refusal, ReleaseError
-from tasks.core.manifest import PackageVersion
-from tasks.core.uploads import Meaning, meaning_of
+from releasekit.core.errors import Code, Refusal, ReleaseError
+from releasekit.core.release.release_manifest import PackageVersion
+from releasekit.core.release.upload_response import Meaning, meaning_of
+from releasekit.integrations import http
+from releasekit.integrations.filesystem import describe
+from releasekit.integrations.index import SimpleIndex, on_index
+from releasekit.integrations.process import run
+from releasekit.integrations.protocols import Index, IndexFile
+from releasekit.integrations.uv import find_uv
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Mapping
     from pathlib import Path
     from typing import TypeVar
 
-    from tasks.adapters.embedded import EmbeddedIndex
+    from releasekit.integrations.peryx import EmbeddedIndex
 
     T = TypeVar("T")
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.adapters.github import GitHub
-from tasks.adapters.gitlab import GitLab
-from tasks.adapters.index import SimpleIndex
-from tasks.adapters.interface import Forge, Index, PackageManager, Vcs
-from tasks.adapters.repo import Repo
-from tasks.adapters.uv import Uv
+from releasekit.integrations.git import Repo
+from releasekit.integrations.github import GitHub
+from releasekit.integrations.gitlab import GitLab
+from releasekit.integrations.index import SimpleIndex
+from releasekit.integrations.protocols import Forge, Index, PackageManager, Vcs
+from releasekit.integrations.uv import Uv
 
 if TYPE_CHECKING:
     _GITHUB: type[Forge] = GitHub

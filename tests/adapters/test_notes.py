@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.adapters.notes import rewritten
-from tasks.adapters.process import Command, run
-from tasks.adapters.repo import Repo
-from tasks.core.errors import Code, ReleaseError
+from releasekit.core.errors import Code, ReleaseError
+from releasekit.integrations.git import Repo
+from releasekit.integrations.notes_sources import rewritten
+from releasekit.integrations.process import Command, run
 
 if TYPE_CHECKING:
     from tests.adapters.conftest import GitScene
@@ -24,7 +24,7 @@ def test_wheel_has_the_template(tmp_path: Path) -> None:
     run(Command(build, root))
     (wheel,) = tmp_path.glob("*.whl")
 
-    assert "tasks/core/templates/notes.md.jinja" in zipfile.ZipFile(wheel).namelist()
+    assert "releasekit/templates/notes.md.jinja" in zipfile.ZipFile(wheel).namelist()
 
 
 def test_rewritten(tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.version import Version
 
-from tasks.adapters.files import read_text, replace_text
-from tasks.adapters.places import declared_version, new_texts
-from tasks.adapters.process import run
-from tasks.adapters.uv import find_uv
-from tasks.core.errors import Code, Refusal
+from releasekit.core.errors import Code, Refusal
+from releasekit.integrations.filesystem import read_text, replace_text
+from releasekit.integrations.process import run
+from releasekit.integrations.uv import find_uv
+from releasekit.integrations.version_files import declared_version, new_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

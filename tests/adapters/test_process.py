@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.adapters.process import Command, arun, background, last_lines, mask, run, stream
-from tasks.core.errors import Code, ReleaseError
+from releasekit.core.errors import Code, ReleaseError
+from releasekit.integrations.process import Command, arun, background, last_lines, mask, run, stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tasks.adapters.process import Result
+    from releasekit.integrations.process import Result
 
 SECRET = "pypi-AgEIcHlwaS5vcmc"
 FAMILY = 'sleep 60 & echo $! > grandchild; echo "about to wait"; wait'
@@ -214,7 +214,7 @@ class TestCancelling:
         script = """
             import os, signal, sys
             from pathlib import Path
-            from tasks.adapters.process import Command, run
+            from releasekit.integrations.process import Command, run
             signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in what it puts behind
             Path(sys.argv[1], "parent").write_text(f"{os.getpid()}\\n")
             run(Command(("sh", "-c", sys.argv[2]), Path(sys.argv[1])))
@@ -413,7 +413,7 @@ class TestBackground:
         script = """
             import os, signal, sys, time
             from pathlib import Path
-            from tasks.adapters.process import Command, background
+            from releasekit.integrations.process import Command, background
             here = Path(sys.argv[1])
             with background(Command(("sh", "-c", sys.argv[2]), here), here / "log"):
                 while not (here / "grandchild").is_file() or not (here / "grandchild").read_text():
@@ -433,7 +433,7 @@ def test_nothing_outlives_us(tmp_path: Path, door: str) -> None:
     script = """\
         import sys
         from pathlib import Path
-        from tasks.adapters.process import Command, run
+        from releasekit.integrations.process import Command, run
         from tests.adapters import test_process as doors
 
         run(Command(("true",)))  # what has ended is left alone

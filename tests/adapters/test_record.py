@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.adapters.files import describe
-from tasks.adapters.process import Command, background
-from tasks.adapters.record import Record, begin, only_release, sweep, unfinished
-from tasks.adapters.repo import Repo
-from tasks.core.errors import Code, Refusal, ReleaseError
-from tasks.core.manifest import BuiltFile, PackageVersion, ReleaseManifest
-from tasks.core.plan import Plan, Step
+from releasekit.core.errors import Code, Refusal, ReleaseError
+from releasekit.core.planning.model import Plan, Step
+from releasekit.core.release.release_manifest import BuiltFile, PackageVersion, ReleaseManifest
+from releasekit.integrations.filesystem import describe
+from releasekit.integrations.git import Repo
+from releasekit.integrations.process import Command, background
+from releasekit.store.record import Record, begin, only_release, sweep, unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 HOLDER = """
     import os, sys, time
     from pathlib import Path
-    from tasks.adapters.record import only_release
+    from releasekit.store.record import only_release
     with only_release(Path(sys.argv[1])):
         print(os.getpid(), flush=True)
         {then}
@@ -43,9 +43,9 @@ HOLDER = """
 AS_NOBODY = """
     import os, sys
     from pathlib import Path
-    from tasks.adapters.record import begin, only_release
-    from tasks.core.errors import ReleaseError
-    from tasks.core.manifest import plan_of
+    from releasekit.store.record import begin, only_release
+    from releasekit.core.errors import ReleaseError
+    from releasekit.core.release.release_manifest import plan_of
     path = Path(sys.argv[1])
     plan = plan_of((path / "plan.json").read_text(), "")
     import filelock, socket

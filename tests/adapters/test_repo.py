@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.adapters.process import Command, run
-from tasks.adapters.repo import RUNNING, Ref, Repo, clone
-from tasks.adapters.repo import run as run_git
-from tasks.core.commits import Commit
-from tasks.core.errors import Code, Refusal, ReleaseError
+from releasekit.core.errors import Code, Refusal, ReleaseError
+from releasekit.core.history.commits import Commit
+from releasekit.integrations.git import RUNNING, Ref, Repo, clone
+from releasekit.integrations.git import run as run_git
+from releasekit.integrations.process import Command, run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from flows.cli import main
-from tasks.adapters import server
-from tasks.adapters.process import Command, run
-from tasks.adapters.server import CLIENT_SETTINGS, configured_api, kept_server, prefect_server, settle
-from tasks.core.errors import Code, ReleaseError
+from releasekit.cli.app import main
+from releasekit.core.errors import Code, ReleaseError
+from releasekit.integrations import prefect_server as server
+from releasekit.integrations.prefect_server import CLIENT_SETTINGS, configured_api, kept_server, prefect_server, settle
+from releasekit.integrations.process import Command, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,13 +125,13 @@ class TestServer:
     def test_runs_inside_the_block(self, lived_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """It answers as Prefect's server once it was waited for, keeps all in PREFECT_HOME, and is gone afterwards."""
         monkeypatch.setenv("PREFECT_HOME", str(lived_in))
-        with prefect_server() as server:
-            address = urlsplit(server.url)
+        with prefect_server() as running:
+            address = urlsplit(running.url)
             assert (address.scheme, address.hostname, address.path) == ("http", "127.0.0.1", "/api")
-            server.wait()
+            running.wait()
 
-            assert _get(server.url, "/health") is True
-            settings = _get(server.url, "/admin/settings")
+            assert _get(running.url, "/health") is True
+            settings = _get(running.url, "/admin/settings")
             assert settings["server"]["analytics_enabled"] is False
             assert settings["server"]["services"]["task_run_recorder"]["batch_size"] == 100
             assert (lived_in / "prefect.db").is_file()
@@ -201,8 +201,8 @@ class TestServer:
         monkeypatch.setenv("PREFECT_API_KEY", "opensesame")
         fake_uvicorn("import sys; print('port taken by opensesame', file=sys.stderr); sys.exit(3)")
 
-        with pytest.raises(ReleaseError) as caught, prefect_server() as server:
-            server.wait()
+        with pytest.raises(ReleaseError) as caught, prefect_server() as running:
+            running.wait()
 
         assert caught.value.code is Code.SERVER_START
         assert [caught.value.where] == [str(path) for path in home.glob("server-*.log")]
@@ -227,10 +227,10 @@ class TestServer:
             monkeypatch.setenv("HOME", str(tmp_path))
             place = Path(data or tmp_path / ".local" / "share") / "releasekit" / "prefect"
 
-            with pytest.raises(ReleaseError) as caught, prefect_server() as server:
-                server.wait()
+            with pytest.raises(ReleaseError) as caught, prefect_server() as running:
+                running.wait()
 
-            expected[data] = f"{place} {server.url}"
+            expected[data] = f"{place} {running.url}"
             assert caught.value.output == expected[data]
 
 

@@ -13,18 +13,18 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tasks.adapters.process import run
-from tasks.adapters.secrets import Secrets
-from tasks.adapters.uv import Uv, failure, find_uv, trusted_publishing
-from tasks.core.errors import Code, Refusal, ReleaseError
+from releasekit.core.errors import Code, Refusal, ReleaseError
+from releasekit.integrations.process import run
+from releasekit.integrations.secrets import Secrets
+from releasekit.integrations.uv import Uv, failure, find_uv, trusted_publishing
 from tasks.survey import read_workspace
 from tests.fault_index import ALL, PAGE, QUOTA, RESET, fault_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tasks.adapters.embedded import EmbeddedIndex
-    from tasks.core.uploads import Answer
+    from releasekit.core.release.upload_response import Answer
+    from releasekit.integrations.peryx import EmbeddedIndex
     from tests.fault_index import FaultIndex
 
 UV = replace(find_uv(), python=sys.executable)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
-from tasks.core.adoption import (
+from releasekit.core.adoption import (
     Key,
     Tagging,
     choose_pins,
@@ -20,9 +20,9 @@ from tasks.core.adoption import (
     spoken,
     tagging_of,
 )
-from tasks.core.errors import Code, Refusal
-from tasks.core.tags import TagScheme
-from tasks.core.workspace import Workspace, workspace_of
+from releasekit.core.errors import Code, Refusal
+from releasekit.core.history.tags import TagScheme
+from releasekit.core.workspace.workspace import Workspace, workspace_of
 from tests.builders import settings_of
 from tests.builders import workspace_of as workspace_of_lines
 

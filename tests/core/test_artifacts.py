@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.version import Version
 
-from tasks.core.artifacts import Wheel, extras_of, import_names, metadata_of, problems
-from tasks.core.pins import Pins
+from releasekit.core.workspace.built_files import Wheel, extras_of, import_names, metadata_of, problems
+from releasekit.core.workspace.pins import Pins
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from packaging.version import Version
 
-from tasks.core.changelog import (
+from releasekit.core.changelog.changelog import (
     Entry,
     Section,
     Since,
@@ -25,9 +25,9 @@ from tasks.core.changelog import (
     section_of,
     versions_in,
 )
-from tasks.core.commits import Change, parse, parse_history
-from tasks.core.links import Web
-from tasks.core.tags import TagScheme
+from releasekit.core.history.commits import Change, parse, parse_history
+from releasekit.core.history.tags import TagScheme
+from releasekit.core.history.web_links import Web
 from tests.builders import commit, settings_of
 
 GITHUB = Web("https://github.com/ada/engine")

@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tasks.core.checks.facts import Check, CheckReport, Finding, Found, Package, Severity, WorkspaceFacts
-from tasks.core.checks.files import modules_of
-from tasks.core.checks.fixes import AddItem, DropItem, Fix, NewFile, SetKey, mended
-from tasks.core.checks.registry import CHECKS, chosen, findings, with_others
-from tasks.core.errors import Code, Refusal
-from tasks.core.formats.markdown import check_markdown
-from tasks.core.formats.sarif import sarif
-from tasks.core.lines import line_of
-from tasks.core.settings import Settings
-from tasks.core.workspace import workspace_of
+from releasekit.core.checks.contents import modules_of
+from releasekit.core.checks.facts import Check, CheckReport, Finding, Found, Package, Severity, WorkspaceFacts
+from releasekit.core.checks.fixes import AddItem, DropItem, Fix, NewFile, SetKey, mended
+from releasekit.core.checks.registry import CHECKS, chosen, findings, with_others
+from releasekit.core.config.settings import Settings
+from releasekit.core.errors import Code, Refusal
+from releasekit.core.workspace.toml_lines import line_of
+from releasekit.core.workspace.workspace import workspace_of
+from releasekit.formats.markdown import check_markdown
+from releasekit.formats.sarif import sarif
 
 KEYS = {
     "name": '"{name}"',

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from packaging.version import Version
 
-from tasks.core.closing import closing_warnings, half_published
-from tasks.core.manifest import BuiltFile, PackageVersion
+from releasekit.core.release.release_manifest import BuiltFile, PackageVersion
+from releasekit.core.release.upload_window import closing_warnings, half_published
 
 BEGUN = datetime(2026, 8, 1, 12, tzinfo=UTC)
 CORE = PackageVersion(

@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.core.commits import Bump, Change, Commit, Reverts, Subject, parse, parse_history, standing, subject_of
+from releasekit.core.history.commits import (
+    Bump,
+    Change,
+    Commit,
+    Reverts,
+    Subject,
+    parse,
+    parse_history,
+    standing,
+    subject_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from packaging.version import Version
 
-from tasks.core.compare import Due, Earlier, compared, earlier_of, earlier_of_rows, with_difference
-from tasks.core.formats.markdown import plan_markdown, plan_rows
+from releasekit.core.planning.plan_diff import Due, Earlier, compared, earlier_of, earlier_of_rows, with_difference
+from releasekit.formats.markdown import plan_markdown, plan_rows
 from tests.builders import plan_of
 
 NOW = plan_of("core:", "app:", "web:", changes={"core": "feat: it", "app": "feat!: it"})

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from tasks.core.dynamic import environment, is_dynamic, source_of
+from releasekit.core.workspace.dynamic_version import environment, is_dynamic, source_of
 
 DYNAMIC = '[project]\nname = "my-pkg"\ndynamic = ["version"]\n'
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from packaging.version import Version
 
-from tasks.core.dynamic import literal, source_of
-from tasks.core.edits import write_place, write_version
-from tasks.core.errors import Code, Refusal
+from releasekit.core.errors import Code, Refusal
+from releasekit.core.workspace.dynamic_version import literal, source_of
+from releasekit.core.workspace.toml_edits import write_place, write_version
 
 NEW = Version("1.3.0rc1")
 

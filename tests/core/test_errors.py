@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.core.errors import CATALOGUE, Code, Excerpt, Refusal, ReleaseError, Warn, explain, nearest
+from releasekit.core.errors import CATALOGUE, Code, Excerpt, Refusal, ReleaseError, Warn, explain, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ class TestCatalogue:
         """Some line raises it, or warns of it, and some test meets it: none is there for show."""
         named = re.compile(rf"\bCode\.{code.name}\b|\b{code}(?![A-Z-])")
         here = Path(__file__)
-        sources = (file for room in ("flows", "tasks") for file in (here.parents[2] / room).rglob("*.py"))
+        sources = (file for room in ("flows", "tasks", "releasekit") for file in (here.parents[2] / room).rglob("*.py"))
         raised = [file for file in sources if named.search(_without_catalogue(file.read_text("utf-8")))]
         tests = (file for file in here.parents[1].rglob("*.py") if file != here)
 

@@ -15,22 +15,22 @@ import pydot
 import pytest
 from packaging.version import Version
 
-from tasks.adapters.graphviz import svg_of
-from tasks.adapters.process import Command, run
-from tasks.core import graph as core_graph
-from tasks.core.formats.csv import csv_text, graph_csv, members_csv, plan_csv, report_csv
-from tasks.core.formats.graphs import arrows, ascii_text, d2_text, dot_text, levels_text, mermaid_text
-from tasks.core.formats.json import discover_json, graph_json
-from tasks.core.formats.markdown import COMMENT_LIMIT, plan_markdown, plan_summary, report_markdown
-from tasks.core.formats.svg import graph_svg, workspace_svg
-from tasks.core.graph import order
-from tasks.core.report import Outcome, PackageReport, Report
-from tasks.core.workspace import Kind, workspace_of
+from releasekit.core.release.report import Outcome, PackageReport, Report
+from releasekit.core.workspace import graph as core_graph
+from releasekit.core.workspace.graph import order
+from releasekit.core.workspace.workspace import Kind, workspace_of
+from releasekit.formats.csv import csv_text, graph_csv, members_csv, plan_csv, report_csv
+from releasekit.formats.graphs import arrows, ascii_text, d2_text, dot_text, levels_text, mermaid_text
+from releasekit.formats.json import discover_json, graph_json
+from releasekit.formats.markdown import COMMENT_LIMIT, plan_markdown, plan_summary, report_markdown
+from releasekit.formats.svg import graph_svg, workspace_svg
+from releasekit.integrations.graphviz import svg_of
+from releasekit.integrations.process import Command, run
 from tests import builders
 
 if TYPE_CHECKING:
-    from tasks.core.graph import Graph
-    from tasks.core.workspace import Workspace
+    from releasekit.core.workspace.graph import Graph
+    from releasekit.core.workspace.workspace import Workspace
     from tests.conftest import Golden
 
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from tasks.core import graph as core_graph
-from tasks.core.errors import Code, Refusal
-from tasks.core.graph import Graph, components, order, reverse
-from tasks.core.workspace import Workspace
+from releasekit.core.errors import Code, Refusal
+from releasekit.core.workspace import graph as core_graph
+from releasekit.core.workspace.graph import Graph, components, order, reverse
+from releasekit.core.workspace.workspace import Workspace
 from tests.builders import graph_and_warnings, graph_of, workspace_of
 
 Edges = dict[str, frozenset[str]]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from tasks.core.errors import Code, Refusal
+from releasekit.core.errors import Code, Refusal
 from tests.builders import plan_of
 
 

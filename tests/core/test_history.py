@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.core.history import unreleased
+from releasekit.core.history.attribution import unreleased
 from tests.builders import commit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tasks.core.commits import Commit
+    from releasekit.core.history.commits import Commit
 
 OWNERS = {"": "root", "packages/core": "core", "packages/core/plugins/x": "x", "web": "web"}
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tasks.core.links import Web, web_of
+from releasekit.core.history.web_links import Web, web_of
 
 GITHUB = "https://github.com/ada/engine"
 

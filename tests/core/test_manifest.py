@@ -9,9 +9,16 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
-from tasks.core.errors import Code, ReleaseError
-from tasks.core.manifest import BuiltFile, PackageVersion, ReleaseManifest, exported_of, manifest_of, manifest_text
-from tasks.core.target import IndexAddress
+from releasekit.core.errors import Code, ReleaseError
+from releasekit.core.release.release_manifest import (
+    BuiltFile,
+    PackageVersion,
+    ReleaseManifest,
+    exported_of,
+    manifest_of,
+    manifest_text,
+)
+from releasekit.core.release.target import IndexAddress
 from tests.builders import plan_of
 
 

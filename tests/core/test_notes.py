@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from tasks.core.changelog import Since, entry_of
-from tasks.core.commits import parse
-from tasks.core.errors import Code, Refusal
-from tasks.core.links import Web
-from tasks.core.notes import Notes, Pull, Tale, cut, notes_of, render, tale_of
-from tasks.core.target import Target
+from releasekit.core.changelog.changelog import Since, entry_of
+from releasekit.core.changelog.release_notes import Notes, Pull, Tale, cut, notes_of, render, tale_of
+from releasekit.core.errors import Code, Refusal
+from releasekit.core.history.commits import parse
+from releasekit.core.history.web_links import Web
+from releasekit.core.release.target import Target
 from tests.builders import commit, plan_of, settings_of
 
 PAGE = "https://github.com/ada/engine"
 WEB = Web(PAGE)
 INDEX = "https://index.example.org/simple"
-TEMPLATE = (Path(__file__).parents[2] / "tasks/core/templates/notes.md.jinja").read_text()
+TEMPLATE = (Path(__file__).parents[2] / "releasekit/templates/notes.md.jinja").read_text()
 PULL = Pull(7, "Take <b>things</b>", f"{PAGE}/pull/7", "bea", ("fruit",))
 
 

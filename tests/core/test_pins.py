@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tasks.core.pins import Pins, pin, pin_requirement
+from releasekit.core.workspace.pins import Pins, pin, pin_requirement
 
 VERSIONS = {"core": Version("2.0"), "fps-auth": Version("0.5.1"), "next": Version("3.0rc1")}
 OLDER = frozenset({"core<2", "core==1.*", "core!=2.0", "next>=3.0rc2", "next>3", "next<3", "fps-auth!=0.5.1,>=0.1"})

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
-from tasks.core.errors import Code, Refusal
-from tasks.core.plan import Obstacle, Obstructed, Plan, Status, distinct
+from releasekit.core.errors import Code, Refusal
+from releasekit.core.planning.model import Obstacle, Obstructed, Plan, Status, distinct
 from tests.builders import SHA, documents_of, plan_of
 
 DIAMOND = ("app: web db", "web: core", "db: core")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.core.progress import PUBLISHING, STAGING, Progress, Stage
+from releasekit.core.release.progress import PUBLISHING, STAGING, Progress, Stage
 from tests.builders import plan_of
 
 CHAIN = ("app: web", "web: core", "core:", "lone:")

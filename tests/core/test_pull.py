@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from packaging.version import Version
 
-from tasks.core.plan import Status
-from tasks.core.pull import draft_body, left_for_later, next_development, outdated, pull_body
-from tasks.core.versions import Past
+from releasekit.core.planning.model import Status
+from releasekit.core.release.pr_status import draft_body, left_for_later, next_development, outdated, pull_body
+from releasekit.core.versioning.versions import Past
 from tests.builders import decide, plan_of, settings_of
 
 

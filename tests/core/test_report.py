@@ -7,7 +7,7 @@ import json
 import pytest
 from packaging.version import Version
 
-from tasks.core.report import Outcome, PackageReport, Report
+from releasekit.core.release.report import Outcome, PackageReport, Report
 
 
 def report(*outcomes: str, problems: tuple[str, ...] = ()) -> Report:

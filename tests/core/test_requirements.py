@@ -12,13 +12,13 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from tasks.core.pins import Pins, compatible_with, misfit, pin_requirement
-from tasks.core.requirements import is_live, key_of, raise_requirement
-from tasks.core.versions import next_breaking
+from releasekit.core.versioning.versions import next_breaking
+from releasekit.core.workspace.pins import Pins, compatible_with, misfit, pin_requirement
+from releasekit.core.workspace.requirements import is_live, key_of, raise_requirement
 from tests.requirement_table import ROWS, Row
 
 if TYPE_CHECKING:
-    from tasks.core.settings import PinMode
+    from releasekit.core.config.settings import PinMode
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)

@@ -7,7 +7,7 @@ import time
 import pytest
 from packaging.version import Version
 
-from tasks.core.rollback import (
+from releasekit.core.release.rollback_plan import (
     KeptTag,
     PublicPackage,
     Rollback,
@@ -15,8 +15,8 @@ from tasks.core.rollback import (
     reasons_to_keep,
     yank_page,
 )
-from tasks.core.target import Target
-from tasks.core.versions import following
+from releasekit.core.release.target import Target
+from releasekit.core.versioning.versions import following
 from tests.builders import plan_of
 
 

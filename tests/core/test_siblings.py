@@ -15,15 +15,15 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tasks.core.errors import Code
-from tasks.core.pins import pin
-from tasks.core.siblings import write_raised
+from releasekit.core.errors import Code
+from releasekit.core.workspace.pins import pin
+from releasekit.core.workspace.siblings import write_raised
 from tests.builders import plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from tasks.core.plan import Plan, Step
+    from releasekit.core.planning.model import Plan, Step
 
 NAMES = ("a", "b", "c", "d", "e")
 NEXT = {"fix: x": "1.0.1", "feat: x": "1.1", "feat!: x": "2.0"}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
-from tasks.core.manifest import BuiltFile, PackageVersion, ReleaseManifest
-from tasks.core.status import ReleaseStatus, ReleaseTraces, describe_release, unfinished_note
+from releasekit.core.release.release_manifest import BuiltFile, PackageVersion, ReleaseManifest
+from releasekit.core.release.unfinished_release import ReleaseStatus, ReleaseTraces, describe_release, unfinished_note
 from tests.builders import SHA, plan_of
 
 COMMIT = "beef" * 10

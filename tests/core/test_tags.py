@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from tasks.core.errors import Code, Refusal
-from tasks.core.tags import (
+from releasekit.core.errors import Code, Refusal
+from releasekit.core.history.tags import (
     Baseline,
     TagScheme,
     TagSchemes,

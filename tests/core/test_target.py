@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from packaging.version import Version
 
-from tasks.core.target import IndexAddress, Target, recorded_targets
+from releasekit.core.release.target import IndexAddress, Target, recorded_targets
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.core.uploads import Answer, Meaning, meaning_of
+from releasekit.core.release.upload_response import Answer, Meaning, meaning_of
 
 
 @pytest.mark.parametrize(

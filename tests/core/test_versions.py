@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from tasks.core.commits import Bump, Change, Commit, parse
-from tasks.core.errors import Code, Refusal
-from tasks.core.versions import Decision, Past, Rules, bump_of, difference, next_version
+from releasekit.core.errors import Code, Refusal
+from releasekit.core.history.commits import Bump, Change, Commit, parse
+from releasekit.core.versioning.versions import Decision, Past, Rules, bump_of, difference, next_version
 from tests.builders import decide, settings_of
 
 NONE, PATCH, MINOR, MAJOR = Bump

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.version import Version
 
-from tasks.core.errors import Code, Refusal
-from tasks.core.workspace import Declared, Kind, requirement_of, workspace_of
+from releasekit.core.errors import Code, Refusal
+from releasekit.core.workspace.workspace import Declared, Kind, requirement_of, workspace_of
 from tests import builders
 
 if TYPE_CHECKING:
-    from tasks.core.workspace import Member
+    from releasekit.core.workspace.workspace import Member
 
 
 def member(pyproject: str, *, declared: Declared | None = None, path: str = "packages/it") -> Member:

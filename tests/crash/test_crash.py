@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.adapters.embedded import embedded_index
-from tasks.core.manifest import exported_of, manifest_text
+from releasekit.core.release.release_manifest import exported_of, manifest_text
+from releasekit.integrations.peryx import embedded_index
 from tests.world import World, make_world, relatives
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from contextlib import AbstractContextManager
 
-    from tasks.adapters.embedded import EmbeddedIndex
+    from releasekit.integrations.peryx import EmbeddedIndex
 
     Scenes = Callable[[], tuple[AbstractContextManager[EmbeddedIndex], World]]
 

@@ -22,16 +22,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import flows.publish
-from flows.cli import main
+from releasekit.cli.app import main
+from releasekit.integrations import peryx, prefect_server
 from tasks import survey
-from tasks.adapters import embedded, server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "shutil.rmtree"}
 TEMPORARY = tempfile.gettempdir()  # once: it looks for one, by writing
-LOADED = (flows.publish, embedded, server)  # by the program, late
+LOADED = (flows.publish, peryx, prefect_server)  # by the program, late
 
 
 class Effects:

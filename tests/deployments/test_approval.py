@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tasks.adapters.process import Command, background
+from releasekit.integrations.process import Command, background
 from tests.world import World, make_world
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Asking:
 @contextmanager
 def publishing(world: World, output: Path) -> Generator[Asking]:
     """Run `publish --approve` inside the block."""
-    code = "import sys; from flows.cli import main; code = main(sys.argv[1:]); print('exit code', code)"
+    code = "import sys; from releasekit.cli.app import main; code = main(sys.argv[1:]); print('exit code', code)"
     argv = ("publish", "--approve", "--skip-audit", "--workspace", str(world.root))
     output.touch()
     with background(Command((sys.executable, "-c", code, *argv)), output):

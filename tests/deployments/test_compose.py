@@ -16,13 +16,13 @@ import httpx
 import pytest
 import yaml
 
-from tasks.adapters.process import Command, background, run
-from tasks.adapters.uv import find_uv
+from releasekit.integrations.process import Command, background, run
+from releasekit.integrations.uv import find_uv
 from tests.postgres import postgres, programs
 from tests.world import make_world
 
 if TYPE_CHECKING:
-    from tasks.adapters.embedded import EmbeddedIndex
+    from releasekit.integrations.peryx import EmbeddedIndex
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 240.0

@@ -21,15 +21,15 @@ import pytest
 import yaml
 
 from releasekit import __version__
-from tasks.adapters.process import Command, background, run
-from tasks.adapters.server import CLIENT_SETTINGS, SERVER_SETTINGS, prefect_server
+from releasekit.integrations.prefect_server import CLIENT_SETTINGS, SERVER_SETTINGS, prefect_server
+from releasekit.integrations.process import Command, background, run
 from tests.postgres import postgres, programs
 from tests.world import World, make_world, relatives
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from tasks.adapters.embedded import EmbeddedIndex
+    from releasekit.integrations.peryx import EmbeddedIndex
 
 ROOT = Path(__file__).parents[2]
 SCHEDULER_PATIENCE = 60.0  # seconds; it looks for new deployments every five

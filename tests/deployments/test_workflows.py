@@ -17,15 +17,15 @@ import pytest
 import yaml
 
 from releasekit import __version__
-from tasks.adapters.process import Command, run
-from tasks.core.errors import Code
+from releasekit.core.errors import Code
+from releasekit.integrations.process import Command, run
 from tests.github import READER, WRITER, GitHubDouble
 from tests.world import Said, World, make_world
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from tasks.adapters.embedded import EmbeddedIndex
+    from releasekit.integrations.peryx import EmbeddedIndex
 
 ROOT = Path(__file__).parents[2]
 GITHUB = sorted((ROOT / "deployments/github").glob("*.yml"))
@@ -124,7 +124,7 @@ def test_wheel(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         for path in (*GITHUB, GITLAB):
-            assert archive.read(f"tasks/core/templates/{path.parent.name}/{path.name}") == path.read_bytes()
+            assert archive.read(f"releasekit/templates/{path.parent.name}/{path.name}") == path.read_bytes()
 
 
 # ---- carried out --------------------------------------------------------------------------------------------------

@@ -7,15 +7,21 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from flows import console
-from flows.cli import main
-from tasks.core.errors import Code, ReleaseError
-from tasks.core.report import Outcome, PackageReport, Report
-from tasks.core.rollback import KeptTag, PublicPackage, Rollback
-from tasks.core.status import FileStatus, NextCommand, PackageStatus, ReleaseStatus, UnfinishedRelease
+from releasekit.cli.app import main
+from releasekit.cli.render import console
+from releasekit.core.errors import Code, ReleaseError
+from releasekit.core.release.report import Outcome, PackageReport, Report
+from releasekit.core.release.rollback_plan import KeptTag, PublicPackage, Rollback
+from releasekit.core.release.unfinished_release import (
+    FileStatus,
+    NextCommand,
+    PackageStatus,
+    ReleaseStatus,
+    UnfinishedRelease,
+)
 
 if TYPE_CHECKING:
-    from tasks.core.status import OnIndex, Progress
+    from releasekit.core.release.unfinished_release import OnIndex, Progress
 
 COMMANDS = (
     "plan --offline --diff before.json",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from examples.orchard_repository import make
-from tasks.core.errors import Code
+from releasekit.core.errors import Code
 from tests.world import World, make_world
 
 if TYPE_CHECKING:

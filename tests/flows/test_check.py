@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tasks.adapters.process import Command, run
-from tasks.core.checks.registry import CHECKS
-from tasks.core.errors import Code
+from releasekit.core.checks.registry import CHECKS
+from releasekit.core.errors import Code
+from releasekit.integrations.process import Command, run
 from tests.world import World, empty_world, make_world, write_package
 
 if TYPE_CHECKING:

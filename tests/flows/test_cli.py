@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from examples.orchard_repository import WORKSPACE, make
-from tasks.adapters.process import Command, run
-from tasks.core.errors import Code
+from releasekit.core.errors import Code
+from releasekit.integrations.process import Command, run
 from tests.world import GIT, Said, World, empty_world, make_world, upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tasks.adapters.embedded import EmbeddedIndex
+    from releasekit.integrations.peryx import EmbeddedIndex
 
 EXPECTED = json.loads((WORKSPACE.parent / "orchard.expected.json").read_text())
 
@@ -309,7 +309,7 @@ def test_selection(tmp_path: Path, argv: list[str], included: dict[str, str]) ->
 def in_child(*argv: str, cwd: Path) -> Said:
     """Run the program in a process of its own, and add which of the dear modules it has imported."""
     code = (
-        "import sys\nfrom flows.cli import main\ncode = main(sys.argv[1:])\n"
+        "import sys\nfrom releasekit.cli.app import main\ncode = main(sys.argv[1:])\n"
         "print([name for name in ('prefect', 'httpx', 'tomlkit') if name in sys.modules], file=sys.stderr)\n"
         "raise SystemExit(code)"
     )

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import pytest
 
-from flows.cli import options
-from flows.commands import app
-from flows.configured import schema_text
-from flows.options import is_setting, option_of
-from tasks.adapters.process import Command, run
-from tasks.core.errors import Code, Refusal
-from tasks.core.settings import Settings, from_environment, settings_of, variable
+from releasekit.cli.app import options
+from releasekit.cli.commands import app
+from releasekit.core.config.settings import Settings, from_environment, settings_of, variable
+from releasekit.core.errors import Code, Refusal
+from releasekit.integrations.process import Command, run
+from releasekit.operations.show_config import schema_text
+from releasekit.options import is_setting, option_of
 from tests.world import Said, World, make_world
 
 if TYPE_CHECKING:

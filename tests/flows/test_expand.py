@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.version import Version
 
-from tasks.core.plan import Status, Step
+from releasekit.core.planning.model import Status, Step
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -73,7 +73,7 @@ def tell(graph: str, do: Do = nothing, **after: str) -> tuple[Story, dict[str, S
     from prefect import task
     from prefect.cache_policies import NO_CACHE
 
-    from flows.expand import state_of
+    from flows.scheduling import state_of
 
     story = Story()
 
@@ -101,7 +101,7 @@ def expanded(
     """Run `expand` in a flow; it ends within two minutes."""
     from prefect import flow
 
-    from flows.expand import expand
+    from flows.scheduling import expand
 
     found: dict[str, State[Any]] = {}
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import pytest
 from pydantic import Field
 
-from flows.commands import app
-from flows.options import (
+from releasekit.cli.commands import app
+from releasekit.core.config.settings import Settings
+from releasekit.core.errors import Refusal
+from releasekit.options import (
     Options,
     Place,
     PlanOptions,
@@ -20,8 +22,6 @@ from flows.options import (
     flat,
     parameters_of,
 )
-from tasks.core.errors import Refusal
-from tasks.core.settings import Settings
 from tasks.survey import read_workspace
 from tests.world import make_world
 

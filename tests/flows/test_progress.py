@@ -9,8 +9,8 @@ import time
 import pytest
 from rich.console import Console
 
-from flows.progress import LiveTable, LogLines, live, observer, watched_by
-from tasks.core.progress import PROOF, PUBLISHING, STAGING, Stage
+from releasekit.cli.render.live_table import LiveTable, LogLines, live, observer, watched_by
+from releasekit.core.release.progress import PROOF, PUBLISHING, STAGING, Stage
 from tests.builders import plan_of, settings_of
 
 GOLDEN = """\

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.adapters.record import begin
-from tasks.adapters.repo import Repo
-from tasks.core.changelog import Section
-from tasks.core.plan import Plan
+from releasekit.core.changelog.changelog import Section
+from releasekit.core.planning.model import Plan
+from releasekit.integrations.git import Repo
+from releasekit.store.record import begin
 from tests.world import World, make_world, write_package
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tasks.adapters.embedded import EmbeddedIndex
+    from releasekit.integrations.peryx import EmbeddedIndex
 
 pytestmark = pytest.mark.usefixtures("prefect_api", "own_index")
 

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.adapters.files import read_text, read_toml, read_wheel
-from tasks.adapters.process import run
-from tasks.adapters.uv import Uv, find_uv
-from tasks.core.artifacts import metadata_of
-from tasks.core.dynamic import environment
+from releasekit.core.workspace.built_files import metadata_of
+from releasekit.core.workspace.dynamic_version import environment
+from releasekit.integrations.filesystem import read_text, read_toml, read_wheel
+from releasekit.integrations.process import run
+from releasekit.integrations.uv import Uv, find_uv
 from tests.world import World, empty_world, make_world
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tasks.adapters.embedded import EmbeddedIndex
+    from releasekit.integrations.peryx import EmbeddedIndex
 
 LICENSE = 'license = "Apache-2.0"'  # without one, pdm's sdists have a metadata version too old for an index
 HATCH = 'requires = ["hatchling>=1.27"]\nbuild-backend = "hatchling.build"'

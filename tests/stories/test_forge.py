@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tasks.adapters.notes import commits_told
-from tasks.adapters.repo import Repo
-from tasks.core.errors import Code
-from tasks.core.notes import Tale, Told
+from releasekit.core.changelog.release_notes import Tale, Told
+from releasekit.core.errors import Code
+from releasekit.integrations.git import Repo
+from releasekit.integrations.notes_sources import commits_told
 from tests.builders import plan_of, settings_of
 from tests.github import READER, WRITER, Answer, GitHubDouble
 from tests.world import Said, World, empty_world, make_world
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from tasks.adapters.embedded import EmbeddedIndex
+    from releasekit.integrations.peryx import EmbeddedIndex
 
 RELEASE = ("publish", "--yes", "--skip-audit", "--skip-smoke-test", "--format", "json")
 
@@ -144,9 +144,9 @@ def without_gh(directory: Path) -> str:
 
 def asyncio_release(hub: GitHubDouble, tag: str) -> bool:
     """Let somebody else have begun a draft of *tag*."""
-    from tasks.adapters.forge import open_forge
-    from tasks.adapters.http import client
-    from tasks.core.links import web_of
+    from releasekit.core.history.web_links import web_of
+    from releasekit.integrations.forge import open_forge
+    from releasekit.integrations.http import client
 
     async def make() -> bool:
         async with client() as connections:
@@ -159,11 +159,11 @@ def asyncio_release(hub: GitHubDouble, tag: str) -> bool:
 @pytest.mark.usefixtures("prefect_api")
 def test_eighty_packages(tmp_path: Path, hub: GitHubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
     """80 packages with 1,600 changes: one release with a body that GitHub takes, in 36 requests."""
+    from releasekit.core.release.target import Target
+    from releasekit.integrations.uv import find_uv
+    from releasekit.store.record import begin
     from tasks import announce
-    from tasks.adapters.record import begin
-    from tasks.adapters.uv import find_uv
-    from tasks.core.target import Target
-    from tasks.release import Release
+    from tasks.context import Release
 
     monkeypatch.setenv("GH_TOKEN", WRITER)
     world = empty_world(tmp_path)

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.adapters.process import Command, run
-from tasks.adapters.repo import Repo
-from tasks.adapters.uv import Uv
-from tasks.core.settings import settings_of
-from tasks.core.workspace import workspace_of
+from releasekit.core.config.settings import settings_of
+from releasekit.core.workspace.workspace import workspace_of
+from releasekit.integrations.git import Repo
+from releasekit.integrations.process import Command, run
+from releasekit.integrations.uv import Uv
 from tasks.project import Project
 from tasks.survey import decide, read_history
 from tests.version_table import ROWS, Row, change, project, scene, table

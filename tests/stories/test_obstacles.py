@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.adapters.held import wrapped
-from tasks.adapters.record import begin
-from tasks.adapters.repo import RUNNING, Repo
-from tasks.core.errors import Code
-from tasks.core.manifest import ReleaseManifest
-from tasks.core.plan import Plan
+from releasekit.core.errors import Code
+from releasekit.core.planning.model import Plan
+from releasekit.core.release.release_manifest import ReleaseManifest
+from releasekit.integrations.git import RUNNING, Repo
+from releasekit.store.record import begin
+from releasekit.store.remote_lock import wrapped
 from tests.world import Said, World, make_world, upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tasks.adapters.embedded import EmbeddedIndex
+    from releasekit.integrations.peryx import EmbeddedIndex
 
     Spoil = Callable[[World, EmbeddedIndex, pytest.MonkeyPatch], None]
 

@@ -14,7 +14,7 @@ from tests.world import World, make_world
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tasks.adapters.embedded import EmbeddedIndex
+    from releasekit.integrations.peryx import EmbeddedIndex
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 

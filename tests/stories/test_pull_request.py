@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from tasks import pull as pull_tasks
-from tasks.adapters import repo
-from tasks.adapters.github import GitHub
-from tasks.adapters.uv import Uv
-from tasks.core.errors import Code
+from releasekit.core.errors import Code
+from releasekit.integrations import git
+from releasekit.integrations.github import GitHub
+from releasekit.integrations.uv import Uv
+from tasks import pr_steps as pull_tasks
 from tests.github import WRITER, GitHubDouble
 from tests.world import Said, World, make_world, upload
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from tasks.adapters.embedded import EmbeddedIndex
+    from releasekit.integrations.peryx import EmbeddedIndex
 
 PREPARE = ("prepare", "--skip-audit", "--format", "json")
 PUBLISH = ("publish", "--yes", "--skip-smoke-test", "--format", "json", "--manifest")
@@ -217,7 +217,7 @@ def test_killed_anywhere(
 ) -> None:
     """Each phase is killed before each of its steps, and run again: the end is that of an undisturbed one."""
     assert own_index
-    for door in ((repo.Repo, "wrap"), (repo.Repo, "push"), (GitHub, "open_pull"), (GitHub, "_ensure_label")):
+    for door in ((git.Repo, "wrap"), (git.Repo, "push"), (GitHub, "open_pull"), (GitHub, "_ensure_label")):
         with monkeypatch.context() as patched:
             patched.setattr(*door, killed)
             assert world.releasekit(*PREPARE).code == 130, door
@@ -233,7 +233,7 @@ def test_killed_anywhere(
     for name, value in (("CI", "true"), ("GITHUB_REF_TYPE", "branch"), ("GITHUB_REF_NAME", "main")):
         monkeypatch.setenv(name, value)  # which a CI does, that checks out a commit
     asked = len(hub.requests)
-    doors = ((repo.Repo, "make_tag"), (repo.Repo, "push"), (GitHub, "create_release"), (GitHub, "upload_asset"))
+    doors = ((git.Repo, "make_tag"), (git.Repo, "push"), (GitHub, "create_release"), (GitHub, "upload_asset"))
     for door in (*doors, (GitHub, "dispatch"), (pull_tasks, "let_go")):
         with monkeypatch.context() as patched:
             patched.setattr(*door, killed)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tasks.adapters.embedded import EmbeddedIndex, embedded_index
-from tasks.core.plan import Plan
+from releasekit.core.planning.model import Plan
+from releasekit.integrations.peryx import EmbeddedIndex, embedded_index
 from tests.world import World, make_world
 
 if TYPE_CHECKING:

@@ -10,15 +10,15 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from examples.orchard_repository import WORKSPACE, make
-from tasks.adapters.files import read_wheel
-from tasks.adapters.repo import clone
-from tasks.core.artifacts import metadata_of
+from releasekit.core.workspace.built_files import metadata_of
+from releasekit.integrations.filesystem import read_wheel
+from releasekit.integrations.git import clone
 from tests.world import World, make_world
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tasks.adapters.embedded import EmbeddedIndex
+    from releasekit.integrations.peryx import EmbeddedIndex
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.adapters.repo import RUNNING, clone
-from tasks.core.errors import Code
+from releasekit.core.errors import Code
+from releasekit.integrations.git import RUNNING, clone
 from tests.fault_index import INVALID, STORED, FaultIndex, fault_index
 from tests.stories.test_rollback import refs
 from tests.stories.test_terminal import running, until, uploads
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from tasks.adapters.embedded import EmbeddedIndex
+    from releasekit.integrations.peryx import EmbeddedIndex
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from releasekit.core.errors import Code
+from releasekit.core.planning.model import Plan
+from releasekit.core.release.release_manifest import ReleaseManifest
+from releasekit.integrations.git import RUNNING, Repo
+from releasekit.integrations.peryx import embedded_index
+from releasekit.store.record import Record, records
+from releasekit.store.remote_lock import wrapped
 from tasks import preflight
-from tasks.adapters.embedded import embedded_index
-from tasks.adapters.held import wrapped
-from tasks.adapters.record import Record, records
-from tasks.adapters.repo import RUNNING, Repo
-from tasks.core.errors import Code
-from tasks.core.manifest import ReleaseManifest
-from tasks.core.plan import Plan
 from tests.world import RESOLVE_ONLY, Said, World, make_world
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tasks.adapters.embedded import EmbeddedIndex
+    from releasekit.integrations.peryx import EmbeddedIndex
 
 RELEASE = ("publish", "--yes", "--skip-audit", "--format", "json")
 UNDO = ("rollback", "--yes", "--format", "json")

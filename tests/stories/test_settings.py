@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flows.cli import options
-from tasks.adapters.process import Command, run
-from tasks.core.errors import Code
-from tasks.core.settings import Settings
+from releasekit.cli.app import options
+from releasekit.core.config.settings import Settings
+from releasekit.core.errors import Code
+from releasekit.integrations.process import Command, run
 from tests.github import WRITER, GitHubDouble
 from tests.world import GIT, Said, World, make_world, write_package
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from tasks.adapters.embedded import EmbeddedIndex
+    from releasekit.integrations.peryx import EmbeddedIndex
 
     Proof = Callable[["Scene"], None]
 

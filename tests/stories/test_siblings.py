@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.adapters.process import run
-from tasks.adapters.uv import find_uv
+from releasekit.integrations.process import run
+from releasekit.integrations.uv import find_uv
 from tests.stories.test_release import pins_of, uploads
 from tests.world import World, make_world, write_package
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tasks.adapters.embedded import EmbeddedIndex
+    from releasekit.integrations.peryx import EmbeddedIndex
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.adapters.exported import check_room, read
-from tasks.adapters.process import Command, run
-from tasks.adapters.repo import RUNNING
-from tasks.core.errors import Code, Refusal, ReleaseError
+from releasekit.core.errors import Code, Refusal, ReleaseError
+from releasekit.integrations.git import RUNNING
+from releasekit.integrations.process import Command, run
+from releasekit.store.bundle import check_room, read
 from tests.fault_index import INVALID as INVALID_UPLOAD
 from tests.fault_index import FaultIndex, fault_index
 from tests.stories.test_resume import another_clone

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.adapters.record import lock_holder
-from tasks.adapters.repo import RUNNING, Repo
+from releasekit.integrations.git import RUNNING, Repo
+from releasekit.store.record import lock_holder
 from tests.stories.test_pull_request import HAND_ON, PREPARE, PUBLISH, hub, pull
 from tests.stories.test_pull_request import world as hub_world
 from tests.stories.test_resume import RELEASE, another_clone
@@ -23,7 +23,7 @@ from tests.stories.test_terminal import running, until, uploads
 from tests.world import RESOLVE_ONLY, World, make_world
 
 if TYPE_CHECKING:
-    from tasks.adapters.embedded import EmbeddedIndex
+    from releasekit.integrations.peryx import EmbeddedIndex
     from tests.github import GitHubDouble
 
 __all__ = ["hub", "world"]

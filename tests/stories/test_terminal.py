@@ -23,7 +23,7 @@ from tests.world import World, make_world, relatives
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from tasks.adapters.embedded import EmbeddedIndex
+    from releasekit.integrations.peryx import EmbeddedIndex
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.version import Version
 
-from tasks.adapters import http
-from tasks.adapters.files import describe
-from tasks.adapters.index import SimpleIndex
-from tasks.adapters.record import Record
-from tasks.adapters.uv import find_uv
-from tasks.core.errors import Code, Refusal
-from tasks.core.manifest import PackageVersion
-from tasks.core.target import Target
+from releasekit.core.errors import Code, Refusal
+from releasekit.core.release.release_manifest import PackageVersion
+from releasekit.core.release.target import Target
+from releasekit.integrations import http
+from releasekit.integrations.filesystem import describe
+from releasekit.integrations.index import SimpleIndex
+from releasekit.integrations.uv import find_uv
+from releasekit.store.record import Record
 from tests.builders import plan_of, settings_of
 from tests.fault_index import ALL, ERROR, HIDDEN, INVALID, QUOTA, STORED, FaultIndex, fault_index
 from tests.fault_table import CASES, Row
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
     from pathlib import Path
 
-    from tasks.core.report import PackageReport
-    from tasks.release import Release
+    from releasekit.core.release.report import PackageReport
+    from tasks.context import Release
     from tests.fault_index import Fault
 
     Faulty = Callable[[FaultIndex], object]
@@ -65,12 +65,12 @@ class Scene:
         """
         from prefect import flow
 
-        from flows.expand import publish_all
-        from tasks import publish
+        from flows.scheduling import publish_all
+        from tasks import upload
 
         chosen = settings_of(**{"smoke_test": False, "confirm_timeout": 30, **settings})
-        upload = f"{self.index.url}/legacy/" if legacy else self.index.publish_url
-        target = Target(self.index.simple_url, upload)
+        upload_url = f"{self.index.url}/legacy/" if legacy else self.index.publish_url
+        target = Target(self.index.simple_url, upload_url)
         release = replace(self.release, settings=chosen, target=target)
         reports: list[PackageReport] = []
 
@@ -87,7 +87,7 @@ class Scene:
             await running
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(publish, "upload", publish.upload.with_options(retry_delay_seconds=delay))
+            patch.setattr(upload, "upload", upload.upload.with_options(retry_delay_seconds=delay))
             asyncio.run(main())
         return {report.name: report for report in reports}
 
@@ -104,7 +104,7 @@ def scene(
     monkeypatch.setenv("UV_PUBLISH_TOKEN", "opensesame")
 
     def make(graph: str) -> Scene:
-        from tasks.release import Release
+        from tasks.context import Release
 
         # Named after the test, for Prefect keeps what a release has done.
         plan = plan_of(*graph.split("; ")).model_copy(update={"release": str(tmp_path)})
@@ -293,7 +293,7 @@ def test_rate_limit(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
 
 def test_turns() -> None:
     """Turns come in the order of asking, none before its time; what waits for one holds no slot."""
-    from tasks.publish import Uploads
+    from tasks.upload import Uploads
 
     async def story() -> list[tuple[str, float]]:
         uploads, begun, took = Uploads(concurrency=1, rate_limit=1200), time.monotonic(), list[tuple[str, float]]()
@@ -318,7 +318,7 @@ def test_turns() -> None:
 
 def test_stopped_while_it_waits() -> None:
     """What waits for its turn when uploads are stopped is blocked at once, and not when its time would come."""
-    from tasks.publish import Uploads
+    from tasks.upload import Uploads
 
     async def story() -> None:
         uploads = Uploads(concurrency=1)
@@ -336,7 +336,7 @@ def test_stopped_while_it_waits() -> None:
 
 def test_delays() -> None:
     """An upload is tried five times, after delays that grow and are never quite the same."""
-    from tasks.publish import upload
+    from tasks.upload import upload
 
     assert (upload.retries, upload.retry_delay_seconds) == (4, [2, 10, 30, 60])
     assert upload.retry_jitter_factor

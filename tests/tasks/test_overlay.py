@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.version import Version
 
-from tasks.adapters.files import describe, read_wheel
-from tasks.adapters.process import run
-from tasks.adapters.record import Record
-from tasks.adapters.uv import find_uv
-from tasks.core.artifacts import extras_of, import_names
-from tasks.core.errors import Code, Refusal
-from tasks.core.manifest import PackageVersion
-from tasks.core.target import Target
+from releasekit.core.errors import Code, Refusal
+from releasekit.core.release.release_manifest import PackageVersion
+from releasekit.core.release.target import Target
+from releasekit.core.workspace.built_files import extras_of, import_names
+from releasekit.integrations.filesystem import describe, read_wheel
+from releasekit.integrations.process import run
+from releasekit.integrations.uv import find_uv
+from releasekit.store.record import Record
 from tests.builders import plan_of, settings_of
 from tests.fault_index import AWAY, STORED, FaultIndex, fault_index
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
 
-    from tasks.core.report import PackageReport
-    from tasks.release import Release
+    from releasekit.core.release.report import PackageReport
+    from tasks.context import Release
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -107,9 +107,9 @@ class Scene:
         """Prove it as a release does; returns what became of each package if one failed."""
         from prefect import flow
 
-        from flows.expand import prove_all
-        from tasks import stage
-        from tasks.release import Release
+        from flows.scheduling import prove_all
+        from tasks import build
+        from tasks.context import Release
 
         root = self.record.worktree
         root.mkdir(parents=True, exist_ok=True)
@@ -127,7 +127,7 @@ class Scene:
 
         with pytest.MonkeyPatch.context() as patch:
             for step in ("prove", "prove_resolution"):
-                patch.setattr(stage, step, getattr(stage, step).with_options(retry_delay_seconds=0))
+                patch.setattr(build, step, getattr(build, step).with_options(retry_delay_seconds=0))
             running: Any = story()
             return {report.name: report for report in asyncio.run(running)}
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.version import Version
 
+from releasekit.core.config.settings import Selection
+from releasekit.core.errors import Code, ReleaseError
+from releasekit.core.release.release_manifest import BuiltFile, PackageVersion
+from releasekit.core.release.target import Target
+from releasekit.integrations.git import Repo
 from tasks import preflight, survey
-from tasks.adapters.repo import Repo
-from tasks.core.errors import Code, ReleaseError
-from tasks.core.manifest import BuiltFile, PackageVersion
-from tasks.core.settings import Selection
-from tasks.core.target import Target
 from tests.world import make_world
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def test_built_otherwise(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> N
         return other
 
     for step in ("pin", "build", "verify"):
-        monkeypatch.setattr(publish.stage, step, done)
+        monkeypatch.setattr(publish.build, step, done)
     release: Any = SimpleNamespace(record=SimpleNamespace(make_durable=list))
     core: Any = SimpleNamespace(name="core", version=Version("1"))
 
@@ -66,7 +66,7 @@ def test_many_new_projects(tmp_path: Path) -> None:
 
 def test_nothing_to_propose(tmp_path: Path) -> None:
     """A release that changes no file, as one whose versions only tags tell, makes no pull request."""
-    from tasks.pull import push_branch
+    from tasks.pr_steps import push_branch
 
     plan = SimpleNamespace(commit="1a2b3c4", title="v1.0.0")
     release, nobody = SimpleNamespace(commit="1a2b3c4", plan=plan), SimpleNamespace(top=tmp_path)

@@ -1,0 +1,141 @@
+"""What Prefect shows of a run: its name, tags, log lines and artifacts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from base64 import b64encode
+from typing import TYPE_CHECKING
+
+from prefect.artifacts import (
+    Artifact,
+    acreate_link_artifact,
+    acreate_markdown_artifact,
+    acreate_progress_artifact,
+    acreate_table_artifact,
+    aupdate_progress_artifact,
+)
+from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
+from prefect.logging.handlers import APILogHandler
+
+from releasekit.core.planning.model import counted
+from releasekit.core.planning.plan_diff import Earlier, earlier_of_rows
+from releasekit.core.release.pr_status import pull_markdown
+from releasekit.formats.markdown import plan_markdown, plan_rows, report_markdown
+from releasekit.formats.svg import graph_svg
+from releasekit.logging import let_through
+from tasks.decorators import in_flow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from releasekit.core.planning.model import Plan
+    from releasekit.core.release.pr_status import ReleasePull
+    from releasekit.core.release.report import Report
+    from releasekit.core.release.target import Target
+
+_PAUSE = 1.0
+"""Seconds between two looks at the progress bar: each costs a request."""
+
+
+def record_our_lines() -> None:
+    """Let our log lines go into the run, also where Prefect was started by others, as by a worker."""
+    if not in_flow():
+        return
+    ours = logging.getLogger("releasekit")
+    if not any(isinstance(handler, APILogHandler) for handler in ours.handlers):
+        ours.addHandler(APILogHandler())
+    let_through()
+
+
+async def name_run(what: str, plan: Plan, *tags: str) -> None:
+    """Name the run after what it does, now that it is known: "publish v0.6.0 (12 packages)"."""
+    named = f"{what} {plan.title} ({counted(plan.steps)})" if plan.steps else f"{what}: nothing to release"
+    await rename_run(named, *tags, *([plan.title] if plan.steps else []))
+
+
+async def rename_run(name: str, *tags: str) -> None:
+    """Give the run a name, and *tags* beside those that it has."""
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    if run is None:
+        return
+    async with get_client() as client:
+        await client.update_flow_run(run.id, name=name, tags=sorted({*run.tags, "releasekit", *tags}))
+
+
+async def show_plan(plan: Plan, changes: Sequence[str] | None = None) -> None:
+    """Leave the plan and its graph as an artifact of the run, if there is one: without any server there is none."""
+    if not in_flow():
+        return
+    text = plan_markdown(plan, changes, _graph(plan))
+    await acreate_markdown_artifact(text, key="releasekit-plan", description=plan.headline)
+
+
+async def last_plan(key: str) -> Earlier | None:
+    """Return the plan that was kept last under *key*; None if there is none."""
+    kept = await Artifact.aget(key)
+    if kept is None:
+        return None
+    made = f"{kept.created:%Y.%m.%d}" if kept.created else ""
+    return earlier_of_rows(json.loads(str(kept.data)), made)
+
+
+async def keep_plan(key: str, plan: Plan) -> None:
+    """Keep the plan for the next run to be compared with, as a table."""
+    await acreate_table_artifact(plan_rows(plan), key=key, description=plan.headline)
+
+
+async def show_pull(found: ReleasePull) -> None:
+    """Leave how a release by pull request stands as an artifact."""
+    if not in_flow():
+        return
+    await acreate_markdown_artifact(pull_markdown(found), key="releasekit-pull", description=found.what)
+    if found.page:
+        await acreate_link_artifact(found.page, found.title, "on-the-forge")
+
+
+async def show_report(report: Report, plan: Plan, target: Target) -> None:
+    """Leave what came of a release as an artifact, with a link to each package that is out, and to the release."""
+    if not in_flow():
+        return
+    pages = {package.name: target.page(package.name, package.version) for package in report.confirmed}
+    text = f"{report_markdown(report, pages)}\n{_graph(plan, report)}\n"
+    await acreate_markdown_artifact(text, key="releasekit-report", description=report.summary)
+    if report.page:
+        await acreate_link_artifact(report.page, report.title, "on-the-forge")
+
+
+def _graph(plan: Plan, report: Report | None = None) -> str:
+    """Return the graph as a picture inside Markdown; with a *report*, in the colours of what came of each package."""
+    outcomes = {package.name: package.outcome for package in report.packages} if report else None
+    picture = b64encode(graph_svg(plan, outcomes).encode()).decode()
+    return f"![who waits for whom](data:image/svg+xml;base64,{picture})"
+
+
+class ProgressBar:
+    """A progress bar among the artifacts of the run: so many of *total* packages are through, or have failed."""
+
+    def __init__(self, total: int, description: str, key: str) -> None:
+        self._total, self._description, self._key = total, description, key
+        self._done, self._next = 0, 0.0
+        self._bar: asyncio.Task[UUID] | None = None
+
+    async def step(self) -> None:
+        """Count one more step; show it if the last time is a while ago, or nothing is left."""
+        self._done += 1
+        if not in_flow():
+            return
+        now = time.monotonic()
+        if self._done < self._total and now < self._next:
+            return
+        self._next = now + _PAUSE
+        if self._bar is None:  # made once, however many steps end together
+            making = acreate_progress_artifact(0.0, f"releasekit-{self._key}", self._description)
+            self._bar = asyncio.create_task(making)
+        bar = await self._bar
+        await aupdate_progress_artifact(bar, round(100 * self._done / self._total, 1))

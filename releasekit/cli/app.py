@@ -1,0 +1,142 @@
+"""What all commands share, and errors to exit codes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+from cyclopts.exceptions import CycloptsError
+from pydantic import ValidationError
+
+from releasekit.cli.commands import DONE, app
+from releasekit.core.config.settings import VARIABLES, Settings, variable
+from releasekit.core.errors import Code, Refusal, ReleaseError
+from releasekit.integrations.signals import heed_interrupts
+from releasekit.logging import start_logging
+from releasekit.options import ALWAYS, Environment, option_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+log = logging.getLogger("releasekit")
+
+INTERRUPTED, CUT_SHORT = 130, 141
+
+app.meta.config = Environment()
+app.meta.group_parameters = ALWAYS
+app.suppress_keyboard_interrupt = app.meta.suppress_keyboard_interrupt = False  # it is for `main` to say what to do
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0 done, 1 failed, 2 refused, 130 interrupted."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    heed_interrupts()
+    try:
+        result = app.meta(words, exit_on_error=False, print_error=False, result_action="return_value")
+    except KeyboardInterrupt:
+        begun = "; a release that had begun is on record: run publish again to carry it on"
+        log.warning("interrupted%s", begun if "publish" in words else "")
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read our answer has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CUT_SHORT
+    except Exception as error:  # noqa: BLE001  the one place where nothing may get past
+        return _explain(error)
+    return result if isinstance(result, int) else DONE
+
+
+def _explain(error: Exception) -> int:
+    from releasekit.cli.render import console
+    from releasekit.core.planning.model import Obstructed
+    from releasekit.integrations.filesystem import file_error
+    from releasekit.integrations.prefect_server import unexpected
+
+    if isinstance(error, CycloptsError):
+        error = Refusal(Code.USAGE, _usage(error))
+    if isinstance(error, OSError):
+        error = file_error(error)
+    if not isinstance(error, ReleaseError):
+        log.debug("unexpected", exc_info=error)
+        error = unexpected(error)
+    if isinstance(error, Obstructed):
+        console.show(console.plan_table(error.plan), on_stderr=True)
+        console.explain_all(error.plan.obstacles, "nothing was changed")
+    else:
+        console.explain(error)
+    return error.status
+
+
+def _usage(error: CycloptsError) -> str:
+    """Return what is wrong with the command line, or with the variable that stands in for an option."""
+    if not isinstance(cause := error.__cause__, ValidationError):
+        return str(error).strip()
+    problem = cause.errors()[0]
+    name, given = str(problem["loc"][0]), problem["input"]
+    tokens = [token for argument in error.argument.children for token in argument.tokens] if error.argument else []
+    said = next(
+        (str(token.keyword) for token in tokens if token.source == "env" and token.keyword == variable(name)), ""
+    )
+    return f"{said or '--' + name.replace('_', '-')} = {given!r}: {problem['msg']}"
+
+
+@app.meta.default
+def launch(
+    *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    verbose: Annotated[bool, Parameter(alias="-v")] = False,
+    quiet: Annotated[bool, Parameter(alias="-q")] = False,
+    log_format: Literal["text", "json"] = "text",
+    color: bool = True,
+) -> object:
+    """Set up what all commands share.
+
+    Parameters
+    ----------
+    words
+        The command and its options.
+    verbose
+        Log every command that is run, and every request.
+    quiet
+        Log warnings and errors alone.
+    log_format
+        Log lines as text, or as one JSON object a line; then tables and errors on standard error are such lines too.
+    color
+        Colours on a terminal; NO_COLOR switches them off as well.
+    """
+    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    start_logging(level, log_format)
+    _refuse_unknown_variables()
+    if not color:
+        os.environ["NO_COLOR"] = "1"  # for whatever we start as well
+    return app(words, exit_on_error=False, print_error=False, result_action="return_value")
+
+
+def options() -> Iterator[tuple[str, str]]:
+    """Yield each option of each command: the command's name, empty for those of all, and the option's."""
+    for command in ("", *(name for name in app if not name.startswith("-"))):
+        for argument in (app[command] if command else app.meta).assemble_argument_collection():
+            if name := option_of(argument):
+                yield command, name
+
+
+NO_OPTIONS = frozenset({"RELEASEKIT_WORKFLOW"})
+"""Variables of ours that are no options: what a pipeline of GitLab is told that we start."""
+
+
+def _refuse_unknown_variables() -> None:
+    """Refuse a variable that is probably misspelt; one that resembles nothing may be somebody else's."""
+    from difflib import get_close_matches
+
+    given = {name for name in os.environ if name.startswith(VARIABLES)} - set(map(variable, Settings.model_fields))
+    if not (given := given - NO_OPTIONS):
+        return
+    known = {name.upper() for name in (*Settings.model_fields, *(option for _, option in options()))}
+    for name in sorted(given):
+        if (short := name.removeprefix(VARIABLES)) in known:
+            continue
+        if close := get_close_matches(short, known, 1, 0.75):
+            what = f"the environment variable {name} means nothing; did you mean {VARIABLES}{close[0]}?"
+            raise Refusal(Code.CONFIG_INVALID_KEY, what, "the environment", f"Rename it, or remove it: `unset {name}`.")
+        log.warning("warning %s: the environment variable %s means nothing", Code.CONFIG_INVALID_KEY, name)

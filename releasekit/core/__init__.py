@@ -1,0 +1,1 @@
+"""Decisions as plain functions over values: no Prefect, disk, network or clock."""

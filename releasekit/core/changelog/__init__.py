@@ -1,0 +1,1 @@
+"""Changelogs and release notes."""

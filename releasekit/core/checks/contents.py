@@ -1,0 +1,245 @@
+"""Checks of the files around a package: what lies about, what is missing, what no longer fits."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+from packaging.version import Version
+
+from releasekit.core.checks.facts import Check, Found, Severity
+from releasekit.core.checks.fixes import NewFile
+from releasekit.core.checks.metadata import LICENSES, license_globs, readme_file
+from releasekit.core.planning.model import some
+from releasekit.core.versioning.groups import units_of
+from releasekit.core.versioning.versions import version_of
+from releasekit.core.workspace.dynamic_version import source_of, table_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from releasekit.core.checks.facts import Package, WorkspaceFacts
+
+_VERSION = re.compile(r"""^__version__(?: *: *[\w.\[\]]+)? *= *["']([^"']+)["']""", re.MULTILINE)
+_ASIDE = frozenset(
+    ("bench", "benchmarks", "build", "doc", "docs", "example", "examples", "samples", "scripts", "test", "testing")
+) | {"tests", "tools"}
+"""Directories at the top of a package that are no part of it."""
+_CACHES = re.compile(
+    r"(^|/)(\.[^/]*|__pycache__|node_modules|[^/]*\.egg-info)(/|$)|\.(py[cod]|so|dylib|dll|log|orig|rej|swp)$|~$"
+)
+_LEFT = re.compile(r"(^|/)(pyproject\.toml\.(bak|orig)|\.pyproject\.toml\.releasekit)$")
+_BUILT = re.compile(r"(^|/)(dist/[^/]+\.(whl|tar\.gz)|[^/]+\.egg-info/PKG-INFO|build/lib/.+)$")
+_BEGINNINGS = frozenset(map(Version, ("0", "0.0.1", "0.1", "1.0")))  # what nobody need have released yet
+
+
+def stale_artifacts(facts: WorkspaceFacts) -> Iterator[Found]:
+    """Find what earlier builds and edits have left: other versions in dist/, build output in git, backups."""
+    for package in facts:
+        tracked = sorted(path for path in package.files if _BUILT.search(path))
+        left = sorted(path for path in (*package.files, *package.ignored) if _LEFT.search(path))
+        stale = sorted(name for name in package.built if _is_stale(name, package))
+        if package.member.path != "." and stale:
+            what = f"{package.name} has builds of other versions in dist/: {some(stale)}"
+            hint = "Remove dist/; an upload by hand of all that is in it would send them."
+            yield Found(package.name, what, package.at(f"dist/{stale[0]}"), hint=hint)
+        if tracked:
+            what = f"{package.name} has build output that git does not ignore: {some(tracked)}"
+            hint = "Take it out of git (`git rm -r --cached`) and ignore it: it may find its way into a release."
+            yield Found(package.name, what, package.at(tracked[0]), hint=hint)
+        if left:
+            yield Found(package.name, f"{package.name} has a backup left: {some(left)}", package.at(left[0]))
+
+
+def type_markers(facts: WorkspaceFacts) -> Iterator[Found]:
+    """Find packages whose types nobody will see: type checkers want a file py.typed (PEP 561)."""
+    coded = [package for package in facts.presented if modules_of(package.files)]
+    marked = [package for package in coded if _is_marked(package)]
+    usual = len(marked) * 2 > len(coded)
+    for package in coded:
+        claims = "Typing :: Typed" in package.project.get("classifiers", ())
+        if package in marked or not (claims or usual):
+            continue
+        first = modules_of(package.files)[0]
+        if claims:
+            item = "Typing :: Typed"
+            what, path = f"{package.name} says that it is typed, and has no py.typed", ("project", "classifiers")
+            yield package.found(what, *path, item=item, fix=NewFile(package.at(f"{first}/py.typed")))
+        else:
+            what = f"{package.name} has no py.typed, and most of its siblings have one"
+            hint = f"Add {first}/py.typed if its types are meant for others."
+            yield package.found(what, hint=hint, severity=Severity.NOTE)
+
+
+def version_consistency(facts: WorkspaceFacts) -> Iterator[Found]:
+    """Find versions that contradict each other: in a package's code, and among packages that share one."""
+    for package in facts.published:
+        for path, text in package.texts.items():
+            said = _VERSION.search(text) if path.endswith("__init__.py") else None
+            if said and package.member.version and version_of(said[1]) != package.member.version:
+                line = text.count("\n", 0, said.start()) + 1
+                what = f"{package.name} is {package.member.version}, and its code says {said[1]}"
+                hint = "Read it with importlib.metadata.version, or name the file in `bump`."
+                yield Found(package.name, what, package.at(path), line, hint)
+    for unit in units_of(facts.workspace, facts.settings):
+        versions = Counter(facts.workspace[name].version for name in unit.names)
+        if unit.fixed and len(versions) > 1:
+            usual = versions.most_common(1)[0][0]
+            for name in unit.names:
+                if (mine := facts.workspace[name].version) != usual:
+                    what = f"{name} is {mine}, and the {unit.title} is {usual}"
+                    hint = "The next release brings them together, at the highest of what each would get."
+                    yield facts[name].found(what, "project", "version", hint=hint)
+
+
+def ignored_files(facts: WorkspaceFacts) -> Iterator[Found]:
+    """Find files that git ignores and the package needs: a release is built from a commit, so they are not in it."""
+    for package in facts.published:
+        tops = modules_of(package.files)
+        made = tuple(_made(package))
+        named = {readme_file(package), *(path for path in package.ignored if _is_named(path, package))} - {""}
+        inside = {path for path in package.ignored if any(path.startswith(f"{top}/") for top in tops)}
+        made_again = {path for path in inside if _CACHES.search(path) or any(fnmatchcase(path, each) for each in made)}
+        lost = sorted(named & package.ignored | inside - made_again)
+        if lost:
+            what = f"git ignores what {package.name} needs: {some(lost)}"
+            severity = (
+                Severity.ERROR if any(path in named or path.endswith((".py", ".typed")) for path in lost) else None
+            )
+            yield Found(package.name, what, package.at(lost[0]), severity=severity)
+
+
+def lock_stale(facts: WorkspaceFacts) -> Iterator[Found]:
+    """Find a uv.lock that no longer fits the pyproject.toml files; a release refuses it."""
+    if facts.lock == "stale":
+        yield Found("", "uv.lock does not fit the pyproject.toml files", "uv.lock")
+    elif facts.lock not in ("current", "none", "unasked"):
+        hint = "Make `uv lock --check` work: a release asks the same."
+        yield Found("", f"uv cannot tell whether uv.lock is current: {facts.lock}", "uv.lock", hint=hint)
+
+
+def tag_baseline(facts: WorkspaceFacts) -> Iterator[Found]:
+    """Find packages that have a history by their version, and no tag that says where it ended."""
+    if facts.tagged is None:
+        return
+    untold = [
+        package
+        for package in facts.published
+        if package.name not in facts.tagged and (version := package.member.version) and version not in _BEGINNINGS
+    ]
+    if untold and not facts.tagged:
+        names = some([package.name for package in untold])
+        what = f"no tag tells of a release, and these versions are hardly the first: {names}"
+        yield replace(untold[0].found(what, "project", "version"), package="")
+        return
+    shared = {name for unit in units_of(facts.workspace, facts.settings) if unit.fixed for name in unit.names}
+    for package in untold:
+        if package.name not in shared:  # born at the version of all
+            what = f"{package.name} is {package.member.version}, and no tag says what was released of it"
+            yield package.found(what, "project", "version")
+
+
+def modules_of(files: Iterable[str]) -> tuple[str, ...]:
+    """Return the directories of the outermost packages that are imported, among *files* of a distribution."""
+    inits = {path.rpartition("/")[0] for path in files if path.endswith("/__init__.py")}
+    outer = {
+        path
+        for path in inits
+        if path.split("/")[0] not in _ASIDE and not any(parent in inits for parent in _parents(path))
+    }
+    return tuple(sorted(outer))
+
+
+def _parents(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def _is_marked(package: Package) -> bool:
+    return any(path.endswith("py.typed") for path in package.files)
+
+
+def _is_stale(name: str, package: Package) -> bool:
+    """Tell whether the file *name* is a build of another version than that of *package*."""
+    try:
+        version = parse_wheel_filename(name)[1] if name.endswith(".whl") else parse_sdist_filename(name)[1]
+    except (InvalidWheelFilename, InvalidSdistFilename):
+        return False
+    return package.member.version not in (None, version)
+
+
+def _is_named(path: str, package: Package) -> bool:
+    """Tell whether pyproject.toml, or a build backend by itself, takes the file *path*."""
+    globs = license_globs(package) or LICENSES
+    return not path.endswith("/") and any(fnmatchcase(path, glob) for glob in globs)
+
+
+def _made(package: Package) -> Iterator[str]:
+    """Yield patterns of what a build makes by itself, so that nobody commits it."""
+    tool = table_at(package.document, "tool")
+    build = table_at(tool, "hatch", "build")
+    targets = (build, *(table_at(build, "targets", name) for name in table_at(build, "targets")))
+    for table in (
+        *(table_at(target, "hooks", name) for target in targets for name in ("vcs", "version")),
+        table_at(tool, "setuptools_scm"),
+    ):
+        yield from (str(table[key]) for key in ("version-file", "path", "version_file", "write_to") if key in table)
+    for target in targets:
+        yield from (pattern.lstrip("/") for pattern in target.get("artifacts", ()))
+    if write_to := table_at(tool, "pdm", "version").get("write_to"):
+        yield f"*{write_to}"
+    if "version" in package.project.get("dynamic", ()):
+        yield from (place.path for place in source_of(package.document).places if not package.member.version_file)
+
+
+CHECKS = (
+    Check(
+        "stale_artifacts",
+        Severity.WARNING,
+        "Output of an earlier build, or a backup, lies about.",
+        "Remove it.",
+        stale_artifacts,
+    ),
+    Check(
+        "type_markers",
+        Severity.WARNING,
+        "A package is typed, and type checkers will not know.",
+        "Add an empty file py.typed beside its __init__.py.",
+        type_markers,
+    ),
+    Check(
+        "version_consistency",
+        Severity.WARNING,
+        "Versions contradict each other.",
+        "Make them the same.",
+        version_consistency,
+    ),
+    Check(
+        "ignored_files",
+        Severity.WARNING,
+        "Git ignores a file that the package needs, so no release will have it.",
+        "Commit it (`git add --force`), or have the build make it.",
+        ignored_files,
+    ),
+    Check(
+        "lock_stale",
+        Severity.ERROR,
+        "uv.lock does not fit the pyproject.toml files.",
+        "Run `uv lock` and commit it.",
+        lock_stale,
+        frozenset({"lock"}),
+    ),
+    Check(
+        "tag_baseline",
+        Severity.WARNING,
+        "No tag tells the last release of a package, so the next one would be its first.",
+        "`releasekit init --tag-baselines` finds what was released and tags it.",
+        tag_baseline,
+        frozenset({"tags"}),
+    ),
+)

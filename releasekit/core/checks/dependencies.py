@@ -1,0 +1,174 @@
+"""Checks of who needs whom."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from releasekit.core.checks.facts import Check, Found, Severity
+from releasekit.core.checks.fixes import DropItem
+from releasekit.core.errors import Refusal
+from releasekit.core.workspace.graph import graph_of, offers_of, order
+from releasekit.core.workspace.workspace import Kind, Workspace, fits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from packaging.requirements import Requirement
+
+    from releasekit.core.checks.facts import Package, WorkspaceFacts
+
+_HARD = (Kind.RUNTIME, Kind.BUILD)
+
+
+def cycles(facts: WorkspaceFacts) -> Iterator[Found]:
+    """Find what cannot be put in order, or not as the settings say."""
+    members = {
+        member.name: replace(member, needs=tuple(need for need in member.needs if need.name != member.name))
+        for member in facts.workspace
+    }
+    without_self = Workspace(members)
+    graph, _ = graph_of(without_self, offers_of(without_self))
+    for cycle in graph.cycles():
+        try:
+            order(graph.only(cycle), facts.settings.cycles)
+        except Refusal as refusal:
+            first = facts[cycle[0]]
+            for need in first.written:
+                if need.kind in _HARD and need.name == cycle[1]:
+                    yield first.found(refusal.what, *need.path, item=need.text, hint=refusal.hint)
+                    break
+            else:  # through an extra that is asked for, so that no requirement names it
+                yield first.found(refusal.what, "project", "dependencies", hint=refusal.hint)
+
+
+def self_deps(facts: WorkspaceFacts) -> Iterator[Found]:
+    """Find packages that need themselves at run time or to build; through an extra that is usual."""
+    for package in facts:
+        for need in package.written:
+            if need.kind in _HARD and need.name == package.name:
+                fix = None if need.requirement.extras else DropItem(package.file, need.path, need.text)
+                what = f"{package.name} requires itself: {need.text}"
+                yield package.found(what, *need.path, item=need.text, fix=fix)
+
+
+def orphan_deps(facts: WorkspaceFacts) -> Iterator[Found]:
+    """Find requirements on siblings that are never published, and on what is called like a sibling and is none."""
+    family = _family([package.name for package in facts.published])
+    for package in facts.published:
+        for need in package.written:
+            if need.name == package.name:
+                continue
+            if need.name in facts.workspace.members:
+                if not facts.workspace[need.name].publishable:
+                    severity = Severity.WARNING if need.kind is Kind.EXTRA else Severity.ERROR
+                    what = f"{package.name} requires {need.name}, which is never published"
+                    yield package.found(what, *need.path, item=need.text, severity=severity)
+            elif family and need.name.startswith(family) and not need.requirement.url and not _locked(facts, need.name):
+                what = f"{package.name} requires {need.name}, which is called like a sibling, and there is none"
+                yield package.found(what, *need.path, item=need.text, hint="Mend the name, or take it out.")
+
+
+def internal_specifiers(facts: WorkspaceFacts) -> Iterator[Found]:
+    """Find requirements that the sibling beside them does not satisfy: they mean an older release."""
+    for package in facts:
+        for need in package.written:
+            version = facts.workspace[need.name].version if need.name in facts.workspace.members else None
+            if version and need.name != package.name and not fits(need.requirement.specifier, version):
+                what = f"{package.name} requires {need.requirement}, and the workspace has {version}"
+                yield package.found(what, *need.path, item=need.text)
+
+
+def python_ranges(facts: WorkspaceFacts) -> Iterator[Found]:
+    """Find packages that promise Pythons on which a sibling that they require does not install."""
+    for package in facts.published:
+        for need in package.written:
+            sibling = facts.packages.get(need.name)
+            promised = _pythons(package.member.requires_python) if package.member.requires_python else ()
+            if need.kind is not Kind.RUNTIME or sibling is None or need.name == package.name:
+                continue
+            if lost := [python for python in promised if _misses(python, need.requirement, sibling)]:
+                shown = f"{lost[0]} to {lost[-1]}" if len(lost) > 1 else lost[0]
+                what = (
+                    f"{package.name} allows Python {shown}, {sibling.name} does not ({sibling.member.requires_python})"
+                )
+                severity = Severity.ERROR if len(lost) == len(promised) else None
+                yield package.found(what, "project", "requires-python", severity=severity)
+
+
+def _family(names: list[str]) -> str:
+    """Return what all *names* begin with, in whole words, with a hyphen at the end; empty if there is no such thing."""
+    if len(names) < 2:  # noqa: PLR2004  one is no family
+        return ""
+    shared: list[str] = []
+    for words in zip(*(name.split("-") for name in names), strict=False):
+        if len(set(words)) > 1:
+            break
+        shared.append(words[0])
+    return "".join(f"{word}-" for word in shared)
+
+
+def _locked(facts: WorkspaceFacts, name: str) -> bool:
+    """Tell whether the lock file has the package *name*: then it exists."""
+    return f'name = "{name}"\nversion' in facts.locked
+
+
+# Those that there are, and those to come; 2.7 for those who never said no.
+_MINORS = ("2.7", *(f"3.{minor}" for minor in range(6, 31)))
+
+
+@lru_cache(maxsize=256)
+def _pythons(requires: str) -> tuple[str, ...]:
+    specifier = SpecifierSet(requires)
+    return tuple(minor for minor in _MINORS if any(Version(f"{minor}.{patch}") in specifier for patch in (0, 99)))
+
+
+def _misses(python: str, requirement: Requirement, sibling: Package) -> bool:
+    if requirement.marker:
+        environment = {"python_version": python, "python_full_version": f"{python}.99", "extra": ""}
+        if not requirement.marker.evaluate(environment):
+            return False
+    return python not in _pythons(sibling.member.requires_python)
+
+
+CHECKS = (
+    Check(
+        "cycles",
+        Severity.ERROR,
+        "Hard dependencies run in a circle.",
+        'Break the circle, or release its members together: cycles = "batch".',
+        cycles,
+    ),
+    Check(
+        "self_deps",
+        Severity.ERROR,
+        "A package requires itself.",
+        "Take the requirement out.",
+        self_deps,
+    ),
+    Check(
+        "orphan_deps",
+        Severity.WARNING,
+        "A package requires a sibling that nobody can install.",
+        "Publish the sibling as well, or do without it.",
+        orphan_deps,
+    ),
+    Check(
+        "internal_specifiers",
+        Severity.WARNING,
+        "A requirement excludes the sibling in the workspace.",
+        "Widen it; as it stands an older release is meant, and a new release leaves it as it is.",
+        internal_specifiers,
+    ),
+    Check(
+        "python_ranges",
+        Severity.WARNING,
+        "A package allows Pythons that a sibling it requires does not.",
+        "Raise its requires-python, or widen the sibling's.",
+        python_ranges,
+    ),
+)

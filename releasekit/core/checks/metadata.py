@@ -1,0 +1,353 @@
+"""Checks of what a package says of itself, as an index and its users will read it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, cast
+
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+from packaging.utils import canonicalize_name
+
+from releasekit.core.checks.facts import Check, Severity
+from releasekit.core.checks.fixes import AddItem, DropItem, NewFile, SetKey
+from releasekit.core.workspace.workspace import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from releasekit.core.checks.facts import Found, Package, WorkspaceFacts
+    from releasekit.core.checks.fixes import Fix
+
+LICENSES = ("LICEN[CS]E*", "COPYING*", "NOTICE*", "AUTHORS*")
+"""What build backends look for where `license-files` says nothing (PEP 639)."""
+
+_RENDERED = {"text/markdown", "text/x-rst", "text/plain"}  # core metadata, Description-Content-Type
+_SUFFIXES = {".md", ".rst", ".txt"}
+_PLACEHOLDERS = {"add your description here", "todo", "fixme"}  # the first is uv's own
+_IMAGE = re.compile(r"""!\[[^\]]*\]\(\s*<?([^)\s>]+)|<img\b[^>]*?\bsrc\s*=\s*["']([^"']+)""", re.IGNORECASE)
+_ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|//|#", re.IGNORECASE)
+_FENCED = re.compile(r"^(```|~~~).*?^\1|<!--.*?-->|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+PRIVATE = "Private :: Do Not Upload"
+
+
+def missing_license(facts: WorkspaceFacts) -> Iterator[Found]:
+    """Find packages without a license, or without its text."""
+    for package in facts.presented:
+        globs = license_globs(package)
+        texts = [path for path in package.files if _is_license(path, globs)]
+        table = package.project.get("license")
+        has_text = bool(texts) or (isinstance(table, dict) and bool(cast("Mapping[str, str]", table)))
+        if globs and not texts:
+            what = f"no file fits the license-files of {package.name}: {', '.join(globs)}"
+            yield package.found(what, "project", "license-files")
+        elif not has_text and _names_license(package):
+            what = f"{package.name} names its license and lacks the text"
+            yield package.found(
+                what, "project", "license", severity=Severity.WARNING, fix=_root_license(facts, package)
+            )
+        elif not has_text:
+            yield package.found(f"{package.name} has no license", fix=_root_license(facts, package))
+
+
+def license_expression(facts: WorkspaceFacts) -> Iterator[Found]:
+    """Find licenses that are not written as PEP 639 wants it, so that an index or a build backend refuses them."""
+    for package in facts.presented:
+        said = package.project.get("license")
+        classifiers = [text for text in package.project.get("classifiers", ()) if text.startswith("License ::")]
+        if isinstance(said, str):
+            yield from _expression(package, said)
+            for text in classifiers:
+                what = f"{package.name} has a license expression, and the classifier {text} beside it"
+                path = ("project", "classifiers")
+                fix = DropItem(package.file, path, text)
+                hint = "Take the classifier out: an expression replaces it (PEP 639), and some backends refuse both."
+                yield package.found(what, *path, item=text, hint=hint, severity=Severity.WARNING, fix=fix)
+        elif said is not None:
+            what = f"{package.name} has its license in a table, which PEP 639 has deprecated"
+            hint = 'Write `license = "MIT"`, whichever expression it is, and `license-files = ["LICENSE"]`.'
+            yield package.found(what, "project", "license", hint=hint, severity=Severity.NOTE)
+
+
+def missing_readme(facts: WorkspaceFacts) -> Iterator[Found]:
+    """Find packages whose page on an index would be empty, or whose README is not there."""
+    for package in facts.presented:
+        file = readme_file(package)
+        lying = _readmes(package.files)
+        if file and file not in package.files:
+            what = f"the readme of {package.name} is {file}, which "
+            what += "git ignores" if file in package.ignored else "is not there"
+            yield package.found(what, "project", "readme", hint="Write it, or mend the name: no build works without.")
+        elif not package.says("readme") and lying:
+            fix = SetKey(package.file, ("project", "readme"), lying[0])
+            what = f'{package.name} has a {lying[0]} that nobody will see: there is no `readme = "{lying[0]}"`'
+            yield package.found(what, fix=fix)
+        elif not package.says("readme"):
+            yield package.found(f"{package.name} has no README")
+
+
+def readme_rendering(facts: WorkspaceFacts) -> Iterator[Found]:
+    """Find READMEs that an index refuses, or shows otherwise than their repository does."""
+    untried: list[Package] = []
+    for package in facts.presented:
+        file, kind = readme_file(package), _content_type(package)
+        if (kind and kind not in _RENDERED) or (
+            not kind and file and PurePosixPath(file).suffix.lower() not in _SUFFIXES
+        ):
+            what = f"no index knows how to show the readme of {package.name}: {kind or file}"
+            hint = "Use .md, .rst or .txt, or say `readme = { file = …, content-type = … }` with one of these kinds."
+            yield package.found(what, "project", "readme", hint=hint)
+        if package.rendering is None:
+            untried.append(package)
+        elif package.rendering:
+            yield package.found(f"{file} cannot be rendered: {package.rendering}", "project", "readme")
+        if kind == "text/markdown" or (not kind and file.lower().endswith(".md")):
+            yield from _images(package, file)
+    if untried:
+        names = ", ".join(package.name for package in untried)
+        hint = "Install releasekit with its extra `rst`, which brings readme_renderer."
+        what = f"whether an index can render the README of {names} was not tried"
+        yield untried[0].found(what, "project", "readme", hint=hint, severity=Severity.NOTE)
+
+
+def metadata_completeness(facts: WorkspaceFacts) -> Iterator[Found]:
+    """Find packages that leave out what people look for on an index."""
+    for package in facts.presented:
+        missing = [key for key in ("description", "requires-python", "urls") if not package.says(key)]
+        if not (package.says("authors") or package.says("maintainers")):
+            missing.append("authors")
+        if not _names_license(package) and any(_is_license(path, None) for path in package.files):
+            missing.append("license")  # without a text either, that is missing_license's business
+        if missing:
+            severity = Severity.NOTE if missing == ["urls"] else None
+            yield package.found(f"{package.name} lacks {', '.join(missing)}", severity=severity)
+        elif package.project.get("description", "").strip(" .!").lower() in _PLACEHOLDERS:
+            what = f'the description of {package.name} is "{package.project["description"]}"'
+            yield package.found(what, "project", "description")
+
+
+def normalized_names(facts: WorkspaceFacts) -> Iterator[Found]:
+    """Find names that are not written as indexes, file names and our tags have them (PEP 503)."""
+    for package in facts.published:
+        raw = package.member.raw_name
+        if raw != package.name:
+            is_module = "flit_core" in str(package.document.get("build-system", {}).get("build-backend", ""))
+            fix = None if is_module else SetKey(package.file, ("project", "name"), package.name)
+            yield package.found(f"{raw} is {package.name} to everybody else", "project", "name", fix=fix)
+
+
+def naming_convention(facts: WorkspaceFacts) -> Iterator[Found]:
+    """Find packages that are not named after their directory in the way that those around them are."""
+    neighbours: dict[str, list[Package]] = {}
+    for package in facts:
+        if package.member.path != ".":
+            neighbours.setdefault(package.member.path.rpartition("/")[0], []).append(package)
+    for parent, packages in neighbours.items():
+        forms = Counter(form for package in packages if (form := _form(package)))
+        form, count = forms.most_common(1)[0] if forms else (None, 0)
+        if form is None or count < _MANY or count < _MOST * len(packages):
+            continue
+        for package in packages:
+            directory = package.member.path.rpartition("/")[2]
+            name = form.format(canonicalize_name(directory))
+            if package.name != name:
+                what = f"{package.name} stands in {directory}; most in {parent or 'the root'} would call it {name}"
+                yield package.found(what, "project", "name")
+
+
+def direct_references(facts: WorkspaceFacts) -> Iterator[Found]:
+    """Find published requirements on an address, which indexes refuse; and those that only this workspace redirects."""
+    shared = facts.document.get("tool", {}).get("uv", {}).get("sources", {})
+    for package in facts.published:
+        own = package.document.get("tool", {}).get("uv", {}).get("sources", {})
+        sources: dict[str, object] = {canonicalize_name(name): source for name, source in {**shared, **own}.items()}
+        for need in package.written:
+            if need.kind is Kind.BUILD:
+                continue  # whoever builds it may fetch it from there, and no index is told
+            if need.requirement.url:
+                yield package.found(f"{package.name} requires an address: {need.text}", *need.path, item=need.text)
+            elif need.name in facts.workspace.members:
+                continue
+            elif kind := _redirected(sources.get(need.name)):
+                what = f"{package.name} is developed with {need.name} from {kind}, and its users get that of the index"
+                hint = "Release what you need of it, or make sure that its published version does."
+                yield package.found(what, *need.path, item=need.text, hint=hint, severity=Severity.WARNING)
+
+
+def private_classifier(facts: WorkspaceFacts) -> Iterator[Found]:
+    """Find samples that nothing keeps from being uploaded."""
+    for package in facts:
+        builds = "build-system" in package.document
+        is_kept = package.document.get("tool", {}).get("uv", {}).get("package") is False
+        marked = any(text.startswith("Private ::") for text in package.project.get("classifiers", ()))
+        if not package.is_sample or not builds or is_kept or marked:
+            continue
+        if not package.member.publishable:
+            fix = AddItem(package.file, ("project", "classifiers"), PRIVATE)
+            what = f"{package.name} is kept home by the settings alone; an upload by hand would succeed"
+            yield package.found(what, severity=Severity.NOTE, fix=fix)
+        elif not facts.settings.packages:  # which name it on purpose
+            what = f"{package.name} looks like a sample, and would be published"
+            yield package.found(what)
+
+
+def readme_file(package: Package) -> str:
+    """Return the file that is the README of *package*; empty if none is named."""
+    said = package.project.get("readme", "")
+    return said if isinstance(said, str) else str(said.get("file", ""))
+
+
+def license_globs(package: Package) -> Sequence[str] | None:
+    """Return what `license-files` says, as PEP 639 has it; None if it says nothing."""
+    said: object = package.project.get("license-files")
+    return cast("list[str]", said) if isinstance(said, list) else None
+
+
+def _is_license(path: str, globs: Sequence[str] | None) -> bool:
+    if globs is None:
+        return "/" not in path and any(fnmatchcase(path.upper(), glob.upper()) for glob in LICENSES)
+    return any(fnmatchcase(path, form) for glob in globs for form in (glob, glob.replace("**/", "")))
+
+
+def _names_license(package: Package) -> bool:
+    classifiers = package.project.get("classifiers", ())
+    return package.says("license") or any(text.startswith("License ::") for text in classifiers)
+
+
+def _root_license(facts: WorkspaceFacts, package: Package) -> Fix | None:
+    """Return how *package* gets the license of the workspace, unless it says that it has another."""
+    whole = facts.document.get("project", {}).get("license")
+    own = package.project.get("license")
+    if not facts.license_file or (isinstance(own, str) and isinstance(whole, str) and own != whole):
+        return None
+    return NewFile(package.at(facts.license_file), facts.license_text)
+
+
+def _expression(package: Package, said: str) -> Iterator[Found]:
+    try:
+        canonical = canonicalize_license_expression(said)
+    except InvalidLicenseExpression as error:
+        hint = "Use identifiers of the SPDX list, or LicenseRef-Something, joined by AND, OR and WITH."
+        why = f": {error}" if str(error).startswith("Unknown") else ""  # it only repeats itself otherwise
+        yield package.found(f"{said!r} is no license expression{why}", "project", "license", hint=hint)
+        return
+    if canonical != said:
+        fix = SetKey(package.file, ("project", "license"), canonical)
+        what = f"the license expression {said!r} is written {canonical}"
+        yield package.found(what, "project", "license", severity=Severity.NOTE, fix=fix)
+
+
+def _readmes(files: frozenset[str]) -> list[str]:
+    """Return the READMEs at the top among *files*, the likeliest first."""
+    found = [path for path in files if re.fullmatch(r"readme\.(md|rst|txt)", path, re.IGNORECASE)]
+    return sorted(found, key=lambda path: (not path.lower().endswith(".md"), path))
+
+
+def _content_type(package: Package) -> str:
+    said: Any = package.project.get("readme")
+    kind = str(said.get("content-type", "")) if isinstance(said, dict) else ""  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    return kind.partition(";")[0].strip().lower()
+
+
+def _images(package: Package, file: str) -> Iterator[Found]:
+    """Find pictures that are shown in a repository alone; one finding has them all."""
+    text = _FENCED.sub(lambda span: re.sub(r"[^\n]", " ", span[0]), package.texts.get(file, ""))
+    local = [(image[1] or image[2], image.start()) for image in _IMAGE.finditer(text)]
+    lost = [(name, start) for name, start in local if not _ELSEWHERE.match(name)]
+    if lost:
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        found = package.found(
+            f"{lost[0][0]}{more} in the README of {package.name} will not be seen on an index",
+            hint="Name the picture by its whole address: an index has the text of a README alone.",
+            severity=Severity.WARNING,
+        )
+        line = text.count("\n", 0, lost[0][1]) + 1
+        yield replace(found, file=package.at(file), line=line)
+
+
+def _form(package: Package) -> str:
+    """Return how the name is made from that of the directory, "{}" for that; empty if it is not."""
+    directory = canonicalize_name(package.member.path.rpartition("/")[2])
+    before, there, after = package.name.partition(directory)
+    return f"{before}{{}}{after}" if there else ""
+
+
+_MANY, _MOST = 3, 0.75  # so many packages make a convention, and so great a share
+
+
+def _redirected(source: object) -> str:
+    """Return where a `tool.uv.sources` entry takes a package from, if not from an index."""
+    entries: list[Any] = cast("list[Any]", source) if isinstance(source, list) else [source]
+    tables = [cast("Mapping[str, Any]", entry) for entry in entries if isinstance(entry, dict)]
+    return next((key for table in tables for key in ("git", "url", "path") if key in table), "")
+
+
+CHECKS = (
+    Check(
+        "missing_license",
+        Severity.ERROR,
+        "A package comes without a license, or without its text.",
+        "Put the file LICENSE beside its pyproject.toml; one at the root of the workspace is in no package.",
+        missing_license,
+    ),
+    Check(
+        "license_expression",
+        Severity.ERROR,
+        "A license is not written as PEP 639 has it.",
+        "Write the SPDX expression as it is.",
+        license_expression,
+    ),
+    Check(
+        "missing_readme",
+        Severity.ERROR,
+        "A package's page on the index would be empty, or its build would fail.",
+        'Write a README.md, and `readme = "README.md"` in [project].',
+        missing_readme,
+    ),
+    Check(
+        "readme_rendering",
+        Severity.ERROR,
+        "An index cannot show a README, or not as it is.",
+        "Mend the markup; `python -m readme_renderer FILE` shows what an index makes of it.",
+        readme_rendering,
+        frozenset({"rendering"}),
+    ),
+    Check(
+        "metadata_completeness",
+        Severity.WARNING,
+        "A package does not say what people look for on an index.",
+        "Add what is missing to [project].",
+        metadata_completeness,
+    ),
+    Check(
+        "normalized_names",
+        Severity.NOTE,
+        "A name is not normalised (PEP 503).",
+        "Write it the way it is found, or ignore this check for this package: both work.",
+        normalized_names,
+    ),
+    Check(
+        "naming_convention",
+        Severity.WARNING,
+        "A package is not named like its neighbours.",
+        "Rename the directory, or ignore this check for this package: a published name stays.",
+        naming_convention,
+    ),
+    Check(
+        "direct_references",
+        Severity.ERROR,
+        "A package requires an address, which PyPI refuses, or what its users will not get.",
+        "Require a published version by its name; [tool.uv.sources] may still redirect it while you develop.",
+        direct_references,
+    ),
+    Check(
+        "private_classifier",
+        Severity.WARNING,
+        "A sample could be uploaded.",
+        f'Add "{PRIVATE}" to its classifiers, or name what is published in `packages`.',
+        private_classifier,
+    ),
+)

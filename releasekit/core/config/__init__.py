@@ -1,0 +1,1 @@
+"""What you can set: the keys of [tool.releasekit]."""

@@ -1,0 +1,55 @@
+"""A workspace that is somewhere else: the address of a git repository, and what of it is meant."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from releasekit.core.errors import Code, Refusal
+
+_URL = re.compile(r"(?:https?|ssh|git|file)://")
+_SCP = re.compile(r"[\w.-]+@[\w.-]+:(?!//)")  # git's short form of ssh, as in git@host:team/project.git
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*|[A-Z_][A-Z0-9_]*")
+
+
+def is_address(workspace: str) -> bool:
+    """Tell whether *workspace* is the address of a git repository, and not a directory."""
+    return bool(_URL.match(workspace) or _SCP.match(workspace))
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The repository at *address*, at *ref* (empty: its default branch); the workspace lies in *subdirectory*.
+
+    *token* names the secret that opens it, if one is needed. Raises Refusal RK-USAGE for an address that holds a
+    password, a *ref* that git would take for an option, and a *subdirectory* that leads out of the repository.
+    """
+
+    address: str
+    ref: str = ""
+    subdirectory: str = ""
+    token: str = ""
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.address) if _URL.match(self.address) else None
+        if parts and parts.password is not None:
+            what = "the address of a repository must not hold a password: parameters are stored and shown"
+            raise Refusal(Code.USAGE, what, parts.hostname or "", "Name a secret that holds it with --git-token.")
+        if self.token and not (parts and parts.scheme in ("http", "https")):
+            raise Refusal(Code.USAGE, "--git-token goes with an https address", self.address)
+        if self.token and not _NAME.fullmatch(self.token):  # not shown: it may be the secret
+            raise Refusal(Code.USAGE, "--git-token is the name of a block or variable, not the token itself")
+        path = PurePosixPath(self.subdirectory)
+        if path.is_absolute() or ".." in path.parts:
+            raise Refusal(Code.USAGE, "--subdirectory leads out of the repository", self.subdirectory)
+        if self.ref.startswith("-"):
+            raise Refusal(Code.USAGE, "no branch, tag or commit is called so", self.ref)
+
+    @property
+    def name(self) -> str:
+        """The last part of the address: "project" of https://host/team/project.git."""
+        last = re.split(r"[/:]", self.address.rstrip("/"))[-1].removesuffix(".git")
+        return re.sub(r"[^A-Za-z0-9._-]", "-", last) or "repository"

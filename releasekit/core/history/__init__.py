@@ -1,0 +1,1 @@
+"""Commits, tags, and which commit changed which package."""

@@ -1,0 +1,1 @@
+"""A release on its way: what is built, uploaded, finished."""

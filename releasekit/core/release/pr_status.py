@@ -1,0 +1,145 @@
+"""The release pull request: what it says, how it stands, and whether what was merged is what it showed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from packaging.version import Version
+from pydantic import BaseModel, ConfigDict, Field
+
+from releasekit.core.changelog.release_notes import cut
+from releasekit.core.planning.model import RELEASE_COMMIT, Obstacle, Status
+from releasekit.core.versioning.versions import following
+from releasekit.formats.markdown import obstacles_markdown, plan_markdown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from releasekit.core.planning.model import Plan, Step
+
+LABEL = "release"
+
+NEXT_TITLE = "chore: begin the next development versions"
+
+_HOW = """
+---
+Merging this, in whichever way, releases what the table says: `releasekit publish --publish-from=ci` on the merged
+commit tags that commit and has it published. New commits on the branch it goes into bring this up to date. Closing it
+releases nothing. Its branch is releasekit's own: what others push to it is kept, and stops it from being brought up to
+date.
+"""
+
+_NOT_OUT = "> **Not out yet.** This becomes the release when all of its packages are confirmed on the index.\n\n"
+
+
+class ReleasePull(BaseModel):
+    """How a release by pull request stands.
+
+    *stage* is "none" if nothing is due, "open" while the pull request waits to be merged, "merged" until that commit is
+    tagged, "draft" while it waits to be published, and "running" while somebody publishes it. *changed* says that this
+    run has made something. *packages* are "name version", *obstacles* what keeps `prepare` from making it.
+    """
+
+    model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
+
+    kind: Literal["releasekit.pull/1"] = Field(default="releasekit.pull/1", alias="schema")
+    stage: Literal["none", "open", "merged", "draft", "running"]
+    what: str
+    title: str = ""
+    commit: str = ""
+    page: str = ""
+    packages: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    changed: bool = False
+    notes: tuple[str, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()
+
+
+def pull_of(stage: Literal["none", "open", "merged", "draft", "running"], what: str, plan: Plan) -> ReleasePull:
+    """Return how the release of *plan* stands; *what* says it in words."""
+    packages = tuple(f"{step.name} {step.version}" for step in plan.steps)
+    title = plan.title if plan.steps else ""
+    return ReleasePull(stage=stage, what=what, title=title, packages=packages, obstacles=plan.obstacles)
+
+
+def pull_markdown(found: ReleasePull) -> str:
+    """Return how a release by pull request stands, for people."""
+    notes = [f"- {note}" for note in found.notes]
+    parts = [found.what, found.page, ", ".join(found.packages), *notes, obstacles_markdown(found.obstacles)]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def pull_ref(branch: str) -> str:
+    """Return the reference that keeps plan and commit of the pull request of *branch*: neither a branch nor a tag."""
+    return f"refs/releasekit/pull/{branch}"
+
+
+def pull_title(plan: Plan) -> str:
+    """Return the title of the pull request, which merging by squash makes the message of the commit."""
+    return f"{RELEASE_COMMIT}{plan.title}"
+
+
+def pull_body(plan: Plan, limit: int) -> str:
+    """Return the body of the pull request, in at most *limit* characters."""
+    return plan_body(plan, limit - len(_HOW)) + _HOW
+
+
+def plan_body(plan: Plan, limit: int) -> str:
+    """Return *plan* in at most *limit* characters: the graph goes first, then rows."""
+    text = plan_markdown(plan)
+    if len(text) > limit:
+        text = plan_markdown(plan, graph="(there are too many to draw)")
+    return cut(text, limit, "")
+
+
+def draft_body(notes: str, limit: int, link: str) -> str:
+    """Return what a draft release says: that it is not out yet, and the *notes*; *link* is where all of them stand."""
+    return _NOT_OUT + cut(notes, limit - len(_NOT_OUT), link)
+
+
+def next_body(plan: Plan) -> str:
+    """Return the body of the pull request with the next development versions."""
+    rows = "".join(f"- {step.name} {step.current} → {step.version}\n" for step in plan.steps)
+    so = "These versions decide nothing: what comes next follows from the commits."
+    return f"What was released goes on as:\n\n{rows}\n{so}\n"
+
+
+# ---- what landed beside the pull request ----------------------------------------------------------------------------
+
+
+def outdated(pull: Plan, before: Plan, after: Plan) -> Iterator[str]:
+    """Yield in words why what was merged is not what the pull request of the plan *pull* showed.
+
+    *before* is planned as its own commit alone would have it, *after* as the merged one, with all that has landed.
+    """
+    was, now = ({step.name: step for step in plan.packages} for plan in (before, after))
+    ours = {step.name for step in pull.steps}
+    for step in pull.steps:
+        old, new = was.get(step.name), now.get(step.name)
+        if new is None:
+            yield f"{step.name} is no package any more"
+        elif old and old.next and new.next and new.next > old.next:
+            yield f"{step.name} would go to {new.next}, not to {step.version}: {new.reason}"
+        elif old and _edges(old, ours) != _edges(new, ours):
+            yield f"{step.name} needs other packages of this release than before"
+
+
+def _edges(step: Step, among: set[str]) -> tuple[set[str], ...]:
+    return tuple(among & {*names} for names in (step.needs, step.build_needs, step.after, step.batch))
+
+
+def left_for_later(pull: Plan, after: Plan) -> tuple[str, ...]:
+    """Return the packages that have changed as well by then, and are not in this release."""
+    released = {step.name for step in pull.steps}
+    return tuple(s.name for s in after.steps if s.name not in released and s.status is Status.INCLUDED)
+
+
+# ---- afterwards ------------------------------------------------------------------------------------------------------
+
+
+def next_development(version: Version) -> Version | None:
+    """Return the development version that follows a release: 1.2.1.dev0 after 1.2.0; None after one of its kind.
+
+    It comes before anything that can be released next, so it decides nothing.
+    """
+    return None if version.is_devrelease else Version(f"{following(version)}.dev0")

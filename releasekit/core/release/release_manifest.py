@@ -1,0 +1,224 @@
+"""The release record: what one release is, what it has built, and how far it has come."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from packaging.utils import is_normalized_name
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from releasekit.core.errors import Code, ReleaseError
+from releasekit.core.history.tags import is_tag_name
+from releasekit.core.planning.model import Plan, PyVersion
+from releasekit.core.release.target import IndexAddress, without_secrets
+from releasekit.core.workspace.built_files import wrong_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class BuiltFile(BaseModel):
+    """One file of a package: its name, the sha256 in hexadecimal, and its size in bytes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    sha256: str
+    size: int
+
+
+class PackageVersion(BaseModel):
+    """One package as it was built: the files, the names that its wheel can be imported by, and its extras."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    name: str
+    version: PyVersion
+    tag: str
+    files: tuple[BuiltFile, ...]
+    imports: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+
+    @property
+    def requirement(self) -> str:
+        """What an installer is told to install exactly this, without extras."""
+        return f"{self.name}=={self.version}"
+
+    @property
+    def requirement_with_extras(self) -> str:
+        """The same with all of its extras."""
+        return f"{self.name}[{','.join(self.extras)}]=={self.version}" if self.extras else self.requirement
+
+    @property
+    def requirements_apart(self) -> tuple[str, ...]:
+        """What must be installable each by itself: the package, and the package with each of its extras."""
+        return (self.requirement, *(f"{self.name}[{extra}]=={self.version}" for extra in self.extras))
+
+
+class ReleaseManifest(BaseModel):
+    """A release on disk. *commit* is the frozen one that it is made from, *release_commit* the one it made.
+
+    *by* ("name <mail>"), *host* and *begun* (UTC, ISO 8601) say who makes it, where and since when.
+    *packages* is empty until all are built, verified and proven to fit together. From then on files may be public:
+    the release is carried on with these very files and never dropped by itself. *tags* are those that it has made, or
+    was about to make. *held* is what the remote holds for it (see `held_text`), empty if nothing. With *undoing* it is
+    being rolled back. *staged* says that nothing of it is public, though all is built: it was only to be staged.
+
+    *indexes* are those that its files may be on, the latest last: each comes on record before the first upload to it.
+
+    *plan* is there where the manifest has left its record (see `exported`), so that one file says everything.
+    """
+
+    model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
+
+    kind: Literal["releasekit.manifest/1"] = Field(default="releasekit.manifest/1", alias="schema")
+    release: str
+    commit: str
+    release_commit: str
+    branch: str
+    by: str = ""
+    host: str = ""
+    begun: str = ""
+    packages: tuple[PackageVersion, ...] = ()
+    tags: tuple[str, ...] = ()
+    indexes: tuple[IndexAddress, ...] = ()
+    held: str = ""
+    undoing: bool = False
+    staged: bool = False
+    finished: bool = False
+    plan: Plan | None = None
+
+    def bound_for(self, index: IndexAddress) -> ReleaseManifest:
+        """Return the manifest with *index* on record, before anything is uploaded to it."""
+        if index in self.indexes:
+            return self
+        others = tuple(known for known in self.indexes if known.check_url != index.check_url)
+        return self.model_copy(update={"indexes": (*others, index)})
+
+    def holder(self) -> tuple[str, ...]:
+        """Return what tells the releases of two clones apart, also if one has taken it over from the other."""
+        return (self.release_commit, self.by, self.host, self.begun)
+
+    def held_text(self) -> str:
+        """Return the manifest as the remote holds it: what is so from the first upload on, and changes no more."""
+        return manifest_text(self.model_copy(update={**_NOT_LASTING, "tags": (), "plan": None}))
+
+    def exported(self, plan: Plan) -> ReleaseManifest:
+        """Return the manifest with the *plan* inside, for whoever is to go on with it elsewhere."""
+        return self.model_copy(update={**_NOT_LASTING, "plan": plan})
+
+    def __str__(self) -> str:
+        return f"{self.by or 'somebody'} on {self.host or 'some machine'} since {self.begun or 'some time'}"
+
+
+_NOT_LASTING = {"held": "", "undoing": False, "staged": False, "finished": False}
+
+
+def manifest_text(manifest: ReleaseManifest) -> str:
+    """Return *manifest* as it is put on record."""
+    return manifest.model_dump_json(indent=1) + "\n"
+
+
+def manifest_of(text: str, where: str) -> ReleaseManifest:
+    """Return the manifest in the JSON *text* of the file *where*.
+
+    Raises ReleaseError RK-RECORD-INVALID if it is damaged, incomplete or of another schema version.
+    """
+    return _read(ReleaseManifest, text, where)
+
+
+def exported_of(text: str, where: str) -> tuple[ReleaseManifest, Plan]:
+    """Return the manifest in the JSON *text* of the file *where*, and the plan inside.
+
+    It may come from anywhere: so what it names is no option of a program, and leads out of no directory.
+    Raises ReleaseError RK-RECORD-INVALID.
+    """
+    manifest = manifest_of(text, where)
+    if manifest.plan is None:
+        hint = "A manifest with its plan is what `publish --stage-only --output DIR` writes, and a draft release holds."
+        raise ReleaseError(Code.RECORD_INVALID, "there is no plan in it", where, hint)
+    for what in _unfit(manifest, manifest.plan):
+        raise ReleaseError(Code.RECORD_INVALID, what, where)
+    return manifest, manifest.plan
+
+
+def _unfit(manifest: ReleaseManifest, plan: Plan) -> Iterator[str]:
+    if (plan.release, plan.commit) != (manifest.release, manifest.commit):
+        yield f"the plan inside is of another release, {plan.release}"
+    for name, value, form in (
+        ("release", manifest.release, _RELEASE),
+        ("commit", manifest.commit, _SHA),
+        ("release_commit", manifest.release_commit, _SHA),
+    ):
+        if not form.fullmatch(value):
+            yield f"{name}: {value!r} is none"
+    tags = [*plan.tags, *manifest.tags, *(step.tag for step in plan.steps), *filter(None, [manifest.branch])]
+    yield from (f"{tag!r} can be the name of no tag or branch" for tag in tags if not is_tag_name(tag))
+    yield from _unfit_indexes(manifest)
+    yield from _unfit_steps(plan)
+    yield from _unfit_packages(manifest, plan)
+
+
+_RELEASE, _SHA = re.compile(r"[0-9a-f]{12}"), re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+
+def _unfit_indexes(manifest: ReleaseManifest) -> Iterator[str]:
+    for address in (url for index in manifest.indexes for url in (index.check_url, index.publish_url) if url):
+        if not _WEB.match(address) or without_secrets(address) != address:
+            yield "indexes: an address is none of the web, or holds more than host and path"
+
+
+_WEB = re.compile(r"https?://[^/]")
+
+
+def _unfit_steps(plan: Plan) -> Iterator[str]:
+    names = {step.name for step in plan.steps}
+    if not names or len(names) < len(plan.steps):
+        yield "the plan inside releases no package, or one twice"
+    for step in plan.steps:
+        path = PurePosixPath(step.path)
+        if step.next is None or not is_normalized_name(step.name):
+            yield f"{step.name!r} has no version, or is no name of a package"
+        if path.is_absolute() or ".." in path.parts or "\\" in step.path:
+            yield f"{step.path!r} leads out of the workspace"
+        if strange := {*step.needs, *step.build_needs, *step.after, *step.batch} - names:
+            yield f"{step.name} needs {', '.join(sorted(strange))}, which the plan does not release"
+
+
+def _unfit_packages(manifest: ReleaseManifest, plan: Plan) -> Iterator[str]:
+    if not manifest.packages:
+        return  # none is built yet
+    planned = sorted((step.name, str(step.next), step.tag) for step in plan.steps)
+    if planned != sorted((package.name, str(package.version), package.tag) for package in manifest.packages):
+        yield "the packages are not those of the plan inside"
+    for package in manifest.packages:
+        yield from wrong_names(package.name, package.version, [file.name for file in package.files])
+        for file in package.files:
+            if not (_PLAIN.fullmatch(file.name) and _SHA256.fullmatch(file.sha256)):
+                yield f"{file.name!r} is no file of {package.name}, or its sha256 is none"
+
+
+_PLAIN, _SHA256 = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*"), re.compile(r"[0-9a-f]{64}")
+
+
+def plan_text(plan: Plan) -> str:
+    """Return *plan* as it is put on record."""
+    return plan.model_dump_json(indent=1) + "\n"
+
+
+def plan_of(text: str, where: str) -> Plan:
+    """Return the plan in the JSON *text* of the file *where*; raises ReleaseError RK-RECORD-INVALID."""
+    return _read(Plan, text, where)
+
+
+def _read(model: type[M], text: str, where: str) -> M:
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        what = ": ".join(filter(None, (".".join(map(str, problem["loc"])), problem["msg"])))
+        raise ReleaseError(Code.RECORD_INVALID, what, where) from None

@@ -1,0 +1,171 @@
+"""What undoing a release means: what goes, what stays, and how to go forward from what is public already."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Protocol
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, computed_field
+
+from releasekit.core.planning.model import PyVersion, counted
+from releasekit.core.release.target import without_secrets
+from releasekit.core.workspace.graph import closure, reverse
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Container, Iterable, Mapping
+
+    from packaging.version import Version
+
+    from releasekit.core.planning.model import Plan
+    from releasekit.core.release.target import Target
+
+
+class PublicPackage(BaseModel):
+    """A package of the release that the index has files of, which no rollback takes away.
+
+    It is *complete* if the index lists every file that was built, with our sha256. *page* is where its version can be
+    yanked, *next* the version of the next fix. *dependents* are packages of the release that are out too, and require
+    it, directly or not. *tag* is the tag that still names this version after the rollback, empty if there is none.
+    """
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    name: str
+    version: PyVersion
+    files: tuple[str, ...]
+    complete: bool = True
+    index: str = ""
+    page: str
+    next: PyVersion
+    dependents: tuple[str, ...] = ()
+    tag: str = ""
+
+
+class KeptTag(BaseModel):
+    """A tag of the release that stays in these *places* ("here", "on origin"), and the reason."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tag: str
+    places: tuple[str, ...]
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.tag} {' and '.join(self.places)} stays: {self.reason}"
+
+
+class Rollback(BaseModel):
+    """What is undone of one release. *tags* and *remote_tags* go, *kept_tags* stay; *kept* says the same in sentences.
+
+    Without a *release* there is nothing to roll back.
+
+    *held* tells that the remote holds the release for all clones to see, which ends. *draft* is the page of a release
+    that is not announced yet, *pull* the branch of a pull request: they go too. *done* is false while it is only looked
+    at.
+    """
+
+    model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
+
+    kind: Literal["releasekit.rollback/1"] = Field(default="releasekit.rollback/1", alias="schema")
+    release: str
+    title: str
+    commit: str = ""
+    finished: bool = False
+    tags: tuple[str, ...] = ()
+    remote_tags: tuple[str, ...] = ()
+    kept_tags: tuple[KeptTag, ...] = ()
+    held: bool = False
+    draft: str = ""
+    pull: str = ""
+    public: tuple[PublicPackage, ...] = ()
+    notes: tuple[str, ...] = ()
+    done: bool = False
+
+    @computed_field
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The tags that stay, each with its reason in one sentence."""
+        return tuple(map(str, self.kept_tags))
+
+    @property
+    def forward(self) -> str:
+        """How to continue from what is public."""
+        if not self.public:
+            return ""
+        return (
+            "To continue, commit what repairs the broken package as `fix: …` and run `releasekit publish`. "
+            "The versions above are used up, so the next ones are planned. "
+            "Yank a broken version if your index can do that. "
+            "Packages that are out and did not change stay as they are. "
+            "Packages that are not out yet are released then, with the new versions. "
+            "`releasekit plan` shows which published packages still require an old version."
+        )
+
+    @property
+    def summary(self) -> str:
+        """One line that says how it stands."""
+        if not self.release:
+            return "nothing to roll back: no release is unfinished here"
+        what = "rolled back" if self.done else "to be rolled back"
+        names = {package.name for package in self.public}
+        tags = {kept.tag for kept in self.kept_tags}
+        parts = [
+            *([f"{counted(names)} {_stay(names)} on the index"] if names else []),
+            *([f"{len(tags)} tag{'' if len(tags) == 1 else 's'} {_stay(tags)}"] if tags else []),
+        ]
+        return ", ".join([f"{self.title}: {what}", *parts])
+
+
+def _stay(things: Collection[str]) -> str:
+    return "stays" if len(things) == 1 else "stay"
+
+
+class Tagged(Protocol):
+    """A package of a release: a step of its plan, or as it was built."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def tag(self) -> str:
+        """Its tag."""
+        ...
+
+
+def reasons_to_keep(
+    tags: Iterable[str], packages: Collection[Tagged], complete: Mapping[str, str], umbrella: Container[str]
+) -> dict[str, str]:
+    """Return those of *tags* that are true, with the reason: all that they stand for is on an index.
+
+    *complete* says by package where all of it is. A tag stands for the packages that have it; one of the *umbrella*,
+    and one that no package has, for all of them.
+    """
+    reasons: dict[str, str] = {}
+    for tag in tags:
+        owners = [package.name for package in packages if package.tag == tag]
+        if tag in umbrella or not owners:
+            owners = [package.name for package in packages]
+        if owners and all(name in complete for name in owners):
+            reasons[tag] = complete[owners[0]] if len(owners) == 1 else "all its packages are on the index"
+    return reasons
+
+
+def dependents_of(plan: Plan, public: Container[str]) -> dict[str, tuple[str, ...]]:
+    """Return for each package of *plan* those of the *public* ones that need it, near and far, in the plan's order."""
+    needed_by = reverse({step.name: frozenset((*step.needs, *step.batch)) for step in plan.steps})
+    wanted = [step.name for step in plan.steps if step.name in public]
+    found: dict[str, tuple[str, ...]] = {}
+    for step in plan.steps:
+        dependents = closure(needed_by, [step.name]) - {step.name}
+        found[step.name] = tuple(name for name in wanted if name in dependents)
+    return found
+
+
+def yank_page(target: Target, name: str, version: Version) -> str:
+    """Return the page on which a maintainer can yank *version*, where that is known; else the package's simple page."""
+    if not target.has_project_pages:
+        return target.page(name, version)
+    root = urlsplit(without_secrets(target.check_url))
+    return root._replace(path=f"/manage/project/{name}/release/{version}/").geturl()

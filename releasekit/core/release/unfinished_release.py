@@ -1,0 +1,440 @@
+"""Releases that have not ended: how far each package is, and which command comes next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from releasekit.core.planning.model import PyVersion, counted
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from releasekit.core.planning.model import Plan, Step
+    from releasekit.core.release.release_manifest import BuiltFile, PackageVersion, ReleaseManifest
+
+Source = Literal["record", "remote", "copy", "pull", "draft"]
+Lock = Literal["unasked", "none", "mine", "other"]
+OnIndex = Literal["unasked", "absent", "listed", "same", "differs"]
+Progress = Literal["planned", "built", "partly_uploaded", "uploaded", "confirmed", "differs"]
+Stage = Literal[
+    "running", "begun", "staged", "undoing", "taken_over", "importing", "damaged", "orphaned", "elsewhere",
+    "proposed", "closed", "merged", "draft",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseTraces:
+    """What there is to see of one release that has not ended.
+
+    *source* says where it was seen, *place* names that. *damage* is why the record cannot be read; then *plan* and
+    *manifest* are of the copy that git or the remote keeps, None without one. *lock* tells whose release the remote
+    holds. *tags_here* and *tags_there* are the commits of tags, *index_files* the sha256 of each file that the index
+    lists, by package; None if nobody was asked. *lost* are files that are not on this machine as they were built.
+    *moved* tells that the branch of the remote has moved on without the release commit, *ahead* how many commits are
+    checked out that the release lacks. *page* and *pull_state* are of the pull request or the draft.
+    """
+
+    source: Source
+    release: str
+    place: str
+    plan: Plan | None = None
+    manifest: ReleaseManifest | None = None
+    damage: str = ""
+    has_plan: bool = True
+    remote: str = ""
+    lock: Lock = "unasked"
+    tags_here: Mapping[str, str] = field(default_factory=dict[str, str])
+    tags_there: Mapping[str, str] | None = None
+    index_files: Mapping[str, Mapping[str, str]] | None = None
+    lost: Collection[str] = ()
+    moved: bool = False
+    ahead: int = 0
+    page: str = ""
+    pull_state: Literal["", "open", "closed", "merged"] = ""
+
+    @property
+    def title(self) -> str:
+        """The title of the release, or its id where the plan is unknown."""
+        return self.plan.title if self.plan else self.release
+
+    @property
+    def packages(self) -> tuple[PackageVersion, ...]:
+        """The packages as they were built."""
+        return self.manifest.packages if self.manifest else ()
+
+
+class FileStatus(BaseModel):
+    """One built file. *here* says whether this machine has it, *index* what the index has under its name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    sha256: str
+    here: bool
+    index: OnIndex
+
+
+class PackageStatus(BaseModel):
+    """How far one package is; *tagged_there* is None if the remote was not asked."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    name: str
+    version: PyVersion
+    progress: Progress
+    tag: str
+    tagged_here: bool = False
+    tagged_there: bool | None = None
+    files: tuple[FileStatus, ...] = ()
+
+    @property
+    def is_published(self) -> bool:
+        """Whether the index lists all files."""
+        return self.progress in ("uploaded", "confirmed")
+
+
+class NextCommand(BaseModel):
+    """A *command* to run, empty where something else is to be done, and its *effect*."""
+
+    model_config = ConfigDict(frozen=True)
+
+    command: str
+    effect: str
+
+    def __str__(self) -> str:
+        return f"`{self.command}` {self.effect}" if self.command else self.effect
+
+
+class UnfinishedRelease(BaseModel):
+    """One release that has not ended. *what* says it in words, *next* what to do, *others* what else can be done.
+
+    *by*, *host* and *since* say who began it; *where* is the record, reference or page. *published* counts the packages
+    whose files the index lists, None if it was not asked. *umbrella_here* and *umbrella_there* tell of the tags of the
+    release as a whole.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    release: str
+    title: str
+    stage: Stage
+    what: str
+    by: str = ""
+    host: str = ""
+    since: str = ""
+    where: str = ""
+    commit: str = ""
+    branch: str = ""
+    packages: tuple[PackageStatus, ...] = ()
+    published: int | None = None
+    umbrella_here: bool = False
+    umbrella_there: bool | None = None
+    next: NextCommand
+    others: tuple[NextCommand, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class ReleaseStatus(BaseModel):
+    """The answer of `releasekit status`.
+
+    *running* names the process that holds the release lock of this repository. *unasked* says who was not asked, and
+    why.
+    """
+
+    model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
+
+    kind: Literal["releasekit.status/1"] = Field(default="releasekit.status/1", alias="schema")
+    running: str = ""
+    offline: bool = False
+    unasked: tuple[str, ...] = ()
+    releases: tuple[UnfinishedRelease, ...] = ()
+
+    @property
+    def headline(self) -> str:
+        """One sentence on all of it."""
+        if self.releases:
+            return f"{len(self.releases)} unfinished release{'' if len(self.releases) == 1 else 's'}"
+        if self.running:
+            return f"No release is unfinished; releasekit runs here: {self.running}."
+        where = "on this machine" if self.unasked else "here or on the remote"
+        return f"No release is unfinished {where}."
+
+
+def describe_release(traces: ReleaseTraces, running: str = "", holder_elsewhere: str = "") -> UnfinishedRelease:
+    """Return how the release of *traces* stands.
+
+    *running* is the process that holds the lock of this repository, *holder_elsewhere* one of another machine that may.
+    """
+    plan, manifest = traces.plan, traces.manifest
+    packages = tuple(_package_status(step, traces) for step in plan.steps) if plan else ()
+    is_asked = traces.index_files is not None or not traces.packages
+    published = sum(package.is_published for package in packages) if is_asked else None
+    stage = _stage_of(traces, running)
+    first, *others = _commands(stage, traces, packages)
+    umbrella = plan.tags if plan else ()
+    commit = manifest.release_commit if manifest else ""
+    return UnfinishedRelease(
+        release=traces.release,
+        title=traces.title,
+        stage=stage,
+        what=_sentence(stage, traces, packages, published, running),
+        by=manifest.by if manifest else "",
+        host=manifest.host if manifest else "",
+        since=manifest.begun if manifest else "",
+        where=traces.place,
+        commit=commit,
+        branch=manifest.branch if manifest else "",
+        packages=packages,
+        published=published,
+        umbrella_here=bool(umbrella) and all(_is_at(traces.tags_here, tag, commit) for tag in umbrella),
+        umbrella_there=_are_there(traces, umbrella, commit),
+        next=first,
+        others=tuple(others),
+        notes=tuple(_notes(stage, traces, packages, holder_elsewhere)),
+    )
+
+
+def unfinished_note(release: UnfinishedRelease) -> str:
+    """Return the line with which `plan` tells of the release."""
+    count = len(release.packages)
+    told = f" ({release.published} of {counted(release.packages)} published)" if count and release.published else ""
+    return f"note: release {release.title} is unfinished{told}; `releasekit status` shows it"
+
+
+# ---- how far each package is ----------------------------------------------------------------------------------------
+
+
+def _package_status(step: Step, traces: ReleaseTraces) -> PackageStatus:
+    built = next((package for package in traces.packages if package.name == step.name), None)
+    files = tuple(_file_status(file, step.name, traces) for file in built.files) if built else ()
+    commit = traces.manifest.release_commit if traces.manifest else ""
+    return PackageStatus(
+        name=step.name,
+        version=step.version,
+        progress=_progress_of(files) if built else "planned",
+        tag=step.tag,
+        tagged_here=_is_at(traces.tags_here, step.tag, commit),
+        tagged_there=_are_there(traces, (step.tag,), commit),
+        files=files,
+    )
+
+
+def _file_status(file: BuiltFile, package: str, traces: ReleaseTraces) -> FileStatus:
+    on_index: OnIndex = "unasked"
+    if traces.index_files is not None:
+        listed = traces.index_files.get(package, {})
+        if file.name not in listed:
+            on_index = "absent"
+        elif not listed[file.name]:
+            on_index = "listed"  # without a checksum
+        else:
+            on_index = "same" if listed[file.name] == file.sha256 else "differs"
+    here = traces.source == "record" and file.name not in traces.lost
+    return FileStatus(name=file.name, sha256=file.sha256, here=here, index=on_index)
+
+
+def _progress_of(files: tuple[FileStatus, ...]) -> Progress:
+    found = {file.index for file in files}
+    if "differs" in found:
+        return "differs"
+    if found == {"same"}:
+        return "confirmed"
+    if found <= {"same", "listed"}:
+        return "uploaded"
+    return "partly_uploaded" if found & {"same", "listed"} else "built"
+
+
+def _is_at(tags: Mapping[str, str], tag: str, commit: str) -> bool:
+    return bool(commit) and tags.get(tag) == commit
+
+
+def _are_there(traces: ReleaseTraces, tags: tuple[str, ...], commit: str) -> bool | None:
+    """Return whether the remote has all *tags* on the release commit, None if it was not asked."""
+    if traces.tags_there is None:
+        return None
+    return bool(tags) and all(_is_at(traces.tags_there, tag, commit) for tag in tags)
+
+
+# ---- what kind of unfinished release it is --------------------------------------------------------------------------
+
+
+def _stage_of(traces: ReleaseTraces, running: str) -> Stage:
+    manifest = traces.manifest
+    if traces.source != "record":
+        return _stage_elsewhere(traces)
+    is_lock_lost = bool(manifest and manifest.held) and traces.lock in ("none", "other")
+    possible: dict[Stage, bool] = {
+        "damaged": bool(traces.damage),
+        "running": bool(running),
+        "importing": not traces.has_plan,
+        "undoing": bool(manifest and manifest.undoing),
+        "taken_over": is_lock_lost,
+        "staged": bool(manifest and manifest.staged),
+        "begun": True,
+    }
+    return next(stage for stage, applies in possible.items() if applies)
+
+
+def _stage_elsewhere(traces: ReleaseTraces) -> Stage:
+    match traces.source:
+        case "remote":
+            return "elsewhere"
+        case "copy":
+            return "orphaned"
+        case "pull" if traces.pull_state == "merged":
+            return "merged"
+        case "pull" if traces.pull_state == "closed":
+            return "closed"
+        case "pull":
+            return "proposed"
+        case _:
+            return "draft"
+
+
+def _sentence(
+    stage: Stage, traces: ReleaseTraces, packages: tuple[PackageStatus, ...], published: int | None, running: str
+) -> str:
+    release = f"Release {traces.title}"
+    far = _how_far(traces, packages, published)
+    is_undone = bool(traces.manifest and traces.manifest.undoing)
+    sentences = {
+        "running": f"{release} is being {'rolled back' if is_undone else 'made'} now by {running}: {far}.",
+        "begun": f"{release} is unfinished: {far}.",
+        "staged": f"{release} is built and verified, and only staged: nothing of it is public.",
+        "undoing": f"{release} is being rolled back, and the rollback is unfinished.",
+        "taken_over": f"{release} was begun here, but {traces.remote} does not hold it for this clone any longer: "
+        "another clone has taken it over, ended it or rolled it back.",
+        "importing": f"{release} was given as a manifest, and is only in part on record here: its plan is missing.",
+        "damaged": f"The record of release {traces.title} is damaged: {traces.damage}.",
+        "orphaned": f"{release} has lost its record; git keeps a copy of it."
+        if traces.plan
+        else f"{traces.place} keeps the commit of a release that has no record any more.",
+        "elsewhere": f"{release} is being made by another clone: {far}.",
+        "proposed": f"{release} is proposed by a pull request, which waits to be merged.",
+        "closed": f"{release} was proposed by a pull request, which is closed and was not merged.",
+        "merged": f"{release} is merged, and not tagged yet.",
+        "draft": f"{release} is tagged, and its draft waits to be published.",
+    }
+    return sentences[stage]
+
+
+def _how_far(traces: ReleaseTraces, packages: tuple[PackageStatus, ...], published: int | None) -> str:
+    if not traces.packages:
+        return f"{counted(packages)} planned, none is built" if packages else "how far it is, is unknown"
+    if published is None:
+        return f"{counted(packages)} built, the index was not asked"
+    if published == len(packages):
+        return f"all {counted(packages)} published, the rest is left" if published > 1 else "1 package published"
+    return f"{published} of {counted(packages)} published"
+
+
+def _notes(
+    stage: Stage, traces: ReleaseTraces, packages: tuple[PackageStatus, ...], holder_elsewhere: str
+) -> Iterator[str]:
+    if lost := _lost_for_good(packages):
+        yield f"missing or damaged on this machine, and not on the index: {', '.join(lost)}"
+    for package in packages:
+        differing = [file.name for file in package.files if file.index == "differs"]
+        if differing:
+            yield f"{package.name}: the index has other content under the name {', '.join(differing)}"
+    branch = traces.manifest.branch if traces.manifest else ""
+    if traces.moved:
+        yield f"{branch} on {traces.remote} has moved on without the release commit"
+    if traces.ahead and stage in ("begun", "staged"):
+        commits = "1 commit" if traces.ahead == 1 else f"{traces.ahead} commits"
+        yield f"{commits} since then {'is' if traces.ahead == 1 else 'are'} not in this release"
+    if holder_elsewhere and traces.source == "record":
+        yield f"the release lock names {holder_elsewhere}; from here nobody can see whether that process still runs"
+    if traces.page:
+        yield traces.page
+
+
+def _lost_for_good(packages: tuple[PackageStatus, ...]) -> list[str]:
+    """Return the built files that are neither here nor on the index, where it was asked."""
+    return [file.name for package in packages for file in package.files if not file.here and file.index == "absent"]
+
+
+# ---- what to do -----------------------------------------------------------------------------------------------------
+
+_RESUME = NextCommand(command="releasekit publish", effect="resumes it")
+_ABANDON = NextCommand(command="releasekit rollback", effect="abandons it")
+_RECOVER = "releasekit publish --resume-from-registry"
+
+_COMMANDS: dict[Stage, tuple[NextCommand, ...]] = {
+    "running": (NextCommand(command="releasekit status", effect="shows how far it is; wait until it has ended"),),
+    "staged": (
+        NextCommand(command="releasekit publish", effect="publishes these files"),
+        NextCommand(command="releasekit publish --stage-only", effect="drops it, and stages it afresh"),
+        _ABANDON,
+    ),
+    "undoing": (NextCommand(command="releasekit rollback", effect="ends the rollback"),),
+    "taken_over": (
+        NextCommand(command="git fetch --tags", effect="shows whether it was ended"),
+        NextCommand(command="releasekit rollback", effect="clears away what is left of it here"),
+    ),
+    "importing": (
+        NextCommand(
+            command="releasekit publish --manifest FILE",
+            effect="begins it again, with the same manifest.json or the tag of its draft",
+        ),
+        _ABANDON,
+    ),
+}
+"""What to do next and what else can be done, where it does not depend on the release."""
+
+
+def _commands(stage: Stage, traces: ReleaseTraces, packages: tuple[PackageStatus, ...]) -> tuple[NextCommand, ...]:
+    """Return what to do next, then what else can be done."""
+    if stage in _COMMANDS:
+        return _COMMANDS[stage]
+    if stage == "begun":
+        return _commands_of_begun(traces, packages)
+    if stage in ("damaged", "orphaned"):
+        return _commands_without_record(stage, traces)
+    return (*_commands_elsewhere(stage, traces), _abandon_by_name(traces))
+
+
+def _abandon_by_name(traces: ReleaseTraces) -> NextCommand:
+    return NextCommand(command=f"releasekit rollback {traces.release}", effect="abandons it")
+
+
+def _commands_without_record(stage: Stage, traces: ReleaseTraces) -> tuple[NextCommand, ...]:
+    if traces.plan and traces.manifest:
+        return (NextCommand(command=_RECOVER, effect="resumes it from the copy that is kept of it"), _ABANDON)
+    if stage == "damaged":
+        return (NextCommand(command="releasekit rollback", effect="clears the record away"),)
+    forget = f"git update-ref -d {traces.place}"
+    return (NextCommand(command=forget, effect="lets git forget that commit; nothing else is left of the release"),)
+
+
+def _commands_elsewhere(stage: Stage, traces: ReleaseTraces) -> tuple[NextCommand, ...]:
+    match stage:
+        case "elsewhere":
+            effect = "takes it over, if that clone is lost; else wait until it has ended"
+            return (NextCommand(command=_RECOVER, effect=effect),)
+        case "proposed":
+            update = NextCommand(command="releasekit prepare", effect="brings the pull request up to date")
+            return (NextCommand(command="", effect="merge the pull request"), update)
+        case "closed":
+            effect = "makes the pull request again, of what is unreleased now"
+            return (NextCommand(command="releasekit prepare", effect=effect),)
+        case "merged":
+            effect = "tags the merged commit, and has it published"
+            return (NextCommand(command="releasekit publish --publish-from ci", effect=effect),)
+        case _:
+            return (NextCommand(command=f"releasekit publish --manifest {traces.title}", effect="publishes it"),)
+
+
+def _commands_of_begun(traces: ReleaseTraces, packages: tuple[PackageStatus, ...]) -> tuple[NextCommand, ...]:
+    if any(package.progress == "differs" for package in packages):
+        effect = "abandons it: `releasekit publish` refuses other content on the index"
+        return (NextCommand(command="releasekit rollback", effect=effect),)
+    if _lost_for_good(packages):
+        return (NextCommand(command=_RECOVER, effect="builds what is lost again, compares, and resumes it"), _ABANDON)
+    if traces.moved and packages and all(package.is_published for package in packages):
+        effect = "brings the new commits here; then `git push` and `releasekit publish` end the release"
+        return (NextCommand(command="git pull", effect=effect), _ABANDON)
+    return (_RESUME, _ABANDON)

@@ -1,0 +1,173 @@
+"""What a built package must look like before it may be uploaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.parser import HeaderParser
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+from packaging.version import InvalidVersion, Version
+
+from releasekit.core.workspace.pins import misfit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from email.message import Message
+
+    from releasekit.core.workspace.pins import Pins
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """What a wheel holds: its METADATA, the sha256 (urlsafe base64) of each file, and what its RECORD says of them."""
+
+    name: str
+    metadata: str
+    hashes: Mapping[str, str]
+    record: Mapping[str, str]
+
+
+def problems(
+    project: str,
+    version: Version,
+    names: Sequence[str],
+    wheels: Sequence[Wheel],
+    pins: Pins,
+    sources: Iterable[str] = (),
+) -> tuple[str, ...]:
+    """Return what is wrong with the built files *names* of *project*; nothing if they may be uploaded.
+
+    *pins* are what it has to require of its siblings, *sources* the files in the sdist.
+    """
+    found = list(wrong_names(project, version, names))
+    if version.local:
+        found.append(f"{version} is a local version, which PyPI refuses")
+    held = tuple(sources)
+    bare = bool(held) and not any(map(_is_code, held))
+    for wheel in wheels:
+        found += _wrong_wheel(wheel, project, version, pins)
+        if _is_empty(wheel) and not (bare and metadata_of(wheel).get_all("Requires-Dist")):
+            found.append(f"{wheel.name}: holds no module")
+    return tuple(found)
+
+
+def metadata_of(wheel: Wheel) -> Message:
+    """Return the fields of the wheel's METADATA (core metadata specification)."""
+    return HeaderParser().parsestr(wheel.metadata)
+
+
+def extras_of(wheel: Wheel) -> tuple[str, ...]:
+    """Return the extras that the wheel's METADATA offers, under their normalised names (PEP 685)."""
+    return tuple(sorted({canonicalize_name(str(name)) for name in metadata_of(wheel).get_all("Provides-Extra", [])}))
+
+
+def import_names(files: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that a wheel with these *files* is imported by: its top packages and modules.
+
+    Below a namespace package (PEP 420: no `__init__.py`) these are the first real packages or modules found.
+    """
+    modules = [
+        PurePosixPath(file)
+        for file in files
+        if file.endswith((".py", ".pyi", ".so", ".pyd")) and ".dist-info/" not in file
+    ]
+    modules = [path for path in modules if ".data/" not in f"{path}" and path.suffix != ".pyi"]
+    packages = {path.parent for path in modules if path.name.split(".")[0] == "__init__" and path.parent.name}
+    tops = {_top(path, packages) for path in modules}
+    return tuple(sorted(".".join(path.parts) for path in tops if path.parts and _is_name(path)))
+
+
+def _top(path: PurePosixPath, packages: set[PurePosixPath]) -> PurePosixPath:
+    for parent in reversed(path.parents):
+        if parent in packages:
+            return parent
+    return path.parent / path.name.split(".")[0]
+
+
+def _is_name(path: PurePosixPath) -> bool:
+    return all(part.isidentifier() for part in path.parts) and path.name not in {"__main__", "__init__"}
+
+
+def wrong_names(project: str, version: Version, names: Sequence[str]) -> Iterator[str]:
+    """Yield what is wrong with the *names* of the files of *project*: one sdist and its wheels, of that version."""
+    sdists = [name for name in names if name.endswith(".tar.gz")]
+    wheels = [name for name in names if name.endswith(".whl")]
+    if len(sdists) != 1 or not wheels:
+        yield f"expected one sdist and a wheel, found: {', '.join(names) or 'nothing'}"
+    for name in (*sdists, *wheels):
+        try:
+            found, of = (parse_sdist_filename(name) if name in sdists else parse_wheel_filename(name))[:2]
+        except (InvalidSdistFilename, InvalidWheelFilename, InvalidVersion) as error:
+            yield f"{name}: {error}"
+            continue
+        if found != project:
+            yield f"{name} is named after {found}, not {project}"
+        if of != version:
+            yield f"{name} has the version {of}, {_instead(str(of), version)}"
+
+
+def _wrong_wheel(wheel: Wheel, project: str, version: Version, pins: Pins) -> Iterator[str]:
+    metadata = metadata_of(wheel)
+    if canonicalize_name(metadata.get("Name", "")) != project:
+        yield f"{wheel.name}: METADATA names {metadata.get('Name')}, not {project}"
+    if metadata.get("Version") != str(version):
+        found = str(metadata.get("Version"))
+        yield f"{wheel.name}: METADATA has the version {found}, {_instead(found, version)}"
+    for written in metadata.get_all("Requires-Dist", []):
+        try:
+            requirement = Requirement(str(written))
+        except InvalidRequirement:
+            yield f"{wheel.name}: Requires-Dist {written!r} is no requirement"
+            continue
+        if requirement.url:
+            yield f"{wheel.name}: requires {requirement} by address, which PyPI refuses"
+        elif expected := misfit(requirement, pins):
+            yield f"{wheel.name}: requires {requirement}, but {expected} is planned"
+    yield from _wrong_record(wheel)
+
+
+def _instead(found: str, version: Version) -> str:
+    planned = f"but {version} is planned"
+    by_git = "+" in found or (".dev" in found and not version.is_devrelease)
+    return f"{planned}: the build backend made up a version from the state of git" if by_git else planned
+
+
+def _is_empty(wheel: Wheel) -> bool:
+    stubs = (".pyi", "/py.typed")  # of a package that only describes another (PEP 561)
+    return not import_names(wheel.hashes) and not any(".data/" in n or n.endswith(stubs) for n in wheel.hashes)
+
+
+def _is_code(file: str) -> bool:
+    """Tell whether *file* of an sdist is one that a wheel should have something of.
+
+    A package that only requires others has none; what tests, documents or builds it does not count.
+    """
+    path = PurePosixPath(file)
+    aside = path.parts[0] in _ASIDE or path.parts[0].startswith(".")
+    return path.suffix in _CODE and not aside and file not in _BUILDS
+
+
+_CODE = frozenset({".py", ".pyx", ".c", ".cc", ".cpp", ".rs", ".so", ".pyd"})
+_ASIDE = frozenset({"tests", "test", "docs", "doc", "examples", "benchmarks", "scripts", "tools"})
+_BUILDS = frozenset({"setup.py", "hatch_build.py", "pdm_build.py", "build.py", "noxfile.py", "conftest.py"})
+
+
+def _wrong_record(wheel: Wheel) -> Iterator[str]:
+    for name, digest in wheel.hashes.items():
+        if name.endswith((".dist-info/RECORD", ".dist-info/RECORD.jws", ".dist-info/RECORD.p7s")):
+            continue
+        if name not in wheel.record:
+            yield f"{wheel.name}: {name} is not in RECORD"
+        elif wheel.record[name] != f"sha256={digest}":
+            yield f"{wheel.name}: {name} is not the file that RECORD describes"
+    for name in sorted(wheel.record.keys() - wheel.hashes.keys()):
+        yield f"{wheel.name}: RECORD lists {name}, which is not there"

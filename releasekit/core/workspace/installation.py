@@ -1,0 +1,178 @@
+"""Which packages can be installed from what is on the index after a release, and what keeps them from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from packaging.utils import canonicalize_name
+
+from releasekit.core.workspace.graph import closure, reverse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+    from packaging.version import Version
+
+_EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
+
+
+class Requires(NamedTuple):
+    """One requirement of a release, in its extra *extra* (normalised) if it is one's."""
+
+    requirement: Requirement
+    extra: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A version of a package that the index will have. *planned*: this release brings it.
+
+    *assumed*: nobody has read what it requires; it is what releasekit would have written.
+    """
+
+    name: str
+    version: Version
+    requires: tuple[Requires, ...] = ()
+    planned: bool = False
+    assumed: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+    def asked_for(self, extra: str) -> Iterator[Requirement]:
+        """Yield what installing it requires here, or with *extra* what that extra adds."""
+        for each in self.requires:
+            marker = each.requirement.marker
+            if each.extra == extra and (marker is None or marker.evaluate({"extra": extra})):
+                yield each.requirement
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """Its extras that require anything."""
+        return tuple(dict.fromkeys(each.extra for each in self.requires if each.extra))
+
+
+Candidates = Mapping[str, Sequence[Candidate]]
+"""What the index will have of each package, the latest first."""
+
+
+class Exclusion(NamedTuple):
+    """A requirement of the latest release of one package, or of its *extra*, that the latest of another one breaks."""
+
+    by: Candidate
+    extra: str
+    requirement: Requirement
+    excluded: Candidate
+
+    def __str__(self) -> str:
+        return f"{_name_of(self.by, self.extra)} requires {self.requirement.name}{self.requirement.specifier}"
+
+
+class Conflict(NamedTuple):
+    """A release that nobody can install, with its *extra* if that is why; *because* of these, as far as they reach."""
+
+    candidate: Candidate
+    extra: str
+    because: tuple[Exclusion, ...]
+
+    @property
+    def name(self) -> str:
+        """What cannot be installed, as an installer is asked for it."""
+        return _name_of(self.candidate, self.extra)
+
+    @property
+    def outdated(self) -> tuple[str, ...]:
+        """The packages that have to be released as well, so that this one can be installed."""
+        return tuple(dict.fromkeys(each.by.name for each in self.because if not each.by.planned))
+
+
+def _name_of(candidate: Candidate, extra: str) -> str:
+    return f"{candidate.name}[{extra}] {candidate.version}" if extra else str(candidate)
+
+
+def requires_of(metadata: Iterable[Requirement]) -> tuple[Requires, ...]:
+    """Return the requirements of *metadata* (core metadata, Requires-Dist) with the extra of each."""
+    found: list[Requires] = []
+    for requirement in metadata:
+        extras = _EXTRA.findall(str(requirement.marker)) if requirement.marker else []
+        found += [Requires(requirement, canonicalize_name(extra)) for extra in extras or [""]]
+    return tuple(found)
+
+
+def exclusions(candidates: Candidates) -> tuple[Exclusion, ...]:
+    """Return what keeps the latest releases of all packages, and their extras, from being installed together."""
+    latest = [each[0] for each in candidates.values() if each]
+    nodes = ((each, extra) for each in latest for extra in ("", *each.extras))
+    return tuple(exclusion for each, extra in nodes for exclusion in _exclusions_of(each, extra, candidates))
+
+
+def conflicts(candidates: Candidates) -> tuple[Conflict, ...]:
+    """Return the planned releases that nobody can install by themselves, or with one of their extras.
+
+    Only the packages of *candidates* are looked at; whatever else is required is taken to be there.
+    """
+    planned = [each[0] for each in candidates.values() if each and each[0].planned]
+    nodes = _reachable([(each.name, extra) for each in planned for extra in ("", *each.extras)], candidates)
+    broken = {node: tuple(_exclusions_of(candidates[node[0]][0], node[1], candidates)) for node in nodes}
+    suspects = closure(reverse(nodes), [node for node in nodes if broken[node]])
+    if not suspects:
+        return ()
+    from releasekit.core.workspace.resolution import (
+        can_be_installed,  # late: where the latest of all fit, no resolver is needed
+    )
+
+    found: list[Conflict] = []
+    for candidate in planned:
+        for extra in ("", *candidate.extras):
+            node = (candidate.name, extra)
+            if node in suspects and not can_be_installed(candidate, extra, candidates):
+                # What the package itself cannot have, its extras cannot have either: it is said once.
+                because = [one for each in sorted(closure(nodes, [node])) for one in broken[each]]
+                found.append(Conflict(candidate, extra, tuple(dict.fromkeys(because))))
+                if not extra:
+                    break
+    return tuple(found)
+
+
+Node = tuple[str, str]
+"""A package, and one of its extras, or "" for none."""
+
+
+def _reachable(starts: Iterable[Node], candidates: Candidates) -> dict[Node, frozenset[Node]]:
+    """Return what the latest releases of *starts* bring, transitively: the nodes, each with those that it leads to."""
+    edges: dict[Node, frozenset[Node]] = {}
+    todo = list(starts)
+    while todo:
+        node = todo.pop()
+        if node in edges:
+            continue
+        name, extra = node
+        targets: set[Node] = {(name, "")} if extra else set()
+        for requirement in candidates[name][0].asked_for(extra):
+            required = canonicalize_name(requirement.name)
+            if candidates.get(required):
+                targets |= {(required, ""), *((required, canonicalize_name(e)) for e in requirement.extras)}
+        edges[node] = frozenset(targets - {node})
+        todo += targets
+    return edges
+
+
+def _exclusions_of(candidate: Candidate, extra: str, candidates: Candidates) -> Iterator[Exclusion]:
+    for requirement in candidate.asked_for(extra):
+        for latest in candidates.get(canonicalize_name(requirement.name), ())[:1]:
+            if not allows(requirement.specifier, latest, candidates):
+                yield Exclusion(candidate, extra, requirement, latest)
+
+
+def allows(specifier: SpecifierSet, candidate: Candidate, candidates: Candidates) -> bool:
+    """Return whether an installer takes *candidate* for *specifier*: a prerelease only if it is named, as uv does."""
+    version = candidate.version
+    if not specifier.contains(version, prereleases=True):
+        return False
+    stable = any(not each.version.is_prerelease for each in candidates[candidate.name])
+    return not version.is_prerelease or bool(specifier.prereleases) or not stable

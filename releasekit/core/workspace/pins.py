@@ -1,0 +1,130 @@
+"""What a package is built with: requirements on its siblings that fit the versions it is released with."""
+
+from __future__ import annotations
+
+import re
+from copy import deepcopy
+from dataclasses import dataclass, field
+from difflib import unified_diff
+from typing import TYPE_CHECKING
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from releasekit.core.versioning.versions import next_breaking
+from releasekit.core.workspace.requirements import key_of
+from releasekit.core.workspace.toml_edits import rewrite_requirements
+from releasekit.core.workspace.workspace import requirement_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from packaging.requirements import Requirement
+
+    from releasekit.core.config.settings import PinMode
+
+
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """What one package requires of its siblings once it is built. All names are normalised.
+
+    *versions* are those of the siblings after the release, *limits* for each the first later one that may break its
+    dependents. *older* are the requirements that mean an older release, as `key_of` spells them: they stay.
+    """
+
+    mode: PinMode
+    versions: Mapping[str, Version]
+    limits: Mapping[str, Version] = field(default_factory=dict[str, Version])
+    older: frozenset[str] = frozenset()
+
+    def of(self, requirement: Requirement) -> Version | None:
+        """Return the version of the sibling that *requirement* is to fit; None if it is none of a live sibling."""
+        if requirement.url or key_of(requirement) in self.older:
+            return None
+        return self.versions.get(canonicalize_name(requirement.name))
+
+
+def pin_requirement(requirement: Requirement, pins: Pins) -> Requirement:
+    """Return *requirement* as the built package has it; extras and marker stay.
+
+    Left as it is: what is no sibling, a direct address (PEP 508 URL), and what asks for an older release.
+    """
+    version = pins.of(requirement)
+    if version is None or pins.mode == "keep":
+        return requirement
+    pinned = deepcopy(requirement)
+    if pins.mode == "exact":
+        pinned.specifier = SpecifierSet(f"=={version}")
+    else:
+        limit = pins.limits.get(canonicalize_name(requirement.name)) or next_breaking(version)
+        pinned.specifier = compatible_with(requirement.specifier, version, limit)
+    return pinned
+
+
+def compatible_with(specifier: SpecifierSet, version: Version, limit: Version) -> SpecifierSet:
+    """Return the range from *version* up to *limit*, which is not in it; narrower where *specifier* says so (PEP 440).
+
+    What *specifier* excludes besides stays excluded; a lower bound of its own gives way to *version*.
+    """
+    clauses = [f">={version}"]
+    limits = [limit]
+    for clause in specifier:
+        if not clause.contains(version, prereleases=True):
+            continue
+        if clause.operator == "<=" and Version(clause.version) < limit:
+            clauses.append(str(clause))
+        elif clause.operator == "<":
+            limits.append(Version(clause.version))
+        elif clause.operator == "~=" or (clause.operator == "==" and clause.version.endswith(".*")):
+            limits.append(_end_of(clause.operator, clause.version))
+        elif clause.operator == "!=":
+            clauses.append(str(clause))
+    return SpecifierSet(",".join([*clauses, f"<{_without_zeros(min(limits))}"]))
+
+
+def _without_zeros(limit: Version) -> str:
+    """Return *limit* as people write an upper bound: "2", not "2.0.0"; the first number always stays."""
+    if str(limit) != limit.base_version:
+        return str(limit)
+    return re.sub(r"(\.0)+$", "", str(limit))
+
+
+def _end_of(operator: str, bound: str) -> Version:
+    """Return the first version beyond a `~=` or a `==x.*` (PEP 440)."""
+    first = Version(bound.removesuffix(".*"))
+    head = list(first.release[:-1] if operator == "~=" else first.release)
+    head[-1] += 1
+    return Version(f"{first.epoch}!{'.'.join(map(str, head))}")
+
+
+def misfit(requirement: Requirement, pins: Pins) -> str:
+    """Return what a built package should require instead of *requirement*; empty if that is as planned."""
+    version = pins.of(requirement)
+    if version is None:
+        return ""
+    if pins.mode == "keep":
+        satisfied = requirement.specifier.contains(version, prereleases=True)
+        return "" if satisfied else f"{requirement.name}=={version}"
+    expected = pin_requirement(requirement, pins)
+    return "" if expected.specifier == requirement.specifier else str(expected.specifier)
+
+
+def pin(text: str, pins: Pins, file: str = "pyproject.toml") -> str:
+    """Return the *text* of a package's *file* with its published and build requirements pinned; all else stays."""
+
+    def pin_written(written: str) -> str:
+        requirement = requirement_of(written)
+        pinned = pin_requirement(requirement, pins)
+        return written if pinned is requirement else str(pinned)
+
+    return rewrite_requirements(text, pin_written, file)
+
+
+def changed(before: str, after: str, path: str) -> str:
+    """Return how the text of the file *path* differs, as a unified diff; empty if it does not."""
+    return "".join(f"{line}\n" for line in _difference(before, after, path))
+
+
+def _difference(before: str, after: str, path: str) -> Iterator[str]:
+    return unified_diff(before.splitlines(), after.splitlines(), f"a/{path}", f"b/{path}", lineterm="", n=1)

@@ -1,0 +1,87 @@
+"""Whether one release can be installed, where the latest of all packages do not fit together: resolvelib finds out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, Resolver
+
+from releasekit.core.workspace.installation import Candidate, Candidates, Node, allows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+class _Wanted(NamedTuple):
+    """A requirement as the resolver has it: a package, or one of its extras."""
+
+    name: str
+    extra: str
+    specifier: SpecifierSet
+
+
+class _Choice(NamedTuple):
+    candidate: Candidate
+    extra: str
+
+
+def can_be_installed(candidate: Candidate, extra: str, candidates: Candidates) -> bool:
+    """Return whether *candidate* can be installed with its *extra* (normalised; "" for none)."""
+    exactly = SpecifierSet(f"=={candidate.version}")
+    wanted = [_Wanted(candidate.name, each, exactly) for each in dict.fromkeys(("", extra))]
+    reporter: BaseReporter[_Wanted, _Choice, Node] = BaseReporter()
+    try:
+        Resolver(_Provider(candidates), reporter).resolve(wanted, max_rounds=_MAX_ROUNDS)
+    except ResolutionImpossible:
+        return False
+    return True
+
+
+_MAX_ROUNDS = 100_000
+
+
+class _Provider(AbstractProvider[_Wanted, _Choice, Node]):
+    """What resolvelib asks of packages and their versions; an extra brings its own package in the same version."""
+
+    def __init__(self, candidates: Candidates) -> None:
+        self._candidates = candidates
+
+    def identify(self, requirement_or_candidate: _Wanted | _Choice) -> Node:
+        match requirement_or_candidate:
+            case _Wanted(name, extra, _):
+                return name, extra
+            case _Choice(candidate, extra):
+                return candidate.name, extra
+
+    def get_preference(self, identifier: Node, *_: object, **__: object) -> Node:
+        return identifier
+
+    def find_matches(
+        self,
+        identifier: Node,
+        requirements: Mapping[Node, Iterator[_Wanted]],
+        incompatibilities: Mapping[Node, Iterator[_Choice]],
+    ) -> list[_Choice]:
+        name, extra = identifier
+        specifiers = [each.specifier for each in requirements[identifier]]
+        rejected = {each.candidate.version for each in incompatibilities[identifier]}
+        return [
+            _Choice(each, extra)
+            for each in self._candidates[name]
+            if each.version not in rejected and all(allows(one, each, self._candidates) for one in specifiers)
+        ]
+
+    def is_satisfied_by(self, requirement: _Wanted, candidate: _Choice) -> bool:
+        return allows(requirement.specifier, candidate.candidate, self._candidates)
+
+    def get_dependencies(self, candidate: _Choice) -> Iterator[_Wanted]:
+        chosen, extra = candidate
+        if extra:
+            yield _Wanted(chosen.name, "", SpecifierSet(f"=={chosen.version}"))
+        for requirement in chosen.asked_for(extra):
+            name = canonicalize_name(requirement.name)
+            if self._candidates.get(name):
+                for each in ("", *map(canonicalize_name, requirement.extras)):
+                    yield _Wanted(name, each, requirement.specifier)

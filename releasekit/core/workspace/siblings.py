@@ -1,0 +1,166 @@
+"""What a release does to the requirements between the packages of a workspace: in sources, and in what is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from releasekit.core.versioning.versions import next_breaking
+from releasekit.core.workspace.graph import Offers, satisfied
+from releasekit.core.workspace.installation import Candidate, Requires, requires_of
+from releasekit.core.workspace.pins import Pins, pin_requirement
+from releasekit.core.workspace.requirements import key_of, raise_requirement
+from releasekit.core.workspace.toml_edits import rewrite_requirements
+from releasekit.core.workspace.workspace import Kind, Member, Need, Workspace, requirement_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from packaging.requirements import Requirement
+    from packaging.version import Version
+
+    from releasekit.core.config.settings import PinMode, SourceRequirements
+
+_PUBLISHED = (Kind.RUNTIME, Kind.EXTRA)
+"""The kinds of requirements that stand in the METADATA of a wheel."""
+
+
+class RaisedRequirement(BaseModel):
+    """A requirement that the release commit raises: *before* becomes *after* in *file*, a path below the workspace."""
+
+    model_config = ConfigDict(frozen=True)
+
+    package: str
+    sibling: str
+    file: str
+    kind: Kind
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.before} -> {self.after} ({self.file})"
+
+
+@dataclass(frozen=True)
+class Siblings:
+    """The requirements between the members of *workspace* in a release of *targets*.
+
+    *offers* are the versions that the workspace has of each (see `offers_of`), *current* those of the last releases,
+    *modes* how each package is pinned. *major_on_zero* are the packages whose 1.0.0 is an ordinary breaking change.
+    """
+
+    workspace: Workspace
+    offers: Offers
+    current: Mapping[str, Version | None]
+    targets: Mapping[str, Version]
+    modes: Mapping[str, PinMode]
+    policy: SourceRequirements = "raise"
+    major_on_zero: Collection[str] = frozenset()
+
+    @cached_property
+    def versions(self) -> dict[str, Version]:
+        """The version of each publishable member after the release."""
+        after = {name: self.targets.get(name) or self.current.get(name) for name in self.modes}
+        return {name: version for name, version in after.items() if version is not None}
+
+    @cached_property
+    def limits(self) -> dict[str, Version]:
+        """For each version after the release, the first later one that may break its dependents."""
+        return self._limits(self.versions)
+
+    def live(self, member: Member) -> Iterator[Need]:
+        """Yield the requirements of *member* on siblings, and on its own extras, that mean the workspace's version."""
+        for need in member.needs:
+            if need.name in self.workspace.members and satisfied(need, self.offers):
+                yield need
+
+    def older(self, member: Member) -> Iterator[Need]:
+        """Yield the published requirements of *member* on siblings that mean an older release."""
+        for need in member.needs:
+            known = need.name in self.workspace.members and need.kind is not Kind.GROUP
+            if known and not satisfied(need, self.offers):
+                yield need
+
+    def pins(self, name: str) -> Pins:
+        """Return what the package *name* requires of its siblings once it is built."""
+        older = frozenset(key_of(need.requirement) for need in self.older(self.workspace[name]))
+        limits = self.limits if self.modes[name] == "compatible" else {}
+        return Pins(self.modes[name], self.versions, limits, older)
+
+    def raised(self, member: Member, *, needed: bool = False) -> tuple[RaisedRequirement, ...]:
+        """Return what the release commit raises in *member*; *needed*: only what the new versions do not satisfy."""
+        if self.policy == "leave":
+            return ()
+        strict = self.modes.get(member.name) == "keep"
+        found: dict[RaisedRequirement, None] = {}
+        for need in self.live(member):
+            if target := self.targets.get(need.name):
+                always = self.policy == "always" and not needed
+                after = raise_requirement(need.written, target, always=always, strict=strict)
+                if after != need.written:
+                    file = f"{member.path}/{need.file}".removeprefix("./")
+                    found[
+                        RaisedRequirement(
+                            package=member.name,
+                            sibling=need.name,
+                            file=file,
+                            kind=need.kind,
+                            before=need.written,
+                            after=after,
+                        )
+                    ] = None
+        return tuple(found)
+
+    def planned(self, name: str, older: Iterable[Need]) -> Candidate:
+        """Return the release of the package *name* as an installer will find it on the index.
+
+        Of its requirements on older releases, it has those in *older*.
+        """
+        member, pins = self.workspace[name], self.pins(name)
+        raised = {each.before: each.after for each in self.raised(member)}
+        live = [
+            Requires(pin_requirement(requirement_of(raised.get(need.written, need.written)), pins), need.extra)
+            for need in self.live(member)
+            if need.kind in _PUBLISHED
+        ]
+        others = [Requires(need.requirement, need.extra) for need in older if need.kind in _PUBLISHED]
+        return Candidate(name, self.targets[name], (*live, *others), planned=True)
+
+    def released(self, name: str, version: Version, metadata: Sequence[Requirement] | None) -> Candidate:
+        """Return the last release of the package *name*, of that *version*.
+
+        Without its *metadata*, it is assumed to require what releasekit would have written then.
+        """
+        if metadata is not None:
+            return Candidate(name, version, requires_of(metadata))
+        last = {sibling: known for sibling in self.modes if (known := self.current.get(sibling)) is not None}
+        mode = self.modes[name]
+        pins = Pins(mode, last, self._limits(last) if mode == "compatible" else {})
+        live = (need for need in self.live(self.workspace[name]) if need.kind in _PUBLISHED)
+        requires = tuple(Requires(pin_requirement(need.requirement, pins), need.extra) for need in live)
+        return Candidate(name, version, requires, assumed=True)
+
+    def _limits(self, versions: Mapping[str, Version]) -> dict[str, Version]:
+        return {
+            name: next_breaking(version, major_on_zero=name in self.major_on_zero) for name, version in versions.items()
+        }
+
+
+def raised_by_file(raised: Iterable[RaisedRequirement]) -> dict[str, list[RaisedRequirement]]:
+    """Return *raised* by the file that each stands in, a path below the workspace."""
+    files: dict[str, list[RaisedRequirement]] = {}
+    for each in raised:
+        files.setdefault(each.file, []).append(each)
+    return files
+
+
+def write_raised(text: str, file: str, raised: Collection[RaisedRequirement]) -> str:
+    """Return the *text* of *file* (its name below the package) with the requirements *raised*; all else stays.
+
+    Raises Refusal RK-WORKSPACE-REQUIREMENT if it is written in a way that cannot be edited.
+    """
+    after = {each.before: each.after for each in raised}
+    return rewrite_requirements(text, lambda written: after.get(written.strip(), written), file, groups=True)

@@ -1,0 +1,294 @@
+"""A uv workspace as facts: its members, what they require of each other, and who may be published."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from releasekit.core.errors import Code, Excerpt, Refusal, nearest
+from releasekit.core.workspace.dynamic_version import is_dynamic, table_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from releasekit.core.config.settings import Settings
+
+_TEMPLATE = re.compile(r"\{\{.*?\}\}")
+
+PYPROJECT = "pyproject.toml"
+
+
+class Kind(StrEnum):
+    """Where a requirement stands; the first two are hard, `extra` is soft, `group` is never published."""
+
+    RUNTIME = "runtime"
+    BUILD = "build"
+    EXTRA = "extra"
+    GROUP = "group"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One requirement of a member, in its extra *extra* if its kind is EXTRA.
+
+    *name* and *extra* are normalised (PEP 503, PEP 685). *written* is its text in *file*, a path below the member.
+    """
+
+    name: str
+    kind: Kind
+    requirement: Requirement
+    extra: str = ""
+    written: str = ""
+    file: str = PYPROJECT
+
+
+class Declared(NamedTuple):
+    """A version, as text, and the file of the package that declares it."""
+
+    version: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A workspace member. *path* is relative to the workspace root, "." for the root itself.
+
+    *version_file* is the file below it that declares a dynamic version, if one does.
+    """
+
+    name: str
+    raw_name: str
+    path: str
+    version: Version | None
+    dynamic: bool
+    publishable: bool
+    needs: tuple[Need, ...]
+    version_file: str = ""
+    requires_python: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """All members by normalised name, in the order of their names."""
+
+    members: Mapping[str, Member]
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self.members.values())
+
+    def __getitem__(self, name: str) -> Member:
+        return self.members[name]
+
+    def internal(self, member: Member, *kinds: Kind) -> frozenset[str]:
+        """Return the names of the members that *member* requires in these *kinds*."""
+        return frozenset(need.name for need in member.needs if need.kind in kinds and need.name in self.members)
+
+    def external(self, member: Member) -> tuple[str, ...]:
+        """Return the published requirements of *member* on packages outside the workspace, as written."""
+        outside = (n for n in member.needs if n.name not in self.members and n.kind in (Kind.RUNTIME, Kind.EXTRA))
+        return tuple(sorted({str(need.requirement) for need in outside}))
+
+    def matching(self, patterns: Iterable[str]) -> frozenset[str]:
+        """Return the members that the names, globs or paths in *patterns* mean.
+
+        Raises Refusal RK-WORKSPACE-UNKNOWN-PACKAGE for a pattern that fits none.
+        """
+        found: set[str] = set()
+        for pattern in patterns:
+            fits = {member.name for member in self if _fits(pattern, member)}
+            if not fits:
+                what = f"{pattern} fits no member{nearest(pattern, self.members)}"
+                raise Refusal(Code.WORKSPACE_UNKNOWN_PACKAGE, what)
+            found |= fits
+        return frozenset(found)
+
+
+def workspace_of(
+    documents: Mapping[str, Mapping[str, Any]],
+    settings: Settings,
+    declared: Mapping[str, Declared] | None = None,
+    files: Mapping[str, Mapping[str, str]] | None = None,
+) -> Workspace:
+    """Return the workspace whose members' parsed pyproject.toml files are *documents*, keyed by member path.
+
+    *declared* holds, by member path, the dynamic versions that files declare; *files*, by member path, the texts of
+    the requirement files that a build backend reads (see `requirement_files`).
+    Raises Refusal RK-WORKSPACE-DUPLICATE, RK-WORKSPACE-REQUIREMENT, RK-VERSION-INVALID and, for the patterns of
+    the settings, RK-WORKSPACE-UNKNOWN-PACKAGE.
+    """
+    found = declared or {}
+    texts = files or {}
+    members = sorted(
+        (_member(path, doc, found.get(path), texts.get(path, {})) for path, doc in documents.items()), key=_by_name
+    )
+    for one, other in pairwise(members):
+        if one.name == other.name:
+            what, places = f"two members are named {one.name}", f"{one.path}, {other.path}"
+            second = Excerpt(f"{other.path}/pyproject.toml", 0, other.raw_name)
+            raise Refusal(Code.WORKSPACE_DUPLICATE, what, places, excerpt=second)
+    guessed = Workspace({member.name: member for member in members})
+    chosen = {member.name for member in guessed if member.publishable}
+    if settings.packages:
+        chosen = set(guessed.matching(settings.packages))
+    chosen -= guessed.matching(settings.exclude)
+    return Workspace({member.name: replace(member, publishable=member.name in chosen) for member in guessed})
+
+
+def requirement_of(written: str) -> Requirement:
+    """Read a requirement (PEP 508); where a build hook fills in the version (`x=={{ version }}`), any version will do.
+
+    Raises packaging's InvalidRequirement.
+    """
+    requirement = Requirement(_TEMPLATE.sub("0.0", written))  # `~=` wants two numbers
+    if is_template(written):
+        requirement.specifier = SpecifierSet()
+    return requirement
+
+
+def is_template(written: str) -> bool:
+    """Return whether a build hook fills in the version of the requirement *written*."""
+    return bool(_TEMPLATE.search(written))
+
+
+def fits(specifier: SpecifierSet, version: Version) -> bool:
+    """Tell whether *version* of a sibling is one that *specifier* asks for (PEP 440).
+
+    Prereleases count. One of a version that fits does too, though PEP 440 puts it before that: `>=1.3` asks for 1.3,
+    and until then for its candidates. A specifier that names a prerelease itself means what it says.
+    """
+    if specifier.contains(version, prereleases=True):
+        return True
+    named = bool(specifier.prereleases)
+    return version.is_prerelease and not named and specifier.contains(Version(version.base_version))
+
+
+REQUIREMENTS = (("project",), ("tool", "hatch", "metadata", "hooks", "uv-dynamic-versioning"))
+"""Where a pyproject.toml may hold requirements; the second is a hook, which adds to the first at build time."""
+
+
+def requirement_tables(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """Return the tables of a pyproject.toml that hold `dependencies` and `optional-dependencies`."""
+    return tuple(table for path in REQUIREMENTS if (table := table_at(document, *path)))
+
+
+class RequirementFile(NamedTuple):
+    """A file of a package, one requirement a line, that a build backend reads for `dynamic` dependencies."""
+
+    path: str
+    kind: Kind
+    extra: str = ""
+
+
+def requirement_files(document: Mapping[str, Any]) -> Iterator[RequirementFile]:
+    """Yield the files that hold requirements of the package with this parsed pyproject.toml.
+
+    They are those of `[tool.setuptools.dynamic]`, and of hatch's hook `requirements_txt`.
+    """
+    dynamic = document.get("project", {}).get("dynamic", ())
+    by_setuptools = table_at(document, "tool", "setuptools", "dynamic")
+    hook = table_at(document, "tool", "hatch", "metadata", "hooks", "requirements_txt")
+    if "dependencies" in dynamic:
+        for path in (*_paths(table_at(by_setuptools, "dependencies").get("file")), *_paths(hook.get("files"))):
+            yield RequirementFile(path, Kind.RUNTIME)
+    if "optional-dependencies" in dynamic:
+        for extra, table in table_at(by_setuptools, "optional-dependencies").items():
+            yield from (RequirementFile(path, Kind.EXTRA, extra) for path in _paths(table_at(table).get("file")))
+        for extra, paths in table_at(hook, "optional-dependencies").items():
+            yield from (RequirementFile(path, Kind.EXTRA, extra) for path in _paths(paths))
+
+
+def requirement_lines(text: str) -> Iterator[str]:
+    """Yield the requirements in the *text* of a requirement file, without comments and options."""
+    for line in text.splitlines():
+        written = re.sub(r"(^|\s)#.*", "", line).strip()
+        if written and not written.startswith("-"):
+            yield written
+
+
+def _paths(value: object) -> list[str]:
+    each = cast("list[object]", value) if isinstance(value, list) else [value]
+    return [path for path in each if isinstance(path, str)]
+
+
+def _by_name(member: Member) -> str:
+    return member.name
+
+
+def _fits(pattern: str, member: Member) -> bool:
+    if "/" in pattern:
+        return fnmatchcase(member.path, pattern.rstrip("/"))
+    glob = re.sub(r"[-_.]+", "-", pattern).lower()  # PEP 503, which leaves the glob's own characters alone
+    return fnmatchcase(member.name, glob)
+
+
+def _member(path: str, document: Mapping[str, Any], found: Declared | None, files: Mapping[str, str]) -> Member:
+    project: Mapping[str, Any] = document.get("project", {})
+    raw_name = str(project.get("name", ""))
+    declared = found or Declared(str(project.get("version", "")), "pyproject.toml")
+    return Member(
+        name=canonicalize_name(raw_name),
+        raw_name=raw_name,
+        path=path,
+        version=_version(declared, path) if declared.version else None,
+        dynamic=is_dynamic(document),
+        publishable=_looks_publishable(document),
+        needs=tuple(_needs(path, document, files)),
+        version_file=found.file if found else "",
+        requires_python=str(project.get("requires-python", "")),
+    )
+
+
+def _version(declared: Declared, path: str) -> Version:
+    try:
+        return Version(declared.version)
+    except InvalidVersion:
+        what = f"{declared.version!r} is no PEP 440 version"
+        file = f"{path}/{declared.file}"
+        raise Refusal(Code.VERSION_INVALID, what, file, excerpt=Excerpt(file, 0, declared.version)) from None
+
+
+def _looks_publishable(document: Mapping[str, Any]) -> bool:
+    classifiers = document.get("project", {}).get("classifiers", ())
+    return (
+        "build-system" in document
+        and document.get("tool", {}).get("uv", {}).get("package") is not False
+        and not any(str(classifier).startswith("Private ::") for classifier in classifiers)
+    )
+
+
+def _needs(path: str, document: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[Need]:
+    for kind, extra, written in _written(document):
+        if isinstance(written, str):  # else {include-group = "…"}: the group it names is read as well
+            yield _need(path, PYPROJECT, kind, extra, written)
+    for file in requirement_files(document):
+        for written in requirement_lines(files.get(file.path, "")):
+            yield _need(path, file.path, file.kind, canonicalize_name(file.extra), written)
+
+
+def _need(path: str, file: str, kind: Kind, extra: str, written: str) -> Need:
+    try:
+        requirement = requirement_of(written)
+    except InvalidRequirement as error:
+        what = f"{written!r} is no requirement: {str(error).splitlines()[0]}"
+        where = f"{path}/{file}"
+        raise Refusal(Code.WORKSPACE_REQUIREMENT, what, where, excerpt=Excerpt(where, 0, written)) from None
+    return Need(canonicalize_name(requirement.name), kind, requirement, extra, written, file)
+
+
+def _written(document: Mapping[str, Any]) -> Iterator[tuple[Kind, str, object]]:
+    for table in requirement_tables(document):
+        yield from ((Kind.RUNTIME, "", item) for item in table.get("dependencies", ()))
+        extras: Mapping[str, list[object]] = table.get("optional-dependencies", {})
+        yield from ((Kind.EXTRA, canonicalize_name(name), item) for name, items in extras.items() for item in items)
+    yield from ((Kind.BUILD, "", item) for item in document.get("build-system", {}).get("requires", ()))
+    groups: Mapping[str, list[object]] = document.get("dependency-groups", {})
+    yield from ((Kind.GROUP, "", item) for items in groups.values() for item in items)

@@ -1,0 +1,1 @@
+"""Plans, graphs and reports as text for other programs."""

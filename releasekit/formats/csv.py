@@ -1,0 +1,90 @@
+"""Tables as comma-separated values (RFC 4180: quotes doubled, lines ended by CRLF), for spreadsheets.
+
+Commit titles are other people's words, and a spreadsheet takes a cell that begins with one of `= + - @` for a formula:
+such a cell gets an apostrophe in front, by which spreadsheets know text (OWASP, "CSV Injection"). Programs read JSON.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from releasekit.core.workspace.workspace import Kind
+from releasekit.formats.graphs import arrows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from releasekit.core.planning.model import Plan
+    from releasekit.core.release.report import Report
+    from releasekit.core.workspace.graph import Graph
+    from releasekit.core.workspace.workspace import Workspace
+    from releasekit.formats.explained import Explanation
+
+
+def csv_text(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table; None is an empty cell."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(head)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return text.getvalue()
+
+
+def plan_csv(plan: Plan, changes: Mapping[str, str] | None = None) -> str:
+    """Return a row for each package, released or not; *changes* are by package how it differs from an earlier plan."""
+    head = ["order", "level", "name", "path", "current", "next", "bump", "status", "reason", "tag", "needs"]
+    rows: list[list[object]] = []
+    for step in plan.packages:
+        place = (step.order, step.level) if step.order >= 0 else (None, None)
+        versions = (step.current, step.next)
+        needs = " ".join(step.needs)
+        rows.append([*place, step.name, step.path, *versions, step.bump, step.status, step.reason, step.tag, needs])
+    if changes is not None:
+        head.append("change")
+        known = {step.name for step in plan.packages}
+        rows = [[*row, changes.get(str(row[2]))] for row in rows]
+        gone = ((name, said) for name, said in changes.items() if name not in known)
+        rows.extend(["", "", name, *(len(head) - 4) * [""], said] for name, said in gone)
+    return csv_text(head, rows)
+
+
+def versions_csv(explained: Explanation) -> str:
+    """Return which version each package goes to."""
+    rows = ((row.name, row.current, row.next, row.bump, row.reason) for row in explained.packages)
+    return csv_text(("name", "current", "next", "bump", "reason"), rows)
+
+
+def report_csv(report: Report) -> str:
+    """Return what came of each package of a release."""
+    rows = ((p.name, p.version, p.outcome, p.tag, p.error, p.hint) for p in report.packages)
+    return csv_text(("name", "version", "outcome", "tag", "error", "hint"), rows)
+
+
+def members_csv(workspace: Workspace) -> str:
+    """Return the members of a workspace."""
+    rows = (
+        (
+            member.name,
+            member.path,
+            member.version,
+            "yes" if member.dynamic else "no",
+            "yes" if member.publishable else "no",
+            " ".join(sorted(workspace.internal(member, Kind.RUNTIME, Kind.BUILD, Kind.EXTRA))),
+        )
+        for member in workspace
+    )
+    return csv_text(("name", "path", "version", "dynamic", "publishable", "internal"), rows)
+
+
+def graph_csv(graph: Graph) -> str:
+    """Return a row for each edge; a package that needs none has a row too."""
+    rows: list[tuple[str, ...]] = [(start, end, " ".join(kinds)) for start, end, kinds in arrows(graph)]
+    rows += [(name, "", "") for name, needs in graph.needs().items() if not needs]
+    return csv_text(("package", "needs", "kind"), sorted(rows))
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text

@@ -1,0 +1,133 @@
+"""A graph as text: for people, and in the languages of the tools that draw.
+
+In all of them an arrow leads from a package to one that it needs; it is labelled unless that is at run time. Packages
+that are never published are dashed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from releasekit.core.workspace.graph import components, reverse
+from releasekit.core.workspace.workspace import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from releasekit.core.workspace.graph import Edges, Graph, Order
+    from releasekit.core.workspace.workspace import Workspace
+
+
+def levels_text(order: Order) -> str:
+    """Return one line a level: its number and its packages."""
+    return "".join(f"{number}: {' '.join(names)}\n" for number, names in enumerate(order.levels))
+
+
+def ascii_text(graph: Graph, roots: Collection[str] = (), *, inverted: bool = False) -> str:
+    """Return a tree for each of *roots*, or of the packages that nobody needs; *inverted*: with who needs, not whom.
+
+    What a package needs is told once: where it comes again, there is a (*). So the text is never longer than packages
+    and edges together.
+    """
+    edges = reverse(graph.needs()) if inverted else graph.needs()
+    told: set[str] = set()
+    lines: list[str] = []
+    for root in sorted(roots) or _roots(edges):
+        lines += _tree(graph, edges, root, told, inverted=inverted)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def dot_text(workspace: Workspace, graph: Graph) -> str:
+    """Return the graph for Graphviz, dependencies on the left."""
+    lines = ["digraph workspace {", "  rankdir=RL;", '  node [shape=box, style="rounded"];']
+    for name in sorted(graph):
+        dashed = "" if workspace[name].publishable else ', style="rounded,dashed"'
+        lines.append(f'  "{name}" [label="{_title(workspace, name, BREAK)}"{dashed}];')
+    for start, end, kinds in arrows(graph):
+        lines.append(f'  "{start}" -> "{end}"{_DOT[_label(kinds)]};')
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def mermaid_text(workspace: Workspace, graph: Graph) -> str:
+    """Return the graph for Mermaid, dependencies on the left. Nodes are numbered: a package may be called "end"."""
+    node = {name: f"p{number}" for number, name in enumerate(sorted(graph))}
+    lines = ["flowchart RL"]
+    lines += [f'    {node[name]}["{_title(workspace, name, " ")}"]' for name in node]
+    for start, end, kinds in arrows(graph):
+        lines.append(f"    {node[start]} {_MERMAID[_label(kinds)]} {node[end]}")
+    if private := [node[name] for name in node if not workspace[name].publishable]:
+        lines += ["    classDef private stroke-dasharray: 5 5", f"    class {','.join(private)} private"]
+    return "\n".join(lines) + "\n"
+
+
+def d2_text(workspace: Workspace, graph: Graph) -> str:
+    """Return the graph for D2, dependencies on the left. Nodes are numbered: a package may be called "label"."""
+    node = {name: f"p{number}" for number, name in enumerate(sorted(graph))}
+    lines = ["direction: left"]
+    for name, number in node.items():
+        dashed = "" if workspace[name].publishable else " {style.stroke-dash: 5}"
+        lines.append(f'{number}: "{_title(workspace, name, " ")}"{dashed}')
+    for start, end, kinds in arrows(graph):
+        lines.append(f"{node[start]} -> {node[end]}{_D2[_label(kinds)]}")
+    return "\n".join(lines) + "\n"
+
+
+def arrows(graph: Graph) -> Iterator[tuple[str, str, tuple[Kind, ...]]]:
+    """Yield each edge with its kinds: who needs whom."""
+    by_kind = {Kind.RUNTIME: graph.runtime, Kind.BUILD: graph.build, Kind.EXTRA: graph.soft}
+    needs = graph.needs()
+    for start in sorted(needs):
+        for end in sorted(needs[start]):
+            yield start, end, tuple(kind for kind, edges in by_kind.items() if end in edges[start])
+
+
+BREAK = "\\n"
+"""What Graphviz takes for the end of a line."""
+
+_DOT = {"": "", "build": ' [label="build", style=bold]', "extra": ' [label="extra", style=dotted]'}
+_MERMAID = {"": "-->", "build": "==>|build|", "extra": "-.->|extra|"}
+_D2 = {"": "", "build": ": build {style.stroke-width: 4}", "extra": ": extra {style.stroke-dash: 3}"}
+
+
+def _label(kinds: tuple[Kind, ...]) -> str:
+    """Return what is said of an edge: nothing of one at run time, unless it is needed to build as well."""
+    return next((kind.value for kind in (Kind.BUILD, Kind.EXTRA) if kind in kinds), "")
+
+
+def _title(workspace: Workspace, name: str, joint: str) -> str:
+    version = workspace[name].version
+    return f"{name}{joint}{version}" if version else name
+
+
+def _roots(edges: Edges) -> list[str]:
+    """Return the packages that no other leads to, and one of each cycle that no other leads to."""
+    group_of = {name: group for group in components(edges) for name in group}
+    led_to = {end for start in edges for end in edges[start] if group_of[end] is not group_of[start]}
+    return sorted({min(group) for group in group_of.values() if not group & led_to})
+
+
+def _tree(graph: Graph, edges: Edges, root: str, told: set[str], *, inverted: bool) -> list[str]:
+    """Return the lines below *root*, without recursion: a chain of packages may be long."""
+    lines: list[str] = []
+    todo = [(root, "", "", "")]
+    while todo:
+        name, label, mark, indent = todo.pop()
+        known = name in told and bool(edges[name])
+        lines.append(f"{indent}{mark}{name}{f' ({label})' if label else ''}{' (*)' if known else ''}")
+        if known:
+            continue
+        told.add(name)
+        inner = indent + {"": "", _LAST: "    "}.get(mark, "│   ")
+        ends = sorted(edges[name])
+        for end in reversed(ends):
+            kinds = _kinds(graph, end, name) if inverted else _kinds(graph, name, end)
+            todo.append((end, _label(kinds), _LAST if end == ends[-1] else "├── ", inner))
+    return lines
+
+
+_LAST = "└── "
+
+
+def _kinds(graph: Graph, start: str, end: str) -> tuple[Kind, ...]:
+    by_kind = {Kind.RUNTIME: graph.runtime, Kind.BUILD: graph.build, Kind.EXTRA: graph.soft}
+    return tuple(kind for kind, edges in by_kind.items() if end in edges[start])

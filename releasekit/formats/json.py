@@ -1,0 +1,89 @@
+"""Workspace and graph as the JSON that the commands promise."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from releasekit.core.workspace.workspace import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from releasekit.core.changelog.changelog import Entry, Section
+    from releasekit.core.history.commits import Change
+    from releasekit.core.planning.model import Step
+    from releasekit.core.workspace.graph import Graph, Order
+    from releasekit.core.workspace.workspace import Workspace
+
+
+def discover_json(workspace: Workspace) -> str:
+    """Return the members, in the order of their names."""
+    rows = [
+        {
+            "name": member.name,
+            "path": member.path,
+            "version": str(member.version) if member.version else None,
+            "dynamic": member.dynamic,
+            "publishable": member.publishable,
+            "internal": sorted(workspace.internal(member, Kind.RUNTIME, Kind.BUILD, Kind.EXTRA)),
+            "external": list(workspace.external(member)),
+        }
+        for member in workspace
+    ]
+    return json.dumps(rows, indent=1) + "\n"
+
+
+def changelog_json(rows: Iterable[tuple[Step, Entry, Section]]) -> str:
+    """Return what is told about each package, as it is sorted and as its changelog has it."""
+    found = [
+        {
+            "name": step.name,
+            "path": step.path,
+            "current": str(step.current) if step.current else None,
+            "next": str(step.version),
+            "date": entry.date,
+            "remark": entry.remark,
+            "sections": [
+                {"heading": part.heading, "changes": [_change(change) for change in part.changes]}
+                for part in entry.parts
+            ],
+            "contributors": list(entry.contributors),
+            "replaces": list(section.replaces),
+            "markdown": section.text,
+        }
+        for step, entry, section in rows
+    ]
+    return json.dumps(found, indent=1) + "\n"
+
+
+def _change(change: Change) -> dict[str, object]:
+    return {
+        "sha": change.sha,
+        "type": change.type,
+        "scope": change.scope,
+        "description": change.description,
+        "breaking": change.breaking,
+        "notes": list(change.notes),
+    }
+
+
+def graph_json(workspace: Workspace, graph: Graph, order: Order | None) -> str:
+    """Return nodes, edges, levels and cycles; *order* is None where cycles allow none."""
+    packages = [
+        {
+            "name": member.name,
+            "path": member.path,
+            "version": str(member.version) if member.version else None,
+            "publishable": member.publishable,
+            "needs": sorted(graph.hard[member.name]),
+            "extra_needs": sorted(graph.soft[member.name]),
+            "build_needs": sorted(graph.build[member.name]),
+        }
+        for member in workspace
+        if member.name in graph.hard
+    ]
+    levels = [list(level) for level in order.levels] if order else []
+    return (
+        json.dumps({"packages": packages, "levels": levels, "cycles": list(map(list, graph.cycles()))}, indent=1) + "\n"
+    )

@@ -1,0 +1,254 @@
+"""Plan and report as Markdown, for artifacts and pull requests."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from releasekit.core.changelog.changelog import escape
+from releasekit.core.planning.model import count_obstacles, counted, some
+from releasekit.core.release.report import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from releasekit.core.checks.facts import CheckReport
+    from releasekit.core.planning.model import Obstacle, Plan, Step
+    from releasekit.core.release.report import Report
+    from releasekit.core.release.rollback_plan import Rollback
+    from releasekit.formats.explained import Explanation
+
+
+COMMENT_LIMIT = 65_536
+"""Characters that GitHub takes in a pull request or a comment; GitLab takes more."""
+
+
+def plan_markdown(plan: Plan, changes: Sequence[str] | None = None, graph: str = "", limit: int = 0) -> str:
+    """Return the plan as a table, its warnings and obstacles, what is not released, and what waits for what.
+
+    *changes* is what has changed since the last plan of the same workspace, None if that was not looked for. *graph* is
+    for places that don't draw Mermaid. With a *limit* of characters, first the graph goes, then the reasons are
+    shortened, then the last packages are no more than counted.
+    """
+    whole = _plan_markdown(plan, changes, graph or _mermaid(plan.steps))
+    if not limit or len(whole) <= limit:
+        return whole
+    for reason in (0, _SHORT):
+        text = _plan_markdown(plan, changes, reason=reason)
+        if len(text) <= limit:
+            return text
+    fits, too_many = 0, len(plan.steps) + 1
+    while too_many - fits > 1:
+        rows = (fits + too_many) // 2
+        fits, too_many = (rows, too_many) if len(_short_markdown(plan, changes, rows)) <= limit else (fits, rows)
+    text = _short_markdown(plan, changes, fits)
+    return text if len(text) <= limit else text[:limit].rpartition("\n")[0]
+
+
+_SHORT, _MENTIONED = 60, 20
+"""Characters of a reason, and how many changes and warnings are told, where there is little room."""
+
+
+def _short_markdown(plan: Plan, changes: Sequence[str] | None, rows: int) -> str:
+    few = None if changes is None else _first(changes)
+    plan = plan.model_copy(update={"warnings": _first(plan.warnings)})
+    return _plan_markdown(plan, few, reason=_SHORT, rows=rows)
+
+
+def _first(texts: Sequence[str]) -> tuple[str, ...]:
+    more = len(texts) - _MENTIONED
+    return (*texts[:_MENTIONED], *([f"… and {more} more"] if more > 0 else []))
+
+
+def _plan_markdown(
+    plan: Plan, changes: Sequence[str] | None, graph: str = "", *, reason: int = 0, rows: int | None = None
+) -> str:
+    if not plan.steps:
+        parts = ["# Nothing to release", *_changed(changes), *_obstacles(plan), *_left(plan)]
+        return "\n\n".join(parts) + "\n"
+    shown = plan.steps if rows is None else plan.steps[:rows]
+    table = [
+        (
+            str(step.order),
+            step.name,
+            str(step.current or "-"),
+            str(step.next or "-"),
+            step.bump,
+            _said(step.reason, reason),
+        )
+        for step in shown
+    ]
+    more = len(plan.steps) - len(shown)
+    waits = "Each package is uploaded as soon as those that it needs are on the index:"
+    parts = [
+        f"# {plan.title}: {counted(plan.steps)}",
+        *_changed(changes),
+        _table(("#", "package", "from", "to", "bump", "because"), table).rstrip("\n"),
+        *([f"… and {more} more package{'' if more == 1 else 's'}"] if more else []),
+        *(["\n".join(f"- {_said(warning)}" for warning in plan.warnings)] if plan.warnings else []),
+        *_obstacles(plan),
+        *_left(plan),
+        *([f"{waits}\n\n{graph}"] if graph else []),
+    ]
+    return "\n\n".join(parts).rstrip("\n") + "\n"
+
+
+def obstacles_markdown(obstacles: Sequence[Obstacle]) -> str:
+    """Return what keeps a release from being made, each with what to do next; empty if nothing does."""
+    if not obstacles:
+        return ""
+    lines = [f"- {_said(str(obstacle))}: {_said(obstacle.hint)}" for obstacle in obstacles[:_MENTIONED]]
+    if more := len(obstacles) - len(lines):
+        lines.append(f"- … and {more} more")
+    return "\n".join([f"**{count_obstacles(obstacles)}: publish would refuse**\n", *lines])
+
+
+def _obstacles(plan: Plan) -> list[str]:
+    return [text] if (text := obstacles_markdown(plan.obstacles)) else []
+
+
+def versions_markdown(explained: Explanation) -> str:
+    """Return which version each package goes to, as a table."""
+    rows = (
+        (row.name, str(row.current or "-"), str(row.next or "-"), row.bump, _said(row.reason))
+        for row in explained.packages
+    )
+    return _table(("package", "from", "to", "bump", "because"), rows)
+
+
+def _said(text: str, most: int = 0) -> str:
+    """Return other people's words as Markdown that shows them as they are, shortened to *most* characters."""
+    return escape(text if not most or len(text) <= most else f"{text[: most - 1]}…")
+
+
+def plan_summary(plan: Plan) -> str:
+    """Return the plan in a paragraph, for a form with little room."""
+    told = [f"{step.name} {step.current or '-'} → {step.version}" for step in plan.steps]
+    listed = f"**{plan.title}: {counted(plan.steps)}.** {some(told, _MANY)}."
+    warnings = f" **Warnings: {len(plan.warnings)}.**" if plan.warnings else ""
+    return f"{listed}{warnings} Why, and in which order: see the artifact `releasekit-plan` of this run."
+
+
+_MANY = 30
+
+
+def plan_rows(plan: Plan) -> list[dict[str, str]]:
+    """Return the plan as the rows of a table; the next plan of the same workspace is compared with it."""
+    return [
+        {
+            "package": step.name,
+            "from": str(step.current or "-"),
+            "to": str(step.version),
+            "bump": step.bump,
+            "because": step.reason,
+        }
+        for step in plan.steps
+    ]
+
+
+def _changed(changes: Sequence[str] | None) -> list[str]:
+    if changes is None:
+        return []
+    told = "".join(f"\n- {_said(sentence)}" for sentence in changes) or "\nNothing."
+    return [f"## Since the last plan\n{told}"]
+
+
+def _left(plan: Plan) -> list[str]:
+    """Say what becomes of the packages that are not released: a name for few, a number for many."""
+    left: dict[str, list[str]] = {}
+    for step in plan.packages:
+        if step.order < 0:
+            left.setdefault(step.status, []).append(step.name)
+    said = [
+        f"{status.replace('_', ' ')}: {', '.join(names) if len(names) <= _FEW else counted(names)}"
+        for status, names in left.items()
+    ]
+    return [f"Not released ({'; '.join(said)})"] if said else []
+
+
+_FEW = 10
+
+
+def report_markdown(report: Report, pages: Mapping[str, str] | None = None) -> str:
+    """Return what came of a release: each package, what went wrong, and what to do next.
+
+    *pages* are by package where it is seen on the index.
+    """
+    linked = pages or {}
+    rows = [
+        (
+            f"[{p.name}]({linked[p.name]})" if p.outcome is Outcome.CONFIRMED and p.name in linked else p.name,
+            str(p.version),
+            f"{_MARKS[p.outcome]} {p.outcome}",
+            p.error,
+            p.hint,
+        )
+        for p in report.packages
+    ]
+    table = _table(("package", "version", "outcome", "error", "next step"), rows)
+    remarks = "".join(f"\n- {remark}" for remark in (*report.problems, *report.notes))
+    return f"# {report.headline}\n\n{table}{remarks}\n"
+
+
+_MARKS = {
+    Outcome.CONFIRMED: "✅",
+    Outcome.BUILT: "📦",
+    Outcome.VERSIONED: "📝",
+    Outcome.FAILED: "❌",
+    Outcome.BLOCKED: "⛔",
+}
+
+
+def check_markdown(report: CheckReport) -> str:
+    """Return what a check of the workspace has found, the worst first."""
+    rows = [(f.severity.value, f.check, f"{f.path}:{f.line}", f.what, f.hint) for f in report.findings]
+    table = _table(("severity", "check", "where", "finding", "next step"), rows) if rows else ""
+    return f"# {report.summary}\n\n{table}"
+
+
+def rollback_markdown(found: Rollback) -> str:
+    """Return what is undone of a release, and how to go forward."""
+    remarks = "".join(f"\n- {remark}" for remark in (*found.kept, *found.notes))
+    if not found.release:
+        return f"# {found.summary}\n{remarks}\n"
+    tags = ", ".join(dict.fromkeys((*found.tags, *found.remote_tags))) or "none"
+    rows = [
+        (
+            f"{p.name} {p.version}{'' if p.complete else ' (in part)'}",
+            p.tag or "none",
+            str(p.next),
+            ", ".join(p.dependents),
+            p.page,
+        )
+        for p in found.public
+    ]
+    table = _table(("stays on the index", "tag", "next fix", "required by", "page"), rows) if rows else ""
+    gone = "deleted" if found.done else "to be deleted"
+    return f"# {found.summary}\n\ntags {gone}: {tags}\n\n{table}\n{found.forward}\n{remarks}\n"
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join(f"| {' | '.join(_cell(cell) for cell in line)} |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return _BAR.sub(r"\\|", text.replace("\n", " "))
+
+
+_BAR = re.compile(r"(?<!\\)\|")
+
+
+_NODES_AND_EDGES = 500
+"""What Mermaid draws at most, as it is set up on GitHub and by default (`maxEdges`)."""
+
+
+def _mermaid(steps: Sequence[Step]) -> str:
+    if max(len(steps), sum(len(step.needs) for step in steps)) > _NODES_AND_EDGES:
+        return "(too large a graph to be drawn here: `releasekit graph --format svg`)"
+    rows = ["```mermaid", "flowchart LR"]
+    node = {step.name: f"p{step.order}" for step in steps}  # a package may be called "end" or "graph", a node may not
+    for step in steps:
+        rows.append(f'    {node[step.name]}["{step.name} {step.version}"]')
+        rows += [f"    {node[need]} --> {node[step.name]}" for need in step.needs]
+    return "\n".join([*rows, "```"]) + "\n"

@@ -1,0 +1,48 @@
+"""The findings of `check` as SARIF, which code hosts show beside the lines (OASIS SARIF 2.1.0)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from releasekit.core.checks.facts import Check, CheckReport, Finding
+
+_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+
+
+def sarif(report: CheckReport, checks: Iterable[Check], version: str, prefix: str = "") -> str:
+    """Return *report* as one run of the tool at *version*; *prefix* leads from the top of the repository to its root.
+
+    *checks* are those that were made, with or without findings.
+    """
+    rules = list(checks)
+    driver = {"name": "releasekit", "semanticVersion": version, "rules": [_rule(check) for check in rules]}
+    number = {check.name: at for at, check in enumerate(rules)}
+    results = [_result(finding, number[finding.check], prefix) for finding in report.findings]
+    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
+    return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1)
+
+
+def _rule(check: Check) -> dict[str, Any]:
+    return {
+        "id": check.name,
+        "shortDescription": {"text": check.summary},
+        "help": {"text": check.hint},
+        "defaultConfiguration": {"level": check.severity.value},
+    }
+
+
+def _result(finding: Finding, rule: int, prefix: str) -> dict[str, Any]:
+    path = f"{prefix}/{finding.path}" if prefix else finding.path
+    place = {"artifactLocation": {"uri": quote(path)}, "region": {"startLine": finding.line}}
+    return {
+        "ruleId": finding.check,
+        "ruleIndex": rule,
+        "level": finding.severity.value,
+        "message": {"text": f"{finding.what}. {finding.hint}"},
+        "locations": [{"physicalLocation": place}],
+    }

@@ -1,0 +1,303 @@
+"""What all forges have in common: which one it is, its token, and how its API is spoken to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import time
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpx
+
+from releasekit.core.errors import Code, ReleaseError
+from releasekit.core.history.web_links import web_of
+from releasekit.integrations.http import client, retry_after
+from releasekit.integrations.process import Command, mask, run
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+
+    from releasekit.core.config.settings import Settings
+    from releasekit.core.history.web_links import Web
+    from releasekit.integrations.protocols import Forge
+    from releasekit.integrations.secrets import Secrets
+
+log = logging.getLogger("releasekit.forge")
+T = TypeVar("T")
+
+LONGEST_WAIT = 180.0
+"""Seconds that one request waits at most for a rate limit; what asks for more is an error."""
+
+MODEST_WAIT = 60.0
+"""Seconds to wait where a forge says that it is too much, but not for how long: GitHub asks for a minute at least."""
+
+_LIMITED = (HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
+_IDEMPOTENT = frozenset({"PUT", "PATCH", "DELETE"})
+_ATTEMPTS = 3
+
+TOKENS = {"github": ("GITHUB_TOKEN", "GH_TOKEN"), "gitlab": ("GITLAB_TOKEN", "CI_JOB_TOKEN")}
+ENTERPRISE_TOKENS = ("GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")
+
+
+def open_forge(
+    web: Web,
+    connections: httpx.AsyncClient,
+    *,
+    api: str = "",
+    env: Mapping[str, str] | None = None,
+    pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> Forge:
+    """Return the forge that the repository *web* is on; *api* is its address, if not the usual one.
+
+    *connections* is a client of its own (see `http.client`), which hands on a 429. *env* stands for the environment.
+    Raises ReleaseError RK-FORGE-UNKNOWN, RK-FORGE-NO-TOKEN.
+    """
+    from releasekit.integrations.github import GitHub
+    from releasekit.integrations.gitlab import GitLab
+
+    if not web.base:
+        raise ReleaseError(Code.FORGE_UNKNOWN, "the remote is on no forge that is known by its address")
+    given = os.environ if env is None else env
+    variable, token = token_of(web, given)
+    if not token:
+        wanted = " or ".join(TOKENS["gitlab" if web.is_gitlab else "github"])
+        raise ReleaseError(Code.FORGE_NO_TOKEN, f"no token: {wanted} is not set", web.host)
+    address = (api or _api_of_ci(web, given) or web.api).rstrip("/")
+    if web.is_gitlab:
+        return GitLab(web, address, variable, token, connections, pause=pause)
+    return GitHub(web, address, token, connections, pause=pause)
+
+
+def pull_of_job(env: Mapping[str, str]) -> int:
+    """Return the number of the pull request that the CI runs this job for; 0 if it is for none."""
+    on_github = re.fullmatch(r"refs/pull/([0-9]+)/(?:merge|head)", env.get("GITHUB_REF", ""))
+    number = on_github[1] if on_github else env.get("CI_MERGE_REQUEST_IID", "")
+    return int(number) if number.isdecimal() else 0
+
+
+@asynccontextmanager
+async def forge_of(address: str, settings: Settings, secrets: Secrets) -> AsyncGenerator[Forge]:
+    """Open the forge that the remote at *address* is on; raises as `open_forge` does, and Refusal RK-SECRET-UNKNOWN.
+
+    Where the environment has no token, that of *secrets* is used.
+    """
+    web = web_of(address, settings.forge)
+    env = dict(os.environ)
+    names = _names(web)
+    if not any(env.get(name) for name in names):
+        env |= {name: token for name in names if (token := secrets.value(name))}
+    async with client(pool_size=settings.http_pool_size, heeds_limits=False) as connections:
+        yield open_forge(web, connections, api=settings.forge_url, env=env)
+
+
+def token_of(web: Web, env: Mapping[str, str]) -> tuple[str, str]:
+    """Return the token for the forge of *web*, and the variable that it comes from; both empty if there is none.
+
+    For GitHub, `gh auth token` is asked where the environment has none.
+    """
+    for name in _names(web):
+        if env.get(name):
+            return name, env[name]
+    return ("", "") if web.is_gitlab else ("gh", _token_of_gh(web.host, env))
+
+
+def _names(web: Web) -> tuple[str, ...]:
+    if web.is_gitlab:
+        return TOKENS["gitlab"]
+    # As gh does: what somebody keeps for their own server is not for the other one.
+    return (*(ENTERPRISE_TOKENS if "/api/v3" in web.api else ()), *TOKENS["github"])
+
+
+def _token_of_gh(host: str, env: Mapping[str, str]) -> str:
+    try:
+        asked = Command(("gh", "auth", "token", "--hostname", host), env=dict(env), timeout=20, fine=frozenset({0, 1}))
+        found = run(asked)
+    except ReleaseError as error:
+        log.debug("gh knows no token: %s", error.what)  # it is not installed, most often
+        return ""
+    return found.stdout.strip() if found.code == 0 else ""
+
+
+def _api_of_ci(web: Web, env: Mapping[str, str]) -> str:
+    """Return the API that the CI names, if it runs on the forge of *web* itself."""
+    server, api = ("CI_SERVER_URL", "CI_API_V4_URL") if web.is_gitlab else ("GITHUB_SERVER_URL", "GITHUB_API_URL")
+    return env.get(api, "") if env.get(server) and f"{web.base}/".startswith(f"{env[server].rstrip('/')}/") else ""
+
+
+class Api:
+    """JSON over HTTP as forges speak it: pages, ETags, rate limits, and errors with names.
+
+    *base* is the address that paths are relative to. A GET whose answer has an ETag is asked again with it, for such
+    a request costs nothing of the rate limit if nothing has changed. PUT, PATCH and DELETE are repeated after an
+    error that passes; a POST is not, unless the forge says that it did nothing: for whoever sends it must look first.
+    *pause* waits some seconds.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        connections: httpx.AsyncClient,
+        headers: Mapping[str, str],
+        *,
+        pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self.base = base
+        self._http, self._headers = connections, dict(headers)
+        self._pause = pause
+        self._known: dict[str, tuple[str, httpx.Response]] = {}
+
+    async def get(self, path: str, **query: str | int) -> Any:  # noqa: ANN401  JSON
+        """Return the JSON at *path*, None if there is nothing (404)."""
+        response = await self.ask("GET", path, query=query, fine=(HTTPStatus.NOT_FOUND,))
+        return None if response.status_code == HTTPStatus.NOT_FOUND else response.json()
+
+    async def each(self, path: str, **query: str | int) -> AsyncGenerator[Any]:
+        """Yield the entries of the list at *path*, page by page (RFC 8288, as both forges have it)."""
+        response = await self.ask("GET", path, query={**query, "per_page": 100})
+        while True:
+            for entry in response.json():
+                yield entry
+            following = response.links.get("next", {}).get("url")
+            if not following:
+                return
+            response = await self.ask("GET", following)
+
+    async def send(self, method: str, path: str, value: object = None) -> Any:  # noqa: ANN401  JSON
+        """Send *value* and return what comes back, None if nothing does."""
+        response = await self.ask(method, path, json=value)
+        return response.json() if response.content else None
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        json: object = None,
+        content: bytes | None = None,
+        accept: str = "",
+        fine: tuple[int, ...] = (),
+    ) -> httpx.Response:
+        """Return the answer to one request; *path* may be a whole address. Raises RK-FORGE-… unless it is *fine*."""
+        headers = self._headers if content is None else {**self._headers, "Content-Type": "application/octet-stream"}
+        request = self._http.build_request(
+            method,
+            path if "://" in path else f"{self.base}{path}",
+            params=query or None,
+            json=json,
+            content=content,
+            headers={**headers, "Accept": accept} if accept else headers,
+            timeout=60,
+        )
+        known = self._known.get(str(request.url)) if method == "GET" else None
+        if known:
+            request.headers["If-None-Match"] = known[0]
+        response = await self._answer(request)
+        if known and response.status_code == HTTPStatus.NOT_MODIFIED:
+            return known[1]
+        if method == "GET" and response.is_success and "ETag" in response.headers:
+            self._known[str(request.url)] = response.headers["ETag"], response
+        if not response.is_success and response.status_code not in fine:
+            raise _error_of(response)
+        return response
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        """Return the answer to *request*, when it has been waited as long as the forge asks for."""
+        waited = 0.0
+        while True:
+            response = await self._repeated(request)
+            wait = self._asked_to_wait(response)
+            if wait is None:
+                return response
+            if waited + wait > LONGEST_WAIT:
+                what = f"asks to wait for {wait:.0f} s before {request.method} {request.url.path}"
+                raise ReleaseError(Code.FORGE_RATE_LIMIT, what, request.url.host, output=_said(response))
+            log.info("%s asks to wait for %.0f s", request.url.host, wait)
+            waited += wait
+            await self._pause(wait)
+
+    async def _repeated(self, request: httpx.Request) -> httpx.Response:
+        attempts = _ATTEMPTS if request.method in _IDEMPOTENT else 1  # the client repeats questions itself
+        for attempt in range(1, attempts + 1):
+            try:
+                response = await self._http.send(request)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                trouble = f"{type(error).__name__} {error}".strip()
+                if attempt == attempts or not isinstance(error, httpx.TransportError):
+                    what = f"{request.method} {mask(str(request.url))}: {mask(trouble)}"
+                    raise ReleaseError(Code.FORGE_UNREACHABLE, what) from None
+            else:
+                if attempt == attempts or not response.is_server_error:
+                    return response
+            await self._pause(float(attempt))
+        raise AssertionError  # the last attempt returns or raises
+
+    def _asked_to_wait(self, response: httpx.Response) -> float | None:
+        """Return for how many seconds the forge asks to wait; None if it refuses for another reason, or not at all.
+
+        GitHub says it as `Retry-After`, or as the time when the hourly limit is reset, or not at all (secondary
+        limits); its status is 403 or 429.
+        """
+        if response.status_code not in _LIMITED:
+            return None
+        if "Retry-After" in response.headers:
+            return max(1.0, retry_after(response.headers["Retry-After"]))
+        for prefix in ("x-ratelimit", "ratelimit"):
+            if response.headers.get(f"{prefix}-remaining") == "0":
+                return max(1.0, float(response.headers.get(f"{prefix}-reset", 0)) - time.time())
+        secondary = response.status_code == HTTPStatus.TOO_MANY_REQUESTS or "rate limit" in response.text.lower()
+        return MODEST_WAIT if secondary else None
+
+
+def inner(value: Any, *path: str) -> Any:  # noqa: ANN401  JSON
+    """Return what JSON has at *path*, None where something on the way is missing or null."""
+    for key in path:
+        try:
+            value = value[key]
+        except (TypeError, KeyError):
+            return None
+    return value
+
+
+def _error_of(response: httpx.Response) -> ReleaseError:
+    what = (
+        f"{response.status_code} for {response.request.method} {mask(str(response.request.url.copy_with(query=None)))}"
+    )
+    codes = {
+        HTTPStatus.UNAUTHORIZED: Code.FORGE_CREDENTIALS,
+        HTTPStatus.FORBIDDEN: Code.FORGE_READ_ONLY,
+        HTTPStatus.NOT_FOUND: Code.FORGE_CREDENTIALS,  # how forges hide what the token may not see
+    }
+    unclear = Code.FORGE_UNREACHABLE if response.is_server_error else Code.FORGE_REFUSED
+    code = codes.get(HTTPStatus(response.status_code), unclear)
+    return ReleaseError(code, what, output=_said(response))
+
+
+def _said(response: httpx.Response) -> str:
+    """Return what the forge gives as its reasons; both answer with {"message": ...}, GitHub adds `errors`."""
+    try:
+        value: Any = response.json()
+    except ValueError:
+        return mask(response.text[:500])
+    message = inner(value, "message") or inner(value, "error") or ""
+    return mask("\n".join(str(part) for part in (message, *(inner(value, "errors") or ())) if part))
+
+
+async def look_then_make(look: Callable[[], Awaitable[T | None]], make: Callable[[], Awaitable[T]]) -> T:
+    """Return what is there, or what is made now; after an error that may have come too late it looks again."""
+    if found := await look():
+        return found
+    try:
+        return await make()
+    except ReleaseError as error:
+        if error.code not in (Code.FORGE_UNREACHABLE, Code.FORGE_REFUSED):
+            raise
+        if found := await look():
+            return found
+        if error.code is Code.FORGE_REFUSED:
+            raise
+    return await make()

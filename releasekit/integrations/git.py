@@ -1,0 +1,653 @@
+"""The one door to git: GitPython for what it reads from files, the git command line for all else."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import tempfile
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from pathlib import Path
+from shutil import which
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from releasekit.core.errors import Code, Refusal, ReleaseError
+from releasekit.core.history.commits import CONTROLS, Commit
+from releasekit.integrations.filesystem import read_text, remove_tree
+from releasekit.integrations.process import Command, Result, stream
+from releasekit.integrations.process import run as run_process
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+
+    import git
+
+log = logging.getLogger("releasekit.repo")
+
+# A hook or an outer git that runs us must not redirect what we do; and nothing may wait for a password.
+_ENVIRONMENT: dict[str, str | None] = {
+    **dict.fromkeys(("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")),
+    **dict.fromkeys(("GIT_COMMON_DIR", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE")),
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "LC_ALL": "C.UTF-8",
+}
+_NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
+_ADD = ("-c", "core.safecrlf=false", "--literal-pathspecs", "add")  # line ends are ours here, and no mistake
+_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_REMOTE_COMMANDS = {"clone", "fetch", "ls-remote", "push", "remote"}
+_credentials: ContextVar[Mapping[str, str]] = ContextVar("credentials", default=MappingProxyType({}))
+# No other helper is asked, for it would be given the token to keep; the name is what forges take beside any token.
+_HELPER = (
+    '!f() { test "$1" = get && echo "username=${RELEASEKIT__USERNAME}" && echo "password=${RELEASEKIT__PASSWORD}"; }; f'
+)
+RUNNING = "refs/releasekit/running"
+"""What a remote holds while a release of any clone is under way: neither a branch nor a tag, and seen by all clones."""
+
+# What git says, and which of our errors that is.
+_SAID = {
+    Code.GIT_LOCKED: re.compile(r"\.lock': File exists"),
+    Code.SIGNING_FAILED: re.compile(r"failed to sign|gpg failed|cannot run gpg|[Cc]ouldn't (load|find) .*key"),
+    Code.FILE_SYSTEM: re.compile(
+        r"No space left on device|Disk quota exceeded|File too large|Read-only file system|insufficient permission"
+        r"|unable to create temporary file|unable to write file"
+        r"|(?:[Uu]nable to|cannot|could not|failed to) [^\n]*: Permission denied"
+    ),
+    Code.REMOTE_UNREACHABLE: re.compile(
+        r"does not appear to be a git repository|repository '[^']*' not found|unable to access 'https?://"
+        r"|Authentication failed|could not read Username|Could not resolve host|Could not read from remote repository"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A reference: the object that it names, and the commit that this means (another one for annotated tags)."""
+
+    object: str
+    commit: str
+
+
+def run(command: Command) -> Result:
+    """Run git; what it says of locks, signatures, the file system and the remote becomes an error of that name."""
+    try:
+        return run_process(command)
+    except ReleaseError as error:
+        for code, said in _SAID.items():
+            if found := said.search(error.output):
+                line = next(line for line in error.output.splitlines() if found[0] in line)
+                what = re.sub(r"^(?:fatal|error): ", "", line)
+                raise ReleaseError(code, what, error.where, output=error.output) from None
+        raise
+
+
+def brief(command: Command) -> str:
+    """Return the git *command* as a person would type it, without the settings that all our calls have."""
+    words = iter(command.argv)
+    kept: list[str] = []
+    for word in words:
+        if word == "-c":
+            next(words)
+        elif word != "--literal-pathspecs":
+            kept.append(word)
+    return str(replace(command, argv=tuple(kept)))
+
+
+class Repo:
+    """A git repository, seen from one of its work trees.
+
+    *top* is the work tree, *common_dir* the git directory that all its work trees share, *head* the commit that is
+    checked out, *branch* its branch, empty when HEAD is detached.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the repository that *path* lies in.
+
+        Raises Refusal RK-GIT-MISSING, RK-GIT-NOT-A-REPOSITORY or RK-GIT-NO-COMMIT.
+        """
+        self._repo = _open(path)
+        self.top = Path(str(self._repo.working_tree_dir)).resolve()
+        self.common_dir = (self.top / self.git("rev-parse", "--git-common-dir").rstrip("\n")).resolve()
+        self.head = self._sha("HEAD^{commit}")
+        if not self.head:
+            raise Refusal(Code.GIT_NO_COMMIT, "the repository has no commit", str(self.top))
+        self.branch = "" if self._repo.head.is_detached else self._repo.active_branch.name
+
+    def command(self, *argv: str, cwd: Path | None = None, fine: Iterable[int] = (0,), stdin: bytes = b"") -> Command:
+        """Return the git call *argv* as a value; hooks are off."""
+        env = {**_ENVIRONMENT, **_credentials.get()} if argv[0] in _REMOTE_COMMANDS else _ENVIRONMENT
+        return Command(("git", *_NO_HOOKS, *argv), cwd or self.top, env, timeout=600, fine=frozenset(fine), stdin=stdin)
+
+    def check_out(self, ref: str) -> None:
+        """Check out what *ref* is on origin, whatever has been checked out here: a branch, else a tag or commit.
+
+        Empty: its default branch. Nothing else is kept; it is for clones of our own. Raises ReleaseError
+        RK-REPOSITORY-UNREACHABLE if there is no such thing.
+        """
+        branch = ref
+        if not ref:
+            self.git("remote", "set-head", "origin", "--auto")
+            branch = self.git("rev-parse", "--abbrev-ref", "origin/HEAD").strip().removeprefix("origin/")
+        if self._sha(f"refs/remotes/origin/{branch}^{{commit}}"):
+            what = ("--force-create", branch, "--track", f"refs/remotes/origin/{branch}")
+        elif commit := self._sha(f"refs/tags/{ref}^{{commit}}") or self._sha(f"{ref}^{{commit}}"):
+            what = ("--detach", commit)
+        else:
+            address = self.address("origin")
+            raise ReleaseError(Code.REPOSITORY_UNREACHABLE, f"there is no branch, tag or commit {ref}", address)
+        self.git("switch", "--quiet", "--discard-changes", *what)
+        self.git("clean", "--quiet", "--force", "--force", "-d", "-x")
+
+    def refresh(self) -> None:
+        """Fetch branches and tags, and forget those that origin has no more."""
+        self.git("fetch", "--quiet", "--force", "--tags", "--prune", "--prune-tags", "--no-write-fetch-head", "origin")
+
+    def git(self, *argv: str, cwd: Path | None = None) -> str:
+        """Run git with *argv* and return what it prints."""
+        return run(self.command(*argv, cwd=cwd)).stdout
+
+    def is_shallow(self) -> bool:
+        """Tell whether history is cut off (git-clone --depth)."""
+        return (self.common_dir / "shallow").is_file()
+
+    def remotes(self) -> tuple[str, ...]:
+        """Return the names of the remotes."""
+        return tuple(remote.name for remote in self._repo.remotes)
+
+    def address(self, remote: str) -> str:
+        """Return the address of *remote*, which may hold a password; empty if there is no such remote."""
+        return run(self.command("remote", "get-url", remote, fine=(0, 2))).stdout.strip()
+
+    def authors(self, shas: Sequence[str]) -> dict[str, str]:
+        """Return the name of each commit's author, as .mailmap has it."""
+        asked = "".join(f"{sha}\n" for sha in shas).encode()
+        walk = self.command("log", "-z", "--no-walk=unsorted", "--format=%H%x01%aN", "--stdin", stdin=asked)
+        lines = run(walk).stdout.split("\0") if shas else []
+        return {sha: name for sha, _, name in (line.partition("\x01") for line in lines) if name}
+
+    def newcomers(self, shas: Sequence[str], known: Sequence[str]) -> frozenset[str]:
+        """Return the names of those who have made *shas*, and nothing that is reachable from the commits *known*.
+
+        Somebody is known by name or by address, as .mailmap has them. Where nothing is known nobody is new.
+        """
+        if not shas or not known:
+            return frozenset()
+        people = ("log", "-z", "--format=%aN%x01%aE", "--stdin")
+        mine, before = (
+            {(name, mail.lower()) for name, _, mail in (line.partition("\x01") for line in out.split("\0")) if name}
+            for out in (
+                run(self.command(*people, *options, stdin="".join(f"{sha}\n" for sha in tips).encode())).stdout
+                for tips, options in ((shas, ("--no-walk=unsorted",)), (known, ()))
+            )
+        )
+        names, mails = {name for name, _ in before}, {mail for _, mail in before}
+        return frozenset(name for name, mail in mine if name not in names and mail not in mails)
+
+    def committer(self) -> str:
+        """Return who commits, "name <mail> seconds zone"; raises Refusal RK-GIT-IDENTITY if git does not know."""
+        try:
+            return self.git("var", "GIT_COMMITTER_IDENT").strip()
+        except ReleaseError as error:
+            raise Refusal(
+                Code.GIT_IDENTITY, "git does not know who commits", str(self.top), output=error.output
+            ) from None
+
+    def changed_paths(self) -> tuple[str, ...]:
+        """Return what `git status` lists: changed, staged and untracked paths."""
+        entries = iter(self.git("status", "--porcelain", "-z").split("\0"))
+        paths: list[str] = []
+        for entry in entries:
+            if entry:
+                paths.append(entry[3:])
+            if {"R", "C"} & set(entry[:2]):
+                next(entries)  # the path that it was renamed or copied from
+        return tuple(paths)
+
+    def is_tracked(self, path: Path) -> bool:
+        """Tell whether git tracks the file *path*, in whichever work tree that lies."""
+        command = self.command("ls-files", "--error-unmatch", "--", path.name, cwd=path.parent, fine=(0, 1))
+        return run(command).code == 0
+
+    def untracked(self, paths: Sequence[Path]) -> tuple[Path, ...]:
+        """Return those of *paths* that git does not track in this work tree."""
+        asked = {path: path.relative_to(self.top).as_posix() for path in paths}
+        literally = ("--literal-pathspecs", "ls-files", "-z", "--full-name", "--", *asked.values())
+        tracked = set(self.git(*literally).split("\0")) if asked else set[str]()
+        return tuple(path for path, name in asked.items() if name not in tracked)
+
+    def listed(self, directory: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the files below *directory* that git has or would take, and what it is told to ignore.
+
+        Paths are from *directory*; where all of a directory is ignored it stands for its files, with "/" at the end.
+        """
+        kept = self.git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=directory)
+        options = ("--others", "--ignored", "--exclude-standard", "--directory")
+        ignored = self.git("ls-files", "-z", *options, cwd=directory)
+        return tuple(dict.fromkeys(kept.split("\0")[:-1])), tuple(ignored.split("\0")[:-1])
+
+    def commit_time(self, commit: str) -> int:
+        """Return when *commit* was committed, in seconds since 1970."""
+        return int(self.git("show", "--no-patch", "--no-show-signature", "--format=%ct", commit))
+
+    def tags(self) -> dict[str, str]:
+        """Return the commit of each tag; tags of anything else are left out."""
+        wanted = "%(refname:lstrip=2)%00%(objecttype)%00%(objectname)%00%(*objecttype)%00%(*objectname)"
+        found: dict[str, str] = {}
+        nested: list[str] = []
+        for line in self.git("for-each-ref", f"--format={wanted}", "refs/tags").split("\n")[:-1]:
+            tag, kind, sha, peeled_kind, peeled = line.split("\0")
+            if "commit" in (kind, peeled_kind):
+                found[tag] = peeled or sha
+            elif peeled_kind == "tag":  # a tag of a tag, of which git before 2.45 tells no more
+                nested.append(tag)
+        if nested:
+            asked = "".join(f"refs/tags/{tag}^{{commit}}\n" for tag in nested).encode()
+            answer = run(self.command("cat-file", "--batch-check", stdin=asked)).stdout.split("\n")
+            known = zip(nested, map(str.split, answer), strict=False)
+            found |= {tag: words[0] for tag, words in known if words[1:2] == ["commit"]}
+        return found
+
+    def history(self, tips: Sequence[str]) -> Iterator[Commit]:
+        """Yield all commits reachable from *tips*, children before parents, with the files that each touches.
+
+        A merge has no files: what it brought in counts by itself. One process, read as it goes.
+        """
+        # git would keep 96 MB of trees that it has compared, and is not quicker for it.
+        slim = ("-c", "core.deltaBaseCacheLimit=16m")
+        walk = self.command(
+            "-c", "log.showRoot=true", *slim, "log", "-z", "--topo-order", "--name-only", "--no-renames",
+            "--no-show-signature", "--ignore-submodules=none", "--encoding=UTF-8", "--format=%x01%H%x00%P%x00%B",
+            "--stdin",
+            stdin="".join(f"{tip}\n" for tip in tips).encode(),
+        )  # fmt: skip
+        record: list[str] = []
+        for piece in stream(walk):
+            text = piece.decode("utf-8", "replace")
+            # A message may begin with \x01 too, and so may the name of a file.
+            if text.startswith("\x01") and len(record) > 2 and _SHA.fullmatch(text, 1):  # noqa: PLR2004
+                yield _commit(record)
+                record = []
+            record.append(text)
+        if record:
+            yield _commit(record)
+
+    def merged_tags(self) -> frozenset[str]:
+        """Return the tags that are reachable from HEAD."""
+        lines = self.git("for-each-ref", "--format=%(refname:lstrip=2)", f"--merged={self.head}", "refs/tags")
+        return frozenset(lines.split("\n")[:-1])
+
+    def texts(self, files: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """Return the text of those of *files* (commit, path from the top) that exist; each content is read once."""
+        if not files:
+            return {}
+        asked = "".join(f"{commit}:{path}\n" for commit, path in files).encode()
+        form = "--batch-check=%(objecttype) %(objectname)"
+        answer = run(self.command("cat-file", form, stdin=asked)).stdout.split("\n")[:-1]
+        blobs = {
+            file: line.removeprefix("blob ")
+            for file, line in zip(files, answer, strict=True)
+            if line.startswith("blob ")
+        }
+        contents = self._blobs(tuple(dict.fromkeys(blobs.values())))
+        return {file: contents[sha] for file, sha in blobs.items()}
+
+    def add_worktree(self, directory: Path, commit: str) -> None:
+        """Check *commit* out into *directory*, all of it, with a detached HEAD."""
+        self.git("worktree", "prune")
+        run(self.add_worktree_command(directory, commit))
+
+    def add_worktree_command(self, directory: Path, commit: str) -> Command:
+        """Check *commit* out into *directory*."""
+        whole = ("-c", "core.sparseCheckout=false")  # a sparse checkout would be inherited, and packages be missing
+        return self.command(*whole, "worktree", "add", "--quiet", "--detach", str(directory), commit)
+
+    def has_worktree(self, directory: Path) -> bool:
+        """Tell whether *directory* is a work tree that git has made to its end; until then it keeps it locked."""
+        trees = (tree.splitlines() for tree in self.git("worktree", "list", "--porcelain").split("\n\n"))
+        mine = next((lines for lines in trees if f"worktree {directory}" in lines), ["prunable"])
+        return not any(line.startswith(("locked", "prunable")) for line in mine)
+
+    def remove_worktree(self, directory: Path) -> None:
+        """Remove the work tree in *directory*, whatever state it is in."""
+        run(self.remove_worktree_command(directory))
+        if directory.exists():
+            remove_tree(directory)
+        self.git("worktree", "prune")
+
+    def remove_worktree_command(self, directory: Path) -> Command:
+        """Remove the work tree in *directory*, if git knows it."""
+        # Twice: it is locked if git died while making it. 128: git does not know it, or its files are damaged.
+        return self.command("worktree", "remove", "--force", "--force", str(directory), fine=(0, 128))
+
+    def keep(self, name: str, commit: str) -> None:
+        """Hold *commit* under refs/releasekit/*name*, so that it is neither lost nor seen as a branch or tag."""
+        self.git("update-ref", f"refs/releasekit/{name}", commit)
+
+    def release(self, name: str) -> None:
+        """Let go of what `keep` holds under *name*, if anything."""
+        self.git("update-ref", "-d", f"refs/releasekit/{name}")
+
+    def kept(self, name: str) -> str:
+        """Return what `keep` holds under *name*, empty if nothing."""
+        return self._sha(f"refs/releasekit/{name}")
+
+    def all_kept(self) -> tuple[str, ...]:
+        """Return the names under which `keep` holds something."""
+        return tuple(self.git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/releasekit").split())
+
+    def commit(self, worktree: Path, message: str, paths: Sequence[str], *, hooks: bool) -> str:
+        """Commit *paths* of *worktree*, and nothing else; returns the commit, or HEAD if none of them changed.
+
+        Files that git does not track are not added; see `add`.
+        """
+        changed = self.git("diff", "--name-only", "-z", "HEAD", cwd=worktree).split("\0")
+        if ours := sorted(set(paths) & set(changed)):
+            for command in self.commit_commands(worktree, message, ours, hooks=hooks):
+                run(command)
+        return self.git("rev-parse", "HEAD", cwd=worktree).strip()
+
+    def commit_commands(
+        self, worktree: Path, message: str, paths: Sequence[str], *, hooks: bool
+    ) -> tuple[Command, Command]:
+        """Stage *paths*, which go in by standard input; then commit what is staged."""
+        listed = "".join(f"{path}\0" for path in paths).encode()
+        given = ("--pathspec-from-file=-", "--pathspec-file-nul")
+        commit = replace(self.command("commit", "--message", message, cwd=worktree), shown=True)
+        if hooks:
+            commit = replace(commit, argv=("git", *commit.argv[1 + len(_NO_HOOKS) :]))
+        return self.command(*_ADD, "--update", *given, cwd=worktree, stdin=listed), commit
+
+    def wrap(self, commit: str, files: Mapping[str, str], message: str, who: str, when: str) -> str:
+        """Return a commit on top of *commit* that holds *files* alone, by *who* ("name <mail>") at *when*.
+
+        The same arguments make the same commit; no reference leads to it yet.
+        """
+        blobs = {name: self._object(text.encode(), "hash-object", "-w", "--stdin") for name, text in files.items()}
+        tree = "".join(f"100644 blob {sha}\t{name}\n" for name, sha in sorted(blobs.items()))
+        name, _, mail = who.partition(" <")
+        identity = {"NAME": name, "EMAIL": mail.removesuffix(">"), "DATE": when}
+        env = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in identity.items()}
+        made = ("commit-tree", "--no-gpg-sign", "-p", commit, self._object(tree.encode(), "mktree"))
+        return self._object(message.encode(), *made, env=env)
+
+    def _object(self, content: bytes, *argv: str, env: Mapping[str, str] | None = None) -> str:
+        command = self.command(*argv, stdin=content)
+        return run(Command(command.argv, command.cwd, {**_ENVIRONMENT, **(env or {})}, stdin=content)).stdout.strip()
+
+    def first_parents(self, since: str, tip: str) -> tuple[str, ...]:
+        """Return the commits of the branch at *tip* that are not in the history of *since*, the oldest first."""
+        return tuple(self.git("rev-list", "--first-parent", "--reverse", f"{since}..{tip}").split())
+
+    def titles(self, since: str, tip: str) -> tuple[str, ...]:
+        """Return short sha and first line of what *tip* has and *since* has not, newest first, without merges."""
+        log = ("log", "--no-merges", "--no-show-signature", "--format=%h %s", f"{since}..{tip}")
+        return tuple(CONTROLS.sub("", self.git(*log)).split("\n")[:-1])
+
+    def same_files(self, one: str, other: str) -> bool:
+        """Tell whether two commits have the same files."""
+        return self._sha(f"{one}^{{tree}}") == self._sha(f"{other}^{{tree}}")
+
+    def parent(self, commit: str, number: int = 1) -> str:
+        """Return the first parent of *commit*, or the one of another *number*, empty if it has none."""
+        return self._sha(f"{commit}^{number}")
+
+    def has(self, commit: str) -> bool:
+        """Tell whether *commit* is in this repository."""
+        return bool(self._sha(f"{commit}^{{commit}}"))
+
+    def subject(self, commit: str) -> str:
+        """Return the first line of the message of *commit*."""
+        return self.git("show", "--no-patch", "--no-show-signature", "--format=%s", commit).rstrip("\n")
+
+    def subjects(self, commits: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return the first line of the message of each of *commits*; of a merge, also that of what was merged."""
+        own = self._subjects(dict.fromkeys(commits))
+        merged = self._subjects(dict.fromkeys(parents[1] for _, parents in own.values() if len(parents) > 1))
+        return {
+            sha: (subject, *(merged[parent][0] for parent in parents[1:2])) for sha, (subject, parents) in own.items()
+        }
+
+    def _subjects(self, commits: Iterable[str]) -> dict[str, tuple[str, list[str]]]:
+        asked = "".join(f"{sha}\n" for sha in commits).encode()
+        if not asked:
+            return {}
+        form = ("-z", "--no-walk=unsorted", "--no-show-signature", "--format=%H%x01%P%x01%s", "--stdin")
+        rows = (row.split("\x01", 2) for row in run(self.command("log", *form, stdin=asked)).stdout.split("\0") if row)
+        return {sha: (subject, parents.split()) for sha, parents, subject in rows}
+
+    def ahead(self, *known: str) -> int:
+        """Return how many commits are checked out that are in the history of none of *known*."""
+        return int(self.git("rev-list", "--count", "HEAD", *(f"^{sha}" for sha in known if sha)))
+
+    def contains(self, tip: str, commit: str) -> bool:
+        """Tell whether *commit* is *tip* or in its history; both must be here."""
+        return run(self.command("merge-base", "--is-ancestor", commit, tip, fine=(0, 1))).code == 0
+
+    def check_signing(self) -> None:
+        """Sign a commit that nobody sees, if git is told to sign commits or tags: now is the time to find out.
+
+        Raises Refusal RK-SIGNING-FAILED.
+        """
+        keys = ("commit.gpgSign", "tag.gpgSign", "tag.forceSignAnnotated")
+        if not any(self._is_on(key) for key in keys):
+            return
+        with tempfile.TemporaryDirectory() as scratch:
+            elsewhere = {
+                "GIT_OBJECT_DIRECTORY": scratch,
+                "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(self.common_dir / "objects"),
+            }
+            try:
+                self._object(b"", "commit-tree", "--gpg-sign", "HEAD^{tree}", env=elsewhere)
+            except ReleaseError as error:
+                what = f"git cannot sign: {error.what}" if error.code is Code.SIGNING_FAILED else "git cannot sign"
+                raise Refusal(Code.SIGNING_FAILED, what, str(self.top), output=error.output) from None
+
+    def _is_on(self, key: str) -> bool:
+        return run(self.command("config", "--type=bool", "--get", key, fine=(0, 1))).stdout.strip() == "true"
+
+    def add(self, worktree: Path, paths: Sequence[str]) -> None:
+        """Track *paths* in *worktree* from its next commit on, but for those that git is told to ignore."""
+        if not paths:
+            return  # to git, no path means every path
+        others = ("--literal-pathspecs", "ls-files", "-z", "--others", "--exclude-standard")
+        if found := self.git(*others, "--", *paths, cwd=worktree).split("\0")[:-1]:
+            run(self.add_command(worktree, found))
+
+    def add_command(self, worktree: Path, paths: Sequence[str]) -> Command:
+        """Track the new files *paths* of *worktree*."""
+        return self.command(*_ADD, "--", *paths, cwd=worktree)
+
+    def make_tag(self, tag: str, commit: str) -> None:
+        """Make the annotated *tag* on *commit*; one that is there already is fine.
+
+        Raises ReleaseError RK-TAG-EXISTS if it is there on another commit: tags are never moved.
+        """
+        existing = self._sha(f"refs/tags/{tag}")
+        if not existing:
+            run(self.tag_command(tag, commit))
+        elif self._sha(f"refs/tags/{tag}^{{commit}}") != commit:
+            raise ReleaseError(Code.TAG_EXISTS, f"{tag} exists already, at {existing[:12]}")
+
+    def tag_command(self, tag: str, commit: str) -> Command:
+        """Make the annotated *tag* on *commit*."""
+        return self.command("tag", "--annotate", "--message", tag, tag, commit)
+
+    def tag_refs(self) -> dict[str, Ref]:
+        """Return what each tag names here."""
+        form = "%(refname:lstrip=2)%00%(objectname)%00%(*objectname)"
+        lines = (line.split("\0") for line in self.git("for-each-ref", f"--format={form}", "refs/tags").splitlines())
+        return {name: Ref(sha, peeled or sha) for name, sha, peeled in lines}
+
+    def delete_tag(self, tag: str, sha: str) -> None:
+        """Delete *tag*, if it still names the object *sha*: else git refuses."""
+        self.git("update-ref", "-d", f"refs/tags/{tag}", sha)
+
+    def push(
+        self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False, leases: Mapping[str, str] | None = None
+    ) -> None:
+        """Push exactly *refspecs*, all or none, and never by force.
+
+        Those references alone that *leases* names are moved or deleted, if they still are at the object that it says
+        (empty: if they are not there). The remote compares and writes in one step, so two clones cannot both succeed.
+
+        Raises ReleaseError RK-PUSH-REJECTED with what git says, RK-REMOTE-UNREACHABLE if it was not even asked.
+        """
+        try:
+            run(self.push_command(remote, refspecs, dry_run=dry_run, leases=leases))
+        except ReleaseError as error:
+            if error.code is Code.REMOTE_UNREACHABLE:
+                raise
+            where = f"{remote}: {', '.join(refspecs[:3])}"
+            raise ReleaseError(Code.PUSH_REJECTED, "the push was refused", where, output=error.output) from None
+
+    def push_command(
+        self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False, leases: Mapping[str, str] | None = None
+    ) -> Command:
+        """Push *refspecs*; see `push`."""
+        rehearsal = ("--dry-run",) if dry_run else ()
+        only = tuple(f"--force-with-lease={name}:{sha}" for name, sha in (leases or {}).items())
+        command = self.command("push", "--atomic", "--no-follow-tags", *rehearsal, *only, remote, *refspecs)
+        return replace(command, shown=not dry_run)
+
+    def refs_at(self, remote: str, *names: str) -> dict[str, Ref]:
+        """Return the references of *remote*, or those that are called *names* in full."""
+        found: dict[str, Ref] = {}
+        for line in self.git("ls-remote", "--quiet", remote, *names).splitlines():
+            sha, name = line.split("\t")
+            if name.endswith("^{}"):  # a peeled tag follows its tag
+                name = name.removesuffix("^{}")
+                found[name] = Ref(found[name].object, sha)
+            else:
+                found[name] = Ref(sha, sha)
+        return found
+
+    def fetch(self, remote: str, name: str) -> None:
+        """Fetch what the reference *name* of *remote* leads to.
+
+        No reference is changed here but the one, if any, that tells where a branch of the remote is.
+        """
+        self.git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, name)
+
+    def is_at(self, remote: str, commit: str, branch: str = "") -> bool:
+        """Tell whether *branch* of *remote*, or any of its branches, is known to hold *commit*; asks nobody."""
+        where = f"refs/remotes/{remote}" + (f"/{branch}" if branch else "")
+        return bool(self.git("for-each-ref", "--count=1", f"--contains={commit}", where))
+
+    def has_on_branch(self, commit: str, remote: str, branch: str) -> bool:
+        """Tell whether *commit* is in the history of what is checked out, or is known to be of *branch* of *remote*."""
+        here = self.has(commit)
+        return here and (self.contains(self.head, commit) or bool(branch and self.is_at(remote, commit, branch)))
+
+    def differing(self, worktree: Path, commit: str) -> tuple[str, ...]:
+        """Return the paths at which *worktree*, with what `add` has added, is not as *commit*."""
+        return tuple(self.git("diff", "--name-only", "--no-renames", "-z", commit, cwd=worktree).split("\0")[:-1])
+
+    def bundle(self, file: Path, worktree: Path, since: str) -> None:
+        """Write what *worktree* has checked out, on top of *since*, into *file*; `fetch` takes it for a remote."""
+        self.git("bundle", "create", "--quiet", str(file.resolve()), "HEAD", f"^{since}", cwd=worktree)
+
+    def fast_forward(self, commit: str) -> bool:
+        """Bring the checked-out branch to *commit* if that is a pure step forward and the tree is clean.
+
+        What an earlier such step has left that was killed, or found the disk full, is gone over again.
+        Tells whether *commit* is checked out then, or part of what is.
+        """
+        now = Repo(self.top)
+        if self.contains(now.head, commit):
+            return True
+        moved = (now.branch, now.head) != (self.branch, self.head) or not self.branch
+        if moved or not self.contains(commit, now.head):
+            return False
+        if not self.changed_paths():
+            run(self.fast_forward_command(commit))
+        elif self._is_half_way(commit):
+            self.git("reset", "--quiet", "--hard", commit)
+        else:
+            return False
+        return True
+
+    def fast_forward_command(self, commit: str) -> Command:
+        """Bring the checked-out branch to *commit*, which is a pure step forward."""
+        return self.command("merge", "--quiet", "--ff-only", commit)
+
+    def _is_half_way(self, commit: str) -> bool:
+        """Tell whether all that is changed here is what *commit* writes, as far as git came: files are no transaction.
+
+        Then nothing is staged, for git does that last.
+        """
+        entries = self.git("status", "--porcelain", "-z", "--no-renames").split("\0")[:-1]
+        paths = {entry[3:] for entry in entries if entry[0] in " ?"}
+        written = set(self.git("diff", "--name-only", "--no-renames", "-z", "HEAD", commit).split("\0")[:-1])
+        if len(paths) < len(entries) or not paths <= written:
+            return False
+        wanted = self.texts([(commit, path) for path in sorted(paths)])
+        found = {path: self.top / path for path in paths}
+        here = {path: read_text(file, "surrogateescape") if file.is_file() else "" for path, file in found.items()}
+        return all(wanted.get((commit, path), "").startswith(text) for path, text in here.items())
+
+    def _blobs(self, shas: Sequence[str]) -> dict[str, str]:
+        """Return the text of each blob, in one process; sizes are in bytes, so bytes are what is cut."""
+        asked = "".join(f"{sha}\n" for sha in shas).encode()
+        answer = b"\0".join(stream(self.command("cat-file", "--batch=%(objectsize)", stdin=asked)))
+        found: dict[str, str] = {}
+        for sha in shas:
+            size, _, answer = answer.partition(b"\n")
+            found[sha] = answer[: int(size)].decode("utf-8", "replace")
+            answer = answer[int(size) + 1 :]
+        return found
+
+    def _sha(self, revision: str) -> str:
+        return run(self.command("rev-parse", "--verify", "--quiet", revision, fine=(0, 1))).stdout.strip()
+
+
+def clone(source: str, directory: Path, *options: str) -> None:
+    """Clone *source* into *directory*."""
+    argv = ("git", *_NO_HOOKS, "clone", "--quiet", *options, "--", source, str(directory))
+    run(Command(argv, env={**_ENVIRONMENT, **_credentials.get()}))
+
+
+@contextmanager
+def credentials(address: str, token: str) -> Generator[None]:
+    """Let git answer with *token* inside the block when the server of *address* asks for a password.
+
+    It stands in the environment of the git processes that talk with a remote, and nowhere else: in no argument, no
+    file, no configuration of the clone.
+    """
+    place = urlsplit(address)
+    host = place.netloc.rpartition("@")[2]
+    key = f"credential.{place.scheme}://{host}.helper"
+    before = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    told = {"GIT_CONFIG_COUNT": str(before + 2)}
+    for number, value in enumerate(("", _HELPER), before):
+        told |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    told |= {"RELEASEKIT__USERNAME": place.username or "x-access-token", "RELEASEKIT__PASSWORD": token}
+    reset = _credentials.set(told)
+    try:
+        yield
+    finally:
+        _credentials.reset(reset)
+
+
+def _open(path: Path) -> git.Repo:
+    if which("git") is None:
+        raise Refusal(Code.GIT_MISSING, "git is not on the PATH")
+    import git
+
+    try:
+        found = git.Repo(path, search_parent_directories=True, expand_vars=False)
+    except (git.InvalidGitRepositoryError, git.NoSuchPathError):
+        raise Refusal(Code.GIT_NOT_A_REPOSITORY, "this is no git repository", str(path)) from None
+    if found.bare:
+        raise Refusal(Code.GIT_NOT_A_REPOSITORY, "this git repository is bare: it has no files", str(path))
+    return found
+
+
+def _commit(record: Sequence[str]) -> Commit:
+    sha, parents, message, *files = record
+    if files:
+        files[0] = files[0].removeprefix("\n")
+    return Commit(sha[1:], tuple(parents.split()), message, tuple(files))

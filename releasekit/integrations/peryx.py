@@ -1,0 +1,191 @@
+"""The throwaway index of a rehearsal: a real one (peryx), on this machine, gone with the block."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import sys
+import time
+from collections import deque
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from releasekit.core.errors import Code, ReleaseError
+from releasekit.integrations.process import Command, background, last_lines
+from releasekit.integrations.uv import find_uv
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping
+
+PERYX = "2026.1010.0"
+"""The version that `uv tool run` fetches: its configuration has changed between releases."""
+
+_FETCHING = 300.0  # seconds; `uv tool run` may have to download it
+_STARTING = 30.0  # seconds; 0.05 to 0.3 were measured
+_ENDING = 5.0  # seconds
+_ROUTE = "rehearsal"
+_LEVELS = "info,tantivy=warn"  # no finer: a request's method and path are logged under several targets
+_LISTENING = re.compile(r'"message":"peryx listening","addr":"(?P<address>[^"]+)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as the index logged it; *uploaded* is the name of the file that it took, if it took one."""
+
+    method: str
+    path: str
+    status: int
+    uploaded: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedIndex:
+    """A running index.
+
+    *environment* makes `uv publish` upload there (None removes a variable that would contradict); *log* is what the
+    server writes, one JSON object a line.
+    """
+
+    simple_url: str
+    publish_url: str
+    environment: Mapping[str, str | None] = field(repr=False)
+    log: Path
+
+    def requests(self) -> tuple[Request, ...]:
+        """Return every request that was answered, in the order of the answers."""
+        return tuple(_requests(self.log.read_text("utf-8", "replace").splitlines()))
+
+
+@contextmanager
+def embedded_index(directory: Path) -> Generator[EmbeddedIndex]:
+    """Run an index inside the block, on 127.0.0.1 and a free port, with all its files in the empty *directory*.
+
+    It answers as PyPI does: JSON and core metadata (PEP 691, PEP 714), 400 for other bytes under a name it has, 200
+    for the same ones. It holds only what is uploaded to it and asks no other index. peryx is taken from where Python
+    is installed, else through `uv tool run`, which needs the network once.
+
+    Raises ReleaseError RK-INDEX-UNREACHABLE with its last lines if it does not start, Refusal RK-UV-MISSING.
+    """
+    token, log = secrets.token_urlsafe(24), directory / "access.log"
+    config = directory / "peryx.toml"
+    config.touch(mode=0o600)
+    config.write_text(_configuration(token), "utf-8")
+    program, patience = _peryx()
+    argv = (
+        *program, "serve", "--config", str(config), "--host", "127.0.0.1",
+        "--port", "0",  # it takes a free one and logs it: choosing it here would race with others
+        "--data-dir", str(directory / "data"), "--log-format", "json", "--log-sink", "stdout", "--log-level", _LEVELS,
+    )  # fmt: skip
+    # A PERYX_ variable of the user's own server would win over the configuration.
+    env = dict.fromkeys(name for name in os.environ if name.startswith("PERYX_"))
+    address = ""
+    try:
+        with background(Command(argv, directory, env), log) as is_alive:
+            address = _await_answer(log, is_alive, patience)
+            root = f"http://{address}/{_ROUTE}/"
+            yield EmbeddedIndex(f"{root}simple/", root, _environment(root, token), log)
+    finally:
+        _await_end(address)
+
+
+def _configuration(token: str) -> str:
+    return f"""\
+[[index]]
+name = "{_ROUTE}"
+route = "{_ROUTE}"
+ecosystem = "pypi"
+hosted = true
+
+[[index.access_token]]
+name = "rehearsal"
+secret = "{token}"
+actions = ["write"]
+"""
+
+
+def _environment(root: str, token: str) -> dict[str, str | None]:
+    # A token beside a user name, or an index beside an address, is a usage error of uv.
+    others = dict.fromkeys(f"UV_PUBLISH_{word}" for word in ("USERNAME", "PASSWORD", "INDEX"))
+    return {**others, "UV_PUBLISH_URL": root, "UV_PUBLISH_CHECK_URL": f"{root}simple/", "UV_PUBLISH_TOKEN": token}
+
+
+def _peryx() -> tuple[tuple[str, ...], float]:
+    """Return how peryx is called, and how many seconds it may need to start."""
+    for name in ("peryx", "peryx.exe"):
+        if (beside := Path(sys.executable).with_name(name)).exists():
+            return (str(beside),), _STARTING
+    return (find_uv().executable, "tool", "run", "--from", f"peryx=={PERYX}", "peryx"), _FETCHING
+
+
+def _await_answer(log: Path, is_alive: Callable[[], bool], patience: float) -> str:
+    """Return host and port of the server once it answers there."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        alive = is_alive()  # before the log is read, so that its last words are not missed
+        found = _LISTENING.search(log.read_text("utf-8", "replace"))
+        if found and _answers(found["address"]):
+            return found["address"]
+        if not alive:
+            raise _no_start("it stopped", log)
+        time.sleep(0.01)
+    raise _no_start(f"it did not answer within {patience:g} s", log)
+
+
+def _answers(address: str) -> bool:
+    # Not through httpx: that may be set up to ask a proxy, and is dear to import.
+    connection = HTTPConnection(address, timeout=5)
+    try:
+        connection.request("GET", "/+health")
+        return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _await_end(address: str) -> None:
+    """Return once the killed server is gone: until then it holds files in its directory (up to 7 ms measured)."""
+    deadline = time.monotonic() + _ENDING
+    while address and time.monotonic() < deadline and _answers(address):
+        time.sleep(0.001)
+
+
+def _no_start(why: str, log: Path) -> ReleaseError:
+    return ReleaseError(
+        Code.INDEX_UNREACHABLE,
+        f"the throwaway index did not start: {why}",
+        str(log),
+        f"Read what it says; `uv tool run --from peryx=={PERYX} peryx --version` shows whether it runs here at all.",
+        last_lines(log.read_text("utf-8", "replace")),
+    )
+
+
+def _requests(lines: list[str]) -> Iterator[Request]:
+    # The line about a request does not name the file: another one, just before, says which upload was accepted.
+    accepted: deque[str] = deque()
+    for line in lines:
+        record = _record(line)
+        fields = record.get("fields", {})
+        if fields.get("action") == "upload" and fields.get("result") == "success":
+            accepted.append(fields["artifact"])
+        elif record.get("target") == "tower_http::trace::on_response":
+            yield _request(record["span"], fields["status"], accepted)
+
+
+def _request(span: dict[str, str], status: int, accepted: deque[str]) -> Request:
+    took = accepted and span["method"] == "POST" and status == HTTPStatus.OK
+    return Request(span["method"], urlsplit(span["uri"]).path, status, accepted.popleft() if took else "")
+
+
+def _record(line: str) -> dict[str, Any]:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError:
+        return {}  # what `uv tool run` says stands in the same file

@@ -1,0 +1,355 @@
+"""The one door for child processes: logged, bounded in time, and killed with all their children."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import select
+import shlex
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING
+
+from releasekit.core.errors import Code, ReleaseError
+from releasekit.core.history.commits import CONTROLS
+from releasekit.integrations.signals import interrupted_at_once
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+log = logging.getLogger("releasekit.process")
+# What a step's run shows in Prefect, and a terminal only with -v: see releasekit/logging.py.
+detail = logging.getLogger("releasekit.detail")
+
+LAST_LINES = 50
+_USER_INFO = re.compile(r"(?<=://)[^/\s]+(?=@)")
+_SECRET_NAME = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|API_KEY|CREDENTIAL|AUTH_STRING", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Command:
+    """One call of an outside tool, as a value: it can be shown, logged, or run.
+
+    *env* is added to this process's environment (None removes a variable), *timeout* is in seconds, *fine* holds
+    the exit codes that are no failure. What a *shown* one prints is part of the step's log.
+    """
+
+    argv: tuple[str, ...]
+    cwd: Path | None = None
+    env: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
+    timeout: float = 600
+    fine: frozenset[int] = frozenset({0})
+    stdin: bytes = b""
+    shown: bool = False
+
+    def __str__(self) -> str:
+        return mask(shlex.join(self.argv), self.env)
+
+    def __repr__(self) -> str:
+        return f"Command({self})"  # what a log handler or a traceback may show
+
+    def environment(self) -> dict[str, str]:
+        """Return the whole environment that the command runs in."""
+        merged: dict[str, str | None] = {**os.environ, **self.env}
+        return {name: value for name, value in merged.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a command did: exit code, output as text (undecodable bytes replaced), duration in seconds."""
+
+    code: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+def run(command: Command) -> Result:
+    """Run *command* to its end.
+
+    Raises ReleaseError RK-COMMAND-FAILED on an exit code that is not fine, RK-COMMAND-TIMEOUT when it took too long.
+    """
+    started = time.monotonic()
+    with interrupted_at_once(), _start(command) as child, _watched(child.pid):
+        try:
+            out, err = child.communicate(command.stdin, timeout=command.timeout)
+        except subprocess.TimeoutExpired:
+            _kill_group(child.pid)
+            out, err = child.communicate()
+            raise _too_slow(command, out, err) from None
+        except BaseException:
+            _kill_group(child.pid)
+            raise
+    return _finished(command, child.returncode, out, err, started)
+
+
+async def arun(command: Command) -> Result:
+    """Do what `run` does, without blocking the loop; cancelling kills the command and its children."""
+    import asyncio  # late: most commands run without it
+
+    started = time.monotonic()
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *command.argv,
+            cwd=command.cwd,
+            env=command.environment(),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise _not_started(command, error) from None
+    with _watched(child.pid):
+        talking = asyncio.ensure_future(child.communicate(command.stdin))
+        try:
+            out, err = await asyncio.wait_for(asyncio.shield(talking), command.timeout)
+        except TimeoutError:
+            _kill_group(child.pid)
+            raise _too_slow(command, *await talking) from None
+        except BaseException:
+            _kill_group(child.pid)
+            with contextlib.suppress(Exception):
+                await talking
+            raise
+    return _finished(command, child.returncode or 0, out, err, started)
+
+
+def stream(command: Command, separator: bytes = b"\0") -> Iterator[bytes]:
+    """Yield what *command* prints, cut at *separator*, without holding it all in memory; raises as `run` does."""
+    started = time.monotonic()
+    late = threading.Event()
+    # Files, not pipes: it must not wait for us to write what it reads, or to read its complaints.
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as complaints:
+        given.write(command.stdin)
+        given.seek(0)
+        with interrupted_at_once(), _start(command, given, complaints) as child, _watched(child.pid):
+            clock = threading.Timer(command.timeout, lambda: (late.set(), _kill_group(child.pid)))
+            clock.start()
+            try:
+                assert child.stdout, "opened as a pipe"  # noqa: S101
+                yield from _pieces(child.stdout, separator)
+                child.wait()
+            except BaseException:
+                _kill_group(child.pid)
+                raise
+            finally:
+                clock.cancel()
+        complaints.seek(0)
+        err = complaints.read()
+    if late.is_set():
+        raise _too_slow(command, b"", err)
+    _finished(command, child.returncode, b"", err, started)
+
+
+def hand_over(argv: Sequence[str], cwd: Path) -> int:
+    """Run the user's own command *argv* on our terminal; returns its exit code, 128 + n if signal n ended it.
+
+    When we are told to end it is told too, and waited for. Raises ReleaseError RK-COMMAND-FAILED if there is no such
+    program.
+    """
+    try:
+        child = subprocess.Popen(argv, cwd=cwd)
+    except OSError as error:
+        raise _not_started(Command(tuple(argv), cwd), error) from None
+    with child:
+        try:
+            code = child.wait()
+        except BaseException:
+            child.terminate()  # on a terminal it has had the Ctrl-C itself
+            raise
+    return code if code >= 0 else 128 - code
+
+
+@contextlib.contextmanager
+def background(command: Command, output: Path) -> Generator[Callable[[], bool]]:
+    """Keep a server running inside the block, its output in the file *output*; yields "is it still alive?".
+
+    It has ended when the block has, and also when this process is killed outright. Raises as `run` does if it cannot
+    be started.
+    """
+    ended, held = os.pipe()  # it ends with the last process of the group
+    with output.open("ab") as sink:
+        child = _start(command, subprocess.DEVNULL, sink, sink, (held,))
+    os.close(held)
+    log.debug("started %s", command)
+    with _watched(child.pid):
+        try:
+            yield lambda: child.poll() is None
+        finally:
+            _kill_group(child.pid)
+            child.wait()
+            _await_group_end(child.pid, ended)
+
+
+def mask(text: str, env: Mapping[str, str | None] | None = None) -> str:
+    """Return *text* without credentials: user info in addresses, and the values of secret-looking variables.
+
+    These are looked for in this process's environment and in *env*; what `keep_secret` was told is masked as well.
+    """
+    text = _USER_INFO.sub("***", text)
+    variables = (*os.environ.items(), *(env or {}).items())
+    secrets = _kept | {value for name, value in variables if value and _SECRET_NAME.search(name)}
+    for secret in sorted(secrets, key=len, reverse=True):  # the longest first, for one may begin another
+        if len(secret) > 3:  # noqa: PLR2004  shorter ones would mask ordinary words
+            text = text.replace(secret, "***")
+    return text
+
+
+def keep_secret(value: str) -> None:
+    """Mask *value* from now on, wherever it turns up."""
+    _kept.add(value)
+
+
+_kept: set[str] = set()
+
+
+def last_lines(text: str, env: Mapping[str, str | None] | None = None) -> str:
+    """Return the last lines of a command's output, masked as `mask` does, and with nothing that steers a terminal."""
+    plain = CONTROLS.sub("", _SEQUENCE.sub("", text))
+    return "\n".join(mask(plain, env).strip().splitlines()[-LAST_LINES:])
+
+
+# Colours and cursor movements (CSI), titles and links (OSC), and the rest: ECMA-48, 5.4 and 5.6.
+_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
+
+
+def _start(
+    command: Command,
+    stdin: int | IO[bytes] = subprocess.PIPE,
+    stderr: int | IO[bytes] = subprocess.PIPE,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+    pass_fds: tuple[int, ...] = (),
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command.argv,
+            cwd=command.cwd,
+            env=command.environment(),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=pass_fds,
+            start_new_session=True,  # a group of its own, so that all its children can be killed with it
+        )
+    except OSError as error:
+        raise _not_started(command, error) from None
+
+
+# Reads "+ GROUP" and "- GROUP" until we are gone, then kills the groups that are left.
+_WATCHDOG = """
+left=" "
+while read -r what group; do
+    case $what in
+        +) left="$left$group " ;;
+        -) left="${left%% $group *} ${left#* $group }" ;;
+    esac
+done
+for group in $left; do kill -9 "-$group"; done
+"""
+_watchdogs: list[subprocess.Popen[bytes]] = []  # one, once it was needed
+os.register_at_fork(after_in_child=_watchdogs.clear)
+
+
+@contextlib.contextmanager
+def _watched(group: int) -> Generator[None]:
+    """See to it that no process of *group* outlives us, not even when we are killed outright.
+
+    What a killed release has started must not go on beside the next run. No parent-death signal does this: it
+    reaches the child alone, not what that has started, and exists on Linux only.
+    """
+    if not _watchdogs:
+        command = Command(("sh", "-c", _WATCHDOG))
+        _watchdogs.append(_start(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
+    told = _watchdogs[0].stdin
+    assert told, "opened as a pipe"  # noqa: S101
+    with contextlib.suppress(BrokenPipeError):
+        os.write(told.fileno(), f"+ {group}\n".encode())
+    try:
+        yield
+    finally:
+        with contextlib.suppress(BrokenPipeError):
+            os.write(told.fileno(), f"- {group}\n".encode())
+
+
+def _pieces(output: IO[bytes], separator: bytes) -> Iterator[bytes]:
+    rest = b""
+    while chunk := os.read(output.fileno(), 1 << 18):
+        *pieces, rest = (rest + chunk).split(separator)
+        yield from pieces
+    if rest:
+        yield rest
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _await_group_end(pid: int, ended: int) -> None:
+    """Return once the killed group is gone: until then its processes hold their ports and files.
+
+    A dying process closes the pipe *ended* among its first files, so the group is looked at too; but not for long:
+    where nobody buries orphans, as in a container without an init, the dead stay in it.
+    """
+    select.select([ended], [], [], 5)
+    os.close(ended)
+    deadline = time.monotonic() + 0.05
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        while time.monotonic() < deadline:
+            os.killpg(pid, 0)
+            time.sleep(0.001)
+
+
+def _not_started(command: Command, error: OSError) -> ReleaseError:
+    return ReleaseError(Code.COMMAND_FAILED, f"{error.strerror}: {command}", str(command.cwd or ""))
+
+
+def _too_slow(command: Command, out: bytes, err: bytes) -> ReleaseError:
+    log.warning("killed after %gs: %s", command.timeout, command)
+    return ReleaseError(
+        Code.COMMAND_TIMEOUT,
+        f"killed after {command.timeout:g} s: {command}",
+        output=last_lines(f"{_text(out).rstrip()}\n{_text(err)}", command.env),
+    )
+
+
+def _finished(command: Command, code: int, out: bytes, err: bytes, started: float) -> Result:
+    seconds = time.monotonic() - started
+    if log.isEnabledFor(logging.DEBUG):
+        argv = mask("\n\0".join(command.argv), command.env).split("\n\0")  # at once: masking looks at every variable
+        extra = {"argv": argv, "code": code, "seconds": round(seconds, 3)}
+        log.debug("ran %s: exit %d in %.2fs", command, code, seconds, extra=extra)
+    result = Result(code, _text(out), _text(err), seconds)
+    if command.shown and detail.isEnabledFor(logging.INFO):
+        _show(command, result)
+    if code not in command.fine:
+        raise ReleaseError(
+            Code.COMMAND_FAILED,
+            f"exit code {code} from: {command}",
+            where=str(command.cwd or ""),
+            output=last_lines(f"{result.stdout.rstrip()}\n{result.stderr}", command.env),
+        )
+    return result
+
+
+def _show(command: Command, result: Result) -> None:
+    said = "\n".join(
+        line for line in f"{result.stdout.rstrip()}\n{result.stderr}".splitlines() if not _TRACE.match(line)
+    )
+    shown = f"$ {command}\n{last_lines(said, command.env)}".rstrip()
+    detail.info("%s\nexit code %d after %.2f s", shown, result.code, result.seconds)
+
+
+_TRACE = re.compile(r" *(?:TRACE|DEBUG) ")
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")

@@ -1,0 +1,52 @@
+"""Credentials that the configuration names: loaded when they are first used, and masked from then on."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from releasekit.core.errors import Code, Refusal
+from releasekit.integrations.process import keep_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def from_environment(name: str) -> str:
+    """Return the environment variable *name*; raises Refusal RK-SECRET-UNKNOWN if it is not set."""
+    if value := os.environ.get(name, ""):
+        keep_secret(value)
+        return value
+    raise Refusal(Code.SECRET_UNKNOWN, f"the environment variable {name} is not set", name)
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """*names* says by the variable that a child process reads which secret it gets, *load* returns one by its name.
+
+    Values are put into the environment of that child alone, never into our own: builds and imports run other people's
+    code.
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
+    load: Callable[[str], str] = from_environment
+    _values: dict[str, str] = field(default_factory=dict[str, str], init=False, repr=False, compare=False)
+
+    def value(self, variable: str) -> str:
+        """Return the secret for *variable*, empty if none is named; raises Refusal RK-SECRET-UNKNOWN."""
+        if variable in self.names and variable not in self._values:
+            self._values[variable] = self.load(self.names[variable])
+        return self._values.get(variable, "")
+
+    def environment(self, prefix: str) -> dict[str, str]:
+        """Return the variables that begin with *prefix*, with their values; raises Refusal RK-SECRET-UNKNOWN.
+
+        Credentials for uploads that our own environment has win: a rehearsal has others there, for its own index.
+        """
+        if any(os.environ.get(f"{prefix}{word}") for word in ("TOKEN", "USERNAME", "PASSWORD")):
+            return {}
+        for variable, name in self.names.items():
+            if variable.startswith(prefix) and variable not in self._values:
+                self._values[variable] = self.load(name)
+        return {variable: value for variable, value in self._values.items() if variable.startswith(prefix)}

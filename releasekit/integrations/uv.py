@@ -1,0 +1,392 @@
+"""The one door to uv: its calls as values, and what its answers mean."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from shutil import which
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from packaging.version import InvalidVersion, Version
+
+from releasekit.core.errors import Code, Refusal, ReleaseError
+from releasekit.core.release.upload_response import Answer
+from releasekit.core.workspace.toml_lines import told
+from releasekit.integrations.process import Command, arun, last_lines, mask, run
+from releasekit.integrations.secrets import Secrets
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping, Sequence
+
+    from releasekit.integrations.process import Result
+
+_CLASSES = (
+    (re.compile(r"No `pyproject\.toml` found|The project is marked as unmanaged"), Code.WORKSPACE_NOT_FOUND),
+    (re.compile(r"are both named"), Code.WORKSPACE_DUPLICATE),
+    (re.compile(r"Required uv version"), Code.UV_VERSION),
+    (re.compile(r"TOML parse error at line"), Code.WORKSPACE_TOML),
+)
+_TOML_PLACE = re.compile(r"Failed to parse: (?P<file>.+?)\n(?:.*\n)*?.*at line (?P<line>\d+), column (?P<column>\d+)")
+# Builds and imports run other people's code, which must not find what it could upload or push with.
+_HIDDEN: dict[str, str | None] = {
+    **dict.fromkeys(f"UV_PUBLISH_{word}" for word in ("TOKEN", "USERNAME", "PASSWORD")),
+    **dict.fromkeys(("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL")),
+    **dict.fromkeys(("PYPI_ID_TOKEN", "TESTPYPI_ID_TOKEN", "GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN")),
+}
+_SHOWN = (("build",), ("publish",), ("lock",), ("audit",), ("pip", "install"))  # what makes or proves something
+_OIDC = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "PYPI_ID_TOKEN", "TESTPYPI_ID_TOKEN")
+
+
+@dataclass(frozen=True, slots=True)
+class Uv:
+    """The uv command line. *python* is the interpreter it builds and installs with; naming it saves uv a search.
+
+    *secrets* are the credentials that the configuration names; they are put into the environment of uv alone.
+    """
+
+    executable: str
+    python: str = ""
+    secrets: Secrets = field(default_factory=Secrets)
+
+    def command(
+        self,
+        *argv: str,
+        cwd: Path | None = None,
+        env: Mapping[str, str | None] | None = None,
+        timeout: float = 600,
+        fine: frozenset[int] = frozenset({0}),
+    ) -> Command:
+        """Return the uv call *argv* as a value; only an upload is told the credentials for uploads.
+
+        It is told no width, to which it would cut the messages that are read here.
+        """
+        hidden = {} if "publish" in argv[:1] else _HIDDEN
+        told = {"NO_COLOR": "1", "COLUMNS": None, **hidden, **self.secrets.environment("UV_INDEX_"), **(env or {})}
+        shown = argv[:1] in _SHOWN or argv[:2] in _SHOWN
+        return Command((self.executable, *argv), cwd, told, timeout, fine, shown=shown)
+
+    def workspace(self, path: Path) -> tuple[Path, tuple[Path, ...]]:
+        """Return the root of the workspace that *path* lies in and all member directories, just as uv reads them.
+
+        Raises Refusal RK-WORKSPACE-NOT-FOUND, RK-WORKSPACE-INVALID, RK-WORKSPACE-TOML, RK-WORKSPACE-DUPLICATE,
+        RK-WORKSPACE-OUTSIDE, RK-UV-VERSION.
+        """
+        if not path.is_dir():
+            raise Refusal(Code.WORKSPACE_NOT_FOUND, "no such directory", str(path))
+        root = Path(self._ask_workspace(path, "dir").strip()).resolve()
+        members = tuple(
+            Path(os.path.normpath(line)) for line in self._ask_workspace(path, "list", "--paths").splitlines()
+        )
+        for member in members:
+            if not member.resolve().is_relative_to(root):  # by "../…", or through a symlink
+                raise Refusal(
+                    Code.WORKSPACE_OUTSIDE, "a member lies outside the workspace", os.path.relpath(member, root)
+                )
+        return root, members
+
+    def lock_is_current(self, root: Path) -> bool:
+        """Tell whether uv.lock fits the pyproject.toml files; raises ReleaseError if uv cannot tell."""
+        result = run(self.command("lock", "--check", cwd=root, fine=frozenset({0, 1, 2})))  # 2: uv.lock cannot be read
+        if result.code and "needs to be updated" not in result.stderr:
+            raise Refusal(
+                Code.WORKSPACE_INVALID, "uv cannot lock the workspace", str(root), output=last_lines(result.stderr)
+            )
+        return result.code == 0
+
+    def lock_command(self, root: Path, packages: Sequence[str]) -> Command:
+        """Lock once for all *packages* that have a new version."""
+        upgrades = (word for name in packages for word in ("--upgrade-package", name))
+        return self.command("lock", *upgrades, cwd=root)
+
+    def find_python(self, root: Path) -> str:
+        """Return the interpreter that uv uses in the project at *root* (requires-python, .python-version)."""
+        return run(self.command("python", "find", cwd=root)).stdout.strip()
+
+    def default_index(self, root: Path) -> str:
+        """Return the simple root of the index that uv itself installs from (environment, uv.toml, pyproject.toml)."""
+        command = self.command("pip", "compile", "-", "--emit-index-url", "--no-header", "--quiet", cwd=root)
+        found = re.search(r"^--(?:default-)?index-url (\S+)", run(command).stdout, re.MULTILINE)
+        if not found:
+            raise Refusal(Code.INDEX_UNKNOWN, "uv has no default index", str(root))
+        return found[1]
+
+    def default_publish_url(self) -> str:
+        """Return where uv uploads to when it is told nothing else, as its own help says."""
+        found = re.search(r"Defaults to PyPI's publish URL \(<(\S+)>\)", run(self.command("help", "publish")).stdout)
+        if not found:
+            raise Refusal(Code.INDEX_UNKNOWN, "this uv does not say where it uploads to")
+        return found[1]
+
+    def audit(self, root: Path) -> str:
+        """Return what `uv audit` has found in the locked dependencies; empty if nothing.
+
+        Raises ReleaseError RK-COMMAND-FAILED, RK-COMMAND-TIMEOUT if it could not look.
+        """
+        argv = ("audit", "--preview", "--frozen")
+        result = run(self.command(*argv, cwd=root, timeout=60, fine=frozenset({0, 1})))  # 1: findings, 2: it failed
+        return mask(result.stdout + result.stderr).strip() if result.code else ""
+
+    def build_command(
+        self, package: Path, out: Path, links: Sequence[Path], env: Mapping[str, str], timeout: float
+    ) -> Command:
+        """Build sdist and wheel of *package* into *out*, as if there were no workspace (D-3).
+
+        Build requirements are also looked for in the directories *links*, where its siblings have just been built.
+        """
+        argv = ("build", "--no-sources", *self._with_python(), "--out-dir", str(out), *_find_links(links))
+        return self.command(*argv, cwd=package, env=env, timeout=timeout)
+
+    def publish_command(
+        self,
+        files: Sequence[Path],
+        publish_url: str,
+        check_url: str,
+        env: Mapping[str, str] | None = None,
+        *,
+        attestations: bool = True,
+    ) -> Command:
+        """Upload *files* themselves (a directory would be silently ignored), skipping those that are there (D-7).
+
+        Attestations are among *files*: uv sends each with the file that it is named after, and looks for none (D-8).
+        """
+        without = () if attestations else ("--no-attestations",)
+        to, secret_to = _address("--publish-url", "UV_PUBLISH_URL", publish_url)
+        at, secret_at = _address("--check-url", "UV_PUBLISH_CHECK_URL", check_url)
+        return self.command(
+            "publish", *to, *at, "--trusted-publishing", trusted_publishing(self.secrets), *without, *map(str, files),
+            env={**secret_to, **secret_at, **(env or {})},
+        )  # fmt: skip
+
+    async def publish(
+        self,
+        root: Path,
+        files: Sequence[Path],
+        publish_url: str,
+        check_url: str,
+        seconds: float,
+        *,
+        attestations: bool = True,
+    ) -> Answer | None:
+        """Upload *files*, each at most once; returns what the index said to the one that it did not take, None if none.
+
+        The files after that one are not tried. In the workspace at *root*, uv knows an index by its name and so its
+        credentials for reading. *seconds* is what all of it may take.
+
+        Raises ReleaseError RK-COMMAND-TIMEOUT, RK-COMMAND-FAILED.
+        """
+        # uv shows no header of an answer but in its own trace. And it would send again by itself what may have arrived;
+        # whoever sends again has to ask the index first.
+        env = {"RUST_LOG": "uv_publish=trace", "UV_HTTP_RETRIES": "0", "UV_UPLOAD_HTTP_TIMEOUT": f"{seconds + 1:.0f}"}
+        env |= self.secrets.environment("UV_PUBLISH_")
+        command = self.publish_command(files, publish_url, check_url, env, attestations=attestations)
+        result = await arun(replace(command, cwd=root, timeout=seconds, fine=frozenset({0, 2})))
+        return _answer(result.stderr) if result.code else None
+
+    def resolve_command(
+        self, root: Path, requirements: Sequence[str], links: Sequence[Path], index: str, fresh: Sequence[str]
+    ) -> Command:
+        """Ask whether *requirements* can be installed together, from *links* and the indexes (D-9).
+
+        *fresh* names the packages that may have been published just now.
+        """
+        # A place without packages, so that none is taken for installed; uv leaves its lock there and nothing else.
+        target = Path(tempfile.gettempdir()) / f"releasekit-resolves-only-{os.getuid()}"
+        at, secret = _address("--index", "UV_INDEX", index)
+        return self.command(
+            "pip", "install", "--dry-run", "--no-sources", *self._with_python(), "--target", str(target),
+            *_find_links(links), *at, *_fresh(fresh), *requirements, cwd=root, env=secret,
+        )  # fmt: skip
+
+    async def find_conflict(
+        self, root: Path, requirements: Sequence[str], links: Sequence[Path], index: str, fresh: Sequence[str]
+    ) -> str:
+        """Return why *requirements* cannot be installed together, in uv's words; empty if they can.
+
+        Raises ReleaseError RK-COMMAND-FAILED, RK-COMMAND-TIMEOUT if uv cannot tell, as without a network.
+        """
+        command = self.resolve_command(root, requirements, links, index, fresh)
+        result = await arun(replace(command, fine=frozenset({0, 1})))  # 1: no solution, 2: it failed
+        return last_lines(result.stderr, command.env) if result.code else ""
+
+    async def smoke_test(
+        self,
+        root: Path,
+        requirement: str,
+        imports: Sequence[str],
+        index: str,
+        fresh: Sequence[str],
+        links: Sequence[Path] = (),
+    ) -> Result:
+        """Install *requirement* from *links* and the index into a fresh environment, and import what it brings."""
+        async with self.environment_with(root, requirement, index, fresh, links) as python:
+            return await self.import_modules(python, imports)
+
+    @asynccontextmanager
+    async def environment_with(
+        self, root: Path, requirement: str, index: str, fresh: Sequence[str], links: Sequence[Path] = ()
+    ) -> AsyncGenerator[Path]:
+        """Yield the Python of a fresh environment with *requirement*, from *links* and the index; it goes afterwards.
+
+        Of two files of one version, the one in *links* is installed.
+        Raises ReleaseError RK-COMMAND-FAILED, RK-COMMAND-TIMEOUT.
+        """
+        with tempfile.TemporaryDirectory(prefix="releasekit-smoke-") as scratch:
+            venv = Path(scratch) / "venv"
+            await arun(self.venv_command(venv))
+            await arun(self.install_command(root, venv, requirement, index, fresh, links))
+            yield next(path for path in (venv / "bin" / "python", venv / "Scripts" / "python.exe") if path.exists())
+
+    async def import_modules(self, python: Path, modules: Sequence[str]) -> Result:
+        """Import *modules* in a process of *python* that has none of our credentials; raises as `arun` does."""
+        # Beside the environment: nothing of the workspace is in reach.
+        return await arun(import_command(python, modules, python.parents[2]))
+
+    def venv_command(self, venv: Path) -> Command:
+        """Make the fresh environment *venv*."""
+        return self.command("venv", "--quiet", *self._with_python(), str(venv), cwd=venv.parent)
+
+    def install_command(
+        self,
+        root: Path,
+        venv: Path,
+        requirement: str,
+        index: str,
+        fresh: Sequence[str],
+        links: Sequence[Path] = (),
+    ) -> Command:
+        """Install *requirement* into the environment *venv*, as a user would; see `resolve_command` for the rest."""
+        at, secret = _address("--index", "UV_INDEX", index)
+        words = ("--python", str(venv), "--no-sources", *_find_links(links), *at, *_fresh(fresh), requirement)
+        return self.command("pip", "install", *words, cwd=root, env=secret)
+
+    def _with_python(self) -> tuple[str, ...]:
+        return ("--python", self.python) if self.python else ()
+
+    def _ask_workspace(self, path: Path, *argv: str) -> str:
+        result = run(self.command("workspace", *argv, cwd=path, fine=frozenset({0, 1, 2})))
+        if result.code:
+            raise _refusal(result.stderr, path)
+        return result.stdout
+
+
+def import_command(python: Path, modules: Sequence[str], elsewhere: Path) -> Command:
+    """Import *modules* in a process of *python* that has none of our credentials, and nothing of ours *elsewhere*."""
+    script = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
+    return Command((str(python), "-I", "-c", script, *modules), elsewhere, _HIDDEN, timeout=120)
+
+
+def find_uv(needed: str = "0.13") -> Uv:
+    """Return the uv on the PATH, or the one installed with releasekit if that is missing or older than *needed*.
+
+    Raises Refusal RK-UV-MISSING if there is neither.
+    """
+    for candidate in (which("uv"), _bundled()):
+        if candidate and _version(candidate) >= Version(needed):
+            return Uv(candidate)
+    raise Refusal(Code.UV_MISSING, f"uv {needed} or later was not found")
+
+
+def trusted_publishing(secrets: Secrets) -> str:
+    """Return what to tell uv: without a token from the CI it would lose up to 50 s in asking for one."""
+    words = ("UV_PUBLISH_TOKEN", "UV_PUBLISH_PASSWORD")
+    credentials = any(os.environ.get(word) or word in secrets.names for word in words)
+    return "automatic" if not credentials and any(name in os.environ for name in _OIDC) else "never"
+
+
+def _version(executable: str) -> Version:
+    """Return the version that *executable* says it is; 0 if it does not run, as a shim that leads nowhere."""
+    try:
+        return Version(run(Command((executable, "--version"))).stdout.split()[1])
+    except (ReleaseError, IndexError, InvalidVersion):
+        return Version("0")
+
+
+def _bundled() -> str | None:
+    from uv import find_uv_bin
+
+    try:
+        return find_uv_bin()
+    except FileNotFoundError:
+        return None
+
+
+def _address(option: str, variable: str, url: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return how uv is told *url*: as *option*; by *variable* if credentials stand in it, for options are public."""
+    if "@" in urlsplit(url).netloc:
+        return (), {variable: url}
+    return ((option, url) if url else ()), {}
+
+
+_RESPONSE = re.compile(
+    r"^TRACE Response headers for .*? status: (?P<status>\d+), headers: \{(?P<headers>.*)\} \}$", re.MULTILINE
+)
+_HEADER = re.compile(r'"((?:[^"\\]|\\.)*)": "((?:[^"\\]|\\.)*)"')
+_STATUS = re.compile(r"status code (\d{3})\b")
+_NOT_SENT = re.compile(r"Failed to send POST request|Failed to query check URL|error sending request")
+_TAG = re.compile(r"<(style|script|head).*?</\1>|<[^>]*>", re.DOTALL)
+_LONGEST_MESSAGE = 500
+
+
+def _answer(said: str) -> Answer:
+    """Return what uv, with its trace, *said* of an upload that failed."""
+    said = mask(said)
+    log, _, error = said.rpartition("error: ") if said.startswith("error: ") else said.rpartition("\nerror: ")
+    responses = list(_RESPONSE.finditer(log))
+    headers = responses[-1]["headers"] if responses else ""
+    told = _STATUS.search(error)  # what a uv without that trace says
+    status = int(told[1]) if told else 0
+    file = re.search(r"Failed to publish `(.+?)`", error)
+    message = re.sub(r"\s+", " ", _TAG.sub(" ", error.partition("Server says:")[2] or error)).strip()
+    return Answer(
+        status,
+        message[:_LONGEST_MESSAGE],
+        {name: re.sub(r"\\(.)", r"\1", value) for name, value in _HEADER.findall(headers)} if status else {},
+        Path(file[1]).name if file else "",
+        is_silence=not status and bool(_NOT_SENT.search(error)) and "Missing credentials" not in error,
+    )
+
+
+def _find_links(directories: Sequence[Path]) -> tuple[str, ...]:
+    """Return how uv is told to look into *directories* too. It cuts a path at `,` and `#`, but not an address."""
+    places = (path.as_uri() if set(",#") & set(str(path)) else str(path) for path in directories)
+    return tuple(word for place in places for word in ("--find-links", place))
+
+
+def _fresh(names: Sequence[str]) -> tuple[str, ...]:
+    """Ask the index anew for *names*, and see files that a workspace's own `exclude-newer` would hide."""
+    each = (("--refresh-package", name, "--exclude-newer-package", f"{name}=false") for name in names)
+    return tuple(word for words in each for word in words)
+
+
+def _refusal(said: str, path: Path) -> Refusal:
+    code = next((code for pattern, code in _CLASSES if pattern.search(said)), Code.WORKSPACE_INVALID)
+    message = re.split(r"^error: ", mask(said).strip(), maxsplit=1, flags=re.MULTILINE)[-1]  # warnings come before it
+    where, excerpt = str(path), None
+    if code is Code.WORKSPACE_TOML and (place := _TOML_PLACE.search(said)):
+        file = path / place["file"]
+        where = f"{file}:{place['line']}:{place['column']}"
+        message = message.splitlines()[-1].strip()
+        with suppress(OSError):
+            excerpt = told(place[0], str(file), file.read_text("utf-8", "replace"))
+    what, _, more = message.partition("\n")
+    return Refusal(code, what, where, output=more, excerpt=excerpt)
+
+
+def failure(code: Code, error: ReleaseError, what: str, where: str) -> ReleaseError:
+    """Return *error* of a command as the step's own: its code and place, the command's last lines kept.
+
+    A disk that is full is no fault of what the step works on.
+    """
+    if error.code is not Code.COMMAND_FAILED:
+        code = error.code
+    elif _FULL.search(error.output):
+        code = Code.FILE_SYSTEM
+    return ReleaseError(code, what, where, output=error.output)
+
+
+_FULL = re.compile(r"No space left on device|Disk quota exceeded|Read-only file system")

@@ -1,0 +1,93 @@
+"""`releasekit pin`: exact internal requirements in the user's own tree, and the way back."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from releasekit.core.versioning.groups import pin_modes
+from releasekit.core.workspace.graph import offers_of
+from releasekit.core.workspace.pins import changed, pin
+from releasekit.core.workspace.siblings import Siblings
+from releasekit.integrations.filesystem import read_text
+from releasekit.integrations.git import Repo
+from releasekit.integrations.process import hand_over
+from releasekit.integrations.version_files import rewritten_texts
+from releasekit.store.backup import Changes
+from releasekit.store.record import only_release
+from tasks.survey import read_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+    from pathlib import Path
+
+    from releasekit.core.config.settings import PinMode
+    from releasekit.core.workspace.pins import Pins
+    from tasks.project import Project
+
+log = logging.getLogger("releasekit.pin")
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedTree:
+    """The workspace of *project* with and without pins; *changes* are those that are in place."""
+
+    project: Project
+    changes: Changes
+
+    def texts(self) -> Mapping[Path, str]:
+        """Return the files that pins would change, as they would be."""
+        texts: dict[Path, str] = {}
+        siblings = self._siblings()
+        for member in self.project.workspace:
+            pins = siblings.pins(member.name)
+            document, _ = self.project.manifests[member.path]
+            package = self.project.root / member.path
+            texts |= rewritten_texts(package, document, partial(_pin, pins=pins))
+        return texts
+
+    def _siblings(self) -> Siblings:
+        """Return the requirements between the members as they stand; none is released."""
+        workspace, settings = self.project.workspace, self.project.settings
+        modes: dict[str, PinMode] = dict.fromkeys(workspace.members, settings.pins)
+        modes |= pin_modes(workspace, settings, self.project.own)
+        declared = {member.name: member.version for member in workspace}
+        return Siblings(workspace, offers_of(workspace), declared, {}, modes)
+
+    def diff(self) -> str:
+        """Return what pins would change."""
+        root = self.project.root
+        texts = self.texts().items()
+        return "".join(changed(read_text(path), text, path.relative_to(root).as_posix()) for path, text in texts)
+
+    def apply(self) -> None:
+        """Pin, until the tree is next asked for."""
+        texts = self.texts()
+        self.changes.apply(texts)
+        log.info("pinned %d files; `releasekit pin --restore` puts them back", len(texts))
+
+    def run(self, command: Sequence[str]) -> int:
+        """Run *command* with the pins in place and return its exit code; then everything is as it was."""
+        with self.changes.during(self.texts()):
+            return hand_over(command, self.project.root)
+
+
+def _pin(text: str, file: str, *, pins: Pins) -> str:
+    return pin(text, pins, file)
+
+
+@contextmanager
+def pinned_tree(workspace: Path) -> Generator[PinnedTree]:
+    """Hold the user's tree, as it is without pins: what an earlier run has left is put back first.
+
+    Raises Refusal RK-LOCK-ACQUISITION-FAILED while a release or another `pin` runs, ReleaseError RK-PIN-RESTORE-FAILED.
+    """
+    repo = Repo(read_workspace(workspace, {}).root)
+    with only_release(repo.common_dir):
+        changes = Changes(repo.common_dir / "releasekit" / "pins")
+        if restored := changes.restore():
+            log.info("put back %d files that `pin --apply` had changed", len(restored))
+        yield PinnedTree(read_workspace(workspace, {}), changes)

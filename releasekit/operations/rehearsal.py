@@ -1,0 +1,102 @@
+"""A rehearsal: the whole release for real, against a throwaway index and a throwaway clone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from releasekit.core.planning.model import some
+from releasekit.core.workspace.built_files import metadata_of
+from releasekit.integrations.filesystem import read_wheel
+from releasekit.integrations.git import Repo, clone
+from releasekit.integrations.http import client
+from releasekit.integrations.peryx import embedded_index
+from releasekit.operations.draft import open_index, open_project
+from tasks.survey import target_of
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Mapping
+
+    from httpx import AsyncClient
+
+    from releasekit.core.release.report import Report
+    from releasekit.options import PublishOptions
+
+log = logging.getLogger("releasekit")
+
+
+@contextmanager
+def rehearsal(options: PublishOptions) -> Generator[PublishOptions]:
+    """Yield options that lead into a throwaway world, which ends with the block; or *options* if none is asked for.
+
+    The clone has the user's commit, branch and tags and a bare remote of its own; nothing of the user's is touched.
+    """
+    if not options.rehearse:
+        yield options
+        return
+    repo = Repo(options.directory)
+    if left := repo.changed_paths():
+        log.warning("what is not committed is not rehearsed: %s", some(left, 5))
+    with tempfile.TemporaryDirectory(prefix="releasekit-rehearsal-") as scratch:
+        directory = Path(scratch).resolve()
+        workspace = _throwaway_clone(repo, directory) / options.directory.resolve().relative_to(repo.top)
+        (directory / "index").mkdir()
+        with embedded_index(directory / "index") as index, _environment(index.environment):
+            changed = {"publish_url": index.publish_url, "check_url": index.simple_url, "release": False}
+            yield options.model_copy(update={**changed, "workspace": str(workspace), "rehearse": False})
+
+
+async def on_the_index(options: PublishOptions, report: Report) -> list[tuple[str, str]]:
+    """Return each released wheel as the index serves it, with the internal requirements in its METADATA."""
+    project, _ = open_project(options)
+    rows: list[tuple[str, str]] = []
+    async with open_index(project, target_of(project)) as index, client() as web:
+        for package in report.confirmed:
+            wheels = [file for file in await index.files(package.name) or () if file.name.endswith(".whl")]
+            rows += [(file.name, await _internal(web, file.url, project.workspace.members)) for file in wheels]
+    return rows
+
+
+async def _internal(web: AsyncClient, url: str, members: Iterable[str]) -> str:
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "downloaded.whl"
+        path.write_bytes((await web.get(url)).raise_for_status().content)
+        requirements = map(Requirement, metadata_of(read_wheel(path)).get_all("Requires-Dist", []))
+    return "\n".join(str(r) for r in requirements if canonicalize_name(r.name) in members)
+
+
+def _throwaway_clone(repo: Repo, directory: Path) -> Path:
+    remote, work = directory / "remote.git", directory / "clone"
+    clone(str(repo.top), remote, "--bare")
+    clone(str(remote), work, *(("--branch", repo.branch) if repo.branch else ()))
+    copy = Repo(work)
+    if not repo.branch:
+        copy.git("switch", "--quiet", "--force-create", "rehearsal", repo.head)
+    name, _, rest = repo.committer().partition(" <")
+    copy.git("config", "user.name", name)
+    copy.git("config", "user.email", rest.partition(">")[0])
+    return work
+
+
+@contextmanager
+def _environment(changes: Mapping[str, str | None]) -> Generator[None]:
+    before = {name: os.environ.get(name) for name in changes}
+    _apply(changes)
+    try:
+        yield
+    finally:
+        _apply(before)
+
+
+def _apply(changes: Mapping[str, str | None]) -> None:
+    for name, value in changes.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value

@@ -1,0 +1,63 @@
+"""The story of a rollback, with Prefect or without: look, ask, mark, take away."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING
+
+from releasekit.core.errors import Refusal
+from releasekit.core.release.target import recorded_targets
+from releasekit.operations.draft import at_hand, open_index, open_project
+from releasekit.store.record import only_release
+from tasks import rollback_steps as tasks
+from tasks.survey import named_targets, target_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from releasekit.core.release.rollback_plan import Rollback
+    from releasekit.core.release.target import Target
+    from releasekit.options import RollbackOptions
+    from tasks.project import Project
+
+
+async def undo(options: RollbackOptions, agree: Callable[[Rollback], None] | None = None) -> Rollback:
+    """Roll a release back, one step after the other; each can be repeated, so a killed rollback is run again.
+
+    *agree* is shown what is going to be undone, and raises if somebody says no.
+    """
+    async with AsyncExitStack() as stack:
+        options = stack.enter_context(at_hand(options, keep=True))
+        project, repo = open_project(options)
+        stack.enter_context(only_release(repo.common_dir))
+        settings, secrets = project.settings, project.uv.secrets
+        proposed = await tasks.find_proposed(repo, settings, secrets)
+        doomed = tasks.find(repo, settings, options.release, proposed)
+        if doomed is None:
+            return tasks.report_nothing(repo)
+        targets = _targets(options, project, doomed)
+        indexes = [(target, await stack.enter_async_context(open_index(project, target))) for target in targets]
+        found = await tasks.look(repo, settings, doomed, indexes, proposed, all_tags=options.all_tags)
+        if agree:
+            agree(found.rollback)
+        if options.dry_run:
+            return found.rollback
+        tasks.mark(found)
+        await tasks.delete_proposed(repo, settings, secrets, found)
+        tasks.delete_remotely(repo, settings, found)
+        tasks.delete_here(repo, found)
+        tasks.drop(repo, found)
+        return found.rollback.model_copy(update={"done": True})
+
+
+def _targets(options: RollbackOptions, project: Project, doomed: tasks.Doomed) -> tuple[Target, ...]:
+    """Return the indexes to ask: the one that is named, else those on record, else where the settings publish to."""
+    if not doomed.may_be_public:
+        return ()
+    recorded = doomed.manifest.indexes if doomed.manifest else ()
+    if options.names_index or not recorded:
+        return (target_of(project),)
+    known: list[Target] = []
+    with suppress(Refusal):  # the settings may name an index that is gone
+        known.append(target_of(project))
+    return recorded_targets(recorded, [*known, *named_targets(project)])

@@ -1,0 +1,79 @@
+"""Each setting of a workspace, and where it comes from."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from releasekit.core.config.settings import TABLE, Settings, from_environment, schema, variable
+from releasekit.core.workspace.toml_lines import line_of
+from releasekit.integrations.filesystem import read_toml
+from tasks.survey import read_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from tasks.project import Project
+
+
+class Setting(BaseModel):
+    """A key with its value, and its *source*: `default`, `FILE:LINE`, a variable or an option.
+
+    One that a member has for itself names its *package*.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    value: Any
+    source: str
+    package: str = ""
+
+
+class Configuration(BaseModel):
+    """Each setting of a workspace, in the order of the README; then those that members have for themselves."""
+
+    model_config = ConfigDict(frozen=True)
+
+    settings: tuple[Setting, ...]
+
+
+def configuration(workspace: Path, given: Mapping[str, Any]) -> Configuration:
+    """Return the settings of the workspace that the directory lies in; *given* were options.
+
+    Raises the refusals of `read_workspace`.
+    """
+    project = read_workspace(workspace, given)
+    document, text = read_toml(project.root / "pyproject.toml", "pyproject.toml")
+    written = document.get("tool", {}).get("releasekit", {})
+    told = from_environment(os.environ)
+    values = project.settings.model_dump(mode="json")
+
+    def source(key: str) -> str:
+        if key in given:
+            return f"--{key.replace('_', '-')}"
+        if key in told:
+            return variable(key)
+        return f"pyproject.toml:{line_of(text, (*TABLE, key))}" if key in written else "default"
+
+    root = (Setting(key=key, value=values[key], source=source(key)) for key in Settings.model_fields)
+    return Configuration(settings=(*root, *_own(project)))
+
+
+def _own(project: Project) -> Iterator[Setting]:
+    for name, said in sorted(project.own.items()):
+        path = project.workspace[name].path
+        _, text = project.manifests[path]
+        for key in said:
+            value = Settings(**{key: said[key]}).model_dump(mode="json")[key]
+            line = line_of(text, (*TABLE, key))
+            yield Setting(key=key, value=value, source=f"{path}/pyproject.toml:{line}", package=name)
+
+
+def schema_text() -> str:
+    """Return the JSON schema of `[tool.releasekit]` as it stands in releasekit/releasekit.schema.json."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"

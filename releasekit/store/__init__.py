@@ -1,0 +1,1 @@
+"""What releasekit keeps: the release record, the lock on the remote, clones and backups."""

@@ -1,1 +1,0 @@
-"""The outside world: one door to each tool."""

@@ -1,0 +1,79 @@
+"""What every step of one release is given: made once, passed down."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from releasekit.core.errors import Refusal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from prefect.client.schemas.objects import State, TaskRun
+    from prefect.context import TaskRunContext
+    from prefect.tasks import Task
+
+    from releasekit.core.config.settings import Settings
+    from releasekit.core.planning.model import Plan
+    from releasekit.core.release.target import Target
+    from releasekit.integrations.uv import Uv
+    from releasekit.store.record import Record
+
+log = logging.getLogger("releasekit.publish")
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One plan being carried out. *workspace* is the workspace's place below the top of the repository.
+
+    *commit* is the release commit, empty until it is made; *epoch* its time, in seconds since 1970.
+    """
+
+    plan: Plan
+    record: Record
+    settings: Settings
+    target: Target
+    uv: Uv
+    workspace: str
+    branch: str
+    commit: str = ""
+    epoch: int = 0
+
+    @property
+    def staged_links(self) -> tuple[Path, ...]:
+        """The directories of what is built."""
+        return tuple(self.record.dist(step.name) for step in self.plan.steps)
+
+
+def result_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
+    """Return under which key a step's result is kept, so that a later run of the same release finds it.
+
+    It holds the release, the index, the step, the package and its version, and the sha256 of the files it works on;
+    hashed, because raw names make folders and over-long ones silently never cache.
+    """
+    release: Release = parameters["release"]
+    step = parameters["step"]
+    built = parameters.get("built")
+    files = [file.sha256 for file in built.files] if built else []
+    parts = [release.plan.release, release.commit, release.target.check_url, context.task.name, step.name]
+    return sha256("\n".join([*parts, str(step.version), *files]).encode()).hexdigest()
+
+
+def if_transient(_task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    """Tell whether a failed step may be tried again: not when the same answer is certain to come back.
+
+    Prefect asks only if attempts are left, so this is also the place to say that another one will be made.
+    """
+    error = error_of(state)
+    if isinstance(error, Refusal):
+        return False
+    log.warning("%s failed and will be tried again: %s", run.name, error)
+    return True
+
+
+def error_of(state: State[Any]) -> object:
+    """Return the exception that a failed step has ended with, so far as its *state* has it at hand."""
+    return state.data if isinstance(state.data, BaseException) else getattr(state.data, "result", None)

@@ -1,1 +1,0 @@
-"""Pure thinking: no Prefect, disk, network or clock."""

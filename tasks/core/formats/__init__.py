@@ -1,1 +1,0 @@
-"""Plans, graphs and reports as text; pure functions."""

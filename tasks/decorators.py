@@ -1,0 +1,81 @@
+"""What of Prefect is also wanted where it does not run: `@task`, and secrets by name."""
+
+from __future__ import annotations
+
+import sys
+from contextvars import ContextVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from releasekit.core.errors import Code, Refusal
+from releasekit.integrations.prefect_server import configured_api
+from releasekit.integrations.process import keep_secret
+from releasekit.integrations.secrets import from_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+ALWAYS: ContextVar[bool] = ContextVar("always", default=False)
+"""Whether steps are Prefect tasks outside a flow run too, for their retries: see flows/event_flush.py."""
+
+
+def lazy_task(name: str, run_name: str = "", **options: object) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a function a Prefect task called *name* inside a flow run, and leave it a plain function elsewhere.
+
+    *run_name* is what a run of it is called, if not like the task, *options* are other ones of `prefect.task`.
+
+    Reading what there is to release takes a second, and importing Prefect two; so a dry run never imports it, and
+    the same step is still seen as a task run when a flow does it.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            if not (in_flow() or ALWAYS.get()):
+                return function(*args, **kwargs)
+            from prefect import task
+            from prefect.cache_policies import NO_CACHE
+
+            # Facts are read afresh in every run, and live objects among them cannot be hashed: nothing to cache.
+            named = {"name": name, "task_run_name": run_name or name}
+            plain: Any = task  # its overloads want each option by itself
+            made = plain(**named, cache_policy=NO_CACHE, persist_result=False, **options)
+            recorded: Callable[P, R] = made(function)
+            return recorded(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def in_flow() -> bool:
+    """Tell whether Prefect records what happens here as part of a flow run."""
+    if "prefect" not in sys.modules:
+        return False
+    from prefect.context import FlowRunContext
+
+    return FlowRunContext.get() is not None
+
+
+def secret(name: str) -> str:
+    """Return the secret called *name*: upper case is a variable of the environment, lower case a Prefect Secret block.
+
+    Prefect allows only lower case, digits and dashes in a block's name. Raises Refusal RK-SECRET-UNKNOWN.
+    """
+    if name.upper() == name:
+        return from_environment(name)
+    if not configured_api():
+        what = f"the Secret block {name} cannot be read: no Prefect API is configured"
+        raise Refusal(Code.SECRET_UNKNOWN, what, name, "Set PREFECT_API_URL; or name an environment variable instead.")
+    from prefect.blocks.system import Secret
+
+    blocks: Any = Secret  # Prefect's types know neither that it can be loaded without a loop, nor what comes out
+    try:
+        value = str(blocks.load(name, _sync=True).get())
+    except ValueError as error:  # what it raises where there is none
+        raise Refusal(Code.SECRET_UNKNOWN, f"there is no Secret block {name}", name) from error
+    keep_secret(value)
+    return value
