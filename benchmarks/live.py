@@ -24,9 +24,10 @@ sys.path.insert(0, str(ROOT))  # run by its path, not as a module
 from packaging.version import Version  # noqa: E402
 from rich.console import Console  # noqa: E402
 
-from releasekit.cli.render.live_table import LogLines, live, observer, watched_by  # noqa: E402
+from releasekit.cli.render.live_table import live  # noqa: E402
 from releasekit.core.config.settings import Settings  # noqa: E402
 from releasekit.core.planning.model import Plan, Status, Step  # noqa: E402
+from releasekit.core.release.observer import LogLines, observer, watched_by  # noqa: E402
 from releasekit.core.release.progress import PROOF, PUBLISHING, STAGING, Stage  # noqa: E402
 
 GOAL = 5.0  # percent of a core

@@ -23,8 +23,8 @@ from prefect.logging.handlers import APILogHandler
 
 from releasekit.core.planning.model import counted
 from releasekit.core.planning.plan_diff import Earlier, earlier_of_rows
-from releasekit.core.release.pr_status import pull_markdown
 from releasekit.formats.markdown import plan_markdown, plan_rows, report_markdown
+from releasekit.formats.pr_text import pull_markdown
 from releasekit.formats.svg import graph_svg
 from releasekit.logging import let_through
 from tasks.decorators import in_flow

@@ -20,9 +20,9 @@ from flows.approval import Approved, ask
 from flows.artifacts import name_run, record_our_lines, rename_run, show_plan, show_pull, show_report
 from flows.scheduling import prove_all, publish_all, stage_all
 from releasekit import __version__
-from releasekit.cli.render.live_table import observer
 from releasekit.core.errors import Code, Refusal, ReleaseError, Warn
 from releasekit.core.planning.model import Step, some
+from releasekit.core.release.observer import observer
 from releasekit.core.release.release_manifest import PackageVersion, ReleaseManifest
 from releasekit.core.release.report import Outcome, PackageReport, Report
 from releasekit.integrations.git import Repo

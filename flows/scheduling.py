@@ -16,9 +16,9 @@ from prefect.states import Failed, get_state_exception
 from prefect.utilities.annotations import quote
 
 from flows.artifacts import ProgressBar
-from releasekit.cli.render.live_table import observer
 from releasekit.core.errors import CATALOGUE, Code, ReleaseError
 from releasekit.core.planning.model import Step
+from releasekit.core.release.observer import observer
 from releasekit.core.release.progress import Stage
 from releasekit.core.release.report import Outcome, PackageReport
 from releasekit.integrations.prefect_server import unexpected

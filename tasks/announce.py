@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from releasekit.core.errors import Code, Refusal, ReleaseError, Warn
 from releasekit.core.history.tags import in_pushes
-from releasekit.core.release.pr_status import draft_body
 from releasekit.core.release.release_manifest import manifest_text
-from releasekit.integrations.forge import forge_of
+from releasekit.formats.pr_text import draft_body
+from releasekit.integrations.forge_factory import forge_of
 from releasekit.integrations.git import RUNNING
 from releasekit.integrations.notes_sources import commits_told, gather, rendered, rewritten
 from releasekit.integrations.process import mask
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State, TaskRun
     from prefect.tasks import Task
 
-    from releasekit.core.changelog.release_notes import Pull
     from releasekit.core.planning.model import Plan
     from releasekit.core.release.release_manifest import ReleaseManifest
+    from releasekit.core.release.release_notes import Pull
     from releasekit.integrations.git import Ref, Repo
     from releasekit.integrations.protocols import Forge, ForgeRelease
     from tasks.context import Release

@@ -168,7 +168,9 @@ async def _with_pull_state(
     repo: Repo, settings: Settings, secrets: Secrets, traces: ReleaseTraces, plan: Plan, manifest: ReleaseManifest
 ) -> ReleaseTraces:
     """Return *traces* with what the forge says of the pull request; as they are, if it does not answer."""
-    from releasekit.integrations.forge import forge_of  # late: httpx is dear, and most releases have no pull request
+    from releasekit.integrations.forge_factory import (
+        forge_of,  # late: httpx is dear, and most releases have no pull request
+    )
 
     branch, base = settings.release_branch, manifest.branch
     try:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from releasekit.core.errors import Code, Refusal, nothing_changed
-from releasekit.core.release.pr_status import LABEL, pull_body, pull_ref, pull_title
+from releasekit.core.release.pr_status import LABEL, pull_ref
+from releasekit.formats.pr_text import pull_body, pull_title
 from releasekit.integrations.filesystem import make_directory, named
 from releasekit.store.record import MANIFEST
 from releasekit.store.remote_lock import Held, held_in, wrapped
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from releasekit.core.changelog.release_notes import Pull
     from releasekit.core.config.settings import Settings
     from releasekit.core.planning.model import Plan
     from releasekit.core.release.release_manifest import ReleaseManifest
+    from releasekit.core.release.release_notes import Pull
     from releasekit.integrations.git import Ref, Repo
     from releasekit.integrations.protocols import Forge, ForgeRelease
     from releasekit.integrations.secrets import Secrets
@@ -275,7 +276,7 @@ async def manifest_at_hand(repo: Repo, settings: Settings, secrets: Secrets, giv
 
     Raises Refusal RK-RELEASE-UNKNOWN, RK-FORGE-….
     """
-    from releasekit.integrations.forge import forge_of  # late: httpx is dear, and a file needs none
+    from releasekit.integrations.forge_factory import forge_of  # late: httpx is dear, and a file needs none
 
     if is_file(given):
         return given

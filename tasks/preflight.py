@@ -10,10 +10,10 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from releasekit.core.changelog.release_notes import SMALLEST_LIMIT
 from releasekit.core.config.settings import bump_files
 from releasekit.core.errors import Code, Refusal, ReleaseError, Warn
 from releasekit.core.planning.model import Obstacle, Status, some
+from releasekit.core.release.release_notes import SMALLEST_LIMIT
 from releasekit.core.workspace.dynamic_version import is_dynamic
 from releasekit.core.workspace.siblings import raised_by_file, write_raised
 from releasekit.integrations.filesystem import read_text
@@ -290,7 +290,7 @@ def _notes(project: Project, repo: Repo, plan: Plan, target: Target) -> Iterator
 
 
 async def _forge_access(project: Project, repo: Repo, plan: Plan) -> AsyncIterator[Finding]:
-    from releasekit.integrations.forge import forge_of  # late: httpx is dear, and what asks nobody does without
+    from releasekit.integrations.forge_factory import forge_of  # late: httpx is dear, and what asks nobody does without
 
     settings = project.settings
     if not (plan.steps and settings.on_forge):

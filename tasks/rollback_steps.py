@@ -19,8 +19,8 @@ from releasekit.core.release.rollback_plan import (
     reasons_to_keep,
     yank_page,
 )
-from releasekit.core.versioning.versions import following
-from releasekit.integrations.forge import forge_of
+from releasekit.core.version_numbers import following
+from releasekit.integrations.forge_factory import forge_of
 from releasekit.integrations.git import RUNNING
 from releasekit.integrations.index import on_index
 from releasekit.store.record import MANIFEST, Record, records, sweep

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from releasekit.core.changelog.changelog import Since, contributors_of, entry_of, prereleases_between, section_of
-from releasekit.core.changelog.release_notes import tale_of
+from releasekit.core.changelog.note_entries import tale_of
 from releasekit.core.config.settings import Selection, Settings, from_environment, own_settings, settings_of
 from releasekit.core.errors import Code, Refusal, ReleaseError, nothing_changed
 from releasekit.core.history.attribution import unreleased
@@ -22,8 +22,8 @@ from releasekit.core.history.commits import parse, parse_history
 from releasekit.core.history.tags import baseline_on_index, baselines, umbrella_candidates, umbrellas_among
 from releasekit.core.planning.model import RELEASE_COMMIT, Facts, Plan, decisions, make_plan, title_in
 from releasekit.core.release.target import Target
-from releasekit.core.versioning.versions import version_of
-from releasekit.core.workspace.toml_lines import located
+from releasekit.core.toml_lines import located
+from releasekit.core.version_numbers import version_of
 from releasekit.core.workspace.workspace import workspace_of
 from releasekit.integrations.filesystem import read_toml
 from releasekit.integrations.process import mask
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from releasekit.core.changelog.changelog import Entry, Section
-    from releasekit.core.changelog.release_notes import Tale
+    from releasekit.core.changelog.note_entries import Tale
     from releasekit.core.checks.facts import WorkspaceFacts
     from releasekit.core.history.attribution import Unreleased
     from releasekit.core.history.commits import Change

@@ -20,8 +20,9 @@ from releasekit.core.workspace import workspace as core_workspace
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from releasekit.core.config.bump_rules import Rules
     from releasekit.core.history.commits import Change
-    from releasekit.core.versioning.versions import Decision, Past, Rules
+    from releasekit.core.versioning.versions import Decision, Past
     from releasekit.core.workspace.graph import Graph
     from releasekit.core.workspace.workspace import Workspace
 

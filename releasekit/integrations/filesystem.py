@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from releasekit.core.errors import Code, Refusal, ReleaseError
 from releasekit.core.release.release_manifest import BuiltFile
+from releasekit.core.toml_lines import told
 from releasekit.core.workspace.built_files import Wheel
-from releasekit.core.workspace.toml_lines import told
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable

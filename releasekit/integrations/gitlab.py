@@ -9,8 +9,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from releasekit.core.changelog.release_notes import Pull
 from releasekit.core.errors import Code, ReleaseError
+from releasekit.core.release.release_notes import Pull
 from releasekit.integrations.forge import Api, inner, look_then_make
 from releasekit.integrations.protocols import ForgeRelease
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from releasekit.core.changelog.release_notes import OUR_TEMPLATE, Notes, cut, notes_of, render, tidy
 from releasekit.core.errors import Code, Refusal, ReleaseError
 from releasekit.core.history.web_links import web_of
+from releasekit.core.release.release_notes import OUR_TEMPLATE, Notes, cut, notes_of, render, tidy
 from releasekit.integrations.filesystem import changelog_path, read_text
 from releasekit.integrations.process import Command, run
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from releasekit.core.changelog.release_notes import Pull
     from releasekit.core.config.settings import Settings
     from releasekit.core.planning.model import Plan
+    from releasekit.core.release.release_notes import Pull
     from releasekit.core.release.target import Target
     from releasekit.integrations.git import Repo
 

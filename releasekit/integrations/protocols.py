@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
     from packaging.version import Version
 
-    from releasekit.core.changelog.release_notes import Pull
     from releasekit.core.history.commits import Commit
+    from releasekit.core.release.release_notes import Pull
     from releasekit.core.release.upload_response import Answer
     from releasekit.integrations.git import Ref
     from releasekit.integrations.process import Command, Result

@@ -16,7 +16,7 @@ from packaging.version import InvalidVersion, Version
 
 from releasekit.core.errors import Code, Refusal, ReleaseError
 from releasekit.core.release.upload_response import Answer
-from releasekit.core.workspace.toml_lines import told
+from releasekit.core.toml_lines import told
 from releasekit.integrations.process import Command, arun, last_lines, mask, run
 from releasekit.integrations.secrets import Secrets
 

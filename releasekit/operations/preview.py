@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from releasekit.core.changelog.changelog import Section
-    from releasekit.core.changelog.release_notes import Notes, Pull
     from releasekit.core.config.settings import Settings
     from releasekit.core.planning.model import Step
+    from releasekit.core.release.release_notes import Notes, Pull
     from releasekit.core.release.unfinished_release import ReleaseTraces
     from releasekit.formats.explained import Explanation
     from releasekit.integrations.git import Ref
@@ -63,8 +63,8 @@ async def notes(options: Options) -> tuple[Notes, str]:
 
     Raises what is wrong with the template or the command.
     """
-    from releasekit.core.changelog.release_notes import SMALLEST_LIMIT
-    from releasekit.integrations.forge import forge_of
+    from releasekit.core.release.release_notes import SMALLEST_LIMIT
+    from releasekit.integrations.forge_factory import forge_of
     from releasekit.integrations.notes_sources import commits_told, gather, rendered, rewritten
 
     project, repo = open_project(options)
@@ -97,8 +97,8 @@ async def comment(options: Options, plan: Plan) -> str:
     Without one, or without the right to comment, it is the summary of the job, where the CI has such a thing; else
     nowhere, and empty is returned.
     """
-    from releasekit.core.release.pr_status import plan_body
-    from releasekit.integrations.forge import forge_of, pull_of_job
+    from releasekit.formats.pr_text import plan_body
+    from releasekit.integrations.forge_factory import forge_of, pull_of_job
 
     if number := pull_of_job(os.environ):
         project, repo = open_project(options)

@@ -9,16 +9,9 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.errors import Code, Refusal, nothing_changed
 from releasekit.core.planning.model import Obstructed, distinct, release_id
-from releasekit.core.release.pr_status import (
-    NEXT_TITLE,
-    ReleasePull,
-    left_for_later,
-    next_body,
-    next_development,
-    outdated,
-    pull_of,
-)
-from releasekit.integrations.forge import forge_of
+from releasekit.core.release.pr_status import ReleasePull, left_for_later, next_development, outdated, pull_of
+from releasekit.formats.pr_text import NEXT_TITLE, next_body
+from releasekit.integrations.forge_factory import forge_of
 from releasekit.integrations.git import RUNNING
 from releasekit.operations.draft import at_hand, draft, open_project
 from releasekit.operations.planning import compute_plan

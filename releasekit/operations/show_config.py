@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from releasekit.core.config.settings import TABLE, Settings, from_environment, schema, variable
-from releasekit.core.workspace.toml_lines import line_of
+from releasekit.core.toml_lines import line_of
 from releasekit.integrations.filesystem import read_toml
 from tasks.survey import read_workspace
 

@@ -11,7 +11,8 @@ import pytest
 from releasekit.core.errors import Code, ReleaseError
 from releasekit.core.history.web_links import Web, web_of
 from releasekit.integrations import github as adapter
-from releasekit.integrations.forge import LONGEST_WAIT, open_forge, token_of
+from releasekit.integrations.forge import LONGEST_WAIT
+from releasekit.integrations.forge_factory import open_forge, token_of
 from releasekit.integrations.http import client
 from tests import github, gitlab
 from tests.github import Answer, GitHubDouble

@@ -15,7 +15,7 @@ from releasekit.core.checks.fixes import AddItem, DropItem, Fix, NewFile, SetKey
 from releasekit.core.checks.registry import CHECKS, chosen, findings, with_others
 from releasekit.core.config.settings import Settings
 from releasekit.core.errors import Code, Refusal
-from releasekit.core.workspace.toml_lines import line_of
+from releasekit.core.toml_lines import line_of
 from releasekit.core.workspace.workspace import workspace_of
 from releasekit.formats.markdown import check_markdown
 from releasekit.formats.sarif import sarif

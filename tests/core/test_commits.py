@@ -11,17 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from releasekit.core.history.commits import (
-    Bump,
-    Change,
-    Commit,
-    Reverts,
-    Subject,
-    parse,
-    parse_history,
-    standing,
-    subject_of,
-)
+from releasekit.core.config.bump_rules import Bump
+from releasekit.core.history.commits import Change, Commit, Reverts, Subject, parse, parse_history, subject_of
+from releasekit.core.history.reverts import standing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

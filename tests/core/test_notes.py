@@ -9,10 +9,11 @@ import pytest
 from packaging.version import Version
 
 from releasekit.core.changelog.changelog import Since, entry_of
-from releasekit.core.changelog.release_notes import Notes, Pull, Tale, cut, notes_of, render, tale_of
+from releasekit.core.changelog.note_entries import Tale, tale_of
 from releasekit.core.errors import Code, Refusal
 from releasekit.core.history.commits import parse
 from releasekit.core.history.web_links import Web
+from releasekit.core.release.release_notes import Notes, Pull, cut, notes_of, render
 from releasekit.core.release.target import Target
 from tests.builders import commit, plan_of, settings_of
 

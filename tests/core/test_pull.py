@@ -6,8 +6,9 @@ import pytest
 from packaging.version import Version
 
 from releasekit.core.planning.model import Status
-from releasekit.core.release.pr_status import draft_body, left_for_later, next_development, outdated, pull_body
+from releasekit.core.release.pr_status import left_for_later, next_development, outdated
 from releasekit.core.versioning.versions import Past
+from releasekit.formats.pr_text import draft_body, pull_body
 from tests.builders import decide, plan_of, settings_of
 
 

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from releasekit.core.versioning.versions import next_breaking
+from releasekit.core.version_numbers import next_breaking
 from releasekit.core.workspace.pins import Pins, compatible_with, misfit, pin_requirement
 from releasekit.core.workspace.requirements import is_live, key_of, raise_requirement
 from tests.requirement_table import ROWS, Row

@@ -16,7 +16,7 @@ from releasekit.core.release.rollback_plan import (
     yank_page,
 )
 from releasekit.core.release.target import Target
-from releasekit.core.versioning.versions import following
+from releasekit.core.version_numbers import following
 from tests.builders import plan_of
 
 

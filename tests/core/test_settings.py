@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
+from releasekit.core.config.bump_rules import Bump
 from releasekit.core.config.settings import BumpFile, Group, Settings, bump_files, own_settings, settings_of
 from releasekit.core.errors import Code, Refusal
-from releasekit.core.history.commits import Bump
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
+from releasekit.core.config.bump_rules import Bump, Rules
 from releasekit.core.errors import Code, Refusal
-from releasekit.core.history.commits import Bump, Change, Commit, parse
-from releasekit.core.versioning.versions import Decision, Past, Rules, bump_of, difference, next_version
+from releasekit.core.history.commits import Change, Commit, parse
+from releasekit.core.version_numbers import difference, next_version
+from releasekit.core.versioning.versions import Decision, Past, bump_of
 from tests.builders import decide, settings_of
 
 NONE, PATCH, MINOR, MAJOR = Bump

@@ -9,7 +9,8 @@ import time
 import pytest
 from rich.console import Console
 
-from releasekit.cli.render.live_table import LiveTable, LogLines, live, observer, watched_by
+from releasekit.cli.render.live_table import LiveTable, live
+from releasekit.core.release.observer import LogLines, observer, watched_by
 from releasekit.core.release.progress import PROOF, PUBLISHING, STAGING, Stage
 from tests.builders import plan_of, settings_of
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from releasekit.core.changelog.release_notes import Tale, Told
+from releasekit.core.changelog.note_entries import Tale, Told
 from releasekit.core.errors import Code
 from releasekit.integrations.git import Repo
 from releasekit.integrations.notes_sources import commits_told
@@ -145,7 +145,7 @@ def without_gh(directory: Path) -> str:
 def asyncio_release(hub: GitHubDouble, tag: str) -> bool:
     """Let somebody else have begun a draft of *tag*."""
     from releasekit.core.history.web_links import web_of
-    from releasekit.integrations.forge import open_forge
+    from releasekit.integrations.forge_factory import open_forge
     from releasekit.integrations.http import client
 
     async def make() -> bool:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 from pydantic import BaseModel, ConfigDict
 
-from releasekit.core.history.commits import CONTROLS, Bump, Change, standing
-from releasekit.core.versioning.versions import version_of
+from releasekit.core.config.bump_rules import Bump
+from releasekit.core.history.commits import CONTROLS, Change
+from releasekit.core.history.reverts import standing
+from releasekit.core.version_numbers import version_of
 from releasekit.core.workspace.toml_edits import line_end
 
 if TYPE_CHECKING:

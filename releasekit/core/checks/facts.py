@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from releasekit.core.adoption import SAMPLES
 from releasekit.core.checks.fixes import Fix  # noqa: TC001  pydantic reads the annotation
+from releasekit.core.toml_lines import line_of
 from releasekit.core.workspace.dynamic_version import table_at
-from releasekit.core.workspace.toml_lines import line_of
 from releasekit.core.workspace.workspace import REQUIREMENTS, Kind, requirement_of
 
 if TYPE_CHECKING:

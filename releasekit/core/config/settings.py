@@ -20,15 +20,14 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, from_json
 
+from releasekit.core.config.bump_rules import Bump, Rules
+from releasekit.core.config.ref_names import is_tag_name
 from releasekit.core.errors import Code, Refusal, ReleaseError, nearest
-from releasekit.core.history.tags import is_tag_name
-from releasekit.core.workspace.toml_lines import excerpt_of
+from releasekit.core.toml_lines import excerpt_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from releasekit.core.history.commits import Bump
-    from releasekit.core.versioning.versions import Rules
 
 Cycles = Literal["error", "batch"]
 BumpName = Literal["major", "minor", "patch", "none"]
@@ -276,14 +275,10 @@ class Settings(BaseModel):
 
     def bumps(self) -> dict[str, Bump]:
         """Return the bump that each commit type asks for."""
-        from releasekit.core.history.commits import Bump
-
         return {name.lower(): Bump[bump.upper()] for name, bump in self.types.items()}
 
     def rules(self) -> Rules:
         """Return what the settings say of the next version."""
-        from releasekit.core.versioning.versions import Rules
-
         return Rules(self.bumps(), self.major_on_zero, self.force_unchanged, self.prerelease)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -24,20 +23,6 @@ class Commit:
     def is_merge(self) -> bool:
         """Whether it has more than one parent."""
         return len(self.parents) > 1
-
-
-class Bump(IntEnum):
-    """How far a version moves; the strongest wins."""
-
-    NONE = 0
-    PATCH = 1
-    MINOR = 2
-    MAJOR = 3
-
-    @property
-    def label(self) -> str:
-        """The name for people and JSON."""
-        return self.name.lower()
 
 
 class Subject(NamedTuple):
@@ -94,22 +79,6 @@ class Change:
     def is_revert(self) -> bool:
         """Whether it does nothing but undo."""
         return self.reverts is not None and not self.reverts.partial
-
-
-@dataclass(frozen=True, slots=True)
-class Ignored:
-    """A change that counts for nothing, and why."""
-
-    change: Change
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What is left of the unreleased changes; both newest first."""
-
-    counts: tuple[Change, ...]
-    ignored: tuple[Ignored, ...]
 
 
 # ---- one commit -----------------------------------------------------------------------------------------------------
@@ -239,8 +208,8 @@ def _footer(line: str, *, anywhere: bool) -> tuple[str, str] | None:
 _QUOTED = re.compile(r"(revert|reapply)s?[ \t]+[\"“](.+)[\"”]", re.IGNORECASE)
 _TYPED = re.compile(rf"revert(?:\({_SCOPE}\))?!?:[ \t]+(.+)", re.IGNORECASE)
 _QUOTES = ' \t"“”'
-_PULL = re.compile(r" ?\(#(\d+)\)")
-_OWN_PULLS = re.compile(r"(?:\(#\d+\) ?)+$")
+PULL = re.compile(r" ?\(#(\d+)\)")
+OWN_PULLS = re.compile(r"(?:\(#\d+\) ?)+$")
 _MERGED_PULL = re.compile(r"Merge pull request #(\d+) ")
 _REVERTS_PULL = re.compile(r"^Reverts (?:[\w.-]+/[\w.-]+)?#(\d+)", re.MULTILINE)
 # `git revert`, and with --reference: This reverts commit 1a2b3c4 (feat: x, 2026-01-31). Of a merge: …, reversing
@@ -259,7 +228,7 @@ def subject_of(title: str) -> Subject:
 
     `Reapply "x"` is what newer git writes for `Revert "Revert "x""`.
     """
-    text, depth = _PULL.sub("", title).strip(), 0
+    text, depth = PULL.sub("", title).strip(), 0
     while text[:2].lower() == "re":
         if quoted := _QUOTED.match(text):
             text, depth = quoted[2].strip(), depth + (2 if quoted[1].lower() == "reapply" else 1)
@@ -310,8 +279,8 @@ def _quoted_pulls(title: str) -> list[str]:
     quoted = _QUOTED.search(title)
     if quoted and quoted[1].lower() == "reapply":
         return []
-    inner = _OWN_PULLS.search(quoted[2] if quoted else title)
-    return _PULL.findall(inner[0]) if inner else []
+    inner = OWN_PULLS.search(quoted[2] if quoted else title)
+    return PULL.findall(inner[0]) if inner else []
 
 
 # ---- a whole history ------------------------------------------------------------------------------------------------
@@ -336,7 +305,7 @@ class _Walk:
 
     def __init__(self, commits: Sequence[Commit]) -> None:
         self._commits = commits
-        self._shas = _Shas([commit.sha for commit in commits])
+        self._shas = ShaIndex([commit.sha for commit in commits])
         self._merges = {
             found[1]: commit.sha
             for commit in commits
@@ -377,7 +346,7 @@ class _Walk:
                 ahead += self._commits[place].parents
 
 
-class _Shas:
+class ShaIndex:
     """Finds the place of a sha, whole or abbreviated, in a sequence; each length is indexed when first asked for."""
 
     def __init__(self, shas: Sequence[str]) -> None:
@@ -385,6 +354,7 @@ class _Shas:
         self._by_length: dict[int, dict[str, int]] = {}
 
     def place_of(self, sha: str) -> int | None:
+        """Return the index of *sha* in the sequence, None if it is not there."""
         length = len(sha)
         if length not in self._by_length:
             self._by_length[length] = {whole[:length]: place for place, whole in enumerate(self._shas)}
@@ -392,68 +362,3 @@ class _Shas:
 
 
 # ---- what stands ----------------------------------------------------------------------------------------------------
-
-
-def standing(changes: Sequence[Change], *, unreleased: Container[str] = frozenset()) -> Standing:
-    """Tell which of the unreleased *changes*, newest first, still count once the reverts among them are applied.
-
-    A commit and its revert count for nothing, neither of them; a revert of a revert restores; a revert of
-    something that is not among *changes* counts, for it undoes what is released. Merges count for nothing: what
-    they merge does. *unreleased* holds the sha of every commit that is unreleased in some package: what a revert names
-    there besides one of *changes* is another package's matter.
-    """
-    undone, spent = _undo(changes, unreleased)
-    counts: list[Change] = []
-    ignored: list[Ignored] = []
-    for place, change in enumerate(changes):
-        if place in undone:
-            ignored.append(Ignored(change, f"reverted by {changes[undone[place]].short_sha}"))
-        elif change.commit.is_merge:
-            ignored.append(Ignored(change, "merge commit"))
-        elif place in spent and change.is_revert and change.release_as is None:
-            ignored.append(Ignored(change, f"reverts {changes[spent[place]].short_sha}"))
-        else:
-            counts.append(change)
-    return Standing(tuple(counts), tuple(ignored))
-
-
-def _undo(changes: Sequence[Change], unreleased: Container[str]) -> tuple[dict[int, int], dict[int, int]]:
-    """Return by whom each undone change is undone, and on what each spent revert is spent, as places."""
-    undone: dict[int, int] = {}
-    spent: dict[int, int] = {}
-    waiting: dict[Subject, list[int]] = {}
-    find = _Finder(changes)
-    for place, change in enumerate(changes):
-        # Everything newer has been judged, so whoever undoes this change, or waits for its subject, stands.
-        if waiting and place not in undone and (reverts := waiting.get(subject_of(change.title))):
-            undone[place] = reverts.pop()
-            spent[undone[place]] = place
-        if change.reverts is None or place in undone:
-            continue
-        targets, released = find.targets(change.reverts, place, unreleased)
-        for target in targets:
-            undone.setdefault(target, place)
-        if targets and not released:
-            spent[place] = targets[0]
-        elif not targets and change.reverts.subject:
-            waiting.setdefault(change.reverts.subject, []).append(place)
-    return undone, spent
-
-
-class _Finder:
-    """Finds what reverts name, among changes."""
-
-    def __init__(self, changes: Sequence[Change]) -> None:
-        self._shas = _Shas([change.sha for change in changes])
-        self._pulls: dict[str, int] = {}
-        if any(change.reverts and change.reverts.pulls for change in changes):
-            owns = ((place, _OWN_PULLS.search(change.title)) for place, change in enumerate(changes))
-            self._pulls = {_PULL.findall(own[0])[-1]: place for place, own in owns if own}
-
-    def targets(self, reverts: Reverts, after: int, unreleased: Container[str]) -> tuple[list[int], bool]:
-        """Return the places older than *after* that *reverts* names, and whether it names something released too."""
-        places = {sha: self._shas.place_of(sha) for sha in reverts.shas}
-        if found := [place for place in places.values() if place is not None and place > after]:
-            return found, any(place is None and sha not in unreleased for sha, place in places.items())
-        by_pull = [place for pull in reverts.pulls if (place := self._pulls.get(pull)) is not None]
-        return [place for place in by_pull if place > after], False

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from releasekit.core.config.ref_names import is_tag_name
 from releasekit.core.errors import Code, Refusal
 
 if TYPE_CHECKING:
@@ -17,18 +18,10 @@ if TYPE_CHECKING:
 
     from releasekit.core.config.settings import Settings
 
-# What git refuses in a reference name (git-check-ref-format), for one below refs/tags/.
-# Of its own, `git tag` refuses a leading hyphen besides.
-_REFUSED = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[-./]|/\.|[./]$|\.lock(/|$)")
 _PLACEHOLDER = re.compile(r"\{(name|version|label)\}")
 # What may stand for a release as a whole, and what names a package besides a version.
 _WHOLE = re.compile(r"v?\d[^/]*|release-\d{4}\.\d\d\.\d\d(\.\d+)?")
 _OF_A_PACKAGE = re.compile(r".*\D\d[\w.+!]*")
-
-
-def is_tag_name(tag: str) -> bool:
-    """Tell whether git takes *tag* as the name of a tag."""
-    return bool(tag) and not _REFUSED.search(tag)
 
 
 @dataclass(frozen=True)

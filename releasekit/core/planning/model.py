@@ -16,14 +16,15 @@ from packaging.version import Version
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from releasekit.core.changelog.changelog import Section
-from releasekit.core.changelog.release_notes import Tale
+from releasekit.core.changelog.note_entries import Tale
 from releasekit.core.config.settings import PinMode  # noqa: TC001  pydantic reads the annotation
 from releasekit.core.errors import Code, Refusal, ReleaseError, Warn
 from releasekit.core.history.tags import schemes_of, umbrella
 from releasekit.core.versioning.groups import Decisions, decided, patterns_of, pin_modes, units_of
 from releasekit.core.versioning.versions import Past
+from releasekit.core.workspace.candidates import Candidate, allows, requires_of
 from releasekit.core.workspace.graph import closure, graph_of, offers_of, order
-from releasekit.core.workspace.installation import Candidate, allows, conflicts, exclusions, requires_of
+from releasekit.core.workspace.installation import conflicts, exclusions
 from releasekit.core.workspace.pins import Pins, pin_requirement
 from releasekit.core.workspace.requirements import key_of
 from releasekit.core.workspace.siblings import RaisedRequirement, Siblings
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
     from releasekit.core.config.settings import Selection, Settings
     from releasekit.core.history.commits import Change
     from releasekit.core.history.tags import Baseline, TagScheme, TagSchemes
+    from releasekit.core.workspace.candidates import Candidates
     from releasekit.core.workspace.graph import Graph, Order
-    from releasekit.core.workspace.installation import Candidates, Exclusion
+    from releasekit.core.workspace.installation import Exclusion
     from releasekit.core.workspace.workspace import Member, Workspace
 
 PyVersion = Annotated[

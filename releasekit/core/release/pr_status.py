@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Literal
 from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, Field
 
-from releasekit.core.changelog.release_notes import cut
-from releasekit.core.planning.model import RELEASE_COMMIT, Obstacle, Status
-from releasekit.core.versioning.versions import following
-from releasekit.formats.markdown import obstacles_markdown, plan_markdown
+from releasekit.core.planning.model import Obstacle, Status
+from releasekit.core.version_numbers import following
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,18 +16,6 @@ if TYPE_CHECKING:
     from releasekit.core.planning.model import Plan, Step
 
 LABEL = "release"
-
-NEXT_TITLE = "chore: begin the next development versions"
-
-_HOW = """
----
-Merging this, in whichever way, releases what the table says: `releasekit publish --publish-from=ci` on the merged
-commit tags that commit and has it published. New commits on the branch it goes into bring this up to date. Closing it
-releases nothing. Its branch is releasekit's own: what others push to it is kept, and stops it from being brought up to
-date.
-"""
-
-_NOT_OUT = "> **Not out yet.** This becomes the release when all of its packages are confirmed on the index.\n\n"
 
 
 class ReleasePull(BaseModel):
@@ -62,46 +48,9 @@ def pull_of(stage: Literal["none", "open", "merged", "draft", "running"], what: 
     return ReleasePull(stage=stage, what=what, title=title, packages=packages, obstacles=plan.obstacles)
 
 
-def pull_markdown(found: ReleasePull) -> str:
-    """Return how a release by pull request stands, for people."""
-    notes = [f"- {note}" for note in found.notes]
-    parts = [found.what, found.page, ", ".join(found.packages), *notes, obstacles_markdown(found.obstacles)]
-    return "\n\n".join(filter(None, parts)) + "\n"
-
-
 def pull_ref(branch: str) -> str:
     """Return the reference that keeps plan and commit of the pull request of *branch*: neither a branch nor a tag."""
     return f"refs/releasekit/pull/{branch}"
-
-
-def pull_title(plan: Plan) -> str:
-    """Return the title of the pull request, which merging by squash makes the message of the commit."""
-    return f"{RELEASE_COMMIT}{plan.title}"
-
-
-def pull_body(plan: Plan, limit: int) -> str:
-    """Return the body of the pull request, in at most *limit* characters."""
-    return plan_body(plan, limit - len(_HOW)) + _HOW
-
-
-def plan_body(plan: Plan, limit: int) -> str:
-    """Return *plan* in at most *limit* characters: the graph goes first, then rows."""
-    text = plan_markdown(plan)
-    if len(text) > limit:
-        text = plan_markdown(plan, graph="(there are too many to draw)")
-    return cut(text, limit, "")
-
-
-def draft_body(notes: str, limit: int, link: str) -> str:
-    """Return what a draft release says: that it is not out yet, and the *notes*; *link* is where all of them stand."""
-    return _NOT_OUT + cut(notes, limit - len(_NOT_OUT), link)
-
-
-def next_body(plan: Plan) -> str:
-    """Return the body of the pull request with the next development versions."""
-    rows = "".join(f"- {step.name} {step.current} → {step.version}\n" for step in plan.steps)
-    so = "These versions decide nothing: what comes next follows from the commits."
-    return f"What was released goes on as:\n\n{rows}\n{so}\n"
 
 
 # ---- what landed beside the pull request ----------------------------------------------------------------------------

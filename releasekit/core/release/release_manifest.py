@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from packaging.utils import is_normalized_name
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from releasekit.core.config.ref_names import is_tag_name
 from releasekit.core.errors import Code, ReleaseError
-from releasekit.core.history.tags import is_tag_name
 from releasekit.core.planning.model import Plan, PyVersion
 from releasekit.core.release.target import IndexAddress, without_secrets
 from releasekit.core.workspace.built_files import wrong_names

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from releasekit.core.errors import Code, Refusal, nearest
-from releasekit.core.versioning.versions import Decision, Past, Rules, Wish, settle, wish
+from releasekit.core.versioning.versions import Decision, Past, Wish, settle, wish
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
 
+    from releasekit.core.config.bump_rules import Rules
     from releasekit.core.config.settings import PinMode, Settings
     from releasekit.core.workspace.workspace import Workspace
 

@@ -6,13 +6,17 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
+from releasekit.core.config.bump_rules import Bump, Rules
 from releasekit.core.errors import Code, Refusal
-from releasekit.core.history.commits import Bump, Change, Ignored, standing
+from releasekit.core.history.reverts import Ignored, standing
+from releasekit.core.version_numbers import difference, following, make_version, next_version, version_of, weight_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
+
+    from releasekit.core.history.commits import Change
 
 _TITLE_WIDTH = 72
 
@@ -39,19 +43,6 @@ class Past:
     def current(self) -> Version | None:
         """The version that it has now."""
         return self.declared if self.last is None else self.last
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the settings say: *types* has lower-case keys; *force* releases a patch where nothing asks for a release.
-
-    *prerelease* is the kind of prerelease to make: "dev", "a", "b", "rc", or "none" for a stable release.
-    """
-
-    types: Mapping[str, Bump]
-    major_on_zero: bool = False
-    force: bool = False
-    prerelease: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +199,7 @@ def _moved(each: Wish, target: Version, reason: str) -> Decision:
     if each.past.last is None:
         return Decision(Bump.NONE, "first", target, reason, each.counted, each.ignored)
     stable = each.past.stable
-    bump = max(Bump.PATCH, _weight(target.release)) if stable is None else difference(stable, target)
+    bump = max(Bump.PATCH, weight_of(target.release)) if stable is None else difference(stable, target)
     label = "prerelease" if target.is_prerelease else bump.label
     return Decision(bump, label, target, reason, each.counted, each.ignored)
 
@@ -251,7 +242,7 @@ def _base(every: Sequence[Wish], wanting: Sequence[Wish], last: Version) -> Vers
     """Return the stable version that the changes lead to, from the last stable one."""
     stable = max((each.past.stable for each in every if each.past.stable is not None), default=None)
     # What a prerelease has announced is the least. Where nothing stable is out, nothing can be broken.
-    announced = [_version(last.epoch, last.release)] if last.is_prerelease else []
+    announced = [make_version(last.epoch, last.release)] if last.is_prerelease else []
     needed = (
         next_version(stable, max(Bump.PATCH, each.bump), major_on_zero=each.rules.major_on_zero)
         for each in wanting
@@ -295,7 +286,7 @@ def prerelease_of(base: Version, kind: str, taken: Iterable[Version]) -> Version
             # Between 1.3rc1 and 1.3rc2 lies 1.3rc2.dev1, as some tools number.
             announced = version.is_devrelease and version.pre is not None and not version.is_postrelease
             number = max(number, (version.pre[1] if version.pre else version.dev or 0) - announced)
-    stem = _version(base.epoch, base.release)
+    stem = make_version(base.epoch, base.release)
     return Version(f"{stem}.dev{number + 1}" if kind == "dev" else f"{stem}{kind}{number + 1}")
 
 
@@ -356,71 +347,3 @@ def rule_of(change: Change, types: Mapping[str, Bump], *, soft: bool = False) ->
     if change.is_revert:
         return f"it undoes what is out: {bump}"
     return f"a fixup of {change.type} is {bump}" if change.fixup else f"{change.type} is {bump}"
-
-
-def difference(current: Version, target: Version) -> Bump:
-    """Return which part of the release segment (PEP 440) changes; patch where only what follows it does."""
-    if current.epoch != target.epoch:
-        return Bump.MAJOR
-    pairs = zip_longest(current.release, target.release, fillvalue=0)
-    changed = next((index for index, (old, new) in enumerate(pairs) if old != new), 2)
-    return Bump(max(Bump.MAJOR - changed, Bump.PATCH))
-
-
-def next_version(current: Version, bump: Bump, *, major_on_zero: bool = False) -> Version | None:
-    """Return the stable version (PEP 440) that *bump* leads to, always above *current*; None for no bump.
-
-    On 0.x a breaking change is a minor bump (SemVer, item 4), unless *major_on_zero*. A prerelease becomes the
-    version that it announces if that is bump enough. Epoch and number of release segments are kept; missing
-    segments are added where they are needed.
-    """
-    if bump is Bump.NONE:
-        return None
-    bump = _on_zero(current, bump, major_on_zero)
-    announced = _version(current.epoch, current.release)
-    if announced > current and bump <= _weight(current.release):
-        return announced
-    index = Bump.MAJOR - bump
-    padded = (*current.release, 0, 0)[: max(len(current.release), index + 1)]
-    return _version(current.epoch, (*padded[:index], padded[index] + 1, *(0 for _ in padded[index + 1 :])))
-
-
-def next_breaking(version: Version, *, major_on_zero: bool = False) -> Version:
-    """Return the first version after *version* that may break those who use it; see `next_version`."""
-    breaking = next_version(Version(version.base_version), Bump.MAJOR, major_on_zero=major_on_zero)
-    assert breaking is not None, version  # noqa: S101  a major bump always leads somewhere
-    return breaking
-
-
-def following(version: Version) -> Version:
-    """Return the version to go on with after *version* was spent: the next of its kind."""
-    text = version.public
-    # The last number of 1.0rc1, 1.0.post1 and 1.0rc1.dev1 is the one that counts on.
-    for number in (version.dev, version.post, version.pre[1] if version.pre else None):
-        if number is not None:
-            return Version(f"{text.removesuffix(str(number))}{number + 1}")
-    major, minor, micro = (*version.release, 0, 0)[:3]
-    return Version(f"{version.epoch}!{major}.{minor}.{micro + 1}")
-
-
-def _on_zero(current: Version, bump: Bump, major_on_zero: bool) -> Bump:  # noqa: FBT001 - a setting handed on
-    """Soften a breaking change on 0.x."""
-    return bump if current.major or major_on_zero else min(bump, Bump.MINOR)
-
-
-def _weight(release: Sequence[int]) -> Bump:
-    """Return the bump that leads to *release* from what came before it; 0.0.0 is led to by none."""
-    last = max((index for index, number in enumerate(release) if number), default=None)
-    return Bump.NONE if last is None else Bump(max(Bump.MAJOR - last, Bump.PATCH))
-
-
-def version_of(text: str) -> Version | None:
-    """Return the version (PEP 440) that *text* is, or None."""
-    try:
-        return Version(text)
-    except InvalidVersion:
-        return None
-
-
-def _version(epoch: int, release: Sequence[int]) -> Version:
-    return Version(f"{epoch}!{'.'.join(map(str, release))}")

@@ -2,63 +2,29 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.utils import canonicalize_name
 
+from releasekit.core.workspace.candidates import Candidate, Candidates, Node, allows
 from releasekit.core.workspace.graph import closure, reverse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from packaging.requirements import Requirement
-    from packaging.specifiers import SpecifierSet
-    from packaging.version import Version
+from typing import TYPE_CHECKING
 
-_EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
+    from packaging.requirements import Requirement
+from typing import TYPE_CHECKING
 
-class Requires(NamedTuple):
-    """One requirement of a release, in its extra *extra* (normalised) if it is one's."""
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
-    requirement: Requirement
-    extra: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A version of a package that the index will have. *planned*: this release brings it.
-
-    *assumed*: nobody has read what it requires; it is what releasekit would have written.
-    """
-
-    name: str
-    version: Version
-    requires: tuple[Requires, ...] = ()
-    planned: bool = False
-    assumed: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.version}"
-
-    def asked_for(self, extra: str) -> Iterator[Requirement]:
-        """Yield what installing it requires here, or with *extra* what that extra adds."""
-        for each in self.requires:
-            marker = each.requirement.marker
-            if each.extra == extra and (marker is None or marker.evaluate({"extra": extra})):
-                yield each.requirement
-
-    @property
-    def extras(self) -> tuple[str, ...]:
-        """Its extras that require anything."""
-        return tuple(dict.fromkeys(each.extra for each in self.requires if each.extra))
-
-
-Candidates = Mapping[str, Sequence[Candidate]]
-"""What the index will have of each package, the latest first."""
+    from packaging.requirements import Requirement
 
 
 class Exclusion(NamedTuple):
@@ -89,19 +55,6 @@ class Conflict(NamedTuple):
     def outdated(self) -> tuple[str, ...]:
         """The packages that have to be released as well, so that this one can be installed."""
         return tuple(dict.fromkeys(each.by.name for each in self.because if not each.by.planned))
-
-
-def _name_of(candidate: Candidate, extra: str) -> str:
-    return f"{candidate.name}[{extra}] {candidate.version}" if extra else str(candidate)
-
-
-def requires_of(metadata: Iterable[Requirement]) -> tuple[Requires, ...]:
-    """Return the requirements of *metadata* (core metadata, Requires-Dist) with the extra of each."""
-    found: list[Requires] = []
-    for requirement in metadata:
-        extras = _EXTRA.findall(str(requirement.marker)) if requirement.marker else []
-        found += [Requires(requirement, canonicalize_name(extra)) for extra in extras or [""]]
-    return tuple(found)
 
 
 def exclusions(candidates: Candidates) -> tuple[Exclusion, ...]:
@@ -139,10 +92,6 @@ def conflicts(candidates: Candidates) -> tuple[Conflict, ...]:
     return tuple(found)
 
 
-Node = tuple[str, str]
-"""A package, and one of its extras, or "" for none."""
-
-
 def _reachable(starts: Iterable[Node], candidates: Candidates) -> dict[Node, frozenset[Node]]:
     """Return what the latest releases of *starts* bring, transitively: the nodes, each with those that it leads to."""
     edges: dict[Node, frozenset[Node]] = {}
@@ -169,10 +118,5 @@ def _exclusions_of(candidate: Candidate, extra: str, candidates: Candidates) -> 
                 yield Exclusion(candidate, extra, requirement, latest)
 
 
-def allows(specifier: SpecifierSet, candidate: Candidate, candidates: Candidates) -> bool:
-    """Return whether an installer takes *candidate* for *specifier*: a prerelease only if it is named, as uv does."""
-    version = candidate.version
-    if not specifier.contains(version, prereleases=True):
-        return False
-    stable = any(not each.version.is_prerelease for each in candidates[candidate.name])
-    return not version.is_prerelease or bool(specifier.prereleases) or not stable
+def _name_of(candidate: Candidate, extra: str) -> str:
+    return f"{candidate.name}[{extra}] {candidate.version}" if extra else str(candidate)

@@ -12,7 +12,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from releasekit.core.versioning.versions import next_breaking
+from releasekit.core.version_numbers import next_breaking
 from releasekit.core.workspace.requirements import key_of
 from releasekit.core.workspace.toml_edits import rewrite_requirements
 from releasekit.core.workspace.workspace import requirement_of

@@ -8,7 +8,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, Resolver
 
-from releasekit.core.workspace.installation import Candidate, Candidates, Node, allows
+from releasekit.core.workspace.candidates import Candidate, Candidates, Node, allows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

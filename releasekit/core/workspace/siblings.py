@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from releasekit.core.versioning.versions import next_breaking
+from releasekit.core.version_numbers import next_breaking
+from releasekit.core.workspace.candidates import Candidate, Requires, requires_of
 from releasekit.core.workspace.graph import Offers, satisfied
-from releasekit.core.workspace.installation import Candidate, Requires, requires_of
 from releasekit.core.workspace.pins import Pins, pin_requirement
 from releasekit.core.workspace.requirements import key_of, raise_requirement
 from releasekit.core.workspace.toml_edits import rewrite_requirements

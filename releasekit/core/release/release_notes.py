@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from releasekit.core.changelog.changelog import escape, told_notes
+from releasekit.core.changelog.note_entries import Tale, Told
 from releasekit.core.errors import Code, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from releasekit.core.changelog.changelog import Entry, Since
     from releasekit.core.history.web_links import Web
     from releasekit.core.planning.model import Plan, Step
     from releasekit.core.release.target import Target
@@ -23,29 +23,6 @@ OUR_TEMPLATE = "notes.md.jinja"
 
 SMALLEST_LIMIT = 65_536
 """Characters that any text on a forge may have: those of a pull request on GitHub."""
-
-
-class Told(BaseModel):
-    """One change as the plan keeps it: *text* is its description as the commit has it, *author* a name."""
-
-    model_config = ConfigDict(frozen=True)
-
-    sha: str
-    heading: str
-    scope: str = ""
-    text: str
-    breaking: bool = False
-    notes: tuple[str, ...] = ()
-    author: str = ""
-
-
-class Tale(BaseModel):
-    """What there is to tell about one package: since which tag, and its changes by heading, newest first."""
-
-    model_config = ConfigDict(frozen=True)
-
-    since: str = ""
-    changes: tuple[Told, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,26 +122,6 @@ class Notes(BaseModel):
 
 
 # ---- from the plan to the notes -------------------------------------------------------------------------------------
-
-
-def tale_of(entry: Entry, since: Since, authors: Mapping[str, str]) -> Tale:
-    """Return what the plan keeps for the notes, of the same changes as the changelog tells; *authors* are by sha."""
-    return Tale(
-        since=since.tag,
-        changes=tuple(
-            Told(
-                sha=change.sha,
-                heading=part.heading,
-                scope=change.scope,
-                text=change.description,
-                breaking=change.breaking,
-                notes=change.notes,
-                author=authors.get(change.sha, ""),
-            )
-            for part in entry.parts
-            for change in part.changes
-        ),
-    )
 
 
 def notes_of(

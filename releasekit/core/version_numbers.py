@@ -1,0 +1,82 @@
+"""Version numbers: reading them, and counting on from one (PEP 440)."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from packaging.version import InvalidVersion, Version
+
+from releasekit.core.config.bump_rules import Bump
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def difference(current: Version, target: Version) -> Bump:
+    """Return which part of the release segment (PEP 440) changes; patch where only what follows it does."""
+    if current.epoch != target.epoch:
+        return Bump.MAJOR
+    pairs = zip_longest(current.release, target.release, fillvalue=0)
+    changed = next((index for index, (old, new) in enumerate(pairs) if old != new), 2)
+    return Bump(max(Bump.MAJOR - changed, Bump.PATCH))
+
+
+def next_version(current: Version, bump: Bump, *, major_on_zero: bool = False) -> Version | None:
+    """Return the stable version (PEP 440) that *bump* leads to, always above *current*; None for no bump.
+
+    On 0.x a breaking change is a minor bump (SemVer, item 4), unless *major_on_zero*. A prerelease becomes the
+    version that it announces if that is bump enough. Epoch and number of release segments are kept; missing
+    segments are added where they are needed.
+    """
+    if bump is Bump.NONE:
+        return None
+    bump = _on_zero(current, bump, major_on_zero)
+    announced = make_version(current.epoch, current.release)
+    if announced > current and bump <= weight_of(current.release):
+        return announced
+    index = Bump.MAJOR - bump
+    padded = (*current.release, 0, 0)[: max(len(current.release), index + 1)]
+    return make_version(current.epoch, (*padded[:index], padded[index] + 1, *(0 for _ in padded[index + 1 :])))
+
+
+def next_breaking(version: Version, *, major_on_zero: bool = False) -> Version:
+    """Return the first version after *version* that may break those who use it; see `next_version`."""
+    breaking = next_version(Version(version.base_version), Bump.MAJOR, major_on_zero=major_on_zero)
+    assert breaking is not None, version  # noqa: S101  a major bump always leads somewhere
+    return breaking
+
+
+def following(version: Version) -> Version:
+    """Return the version to go on with after *version* was spent: the next of its kind."""
+    text = version.public
+    # The last number of 1.0rc1, 1.0.post1 and 1.0rc1.dev1 is the one that counts on.
+    for number in (version.dev, version.post, version.pre[1] if version.pre else None):
+        if number is not None:
+            return Version(f"{text.removesuffix(str(number))}{number + 1}")
+    major, minor, micro = (*version.release, 0, 0)[:3]
+    return Version(f"{version.epoch}!{major}.{minor}.{micro + 1}")
+
+
+def _on_zero(current: Version, bump: Bump, major_on_zero: bool) -> Bump:  # noqa: FBT001 - a setting handed on
+    """Soften a breaking change on 0.x."""
+    return bump if current.major or major_on_zero else min(bump, Bump.MINOR)
+
+
+def weight_of(release: Sequence[int]) -> Bump:
+    """Return the bump that leads to *release* from what came before it; 0.0.0 is led to by none."""
+    last = max((index for index, number in enumerate(release) if number), default=None)
+    return Bump.NONE if last is None else Bump(max(Bump.MAJOR - last, Bump.PATCH))
+
+
+def version_of(text: str) -> Version | None:
+    """Return the version (PEP 440) that *text* is, or None."""
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
+
+
+def make_version(epoch: int, release: Sequence[int]) -> Version:
+    """Return the version with these numbers, without any suffix."""
+    return Version(f"{epoch}!{'.'.join(map(str, release))}")
