@@ -11,7 +11,8 @@ from cyclopts import Parameter
 from cyclopts.exceptions import CycloptsError
 from pydantic import ValidationError
 
-from releasekit.cli.commands import DONE, app
+from releasekit.cli.command_types import DONE
+from releasekit.cli.root import app
 from releasekit.core.config.settings import VARIABLES, Settings, variable
 from releasekit.core.errors import Code, Refusal, ReleaseError
 from releasekit.integrations.signals import heed_interrupts

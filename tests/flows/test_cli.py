@@ -473,10 +473,21 @@ def tag_taken(world: World) -> None:
     world.git("push", "--quiet", "origin", "main")
 
 
+EARLY = """
+import os, signal, sys
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "cyclopts":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+"""
+
+
 def test_interrupted_at_once(tmp_path: Path) -> None:
     """A Ctrl-C while all is still imported is one like any other."""
-    early = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
-    (tmp_path / "cyclopts.py").write_text(early)
+    (tmp_path / "sitecustomize.py").write_text(EARLY)  # Python imports it when it starts
     for module in ("releasekit", "flows.publish"):
         said = run(Command((sys.executable, "-m", module), env={"PYTHONPATH": str(tmp_path)}, fine=frozenset({130})))
         assert (said.stdout, said.stderr) == ("", "interrupted\n")

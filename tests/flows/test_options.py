@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import pytest
 from pydantic import Field
 
-from releasekit.cli.commands import app
+from releasekit.cli.root import app
 from releasekit.core.config.settings import Settings
 from releasekit.core.errors import Refusal
 from releasekit.options import (

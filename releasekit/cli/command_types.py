@@ -1,0 +1,45 @@
+"""What commands have in common: types of their options, exit codes, warnings."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from releasekit.options import (
+    HERE,
+    complete_packages,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from releasekit.core.planning.model import Obstacle
+
+
+Flat = Parameter(name="*")
+Printed = Parameter(group=HERE)
+Format = Annotated[Literal["table", "json"], Printed]
+Tables = Annotated[Literal["table", "json", "csv", "markdown"], Printed]
+Packages = Annotated[str, Parameter(completer=complete_packages)]
+Switched = Annotated[bool, Parameter(group=HERE)]
+Yes = Annotated[bool, Parameter(alias="-y", group=HERE)]
+
+DONE, FAILED, REFUSED = 0, 1, 2
+
+log = logging.getLogger("releasekit")
+
+
+def report_obstacles(obstacles: Sequence[Obstacle], command: str = "publish") -> int:
+    """Show *obstacles*, which *command* would refuse, and return the exit code of a command that only looks."""
+    from releasekit.cli.render import console
+
+    console.explain_all(obstacles, f"{command} would refuse")
+    return REFUSED if obstacles else DONE
+
+
+def log_warnings(warnings: Sequence[str]) -> None:
+    """Log *warnings*, one a line."""
+    for warning in warnings:
+        log.warning("warning %s", warning)

@@ -1,0 +1,54 @@
+"""`releasekit changelog`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated, Literal
+
+from cyclopts import App
+
+from releasekit.cli.command_types import DONE, Flat, Packages, Printed, log_warnings
+from releasekit.cli.help import examples
+from releasekit.options import (
+    Selected,
+)
+
+log = logging.getLogger("releasekit")
+
+command = App(
+    name="changelog",
+    help_epilogue=examples(
+        "releasekit changelog",
+        "releasekit changelog core --format json",
+    ),
+)
+
+
+@command.default
+def changelog(
+    *packages: Packages,
+    options: Annotated[Selected, Flat] = Selected(),  # noqa: B008
+    format: Annotated[Literal["markdown", "json"], Printed] = "markdown",  # noqa: A002
+) -> int:
+    """Print what the changelogs would gain in a release now; asks no index and changes nothing.
+
+    Parameters
+    ----------
+    packages
+        Only these packages (names, patterns or paths).
+    format
+        As Markdown, or as JSON with each change.
+    """
+    from releasekit.cli.render import console
+    from releasekit.formats.json import changelog_json
+    from releasekit.operations import preview
+
+    told, warnings = preview.unreleased(options, packages)
+    log_warnings(warnings)
+    if format == "json":
+        console.answer(changelog_json((step, tell.entry, section) for step, tell, section in told))
+    elif told:
+        console.answer("\n".join(f"# {step.name}\n\n{section.text}" for step, _, section in told))
+    else:
+        log.info("nothing is unreleased")
+    return DONE

@@ -1,0 +1,35 @@
+"""`releasekit completion`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cyclopts import App
+
+from releasekit.cli.command_types import DONE
+from releasekit.cli.help import examples
+
+command = App(
+    name="completion",
+    help_epilogue=examples(
+        'eval "$(releasekit completion bash)"',
+        "releasekit completion zsh > ~/.zfunc/_cyclopts_releasekit",
+        "releasekit completion fish > ~/.config/fish/completions/releasekit.fish",
+    ),
+)
+
+
+@command.default
+def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
+    """Print what makes a shell complete our commands and options.
+
+    Parameters
+    ----------
+    shell
+        Whose language it is written in.
+    """
+    from releasekit.cli.render import console
+    from releasekit.cli.root import app
+
+    console.answer(app.generate_completion(shell=shell))
+    return DONE

@@ -1,0 +1,30 @@
+"""`releasekit explain`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from releasekit.cli.command_types import DONE
+from releasekit.cli.help import examples
+from releasekit.core.errors import CATALOGUE, explain
+
+command = App(
+    name=("explain", "--explain"),
+    help_epilogue=examples(
+        "releasekit explain RK-GRAPH-CYCLE",
+    ),
+)
+
+
+def _codes(_: object) -> dict[str, str]:
+    return {code: entry.meaning for code, entry in CATALOGUE.items()}
+
+
+@command.default
+def explain_code(code: Annotated[str, Parameter(completer=_codes)], /) -> int:
+    """Say more about an error code, such as RK-GRAPH-CYCLE."""
+    sys.stdout.write(explain(code))
+    return DONE

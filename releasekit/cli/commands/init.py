@@ -1,0 +1,54 @@
+"""`releasekit init`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from cyclopts import App
+
+from releasekit.cli.command_types import DONE, Flat, Format, Printed, Switched, Yes
+from releasekit.cli.help import examples
+from releasekit.options import (
+    InitOptions,
+)
+
+command = App(
+    name="init",
+    help_epilogue=examples(
+        "releasekit init",
+        "releasekit init --yes --tag-baselines",
+    ),
+)
+
+
+@command.default
+def init(
+    *,
+    options: Annotated[InitOptions, Flat] = InitOptions(),  # noqa: B008  a frozen value
+    yes: Yes = False,
+    tag_baselines: Switched = False,
+    ci: Annotated[Literal["github", "gitlab"] | None, Printed] = None,
+    format: Format = "table",  # noqa: A002
+) -> int:
+    """Take over a workspace: find its earlier releases, and write what is missing of [tool.releasekit].
+
+    Parameters
+    ----------
+    yes
+        Write without asking; without it, and without a terminal, nothing is written.
+    tag_baselines
+        Make the tags that the last releases lack too, in this repository alone; none is pushed.
+    ci
+        Write the workflows that release by pull request too, or bring them up to date.
+    format
+        How the findings are printed.
+    """
+    import asyncio
+
+    from releasekit.cli.render import console
+    from releasekit.operations.init_workspace import adopt
+
+    found = asyncio.run(adopt(options, tag_baselines=tag_baselines, ci=ci, yes=yes, show=format == "table"))
+    if format == "json":
+        console.answer_with(format, found)
+    return DONE

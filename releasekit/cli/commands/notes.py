@@ -1,0 +1,53 @@
+"""`releasekit notes`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated, Literal
+
+from cyclopts import App
+
+from releasekit.cli.command_types import DONE, Flat, Printed
+from releasekit.cli.help import examples
+from releasekit.options import (
+    Options,
+)
+
+log = logging.getLogger("releasekit")
+
+command = App(
+    name="notes",
+    help_epilogue=examples(
+        "releasekit notes --offline",
+    ),
+)
+
+
+@command.default
+def notes(
+    *,
+    options: Annotated[Options, Flat] = Options(),  # noqa: B008
+    format: Annotated[Literal["markdown", "json"], Printed] = "markdown",  # noqa: A002
+) -> int:
+    """Print the notes that a release made now would have on the forge; asks no index and changes nothing.
+
+    The forge is asked for pull requests, unless it is told not to (--offline).
+
+    Parameters
+    ----------
+    format
+        As Markdown, through template and command; or as the JSON of what a template is given.
+    """
+    import asyncio
+
+    from releasekit.cli.render import console
+    from releasekit.operations import preview
+
+    found, text = asyncio.run(preview.notes(options))
+    if not found.packages:
+        log.info("nothing is unreleased")
+    elif format == "json":
+        console.answer(found.model_dump_json(indent=1))
+    else:
+        console.answer(text)
+    return DONE

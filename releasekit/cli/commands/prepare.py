@@ -1,0 +1,47 @@
+"""`releasekit prepare`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import App
+
+from releasekit.cli.command_types import Flat, Format, report_obstacles
+from releasekit.cli.help import examples
+from releasekit.core.errors import Code, Refusal
+from releasekit.options import (
+    PrepareOptions,
+)
+
+command = App(
+    name="prepare",
+    help_epilogue=examples(
+        "releasekit prepare --dry-run",
+        "releasekit prepare --prerelease rc",
+    ),
+)
+
+
+@command.default
+def prepare(
+    *,
+    options: Annotated[PrepareOptions, Flat] = PrepareOptions(),  # noqa: B008
+    format: Format = "table",  # noqa: A002
+) -> int:
+    """Make the pull request that releases what has changed when it is merged, or bring it up to date.
+
+    Parameters
+    ----------
+    format
+        How it is printed.
+    """
+    if options.offline and not options.dry_run:
+        raise Refusal(Code.USAGE, "--offline goes with --dry-run")
+    import asyncio
+
+    from releasekit.cli import runner
+    from releasekit.cli.render import console
+
+    found = asyncio.run(runner.prepare(options))
+    console.answer_with(format, found, console.pull_table(found))
+    return report_obstacles(found.obstacles, "prepare")

@@ -1,0 +1,53 @@
+"""`releasekit rollback`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import App
+
+from releasekit.cli.command_types import DONE, Flat, Format, Yes
+from releasekit.cli.help import examples
+from releasekit.options import (
+    RollbackOptions,
+)
+
+command = App(
+    name="rollback",
+    help_epilogue=examples(
+        "releasekit rollback --dry-run           # what would be undone",
+        "releasekit rollback v0.6.0 --no-push",
+    ),
+)
+
+
+@command.default
+def rollback(
+    release: str = "",
+    /,
+    *,
+    options: Annotated[RollbackOptions, Flat] = RollbackOptions(),  # noqa: B008
+    yes: Yes = False,
+    format: Format = "table",  # noqa: A002
+) -> int:
+    """Abandon a release: delete its tags, worktree and record, and show how to continue.
+
+    Tags of packages that are on the index stay.
+
+    Parameters
+    ----------
+    release
+        Its id, or the beginning of it, or its title; none: the one that has not ended.
+    yes
+        Don't ask before anything is removed.
+    format
+        How the answer is printed.
+    """
+    import asyncio
+
+    from releasekit.cli import runner
+    from releasekit.cli.render import console
+
+    found = asyncio.run(runner.rollback(options.model_copy(update={"release": release}), yes=yes))
+    console.answer_with(format, found, console.rollback_table(found))
+    return DONE

@@ -1,0 +1,46 @@
+"""`releasekit status`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import App
+
+from releasekit.cli.command_types import DONE, Flat, Format
+from releasekit.cli.help import examples
+from releasekit.options import (
+    StatusOptions,
+)
+
+command = App(
+    name="status",
+    help_epilogue=examples(
+        "releasekit status",
+        "releasekit status --offline --format json",
+    ),
+)
+
+
+@command.default
+def status(
+    *,
+    options: Annotated[StatusOptions, Flat] = StatusOptions(),  # noqa: B008
+    format: Format = "table",  # noqa: A002
+) -> int:
+    """Show which releases are unfinished, here and on the remote, how far they are, and what to run next.
+
+    It changes nothing, takes no lock, and can be asked while a release runs.
+
+    Parameters
+    ----------
+    format
+        How the status is printed.
+    """
+    import asyncio
+
+    from releasekit.cli.render import console
+    from releasekit.operations import preview
+
+    found = asyncio.run(preview.release_status(options))
+    console.answer_with(format, found, console.status_table(found))
+    return DONE

@@ -1,0 +1,74 @@
+"""The command line as a whole: all commands by name."""
+
+from __future__ import annotations
+
+from cyclopts import App
+
+from releasekit.cli.commands import (
+    approve,
+    changelog,
+    check,
+    completion,
+    config,
+    discover,
+    explain,
+    graph,
+    init,
+    manifest,
+    notes,
+    pin,
+    plan,
+    prepare,
+    publish,
+    rollback,
+    server,
+    status,
+    version,
+)
+from releasekit.cli.help import Help
+from releasekit.options import (
+    Environment,
+)
+
+
+def _version() -> str:
+    from releasekit import __version__
+
+    return __version__
+
+
+app = App(
+    name="releasekit",
+    version=_version,
+    help_format="plaintext",
+    help_formatter=Help(),
+    config=Environment(),
+    help="Release a uv workspace: every changed package on the index, dependencies first, with exact internal pins.",
+    help_epilogue="An option that is not given has the value of its variable, else that of its key in "
+    "[tool.releasekit], else its default: `releasekit config` shows which. Every switch has its opposite, as in "
+    "--no-dry-run.",
+)
+
+
+for module in (
+    publish,
+    prepare,
+    plan,
+    manifest,
+    approve,
+    status,
+    rollback,
+    version,
+    init,
+    discover,
+    graph,
+    check,
+    changelog,
+    notes,
+    pin,
+    server,
+    config,
+    completion,
+    explain,
+):
+    app.command(module.command)
