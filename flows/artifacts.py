@@ -21,8 +21,8 @@ from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 from prefect.logging.handlers import APILogHandler
 
-from releasekit.core.planning.model import counted
 from releasekit.core.planning.plan_diff import Earlier, earlier_of_rows
+from releasekit.core.text import counted
 from releasekit.formats.markdown import plan_markdown, plan_rows, report_markdown
 from releasekit.formats.pr_text import pull_markdown
 from releasekit.formats.svg import graph_svg

@@ -10,8 +10,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from releasekit.core.errors import Code, Refusal, ReleaseError
-from releasekit.core.planning.model import some
 from releasekit.core.release.release_manifest import PackageVersion
+from releasekit.core.text import some
 from releasekit.core.workspace.built_files import extras_of, import_names, problems
 from releasekit.core.workspace.dynamic_version import environment
 from releasekit.core.workspace.pins import pin as pin_text

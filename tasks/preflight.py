@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from releasekit.core.config.settings import bump_files
 from releasekit.core.errors import Code, Refusal, ReleaseError, Warn
-from releasekit.core.planning.model import Obstacle, Status, some
+from releasekit.core.planning.model import Obstacle, Status
 from releasekit.core.release.release_notes import SMALLEST_LIMIT
+from releasekit.core.text import some
 from releasekit.core.workspace.dynamic_version import is_dynamic
 from releasekit.core.workspace.siblings import raised_by_file, write_raised
 from releasekit.integrations.filesystem import read_text

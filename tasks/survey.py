@@ -20,7 +20,9 @@ from releasekit.core.errors import Code, Refusal, ReleaseError, nothing_changed
 from releasekit.core.history.attribution import unreleased
 from releasekit.core.history.commits import parse, parse_history
 from releasekit.core.history.tags import baseline_on_index, baselines, umbrella_candidates, umbrellas_among
-from releasekit.core.planning.model import RELEASE_COMMIT, Facts, Plan, decisions, make_plan, title_in
+from releasekit.core.planning.make_plan import make_plan
+from releasekit.core.planning.model import RELEASE_COMMIT, Plan, title_in
+from releasekit.core.planning.plan_inputs import Facts, decisions
 from releasekit.core.release.target import Target
 from releasekit.core.toml_lines import located
 from releasekit.core.version_numbers import version_of

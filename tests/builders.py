@@ -12,7 +12,8 @@ from packaging.version import Version
 from releasekit.core.config.settings import Selection, Settings
 from releasekit.core.history.commits import Commit, parse
 from releasekit.core.history.tags import baselines, schemes_of
-from releasekit.core.planning.model import Facts, Plan, decisions, make_plan
+from releasekit.core.planning.make_plan import make_plan
+from releasekit.core.planning.plan_inputs import Facts, decisions
 from releasekit.core.versioning.versions import settle, wish
 from releasekit.core.workspace import graph as core_graph
 from releasekit.core.workspace import workspace as core_workspace
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from releasekit.core.config.bump_rules import Rules
     from releasekit.core.history.commits import Change
+    from releasekit.core.planning.model import Plan
     from releasekit.core.versioning.versions import Decision, Past
     from releasekit.core.workspace.graph import Graph
     from releasekit.core.workspace.workspace import Workspace

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from releasekit.cli.render import console
 from releasekit.core.errors import Code, Refusal, ReleaseError, Warn
-from releasekit.core.planning.model import counted, some
 from releasekit.core.planning.plan_diff import compared, earlier_of, with_difference
 from releasekit.core.release.report import Report
+from releasekit.core.text import counted, some
 from releasekit.integrations.prefect_server import (
     CLIENT_SETTINGS,
     NO_SERVER_SETTINGS,

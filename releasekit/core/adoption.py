@@ -14,8 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from releasekit.core.config.settings import settings_of
 from releasekit.core.errors import Code, Refusal
 from releasekit.core.history.tags import TagScheme
-from releasekit.core.planning.model import PyVersion  # noqa: TC001  pydantic reads the annotation
-from releasekit.core.version_numbers import version_of
+from releasekit.core.version_numbers import (
+    PyVersion,
+    version_of,
+)
 from releasekit.core.workspace.toml_edits import edit_toml, line_end, reads_as
 from releasekit.core.workspace.workspace import Kind
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from packaging.version import InvalidVersion, Version
+from pydantic import BeforeValidator, PlainSerializer
 
 from releasekit.core.config.bump_rules import Bump
 
@@ -80,3 +81,9 @@ def version_of(text: str) -> Version | None:
 def make_version(epoch: int, release: Sequence[int]) -> Version:
     """Return the version with these numbers, without any suffix."""
     return Version(f"{epoch}!{'.'.join(map(str, release))}")
+
+
+PyVersion = Annotated[
+    Version, BeforeValidator(lambda value: Version(str(value))), PlainSerializer(str, return_type=str)
+]
+"""A PEP 440 version that is a string in JSON."""

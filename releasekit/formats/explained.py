@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from releasekit.core.planning.model import PyVersion  # noqa: TC001  pydantic reads the annotation
+from releasekit.core.version_numbers import PyVersion
 from releasekit.core.versioning.versions import rule_of
 
 if TYPE_CHECKING:

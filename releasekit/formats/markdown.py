@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from releasekit.core.changelog.changelog import escape
-from releasekit.core.planning.model import count_obstacles, counted, some
+from releasekit.core.planning.model import count_obstacles
 from releasekit.core.release.report import Outcome
+from releasekit.core.text import counted, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
 from releasekit.core.history.web_links import web_of
-from releasekit.core.planning.model import index_questions
+from releasekit.core.planning.installable import index_questions
 from releasekit.integrations.git import Repo
 from releasekit.integrations.process import mask
 from tasks import survey

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.history.tags import in_pushes
 from releasekit.core.history.web_links import web_of
-from releasekit.core.planning.model import RELEASE_COMMIT, counted
+from releasekit.core.planning.model import RELEASE_COMMIT
+from releasekit.core.text import counted
 from releasekit.integrations.filesystem import changelog_path
 from releasekit.integrations.git import RUNNING, brief
 from tasks.survey import target_of

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import Code, Refusal, nothing_changed
-from releasekit.core.planning.model import Obstructed, distinct, release_id
+from releasekit.core.planning.make_plan import release_id
+from releasekit.core.planning.model import Obstructed, distinct
 from releasekit.core.release.pr_status import ReleasePull, left_for_later, next_development, outdated, pull_of
 from releasekit.formats.pr_text import NEXT_TITLE, next_body
 from releasekit.integrations.forge_factory import forge_of

@@ -14,8 +14,9 @@ from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.text import Text
 
-from releasekit.core.planning.model import Status, count_obstacles, counted, some
+from releasekit.core.planning.model import Status, count_obstacles
 from releasekit.core.release.report import Outcome
+from releasekit.core.text import counted, some
 from releasekit.core.workspace.workspace import Kind
 from releasekit.integrations.process import mask
 from releasekit.logging import as_json

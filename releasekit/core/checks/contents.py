@@ -14,7 +14,7 @@ from packaging.version import Version
 from releasekit.core.checks.facts import Check, Found, Severity
 from releasekit.core.checks.fixes import NewFile
 from releasekit.core.checks.metadata import LICENSES, license_globs, readme_file
-from releasekit.core.planning.model import some
+from releasekit.core.text import some
 from releasekit.core.version_numbers import version_of
 from releasekit.core.versioning.groups import units_of
 from releasekit.core.workspace.dynamic_version import source_of, table_at

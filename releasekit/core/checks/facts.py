@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from releasekit.core.adoption import SAMPLES
-from releasekit.core.checks.fixes import Fix  # noqa: TC001  pydantic reads the annotation
+from releasekit.core.checks.fixes import Fix
 from releasekit.core.toml_lines import line_of
 from releasekit.core.workspace.dynamic_version import table_at
 from releasekit.core.workspace.workspace import REQUIREMENTS, Kind, requirement_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping  # noqa: TC003  pydantic reads the annotation
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,10 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, Field
 
-from releasekit.core.planning.model import Plan, PyVersion, Step, counted
+from releasekit.core.planning.model import Plan, Step
+from releasekit.core.text import counted
+from releasekit.core.version_numbers import PyVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
 
 _NAMED = 3
 """How many packages of a kind a headline names."""

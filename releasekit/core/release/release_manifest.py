@@ -11,12 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from releasekit.core.config.ref_names import is_tag_name
 from releasekit.core.errors import Code, ReleaseError
-from releasekit.core.planning.model import Plan, PyVersion
+from releasekit.core.planning.model import Plan
 from releasekit.core.release.target import IndexAddress, without_secrets
+from releasekit.core.version_numbers import PyVersion
 from releasekit.core.workspace.built_files import wrong_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from releasekit.core.planning.model import PyVersion  # noqa: TC001  pydantic reads the annotation
+from releasekit.core.version_numbers import PyVersion
 
 
 class Outcome(StrEnum):

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
-from releasekit.core.planning.model import PyVersion, counted
 from releasekit.core.release.target import without_secrets
+from releasekit.core.text import counted
+from releasekit.core.version_numbers import PyVersion
 from releasekit.core.workspace.graph import closure, reverse
 
 if TYPE_CHECKING:

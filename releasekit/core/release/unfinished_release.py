@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from releasekit.core.planning.model import PyVersion, counted
+from releasekit.core.text import counted
+from releasekit.core.version_numbers import PyVersion
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
