@@ -36,7 +36,7 @@ from releasekit.operations.rehearsal import rehearsal
 from releasekit.operations.release_pr import hand_on, next_versions
 from releasekit.options import PublishOptions, flat, is_by_pull
 from releasekit.store.record import MANIFEST, Record, only_release
-from tasks import announce, build, release_commit, resume, survey
+from tasks import announce, build, read_workspace, release_commit, resume
 from tasks.context import Release
 from tasks.project import Project
 
@@ -114,7 +114,7 @@ def release_of(record: Record, project: Project, repo: Repo) -> Release:
         plan=record.plan(),
         record=record,
         settings=project.settings,
-        target=survey.target_of(project),
+        target=read_workspace.target_of(project),
         uv=replace(project.uv, python=project.uv.find_python(project.root)),
         workspace=project.root.relative_to(repo.top).as_posix(),
         branch=repo.branch,

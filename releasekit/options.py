@@ -66,7 +66,7 @@ def complete_checks(_: CompletionContext) -> dict[str, str]:
 
 
 def _project(context: CompletionContext) -> Project:
-    from tasks.survey import read_workspace
+    from tasks.read_workspace import read_workspace
 
     try:
         workspace = context["workspace"].raw or "."

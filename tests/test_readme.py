@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from releasekit.cli.root import app
+from releasekit.cli.app import app
 from releasekit.core.checks.registry import CHECKS
 from releasekit.core.config.settings import Settings
 from tests import requirement_table

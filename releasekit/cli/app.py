@@ -12,6 +12,27 @@ from cyclopts.exceptions import CycloptsError
 from pydantic import ValidationError
 
 from releasekit.cli.command_types import DONE
+from releasekit.cli.commands import (
+    approve,
+    changelog,
+    check,
+    completion,
+    config,
+    discover,
+    explain,
+    graph,
+    init,
+    manifest,
+    notes,
+    pin,
+    plan,
+    prepare,
+    publish,
+    rollback,
+    server,
+    status,
+    version,
+)
 from releasekit.cli.root import app
 from releasekit.core.config.settings import VARIABLES, Settings, variable
 from releasekit.core.errors import Code, Refusal, ReleaseError
@@ -25,6 +46,29 @@ if TYPE_CHECKING:
 log = logging.getLogger("releasekit")
 
 INTERRUPTED, CUT_SHORT = 130, 141
+
+for module in (
+    publish,
+    prepare,
+    plan,
+    manifest,
+    approve,
+    status,
+    rollback,
+    version,
+    init,
+    discover,
+    graph,
+    check,
+    changelog,
+    notes,
+    pin,
+    server,
+    config,
+    completion,
+    explain,
+):
+    app.command(module.command)
 
 app.meta.config = Environment()
 app.meta.group_parameters = ALWAYS

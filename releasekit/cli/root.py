@@ -4,27 +4,6 @@ from __future__ import annotations
 
 from cyclopts import App
 
-from releasekit.cli.commands import (
-    approve,
-    changelog,
-    check,
-    completion,
-    config,
-    discover,
-    explain,
-    graph,
-    init,
-    manifest,
-    notes,
-    pin,
-    plan,
-    prepare,
-    publish,
-    rollback,
-    server,
-    status,
-    version,
-)
 from releasekit.cli.help import Help
 from releasekit.options import (
     Environment,
@@ -48,27 +27,3 @@ app = App(
     "[tool.releasekit], else its default: `releasekit config` shows which. Every switch has its opposite, as in "
     "--no-dry-run.",
 )
-
-
-for module in (
-    publish,
-    prepare,
-    plan,
-    manifest,
-    approve,
-    status,
-    rollback,
-    version,
-    init,
-    discover,
-    graph,
-    check,
-    changelog,
-    notes,
-    pin,
-    server,
-    config,
-    completion,
-    explain,
-):
-    app.command(module.command)

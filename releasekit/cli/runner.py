@@ -373,7 +373,7 @@ def _report_in(result: object) -> Report:
 def _question(plan: Plan, project: Project, repo: Repo, options: PublishOptions) -> str:
     if options.version_only:
         return f"Commit the versions of {counted(plan.steps)} to {repo.branch}?"
-    from tasks.survey import target_of
+    from tasks.read_workspace import target_of
 
     return f"Publish {counted(plan.steps)} to {target_of(project).title}?"
 

@@ -13,7 +13,7 @@ from releasekit.core.history.web_links import web_of
 from releasekit.core.planning.installable import index_questions
 from releasekit.integrations.git import Repo
 from releasekit.integrations.process import mask
-from tasks import survey
+from tasks import ask_index, changelog_entries, decide, read_history, read_workspace
 from tasks.decorators import secret
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from releasekit.integrations.protocols import Index
     from releasekit.options import Anywhere, Options
     from tasks.project import Project
-    from tasks.survey import History
+    from tasks.read_history import History
 
 W = TypeVar("W", bound="Anywhere")
 
@@ -66,7 +66,7 @@ def at_hand(options: W, *, keep: bool = False) -> Generator[W]:
 
 def open_project(options: Anywhere) -> tuple[Project, Repo]:
     """Read the workspace and open its repository."""
-    project = survey.read_workspace(options.directory, options.overrides())
+    project = read_workspace.read_workspace(options.directory, options.overrides())
     return project, Repo(project.root)
 
 
@@ -88,15 +88,15 @@ async def draft(options: Options, project: Project, repo: Repo, *, half_out: boo
     With *half_out* the release may be on the index in part already: what is there is compared with what will be built,
     and not taken for somebody else's.
     """
-    history = survey.read_history(repo, project)
-    plan = survey.plan(project, repo, history, options.selection(), None)
-    target = survey.target_of(project)
+    history = read_history.read_history(repo, project)
+    plan = decide.plan(project, repo, history, options.selection(), None)
+    target = read_workspace.target_of(project)
     if options.offline or not plan.steps:
         return Draft(project, repo, with_changelogs(project, repo, plan, history), target)
     async with open_index(project, target) as index:
         if half_out:  # then what the index has and no tag names is of this very release
-            published = await survey.ask_index(index, [step.name for step in plan.steps])
-            plan = survey.titled(plan, repo, history)
+            published = await ask_index.ask_index(index, [step.name for step in plan.steps])
+            plan = decide.titled(plan, repo, history)
         else:
             plan, history, published = await _ask_and_plan(options, project, repo, history, plan, index, target)
     return Draft(project, repo, with_changelogs(project, repo, plan, history), target, published)
@@ -114,24 +114,24 @@ async def _ask_and_plan(
         if not target.is_default:  # where installers look for what this index does not have
             default = replace(target, check_url=project.uv.default_index(project.root), name="")
             indexes.append(await stack.enter_async_context(open_index(project, default)))
-        answers, read = survey.IndexAnswers(), set["tuple[str, Version]"]()
+        answers, read = ask_index.IndexAnswers(), set["tuple[str, Version]"]()
         while True:
             questions = index_questions(project.workspace, plan)
             names = sorted(questions - answers.published.keys())
             if names:
                 released_now = {step.name for step in plan.steps}
-                answers = await survey.ask_versions(indexes, names, answers, here=released_now)
-                if released := survey.baselines_on_index(repo, project, history, answers.published):
-                    history = survey.read_history(repo, project, released)
-                answers = replace(answers, spent=survey.spent_versions(project, repo, history, answers.published))
+                answers = await ask_index.ask_versions(indexes, names, answers, here=released_now)
+                if released := ask_index.baselines_on_index(repo, project, history, answers.published):
+                    history = read_history.read_history(repo, project, released)
+                answers = replace(answers, spent=ask_index.spent_versions(project, repo, history, answers.published))
             last = {(name, each.version) for name, each in history.baselines.items() if name in questions}
             wanted = {(name, version) for name, version in {*last, *plan.unread} if answers.has(name, version)}
             releases = sorted(wanted - read)
             if not (names or releases):
                 return plan, history, answers.published
-            answers = await survey.ask_requirements(indexes, releases, answers)
+            answers = await ask_index.ask_requirements(indexes, releases, answers)
             read |= set(releases)
-            plan = survey.plan(project, repo, history, options.selection(), answers)
+            plan = decide.plan(project, repo, history, options.selection(), answers)
 
 
 def with_changelogs(project: Project, repo: Repo, plan: Plan, history: History, *, notes: bool = False) -> Plan:
@@ -144,9 +144,9 @@ def with_changelogs(project: Project, repo: Repo, plan: Plan, history: History, 
     notes |= settings.on_forge and bool(web.base)
     if not (notes or any(project.says(step.name, "changelog") for step in plan.steps)):
         return plan
-    told = survey.entries(project, repo, plan, history)
+    told = changelog_entries.entries(project, repo, plan, history)
     sections = {name: tell.section(web) for name, tell in told.items() if project.says(name, "changelog")}
-    tales = survey.tales(repo, told) if notes else {}
+    tales = changelog_entries.tales(repo, told) if notes else {}
     return plan.model_copy(update={"changelogs": sections, "tales": tales})
 
 

@@ -12,7 +12,7 @@ from releasekit.core.planning.model import RELEASE_COMMIT
 from releasekit.core.text import counted
 from releasekit.integrations.filesystem import changelog_path
 from releasekit.integrations.git import RUNNING, brief
-from tasks.survey import target_of
+from tasks.read_workspace import target_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -29,7 +29,7 @@ from releasekit.core.workspace.pins import changed
 from releasekit.integrations.filesystem import make_directory, read_text, replace_text
 from releasekit.integrations.git import Repo
 from releasekit.operations.draft import open_index
-from tasks import survey
+from tasks import ask_index, read_history, read_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -53,7 +53,7 @@ HOME = {"exclude", "packages"}
 
 async def adopt(options: InitOptions, *, tag_baselines: bool, yes: bool, show: bool, ci: Ci | None = None) -> Adoption:
     """Find earlier releases and what is missing, *show* it, and write it if that is wanted; return all of it."""
-    project = survey.read_workspace(options.directory, options.overrides())
+    project = read_workspace.read_workspace(options.directory, options.overrides())
     repo = Repo(project.root)
     found, texts = look(repo, project, None if options.offline else await _published(project))
     if ci:
@@ -118,7 +118,7 @@ def look(repo: Repo, project: Project, published: Published | None) -> tuple[Ado
     RK-CONFIG-INVALID-VALUE.
     """
     tags = repo.tags()
-    umbrellas = survey.umbrella_tags(repo, project, tags, in_any_format=True)
+    umbrellas = read_history.umbrella_tags(repo, project, tags, in_any_format=True)
     own = project.schemes.own
     common = in_common((tag for tag in tags if tag not in umbrellas), own)
     known = spoken(common, project.workspace.members, project.settings.label)
@@ -151,7 +151,7 @@ def _tagging(repo: Repo, project: Project, tags: Mapping[str, str], known: Mappi
     """Return what explains *tags*; what files declared at those that name no package tells whose they are."""
     members = [each for each in project.workspace if each.publishable and each.name not in project.schemes.own]
     nameless = {member.name: tags[tag] for member in members if (tag := highest(known, "", member.version))}
-    at = survey.versions_at(repo, project, nameless)
+    at = read_history.versions_at(repo, project, nameless)
     return tagging_of(known, members, at, project.settings, configured="tag_format" in _table(project))
 
 
@@ -183,8 +183,8 @@ def _rows(
     repo: Repo, project: Project, published: Published | None, home: Collection[str]
 ) -> tuple[list[Row], dict[str, str]]:
     """Return what is known of each package's last release, and the tags that these lack, with their commits."""
-    history = survey.read_history(repo, project)
-    on_index = survey.baselines_on_index(repo, project, history, published or {})
+    history = read_history.read_history(repo, project)
+    on_index = ask_index.baselines_on_index(repo, project, history, published or {})
     rows: list[Row] = []
     missing: list[tuple[str, str]] = []
     for member in project.workspace:
@@ -218,8 +218,8 @@ def _row(member: Member, baseline: Found, last: Baseline | None = None, note: st
 
 async def _published(project: Project) -> Published:
     names = [member.name for member in project.workspace if member.publishable]
-    async with open_index(project, survey.target_of(project)) as index:
-        return await survey.ask_index(index, names)
+    async with open_index(project, read_workspace.target_of(project)) as index:
+        return await ask_index.ask_index(index, names)
 
 
 def _wanted(things: list[str], *, yes: bool) -> bool:

@@ -16,7 +16,7 @@ from releasekit.operations.draft import draft, open_index
 from releasekit.options import PrepareOptions, PublishOptions
 from releasekit.store.bundle import check_room
 from releasekit.store.record import begin
-from tasks import pr_steps, preflight, resume, survey
+from tasks import pr_steps, preflight, read_workspace, resume
 from tasks.preflight import Findings, obstacle_of
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ async def due(options: PublishOptions, project: Project, repo: Repo) -> Due:
 async def show_standing(record: Record, project: Project, repo: Repo) -> None:
     """Say which release is carried on, and which of its versions must be completed soon."""
     log.info("%s", resume.how_it_stands(record, repo))
-    target = survey.target_of(project)
+    target = read_workspace.target_of(project)
     if not target.closes_versions:
         return
     try:
@@ -204,7 +204,7 @@ async def _with_rights(options: PublishOptions, project: Project, plan: Plan) ->
     """Return a *plan* that was handed over, with what keeps this place from publishing it."""
     if options.private or options.offline:
         return plan
-    target = survey.target_of(project)
+    target = read_workspace.target_of(project)
     async with open_index(project, target) as index:
         found = await preflight.credentials(project, target, index)
     return plan.model_copy(update={"obstacles": distinct(found.obstacles)})

@@ -18,7 +18,7 @@ from releasekit.integrations.git import Repo
 from releasekit.operations.draft import at_hand, open_index, open_project, with_changelogs
 from releasekit.store.bundle import read_manifest
 from releasekit.store.record import lock_holder
-from tasks import find_unfinished, pr_steps, survey
+from tasks import changelog_entries, decide, find_unfinished, pr_steps, read_history, read_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from releasekit.formats.explained import Explanation
     from releasekit.integrations.git import Ref
     from releasekit.options import Options, Place, Selected, StatusOptions
+    from tasks.changelog_entries import ToTell
     from tasks.project import Project
-    from tasks.survey import ToTell
 
 P = TypeVar("P", bound=Plan)
 log = logging.getLogger("releasekit")
@@ -48,12 +48,12 @@ def unreleased(options: Selected, names: Sequence[str]) -> tuple[tuple[Told, ...
     """
     with at_hand(options) as here:
         project, repo = open_project(here)
-        history = survey.read_history(repo, project)
+        history = read_history.read_history(repo, project)
         asked = options.selection()
         selection = replace(asked, package=(*asked.package, *names))
-        plan = survey.plan(project, repo, history, selection, None)
+        plan = decide.plan(project, repo, history, selection, None)
         web = web_of(repo.address(project.settings.remote), project.settings.forge)
-        told = survey.entries(project, repo, plan, history)
+        told = changelog_entries.entries(project, repo, plan, history)
     included = (step for step in plan.steps if step.status is Status.INCLUDED)
     return tuple((step, told[step.name], told[step.name].section(web)) for step in included), _remarks(plan)
 
@@ -69,8 +69,8 @@ async def notes(options: Options) -> tuple[Notes, str]:
 
     project, repo = open_project(options)
     settings = project.settings
-    history = survey.read_history(repo, project)
-    plan = survey.plan(project, repo, history, options.selection(), None)
+    history = read_history.read_history(repo, project)
+    plan = decide.plan(project, repo, history, options.selection(), None)
     plan = with_changelogs(project, repo, plan, history, notes=True)
     pulls: dict[str, Pull] = {}
     limit = SMALLEST_LIMIT
@@ -81,7 +81,7 @@ async def notes(options: Options) -> tuple[Notes, str]:
         except ReleaseError as error:
             log.info("no pull requests are named: %s", error)
     place = project.root.relative_to(repo.top).as_posix()
-    found = gather(plan, repo, repo.top, place, survey.target_of(project), settings, pulls=pulls)
+    found = gather(plan, repo, repo.top, place, read_workspace.target_of(project), settings, pulls=pulls)
     text = rendered(found, project.root, settings, limit)
     return found, rewritten(text, project.root, settings.notes_command, limit, found.all)
 
@@ -119,7 +119,7 @@ async def manifest_of(options: Place, release: str) -> str:
 
     Raises Refusal RK-RELEASE-UNKNOWN, RK-RECORD-INVALID, RK-FORGE-….
     """
-    project = survey.read_workspace(options.directory, {})
+    project = read_workspace.read_workspace(options.directory, {})
     file = await pr_steps.manifest_at_hand(Repo(project.root), project.settings, project.uv.secrets, Path(release))
     return manifest_text(read_manifest(file)[0])
 
@@ -133,10 +133,10 @@ def explained(options: Selected, names: Sequence[str]) -> tuple[Explanation, tup
 
     with at_hand(options) as here:
         project, repo = open_project(here)
-        history = survey.read_history(repo, project)
-        plan = survey.plan(project, repo, history, options.selection(), None)
+        history = read_history.read_history(repo, project)
+        plan = decide.plan(project, repo, history, options.selection(), None)
     chosen = project.workspace.matching(names or ["*"])
-    return explanation(plan, survey.decide(project, history), chosen), _remarks(plan)
+    return explanation(plan, decide.decide(project, history), chosen), _remarks(plan)
 
 
 def _remarks(plan: Plan) -> tuple[str, ...]:
@@ -196,7 +196,7 @@ async def _with_index(project: Project, found: list[ReleaseTraces], unasked: lis
     if not any(traces.packages for traces in found):
         return found
     try:
-        async with open_index(project, survey.target_of(project)) as index:
+        async with open_index(project, read_workspace.target_of(project)) as index:
             return await find_unfinished.ask_index_for(index, found)
     except ReleaseError as error:
         unasked.append(f"the index did not answer: {error.what}")

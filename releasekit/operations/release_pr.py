@@ -19,7 +19,7 @@ from releasekit.operations.planning import compute_plan
 from releasekit.options import Options
 from releasekit.store.record import only_release, scratch
 from releasekit.store.remote_lock import held_in
-from tasks import announce, pr_steps, release_commit, survey
+from tasks import announce, pr_steps, read_history, read_workspace, release_commit
 from tasks.context import Release
 from tasks.preflight import collect
 
@@ -64,11 +64,11 @@ class Scene:
     def declared(self, names: Sequence[str], commit: str) -> dict[str, Version | None]:
         """Return the versions that packages declare in their files at *commit*."""
         known = {name: commit for name in names if name in self.project.workspace.members}
-        return dict.fromkeys(names) | survey.versions_at(self.repo, self.project, known)
+        return dict.fromkeys(names) | read_history.versions_at(self.repo, self.project, known)
 
     def release(self, plan: Plan, record: Record, branch: str = "", commit: str = "") -> Release:
         """Return what the steps of a release are given; it has a scratch *record*, for it is published elsewhere."""
-        target, uv = survey.target_of(self.project), self.project.uv
+        target, uv = read_workspace.target_of(self.project), self.project.uv
         return Release(plan, record, self.settings, target, uv, self.place, branch, commit)
 
 
@@ -320,7 +320,7 @@ async def next_versions(release: Release, repo: Repo) -> str:
     if not release.branch:
         return ""
     settings = release.settings.model_copy(update={"release_branch": f"{release.settings.release_branch}-next"})
-    project = replace(survey.read_workspace(repo.top / release.workspace, {}), settings=settings)
+    project = replace(read_workspace.read_workspace(repo.top / release.workspace, {}), settings=settings)
     async with forge_of(repo.address(settings.remote), settings, project.uv.secrets) as forge:
         scene = Scene(project, repo, forge, pr_steps.look(repo, settings, release.branch))
         plan = next_plan(scene, release.plan)

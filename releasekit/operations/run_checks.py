@@ -14,7 +14,7 @@ from releasekit.core.workspace.pins import changed
 from releasekit.integrations.filesystem import read_text, replace_text
 from releasekit.integrations.git import Repo
 from releasekit.integrations.package_files import other_checks
-from tasks import survey
+from tasks import read_facts, read_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,14 +42,14 @@ def examine(options: CheckOptions) -> Health:
 
     Raises Refusal RK-CHECK-UNKNOWN, RK-CHECK-PLUGIN, and those of `read_workspace`.
     """
-    project = survey.read_workspace(options.directory, {})
+    project = read_workspace.read_workspace(options.directory, {})
     repo = Repo(project.root)
     known = with_others(other_checks())
     settings = project.settings
     checks = chosen(known, options.select or settings.check_select, (*settings.check_ignore, *options.ignore))
     ignored = _ignored(project, known)
     packages = project.workspace.matching(options.package)
-    facts = survey.read_facts(project, repo, {need for check in checks.values() for need in check.needs})
+    facts = read_facts.read_facts(project, repo, {need for check in checks.values() for need in check.needs})
 
     def is_wanted(check: str, package: str) -> bool:
         return check not in ignored.get(package, ()) and (not packages or package in packages)

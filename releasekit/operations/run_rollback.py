@@ -10,7 +10,7 @@ from releasekit.core.release.target import recorded_targets
 from releasekit.operations.draft import at_hand, open_index, open_project
 from releasekit.store.record import only_release
 from tasks import rollback_steps as tasks
-from tasks.survey import named_targets, target_of
+from tasks.read_workspace import named_targets, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

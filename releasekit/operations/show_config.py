@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from releasekit.core.config.settings import TABLE, Settings, from_environment, schema, variable
 from releasekit.core.toml_lines import line_of
 from releasekit.integrations.filesystem import read_toml
-from tasks.survey import read_workspace
+from tasks.read_workspace import read_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,7 +12,7 @@ from releasekit.core.workspace.workspace import Kind
 from releasekit.formats import csv, graphs
 from releasekit.formats.json import graph_json
 from releasekit.formats.svg import workspace_svg
-from tasks.survey import read_workspace
+from tasks.read_workspace import read_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -17,7 +17,7 @@ from releasekit.core.errors import Code, Refusal, ReleaseError
 from releasekit.integrations.process import run
 from releasekit.integrations.secrets import Secrets
 from releasekit.integrations.uv import Uv, failure, find_uv, trusted_publishing
-from tasks.survey import read_workspace
+from tasks.read_workspace import read_workspace
 from tests.fault_index import ALL, PAGE, QUOTA, RESET, fault_index
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import flows.publish
 from releasekit.cli.app import main
 from releasekit.integrations import peryx, prefect_server
-from tasks import survey
+from tasks import decide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,7 +89,7 @@ def run(job: Mapping[str, Any]) -> int:
     """Run the program as *job* says, in this process."""
     os.setsid()
     Clock.today_is = job["today"]
-    setattr(survey, "datetime", Clock)  # noqa: B010  its type is another
+    setattr(decide, "datetime", Clock)  # noqa: B010  its type is another
     os.environ.update(job["env"])
     os.chdir(job["cwd"])
     output = os.open(job["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)

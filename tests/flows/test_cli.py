@@ -784,7 +784,7 @@ def test_unexpected(orchard: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError("a mistake of ours")
 
-    monkeypatch.setattr("tasks.survey.read_workspace", fail)
+    monkeypatch.setattr("tasks.read_workspace.read_workspace", fail)
 
     failed, told = orchard.releasekit("discover"), orchard.releasekit("-v", "discover")
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import pytest
 
-from releasekit.cli.app import options
-from releasekit.cli.root import app
+from releasekit.cli.app import app, options
 from releasekit.core.config.settings import Settings, from_environment, settings_of, variable
 from releasekit.core.errors import Code, Refusal
 from releasekit.integrations.process import Command, run

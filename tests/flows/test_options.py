@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import pytest
 from pydantic import Field
 
-from releasekit.cli.root import app
+from releasekit.cli.app import app
 from releasekit.core.config.settings import Settings
 from releasekit.core.errors import Refusal
 from releasekit.options import (
@@ -22,7 +22,7 @@ from releasekit.options import (
     flat,
     parameters_of,
 )
-from tasks.survey import read_workspace
+from tasks.read_workspace import read_workspace
 from tests.world import make_world
 
 if TYPE_CHECKING:

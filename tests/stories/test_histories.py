@@ -17,8 +17,9 @@ from releasekit.core.workspace.workspace import workspace_of
 from releasekit.integrations.git import Repo
 from releasekit.integrations.process import Command, run
 from releasekit.integrations.uv import Uv
+from tasks.decide import decide
 from tasks.project import Project
-from tasks.survey import decide, read_history
+from tasks.read_history import read_history
 from tests.version_table import ROWS, Row, change, project, scene, table
 from tests.world import GIT, World
 

@@ -14,7 +14,7 @@ from releasekit.core.errors import Code, ReleaseError
 from releasekit.core.release.release_manifest import BuiltFile, PackageVersion
 from releasekit.core.release.target import Target
 from releasekit.integrations.git import Repo
-from tasks import preflight, survey
+from tasks import ask_index, decide, preflight, read_history, read_workspace
 from tests.world import make_world
 
 if TYPE_CHECKING:
@@ -50,9 +50,11 @@ def test_built_otherwise(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> N
 def test_many_new_projects(tmp_path: Path) -> None:
     """More new projects than PyPI lets a user create in a day are a warning, on PyPI alone."""
     world = make_world(tmp_path, "a; b; c; d; e")
-    project, repo = survey.read_workspace(world.root, {"audit": False}), Repo(world.root)
+    project, repo = read_workspace.read_workspace(world.root, {"audit": False}), Repo(world.root)
     unknown: dict[str, frozenset[Version]] = dict.fromkeys("abcde", frozenset())
-    plan = survey.plan(project, repo, survey.read_history(repo, project), Selection(), survey.IndexAnswers(unknown))
+    plan = decide.plan(
+        project, repo, read_history.read_history(repo, project), Selection(), ask_index.IndexAnswers(unknown)
+    )
 
     def warnings(url: str, published: dict[str, frozenset[Version]]) -> list[str]:
         checked = preflight.workspace(project, repo, plan, Target("https://index.invalid/simple", url), published)

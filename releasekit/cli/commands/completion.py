@@ -8,6 +8,7 @@ from cyclopts import App
 
 from releasekit.cli.command_types import DONE
 from releasekit.cli.help import examples
+from releasekit.cli.root import app
 
 command = App(
     name="completion",
@@ -29,7 +30,6 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
         Whose language it is written in.
     """
     from releasekit.cli.render import console
-    from releasekit.cli.root import app
 
     console.answer(app.generate_completion(shell=shell))
     return DONE

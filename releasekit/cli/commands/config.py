@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from releasekit.cli.command_types import DONE, Flat, Format, Switched
 from releasekit.cli.help import examples
+from releasekit.cli.root import app
 from releasekit.options import (
     Anywhere,
     InitOptions,
@@ -55,8 +56,6 @@ def config(
 
 
 def _overrides(words: Sequence[str]) -> dict[str, Any]:
-    from releasekit.cli.root import app
-
     _, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
     told = bound.arguments.get("options")
     return told.overrides() if isinstance(told, (Anywhere, InitOptions)) else {}

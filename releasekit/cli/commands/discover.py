@@ -37,7 +37,7 @@ def discover(
     from releasekit.cli.render import console
     from releasekit.formats.csv import members_csv
     from releasekit.formats.json import discover_json
-    from tasks.survey import read_workspace
+    from tasks.read_workspace import read_workspace
 
     workspace = read_workspace(options.directory, {}).workspace
     if format == "table":

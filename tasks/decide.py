@@ -1,0 +1,75 @@
+"""Step: decide what is released."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from releasekit.core.planning.make_plan import make_plan
+from releasekit.core.planning.model import RELEASE_COMMIT, Plan
+from releasekit.core.planning.plan_inputs import Facts, decisions
+from tasks.decorators import lazy_task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from packaging.version import Version
+
+    from releasekit.core.config.settings import Selection
+    from releasekit.core.versioning.groups import Decisions
+    from releasekit.integrations.git import Repo
+    from tasks.ask_index import IndexAnswers
+    from tasks.project import Project
+    from tasks.read_history import History
+
+
+@lazy_task("plan")
+def plan(
+    project: Project,
+    repo: Repo,
+    history: History,
+    selection: Selection,
+    answers: IndexAnswers | None,
+) -> Plan:
+    """Decide what is released; *answers* are None if no index was asked. See `Facts` in core/planning."""
+    decided = decide(project, history, answers.spent if answers else None)
+    today = datetime.now(UTC).strftime("%Y.%m.%d")
+    facts = Facts(
+        commit=repo.head,
+        date=today,
+        tags=history.tags,
+        published=answers.published if answers else None,
+        elsewhere=answers.elsewhere if answers else {},
+        requires=answers.requires if answers else {},
+        raised=dict(_raised_by_releases(history)),
+        unheard={change.short_sha: change.release_as or "" for change in history.unheard},
+    )
+    return make_plan(project.workspace, decided, history.baselines, selection, project.settings, facts, project.own)
+
+
+def _raised_by_releases(history: History) -> Iterator[tuple[str, str]]:
+    """Yield each package whose pyproject.toml a release has changed since its last one, and the newest such release."""
+    for name, changes in history.changes.items():
+        touching = {sha for home in history.homes.get(name, ()) for sha in history.manifests.get(home, ())}
+        for change in changes:
+            if change.sha in touching and change.title.startswith(RELEASE_COMMIT):
+                yield name, change.title.removeprefix(RELEASE_COMMIT)
+                break
+
+
+def titled(plan: Plan, repo: Repo, history: History) -> Plan:
+    """Return *plan* under the title of the release commit that it is made at, if it is made at one.
+
+    There the versions stand in the files, and no tag says that they are out: so these are what the plan has. What was
+    tagged already is not in it, and might have named the release otherwise.
+    """
+    _, is_release, title = repo.subject(plan.commit).rpartition(RELEASE_COMMIT)
+    if not (is_release and plan.tags) or title in history.tags:
+        return plan
+    return plan.model_copy(update={"tags": (title,)})
+
+
+def decide(project: Project, history: History, spent: Mapping[str, frozenset[Version]] | None = None) -> Decisions:
+    """Return what the history asks of each package; *spent* are versions that cannot be released any more."""
+    given = (history.changes, project.settings, history.unreleased, history.since_stable, project.own, spent)
+    return decisions(project.workspace, history.baselines, *given)
