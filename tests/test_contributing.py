@@ -1,0 +1,90 @@
+"""What contributors rely on: the decisions are listed, CONTRIBUTING is short, our own workflows are those we ship."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from releasekit.integrations.process import Command, run
+
+ROOT = Path(__file__).parents[1]
+DECISIONS = ROOT / "docs/contributing/decisions"
+RECORDS = sorted(path for path in DECISIONS.glob("*.md") if path.name != "index.md")
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+FORMS = sorted(path for path in (ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml") if path.name != "config.yml")
+SECTIONS = ["Context", "Decision", "Consequences", "Measurement"]
+LONGEST = 1000
+"""Words that CONTRIBUTING.md may have."""
+
+
+def test_decisions_are_listed() -> None:
+    """The index lists each record once, by the title that the record has."""
+    listed = re.findall(r"^- \[(.+)\]\((.+)\)$", (DECISIONS / "index.md").read_text(), re.MULTILINE)
+
+    titles = {path.name: path.read_text().partition("\n")[0].removeprefix("# ") for path in RECORDS}
+    assert len(listed) == len(titles)
+    assert {name: title for title, name in listed} == titles
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda path: path.stem[:4])
+def test_decision_form(record: Path) -> None:
+    """A record has a unique number, a status, and the usual sections in the usual order."""
+    text = record.read_text()
+
+    assert [path.name[:4] for path in RECORDS].count(record.name[:4]) == 1
+    assert re.match(rf"# {record.name[:4]}\. .+\n\nStatus: (accepted|replaced by \[\d{{4}}\]\(.+\))\n", text)
+    sections = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert sections in (SECTIONS, SECTIONS[:-1])
+
+
+def test_contributing_is_short() -> None:
+    """Newcomers read it to the end."""
+    assert len((ROOT / "CONTRIBUTING.md").read_text().split()) < LONGEST
+
+
+@pytest.mark.parametrize("shipped", sorted((ROOT / "deployments/github").glob("*.yml")), ids=lambda path: path.name)
+def test_own_workflows_are_shipped_ones(shipped: Path) -> None:
+    """We release by what `releasekit init --ci github` writes, with a version that is published already."""
+    ours = (ROOT / ".github/workflows" / shipped.name).read_text()
+
+    version = re.compile(r"releasekit@\S+")
+    assert version.sub("", ours) == version.sub("", shipped.read_text()), (
+        "run `releasekit init --ci github` on main again"
+    )
+
+
+def test_workflows_are_secure() -> None:
+    """The linter finds no security problem in our own workflows."""
+    zizmor = str(Path(sys.executable).with_name("zizmor"))
+    command = (zizmor, "--offline", "--no-config", "--format", "json", *map(str, WORKFLOWS))
+    result = run(Command(command, fine=frozenset(range(20))))
+
+    assert json.loads(result.stdout) == [], result.stderr
+
+
+def test_ci_runs_the_gate() -> None:
+    """CI runs the script that contributors run, and may read the repository only."""
+    document: dict[Any, Any] = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    (job,) = document["jobs"].values()
+
+    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+    assert (document["permissions"], job["permissions"]) == ({}, {"contents": "read"})
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda path: path.stem)
+def test_issue_forms(form: Path) -> None:
+    """GitHub accepts the forms: each field has a label, and an id that no other field has."""
+    document: dict[str, Any] = yaml.safe_load(form.read_text())
+    fields = [field for field in document["body"] if field["type"] != "markdown"]
+
+    assert {"name", "description", "body"} <= document.keys()
+    assert all(field["attributes"]["label"] for field in fields)
+    assert len({field["id"] for field in fields}) == len(fields)
+    options = [option for field in fields for option in field["attributes"].get("options", ())]
+    assert all(isinstance(option, str) for option in options), "GitHub refuses yes and no without quotes"
