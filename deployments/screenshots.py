@@ -1,9 +1,9 @@
-"""Take the pictures of `README.md` beside this file: a release that waits for a yes, as Prefect's UI shows it.
+"""Take the pictures of the documentation: a release that waits for a yes, as Prefect's UI shows it.
 
 `uv run python -m deployments.screenshots` needs a Chromium or Chrome on the PATH (Debian: `apt install chromium`), and
 leaves nothing behind but the pictures. Server, worker, index, workspace and release are real.
 
-`uv run python -m deployments.screenshots live` draws those of the README at the root, by rich: what a terminal shows in
+`uv run python -m deployments.screenshots live` draws those of the guides, by rich: what a terminal shows in
 the middle of a release of the same workspace, and at the end of one that has failed. The plan is real, and so is what
 draws it; how far each package has come is made up.
 """
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from releasekit.core.planning.model import Plan
 
 ROOT = Path(__file__).parents[1]
-PICTURES = Path(__file__).with_name("pictures")
+PICTURES = ROOT / "docs/pictures"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PATIENCE = 180.0
 """Seconds that anything may take."""
