@@ -1,4 +1,4 @@
-"""The README's table of what an index may do to a release: each row is done, by a real index, to a real upload."""
+"""The documented table of what an index may do to a release: each row is done, by a real index, to a real upload."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.fault_index import Fault, FaultIndex
 
 AGAIN = "run `publish` again"
-LATER = "run `publish` again at the time that is named"
+LATER = "run `publish` again at the time in the message"
 OTHER = "find out who uploaded it; release the next version"
 NOTHING = "-"
 
@@ -46,13 +46,13 @@ class Row:
 
     @property
     def says(self) -> str:
-        """What the README says is said."""
+        """What the documentation says is reported."""
         return f"`{self.code}`" if self.code else "done"
 
 
 def table() -> str:
-    """Return the table as the README should have it."""
-    lines = ["| the index | what releasekit does | it says | how to go on |", "|---|---|---|---|"]
+    """Return the table as the documentation should have it."""
+    lines = ["| The index | What releasekit does | Result | What to do |", "|---|---|---|---|"]
     lines += [f"| {row.fault} | {row.does} | {row.says} | {row.next} |" for row in ROWS]
     return "\n".join(lines)
 
@@ -93,7 +93,7 @@ def _script(faults: Iterable[Fault], *, forever: bool) -> Iterable[Fault]:
 
 
 FOUR = "tries again, after about 2, 10, 30 and 60 s"
-ASKS = f"asks what is there, {FOUR}"
+ASKS = f"asks what the index has, {FOUR}"
 WELL = {"app": "confirmed", "lone": "confirmed"}
 ALONE = {"app": "blocked", "lone": "confirmed"}
 SHUT = {"app": "blocked", "lone": "blocked"}
@@ -102,62 +102,65 @@ THREE = "app: core; lone:"
 ROWS = (
     Row("refuses the connection", FOUR, AGAIN, lambda index: setattr(index, "gone", True), Code.UPLOAD_FAILED, 0),
     Row("resets the connection before it has stored a file", ASKS, NOTHING, on_upload(it.RESET), sent=2),
-    Row("resets the connection when it has stored the file", "asks what is there, and does not send it again", NOTHING,
-        on_upload(it.RESET_STORED)),
+    Row("resets the connection after it has stored the file", "asks what the index has, and does not send it again",
+        NOTHING, on_upload(it.RESET_STORED)),
     Row("does not answer an upload within `upload_timeout`", ASKS, NOTHING, on_upload(it.SILENT), sent=2,
         settings={"upload_timeout": 1.0}),
-    Row("stores a file and does not answer", "asks what is there, and does not send it again", NOTHING,
+    Row("stores a file and does not answer", "asks what the index has, and does not send it again", NOTHING,
         on_upload(it.SILENT_STORED), settings={"upload_timeout": 1.0}),
     Row("answers 500, 502 (also with a page of HTML) or 503", ASKS, NOTHING,
         on_upload(it.ERROR, it.PAGE, it.AWAY), sent=4),
-    Row("goes on doing so", "gives up after the fifth time; what needs the package is blocked, all else goes on", AGAIN,
-        on_upload(it.PAGE, forever=True), Code.UPLOAD_FAILED, 5, said="502 Bad Gateway", graph=THREE, others=ALONE),
-    Row("answers 429 or 503 with a `Retry-After` of up to a minute", "lets no upload begin before, then tries again",
-        NOTHING, on_upload(it.BUSY.after(1)), sent=2, gap=1, also=(on_upload(it.AWAY.after(1)),)),
-    Row("answers 429 without one", FOUR, NOTHING, on_upload(it.BUSY, it.BUSY), sent=3),
-    Row("answers 429 or 503 with a longer `Retry-After`", "does not wait; begins no other upload", LATER,
+    Row("keeps doing so", "gives up after the fifth attempt; packages that need it are blocked, all others continue",
+        AGAIN, on_upload(it.PAGE, forever=True), Code.UPLOAD_FAILED, 5, said="502 Bad Gateway", graph=THREE,
+        others=ALONE),
+    Row("answers 429 or 503 with a `Retry-After` of up to a minute",
+        "starts no upload before that time, then tries again", NOTHING, on_upload(it.BUSY.after(1)),
+        sent=2, gap=1, also=(on_upload(it.AWAY.after(1)),)),
+    Row("answers 429 without `Retry-After`", FOUR, NOTHING, on_upload(it.BUSY, it.BUSY), sent=3),
+    Row("answers 429 or 503 with a longer `Retry-After`", "does not wait; starts no other upload", LATER,
         on_upload(it.BUSY.after(7200), project=it.ALL), Code.UPLOAD_LIMITED, said="Run publish again after 20",
         graph=THREE, others=SHUT, settings={"concurrency": 1},
         also=(on_upload(it.AWAY.after(7200), project=it.ALL),)),
-    Row("takes no more new projects from you today (PyPI takes 4)", "never tries again, nor other new projects; "
-        "packages that the index knows go on", LATER,
+    Row("accepts no more new projects from you today (PyPI accepts 4)", "does not try it or other new projects "
+        "again; existing projects continue", LATER,
         both(stored("lone-1.0.tar.gz"), on_upload(it.QUOTA)), Code.UPLOAD_LIMITED,
         said="Run publish again after 20", graph=THREE, others=ALONE),
-    Row("does not know you (401, 403)", "never tries again; begins no other upload",
+    Row("refuses your credentials (401, 403)", "does not try again; starts no other upload",
         "set the credentials, then " + AGAIN, on_upload(it.WHO, project=it.ALL), Code.INDEX_CREDENTIALS,
         said="UV_PUBLISH_TOKEN", graph=THREE, others=SHUT, settings={"concurrency": 1},
         also=(on_upload(it.FORBIDDEN, project=it.ALL),)),
-    Row("does not let you upload to this project (403)", "never tries again; what needs the package is blocked",
-        "get the right to, then " + AGAIN, on_upload(it.NOT_YOURS), Code.INDEX_CREDENTIALS,
+    Row("refuses your upload to this project (403)", "does not try again; packages that need it are blocked",
+        "get permission, then " + AGAIN, on_upload(it.NOT_YOURS), Code.INDEX_CREDENTIALS,
         said="right to upload to core", graph=THREE, others=ALONE),
-    Row("says that the file already exists (400, 409), and it is the same", "counts it as uploaded", NOTHING,
+    Row("says that the file already exists (400, 409), and it is equal", "counts it as uploaded", NOTHING,
         both(on_upload(it.EXISTS_STORED), on_page(*[it.HIDDEN] * 6))),
-    Row("says that the file already exists, and it is another", "never tries again; uploads nothing more of it",
-        OTHER, both(on_upload(it.EXISTS_STORED), once_stored(*[it.WRONG] * 99)),
+    Row("says that the file already exists, and it is different",
+        "does not try again; uploads nothing more of this package", OTHER,
+        both(on_upload(it.EXISTS_STORED), once_stored(*[it.WRONG] * 99)),
         Code.PUBLISH_CHECKSUM_MISMATCH, heals=False),
     Row("lists a file of this name with another sha256", "uploads nothing of this package",
         OTHER, stored("core-1.1.tar.gz"),
         Code.PUBLISH_CHECKSUM_MISMATCH, 0, heals=False),
-    Row("refuses the file for what it is (400, 413), or its name was used and deleted", "never tries again",
-        "mend it, `releasekit rollback`, release the next version", on_upload(it.INVALID), Code.UPLOAD_REFUSED,
+    Row("refuses the file itself (400, 413), or its name was used and deleted", "does not try again",
+        "fix it, `releasekit rollback`, release the next version", on_upload(it.INVALID), Code.UPLOAD_REFUSED,
         heals=False, also=(on_upload(it.TOO_LARGE), on_upload(it.RETIRED))),
-    Row("takes no new file for a version that is there for more than 14 days (PyPI)", "never tries again; what needs "
-        "the package is blocked", "`releasekit rollback`, commit a `fix:`, run `publish`: the next version goes out",
+    Row("accepts no new file for a version that is older than 14 days (PyPI)", "does not try again; packages that "
+        "need it are blocked", "`releasekit rollback`, commit a `fix:`, run `publish`: it releases the next version",
         on_upload(it.STORED, it.CLOSED), Code.UPLOAD_CLOSED, said="commit a `fix:` to packages/core", graph=THREE,
         others=ALONE, heals=False),
-    Row("answers with errors when it is asked what it has", "sends nothing, and " + FOUR, AGAIN,
+    Row("answers with errors when releasekit asks what it has", "sends nothing, and " + FOUR, AGAIN,
         on_page(it.AWAY, forever=True), Code.INDEX_UNREACHABLE, 0, said="keeps answering 503"),
-    Row("lists an upload late", "looks again, ever less often, for `confirm_timeout` seconds", NOTHING,
+    Row("lists an upload late", "asks again, less and less often, for `confirm_timeout` seconds", NOTHING,
         once_stored(*[it.HIDDEN] * 4)),
-    Row("has not listed it by then", "says that it is uploaded and not visible", AGAIN,
+    Row("has not listed it by then", "reports that it is uploaded and not visible", AGAIN,
         once_stored(*[it.HIDDEN] * 999), Code.PUBLISH_TIMEOUT, said="is uploaded and not visible",
         settings={"confirm_timeout": 0.7}),
-    Row("answers with errors, HTML of others or half a page instead of the list", "looks again in the same way",
+    Row("answers with errors, foreign HTML or half a page instead of the list", "asks again in the same way",
         NOTHING, once_stored(it.AWAY, it.CUT, it.TORN, it.LOGIN)),
-    Row("wants other credentials for the list (401, 403)", "does not look again", "set them, then " + AGAIN,
+    Row("needs other credentials for the list (401, 403)", "does not ask again", "set them, then " + AGAIN,
         once_stored(*[it.WHO] * 99), Code.INDEX_CREDENTIALS, said="UV_INDEX_"),
-    Row("sends the list a byte at a time", "waits for it, within `confirm_timeout`", NOTHING, once_stored(it.SLOW)),
-    Row("has no JSON", "reads its HTML", NOTHING, lambda index: setattr(index, "html", True)),
+    Row("sends the list one byte at a time", "waits for it, within `confirm_timeout`", NOTHING, once_stored(it.SLOW)),
+    Row("serves no JSON", "reads its HTML", NOTHING, lambda index: setattr(index, "html", True)),
 )  # fmt: skip
 
 CASES = [(row, make) for row in ROWS for make in (row.make, *row.also)]

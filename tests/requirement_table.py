@@ -1,4 +1,4 @@
-"""The README's table of requirement forms: what a release makes of each, in the source and in what it builds."""
+"""The documented table of requirement forms: what a release makes of each, in the source and in what it builds."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ ROWS = (
 
 
 def table() -> str:
-    """Return the table as the README should have it."""
-    heads = ("in your source", "core's next version", "`raise`, and built with `keep`", "`always`", "`compatible`")
+    """Return the table as the documentation should have it."""
+    heads = ("In your source", "Next version of core", "`raise`, and `keep`", "`always`", "`compatible`")
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for row in ROWS:
         cells = (row.written, row.next, row.raised, row.always or row.raised, row.compatible)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_table(row: Row) -> None:
-    """Each row of the README's table is what happens, and what comes out is satisfied."""
+    """Each row of the documented table is what happens, and what comes out is satisfied."""
     version = Version(row.next)
 
     assert raise_requirement(row.written, version) == row.raised

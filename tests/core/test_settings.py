@@ -34,7 +34,7 @@ def test_none() -> None:
 
 
 def test_defaults() -> None:
-    """The defaults are those that the README promises."""
+    """The defaults are those that the documentation promises."""
     given = settings_of({}).model_dump()
 
     assert {key: value for key, value in given.items() if value not in (False, "", (), {})} == {

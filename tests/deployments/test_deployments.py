@@ -329,5 +329,5 @@ def test_composed_servers_have_our_settings() -> None:
 
     for name in ("server", "services"):
         assert composed["services"][name]["environment"].items() >= SERVER_SETTINGS.items()
-    read = (ROOT / "deployments" / "README.md").read_text()
+    read = (ROOT / "docs" / "guides" / "prefect-server.md").read_text()
     assert {name for name, value in SERVER_SETTINGS.items() if f"export {name}={value}\n" not in read} == set()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cyclopts import Argument
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
+DOCUMENTATION = "\n".join(page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").rglob("*.md")))
 
 
 @pytest.fixture(autouse=True)
@@ -336,15 +336,15 @@ def test_schema(world: World) -> None:
 
 
 def tables() -> list[str]:
-    """Return all that the README shows of [tool.releasekit]."""
-    blocks = re.findall(r"^```toml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    """Return all that the documentation shows of [tool.releasekit]."""
+    blocks = re.findall(r"^```toml\n(.*?)^```", DOCUMENTATION, re.MULTILINE | re.DOTALL)
     return [block for block in blocks if "[tool.releasekit" in block]
 
 
 @pytest.fixture
 def editor(tmp_path: Path) -> Path:
-    """Return a directory that is set up for Taplo as the README says."""
-    rule = re.search(r"<!-- taplo -->\n```toml\n(.*?)```", README, re.DOTALL)
+    """Return a directory that is set up for Taplo as the documentation says."""
+    rule = re.search(r"<!-- taplo -->\n```toml\n(.*?)```", DOCUMENTATION, re.DOTALL)
     assert rule
     (tmp_path / ".taplo.toml").write_text(rule[1])
     (tmp_path / "releasekit.schema.json").write_text(SCHEMA.read_text())
@@ -360,7 +360,7 @@ def lint(directory: Path, table: str) -> Said:
 
 
 def test_editor(editor: Path) -> None:
-    """All that the README shows is right for an editor, and mistakes are underlined."""
+    """All that the documentation shows is right for an editor, and mistakes are underlined."""
     assert tables()
     for table in tables():
         assert (said := lint(editor, table)).code == 0, said.err

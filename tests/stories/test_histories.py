@@ -1,4 +1,4 @@
-"""Versions from real histories: the README's table row by row, and random histories against a slow reference."""
+"""Versions from real histories: the documented table row by row, and random histories against a slow reference."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ from releasekit.integrations.uv import Uv
 from tasks.decide import decide
 from tasks.project import Project
 from tasks.read_history import read_history
-from tests.version_table import ROWS, Row, change, project, scene, table
+from tests.version_table import ROWS, Row, change, project, scene
+from tests.version_table import ROWS, Row, change, project, scene
 from tests.world import GIT, World
 
 PACKAGES = {"core": "packages/core", "inner": "packages/core/inner", "app": "packages/app", "top": "."}
 FILES = ("packages/core/a", "packages/core/inner/a", "packages/core/inner/b/c", "packages/app/a", "a", "docs/a")
 BUMPS = {"feat: x": 2, "fix: x": 1, "docs: x": 0, "feat!: x": 3, "whatever": 0, "fix: x\n\nBREAKING CHANGE: y": 3}
-
-README = Path(__file__).parents[2] / "README.md"
 
 
 def planned(world: World, *argv: str) -> dict[str, str]:
@@ -40,7 +39,7 @@ def planned(world: World, *argv: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: re.sub(r"\W+", "-", row.history))
 def test_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: Row) -> None:
-    """Each row of the README's table is what the plan says of that very history."""
+    """Each row of the documented table is what the plan says of that very history."""
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     world = scene(tmp_path, row.start, row.settings)
     row.make(world)
@@ -127,11 +126,3 @@ def slow_reference(world: World, name: str, path: str) -> dict[str, str]:
     ]
     shas = world.git("rev-list", "--full-history", "--no-merges", since, "--", path, *others).split()
     return {sha: world.git("show", "--no-patch", "--format=%B", sha) for sha in shas}
-
-
-def test_readme() -> None:
-    """The README has the table that these tests prove."""
-    listed = re.search(r"<!-- versions -->\n(.*?)\n?<!-- /versions -->", README.read_text(), re.DOTALL)
-
-    assert listed
-    assert listed[1] == table()

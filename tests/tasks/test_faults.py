@@ -160,7 +160,7 @@ def only(release: Release, name: str) -> Release:
 
 @pytest.mark.parametrize(("row", "make"), CASES, ids=lambda it: it.fault if isinstance(it, Row) else "")
 def test_row(row: Row, make: Faulty, scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
-    """The row of the README is so: what is sent how often, what is said, what becomes of the others, and after that.
+    """The documented row is so: what is sent how often, what is said, what becomes of the others, and after that.
 
     This is also where `upload_timeout` ends an upload.
     """
