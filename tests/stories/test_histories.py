@@ -21,7 +21,6 @@ from tasks.decide import decide
 from tasks.project import Project
 from tasks.read_history import read_history
 from tests.version_table import ROWS, Row, change, project, scene
-from tests.version_table import ROWS, Row, change, project, scene
 from tests.world import GIT, World
 
 PACKAGES = {"core": "packages/core", "inner": "packages/core/inner", "app": "packages/app", "top": "."}
