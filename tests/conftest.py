@@ -11,6 +11,7 @@ import textwrap
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -23,7 +24,6 @@ from releasekit.integrations.uv import find_uv
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
 # pypiserver's own program reads passwords through passlib alone; its library takes a function. An empty user name
 # makes it let everyone upload.
@@ -40,6 +40,20 @@ with wsgi.make_server("127.0.0.1", 0, served) as server:
     print(f"serving on port {server.server_port}.", flush=True)
     server.serve_forever()
 """
+
+
+def replace_shims(path: str) -> str:
+    """Return PATH with the directory of the running Python instead of pyenv's shims.
+
+    A shim is a shell script. uv cannot cache what it answers, and runs it again for each `uv lock`: 0.17 CPU-seconds
+    instead of 0.02.
+    """
+    python = str(Path(sys.base_prefix) / "bin")
+    directories = (python if Path(name).name == "shims" else name for name in path.split(os.pathsep))
+    return os.pathsep.join(dict.fromkeys(directories))
+
+
+os.environ["PATH"] = replace_shims(os.environ.get("PATH", ""))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
