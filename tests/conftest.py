@@ -55,6 +55,10 @@ def replace_shims(path: str) -> str:
 
 os.environ["PATH"] = replace_shims(os.environ.get("PATH", ""))
 
+# Without .pyc files each child process compiles Prefect again: 2 CPU-seconds, 4 for its server.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the whole of the slow tests be asked for."""
