@@ -6,11 +6,15 @@ import asyncio
 import base64
 import os
 import re
+import shutil
+import sqlite3
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -217,21 +221,56 @@ def _port(log: Path, is_alive: Callable[[], bool], said: str = r"serving on port
 
 
 @pytest.fixture(scope="session")
-def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+def prefect_database(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the path of an empty Prefect database, in pytest's cache; the first server that starts saves it there.
+
+    To create one takes a server 8 CPU-seconds. `pytest --cache-clear` deletes it.
+    """
+    cache: pytest.Cache | None = getattr(pytestconfig, "cache", None)  # None with `-p no:cacheprovider`
+    make = cache.mkdir if cache else tmp_path_factory.mktemp
+    return make(f"prefect-{version('prefect')}") / "prefect.db"
+
+
+@pytest.fixture(scope="session")
+def prefect_home(tmp_path_factory: pytest.TempPathFactory, prefect_database: Path) -> Callable[[str], Path]:
+    """Return a function that makes a directory for a Prefect server, with an empty database if one is saved."""
+
+    def make(name: str) -> Path:
+        home = tmp_path_factory.mktemp(name)
+        if prefect_database.is_file():
+            shutil.copy(prefect_database, home)
+        return home
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def prefect_api(prefect_home: Callable[[str], Path], prefect_database: Path) -> Generator[str]:
     """Run one Prefect server for all the slow stories, and point this process to it."""
     # It reads its settings once; with none of ours it would start a server of its own, and record our lines nowhere.
     assert "prefect" not in sys.modules, "some test imported Prefect before asking for this fixture"
-    home = tmp_path_factory.mktemp("prefect")
+    home = prefect_home("prefect")
     os.environ["PREFECT_HOME"] = str(home)
     settle(OWN_SERVER_SETTINGS)
     with prefect_server() as server:
         server.wait()
+        if not prefect_database.is_file():
+            save_database(home / "prefect.db", prefect_database)
         os.environ["PREFECT_API_URL"] = server.url
         yield server.url
         if "prefect" in sys.modules:
             from flows.event_flush import drain
 
             asyncio.run(drain())
+
+
+def save_database(database: Path, target: Path) -> None:
+    """Copy the *database* of a running server to *target*, where another test worker may copy one at the same time."""
+    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
+        copy = Path(file.name)
+    with closing(sqlite3.connect(database)) as running, closing(sqlite3.connect(copy)) as backup:
+        running.backup(backup)
+    copy.replace(target)
 
 
 @pytest.fixture

@@ -48,9 +48,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="module")
-def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def lived_in(prefect_home: Callable[[str], Path]) -> Path:
     """Make a directory for servers, one after the other: the first start in it takes longest."""
-    return tmp_path_factory.mktemp("lived-in")
+    return prefect_home("lived-in")
 
 
 class TestConfiguredApi:

@@ -60,9 +60,9 @@ class Program:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(prefect_home: Callable[[str], Path]) -> Path:
     """Make the directory that the servers of these tests share, one after the other."""
-    return tmp_path_factory.mktemp("home")
+    return prefect_home("home")
 
 
 @pytest.fixture(autouse=True)
