@@ -13,7 +13,7 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Callable
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -252,7 +252,10 @@ def prefect_api(prefect_home: Callable[[str], Path], prefect_database: Path) -> 
     home = prefect_home("prefect")
     os.environ["PREFECT_HOME"] = str(home)
     settle(OWN_SERVER_SETTINGS)
-    with prefect_server() as server:
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            stop_measuring_children(patch)
+            server = stack.enter_context(prefect_server())
         server.wait()
         if not prefect_database.is_file():
             save_database(home / "prefect.db", prefect_database)
@@ -262,6 +265,12 @@ def prefect_api(prefect_home: Callable[[str], Path], prefect_database: Path) -> 
             from flows.event_flush import drain
 
             asyncio.run(drain())
+
+
+def stop_measuring_children(patch: pytest.MonkeyPatch) -> None:
+    """Don't measure coverage in child processes: in a program that runs none of our code it only costs time."""
+    for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
+        patch.delenv(name, raising=False)
 
 
 def save_database(database: Path, target: Path) -> None:

@@ -83,6 +83,7 @@ def zygote(prefect_api: str) -> Generator[Zygote]:
     script = (sys.executable, str(Path(__file__).with_name("zygote.py")))
     ours = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "GIT_CONFIG_GLOBAL": os.devnull}
     env = {**os.environ, **ours, "PREFECT_API_URL": prefect_api}
+    env.pop("COVERAGE_PROCESS_CONFIG", None)  # its children end with os._exit and write no data
     with subprocess.Popen(script, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield Zygote(process)
 
