@@ -1,10 +1,14 @@
-"""What all stories share."""
+"""What all stories share: real releases, with short pauses between attempts."""
 
 from __future__ import annotations
 
 import pytest
 
+from releasekit.integrations import http
 from tests.conftest import stop_measuring_children
+
+PAUSE = 0.2
+"""Seconds before a step is tried again; a release of a user waits five."""
 
 PROGRAM_TESTS = {"test_terminal.py"}
 """The files whose tests start our own program. The others start only git, uv and servers."""
@@ -15,3 +19,15 @@ def _measure_this_process_only(request: pytest.FixtureRequest, monkeypatch: pyte
     """Measure coverage in this process only: `uv lock` starts each Python on the PATH, and coverage in each."""
     if request.path.name not in PROGRAM_TESTS:
         stop_measuring_children(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the pauses between attempts; the number of attempts stays as it is."""
+    monkeypatch.setattr(http, "FIRST_DELAY", PAUSE / 4)
+    if "prefect_api" in request.fixturenames:
+        request.getfixturevalue("prefect_api")  # must run before Prefect is imported
+        from tasks import build, upload
+
+        for step in (upload.smoke_test, build.prove, build.prove_resolution):
+            monkeypatch.setattr(step, "retry_delay_seconds", PAUSE)
