@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from releasekit.integrations.peryx import EmbeddedIndex
 
 ROOT = Path(__file__).parents[2]
+PYTHONPATH = os.pathsep.join((str(ROOT / "tests" / "support" / "unmeasured_children"), str(ROOT)))
 PATIENCE = 60.0
 """Seconds for anything that is going to happen."""
 
@@ -83,7 +84,7 @@ def running(world: World, *argv: str, terminal: bool = False) -> Generator[Progr
     child = subprocess.Popen(
         (sys.executable, "-c", ON_A_TERMINAL, *program) if terminal else program,
         cwd=world.root,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "200", name: value},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH, "TERM": "xterm", "COLUMNS": "200", name: value},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
