@@ -15,6 +15,7 @@ import resource
 import sys
 import threading
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from rich.console import Console  # noqa: E402
 from releasekit.cli.render.live_table import live  # noqa: E402
 from releasekit.core.config.settings import Settings  # noqa: E402
 from releasekit.core.planning.model import Plan, Status, Step  # noqa: E402
-from releasekit.core.release.observer import LogLines, observer, watched_by  # noqa: E402
+from releasekit.core.release.observer import LogLines, Observer  # noqa: E402
 from releasekit.core.release.progress import PROOF, PUBLISHING, STAGING, Stage  # noqa: E402
 
 GOAL = 5.0  # percent of a core
@@ -82,9 +83,9 @@ def plan_of(packages: int) -> Plan:
     return Plan(commit="0" * 40, release="1", tags=("v1.0",), packages=tuple(steps))
 
 
-async def carried_out(plan: Plan, seconds: float, at_once: int = 7) -> None:
-    """Bring all packages through all stages within about so many *seconds*."""
-    told, slots = observer(), asyncio.Semaphore(at_once)
+async def carried_out(plan: Plan, observer: Observer, seconds: float, at_once: int = 7) -> None:
+    """Bring all packages through all stages within about so many *seconds*; the *observer* hears of each."""
+    slots = asyncio.Semaphore(at_once)
     each = seconds * at_once / len(plan.steps) / (len(STAGING) + len(PROOF) + len(PUBLISHING))
     phases = (
         ("staging", STAGING, Stage.BUILT),
@@ -92,14 +93,14 @@ async def carried_out(plan: Plan, seconds: float, at_once: int = 7) -> None:
         ("publishing", PUBLISHING, Stage.PUBLISHED),
     )
     for phase, stages, end in phases:
-        told.on_phase(phase)
+        observer.on_phase(phase)
 
         async def one(name: str, stages: tuple[Stage, ...] = stages, end: Stage = end) -> None:
             async with slots:
                 for stage in stages:
-                    told.on_stage(name, stage)
+                    observer.on_stage(name, stage)
                     await asyncio.sleep(each)
-            told.on_stage(name, end)
+            observer.on_stage(name, end)
 
         await asyncio.gather(*(one(step.name) for step in plan.steps))
 
@@ -111,10 +112,12 @@ def measured(packages: int, seconds: float, height: int, *, drawn: bool) -> Cost
     reader.start()
     with os.fdopen(theirs, "w") as screen:
         console = Console(file=screen, force_terminal=True, width=120, height=height)
-        watching = live(plan, Settings.model_validate({}), console) if drawn else watched_by(Nobody())
+        watching: AbstractContextManager[Observer] = nullcontext(Nobody())
+        if drawn:
+            watching = live(plan, Settings.model_validate({}), console)
         before, began = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
-        with watching:
-            asyncio.run(carried_out(plan, seconds))
+        with watching as observer:
+            asyncio.run(carried_out(plan, observer, seconds))
         after, ended = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Cost(cpu, ended - began)

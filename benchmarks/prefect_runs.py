@@ -294,6 +294,7 @@ async def story(steps: Sequence[Step], needs: dict[str, tuple[str, ...]], tell: 
     from prefect.context import FlowRunContext
 
     from flows.scheduling import expand, state_of
+    from releasekit.core.release.observer import LogLines
     from tasks.upload import PER_RELEASE
 
     async def nothing(release: Any, step: Step) -> None:  # noqa: ANN401, ARG001
@@ -309,17 +310,18 @@ async def story(steps: Sequence[Step], needs: dict[str, tuple[str, ...]], tell: 
         for name in STEPS
     ]
     release: Any = a_release()
+    observer = LogLines()
 
     async def chain(step: Step, upstream: Sequence[State[Any]]) -> State[Any]:
         before = list(upstream)
         for action in actions:
-            before = [await state_of(action, before, release, step)]
+            before = [await state_of(observer, action, before, release, step)]
         return before[0]
 
     @flow(name="runs", retries=0)
     async def runs() -> str:
         tell("first_output")
-        await expand(steps, needs, chain)
+        await expand(steps, needs, chain, observer)
         context = FlowRunContext.get()
         return str(context.flow_run.id) if context and context.flow_run else ""
 

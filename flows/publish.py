@@ -21,8 +21,7 @@ from flows.artifacts import name_run, record_our_lines, rename_run, show_plan, s
 from flows.scheduling import prove_all, publish_all, stage_all
 from releasekit import __version__
 from releasekit.core.errors import Code, Refusal, ReleaseError, Warn
-from releasekit.core.planning.model import Step
-from releasekit.core.release.observer import observer
+from releasekit.core.planning.model import Step, some
 from releasekit.core.release.release_manifest import PackageVersion, ReleaseManifest
 from releasekit.core.release.report import Outcome, PackageReport, Report
 from releasekit.core.text import some
@@ -142,14 +141,14 @@ async def carry_out(release: Release, repo: Repo, index: Index, options: Publish
         return Report(release=release.plan.release, title=release.plan.title, packages=failed, notes=notes)
     if options.stage_only:
         return handed_over(release, repo, options.output)
-    observer().on_phase("publishing")
+    release.observer.on_phase("publishing")
     packages = await publish_all(release, built, index)
     return await announced(release, repo, packages)
 
 
 def prepared(release: Release, repo: Repo) -> Release:
     """Turn the plan into a commit in the scratch worktree, unless that was done already."""
-    observer().on_phase("preparing")
+    release.observer.on_phase("preparing")
     release = release_commit.check_out(release, repo)
     if release.commit:
         return release
@@ -202,7 +201,7 @@ async def staged(
     if manifest.packages:
         manifest = await with_files(release, manifest, index, rebuild=rebuild)
     else:
-        observer().on_phase("staging")
+        release.observer.on_phase("staging")
         built, failed = await stage_all(release)
         if failed:
             return {}, failed
@@ -290,7 +289,7 @@ async def announced(release: Release, repo: Repo, packages: tuple[PackageReport,
         tags += release.plan.tags  # the umbrella tag says that all are out
     if not tags:
         return report
-    observer().on_phase("announcing")
+    release.observer.on_phase("announcing")
     made = tags if release.settings.tag else []
     problems: list[str] = []
     notes: list[str] = []

@@ -18,13 +18,13 @@ from prefect.utilities.annotations import quote
 from flows.artifacts import ProgressBar
 from releasekit.core.errors import CATALOGUE, Code, ReleaseError
 from releasekit.core.planning.model import Step
-from releasekit.core.release.observer import observer
 from releasekit.core.release.progress import Stage
 from releasekit.core.release.report import Outcome, PackageReport
 from releasekit.integrations.prefect_server import unexpected
 from tasks import build, upload
 
 if TYPE_CHECKING:
+    from releasekit.core.release.observer import Observer
     from releasekit.core.release.release_manifest import PackageVersion
     from releasekit.integrations.protocols import Index
     from tasks.context import Release
@@ -37,7 +37,9 @@ States = Sequence[State[Any]]
 Chain = Callable[[Step, States], Awaitable[State[Any]]]
 
 
-async def expand(steps: Sequence[Step], needs: Mapping[str, Sequence[str]], chain: Chain) -> dict[str, State[Any]]:
+async def expand(
+    steps: Sequence[Step], needs: Mapping[str, Sequence[str]], chain: Chain, observer: Observer
+) -> dict[str, State[Any]]:
     """Run *chain* for each of *steps* the moment its own *needs* are completed; returns how each ended.
 
     A package whose need was not completed is marked as blocked; nothing else is stopped. What it merely follows
@@ -51,7 +53,7 @@ async def expand(steps: Sequence[Step], needs: Mapping[str, Sequence[str]], chai
             await running[name]
         blockers = [name for name, state in upstream.items() if not state.is_completed()]
         if blockers:
-            return await state_of(blocked, (), step, blockers)
+            return await state_of(observer, blocked, (), step, blockers)
         return await chain(step, list(upstream.values()))
 
     try:
@@ -63,14 +65,17 @@ async def expand(steps: Sequence[Step], needs: Mapping[str, Sequence[str]], chai
     return {name: ended.result() for name, ended in running.items()}
 
 
-async def state_of(step: Task[P, R], upstream: States, *args: P.args, **kwargs: P.kwargs) -> State[Any]:
+async def state_of(
+    observer: Observer, step: Task[P, R], upstream: States, *args: P.args, **kwargs: P.kwargs
+) -> State[Any]:
     """Run one step as a Prefect task that waits for *upstream*, in this loop, and return how it ended.
 
+    The *observer* hears which stage the step brings its package to.
     The one place that decides how steps are run; Prefect's types don't know that the state can be awaited.
     """
     for package in args:
         if isinstance(package, Step) and (come := _STAGES.get(step.name)):
-            observer().on_stage(package.name, come)
+            observer.on_stage(package.name, come)
     # Quoted, for there is no future in them: Prefect would look for one in every field of the plan, for every step.
     running: Any = step(*map(quote, args), **kwargs, wait_for=upstream, return_state=True)
     return await running
@@ -101,26 +106,26 @@ async def stage_all(release: Release) -> tuple[list[PackageVersion], tuple[Packa
 
     Returns the packages as built and, if any of them failed, what became of each.
     """
-    slots = asyncio.Semaphore(builders(release))
+    slots, observer = asyncio.Semaphore(builders(release)), release.observer
     bar = ProgressBar(len(release.plan.steps), "built and verified", "built")
     halt = asyncio.Event()
 
     async def chain(step: Step, upstream: States) -> State[Any]:
         async with slots:
             if halt.is_set():
-                return await state_of(blocked, (), step, ["--fail-fast"])
-            state = await state_of(build.pin, upstream, release, step)
+                return await state_of(observer, blocked, (), step, ["--fail-fast"])
+            state = await state_of(observer, build.pin, upstream, release, step)
             if state.is_completed():
-                state = await state_of(build.build, [state], release, step)
+                state = await state_of(observer, build.build, [state], release, step)
             if state.is_completed():
-                state = await state_of(build.verify, [state], release, step)
+                state = await state_of(observer, build.verify, [state], release, step)
             # Still in the slot: whoever gets it next must see that it is to halt.
-            await _seen(Stage.BUILT, step, state, halt.set if release.settings.fail_fast else None)
+            await _seen(observer, Stage.BUILT, step, state, halt.set if release.settings.fail_fast else None)
         await bar.step()
         return state
 
     steps = [step.model_copy(update={"after": ()}) for step in release.plan.steps]  # to build, order is nothing
-    states = await expand(steps, {step.name: step.build_needs for step in steps}, chain)
+    states = await expand(steps, {step.name: step.build_needs for step in steps}, chain, observer)
     if all(state.is_completed() for state in states.values()):
         return [await states[step.name].aresult() for step in steps], ()
     return [], await _reports(release, states, Outcome.BUILT)
@@ -138,23 +143,23 @@ async def prove_all(
     steps = [step for step in release.plan.steps if step.name in packages]
     if settings.overlay == "off" or not steps:
         return ()
-    observer().on_phase("proving")
+    release.observer.on_phase("proving")
     fits = await build.prove_resolution(release, built, together=together)
     imported = {step.name for step in steps if settings.overlay == "install" and is_tested(release, step)}
-    slots = asyncio.Semaphore(builders(release))
+    slots, observer = asyncio.Semaphore(builders(release)), release.observer
     halt = asyncio.Event()
 
     async def chain(step: Step, _: States) -> State[Any]:
         async with slots:
             if halt.is_set():
-                return await state_of(blocked, (), step, ["--fail-fast"])
+                return await state_of(observer, blocked, (), step, ["--fail-fast"])
             options = {"resolve": not fits, "install": step.name in imported}
-            state = await state_of(build.prove, (), release, step, packages[step.name], **options)
-            return await _seen(Stage.PROVEN, step, state, halt.set if settings.fail_fast else None)
+            state = await state_of(observer, build.prove, (), release, step, packages[step.name], **options)
+            return await _seen(observer, Stage.PROVEN, step, state, halt.set if settings.fail_fast else None)
 
     # None needs another to be proven first.
     wanted = [step.model_copy(update={"after": ()}) for step in steps if not fits or step.name in imported]
-    states = await expand(wanted, {step.name: () for step in wanted}, chain)
+    states = await expand(wanted, {step.name: () for step in wanted}, chain, observer)
     if all(state.is_completed() for state in states.values()):
         return ()
     return await _reports(release, states, Outcome.BUILT)
@@ -173,7 +178,7 @@ def is_tested(release: Release, step: Step) -> bool:
 async def publish_all(release: Release, built: Mapping[str, PackageVersion], index: Index) -> tuple[PackageReport, ...]:
     """Upload, confirm and smoke-test every package, each the moment its own hard dependencies are confirmed."""
     bar = ProgressBar(len(release.plan.steps), "uploaded, confirmed and smoke-tested", "published")
-    uploads = upload.Uploads(release.settings.concurrency, release.settings.rate_limit)
+    uploads, observer = upload.Uploads(release.settings.concurrency, release.settings.rate_limit), release.observer
     # As long as this, the word of an earlier run that it has uploaded a package stands against an index that does not
     # list it. Then `confirm` has given up too, and the index is believed: a later run sends what it does not list.
     upload_step = upload.upload.with_options(cache_expiration=timedelta(seconds=release.settings.confirm_timeout))
@@ -187,37 +192,40 @@ async def publish_all(release: Release, built: Mapping[str, PackageVersion], ind
         for partner in step.batch:  # a cycle installs only when all of it is there
             await settled[partner].wait()
         if state.is_completed() and is_tested(release, step):
-            state = await state_of(upload.smoke_test, [state], release, step, built[step.name], uploads.slots)
+            state = await state_of(observer, upload.smoke_test, [state], release, step, built[step.name], uploads.slots)
         await bar.step()
-        return await _seen(Stage.PUBLISHED, step, state, stop if release.settings.fail_fast else None)
+        return await _seen(observer, Stage.PUBLISHED, step, state, stop if release.settings.fail_fast else None)
 
     def stop() -> None:
         uploads.stop("--fail-fast")
 
     async def upload_and_confirm(step: Step, upstream: States) -> State[Any]:
         if uploads.stopped:
-            return await state_of(blocked, (), step, [uploads.stopped])
+            return await state_of(observer, blocked, (), step, [uploads.stopped])
         package = built[step.name]
-        state = await state_of(upload_step, upstream, release, step, package, index, uploads)
+        state = await state_of(observer, upload_step, upstream, release, step, package, index, uploads)
         if state.is_completed():
             earlier = state.name == "Cached"
-            state = await state_of(upload.confirm, [state], release, step, package, index, earlier=earlier)
+            state = await state_of(observer, upload.confirm, [state], release, step, package, index, earlier=earlier)
         return state
 
-    states = await expand(release.plan.steps, {step.name: step.needs for step in release.plan.steps}, chain)
+    needs = {step.name: step.needs for step in release.plan.steps}
+    states = await expand(release.plan.steps, needs, chain, observer)
     return await _reports(release, states, Outcome.CONFIRMED)
 
 
-async def _seen(end: Stage, step: Step, state: State[Any], halt: Callable[[], None] | None) -> State[Any]:
+async def _seen(
+    observer: Observer, end: Stage, step: Step, state: State[Any], halt: Callable[[], None] | None
+) -> State[Any]:
     if state.is_completed():
         log.info("%s %s %s", end, step.name, step.version)
-        observer().on_stage(step.name, end)
+        observer.on_stage(step.name, end)
     elif await _blocker(state):
-        observer().on_stage(step.name, Stage.BLOCKED)
+        observer.on_stage(step.name, Stage.BLOCKED)
     else:
         error = await _exception(state)
         log.error("%s %s failed", step.name, step.version)
-        observer().on_stage(step.name, Stage.FAILED, f"{error}\n{getattr(error, 'output', '')}".strip())
+        observer.on_stage(step.name, Stage.FAILED, f"{error}\n{getattr(error, 'output', '')}".strip())
         if halt:
             halt()
     return state

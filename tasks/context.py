@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from releasekit.core.errors import Refusal
+from releasekit.core.release.observer import LogLines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from releasekit.core.config.settings import Settings
     from releasekit.core.planning.model import Plan
+    from releasekit.core.release.observer import Observer
     from releasekit.core.release.target import Target
     from releasekit.integrations.uv import Uv
     from releasekit.store.record import Record
@@ -29,7 +31,8 @@ log = logging.getLogger("releasekit.publish")
 class Release:
     """One plan being carried out. *workspace* is the workspace's place below the top of the repository.
 
-    *commit* is the release commit, empty until it is made; *epoch* its time, in seconds since 1970.
+    *commit* is the release commit, empty until it is made; *epoch* its time, in seconds since 1970. The *observer*
+    hears of every phase and stage.
     """
 
     plan: Plan
@@ -41,6 +44,7 @@ class Release:
     branch: str
     commit: str = ""
     epoch: int = 0
+    observer: Observer = field(default_factory=LogLines)
 
     @property
     def staged_links(self) -> tuple[Path, ...]:

@@ -9,6 +9,7 @@ import pytest
 from packaging.version import Version
 
 from releasekit.core.planning.model import Status, Step
+from releasekit.core.release.observer import LogLines
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -75,7 +76,7 @@ def tell(graph: str, do: Do = nothing, **after: str) -> tuple[Story, dict[str, S
 
     from flows.scheduling import state_of
 
-    story = Story()
+    story, observer = Story(), LogLines()
 
     @task(task_run_name="first-{name}", cache_policy=NO_CACHE)
     async def first(name: str) -> None:
@@ -87,8 +88,8 @@ def tell(graph: str, do: Do = nothing, **after: str) -> tuple[Story, dict[str, S
         await story.tell(f"end {name}")
 
     async def chain(step: Step, upstream: Sequence[State[Any]]) -> State[Any]:
-        state = await state_of(first, upstream, step.name)
-        return await state_of(second, [state], step.name)
+        state = await state_of(observer, first, upstream, step.name)
+        return await state_of(observer, second, [state], step.name)
 
     return story, expanded(chain, *steps_of(graph, **after))
 
@@ -107,7 +108,7 @@ def expanded(
 
     @flow(name="expand")
     async def story_flow() -> None:
-        found.update(await expand(steps, needs, chain))
+        found.update(await expand(steps, needs, chain, LogLines()))
 
     async def main() -> None:
         running: Any = story_flow()

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from releasekit.cli.render.live_table import LiveTable, live
-from releasekit.core.release.observer import LogLines, observer, watched_by
+from releasekit.core.release.observer import LogLines
 from releasekit.core.release.progress import PROOF, PUBLISHING, STAGING, Stage
 from tests.builders import plan_of, settings_of
 
@@ -97,19 +97,17 @@ def test_height(height: int) -> None:
 
 
 def test_live(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """Inside the block the table hears of everything, and afterwards nobody does."""
+    """The block yields the table, which draws what it hears; log lines name the phases and the stages."""
     console = console_of(80)
-    with live(plan_of("core:"), settings_of(), console):
-        table = observer()
-        assert isinstance(table, LiveTable)
+    with live(plan_of("core:"), settings_of(), console) as table:
         table.on_stage("core", Stage.BUILDING)
-    assert isinstance(observer(), LogLines)
     assert isinstance(console.file, io.StringIO)
     assert "building" in console.file.getvalue()
 
     monkeypatch.setattr(logging.getLogger("releasekit"), "propagate", True)
-    with caplog.at_level(logging.INFO), watched_by(LogLines()):
-        observer().on_phase("staging")
-        observer().on_stage("core", Stage.BUILDING)
-        observer().on_stage("core", Stage.BUILT)
+    lines = LogLines()
+    with caplog.at_level(logging.INFO):
+        lines.on_phase("staging")
+        lines.on_stage("core", Stage.BUILDING)
+        lines.on_stage("core", Stage.BUILT)
     assert list(dict.fromkeys(caplog.messages)) == ["staging", "building core"]  # whoever else listens hears it too

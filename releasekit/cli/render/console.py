@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from releasekit.core.errors import Excerpt, ReleaseError
     from releasekit.core.planning.model import Obstacle, Plan
     from releasekit.core.planning.plan_diff import Difference
+    from releasekit.core.release.observer import Observer
     from releasekit.core.release.pr_status import ReleasePull
     from releasekit.core.release.report import Report
     from releasekit.core.release.rollback_plan import Rollback
@@ -94,8 +95,8 @@ def answer_with(form: str, value: BaseModel, *drawn: RenderableType, **texts: Ca
         show(*(part for part in drawn if part))
 
 
-def live(plan: Plan, settings: Settings) -> AbstractContextManager[None]:
-    """Show on the terminal how *plan* is carried out, inside the block."""
+def live(plan: Plan, settings: Settings) -> AbstractContextManager[Observer]:
+    """Show on the terminal how *plan* is carried out, inside the block; yield the observer to report to."""
     from releasekit.cli.render import live_table
 
     return live_table.live(plan, settings, _console(on_stderr=True))

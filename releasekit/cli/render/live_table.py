@@ -16,7 +16,6 @@ from rich.panel import Panel
 from rich.segment import Segment
 from rich.text import Text
 
-from releasekit.core.release.observer import watched_by
 from releasekit.core.release.progress import Progress, Stage
 
 if TYPE_CHECKING:
@@ -32,11 +31,14 @@ log = logging.getLogger("releasekit.progress")
 
 
 @contextmanager
-def live(plan: Plan, settings: Settings, console: Console) -> Generator[None]:
-    """Show a table of all packages inside the block; warnings and errors are printed above it."""
+def live(plan: Plan, settings: Settings, console: Console) -> Generator[LiveTable]:
+    """Show a table of all packages inside the block; yield it as the observer that the release reports to.
+
+    Warnings and errors are printed above the table.
+    """
     table = LiveTable(plan, settings, console)
-    with watched_by(table), Live(get_renderable=table.drawn, console=console, transient=True), _above():
-        yield
+    with Live(get_renderable=table.drawn, console=console, transient=True), _above():
+        yield table
 
 
 @contextmanager

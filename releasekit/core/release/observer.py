@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from releasekit.core.release.progress import ENDS, Stage
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
 
 log = logging.getLogger("releasekit.progress")
 
@@ -37,21 +31,3 @@ class LogLines:
         """Log the stage."""
         if stage not in (*ENDS, Stage.BUILT, Stage.PROVEN):
             log.info("%s %s", stage, package)
-
-
-_observer: ContextVar[Observer] = ContextVar("observer", default=LogLines())  # noqa: B039  it holds nothing
-
-
-def observer() -> Observer:
-    """Return who watches the release that this code is part of."""
-    return _observer.get()
-
-
-@contextmanager
-def watched_by(watcher: Observer) -> Generator[None]:
-    """Let *watcher* be told of everything inside the block."""
-    token = _observer.set(watcher)
-    try:
-        yield
-    finally:
-        _observer.reset(token)
