@@ -21,7 +21,7 @@ from flows.artifacts import name_run, record_our_lines, rename_run, show_plan, s
 from flows.scheduling import prove_all, publish_all, stage_all
 from releasekit import __version__
 from releasekit.core.errors import Code, Refusal, ReleaseError, Warn
-from releasekit.core.planning.model import Step, some
+from releasekit.core.planning.model import Step
 from releasekit.core.release.release_manifest import PackageVersion, ReleaseManifest
 from releasekit.core.release.report import Outcome, PackageReport, Report
 from releasekit.core.text import some

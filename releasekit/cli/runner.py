@@ -6,10 +6,10 @@ import logging
 import os
 from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from releasekit.cli.render import console
+from releasekit.cli.terminal_confirmation import TerminalConfirmation
 from releasekit.core.errors import Code, Refusal, ReleaseError, Warn
 from releasekit.core.planning.plan_diff import compared, earlier_of, with_difference
 from releasekit.core.release.report import Report
@@ -161,15 +161,15 @@ async def _hand_on(options: PublishOptions, project: Project, repo: Repo) -> Rel
 
 async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
     """Roll a release back, once somebody has said yes; recorded as a flow run where a Prefect API is configured."""
-    from releasekit.operations.run_rollback import undo
+    from releasekit.operations.run_rollback import ask_to_undo, undo
 
     if not _recording("this rollback"):
-        return await undo(options, partial(_ask_to_undo, yes=yes or options.dry_run))
+        return await undo(options, TerminalConfirmation(yes=yes))
     if not (yes or options.dry_run):
         looked = await undo(options.model_copy(update={"dry_run": True}))
         if not looked.release:
             return looked
-        _ask_to_undo(looked, yes=False)
+        await ask_to_undo(looked, TerminalConfirmation())
         options = options.model_copy(update={"release": looked.release})
     from flows.event_flush import drain
     from flows.rollback import rollback as rollback_flow
@@ -179,16 +179,6 @@ async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
         return await running
     finally:
         await drain()
-
-
-def _ask_to_undo(found: Rollback, *, yes: bool) -> None:
-    if yes:
-        return
-    if not console.is_terminal():
-        raise Refusal(Code.NOT_CONFIRMED, "nobody is there to say yes")
-    console.show(console.rollback_table(found), on_stderr=True)
-    if not console.confirm(f"Roll {found.title} back?"):
-        raise Refusal(Code.NOT_CONFIRMED, "you said no", hint=_AS_BEFORE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from dataclasses import replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal
 
-from releasekit.cli.render import console
 from releasekit.core.adoption import (
     Adoption,
     Key,
@@ -28,6 +27,7 @@ from releasekit.core.adoption import (
 from releasekit.core.workspace.pins import changed
 from releasekit.integrations.filesystem import make_directory, read_text, replace_text
 from releasekit.integrations.git import Repo
+from releasekit.operations.confirmation import Proposal
 from releasekit.operations.draft import open_index
 from tasks import ask_index, read_history, read_workspace
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from releasekit.core.adoption import Found, Spoken, Tagging
     from releasekit.core.history.tags import Baseline
     from releasekit.core.workspace.workspace import Member
+    from releasekit.operations.confirmation import Confirmation
     from releasekit.options import InitOptions
     from tasks.project import Project
 
@@ -51,21 +52,26 @@ HOME = {"exclude", "packages"}
 """The keys that say who is never published: where one is there, somebody has thought about it."""
 
 
-async def adopt(options: InitOptions, *, tag_baselines: bool, yes: bool, show: bool, ci: Ci | None = None) -> Adoption:
-    """Find earlier releases and what is missing, *show* it, and write it if that is wanted; return all of it."""
+async def adopt(
+    options: InitOptions, confirmation: Confirmation, *, tag_baselines: bool, ci: Ci | None = None
+) -> Adoption:
+    """Find earlier releases and what is missing, show it, and write it after a yes; return all of it."""
     project = read_workspace.read_workspace(options.directory, options.overrides())
     repo = Repo(project.root)
     found, texts = look(repo, project, None if options.offline else await _published(project))
     if ci:
         workflows, diffs = pipelines(repo, project, ci)
         found, texts = found.model_copy(update={"diffs": {**found.diffs, **diffs}}), {**texts, **workflows}
-    if show:
-        console.show(console.adoption_table(found))
+    await confirmation.show(found)
     tags = found.missing if tag_baselines else {}
     if not (texts or tags):
         log.info("nothing is to be written")
         return found
-    if not _wanted([*texts, *(f"the tag {tag}" for tag in tags)], yes=yes):
+    names = _enumerate([*texts, *(f"the tag {tag}" for tag in tags)])
+    answer = await confirmation.ask(Proposal(f"Write {names}?", found))
+    if not answer.accepted:
+        if not answer.asked:
+            log.info("nothing was written; --yes writes %s", names)
         return found
     if tags:
         repo.committer()  # refuses here what git would refuse when half is done
@@ -222,11 +228,5 @@ async def _published(project: Project) -> Published:
         return await ask_index.ask_index(index, names)
 
 
-def _wanted(things: list[str], *, yes: bool) -> bool:
-    if yes:
-        return True
-    what = " and ".join(filter(None, (", ".join(things[:-1]), things[-1])))
-    if console.is_terminal():
-        return console.confirm(f"Write {what}?")
-    log.info("nothing was written; --yes writes %s", what)
-    return False
+def _enumerate(things: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(things[:-1]), things[-1])))

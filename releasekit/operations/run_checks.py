@@ -6,7 +6,6 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from releasekit.cli.render import console
 from releasekit.core.checks.facts import CheckReport
 from releasekit.core.checks.fixes import files_of, mended
 from releasekit.core.checks.registry import chosen, findings, with_others
@@ -14,6 +13,7 @@ from releasekit.core.workspace.pins import changed
 from releasekit.integrations.filesystem import read_text, replace_text
 from releasekit.integrations.git import Repo
 from releasekit.integrations.package_files import other_checks
+from releasekit.operations.confirmation import FileDiffs, Proposal
 from tasks import read_facts, read_workspace
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from releasekit.core.checks.facts import Check
+    from releasekit.operations.confirmation import Confirmation
     from releasekit.options import CheckOptions
     from tasks.project import Project
 
@@ -68,8 +69,8 @@ def _ignored(project: Project, known: Mapping[str, Check]) -> dict[str, frozense
     return {name: frozenset(names) for name, names in said.items()}
 
 
-def mend(health: Health, *, yes: bool) -> bool:
-    """Show how files would be mended, and mend them if that is wanted; tells whether they were.
+async def mend(health: Health, confirmation: Confirmation) -> bool:
+    """Show how the fixes change files, and write them after a yes; return whether they were written.
 
     Raises Refusal RK-CHECK-FIX.
     """
@@ -79,8 +80,10 @@ def mend(health: Health, *, yes: bool) -> bool:
     if not after:
         log.info("nothing here can be mended by a program")
         return False
-    console.show(*(console.diff(_difference(file, before[file], text)) for file, text in after.items()), on_stderr=True)
-    if not (yes or (console.is_terminal() and console.confirm(f"Write {len(after)} file{'s' * (len(after) > 1)}?"))):
+    diffs = FileDiffs(tuple(_difference(file, before[file], text) for file, text in after.items()))
+    await confirmation.show(diffs)
+    answer = await confirmation.ask(Proposal(f"Write {len(after)} file{'s' * (len(after) > 1)}?", diffs))
+    if not answer.accepted:
         log.info("nothing was written; --yes writes it")
         return False
     for file, text in after.items():

@@ -46,13 +46,14 @@ def check(
 
     from releasekit.cli import runner
     from releasekit.cli.render import console
+    from releasekit.cli.terminal_confirmation import TerminalConfirmation
     from releasekit.formats.sarif import sarif
     from releasekit.operations import run_checks
 
     if fix:
         _ = options.directory  # there is nothing to mend in a clone that is thrown away
     found = asyncio.run(runner.check(options))
-    if fix and run_checks.mend(found, yes=yes):
+    if fix and asyncio.run(run_checks.mend(found, TerminalConfirmation(yes=yes))):
         found = run_checks.examine(options)
     if format == "sarif":
         console.answer(sarif(found.report, found.checks, __version__, found.prefix))

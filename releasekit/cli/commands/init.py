@@ -46,9 +46,11 @@ def init(
     import asyncio
 
     from releasekit.cli.render import console
+    from releasekit.cli.terminal_confirmation import TerminalConfirmation
     from releasekit.operations.init_workspace import adopt
 
-    found = asyncio.run(adopt(options, tag_baselines=tag_baselines, ci=ci, yes=yes, show=format == "table"))
+    confirmation = TerminalConfirmation(yes=yes, quiet=format == "json")
+    found = asyncio.run(adopt(options, confirmation, tag_baselines=tag_baselines, ci=ci))
     if format == "json":
         console.answer_with(format, found)
     return DONE

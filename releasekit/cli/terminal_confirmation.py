@@ -1,0 +1,60 @@
+"""The yes of the user on the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from releasekit.cli.render import console
+from releasekit.core.adoption import Adoption
+from releasekit.core.planning.model import Plan
+from releasekit.core.release.rollback_plan import Rollback
+from releasekit.operations.confirmation import Answer
+
+if TYPE_CHECKING:
+    from releasekit.operations.confirmation import Proposal, Subject
+
+_UNCHANGED = "Nothing was changed; the same command asks again."
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalConfirmation:
+    """Asks on the terminal; without a terminal the answer is no. With *yes* (`--yes`) nobody is asked.
+
+    With *quiet*, the findings of `init` are not shown: its answer is JSON, which has them.
+    """
+
+    yes: bool = False
+    quiet: bool = False
+
+    async def show(self, subject: Subject) -> None:
+        """Show it on standard error; the findings of `init` on standard output, for they are the command's answer.
+
+        A plan with obstacles is not shown, because the error lists them; a rollback only if a question follows.
+        """
+        if isinstance(subject, Plan):
+            if not subject.obstacles:
+                console.show(console.plan_table(subject), on_stderr=True)
+        elif isinstance(subject, Rollback):
+            if not self.yes and console.is_terminal():
+                console.show(console.rollback_table(subject), on_stderr=True)
+        elif isinstance(subject, Adoption):
+            if not self.quiet:
+                console.show(console.adoption_table(subject))
+        else:
+            console.show(*map(console.diff, subject.texts), on_stderr=True)
+
+    def can_take_hours(self, proposal: Proposal) -> bool:  # noqa: ARG002
+        """Return False: the user waits at the terminal, and so does the release."""
+        return False
+
+    async def ask(self, proposal: Proposal) -> Answer:
+        """Return the answer of the user."""
+        if self.yes:
+            return Answer(accepted=True)
+        if not console.is_terminal():
+            return Answer(accepted=False, reason="nobody is there to say yes", asked=False)
+        console.show(*proposal.details, on_stderr=True)
+        if console.confirm(proposal.question):
+            return Answer(accepted=True)
+        return Answer(accepted=False, reason="you said no", hint=_UNCHANGED)
