@@ -84,15 +84,16 @@ def _complete(release: Release, engine: str) -> None:
 
 def _prepared(work: Path) -> Release:
     """Return a release of everything in *work* whose commit is made."""
-    from flows.publish import prepared, release_of
+    from flows.publish import prepared
     from releasekit.operations.draft import draft, open_project
+    from releasekit.operations.start_release import release_of
     from releasekit.options import PublishOptions
     from releasekit.store.record import begin
 
     options = PublishOptions(workspace=str(work), force_unchanged=True, offline=True)
     project, repo = open_project(options)
     plan = asyncio.run(draft(options, project, repo)).plan
-    return prepared(release_of(begin(repo.common_dir, plan), project, repo), repo)
+    return prepared(release_of(plan, begin(repo.common_dir, plan), project, repo), repo)
 
 
 async def _steps(release: Release, step: Step) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from httpx import HTTPError
@@ -18,9 +17,12 @@ from prefect.input import RunInput
 from prefect.utilities.urls import url_for
 from pydantic import Field, WithJsonSchema, create_model
 
+from flows.artifacts import name_run, show_plan
 from releasekit.core.errors import Code, Refusal
+from releasekit.core.planning.model import Plan
 from releasekit.formats.markdown import plan_summary
 from releasekit.integrations.process import mask
+from releasekit.operations.confirmation import Answer, AssumeYes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     from prefect.client.schemas.objects import FlowRun
 
-    from releasekit.core.planning.model import Plan
+    from releasekit.operations.confirmation import Proposal, Subject
 
 log = logging.getLogger("releasekit")
 
@@ -36,55 +38,66 @@ _POLL = 2
 """Seconds between two looks at whether somebody has answered."""
 
 
-class Answer(RunInput):
-    """What somebody says to a plan. Nothing is taken for a yes: *answer* has no default."""
+class ApprovalForm(RunInput):
+    """The form that approves or rejects a plan. An empty form is not a yes: *answer* has no default."""
 
     answer: Literal["approve", "reject"] = Field(description="Whether this plan is carried out")
     reason: str = Field(default="", description="Why; a rejected run shows it")
     drop: list[str] = Field(default=[], description="Release all but these packages")
 
 
-@dataclass(frozen=True, slots=True)
-class Approved:
-    """The plan that somebody has said yes to, *without* some of its packages."""
+class UnattendedRun(AssumeYes):
+    """Shows the plan in the flow run, and asks nobody: whoever started the run has agreed."""
 
-    plan: Plan
-    without: tuple[str, ...] = ()
-
-    def covers(self, plan: Plan) -> bool:
-        """Tell whether the yes holds for *plan*."""
-        return plan.is_what_was_seen(self.plan, self.without)
+    async def show(self, subject: Subject) -> None:
+        """Name the run after the plan, and leave the plan as an artifact."""
+        if isinstance(subject, Plan):
+            await name_run("publish", subject)
+            await show_plan(subject)
 
 
-async def ask(plan: Plan, seconds: float, why: str = "") -> Approved:
-    """Pause the run, with the plan as its question, until somebody answers; *why* says why it is asked again.
+class PrefectConfirmation(UnattendedRun):
+    """Pauses the flow run, with the plan as its question, until somebody answers."""
 
-    Raises Refusal RK-NOT-CONFIRMED if they say no or cancel the run, or if nobody says anything within *seconds*.
+    def can_take_hours(self, proposal: Proposal) -> bool:
+        """Return whether somebody is asked: not about a release that resumes, which has been approved before."""
+        return not proposal.resumes
+
+    async def ask(self, proposal: Proposal) -> Answer:
+        """Return the answer; a cancelled run and no answer within the proposal's timeout are a no."""
+        if proposal.resumes:
+            return Answer(accepted=True)
+        plan, why = proposal.subject, proposal.asks_again
+        assert isinstance(plan, Plan), "only a plan has a form"  # noqa: S101
+        context = FlowRunContext.get()
+        run = context.flow_run if context else None
+        assert run, "only a flow run can ask"  # noqa: S101
+        page = f"{url}, or " if (url := url_for(run)) else ""
+        again = f" again, for {why}" if why else ""
+        log.info("%s waits for approval%s: %s`releasekit approve %s`", plan.title, again, page, run.id)
+        form = _form(plan, why)
+        if run.deployment_id:
+            # The process ends, and a worker begins anew when somebody has answered: then this very call returns, for a
+            # plan that is still the same. A run that only pauses loses its slot of the deployment's concurrency limit,
+            # and is then crashed for it after four minutes (see PrefectHQ/prefect#22885).
+            timeout = int(proposal.timeout)
+            filled = await asuspend_flow_run(wait_for_input=form, timeout=timeout, key=plan.release)
+        else:
+            filled = await _paused(form, run.id, proposal.timeout)
+        if isinstance(filled, str):
+            return Answer(accepted=False, reason=filled)
+        reason = f": {mask(filled.reason)}" if filled.reason else ""
+        if filled.answer == "reject":
+            return Answer(accepted=False, reason=f"rejected{reason}")
+        log.info("approved%s%s", f", without {', '.join(filled.drop)}" if filled.drop else "", reason)
+        return Answer(accepted=True, without=tuple(filled.drop))
+
+
+async def _paused(form: type[ApprovalForm], run: UUID, seconds: float) -> ApprovalForm | str:
+    """Wait in this process for an answer, and return it, or the reason why there is none.
+
+    A run that is cancelled meanwhile does not wait, as Prefect would.
     """
-    context = FlowRunContext.get()
-    assert context, "only a flow run can ask"  # noqa: S101
-    run = context.flow_run
-    assert run, "only a flow run can ask"  # noqa: S101
-    page = f"{url}, or " if (url := url_for(run)) else ""
-    again = f" again, for {why}" if why else ""
-    log.info("%s waits for approval%s: %s`releasekit approve %s`", plan.title, again, page, run.id)
-    form = _form(plan, why)
-    if run.deployment_id:
-        # The process ends, and a worker begins anew when somebody has answered: then this very call returns, for a plan
-        # that is still the same. A run that only pauses loses its slot of the deployment's concurrency limit, and is
-        # then crashed for it after four minutes (see PrefectHQ/prefect#22885).
-        answer = await asuspend_flow_run(wait_for_input=form, timeout=int(seconds), key=plan.release)
-    else:
-        answer = await _paused(form, run.id, seconds)
-    reason = f": {mask(answer.reason)}" if answer.reason else ""
-    if answer.answer == "reject":
-        raise Refusal(Code.NOT_CONFIRMED, f"rejected{reason}")
-    log.info("approved%s%s", f", without {', '.join(answer.drop)}" if answer.drop else "", reason)
-    return Approved(plan, tuple(answer.drop))
-
-
-async def _paused(form: type[Answer], run: UUID, seconds: float) -> Answer:
-    """Wait in this process for an answer; a run that is cancelled meanwhile does not wait, as Prefect would."""
     # Our time ends first: after Prefect's own it takes no state but its own.
     asked = apause_flow_run(wait_for_input=form, timeout=int(seconds) + 3600, poll_interval=_POLL)
     answered, cancelled = asyncio.ensure_future(asked), asyncio.ensure_future(_cancelled(run))
@@ -95,8 +108,7 @@ async def _paused(form: type[Answer], run: UUID, seconds: float) -> Answer:
         answered.cancel()
     if answered in ended:
         return answered.result()
-    why = "the run was cancelled" if cancelled in ended else f"nobody has answered within {seconds:g} s"
-    raise Refusal(Code.NOT_CONFIRMED, why)
+    return "the run was cancelled" if cancelled in ended else f"nobody has answered within {seconds:g} s"
 
 
 async def _cancelled(run: UUID) -> None:
@@ -110,11 +122,11 @@ async def _cancelled(run: UUID) -> None:
             await asyncio.sleep(_POLL)
 
 
-def _form(plan: Plan, why: str) -> type[Answer]:
+def _form(plan: Plan, why: str) -> type[ApprovalForm]:
     """Return the model of an answer to *plan*; the server refuses other names than those of its packages."""
     names = {"type": "string", "enum": [step.name for step in plan.steps]}
     drop: Any = Annotated[list[Annotated[str, WithJsonSchema(names)]], Field()]
-    form = create_model("Answer", __base__=Answer, drop=(drop, Answer.model_fields["drop"]))
+    form = create_model("Answer", __base__=ApprovalForm, drop=(drop, ApprovalForm.model_fields["drop"]))
     again = f"**{why.capitalize()}: please look again.** " if why else ""
     return form.with_initial_data(description=again + plan_summary(plan))
 

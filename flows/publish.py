@@ -7,16 +7,15 @@ if __name__ == "__main__":  # before Prefect is imported: --help and --dry-run m
 
 import logging
 from collections.abc import Mapping
-from contextlib import AsyncExitStack, ExitStack
-from dataclasses import replace
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from prefect import flow
+from prefect import Flow, flow
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
-from flows.approval import Approved, ask
+from flows.approval import PrefectConfirmation, UnattendedRun
 from flows.artifacts import name_run, record_our_lines, rename_run, show_plan, show_pull, show_report
 from flows.scheduling import prove_all, publish_all, stage_all
 from releasekit import __version__
@@ -29,15 +28,15 @@ from releasekit.integrations.git import Repo
 from releasekit.integrations.index import on_index
 from releasekit.integrations.process import mask
 from releasekit.integrations.protocols import Index
-from releasekit.operations.draft import at_hand, open_index, open_project, standing_told
-from releasekit.operations.planning import due, show_standing
+from releasekit.operations.draft import at_hand, open_index, open_project
+from releasekit.operations.planning import select_release
 from releasekit.operations.rehearsal import rehearsal
 from releasekit.operations.release_pr import hand_on, next_versions
+from releasekit.operations.start_release import StartedRelease, start_release
 from releasekit.options import PublishOptions, flat, is_by_pull
-from releasekit.store.record import MANIFEST, Record, only_release
-from tasks import announce, build, read_workspace, release_commit, resume
+from releasekit.store.record import MANIFEST
+from tasks import announce, build, release_commit, resume
 from tasks.context import Release
-from tasks.project import Project
 
 log = logging.getLogger("releasekit")
 
@@ -58,72 +57,58 @@ async def publish(options: PublishOptions) -> State[Any]:
             await show_pull(found)
             return Completed(message=found.what, data=found)
         if options.dry_run:
-            plan = (await due(options, project, repo)).plan
+            plan = (await select_release(options, project, repo)).plan
             await name_run("dry run of", plan, "dry-run")
             await show_plan(plan)
             return Completed(message=plan.headline, data=plan)
+        confirmation = PrefectConfirmation() if options.approve else UnattendedRun()
         try:
-            release, project, repo = await begin(options, stack)
-        except Refusal as refusal:  # nothing was begun, and the name of the state says why
+            started = await start_release(options, project, repo, confirmation, stack)
+        except Refusal as refusal:  # no release has started; the name of the state says why
             if refusal.code is Code.NOT_CONFIRMED:
                 return Cancelled(name="Not approved", message=refusal.what, data=refusal)
             return Failed(name=f"Refused: {refusal.code}", message=mask(refusal.full_text), data=refusal)
-        index = await stack.enter_async_context(open_index(project, release.target))
-        report = await carry_out(release, repo, index, options)
-        if release.plan.steps:
-            await show_report(report, release.plan, release.target)
-        return (Completed if report.done else Failed)(message=report.summary, data=report)
+        return final_state(await run_release(started))
 
 
-async def begin(options: PublishOptions, stack: AsyncExitStack) -> tuple[Release, Project, Repo]:
-    """Return the release to carry out: the one that was begun and not ended, else a new one, now on record.
+def flow_of(started: StartedRelease) -> Flow[..., Any]:
+    """Return the flow `publish` for a release that has *started* outside of Prefect: it decides nothing.
 
-    The *stack* then holds the lock. While somebody is asked nothing is held, and nothing of the answer is believed
-    but that it was for that plan: it is made again under the lock, and if it has become another, they are asked again.
-    A release that was begun has been approved. Nobody is asked about a plan that has obstacles: it is refused.
+    The parameters of its run only show the options. The release itself is no parameter, because Prefect would have to
+    write it down.
     """
-    approved: Approved | None = None
-    dropped: tuple[str, ...] = ()
-    while True:
-        asked = options.model_copy(update={"exclude": (*options.exclude, *dropped)}) if dropped else options
-        project, repo = open_project(asked)
-        with ExitStack() as lock:
-            lock.enter_context(only_release(repo.common_dir))
-            found = await due(asked, project, repo)
-            plan, record = found.plan, found.record
-            holds = approved is not None and approved.covers(plan)
-            if not holds or (approved and approved.without) or plan.obstacles:
-                await name_run("rehearse" if options.rehearse else "publish", plan)
-                await show_plan(plan)
-            found.refuse_obstacles()
-            if holds or not options.approve or options.rehearse or record or not plan.steps:
-                if record and not standing_told.get():
-                    await show_standing(record, project, repo)
-                record = found.begun(repo, project.settings, publishing=not options.private)
-                stack.push(lock.pop_all())
-                return release_of(record, project, repo), project, repo
-        why = "the plan has changed since it was approved" if approved else ""
-        approved = await ask(plan, project.settings.approval_timeout, why)
-        dropped += approved.without
+
+    @flow(name="releasekit", version=__version__, flow_run_name="publish")
+    @flat(PublishOptions)
+    async def publish(_: PublishOptions) -> State[Any]:
+        """Publish a release that has started."""
+        record_our_lines()
+        await UnattendedRun().show(started.plan)
+        return final_state(await run_release(started))
+
+    return publish
 
 
-def release_of(record: Record, project: Project, repo: Repo) -> Release:
-    """Return the release on *record* with all that its steps are given."""
-    return Release(
-        plan=record.plan(),
-        record=record,
-        settings=project.settings,
-        target=read_workspace.target_of(project),
-        uv=replace(project.uv, python=project.uv.find_python(project.root)),
-        workspace=project.root.relative_to(repo.top).as_posix(),
-        branch=repo.branch,
-    )
+def final_state(report: Report) -> State[Any]:
+    """Return the state in which a run with this *report* ends."""
+    return (Completed if report.done else Failed)(message=report.summary, data=report)
+
+
+async def run_release(started: StartedRelease) -> Report:
+    """Carry out a release that has *started*, and leave its report in the run, if there is one."""
+    release = started.release
+    async with open_index(started.project, release.target) as index:
+        report = await carry_out(release, started.repo, index, started.options)
+    if release.plan.steps:
+        await show_report(report, release.plan, release.target)
+    return report
 
 
 async def carry_out(release: Release, repo: Repo, index: Index, options: PublishOptions) -> Report:
     """Prepare, stage, publish, announce; or as far as the *options* say."""
     if not release.plan.steps:
-        release.record.finish(repo)
+        if release.record.exists():
+            release.record.finish(repo)
         return Report(release=release.plan.release, title=release.plan.title)
     try:
         if options.handed_over:

@@ -6,7 +6,9 @@ import logging
 import os
 from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from releasekit.cli.render import console
 from releasekit.cli.terminal_confirmation import TerminalConfirmation
@@ -26,34 +28,34 @@ from releasekit.integrations.prefect_server import (
 )
 from releasekit.integrations.process import mask
 from releasekit.integrations.signals import heed_termination, terminated_is_interrupted
-from releasekit.operations.draft import at_hand, key_of, open_project, standing_told
+from releasekit.operations.draft import at_hand, key_of, open_project
 from releasekit.operations.dry_run import outline
-from releasekit.operations.planning import compute_plan, due, show_standing
+from releasekit.operations.planning import compute_plan, select_release
 from releasekit.operations.preview import with_unfinished
+from releasekit.operations.start_release import start_release
 from releasekit.options import is_by_pull, parameters_of
-from releasekit.store.record import keep_plan, only_release, plan_in, plan_kept
+from releasekit.store.record import keep_plan, plan_in, plan_kept
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from prefect.client.schemas.objects import FlowRun
 
-    from releasekit.core.config.settings import Settings
     from releasekit.core.planning.model import Plan
     from releasekit.core.planning.plan_diff import ComparedPlan, Difference
     from releasekit.core.release.pr_status import ReleasePull
     from releasekit.core.release.rollback_plan import Rollback
     from releasekit.integrations.git import Repo
     from releasekit.integrations.prefect_server import Server
-    from releasekit.operations.planning import Due
     from releasekit.operations.run_checks import Health
-    from releasekit.options import CheckOptions, PlanOptions, PrepareOptions, PublishOptions, RollbackOptions
+    from releasekit.operations.start_release import StartedRelease
+    from releasekit.options import CheckOptions, Place, PlanOptions, PrepareOptions, PublishOptions, RollbackOptions
     from tasks.project import Project
 
 log = logging.getLogger("releasekit")
 
-_AS_BEFORE = "Nothing was changed; the same command asks again."
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,31 +75,30 @@ class Released:
 
 
 async def plan(options: PlanOptions, *, since_last: bool = False, diff: Path | None = None) -> ComparedPlan:
-    """Decide what would be released, and find what stands in the way.
+    """Decide what would be released, and find what stands in the way; the run is recorded where there is a Prefect API.
 
-    Recorded as a flow run where a Prefect API is configured or a server is kept. With it comes how it differs from the
-    plan in the file *diff*, or with *since_last* from the last one that is known: on the server, or else in the git
-    directory, where this one is kept for the next time.
+    The plan says how it differs from the one in the file *diff*, or with *since_last* from the last one that is known:
+    on the server, or else in the git directory, which keeps this plan for the next time.
     """
     earlier = earlier_of(plan_in(diff)) if diff else None
-    if _recording("this plan"):
-        from flows.plan import plan as plan_flow
-
-        running: Any = plan_flow(**parameters_of(options))  # Prefect's types don't know that a flow can be awaited
-        decided: ComparedPlan = await running
-        since = decided.since if since_last else None
-    else:
-        if since_last and options.source():
-            what = "--since-last needs a checkout or a Prefect server, to know the last plan by"
-            raise Refusal(Code.USAGE, what, options.workspace)
-        with at_hand(options) as here:
-            project, repo = open_project(here)
-            decided = with_difference((await compute_plan(here, project, repo)).plan, None)
-            since = _since_last(key_of(here, project, repo), repo, decided) if since_last else None
+    recorded = _use_prefect_api("this plan")
+    decided = await run_or_record("plan", options, partial(_plan_here, options, since_last=since_last), recorded)
+    since = decided.since if since_last else None
     decided = await with_unfinished(options, decided)
     if since_last and since is None:
         log.info("no earlier plan is known; the next --since-last is compared with this one")
     return with_difference(decided, compared(earlier, decided) if earlier else since)
+
+
+async def _plan_here(options: PlanOptions, *, since_last: bool) -> ComparedPlan:
+    if since_last and options.source():
+        what = "--since-last needs a checkout or a Prefect server, to know the last plan by"
+        raise Refusal(Code.USAGE, what, options.workspace)
+    with at_hand(options) as here:
+        project, repo = open_project(here)
+        decided = with_difference((await compute_plan(here, project, repo)).plan, None)
+        since = _since_last(key_of(here, project, repo), repo, decided) if since_last else None
+    return with_difference(decided, since)
 
 
 def _since_last(key: str, repo: Repo, decided: Plan) -> Difference | None:
@@ -107,78 +108,77 @@ def _since_last(key: str, repo: Repo, decided: Plan) -> Difference | None:
 
 
 async def check(options: CheckOptions) -> Health:
-    """Look at the workspace; recorded as a flow run where a Prefect API is configured."""
+    """Look at the workspace; the run is recorded where there is a Prefect API."""
+    return await run_or_record("check", options, partial(_check_here, options), _use_prefect_api("this check"))
+
+
+async def _check_here(options: CheckOptions) -> Health:
     from releasekit.operations.run_checks import examine
 
-    if not _recording("this check"):
-        with at_hand(options) as here:
-            return examine(here)
-    from flows.check import check as check_flow
-
-    running: Any = check_flow(**parameters_of(options), return_state=True)
-    state: Any = await running
-    health: Any = await state.aresult(raise_on_failure=False)  # errors that were found are an answer, not a crash
-    if isinstance(health, BaseException):
-        raise health
-    return health
+    with at_hand(options) as here:
+        return examine(here)
 
 
 async def prepare(options: PrepareOptions) -> ReleasePull:
-    """Make the release pull request; recorded as a flow run where a Prefect API is configured."""
+    """Make or update the release pull request; the run is recorded where there is a Prefect API."""
     from releasekit.operations.release_pr import propose
 
-    if options.dry_run or not _recording("this pull request"):
-        return await propose(options)
-    from flows.event_flush import drain
-    from flows.prepare import prepare as prepare_flow
-
-    try:
-        running: Any = prepare_flow(**parameters_of(options))
-        return await running
-    finally:
-        await drain()
+    recorded = not options.dry_run and _use_prefect_api("this pull request")
+    return await run_or_record("prepare", options, partial(propose, options), recorded)
 
 
-async def _hand_on(options: PublishOptions, project: Project, repo: Repo) -> ReleasePull:
-    """Hand a merged release on to be published elsewhere; recorded as a flow run where a Prefect API is configured."""
+async def _hand_off(options: PublishOptions, project: Project, repo: Repo) -> ReleasePull:
+    """Hand a merged release over to CI, which publishes it; the run is recorded where there is a Prefect API."""
     from releasekit.operations.release_pr import hand_on
 
-    if options.dry_run or not _recording("this release"):
-        return await hand_on(options, project, repo)
-    from flows.event_flush import drain
-    from flows.publish import publish as publish_flow
-
-    try:
-        running: Any = publish_flow(**parameters_of(options), return_state=True)
-        state: Any = await running
-    finally:
-        await drain()
-    found: Any = await state.aresult(raise_on_failure=False)
-    if isinstance(found, BaseException):
-        raise found
-    return found
+    recorded = not options.dry_run and _use_prefect_api("this release")
+    return await run_or_record("publish", options, partial(hand_on, options, project, repo), recorded)
 
 
 async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
-    """Roll a release back, once somebody has said yes; recorded as a flow run where a Prefect API is configured."""
+    """Roll a release back after a yes; the run is recorded where there is a Prefect API.
+
+    The question comes before a recorded run: a no leaves no run.
+    """
     from releasekit.operations.run_rollback import ask_to_undo, undo
 
-    if not _recording("this rollback"):
-        return await undo(options, TerminalConfirmation(yes=yes))
-    if not (yes or options.dry_run):
-        looked = await undo(options.model_copy(update={"dry_run": True}))
-        if not looked.release:
-            return looked
-        await ask_to_undo(looked, TerminalConfirmation())
-        options = options.model_copy(update={"release": looked.release})
-    from flows.event_flush import drain
-    from flows.rollback import rollback as rollback_flow
+    confirmation = TerminalConfirmation(yes=yes)
+    recorded = _use_prefect_api("this rollback")
+    if recorded and not (yes or options.dry_run):
+        found = await undo(options.model_copy(update={"dry_run": True}))
+        if not found.release:
+            return found
+        await ask_to_undo(found, confirmation)
+        options = options.model_copy(update={"release": found.release})
+    return await run_or_record("rollback", options, partial(undo, options, confirmation), recorded)
 
+
+async def run_or_record(
+    name: str,
+    options: Place,
+    operation: Callable[[], Awaitable[R]],
+    recorded: bool,  # noqa: FBT001  every caller decides it by name
+) -> R:
+    """Return the result of *operation*; if it is *recorded*, that of the flow *name*, which does the same in a run.
+
+    An error that ends the run is raised; a result of a failed run, such as findings, is returned.
+    """
+    if not recorded:
+        return await operation()
+    from flows.event_flush import drain
+
+    flow = getattr(import_module(f"flows.{name}"), name)
     try:
-        running: Any = rollback_flow(**parameters_of(options))
-        return await running
+        state = await flow(**parameters_of(options), return_state=True)
     finally:
         await drain()
+    return _result_in(await state.aresult(raise_on_failure=False))
+
+
+def _result_in(result: Any) -> Any:  # noqa: ANN401  what a flow returns
+    if isinstance(result, BaseException):
+        raise result
+    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,7 @@ def _api() -> _Api | None:
     return _Api(kept.url, kept) if kept else None
 
 
-def _recording(what: str) -> bool:
+def _use_prefect_api(what: str) -> bool:
     """Get ready for the API that there is; without one, or if it does not answer, *what* is not recorded: False."""
     try:
         api = _api()
@@ -225,22 +225,22 @@ async def dry_run(options: PublishOptions) -> Decided | ReleasePull:
     with at_hand(options) as here:
         project, repo = open_project(here)
         if is_by_pull(here, project.settings):
-            return await _hand_on(here, project, repo)
-        found = await due(here, project, repo)
-        plan = await with_unfinished(here, found.plan)
-        return Decided(plan, tuple(outline(project, repo, found, options)))
+            return await _hand_off(here, project, repo)
+        pending = await select_release(here, project, repo)
+        plan = await with_unfinished(here, pending.plan)
+        return Decided(plan, tuple(outline(project, repo, pending, options)))
 
 
 async def publish(options: PublishOptions, *, yes: bool) -> Released | ReleasePull:
-    """Release for real, or in a rehearsal; a release that was begun and not ended is carried on.
+    """Release for real, or in a rehearsal; an unfinished release is resumed.
 
-    With `publish_from = "ci"` a merged release is handed on, and nothing else is done here. A plan that has obstacles
+    With `publish_from = "ci"` a merged release is handed over, and nothing else is done here. A plan that has obstacles
     is refused, see `Obstructed`.
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(terminated_is_interrupted())
         rehearsing = options.rehearse
-        if options.approve and not rehearsing:  # the flow itself asks, then locks and puts on record
+        if options.approve and not rehearsing:  # the question appears in the run, so the run starts the release
             return Released(await _run_flow(options, _shared_server()))
         options = stack.enter_context(at_hand(options, keep=not rehearsing))
         if rehearsing:
@@ -249,30 +249,20 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released | ReleasePu
             options = stack.enter_context(rehearsal(options))
         project, repo = open_project(options)
         if is_by_pull(options, project.settings):
-            return await _hand_on(options, project, repo)
-        stack.enter_context(only_release(repo.common_dir))
+            return await _hand_off(options, project, repo)
         server = _release_server(stack)  # starts while we plan
-        found = await due(options, project, repo)
-        found.refuse_obstacles()
-        decided = found.plan
-        console.show(console.plan_table(decided), on_stderr=True)
-        if not decided.steps:
-            return Released(Report(release=decided.release, title="nothing to release"))
-        if found.record:
-            await show_standing(found.record, project, repo)
-        standing_told.set(True)  # to the flow it is one that was begun in any case
-        if not (rehearsing or options.stage_only):
-            what = _question(decided, project, repo, options)
-            _ask(what, _at_stake(found, project.settings, options), yes=yes)
-        found.begun(repo, project.settings, publishing=not options.private)
+        confirmation = TerminalConfirmation(yes=yes or rehearsing or options.stage_only)
+        started = await start_release(options, project, repo, confirmation, stack)
+        if not started.plan.steps:
+            return Released(Report(release=started.plan.release, title="nothing to release"))
         if console.is_terminal():
-            stack.enter_context(console.live(decided, project.settings))
-        report = await _run_flow(options, server)
+            started = started.observed_by(stack.enter_context(console.live(started.plan, project.settings)))
+        report = await _run_flow(options, server, started)
         if not rehearsing:
             return Released(report)
         from releasekit.operations.rehearsal import on_the_index
 
-        return Released(report, tuple(await on_the_index(options, report)))
+        return Released(report, tuple(await on_the_index(project, report)))
 
 
 def _release_server(stack: AsyncExitStack) -> Server | None:
@@ -307,15 +297,20 @@ def _shared_server() -> Server | None:
     return api.kept
 
 
-async def _run_flow(options: PublishOptions, server: Server | None) -> Report:
+async def _run_flow(options: PublishOptions, server: Server | None, started: StartedRelease | None = None) -> Report:
+    """Return the report of a recorded release: of one that has *started*, or of one that the run itself starts."""
     if server:
         try:
             server.wait()
         except ReleaseError as error:
-            return await _run_unrecorded(options, error)
+            if started:
+                return await _run_unrecorded(started, error)
+            what = f"{error.what}, so nobody could approve"
+            raise Refusal(Code.SERVER_START, what, error.where, output=error.output) from None
         os.environ["PREFECT_API_URL"] = server.url
     settle(OWN_SERVER_SETTINGS if server else CLIENT_SETTINGS)
     from flows.event_flush import arrived, counted, drain
+    from flows.publish import flow_of
     from flows.publish import publish as publish_flow
 
     runs: list[str] = []
@@ -325,7 +320,7 @@ async def _run_flow(options: PublishOptions, server: Server | None) -> Report:
         runs.append(str(run.id))
 
     hook: Any = begun
-    ours = publish_flow.with_options(on_running=[hook])
+    ours = (flow_of(started) if started else publish_flow).with_options(on_running=[hook])
     async with counted() if server else nullcontext() as count:
         try:
             running: Any = ours(**parameters_of(options), return_state=True)
@@ -334,71 +329,17 @@ async def _run_flow(options: PublishOptions, server: Server | None) -> Report:
             await drain()
             if server and count and runs:
                 await arrived(server, runs[0], count.ended())
-    return _report_in(await state.aresult(raise_on_failure=False))
+    return _result_in(await state.aresult(raise_on_failure=False))
 
 
-async def _run_unrecorded(options: PublishOptions, why: ReleaseError) -> Report:
-    """Release without Prefect's server; what was done is known from the disk all the same, if it is run again."""
-    if options.approve and not options.rehearse:
-        raise Refusal(Code.SERVER_START, f"{why.what}, so nobody could approve", why.where, output=why.output)
+async def _run_unrecorded(started: StartedRelease, why: ReleaseError) -> Report:
+    """Release without Prefect's server; if this is run again, it knows from the disk what was done."""
     log.warning("warning %s", Warn(Code.SERVER_START, f"{why.what}: this release is not recorded", why.where))
     log.debug("%s", why.output)
     os.environ.update(NO_SERVER_SETTINGS)
     from flows.event_flush import unrecorded
-    from flows.publish import publish as publish_flow
+    from flows.publish import run_release
 
     with unrecorded():
-        state = await publish_flow.fn(**parameters_of(options))
-    report = _report_in(state.data)
+        report = await run_release(started)
     return report.model_copy(update={"notes": (*report.notes, "Prefect has no record of it: its server did not start")})
-
-
-def _report_in(result: object) -> Report:
-    if isinstance(result, BaseException):
-        raise result
-    assert isinstance(result, Report), result  # noqa: S101  what the flow returns if it ends at all
-    return result
-
-
-def _question(plan: Plan, project: Project, repo: Repo, options: PublishOptions) -> str:
-    if options.version_only:
-        return f"Commit the versions of {counted(plan.steps)} to {repo.branch}?"
-    from tasks.read_workspace import target_of
-
-    return f"Publish {counted(plan.steps)} to {target_of(project).title}?"
-
-
-def _ask(question: str, at_stake: Sequence[str], *, yes: bool) -> None:
-    if yes:
-        return
-    if not console.is_terminal():
-        raise Refusal(Code.NOT_CONFIRMED, "nobody is there to say yes")
-    console.show(*at_stake, on_stderr=True)
-    if not console.confirm(question):
-        raise Refusal(Code.NOT_CONFIRMED, "you said no", hint=_AS_BEFORE)
-
-
-def _at_stake(found: Due, settings: Settings, options: PublishOptions) -> list[str]:
-    """Return what a yes would make public: files, new projects, tags."""
-    plan, record = found.plan, found.record
-    if options.private:
-        return []
-    manifest = found.given.manifest if found.given else record.manifest() if record else None
-    files = sum(len(package.files) for package in manifest.packages) if manifest else 0
-    published = found.drafted.published if found.drafted else None
-    lines = [
-        f"{files} files are on record; those that the index has are not sent again"
-        if files
-        else f"{2 * len(plan.steps)} files: an sdist and a wheel of each package"
-    ]
-    new = [step.name for step in plan.steps if not (published or {}).get(step.name, True)]
-    if new:
-        lines.append(f"{len(new)} new to the index: {some(new, _NAMED)}")
-    if settings.tag:
-        tags = list(dict.fromkeys([*plan.tags, *(step.tag for step in plan.steps)]))
-        where = f"pushed to {settings.remote} at the end" if settings.push else "not pushed"
-        lines.append(f"{len(tags)} tag{'' if len(tags) == 1 else 's'}, {where}: {some(tags, _NAMED)}")
-    return lines
-
-
-_NAMED = 5

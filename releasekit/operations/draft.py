@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
@@ -40,10 +39,6 @@ class Draft:
     plan: Plan
     target: Target
     published: Mapping[str, frozenset[Version]] | None = None
-
-
-standing_told: ContextVar[bool] = ContextVar("standing_told", default=False)
-"""Whether who has called the flow has told already what is carried on, or that it is new."""
 
 
 @contextmanager

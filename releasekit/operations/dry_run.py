@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from releasekit.core.planning.model import Plan, Step
     from releasekit.core.release.target import Target
     from releasekit.integrations.git import Repo
-    from releasekit.operations.planning import Due
+    from releasekit.operations.planning import PendingRelease
     from releasekit.options import PublishOptions
     from tasks.project import Project
 
@@ -30,13 +30,13 @@ TREE, DIST = RELEASE / "tree", RELEASE / "dist"
 COMMIT, HOLD = "COMMIT", "HOLD"
 
 
-def outline(project: Project, repo: Repo, found: Due, options: PublishOptions) -> list[str]:
+def outline(project: Project, repo: Repo, found: PendingRelease, options: PublishOptions) -> list[str]:
     """Return the commands of a release, in order; what is no command is a comment.
 
     RELEASE stands for the directory of the release, COMMIT for the release commit, HOLD for the commit that holds plan
     and manifest for other clones to see, and VENV for an environment that is made anew each time.
     """
-    plan, given = found.plan, found.given
+    plan, given = found.plan, found.manifest_bundle
     if not plan.steps:
         return []
     made = given.manifest.release_commit if given else COMMIT

@@ -17,8 +17,8 @@ from releasekit.integrations.git import Repo
 from releasekit.integrations.process import hand_over
 from releasekit.integrations.version_files import rewritten_texts
 from releasekit.store.backup import Changes
-from releasekit.store.record import only_release
-from tasks.read_workspace import read_workspace
+from releasekit.store.record import release_lock
+from tasks.survey import read_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -86,7 +86,7 @@ def pinned_tree(workspace: Path) -> Generator[PinnedTree]:
     Raises Refusal RK-LOCK-ACQUISITION-FAILED while a release or another `pin` runs, ReleaseError RK-PIN-RESTORE-FAILED.
     """
     repo = Repo(read_workspace(workspace, {}).root)
-    with only_release(repo.common_dir):
+    with release_lock(repo.common_dir):
         changes = Changes(repo.common_dir / "releasekit" / "pins")
         if restored := changes.restore():
             log.info("put back %d files that `pin --apply` had changed", len(restored))

@@ -15,8 +15,8 @@ from releasekit.core.planning.model import Obstructed, distinct
 from releasekit.operations.draft import draft, open_index
 from releasekit.options import PrepareOptions, PublishOptions
 from releasekit.store.bundle import check_room
-from releasekit.store.record import begin
-from tasks import pr_steps, preflight, read_workspace, resume
+from releasekit.store.record import begin, record_of
+from tasks import pr_steps, preflight, resume, survey
 from tasks.preflight import Findings, obstacle_of
 
 if TYPE_CHECKING:
@@ -71,12 +71,12 @@ def scope_of(options: Options, settings: Settings) -> Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """What `publish` is to carry out: a release that was begun here, one that was handed over, or a new plan."""
+class PendingRelease:
+    """What `publish` would carry out: an unfinished release of this repository, one in a manifest, or a new plan."""
 
     plan: Plan
     record: Record | None = None
-    given: Exported | None = None
+    manifest_bundle: Exported | None = None
     drafted: Draft | None = None
 
     def refuse_obstacles(self) -> None:
@@ -84,11 +84,23 @@ class Due:
         if self.plan.obstacles:
             raise Obstructed(self.plan)
 
-    def begun(self, repo: Repo, settings: Settings, *, publishing: bool) -> Record:
-        """Return it on record: from here on it is carried out, and nothing is decided again."""
-        if self.given:
-            return resume.take(repo, settings, self.given, self.record, publishing=publishing)
-        return self.record or begin(repo.common_dir, self.plan)
+    def recorded_files(self) -> int:
+        """Return how many files are built already."""
+        if self.manifest_bundle:
+            manifest = self.manifest_bundle.manifest
+        else:
+            manifest = self.record.manifest() if self.record else None
+        return sum(len(package.files) for package in manifest.packages) if manifest else 0
+
+    def begin(self, repo: Repo, settings: Settings, *, publishing: bool) -> Record:
+        """Return it on record; a plan without packages is not written there."""
+        if self.manifest_bundle:
+            return resume.take(repo, settings, self.manifest_bundle, self.record, publishing=publishing)
+        if self.record:
+            return self.record
+        if not self.plan.steps:
+            return record_of(repo.common_dir, self.plan.release)
+        return begin(repo.common_dir, self.plan)
 
 
 async def compute_plan(options: Options, project: Project, repo: Repo, *, half_out: bool = False) -> Draft:
@@ -160,10 +172,10 @@ async def _preflight(drafted: Draft, scope: Scope, *, asked: bool) -> Findings:
     return found
 
 
-async def due(options: PublishOptions, project: Project, repo: Repo) -> Due:
-    """Find out what `publish` is to carry out; what could not be has obstacles in its plan.
+async def select_release(options: PublishOptions, project: Project, repo: Repo) -> PendingRelease:
+    """Return what `publish` would carry out; what it cannot carry out has obstacles in its plan.
 
-    A dry run decides afresh, whatever has begun here, unless a release was handed over.
+    A dry run makes a new plan, whether a release is unfinished here or not, unless there is a manifest.
     """
     if options.output.name:
         check_room(options.output)
@@ -177,11 +189,11 @@ async def due(options: PublishOptions, project: Project, repo: Repo) -> Due:
         raise resume.not_ended(record)
     if handed:
         given = resume.given(repo, settings, handed, record)
-        return Due(await _with_rights(options, project, given.plan), record, given)
+        return PendingRelease(await _with_rights(options, project, given.plan), record, given)
     if record:
-        return Due(record.plan(), record)
+        return PendingRelease(record.plan(), record)
     drafted = await compute_plan(options, project, repo, half_out=adopt)
-    return Due(drafted.plan, drafted=drafted)
+    return PendingRelease(drafted.plan, drafted=drafted)
 
 
 async def show_standing(record: Record, project: Project, repo: Repo) -> None:

@@ -18,8 +18,8 @@ from releasekit.integrations.filesystem import read_wheel
 from releasekit.integrations.git import Repo, clone
 from releasekit.integrations.http import client
 from releasekit.integrations.peryx import embedded_index
-from releasekit.operations.draft import open_index, open_project
-from tasks.read_workspace import target_of
+from releasekit.operations.draft import open_index
+from tasks.survey import target_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from releasekit.core.release.report import Report
     from releasekit.options import PublishOptions
+    from tasks.project import Project
 
 log = logging.getLogger("releasekit")
 
@@ -53,9 +54,8 @@ def rehearsal(options: PublishOptions) -> Generator[PublishOptions]:
             yield options.model_copy(update={**changed, "workspace": str(workspace), "rehearse": False})
 
 
-async def on_the_index(options: PublishOptions, report: Report) -> list[tuple[str, str]]:
+async def on_the_index(project: Project, report: Report) -> list[tuple[str, str]]:
     """Return each released wheel as the index serves it, with the internal requirements in its METADATA."""
-    project, _ = open_project(options)
     rows: list[tuple[str, str]] = []
     async with open_index(project, target_of(project)) as index, client() as web:
         for package in report.confirmed:

@@ -17,7 +17,7 @@ from releasekit.integrations.git import RUNNING
 from releasekit.operations.draft import at_hand, draft, open_project
 from releasekit.operations.planning import compute_plan
 from releasekit.options import Options
-from releasekit.store.record import only_release, scratch
+from releasekit.store.record import release_lock, scratch
 from releasekit.store.remote_lock import held_in
 from tasks import announce, pr_steps, read_history, read_workspace, release_commit
 from tasks.context import Release
@@ -98,7 +98,7 @@ async def propose(options: PrepareOptions) -> ReleasePull:
     with ExitStack() as stack:
         options = stack.enter_context(at_hand(options, keep=not options.dry_run))
         project, repo = open_project(options)
-        stack.enter_context(only_release(repo.common_dir))
+        stack.enter_context(release_lock(repo.common_dir))
         async with opened(options, project, repo) as scene:
             if way := await in_the_way(scene):
                 return way
@@ -199,7 +199,7 @@ async def hand_on(options: PublishOptions, project: Project, repo: Repo) -> Rele
     if options.approve or options.offline or not settings.on_forge:
         what = "--publish-from=ci tags, pushes and drafts in one go: --approve, --offline and --no-… don't fit"
         raise Refusal(Code.USAGE, what)
-    with only_release(repo.common_dir):
+    with release_lock(repo.common_dir):
         repo.committer()
         async with opened(options, project, repo) as scene:
             merge = await pr_steps.find_merge(repo, scene.forge, settings, scene.there, scene.declared)

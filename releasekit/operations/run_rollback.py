@@ -9,7 +9,7 @@ from releasekit.core.errors import Refusal
 from releasekit.core.release.target import recorded_targets
 from releasekit.operations.confirmation import AssumeYes, Proposal
 from releasekit.operations.draft import at_hand, open_index, open_project
-from releasekit.store.record import only_release
+from releasekit.store.record import release_lock
 from tasks import rollback_steps as tasks
 from tasks.read_workspace import named_targets, target_of
 
@@ -30,7 +30,7 @@ async def undo(options: RollbackOptions, confirmation: Confirmation | None = Non
     async with AsyncExitStack() as stack:
         options = stack.enter_context(at_hand(options, keep=True))
         project, repo = open_project(options)
-        stack.enter_context(only_release(repo.common_dir))
+        stack.enter_context(release_lock(repo.common_dir))
         settings, secrets = project.settings, project.uv.secrets
         proposed = await tasks.find_proposed(repo, settings, secrets)
         doomed = tasks.find(repo, settings, options.release, proposed)

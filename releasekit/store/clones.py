@@ -13,7 +13,7 @@ from releasekit.core.errors import Code, Refusal, ReleaseError
 from releasekit.integrations.filesystem import make_directory, named, remove_tree
 from releasekit.integrations.git import Repo, clone, credentials
 from releasekit.integrations.prefect_server import data_home
-from releasekit.store.record import only_release
+from releasekit.store.record import release_lock
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -38,7 +38,7 @@ def checked_out(source: Source, token: str, *, keep: bool) -> Generator[Path]:
             stack.enter_context(credentials(source.address, token))
         if keep:
             home = kept_in(source)
-            stack.enter_context(only_release(home))
+            stack.enter_context(release_lock(home))
         else:
             home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="releasekit-clone-"))).resolve()
         try:

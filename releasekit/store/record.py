@@ -156,9 +156,14 @@ class Record:
             raise file_error(error, path) from None
 
 
+def record_of(common_dir: Path, release: str) -> Record:
+    """Return the place of a release's record, whether it exists or not."""
+    return Record(common_dir / "releasekit" / release)
+
+
 def begin(common_dir: Path, plan: Plan) -> Record:
     """Put *plan* on record: from here on it is carried out, and nothing is decided again."""
-    record = Record(common_dir / "releasekit" / plan.release)
+    record = record_of(common_dir, plan.release)
     record.save_plan(plan)
     return record
 
@@ -317,8 +322,10 @@ _CLOCKS_DIFFER = 5
 
 
 @contextmanager
-def only_release(common_dir: Path) -> Generator[None]:
+def release_lock(common_dir: Path) -> Generator[None]:
     """Hold the repository's release lock inside the block; the kernel frees it when this process dies.
+
+    A second block is refused in this process too.
 
     Raises Refusal RK-LOCK-ACQUISITION-FAILED, naming the process that holds it; RK-FILE-SYSTEM where nobody can.
     """
@@ -328,9 +335,8 @@ def only_release(common_dir: Path) -> Generator[None]:
 
     directory = common_dir / "releasekit"
     holder = directory / "lock.holder"
-    # A singleton, so that a story within a story of the same process may hold it too. Never a soft lock, as filelock
-    # would have it where the file system knows no locks: nobody frees that when its holder is killed.
-    lock = FileLock(directory / "lock", is_singleton=True, thread_local=False, fallback_to_soft=False)
+    # Never a soft lock, which filelock uses where the file system has no locks: a killed holder would keep it for ever.
+    lock = FileLock(directory / "lock", thread_local=False, fallback_to_soft=False)
     with nothing_changed():
         make_directory(directory)
     try:
@@ -340,12 +346,6 @@ def only_release(common_dir: Path) -> Generator[None]:
         raise Refusal(Code.LOCK_ACQUISITION_FAILED, f"held by {who}", str(common_dir)) from None
     except OSError as error:
         raise Refusal(*file_error(error, directory).args) from None
-    if lock.lock_counter > 1:
-        try:
-            yield
-        finally:
-            lock.release()
-        return
     try:
         started = datetime.now(UTC).isoformat(timespec="seconds")
         with nothing_changed():

@@ -21,7 +21,7 @@ from releasekit.core.release.release_manifest import BuiltFile, PackageVersion, 
 from releasekit.integrations.filesystem import describe
 from releasekit.integrations.git import Repo
 from releasekit.integrations.process import Command, background
-from releasekit.store.record import Record, begin, only_release, sweep, unfinished
+from releasekit.store.record import Record, begin, release_lock, sweep, unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -33,8 +33,8 @@ ROOT = Path(__file__).parents[2]
 HOLDER = """
     import os, sys, time
     from pathlib import Path
-    from releasekit.store.record import only_release
-    with only_release(Path(sys.argv[1])):
+    from releasekit.store.record import release_lock
+    with release_lock(Path(sys.argv[1])):
         print(os.getpid(), flush=True)
         {then}
 """
@@ -43,7 +43,7 @@ HOLDER = """
 AS_NOBODY = """
     import os, sys
     from pathlib import Path
-    from releasekit.store.record import begin, only_release
+    from releasekit.store.record import begin, release_lock
     from releasekit.core.errors import ReleaseError
     from releasekit.core.release.release_manifest import plan_of
     path = Path(sys.argv[1])
@@ -207,7 +207,7 @@ class TestFileSystem:
         common_dir.chmod(0o555)
         tmp_path.chmod(0o755)
         script = textwrap.dedent(
-            AS_NOBODY.format(call="only_release(path).__enter__()" if what == "lock" else "begin(path, plan)")
+            AS_NOBODY.format(call="release_lock(path).__enter__()" if what == "lock" else "begin(path, plan)")
         )
         child = subprocess.run(
             (sys.executable, "-c", script, str(common_dir)), check=False, cwd=ROOT, capture_output=True, text=True
@@ -350,7 +350,7 @@ class TestLock:
         self, common_dir: Path, another: Callable[..., AbstractContextManager[int]]
     ) -> None:
         """A second release is refused at once, and told which process on which machine holds the lock since when."""
-        with another() as pid, pytest.raises(Refusal) as caught, only_release(common_dir):
+        with another() as pid, pytest.raises(Refusal) as caught, release_lock(common_dir):
             pass
 
         assert caught.value.code is Code.LOCK_ACQUISITION_FAILED
@@ -378,14 +378,18 @@ class TestLock:
 
         _acquire(common_dir)
 
-    def test_re_entrant(self, common_dir: Path, another: Callable[..., AbstractContextManager[int]]) -> None:
-        """A story within a story of one process may hold it too; it is free when the outer one ends, not before."""
-        with only_release(common_dir):
-            with only_release(common_dir):
+    def test_second_block_is_refused(
+        self, common_dir: Path, another: Callable[..., AbstractContextManager[int]]
+    ) -> None:
+        """A second block in the same process is refused, and leaves the first one its lock."""
+        with release_lock(common_dir):
+            with pytest.raises(Refusal) as caught, release_lock(common_dir):
                 pass
             with pytest.raises(AssertionError, match=rf"held by process {os.getpid()} on "), another():
                 pass
 
+        assert caught.value.code is Code.LOCK_ACQUISITION_FAILED
+        assert f"held by process {os.getpid()} on " in caught.value.what
         with another():
             pass
 
@@ -397,30 +401,28 @@ class TestLock:
             raise OSError(number, os.strerror(number))
 
         monkeypatch.setattr("fcntl.flock", refuse)
-        with pytest.raises(Refusal) as caught, only_release(common_dir):
+        with pytest.raises(Refusal) as caught, release_lock(common_dir):
             pass
 
         assert (caught.value.code, caught.value.what) == (Code.FILE_SYSTEM, os.strerror(number))
         monkeypatch.undo()
-        with only_release(common_dir):
+        with release_lock(common_dir):
             assert (common_dir / "releasekit" / "lock.holder").exists()
 
     def test_freed_by_an_error(self, common_dir: Path, another: Callable[..., AbstractContextManager[int]]) -> None:
-        """An error inside frees it, in an inner block too, and no trace of the holder is left."""
-        for depth in (1, 2):
-            _acquire(common_dir)
-            with pytest.raises(KeyError):
-                _fail(common_dir, depth)
-            assert not (common_dir / "releasekit" / "lock.holder").exists()
-            with another():
-                pass
+        """An error inside frees it, and no trace of the holder is left."""
+        with pytest.raises(KeyError), release_lock(common_dir):
+            raise KeyError
+        assert not (common_dir / "releasekit" / "lock.holder").exists()
+        with another():
+            pass
 
     def test_repositories_are_apart(self, tmp_path: Path) -> None:
         """A release of another repository is nobody's business."""
         for name in ("a", "b"):
             (tmp_path / name).mkdir()
 
-        with only_release(tmp_path / "a"), only_release(tmp_path / "b"):
+        with release_lock(tmp_path / "a"), release_lock(tmp_path / "b"):
             pass
 
 
@@ -432,16 +434,9 @@ def _acquire(common_dir: Path) -> None:
     """Take the lock; the kernel may need a moment to bury its last holder."""
     for _ in range(500):
         try:
-            with only_release(common_dir):
+            with release_lock(common_dir):
                 return
         except Refusal:
             time.sleep(0.01)
-    with only_release(common_dir):
+    with release_lock(common_dir):
         pass
-
-
-def _fail(common_dir: Path, depth: int) -> None:
-    with only_release(common_dir):
-        if depth > 1:
-            _fail(common_dir, depth - 1)
-        raise KeyError

@@ -1,0 +1,153 @@
+"""Start a release: decide what is released, ask for a yes, put it on record. This happens once, and only here."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from releasekit.core.planning.model import counted, some
+from releasekit.operations.confirmation import Proposal
+from releasekit.operations.draft import open_project
+from releasekit.operations.planning import select_release, show_standing
+from releasekit.store.record import release_lock
+from tasks.context import Release
+from tasks.survey import target_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from releasekit.core.planning.model import Plan
+    from releasekit.core.release.observer import Observer
+    from releasekit.integrations.git import Repo
+    from releasekit.operations.confirmation import Confirmation
+    from releasekit.operations.planning import PendingRelease
+    from releasekit.options import PublishOptions
+    from releasekit.store.record import Record
+    from tasks.project import Project
+
+_NAMED = 5
+"""How many packages or tags a question names."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartedRelease:
+    """A release that is approved, locked and on record: it is carried out, and nothing about it is decided again."""
+
+    options: PublishOptions
+    project: Project
+    repo: Repo
+    release: Release
+
+    @property
+    def plan(self) -> Plan:
+        """What is released."""
+        return self.release.plan
+
+    def observed_by(self, observer: Observer) -> StartedRelease:
+        """Return it with *observer*, which hears of every phase and stage."""
+        return replace(self, release=replace(self.release, observer=observer))
+
+
+@dataclass(frozen=True, slots=True)
+class _Approval:
+    """A yes to *plan*, *without* some of its packages."""
+
+    plan: Plan
+    without: tuple[str, ...]
+
+    def covers(self, plan: Plan) -> bool:
+        """Return whether the yes holds for *plan* too."""
+        return plan.is_what_was_seen(self.plan, self.without)
+
+
+async def start_release(
+    options: PublishOptions, project: Project, repo: Repo, confirmation: Confirmation, stack: AsyncExitStack
+) -> StartedRelease:
+    """Return the release to carry out: the unfinished one of this repository, else a new one.
+
+    From then on the *stack* holds the release lock. Where an answer can take hours, nothing is locked until it comes.
+    Then the workspace is read and the plan is made again, and if the plan has changed, the question is asked again.
+    A plan without packages needs no yes, and is not put on record.
+
+    Raises Refusal RK-NOT-CONFIRMED, RK-LOCK-ACQUISITION-FAILED, and that of a plan that has obstacles.
+    """
+    approval: _Approval | None = None
+    excluded: tuple[str, ...] = ()
+    while True:
+        chosen = options.model_copy(update={"exclude": (*options.exclude, *excluded)}) if excluded else options
+        with ExitStack() as lock:
+            lock.enter_context(release_lock(repo.common_dir))
+            pending = await select_release(chosen, project, repo)
+            plan = pending.plan
+            is_approved = approval is not None and approval.covers(plan)
+            is_known = is_approved and not (approval and approval.without)
+            if plan.obstacles or not is_known:
+                await confirmation.show(plan)
+            pending.refuse_obstacles()
+            if pending.record and plan.steps:
+                await show_standing(pending.record, project, repo)
+            again = "the plan has changed since it was approved" if approval else ""
+            proposal = _propose(pending, project, repo, options, again)
+            needs_yes = bool(plan.steps) and not is_approved
+            waits_unlocked = needs_yes and confirmation.can_take_hours(proposal)
+            if not waits_unlocked:
+                if needs_yes:
+                    (await confirmation.ask(proposal)).require_yes()
+                record = pending.begin(repo, project.settings, publishing=not options.private)
+                stack.push(lock.pop_all())
+                return StartedRelease(options, project, repo, release_of(plan, record, project, repo))
+        answer = await confirmation.ask(proposal)
+        answer.require_yes()
+        approval = _Approval(plan, answer.without)
+        excluded += answer.without
+        project, repo = open_project(options)
+
+
+def release_of(plan: Plan, record: Record, project: Project, repo: Repo) -> Release:
+    """Return the release of *plan* with all that its steps need."""
+    return Release(
+        plan=plan,
+        record=record,
+        settings=project.settings,
+        target=target_of(project),
+        uv=replace(project.uv, python=project.uv.find_python(project.root)),
+        workspace=project.root.relative_to(repo.top).as_posix(),
+        branch=repo.branch,
+    )
+
+
+def _propose(
+    pending: PendingRelease, project: Project, repo: Repo, options: PublishOptions, asks_again: str
+) -> Proposal:
+    plan = pending.plan
+    if options.version_only:
+        question = f"Commit the versions of {counted(plan.steps)} to {repo.branch}?"
+    else:
+        question = f"Publish {counted(plan.steps)} to {target_of(project).title}?"
+    return Proposal(
+        question=question,
+        subject=plan,
+        details=() if options.private else tuple(_public_effects(pending, project)),
+        resumes=pending.record is not None,
+        asks_again=asks_again,
+        timeout=project.settings.approval_timeout,
+    )
+
+
+def _public_effects(pending: PendingRelease, project: Project) -> Iterator[str]:
+    """Yield what a yes makes public: files, new projects, tags."""
+    plan, settings = pending.plan, project.settings
+    files = pending.recorded_files()
+    if files:
+        yield f"{files} files are on record; those that the index has are not sent again"
+    else:
+        yield f"{2 * len(plan.steps)} files: an sdist and a wheel of each package"
+    published = pending.drafted.published if pending.drafted else None
+    new = [step.name for step in plan.steps if not (published or {}).get(step.name, True)]
+    if new:
+        yield f"{len(new)} new to the index: {some(new, _NAMED)}"
+    if settings.tag:
+        tags = list(dict.fromkeys([*plan.tags, *(step.tag for step in plan.steps)]))
+        where = f"pushed to {settings.remote} at the end" if settings.push else "not pushed"
+        yield f"{len(tags)} tag{'' if len(tags) == 1 else 's'}, {where}: {some(tags, _NAMED)}"
