@@ -19,7 +19,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 ALWAYS: ContextVar[bool] = ContextVar("always", default=False)
-"""Whether steps are Prefect tasks outside a flow run too, for their retries: see flows/event_flush.py."""
+"""Whether steps are Prefect tasks outside a flow run too, for their retries: see `unrecorded` in flows/event_flush.py.
+
+A context variable, like the flow run of Prefect, which it stands in for: steps are called by code that does not know
+Prefect, and a parameter would go through all of that code.
+"""
 
 
 def lazy_task(name: str, run_name: str = "", **options: object) -> Callable[[Callable[P, R]], Callable[P, R]]:

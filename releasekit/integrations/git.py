@@ -40,6 +40,9 @@ _NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
 _ADD = ("-c", "core.safecrlf=false", "--literal-pathspecs", "add")  # line ends are ours here, and no mistake
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REMOTE_COMMANDS = {"clone", "fetch", "ls-remote", "push", "remote"}
+# A context variable, because a token must reach the git processes inside the block of `credentials` and nothing else: a
+# field of `Repo` would keep it for as long as the object lives, and os.environ would give it to every child process,
+# builds among them.
 _credentials: ContextVar[Mapping[str, str]] = ContextVar("credentials", default=MappingProxyType({}))
 # No other helper is asked, for it would be given the token to keep; the name is what forges take beside any token.
 _HELPER = (
