@@ -60,6 +60,10 @@ class _Approval:
         """Return whether the yes holds for *plan* too."""
         return plan.is_what_was_seen(self.plan, self.without)
 
+    def differs_from(self, plan: Plan) -> bool:
+        """Return whether *plan* is not the one that was shown."""
+        return bool(self.without) or not self.covers(plan)
+
 
 async def start_release(
     options: PublishOptions, project: Project, repo: Repo, confirmation: Confirmation, stack: AsyncExitStack
@@ -80,20 +84,18 @@ async def start_release(
             lock.enter_context(release_lock(repo.common_dir))
             pending = await select_release(chosen, project, repo)
             plan = pending.plan
-            is_approved = approval is not None and approval.covers(plan)
-            is_known = is_approved and not (approval and approval.without)
-            if plan.obstacles or not is_known:
+            if plan.obstacles or approval is None or approval.differs_from(plan):
                 await confirmation.show(plan)
             pending.refuse_obstacles()
             if pending.record and plan.steps:
                 await show_standing(pending.record, project, repo)
             again = "the plan has changed since it was approved" if approval else ""
             proposal = _propose(pending, project, repo, options, again)
-            needs_yes = bool(plan.steps) and not is_approved
-            waits_unlocked = needs_yes and confirmation.can_take_hours(proposal)
-            if not waits_unlocked:
+            needs_yes = bool(plan.steps) and not (approval and approval.covers(plan))
+            if not (needs_yes and confirmation.can_take_hours(proposal)):
                 if needs_yes:
-                    (await confirmation.ask(proposal)).require_yes()
+                    answer = await confirmation.ask(proposal)
+                    answer.require_yes()
                 record = pending.begin(repo, project.settings, publishing=not options.private)
                 stack.push(lock.pop_all())
                 return StartedRelease(options, project, repo, release_of(plan, record, project, repo))

@@ -161,6 +161,8 @@ def test_release(recorder: Recorder, good: Recorded) -> None:
     tasks = recorder.tasks_of(good.run, *names, "push-v0.1.0", "fast-forward-main")
 
     assert {task["state_type"] for task in tasks.values()} == {"COMPLETED"}
+    decisions = {"read-workspace", "find-unfinished", "read-history", "plan", "ask-index"}
+    assert not decisions & tasks.keys(), "the terminal has decided, and the run does not decide again"
 
 
 def test_edges(recorder: Recorder, good: Recorded) -> None:

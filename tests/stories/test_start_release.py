@@ -1,0 +1,175 @@
+"""A release is decided once: by `start_release`, which asks for a yes and puts the release on record."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from releasekit.core.errors import Code, Refusal
+from releasekit.core.planning.model import Plan
+from releasekit.operations.confirmation import Answer, AssumeYes, Proposal
+from releasekit.operations.draft import open_project
+from releasekit.operations.start_release import start_release
+from releasekit.options import PublishOptions
+from releasekit.store.record import release_lock, unfinished
+from tests.world import make_world
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from releasekit.operations.confirmation import Confirmation, Subject
+    from tests.world import World
+
+YES, NO = Answer(accepted=True), Answer(accepted=False, reason="not on a Friday", hint="Wait.")
+
+
+@dataclass
+class Scripted:
+    """Gives the *answers* in order, and notes what it is shown and asked, and whether the repository was locked."""
+
+    world: World
+    answers: list[Answer]
+    takes_hours: bool = False
+    then: Callable[[], object] = bool
+    shown: list[str] = field(default_factory=list[str])
+    asked: list[Proposal] = field(default_factory=list[Proposal])
+    locked: list[bool] = field(default_factory=list[bool])
+
+    async def show(self, subject: Subject) -> None:
+        """Note the packages of a plan."""
+        assert isinstance(subject, Plan)
+        self.shown.append(" ".join(step.name for step in subject.steps))
+
+    def can_take_hours(self, proposal: Proposal) -> bool:
+        """Return what the test wants, as Prefect does: a release that resumes needs no answer."""
+        return self.takes_hours and not proposal.resumes
+
+    async def ask(self, proposal: Proposal) -> Answer:
+        """Note the question, let something happen the first time, and return the next answer."""
+        self.asked.append(proposal)
+        try:
+            with release_lock(self.world.root / ".git"):
+                self.locked.append(False)
+        except Refusal:
+            self.locked.append(True)
+        if len(self.asked) == 1:
+            self.then()
+        return self.answers.pop(0)
+
+
+def start(world: World, confirmation: Confirmation, **given: object) -> list[str]:
+    """Start a release of *world* without any index; return its packages, and drop the lock as a killed run does."""
+    options = PublishOptions.model_validate({"workspace": str(world.root), "offline": True, **given})
+
+    async def started() -> list[str]:
+        async with AsyncExitStack() as stack:
+            project, repo = open_project(options)
+            release = await start_release(options, project, repo, confirmation, stack)
+            with pytest.raises(Refusal), release_lock(repo.common_dir):
+                pass
+            return [step.name for step in release.plan.steps]
+
+    return asyncio.run(started())
+
+
+def test_asked_once_under_the_lock(tmp_path: Path) -> None:
+    """Somebody at a terminal sees one plan and answers one question, while no other release can start."""
+    world = make_world(tmp_path, "app: core; core")
+    confirmation = Scripted(world, [YES])
+
+    assert start(world, confirmation) == ["core", "app"]
+
+    assert confirmation.shown == ["core app"]
+    assert confirmation.locked == [True]
+    assert confirmation.asked[0].question.startswith("Publish 2 packages to ")
+    assert confirmation.asked[0].details[0] == "4 files: an sdist and a wheel of each package"
+    record = unfinished(world.root / ".git")
+    assert record
+    assert record.plan() == confirmation.asked[0].subject, "the plan on record is the one that was approved"
+
+
+def test_no_leaves_nothing(tmp_path: Path) -> None:
+    """A no is a refusal with its reason and its hint; nothing is on record and nothing is locked."""
+    world = make_world(tmp_path, "core")
+
+    for takes_hours in (False, True):
+        with pytest.raises(Refusal) as caught:
+            start(world, Scripted(world, [NO], takes_hours))
+        assert (caught.value.code, caught.value.what, caught.value.hint) == (
+            Code.NOT_CONFIRMED,
+            "not on a Friday",
+            "Wait.",
+        )
+        assert unfinished(world.root / ".git") is None
+        with release_lock(world.root / ".git"):
+            pass
+
+
+def test_slow_answer_holds_no_lock(tmp_path: Path) -> None:
+    """While an answer can take hours nothing is locked; a plan that has not changed is not shown or asked again."""
+    world = make_world(tmp_path, "app: core; core")
+    confirmation = Scripted(world, [YES], takes_hours=True)
+
+    assert start(world, confirmation) == ["core", "app"]
+
+    assert (confirmation.shown, confirmation.locked) == (["core app"], [False])
+
+
+def test_changed_plan_is_asked_again(tmp_path: Path) -> None:
+    """A yes is for the plan that was shown: if a commit changes it, or packages are left out, the new one is shown."""
+    world = make_world(tmp_path, "app: core; core; tool")
+    for name in ("app", "core", "tool"):
+        world.git("tag", f"{name}-v0.1.0")
+    world.commit("feat: all", {f"packages/{name}/src/{name}/more.py": "" for name in ("app", "core", "tool")})
+    without = Answer(accepted=True, without=("tool",))
+    confirmation = Scripted(world, [YES, without], takes_hours=True, then=lambda: world.commit("feat: more"))
+
+    assert start(world, confirmation) == ["core", "app"]
+
+    assert confirmation.shown == ["core tool app", "core tool app", "core app"]
+    assert [proposal.asks_again for proposal in confirmation.asked] == [
+        "",
+        "the plan has changed since it was approved",
+    ]
+
+
+def test_unfinished_release_resumes(tmp_path: Path) -> None:
+    """A release that has started is the one that starts again; who would wait for hours is not asked about it."""
+    world = make_world(tmp_path, "app: core; core")
+    start(world, AssumeYes())
+    world.commit("feat: more", {"packages/core/src/core/more.py": ""})
+    there, remote = Scripted(world, [YES]), Scripted(world, [YES], takes_hours=True)
+
+    assert start(world, there) == start(world, remote) == ["core", "app"]
+
+    assert [proposal.resumes for proposal in (*there.asked, *remote.asked)] == [True, True]
+    assert remote.locked == [True], "the answer is there at once"
+
+
+def test_nothing_to_release_is_not_recorded(tmp_path: Path) -> None:
+    """Without packages nobody is asked, and nothing is on record."""
+    world = make_world(tmp_path, "core")
+    world.git("tag", "core-v0.1.0")
+    confirmation = Scripted(world, [])
+
+    assert start(world, confirmation) == []
+
+    assert confirmation.shown == [""]
+    assert unfinished(world.root / ".git") is None
+
+
+@pytest.mark.usefixtures("prefect_api", "own_index")
+def test_workspace_is_read_once(tmp_path: Path) -> None:
+    """`publish` asks uv once for the members: the flow does not decide again what the terminal has decided."""
+    world = make_world(tmp_path, "app: core; core")
+
+    said = world.releasekit("publish", "--yes", "--skip-audit", "--verbose")
+
+    assert said.code == 0, said.err
+    assert [line for line in said.err.splitlines() if "workspace list" in line][1:] == []
+    assert "workspace list" in said.err
