@@ -15,7 +15,6 @@ from releasekit.cli.terminal_confirmation import TerminalConfirmation
 from releasekit.core.errors import Code, Refusal, ReleaseError, Warn
 from releasekit.core.planning.plan_diff import compared, earlier_of, with_difference
 from releasekit.core.release.report import Report
-from releasekit.core.text import counted, some
 from releasekit.integrations.prefect_server import (
     CLIENT_SETTINGS,
     NO_SERVER_SETTINGS,
@@ -82,7 +81,9 @@ async def plan(options: PlanOptions, *, since_last: bool = False, diff: Path | N
     """
     earlier = earlier_of(plan_in(diff)) if diff else None
     recorded = _use_prefect_api("this plan")
-    decided = await run_or_record("plan", options, partial(_plan_here, options, since_last=since_last), recorded)
+    decided = await run_or_record(
+        "plan", options, partial(_plan_here, options, since_last=since_last), recorded=recorded
+    )
     since = decided.since if since_last else None
     decided = await with_unfinished(options, decided)
     if since_last and since is None:
@@ -109,7 +110,8 @@ def _since_last(key: str, repo: Repo, decided: Plan) -> Difference | None:
 
 async def check(options: CheckOptions) -> Health:
     """Look at the workspace; the run is recorded where there is a Prefect API."""
-    return await run_or_record("check", options, partial(_check_here, options), _use_prefect_api("this check"))
+    recorded = _use_prefect_api("this check")
+    return await run_or_record("check", options, partial(_check_here, options), recorded=recorded)
 
 
 async def _check_here(options: CheckOptions) -> Health:
@@ -124,7 +126,7 @@ async def prepare(options: PrepareOptions) -> ReleasePull:
     from releasekit.operations.release_pr import propose
 
     recorded = not options.dry_run and _use_prefect_api("this pull request")
-    return await run_or_record("prepare", options, partial(propose, options), recorded)
+    return await run_or_record("prepare", options, partial(propose, options), recorded=recorded)
 
 
 async def _hand_off(options: PublishOptions, project: Project, repo: Repo) -> ReleasePull:
@@ -132,7 +134,7 @@ async def _hand_off(options: PublishOptions, project: Project, repo: Repo) -> Re
     from releasekit.operations.release_pr import hand_on
 
     recorded = not options.dry_run and _use_prefect_api("this release")
-    return await run_or_record("publish", options, partial(hand_on, options, project, repo), recorded)
+    return await run_or_record("publish", options, partial(hand_on, options, project, repo), recorded=recorded)
 
 
 async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
@@ -150,15 +152,10 @@ async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
             return found
         await ask_to_undo(found, confirmation)
         options = options.model_copy(update={"release": found.release})
-    return await run_or_record("rollback", options, partial(undo, options, confirmation), recorded)
+    return await run_or_record("rollback", options, partial(undo, options, confirmation), recorded=recorded)
 
 
-async def run_or_record(
-    name: str,
-    options: Place,
-    operation: Callable[[], Awaitable[R]],
-    recorded: bool,  # noqa: FBT001  every caller decides it by name
-) -> R:
+async def run_or_record(name: str, options: Place, operation: Callable[[], Awaitable[R]], *, recorded: bool) -> R:
     """Return the result of *operation*; if it is *recorded*, that of the flow *name*, which does the same in a run.
 
     An error that ends the run is raised; a result of a failed run, such as findings, is returned.

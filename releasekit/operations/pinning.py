@@ -18,7 +18,7 @@ from releasekit.integrations.process import hand_over
 from releasekit.integrations.version_files import rewritten_texts
 from releasekit.store.backup import Changes
 from releasekit.store.record import release_lock
-from tasks.survey import read_workspace
+from tasks.read_workspace import read_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence

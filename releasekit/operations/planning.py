@@ -16,7 +16,7 @@ from releasekit.operations.draft import draft, open_index
 from releasekit.options import PrepareOptions, PublishOptions
 from releasekit.store.bundle import check_room
 from releasekit.store.record import begin, record_of
-from tasks import pr_steps, preflight, resume, survey
+from tasks import pr_steps, preflight, read_workspace, resume
 from tasks.preflight import Findings, obstacle_of
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from releasekit.integrations.git import Repo, clone
 from releasekit.integrations.http import client
 from releasekit.integrations.peryx import embedded_index
 from releasekit.operations.draft import open_index
-from tasks.survey import target_of
+from tasks.read_workspace import target_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping

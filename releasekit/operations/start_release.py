@@ -6,13 +6,13 @@ from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from releasekit.core.planning.model import counted, some
+from releasekit.core.text import counted, some
 from releasekit.operations.confirmation import Proposal
 from releasekit.operations.draft import open_project
 from releasekit.operations.planning import select_release, show_standing
 from releasekit.store.record import release_lock
 from tasks.context import Release
-from tasks.survey import target_of
+from tasks.read_workspace import target_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
