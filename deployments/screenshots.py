@@ -28,8 +28,8 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
 from examples.orchard_repository import make
-from releasekit.cli.render.console import report_table
 from releasekit.cli.render.live_table import LiveTable
+from releasekit.cli.render.tables import report_table
 from releasekit.cli.runner import plan as decide
 from releasekit.core.config.settings import Settings
 from releasekit.core.release.progress import PROOF, PUBLISHING, STAGING, Stage

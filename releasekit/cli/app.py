@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _explain(error: Exception) -> int:
-    from releasekit.cli.render import console
+    from releasekit.cli.render import diagnostics, tables, terminal
     from releasekit.core.planning.model import Obstructed
     from releasekit.integrations.filesystem import file_error
     from releasekit.integrations.prefect_server import unexpected
@@ -107,10 +107,10 @@ def _explain(error: Exception) -> int:
         log.debug("unexpected", exc_info=error)
         error = unexpected(error)
     if isinstance(error, Obstructed):
-        console.show(console.plan_table(error.plan), on_stderr=True)
-        console.explain_all(error.plan.obstacles, "nothing was changed")
+        terminal.show(tables.plan_table(error.plan), on_stderr=True)
+        diagnostics.explain_all(error.plan.obstacles, "nothing was changed")
     else:
-        console.explain(error)
+        diagnostics.explain(error)
     return error.status
 
 

@@ -33,9 +33,9 @@ log = logging.getLogger("releasekit")
 
 def report_obstacles(obstacles: Sequence[Obstacle], command: str = "publish") -> int:
     """Show *obstacles*, which *command* would refuse, and return the exit code of a command that only looks."""
-    from releasekit.cli.render import console
+    from releasekit.cli.render import diagnostics
 
-    console.explain_all(obstacles, f"{command} would refuse")
+    diagnostics.explain_all(obstacles, f"{command} would refuse")
     return REFUSED if obstacles else DONE
 
 

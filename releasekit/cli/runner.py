@@ -10,7 +10,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from releasekit.cli.render import console
+from releasekit.cli.render import terminal
 from releasekit.cli.terminal_confirmation import TerminalConfirmation
 from releasekit.core.errors import Code, Refusal, ReleaseError, Warn
 from releasekit.core.planning.plan_diff import compared, earlier_of, with_difference
@@ -252,8 +252,8 @@ async def publish(options: PublishOptions, *, yes: bool) -> Released | ReleasePu
         started = await start_release(options, project, repo, confirmation, stack)
         if not started.plan.steps:
             return Released(Report(release=started.plan.release, title="nothing to release"))
-        if console.is_terminal():
-            started = started.observed_by(stack.enter_context(console.live(started.plan, project.settings)))
+        if terminal.is_terminal():
+            started = started.observed_by(stack.enter_context(terminal.live(started.plan, project.settings)))
         report = await _run_flow(options, server, started)
         if not rehearsing:
             return Released(report)

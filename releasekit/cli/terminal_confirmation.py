@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from releasekit.cli.render import console
+from releasekit.cli.render import tables, terminal
 from releasekit.core.adoption import Adoption
 from releasekit.core.planning.model import Plan
 from releasekit.core.release.rollback_plan import Rollback
@@ -34,15 +34,15 @@ class TerminalConfirmation:
         """
         if isinstance(subject, Plan):
             if not subject.obstacles:
-                console.show(console.plan_table(subject), on_stderr=True)
+                terminal.show(tables.plan_table(subject), on_stderr=True)
         elif isinstance(subject, Rollback):
-            if not self.yes and console.is_terminal():
-                console.show(console.rollback_table(subject), on_stderr=True)
+            if not self.yes and terminal.is_terminal():
+                terminal.show(tables.rollback_table(subject), on_stderr=True)
         elif isinstance(subject, Adoption):
             if not self.quiet:
-                console.show(console.adoption_table(subject))
+                terminal.show(tables.adoption_table(subject))
         else:
-            console.show(*map(console.diff, subject.texts), on_stderr=True)
+            terminal.show(*map(tables.diff, subject.texts), on_stderr=True)
 
     def can_take_hours(self, proposal: Proposal) -> bool:  # noqa: ARG002
         """Return False: the user waits at the terminal, and so does the release."""
@@ -52,9 +52,9 @@ class TerminalConfirmation:
         """Return the answer of the user."""
         if self.yes:
             return Answer(accepted=True)
-        if not console.is_terminal():
+        if not terminal.is_terminal():
             return Answer(accepted=False, reason="nobody is there to say yes", asked=False)
-        console.show(*proposal.details, on_stderr=True)
-        if console.confirm(proposal.question):
+        terminal.show(*proposal.details, on_stderr=True)
+        if terminal.confirm(proposal.question):
             return Answer(accepted=True)
         return Answer(accepted=False, reason="you said no", hint=_UNCHANGED)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from releasekit.cli.app import main
-from releasekit.cli.render import console
+from releasekit.cli.render import diagnostics, tables, terminal
 from releasekit.core.errors import Code, ReleaseError
 from releasekit.core.release.report import Outcome, PackageReport, Report
 from releasekit.core.release.rollback_plan import KeptTag, PublicPackage, Rollback
@@ -166,14 +166,14 @@ if __name__ == "__main__":
             main([*sys.argv[2:], *command.split()])
         if not sys.argv[2:]:
             told("publish (whose build fails)")
-            console.explain(FAILURE)
+            diagnostics.explain(FAILURE)
         raise SystemExit
     for command in COMMANDS:
         told(command)
         main(command.split())
     told("publish (what came of it)")
-    console.show(console.report_table(REPORT))
+    terminal.show(tables.report_table(REPORT))
     told("rollback (of a part that is out)")
-    console.show(console.rollback_table(ROLLBACK))
+    terminal.show(tables.rollback_table(ROLLBACK))
     told("status (of a release that has not ended)")
-    console.show(console.status_table(STATUS))
+    terminal.show(tables.status_table(STATUS))

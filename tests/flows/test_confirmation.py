@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from releasekit.cli.render import console
+from releasekit.cli.render import terminal as screen
 from releasekit.cli.terminal_confirmation import TerminalConfirmation
 from releasekit.core.errors import Code, Refusal
 from releasekit.operations.confirmation import Answer, AssumeYes, FileDiffs, Proposal
@@ -40,8 +40,8 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Terminal]:
 
     def make(*, says: bool) -> Terminal:
         user = Terminal(says)
-        monkeypatch.setattr(console, "is_terminal", lambda: True)
-        monkeypatch.setattr(console, "confirm", user.confirm)
+        monkeypatch.setattr(screen, "is_terminal", lambda: True)
+        monkeypatch.setattr(screen, "confirm", user.confirm)
         return user
 
     return make

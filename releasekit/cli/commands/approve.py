@@ -42,7 +42,7 @@ def approve(run: str = "", /, *, reject: Annotated[str | None, Printed] = None, 
     import asyncio
 
     from releasekit.cli import runner
-    from releasekit.cli.render import console
+    from releasekit.cli.render import tables, terminal
 
     if not run and (drop or reject is not None):
         raise Refusal(Code.USAGE, "which run? `releasekit approve` lists those that wait")
@@ -52,5 +52,5 @@ def approve(run: str = "", /, *, reject: Annotated[str | None, Printed] = None, 
         name = asyncio.run(runner.approve(run, reject=reject, drop=drop))
         log.info("%s: %s", name, "approved" if reject is None else "rejected")
     else:
-        console.show(console.waiting_table(asyncio.run(runner.waiting())))
+        terminal.show(tables.waiting_table(asyncio.run(runner.waiting())))
     return DONE

@@ -39,16 +39,16 @@ def changelog(
     format
         As Markdown, or as JSON with each change.
     """
-    from releasekit.cli.render import console
+    from releasekit.cli.render import terminal
     from releasekit.formats.json import changelog_json
     from releasekit.operations import preview
 
     told, warnings = preview.unreleased(options, packages)
     log_warnings(warnings)
     if format == "json":
-        console.answer(changelog_json((step, tell.entry, section) for step, tell, section in told))
+        terminal.answer(changelog_json((step, tell.entry, section) for step, tell, section in told))
     elif told:
-        console.answer("\n".join(f"# {step.name}\n\n{section.text}" for step, _, section in told))
+        terminal.answer("\n".join(f"# {step.name}\n\n{section.text}" for step, _, section in told))
     else:
         log.info("nothing is unreleased")
     return DONE

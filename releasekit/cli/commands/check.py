@@ -45,7 +45,7 @@ def check(
     import asyncio
 
     from releasekit.cli import runner
-    from releasekit.cli.render import console
+    from releasekit.cli.render import tables, terminal
     from releasekit.cli.terminal_confirmation import TerminalConfirmation
     from releasekit.formats.sarif import sarif
     from releasekit.operations import run_checks
@@ -56,7 +56,7 @@ def check(
     if fix and asyncio.run(run_checks.mend(found, TerminalConfirmation(yes=yes))):
         found = run_checks.examine(options)
     if format == "sarif":
-        console.answer(sarif(found.report, found.checks, __version__, found.prefix))
+        terminal.answer(sarif(found.report, found.checks, __version__, found.prefix))
     else:
-        console.answer_with(format, found.report, console.findings_list(found.report))
+        terminal.answer_with(format, found.report, tables.findings_list(found.report))
     return FAILED if found.report.failed else DONE

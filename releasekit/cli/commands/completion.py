@@ -29,7 +29,7 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
     shell
         Whose language it is written in.
     """
-    from releasekit.cli.render import console
+    from releasekit.cli.render import terminal
 
-    console.answer(app.generate_completion(shell=shell))
+    terminal.answer(app.generate_completion(shell=shell))
     return DONE

@@ -44,14 +44,14 @@ def config(
     format
         How the settings are printed.
     """
-    from releasekit.cli.render import console
+    from releasekit.cli.render import tables, terminal
     from releasekit.operations.show_config import configuration, schema_text
 
     if schema:
-        console.answer(schema_text())
+        terminal.answer(schema_text())
         return DONE
     given = _overrides(command) if command else {}
-    console.answer_with(format, found := configuration(options.directory, given), console.settings_table(found))
+    terminal.answer_with(format, found := configuration(options.directory, given), tables.settings_table(found))
     return DONE
 
 

@@ -34,14 +34,14 @@ def discover(
     format
         How the list is printed.
     """
-    from releasekit.cli.render import console
+    from releasekit.cli.render import tables, terminal
     from releasekit.formats.csv import members_csv
     from releasekit.formats.json import discover_json
     from tasks.read_workspace import read_workspace
 
     workspace = read_workspace(options.directory, {}).workspace
     if format == "table":
-        console.show(console.members_table(workspace))
+        terminal.show(tables.members_table(workspace))
     else:
-        console.answer({"json": discover_json, "csv": members_csv}[format](workspace))
+        terminal.answer({"json": discover_json, "csv": members_csv}[format](workspace))
     return DONE

@@ -53,10 +53,10 @@ def graph(
         `levels`, one line each; `ascii`, a tree, with `--rdeps` turned round; `json` with nodes, edges, levels and
         cycles; `csv`, an edge a line; `dot`, `mermaid`, `d2` for what draws them; `svg`, by Graphviz if there is one.
     """
-    from releasekit.cli.render import console
+    from releasekit.cli.render import terminal
     from releasekit.operations import show_graph
 
     view, warnings = show_graph.view_of(options.directory, deps, rdeps, group, kind)
     log_warnings(warnings)
-    console.answer(show_graph.drawn(view, format))
+    terminal.answer(show_graph.drawn(view, format))
     return DONE

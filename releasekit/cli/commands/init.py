@@ -45,12 +45,12 @@ def init(
     """
     import asyncio
 
-    from releasekit.cli.render import console
+    from releasekit.cli.render import terminal
     from releasekit.cli.terminal_confirmation import TerminalConfirmation
     from releasekit.operations.init_workspace import adopt
 
     confirmation = TerminalConfirmation(yes=yes, quiet=format == "json")
     found = asyncio.run(adopt(options, confirmation, tag_baselines=tag_baselines, ci=ci))
     if format == "json":
-        console.answer_with(format, found)
+        terminal.answer_with(format, found)
     return DONE

@@ -47,7 +47,7 @@ def manifest(
     """
     import asyncio
 
-    from releasekit.cli.render import console
+    from releasekit.cli.render import terminal
     from releasekit.integrations.filesystem import make_directory, replace_text
     from releasekit.operations import preview
 
@@ -56,5 +56,5 @@ def manifest(
         make_directory(output.parent)
         replace_text(output, text)
     else:
-        console.answer(text.rstrip("\n"))
+        terminal.answer(text.rstrip("\n"))
     return DONE

@@ -40,14 +40,14 @@ def notes(
     """
     import asyncio
 
-    from releasekit.cli.render import console
+    from releasekit.cli.render import terminal
     from releasekit.operations import preview
 
     found, text = asyncio.run(preview.notes(options))
     if not found.packages:
         log.info("nothing is unreleased")
     elif format == "json":
-        console.answer(found.model_dump_json(indent=1))
+        terminal.answer(found.model_dump_json(indent=1))
     else:
-        console.answer(text)
+        terminal.answer(text)
     return DONE

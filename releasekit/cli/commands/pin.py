@@ -41,7 +41,7 @@ def pin(
     restore
         Put back what `--apply` has changed.
     """
-    from releasekit.cli.render import console
+    from releasekit.cli.render import terminal
     from releasekit.operations.pinning import pinned_tree
 
     if (apply and restore) or (command and not apply):
@@ -52,5 +52,5 @@ def pin(
         if apply:
             tree.apply()
         elif not restore:  # which needs no more than that the tree was asked for
-            console.answer(tree.diff())
+            terminal.answer(tree.diff())
     return DONE

@@ -59,7 +59,7 @@ def plan(
     import asyncio
 
     from releasekit.cli import runner
-    from releasekit.cli.render import console
+    from releasekit.cli.render import tables, terminal
     from releasekit.formats.csv import plan_csv
     from releasekit.formats.markdown import COMMENT_LIMIT, plan_markdown
     from releasekit.operations import preview
@@ -68,11 +68,11 @@ def plan(
         raise Refusal(Code.USAGE, "one of --since-last and --diff")
     decided = asyncio.run(runner.plan(options, since_last=since_last, diff=diff))
     since = decided.since
-    console.answer_with(
+    terminal.answer_with(
         format,
         decided,
-        console.plan_table(decided),
-        *([console.difference_list(since)] if since else []),
+        tables.plan_table(decided),
+        *([tables.difference_list(since)] if since else []),
         json=lambda: decided.model_dump_json(indent=1, exclude=None if since_last or diff else {"since"}),
         csv=lambda: plan_csv(decided, since.by_package if since else None),
         markdown=lambda: plan_markdown(decided, since.sentences if since else None, limit=COMMENT_LIMIT),

@@ -40,8 +40,8 @@ def prepare(
     import asyncio
 
     from releasekit.cli import runner
-    from releasekit.cli.render import console
+    from releasekit.cli.render import tables, terminal
 
     found = asyncio.run(runner.prepare(options))
-    console.answer_with(format, found, console.pull_table(found))
+    terminal.answer_with(format, found, tables.pull_table(found))
     return report_obstacles(found.obstacles, "prepare")

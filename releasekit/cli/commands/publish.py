@@ -48,7 +48,7 @@ def publish(
     import asyncio
 
     from releasekit.cli import runner
-    from releasekit.cli.render import console
+    from releasekit.cli.render import tables, terminal
     from releasekit.core.release.pr_status import ReleasePull
     from releasekit.formats.csv import plan_csv, report_csv
     from releasekit.formats.markdown import COMMENT_LIMIT, plan_markdown, report_markdown
@@ -56,27 +56,27 @@ def publish(
     if options.dry_run:
         decided = asyncio.run(runner.dry_run(options))
         if isinstance(decided, ReleasePull):
-            console.answer_with(format, decided, console.pull_table(decided))
+            terminal.answer_with(format, decided, tables.pull_table(decided))
             return report_obstacles(decided.obstacles)
-        console.answer_with(
+        terminal.answer_with(
             format,
             decided.plan,
-            console.plan_table(decided.plan),
+            tables.plan_table(decided.plan),
             csv=lambda: plan_csv(decided.plan),
             markdown=lambda: plan_markdown(decided.plan, limit=COMMENT_LIMIT),
         )
         if format == "table" and decided.commands:
-            console.answer("would run:\n" + "\n".join(f"  {command}" for command in decided.commands))
+            terminal.answer("would run:\n" + "\n".join(f"  {command}" for command in decided.commands))
         return report_obstacles(decided.plan.obstacles)
     released = asyncio.run(runner.publish(options, yes=yes))
     if isinstance(released, ReleasePull):
-        console.answer_with(format, released, console.pull_table(released))
+        terminal.answer_with(format, released, tables.pull_table(released))
         return DONE
-    console.answer_with(
+    terminal.answer_with(
         format,
         released.report,
-        console.report_table(released.report),
-        console.pins_table(released.pins),
+        tables.report_table(released.report),
+        tables.pins_table(released.pins),
         csv=lambda: report_csv(released.report),
         markdown=lambda: report_markdown(released.report),
     )

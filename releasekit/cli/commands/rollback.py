@@ -46,8 +46,8 @@ def rollback(
     import asyncio
 
     from releasekit.cli import runner
-    from releasekit.cli.render import console
+    from releasekit.cli.render import tables, terminal
 
     found = asyncio.run(runner.rollback(options.model_copy(update={"release": release}), yes=yes))
-    console.answer_with(format, found, console.rollback_table(found))
+    terminal.answer_with(format, found, tables.rollback_table(found))
     return DONE

@@ -42,7 +42,7 @@ def server(
     port
         Where it listens.
     """
-    from releasekit.cli.render import console
+    from releasekit.cli.render import terminal
     from releasekit.integrations.prefect_server import configured_api, kept_server, start_server, stop_server
     from releasekit.integrations.process import mask
 
@@ -55,7 +55,7 @@ def server(
         log.info("no server is running")
         return FAILED
     kept.wait()
-    console.answer(kept.page)
+    terminal.answer(kept.page)
     if other := configured_api():
         log.warning("PREFECT_API_URL or the active profile names %s, and that is used instead", mask(other))
     elif action == "start":

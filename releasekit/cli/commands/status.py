@@ -38,9 +38,9 @@ def status(
     """
     import asyncio
 
-    from releasekit.cli.render import console
+    from releasekit.cli.render import tables, terminal
     from releasekit.operations import preview
 
     found = asyncio.run(preview.release_status(options))
-    console.answer_with(format, found, console.status_table(found))
+    terminal.answer_with(format, found, tables.status_table(found))
     return DONE

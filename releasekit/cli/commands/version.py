@@ -40,7 +40,7 @@ def next_versions(
     format
         How the versions are printed.
     """
-    from releasekit.cli.render import console
+    from releasekit.cli.render import tables, terminal
     from releasekit.formats.csv import versions_csv
     from releasekit.formats.explained import explanation_text
     from releasekit.formats.markdown import versions_markdown
@@ -51,12 +51,12 @@ def next_versions(
     found, warnings = explained(options, packages)
     log_warnings(warnings)
     if format == "table" and explain:
-        console.answer(explanation_text(found))
+        terminal.answer(explanation_text(found))
     else:
-        console.answer_with(
+        terminal.answer_with(
             format,
             found,
-            console.versions_table(found),
+            tables.versions_table(found),
             csv=lambda: versions_csv(found),
             markdown=lambda: versions_markdown(found),
         )

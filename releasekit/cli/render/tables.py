@@ -4,37 +4,29 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import signal
-import sys
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
-from rich.console import Console, Group
+from rich.console import Group
 from rich.text import Text
 
-from releasekit.core.planning.model import Status, count_obstacles
+from releasekit.cli.render.diagnostics import Problem
+from releasekit.cli.render.sheet import Indented, Sheet
+from releasekit.core.planning.model import Status
 from releasekit.core.release.report import Outcome
 from releasekit.core.text import counted, some
 from releasekit.core.workspace.workspace import Kind
 from releasekit.integrations.process import mask
-from releasekit.logging import as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator, Sequence
 
-    from pydantic import BaseModel
-    from rich.console import ConsoleOptions, RenderableType
+    from rich.console import RenderableType
 
     from releasekit.core.adoption import Adoption
     from releasekit.core.checks.facts import CheckReport
-    from releasekit.core.config.settings import Settings
-    from releasekit.core.errors import Excerpt, ReleaseError
-    from releasekit.core.planning.model import Obstacle, Plan
+    from releasekit.core.planning.model import Plan
     from releasekit.core.planning.plan_diff import Difference
-    from releasekit.core.release.observer import Observer
     from releasekit.core.release.pr_status import ReleasePull
     from releasekit.core.release.report import Report
     from releasekit.core.release.rollback_plan import Rollback
@@ -64,146 +56,6 @@ _OUTCOME = {
 _SEVERITY = {"error": ("❌", "red"), "warning": ("⚠️ ", "yellow"), "note": ("💡", "dim")}
 
 
-def answer(text: str) -> None:
-    """Print the answer of a command."""
-    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
-    sys.stdout.flush()
-
-
-def show(*parts: RenderableType, on_stderr: bool = False) -> None:
-    """Draw *parts*; one that is piped has room for long lines.
-
-    Where log lines are JSON, what would go beside them is one of them.
-    """
-    console = _console(on_stderr=on_stderr)
-    if on_stderr and as_json():
-        with console.capture() as drawn:
-            console.print(*parts)
-        log.info("%s", drawn.get())
-        return
-    for part in parts:
-        console.print(part)
-
-
-def answer_with(form: str, value: BaseModel, *drawn: RenderableType, **texts: Callable[[], str]) -> None:
-    """Print *value* as JSON if that is the *form*, or the one of *texts* by that name, else what is *drawn* of it."""
-    if form in texts:
-        answer(texts[form]())
-    elif form == "json":
-        answer(value.model_dump_json(indent=1))
-    else:
-        show(*(part for part in drawn if part))
-
-
-def live(plan: Plan, settings: Settings) -> AbstractContextManager[Observer]:
-    """Show on the terminal how *plan* is carried out, inside the block; yield the observer to report to."""
-    from releasekit.cli.render import live_table
-
-    return live_table.live(plan, settings, _console(on_stderr=True))
-
-
-def confirm(question: str) -> bool:
-    """Ask on the terminal; no answer is a no."""
-    from rich.prompt import Confirm
-
-    # Inside a loop asyncio keeps the first Ctrl-C for its next step, and nobody takes one while we wait here.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return Confirm.ask(question, console=_console(on_stderr=True), default=False)
-    except EOFError:
-        return False
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def is_terminal() -> bool:
-    """Tell whether somebody is there to answer; a JSON log is for programs."""
-    return sys.stdin.isatty() and sys.stderr.isatty() and not as_json()
-
-
-class Sheet:
-    """A table without lines, of which nothing is cut but the reasons: the last column, and that only where it must be.
-
-    Where it is narrow, first the columns in *spare* go, which are nice to have; then the last column gets a line of its
-    own below each row; then the rest of a row does too. What is not a reason is not shortened but wrapped (*wraps*).
-    """
-
-    def __init__(self, *heads: str, title: str = "", spare: Sequence[str] = (), wraps: bool = True) -> None:
-        self._heads, self._title, self._spare, self._wraps = heads, title, spare, wraps
-        self._rows: list[tuple[tuple[str, ...], str]] = []
-
-    def add(self, *cells: object, style: str = "") -> None:
-        """Add a row of as many cells as there are heads."""
-        self._rows.append((tuple(map(str, cells)), style))
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        if self._title:
-            yield Text(self._title, style="bold")
-        if self._rows:
-            yield from self._drawn(console, options.max_width)
-
-    def _drawn(self, console: Console, width: int) -> Iterator[Text]:
-        table = [(self._heads, "bold"), *self._rows]
-        lines = ([line for cells, _ in table for line in cells[at].splitlines()] for at in range(len(self._heads)))
-        wide = [max(map(cell_len, column), default=0) for column in lines]
-        gaps = [_GAP if head else " " for head in self._heads]  # those without a head are icons
-        *kept, last = range(len(self._heads))
-        for head in self._spare:
-            if _taken(wide, gaps, kept) + min(wide[last], _WANTED) > width:
-                kept.remove(self._heads.index(head))
-        room = width - _taken(wide, gaps, kept)
-        words = (word for cells, _ in table for word in cells[last].split()) if self._wraps else ()
-        if room >= min(wide[last], max(_LEAST, *map(cell_len, words), 0)):
-            for cells, style in table:
-                yield from self._cell(console, _padded(cells, wide, gaps, kept), cells[last], room, style)
-        elif _taken(wide, gaps, kept) - len(_GAP) <= width:
-            for number, (cells, style) in enumerate(table):
-                yield Text(_padded(cells, wide, gaps, kept).rstrip(), style=style)
-                if number and cells[last]:
-                    yield from self._cell(console, _INDENT, cells[last], width - len(_INDENT), style)
-        else:
-            for cells, style in self._rows:
-                yield from self._stacked(console, [*kept, last], cells, style, width)
-
-    def _stacked(
-        self, console: Console, shown: Sequence[int], cells: Sequence[str], style: str, width: int
-    ) -> Iterator[Text]:
-        """Yield what it is, then the rest below it, each cell with its head: no column stands under one."""
-        icon, room = 0 if self._heads[0] else 1, width - len(_INDENT)
-        yield Text(" ".join(cells[at] for at in shown[: icon + 1]).rstrip(), style=style, overflow="fold")
-        rest = [f"{self._heads[at]} {cells[at]}" for at in shown[icon + 1 : -1] if cells[at]]
-        for line in Text(_GAP.join(rest)).wrap(console, room) if rest else ():
-            yield Text(f"{_INDENT}{line.plain.rstrip()}", style=style)
-        if last := cells[-1]:
-            told = f"{self._heads[-1]} {last}" if self._wraps else last
-            yield from self._cell(console, _INDENT, told, room, style)
-
-    def _cell(self, console: Console, before: str, cell: str, room: int, style: str) -> Iterator[Text]:
-        """Yield *before* and the last *cell* in the *room* beside it: wrapped below itself, or shortened."""
-        if not self._wraps:
-            text = Text(" ".join(cell.splitlines()))
-            text.truncate(max(room, 1), overflow="ellipsis")
-            yield Text((before + text.plain).rstrip(), style=style, no_wrap=True, overflow="ignore")
-            return
-        for number, line in enumerate(Text(cell).wrap(console, max(room, 1)) or [Text("")]):
-            start = before if not number else " " * cell_len(before)
-            yield Text((start + line.plain).rstrip(), style=style, no_wrap=True, overflow="ignore")
-
-
-def _padded(cells: Sequence[str], wide: Sequence[int], gaps: Sequence[str], columns: Sequence[int]) -> str:
-    return "".join(f"{cells[at]}{' ' * (wide[at] - cell_len(cells[at]))}{gaps[at]}" for at in columns)
-
-
-def _taken(wide: Sequence[int], gaps: Sequence[str], columns: Sequence[int]) -> int:
-    """Return how much room *columns* take, each with the gap behind it."""
-    return sum(wide[at] + len(gaps[at]) for at in columns)
-
-
-_GAP, _INDENT = "  ", "     "
-_WANTED, _LEAST = 48, 24
-"""How wide the last column should be, for which spare ones go; and at least, or it goes below."""
-
-
 def plan_table(plan: Plan) -> RenderableType:
     """Draw a plan: what is released first, in order; then what is not, and why not."""
     title = f"{plan.title}: {counted(plan.steps)}" if plan.steps else "nothing to release"
@@ -223,18 +75,6 @@ def difference_list(since: Difference) -> RenderableType:
     """Draw what has changed since an earlier plan."""
     lines = [Text(f"{_CHANGE[each.change][0]} {each}", style=_CHANGE[each.change][1]) for each in since.changes]
     return Group(Text(since.headline, style="bold"), *(Indented(line, 2) for line in lines))
-
-
-class Indented:
-    """A text some columns to the right, whole at any width, and without the spaces that rich would fill it up with."""
-
-    def __init__(self, text: Text, columns: int) -> None:
-        self._text, self._columns = text, columns
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        for line in self._text.wrap(console, max(options.max_width - self._columns, 1)):
-            line.rstrip()
-            yield Text(" " * self._columns).append_text(line)
 
 
 _CHANGE = {"added": ("+", "green"), "changed": ("~", "yellow"), "released": ("✓", "dim"), "dropped": ("-", "dim")}
@@ -437,78 +277,3 @@ def pins_table(rows: Sequence[tuple[str, str]]) -> RenderableType:
     for row in rows:
         sheet.add(*row)
     return sheet
-
-
-def explain(error: ReleaseError) -> None:
-    """Show an error: its code, what is wrong and where, what its command said, why that is one, and what to do next.
-
-    In a JSON log it is one object like all others, with the parts as fields.
-    """
-    if as_json():
-        parts = {"code": error.code, "what": error.what, "where": error.where, "hint": error.hint}
-        log.error("%s", error, extra={**parts, "output": error.output})
-        return
-    what = f"{error.code}: {error.what}"
-    problem = Problem(what, error.output, error.hint, place=_place(error), excerpt=error.excerpt, why=error.why)
-    console = _console(on_stderr=True)
-    console.print(problem, soft_wrap=not console.is_terminal)
-
-
-def explain_all(obstacles: Sequence[Obstacle], so: str) -> None:
-    """Show *obstacles* as errors are shown, then how many there are and what follows: "2 obstacles: *so*"."""
-    for obstacle in obstacles:
-        explain(obstacle.as_refusal())
-    if obstacles:
-        show(Text(f"{count_obstacles(obstacles)}: {so}", style="bold red"), on_stderr=True)
-
-
-class Problem:
-    """What went wrong, as compilers show it; on a terminal its sentences are wrapped. Secrets are masked.
-
-    *place* is where, *excerpt* the line that is meant, *output* what a command said, *why* what the catalogue says.
-    """
-
-    def __init__(
-        self, what: str, output: str, hint: str, *, place: str = "", excerpt: Excerpt | None = None, why: str = ""
-    ) -> None:
-        self._what, self._output, self._place, self._excerpt = what, output, place, excerpt
-        self._rest = {"note": why, "help": hint}
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        width = options.max_width if options.is_terminal else sys.maxsize
-        yield Text.assemble(("error", "bold red"), f": {mask(self._what)}")
-        if self._place:
-            yield Text.assemble(("  --> ", "cyan"), mask(self._place))
-        if self._excerpt:
-            above, line, below = (mask(each) for each in self._excerpt.drawn(width))
-            yield from (Text(above, style="cyan"), Text(line), Text(below, style="bold red"))
-        yield from (Text(f"  | {each}", style="dim") for each in mask(self._output.strip()).splitlines())
-        for name, text in self._rest.items():
-            yield from _wrapped(f"  = {name}: ", mask(text), width) if text else ()
-
-
-def _place(error: ReleaseError) -> str:
-    """Return where it is, as editors take it, and of what."""
-    if not error.excerpt:
-        return error.where
-    table = error.where.partition(", ")[2] if error.where.startswith(error.excerpt.file) else f"({error.where})"
-    return f"{error.excerpt.place} {table}".strip()
-
-
-def _wrapped(head: str, text: str, width: int) -> list[Text]:
-    """Return *text* beneath itself, to the right of *head*."""
-    from textwrap import wrap
-
-    pieces = wrap(text, max(width - len(head), 20), break_long_words=False, break_on_hyphens=False)
-    first, *more = pieces or [""]
-    return [Text.assemble((head, "cyan"), first), *(Text(" " * len(head) + piece) for piece in more)]
-
-
-def _console(*, on_stderr: bool) -> Console:
-    console = Console(stderr=on_stderr, highlight=False, soft_wrap=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = _NO_WINDOW  # nothing is cut or broken that may be read by a program
-    return console
-
-
-_NO_WINDOW = 100_000
