@@ -102,7 +102,7 @@ def measured(database: str, settings: str, sizes: Sequence[int], home: Path) -> 
         env.pop("PREFECT_API_URL", None)
         roots: dict[int, str] = {}
         if database == "postgres":
-            from tests.postgres import postgres
+            from tests.support.postgres import postgres
 
             address = stack.enter_context(postgres())
             env["PREFECT_API_URL"], pid = stack.enter_context(server(address, settings, home))
@@ -154,7 +154,7 @@ def ended(address: str) -> int:
     if "://" not in address:
         with sqlite3.connect(address) as file:
             return int(file.execute(count).fetchone()[0])
-    from tests.postgres import programs
+    from tests.support.postgres import programs
 
     psql = (str(programs() or "") + "/psql", address.replace("+asyncpg", ""), "--tuples-only", "--command", count)
     return int(subprocess.run(psql, capture_output=True, text=True, check=True).stdout)

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING
 import certifi
 import httpx
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from releasekit.integrations.peryx import EmbeddedIndex, embedded_index
 from releasekit.integrations.prefect_server import OWN_SERVER_SETTINGS, prefect_server, settle
@@ -29,6 +31,10 @@ from releasekit.integrations.uv import find_uv
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+# Property tests judge what comes out, never how long it took.
+hypothesis_settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("untimed")
 
 # pypiserver's own program reads passwords through passlib alone; its library takes a function. An empty user name
 # makes it let everyone upload.

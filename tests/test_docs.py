@@ -14,10 +14,10 @@ import pytest
 from markdown_it import MarkdownIt
 
 from releasekit.cli.app import app
+from tests.support.world import make_world
 from tests.tables.blocks import BLOCKS, DOCS, ROOT, Block
 from tests.tables.command_reference import documented_commands
 from tests.tables.navigation import SECTIONS, pages
-from tests.world import make_world
 
 PAGES = sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md"), ROOT / "deployments/README.md"])
 REWRITE = "run `uv run python -m tests.tables --write`"

@@ -23,8 +23,8 @@ from releasekit.core.adoption import (
 from releasekit.core.errors import Code, Refusal
 from releasekit.core.history.tags import TagScheme
 from releasekit.core.workspace.workspace import Workspace, workspace_of
-from tests.builders import settings_of
-from tests.builders import workspace_of as workspace_of_lines
+from tests.support.builders import settings_of
+from tests.support.builders import workspace_of as workspace_of_lines
 
 NAMES = ("core", "my-core", "core-2", "app")
 

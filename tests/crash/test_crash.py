@@ -21,7 +21,7 @@ import pytest
 
 from releasekit.core.release.release_manifest import exported_of, manifest_text
 from releasekit.integrations.peryx import embedded_index
-from tests.world import World, make_world, relatives
+from tests.support.world import World, make_world, relatives
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from releasekit.integrations.process import Command, background
-from tests.world import World, make_world
+from tests.support.world import World, make_world
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -18,8 +18,8 @@ import yaml
 
 from releasekit.integrations.process import Command, background, run
 from releasekit.integrations.uv import find_uv
-from tests.postgres import postgres, programs
-from tests.world import make_world
+from tests.support.postgres import postgres, programs
+from tests.support.world import make_world
 
 if TYPE_CHECKING:
     from releasekit.integrations.peryx import EmbeddedIndex

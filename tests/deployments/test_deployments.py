@@ -23,8 +23,8 @@ import yaml
 from releasekit import __version__
 from releasekit.integrations.prefect_server import CLIENT_SETTINGS, SERVER_SETTINGS, prefect_server
 from releasekit.integrations.process import Command, background, run
-from tests.postgres import postgres, programs
-from tests.world import World, make_world, relatives
+from tests.support.postgres import postgres, programs
+from tests.support.world import World, make_world, relatives
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deployments import screenshots
-from tests.world import make_world
+from tests.support.world import make_world
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,8 +19,8 @@ import yaml
 from releasekit import __version__
 from releasekit.core.errors import Code
 from releasekit.integrations.process import Command, run
-from tests.github import READER, WRITER, GitHubDouble
-from tests.world import Said, World, make_world
+from tests.support.github import READER, WRITER, GitHubDouble
+from tests.support.world import Said, World, make_world
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

@@ -12,7 +12,7 @@ from releasekit.core.changelog.changelog import Section
 from releasekit.core.planning.model import Plan
 from releasekit.integrations.git import Repo
 from releasekit.store.record import begin
-from tests.world import World, make_world, write_package
+from tests.support.world import World, make_world, write_package
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from releasekit.core.workspace.dynamic_version import environment
 from releasekit.integrations.filesystem import read_text, read_toml, read_wheel
 from releasekit.integrations.process import run
 from releasekit.integrations.uv import Uv, find_uv
-from tests.world import World, empty_world, make_world
+from tests.support.world import World, empty_world, make_world
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

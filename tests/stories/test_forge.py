@@ -15,9 +15,9 @@ from releasekit.core.changelog.note_entries import Tale, Told
 from releasekit.core.errors import Code
 from releasekit.integrations.git import Repo
 from releasekit.integrations.notes_sources import commits_told
-from tests.builders import plan_of, settings_of
-from tests.github import READER, WRITER, Answer, GitHubDouble
-from tests.world import Said, World, empty_world, make_world
+from tests.support.builders import plan_of, settings_of
+from tests.support.github import READER, WRITER, Answer, GitHubDouble
+from tests.support.world import Said, World, empty_world, make_world
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -20,8 +20,8 @@ from releasekit.integrations.uv import Uv
 from tasks.decide import decide
 from tasks.project import Project
 from tasks.read_history import read_history
-from tests.version_table import ROWS, Row, change, project, scene
-from tests.world import GIT, World
+from tests.support.world import GIT, World
+from tests.tables.version_table import ROWS, Row, change, project, scene
 
 PACKAGES = {"core": "packages/core", "inner": "packages/core/inner", "app": "packages/app", "top": "."}
 FILES = ("packages/core/a", "packages/core/inner/a", "packages/core/inner/b/c", "packages/app/a", "a", "docs/a")

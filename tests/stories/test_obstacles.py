@@ -15,7 +15,7 @@ from releasekit.core.release.release_manifest import ReleaseManifest
 from releasekit.integrations.git import RUNNING, Repo
 from releasekit.store.record import begin
 from releasekit.store.remote_lock import wrapped
-from tests.world import Said, World, make_world, upload
+from tests.support.world import Said, World, make_world, upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable

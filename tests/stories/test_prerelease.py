@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from examples.orchard_repository import make
-from tests.world import World, make_world
+from tests.support.world import World, make_world
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,8 @@ from releasekit.integrations import git
 from releasekit.integrations.github import GitHub
 from releasekit.integrations.uv import Uv
 from tasks import pr_steps as pull_tasks
-from tests.github import WRITER, GitHubDouble
-from tests.world import Said, World, make_world, upload
+from tests.support.github import WRITER, GitHubDouble
+from tests.support.world import Said, World, make_world, upload
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -16,7 +16,7 @@ import pytest
 
 from releasekit.core.planning.model import Plan
 from releasekit.integrations.peryx import EmbeddedIndex, embedded_index
-from tests.world import World, make_world
+from tests.support.world import World, make_world
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -13,7 +13,7 @@ from examples.orchard_repository import WORKSPACE, make
 from releasekit.core.workspace.built_files import metadata_of
 from releasekit.integrations.filesystem import read_wheel
 from releasekit.integrations.git import clone
-from tests.world import World, make_world
+from tests.support.world import World, make_world
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,10 +13,10 @@ import pytest
 
 from releasekit.core.errors import Code
 from releasekit.integrations.git import RUNNING, clone
-from tests.fault_index import INVALID, STORED, FaultIndex, fault_index
 from tests.stories.test_rollback import refs
 from tests.stories.test_terminal import running, until, uploads
-from tests.world import World, make_world
+from tests.support.fault_index import INVALID, STORED, FaultIndex, fault_index
+from tests.support.world import World, make_world
 
 if TYPE_CHECKING:
     from collections.abc import Generator

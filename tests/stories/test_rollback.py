@@ -15,7 +15,7 @@ from releasekit.integrations.peryx import embedded_index
 from releasekit.store.record import Record, records
 from releasekit.store.remote_lock import wrapped
 from tasks import preflight
-from tests.world import RESOLVE_ONLY, Said, World, make_world
+from tests.support.world import RESOLVE_ONLY, Said, World, make_world
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,8 +18,8 @@ from releasekit.cli.app import options
 from releasekit.core.config.settings import Settings
 from releasekit.core.errors import Code
 from releasekit.integrations.process import Command, run
-from tests.github import WRITER, GitHubDouble
-from tests.world import GIT, Said, World, make_world, write_package
+from tests.support.github import WRITER, GitHubDouble
+from tests.support.world import GIT, Said, World, make_world, write_package
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -686,7 +686,7 @@ def test_subdirectory(scene: Scene) -> None:
 
 
 def test_git_token(scene: Scene) -> None:
-    """The secret of that name opens the repository; see tests/adapters/test_checkout.py for what is done with it."""
+    """The secret of that name opens the repository; see tests/store/test_clones.py for what is done with it."""
     there = ("plan", "--offline", "--workspace", "http://127.0.0.1:9/team/project.git", "--git-token", "FORGE_PASS")
     assert Code.SECRET_UNKNOWN in scene.look("", *there).err
     scene.monkeypatch.setenv("FORGE_PASS", "swordfish")
@@ -835,9 +835,9 @@ def test_notes_format(scene: Scene) -> None:
 
 # ---- the tables ---------------------------------------------------------------------------------------------------
 
-STORIES, CLI = "tests/stories/test_release.py", "tests/flows/test_cli.py"
+STORIES, CLI = "tests/stories/test_release.py", "tests/cli/test_app.py"
 FAULTS = "tests/tasks/test_faults.py"
-CHECKS = "tests/flows/test_check.py"
+CHECKS = "tests/operations/test_run_checks.py"
 FORGE = "tests/stories/test_forge.py"
 STAGE = "tests/stories/test_stage.py"
 PULLS = "tests/stories/test_pull_request.py"
@@ -897,11 +897,11 @@ KEYS: dict[str, Proof | str] = {
     "bump": "tests/stories/test_dynamic.py::test_bump_is_checked_first",
     "changelog": "tests/stories/test_changelogs.py::test_off",
     "changelog_prerelease_mode": "tests/stories/test_changelogs.py::test_separate",
-    "changelog_sections": "tests/core/test_changelog.py::test_sections",
-    "changelog_exclude": "tests/core/test_changelog.py::test_sections",
+    "changelog_sections": "tests/core/changelog/test_changelog.py::test_sections",
+    "changelog_exclude": "tests/core/changelog/test_changelog.py::test_sections",
     "check_select": f"{CHECKS}::test_keys",
     "check_ignore": f"{CHECKS}::test_keys",
-    "changelog_contributors": "tests/flows/test_changelog.py::test_keys",
+    "changelog_contributors": "tests/operations/test_preview.py::test_keys",
 }
 FLAGS: dict[str, Proof | str] = {
     "workspace": test_workspace,
@@ -955,8 +955,8 @@ ROLLBACK_FLAGS: dict[str, Proof | str] = {
 }
 INIT_FLAGS: dict[str, Proof | str] = {
     "workspace": test_workspace,
-    "check_url": "tests/flows/test_init.py::test_baselines_from_the_index",
-    "offline": "tests/flows/test_init.py::test_baselines_from_the_index",
+    "check_url": "tests/operations/test_init_workspace.py::test_baselines_from_the_index",
+    "offline": "tests/operations/test_init_workspace.py::test_baselines_from_the_index",
 }
 CHECK_FLAGS: dict[str, Proof | str] = {
     **{name: FLAGS[name] for name in WHERE},
@@ -965,11 +965,15 @@ CHECK_FLAGS: dict[str, Proof | str] = {
     "ignore": f"{CHECKS}::test_select_and_ignore",
 }
 GOLDEN, CONFIG, APPROVAL = (
-    "tests/flows/test_golden.py",
-    "tests/flows/test_config.py",
+    "tests/cli/test_golden.py",
+    "tests/cli/test_config.py",
     "tests/deployments/test_approval.py",
 )
-CHANGELOG, INIT, PIN = "tests/flows/test_changelog.py", "tests/flows/test_init.py", "tests/flows/test_pin.py"
+CHANGELOG, INIT, PIN = (
+    "tests/operations/test_preview.py",
+    "tests/operations/test_init_workspace.py",
+    "tests/operations/test_pinning.py",
+)
 SELECTED = {name: FLAGS[name] for name in (*WHERE, "package", "group", "exclude", "force_unchanged", "prerelease")}
 HERE: dict[str, Proof | str] = {"workspace": test_workspace}
 LOGS = f"{CLI}::test_logs_go_to_standard_error_as_json"
@@ -1012,7 +1016,7 @@ COMMANDS: dict[str, dict[str, Proof | str]] = {
     "changelog": SELECTED | {"format": f"{CHANGELOG}::test_json"},
     "notes": FLAGS | {"format": test_notes_format},
     "pin": HERE | dict.fromkeys(("apply", "restore"), f"{PIN}::test_apply_and_restore"),
-    "server": {"port": "tests/adapters/test_server.py::test_port_is_taken"},
+    "server": {"port": "tests/integrations/test_prefect_server.py::test_port_is_taken"},
     "config": HERE | {"schema": f"{CONFIG}::test_schema", "format": f"{CONFIG}::test_order"},
 }
 TABLES = {"key": KEYS, **COMMANDS}

@@ -12,7 +12,7 @@ import pytest
 from releasekit.integrations.process import run
 from releasekit.integrations.uv import find_uv
 from tests.stories.test_release import pins_of, uploads
-from tests.world import World, make_world, write_package
+from tests.support.world import World, make_world, write_package
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,10 +12,10 @@ from releasekit.core.errors import Code, Refusal, ReleaseError
 from releasekit.integrations.git import RUNNING
 from releasekit.integrations.process import Command, run
 from releasekit.store.bundle import check_room, read
-from tests.fault_index import INVALID as INVALID_UPLOAD
-from tests.fault_index import FaultIndex, fault_index
 from tests.stories.test_resume import another_clone
-from tests.world import Said, World, make_world
+from tests.support.fault_index import INVALID as INVALID_UPLOAD
+from tests.support.fault_index import FaultIndex, fault_index
+from tests.support.world import Said, World, make_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -16,14 +16,14 @@ from releasekit.operations.draft import open_project
 from releasekit.operations.start_release import start_release
 from releasekit.options import PublishOptions
 from releasekit.store.record import release_lock, unfinished
-from tests.world import make_world
+from tests.support.world import make_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from releasekit.operations.confirmation import Confirmation, Subject
-    from tests.world import World
+    from tests.support.world import World
 
 YES, NO = Answer(accepted=True), Answer(accepted=False, reason="not on a Friday", hint="Wait.")
 

@@ -20,11 +20,11 @@ from tests.stories.test_pull_request import world as hub_world
 from tests.stories.test_resume import RELEASE, another_clone
 from tests.stories.test_rollback import BROKEN, UNDO, interrupted
 from tests.stories.test_terminal import running, until, uploads
-from tests.world import RESOLVE_ONLY, World, make_world
+from tests.support.world import RESOLVE_ONLY, World, make_world
 
 if TYPE_CHECKING:
     from releasekit.integrations.peryx import EmbeddedIndex
-    from tests.github import GitHubDouble
+    from tests.support.github import GitHubDouble
 
 __all__ = ["hub", "world"]
 world = hub_world

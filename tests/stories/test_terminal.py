@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.world import World, make_world, relatives
+from tests.support.world import World, make_world, relatives
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -7,8 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests import fault_table, requirement_table, version_table
-from tests.tables import command_reference, error_reference, key_reference, navigation
+from tests.tables import (
+    command_reference,
+    error_reference,
+    fault_table,
+    key_reference,
+    navigation,
+    requirement_table,
+    version_table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -24,9 +24,9 @@ from releasekit.integrations.filesystem import describe
 from releasekit.integrations.index import SimpleIndex
 from releasekit.integrations.uv import find_uv
 from releasekit.store.record import Record
-from tests.builders import plan_of, settings_of
-from tests.fault_index import ALL, ERROR, HIDDEN, INVALID, QUOTA, STORED, FaultIndex, fault_index
-from tests.fault_table import CASES, Row
+from tests.support.builders import plan_of, settings_of
+from tests.support.fault_index import ALL, ERROR, HIDDEN, INVALID, QUOTA, STORED, FaultIndex, fault_index
+from tests.tables.fault_table import CASES, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from releasekit.core.release.report import PackageReport
     from tasks.context import Release
-    from tests.fault_index import Fault
+    from tests.support.fault_index import Fault
 
     Faulty = Callable[[FaultIndex], object]
 

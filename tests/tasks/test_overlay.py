@@ -19,8 +19,8 @@ from releasekit.integrations.filesystem import describe, read_wheel
 from releasekit.integrations.process import run
 from releasekit.integrations.uv import find_uv
 from releasekit.store.record import Record
-from tests.builders import plan_of, settings_of
-from tests.fault_index import AWAY, STORED, FaultIndex, fault_index
+from tests.support.builders import plan_of, settings_of
+from tests.support.fault_index import AWAY, STORED, FaultIndex, fault_index
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence

@@ -15,7 +15,7 @@ from releasekit.core.release.release_manifest import BuiltFile, PackageVersion
 from releasekit.core.release.target import Target
 from releasekit.integrations.git import Repo
 from tasks import ask_index, decide, preflight, read_history, read_workspace
-from tests.world import make_world
+from tests.support.world import make_world
 
 if TYPE_CHECKING:
     from pathlib import Path

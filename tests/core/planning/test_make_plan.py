@@ -1,0 +1,767 @@
+"""What is released, why, in what order and under which tags."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import Any
+
+import pytest
+from packaging.version import Version
+
+from releasekit.core.errors import Code, Refusal
+from releasekit.core.planning.model import Obstacle, Obstructed, Plan, Status, distinct
+from tests.support.builders import SHA, documents_of, plan_of
+
+DIAMOND = ("app: web db", "web: core", "db: core")
+
+
+def row(plan: Plan, name: str) -> Any:
+    return next(step for step in plan.packages if step.name == name)
+
+
+def statuses(plan: Plan) -> dict[str, str]:
+    return {step.name: step.status.value for step in plan.packages}
+
+
+class TestRows:
+    """Each publishable package has a row."""
+
+    def test_released(self) -> None:
+        """What changed is released, dependencies first, each with its version, reason and tag."""
+        plan = plan_of(*DIAMOND)
+
+        assert [(step.order, step.level, step.name) for step in plan.packages] == [
+            (0, 0, "core"),
+            (1, 1, "db"),
+            (2, 1, "web"),
+            (3, 2, "app"),
+        ]
+        assert plan.steps == plan.packages
+        core = row(plan, "core")
+        assert (str(core.current), str(core.next), core.bump, core.tag) == ("1.0", "1.1", "minor", "core-v1.1")
+        assert (core.path, core.reason) == ("packages/core", "feat: it (0000000)")
+        assert core.version == Version("1.1")
+        assert row(plan, "app").needs == ("db", "web")
+
+    def test_skipped(self) -> None:
+        """What did not change has a row without a version, after all others; it gates nobody."""
+        plan = plan_of(*DIAMOND, changes={"app": "fix: it", "core": "docs: it"})
+
+        assert [step.name for step in plan.packages] == ["app", "core", "db", "web"]
+        assert [step.name for step in plan.steps] == ["app"]
+        assert statuses(plan) == {"app": "included", "core": "skipped", "db": "skipped", "web": "skipped"}
+        core = row(plan, "core")
+        assert (core.order, core.level, core.next, core.tag, core.bump) == (-1, -1, None, "", "none")
+        assert row(plan, "app").needs == ()
+
+    def test_every_status(self) -> None:
+        """Each status can be reached."""
+        plan = plan_of(
+            "app: core done kept",
+            "other:",
+            changes=dict.fromkeys(("app", "core", "done", "other", "left"), "feat: it"),
+            selection={"package": ("app",), "exclude": ("kept",)},
+            published={"core": ["1.0"], "done": ["1.0", "1.1"]},
+        )
+
+        assert statuses(plan) == {
+            "app": "included",
+            "core": "dependency_only",
+            "done": "already_published",
+            "kept": "excluded",
+            "other": "excluded",
+        }
+        assert set(Status) == {"skipped", *statuses(plan).values()}
+        assert [step.name for step in plan.steps] == ["core", "app"]
+
+    def test_left_out(self) -> None:
+        """What somebody needs and was never released should not be left out."""
+        (never,) = plan_of("app: core", selection={"exclude": ("core",)}, tags=("app-v1.0",)).warnings
+        again = plan_of("app: core", selection={"exclude": ("core",)})
+
+        assert "app requires core, which was never released and is left out" in never
+        assert not again.warnings
+
+    @pytest.mark.parametrize("line", ["app: sample", "app (build): sample", "app[x]: sample"])
+    def test_private(self, line: str) -> None:
+        """What is never published has no row; that somebody needs it is a warning."""
+        plan = plan_of(line, "web:", settings={"exclude": ["sample"]})
+
+        assert statuses(plan) == {"app": "included", "web": "included"}
+        assert plan.warnings == (
+            "RK-WORKSPACE-REQUIREMENT: app requires sample, which is never published (packages/app/pyproject.toml)",
+        )
+
+    def test_group_requirement_on_private(self) -> None:
+        """A group is never published, so it can miss nothing."""
+        assert plan_of("app (group): sample", settings={"exclude": ["sample"]}).warnings == ()
+
+    def test_step_without_version(self) -> None:
+        """Only what is released has a version to be released."""
+        with pytest.raises(AssertionError, match="app"):
+            _ = row(plan_of("app:", changes={}), "app").version
+
+
+class TestEdges:
+    """What gates a package of this release, and what it merely follows."""
+
+    def test_kinds(self) -> None:
+        """Hard needs gate, soft ones order, and those to build are known apart."""
+        plan = plan_of("app: web", "app (build): tool", "app[x]: zeta")
+
+        app = row(plan, "app")
+        assert (app.needs, app.build_needs, app.after, app.batch) == (("tool", "web"), ("tool",), ("zeta",), ())
+
+    def test_build_needs_are_whole(self) -> None:
+        """To build, all that a build requirement needs must be there, for its pins name unreleased versions."""
+        plan = plan_of("app (build): plugin", "plugin: core", "core: base", "app: web")
+
+        assert row(plan, "app").build_needs == ("base", "core", "plugin")
+        assert row(plan, "app").needs == ("plugin", "web")
+
+    def test_build_needs_of_this_release(self) -> None:
+        """What is not released now is on the index already, with pins of its own."""
+        changes = {"app": "feat: it", "core": "feat: it"}
+
+        assert row(plan_of("app (build): plugin", "plugin: core", changes=changes), "app").build_needs == ()
+
+    def test_through_extras(self) -> None:
+        """Who requires an extra at run time waits for what the extra requires."""
+        assert row(plan_of("press: store[fast]", "store[fast]: cache"), "press").needs == ("cache", "store")
+
+    def test_batch(self) -> None:
+        """Members of a cycle are partners, and an outsider waits for all of them."""
+        plan = plan_of("a: b", "b: a", "app: a", settings={"cycles": "batch"})
+
+        assert {step.name: (step.needs, step.batch) for step in plan.steps} == {
+            "a": ((), ("b",)),
+            "b": ((), ("a",)),
+            "app": (("a", "b"), ()),
+        }
+
+    def test_alphabet(self) -> None:
+        """Names stand in the order of the alphabet, so that one plan is one text."""
+        lines = ("app: a b c d e", "app (build): p q r s t", "app[x]: k l m n o")
+        ring = ("u: v w x y z", "v: w", "w: x", "x: y", "y: z", "z: u")
+
+        plan = plan_of(*lines, *ring, settings={"cycles": "batch"})
+
+        app, u = row(plan, "app"), row(plan, "u")
+        assert [*map("".join, (app.needs, app.build_needs, app.after, u.batch))] == [
+            "abcdepqrst",
+            "pqrst",
+            "klmno",
+            "vwxyz",
+        ]
+
+    def test_half_a_cycle(self) -> None:
+        """Where only one of a cycle changes, the other comes along: with exact pins neither installs without it."""
+        given: dict[str, Any] = {"changes": {"a": "fix: it"}}
+
+        plan = plan_of("a: b", "b: a", settings={"cycles": "batch"}, **given)
+
+        assert [(step.name, step.batch) for step in plan.steps] == [("a", ("b",)), ("b", ("a",))]
+        assert row(plan, "b").reason == "b 1.0 requires a==1.0, and a 1.0.1 is released (assumed: no index has told)"
+        kept = plan_of("a: b", "b: a", settings={"cycles": "batch", "pins": "compatible"}, **given)
+        assert [(step.name, step.needs, step.batch) for step in kept.steps] == [("a", (), ())]
+
+    def test_cycle_of_unchanged(self) -> None:
+        """A cycle is refused also where none of it is released now: it would strike at the worst time."""
+        with pytest.raises(Refusal, match="a -> b -> a"):
+            plan_of("a: b", "b: a", "app:", changes={"app": "fix: it"})
+
+    def test_unsatisfied(self) -> None:
+        """The version that is declared now decides who gates whom: an older one is left to those who ask for it."""
+        plan = plan_of("app: core<1", changes={"app": "feat: it", "core": "feat!: it"})
+
+        assert (row(plan, "app").needs, row(plan, "app").older) == ((), ("core<1",))
+        said = "app requires core<1, and the workspace has 1.0: an older release is meant"
+        assert plan.warnings == (f"RK-WORKSPACE-REQUIREMENT: {said} (packages/app/pyproject.toml)",)
+
+    def test_live(self) -> None:
+        """A requirement that fits the declared version gates, whatever version comes next."""
+        plan = plan_of("app: core<2", changes={"app": "feat: it", "core": "feat!: it"})
+
+        assert (row(plan, "app").needs, row(plan, "app").older) == (("core",), ())
+        assert [(each.before, each.after) for each in plan.raises] == [("core<2", "core<3")]
+        assert plan.warnings == ()
+
+    def test_ahead(self) -> None:
+        """One that only the next version satisfies was written for it."""
+        plan = plan_of("app: core>=1.1", changes={"app": "feat: it", "core": "feat: it"})
+
+        assert (row(plan, "app").needs, plan.raises, plan.warnings) == (("core",), (), ())
+
+    def test_still_satisfied(self) -> None:
+        """Where that major release is not part of this one, the old version is what the workspace has."""
+        changes = {"app": "feat: it", "core": "feat!: it"}
+        plan = plan_of("app: core<2", changes=changes, selection={"exclude": ("core",)})
+
+        assert plan.warnings == ()
+
+
+class TestSelection:
+    """Only these packages."""
+
+    def test_package(self) -> None:
+        """Those that were asked for, and the changed ones that they need, near and far."""
+        plan = plan_of(*DIAMOND, "other: core", selection={"package": ("web",)})
+
+        assert statuses(plan) == {
+            "core": "dependency_only",
+            "web": "included",
+            "app": "excluded",
+            "db": "excluded",
+            "other": "excluded",
+        }
+
+    def test_group(self) -> None:
+        """A group is a name for patterns; with packages, they add up."""
+        settings = {"groups": {"data": ["d*"]}}
+        plan = plan_of(*DIAMOND, settings=settings, selection={"group": ("data",), "package": ("core",)})
+
+        assert [step.name for step in plan.steps] == ["core", "db"]
+
+    @pytest.mark.parametrize(
+        ("groups", "known"), [({"data": ["db"], "all": ["*"]}, "data, all"), ({}, "none is configured")]
+    )
+    def test_unknown_group(self, groups: dict[str, list[str]], known: str) -> None:
+        """An unknown group is refused, with those that there are."""
+        with pytest.raises(Refusal) as caught:
+            plan_of(*DIAMOND, settings={"groups": groups}, selection={"group": ("web",)})
+
+        assert caught.value.code is Code.WORKSPACE_UNKNOWN_PACKAGE
+        assert caught.value.what == f"no group is named web ({known})"
+        assert "[tool.releasekit.groups]" in caught.value.hint
+
+    def test_excluded_dependency(self) -> None:
+        """What is excluded is not released, also if a selected package needs it, and gates nobody."""
+        plan = plan_of(*DIAMOND, selection={"package": ("web",), "exclude": ("core",)})
+
+        assert [step.name for step in plan.steps] == ["web"]
+        assert row(plan, "web").needs == ()
+
+    @pytest.mark.parametrize("key", ["package", "exclude"])
+    def test_unknown(self, key: str) -> None:
+        """A name that fits nobody is refused: a typing mistake must not release everything, or nothing."""
+        with pytest.raises(Refusal, match="did you mean core"):
+            plan_of(*DIAMOND, selection={key: ("coer",)})
+
+
+class TestVersions:
+    """Which version a package goes to; the rules of history have tests of their own."""
+
+    def test_first(self) -> None:
+        """Without a tag it is the first release, at the declared version, as it stands."""
+        plan = plan_of("app==0.3:", "core:", tags=["core-v1.0"], changes={})
+
+        assert (str(row(plan, "app").next), row(plan, "app").bump) == ("0.3", "first")
+        assert [step.name for step in plan.steps] == ["app"]
+
+    @pytest.mark.parametrize(
+        ("declared", "message", "expected"),
+        [
+            ("2.0", "feat: it", ("2.0", "major", "2.0 is declared")),
+            ("2.0", "docs: it", ("2.0", "major", "2.0 is declared")),
+            ("1.0.5", "docs: it", ("1.0.5", "patch", "1.0.5 is declared")),
+            # what the history asks for is as much or more
+            ("1.1", "feat: it", ("1.1", "minor", "feat: it (0000000)")),
+            ("1.0.5", "feat: it", ("1.1", "minor", "feat: it (0000000)")),
+            ("1.0", "feat: it", ("1.1", "minor", "feat: it (0000000)")),
+            # the next version's prerelease is a mark, not a wish
+            ("2.0.dev0", "fix: it", ("1.0.1", "patch", "fix: it (0000000)")),
+            ("2.0", "fix: it\n\nRelease-As: 1.5", ("2.0", "major", "2.0 is declared")),
+        ],
+    )
+    def test_declared_later(self, declared: str, message: str, expected: tuple[str, str, str]) -> None:
+        """A later version that somebody wrote by hand wins."""
+        app = row(plan_of(f"app=={declared}:", tags=["app-v1.0"], changes={"app": message}), "app")
+
+        assert (str(app.next), app.bump, app.reason) == expected
+
+    def test_dynamic(self) -> None:
+        """A version that only the tag knows goes on from there."""
+        documents = {"app": {"build-system": {}, "project": {"name": "app", "dynamic": ["version"]}}}
+
+        plan = plan_of(documents=documents, tags=["app-v1.4.2"])
+
+        assert str(row(plan, "app").next) == "1.5.0"
+
+    def test_unknown(self) -> None:
+        """A dynamic version without a tag is refused, with the file."""
+        documents = {"app": {"build-system": {}, "project": {"name": "app", "dynamic": ["version"]}}}
+
+        with pytest.raises(Refusal, match="app has a dynamic version and no tag") as caught:
+            plan_of(documents=documents, tags=["other-v1.0"])
+
+        assert (caught.value.code, caught.value.where) == (Code.VERSION_UNKNOWN, "app/pyproject.toml")
+
+    def test_first_as_told(self) -> None:
+        """A first release of such a package begins where a footer says; once there is a tag, only that counts."""
+        documents = {"app": {"build-system": {}, "project": {"name": "app", "dynamic": ["version"]}}}
+        changes = {"app": "feat: begin\n\nRelease-As: 2.0.0rc1"}
+
+        app = row(plan_of(documents=documents, tags=["other-v1.0"], changes=changes), "app")
+
+        assert (app.current, str(app.next), app.bump, app.tag) == (None, "2.0.0rc1", "first", "app-v2.0.0rc1")
+        assert app.reason == "first release, Release-As: 2.0.0rc1 (0000000)"
+
+    @pytest.mark.parametrize(("tags", "expected"), [(["other-v1.0"], "0.5"), (["app-v1.4.2"], "1.5.0")])
+    def test_first_version(self, tags: list[str], expected: str) -> None:
+        """The configured start is for packages without a tag; a footer wins over it, a declared version too."""
+        documents = {"app": {"build-system": {}, "project": {"name": "app", "dynamic": ["version"]}}}
+        first = {"first_version": "0.5"}
+
+        assert str(row(plan_of(documents=documents, tags=tags, settings=first), "app").next) == expected
+        told = plan_of(documents=documents, tags=tags, settings=first, changes={"app": "fix: it\n\nRelease-As: 3.0"})
+        assert str(row(told, "app").next) == "3.0"
+        assert str(row(plan_of("web: ", tags=["other-v1.0"], settings=first), "web").next) == "1.0"
+
+    def test_pins(self) -> None:
+        """Internal pins say the new version of what is released, and the current one of what is not."""
+        plan = plan_of(
+            *DIAMOND,
+            "sample:",
+            changes=dict.fromkeys(("app", "web", "db"), "feat: it"),
+            settings={"exclude": ["sample"]},
+            selection={"exclude": ("db",)},
+        )
+
+        assert {name: str(version) for name, version in plan.versions.items()} == {
+            "app": "1.1",
+            "web": "1.1",
+            "core": "1.0",
+            "db": "1.0",
+        }
+
+    def test_settings(self) -> None:
+        """What the settings say of bumps holds."""
+        settings = {"types": {"docs": "minor"}, "major_on_zero": True, "force_unchanged": True}
+        changes = {"docs": "docs: it", "zero": "feat!: it", "idle": "chore: it"}
+        lines = ("docs:", "zero==0.3:", "idle:")
+
+        plan = plan_of(*lines, settings=settings, changes=changes, tags=["docs-v1.0", "zero-v0.3", "idle-v1.0"])
+
+        assert {step.name: str(step.next) for step in plan.steps} == {"docs": "1.1", "zero": "1.0", "idle": "1.0.1"}
+
+
+class TestDependents:
+    """What needs a released package and has not changed itself."""
+
+    CHAIN = ("app: web", "web: core", "core:", "other:")
+
+    def next(self, *lines: str, **given: Any) -> dict[str, str]:
+        settings = {"propagate": "patch", **given.pop("settings", {})}
+        return {step.name: str(step.next) for step in plan_of(*lines, settings=settings, **given).steps}
+
+    @pytest.mark.parametrize("message", ["fix: it", "feat!: it"])
+    def test_patch(self, message: str) -> None:
+        """They are released too, near and far, and never as more than a patch."""
+        plan = plan_of(*self.CHAIN, changes={"core": message}, settings={"propagate": "patch"})
+
+        assert [(step.name, step.reason) for step in plan.steps[1:]] == [
+            ("web", f"needs core {plan.steps[0].next}"),
+            ("app", "needs web 1.0.1"),
+        ]
+        assert {step.bump for step in plan.steps[1:]} == {"patch"}
+        assert plan.warnings == ()
+
+    def test_kinds(self) -> None:
+        """To build counts as much as to run, and so does an extra that is asked for; other extras and groups do not."""
+        lines = ("a (build): core", "b: store[fast]", "store[fast]: core", "c[x]: core", "d (group): core")
+
+        assert self.next(*lines, changes={"core": "fix: it"}).keys() == {"core", "a", "b"}
+
+    def test_only_where_it_goes_out(self) -> None:
+        """What stays home pulls nobody, and nobody who stays home is pulled."""
+        given: Any = {"changes": {"core": "fix: it"}}
+
+        assert self.next(*self.CHAIN, **given, selection={"exclude": ("core",)}) == {}
+        assert self.next(*self.CHAIN, **given, selection={"exclude": ("web",)}).keys() == {"core"}
+        assert self.next(*self.CHAIN, **given, selection={"package": ("web",)}).keys() == {"core", "web"}
+
+    def test_groups(self) -> None:
+        """A fixed group goes with a member that is pulled, and pulls on."""
+        groups = {"g": {"packages": ["web", "other"], "versioning": "fixed"}}
+
+        found = self.next(*self.CHAIN, "last: other", changes={"core": "feat: it"}, settings={"groups": groups})
+
+        assert found == {"core": "1.1", "other": "1.0.1", "web": "1.0.1", "app": "1.0.1", "last": "1.0.1"}
+
+    def test_prerelease(self) -> None:
+        """In a prerelease they are prereleases."""
+        found = self.next("web: core", changes={"core": "feat: it"}, settings={"prerelease": "rc"})
+
+        assert found == {"core": "1.1rc1", "web": "1.0.1rc1"}
+
+    def test_left_behind(self) -> None:
+        """Where they are not, one line says who still requires the old version, and the whole command that ends it."""
+        lines = [f"{name}: core" for name in ("a", "b", "c", "d", "e")]
+
+        plan = plan_of(*lines, "other:", changes={"core": "fix: it", "other": "fix: it"})
+
+        assert plan.warnings == (
+            (
+                "RK-PIN-OLD: 5 packages stay behind (assumed: no index has told): a 1.0 requires core==1.0, not 1.0.1, "
+                "b 1.0 requires core==1.0, not 1.0.1, c 1.0 requires core==1.0, not 1.0.1 and 2 more "
+                "(`releasekit publish --force-unchanged -p a -p b -p c -p d -p e` releases them; "
+                'propagate = "patch" always does)'
+            ),
+        )
+
+    def test_prereleases_are_quiet(self) -> None:
+        """A prerelease is for those who ask for it, so nobody stays behind it."""
+        plan = plan_of("app: core", changes={"core": "feat: it"}, settings={"prerelease": "rc"})
+
+        assert [str(step.version) for step in plan.steps] == ["1.1rc1"]
+        assert plan.warnings == ()
+
+    @pytest.mark.parametrize(
+        ("requires", "told"),
+        [
+            ({}, "stay behind (assumed: no index has told): a 1.0 requires core==1.0, not 1.0.1, b 1.0 requires"),
+            ({"a": ["core>=1"], "b": ["other==2", "Core==1.0"]}, "1 package stays behind: b 1.0 requires Core==1.0"),
+            ({"a": ["core<2"], "b": ["core!=1.1"]}, ""),
+            ({"a": [], "b": ["core>=1", 'core<1.0.1; extra == "old"']}, "b[old] 1.0 requires core<1.0.1"),
+        ],
+        ids=["unknown", "exact", "bounds", "none"],
+    )
+    def test_pins_as_the_index_has_them(self, requires: dict[str, list[str]], told: str) -> None:
+        """Where the index says what a last release requires, only a pin that excludes the new version counts."""
+        plan = plan_of("a: core", "b: core", changes={"core": "fix: it"}, requires=requires)
+
+        assert plan.warnings == () if not told else told in plan.warnings[0]
+        assert len(plan.warnings) == bool(told)
+
+    def test_not_left_behind(self) -> None:
+        """Who was never published, is told to stay, or needs a first release, is not spoken of."""
+        assert plan_of("new: core", tags=["core-v1.0"], changes={"core": "fix: it"}, published={}).warnings == ()
+        quiet = plan_of("app: core", changes={"core": "fix: it"}, selection={"package": ("core",)})
+        assert quiet.warnings == ()
+        assert plan_of("app: core", tags=["app-v1.0"], changes={}, published={}).warnings == ()
+
+    @pytest.mark.parametrize("selection", [{}, {"exclude": ("web",)}])
+    def test_diamond(self, selection: dict[str, tuple[str, ...]]) -> None:
+        """Who needs the new version and, through one that stays, the old one, cannot be installed: that one comes."""
+        changes = {"app": "feat: it", "core": "feat: it"}
+        lines = ("app: core web", "web: core")
+
+        plan = plan_of(*lines, changes=changes, selection=selection)
+        alone = plan_of(*lines, changes=changes, selection=selection, settings={"propagate": "none"})
+
+        what = "app 1.1 cannot be installed: web 1.0 requires core==1.0, not 1.1 (assumed: no index has told)"
+        hint = "Release web too: `releasekit publish --force-unchanged -p app -p core -p web`."
+        refused = [(Code.PIN_CONFLICT, what, "packages/app/pyproject.toml", hint)]
+        obstacles = [[(each.code, each.what, each.where, each.hint) for each in p.obstacles] for p in (plan, alone)]
+        if selection:
+            assert obstacles == [refused, refused]
+        else:
+            assert obstacles == [[], refused]
+            assert (
+                row(plan, "web").reason
+                == "web 1.0 requires core==1.0, and core 1.1 is released (assumed: no index has told)"
+            )
+            assert row(plan, "web").bump == "patch"
+
+    def test_extra_of_what_is_released(self) -> None:
+        """An extra counts: `core[plug]` brings app, which needs core in one version alone."""
+        lines = ("core[plug]: app", "app: core")
+
+        assert [step.name for step in plan_of(*lines, changes={"core": "fix: it"}).steps] == ["core", "app"]
+        alone = plan_of(*lines, changes={"core": "fix: it"}, settings={"propagate": "none"})
+        assert [each.what for each in alone.obstacles] == [
+            "core[plug] 1.0.1 cannot be installed: app 1.0 requires core==1.0, not 1.0.1 (assumed: no index has told)"
+        ]
+        loose = plan_of(*lines, changes={"core": "fix: it"}, settings={"pins": "compatible"})
+        assert ([step.name for step in loose.steps], loose.obstacles) == (["core"], ())
+
+    def test_no_diamond(self) -> None:
+        """Who needs it through the one that stays alone gets the old version, and that installs."""
+        plan = plan_of("app: web", "web: core", changes={"app": "feat: it", "core": "feat: it"})
+
+        assert [warning.split(":")[0] for warning in plan.warnings] == ["RK-PIN-OLD"]
+
+
+class TestTags:
+    """Under which names it is remembered."""
+
+    def test_scheme(self) -> None:
+        """Each package has a tag of the configured form."""
+        plan = plan_of("app:", settings={"tag_format": "{label}-{name}=={version}", "label": "py"})
+
+        assert row(plan, "app").tag == "py-app==1.1"
+
+    def test_lockstep(self) -> None:
+        """Where tags name no package, one tag is that of each package and of the release."""
+        settings = {"tag_format": ["v{version}", "{name}-v{version}"], "versioning": "fixed"}
+
+        plan = plan_of("app:", "core:", tags=["v1.0"], changes={"app": "feat: it"}, settings=settings)
+
+        assert ({step.tag for step in plan.steps}, plan.tags) == ({"v1.1"}, ("v1.1",))
+
+    def test_nameless(self) -> None:
+        """One tag cannot stand for two versions."""
+        changes = {"app": "feat: it", "core": "fix: it"}
+
+        with pytest.raises(Refusal, match=r"one tag would stand for the versions 1\.0\.1, 1\.1") as caught:
+            plan_of("app:", "core:", tags=["v1.0"], changes=changes, settings={"tag_format": "v{version}"})
+
+        assert (caught.value.code, "fixed" in caught.value.hint) == (Code.TAG_INVALID, True)
+
+    def test_taken(self) -> None:
+        """A tag that exists already is an obstacle, for tags are never moved; one for all packages is said once."""
+        tags = ["app-v1.0", "app-v1.1"]
+        (taken,) = plan_of("app==1.0:", tags=tags).obstacles
+        lockstep = {"tag_format": "v{version}", "versioning": "fixed"}
+        (shared,) = plan_of("a==1.0:", "b==1.0:", tags=["v1.0", "v1.1"], settings=lockstep).obstacles
+
+        assert (taken.code, taken.what, taken.where) == (
+            Code.TAG_EXISTS,
+            "app-v1.1 exists already, at aaaaaaaaaaaa",
+            "app",
+        )
+        assert (shared.code, shared.where) == (Code.TAG_EXISTS, "a")
+
+    def test_taken_but_not_released(self) -> None:
+        """A tag of a package that stays home is nobody's trouble."""
+        tags = ["app-v1.0", "app-v1.1", "core-v1.0"]
+
+        assert plan_of("app:", "core:", tags=tags, selection={"package": ("core",)}).steps
+
+    @pytest.mark.parametrize(
+        ("lines", "changes", "settings", "tag"),
+        [
+            # the shared version
+            (("app:", "core:"), {"app": "feat: it", "core": "feat: it"}, {}, "v1.1"),
+            # the lead's, however its name is spelt
+            (("Fps_App:", "core:"), {"fps-app": "feat: it", "core": "fix: it"}, {"lead": "fps.APP"}, "v1.1"),
+            # neither: the date
+            (("app:", "core:"), {"app": "feat: it", "core": "fix: it"}, {}, "release-2026.11.22"),
+            # the lead is not released
+            (("app:", "core:", "x:"), {"app": "feat: it", "core": "fix: it"}, {"lead": "x"}, "release-2026.11.22"),
+            # the umbrella's name is a package's tag already
+            (("app:",), {"app": "feat: it"}, {"umbrella_tag_format": "app-v{version}"}, "release-2026.11.22"),
+            (("app:",), {"app": "feat: it"}, {"umbrella_tag_format": "{label}@{version}", "label": "py"}, "py@1.1"),
+            # nothing is released
+            (("app:",), {}, {}, None),
+        ],
+    )
+    def test_umbrella(
+        self, lines: tuple[str, ...], changes: dict[str, str], settings: dict[str, str], tag: str | None
+    ) -> None:
+        """One tag names the release as a whole."""
+        plan = plan_of(*lines, changes=changes, settings=settings)
+
+        assert plan.tags == ((tag,) if tag else ())
+        assert plan.title == (tag or f"release-{plan.release}")
+
+    def test_umbrella_is_numbered(self) -> None:
+        """A second release on one day has a number."""
+        tags = ["app-v1.0", "core-v1.0", "release-2026.11.22"]
+
+        plan = plan_of("app:", "core:", tags=tags, changes={"app": "feat: it", "core": "fix: it"})
+
+        assert plan.tags == ("release-2026.11.22.2",)
+
+    def test_unknown_lead(self) -> None:
+        """A lead that is no member is refused, with the nearest name."""
+        with pytest.raises(Refusal, match="did you mean core"):
+            plan_of("core:", settings={"lead": "coer"})
+
+    def test_own(self) -> None:
+        """A package may have tags of its own form, and the release as a whole is never called like one of them."""
+        own = {"app": {"tag_format": "v{version}"}}
+        plan = plan_of("app:", "core:", tags=["v1.0", "core-v1.0"], own=own, settings={"lead": "core"})
+
+        assert {step.name: step.tag for step in plan.steps} == {"app": "v1.1", "core": "core-v1.1"}
+        assert plan.tags == ("release-2026.11.22",)
+
+    def test_own_in_lockstep(self) -> None:
+        """Where one tag stands for all, those with a format of their own stand aside."""
+        settings = {"tag_format": "v{version}", "versioning": "fixed", "groups": {"t": TOOL}}
+        own = {"tool": {"tag_format": ("{name}@{version}", "{name}-{version}")}}
+
+        def plan(**changes: str) -> Plan:
+            tags = ["v1.0", "tool-1.0"]
+            return plan_of("app:", "core:", "tool:", changes=changes, tags=tags, own=own, settings=settings)
+
+        both = plan(app="feat: it", tool="fix: it")
+        assert {step.name: step.tag for step in both.steps} == {"app": "v1.1", "core": "v1.1", "tool": "tool@1.0.1"}
+        assert both.tags == ("v1.1",)
+        assert plan(tool="fix: it").tags == ("release-2026.11.22",)
+
+    def test_own_twice(self) -> None:
+        """Two packages cannot share a tag unless all do."""
+        own = {name: {"tag_format": "v{version}"} for name in ("app", "core")}
+        with pytest.raises(Refusal, match=r"app and core would both be tagged v1\.1") as caught:
+            plan_of("app:", "core:", tags=["v1.0"], own=own)
+        assert caught.value.code is Code.TAG_INVALID
+
+    def test_own_invalid(self) -> None:
+        """A format that makes no tag is refused with the package's name."""
+        with pytest.raises(Refusal, match="must hold") as caught:
+            plan_of("app:", own={"app": {"tag_format": "all"}})
+        assert caught.value.where == "[tool.releasekit] of app"
+
+    def test_untagged(self) -> None:
+        """Where no index is asked, it is said of whom nobody knows whether it is out."""
+        (warning,) = plan_of("app:", "core:", "new:", tags=["core-v1.0"]).warnings
+        assert warning == "RK-BASELINE-INDEX: app, new have no tag, and no index was asked for a release"
+        assert plan_of("app:", tags=["x"], published={}).warnings == ()
+
+
+TOOL = {"packages": ["tool"], "versioning": "independent"}
+
+
+class TestRelease:
+    """The id of a release."""
+
+    def test_stable(self) -> None:
+        """The same facts make the same plan, and so the same release."""
+        assert plan_of(*DIAMOND) == plan_of(*reversed(DIAMOND))
+
+    def test_depends(self) -> None:
+        """Another commit, version or set of packages is another release; what stays home does not matter."""
+        plans = [
+            plan_of("app:", "core:"),
+            plan_of("app:", "core:", sha="b" * 40),
+            plan_of("app:", "core:", changes={"app": "feat: it", "core": "fix: it"}),
+            plan_of("app:", "core:", changes={"app": "feat: it"}),
+        ]
+
+        assert len({plan.release for plan in plans}) == 4
+        assert plans[3].release == plan_of("app:", "core:", "idle:", changes={"app": "feat: it"}).release
+        assert all(len(plan.release) == 12 for plan in plans)
+
+
+class TestJson:
+    """What other programs read."""
+
+    KEYS = frozenset({"schema", "commit", "release", "tags", "warnings", "packages"})
+    ROW = frozenset({"order", "level", "name", "path", "current", "next", "bump", "status", "reason", "tag", "needs"})
+
+    def test_contract(self) -> None:
+        """The promised keys are there, versions are strings, and what is not released is null."""
+        given = json.loads(plan_of("app: core", changes={"app": "feat: it"}).model_dump_json())
+
+        assert given.keys() >= self.KEYS
+        assert all(package.keys() >= self.ROW for package in given["packages"])
+        assert (given["schema"], given["commit"], given["tags"]) == ("releasekit.plan/1", SHA, ["v1.1"])
+        app, core = given["packages"]
+        assert {key: app[key] for key in self.ROW} == {
+            "order": 0,
+            "level": 0,
+            "name": "app",
+            "path": "packages/app",
+            "current": "1.0",
+            "next": "1.1",
+            "bump": "minor",
+            "status": "included",
+            "reason": "feat: it (0000000)",
+            "tag": "app-v1.1",
+            "needs": [],
+        }
+        assert (core["current"], core["next"], core["status"]) == ("1.0", None, "skipped")
+
+    def test_round_trip(self) -> None:
+        """A plan that was written down is read as it was."""
+        lines = (*DIAMOND, "press: store[x]", "store[x]: cache", "a: b", "b: a")
+        plan = plan_of(*lines, settings={"cycles": "batch"})
+
+        assert Plan.model_validate_json(plan.model_dump_json()) == plan
+        assert Plan.model_validate(plan.model_dump()) == plan
+
+
+def test_large() -> None:
+    """A plan for 500 packages has every package, after all that it needs."""
+    names = [f"p{number:03}" for number in range(500)]
+    lines = [f"{name}: {' '.join(names[max(0, place - 3) : place])}" for place, name in enumerate(names)]
+
+    plan = plan_of(documents=documents_of(*lines))
+
+    order = {step.name: step.order for step in plan.steps}
+    assert list(order.values()) == list(range(500))
+    assert all(order[need] < step.order for step in plan.steps for need in step.needs)
+
+
+def test_brought_by() -> None:
+    """Installing a package brings what it needs, near and far; nothing else."""
+    plan = plan_of("app: web", "web: core", "core:", "other:")
+
+    assert set(plan.brought_by("app")) == {"app", "web", "core"}
+    assert plan.brought_by("core") == ("core",)
+
+
+class TestIsWhatWasSeen:
+    """A yes is for the plan that was shown, and for no other."""
+
+    def test_same(self) -> None:
+        """The same facts give what was seen."""
+        assert plan_of(*DIAMOND).is_what_was_seen(plan_of(*DIAMOND))
+
+    def test_without_a_leaf(self) -> None:
+        """Without a package that nobody needs the rest is as it was."""
+        seen, rest = plan_of(*DIAMOND), plan_of(*DIAMOND, selection={"exclude": ("app",)})
+
+        assert rest.is_what_was_seen(seen, ("app",))
+        assert not rest.is_what_was_seen(seen)
+        assert not seen.is_what_was_seen(seen, ("app",))
+
+    def test_more_has_changed(self) -> None:
+        """Another version, another commit or a new warning is another plan."""
+        seen = plan_of(*DIAMOND)
+
+        assert not plan_of(*DIAMOND, changes=dict.fromkeys(("app", "core", "db", "web"), "fix: it")).is_what_was_seen(
+            seen
+        )
+        assert not seen.model_copy(update={"commit": "f" * 40}).is_what_was_seen(seen)
+        assert not seen.model_copy(update={"warnings": ("look out",)}).is_what_was_seen(seen)
+        assert seen.is_what_was_seen(seen.model_copy(update={"warnings": ("look out",)}))
+
+
+class TestObstacles:
+    """What `publish` would refuse, as values."""
+
+    DIRTY = Obstacle(code=Code.PREFLIGHT_DIRTY_WORKTREE, what="uncommitted: a.py", where="/work", hint="Commit.")
+    READING, WRITING = (
+        Obstacle(code=Code.INDEX_UNREACHABLE, what="the index does not answer", where=f"https://index.invalid/{place}")
+        for place in ("simple", "upload")
+    )
+
+    def test_distinct(self) -> None:
+        """Each is there once, in order; of a server that is down the first is enough, wherever it was asked."""
+        other = self.DIRTY.model_copy(update={"where": "/elsewhere"})
+
+        kept = distinct([self.READING, self.DIRTY, self.WRITING, self.DIRTY, other])
+
+        assert kept == (self.READING, self.DIRTY, other)
+
+    def test_headline(self) -> None:
+        """It says how many there are, also where nothing is released."""
+        plan = plan_of("app:", changes={"app": "feat: it"})
+
+        assert plan.headline == "1 package to release"
+        assert with_obstacles(plan, self.DIRTY).headline == "1 package to release, 1 obstacle"
+        nothing = plan.model_copy(update={"packages": ()})
+        assert with_obstacles(nothing, self.DIRTY, self.READING).headline == "nothing to release, 2 obstacles"
+
+    def test_refusal(self) -> None:
+        """It has the code of the first and tells of all; that survives a way through another process."""
+        plan = with_obstacles(plan_of("app:", changes={"app": "feat: it"}), self.DIRTY, self.READING)
+
+        for refusal in (Obstructed(plan), pickle.loads(pickle.dumps(Obstructed(plan)))):  # noqa: S301  our own
+            assert (refusal.code, refusal.status, refusal.plan) == (Code.PREFLIGHT_DIRTY_WORKTREE, 2, plan)
+            assert str(refusal) == "RK-PREFLIGHT-DIRTY-WORKTREE: uncommitted: a.py (/work)"
+            assert refusal.full_text.splitlines()[:2] == [str(refusal), "Commit."]
+            assert "RK-INDEX-UNREACHABLE: the index does not answer" in refusal.full_text
+
+    def test_as_read(self) -> None:
+        """A plan that was written down has them as they were."""
+        plan = with_obstacles(plan_of("app:", changes={"app": "feat: it"}), self.DIRTY, self.READING)
+
+        assert Plan.model_validate_json(plan.model_dump_json()) == plan
+
+
+def with_obstacles(plan: Plan, *obstacles: Obstacle) -> Plan:
+    return plan.model_copy(update={"obstacles": obstacles})

@@ -1,0 +1,202 @@
+"""The release record."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from packaging.version import Version
+
+from releasekit.core.errors import Code, ReleaseError
+from releasekit.core.release.release_manifest import (
+    BuiltFile,
+    PackageVersion,
+    ReleaseManifest,
+    exported_of,
+    manifest_of,
+    manifest_text,
+)
+from releasekit.core.release.target import IndexAddress
+from tests.support.builders import plan_of
+
+
+def manifest(*versions: str) -> ReleaseManifest:
+    packages = tuple(
+        PackageVersion(
+            name="core",
+            version=Version(version),
+            tag=f"core-v{version}",
+            files=(BuiltFile(name=f"core-{version}.tar.gz", sha256="ab" * 32, size=7),),
+            imports=("core",),
+        )
+        for version in versions
+    )
+    return ReleaseManifest(release="1a2b3c", commit="a" * 40, release_commit="b" * 40, branch="main", packages=packages)
+
+
+@pytest.mark.parametrize("versions", [(), ("1.0",), ("1!1.0rc1.post2.dev3+local", "2.0")])
+def test_round_trip(versions: tuple[str, ...]) -> None:
+    """A record that was written is read as it was, to the byte."""
+    written = manifest(*versions)
+
+    read = manifest_of(written.model_dump_json(), "manifest.json")
+
+    assert read == written
+    assert read.model_dump_json() == written.model_dump_json()
+    assert json.loads(written.model_dump_json())["schema"] == "releasekit.manifest/1"
+
+
+def test_requirements() -> None:
+    """A package is asked for by itself, with each extra, and with all; a record from before has no extras."""
+    (before,) = manifest("1.0").packages
+    text = before.model_dump_json(exclude={"extras"})
+    package = before.model_copy(update={"extras": ("all", "fast")})
+
+    assert PackageVersion.model_validate_json(text).requirement_with_extras == "core==1.0"
+    assert before.requirements_apart == ("core==1.0",)
+    assert package.requirement_with_extras == "core[all,fast]==1.0"
+    assert package.requirements_apart == ("core==1.0", "core[all]==1.0", "core[fast]==1.0")
+
+
+def changed(**values: object) -> str:
+    document: dict[str, Any] = json.loads(manifest("1.0").model_dump_json())
+    return json.dumps({key: value for key, value in {**document, **values}.items() if value is not None})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "Invalid JSON"),
+        (manifest("1.0").model_dump_json()[:-40], "Invalid JSON"),
+        ("\0" * 100, "Invalid JSON"),
+        ("[]", "Input should be an object"),
+        (changed(schema="releasekit.manifest/2"), "schema: Input should be 'releasekit.manifest/1'"),
+        (changed(release=None), "release: Field required"),
+        (changed(packages=[{"name": "core"}]), "packages.0.version: Field required"),
+        (manifest("1.0").model_dump_json().replace('"1.0"', '"x"'), "packages.0.version: Value error, Invalid"),
+        (changed(finished="perhaps"), "finished: Input should be a valid boolean"),
+    ],
+)
+def test_invalid(text: str, said: str) -> None:
+    """A record that is damaged, incomplete or of a newer form is refused, with its file and what is wrong."""
+    with pytest.raises(ReleaseError) as caught:
+        manifest_of(text, "release/manifest.json")
+
+    assert caught.value.code is Code.RECORD_INVALID
+    assert caught.value.what.startswith(said)
+    assert caught.value.where == "release/manifest.json"
+
+
+def exported(**changes: object) -> ReleaseManifest:
+    """Return the manifest of core and app, all built, with its plan inside; *changes* are to the plan."""
+    plan = plan_of("app: core").model_copy(update=changes)
+    packages = tuple(
+        PackageVersion(
+            name=step.name,
+            version=step.version,
+            tag=step.tag,
+            files=tuple(
+                BuiltFile(name=f"{step.name}-{step.version}{end}", sha256="ab" * 32, size=7)
+                for end in (".tar.gz", "-py3-none-any.whl")
+            ),
+        )
+        for step in plan.steps
+    )
+    made = ReleaseManifest(release=plan.release, commit=plan.commit, release_commit="b" * 40, branch="main", held="x")
+    return made.model_copy(update={"packages": packages}).exported(plan)
+
+
+def test_exported() -> None:
+    """A manifest that leaves its record says everything, and nothing that was so only there."""
+    written = exported()
+
+    read, plan = exported_of(manifest_text(written), "manifest.json")
+
+    assert (read, plan) == (written, plan_of("app: core"))
+    assert (read.held, read.tags) == ("", ())
+    bare = written.model_copy(update={"packages": ()})
+    assert exported_of(manifest_text(bare), "manifest.json")[0] == bare
+    assert json.loads(read.held_text())["plan"] is None, "it stands beside it"
+
+
+OWN = IndexAddress(name="own", check_url="https://a.example/simple/", publish_url="https://a.example/up")
+OTHER = IndexAddress(check_url="https://b.example/simple/")
+
+
+def test_bound_for() -> None:
+    """Each index comes on record once, the latest last, and what the remote holds says it too, each time the same."""
+    first = manifest("1.0").bound_for(OWN)
+
+    assert first.bound_for(OWN) == first
+    assert first.bound_for(OTHER).indexes == (OWN, OTHER)
+    assert first.bound_for(OTHER).bound_for(OTHER).indexes == (OWN, OTHER)
+    named = OTHER.model_copy(update={"name": "other"})
+    assert first.bound_for(OTHER).bound_for(named).indexes == (OWN, named)
+    assert json.loads(first.held_text())["indexes"] == [OWN.model_dump()]
+    assert first.held_text() == manifest("1.0").bound_for(OWN).held_text()
+
+
+def test_without_index_on_record() -> None:
+    """A record from before indexes were put on record is read, and says none."""
+    old = json.loads(manifest_text(manifest("1.0")))
+    del old["indexes"]
+
+    assert manifest_of(json.dumps(old), "manifest.json").indexes == ()
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "said"),
+    [
+        ('"plan": {', '"plan": null, "was": {', "there is no plan in it"),
+        ('"branch": "main"', '"branch": "--force"', "'--force' can be the name of no tag or branch"),
+        ('"tag": "core-v1.1"', '"tag": "--delete"', "'--delete' can be the name of no tag or branch"),
+        ('"release_commit": "bbb', '"release_commit": "--b', "release_commit: '--bbbbbb"),
+        ('"path": "packages/core"', '"path": "/etc"', "'/etc' leads out of the workspace"),
+        ('"path": "packages/core"', '"path": "packages/../../x"', "'packages/../../x' leads out of the workspace"),
+        ('"needs": ["core"]', '"needs": ["../core"]', "app needs ../core, which the plan does not release"),
+        ('"name": "core-1.1.tar.gz"', '"name": "../core-1.1.tar.gz"', "../core-1.1.tar.gz"),
+        ('"name": "core-1.1.tar.gz"', '"name": "/x/core-1.1.tar.gz"', "/x/core-1.1.tar.gz"),
+        ('"name": "core-1.1.tar.gz"', '"name": "core-1.2.tar.gz"', "core-1.2.tar.gz has the version 1.2, but 1.1 is"),
+        ('"name": "core-1.1-py3', '"name": "core-1.1-../py3', "core-1.1-../py3-none-any.whl"),
+        ('"sha256": "abab', '"sha256": "--ab', "or its sha256 is none"),
+        ('"indexes": []', '"indexes": [{"check_url": "file:///etc"}]', "an address is none of the web"),
+        ('"indexes": []', '"indexes": [{"check_url": "https://ada:pw@a.example"}]', "more than host and path"),
+        ('"version": "1.1"', '"version": "1.2"', "the packages are not those of the plan inside"),
+    ],
+)
+def test_exported_is_not_trusted(here: str, there: str, said: str) -> None:
+    """What a manifest from elsewhere names is no option of a program, and leads out of no directory."""
+    text = json.dumps(json.loads(manifest_text(exported())))
+    assert here in text, text
+
+    with pytest.raises(ReleaseError) as caught:
+        exported_of(text.replace(here, there), "manifest.json")
+
+    assert caught.value.code is Code.RECORD_INVALID
+    assert said in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("release", "../../etc", "release: '../../etc' is none"),
+        ("commit", "HEAD", "commit: 'HEAD' is none"),
+        ("packages", (), "the plan inside releases no package"),
+    ],
+)
+def test_exported_with_another_plan(field: str, value: object, said: str) -> None:
+    """So it is with what manifest and plan agree on."""
+    text = manifest_text(exported(**{field: value}))
+
+    with pytest.raises(ReleaseError, match=re.escape(said)):
+        exported_of(text, "manifest.json")
+
+
+def test_of_another_release() -> None:
+    """A plan that was put into the manifest of another release is refused."""
+    text = manifest_text(exported().model_copy(update={"release": "0" * 12}))
+
+    with pytest.raises(ReleaseError, match="the plan inside is of another release"):
+        exported_of(text, "manifest.json")

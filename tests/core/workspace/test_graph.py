@@ -1,0 +1,415 @@
+"""Who needs whom, and what follows for the order."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.version import Version
+
+from releasekit.core.errors import Code, Refusal
+from releasekit.core.workspace import graph as core_graph
+from releasekit.core.workspace.graph import Graph, components, order, reverse
+from releasekit.core.workspace.workspace import Workspace
+from tests.support.builders import graph_and_warnings, graph_of, workspace_of
+
+Edges = dict[str, frozenset[str]]
+
+
+def levels(graph: Graph) -> list[list[str]]:
+    return [list(level) for level in order(graph).levels]
+
+
+def edges(**needs: str) -> Edges:
+    """Return edges from words: `edges(a="b c", b="c", c="")`."""
+    return {name: frozenset(targets.split()) for name, targets in needs.items()}
+
+
+def hard(needs: Edges, soft: Edges | None = None, build: Edges | None = None) -> Graph:
+    none = dict.fromkeys(needs, frozenset[str]())
+    return Graph(needs, soft or none, build or none, runtime=needs)
+
+
+@st.composite
+def any_edges(draw: st.DrawFn, *, cycles: bool = True) -> Edges:
+    """Draw edges among up to nine packages; without *cycles* each leads to an earlier one."""
+    names: list[str] = list("abcdefghi"[: draw(st.integers(1, 9))])
+    pairs = [(one, two) for one in names for two in names if (one != two if cycles else one > two)]
+    chosen = draw(st.sets(st.sampled_from(pairs))) if pairs else set[tuple[str, str]]()
+    shuffled = draw(st.permutations(names))  # neither the alphabet nor the order of insertion may help
+    turned: dict[str, str] = dict(zip(names, shuffled, strict=True))
+    return {turned[one]: frozenset(turned[two] for start, two in chosen if start == one) for one in names}
+
+
+def reachable(graph: Edges) -> dict[str, set[str]]:
+    """Return where one gets from each node, the slow way (Warshall 1962); each reaches itself."""
+    far = {name: {name, *targets} for name, targets in graph.items()}
+    for through, further in far.items():
+        for found in far.values():
+            found.update(further if through in found else ())
+    return far
+
+
+# ---- edges ----------------------------------------------------------------------------------------------------------
+
+
+def test_kinds() -> None:
+    """Needs at run time and to build are hard, those of extras soft, those of groups nothing."""
+    graph = graph_of("app: web", "app (build): plugin", "app[fast]: cache", "app (group): lint")
+
+    assert graph.hard["app"] == {"web", "plugin"}
+    assert graph.build["app"] == {"plugin"}
+    assert graph.soft["app"] == {"cache"}
+    assert all("lint" not in found["app"] for found in (graph.hard, graph.soft, graph.build))
+
+
+def test_hard_wins() -> None:
+    """What is needed anyway is not soft because an extra needs it too."""
+    graph = graph_of("app: core", "app[all]: core")
+
+    assert (graph.hard["app"], graph.soft["app"]) == ({"core"}, frozenset())
+
+
+def test_externals() -> None:
+    """Other people's packages are no part of the graph."""
+    workspace = Workspace({"app": workspace_of("app: httpx", "app[x]: rich")["app"]})
+
+    graph, warnings = core_graph.graph_of(workspace, {})
+
+    assert (graph.hard, graph.soft, warnings) == (edges(app=""), edges(app=""), ())
+
+
+class TestExtrasAtRunTime:
+    """Whoever requires `store[fast]` requires what that extra requires."""
+
+    def test_hard(self) -> None:
+        """The soft edge of the one is a hard edge of the other."""
+        graph = graph_of("press: store[fast]", "store[fast]: cache")
+
+        assert graph.hard["press"] == {"store", "cache"}
+        assert graph.soft["store"] == {"cache"}
+        assert levels(graph) == [["cache", "store"], ["press"]]
+        assert order(graph).names == ("cache", "store", "press")
+
+    def test_other_extra(self) -> None:
+        """An extra that is not asked for brings nothing."""
+        assert graph_of("press: store[slow]", "store[fast]: cache", "store[slow]: disk").hard["press"] == {
+            "store",
+            "disk",
+        }
+
+    def test_extras_of_extras(self) -> None:
+        """They are followed as far as they lead, in any spelling, also where they run in circles."""
+        graph = graph_of(
+            "press: store[All_In]",
+            "store[all-in]: Store[fast]",
+            "store[fast]: cache[redis]",
+            "cache[redis]: driver[x]",
+            "driver[x]: cache[redis]",
+        )
+
+        assert graph.hard["press"] == {"store", "cache", "driver"}
+
+    def test_from_an_extra(self) -> None:
+        """Through an extra, what another extra brings is as soft as the extra itself."""
+        graph = graph_of("press[web]: store[fast]", "store[fast]: cache")
+
+        assert (graph.hard["press"], graph.soft["press"]) == (frozenset(), {"store", "cache"})
+
+    def test_to_build(self) -> None:
+        """What an extra of a build requirement brings is needed to build."""
+        assert graph_of("press (build): tool[fast]", "tool[fast]: cache").build["press"] == {"tool", "cache"}
+
+    def test_back_to_itself(self) -> None:
+        """An extra that leads back to who asks makes no need of itself."""
+        assert graph_of("press: store[web]", "store[web]: press").hard["press"] == {"store"}
+
+    def test_unsatisfied(self) -> None:
+        """What an extra requires in an older version gates nobody."""
+        graph, _ = graph_and_warnings("press: store[fast]", "store[fast]: cache<1", "cache==1.0:")
+
+        assert graph.hard["press"] == {"store"}
+
+
+class TestUnsatisfied:
+    """A requirement that the workspace's own version does not satisfy means an older release."""
+
+    @pytest.mark.parametrize(
+        ("written", "version", "gates"),
+        [
+            ("core<2", "2.0", False),
+            ("core<2", "1.9", True),
+            ("core>=2", "2.0rc1", True),
+            ("core>=2.0rc2", "2.0rc1", False),
+            ("core>=2.0rc1", "2.0rc2", True),
+            ("core", "2.0.dev1", True),
+            ("core>=1", "2.0rc1", True),
+            ("core==1.0", "1.0", True),
+            ("core!=1.0", "1.0", False),
+        ],
+    )
+    def test_gates(self, written: str, version: str, gates: bool) -> None:
+        """It gates nothing and is a warning; prereleases of the workspace count as versions."""
+        graph, warnings = graph_and_warnings(f"app: {written}", f"core=={version}:")
+
+        assert graph.hard["app"] == ({"core"} if gates else frozenset())
+        what = f"app requires {written}, and the workspace has {version}: an older release is meant"
+        said = f"RK-WORKSPACE-REQUIREMENT: {what} (packages/app/pyproject.toml)"
+        assert warnings == ([] if gates else [said])
+
+    def test_group(self) -> None:
+        """A group's requirement is nobody's business."""
+        assert graph_and_warnings("app (group): core<1", "core==1.0:")[1] == []
+
+    def test_unknown_version(self) -> None:
+        """A version that nobody knows yet satisfies."""
+        workspace = workspace_of("app: core<1")
+
+        assert core_graph.graph_of(workspace, {})[0].hard["app"] == {"core"}
+
+    @pytest.mark.parametrize(
+        ("declared", "last", "planned", "offered"),
+        [
+            ("1.0", "0.9", None, "1.0"),  # what somebody has written counts, not the release before
+            ("1.0", "1.0", "1.1", "1.0 1.1"),
+            ("1.1.dev0", "1.0", None, "1.1.dev0 1.0"),  # only a mark for what comes
+            ("1.1rc1", "1.0", None, "1.1rc1"),
+        ],
+    )
+    def test_offers(self, declared: str, last: str, planned: str | None, offered: str) -> None:
+        """The workspace has what its files declare and what is released next, and not what was released before."""
+        workspace = workspace_of(f"core=={declared}:")
+        targets = {"core": Version(planned)} if planned else {}
+
+        offers = core_graph.offers_of(workspace, {"core": Version(last)}, targets)
+
+        assert offers == {"core": tuple(map(Version, offered.split()))}
+
+
+class TestSelfDependency:
+    """A package that requires itself."""
+
+    @pytest.mark.parametrize("line", ["app: app", "app: App>=1", "app (build): app"])
+    def test_hard(self, line: str) -> None:
+        """At run time or to build it is refused, with its file."""
+        with pytest.raises(Refusal, match="app requires itself") as caught:
+            graph_of(line)
+
+        assert caught.value.code is Code.GRAPH_SELF_DEPENDENCY
+        assert caught.value.where == "packages/app/pyproject.toml"
+
+    def test_through_an_extra(self) -> None:
+        """`all = ["me[a,b]"]` is usual, and what a and b bring is soft."""
+        graph = graph_of("app[all]: app[a,b]", "app[a]: cache", "app[b]: disk", "app (group): app[all]")
+
+        assert (graph.hard["app"], graph.soft["app"]) == (frozenset(), {"cache", "disk"})
+
+
+# ---- order ----------------------------------------------------------------------------------------------------------
+
+
+def test_shared_dependency() -> None:
+    """A package that two others need goes out once, before both."""
+    graph = graph_of("app: web db", "web: core", "db: core")
+
+    assert levels(graph) == [["core"], ["db", "web"], ["app"]]
+    assert order(graph).names == ("core", "db", "web", "app")
+    assert order(graph).level_of() == {"core": 0, "db": 1, "web": 1, "app": 2}
+
+
+def test_empty() -> None:
+    """A workspace of nothing has no order, and that is fine."""
+    assert order(hard({})).names == order(hard({})).levels == ()
+
+
+@given(any_edges(cycles=False), st.data())
+def test_needs_first(needs: Edges, data: st.DataObject) -> None:
+    """Every need stands before its dependent, on a lower level; soft edges change no need and lose nobody."""
+    names = st.frozensets(st.sampled_from(sorted(needs)))
+    graph = hard(needs, {name: data.draw(names) - {name} for name in needs})
+
+    found = order(graph)
+
+    place = {name: number for number, name in enumerate(found.names)}
+    level = found.level_of()
+    assert sorted(found.names) == sorted(needs) == sorted(level)
+    assert found.needs == needs
+    assert all(place[need] < place[name] and level[need] < level[name] for name in needs for need in needs[name])
+    assert all(place[other] < place[name] for name in needs for other in found.after[name])
+
+
+@given(any_edges(), any_edges())
+def test_batches_never_fail(needs: Edges, soft: Edges) -> None:
+    """In batch mode everything can be ordered, each package after all that gates it."""
+    soft = {name: (soft.get(name, frozenset()) & needs.keys()) - {name} - needs[name] for name in needs}
+
+    found = order(hard(needs, soft), "batch")
+
+    place = {name: number for number, name in enumerate(found.names)}
+    assert sorted(place) == sorted(needs)
+    assert all(place[need] < place[name] for name in needs for need in found.needs[name] | found.after[name])
+    far = reachable(needs)
+    assert all(
+        need in found.needs[name] or need in found.batches.get(name, ()) for name in needs for need in needs[name]
+    )
+    assert all(found.batches.get(name, {name}) == {two for two in far[name] if name in far[two]} for name in needs)
+
+
+@given(any_edges())
+def test_components(graph: Edges) -> None:
+    """Components are those that reach each other, and come after all that they reach."""
+    far = reachable(graph)
+
+    found = components(graph)
+
+    assert sorted(name for group in found for name in group) == sorted(graph)
+    assert all(group == {two for two in far[one] if one in far[two]} for group in found for one in group)
+    place = {name: number for number, group in enumerate(found) for name in group}
+    assert all(place[target] <= place[name] for name in graph for target in graph[name])
+
+
+@given(any_edges())
+def test_closures(graph: Edges) -> None:
+    """Dependencies and dependents, near and far, are what a slow search finds."""
+    far = reachable(graph)
+
+    for name in graph:
+        assert hard(graph).dependencies([name]) == far[name]
+        assert hard(graph).dependents([name]) == {other for other in graph if name in far[other]}
+    assert reverse(reverse(graph)) == graph
+
+
+def test_only() -> None:
+    """A part of a graph has the edges between its members alone."""
+    part = graph_of("app: web", "web: core", "app (build): core", "app[x]: web").only(["app", "core", "no-member"])
+
+    assert (part.hard, part.build, part.soft) == (
+        edges(app="core", core=""),
+        edges(app="core", core=""),
+        edges(app="", core=""),
+    )
+
+
+class TestSoftEdges:
+    """Extras order where they can, and never make an error."""
+
+    def test_orders(self) -> None:
+        """What an extra needs comes first, though nothing is gated by it."""
+        found = order(graph_of("app[fast]: zeta", "zeta:"))
+
+        assert found.names == ("zeta", "app")
+        assert (found.needs["app"], found.after["app"]) == (frozenset(), {"zeta"})
+        assert found.levels == (("app", "zeta"),)
+
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            ("a[x]: b", "b[x]: a"),
+            ("a: b", "b[x]: a"),
+            ("a: b", "b: c", "c[x]: a"),
+            ("a[x]: b", "b[x]: c", "c[x]: a"),
+        ],
+    )
+    def test_cycle(self, lines: tuple[str, ...]) -> None:
+        """In a cycle through an extra the soft edges give way, and only they."""
+        graph = graph_of(*lines)
+
+        found = order(graph)
+
+        assert found.after == dict.fromkeys(graph, frozenset[str]())
+        assert found.needs == graph.hard
+        assert graph.cycles() == ()
+
+
+class TestCycles:
+    """Packages that need each other at run time or to build."""
+
+    @pytest.mark.parametrize(
+        ("lines", "walk"),
+        [
+            (("a: b", "b: a"), "a -> b -> a"),
+            (("c: b", "b: d", "d: c", "x: b", "b: y"), "b -> d -> c -> b"),
+            # the shortest way round, beginning with the first name
+            (("a: b", "b: c", "c: a d", "d: a", "a: d"), "a -> d -> a"),
+            (("a: b", "b (build): a"), "a -> b -> a"),
+            # of equally short ones that of the first names
+            (("a: b c d e f", "b: a", "c: a", "d: a", "e: a", "f: a"), "a -> b -> a"),
+        ],
+    )
+    def test_refused(self, lines: tuple[str, ...], walk: str) -> None:
+        """A cycle is refused, and named as a way that can be walked."""
+        graph = graph_of(*lines)
+
+        with pytest.raises(Refusal) as caught:
+            order(graph)
+
+        assert (caught.value.code, caught.value.what) == (Code.GRAPH_CYCLE, walk)
+        assert "batch" in caught.value.hint
+        assert graph.cycles() == (tuple(walk.split(" -> ")),)
+
+    @given(any_edges())
+    def test_walks(self, graph: Edges) -> None:
+        """Every cycle that is named can be walked and ends where it began, one for each knot."""
+        walks = hard(graph).cycles()
+
+        assert all(two in graph[one] for walk in walks for one, two in pairwise(walk))
+        assert all(walk[0] == walk[-1] and len(set(walk)) == len(walk) - 1 > 1 for walk in walks)
+        assert len(walks) == sum(len(group) > 1 for group in components(graph))
+
+    def test_batch(self) -> None:
+        """In batch mode its members go out together: none gates another, and outsiders wait for all of them."""
+        graph = graph_of("app: b", "a: b core", "b: a")
+
+        found = order(graph, "batch")
+
+        assert found.batches == {"a": {"a", "b"}, "b": {"a", "b"}}
+        assert found.needs == edges(app="a b", a="core", b="core", core="")
+        assert found.levels == (("core",), ("a", "b"), ("app",))
+
+    def test_needed_to_build(self) -> None:
+        """A cycle that is needed to build is refused even then, because none of it can be built first."""
+        graph = graph_of("a (build): b", "b: a")
+
+        with pytest.raises(Refusal, match="a -> b -> a") as caught:
+            order(graph, "batch")
+
+        assert "batch" not in caught.value.hint
+
+    def test_build_edge_out_of_a_batch(self) -> None:
+        """A build requirement outside the cycle is no obstacle."""
+        assert order(graph_of("a: b", "b: a", "a (build): tool"), "batch").needs["b"] == {"tool"}
+
+
+class TestSize:
+    """Large workspaces."""
+
+    def test_wide(self) -> None:
+        """500 packages with 1,224 edges can be ordered."""
+        dice = random.Random(0)  # noqa: S311  a scene, no secret
+        names = [f"p{number:03}" for number in range(500)]
+        pairs = [(one, two) for place, one in enumerate(names) for two in names[:place]]
+        chosen = dice.sample(pairs, 1224)
+        lines = [f"{name}: {' '.join(two for one, two in chosen if one == name)}" for name in names]
+
+        graph = graph_of(*lines)
+        found = order(graph)
+
+        place = {name: number for number, name in enumerate(found.names)}
+        assert len(place) == 500
+        assert sum(map(len, graph.hard.values())) == 1224
+        assert all(place[two] < place[one] for one, two in chosen)
+
+    def test_long(self) -> None:
+        """A chain of 3,000 needs no recursion, neither in order nor as one cycle."""
+        names = [f"p{number:04}" for number in range(3000)]
+        chain = {name: frozenset(names[place + 1 : place + 2]) for place, name in enumerate(names)}
+
+        assert order(hard(chain)).names == tuple(reversed(names))
+        assert len(order(hard(chain)).levels) == 3000
+        assert len(hard(chain).dependencies(["p0000"])) == 3000
+        ring = chain | {names[-1]: frozenset({names[0]})}
+        assert hard(ring).cycles() == ((*names, names[0]),)
+        assert len(order(hard(ring), "batch").batches) == 3000

@@ -1,0 +1,254 @@
+"""What a workspace consists of, whatever odd but legal form its files have."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from packaging.version import Version
+
+from releasekit.core.errors import Code, Refusal
+from releasekit.core.workspace.workspace import Declared, Kind, requirement_of, workspace_of
+from tests.support import builders
+
+if TYPE_CHECKING:
+    from releasekit.core.workspace.workspace import Member
+
+
+def member(pyproject: str, *, declared: Declared | None = None, path: str = "packages/it") -> Member:
+    """Return the one member whose pyproject.toml is *pyproject*."""
+    documents = {path: tomllib.loads(pyproject)}
+    (only,) = workspace_of(documents, builders.settings_of(), {path: declared} if declared else {})
+    return only
+
+
+def publishable(documents: dict[str, dict[str, Any]], **settings: object) -> list[str]:
+    """Return the names of those that may be published."""
+    workspace = workspace_of(documents, builders.settings_of(**settings))
+    return [member.name for member in workspace if member.publishable]
+
+
+class TestNames:
+    """PEP 503: case, hyphen, underscore and dot do not tell packages apart."""
+
+    @pytest.mark.parametrize("written", ["fps-auth", "fps_auth", "Fps.Auth", "FPS--auth", "fps-_.auth"])
+    def test_every_spelling(self, written: str) -> None:
+        """A requirement finds its member however either of them is spelt."""
+        workspace = builders.workspace_of("Fps_Auth: ", f"app: {written}>=1")
+
+        assert list(workspace.members) == ["app", "fps-auth"]
+        assert workspace.internal(workspace["app"], Kind.RUNTIME) == {"fps-auth"}
+        assert workspace["fps-auth"].raw_name == "Fps_Auth"
+
+    def test_duplicate(self) -> None:
+        """Two members with one name are refused, and both places are named."""
+        documents = {"a": {"project": {"name": "fps-auth"}}, "b": {"project": {"name": "Fps_Auth"}}}
+
+        with pytest.raises(Refusal, match="two members are named fps-auth") as caught:
+            workspace_of(documents, builders.settings_of())
+
+        assert (caught.value.code, caught.value.where) == (Code.WORKSPACE_DUPLICATE, "a, b")
+
+    def test_extras(self) -> None:
+        """An extra's name is normalised as well (PEP 685)."""
+        (need,) = builders.workspace_of("app[Fast_IO]: core")["app"].needs
+
+        assert (need.kind, need.extra) == (Kind.EXTRA, "fast-io")
+
+
+class TestRequirements:
+    """Where requirements stand."""
+
+    def test_four_kinds(self) -> None:
+        """Each place has its kind; a group that includes another is no requirement."""
+        found = member("""
+            [build-system]
+            requires = ["hatchling", "plugin"]
+            [project]
+            name = "it"
+            dependencies = ["core>=1"]
+            optional-dependencies = { fast = ["speedups"] }
+            [dependency-groups]
+            dev = ["lint", { include-group = "test" }]
+            test = ["pytest"]
+        """)
+
+        assert {(need.name, need.kind.value, need.extra) for need in found.needs} == {
+            ("hatchling", "build", ""),
+            ("plugin", "build", ""),
+            ("core", "runtime", ""),
+            ("speedups", "extra", "fast"),
+            ("lint", "group", ""),
+            ("pytest", "group", ""),
+        }
+
+    def test_hatch_hook(self) -> None:
+        """Requirements that hatch's hook fills in at build time count; their version is not known yet."""
+        found = member("""
+            [project]
+            name = "it"
+            dynamic = ["version", "dependencies", "optional-dependencies"]
+            [tool.hatch.metadata.hooks.uv-dynamic-versioning]
+            dependencies = ["slim[a,b]=={{ version }}", "httpx>=0.27"]
+            optional-dependencies = { cli = ["it-cli == {{version}} ; python_version >= '3.11'"] }
+        """)
+
+        assert [(need.name, need.kind.value, str(need.requirement)) for need in found.needs] == [
+            ("slim", "runtime", "slim[a,b]"),
+            ("httpx", "runtime", "httpx>=0.27"),
+            ("it-cli", "extra", 'it-cli; python_version >= "3.11"'),
+        ]
+
+    def test_nonsense(self) -> None:
+        """What is no requirement is refused, with the file that holds it."""
+        with pytest.raises(Refusal, match="'core >< 1' is no requirement") as caught:
+            member('[project]\nname = "it"\ndependencies = ["core >< 1"]')
+
+        assert caught.value.code is Code.WORKSPACE_REQUIREMENT
+        assert caught.value.where == "packages/it/pyproject.toml"
+        assert "\n" not in caught.value.what
+
+    def test_external(self) -> None:
+        """Published requirements on others are those at run time and of extras, once each."""
+        workspace = workspace_of(
+            {
+                "it": tomllib.loads("""
+                    build-system.requires = ["hatchling"]
+                    dependency-groups.dev = ["pytest"]
+                    [project]
+                    name = "it"
+                    dependencies = ["httpx>=0.27", "it[fast]"]
+                    optional-dependencies = { fast = ["uvloop", "httpx >= 0.27"] }
+                """)
+            },
+            builders.settings_of(),
+        )
+
+        assert workspace.external(workspace["it"]) == ("httpx>=0.27", "uvloop")
+
+    @pytest.mark.parametrize("template", ["=={{ version }}", "~={{version}}", ">= {{ version.base }}, <9", "==={{v}}"])
+    def test_template(self, template: str) -> None:
+        """A templated version is read as any version."""
+        assert str(requirement_of(f"core[x]{template}")) == "core[x]"
+
+
+class TestPublishable:
+    """Who may be published: guessed from the files, told by the settings."""
+
+    @pytest.mark.parametrize(
+        ("pyproject", "expected"),
+        [
+            ('[build-system]\nrequires = []\n[project]\nname = "it"', True),
+            ('[project]\nname = "it"', False),
+            ('[build-system]\nrequires = []\n[project]\nname = "it"\n[tool.uv]\npackage = false', False),
+            ('[build-system]\nrequires = []\n[project]\nname = "it"\n[tool.uv]\npackage = true', True),
+            ('[build-system]\nrequires = []\n[project]\nname = "it"\nclassifiers = ["Private :: No"]', False),
+            ('[build-system]\nrequires = []\n[project]\nname = "it"\nclassifiers = ["Typing :: Typed"]', True),
+        ],
+    )
+    def test_guess(self, pyproject: str, expected: bool) -> None:
+        """A package has a build system, does not say that it is none, and is not private."""
+        assert member(pyproject).publishable is expected
+
+    def test_packages_wins(self) -> None:
+        """What `packages` names is published, whatever its files say, and nothing else is."""
+        documents = builders.documents_of("core:", "sample:")
+        documents["."] = {"project": {"name": "Root"}, "tool": {"uv": {"package": False}}}
+
+        assert publishable(documents) == ["core", "sample"]
+        assert publishable(documents, packages=("root", "core")) == ["core", "root"]
+
+    def test_exclude_wins(self) -> None:
+        """What `exclude` names stays home, also if `packages` names it."""
+        documents = builders.documents_of("core:", "sample-one:", "sample-two:")
+
+        assert publishable(documents, exclude=("sample-*",)) == ["core"]
+        assert publishable(documents, packages=("core", "sample-one"), exclude=("sample-one",)) == ["core"]
+
+
+class TestPatterns:
+    """Names, globs and paths that mean members."""
+
+    @pytest.mark.parametrize(
+        ("pattern", "expected"),
+        [
+            ("fps-auth", {"fps-auth"}),
+            ("Fps_Auth", {"fps-auth"}),
+            ("fps.*", {"fps-auth", "fps-db"}),
+            ("FPS_*", {"fps-auth", "fps-db"}),
+            ("fps-[a-c]*", {"fps-auth"}),
+            ("*", {"fps-auth", "fps-db", "web"}),
+            ("packages/web", {"web"}),
+            ("packages/web/", {"web"}),
+            ("packages/fps*", {"fps-auth", "fps-db"}),
+        ],
+    )
+    def test_fits(self, pattern: str, expected: set[str]) -> None:
+        """A pattern with a slash is a path, any other a name, in any spelling; both may be globs."""
+        workspace = builders.workspace_of("Fps_Auth:", "fps.db:", "web:")
+
+        assert workspace.matching([pattern]) == expected
+
+    def test_several(self) -> None:
+        """Patterns add up; none means none."""
+        workspace = builders.workspace_of("a:", "b:", "c:")
+
+        assert workspace.matching(["a", "c"]) == {"a", "c"}
+        assert workspace.matching([]) == frozenset()
+
+    @pytest.mark.parametrize(
+        ("pattern", "said"),
+        [
+            ("corr", "corr fits no member; did you mean core?"),
+            ("packages/none", "packages/none fits no member"),
+            ("zzz-*", "zzz-* fits no member"),
+        ],
+    )
+    def test_unknown(self, pattern: str, said: str) -> None:
+        """A pattern that fits nobody is refused, with the nearest name."""
+        with pytest.raises(Refusal) as caught:
+            builders.workspace_of("core:", "web:").matching(["web", pattern])
+
+        assert (caught.value.code, caught.value.what) == (Code.WORKSPACE_UNKNOWN_PACKAGE, said)
+
+    @pytest.mark.parametrize("key", ["packages", "exclude"])
+    def test_unknown_in_settings(self, key: str) -> None:
+        """A stale name in the settings is refused too: it would silently publish or keep home the wrong ones."""
+        with pytest.raises(Refusal, match="did you mean core"):
+            publishable(builders.documents_of("core:"), **{key: ("coer",)})
+
+
+class TestVersions:
+    """Where a version is declared."""
+
+    def test_static(self) -> None:
+        """A version in the project table is read as PEP 440 has it."""
+        found = member('[project]\nname = "it"\nversion = "1.0-rc.1"\nrequires-python = ">=3.11"')
+
+        assert (found.version, found.dynamic, found.version_file) == (Version("1.0rc1"), False, "")
+        assert found.requires_python == ">=3.11"
+
+    def test_invalid(self) -> None:
+        """Another version is refused, with its file."""
+        with pytest.raises(Refusal, match="'one' is no PEP 440 version") as caught:
+            member('[project]\nname = "it"\nversion = "one"')
+
+        assert (caught.value.code, caught.value.where) == (Code.VERSION_INVALID, "packages/it/pyproject.toml")
+
+    def test_in_a_file(self) -> None:
+        """The version that a file declares is the package's, and the file is named; a wrong one too."""
+        pyproject = '[project]\nname = "it"\ndynamic = ["version"]'
+
+        found = member(pyproject, declared=Declared("1.2.3", "src/it/about.py"))
+
+        assert (found.version, found.dynamic, found.version_file) == (Version("1.2.3"), True, "src/it/about.py")
+        with pytest.raises(Refusal, match="'one' is no PEP 440 version") as caught:
+            member(pyproject, declared=Declared("one", "about.py"))
+        assert caught.value.where == "packages/it/about.py"
+
+    def test_tag_decides(self) -> None:
+        """A dynamic version without a file is for the tag to tell."""
+        found = member('[project]\nname = "it"\ndynamic = ["version"]')
+
+        assert (found.version, found.dynamic, found.version_file) == (None, True, "")

@@ -1,0 +1,91 @@
+"""What git and files have to do for changelogs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from releasekit.integrations.filesystem import changelog_path, read_text, replace_text
+from releasekit.integrations.git import Repo
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.git_scene import GitScene
+
+
+def test_address(scene: GitScene) -> None:
+    """The address of a remote is the one that it was given; one that is not there has none."""
+    scene.git("remote", "add", "origin", "git@github.com:ada/engine.git")
+
+    assert Repo(scene.top).address("origin") == "git@github.com:ada/engine.git"
+    assert Repo(scene.top).address("upstream") == ""
+
+
+def test_authors(scene: GitScene) -> None:
+    """Authors are named as .mailmap has it, for exactly the commits that are asked for."""
+    scene.commit("names", {".mailmap": "Ada Lovelace <ada@example.invalid>\n"})
+    one = scene.git("rev-parse", "HEAD")
+    scene.git("commit", "--quiet", "--allow-empty", "--message", "b\n\nc", "--author", "A. <ada@example.invalid>")
+    two = scene.git("rev-parse", "HEAD")
+    scene.git("commit", "--quiet", "--allow-empty", "--message", "d", "--author", "Zoë <zoe@example.invalid>")
+    three = scene.git("rev-parse", "HEAD")
+    repo = Repo(scene.top)
+
+    assert repo.authors([three, two]) == {three: "Zoë", two: "Ada Lovelace"}
+    assert repo.authors([one]).keys() == {one}
+    assert repo.authors([]) == {}
+
+
+def test_add(scene: GitScene) -> None:
+    """New files are in the next commit, unless git is told to ignore them; others are left out."""
+    scene.commit("ignore", {".gitignore": "ignored.md\n", "known.md": "old\n"})
+    for key in ("core.autocrlf", "core.safecrlf"):  # what was written has line ends that git would not check out here
+        scene.git("config", key, "true")
+    repo = Repo(scene.top)
+    for name in ("new.md", "[x]*.md", "ignored.md", "known.md", "stray.md"):
+        (scene.top / name).write_text("new\n")
+
+    repo.add(scene.top, ["new.md", "[x]*.md", "ignored.md", "known.md"])
+    repo.commit(scene.top, "all", ["new.md", "[x]*.md", "ignored.md", "known.md"], hooks=False)
+
+    changed = scene.git("show", "--format=", "--name-only", "-z", "HEAD").split("\0")
+    assert {name for name in changed if name} == {"new.md", "[x]*.md", "known.md"}
+
+
+def test_add_nothing(scene: GitScene) -> None:
+    """No path is none, and not all."""
+    (scene.top / "stray.md").write_text("new\n")
+
+    Repo(scene.top).add(scene.top, [])
+
+    assert scene.git("status", "--porcelain") == "?? stray.md"
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        ((), "CHANGELOG.md"),
+        (("Changelog.md",), "Changelog.md"),
+        (("changelog.md", "CHANGELOG.md", "CHANGELOG.rst"), "CHANGELOG.md"),
+    ],
+)
+def test_path(tmp_path: Path, names: tuple[str, ...], found: str) -> None:
+    """A changelog is found in whatever case somebody has written it."""
+    for name in names:
+        (tmp_path / name).touch()
+
+    assert changelog_path(tmp_path) == tmp_path / found
+
+
+def test_other_encodings(tmp_path: Path) -> None:
+    """Bytes that are no UTF-8 are written as they were read."""
+    (tmp_path / "a").write_bytes(b"ge\xe4ndert \xff\xc3\xa4\n")
+
+    text = read_text(tmp_path / "a", "surrogateescape")
+    replace_text(tmp_path / "a", f"new ä\n{text}")
+
+    assert (tmp_path / "a").read_bytes() == b"new \xc3\xa4\nge\xe4ndert \xff\xc3\xa4\n"
+    with pytest.raises(UnicodeDecodeError):
+        read_text(tmp_path / "a")

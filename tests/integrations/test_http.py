@@ -1,0 +1,266 @@
+"""The run's HTTP client, against a real server on this machine that answers as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from releasekit.integrations import http
+from tests.support.fault_index import SLOW, fault_index
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server does with one request; *kept* bytes of the body are promised and not sent."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    body: bytes = b"here"
+    kept: int = 0
+    reset: bool = False
+
+
+RESET = Answer(reset=True)
+
+
+@dataclass
+class Server:
+    """A server that gives *answers* in turn and the last one for ever, and what it was asked."""
+
+    answers: list[Answer]
+    asked: list[str] = field(default_factory=list[str])
+    url: str = ""
+
+    def answer(self, method: str) -> Answer:
+        self.asked.append(method)
+        return self.answers[min(len(self.asked), len(self.answers)) - 1]
+
+
+@contextmanager
+def serving(*answers: Answer) -> Generator[Server]:
+    """Run a server inside the block."""
+    server = Server(list(answers))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            answer = server.answer(self.command)
+            if answer.reset:
+                self.connection.close()
+                return
+            self.send_response(answer.status)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer.body) + answer.kept))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(answer.body)
+
+        do_POST = do_HEAD = do_GET  # noqa: N815  the names are the library's
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name is the library's
+            """Keep the test's output clean."""
+
+        def finish(self) -> None:
+            if not self.wfile.closed and self.connection.fileno() >= 0:
+                super().finish()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        server.url = f"http://127.0.0.1:{httpd.server_port}/"
+        thread = Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            httpd.shutdown()
+            thread.join()
+
+
+@dataclass
+class Asked:
+    """What came of a request: the answer or the error, and the seconds waited between attempts."""
+
+    status: int | None
+    error: httpx.HTTPError | None
+    pauses: list[float]
+    body: bytes = b""
+
+
+def ask(url: str, method: str = "GET", *, attempts: int = 5, timeout: float = 30, longest: float = 300) -> Asked:
+    """Send one request with a client that notes its pauses instead of making them."""
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async def send() -> Asked:
+        async with http.client(attempts=attempts, timeout=timeout, longest=longest, pause=pause) as web:
+            try:
+                response = await web.request(method, url, headers={"Accept": "text/html"})
+            except httpx.HTTPError as error:
+                return Asked(None, error, pauses)
+            return Asked(response.status_code, None, pauses, response.content)
+
+    return asyncio.run(send())
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_question_is_repeated_until_it_is_answered(method: str) -> None:
+    """A server that is down for two requests costs two pauses, the second longer than the first."""
+    with serving(Answer(503), Answer(502), Answer()) as server:
+        asked = ask(server.url, method)
+
+    assert asked.status == 200
+    assert server.asked == [method] * 3
+    assert 0 < asked.pauses[0] <= asked.pauses[1]
+    assert len(asked.pauses) == 2
+
+
+def test_delays_grow_up_to_a_bound() -> None:
+    """However often it asks, the client never waits longer than LONGEST_DELAY, and rarely the same time twice."""
+    with serving(Answer(500)) as server:
+        asked = ask(server.url, attempts=12)
+
+    assert asked.status == 500
+    assert len(server.asked) == 12
+    assert asked.pauses == sorted(asked.pauses)
+    assert asked.pauses[-1] == http.LONGEST_DELAY
+
+
+@pytest.mark.parametrize("seconds", ["7", "0"])
+def test_retry_after_in_seconds(seconds: str) -> None:
+    """The client waits as long as the server asks, and not less than it would by itself."""
+    with serving(Answer(429, {"Retry-After": seconds}), Answer()) as server:
+        asked = ask(server.url)
+
+    assert asked.status == 200
+    assert asked.pauses == [7.0] if seconds == "7" else 0 < asked.pauses[0] <= http.FIRST_DELAY
+
+
+def test_retry_after_as_a_date() -> None:
+    """A date in Retry-After (RFC 9110) is waited for."""
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    with serving(Answer(503, {"Retry-After": date}), Answer()) as server:
+        asked = ask(server.url)
+
+    assert 20 < asked.pauses[0] <= 30
+
+
+@pytest.mark.parametrize("value", ["86400", "Fri, 01 Jan 2100 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 -0000"])
+def test_retry_after_is_capped(value: str) -> None:
+    """A server that asks for a day gets a minute: a release must not hang unseen."""
+    with serving(Answer(429, {"Retry-After": value}), Answer()) as server:
+        assert ask(server.url).pauses == [http.LONGEST_DELAY]
+
+
+@pytest.mark.parametrize("value", ["soon", "Fri, 01 Jan 1999 00:00:00 GMT", ""])
+def test_strange_retry_after_counts_for_nothing(value: str) -> None:
+    """What is no time to come leaves the client's own delay."""
+    with serving(Answer(429, {"Retry-After": value}), Answer()) as server:
+        assert ask(server.url).pauses[0] <= http.FIRST_DELAY
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+def test_refusal_is_an_answer(status: int) -> None:
+    """What the server does not have or allow is not asked for again."""
+    with serving(Answer(status)) as server:
+        asked = ask(server.url)
+
+    assert (asked.status, server.asked, asked.pauses) == (status, ["GET"], [])
+
+
+def test_limits_may_be_handed_on() -> None:
+    """A client for a forge hands a 429 on at once: forges say in more ways than one how long to wait."""
+
+    async def ask(url: str) -> int:
+        async with http.client(heeds_limits=False) as web:
+            return (await web.get(url)).status_code
+
+    with serving(Answer(429, {"Retry-After": "60"}), Answer()) as server:
+        assert asyncio.run(ask(server.url)) == 429
+
+
+@pytest.mark.parametrize("answer", [Answer(503, {"Retry-After": "1"}), Answer(429), RESET], ids=["503", "429", "reset"])
+def test_order_is_never_repeated(answer: Answer) -> None:
+    """A POST is sent once, whatever comes back: it may have done its work."""
+    with serving(answer, Answer()) as server:
+        asked = ask(server.url, "POST")
+
+    assert server.asked == ["POST"]
+    assert asked.pauses == []
+    assert asked.status == answer.status if not answer.reset else isinstance(asked.error, httpx.TransportError)
+
+
+def test_broken_connections_are_repeated() -> None:
+    """A connection that breaks before or within the answer is one more attempt, and the whole body comes back."""
+    with serving(RESET, Answer(kept=100), Answer(body=b"all of it")) as server:
+        asked = ask(server.url, timeout=0.5)
+
+    assert (asked.status, asked.body, len(server.asked)) == (200, b"all of it", 3)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, 0),
+        ({"retry-after": "7"}, 7),
+        ({"ratelimit": '"project.create.ip";r=3;t=99, "project.create.user";r=0;t=55569'}, 55569),
+        ({"ratelimit": '"a";r=0;t=5', "retry-after": "7"}, 7),
+        ({"ratelimit": '"a";r=1;t=5'}, 0),
+        ({"retry-after": "9" * 400}, 31_622_400),
+        ({"ratelimit": f'"a";r=0;t={"9" * 400}'}, 31_622_400),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, 31_622_400),
+        ({"retry-after": f"Fri, 01 Jan 2100 00:00:00 +{'9' * 20}"}, 0),
+    ],
+)
+def test_wait_asked(headers: dict[str, str], seconds: float) -> None:
+    """What is used up counts until it is filled, whatever else is there; nothing asks for more than a year."""
+    assert http.wait_asked(headers) == seconds
+
+
+def test_dripping_body() -> None:
+    """A body that comes byte by byte is not waited for without an end."""
+    with fault_index() as index:
+        index.files["core"] = {f"core-{number}.tar.gz": b"" for number in range(20)}
+        index.on_page("core", [replace(SLOW, slow=0.1)])
+        asked = ask(f"{index.simple_url}/core/", longest=0.3)
+
+    assert (asked.status, len(asked.pauses)) == (200, 1)
+
+
+def test_nobody_there() -> None:
+    """Where nothing listens, every attempt is made and the last error comes through."""
+    with serving(Answer()) as server:
+        pass
+
+    asked = ask(server.url, attempts=3)
+
+    assert isinstance(asked.error, httpx.ConnectError)
+    assert len(asked.pauses) == 2
+
+
+def test_attempts_are_logged_without_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    """Each attempt is on record with method, address, status and number; a password in the address is not."""
+    caplog.set_level(logging.DEBUG, "releasekit.http")
+    with serving(RESET, Answer(503), Answer()) as server:
+        ask(server.url.replace("//", "//user:swordfish@") + "simple/")
+
+    records = [record for record in caplog.records if record.name == "releasekit.http"]
+    assert [vars(record)["status"] for record in records] == [None, 503, 200]
+    assert [vars(record)["attempt"] for record in records] == [1, 2, 3]
+    assert {vars(record)["method"] for record in records} == {"GET"}
+    assert all("/simple/" in record.getMessage() and "attempt" in record.getMessage() for record in records)
+    assert "swordfish" not in "".join(f"{record.getMessage()}{vars(record)}" for record in records)

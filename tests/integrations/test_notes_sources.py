@@ -1,0 +1,61 @@
+"""Release notes and the outside: the template that is shipped, and the command that may rewrite them."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from releasekit.core.errors import Code, ReleaseError
+from releasekit.integrations.git import Repo
+from releasekit.integrations.notes_sources import rewritten
+from releasekit.integrations.process import Command, run
+
+if TYPE_CHECKING:
+    from tests.support.git_scene import GitScene
+
+
+def test_wheel_has_the_template(tmp_path: Path) -> None:
+    """What is installed from a wheel has the template, and what its types are known by."""
+    root = Path(__file__).parents[2]
+    build = ("uv", "build", "--quiet", "--wheel", "--no-build-isolation", "--offline", "--out-dir", str(tmp_path))
+    run(Command(build, root))
+    (wheel,) = tmp_path.glob("*.whl")
+
+    assert "releasekit/templates/notes.md.jinja" in zipfile.ZipFile(wheel).namelist()
+
+
+def test_rewritten(tmp_path: Path) -> None:
+    """A command gets the notes on standard input, and what it prints is cut where it is too long."""
+    assert rewritten("notes\n", tmp_path, (), 100, "there") == "notes\n"
+    assert rewritten("notes: pêches\n", tmp_path, ("tr", "a-z", "A-Z"), 100, "there").startswith("NOTES: P")
+    long = rewritten("notes\n", tmp_path, ("seq", "1000"), 60, "there")
+    assert (len(long) <= 60, long.endswith("\n\n… shortened; all of it: there\n")) == (True, True)
+
+
+@pytest.mark.parametrize("command", [("false",), ("true",), ("no-such-program",)])
+def test_rewriting_fails(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """A command that fails, prints nothing or is not there is an error with a name."""
+    with pytest.raises(ReleaseError) as caught:
+        rewritten("notes\n", tmp_path, command, 100, "")
+    assert caught.value.code is Code.NOTES_COMMAND
+
+
+def test_newcomers(scene: GitScene) -> None:
+    """Somebody is new whose name and address stand in no commit that was released; .mailmap has the last word."""
+    first = scene.git("rev-parse", "HEAD")
+    people = [("Bea", "bea@example.invalid"), ("Ada L.", "ADA@example.invalid"), ("Old", "old@example.invalid")]
+    scene.commit("map", {".mailmap": "Ada <ada@example.invalid> Old <old@example.invalid>\n"})
+    shas: list[str] = []
+    for name, mail in people:
+        author = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": mail}
+        scene.git("commit", "--quiet", "--allow-empty", "--message", "feat: x", env=author)
+        shas.append(scene.git("rev-parse", "HEAD"))
+    repo = Repo(scene.top)
+
+    assert repo.newcomers(shas, [first]) == {"Bea"}
+    assert repo.newcomers(shas, []) == frozenset(), "of a first release everybody is"
+    assert repo.newcomers([], [first]) == frozenset()
+    assert repo.newcomers(shas[:1], [shas[0]]) == frozenset()

@@ -1,0 +1,450 @@
+"""Child processes: what is raised, what is killed, what is shown."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from releasekit.core.errors import Code, ReleaseError
+from releasekit.integrations.process import Command, arun, background, last_lines, mask, run, stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from releasekit.integrations.process import Result
+
+SECRET = "pypi-AgEIcHlwaS5vcmc"
+FAMILY = 'sleep 60 & echo $! > grandchild; echo "about to wait"; wait'
+"""A shell script that leaves the number of a grandchild behind and waits for it."""
+
+
+def run_on_a_loop(command: Command) -> Result:
+    """Do what `run` does, through `arun`."""
+    return asyncio.run(arun(command))
+
+
+def consumed(command: Command) -> list[bytes]:
+    """Do what `run` does, through `stream`."""
+    return list(stream(command))
+
+
+ROOT = Path(__file__).parents[2]
+DOORS = [run, run_on_a_loop, consumed]
+
+
+def python(script: str, *argv: str) -> tuple[str, ...]:
+    """Return the command line of a Python script."""
+    return (sys.executable, "-c", textwrap.dedent(script), *argv)
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process runs; a zombie, which nobody has waited for, does not."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:  # noqa: PTH123
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
+    """Tell whether *condition* comes true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def number_in(path: Path) -> int:
+    """Wait for the number that a child writes to *path*."""
+    assert eventually(lambda: path.is_file() and path.read_text().endswith("\n"))
+    return int(path.read_text())
+
+
+class TestResult:
+    """What a command that ends gives back."""
+
+    def test_output(self, tmp_path: Path) -> None:
+        """Both outputs come back as text, undecodable bytes replaced; input and directory are passed on."""
+        script = r"cat; printf '\377'; pwd; echo bad >&2"
+
+        for door in (run, run_on_a_loop):
+            result = door(Command(("sh", "-c", script), tmp_path, stdin=b"given "))
+
+            assert result.code == 0
+            assert result.stdout == f"given \ufffd{tmp_path}\n"
+            assert result.stderr == "bad\n"
+            assert 0 <= result.seconds < 20
+
+    def test_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A command gets this process's variables, those it adds, and not those it removes."""
+        monkeypatch.setenv("RK_KEPT", "kept")
+        monkeypatch.setenv("RK_REMOVED", "removed")
+        script = "echo $RK_KEPT,$RK_ADDED,$RK_REMOVED"
+        command = Command(("sh", "-c", script), env={"RK_ADDED": "+", "RK_REMOVED": None})
+
+        assert run(command).stdout == "kept,+,\n"
+        assert run_on_a_loop(command).stdout == "kept,+,\n"
+        assert consumed(command) == [b"kept,+,\n"]
+
+    def test_a_killed_command_fails(self) -> None:
+        """A command that dies of a signal did not succeed."""
+        for door in DOORS:
+            with pytest.raises(ReleaseError, match="exit code -9"):
+                door(Command(("sh", "-c", "kill -9 $$")))
+
+    def test_log(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Each call is logged with its words, exit code and duration, also as fields."""
+        caplog.set_level(logging.DEBUG, "releasekit")
+
+        for door in DOORS:
+            caplog.clear()
+            door(Command(("sh", "-c", "exit 3"), fine=frozenset({3})))
+
+            (record,) = caplog.records
+            assert record.__dict__["argv"] == ["sh", "-c", "exit 3"]
+            assert record.__dict__["code"] == 3
+            assert 0 <= record.__dict__["seconds"] < 20
+            assert record.getMessage().startswith("ran sh -c 'exit 3': exit 3 in ")
+
+
+class TestFailure:
+    """An exit code that is not fine."""
+
+    @pytest.mark.parametrize("door", DOORS)
+    def test_raises(self, door: Callable[[Command], object], tmp_path: Path) -> None:
+        """The error names command, code and directory."""
+        with pytest.raises(ReleaseError) as caught:
+            door(Command(("sh", "-c", "echo why >&2; exit 7"), tmp_path))
+
+        assert caught.value.code is Code.COMMAND_FAILED
+        assert caught.value.what == "exit code 7 from: sh -c 'echo why >&2; exit 7'"
+        assert caught.value.where == str(tmp_path)
+        assert caught.value.output == "why"
+
+    @pytest.mark.parametrize("door", DOORS)
+    def test_fine(self, door: Callable[[Command], object]) -> None:
+        """The exit codes that a call names are no failure; success is one only if it is among them."""
+        door(Command(("sh", "-c", "exit 7"), fine=frozenset({0, 7})))
+
+        with pytest.raises(ReleaseError, match="exit code 0"):
+            door(Command(("true",), fine=frozenset({7})))
+
+    @pytest.mark.parametrize("door", [run, run_on_a_loop])
+    def test_last_lines(self, door: Callable[[Command], object]) -> None:
+        """The error shows the last 50 lines, complaints last."""
+        with pytest.raises(ReleaseError) as caught:
+            door(Command(("sh", "-c", "seq 200; echo the reason >&2; exit 1")))
+
+        assert caught.value.output.splitlines() == [*map(str, range(152, 201)), "the reason"]
+
+    def test_unknown_program(self) -> None:
+        """A program that is not there is an error like any other."""
+        for door in DOORS:
+            with pytest.raises(ReleaseError) as caught:
+                door(Command(("rk-no-such-program",)))
+
+            assert caught.value.code is Code.COMMAND_FAILED
+            assert "rk-no-such-program" in caught.value.what
+
+
+class TestTimeout:
+    """A command that takes too long."""
+
+    @pytest.mark.parametrize("door", DOORS)
+    def test_kills_the_whole_group(self, door: Callable[[Command], object], tmp_path: Path) -> None:
+        """Grandchildren die too, so that no second build can start beside a first; what was said is shown."""
+        with pytest.raises(ReleaseError) as caught:
+            door(Command(("sh", "-c", f"echo hm >&2; {FAMILY}"), tmp_path, timeout=0.5))
+
+        assert caught.value.code is Code.COMMAND_TIMEOUT
+        assert "killed after 0.5 s: sh -c" in caught.value.what
+        assert "hm" in caught.value.output
+        assert eventually(lambda: not is_alive(number_in(tmp_path / "grandchild")))
+
+    def test_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
+        """A killed command leaves a warning."""
+        with pytest.raises(ReleaseError):
+            run(Command(("sleep", "60"), timeout=0.1))
+
+        assert caplog.messages == ["killed after 0.1s: sleep 60"]
+
+
+class TestCancelling:
+    """Whoever stops waiting leaves nothing running."""
+
+    def test_arun(self, tmp_path: Path) -> None:
+        """Cancelling the coroutine kills the command and its children."""
+
+        async def scene() -> None:
+            running = asyncio.create_task(arun(Command(("sh", "-c", FAMILY), tmp_path)))
+            await asyncio.to_thread(number_in, tmp_path / "grandchild")
+            running.cancel()
+            await running
+
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(asyncio.wait_for(scene(), 30))
+        assert eventually(lambda: not is_alive(number_in(tmp_path / "grandchild")))
+
+    def test_many_at_once(self) -> None:
+        """The loop is not blocked: commands run side by side."""
+
+        async def both() -> list[str]:
+            # Each waits for what the other writes.
+            reads, writes = os.pipe()
+            echo = Command(("sh", "-c", f"echo over > /proc/{os.getpid()}/fd/{writes}"))
+            wait = Command(("head", "-n", "1", f"/proc/{os.getpid()}/fd/{reads}"), timeout=20)
+            return [result.stdout for result in await asyncio.gather(arun(wait), arun(echo))]
+
+        assert asyncio.run(both()) == ["over\n", ""]
+
+    def test_run(self, tmp_path: Path) -> None:
+        """Ctrl-C in this process kills the command and its children, which have not heard of it."""
+        script = """
+            import os, signal, sys
+            from pathlib import Path
+            from releasekit.integrations.process import Command, run
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in what it puts behind
+            Path(sys.argv[1], "parent").write_text(f"{os.getpid()}\\n")
+            run(Command(("sh", "-c", sys.argv[2]), Path(sys.argv[1])))
+        """
+        with background(Command(python(script, str(tmp_path), FAMILY), ROOT), tmp_path / "log") as alive:
+            grandchild = number_in(tmp_path / "grandchild")
+            os.kill(number_in(tmp_path / "parent"), signal.SIGINT)
+
+            assert eventually(lambda: not is_alive(grandchild))
+            assert eventually(lambda: not alive())
+        assert "KeyboardInterrupt" in (tmp_path / "log").read_text()
+
+    def test_stream(self, tmp_path: Path) -> None:
+        """Leaving off in the middle of a stream kills the command."""
+        pieces = stream(Command(("sh", "-c", FAMILY), tmp_path), b"\n")
+
+        assert next(pieces) == b"about to wait"
+        del pieces
+
+        assert eventually(lambda: not is_alive(number_in(tmp_path / "grandchild")))
+
+
+class TestStream:
+    """Output that is read as it comes."""
+
+    def test_pieces(self) -> None:
+        """Output is cut at the separator; empty pieces count, an unended last one too."""
+        assert consumed(Command(("printf", r"a\0\0b\0"))) == [b"a", b"", b"b"]
+        assert consumed(Command(("printf", r"a\0b"))) == [b"a", b"b"]
+        assert consumed(Command(("true",))) == []
+        assert list(stream(Command(("printf", "a--b-c--")), b"--")) == [b"a", b"b-c"]
+
+    def test_pieces_across_chunks(self) -> None:
+        """Where the pipe happens to be cut does not show."""
+        sizes = [1, 300_000, 0, 262_143, 262_144, 700_001]
+        script = "import sys; [sys.stdout.write('x' * int(size) + '--') for size in sys.argv[1:]]"
+
+        pieces = stream(Command(python(script, *map(str, sizes))), b"--")
+
+        assert [len(piece) for piece in pieces] == sizes
+
+    def test_input_and_complaints(self) -> None:
+        """However much it reads and complains, the command is not stuck."""
+        script = """
+            import sys
+            sys.stderr.write("hm" * 500_000)
+            sys.stdout.buffer.write(sys.stdin.buffer.read())
+        """
+        given = b"\\0".join([b"x" * 1000] * 1000)
+
+        assert list(stream(Command(python(script), stdin=given, timeout=60), b"\\0")) == given.split(b"\\0")
+
+    def test_raises_at_the_end(self) -> None:
+        """The pieces before a failure are seen, then it raises."""
+        pieces = stream(Command(("sh", "-c", r"printf 'a\0b\0'; echo why >&2; exit 2")))
+
+        assert [next(pieces), next(pieces)] == [b"a", b"b"]
+        with pytest.raises(ReleaseError) as caught:
+            next(pieces)
+        assert caught.value.output == "why"
+
+
+class TestSecrets:
+    """What nobody may see."""
+
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("https://user:pass@host/simple", "https://***@host/simple"),
+            ("https://token@host and http://a:b@c", "https://***@host and http://***@c"),
+            ("https://user:p@ss@host/simple", "https://***@host/simple"),
+            ("https://host/@scope and a@b", "https://host/@scope and a@b"),
+        ],
+    )
+    def test_addresses(self, text: str, shown: str) -> None:
+        """User name and password in an address are masked, the address is not."""
+        assert mask(text) == shown
+
+    @pytest.mark.parametrize(
+        "name", ["UV_PUBLISH_TOKEN", "UV_PUBLISH_PASSWORD", "MY_SECRET", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING"]
+    )
+    def test_variables(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The value of a variable whose name says that it is secret is masked wherever it stands."""
+        monkeypatch.setenv(name, SECRET)
+
+        assert mask(f"with {SECRET}.") == "with ***."
+
+    def test_ordinary_words_stay(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Empty and very short values would mask half of all text."""
+        monkeypatch.setenv("EMPTY_TOKEN", "")
+        monkeypatch.setenv("SHORT_TOKEN", "uv")
+
+        assert mask("uv publish") == "uv publish"
+
+    def test_one_begins_another(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No rest of a longer secret is left over."""
+        monkeypatch.setenv("A_TOKEN", "swordfish")
+        monkeypatch.setenv("B_TOKEN", "swordfish-and-more")
+
+        assert mask("swordfish-and-more") == "***"
+
+    def test_steers_no_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What a build prints cannot colour, move, rename or link anything here, nor hide a secret in such words."""
+        monkeypatch.setenv("UV_PUBLISH_TOKEN", "pypi-swordfish")
+        said = "\x1b[2J\x1b[1;31mred\x1b[0m \x1b]8;;https://bad.invalid\x1b\\link\x1b]8;;\x07"
+        said += " pypi-\x1b[1msword\u202efish\x1bM\x9b3A"
+
+        assert last_lines(said) == "red link ***3A"
+
+    def test_cut_secret(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A secret of many lines does not show because its beginning was cut off."""
+        monkeypatch.setenv("SIGNING_SECRET", "\n".join(f"line {number}" for number in range(60)))
+
+        assert last_lines("\n".join(f"line {number}" for number in range(60))) == "***"
+
+    @pytest.mark.parametrize("door", DOORS)
+    @pytest.mark.parametrize("where", ["this process", "the command"])
+    def test_commands(
+        self,
+        door: Callable[[Command], object],
+        where: str,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """Neither the command as text, nor its log record, nor its error holds a secret."""
+        caplog.set_level(logging.DEBUG, "releasekit")
+        if where == "this process":
+            monkeypatch.setenv("UV_PUBLISH_TOKEN", SECRET)
+        env = {"UV_PUBLISH_TOKEN": SECRET} if where == "the command" else {}
+        argv = ("sh", "-c", 'echo "$UV_PUBLISH_TOKEN $1 $2" >&2; exit 1', "sh", SECRET, "https://u:opensesame@host/")
+        command = Command(argv, env=env)
+
+        with pytest.raises(ReleaseError) as caught:
+            door(command)
+
+        seen = f"{command}{caught.value}{caught.value.output}{caplog.text}{[vars(record) for record in caplog.records]}"
+        assert SECRET not in seen
+        assert "opensesame" not in seen
+        assert caught.value.output == "*** *** https://***@host/"
+
+
+class TestBackground:
+    """A server beside us."""
+
+    def test_alive_inside_the_block(self, tmp_path: Path) -> None:
+        """It runs inside the block, its output in the file; with the block it ends, children and all."""
+        with background(Command(("sh", "-c", FAMILY), tmp_path), tmp_path / "log") as alive:
+            grandchild = number_in(tmp_path / "grandchild")
+            assert alive()
+            assert is_alive(grandchild)
+            assert eventually(lambda: (tmp_path / "log").read_text() == "about to wait\n")
+
+        assert not alive()
+        assert not is_alive(grandchild)
+
+    def test_ends_with_an_error(self, tmp_path: Path) -> None:
+        """An error in the block ends it just so."""
+
+        def fail() -> None:
+            with background(Command(("sh", "-c", FAMILY), tmp_path), tmp_path / "log"):
+                number_in(tmp_path / "grandchild")
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            fail()
+        assert eventually(lambda: not is_alive(number_in(tmp_path / "grandchild")))
+
+    def test_early_death(self, tmp_path: Path) -> None:
+        """A server that ends at once is noticed, and what it said is there to read."""
+        (tmp_path / "log").write_text("before\n")
+
+        with background(Command(("sh", "-c", "echo no >&2; exit 3")), tmp_path / "log") as alive:
+            assert eventually(lambda: not alive())
+
+        assert (tmp_path / "log").read_text() == "before\nno\n"
+
+    def test_cannot_start(self, tmp_path: Path) -> None:
+        """A program that is not there is named."""
+        with (
+            pytest.raises(ReleaseError, match=r"No such file.*rk-no-such-program"),
+            background(Command(("rk-no-such-program",)), tmp_path / "log"),
+        ):
+            pass
+
+    def test_environment(self, tmp_path: Path) -> None:
+        """It gets its variables and directory, and nothing to read."""
+        command = Command(("sh", "-c", "cat; echo $RK_ADDED; pwd"), tmp_path, {"RK_ADDED": "+"})
+
+        with background(command, tmp_path / "log") as alive:
+            assert eventually(lambda: not alive())
+
+        assert (tmp_path / "log").read_text() == f"+\n{tmp_path}\n"
+
+    def test_dies_with_its_parent(self, tmp_path: Path) -> None:
+        """When the process that started it is killed outright, it dies too: no orphan keeps a port or a file."""
+        script = """
+            import os, signal, sys, time
+            from pathlib import Path
+            from releasekit.integrations.process import Command, background
+            here = Path(sys.argv[1])
+            with background(Command(("sh", "-c", sys.argv[2]), here), here / "log"):
+                while not (here / "grandchild").is_file() or not (here / "grandchild").read_text():
+                    time.sleep(0.01)
+                os.kill(os.getpid(), signal.SIGKILL)
+        """
+        parent = Command(python(script, str(tmp_path), FAMILY), ROOT, fine=frozenset({-9}), timeout=60)
+
+        run(parent)
+
+        assert eventually(lambda: not is_alive(number_in(tmp_path / "grandchild")))
+
+
+@pytest.mark.parametrize("door", ["run", "run_on_a_loop", "consumed"])
+def test_nothing_outlives_us(tmp_path: Path, door: str) -> None:
+    """Killed outright in the middle of a command, we take along what it has started."""
+    script = """\
+        import sys
+        from pathlib import Path
+        from releasekit.integrations.process import Command, run
+        from tests.integrations import test_process as doors
+
+        run(Command(("true",)))  # what has ended is left alone
+        getattr(doors, sys.argv[1])(Command(("sh", "-c", doors.FAMILY), Path(sys.argv[2])))
+        """
+    child = subprocess.Popen(python(script, door, str(tmp_path)), cwd=ROOT)
+    grandchild = tmp_path / "grandchild"
+    assert eventually(lambda: grandchild.is_file() and grandchild.read_text().endswith("\n"))
+    time.sleep(0.5)  # it may take a moment until the watchdog has heard of it
+
+    child.kill()
+    child.wait()
+
+    assert eventually(lambda: not is_alive(int(grandchild.read_text())))
