@@ -125,7 +125,7 @@ class Place(BaseModel):
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
-    workspace: Annotated[str, Parameter(group=WORKSPACE)] = Field(
+    workspace: Annotated[str, Parameter(group=WORKSPACE, alias="--project")] = Field(
         default=".", description="A directory in the uv workspace"
     )
 
@@ -140,7 +140,7 @@ class Place(BaseModel):
 class Anywhere(Place):
     """Which workspace, here or in a repository elsewhere."""
 
-    workspace: Annotated[str, Parameter(group=WORKSPACE)] = Field(
+    workspace: Annotated[str, Parameter(group=WORKSPACE, alias="--project")] = Field(
         default=".", description="A directory in the uv workspace, or the address of a git repository to clone"
     )
     ref: Annotated[str, Parameter(group=WORKSPACE)] = Field(

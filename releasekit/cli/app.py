@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
@@ -33,7 +35,9 @@ from releasekit.cli.commands import (
     status,
     version,
 )
+from releasekit.cli.commands import help as help_command
 from releasekit.cli.root import app
+from releasekit.cli.short_help import short_help, wants_short_help
 from releasekit.core.config.settings import VARIABLES, Settings, variable
 from releasekit.core.errors import Code, Refusal, ReleaseError
 from releasekit.integrations.signals import heed_interrupts
@@ -67,6 +71,7 @@ for module in (
     config,
     completion,
     explain,
+    help_command,
 ):
     app.command(module.command)
 
@@ -80,6 +85,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     heed_interrupts()
     try:
+        if wants_short_help(words):
+            print(short_help(app, words, get_terminal_size().columns))  # noqa: T201
+            return DONE
         result = app.meta(words, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:
         begun = "; a release that had begun is on record: run publish again to carry it on"
@@ -134,6 +142,7 @@ def launch(
     quiet: Annotated[bool, Parameter(alias="-q")] = False,
     log_format: Literal["text", "json"] = "text",
     color: bool = True,
+    directory: Annotated[Path, Parameter(alias="-C", show_default=False)] = Path(),
 ) -> object:
     """Set up what all commands share.
 
@@ -149,13 +158,24 @@ def launch(
         Log lines as text, or as one JSON object a line; then tables and errors on standard error are such lines too.
     color
         Colours on a terminal; NO_COLOR switches them off as well.
+    directory
+        Change to this directory before anything else. Paths in other options start there.
     """
     level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
     start_logging(level, log_format)
     _refuse_unknown_variables()
+    _change_directory(directory)
     if not color:
         os.environ["NO_COLOR"] = "1"  # for whatever we start as well
     return app(words, exit_on_error=False, print_error=False, result_action="return_value")
+
+
+def _change_directory(directory: Path) -> None:
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        message = f"cannot change to the directory: {error.strerror}"
+        raise Refusal(Code.USAGE, message, str(directory), "Name a directory that exists.") from error
 
 
 def options() -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from releasekit.options import (
     HERE,
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from releasekit.core.planning.model import Obstacle
 
+
+LOOK, RELEASE, SET_UP = (Group(title, sort_key=place) for place, title in enumerate(("Look", "Release", "Set up")))
+"""The commands, as the help of the program shows them."""
 
 Flat = Parameter(name="*")
 Printed = Parameter(group=HERE)

@@ -19,6 +19,8 @@ def _version() -> str:
 app = App(
     name="releasekit",
     version=_version,
+    version_flags=("--version", "-V"),
+    help_flags=("--help",),  # `-h` is short_help.py's
     help_format="plaintext",
     help_formatter=Help(),
     config=Environment(),

@@ -9,6 +9,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, cast, get_args, get_origin
 
 from releasekit.cli.app import app
+from releasekit.cli.command_types import LOOK, RELEASE, SET_UP
+from releasekit.cli.short_help import flags_of, groups_of, is_positional, summary_of, usage_of
 from releasekit.core.config.settings import variable
 from releasekit.options import is_setting, option_of
 from tests.tables.key_reference import cell
@@ -16,17 +18,19 @@ from tests.tables.key_reference import cell
 if TYPE_CHECKING:
     from cyclopts import App, Argument, ArgumentCollection, Group
 
-GROUPS = {
-    "Look": ("plan", "status", "version", "discover", "graph", "check", "changelog", "notes", "config", "explain"),
-    "Release": ("publish", "prepare", "approve", "manifest", "rollback", "pin"),
-    "Set up": ("init", "server", "completion"),
-}
+
+def groups() -> dict[str, tuple[str, ...]]:
+    """Return the commands of each group, as `--help` shows them."""
+    names = sorted(name for name in app if not name.startswith("-"))
+    return {
+        group.name: tuple(name for name in names if group in groups_of(app[name])) for group in (LOOK, RELEASE, SET_UP)
+    }
 
 
 def commands() -> str:
     """Return a section for each command, in groups, and one for the options that all of them share."""
     parts = [_overview()]
-    for group, names in GROUPS.items():
+    for group, names in groups().items():
         parts.append(f"## {group}")
         parts += [_section(name) for name in names]
     parts += ["## Global options", "Every command takes these options.", _options("")]
@@ -35,19 +39,19 @@ def commands() -> str:
 
 def documented_commands() -> set[str]:
     """Return the names of the commands that have a section."""
-    return {name for names in GROUPS.values() for name in names}
+    return {name for names in groups().values() for name in names}
 
 
 def _overview() -> str:
     rows = ["| Command | What it does |", "|---|---|"]
-    for names in GROUPS.values():
-        rows += [f"| [`{name}`](#{name}) | {cell(_summary(app[name]))} |" for name in names]
+    for names in groups().values():
+        rows += [f"| [`{name}`](#{name}) | {cell(summary_of(app[name]))} |" for name in names]
     return "\n".join(rows)
 
 
 def _section(name: str) -> str:
-    arguments = [argument for argument in _collected(name) if _is_positional(argument)]
-    usage = " ".join(["releasekit", name, *map(_usage, arguments), "[OPTIONS]"])
+    arguments = [argument for argument in _collected(name) if is_positional(argument)]
+    usage = " ".join(["releasekit", name, *map(usage_of, arguments), "[OPTIONS]"])
     parts = [f"### {name}", _description(app[name]), f"```text\n{usage}\n```"]
     if arguments:
         parts.append("\n".join(["| Argument | Description |", "|---|---|", *map(_argument, arguments)]))
@@ -65,7 +69,7 @@ def _options(name: str) -> str:
     for argument in sorted(options, key=_panel):
         option = option_of(argument)
         key = f"`{option}`" if is_setting(option) else ""
-        flags = ", ".join(f"`{flag}`" for flag in _flags(argument))
+        flags = ", ".join(f"`{flag}`" for flag in flags_of(argument))
         row = (flags, _help(argument), _default(argument), f"`{variable(option)}`", key)
         rows.append(f"| {' | '.join(row)} |")
     return "\n".join(rows)
@@ -77,23 +81,10 @@ def _collected(name: str) -> ArgumentCollection:
     return (app[name] if name else app.meta).assemble_argument_collection(parse_docstring=True)
 
 
-def _is_positional(argument: Argument) -> bool:
-    return not argument.names[0].startswith(("-", "*")) and argument.show
-
-
 def _panel(argument: Argument) -> int:
     """Return the place of an option's group in `--help`."""
     groups = cast("tuple[Group, ...]", argument.parameter.group or ())
     return next((group.sort_key for group in groups if isinstance(group.sort_key, int)), 0)
-
-
-def _flags(argument: Argument) -> list[str]:
-    """Return how an option is written; of a switch that is on by default, what switches it off comes first."""
-    names = sorted(argument.names, key=lambda name: not name.startswith("--"))
-    off = set(argument.negatives)
-    if argument.field_info.default is True:
-        return [*(name for name in names if name in off), *(name for name in names if name not in off)]
-    return [name for name in names if name not in off]
 
 
 def _help(argument: Argument) -> str:
@@ -113,20 +104,10 @@ def _default(argument: Argument) -> str:
     return f"`{default if isinstance(default, str) else json.dumps(default)}`"
 
 
-def _usage(argument: Argument) -> str:
-    name = argument.names[0]
-    repeated = get_origin(argument.hint) is tuple
-    return f"[{name}{'...' if repeated else ''}]" if repeated or not argument.required else name
-
-
 def _argument(argument: Argument) -> str:
     choices = [str(value) for value in get_args(argument.hint) if isinstance(value, str)]
     listed = f" One of {', '.join(f'`{choice}`' for choice in choices)}." if choices else ""
     return f"| `{argument.names[0]}` | {cell(argument.parameter.help or '').rstrip('.')}.{listed} |"
-
-
-def _summary(command: App) -> str:
-    return _description(command).partition("\n\n")[0]
 
 
 def _description(command: App) -> str:

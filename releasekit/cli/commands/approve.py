@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE, Printed
+from releasekit.cli.command_types import DONE, RELEASE, Printed
 from releasekit.cli.help import examples
 from releasekit.core.errors import Code, Refusal
 from releasekit.options import (
@@ -18,6 +18,7 @@ log = logging.getLogger("releasekit")
 
 command = App(
     name="approve",
+    group=RELEASE,
     help_epilogue=examples(
         "releasekit approve                      # those that wait",
         "releasekit approve brave-otter --drop plugin-x",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE, Flat, Packages, Printed, log_warnings
+from releasekit.cli.command_types import DONE, LOOK, Flat, Packages, Printed, log_warnings
 from releasekit.cli.help import examples
 from releasekit.options import (
     Selected,
@@ -17,6 +17,7 @@ log = logging.getLogger("releasekit")
 
 command = App(
     name="changelog",
+    group=LOOK,
     help_epilogue=examples(
         "releasekit changelog",
         "releasekit changelog core --format json",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import App
 
 from releasekit import __version__
-from releasekit.cli.command_types import DONE, FAILED, Flat, Printed, Switched, Yes
+from releasekit.cli.command_types import DONE, FAILED, LOOK, Flat, Printed, Switched, Yes
 from releasekit.cli.help import examples
 from releasekit.options import (
     CheckOptions,
@@ -15,9 +15,10 @@ from releasekit.options import (
 
 command = App(
     name="check",
+    group=LOOK,
     help_epilogue=examples(
         "releasekit check",
-        "releasekit check --select cycles --select stale_lock",
+        "releasekit check --select cycles --select lock_stale",
         "releasekit check --fix",
     ),
 )

@@ -6,12 +6,13 @@ from typing import Literal
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE
+from releasekit.cli.command_types import DONE, SET_UP
 from releasekit.cli.help import examples
 from releasekit.cli.root import app
 
 command = App(
     name="completion",
+    group=SET_UP,
     help_epilogue=examples(
         'eval "$(releasekit completion bash)"',
         "releasekit completion zsh > ~/.zfunc/_cyclopts_releasekit",

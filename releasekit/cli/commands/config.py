@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from releasekit.cli.command_types import DONE, Flat, Format, Switched
+from releasekit.cli.command_types import DONE, LOOK, Flat, Format, Switched
 from releasekit.cli.help import examples
 from releasekit.cli.root import app
 from releasekit.options import (
@@ -18,6 +18,7 @@ from releasekit.options import (
 
 command = App(
     name="config",
+    group=LOOK,
     help_epilogue=examples(
         "releasekit config",
         "releasekit config publish --no-push     # as that would have it",

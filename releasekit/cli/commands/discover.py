@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE, Flat, Printed
+from releasekit.cli.command_types import DONE, LOOK, Flat, Printed
 from releasekit.cli.help import examples
 from releasekit.options import (
     Place,
@@ -14,6 +14,7 @@ from releasekit.options import (
 
 command = App(
     name="discover",
+    group=LOOK,
     help_epilogue=examples(
         "releasekit discover",
         "releasekit discover --format json",

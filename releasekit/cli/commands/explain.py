@@ -7,12 +7,13 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from releasekit.cli.command_types import DONE
+from releasekit.cli.command_types import DONE, LOOK
 from releasekit.cli.help import examples
 from releasekit.core.errors import CATALOGUE, explain
 
 command = App(
     name=("explain", "--explain"),
+    group=LOOK,
     help_epilogue=examples(
         "releasekit explain RK-GRAPH-CYCLE",
     ),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from releasekit.cli.command_types import DONE, Flat, Printed, log_warnings
+from releasekit.cli.command_types import DONE, LOOK, Flat, Printed, log_warnings
 from releasekit.cli.help import examples
 from releasekit.options import (
     PACKAGES,
@@ -18,6 +18,7 @@ from releasekit.options import (
 
 command = App(
     name="graph",
+    group=LOOK,
     help_epilogue=examples(
         "releasekit graph",
         "releasekit graph --rdeps core",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE, Flat, Format, Printed, Switched, Yes
+from releasekit.cli.command_types import DONE, SET_UP, Flat, Format, Printed, Switched, Yes
 from releasekit.cli.help import examples
 from releasekit.options import (
     InitOptions,
@@ -14,6 +14,7 @@ from releasekit.options import (
 
 command = App(
     name="init",
+    group=SET_UP,
     help_epilogue=examples(
         "releasekit init",
         "releasekit init --yes --tag-baselines",

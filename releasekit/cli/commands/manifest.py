@@ -9,6 +9,7 @@ from cyclopts import App
 
 from releasekit.cli.command_types import (
     DONE,
+    RELEASE,
     Flat,
     Printed,
 )
@@ -19,6 +20,7 @@ from releasekit.options import (
 
 command = App(
     name="manifest",
+    group=RELEASE,
     help_epilogue=examples(
         "releasekit manifest --output release/manifest.json",
         "releasekit manifest v0.6.0",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE, Flat, Printed
+from releasekit.cli.command_types import DONE, LOOK, Flat, Printed
 from releasekit.cli.help import examples
 from releasekit.options import (
     Options,
@@ -17,6 +17,7 @@ log = logging.getLogger("releasekit")
 
 command = App(
     name="notes",
+    group=LOOK,
     help_epilogue=examples(
         "releasekit notes --offline",
     ),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE, Flat, Switched
+from releasekit.cli.command_types import DONE, RELEASE, Flat, Switched
 from releasekit.cli.help import examples
 from releasekit.core.errors import Code, Refusal
 from releasekit.options import (
@@ -15,6 +15,7 @@ from releasekit.options import (
 
 command = App(
     name="pin",
+    group=RELEASE,
     help_epilogue=examples(
         "releasekit pin                          # the difference",
         "releasekit pin --apply -- uv build --package core",

@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import App
 
 from releasekit.cli.command_types import (
+    LOOK,
     Flat,
     Printed,
     Switched,
@@ -25,6 +26,7 @@ log = logging.getLogger("releasekit")
 
 command = App(
     name="plan",
+    group=LOOK,
     help_epilogue=examples(
         "releasekit plan --offline",
         "releasekit plan --prerelease rc --format json",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import App
 
-from releasekit.cli.command_types import Flat, Format, report_obstacles
+from releasekit.cli.command_types import RELEASE, Flat, Format, report_obstacles
 from releasekit.cli.help import examples
 from releasekit.core.errors import Code, Refusal
 from releasekit.options import (
@@ -15,6 +15,7 @@ from releasekit.options import (
 
 command = App(
     name="prepare",
+    group=RELEASE,
     help_epilogue=examples(
         "releasekit prepare --dry-run",
         "releasekit prepare --prerelease rc",

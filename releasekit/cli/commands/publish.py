@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE, FAILED, Flat, Tables, Yes, report_obstacles
+from releasekit.cli.command_types import DONE, FAILED, RELEASE, Flat, Tables, Yes, report_obstacles
 from releasekit.cli.help import examples
 from releasekit.core.errors import Code, Refusal
 from releasekit.options import (
@@ -18,6 +18,7 @@ log = logging.getLogger("releasekit")
 
 command = App(
     name="publish",
+    group=RELEASE,
     help_epilogue=examples(
         "releasekit publish --dry-run              # the plan, and what would be run",
         'releasekit publish -p core -p "plugin-*"  # these, and what they need',

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE, Flat, Format, Yes
+from releasekit.cli.command_types import DONE, RELEASE, Flat, Format, Yes
 from releasekit.cli.help import examples
 from releasekit.options import (
     RollbackOptions,
@@ -14,6 +14,7 @@ from releasekit.options import (
 
 command = App(
     name="rollback",
+    group=RELEASE,
     help_epilogue=examples(
         "releasekit rollback --dry-run           # what would be undone",
         "releasekit rollback v0.6.0 --no-push",

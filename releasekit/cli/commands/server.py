@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from releasekit.cli.command_types import DONE, FAILED
+from releasekit.cli.command_types import DONE, FAILED, SET_UP
 from releasekit.cli.help import examples
 from releasekit.options import (
     HERE,
@@ -19,6 +19,7 @@ log = logging.getLogger("releasekit")
 
 command = App(
     name="server",
+    group=SET_UP,
     help_epilogue=examples(
         "releasekit server start",
         "releasekit server status --port 4201",

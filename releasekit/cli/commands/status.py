@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE, Flat, Format
+from releasekit.cli.command_types import DONE, LOOK, Flat, Format
 from releasekit.cli.help import examples
 from releasekit.options import (
     StatusOptions,
@@ -14,6 +14,7 @@ from releasekit.options import (
 
 command = App(
     name="status",
+    group=LOOK,
     help_epilogue=examples(
         "releasekit status",
         "releasekit status --offline --format json",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE, Flat, Packages, Switched, Tables, log_warnings
+from releasekit.cli.command_types import DONE, LOOK, Flat, Packages, Switched, Tables, log_warnings
 from releasekit.cli.help import examples
 from releasekit.core.errors import Code, Refusal
 from releasekit.options import (
@@ -15,6 +15,7 @@ from releasekit.options import (
 
 command = App(
     name="version",
+    group=LOOK,
     help_epilogue=examples(
         "releasekit version",
         'releasekit version core "plugin-*" --explain',

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 Cycles = Literal["error", "batch"]
 BumpName = Literal["major", "minor", "patch", "none"]
-Prerelease = Literal["none", "dev", "a", "b", "rc"]
+Prerelease = Annotated[
+    Literal["none", "dev", "a", "b", "rc", "alpha", "beta"],
+    AfterValidator(lambda kind: {"alpha": "a", "beta": "b"}.get(kind, kind)),  # PEP 440 writes the short forms
+]
 Versioning = Literal["independent", "fixed", "linked"]
 ForgeKind = Literal["auto", "github", "gitlab"]
 PinMode = Literal["exact", "compatible", "keep"]
