@@ -27,13 +27,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run by its path, not as a module
 
 from benchmarks.synthetic import GIT, make_repository, publishable  # noqa: E402
-from releasekit.integrations.prefect_server import OWN_SERVER_SETTINGS, prefect_server, settle  # noqa: E402
+from releasekit.integrations.prefect_server import OWN_SERVER_SETTINGS, apply_settings, prefect_server  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from releasekit.core.planning.model import Step
-    from tasks.context import Release
+    from tasks.context import ReleaseContext
 
 CORES = os.cpu_count() or 1
 
@@ -48,7 +48,7 @@ def main() -> None:
         os.environ.update(GIT)
         os.environ["PREFECT_HOME"] = str(home / "prefect")
         os.environ.pop("PREFECT_API_URL", None)
-        settle(OWN_SERVER_SETTINGS)
+        apply_settings(OWN_SERVER_SETTINGS)
         with prefect_server() as server:
             work = make_repository(home / "work", given.packages, 10 * given.packages)
             publishable(work, home / "remote.git")
@@ -58,7 +58,7 @@ def main() -> None:
                 _table(_prepared(work), given.rounds)
 
 
-def _table(release: Release, rounds: int) -> None:
+def _table(release: ReleaseContext, rounds: int) -> None:
     best = {name: (float("inf"), float("inf")) for name in ENGINES}
     for _ in range(rounds):
         for name, engine in ENGINES.items():
@@ -74,7 +74,7 @@ def _table(release: Release, rounds: int) -> None:
         print(f"| {name} | {seconds:.1f} | {cpu:.1f} | {seconds / floor:.2f} |")
 
 
-def _complete(release: Release, engine: str) -> None:
+def _complete(release: ReleaseContext, engine: str) -> None:
     for step in release.plan.steps:
         if len(list(release.record.dist(step.name).glob("*.whl"))) != 1:
             raise SystemExit(f"{engine}: {step.name} was not built")
@@ -82,21 +82,21 @@ def _complete(release: Release, engine: str) -> None:
             path.unlink()
 
 
-def _prepared(work: Path) -> Release:
+def _prepared(work: Path) -> ReleaseContext:
     """Return a release of everything in *work* whose commit is made."""
-    from flows.publish import prepared
-    from releasekit.operations.draft import draft, open_project
-    from releasekit.operations.start_release import release_of
+    from flows.publish import create_commit
+    from releasekit.operations.draft import create_plan_context, open_project
+    from releasekit.operations.start_release import release_context
     from releasekit.options import PublishOptions
-    from releasekit.store.record import begin
+    from releasekit.store.record import create_record
 
     options = PublishOptions(workspace=str(work), force_unchanged=True, offline=True)
     project, repo = open_project(options)
-    plan = asyncio.run(draft(options, project, repo)).plan
-    return prepared(release_of(plan, begin(repo.common_dir, plan), project, repo), repo)
+    plan = asyncio.run(create_plan_context(options, project, repo)).plan
+    return create_commit(release_context(plan, create_record(repo.common_dir, plan), project, repo), repo)
 
 
-async def _steps(release: Release, step: Step) -> None:
+async def _steps(release: ReleaseContext, step: Step) -> None:
     from tasks import build
 
     await build.pin.fn(release, step)
@@ -104,7 +104,7 @@ async def _steps(release: Release, step: Step) -> None:
     await build.verify.fn(release, step)
 
 
-def no_engine(release: Release) -> None:
+def no_engine(release: ReleaseContext) -> None:
     """Call the functions."""
 
     async def everything() -> None:
@@ -119,7 +119,7 @@ def no_engine(release: Release) -> None:
     asyncio.run(everything())
 
 
-def coroutines(release: Release) -> None:
+def coroutines(release: ReleaseContext) -> None:
     """Run them as a release does."""
     from prefect import flow
 
@@ -135,7 +135,7 @@ def coroutines(release: Release) -> None:
     asyncio.run(running)
 
 
-def one_step(release: Release) -> None:
+def one_step(release: ReleaseContext) -> None:
     """Run them as one task a package, in one loop."""
     from prefect import flow, task
     from prefect.cache_policies import NO_CACHE
@@ -160,10 +160,10 @@ def one_step(release: Release) -> None:
     asyncio.run(running)
 
 
-def submitted(runner: Callable[[], Any], *, quoted: bool = True) -> Callable[[Release], None]:
+def submitted(runner: Callable[[], Any], *, quoted: bool = True) -> Callable[[ReleaseContext], None]:
     """Return a function that runs them by `submit` on a task runner; not all of these understand `quote`."""
 
-    def staging_of(release: Release) -> None:
+    def staging_of(release: ReleaseContext) -> None:
         from prefect import flow
         from prefect.utilities.annotations import quote
 
@@ -208,7 +208,7 @@ def _dask() -> Any:  # noqa: ANN401  as above
     return import_module("prefect_dask").DaskTaskRunner(cluster_kwargs=local)
 
 
-ENGINES: dict[str, Callable[[Release], None]] = {
+ENGINES: dict[str, Callable[[ReleaseContext], None]] = {
     "no engine": no_engine,
     "coroutines": coroutines,
     "one step a package": one_step,

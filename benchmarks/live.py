@@ -25,23 +25,23 @@ sys.path.insert(0, str(ROOT))  # run by its path, not as a module
 from packaging.version import Version  # noqa: E402
 from rich.console import Console  # noqa: E402
 
-from releasekit.cli.render.live_table import live  # noqa: E402
+from releasekit.cli.render.live_table import show_live_table  # noqa: E402
 from releasekit.core.config.settings import Settings  # noqa: E402
 from releasekit.core.planning.model import Plan, Status, Step  # noqa: E402
-from releasekit.core.release.observer import LogLines, Observer  # noqa: E402
-from releasekit.core.release.progress import PROOF, PUBLISHING, STAGING, Stage  # noqa: E402
+from releasekit.core.release.observer import LogObserver, Observer  # noqa: E402
+from releasekit.core.release.progress import BUILD_STAGES, PROOF_STAGES, UPLOAD_STAGES, PackageStage  # noqa: E402
 
 GOAL = 5.0  # percent of a core
 LAYERS = 5
 
 
-class Nobody(LogLines):
+class Nobody(LogObserver):
     """An observer that hears everything and shows nothing."""
 
     def on_phase(self, phase: str) -> None:
         """Hear it."""
 
-    def on_stage(self, package: str, stage: Stage, error: str = "") -> None:
+    def on_stage(self, package: str, stage: PackageStage, error: str = "") -> None:
         """Hear it."""
 
 
@@ -86,16 +86,16 @@ def plan_of(packages: int) -> Plan:
 async def carried_out(plan: Plan, observer: Observer, seconds: float, at_once: int = 7) -> None:
     """Bring all packages through all stages within about so many *seconds*; the *observer* hears of each."""
     slots = asyncio.Semaphore(at_once)
-    each = seconds * at_once / len(plan.steps) / (len(STAGING) + len(PROOF) + len(PUBLISHING))
+    each = seconds * at_once / len(plan.steps) / (len(BUILD_STAGES) + len(PROOF_STAGES) + len(UPLOAD_STAGES))
     phases = (
-        ("staging", STAGING, Stage.BUILT),
-        ("proving", PROOF, Stage.PROVEN),
-        ("publishing", PUBLISHING, Stage.PUBLISHED),
+        ("staging", BUILD_STAGES, PackageStage.BUILT),
+        ("proving", PROOF_STAGES, PackageStage.PROVEN),
+        ("publishing", UPLOAD_STAGES, PackageStage.PUBLISHED),
     )
     for phase, stages, end in phases:
         observer.on_phase(phase)
 
-        async def one(name: str, stages: tuple[Stage, ...] = stages, end: Stage = end) -> None:
+        async def one(name: str, stages: tuple[PackageStage, ...] = stages, end: PackageStage = end) -> None:
             async with slots:
                 for stage in stages:
                     observer.on_stage(name, stage)
@@ -114,7 +114,7 @@ def measured(packages: int, seconds: float, height: int, *, drawn: bool) -> Cost
         console = Console(file=screen, force_terminal=True, width=120, height=height)
         watching: AbstractContextManager[Observer] = nullcontext(Nobody())
         if drawn:
-            watching = live(plan, Settings.model_validate({}), console)
+            watching = show_live_table(plan, Settings.model_validate({}), console)
         before, began = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
         with watching as observer:
             asyncio.run(carried_out(plan, observer, seconds))

@@ -260,29 +260,29 @@ async def client(settings: str, size: int, begun: float) -> dict[str, float]:
             from releasekit.integrations.prefect_server import (
                 CLIENT_SETTINGS,
                 OWN_SERVER_SETTINGS,
+                apply_settings,
                 prefect_server,
-                settle,
             )
 
             if not os.environ.get("PREFECT_API_URL"):
                 own = stack.enter_context(prefect_server())
             tell("first_output")
-            settle(OWN_SERVER_SETTINGS if own else CLIENT_SETTINGS)
+            apply_settings(OWN_SERVER_SETTINGS if own else CLIENT_SETTINGS)
             if own:
                 own.wait()
                 os.environ["PREFECT_API_URL"] = own.url
         else:
             os.environ.update(QUIET)
-        from flows.event_flush import arrived, counted, drain
+        from flows.event_flush import count_task_runs, drain, wait_until_persisted
 
         async with AsyncExitStack() as counting:
-            count = await counting.enter_async_context(counted()) if own else None
+            count = await counting.enter_async_context(count_task_runs()) if own else None
             run = await story(steps, needs, tell)
             tell("last")
             if settings == "ours":
                 await drain()
             if own and count:
-                await arrived(own, run, count.ended())
+                await wait_until_persisted(own, run, count.count_ended())
     tell("ended")
     return said
 
@@ -293,8 +293,8 @@ async def story(steps: Sequence[Step], needs: dict[str, tuple[str, ...]], tell: 
     from prefect.cache_policies import NO_CACHE
     from prefect.context import FlowRunContext
 
-    from flows.scheduling import expand, state_of
-    from releasekit.core.release.observer import LogLines
+    from flows.scheduling import run_graph, run_step
+    from releasekit.core.release.observer import LogObserver
     from tasks.upload import PER_RELEASE
 
     async def nothing(release: Any, step: Step) -> None:  # noqa: ANN401, ARG001
@@ -310,18 +310,18 @@ async def story(steps: Sequence[Step], needs: dict[str, tuple[str, ...]], tell: 
         for name in STEPS
     ]
     release: Any = a_release()
-    observer = LogLines()
+    observer = LogObserver()
 
     async def chain(step: Step, upstream: Sequence[State[Any]]) -> State[Any]:
         before = list(upstream)
         for action in actions:
-            before = [await state_of(observer, action, before, release, step)]
+            before = [await run_step(observer, action, before, release, step)]
         return before[0]
 
     @flow(name="runs", retries=0)
     async def runs() -> str:
         tell("first_output")
-        await expand(steps, needs, chain, observer)
+        await run_graph(steps, needs, chain, observer)
         context = FlowRunContext.get()
         return str(context.flow_run.id) if context and context.flow_run else ""
 

@@ -32,8 +32,8 @@ from releasekit.cli.render.live_table import LiveTable
 from releasekit.cli.render.tables import report_table
 from releasekit.cli.runner import plan as decide
 from releasekit.core.config.settings import Settings
-from releasekit.core.release.progress import PROOF, PUBLISHING, STAGING, Stage
-from releasekit.core.release.report import Outcome, PackageReport, Report
+from releasekit.core.release.progress import BUILD_STAGES, PROOF_STAGES, UPLOAD_STAGES, PackageStage
+from releasekit.core.release.report import PackageOutcome, PackageReport, ReleaseReport
 from releasekit.integrations.peryx import embedded_index
 from releasekit.integrations.prefect_server import SERVER_SETTINGS
 from releasekit.integrations.process import Command, background, run
@@ -262,32 +262,33 @@ def half_way(plan: Plan, console: Console) -> RenderableType:
     out: dict[str, float] = {}
     for number, step in enumerate(plan.steps):
         now = 0.9 * number
-        for stage in (*STAGING, Stage.BUILT, *PROOF, Stage.PROVEN):
-            table.progress.move(step.name, stage, began + now)
+        for stage in (*BUILD_STAGES, PackageStage.BUILT, *PROOF_STAGES, PackageStage.PROVEN):
+            table.progress.set_stage(step.name, stage, began + now)
             now += 0.8 + number % 3 * 0.3
         now = max((out[need] for need in step.needs), default=16 + number)  # nothing goes out before what it needs
-        for stage in (*PUBLISHING, Stage.PUBLISHED):
+        for stage in (*UPLOAD_STAGES, PackageStage.PUBLISHED):
             if now < NOW:
-                table.progress.move(step.name, stage, began + now)
-            now += 2.1 + number % 4 * 0.4 if stage is not Stage.PUBLISHED else 0
+                table.progress.set_stage(step.name, stage, began + now)
+            now += 2.1 + number % 4 * 0.4 if stage is not PackageStage.PUBLISHED else 0
         out[step.name] = now
     table.on_phase("publishing")
     return table.frame(began + NOW)
 
 
-def failed(plan: Plan) -> Report:
+def failed(plan: Plan) -> ReleaseReport:
     """Return what came of a release in which one package cannot be imported."""
-    blocked = {step.name for step in plan.steps if FAILED in plan.brought_by(step.name)} - {FAILED}
+    blocked = {step.name for step in plan.steps if FAILED in plan.install_closure(step.name)} - {FAILED}
     out = [step for step in plan.steps if step.name != FAILED and step.name not in blocked]
     error = f"RK-SMOKE-TEST-FAILED: {FAILED} was installed from the index and cannot be imported"
     output = "ModuleNotFoundError: No module named 'orchard_press.barrel'"
     hint = "Mend it, `releasekit rollback`, and release the next version."
+    outcomes = {step.name: PackageOutcome.CONFIRMED for step in out} | {FAILED: PackageOutcome.FAILED}
     packages = [
         PackageReport(
             name=step.name,
             version=step.version,
             tag=step.tag,
-            outcome=Outcome.CONFIRMED if step in out else Outcome.FAILED if step.name == FAILED else Outcome.BLOCKED,
+            outcome=outcomes.get(step.name, PackageOutcome.BLOCKED),
             error=error if step.name == FAILED else "" if step in out else f"needs {FAILED}, which is not out",
             hint=hint if step.name == FAILED else "",
             output=output if step.name == FAILED else "",
@@ -295,7 +296,7 @@ def failed(plan: Plan) -> Report:
         for step in plan.steps
     ]
     tags = tuple(step.tag for step in out)
-    return Report(release=plan.release, title=plan.title, tags=tags, packages=tuple(packages))
+    return ReleaseReport(release=plan.release, title=plan.title, tags=tags, packages=tuple(packages))
 
 
 def draw(console: Console, title: str, what: RenderableType, picture: Path) -> None:

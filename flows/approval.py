@@ -18,11 +18,11 @@ from prefect.utilities.urls import url_for
 from pydantic import Field, WithJsonSchema, create_model
 
 from flows.artifacts import name_run, show_plan
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.planning.model import Plan
 from releasekit.formats.markdown import plan_summary
 from releasekit.integrations.process import mask
-from releasekit.operations.confirmation import Answer, AssumeYes
+from releasekit.operations.confirmation import AssumeYes, ConfirmationAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,13 +61,13 @@ class PrefectConfirmation(UnattendedRun):
 
     def can_take_hours(self, proposal: Proposal) -> bool:
         """Return whether somebody is asked: not about a release that resumes, which has been approved before."""
-        return not proposal.resumes
+        return not proposal.is_resumed
 
-    async def ask(self, proposal: Proposal) -> Answer:
+    async def ask(self, proposal: Proposal) -> ConfirmationAnswer:
         """Return the answer; a cancelled run and no answer within the proposal's timeout are a no."""
-        if proposal.resumes:
-            return Answer(accepted=True)
-        plan, why = proposal.subject, proposal.asks_again
+        if proposal.is_resumed:
+            return ConfirmationAnswer(accepted=True)
+        plan, why = proposal.subject, proposal.repeat_reason
         assert isinstance(plan, Plan), "only a plan has a form"  # noqa: S101
         context = FlowRunContext.get()
         run = context.flow_run if context else None
@@ -75,7 +75,7 @@ class PrefectConfirmation(UnattendedRun):
         page = f"{url}, or " if (url := url_for(run)) else ""
         again = f" again, for {why}" if why else ""
         log.info("%s waits for approval%s: %s`releasekit approve %s`", plan.title, again, page, run.id)
-        form = _form(plan, why)
+        form = _answer_form(plan, why)
         if run.deployment_id:
             # The process ends, and a worker begins anew when somebody has answered: then this very call returns, for a
             # plan that is still the same. A run that only pauses loses its slot of the deployment's concurrency limit,
@@ -83,24 +83,24 @@ class PrefectConfirmation(UnattendedRun):
             timeout = int(proposal.timeout)
             filled = await asuspend_flow_run(wait_for_input=form, timeout=timeout, key=plan.release)
         else:
-            filled = await _paused(form, run.id, proposal.timeout)
+            filled = await _pause_for_answer(form, run.id, proposal.timeout)
         if isinstance(filled, str):
-            return Answer(accepted=False, reason=filled)
+            return ConfirmationAnswer(accepted=False, reason=filled)
         reason = f": {mask(filled.reason)}" if filled.reason else ""
         if filled.answer == "reject":
-            return Answer(accepted=False, reason=f"rejected{reason}")
+            return ConfirmationAnswer(accepted=False, reason=f"rejected{reason}")
         log.info("approved%s%s", f", without {', '.join(filled.drop)}" if filled.drop else "", reason)
-        return Answer(accepted=True, without=tuple(filled.drop))
+        return ConfirmationAnswer(accepted=True, excluded=tuple(filled.drop))
 
 
-async def _paused(form: type[ApprovalForm], run: UUID, seconds: float) -> ApprovalForm | str:
+async def _pause_for_answer(form: type[ApprovalForm], run: UUID, seconds: float) -> ApprovalForm | str:
     """Wait in this process for an answer, and return it, or the reason why there is none.
 
     A run that is cancelled meanwhile does not wait, as Prefect would.
     """
     # Our time ends first: after Prefect's own it takes no state but its own.
     asked = apause_flow_run(wait_for_input=form, timeout=int(seconds) + 3600, poll_interval=_POLL)
-    answered, cancelled = asyncio.ensure_future(asked), asyncio.ensure_future(_cancelled(run))
+    answered, cancelled = asyncio.ensure_future(asked), asyncio.ensure_future(_wait_for_cancellation(run))
     try:
         ended, _ = await asyncio.wait((answered, cancelled), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -111,7 +111,7 @@ async def _paused(form: type[ApprovalForm], run: UUID, seconds: float) -> Approv
     return "the run was cancelled" if cancelled in ended else f"nobody has answered within {seconds:g} s"
 
 
-async def _cancelled(run: UUID) -> None:
+async def _wait_for_cancellation(run: UUID) -> None:
     """Return when somebody cancels a run; what goes wrong with a look at it is for Prefect's own looks to say."""
     async with get_client() as client:
         while True:
@@ -122,7 +122,7 @@ async def _cancelled(run: UUID) -> None:
             await asyncio.sleep(_POLL)
 
 
-def _form(plan: Plan, why: str) -> type[ApprovalForm]:
+def _answer_form(plan: Plan, why: str) -> type[ApprovalForm]:
     """Return the model of an answer to *plan*; the server refuses other names than those of its packages."""
     names = {"type": "string", "enum": [step.name for step in plan.steps]}
     drop: Any = Annotated[list[Annotated[str, WithJsonSchema(names)]], Field()]
@@ -131,7 +131,7 @@ def _form(plan: Plan, why: str) -> type[ApprovalForm]:
     return form.with_initial_data(description=again + plan_summary(plan))
 
 
-async def waiting() -> list[FlowRun]:
+async def list_waiting_runs() -> list[FlowRun]:
     """Return the releases that wait for an answer, those first that have waited longest."""
     paused = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED])))
     async with get_client() as client:
@@ -141,22 +141,24 @@ async def waiting() -> list[FlowRun]:
     return sorted(ours, key=lambda run: run.start_time or run.created or 0)
 
 
-async def give(run: str, *, reject: str | None, drop: Sequence[str]) -> FlowRun:
+async def answer_run(run: str, *, reject: str | None, drop: Sequence[str]) -> FlowRun:
     """Answer the release *run*, given by its name, its id or the beginning of that; returns it.
 
     Raises Refusal RK-RUN-NOT-WAITING if none or several go by it, or if the server does not take the answer.
     """
-    runs = await waiting()
-    found = [each for each in runs if run == each.name or str(each.id).startswith(run.lower())]
-    if len(found) != 1:
-        known = "; ".join(f"{each.name}, {each.id}" for each in runs) or "none waits"
-        what = f"{len(found) or 'no'} run{'s wait' if found else ' waits'} for approval by the name or id {run}"
-        raise Refusal(Code.RUN_NOT_WAITING, f"{what} ({known})")
-    said: dict[str, object] = {"answer": "approve", "drop": list(drop)}
+    runs = await list_waiting_runs()
+    matches = [candidate for candidate in runs if run == candidate.name or str(candidate.id).startswith(run.lower())]
+    if len(matches) != 1:
+        available = "; ".join(f"{candidate.name}, {candidate.id}" for candidate in runs) or "none waits"
+        message = f"{len(matches) or 'no'} run{'s wait' if matches else ' waits'} for approval by the name or id {run}"
+        raise Refusal(ErrorCode.RUN_NOT_WAITING, f"{message} ({available})")
+    run_input: dict[str, object] = {"answer": "approve", "drop": list(drop)}
     if reject is not None:
-        said |= {"answer": "reject", "reason": reject, "drop": []}
+        run_input |= {"answer": "reject", "reason": reject, "drop": []}
     async with get_client() as client:
-        result = await client.resume_flow_run(found[0].id, run_input=said)
+        result = await client.resume_flow_run(matches[0].id, run_input=run_input)
     if result.status != "ACCEPT":
-        raise Refusal(Code.RUN_NOT_WAITING, f"{found[0].name}: {getattr(result.details, 'reason', result.status)}")
-    return found[0]
+        raise Refusal(
+            ErrorCode.RUN_NOT_WAITING, f"{matches[0].name}: {getattr(result.details, 'reason', result.status)}"
+        )
+    return matches[0]

@@ -21,12 +21,12 @@ from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 from prefect.logging.handlers import APILogHandler
 
-from releasekit.core.planning.plan_diff import Earlier, earlier_of_rows
-from releasekit.core.text import counted
+from releasekit.core.planning.plan_diff import PlanSnapshot, snapshot_from_rows
+from releasekit.core.text import count_packages
 from releasekit.formats.markdown import plan_markdown, plan_rows, report_markdown
-from releasekit.formats.pr_text import pull_markdown
+from releasekit.formats.pr_text import release_pr_markdown
 from releasekit.formats.svg import graph_svg
-from releasekit.logging import let_through
+from releasekit.logging import ensure_log_level
 from tasks.decorators import in_flow
 
 if TYPE_CHECKING:
@@ -34,28 +34,28 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from releasekit.core.planning.model import Plan
-    from releasekit.core.release.pr_status import ReleasePull
-    from releasekit.core.release.report import Report
+    from releasekit.core.release.pr_status import ReleasePullRequest
+    from releasekit.core.release.report import ReleaseReport
     from releasekit.core.release.target import Target
 
 _PAUSE = 1.0
 """Seconds between two looks at the progress bar: each costs a request."""
 
 
-def record_our_lines() -> None:
+def send_logs_to_prefect() -> None:
     """Let our log lines go into the run, also where Prefect was started by others, as by a worker."""
     if not in_flow():
         return
     ours = logging.getLogger("releasekit")
     if not any(isinstance(handler, APILogHandler) for handler in ours.handlers):
         ours.addHandler(APILogHandler())
-    let_through()
+    ensure_log_level()
 
 
-async def name_run(what: str, plan: Plan, *tags: str) -> None:
+async def name_run(action: str, plan: Plan, *tags: str) -> None:
     """Name the run after what it does, now that it is known: "publish v0.6.0 (12 packages)"."""
-    named = f"{what} {plan.title} ({counted(plan.steps)})" if plan.steps else f"{what}: nothing to release"
-    await rename_run(named, *tags, *([plan.title] if plan.steps else []))
+    name = f"{action} {plan.title} ({count_packages(plan.steps)})" if plan.steps else f"{action}: nothing to release"
+    await rename_run(name, *tags, *([plan.title] if plan.steps else []))
 
 
 async def rename_run(name: str, *tags: str) -> None:
@@ -76,41 +76,41 @@ async def show_plan(plan: Plan, changes: Sequence[str] | None = None) -> None:
     await acreate_markdown_artifact(text, key="releasekit-plan", description=plan.headline)
 
 
-async def last_plan(key: str) -> Earlier | None:
+async def last_plan(key: str) -> PlanSnapshot | None:
     """Return the plan that was kept last under *key*; None if there is none."""
-    kept = await Artifact.aget(key)
-    if kept is None:
+    artifact = await Artifact.aget(key)
+    if artifact is None:
         return None
-    made = f"{kept.created:%Y.%m.%d}" if kept.created else ""
-    return earlier_of_rows(json.loads(str(kept.data)), made)
+    date = f"{artifact.created:%Y.%m.%d}" if artifact.created else ""
+    return snapshot_from_rows(json.loads(str(artifact.data)), date)
 
 
-async def keep_plan(key: str, plan: Plan) -> None:
+async def save_plan(key: str, plan: Plan) -> None:
     """Keep the plan for the next run to be compared with, as a table."""
     await acreate_table_artifact(plan_rows(plan), key=key, description=plan.headline)
 
 
-async def show_pull(found: ReleasePull) -> None:
+async def show_release_pr(release_pr: ReleasePullRequest) -> None:
     """Leave how a release by pull request stands as an artifact."""
     if not in_flow():
         return
-    await acreate_markdown_artifact(pull_markdown(found), key="releasekit-pull", description=found.what)
-    if found.page:
-        await acreate_link_artifact(found.page, found.title, "on-the-forge")
+    await acreate_markdown_artifact(release_pr_markdown(release_pr), key="releasekit-pull", description=release_pr.what)
+    if release_pr.page:
+        await acreate_link_artifact(release_pr.page, release_pr.title, "on-the-forge")
 
 
-async def show_report(report: Report, plan: Plan, target: Target) -> None:
+async def show_report(report: ReleaseReport, plan: Plan, target: Target) -> None:
     """Leave what came of a release as an artifact, with a link to each package that is out, and to the release."""
     if not in_flow():
         return
-    pages = {package.name: target.page(package.name, package.version) for package in report.confirmed}
+    pages = {package.name: target.package_url(package.name, package.version) for package in report.confirmed_packages}
     text = f"{report_markdown(report, pages)}\n{_graph(plan, report)}\n"
     await acreate_markdown_artifact(text, key="releasekit-report", description=report.summary)
     if report.page:
         await acreate_link_artifact(report.page, report.title, "on-the-forge")
 
 
-def _graph(plan: Plan, report: Report | None = None) -> str:
+def _graph(plan: Plan, report: ReleaseReport | None = None) -> str:
     """Return the graph as a picture inside Markdown; with a *report*, in the colours of what came of each package."""
     outcomes = {package.name: package.outcome for package in report.packages} if report else None
     picture = b64encode(graph_svg(plan, outcomes).encode()).decode()
@@ -125,7 +125,7 @@ class ProgressBar:
         self._done, self._next = 0, 0.0
         self._bar: asyncio.Task[UUID] | None = None
 
-    async def step(self) -> None:
+    async def advance(self) -> None:
         """Count one more step; show it if the last time is a while ago, or nothing is left."""
         self._done += 1
         if not in_flow():
@@ -135,7 +135,7 @@ class ProgressBar:
             return
         self._next = now + _PAUSE
         if self._bar is None:  # made once, however many steps end together
-            making = acreate_progress_artifact(0.0, f"releasekit-{self._key}", self._description)
-            self._bar = asyncio.create_task(making)
+            creation = acreate_progress_artifact(0.0, f"releasekit-{self._key}", self._description)
+            self._bar = asyncio.create_task(creation)
         bar = await self._bar
         await aupdate_progress_artifact(bar, round(100 * self._done / self._total, 1))

@@ -14,16 +14,16 @@ from prefect.states import Completed, Failed
 
 from releasekit import __version__
 from releasekit.formats.markdown import check_markdown
-from releasekit.operations.draft import at_hand
-from releasekit.operations.run_checks import examine
-from releasekit.options import CheckOptions, flat
+from releasekit.operations.draft import checkout_workspace
+from releasekit.operations.run_checks import run_checks
+from releasekit.options import CheckOptions, as_flow_parameters
 
 
 @flow(name="releasekit", version=__version__)
-@flat(CheckOptions)
+@as_flow_parameters(CheckOptions)
 async def check(options: CheckOptions) -> State[Any]:
     """Look for what would go wrong in a release, or after it; changes nothing, and fails if there are errors."""
-    with at_hand(options) as here:
-        health = examine(here)
+    with checkout_workspace(options) as here:
+        health = run_checks(here)
     await acreate_markdown_artifact(check_markdown(health.report), key="releasekit-check")
-    return (Failed if health.report.failed else Completed)(message=health.report.summary, data=health)
+    return (Failed if health.report.has_errors else Completed)(message=health.report.summary, data=health)

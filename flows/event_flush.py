@@ -12,8 +12,8 @@ from prefect.events.clients import AssertingPassthroughEventsClient, NullEventsC
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogHandler
 
-from releasekit.integrations.prefect_server import ENDED
-from tasks.decorators import ALWAYS
+from releasekit.integrations.prefect_server import TERMINAL_STATES
+from tasks.decorators import FORCE_TASKS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -26,43 +26,43 @@ PATIENCE = 30.0
 """Seconds in which nothing more reaches the database before the rest counts as lost."""
 
 
-class Counted:
+class TaskRunCounter:
     """The task runs that have ended in this process, as Prefect's events tell."""
 
     def __init__(self) -> None:
         self._ended: set[str] = set()
 
-    def ended(self) -> int:
+    def count_ended(self) -> int:
         """Return how many there are so far."""
         for client in AssertingPassthroughEventsClient.all:
             for event in client.pop_events():
                 state: Any = event.payload.get("validated_state") or {}
-                if event.event.startswith("prefect.task-run.") and state.get("type") in ENDED:
+                if event.event.startswith("prefect.task-run.") and state.get("type") in TERMINAL_STATES:
                     self._ended.add(event.resource.id)
         return len(self._ended)
 
 
 @asynccontextmanager
-async def counted() -> AsyncGenerator[Counted]:
-    """Count the task runs that end inside the block, for `arrived`.
+async def count_task_runs() -> AsyncGenerator[TaskRunCounter]:
+    """Count the task runs that end inside the block, for `wait_until_persisted`.
 
     Task runs reach the database as events alone: through a queue of ours, a socket, a queue of the server's and a
     batch, and none of them tells when it has come to its end.
     """
-    found = Counted()
+    counter = TaskRunCounter()
     AssertingPassthroughEventsClient.reset()
     EventsWorker.set_client_override(AssertingPassthroughEventsClient)  # sends them too; no subclass of ours would do
 
     async def forget() -> None:
         while True:
-            found.ended()  # it keeps every event until it is asked, and a big release has many
+            counter.count_ended()  # it keeps every event until it is asked, and a big release has many
             await asyncio.sleep(1)
 
-    forgetting = asyncio.create_task(forget())
+    forget_task = asyncio.create_task(forget())
     try:
-        yield found
+        yield counter
     finally:
-        forgetting.cancel()
+        forget_task.cancel()
         EventsWorker.set_client_override(None)
 
 
@@ -73,7 +73,7 @@ async def drain() -> None:
     await events
 
 
-async def arrived(server: Server, flow_run: str, expected: int) -> None:
+async def wait_until_persisted(server: Server, flow_run: str, expected: int) -> None:
     """Return once as many ended task runs of *flow_run* are in the database, for then the server may go.
 
     If it makes no headway any more, or does not answer, that is said and no more.
@@ -81,7 +81,7 @@ async def arrived(server: Server, flow_run: str, expected: int) -> None:
     seen, since = 0, time.monotonic()
     while seen < expected:
         try:
-            now = await asyncio.to_thread(server.ended, flow_run)
+            now = await asyncio.to_thread(server.count_ended_task_runs, flow_run)
         except (OSError, ValueError):
             now = seen
         if now > seen:
@@ -93,16 +93,16 @@ async def arrived(server: Server, flow_run: str, expected: int) -> None:
 
 
 @contextmanager
-def unrecorded() -> Generator[None]:
+def without_server() -> Generator[None]:
     """Let tasks run inside the block without a server; NO_SERVER_SETTINGS must have been set.
 
     They run as ever, with retries and with results on disk, for Prefect decides about tasks where they run; only what
     it tells about them goes nowhere. A flow run cannot be had without a server, so flows are called as functions.
     """
     EventsWorker.set_client_override(NullEventsClient)
-    before = ALWAYS.set(True)
+    before = FORCE_TASKS.set(True)
     try:
         yield
     finally:
-        ALWAYS.reset(before)
+        FORCE_TASKS.reset(before)
         EventsWorker.set_client_override(None)

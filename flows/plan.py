@@ -22,55 +22,57 @@ from prefect.context import FlowRunContext
 from prefect.events import emit_event
 from prefect.states import Cancelled, Completed, Failed
 
-from flows.artifacts import keep_plan, last_plan, name_run, record_our_lines, show_plan
+from flows.artifacts import last_plan, name_run, save_plan, send_logs_to_prefect, show_plan
 from releasekit import __version__
 from releasekit.core.errors import ReleaseError
-from releasekit.core.planning.plan_diff import ComparedPlan, compared, with_difference
+from releasekit.core.planning.plan_diff import ComparedPlan, diff_plans, with_difference
 from releasekit.integrations.process import mask
-from releasekit.operations.draft import at_hand, key_of, open_project
+from releasekit.operations.draft import checkout_workspace, open_project, plan_key
 from releasekit.operations.planning import compute_plan
-from releasekit.options import PlanOptions, flat
+from releasekit.options import PlanOptions, as_flow_parameters
 
 
 @flow(name="releasekit", version=__version__, flow_run_name="plan")
-@flat(PlanOptions)
+@as_flow_parameters(PlanOptions)
 async def plan(options: PlanOptions) -> State[Any]:
     """Decide what would be released, and what stands in its way; the final state is named so. Changes nothing."""
-    record_our_lines()
-    if later := await superseded():
+    send_logs_to_prefect()
+    if later := await newer_run_time():
         return Cancelled(name="Late", message=f"the run that was due at {later:%Y-%m-%d %H:%M} UTC does it")
     try:
-        with at_hand(options) as here:
-            decided = await decide(here)
+        with checkout_workspace(options) as here:
+            decided = await plan_and_compare(here)
     except ReleaseError as error:
-        announce("refused", str(options.workspace), code=error.code, message=mask(str(error)))
+        emit_plan_event("refused", str(options.workspace), code=error.code, message=mask(str(error)))
         return Failed(name=f"Refused: {error.code}", message=mask(error.full_text), data=error)
     return Completed(name=decided.headline.capitalize(), message=decided.headline, data=decided)
 
 
-async def decide(options: PlanOptions) -> ComparedPlan:
+async def plan_and_compare(options: PlanOptions) -> ComparedPlan:
     """Make the plan, and leave it with what has changed since the last one of this workspace."""
     project, repo = open_project(options)
-    decided = (await compute_plan(options, project, repo)).plan
-    await name_run("plan", decided, "plan")
-    key = key_of(options, project, repo)
+    new_plan = (await compute_plan(options, project, repo)).plan
+    await name_run("plan", new_plan, "plan")
+    key = plan_key(options, project, repo)
     before = await last_plan(key)
-    since = None if before is None else compared(before, decided)
+    since = None if before is None else diff_plans(before, new_plan)
     changes = None if since is None else since.sentences
-    await show_plan(decided, changes)
-    await keep_plan(key, decided)
-    packages = [f"{step.name} {step.version}" for step in decided.steps]
-    what, codes = "due" if packages else "nothing-due", [obstacle.code for obstacle in decided.obstacles]
-    announce(what, key, title=decided.title, packages=packages, changes=changes or (), obstacles=codes)
-    return with_difference(decided, since)
+    await show_plan(new_plan, changes)
+    await save_plan(key, new_plan)
+    packages = [f"{step.name} {step.version}" for step in new_plan.steps]
+    outcome, codes = "due" if packages else "nothing-due", [obstacle.code for obstacle in new_plan.obstacles]
+    emit_plan_event(outcome, key, title=new_plan.title, packages=packages, changes=changes or (), obstacles=codes)
+    return with_difference(new_plan, since)
 
 
-def announce(what: str, workspace: str, **told: object) -> None:
+def emit_plan_event(outcome: str, workspace: str, **payload: object) -> None:
     """Tell Prefect's automations how a plan came out: `releasekit.plan.due`, `….nothing-due` or `….refused`."""
-    emit_event(f"releasekit.plan.{what}", {"prefect.resource.id": f"releasekit.workspace.{workspace}"}, payload=told)
+    emit_event(
+        f"releasekit.plan.{outcome}", {"prefect.resource.id": f"releasekit.workspace.{workspace}"}, payload=payload
+    )
 
 
-async def superseded() -> datetime | None:
+async def newer_run_time() -> datetime | None:
     """Return when the latest run of this schedule was due, if this is not it.
 
     Where no worker was there for some nights, all their runs start at once as one comes (PrefectHQ/prefect#15886).
@@ -88,5 +90,9 @@ async def superseded() -> datetime | None:
     )
     async with get_client() as client:
         runs = await client.read_flow_runs(flow_run_filter=later, sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=200)
-    due = [each.expected_start_time for each in runs if each.auto_scheduled and each.expected_start_time]
-    return max((when for when in due if when > run.expected_start_time), default=None)
+    start_times = [
+        newer_run.expected_start_time
+        for newer_run in runs
+        if newer_run.auto_scheduled and newer_run.expected_start_time
+    ]
+    return max((start_time for start_time in start_times if start_time > run.expected_start_time), default=None)

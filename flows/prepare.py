@@ -7,19 +7,19 @@ if __name__ == "__main__":  # before Prefect is imported: on a terminal it is no
 
 from prefect import flow
 
-from flows.artifacts import record_our_lines, rename_run, show_pull
+from flows.artifacts import rename_run, send_logs_to_prefect, show_release_pr
 from releasekit import __version__
-from releasekit.core.release.pr_status import ReleasePull
+from releasekit.core.release.pr_status import ReleasePullRequest
 from releasekit.operations.release_pr import propose
-from releasekit.options import PrepareOptions, flat
+from releasekit.options import PrepareOptions, as_flow_parameters
 
 
 @flow(name="releasekit", version=__version__, flow_run_name="prepare")
-@flat(PrepareOptions)
-async def prepare(options: PrepareOptions) -> ReleasePull:
+@as_flow_parameters(PrepareOptions)
+async def prepare(options: PrepareOptions) -> ReleasePullRequest:
     """Make the pull request that releases what has changed when it is merged, or bring it up to date."""
-    record_our_lines()
-    found = await propose(options)
-    await rename_run(f"prepare: {found.what}", "prepare")
-    await show_pull(found)
-    return found
+    send_logs_to_prefect()
+    release_pr = await propose(options)
+    await rename_run(f"prepare: {release_pr.what}", "prepare")
+    await show_release_pr(release_pr)
+    return release_pr

@@ -16,46 +16,46 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.approval import PrefectConfirmation, UnattendedRun
-from flows.artifacts import name_run, record_our_lines, rename_run, show_plan, show_pull, show_report
+from flows.artifacts import name_run, rename_run, send_logs_to_prefect, show_plan, show_release_pr, show_report
 from flows.scheduling import prove_all, publish_all, stage_all
 from releasekit import __version__
-from releasekit.core.errors import Code, Refusal, ReleaseError, Warn
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.planning.model import Step
-from releasekit.core.release.release_manifest import PackageVersion, ReleaseManifest
-from releasekit.core.release.report import Outcome, PackageReport, Report
-from releasekit.core.text import some
+from releasekit.core.release.release_manifest import BuiltPackage, ReleaseManifest
+from releasekit.core.release.report import PackageOutcome, PackageReport, ReleaseReport
+from releasekit.core.text import summarize
 from releasekit.integrations.git import Repo
-from releasekit.integrations.index import on_index
+from releasekit.integrations.index import files_on_index
 from releasekit.integrations.process import mask
 from releasekit.integrations.protocols import Index
-from releasekit.operations.draft import at_hand, open_index, open_project
+from releasekit.operations.draft import checkout_workspace, open_index, open_project
 from releasekit.operations.planning import select_release
 from releasekit.operations.rehearsal import rehearsal
-from releasekit.operations.release_pr import hand_on, next_versions
+from releasekit.operations.release_pr import hand_off, propose_next_versions
 from releasekit.operations.start_release import StartedRelease, start_release
-from releasekit.options import PublishOptions, flat, is_by_pull
+from releasekit.options import PublishOptions, as_flow_parameters, hands_off_to_ci
 from releasekit.store.record import MANIFEST
 from tasks import announce, build, release_commit, resume
-from tasks.context import Release
+from tasks.context import ReleaseContext
 
 log = logging.getLogger("releasekit")
 
 
 @flow(name="releasekit", version=__version__, flow_run_name="publish")
-@flat(PublishOptions)
+@as_flow_parameters(PublishOptions)
 async def publish(options: PublishOptions) -> State[Any]:
     """Publish every changed package, dependencies first, and say truly what came of it."""
-    record_our_lines()
-    options.refuse_contradictions()
+    send_logs_to_prefect()
+    options.check_conflicts()
     async with AsyncExitStack() as stack:
-        options = stack.enter_context(at_hand(options, keep=not (options.dry_run or options.rehearse)))
+        options = stack.enter_context(checkout_workspace(options, keep=not (options.dry_run or options.rehearse)))
         options = stack.enter_context(rehearsal(options))
         project, repo = open_project(options)
-        if is_by_pull(options, project.settings):
-            found = await hand_on(options, project, repo)
-            await rename_run(f"publish: {found.what}", *filter(None, [found.title]))
-            await show_pull(found)
-            return Completed(message=found.what, data=found)
+        if hands_off_to_ci(options, project.settings):
+            release_pr = await hand_off(options, project, repo)
+            await rename_run(f"publish: {release_pr.what}", *filter(None, [release_pr.title]))
+            await show_release_pr(release_pr)
+            return Completed(message=release_pr.what, data=release_pr)
         if options.dry_run:
             plan = (await select_release(options, project, repo)).plan
             await name_run("dry run of", plan, "dry-run")
@@ -65,8 +65,8 @@ async def publish(options: PublishOptions) -> State[Any]:
         try:
             started = await start_release(options, project, repo, confirmation, stack)
         except Refusal as refusal:  # no release has started; the name of the state says why
-            if refusal.code is Code.NOT_CONFIRMED:
-                return Cancelled(name="Not approved", message=refusal.what, data=refusal)
+            if refusal.code is ErrorCode.NOT_CONFIRMED:
+                return Cancelled(name="Not approved", message=refusal.message, data=refusal)
             return Failed(name=f"Refused: {refusal.code}", message=mask(refusal.full_text), data=refusal)
         return final_state(await run_release(started))
 
@@ -79,104 +79,110 @@ def flow_of(started: StartedRelease) -> Flow[..., Any]:
     """
 
     @flow(name="releasekit", version=__version__, flow_run_name="publish")
-    @flat(PublishOptions)
+    @as_flow_parameters(PublishOptions)
     async def publish(_: PublishOptions) -> State[Any]:
         """Publish a release that has started."""
-        record_our_lines()
+        send_logs_to_prefect()
         await UnattendedRun().show(started.plan)
         return final_state(await run_release(started))
 
     return publish
 
 
-def final_state(report: Report) -> State[Any]:
+def final_state(report: ReleaseReport) -> State[Any]:
     """Return the state in which a run with this *report* ends."""
-    return (Completed if report.done else Failed)(message=report.summary, data=report)
+    return (Completed if report.is_successful else Failed)(message=report.summary, data=report)
 
 
-async def run_release(started: StartedRelease) -> Report:
+async def run_release(started: StartedRelease) -> ReleaseReport:
     """Carry out a release that has *started*, and leave its report in the run, if there is one."""
     release = started.release
     async with open_index(started.project, release.target) as index:
-        report = await carry_out(release, started.repo, index, started.options)
+        report = await run_phases(release, started.repo, index, started.options)
     if release.plan.steps:
         await show_report(report, release.plan, release.target)
     return report
 
 
-async def carry_out(release: Release, repo: Repo, index: Index, options: PublishOptions) -> Report:
+async def run_phases(release: ReleaseContext, repo: Repo, index: Index, options: PublishOptions) -> ReleaseReport:
     """Prepare, stage, publish, announce; or as far as the *options* say."""
     if not release.plan.steps:
         if release.record.exists():
             release.record.finish(repo)
-        return Report(release=release.plan.release, title=release.plan.title)
+        return ReleaseReport(release=release.plan.release, title=release.plan.title)
     try:
-        if options.handed_over:
+        if options.staged_manifest:
             release_commit.prove_commit(release, repo)
-        release = prepared(release, repo)
+        release = create_commit(release, repo)
         if options.version_only:
-            return versioned(release, repo)
-        built, failed = await staged(release, repo, index, options)
+            return finish_version_only(release, repo)
+        built, failed = await stage_release(release, repo, index, options)
     except ReleaseError:
-        release.record.drop_if_private(repo)  # then the next run decides afresh
+        release.record.discard_unless_public(repo)  # then the next run decides afresh
         raise
     if failed:
-        release.record.drop_if_private(repo)
+        release.record.discard_unless_public(repo)
         notes = ("nothing was uploaded, and the release was dropped",)
-        return Report(release=release.plan.release, title=release.plan.title, packages=failed, notes=notes)
+        return ReleaseReport(release=release.plan.release, title=release.plan.title, packages=failed, notes=notes)
     if options.stage_only:
-        return handed_over(release, repo, options.output)
+        return export_staged(release, repo, options.output)
     release.observer.on_phase("publishing")
     packages = await publish_all(release, built, index)
-    return await announced(release, repo, packages)
+    return await announce_release(release, repo, packages)
 
 
-def prepared(release: Release, repo: Repo) -> Release:
+def create_commit(release: ReleaseContext, repo: Repo) -> ReleaseContext:
     """Turn the plan into a commit in the scratch worktree, unless that was done already."""
     release.observer.on_phase("preparing")
     release = release_commit.check_out(release, repo)
     if release.commit:
         return release
     written = [*release_commit.write_versions(release), *release_commit.raise_requirements(release)]
-    written += [*release_commit.write_changelogs(release, repo), *release_commit.lock(release, repo)]
+    written += [*release_commit.write_changelogs(release, repo), *release_commit.update_lock_file(release, repo)]
     return release_commit.commit(release, repo, written)
 
 
-def versioned(release: Release, repo: Repo) -> Report:
+def finish_version_only(release: ReleaseContext, repo: Repo) -> ReleaseReport:
     """Bring the user's branch to the release commit, and forget the release: nothing of it is anywhere else."""
     moved = announce.fast_forward(release, repo)
-    release.record.drop(repo)
-    report = told(release, Outcome.VERSIONED, f"{repo.branch} has the versions; push it, or merge it by a pull request")
-    what = Warn(Code.BRANCH_MOVED, f"{repo.branch} has moved on meanwhile, and does not have {release.commit[:12]}")
-    return report if moved else report.model_copy(update={"notes": (), "problems": (str(what),)})
+    release.record.discard(repo)
+    report = stopped_early_report(
+        release, PackageOutcome.VERSIONED, f"{repo.branch} has the versions; push it, or merge it by a pull request"
+    )
+    warning = ReleaseWarning(
+        ErrorCode.BRANCH_MOVED, f"{repo.branch} has moved on meanwhile, and does not have {release.commit[:12]}"
+    )
+    return report if moved else report.model_copy(update={"notes": (), "problems": (str(warning),)})
 
 
-def handed_over(release: Release, repo: Repo, directory: Path) -> Report:
+def export_staged(release: ReleaseContext, repo: Repo, directory: Path) -> ReleaseReport:
     """Leave the staged release where it is to be published from: in *directory*, if there is one, else on record."""
     if not directory.name:
-        return told(
+        return stopped_early_report(
             release,
-            Outcome.BUILT,
+            PackageOutcome.BUILT,
             f"built and verified in {release.record.directory}; `releasekit publish` carries it on",
         )
-    build.hand_over(release, repo, directory)
-    return told(
-        release, Outcome.BUILT, f"handed over in {directory}: `releasekit publish --manifest {directory / MANIFEST}`"
+    build.export_bundle(release, repo, directory)
+    return stopped_early_report(
+        release,
+        PackageOutcome.BUILT,
+        f"handed over in {directory}: `releasekit publish --manifest {directory / MANIFEST}`",
     )
 
 
-def told(release: Release, goal: Outcome, note: str) -> Report:
+def stopped_early_report(release: ReleaseContext, goal: PackageOutcome, note: str) -> ReleaseReport:
     """Return the report of a release that was to stop before anything is public, and has got there."""
     rows = [PackageReport(name=s.name, version=s.version, tag=s.tag, outcome=goal) for s in release.plan.steps]
     plan, packages = release.plan, tuple(rows)
-    return Report(
+    return ReleaseReport(
         release=plan.release, title=plan.title, commit=release.commit, goal=goal, packages=packages, notes=(note,)
     )
 
 
-async def staged(
-    release: Release, repo: Repo, index: Index, options: PublishOptions
-) -> tuple[dict[str, PackageVersion], tuple[PackageReport, ...]]:
+async def stage_release(
+    release: ReleaseContext, repo: Repo, index: Index, options: PublishOptions
+) -> tuple[dict[str, BuiltPackage], tuple[PackageReport, ...]]:
     """Return every package as built, verified and proven to fit; or what became of each if one was not.
 
     From here on files may be public, unless it is only to be staged: so first the remote holds the release, and then it
@@ -184,80 +190,87 @@ async def staged(
     """
     manifest, rebuild = release.record.require_manifest(), options.resume_from_registry
     if manifest.packages:
-        manifest = await with_files(release, manifest, index, rebuild=rebuild)
+        manifest = await ensure_files(release, manifest, index, rebuild=rebuild)
     else:
         release.observer.on_phase("staging")
         built, failed = await stage_all(release)
         if failed:
             return {}, failed
         # This refuses the release if anything there differs; what is out already cannot be spoilt any more.
-        there = await on_index(built, index) if rebuild else {}
-        unproven = [one for one in built if len(there.get(one.name, ())) < len(one.files)]
+        listed = await files_on_index(built, index) if rebuild else {}
+        unproven = [package for package in built if len(listed.get(package.name, ())) < len(package.files)]
         failed = await prove_all(release, unproven, together=release.plan.together)
         if failed:
             return {}, failed
-        release.record.make_durable(built)
+        release.record.fsync_files(built)
         manifest = manifest.model_copy(update={"packages": tuple(built), "staged": options.stage_only})
     if not options.stage_only:
         manifest = announce.record_index(release, manifest)
-        out = bool(options.handed_over) and await is_out(manifest.packages, index)
-        manifest = announce.hold(release, repo, manifest, out=out).model_copy(update={"staged": False})
-    release.record.save(manifest)
+        published = bool(options.staged_manifest) and await is_published(manifest.packages, index)
+        manifest = announce.acquire_remote_lock(release, repo, manifest, published=published).model_copy(
+            update={"staged": False}
+        )
+    release.record.save_manifest(manifest)
     return {package.name: package for package in manifest.packages}, ()
 
 
-async def is_out(packages: tuple[PackageVersion, ...], index: Index) -> bool:
+async def is_published(packages: tuple[BuiltPackage, ...], index: Index) -> bool:
     """Tell whether the index lists every file of *packages*, as it does when what was handed over is published."""
-    there = await on_index(packages, index, strict=False)
-    return all(len(there[package.name]) == len(package.files) for package in packages)
+    listed = await files_on_index(packages, index, strict=False)
+    return all(len(listed[package.name]) == len(package.files) for package in packages)
 
 
-async def with_files(release: Release, manifest: ReleaseManifest, index: Index, *, rebuild: bool) -> ReleaseManifest:
+async def ensure_files(
+    release: ReleaseContext, manifest: ReleaseManifest, index: Index, *, rebuild: bool
+) -> ReleaseManifest:
     """Return the manifest of a release whose files are all here or on the index.
 
     Files that are neither were lost. They are built again only if somebody says so, and must come out as recorded
     unless the index has nothing of their package. Raises Refusal RK-FILES-LOST, RK-REBUILD-DIFFERS.
     """
-    if not any(release.record.lost(package) for package in manifest.packages):
+    if not any(release.record.missing_files(package) for package in manifest.packages):
         return manifest
-    there = await on_index(manifest.packages, index)
-    lost = resume.lost_for_good(manifest.packages, release.record, there)
+    listed = await files_on_index(manifest.packages, index)
+    lost = resume.unrecoverable_files(manifest.packages, release.record, listed)
     if lost and not rebuild:
         names = [name for files in lost.values() for name in files]
-        raise Refusal(Code.FILES_LOST, f"missing or damaged: {some(names)}", str(release.record.directory / "dist"))
+        raise Refusal(
+            ErrorCode.FILES_LOST, f"missing or damaged: {summarize(names)}", str(release.record.directory / "dist")
+        )
     packages = {package.name: package for package in manifest.packages}
     for step in release.plan.steps:  # dependencies come first, and so does what others need to build
         if step.name in lost:
             for need in step.build_needs:
-                await resume.bring(release.record, packages[need], there[need], index)
-            packages[step.name] = await built_again(release, step, packages[step.name], there[step.name])
+                await resume.download_files(release.record, packages[need], listed[need], index)
+            packages[step.name] = await rebuild_package(release, step, packages[step.name], listed[step.name])
     return manifest.model_copy(update={"packages": tuple(packages.values())})
 
 
-async def built_again(
-    release: Release, step: Step, package: PackageVersion, there: Mapping[str, object]
-) -> PackageVersion:
+async def rebuild_package(
+    release: ReleaseContext, step: Step, package: BuiltPackage, listed: Mapping[str, object]
+) -> BuiltPackage:
     """Build one package once more; what the index has of it already must be what comes out."""
     await build.pin(release, step)
     await build.build(release, step)
-    again = await build.verify(release, step)
-    release.record.make_durable([again])
-    if there and again.files != package.files:
-        known = {file.name: file.sha256 for file in package.files}
-        names = ", ".join(file.name for file in again.files if known.get(file.name) != file.sha256)
-        raise Refusal(Code.REBUILD_DIFFERS, f"{step.name} {step.version} does not come out as before: {names}")
-    return again
+    rebuilt = await build.verify(release, step)
+    release.record.fsync_files([rebuilt])
+    if listed and rebuilt.files != package.files:
+        checksums = {file.name: file.sha256 for file in package.files}
+        names = ", ".join(file.name for file in rebuilt.files if checksums.get(file.name) != file.sha256)
+        raise Refusal(ErrorCode.REBUILD_DIFFERS, f"{step.name} {step.version} does not come out as before: {names}")
+    return rebuilt
 
 
-async def gone_on(release: Release, repo: Repo) -> list[str]:
+async def propose_development_versions(release: ReleaseContext, repo: Repo) -> list[str]:
     """Have the next development versions proposed, if that is wanted; returns what to say of it.
 
-    Raises ReleaseError as `next_versions` does, but for what keeps a release from the forge without being a failure.
+    Raises ReleaseError as `propose_next_versions` does, but for what keeps a release from the forge without being a
+    failure.
     """
     if not release.settings.commit_back:
         return []
     try:
-        page = await next_versions(release, repo)
+        page = await propose_next_versions(release, repo)
     except ReleaseError as error:
         if release.settings.stops_at(error):
             raise
@@ -265,32 +278,34 @@ async def gone_on(release: Release, repo: Repo) -> list[str]:
     return [f"the next development versions: {page}"] if page else []
 
 
-async def announced(release: Release, repo: Repo, packages: tuple[PackageReport, ...]) -> Report:
+async def announce_release(release: ReleaseContext, repo: Repo, packages: tuple[PackageReport, ...]) -> ReleaseReport:
     """Tag, push, tell the forge of and fast-forward what is out; the release is ended when all of it is."""
-    report = Report(release=release.plan.release, title=release.plan.title, commit=release.commit, packages=packages)
+    report = ReleaseReport(
+        release=release.plan.release, title=release.plan.title, commit=release.commit, packages=packages
+    )
     # Where one tag stands for all packages, it is made when all are out.
-    tags = [package.tag for package in report.confirmed if package.tag not in release.plan.tags]
-    if report.done:
+    tags = [package.tag for package in report.confirmed_packages if package.tag not in release.plan.tags]
+    if report.is_successful:
         tags += release.plan.tags  # the umbrella tag says that all are out
     if not tags:
         return report
     release.observer.on_phase("announcing")
-    made = tags if release.settings.tag else []
+    created = tags if release.settings.tag else []
     problems: list[str] = []
     notes: list[str] = []
     update: dict[str, Any] = {}
     try:
-        announce.tag(release, repo, made)
-        update["tags"] = tuple(made)
+        announce.tag(release, repo, created)
+        update["tags"] = tuple(created)
         if release.settings.push:
-            announce.push(release, repo, made, ended=report.done)
+            announce.push(release, repo, created, final=report.is_successful)
             update["pushed"] = True
-        elif report.done:
-            announce.let_go(release, repo)
-        if report.done and release.settings.on_forge:
-            update["page"], remarks = await announce.on_forge(release, repo)
+        elif report.is_successful:
+            announce.release_remote_lock(release, repo)
+        if report.is_successful and release.settings.creates_forge_release:
+            update["page"], remarks = await announce.create_forge_release(release, repo)
             notes += remarks
-            notes += await gone_on(release, repo)
+            notes += await propose_development_versions(release, repo)
     except ReleaseError as error:
         problems.append(f"{error}\n{error.output}".strip() + f"\n{error.hint}")
     try:
@@ -299,6 +314,6 @@ async def announced(release: Release, repo: Repo, packages: tuple[PackageReport,
     except ReleaseError as error:
         problems.append(f"{error}\n{error.hint}")
     report = report.model_copy(update={**update, "notes": tuple(notes), "problems": tuple(problems)})
-    if report.done:
+    if report.is_successful:
         release.record.finish(repo)
     return report

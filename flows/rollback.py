@@ -11,14 +11,14 @@ from prefect.artifacts import acreate_markdown_artifact
 from releasekit import __version__
 from releasekit.core.release.rollback_plan import Rollback
 from releasekit.formats.markdown import rollback_markdown
-from releasekit.operations.run_rollback import undo
-from releasekit.options import RollbackOptions, flat
+from releasekit.operations.run_rollback import run_rollback
+from releasekit.options import RollbackOptions, as_flow_parameters
 
 
 @flow(name="releasekit", version=__version__)
-@flat(RollbackOptions)
+@as_flow_parameters(RollbackOptions)
 async def rollback(options: RollbackOptions) -> Rollback:
     """Abandon a release: delete its tags, worktree and record, and show how to continue."""
-    undone = await undo(options)
+    undone = await run_rollback(options)
     await acreate_markdown_artifact(rollback_markdown(undone), key="releasekit-rollback")
     return undone

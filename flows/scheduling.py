@@ -16,18 +16,18 @@ from prefect.states import Failed, get_state_exception
 from prefect.utilities.annotations import quote
 
 from flows.artifacts import ProgressBar
-from releasekit.core.errors import CATALOGUE, Code, ReleaseError
+from releasekit.core.errors import ERRORS, ErrorCode, ReleaseError
 from releasekit.core.planning.model import Step
-from releasekit.core.release.progress import Stage
-from releasekit.core.release.report import Outcome, PackageReport
-from releasekit.integrations.prefect_server import unexpected
+from releasekit.core.release.progress import PackageStage
+from releasekit.core.release.report import PackageOutcome, PackageReport
+from releasekit.integrations.prefect_server import wrap_unexpected
 from tasks import build, upload
 
 if TYPE_CHECKING:
     from releasekit.core.release.observer import Observer
-    from releasekit.core.release.release_manifest import PackageVersion
+    from releasekit.core.release.release_manifest import BuiltPackage
     from releasekit.integrations.protocols import Index
-    from tasks.context import Release
+    from tasks.context import ReleaseContext
 
 log = logging.getLogger("releasekit")
 
@@ -37,7 +37,7 @@ States = Sequence[State[Any]]
 Chain = Callable[[Step, States], Awaitable[State[Any]]]
 
 
-async def expand(
+async def run_graph(
     steps: Sequence[Step], needs: Mapping[str, Sequence[str]], chain: Chain, observer: Observer
 ) -> dict[str, State[Any]]:
     """Run *chain* for each of *steps* the moment its own *needs* are completed; returns how each ended.
@@ -53,7 +53,7 @@ async def expand(
             await running[name]
         blockers = [name for name, state in upstream.items() if not state.is_completed()]
         if blockers:
-            return await state_of(observer, blocked, (), step, blockers)
+            return await run_step(observer, mark_blocked, (), step, blockers)
         return await chain(step, list(upstream.values()))
 
     try:
@@ -65,8 +65,8 @@ async def expand(
     return {name: ended.result() for name, ended in running.items()}
 
 
-async def state_of(
-    observer: Observer, step: Task[P, R], upstream: States, *args: P.args, **kwargs: P.kwargs
+async def run_step(
+    observer: Observer, step_task: Task[P, R], upstream: States, *args: P.args, **kwargs: P.kwargs
 ) -> State[Any]:
     """Run one step as a Prefect task that waits for *upstream*, in this loop, and return how it ended.
 
@@ -74,65 +74,67 @@ async def state_of(
     The one place that decides how steps are run; Prefect's types don't know that the state can be awaited.
     """
     for package in args:
-        if isinstance(package, Step) and (come := _STAGES.get(step.name)):
-            observer.on_stage(package.name, come)
+        if isinstance(package, Step) and (stage := _STAGES.get(step_task.name)):
+            observer.on_stage(package.name, stage)
     # Quoted, for there is no future in them: Prefect would look for one in every field of the plan, for every step.
-    running: Any = step(*map(quote, args), **kwargs, wait_for=upstream, return_state=True)
+    running: Any = step_task(*map(quote, args), **kwargs, wait_for=upstream, return_state=True)
     return await running
 
 
 _STAGES = {
-    "pin": Stage.PINNING,
-    "build": Stage.BUILDING,
-    "verify": Stage.VERIFYING,
-    "prove": Stage.PROVING,
-    "upload": Stage.UPLOADING,
-    "confirm": Stage.CONFIRMING,
-    "smoke-test": Stage.TESTING,
-    "blocked": Stage.BLOCKED,
+    "pin": PackageStage.PINNING,
+    "build": PackageStage.BUILDING,
+    "verify": PackageStage.VERIFYING,
+    "prove": PackageStage.PROVING,
+    "upload": PackageStage.UPLOADING,
+    "confirm": PackageStage.CONFIRMING,
+    "smoke-test": PackageStage.TESTING,
+    "blocked": PackageStage.BLOCKED,
 }
 """The stage that a step brings a package to, by the name of the task."""
 
 
 @task(name="blocked", task_run_name="blocked-{step.name}", cache_policy=NO_CACHE)
-async def blocked(step: Step, by: Sequence[str]) -> State[Any]:
+async def mark_blocked(step: Step, by: Sequence[str]) -> State[Any]:
     """Stand in for the steps of a package that something else keeps from being published."""
     log.warning("%s is blocked by %s", step.name, ", ".join(by))
     return Failed(name="Blocked", message=f"blocked by {', '.join(by)}")
 
 
-async def stage_all(release: Release) -> tuple[list[PackageVersion], tuple[PackageReport, ...]]:
+async def stage_all(release: ReleaseContext) -> tuple[list[BuiltPackage], tuple[PackageReport, ...]]:
     """Build and verify every package, each as soon as its build requirements are there; upload nothing.
 
     Returns the packages as built and, if any of them failed, what became of each.
     """
-    slots, observer = asyncio.Semaphore(builders(release)), release.observer
+    slots, observer = asyncio.Semaphore(build_concurrency(release)), release.observer
     bar = ProgressBar(len(release.plan.steps), "built and verified", "built")
     halt = asyncio.Event()
 
     async def chain(step: Step, upstream: States) -> State[Any]:
         async with slots:
             if halt.is_set():
-                return await state_of(observer, blocked, (), step, ["--fail-fast"])
-            state = await state_of(observer, build.pin, upstream, release, step)
+                return await run_step(observer, mark_blocked, (), step, ["--fail-fast"])
+            state = await run_step(observer, build.pin, upstream, release, step)
             if state.is_completed():
-                state = await state_of(observer, build.build, [state], release, step)
+                state = await run_step(observer, build.build, [state], release, step)
             if state.is_completed():
-                state = await state_of(observer, build.verify, [state], release, step)
+                state = await run_step(observer, build.verify, [state], release, step)
             # Still in the slot: whoever gets it next must see that it is to halt.
-            await _seen(observer, Stage.BUILT, step, state, halt.set if release.settings.fail_fast else None)
-        await bar.step()
+            await _record_outcome(
+                observer, PackageStage.BUILT, step, state, halt.set if release.settings.fail_fast else None
+            )
+        await bar.advance()
         return state
 
     steps = [step.model_copy(update={"after": ()}) for step in release.plan.steps]  # to build, order is nothing
-    states = await expand(steps, {step.name: step.build_needs for step in steps}, chain, observer)
+    states = await run_graph(steps, {step.name: step.build_needs for step in steps}, chain, observer)
     if all(state.is_completed() for state in states.values()):
         return [await states[step.name].aresult() for step in steps], ()
-    return [], await _reports(release, states, Outcome.BUILT)
+    return [], await _reports(release, states, PackageOutcome.BUILT)
 
 
 async def prove_all(
-    release: Release, built: Sequence[PackageVersion], *, together: bool = False
+    release: ReleaseContext, built: Sequence[BuiltPackage], *, together: bool = False
 ) -> tuple[PackageReport, ...]:
     """Prove that what is *built* can be installed from what will be on the index, as far as `overlay` says.
 
@@ -146,86 +148,92 @@ async def prove_all(
     release.observer.on_phase("proving")
     fits = await build.prove_resolution(release, built, together=together)
     imported = {step.name for step in steps if settings.overlay == "install" and is_tested(release, step)}
-    slots, observer = asyncio.Semaphore(builders(release)), release.observer
+    slots, observer = asyncio.Semaphore(build_concurrency(release)), release.observer
     halt = asyncio.Event()
 
     async def chain(step: Step, _: States) -> State[Any]:
         async with slots:
             if halt.is_set():
-                return await state_of(observer, blocked, (), step, ["--fail-fast"])
+                return await run_step(observer, mark_blocked, (), step, ["--fail-fast"])
             options = {"resolve": not fits, "install": step.name in imported}
-            state = await state_of(observer, build.prove, (), release, step, packages[step.name], **options)
-            return await _seen(observer, Stage.PROVEN, step, state, halt.set if settings.fail_fast else None)
+            state = await run_step(observer, build.prove, (), release, step, packages[step.name], **options)
+            return await _record_outcome(
+                observer, PackageStage.PROVEN, step, state, halt.set if settings.fail_fast else None
+            )
 
     # None needs another to be proven first.
     wanted = [step.model_copy(update={"after": ()}) for step in steps if not fits or step.name in imported]
-    states = await expand(wanted, {step.name: () for step in wanted}, chain, observer)
+    states = await run_graph(wanted, {step.name: () for step in wanted}, chain, observer)
     if all(state.is_completed() for state in states.values()):
         return ()
-    return await _reports(release, states, Outcome.BUILT)
+    return await _reports(release, states, PackageOutcome.BUILT)
 
 
-def builders(release: Release) -> int:
+def build_concurrency(release: ReleaseContext) -> int:
     """Return how many packages may be built at the same time."""
     return release.settings.build_concurrency or os.cpu_count() or 1
 
 
-def is_tested(release: Release, step: Step) -> bool:
+def is_tested(release: ReleaseContext, step: Step) -> bool:
     """Return whether the package is to be installed and imported; what it says for itself wins."""
     return release.settings.smoke_test if step.smoke_test is None else step.smoke_test
 
 
-async def publish_all(release: Release, built: Mapping[str, PackageVersion], index: Index) -> tuple[PackageReport, ...]:
+async def publish_all(
+    release: ReleaseContext, built: Mapping[str, BuiltPackage], index: Index
+) -> tuple[PackageReport, ...]:
     """Upload, confirm and smoke-test every package, each the moment its own hard dependencies are confirmed."""
     bar = ProgressBar(len(release.plan.steps), "uploaded, confirmed and smoke-tested", "published")
     uploads, observer = upload.Uploads(release.settings.concurrency, release.settings.rate_limit), release.observer
     # As long as this, the word of an earlier run that it has uploaded a package stands against an index that does not
     # list it. Then `confirm` has given up too, and the index is believed: a later run sends what it does not list.
     upload_step = upload.upload.with_options(cache_expiration=timedelta(seconds=release.settings.confirm_timeout))
-    settled = {step.name: asyncio.Event() for step in release.plan.steps}
+    upload_ended = {step.name: asyncio.Event() for step in release.plan.steps}
 
     async def chain(step: Step, upstream: States) -> State[Any]:
         try:
             state = await upload_and_confirm(step, upstream)
         finally:
-            settled[step.name].set()
+            upload_ended[step.name].set()
         for partner in step.batch:  # a cycle installs only when all of it is there
-            await settled[partner].wait()
+            await upload_ended[partner].wait()
         if state.is_completed() and is_tested(release, step):
-            state = await state_of(observer, upload.smoke_test, [state], release, step, built[step.name], uploads.slots)
-        await bar.step()
-        return await _seen(observer, Stage.PUBLISHED, step, state, stop if release.settings.fail_fast else None)
+            state = await run_step(observer, upload.smoke_test, [state], release, step, built[step.name], uploads.slots)
+        await bar.advance()
+        return await _record_outcome(
+            observer, PackageStage.PUBLISHED, step, state, stop if release.settings.fail_fast else None
+        )
 
     def stop() -> None:
         uploads.stop("--fail-fast")
 
     async def upload_and_confirm(step: Step, upstream: States) -> State[Any]:
-        if uploads.stopped:
-            return await state_of(observer, blocked, (), step, [uploads.stopped])
+        if uploads.stop_reason:
+            return await run_step(observer, mark_blocked, (), step, [uploads.stop_reason])
         package = built[step.name]
-        state = await state_of(observer, upload_step, upstream, release, step, package, index, uploads)
+        state = await run_step(observer, upload_step, upstream, release, step, package, index, uploads)
         if state.is_completed():
             earlier = state.name == "Cached"
-            state = await state_of(observer, upload.confirm, [state], release, step, package, index, earlier=earlier)
+            state = await run_step(observer, upload.confirm, [state], release, step, package, index, earlier=earlier)
         return state
 
     needs = {step.name: step.needs for step in release.plan.steps}
-    states = await expand(release.plan.steps, needs, chain, observer)
-    return await _reports(release, states, Outcome.CONFIRMED)
+    states = await run_graph(release.plan.steps, needs, chain, observer)
+    return await _reports(release, states, PackageOutcome.CONFIRMED)
 
 
-async def _seen(
-    observer: Observer, end: Stage, step: Step, state: State[Any], halt: Callable[[], None] | None
+async def _record_outcome(
+    observer: Observer, end: PackageStage, step: Step, state: State[Any], halt: Callable[[], None] | None
 ) -> State[Any]:
     if state.is_completed():
         log.info("%s %s %s", end, step.name, step.version)
         observer.on_stage(step.name, end)
     elif await _blocker(state):
-        observer.on_stage(step.name, Stage.BLOCKED)
+        observer.on_stage(step.name, PackageStage.BLOCKED)
     else:
         error = await _exception(state)
         log.error("%s %s failed", step.name, step.version)
-        observer.on_stage(step.name, Stage.FAILED, f"{error}\n{getattr(error, 'output', '')}".strip())
+        observer.on_stage(step.name, PackageStage.FAILED, f"{error}\n{getattr(error, 'output', '')}".strip())
         if halt:
             halt()
     return state
@@ -236,7 +244,7 @@ async def _blocker(state: State[Any]) -> str:
     if state.name == "Blocked":
         return state.message or "blocked"
     error = await _exception(state)
-    return error.what if isinstance(error, ReleaseError) and error.code is Code.BLOCKED else ""
+    return error.message if isinstance(error, ReleaseError) and error.code is ErrorCode.BLOCKED else ""
 
 
 async def _exception(state: State[Any]) -> object:
@@ -244,19 +252,21 @@ async def _exception(state: State[Any]) -> object:
     return await raised
 
 
-async def _reports(release: Release, states: Mapping[str, State[Any]], success: Outcome) -> tuple[PackageReport, ...]:
+async def _reports(
+    release: ReleaseContext, states: Mapping[str, State[Any]], success: PackageOutcome
+) -> tuple[PackageReport, ...]:
     return tuple([await _report(step, states.get(step.name), success) for step in release.plan.steps])
 
 
-async def _report(step: Step, state: State[Any] | None, success: Outcome) -> PackageReport:
+async def _report(step: Step, state: State[Any] | None, success: PackageOutcome) -> PackageReport:
     row = PackageReport(name=step.name, version=step.version, tag=step.tag, outcome=success)
     if state is None or state.is_completed():  # nothing had to be done for it, or it went well
         return row
-    if why := await _blocker(state):
-        hint = CATALOGUE[Code.BLOCKED].hint
-        return row.model_copy(update={"outcome": Outcome.BLOCKED, "error": why, "hint": hint})
+    if blocker := await _blocker(state):
+        hint = ERRORS[ErrorCode.BLOCKED].hint
+        return row.model_copy(update={"outcome": PackageOutcome.BLOCKED, "error": blocker, "hint": hint})
     error = await _exception(state)
     if not isinstance(error, ReleaseError):
-        error = unexpected(error, step.name)
-    said = {"outcome": Outcome.FAILED, "error": str(error), "hint": error.hint, "output": error.output}
-    return row.model_copy(update=said)
+        error = wrap_unexpected(error, step.name)
+    update = {"outcome": PackageOutcome.FAILED, "error": str(error), "hint": error.hint, "output": error.output}
+    return row.model_copy(update=update)

@@ -2,7 +2,7 @@
 
 import sys
 
-from releasekit.front_door import look_here_first
+from releasekit.front_door import prefer_own_packages
 
 
 def main(*words: str) -> int:
@@ -10,7 +10,7 @@ def main(*words: str) -> int:
 
     All else is imported here, which takes a second: a Ctrl-C in that time is one like any other.
     """
-    look_here_first()
+    prefer_own_packages()
     try:
         from releasekit.cli import app
     except KeyboardInterrupt:

@@ -10,28 +10,28 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
-HOME = Path(__file__).resolve().parents[1]
+INSTALL_ROOT = Path(__file__).resolve().parents[1]
 """The directory that holds `flows`, `tasks` and `releasekit`."""
 
-FLOWS = ("check", "plan", "prepare", "publish", "rollback")
+FLOW_MODULES = ("check", "plan", "prepare", "publish", "rollback")
 """The modules of `flows` that you can start with `python -m`."""
 
 
-def look_here_first() -> None:
+def prefer_own_packages() -> None:
     """Move the directories of the caller behind all others on the module search path, unless they hold releasekit.
 
     They stay on it, so that a plugin in PYTHONPATH is still found.
     """
-    foreign = [path for path in _directories_of_caller() if Path(path).resolve() != HOME]
-    ours = [path for path in sys.path if path not in foreign]
-    sys.path[:] = [*ours, *dict.fromkeys(foreign)]
+    caller_paths = [path for path in _caller_directories() if Path(path).resolve() != INSTALL_ROOT]
+    other_paths = [path for path in sys.path if path not in caller_paths]
+    sys.path[:] = [*other_paths, *dict.fromkeys(caller_paths)]
 
 
-def _directories_of_caller() -> list[str]:
-    named = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    absolute = [os.path.abspath(path) for path in named]  # noqa: PTH100  as Python writes them, links unresolved
+def _caller_directories() -> list[str]:
+    entries = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    absolute = [os.path.abspath(path) for path in entries]  # noqa: PTH100  as Python writes them, links unresolved
     current = os.getcwd()  # noqa: PTH109  `python -m` writes it in one of these forms
-    return [path for path in sys.path if path in {"", current, *named, *absolute}]
+    return [path for path in sys.path if path in {"", current, *entries, *absolute}]
 
 
 def claim_flows() -> None:
@@ -39,13 +39,13 @@ def claim_flows() -> None:
 
     The file releasekit.pth calls this when Python starts, before it looks for the module that it is to run.
     """
-    command = module_to_run(sys.orig_argv)
-    theirs = Path("flows", f"{command.removeprefix('flows.')}.py")
-    if command and not theirs.exists():
-        sys.meta_path.insert(0, OurFlows())
+    command = requested_flow(sys.orig_argv)
+    local_module = Path("flows", f"{command.removeprefix('flows.')}.py")
+    if command and not local_module.exists():
+        sys.meta_path.insert(0, FlowsFinder())
 
 
-def module_to_run(argv: list[str]) -> str:
+def requested_flow(argv: list[str]) -> str:
     """Return the module of ours that the command line *argv* starts with `-m`, or nothing."""
     words = iter(argv[1:])
     for option in words:
@@ -53,16 +53,16 @@ def module_to_run(argv: list[str]) -> str:
             break
         if option.endswith("m"):
             module = next(words, "")
-            return module if module in {f"flows.{name}" for name in FLOWS} else ""
+            return module if module in {f"flows.{name}" for name in FLOW_MODULES} else ""
         if option in {"-X", "-W"}:
             next(words, None)
     return ""
 
 
-class OurFlows:
+class FlowsFinder:
     """Finds our package `flows`, and nothing else."""
 
     def find_spec(self, name: str, path: object = None, target: ModuleType | None = None) -> ModuleSpec | None:
         """Return where `flows` is; see importlib.abc.MetaPathFinder."""
         del path, target
-        return PathFinder.find_spec(name, [str(HOME)]) if name == "flows" else None
+        return PathFinder.find_spec(name, [str(INSTALL_ROOT)]) if name == "flows" else None

@@ -13,10 +13,10 @@ from cyclopts import Group, Parameter, Token
 from cyclopts.config import Env
 from pydantic import BaseModel, ConfigDict, Field
 
-from releasekit.core.config.repository_address import Source, is_address
-from releasekit.core.config.settings import VARIABLES, Prerelease, Selection, Settings, from_text, variable
-from releasekit.core.errors import Code, Refusal
-from releasekit.logging import let_through
+from releasekit.core.config.repository_address import RemoteWorkspace, is_address
+from releasekit.core.config.settings import ENVIRONMENT_PREFIX, Prerelease, Selection, Settings, from_text, variable
+from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.logging import ensure_log_level
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -31,31 +31,31 @@ if TYPE_CHECKING:
     from tasks.project import Project
 
 R = TypeVar("R")
-M = TypeVar("M", bound="Place")
+M = TypeVar("M", bound="WorkspaceOptions")
 P = ParamSpec("P")
 GraphFormat = Literal["levels", "json", "dot", "mermaid", "ascii", "d2", "csv", "svg"]
 
 
-WORKSPACE, PACKAGES, TARGET, COURSE, HERE, ALWAYS = (
-    Group(title, sort_key=place)
-    for place, title in enumerate(
+WORKSPACE, PACKAGES, INDEX, RELEASE_GROUP, RUN_MODE, GLOBAL = (
+    Group(title, sort_key=position)
+    for position, title in enumerate(
         ("Which workspace", "Which packages", "Where it goes", "How it goes", "Here and now", "Always")
     )
 )
 """The options of a command as its help has them."""
 
-PORT = 4200
+DEFAULT_PORT = 4200
 """Where Prefect's own tools look for a server; one that is kept for the day listens here."""
 
 
 def complete_packages(context: CompletionContext) -> list[str]:
     """Return what a shell may complete to a package: the members of the workspace."""
-    return sorted(_project(context).workspace.members)
+    return sorted(_completion_project(context).workspace.members)
 
 
 def complete_groups(context: CompletionContext) -> list[str]:
     """Return what a shell may complete to a group: those that are configured."""
-    return sorted(_project(context).settings.groups)
+    return sorted(_completion_project(context).settings.groups)
 
 
 def complete_checks(_: CompletionContext) -> dict[str, str]:
@@ -65,7 +65,7 @@ def complete_checks(_: CompletionContext) -> dict[str, str]:
     return {name: check.summary for name, check in CHECKS.items()}
 
 
-def _project(context: CompletionContext) -> Project:
+def _completion_project(context: CompletionContext) -> Project:
     from tasks.read_workspace import read_workspace
 
     try:
@@ -77,7 +77,7 @@ def _project(context: CompletionContext) -> Project:
 
 Members = Annotated[tuple[str, ...], Parameter(group=PACKAGES, negative="", completer=complete_packages)]
 Groups = Annotated[tuple[str, ...], Parameter(group=PACKAGES, negative="", completer=complete_groups)]
-Checks = Annotated[tuple[str, ...], Parameter(group=COURSE, negative="", completer=complete_checks)]
+Checks = Annotated[tuple[str, ...], Parameter(group=RELEASE_GROUP, negative="", completer=complete_checks)]
 
 
 class Environment(Env):
@@ -88,39 +88,39 @@ class Environment(Env):
     """
 
     def __init__(self) -> None:
-        super().__init__(VARIABLES, command=False)
+        super().__init__(ENVIRONMENT_PREFIX, command=False)
 
     def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:  # noqa: ARG002
         """Give each argument that has no value yet that of its variable."""
         for argument in arguments:
-            name = option_of(argument)
+            name = option_name(argument)
             if not name or argument.tokens or is_setting(name):
                 continue
             if text := os.environ.get(variable(name)):
-                for index, value in enumerate(_values(from_text(argument.hint, text))):
+                for index, value in enumerate(_as_list(from_text(argument.hint, text))):
                     argument.append(Token(keyword=variable(name), value=str(value), source="env", index=index))
 
     def _convert_argument(self, commands: tuple[str, ...], argument: Argument) -> str:  # noqa: ARG002
-        return variable(option_of(argument))
+        return variable(option_name(argument))
 
 
-def _values(value: Any) -> list[Any]:  # noqa: ANN401  as many types as there are options
+def _as_list(value: Any) -> list[Any]:  # noqa: ANN401  as many types as there are options
     return list(cast("Iterable[Any]", value)) if isinstance(value, (list, tuple)) else [value]
 
 
-def option_of(argument: Argument) -> str:
+def option_name(argument: Argument) -> str:
     """Return the name of an option, as a variable of Python; nothing if *argument* is none."""
     if argument.children or not argument.field_info.is_keyword or not argument.parse:
         return ""
     return argument.name.removeprefix("--").replace("-", "_")
 
 
-def _key(name: str) -> Any:  # noqa: ANN401  pydantic's Field returns Any too, so that it may stand as a default
+def _setting_field(name: str) -> Any:  # noqa: ANN401  pydantic's Field returns Any too, so that it may stand as a default
     """Return the default and description of the setting *name*: they are written in one place."""
     return copy(Settings.model_fields[name])
 
 
-class Place(BaseModel):
+class WorkspaceOptions(BaseModel):
     """Which workspace."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
@@ -133,11 +133,11 @@ class Place(BaseModel):
     def directory(self) -> Path:
         """The directory, on this machine; raises Refusal RK-USAGE for the address of a repository."""
         if is_address(self.workspace):
-            raise Refusal(Code.USAGE, "this needs a directory, not the address of a repository", self.workspace)
+            raise Refusal(ErrorCode.USAGE, "this needs a directory, not the address of a repository", self.workspace)
         return Path(self.workspace)
 
 
-class Anywhere(Place):
+class RemoteWorkspaceOptions(WorkspaceOptions):
     """Which workspace, here or in a repository elsewhere."""
 
     workspace: Annotated[str, Parameter(group=WORKSPACE, alias="--project")] = Field(
@@ -155,34 +155,34 @@ class Anywhere(Place):
         "that holds the token for it",
     )
 
-    def source(self) -> Source | None:
+    def source(self) -> RemoteWorkspace | None:
         """Return what is to be cloned, None for a directory.
 
         Raises Refusal RK-USAGE if the options do not fit together, or the address holds a password.
         """
-        given = [name for name in ("ref", "subdirectory", "git_token") if getattr(self, name)]
+        address_only = [name for name in ("ref", "subdirectory", "git_token") if getattr(self, name)]
         if is_address(self.workspace):
-            return Source(self.workspace, self.ref, self.subdirectory, self.git_token)
-        if given:
-            flag = f"--{given[0].replace('_', '-')}"
-            raise Refusal(Code.USAGE, f"{flag} goes with the address of a repository", self.workspace)
+            return RemoteWorkspace(self.workspace, self.ref, self.subdirectory, self.git_token)
+        if address_only:
+            flag = f"--{address_only[0].replace('_', '-')}"
+            raise Refusal(ErrorCode.USAGE, f"{flag} goes with the address of a repository", self.workspace)
         return None
 
     def overrides(self) -> dict[str, Any]:
         """Return the settings that were given here and so win over those in the file."""
-        given = self.model_fields_set & Settings.model_fields.keys() - {"exclude"}  # that one is added, see selection
-        return {name: getattr(self, name) for name in given}
+        names = self.model_fields_set & Settings.model_fields.keys() - {"exclude"}  # that one is added, see selection
+        return {name: getattr(self, name) for name in names}
 
 
-class Where(Anywhere):
+class IndexOptions(RemoteWorkspaceOptions):
     """Which workspace, and which index."""
 
-    index: Annotated[str, Parameter(group=TARGET)] = _key("index")
-    publish_url: Annotated[str, Parameter(group=TARGET)] = _key("publish_url")
-    check_url: Annotated[str, Parameter(group=TARGET)] = _key("check_url")
+    index: Annotated[str, Parameter(group=INDEX)] = _setting_field("index")
+    publish_url: Annotated[str, Parameter(group=INDEX)] = _setting_field("publish_url")
+    check_url: Annotated[str, Parameter(group=INDEX)] = _setting_field("check_url")
 
 
-class Selected(Anywhere):
+class SelectionOptions(RemoteWorkspaceOptions):
     """Which workspace, and which of its packages."""
 
     package: Annotated[Members, Parameter(alias="-p")] = Field(
@@ -190,27 +190,27 @@ class Selected(Anywhere):
     )
     group: Groups = Field(default=(), description="Only the packages of these groups")
     exclude: Members = Field(default=(), description="Not these packages")
-    force_unchanged: Annotated[bool, Parameter(group=PACKAGES)] = _key("force_unchanged")
-    prerelease: Annotated[Prerelease, Parameter(group=PACKAGES)] = _key("prerelease")
+    force_unchanged: Annotated[bool, Parameter(group=PACKAGES)] = _setting_field("force_unchanged")
+    prerelease: Annotated[Prerelease, Parameter(group=PACKAGES)] = _setting_field("prerelease")
 
     def selection(self) -> Selection:
         """Return which packages were asked for."""
         return Selection(package=self.package, group=self.group, exclude=self.exclude)
 
 
-class Options(Selected, Where):
+class Options(SelectionOptions, IndexOptions):
     """Which workspace, which of its packages, and which index."""
 
-    offline: Annotated[bool, Parameter(group=HERE)] = Field(
+    offline: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
         default=False, description="Ask no index and no forge (for plan and --dry-run)"
     )
 
 
-class InitOptions(Place):
+class InitOptions(WorkspaceOptions):
     """What `init` can be told."""
 
-    check_url: Annotated[str, Parameter(group=TARGET)] = _key("check_url")
-    offline: Annotated[bool, Parameter(group=HERE)] = Field(
+    check_url: Annotated[str, Parameter(group=INDEX)] = _setting_field("check_url")
+    offline: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
         default=False, description="Ask no index; what is only there is not found then"
     )
 
@@ -219,7 +219,7 @@ class InitOptions(Place):
         return {"check_url": self.check_url} if self.check_url else {}
 
 
-class CheckOptions(Anywhere):
+class CheckOptions(RemoteWorkspaceOptions):
     """What `check` can be told."""
 
     package: Annotated[
@@ -236,127 +236,133 @@ class PlanOptions(Options):
 class PrepareOptions(Options):
     """What `prepare` can be told."""
 
-    dry_run: Annotated[bool, Parameter(group=HERE)] = Field(
+    dry_run: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
         default=False, description="Say what the pull request would release, make and change nothing"
     )
-    release_branch: Annotated[str, Parameter(group=COURSE)] = _key("release_branch")
-    audit: Annotated[bool, Parameter(group=COURSE, negative=("--no-audit", "--skip-audit"))] = _key("audit")
+    release_branch: Annotated[str, Parameter(group=RELEASE_GROUP)] = _setting_field("release_branch")
+    audit: Annotated[bool, Parameter(group=RELEASE_GROUP, negative=("--no-audit", "--skip-audit"))] = _setting_field(
+        "audit"
+    )
 
 
 class PublishOptions(Options):
     """What `publish` can be told; what an option switches off is a parameter that is true by default."""
 
-    dry_run: Annotated[bool, Parameter(group=HERE)] = Field(
+    dry_run: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
         default=False, description="Plan and check, print what would be run, change nothing"
     )
-    rehearse: Annotated[bool, Parameter(group=HERE)] = Field(
+    rehearse: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
         default=False, description="Do all of it, against a throwaway index and a throwaway clone"
     )
-    approve: Annotated[bool, Parameter(group=HERE)] = Field(
+    approve: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
         default=False,
         description="Wait, before anything is begun, until somebody approves the plan in Prefect's UI or by `approve`",
     )
-    resume_from_registry: Annotated[bool, Parameter(group=HERE)] = Field(
+    resume_from_registry: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
         default=False,
         description="Go on with a release whose record is lost: what is on the index with equal bytes is done",
     )
-    manifest: Annotated[Path, Parameter(group=HERE, show_default=False)] = Field(
+    manifest: Annotated[Path, Parameter(group=RUN_MODE, show_default=False)] = Field(
         default=Path(),
         description="Carry out exactly the release of this manifest.json, with the files beside it; or of the draft "
         "that has this tag. With --resume-from-registry, it is that of a kept copy of the record",
     )
-    stage_only: Annotated[bool, Parameter(group=HERE)] = Field(
+    stage_only: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
         default=False,
         description="Build and verify all of it and prove that it fits, then stop: nothing is tagged, pushed or "
         "uploaded, and no credentials are needed",
     )
-    output: Annotated[Path, Parameter(group=HERE, show_default=False)] = Field(
+    output: Annotated[Path, Parameter(group=RUN_MODE, show_default=False)] = Field(
         default=Path(),
         description="With --stage-only: the directory for the files, their SHA256SUMS and a manifest.json for "
         "`publish --manifest`",
     )
-    version_only: Annotated[bool, Parameter(group=HERE)] = Field(
+    version_only: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
         default=False,
         description="Write and commit versions, changelogs and uv.lock, bring your branch to that commit, then stop",
     )
-    publish_from: Annotated[Literal["local", "ci"], Parameter(group=COURSE)] = _key("publish_from")
-    concurrency: Annotated[int, Parameter(group=COURSE, alias="-j")] = _key("concurrency")
-    rate_limit: Annotated[int, Parameter(group=COURSE)] = _key("rate_limit")
-    fail_fast: Annotated[bool, Parameter(group=COURSE)] = _key("fail_fast")
-    tag: Annotated[bool, Parameter(group=COURSE)] = _key("tag")
-    push: Annotated[bool, Parameter(group=COURSE)] = _key("push")
-    release: Annotated[bool, Parameter(group=COURSE)] = _key("release")
-    smoke_test: Annotated[bool, Parameter(group=COURSE, negative=("--no-smoke-test", "--skip-smoke-test"))] = _key(
-        "smoke_test"
+    publish_from: Annotated[Literal["local", "ci"], Parameter(group=RELEASE_GROUP)] = _setting_field("publish_from")
+    concurrency: Annotated[int, Parameter(group=RELEASE_GROUP, alias="-j")] = _setting_field("concurrency")
+    rate_limit: Annotated[int, Parameter(group=RELEASE_GROUP)] = _setting_field("rate_limit")
+    fail_fast: Annotated[bool, Parameter(group=RELEASE_GROUP)] = _setting_field("fail_fast")
+    tag: Annotated[bool, Parameter(group=RELEASE_GROUP)] = _setting_field("tag")
+    push: Annotated[bool, Parameter(group=RELEASE_GROUP)] = _setting_field("push")
+    release: Annotated[bool, Parameter(group=RELEASE_GROUP)] = _setting_field("release")
+    smoke_test: Annotated[bool, Parameter(group=RELEASE_GROUP, negative=("--no-smoke-test", "--skip-smoke-test"))] = (
+        _setting_field("smoke_test")
     )
-    audit: Annotated[bool, Parameter(group=COURSE, negative=("--no-audit", "--skip-audit"))] = _key("audit")
-    strict_audit: Annotated[bool, Parameter(group=COURSE)] = _key("strict_audit")
-    attestations: Annotated[bool, Parameter(group=COURSE)] = _key("attestations")
+    audit: Annotated[bool, Parameter(group=RELEASE_GROUP, negative=("--no-audit", "--skip-audit"))] = _setting_field(
+        "audit"
+    )
+    strict_audit: Annotated[bool, Parameter(group=RELEASE_GROUP)] = _setting_field("strict_audit")
+    attestations: Annotated[bool, Parameter(group=RELEASE_GROUP)] = _setting_field("attestations")
 
     @property
-    def kept_record(self) -> Path | None:
+    def recovery_manifest(self) -> Path | None:
         """The manifest of the record that was kept, if one was given."""
         return self.manifest if self.manifest.name and self.resume_from_registry else None
 
     @property
-    def handed_over(self) -> Path | None:
+    def staged_manifest(self) -> Path | None:
         """The manifest of the release to carry out, if one was given."""
         return self.manifest if self.manifest.name and not self.resume_from_registry else None
 
     @property
-    def private(self) -> bool:
+    def stops_before_publishing(self) -> bool:
         """Whether it ends before anything is public: so nobody outside is asked for the right to it."""
         return self.stage_only or self.version_only
 
-    def refuse_contradictions(self) -> None:
+    def check_conflicts(self) -> None:
         """Raise Refusal RK-USAGE for options that do not go together."""
-        stops = [name for name in ("rehearse", "stage_only", "version_only") if getattr(self, name)]
+        modes = [name for name in ("rehearse", "stage_only", "version_only") if getattr(self, name)]
         choices = ("package", "group", "exclude", "prerelease", "force_unchanged")
-        chosen = [name for name in choices if name in self.model_fields_set]
-        wrong = ""
+        selected = [name for name in choices if name in self.model_fields_set]
+        conflict = ""
         if self.offline and not self.dry_run:
-            wrong = "--offline goes with --dry-run"
+            conflict = "--offline goes with --dry-run"
         elif self.output.name and not self.stage_only:
-            wrong = "--output goes with --stage-only"
+            conflict = "--output goes with --stage-only"
         elif "output" in self.model_fields_set and not self.output.name:
-            wrong = "--output has to be a directory of its own"
-        elif len(stops) > 1:
-            wrong = f"one of {' and '.join(map(_flag, stops))}"
-        elif self.handed_over and stops not in ([], ["stage_only"]):
-            wrong = f"--manifest does not go with {_flag(stops[0])}"
-        elif self.handed_over and chosen:
-            wrong = f"what is released is what the manifest says, so {_flag(chosen[0])} does not go with it"
-        if wrong:
-            raise Refusal(Code.USAGE, wrong)
+            conflict = "--output has to be a directory of its own"
+        elif len(modes) > 1:
+            conflict = f"one of {' and '.join(map(_flag, modes))}"
+        elif self.staged_manifest and modes not in ([], ["stage_only"]):
+            conflict = f"--manifest does not go with {_flag(modes[0])}"
+        elif self.staged_manifest and selected:
+            conflict = f"what is released is what the manifest says, so {_flag(selected[0])} does not go with it"
+        if conflict:
+            raise Refusal(ErrorCode.USAGE, conflict)
 
 
-def is_by_pull(options: PublishOptions, settings: Settings) -> bool:
+def hands_off_to_ci(options: PublishOptions, settings: Settings) -> bool:
     """Tell whether `publish` is to hand a merged release on to a workflow, and not to upload anything itself."""
-    here = options.rehearse or options.private or options.resume_from_registry or options.manifest.name
-    return settings.publish_from == "ci" and not here
+    publishes_here = (
+        options.rehearse or options.stops_before_publishing or options.resume_from_registry or options.manifest.name
+    )
+    return settings.publish_from == "ci" and not publishes_here
 
 
-class StatusOptions(Where):
+class StatusOptions(IndexOptions):
     """What `status` can be told."""
 
-    offline: Annotated[bool, Parameter(group=HERE)] = Field(
+    offline: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
         default=False, description="Ask nobody outside: no remote, no index and no forge"
     )
 
 
-class RollbackOptions(Where):
+class RollbackOptions(IndexOptions):
     """What `rollback` can be told."""
 
     release: Annotated[str, Parameter(parse=False)] = Field(
         default="", description="The release, by its id or title; none: the one that has not ended"
     )
-    dry_run: Annotated[bool, Parameter(group=HERE)] = Field(
+    dry_run: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
         default=False, description="Show what would be undone, change nothing"
     )
-    push: Annotated[bool, Parameter(group=COURSE)] = Field(
+    push: Annotated[bool, Parameter(group=RELEASE_GROUP)] = Field(
         default=True, description="Delete tags on the remote too; without it the remote is left alone"
     )
-    all_tags: Annotated[bool, Parameter(group=COURSE)] = Field(
+    all_tags: Annotated[bool, Parameter(group=RELEASE_GROUP)] = Field(
         default=False, description="Delete the tags of packages that are on the index too"
     )
 
@@ -370,7 +376,7 @@ class RollbackOptions(Where):
         return {name: value for name, value in super().overrides().items() if name != "release"}
 
 
-def flat(model: type[M]) -> Callable[[Callable[[M], Awaitable[R]]], Callable[..., Awaitable[R]]]:
+def as_flow_parameters(model: type[M]) -> Callable[[Callable[[M], Awaitable[R]]], Callable[..., Awaitable[R]]]:
     """Turn a function of an options model into one whose parameters are the model's fields.
 
     So `-p dry_run=true` works, and Prefect's form shows each option with its title, description and default. Prefect
@@ -384,14 +390,17 @@ def flat(model: type[M]) -> Callable[[Callable[[M], Awaitable[R]]], Callable[...
 
         @wraps(function)
         async def call(**parameters: Any) -> R:  # noqa: ANN401  as many types as there are options
-            let_through()
-            told = {name: value for name, value in parameters.items() if value != defaults[name]}
-            return await function(model(**told))
+            ensure_log_level()
+            changed = {name: value for name, value in parameters.items() if value != defaults[name]}
+            return await function(model(**changed))
 
         signature = inspect.Signature(
             [
                 inspect.Parameter(
-                    name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=_annotated(name, field)
+                    name,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    default=defaults[name],
+                    annotation=_flow_annotation(name, field),
                 )
                 for name, field in fields.items()
             ]
@@ -399,14 +408,14 @@ def flat(model: type[M]) -> Callable[[Callable[[M], Awaitable[R]]], Callable[...
         setattr(call, "__signature__", signature)  # noqa: B010  read by inspect.signature; the type does not know it
         call.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
         # Prefect reads the descriptions here, and nowhere else.
-        described = (f"    {name}: {_description(name, field)}" for name, field in fields.items())
-        call.__doc__ = "\n".join([f"{inspect.getdoc(function)}\n\nArgs:", *described])
+        parameter_lines = (f"    {name}: {_description(name, field)}" for name, field in fields.items())
+        call.__doc__ = "\n".join([f"{inspect.getdoc(function)}\n\nArgs:", *parameter_lines])
         return call
 
     return decorate
 
 
-def parameters_of(options: Place) -> dict[str, Any]:
+def flow_parameters(options: WorkspaceOptions) -> dict[str, Any]:
     """Return the parameters of a flow that is to do what *options* say: those alone that were given."""
     return options.model_dump(exclude_unset=True)
 
@@ -415,12 +424,12 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-class _AsItself:
+class _WithoutNone:
     """In the form, a parameter that may be None looks like any other of its type, and is empty."""
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        shown = handler(schema)
-        return shown["anyOf"][0] if "anyOf" in shown else shown
+        json_schema = handler(schema)
+        return json_schema["anyOf"][0] if "anyOf" in json_schema else json_schema
 
 
 def is_setting(name: str) -> bool:
@@ -436,9 +445,9 @@ def _description(name: str, field: FieldInfo) -> str:
     return f"{field.description} (empty: as configured)" if is_setting(name) else str(field.description)
 
 
-def _annotated(name: str, field: FieldInfo) -> Any:  # noqa: ANN401  types as values
+def _flow_annotation(name: str, field: FieldInfo) -> Any:  # noqa: ANN401  types as values
     """Return the type of *field* with its bounds, and its title in the form."""
     annotated: Any = Annotated
     kind: Any = annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
     title = Field(json_schema_extra={"title": name.replace("_", " ").capitalize()})
-    return annotated[kind | None, _AsItself(), title] if is_setting(name) else annotated[kind, title]
+    return annotated[kind | None, _WithoutNone(), title] if is_setting(name) else annotated[kind, title]

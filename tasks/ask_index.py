@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from releasekit.core.errors import ReleaseError, nothing_changed
+from releasekit.core.errors import ReleaseError, as_refusal
 from releasekit.core.history.tags import baseline_on_index
-from tasks.decorators import lazy_task
+from tasks.decorators import flow_task
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterator, Mapping, Sequence
@@ -29,20 +29,20 @@ from tasks.read_history import History, first_known, version_reader, with_commit
 log = logging.getLogger("releasekit")
 
 
-@lazy_task("ask-index")
+@flow_task("ask-index")
 async def ask_index(index: Index, names: Sequence[str]) -> dict[str, frozenset[Version]]:
     """Return the versions of each of *names* that the index has; raises Refusal RK-INDEX-…."""
-    with nothing_changed():
-        found = await asyncio.gather(*(index.versions(name) for name in names))
-    return dict(zip(names, found, strict=True))
+    with as_refusal():
+        versions = await asyncio.gather(*(index.versions(name) for name in names))
+    return dict(zip(names, versions, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class IndexAnswers:
     """What indexes have of packages, by name: *published* the index of the release, *elsewhere* the default one.
 
-    *requires* is what releases require, by version, where that could be read. *spent* are versions that are published
-    and have no tag anywhere: nobody can release them again.
+    *requires* is what releases require, by version, where that could be read. *consumed* are versions that are
+    published and have no tag anywhere: nobody can release them again.
     """
 
     published: Mapping[str, frozenset[Version]] = field(default_factory=dict[str, "frozenset[Version]"])
@@ -50,81 +50,81 @@ class IndexAnswers:
     requires: Mapping[str, Mapping[Version, tuple[Requirement, ...]]] = field(
         default_factory=dict[str, "Mapping[Version, tuple[Requirement, ...]]"]
     )
-    spent: Mapping[str, frozenset[Version]] = field(default_factory=dict[str, "frozenset[Version]"])
+    consumed: Mapping[str, frozenset[Version]] = field(default_factory=dict[str, "frozenset[Version]"])
 
     def has(self, name: str, version: Version) -> bool:
         """Return whether an index that was asked has this *version*."""
         return version in self.published.get(name, ()) or version in self.elsewhere.get(name, ())
 
 
-@lazy_task("ask-requirements")
+@flow_task("ask-requirements")
 async def ask_requirements(
-    indexes: Sequence[Index], releases: Sequence[tuple[str, Version]], known: IndexAnswers
+    indexes: Sequence[Index], releases: Sequence[tuple[str, Version]], previous: IndexAnswers
 ) -> IndexAnswers:
-    """Return *known* with what each of *releases* requires, as the first of *indexes* that has it tells.
+    """Return *previous* with what each of *releases* requires, as the first of *indexes* that has it tells.
 
     Raises Refusal RK-INDEX-….
     """
 
     async def ask(name: str, version: Version) -> tuple[Requirement, ...] | None:
-        here = version in known.published.get(name, ())
+        here = version in previous.published.get(name, ())
         index = indexes[0] if here or len(indexes) == 1 else indexes[1]
         return await index.requirements(name, version)
 
-    with nothing_changed():
+    with as_refusal():
         answers = await asyncio.gather(*(ask(name, version) for name, version in releases))
-    requires = {name: dict(versions) for name, versions in known.requires.items()}
+    requires = {name: dict(versions) for name, versions in previous.requires.items()}
     for (name, version), answer in zip(releases, answers, strict=True):
         if answer is not None:
             requires.setdefault(name, {})[version] = answer
-    return replace(known, requires=requires)
+    return replace(previous, requires=requires)
 
 
 async def ask_versions(
-    indexes: Sequence[Index], names: Sequence[str], known: IndexAnswers, *, here: Container[str] = ()
+    indexes: Sequence[Index], names: Sequence[str], previous: IndexAnswers, *, released_here: Container[str] = ()
 ) -> IndexAnswers:
-    """Return *known* with the versions that the first of *indexes* has of each of *names*.
+    """Return *previous* with the versions that the first of *indexes* has of each of *names*.
 
     What it does not have at all, installers look for on the second one, so that is asked too; not for what is released
-    *here*. One that does not answer has nothing. Raises Refusal RK-INDEX-… for the first.
+    *released_here*. One that does not answer has nothing. Raises Refusal RK-INDEX-… for the first.
     """
     published = await ask_index(indexes[0], names)
-    elsewhere = dict(known.elsewhere)
-    absent = [name for name in names if not published[name] and name not in here]
+    elsewhere = dict(previous.elsewhere)
+    absent = [name for name in names if not published[name] and name not in released_here]
     for index in indexes[1:]:
         try:
             elsewhere |= await ask_index(index, absent)
         except ReleaseError as error:
             log.info("the default index is not asked for what %s lacks: %s", indexes[0].url, error)
-    return replace(known, published={**known.published, **published}, elsewhere=elsewhere)
+    return replace(previous, published={**previous.published, **published}, elsewhere=elsewhere)
 
 
-def spent_versions(
+def consumed_versions(
     project: Project, repo: Repo, history: History, published: Mapping[str, frozenset[Version]]
 ) -> dict[str, frozenset[Version]]:
     """Return the versions that the index has and no tag names, here or on the remote: a release was given up, or lost.
 
     Only versions above the last release count. The remote is asked once, and only if there are such versions.
     """
-    spent: dict[str, frozenset[Version]] = {}
+    consumed: dict[str, frozenset[Version]] = {}
     for name, versions in published.items():
         last = history.baselines.get(name)
         untagged = frozenset(v for v in versions if last and v > last.version and v not in last.taken)
         if untagged:
-            spent[name] = untagged
-    if not spent:
+            consumed[name] = untagged
+    if not consumed:
         return {}
     settings, tags = project.settings, dict[str, object]()
     if settings.remote in repo.remotes():
         with suppress(ReleaseError):  # who cannot be asked is an obstacle elsewhere
-            tags = dict(repo.refs_at(settings.remote))
+            tags = dict(repo.ls_remote(settings.remote))
     return {
         name: frozenset(v for v in versions if f"refs/tags/{project.schemes.of(name).tag(name, v)}" not in tags)
-        for name, versions in spent.items()
+        for name, versions in consumed.items()
     }
 
 
-@lazy_task("baselines-on-index")
+@flow_task("baselines-on-index")
 def baselines_on_index(
     repo: Repo, project: Project, history: History, published: Mapping[str, frozenset[Version]]
 ) -> dict[str, Baseline]:
@@ -136,16 +136,16 @@ def baselines_on_index(
     untagged: dict[str, Baseline] = {}
     for member in project.workspace:
         tagged = history.baselines.get(member.name)
-        found = baseline_on_index(published.get(member.name, ()), member.version)
-        later = tagged is None or (member.version is not None and found and found.version > tagged.version)
-        if found and later and not (tagged and found.version in tagged.taken):
-            untagged[member.name] = found
-    known = _versions_set(repo, project, history, untagged)
-    located = {name: with_commits(found, known[name]) for name, found in untagged.items()}
-    return {name: found for name, found in located.items() if found.commit or name not in history.baselines}
+        baseline = baseline_on_index(published.get(member.name, ()), member.version)
+        later = tagged is None or (member.version is not None and baseline and baseline.version > tagged.version)
+        if baseline and later and not (tagged and baseline.version in tagged.taken):
+            untagged[member.name] = baseline
+    commits = _commits_by_version(repo, project, history, untagged)
+    located = {name: with_commits(baseline, commits[name]) for name, baseline in untagged.items()}
+    return {name: baseline for name, baseline in located.items() if baseline.commit or name not in history.baselines}
 
 
-def _versions_set(
+def _commits_by_version(
     repo: Repo, project: Project, history: History, names: Collection[str]
 ) -> dict[str, dict[Version, str]]:
     """Return for each of *names*, packages without a tag, which commit was the last to set each version in its file.
@@ -157,24 +157,24 @@ def _versions_set(
         for name, homes in history.homes.items()
         if name in names
     }
-    setting = {name: tuple(_may_set(project.workspace[name], history)) for name in names}
-    places = ((name, sha) for name, changes in setting.items() for sha in _with_parents(changes))
-    texts = repo.texts([(sha, file) for name, sha in places for file in files[name]])
-    found: dict[str, dict[Version, str]] = {}
-    for name, changes in setting.items():
+    candidates = {name: tuple(_candidate_changes(project.workspace[name], history)) for name in names}
+    lookups = ((name, sha) for name, changes in candidates.items() for sha in _with_parents(changes))
+    texts = repo.texts([(sha, file) for name, sha in lookups for file in files[name]])
+    commits: dict[str, dict[Version, str]] = {}
+    for name, changes in candidates.items():
         read = version_reader(project, name)
         at = {
             sha: first_known(read(texts.get((sha, file), "")) for file in files[name]) for sha in _with_parents(changes)
         }
-        found[name] = {
+        commits[name] = {
             version: change.sha
             for change in reversed(changes)
             if (version := at[change.sha]) and version not in {at[parent] for parent in change.commit.parents}
         }
-    return found
+    return commits
 
 
-def _may_set(member: Member, history: History) -> Iterator[Change]:
+def _candidate_changes(member: Member, history: History) -> Iterator[Change]:
     """Yield the changes that may set the version of *member*, newest first."""
     touching = {sha for home in history.homes[member.name] for sha in history.manifests.get(home, ())}
     for change in history.changes.get(member.name, ()):

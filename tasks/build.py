@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from releasekit.core.errors import Code, Refusal, ReleaseError
-from releasekit.core.release.release_manifest import PackageVersion
-from releasekit.core.text import some
-from releasekit.core.workspace.built_files import extras_of, import_names, problems
-from releasekit.core.workspace.dynamic_version import environment
-from releasekit.core.workspace.pins import pin as pin_text
-from releasekit.integrations.filesystem import describe, read_sdist, read_text, read_toml, read_wheel, replace_text
-from releasekit.integrations.process import arun
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
+from releasekit.core.release.release_manifest import BuiltPackage
+from releasekit.core.text import summarize
+from releasekit.core.workspace.built_files import built_file_problems, extras_of, import_names
+from releasekit.core.workspace.dynamic_version import version_environment
+from releasekit.core.workspace.pins import pin_requirements as pin_text
+from releasekit.integrations.filesystem import describe_file, read_sdist, read_text, read_toml, read_wheel, write_atomic
+from releasekit.integrations.process import run_async
 from releasekit.integrations.uv import failure
 from releasekit.integrations.version_files import rewritten_texts
 from releasekit.store import bundle
-from tasks.context import if_transient
+from tasks.context import retry_unless_refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
     from releasekit.core.planning.model import Step
     from releasekit.integrations.git import Repo
-    from tasks.context import Release
+    from tasks.context import ReleaseContext
 
 
 detail = logging.getLogger("releasekit.detail")
 
 
 @task(name="pin", task_run_name="pin-{step.name}", cache_policy=NO_CACHE)
-async def pin(release: Release, step: Step) -> None:
+async def pin(release: ReleaseContext, step: Step) -> None:
     """Write what the package is to require of its siblings into its files, in the scratch worktree."""
     package = release.record.worktree / release.workspace / step.path
     document, _ = read_toml(package / "pyproject.toml", f"{step.path}/pyproject.toml")
@@ -43,7 +43,7 @@ async def pin(release: Release, step: Step) -> None:
     texts = rewritten_texts(package, document, lambda text, file: pin_text(text, pins, file))
     for path, pinned in texts.items():
         before = read_text(path).splitlines()
-        replace_text(path, pinned)
+        write_atomic(path, pinned)
         changed = [line.strip() for line in pinned.splitlines() if line not in before]
         detail.info("pinned in %s/%s: %s", step.path, path.name, " ".join(changed))
     if not texts:
@@ -51,38 +51,40 @@ async def pin(release: Release, step: Step) -> None:
 
 
 @task(name="build", task_run_name="build-{step.name}", cache_policy=NO_CACHE)
-async def build(release: Release, step: Step) -> None:
+async def build(release: ReleaseContext, step: Step) -> None:
     """Build sdist and wheel of a pinned package into the release record."""
     out = release.record.dist(step.name)
     shutil.rmtree(out, ignore_errors=True)
     links = [release.record.dist(name) for name in step.build_needs]
     package = release.record.worktree / release.workspace / step.path
     document, _ = read_toml(package / "pyproject.toml", f"{step.path}/pyproject.toml")
-    told = {"SOURCE_DATE_EPOCH": str(release.epoch), **environment(document, step.name, str(step.version))}
-    command = release.uv.build_command(package, out, links, told, release.settings.build_timeout)
+    env = {"SOURCE_DATE_EPOCH": str(release.epoch), **version_environment(document, step.name, str(step.version))}
+    command = release.uv.build_command(package, out, links, env, release.settings.build_timeout)
     try:
-        await arun(command)
+        await run_async(command)
     except ReleaseError as error:
-        raise failure(Code.BUILD_FAILED, error, f"{step.name} {step.version} did not build", str(command)) from None
+        raise failure(
+            ErrorCode.BUILD_FAILED, error, f"{step.name} {step.version} did not build", str(command)
+        ) from None
 
 
 @task(name="verify", task_run_name="verify-{step.name}", cache_policy=NO_CACHE)
-async def verify(release: Release, step: Step) -> PackageVersion:
+async def verify(release: ReleaseContext, step: Step) -> BuiltPackage:
     """Compare the built files with the plan; returns what will be uploaded, file by file."""
     paths = sorted(path for path in release.record.dist(step.name).iterdir() if path.name.endswith((".whl", ".tar.gz")))
     wheels = [read_wheel(path) for path in paths if path.suffix == ".whl"]
     sources = [name for path in paths if path.suffix == ".gz" for name in read_sdist(path)]
-    wrong = problems(
+    mismatches = built_file_problems(
         step.name, step.version, [path.name for path in paths], wheels, release.plan.pins_of(step), sources
     )
-    if wrong:
-        raise ReleaseError(Code.VERIFY_FAILED, "; ".join(wrong), f"{step.name} {step.version}")
-    files = tuple(describe(path) for path in paths)
+    if mismatches:
+        raise ReleaseError(ErrorCode.VERIFY_FAILED, "; ".join(mismatches), f"{step.name} {step.version}")
+    files = tuple(describe_file(path) for path in paths)
     for file in files:
         detail.info("%s: name, version, metadata, pins and contents are as planned; sha256 %s", file.name, file.sha256)
     imports = sorted({name for wheel in wheels for name in import_names(wheel.hashes)})
     extras = sorted({name for wheel in wheels for name in extras_of(wheel)})
-    return PackageVersion(
+    return BuiltPackage(
         name=step.name,
         version=step.version,
         tag=step.tag,
@@ -98,20 +100,20 @@ async def verify(release: Release, step: Step) -> PackageVersion:
     cache_policy=NO_CACHE,
     retries=1,
     retry_delay_seconds=5,
-    retry_condition_fn=if_transient,
+    retry_condition_fn=retry_unless_refused,
 )
-async def prove_resolution(release: Release, built: Sequence[PackageVersion], *, together: bool) -> bool:
+async def prove_resolution(release: ReleaseContext, built: Sequence[BuiltPackage], *, together: bool) -> bool:
     """Return whether all packages, with all their extras, can be installed together; then so can each by itself.
 
     If they cannot, that is an error only where the release promises that the packages, without extras, fit *together*;
     else see `prove`.
     Raises Refusal RK-RESOLVE-FAILED, ReleaseError RK-RESOLVE-FAILED if uv could not find out.
     """
-    conflict = await _conflict(release, [package.requirement_with_extras for package in built])
+    conflict = await _find_conflict(release, [package.requirement_with_extras for package in built])
     plain = [package.requirement for package in built]
-    if conflict and together and (broken := await _conflict(release, plain)):
-        what = "the new versions of all packages cannot be installed together"
-        raise Refusal(Code.RESOLVE_FAILED, what, some(plain), output=broken)
+    if conflict and together and (broken := await _find_conflict(release, plain)):
+        message = "the new versions of all packages cannot be installed together"
+        raise Refusal(ErrorCode.RESOLVE_FAILED, message, summarize(plain), output=broken)
     return not conflict
 
 
@@ -121,57 +123,61 @@ async def prove_resolution(release: Release, built: Sequence[PackageVersion], *,
     cache_policy=NO_CACHE,  # the proof is of this moment: the index and the files of its siblings count as well
     retries=1,
     retry_delay_seconds=5,
-    retry_condition_fn=if_transient,
+    retry_condition_fn=retry_unless_refused,
 )
-async def prove(release: Release, step: Step, built: PackageVersion, *, resolve: bool, install: bool) -> None:
+async def prove(release: ReleaseContext, step: Step, built: BuiltPackage, *, resolve: bool, install: bool) -> None:
     """Prove that a built package can be installed from what will be on the index, before anything is uploaded.
 
     With *resolve* uv is asked whether it can be, by itself and with each of its extras (D-9). With *install* it is, and
     imported. Raises Refusal RK-RESOLVE-FAILED, RK-STAGED-IMPORT-FAILED, and ReleaseError with them for what may pass.
     """
-    for requirement in built.requirements_apart if resolve else ():
-        if conflict := await _conflict(release, [requirement]):
-            what = f"{requirement} cannot be installed from the built files and the index"
-            raise Refusal(Code.RESOLVE_FAILED, what, step.path, output=conflict)
+    for requirement in built.separate_requirements if resolve else ():
+        if conflict := await _find_conflict(release, [requirement]):
+            message = f"{requirement} cannot be installed from the built files and the index"
+            raise Refusal(ErrorCode.RESOLVE_FAILED, message, step.path, output=conflict)
     if install:
         await _install_and_import(release, step, built)
 
 
 @task(name="hand-over", task_run_name="hand-over-{release.plan.title}", cache_policy=NO_CACHE)
-def hand_over(release: Release, repo: Repo, directory: Path) -> None:
+def export_bundle(release: ReleaseContext, repo: Repo, directory: Path) -> None:
     """Write the staged release into *directory*, for `publish --manifest` elsewhere, and keep nothing of it here.
 
     What may be public already is kept, to be carried on. Raises Refusal RK-USAGE, ReleaseError RK-FILE-SYSTEM.
     """
-    bundle.write(release.record, repo, release.settings.remote, directory)
+    bundle.write_bundle(release.record, repo, release.settings.remote, directory)
     if release.record.require_manifest().staged:
-        release.record.drop(repo)
+        release.record.discard(repo)
 
 
-async def _conflict(release: Release, requirements: Sequence[str]) -> str:
+async def _find_conflict(release: ReleaseContext, requirements: Sequence[str]) -> str:
     """Return why *requirements* cannot be installed together, in uv's words; empty if they can."""
     root, index = release.record.worktree / release.workspace, release.target.install_index
-    fresh = tuple(release.plan.versions)
+    new_versions = tuple(release.plan.versions)
     try:
-        return await release.uv.find_conflict(root, requirements, release.staged_links, index, fresh)
+        return await release.uv.find_conflict(root, requirements, release.staged_links, index, new_versions)
     except ReleaseError as error:
-        what = "uv cannot tell whether what was built can be installed"
-        raise failure(Code.RESOLVE_FAILED, error, what, some(requirements)) from None
+        message = "uv cannot tell whether what was built can be installed"
+        raise failure(ErrorCode.RESOLVE_FAILED, error, message, summarize(requirements)) from None
 
 
-async def _install_and_import(release: Release, step: Step, built: PackageVersion) -> None:
+async def _install_and_import(release: ReleaseContext, step: Step, built: BuiltPackage) -> None:
     root, index = release.record.worktree / release.workspace, release.target.install_index
-    code, modules = Code.STAGED_IMPORT_FAILED, ", ".join(built.imports)
-    fresh = tuple(release.plan.versions)  # also what only a published sibling requires, in an older version
+    code, modules = ErrorCode.STAGED_IMPORT_FAILED, ", ".join(built.imports)
+    new_versions = tuple(release.plan.versions)  # also what only a published sibling requires, in an older version
     try:
-        async with release.uv.environment_with(root, built.requirement, index, fresh, release.staged_links) as python:
+        async with release.uv.temporary_environment(
+            root, built.requirement, index, new_versions, release.staged_links
+        ) as python:
             try:
                 await release.uv.import_modules(python, built.imports)
             except ReleaseError as error:
-                what = f"{step.name} {step.version}, as it was built, cannot be imported"
-                raise Refusal(*failure(code, error, what, modules).args) from None  # a second import would do no better
+                message = f"{step.name} {step.version}, as it was built, cannot be imported"
+                raise Refusal(
+                    *failure(code, error, message, modules).args
+                ) from None  # a second import would do no better
     except Refusal:
         raise
     except ReleaseError as error:
-        what = f"{step.name} {step.version}, as it was built, cannot be installed"
-        raise failure(code, error, what, step.path) from None
+        message = f"{step.name} {step.version}, as it was built, cannot be installed"
+        raise failure(code, error, message, step.path) from None

@@ -5,18 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from releasekit.core.changelog.changelog import Since, contributors_of, entry_of, prereleases_between, section_of
-from releasekit.core.changelog.note_entries import tale_of
-from tasks.decorators import lazy_task
+from releasekit.core.changelog.changelog import (
+    PreviousRelease,
+    changelog_entry,
+    contributors_of,
+    prereleases_between,
+    render_section,
+)
+from releasekit.core.changelog.note_entries import package_notes
+from tasks.decorators import flow_task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from releasekit.core.changelog.changelog import Entry, Section
-    from releasekit.core.changelog.note_entries import Tale
+    from releasekit.core.changelog.changelog import ChangelogEntry, Section
+    from releasekit.core.changelog.note_entries import PackageNotes
     from releasekit.core.config.settings import Settings
     from releasekit.core.history.tags import Baseline
-    from releasekit.core.history.web_links import Web
+    from releasekit.core.history.web_links import RepositoryUrls
     from releasekit.core.planning.model import Plan, Step
     from releasekit.integrations.git import Repo
     from tasks.project import Project
@@ -24,20 +30,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ToTell:
+class PackageChanges:
     """What there is to tell about one package's release: since when, and the *tag* that it gets, if any."""
 
-    entry: Entry
-    since: Since
+    entry: ChangelogEntry
+    since: PreviousRelease
     tag: str
 
-    def section(self, web: Web) -> Section:
+    def section(self, web: RepositoryUrls) -> Section:
         """Return it as its changelog has it."""
-        return section_of(self.entry, web, self.tag, self.since)
+        return render_section(self.entry, web, self.tag, self.since)
 
 
-@lazy_task("changelogs")
-def entries(project: Project, repo: Repo, plan: Plan, history: History) -> dict[str, ToTell]:
+@flow_task("changelogs")
+def package_changes(project: Project, repo: Repo, plan: Plan, history: History) -> dict[str, PackageChanges]:
     """Return what there is to tell about each package that is released, in the order of the plan.
 
     A stable release after prereleases tells what they told (D-4): all since the last stable one.
@@ -45,32 +51,32 @@ def entries(project: Project, repo: Repo, plan: Plan, history: History) -> dict[
     settings, schemes = project.settings, project.schemes
     date = plan.date.replace(".", "-")
     whole = history.unreleased | {change.sha for changes in history.since_stable.values() for change in changes}
-    told: dict[str, ToTell] = {}
+    by_name: dict[str, PackageChanges] = {}
     for step in plan.steps:
         name, last = step.name, history.baselines.get(step.name)
-        since = Since(last.version, last.tag) if last else Since()
+        since = PreviousRelease(last.version, last.tag) if last else PreviousRelease()
         changes, unreleased_now = history.changes.get(name, ()), history.unreleased
         if last and _rolls_up(step, last, settings):
             after = last.stable.version if last.stable else None
             tags = schemes.of(name).without_umbrellas(history.tags, history.umbrellas)
             between = prereleases_between(tags, schemes.of(name), name, after, step.version)
-            since = Since(after, last.begin.tag, between)
+            since = PreviousRelease(after, last.begin.tag, between)
             changes, unreleased_now = history.since_stable[name], whole
-        entry = entry_of(step.version, date, changes, since, settings, unreleased_now)
-        told[name] = ToTell(entry, since, step.tag if settings.tag else "")
+        entry = changelog_entry(step.version, date, changes, since, settings, unreleased_now)
+        by_name[name] = PackageChanges(entry, since, step.tag if settings.tag else "")
     if settings.changelog_contributors:
-        authors = repo.authors([change.sha for tell in told.values() for change in tell.entry.changes])
-        for name, tell in told.items():
-            names = contributors_of(tell.entry.changes, authors)
-            told[name] = replace(tell, entry=replace(tell.entry, contributors=names))
-    return told
+        authors = repo.authors([change.sha for package in by_name.values() for change in package.entry.changes])
+        for name, package in by_name.items():
+            names = contributors_of(package.entry.changes, authors)
+            by_name[name] = replace(package, entry=replace(package.entry, contributors=names))
+    return by_name
 
 
-@lazy_task("tales")
-def tales(repo: Repo, told: Mapping[str, ToTell]) -> dict[str, Tale]:
+@flow_task("tales")
+def note_entries(repo: Repo, by_name: Mapping[str, PackageChanges]) -> dict[str, PackageNotes]:
     """Return what the release notes will tell of each package: what its changelog tells, and by whom."""
-    authors = repo.authors([change.sha for tell in told.values() for change in tell.entry.changes])
-    return {name: tale_of(tell.entry, tell.since, authors) for name, tell in told.items()}
+    authors = repo.authors([change.sha for package in by_name.values() for change in package.entry.changes])
+    return {name: package_notes(package.entry, package.since, authors) for name, package in by_name.items()}
 
 
 def _rolls_up(step: Step, last: Baseline, settings: Settings) -> bool:

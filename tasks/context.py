@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from releasekit.core.errors import Refusal
-from releasekit.core.release.observer import LogLines
+from releasekit.core.release.observer import LogObserver
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ log = logging.getLogger("releasekit.publish")
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class ReleaseContext:
     """One plan being carried out. *workspace* is the workspace's place below the top of the repository.
 
     *commit* is the release commit, empty until it is made; *epoch* its time, in seconds since 1970. The *observer*
@@ -44,7 +44,7 @@ class Release:
     branch: str
     commit: str = ""
     epoch: int = 0
-    observer: Observer = field(default_factory=LogLines)
+    observer: Observer = field(default_factory=LogObserver)
 
     @property
     def staged_links(self) -> tuple[Path, ...]:
@@ -58,7 +58,7 @@ def result_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
     It holds the release, the index, the step, the package and its version, and the sha256 of the files it works on;
     hashed, because raw names make folders and over-long ones silently never cache.
     """
-    release: Release = parameters["release"]
+    release: ReleaseContext = parameters["release"]
     step = parameters["step"]
     built = parameters.get("built")
     files = [file.sha256 for file in built.files] if built else []
@@ -66,18 +66,18 @@ def result_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
     return sha256("\n".join([*parts, str(step.version), *files]).encode()).hexdigest()
 
 
-def if_transient(_task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+def retry_unless_refused(_task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     """Tell whether a failed step may be tried again: not when the same answer is certain to come back.
 
     Prefect asks only if attempts are left, so this is also the place to say that another one will be made.
     """
-    error = error_of(state)
+    error = exception_of(state)
     if isinstance(error, Refusal):
         return False
     log.warning("%s failed and will be tried again: %s", run.name, error)
     return True
 
 
-def error_of(state: State[Any]) -> object:
+def exception_of(state: State[Any]) -> object:
     """Return the exception that a failed step has ended with, so far as its *state* has it at hand."""
     return state.data if isinstance(state.data, BaseException) else getattr(state.data, "result", None)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.planning.make_plan import make_plan
 from releasekit.core.planning.model import RELEASE_COMMIT, Plan
-from releasekit.core.planning.plan_inputs import Facts, decisions
-from tasks.decorators import lazy_task
+from releasekit.core.planning.plan_inputs import PlanInputs, decisions
+from tasks.decorators import flow_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tasks.read_history import History
 
 
-@lazy_task("plan")
+@flow_task("plan")
 def plan(
     project: Project,
     repo: Repo,
@@ -31,23 +31,25 @@ def plan(
     selection: Selection,
     answers: IndexAnswers | None,
 ) -> Plan:
-    """Decide what is released; *answers* are None if no index was asked. See `Facts` in core/planning."""
-    decided = decide(project, history, answers.spent if answers else None)
+    """Decide what is released; *answers* are None if no index was asked. See `PlanInputs` in core/planning."""
+    bumps = decide_bumps(project, history, answers.consumed if answers else None)
     today = datetime.now(UTC).strftime("%Y.%m.%d")
-    facts = Facts(
+    inputs = PlanInputs(
         commit=repo.head,
         date=today,
         tags=history.tags,
         published=answers.published if answers else None,
         elsewhere=answers.elsewhere if answers else {},
         requires=answers.requires if answers else {},
-        raised=dict(_raised_by_releases(history)),
-        unheard={change.short_sha: change.release_as or "" for change in history.unheard},
+        raised=dict(_last_raise_by_package(history)),
+        unheard={change.short_sha: change.release_as or "" for change in history.unmatched_release_as},
     )
-    return make_plan(project.workspace, decided, history.baselines, selection, project.settings, facts, project.own)
+    return make_plan(
+        project.workspace, bumps, history.baselines, selection, project.settings, inputs, project.member_settings
+    )
 
 
-def _raised_by_releases(history: History) -> Iterator[tuple[str, str]]:
+def _last_raise_by_package(history: History) -> Iterator[tuple[str, str]]:
     """Yield each package whose pyproject.toml a release has changed since its last one, and the newest such release."""
     for name, changes in history.changes.items():
         touching = {sha for home in history.homes.get(name, ()) for sha in history.manifests.get(home, ())}
@@ -57,7 +59,7 @@ def _raised_by_releases(history: History) -> Iterator[tuple[str, str]]:
                 break
 
 
-def titled(plan: Plan, repo: Repo, history: History) -> Plan:
+def with_release_title(plan: Plan, repo: Repo, history: History) -> Plan:
     """Return *plan* under the title of the release commit that it is made at, if it is made at one.
 
     There the versions stand in the files, and no tag says that they are out: so these are what the plan has. What was
@@ -69,7 +71,16 @@ def titled(plan: Plan, repo: Repo, history: History) -> Plan:
     return plan.model_copy(update={"tags": (title,)})
 
 
-def decide(project: Project, history: History, spent: Mapping[str, frozenset[Version]] | None = None) -> Decisions:
-    """Return what the history asks of each package; *spent* are versions that cannot be released any more."""
-    given = (history.changes, project.settings, history.unreleased, history.since_stable, project.own, spent)
-    return decisions(project.workspace, history.baselines, *given)
+def decide_bumps(
+    project: Project, history: History, consumed: Mapping[str, frozenset[Version]] | None = None
+) -> Decisions:
+    """Return what the history asks of each package; *consumed* are versions that cannot be released any more."""
+    inputs = (
+        history.changes,
+        project.settings,
+        history.unreleased,
+        history.since_stable,
+        project.member_settings,
+        consumed,
+    )
+    return decisions(project.workspace, history.baselines, *inputs)

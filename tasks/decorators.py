@@ -7,9 +7,9 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.integrations.prefect_server import configured_api
-from releasekit.integrations.process import keep_secret
+from releasekit.integrations.process import register_secret
 from releasekit.integrations.secrets import from_environment
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-ALWAYS: ContextVar[bool] = ContextVar("always", default=False)
+FORCE_TASKS: ContextVar[bool] = ContextVar("always", default=False)
 """Whether steps are Prefect tasks outside a flow run too, for their retries: see `unrecorded` in flows/event_flush.py.
 
 A context variable, like the flow run of Prefect, which it stands in for: steps are called by code that does not know
@@ -26,7 +26,7 @@ Prefect, and a parameter would go through all of that code.
 """
 
 
-def lazy_task(name: str, run_name: str = "", **options: object) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def flow_task(name: str, run_name: str = "", **options: object) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a function a Prefect task called *name* inside a flow run, and leave it a plain function elsewhere.
 
     *run_name* is what a run of it is called, if not like the task, *options* are other ones of `prefect.task`.
@@ -38,16 +38,16 @@ def lazy_task(name: str, run_name: str = "", **options: object) -> Callable[[Cal
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            if not (in_flow() or ALWAYS.get()):
+            if not (in_flow() or FORCE_TASKS.get()):
                 return function(*args, **kwargs)
             from prefect import task
             from prefect.cache_policies import NO_CACHE
 
             # Facts are read afresh in every run, and live objects among them cannot be hashed: nothing to cache.
-            named = {"name": name, "task_run_name": run_name or name}
+            names = {"name": name, "task_run_name": run_name or name}
             plain: Any = task  # its overloads want each option by itself
-            made = plain(**named, cache_policy=NO_CACHE, persist_result=False, **options)
-            recorded: Callable[P, R] = made(function)
+            decorator = plain(**names, cache_policy=NO_CACHE, persist_result=False, **options)
+            recorded: Callable[P, R] = decorator(function)
             return recorded(*args, **kwargs)
 
         return call
@@ -64,7 +64,7 @@ def in_flow() -> bool:
     return FlowRunContext.get() is not None
 
 
-def secret(name: str) -> str:
+def read_secret(name: str) -> str:
     """Return the secret called *name*: upper case is a variable of the environment, lower case a Prefect Secret block.
 
     Prefect allows only lower case, digits and dashes in a block's name. Raises Refusal RK-SECRET-UNKNOWN.
@@ -72,14 +72,16 @@ def secret(name: str) -> str:
     if name.upper() == name:
         return from_environment(name)
     if not configured_api():
-        what = f"the Secret block {name} cannot be read: no Prefect API is configured"
-        raise Refusal(Code.SECRET_UNKNOWN, what, name, "Set PREFECT_API_URL; or name an environment variable instead.")
+        message = f"the Secret block {name} cannot be read: no Prefect API is configured"
+        raise Refusal(
+            ErrorCode.SECRET_UNKNOWN, message, name, "Set PREFECT_API_URL; or name an environment variable instead."
+        )
     from prefect.blocks.system import Secret
 
     blocks: Any = Secret  # Prefect's types know neither that it can be loaded without a loop, nor what comes out
     try:
         value = str(blocks.load(name, _sync=True).get())
     except ValueError as error:  # what it raises where there is none
-        raise Refusal(Code.SECRET_UNKNOWN, f"there is no Secret block {name}", name) from error
-    keep_secret(value)
+        raise Refusal(ErrorCode.SECRET_UNKNOWN, f"there is no Secret block {name}", name) from error
+    register_secret(value)
     return value

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ReleaseError
 from releasekit.core.release.unfinished_release import ReleaseTraces
-from releasekit.integrations.git import RUNNING
-from releasekit.store.record import MANIFEST, records
-from releasekit.store.remote_lock import held_here, held_in
+from releasekit.integrations.git import LOCK_REF
+from releasekit.store.record import MANIFEST, list_records
+from releasekit.store.remote_lock import local_copy, read_lock_commit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from releasekit.core.config.settings import Settings
     from releasekit.core.planning.model import Plan
     from releasekit.core.release.release_manifest import ReleaseManifest
-    from releasekit.core.release.unfinished_release import Lock
+    from releasekit.core.release.unfinished_release import LockState
     from releasekit.integrations.git import Ref, Repo
     from releasekit.integrations.protocols import Index
     from releasekit.integrations.secrets import Secrets
     from releasekit.store.record import Record
-    from releasekit.store.remote_lock import Held
+    from releasekit.store.remote_lock import RemoteLock
 
 _TAGS = "refs/tags/"
 
 
 def read_records(repo: Repo) -> list[ReleaseTraces]:
     """Return the releases that are on record in this repository and have not ended, and those whose record is lost."""
-    found = [traces for record in records(repo.common_dir) if (traces := _from_record(record, repo))]
-    known = {record.release for record in records(repo.common_dir) if (record.directory / MANIFEST).is_file()}
-    known |= {traces.release for traces in found}
-    for name in repo.all_kept():
-        if name in known or "/" in name or f"refs/releasekit/{name}" == RUNNING:
+    all_traces = [traces for record in list_records(repo.common_dir) if (traces := _from_record(record, repo))]
+    releases = {record.release for record in list_records(repo.common_dir) if (record.directory / MANIFEST).is_file()}
+    releases |= {traces.release for traces in all_traces}
+    for name in repo.saved_refs():
+        if name in releases or "/" in name or f"refs/releasekit/{name}" == LOCK_REF:
             continue
-        copy = held_here(repo, name)
+        copy = local_copy(repo, name)
         plan, manifest = (copy.plan, copy.manifest) if copy else (None, None)
-        found.append(ReleaseTraces("copy", name, f"refs/releasekit/{name}", plan, manifest))
-    return found
+        all_traces.append(ReleaseTraces("copy", name, f"refs/releasekit/{name}", plan, manifest))
+    return all_traces
 
 
 def _from_record(record: Record, repo: Repo) -> ReleaseTraces | None:
@@ -53,147 +53,161 @@ def _from_record(record: Record, repo: Repo) -> ReleaseTraces | None:
     except ReleaseError as error:
         if not record.exists():  # the release has ended while we looked
             return None
-        copy = held_here(repo, record.release)
+        copy = local_copy(repo, record.release)
         plan, manifest = (copy.plan, copy.manifest) if copy else (None, None)
-        return replace(traces, damage=f"{error.what} ({error.where})", plan=plan, manifest=manifest)
-    lost = [name for package in manifest.packages for name in record.lost(package)] if manifest else []
+        return replace(traces, damage=f"{error.message} ({error.location})", plan=plan, manifest=manifest)
+    lost = [name for package in manifest.packages for name in record.missing_files(package)] if manifest else []
     ahead = _commits_since(repo, plan, manifest) if plan else 0
-    return replace(traces, plan=plan, manifest=manifest, lost=frozenset(lost), ahead=ahead)
+    return replace(traces, plan=plan, manifest=manifest, missing_files=frozenset(lost), ahead=ahead)
 
 
 def _commits_since(repo: Repo, plan: Plan, manifest: ReleaseManifest | None) -> int:
-    known = [sha for sha in (plan.commit, manifest.release_commit if manifest else "") if sha and repo.has(sha)]
-    return repo.ahead(*known) if known else 0
+    commits = [
+        sha for sha in (plan.commit, manifest.release_commit if manifest else "") if sha and repo.has_commit(sha)
+    ]
+    return repo.count_commits_since(*commits) if commits else 0
 
 
 def read_remote(
-    repo: Repo, remote: str, refs: Mapping[str, Ref], here: Sequence[ReleaseTraces]
+    repo: Repo, remote: str, refs: Mapping[str, Ref], local_traces: Sequence[ReleaseTraces]
 ) -> tuple[list[ReleaseTraces], str]:
-    """Return the traces *here* with what the *refs* of *remote* say of them, and the release that another clone makes.
+    """Return *local_traces* with what the *refs* of *remote* add, and the release that another clone makes.
 
     With them comes what of the remote cannot be read, empty if nothing. The commit that the remote holds is fetched, if
     it is not here; no reference is changed.
     """
-    held, problem = None, ""
-    if RUNNING in refs:
+    remote_lock, problem = None, ""
+    if LOCK_REF in refs:
         try:
-            if not repo.has(refs[RUNNING].commit):
-                repo.fetch(remote, RUNNING)
-            held = held_in(repo, refs[RUNNING].commit)
+            if not repo.has_commit(refs[LOCK_REF].commit):
+                repo.fetch(remote, LOCK_REF)
+            remote_lock = read_lock_commit(repo, refs[LOCK_REF].commit)
         except ReleaseError as error:
-            problem = f"{RUNNING} of {remote}: {error.what}"
+            problem = f"{LOCK_REF} of {remote}: {error.message}"
     tags = {name.removeprefix(_TAGS): ref.commit for name, ref in refs.items() if name.startswith(_TAGS)}
-    found: list[ReleaseTraces] = []
-    for each in here:
-        traces = replace(each, remote=remote, tags_there=tags, lock=_lock_of(each, refs.get(RUNNING), held))
-        if traces.damage and not traces.plan and held and held.plan.release == traces.release:
-            traces = replace(traces, plan=held.plan, manifest=held.manifest)
-        found.append(replace(traces, moved=_has_moved(repo, refs, traces.manifest)))
-    if held and all(traces.release != held.plan.release for traces in found):
-        place = f"{RUNNING} of {remote}"
-        elsewhere = ReleaseTraces("remote", held.plan.release, place, held.plan, held.manifest, remote=remote)
-        found.append(replace(elsewhere, lock="other", tags_there=tags))
-    return found, problem
+    all_traces: list[ReleaseTraces] = []
+    for local in local_traces:
+        traces = replace(
+            local, remote=remote, tags_there=tags, lock=_lock_owner(local, refs.get(LOCK_REF), remote_lock)
+        )
+        if traces.damage and not traces.plan and remote_lock and remote_lock.plan.release == traces.release:
+            traces = replace(traces, plan=remote_lock.plan, manifest=remote_lock.manifest)
+        all_traces.append(replace(traces, moved=_has_moved(repo, refs, traces.manifest)))
+    if remote_lock and all(traces.release != remote_lock.plan.release for traces in all_traces):
+        location = f"{LOCK_REF} of {remote}"
+        foreign = ReleaseTraces(
+            "remote", remote_lock.plan.release, location, remote_lock.plan, remote_lock.manifest, remote=remote
+        )
+        all_traces.append(replace(foreign, lock="other", tags_there=tags))
+    return all_traces, problem
 
 
-def _lock_of(traces: ReleaseTraces, ref: Ref | None, held: Held | None) -> Lock:
+def _lock_owner(traces: ReleaseTraces, ref: Ref | None, remote_lock: RemoteLock | None) -> LockState:
     """Return whose release the remote holds, as seen from the one of *traces*."""
     if ref is None:
         return "none"
     manifest = traces.manifest
-    is_ours = manifest and (ref.object == manifest.held or (held and held.manifest.holder() == manifest.holder()))
+    is_ours = manifest and (
+        ref.object == manifest.held
+        or (remote_lock and remote_lock.manifest.lock_identity() == manifest.lock_identity())
+    )
     return "mine" if is_ours else "other"
 
 
 def _has_moved(repo: Repo, refs: Mapping[str, Ref], manifest: ReleaseManifest | None) -> bool:
     """Return whether the release's branch on the remote cannot simply step forward to the release commit."""
     tip = refs.get(f"refs/heads/{manifest.branch}") if manifest else None
-    if manifest is None or tip is None or not repo.has(manifest.release_commit):
+    if manifest is None or tip is None or not repo.has_commit(manifest.release_commit):
         return False
-    if not repo.has(tip.commit):
+    if not repo.has_commit(tip.commit):
         return True
     commit = manifest.release_commit
     return not (repo.contains(tip.commit, commit) or repo.contains(commit, tip.commit))
 
 
-def with_local_tags(repo: Repo, found: Sequence[ReleaseTraces]) -> list[ReleaseTraces]:
-    """Return *found* with the tags of this repository."""
-    tags = {name: ref.commit for name, ref in repo.tag_refs().items()} if found else {}
-    return [replace(traces, tags_here=tags) for traces in found]
+def with_local_tags(repo: Repo, all_traces: Sequence[ReleaseTraces]) -> list[ReleaseTraces]:
+    """Return *all_traces* with the tags of this repository."""
+    tags = {name: ref.commit for name, ref in repo.tag_refs().items()} if all_traces else {}
+    return [replace(traces, tags_here=tags) for traces in all_traces]
 
 
-async def ask_index_for(index: Index, found: Sequence[ReleaseTraces]) -> list[ReleaseTraces]:
-    """Return *found* with the files that the index lists of their packages.
+async def read_index_files(index: Index, all_traces: Sequence[ReleaseTraces]) -> list[ReleaseTraces]:
+    """Return *all_traces* with the files that the index lists of their packages.
 
     Raises ReleaseError RK-INDEX-….
     """
-    names = sorted({package.name for traces in found for package in traces.packages})
+    names = sorted({package.name for traces in all_traces for package in traces.packages})
     pages = await asyncio.gather(*(index.files(name) for name in names))
     listed = {name: {file.name: file.sha256 for file in page or ()} for name, page in zip(names, pages, strict=True)}
-    return [replace(traces, index_files=listed) if traces.packages else traces for traces in found]
+    return [replace(traces, index_files=listed) if traces.packages else traces for traces in all_traces]
 
 
-async def read_proposed(
+async def read_unpublished(
     repo: Repo,
     settings: Settings,
     secrets: Secrets,
-    proposed: Sequence[tuple[Plan, ReleaseManifest, str]],
+    unpublished: Sequence[tuple[Plan, ReleaseManifest, str]],
     refs: Mapping[str, Ref],
 ) -> list[ReleaseTraces]:
-    """Return the releases that are *proposed*: plan, manifest, and the page of its draft, empty for a pull request."""
+    """Return the *unpublished* releases: plan, manifest, and the page of the draft (empty for a pull request)."""
     tags = {name.removeprefix(_TAGS): ref.commit for name, ref in refs.items() if name.startswith(_TAGS)}
-    found: list[ReleaseTraces] = []
-    for plan, manifest, page in proposed:
+    all_traces: list[ReleaseTraces] = []
+    for plan, manifest, page in unpublished:
         if page:
             traces = ReleaseTraces("draft", plan.release, page, plan, manifest, page=page)
         else:
-            place = f"{settings.release_branch} on {settings.remote}"
-            traces = ReleaseTraces("pull", plan.release, place, plan, manifest)
+            location = f"{settings.release_branch} on {settings.remote}"
+            traces = ReleaseTraces("pull", plan.release, location, plan, manifest)
             if _is_merged(repo, refs, manifest):
                 traces = replace(traces, pull_state="merged")
             else:
-                traces = await _with_pull_state(repo, settings, secrets, traces, plan, manifest)
-        found.append(replace(traces, remote=settings.remote, tags_there=tags))
-    return found
+                traces = await _with_pull_request_state(repo, settings, secrets, traces, plan, manifest)
+        all_traces.append(replace(traces, remote=settings.remote, tags_there=tags))
+    return all_traces
 
 
 def _is_merged(repo: Repo, refs: Mapping[str, Ref], manifest: ReleaseManifest) -> bool:
     """Return whether the branch of the remote is known to hold the very commit that was proposed."""
     tip = refs.get(f"refs/heads/{manifest.branch}")
     commit = manifest.release_commit
-    return tip is not None and repo.has(tip.commit) and repo.has(commit) and repo.contains(tip.commit, commit)
+    return (
+        tip is not None
+        and repo.has_commit(tip.commit)
+        and repo.has_commit(commit)
+        and repo.contains(tip.commit, commit)
+    )
 
 
-async def _with_pull_state(
+async def _with_pull_request_state(
     repo: Repo, settings: Settings, secrets: Secrets, traces: ReleaseTraces, plan: Plan, manifest: ReleaseManifest
 ) -> ReleaseTraces:
     """Return *traces* with what the forge says of the pull request; as they are, if it does not answer."""
     from releasekit.integrations.forge_factory import (
-        forge_of,  # late: httpx is dear, and most releases have no pull request
+        connect_forge,  # late: httpx is dear, and most releases have no pull request
     )
 
     branch, base = settings.release_branch, manifest.branch
     try:
-        async with forge_of(repo.address(settings.remote), settings, secrets) as forge:
-            if pull := await forge.find_pull(branch, base):
-                return replace(traces, pull_state="open", page=pull.page)
-            merged = await forge.merged_pull(branch, base)
+        async with connect_forge(repo.address(settings.remote), settings, secrets) as forge:
+            if pull_request := await forge.find_pull_request(branch, base):
+                return replace(traces, pull_state="open", page=pull_request.page)
+            merged = await forge.merged_pull_request(branch, base)
     except ReleaseError:
         return traces
-    if merged and not _is_known_before(repo, plan.commit, merged.commit):
+    if merged and not _is_known_before(repo, plan.commit, merged.merge_commit):
         return replace(traces, pull_state="merged", page=merged.page)
     return replace(traces, pull_state="closed")
 
 
 def _is_known_before(repo: Repo, since: str, commit: str) -> bool:
     """Return whether *commit* is older than the proposal: an earlier release was merged as that."""
-    return repo.has(commit) and repo.has(since) and repo.contains(since, commit)
+    return repo.has_commit(commit) and repo.has_commit(since) and repo.contains(since, commit)
 
 
-def published_first(found: Sequence[ReleaseTraces]) -> Iterator[ReleaseTraces]:
+def unique_releases(all_traces: Sequence[ReleaseTraces]) -> Iterator[ReleaseTraces]:
     """Yield each release once: what is on record here, before what only the remote or the forge tells of it."""
-    known: set[str] = set()
-    for traces in found:
-        if traces.release not in known:
-            known.add(traces.release)
+    seen: set[str] = set()
+    for traces in all_traces:
+        if traces.release not in seen:
+            seen.add(traces.release)
             yield traces

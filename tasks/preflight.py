@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from releasekit.core.config.settings import bump_files
-from releasekit.core.errors import Code, Refusal, ReleaseError, Warn
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.planning.model import Obstacle, Status
-from releasekit.core.release.release_notes import SMALLEST_LIMIT
-from releasekit.core.text import some
+from releasekit.core.release.release_notes import MIN_BODY_LIMIT
+from releasekit.core.text import summarize
 from releasekit.core.workspace.dynamic_version import is_dynamic
-from releasekit.core.workspace.siblings import raised_by_file, write_raised
+from releasekit.core.workspace.siblings import group_by_file, write_raised_requirements
 from releasekit.integrations.filesystem import read_text
-from releasekit.integrations.notes_sources import gather, rendered
+from releasekit.integrations.notes_sources import gather_notes, render_notes
 from releasekit.integrations.process import mask
 from releasekit.integrations.uv import trusted_publishing
 from releasekit.integrations.version_files import new_texts
 from releasekit.store.record import MANIFEST
-from releasekit.store.remote_lock import held_there
-from tasks.decorators import lazy_task
+from releasekit.store.remote_lock import read_remote_lock
+from tasks.decorators import flow_task
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -40,71 +40,73 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("releasekit.preflight")
 
-Finding: TypeAlias = ReleaseError | Warn
+PreflightFinding: TypeAlias = ReleaseError | ReleaseWarning
 """What a look finds: an error is an obstacle, a warning stops nothing. A look that raises an error has found that."""
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class PreflightFindings:
     """What has been found: what `publish` refuses, and what a maintainer should know."""
 
     obstacles: tuple[Obstacle, ...] = ()
     warnings: tuple[str, ...] = ()
 
-    def __add__(self, more: Findings) -> Findings:
-        return Findings(self.obstacles + more.obstacles, self.warnings + more.warnings)
+    def __add__(self, more: PreflightFindings) -> PreflightFindings:
+        return PreflightFindings(self.obstacles + more.obstacles, self.warnings + more.warnings)
 
 
-def collect(*looks: Iterator[Finding]) -> Findings:
-    """Run each of *looks* to its end, and return what they find, in order."""
-    return _sorted([finding for look in looks for finding in _to_its_end(look)])
+def collect(*probes: Iterator[PreflightFinding]) -> PreflightFindings:
+    """Run each of *probes* to its end, and return what they find, in order."""
+    return _as_findings([finding for probe in probes for finding in _with_error(probe)])
 
 
-def _to_its_end(look: Iterator[Finding]) -> Iterator[Finding]:
+def _with_error(probe: Iterator[PreflightFinding]) -> Iterator[PreflightFinding]:
     try:
-        yield from look
+        yield from probe
     except ReleaseError as error:
         yield error
 
 
-async def _collect_async(look: AsyncIterator[Finding]) -> Findings:
-    return _sorted([finding async for finding in _to_its_end_async(look)])
+async def _collect_async(probe: AsyncIterator[PreflightFinding]) -> PreflightFindings:
+    return _as_findings([finding async for finding in _with_error_async(probe)])
 
 
-async def _to_its_end_async(look: AsyncIterator[Finding]) -> AsyncIterator[Finding]:
+async def _with_error_async(probe: AsyncIterator[PreflightFinding]) -> AsyncIterator[PreflightFinding]:
     try:
-        async for finding in look:
+        async for finding in probe:
             yield finding
     except ReleaseError as error:
         yield error
 
 
-def _sorted(found: list[Finding]) -> Findings:
-    obstacles = tuple(obstacle_of(finding) for finding in found if isinstance(finding, ReleaseError))
-    return Findings(obstacles, tuple(str(finding) for finding in found if isinstance(finding, Warn)))
+def _as_findings(findings: list[PreflightFinding]) -> PreflightFindings:
+    obstacles = tuple(obstacle_of(finding) for finding in findings if isinstance(finding, ReleaseError))
+    return PreflightFindings(
+        obstacles, tuple(str(finding) for finding in findings if isinstance(finding, ReleaseWarning))
+    )
 
 
 def obstacle_of(error: ReleaseError) -> Obstacle:
     """Return *error* as a value without secrets: it goes into files, comments and Prefect's database."""
     return Obstacle(
         code=error.code,
-        what=mask(error.what),
-        where=mask(error.where),
+        what=mask(error.message),
+        where=mask(error.location),
         hint=mask(error.hint),
         output=mask(error.output),
     )
 
 
-@lazy_task("preflight-others")
-def others(project: Project, repo: Repo) -> Findings:
+@flow_task("preflight-others")
+def other_clones(project: Project, repo: Repo) -> PreflightFindings:
     """Find out whether another clone is in the middle of a release: what it has done looks like our mistakes.
 
     Obstacles: RK-RELEASE-ELSEWHERE, RK-REMOTE-UNREACHABLE.
     """
-    return collect(_others(project, repo))
+    return collect(_other_clones(project, repo))
 
 
-@lazy_task("preflight")
+@flow_task("preflight")
 def workspace(
     project: Project,
     repo: Repo,
@@ -115,37 +117,37 @@ def workspace(
     audit: bool = True,
     commits: bool = True,
     needs_branch: bool = False,
-) -> Findings:
+) -> PreflightFindings:
     """Look at the checkout and the plan.
 
     *published* is None when no index was asked. Where nobody *commits*, git needs neither a name nor a key. With
     *needs_branch*, a detached HEAD will not do in a CI either.
     Obstacles: RK-PREFLIGHT-…, RK-GIT-IDENTITY, RK-SIGNING-FAILED, RK-VERSION-PLACE, RK-WORKSPACE-INVALID.
     """
-    looks = [
+    probes = [
         _detached_head(repo, needs_branch=needs_branch),
         _dirty_worktree(repo),
         _stale_lock(project, repo),
-        *((_identity(repo), _signing(repo)) if commits else ()),
-        _version_places(project, repo, plan),
-        _requirement_places(project, repo, plan),
-        _versions_taken(project, plan, published or {}),
+        *((_identity(repo), _signing_key(repo)) if commits else ()),
+        _version_locations(project, repo, plan),
+        _requirement_locations(project, repo, plan),
+        _taken_versions(project, plan, published or {}),
     ]
     if published is not None and target.is_pypi:
-        looks.append(_new_projects(plan, published))
+        probes.append(_new_projects(plan, published))
     if audit and project.settings.audit and (project.root / "uv.lock").is_file():
-        looks.append(_audit(project))
-    return collect(*looks)
+        probes.append(_audit(project))
+    return collect(*probes)
 
 
-@lazy_task("preflight-notes")
-def notes(project: Project, repo: Repo, plan: Plan, target: Target) -> Findings:
+@flow_task("preflight-notes")
+def notes(project: Project, repo: Repo, plan: Plan, target: Target) -> PreflightFindings:
     """Render the template, which else would fail after the last upload. Obstacle: RK-NOTES-TEMPLATE."""
     return collect(_notes(project, repo, plan, target))
 
 
-@lazy_task("preflight-forge")
-async def forge_access(project: Project, repo: Repo, plan: Plan) -> Findings:
+@flow_task("preflight-forge")
+async def forge_access(project: Project, repo: Repo, plan: Plan) -> PreflightFindings:
     """Find out before the first build whether there will be a release on the forge; if not, a warning says so.
 
     Obstacles: RK-FORGE-… where one is required, and RK-PREFLIGHT-CONCURRENT-RELEASE if a draft of this very release is
@@ -154,14 +156,14 @@ async def forge_access(project: Project, repo: Repo, plan: Plan) -> Findings:
     return await _collect_async(_forge_access(project, repo, plan))
 
 
-@lazy_task("preflight-credentials")
-async def credentials(project: Project, target: Target, index: Index) -> Findings:
+@flow_task("preflight-credentials")
+async def credentials(project: Project, target: Target, index: Index) -> PreflightFindings:
     """Ask the index whether it would take uploads. Obstacles: RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE."""
     return await _collect_async(_credentials(project, target, index))
 
 
-@lazy_task("preflight-remote")
-def remote(project: Project, repo: Repo) -> Findings:
+@flow_task("preflight-remote")
+def remote(project: Project, repo: Repo) -> PreflightFindings:
     """Find out before the first build whether the git remote would refuse after the last one.
 
     Obstacles: RK-PREFLIGHT-NO-REMOTE, RK-PUSH-REJECTED, RK-REMOTE-UNREACHABLE.
@@ -172,44 +174,46 @@ def remote(project: Project, repo: Repo) -> Findings:
 # ---- the looks ------------------------------------------------------------------------------------------------------
 
 
-def _others(project: Project, repo: Repo) -> Iterator[Finding]:
-    if held := held_there(repo, project.settings):
-        yield held.elsewhere(project.settings.remote)
+def _other_clones(project: Project, repo: Repo) -> Iterator[PreflightFinding]:
+    if remote_lock := read_remote_lock(repo, project.settings):
+        yield remote_lock.conflict_error(project.settings.remote)
 
 
-def _detached_head(repo: Repo, *, needs_branch: bool) -> Iterator[Finding]:
+def _detached_head(repo: Repo, *, needs_branch: bool) -> Iterator[PreflightFinding]:
     if repo.branch:
         return
-    what = f"HEAD is detached at {repo.head[:12]}"
+    message = f"HEAD is detached at {repo.head[:12]}"
     if needs_branch:
         yield Refusal(
-            Code.PREFLIGHT_DETACHED_HEAD, f"{what}, so there is no branch to bring to the commit", str(repo.top)
+            ErrorCode.PREFLIGHT_DETACHED_HEAD, f"{message}, so there is no branch to bring to the commit", str(repo.top)
         )
     elif not os.environ.get("CI"):
-        yield Refusal(Code.PREFLIGHT_DETACHED_HEAD, what, str(repo.top))
+        yield Refusal(ErrorCode.PREFLIGHT_DETACHED_HEAD, message, str(repo.top))
 
 
-def _dirty_worktree(repo: Repo) -> Iterator[Finding]:
+def _dirty_worktree(repo: Repo) -> Iterator[PreflightFinding]:
     if changed := repo.changed_paths():
-        yield Refusal(Code.PREFLIGHT_DIRTY_WORKTREE, f"uncommitted: {some(changed, 5)}", str(repo.top))
+        yield Refusal(ErrorCode.PREFLIGHT_DIRTY_WORKTREE, f"uncommitted: {summarize(changed, 5)}", str(repo.top))
 
 
-def _stale_lock(project: Project, repo: Repo) -> Iterator[Finding]:
+def _stale_lock(project: Project, repo: Repo) -> Iterator[PreflightFinding]:
     if repo.is_tracked(project.root / "uv.lock") and not project.uv.lock_is_current(project.root):
-        yield Refusal(Code.PREFLIGHT_LOCK_STALE, "uv.lock does not fit the pyproject.toml files", str(project.root))
+        yield Refusal(
+            ErrorCode.PREFLIGHT_LOCK_STALE, "uv.lock does not fit the pyproject.toml files", str(project.root)
+        )
 
 
-def _identity(repo: Repo) -> Iterator[Finding]:
+def _identity(repo: Repo) -> Iterator[PreflightFinding]:
     repo.committer()
     yield from ()
 
 
-def _signing(repo: Repo) -> Iterator[Finding]:
+def _signing_key(repo: Repo) -> Iterator[PreflightFinding]:
     repo.check_signing()
     yield from ()
 
 
-def _version_places(project: Project, repo: Repo, plan: Plan) -> Iterator[Finding]:
+def _version_locations(project: Project, repo: Repo, plan: Plan) -> Iterator[PreflightFinding]:
     """Find what could not be written later: the very edits of the release are tried, and dropped."""
     files: dict[Path, str] = {}
     for step in plan.steps:
@@ -217,23 +221,23 @@ def _version_places(project: Project, repo: Repo, plan: Plan) -> Iterator[Findin
             files |= dict.fromkeys(_written_files(project, step), step.path)
         except ReleaseError as error:
             yield error
-    for path in repo.untracked(list(files)):
-        what = "git does not track this file, so the release could not write the version into it"
-        yield Refusal(Code.VERSION_PLACE, what, os.path.relpath(path, project.root))
+    for path in repo.find_untracked(list(files)):
+        message = "git does not track this file, so the release could not write the version into it"
+        yield Refusal(ErrorCode.VERSION_PLACE, message, os.path.relpath(path, project.root))
 
 
-def _requirement_places(project: Project, repo: Repo, plan: Plan) -> Iterator[Finding]:
+def _requirement_locations(project: Project, repo: Repo, plan: Plan) -> Iterator[PreflightFinding]:
     """Find requirements that could not be raised later: the very edits of the release are tried, and dropped."""
-    files = raised_by_file(plan.raises)
+    files = group_by_file(plan.raises)
     for file, raised in files.items():
         path = project.root / file
         try:
-            write_raised(read_text(path), path.name, raised)
+            write_raised_requirements(read_text(path), path.name, raised)
         except ReleaseError as error:
-            yield Refusal(error.code, error.what, file, error.hint)
-    for path in repo.untracked([(project.root / file).resolve() for file in files]):
-        what = "git does not track this file, so the release could not raise a requirement in it"
-        yield Refusal(Code.WORKSPACE_REQUIREMENT, what, os.path.relpath(path, project.root))
+            yield Refusal(error.code, error.message, file, error.hint)
+    for path in repo.find_untracked([(project.root / file).resolve() for file in files]):
+        message = "git does not track this file, so the release could not raise a requirement in it"
+        yield Refusal(ErrorCode.WORKSPACE_REQUIREMENT, message, os.path.relpath(path, project.root))
 
 
 def _written_files(project: Project, step: Step) -> Iterable[Path]:
@@ -244,79 +248,89 @@ def _written_files(project: Project, step: Step) -> Iterable[Path]:
     return new_texts(project.root / step.path, document, step.version, step.path)
 
 
-def _versions_taken(project: Project, plan: Plan, published: Mapping[str, frozenset[Version]]) -> Iterator[Finding]:
+def _taken_versions(
+    project: Project, plan: Plan, published: Mapping[str, frozenset[Version]]
+) -> Iterator[PreflightFinding]:
     for step in plan.packages:
         if step.status is Status.ALREADY_PUBLISHED:
-            what = f"the index already has {step.name} {step.next}"
-            yield Refusal(Code.PREFLIGHT_VERSION_EXISTS, what, f"{step.path}/pyproject.toml")
+            message = f"the index already has {step.name} {step.next}"
+            yield Refusal(ErrorCode.PREFLIGHT_VERSION_EXISTS, message, f"{step.path}/pyproject.toml")
         later = [
             v for v in published.get(step.name, ()) if step.order >= 0 and v > step.version and not v.is_prerelease
         ]
         if later and not project.settings.allow_older:
-            what = f"the index has {step.name} {max(later)}, later than the {step.version} to be released"
+            message = f"the index has {step.name} {max(later)}, later than the {step.version} to be released"
             hint = "Fetch the tags (`git fetch --tags`); on a maintenance branch set allow_older = true."
-            yield Refusal(Code.PREFLIGHT_VERSION_EXISTS, what, f"{step.path}/pyproject.toml", hint)
+            yield Refusal(ErrorCode.PREFLIGHT_VERSION_EXISTS, message, f"{step.path}/pyproject.toml", hint)
 
 
-def _new_projects(plan: Plan, published: Mapping[str, frozenset[Version]]) -> Iterator[Finding]:
+def _new_projects(plan: Plan, published: Mapping[str, frozenset[Version]]) -> Iterator[PreflightFinding]:
     fresh = [step.name for step in plan.steps if step.name in published and not published[step.name]]
     if len(fresh) > _NEW_PROJECTS_A_DAY:
-        what = f"{len(fresh)} projects are new to the index; PyPI lets a user create {_NEW_PROJECTS_A_DAY} a day"
-        yield Warn(Code.PREFLIGHT_NEW_PROJECTS, what)
+        message = f"{len(fresh)} projects are new to the index; PyPI lets a user create {_NEW_PROJECTS_A_DAY} a day"
+        yield ReleaseWarning(ErrorCode.PREFLIGHT_NEW_PROJECTS, message)
 
 
 _NEW_PROJECTS_A_DAY = 4  # pypi/support#11827
 
 
-def _audit(project: Project) -> Iterator[Finding]:
+def _audit(project: Project) -> Iterator[PreflightFinding]:
     try:
         findings = project.uv.audit(project.root)
     except ReleaseError as error:  # as without a network: that it could not look says nothing of what is there
-        why = next((line for line in error.output.splitlines() if line.startswith("error")), error.what)
-        yield Warn(error.code, f"uv audit could not look: {why.removeprefix('error: ')}", str(project.root))
+        reason = next((line for line in error.output.splitlines() if line.startswith("error")), error.message)
+        yield ReleaseWarning(
+            error.code, f"uv audit could not look: {reason.removeprefix('error: ')}", str(project.root)
+        )
         return
     if findings and project.settings.strict_audit:
-        yield Refusal(Code.PREFLIGHT_VULNERABLE, "uv audit has findings", str(project.root), output=findings)
+        yield Refusal(ErrorCode.PREFLIGHT_VULNERABLE, "uv audit has findings", str(project.root), output=findings)
     elif findings:
-        yield Warn(Code.PREFLIGHT_VULNERABLE, findings.strip().splitlines()[-1], "uv audit")
+        yield ReleaseWarning(ErrorCode.PREFLIGHT_VULNERABLE, findings.strip().splitlines()[-1], "uv audit")
 
 
-def _notes(project: Project, repo: Repo, plan: Plan, target: Target) -> Iterator[Finding]:
+def _notes(project: Project, repo: Repo, plan: Plan, target: Target) -> Iterator[PreflightFinding]:
     settings = project.settings
     if plan.steps and settings.release and settings.notes_template:
-        place = project.root.relative_to(repo.top).as_posix()
-        found = gather(plan, repo, repo.top, place, target, settings, pulls={})
-        rendered(found, project.root, settings, SMALLEST_LIMIT)
+        workspace_path = project.root.relative_to(repo.top).as_posix()
+        sources = gather_notes(plan, repo, repo.top, workspace_path, target, settings, pulls={})
+        render_notes(sources, project.root, settings, MIN_BODY_LIMIT)
     yield from ()
 
 
-async def _forge_access(project: Project, repo: Repo, plan: Plan) -> AsyncIterator[Finding]:
-    from releasekit.integrations.forge_factory import forge_of  # late: httpx is dear, and what asks nobody does without
+async def _forge_access(project: Project, repo: Repo, plan: Plan) -> AsyncIterator[PreflightFinding]:
+    from releasekit.integrations.forge_factory import (
+        connect_forge,  # late: httpx is dear, and what asks nobody does without
+    )
 
     settings = project.settings
-    if not (plan.steps and settings.on_forge):
+    if not (plan.steps and settings.creates_forge_release):
         return
     try:
-        async with forge_of(repo.address(settings.remote), settings, project.uv.secrets) as forge:
+        async with connect_forge(repo.address(settings.remote), settings, project.uv.secrets) as forge:
             await forge.check_access()
             drafts = await forge.drafts()
     except ReleaseError as error:
         if settings.forge_required:
             raise
         if settings.expects_no_forge(error):
-            there = settings.remote in repo.remotes()
-            log.info("no release on a forge: %s", error.what if there else f"there is no remote {settings.remote}")
+            existing = settings.remote in repo.remotes()
+            log.info(
+                "no release on a forge: %s", error.message if existing else f"there is no remote {settings.remote}"
+            )
             return
-        so = "a release on the forge may fail" if settings.stops_at(error) else "there will be no release on the forge"
-        yield Warn(error.code, f"{so}: {error.what}", error.where)
+        consequence = (
+            "a release on the forge may fail" if settings.stops_at(error) else "there will be no release on the forge"
+        )
+        yield ReleaseWarning(error.code, f"{consequence}: {error.message}", error.location)
         return
-    for there in drafts:
-        if there.tag == plan.title or MANIFEST in there.assets:
-            what = f"there is a draft of {there.tag} on {forge.name}"
-            yield Refusal(Code.PREFLIGHT_CONCURRENT_RELEASE, what, there.page)
+    for existing in drafts:
+        if existing.tag == plan.title or MANIFEST in existing.assets:
+            message = f"there is a draft of {existing.tag} on {forge.name}"
+            yield Refusal(ErrorCode.PREFLIGHT_CONCURRENT_RELEASE, message, existing.url)
 
 
-async def _credentials(project: Project, target: Target, index: Index) -> AsyncIterator[Finding]:
+async def _credentials(project: Project, target: Target, index: Index) -> AsyncIterator[PreflightFinding]:
     if trusted_publishing(project.uv.secrets) != "never":
         return
     address = target.publish_url or project.uv.default_publish_url()
@@ -324,23 +338,23 @@ async def _credentials(project: Project, target: Target, index: Index) -> AsyncI
         await index.check_credentials(address)
     except ReleaseError as error:
         yield error
-        if error.code is Code.INDEX_UNREACHABLE and not index.has_credentials(address):
-            what = "no credentials are set, and the index does not answer whether it wants some"
-            yield Refusal(Code.INDEX_CREDENTIALS, what, error.where)
+        if error.code is ErrorCode.INDEX_UNREACHABLE and not index.has_credentials(address):
+            message = "no credentials are set, and the index does not answer whether it wants some"
+            yield Refusal(ErrorCode.INDEX_CREDENTIALS, message, error.location)
 
 
-def _remote(project: Project, repo: Repo) -> Iterator[Finding]:
+def _remote(project: Project, repo: Repo) -> Iterator[PreflightFinding]:
     settings = project.settings
     if not settings.push:
         return
     if settings.remote not in repo.remotes():
-        yield Refusal(Code.PREFLIGHT_NO_REMOTE, f"there is no remote {settings.remote}", str(repo.top))
+        yield Refusal(ErrorCode.PREFLIGHT_NO_REMOTE, f"there is no remote {settings.remote}", str(repo.top))
     elif repo.branch:
         try:
             repo.push(settings.remote, [f"{repo.head}:refs/heads/{repo.branch}"], dry_run=True)
         except ReleaseError as error:
-            if error.code is not Code.PUSH_REJECTED:
+            if error.code is not ErrorCode.PUSH_REJECTED:
                 raise
-            what = f"{settings.remote} would not take {repo.branch}"
+            message = f"{settings.remote} would not take {repo.branch}"
             hint = f"Pull first if {repo.branch} has moved there; or pass --no-push."
-            yield Refusal(Code.PUSH_REJECTED, what, str(repo.top), hint, error.output)
+            yield Refusal(ErrorCode.PUSH_REJECTED, message, str(repo.top), hint, error.output)

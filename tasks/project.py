@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Project:
     """What stands on this machine: the workspace at *root*, its root pyproject.toml as *document*, its settings.
 
-    *own* are the settings that members have for themselves, by name; *manifests* the pyproject.toml of each member,
-    parsed and as text, by its path.
+    *member_settings* are the settings that members have for themselves, by name; *manifests* the pyproject.toml of each
+    member, parsed and as text, by its path.
     """
 
     root: Path
@@ -31,7 +31,7 @@ class Project:
     settings: Settings
     workspace: Workspace
     uv: Uv
-    own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, "Mapping[str, Any]"])
+    member_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, "Mapping[str, Any]"])
     manifests: Mapping[str, tuple[Mapping[str, Any], str]] = field(
         default_factory=dict[str, "tuple[Mapping[str, Any], str]"]
     )
@@ -39,8 +39,8 @@ class Project:
     @cached_property
     def schemes(self) -> TagSchemes:
         """The tag formats."""
-        return schemes_of(self.settings, self.own)
+        return schemes_of(self.settings, self.member_settings)
 
-    def says(self, name: str, key: str) -> Any:  # noqa: ANN401  as many types as there are keys
+    def effective_setting(self, name: str, key: str) -> Any:  # noqa: ANN401  as many types as there are keys
         """Return the setting *key* of the package *name*: its own, or that of the root."""
-        return self.own.get(name, {}).get(key, getattr(self.settings, key))
+        return self.member_settings.get(name, {}).get(key, getattr(self.settings, key))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ReleaseError
-from releasekit.core.history.tags import baselines
+from releasekit.core.history.tags import find_baselines
 from releasekit.integrations.process import mask
-from tasks.decorators import lazy_task
+from tasks.decorators import flow_task
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 from tasks.read_history import umbrella_tags
 
 
-@lazy_task("read-facts")
+@flow_task("read-facts")
 def read_facts(project: Project, repo: Repo, needs: Collection[str]) -> WorkspaceFacts:
     """Read what `check` looks at; *needs* are those facts that cost something and are wanted, see `Check`.
 
@@ -30,18 +30,18 @@ def read_facts(project: Project, repo: Repo, needs: Collection[str]) -> Workspac
         read_packages,
     )
 
-    kept, ignored = repo.listed(project.root)
+    tracked, ignored = repo.list_files(project.root)
     members = [(member, *project.manifests[member.path]) for member in project.workspace]
     lock = project.root / "uv.lock"
     license_file, license_text = read_license(project.root)
     return WorkspaceFacts(
         workspace=project.workspace,
         settings=project.settings,
-        packages=read_packages(project.root, members, kept, ignored, render="rendering" in needs),
+        packages=read_packages(project.root, members, tracked, ignored, render="rendering" in needs),
         document=project.document,
         lock=_lock_state(project, repo) if "lock" in needs else "unasked",
         locked=lock.read_text("utf-8", "replace") if lock.is_file() else "",
-        tagged=_tagged(project, repo) if "tags" in needs else None,
+        tagged=_tagged_packages(project, repo) if "tags" in needs else None,
         license_file=license_file,
         license_text=license_text,
     )
@@ -53,14 +53,14 @@ def _lock_state(project: Project, repo: Repo) -> str:
     try:
         return "current" if project.uv.lock_is_current(project.root) else "stale"
     except ReleaseError as error:
-        said = [line.strip() for line in mask(error.output).splitlines() if line.strip()]
-        return said[-1] if said else error.what
+        lines = [line.strip() for line in mask(error.output).splitlines() if line.strip()]
+        return lines[-1] if lines else error.message
 
 
-def _tagged(project: Project, repo: Repo) -> frozenset[str] | None:
+def _tagged_packages(project: Project, repo: Repo) -> frozenset[str] | None:
     """Return the packages whose last release has a tag; None in a shallow clone, which lacks tags."""
     if repo.is_shallow():
         return None
     declared = {member.name: member.version for member in project.workspace if member.publishable}
     tags = repo.tags()
-    return frozenset(baselines(tags, project.schemes, declared, umbrellas=umbrella_tags(repo, project, tags)))
+    return frozenset(find_baselines(tags, project.schemes, declared, umbrellas=umbrella_tags(repo, project, tags)))

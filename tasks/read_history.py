@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
-from releasekit.core.errors import Code, Refusal
-from releasekit.core.history.attribution import unreleased
+from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.history.attribution import attribute_commits
 from releasekit.core.history.commits import parse, parse_history
-from releasekit.core.history.tags import baselines, umbrella_candidates, umbrellas_among
-from releasekit.core.planning.model import title_in
-from releasekit.core.version_numbers import version_of
+from releasekit.core.history.tags import find_baselines, umbrella_candidates, umbrellas_among
+from releasekit.core.planning.model import title_from_subject
+from releasekit.core.version_numbers import parse_version
 from releasekit.integrations.filesystem import read_toml
-from releasekit.integrations.version_files import declaring_place
-from tasks.decorators import lazy_task
+from releasekit.integrations.version_files import version_location
+from tasks.decorators import flow_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from releasekit.core.history.attribution import Unreleased
+    from releasekit.core.history.attribution import Attribution
     from releasekit.core.history.commits import Change
     from releasekit.core.history.tags import Baseline
     from releasekit.integrations.git import Repo
@@ -41,11 +41,11 @@ class History:
     """What git knows: the tags, the last release of each package, and what has come since.
 
     *changes* are those of each package since its last release, newest first; *unreleased* holds the shas of all of
-    them. *since_stable* has, for packages whose last release is a prerelease, those since the last stable one, or
-    since the first prerelease if nothing stable is out. *homes* are the directories in which each package has stood,
-    from the top of the repository, *manifests* the shas of the commits that touch the pyproject.toml of a directory.
-    *unheard* are changes that name a version, and touch no package that could have it. *umbrellas* are the tags of
-    releases as a whole.
+    them. *since_stable* has, for packages whose last release is a prerelease, those since the last stable one, or since
+    the first prerelease if nothing stable is out. *homes* are the directories in which each package has stood, from the
+    top of the repository, *manifests* the shas of the commits that touch the pyproject.toml of a directory.
+    *unmatched_release_as* are changes that name a version, and touch no package that could have it. *umbrellas* are the
+    tags of releases as a whole.
     """
 
     tags: Mapping[str, str]
@@ -55,11 +55,11 @@ class History:
     since_stable: Mapping[str, Sequence[Change]]
     homes: Mapping[str, frozenset[str]]
     manifests: Mapping[str, Sequence[str]]
-    unheard: Sequence[Change]
+    unmatched_release_as: Sequence[Change]
     umbrellas: frozenset[str] = frozenset()
 
 
-@lazy_task("read-history")
+@flow_task("read-history")
 def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] | None = None) -> History:
     """Read tags and commits, in one walk for all packages; *released* are last releases that have no tag.
 
@@ -68,30 +68,43 @@ def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] 
     """
     refuse_unlocated(project, released or {})
     if repo.is_shallow():
-        raise Refusal(Code.PREFLIGHT_SHALLOW_CLONE, "the clone is shallow", str(repo.top))
+        raise Refusal(ErrorCode.PREFLIGHT_SHALLOW_CLONE, "the clone is shallow", str(repo.top))
     tags = repo.tags()
     declared = {member.name: member.version for member in project.workspace if member.publishable}
     umbrellas = umbrella_tags(repo, project, tags)
     reachable = repo.merged_tags() if None in declared.values() else None
-    last = baselines(tags, project.schemes, declared, reachable, umbrellas)
+    last = find_baselines(tags, project.schemes, declared, reachable, umbrellas)
     last |= released or {}
     owners = {_in_repository(repo, project.root, member.path): member.name for member in project.workspace}
-    found = _walk(repo, project, last, owners)
+    attribution = _walk(repo, project, last, owners)
     homes = {name: {directory} for directory, name in owners.items()}
-    if layouts := layouts_of(repo, found, owners, last):
-        found = _walk(repo, project, last, owners, layouts)
-        for directory, name in (place for layout in layouts.values() for place in layout.items()):
+    if layouts := package_directories_at(repo, attribution, owners, last):
+        attribution = _walk(repo, project, last, owners, layouts)
+        for directory, name in (entry for layout in layouts.values() for entry in layout.items()):
             homes[name].add(directory)
-    shas = {sha for shas in found.touching.values() for sha in shas}
-    parsed = {each.sha: each for each in parse_history([c for c in found.commits if c.sha in shas], found.commits)}
-    changes = {name: tuple(parsed[sha] for sha in shas) for name, shas in found.touching.items()}
-    since_stable = {name: changes[name] for name in found.fresh}
-    for name, fresh in found.fresh.items():
+    shas = {sha for shas in attribution.by_package.values() for sha in shas}
+    parsed = {
+        change.sha: change
+        for change in parse_history([c for c in attribution.commits if c.sha in shas], attribution.commits)
+    }
+    changes = {name: tuple(parsed[sha] for sha in shas) for name, shas in attribution.by_package.items()}
+    since_stable = {name: changes[name] for name in attribution.since_prerelease}
+    for name, fresh in attribution.since_prerelease.items():
         changes[name] = tuple(change for change in changes[name] if change.sha in fresh)
     unreleased_now = frozenset(change.sha for mine in changes.values() for change in mine)
-    stood = {name: frozenset(directories) for name, directories in homes.items()}
-    unheard = [change for change in map(parse, found.unheard) if change.release_as is not None]
-    return History(tags, last, changes, unreleased_now, since_stable, stood, found.manifests, unheard, umbrellas)
+    all_homes = {name: frozenset(directories) for name, directories in homes.items()}
+    unmatched = [change for change in map(parse, attribution.unmatched_release_as) if change.release_as is not None]
+    return History(
+        tags,
+        last,
+        changes,
+        unreleased_now,
+        since_stable,
+        all_homes,
+        attribution.pyproject_changes,
+        unmatched,
+        umbrellas,
+    )
 
 
 def umbrella_tags(
@@ -106,18 +119,18 @@ def umbrella_tags(
     if not in_any_format:
         candidates = {tag: commit for tag, commit in candidates.items() if project.schemes.readings(tag)}
     subjects = repo.subjects(candidates.values())
-    return umbrellas_among(candidates, {sha: {*map(title_in, those)} for sha, those in subjects.items()})
+    return umbrellas_among(candidates, {sha: {*map(title_from_subject, those)} for sha, those in subjects.items()})
 
 
 def versions_at(repo: Repo, project: Project, commits: Mapping[str, str]) -> dict[str, Version | None]:
     """Return which version each package of *commits* declared at its commit, where it stands now; None for none."""
-    place: dict[str, tuple[str, str]] = {}
+    positions: dict[str, tuple[str, str]] = {}
     for name, commit in commits.items():
         member = project.workspace[name]
         directory = _in_repository(repo, project.root, member.path)
-        place[name] = (commit, f"{directory}/{member.version_file or 'pyproject.toml'}".lstrip("/"))
-    texts = repo.texts(list(place.values()))
-    return {name: version_reader(project, name)(texts.get(asked, "")) for name, asked in place.items()}
+        positions[name] = (commit, f"{directory}/{member.version_file or 'pyproject.toml'}".lstrip("/"))
+    texts = repo.texts(list(positions.values()))
+    return {name: version_reader(project, name)(texts.get(position, "")) for name, position in positions.items()}
 
 
 def first_known(versions: Iterator[Version | None]) -> Version | None:
@@ -129,13 +142,13 @@ def version_reader(project: Project, name: str) -> Callable[[str], Version | Non
     """Return what reads the version of the package *name* in the text of the file that declares it."""
     member = project.workspace[name]
     document, _ = read_toml(project.root / member.path / "pyproject.toml", f"{member.path}/pyproject.toml")
-    place = declaring_place(project.root / member.path, document, member.path)
-    known: dict[str, Version | None] = {"": None}
+    position = version_location(project.root / member.path, document, member.path)
+    cache: dict[str, Version | None] = {"": None}
 
     def read(text: str) -> Version | None:
-        if text not in known:
-            known[text] = version_of(place.find(text)) if place else _project_version(text, name)
-        return known[text]
+        if text not in cache:
+            cache[text] = parse_version(position.find(text)) if position else _project_version(text, name)
+        return cache[text]
 
     return read
 
@@ -152,16 +165,16 @@ def _walk(
     last: Mapping[str, Baseline],
     owners: Mapping[str, str],
     layouts: Mapping[str, Mapping[str, str]] | None = None,
-) -> Unreleased:
+) -> Attribution:
     since = {name: baseline.begin.commit for name, baseline in last.items()}
     latest = {name: baseline.commit for name, baseline in last.items() if baseline.version.is_prerelease}
     lock = _in_repository(repo, project.root, "uv.lock")  # what it locks is no part of a package at the root
     walk = repo.history([repo.head, *sorted({*since.values(), *latest.values()})])
-    return unreleased(walk, repo.head, since, owners, latest=latest, ignored=frozenset([lock]), layouts=layouts)
+    return attribute_commits(walk, repo.head, since, owners, latest=latest, ignored=frozenset([lock]), layouts=layouts)
 
 
-def layouts_of(
-    repo: Repo, found: Unreleased, owners: Mapping[str, str], last: Mapping[str, Baseline]
+def package_directories_at(
+    repo: Repo, attribution: Attribution, owners: Mapping[str, str], last: Mapping[str, Baseline]
 ) -> dict[str, Mapping[str, str]]:
     """Return at which commits packages stood elsewhere than now, and where; empty if none did since its release.
 
@@ -169,54 +182,60 @@ def layouts_of(
     those of members that were not there at their last release; then, if there are any, all others that another may
     have left to who is there now.
     """
-    place = {name: directory for directory, name in owners.items()}
-    touched = found.manifests.keys()
-    asked = {(last[name].commit, place[name]): name for name in last if name in place and place[name] in touched}
-    strays = _around(found, touched - owners.keys())
-    names = _names(repo, [*asked, *strays])
+    directory_of = {name: directory for directory, name in owners.items()}
+    touched = attribution.pyproject_changes.keys()
+    asked = {
+        (last[name].commit, directory_of[name]): name
+        for name in last
+        if name in directory_of and directory_of[name] in touched
+    }
+    strays = _commits_around(attribution, touched - owners.keys())
+    names = _package_names(repo, [*asked, *strays])
     contested = {path for (commit, path), name in asked.items() if names[commit, path] != name}
-    contested |= {path for commit, path in strays if names[commit, path] in place}
+    contested |= {path for commit, path in strays if names[commit, path] in directory_of}
     if not contested:
         return {}
-    left = _around(found, touched & owners.keys() - contested)
-    names = _names(repo, left)
-    contested |= {path for commit, path in left if (name := names[commit, path]) in place and name != owners[path]}
-    turning = {sha for path in contested for sha in found.manifests.get(path, ())}
-    turns = [commit for commit in found.commits if commit.sha in turning or commit.is_merge]
+    left = _commits_around(attribution, touched & owners.keys() - contested)
+    names = _package_names(repo, left)
+    contested |= {
+        path for commit, path in left if (name := names[commit, path]) in directory_of and name != owners[path]
+    }
+    turning = {sha for path in contested for sha in attribution.pyproject_changes.get(path, ())}
+    turns = [commit for commit in attribution.commits if commit.sha in turning or commit.is_merge]
     at = dict.fromkeys([repo.head, *(sha for commit in turns for sha in (commit.sha, *commit.parents))])
-    names = _names(repo, [(sha, path) for sha in at for path in sorted(contested)])
+    names = _package_names(repo, [(sha, path) for sha in at for path in sorted(contested)])
     fixed = {directory: name for directory, name in owners.items() if directory not in contested}
-    known: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+    cache: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
     layouts: dict[str, Mapping[str, str]] = {}
     for sha in at:
-        there = tuple((path, name) for path in sorted(contested) if (name := names[sha, path]) in place)
-        layouts[sha] = known.setdefault(there, {**fixed, **dict(there)})
+        occupants = tuple((path, name) for path in sorted(contested) if (name := names[sha, path]) in directory_of)
+        layouts[sha] = cache.setdefault(occupants, {**fixed, **dict(occupants)})
     return layouts
 
 
-def _around(found: Unreleased, directories: Collection[str]) -> list[tuple[str, str]]:
+def _commits_around(attribution: Attribution, directories: Collection[str]) -> list[tuple[str, str]]:
     """Return with each of *directories* the commits that touch its pyproject.toml, and their parents."""
-    parents = {commit.sha: commit.parents for commit in found.commits}
+    parents = {commit.sha: commit.parents for commit in attribution.commits}
     return [
         (sha, path)
         for path in sorted(directories)
-        for touch in found.manifests[path]
+        for touch in attribution.pyproject_changes[path]
         for sha in (touch, *parents[touch])
     ]
 
 
-def _names(repo: Repo, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+def _package_names(repo: Repo, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """Return the name of the package that stands in each of *asked* (commit, directory), empty if none does."""
     files = {(commit, path): f"{path}/pyproject.toml".lstrip("/") for commit, path in asked}
     texts = repo.texts([(commit, files[commit, path]) for commit, path in files])
-    known: dict[str, str] = {}
-    found: dict[tuple[str, str], str] = {}
+    cache: dict[str, str] = {}
+    names: dict[tuple[str, str], str] = {}
     for (commit, path), file in files.items():
         text = texts.get((commit, file), "")
-        if text not in known:
-            known[text] = _project_name(text)
-        found[commit, path] = known[text]
-    return found
+        if text not in cache:
+            cache[text] = _project_name(text)
+        names[commit, path] = cache[text]
+    return names
 
 
 def _project_name(text: str) -> str:
@@ -227,7 +246,7 @@ def _project_version(text: str, name: str) -> Version | None:
     """Return the version in the pyproject.toml *text* of the package *name*; None if it is another's."""
     table = _project_table(text)
     is_its = canonicalize_name(str(table.get("name", ""))) == name
-    return version_of(str(table.get("version", ""))) if is_its else None
+    return parse_version(str(table.get("version", ""))) if is_its else None
 
 
 def _project_table(text: str) -> Mapping[str, Any]:
@@ -240,17 +259,17 @@ def _project_table(text: str) -> Mapping[str, Any]:
 def refuse_unlocated(project: Project, released: Mapping[str, Baseline]) -> None:
     """Raise Refusal RK-BASELINE-UNKNOWN for a release on the index whose commit nobody knows."""
     for name, last in released.items():
-        lost = next((each.version for each in (last, last.begin) if not each.commit), None)
+        lost = next((baseline.version for baseline in (last, last.begin) if not baseline.commit), None)
         if lost:
-            what = f"the index has {name} {lost}, which has no tag, and no commit here set that version"
+            message = f"the index has {name} {lost}, which has no tag, and no commit here set that version"
             tag = project.schemes.of(name).tag(name, lost)
             hint = f"Tag the commit that it was made from: `git tag {tag} COMMIT`; `releasekit init` shows all of "
             hint += "them. If that project is somebody else's, this package needs another name."
-            raise Refusal(Code.BASELINE_UNKNOWN, what, f"{project.workspace[name].path}/pyproject.toml", hint)
+            raise Refusal(ErrorCode.BASELINE_UNKNOWN, message, f"{project.workspace[name].path}/pyproject.toml", hint)
 
 
-def with_commits(found: Baseline, commits: Mapping[Version, str]) -> Baseline:
-    """Return *found* with the commits of its releases, by version; a *first* that cannot be found is not needed."""
-    stable, first = (each and with_commits(each, commits) for each in (found.stable, found.first))
+def with_commits(baseline: Baseline, commits: Mapping[Version, str]) -> Baseline:
+    """Return *baseline* with the commits of its releases, by version; a *first* that cannot be found is not needed."""
+    stable, first = (earlier and with_commits(earlier, commits) for earlier in (baseline.stable, baseline.first))
     begin = first if first and first.commit else None
-    return replace(found, commit=commits.get(found.version, ""), stable=stable, first=begin)
+    return replace(baseline, commit=commits.get(baseline.version, ""), stable=stable, first=begin)

@@ -8,31 +8,31 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from releasekit.core.errors import Code, Refusal, ReleaseError, nearest, nothing_changed
-from releasekit.core.release.pr_status import pull_ref
-from releasekit.core.release.release_manifest import exported_of
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal, did_you_mean
+from releasekit.core.release.pr_status import release_pr_ref
+from releasekit.core.release.release_manifest import parse_staged_manifest
 from releasekit.core.release.rollback_plan import (
     KeptTag,
     PublicPackage,
     Rollback,
-    dependents_of,
-    reasons_to_keep,
-    yank_page,
+    public_dependents,
+    tag_keep_reasons,
+    yank_url,
 )
-from releasekit.core.version_numbers import following
-from releasekit.integrations.forge_factory import forge_of
-from releasekit.integrations.git import RUNNING
-from releasekit.integrations.index import on_index
-from releasekit.store.record import MANIFEST, Record, records, sweep
-from releasekit.store.remote_lock import Held, held_alone, held_here, held_in, held_there
-from tasks.decorators import lazy_task
+from releasekit.core.version_numbers import next_version_after
+from releasekit.integrations.forge_factory import connect_forge
+from releasekit.integrations.git import LOCK_REF
+from releasekit.integrations.index import files_on_index
+from releasekit.store.record import MANIFEST, Record, list_records, remove_leftovers
+from releasekit.store.remote_lock import RemoteLock, local_copy, orphaned_copy, read_lock_commit, read_remote_lock
+from tasks.decorators import flow_task
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
 
     from releasekit.core.config.settings import Settings
     from releasekit.core.planning.model import Plan, Step
-    from releasekit.core.release.release_manifest import PackageVersion, ReleaseManifest
+    from releasekit.core.release.release_manifest import BuiltPackage, ReleaseManifest
     from releasekit.core.release.target import Target
     from releasekit.integrations.git import Ref, Repo
     from releasekit.integrations.protocols import ForgeRelease, Index
@@ -42,17 +42,17 @@ log = logging.getLogger("releasekit.undo")
 
 
 @dataclass(frozen=True, slots=True)
-class Doomed:
+class RollbackCandidate:
     """The release to roll back. *record* is None if it is another clone's, or lost; *plan* and *manifest* if unknown.
 
-    *held* is what the remote holds of it, if anything. *intact* says that the record itself could be read.
+    *lock* is what the remote holds of it, if anything. *intact* says that the record itself could be read.
     """
 
     release: str
     record: Record | None = None
     plan: Plan | None = None
     manifest: ReleaseManifest | None = None
-    held: Held | None = None
+    lock: RemoteLock | None = None
     intact: bool = True
 
     @property
@@ -62,7 +62,7 @@ class Doomed:
 
 
 @dataclass(frozen=True, slots=True)
-class Proposed:
+class UnpublishedRelease:
     """A release that is not published yet: by a pull request, or by a *draft* on the forge.
 
     *refs* are what the remote has of the pull request that may go: the object of each, by name.
@@ -75,85 +75,93 @@ class Proposed:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RollbackPlan:
     """What there is to undo, for people; and the objects that the tags name now, so that no other is deleted."""
 
-    doomed: Doomed
+    candidate: RollbackCandidate
     rollback: Rollback
-    local: Mapping[str, str]
-    remote: Mapping[str, str]
-    proposed: tuple[Proposed, ...] = ()
+    local_tags: Mapping[str, str]
+    remote_tags: Mapping[str, str]
+    unpublished: tuple[UnpublishedRelease, ...] = ()
 
 
-@lazy_task("find-proposed")
-async def find_proposed(repo: Repo, settings: Settings, secrets: Secrets) -> tuple[Proposed, ...]:
+@flow_task("find-proposed")
+async def find_unpublished(repo: Repo, settings: Settings, secrets: Secrets) -> tuple[UnpublishedRelease, ...]:
     """Return the releases that are not published yet: one of a pull request, and those that are drafts.
 
     What cannot be asked is said and no more: most releases are neither.
     """
-    found: list[Proposed] = []
+    unpublished: list[UnpublishedRelease] = []
     if not (settings.push and settings.remote in repo.remotes()):
         return ()
     try:
-        found += _proposed_at(repo, settings)
-        async with forge_of(repo.address(settings.remote), settings, secrets) as forge:
+        unpublished += _read_pull_request(repo, settings)
+        async with connect_forge(repo.address(settings.remote), settings, secrets) as forge:
             for draft in await forge.drafts():
                 if content := await forge.asset(draft, MANIFEST):
-                    manifest, plan = exported_of(content.decode("utf-8", "replace"), draft.page)
-                    found.append(Proposed(plan, manifest, draft))
+                    manifest, plan = parse_staged_manifest(content.decode("utf-8", "replace"), draft.url)
+                    unpublished.append(UnpublishedRelease(plan, manifest, draft))
     except ReleaseError as error:
         level = logging.DEBUG if settings.expects_no_forge(error) else logging.INFO
         log.log(level, "no draft of a release is looked for: %s", error)
-    return tuple(found)
+    return tuple(unpublished)
 
 
-def _proposed_at(repo: Repo, settings: Settings) -> Iterator[Proposed]:
-    ref, branch = pull_ref(settings.release_branch), f"refs/heads/{settings.release_branch}"
-    there = repo.refs_at(settings.remote, ref, branch)
-    if ref in there:
-        if not repo.has(there[ref].commit):
+def _read_pull_request(repo: Repo, settings: Settings) -> Iterator[UnpublishedRelease]:
+    ref, branch = release_pr_ref(settings.release_branch), f"refs/heads/{settings.release_branch}"
+    remote_refs = repo.ls_remote(settings.remote, ref, branch)
+    if ref in remote_refs:
+        if not repo.has_commit(remote_refs[ref].commit):
             repo.fetch(settings.remote, ref)
-        held = held_in(repo, there[ref].commit)
-        unmoved = branch in there and there[branch].commit == held.manifest.release_commit
-        refs = {name: there[name].object for name in (ref, *([branch] if unmoved else []))}
-        yield Proposed(held.plan, held.manifest, refs=refs)
+        proposal = read_lock_commit(repo, remote_refs[ref].commit)
+        unmoved = branch in remote_refs and remote_refs[branch].commit == proposal.manifest.release_commit
+        refs = {name: remote_refs[name].object for name in (ref, *([branch] if unmoved else []))}
+        yield UnpublishedRelease(proposal.plan, proposal.manifest, refs=refs)
 
 
-@lazy_task("find-release")
-def find(repo: Repo, settings: Settings, name: str, proposed: Sequence[Proposed] = ()) -> Doomed | None:
+@flow_task("find-release")
+def find_release(
+    repo: Repo, settings: Settings, name: str, unpublished: Sequence[UnpublishedRelease] = ()
+) -> RollbackCandidate | None:
     """Return the release called *name*: its id, or the beginning of it, or its title.
 
     Without a name it is the one of this clone that has not ended, None if all have; what another clone is in the middle
-    of must be named, and so must what is *proposed* and not begun to be published.
+    of must be named, and so must what is *unpublished* and not begun to be published.
 
     Raises Refusal RK-RELEASE-UNKNOWN, RK-RELEASE-ELSEWHERE.
     """
-    sweep(repo)
-    there = _held(repo, settings)
-    here = [_read(record, repo, there) for record in records(repo.common_dir)]
-    if lost := held_alone(repo):
-        mine = there if there and there.plan.release == lost.plan.release else None
-        here.append(Doomed(lost.plan.release, None, lost.plan, lost.manifest, mine))
-    others = there and all(doomed.release != there.plan.release for doomed in here)
+    remove_leftovers(repo)
+    remote_lock = _read_lock(repo, settings)
+    candidates = [_read_candidate(record, repo, remote_lock) for record in list_records(repo.common_dir)]
+    if orphan := orphaned_copy(repo):
+        lock = remote_lock if remote_lock and remote_lock.plan.release == orphan.plan.release else None
+        candidates.append(RollbackCandidate(orphan.plan.release, None, orphan.plan, orphan.manifest, lock))
+    is_foreign = remote_lock and all(candidate.release != remote_lock.plan.release for candidate in candidates)
     if name:
-        known = {doomed.release: doomed for doomed in here}
-        if there and others:
-            known[there.plan.release] = Doomed(there.plan.release, None, there.plan, there.manifest, there)
-        for each in reversed(proposed):  # a draft knows the merged commit, a pull request its own
-            known.setdefault(each.plan.release, Doomed(each.plan.release, None, each.plan, each.manifest))
-        return _called(name, [*known.values()])
-    unfinished = max((doomed for doomed in here if not _has_ended(doomed)), key=_begun, default=None)
-    if there and others and unfinished is None:
-        error = there.elsewhere(settings.remote)
-        hint = f"`releasekit rollback {there.plan.release}` rolls it back; or name the release that you mean."
-        raise Refusal(error.code, error.what, error.where, hint)
+        by_release = {candidate.release: candidate for candidate in candidates}
+        if remote_lock and is_foreign:
+            by_release[remote_lock.plan.release] = RollbackCandidate(
+                remote_lock.plan.release, None, remote_lock.plan, remote_lock.manifest, remote_lock
+            )
+        for release in reversed(unpublished):  # a draft knows the merged commit, a pull request its own
+            by_release.setdefault(
+                release.plan.release, RollbackCandidate(release.plan.release, None, release.plan, release.manifest)
+            )
+        return _match_name(name, [*by_release.values()])
+    unfinished = max(
+        (candidate for candidate in candidates if not _is_finished(candidate)), key=_start_key, default=None
+    )
+    if remote_lock and is_foreign and unfinished is None:
+        error = remote_lock.conflict_error(settings.remote)
+        hint = f"`releasekit rollback {remote_lock.plan.release}` rolls it back; or name the release that you mean."
+        raise Refusal(error.code, error.message, error.location, hint)
     return unfinished
 
 
 def report_nothing(repo: Repo) -> Rollback:
     """Return that there is nothing to roll back, and how to name the last release that has ended, if there is one."""
-    finished = [_read(record, repo, None) for record in records(repo.common_dir)]
-    latest = max((doomed for doomed in finished if doomed.plan), key=_begun, default=None)
+    finished = [_read_candidate(record, repo, None) for record in list_records(repo.common_dir)]
+    latest = max((candidate for candidate in finished if candidate.plan), key=_start_key, default=None)
     if latest is None or latest.plan is None:
         return Rollback(release="", title="")
     name = latest.plan.title
@@ -162,111 +170,118 @@ def report_nothing(repo: Repo) -> Rollback:
     )
 
 
-def _held(repo: Repo, settings: Settings) -> Held | None:
+def _read_lock(repo: Repo, settings: Settings) -> RemoteLock | None:
     try:
-        return held_there(repo, settings)
+        return read_remote_lock(repo, settings)
     except ReleaseError as error:
         unreachable = "Try again when it answers; or leave the remote alone with --no-push."
-        hint = unreachable if error.code is Code.REMOTE_UNREACHABLE else error.hint
-        raise Refusal(error.code, error.what, error.where, hint, error.output) from None
+        hint = unreachable if error.code is ErrorCode.REMOTE_UNREACHABLE else error.hint
+        raise Refusal(error.code, error.message, error.location, hint, error.output) from None
 
 
-def _read(record: Record, repo: Repo, there: Held | None) -> Doomed:
+def _read_candidate(record: Record, repo: Repo, remote_lock: RemoteLock | None) -> RollbackCandidate:
     """Return the release of *record*; what is damaged is taken from what git keeps of it."""
-    mine = there if there and there.plan.release == record.release else None
-    doomed = Doomed(record.release, record, held=mine)
+    lock = remote_lock if remote_lock and remote_lock.plan.release == record.release else None
+    candidate = RollbackCandidate(record.release, record, lock=lock)
     try:
-        return replace(doomed, plan=record.plan(), manifest=record.manifest())
+        return replace(candidate, plan=record.plan(), manifest=record.manifest())
     except ReleaseError:
-        copy = held_here(repo, record.release) or mine
-        doomed = replace(doomed, intact=False)
+        copy = local_copy(repo, record.release) or lock
+        candidate = replace(candidate, intact=False)
     if copy:
-        return replace(doomed, plan=copy.plan, manifest=copy.manifest)
+        return replace(candidate, plan=copy.plan, manifest=copy.manifest)
     with suppress(ReleaseError):
-        doomed = replace(doomed, plan=record.plan())
+        candidate = replace(candidate, plan=record.plan())
     with suppress(ReleaseError):
-        doomed = replace(doomed, manifest=record.manifest())
-    return doomed
+        candidate = replace(candidate, manifest=record.manifest())
+    return candidate
 
 
-def _begun(doomed: Doomed) -> tuple[str, str]:
+def _start_key(candidate: RollbackCandidate) -> tuple[str, str]:
     """Return when a release was begun, to find the latest."""
-    return (doomed.manifest.begun if doomed.manifest else "", doomed.plan.date if doomed.plan else "")
+    return (candidate.manifest.begun if candidate.manifest else "", candidate.plan.date if candidate.plan else "")
 
 
-def _has_ended(doomed: Doomed) -> bool:
-    return doomed.intact and doomed.manifest is not None and doomed.manifest.finished
+def _is_finished(candidate: RollbackCandidate) -> bool:
+    return candidate.intact and candidate.manifest is not None and candidate.manifest.finished
 
 
-def _called(name: str, known: list[Doomed]) -> Doomed:
-    titles = {doomed.release: doomed.plan.title if doomed.plan else "" for doomed in known}
-    found = [d for d in known if name == titles[d.release]] or [d for d in known if d.release.startswith(name)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        what = f"{name} may be {' or '.join(f'{d.release} ({titles[d.release]})' for d in found)}"
-        raise Refusal(Code.RELEASE_UNKNOWN, what)
+def _match_name(name: str, candidates: list[RollbackCandidate]) -> RollbackCandidate:
+    titles = {candidate.release: candidate.plan.title if candidate.plan else "" for candidate in candidates}
+    matches = [candidate for candidate in candidates if name == titles[candidate.release]] or [
+        candidate for candidate in candidates if candidate.release.startswith(name)
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        choices = " or ".join(f"{candidate.release} ({titles[candidate.release]})" for candidate in matches)
+        message = f"{name} may be {choices}"
+        raise Refusal(ErrorCode.RELEASE_UNKNOWN, message)
     words = [word for pair in titles.items() for word in pair if word]
-    raise Refusal(Code.RELEASE_UNKNOWN, f"no release is called {name}{nearest(name, words)}")
+    raise Refusal(ErrorCode.RELEASE_UNKNOWN, f"no release is called {name}{did_you_mean(name, words)}")
 
 
-@lazy_task("look")
-async def look(
+@flow_task("look")
+async def inspect_release(
     repo: Repo,
     settings: Settings,
-    doomed: Doomed,
+    candidate: RollbackCandidate,
     indexes: Sequence[tuple[Target, Index]],
-    proposed: Sequence[Proposed] = (),
+    unpublished: Sequence[UnpublishedRelease] = (),
     *,
     all_tags: bool = False,
-) -> Found:
+) -> RollbackPlan:
     """Return what is to be undone of the release, and what stays; changes nothing.
 
     Tags of packages that are on one of the *indexes* stay, unless *all_tags* are to go.
     Raises Refusal RK-INDEX-… if nobody can say what is public.
     """
-    plan, manifest = doomed.plan, doomed.manifest
+    plan, manifest = candidate.plan, candidate.manifest
     commit = manifest.release_commit if manifest else ""
     remote = settings.remote if settings.push and settings.remote in repo.remotes() else ""
-    there = repo.refs_at(remote) if remote else {}
-    public = await _ask(doomed, indexes)
-    here = Tags("here", repo.tag_refs(), _tag_names(doomed), commit)
-    remotely = Tags(
+    remote_refs = repo.ls_remote(remote) if remote else {}
+    public = await _ask_indexes(candidate, indexes)
+    local_tags = Tags("here", repo.tag_refs(), _tag_names(candidate), commit)
+    remote_tags = Tags(
         f"on {remote}",
-        {name.removeprefix(_TAGS): ref for name, ref in there.items() if name.startswith(_TAGS)},
-        here.names,
+        {name.removeprefix(_TAGS): ref for name, ref in remote_refs.items() if name.startswith(_TAGS)},
+        local_tags.names,
         commit,
     )
-    true = {} if all_tags else _true_tags(doomed, here.names, public)
-    going, going_there = here.without(true), remotely.without(true)
-    left = {*(here.refs.keys() - going.keys()), *(remotely.refs.keys() - going_there.keys())}
-    tag_of = {package.name: package.tag for package in _packages(doomed)}
-    tagged = tuple(
-        package.model_copy(update={"tag": tag_of[package.name] if tag_of[package.name] in left else ""})
+    keep_reasons = {} if all_tags else _reasons_to_keep(candidate, local_tags.names, public)
+    deleted_here, deleted_remotely = local_tags.without(keep_reasons), remote_tags.without(keep_reasons)
+    remaining = {*(local_tags.refs.keys() - deleted_here.keys()), *(remote_tags.refs.keys() - deleted_remotely.keys())}
+    tag_of = {package.name: package.tag for package in _packages(candidate)}
+    public_packages = tuple(
+        package.model_copy(update={"tag": tag_of[package.name] if tag_of[package.name] in remaining else ""})
         for package in public
     )
-    ours = tuple(each for each in proposed if each.plan.release == doomed.release)
+    own_unpublished = tuple(release for release in unpublished if release.plan.release == candidate.release)
     rollback = Rollback(
-        draft=next((each.draft.page for each in ours if each.draft), ""),
-        pull=next((settings.release_branch for each in ours if each.refs), ""),
-        release=doomed.release,
-        title=plan.title if plan else doomed.release,
+        draft=next((release.draft.url for release in own_unpublished if release.draft), ""),
+        pull=next((settings.release_branch for release in own_unpublished if release.refs), ""),
+        release=candidate.release,
+        title=plan.title if plan else candidate.release,
         commit=commit,
         finished=bool(manifest and manifest.finished),
-        tags=tuple(going),
-        remote_tags=tuple(going_there),
-        kept_tags=(*_kept(true, here, remotely), *here.moved(), *remotely.moved()),
-        held=_is_ours(doomed, there.get(RUNNING)),
-        public=tagged,
+        tags=tuple(deleted_here),
+        remote_tags=tuple(deleted_remotely),
+        kept_tags=(
+            *_kept_tags(keep_reasons, local_tags, remote_tags),
+            *local_tags.moved_tags(),
+            *remote_tags.moved_tags(),
+        ),
+        held=_is_ours(candidate, remote_refs.get(LOCK_REF)),
+        public=public_packages,
         notes=(
-            *_where_it_is(repo, manifest, remote, there, public=bool(public)),
-            *_unpushed(true, here, remotely, remote),
-            *_untagged(tagged),
-            *_unasked(manifest, indexes),
-            *_unknown(doomed),
+            *_commit_notes(repo, manifest, remote, remote_refs, public=bool(public)),
+            *_unpushed_notes(keep_reasons, local_tags, remote_tags, remote),
+            *_untagged_notes(public_packages),
+            *_unasked_index_notes(manifest, indexes),
+            *_damage_notes(candidate),
         ),
     )
-    return Found(doomed, rollback, going, going_there, ours)
+    return RollbackPlan(candidate, rollback, deleted_here, deleted_remotely, own_unpublished)
 
 
 _TAGS = "refs/tags/"
@@ -274,117 +289,125 @@ _TAGS = "refs/tags/"
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """All tags at one *place*, as *refs*; those of these *names* are the release's if they are on its *commit*."""
+    """All tags at one *location*, as *refs*; those of these *names* are the release's if they are on its *commit*."""
 
-    place: str
+    location: str
     refs: Mapping[str, Ref]
     names: tuple[str, ...]
     commit: str
 
-    def own(self) -> dict[str, str]:
+    def own_tags(self) -> dict[str, str]:
         """Return the object of each tag of the release that is still where the release has made it."""
-        known = {name: self.refs[name] for name in self.names if name in self.refs}
-        return {name: ref.object for name, ref in known.items() if ref.commit == self.commit}
+        present = {name: self.refs[name] for name in self.names if name in self.refs}
+        return {name: ref.object for name, ref in present.items() if ref.commit == self.commit}
 
-    def without(self, kept: Container[str]) -> dict[str, str]:
-        """Return the object of each tag of the release but those *kept*."""
-        return {name: sha for name, sha in self.own().items() if name not in kept}
+    def without(self, excluded: Container[str]) -> dict[str, str]:
+        """Return the object of each tag of the release but those *excluded*."""
+        return {name: sha for name, sha in self.own_tags().items() if name not in excluded}
 
-    def moved(self) -> tuple[KeptTag, ...]:
+    def moved_tags(self) -> tuple[KeptTag, ...]:
         """Return the tags of the release's names that are on another commit now."""
-        own = self.own()
+        own_tags = self.own_tags()
         return tuple(
-            KeptTag(tag=name, places=(self.place,), reason=f"it is on {self.refs[name].commit[:12]} now")
+            KeptTag(tag=name, places=(self.location,), reason=f"it is on {self.refs[name].commit[:12]} now")
             for name in self.names
-            if name in self.refs and name not in own
+            if name in self.refs and name not in own_tags
         )
 
 
-def _kept(reasons: Mapping[str, str], here: Tags, remotely: Tags) -> Iterator[KeptTag]:
+def _kept_tags(reasons: Mapping[str, str], local_tags: Tags, remote_tags: Tags) -> Iterator[KeptTag]:
     for name, reason in reasons.items():
-        if places := tuple(tags.place for tags in (here, remotely) if name in tags.own()):
+        if places := tuple(tags.location for tags in (local_tags, remote_tags) if name in tags.own_tags()):
             yield KeptTag(tag=name, places=places, reason=reason)
 
 
-def _packages(doomed: Doomed) -> Sequence[PackageVersion | Step]:
+def _packages(candidate: RollbackCandidate) -> Sequence[BuiltPackage | Step]:
     """Return the packages of the release, as they were built if that is known."""
-    if doomed.manifest and doomed.manifest.packages:
-        return doomed.manifest.packages
-    return doomed.plan.steps if doomed.plan else ()
+    if candidate.manifest and candidate.manifest.packages:
+        return candidate.manifest.packages
+    return candidate.plan.steps if candidate.plan else ()
 
 
-def _true_tags(doomed: Doomed, names: tuple[str, ...], public: Sequence[PublicPackage]) -> dict[str, str]:
+def _reasons_to_keep(
+    candidate: RollbackCandidate, names: tuple[str, ...], public: Sequence[PublicPackage]
+) -> dict[str, str]:
     complete = {
         package.name: f"{package.name} {package.version} is on {package.index}"
         for package in public
         if package.complete
     }
-    return reasons_to_keep(names, _packages(doomed), complete, doomed.plan.tags if doomed.plan else ())
+    return tag_keep_reasons(names, _packages(candidate), complete, candidate.plan.tags if candidate.plan else ())
 
 
-def _unpushed(reasons: Mapping[str, str], here: Tags, remotely: Tags, remote: str) -> Iterator[str]:
+def _unpushed_notes(reasons: Mapping[str, str], local_tags: Tags, remote_tags: Tags, remote: str) -> Iterator[str]:
     """Say which true tags the remote does not have, and how it gets them."""
-    if names := [name for name in reasons if name in here.own() and name not in remotely.refs and remote]:
+    if names := [name for name in reasons if name in local_tags.own_tags() and name not in remote_tags.refs and remote]:
         refs = " ".join(f"{_TAGS}{name}" for name in names)
         yield f"{remote} does not have {', '.join(names)}: `git push {remote} {refs}`"
 
 
-def _untagged(public: Sequence[PublicPackage]) -> Iterator[str]:
+def _untagged_notes(public: Sequence[PublicPackage]) -> Iterator[str]:
     """Say which versions are on an index and have no tag."""
     if names := dict.fromkeys(f"{package.name} {package.version}" for package in public if not package.tag):
         yield f"on the index without a tag: {', '.join(names)}; the next plan counts what is there as released"
 
 
-def _tag_names(doomed: Doomed) -> tuple[str, ...]:
+def _tag_names(candidate: RollbackCandidate) -> tuple[str, ...]:
     """Return the tags that are the release's own: those on record; of another clone's, those that its plan names."""
-    if doomed.record and doomed.intact:
-        return doomed.manifest.tags if doomed.manifest else ()
-    return doomed.plan.all_tags if doomed.plan else ()
+    if candidate.record and candidate.intact:
+        return candidate.manifest.tags if candidate.manifest else ()
+    return candidate.plan.all_tags if candidate.plan else ()
 
 
-def _is_ours(doomed: Doomed, there: Ref | None) -> bool:
+def _is_ours(candidate: RollbackCandidate, lock_ref: Ref | None) -> bool:
     """Tell whether what the remote holds is this release, and not one that another clone has taken over since."""
-    if there is None or doomed.held is None:
+    if lock_ref is None or candidate.lock is None:
         return False
-    mine = doomed.manifest
-    if doomed.record is None or not doomed.intact or mine is None:
+    manifest = candidate.manifest
+    if candidate.record is None or not candidate.intact or manifest is None:
         return True
-    return there.object == mine.held or doomed.held.manifest.holder() == mine.holder()
+    return lock_ref.object == manifest.held or candidate.lock.manifest.lock_identity() == manifest.lock_identity()
 
 
-def _unasked(manifest: ReleaseManifest | None, indexes: Sequence[tuple[Target, Index]]) -> Iterator[str]:
+def _unasked_index_notes(manifest: ReleaseManifest | None, indexes: Sequence[tuple[Target, Index]]) -> Iterator[str]:
     """Say which indexes are on record and not asked, since another one was named."""
     asked = {target.address.check_url.rstrip("/") for target, _ in indexes}
-    for known in manifest.indexes if manifest else ():
-        if known.check_url.rstrip("/") not in asked:
-            yield f"not asked, as you named another index: {known.check_url}, where this release was published"
+    for index in manifest.indexes if manifest else ():
+        if index.check_url.rstrip("/") not in asked:
+            yield f"not asked, as you named another index: {index.check_url}, where this release was published"
 
 
-async def _ask(doomed: Doomed, indexes: Sequence[tuple[Target, Index]]) -> tuple[PublicPackage, ...]:
+async def _ask_indexes(
+    candidate: RollbackCandidate, indexes: Sequence[tuple[Target, Index]]
+) -> tuple[PublicPackage, ...]:
     """Return what the *indexes* have of the release; raises Refusal RK-INDEX-… if one does not say."""
     try:
-        with nothing_changed():
-            return await _public(doomed, indexes)
+        with as_refusal():
+            return await _published_packages(candidate, indexes)
     except Refusal as error:
         hint = f"{error.hint} Or name the index to ask: `releasekit rollback --check-url URL`."
-        raise Refusal(error.code, error.what, error.where, hint, error.output) from None
+        raise Refusal(error.code, error.message, error.location, hint, error.output) from None
 
 
-async def _public(doomed: Doomed, indexes: Sequence[tuple[Target, Index]]) -> tuple[PublicPackage, ...]:
+async def _published_packages(
+    candidate: RollbackCandidate, indexes: Sequence[tuple[Target, Index]]
+) -> tuple[PublicPackage, ...]:
     """Return what the *indexes* have of the release.
 
     Of a release whose files are not on record, such as one that another machine publishes, its versions are looked for.
     """
-    packages = doomed.manifest.packages if doomed.manifest else ()
-    steps = doomed.plan.steps if doomed.plan and not packages and doomed.may_be_public else ()
-    found: list[tuple[PackageVersion | Step, Target, tuple[str, ...]]] = []
+    packages = candidate.manifest.packages if candidate.manifest else ()
+    steps = candidate.plan.steps if candidate.plan and not packages and candidate.may_be_public else ()
+    matches: list[tuple[BuiltPackage | Step, Target, tuple[str, ...]]] = []
     for target, index in indexes:
-        listed = await on_index(packages, index, strict=False)
-        found += [(package, target, tuple(listed[package.name])) for package in packages if listed[package.name]]
+        listed = await files_on_index(packages, index, strict=False)
+        matches += [(package, target, tuple(listed[package.name])) for package in packages if listed[package.name]]
         versions = await asyncio.gather(*(index.versions(step.name) for step in steps))
-        found += [(step, target, ()) for step, known in zip(steps, versions, strict=True) if step.version in known]
-    names = {package.name for package, _, _ in found}
-    dependents = dependents_of(doomed.plan, names) if doomed.plan else {}
+        matches += [
+            (step, target, ()) for step, published in zip(steps, versions, strict=True) if step.version in published
+        ]
+    names = {package.name for package, _, _ in matches}
+    dependents = public_dependents(candidate.plan, names) if candidate.plan else {}
     sizes = {package.name: len(package.files) for package in packages}
     return tuple(
         PublicPackage(
@@ -393,100 +416,104 @@ async def _public(doomed: Doomed, indexes: Sequence[tuple[Target, Index]]) -> tu
             files=files,
             complete=len(files) == sizes.get(package.name, 0),
             index=target.title,
-            page=yank_page(target, package.name, package.version),
-            next=following(package.version),
+            page=yank_url(target, package.name, package.version),
+            next=next_version_after(package.version),
             dependents=dependents.get(package.name, ()),
         )
-        for package, target, files in found
+        for package, target, files in matches
     )
 
 
-def _where_it_is(
-    repo: Repo, manifest: ReleaseManifest | None, remote: str, there: Mapping[str, Ref], *, public: bool
+def _commit_notes(
+    repo: Repo, manifest: ReleaseManifest | None, remote: str, remote_refs: Mapping[str, Ref], *, public: bool
 ) -> tuple[str, ...]:
     """Say where the release commit stays: history that others may have is never taken back."""
-    if manifest is None or not repo.has(manifest.release_commit) or manifest.release_commit == manifest.commit:
+    if manifest is None or not repo.has_commit(manifest.release_commit) or manifest.release_commit == manifest.commit:
         return ()
     commit, name = manifest.release_commit, f"refs/heads/{manifest.branch}"
     places: list[str] = []
-    if remote and name in there:
-        if not repo.has(there[name].commit):
+    if remote and name in remote_refs:
+        if not repo.has_commit(remote_refs[name].commit):
             repo.fetch(remote, name)
-        if repo.contains(there[name].commit, commit):
+        if repo.contains(remote_refs[name].commit, commit):
             places.append(f"{manifest.branch} on {remote}")
     if repo.contains(repo.head, commit):
         places.append(f"{repo.branch or 'HEAD'} here")
     if not places:
         return ()
-    what = f"the release commit {commit[:12]} is part of {' and of '.join(places)}, and stays"
+    message = f"the release commit {commit[:12]} is part of {' and of '.join(places)}, and stays"
     if public:
-        return (f"{what}: it holds versions that are on the index",)
+        return (f"{message}: it holds versions that are on the index",)
     side = "-m 1 " if repo.parent(commit, 2) else ""  # of a merge, git wants to know which side stays
-    return (f"{what}; `git revert {side}{commit[:12]}` takes versions and changelogs back",)
+    return (f"{message}; `git revert {side}{commit[:12]}` takes versions and changelogs back",)
 
 
-def _unknown(doomed: Doomed) -> tuple[str, ...]:
-    if doomed.intact:
+def _damage_notes(candidate: RollbackCandidate) -> tuple[str, ...]:
+    if candidate.intact:
         return ()
-    if doomed.plan and doomed.manifest:
+    if candidate.plan and candidate.manifest:
         return ("the record is damaged; what git keeps of it is used instead",)
     return ("the record is damaged, so nobody can say which tags it made and what is public: look yourself",)
 
 
-@lazy_task("mark")
-def mark(found: Found) -> None:
+@flow_task("mark")
+def mark_rolling_back(rollback_plan: RollbackPlan) -> None:
     """Put on record first that the release is rolled back: from here on publish carries it on no more."""
-    doomed = found.doomed
-    if doomed.record and doomed.intact and doomed.manifest:
-        doomed.record.amend(undoing=True, finished=False)
+    candidate = rollback_plan.candidate
+    if candidate.record and candidate.intact and candidate.manifest:
+        candidate.record.amend(undoing=True, finished=False)
 
 
-@lazy_task("delete-draft")
-async def delete_proposed(repo: Repo, settings: Settings, secrets: Secrets, found: Found) -> None:
+@flow_task("delete-draft")
+async def delete_unpublished(repo: Repo, settings: Settings, secrets: Secrets, rollback_plan: RollbackPlan) -> None:
     """Delete the draft release, and close the pull request: the forge's part, before its tags and branch go.
 
     Raises ReleaseError RK-FORGE-….
     """
-    if not found.proposed:
+    if not rollback_plan.unpublished:
         return
-    async with forge_of(repo.address(settings.remote), settings, secrets) as forge:
-        for each in found.proposed:
-            if each.draft and (now := await forge.release(each.draft.tag)) and now.draft:
-                await forge.delete_release(now)
-            if each.refs and (pull := await forge.find_pull(settings.release_branch, each.manifest.branch)):
-                await forge.close_pull(pull, f"{each.plan.title} was rolled back (`releasekit rollback`).\n")
+    async with connect_forge(repo.address(settings.remote), settings, secrets) as forge:
+        for release in rollback_plan.unpublished:
+            if release.draft and (forge_release := await forge.release(release.draft.tag)) and forge_release.draft:
+                await forge.delete_release(forge_release)
+            if release.refs and (
+                pull_request := await forge.find_pull_request(settings.release_branch, release.manifest.branch)
+            ):
+                await forge.close_pull_request(
+                    pull_request, f"{release.plan.title} was rolled back (`releasekit rollback`).\n"
+                )
 
 
-@lazy_task("delete-remote-tags")
-def delete_remotely(repo: Repo, settings: Settings, found: Found) -> None:
+@flow_task("delete-remote-tags")
+def delete_remote_refs(repo: Repo, settings: Settings, rollback_plan: RollbackPlan) -> None:
     """Delete the release's tags and pull request on the remote, which holds it no more; nothing that has moved since.
 
     Raises ReleaseError RK-PUSH-REJECTED.
     """
-    leases = {f"refs/tags/{name}": sha for name, sha in found.remote.items()}
-    if found.rollback.held and (there := repo.refs_at(settings.remote, RUNNING).get(RUNNING)):
-        leases[RUNNING] = found.doomed.held.sha if found.doomed.held else there.object
-    for each in found.proposed:
-        leases |= {name: sha for name, sha in each.refs.items() if name in repo.refs_at(settings.remote, name)}
+    leases = {f"refs/tags/{name}": sha for name, sha in rollback_plan.remote_tags.items()}
+    if rollback_plan.rollback.held and (lock_ref := repo.ls_remote(settings.remote, LOCK_REF).get(LOCK_REF)):
+        leases[LOCK_REF] = rollback_plan.candidate.lock.sha if rollback_plan.candidate.lock else lock_ref.object
+    for release in rollback_plan.unpublished:
+        leases |= {name: sha for name, sha in release.refs.items() if name in repo.ls_remote(settings.remote, name)}
     try:
         if leases:
             repo.push(settings.remote, [f":{name}" for name in leases], leases=leases)
     except ReleaseError as error:
         hint = "Let the remote delete them and run `releasekit rollback` again: it goes on; or use --no-push."
-        raise ReleaseError(error.code, error.what, error.where, hint, error.output) from None
+        raise ReleaseError(error.code, error.message, error.location, hint, error.output) from None
 
 
-@lazy_task("delete-tags")
-def delete_here(repo: Repo, found: Found) -> None:
+@flow_task("delete-tags")
+def delete_local_tags(repo: Repo, rollback_plan: RollbackPlan) -> None:
     """Delete the release's tags here, those alone that still are what they were when they were looked at."""
-    for name, sha in found.local.items():
+    for name, sha in rollback_plan.local_tags.items():
         repo.delete_tag(name, sha)
 
 
-@lazy_task("drop-record")
-def drop(repo: Repo, found: Found) -> None:
+@flow_task("drop-record")
+def delete_record(repo: Repo, rollback_plan: RollbackPlan) -> None:
     """Remove worktree, record and what git keeps of the release: the last thing, so that a rollback can go on."""
-    if found.doomed.record:
-        found.doomed.record.drop(repo)
+    if rollback_plan.candidate.record:
+        rollback_plan.candidate.record.discard(repo)
     else:
-        repo.release(found.doomed.release)
+        repo.delete_ref(rollback_plan.candidate.release)

@@ -13,16 +13,16 @@ from prefect import task
 from prefect.artifacts import acreate_link_artifact
 from prefect.cache_policies import NO_CACHE, CacheKeyFnPolicy
 
-from releasekit.core.errors import Code, Refusal, ReleaseError
-from releasekit.core.release.upload_response import Meaning, meaning_of
-from releasekit.core.release.upload_window import half_published
-from releasekit.integrations.filesystem import describe
-from releasekit.integrations.http import LONGEST_DELAY, wait_asked
-from releasekit.integrations.index import on_index, upload_times
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
+from releasekit.core.release.upload_response import UploadOutcome, classify_response
+from releasekit.core.release.upload_window import find_partial_uploads
+from releasekit.integrations.filesystem import describe_file
+from releasekit.integrations.http import MAX_DELAY, requested_delay
+from releasekit.integrations.index import files_on_index, upload_times
 from releasekit.integrations.process import mask
 from releasekit.integrations.uv import failure
 from releasekit.store.bundle import ATTESTATION
-from tasks.context import if_transient, result_key
+from tasks.context import result_key, retry_unless_refused
 from tasks.decorators import in_flow
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from releasekit.core.planning.model import Step
-    from releasekit.core.release.release_manifest import PackageVersion
-    from releasekit.core.release.upload_response import Answer
+    from releasekit.core.release.release_manifest import BuiltPackage
+    from releasekit.core.release.upload_response import UploadResponse
     from releasekit.integrations.protocols import Index
-    from tasks.context import Release
+    from tasks.context import ReleaseContext
 
 detail = logging.getLogger("releasekit.detail")
 
-LONGEST_WAIT = LONGEST_DELAY
+LONGEST_WAIT = MAX_DELAY
 """Seconds that a run waits at most because the index asks it to; beyond, it says when to come back."""
 
 _LONGEST_PAUSE = 10.0
@@ -46,7 +46,7 @@ PER_RELEASE = CacheKeyFnPolicy(cache_key_fn=result_key)
 
 
 class Uploads:
-    """The uploads of one run: so many at a time, so many files a minute, and none any more once *stopped* says why.
+    """The uploads of one run: so many at a time, so many files a minute, and none any more once *stop_reason* says why.
 
     This is the one process that uploads, so it paces itself. Prefect's `rate_limit` needs a limit that somebody has
     made on the server before, and without one it lets everything through. What waits here, for its turn or for the
@@ -55,19 +55,19 @@ class Uploads:
 
     def __init__(self, concurrency: int, rate_limit: int = 0) -> None:
         self.slots = asyncio.Semaphore(concurrency)
-        self.stopped = ""
+        self.stop_reason = ""
         self.no_new_projects = ""
-        self._stopping = asyncio.Event()
+        self._stop_event = asyncio.Event()
         self._seconds_a_file = 60 / rate_limit if rate_limit else 0.0
         self._next = 0.0
-        self._door = asyncio.Lock()
+        self._turn_lock = asyncio.Lock()
 
     def stop(self, why: str) -> None:
         """Let no further upload begin; those that have begun go on."""
-        self.stopped = self.stopped or why
-        self._stopping.set()
+        self.stop_reason = self.stop_reason or why
+        self._stop_event.set()
 
-    def hold(self, seconds: float) -> None:
+    def delay(self, seconds: float) -> None:
         """Let no upload begin before so many seconds have passed."""
         self._next = max(self._next, time.monotonic() + seconds)
 
@@ -77,15 +77,15 @@ class Uploads:
 
         Raises Refusal RK-BLOCKED if uploads were stopped in the meantime.
         """
-        async with self._door:  # one at a time looks at the clock, in the order of their coming
-            while not self.stopped and (seconds := self._next - time.monotonic()) > 0:
+        async with self._turn_lock:  # one at a time looks at the clock, in the order of their coming
+            while not self.stop_reason and (seconds := self._next - time.monotonic()) > 0:
                 with suppress(TimeoutError):  # and look again: the time may have been put off
-                    await asyncio.wait_for(self._stopping.wait(), seconds)
+                    await asyncio.wait_for(self._stop_event.wait(), seconds)
             await self.slots.acquire()
             self._next = max(self._next, time.monotonic() + files * self._seconds_a_file)
         try:
-            if self.stopped:
-                raise Refusal(Code.BLOCKED, f"blocked by {self.stopped}")
+            if self.stop_reason:
+                raise Refusal(ErrorCode.BLOCKED, f"blocked by {self.stop_reason}")
             yield
         finally:
             self.slots.release()
@@ -99,9 +99,9 @@ class Uploads:
     retries=4,
     retry_delay_seconds=[2, 10, 30, 60],
     retry_jitter_factor=0.5,
-    retry_condition_fn=if_transient,
+    retry_condition_fn=retry_unless_refused,
 )
-async def upload(release: Release, step: Step, built: PackageVersion, index: Index, uploads: Uploads) -> None:
+async def upload(release: ReleaseContext, step: Step, built: BuiltPackage, index: Index, uploads: Uploads) -> None:
     """Send the recorded files, those alone that the index does not have.
 
     The index is asked first, before every attempt: between its storing a file and our hearing of it, anything may have
@@ -109,109 +109,117 @@ async def upload(release: Release, step: Step, built: PackageVersion, index: Ind
 
     Raises ReleaseError for what may pass, which is tried again; Refusal for what will not.
     """
-    there: set[str] = set()
-    while missing := [name for name in await _not_sent(release, step, built, index) if name not in there]:
+    existing: set[str] = set()
+    while missing := [name for name in await _unsent_files(release, step, built, index) if name not in existing]:
         detail.info("the index lacks %s", ", ".join(missing))
-        paths = [_recorded(release, built, name) for name in missing]
+        paths = [_recorded_path(release, built, name) for name in missing]
         async with uploads.turn(len(paths)):
             if uploads.no_new_projects and await index.files(step.name) is None:
-                what = f"{step.name} was not sent: it is a new project, and the index takes no more of them for now"
-                raise Refusal(Code.UPLOAD_LIMITED, what, _where(release), uploads.no_new_projects)
-            answer = await _sent(release, step, paths)
+                message = f"{step.name} was not sent: it is a new project, and the index takes no more of them for now"
+                raise Refusal(ErrorCode.UPLOAD_LIMITED, message, _upload_location(release), uploads.no_new_projects)
+            answer = await _send(release, step, paths)
         if answer is None:
             return
-        if meaning_of(answer) is not Meaning.THERE or answer.file not in missing:
+        if classify_response(answer) is not UploadOutcome.ALREADY_EXISTS or answer.file not in missing:
             raise _rejection(release, step, answer, uploads)
-        there.add(answer.file)
+        existing.add(answer.file)
 
 
-async def _not_sent(release: Release, step: Step, built: PackageVersion, index: Index) -> list[str]:
+async def _unsent_files(release: ReleaseContext, step: Step, built: BuiltPackage, index: Index) -> list[str]:
     """Return the built files that the index does not list.
 
     Raises Refusal RK-UPLOAD-CLOSED if it takes none of them any more, RK-PUBLISH-CHECKSUM-MISMATCH.
     """
-    listed = await on_index([built], index)
+    listed = await files_on_index([built], index)
     now = datetime.now(UTC)
-    for half in half_published([built], upload_times(listed)) if release.target.closes_versions else ():
+    for half in find_partial_uploads([built], upload_times(listed)) if release.target.closes_versions else ():
         if half.is_closed(now):
-            raise Refusal(Code.UPLOAD_CLOSED, half.describe(now), _where(release), _next_version(release, step))
+            raise Refusal(
+                ErrorCode.UPLOAD_CLOSED, half.describe(now), _upload_location(release), _next_version(release, step)
+            )
     return [file.name for file in built.files if file.name not in listed[built.name]]
 
 
-def _next_version(release: Release, step: Step) -> str:
+def _next_version(release: ReleaseContext, step: Step) -> str:
     return (
         f"`releasekit rollback {release.plan.title}` gives this release up. Then commit a `fix:` to {step.path}, and "
         "`releasekit publish` goes on with the next version."
     )
 
 
-async def _sent(release: Release, step: Step, paths: Sequence[Path]) -> Answer | None:
-    target, seconds, wanted = release.target, release.settings.upload_timeout, release.settings.attestations
+async def _send(release: ReleaseContext, step: Step, paths: Sequence[Path]) -> UploadResponse | None:
+    target, seconds, attestations = release.target, release.settings.upload_timeout, release.settings.attestations
     root = release.record.worktree / release.workspace
-    beside = [path.with_name(f"{path.name}{ATTESTATION}") for path in paths]
-    files = [*paths, *(path for path in beside if wanted and path.is_file())]
+    attestation_paths = [path.with_name(f"{path.name}{ATTESTATION}") for path in paths]
+    files = [*paths, *(path for path in attestation_paths if attestations and path.is_file())]
     try:
-        return await release.uv.publish(root, files, target.publish_url, target.check_url, seconds, attestations=wanted)
+        return await release.uv.publish(
+            root, files, target.publish_url, target.check_url, seconds, attestations=attestations
+        )
     except ReleaseError as error:
-        if error.code is not Code.COMMAND_TIMEOUT:
+        if error.code is not ErrorCode.COMMAND_TIMEOUT:
             raise
-        what = f"{step.name} {step.version}: no answer to an upload within {seconds:g} s"
-        raise ReleaseError(Code.UPLOAD_FAILED, what, _where(release)) from None
+        message = f"{step.name} {step.version}: no answer to an upload within {seconds:g} s"
+        raise ReleaseError(ErrorCode.UPLOAD_FAILED, message, _upload_location(release)) from None
 
 
-def _rejection(release: Release, step: Step, answer: Answer, uploads: Uploads) -> ReleaseError:
+def _rejection(release: ReleaseContext, step: Step, answer: UploadResponse, uploads: Uploads) -> ReleaseError:
     """Return what is to be raised for *answer*, and let the other uploads of this run know what it means for them."""
     status = f"{answer.status} " if answer.status else ""
-    what = f"{answer.file or step.name}: {status}{answer.message.removeprefix(status)}"
-    where, wait = _where(release), wait_asked(answer.headers)
-    match meaning_of(answer):
-        case Meaning.DENIED:
+    message = f"{answer.file or step.name}: {status}{answer.message.removeprefix(status)}"
+    location, wait = _upload_location(release), requested_delay(answer.headers)
+    match classify_response(answer):
+        case UploadOutcome.UNAUTHORIZED:
             uploads.stop(f"{step.name}: the index refuses the credentials")
-            error = Refusal(Code.INDEX_CREDENTIALS, what, where)
-        case Meaning.DENIED_HERE:
+            error = Refusal(ErrorCode.INDEX_CREDENTIALS, message, location)
+        case UploadOutcome.FORBIDDEN_PROJECT:
             hint = f"Give the user or token the right to upload to {step.name}, then run publish again: it carries on."
-            error = Refusal(Code.INDEX_CREDENTIALS, what, where, hint)
-        case Meaning.QUOTA:
+            error = Refusal(ErrorCode.INDEX_CREDENTIALS, message, location, hint)
+        case UploadOutcome.NEW_PROJECT_QUOTA:
             # Never tried again in this run: what is refused may count against the quota as well (pypi/support#11827).
-            uploads.no_new_projects = _come_back(wait or _A_DAY)
-            error = Refusal(Code.UPLOAD_LIMITED, what, where, uploads.no_new_projects)
-        case Meaning.CLOSED:
-            error = Refusal(Code.UPLOAD_CLOSED, what, where, _next_version(release, step))
-        case Meaning.PASSING | Meaning.LIMITED if wait > LONGEST_WAIT:
+            uploads.no_new_projects = _retry_hint(wait or _A_DAY)
+            error = Refusal(ErrorCode.UPLOAD_LIMITED, message, location, uploads.no_new_projects)
+        case UploadOutcome.VERSION_CLOSED:
+            error = Refusal(ErrorCode.UPLOAD_CLOSED, message, location, _next_version(release, step))
+        case UploadOutcome.TRANSIENT | UploadOutcome.RATE_LIMITED if wait > LONGEST_WAIT:
             uploads.stop(f"{step.name}: the index takes no upload for {wait:.0f} s")
-            error = Refusal(Code.UPLOAD_LIMITED, what, where, _come_back(wait))
-        case Meaning.PASSING | Meaning.LIMITED as meaning:
-            uploads.hold(wait)
-            limited = meaning is Meaning.LIMITED
-            error = ReleaseError(Code.UPLOAD_LIMITED if limited else Code.UPLOAD_FAILED, what, where)
+            error = Refusal(ErrorCode.UPLOAD_LIMITED, message, location, _retry_hint(wait))
+        case UploadOutcome.TRANSIENT | UploadOutcome.RATE_LIMITED as meaning:
+            uploads.delay(wait)
+            limited = meaning is UploadOutcome.RATE_LIMITED
+            error = ReleaseError(ErrorCode.UPLOAD_LIMITED if limited else ErrorCode.UPLOAD_FAILED, message, location)
         case _:
             differs = "do not match" in answer.message  # what uv says of a file that has come in between
-            error = Refusal(Code.PUBLISH_CHECKSUM_MISMATCH if differs else Code.UPLOAD_REFUSED, what, where)
+            error = Refusal(
+                ErrorCode.PUBLISH_CHECKSUM_MISMATCH if differs else ErrorCode.UPLOAD_REFUSED, message, location
+            )
     return error
 
 
 _A_DAY = 24 * 60 * 60.0
 
 
-def _come_back(seconds: float) -> str:
+def _retry_hint(seconds: float) -> str:
     when = datetime.now(UTC) + timedelta(seconds=seconds + 60)  # the minute is cut off below
     return f"Run publish again after {when:%Y-%m-%d %H:%M} UTC: it carries on."
 
 
-def _where(release: Release) -> str:
+def _upload_location(release: ReleaseContext) -> str:
     return mask(release.target.publish_url) or "the default index of uv publish"
 
 
-def _recorded(release: Release, built: PackageVersion, name: str) -> Path:
+def _recorded_path(release: ReleaseContext, built: BuiltPackage, name: str) -> Path:
     """Return the path of the built file *name*; raises Refusal RK-VERIFY-FAILED if it is not the one on record."""
     path = release.record.dist(built.name) / name
-    if describe(path) not in built.files:
-        raise Refusal(Code.VERIFY_FAILED, "the file is not the one that was verified", str(path))
+    if describe_file(path) not in built.files:
+        raise Refusal(ErrorCode.VERIFY_FAILED, "the file is not the one that was verified", str(path))
     return path
 
 
 @task(name="confirm", task_run_name="confirm-{step.name}-{step.next}", cache_policy=NO_CACHE)
-async def confirm(release: Release, step: Step, built: PackageVersion, index: Index, *, earlier: bool = False) -> None:
+async def confirm(
+    release: ReleaseContext, step: Step, built: BuiltPackage, index: Index, *, earlier: bool = False
+) -> None:
     """Wait until the index itself lists every file with the sha256 that was built here.
 
     Never taken from a cache: what a run reports as out, it has seen there itself. *earlier* tells that the upload was:
@@ -223,7 +231,7 @@ async def confirm(release: Release, step: Step, built: PackageVersion, index: In
         async with asyncio.timeout(seconds):
             while True:
                 try:
-                    missing = await _missing(built, index)
+                    missing = await _missing_files(built, index)
                 except Refusal:
                     raise
                 except ReleaseError as error:  # it is out, whatever the page of the moment says
@@ -236,16 +244,16 @@ async def confirm(release: Release, step: Step, built: PackageVersion, index: In
                 pause = min(pause * 2, _LONGEST_PAUSE)
     except TimeoutError:
         uploaded = "uploaded in an earlier run" if earlier else "uploaded"
-        what = f"{step.name} {step.version} is {uploaded} and not visible after {seconds:g} s; {seen}"
-        raise ReleaseError(Code.PUBLISH_TIMEOUT, what, index.url, _LOST if earlier else "") from None
+        message = f"{step.name} {step.version} is {uploaded} and not visible after {seconds:g} s; {seen}"
+        raise ReleaseError(ErrorCode.PUBLISH_TIMEOUT, message, index.url, _LOST_HINT if earlier else "") from None
     for file in built.files:
         detail.info("the index lists %s with sha256 %s", file.name, file.sha256)
     if in_flow():
-        page = release.target.page(step.name, step.version)
+        page = release.target.package_url(step.name, step.version)
         await acreate_link_artifact(page, f"{step.name} {step.version}", f"on-the-index-{step.name}")
 
 
-_LOST = (
+_LOST_HINT = (
     "The index may have lost the files, or it is very late. Run publish again: it asks once more, and sends again what "
     "the index then still does not list."
 )
@@ -259,22 +267,22 @@ _LOST = (
     retries=1,
     retry_delay_seconds=5,
 )
-async def smoke_test(release: Release, step: Step, built: PackageVersion, slots: asyncio.Semaphore) -> None:
+async def smoke_test(release: ReleaseContext, step: Step, built: BuiltPackage, slots: asyncio.Semaphore) -> None:
     """Install the package from the index into a fresh environment, as a user would, and import it."""
     root = release.record.worktree / release.workspace
-    index, internal = release.target.install_index, release.plan.brought_by(step.name)
+    index, internal = release.target.install_index, release.plan.install_closure(step.name)
     try:
         async with slots:
             await release.uv.smoke_test(root, f"{step.name}=={step.version}", built.imports, index, internal)
     except ReleaseError as error:
-        what = f"{step.name} {step.version} cannot be installed and imported"
-        raise failure(Code.SMOKE_TEST_FAILED, error, what, ", ".join(built.imports)) from None
+        message = f"{step.name} {step.version} cannot be installed and imported"
+        raise failure(ErrorCode.SMOKE_TEST_FAILED, error, message, ", ".join(built.imports)) from None
 
 
-async def _missing(built: PackageVersion, index: Index) -> list[str]:
+async def _missing_files(built: BuiltPackage, index: Index) -> list[str]:
     """Return the built files that the index does not list.
 
     Raises Refusal RK-PUBLISH-CHECKSUM-MISMATCH if one is listed under its name with other content.
     """
-    there = (await on_index([built], index))[built.name]
-    return [file.name for file in built.files if file.name not in there]
+    listed = (await files_on_index([built], index))[built.name]
+    return [file.name for file in built.files if file.name not in listed]

@@ -25,7 +25,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from releasekit.integrations.peryx import EmbeddedIndex, embedded_index
-from releasekit.integrations.prefect_server import OWN_SERVER_SETTINGS, prefect_server, settle
+from releasekit.integrations.prefect_server import OWN_SERVER_SETTINGS, apply_settings, prefect_server
 from releasekit.integrations.process import Command, background, run
 from releasekit.integrations.uv import find_uv
 
@@ -258,8 +258,8 @@ def prefect_api(prefect_home: Callable[[str], Path], prefect_database: Path) -> 
     assert "prefect" not in sys.modules, "some test imported Prefect before asking for this fixture"
     home = prefect_home("prefect")
     os.environ["PREFECT_HOME"] = str(home)
-    settle(one_certificate(home))
-    settle(OWN_SERVER_SETTINGS)
+    apply_settings(one_certificate(home))
+    apply_settings(OWN_SERVER_SETTINGS)
     with ExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:
             stop_measuring_children(patch)

@@ -8,7 +8,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from releasekit.front_door import module_to_run
+from releasekit.front_door import requested_flow
 from releasekit.integrations.process import Command, run
 from releasekit.integrations.uv import find_uv
 
@@ -64,7 +64,7 @@ def test_own_flow_of_stranger_runs(tmp_path: Path) -> None:
 )
 def test_module_to_run(argv: str, module: str) -> None:
     """Only a module that Python itself is asked to run is ours to claim."""
-    assert module_to_run(argv.split()) == module
+    assert requested_flow(argv.split()) == module
 
 
 def test_wheel_has_front_door(tmp_path: Path) -> None:

@@ -38,18 +38,18 @@ from releasekit.cli.commands import (
 from releasekit.cli.commands import help as help_command
 from releasekit.cli.root import app
 from releasekit.cli.short_help import short_help, wants_short_help
-from releasekit.core.config.settings import VARIABLES, Settings, variable
-from releasekit.core.errors import Code, Refusal, ReleaseError
-from releasekit.integrations.signals import heed_interrupts
-from releasekit.logging import start_logging
-from releasekit.options import ALWAYS, Environment, option_of
+from releasekit.core.config.settings import ENVIRONMENT_PREFIX, Settings, variable
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
+from releasekit.integrations.signals import enable_interrupts
+from releasekit.logging import configure_logging
+from releasekit.options import GLOBAL, Environment, option_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 log = logging.getLogger("releasekit")
 
-INTERRUPTED, CUT_SHORT = 130, 141
+INTERRUPTED, BROKEN_PIPE = 130, 141
 
 for module in (
     publish,
@@ -76,63 +76,63 @@ for module in (
     app.command(module.command)
 
 app.meta.config = Environment()
-app.meta.group_parameters = ALWAYS
+app.meta.group_parameters = GLOBAL
 app.suppress_keyboard_interrupt = app.meta.suppress_keyboard_interrupt = False  # it is for `main` to say what to do
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0 done, 1 failed, 2 refused, 130 interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
-    heed_interrupts()
+    enable_interrupts()
     try:
         if wants_short_help(words):
             print(short_help(app, words, get_terminal_size().columns))  # noqa: T201
             return DONE
         result = app.meta(words, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:
-        begun = "; a release that had begun is on record: run publish again to carry it on"
-        log.warning("interrupted%s", begun if "publish" in words else "")
+        resume_hint = "; a release that had begun is on record: run publish again to carry it on"
+        log.warning("interrupted%s", resume_hint if "publish" in words else "")
         return INTERRUPTED
     except BrokenPipeError:  # whoever read our answer has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CUT_SHORT
+        return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001  the one place where nothing may get past
-        return _explain(error)
+        return _report_error(error)
     return result if isinstance(result, int) else DONE
 
 
-def _explain(error: Exception) -> int:
+def _report_error(error: Exception) -> int:
     from releasekit.cli.render import diagnostics, tables, terminal
-    from releasekit.core.planning.model import Obstructed
+    from releasekit.core.planning.model import PlanRefusal
     from releasekit.integrations.filesystem import file_error
-    from releasekit.integrations.prefect_server import unexpected
+    from releasekit.integrations.prefect_server import wrap_unexpected
 
     if isinstance(error, CycloptsError):
-        error = Refusal(Code.USAGE, _usage(error))
+        error = Refusal(ErrorCode.USAGE, _usage_message(error))
     if isinstance(error, OSError):
         error = file_error(error)
     if not isinstance(error, ReleaseError):
         log.debug("unexpected", exc_info=error)
-        error = unexpected(error)
-    if isinstance(error, Obstructed):
-        terminal.show(tables.plan_table(error.plan), on_stderr=True)
-        diagnostics.explain_all(error.plan.obstacles, "nothing was changed")
+        error = wrap_unexpected(error)
+    if isinstance(error, PlanRefusal):
+        terminal.print_parts(tables.plan_table(error.plan), on_stderr=True)
+        diagnostics.print_obstacles(error.plan.obstacles, "nothing was changed")
     else:
-        diagnostics.explain(error)
+        diagnostics.print_error(error)
     return error.status
 
 
-def _usage(error: CycloptsError) -> str:
+def _usage_message(error: CycloptsError) -> str:
     """Return what is wrong with the command line, or with the variable that stands in for an option."""
     if not isinstance(cause := error.__cause__, ValidationError):
         return str(error).strip()
     problem = cause.errors()[0]
-    name, given = str(problem["loc"][0]), problem["input"]
+    name, value = str(problem["loc"][0]), problem["input"]
     tokens = [token for argument in error.argument.children for token in argument.tokens] if error.argument else []
-    said = next(
+    variable_name = next(
         (str(token.keyword) for token in tokens if token.source == "env" and token.keyword == variable(name)), ""
     )
-    return f"{said or '--' + name.replace('_', '-')} = {given!r}: {problem['msg']}"
+    return f"{variable_name or '--' + name.replace('_', '-')} = {value!r}: {problem['msg']}"
 
 
 @app.meta.default
@@ -162,7 +162,7 @@ def launch(
         Change to this directory before anything else. Paths in other options start there.
     """
     level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
-    start_logging(level, log_format)
+    configure_logging(level, log_format)
     _refuse_unknown_variables()
     _change_directory(directory)
     if not color:
@@ -175,18 +175,18 @@ def _change_directory(directory: Path) -> None:
         os.chdir(directory)
     except OSError as error:
         message = f"cannot change to the directory: {error.strerror}"
-        raise Refusal(Code.USAGE, message, str(directory), "Name a directory that exists.") from error
+        raise Refusal(ErrorCode.USAGE, message, str(directory), "Name a directory that exists.") from error
 
 
-def options() -> Iterator[tuple[str, str]]:
+def all_options() -> Iterator[tuple[str, str]]:
     """Yield each option of each command: the command's name, empty for those of all, and the option's."""
     for command in ("", *(name for name in app if not name.startswith("-"))):
         for argument in (app[command] if command else app.meta).assemble_argument_collection():
-            if name := option_of(argument):
+            if name := option_name(argument):
                 yield command, name
 
 
-NO_OPTIONS = frozenset({"RELEASEKIT_WORKFLOW"})
+NON_OPTION_VARIABLES = frozenset({"RELEASEKIT_WORKFLOW"})
 """Variables of ours that are no options: what a pipeline of GitLab is told that we start."""
 
 
@@ -194,14 +194,18 @@ def _refuse_unknown_variables() -> None:
     """Refuse a variable that is probably misspelt; one that resembles nothing may be somebody else's."""
     from difflib import get_close_matches
 
-    given = {name for name in os.environ if name.startswith(VARIABLES)} - set(map(variable, Settings.model_fields))
-    if not (given := given - NO_OPTIONS):
+    candidates = {name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)} - set(
+        map(variable, Settings.model_fields)
+    )
+    if not (candidates := candidates - NON_OPTION_VARIABLES):
         return
-    known = {name.upper() for name in (*Settings.model_fields, *(option for _, option in options()))}
-    for name in sorted(given):
-        if (short := name.removeprefix(VARIABLES)) in known:
+    known_names = {name.upper() for name in (*Settings.model_fields, *(option for _, option in all_options()))}
+    for name in sorted(candidates):
+        if (short := name.removeprefix(ENVIRONMENT_PREFIX)) in known_names:
             continue
-        if close := get_close_matches(short, known, 1, 0.75):
-            what = f"the environment variable {name} means nothing; did you mean {VARIABLES}{close[0]}?"
-            raise Refusal(Code.CONFIG_INVALID_KEY, what, "the environment", f"Rename it, or remove it: `unset {name}`.")
-        log.warning("warning %s: the environment variable %s means nothing", Code.CONFIG_INVALID_KEY, name)
+        if close := get_close_matches(short, known_names, 1, 0.75):
+            message = f"the environment variable {name} means nothing; did you mean {ENVIRONMENT_PREFIX}{close[0]}?"
+            raise Refusal(
+                ErrorCode.CONFIG_INVALID_KEY, message, "the environment", f"Rename it, or remove it: `unset {name}`."
+            )
+        log.warning("warning %s: the environment variable %s means nothing", ErrorCode.CONFIG_INVALID_KEY, name)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Group, Parameter
 
 from releasekit.options import (
-    HERE,
+    RUN_MODE,
     complete_packages,
 )
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from releasekit.core.planning.model import Obstacle
 
 
-LOOK, RELEASE, SET_UP = (Group(title, sort_key=place) for place, title in enumerate(("Look", "Release", "Set up")))
+LOOK, RELEASE, SET_UP = (Group(title, sort_key=rank) for rank, title in enumerate(("Look", "Release", "Set up")))
 """The commands, as the help of the program shows them."""
 
-Flat = Parameter(name="*")
-Printed = Parameter(group=HERE)
-Format = Annotated[Literal["table", "json"], Printed]
-Tables = Annotated[Literal["table", "json", "csv", "markdown"], Printed]
+Flatten = Parameter(name="*")
+RunModeOption = Parameter(group=RUN_MODE)
+Format = Annotated[Literal["table", "json"], RunModeOption]
+TableFormat = Annotated[Literal["table", "json", "csv", "markdown"], RunModeOption]
 Packages = Annotated[str, Parameter(completer=complete_packages)]
-Switched = Annotated[bool, Parameter(group=HERE)]
-Yes = Annotated[bool, Parameter(alias="-y", group=HERE)]
+Switch = Annotated[bool, Parameter(group=RUN_MODE)]
+Yes = Annotated[bool, Parameter(alias="-y", group=RUN_MODE)]
 
 DONE, FAILED, REFUSED = 0, 1, 2
 
@@ -38,7 +38,7 @@ def report_obstacles(obstacles: Sequence[Obstacle], command: str = "publish") ->
     """Show *obstacles*, which *command* would refuse, and return the exit code of a command that only looks."""
     from releasekit.cli.render import diagnostics
 
-    diagnostics.explain_all(obstacles, f"{command} would refuse")
+    diagnostics.print_obstacles(obstacles, f"{command} would refuse")
     return REFUSED if obstacles else DONE
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
 
 
-class Help:
+class HelpFormatter:
     """Help as cyclopts prints it, with the keys of those options that are settings.
 
     Of the others that are off by default, the opposite goes without saying.
@@ -19,7 +19,7 @@ class Help:
 
     def __call__(self, console: Console, options: ConsoleOptions, panel: HelpPanel) -> None:
         """Print a group of options or commands."""
-        self._formatter()(console, options, panel.copy(entries=[_told(entry) for entry in panel.entries]))
+        self._formatter()(console, options, panel.copy(entries=[_format_entry(entry) for entry in panel.entries]))
 
     def render_usage(self, console: Console, options: ConsoleOptions, usage: object) -> None:
         """Print the first line."""
@@ -36,7 +36,7 @@ class Help:
         return DefaultFormatter()
 
 
-def _told(entry: HelpEntry) -> HelpEntry:
+def _format_entry(entry: HelpEntry) -> HelpEntry:
     if entry.positional_label:
         return entry.copy(env_var=None)  # what stands by its place alone has no variable
     name = next(iter(entry.positive_names), "")
@@ -45,10 +45,10 @@ def _told(entry: HelpEntry) -> HelpEntry:
         return entry.copy(default=f"{entry.default}, key: {key}")
     if entry.default == "True":
         return entry
-    return entry.copy(negative_names=(), default=None if entry.default in _EMPTY else entry.default)
+    return entry.copy(negative_names=(), default=None if entry.default in _EMPTY_DEFAULTS else entry.default)
 
 
-_EMPTY = ("False", '""', "()", "None")
+_EMPTY_DEFAULTS = ("False", '""', "()", "None")
 """Defaults that say nothing."""
 
 

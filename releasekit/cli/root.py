@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cyclopts import App
 
-from releasekit.cli.help import Help
+from releasekit.cli.help import HelpFormatter
 from releasekit.options import (
     Environment,
 )
@@ -22,7 +22,7 @@ app = App(
     version_flags=("--version", "-V"),
     help_flags=("--help",),  # `-h` is short_help.py's
     help_format="plaintext",
-    help_formatter=Help(),
+    help_formatter=HelpFormatter(),
     config=Environment(),
     help="Release a uv workspace: every changed package on the index, dependencies first, with exact internal pins.",
     help_epilogue="An option that is not given has the value of its variable, else that of its key in "

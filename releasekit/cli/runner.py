@@ -12,28 +12,28 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from releasekit.cli.render import terminal
 from releasekit.cli.terminal_confirmation import TerminalConfirmation
-from releasekit.core.errors import Code, Refusal, ReleaseError, Warn
-from releasekit.core.planning.plan_diff import compared, earlier_of, with_difference
-from releasekit.core.release.report import Report
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
+from releasekit.core.planning.plan_diff import diff_plans, snapshot_from_plan, with_difference
+from releasekit.core.release.report import ReleaseReport
 from releasekit.integrations.prefect_server import (
     CLIENT_SETTINGS,
     NO_SERVER_SETTINGS,
     OWN_SERVER_SETTINGS,
-    answers,
+    apply_settings,
     configured_api,
-    kept_server,
+    is_listening,
     prefect_server,
-    settle,
+    running_server,
 )
 from releasekit.integrations.process import mask
-from releasekit.integrations.signals import heed_termination, terminated_is_interrupted
-from releasekit.operations.draft import at_hand, key_of, open_project
-from releasekit.operations.dry_run import outline
+from releasekit.integrations.signals import handle_termination, termination_as_interrupt
+from releasekit.operations.draft import checkout_workspace, open_project, plan_key
+from releasekit.operations.dry_run import release_commands
 from releasekit.operations.planning import compute_plan, select_release
 from releasekit.operations.preview import with_unfinished
 from releasekit.operations.start_release import start_release
-from releasekit.options import is_by_pull, parameters_of
-from releasekit.store.record import keep_plan, plan_in, plan_kept
+from releasekit.options import flow_parameters, hands_off_to_ci
+from releasekit.store.record import load_plan_snapshot, read_plan_file, save_plan_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -42,14 +42,21 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
     from releasekit.core.planning.model import Plan
-    from releasekit.core.planning.plan_diff import ComparedPlan, Difference
-    from releasekit.core.release.pr_status import ReleasePull
+    from releasekit.core.planning.plan_diff import ComparedPlan, PlanDifference
+    from releasekit.core.release.pr_status import ReleasePullRequest
     from releasekit.core.release.rollback_plan import Rollback
     from releasekit.integrations.git import Repo
     from releasekit.integrations.prefect_server import Server
-    from releasekit.operations.run_checks import Health
+    from releasekit.operations.run_checks import CheckRun
     from releasekit.operations.start_release import StartedRelease
-    from releasekit.options import CheckOptions, Place, PlanOptions, PrepareOptions, PublishOptions, RollbackOptions
+    from releasekit.options import (
+        CheckOptions,
+        PlanOptions,
+        PrepareOptions,
+        PublishOptions,
+        RollbackOptions,
+        WorkspaceOptions,
+    )
     from tasks.project import Project
 
 log = logging.getLogger("releasekit")
@@ -58,7 +65,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class DryRunResult:
     """What a dry run has found: the plan, and the commands that a release would run."""
 
     plan: Plan
@@ -66,10 +73,10 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
-class Released:
+class PublishResult:
     """What came of a release; after a rehearsal also *pins*, the wheels with the internal requirements in them."""
 
-    report: Report
+    report: ReleaseReport
     pins: tuple[tuple[str, str], ...] = ()
 
 
@@ -79,49 +86,51 @@ async def plan(options: PlanOptions, *, since_last: bool = False, diff: Path | N
     The plan says how it differs from the one in the file *diff*, or with *since_last* from the last one that is known:
     on the server, or else in the git directory, which keeps this plan for the next time.
     """
-    earlier = earlier_of(plan_in(diff)) if diff else None
+    earlier = snapshot_from_plan(read_plan_file(diff)) if diff else None
     recorded = _use_prefect_api("this plan")
-    decided = await run_or_record(
-        "plan", options, partial(_plan_here, options, since_last=since_last), recorded=recorded
+    compared_plan = await run_or_record(
+        "plan", options, partial(_plan_locally, options, since_last=since_last), recorded=recorded
     )
-    since = decided.since if since_last else None
-    decided = await with_unfinished(options, decided)
+    since = compared_plan.since if since_last else None
+    compared_plan = await with_unfinished(options, compared_plan)
     if since_last and since is None:
         log.info("no earlier plan is known; the next --since-last is compared with this one")
-    return with_difference(decided, compared(earlier, decided) if earlier else since)
+    return with_difference(compared_plan, diff_plans(earlier, compared_plan) if earlier else since)
 
 
-async def _plan_here(options: PlanOptions, *, since_last: bool) -> ComparedPlan:
+async def _plan_locally(options: PlanOptions, *, since_last: bool) -> ComparedPlan:
     if since_last and options.source():
-        what = "--since-last needs a checkout or a Prefect server, to know the last plan by"
-        raise Refusal(Code.USAGE, what, options.workspace)
-    with at_hand(options) as here:
-        project, repo = open_project(here)
-        decided = with_difference((await compute_plan(here, project, repo)).plan, None)
-        since = _since_last(key_of(here, project, repo), repo, decided) if since_last else None
-    return with_difference(decided, since)
+        message = "--since-last needs a checkout or a Prefect server, to know the last plan by"
+        raise Refusal(ErrorCode.USAGE, message, options.workspace)
+    with checkout_workspace(options) as local_options:
+        project, repo = open_project(local_options)
+        compared_plan = with_difference((await compute_plan(local_options, project, repo)).plan, None)
+        since = (
+            _diff_with_last_plan(plan_key(local_options, project, repo), repo, compared_plan) if since_last else None
+        )
+    return with_difference(compared_plan, since)
 
 
-def _since_last(key: str, repo: Repo, decided: Plan) -> Difference | None:
-    before = plan_kept(repo.common_dir, key)
-    keep_plan(repo.common_dir, key, decided)
-    return compared(earlier_of(before), decided) if before else None
+def _diff_with_last_plan(key: str, repo: Repo, current_plan: Plan) -> PlanDifference | None:
+    last_plan = load_plan_snapshot(repo.common_dir, key)
+    save_plan_snapshot(repo.common_dir, key, current_plan)
+    return diff_plans(snapshot_from_plan(last_plan), current_plan) if last_plan else None
 
 
-async def check(options: CheckOptions) -> Health:
+async def check(options: CheckOptions) -> CheckRun:
     """Look at the workspace; the run is recorded where there is a Prefect API."""
     recorded = _use_prefect_api("this check")
-    return await run_or_record("check", options, partial(_check_here, options), recorded=recorded)
+    return await run_or_record("check", options, partial(_check_locally, options), recorded=recorded)
 
 
-async def _check_here(options: CheckOptions) -> Health:
-    from releasekit.operations.run_checks import examine
+async def _check_locally(options: CheckOptions) -> CheckRun:
+    from releasekit.operations.run_checks import run_checks
 
-    with at_hand(options) as here:
-        return examine(here)
+    with checkout_workspace(options) as local_options:
+        return run_checks(local_options)
 
 
-async def prepare(options: PrepareOptions) -> ReleasePull:
+async def prepare(options: PrepareOptions) -> ReleasePullRequest:
     """Make or update the release pull request; the run is recorded where there is a Prefect API."""
     from releasekit.operations.release_pr import propose
 
@@ -129,12 +138,12 @@ async def prepare(options: PrepareOptions) -> ReleasePull:
     return await run_or_record("prepare", options, partial(propose, options), recorded=recorded)
 
 
-async def _hand_off(options: PublishOptions, project: Project, repo: Repo) -> ReleasePull:
+async def _hand_off(options: PublishOptions, project: Project, repo: Repo) -> ReleasePullRequest:
     """Hand a merged release over to CI, which publishes it; the run is recorded where there is a Prefect API."""
-    from releasekit.operations.release_pr import hand_on
+    from releasekit.operations.release_pr import hand_off
 
     recorded = not options.dry_run and _use_prefect_api("this release")
-    return await run_or_record("publish", options, partial(hand_on, options, project, repo), recorded=recorded)
+    return await run_or_record("publish", options, partial(hand_off, options, project, repo), recorded=recorded)
 
 
 async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
@@ -142,20 +151,22 @@ async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
 
     The question comes before a recorded run: a no leaves no run.
     """
-    from releasekit.operations.run_rollback import ask_to_undo, undo
+    from releasekit.operations.run_rollback import confirm_rollback, run_rollback
 
     confirmation = TerminalConfirmation(yes=yes)
     recorded = _use_prefect_api("this rollback")
     if recorded and not (yes or options.dry_run):
-        found = await undo(options.model_copy(update={"dry_run": True}))
-        if not found.release:
-            return found
-        await ask_to_undo(found, confirmation)
-        options = options.model_copy(update={"release": found.release})
-    return await run_or_record("rollback", options, partial(undo, options, confirmation), recorded=recorded)
+        preview = await run_rollback(options.model_copy(update={"dry_run": True}))
+        if not preview.release:
+            return preview
+        await confirm_rollback(preview, confirmation)
+        options = options.model_copy(update={"release": preview.release})
+    return await run_or_record("rollback", options, partial(run_rollback, options, confirmation), recorded=recorded)
 
 
-async def run_or_record(name: str, options: Place, operation: Callable[[], Awaitable[R]], *, recorded: bool) -> R:
+async def run_or_record(
+    name: str, options: WorkspaceOptions, operation: Callable[[], Awaitable[R]], *, recorded: bool
+) -> R:
     """Return the result of *operation*; if it is *recorded*, that of the flow *name*, which does the same in a run.
 
     An error that ends the run is raised; a result of a failed run, such as findings, is returned.
@@ -166,135 +177,139 @@ async def run_or_record(name: str, options: Place, operation: Callable[[], Await
 
     flow = getattr(import_module(f"flows.{name}"), name)
     try:
-        state = await flow(**parameters_of(options), return_state=True)
+        state = await flow(**flow_parameters(options), return_state=True)
     finally:
         await drain()
-    return _result_in(await state.aresult(raise_on_failure=False))
+    return _result_or_raise(await state.aresult(raise_on_failure=False))
 
 
-def _result_in(result: Any) -> Any:  # noqa: ANN401  what a flow returns
+def _result_or_raise(result: Any) -> Any:  # noqa: ANN401  what a flow returns
     if isinstance(result, BaseException):
         raise result
     return result
 
 
 @dataclass(frozen=True, slots=True)
-class _Api:
+class _PrefectApi:
     """Where runs are recorded: a Prefect API that is configured, or a server that is kept on this machine."""
 
     url: str
-    kept: Server | None = None
+    server: Server | None = None
 
-    def settle(self) -> None:
+    def configure_prefect(self) -> None:
         """Get ready for it, before Prefect is imported."""
-        settle(OWN_SERVER_SETTINGS if self.kept else CLIENT_SETTINGS)
-        if self.kept:
+        apply_settings(OWN_SERVER_SETTINGS if self.server else CLIENT_SETTINGS)
+        if self.server:
             os.environ["PREFECT_API_URL"] = self.url
 
 
-def _api() -> _Api | None:
+def _prefect_api() -> _PrefectApi | None:
     """Return the API that there is, if there is one.
 
     Raises Refusal RK-SERVER-UNREACHABLE if one is configured and does not answer: somebody wants to read there.
     """
     if url := configured_api():
-        if not answers(url):
-            raise Refusal(Code.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(url))
-        return _Api(url)
-    kept = kept_server()
-    return _Api(kept.url, kept) if kept else None
+        if not is_listening(url):
+            raise Refusal(ErrorCode.SERVER_UNREACHABLE, "the Prefect API does not answer", mask(url))
+        return _PrefectApi(url)
+    server = running_server()
+    return _PrefectApi(server.url, server) if server else None
 
 
-def _use_prefect_api(what: str) -> bool:
-    """Get ready for the API that there is; without one, or if it does not answer, *what* is not recorded: False."""
+def _use_prefect_api(subject: str) -> bool:
+    """Get ready for the API that there is; without one, or if it does not answer, *subject* is not recorded: False."""
     try:
-        api = _api()
+        api = _prefect_api()
     except Refusal as error:
-        log.warning("warning %s", Warn(error.code, f"{what} is not recorded", error.where))
+        log.warning("warning %s", ReleaseWarning(error.code, f"{subject} is not recorded", error.location))
         return False
     if api:
-        api.settle()
+        api.configure_prefect()
     return bool(api)
 
 
-async def dry_run(options: PublishOptions) -> Decided | ReleasePull:
+async def dry_run(options: PublishOptions) -> DryRunResult | ReleasePullRequest:
     """Plan and check as a release would, and say what it would run; changes nothing."""
-    with at_hand(options) as here:
-        project, repo = open_project(here)
-        if is_by_pull(here, project.settings):
-            return await _hand_off(here, project, repo)
-        pending = await select_release(here, project, repo)
-        plan = await with_unfinished(here, pending.plan)
-        return Decided(plan, tuple(outline(project, repo, pending, options)))
+    with checkout_workspace(options) as local_options:
+        project, repo = open_project(local_options)
+        if hands_off_to_ci(local_options, project.settings):
+            return await _hand_off(local_options, project, repo)
+        pending = await select_release(local_options, project, repo)
+        plan = await with_unfinished(local_options, pending.plan)
+        return DryRunResult(plan, tuple(release_commands(project, repo, pending, options)))
 
 
-async def publish(options: PublishOptions, *, yes: bool) -> Released | ReleasePull:
+async def publish(options: PublishOptions, *, yes: bool) -> PublishResult | ReleasePullRequest:
     """Release for real, or in a rehearsal; an unfinished release is resumed.
 
     With `publish_from = "ci"` a merged release is handed over, and nothing else is done here. A plan that has obstacles
     is refused, see `Obstructed`.
     """
     async with AsyncExitStack() as stack:
-        stack.enter_context(terminated_is_interrupted())
+        stack.enter_context(termination_as_interrupt())
         rehearsing = options.rehearse
         if options.approve and not rehearsing:  # the question appears in the run, so the run starts the release
-            return Released(await _run_flow(options, _shared_server()))
-        options = stack.enter_context(at_hand(options, keep=not rehearsing))
+            return PublishResult(await _run_flow(options, _shared_server()))
+        options = stack.enter_context(checkout_workspace(options, keep=not rehearsing))
         if rehearsing:
             from releasekit.operations.rehearsal import rehearsal
 
             options = stack.enter_context(rehearsal(options))
         project, repo = open_project(options)
-        if is_by_pull(options, project.settings):
+        if hands_off_to_ci(options, project.settings):
             return await _hand_off(options, project, repo)
         server = _release_server(stack)  # starts while we plan
         confirmation = TerminalConfirmation(yes=yes or rehearsing or options.stage_only)
         started = await start_release(options, project, repo, confirmation, stack)
         if not started.plan.steps:
-            return Released(Report(release=started.plan.release, title="nothing to release"))
+            return PublishResult(ReleaseReport(release=started.plan.release, title="nothing to release"))
         if terminal.is_terminal():
-            started = started.observed_by(stack.enter_context(terminal.live(started.plan, project.settings)))
+            started = started.with_observer(
+                stack.enter_context(terminal.show_live_table(started.plan, project.settings))
+            )
         report = await _run_flow(options, server, started)
         if not rehearsing:
-            return Released(report)
-        from releasekit.operations.rehearsal import on_the_index
+            return PublishResult(report)
+        from releasekit.operations.rehearsal import list_published_pins
 
-        return Released(report, tuple(await on_the_index(project, report)))
+        return PublishResult(report, tuple(await list_published_pins(project, report)))
 
 
 def _release_server(stack: AsyncExitStack) -> Server | None:
     """Return the server that a release is recorded on, if it is ours: one that is kept, or one for as long as this."""
-    api = _api()
-    return api.kept if api else stack.enter_context(prefect_server())
+    api = _prefect_api()
+    return api.server if api else stack.enter_context(prefect_server())
 
 
 async def approve(run: str, *, reject: str | None, drop: Sequence[str]) -> str:
     """Answer a release that waits for it; returns its name."""
     _shared_server()
-    from flows.approval import give
+    from flows.approval import answer_run
 
-    return (await give(run, reject=reject, drop=drop)).name
+    return (await answer_run(run, reject=reject, drop=drop)).name
 
 
-async def waiting() -> list[tuple[str, str]]:
+async def waiting_releases() -> list[tuple[str, str]]:
     """Return name and id of each release that waits for an answer."""
     _shared_server()
-    from flows.approval import waiting as runs_waiting
+    from flows.approval import list_waiting_runs as runs_waiting
 
     return [(run.name, str(run.id)) for run in await runs_waiting()]
 
 
 def _shared_server() -> Server | None:
     """Get ready for a server that whoever is asked has in common with us; None if it is one that is configured."""
-    api = _api()
+    api = _prefect_api()
     if api is None:
-        what = "this needs a Prefect server that stays: set PREFECT_API_URL, or `releasekit server start`"
-        raise Refusal(Code.USAGE, what)
-    api.settle()
-    return api.kept
+        message = "this needs a Prefect server that stays: set PREFECT_API_URL, or `releasekit server start`"
+        raise Refusal(ErrorCode.USAGE, message)
+    api.configure_prefect()
+    return api.server
 
 
-async def _run_flow(options: PublishOptions, server: Server | None, started: StartedRelease | None = None) -> Report:
+async def _run_flow(
+    options: PublishOptions, server: Server | None, started: StartedRelease | None = None
+) -> ReleaseReport:
     """Return the report of a recorded release: of one that has *started*, or of one that the run itself starts."""
     if server:
         try:
@@ -302,41 +317,44 @@ async def _run_flow(options: PublishOptions, server: Server | None, started: Sta
         except ReleaseError as error:
             if started:
                 return await _run_unrecorded(started, error)
-            what = f"{error.what}, so nobody could approve"
-            raise Refusal(Code.SERVER_START, what, error.where, output=error.output) from None
+            message = f"{error.message}, so nobody could approve"
+            raise Refusal(ErrorCode.SERVER_START, message, error.location, output=error.output) from None
         os.environ["PREFECT_API_URL"] = server.url
-    settle(OWN_SERVER_SETTINGS if server else CLIENT_SETTINGS)
-    from flows.event_flush import arrived, counted, drain
+    apply_settings(OWN_SERVER_SETTINGS if server else CLIENT_SETTINGS)
+    from flows.event_flush import count_task_runs, drain, wait_until_persisted
     from flows.publish import flow_of
     from flows.publish import publish as publish_flow
 
     runs: list[str] = []
 
-    def begun(_flow: object, run: FlowRun, _state: object) -> None:
-        heed_termination()  # Prefect has taken the signal by then
+    def record_start(_flow: object, run: FlowRun, _state: object) -> None:
+        handle_termination()  # Prefect has taken the signal by then
         runs.append(str(run.id))
 
-    hook: Any = begun
-    ours = (flow_of(started) if started else publish_flow).with_options(on_running=[hook])
-    async with counted() if server else nullcontext() as count:
+    hook: Any = record_start
+    flow = (flow_of(started) if started else publish_flow).with_options(on_running=[hook])
+    async with count_task_runs() if server else nullcontext() as counter:
         try:
-            running: Any = ours(**parameters_of(options), return_state=True)
-            state: Any = await running
+            flow_call: Any = flow(**flow_parameters(options), return_state=True)
+            state: Any = await flow_call
         finally:  # also when it is interrupted
             await drain()
-            if server and count and runs:
-                await arrived(server, runs[0], count.ended())
-    return _result_in(await state.aresult(raise_on_failure=False))
+            if server and counter and runs:
+                await wait_until_persisted(server, runs[0], counter.count_ended())
+    return _result_or_raise(await state.aresult(raise_on_failure=False))
 
 
-async def _run_unrecorded(started: StartedRelease, why: ReleaseError) -> Report:
+async def _run_unrecorded(started: StartedRelease, error: ReleaseError) -> ReleaseReport:
     """Release without Prefect's server; if this is run again, it knows from the disk what was done."""
-    log.warning("warning %s", Warn(Code.SERVER_START, f"{why.what}: this release is not recorded", why.where))
-    log.debug("%s", why.output)
+    log.warning(
+        "warning %s",
+        ReleaseWarning(ErrorCode.SERVER_START, f"{error.message}: this release is not recorded", error.location),
+    )
+    log.debug("%s", error.output)
     os.environ.update(NO_SERVER_SETTINGS)
-    from flows.event_flush import unrecorded
+    from flows.event_flush import without_server
     from flows.publish import run_release
 
-    with unrecorded():
+    with without_server():
         report = await run_release(started)
     return report.model_copy(update={"notes": (*report.notes, "Prefect has no record of it: its server did not start")})

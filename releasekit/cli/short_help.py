@@ -7,7 +7,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, cast, get_origin
 
 from releasekit.cli.command_types import LOOK, RELEASE, SET_UP
-from releasekit.options import COURSE, HERE, PACKAGES, TARGET, option_of
+from releasekit.options import INDEX, PACKAGES, RELEASE_GROUP, RUN_MODE, option_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MAX_OPTIONS = 15
 """How many options fit on a screen of 24 lines, below usage and summary."""
 
-_ORDER = (HERE, PACKAGES, COURSE, TARGET)
+_ORDER = (RUN_MODE, PACKAGES, RELEASE_GROUP, INDEX)
 """The groups of options from which the first are shown."""
 
 
@@ -51,7 +51,7 @@ def _command_help(command: App, name: str, width: int) -> Iterator[str]:
     yield ""
     yield shorten(summary_of(command), width, placeholder=" …")
     yield ""
-    options = sorted((argument for argument in arguments if option_of(argument)), key=_rank)
+    options = sorted((argument for argument in arguments if option_name(argument)), key=_rank)
     rows = [(", ".join(flags_of(option)), option.parameter.help or "") for option in options]
     yield from _columns(rows[:MAX_OPTIONS], width)
     yield ""

@@ -9,7 +9,7 @@ from releasekit.cli.render import tables, terminal
 from releasekit.core.adoption import Adoption
 from releasekit.core.planning.model import Plan
 from releasekit.core.release.rollback_plan import Rollback
-from releasekit.operations.confirmation import Answer
+from releasekit.operations.confirmation import ConfirmationAnswer
 
 if TYPE_CHECKING:
     from releasekit.operations.confirmation import Proposal, Subject
@@ -34,27 +34,27 @@ class TerminalConfirmation:
         """
         if isinstance(subject, Plan):
             if not subject.obstacles:
-                terminal.show(tables.plan_table(subject), on_stderr=True)
+                terminal.print_parts(tables.plan_table(subject), on_stderr=True)
         elif isinstance(subject, Rollback):
             if not self.yes and terminal.is_terminal():
-                terminal.show(tables.rollback_table(subject), on_stderr=True)
+                terminal.print_parts(tables.rollback_table(subject), on_stderr=True)
         elif isinstance(subject, Adoption):
             if not self.quiet:
-                terminal.show(tables.adoption_table(subject))
+                terminal.print_parts(tables.adoption_table(subject))
         else:
-            terminal.show(*map(tables.diff, subject.texts), on_stderr=True)
+            terminal.print_parts(*map(tables.colored_diff, subject.texts), on_stderr=True)
 
     def can_take_hours(self, proposal: Proposal) -> bool:  # noqa: ARG002
         """Return False: the user waits at the terminal, and so does the release."""
         return False
 
-    async def ask(self, proposal: Proposal) -> Answer:
+    async def ask(self, proposal: Proposal) -> ConfirmationAnswer:
         """Return the answer of the user."""
         if self.yes:
-            return Answer(accepted=True)
+            return ConfirmationAnswer(accepted=True)
         if not terminal.is_terminal():
-            return Answer(accepted=False, reason="nobody is there to say yes", asked=False)
-        terminal.show(*proposal.details, on_stderr=True)
+            return ConfirmationAnswer(accepted=False, reason="nobody is there to say yes", was_asked=False)
+        terminal.print_parts(*proposal.details, on_stderr=True)
         if terminal.confirm(proposal.question):
-            return Answer(accepted=True)
-        return Answer(accepted=False, reason="you said no", hint=_UNCHANGED)
+            return ConfirmationAnswer(accepted=True)
+        return ConfirmationAnswer(accepted=False, reason="you said no", hint=_UNCHANGED)

@@ -8,14 +8,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence, Sized
 
 
-def counted(packages: Sized) -> str:
+def count_packages(packages: Sized) -> str:
     """Return how many *packages* there are: "1 package", "3 packages"."""
     return f"{len(packages)} package{'' if len(packages) == 1 else 's'}"
 
 
-_SHOWN = 3
+_MAX_NAMES = 3
 
 
-def some(names: Sequence[str], shown: int = _SHOWN) -> str:
+def summarize(names: Sequence[str], limit: int = _MAX_NAMES) -> str:
     """Name so many of *names*, and say how many more there are: "core, web, api and 4 more"."""
-    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")

@@ -32,9 +32,9 @@ def line_of(text: str, path: Sequence[str], item: str = "") -> int:
     """
     spans = _spans(text)
     for length in range(len(path), 0, -1):
-        found = next((span for span in spans if span.path == tuple(path[:length])), None)
-        if found is not None:
-            return _of_item(text, found, item) + 1 if item else found.first + 1
+        match = next((span for span in spans if span.path == tuple(path[:length])), None)
+        if match is not None:
+            return _item_line(text, match, item) + 1 if item else match.first + 1
         beneath = next((span for span in spans if span.path[:length] == tuple(path[:length])), None)
         if beneath is not None:  # a table that has no heading of its own
             return beneath.first + 1
@@ -49,61 +49,61 @@ def excerpt_of(text: str, file: str, path: Sequence[str], item: str = "", *, of_
     lines = text.splitlines()
     number = line_of(text, path, item)
     line = lines[number - 1] if number <= len(lines) else ""
-    column, length = _part(line, path[-1] if path else "", item, of_key=of_key)
+    column, length = _value_span(line, path[-1] if path else "", item, of_key=of_key)
     return Excerpt(file, number, line, column, length)
 
 
-def located(excerpt: Excerpt, text: str) -> Excerpt | None:
+def locate_excerpt(excerpt: Excerpt, text: str) -> Excerpt | None:
     """Return *excerpt*, of which only the words are known, with their place in *text*; None if they are not there."""
     for number, line in enumerate(text.splitlines(), 1):
-        column, length = _quoted(line, excerpt.text)
+        column, length = _find_quoted(line, excerpt.text)
         if length:
             return Excerpt(excerpt.file, number, line, column, length)
     return None
 
 
-def told(said: str, file: str, text: str) -> Excerpt | None:
-    """Return the place in the TOML *text* that a parser has *said* it stopped at; None if it names none."""
-    place = _PLACE.search(said)
-    if not place:
+def parse_error_excerpt(message: str, file: str, text: str) -> Excerpt | None:
+    """Return the place in the TOML *text* that a parser has *message* it stopped at; None if it names none."""
+    match = _POSITION.search(message)
+    if not match:
         return None
-    lines, (number, column) = text.splitlines(), map(int, place.groups())
+    lines, (number, column) = text.splitlines(), map(int, match.groups())
     line = lines[number - 1] if number <= len(lines) else ""
     return Excerpt(file, number, line, min(column - 1, len(line)), 1)
 
 
-_PLACE = re.compile(r"\bline (\d+),? column (\d+)")
+_POSITION = re.compile(r"\bline (\d+),? column (\d+)")
 
 
-def _part(line: str, key: str, item: str, *, of_key: bool) -> tuple[int, int]:
+def _value_span(line: str, key: str, item: str, *, of_key: bool) -> tuple[int, int]:
     """Return column and length of what is meant in *line*."""
-    if item and (quoted := _quoted(line, item))[1]:
+    if item and (quoted := _find_quoted(line, item))[1]:
         return quoted
     match = _KEY.match(line)
     if not match:
-        return _whole(line)
-    if key != _path(f"{match[1]} = 0")[-1:][0] and (inner := _inner(key).search(line, match.end())):
+        return _stripped_span(line)
+    if key != _key_path(f"{match[1]} = 0")[-1:][0] and (inner := _inline_key_pattern(key).search(line, match.end())):
         return (inner.start(1), len(inner[1])) if of_key else (inner.start(2), len(inner[2]))
     if of_key and key:
         at = line.rfind(key, 0, match.end(1))
-        return (at, len(key)) if at >= 0 else _whole(line)
+        return (at, len(key)) if at >= 0 else _stripped_span(line)
     value = line[match.end() :]
-    if _is_whole(line):  # else it goes on below
-        while "#" in value and _is_whole(line[: match.end()] + value.rpartition("#")[0]):
+    if _is_complete(line):  # else it goes on below
+        while "#" in value and _is_complete(line[: match.end()] + value.rpartition("#")[0]):
             value = value.rpartition("#")[0]
     return match.end() + len(value) - len(value.lstrip()), len(value.strip())
 
 
-def _inner(key: str) -> re.Pattern[str]:
+def _inline_key_pattern(key: str) -> re.Pattern[str]:
     """Return what finds *key* and its value in a table that is written on one line."""
     return re.compile(rf"""({re.escape(key)})["']?\s*=\s*("(?:[^"\\]|\\.)*"|'[^']*'|\[[^\]]*\]|[^\s,}}]+)""")
 
 
-def _whole(line: str) -> tuple[int, int]:
+def _stripped_span(line: str) -> tuple[int, int]:
     return len(line) - len(line.lstrip()), len(line.strip())
 
 
-def _quoted(line: str, item: str) -> tuple[int, int]:
+def _find_quoted(line: str, item: str) -> tuple[int, int]:
     for written in (item, item.replace("\\", "\\\\").replace('"', '\\"')):
         for quote in "\"'":
             if (at := line.find(f"{quote}{written}{quote}")) >= 0:
@@ -111,35 +111,35 @@ def _quoted(line: str, item: str) -> tuple[int, int]:
     return 0, 0
 
 
-def _of_item(text: str, span: _Span, item: str) -> int:
+def _item_line(text: str, span: _Span, item: str) -> int:
     lines = text.splitlines()
     written = (item, item.replace("\\", "\\\\").replace('"', '\\"'))
     wanted = [f"{quote}{form}{quote}" for form in written for quote in "\"'"]
-    there = (n for n in range(span.first, span.last + 1) if any(each in lines[n] for each in wanted))
-    return next(there, span.first)
+    line_numbers = (n for n in range(span.first, span.last + 1) if any(quoted in lines[n] for quoted in wanted))
+    return next(line_numbers, span.first)
 
 
 @lru_cache(maxsize=512)
 def _spans(text: str) -> tuple[_Span, ...]:
-    return tuple(_read(text.splitlines()))
+    return tuple(_scan_lines(text.splitlines()))
 
 
-def _read(lines: Sequence[str]) -> Iterator[_Span]:
+def _scan_lines(lines: Sequence[str]) -> Iterator[_Span]:
     table: tuple[str, ...] = ()
     number = 0
     while number < len(lines):
         line, last = lines[number], number
         if header := _HEADER.match(line):
-            table = _path(header[1]) or table
+            table = _key_path(header[1]) or table
             yield _Span(table, number, number)
         elif key := _KEY.match(line):
-            while last + 1 < len(lines) and not _is_whole("\n".join(lines[number : last + 1])):
+            while last + 1 < len(lines) and not _is_complete("\n".join(lines[number : last + 1])):
                 last += 1
-            yield _Span((*table, *_path(f"{key[1]} = 0")), number, last)
+            yield _Span((*table, *_key_path(f"{key[1]} = 0")), number, last)
         number = last + 1
 
 
-def _path(toml: str) -> tuple[str, ...]:
+def _key_path(toml: str) -> tuple[str, ...]:
     """Return the path of the one key that *toml* is about."""
     try:
         value: Any = tomllib.loads(toml)
@@ -155,7 +155,7 @@ def _path(toml: str) -> tuple[str, ...]:
     return tuple(path)
 
 
-def _is_whole(toml: str) -> bool:
+def _is_complete(toml: str) -> bool:
     try:
         tomllib.loads(toml)
     except tomllib.TOMLDecodeError:

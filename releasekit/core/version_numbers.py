@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def difference(current: Version, target: Version) -> Bump:
+def bump_between(current: Version, target: Version) -> Bump:
     """Return which part of the release segment (PEP 440) changes; patch where only what follows it does."""
     if current.epoch != target.epoch:
         return Bump.MAJOR
@@ -34,7 +34,7 @@ def next_version(current: Version, bump: Bump, *, major_on_zero: bool = False) -
         return None
     bump = _on_zero(current, bump, major_on_zero)
     announced = make_version(current.epoch, current.release)
-    if announced > current and bump <= weight_of(current.release):
+    if announced > current and bump <= implied_bump(current.release):
         return announced
     index = Bump.MAJOR - bump
     padded = (*current.release, 0, 0)[: max(len(current.release), index + 1)]
@@ -48,7 +48,7 @@ def next_breaking(version: Version, *, major_on_zero: bool = False) -> Version:
     return breaking
 
 
-def following(version: Version) -> Version:
+def next_version_after(version: Version) -> Version:
     """Return the version to go on with after *version* was spent: the next of its kind."""
     text = version.public
     # The last number of 1.0rc1, 1.0.post1 and 1.0rc1.dev1 is the one that counts on.
@@ -64,13 +64,13 @@ def _on_zero(current: Version, bump: Bump, major_on_zero: bool) -> Bump:  # noqa
     return bump if current.major or major_on_zero else min(bump, Bump.MINOR)
 
 
-def weight_of(release: Sequence[int]) -> Bump:
+def implied_bump(release: Sequence[int]) -> Bump:
     """Return the bump that leads to *release* from what came before it; 0.0.0 is led to by none."""
     last = max((index for index, number in enumerate(release) if number), default=None)
     return Bump.NONE if last is None else Bump(max(Bump.MAJOR - last, Bump.PATCH))
 
 
-def version_of(text: str) -> Version | None:
+def parse_version(text: str) -> Version | None:
     """Return the version (PEP 440) that *text* is, or None."""
     try:
         return Version(text)

@@ -11,13 +11,13 @@ import io
 from typing import TYPE_CHECKING
 
 from releasekit.core.workspace.workspace import Kind
-from releasekit.formats.graphs import arrows
+from releasekit.formats.graphs import labelled_edges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from releasekit.core.planning.model import Plan
-    from releasekit.core.release.report import Report
+    from releasekit.core.release.report import ReleaseReport
     from releasekit.core.workspace.graph import Graph
     from releasekit.core.workspace.workspace import Workspace
     from releasekit.formats.explained import Explanation
@@ -37,26 +37,26 @@ def plan_csv(plan: Plan, changes: Mapping[str, str] | None = None) -> str:
     head = ["order", "level", "name", "path", "current", "next", "bump", "status", "reason", "tag", "needs"]
     rows: list[list[object]] = []
     for step in plan.packages:
-        place = (step.order, step.level) if step.order >= 0 else (None, None)
+        position = (step.order, step.level) if step.order >= 0 else (None, None)
         versions = (step.current, step.next)
         needs = " ".join(step.needs)
-        rows.append([*place, step.name, step.path, *versions, step.bump, step.status, step.reason, step.tag, needs])
+        rows.append([*position, step.name, step.path, *versions, step.bump, step.status, step.reason, step.tag, needs])
     if changes is not None:
         head.append("change")
-        known = {step.name for step in plan.packages}
+        planned = {step.name for step in plan.packages}
         rows = [[*row, changes.get(str(row[2]))] for row in rows]
-        gone = ((name, said) for name, said in changes.items() if name not in known)
-        rows.extend(["", "", name, *(len(head) - 4) * [""], said] for name, said in gone)
+        removed = ((name, difference) for name, difference in changes.items() if name not in planned)
+        rows.extend(["", "", name, *(len(head) - 4) * [""], difference] for name, difference in removed)
     return csv_text(head, rows)
 
 
-def versions_csv(explained: Explanation) -> str:
+def versions_csv(explanation: Explanation) -> str:
     """Return which version each package goes to."""
-    rows = ((row.name, row.current, row.next, row.bump, row.reason) for row in explained.packages)
+    rows = ((row.name, row.current, row.next, row.bump, row.reason) for row in explanation.packages)
     return csv_text(("name", "current", "next", "bump", "reason"), rows)
 
 
-def report_csv(report: Report) -> str:
+def report_csv(report: ReleaseReport) -> str:
     """Return what came of each package of a release."""
     rows = ((p.name, p.version, p.outcome, p.tag, p.error, p.hint) for p in report.packages)
     return csv_text(("name", "version", "outcome", "tag", "error", "hint"), rows)
@@ -71,7 +71,7 @@ def members_csv(workspace: Workspace) -> str:
             member.version,
             "yes" if member.dynamic else "no",
             "yes" if member.publishable else "no",
-            " ".join(sorted(workspace.internal(member, Kind.RUNTIME, Kind.BUILD, Kind.EXTRA))),
+            " ".join(sorted(workspace.required_members(member, Kind.RUNTIME, Kind.BUILD, Kind.EXTRA))),
         )
         for member in workspace
     )
@@ -80,7 +80,7 @@ def members_csv(workspace: Workspace) -> str:
 
 def graph_csv(graph: Graph) -> str:
     """Return a row for each edge; a package that needs none has a row too."""
-    rows: list[tuple[str, ...]] = [(start, end, " ".join(kinds)) for start, end, kinds in arrows(graph)]
+    rows: list[tuple[str, ...]] = [(start, end, " ".join(kinds)) for start, end, kinds in labelled_edges(graph)]
     rows += [(name, "", "") for name, needs in graph.needs().items() if not needs]
     return csv_text(("package", "needs", "kind"), sorted(rows))
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from releasekit.core.versioning.groups import Decisions
 
 
-class Because(BaseModel):
+class CommitReason(BaseModel):
     """A commit, and the rule by which it counts, or why it does not."""
 
     model_config = ConfigDict(frozen=True)
@@ -27,7 +27,7 @@ class Because(BaseModel):
     why: str
 
 
-class Row(BaseModel):
+class VersionExplanation(BaseModel):
     """One package; *current* is its version now, *next* that to come, None if it is *skipped*."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -38,8 +38,8 @@ class Row(BaseModel):
     bump: str
     reason: str
     skipped: bool
-    counted: tuple[Because, ...] = ()
-    ignored: tuple[Because, ...] = ()
+    counted: tuple[CommitReason, ...] = ()
+    ignored: tuple[CommitReason, ...] = ()
 
 
 class Explanation(BaseModel):
@@ -47,39 +47,41 @@ class Explanation(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    packages: tuple[Row, ...]
+    packages: tuple[VersionExplanation, ...]
 
 
-def explanation(plan: Plan, decisions: Decisions, names: Collection[str]) -> Explanation:
+def explain_versions(plan: Plan, decisions: Decisions, names: Collection[str]) -> Explanation:
     """Return the rows of *plan* for *names*, with all commits since the last release."""
-    return Explanation(packages=tuple(_row(step, decisions) for step in plan.packages if step.name in names))
+    return Explanation(
+        packages=tuple(_explain_package(step, decisions) for step in plan.packages if step.name in names)
+    )
 
 
-def explanation_text(explained: Explanation) -> str:
+def explanation_text(explanation: Explanation) -> str:
     """Return a paragraph for each package: its step, and each commit with the rule that it met."""
     lines: list[str] = []
-    for row in explained.packages:
+    for row in explanation.packages:
         step = "stays" if row.skipped else f"-> {row.next} ({row.bump})"
         lines.append(f"{row.name} {row.current or ''} {step}: {row.reason}".replace("  ", " "))
-        lines += [f"  + {because.commit[:7]} {because.title}  [{because.why}]" for because in row.counted]
-        lines += [f"  - {because.commit[:7]} {because.title}  [{because.why}]" for because in row.ignored]
+        lines += [f"  + {reason.commit[:7]} {reason.title}  [{reason.why}]" for reason in row.counted]
+        lines += [f"  - {reason.commit[:7]} {reason.title}  [{reason.why}]" for reason in row.ignored]
     return "\n".join(lines) + "\n"
 
 
-def _row(step: Step, decisions: Decisions) -> Row:
-    decision, rules = decisions[step.name], decisions.wishes[step.name].rules
+def _explain_package(step: Step, decisions: Decisions) -> VersionExplanation:
+    decision, rules = decisions[step.name], decisions.requests[step.name].rules
     soft = step.current is not None and step.current.major == 0 and not rules.major_on_zero
-    return Row(
+    return VersionExplanation(
         name=step.name,
         current=step.current,
         next=step.next if step.order >= 0 else None,
         bump=step.bump,
         reason=step.reason,
         skipped=step.order < 0,
-        counted=tuple(_because(change, rule_of(change, rules.types, soft=soft)) for change in decision.counted),
-        ignored=tuple(_because(each.change, each.why) for each in decision.ignored),
+        counted=tuple(_commit_reason(change, rule_of(change, rules.types, soft=soft)) for change in decision.triggers),
+        ignored=tuple(_commit_reason(ignored.change, ignored.reason) for ignored in decision.ignored),
     )
 
 
-def _because(change: Change, why: str) -> Because:
-    return Because(commit=change.sha, title=change.title, why=why)
+def _commit_reason(change: Change, why: str) -> CommitReason:
+    return CommitReason(commit=change.sha, title=change.title, why=why)

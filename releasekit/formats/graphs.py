@@ -30,10 +30,10 @@ def ascii_text(graph: Graph, roots: Collection[str] = (), *, inverted: bool = Fa
     and edges together.
     """
     edges = reverse(graph.needs()) if inverted else graph.needs()
-    told: set[str] = set()
+    printed: set[str] = set()
     lines: list[str] = []
     for root in sorted(roots) or _roots(edges):
-        lines += _tree(graph, edges, root, told, inverted=inverted)
+        lines += _tree(graph, edges, root, printed, inverted=inverted)
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -42,8 +42,8 @@ def dot_text(workspace: Workspace, graph: Graph) -> str:
     lines = ["digraph workspace {", "  rankdir=RL;", '  node [shape=box, style="rounded"];']
     for name in sorted(graph):
         dashed = "" if workspace[name].publishable else ', style="rounded,dashed"'
-        lines.append(f'  "{name}" [label="{_title(workspace, name, BREAK)}"{dashed}];')
-    for start, end, kinds in arrows(graph):
+        lines.append(f'  "{name}" [label="{_title(workspace, name, LINE_BREAK)}"{dashed}];')
+    for start, end, kinds in labelled_edges(graph):
         lines.append(f'  "{start}" -> "{end}"{_DOT[_label(kinds)]};')
     return "\n".join([*lines, "}"]) + "\n"
 
@@ -53,7 +53,7 @@ def mermaid_text(workspace: Workspace, graph: Graph) -> str:
     node = {name: f"p{number}" for number, name in enumerate(sorted(graph))}
     lines = ["flowchart RL"]
     lines += [f'    {node[name]}["{_title(workspace, name, " ")}"]' for name in node]
-    for start, end, kinds in arrows(graph):
+    for start, end, kinds in labelled_edges(graph):
         lines.append(f"    {node[start]} {_MERMAID[_label(kinds)]} {node[end]}")
     if private := [node[name] for name in node if not workspace[name].publishable]:
         lines += ["    classDef private stroke-dasharray: 5 5", f"    class {','.join(private)} private"]
@@ -67,12 +67,12 @@ def d2_text(workspace: Workspace, graph: Graph) -> str:
     for name, number in node.items():
         dashed = "" if workspace[name].publishable else " {style.stroke-dash: 5}"
         lines.append(f'{number}: "{_title(workspace, name, " ")}"{dashed}')
-    for start, end, kinds in arrows(graph):
+    for start, end, kinds in labelled_edges(graph):
         lines.append(f"{node[start]} -> {node[end]}{_D2[_label(kinds)]}")
     return "\n".join(lines) + "\n"
 
 
-def arrows(graph: Graph) -> Iterator[tuple[str, str, tuple[Kind, ...]]]:
+def labelled_edges(graph: Graph) -> Iterator[tuple[str, str, tuple[Kind, ...]]]:
     """Yield each edge with its kinds: who needs whom."""
     by_kind = {Kind.RUNTIME: graph.runtime, Kind.BUILD: graph.build, Kind.EXTRA: graph.soft}
     needs = graph.needs()
@@ -81,7 +81,7 @@ def arrows(graph: Graph) -> Iterator[tuple[str, str, tuple[Kind, ...]]]:
             yield start, end, tuple(kind for kind, edges in by_kind.items() if end in edges[start])
 
 
-BREAK = "\\n"
+LINE_BREAK = "\\n"
 """What Graphviz takes for the end of a line."""
 
 _DOT = {"": "", "build": ' [label="build", style=bold]', "extra": ' [label="extra", style=dotted]'}
@@ -94,40 +94,40 @@ def _label(kinds: tuple[Kind, ...]) -> str:
     return next((kind.value for kind in (Kind.BUILD, Kind.EXTRA) if kind in kinds), "")
 
 
-def _title(workspace: Workspace, name: str, joint: str) -> str:
+def _title(workspace: Workspace, name: str, separator: str) -> str:
     version = workspace[name].version
-    return f"{name}{joint}{version}" if version else name
+    return f"{name}{separator}{version}" if version else name
 
 
 def _roots(edges: Edges) -> list[str]:
     """Return the packages that no other leads to, and one of each cycle that no other leads to."""
     group_of = {name: group for group in components(edges) for name in group}
-    led_to = {end for start in edges for end in edges[start] if group_of[end] is not group_of[start]}
-    return sorted({min(group) for group in group_of.values() if not group & led_to})
+    targets = {end for start in edges for end in edges[start] if group_of[end] is not group_of[start]}
+    return sorted({min(group) for group in group_of.values() if not group & targets})
 
 
-def _tree(graph: Graph, edges: Edges, root: str, told: set[str], *, inverted: bool) -> list[str]:
+def _tree(graph: Graph, edges: Edges, root: str, printed: set[str], *, inverted: bool) -> list[str]:
     """Return the lines below *root*, without recursion: a chain of packages may be long."""
     lines: list[str] = []
-    todo = [(root, "", "", "")]
-    while todo:
-        name, label, mark, indent = todo.pop()
-        known = name in told and bool(edges[name])
-        lines.append(f"{indent}{mark}{name}{f' ({label})' if label else ''}{' (*)' if known else ''}")
-        if known:
+    pending = [(root, "", "", "")]
+    while pending:
+        name, label, mark, indent = pending.pop()
+        is_repeated = name in printed and bool(edges[name])
+        lines.append(f"{indent}{mark}{name}{f' ({label})' if label else ''}{' (*)' if is_repeated else ''}")
+        if is_repeated:
             continue
-        told.add(name)
+        printed.add(name)
         inner = indent + {"": "", _LAST: "    "}.get(mark, "│   ")
         ends = sorted(edges[name])
         for end in reversed(ends):
-            kinds = _kinds(graph, end, name) if inverted else _kinds(graph, name, end)
-            todo.append((end, _label(kinds), _LAST if end == ends[-1] else "├── ", inner))
+            kinds = _edge_kinds(graph, end, name) if inverted else _edge_kinds(graph, name, end)
+            pending.append((end, _label(kinds), _LAST if end == ends[-1] else "├── ", inner))
     return lines
 
 
 _LAST = "└── "
 
 
-def _kinds(graph: Graph, start: str, end: str) -> tuple[Kind, ...]:
+def _edge_kinds(graph: Graph, start: str, end: str) -> tuple[Kind, ...]:
     by_kind = {Kind.RUNTIME: graph.runtime, Kind.BUILD: graph.build, Kind.EXTRA: graph.soft}
     return tuple(kind for kind, edges in by_kind.items() if end in edges[start])

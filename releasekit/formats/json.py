@@ -10,7 +10,7 @@ from releasekit.core.workspace.workspace import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from releasekit.core.changelog.changelog import Entry, Section
+    from releasekit.core.changelog.changelog import ChangelogEntry, Section
     from releasekit.core.history.commits import Change
     from releasekit.core.planning.model import Step
     from releasekit.core.workspace.graph import Graph, Order
@@ -26,17 +26,17 @@ def discover_json(workspace: Workspace) -> str:
             "version": str(member.version) if member.version else None,
             "dynamic": member.dynamic,
             "publishable": member.publishable,
-            "internal": sorted(workspace.internal(member, Kind.RUNTIME, Kind.BUILD, Kind.EXTRA)),
-            "external": list(workspace.external(member)),
+            "internal": sorted(workspace.required_members(member, Kind.RUNTIME, Kind.BUILD, Kind.EXTRA)),
+            "external": list(workspace.external_requirements(member)),
         }
         for member in workspace
     ]
     return json.dumps(rows, indent=1) + "\n"
 
 
-def changelog_json(rows: Iterable[tuple[Step, Entry, Section]]) -> str:
+def changelog_json(rows: Iterable[tuple[Step, ChangelogEntry, Section]]) -> str:
     """Return what is told about each package, as it is sorted and as its changelog has it."""
-    found = [
+    packages = [
         {
             "name": step.name,
             "path": step.path,
@@ -54,7 +54,7 @@ def changelog_json(rows: Iterable[tuple[Step, Entry, Section]]) -> str:
         }
         for step, entry, section in rows
     ]
-    return json.dumps(found, indent=1) + "\n"
+    return json.dumps(packages, indent=1) + "\n"
 
 
 def _change(change: Change) -> dict[str, object]:

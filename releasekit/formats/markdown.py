@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.changelog.changelog import escape
 from releasekit.core.planning.model import count_obstacles
-from releasekit.core.release.report import Outcome
-from releasekit.core.text import counted, some
+from releasekit.core.release.report import PackageOutcome
+from releasekit.core.text import count_packages, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from releasekit.core.checks.facts import CheckReport
     from releasekit.core.planning.model import Obstacle, Plan, Step
-    from releasekit.core.release.report import Report
+    from releasekit.core.release.report import ReleaseReport
     from releasekit.core.release.rollback_plan import Rollback
     from releasekit.formats.explained import Explanation
 
@@ -31,10 +31,10 @@ def plan_markdown(plan: Plan, changes: Sequence[str] | None = None, graph: str =
     for places that don't draw Mermaid. With a *limit* of characters, first the graph goes, then the reasons are
     shortened, then the last packages are no more than counted.
     """
-    whole = _plan_markdown(plan, changes, graph or _mermaid(plan.steps))
-    if not limit or len(whole) <= limit:
-        return whole
-    for reason in (0, _SHORT):
+    full_text = _plan_markdown(plan, changes, graph or _mermaid(plan.steps))
+    if not limit or len(full_text) <= limit:
+        return full_text
+    for reason in (0, _REASON_LIMIT):
         text = _plan_markdown(plan, changes, reason=reason)
         if len(text) <= limit:
             return text
@@ -46,28 +46,33 @@ def plan_markdown(plan: Plan, changes: Sequence[str] | None = None, graph: str =
     return text if len(text) <= limit else text[:limit].rpartition("\n")[0]
 
 
-_SHORT, _MENTIONED = 60, 20
+_REASON_LIMIT, _MENTION_LIMIT = 60, 20
 """Characters of a reason, and how many changes and warnings are told, where there is little room."""
 
 
 def _short_markdown(plan: Plan, changes: Sequence[str] | None, rows: int) -> str:
-    few = None if changes is None else _first(changes)
-    plan = plan.model_copy(update={"warnings": _first(plan.warnings)})
-    return _plan_markdown(plan, few, reason=_SHORT, rows=rows)
+    first_changes = None if changes is None else _first_texts(changes)
+    plan = plan.model_copy(update={"warnings": _first_texts(plan.warnings)})
+    return _plan_markdown(plan, first_changes, reason=_REASON_LIMIT, rows=rows)
 
 
-def _first(texts: Sequence[str]) -> tuple[str, ...]:
-    more = len(texts) - _MENTIONED
-    return (*texts[:_MENTIONED], *([f"… and {more} more"] if more > 0 else []))
+def _first_texts(texts: Sequence[str]) -> tuple[str, ...]:
+    more = len(texts) - _MENTION_LIMIT
+    return (*texts[:_MENTION_LIMIT], *([f"… and {more} more"] if more > 0 else []))
 
 
 def _plan_markdown(
     plan: Plan, changes: Sequence[str] | None, graph: str = "", *, reason: int = 0, rows: int | None = None
 ) -> str:
     if not plan.steps:
-        parts = ["# Nothing to release", *_changed(changes), *_obstacles(plan), *_left(plan)]
+        parts = [
+            "# Nothing to release",
+            *_changes_section(changes),
+            *_obstacles_section(plan),
+            *_unreleased_section(plan),
+        ]
         return "\n\n".join(parts) + "\n"
-    shown = plan.steps if rows is None else plan.steps[:rows]
+    displayed = plan.steps if rows is None else plan.steps[:rows]
     table = [
         (
             str(step.order),
@@ -75,21 +80,21 @@ def _plan_markdown(
             str(step.current or "-"),
             str(step.next or "-"),
             step.bump,
-            _said(step.reason, reason),
+            _escape_text(step.reason, reason),
         )
-        for step in shown
+        for step in displayed
     ]
-    more = len(plan.steps) - len(shown)
-    waits = "Each package is uploaded as soon as those that it needs are on the index:"
+    more = len(plan.steps) - len(displayed)
+    introduction = "Each package is uploaded as soon as those that it needs are on the index:"
     parts = [
-        f"# {plan.title}: {counted(plan.steps)}",
-        *_changed(changes),
+        f"# {plan.title}: {count_packages(plan.steps)}",
+        *_changes_section(changes),
         _table(("#", "package", "from", "to", "bump", "because"), table).rstrip("\n"),
         *([f"… and {more} more package{'' if more == 1 else 's'}"] if more else []),
-        *(["\n".join(f"- {_said(warning)}" for warning in plan.warnings)] if plan.warnings else []),
-        *_obstacles(plan),
-        *_left(plan),
-        *([f"{waits}\n\n{graph}"] if graph else []),
+        *(["\n".join(f"- {_escape_text(warning)}" for warning in plan.warnings)] if plan.warnings else []),
+        *_obstacles_section(plan),
+        *_unreleased_section(plan),
+        *([f"{introduction}\n\n{graph}"] if graph else []),
     ]
     return "\n\n".join(parts).rstrip("\n") + "\n"
 
@@ -98,39 +103,41 @@ def obstacles_markdown(obstacles: Sequence[Obstacle]) -> str:
     """Return what keeps a release from being made, each with what to do next; empty if nothing does."""
     if not obstacles:
         return ""
-    lines = [f"- {_said(str(obstacle))}: {_said(obstacle.hint)}" for obstacle in obstacles[:_MENTIONED]]
+    lines = [
+        f"- {_escape_text(str(obstacle))}: {_escape_text(obstacle.hint)}" for obstacle in obstacles[:_MENTION_LIMIT]
+    ]
     if more := len(obstacles) - len(lines):
         lines.append(f"- … and {more} more")
     return "\n".join([f"**{count_obstacles(obstacles)}: publish would refuse**\n", *lines])
 
 
-def _obstacles(plan: Plan) -> list[str]:
+def _obstacles_section(plan: Plan) -> list[str]:
     return [text] if (text := obstacles_markdown(plan.obstacles)) else []
 
 
-def versions_markdown(explained: Explanation) -> str:
+def versions_markdown(explanation: Explanation) -> str:
     """Return which version each package goes to, as a table."""
     rows = (
-        (row.name, str(row.current or "-"), str(row.next or "-"), row.bump, _said(row.reason))
-        for row in explained.packages
+        (row.name, str(row.current or "-"), str(row.next or "-"), row.bump, _escape_text(row.reason))
+        for row in explanation.packages
     )
     return _table(("package", "from", "to", "bump", "because"), rows)
 
 
-def _said(text: str, most: int = 0) -> str:
-    """Return other people's words as Markdown that shows them as they are, shortened to *most* characters."""
-    return escape(text if not most or len(text) <= most else f"{text[: most - 1]}…")
+def _escape_text(text: str, limit: int = 0) -> str:
+    """Return other people's words as Markdown that shows them as they are, shortened to *limit* characters."""
+    return escape(text if not limit or len(text) <= limit else f"{text[: limit - 1]}…")
 
 
 def plan_summary(plan: Plan) -> str:
     """Return the plan in a paragraph, for a form with little room."""
-    told = [f"{step.name} {step.current or '-'} → {step.version}" for step in plan.steps]
-    listed = f"**{plan.title}: {counted(plan.steps)}.** {some(told, _MANY)}."
+    versions = [f"{step.name} {step.current or '-'} → {step.version}" for step in plan.steps]
+    listed = f"**{plan.title}: {count_packages(plan.steps)}.** {summarize(versions, _PACKAGE_LIMIT)}."
     warnings = f" **Warnings: {len(plan.warnings)}.**" if plan.warnings else ""
     return f"{listed}{warnings} Why, and in which order: see the artifact `releasekit-plan` of this run."
 
 
-_MANY = 30
+_PACKAGE_LIMIT = 30
 
 
 def plan_rows(plan: Plan) -> list[dict[str, str]]:
@@ -147,38 +154,40 @@ def plan_rows(plan: Plan) -> list[dict[str, str]]:
     ]
 
 
-def _changed(changes: Sequence[str] | None) -> list[str]:
+def _changes_section(changes: Sequence[str] | None) -> list[str]:
     if changes is None:
         return []
-    told = "".join(f"\n- {_said(sentence)}" for sentence in changes) or "\nNothing."
-    return [f"## Since the last plan\n{told}"]
+    listing = "".join(f"\n- {_escape_text(sentence)}" for sentence in changes) or "\nNothing."
+    return [f"## Since the last plan\n{listing}"]
 
 
-def _left(plan: Plan) -> list[str]:
+def _unreleased_section(plan: Plan) -> list[str]:
     """Say what becomes of the packages that are not released: a name for few, a number for many."""
-    left: dict[str, list[str]] = {}
+    names_by_status: dict[str, list[str]] = {}
     for step in plan.packages:
         if step.order < 0:
-            left.setdefault(step.status, []).append(step.name)
-    said = [
-        f"{status.replace('_', ' ')}: {', '.join(names) if len(names) <= _FEW else counted(names)}"
-        for status, names in left.items()
+            names_by_status.setdefault(step.status, []).append(step.name)
+    groups = [
+        f"{status.replace('_', ' ')}: {', '.join(names) if len(names) <= _NAME_LIMIT else count_packages(names)}"
+        for status, names in names_by_status.items()
     ]
-    return [f"Not released ({'; '.join(said)})"] if said else []
+    return [f"Not released ({'; '.join(groups)})"] if groups else []
 
 
-_FEW = 10
+_NAME_LIMIT = 10
 
 
-def report_markdown(report: Report, pages: Mapping[str, str] | None = None) -> str:
+def report_markdown(report: ReleaseReport, pages: Mapping[str, str] | None = None) -> str:
     """Return what came of a release: each package, what went wrong, and what to do next.
 
     *pages* are by package where it is seen on the index.
     """
-    linked = pages or {}
+    page_by_name = pages or {}
     rows = [
         (
-            f"[{p.name}]({linked[p.name]})" if p.outcome is Outcome.CONFIRMED and p.name in linked else p.name,
+            f"[{p.name}]({page_by_name[p.name]})"
+            if p.outcome is PackageOutcome.CONFIRMED and p.name in page_by_name
+            else p.name,
             str(p.version),
             f"{_MARKS[p.outcome]} {p.outcome}",
             p.error,
@@ -192,11 +201,11 @@ def report_markdown(report: Report, pages: Mapping[str, str] | None = None) -> s
 
 
 _MARKS = {
-    Outcome.CONFIRMED: "✅",
-    Outcome.BUILT: "📦",
-    Outcome.VERSIONED: "📝",
-    Outcome.FAILED: "❌",
-    Outcome.BLOCKED: "⛔",
+    PackageOutcome.CONFIRMED: "✅",
+    PackageOutcome.BUILT: "📦",
+    PackageOutcome.VERSIONED: "📝",
+    PackageOutcome.FAILED: "❌",
+    PackageOutcome.BLOCKED: "⛔",
 }
 
 
@@ -207,12 +216,12 @@ def check_markdown(report: CheckReport) -> str:
     return f"# {report.summary}\n\n{table}"
 
 
-def rollback_markdown(found: Rollback) -> str:
+def rollback_markdown(rollback: Rollback) -> str:
     """Return what is undone of a release, and how to go forward."""
-    remarks = "".join(f"\n- {remark}" for remark in (*found.kept, *found.notes))
-    if not found.release:
-        return f"# {found.summary}\n{remarks}\n"
-    tags = ", ".join(dict.fromkeys((*found.tags, *found.remote_tags))) or "none"
+    remarks = "".join(f"\n- {remark}" for remark in (*rollback.kept, *rollback.notes))
+    if not rollback.release:
+        return f"# {rollback.summary}\n{remarks}\n"
+    tags = ", ".join(dict.fromkeys((*rollback.tags, *rollback.remote_tags))) or "none"
     rows = [
         (
             f"{p.name} {p.version}{'' if p.complete else ' (in part)'}",
@@ -221,11 +230,11 @@ def rollback_markdown(found: Rollback) -> str:
             ", ".join(p.dependents),
             p.page,
         )
-        for p in found.public
+        for p in rollback.public
     ]
     table = _table(("stays on the index", "tag", "next fix", "required by", "page"), rows) if rows else ""
-    gone = "deleted" if found.done else "to be deleted"
-    return f"# {found.summary}\n\ntags {gone}: {tags}\n\n{table}\n{found.forward}\n{remarks}\n"
+    action = "deleted" if rollback.done else "to be deleted"
+    return f"# {rollback.summary}\n\ntags {action}: {tags}\n\n{table}\n{rollback.next_steps}\n{remarks}\n"
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -234,18 +243,18 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def _cell(text: str) -> str:
-    return _BAR.sub(r"\\|", text.replace("\n", " "))
+    return _UNESCAPED_PIPE.sub(r"\\|", text.replace("\n", " "))
 
 
-_BAR = re.compile(r"(?<!\\)\|")
+_UNESCAPED_PIPE = re.compile(r"(?<!\\)\|")
 
 
-_NODES_AND_EDGES = 500
+_MERMAID_LIMIT = 500
 """What Mermaid draws at most, as it is set up on GitHub and by default (`maxEdges`)."""
 
 
 def _mermaid(steps: Sequence[Step]) -> str:
-    if max(len(steps), sum(len(step.needs) for step in steps)) > _NODES_AND_EDGES:
+    if max(len(steps), sum(len(step.needs) for step in steps)) > _MERMAID_LIMIT:
         return "(too large a graph to be drawn here: `releasekit graph --format svg`)"
     rows = ["```mermaid", "flowchart LR"]
     node = {step.name: f"p{step.order}" for step in steps}  # a package may be called "end" or "graph", a node may not

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 
-def sarif(report: CheckReport, checks: Iterable[Check], version: str, prefix: str = "") -> str:
+def sarif_text(report: CheckReport, checks: Iterable[Check], version: str, prefix: str = "") -> str:
     """Return *report* as one run of the tool at *version*; *prefix* leads from the top of the repository to its root.
 
     *checks* are those that were made, with or without findings.
     """
     rules = list(checks)
     driver = {"name": "releasekit", "semanticVersion": version, "rules": [_rule(check) for check in rules]}
-    number = {check.name: at for at, check in enumerate(rules)}
-    results = [_result(finding, number[finding.check], prefix) for finding in report.findings]
+    index_by_name = {check.name: index for index, check in enumerate(rules)}
+    results = [_result(finding, index_by_name[finding.check], prefix) for finding in report.findings]
     run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1)
 
@@ -38,11 +38,11 @@ def _rule(check: Check) -> dict[str, Any]:
 
 def _result(finding: Finding, rule: int, prefix: str) -> dict[str, Any]:
     path = f"{prefix}/{finding.path}" if prefix else finding.path
-    place = {"artifactLocation": {"uri": quote(path)}, "region": {"startLine": finding.line}}
+    location = {"artifactLocation": {"uri": quote(path)}, "region": {"startLine": finding.line}}
     return {
         "ruleId": finding.check,
         "ruleIndex": rule,
         "level": finding.severity.value,
         "message": {"text": f"{finding.what}. {finding.hint}"},
-        "locations": [{"physicalLocation": place}],
+        "locations": [{"physicalLocation": location}],
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from releasekit.core.release.report import Outcome
+from releasekit.core.release.report import PackageOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,30 +19,30 @@ if TYPE_CHECKING:
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 210, 34, 70, 14
 _COLOURS = {
     None: "#5b6b8c",
-    Outcome.CONFIRMED: "#2a7d4f",
-    Outcome.BUILT: "#5b6b8c",
-    Outcome.VERSIONED: "#5b6b8c",
-    Outcome.FAILED: "#b3342d",
-    Outcome.BLOCKED: "#b07a10",
+    PackageOutcome.CONFIRMED: "#2a7d4f",
+    PackageOutcome.BUILT: "#5b6b8c",
+    PackageOutcome.VERSIONED: "#5b6b8c",
+    PackageOutcome.FAILED: "#b3342d",
+    PackageOutcome.BLOCKED: "#b07a10",
 }
 _LETTER = 8
 """About how wide a letter is."""
 
 
-def graph_svg(plan: Plan, outcomes: Mapping[str, Outcome] | None = None) -> str:
+def graph_svg(plan: Plan, outcomes: Mapping[str, PackageOutcome] | None = None) -> str:
     """Draw who waits for whom, dependencies on the left; each package coloured by what came of it, once that is known.
 
     A column is only a place in the picture: nothing waits for a whole one.
     """
-    known = outcomes or {}
+    outcome_by_name = outcomes or {}
     columns: dict[str, int] = {}
     boxes: list[_Box] = []
     for step in plan.steps:
         columns[step.name] = 1 + max((columns[need] for need in step.needs if need in columns), default=-1)
-        text, outcome = f"{step.name} {step.version}", known.get(step.name)
-        told = f"{text}: {outcome}" if outcome else text
-        boxes.append(_Box(step.name, columns[step.name], text, told, _COLOURS[outcome], step.needs))
-    return _drawn(boxes)
+        text, outcome = f"{step.name} {step.version}", outcome_by_name.get(step.name)
+        tooltip = f"{text}: {outcome}" if outcome else text
+        boxes.append(_Box(step.name, columns[step.name], text, tooltip, _COLOURS[outcome], step.needs))
+    return _draw(boxes)
 
 
 def workspace_svg(workspace: Workspace, graph: Graph) -> str:
@@ -54,9 +54,9 @@ def workspace_svg(workspace: Workspace, graph: Graph) -> str:
             text = f"{name} {version}" if version else name
             colour = _COLOURS[None] if published else _PRIVATE
             needs = tuple(sorted(graph.hard[name]))
-            told = text if published else f"{text}: never published"
-            boxes.append(_Box(name, column, text, told, colour, needs, tuple(sorted(graph.soft[name]))))
-    return _drawn(boxes, max([_WIDTH, *(_LETTER * (len(box.text) + 1) for box in boxes)]))
+            tooltip = text if published else f"{text}: never published"
+            boxes.append(_Box(name, column, text, tooltip, colour, needs, tuple(sorted(graph.soft[name]))))
+    return _draw(boxes, max([_WIDTH, *(_LETTER * (len(box.text) + 1) for box in boxes)]))
 
 
 _PRIVATE = "#8a93a6"
@@ -64,57 +64,60 @@ _PRIVATE = "#8a93a6"
 
 @dataclass(frozen=True, slots=True)
 class _Box:
-    """One package in the picture: its *column*, its *text*, what is *told* where one points, and whom it waits for."""
+    """One package in the picture: its *column*, *text* and *tooltip*, and what it waits for."""
 
     name: str
     column: int
     text: str
-    told: str
+    tooltip: str
     colour: str
     needs: tuple[str, ...]
     soft: tuple[str, ...] = ()
 
 
-def _drawn(boxes: Sequence[_Box], wide: int = _WIDTH) -> str:
-    """Draw *boxes*, each so *wide*."""
-    places: dict[str, tuple[int, int]] = {}
+def _draw(boxes: Sequence[_Box], box_width: int = _WIDTH) -> str:
+    """Draw *boxes*, each so *box_width*."""
+    positions: dict[str, tuple[int, int]] = {}
     columns: Counter[int] = Counter()
     for box in boxes:
-        places[box.name] = (box.column, columns[box.column])
+        positions[box.name] = (box.column, columns[box.column])
         columns[box.column] += 1
-    width = (max(columns, default=0) + 1) * (wide + _GAP_X) - _GAP_X + 20
+    width = (max(columns, default=0) + 1) * (box_width + _GAP_X) - _GAP_X + 20
     height = max(columns.values(), default=0) * (_HEIGHT + _GAP_Y) - _GAP_Y + 20
     lines = [
-        _arrow(places[need], places[box.name], wide, dotted=need in box.soft)
+        _arrow(positions[need], positions[box.name], box_width, dotted=need in box.soft)
         for box in boxes
         for need in (*box.needs, *box.soft)
-        if need in places
+        if need in positions
     ]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif">'
-    paper = f'<rect width="{width}" height="{height}" fill="white"/>'
+    background = f'<rect width="{width}" height="{height}" fill="white"/>'
     return (
-        "\n".join([head, paper, *lines, *(_rectangle(box, places[box.name], wide) for box in boxes), "</svg>"]) + "\n"
+        "\n".join(
+            [head, background, *lines, *(_rectangle(box, positions[box.name], box_width) for box in boxes), "</svg>"]
+        )
+        + "\n"
     )
 
 
-def _rectangle(box: _Box, place: tuple[int, int], wide: int) -> str:
-    x, y = _corner(place, wide)
-    longest = wide // _LETTER
-    shown = box.text if len(box.text) <= longest else f"{box.text[: longest - 1]}…"
-    rect = f'<rect x="{x}" y="{y}" width="{wide}" height="{_HEIGHT}" rx="5" fill="{box.colour}"/>'
-    where = f'x="{x + wide // 2}" y="{y + _HEIGHT // 2 + 5}" text-anchor="middle"'
-    text = f'<text {where} fill="white" font-size="13">{escape(shown)}</text>'
-    return f"<g><title>{escape(box.told)}</title>{rect}{text}</g>"
+def _rectangle(box: _Box, position: tuple[int, int], box_width: int) -> str:
+    x, y = _corner(position, box_width)
+    max_letters = box_width // _LETTER
+    label = box.text if len(box.text) <= max_letters else f"{box.text[: max_letters - 1]}…"
+    rect = f'<rect x="{x}" y="{y}" width="{box_width}" height="{_HEIGHT}" rx="5" fill="{box.colour}"/>'
+    attributes = f'x="{x + box_width // 2}" y="{y + _HEIGHT // 2 + 5}" text-anchor="middle"'
+    text = f'<text {attributes} fill="white" font-size="13">{escape(label)}</text>'
+    return f"<g><title>{escape(box.tooltip)}</title>{rect}{text}</g>"
 
 
-def _arrow(start: tuple[int, int], end: tuple[int, int], wide: int, *, dotted: bool) -> str:
-    (x1, y1), (x2, y2) = _corner(start, wide), _corner(end, wide)
-    x1, y1, y2 = x1 + wide, y1 + _HEIGHT // 2, y2 + _HEIGHT // 2
+def _arrow(start: tuple[int, int], end: tuple[int, int], box_width: int, *, dotted: bool) -> str:
+    (x1, y1), (x2, y2) = _corner(start, box_width), _corner(end, box_width)
+    x1, y1, y2 = x1 + box_width, y1 + _HEIGHT // 2, y2 + _HEIGHT // 2
     bend = _GAP_X // 2
     dash = ' stroke-dasharray="2 4"' if dotted else ""
     return f'<path d="M{x1} {y1} C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}" fill="none" stroke="#8a93a6"{dash}/>'
 
 
-def _corner(place: tuple[int, int], wide: int) -> tuple[int, int]:
-    column, row = place
-    return 10 + column * (wide + _GAP_X), 10 + row * (_HEIGHT + _GAP_Y)
+def _corner(position: tuple[int, int], box_width: int) -> tuple[int, int]:
+    column, row = position
+    return 10 + column * (box_width + _GAP_X), 10 + row * (_HEIGHT + _GAP_Y)

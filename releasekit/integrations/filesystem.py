@@ -16,34 +16,39 @@ import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
-from releasekit.core.errors import Code, Refusal, ReleaseError
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.release.release_manifest import BuiltFile
-from releasekit.core.toml_lines import told
+from releasekit.core.toml_lines import parse_error_excerpt
 from releasekit.core.workspace.built_files import Wheel
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
     from pathlib import Path
 
-_PIECE = 1 << 20
+_CHUNK_SIZE = 1 << 20
 _METADATA = re.compile(r"[^/]+\.dist-info/METADATA")  # at the top: a package may carry the wheels of others within it
 
 
-def read_toml(path: Path, shown: str) -> tuple[dict[str, Any], str]:
-    """Return the parsed TOML file *path* and its text; raises Refusal RK-WORKSPACE-TOML, naming it as *shown*."""
+def read_toml(path: Path, display_path: str) -> tuple[dict[str, Any], str]:
+    """Return the parsed TOML file *path* and its text. Raises Refusal RK-WORKSPACE-TOML, with *display_path*."""
     text = ""
     try:
         text = path.read_bytes().decode("utf-8")
         if text.startswith("\ufeff"):  # which nobody would see in the line that tomllib names
-            what = "it begins with a byte order mark, which uv passes over, and other builds do not"
-            raise Refusal(Code.WORKSPACE_TOML, what, shown, "Save it as UTF-8 without that mark.")
+            message = "it begins with a byte order mark, which uv passes over, and other builds do not"
+            raise Refusal(ErrorCode.WORKSPACE_TOML, message, display_path, "Save it as UTF-8 without that mark.")
         return tomllib.loads(text), text
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Refusal(Code.WORKSPACE_TOML, str(error), shown, excerpt=told(str(error), shown, text)) from None
+        raise Refusal(
+            ErrorCode.WORKSPACE_TOML,
+            str(error),
+            display_path,
+            excerpt=parse_error_excerpt(str(error), display_path, text),
+        ) from None
 
 
 @contextmanager
-def named(path: Path) -> Generator[None]:
+def wrap_os_errors(path: Path) -> Generator[None]:
     """Turn what the system says of *path* inside the block into ReleaseError RK-FILE-SYSTEM."""
     try:
         yield
@@ -53,18 +58,18 @@ def named(path: Path) -> Generator[None]:
 
 def file_error(error: OSError, path: Path | None = None) -> ReleaseError:
     """Return RK-FILE-SYSTEM for what the system said, of *path* if it does not say of what."""
-    return ReleaseError(Code.FILE_SYSTEM, error.strerror or str(error), str(error.filename or path or ""))
+    return ReleaseError(ErrorCode.FILE_SYSTEM, error.strerror or str(error), str(error.filename or path or ""))
 
 
-def scratch_of(path: Path) -> Path:
-    """Return where `replace_text` writes first; always the same place, so that what a kill leaves there is found."""
+def scratch_path(path: Path) -> Path:
+    """Return where `write_atomic` writes first; always the same place, so that what a kill leaves there is found."""
     return path.with_name(f".{path.name}.releasekit")
 
 
-def replace_text(path: Path, text: str) -> None:
+def write_atomic(path: Path, text: str) -> None:
     """Write *text* to *path*, line ends as they are, atomically and durably; raises ReleaseError RK-FILE-SYSTEM."""
-    scratch, content = scratch_of(path), text.encode("utf-8", "surrogateescape")
-    with named(path):
+    scratch, content = scratch_path(path), text.encode("utf-8", "surrogateescape")
+    with wrap_os_errors(path):
         try:
             with scratch.open("wb") as file:
                 file.write(content)
@@ -76,33 +81,33 @@ def replace_text(path: Path, text: str) -> None:
         except BaseException:
             scratch.unlink(missing_ok=True)
             raise
-        _sync(path.parent)
+        _fsync(path.parent)
 
 
 def append_text(path: Path, text: str) -> None:
     """Add *text* to what *path* has; raises ReleaseError RK-FILE-SYSTEM."""
-    with named(path), path.open("a", encoding="utf-8") as file:
+    with wrap_os_errors(path), path.open("a", encoding="utf-8") as file:
         file.write(text)
 
 
 def make_directory(path: Path) -> None:
     """Make the directory *path* if it is not there, so that a power cut does not lose it; raises RK-FILE-SYSTEM."""
-    with named(path):
+    with wrap_os_errors(path):
         path.mkdir(parents=True, exist_ok=True)
-        _sync(path.parent)
+        _fsync(path.parent)
 
 
-def make_durable(paths: Iterable[Path]) -> None:
+def fsync_files(paths: Iterable[Path]) -> None:
     """Return when the contents of *paths* are on the disk, whoever wrote them; raises ReleaseError RK-FILE-SYSTEM."""
     for path in paths:
-        with named(path):
-            _sync(path)
-            _sync(path.parent)
+        with wrap_os_errors(path):
+            _fsync(path)
+            _fsync(path.parent)
 
 
 def remove_tree(path: Path) -> None:
     """Remove the directory *path* with all that is in it, if it is there; raises ReleaseError RK-FILE-SYSTEM."""
-    with named(path):
+    with wrap_os_errors(path):
         if path.exists():
             shutil.rmtree(path)
 
@@ -110,18 +115,18 @@ def remove_tree(path: Path) -> None:
 def read_text(path: Path, errors: Literal["strict", "surrogateescape"] = "strict") -> str:
     """Return the text of *path* with its line ends as they are.
 
-    With "surrogateescape", bytes that are not UTF-8 are kept, so that `replace_text` writes them as they were.
+    With "surrogateescape", bytes that are not UTF-8 are kept, so that `write_atomic` writes them as they were.
     """
     return path.read_bytes().decode("utf-8", errors)
 
 
 def changelog_path(package: Path) -> Path:
     """Return the changelog in the directory *package*, in whatever case it is written; a new one is CHANGELOG.md."""
-    found = sorted(path for path in package.iterdir() if path.name.lower() == "changelog.md")
-    return found[0] if found else package / "CHANGELOG.md"
+    matches = sorted(path for path in package.iterdir() if path.name.lower() == "changelog.md")
+    return matches[0] if matches else package / "CHANGELOG.md"
 
 
-def describe(path: Path) -> BuiltFile:
+def describe_file(path: Path) -> BuiltFile:
     """Return name, sha256 and size of *path*, reading it in pieces."""
     with path.open("rb") as file:
         return BuiltFile(name=path.name, sha256=_digest(file).hexdigest(), size=path.stat().st_size)
@@ -142,7 +147,7 @@ def read_wheel(path: Path) -> Wheel:
                     hashes[name] = base64.urlsafe_b64encode(_digest(member).digest()).decode().rstrip("=")
             return Wheel(path.name, metadata, hashes, record)
     except (zipfile.BadZipFile, zlib.error, EOFError, StopIteration, LookupError, ValueError, csv.Error) as error:
-        raise ReleaseError(Code.VERIFY_FAILED, f"this is no wheel: {error!r}", path.name) from None
+        raise ReleaseError(ErrorCode.VERIFY_FAILED, f"this is no wheel: {error!r}", path.name) from None
 
 
 def read_sdist(path: Path) -> tuple[str, ...]:
@@ -151,17 +156,17 @@ def read_sdist(path: Path) -> tuple[str, ...]:
         with tarfile.open(path) as archive:
             return tuple(member.name.partition("/")[2] for member in archive if not member.isdir())
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        raise ReleaseError(Code.VERIFY_FAILED, f"this is no sdist: {error!r}", path.name) from None
+        raise ReleaseError(ErrorCode.VERIFY_FAILED, f"this is no sdist: {error!r}", path.name) from None
 
 
 def _digest(file: BinaryIO | Any) -> Any:  # noqa: ANN401  hashlib's own type is private
     digest = hashlib.sha256()
-    while piece := file.read(_PIECE):
-        digest.update(piece)
+    while chunk := file.read(_CHUNK_SIZE):
+        digest.update(chunk)
     return digest
 
 
-def _sync(path: Path) -> None:
+def _fsync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
-from releasekit.core.errors import Code, ReleaseError
+from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.integrations.http import retry_after
 from releasekit.integrations.process import mask
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("releasekit.forge")
 T = TypeVar("T")
 
-LONGEST_WAIT = 180.0
+MAX_WAIT = 180.0
 """Seconds that one request waits at most for a rate limit; what asks for more is an error."""
 
-MODEST_WAIT = 60.0
+DEFAULT_WAIT = 60.0
 """Seconds to wait where a forge says that it is too much, but not for how long: GitHub asks for a minute at least."""
 
 _LIMITED = (HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
@@ -44,38 +44,38 @@ class Api:
     def __init__(
         self,
         base: str,
-        connections: httpx.AsyncClient,
+        http_client: httpx.AsyncClient,
         headers: Mapping[str, str],
         *,
-        pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self.base = base
-        self._http, self._headers = connections, dict(headers)
-        self._pause = pause
-        self._known: dict[str, tuple[str, httpx.Response]] = {}
+        self._http, self._headers = http_client, dict(headers)
+        self._sleep = sleep
+        self._cache: dict[str, tuple[str, httpx.Response]] = {}
 
     async def get(self, path: str, **query: str | int) -> Any:  # noqa: ANN401  JSON
         """Return the JSON at *path*, None if there is nothing (404)."""
-        response = await self.ask("GET", path, query=query, fine=(HTTPStatus.NOT_FOUND,))
+        response = await self.request("GET", path, query=query, ok_statuses=(HTTPStatus.NOT_FOUND,))
         return None if response.status_code == HTTPStatus.NOT_FOUND else response.json()
 
-    async def each(self, path: str, **query: str | int) -> AsyncGenerator[Any]:
+    async def paginate(self, path: str, **query: str | int) -> AsyncGenerator[Any]:
         """Yield the entries of the list at *path*, page by page (RFC 8288, as both forges have it)."""
-        response = await self.ask("GET", path, query={**query, "per_page": 100})
+        response = await self.request("GET", path, query={**query, "per_page": 100})
         while True:
             for entry in response.json():
                 yield entry
-            following = response.links.get("next", {}).get("url")
-            if not following:
+            next_url = response.links.get("next", {}).get("url")
+            if not next_url:
                 return
-            response = await self.ask("GET", following)
+            response = await self.request("GET", next_url)
 
     async def send(self, method: str, path: str, value: object = None) -> Any:  # noqa: ANN401  JSON
         """Send *value* and return what comes back, None if nothing does."""
-        response = await self.ask(method, path, json=value)
+        response = await self.request(method, path, json=value)
         return response.json() if response.content else None
 
-    async def ask(
+    async def request(
         self,
         method: str,
         path: str,
@@ -84,9 +84,9 @@ class Api:
         json: object = None,
         content: bytes | None = None,
         accept: str = "",
-        fine: tuple[int, ...] = (),
+        ok_statuses: tuple[int, ...] = (),
     ) -> httpx.Response:
-        """Return the answer to one request; *path* may be a whole address. Raises RK-FORGE-… unless it is *fine*."""
+        """Return the response to one request; *path* can be a URL. Raises RK-FORGE-… unless *ok_statuses* has it."""
         headers = self._headers if content is None else {**self._headers, "Content-Type": "application/octet-stream"}
         request = self._http.build_request(
             method,
@@ -97,50 +97,52 @@ class Api:
             headers={**headers, "Accept": accept} if accept else headers,
             timeout=60,
         )
-        known = self._known.get(str(request.url)) if method == "GET" else None
-        if known:
-            request.headers["If-None-Match"] = known[0]
-        response = await self._answer(request)
-        if known and response.status_code == HTTPStatus.NOT_MODIFIED:
-            return known[1]
+        cached = self._cache.get(str(request.url)) if method == "GET" else None
+        if cached:
+            request.headers["If-None-Match"] = cached[0]
+        response = await self._send_within_limits(request)
+        if cached and response.status_code == HTTPStatus.NOT_MODIFIED:
+            return cached[1]
         if method == "GET" and response.is_success and "ETag" in response.headers:
-            self._known[str(request.url)] = response.headers["ETag"], response
-        if not response.is_success and response.status_code not in fine:
-            raise _error_of(response)
+            self._cache[str(request.url)] = response.headers["ETag"], response
+        if not response.is_success and response.status_code not in ok_statuses:
+            raise _response_error(response)
         return response
 
-    async def _answer(self, request: httpx.Request) -> httpx.Response:
+    async def _send_within_limits(self, request: httpx.Request) -> httpx.Response:
         """Return the answer to *request*, when it has been waited as long as the forge asks for."""
         waited = 0.0
         while True:
-            response = await self._repeated(request)
-            wait = self._asked_to_wait(response)
+            response = await self._send_with_retries(request)
+            wait = self._requested_delay(response)
             if wait is None:
                 return response
-            if waited + wait > LONGEST_WAIT:
-                what = f"asks to wait for {wait:.0f} s before {request.method} {request.url.path}"
-                raise ReleaseError(Code.FORGE_RATE_LIMIT, what, request.url.host, output=_said(response))
+            if waited + wait > MAX_WAIT:
+                message = f"asks to wait for {wait:.0f} s before {request.method} {request.url.path}"
+                raise ReleaseError(
+                    ErrorCode.FORGE_RATE_LIMIT, message, request.url.host, output=_error_details(response)
+                )
             log.info("%s asks to wait for %.0f s", request.url.host, wait)
             waited += wait
-            await self._pause(wait)
+            await self._sleep(wait)
 
-    async def _repeated(self, request: httpx.Request) -> httpx.Response:
+    async def _send_with_retries(self, request: httpx.Request) -> httpx.Response:
         attempts = _ATTEMPTS if request.method in _IDEMPOTENT else 1  # the client repeats questions itself
         for attempt in range(1, attempts + 1):
             try:
                 response = await self._http.send(request)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                trouble = f"{type(error).__name__} {error}".strip()
+                reason = f"{type(error).__name__} {error}".strip()
                 if attempt == attempts or not isinstance(error, httpx.TransportError):
-                    what = f"{request.method} {mask(str(request.url))}: {mask(trouble)}"
-                    raise ReleaseError(Code.FORGE_UNREACHABLE, what) from None
+                    message = f"{request.method} {mask(str(request.url))}: {mask(reason)}"
+                    raise ReleaseError(ErrorCode.FORGE_UNREACHABLE, message) from None
             else:
                 if attempt == attempts or not response.is_server_error:
                     return response
-            await self._pause(float(attempt))
+            await self._sleep(float(attempt))
         raise AssertionError  # the last attempt returns or raises
 
-    def _asked_to_wait(self, response: httpx.Response) -> float | None:
+    def _requested_delay(self, response: httpx.Response) -> float | None:
         """Return for how many seconds the forge asks to wait; None if it refuses for another reason, or not at all.
 
         GitHub says it as `Retry-After`, or as the time when the hourly limit is reset, or not at all (secondary
@@ -154,10 +156,10 @@ class Api:
             if response.headers.get(f"{prefix}-remaining") == "0":
                 return max(1.0, float(response.headers.get(f"{prefix}-reset", 0)) - time.time())
         secondary = response.status_code == HTTPStatus.TOO_MANY_REQUESTS or "rate limit" in response.text.lower()
-        return MODEST_WAIT if secondary else None
+        return DEFAULT_WAIT if secondary else None
 
 
-def inner(value: Any, *path: str) -> Any:  # noqa: ANN401  JSON
+def get_nested(value: Any, *path: str) -> Any:  # noqa: ANN401  JSON
     """Return what JSON has at *path*, None where something on the way is missing or null."""
     for key in path:
         try:
@@ -167,41 +169,41 @@ def inner(value: Any, *path: str) -> Any:  # noqa: ANN401  JSON
     return value
 
 
-def _error_of(response: httpx.Response) -> ReleaseError:
-    what = (
+def _response_error(response: httpx.Response) -> ReleaseError:
+    message = (
         f"{response.status_code} for {response.request.method} {mask(str(response.request.url.copy_with(query=None)))}"
     )
     codes = {
-        HTTPStatus.UNAUTHORIZED: Code.FORGE_CREDENTIALS,
-        HTTPStatus.FORBIDDEN: Code.FORGE_READ_ONLY,
-        HTTPStatus.NOT_FOUND: Code.FORGE_CREDENTIALS,  # how forges hide what the token may not see
+        HTTPStatus.UNAUTHORIZED: ErrorCode.FORGE_CREDENTIALS,
+        HTTPStatus.FORBIDDEN: ErrorCode.FORGE_READ_ONLY,
+        HTTPStatus.NOT_FOUND: ErrorCode.FORGE_CREDENTIALS,  # how forges hide what the token may not see
     }
-    unclear = Code.FORGE_UNREACHABLE if response.is_server_error else Code.FORGE_REFUSED
-    code = codes.get(HTTPStatus(response.status_code), unclear)
-    return ReleaseError(code, what, output=_said(response))
+    fallback = ErrorCode.FORGE_UNREACHABLE if response.is_server_error else ErrorCode.FORGE_REFUSED
+    code = codes.get(HTTPStatus(response.status_code), fallback)
+    return ReleaseError(code, message, output=_error_details(response))
 
 
-def _said(response: httpx.Response) -> str:
+def _error_details(response: httpx.Response) -> str:
     """Return what the forge gives as its reasons; both answer with {"message": ...}, GitHub adds `errors`."""
     try:
         value: Any = response.json()
     except ValueError:
         return mask(response.text[:500])
-    message = inner(value, "message") or inner(value, "error") or ""
-    return mask("\n".join(str(part) for part in (message, *(inner(value, "errors") or ())) if part))
+    message = get_nested(value, "message") or get_nested(value, "error") or ""
+    return mask("\n".join(str(part) for part in (message, *(get_nested(value, "errors") or ())) if part))
 
 
-async def look_then_make(look: Callable[[], Awaitable[T | None]], make: Callable[[], Awaitable[T]]) -> T:
+async def find_or_create(find: Callable[[], Awaitable[T | None]], create: Callable[[], Awaitable[T]]) -> T:
     """Return what is there, or what is made now; after an error that may have come too late it looks again."""
-    if found := await look():
-        return found
+    if existing := await find():
+        return existing
     try:
-        return await make()
+        return await create()
     except ReleaseError as error:
-        if error.code not in (Code.FORGE_UNREACHABLE, Code.FORGE_REFUSED):
+        if error.code not in (ErrorCode.FORGE_UNREACHABLE, ErrorCode.FORGE_REFUSED):
             raise
-        if found := await look():
-            return found
-        if error.code is Code.FORGE_REFUSED:
+        if existing := await find():
+            return existing
+        if error.code is ErrorCode.FORGE_REFUSED:
             raise
-    return await make()
+    return await create()

@@ -9,8 +9,8 @@ import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from releasekit.core.errors import Code, ReleaseError
-from releasekit.core.history.web_links import web_of
+from releasekit.core.errors import ErrorCode, ReleaseError
+from releasekit.core.history.web_links import repository_urls
 from releasekit.integrations.http import client
 from releasekit.integrations.process import Command, run
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import httpx
 
     from releasekit.core.config.settings import Settings
-    from releasekit.core.history.web_links import Web
+    from releasekit.core.history.web_links import RepositoryUrls
     from releasekit.integrations.protocols import Forge
     from releasekit.integrations.secrets import Secrets
 
@@ -32,35 +32,35 @@ ENTERPRISE_TOKENS = ("GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")
 
 
 def open_forge(
-    web: Web,
-    connections: httpx.AsyncClient,
+    urls: RepositoryUrls,
+    http_client: httpx.AsyncClient,
     *,
     api: str = "",
     env: Mapping[str, str] | None = None,
-    pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> Forge:
-    """Return the forge that the repository *web* is on; *api* is its address, if not the usual one.
+    """Return the forge that the repository *urls* is on; *api* is its address, if not the usual one.
 
-    *connections* is a client of its own (see `http.client`), which hands on a 429. *env* stands for the environment.
+    *http_client* is a client of its own (see `http.client`), which hands on a 429. *env* stands for the environment.
     Raises ReleaseError RK-FORGE-UNKNOWN, RK-FORGE-NO-TOKEN.
     """
     from releasekit.integrations.github import GitHub
     from releasekit.integrations.gitlab import GitLab
 
-    if not web.base:
-        raise ReleaseError(Code.FORGE_UNKNOWN, "the remote is on no forge that is known by its address")
-    given = os.environ if env is None else env
-    variable, token = token_of(web, given)
+    if not urls.base:
+        raise ReleaseError(ErrorCode.FORGE_UNKNOWN, "the remote is on no forge that is known by its address")
+    environment = os.environ if env is None else env
+    variable, token = find_token(urls, environment)
     if not token:
-        wanted = " or ".join(TOKENS["gitlab" if web.is_gitlab else "github"])
-        raise ReleaseError(Code.FORGE_NO_TOKEN, f"no token: {wanted} is not set", web.host)
-    address = (api or _api_of_ci(web, given) or web.api).rstrip("/")
-    if web.is_gitlab:
-        return GitLab(web, address, variable, token, connections, pause=pause)
-    return GitHub(web, address, token, connections, pause=pause)
+        names = " or ".join(TOKENS["gitlab" if urls.is_gitlab else "github"])
+        raise ReleaseError(ErrorCode.FORGE_NO_TOKEN, f"no token: {names} is not set", urls.host)
+    address = (api or _api_from_ci(urls, environment) or urls.api).rstrip("/")
+    if urls.is_gitlab:
+        return GitLab(urls, address, variable, token, http_client, sleep=sleep)
+    return GitHub(urls, address, token, http_client, sleep=sleep)
 
 
-def pull_of_job(env: Mapping[str, str]) -> int:
+def pull_request_of_job(env: Mapping[str, str]) -> int:
     """Return the number of the pull request that the CI runs this job for; 0 if it is for none."""
     on_github = re.fullmatch(r"refs/pull/([0-9]+)/(?:merge|head)", env.get("GITHUB_REF", ""))
     number = on_github[1] if on_github else env.get("CI_MERGE_REQUEST_IID", "")
@@ -68,49 +68,51 @@ def pull_of_job(env: Mapping[str, str]) -> int:
 
 
 @asynccontextmanager
-async def forge_of(address: str, settings: Settings, secrets: Secrets) -> AsyncGenerator[Forge]:
+async def connect_forge(address: str, settings: Settings, secrets: Secrets) -> AsyncGenerator[Forge]:
     """Open the forge that the remote at *address* is on; raises as `open_forge` does, and Refusal RK-SECRET-UNKNOWN.
 
     Where the environment has no token, that of *secrets* is used.
     """
-    web = web_of(address, settings.forge)
+    urls = repository_urls(address, settings.forge)
     env = dict(os.environ)
-    names = _names(web)
+    names = _token_variables(urls)
     if not any(env.get(name) for name in names):
         env |= {name: token for name in names if (token := secrets.value(name))}
-    async with client(pool_size=settings.http_pool_size, heeds_limits=False) as connections:
-        yield open_forge(web, connections, api=settings.forge_url, env=env)
+    async with client(pool_size=settings.http_pool_size, retry_on_429=False) as http_client:
+        yield open_forge(urls, http_client, api=settings.forge_url, env=env)
 
 
-def token_of(web: Web, env: Mapping[str, str]) -> tuple[str, str]:
-    """Return the token for the forge of *web*, and the variable that it comes from; both empty if there is none.
+def find_token(urls: RepositoryUrls, env: Mapping[str, str]) -> tuple[str, str]:
+    """Return the token for the forge of *urls*, and the variable that it comes from; both empty if there is none.
 
     For GitHub, `gh auth token` is asked where the environment has none.
     """
-    for name in _names(web):
+    for name in _token_variables(urls):
         if env.get(name):
             return name, env[name]
-    return ("", "") if web.is_gitlab else ("gh", _token_of_gh(web.host, env))
+    return ("", "") if urls.is_gitlab else ("gh", _token_from_gh(urls.host, env))
 
 
-def _names(web: Web) -> tuple[str, ...]:
-    if web.is_gitlab:
+def _token_variables(urls: RepositoryUrls) -> tuple[str, ...]:
+    if urls.is_gitlab:
         return TOKENS["gitlab"]
     # As gh does: what somebody keeps for their own server is not for the other one.
-    return (*(ENTERPRISE_TOKENS if "/api/v3" in web.api else ()), *TOKENS["github"])
+    return (*(ENTERPRISE_TOKENS if "/api/v3" in urls.api else ()), *TOKENS["github"])
 
 
-def _token_of_gh(host: str, env: Mapping[str, str]) -> str:
+def _token_from_gh(host: str, env: Mapping[str, str]) -> str:
     try:
-        asked = Command(("gh", "auth", "token", "--hostname", host), env=dict(env), timeout=20, fine=frozenset({0, 1}))
-        found = run(asked)
+        command = Command(
+            ("gh", "auth", "token", "--hostname", host), env=dict(env), timeout=20, ok_codes=frozenset({0, 1})
+        )
+        result = run(command)
     except ReleaseError as error:
-        log.debug("gh knows no token: %s", error.what)  # it is not installed, most often
+        log.debug("gh knows no token: %s", error.message)  # it is not installed, most often
         return ""
-    return found.stdout.strip() if found.code == 0 else ""
+    return result.stdout.strip() if result.code == 0 else ""
 
 
-def _api_of_ci(web: Web, env: Mapping[str, str]) -> str:
-    """Return the API that the CI names, if it runs on the forge of *web* itself."""
-    server, api = ("CI_SERVER_URL", "CI_API_V4_URL") if web.is_gitlab else ("GITHUB_SERVER_URL", "GITHUB_API_URL")
-    return env.get(api, "") if env.get(server) and f"{web.base}/".startswith(f"{env[server].rstrip('/')}/") else ""
+def _api_from_ci(urls: RepositoryUrls, env: Mapping[str, str]) -> str:
+    """Return the API that the CI names, if it runs on the forge of *urls* itself."""
+    server, api = ("CI_SERVER_URL", "CI_API_V4_URL") if urls.is_gitlab else ("GITHUB_SERVER_URL", "GITHUB_API_URL")
+    return env.get(api, "") if env.get(server) and f"{urls.base}/".startswith(f"{env[server].rstrip('/')}/") else ""

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from releasekit.core.errors import Code, Refusal, ReleaseError
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.history.commits import CONTROLS, Commit
 from releasekit.integrations.filesystem import read_text, remove_tree
 from releasekit.integrations.process import Command, Result, stream
@@ -45,22 +45,22 @@ _REMOTE_COMMANDS = {"clone", "fetch", "ls-remote", "push", "remote"}
 # builds among them.
 _credentials: ContextVar[Mapping[str, str]] = ContextVar("credentials", default=MappingProxyType({}))
 # No other helper is asked, for it would be given the token to keep; the name is what forges take beside any token.
-_HELPER = (
+_CREDENTIAL_HELPER = (
     '!f() { test "$1" = get && echo "username=${RELEASEKIT__USERNAME}" && echo "password=${RELEASEKIT__PASSWORD}"; }; f'
 )
-RUNNING = "refs/releasekit/running"
+LOCK_REF = "refs/releasekit/running"
 """What a remote holds while a release of any clone is under way: neither a branch nor a tag, and seen by all clones."""
 
 # What git says, and which of our errors that is.
-_SAID = {
-    Code.GIT_LOCKED: re.compile(r"\.lock': File exists"),
-    Code.SIGNING_FAILED: re.compile(r"failed to sign|gpg failed|cannot run gpg|[Cc]ouldn't (load|find) .*key"),
-    Code.FILE_SYSTEM: re.compile(
+_ERROR_PATTERNS = {
+    ErrorCode.GIT_LOCKED: re.compile(r"\.lock': File exists"),
+    ErrorCode.SIGNING_FAILED: re.compile(r"failed to sign|gpg failed|cannot run gpg|[Cc]ouldn't (load|find) .*key"),
+    ErrorCode.FILE_SYSTEM: re.compile(
         r"No space left on device|Disk quota exceeded|File too large|Read-only file system|insufficient permission"
         r"|unable to create temporary file|unable to write file"
         r"|(?:[Uu]nable to|cannot|could not|failed to) [^\n]*: Permission denied"
     ),
-    Code.REMOTE_UNREACHABLE: re.compile(
+    ErrorCode.REMOTE_UNREACHABLE: re.compile(
         r"does not appear to be a git repository|repository '[^']*' not found|unable to access 'https?://"
         r"|Authentication failed|could not read Username|Could not resolve host|Could not read from remote repository"
     ),
@@ -80,24 +80,24 @@ def run(command: Command) -> Result:
     try:
         return run_process(command)
     except ReleaseError as error:
-        for code, said in _SAID.items():
-            if found := said.search(error.output):
-                line = next(line for line in error.output.splitlines() if found[0] in line)
-                what = re.sub(r"^(?:fatal|error): ", "", line)
-                raise ReleaseError(code, what, error.where, output=error.output) from None
+        for code, pattern in _ERROR_PATTERNS.items():
+            if match := pattern.search(error.output):
+                line = next(line for line in error.output.splitlines() if match[0] in line)
+                message = re.sub(r"^(?:fatal|error): ", "", line)
+                raise ReleaseError(code, message, error.location, output=error.output) from None
         raise
 
 
-def brief(command: Command) -> str:
+def display_command(command: Command) -> str:
     """Return the git *command* as a person would type it, without the settings that all our calls have."""
     words = iter(command.argv)
-    kept: list[str] = []
+    argv: list[str] = []
     for word in words:
         if word == "-c":
             next(words)
         elif word != "--literal-pathspecs":
-            kept.append(word)
-    return str(replace(command, argv=tuple(kept)))
+            argv.append(word)
+    return str(replace(command, argv=tuple(argv)))
 
 
 class Repo:
@@ -117,13 +117,17 @@ class Repo:
         self.common_dir = (self.top / self.git("rev-parse", "--git-common-dir").rstrip("\n")).resolve()
         self.head = self._sha("HEAD^{commit}")
         if not self.head:
-            raise Refusal(Code.GIT_NO_COMMIT, "the repository has no commit", str(self.top))
+            raise Refusal(ErrorCode.GIT_NO_COMMIT, "the repository has no commit", str(self.top))
         self.branch = "" if self._repo.head.is_detached else self._repo.active_branch.name
 
-    def command(self, *argv: str, cwd: Path | None = None, fine: Iterable[int] = (0,), stdin: bytes = b"") -> Command:
+    def command(
+        self, *argv: str, cwd: Path | None = None, ok_codes: Iterable[int] = (0,), stdin: bytes = b""
+    ) -> Command:
         """Return the git call *argv* as a value; hooks are off."""
         env = {**_ENVIRONMENT, **_credentials.get()} if argv[0] in _REMOTE_COMMANDS else _ENVIRONMENT
-        return Command(("git", *_NO_HOOKS, *argv), cwd or self.top, env, timeout=600, fine=frozenset(fine), stdin=stdin)
+        return Command(
+            ("git", *_NO_HOOKS, *argv), cwd or self.top, env, timeout=600, ok_codes=frozenset(ok_codes), stdin=stdin
+        )
 
     def check_out(self, ref: str) -> None:
         """Check out what *ref* is on origin, whatever has been checked out here: a branch, else a tag or commit.
@@ -136,13 +140,13 @@ class Repo:
             self.git("remote", "set-head", "origin", "--auto")
             branch = self.git("rev-parse", "--abbrev-ref", "origin/HEAD").strip().removeprefix("origin/")
         if self._sha(f"refs/remotes/origin/{branch}^{{commit}}"):
-            what = ("--force-create", branch, "--track", f"refs/remotes/origin/{branch}")
+            switch_options = ("--force-create", branch, "--track", f"refs/remotes/origin/{branch}")
         elif commit := self._sha(f"refs/tags/{ref}^{{commit}}") or self._sha(f"{ref}^{{commit}}"):
-            what = ("--detach", commit)
+            switch_options = ("--detach", commit)
         else:
             address = self.address("origin")
-            raise ReleaseError(Code.REPOSITORY_UNREACHABLE, f"there is no branch, tag or commit {ref}", address)
-        self.git("switch", "--quiet", "--discard-changes", *what)
+            raise ReleaseError(ErrorCode.REPOSITORY_UNREACHABLE, f"there is no branch, tag or commit {ref}", address)
+        self.git("switch", "--quiet", "--discard-changes", *switch_options)
         self.git("clean", "--quiet", "--force", "--force", "-d", "-x")
 
     def refresh(self) -> None:
@@ -163,28 +167,28 @@ class Repo:
 
     def address(self, remote: str) -> str:
         """Return the address of *remote*, which may hold a password; empty if there is no such remote."""
-        return run(self.command("remote", "get-url", remote, fine=(0, 2))).stdout.strip()
+        return run(self.command("remote", "get-url", remote, ok_codes=(0, 2))).stdout.strip()
 
     def authors(self, shas: Sequence[str]) -> dict[str, str]:
         """Return the name of each commit's author, as .mailmap has it."""
-        asked = "".join(f"{sha}\n" for sha in shas).encode()
-        walk = self.command("log", "-z", "--no-walk=unsorted", "--format=%H%x01%aN", "--stdin", stdin=asked)
+        stdin = "".join(f"{sha}\n" for sha in shas).encode()
+        walk = self.command("log", "-z", "--no-walk=unsorted", "--format=%H%x01%aN", "--stdin", stdin=stdin)
         lines = run(walk).stdout.split("\0") if shas else []
         return {sha: name for sha, _, name in (line.partition("\x01") for line in lines) if name}
 
-    def newcomers(self, shas: Sequence[str], known: Sequence[str]) -> frozenset[str]:
-        """Return the names of those who have made *shas*, and nothing that is reachable from the commits *known*.
+    def newcomers(self, shas: Sequence[str], earlier_commits: Sequence[str]) -> frozenset[str]:
+        """Return the authors of *shas* who have no commit reachable from *earlier_commits*.
 
         Somebody is known by name or by address, as .mailmap has them. Where nothing is known nobody is new.
         """
-        if not shas or not known:
+        if not shas or not earlier_commits:
             return frozenset()
         people = ("log", "-z", "--format=%aN%x01%aE", "--stdin")
         mine, before = (
             {(name, mail.lower()) for name, _, mail in (line.partition("\x01") for line in out.split("\0")) if name}
             for out in (
                 run(self.command(*people, *options, stdin="".join(f"{sha}\n" for sha in tips).encode())).stdout
-                for tips, options in ((shas, ("--no-walk=unsorted",)), (known, ()))
+                for tips, options in ((shas, ("--no-walk=unsorted",)), (earlier_commits, ()))
             )
         )
         names, mails = {name for name, _ in before}, {mail for _, mail in before}
@@ -196,7 +200,7 @@ class Repo:
             return self.git("var", "GIT_COMMITTER_IDENT").strip()
         except ReleaseError as error:
             raise Refusal(
-                Code.GIT_IDENTITY, "git does not know who commits", str(self.top), output=error.output
+                ErrorCode.GIT_IDENTITY, "git does not know who commits", str(self.top), output=error.output
             ) from None
 
     def changed_paths(self) -> tuple[str, ...]:
@@ -212,25 +216,25 @@ class Repo:
 
     def is_tracked(self, path: Path) -> bool:
         """Tell whether git tracks the file *path*, in whichever work tree that lies."""
-        command = self.command("ls-files", "--error-unmatch", "--", path.name, cwd=path.parent, fine=(0, 1))
+        command = self.command("ls-files", "--error-unmatch", "--", path.name, cwd=path.parent, ok_codes=(0, 1))
         return run(command).code == 0
 
-    def untracked(self, paths: Sequence[Path]) -> tuple[Path, ...]:
+    def find_untracked(self, paths: Sequence[Path]) -> tuple[Path, ...]:
         """Return those of *paths* that git does not track in this work tree."""
-        asked = {path: path.relative_to(self.top).as_posix() for path in paths}
-        literally = ("--literal-pathspecs", "ls-files", "-z", "--full-name", "--", *asked.values())
-        tracked = set(self.git(*literally).split("\0")) if asked else set[str]()
-        return tuple(path for path, name in asked.items() if name not in tracked)
+        names = {path: path.relative_to(self.top).as_posix() for path in paths}
+        argv = ("--literal-pathspecs", "ls-files", "-z", "--full-name", "--", *names.values())
+        tracked = set(self.git(*argv).split("\0")) if names else set[str]()
+        return tuple(path for path, name in names.items() if name not in tracked)
 
-    def listed(self, directory: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def list_files(self, directory: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the files below *directory* that git has or would take, and what it is told to ignore.
 
         Paths are from *directory*; where all of a directory is ignored it stands for its files, with "/" at the end.
         """
-        kept = self.git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=directory)
+        included = self.git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=directory)
         options = ("--others", "--ignored", "--exclude-standard", "--directory")
         ignored = self.git("ls-files", "-z", *options, cwd=directory)
-        return tuple(dict.fromkeys(kept.split("\0")[:-1])), tuple(ignored.split("\0")[:-1])
+        return tuple(dict.fromkeys(included.split("\0")[:-1])), tuple(ignored.split("\0")[:-1])
 
     def commit_time(self, commit: str) -> int:
         """Return when *commit* was committed, in seconds since 1970."""
@@ -238,21 +242,21 @@ class Repo:
 
     def tags(self) -> dict[str, str]:
         """Return the commit of each tag; tags of anything else are left out."""
-        wanted = "%(refname:lstrip=2)%00%(objecttype)%00%(objectname)%00%(*objecttype)%00%(*objectname)"
-        found: dict[str, str] = {}
+        form = "%(refname:lstrip=2)%00%(objecttype)%00%(objectname)%00%(*objecttype)%00%(*objectname)"
+        commits: dict[str, str] = {}
         nested: list[str] = []
-        for line in self.git("for-each-ref", f"--format={wanted}", "refs/tags").split("\n")[:-1]:
+        for line in self.git("for-each-ref", f"--format={form}", "refs/tags").split("\n")[:-1]:
             tag, kind, sha, peeled_kind, peeled = line.split("\0")
             if "commit" in (kind, peeled_kind):
-                found[tag] = peeled or sha
+                commits[tag] = peeled or sha
             elif peeled_kind == "tag":  # a tag of a tag, of which git before 2.45 tells no more
                 nested.append(tag)
         if nested:
-            asked = "".join(f"refs/tags/{tag}^{{commit}}\n" for tag in nested).encode()
-            answer = run(self.command("cat-file", "--batch-check", stdin=asked)).stdout.split("\n")
-            known = zip(nested, map(str.split, answer), strict=False)
-            found |= {tag: words[0] for tag, words in known if words[1:2] == ["commit"]}
-        return found
+            stdin = "".join(f"refs/tags/{tag}^{{commit}}\n" for tag in nested).encode()
+            answer = run(self.command("cat-file", "--batch-check", stdin=stdin)).stdout.split("\n")
+            resolved = zip(nested, map(str.split, answer), strict=False)
+            commits |= {tag: words[0] for tag, words in resolved if words[1:2] == ["commit"]}
+        return commits
 
     def history(self, tips: Sequence[str]) -> Iterator[Commit]:
         """Yield all commits reachable from *tips*, children before parents, with the files that each touches.
@@ -287,9 +291,9 @@ class Repo:
         """Return the text of those of *files* (commit, path from the top) that exist; each content is read once."""
         if not files:
             return {}
-        asked = "".join(f"{commit}:{path}\n" for commit, path in files).encode()
+        stdin = "".join(f"{commit}:{path}\n" for commit, path in files).encode()
         form = "--batch-check=%(objecttype) %(objectname)"
-        answer = run(self.command("cat-file", form, stdin=asked)).stdout.split("\n")[:-1]
+        answer = run(self.command("cat-file", form, stdin=stdin)).stdout.split("\n")[:-1]
         blobs = {
             file: line.removeprefix("blob ")
             for file, line in zip(files, answer, strict=True)
@@ -324,22 +328,22 @@ class Repo:
     def remove_worktree_command(self, directory: Path) -> Command:
         """Remove the work tree in *directory*, if git knows it."""
         # Twice: it is locked if git died while making it. 128: git does not know it, or its files are damaged.
-        return self.command("worktree", "remove", "--force", "--force", str(directory), fine=(0, 128))
+        return self.command("worktree", "remove", "--force", "--force", str(directory), ok_codes=(0, 128))
 
-    def keep(self, name: str, commit: str) -> None:
+    def save_ref(self, name: str, commit: str) -> None:
         """Hold *commit* under refs/releasekit/*name*, so that it is neither lost nor seen as a branch or tag."""
         self.git("update-ref", f"refs/releasekit/{name}", commit)
 
-    def release(self, name: str) -> None:
-        """Let go of what `keep` holds under *name*, if anything."""
+    def delete_ref(self, name: str) -> None:
+        """Let go of what `save_ref` holds under *name*, if anything."""
         self.git("update-ref", "-d", f"refs/releasekit/{name}")
 
-    def kept(self, name: str) -> str:
-        """Return what `keep` holds under *name*, empty if nothing."""
+    def saved_commit(self, name: str) -> str:
+        """Return what `save_ref` holds under *name*, empty if nothing."""
         return self._sha(f"refs/releasekit/{name}")
 
-    def all_kept(self) -> tuple[str, ...]:
-        """Return the names under which `keep` holds something."""
+    def saved_refs(self) -> tuple[str, ...]:
+        """Return the names under which `save_ref` holds something."""
         return tuple(self.git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/releasekit").split())
 
     def commit(self, worktree: Path, message: str, paths: Sequence[str], *, hooks: bool) -> str:
@@ -357,25 +361,25 @@ class Repo:
         self, worktree: Path, message: str, paths: Sequence[str], *, hooks: bool
     ) -> tuple[Command, Command]:
         """Stage *paths*, which go in by standard input; then commit what is staged."""
-        listed = "".join(f"{path}\0" for path in paths).encode()
-        given = ("--pathspec-from-file=-", "--pathspec-file-nul")
-        commit = replace(self.command("commit", "--message", message, cwd=worktree), shown=True)
+        pathspecs = "".join(f"{path}\0" for path in paths).encode()
+        pathspec_options = ("--pathspec-from-file=-", "--pathspec-file-nul")
+        commit = replace(self.command("commit", "--message", message, cwd=worktree), log_output=True)
         if hooks:
             commit = replace(commit, argv=("git", *commit.argv[1 + len(_NO_HOOKS) :]))
-        return self.command(*_ADD, "--update", *given, cwd=worktree, stdin=listed), commit
+        return self.command(*_ADD, "--update", *pathspec_options, cwd=worktree, stdin=pathspecs), commit
 
-    def wrap(self, commit: str, files: Mapping[str, str], message: str, who: str, when: str) -> str:
-        """Return a commit on top of *commit* that holds *files* alone, by *who* ("name <mail>") at *when*.
+    def commit_files(self, commit: str, files: Mapping[str, str], message: str, author: str, date: str) -> str:
+        """Return a commit on top of *commit* that holds *files* alone, by *author* ("name <mail>") at *date*.
 
         The same arguments make the same commit; no reference leads to it yet.
         """
         blobs = {name: self._object(text.encode(), "hash-object", "-w", "--stdin") for name, text in files.items()}
         tree = "".join(f"100644 blob {sha}\t{name}\n" for name, sha in sorted(blobs.items()))
-        name, _, mail = who.partition(" <")
-        identity = {"NAME": name, "EMAIL": mail.removesuffix(">"), "DATE": when}
-        env = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in identity.items()}
-        made = ("commit-tree", "--no-gpg-sign", "-p", commit, self._object(tree.encode(), "mktree"))
-        return self._object(message.encode(), *made, env=env)
+        name, _, mail = author.partition(" <")
+        identity = {"NAME": name, "EMAIL": mail.removesuffix(">"), "DATE": date}
+        env = {f"GIT_{role}_{field}": value for role in ("AUTHOR", "COMMITTER") for field, value in identity.items()}
+        argv = ("commit-tree", "--no-gpg-sign", "-p", commit, self._object(tree.encode(), "mktree"))
+        return self._object(message.encode(), *argv, env=env)
 
     def _object(self, content: bytes, *argv: str, env: Mapping[str, str] | None = None) -> str:
         command = self.command(*argv, stdin=content)
@@ -385,12 +389,12 @@ class Repo:
         """Return the commits of the branch at *tip* that are not in the history of *since*, the oldest first."""
         return tuple(self.git("rev-list", "--first-parent", "--reverse", f"{since}..{tip}").split())
 
-    def titles(self, since: str, tip: str) -> tuple[str, ...]:
+    def commit_titles(self, since: str, tip: str) -> tuple[str, ...]:
         """Return short sha and first line of what *tip* has and *since* has not, newest first, without merges."""
-        log = ("log", "--no-merges", "--no-show-signature", "--format=%h %s", f"{since}..{tip}")
-        return tuple(CONTROLS.sub("", self.git(*log)).split("\n")[:-1])
+        argv = ("log", "--no-merges", "--no-show-signature", "--format=%h %s", f"{since}..{tip}")
+        return tuple(CONTROLS.sub("", self.git(*argv)).split("\n")[:-1])
 
-    def same_files(self, one: str, other: str) -> bool:
+    def has_same_files(self, one: str, other: str) -> bool:
         """Tell whether two commits have the same files."""
         return self._sha(f"{one}^{{tree}}") == self._sha(f"{other}^{{tree}}")
 
@@ -398,7 +402,7 @@ class Repo:
         """Return the first parent of *commit*, or the one of another *number*, empty if it has none."""
         return self._sha(f"{commit}^{number}")
 
-    def has(self, commit: str) -> bool:
+    def has_commit(self, commit: str) -> bool:
         """Tell whether *commit* is in this repository."""
         return bool(self._sha(f"{commit}^{{commit}}"))
 
@@ -415,20 +419,20 @@ class Repo:
         }
 
     def _subjects(self, commits: Iterable[str]) -> dict[str, tuple[str, list[str]]]:
-        asked = "".join(f"{sha}\n" for sha in commits).encode()
-        if not asked:
+        stdin = "".join(f"{sha}\n" for sha in commits).encode()
+        if not stdin:
             return {}
         form = ("-z", "--no-walk=unsorted", "--no-show-signature", "--format=%H%x01%P%x01%s", "--stdin")
-        rows = (row.split("\x01", 2) for row in run(self.command("log", *form, stdin=asked)).stdout.split("\0") if row)
+        rows = (row.split("\x01", 2) for row in run(self.command("log", *form, stdin=stdin)).stdout.split("\0") if row)
         return {sha: (subject, parents.split()) for sha, parents, subject in rows}
 
-    def ahead(self, *known: str) -> int:
-        """Return how many commits are checked out that are in the history of none of *known*."""
-        return int(self.git("rev-list", "--count", "HEAD", *(f"^{sha}" for sha in known if sha)))
+    def count_commits_since(self, *commits: str) -> int:
+        """Return how many commits are checked out that are in the history of none of *commits*."""
+        return int(self.git("rev-list", "--count", "HEAD", *(f"^{sha}" for sha in commits if sha)))
 
     def contains(self, tip: str, commit: str) -> bool:
         """Tell whether *commit* is *tip* or in its history; both must be here."""
-        return run(self.command("merge-base", "--is-ancestor", commit, tip, fine=(0, 1))).code == 0
+        return run(self.command("merge-base", "--is-ancestor", commit, tip, ok_codes=(0, 1))).code == 0
 
     def check_signing(self) -> None:
         """Sign a commit that nobody sees, if git is told to sign commits or tags: now is the time to find out.
@@ -439,26 +443,28 @@ class Repo:
         if not any(self._is_on(key) for key in keys):
             return
         with tempfile.TemporaryDirectory() as scratch:
-            elsewhere = {
+            scratch_env = {
                 "GIT_OBJECT_DIRECTORY": scratch,
                 "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(self.common_dir / "objects"),
             }
             try:
-                self._object(b"", "commit-tree", "--gpg-sign", "HEAD^{tree}", env=elsewhere)
+                self._object(b"", "commit-tree", "--gpg-sign", "HEAD^{tree}", env=scratch_env)
             except ReleaseError as error:
-                what = f"git cannot sign: {error.what}" if error.code is Code.SIGNING_FAILED else "git cannot sign"
-                raise Refusal(Code.SIGNING_FAILED, what, str(self.top), output=error.output) from None
+                message = (
+                    f"git cannot sign: {error.message}" if error.code is ErrorCode.SIGNING_FAILED else "git cannot sign"
+                )
+                raise Refusal(ErrorCode.SIGNING_FAILED, message, str(self.top), output=error.output) from None
 
     def _is_on(self, key: str) -> bool:
-        return run(self.command("config", "--type=bool", "--get", key, fine=(0, 1))).stdout.strip() == "true"
+        return run(self.command("config", "--type=bool", "--get", key, ok_codes=(0, 1))).stdout.strip() == "true"
 
     def add(self, worktree: Path, paths: Sequence[str]) -> None:
         """Track *paths* in *worktree* from its next commit on, but for those that git is told to ignore."""
         if not paths:
             return  # to git, no path means every path
-        others = ("--literal-pathspecs", "ls-files", "-z", "--others", "--exclude-standard")
-        if found := self.git(*others, "--", *paths, cwd=worktree).split("\0")[:-1]:
-            run(self.add_command(worktree, found))
+        options = ("--literal-pathspecs", "ls-files", "-z", "--others", "--exclude-standard")
+        if untracked := self.git(*options, "--", *paths, cwd=worktree).split("\0")[:-1]:
+            run(self.add_command(worktree, untracked))
 
     def add_command(self, worktree: Path, paths: Sequence[str]) -> Command:
         """Track the new files *paths* of *worktree*."""
@@ -473,7 +479,7 @@ class Repo:
         if not existing:
             run(self.tag_command(tag, commit))
         elif self._sha(f"refs/tags/{tag}^{{commit}}") != commit:
-            raise ReleaseError(Code.TAG_EXISTS, f"{tag} exists already, at {existing[:12]}")
+            raise ReleaseError(ErrorCode.TAG_EXISTS, f"{tag} exists already, at {existing[:12]}")
 
     def tag_command(self, tag: str, commit: str) -> Command:
         """Make the annotated *tag* on *commit*."""
@@ -502,31 +508,31 @@ class Repo:
         try:
             run(self.push_command(remote, refspecs, dry_run=dry_run, leases=leases))
         except ReleaseError as error:
-            if error.code is Code.REMOTE_UNREACHABLE:
+            if error.code is ErrorCode.REMOTE_UNREACHABLE:
                 raise
-            where = f"{remote}: {', '.join(refspecs[:3])}"
-            raise ReleaseError(Code.PUSH_REJECTED, "the push was refused", where, output=error.output) from None
+            location = f"{remote}: {', '.join(refspecs[:3])}"
+            raise ReleaseError(ErrorCode.PUSH_REJECTED, "the push was refused", location, output=error.output) from None
 
     def push_command(
         self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False, leases: Mapping[str, str] | None = None
     ) -> Command:
         """Push *refspecs*; see `push`."""
         rehearsal = ("--dry-run",) if dry_run else ()
-        only = tuple(f"--force-with-lease={name}:{sha}" for name, sha in (leases or {}).items())
-        command = self.command("push", "--atomic", "--no-follow-tags", *rehearsal, *only, remote, *refspecs)
-        return replace(command, shown=not dry_run)
+        lease_options = tuple(f"--force-with-lease={name}:{sha}" for name, sha in (leases or {}).items())
+        command = self.command("push", "--atomic", "--no-follow-tags", *rehearsal, *lease_options, remote, *refspecs)
+        return replace(command, log_output=not dry_run)
 
-    def refs_at(self, remote: str, *names: str) -> dict[str, Ref]:
+    def ls_remote(self, remote: str, *names: str) -> dict[str, Ref]:
         """Return the references of *remote*, or those that are called *names* in full."""
-        found: dict[str, Ref] = {}
+        refs: dict[str, Ref] = {}
         for line in self.git("ls-remote", "--quiet", remote, *names).splitlines():
             sha, name = line.split("\t")
             if name.endswith("^{}"):  # a peeled tag follows its tag
                 name = name.removesuffix("^{}")
-                found[name] = Ref(found[name].object, sha)
+                refs[name] = Ref(refs[name].object, sha)
             else:
-                found[name] = Ref(sha, sha)
-        return found
+                refs[name] = Ref(sha, sha)
+        return refs
 
     def fetch(self, remote: str, name: str) -> None:
         """Fetch what the reference *name* of *remote* leads to.
@@ -535,17 +541,19 @@ class Repo:
         """
         self.git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, name)
 
-    def is_at(self, remote: str, commit: str, branch: str = "") -> bool:
+    def remote_branch_contains(self, remote: str, commit: str, branch: str = "") -> bool:
         """Tell whether *branch* of *remote*, or any of its branches, is known to hold *commit*; asks nobody."""
-        where = f"refs/remotes/{remote}" + (f"/{branch}" if branch else "")
-        return bool(self.git("for-each-ref", "--count=1", f"--contains={commit}", where))
+        pattern = f"refs/remotes/{remote}" + (f"/{branch}" if branch else "")
+        return bool(self.git("for-each-ref", "--count=1", f"--contains={commit}", pattern))
 
     def has_on_branch(self, commit: str, remote: str, branch: str) -> bool:
         """Tell whether *commit* is in the history of what is checked out, or is known to be of *branch* of *remote*."""
-        here = self.has(commit)
-        return here and (self.contains(self.head, commit) or bool(branch and self.is_at(remote, commit, branch)))
+        is_local = self.has_commit(commit)
+        return is_local and (
+            self.contains(self.head, commit) or bool(branch and self.remote_branch_contains(remote, commit, branch))
+        )
 
-    def differing(self, worktree: Path, commit: str) -> tuple[str, ...]:
+    def differing_paths(self, worktree: Path, commit: str) -> tuple[str, ...]:
         """Return the paths at which *worktree*, with what `add` has added, is not as *commit*."""
         return tuple(self.git("diff", "--name-only", "--no-renames", "-z", commit, cwd=worktree).split("\0")[:-1])
 
@@ -559,15 +567,15 @@ class Repo:
         What an earlier such step has left that was killed, or found the disk full, is gone over again.
         Tells whether *commit* is checked out then, or part of what is.
         """
-        now = Repo(self.top)
-        if self.contains(now.head, commit):
+        current = Repo(self.top)
+        if self.contains(current.head, commit):
             return True
-        moved = (now.branch, now.head) != (self.branch, self.head) or not self.branch
-        if moved or not self.contains(commit, now.head):
+        moved = (current.branch, current.head) != (self.branch, self.head) or not self.branch
+        if moved or not self.contains(commit, current.head):
             return False
         if not self.changed_paths():
             run(self.fast_forward_command(commit))
-        elif self._is_half_way(commit):
+        elif self._is_partial_fast_forward(commit):
             self.git("reset", "--quiet", "--hard", commit)
         else:
             return False
@@ -577,7 +585,7 @@ class Repo:
         """Bring the checked-out branch to *commit*, which is a pure step forward."""
         return self.command("merge", "--quiet", "--ff-only", commit)
 
-    def _is_half_way(self, commit: str) -> bool:
+    def _is_partial_fast_forward(self, commit: str) -> bool:
         """Tell whether all that is changed here is what *commit* writes, as far as git came: files are no transaction.
 
         Then nothing is staged, for git does that last.
@@ -588,23 +596,23 @@ class Repo:
         if len(paths) < len(entries) or not paths <= written:
             return False
         wanted = self.texts([(commit, path) for path in sorted(paths)])
-        found = {path: self.top / path for path in paths}
-        here = {path: read_text(file, "surrogateescape") if file.is_file() else "" for path, file in found.items()}
-        return all(wanted.get((commit, path), "").startswith(text) for path, text in here.items())
+        files = {path: self.top / path for path in paths}
+        texts = {path: read_text(file, "surrogateescape") if file.is_file() else "" for path, file in files.items()}
+        return all(wanted.get((commit, path), "").startswith(text) for path, text in texts.items())
 
     def _blobs(self, shas: Sequence[str]) -> dict[str, str]:
         """Return the text of each blob, in one process; sizes are in bytes, so bytes are what is cut."""
-        asked = "".join(f"{sha}\n" for sha in shas).encode()
-        answer = b"\0".join(stream(self.command("cat-file", "--batch=%(objectsize)", stdin=asked)))
-        found: dict[str, str] = {}
+        stdin = "".join(f"{sha}\n" for sha in shas).encode()
+        output = b"\0".join(stream(self.command("cat-file", "--batch=%(objectsize)", stdin=stdin)))
+        texts: dict[str, str] = {}
         for sha in shas:
-            size, _, answer = answer.partition(b"\n")
-            found[sha] = answer[: int(size)].decode("utf-8", "replace")
-            answer = answer[int(size) + 1 :]
-        return found
+            size, _, output = output.partition(b"\n")
+            texts[sha] = output[: int(size)].decode("utf-8", "replace")
+            output = output[int(size) + 1 :]
+        return texts
 
     def _sha(self, revision: str) -> str:
-        return run(self.command("rev-parse", "--verify", "--quiet", revision, fine=(0, 1))).stdout.strip()
+        return run(self.command("rev-parse", "--verify", "--quiet", revision, ok_codes=(0, 1))).stdout.strip()
 
 
 def clone(source: str, directory: Path, *options: str) -> None:
@@ -620,15 +628,15 @@ def credentials(address: str, token: str) -> Generator[None]:
     It stands in the environment of the git processes that talk with a remote, and nowhere else: in no argument, no
     file, no configuration of the clone.
     """
-    place = urlsplit(address)
-    host = place.netloc.rpartition("@")[2]
-    key = f"credential.{place.scheme}://{host}.helper"
-    before = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
-    told = {"GIT_CONFIG_COUNT": str(before + 2)}
-    for number, value in enumerate(("", _HELPER), before):
-        told |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    told |= {"RELEASEKIT__USERNAME": place.username or "x-access-token", "RELEASEKIT__PASSWORD": token}
-    reset = _credentials.set(told)
+    url = urlsplit(address)
+    host = url.netloc.rpartition("@")[2]
+    key = f"credential.{url.scheme}://{host}.helper"
+    count = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    env = {"GIT_CONFIG_COUNT": str(count + 2)}
+    for number, value in enumerate(("", _CREDENTIAL_HELPER), count):
+        env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    env |= {"RELEASEKIT__USERNAME": url.username or "x-access-token", "RELEASEKIT__PASSWORD": token}
+    reset = _credentials.set(env)
     try:
         yield
     finally:
@@ -637,16 +645,16 @@ def credentials(address: str, token: str) -> Generator[None]:
 
 def _open(path: Path) -> git.Repo:
     if which("git") is None:
-        raise Refusal(Code.GIT_MISSING, "git is not on the PATH")
+        raise Refusal(ErrorCode.GIT_MISSING, "git is not on the PATH")
     import git
 
     try:
-        found = git.Repo(path, search_parent_directories=True, expand_vars=False)
+        repository = git.Repo(path, search_parent_directories=True, expand_vars=False)
     except (git.InvalidGitRepositoryError, git.NoSuchPathError):
-        raise Refusal(Code.GIT_NOT_A_REPOSITORY, "this is no git repository", str(path)) from None
-    if found.bare:
-        raise Refusal(Code.GIT_NOT_A_REPOSITORY, "this git repository is bare: it has no files", str(path))
-    return found
+        raise Refusal(ErrorCode.GIT_NOT_A_REPOSITORY, "this is no git repository", str(path)) from None
+    if repository.bare:
+        raise Refusal(ErrorCode.GIT_NOT_A_REPOSITORY, "this git repository is bare: it has no files", str(path))
+    return repository
 
 
 def _commit(record: Sequence[str]) -> Commit:

@@ -11,7 +11,7 @@ from releasekit.integrations.process import Command, run
 log = logging.getLogger("releasekit.graphviz")
 
 
-def svg_of(dot: str) -> str:
+def render_svg(dot: str) -> str:
     """Return the picture of a graph in Graphviz' language; nothing where there is no Graphviz, or it cannot."""
     program = which("dot")
     if program is None:

@@ -27,7 +27,7 @@ from packaging.utils import (
 )
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from releasekit.core.errors import Code, Refusal, ReleaseError
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.integrations.process import mask
 from releasekit.integrations.protocols import IndexFile
 from releasekit.integrations.secrets import Secrets
@@ -38,20 +38,20 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from releasekit.core.release.release_manifest import PackageVersion
+    from releasekit.core.release.release_manifest import BuiltPackage
     from releasekit.integrations.protocols import Index
 
 log = logging.getLogger("releasekit.index")
 
 _JSON, _HTML = "application/vnd.pypi.simple.v1+json", "application/vnd.pypi.simple.v1+html"
-_QUESTION = {
+_HEADERS = {
     "Accept": f"{_JSON}, {_HTML};q=0.2, text/html;q=0.01",
     # The page may be cached for 10 minutes on its way; a release has to see what is there now.
     "Cache-Control": "no-cache",
 }
 _ARCHIVES = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz", ".egg", ".exe", ".msi", ".rpm")
 _DENIED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-_WRONG_PLACE = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+_WRONG_ADDRESS = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 
 
 class SimpleIndex:
@@ -66,17 +66,17 @@ class SimpleIndex:
     def __init__(
         self,
         url: str,
-        web: httpx.AsyncClient,
+        http_client: httpx.AsyncClient,
         *,
         name: str = "",
         env: Mapping[str, str | None] | None = None,
         secrets: Secrets | None = None,
     ) -> None:
-        self.url, given = _without_user(url.rstrip("/"))
-        self._web = web
+        self.url, url_user = _split_user(url.rstrip("/"))
+        self._http = http_client
         self._secrets = secrets or Secrets()
         self._env: dict[str, str | None] = {**os.environ, **self._secrets.environment("UV_INDEX_"), **(env or {})}
-        self._user = self._named(name) or given or _from_netrc(self.url, self._env)
+        self._user = self._env_user(name) or url_user or _netrc_user(self.url, self._env)
 
     async def files(self, project: str) -> tuple[IndexFile, ...] | None:
         """Return the files of *project*, uncached, as the index lists them; None if the index does not know it.
@@ -87,18 +87,18 @@ class SimpleIndex:
         # The slash at the end saves a redirect (PEP 503).
         page = f"{self.url}/{canonicalize_name(project)}/"
         try:
-            response = await self._web.get(page, headers=_QUESTION, auth=self._user)
+            response = await self._http.get(page, headers=_HEADERS, auth=self._user)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _unreachable(ReleaseError, page, error) from error
+            raise _unreachable_error(ReleaseError, page, error) from error
         if response.status_code == HTTPStatus.NOT_FOUND:
             return None
         _check_status(response, page)
-        return tuple(_read(response))
+        return tuple(_parse_page(response))
 
     async def versions(self, project: str) -> frozenset[Version]:
         """Return the versions that *project* has files of, yanked ones too; empty if the index does not know it."""
         listed = await self.files(project) or ()
-        return frozenset(found for file in listed if (found := _version(file.name)) is not None)
+        return frozenset(version for file in listed if (version := _file_version(file.name)) is not None)
 
     async def requirements(self, project: str, version: Version) -> tuple[Requirement, ...] | None:
         """Return what the wheels of *version* require (PEP 658), all that any of them does.
@@ -106,21 +106,21 @@ class SimpleIndex:
         Empty if the index has no wheel of it, so that nobody's requirements stand in the way; None if it does not tell
         what they are. Raises as `files` does.
         """
-        found: list[Requirement] = []
+        requirements: list[Requirement] = []
         for file in await self.files(project) or ():
-            if not file.name.endswith(".whl") or _version(file.name) != version:
+            if not file.name.endswith(".whl") or _file_version(file.name) != version:
                 continue
             try:
                 metadata = await self.content(replace(file, url=f"{file.url}.metadata"))
             except ReleaseError as error:
-                if error.code is Code.INDEX_RESPONSE:
+                if error.code is ErrorCode.INDEX_RESPONSE:
                     return None
                 raise
             try:
-                found += map(Requirement, parse_email(metadata)[0].get("requires_dist", []))
+                requirements += map(Requirement, parse_email(metadata)[0].get("requires_dist", []))
             except InvalidRequirement:  # from before such were refused
                 return None
-        return tuple(found)
+        return tuple(requirements)
 
     async def content(self, file: IndexFile) -> bytes:
         """Return the bytes of *file*.
@@ -128,9 +128,9 @@ class SimpleIndex:
         Raises ReleaseError RK-INDEX-UNREACHABLE, RK-INDEX-CREDENTIALS, RK-INDEX-RESPONSE.
         """
         try:
-            response = await self._web.get(file.url, auth=self._user)
+            response = await self._http.get(file.url, auth=self._user)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _unreachable(ReleaseError, file.url, error) from error
+            raise _unreachable_error(ReleaseError, file.url, error) from error
         _check_status(response, file.url)
         return response.content
 
@@ -145,45 +145,45 @@ class SimpleIndex:
         Raises Refusal RK-INDEX-CREDENTIALS if they are refused, missing or contradictory, RK-INDEX-UNREACHABLE if
         nobody answers.
         """
-        address, user = self._uploader(publish_url)
-        if user is None and self._uv_knows_better():
+        address, user = self._upload_credentials(publish_url)
+        if user is None and self._uv_has_credentials():
             log.info("credentials for %s not checked: uv gets them itself", mask(address))
             return
         try:
-            response = await self._upload_nothing(address, user)
+            response = await self._send_empty_upload(address, user)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _unreachable(Refusal, address, error) from error
+            raise _unreachable_error(Refusal, address, error) from error
         if response.status_code in _DENIED:
-            what = "credentials refused" if user else "no credentials, and the index wants some"
-            raise Refusal(Code.INDEX_CREDENTIALS, f"{what} ({response.status_code})", mask(address))
-        _warn_of_upload(response, address, user)
+            message = "credentials refused" if user else "no credentials, and the index wants some"
+            raise Refusal(ErrorCode.INDEX_CREDENTIALS, f"{message} ({response.status_code})", mask(address))
+        _warn_about_upload(response, address, user)
 
     def has_credentials(self, publish_url: str) -> bool:
         """Return whether an upload to *publish_url* would have credentials, right or wrong; asks nobody."""
-        return self._uploader(publish_url)[1] is not None or self._uv_knows_better()
+        return self._upload_credentials(publish_url)[1] is not None or self._uv_has_credentials()
 
-    def _uploader(self, publish_url: str) -> tuple[str, tuple[str, str] | None]:
+    def _upload_credentials(self, publish_url: str) -> tuple[str, tuple[str, str] | None]:
         """Return the address for uploads, and the user name and password that `uv publish` would find for it."""
-        address, given = _without_user(publish_url)
+        address, url_user = _split_user(publish_url)
         env = {**self._env, **self._secrets.environment("UV_PUBLISH_")}
-        return address, _publish_user(given, env) or _from_netrc(address, self._env)
+        return address, _publish_user(url_user, env) or _netrc_user(address, self._env)
 
-    async def _upload_nothing(self, address: str, user: tuple[str, str] | None) -> httpx.Response:
+    async def _send_empty_upload(self, address: str, user: tuple[str, str] | None) -> httpx.Response:
         auth = user or httpx.USE_CLIENT_DEFAULT
         try:
             # A form that is not multipart is taken for XML-RPC by some, and answered with 200 whoever sends it.
-            return await self._web.post(address, files=_EMPTY_UPLOAD, auth=auth, follow_redirects=False)
+            return await self._http.post(address, files=_EMPTY_UPLOAD, auth=auth, follow_redirects=False)
         except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
             # A server that refuses may answer when it has read the head, and hang up: what is then still sent resets
             # the connection, and the answer is lost. So the head alone, which was enough for it to decide.
-            return await self._web.post(address, headers=_FORM, auth=auth, follow_redirects=False)
+            return await self._http.post(address, headers=_FORM, auth=auth, follow_redirects=False)
 
-    def _named(self, name: str) -> tuple[str, str] | None:
+    def _env_user(self, name: str) -> tuple[str, str] | None:
         prefix = f"UV_INDEX_{re.sub('[^A-Z0-9]', '_', name.upper())}_"
         user, password = self._env.get(f"{prefix}USERNAME"), self._env.get(f"{prefix}PASSWORD")
         return (user or "", password or "") if name and (user or password) else None
 
-    def _uv_knows_better(self) -> bool:
+    def _uv_has_credentials(self) -> bool:
         keyring = self._env.get("UV_KEYRING_PROVIDER") or "disabled"
         data = self._env.get("XDG_DATA_HOME") or Path("~/.local/share").expanduser()
         store = self._env.get("UV_CREDENTIALS_DIR") or Path(data, "uv", "credentials")
@@ -194,38 +194,38 @@ class SimpleIndex:
         )
 
 
-async def on_index(
-    packages: Sequence[PackageVersion], index: Index, *, strict: bool = True
+async def files_on_index(
+    packages: Sequence[BuiltPackage], index: Index, *, strict: bool = True
 ) -> dict[str, dict[str, IndexFile]]:
     """Return by package and name those of its files that *index* lists with our sha256.
 
     With *strict* one that it lists with other content is a Refusal RK-PUBLISH-CHECKSUM-MISMATCH; else it is not ours.
     """
-    found: dict[str, dict[str, IndexFile]] = {}
+    matches: dict[str, dict[str, IndexFile]] = {}
     pages = await asyncio.gather(*(index.files(package.name) for package in packages))
     for package, page in zip(packages, pages, strict=True):
         listed = {file.name: file for file in page or ()}
-        found[package.name] = {}
+        matches[package.name] = {}
         for file in package.files:
-            there = listed.get(file.name)
-            if there and there.sha256 in ("", file.sha256):
-                found[package.name][file.name] = there
-            elif there and strict:
-                what = f"{file.name} is on the index with other content than was built here"
-                raise Refusal(Code.PUBLISH_CHECKSUM_MISMATCH, what, f"{index.url}: sha256 {there.sha256}")
-    return found
+            index_file = listed.get(file.name)
+            if index_file and index_file.sha256 in ("", file.sha256):
+                matches[package.name][file.name] = index_file
+            elif index_file and strict:
+                message = f"{file.name} is on the index with other content than was built here"
+                raise Refusal(ErrorCode.PUBLISH_CHECKSUM_MISMATCH, message, f"{index.url}: sha256 {index_file.sha256}")
+    return matches
 
 
 def upload_times(listed: Mapping[str, Mapping[str, IndexFile]]) -> dict[str, dict[str, datetime | None]]:
-    """Return by package and name since when the index has each of the files that `on_index` has found."""
-    return {package: {name: file.uploaded for name, file in files.items()} for package, files in listed.items()}
+    """Return by package and name since when the index has each of the files that `files_on_index` has found."""
+    return {package: {name: file.upload_time for name, file in files.items()} for package, files in listed.items()}
 
 
 _EMPTY_UPLOAD = [(":action", (None, "file_upload")), ("protocol_version", (None, "1"))]
 _FORM = {"Content-Type": "multipart/form-data; boundary=end"}
 
 
-def _time(text: object) -> datetime | None:
+def _parse_time(text: object) -> datetime | None:
     """Return the time that an index gives; one that nobody can read is as good as none, and no fault of the page."""
     try:
         time = datetime.fromisoformat(str(text))
@@ -239,19 +239,19 @@ class _File(BaseModel):
     url: str
     hashes: dict[str, str] = Field(default_factory=dict)
     yanked: bool | str = False  # a reason is a yank too (PEP 592)
-    uploaded: Annotated[datetime | None, BeforeValidator(_time)] = Field(None, alias="upload-time")  # PEP 700
+    uploaded: Annotated[datetime | None, BeforeValidator(_parse_time)] = Field(None, alias="upload-time")  # PEP 700
 
 
 class _Meta(BaseModel):
     api_version: str = Field(alias="api-version", pattern=r"^1\.")
 
 
-class _Page(BaseModel):
+class _ProjectPage(BaseModel):
     meta: _Meta
     files: list[_File]
 
 
-class _Links(HTMLParser):
+class _LinkParser(HTMLParser):
     """The links of an HTML page, and whether it says that it is a Simple API page."""
 
     def __init__(self) -> None:
@@ -262,14 +262,14 @@ class _Links(HTMLParser):
         self.title = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
+        attributes = dict(attrs)
         match tag:
-            case "a" if found.get("href"):
-                self.links.append((found["href"] or "", "data-yanked" in found))
+            case "a" if attributes.get("href"):
+                self.links.append((attributes["href"] or "", "data-yanked" in attributes))
             case "base":
-                self.base = self.base or found.get("href") or ""
-            case "meta" if found.get("name") == "pypi:repository-version":
-                self.version = found.get("content") or ""
+                self.base = self.base or attributes.get("href") or ""
+            case "meta" if attributes.get("name") == "pypi:repository-version":
+                self.version = attributes.get("content") or ""
             case _:
                 pass
 
@@ -282,102 +282,104 @@ class _Links(HTMLParser):
         """A project without files has no link to go by, so that page must say what it is."""
         if self.version:
             return self.version.startswith("1.")
-        return any(_name(link) for link, _ in self.links) or "links for" in self.title or "simple index" in self.title
+        return (
+            any(_file_name(link) for link, _ in self.links) or "links for" in self.title or "simple index" in self.title
+        )
 
 
-def _read(response: httpx.Response) -> Iterator[IndexFile]:
+def _parse_page(response: httpx.Response) -> Iterator[IndexFile]:
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     page = str(response.url)
     if kind in {_JSON, "application/json"}:
-        return _read_json(response.content, page)
+        return _parse_json(response.content, page)
     if kind in {_HTML, "text/html"}:
-        return _read_html(response.text, page)
-    raise _strange(page, f"it sent {kind or 'no type'}")
+        return _parse_html(response.text, page)
+    raise _page_error(page, f"it sent {kind or 'no type'}")
 
 
-def _read_json(content: bytes, page: str) -> Iterator[IndexFile]:
+def _parse_json(content: bytes, page: str) -> Iterator[IndexFile]:
     try:
-        files = _Page.model_validate_json(content).files
+        files = _ProjectPage.model_validate_json(content).files
     except ValidationError as error:
         # The message of the first error alone: the whole of it shows what was sent.
-        raise _strange(page, error.errors()[0]["msg"]) from None
+        raise _page_error(page, error.errors()[0]["msg"]) from None
     return (
         IndexFile(
             name=file.filename,
             sha256=file.hashes.get("sha256", ""),
             url=urljoin(page, file.url),
             yanked=file.yanked is not False,
-            uploaded=file.uploaded,
+            upload_time=file.uploaded,
         )
         for file in files
     )
 
 
-def _read_html(text: str, page: str) -> Iterator[IndexFile]:
-    parser = _Links()
+def _parse_html(text: str, page: str) -> Iterator[IndexFile]:
+    parser = _LinkParser()
     parser.feed(text)
     if not parser.is_simple:
-        raise _strange(page, "it sent some other web page")
+        raise _page_error(page, "it sent some other web page")
     base = urljoin(page, parser.base)
-    return (_file(urljoin(base, link), yanked=yanked) for link, yanked in parser.links if _name(link))
+    return (_file_from_link(urljoin(base, link), yanked=yanked) for link, yanked in parser.links if _file_name(link))
 
 
-def _file(link: str, *, yanked: bool) -> IndexFile:
+def _file_from_link(link: str, *, yanked: bool) -> IndexFile:
     url, fragment = urldefrag(link)
     kind, _, digest = fragment.partition("=")
-    return IndexFile(_name(url), digest.lower() if kind == "sha256" else "", url, yanked)
+    return IndexFile(_file_name(url), digest.lower() if kind == "sha256" else "", url, yanked)
 
 
-def _name(link: str) -> str:
+def _file_name(link: str) -> str:
     """Return the file name that *link* ends with (PEP 503), empty if it leads to no file."""
     last = unquote(urlsplit(link).path.rpartition("/")[2])
     return last if last.lower().endswith(_ARCHIVES) else ""
 
 
-def _version(file: str) -> Version | None:
+def _file_version(file: str) -> Version | None:
     try:
         return parse_wheel_filename(file)[1] if file.endswith(".whl") else parse_sdist_filename(file)[1]
     except (InvalidWheelFilename, InvalidSdistFilename):
         return None
 
 
-def _without_user(url: str) -> tuple[str, tuple[str, str] | None]:
+def _split_user(url: str) -> tuple[str, tuple[str, str] | None]:
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
     name, _, password = user.partition(":")
     return urlunsplit(parts._replace(netloc=host)), ((unquote(name), unquote(password)) if at else None)
 
 
-def _from_netrc(url: str, env: Mapping[str, str | None]) -> tuple[str, str] | None:
-    place = env.get("NETRC") or Path("~/.netrc").expanduser()
+def _netrc_user(url: str, env: Mapping[str, str | None]) -> tuple[str, str] | None:
+    path = env.get("NETRC") or Path("~/.netrc").expanduser()
     try:
-        entry = netrc.netrc(place).authenticators(urlsplit(url).hostname or "")
+        entry = netrc.netrc(path).authenticators(urlsplit(url).hostname or "")
     except (OSError, netrc.NetrcParseError):
         return None
     return (entry[0], entry[2]) if entry else None
 
 
-def _publish_user(given: tuple[str, str] | None, env: Mapping[str, str | None]) -> tuple[str, str] | None:
-    """Return what uv makes of the environment and of the user info *given* in the url."""
+def _publish_user(url_user: tuple[str, str] | None, env: Mapping[str, str | None]) -> tuple[str, str] | None:
+    """Return what uv makes of the environment and of the user info *url_user* in the url."""
     token, user, password = (env.get(f"UV_PUBLISH_{word}") or "" for word in ("TOKEN", "USERNAME", "PASSWORD"))
     if token and (user or password):
-        raise Refusal(Code.INDEX_CREDENTIALS, "UV_PUBLISH_TOKEN is set beside a user name or password")
-    user = _agreed("user names", user, "__token__" if token else "", given[0] if given else "")
-    password = _agreed("passwords", password, token, given[1] if given else "")
+        raise Refusal(ErrorCode.INDEX_CREDENTIALS, "UV_PUBLISH_TOKEN is set beside a user name or password")
+    user = _single_value("user names", user, "__token__" if token else "", url_user[0] if url_user else "")
+    password = _single_value("passwords", password, token, url_user[1] if url_user else "")
     if password and not user:
-        raise Refusal(Code.INDEX_CREDENTIALS, "UV_PUBLISH_PASSWORD is set without UV_PUBLISH_USERNAME")
+        raise Refusal(ErrorCode.INDEX_CREDENTIALS, "UV_PUBLISH_PASSWORD is set without UV_PUBLISH_USERNAME")
     return (user, password) if user else None
 
 
-def _agreed(what: str, *values: str) -> str:
+def _single_value(kind: str, *values: str) -> str:
     distinct = {value for value in values if value}
     if len(distinct) > 1:
-        raise Refusal(Code.INDEX_CREDENTIALS, f"the publish url and the environment give different {what}")
+        raise Refusal(ErrorCode.INDEX_CREDENTIALS, f"the publish url and the environment give different {kind}")
     return next(iter(distinct), "")
 
 
-def _warn_of_upload(response: httpx.Response, address: str, user: tuple[str, str] | None) -> None:
-    if response.status_code in _WRONG_PLACE or response.is_redirect or response.is_server_error:
+def _warn_about_upload(response: httpx.Response, address: str, user: tuple[str, str] | None) -> None:
+    if response.status_code in _WRONG_ADDRESS or response.is_redirect or response.is_server_error:
         log.warning("%s answers %d to an upload: is it the right address?", mask(address), response.status_code)
     elif user is None:
         # Measured: "Missing credentials for", before a single request.
@@ -388,21 +390,21 @@ def _check_status(response: httpx.Response, page: str) -> None:
     status = response.status_code
     if status in _DENIED:
         raise Refusal(
-            Code.INDEX_CREDENTIALS,
+            ErrorCode.INDEX_CREDENTIALS,
             f"reading the index is refused ({status})",
             mask(page),
             "Set UV_INDEX_<NAME>_USERNAME and UV_INDEX_<NAME>_PASSWORD, with the name of its [[tool.uv.index]].",
         )
     if status == HTTPStatus.TOO_MANY_REQUESTS or response.is_server_error:
-        raise ReleaseError(Code.INDEX_UNREACHABLE, f"the index keeps answering {status}", mask(page))
+        raise ReleaseError(ErrorCode.INDEX_UNREACHABLE, f"the index keeps answering {status}", mask(page))
     if status != HTTPStatus.OK:
-        raise _strange(page, f"it answered {status}")
+        raise _page_error(page, f"it answered {status}")
 
 
-def _strange(page: str, why: str) -> ReleaseError:
-    return ReleaseError(Code.INDEX_RESPONSE, f"no Simple API page: {why}", mask(page))
+def _page_error(page: str, why: str) -> ReleaseError:
+    return ReleaseError(ErrorCode.INDEX_RESPONSE, f"no Simple API page: {why}", mask(page))
 
 
-def _unreachable(kind: type[ReleaseError], url: str, error: Exception) -> ReleaseError:
+def _unreachable_error(kind: type[ReleaseError], url: str, error: Exception) -> ReleaseError:
     reason = mask(str(error)) or type(error).__name__
-    return kind(Code.INDEX_UNREACHABLE, f"the index does not answer: {reason}", mask(url))
+    return kind(ErrorCode.INDEX_UNREACHABLE, f"the index does not answer: {reason}", mask(url))

@@ -5,9 +5,16 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from releasekit.core.errors import Code, Refusal, ReleaseError
-from releasekit.core.history.web_links import web_of
-from releasekit.core.release.release_notes import OUR_TEMPLATE, Notes, cut, notes_of, render, tidy
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
+from releasekit.core.history.web_links import repository_urls
+from releasekit.core.release.release_notes import (
+    DEFAULT_TEMPLATE,
+    ReleaseNotes,
+    build_release_notes,
+    collapse_blank_lines,
+    render,
+    truncate,
+)
 from releasekit.integrations.filesystem import changelog_path, read_text
 from releasekit.integrations.process import Command, run
 
@@ -17,7 +24,7 @@ if TYPE_CHECKING:
 
     from releasekit.core.config.settings import Settings
     from releasekit.core.planning.model import Plan
-    from releasekit.core.release.release_notes import Pull
+    from releasekit.core.release.release_notes import PullRequest
     from releasekit.core.release.target import Target
     from releasekit.integrations.git import Repo
 
@@ -25,12 +32,12 @@ LONGEST_REWRITE = 600
 """Seconds that `notes_command` may take."""
 
 
-def commits_told(plan: Plan) -> tuple[str, ...]:
+def commits_in_notes(plan: Plan) -> tuple[str, ...]:
     """Return the commits that the notes of *plan* tell of, each once."""
-    return tuple(dict.fromkeys(told.sha for tale in plan.tales.values() for told in tale.changes))
+    return tuple(dict.fromkeys(change.sha for entry in plan.tales.values() for change in entry.changes))
 
 
-def gather(
+def gather_notes(
     plan: Plan,
     repo: Repo,
     tree: Path,
@@ -38,9 +45,9 @@ def gather(
     target: Target,
     settings: Settings,
     *,
-    pulls: Mapping[str, Pull],
+    pulls: Mapping[str, PullRequest],
     commit: str = "",
-) -> Notes:
+) -> ReleaseNotes:
     """Return what the notes of *plan* tell.
 
     *tree* is the work tree whose changelogs are linked to, *workspace* the workspace's place in it, *pulls* are by
@@ -51,33 +58,33 @@ def gather(
         for step in plan.steps
         if step.name in plan.changelogs
     }
-    known = sorted({sha for sha in repo.tags().values() if sha != commit})
-    return notes_of(
+    tagged_commits = sorted({sha for sha in repo.tags().values() if sha != commit})
+    return build_release_notes(
         plan,
         target,
-        web_of(repo.address(settings.remote), settings.forge),
-        pulls=pulls,
-        newcomers=repo.newcomers(commits_told(plan), known),
+        repository_urls(repo.address(settings.remote), settings.forge),
+        pull_requests=pulls,
+        newcomers=repo.newcomers(commits_in_notes(plan), tagged_commits),
         files=changelogs,
     )
 
 
-def rendered(notes: Notes, root: Path, settings: Settings, limit: int) -> str:
+def render_notes(notes: ReleaseNotes, root: Path, settings: Settings, limit: int) -> str:
     """Return *notes* as the template has them, in at most *limit* characters; raises Refusal RK-NOTES-TEMPLATE.
 
     *root* is that of the workspace.
     """
     if not settings.notes_template:
-        ours = files("releasekit") / "templates" / OUR_TEMPLATE
-        return render(notes, ours.read_text("utf-8"), limit, OUR_TEMPLATE)
+        template = files("releasekit") / "templates" / DEFAULT_TEMPLATE
+        return render(notes, template.read_text("utf-8"), limit, DEFAULT_TEMPLATE)
     path = root / settings.notes_template
     try:
         return render(notes, read_text(path), limit, settings.notes_template)
     except (OSError, UnicodeDecodeError) as error:
-        raise Refusal(Code.NOTES_TEMPLATE, f"cannot be read: {error}", settings.notes_template) from None
+        raise Refusal(ErrorCode.NOTES_TEMPLATE, f"cannot be read: {error}", settings.notes_template) from None
 
 
-def rewritten(text: str, root: Path, command: Sequence[str], limit: int, link: str) -> str:
+def rewrite_notes(text: str, root: Path, command: Sequence[str], limit: int, link: str) -> str:
     """Return what *command* makes of the notes *text*, cut where it is longer than *limit*.
 
     *link* is where all of it stands. Raises ReleaseError RK-NOTES-COMMAND if it fails or prints nothing.
@@ -87,7 +94,7 @@ def rewritten(text: str, root: Path, command: Sequence[str], limit: int, link: s
     try:
         printed = run(Command(tuple(command), root, timeout=LONGEST_REWRITE, stdin=text.encode())).stdout
     except ReleaseError as error:
-        raise ReleaseError(Code.NOTES_COMMAND, error.what, error.where, output=error.output) from None
+        raise ReleaseError(ErrorCode.NOTES_COMMAND, error.message, error.location, output=error.output) from None
     if not printed.strip():
-        raise ReleaseError(Code.NOTES_COMMAND, f"{command[0]} printed nothing", str(root))
-    return cut(tidy(printed), limit, link)
+        raise ReleaseError(ErrorCode.NOTES_COMMAND, f"{command[0]} printed nothing", str(root))
+    return truncate(collapse_blank_lines(printed), limit, link)

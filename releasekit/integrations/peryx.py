@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from releasekit.core.errors import Code, ReleaseError
+from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.integrations.process import Command, background, last_lines
 from releasekit.integrations.uv import find_uv
 
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 PERYX = "2026.1010.0"
 """The version that `uv tool run` fetches: its configuration has changed between releases."""
 
-_FETCHING = 300.0  # seconds; `uv tool run` may have to download it
-_STARTING = 30.0  # seconds; 0.05 to 0.3 were measured
-_ENDING = 5.0  # seconds
+_DOWNLOAD_TIMEOUT = 300.0  # seconds; `uv tool run` may have to download it
+_START_TIMEOUT = 30.0  # seconds; 0.05 to 0.3 were measured
+_STOP_TIMEOUT = 5.0  # seconds
 _ROUTE = "rehearsal"
-_LEVELS = "info,tantivy=warn"  # no finer: a request's method and path are logged under several targets
+_LOG_LEVELS = "info,tantivy=warn"  # no finer: a request's method and path are logged under several targets
 _LISTENING = re.compile(r'"message":"peryx listening","addr":"(?P<address>[^"]+)"')
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as the index logged it; *uploaded* is the name of the file that it took, if it took one."""
+    """A request as the index logged it; *uploaded_file* is the name of the file that it took, if it took one."""
 
     method: str
     path: str
     status: int
-    uploaded: str = ""
+    uploaded_file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +77,23 @@ def embedded_index(directory: Path) -> Generator[EmbeddedIndex]:
     config = directory / "peryx.toml"
     config.touch(mode=0o600)
     config.write_text(_configuration(token), "utf-8")
-    program, patience = _peryx()
+    program, timeout = _peryx()
     argv = (
         *program, "serve", "--config", str(config), "--host", "127.0.0.1",
         "--port", "0",  # it takes a free one and logs it: choosing it here would race with others
-        "--data-dir", str(directory / "data"), "--log-format", "json", "--log-sink", "stdout", "--log-level", _LEVELS,
+        "--data-dir", str(directory / "data"), "--log-format", "json", "--log-sink", "stdout",
+        "--log-level", _LOG_LEVELS,
     )  # fmt: skip
     # A PERYX_ variable of the user's own server would win over the configuration.
     env = dict.fromkeys(name for name in os.environ if name.startswith("PERYX_"))
     address = ""
     try:
         with background(Command(argv, directory, env), log) as is_alive:
-            address = _await_answer(log, is_alive, patience)
+            address = _wait_for_address(log, is_alive, timeout)
             root = f"http://{address}/{_ROUTE}/"
             yield EmbeddedIndex(f"{root}simple/", root, _environment(root, token), log)
     finally:
-        _await_end(address)
+        _wait_until_gone(address)
 
 
 def _configuration(token: str) -> str:
@@ -120,25 +121,25 @@ def _peryx() -> tuple[tuple[str, ...], float]:
     """Return how peryx is called, and how many seconds it may need to start."""
     for name in ("peryx", "peryx.exe"):
         if (beside := Path(sys.executable).with_name(name)).exists():
-            return (str(beside),), _STARTING
-    return (find_uv().executable, "tool", "run", "--from", f"peryx=={PERYX}", "peryx"), _FETCHING
+            return (str(beside),), _START_TIMEOUT
+    return (find_uv().executable, "tool", "run", "--from", f"peryx=={PERYX}", "peryx"), _DOWNLOAD_TIMEOUT
 
 
-def _await_answer(log: Path, is_alive: Callable[[], bool], patience: float) -> str:
+def _wait_for_address(log: Path, is_alive: Callable[[], bool], timeout: float) -> str:
     """Return host and port of the server once it answers there."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         alive = is_alive()  # before the log is read, so that its last words are not missed
-        found = _LISTENING.search(log.read_text("utf-8", "replace"))
-        if found and _answers(found["address"]):
-            return found["address"]
+        match = _LISTENING.search(log.read_text("utf-8", "replace"))
+        if match and _is_healthy(match["address"]):
+            return match["address"]
         if not alive:
-            raise _no_start("it stopped", log)
+            raise _start_error("it stopped", log)
         time.sleep(0.01)
-    raise _no_start(f"it did not answer within {patience:g} s", log)
+    raise _start_error(f"it did not answer within {timeout:g} s", log)
 
 
-def _answers(address: str) -> bool:
+def _is_healthy(address: str) -> bool:
     # Not through httpx: that may be set up to ask a proxy, and is dear to import.
     connection = HTTPConnection(address, timeout=5)
     try:
@@ -150,16 +151,16 @@ def _answers(address: str) -> bool:
         connection.close()
 
 
-def _await_end(address: str) -> None:
+def _wait_until_gone(address: str) -> None:
     """Return once the killed server is gone: until then it holds files in its directory (up to 7 ms measured)."""
-    deadline = time.monotonic() + _ENDING
-    while address and time.monotonic() < deadline and _answers(address):
+    deadline = time.monotonic() + _STOP_TIMEOUT
+    while address and time.monotonic() < deadline and _is_healthy(address):
         time.sleep(0.001)
 
 
-def _no_start(why: str, log: Path) -> ReleaseError:
+def _start_error(why: str, log: Path) -> ReleaseError:
     return ReleaseError(
-        Code.INDEX_UNREACHABLE,
+        ErrorCode.INDEX_UNREACHABLE,
         f"the throwaway index did not start: {why}",
         str(log),
         f"Read what it says; `uv tool run --from peryx=={PERYX} peryx --version` shows whether it runs here at all.",
@@ -180,8 +181,8 @@ def _requests(lines: list[str]) -> Iterator[Request]:
 
 
 def _request(span: dict[str, str], status: int, accepted: deque[str]) -> Request:
-    took = accepted and span["method"] == "POST" and status == HTTPStatus.OK
-    return Request(span["method"], urlsplit(span["uri"]).path, status, accepted.popleft() if took else "")
+    is_upload = accepted and span["method"] == "POST" and status == HTTPStatus.OK
+    return Request(span["method"], urlsplit(span["uri"]).path, status, accepted.popleft() if is_upload else "")
 
 
 def _record(line: str) -> dict[str, Any]:

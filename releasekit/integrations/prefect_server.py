@@ -18,7 +18,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from releasekit.core.errors import Code, ReleaseError
+from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.integrations.process import Command, background, last_lines, mask, run
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ NO_SERVER_SETTINGS = {  # of a client without any
     "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
 }
-ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+TERMINAL_STATES = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 """The types of state in which a run has ended."""
 START_TIMEOUT = 300.0
 """Seconds. The very first start takes 16 CPU-seconds, 26 s beside two other busy programs; one that died is noticed."""
@@ -83,17 +83,17 @@ class Server:
     wait: Callable[[], None]
 
     @property
-    def page(self) -> str:
+    def ui_url(self) -> str:
         """Where a person looks at it."""
         return self.url.removesuffix("/api")
 
-    def ended(self, flow_run: str) -> int:
+    def count_ended_task_runs(self, flow_run: str) -> int:
         """Return how many task runs of a flow run are in the database as ended.
 
         Raises OSError if the server does not answer, ValueError if it answers something else.
         """
-        asked = {"flow_runs": {"id": {"any_": [flow_run]}}, "task_runs": {"state": {"type": {"any_": ENDED}}}}
-        return int(_ask(self.url, "POST", "/task_runs/count", json.dumps(asked)))
+        query = {"flow_runs": {"id": {"any_": [flow_run]}}, "task_runs": {"state": {"type": {"any_": TERMINAL_STATES}}}}
+        return int(_request(self.url, "POST", "/task_runs/count", json.dumps(query)))
 
 
 def configured_api() -> str:
@@ -112,19 +112,19 @@ def configured_api() -> str:
     return str(profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL", ""))
 
 
-def answers(url: str) -> bool:
+def is_listening(url: str) -> bool:
     """Tell whether anybody listens at the address *url*."""
-    place = urlsplit(url)
+    parts = urlsplit(url)
     try:
         socket.create_connection(
-            (place.hostname or "", place.port or (443 if place.scheme == "https" else 80)), 5
+            (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)), 5
         ).close()
     except OSError:
         return False
     return True
 
 
-def unexpected(error: object, where: str = "") -> ReleaseError:
+def wrap_unexpected(error: object, location: str = "") -> ReleaseError:
     """Return what *error*, which is none of ours, is told as: Prefect's API is gone, or RK-UNEXPECTED.
 
     Each request of our own has an error of its own, so what httpx itself raises is of one that Prefect has made.
@@ -132,11 +132,11 @@ def unexpected(error: object, where: str = "") -> ReleaseError:
     from httpx import TransportError  # late: most commands ask nobody
 
     if isinstance(error, TransportError):
-        return ReleaseError(Code.SERVER_UNREACHABLE, f"the Prefect API is gone: {error}", mask(configured_api()))
-    return ReleaseError(Code.UNEXPECTED, f"{type(error).__name__}: {error}", where)
+        return ReleaseError(ErrorCode.SERVER_UNREACHABLE, f"the Prefect API is gone: {error}", mask(configured_api()))
+    return ReleaseError(ErrorCode.UNEXPECTED, f"{type(error).__name__}: {error}", location)
 
 
-def settle(settings: dict[str, str]) -> None:
+def apply_settings(settings: dict[str, str]) -> None:
     """Set each of *settings* that the user has not set."""
     for name, value in settings.items():
         os.environ.setdefault(name, value)
@@ -149,44 +149,44 @@ def prefect_server() -> Generator[Server]:
     Its database stands in PREFECT_HOME if that is set, else in a place of ours. Once it has answered it is started
     again if it dies: whoever asks it in between asks again for a minute, and loses nothing.
     """
-    home = _home()
+    home = _server_home()
     home.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     url = f"http://127.0.0.1:{port}/api"
-    where = ("--host", "127.0.0.1", "--port", str(port))
-    argv = (sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app", *where)
+    listen_options = ("--host", "127.0.0.1", "--port", str(port))
+    argv = (sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app", *listen_options)
     env = {"PREFECT_HOME": str(home), "PREFECT_API_URL": url, **RELEASE_SERVER_SETTINGS}
     output = home / f"server-{port}.log"
-    command, ended = Command((*argv, "--log-level", "warning"), home, env), Event()
+    command, stopping = Command((*argv, "--log-level", "warning"), home, env), Event()
     with ExitStack() as stack:
-        alive = [stack.enter_context(background(command, output))]
+        alive_checks = [stack.enter_context(background(command, output))]
 
-        def tend() -> None:
-            while not ended.wait(1):
-                if not alive[-1]() and len(alive) < _STARTS:
+        def restart_if_dead() -> None:
+            while not stopping.wait(1):
+                if not alive_checks[-1]() and len(alive_checks) < _STARTS:
                     log.warning("Prefect's server has died, and is started again")
-                    alive.append(stack.enter_context(background(command, output)))
+                    alive_checks.append(stack.enter_context(background(command, output)))
 
-        tending = Thread(target=tend, name="tend-server")
+        watcher = Thread(target=restart_if_dead, name="tend-server")
 
         def wait() -> None:
-            _await(url, alive[-1], output)
-            if tending.ident is None:
-                tending.start()
+            _wait_until_healthy(url, alive_checks[-1], output)
+            if watcher.ident is None:
+                watcher.start()
 
         try:
             yield Server(url, wait)
         finally:
-            ended.set()
-            if tending.ident is not None:
-                tending.join()
+            stopping.set()
+            if watcher.ident is not None:
+                watcher.join()
     output.unlink(missing_ok=True)
 
 
-def kept_server() -> Server | None:
+def running_server() -> Server | None:
     """Return the server that is kept running on this machine by `start_server` or by Prefect's own command, if any."""
-    kept = _kept()
-    return kept.server() if kept else None
+    running = _find_background_server()
+    return running.server() if running else None
 
 
 def start_server(port: int) -> Server:
@@ -196,14 +196,14 @@ def start_server(port: int) -> Server:
     """
     from filelock import FileLock
 
-    home = _home()
+    home = _server_home()
     home.mkdir(parents=True, exist_ok=True)
     with FileLock(home / "server.lock"):
-        if kept := _kept():
-            return kept.server()
+        if running := _find_background_server():
+            return running.server()
         (home / _PID_FILE).unlink(missing_ok=True)  # of one that was killed; Prefect would refuse to start another
         url = f"http://127.0.0.1:{port}/api"
-        where = ("--host", "127.0.0.1", "--port", str(port))
+        listen_options = ("--host", "127.0.0.1", "--port", str(port))
         env: dict[str, str | None] = {
             **SERVER_SETTINGS,
             "PREFECT_SERVER_UI_API_URL": url,  # its page asks port 4200 otherwise, whichever it comes from
@@ -212,10 +212,14 @@ def start_server(port: int) -> Server:
             "UVICORN_LOG_LEVEL": "warning",  # its lines go to a pipe that nobody reads
         }
         try:
-            run(Command((sys.executable, "-m", "prefect", "server", "start", "--background", *where), home, env))
+            run(
+                Command(
+                    (sys.executable, "-m", "prefect", "server", "start", "--background", *listen_options), home, env
+                )
+            )
         except ReleaseError as error:
-            raise ReleaseError(Code.SERVER_START, "no server was started", url, output=error.output) from None
-        started = _Kept(home, int((home / _PID_FILE).read_text()), url).server()
+            raise ReleaseError(ErrorCode.SERVER_START, "no server was started", url, output=error.output) from None
+        started = _BackgroundServer(home, int((home / _PID_FILE).read_text()), url).server()
     return replace(started, wait=lambda: _wait_or_stop(started))
 
 
@@ -229,18 +233,20 @@ def _wait_or_stop(started: Server) -> None:
 
 def stop_server() -> Server | None:
     """Stop the server that is kept running, and return it, if there is one."""
-    kept = _kept()
-    if not kept:
+    running = _find_background_server()
+    if not running:
         return None
-    os.kill(kept.pid, signal.SIGTERM)  # as `prefect server stop` does, which does not look at who has this number now
-    (kept.home / _PID_FILE).unlink(missing_ok=True)
-    while kept.is_alive():  # it brings its requests to an end first
+    os.kill(
+        running.pid, signal.SIGTERM
+    )  # as `prefect server stop` does, which does not look at who has this number now
+    (running.home / _PID_FILE).unlink(missing_ok=True)
+    while running.is_alive():  # it brings its requests to an end first
         time.sleep(0.1)
-    return kept.server()
+    return running.server()
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _BackgroundServer:
     """A server in the background, whose database stands in *home*."""
 
     home: Path
@@ -248,66 +254,66 @@ class _Kept:
     url: str
 
     def is_alive(self) -> bool:
-        return _port_of(self.pid) != ""
+        return _listening_port(self.pid) != ""
 
     def server(self) -> Server:
-        return Server(self.url, lambda: _await(self.url, self.is_alive, self.home))
+        return Server(self.url, lambda: _wait_until_healthy(self.url, self.is_alive, self.home))
 
 
-def _kept() -> _Kept | None:
-    for home in dict.fromkeys((_home(), _prefect_home())):
+def _find_background_server() -> _BackgroundServer | None:
+    for home in dict.fromkeys((_server_home(), _prefect_home())):
         try:
             pid = int((home / _PID_FILE).read_text())
         except (OSError, ValueError):  # none, or one that is being started this very moment
             continue
-        if port := _port_of(pid):
-            return _Kept(home, pid, f"http://127.0.0.1:{port}/api")
+        if port := _listening_port(pid):
+            return _BackgroundServer(home, pid, f"http://127.0.0.1:{port}/api")
     return None
 
 
-def _port_of(pid: int) -> str:
+def _listening_port(pid: int) -> str:
     """Return where the process *pid* listens if it is a Prefect server; it may be anything, long after that one."""
-    argv = run(Command(("ps", "-ww", "-o", "args=", "-p", str(pid)), fine=frozenset({0, 1}))).stdout
-    found = re.search(r"prefect\.server\.api\.server:create_app.* --port (\d+)", argv)
-    return found[1] if found else ""
+    argv = run(Command(("ps", "-ww", "-o", "args=", "-p", str(pid)), ok_codes=frozenset({0, 1}))).stdout
+    match = re.search(r"prefect\.server\.api\.server:create_app.* --port (\d+)", argv)
+    return match[1] if match else ""
 
 
-def _await(url: str, alive: Callable[[], bool], output: Path) -> None:
+def _wait_until_healthy(url: str, is_alive: Callable[[], bool], output: Path) -> None:
     from http.client import HTTPException  # late: most commands ask no server
 
-    began = time.monotonic()
-    told = False
-    while (waited := time.monotonic() - began) < START_TIMEOUT and alive():
+    started_at = time.monotonic()
+    has_logged = False
+    while (waited := time.monotonic() - started_at) < START_TIMEOUT and is_alive():
         try:
-            if _ask(url, "GET", "/health") == b"true":
+            if _request(url, "GET", "/health") == b"true":
                 return
         except (OSError, HTTPException):
             pass  # not yet
-        if waited > _LONG and not told:
+        if waited > _SLOW_START and not has_logged:
             log.info("waiting for Prefect's server; its very first start takes longest")
-            told = True
+            has_logged = True
         time.sleep(0.1)
-    said = last_lines(output.read_text("utf-8", "replace")) if output.is_file() else ""
-    raise ReleaseError(Code.SERVER_START, "Prefect's server did not start", str(output), output=said)
+    last_output = last_lines(output.read_text("utf-8", "replace")) if output.is_file() else ""
+    raise ReleaseError(ErrorCode.SERVER_START, "Prefect's server did not start", str(output), output=last_output)
 
 
-_LONG = 10.0  # seconds
+_SLOW_START = 10.0  # seconds
 
 
-def _ask(url: str, method: str, path: str, body: str = "") -> bytes:
+def _request(url: str, method: str, path: str, body: str = "") -> bytes:
     """Ask the server at *url*."""
     from http.client import HTTPConnection
 
-    place = urlsplit(url)
-    connection = HTTPConnection(place.hostname or "", place.port, timeout=30)
+    parts = urlsplit(url)
+    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=30)
     try:
-        connection.request(method, f"{place.path}{path}", body, {"Content-Type": "application/json"} if body else {})
+        connection.request(method, f"{parts.path}{path}", body, {"Content-Type": "application/json"} if body else {})
         return connection.getresponse().read()
     finally:
         connection.close()
 
 
-def _home() -> Path:
+def _server_home() -> Path:
     return Path(os.environ.get("PREFECT_HOME") or data_home() / "releasekit" / "prefect")
 
 

@@ -16,9 +16,9 @@ import time
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
-from releasekit.core.errors import Code, ReleaseError
+from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.core.history.commits import CONTROLS
-from releasekit.integrations.signals import interrupted_at_once
+from releasekit.integrations.signals import immediate_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -37,17 +37,17 @@ _SECRET_NAME = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|API_KEY|CREDENTIAL|AUTH
 class Command:
     """One call of an outside tool, as a value: it can be shown, logged, or run.
 
-    *env* is added to this process's environment (None removes a variable), *timeout* is in seconds, *fine* holds
-    the exit codes that are no failure. What a *shown* one prints is part of the step's log.
+    *env* is added to this process's environment (None removes a variable), *timeout* is in seconds, *ok_codes* holds
+    the exit codes that are no failure. What a *log_output* one prints is part of the step's log.
     """
 
     argv: tuple[str, ...]
     cwd: Path | None = None
     env: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     timeout: float = 600
-    fine: frozenset[int] = frozenset({0})
+    ok_codes: frozenset[int] = frozenset({0})
     stdin: bytes = b""
-    shown: bool = False
+    log_output: bool = False
 
     def __str__(self) -> str:
         return mask(shlex.join(self.argv), self.env)
@@ -77,20 +77,20 @@ def run(command: Command) -> Result:
     Raises ReleaseError RK-COMMAND-FAILED on an exit code that is not fine, RK-COMMAND-TIMEOUT when it took too long.
     """
     started = time.monotonic()
-    with interrupted_at_once(), _start(command) as child, _watched(child.pid):
+    with immediate_interrupt(), _start(command) as child, _watch_group(child.pid):
         try:
             out, err = child.communicate(command.stdin, timeout=command.timeout)
         except subprocess.TimeoutExpired:
             _kill_group(child.pid)
             out, err = child.communicate()
-            raise _too_slow(command, out, err) from None
+            raise _timeout_error(command, out, err) from None
         except BaseException:
             _kill_group(child.pid)
             raise
-    return _finished(command, child.returncode, out, err, started)
+    return _collect_result(command, child.returncode, out, err, started)
 
 
-async def arun(command: Command) -> Result:
+async def run_async(command: Command) -> Result:
     """Do what `run` does, without blocking the loop; cancelling kills the command and its children."""
     import asyncio  # late: most commands run without it
 
@@ -106,32 +106,32 @@ async def arun(command: Command) -> Result:
             start_new_session=True,
         )
     except OSError as error:
-        raise _not_started(command, error) from None
-    with _watched(child.pid):
-        talking = asyncio.ensure_future(child.communicate(command.stdin))
+        raise _start_error(command, error) from None
+    with _watch_group(child.pid):
+        communication = asyncio.ensure_future(child.communicate(command.stdin))
         try:
-            out, err = await asyncio.wait_for(asyncio.shield(talking), command.timeout)
+            out, err = await asyncio.wait_for(asyncio.shield(communication), command.timeout)
         except TimeoutError:
             _kill_group(child.pid)
-            raise _too_slow(command, *await talking) from None
+            raise _timeout_error(command, *await communication) from None
         except BaseException:
             _kill_group(child.pid)
             with contextlib.suppress(Exception):
-                await talking
+                await communication
             raise
-    return _finished(command, child.returncode or 0, out, err, started)
+    return _collect_result(command, child.returncode or 0, out, err, started)
 
 
 def stream(command: Command, separator: bytes = b"\0") -> Iterator[bytes]:
     """Yield what *command* prints, cut at *separator*, without holding it all in memory; raises as `run` does."""
     started = time.monotonic()
-    late = threading.Event()
+    timed_out = threading.Event()
     # Files, not pipes: it must not wait for us to write what it reads, or to read its complaints.
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as complaints:
-        given.write(command.stdin)
-        given.seek(0)
-        with interrupted_at_once(), _start(command, given, complaints) as child, _watched(child.pid):
-            clock = threading.Timer(command.timeout, lambda: (late.set(), _kill_group(child.pid)))
+    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
+        stdin.write(command.stdin)
+        stdin.seek(0)
+        with immediate_interrupt(), _start(command, stdin, stderr) as child, _watch_group(child.pid):
+            clock = threading.Timer(command.timeout, lambda: (timed_out.set(), _kill_group(child.pid)))
             clock.start()
             try:
                 assert child.stdout, "opened as a pipe"  # noqa: S101
@@ -142,14 +142,14 @@ def stream(command: Command, separator: bytes = b"\0") -> Iterator[bytes]:
                 raise
             finally:
                 clock.cancel()
-        complaints.seek(0)
-        err = complaints.read()
-    if late.is_set():
-        raise _too_slow(command, b"", err)
-    _finished(command, child.returncode, b"", err, started)
+        stderr.seek(0)
+        err = stderr.read()
+    if timed_out.is_set():
+        raise _timeout_error(command, b"", err)
+    _collect_result(command, child.returncode, b"", err, started)
 
 
-def hand_over(argv: Sequence[str], cwd: Path) -> int:
+def run_in_foreground(argv: Sequence[str], cwd: Path) -> int:
     """Run the user's own command *argv* on our terminal; returns its exit code, 128 + n if signal n ended it.
 
     When we are told to end it is told too, and waited for. Raises ReleaseError RK-COMMAND-FAILED if there is no such
@@ -158,7 +158,7 @@ def hand_over(argv: Sequence[str], cwd: Path) -> int:
     try:
         child = subprocess.Popen(argv, cwd=cwd)
     except OSError as error:
-        raise _not_started(Command(tuple(argv), cwd), error) from None
+        raise _start_error(Command(tuple(argv), cwd), error) from None
     with child:
         try:
             code = child.wait()
@@ -175,40 +175,40 @@ def background(command: Command, output: Path) -> Generator[Callable[[], bool]]:
     It has ended when the block has, and also when this process is killed outright. Raises as `run` does if it cannot
     be started.
     """
-    ended, held = os.pipe()  # it ends with the last process of the group
+    read_end, write_end = os.pipe()  # it ends with the last process of the group
     with output.open("ab") as sink:
-        child = _start(command, subprocess.DEVNULL, sink, sink, (held,))
-    os.close(held)
+        child = _start(command, subprocess.DEVNULL, sink, sink, (write_end,))
+    os.close(write_end)
     log.debug("started %s", command)
-    with _watched(child.pid):
+    with _watch_group(child.pid):
         try:
             yield lambda: child.poll() is None
         finally:
             _kill_group(child.pid)
             child.wait()
-            _await_group_end(child.pid, ended)
+            _wait_for_group_end(child.pid, read_end)
 
 
 def mask(text: str, env: Mapping[str, str | None] | None = None) -> str:
     """Return *text* without credentials: user info in addresses, and the values of secret-looking variables.
 
-    These are looked for in this process's environment and in *env*; what `keep_secret` was told is masked as well.
+    These are looked for in this process's environment and in *env*; what `register_secret` was told is masked as well.
     """
     text = _USER_INFO.sub("***", text)
     variables = (*os.environ.items(), *(env or {}).items())
-    secrets = _kept | {value for name, value in variables if value and _SECRET_NAME.search(name)}
+    secrets = _secrets | {value for name, value in variables if value and _SECRET_NAME.search(name)}
     for secret in sorted(secrets, key=len, reverse=True):  # the longest first, for one may begin another
         if len(secret) > 3:  # noqa: PLR2004  shorter ones would mask ordinary words
             text = text.replace(secret, "***")
     return text
 
 
-def keep_secret(value: str) -> None:
+def register_secret(value: str) -> None:
     """Mask *value* from now on, wherever it turns up."""
-    _kept.add(value)
+    _secrets.add(value)
 
 
-_kept: set[str] = set()
+_secrets: set[str] = set()
 
 
 def last_lines(text: str, env: Mapping[str, str | None] | None = None) -> str:
@@ -240,7 +240,7 @@ def _start(
             start_new_session=True,  # a group of its own, so that all its children can be killed with it
         )
     except OSError as error:
-        raise _not_started(command, error) from None
+        raise _start_error(command, error) from None
 
 
 # Reads "+ GROUP" and "- GROUP" until we are gone, then kills the groups that are left.
@@ -259,7 +259,7 @@ os.register_at_fork(after_in_child=_watchdogs.clear)
 
 
 @contextlib.contextmanager
-def _watched(group: int) -> Generator[None]:
+def _watch_group(group: int) -> Generator[None]:
     """See to it that no process of *group* outlives us, not even when we are killed outright.
 
     What a killed release has started must not go on beside the next run. No parent-death signal does this: it
@@ -268,15 +268,15 @@ def _watched(group: int) -> Generator[None]:
     if not _watchdogs:
         command = Command(("sh", "-c", _WATCHDOG))
         _watchdogs.append(_start(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
-    told = _watchdogs[0].stdin
-    assert told, "opened as a pipe"  # noqa: S101
+    watchdog_stdin = _watchdogs[0].stdin
+    assert watchdog_stdin, "opened as a pipe"  # noqa: S101
     with contextlib.suppress(BrokenPipeError):
-        os.write(told.fileno(), f"+ {group}\n".encode())
+        os.write(watchdog_stdin.fileno(), f"+ {group}\n".encode())
     try:
         yield
     finally:
         with contextlib.suppress(BrokenPipeError):
-            os.write(told.fileno(), f"- {group}\n".encode())
+            os.write(watchdog_stdin.fileno(), f"- {group}\n".encode())
 
 
 def _pieces(output: IO[bytes], separator: bytes) -> Iterator[bytes]:
@@ -293,14 +293,14 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def _await_group_end(pid: int, ended: int) -> None:
+def _wait_for_group_end(pid: int, read_end: int) -> None:
     """Return once the killed group is gone: until then its processes hold their ports and files.
 
-    A dying process closes the pipe *ended* among its first files, so the group is looked at too; but not for long:
+    A dying process closes the pipe *read_end* among its first files, so the group is looked at too; but not for long:
     where nobody buries orphans, as in a container without an init, the dead stay in it.
     """
-    select.select([ended], [], [], 5)
-    os.close(ended)
+    select.select([read_end], [], [], 5)
+    os.close(read_end)
     deadline = time.monotonic() + 0.05
     with contextlib.suppress(ProcessLookupError, PermissionError):
         while time.monotonic() < deadline:
@@ -308,44 +308,44 @@ def _await_group_end(pid: int, ended: int) -> None:
             time.sleep(0.001)
 
 
-def _not_started(command: Command, error: OSError) -> ReleaseError:
-    return ReleaseError(Code.COMMAND_FAILED, f"{error.strerror}: {command}", str(command.cwd or ""))
+def _start_error(command: Command, error: OSError) -> ReleaseError:
+    return ReleaseError(ErrorCode.COMMAND_FAILED, f"{error.strerror}: {command}", str(command.cwd or ""))
 
 
-def _too_slow(command: Command, out: bytes, err: bytes) -> ReleaseError:
+def _timeout_error(command: Command, out: bytes, err: bytes) -> ReleaseError:
     log.warning("killed after %gs: %s", command.timeout, command)
     return ReleaseError(
-        Code.COMMAND_TIMEOUT,
+        ErrorCode.COMMAND_TIMEOUT,
         f"killed after {command.timeout:g} s: {command}",
         output=last_lines(f"{_text(out).rstrip()}\n{_text(err)}", command.env),
     )
 
 
-def _finished(command: Command, code: int, out: bytes, err: bytes, started: float) -> Result:
+def _collect_result(command: Command, code: int, out: bytes, err: bytes, started: float) -> Result:
     seconds = time.monotonic() - started
     if log.isEnabledFor(logging.DEBUG):
         argv = mask("\n\0".join(command.argv), command.env).split("\n\0")  # at once: masking looks at every variable
         extra = {"argv": argv, "code": code, "seconds": round(seconds, 3)}
         log.debug("ran %s: exit %d in %.2fs", command, code, seconds, extra=extra)
     result = Result(code, _text(out), _text(err), seconds)
-    if command.shown and detail.isEnabledFor(logging.INFO):
-        _show(command, result)
-    if code not in command.fine:
+    if command.log_output and detail.isEnabledFor(logging.INFO):
+        _log_output(command, result)
+    if code not in command.ok_codes:
         raise ReleaseError(
-            Code.COMMAND_FAILED,
+            ErrorCode.COMMAND_FAILED,
             f"exit code {code} from: {command}",
-            where=str(command.cwd or ""),
+            location=str(command.cwd or ""),
             output=last_lines(f"{result.stdout.rstrip()}\n{result.stderr}", command.env),
         )
     return result
 
 
-def _show(command: Command, result: Result) -> None:
-    said = "\n".join(
+def _log_output(command: Command, result: Result) -> None:
+    output = "\n".join(
         line for line in f"{result.stdout.rstrip()}\n{result.stderr}".splitlines() if not _TRACE.match(line)
     )
-    shown = f"$ {command}\n{last_lines(said, command.env)}".rstrip()
-    detail.info("%s\nexit code %d after %.2f s", shown, result.code, result.seconds)
+    text = f"$ {command}\n{last_lines(output, command.env)}".rstrip()
+    detail.info("%s\nexit code %d after %.2f s", text, result.code, result.seconds)
 
 
 _TRACE = re.compile(r" *(?:TRACE|DEBUG) ")

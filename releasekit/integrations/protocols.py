@@ -14,26 +14,26 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from releasekit.core.history.commits import Commit
-    from releasekit.core.release.release_notes import Pull
-    from releasekit.core.release.upload_response import Answer
+    from releasekit.core.release.release_notes import PullRequest
+    from releasekit.core.release.upload_response import UploadResponse
     from releasekit.integrations.git import Ref
     from releasekit.integrations.process import Command, Result
 
 
 @dataclass(frozen=True, slots=True)
 class IndexFile:
-    """A file as an index lists it: *sha256* is empty, and *uploaded* None, if the index does not tell."""
+    """A file as an index lists it: *sha256* is empty, and *upload_time* None, if the index does not tell."""
 
     name: str
     sha256: str
     url: str
     yanked: bool = False
-    uploaded: datetime | None = None
+    upload_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ForgeRelease:
-    """A release on a forge. *key* is what the forge calls it by, *page* where people see it; *assets* are names.
+    """A release on a forge. *key* is what the forge calls it by, *url* where people see it; *assets* are names.
 
     A *draft* is not announced yet: GitHub shows it to maintainers alone, GitLab as an upcoming release.
     """
@@ -43,7 +43,7 @@ class ForgeRelease:
     body: str
     draft: bool
     prerelease: bool
-    page: str
+    url: str
     key: str
     assets: tuple[str, ...] = ()
 
@@ -77,7 +77,7 @@ class PackageManager(Protocol):
 
     async def publish(
         self, root: Path, files: Sequence[Path], publish_url: str, check_url: str, seconds: float
-    ) -> Answer | None:
+    ) -> UploadResponse | None:
         """Upload *files*, each at most once; returns what the index said to the one that it did not take."""
         ...
 
@@ -148,7 +148,7 @@ class Vcs(Protocol):
         """Push exactly *refspecs*, never by force; those in *leases* only if they still are where it says."""
         ...
 
-    def refs_at(self, remote: str, *names: str) -> dict[str, Ref]:
+    def ls_remote(self, remote: str, *names: str) -> dict[str, Ref]:
         """Return the references of *remote*, or those that are called *names* in full."""
         ...
 
@@ -203,7 +203,7 @@ class Forge(Protocol):
 
     name: str
     body_limit: int
-    pull_limit: int
+    pull_request_limit: int
 
     async def check_access(self) -> None:
         """Return if the token may make releases here; raises RK-FORGE-READ-ONLY, RK-FORGE-CREDENTIALS."""
@@ -249,27 +249,29 @@ class Forge(Protocol):
         """Return the file *name* that is attached to *release*, None if there is none."""
         ...
 
-    async def find_pull(self, branch: str, base: str) -> Pull | None:
+    async def find_pull_request(self, branch: str, base: str) -> PullRequest | None:
         """Return the open pull request of *branch* into *base*."""
         ...
 
-    async def open_pull(self, branch: str, base: str, title: str, body: str, labels: Sequence[str] = ()) -> Pull:
+    async def open_pull_request(
+        self, branch: str, base: str, title: str, body: str, labels: Sequence[str] = ()
+    ) -> PullRequest:
         """Return the open pull request of *branch* into *base*, made or brought up to date; labels are only added."""
         ...
 
-    async def close_pull(self, pull: Pull, body: str) -> None:
-        """Close *pull* without merging it; *body* says why, in one request with it."""
+    async def close_pull_request(self, pull_request: PullRequest, body: str) -> None:
+        """Close *pull_request* without merging it; *body* says why, in one request with it."""
         ...
 
-    async def comment(self, number: int, mark: str, body: str) -> str:
-        """Make the comment on a pull request that begins with *mark*, or bring it up to date; returns where it is."""
+    async def comment(self, number: int, marker: str, body: str) -> str:
+        """Make the comment on a pull request that begins with *marker*, or bring it up to date; returns where it is."""
         ...
 
-    async def merged_pull(self, branch: str, base: str) -> Pull | None:
+    async def merged_pull_request(self, branch: str, base: str) -> PullRequest | None:
         """Return the pull request of *branch* that was merged into *base* last."""
         ...
 
-    async def pulls_of(self, commits: Sequence[str]) -> dict[str, Pull]:
+    async def pull_requests_of(self, commits: Sequence[str]) -> dict[str, PullRequest]:
         """Return the merged pull request that each of *commits* came with, in few requests."""
         ...
 

@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from releasekit.core.errors import Code, Refusal
-from releasekit.integrations.process import keep_secret
+from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.integrations.process import register_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def from_environment(name: str) -> str:
     """Return the environment variable *name*; raises Refusal RK-SECRET-UNKNOWN if it is not set."""
     if value := os.environ.get(name, ""):
-        keep_secret(value)
+        register_secret(value)
         return value
-    raise Refusal(Code.SECRET_UNKNOWN, f"the environment variable {name} is not set", name)
+    raise Refusal(ErrorCode.SECRET_UNKNOWN, f"the environment variable {name} is not set", name)
 
 
 @dataclass(frozen=True, slots=True)

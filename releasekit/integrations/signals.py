@@ -11,23 +11,23 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 
-def is_ours() -> bool:
+def is_main_thread() -> bool:
     """Tell whether this thread may decide about signals: Python lets only the main one."""
     return threading.current_thread() is threading.main_thread()
 
 
-def heed_interrupts() -> None:
+def enable_interrupts() -> None:
     """Hear Ctrl-C also where whoever started us had it ignored: a shell's `&`, some runners of CI.
 
     SIGTERM, which becomes a Ctrl-C, would else be lost there too.
     """
-    if is_ours() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    if is_main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def heed_termination() -> None:
+def handle_termination() -> None:
     """Take SIGTERM for a Ctrl-C from now on; and SIGHUP, of a closed terminal, unless `nohup` has it ignored."""
-    if is_ours():
+    if is_main_thread():
         signal.signal(signal.SIGTERM, _interrupt)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             signal.signal(signal.SIGHUP, _interrupt)
@@ -38,22 +38,22 @@ def _interrupt(*_: object) -> None:
 
 
 @contextmanager
-def terminated_is_interrupted() -> Generator[None]:
+def termination_as_interrupt() -> Generator[None]:
     """Take SIGTERM and SIGHUP inside the block for a Ctrl-C, so that one thing ends us, and in order."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    heed_termination()
+    handle_termination()
     try:
         yield
     finally:
-        if is_ours():
+        if is_main_thread():
             for number, handler in before.items():
                 signal.signal(number, handler)
 
 
 @contextmanager
-def interrupted_at_once() -> Generator[None]:
+def immediate_interrupt() -> Generator[None]:
     """Let Ctrl-C be felt at once: a loop would hear of it only after the command that holds it up."""
-    if not is_ours():
+    if not is_main_thread():
         yield
         return
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -64,10 +64,10 @@ def interrupted_at_once() -> Generator[None]:
 
 
 @contextmanager
-def undisturbed() -> Generator[None]:
+def defer_signals() -> Generator[None]:
     """Let signals that would end us wait for the end of the block."""
-    waiting = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, waiting)
+    deferred = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, deferred)
     try:
         yield
     finally:

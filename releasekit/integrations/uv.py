@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 from packaging.version import InvalidVersion, Version
 
-from releasekit.core.errors import Code, Refusal, ReleaseError
-from releasekit.core.release.upload_response import Answer
-from releasekit.core.toml_lines import told
-from releasekit.integrations.process import Command, arun, last_lines, mask, run
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
+from releasekit.core.release.upload_response import UploadResponse
+from releasekit.core.toml_lines import parse_error_excerpt
+from releasekit.integrations.process import Command, last_lines, mask, run, run_async
 from releasekit.integrations.secrets import Secrets
 
 if TYPE_CHECKING:
@@ -25,20 +25,28 @@ if TYPE_CHECKING:
 
     from releasekit.integrations.process import Result
 
-_CLASSES = (
-    (re.compile(r"No `pyproject\.toml` found|The project is marked as unmanaged"), Code.WORKSPACE_NOT_FOUND),
-    (re.compile(r"are both named"), Code.WORKSPACE_DUPLICATE),
-    (re.compile(r"Required uv version"), Code.UV_VERSION),
-    (re.compile(r"TOML parse error at line"), Code.WORKSPACE_TOML),
+_ERROR_PATTERNS = (
+    (re.compile(r"No `pyproject\.toml` found|The project is marked as unmanaged"), ErrorCode.WORKSPACE_NOT_FOUND),
+    (re.compile(r"are both named"), ErrorCode.WORKSPACE_DUPLICATE),
+    (re.compile(r"Required uv version"), ErrorCode.UV_VERSION),
+    (re.compile(r"TOML parse error at line"), ErrorCode.WORKSPACE_TOML),
 )
-_TOML_PLACE = re.compile(r"Failed to parse: (?P<file>.+?)\n(?:.*\n)*?.*at line (?P<line>\d+), column (?P<column>\d+)")
+_TOML_POSITION = re.compile(
+    r"Failed to parse: (?P<file>.+?)\n(?:.*\n)*?.*at line (?P<line>\d+), column (?P<column>\d+)"
+)
 # Builds and imports run other people's code, which must not find what it could upload or push with.
-_HIDDEN: dict[str, str | None] = {
+_HIDDEN_ENV: dict[str, str | None] = {
     **dict.fromkeys(f"UV_PUBLISH_{word}" for word in ("TOKEN", "USERNAME", "PASSWORD")),
     **dict.fromkeys(("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL")),
     **dict.fromkeys(("PYPI_ID_TOKEN", "TESTPYPI_ID_TOKEN", "GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN")),
 }
-_SHOWN = (("build",), ("publish",), ("lock",), ("audit",), ("pip", "install"))  # what makes or proves something
+_LOGGED_COMMANDS = (
+    ("build",),
+    ("publish",),
+    ("lock",),
+    ("audit",),
+    ("pip", "install"),
+)  # what makes or proves something
 _OIDC = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "PYPI_ID_TOKEN", "TESTPYPI_ID_TOKEN")
 
 
@@ -59,16 +67,16 @@ class Uv:
         cwd: Path | None = None,
         env: Mapping[str, str | None] | None = None,
         timeout: float = 600,
-        fine: frozenset[int] = frozenset({0}),
+        ok_codes: frozenset[int] = frozenset({0}),
     ) -> Command:
         """Return the uv call *argv* as a value; only an upload is told the credentials for uploads.
 
         It is told no width, to which it would cut the messages that are read here.
         """
-        hidden = {} if "publish" in argv[:1] else _HIDDEN
-        told = {"NO_COLOR": "1", "COLUMNS": None, **hidden, **self.secrets.environment("UV_INDEX_"), **(env or {})}
-        shown = argv[:1] in _SHOWN or argv[:2] in _SHOWN
-        return Command((self.executable, *argv), cwd, told, timeout, fine, shown=shown)
+        hidden = {} if "publish" in argv[:1] else _HIDDEN_ENV
+        full_env = {"NO_COLOR": "1", "COLUMNS": None, **hidden, **self.secrets.environment("UV_INDEX_"), **(env or {})}
+        log_output = argv[:1] in _LOGGED_COMMANDS or argv[:2] in _LOGGED_COMMANDS
+        return Command((self.executable, *argv), cwd, full_env, timeout, ok_codes, log_output=log_output)
 
     def workspace(self, path: Path) -> tuple[Path, tuple[Path, ...]]:
         """Return the root of the workspace that *path* lies in and all member directories, just as uv reads them.
@@ -77,24 +85,26 @@ class Uv:
         RK-WORKSPACE-OUTSIDE, RK-UV-VERSION.
         """
         if not path.is_dir():
-            raise Refusal(Code.WORKSPACE_NOT_FOUND, "no such directory", str(path))
-        root = Path(self._ask_workspace(path, "dir").strip()).resolve()
+            raise Refusal(ErrorCode.WORKSPACE_NOT_FOUND, "no such directory", str(path))
+        root = Path(self._run_workspace(path, "dir").strip()).resolve()
         members = tuple(
-            Path(os.path.normpath(line)) for line in self._ask_workspace(path, "list", "--paths").splitlines()
+            Path(os.path.normpath(line)) for line in self._run_workspace(path, "list", "--paths").splitlines()
         )
         for member in members:
             if not member.resolve().is_relative_to(root):  # by "../…", or through a symlink
                 raise Refusal(
-                    Code.WORKSPACE_OUTSIDE, "a member lies outside the workspace", os.path.relpath(member, root)
+                    ErrorCode.WORKSPACE_OUTSIDE, "a member lies outside the workspace", os.path.relpath(member, root)
                 )
         return root, members
 
     def lock_is_current(self, root: Path) -> bool:
         """Tell whether uv.lock fits the pyproject.toml files; raises ReleaseError if uv cannot tell."""
-        result = run(self.command("lock", "--check", cwd=root, fine=frozenset({0, 1, 2})))  # 2: uv.lock cannot be read
+        result = run(
+            self.command("lock", "--check", cwd=root, ok_codes=frozenset({0, 1, 2}))
+        )  # 2: uv.lock cannot be read
         if result.code and "needs to be updated" not in result.stderr:
             raise Refusal(
-                Code.WORKSPACE_INVALID, "uv cannot lock the workspace", str(root), output=last_lines(result.stderr)
+                ErrorCode.WORKSPACE_INVALID, "uv cannot lock the workspace", str(root), output=last_lines(result.stderr)
             )
         return result.code == 0
 
@@ -110,17 +120,17 @@ class Uv:
     def default_index(self, root: Path) -> str:
         """Return the simple root of the index that uv itself installs from (environment, uv.toml, pyproject.toml)."""
         command = self.command("pip", "compile", "-", "--emit-index-url", "--no-header", "--quiet", cwd=root)
-        found = re.search(r"^--(?:default-)?index-url (\S+)", run(command).stdout, re.MULTILINE)
-        if not found:
-            raise Refusal(Code.INDEX_UNKNOWN, "uv has no default index", str(root))
-        return found[1]
+        match = re.search(r"^--(?:default-)?index-url (\S+)", run(command).stdout, re.MULTILINE)
+        if not match:
+            raise Refusal(ErrorCode.INDEX_UNKNOWN, "uv has no default index", str(root))
+        return match[1]
 
     def default_publish_url(self) -> str:
         """Return where uv uploads to when it is told nothing else, as its own help says."""
-        found = re.search(r"Defaults to PyPI's publish URL \(<(\S+)>\)", run(self.command("help", "publish")).stdout)
-        if not found:
-            raise Refusal(Code.INDEX_UNKNOWN, "this uv does not say where it uploads to")
-        return found[1]
+        match = re.search(r"Defaults to PyPI's publish URL \(<(\S+)>\)", run(self.command("help", "publish")).stdout)
+        if not match:
+            raise Refusal(ErrorCode.INDEX_UNKNOWN, "this uv does not say where it uploads to")
+        return match[1]
 
     def audit(self, root: Path) -> str:
         """Return what `uv audit` has found in the locked dependencies; empty if nothing.
@@ -128,7 +138,7 @@ class Uv:
         Raises ReleaseError RK-COMMAND-FAILED, RK-COMMAND-TIMEOUT if it could not look.
         """
         argv = ("audit", "--preview", "--frozen")
-        result = run(self.command(*argv, cwd=root, timeout=60, fine=frozenset({0, 1})))  # 1: findings, 2: it failed
+        result = run(self.command(*argv, cwd=root, timeout=60, ok_codes=frozenset({0, 1})))  # 1: findings, 2: it failed
         return mask(result.stdout + result.stderr).strip() if result.code else ""
 
     def build_command(
@@ -154,12 +164,13 @@ class Uv:
 
         Attestations are among *files*: uv sends each with the file that it is named after, and looks for none (D-8).
         """
-        without = () if attestations else ("--no-attestations",)
-        to, secret_to = _address("--publish-url", "UV_PUBLISH_URL", publish_url)
-        at, secret_at = _address("--check-url", "UV_PUBLISH_CHECK_URL", check_url)
+        attestation_options = () if attestations else ("--no-attestations",)
+        publish_options, publish_env = _url_option("--publish-url", "UV_PUBLISH_URL", publish_url)
+        check_options, check_env = _url_option("--check-url", "UV_PUBLISH_CHECK_URL", check_url)
         return self.command(
-            "publish", *to, *at, "--trusted-publishing", trusted_publishing(self.secrets), *without, *map(str, files),
-            env={**secret_to, **secret_at, **(env or {})},
+            "publish", *publish_options, *check_options, "--trusted-publishing", trusted_publishing(self.secrets),
+            *attestation_options, *map(str, files),
+            env={**publish_env, **check_env, **(env or {})},
         )  # fmt: skip
 
     async def publish(
@@ -171,7 +182,7 @@ class Uv:
         seconds: float,
         *,
         attestations: bool = True,
-    ) -> Answer | None:
+    ) -> UploadResponse | None:
         """Upload *files*, each at most once; returns what the index said to the one that it did not take, None if none.
 
         The files after that one are not tried. In the workspace at *root*, uv knows an index by its name and so its
@@ -184,8 +195,8 @@ class Uv:
         env = {"RUST_LOG": "uv_publish=trace", "UV_HTTP_RETRIES": "0", "UV_UPLOAD_HTTP_TIMEOUT": f"{seconds + 1:.0f}"}
         env |= self.secrets.environment("UV_PUBLISH_")
         command = self.publish_command(files, publish_url, check_url, env, attestations=attestations)
-        result = await arun(replace(command, cwd=root, timeout=seconds, fine=frozenset({0, 2})))
-        return _answer(result.stderr) if result.code else None
+        result = await run_async(replace(command, cwd=root, timeout=seconds, ok_codes=frozenset({0, 2})))
+        return _parse_response(result.stderr) if result.code else None
 
     def resolve_command(
         self, root: Path, requirements: Sequence[str], links: Sequence[Path], index: str, fresh: Sequence[str]
@@ -196,10 +207,10 @@ class Uv:
         """
         # A place without packages, so that none is taken for installed; uv leaves its lock there and nothing else.
         target = Path(tempfile.gettempdir()) / f"releasekit-resolves-only-{os.getuid()}"
-        at, secret = _address("--index", "UV_INDEX", index)
+        index_options, secret = _url_option("--index", "UV_INDEX", index)
         return self.command(
             "pip", "install", "--dry-run", "--no-sources", *self._with_python(), "--target", str(target),
-            *_find_links(links), *at, *_fresh(fresh), *requirements, cwd=root, env=secret,
+            *_find_links(links), *index_options, *_refresh_options(fresh), *requirements, cwd=root, env=secret,
         )  # fmt: skip
 
     async def find_conflict(
@@ -210,7 +221,7 @@ class Uv:
         Raises ReleaseError RK-COMMAND-FAILED, RK-COMMAND-TIMEOUT if uv cannot tell, as without a network.
         """
         command = self.resolve_command(root, requirements, links, index, fresh)
-        result = await arun(replace(command, fine=frozenset({0, 1})))  # 1: no solution, 2: it failed
+        result = await run_async(replace(command, ok_codes=frozenset({0, 1})))  # 1: no solution, 2: it failed
         return last_lines(result.stderr, command.env) if result.code else ""
 
     async def smoke_test(
@@ -223,11 +234,11 @@ class Uv:
         links: Sequence[Path] = (),
     ) -> Result:
         """Install *requirement* from *links* and the index into a fresh environment, and import what it brings."""
-        async with self.environment_with(root, requirement, index, fresh, links) as python:
+        async with self.temporary_environment(root, requirement, index, fresh, links) as python:
             return await self.import_modules(python, imports)
 
     @asynccontextmanager
-    async def environment_with(
+    async def temporary_environment(
         self, root: Path, requirement: str, index: str, fresh: Sequence[str], links: Sequence[Path] = ()
     ) -> AsyncGenerator[Path]:
         """Yield the Python of a fresh environment with *requirement*, from *links* and the index; it goes afterwards.
@@ -237,14 +248,14 @@ class Uv:
         """
         with tempfile.TemporaryDirectory(prefix="releasekit-smoke-") as scratch:
             venv = Path(scratch) / "venv"
-            await arun(self.venv_command(venv))
-            await arun(self.install_command(root, venv, requirement, index, fresh, links))
+            await run_async(self.venv_command(venv))
+            await run_async(self.install_command(root, venv, requirement, index, fresh, links))
             yield next(path for path in (venv / "bin" / "python", venv / "Scripts" / "python.exe") if path.exists())
 
     async def import_modules(self, python: Path, modules: Sequence[str]) -> Result:
-        """Import *modules* in a process of *python* that has none of our credentials; raises as `arun` does."""
+        """Import *modules* in a process of *python* that has none of our credentials; raises as `run_async` does."""
         # Beside the environment: nothing of the workspace is in reach.
-        return await arun(import_command(python, modules, python.parents[2]))
+        return await run_async(import_command(python, modules, python.parents[2]))
 
     def venv_command(self, venv: Path) -> Command:
         """Make the fresh environment *venv*."""
@@ -260,24 +271,32 @@ class Uv:
         links: Sequence[Path] = (),
     ) -> Command:
         """Install *requirement* into the environment *venv*, as a user would; see `resolve_command` for the rest."""
-        at, secret = _address("--index", "UV_INDEX", index)
-        words = ("--python", str(venv), "--no-sources", *_find_links(links), *at, *_fresh(fresh), requirement)
+        index_options, secret = _url_option("--index", "UV_INDEX", index)
+        words = (
+            "--python",
+            str(venv),
+            "--no-sources",
+            *_find_links(links),
+            *index_options,
+            *_refresh_options(fresh),
+            requirement,
+        )
         return self.command("pip", "install", *words, cwd=root, env=secret)
 
     def _with_python(self) -> tuple[str, ...]:
         return ("--python", self.python) if self.python else ()
 
-    def _ask_workspace(self, path: Path, *argv: str) -> str:
-        result = run(self.command("workspace", *argv, cwd=path, fine=frozenset({0, 1, 2})))
+    def _run_workspace(self, path: Path, *argv: str) -> str:
+        result = run(self.command("workspace", *argv, cwd=path, ok_codes=frozenset({0, 1, 2})))
         if result.code:
             raise _refusal(result.stderr, path)
         return result.stdout
 
 
-def import_command(python: Path, modules: Sequence[str], elsewhere: Path) -> Command:
-    """Import *modules* in a process of *python* that has none of our credentials, and nothing of ours *elsewhere*."""
+def import_command(python: Path, modules: Sequence[str], directory: Path) -> Command:
+    """Import *modules* in a process of *python* that has none of our credentials, and nothing of ours *directory*."""
     script = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
-    return Command((str(python), "-I", "-c", script, *modules), elsewhere, _HIDDEN, timeout=120)
+    return Command((str(python), "-I", "-c", script, *modules), directory, _HIDDEN_ENV, timeout=120)
 
 
 def find_uv(needed: str = "0.13") -> Uv:
@@ -285,10 +304,10 @@ def find_uv(needed: str = "0.13") -> Uv:
 
     Raises Refusal RK-UV-MISSING if there is neither.
     """
-    for candidate in (which("uv"), _bundled()):
+    for candidate in (which("uv"), _bundled_uv()):
         if candidate and _version(candidate) >= Version(needed):
             return Uv(candidate)
-    raise Refusal(Code.UV_MISSING, f"uv {needed} or later was not found")
+    raise Refusal(ErrorCode.UV_MISSING, f"uv {needed} or later was not found")
 
 
 def trusted_publishing(secrets: Secrets) -> str:
@@ -306,7 +325,7 @@ def _version(executable: str) -> Version:
         return Version("0")
 
 
-def _bundled() -> str | None:
+def _bundled_uv() -> str | None:
     from uv import find_uv_bin
 
     try:
@@ -315,7 +334,7 @@ def _bundled() -> str | None:
         return None
 
 
-def _address(option: str, variable: str, url: str) -> tuple[tuple[str, ...], dict[str, str]]:
+def _url_option(option: str, variable: str, url: str) -> tuple[tuple[str, ...], dict[str, str]]:
     """Return how uv is told *url*: as *option*; by *variable* if credentials stand in it, for options are public."""
     if "@" in urlsplit(url).netloc:
         return (), {variable: url}
@@ -332,61 +351,61 @@ _TAG = re.compile(r"<(style|script|head).*?</\1>|<[^>]*>", re.DOTALL)
 _LONGEST_MESSAGE = 500
 
 
-def _answer(said: str) -> Answer:
-    """Return what uv, with its trace, *said* of an upload that failed."""
-    said = mask(said)
-    log, _, error = said.rpartition("error: ") if said.startswith("error: ") else said.rpartition("\nerror: ")
-    responses = list(_RESPONSE.finditer(log))
+def _parse_response(output: str) -> UploadResponse:
+    """Return what uv, with its trace, *output* of an upload that failed."""
+    output = mask(output)
+    trace, _, error = output.rpartition("error: ") if output.startswith("error: ") else output.rpartition("\nerror: ")
+    responses = list(_RESPONSE.finditer(trace))
     headers = responses[-1]["headers"] if responses else ""
-    told = _STATUS.search(error)  # what a uv without that trace says
-    status = int(told[1]) if told else 0
+    status_match = _STATUS.search(error)  # what a uv without that trace says
+    status = int(status_match[1]) if status_match else 0
     file = re.search(r"Failed to publish `(.+?)`", error)
     message = re.sub(r"\s+", " ", _TAG.sub(" ", error.partition("Server says:")[2] or error)).strip()
-    return Answer(
+    return UploadResponse(
         status,
         message[:_LONGEST_MESSAGE],
         {name: re.sub(r"\\(.)", r"\1", value) for name, value in _HEADER.findall(headers)} if status else {},
         Path(file[1]).name if file else "",
-        is_silence=not status and bool(_NOT_SENT.search(error)) and "Missing credentials" not in error,
+        no_response=not status and bool(_NOT_SENT.search(error)) and "Missing credentials" not in error,
     )
 
 
 def _find_links(directories: Sequence[Path]) -> tuple[str, ...]:
     """Return how uv is told to look into *directories* too. It cuts a path at `,` and `#`, but not an address."""
-    places = (path.as_uri() if set(",#") & set(str(path)) else str(path) for path in directories)
-    return tuple(word for place in places for word in ("--find-links", place))
+    locations = (path.as_uri() if set(",#") & set(str(path)) else str(path) for path in directories)
+    return tuple(word for location in locations for word in ("--find-links", location))
 
 
-def _fresh(names: Sequence[str]) -> tuple[str, ...]:
+def _refresh_options(names: Sequence[str]) -> tuple[str, ...]:
     """Ask the index anew for *names*, and see files that a workspace's own `exclude-newer` would hide."""
-    each = (("--refresh-package", name, "--exclude-newer-package", f"{name}=false") for name in names)
-    return tuple(word for words in each for word in words)
+    options = (("--refresh-package", name, "--exclude-newer-package", f"{name}=false") for name in names)
+    return tuple(word for words in options for word in words)
 
 
-def _refusal(said: str, path: Path) -> Refusal:
-    code = next((code for pattern, code in _CLASSES if pattern.search(said)), Code.WORKSPACE_INVALID)
-    message = re.split(r"^error: ", mask(said).strip(), maxsplit=1, flags=re.MULTILINE)[-1]  # warnings come before it
-    where, excerpt = str(path), None
-    if code is Code.WORKSPACE_TOML and (place := _TOML_PLACE.search(said)):
-        file = path / place["file"]
-        where = f"{file}:{place['line']}:{place['column']}"
+def _refusal(output: str, path: Path) -> Refusal:
+    code = next((code for pattern, code in _ERROR_PATTERNS if pattern.search(output)), ErrorCode.WORKSPACE_INVALID)
+    message = re.split(r"^error: ", mask(output).strip(), maxsplit=1, flags=re.MULTILINE)[-1]  # warnings come before it
+    location, excerpt = str(path), None
+    if code is ErrorCode.WORKSPACE_TOML and (position := _TOML_POSITION.search(output)):
+        file = path / position["file"]
+        location = f"{file}:{position['line']}:{position['column']}"
         message = message.splitlines()[-1].strip()
         with suppress(OSError):
-            excerpt = told(place[0], str(file), file.read_text("utf-8", "replace"))
-    what, _, more = message.partition("\n")
-    return Refusal(code, what, where, output=more, excerpt=excerpt)
+            excerpt = parse_error_excerpt(position[0], str(file), file.read_text("utf-8", "replace"))
+    summary, _, rest = message.partition("\n")
+    return Refusal(code, summary, location, output=rest, excerpt=excerpt)
 
 
-def failure(code: Code, error: ReleaseError, what: str, where: str) -> ReleaseError:
+def failure(code: ErrorCode, error: ReleaseError, message: str, location: str) -> ReleaseError:
     """Return *error* of a command as the step's own: its code and place, the command's last lines kept.
 
     A disk that is full is no fault of what the step works on.
     """
-    if error.code is not Code.COMMAND_FAILED:
+    if error.code is not ErrorCode.COMMAND_FAILED:
         code = error.code
-    elif _FULL.search(error.output):
-        code = Code.FILE_SYSTEM
-    return ReleaseError(code, what, where, output=error.output)
+    elif _DISK_FULL.search(error.output):
+        code = ErrorCode.FILE_SYSTEM
+    return ReleaseError(code, message, location, output=error.output)
 
 
-_FULL = re.compile(r"No space left on device|Disk quota exceeded|Read-only file system")
+_DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded|Read-only file system")

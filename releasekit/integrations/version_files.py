@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from releasekit.core.config.settings import bump_files
-from releasekit.core.errors import Code, Refusal
-from releasekit.core.workspace.dynamic_version import is_dynamic, literal, source_of
-from releasekit.core.workspace.toml_edits import write_place, write_version
-from releasekit.core.workspace.workspace import PYPROJECT, Declared, requirement_files
+from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.workspace.dynamic_version import is_dynamic, literal_location, version_source
+from releasekit.core.workspace.toml_edits import write_version, write_version_at
+from releasekit.core.workspace.workspace import PYPROJECT, DeclaredVersion, requirement_files
 from releasekit.integrations.filesystem import read_text
 
 if TYPE_CHECKING:
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from releasekit.core.workspace.dynamic_version import Place
+    from releasekit.core.workspace.dynamic_version import VersionLocation
 
 
-def declared_version(package: Path, document: Mapping[str, Any], shown: str) -> Declared | None:
+def declared_version(package: Path, document: Mapping[str, Any], display_path: str) -> DeclaredVersion | None:
     """Return the dynamic version that a file of *package* declares; None if it is not dynamic, or a tag decides.
 
     Raises Refusal RK-CONFIG-INVALID-….
     """
-    place = declaring_place(package, document, shown)
-    return Declared(place.find(_text(package / place.path)), place.path) if place else None
+    location = version_location(package, document, display_path)
+    return DeclaredVersion(location.find(_text(package / location.path)), location.path) if location else None
 
 
 def read_requirement_files(package: Path, document: Mapping[str, Any]) -> dict[str, str]:
@@ -46,52 +46,54 @@ def rewritten_texts(package: Path, document: Mapping[str, Any], rewrite: Callabl
     return {(package / file).resolve(): text for file, text in after.items() if text != before[file]}
 
 
-def new_texts(package: Path, document: Mapping[str, Any], version: Version, shown: str) -> dict[Path, str]:
+def new_texts(package: Path, document: Mapping[str, Any], version: Version, display_path: str) -> dict[Path, str]:
     """Return the new text of every file of *package* that is to hold *version*; nothing is written here.
 
-    *shown* is the package's place in the workspace. Raises Refusal RK-VERSION-PLACE, RK-CONFIG-INVALID-….
+    *display_path* is the package's place in the workspace. Raises Refusal RK-VERSION-PLACE, RK-CONFIG-INVALID-….
     """
     texts: dict[Path, str] = {}
-    named = [literal(file.pattern, file.path) for file in bump_files(document, f"{shown}/pyproject.toml")]
+    locations = [
+        literal_location(file.pattern, file.path) for file in bump_files(document, f"{display_path}/pyproject.toml")
+    ]
     if not is_dynamic(document):
-        pyproject = _inside(package, "pyproject.toml", f"{shown}/pyproject.toml")
+        pyproject = _resolve_inside(package, "pyproject.toml", f"{display_path}/pyproject.toml")
         texts[pyproject] = write_version(read_text(pyproject), version)
-    elif place := declaring_place(package, document, shown):
-        named = [place, *(other for other in named if other != place)]
-    elif not source_of(document).variables:
-        raise _unknown(document, shown)
-    for place in named:
-        where = f"{shown}/{place.path}"
-        path = _inside(package, place.path, where)
+    elif location := version_location(package, document, display_path):
+        locations = [location, *(other for other in locations if other != location)]
+    elif not version_source(document).variables:
+        raise _unknown_location(document, display_path)
+    for location in locations:
+        display_file = f"{display_path}/{location.path}"
+        path = _resolve_inside(package, location.path, display_file)
         text = texts[path] if path in texts else _text(path)
-        texts[path] = write_place(text, place, version, where)
+        texts[path] = write_version_at(text, location, version, display_file)
     return texts
 
 
-def declaring_place(package: Path, document: Mapping[str, Any], shown: str) -> Place | None:
+def version_location(package: Path, document: Mapping[str, Any], display_path: str) -> VersionLocation | None:
     """Return the place of a dynamic version: where the build backend finds it, else the first that `bump` names."""
     if not is_dynamic(document):
         return None
-    source = source_of(document)
-    named = () if source.variables else bump_files(document, f"{shown}/pyproject.toml")
-    places = (*source.places, *(literal(file.pattern, file.path) for file in named))
-    return next((place for place in places if place.find(_text(package / place.path))), None)
+    source = version_source(document)
+    bump_entries = () if source.variables else bump_files(document, f"{display_path}/pyproject.toml")
+    locations = (*source.locations, *(literal_location(file.pattern, file.path) for file in bump_entries))
+    return next((location for location in locations if location.find(_text(package / location.path))), None)
 
 
-def _unknown(document: Mapping[str, Any], shown: str) -> Refusal:
-    source = source_of(document)
-    looked = ", ".join(dict.fromkeys(place.path for place in source.places)) or "no file that is known here"
-    what = f"nobody knows where the version stands: {source.named} means {looked}"
-    return Refusal(Code.VERSION_PLACE, what, f"{shown}/pyproject.toml")
+def _unknown_location(document: Mapping[str, Any], display_path: str) -> Refusal:
+    source = version_source(document)
+    paths = ", ".join(dict.fromkeys(location.path for location in source.locations)) or "no file that is known here"
+    message = f"nobody knows where the version stands: {source.description} means {paths}"
+    return Refusal(ErrorCode.VERSION_PLACE, message, f"{display_path}/pyproject.toml")
 
 
-def _inside(package: Path, path: str, where: str) -> Path:
-    found = (package / path).resolve()
-    if not found.is_relative_to(package.resolve()):
-        raise Refusal(Code.VERSION_PLACE, "the file lies outside the package", where)
-    if not found.is_file():
-        raise Refusal(Code.VERSION_PLACE, "there is no such file", where)
-    return found
+def _resolve_inside(package: Path, path: str, display_file: str) -> Path:
+    resolved = (package / path).resolve()
+    if not resolved.is_relative_to(package.resolve()):
+        raise Refusal(ErrorCode.VERSION_PLACE, "the file lies outside the package", display_file)
+    if not resolved.is_file():
+        raise Refusal(ErrorCode.VERSION_PLACE, "there is no such file", display_file)
+    return resolved
 
 
 def _text(path: Path) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.errors import ErrorCode, Refusal
 
 if TYPE_CHECKING:
     from releasekit.core.adoption import Adoption
@@ -27,36 +27,36 @@ class FileDiffs:
 class Proposal:
     """A change that needs a yes.
 
-    *details* say what a yes makes public. With *resumes*, a release continues that somebody has approved before.
-    *asks_again* is the reason for a second question. An answer after *timeout* seconds does not count, where answers
+    *details* say what a yes makes public. With *is_resumed*, a release continues that somebody has approved before.
+    *repeat_reason* is the reason for a second question. An answer after *timeout* seconds does not count, where answers
     can take that long.
     """
 
     question: str
     subject: Subject
     details: tuple[str, ...] = ()
-    resumes: bool = False
-    asks_again: str = ""
+    is_resumed: bool = False
+    repeat_reason: str = ""
     timeout: float = inf
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ConfirmationAnswer:
     """A yes or a no, with its *reason*, and the *hint* that replaces the usual one.
 
-    *without* names packages to leave out. *asked* is false if nobody could be asked.
+    *excluded* names packages to leave out. *was_asked* is false if nobody could be asked.
     """
 
     accepted: bool
     reason: str = ""
     hint: str = ""
-    without: tuple[str, ...] = ()
-    asked: bool = True
+    excluded: tuple[str, ...] = ()
+    was_asked: bool = True
 
     def require_yes(self) -> None:
         """Raise Refusal RK-NOT-CONFIRMED for a no."""
         if not self.accepted:
-            raise Refusal(Code.NOT_CONFIRMED, self.reason, hint=self.hint)
+            raise Refusal(ErrorCode.NOT_CONFIRMED, self.reason, hint=self.hint)
 
 
 class Confirmation(Protocol):
@@ -69,7 +69,7 @@ class Confirmation(Protocol):
         """Return whether the answer to *proposal* can take hours: then nobody may hold a lock while waiting."""
         ...
 
-    async def ask(self, proposal: Proposal) -> Answer:
+    async def ask(self, proposal: Proposal) -> ConfirmationAnswer:
         """Return the answer to *proposal*."""
         ...
 
@@ -84,6 +84,6 @@ class AssumeYes:
         """Return False: the answer is there at once."""
         return False
 
-    async def ask(self, proposal: Proposal) -> Answer:  # noqa: ARG002
+    async def ask(self, proposal: Proposal) -> ConfirmationAnswer:  # noqa: ARG002
         """Return a yes."""
-        return Answer(accepted=True)
+        return ConfirmationAnswer(accepted=True)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from releasekit.core.history.tags import in_pushes
-from releasekit.core.history.web_links import web_of
+from releasekit.core.history.tags import push_batches
+from releasekit.core.history.web_links import repository_urls
 from releasekit.core.planning.model import RELEASE_COMMIT
-from releasekit.core.text import counted
+from releasekit.core.text import count_packages
 from releasekit.integrations.filesystem import changelog_path
-from releasekit.integrations.git import RUNNING, brief
+from releasekit.integrations.git import LOCK_REF, display_command
 from tasks.read_workspace import target_of
 
 if TYPE_CHECKING:
@@ -27,41 +27,41 @@ if TYPE_CHECKING:
 
 RELEASE, VENV = Path("RELEASE"), Path("VENV")
 TREE, DIST = RELEASE / "tree", RELEASE / "dist"
-COMMIT, HOLD = "COMMIT", "HOLD"
+COMMIT, LOCK_COMMIT = "COMMIT", "HOLD"
 
 
-def outline(project: Project, repo: Repo, found: PendingRelease, options: PublishOptions) -> list[str]:
+def release_commands(project: Project, repo: Repo, pending: PendingRelease, options: PublishOptions) -> list[str]:
     """Return the commands of a release, in order; what is no command is a comment.
 
     RELEASE stands for the directory of the release, COMMIT for the release commit, HOLD for the commit that holds plan
     and manifest for other clones to see, and VENV for an environment that is made anew each time.
     """
-    plan, given = found.plan, found.manifest_bundle
+    plan, bundle = pending.plan, pending.manifest_bundle
     if not plan.steps:
         return []
-    made = given.manifest.release_commit if given else COMMIT
-    release = _Outline(project, repo, plan, target_of(project), made, options.output)
+    commit = bundle.manifest.release_commit if bundle else COMMIT
+    release = _CommandOutline(project, repo, plan, target_of(project), commit, options.output)
     lines = [f"# {RELEASE}: {repo.common_dir / 'releasekit' / plan.release}"]
-    if given:
+    if bundle:
         lines.append("# prove that the release commit changes no more than a release does")
-    lines.append(release.check_out(made if given else plan.commit))
-    if not given:
+    lines.append(release.check_out(commit if bundle else plan.commit))
+    if not bundle:
         lines += release.prepare()
-    if not options.version_only and not (given and given.manifest.packages):
+    if not options.version_only and not (bundle and bundle.manifest.packages):
         lines += [*release.build(), *release.prove()]
     if options.version_only:
-        lines += release.bring_branch()
+        lines += release.fast_forward()
     elif options.stage_only:
-        lines += release.hand_over()
+        lines += release.export_staged()
     else:
-        lines += [*release.hold(), *release.publish(), *release.announce(), *release.bring_branch()]
+        lines += [*release.lock_remote(), *release.publish(), *release.announce(), *release.fast_forward()]
     if not options.stage_only or options.output.name:
         lines.append(release.clean_up())
     return lines
 
 
 @dataclass(frozen=True, slots=True)
-class _Outline:
+class _CommandOutline:
     """One release, as it would be carried out: each method is a step of it."""
 
     project: Project
@@ -81,22 +81,22 @@ class _Outline:
         return TREE / self.project.root.relative_to(self.repo.top)
 
     def check_out(self, commit: str) -> str:
-        return brief(self.repo.add_worktree_command(TREE, commit))
+        return display_command(self.repo.add_worktree_command(TREE, commit))
 
     def prepare(self) -> Iterator[str]:
         names = [step.name for step in self.plan.steps]
-        yield f"# write the new versions of {counted(names)} into the files of {TREE}"
-        yield from (f"# raise {each}" for each in self.plan.raises)
+        yield f"# write the new versions of {count_packages(names)} into the files of {TREE}"
+        yield from (f"# raise {requirement}" for requirement in self.plan.raises)
         members = {name: self.project.root / self.project.workspace[name].path for name in self.plan.changelogs}
         if members:
-            yield f"# write what {counted(members)} gained into the changelogs"
+            yield f"# write what {count_packages(members)} gained into the changelogs"
         files = {member: changelog_path(member) for member in members.values()}
         if new := [path.relative_to(self.repo.top).as_posix() for path in files.values() if not path.exists()]:
-            yield brief(self.repo.add_command(TREE, new))
+            yield display_command(self.repo.add_command(TREE, new))
         if self.repo.is_tracked(self.project.root / "uv.lock"):
             yield str(self.project.uv.lock_command(self.root, names))
         message = f"{RELEASE_COMMIT}{self.plan.title}"
-        yield from map(brief, self.repo.commit_commands(TREE, message, (), hooks=self.settings.hooks))
+        yield from map(display_command, self.repo.commit_commands(TREE, message, (), hooks=self.settings.hooks))
 
     def build(self) -> Iterator[str]:
         seconds = self.settings.build_timeout
@@ -112,20 +112,20 @@ class _Outline:
             return
         links = [DIST / step.name for step in self.plan.steps]
         index, fresh, uv = self.target.install_index, tuple(self.plan.versions), self.project.uv
-        everything = [_pinned(step) for step in self.plan.steps]
+        everything = [_exact_requirement(step) for step in self.plan.steps]
         yield str(uv.resolve_command(self.root, everything, links, index, fresh))
         yield "# with all extras; if they cannot be installed together: each package by itself, and with each extra"
         for step in self.plan.steps:
             if self.settings.overlay == "install" and self._is_tested(step):
                 yield str(uv.venv_command(VENV))
-                yield str(uv.install_command(self.root, VENV, _pinned(step), index, fresh, links))
+                yield str(uv.install_command(self.root, VENV, _exact_requirement(step), index, fresh, links))
                 yield f"# import the modules of {step.name} in {VENV}"
 
-    def hold(self) -> Iterator[str]:
+    def lock_remote(self) -> Iterator[str]:
         """Yield what lets the remote hold the release, before the first upload."""
         if self.settings.push:
-            refs, lease = [f"{HOLD}:{RUNNING}"], {RUNNING: ""}
-            yield brief(self.repo.push_command(self.settings.remote, refs, leases=lease))
+            refs, lease = [f"{LOCK_COMMIT}:{LOCK_REF}"], {LOCK_REF: ""}
+            yield display_command(self.repo.push_command(self.settings.remote, refs, leases=lease))
 
     def publish(self) -> Iterator[str]:
         for step in self.plan.steps:
@@ -145,45 +145,45 @@ class _Outline:
         return str(command)
 
     def _smoke_test(self, step: Step) -> Iterator[str]:
-        uv, index, fresh = self.project.uv, self.target.install_index, self.plan.brought_by(step.name)
+        uv, index, fresh = self.project.uv, self.target.install_index, self.plan.install_closure(step.name)
         yield str(uv.venv_command(VENV))
-        yield str(uv.install_command(self.root, VENV, _pinned(step), index, fresh))
+        yield str(uv.install_command(self.root, VENV, _exact_requirement(step), index, fresh))
         yield f"# import the modules of {step.name} in {VENV}"
 
     def announce(self) -> Iterator[str]:
         tags = self.plan.all_tags if self.settings.tag else ()
         for tag in tags:
-            yield brief(self.repo.tag_command(tag, self.commit))
+            yield display_command(self.repo.tag_command(tag, self.commit))
         if self.settings.push:
             yield from self._pushes(tags)
-        web = web_of(self.repo.address(self.settings.remote), self.settings.forge)
-        if self.settings.on_forge and web.base:
-            yield f"# the release {self.plan.title} on {web.base}"
+        urls = repository_urls(self.repo.address(self.settings.remote), self.settings.forge)
+        if self.settings.creates_forge_release and urls.base:
+            yield f"# the release {self.plan.title} on {urls.base}"
             if self.settings.commit_back:
-                yield f"# a pull request for the next development versions on {web.base}"
+                yield f"# a pull request for the next development versions on {urls.base}"
 
     def _pushes(self, tags: tuple[str, ...]) -> Iterator[str]:
         """Yield the pushes of commit and *tags*; with the last one the remote holds the release no more."""
-        groups = [[f"refs/tags/{tag}:refs/tags/{tag}" for tag in group] for group in in_pushes(tags, self.plan.tags)]
+        groups = [[f"refs/tags/{tag}:refs/tags/{tag}" for tag in group] for group in push_batches(tags, self.plan.tags)]
         pushes = groups or [[]]
         if self.repo.branch:
             pushes[0].insert(0, f"{self.commit}:refs/heads/{self.repo.branch}")
-        pushes[-1].append(f":{RUNNING}")
+        pushes[-1].append(f":{LOCK_REF}")
         for number, refs in enumerate(pushes, 1):
-            leases = {RUNNING: HOLD} if number == len(pushes) else {}
-            yield brief(self.repo.push_command(self.settings.remote, refs, leases=leases))
+            leases = {LOCK_REF: LOCK_COMMIT} if number == len(pushes) else {}
+            yield display_command(self.repo.push_command(self.settings.remote, refs, leases=leases))
 
-    def bring_branch(self) -> Iterator[str]:
+    def fast_forward(self) -> Iterator[str]:
         if self.repo.branch:
-            yield brief(self.repo.fast_forward_command(self.commit))
+            yield display_command(self.repo.fast_forward_command(self.commit))
 
-    def hand_over(self) -> Iterator[str]:
+    def export_staged(self) -> Iterator[str]:
         if self.output.name:
             yield f"# write the files, SHA256SUMS and manifest.json into {self.output}"
 
     def clean_up(self) -> str:
-        return brief(self.repo.remove_worktree_command(TREE))
+        return display_command(self.repo.remove_worktree_command(TREE))
 
 
-def _pinned(step: Step) -> str:
+def _exact_requirement(step: Step) -> str:
     return f"{step.name}=={step.version}"

@@ -10,22 +10,22 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal
 
 from releasekit.core.adoption import (
+    AdoptedPackage,
     Adoption,
-    Key,
-    Row,
+    MissingKey,
     choose_pins,
     configured_text,
-    groups_of,
-    highest,
-    in_common,
-    keys_of,
+    detect_tag_formats,
+    highest_tag,
+    missing_keys,
     missing_tags,
-    samples_of,
-    spoken,
-    tagging_of,
+    parse_tags,
+    sample_patterns,
+    suggest_groups,
+    unclaimed_tags,
 )
-from releasekit.core.workspace.pins import changed
-from releasekit.integrations.filesystem import make_directory, read_text, replace_text
+from releasekit.core.workspace.pins import text_diff
+from releasekit.integrations.filesystem import make_directory, read_text, write_atomic
 from releasekit.integrations.git import Repo
 from releasekit.operations.confirmation import Proposal
 from releasekit.operations.draft import open_index
@@ -36,88 +36,91 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from releasekit.core.adoption import Found, Spoken, Tagging
+    from releasekit.core.adoption import BaselineSource, ParsedTag, TagFormats
     from releasekit.core.history.tags import Baseline
     from releasekit.core.workspace.workspace import Member
     from releasekit.operations.confirmation import Confirmation
     from releasekit.options import InitOptions
     from tasks.project import Project
 
-    Published = Mapping[str, frozenset[Version]]
+    PublishedVersions = Mapping[str, frozenset[Version]]
 
 log = logging.getLogger("releasekit")
 
 ROOT = "pyproject.toml"
-HOME = {"exclude", "packages"}
+PUBLISH_KEYS = {"exclude", "packages"}
 """The keys that say who is never published: where one is there, somebody has thought about it."""
 
 
-async def adopt(
-    options: InitOptions, confirmation: Confirmation, *, tag_baselines: bool, ci: Ci | None = None
+async def init_workspace(
+    options: InitOptions, confirmation: Confirmation, *, tag_baselines: bool, ci: CiSystem | None = None
 ) -> Adoption:
     """Find earlier releases and what is missing, show it, and write it after a yes; return all of it."""
     project = read_workspace.read_workspace(options.directory, options.overrides())
     repo = Repo(project.root)
-    found, texts = look(repo, project, None if options.offline else await _published(project))
+    adoption, texts = inspect_releases(repo, project, None if options.offline else await _read_published(project))
     if ci:
-        workflows, diffs = pipelines(repo, project, ci)
-        found, texts = found.model_copy(update={"diffs": {**found.diffs, **diffs}}), {**texts, **workflows}
-    await confirmation.show(found)
-    tags = found.missing if tag_baselines else {}
+        workflows, diffs = ci_files(repo, project, ci)
+        adoption, texts = adoption.model_copy(update={"diffs": {**adoption.diffs, **diffs}}), {**texts, **workflows}
+    await confirmation.show(adoption)
+    tags = adoption.missing if tag_baselines else {}
     if not (texts or tags):
         log.info("nothing is to be written")
-        return found
+        return adoption
     names = _enumerate([*texts, *(f"the tag {tag}" for tag in tags)])
-    answer = await confirmation.ask(Proposal(f"Write {names}?", found))
+    answer = await confirmation.ask(Proposal(f"Write {names}?", adoption))
     if not answer.accepted:
-        if not answer.asked:
+        if not answer.was_asked:
             log.info("nothing was written; --yes writes %s", names)
-        return found
+        return adoption
     if tags:
         repo.committer()  # refuses here what git would refuse when half is done
     for path, text in texts.items():
         make_directory((project.root / path).parent)
-        replace_text(project.root / path, text)
+        write_atomic(project.root / path, text)
     for tag, commit in tags.items():
         repo.make_tag(tag, commit)
-    on = "; commit that, then see what `releasekit check` finds" if texts else ""
-    log.info("written: %s%s", ", ".join([*texts, *tags]), on)
-    return found.model_copy(update={"written": bool(texts), "made": tuple(tags)})
+    next_step = "; commit that, then see what `releasekit check` finds" if texts else ""
+    log.info("written: %s%s", ", ".join([*texts, *tags]), next_step)
+    return adoption.model_copy(update={"written": bool(texts), "made": tuple(tags)})
 
 
-Ci = Literal["github", "gitlab"]
-_PLACES = {"github": ".github/workflows", "gitlab": ".gitlab"}
-_GITLAB = ".gitlab-ci.yml"
+CiSystem = Literal["github", "gitlab"]
+_CI_DIRECTORIES = {"github": ".github/workflows", "gitlab": ".gitlab"}
+_GITLAB_FILE = ".gitlab-ci.yml"
 
 
-def pipelines(repo: Repo, project: Project, ci: Ci) -> tuple[dict[str, str], dict[str, str]]:
+def ci_files(repo: Repo, project: Project, ci: CiSystem) -> tuple[dict[str, str], dict[str, str]]:
     """Return the files of a CI that releases by pull request, and their differences, by path from the workspace.
 
     They are those in deployments/, for the branch that is checked out. What is there already is brought up to date.
     """
     wanted = {
-        f"{_PLACES[ci]}/{each.name}": each.read_text() for each in (files("releasekit") / "templates" / ci).iterdir()
+        f"{_CI_DIRECTORIES[ci]}/{template.name}": template.read_text()
+        for template in (files("releasekit") / "templates" / ci).iterdir()
     }
     if ci == "gitlab":
         include = next(iter(wanted))
-        if not (repo.top / _GITLAB).exists():
-            wanted[_GITLAB] = f"include:\n  - local: {include}\n"
-        elif include not in read_text(repo.top / _GITLAB):
-            log.info("%s has to include it: `include: [{local: %s}]`", _GITLAB, include)
+        if not (repo.top / _GITLAB_FILE).exists():
+            wanted[_GITLAB_FILE] = f"include:\n  - local: {include}\n"
+        elif include not in read_text(repo.top / _GITLAB_FILE):
+            log.info("%s has to include it: `include: [{local: %s}]`", _GITLAB_FILE, include)
     texts: dict[str, str] = {}
     diffs: dict[str, str] = {}
     branch = json.dumps(repo.branch) if repo.branch not in ("", "main") else "main"
     for path, text in sorted(wanted.items()):
-        place = repo.top / path
-        before = read_text(place) if place.is_file() else ""
+        target = repo.top / path
+        before = read_text(target) if target.is_file() else ""
         after = text.replace("branches: [main]", f"branches: [{branch}]")
-        shown = os.path.relpath(place, project.root)
-        if diff := changed(before, after, shown):
-            texts[shown], diffs[shown] = after, diff
+        display_path = os.path.relpath(target, project.root)
+        if diff := text_diff(before, after, display_path):
+            texts[display_path], diffs[display_path] = after, diff
     return texts, diffs
 
 
-def look(repo: Repo, project: Project, published: Published | None) -> tuple[Adoption, dict[str, str]]:
+def inspect_releases(
+    repo: Repo, project: Project, published: PublishedVersions | None
+) -> tuple[Adoption, dict[str, str]]:
     """Return what there is of earlier releases and what is to be configured, and the new texts of files, by path.
 
     *published* is None if no index was asked. Changes nothing. Raises Refusal as `read_history` does, and
@@ -126,19 +129,25 @@ def look(repo: Repo, project: Project, published: Published | None) -> tuple[Ado
     tags = repo.tags()
     umbrellas = read_history.umbrella_tags(repo, project, tags, in_any_format=True)
     own = project.schemes.own
-    common = in_common((tag for tag in tags if tag not in umbrellas), own)
-    known = spoken(common, project.workspace.members, project.settings.label)
-    tagging = _tagging(repo, project, tags, known)
+    common = unclaimed_tags((tag for tag in tags if tag not in umbrellas), own)
+    readings = parse_tags(common, project.workspace.members, project.settings.label)
+    tagging = _detect_tagging(repo, project, tags, readings)
     released = (
-        {read.name for read in known.values()} | {*own} | {name for name, those in (published or {}).items() if those}
+        {read.name for read in readings.values()}
+        | {*own}
+        | {name for name, versions in (published or {}).items() if versions}
     )
-    samples = [] if published is None or _table(project).keys() & HOME else samples_of(project.workspace, released)
-    home = project.workspace.matching(samples)
-    before, after = _texts(project, tagging, samples)
-    configured = _as_configured(project, tagging)
-    rows, missing = _rows(repo, configured, published, home)
-    diffs = {path: diff for path, text in after.items() if (diff := changed(before[path], text, path))}
-    found = Adoption(
+    samples = (
+        []
+        if published is None or _settings_table(project).keys() & PUBLISH_KEYS
+        else sample_patterns(project.workspace, released)
+    )
+    unpublished = project.workspace.matching_names(samples)
+    before, after = _config_texts(project, tagging, samples)
+    configured = _apply_tagging(project, tagging)
+    rows, missing = _collect_rows(repo, configured, published, unpublished)
+    diffs = {path: diff for path, text in after.items() if (diff := text_diff(before[path], text, path))}
+    adoption = Adoption(
         tag_format=tagging.patterns,
         label=tagging.label,
         packages=tuple(rows),
@@ -146,83 +155,89 @@ def look(repo: Repo, project: Project, published: Published | None) -> tuple[Ado
         missing=missing,
         diffs=diffs,
     )
-    return found, {path: after[path] for path in diffs}
+    return adoption, {path: after[path] for path in diffs}
 
 
-def _table(project: Project) -> Mapping[str, Any]:
+def _settings_table(project: Project) -> Mapping[str, Any]:
     return project.document.get("tool", {}).get("releasekit", {})
 
 
-def _tagging(repo: Repo, project: Project, tags: Mapping[str, str], known: Mapping[str, Spoken]) -> Tagging:
+def _detect_tagging(
+    repo: Repo, project: Project, tags: Mapping[str, str], readings: Mapping[str, ParsedTag]
+) -> TagFormats:
     """Return what explains *tags*; what files declared at those that name no package tells whose they are."""
-    members = [each for each in project.workspace if each.publishable and each.name not in project.schemes.own]
-    nameless = {member.name: tags[tag] for member in members if (tag := highest(known, "", member.version))}
-    at = read_history.versions_at(repo, project, nameless)
-    return tagging_of(known, members, at, project.settings, configured="tag_format" in _table(project))
+    members = [member for member in project.workspace if member.publishable and member.name not in project.schemes.own]
+    nameless = {member.name: tags[tag] for member in members if (tag := highest_tag(readings, "", member.version))}
+    declared = read_history.versions_at(repo, project, nameless)
+    return detect_tag_formats(
+        readings, members, declared, project.settings, configured="tag_format" in _settings_table(project)
+    )
 
 
-def _texts(project: Project, tagging: Tagging, samples: list[str]) -> tuple[dict[str, str], dict[str, str]]:
+def _config_texts(project: Project, tagging: TagFormats, samples: list[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Return the texts of the files to be configured, by path, before and after."""
     workspace = project.workspace
-    home = workspace.matching(samples)
-    members = [member for member in workspace if member.publishable and member.name not in home]
+    unpublished = workspace.matching_names(samples)
+    members = [member for member in workspace if member.publishable and member.name not in unpublished]
     names = {member.name for member in members}
     pins = choose_pins(workspace, names)
-    keys = {ROOT: keys_of(_table(project), tagging, members, groups_of(workspace, names), samples, pins)}
-    if tagging.alone:
-        path = f"{workspace[tagging.alone[0]].path}/{ROOT}"
-        keys[path] = [Key("tag_format", tagging.alone[1], "Its tags name no package.")]
+    keys = {
+        ROOT: missing_keys(_settings_table(project), tagging, members, suggest_groups(workspace, names), samples, pins)
+    }
+    if tagging.bare_owner:
+        path = f"{workspace[tagging.bare_owner[0]].path}/{ROOT}"
+        keys[path] = [MissingKey("tag_format", tagging.bare_owner[1], "Its tags name no package.")]
     before = {path: read_text(project.root / path) for path in keys}
-    return before, {path: configured_text(before[path], those, path) for path, those in keys.items()}
+    return before, {path: configured_text(before[path], entries, path) for path, entries in keys.items()}
 
 
-def _as_configured(project: Project, tagging: Tagging) -> Project:
+def _apply_tagging(project: Project, tagging: TagFormats) -> Project:
     """Return *project* as if it had the tag formats that were found."""
     settings = project.settings.model_copy(update={"tag_format": tagging.patterns, "label": tagging.label})
-    own = {name: dict(said) for name, said in project.own.items()}
-    if tagging.alone:
-        own.setdefault(tagging.alone[0], {})["tag_format"] = tagging.alone[1]
-    return replace(project, settings=settings, own=own)
+    own = {name: dict(overrides) for name, overrides in project.member_settings.items()}
+    if tagging.bare_owner:
+        own.setdefault(tagging.bare_owner[0], {})["tag_format"] = tagging.bare_owner[1]
+    return replace(project, settings=settings, member_settings=own)
 
 
-def _rows(
-    repo: Repo, project: Project, published: Published | None, home: Collection[str]
-) -> tuple[list[Row], dict[str, str]]:
+def _collect_rows(
+    repo: Repo, project: Project, published: PublishedVersions | None, unpublished: Collection[str]
+) -> tuple[list[AdoptedPackage], dict[str, str]]:
     """Return what is known of each package's last release, and the tags that these lack, with their commits."""
     history = read_history.read_history(repo, project)
     on_index = ask_index.baselines_on_index(repo, project, history, published or {})
-    rows: list[Row] = []
+    rows: list[AdoptedPackage] = []
     missing: list[tuple[str, str]] = []
     for member in project.workspace:
         name = member.name
-        if not member.publishable or name in home:
-            rows.append(_row(member, "home"))
-        elif tagged := history.baselines.get(name):
-            rows.append(_tagged(member, tagged, (published or {}).get(name, ())))
+        if not member.publishable or name in unpublished:
+            rows.append(_make_row(member, "home"))
+        elif tagged_baseline := history.baselines.get(name):
+            rows.append(_tagged_row(member, tagged_baseline, (published or {}).get(name, ())))
         elif last := on_index.get(name):
             tag = project.schemes.of(name).tag(name, last.version)
             missing += [(tag, last.commit)] if last.commit else []
             note = f"no tag {tag}" if last.commit else f"no tag {tag}, and no commit here set {last.version}"
-            rows.append(_row(member, "index", last, note))
+            rows.append(_make_row(member, "index", last, note))
         else:
             later = max((published or {}).get(name, ()), default=None)
             note = f"the index has {later}, above what is declared" if later else ""
-            rows.append(_row(member, "unasked" if published is None else "first", note=note))
+            rows.append(_make_row(member, "unasked" if published is None else "first", note=note))
     return rows, missing_tags(missing)
 
 
-def _tagged(member: Member, last: Baseline, published: Collection[Version]) -> Row:
+def _tagged_row(member: Member, last: Baseline, published: Collection[Version]) -> AdoptedPackage:
     later = max(published, default=last.version)
-    return _row(member, "tag", last, f"the index has {later}" if later > last.version else "")
+    return _make_row(member, "tag", last, f"the index has {later}" if later > last.version else "")
 
 
-def _row(member: Member, baseline: Found, last: Baseline | None = None, note: str = "") -> Row:
-    row = Row(name=member.name, path=member.path, declared=member.version, baseline=baseline, note=note)
-    found = {"version": last.version, "tag": last.tag, "commit": last.commit} if last else {}
-    return row.model_copy(update=found)
+def _make_row(member: Member, baseline: BaselineSource, last: Baseline | None = None, note: str = "") -> AdoptedPackage:
+    row = AdoptedPackage(name=member.name, path=member.path, declared=member.version, baseline=baseline, note=note)
+    release_fields = {"version": last.version, "tag": last.tag, "commit": last.commit} if last else {}
+    return row.model_copy(update=release_fields)
 
 
-async def _published(project: Project) -> Published:
+async def _read_published(project: Project) -> PublishedVersions:
     names = [member.name for member in project.workspace if member.publishable]
     async with open_index(project, read_workspace.target_of(project)) as index:
         return await ask_index.ask_index(index, names)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.versioning.groups import pin_modes
 from releasekit.core.workspace.graph import offers_of
-from releasekit.core.workspace.pins import changed, pin
+from releasekit.core.workspace.pins import pin_requirements, text_diff
 from releasekit.core.workspace.siblings import Siblings
 from releasekit.integrations.filesystem import read_text
 from releasekit.integrations.git import Repo
-from releasekit.integrations.process import hand_over
+from releasekit.integrations.process import run_in_foreground
 from releasekit.integrations.version_files import rewritten_texts
-from releasekit.store.backup import Changes
+from releasekit.store.backup import FileBackup
 from releasekit.store.record import release_lock
 from tasks.read_workspace import read_workspace
 
@@ -36,24 +36,24 @@ class PinnedTree:
     """The workspace of *project* with and without pins; *changes* are those that are in place."""
 
     project: Project
-    changes: Changes
+    changes: FileBackup
 
     def texts(self) -> Mapping[Path, str]:
         """Return the files that pins would change, as they would be."""
         texts: dict[Path, str] = {}
         siblings = self._siblings()
         for member in self.project.workspace:
-            pins = siblings.pins(member.name)
+            pins = siblings.pins_for(member.name)
             document, _ = self.project.manifests[member.path]
             package = self.project.root / member.path
-            texts |= rewritten_texts(package, document, partial(_pin, pins=pins))
+            texts |= rewritten_texts(package, document, partial(_pin_file, pins=pins))
         return texts
 
     def _siblings(self) -> Siblings:
         """Return the requirements between the members as they stand; none is released."""
         workspace, settings = self.project.workspace, self.project.settings
         modes: dict[str, PinMode] = dict.fromkeys(workspace.members, settings.pins)
-        modes |= pin_modes(workspace, settings, self.project.own)
+        modes |= pin_modes(workspace, settings, self.project.member_settings)
         declared = {member.name: member.version for member in workspace}
         return Siblings(workspace, offers_of(workspace), declared, {}, modes)
 
@@ -61,7 +61,7 @@ class PinnedTree:
         """Return what pins would change."""
         root = self.project.root
         texts = self.texts().items()
-        return "".join(changed(read_text(path), text, path.relative_to(root).as_posix()) for path, text in texts)
+        return "".join(text_diff(read_text(path), text, path.relative_to(root).as_posix()) for path, text in texts)
 
     def apply(self) -> None:
         """Pin, until the tree is next asked for."""
@@ -71,23 +71,24 @@ class PinnedTree:
 
     def run(self, command: Sequence[str]) -> int:
         """Run *command* with the pins in place and return its exit code; then everything is as it was."""
-        with self.changes.during(self.texts()):
-            return hand_over(command, self.project.root)
+        with self.changes.apply_temporarily(self.texts()):
+            return run_in_foreground(command, self.project.root)
 
 
-def _pin(text: str, file: str, *, pins: Pins) -> str:
-    return pin(text, pins, file)
+def _pin_file(text: str, file: str, *, pins: Pins) -> str:
+    return pin_requirements(text, pins, file)
 
 
 @contextmanager
-def pinned_tree(workspace: Path) -> Generator[PinnedTree]:
+def open_tree(workspace: Path) -> Generator[PinnedTree]:
     """Hold the user's tree, as it is without pins: what an earlier run has left is put back first.
 
-    Raises Refusal RK-LOCK-ACQUISITION-FAILED while a release or another `pin` runs, ReleaseError RK-PIN-RESTORE-FAILED.
+    Raises Refusal RK-LOCK-ACQUISITION-FAILED while a release or another `pin_requirements` runs, ReleaseError
+    RK-PIN-RESTORE-FAILED.
     """
     repo = Repo(read_workspace(workspace, {}).root)
     with release_lock(repo.common_dir):
-        changes = Changes(repo.common_dir / "releasekit" / "pins")
+        changes = FileBackup(repo.common_dir / "releasekit" / "pins")
         if restored := changes.restore():
             log.info("put back %d files that `pin --apply` had changed", len(restored))
         yield PinnedTree(read_workspace(workspace, {}), changes)

@@ -10,64 +10,64 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from releasekit.core.errors import Code, ReleaseError
-from releasekit.core.planning.model import Obstructed, distinct
-from releasekit.operations.draft import draft, open_index
+from releasekit.core.errors import ErrorCode, ReleaseError
+from releasekit.core.planning.model import PlanRefusal, unique_obstacles
+from releasekit.operations.draft import create_plan_context, open_index
 from releasekit.options import PrepareOptions, PublishOptions
-from releasekit.store.bundle import check_room
-from releasekit.store.record import begin, record_of
+from releasekit.store.bundle import check_output_directory
+from releasekit.store.record import create_record, record_for
 from tasks import pr_steps, preflight, read_workspace, resume
-from tasks.preflight import Findings, obstacle_of
+from tasks.preflight import PreflightFindings, obstacle_of
 
 if TYPE_CHECKING:
     from releasekit.core.config.settings import Settings
     from releasekit.core.planning.model import Plan
     from releasekit.integrations.git import Repo
-    from releasekit.operations.draft import Draft
+    from releasekit.operations.draft import PlanContext
     from releasekit.options import Options
-    from releasekit.store.bundle import Exported
+    from releasekit.store.bundle import ReleaseBundle
     from releasekit.store.record import Record
     from tasks.project import Project
 
 log = logging.getLogger("releasekit")
 
-_NO_READING = frozenset({Code.INDEX_UNREACHABLE, Code.INDEX_RESPONSE, Code.INDEX_CREDENTIALS})
+_UNREADABLE_INDEX = frozenset({ErrorCode.INDEX_UNREACHABLE, ErrorCode.INDEX_RESPONSE, ErrorCode.INDEX_CREDENTIALS})
 """Why an index may not say what it has; the plan is then what git knows."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class PreflightScope:
     """What is asked about a release.
 
-    *rights* are those to upload and to push, which only the place needs that does so. *commits* says that this place
-    makes the release commit. The *audit* is slow, so it is made where its findings count. With *branch*, a branch has
-    to be checked out. *carries_on* says that a release that has begun here would be carried on, and nothing else be
-    begun; with *afresh*, not if it is only staged.
+    *needs_rights* are those to upload and to push, which only the place needs that does so. *makes_commit* says that
+    this place makes the release commit. The *audit* is slow, so it is made where its findings count. With
+    *needs_branch*, a branch has to be checked out. *resumes* says that a release that has begun here would be carried
+    on, and nothing else be begun; with *ignores_staged*, not if it is only staged.
     """
 
-    rights: bool
-    commits: bool
+    needs_rights: bool
+    makes_commit: bool
     audit: bool
-    branch: bool = False
-    carries_on: bool = True
-    afresh: bool = False
+    needs_branch: bool = False
+    resumes: bool = True
+    ignores_staged: bool = False
 
 
-def scope_of(options: Options, settings: Settings) -> Scope:
+def preflight_scope(options: Options, settings: Settings) -> PreflightScope:
     """Return what is asked about the release that *options* ask for."""
     if isinstance(options, PrepareOptions):  # what is merged is uploaded elsewhere
-        return Scope(rights=False, commits=True, audit=True, carries_on=False)
+        return PreflightScope(needs_rights=False, makes_commit=True, audit=True, resumes=False)
     if isinstance(options, PublishOptions):
-        return Scope(
-            rights=not options.private,
-            commits=True,
+        return PreflightScope(
+            needs_rights=not options.stops_before_publishing,
+            makes_commit=True,
             audit=True,
-            branch=options.version_only,
-            carries_on=not options.resume_from_registry,
-            afresh=options.private,
+            needs_branch=options.version_only,
+            resumes=not options.resume_from_registry,
+            ignores_staged=options.stops_before_publishing,
         )
-    here = settings.publish_from != "ci"
-    return Scope(rights=here, commits=here, audit=settings.strict_audit)
+    publishes_here = settings.publish_from != "ci"
+    return PreflightScope(needs_rights=publishes_here, makes_commit=publishes_here, audit=settings.strict_audit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +76,13 @@ class PendingRelease:
 
     plan: Plan
     record: Record | None = None
-    manifest_bundle: Exported | None = None
-    drafted: Draft | None = None
+    manifest_bundle: ReleaseBundle | None = None
+    plan_context: PlanContext | None = None
 
     def refuse_obstacles(self) -> None:
-        """Raise Refusal with the code of the first obstacle, if there are any: see `Obstructed`."""
+        """Raise Refusal with the code of the first obstacle, if there are any: see `PlanRefusal`."""
         if self.plan.obstacles:
-            raise Obstructed(self.plan)
+            raise PlanRefusal(self.plan)
 
     def recorded_files(self) -> int:
         """Return how many files are built already."""
@@ -95,81 +95,88 @@ class PendingRelease:
     def begin(self, repo: Repo, settings: Settings, *, publishing: bool) -> Record:
         """Return it on record; a plan without packages is not written there."""
         if self.manifest_bundle:
-            return resume.take(repo, settings, self.manifest_bundle, self.record, publishing=publishing)
+            return resume.import_release(repo, settings, self.manifest_bundle, self.record, publishing=publishing)
         if self.record:
             return self.record
         if not self.plan.steps:
-            return record_of(repo.common_dir, self.plan.release)
-        return begin(repo.common_dir, self.plan)
+            return record_for(repo.common_dir, self.plan.release)
+        return create_record(repo.common_dir, self.plan)
 
 
-async def compute_plan(options: Options, project: Project, repo: Repo, *, half_out: bool = False) -> Draft:
+async def compute_plan(
+    options: Options, project: Project, repo: Repo, *, partially_published: bool = False
+) -> PlanContext:
     """Decide what is released, from what, and find all that stands in the way; changes nothing.
 
     The obstacles of the plan are in the order in which `publish` minds them. An error is raised only where it leaves no
-    plan: history or workspace cannot be read, or a version cannot be decided. For *half_out* see `draft`.
+    plan: history or workspace cannot be read, or a version cannot be decided. For *partially_published* see
+    `create_plan_context`.
     """
-    scope = scope_of(options, project.settings)
-    begun, findings = _begun_here(repo, scope)
-    drafted, unread = await _draft(options, project, repo, half_out=half_out)
-    if not begun:
-        asked = drafted.published is not None or bool(unread.obstacles)
-        findings += unread + await _preflight(drafted, scope, asked=asked)
-    plan = drafted.plan
-    obstacles = distinct((*plan.obstacles, *findings.obstacles))
+    scope = preflight_scope(options, project.settings)
+    has_begun, findings = _find_resumable(repo, scope)
+    context, index_findings = await _create_context(options, project, repo, partially_published=partially_published)
+    if not has_begun:
+        asked = context.published is not None or bool(index_findings.obstacles)
+        findings += index_findings + await _run_preflight(context, scope, asked=asked)
+    plan = context.plan
+    obstacles = unique_obstacles((*plan.obstacles, *findings.obstacles))
     warnings = (*plan.warnings, *findings.warnings)
-    return replace(drafted, plan=plan.model_copy(update={"obstacles": obstacles, "warnings": warnings}))
+    return replace(context, plan=plan.model_copy(update={"obstacles": obstacles, "warnings": warnings}))
 
 
-def _begun_here(repo: Repo, scope: Scope) -> tuple[bool, Findings]:
+def _find_resumable(repo: Repo, scope: PreflightScope) -> tuple[bool, PreflightFindings]:
     """Return whether a release has begun here that would be carried on, and what keeps `publish` from doing so."""
-    if not scope.carries_on:
-        return False, Findings()
+    if not scope.resumes:
+        return False, PreflightFindings()
     try:
-        record = resume.look(repo, afresh=scope.afresh)
-        if record and scope.branch and (known := record.manifest()) and known.packages:
-            raise resume.not_ended(record)
+        record = resume.peek_resumable(repo, discard_staged=scope.ignores_staged)
+        if record and scope.needs_branch and (manifest := record.manifest()) and manifest.packages:
+            raise resume.unfinished_error(record)
     except ReleaseError as error:
-        return True, Findings((obstacle_of(error),))
-    return record is not None, Findings()
+        return True, PreflightFindings((obstacle_of(error),))
+    return record is not None, PreflightFindings()
 
 
-async def _draft(options: Options, project: Project, repo: Repo, *, half_out: bool) -> tuple[Draft, Findings]:
+async def _create_context(
+    options: Options, project: Project, repo: Repo, *, partially_published: bool
+) -> tuple[PlanContext, PreflightFindings]:
     """Return the draft; where the index cannot be read, what git knows, and the reason as an obstacle."""
     try:
-        return await draft(options, project, repo, half_out=half_out), Findings()
+        return await create_plan_context(
+            options, project, repo, partially_published=partially_published
+        ), PreflightFindings()
     except ReleaseError as error:
-        if error.code not in _NO_READING:
+        if error.code not in _UNREADABLE_INDEX:
             raise
-        unread = Findings((obstacle_of(error),))
-    return await draft(options.model_copy(update={"offline": True}), project, repo), unread
+        index_findings = PreflightFindings((obstacle_of(error),))
+    return await create_plan_context(options.model_copy(update={"offline": True}), project, repo), index_findings
 
 
-async def _preflight(drafted: Draft, scope: Scope, *, asked: bool) -> Findings:
+async def _run_preflight(context: PlanContext, scope: PreflightScope, *, asked: bool) -> PreflightFindings:
     """Find what would go wrong later; unless the index was *asked*, nobody outside is.
 
     A release that ends while it is private needs no rights: neither the remote nor the forge is asked, nor credentials.
     """
-    project, repo, plan, target = drafted.project, drafted.repo, drafted.plan, drafted.target
-    rights = asked and scope.rights
-    found = preflight.others(project, repo) if rights else Findings()
-    found += preflight.workspace(
+    project, repo, plan, target = context.project, context.repo, context.plan, context.target
+    rights = asked and scope.needs_rights
+    findings = preflight.other_clones(project, repo) if rights else PreflightFindings()
+    findings += preflight.workspace(
         project,
         repo,
         plan,
         target,
-        drafted.published,
+        context.published,
         audit=asked and scope.audit,
-        commits=scope.commits,
-        needs_branch=scope.branch,
+        commits=scope.makes_commit,
+        needs_branch=scope.needs_branch,
     )
-    found += preflight.notes(project, repo, plan, target)
+    findings += preflight.notes(project, repo, plan, target)
     if rights:
-        found += await preflight.forge_access(project, repo, plan)
+        findings += await preflight.forge_access(project, repo, plan)
         async with open_index(project, target) as index:
-            found += await preflight.credentials(project, target, index)
-        found += preflight.remote(project, repo)
-    return found
+            findings += await preflight.credentials(project, target, index)
+        findings += preflight.remote(project, repo)
+    return findings
 
 
 async def select_release(options: PublishOptions, project: Project, repo: Repo) -> PendingRelease:
@@ -178,27 +185,34 @@ async def select_release(options: PublishOptions, project: Project, repo: Repo) 
     A dry run makes a new plan, whether a release is unfinished here or not, unless there is a manifest.
     """
     if options.output.name:
-        check_room(options.output)
+        check_output_directory(options.output)
     settings, adopt, record = project.settings, options.resume_from_registry, None
-    handed = options.handed_over
-    if handed:
-        handed = await pr_steps.manifest_at_hand(repo, settings, project.uv.secrets, handed)
+    staged_manifest = options.staged_manifest
+    if staged_manifest:
+        staged_manifest = await pr_steps.fetch_manifest(repo, settings, project.uv.secrets, staged_manifest)
     if not options.dry_run:
-        record = resume.to_carry_on(repo, settings, options.kept_record, handed, adopt=adopt, afresh=options.private)
-    if record and options.version_only and (known := record.manifest()) and known.packages:
-        raise resume.not_ended(record)
-    if handed:
-        given = resume.given(repo, settings, handed, record)
-        return PendingRelease(await _with_rights(options, project, given.plan), record, given)
+        record = resume.find_resumable(
+            repo,
+            settings,
+            options.recovery_manifest,
+            staged_manifest,
+            recover=adopt,
+            discard_staged=options.stops_before_publishing,
+        )
+    if record and options.version_only and (manifest := record.manifest()) and manifest.packages:
+        raise resume.unfinished_error(record)
+    if staged_manifest:
+        bundle = resume.load_manifest(repo, settings, staged_manifest, record)
+        return PendingRelease(await _check_rights(options, project, bundle.plan), record, bundle)
     if record:
         return PendingRelease(record.plan(), record)
-    drafted = await compute_plan(options, project, repo, half_out=adopt)
-    return PendingRelease(drafted.plan, drafted=drafted)
+    context = await compute_plan(options, project, repo, partially_published=adopt)
+    return PendingRelease(context.plan, plan_context=context)
 
 
-async def show_standing(record: Record, project: Project, repo: Repo) -> None:
+async def log_resume_summary(record: Record, project: Project, repo: Repo) -> None:
     """Say which release is carried on, and which of its versions must be completed soon."""
-    log.info("%s", resume.how_it_stands(record, repo))
+    log.info("%s", resume.resume_summary(record, repo))
     target = read_workspace.target_of(project)
     if not target.closes_versions:
         return
@@ -212,11 +226,11 @@ async def show_standing(record: Record, project: Project, repo: Repo) -> None:
         log.warning("warning %s", warning)
 
 
-async def _with_rights(options: PublishOptions, project: Project, plan: Plan) -> Plan:
+async def _check_rights(options: PublishOptions, project: Project, plan: Plan) -> Plan:
     """Return a *plan* that was handed over, with what keeps this place from publishing it."""
-    if options.private or options.offline:
+    if options.stops_before_publishing or options.offline:
         return plan
     target = read_workspace.target_of(project)
     async with open_index(project, target) as index:
-        found = await preflight.credentials(project, target, index)
-    return plan.model_copy(update={"obstacles": distinct(found.obstacles)})
+        findings = await preflight.credentials(project, target, index)
+    return plan.model_copy(update={"obstacles": unique_obstacles(findings.obstacles)})

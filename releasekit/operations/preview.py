@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from releasekit.core.errors import ReleaseError, Warn
-from releasekit.core.history.web_links import web_of
+from releasekit.core.errors import ReleaseError, ReleaseWarning
+from releasekit.core.history.web_links import repository_urls
 from releasekit.core.planning.model import Plan, Status
 from releasekit.core.release.release_manifest import manifest_text
 from releasekit.core.release.unfinished_release import ReleaseStatus, describe_release, unfinished_note
 from releasekit.integrations.filesystem import append_text
 from releasekit.integrations.git import Repo
-from releasekit.operations.draft import at_hand, open_index, open_project, with_changelogs
+from releasekit.operations.draft import add_changelogs, checkout_workspace, open_index, open_project
 from releasekit.store.bundle import read_manifest
 from releasekit.store.record import lock_holder
 from tasks import changelog_entries, decide, find_unfinished, pr_steps, read_history, read_workspace
@@ -26,64 +26,70 @@ if TYPE_CHECKING:
     from releasekit.core.changelog.changelog import Section
     from releasekit.core.config.settings import Settings
     from releasekit.core.planning.model import Step
-    from releasekit.core.release.release_notes import Notes, Pull
+    from releasekit.core.release.release_notes import PullRequest, ReleaseNotes
     from releasekit.core.release.unfinished_release import ReleaseTraces
     from releasekit.formats.explained import Explanation
     from releasekit.integrations.git import Ref
-    from releasekit.options import Options, Place, Selected, StatusOptions
-    from tasks.changelog_entries import ToTell
+    from releasekit.options import Options, SelectionOptions, StatusOptions, WorkspaceOptions
+    from tasks.changelog_entries import PackageChanges
     from tasks.project import Project
 
 P = TypeVar("P", bound=Plan)
 log = logging.getLogger("releasekit")
 
-Told = tuple["Step", "ToTell", "Section"]
+UnreleasedPackage = tuple["Step", "PackageChanges", "Section"]
 """A package that is released, what there is to tell about it, and how its changelog tells it."""
 
 
-def unreleased(options: Selected, names: Sequence[str]) -> tuple[tuple[Told, ...], tuple[str, ...]]:
+def unreleased_changes(
+    options: SelectionOptions, names: Sequence[str]
+) -> tuple[tuple[UnreleasedPackage, ...], tuple[str, ...]]:
     """Return what a release would tell about each package that was asked for, dependencies first; asks nobody.
 
     With it come the warnings of the plan.
     """
-    with at_hand(options) as here:
-        project, repo = open_project(here)
+    with checkout_workspace(options) as local_options:
+        project, repo = open_project(local_options)
         history = read_history.read_history(repo, project)
         asked = options.selection()
         selection = replace(asked, package=(*asked.package, *names))
         plan = decide.plan(project, repo, history, selection, None)
-        web = web_of(repo.address(project.settings.remote), project.settings.forge)
-        told = changelog_entries.entries(project, repo, plan, history)
+        urls = repository_urls(repo.address(project.settings.remote), project.settings.forge)
+        changes_by_name = changelog_entries.package_changes(project, repo, plan, history)
     included = (step for step in plan.steps if step.status is Status.INCLUDED)
-    return tuple((step, told[step.name], told[step.name].section(web)) for step in included), _remarks(plan)
+    return tuple(
+        (step, changes_by_name[step.name], changes_by_name[step.name].section(urls)) for step in included
+    ), _remarks(plan)
 
 
-async def notes(options: Options) -> tuple[Notes, str]:
+async def notes(options: Options) -> tuple[ReleaseNotes, str]:
     """Return what the notes of a release now would tell, and as they would be; asks no index, but the forge.
 
     Raises what is wrong with the template or the command.
     """
-    from releasekit.core.release.release_notes import SMALLEST_LIMIT
-    from releasekit.integrations.forge_factory import forge_of
-    from releasekit.integrations.notes_sources import commits_told, gather, rendered, rewritten
+    from releasekit.core.release.release_notes import MIN_BODY_LIMIT
+    from releasekit.integrations.forge_factory import connect_forge
+    from releasekit.integrations.notes_sources import commits_in_notes, gather_notes, render_notes, rewrite_notes
 
     project, repo = open_project(options)
     settings = project.settings
     history = read_history.read_history(repo, project)
     plan = decide.plan(project, repo, history, options.selection(), None)
-    plan = with_changelogs(project, repo, plan, history, notes=True)
-    pulls: dict[str, Pull] = {}
-    limit = SMALLEST_LIMIT
+    plan = add_changelogs(project, repo, plan, history, notes=True)
+    pull_requests: dict[str, PullRequest] = {}
+    limit = MIN_BODY_LIMIT
     if not options.offline:
         try:
-            async with forge_of(repo.address(settings.remote), settings, project.uv.secrets) as forge:
-                pulls, limit = await forge.pulls_of(commits_told(plan)), forge.body_limit
+            async with connect_forge(repo.address(settings.remote), settings, project.uv.secrets) as forge:
+                pull_requests, limit = await forge.pull_requests_of(commits_in_notes(plan)), forge.body_limit
         except ReleaseError as error:
             log.info("no pull requests are named: %s", error)
-    place = project.root.relative_to(repo.top).as_posix()
-    found = gather(plan, repo, repo.top, place, read_workspace.target_of(project), settings, pulls=pulls)
-    text = rendered(found, project.root, settings, limit)
-    return found, rewritten(text, project.root, settings.notes_command, limit, found.all)
+    workspace_path = project.root.relative_to(repo.top).as_posix()
+    collected = gather_notes(
+        plan, repo, repo.top, workspace_path, read_workspace.target_of(project), settings, pulls=pull_requests
+    )
+    text = render_notes(collected, project.root, settings, limit)
+    return collected, rewrite_notes(text, project.root, settings.notes_command, limit, collected.all)
 
 
 COMMENT_MARK = "<!-- releasekit plan -->\n"
@@ -91,52 +97,54 @@ COMMENT_MARK = "<!-- releasekit plan -->\n"
 _SUMMARY_LIMIT = 1_000_000  # characters; GitHub's is 1 MiB
 
 
-async def comment(options: Options, plan: Plan) -> str:
+async def post_plan_comment(options: Options, plan: Plan) -> str:
     """Show *plan* where the CI shows it, and return where: a comment on the pull request that this job is for.
 
     Without one, or without the right to comment, it is the summary of the job, where the CI has such a thing; else
     nowhere, and empty is returned.
     """
     from releasekit.formats.pr_text import plan_body
-    from releasekit.integrations.forge_factory import forge_of, pull_of_job
+    from releasekit.integrations.forge_factory import connect_forge, pull_request_of_job
 
-    if number := pull_of_job(os.environ):
+    if number := pull_request_of_job(os.environ):
         project, repo = open_project(options)
         try:
-            async with forge_of(repo.address(project.settings.remote), project.settings, project.uv.secrets) as forge:
-                text = plan_body(plan, forge.pull_limit - len(COMMENT_MARK))
+            async with connect_forge(
+                repo.address(project.settings.remote), project.settings, project.uv.secrets
+            ) as forge:
+                text = plan_body(plan, forge.pull_request_limit - len(COMMENT_MARK))
                 return await forge.comment(number, COMMENT_MARK, text)
         except ReleaseError as error:  # such as in a pull request from a fork
-            log.warning("warning %s", Warn(error.code, f"no comment: {error.what}", error.where))
+            log.warning("warning %s", ReleaseWarning(error.code, f"no comment: {error.message}", error.location))
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         append_text(Path(summary), plan_body(plan, _SUMMARY_LIMIT) + "\n")
         return "the summary of this job"
     return ""
 
 
-async def manifest_of(options: Place, release: str) -> str:
-    """Return the manifest of *release* as the forge has it, the plan inside; see `manifest_at_hand` for what it takes.
+async def fetch_manifest_text(options: WorkspaceOptions, release: str) -> str:
+    """Return the manifest of *release* as the forge has it, the plan inside; see `fetch_manifest` for what it takes.
 
     Raises Refusal RK-RELEASE-UNKNOWN, RK-RECORD-INVALID, RK-FORGE-….
     """
     project = read_workspace.read_workspace(options.directory, {})
-    file = await pr_steps.manifest_at_hand(Repo(project.root), project.settings, project.uv.secrets, Path(release))
+    file = await pr_steps.fetch_manifest(Repo(project.root), project.settings, project.uv.secrets, Path(release))
     return manifest_text(read_manifest(file)[0])
 
 
-def explained(options: Selected, names: Sequence[str]) -> tuple[Explanation, tuple[str, ...]]:
+def explain_versions(options: SelectionOptions, names: Sequence[str]) -> tuple[Explanation, tuple[str, ...]]:
     """Read the history and say which version each of *names* goes to, or all; asks nobody outside.
 
     With it come the warnings of the plan.
     """
-    from releasekit.formats.explained import explanation
+    from releasekit.formats.explained import explain_versions
 
-    with at_hand(options) as here:
-        project, repo = open_project(here)
+    with checkout_workspace(options) as local_options:
+        project, repo = open_project(local_options)
         history = read_history.read_history(repo, project)
         plan = decide.plan(project, repo, history, options.selection(), None)
-    chosen = project.workspace.matching(names or ["*"])
-    return explanation(plan, decide.decide(project, history), chosen), _remarks(plan)
+    chosen = project.workspace.matching_names(names or ["*"])
+    return explain_versions(plan, decide.decide_bumps(project, history), chosen), _remarks(plan)
 
 
 def _remarks(plan: Plan) -> tuple[str, ...]:
@@ -149,31 +157,34 @@ async def release_status(options: StatusOptions) -> ReleaseStatus:
 
     Who does not answer, or is not asked, is named in the result.
     """
-    from tasks.rollback_steps import find_proposed  # late: httpx is dear, and `plan` imports this module
+    from tasks.rollback_steps import find_unpublished  # late: httpx is dear, and `plan` imports this module
 
-    with at_hand(options, keep=True) as here:
-        project, repo = open_project(here)
+    with checkout_workspace(options, keep=True) as local_options:
+        project, repo = open_project(local_options)
         settings = project.settings
         unasked: list[str] = []
-        found = find_unfinished.read_records(repo)
+        all_traces = find_unfinished.read_records(repo)
         refs = {} if options.offline else _remote_refs(repo, settings, unasked)
         if refs is not None and not options.offline:
-            found, problem = find_unfinished.read_remote(repo, settings.remote, refs, found)
+            all_traces, problem = find_unfinished.read_remote(repo, settings.remote, refs, all_traces)
             unasked += [problem] if problem else []
-            proposed = await find_proposed(repo, settings, project.uv.secrets)
-            pairs = [(each.plan, each.manifest, each.draft.page if each.draft else "") for each in proposed]
-            found += await find_unfinished.read_proposed(repo, settings, project.uv.secrets, pairs, refs)
-        found = find_unfinished.with_local_tags(repo, [*find_unfinished.published_first(found)])
+            proposed = await find_unpublished(repo, settings, project.uv.secrets)
+            pairs = [
+                (proposal.plan, proposal.manifest, proposal.draft.url if proposal.draft else "")
+                for proposal in proposed
+            ]
+            all_traces += await find_unfinished.read_unpublished(repo, settings, project.uv.secrets, pairs, refs)
+        all_traces = find_unfinished.with_local_tags(repo, [*find_unfinished.unique_releases(all_traces)])
         if not options.offline:
-            found = await _with_index(project, found, unasked)
+            all_traces = await _add_index_files(project, all_traces, unasked)
         holder = lock_holder(repo.common_dir)
     running = holder.who if holder and holder.is_known else ""
     elsewhere = holder.who if holder and not holder.is_known else ""
     if options.offline:
         unasked.append("--offline: neither the remote nor the index was asked")
     if running:  # what it makes and drops in passing is no release of its own
-        found = [traces for traces in found if traces.plan or traces.source != "copy"]
-    releases = tuple(describe_release(traces, running, elsewhere) for traces in found)
+        all_traces = [traces for traces in all_traces if traces.plan or traces.source != "copy"]
+    releases = tuple(describe_release(traces, running, elsewhere) for traces in all_traces)
     return ReleaseStatus(running=running, offline=options.offline, unasked=tuple(unasked), releases=releases)
 
 
@@ -185,33 +196,35 @@ def _remote_refs(repo: Repo, settings: Settings, unasked: list[str]) -> dict[str
         unasked.append(f"the remote was not asked: there is no remote {settings.remote}")
     else:
         try:
-            return repo.refs_at(settings.remote)
+            return repo.ls_remote(settings.remote)
         except ReleaseError as error:
-            unasked.append(f"the remote {settings.remote} did not answer: {error.what}")
+            unasked.append(f"the remote {settings.remote} did not answer: {error.message}")
     return None
 
 
-async def _with_index(project: Project, found: list[ReleaseTraces], unasked: list[str]) -> list[ReleaseTraces]:
-    """Return *found* with what the index lists; as they are, and why in *unasked*, if it does not answer."""
-    if not any(traces.packages for traces in found):
-        return found
+async def _add_index_files(
+    project: Project, all_traces: list[ReleaseTraces], unasked: list[str]
+) -> list[ReleaseTraces]:
+    """Return *all_traces* with what the index lists; as they are, and why in *unasked*, if it does not answer."""
+    if not any(traces.packages for traces in all_traces):
+        return all_traces
     try:
         async with open_index(project, read_workspace.target_of(project)) as index:
-            return await find_unfinished.ask_index_for(index, found)
+            return await find_unfinished.read_index_files(index, all_traces)
     except ReleaseError as error:
-        unasked.append(f"the index did not answer: {error.what}")
-        return found
+        unasked.append(f"the index did not answer: {error.message}")
+        return all_traces
 
 
 async def with_unfinished(options: Options, plan: P) -> P:
     """Return *plan* with the title of the release that was begun here and has not ended; it is told in a line, too."""
     if options.source():
         return plan  # its clone is thrown away
-    found = find_unfinished.read_records(Repo(options.directory))
-    if not found:
+    all_traces = find_unfinished.read_records(Repo(options.directory))
+    if not all_traces:
         return plan
-    if not options.offline and found[0].packages:
-        found = await _with_index(open_project(options)[0], found[:1], [])
-    first = describe_release(found[0])
+    if not options.offline and all_traces[0].packages:
+        all_traces = await _add_index_files(open_project(options)[0], all_traces[:1], [])
+    first = describe_release(all_traces[0])
     log.info("%s", unfinished_note(first))
     return plan.model_copy(update={"unfinished": first.title})

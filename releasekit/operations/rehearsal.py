@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from releasekit.core.text import some
+from releasekit.core.text import summarize
 from releasekit.core.workspace.built_files import metadata_of
 from releasekit.integrations.filesystem import read_wheel
 from releasekit.integrations.git import Repo, clone
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from httpx import AsyncClient
 
-    from releasekit.core.release.report import Report
+    from releasekit.core.release.report import ReleaseReport
     from releasekit.options import PublishOptions
     from tasks.project import Project
 
@@ -43,8 +43,8 @@ def rehearsal(options: PublishOptions) -> Generator[PublishOptions]:
         yield options
         return
     repo = Repo(options.directory)
-    if left := repo.changed_paths():
-        log.warning("what is not committed is not rehearsed: %s", some(left, 5))
+    if uncommitted := repo.changed_paths():
+        log.warning("what is not committed is not rehearsed: %s", summarize(uncommitted, 5))
     with tempfile.TemporaryDirectory(prefix="releasekit-rehearsal-") as scratch:
         directory = Path(scratch).resolve()
         workspace = _throwaway_clone(repo, directory) / options.directory.resolve().relative_to(repo.top)
@@ -54,20 +54,23 @@ def rehearsal(options: PublishOptions) -> Generator[PublishOptions]:
             yield options.model_copy(update={**changed, "workspace": str(workspace), "rehearse": False})
 
 
-async def on_the_index(project: Project, report: Report) -> list[tuple[str, str]]:
+async def list_published_pins(project: Project, report: ReleaseReport) -> list[tuple[str, str]]:
     """Return each released wheel as the index serves it, with the internal requirements in its METADATA."""
     rows: list[tuple[str, str]] = []
-    async with open_index(project, target_of(project)) as index, client() as web:
-        for package in report.confirmed:
+    async with open_index(project, target_of(project)) as index, client() as http_client:
+        for package in report.confirmed_packages:
             wheels = [file for file in await index.files(package.name) or () if file.name.endswith(".whl")]
-            rows += [(file.name, await _internal(web, file.url, project.workspace.members)) for file in wheels]
+            rows += [
+                (file.name, await _internal_requirements(http_client, file.url, project.workspace.members))
+                for file in wheels
+            ]
     return rows
 
 
-async def _internal(web: AsyncClient, url: str, members: Iterable[str]) -> str:
+async def _internal_requirements(http_client: AsyncClient, url: str, members: Iterable[str]) -> str:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "downloaded.whl"
-        path.write_bytes((await web.get(url)).raise_for_status().content)
+        path.write_bytes((await http_client.get(url)).raise_for_status().content)
         requirements = map(Requirement, metadata_of(read_wheel(path)).get_all("Requires-Dist", []))
     return "\n".join(str(r) for r in requirements if canonicalize_name(r.name) in members)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from releasekit.core.errors import Refusal
 from releasekit.core.release.target import recorded_targets
 from releasekit.operations.confirmation import AssumeYes, Proposal
-from releasekit.operations.draft import at_hand, open_index, open_project
+from releasekit.operations.draft import checkout_workspace, open_index, open_project
 from releasekit.store.record import release_lock
 from tasks import rollback_steps as tasks
 from tasks.read_workspace import named_targets, target_of
@@ -21,50 +21,54 @@ if TYPE_CHECKING:
     from tasks.project import Project
 
 
-async def undo(options: RollbackOptions, confirmation: Confirmation | None = None) -> Rollback:
+async def run_rollback(options: RollbackOptions, confirmation: Confirmation | None = None) -> Rollback:
     """Roll a release back, one step after the other; each can be repeated, so a killed rollback is run again.
 
     Unless it is a dry run, *confirmation* is asked first; without one, whoever calls has the yes already.
     Raises Refusal RK-NOT-CONFIRMED.
     """
     async with AsyncExitStack() as stack:
-        options = stack.enter_context(at_hand(options, keep=True))
+        options = stack.enter_context(checkout_workspace(options, keep=True))
         project, repo = open_project(options)
         stack.enter_context(release_lock(repo.common_dir))
         settings, secrets = project.settings, project.uv.secrets
-        proposed = await tasks.find_proposed(repo, settings, secrets)
-        doomed = tasks.find(repo, settings, options.release, proposed)
-        if doomed is None:
+        proposed = await tasks.find_unpublished(repo, settings, secrets)
+        rollback_target = tasks.find_release(repo, settings, options.release, proposed)
+        if rollback_target is None:
             return tasks.report_nothing(repo)
-        targets = _targets(options, project, doomed)
+        targets = _index_targets(options, project, rollback_target)
         indexes = [(target, await stack.enter_async_context(open_index(project, target))) for target in targets]
-        found = await tasks.look(repo, settings, doomed, indexes, proposed, all_tags=options.all_tags)
+        rollback_plan = await tasks.inspect_release(
+            repo, settings, rollback_target, indexes, proposed, all_tags=options.all_tags
+        )
         if options.dry_run:
-            return found.rollback
-        await ask_to_undo(found.rollback, confirmation or AssumeYes())
-        tasks.mark(found)
-        await tasks.delete_proposed(repo, settings, secrets, found)
-        tasks.delete_remotely(repo, settings, found)
-        tasks.delete_here(repo, found)
-        tasks.drop(repo, found)
-        return found.rollback.model_copy(update={"done": True})
+            return rollback_plan.rollback
+        await confirm_rollback(rollback_plan.rollback, confirmation or AssumeYes())
+        tasks.mark_rolling_back(rollback_plan)
+        await tasks.delete_unpublished(repo, settings, secrets, rollback_plan)
+        tasks.delete_remote_refs(repo, settings, rollback_plan)
+        tasks.delete_local_tags(repo, rollback_plan)
+        tasks.delete_record(repo, rollback_plan)
+        return rollback_plan.rollback.model_copy(update={"done": True})
 
 
-async def ask_to_undo(found: Rollback, confirmation: Confirmation) -> None:
+async def confirm_rollback(rollback: Rollback, confirmation: Confirmation) -> None:
     """Show what a rollback removes, and raise Refusal RK-NOT-CONFIRMED unless the answer is yes."""
-    await confirmation.show(found)
-    answer = await confirmation.ask(Proposal(f"Roll {found.title} back?", found))
+    await confirmation.show(rollback)
+    answer = await confirmation.ask(Proposal(f"Roll {rollback.title} back?", rollback))
     answer.require_yes()
 
 
-def _targets(options: RollbackOptions, project: Project, doomed: tasks.Doomed) -> tuple[Target, ...]:
+def _index_targets(
+    options: RollbackOptions, project: Project, rollback_target: tasks.RollbackCandidate
+) -> tuple[Target, ...]:
     """Return the indexes to ask: the one that is named, else those on record, else where the settings publish to."""
-    if not doomed.may_be_public:
+    if not rollback_target.may_be_public:
         return ()
-    recorded = doomed.manifest.indexes if doomed.manifest else ()
+    recorded = rollback_target.manifest.indexes if rollback_target.manifest else ()
     if options.names_index or not recorded:
         return (target_of(project),)
-    known: list[Target] = []
+    candidates: list[Target] = []
     with suppress(Refusal):  # the settings may name an index that is gone
-        known.append(target_of(project))
-    return recorded_targets(recorded, [*known, *named_targets(project)])
+        candidates.append(target_of(project))
+    return recorded_targets(recorded, [*candidates, *named_targets(project)])

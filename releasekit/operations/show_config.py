@@ -34,7 +34,7 @@ class Setting(BaseModel):
     package: str = ""
 
 
-class Configuration(BaseModel):
+class EffectiveSettings(BaseModel):
     """Each setting of a workspace, in the order of the README; then those that members have for themselves."""
 
     model_config = ConfigDict(frozen=True)
@@ -42,34 +42,34 @@ class Configuration(BaseModel):
     settings: tuple[Setting, ...]
 
 
-def configuration(workspace: Path, given: Mapping[str, Any]) -> Configuration:
-    """Return the settings of the workspace that the directory lies in; *given* were options.
+def effective_settings(workspace: Path, overrides: Mapping[str, Any]) -> EffectiveSettings:
+    """Return the settings of the workspace that the directory lies in; *overrides* were options.
 
     Raises the refusals of `read_workspace`.
     """
-    project = read_workspace(workspace, given)
+    project = read_workspace(workspace, overrides)
     document, text = read_toml(project.root / "pyproject.toml", "pyproject.toml")
     written = document.get("tool", {}).get("releasekit", {})
-    told = from_environment(os.environ)
+    environment = from_environment(os.environ)
     values = project.settings.model_dump(mode="json")
 
-    def source(key: str) -> str:
-        if key in given:
+    def find_source(key: str) -> str:
+        if key in overrides:
             return f"--{key.replace('_', '-')}"
-        if key in told:
+        if key in environment:
             return variable(key)
         return f"pyproject.toml:{line_of(text, (*TABLE, key))}" if key in written else "default"
 
-    root = (Setting(key=key, value=values[key], source=source(key)) for key in Settings.model_fields)
-    return Configuration(settings=(*root, *_own(project)))
+    root = (Setting(key=key, value=values[key], source=find_source(key)) for key in Settings.model_fields)
+    return EffectiveSettings(settings=(*root, *_member_settings(project)))
 
 
-def _own(project: Project) -> Iterator[Setting]:
-    for name, said in sorted(project.own.items()):
+def _member_settings(project: Project) -> Iterator[Setting]:
+    for name, overrides in sorted(project.member_settings.items()):
         path = project.workspace[name].path
         _, text = project.manifests[path]
-        for key in said:
-            value = Settings(**{key: said[key]}).model_dump(mode="json")[key]
+        for key in overrides:
+            value = Settings(**{key: overrides[key]}).model_dump(mode="json")[key]
             line = line_of(text, (*TABLE, key))
             yield Setting(key=key, value=value, source=f"{path}/pyproject.toml:{line}", package=name)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from releasekit.core.errors import Code, Refusal, nearest
-from releasekit.core.versioning.groups import patterns_of
+from releasekit.core.errors import ErrorCode, Refusal, did_you_mean
+from releasekit.core.versioning.groups import group_patterns
 from releasekit.core.workspace.graph import graph_of, offers_of, order
 from releasekit.core.workspace.workspace import Kind
 from releasekit.formats import csv, graphs
@@ -27,7 +27,7 @@ _KINDS = (*_HARD, Kind.EXTRA)
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class GraphView:
     """What of a workspace's graph is shown. A tree begins at *roots*, if there are any; *inverted*: with who needs."""
 
     project: Project
@@ -36,9 +36,9 @@ class View:
     inverted: bool
 
 
-def view_of(
+def select_subgraph(
     directory: Path, deps: Sequence[str], rdeps: Sequence[str], groups: Sequence[str], kinds: Sequence[str]
-) -> tuple[View, list[str]]:
+) -> tuple[GraphView, list[str]]:
     """Read the workspace at *directory* and return what of its graph is asked for, with the warnings about that.
 
     Raises Refusal RK-WORKSPACE-UNKNOWN-PACKAGE for names that fit nothing, RK-USAGE for a kind that is none.
@@ -46,22 +46,24 @@ def view_of(
     project = read_workspace(directory, {})
     workspace = project.workspace
     graph, warnings = graph_of(workspace, offers_of(workspace))
-    asked = [_kind(word) for words in kinds for word in words.split(",")]
+    asked = [_parse_kind(word) for words in kinds for word in words.split(",")]
     graph = graph.of_kinds(asked or (_HARD if deps or rdeps else _KINDS))
-    down, up = workspace.matching(deps), workspace.matching(rdeps)
-    among = workspace.matching(patterns_of(project.settings, groups)) if groups else None
-    part = graph.part(down, up, among)
-    return View(project, part, (down or up).intersection(part), bool(up and not down)), list(map(str, warnings))
+    down, up = workspace.matching_names(deps), workspace.matching_names(rdeps)
+    members = workspace.matching_names(group_patterns(project.settings, groups)) if groups else None
+    subgraph = graph.select(down, up, members)
+    return GraphView(project, subgraph, (down or up).intersection(subgraph), bool(up and not down)), list(
+        map(str, warnings)
+    )
 
 
-def drawn(view: View, form: GraphFormat) -> str:
+def render_graph(view: GraphView, graph_format: GraphFormat) -> str:
     """Return what is shown in the form that is wanted; raises Refusal RK-GRAPH-CYCLE where it has no levels."""
     workspace, graph, cycles = view.project.workspace, view.graph, view.project.settings.cycles
-    if form == "svg":
-        from releasekit.integrations.graphviz import svg_of
+    if graph_format == "svg":
+        from releasekit.integrations.graphviz import render_svg
 
-        return svg_of(graphs.dot_text(workspace, graph)) or workspace_svg(workspace, graph)
-    texts: dict[GraphFormat, Callable[[], str]] = {
+        return render_svg(graphs.dot_text(workspace, graph)) or workspace_svg(workspace, graph)
+    renderers: dict[GraphFormat, Callable[[], str]] = {
         "levels": lambda: graphs.levels_text(order(graph, cycles)),
         "json": lambda: graph_json(workspace, graph, None if graph.cycles() else order(graph)),
         "ascii": lambda: graphs.ascii_text(graph, view.roots, inverted=view.inverted),
@@ -70,12 +72,12 @@ def drawn(view: View, form: GraphFormat) -> str:
         "mermaid": lambda: graphs.mermaid_text(workspace, graph),
         "d2": lambda: graphs.d2_text(workspace, graph),
     }
-    return texts[form]()
+    return renderers[graph_format]()
 
 
-def _kind(word: str) -> Kind:
+def _parse_kind(word: str) -> Kind:
     name = word.strip()
     if name not in _KINDS:
-        what = f"no kind of requirement is named {name}{nearest(name, _KINDS)}"
-        raise Refusal(Code.USAGE, what, "--kind", f"They are {', '.join(_KINDS)}.")
+        message = f"no kind of requirement is named {name}{did_you_mean(name, _KINDS)}"
+        raise Refusal(ErrorCode.USAGE, message, "--kind", f"They are {', '.join(_KINDS)}.")
     return Kind(name)

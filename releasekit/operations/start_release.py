@@ -6,12 +6,12 @@ from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from releasekit.core.text import counted, some
+from releasekit.core.text import count_packages, summarize
 from releasekit.operations.confirmation import Proposal
 from releasekit.operations.draft import open_project
-from releasekit.operations.planning import select_release, show_standing
+from releasekit.operations.planning import log_resume_summary, select_release
 from releasekit.store.record import release_lock
-from tasks.context import Release
+from tasks.context import ReleaseContext
 from tasks.read_workspace import target_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from releasekit.store.record import Record
     from tasks.project import Project
 
-_NAMED = 5
+_MAX_NAMES = 5
 """How many packages or tags a question names."""
 
 
@@ -37,32 +37,32 @@ class StartedRelease:
     options: PublishOptions
     project: Project
     repo: Repo
-    release: Release
+    release: ReleaseContext
 
     @property
     def plan(self) -> Plan:
         """What is released."""
         return self.release.plan
 
-    def observed_by(self, observer: Observer) -> StartedRelease:
+    def with_observer(self, observer: Observer) -> StartedRelease:
         """Return it with *observer*, which hears of every phase and stage."""
         return replace(self, release=replace(self.release, observer=observer))
 
 
 @dataclass(frozen=True, slots=True)
 class _Approval:
-    """A yes to *plan*, *without* some of its packages."""
+    """A yes to *plan*, *excluded* some of its packages."""
 
     plan: Plan
-    without: tuple[str, ...]
+    excluded: tuple[str, ...]
 
     def covers(self, plan: Plan) -> bool:
         """Return whether the yes holds for *plan* too."""
-        return plan.is_what_was_seen(self.plan, self.without)
+        return plan.matches_approved(self.plan, self.excluded)
 
     def differs_from(self, plan: Plan) -> bool:
         """Return whether *plan* is not the one that was shown."""
-        return bool(self.without) or not self.covers(plan)
+        return bool(self.excluded) or not self.covers(plan)
 
 
 async def start_release(
@@ -79,36 +79,38 @@ async def start_release(
     approval: _Approval | None = None
     excluded: tuple[str, ...] = ()
     while True:
-        chosen = options.model_copy(update={"exclude": (*options.exclude, *excluded)}) if excluded else options
+        selected_options = (
+            options.model_copy(update={"exclude": (*options.exclude, *excluded)}) if excluded else options
+        )
         with ExitStack() as lock:
             lock.enter_context(release_lock(repo.common_dir))
-            pending = await select_release(chosen, project, repo)
+            pending = await select_release(selected_options, project, repo)
             plan = pending.plan
             if plan.obstacles or approval is None or approval.differs_from(plan):
                 await confirmation.show(plan)
             pending.refuse_obstacles()
             if pending.record and plan.steps:
-                await show_standing(pending.record, project, repo)
-            again = "the plan has changed since it was approved" if approval else ""
-            proposal = _propose(pending, project, repo, options, again)
+                await log_resume_summary(pending.record, project, repo)
+            repeat_reason = "the plan has changed since it was approved" if approval else ""
+            proposal = _make_proposal(pending, project, repo, options, repeat_reason)
             needs_yes = bool(plan.steps) and not (approval and approval.covers(plan))
             if not (needs_yes and confirmation.can_take_hours(proposal)):
                 if needs_yes:
                     answer = await confirmation.ask(proposal)
                     answer.require_yes()
-                record = pending.begin(repo, project.settings, publishing=not options.private)
+                record = pending.begin(repo, project.settings, publishing=not options.stops_before_publishing)
                 stack.push(lock.pop_all())
-                return StartedRelease(options, project, repo, release_of(plan, record, project, repo))
+                return StartedRelease(options, project, repo, release_context(plan, record, project, repo))
         answer = await confirmation.ask(proposal)
         answer.require_yes()
-        approval = _Approval(plan, answer.without)
-        excluded += answer.without
+        approval = _Approval(plan, answer.excluded)
+        excluded += answer.excluded
         project, repo = open_project(options)
 
 
-def release_of(plan: Plan, record: Record, project: Project, repo: Repo) -> Release:
+def release_context(plan: Plan, record: Record, project: Project, repo: Repo) -> ReleaseContext:
     """Return the release of *plan* with all that its steps need."""
-    return Release(
+    return ReleaseContext(
         plan=plan,
         record=record,
         settings=project.settings,
@@ -119,20 +121,20 @@ def release_of(plan: Plan, record: Record, project: Project, repo: Repo) -> Rele
     )
 
 
-def _propose(
-    pending: PendingRelease, project: Project, repo: Repo, options: PublishOptions, asks_again: str
+def _make_proposal(
+    pending: PendingRelease, project: Project, repo: Repo, options: PublishOptions, repeat_reason: str
 ) -> Proposal:
     plan = pending.plan
     if options.version_only:
-        question = f"Commit the versions of {counted(plan.steps)} to {repo.branch}?"
+        question = f"Commit the versions of {count_packages(plan.steps)} to {repo.branch}?"
     else:
-        question = f"Publish {counted(plan.steps)} to {target_of(project).title}?"
+        question = f"Publish {count_packages(plan.steps)} to {target_of(project).title}?"
     return Proposal(
         question=question,
         subject=plan,
-        details=() if options.private else tuple(_public_effects(pending, project)),
-        resumes=pending.record is not None,
-        asks_again=asks_again,
+        details=() if options.stops_before_publishing else tuple(_public_effects(pending, project)),
+        is_resumed=pending.record is not None,
+        repeat_reason=repeat_reason,
         timeout=project.settings.approval_timeout,
     )
 
@@ -145,11 +147,11 @@ def _public_effects(pending: PendingRelease, project: Project) -> Iterator[str]:
         yield f"{files} files are on record; those that the index has are not sent again"
     else:
         yield f"{2 * len(plan.steps)} files: an sdist and a wheel of each package"
-    published = pending.drafted.published if pending.drafted else None
+    published = pending.plan_context.published if pending.plan_context else None
     new = [step.name for step in plan.steps if not (published or {}).get(step.name, True)]
     if new:
-        yield f"{len(new)} new to the index: {some(new, _NAMED)}"
+        yield f"{len(new)} new to the index: {summarize(new, _MAX_NAMES)}"
     if settings.tag:
         tags = list(dict.fromkeys([*plan.tags, *(step.tag for step in plan.steps)]))
-        where = f"pushed to {settings.remote} at the end" if settings.push else "not pushed"
-        yield f"{len(tags)} tag{'' if len(tags) == 1 else 's'}, {where}: {some(tags, _NAMED)}"
+        destination = f"pushed to {settings.remote} at the end" if settings.push else "not pushed"
+        yield f"{len(tags)} tag{'' if len(tags) == 1 else 's'}, {destination}: {summarize(tags, _MAX_NAMES)}"

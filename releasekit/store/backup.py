@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ValidationError
 
-from releasekit.core.errors import Code, ReleaseError
-from releasekit.integrations.filesystem import read_text, replace_text, scratch_of
-from releasekit.integrations.signals import terminated_is_interrupted, undisturbed
+from releasekit.core.errors import ErrorCode, ReleaseError
+from releasekit.integrations.filesystem import read_text, scratch_path, write_atomic
+from releasekit.integrations.signals import defer_signals, termination_as_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
 
-class _Change(BaseModel):
+class _FileChange(BaseModel):
     """One file: where it is, its backup, and the sha256 of its bytes as they were and as they were made."""
 
     path: str
@@ -29,17 +29,17 @@ class _Change(BaseModel):
 
 
 class _Journal(BaseModel):
-    changes: tuple[_Change, ...]
+    changes: tuple[_FileChange, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class FileBackup:
     """Files that were changed for a while; their originals stand in *directory* until they are put back."""
 
     directory: Path
 
     @property
-    def pending(self) -> bool:
+    def needs_restore(self) -> bool:
         """Whether there are files to put back."""
         return self._journal.is_file()
 
@@ -49,19 +49,19 @@ class Changes:
 
     def apply(self, texts: Mapping[Path, str]) -> None:
         """Write *texts*. All originals are safe before the first file is touched, and none is ever overwritten."""
-        assert not self.pending, "the originals of earlier changes would be lost"  # noqa: S101
+        assert not self.needs_restore, "the originals of earlier changes would be lost"  # noqa: S101
         self.directory.mkdir(parents=True, exist_ok=True)
         resolved = {path.resolve(): text for path, text in texts.items()}  # a link must stay one
         changes = [self._back_up(number, path, text) for number, (path, text) in enumerate(resolved.items())]
-        replace_text(self._journal, _Journal(changes=tuple(changes)).model_dump_json(indent=1) + "\n")
+        write_atomic(self._journal, _Journal(changes=tuple(changes)).model_dump_json(indent=1) + "\n")
         for path, text in resolved.items():
-            replace_text(path, text)
+            write_atomic(path, text)
 
-    def _back_up(self, number: int, path: Path, text: str) -> _Change:
+    def _back_up(self, number: int, path: Path, text: str) -> _FileChange:
         original = read_text(path, "surrogateescape")
         backup = f"{number:04}-{path.name}"
-        replace_text(self.directory / backup, original)
-        return _Change(path=str(path), backup=backup, before=_sha256(original), after=_sha256(text))
+        write_atomic(self.directory / backup, original)
+        return _FileChange(path=str(path), backup=backup, before=_sha256(original), after=_sha256(text))
 
     def restore(self) -> tuple[Path, ...]:
         """Put all originals back, byte by byte; returns the files that were changed back.
@@ -69,27 +69,27 @@ class Changes:
         Raises ReleaseError RK-PIN-RESTORE-FAILED, once all others are restored, for a file that somebody has edited
         meanwhile or whose backup is damaged; the backups are then kept.
         """
-        if not self.pending:
+        if not self.needs_restore:
             shutil.rmtree(self.directory, ignore_errors=True)  # without a journal no file was touched, or all are back
             return ()
-        wrong: list[str] = []
+        problems: list[str] = []
         restored: list[Path] = []
         for change in self._read().changes:
             path, backup = Path(change.path), self.directory / change.backup
-            scratch_of(path).unlink(missing_ok=True)
-            now = _sha256(read_text(path, "surrogateescape")) if path.is_file() else ""
+            scratch_path(path).unlink(missing_ok=True)
+            current = _sha256(read_text(path, "surrogateescape")) if path.is_file() else ""
             original = read_text(backup, "surrogateescape") if backup.is_file() else ""
-            if now == change.before:
+            if current == change.before:
                 continue  # it was not yet changed, or is put back already
-            if now not in ("", change.after):
-                wrong.append(f"{path} was edited meanwhile; as it was: {backup}")
+            if current not in ("", change.after):
+                problems.append(f"{path} was edited meanwhile; as it was: {backup}")
             elif _sha256(original) != change.before:
-                wrong.append(f"{backup}, the original of {path}, is damaged")
+                problems.append(f"{backup}, the original of {path}, is damaged")
             else:
-                replace_text(path, original)
+                write_atomic(path, original)
                 restored.append(path)
-        if wrong:
-            raise ReleaseError(Code.PIN_RESTORE_FAILED, "; ".join(wrong), str(self.directory))
+        if problems:
+            raise ReleaseError(ErrorCode.PIN_RESTORE_FAILED, "; ".join(problems), str(self.directory))
         self._journal.unlink()
         shutil.rmtree(self.directory)
         return tuple(restored)
@@ -98,17 +98,17 @@ class Changes:
         try:
             return _Journal.model_validate_json(read_text(self._journal))
         except (ValidationError, ValueError) as error:
-            raise ReleaseError(Code.PIN_RESTORE_FAILED, str(error).splitlines()[0], str(self._journal)) from None
+            raise ReleaseError(ErrorCode.PIN_RESTORE_FAILED, str(error).splitlines()[0], str(self._journal)) from None
 
     @contextmanager
-    def during(self, texts: Mapping[Path, str]) -> Generator[None]:
+    def apply_temporarily(self, texts: Mapping[Path, str]) -> Generator[None]:
         """Have *texts* in place inside the block; on its end, errors, Ctrl-C and SIGTERM included, put all back."""
-        with terminated_is_interrupted():
+        with termination_as_interrupt():
             try:
                 self.apply(texts)
                 yield
             finally:
-                with undisturbed():
+                with defer_signals():
                     self.restore()
 
 

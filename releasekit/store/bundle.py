@@ -14,9 +14,16 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from releasekit.core.errors import Code, Refusal, ReleaseError, nothing_changed
-from releasekit.core.release.release_manifest import exported_of, manifest_text
-from releasekit.integrations.filesystem import describe, make_directory, named, read_text, remove_tree, replace_text
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
+from releasekit.core.release.release_manifest import manifest_text, parse_staged_manifest
+from releasekit.integrations.filesystem import (
+    describe_file,
+    make_directory,
+    read_text,
+    remove_tree,
+    wrap_os_errors,
+    write_atomic,
+)
 from releasekit.store.record import MANIFEST
 
 if TYPE_CHECKING:
@@ -30,43 +37,47 @@ if TYPE_CHECKING:
 SUMS, BUNDLE, DIST = "SHA256SUMS", "commit.bundle", "dist"
 ATTESTATION = ".publish.attestation"
 """What the name of a file's attestation (PEP 740) ends with, for `uv publish`."""
-_SUM = re.compile(r"([0-9a-f]{64}) [ *](.+)")
+_SUM_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
-    """The release in *directory*, as `read` has found it: every file there, and every byte as the manifest says."""
+class ReleaseBundle:
+    """The release in *directory*, read by `read_bundle`: every file exists and has the recorded bytes."""
 
     manifest: ReleaseManifest
     plan: Plan
     directory: Path
 
-    def bring(self, record: Record) -> None:
+    def copy_missing_files(self, record: Record) -> None:
         """Copy the files, and their attestations, that the *record* lacks."""
         for package in self.manifest.packages:
-            names = [*record.lost(package), *(f"{file.name}{ATTESTATION}" for file in package.files)]
-            for source in _there(self.directory, package.name, names):
+            names = [*record.missing_files(package), *(f"{file.name}{ATTESTATION}" for file in package.files)]
+            for source in _existing_files(self.directory, package.name, names):
                 target = record.dist(package.name) / source.name
                 make_directory(target.parent)
-                with named(target):
+                with wrap_os_errors(target):
                     shutil.copyfile(source, target, follow_symlinks=False)
 
-    def bring_commit(self, repo: Repo, remote: str) -> None:
+    def ensure_commits(self, repo: Repo, remote: str) -> None:
         """Return once *repo* has the frozen commit and the release commit, which may come out of the bundle.
 
         The first must be in the history of what is checked out, or of its branch at *remote*; the second too, or be one
         commit on top of it. What that may hold, `prove_commit` says.
         Raises Refusal RK-COMMIT-MISSING, RK-RECORD-INVALID.
         """
-        frozen, made = self.manifest.commit, self.manifest.release_commit
+        frozen, release_commit = self.manifest.commit, self.manifest.release_commit
         if not repo.has_on_branch(frozen, remote, self.manifest.branch):
             self._refuse(f"the commit {frozen[:12]} that it is made from is not in the history of this clone")
-        if not repo.has(made):
+        if not repo.has_commit(release_commit):
             self._unbundle(repo)
-        if not repo.has(made):
-            self._refuse(f"the release commit {made[:12]} is not in this clone")
-        if repo.parent(made) != frozen and not repo.has_on_branch(made, remote, self.manifest.branch):
-            self._refuse(f"the release commit {made[:12]} is neither on top of {frozen[:12]} nor on its branch")
+        if not repo.has_commit(release_commit):
+            self._refuse(f"the release commit {release_commit[:12]} is not in this clone")
+        if repo.parent(release_commit) != frozen and not repo.has_on_branch(
+            release_commit, remote, self.manifest.branch
+        ):
+            self._refuse(
+                f"the release commit {release_commit[:12]} is neither on top of {frozen[:12]} nor on its branch"
+            )
 
     def _unbundle(self, repo: Repo) -> None:
         bundle = self.directory / BUNDLE
@@ -74,24 +85,24 @@ class Exported:
             try:
                 repo.fetch(str(bundle.resolve()), "HEAD")
             except ReleaseError as error:
-                what = "git does not take this bundle"
-                raise Refusal(Code.RECORD_INVALID, what, str(bundle), output=error.output) from None
+                message = "git does not take this bundle"
+                raise Refusal(ErrorCode.RECORD_INVALID, message, str(bundle), output=error.output) from None
 
-    def _refuse(self, what: str) -> None:
-        raise Refusal(Code.COMMIT_MISSING, what, str(self.directory / MANIFEST))
+    def _refuse(self, message: str) -> None:
+        raise Refusal(ErrorCode.COMMIT_MISSING, message, str(self.directory / MANIFEST))
 
 
-def read(file: Path) -> Exported:
+def read_bundle(file: Path) -> ReleaseBundle:
     """Return the release whose manifest is *file*; nothing but that manifest is trusted.
 
     Each file must be there with the recorded size and sha256, no link, and in SHA256SUMS as well, if there is one.
     Raises Refusal RK-RECORD-INVALID, RK-FILE-SYSTEM.
     """
     manifest, plan, digest = read_manifest(file)
-    with nothing_changed():
+    with as_refusal():
         _check_files(file.parent, manifest)
         _check_sums(file.parent, manifest, {file.name: digest})
-    return Exported(manifest, plan, file.parent)
+    return ReleaseBundle(manifest, plan, file.parent)
 
 
 def read_manifest(file: Path) -> tuple[ReleaseManifest, Plan, str]:
@@ -100,31 +111,35 @@ def read_manifest(file: Path) -> tuple[ReleaseManifest, Plan, str]:
     Raises Refusal RK-RECORD-INVALID, RK-FILE-SYSTEM.
     """
     try:
-        with nothing_changed(), named(file):
+        with as_refusal(), wrap_os_errors(file):
             content = file.read_bytes()
-            return *exported_of(content.decode(), str(file)), sha256(content).hexdigest()
+            return *parse_staged_manifest(content.decode(), str(file)), sha256(content).hexdigest()
     except UnicodeDecodeError as error:
-        raise Refusal(Code.RECORD_INVALID, str(error), str(file)) from None
+        raise Refusal(ErrorCode.RECORD_INVALID, str(error), str(file)) from None
 
 
-def check_room(directory: Path) -> None:
+def check_output_directory(directory: Path) -> None:
     """Refuse a *directory* to write a release into that holds anything but an earlier one; raises Refusal RK-USAGE."""
-    with named(directory):
-        there = {path.name for path in directory.iterdir()} if directory.exists() else set[str]()
-    known = there <= {MANIFEST, SUMS, BUNDLE, DIST, IGNORE}
-    if there and not (known and (_is_text(directory / IGNORE, _ALL) or (directory / SUMS).is_file())):
-        raise Refusal(Code.USAGE, "the directory is not empty, and holds no release", str(directory))
+    with wrap_os_errors(directory):
+        existing = {path.name for path in directory.iterdir()} if directory.exists() else set[str]()
+    is_bundle_content = existing <= {MANIFEST, SUMS, BUNDLE, DIST, GITIGNORE}
+    if existing and not (
+        is_bundle_content and (_is_text(directory / GITIGNORE, _IGNORE_ALL) or (directory / SUMS).is_file())
+    ):
+        raise Refusal(ErrorCode.USAGE, "the directory is not empty, and holds no release", str(directory))
 
 
-def write(record: Record, repo: Repo, remote: str, directory: Path) -> None:
+def write_bundle(record: Record, repo: Repo, remote: str, directory: Path) -> None:
     """Write the release on *record*, all built, into *directory*; an earlier one there is replaced.
 
-    The manifest comes before the sums, which come last: whatever is cut off is found out by `read`.
+    The manifest comes before the sums, which come last: whatever is cut off is found out by `read_bundle`.
     """
-    check_room(directory)
-    manifest = record.require_manifest().exported(record.plan())
+    check_output_directory(directory)
+    manifest = record.require_manifest().with_plan(record.plan())
     make_directory(directory)
-    replace_text(directory / IGNORE, _ALL)  # first: it tells that this is ours, and keeps a work tree around it clean
+    write_atomic(
+        directory / GITIGNORE, _IGNORE_ALL
+    )  # first: it tells that this is ours, and keeps a work tree around it clean
     for name in (SUMS, MANIFEST, BUNDLE):
         (directory / name).unlink(missing_ok=True)
     remove_tree(directory / DIST)
@@ -133,19 +148,21 @@ def write(record: Record, repo: Repo, remote: str, directory: Path) -> None:
         target = directory / DIST / package.name
         make_directory(target)
         names = [file.name for file in package.files]
-        for source in _there(record.directory, package.name, [*names, *(f"{name}{ATTESTATION}" for name in names)]):
-            with named(target):
+        for source in _existing_files(
+            record.directory, package.name, [*names, *(f"{name}{ATTESTATION}" for name in names)]
+        ):
+            with wrap_os_errors(target):
                 shutil.copyfile(source, target / source.name, follow_symlinks=False)
         sums += [f"{file.sha256}  {DIST}/{package.name}/{file.name}" for file in package.files]
-    if manifest.release_commit != manifest.commit and not repo.is_at(remote, manifest.release_commit):
+    if manifest.release_commit != manifest.commit and not repo.remote_branch_contains(remote, manifest.release_commit):
         repo.bundle(directory / BUNDLE, record.worktree, since=manifest.commit)
-        sums.append(f"{describe(directory / BUNDLE).sha256}  {BUNDLE}")
-    replace_text(directory / MANIFEST, text)
+        sums.append(f"{describe_file(directory / BUNDLE).sha256}  {BUNDLE}")
+    write_atomic(directory / MANIFEST, text)
     sums.append(f"{sha256(text.encode()).hexdigest()}  {MANIFEST}")
-    replace_text(directory / SUMS, "".join(f"{line}\n" for line in sums))
+    write_atomic(directory / SUMS, "".join(f"{line}\n" for line in sums))
 
 
-IGNORE, _ALL = ".gitignore", "*\n"
+GITIGNORE, _IGNORE_ALL = ".gitignore", "*\n"
 
 
 def _check_files(root: Path, manifest: ReleaseManifest) -> None:
@@ -153,51 +170,51 @@ def _check_files(root: Path, manifest: ReleaseManifest) -> None:
         for file in package.files:
             path = f"{DIST}/{package.name}/{file.name}"
             if not _is_file(root, path):
-                raise ReleaseError(Code.RECORD_INVALID, "the file is missing, or a link", str(root / path))
-            with named(root / path):
-                found = describe(root / path)
-            if found != file:
-                what = f"the file is not the one on record: {found.size} bytes, sha256 {found.sha256}"
-                raise ReleaseError(Code.RECORD_INVALID, what, str(root / path))
+                raise ReleaseError(ErrorCode.RECORD_INVALID, "the file is missing, or a link", str(root / path))
+            with wrap_os_errors(root / path):
+                actual = describe_file(root / path)
+            if actual != file:
+                message = f"the file is not the one on record: {actual.size} bytes, sha256 {actual.sha256}"
+                raise ReleaseError(ErrorCode.RECORD_INVALID, message, str(root / path))
 
 
-def _check_sums(root: Path, manifest: ReleaseManifest, known: dict[str, str]) -> None:
+def _check_sums(root: Path, manifest: ReleaseManifest, expected: dict[str, str]) -> None:
     """Compare SHA256SUMS with what was found; every file must be listed, and every line must be true."""
     path = root / SUMS
     if not path.exists():
         return
-    known |= {f"{DIST}/{p.name}/{file.name}": file.sha256 for p in manifest.packages for file in p.files}
-    listed = dict(_sums(path))
+    expected |= {f"{DIST}/{p.name}/{file.name}": file.sha256 for p in manifest.packages for file in p.files}
+    listed = dict(_read_sums(path))
     for name, digest in listed.items():
-        place = PurePosixPath(name)
-        if place.is_absolute() or ".." in place.parts or not _is_file(root, name):
-            raise ReleaseError(Code.RECORD_INVALID, f"{name} is listed, and is no file here", str(path))
-        if (known.get(name) or describe(root / name).sha256) != digest:
-            raise ReleaseError(Code.RECORD_INVALID, f"{name} has another sha256 than is listed", str(path))
-    if missing := sorted(known.keys() - listed.keys()):
-        raise ReleaseError(Code.RECORD_INVALID, f"{missing[0]} is not listed", str(path))
+        relative = PurePosixPath(name)
+        if relative.is_absolute() or ".." in relative.parts or not _is_file(root, name):
+            raise ReleaseError(ErrorCode.RECORD_INVALID, f"{name} is listed, and is no file here", str(path))
+        if (expected.get(name) or describe_file(root / name).sha256) != digest:
+            raise ReleaseError(ErrorCode.RECORD_INVALID, f"{name} has another sha256 than is listed", str(path))
+    if missing := sorted(expected.keys() - listed.keys()):
+        raise ReleaseError(ErrorCode.RECORD_INVALID, f"{missing[0]} is not listed", str(path))
 
 
-def _sums(path: Path) -> Iterator[tuple[str, str]]:
-    with named(path):
+def _read_sums(path: Path) -> Iterator[tuple[str, str]]:
+    with wrap_os_errors(path):
         lines = read_text(path, "surrogateescape").splitlines()
     for number, line in enumerate(lines, 1):
-        found = _SUM.fullmatch(line)
-        if not found:
-            raise ReleaseError(Code.RECORD_INVALID, "this is no line of sha256sum", f"{path}:{number}")
-        yield found[2], found[1]
+        match = _SUM_LINE.fullmatch(line)
+        if not match:
+            raise ReleaseError(ErrorCode.RECORD_INVALID, "this is no line of sha256sum", f"{path}:{number}")
+        yield match[2], match[1]
 
 
 def _is_text(path: Path, text: str) -> bool:
     return path.is_file() and read_text(path, "surrogateescape") == text
 
 
-def _there(root: Path, package: str, names: list[str]) -> list[Path]:
+def _existing_files(root: Path, package: str, names: list[str]) -> list[Path]:
     return [root / DIST / package / name for name in names if _is_file(root, f"{DIST}/{package}/{name}")]
 
 
 def _is_file(root: Path, name: str) -> bool:
     """Tell whether *name* is a file below *root* that no link leads to."""
-    place = PurePosixPath(name)
-    links = any((root / part).is_symlink() for part in (place, *place.parents) if part.name)
-    return not links and (root / place).is_file()
+    relative = PurePosixPath(name)
+    has_links = any((root / part).is_symlink() for part in (relative, *relative.parents) if part.name)
+    return not has_links and (root / relative).is_file()

@@ -9,8 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from releasekit.core.errors import Code, Refusal, ReleaseError
-from releasekit.integrations.filesystem import make_directory, named, remove_tree
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
+from releasekit.integrations.filesystem import make_directory, remove_tree, wrap_os_errors
 from releasekit.integrations.git import Repo, clone, credentials
 from releasekit.integrations.prefect_server import data_home
 from releasekit.store.record import release_lock
@@ -18,13 +18,13 @@ from releasekit.store.record import release_lock
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from releasekit.core.config.repository_address import Source
+    from releasekit.core.config.repository_address import RemoteWorkspace
 
 log = logging.getLogger("releasekit.checkout")
 
 
 @contextmanager
-def checked_out(source: Source, token: str, *, keep: bool) -> Generator[Path]:
+def workspace_clone(source: RemoteWorkspace, token: str, *, keep: bool) -> Generator[Path]:
     """Yield the directory of the workspace, with all of the history; git has the *token*, if any, inside the block.
 
     What changes nothing gets a clone of its own, which is gone afterwards. What releases gets, with *keep*, the one
@@ -37,30 +37,35 @@ def checked_out(source: Source, token: str, *, keep: bool) -> Generator[Path]:
         if token:
             stack.enter_context(credentials(source.address, token))
         if keep:
-            home = kept_in(source)
+            home = clone_directory(source)
             stack.enter_context(release_lock(home))
         else:
             home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="releasekit-clone-"))).resolve()
         try:
-            directory = _up_to_date(source, home)
+            directory = _update_clone(source, home)
         except ReleaseError as error:
             if error.code not in _UNREACHABLE:
                 raise
-            what = error.what if error.code is Code.REPOSITORY_UNREACHABLE else "it cannot be cloned"
-            raise Refusal(Code.REPOSITORY_UNREACHABLE, what, source.address, output=error.output) from None
+            message = error.message if error.code is ErrorCode.REPOSITORY_UNREACHABLE else "it cannot be cloned"
+            raise Refusal(ErrorCode.REPOSITORY_UNREACHABLE, message, source.address, output=error.output) from None
         yield directory / source.subdirectory
 
 
-_UNREACHABLE = {Code.COMMAND_FAILED, Code.COMMAND_TIMEOUT, Code.REMOTE_UNREACHABLE, Code.REPOSITORY_UNREACHABLE}
+_UNREACHABLE = {
+    ErrorCode.COMMAND_FAILED,
+    ErrorCode.COMMAND_TIMEOUT,
+    ErrorCode.REMOTE_UNREACHABLE,
+    ErrorCode.REPOSITORY_UNREACHABLE,
+}
 
 
-def kept_in(source: Source) -> Path:
+def clone_directory(source: RemoteWorkspace) -> Path:
     """Return where this machine keeps its clone of *source*: one for each address."""
     key = sha256(source.address.encode()).hexdigest()[:12]
     return data_home() / "releasekit" / "clones" / f"{source.name}-{key}"
 
 
-def _up_to_date(source: Source, home: Path) -> Path:
+def _update_clone(source: RemoteWorkspace, home: Path) -> Path:
     directory = home / source.name
     if directory.exists():
         Repo(directory).refresh()
@@ -70,7 +75,7 @@ def _up_to_date(source: Source, home: Path) -> Path:
         make_directory(home)
         log.info("cloning %s", source.address)
         clone(source.address, scratch, "--no-checkout")
-        with named(directory):
+        with wrap_os_errors(directory):
             scratch.rename(directory)
     Repo(directory).check_out(source.ref)
     return directory

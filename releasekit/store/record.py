@@ -10,29 +10,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from releasekit.core.errors import Code, Refusal, ReleaseError, nothing_changed
-from releasekit.core.release.release_manifest import manifest_of, manifest_text, plan_of, plan_text
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
+from releasekit.core.release.release_manifest import manifest_text, parse_manifest, parse_plan, plan_text
 from releasekit.integrations.filesystem import (
-    describe,
+    describe_file,
     file_error,
+    fsync_files,
     make_directory,
-    make_durable,
-    named,
     read_text,
     remove_tree,
-    replace_text,
+    wrap_os_errors,
+    write_atomic,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
     from releasekit.core.planning.model import Plan
-    from releasekit.core.release.release_manifest import PackageVersion, ReleaseManifest
+    from releasekit.core.release.release_manifest import BuiltPackage, ReleaseManifest
     from releasekit.integrations.git import Repo
 
 
 PLAN, MANIFEST = "plan.json", "manifest.json"
-_DROPPED = ".dropped"
+_DISCARDED = ".dropped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,57 +66,57 @@ class Record:
     def save_plan(self, plan: Plan) -> None:
         """Write the plan, before anything is done for it; raises ReleaseError RK-FILE-SYSTEM."""
         make_directory(self.directory)
-        replace_text(self.directory / PLAN, plan_text(plan))
+        write_atomic(self.directory / PLAN, plan_text(plan))
 
     def plan(self) -> Plan:
         """Return the recorded plan; raises ReleaseError RK-RECORD-INVALID."""
         path = self.directory / PLAN
-        text = self._text(path)
+        text = self._read_text(path)
         if text is None:
-            raise ReleaseError(Code.RECORD_INVALID, "it is missing", str(path))
-        plan = plan_of(text, str(path))
+            raise ReleaseError(ErrorCode.RECORD_INVALID, "it is missing", str(path))
+        plan = parse_plan(text, str(path))
         if plan.release != self.release:
-            raise ReleaseError(Code.RECORD_INVALID, f"it is of another release, {plan.release}", str(path))
+            raise ReleaseError(ErrorCode.RECORD_INVALID, f"it is of another release, {plan.release}", str(path))
         return plan
 
-    def save(self, manifest: ReleaseManifest) -> None:
+    def save_manifest(self, manifest: ReleaseManifest) -> None:
         """Write the manifest; raises ReleaseError RK-FILE-SYSTEM."""
-        replace_text(self.directory / MANIFEST, manifest_text(manifest))
+        write_atomic(self.directory / MANIFEST, manifest_text(manifest))
 
     def manifest(self) -> ReleaseManifest | None:
         """Return the manifest, None if the release commit was not made yet; raises ReleaseError RK-RECORD-INVALID."""
         path = self.directory / MANIFEST
-        text = self._text(path)
+        text = self._read_text(path)
         if text is None:
             if self.dist("").is_dir():  # nothing is built before it is written: it was lost, and all may be public
-                raise ReleaseError(Code.RECORD_INVALID, "it is missing", str(path))
+                raise ReleaseError(ErrorCode.RECORD_INVALID, "it is missing", str(path))
             return None
-        manifest = manifest_of(text, str(path))
+        manifest = parse_manifest(text, str(path))
         if manifest.release != self.release:
-            raise ReleaseError(Code.RECORD_INVALID, f"it is of another release, {manifest.release}", str(path))
+            raise ReleaseError(ErrorCode.RECORD_INVALID, f"it is of another release, {manifest.release}", str(path))
         return manifest
 
     def require_manifest(self) -> ReleaseManifest:
         """Return the manifest of a release whose commit is made; raises ReleaseError RK-RECORD-INVALID."""
         manifest = self.manifest()
         if manifest is None:
-            raise ReleaseError(Code.RECORD_INVALID, "there is no manifest", str(self.directory))
+            raise ReleaseError(ErrorCode.RECORD_INVALID, "there is no manifest", str(self.directory))
         return manifest
 
     def amend(self, **changes: Any) -> ReleaseManifest:  # noqa: ANN401  the fields of a manifest
         """Write the manifest with *changes*, and return it."""
         manifest = self.require_manifest().model_copy(update=changes)
-        self.save(manifest)
+        self.save_manifest(manifest)
         return manifest
 
-    def lost(self, package: PackageVersion) -> tuple[str, ...]:
+    def missing_files(self, package: BuiltPackage) -> tuple[str, ...]:
         """Return the files of *package* that are not here with the bytes that were recorded."""
         paths = {file: self.dist(package.name) / file.name for file in package.files}
-        return tuple(file.name for file, path in paths.items() if not (path.is_file() and describe(path) == file))
+        return tuple(file.name for file, path in paths.items() if not (path.is_file() and describe_file(path) == file))
 
-    def make_durable(self, packages: Iterable[PackageVersion]) -> None:
+    def fsync_files(self, packages: Iterable[BuiltPackage]) -> None:
         """Return when the files of *packages* are on the disk for good, whatever happens to the machine."""
-        make_durable(self.dist(package.name) / file.name for package in packages for file in package.files)
+        fsync_files(self.dist(package.name) / file.name for package in packages for file in package.files)
 
     def finish(self, repo: Repo) -> None:
         """End a release: mark it finished, and give back the room that only a running one needs.
@@ -124,78 +124,78 @@ class Record:
         One that has made nothing is dropped: there is nothing to mark, and it must not be carried on for ever.
         """
         if self.manifest() is None:
-            self.drop(repo)
+            self.discard(repo)
             return
         self.amend(finished=True)
         repo.remove_worktree(self.worktree)
-        repo.release(self.release)
+        repo.delete_ref(self.release)
 
-    def drop_if_private(self, repo: Repo) -> None:
+    def discard_unless_public(self, repo: Repo) -> None:
         """Drop the release, unless its files may be public.
 
         They may be from the moment that all are on record; staged ones from the moment that they are no more just that.
         """
         manifest = self.manifest()
         if manifest is None or manifest.staged or not manifest.packages:
-            self.drop(repo)
+            self.discard(repo)
 
-    def drop(self, repo: Repo) -> None:
+    def discard(self, repo: Repo) -> None:
         """Forget a release. It is renamed first, so that a crash never leaves half a record to be carried on."""
-        dropped = self.directory.with_name(self.release + _DROPPED)
-        remove_tree(dropped)
-        with named(self.directory):
-            self.directory.rename(dropped)
-        _clear(dropped, repo)
+        discarded = self.directory.with_name(self.release + _DISCARDED)
+        remove_tree(discarded)
+        with wrap_os_errors(self.directory):
+            self.directory.rename(discarded)
+        _remove_discarded(discarded, repo)
 
-    def _text(self, path: Path) -> str | None:
+    def _read_text(self, path: Path) -> str | None:
         try:
             return read_text(path) if path.exists() else None
         except UnicodeDecodeError as error:
-            raise ReleaseError(Code.RECORD_INVALID, str(error), str(path)) from None
+            raise ReleaseError(ErrorCode.RECORD_INVALID, str(error), str(path)) from None
         except OSError as error:
             raise file_error(error, path) from None
 
 
-def record_of(common_dir: Path, release: str) -> Record:
+def record_for(common_dir: Path, release: str) -> Record:
     """Return the place of a release's record, whether it exists or not."""
     return Record(common_dir / "releasekit" / release)
 
 
-def begin(common_dir: Path, plan: Plan) -> Record:
+def create_record(common_dir: Path, plan: Plan) -> Record:
     """Put *plan* on record: from here on it is carried out, and nothing is decided again."""
-    record = record_of(common_dir, plan.release)
+    record = record_for(common_dir, plan.release)
     record.save_plan(plan)
     return record
 
 
-def plan_kept(common_dir: Path, key: str) -> Plan | None:
+def load_plan_snapshot(common_dir: Path, key: str) -> Plan | None:
     """Return the plan that was kept last under *key*; None if there is none that can be read."""
     path = common_dir / "releasekit" / "plans" / f"{key}.json"
     try:
-        return plan_of(read_text(path), str(path))
+        return parse_plan(read_text(path), str(path))
     except (FileNotFoundError, UnicodeDecodeError, ReleaseError):
         return None
 
 
-def keep_plan(common_dir: Path, key: str, plan: Plan) -> None:
+def save_plan_snapshot(common_dir: Path, key: str, plan: Plan) -> None:
     """Keep *plan* for the next one to be compared with; raises ReleaseError RK-FILE-SYSTEM."""
     directory = common_dir / "releasekit" / "plans"
     make_directory(directory)
-    replace_text(directory / f"{key}.json", plan_text(plan))
+    write_atomic(directory / f"{key}.json", plan_text(plan))
 
 
-def plan_in(path: Path) -> Plan:
+def read_plan_file(path: Path) -> Plan:
     """Return the plan in a file that somebody names; raises Refusal RK-USAGE if it holds none, RK-FILE-SYSTEM."""
-    with nothing_changed(), named(path):
+    with as_refusal(), wrap_os_errors(path):
         text = path.read_bytes().decode("utf-8", "replace")
     try:
-        return plan_of(text, str(path))
+        return parse_plan(text, str(path))
     except ReleaseError as error:
         hint = "Name a file that `releasekit plan --format json` has written."
-        raise Refusal(Code.USAGE, f"no plan: {error.what}", str(path), hint) from None
+        raise Refusal(ErrorCode.USAGE, f"no plan: {error.message}", str(path), hint) from None
 
 
-class Maker(NamedTuple):
+class Owner(NamedTuple):
     """Who makes a release ("name <mail>"), where, and since when (UTC, ISO 8601): fields of its manifest."""
 
     by: str
@@ -203,64 +203,64 @@ class Maker(NamedTuple):
     begun: str
 
 
-def maker(repo: Repo) -> Maker:
+def current_owner(repo: Repo) -> Owner:
     """Return who makes a release here and now, by the name and the clock that its commit has."""
     who, seconds, _ = repo.committer().rsplit(" ", 2)
-    return Maker(who, socket.gethostname(), datetime.fromtimestamp(int(seconds), UTC).isoformat())
+    return Owner(who, socket.gethostname(), datetime.fromtimestamp(int(seconds), UTC).isoformat())
 
 
-def records(common_dir: Path) -> tuple[Record, ...]:
+def list_records(common_dir: Path) -> tuple[Record, ...]:
     """Return all releases on record, ended or not."""
     directories = sorted((common_dir / "releasekit").glob("*/"))
-    found = (Record(directory) for directory in directories if directory.suffix != _DROPPED)
-    return tuple(record for record in found if record.exists())
+    existing = (Record(directory) for directory in directories if directory.suffix != _DISCARDED)
+    return tuple(record for record in existing if record.exists())
 
 
-def unfinished(common_dir: Path) -> Record | None:
+def unfinished_record(common_dir: Path) -> Record | None:
     """Return the release that was begun in this repository and not ended, if there is one.
 
     Raises ReleaseError RK-RECORD-INVALID for a record that cannot be read: nobody knows whether it has ended.
     """
-    for record in records(common_dir):
+    for record in list_records(common_dir):
         manifest = record.manifest()
         if manifest is None or not manifest.finished:
             return record
     return None
 
 
-def sweep(repo: Repo) -> None:
+def remove_leftovers(repo: Repo) -> None:
     """Clear away what a process left behind that was killed while it ended or dropped a release, or wrote a file."""
     directory = repo.common_dir / "releasekit"
-    for dropped in sorted(directory.glob(f"*{_DROPPED}/")):
-        _clear(dropped, repo)
-    for record in records(repo.common_dir):
-        for scratch in record.directory.glob(".*.json.*"):  # see `replace_text`
+    for discarded in sorted(directory.glob(f"*{_DISCARDED}/")):
+        _remove_discarded(discarded, repo)
+    for record in list_records(repo.common_dir):
+        for scratch in record.directory.glob(".*.json.*"):  # see `write_atomic`
             scratch.unlink(missing_ok=True)
-        if record.worktree.exists() or repo.kept(record.release):
+        if record.worktree.exists() or repo.saved_commit(record.release):
             with suppress(ReleaseError):  # a damaged one is told of where it is asked for
                 if (manifest := record.manifest()) and manifest.finished:
                     repo.remove_worktree(record.worktree)
-                    repo.release(record.release)
+                    repo.delete_ref(record.release)
 
 
-def _clear(dropped: Path, repo: Repo) -> None:
-    """Let go of all that the dropped release in *dropped* had; the directory itself goes last."""
-    repo.release(dropped.name.removesuffix(_DROPPED))
-    repo.remove_worktree(dropped / "tree")
-    remove_tree(dropped)
+def _remove_discarded(discarded: Path, repo: Repo) -> None:
+    """Let go of all that the dropped release in *discarded* had; the directory itself goes last."""
+    repo.delete_ref(discarded.name.removesuffix(_DISCARDED))
+    repo.remove_worktree(discarded / "tree")
+    remove_tree(discarded)
     repo.git("worktree", "prune")
 
 
 @contextmanager
-def scratch(repo: Repo, release: str) -> Generator[Record]:
+def scratch_record(repo: Repo, release: str) -> Generator[Record]:
     """Yield a record for *release* that is no release's: it is gone when the block ends.
 
-    If the process is killed it looks like a dropped one, which `sweep` clears away.
+    If the process is killed it looks like a dropped one, which `remove_leftovers` clears away.
     """
-    record = Record(repo.common_dir / "releasekit" / f"scratch{_DROPPED}" / release)
+    record = Record(repo.common_dir / "releasekit" / f"scratch{_DISCARDED}" / release)
 
     def clear() -> None:
-        repo.release(release)
+        repo.delete_ref(release)
         repo.remove_worktree(record.worktree)
         remove_tree(record.directory.parent)
 
@@ -288,10 +288,10 @@ def lock_holder(common_dir: Path) -> LockHolder | None:
     holder = common_dir / "releasekit" / "lock.holder"
     with suppress(OSError, UnicodeDecodeError):
         who = read_text(holder).strip()
-        noted = _HOLDER.fullmatch(who)
-        if noted and noted["host"] != socket.gethostname():
+        match = _HOLDER.fullmatch(who)
+        if match and match["host"] != socket.gethostname():
             return LockHolder(who, is_known=False)
-        if noted and _is_alive(int(noted["pid"]), datetime.fromisoformat(noted["since"])):
+        if match and _is_alive(int(match["pid"]), datetime.fromisoformat(match["since"])):
             return LockHolder(who, is_known=True)
     return None
 
@@ -315,10 +315,10 @@ def _is_alive(pid: int, since: datetime) -> bool:
     except (OSError, UnicodeDecodeError, ValueError, IndexError, StopIteration):
         return True
     started = int(boot.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
-    return started <= since.timestamp() + _CLOCKS_DIFFER
+    return started <= since.timestamp() + _CLOCK_TOLERANCE
 
 
-_CLOCKS_DIFFER = 5
+_CLOCK_TOLERANCE = 5
 
 
 @contextmanager
@@ -337,19 +337,19 @@ def release_lock(common_dir: Path) -> Generator[None]:
     holder = directory / "lock.holder"
     # Never a soft lock, which filelock uses where the file system has no locks: a killed holder would keep it for ever.
     lock = FileLock(directory / "lock", thread_local=False, fallback_to_soft=False)
-    with nothing_changed():
+    with as_refusal():
         make_directory(directory)
     try:
         lock.acquire(blocking=False)
     except Timeout:
         who = read_text(holder).strip() if holder.is_file() else "another process"
-        raise Refusal(Code.LOCK_ACQUISITION_FAILED, f"held by {who}", str(common_dir)) from None
+        raise Refusal(ErrorCode.LOCK_ACQUISITION_FAILED, f"held by {who}", str(common_dir)) from None
     except OSError as error:
         raise Refusal(*file_error(error, directory).args) from None
     try:
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        with nothing_changed():
-            replace_text(holder, f"process {os.getpid()} on {socket.gethostname()} since {started}\n")
+        with as_refusal():
+            write_atomic(holder, f"process {os.getpid()} on {socket.gethostname()} since {started}\n")
         yield
     finally:
         holder.unlink(missing_ok=True)

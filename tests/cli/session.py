@@ -9,8 +9,8 @@ from packaging.version import Version
 
 from releasekit.cli.app import main
 from releasekit.cli.render import diagnostics, tables, terminal
-from releasekit.core.errors import Code, ReleaseError
-from releasekit.core.release.report import Outcome, PackageReport, Report
+from releasekit.core.errors import ErrorCode, ReleaseError
+from releasekit.core.release.report import PackageOutcome, PackageReport, ReleaseReport
 from releasekit.core.release.rollback_plan import KeptTag, PublicPackage, Rollback
 from releasekit.core.release.unfinished_release import (
     FileStatus,
@@ -21,7 +21,7 @@ from releasekit.core.release.unfinished_release import (
 )
 
 if TYPE_CHECKING:
-    from releasekit.core.release.unfinished_release import OnIndex, Progress
+    from releasekit.core.release.unfinished_release import IndexState, UploadProgress
 
 COMMANDS = (
     "plan --offline --diff before.json",
@@ -38,27 +38,27 @@ RC = Version("1.3.0rc1")
 PAGE = "https://index.invalid/simple/storefront-core/"
 
 
-def package(name: str, outcome: Outcome, error: str = "", hint: str = "", output: str = "") -> PackageReport:
+def package(name: str, outcome: PackageOutcome, error: str = "", hint: str = "", output: str = "") -> PackageReport:
     """Return what came of one package."""
     return PackageReport(
         name=name, version=RC, tag=f"{name}-v{RC}", outcome=outcome, error=error, hint=hint, output=output
     )
 
 
-REPORT = Report(
+REPORT = ReleaseReport(
     release="1a2b3c",
     title=f"v{RC}",
     tags=(f"storefront-core-v{RC}",),
     packages=(
-        package("storefront-core", Outcome.CONFIRMED),
+        package("storefront-core", PackageOutcome.CONFIRMED),
         package(
             "storefront-plugin-recommendations",
-            Outcome.FAILED,
+            PackageOutcome.FAILED,
             f"RK-BUILD-FAILED: storefront-plugin-recommendations {RC} did not build (plugins/recommendations)",
             "Read the output above, mend it, and run publish again.",
             "error: no such file\nexit code 2",
         ),
-        package("storefront", Outcome.BLOCKED, "needs storefront-plugin-recommendations, which is not out"),
+        package("storefront", PackageOutcome.BLOCKED, "needs storefront-plugin-recommendations, which is not out"),
     ),
     problems=("the branch main has moved on at origin",),
     notes=("no release on the forge: there is no token",),
@@ -99,7 +99,7 @@ ROLLBACK = Rollback(
 )
 
 
-STAGES: tuple[tuple[str, Progress, OnIndex], ...] = (
+STAGES: tuple[tuple[str, UploadProgress, IndexState], ...] = (
     ("storefront-core", "confirmed", "same"),
     ("storefront-plugin-recommendations", "built", "absent"),
 )
@@ -149,7 +149,10 @@ MISTAKES = (
 """Each is told about, with the line that is meant where there is one."""
 
 FAILURE = ReleaseError(
-    Code.COMMAND_FAILED, "uv build failed with exit code 2", "storefront", output="error: no such file\n  at line 3"
+    ErrorCode.COMMAND_FAILED,
+    "uv build failed with exit code 2",
+    "storefront",
+    output="error: no such file\n  at line 3",
 )
 
 
@@ -166,14 +169,14 @@ if __name__ == "__main__":
             main([*sys.argv[2:], *command.split()])
         if not sys.argv[2:]:
             told("publish (whose build fails)")
-            diagnostics.explain(FAILURE)
+            diagnostics.print_error(FAILURE)
         raise SystemExit
     for command in COMMANDS:
         told(command)
         main(command.split())
     told("publish (what came of it)")
-    terminal.show(tables.report_table(REPORT))
+    terminal.print_parts(tables.report_table(REPORT))
     told("rollback (of a part that is out)")
-    terminal.show(tables.rollback_table(ROLLBACK))
+    terminal.print_parts(tables.rollback_table(ROLLBACK))
     told("status (of a release that has not ended)")
-    terminal.show(tables.status_table(STATUS))
+    terminal.print_parts(tables.status_table(STATUS))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from examples.orchard_repository import WORKSPACE, make
-from releasekit.core.errors import Code
+from releasekit.core.errors import ErrorCode
 from releasekit.integrations.process import Command, run
 from tests.support.world import GIT, Said, World, empty_world, make_world, upload
 
@@ -242,7 +242,7 @@ def test_version_explained(tmp_path: Path) -> None:
     assert [each["title"] for each in row["counted"]] == ["x", "fix: b", "feat!: a"]
     assert row["ignored"][0]["why"] == "no conventional commit"
     assert world.releasekit("version", "--explain", "--format", "csv").code == 2, "a row has no room for commits"
-    assert f"{Code.VERSION_UNHEARD}: Release-As: 2.0.0 ({nowhere[:7]}) touches no package" in said.err
+    assert f"{ErrorCode.VERSION_UNHEARD}: Release-As: 2.0.0 ({nowhere[:7]}) touches no package" in said.err
 
 
 def test_dry_run_changes_nothing(orchard: World) -> None:
@@ -315,7 +315,7 @@ def in_child(*argv: str, cwd: Path) -> Said:
     )
     root = str(WORKSPACE.parent.parent)
     env: dict[str, str | None] = {"PYTHONPATH": root}
-    result = run(Command((sys.executable, "-c", code, *argv), cwd, env, fine=frozenset({0, 1, 2})))
+    result = run(Command((sys.executable, "-c", code, *argv), cwd, env, ok_codes=frozenset({0, 1, 2})))
     return Said(result.code, result.stdout, result.stderr)
 
 
@@ -489,7 +489,9 @@ def test_interrupted_at_once(tmp_path: Path) -> None:
     """A Ctrl-C while all is still imported is one like any other."""
     (tmp_path / "sitecustomize.py").write_text(EARLY)  # Python imports it when it starts
     for module in ("releasekit", "flows.publish"):
-        said = run(Command((sys.executable, "-m", module), env={"PYTHONPATH": str(tmp_path)}, fine=frozenset({130})))
+        said = run(
+            Command((sys.executable, "-m", module), env={"PYTHONPATH": str(tmp_path)}, ok_codes=frozenset({130}))
+        )
         assert (said.stdout, said.stderr) == ("", "interrupted\n")
 
 
@@ -510,36 +512,36 @@ def nothing(_: World) -> None:
     """Leave all as it is."""
 
 
-CASES: list[tuple[Callable[[World], None], list[str], Code, str]] = [
-    (no_workspace, [], Code.WORKSPACE_NOT_FOUND, "--workspace"),
-    (nothing, ["--workspace", "nowhere"], Code.WORKSPACE_NOT_FOUND, "nowhere"),
-    (invalid_toml, [], Code.WORKSPACE_TOML, "packages/core/pyproject.toml:2"),
-    (unknown_key, [], Code.CONFIG_INVALID_KEY, "did you mean tag_format"),
-    (wrong_type, [], Code.CONFIG_INVALID_VALUE, "tag_format"),
-    (wrong_choice, [], Code.CONFIG_INVALID_VALUE, "'local'"),
-    (duplicate, [], Code.WORKSPACE_DUPLICATE, "core"),
-    (cycle, [], Code.GRAPH_CYCLE, "app -> core -> app"),
-    (self_dependency, [], Code.GRAPH_SELF_DEPENDENCY, "packages/core/pyproject.toml"),
-    (bad_requirement, [], Code.WORKSPACE_REQUIREMENT, "idna >>> 3"),
-    (bad_tag_format, [], Code.TAG_INVALID, "{name}~{version}"),
-    (dirty, [], Code.PREFLIGHT_DIRTY_WORKTREE, "packages/core/src/core/__init__.py"),
-    (untracked, [], Code.PREFLIGHT_DIRTY_WORKTREE, "packages/core/src/core/new.py"),
-    (detached, [], Code.PREFLIGHT_DETACHED_HEAD, "branch"),
-    (stale_lock, [], Code.PREFLIGHT_LOCK_STALE, "uv lock"),
-    (outside, [], Code.WORKSPACE_OUTSIDE, "elsewhere"),
-    (other_uv, [], Code.UV_VERSION, ">=99"),
-    (no_identity, [], Code.GIT_IDENTITY, "user.name"),
-    (nothing, ["--package", "cor"], Code.WORKSPACE_UNKNOWN_PACKAGE, "did you mean core"),
-    (nothing, ["--group", "all"], Code.WORKSPACE_UNKNOWN_PACKAGE, "no group is named all"),
-    (nothing, ["--index", "inner"], Code.INDEX_UNKNOWN, "inner"),
-    (nothing, ["--publish-url", "http://me:pw@index.invalid/"], Code.CONFIG_INVALID_VALUE, "UV_PUBLISH_TOKEN"),
-    (nothing, ["--tag-all"], Code.USAGE, "--tag-all"),
-    (nothing, ["--concurrency", "0"], Code.USAGE, "greater than or equal to 1"),
+CASES: list[tuple[Callable[[World], None], list[str], ErrorCode, str]] = [
+    (no_workspace, [], ErrorCode.WORKSPACE_NOT_FOUND, "--workspace"),
+    (nothing, ["--workspace", "nowhere"], ErrorCode.WORKSPACE_NOT_FOUND, "nowhere"),
+    (invalid_toml, [], ErrorCode.WORKSPACE_TOML, "packages/core/pyproject.toml:2"),
+    (unknown_key, [], ErrorCode.CONFIG_INVALID_KEY, "did you mean tag_format"),
+    (wrong_type, [], ErrorCode.CONFIG_INVALID_VALUE, "tag_format"),
+    (wrong_choice, [], ErrorCode.CONFIG_INVALID_VALUE, "'local'"),
+    (duplicate, [], ErrorCode.WORKSPACE_DUPLICATE, "core"),
+    (cycle, [], ErrorCode.GRAPH_CYCLE, "app -> core -> app"),
+    (self_dependency, [], ErrorCode.GRAPH_SELF_DEPENDENCY, "packages/core/pyproject.toml"),
+    (bad_requirement, [], ErrorCode.WORKSPACE_REQUIREMENT, "idna >>> 3"),
+    (bad_tag_format, [], ErrorCode.TAG_INVALID, "{name}~{version}"),
+    (dirty, [], ErrorCode.PREFLIGHT_DIRTY_WORKTREE, "packages/core/src/core/__init__.py"),
+    (untracked, [], ErrorCode.PREFLIGHT_DIRTY_WORKTREE, "packages/core/src/core/new.py"),
+    (detached, [], ErrorCode.PREFLIGHT_DETACHED_HEAD, "branch"),
+    (stale_lock, [], ErrorCode.PREFLIGHT_LOCK_STALE, "uv lock"),
+    (outside, [], ErrorCode.WORKSPACE_OUTSIDE, "elsewhere"),
+    (other_uv, [], ErrorCode.UV_VERSION, ">=99"),
+    (no_identity, [], ErrorCode.GIT_IDENTITY, "user.name"),
+    (nothing, ["--package", "cor"], ErrorCode.WORKSPACE_UNKNOWN_PACKAGE, "did you mean core"),
+    (nothing, ["--group", "all"], ErrorCode.WORKSPACE_UNKNOWN_PACKAGE, "no group is named all"),
+    (nothing, ["--index", "inner"], ErrorCode.INDEX_UNKNOWN, "inner"),
+    (nothing, ["--publish-url", "http://me:pw@index.invalid/"], ErrorCode.CONFIG_INVALID_VALUE, "UV_PUBLISH_TOKEN"),
+    (nothing, ["--tag-all"], ErrorCode.USAGE, "--tag-all"),
+    (nothing, ["--concurrency", "0"], ErrorCode.USAGE, "greater than or equal to 1"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("spoil", "argv", "code", "said"), CASES, ids=lambda value: getattr(value, "__name__", None))
-def test_refusals(tmp_path: Path, spoil: Callable[[World], None], argv: list[str], code: Code, said: str) -> None:
+def test_refusals(tmp_path: Path, spoil: Callable[[World], None], argv: list[str], code: ErrorCode, said: str) -> None:
     """Bad input is named by its code, its place and a next step; exit 2, nothing changed."""
     world = make_world(tmp_path, "app: core; core")
     spoil(world)
@@ -555,11 +557,11 @@ def test_refusals(tmp_path: Path, spoil: Callable[[World], None], argv: list[str
     assert world.state() == before
 
 
-ONLINE: list[tuple[Callable[[World], None], dict[str, str], Code, str]] = [
-    (nothing, {"UV_PUBLISH_TOKEN": "wrong-token"}, Code.INDEX_CREDENTIALS, "UV_PUBLISH_TOKEN"),
-    (nothing, {"UV_PUBLISH_CHECK_URL": "http://127.0.0.1:9/simple"}, Code.INDEX_UNREACHABLE, "127.0.0.1:9"),
-    (moved_remote, {}, Code.PUSH_REJECTED, "main"),
-    (no_remote, {}, Code.PREFLIGHT_NO_REMOTE, "--no-push"),
+ONLINE: list[tuple[Callable[[World], None], dict[str, str], ErrorCode, str]] = [
+    (nothing, {"UV_PUBLISH_TOKEN": "wrong-token"}, ErrorCode.INDEX_CREDENTIALS, "UV_PUBLISH_TOKEN"),
+    (nothing, {"UV_PUBLISH_CHECK_URL": "http://127.0.0.1:9/simple"}, ErrorCode.INDEX_UNREACHABLE, "127.0.0.1:9"),
+    (moved_remote, {}, ErrorCode.PUSH_REJECTED, "main"),
+    (no_remote, {}, ErrorCode.PREFLIGHT_NO_REMOTE, "--no-push"),
 ]
 
 
@@ -570,7 +572,7 @@ def test_refusals_of_the_outside(
     monkeypatch: pytest.MonkeyPatch,
     spoil: Callable[[World], None],
     env: dict[str, str],
-    code: Code,
+    code: ErrorCode,
     said: str,
 ) -> None:
     """Index and remote are asked before the first build whether they would take the release."""
@@ -588,7 +590,7 @@ def test_refusals_of_the_outside(
     assert "on no forge" not in refused.err or spoil is not no_remote
     assert "wrong-token" not in refused.err
     assert world.state() == before
-    assert not [request for request in own_index.requests() if request.uploaded]
+    assert not [request for request in own_index.requests() if request.uploaded_file]
 
 
 def test_outline_of_the_commit(tmp_path: Path) -> None:
@@ -643,7 +645,7 @@ def test_versions_on_the_index_without_tags(tmp_path: Path, own_index: EmbeddedI
     assert planned(world, "--prerelease", "rc")[0]["lone"] == ("skipped", None)
     assert planned(world, "--prerelease", "rc", "--force-unchanged")[0]["lone"] == ("included", "0.2.0rc2")
     assert f"core 0.2.0 ({sha[:7]})" in warnings
-    assert Code.PIN_OLD not in warnings, "the app on the index takes any core"
+    assert ErrorCode.PIN_OLD not in warnings, "the app on the index takes any core"
     told = json.loads(world.releasekit("plan", "--format", "json").out)["changelogs"]
     assert ("### Bug Fixes" in told["core"]["text"], "long ago" in told["core"]["text"]) == (True, False)
     assert "### Features\n\n- lone (" in told["lone"]["text"], "all since 0.1.0"
@@ -653,8 +655,8 @@ def test_versions_on_the_index_without_tags(tmp_path: Path, own_index: EmbeddedI
     offline, warnings = planned(world, "--offline")
     assert offline["core"] == ("included", "0.2.0"), "nobody could know"
     assert "core, lone, new and 1 more have no tag, and no index was asked for a release" in warnings
-    assert Code.BASELINE_INDEX in world.releasekit("version").err
-    assert Code.BASELINE_INDEX in world.releasekit("changelog").err
+    assert ErrorCode.BASELINE_INDEX in world.releasekit("version").err
+    assert ErrorCode.BASELINE_INDEX in world.releasekit("changelog").err
 
 
 def test_version_on_the_index_that_nobody_set(tmp_path: Path, own_index: EmbeddedIndex) -> None:
@@ -669,7 +671,7 @@ def test_version_on_the_index_that_nobody_set(tmp_path: Path, own_index: Embedde
 
     refused = world.releasekit("plan")
 
-    assert (refused.code, f"error: {Code.BASELINE_UNKNOWN}: the index has core 0.2.0" in refused.err) == (2, True)
+    assert (refused.code, f"error: {ErrorCode.BASELINE_UNKNOWN}: the index has core 0.2.0" in refused.err) == (2, True)
     assert "`git tag core-v0.2.0 COMMIT`" in refused.err
     assert planned(world, "-p", "lone")[0]["lone"] == ("included", "0.1.0")
     world.git("tag", "core-v0.2.0", first)
@@ -686,7 +688,7 @@ def test_version_on_the_index(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     refused = world.releasekit("publish", "--yes", "--skip-audit")
 
     assert [row["status"] for row in plan["packages"]] == ["already_published"]
-    assert (refused.code, Code.PREFLIGHT_VERSION_EXISTS in refused.err) == (2, True)
+    assert (refused.code, ErrorCode.PREFLIGHT_VERSION_EXISTS in refused.err) == (2, True)
 
     world.git("tag", "--delete", "core-v0.0.9")
     edit(world, "packages/core/pyproject.toml", 'version = "0.1.0"', 'version = "0.0.9"')
@@ -704,7 +706,7 @@ def test_shallow_clone(tmp_path: Path) -> None:
 
     refused = World(tmp_path / "shallow", world.remote).releasekit("plan", "--offline")
 
-    assert (refused.code, Code.PREFLIGHT_SHALLOW_CLONE in refused.err) == (2, True)
+    assert (refused.code, ErrorCode.PREFLIGHT_SHALLOW_CLONE in refused.err) == (2, True)
     assert "git fetch --unshallow --tags" in refused.err
 
 
@@ -712,11 +714,11 @@ def test_no_commit(tmp_path: Path) -> None:
     """A repository without a commit, and a workspace without a repository, are refused by name."""
     world = empty_world(tmp_path)
     world.write({"pyproject.toml": '[project]\nname = "solo"\nversion = "1"\n'})
-    assert Code.GIT_NO_COMMIT in world.releasekit("plan").err
+    assert ErrorCode.GIT_NO_COMMIT in world.releasekit("plan").err
 
     bare = World(tmp_path / "bare", world.remote)
     bare.write({"pyproject.toml": '[project]\nname = "solo"\nversion = "1"\n'})
-    assert Code.GIT_NOT_A_REPOSITORY in bare.releasekit("plan").err
+    assert ErrorCode.GIT_NOT_A_REPOSITORY in bare.releasekit("plan").err
 
 
 def test_nobody_to_say_yes(tmp_path: Path, own_index: EmbeddedIndex) -> None:
@@ -726,7 +728,7 @@ def test_nobody_to_say_yes(tmp_path: Path, own_index: EmbeddedIndex) -> None:
 
     refused = world.releasekit("publish", "--skip-audit")
 
-    assert (refused.code, Code.NOT_CONFIRMED in refused.err) == (2, True)
+    assert (refused.code, ErrorCode.NOT_CONFIRMED in refused.err) == (2, True)
     assert world.state() == before
     assert own_index.requests()
 
@@ -749,9 +751,9 @@ def test_prefect_that_does_not_answer(
 
     plan, release = world.releasekit("plan"), world.releasekit("publish", "--yes", "--skip-audit")
 
-    assert (plan.code, Code.SERVER_UNREACHABLE in plan.err) == (0, True)
-    assert (release.code, Code.SERVER_UNREACHABLE in release.err) == (2, True)
-    assert not [request for request in own_index.requests() if request.uploaded]
+    assert (plan.code, ErrorCode.SERVER_UNREACHABLE in plan.err) == (0, True)
+    assert (release.code, ErrorCode.SERVER_UNREACHABLE in release.err) == (2, True)
+    assert not [request for request in own_index.requests() if request.uploaded_file]
 
 
 def test_explain(orchard: World) -> None:
@@ -775,7 +777,7 @@ def test_version_and_help(orchard: World) -> None:
 def test_offline_is_for_looking(orchard: World) -> None:
     """A release cannot be made offline."""
     refused = orchard.releasekit("publish", "--offline")
-    assert (refused.code, Code.USAGE in refused.err) == (2, True)
+    assert (refused.code, ErrorCode.USAGE in refused.err) == (2, True)
 
 
 def test_unexpected(orchard: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -789,4 +791,4 @@ def test_unexpected(orchard: World, monkeypatch: pytest.MonkeyPatch) -> None:
     failed, told = orchard.releasekit("discover"), orchard.releasekit("-v", "discover")
 
     assert (failed.code, "Traceback" in failed.err, "Traceback" in told.err) == (1, False, True)
-    assert f"error: {Code.UNEXPECTED}: ZeroDivisionError: a mistake of ours" in failed.err
+    assert f"error: {ErrorCode.UNEXPECTED}: ZeroDivisionError: a mistake of ours" in failed.err

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import pytest
 
-from releasekit.cli.app import app, options
+from releasekit.cli.app import all_options, app
 from releasekit.core.config.settings import Settings, from_environment, settings_of, variable
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.integrations.process import Command, run
 from releasekit.operations.show_config import schema_text
-from releasekit.options import is_setting, option_of
+from releasekit.options import is_setting, option_name
 from tests.support.world import Said, World, make_world
 
 if TYPE_CHECKING:
@@ -143,8 +143,8 @@ def test_bad_values(key: str, text: str, said: str) -> None:
     with pytest.raises(Refusal) as caught:
         from_environment({variable(key): text})
 
-    assert caught.value.code is Code.CONFIG_INVALID_VALUE
-    assert caught.value.what.startswith(said)
+    assert caught.value.code is ErrorCode.CONFIG_INVALID_VALUE
+    assert caught.value.message.startswith(said)
     assert "pypi-" not in str(caught.value)
 
 
@@ -164,7 +164,7 @@ def test_unknown_variables(world: World, monkeypatch: pytest.MonkeyPatch, name: 
     said = world.releasekit("graph")
 
     assert said.code == code
-    assert f"{Code.CONFIG_INVALID_KEY}: the environment variable {name} means nothing" in said.err
+    assert f"{ErrorCode.CONFIG_INVALID_KEY}: the environment variable {name} means nothing" in said.err
     assert ("did you mean" in said.err) is bool(code)
 
 
@@ -178,7 +178,7 @@ def test_other_variables(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 def arguments(command: str) -> dict[str, Argument]:
     """Return the options of *command*, of "" those of all."""
     found = (app[command] if command else app.meta).assemble_argument_collection()
-    return {name: argument for argument in found if (name := option_of(argument))}
+    return {name: argument for argument in found if (name := option_name(argument))}
 
 
 def sample(argument: Argument) -> tuple[str, Any]:
@@ -200,7 +200,7 @@ WORDS = {"server": ["status"], "completion": ["bash"], "explain": ["RK-USAGE"]}
 """What a command must be given."""
 
 
-@pytest.mark.parametrize(("command", "option"), sorted(options()))
+@pytest.mark.parametrize(("command", "option"), sorted(all_options()))
 def test_every_option_has_its_variable(command: str, option: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each option of each command can be given by its variable, and the command line wins over that."""
     argument = arguments(command)[option]
@@ -293,7 +293,7 @@ def test_usage(world: World, monkeypatch: pytest.MonkeyPatch, env: dict[str, str
 
     refused = world.releasekit(*argv)
 
-    assert (refused.code, f"error: {Code.USAGE}: {said}" in refused.err) == (2, True), refused.err
+    assert (refused.code, f"error: {ErrorCode.USAGE}: {said}" in refused.err) == (2, True), refused.err
 
 
 def test_explain_as_option(world: World) -> None:
@@ -307,7 +307,7 @@ def test_json_lines(world: World) -> None:
     said = world.releasekit("--log-format", "json", "publish", "--offline", "--dry-run", "-p", "cor")
 
     objects = [json.loads(line) for line in said.err.splitlines()]
-    assert (objects[-1]["code"], objects[-1]["level"]) == (Code.WORKSPACE_UNKNOWN_PACKAGE, "error")
+    assert (objects[-1]["code"], objects[-1]["level"]) == (ErrorCode.WORKSPACE_UNKNOWN_PACKAGE, "error")
     assert objects[-1]["hint"] == "`releasekit discover` lists the members."
 
 
@@ -315,7 +315,7 @@ def test_cut_short(world: World) -> None:
     """A reader that has seen enough is no error."""
     shell = f"{shlex.quote(sys.executable)} -m releasekit graph --format json | head -n 1; exit ${{PIPESTATUS[0]}}"
     env: dict[str, str | None] = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    done = run(Command(("bash", "-c", shell), world.root, env, fine=frozenset(range(256))))
+    done = run(Command(("bash", "-c", shell), world.root, env, ok_codes=frozenset(range(256))))
 
     assert (done.stdout.strip(), done.stderr) == ("{", "")
     assert done.code in (0, 141)
@@ -355,7 +355,7 @@ def lint(directory: Path, table: str) -> Said:
     """Let Taplo look at a pyproject.toml."""
     (directory / "pyproject.toml").write_text(f'[project]\nname = "x"\n\n[tool.other]\nx = 1\n\n{table}')
     taplo = str(Path(sys.executable).with_name("taplo"))
-    done = run(Command((taplo, "lint", "--colors", "never", "pyproject.toml"), directory, fine=frozenset({0, 1})))
+    done = run(Command((taplo, "lint", "--colors", "never", "pyproject.toml"), directory, ok_codes=frozenset({0, 1})))
     return Said(done.code, done.stdout, done.stderr)
 
 

@@ -11,8 +11,8 @@ from examples.orchard_repository import make
 from releasekit.cli.app import app
 from releasekit.cli.command_types import LOOK
 from releasekit.cli.short_help import flags_of, groups_of, summary_of
-from releasekit.core.errors import Code
-from releasekit.options import option_of
+from releasekit.core.errors import ErrorCode
+from releasekit.options import option_name
 from tests.support.world import World, make_world
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def test_full_help_has_all(here: World, command: str) -> None:
     """`--help` and `help COMMAND` print the same: every option and every example."""
     full = here.releasekit(command, "--help")
 
-    options = [argument for argument in app[command].assemble_argument_collection() if option_of(argument)]
+    options = [argument for argument in app[command].assemble_argument_collection() if option_name(argument)]
     assert full.code == 0
     assert all(flags_of(option)[0] in full.out for option in options)
     assert here.releasekit("help", command).out == full.out
@@ -74,7 +74,7 @@ def test_help_of_unknown_command(here: World) -> None:
     """A misspelt command is refused, with the one that was meant."""
     said = here.releasekit("help", "plam")
 
-    assert (said.code, Code.USAGE in said.err, "did you mean plan?" in said.err) == (2, True, True)
+    assert (said.code, ErrorCode.USAGE in said.err, "did you mean plan?" in said.err) == (2, True, True)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -113,7 +113,7 @@ def test_directory(tmp_path: Path) -> None:
         assert elsewhere.releasekit(*words, "discover", "--format", "json").out == listed
     assert elsewhere.releasekit("discover", "--project", "work", "--format", "json").out == listed
     refused = elsewhere.releasekit("-C", "nowhere", "discover")
-    assert (refused.code, Code.USAGE in refused.err, "nowhere" in refused.err) == (2, True, True)
+    assert (refused.code, ErrorCode.USAGE in refused.err, "nowhere" in refused.err) == (2, True, True)
 
 
 @pytest.mark.parametrize(("kind", "version"), [("alpha", "0.1.0a1"), ("beta", "0.1.0b1"), ("a", "0.1.0a1")])

@@ -9,9 +9,9 @@ import time
 import pytest
 from rich.console import Console
 
-from releasekit.cli.render.live_table import LiveTable, live
-from releasekit.core.release.observer import LogLines
-from releasekit.core.release.progress import PROOF, PUBLISHING, STAGING, Stage
+from releasekit.cli.render.live_table import LiveTable, show_live_table
+from releasekit.core.release.observer import LogObserver
+from releasekit.core.release.progress import BUILD_STAGES, PROOF_STAGES, UPLOAD_STAGES, PackageStage
 from tests.support.builders import plan_of, settings_of
 
 GOLDEN = """\
@@ -54,14 +54,20 @@ def half_way(console: Console, monkeypatch: pytest.MonkeyPatch) -> LiveTable:
     )
     table.on_phase("publishing")
     for clock["now"], name, stage in (
-        *((number, "core", stage) for number, stage in enumerate([*STAGING, *PROOF, *PUBLISHING, Stage.PUBLISHED])),
-        *((number, "web-application", stage) for number, stage in enumerate([*STAGING, *PROOF, Stage.PROVEN])),
-        (0, "lone", Stage.PINNING),
-        (11, "web-application", Stage.UPLOADING),
+        *(
+            (number, "core", stage)
+            for number, stage in enumerate([*BUILD_STAGES, *PROOF_STAGES, *UPLOAD_STAGES, PackageStage.PUBLISHED])
+        ),
+        *(
+            (number, "web-application", stage)
+            for number, stage in enumerate([*BUILD_STAGES, *PROOF_STAGES, PackageStage.PROVEN])
+        ),
+        (0, "lone", PackageStage.PINNING),
+        (11, "web-application", PackageStage.UPLOADING),
     ):
         table.on_stage(name, stage)
     clock["now"] = 2
-    table.on_stage("lone", Stage.FAILED, "RK-BUILD-FAILED: lone 1.0 did not build\nno such file")
+    table.on_stage("lone", PackageStage.FAILED, "RK-BUILD-FAILED: lone 1.0 did not build\nno such file")
     return table
 
 
@@ -88,7 +94,7 @@ def test_height(height: int) -> None:
     console = console_of(80, height)
     table = LiveTable(plan_of(*(f"p{number:03}:" for number in range(500))), settings_of(), console)
     for number in range(3):
-        table.on_stage(f"p00{number}", Stage.FAILED, "line\n" * 50)
+        table.on_stage(f"p00{number}", PackageStage.FAILED, "line\n" * 50)
 
     lines = drawn(table, console, 1).splitlines()
 
@@ -99,15 +105,15 @@ def test_height(height: int) -> None:
 def test_live(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """The block yields the table, which draws what it hears; log lines name the phases and the stages."""
     console = console_of(80)
-    with live(plan_of("core:"), settings_of(), console) as table:
-        table.on_stage("core", Stage.BUILDING)
+    with show_live_table(plan_of("core:"), settings_of(), console) as table:
+        table.on_stage("core", PackageStage.BUILDING)
     assert isinstance(console.file, io.StringIO)
     assert "building" in console.file.getvalue()
 
     monkeypatch.setattr(logging.getLogger("releasekit"), "propagate", True)
-    lines = LogLines()
+    lines = LogObserver()
     with caplog.at_level(logging.INFO):
         lines.on_phase("staging")
-        lines.on_stage("core", Stage.BUILDING)
-        lines.on_stage("core", Stage.BUILT)
+        lines.on_stage("core", PackageStage.BUILDING)
+        lines.on_stage("core", PackageStage.BUILT)
     assert list(dict.fromkeys(caplog.messages)) == ["staging", "building core"]  # whoever else listens hears it too

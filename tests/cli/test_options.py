@@ -14,13 +14,13 @@ from releasekit.core.config.settings import Settings
 from releasekit.core.errors import Refusal
 from releasekit.options import (
     Options,
-    Place,
     PlanOptions,
     PrepareOptions,
     PublishOptions,
     RollbackOptions,
-    flat,
-    parameters_of,
+    WorkspaceOptions,
+    as_flow_parameters,
+    flow_parameters,
 )
 from tasks.read_workspace import read_workspace
 from tests.support.world import make_world
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from prefect import Flow
 
-MODELS: dict[str, type[Place]] = {
+MODELS: dict[str, type[WorkspaceOptions]] = {
     "publish": PublishOptions,
     "prepare": PrepareOptions,
     "plan": PlanOptions,
@@ -58,7 +58,7 @@ class Small(Options):
     times: int = Field(3, ge=1, description="How often")
 
 
-@flat(Small)
+@as_flow_parameters(Small)
 async def echo(options: Small) -> Small:
     """Return what it is told."""
     return options
@@ -94,8 +94,8 @@ def test_as_configured() -> None:
     assert told(loud=False).loud is False
     assert told(force_unchanged=False, index="").overrides() == {"force_unchanged": False, "index": ""}
     options = Small(loud=True, times=4, prerelease="none")
-    assert parameters_of(options) == {"loud": True, "times": 4, "prerelease": "none"}
-    assert told(**parameters_of(options)).overrides() == {"prerelease": "none"}
+    assert flow_parameters(options) == {"loud": True, "times": 4, "prerelease": "none"}
+    assert told(**flow_parameters(options)).overrides() == {"prerelease": "none"}
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_form(flows: dict[str, Flow[..., Any]], name: str, model: type[Options])
             assert shown["description"].startswith(model.model_fields[option].description)
             assert (shown["title"], bool(shown["type"])) == (option.replace("_", " ").capitalize(), True)
         if "prerelease" in schema.properties:
-            assert schema.properties["prerelease"]["enum"] == ["none", "dev", "a", "b", "rc"]
+            assert schema.properties["prerelease"]["enum"] == ["none", "dev", "a", "b", "rc", "alpha", "beta"]
 
 
 def test_bounds(flows: dict[str, Flow[..., Any]]) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from releasekit.cli.render import terminal as screen
 from releasekit.cli.terminal_confirmation import TerminalConfirmation
-from releasekit.core.errors import Code, Refusal
-from releasekit.operations.confirmation import Answer, AssumeYes, FileDiffs, Proposal
+from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.operations.confirmation import AssumeYes, ConfirmationAnswer, FileDiffs, Proposal
 from tests.support.builders import plan_of
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def test_user_says_yes(terminal: Callable[..., Terminal], capsys: pytest.Capture
     """The user reads what a yes makes public, and then the question."""
     user = terminal(says=True)
 
-    assert asyncio.run(TerminalConfirmation().ask(PROPOSAL)) == Answer(accepted=True)
+    assert asyncio.run(TerminalConfirmation().ask(PROPOSAL)) == ConfirmationAnswer(accepted=True)
 
     assert user.questions == ["Publish 2 packages?"]
     assert capsys.readouterr().err == "4 files\n3 tags\n"
@@ -65,7 +65,7 @@ def test_user_says_no(terminal: Callable[..., Terminal]) -> None:
     with pytest.raises(Refusal) as caught:
         answer.require_yes()
 
-    assert (caught.value.code, caught.value.what) == (Code.NOT_CONFIRMED, "you said no")
+    assert (caught.value.code, caught.value.message) == (ErrorCode.NOT_CONFIRMED, "you said no")
     assert caught.value.hint == "Nothing was changed; the same command asks again."
 
 
@@ -73,7 +73,7 @@ def test_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a terminal the answer is no, nothing is printed, and the hint names --yes."""
     answer = asyncio.run(TerminalConfirmation().ask(PROPOSAL))
 
-    assert not answer.asked
+    assert not answer.was_asked
     with pytest.raises(Refusal, match="nobody is there to say yes") as caught:
         answer.require_yes()
     assert "--yes" in caught.value.hint
@@ -110,7 +110,7 @@ def test_prefect_asks_about_new_releases_alone() -> None:
     """On a Prefect server an answer can take hours; a release that resumes has its yes already."""
     from flows.approval import PrefectConfirmation, UnattendedRun
 
-    resumes = Proposal("Publish 2 packages?", PLAN, resumes=True)
+    resumes = Proposal("Publish 2 packages?", PLAN, is_resumed=True)
 
     assert PrefectConfirmation().can_take_hours(PROPOSAL)
     assert not PrefectConfirmation().can_take_hours(resumes)

@@ -9,18 +9,18 @@ import pytest
 from packaging.version import Version
 
 from releasekit.core.adoption import (
-    Key,
-    Tagging,
+    MissingKey,
+    TagFormats,
     choose_pins,
     configured_text,
-    groups_of,
-    in_common,
+    detect_tag_formats,
     missing_tags,
-    samples_of,
-    spoken,
-    tagging_of,
+    parse_tags,
+    sample_patterns,
+    suggest_groups,
+    unclaimed_tags,
 )
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.history.tags import TagScheme
 from releasekit.core.workspace.workspace import Workspace, workspace_of
 from tests.support.builders import settings_of
@@ -51,26 +51,28 @@ NAMES = ("core", "my-core", "core-2", "app")
 )
 def test_spoken(tag: str, pattern: str, name: str, version: str) -> None:
     """Every form that the field has is known, by the names of the members."""
-    (read,) = spoken([tag], NAMES).values()
+    (read,) = parse_tags([tag], NAMES).values()
 
     assert (read.pattern, read.name, read.version) == (pattern, name, Version(version))
 
 
 def test_not_spoken() -> None:
     """What names no member, or no version, is nobody's; of labels, that of most tags is the repository's."""
-    assert spoken(["gone-v1.0", "core-vnext", "nightly", "release-2026.11.22", "v1.x"], NAMES) == {}
+    assert parse_tags(["gone-v1.0", "core-vnext", "nightly", "release-2026.11.22", "v1.x"], NAMES) == {}
     tags = ["js/core-v1.0", "js/core-v1.1", "py/core-v1.0"]
-    assert set(spoken(tags, NAMES)) == {"js/core-v1.0", "js/core-v1.1"}
-    assert set(spoken(tags, NAMES, "py")) == {"py/core-v1.0"}
-    assert spoken(["v1.0"], ()).keys() == {"v1.0"}
+    assert set(parse_tags(tags, NAMES)) == {"js/core-v1.0", "js/core-v1.1"}
+    assert set(parse_tags(tags, NAMES, "py")) == {"py/core-v1.0"}
+    assert parse_tags(["v1.0"], ()).keys() == {"v1.0"}
 
 
-def found(tags: str, *lines: str, at: dict[str, str] | None = None, now: str = "") -> Tagging:
+def found(tags: str, *lines: str, at: dict[str, str] | None = None, now: str = "") -> TagFormats:
     """Return how packages are tagged; *at* is what they declared at their highest tag without a name."""
     workspace = workspace_of_lines(*lines)
     then = {name: Version(version) if version else None for name, version in (at or {}).items()}
     settings = settings_of(**({"tag_format": now} if now else {}))
-    return tagging_of(spoken(tags.split(), workspace.members), list(workspace), then, settings, configured=bool(now))
+    return detect_tag_formats(
+        parse_tags(tags.split(), workspace.members), list(workspace), then, settings, configured=bool(now)
+    )
 
 
 class TestTagging:
@@ -91,7 +93,7 @@ class TestTagging:
 
     def test_none(self) -> None:
         """Where there is no tag, it is the default."""
-        assert found("", "core:") == Tagging(("{name}-v{version}",))
+        assert found("", "core:") == TagFormats(("{name}-v{version}",))
 
     def test_lockstep(self) -> None:
         """Tags without a name are everybody's where most packages had that version when it was made."""
@@ -113,7 +115,7 @@ class TestTagging:
     def test_umbrella(self) -> None:
         """A tag of the release as a whole is no package's release."""
         tags = "v1.0 app-v1.0 core-v1.0"
-        assert found(tags, "app:", "core:", "new:", at={"app": "1.0", "core": "1.0", "new": ""}) == Tagging(
+        assert found(tags, "app:", "core:", "new:", at={"app": "1.0", "core": "1.0", "new": ""}) == TagFormats(
             ("{name}-v{version}",)
         )
         assert found("v1.0 app-v0.2", "app:", "core:", at={"app": "0.2", "core": "0.3"}).patterns == (
@@ -124,7 +126,7 @@ class TestTagging:
         """They are one package's where it alone had that version."""
         tagging = found("v1.0 app-v0.2", "app:", "core:", at={"app": "0.2", "core": "1.0"})
 
-        assert tagging == Tagging(("{name}-v{version}",), alone=("core", "v{version}"))
+        assert tagging == TagFormats(("{name}-v{version}",), bare_owner=("core", "v{version}"))
 
 
 def at_paths(*paths: str) -> Workspace:
@@ -139,7 +141,7 @@ def at_paths(*paths: str) -> Workspace:
 
 def groups_of_all(workspace: Workspace) -> dict[str, list[str]]:
     """Return the groups of a workspace that publishes all its members."""
-    return groups_of(workspace, workspace.members)
+    return suggest_groups(workspace, workspace.members)
 
 
 def test_groups() -> None:
@@ -149,8 +151,8 @@ def test_groups() -> None:
     workspace = at_paths(*packages)
 
     assert groups_of_all(workspace) == three
-    assert groups_of(workspace, {"py-packages-a", "py-plugins-z"}).keys() == {"packages", "plugins"}
-    assert workspace.matching(three["plugins"]) == {"py-plugins-x-y", "py-plugins-z"}
+    assert suggest_groups(workspace, {"py-packages-a", "py-plugins-z"}).keys() == {"packages", "plugins"}
+    assert workspace.matching_names(three["plugins"]) == {"py-plugins-x-y", "py-plugins-z"}
     assert groups_of_all(at_paths("packages/a", "packages/b")) == {}
     assert groups_of_all(at_paths("a", "b")) == {}
     assert groups_of_all(at_paths("a", "packages/b", "plugins/c")).keys() == {"packages", "plugins"}
@@ -183,21 +185,21 @@ def test_in_common() -> None:
     """Tags of packages that have formats of their own explain nothing about the others."""
     own = {"app": TagScheme("a-{version}"), "web": TagScheme("{name}@{version}")}
 
-    assert in_common(["a-1.0", "web@1.0", "core@1.0", "v1.0"], own) == ("core@1.0", "v1.0")
+    assert unclaimed_tags(["a-1.0", "web@1.0", "core@1.0", "v1.0"], own) == ("core@1.0", "v1.0")
 
 
 def test_samples() -> None:
     """Directories of samples stay home if nothing in them was ever released."""
     workspace = at_paths("packages/a", "samples/b", "samples/c/d", "py/examples/e", "example")
 
-    assert samples_of(workspace, ()) == ["py/examples/*", "samples/*"]
-    assert samples_of(workspace, {"samples-b"}) == ["py/examples/*"]
+    assert sample_patterns(workspace, ()) == ["py/examples/*", "samples/*"]
+    assert sample_patterns(workspace, {"samples-b"}) == ["py/examples/*"]
 
 
 KEYS = [
-    Key("tag_format", ["{name}@{version}", "v{version}"], "Why."),
-    Key("exclude", ["samples/*"], ""),
-    Key("groups", {"a": ["a/*"], "b c": ["b/*"]}, "Those."),
+    MissingKey("tag_format", ["{name}@{version}", "v{version}"], "Why."),
+    MissingKey("exclude", ["samples/*"], ""),
+    MissingKey("groups", {"a": ["a/*"], "b c": ["b/*"]}, "Those."),
 ]
 
 
@@ -233,7 +235,7 @@ def test_odd_text() -> None:
     with pytest.raises(Refusal, match="cannot be added") as caught:
         configured_text("tool = { uv = {} }\n", KEYS[:1])
 
-    assert caught.value.code is Code.CONFIG_INVALID_VALUE
+    assert caught.value.code is ErrorCode.CONFIG_INVALID_VALUE
     assert caught.value.hint == 'Add by hand: tag_format = ["{name}@{version}", "v{version}"]'
 
 

@@ -10,14 +10,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from releasekit.core.errors import CATALOGUE, Code, Excerpt, Refusal, ReleaseError, Warn, explain, nearest
+from releasekit.core.errors import (
+    ERRORS,
+    ErrorCode,
+    Excerpt,
+    Refusal,
+    ReleaseError,
+    ReleaseWarning,
+    did_you_mean,
+    explain,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 def _without_catalogue(text: str) -> str:
-    return re.sub(r"^CATALOGUE.*?^}$|^    [A-Z_]+ = \"RK-.*?$", "", text, flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"^ERRORS.*?^}$|^    [A-Z_]+ = \"RK-.*?$", "", text, flags=re.DOTALL | re.MULTILINE)
 
 
 class TestCatalogue:
@@ -25,34 +34,34 @@ class TestCatalogue:
 
     def test_complete(self) -> None:
         """Each code has an entry, and no entry is left of a code that is gone."""
-        assert set(CATALOGUE) == set(Code)
+        assert set(ERRORS) == set(ErrorCode)
 
-    @pytest.mark.parametrize("code", Code)
-    def test_entry(self, code: Code) -> None:
+    @pytest.mark.parametrize("code", ErrorCode)
+    def test_entry(self, code: ErrorCode) -> None:
         """An entry says in sentences what the code means, and what to do."""
-        entry = CATALOGUE[code]
+        entry = ERRORS[code]
 
         assert entry.meaning.endswith(".")
         assert entry.hint.endswith((".", "`"))
         assert entry.meaning != entry.hint
 
-    @pytest.mark.parametrize("code", Code)
-    def test_reached(self, code: Code) -> None:
+    @pytest.mark.parametrize("code", ErrorCode)
+    def test_reached(self, code: ErrorCode) -> None:
         """Some line raises it, or warns of it, and some test meets it: none is there for show."""
-        named = re.compile(rf"\bCode\.{code.name}\b|\b{code}(?![A-Z-])")
+        named = re.compile(rf"\bErrorCode\.{code.name}\b|\b{code}(?![A-Z-])")
         here = Path(__file__)
         sources = (file for room in ("flows", "tasks", "releasekit") for file in (here.parents[2] / room).rglob("*.py"))
         raised = [file for file in sources if named.search(_without_catalogue(file.read_text("utf-8")))]
         tests = (file for file in here.parents[1].rglob("*.py") if file != here)
 
         assert raised
-        assert code is Code.UNKNOWN_CODE or any(named.search(file.read_text("utf-8")) for file in tests)
+        assert code is ErrorCode.UNKNOWN_CODE or any(named.search(file.read_text("utf-8")) for file in tests)
 
     def test_form(self) -> None:
         """Codes have the form RK-AREA-PROBLEM, say what their names say, and none stands for two things."""
-        assert all(re.fullmatch(r"RK(-[A-Z]+)+", code) for code in Code)
-        assert all(code == f"RK-{name.replace('_', '-')}" for name, code in Code.__members__.items())
-        assert len(Code.__members__) == len(set(Code))
+        assert all(re.fullmatch(r"RK(-[A-Z]+)+", code) for code in ErrorCode)
+        assert all(code == f"RK-{name.replace('_', '-')}" for name, code in ErrorCode.__members__.items())
+        assert len(ErrorCode.__members__) == len(set(ErrorCode))
 
 
 class TestExplain:
@@ -61,7 +70,7 @@ class TestExplain:
     @pytest.mark.parametrize("written", ["RK-GRAPH-CYCLE", "rk-graph-cycle"])
     def test_known(self, written: str) -> None:
         """It says meaning and next step, in whatever case one asks."""
-        entry = CATALOGUE[Code.GRAPH_CYCLE]
+        entry = ERRORS[ErrorCode.GRAPH_CYCLE]
 
         assert explain(written) == f"RK-GRAPH-CYCLE\n\n{entry.meaning}\n\nWhat to do: {entry.hint}\n"
 
@@ -78,7 +87,7 @@ class TestExplain:
         with pytest.raises(Refusal) as caught:
             explain(written)
 
-        assert (caught.value.code, caught.value.what) == (Code.UNKNOWN_CODE, said)
+        assert (caught.value.code, caught.value.message) == (ErrorCode.UNKNOWN_CODE, said)
 
 
 @pytest.mark.parametrize(
@@ -87,16 +96,16 @@ class TestExplain:
 )
 def test_nearest(word: str, said: str) -> None:
     """At most two known words are named, the nearest first, and none that is not alike."""
-    assert nearest(word, ["core", "core-we", "db"]) == said
+    assert did_you_mean(word, ["core", "core-we", "db"]) == said
 
 
 EXCERPT = Excerpt("pyproject.toml", 7, "push = 3", 7, 1)
-ERRORS = [
+SAMPLE_ERRORS = [
     error
     for kind in (ReleaseError, Refusal)
     for error in (
-        kind(Code.BUILD_FAILED, "it failed"),
-        kind(Code.BUILD_FAILED, "it failed", "core", "Mend it.", "line\nline", EXCERPT),
+        kind(ErrorCode.BUILD_FAILED, "it failed"),
+        kind(ErrorCode.BUILD_FAILED, "it failed", "core", "Mend it.", "line\nline", EXCERPT),
     )
 ]
 
@@ -108,7 +117,7 @@ def pickled(error: ReleaseError) -> ReleaseError:
 class TestError:
     """An error that people and programs understand."""
 
-    @pytest.mark.parametrize("error", ERRORS)
+    @pytest.mark.parametrize("error", SAMPLE_ERRORS)
     @pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, pickled])
     def test_survives(self, error: ReleaseError, way: Callable[[ReleaseError], ReleaseError]) -> None:
         """It survives copying and pickling, which Prefect does with it, whole."""
@@ -120,13 +129,13 @@ class TestError:
 
     def test_text(self) -> None:
         """It says code, what is wrong, and where, if it is somewhere."""
-        assert str(ReleaseError(Code.BUILD_FAILED, "no luck")) == "RK-BUILD-FAILED: no luck"
-        assert str(ReleaseError(Code.BUILD_FAILED, "no luck", "core")) == "RK-BUILD-FAILED: no luck (core)"
+        assert str(ReleaseError(ErrorCode.BUILD_FAILED, "no luck")) == "RK-BUILD-FAILED: no luck"
+        assert str(ReleaseError(ErrorCode.BUILD_FAILED, "no luck", "core")) == "RK-BUILD-FAILED: no luck (core)"
 
     def test_hint(self) -> None:
         """What to do next is the catalogue's word, unless the place knows better."""
-        assert ReleaseError(Code.BUILD_FAILED, "it").hint == CATALOGUE[Code.BUILD_FAILED].hint
-        assert ReleaseError(Code.BUILD_FAILED, "it", "", "Mend it.").hint == "Mend it."
+        assert ReleaseError(ErrorCode.BUILD_FAILED, "it").hint == ERRORS[ErrorCode.BUILD_FAILED].hint
+        assert ReleaseError(ErrorCode.BUILD_FAILED, "it", "", "Mend it.").hint == "Mend it."
 
     def test_status(self) -> None:
         """The exit code tells a failure from a refusal, and one handler catches both."""
@@ -135,8 +144,8 @@ class TestError:
 
     def test_warning(self) -> None:
         """A warning reads like an error."""
-        assert str(Warn(Code.TAG_EXISTS, "so it is")) == "RK-TAG-EXISTS: so it is"
-        assert str(Warn(Code.TAG_EXISTS, "so it is", "core")) == "RK-TAG-EXISTS: so it is (core)"
+        assert str(ReleaseWarning(ErrorCode.TAG_EXISTS, "so it is")) == "RK-TAG-EXISTS: so it is"
+        assert str(ReleaseWarning(ErrorCode.TAG_EXISTS, "so it is", "core")) == "RK-TAG-EXISTS: so it is (core)"
 
 
 class TestExcerpt:
@@ -144,15 +153,15 @@ class TestExcerpt:
 
     def test_drawn(self) -> None:
         """It stands between two margins, with carets below the part that is meant."""
-        assert EXCERPT.drawn(80) == ("  |", "7 | push = 3", "  |        ^")
-        assert EXCERPT.place == "pyproject.toml:7:8"
+        assert EXCERPT.render(80) == ("  |", "7 | push = 3", "  |        ^")
+        assert EXCERPT.position == "pyproject.toml:7:8"
 
     @pytest.mark.parametrize("column", [0, 3, 30, 60, 94])
     @pytest.mark.parametrize("width", [30, 60])
     def test_long(self, column: int, width: int) -> None:
         """Of a line that is too long the part that is meant is shown, and no line is wider than there is room."""
         text = f"{'a' * column}xyz{'b' * 100}"
-        above, line, below = Excerpt("f", 12, text, column, 3).drawn(width)
+        above, line, below = Excerpt("f", 12, text, column, 3).render(width)
 
         assert max(map(len, (above, line, below))) <= width
         assert line[below.index("^") :].startswith("xyz")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from releasekit.core.release.release_manifest import exported_of, manifest_text
+from releasekit.core.release.release_manifest import manifest_text, parse_staged_manifest
 from releasekit.integrations.peryx import embedded_index
 from tests.support.world import World, make_world, relatives
 
@@ -173,7 +173,7 @@ class Scene:
 
 def files_of(index: EmbeddedIndex) -> list[str]:
     """Return the uploads that the index took, in the order of their names: one that came twice is there twice."""
-    return sorted(request.uploaded for request in index.requests() if request.uploaded)
+    return sorted(request.uploaded_file for request in index.requests() if request.uploaded_file)
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def handed_over(zygote: Zygote, scenes: Scenes, template: Path) -> tuple[str, ..
     with running as index:
         staging = ("publish", "--stage-only", "--skip-audit", "--output", str(directory))
         assert zygote.run(world, Scene(world, index).env, argv=staging).code == 0
-    manifest, plan = exported_of((directory / "manifest.json").read_text(), "")
+    manifest, plan = parse_staged_manifest((directory / "manifest.json").read_text(), "")
     tags = tuple(dict.fromkeys([*(step.tag for step in plan.steps), *plan.tags]))
     merged = World(template / "work", template / "remote.git")
     merged.git("fetch", "--quiet", str(directory / "commit.bundle"), "HEAD")

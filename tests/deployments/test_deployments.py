@@ -92,7 +92,7 @@ def save_blocks(results: Path, token: str) -> None:
 
 def uploaded(index: EmbeddedIndex) -> list[str]:
     """Return which packages were sent, in order and as often as they were: each has a wheel and an sdist."""
-    sent = [request.uploaded for request in index.requests() if request.uploaded]
+    sent = [request.uploaded_file for request in index.requests() if request.uploaded_file]
     return [name.removesuffix(".tar.gz") for name in sent if name.endswith(".tar.gz")]
 
 

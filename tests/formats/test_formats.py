@@ -15,16 +15,16 @@ import pydot
 import pytest
 from packaging.version import Version
 
-from releasekit.core.release.report import Outcome, PackageReport, Report
+from releasekit.core.release.report import PackageOutcome, PackageReport, ReleaseReport
 from releasekit.core.workspace import graph as core_graph
 from releasekit.core.workspace.graph import order
 from releasekit.core.workspace.workspace import Kind, workspace_of
 from releasekit.formats.csv import csv_text, graph_csv, members_csv, plan_csv, report_csv
-from releasekit.formats.graphs import arrows, ascii_text, d2_text, dot_text, levels_text, mermaid_text
+from releasekit.formats.graphs import ascii_text, d2_text, dot_text, labelled_edges, levels_text, mermaid_text
 from releasekit.formats.json import discover_json, graph_json
 from releasekit.formats.markdown import COMMENT_LIMIT, plan_markdown, plan_summary, report_markdown
 from releasekit.formats.svg import graph_svg, workspace_svg
-from releasekit.integrations.graphviz import svg_of
+from releasekit.integrations.graphviz import render_svg
 from releasekit.integrations.process import Command, run
 from tests.support import builders
 
@@ -80,13 +80,17 @@ class TestMarkdown:
             name="web",
             version=Version("1.0"),
             tag="web-v1.0",
-            outcome=Outcome.FAILED,
+            outcome=PackageOutcome.FAILED,
             error="a | b\nc",
             hint="Mend it.",
         )
-        confirmed = PackageReport(name="core", version=Version("1.1"), tag="core-v1.1", outcome=Outcome.CONFIRMED)
+        confirmed = PackageReport(
+            name="core", version=Version("1.1"), tag="core-v1.1", outcome=PackageOutcome.CONFIRMED
+        )
         packages = (confirmed, failed)
-        report = Report(release="1a2b3c", title="v1.0", packages=packages, problems=("not pushed",), notes=("Note.",))
+        report = ReleaseReport(
+            release="1a2b3c", title="v1.0", packages=packages, problems=("not pushed",), notes=("Note.",)
+        )
 
         assert report_markdown(report) == (
             "# v1.0: 1 confirmed, 1 failed, 1 problem\n\n"
@@ -131,7 +135,7 @@ class TestMarkdown:
 def test_graph_svg() -> None:
     """The graph as a picture has a box for each package, an arrow for each need, and the colour of what came of it."""
     plan = builders.plan_of("web: core", "app: web core", "a-name-that-is-longer-than-its-box:")
-    picture = graph_svg(plan, {"web": Outcome.FAILED})
+    picture = graph_svg(plan, {"web": PackageOutcome.FAILED})
     boxes = {name: rect for rect, name in re.findall(r"<rect ([^>]*)/><text[^>]*>(\S+) ", picture)}
 
     assert picture.count("<g>") == 4
@@ -169,7 +173,7 @@ class TestGraphs:
         for form, text in texts.items():
             golden(f"graph.{form}", text(workspace, graph))
         golden("graph.ascii", ascii_text(graph))
-        golden("graph-inverted.ascii", ascii_text(graph.part([], ["tool"]), ["tool"], inverted=True))
+        golden("graph-inverted.ascii", ascii_text(graph.select([], ["tool"]), ["tool"], inverted=True))
         golden("graph.csv", graph_csv(graph))
         golden("members.csv", members_csv(workspace))
 
@@ -181,22 +185,22 @@ class TestGraphs:
         nodes = {node.get_name().strip('"') for node in parsed[0].get_nodes()} - {"node"}
         edges = {(e.get_source().strip('"'), e.get_destination().strip('"')) for e in parsed[0].get_edges()}
         assert nodes == set(graph)
-        assert edges == {(start, end) for start, end, _ in arrows(graph)}
+        assert edges == {(start, end) for start, end, _ in labelled_edges(graph)}
 
     @pytest.mark.skipif(which("dot") is None, reason="Graphviz is not installed")
     def test_graphviz(self, shop: tuple[Workspace, Graph]) -> None:
         """Graphviz draws each package, and each edge."""
-        picture = ET.fromstring(svg_of(dot_text(*shop)))  # noqa: S314  it is ours
+        picture = ET.fromstring(render_svg(dot_text(*shop)))  # noqa: S314  it is ours
         kinds = [each.get("class") for each in picture.iter() if each.get("class") in ("node", "edge")]
-        assert (kinds.count("node"), kinds.count("edge")) == (len(list(shop[1])), len(list(arrows(shop[1]))))
+        assert (kinds.count("node"), kinds.count("edge")) == (len(list(shop[1])), len(list(labelled_edges(shop[1]))))
 
     def test_no_graphviz(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """Without Graphviz, or with one that fails, there is no picture of its making."""
         monkeypatch.setenv("PATH", str(tmp_path))
-        assert svg_of("digraph {}") == ""
+        assert render_svg("digraph {}") == ""
         (tmp_path / "dot").write_text("#!/bin/sh\nexit 1\n")
         (tmp_path / "dot").chmod(0o755)
-        assert svg_of("digraph {}") == ""
+        assert render_svg("digraph {}") == ""
 
     def test_mermaid(self, shop: tuple[Workspace, Graph]) -> None:
         """Mermaid itself finds each package, and each edge."""
@@ -207,7 +211,7 @@ class TestGraphs:
         title = {key: str(vertex["text"]).partition(" ")[0] for key, vertex in found["vertices"].items()}
         assert set(title.values()) == set(graph)
         edges = {(title[edge["start"]], title[edge["end"]]) for edge in found["edges"]}
-        assert edges == {(start, end) for start, end, _ in arrows(graph)}
+        assert edges == {(start, end) for start, end, _ in labelled_edges(graph)}
 
     def test_d2(self, shop: tuple[Workspace, Graph], tmp_path: Path) -> None:
         """D2 itself draws each package, and each edge."""
@@ -218,24 +222,24 @@ class TestGraphs:
 
         picture = (tmp_path / "graph.svg").read_text()
         assert all(f">{name} 1.0<" in picture for name in shop[1])
-        assert picture.count("marker-end=") == len(list(arrows(shop[1])))
+        assert picture.count("marker-end=") == len(list(labelled_edges(shop[1])))
 
     def test_part(self) -> None:
         """A part is what some packages need, or what needs them, or the ways from these to those."""
         graph = builders.graph_of("app: web", "web: core", "app[x]: cache", "cache: core", "core:", "lone:")
 
-        assert set(graph.part(["web"], [])) == {"web", "core"}
-        assert set(graph.part([], ["web"])) == {"web", "app"}
-        assert set(graph.part(["app"], ["core"])) == {"app", "web", "cache", "core"}
-        assert set(graph.part(["app"], ["core"], {"web", "core", "lone"})) == {"web", "core"}
+        assert set(graph.select(["web"], [])) == {"web", "core"}
+        assert set(graph.select([], ["web"])) == {"web", "app"}
+        assert set(graph.select(["app"], ["core"])) == {"app", "web", "cache", "core"}
+        assert set(graph.select(["app"], ["core"], {"web", "core", "lone"})) == {"web", "core"}
 
     def test_kinds(self) -> None:
         """Edges of a kind are those alone, also where two packages are joined by more than one."""
         graph = builders.graph_of(*SHOP)
 
-        assert [edge[:2] for edge in arrows(graph.of_kinds([Kind.BUILD]))] == [("label", "tool")]
-        assert [edge[:2] for edge in arrows(graph.of_kinds([Kind.EXTRA]))] == [("app", "cache")]
-        assert ("label", "tool") in [edge[:2] for edge in arrows(graph.of_kinds([Kind.RUNTIME]))]
+        assert [edge[:2] for edge in labelled_edges(graph.of_kinds([Kind.BUILD]))] == [("label", "tool")]
+        assert [edge[:2] for edge in labelled_edges(graph.of_kinds([Kind.EXTRA]))] == [("app", "cache")]
+        assert ("label", "tool") in [edge[:2] for edge in labelled_edges(graph.of_kinds([Kind.RUNTIME]))]
         assert dict.fromkeys(graph) == dict.fromkeys(graph.of_kinds([])), "all packages, no edges"
 
     def test_cycle(self) -> None:
@@ -286,9 +290,9 @@ class TestCsv:
     def test_report(self) -> None:
         """What came of each package."""
         package = PackageReport(
-            name="a", version=Version("1.0"), tag="a-v1.0", outcome=Outcome.FAILED, error="x", hint="y"
+            name="a", version=Version("1.0"), tag="a-v1.0", outcome=PackageOutcome.FAILED, error="x", hint="y"
         )
-        report = Report(release="1", title="v1.0", packages=(package,))
+        report = ReleaseReport(release="1", title="v1.0", packages=(package,))
 
         assert report_csv(report).splitlines()[1] == "a,1.0,failed,a-v1.0,x,y"
 
@@ -298,7 +302,7 @@ def test_levels() -> None:
     graph = builders.graph_of("app: web db", "web: core", "db: core")
 
     assert levels_text(order(graph)) == "0: core\n1: db web\n2: app\n"
-    assert levels_text(order(graph.only([]))) == ""
+    assert levels_text(order(graph.subgraph([]))) == ""
 
 
 class TestDiscover:
@@ -370,7 +374,7 @@ class TestGraph:
     def test_part(self) -> None:
         """A part of the graph has the nodes of that part."""
         workspace = builders.workspace_of("app: core", "web:")
-        graph = core_graph.graph_of(workspace, {})[0].only(["app", "core"])
+        graph = core_graph.graph_of(workspace, {})[0].subgraph(["app", "core"])
 
         given = json.loads(graph_json(workspace, graph, order(graph)))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from releasekit.integrations.filesystem import changelog_path, read_text, replace_text
+from releasekit.integrations.filesystem import changelog_path, read_text, write_atomic
 from releasekit.integrations.git import Repo
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def test_other_encodings(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"ge\xe4ndert \xff\xc3\xa4\n")
 
     text = read_text(tmp_path / "a", "surrogateescape")
-    replace_text(tmp_path / "a", f"new ä\n{text}")
+    write_atomic(tmp_path / "a", f"new ä\n{text}")
 
     assert (tmp_path / "a").read_bytes() == b"new \xc3\xa4\nge\xe4ndert \xff\xc3\xa4\n"
     with pytest.raises(UnicodeDecodeError):

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.version import Version
 
-from releasekit.core.errors import Code, Refusal, ReleaseError
-from releasekit.core.workspace.built_files import import_names, problems
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
+from releasekit.core.workspace.built_files import built_file_problems, import_names
 from releasekit.core.workspace.pins import Pins
-from releasekit.integrations.filesystem import describe, read_sdist, read_text, read_toml, read_wheel, replace_text
+from releasekit.integrations.filesystem import describe_file, read_sdist, read_text, read_toml, read_wheel, write_atomic
 from releasekit.integrations.process import run
 from releasekit.integrations.uv import find_uv
 
@@ -42,8 +42,8 @@ class TestReplaceText:
 
     def test_new_text(self, tmp_path: Path) -> None:
         """The text is there afterwards, and no other file is."""
-        replace_text(tmp_path / "a", "one\n")
-        replace_text(tmp_path / "a", "two ä\n")
+        write_atomic(tmp_path / "a", "one\n")
+        write_atomic(tmp_path / "a", "two ä\n")
 
         assert (tmp_path / "a").read_bytes() == "two ä\n".encode()
         assert [path.name for path in tmp_path.iterdir()] == ["a"]
@@ -52,7 +52,7 @@ class TestReplaceText:
         """What was read is what is written, whatever its line ends are."""
         (tmp_path / "a").write_bytes(b"one\r\ntwo\rthree\n")
 
-        replace_text(tmp_path / "a", read_text(tmp_path / "a"))
+        write_atomic(tmp_path / "a", read_text(tmp_path / "a"))
 
         assert (tmp_path / "a").read_bytes() == b"one\r\ntwo\rthree\n"
 
@@ -62,7 +62,7 @@ class TestReplaceText:
         (tmp_path / "a").write_text("one\n")
         (tmp_path / "a").chmod(mode)
 
-        replace_text(tmp_path / "a", "two\n")
+        write_atomic(tmp_path / "a", "two\n")
 
         assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == mode
 
@@ -71,7 +71,7 @@ class TestReplaceText:
         (tmp_path / "a").write_text("one\n")
 
         with (tmp_path / "a").open() as reader:
-            replace_text(tmp_path / "a", "other\n")
+            write_atomic(tmp_path / "a", "other\n")
 
             assert reader.read() == "one\n"
 
@@ -81,9 +81,9 @@ class TestReplaceText:
         (tmp_path / "directory").mkdir()
 
         with pytest.raises(UnicodeEncodeError):
-            replace_text(tmp_path / "a", "\ud800")
+            write_atomic(tmp_path / "a", "\ud800")
         with pytest.raises(ReleaseError, match="RK-FILE-SYSTEM: Is a directory"):
-            replace_text(tmp_path / "directory", "text")
+            write_atomic(tmp_path / "directory", "text")
 
         assert (tmp_path / "a").read_text() == "one\n"
         assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "directory"]
@@ -106,9 +106,9 @@ class TestReadToml:
         with pytest.raises(Refusal) as caught:
             read_toml(tmp_path / "a.toml", "packages/x/a.toml")
 
-        assert caught.value.code is Code.WORKSPACE_TOML
-        assert caught.value.where == "packages/x/a.toml"
-        assert "line 1, column 5" in caught.value.what or "position 5" in caught.value.what
+        assert caught.value.code is ErrorCode.WORKSPACE_TOML
+        assert caught.value.location == "packages/x/a.toml"
+        assert "line 1, column 5" in caught.value.message or "position 5" in caught.value.message
 
     def test_byte_order_mark(self, tmp_path: Path) -> None:
         """A mark that no editor shows is named."""
@@ -127,7 +127,7 @@ class TestDescribe:
         raw = random.Random(1).randbytes(size)  # noqa: S311  any bytes will do
         (tmp_path / "pkg.whl").write_bytes(raw)
 
-        found = describe(tmp_path / "pkg.whl")
+        found = describe_file(tmp_path / "pkg.whl")
 
         assert (found.name, found.size, found.sha256) == ("pkg.whl", size, hashlib.sha256(raw).hexdigest())
 
@@ -159,7 +159,9 @@ class TestReadSdist:
         sdist, wheel = sorted((tmp_path / "dist").glob("*-*"), key=lambda path: path.suffix)
 
         names = [sdist.name, wheel.name]
-        found = problems("meta-a", Version("1.0"), names, [read_wheel(wheel)], Pins("exact", {}), read_sdist(sdist))
+        found = built_file_problems(
+            "meta-a", Version("1.0"), names, [read_wheel(wheel)], Pins("exact", {}), read_sdist(sdist)
+        )
 
         assert found == tuple(f"{wheel.name}: {one}" for one in wrong)
 
@@ -175,7 +177,7 @@ class TestReadSdist:
         with pytest.raises(ReleaseError, match="this is no sdist") as caught:
             read_sdist(tmp_path / "x-1.0.tar.gz")
 
-        assert (caught.value.code, caught.value.where) == (Code.VERIFY_FAILED, "x-1.0.tar.gz")
+        assert (caught.value.code, caught.value.location) == (ErrorCode.VERIFY_FAILED, "x-1.0.tar.gz")
 
 
 class TestReadWheel:
@@ -187,7 +189,7 @@ class TestReadWheel:
 
         found = read_wheel(path)
 
-        assert problems("read-me", Version("1.5"), [path.name, sdist.name], [found], Pins("exact", {})) == ()
+        assert built_file_problems("read-me", Version("1.5"), [path.name, sdist.name], [found], Pins("exact", {})) == ()
         assert import_names(found.hashes) == ("read_me",)
 
     def test_content(self, tmp_path: Path) -> None:
@@ -231,8 +233,8 @@ class TestReadWheel:
         with pytest.raises(ReleaseError) as caught:
             read_wheel(wheel(tmp_path / "pkg.whl", files))
 
-        assert caught.value.code is Code.VERIFY_FAILED
-        assert caught.value.where == "pkg.whl"
+        assert caught.value.code is ErrorCode.VERIFY_FAILED
+        assert caught.value.location == "pkg.whl"
 
     def test_damaged(self, tmp_path: Path) -> None:
         """A wheel is refused wherever a byte of it was changed or its end was cut off."""
@@ -245,7 +247,7 @@ class TestReadWheel:
             path.write_bytes(raw)
             with pytest.raises(ReleaseError, match="this is no wheel") as caught:
                 read_wheel(path)
-            assert caught.value.code is Code.VERIFY_FAILED
+            assert caught.value.code is ErrorCode.VERIFY_FAILED
 
     @pytest.mark.parametrize("name", ["METADATA", "RECORD"])
     def test_not_utf_8(self, tmp_path: Path, name: str) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from releasekit.core.errors import Code, ReleaseError
-from releasekit.core.history.web_links import Web, web_of
+from releasekit.core.errors import ErrorCode, ReleaseError
+from releasekit.core.history.web_links import RepositoryUrls, repository_urls
 from releasekit.integrations import github as adapter
-from releasekit.integrations.forge import LONGEST_WAIT
-from releasekit.integrations.forge_factory import open_forge, token_of
+from releasekit.integrations.forge import MAX_WAIT
+from releasekit.integrations.forge_factory import find_token, open_forge
 from releasekit.integrations.http import client
 from tests.support import github, gitlab
 from tests.support.github import Answer, GitHubDouble
@@ -60,8 +60,8 @@ async def opened(double: Double, *, reader: bool = False, **env: str) -> AsyncGe
     kind = "gitlab" if isinstance(double, GitLabDouble) else "github"
     tokens = {"github": (github.WRITER, github.READER), "gitlab": (gitlab.WRITER, gitlab.READER)}
     given = env or {f"{kind.upper()}_TOKEN": tokens[kind][reader]}
-    async with client(heeds_limits=False, pause=double.pause) as web:
-        yield open_forge(web_of(double.remote, kind), web, env=given, pause=double.pause)
+    async with client(retry_on_429=False, sleep=double.pause) as web:
+        yield open_forge(repository_urls(double.remote, kind), web, env=given, sleep=double.pause)
 
 
 def told(double: Double, story: Story, *, reader: bool = False, **env: str) -> Any:
@@ -87,23 +87,23 @@ def refused(double: Double, story: Story, **how: Any) -> ReleaseError:
 def test_access(double: Double) -> None:
     """The token's own rights count: to write, to read, none, or no repository in sight."""
     told(double, lambda forge: forge.check_access())
-    assert refused(double, lambda forge: forge.check_access(), reader=True).code is Code.FORGE_READ_ONLY
+    assert refused(double, lambda forge: forge.check_access(), reader=True).code is ErrorCode.FORGE_READ_ONLY
 
     variable = "GITLAB_TOKEN" if isinstance(double, GitLabDouble) else "GH_TOKEN"
     wrong = refused(double, lambda forge: forge.check_access(), **{variable: "swordfish"})
-    assert wrong.code is Code.FORGE_CREDENTIALS
+    assert wrong.code is ErrorCode.FORGE_CREDENTIALS
     assert "swordfish" not in f"{wrong} {wrong.output}"
 
     async def elsewhere() -> None:
         kind = "gitlab" if isinstance(double, GitLabDouble) else "github"
         token = gitlab.WRITER if kind == "gitlab" else github.WRITER
-        async with client(heeds_limits=False, pause=double.pause) as web:
-            other = web_of(f"{double.url}/ada/other.git", kind)
+        async with client(retry_on_429=False, sleep=double.pause) as web:
+            other = repository_urls(f"{double.url}/ada/other.git", kind)
             await open_forge(other, web, env={f"{kind.upper()}_TOKEN": token}).check_access()
 
     with pytest.raises(ReleaseError) as caught:
         asyncio.run(elsewhere())
-    assert caught.value.code is Code.FORGE_CREDENTIALS
+    assert caught.value.code is ErrorCode.FORGE_CREDENTIALS
 
 
 def test_life_of_a_release(double: Double) -> None:
@@ -162,26 +162,30 @@ def test_pull_requests(double: Double) -> None:
     """A branch has one open pull request, which is brought up to date; the one merged last is found again."""
 
     async def story(forge: Forge) -> None:
-        first = await forge.open_pull("work", "main", "chore: release", "body", ["release", "automated"])
-        assert (first.title, first.branch, first.commit) == ("chore: release", "work", "")
-        again = await forge.open_pull("work", "main", "chore: release 2", "body", ["release"])
+        first = await forge.open_pull_request("work", "main", "chore: release", "body", ["release", "automated"])
+        assert (first.title, first.branch, first.merge_commit) == ("chore: release", "work", "")
+        again = await forge.open_pull_request("work", "main", "chore: release 2", "body", ["release"])
         assert (again.number, again.title) == (first.number, "chore: release 2")
-        assert await forge.merged_pull("work", "main") is None
+        assert await forge.merged_pull_request("work", "main") is None
         work = double.git("commit-tree", "main^{tree}", "-p", "main", "-m", "feat: work")
         double.git("update-ref", "refs/heads/work", work)
-        found = await forge.find_pull("work", "main")
+        found = await forge.find_pull_request("work", "main")
         assert found
         assert found.number == first.number
         commit = double.merge(first.number)
-        assert await forge.find_pull("work", "main") is None
-        merged = await forge.merged_pull("work", "main")
+        assert await forge.find_pull_request("work", "main") is None
+        merged = await forge.merged_pull_request("work", "main")
         assert merged
-        assert (merged.number, merged.commit, set(merged.labels)) == (first.number, commit, {"release", "automated"})
-        assert merged.head == work
-        other = await forge.open_pull("work", "main", "chore: release 3", "body")
-        await forge.close_pull(other, "not now")
-        assert await forge.find_pull("work", "main") is None
-        assert await forge.merged_pull("work", "main") == merged
+        assert (merged.number, merged.merge_commit, set(merged.labels)) == (
+            first.number,
+            commit,
+            {"release", "automated"},
+        )
+        assert merged.head_commit == work
+        other = await forge.open_pull_request("work", "main", "chore: release 3", "body")
+        await forge.close_pull_request(other, "not now")
+        assert await forge.find_pull_request("work", "main") is None
+        assert await forge.merged_pull_request("work", "main") == merged
 
     told(double, story)
 
@@ -212,7 +216,7 @@ def test_pulls_of_commits(double: Double) -> None:
     commit = double.merge(number)
     open_one = double.pull("feat: more", "work")
 
-    found = told(double, lambda forge: forge.pulls_of([commit, work, "0" * 40]))
+    found = told(double, lambda forge: forge.pull_requests_of([commit, work, "0" * 40]))
 
     assert set(found) == {commit, work}
     assert {pull.number for pull in found.values()} == {number}
@@ -258,7 +262,7 @@ def test_faults_that_stay(double: Double) -> None:
 
     error = refused(double, lambda forge: forge.create_release("v1", "main", "one", "notes"))
 
-    assert (error.code, error.output) == (Code.FORGE_UNREACHABLE, "down")
+    assert (error.code, error.output) == (ErrorCode.FORGE_UNREACHABLE, "down")
     assert len(double.asked("POST", "releases$")) == 2
 
 
@@ -282,13 +286,13 @@ def test_limits_are_waited_out(hub: GitHubDouble) -> None:
 
 def test_limit_is_too_far_away(hub: GitHubDouble) -> None:
     """A wait that no release should make is an error that says how long it would be."""
-    limited = Answer(429, {"message": "slow down"}, {"Retry-After": str(int(LONGEST_WAIT) + 1)})
+    limited = Answer(429, {"message": "slow down"}, {"Retry-After": str(int(MAX_WAIT) + 1)})
     hub.fail("GET", "releases", limited)
 
     error = refused(hub, lambda forge: forge.releases())
 
-    assert error.code is Code.FORGE_RATE_LIMIT
-    assert f"{LONGEST_WAIT + 1:.0f} s" in error.what
+    assert error.code is ErrorCode.FORGE_RATE_LIMIT
+    assert f"{MAX_WAIT + 1:.0f} s" in error.message
     assert hub.passed == 0
 
 
@@ -327,7 +331,7 @@ def test_few_requests_for_many_commits(hub: GitHubDouble) -> None:
     """Commits are asked for by the fifty."""
     commits = [f"{number:040x}" for number in range(240)]
 
-    assert told(hub, lambda forge: forge.pulls_of(commits)) == {}
+    assert told(hub, lambda forge: forge.pull_requests_of(commits)) == {}
     assert len(hub.asked()) == 5
 
 
@@ -347,8 +351,11 @@ def test_double_protects_main_and_notes_pushes(hub: GitHubDouble, tmp_path: Path
 
 # ---- who it is ----------------------------------------------------------------------------------------------------
 
-HUB, LAB = Web("https://github.com/ada/engine"), Web("https://gitlab.com/ada/engine", is_gitlab=True)
-SERVER = Web("https://github.example.org/ada/engine")
+HUB, LAB = (
+    RepositoryUrls("https://github.com/ada/engine"),
+    RepositoryUrls("https://gitlab.com/ada/engine", is_gitlab=True),
+)
+SERVER = RepositoryUrls("https://github.example.org/ada/engine")
 
 
 @pytest.mark.parametrize(
@@ -364,18 +371,18 @@ SERVER = Web("https://github.example.org/ada/engine")
         (LAB, {"GITHUB_TOKEN": "a"}, ("", "")),
     ],
 )
-def test_token(web: Web, env: dict[str, str], found: tuple[str, str]) -> None:
+def test_token(web: RepositoryUrls, env: dict[str, str], found: tuple[str, str]) -> None:
     """Each forge has its variables, the first of which counts."""
-    assert token_of(web, env) == found
+    assert find_token(web, env) == found
 
 
 def test_token_of_gh(tmp_path: Path) -> None:
     """Without a variable `gh` is asked for the host; that it is missing, or logged in nowhere, is no token."""
-    assert token_of(HUB, {"PATH": str(tmp_path)}) == ("gh", "")
+    assert find_token(HUB, {"PATH": str(tmp_path)}) == ("gh", "")
     (tmp_path / "gh").write_text('#!/bin/sh\n[ "$*" = "auth token --hostname github.com" ] && echo gho_1 || exit 1\n')
     (tmp_path / "gh").chmod(0o755)
-    assert token_of(HUB, {"PATH": str(tmp_path)}) == ("gh", "gho_1")
-    assert token_of(SERVER, {"PATH": str(tmp_path)}) == ("gh", "")
+    assert find_token(HUB, {"PATH": str(tmp_path)}) == ("gh", "gho_1")
+    assert find_token(SERVER, {"PATH": str(tmp_path)}) == ("gh", "")
 
 
 @pytest.mark.parametrize(
@@ -392,7 +399,7 @@ def test_token_of_gh(tmp_path: Path) -> None:
         (HUB, {"GITHUB_SERVER_URL": "https://other", "GITHUB_API_URL": "https://api.other"}, "https://api.github.com"),
     ],
 )
-def test_address(web: Web, env: dict[str, str], api: str) -> None:
+def test_address(web: RepositoryUrls, env: dict[str, str], api: str) -> None:
     """The API is where it usually is on the remote's host, or where the CI says, if it runs there."""
 
     async def address(forge: Any) -> str:
@@ -408,11 +415,15 @@ def test_address(web: Web, env: dict[str, str], api: str) -> None:
 def test_nobody() -> None:
     """Without a forge or a token there is an error that says which."""
 
-    async def story(web: Web, env: dict[str, str]) -> None:
+    async def story(web: RepositoryUrls, env: dict[str, str]) -> None:
         async with client() as connections:
             open_forge(web, connections, env=env)
 
-    for web, code in ((Web(), Code.FORGE_UNKNOWN), (LAB, Code.FORGE_NO_TOKEN), (HUB, Code.FORGE_NO_TOKEN)):
+    for web, code in (
+        (RepositoryUrls(), ErrorCode.FORGE_UNKNOWN),
+        (LAB, ErrorCode.FORGE_NO_TOKEN),
+        (HUB, ErrorCode.FORGE_NO_TOKEN),
+    ):
         with pytest.raises(ReleaseError) as caught:
             asyncio.run(story(web, {"PATH": "/nowhere"}))
         assert caught.value.code is code

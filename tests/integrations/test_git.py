@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from releasekit.core.errors import Code, Refusal, ReleaseError
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.history.commits import Commit
-from releasekit.integrations.git import RUNNING, Ref, Repo, clone
+from releasekit.integrations.git import LOCK_REF, Ref, Repo, clone
 from releasekit.integrations.git import run as run_git
 from releasekit.integrations.process import Command, run
 
@@ -36,7 +36,7 @@ def refs(bare: Path) -> dict[str, str]:
 
 def commits_at(repo: Repo) -> dict[str, str]:
     """Return the commit that each reference of the remote means, tags peeled."""
-    return {name: ref.commit for name, ref in repo.refs_at("origin").items()}
+    return {name: ref.commit for name, ref in repo.ls_remote("origin").items()}
 
 
 def files_of(repo: Repo, *tips: str) -> dict[str, tuple[str, ...]]:
@@ -65,7 +65,7 @@ class TestOpening:
             (scene.top / name).parent.mkdir(parents=True, exist_ok=True)
             (scene.top / name).write_text("")
 
-        kept, ignored = Repo(scene.top).listed(scene.top / "dir")
+        kept, ignored = Repo(scene.top).list_files(scene.top / "dir")
 
         assert sorted(kept) == [".gitignore", "kept é", "new"]
         assert sorted(ignored) == ["out/", "x.log"]
@@ -124,7 +124,7 @@ class TestOpening:
         with pytest.raises(Refusal) as caught:
             Repo(empty_scene.top)
 
-        assert caught.value.code is Code.GIT_NO_COMMIT
+        assert caught.value.code is ErrorCode.GIT_NO_COMMIT
 
     def test_no_repository(self, plain_git: None, tmp_path: Path) -> None:  # noqa: ARG002
         """A directory outside git, and one that is not there, are refused."""
@@ -132,15 +132,15 @@ class TestOpening:
             with pytest.raises(Refusal) as caught:
                 Repo(path)
 
-            assert caught.value.code is Code.GIT_NOT_A_REPOSITORY
-            assert caught.value.where == str(path)
+            assert caught.value.code is ErrorCode.GIT_NOT_A_REPOSITORY
+            assert caught.value.location == str(path)
 
     def test_bare(self, remote: Path) -> None:
         """A bare repository has no files to release."""
         with pytest.raises(Refusal, match="bare") as caught:
             Repo(remote)
 
-        assert caught.value.code is Code.GIT_NOT_A_REPOSITORY
+        assert caught.value.code is ErrorCode.GIT_NOT_A_REPOSITORY
 
     def test_no_git(self, scene: GitScene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """Where git is not installed, that is what is said."""
@@ -149,7 +149,7 @@ class TestOpening:
         with pytest.raises(Refusal) as caught:
             Repo(scene.top)
 
-        assert caught.value.code is Code.GIT_MISSING
+        assert caught.value.code is ErrorCode.GIT_MISSING
 
     @pytest.mark.parametrize(
         ("name", "value"),
@@ -225,7 +225,7 @@ class TestFacts:
         with pytest.raises(Refusal) as caught:
             Repo(scene.top).committer()
 
-        assert caught.value.code is Code.GIT_IDENTITY
+        assert caught.value.code is ErrorCode.GIT_IDENTITY
         assert "user.email" in caught.value.output
 
     def test_changed_paths(self, scene: GitScene) -> None:
@@ -386,7 +386,7 @@ class TestHistory:
         scene.git("checkout", "--quiet", "-b", "conflict", base)
         other = scene.commit("conflict", {"x": "other"})
         scene.git("checkout", "--quiet", "main")
-        run(Command(("git", "merge", "--quiet", "conflict"), scene.top, fine=frozenset({1})))
+        run(Command(("git", "merge", "--quiet", "conflict"), scene.top, ok_codes=frozenset({1})))
         merge = scene.commit("merge", {"x": "both"})
         scene.git("merge", "--quiet", "--strategy=ours", "--no-ff", "--message", "empty", base + "^{}")
 
@@ -449,7 +449,7 @@ class TestHistory:
         with pytest.raises(ReleaseError) as caught:
             list(Repo(scene.top).history(["0" * 39 + "1"]))
 
-        assert caught.value.code is Code.COMMAND_FAILED
+        assert caught.value.code is ErrorCode.COMMAND_FAILED
 
 
 class TestFilesOfCommits:
@@ -539,14 +539,14 @@ class TestWorktree:
         (tree / "a").write_text("two")
         made = repo.commit(tree, "release", ["a"], hooks=False)
 
-        repo.keep("r1", made)
+        repo.save_ref("r1", made)
         repo.remove_worktree(tree)
         scene.git("gc", "--quiet", "--prune=now")
 
         assert scene.git("cat-file", "-t", made) == "commit"
         assert (scene.git("branch", "--list", "--all"), scene.git("tag")) == ("* main", "")
-        repo.release("r1")
-        repo.release("r1")
+        repo.delete_ref("r1")
+        repo.delete_ref("r1")
         assert scene.git("for-each-ref", "refs/releasekit") == ""
 
 
@@ -641,7 +641,7 @@ class TestTags:
         with pytest.raises(ReleaseError) as caught:
             repo.make_tag("v1", repo.head)
 
-        assert caught.value.code is Code.TAG_EXISTS
+        assert caught.value.code is ErrorCode.TAG_EXISTS
         assert scene.git("rev-parse", "v1") == before
 
     def test_a_branch_of_that_name(self, scene: GitScene) -> None:
@@ -701,7 +701,7 @@ class TestPush:
         other = scene.commit("another")
         with pytest.raises(ReleaseError) as caught:
             repo.push("origin", [f"{other}:refs/heads/main"], dry_run=True)
-        assert caught.value.code is Code.PUSH_REJECTED
+        assert caught.value.code is ErrorCode.PUSH_REJECTED
 
     @pytest.mark.parametrize(
         "address", ["nowhere.git", "https://127.0.0.1:9/ada/engine.git", "ssh://nobody@127.0.0.1:9/engine.git"]
@@ -713,11 +713,11 @@ class TestPush:
         repo = Repo(scene.top)
 
         with pytest.raises(ReleaseError) as asked:
-            repo.refs_at("origin")
+            repo.ls_remote("origin")
         with pytest.raises(ReleaseError) as pushed:
             repo.push("origin", ["HEAD:refs/heads/main"])
 
-        assert asked.value.code is pushed.value.code is Code.REMOTE_UNREACHABLE
+        assert asked.value.code is pushed.value.code is ErrorCode.REMOTE_UNREACHABLE
 
     def test_moved_branch(self, scene: GitScene, remote: Path) -> None:
         """A branch that has moved is not forced, and no tag arrives without it."""
@@ -731,8 +731,8 @@ class TestPush:
         with pytest.raises(ReleaseError) as caught:
             repo.push("origin", [f"{made}:refs/heads/main", "refs/tags/v1:refs/tags/v1"])
 
-        assert caught.value.code is Code.PUSH_REJECTED
-        assert "main" in caught.value.where
+        assert caught.value.code is ErrorCode.PUSH_REJECTED
+        assert "main" in caught.value.location
         assert "non-fast-forward" in caught.value.output or "fetch first" in caught.value.output
         assert refs(remote) == {"refs/heads/main": moved}
 
@@ -764,7 +764,7 @@ class TestPush:
         with pytest.raises(ReleaseError) as caught:
             repo.push("origin", ["refs/tags/v1:refs/tags/v1", f"{made}:refs/heads/main"])
 
-        assert caught.value.code is Code.PUSH_REJECTED
+        assert caught.value.code is ErrorCode.PUSH_REJECTED
         assert "main is protected" in caught.value.output
         assert refs(remote) == before
 
@@ -784,8 +784,8 @@ class TestPush:
         with pytest.raises(ReleaseError) as caught:
             Repo(scene.top).push("gone", ["HEAD:refs/heads/main"])
 
-        assert caught.value.code is Code.REMOTE_UNREACHABLE
-        assert caught.value.what == "'/nowhere' does not appear to be a git repository"
+        assert caught.value.code is ErrorCode.REMOTE_UNREACHABLE
+        assert caught.value.message == "'/nowhere' does not appear to be a git repository"
         assert "opensesame" not in caught.value.output
 
 
@@ -794,7 +794,7 @@ class TestHolding:
 
     def wrapped(self, repo: Repo, who: str = "Ada <ada@example.invalid>") -> str:
         """Return a commit that holds a file on top of HEAD."""
-        return repo.wrap(repo.head, {"b.json": "ä", "a.json": "{}"}, "held\n", who, "2026-11-22T12:00:00+00:00")
+        return repo.commit_files(repo.head, {"b.json": "ä", "a.json": "{}"}, "held\n", who, "2026-11-22T12:00:00+00:00")
 
     def test_wrap(self, scene: GitScene) -> None:
         """A wrapped commit has the files alone, its author and time; the same again is the same commit."""
@@ -816,23 +816,23 @@ class TestHolding:
         """A reference is taken if it is not there, moved or deleted if it is where one says, and else not."""
         repo = Repo(scene.top)
         mine, other = self.wrapped(repo), self.wrapped(repo, "Zoë <zoe@example.invalid>")
-        repo.push("origin", [f"{mine}:{RUNNING}"], leases={RUNNING: ""})
+        repo.push("origin", [f"{mine}:{LOCK_REF}"], leases={LOCK_REF: ""})
 
         for refspecs, lease in (
-            ([f"{other}:{RUNNING}"], ""),
-            ([f"{other}:{RUNNING}"], other),
-            ([f":{RUNNING}"], other),
+            ([f"{other}:{LOCK_REF}"], ""),
+            ([f"{other}:{LOCK_REF}"], other),
+            ([f":{LOCK_REF}"], other),
         ):
             with pytest.raises(ReleaseError) as caught:
-                repo.push("origin", [f"{repo.head}:refs/tags/with-it", *refspecs], leases={RUNNING: lease})
-            assert caught.value.code is Code.PUSH_REJECTED
-        assert repo.refs_at("origin", RUNNING) == {RUNNING: Ref(mine, mine)}
-        assert "refs/tags/with-it" not in repo.refs_at("origin"), "all or none"
+                repo.push("origin", [f"{repo.head}:refs/tags/with-it", *refspecs], leases={LOCK_REF: lease})
+            assert caught.value.code is ErrorCode.PUSH_REJECTED
+        assert repo.ls_remote("origin", LOCK_REF) == {LOCK_REF: Ref(mine, mine)}
+        assert "refs/tags/with-it" not in repo.ls_remote("origin"), "all or none"
 
-        repo.push("origin", [f"{other}:{RUNNING}"], leases={RUNNING: mine})
-        repo.push("origin", [f":{RUNNING}"], leases={RUNNING: other})
+        repo.push("origin", [f"{other}:{LOCK_REF}"], leases={LOCK_REF: mine})
+        repo.push("origin", [f":{LOCK_REF}"], leases={LOCK_REF: other})
         assert remote.exists()
-        assert RUNNING not in repo.refs_at("origin")
+        assert LOCK_REF not in repo.ls_remote("origin")
 
     def test_lease_forces_nothing_else(self, scene: GitScene, remote: Path) -> None:
         """Beside a reference that may move, a branch still only steps forward."""
@@ -843,10 +843,10 @@ class TestHolding:
         repo.push("origin", [f"{aside}:refs/heads/main"])
 
         with pytest.raises(ReleaseError):
-            repo.push("origin", [f"{repo.head}:refs/heads/main", f"{aside}:{RUNNING}"], leases={RUNNING: ""})
+            repo.push("origin", [f"{repo.head}:refs/heads/main", f"{aside}:{LOCK_REF}"], leases={LOCK_REF: ""})
 
-        assert repo.refs_at("origin")["refs/heads/main"].commit == aside
-        assert RUNNING not in repo.refs_at("origin")
+        assert repo.ls_remote("origin")["refs/heads/main"].commit == aside
+        assert LOCK_REF not in repo.ls_remote("origin")
 
     def test_delete_tag(self, scene: GitScene) -> None:
         """A tag goes if it is what it was, and stays if somebody has made another of its name."""
@@ -868,11 +868,15 @@ class TestHolding:
         made = scene.commit("two")
         scene.commit("three")
 
-        assert (repo.ahead(repo.head), repo.ahead(repo.head, made), repo.ahead(repo.head, "")) == (2, 1, 2)
+        assert (
+            repo.count_commits_since(repo.head),
+            repo.count_commits_since(repo.head, made),
+            repo.count_commits_since(repo.head, ""),
+        ) == (2, 1, 2)
         assert repo.subject(made) == "two"
         last = scene.commit("\x1b[2Jfour")
-        assert [title[-4:] for title in repo.titles(made, last)] == ["four", "hree"]
-        assert "\x1b" not in "".join(repo.titles(made, last))
+        assert [title[-4:] for title in repo.commit_titles(made, last)] == ["four", "hree"]
+        assert "\x1b" not in "".join(repo.commit_titles(made, last))
 
     @pytest.mark.parametrize("key", ["commit.gpgSign", "tag.gpgSign", "tag.forceSignAnnotated"])
     def test_signing(self, scene: GitScene, key: str) -> None:
@@ -886,7 +890,7 @@ class TestHolding:
         with pytest.raises(Refusal) as caught:
             repo.check_signing()
 
-        assert caught.value.code is Code.SIGNING_FAILED
+        assert caught.value.code is ErrorCode.SIGNING_FAILED
         scene.git(
             "config",
             "gpg.program",
@@ -907,20 +911,20 @@ class TestHolding:
         with pytest.raises(ReleaseError) as caught:
             repo.fast_forward(made)
 
-        assert caught.value.code is Code.GIT_LOCKED
-        assert caught.value.what.startswith("Unable to create"), "git's own 'fatal:' or 'error:' is not said twice"
-        assert "index.lock': File exists" in caught.value.what
+        assert caught.value.code is ErrorCode.GIT_LOCKED
+        assert caught.value.message.startswith("Unable to create"), "git's own 'fatal:' or 'error:' is not said twice"
+        assert "index.lock': File exists" in caught.value.message
 
     @pytest.mark.parametrize(
         ("said", "code"),
         [
-            ("error: cannot lock ref 'r': Unable to create '/r/.git/r.lock': Permission denied", Code.FILE_SYSTEM),
-            ("fatal: cannot create directory at 'packages': Permission denied", Code.FILE_SYSTEM),
-            ("error: file write error: No space left on device", Code.FILE_SYSTEM),
-            ("git@forge.example: Permission denied (publickey).\nCould not read from r", Code.COMMAND_FAILED),
+            ("error: cannot lock ref 'r': Unable to create '/r/.git/r.lock': Permission denied", ErrorCode.FILE_SYSTEM),
+            ("fatal: cannot create directory at 'packages': Permission denied", ErrorCode.FILE_SYSTEM),
+            ("error: file write error: No space left on device", ErrorCode.FILE_SYSTEM),
+            ("git@forge.example: Permission denied (publickey).\nCould not read from r", ErrorCode.COMMAND_FAILED),
         ],
     )
-    def test_what_git_says(self, scene: GitScene, said: str, code: Code) -> None:
+    def test_what_git_says(self, scene: GitScene, said: str, code: ErrorCode) -> None:
         """What the system refuses to git has its name, whatever git was about; here a hook says what git would."""
         scene.hook("reference-transaction", f"cat >&2 <<'END'\n{said}\nEND\nexit 1")
         command = Repo(scene.top).command("update-ref", "refs/heads/made", "HEAD")

@@ -107,7 +107,7 @@ def ask(url: str, method: str = "GET", *, attempts: int = 5, timeout: float = 30
         pauses.append(seconds)
 
     async def send() -> Asked:
-        async with http.client(attempts=attempts, timeout=timeout, longest=longest, pause=pause) as web:
+        async with http.client(attempts=attempts, timeout=timeout, total_timeout=longest, sleep=pause) as web:
             try:
                 response = await web.request(method, url, headers={"Accept": "text/html"})
             except httpx.HTTPError as error:
@@ -137,7 +137,7 @@ def test_delays_grow_up_to_a_bound() -> None:
     assert asked.status == 500
     assert len(server.asked) == 12
     assert asked.pauses == sorted(asked.pauses)
-    assert asked.pauses[-1] == http.LONGEST_DELAY
+    assert asked.pauses[-1] == http.MAX_DELAY
 
 
 @pytest.mark.parametrize("seconds", ["7", "0"])
@@ -163,7 +163,7 @@ def test_retry_after_as_a_date() -> None:
 def test_retry_after_is_capped(value: str) -> None:
     """A server that asks for a day gets a minute: a release must not hang unseen."""
     with serving(Answer(429, {"Retry-After": value}), Answer()) as server:
-        assert ask(server.url).pauses == [http.LONGEST_DELAY]
+        assert ask(server.url).pauses == [http.MAX_DELAY]
 
 
 @pytest.mark.parametrize("value", ["soon", "Fri, 01 Jan 1999 00:00:00 GMT", ""])
@@ -186,7 +186,7 @@ def test_limits_may_be_handed_on() -> None:
     """A client for a forge hands a 429 on at once: forges say in more ways than one how long to wait."""
 
     async def ask(url: str) -> int:
-        async with http.client(heeds_limits=False) as web:
+        async with http.client(retry_on_429=False) as web:
             return (await web.get(url)).status_code
 
     with serving(Answer(429, {"Retry-After": "60"}), Answer()) as server:
@@ -228,7 +228,7 @@ def test_broken_connections_are_repeated() -> None:
 )
 def test_wait_asked(headers: dict[str, str], seconds: float) -> None:
     """What is used up counts until it is filled, whatever else is there; nothing asks for more than a year."""
-    assert http.wait_asked(headers) == seconds
+    assert http.requested_delay(headers) == seconds
 
 
 def test_dripping_body() -> None:

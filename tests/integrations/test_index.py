@@ -17,12 +17,12 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from releasekit.core.errors import Code, Refusal, ReleaseError
-from releasekit.core.release.release_manifest import PackageVersion
-from releasekit.core.release.upload_response import Meaning, meaning_of
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
+from releasekit.core.release.release_manifest import BuiltPackage
+from releasekit.core.release.upload_response import UploadOutcome, classify_response
 from releasekit.integrations import http
-from releasekit.integrations.filesystem import describe
-from releasekit.integrations.index import SimpleIndex, on_index
+from releasekit.integrations.filesystem import describe_file
+from releasekit.integrations.index import SimpleIndex, files_on_index
 from releasekit.integrations.process import run
 from releasekit.integrations.protocols import Index, IndexFile
 from releasekit.integrations.uv import find_uv
@@ -126,9 +126,9 @@ class TestEveryServer:
         ]
 
         assert answers[0] is None
-        assert answers[1] is None or meaning_of(answers[1]) is Meaning.THERE
+        assert answers[1] is None or classify_response(answers[1]) is UploadOutcome.ALREADY_EXISTS
         assert answers[2]
-        assert (meaning_of(answers[2]), answers[2].file) == (Meaning.THERE, first[0].name)
+        assert (classify_response(answers[2]), answers[2].file) == (UploadOutcome.ALREADY_EXISTS, first[0].name)
         listed = ask(server.simple_url, lambda index: index.files("twice"))
         assert [file.sha256 for file in listed or ()] == [sha256(first[0].read_bytes()).hexdigest()]
 
@@ -184,7 +184,7 @@ class TestEveryServer:
                 env={**NOBODY, **env},
             )
 
-        assert caught.value.code is Code.INDEX_CREDENTIALS
+        assert caught.value.code is ErrorCode.INDEX_CREDENTIALS
         assert "wrong" not in f"{caught.value}{caught.value.hint}"
 
 
@@ -212,7 +212,7 @@ class TestCredentials:
         env = {"UV_PUBLISH_URL": open_server.publish_url, "NETRC": os.devnull}
         argv = ("publish", "--trusted-publishing", "never", str(built("unsent")[0]))
 
-        assert "Missing credentials" in run(find_uv().command(*argv, env=env, fine=frozenset({2}))).stderr
+        assert "Missing credentials" in run(find_uv().command(*argv, env=env, ok_codes=frozenset({2}))).stderr
 
     @pytest.mark.parametrize(
         ("env", "address"),
@@ -228,9 +228,9 @@ class TestCredentials:
         with pytest.raises(Refusal) as caught:
             ask(address, lambda index: index.check_credentials(address), env={**NOBODY, **env})
 
-        assert caught.value.code is Code.INDEX_CREDENTIALS
+        assert caught.value.code is ErrorCode.INDEX_CREDENTIALS
         argv = ("publish", "--trusted-publishing", "never", "--publish-url", address, str(built("unsent")[0]))
-        said = run(find_uv().command(*argv, env={**NOBODY, **env}, fine=frozenset({2}))).stderr
+        said = run(find_uv().command(*argv, env={**NOBODY, **env}, ok_codes=frozenset({2}))).stderr
         assert "Failed to send" not in said
 
     @pytest.mark.parametrize("name", ["ACTIONS_ID_TOKEN_REQUEST_TOKEN", "PYPI_ID_TOKEN"])
@@ -271,7 +271,7 @@ class TestCredentials:
         with pytest.raises(Refusal) as caught:
             ask(dead, lambda index: index.check_credentials(dead), env={"UV_PUBLISH_TOKEN": "any"})
 
-        assert caught.value.code is Code.INDEX_UNREACHABLE
+        assert caught.value.code is ErrorCode.INDEX_UNREACHABLE
 
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -340,7 +340,7 @@ class TestPages:
             listed = ask(url, lambda index: index.files("a")) or ()
 
         noon = datetime(2026, 8, 1, 12, tzinfo=UTC)
-        assert [file.uploaded for file in listed] == [noon.replace(microsecond=123456), noon, noon, None]
+        assert [file.upload_time for file in listed] == [noon.replace(microsecond=123456), noon, noon, None]
 
     def test_html(self) -> None:
         """A page of links is read as installers read it: base, entities, escapes, other links passed over."""
@@ -371,27 +371,27 @@ class TestPages:
     @pytest.mark.parametrize(
         ("body", "kind", "status", "code"),
         [
-            ("<form>Who are you?</form>", "text/html", 200, Code.INDEX_RESPONSE),
-            ('<a href="/login">Log in</a>', "text/html", 200, Code.INDEX_RESPONSE),
-            (LATER, "text/html", 200, Code.INDEX_RESPONSE),
-            ("It works!", "text/plain", 200, Code.INDEX_RESPONSE),
-            ("{", JSON, 200, Code.INDEX_RESPONSE),
-            ('{"message": "hello"}', "application/json", 200, Code.INDEX_RESPONSE),
-            ('{"meta": {"api-version": "2.0"}, "files": []}', JSON, 200, Code.INDEX_RESPONSE),
-            ("gone", "text/html", 410, Code.INDEX_RESPONSE),
-            ("", "text/html", 401, Code.INDEX_CREDENTIALS),
-            ("", "text/html", 403, Code.INDEX_CREDENTIALS),
-            ("", "text/html", 503, Code.INDEX_UNREACHABLE),
-            ("", "text/html", 429, Code.INDEX_UNREACHABLE),
+            ("<form>Who are you?</form>", "text/html", 200, ErrorCode.INDEX_RESPONSE),
+            ('<a href="/login">Log in</a>', "text/html", 200, ErrorCode.INDEX_RESPONSE),
+            (LATER, "text/html", 200, ErrorCode.INDEX_RESPONSE),
+            ("It works!", "text/plain", 200, ErrorCode.INDEX_RESPONSE),
+            ("{", JSON, 200, ErrorCode.INDEX_RESPONSE),
+            ('{"message": "hello"}', "application/json", 200, ErrorCode.INDEX_RESPONSE),
+            ('{"meta": {"api-version": "2.0"}, "files": []}', JSON, 200, ErrorCode.INDEX_RESPONSE),
+            ("gone", "text/html", 410, ErrorCode.INDEX_RESPONSE),
+            ("", "text/html", 401, ErrorCode.INDEX_CREDENTIALS),
+            ("", "text/html", 403, ErrorCode.INDEX_CREDENTIALS),
+            ("", "text/html", 503, ErrorCode.INDEX_UNREACHABLE),
+            ("", "text/html", 429, ErrorCode.INDEX_UNREACHABLE),
         ],
     )  # fmt: skip
-    def test_no_index(self, body: str, kind: str, status: int, code: Code) -> None:
+    def test_no_index(self, body: str, kind: str, status: int, code: ErrorCode) -> None:
         """What is no page of an index is an error with the address, never "unknown project"."""
         with pytest.raises(ReleaseError) as caught:
             read(body, kind, status)
 
         assert caught.value.code is code
-        assert caught.value.where.endswith("/simple/some-project/")
+        assert caught.value.location.endswith("/simple/some-project/")
 
     def test_nobody_there(self) -> None:
         """An index where nothing listens is an error."""
@@ -400,7 +400,7 @@ class TestPages:
         with pytest.raises(ReleaseError) as caught:
             ask(dead, lambda index: index.files("any"))
 
-        assert caught.value.code is Code.INDEX_UNREACHABLE
+        assert caught.value.code is ErrorCode.INDEX_UNREACHABLE
 
     def test_invalid_names_are_no_versions(self) -> None:
         """Old indexes are full of files that no tool understands; they have no version."""
@@ -447,20 +447,20 @@ def test_on_index(index: EmbeddedIndex, built: Callable[..., tuple[Path, ...]]) 
     paths = built("listed-or-not")
     env = {name: value for name, value in index.environment.items() if value is not None}
     run(find_uv().publish_command(paths[:1], index.publish_url, index.simple_url, env))
-    package = PackageVersion(
-        name="listed-or-not", version=Version("1.0.0"), tag="", files=tuple(describe(path) for path in paths)
+    package = BuiltPackage(
+        name="listed-or-not", version=Version("1.0.0"), tag="", files=tuple(describe_file(path) for path in paths)
     )
     others = tuple(file.model_copy(update={"sha256": "0" * 64}) for file in package.files)
     changed = package.model_copy(update={"files": others})
 
-    async def look(asked: PackageVersion, *, strict: bool) -> tuple[set[str], bytes]:
+    async def look(asked: BuiltPackage, *, strict: bool) -> tuple[set[str], bytes]:
         async with http.client() as web:
             simple = SimpleIndex(index.simple_url, web)
-            found = (await on_index([asked], simple, strict=strict))["listed-or-not"]
+            found = (await files_on_index([asked], simple, strict=strict))["listed-or-not"]
             return set(found), b"".join([await simple.content(file) for file in found.values()])
 
     assert asyncio.run(look(package, strict=True)) == ({paths[0].name}, paths[0].read_bytes())
     assert asyncio.run(look(changed, strict=False)) == (set(), b"")
     with pytest.raises(Refusal) as caught:
         asyncio.run(look(changed, strict=True))
-    assert caught.value.code is Code.PUBLISH_CHECKSUM_MISMATCH
+    assert caught.value.code is ErrorCode.PUBLISH_CHECKSUM_MISMATCH

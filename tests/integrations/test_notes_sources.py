@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from releasekit.core.errors import Code, ReleaseError
+from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.integrations.git import Repo
-from releasekit.integrations.notes_sources import rewritten
+from releasekit.integrations.notes_sources import rewrite_notes
 from releasekit.integrations.process import Command, run
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ def test_wheel_has_the_template(tmp_path: Path) -> None:
 
 def test_rewritten(tmp_path: Path) -> None:
     """A command gets the notes on standard input, and what it prints is cut where it is too long."""
-    assert rewritten("notes\n", tmp_path, (), 100, "there") == "notes\n"
-    assert rewritten("notes: pêches\n", tmp_path, ("tr", "a-z", "A-Z"), 100, "there").startswith("NOTES: P")
-    long = rewritten("notes\n", tmp_path, ("seq", "1000"), 60, "there")
+    assert rewrite_notes("notes\n", tmp_path, (), 100, "there") == "notes\n"
+    assert rewrite_notes("notes: pêches\n", tmp_path, ("tr", "a-z", "A-Z"), 100, "there").startswith("NOTES: P")
+    long = rewrite_notes("notes\n", tmp_path, ("seq", "1000"), 60, "there")
     assert (len(long) <= 60, long.endswith("\n\n… shortened; all of it: there\n")) == (True, True)
 
 
@@ -39,8 +39,8 @@ def test_rewritten(tmp_path: Path) -> None:
 def test_rewriting_fails(tmp_path: Path, command: tuple[str, ...]) -> None:
     """A command that fails, prints nothing or is not there is an error with a name."""
     with pytest.raises(ReleaseError) as caught:
-        rewritten("notes\n", tmp_path, command, 100, "")
-    assert caught.value.code is Code.NOTES_COMMAND
+        rewrite_notes("notes\n", tmp_path, command, 100, "")
+    assert caught.value.code is ErrorCode.NOTES_COMMAND
 
 
 def test_newcomers(scene: GitScene) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from releasekit.core.errors import Code, ReleaseError
+from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.integrations.peryx import PERYX, EmbeddedIndex, Request, embedded_index
 from releasekit.integrations.process import Command, run
 from releasekit.integrations.uv import find_uv
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def upload(index: EmbeddedIndex, *files: Path, code: int = 0, **env: str | None) -> str:
     """Upload as a release does, and return what uv says; *env* is added to the index's, *code* is expected."""
     argv = ("publish", "--trusted-publishing", "never", *map(str, files))
-    return run(find_uv().command(*argv, env={**index.environment, **env}, fine=frozenset({code}))).stderr
+    return run(find_uv().command(*argv, env={**index.environment, **env}, ok_codes=frozenset({code}))).stderr
 
 
 def test_uploads_are_logged_in_order(index: EmbeddedIndex, built: Callable[..., tuple[Path, ...]]) -> None:
@@ -114,8 +114,8 @@ def test_early_death_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(ReleaseError) as caught, embedded_index(tmp_path):
         pass
 
-    assert caught.value.code is Code.INDEX_UNREACHABLE
-    assert "stopped" in caught.value.what
+    assert caught.value.code is ErrorCode.INDEX_UNREACHABLE
+    assert "stopped" in caught.value.message
     assert caught.value.output
 
 
@@ -124,7 +124,7 @@ def test_fetched_by_uv_where_it_is_not_installed(
 ) -> None:
     """A user who has only releasekit gets the server through `uv tool run`."""
     argv = ("tool", "run", "--from", f"peryx=={PERYX}", "peryx", "--version")
-    if run(find_uv().command(*argv, fine=frozenset({0, 1, 2}))).code:
+    if run(find_uv().command(*argv, ok_codes=frozenset({0, 1, 2}))).code:
         pytest.skip("no network")
     wheel = built("fetched")[0]
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
@@ -132,4 +132,4 @@ def test_fetched_by_uv_where_it_is_not_installed(
     with embedded_index(tmp_path) as running:
         upload(running, wheel)
 
-        assert running.requests()[-1].uploaded == "fetched-1.0.0-py3-none-any.whl"
+        assert running.requests()[-1].uploaded_file == "fetched-1.0.0-py3-none-any.whl"

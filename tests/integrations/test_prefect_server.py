@@ -13,9 +13,15 @@ from urllib.parse import urlsplit
 import pytest
 
 from releasekit.cli.app import main
-from releasekit.core.errors import Code, ReleaseError
+from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.integrations import prefect_server as server
-from releasekit.integrations.prefect_server import CLIENT_SETTINGS, configured_api, kept_server, prefect_server, settle
+from releasekit.integrations.prefect_server import (
+    CLIENT_SETTINGS,
+    apply_settings,
+    configured_api,
+    prefect_server,
+    running_server,
+)
 from releasekit.integrations.process import Command, run
 
 if TYPE_CHECKING:
@@ -113,7 +119,7 @@ def test_settle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RK_THEIRS", "theirs")
     monkeypatch.setenv("RK_EMPTY", "")
 
-    settle({"RK_OURS": "ours", "RK_THEIRS": "ours", "RK_EMPTY": "ours"})
+    apply_settings({"RK_OURS": "ours", "RK_THEIRS": "ours", "RK_EMPTY": "ours"})
 
     assert [os.environ[name] for name in ("RK_OURS", "RK_THEIRS", "RK_EMPTY")] == ["ours", "theirs", ""]
     assert all(name.startswith(("PREFECT_", "DO_NOT_TRACK")) for name in CLIENT_SETTINGS)
@@ -147,7 +153,7 @@ class TestServer:
         """
         monkeypatch.setenv("PREFECT_HOME", str(lived_in))
         (lived_in / "server.pid").write_text(str(os.getpid()))
-        assert kept_server() is None
+        assert running_server() is None
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
 
@@ -165,9 +171,9 @@ class TestServer:
         assert main(["server", "start"]) == 0, "there is one"
         assert main(["server", "status"]) == 0
         assert capsys.readouterr().out == f"{page}\n{page}\n"
-        kept = kept_server()
+        kept = running_server()
         assert kept
-        assert kept.ended("00000000-0000-0000-0000-000000000000") == 0
+        assert kept.count_ended_task_runs("00000000-0000-0000-0000-000000000000") == 0
 
         assert [main(["server", "stop"]), main(["server", "stop"]), main(["server", "status"])] == [0, 0, 1]
         with pytest.raises(ConnectionRefusedError):
@@ -181,7 +187,7 @@ class TestServer:
             port = probe.getsockname()[1]
 
         assert main(["server", "start", "--port", str(port)]) == 1
-        assert kept_server() is None
+        assert running_server() is None
 
     def test_port_is_taken(self, capsys: pytest.CaptureFixture[str]) -> None:
         """What Prefect says of a port is told, and nothing is left to be taken for a server."""
@@ -192,7 +198,7 @@ class TestServer:
         said = capsys.readouterr().err
         assert "RK-SERVER-START" in said
         assert f"Port {port} is already in use" in " ".join(said.split())
-        assert kept_server() is None
+        assert running_server() is None
 
     def test_cannot_start(
         self, home: Path, monkeypatch: pytest.MonkeyPatch, fake_uvicorn: Callable[[str], None]
@@ -204,8 +210,8 @@ class TestServer:
         with pytest.raises(ReleaseError) as caught, prefect_server() as running:
             running.wait()
 
-        assert caught.value.code is Code.SERVER_START
-        assert [caught.value.where] == [str(path) for path in home.glob("server-*.log")]
+        assert caught.value.code is ErrorCode.SERVER_START
+        assert [caught.value.location] == [str(path) for path in home.glob("server-*.log")]
         assert caught.value.output == "port taken by ***"
 
     def test_costs_nothing_until_waited_for(self, fake_uvicorn: Callable[[str], None]) -> None:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from releasekit.core.errors import Code, ReleaseError
-from releasekit.integrations.process import Command, arun, background, last_lines, mask, run, stream
+from releasekit.core.errors import ErrorCode, ReleaseError
+from releasekit.integrations.process import Command, background, last_lines, mask, run, run_async, stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +29,8 @@ FAMILY = 'sleep 60 & echo $! > grandchild; echo "about to wait"; wait'
 
 
 def run_on_a_loop(command: Command) -> Result:
-    """Do what `run` does, through `arun`."""
-    return asyncio.run(arun(command))
+    """Do what `run` does, through `run_async`."""
+    return asyncio.run(run_async(command))
 
 
 def consumed(command: Command) -> list[bytes]:
@@ -110,7 +110,7 @@ class TestResult:
 
         for door in DOORS:
             caplog.clear()
-            door(Command(("sh", "-c", "exit 3"), fine=frozenset({3})))
+            door(Command(("sh", "-c", "exit 3"), ok_codes=frozenset({3})))
 
             (record,) = caplog.records
             assert record.__dict__["argv"] == ["sh", "-c", "exit 3"]
@@ -128,18 +128,18 @@ class TestFailure:
         with pytest.raises(ReleaseError) as caught:
             door(Command(("sh", "-c", "echo why >&2; exit 7"), tmp_path))
 
-        assert caught.value.code is Code.COMMAND_FAILED
-        assert caught.value.what == "exit code 7 from: sh -c 'echo why >&2; exit 7'"
-        assert caught.value.where == str(tmp_path)
+        assert caught.value.code is ErrorCode.COMMAND_FAILED
+        assert caught.value.message == "exit code 7 from: sh -c 'echo why >&2; exit 7'"
+        assert caught.value.location == str(tmp_path)
         assert caught.value.output == "why"
 
     @pytest.mark.parametrize("door", DOORS)
     def test_fine(self, door: Callable[[Command], object]) -> None:
         """The exit codes that a call names are no failure; success is one only if it is among them."""
-        door(Command(("sh", "-c", "exit 7"), fine=frozenset({0, 7})))
+        door(Command(("sh", "-c", "exit 7"), ok_codes=frozenset({0, 7})))
 
         with pytest.raises(ReleaseError, match="exit code 0"):
-            door(Command(("true",), fine=frozenset({7})))
+            door(Command(("true",), ok_codes=frozenset({7})))
 
     @pytest.mark.parametrize("door", [run, run_on_a_loop])
     def test_last_lines(self, door: Callable[[Command], object]) -> None:
@@ -155,8 +155,8 @@ class TestFailure:
             with pytest.raises(ReleaseError) as caught:
                 door(Command(("rk-no-such-program",)))
 
-            assert caught.value.code is Code.COMMAND_FAILED
-            assert "rk-no-such-program" in caught.value.what
+            assert caught.value.code is ErrorCode.COMMAND_FAILED
+            assert "rk-no-such-program" in caught.value.message
 
 
 class TestTimeout:
@@ -168,8 +168,8 @@ class TestTimeout:
         with pytest.raises(ReleaseError) as caught:
             door(Command(("sh", "-c", f"echo hm >&2; {FAMILY}"), tmp_path, timeout=0.5))
 
-        assert caught.value.code is Code.COMMAND_TIMEOUT
-        assert "killed after 0.5 s: sh -c" in caught.value.what
+        assert caught.value.code is ErrorCode.COMMAND_TIMEOUT
+        assert "killed after 0.5 s: sh -c" in caught.value.message
         assert "hm" in caught.value.output
         assert eventually(lambda: not is_alive(number_in(tmp_path / "grandchild")))
 
@@ -188,7 +188,7 @@ class TestCancelling:
         """Cancelling the coroutine kills the command and its children."""
 
         async def scene() -> None:
-            running = asyncio.create_task(arun(Command(("sh", "-c", FAMILY), tmp_path)))
+            running = asyncio.create_task(run_async(Command(("sh", "-c", FAMILY), tmp_path)))
             await asyncio.to_thread(number_in, tmp_path / "grandchild")
             running.cancel()
             await running
@@ -205,7 +205,7 @@ class TestCancelling:
             reads, writes = os.pipe()
             echo = Command(("sh", "-c", f"echo over > /proc/{os.getpid()}/fd/{writes}"))
             wait = Command(("head", "-n", "1", f"/proc/{os.getpid()}/fd/{reads}"), timeout=20)
-            return [result.stdout for result in await asyncio.gather(arun(wait), arun(echo))]
+            return [result.stdout for result in await asyncio.gather(run_async(wait), run_async(echo))]
 
         assert asyncio.run(both()) == ["over\n", ""]
 
@@ -420,7 +420,7 @@ class TestBackground:
                     time.sleep(0.01)
                 os.kill(os.getpid(), signal.SIGKILL)
         """
-        parent = Command(python(script, str(tmp_path), FAMILY), ROOT, fine=frozenset({-9}), timeout=60)
+        parent = Command(python(script, str(tmp_path), FAMILY), ROOT, ok_codes=frozenset({-9}), timeout=60)
 
         run(parent)
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from releasekit.core.errors import Code, Refusal, ReleaseError
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.integrations.process import run
 from releasekit.integrations.secrets import Secrets
 from releasekit.integrations.uv import Uv, failure, find_uv, trusted_publishing
@@ -23,7 +23,7 @@ from tests.support.fault_index import ALL, PAGE, QUOTA, RESET, fault_index
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from releasekit.core.release.upload_response import Answer
+    from releasekit.core.release.upload_response import UploadResponse
     from releasekit.integrations.peryx import EmbeddedIndex
     from tests.support.fault_index import FaultIndex
 
@@ -208,21 +208,21 @@ class TestRefusals:
 
         for path in (tmp_path / "nowhere", tmp_path / "file"):
             error = refused(path)
-            assert (error.code, error.where) == (Code.WORKSPACE_NOT_FOUND, str(path))
+            assert (error.code, error.location) == (ErrorCode.WORKSPACE_NOT_FOUND, str(path))
 
     def test_no_workspace_here(self, tmp_path: Path) -> None:
         """Outside any project there is nothing to release."""
         error = refused(tmp_path)
 
-        assert error.code is Code.WORKSPACE_NOT_FOUND
-        assert error.where == str(tmp_path)
-        assert "pyproject.toml" in error.what
+        assert error.code is ErrorCode.WORKSPACE_NOT_FOUND
+        assert error.location == str(tmp_path)
+        assert "pyproject.toml" in error.message
 
     def test_unmanaged_root(self, tmp_path: Path) -> None:
         """A project that uv is told not to manage is no uv project."""
         (tmp_path / "pyproject.toml").write_text(project("a", "[tool.uv]\nmanaged = false\n"))
 
-        assert refused(tmp_path).code is Code.WORKSPACE_NOT_FOUND
+        assert refused(tmp_path).code is ErrorCode.WORKSPACE_NOT_FOUND
 
     @pytest.mark.parametrize("path", ["pyproject.toml", "x/a/pyproject.toml"])
     @pytest.mark.parametrize(
@@ -240,9 +240,9 @@ class TestRefusals:
         for start in (root, (root / path).parent):
             error = refused(start)
 
-            assert error.code is Code.WORKSPACE_TOML
-            assert error.where == f"{root / path}:{place}"
-            assert error.what.startswith(why)
+            assert error.code is ErrorCode.WORKSPACE_TOML
+            assert error.location == f"{root / path}:{place}"
+            assert error.message.startswith(why)
 
     def test_duplicate_names(self, workspace: Callable[..., Path]) -> None:
         """Two members of one normalised name are both named."""
@@ -250,9 +250,9 @@ class TestRefusals:
 
         error = refused(root)
 
-        assert error.code is Code.WORKSPACE_DUPLICATE
-        assert "x/a_b" in error.what
-        assert "x/A-B" in error.what
+        assert error.code is ErrorCode.WORKSPACE_DUPLICATE
+        assert "x/a_b" in error.message
+        assert "x/A-B" in error.message
 
     def test_outside(self, workspace: Callable[..., Path], tmp_path: Path) -> None:
         """A member above the root is refused: nothing outside is ever written."""
@@ -262,7 +262,7 @@ class TestRefusals:
 
         error = refused(root)
 
-        assert (error.code, error.where) == (Code.WORKSPACE_OUTSIDE, "../aside")
+        assert (error.code, error.location) == (ErrorCode.WORKSPACE_OUTSIDE, "../aside")
 
     def test_outside_through_a_link(self, workspace: Callable[..., Path], tmp_path: Path) -> None:
         """So is one that only a link puts below the root."""
@@ -273,7 +273,7 @@ class TestRefusals:
 
         error = refused(root)
 
-        assert (error.code, error.where) == (Code.WORKSPACE_OUTSIDE, "x/link")
+        assert (error.code, error.location) == (ErrorCode.WORKSPACE_OUTSIDE, "x/link")
 
     def test_required_version(self, workspace: Callable[..., Path]) -> None:
         """A workspace for another uv says which it needs."""
@@ -281,8 +281,8 @@ class TestRefusals:
 
         error = refused(root)
 
-        assert error.code is Code.UV_VERSION
-        assert ">=999" in error.what
+        assert error.code is ErrorCode.UV_VERSION
+        assert ">=999" in error.message
 
     def test_member_without_project(self, workspace: Callable[..., Path]) -> None:
         """A matched directory without pyproject.toml is what uv calls it."""
@@ -291,15 +291,15 @@ class TestRefusals:
 
         error = refused(root)
 
-        assert error.code is Code.WORKSPACE_INVALID
-        assert "x/notes" in error.what
-        assert "missing a `pyproject.toml`" in error.what
+        assert error.code is ErrorCode.WORKSPACE_INVALID
+        assert "x/notes" in error.message
+        assert "missing a `pyproject.toml`" in error.message
 
     def test_behind_a_warning(self, workspace: Callable[..., Path]) -> None:
         """What uv warns of before is not taken for the error."""
         root = workspace('members = ["x/*"]', "x/a_b", "x/A-B", root="[tool.uv]\nno-such-setting = 1")
 
-        assert refused(root).what.startswith("Two workspace members are both named")
+        assert refused(root).message.startswith("Two workspace members are both named")
 
 
 class TestLock:
@@ -332,7 +332,7 @@ class TestLock:
         with pytest.raises(Refusal) as caught:
             UV.lock_is_current(root)
 
-        assert caught.value.code is Code.WORKSPACE_INVALID
+        assert caught.value.code is ErrorCode.WORKSPACE_INVALID
         assert ("rk-never-heard-of" if with_lock else "Unable to find lockfile") in caught.value.output
 
     def test_no_uv_project(self, tmp_path: Path) -> None:
@@ -340,7 +340,7 @@ class TestLock:
         with pytest.raises(ReleaseError) as caught:
             UV.lock_is_current(tmp_path)
 
-        assert caught.value.code is Code.WORKSPACE_INVALID
+        assert caught.value.code is ErrorCode.WORKSPACE_INVALID
 
     def test_one_lock_for_all(self, tmp_path: Path) -> None:
         """However many packages have a new version, uv is called once."""
@@ -484,7 +484,9 @@ class TestPublish:
         before = len(only_index.requests())
         run(upload)
 
-        uploaded = [request.uploaded for request in only_index.requests() if request.uploaded.startswith("rk_upload")]
+        uploaded = [
+            request.uploaded_file for request in only_index.requests() if request.uploaded_file.startswith("rk_upload")
+        ]
         assert sorted(uploaded) == sorted(file.name for file in files)
         assert "POST" not in {request.method for request in only_index.requests()[before:]}
 
@@ -529,7 +531,7 @@ class TestPublish:
         ]
         assert answers[0]
         assert answers[0].headers["ratelimit"] == '"project.create.ip";r=3;t=60, "project.create.user";r=0;t=55569'
-        assert all(answer and (answer.status, answer.is_silence) == (0, True) for answer in (answers[2], nobody))
+        assert all(answer and (answer.status, answer.no_response) == (0, True) for answer in (answers[2], nobody))
         assert len(index.uploads) == 5, "uv sent by itself what may have arrived"
 
     def test_no_answer(self, built: Callable[..., tuple[Path, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -540,7 +542,7 @@ class TestPublish:
             answer = publish(built("rk-answer"), index)
 
         assert answer
-        assert (answer.status, answer.is_silence, index.uploads) == (0, False, [])
+        assert (answer.status, answer.no_response, index.uploads) == (0, False, [])
         assert "Missing credentials" in answer.message
 
     @pytest.mark.parametrize("settings", ["", 'exclude-newer = "2020-01-01T00:00:00Z"', 'exclude-newer = "7 days"'])
@@ -671,7 +673,7 @@ class TestFindUv:
         with pytest.raises(Refusal, match=r"uv 999 or later") as caught:
             find_uv("999")
 
-        assert caught.value.code is Code.UV_MISSING
+        assert caught.value.code is ErrorCode.UV_MISSING
 
 
 class TestTrustedPublishing:
@@ -704,17 +706,19 @@ class TestTrustedPublishing:
 
 def test_failure_of_a_step() -> None:
     """A failed command becomes the step's own error, its output kept; a time-out stays one, and a full disk is one."""
-    failed = failure(Code.BUILD_FAILED, ReleaseError(Code.COMMAND_FAILED, "exit code 1", output="why"), "a", "b")
-    late = failure(Code.BUILD_FAILED, ReleaseError(Code.COMMAND_TIMEOUT, "late", output="why"), "a", "b")
+    failed = failure(
+        ErrorCode.BUILD_FAILED, ReleaseError(ErrorCode.COMMAND_FAILED, "exit code 1", output="why"), "a", "b"
+    )
+    late = failure(ErrorCode.BUILD_FAILED, ReleaseError(ErrorCode.COMMAND_TIMEOUT, "late", output="why"), "a", "b")
 
-    assert (failed.code, failed.what, failed.where, failed.output) == (Code.BUILD_FAILED, "a", "b", "why")
-    assert late.code is Code.COMMAND_TIMEOUT
+    assert (failed.code, failed.message, failed.location, failed.output) == (ErrorCode.BUILD_FAILED, "a", "b", "why")
+    assert late.code is ErrorCode.COMMAND_TIMEOUT
     said = "cause: failed to write archive output\ncause: No space left on device (os error 28)"
-    full = failure(Code.BUILD_FAILED, ReleaseError(Code.COMMAND_FAILED, "exit code 2", output=said), "a", "b")
-    assert (full.code, full.output) == (Code.FILE_SYSTEM, said)
+    full = failure(ErrorCode.BUILD_FAILED, ReleaseError(ErrorCode.COMMAND_FAILED, "exit code 2", output=said), "a", "b")
+    assert (full.code, full.output) == (ErrorCode.FILE_SYSTEM, said)
 
 
-def publish(files: tuple[Path, ...], index: FaultIndex) -> Answer | None:
+def publish(files: tuple[Path, ...], index: FaultIndex) -> UploadResponse | None:
     """Upload *files* and return the answer."""
     return asyncio.run(UV.publish(files[0].parent, files, index.publish_url, index.simple_url, 20))
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.version import Version
 
-from releasekit.core.errors import Code, Refusal
-from releasekit.integrations.filesystem import read_text, replace_text
+from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.integrations.filesystem import read_text, write_atomic
 from releasekit.integrations.process import run
 from releasekit.integrations.uv import find_uv
 from releasekit.integrations.version_files import declared_version, new_texts
@@ -39,7 +39,7 @@ def write(package: Path) -> None:
     """Write the new version, as a release does."""
     document = tomllib.loads((package / "pyproject.toml").read_text())
     for path, text in new_texts(package, document, NEW, "it").items():
-        replace_text(path, text)
+        write_atomic(path, text)
 
 
 def refusal(package: Path) -> Refusal:
@@ -102,8 +102,8 @@ def test_not_to_be_written(tmp_path: Path, entry: tuple[str, str], what: str) ->
 
     refused = refusal(package)
 
-    assert (refused.code, refused.what) == (Code.VERSION_PLACE, what)
-    assert refused.where == f"it/{entry[0]}"
+    assert (refused.code, refused.message) == (ErrorCode.VERSION_PLACE, what)
+    assert refused.location == f"it/{entry[0]}"
     assert (tmp_path / "out.py").read_text() == 'A = "1.0"'
 
 
@@ -145,7 +145,7 @@ class TestDynamic:
         }
         package = scene(tmp_path, DYNAMIC + attr, files)
         refused = refusal(package)
-        assert "[tool.setuptools.dynamic] version = {'attr': 'it.__version__'} means src/it.py" in refused.what
+        assert "[tool.setuptools.dynamic] version = {'attr': 'it.__version__'} means src/it.py" in refused.message
 
         told = DYNAMIC + attr + '[tool.releasekit]\nbump = [{ path = "src/it/about.py", pattern = "\'{version}\'" }]'
         (package / "pyproject.toml").write_text(told)
@@ -162,14 +162,14 @@ class TestDynamic:
             {"it.py": b'VERSION = "1.0"\n__version__ = "1.0"\n'},
         )
 
-        assert refusal(package).what.endswith("stands 2 times (line 1, line 2)")
+        assert refusal(package).message.endswith("stands 2 times (line 1, line 2)")
 
     def test_outside(self, tmp_path: Path) -> None:
         """A backend may read a file elsewhere, but nothing is written there."""
         (tmp_path / "VERSION.py").write_text('VERSION = "1.0"')
         package = scene(tmp_path, f'{DYNAMIC}[tool.hatch.version]\npath = "../VERSION.py"', {})
 
-        assert refusal(package).what == "the file lies outside the package"
+        assert refusal(package).message == "the file lies outside the package"
 
     def test_tag_decides(self, tmp_path: Path) -> None:
         """Where a tag decides nothing is written but what `bump` names."""
@@ -205,14 +205,14 @@ class TestAgainstUv:
 
         lines = zip(text.splitlines(keepends=True), new.splitlines(keepends=True), strict=True)
         assert sum(before != after for before, after in lines) == 1
-        if run(find_uv().command("version", "--frozen", str(NEW), cwd=tmp_path, fine=frozenset({0, 2}))).code == 0:
+        if run(find_uv().command("version", "--frozen", str(NEW), cwd=tmp_path, ok_codes=frozenset({0, 2}))).code == 0:
             assert tomllib.loads(new) == tomllib.loads(path.read_text())
 
     def test_what_uv_does_not_do(self, tmp_path: Path) -> None:
         """It changes line ends, and refuses an inline table; should this test fail one day, decide again."""
         path = tmp_path / "pyproject.toml"
         path.write_bytes(b'[project]\r\nname = "a"\r\nversion = "1.0"\r\n')
-        command = find_uv().command("version", "--frozen", str(NEW), cwd=tmp_path, fine=frozenset({0, 2}))
+        command = find_uv().command("version", "--frozen", str(NEW), cwd=tmp_path, ok_codes=frozenset({0, 2}))
 
         assert run(command).code == 0
         assert path.read_bytes() == b'[project]\nname = "a"\nversion = "1.1"\n'

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from releasekit.core.errors import Code
+from releasekit.core.errors import ErrorCode
 from tests.support.world import World, make_world, upload, write_package
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def statuses(world: World) -> dict[str, str]:
     """Return what the plan says of each package."""
     said = world.releasekit("plan", "--offline", "--format", "json")
     unfinished = {obstacle["code"] for obstacle in json.loads(said.out)["obstacles"]}
-    assert unfinished <= {Code.PREFLIGHT_DIRTY_WORKTREE, Code.PREFLIGHT_LOCK_STALE}, (
+    assert unfinished <= {ErrorCode.PREFLIGHT_DIRTY_WORKTREE, ErrorCode.PREFLIGHT_LOCK_STALE}, (
         "what init writes is to be committed"
     )
     return {row["name"]: row["status"] for row in json.loads(said.out)["packages"]}
@@ -106,7 +106,7 @@ def test_strange_table(tmp_path: Path) -> None:
 
     said = world.releasekit("init", "--offline", "--yes")
 
-    assert (said.code, f"error: {Code.CONFIG_INVALID_VALUE}: " in said.err) == (2, True), said.err
+    assert (said.code, f"error: {ErrorCode.CONFIG_INVALID_VALUE}: " in said.err) == (2, True), said.err
     assert 'Add by hand: tag_format = "{name}=={version}"' in said.err
     assert root(world) == inline
 
@@ -289,7 +289,7 @@ def test_baselines_from_the_index(tmp_path: Path, own_index: EmbeddedIndex) -> N
     assert init(world)["missing"] == {}
     assert init(world, "--check-url", "http://127.0.0.1:9/simple", "--offline")["missing"] == {}
     refused = world.releasekit("init", "--check-url", "http://127.0.0.1:9/simple")
-    assert (refused.code, Code.INDEX_UNREACHABLE in refused.err) == (2, True)
+    assert (refused.code, ErrorCode.INDEX_UNREACHABLE in refused.err) == (2, True)
 
 
 def test_no_commit_set_it(tmp_path: Path, own_index: EmbeddedIndex) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from examples.orchard_repository import make
-from releasekit.core.errors import Code
+from releasekit.core.errors import ErrorCode
 from tests.support.world import World, make_world
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def test_selection(orchard: World) -> None:
 
     assert [row["name"] for row in rows] == ["orchard-cache", "orchard-core", "orchard-store", "orchard-cider"]
     assert orchard.releasekit("changelog", "orchard-stor").code == 2
-    assert Code.WORKSPACE_UNKNOWN_PACKAGE in orchard.releasekit("changelog", "orchard-stor").err
+    assert ErrorCode.WORKSPACE_UNKNOWN_PACKAGE in orchard.releasekit("changelog", "orchard-stor").err
 
 
 def test_json(orchard: World) -> None:

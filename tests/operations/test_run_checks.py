@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from releasekit.core.checks.registry import CHECKS
-from releasekit.core.errors import Code
+from releasekit.core.errors import ErrorCode
 from releasekit.integrations.process import Command, run
 from tests.support.world import World, empty_world, make_world, write_package
 
@@ -109,7 +109,7 @@ def test_select_and_ignore(world: World) -> None:
     }
     assert found(world, "--package", "core", "--select", "missing_readme") == {"missing_readme": [f"{CORE}:2"]}
     unknown = world.releasekit("check", "--select", "missing_readmes")
-    assert (unknown.code, Code.CHECK_UNKNOWN in unknown.err) == (2, True)
+    assert (unknown.code, ErrorCode.CHECK_UNKNOWN in unknown.err) == (2, True)
     assert "did you mean missing_readme" in unknown.err
 
 
@@ -123,7 +123,7 @@ def test_keys(world: World) -> None:
     assert found(world, "--select", "metadata_completeness").keys() == {"metadata_completeness"}
     rewrite(world, CORE, ('check_ignore = ["missing_readme"]', 'check_ignore = ["no_such"]'))
     refused = world.releasekit("check")
-    assert (refused.code, Code.CHECK_UNKNOWN in refused.err) == (2, True)
+    assert (refused.code, ErrorCode.CHECK_UNKNOWN in refused.err) == (2, True)
 
 
 def test_fix(world: World) -> None:
@@ -161,7 +161,7 @@ def test_fix_asks(world: World, answer: str) -> None:
     argv = (sys.executable, "-c", on_a_terminal, sys.executable, *program)
     typed = f"{answer}\n".encode()
 
-    said = run(Command(argv, world.root, {"PYTHONPATH": str(ROOT)}, fine=frozenset({0, 1}), stdin=typed))
+    said = run(Command(argv, world.root, {"PYTHONPATH": str(ROOT)}, ok_codes=frozenset({0, 1}), stdin=typed))
 
     assert said.stdout.index('+readme = "README.md"') < said.stdout.index("Write 1 file?")
     assert (said.code, world.git("diff", "--name-only")) == ((0, CORE) if answer == "y" else (1, ""))
@@ -179,7 +179,7 @@ def test_fix_of_what_cannot_be_written(world: World) -> None:
 
     refused = world.releasekit("check", "--fix", "--yes")
 
-    assert (refused.code, Code.CHECK_FIX in refused.err) == (2, True), refused.err
+    assert (refused.code, ErrorCode.CHECK_FIX in refused.err) == (2, True), refused.err
     assert world.git("status", "--porcelain") == ""
 
 
@@ -236,7 +236,7 @@ def test_checks_of_other_packages(world: World, tmp_path: Path, monkeypatch: pyt
     assert found(world, "--ignore", "changelogs").keys() <= CHECKS.keys()
     (info / "entry_points.txt").write_text("[releasekit.checks]\nchangelogs = speller_of_nobody:CHANGELOGS\n")
     refused = world.releasekit("check")
-    assert (refused.code, Code.CHECK_PLUGIN in refused.err, "speller" in refused.err) == (2, True, True)
+    assert (refused.code, ErrorCode.CHECK_PLUGIN in refused.err, "speller" in refused.err) == (2, True, True)
 
 
 def test_sarif_below_the_top(tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ def test_sarif_below_the_top(tmp_path: Path) -> None:
 def test_program(world: World) -> None:
     """`python -m flows.check` is `releasekit check`."""
     argv = (sys.executable, "-m", "flows.check", "--select", "missing_readme", "--format", "json")
-    said = run(Command(argv, world.root, {"PYTHONPATH": str(ROOT)}, fine=frozenset({1})))
+    said = run(Command(argv, world.root, {"PYTHONPATH": str(ROOT)}, ok_codes=frozenset({1})))
 
     assert len(json.loads(said.stdout)["findings"]) == 2
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from releasekit.core.config.repository_address import Source
-from releasekit.core.errors import Code, Refusal, ReleaseError
+from releasekit.core.config.repository_address import RemoteWorkspace
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.integrations.git import Repo
 from releasekit.integrations.process import Command, mask, run
 from releasekit.integrations.secrets import Secrets
-from releasekit.store.clones import checked_out, kept_in
-from tasks.decorators import secret
+from releasekit.store.clones import clone_directory, workspace_clone
+from tasks.decorators import read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -52,7 +52,7 @@ def test_ref(scene: GitScene, bare: Path) -> None:
     tagged, head = scene.git("rev-parse", "v1").strip(), scene.git("rev-parse", "main").strip()
     found: dict[str, tuple[str, str]] = {}
     for ref in ("", "next", "v1", tagged[:12]):
-        with checked_out(Source(address, ref), "", keep=False) as directory:
+        with workspace_clone(RemoteWorkspace(address, ref), "", keep=False) as directory:
             repo = Repo(directory)
             found[ref] = (repo.branch, repo.head)
             assert not repo.is_shallow()
@@ -60,7 +60,7 @@ def test_ref(scene: GitScene, bare: Path) -> None:
         assert not directory.exists(), "a clone of the run's own is gone with it"
 
     assert found == {"": ("main", head), "next": ("next", head), "v1": ("", tagged), tagged[:12]: ("", tagged)}
-    with checked_out(Source(address, subdirectory="sub"), "", keep=False) as directory:
+    with workspace_clone(RemoteWorkspace(address, subdirectory="sub"), "", keep=False) as directory:
         assert [path.name for path in directory.iterdir()] == ["file"]
 
 
@@ -69,19 +69,19 @@ def test_nothing_there(bare: Path, address: str, ref: str) -> None:
     """A repository or reference that is not there is refused."""
     with (
         pytest.raises(Refusal) as refused,
-        checked_out(Source(f"file://{bare}{address}", ref), "", keep=False),
+        workspace_clone(RemoteWorkspace(f"file://{bare}{address}", ref), "", keep=False),
     ):
         pass
 
-    assert refused.value.code is Code.REPOSITORY_UNREACHABLE
+    assert refused.value.code is ErrorCode.REPOSITORY_UNREACHABLE
 
 
 def test_kept(scene: GitScene, bare: Path) -> None:
     """The clone that is kept is brought up to date each time, and what a killed run left in its files is gone."""
-    source = Source(f"file://{bare}")
-    with checked_out(source, "", keep=True) as directory:
-        assert directory.is_relative_to(kept_in(source))
-        Repo(directory).keep("a-release", Repo(directory).head)
+    source = RemoteWorkspace(f"file://{bare}")
+    with workspace_clone(source, "", keep=True) as directory:
+        assert directory.is_relative_to(clone_directory(source))
+        Repo(directory).save_ref("a-release", Repo(directory).head)
         Repo(directory).git("tag", "only-here")
         (directory / "sub" / "file").write_text("changed\n")
         (directory / "new").write_text("new\n")
@@ -89,13 +89,13 @@ def test_kept(scene: GitScene, bare: Path) -> None:
     scene.git("commit", "--quiet", "--allow-empty", "--message", "later")
     scene.git("push", "--quiet", "origin", "main")
 
-    with checked_out(source, "", keep=True) as again:
+    with workspace_clone(source, "", keep=True) as again:
         repo = Repo(again)
         assert again == directory
         assert (repo.branch, repo.head) == ("main", scene.git("rev-parse", "main").strip())
         assert repo.changed_paths() == ()
         assert set(repo.tags()) == {"v1"}, "what the remote does not have is not released"
-        assert repo.kept("a-release"), "what the record needs is kept"
+        assert repo.saved_commit("a-release"), "what the record needs is kept"
 
 
 def test_private(bare: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -103,12 +103,15 @@ def test_private(bare: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     run(Command(("git", "config", "http.receivepack", "true"), bare))
     with git_server(bare, TOKEN) as address:
-        with pytest.raises(Refusal, match="REPOSITORY-UNREACHABLE"), checked_out(Source(address), "", keep=False):
+        with (
+            pytest.raises(Refusal, match="REPOSITORY-UNREACHABLE"),
+            workspace_clone(RemoteWorkspace(address), "", keep=False),
+        ):
             pass
-        with checked_out(Source(address, token="FORGE_TOKEN"), TOKEN, keep=False) as directory:
+        with workspace_clone(RemoteWorkspace(address, token="FORGE_TOKEN"), TOKEN, keep=False) as directory:
             repo = Repo(directory)
             repo.push("origin", ["HEAD:refs/heads/pushed"])
-            assert "refs/heads/pushed" in repo.refs_at("origin")
+            assert "refs/heads/pushed" in repo.ls_remote("origin")
             written = [path for path in directory.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
             assert not written
             seen = repo.command("commit").environment()
@@ -124,7 +127,7 @@ def test_secret_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMPANY_PASS", "swordfish-of-the-company")
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.setenv("PREFECT_HOME", os.devnull)
-    secrets = Secrets({"UV_PUBLISH_TOKEN": "COMPANY_PASS", "UV_INDEX_IN_PASSWORD": "not-there"}, secret)
+    secrets = Secrets({"UV_PUBLISH_TOKEN": "COMPANY_PASS", "UV_INDEX_IN_PASSWORD": "not-there"}, read_secret)
 
     assert secrets.environment("UV_PUBLISH_") == {"UV_PUBLISH_TOKEN": "swordfish-of-the-company"}
     monkeypatch.setenv("UV_PUBLISH_TOKEN", "another")
@@ -135,7 +138,7 @@ def test_secret_names(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Refusal, match="block not-there cannot be read: no Prefect API"):
         secrets.environment("UV_INDEX_")
     with pytest.raises(ReleaseError, match="NO_SUCH is not set"):
-        secret("NO_SUCH")
+        read_secret("NO_SUCH")
 
 
 @contextmanager

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from releasekit.core.errors import Code, Refusal, ReleaseError
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.planning.model import Plan, Step
-from releasekit.core.release.release_manifest import BuiltFile, PackageVersion, ReleaseManifest
-from releasekit.integrations.filesystem import describe
+from releasekit.core.release.release_manifest import BuiltFile, BuiltPackage, ReleaseManifest
+from releasekit.integrations.filesystem import describe_file
 from releasekit.integrations.git import Repo
 from releasekit.integrations.process import Command, background
-from releasekit.store.record import Record, begin, release_lock, sweep, unfinished
+from releasekit.store.record import Record, create_record, release_lock, remove_leftovers, unfinished_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -43,11 +43,11 @@ HOLDER = """
 AS_NOBODY = """
     import os, sys
     from pathlib import Path
-    from releasekit.store.record import begin, release_lock
+    from releasekit.store.record import create_record, release_lock
     from releasekit.core.errors import ReleaseError
-    from releasekit.core.release.release_manifest import plan_of
+    from releasekit.core.release.release_manifest import parse_plan
     path = Path(sys.argv[1])
-    plan = plan_of((path / "plan.json").read_text(), "")
+    plan = parse_plan((path / "plan.json").read_text(), "")
     import filelock, socket
     if os.getuid() == 0:
         os.setuid(65534)
@@ -74,7 +74,7 @@ def plan_of(release: str, commit: str = "c" * 40) -> Plan:
 def manifest_for(plan: Plan) -> ReleaseManifest:
     """Return the manifest of a release whose commit is made and whose package is built."""
     file = BuiltFile(name="core-0.6.0.tar.gz", sha256="0" * 64, size=1)
-    core = PackageVersion(name="core", version=plan.steps[0].version, tag="core-v0.6.0", files=(file,))
+    core = BuiltPackage(name="core", version=plan.steps[0].version, tag="core-v0.6.0", files=(file,))
     return ReleaseManifest(
         release=plan.release, commit=plan.commit, release_commit="d" * 40, branch="main", packages=(core,)
     )
@@ -93,7 +93,7 @@ class TestRecord:
         """The recorded plan is the plan."""
         plan = plan_of("r1")
 
-        record = begin(common_dir, plan)
+        record = create_record(common_dir, plan)
 
         assert record.directory == common_dir / "releasekit" / "r1"
         assert record.exists()
@@ -101,18 +101,18 @@ class TestRecord:
 
     def test_manifest(self, common_dir: Path) -> None:
         """There is no manifest until it is saved; then it is read as it was."""
-        record = begin(common_dir, plan_of("r1"))
+        record = create_record(common_dir, plan_of("r1"))
         assert record.manifest() is None
         with pytest.raises(ReleaseError, match="there is no manifest"):
             record.require_manifest()
 
-        record.save(manifest_for(plan_of("r1")))
+        record.save_manifest(manifest_for(plan_of("r1")))
 
         assert Record(record.directory).require_manifest() == manifest_for(plan_of("r1"))
 
     def test_places(self, common_dir: Path) -> None:
         """Worktree and files of a package stand below the record."""
-        record = begin(common_dir, plan_of("r1"))
+        record = create_record(common_dir, plan_of("r1"))
 
         assert record.worktree == record.directory / "tree"
         assert record.dist("core") == record.directory / "dist" / "core"
@@ -121,64 +121,64 @@ class TestRecord:
     @pytest.mark.parametrize("name", ["plan.json", "manifest.json"])
     def test_damaged(self, common_dir: Path, raw: bytes, name: str) -> None:
         """A damaged or newer record is an error that names the file, never an empty release."""
-        record = begin(common_dir, plan_of("r1"))
+        record = create_record(common_dir, plan_of("r1"))
         (record.directory / name).write_bytes(raw)
 
         with pytest.raises(ReleaseError) as caught:
             _ = record.plan() if name == "plan.json" else record.require_manifest()
 
-        assert caught.value.code is Code.RECORD_INVALID
-        assert caught.value.where == str(record.directory / name)
+        assert caught.value.code is ErrorCode.RECORD_INVALID
+        assert caught.value.location == str(record.directory / name)
 
     def test_missing_or_of_another_release(self, common_dir: Path) -> None:
         """A record without its plan, or with the files of another release, is an error, and never passed over."""
-        record = begin(common_dir, plan_of("r1"))
-        record.save(manifest_for(plan_of("r2")))
+        record = create_record(common_dir, plan_of("r1"))
+        record.save_manifest(manifest_for(plan_of("r2")))
         with pytest.raises(ReleaseError, match="it is of another release, r2"):
-            unfinished(common_dir)
-        record.save(manifest_for(plan_of("r1")))
+            unfinished_record(common_dir)
+        record.save_manifest(manifest_for(plan_of("r1")))
         record.save_plan(plan_of("r2"))
         with pytest.raises(ReleaseError, match="it is of another release, r2"):
             record.plan()
         (record.directory / "plan.json").unlink()
 
-        assert unfinished(common_dir) == record
+        assert unfinished_record(common_dir) == record
         with pytest.raises(ReleaseError, match="RK-RECORD-INVALID: it is missing"):
             record.plan()
 
     def test_lost_manifest(self, common_dir: Path) -> None:
         """What has built files had a manifest: it is not taken for a release whose commit is still to be made."""
-        record = begin(common_dir, plan_of("r1"))
+        record = create_record(common_dir, plan_of("r1"))
         assert record.manifest() is None
         record.dist("core").mkdir(parents=True)
 
         with pytest.raises(ReleaseError, match=r"RK-RECORD-INVALID: it is missing .*manifest\.json"):
-            unfinished(common_dir)
+            unfinished_record(common_dir)
 
     def test_lost_files(self, common_dir: Path) -> None:
         """A file that is missing, cut or changed is lost; one with the recorded bytes is not."""
-        record = begin(common_dir, plan_of("r1"))
+        record = create_record(common_dir, plan_of("r1"))
         record.dist("core").mkdir(parents=True)
         for name, content in (("good", "a"), ("cut", "bb"), ("changed", "c"), ("gone", "d")):
             (record.dist("core") / name).write_text(content)
-        files = tuple(describe(path) for path in sorted(record.dist("core").iterdir()))
+        files = tuple(describe_file(path) for path in sorted(record.dist("core").iterdir()))
         package = manifest_for(plan_of("r1")).packages[0].model_copy(update={"files": files})
-        record.make_durable([package])
-        assert record.lost(package) == ()
+        record.fsync_files([package])
+        assert record.missing_files(package) == ()
 
         (record.dist("core") / "cut").write_text("b")
         (record.dist("core") / "changed").write_text("x")
         (record.dist("core") / "gone").unlink()
 
-        assert record.lost(package) == ("changed", "cut", "gone")
+        assert record.missing_files(package) == ("changed", "cut", "gone")
 
     def test_what_the_remote_holds(self) -> None:
         """It is the manifest, but for what changes while the release runs and what only its own clone knows."""
         manifest = manifest_for(plan_of("r1"))
         later = manifest.model_copy(update={"tags": ("a",), "held": "b", "undoing": True, "finished": True})
 
-        assert later.held_text() == manifest.held_text()
-        assert later.model_copy(update={"by": "Zoë"}).held_text() != manifest.held_text()
+        assert later.lock_text() == manifest.lock_text()
+        assert later.model_copy(update={"by": "Zoë"}).lock_text() != manifest.lock_text()
 
 
 class TestFileSystem:
@@ -186,16 +186,16 @@ class TestFileSystem:
 
     def test_full(self, common_dir: Path) -> None:
         """A disk that is full leaves the old record, no scratch file, and an error that says so."""
-        record = begin(common_dir, plan_of("r1"))
+        record = create_record(common_dir, plan_of("r1"))
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))  # Python ignores the signal that goes with it
         try:
             with pytest.raises(ReleaseError) as caught:
-                record.save(manifest_for(plan_of("r1")))
+                record.save_manifest(manifest_for(plan_of("r1")))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
-        assert (caught.value.code, caught.value.what) == (Code.FILE_SYSTEM, "File too large")
+        assert (caught.value.code, caught.value.message) == (ErrorCode.FILE_SYSTEM, "File too large")
         assert [path.name for path in record.directory.iterdir()] == ["plan.json"]
 
     @pytest.mark.parametrize("what", ["begin", "lock"])
@@ -207,7 +207,7 @@ class TestFileSystem:
         common_dir.chmod(0o555)
         tmp_path.chmod(0o755)
         script = textwrap.dedent(
-            AS_NOBODY.format(call="release_lock(path).__enter__()" if what == "lock" else "begin(path, plan)")
+            AS_NOBODY.format(call="release_lock(path).__enter__()" if what == "lock" else "create_record(path, plan)")
         )
         child = subprocess.run(
             (sys.executable, "-c", script, str(common_dir)), check=False, cwd=ROOT, capture_output=True, text=True
@@ -221,26 +221,26 @@ class TestUnfinished:
 
     def test_nothing(self, common_dir: Path) -> None:
         """Where no release was begun there is none."""
-        assert unfinished(common_dir) is None
+        assert unfinished_record(common_dir) is None
 
     def test_begun(self, common_dir: Path) -> None:
         """A plan on record is an unfinished release, with a manifest or without."""
-        record = begin(common_dir, plan_of("r1"))
-        assert unfinished(common_dir) == record
+        record = create_record(common_dir, plan_of("r1"))
+        assert unfinished_record(common_dir) == record
 
-        record.save(manifest_for(plan_of("r1")))
-        assert unfinished(common_dir) == record
+        record.save_manifest(manifest_for(plan_of("r1")))
+        assert unfinished_record(common_dir) == record
 
     def test_finished_ones_are_passed_over(self, common_dir: Path) -> None:
         """Finished releases, and files and directories that are none, do not count."""
-        done = begin(common_dir, plan_of("a"))
-        done.save(manifest_for(plan_of("a")).model_copy(update={"finished": True}))
+        done = create_record(common_dir, plan_of("a"))
+        done.save_manifest(manifest_for(plan_of("a")).model_copy(update={"finished": True}))
         (common_dir / "releasekit" / "b").mkdir()
         (common_dir / "releasekit" / "c").write_text("")
-        assert unfinished(common_dir) is None
+        assert unfinished_record(common_dir) is None
 
-        record = begin(common_dir, plan_of("d"))
-        assert unfinished(common_dir) == record
+        record = create_record(common_dir, plan_of("d"))
+        assert unfinished_record(common_dir) == record
 
 
 class TestEnding:
@@ -250,9 +250,9 @@ class TestEnding:
         """Begin a release that has a worktree and holds a commit."""
         repo = Repo(scene.top)
         plan = plan_of("r1", repo.head)
-        record = begin(repo.common_dir, plan)
+        record = create_record(repo.common_dir, plan)
         repo.add_worktree(record.worktree, repo.head)
-        repo.keep("r1", repo.head)
+        repo.save_ref("r1", repo.head)
         (record.worktree / "a").write_text("half done")
         record.dist("core").mkdir(parents=True)
         return repo, record
@@ -260,12 +260,12 @@ class TestEnding:
     def test_finish(self, scene: GitScene) -> None:
         """A finished release keeps plan, manifest and files; worktree and reference are gone."""
         repo, record = self.begun(scene)
-        record.save(manifest_for(record.plan()))
+        record.save_manifest(manifest_for(record.plan()))
 
         record.finish(repo)
 
         assert record.require_manifest().finished
-        assert unfinished(repo.common_dir) is None
+        assert unfinished_record(repo.common_dir) is None
         assert sorted(path.name for path in record.directory.iterdir()) == ["dist", "manifest.json", "plan.json"]
         assert scene.git("for-each-ref", "refs/releasekit") == ""
         assert len(scene.git("worktree", "list").splitlines()) == 1
@@ -275,17 +275,17 @@ class TestEnding:
         """A release that had nothing to do is not carried on by the next run, and the one after it."""
         repo = Repo(scene.top)
 
-        begin(repo.common_dir, plan_of("r1", repo.head)).finish(repo)
+        create_record(repo.common_dir, plan_of("r1", repo.head)).finish(repo)
 
-        assert unfinished(repo.common_dir) is None
+        assert unfinished_record(repo.common_dir) is None
 
     def test_drop(self, scene: GitScene) -> None:
         """Nothing is left of a dropped release, and the user's checkout is as it was."""
         repo, record = self.begun(scene)
 
-        record.drop(repo)
+        record.discard(repo)
 
-        assert unfinished(repo.common_dir) is None
+        assert unfinished_record(repo.common_dir) is None
         assert list((repo.common_dir / "releasekit").iterdir()) == []
         assert scene.git("for-each-ref", "refs/releasekit") == ""
         assert scene.git("status", "--porcelain") == ""
@@ -295,13 +295,13 @@ class TestEnding:
         """A release whose dropping was cut short is not carried on, and the next run clears it away."""
         repo, record = self.begun(scene)
         with monkeypatch.context() as killed:
-            killed.setattr(Repo, "release", _killed)
+            killed.setattr(Repo, "delete_ref", _killed)
             with pytest.raises(KeyboardInterrupt):
-                record.drop(repo)
-        assert unfinished(repo.common_dir) is None
+                record.discard(repo)
+        assert unfinished_record(repo.common_dir) is None
         assert scene.git("for-each-ref", "refs/releasekit") != ""
 
-        sweep(repo)
+        remove_leftovers(repo)
 
         assert list((repo.common_dir / "releasekit").iterdir()) == []
         assert scene.git("for-each-ref", "refs/releasekit") == ""
@@ -310,14 +310,14 @@ class TestEnding:
     def test_killed_while_finishing(self, scene: GitScene, monkeypatch: pytest.MonkeyPatch) -> None:
         """A release that has ended gives back its room on the next run, if it could not; scratch files go too."""
         repo, record = self.begun(scene)
-        record.save(manifest_for(record.plan()))
+        record.save_manifest(manifest_for(record.plan()))
         (record.directory / ".manifest.json.x1").write_text("{")
         with monkeypatch.context() as killed:
             killed.setattr(Repo, "remove_worktree", _killed)
             with pytest.raises(KeyboardInterrupt):
                 record.finish(repo)
 
-        sweep(repo)
+        remove_leftovers(repo)
 
         assert sorted(path.name for path in record.directory.iterdir()) == ["dist", "manifest.json", "plan.json"]
         assert scene.git("for-each-ref", "refs/releasekit") == ""
@@ -353,8 +353,8 @@ class TestLock:
         with another() as pid, pytest.raises(Refusal) as caught, release_lock(common_dir):
             pass
 
-        assert caught.value.code is Code.LOCK_ACQUISITION_FAILED
-        assert f"held by process {pid} on {socket.gethostname()} since 20" in caught.value.what
+        assert caught.value.code is ErrorCode.LOCK_ACQUISITION_FAILED
+        assert f"held by process {pid} on {socket.gethostname()} since 20" in caught.value.message
 
     def test_freed_when_its_holder_is_killed(
         self, common_dir: Path, another: Callable[..., AbstractContextManager[int]]
@@ -388,8 +388,8 @@ class TestLock:
             with pytest.raises(AssertionError, match=rf"held by process {os.getpid()} on "), another():
                 pass
 
-        assert caught.value.code is Code.LOCK_ACQUISITION_FAILED
-        assert f"held by process {os.getpid()} on " in caught.value.what
+        assert caught.value.code is ErrorCode.LOCK_ACQUISITION_FAILED
+        assert f"held by process {os.getpid()} on " in caught.value.message
         with another():
             pass
 
@@ -404,7 +404,7 @@ class TestLock:
         with pytest.raises(Refusal) as caught, release_lock(common_dir):
             pass
 
-        assert (caught.value.code, caught.value.what) == (Code.FILE_SYSTEM, os.strerror(number))
+        assert (caught.value.code, caught.value.message) == (ErrorCode.FILE_SYSTEM, os.strerror(number))
         monkeypatch.undo()
         with release_lock(common_dir):
             assert (common_dir / "releasekit" / "lock.holder").exists()

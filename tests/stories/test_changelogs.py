@@ -11,7 +11,7 @@ import pytest
 from releasekit.core.changelog.changelog import Section
 from releasekit.core.planning.model import Plan
 from releasekit.integrations.git import Repo
-from releasekit.store.record import begin
+from releasekit.store.record import create_record
 from tests.support.world import World, make_world, write_package
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def test_decided_once(tmp_path: Path) -> None:
     plan = Plan.model_validate_json(world.releasekit("publish", "--dry-run", "--offline", "--format", "json").out)
     text = re.sub(DATE, "2020-02-02", plan.changelogs["core"].text)
     then = plan.model_copy(update={"changelogs": {"core": Section(text=text)}})
-    begin(Repo(world.root).common_dir, then)
+    create_record(Repo(world.root).common_dir, then)
 
     release(world)
 
@@ -199,4 +199,4 @@ def test_builds_with_hatch(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     change(world, "feat: more")
     release(world)
 
-    assert {"core-0.2.0.tar.gz", "core-0.2.0-py3-none-any.whl"} <= {r.uploaded for r in own_index.requests()}
+    assert {"core-0.2.0.tar.gz", "core-0.2.0-py3-none-any.whl"} <= {r.uploaded_file for r in own_index.requests()}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from releasekit.core.workspace.built_files import metadata_of
-from releasekit.core.workspace.dynamic_version import environment
+from releasekit.core.workspace.dynamic_version import version_environment
 from releasekit.integrations.filesystem import read_text, read_toml, read_wheel
 from releasekit.integrations.process import run
 from releasekit.integrations.uv import Uv, find_uv
@@ -202,7 +202,7 @@ def test_every_backend(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: py
         f"by-hatch-vcs=={versions['by-hatch-vcs']}",
         f"by-setuptools-scm[x]=={versions['by-setuptools-scm']}; (python_version > '3') and extra == 'more'",
     ]
-    assert {request.uploaded for request in own_index.requests() if request.uploaded} == {
+    assert {request.uploaded_file for request in own_index.requests() if request.uploaded_file} == {
         file
         for name, version in versions.items()
         for stem in [f"{name.replace('-', '_')}-{version}"]
@@ -241,7 +241,7 @@ def test_tags_alone(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert said.code == 0, f"{said.out}\n{said.err}"
     assert world.git("rev-parse", "HEAD") == before
     assert {f"{names[0]}-v2.0.0rc1": before, f"{names[1]}-v2.1.0rc1": before}.items() <= world.tags().items()
-    assert len([request for request in own_index.requests() if request.uploaded]) == 4
+    assert len([request for request in own_index.requests() if request.uploaded_file]) == 4
     change(world, names)
     planned = json.loads(world.releasekit("plan", "--offline", "--format", "json").out)["packages"]
     assert {row["name"]: row["next"] for row in planned} == {names[0]: "2.0.0", names[1]: "2.1.0"}
@@ -329,7 +329,7 @@ def test_version_of_gits_own(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     (row,) = json.loads(said.out)["packages"]
     assert row["error"].startswith("RK-VERIFY-FAILED: by_hatch_vcs-0.3.1.dev")
     assert "but 0.4.0 is planned: the build backend made up a version from the state of git" in row["error"]
-    assert [request for request in own_index.requests() if request.uploaded] == []
+    assert [request for request in own_index.requests() if request.uploaded_file] == []
     assert world.state() == before
 
 
@@ -339,7 +339,7 @@ def test_reproducible(tmp_path: Path, name: str) -> None:
     world = workspace(tmp_path, name)
     root = world.root / "packages" / name
     document, _ = read_toml(root / "pyproject.toml", name)
-    told = {"SOURCE_DATE_EPOCH": "1700000000", **environment(document, name, "0.3.0")}
+    told = {"SOURCE_DATE_EPOCH": "1700000000", **version_environment(document, name, "0.3.0")}
     uv = Uv(find_uv().executable, sys.executable)
 
     digests: list[dict[str, str]] = []

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from releasekit.core.changelog.note_entries import Tale, Told
-from releasekit.core.errors import Code
+from releasekit.core.changelog.note_entries import NoteChange, PackageNotes
+from releasekit.core.errors import ErrorCode
 from releasekit.integrations.git import Repo
-from releasekit.integrations.notes_sources import commits_told
+from releasekit.integrations.notes_sources import commits_in_notes
 from tests.support.builders import plan_of, settings_of
 from tests.support.github import READER, WRITER, Answer, GitHubDouble
 from tests.support.world import Said, World, empty_world, make_world
@@ -71,7 +71,7 @@ def test_release_on_github(
     said = world.releasekit(*RELEASE)
 
     assert (said.code, report(said)["pushed"], report(said)["page"]) == (1, True, "")
-    assert f"{Code.FORGE_REFUSED}: 422 for POST" in str(report(said)["problems"])
+    assert f"{ErrorCode.FORGE_REFUSED}: 422 for POST" in str(report(said)["problems"])
     assert "not today" in str(report(said)["problems"])
     tags = {"one-v0.1.0", "two-v0.1.0", "three-v0.1.0", "four-v0.1.0", "v0.1.0", "one-v0.0.9"}
     assert set(world.tags()) == tags, "what is out is tagged"
@@ -102,16 +102,19 @@ def test_without_the_right_token(tmp_path: Path, hub: GitHubDouble, monkeypatch:
     said = world.releasekit(*RELEASE)
     assert said.code == 0, said.err
     assert report(said)["notes"] == [
-        f"no release on the forge: {Code.FORGE_NO_TOKEN}: no token: GITHUB_TOKEN or GH_TOKEN is not set (127.0.0.1)"
+        (
+            f"no release on the forge: {ErrorCode.FORGE_NO_TOKEN}: "
+            "no token: GITHUB_TOKEN or GH_TOKEN is not set (127.0.0.1)"
+        )
     ]
-    assert f"warning {Code.FORGE_NO_TOKEN}: there will be no release on the forge" in said.err
+    assert f"warning {ErrorCode.FORGE_NO_TOKEN}: there will be no release on the forge" in said.err
 
     monkeypatch.setenv("GITHUB_TOKEN", READER)
     world.commit("feat: two", {"packages/one/src/one/__init__.py": "TWO = True\n"})
     world.git("push", "--quiet", "origin", "main")
     said = world.releasekit(*RELEASE)
     assert said.code == 0, said.err
-    assert f"{Code.FORGE_READ_ONLY}: the token may not make releases in ada/engine" in str(report(said)["notes"])
+    assert f"{ErrorCode.FORGE_READ_ONLY}: the token may not make releases in ada/engine" in str(report(said)["notes"])
     assert set(world.tags()) == {"one-v0.1.0", "v0.1.0", "one-v0.2.0", "v0.2.0"}
     assert not hub.releases
 
@@ -119,7 +122,11 @@ def test_without_the_right_token(tmp_path: Path, hub: GitHubDouble, monkeypatch:
     world.commit("fix: one", {"packages/one/src/one/__init__.py": "", "pyproject.toml": f"{text}forge_required = true"})
     world.git("push", "--quiet", "origin", "main")
     before = world.state()
-    for token, code in ((READER, Code.FORGE_READ_ONLY), ("", Code.FORGE_NO_TOKEN), ("x", Code.FORGE_CREDENTIALS)):
+    for token, code in (
+        (READER, ErrorCode.FORGE_READ_ONLY),
+        ("", ErrorCode.FORGE_NO_TOKEN),
+        ("x", ErrorCode.FORGE_CREDENTIALS),
+    ):
         monkeypatch.setenv("GITHUB_TOKEN", token)
         for said in (world.releasekit(*RELEASE), world.releasekit("plan")):
             assert (said.code, f"error: {code}" in said.err) == (2, True), said.err
@@ -127,7 +134,7 @@ def test_without_the_right_token(tmp_path: Path, hub: GitHubDouble, monkeypatch:
     monkeypatch.setenv("GITHUB_TOKEN", WRITER)
     assert asyncio_release(hub, "v0.2.1")
     for said in (world.releasekit(*RELEASE), world.releasekit("plan")):
-        assert (said.code, f"error: {Code.PREFLIGHT_CONCURRENT_RELEASE}" in said.err) == (2, True), said.err
+        assert (said.code, f"error: {ErrorCode.PREFLIGHT_CONCURRENT_RELEASE}" in said.err) == (2, True), said.err
     assert world.state() == before
 
 
@@ -144,13 +151,13 @@ def without_gh(directory: Path) -> str:
 
 def asyncio_release(hub: GitHubDouble, tag: str) -> bool:
     """Let somebody else have begun a draft of *tag*."""
-    from releasekit.core.history.web_links import web_of
+    from releasekit.core.history.web_links import repository_urls
     from releasekit.integrations.forge_factory import open_forge
     from releasekit.integrations.http import client
 
     async def make() -> bool:
         async with client() as connections:
-            forge = open_forge(web_of(hub.remote, "github"), connections, env={"GH_TOKEN": WRITER})
+            forge = open_forge(repository_urls(hub.remote, "github"), connections, env={"GH_TOKEN": WRITER})
             return (await forge.create_release(tag, "main", tag, "", draft=True)).draft
 
     return asyncio.run(make())
@@ -161,9 +168,9 @@ def test_eighty_packages(tmp_path: Path, hub: GitHubDouble, monkeypatch: pytest.
     """80 packages with 1,600 changes: one release with a body that GitHub takes, in 36 requests."""
     from releasekit.core.release.target import Target
     from releasekit.integrations.uv import find_uv
-    from releasekit.store.record import begin
+    from releasekit.store.record import create_record
     from tasks import announce
-    from tasks.context import Release
+    from tasks.context import ReleaseContext
 
     monkeypatch.setenv("GH_TOKEN", WRITER)
     world = empty_world(tmp_path)
@@ -173,20 +180,20 @@ def test_eighty_packages(tmp_path: Path, hub: GitHubDouble, monkeypatch: pytest.
     repo = Repo(world.root)
     plan = plan_of(*(f"package-{number}:" for number in range(80)))
     tales = {
-        step.name: Tale(since="v1", changes=tuple(change(n * 20 + m) for m in range(20)))
+        step.name: PackageNotes(since="v1", changes=tuple(change(n * 20 + m) for m in range(20)))
         for n, step in enumerate(plan.steps)
     }
     plan = plan.model_copy(update={"tales": tales})
     settings = settings_of(forge="github")
-    record = begin(repo.common_dir, plan)
+    record = create_record(repo.common_dir, plan)
     target = Target("https://index.example.org/simple", "")
-    release = Release(plan, record, settings, target, find_uv(), ".", "main", commit=commit)
+    release = ReleaseContext(plan, record, settings, target, find_uv(), ".", "main", commit=commit)
 
-    page, remarks = asyncio.run(announce.on_forge(release, repo))
+    page, remarks = asyncio.run(announce.create_forge_release(release, repo))
 
     (made,) = hub.releases.values()
     assert (page, remarks) == (made["html_url"], ())
-    assert len(commits_told(plan)) == 1600
+    assert len(commits_in_notes(plan)) == 1600
     assert len(hub.requests) == 36
     assert hub.limited == 0
     assert 110_000 < len(made["body"]) <= 125_000
@@ -195,13 +202,15 @@ def test_eighty_packages(tmp_path: Path, hub: GitHubDouble, monkeypatch: pytest.
     asked = len(hub.requests)
     hub.fail("POST", "graphql$", Answer(500, {"message": "no"}))
     failing = replace(release, settings=settings.model_copy(update={"notes_command": ("false",)}))
-    again, (remark,) = asyncio.run(announce.on_forge(failing, repo))
+    again, (remark,) = asyncio.run(announce.create_forge_release(failing, repo))
     assert (again, len(hub.releases)) == (page, 1)
-    assert remark.startswith(f"{Code.NOTES_COMMAND}: exit code 1 from: false; the notes are as the template has them")
+    assert remark.startswith(
+        f"{ErrorCode.NOTES_COMMAND}: exit code 1 from: false; the notes are as the template has them"
+    )
     assert not [request for request in hub.requests[asked:] if request.method == "PATCH"], "it is as it should be"
 
 
-def change(number: int) -> Told:
+def change(number: int) -> NoteChange:
     """Return a change of the usual length."""
     text = f"the feature that has the number {number}"
-    return Told(sha=f"{number:040x}", heading="Features", text=text, author="Ada")
+    return NoteChange(sha=f"{number:040x}", heading="Features", text=text, author="Ada")

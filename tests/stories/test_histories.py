@@ -17,7 +17,7 @@ from releasekit.core.workspace.workspace import workspace_of
 from releasekit.integrations.git import Repo
 from releasekit.integrations.process import Command, run
 from releasekit.integrations.uv import Uv
-from tasks.decide import decide
+from tasks.decide import decide_bumps
 from tasks.project import Project
 from tasks.read_history import read_history
 from tests.support.world import GIT, World
@@ -107,7 +107,7 @@ def test_random_histories(history: str) -> None:
         checkout = Project(world.root.resolve(), {}, settings_of({}), workspace, Uv("uv"))
 
         found = read_history(Repo(world.root), checkout)
-        versions = decide(checkout, found)
+        versions = decide_bumps(checkout, found)
 
         for name, path in PACKAGES.items():
             expected = slow_reference(world, name, path)

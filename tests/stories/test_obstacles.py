@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from releasekit.core.errors import Code
+from releasekit.core.errors import ErrorCode
 from releasekit.core.planning.model import Plan
 from releasekit.core.release.release_manifest import ReleaseManifest
-from releasekit.integrations.git import RUNNING, Repo
-from releasekit.store.record import begin
-from releasekit.store.remote_lock import wrapped
+from releasekit.integrations.git import LOCK_REF, Repo
+from releasekit.store.record import create_record
+from releasekit.store.remote_lock import write_lock_commit
 from tests.support.world import Said, World, make_world, upload
 
 if TYPE_CHECKING:
@@ -186,26 +186,26 @@ def running_elsewhere(world: World, *_: object) -> None:
         host="elsewhere",
         begun="2026-11-22T12:00:00+00:00",
     )
-    world.git("push", "--quiet", "origin", f"{wrapped(repo, plan, manifest)}:{RUNNING}")
+    world.git("push", "--quiet", "origin", f"{write_lock_commit(repo, plan, manifest)}:{LOCK_REF}")
 
 
-SPOILS: list[tuple[Spoil, Code]] = [
-    (dirty, Code.PREFLIGHT_DIRTY_WORKTREE),
-    (detached, Code.PREFLIGHT_DETACHED_HEAD),
-    (stale_lock, Code.PREFLIGHT_LOCK_STALE),
-    (no_identity, Code.GIT_IDENTITY),
-    (no_key, Code.SIGNING_FAILED),
-    (no_version_file, Code.VERSION_PLACE),
-    (taken_version, Code.PREFLIGHT_VERSION_EXISTS),
-    (taken_tag, Code.TAG_EXISTS),
-    (bad_template, Code.NOTES_TEMPLATE),
-    (wrong_token, Code.INDEX_CREDENTIALS),
-    (no_token, Code.INDEX_CREDENTIALS),
-    (no_index, Code.INDEX_UNREACHABLE),
-    (no_remote, Code.PREFLIGHT_NO_REMOTE),
-    (silent_remote, Code.REMOTE_UNREACHABLE),
-    (moved_remote, Code.PUSH_REJECTED),
-    (running_elsewhere, Code.RELEASE_ELSEWHERE),
+SPOILS: list[tuple[Spoil, ErrorCode]] = [
+    (dirty, ErrorCode.PREFLIGHT_DIRTY_WORKTREE),
+    (detached, ErrorCode.PREFLIGHT_DETACHED_HEAD),
+    (stale_lock, ErrorCode.PREFLIGHT_LOCK_STALE),
+    (no_identity, ErrorCode.GIT_IDENTITY),
+    (no_key, ErrorCode.SIGNING_FAILED),
+    (no_version_file, ErrorCode.VERSION_PLACE),
+    (taken_version, ErrorCode.PREFLIGHT_VERSION_EXISTS),
+    (taken_tag, ErrorCode.TAG_EXISTS),
+    (bad_template, ErrorCode.NOTES_TEMPLATE),
+    (wrong_token, ErrorCode.INDEX_CREDENTIALS),
+    (no_token, ErrorCode.INDEX_CREDENTIALS),
+    (no_index, ErrorCode.INDEX_UNREACHABLE),
+    (no_remote, ErrorCode.PREFLIGHT_NO_REMOTE),
+    (silent_remote, ErrorCode.REMOTE_UNREACHABLE),
+    (moved_remote, ErrorCode.PUSH_REJECTED),
+    (running_elsewhere, ErrorCode.RELEASE_ELSEWHERE),
 ]
 """What spoils a release, and what it is refused for; test_forge.py and test_settings.py have more of the kind."""
 
@@ -217,7 +217,7 @@ def test_each(
     prefect_api: str,
     monkeypatch: pytest.MonkeyPatch,
     spoil: Spoil,
-    code: Code,
+    code: ErrorCode,
 ) -> None:
     """The plan and the dry run show it, and the packages; the release is refused with it, and nothing is changed."""
     spoil(world, own_index, monkeypatch)
@@ -244,7 +244,7 @@ def test_strange_index(
         Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("UV_PUBLISH_CHECK_URL", f"http://127.0.0.1:{server.server_port}/simple")
 
-        assert codes(world.releasekit(*PLAN)) == codes(world.releasekit(*DRY_RUN)) == [Code.INDEX_RESPONSE]
+        assert codes(world.releasekit(*PLAN)) == codes(world.releasekit(*DRY_RUN)) == [ErrorCode.INDEX_RESPONSE]
         assert published(world, monkeypatch, prefect_api).code == 2
         server.shutdown()
 
@@ -271,11 +271,11 @@ def spoil_all(world: World, index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatc
 
 
 ALL = [
-    Code.INDEX_UNREACHABLE,
-    Code.PREFLIGHT_DIRTY_WORKTREE,
-    Code.PREFLIGHT_LOCK_STALE,
-    Code.INDEX_CREDENTIALS,
-    Code.PREFLIGHT_NO_REMOTE,
+    ErrorCode.INDEX_UNREACHABLE,
+    ErrorCode.PREFLIGHT_DIRTY_WORKTREE,
+    ErrorCode.PREFLIGHT_LOCK_STALE,
+    ErrorCode.INDEX_CREDENTIALS,
+    ErrorCode.PREFLIGHT_NO_REMOTE,
 ]
 """In the order in which `publish` minds them."""
 
@@ -296,17 +296,17 @@ def test_all_at_once(world: World, own_index: EmbeddedIndex, prefect_api: str, m
     assert "v0.2.0: 1 package\n" in refused.err
     assert refused.err.endswith("5 obstacles: nothing was changed\n")
     assert world.state() == before
-    assert not [request for request in own_index.requests() if request.uploaded]
+    assert not [request for request in own_index.requests() if request.uploaded_file]
 
 
 def test_all_down(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     """One index that does not answer is one obstacle, though it is asked twice; missing credentials are another."""
     no_index(world, own_index, monkeypatch)
     monkeypatch.setenv("UV_PUBLISH_URL", f"{NOBODY}/upload")
-    assert codes(world.releasekit(*PLAN)) == [Code.INDEX_UNREACHABLE]
+    assert codes(world.releasekit(*PLAN)) == [ErrorCode.INDEX_UNREACHABLE]
 
     no_token(world, own_index, monkeypatch)
-    assert codes(world.releasekit(*PLAN)) == [Code.INDEX_UNREACHABLE, Code.INDEX_CREDENTIALS]
+    assert codes(world.releasekit(*PLAN)) == [ErrorCode.INDEX_UNREACHABLE, ErrorCode.INDEX_CREDENTIALS]
 
 
 def test_drawn(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,12 +323,12 @@ def test_drawn(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.Monke
         assert "RK-" not in said.out.partition("warning RK-PIN-OLD")[0]
         assert said.err.endswith("2 obstacles: publish would refuse\n")
         listed = world.releasekit(*command, "--format", "markdown").out
-        assert f"**2 obstacles: publish would refuse**\n\n- {Code.PREFLIGHT_DIRTY_WORKTREE}: uncommitted" in listed
+        assert f"**2 obstacles: publish would refuse**\n\n- {ErrorCode.PREFLIGHT_DIRTY_WORKTREE}: uncommitted" in listed
         table = world.releasekit(*command, "--format", "csv")
-        assert (table.code, "RK-" in table.out, str(Code.INDEX_CREDENTIALS) in table.err) == (2, False, True)
+        assert (table.code, "RK-" in table.out, str(ErrorCode.INDEX_CREDENTIALS) in table.err) == (2, False, True)
     lines = world.releasekit("--log-format", "json", "plan").err.splitlines()
     errors = [line for line in map(json.loads, lines) if line["level"] == "error"]
-    assert [line["code"] for line in errors] == [Code.PREFLIGHT_DIRTY_WORKTREE, Code.INDEX_CREDENTIALS]
+    assert [line["code"] for line in errors] == [ErrorCode.PREFLIGHT_DIRTY_WORKTREE, ErrorCode.INDEX_CREDENTIALS]
 
 
 # ---- who is asked -------------------------------------------------------------------------------------------------
@@ -349,9 +349,13 @@ def test_no_rights(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.M
     for spoil in (no_token, no_remote, no_identity):
         spoil(world, own_index, monkeypatch)
 
-    assert codes(world.releasekit(*PLAN)) == [Code.GIT_IDENTITY, Code.INDEX_CREDENTIALS, Code.PREFLIGHT_NO_REMOTE]
+    assert codes(world.releasekit(*PLAN)) == [
+        ErrorCode.GIT_IDENTITY,
+        ErrorCode.INDEX_CREDENTIALS,
+        ErrorCode.PREFLIGHT_NO_REMOTE,
+    ]
     for option in ("--stage-only", "--version-only"):
-        assert codes(world.releasekit(*DRY_RUN, option)) == [Code.GIT_IDENTITY], option
+        assert codes(world.releasekit(*DRY_RUN, option)) == [ErrorCode.GIT_IDENTITY], option
     monkeypatch.setenv("RELEASEKIT_PUBLISH_FROM", "ci")
     assert codes(world.releasekit(*PLAN)) == []
 
@@ -364,7 +368,7 @@ def test_version_only(world: World, own_index: EmbeddedIndex, monkeypatch: pytes
 
     assert codes(world.releasekit(*DRY_RUN)) == []
     looked = world.releasekit(*DRY_RUN, "--version-only")
-    assert codes(looked) == [Code.PREFLIGHT_DETACHED_HEAD]
+    assert codes(looked) == [ErrorCode.PREFLIGHT_DETACHED_HEAD]
     assert "so there is no branch to bring to the commit" in looked.err
 
 
@@ -372,7 +376,7 @@ def test_begun_here(world: World, own_index: EmbeddedIndex) -> None:
     """A release that has begun here is resumed, also where another one would be refused: that is no obstacle."""
     assert own_index
     plan = Plan.model_validate_json(world.releasekit(*PLAN).out)
-    record = begin(Repo(world.root).common_dir, plan)
+    record = create_record(Repo(world.root).common_dir, plan)
     running_elsewhere(world)
     dirty(world)
 
@@ -387,7 +391,7 @@ def test_begun_here(world: World, own_index: EmbeddedIndex) -> None:
         begun="2026-11-22T12:00:00+00:00",
         undoing=True,
     )
-    record.save(manifest)
-    assert codes(world.releasekit(*PLAN)) == codes(world.releasekit(*DRY_RUN)) == [Code.ROLLBACK_UNFINISHED]
+    record.save_manifest(manifest)
+    assert codes(world.releasekit(*PLAN)) == codes(world.releasekit(*DRY_RUN)) == [ErrorCode.ROLLBACK_UNFINISHED]
     (record.directory / "plan.json").write_text("{}")
-    assert codes(world.releasekit(*PLAN)) == codes(world.releasekit(*DRY_RUN)) == [Code.RECORD_INVALID]
+    assert codes(world.releasekit(*PLAN)) == codes(world.releasekit(*DRY_RUN)) == [ErrorCode.RECORD_INVALID]

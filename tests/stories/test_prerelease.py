@@ -50,7 +50,7 @@ def test_candidates(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert "## 1.3.0 - DATE\n\n### Features\n" in told(world, CORE)
     assert "rc" not in "".join(told(world, path) for path in (STORE, CORE, CACHE))
 
-    uploads = [request.uploaded for request in own_index.requests() if request.uploaded]
+    uploads = [request.uploaded_file for request in own_index.requests() if request.uploaded_file]
     assert (len(uploads), len(set(uploads))) == (38, 38)
     tags = world.tags().keys()
     assert tags >= {f"orchard-{name}-v{version}{end}" for name, version in stable.items() for end in ("rc1", "")}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from releasekit.core.errors import Code
+from releasekit.core.errors import ErrorCode
 from releasekit.integrations import git
 from releasekit.integrations.github import GitHub
 from releasekit.integrations.uv import Uv
@@ -181,7 +181,9 @@ def test_whole_story(  # noqa: PLR0915  one story is expensive, and each of its 
             for command in (HAND_ON, PREPARE):
                 assert told(world.releasekit(*command))["what"] == "v0.2.0 is tagged, and waits to be published"
             concurrent = world.releasekit("publish", "--yes", "--skip-audit")
-            assert (concurrent.code, Code.PREFLIGHT_CONCURRENT_RELEASE in concurrent.err) == (2, True), concurrent.err
+            assert (concurrent.code, ErrorCode.PREFLIGHT_CONCURRENT_RELEASE in concurrent.err) == (2, True), (
+                concurrent.err
+            )
 
     if how == "merge":
         undoing = told(world.releasekit("rollback", "v0.2.0", "--dry-run", "--format", "json"))
@@ -217,7 +219,12 @@ def test_killed_anywhere(
 ) -> None:
     """Each phase is killed before each of its steps, and run again: the end is that of an undisturbed one."""
     assert own_index
-    for door in ((git.Repo, "wrap"), (git.Repo, "push"), (GitHub, "open_pull"), (GitHub, "_ensure_label")):
+    for door in (
+        (git.Repo, "commit_files"),
+        (git.Repo, "push"),
+        (GitHub, "open_pull_request"),
+        (GitHub, "_ensure_label"),
+    ):
         with monkeypatch.context() as patched:
             patched.setattr(*door, killed)
             assert world.releasekit(*PREPARE).code == 130, door
@@ -229,12 +236,12 @@ def test_killed_anywhere(
     pull(world)
     world.git("checkout", "--quiet", "--detach")
     detached = world.releasekit(*HAND_ON)
-    assert (detached.code, Code.PREFLIGHT_DETACHED_HEAD in detached.err) == (2, True), detached.err
+    assert (detached.code, ErrorCode.PREFLIGHT_DETACHED_HEAD in detached.err) == (2, True), detached.err
     for name, value in (("CI", "true"), ("GITHUB_REF_TYPE", "branch"), ("GITHUB_REF_NAME", "main")):
         monkeypatch.setenv(name, value)  # which a CI does, that checks out a commit
     asked = len(hub.requests)
     doors = ((git.Repo, "make_tag"), (git.Repo, "push"), (GitHub, "create_release"), (GitHub, "upload_asset"))
-    for door in (*doors, (GitHub, "dispatch"), (pull_tasks, "let_go")):
+    for door in (*doors, (GitHub, "dispatch"), (pull_tasks, "delete_pull_request_refs")):
         with monkeypatch.context() as patched:
             patched.setattr(*door, killed)
             assert world.releasekit(*HAND_ON).code == 130, door
@@ -272,7 +279,7 @@ def test_other_versions(world: World, hub: GitHubDouble, own_index: EmbeddedInde
     before = refs(hub)
     world.commit("fix: only here", {"packages/core/README.md": "here"})
     unpushed = world.releasekit(*PREPARE)
-    assert (unpushed.code, Code.BRANCH_UNPUSHED in unpushed.err) == (2, True), unpushed.err
+    assert (unpushed.code, ErrorCode.BRANCH_UNPUSHED in unpushed.err) == (2, True), unpushed.err
     world.git("reset", "--quiet", "--hard", "HEAD~1")
     looked = told(world.releasekit(*PREPARE, "--dry-run", "--release-branch", "other"))
     assert (looked["packages"], refs(hub), hub.pulls) == (["core 0.2.0"], before, {})
@@ -286,7 +293,7 @@ def test_other_versions(world: World, hub: GitHubDouble, own_index: EmbeddedInde
     pull(world)
     before = refs(hub)
     stale = world.releasekit(*HAND_ON)
-    assert (stale.code, f"{Code.PULL_STALE}: app would go to 0.2.0, not to 0.1.1: feat" in stale.err) == (2, True)
+    assert (stale.code, f"{ErrorCode.PULL_STALE}: app would go to 0.2.0, not to 0.1.1: feat" in stale.err) == (2, True)
     assert refs(hub) == before
 
     again = told(world.releasekit(*PREPARE))
@@ -295,7 +302,7 @@ def test_other_versions(world: World, hub: GitHubDouble, own_index: EmbeddedInde
     hub.git("update-ref", "refs/heads/releasekit/release", theirs)
     asked = len(hub.requests)
     kept = world.releasekit(*PREPARE)
-    assert (kept.code, f"{Code.PULL_MOVED}: somebody has pushed {theirs[:12]}" in kept.err) == (2, True), kept.err
+    assert (kept.code, f"{ErrorCode.PULL_MOVED}: somebody has pushed {theirs[:12]}" in kept.err) == (2, True), kept.err
     assert written(hub, asked) == []
     hub.git("update-ref", "-d", "refs/heads/releasekit/release")
     assert told(world.releasekit(*PREPARE))["what"].startswith("#3 ")
@@ -306,7 +313,7 @@ def test_other_versions(world: World, hub: GitHubDouble, own_index: EmbeddedInde
 
     world.git("push", "--quiet", "origin", "HEAD:refs/tags/core-v0.2.0", "HEAD:refs/tags/app-v0.1.1")
     missing = world.releasekit(*PREPARE)
-    assert (missing.code, Code.RELEASE_ELSEWHERE in missing.err) == (2, True), missing.err
+    assert (missing.code, ErrorCode.RELEASE_ELSEWHERE in missing.err) == (2, True), missing.err
     pull(world)
     closed = told(world.releasekit(*PREPARE))
     assert (closed["stage"], closed["what"]) == ("none", "nothing to release; #4 is closed")
@@ -357,7 +364,7 @@ def test_obstacles(world: World, hub: GitHubDouble) -> None:
         looked, refused = world.releasekit(*PREPARE, "--dry-run"), world.releasekit("prepare", "--skip-audit")
 
     found = [each["code"] for each in json.loads(looked.out)["obstacles"]]
-    assert (looked.code, found) == (2, [Code.BRANCH_UNPUSHED, Code.PREFLIGHT_DIRTY_WORKTREE]), looked.err
+    assert (looked.code, found) == (2, [ErrorCode.BRANCH_UNPUSHED, ErrorCode.PREFLIGHT_DIRTY_WORKTREE]), looked.err
     assert looked.err.endswith("2 obstacles: prepare would refuse\n")
     drawn = [line.split(": ")[1] for line in refused.err.splitlines() if line.startswith("error: ")]
     assert (refused.code, drawn) == (2, found), refused.err

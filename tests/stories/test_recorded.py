@@ -330,7 +330,7 @@ def test_dry_run_as_a_flow(recorder: Recorder, good: Recorded) -> None:
     run = recorder.run_since(begun)
     assert (run["state_type"], run["state"]["message"]) == ("COMPLETED", "2 packages to release")
     assert good.world.state() == before
-    assert not [request for request in good.index.requests()[sent:] if request.uploaded]
+    assert not [request for request in good.index.requests()[sent:] if request.uploaded_file]
 
 
 def test_no_secret(recorder: Recorder, good: Recorded, bad: Recorded, token: str) -> None:

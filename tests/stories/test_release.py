@@ -44,14 +44,15 @@ def pins_of(world: World, release: str) -> dict[str, dict[str, str]]:
 
 def uploads(index: EmbeddedIndex) -> list[str]:
     """Return the names of all files that the index took, in order."""
-    return [request.uploaded for request in index.requests() if request.uploaded]
+    return [request.uploaded_file for request in index.requests() if request.uploaded_file]
 
 
 def confirmed_before_dependents(index: EmbeddedIndex, needs: dict[str, list[str]]) -> bool:
     """Tell whether no file was sent before each hard dependency was seen on the simple page with all its files."""
     log = index.requests()
     sent = {
-        name: [n for n, r in enumerate(log) if r.uploaded.startswith(f"{name.replace('-', '_')}-")] for name in needs
+        name: [n for n, r in enumerate(log) if r.uploaded_file.startswith(f"{name.replace('-', '_')}-")]
+        for name in needs
     }
     pages = {name: [n for n, r in enumerate(log) if r.path.endswith(f"/simple/{name}/")] for name in needs}
     return all(

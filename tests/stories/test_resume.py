@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from releasekit.core.errors import Code
-from releasekit.integrations.git import RUNNING, clone
+from releasekit.core.errors import ErrorCode
+from releasekit.integrations.git import LOCK_REF, clone
 from tests.stories.test_rollback import refs
 from tests.stories.test_terminal import running, until, uploads
 from tests.support.fault_index import INVALID, STORED, FaultIndex, fault_index
@@ -61,7 +61,7 @@ def test_from_a_fresh_clone(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     (dist,) = records.glob("*/dist/p19")
     shutil.rmtree(dist)
     lost = world.releasekit(*RELEASE)
-    assert (lost.code, Code.FILES_LOST in lost.err, "p19-0.1.0" in lost.err) == (2, True, True), lost.err
+    assert (lost.code, ErrorCode.FILES_LOST in lost.err, "p19-0.1.0" in lost.err) == (2, True, True), lost.err
     kept = tmp_path / "kept"
     shutil.copytree(next(records.glob("*/plan.json")).parent, kept, ignore=shutil.ignore_patterns("dist", "tree"))
     shutil.rmtree(records)
@@ -71,9 +71,9 @@ def test_from_a_fresh_clone(tmp_path: Path, own_index: EmbeddedIndex) -> None:
 
     refused = fresh.releasekit(*RELEASE)
     other = fresh.releasekit(*RESUME, "--manifest", str(kept / "plan.json"))
-    assert (refused.code, Code.RELEASE_ELSEWHERE in refused.err) == (2, True), refused.err
+    assert (refused.code, ErrorCode.RELEASE_ELSEWHERE in refused.err) == (2, True), refused.err
     assert "v0.1.0 is being released by Ada <ada@example.invalid> on " in refused.err
-    assert (other.code, Code.RECORD_INVALID in other.err) == (2, True), other.err
+    assert (other.code, ErrorCode.RECORD_INVALID in other.err) == (2, True), other.err
     assert fresh.state() == before
     ended = fresh.releasekit(*RESUME, "--manifest", str(kept / "manifest.json"))
 
@@ -85,7 +85,7 @@ def test_from_a_fresh_clone(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert refs(fresh)["refs/heads/main"] == head
     assert set(world.tags()) == {f"p{n:02}-v0.1.0" for n in range(20)} | {"v0.1.0"}
     assert set(world.tags().values()) == {head}
-    assert RUNNING not in refs(fresh)
+    assert LOCK_REF not in refs(fresh)
 
 
 def test_from_the_release_commit(tmp_path: Path, own_index: EmbeddedIndex) -> None:
@@ -96,7 +96,9 @@ def test_from_the_release_commit(tmp_path: Path, own_index: EmbeddedIndex) -> No
     sent = len(uploads(own_index))
     fresh = another_clone(world, tmp_path / "fresh")
     said = fresh.releasekit(*RELEASE)
-    assert (said.code, Code.BASELINE_INDEX in said.err) == (0, True), "it has no tag, so the index tells: it is out"
+    assert (said.code, ErrorCode.BASELINE_INDEX in said.err) == (0, True), (
+        "it has no tag, so the index tells: it is out"
+    )
 
     ended = fresh.releasekit(*RESUME)
 
@@ -113,7 +115,7 @@ def test_from_the_release_commit(tmp_path: Path, own_index: EmbeddedIndex) -> No
     fresh.git("push", "--quiet")
     before = fresh.state()
     differs = fresh.releasekit(*RESUME)
-    assert (differs.code, Code.PUBLISH_CHECKSUM_MISMATCH in differs.err) == (2, True), differs.err
+    assert (differs.code, ErrorCode.PUBLISH_CHECKSUM_MISMATCH in differs.err) == (2, True), differs.err
     assert fresh.state() == {**before, "records": fresh.state()["records"]}
     assert len(uploads(own_index)) == sent
 
@@ -130,7 +132,7 @@ def test_what_is_out_is_not_proven_again(tmp_path: Path, own_index: EmbeddedInde
 
     reports = {row["name"]: row for row in json.loads(said.out)["packages"]}
     assert {name: row["outcome"] for name, row in reports.items()} == {"broken": "failed", "lone": "confirmed"}
-    assert reports["broken"]["error"].startswith(Code.SMOKE_TEST_FAILED)
+    assert reports["broken"]["error"].startswith(ErrorCode.SMOKE_TEST_FAILED)
     assert fresh.tags().keys() == {"lone-v0.1.0"}
     assert len(uploads(own_index)) == 4
 
@@ -182,9 +184,9 @@ def test_two_clones(tmp_path: Path, own_index: EmbeddedIndex) -> None:
         loser = two if codes[1][1] == "two" else one
 
     assert [code for code, _ in codes] == [0, 2], (one.hear(), two.hear())
-    assert f"{Code.RELEASE_ELSEWHERE}: " in loser.hear()
+    assert f"{ErrorCode.RELEASE_ELSEWHERE}: " in loser.hear()
     assert len(uploads(own_index)) == len(set(uploads(own_index))) == 4
-    assert RUNNING not in refs(world)
+    assert LOCK_REF not in refs(world)
     assert (
         len(list((tmp_path / "other/.git/releasekit").glob("*/")) + list((world.root / ".git/releasekit").glob("*/")))
         == 1
@@ -207,14 +209,14 @@ def test_rejected_push(tmp_path: Path, own_index: EmbeddedIndex) -> None:
 
     assert rejected.code == 1
     problem, locked = json.loads(rejected.out)["problems"]
-    assert problem.startswith(f"{Code.PUSH_REJECTED}: main was refused; the tags were then pushed without it")
+    assert problem.startswith(f"{ErrorCode.PUSH_REJECTED}: main was refused; the tags were then pushed without it")
     assert "refs/heads/main is protected" in problem
-    assert f"{Code.RELEASE_NOT_HELD}: " in rejected.err
+    assert f"{ErrorCode.RELEASE_NOT_HELD}: " in rejected.err
     assert set(world.tags()) == {"core-v0.1.0", "v0.1.0"}, "they are true, so they go alone"
-    assert locked.startswith(f"{Code.GIT_LOCKED}: Unable to create '{world.root}/.git/index.lock': File exists")
+    assert locked.startswith(f"{ErrorCode.GIT_LOCKED}: Unable to create '{world.root}/.git/index.lock': File exists")
     (world.root / ".git/index.lock").unlink()
     (again,) = json.loads(world.releasekit(*RELEASE).out)["problems"]
-    assert again.startswith(f"{Code.PUSH_REJECTED}: the push was refused"), "the tags are there"
+    assert again.startswith(f"{ErrorCode.PUSH_REJECTED}: the push was refused"), "the tags are there"
     world.commit("feat: more", {"packages/core/src/core/__init__.py": "MORE = True\n"})
     other = another_clone(world, tmp_path / "other")
     other.commit("docs: elsewhere", {"README.md": "words"})
@@ -222,7 +224,7 @@ def test_rejected_push(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     other.git("push", "--quiet")
 
     moved = world.releasekit(*RELEASE)
-    assert (moved.code, Code.BRANCH_MOVED in moved.out) == (1, True), moved.out
+    assert (moved.code, ErrorCode.BRANCH_MOVED in moved.out) == (1, True), moved.out
     assert "main has moved on by 1 commit since; `releasekit rollback`" in moved.err
     world.git("pull", "--quiet", "--no-rebase", "--no-edit")
     world.git("push", "--quiet")
@@ -234,4 +236,4 @@ def test_rejected_push(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert world.git("status", "--short", "--branch") == "## main...origin/main"
     assert json.loads(ended.out)["commit"] == world.tags()["core-v0.1.0"]
     assert len(uploads(own_index)) == 2
-    assert RUNNING not in refs(world)
+    assert LOCK_REF not in refs(world)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from releasekit.core.errors import Code
+from releasekit.core.errors import ErrorCode
 from releasekit.core.planning.model import Plan
 from releasekit.core.release.release_manifest import ReleaseManifest
-from releasekit.integrations.git import RUNNING, Repo
+from releasekit.integrations.git import LOCK_REF, Repo
 from releasekit.integrations.peryx import embedded_index
-from releasekit.store.record import Record, records
-from releasekit.store.remote_lock import wrapped
+from releasekit.store.record import Record, list_records
+from releasekit.store.remote_lock import write_lock_commit
 from tasks import preflight
 from tests.support.world import RESOLVE_ONLY, Said, World, make_world
 
@@ -39,9 +39,9 @@ def told(said: Said) -> dict[str, Any]:
     return json.loads(said.out)
 
 
-def nothing(*_: object) -> preflight.Findings:
+def nothing(*_: object) -> preflight.PreflightFindings:
     """See nothing."""
-    return preflight.Findings()
+    return preflight.PreflightFindings()
 
 
 def interrupted(*_: object) -> None:
@@ -59,11 +59,13 @@ def test_given_up(  # noqa: PLR0915  one release is expensive, and much follows 
     before = world.state()
     assert world.releasekit(*RELEASE).code == 1
     assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0"}
-    held = refs(world)[RUNNING]  # until it has ended
-    world.git("push", "--quiet", "origin", f":{RUNNING}")
+    held = refs(world)[LOCK_REF]  # until it has ended
+    world.git("push", "--quiet", "origin", f":{LOCK_REF}")
     taken = world.releasekit(*RELEASE)
-    assert (taken.code, Code.RELEASE_TAKEN_OVER in taken.err) == (2, True), "another clone has ended it or given it up"
-    world.git("push", "--quiet", "origin", f"{held}:{RUNNING}")
+    assert (taken.code, ErrorCode.RELEASE_TAKEN_OVER in taken.err) == (2, True), (
+        "another clone has ended it or given it up"
+    )
+    world.git("push", "--quiet", "origin", f"{held}:{LOCK_REF}")
     release = world.git("rev-parse", "core-v0.1.0^{commit}")
     world.git("tag", "--force", "app-v0.1.0", "HEAD~1")  # somebody has moved it
     world.git("tag", "late-v0.1.0", release)  # and somebody has made one of their own
@@ -91,7 +93,7 @@ def test_given_up(  # noqa: PLR0915  one release is expensive, and much follows 
     refused = world.releasekit("publish", "--yes", "--skip-audit")
     undone = world.releasekit(*UNDO, "--all-tags")
 
-    assert (refused.code, Code.ROLLBACK_UNFINISHED in refused.err) == (2, True), refused.err
+    assert (refused.code, ErrorCode.ROLLBACK_UNFINISHED in refused.err) == (2, True), refused.err
     assert (shown.code, undone.code) == (0, 0), undone.err
     found = told(shown)
     assert found["tags"] == ["core-v0.1.0"]
@@ -144,8 +146,8 @@ def test_nobody_there(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     asked = world.releasekit("rollback", "0123")
     unknown = world.releasekit("rollback", "0123456789ac", "--yes")
 
-    assert (refused.code, Code.RECORD_INVALID in refused.err) == (2, True), refused.err
-    assert (asked.code, Code.NOT_CONFIRMED in asked.err) == (2, True)
+    assert (refused.code, ErrorCode.RECORD_INVALID in refused.err) == (2, True), refused.err
+    assert (asked.code, ErrorCode.NOT_CONFIRMED in asked.err) == (2, True)
     assert (unknown.code, "did you mean 0123456789ab?" in unknown.err) == (2, True)
     undone = world.releasekit("rollback", "--yes")
     assert (undone.code, "the record is damaged" in undone.out) == (0, True), undone.err
@@ -174,14 +176,16 @@ def test_remote_left_alone(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch
         host="lost",
         begun="2026-11-22T12:00:00+00:00",
     )
-    held = wrapped(repo, Plan.model_validate(plan), manifest)
-    assert held == wrapped(repo, Plan.model_validate(plan), manifest), "the same release makes the same commit"
-    world.git("push", "--quiet", "origin", f"{held}:{RUNNING}", f"{repo.head}:refs/tags/v0.1.0")
+    held = write_lock_commit(repo, Plan.model_validate(plan), manifest)
+    assert held == write_lock_commit(repo, Plan.model_validate(plan), manifest), (
+        "the same release makes the same commit"
+    )
+    world.git("push", "--quiet", "origin", f"{held}:{LOCK_REF}", f"{repo.head}:refs/tags/v0.1.0")
 
     with monkeypatch.context() as late:  # it was begun after we have looked
-        late.setattr(preflight, "others", nothing)
+        late.setattr(preflight, "other_clones", nothing)
         faster = world.releasekit(*RELEASE)
-    assert (faster.code, Code.RELEASE_ELSEWHERE in faster.err) == (2, True), faster.err
+    assert (faster.code, ErrorCode.RELEASE_ELSEWHERE in faster.err) == (2, True), faster.err
     assert "v0.1.0 is being released by Ada <ada@example.invalid> on lost since 2026-11-22T12" in faster.err
     assert world.state()["records"] == before["records"], "nothing of ours was public, so it is dropped"
     alone = world.releasekit(*UNDO, "--no-push")
@@ -193,9 +197,9 @@ def test_remote_left_alone(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch
     assert (told(undone)["held"], told(undone)["remote_tags"]) == (True, ["v0.1.0"])
     assert world.state() == before
 
-    repo.keep(plan["release"], held)
+    repo.save_ref(plan["release"], held)
     lost = world.releasekit(*RELEASE, "--no-push")
-    assert (lost.code, f"{Code.RECORD_INVALID}: the record of v0.1.0 is lost" in lost.err) == (2, True), lost.err
+    assert (lost.code, f"{ErrorCode.RECORD_INVALID}: the record of v0.1.0 is lost" in lost.err) == (2, True), lost.err
     assert told(world.releasekit(*UNDO, "--no-push"))["title"] == "v0.1.0"
     assert world.state() == before
 
@@ -211,7 +215,7 @@ def test_true_tags_stay(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: p
     assert world.state() == before
 
     with monkeypatch.context() as killed:
-        killed.setattr(Record, "drop", interrupted)
+        killed.setattr(Record, "discard", interrupted)
         assert world.releasekit(*UNDO).code == 130
     undone = world.releasekit(*UNDO)
     left = world.state()
@@ -222,7 +226,7 @@ def test_true_tags_stay(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: p
     assert [kept["tag"] for kept in shown["kept_tags"]] == ["core-v0.1.0"]
     assert {package["name"]: package["tag"] for package in shown["public"]} == {"core": "core-v0.1.0", "broken": ""}
     assert (world.tags(), world.git("tag", "--list")) == ({"core-v0.1.0": release}, "core-v0.1.0")
-    assert RUNNING not in refs(world)
+    assert LOCK_REF not in refs(world)
 
     world.commit("fix: import", {"packages/broken/src/broken/__init__.py": ""})
     world.git("push", "--quiet")
@@ -230,7 +234,7 @@ def test_true_tags_stay(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: p
     assert published.code == 0, published.err
     versions = {package["name"]: package["version"] for package in told(published)["packages"]}
     assert versions == {"broken": "0.1.1", "late": "0.1.0"}
-    requests = [request.uploaded for request in own_index.requests() if request.uploaded.startswith("core-")]
+    requests = [request.uploaded_file for request in own_index.requests() if request.uploaded_file.startswith("core-")]
     assert len(requests) == 2, "core was sent once"
 
 
@@ -255,13 +259,13 @@ def test_finished(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.
     assert pushing in shown["notes"]
 
     with monkeypatch.context() as killed:
-        killed.setattr(Record, "drop", interrupted)
+        killed.setattr(Record, "discard", interrupted)
         assert world.releasekit(*UNDO, "v0.1.0").code == 130
     undone = told(world.releasekit(*UNDO))
     assert (undone["release"], undone["done"]) == (shown["release"], True), "what was begun is the unfinished one"
     assert world.git("tag", "--list").split() == ["core-v0.1.0", "v0.1.0"]
     gone = world.releasekit(*UNDO, "v0.1.0")
-    assert (gone.code, Code.RELEASE_UNKNOWN in gone.err) == (2, True)
+    assert (gone.code, ErrorCode.RELEASE_UNKNOWN in gone.err) == (2, True)
     assert own_index.publish_url in undone["kept"][0]
 
 
@@ -273,7 +277,7 @@ def test_not_all_is_out(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: p
         killed.setattr(Repo, "make_tag", interrupted)
         assert world.releasekit(*RELEASE).code == 130
     untagged = told(world.releasekit("rollback", "--dry-run", "--format", "json"))
-    (record,) = records(Repo(world.root).common_dir)
+    (record,) = list_records(Repo(world.root).common_dir)
     manifest = record.require_manifest()
     core = next(package for package in manifest.packages if package.name == "core")
     ghost = core.files[0].model_copy(update={"name": core.files[0].name.replace("none-any", "none-linux_x86_64")})
@@ -302,8 +306,8 @@ def test_index_on_record(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: 
     world = make_world(tmp_path, "core; broken", RESOLVE_ONLY, broken=BROKEN)
     monkeypatch.setenv("UV_PUBLISH_CHECK_URL", own_index.simple_url.replace("://", "://ada:hunter2@"))
     assert world.releasekit(*RELEASE).code == 1
-    held = world.git("show", f"{refs(world)[RUNNING]}:manifest.json")
-    (record,) = records(Repo(world.root).common_dir)
+    held = world.git("show", f"{refs(world)[LOCK_REF]}:manifest.json")
+    (record,) = list_records(Repo(world.root).common_dir)
     for text in (held, (record.directory / "manifest.json").read_text()):
         assert "hunter2" not in text
         assert json.loads(text)["indexes"] == [

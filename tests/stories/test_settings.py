@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from releasekit.cli.app import options
+from releasekit.cli.app import all_options
 from releasekit.core.config.settings import Settings
-from releasekit.core.errors import Code
+from releasekit.core.errors import ErrorCode
 from releasekit.integrations.process import Command, run
 from tests.support.github import WRITER, GitHubDouble
 from tests.support.world import GIT, Said, World, make_world, write_package
@@ -147,7 +147,7 @@ def test_exclude_key(scene: Scene) -> None:
 
 def test_groups_key(scene: Scene) -> None:
     """A group can be asked for by its name."""
-    assert Code.WORKSPACE_UNKNOWN_PACKAGE in scene.look("", "plan", "--offline", "--group", "one").err
+    assert ErrorCode.WORKSPACE_UNKNOWN_PACKAGE in scene.look("", "plan", "--offline", "--group", "one").err
     assert scene.plan('groups.one = ["lone"]', "--group", "one", key="status")["core"] == "excluded"
 
 
@@ -447,7 +447,7 @@ def test_build_timeout(scene: Scene) -> None:
     said = world.releasekit(*RELEASE)
 
     assert (said.code, outcomes(said)) == (1, {"core": "failed"})
-    assert json.loads(said.out)["packages"][0]["error"].startswith(Code.COMMAND_TIMEOUT)
+    assert json.loads(said.out)["packages"][0]["error"].startswith(ErrorCode.COMMAND_TIMEOUT)
     assert world.state() == before
 
 
@@ -473,7 +473,7 @@ def test_confirm_timeout(scene: Scene) -> None:
 
     assert time.monotonic() - begun < 120, "it waited for the default, of ten minutes"
     assert (said.code, outcomes(said)) == (1, {"never-listed": "failed"})
-    assert json.loads(said.out)["packages"][0]["error"].startswith(Code.PUBLISH_TIMEOUT)
+    assert json.loads(said.out)["packages"][0]["error"].startswith(ErrorCode.PUBLISH_TIMEOUT)
     assert world.tags() == {}
 
 
@@ -507,7 +507,7 @@ def test_fail_fast_flag(scene: Scene) -> None:
 
     assert (said.code, outcomes(said)) == (1, {"bad": "failed", "slow": "confirmed", "late": "blocked"})
     assert "late is blocked by --fail-fast" in said.err
-    assert not [request for request in index.requests() if request.uploaded.startswith("late")]
+    assert not [request for request in index.requests() if request.uploaded_file.startswith("late")]
 
 
 def test_smoke_test_key(scene: Scene) -> None:
@@ -591,7 +591,7 @@ def test_audit_key(scene: Scene) -> None:
     """Findings are told in the plan unless nobody looks."""
     with audited(scene, found=True) as world:
         (warning,) = warnings(world)
-        assert warning.startswith(f"{Code.PREFLIGHT_VULNERABLE}: Found 1 known vulnerability")
+        assert warning.startswith(f"{ErrorCode.PREFLIGHT_VULNERABLE}: Found 1 known vulnerability")
         configure(world, "audit = false")
         assert warnings(world) == []
         assert len(warnings(world, "--audit")) == 1, "the flag wins over the file"
@@ -603,7 +603,7 @@ def test_audit_flag(scene: Scene) -> None:
         assert warnings(world, "--skip-audit") == []
         assert warnings(world) == warnings(world, "--strict-audit")
         (warning,) = warnings(world)
-        assert warning.startswith(f"{Code.COMMAND_FAILED}: uv audit could not look: ")
+        assert warning.startswith(f"{ErrorCode.COMMAND_FAILED}: uv audit could not look: ")
 
 
 def test_strict_audit_key(scene: Scene) -> None:
@@ -630,7 +630,7 @@ def refused(world: World, *argv: str) -> None:
     """Assert that a dry run shows findings as an obstacle; so does a plan where the settings make them one."""
     for command in (["publish", "--dry-run", *argv], *([] if argv else [["plan"]])):
         said = world.releasekit(*command)
-        assert (said.code, f"error: {Code.PREFLIGHT_VULNERABLE}" in said.err) == (2, True), said.err
+        assert (said.code, f"error: {ErrorCode.PREFLIGHT_VULNERABLE}" in said.err) == (2, True), said.err
         assert "GHSA-0" in said.err
 
 
@@ -675,23 +675,23 @@ def test_ref(scene: Scene) -> None:
     assert scene.plan("", *there, "--force-unchanged")["core"] == "0.2.0"
     assert scene.whole_plan("", *there)["commit"] == world.git("rev-parse", "main")
     assert scene.whole_plan("", *there, "--ref", "before")["commit"] == before
-    assert Code.REPOSITORY_UNREACHABLE in scene.look("", "plan", "--offline", *there, "--ref", "nowhere").err
+    assert ErrorCode.REPOSITORY_UNREACHABLE in scene.look("", "plan", "--offline", *there, "--ref", "nowhere").err
 
 
 def test_subdirectory(scene: Scene) -> None:
     """Of a repository elsewhere, the workspace that lies there is meant."""
     there = ("version", "--workspace", f"file://{scene.looked_at.remote}", "--subdirectory")
     assert scene.look("", *there, "packages/core").code == 0
-    assert Code.WORKSPACE_NOT_FOUND in scene.look("", *there, "packages/none").err
+    assert ErrorCode.WORKSPACE_NOT_FOUND in scene.look("", *there, "packages/none").err
 
 
 def test_git_token(scene: Scene) -> None:
     """The secret of that name opens the repository; see tests/store/test_clones.py for what is done with it."""
     there = ("plan", "--offline", "--workspace", "http://127.0.0.1:9/team/project.git", "--git-token", "FORGE_PASS")
-    assert Code.SECRET_UNKNOWN in scene.look("", *there).err
+    assert ErrorCode.SECRET_UNKNOWN in scene.look("", *there).err
     scene.monkeypatch.setenv("FORGE_PASS", "swordfish")
     said = scene.look("", *there)
-    assert Code.REPOSITORY_UNREACHABLE in said.err
+    assert ErrorCode.REPOSITORY_UNREACHABLE in said.err
     assert "swordfish" not in said.err
 
 
@@ -722,7 +722,7 @@ def test_force_unchanged_flag(scene: Scene) -> None:
 def test_index_flag(scene: Scene) -> None:
     """It wins over the file; an index that is not there is refused."""
     assert "inner/upload" in scene.outline(f'index = "outer"{INNER}', "--index", "inner")
-    assert Code.INDEX_UNKNOWN in scene.look(INNER, "plan", "--offline", "--index", "outer").err
+    assert ErrorCode.INDEX_UNKNOWN in scene.look(INNER, "plan", "--offline", "--index", "outer").err
 
 
 def test_publish_url_flag(scene: Scene) -> None:
@@ -814,7 +814,7 @@ def test_notes_template(scene: Scene) -> None:
     assert look(template, "notes", "--offline").out == "core breaks: another core\n"
     for command in (("notes", "--offline"), DRY_RUN):
         said = look("{{ nobody }}", *command)
-        assert (said.code, f"error: {Code.NOTES_TEMPLATE}: " in said.err) == (2, True), said.err
+        assert (said.code, f"error: {ErrorCode.NOTES_TEMPLATE}: " in said.err) == (2, True), said.err
     assert scene.look('notes_template = "gone.txt"', *DRY_RUN).code == 2
     assert scene.look('notes_template = "gone.txt"', *DRY_RUN, "--no-release").code == 0
 
@@ -825,7 +825,7 @@ def test_notes_command(scene: Scene) -> None:
     assert "## PACKAGES" in scene.look('notes_command = ["tr", "a-z", "A-Z"]', "notes", "--offline").out
     for command in ('["false"]', '["true"]', '["no-such-program"]'):
         said = scene.look(f"notes_command = {command}", "notes", "--offline")
-        assert (said.code, f"error: {Code.NOTES_COMMAND}: " in said.err) == (1, True), said.err
+        assert (said.code, f"error: {ErrorCode.NOTES_COMMAND}: " in said.err) == (1, True), said.err
 
 
 def test_notes_format(scene: Scene) -> None:
@@ -1027,7 +1027,7 @@ def test_nothing_is_without_a_proof() -> None:
     told = {(command, option) for command, table in COMMANDS.items() for option in table}
 
     assert KEYS.keys() == Settings.model_fields.keys()
-    assert told == set(options())
+    assert told == set(all_options())
 
 
 def test_proofs_elsewhere_exist() -> None:

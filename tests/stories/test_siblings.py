@@ -34,7 +34,7 @@ def publish(world: World, *options: str) -> dict[str, Any]:
 
 def lock_fits(world: World) -> bool:
     """Return whether uv.lock fits the files at the release commit."""
-    return run(find_uv().command("lock", "--check", cwd=world.root, fine=frozenset({0, 1}))).code == 0
+    return run(find_uv().command("lock", "--check", cwd=world.root, ok_codes=frozenset({0, 1}))).code == 0
 
 
 def released(report: dict[str, Any]) -> dict[str, str]:
@@ -53,7 +53,7 @@ def install(index: EmbeddedIndex, directory: Path, *requirements: str) -> bool:
     """Return whether pip's way of installing finds all of *requirements* together, on the index alone."""
     command = find_uv().command(
         "pip", "install", "--no-config", "--dry-run", "--no-cache", "--quiet", "--target", str(directory / "together"),
-        "--default-index", index.simple_url, *requirements, fine=frozenset({0, 1}),
+        "--default-index", index.simple_url, *requirements, ok_codes=frozenset({0, 1}),
     )  # fmt: skip
     return run(command).code == 0
 
@@ -64,8 +64,8 @@ def was_listed_before(index: EmbeddedIndex, needed: str, dependent: str) -> bool
     Both are a name and a version, such as "core-1.0".
     """
     log = index.requests()
-    last = max(number for number, request in enumerate(log) if request.uploaded.startswith(needed))
-    first = min(number for number, request in enumerate(log) if request.uploaded.startswith(dependent))
+    last = max(number for number, request in enumerate(log) if request.uploaded_file.startswith(needed))
+    first = min(number for number, request in enumerate(log) if request.uploaded_file.startswith(dependent))
     page = f"/simple/{needed.rpartition('-')[0]}/"
     return any(request.path.endswith(page) for request in log[last:first])
 

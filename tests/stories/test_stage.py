@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from releasekit.core.errors import Code, Refusal, ReleaseError
-from releasekit.integrations.git import RUNNING
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
+from releasekit.integrations.git import LOCK_REF
 from releasekit.integrations.process import Command, run
-from releasekit.store.bundle import check_room, read
+from releasekit.store.bundle import check_output_directory, read_bundle
 from tests.stories.test_resume import another_clone
 from tests.support.fault_index import INVALID as INVALID_UPLOAD
 from tests.support.fault_index import FaultIndex, fault_index
@@ -149,8 +149,8 @@ def begun(it: Handed) -> None:
     (other / "plan.json").write_text(json.dumps({**plan, "release": other.name}))
 
 
-INVALID = Code.RECORD_INVALID
-TAMPERED: list[tuple[Change, Code, str]] = [
+INVALID = ErrorCode.RECORD_INVALID
+TAMPERED: list[tuple[Change, ErrorCode, str]] = [
     (lambda it: flip(it.wheel), INVALID, "the file is not the one on record"),
     (lambda it: it.wheel.unlink(), INVALID, "the file is missing, or a link"),
     (lambda it: relink(it.wheel), INVALID, "the file is missing, or a link"),
@@ -166,37 +166,37 @@ TAMPERED: list[tuple[Change, Code, str]] = [
     (lambda it: it.edit('"core-0.1.0.tar', '"../core-0.1.0.tar'), INVALID, "../core-0.1.0.tar.gz"),
     (lambda it: it.manifest.write_text("{"), INVALID, "Invalid JSON"),
     (lambda it: it.manifest.write_bytes(b"\xff"), INVALID, "can't decode"),
-    (lambda it: it.manifest.unlink(), Code.FILE_SYSTEM, "No such file"),
+    (lambda it: it.manifest.unlink(), ErrorCode.FILE_SYSTEM, "No such file"),
     (older, INVALID, "there is no plan in it"),
 ]
 
 
 @pytest.mark.parametrize(("change", "code", "said"), TAMPERED, ids=range(len(TAMPERED)))
-def test_tampered(handed: Handed, tmp_path: Path, change: Change, code: Code, said: str) -> None:
+def test_tampered(handed: Handed, tmp_path: Path, change: Change, code: ErrorCode, said: str) -> None:
     """What is not as the manifest says, or leads elsewhere, is found out by reading it."""
     shutil.copytree(handed.directory, tmp_path / "handed")
     mine = Handed(handed.world, tmp_path / "handed")
-    assert read(mine.manifest).manifest.packages
+    assert read_bundle(mine.manifest).manifest.packages
     change(mine)
 
     with pytest.raises(ReleaseError) as caught:
-        read(mine.manifest)
+        read_bundle(mine.manifest)
 
     assert caught.value.code is code
-    assert said in caught.value.what
+    assert said in caught.value.message
 
 
-UNFIT: list[tuple[Change, Code, str]] = [
+UNFIT: list[tuple[Change, ErrorCode, str]] = [
     (lambda it: flip(it.wheel), INVALID, "the file is not the one on record"),
-    (elsewhere, Code.COMMIT_MISSING, "that it is made from is not in the history of this clone"),
-    (astray, Code.COMMIT_MISSING, "nor on its branch"),
+    (elsewhere, ErrorCode.COMMIT_MISSING, "that it is made from is not in the history of this clone"),
+    (astray, ErrorCode.COMMIT_MISSING, "nor on its branch"),
     (lambda it: astray(it, 1), INVALID, "more than a release does: packages/app/CHANGELOG.md"),
-    (begun, Code.RELEASE_ELSEWHERE, "v0.1.0 was begun here, and has not ended"),
+    (begun, ErrorCode.RELEASE_ELSEWHERE, "v0.1.0 was begun here, and has not ended"),
 ]
 
 
 @pytest.mark.parametrize(("change", "code", "said"), UNFIT, ids=range(len(UNFIT)))
-def test_nothing_is_believed(mine: Handed, faulty: FaultIndex, change: Change, code: Code, said: str) -> None:
+def test_nothing_is_believed(mine: Handed, faulty: FaultIndex, change: Change, code: ErrorCode, said: str) -> None:
     """What does not fit is refused before anything happens."""
     change(mine)
     before = mine.world.state()
@@ -216,7 +216,7 @@ def test_without_the_commit(mine: Handed, faulty: FaultIndex) -> None:
 
     refused = mine.publish(faulty)
 
-    assert (refused.code, f"error: {Code.COMMIT_MISSING}" in refused.err) == (2, True), refused.err
+    assert (refused.code, f"error: {ErrorCode.COMMIT_MISSING}" in refused.err) == (2, True), refused.err
     assert "put the `commit.bundle` beside the manifest" in refused.err
 
 
@@ -260,7 +260,7 @@ def test_exactly_that_release(mine: Handed, tmp_path: Path, faulty: FaultIndex) 
     assert halted.code == 1, halted.err
     manifest = json.loads(mine.manifest.read_text())
     assert mine.world.tags() == {"core-v0.1.0": manifest["release_commit"]}
-    assert RUNNING in mine.world.git("ls-remote", "origin")
+    assert LOCK_REF in mine.world.git("ls-remote", "origin")
     before = mine.world.state()
     other = mine.world.releasekit("publish", "--version-only", "--yes", "--skip-audit")
     assert (other.code, "v0.1.0 was begun here, and has not ended" in other.err) == (2, True), other.err
@@ -273,7 +273,7 @@ def test_exactly_that_release(mine: Handed, tmp_path: Path, faulty: FaultIndex) 
     half = another.root / ".git/releasekit" / manifest["release"]  # as of a run that was killed when it had begun
     half.mkdir(parents=True)
     (half / "manifest.json").write_text(json.dumps({**manifest, "plan": None}))
-    assert Code.RECORD_INVALID in another.releasekit("publish", "--yes", "--skip-audit").err
+    assert ErrorCode.RECORD_INVALID in another.releasekit("publish", "--yes", "--skip-audit").err
 
     ended = mine.publish(faulty, clone=another)
 
@@ -287,7 +287,7 @@ def test_exactly_that_release(mine: Handed, tmp_path: Path, faulty: FaultIndex) 
     }
     assert {u.file: u.attested for u in stored if u.attested} == {mine.wheel.name: '[{"made":"afterwards"}]'}
     assert mine.world.tags() == dict.fromkeys(("app-v0.1.0", "core-v0.1.0", "v0.1.0"), manifest["release_commit"])
-    assert RUNNING not in mine.world.git("ls-remote", "origin")
+    assert LOCK_REF not in mine.world.git("ls-remote", "origin")
 
 
 def test_build_what_a_manifest_says(mine: Handed, faulty: FaultIndex) -> None:
@@ -369,19 +369,19 @@ def test_version_only(tmp_path: Path, prefect_api: str, faulty: FaultIndex) -> N
     assert (again.code, world.git("rev-parse", "HEAD")) == (0, head), "all of it is written"
     assert "packages/core/CHANGELOG.md tells of 0.2.0 already, and is left as it is" in again.err
     world.git("checkout", "--quiet", "--detach")
-    assert Code.PREFLIGHT_DETACHED_HEAD in world.releasekit(*argv, "--yes").err
+    assert ErrorCode.PREFLIGHT_DETACHED_HEAD in world.releasekit(*argv, "--yes").err
 
 
 def test_only_ours_is_replaced(tmp_path: Path) -> None:
     """A directory is written into if it is empty, or holds what was handed over before, whole or cut off."""
-    assert check_room(tmp_path / "new") is None
-    assert check_room(tmp_path) is None
+    assert check_output_directory(tmp_path / "new") is None
+    assert check_output_directory(tmp_path) is None
     for name in ("manifest.json", "dist"):  # a web site has these, too
         (tmp_path / name).mkdir()
         with pytest.raises(Refusal, match="the directory is not empty, and holds no release"):
-            check_room(tmp_path)
+            check_output_directory(tmp_path)
     (tmp_path / ".gitignore").write_text("*\n")
-    assert check_room(tmp_path) is None
+    assert check_output_directory(tmp_path) is None
     (tmp_path / "index.html").touch()
     with pytest.raises(Refusal):
-        check_room(tmp_path)
+        check_output_directory(tmp_path)

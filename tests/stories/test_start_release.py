@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.planning.model import Plan
-from releasekit.operations.confirmation import Answer, AssumeYes, Proposal
+from releasekit.operations.confirmation import AssumeYes, ConfirmationAnswer, Proposal
 from releasekit.operations.draft import open_project
 from releasekit.operations.start_release import start_release
 from releasekit.options import PublishOptions
-from releasekit.store.record import release_lock, unfinished
+from releasekit.store.record import release_lock, unfinished_record
 from tests.support.world import make_world
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from releasekit.operations.confirmation import Confirmation, Subject
     from tests.support.world import World
 
-YES, NO = Answer(accepted=True), Answer(accepted=False, reason="not on a Friday", hint="Wait.")
+YES, NO = ConfirmationAnswer(accepted=True), ConfirmationAnswer(accepted=False, reason="not on a Friday", hint="Wait.")
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Scripted:
     """Gives the *answers* in order, and notes what it is shown and asked, and whether the repository was locked."""
 
     world: World
-    answers: list[Answer]
+    answers: list[ConfirmationAnswer]
     takes_hours: bool = False
     then: Callable[[], object] = bool
     shown: list[str] = field(default_factory=list[str])
@@ -47,9 +47,9 @@ class Scripted:
 
     def can_take_hours(self, proposal: Proposal) -> bool:
         """Return what the test wants, as Prefect does: a release that resumes needs no answer."""
-        return self.takes_hours and not proposal.resumes
+        return self.takes_hours and not proposal.is_resumed
 
-    async def ask(self, proposal: Proposal) -> Answer:
+    async def ask(self, proposal: Proposal) -> ConfirmationAnswer:
         """Note the question, let something happen the first time, and return the next answer."""
         self.asked.append(proposal)
         try:
@@ -88,7 +88,7 @@ def test_asked_once_under_the_lock(tmp_path: Path) -> None:
     assert confirmation.locked == [True]
     assert confirmation.asked[0].question.startswith("Publish 2 packages to ")
     assert confirmation.asked[0].details[0] == "4 files: an sdist and a wheel of each package"
-    record = unfinished(world.root / ".git")
+    record = unfinished_record(world.root / ".git")
     assert record
     assert record.plan() == confirmation.asked[0].subject, "the plan on record is the one that was approved"
 
@@ -100,12 +100,12 @@ def test_no_leaves_nothing(tmp_path: Path) -> None:
     for takes_hours in (False, True):
         with pytest.raises(Refusal) as caught:
             start(world, Scripted(world, [NO], takes_hours))
-        assert (caught.value.code, caught.value.what, caught.value.hint) == (
-            Code.NOT_CONFIRMED,
+        assert (caught.value.code, caught.value.message, caught.value.hint) == (
+            ErrorCode.NOT_CONFIRMED,
             "not on a Friday",
             "Wait.",
         )
-        assert unfinished(world.root / ".git") is None
+        assert unfinished_record(world.root / ".git") is None
         with release_lock(world.root / ".git"):
             pass
 
@@ -126,13 +126,13 @@ def test_changed_plan_is_asked_again(tmp_path: Path) -> None:
     for name in ("app", "core", "tool"):
         world.git("tag", f"{name}-v0.1.0")
     world.commit("feat: all", {f"packages/{name}/src/{name}/more.py": "" for name in ("app", "core", "tool")})
-    without = Answer(accepted=True, without=("tool",))
+    without = ConfirmationAnswer(accepted=True, excluded=("tool",))
     confirmation = Scripted(world, [YES, without], takes_hours=True, then=lambda: world.commit("feat: more"))
 
     assert start(world, confirmation) == ["core", "app"]
 
     assert confirmation.shown == ["core tool app", "core tool app", "core app"]
-    assert [proposal.asks_again for proposal in confirmation.asked] == [
+    assert [proposal.repeat_reason for proposal in confirmation.asked] == [
         "",
         "the plan has changed since it was approved",
     ]
@@ -147,7 +147,7 @@ def test_unfinished_release_resumes(tmp_path: Path) -> None:
 
     assert start(world, there) == start(world, remote) == ["core", "app"]
 
-    assert [proposal.resumes for proposal in (*there.asked, *remote.asked)] == [True, True]
+    assert [proposal.is_resumed for proposal in (*there.asked, *remote.asked)] == [True, True]
     assert remote.locked == [True], "the answer is there at once"
 
 
@@ -160,7 +160,7 @@ def test_nothing_to_release_is_not_recorded(tmp_path: Path) -> None:
     assert start(world, confirmation) == []
 
     assert confirmation.shown == [""]
-    assert unfinished(world.root / ".git") is None
+    assert unfinished_record(world.root / ".git") is None
 
 
 @pytest.mark.usefixtures("prefect_api", "own_index")

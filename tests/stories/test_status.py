@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from releasekit.integrations.git import RUNNING, Repo
+from releasekit.integrations.git import LOCK_REF, Repo
 from releasekit.store.record import lock_holder
 from tests.stories.test_pull_request import HAND_ON, PREPARE, PUBLISH, hub, pull
 from tests.stories.test_pull_request import world as hub_world
@@ -113,7 +113,7 @@ def test_failed_package(tmp_path: Path, own_index: EmbeddedIndex) -> None:
 
     other = another_clone(world, tmp_path / "other")
     seen = only(other)
-    assert (seen["stage"], seen["published"], seen["where"]) == ("elsewhere", 3, f"{RUNNING} of origin")
+    assert (seen["stage"], seen["published"], seen["where"]) == ("elsewhere", 3, f"{LOCK_REF} of origin")
     assert progress(seen) == progress(release)
     assert commands(seen) == ["releasekit publish --resume-from-registry", f"releasekit rollback {seen['release']}"]
     world.git("remote", "set-url", "origin", str(tmp_path / "gone.git"))
@@ -237,7 +237,7 @@ def test_moved_branch(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     world.git("push", "--quiet")
     assert commands(only(world))[0] == "releasekit publish"
 
-    world.git("push", "--quiet", "origin", f":{RUNNING}")
+    world.git("push", "--quiet", "origin", f":{LOCK_REF}")
     record = Path(moved["where"])
     manifest = json.loads((record / "manifest.json").read_text())
     held = manifest["held"] or world.git("rev-parse", f"refs/releasekit/{manifest['release']}")

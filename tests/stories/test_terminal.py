@@ -121,7 +121,7 @@ def until(true: Callable[[], object], program: Program) -> None:
 
 def uploads(index: EmbeddedIndex) -> list[str]:
     """Return the names of all files that the index took, in order."""
-    return [request.uploaded for request in index.requests() if request.uploaded]
+    return [request.uploaded_file for request in index.requests() if request.uploaded_file]
 
 
 @pytest.mark.parametrize(("keys", "code"), [("n\r", 2), ("\x03", 130)], ids=["no", "ctrl-c"])

@@ -11,20 +11,20 @@ from packaging.version import Version
 
 from releasekit.core.config.settings import Selection, Settings
 from releasekit.core.history.commits import Commit, parse
-from releasekit.core.history.tags import baselines, schemes_of
+from releasekit.core.history.tags import find_baselines, schemes_of
 from releasekit.core.planning.make_plan import make_plan
-from releasekit.core.planning.plan_inputs import Facts, decisions
-from releasekit.core.versioning.versions import settle, wish
+from releasekit.core.planning.plan_inputs import PlanInputs, decisions
+from releasekit.core.versioning.versions import decide_versions, request_bump
 from releasekit.core.workspace import graph as core_graph
 from releasekit.core.workspace import workspace as core_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from releasekit.core.config.bump_rules import Rules
+    from releasekit.core.config.bump_rules import BumpRules
     from releasekit.core.history.commits import Change
     from releasekit.core.planning.model import Plan
-    from releasekit.core.versioning.versions import Decision, Past
+    from releasekit.core.versioning.versions import Decision, PackageHistory
     from releasekit.core.workspace.graph import Graph
     from releasekit.core.workspace.workspace import Workspace
 
@@ -71,9 +71,9 @@ def settings_of(**given: object) -> Settings:
     return Settings.model_validate(given)
 
 
-def decide(past: Past, rules: Rules | None = None) -> Decision:
+def decide(past: PackageHistory, rules: BumpRules | None = None) -> Decision:
     """Decide the next version of one package by itself; raises what stands in the way."""
-    decision = settle({"": wish(past, rules or settings_of().rules())})[""]
+    decision = decide_versions({"": request_bump(past, rules or settings_of().rules())})[""]
     if decision.refusal:
         raise decision.refusal
     return decision
@@ -133,7 +133,7 @@ def plan_of(
     }
     schemes = schemes_of(chosen, own or {})
     known = dict.fromkeys(tags or [schemes.of(name).tag(name, Version("1.0")) for name in workspace.members], "a" * 40)
-    last = baselines(known, schemes, {member.name: member.version for member in workspace})
+    last = find_baselines(known, schemes, {member.name: member.version for member in workspace})
     decided = decisions(workspace, last, commits, chosen, since_stable=since_stable, own=own)
     listed = {name: frozenset(map(Version, versions)) for name, versions in (published or {}).items()}
     needs: dict[str, dict[Version, tuple[Requirement, ...]]] = {}
@@ -142,6 +142,6 @@ def plan_of(
         released = Version(version) if version else last[name].version
         needs.setdefault(name, {})[released] = tuple(map(Requirement, texts))
     asked = None if published is None else listed
-    facts = Facts(commit=sha, date="2026.11.22", tags=known, published=asked, requires=needs)
+    facts = PlanInputs(commit=sha, date="2026.11.22", tags=known, published=asked, requires=needs)
     plan = make_plan(workspace, decided, last, Selection(**(selection or {})), chosen, facts, own)
     return plan.model_copy(update={"unread": ()})  # is written nowhere

@@ -63,7 +63,7 @@ def postgres() -> Generator[str]:
         where = ("-h", "127.0.0.1", "-p", str(port))
         log = Path(home, "log")
         with background(Command((*other, str(found / "postgres"), "-D", data, "-k", "", *where)), log) as is_alive:
-            ready = Command((str(found / "pg_isready"), "--quiet", *where), fine=frozenset({0, 1, 2}))
+            ready = Command((str(found / "pg_isready"), "--quiet", *where), ok_codes=frozenset({0, 1, 2}))
             deadline = time.monotonic() + PATIENCE
             while run(ready).code:
                 assert is_alive(), log.read_text()

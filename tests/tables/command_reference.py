@@ -12,7 +12,7 @@ from releasekit.cli.app import app
 from releasekit.cli.command_types import LOOK, RELEASE, SET_UP
 from releasekit.cli.short_help import flags_of, groups_of, is_positional, summary_of, usage_of
 from releasekit.core.config.settings import variable
-from releasekit.options import is_setting, option_of
+from releasekit.options import is_setting, option_name
 from tests.tables.key_reference import cell
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _section(name: str) -> str:
     parts = [f"### {name}", _description(app[name]), f"```text\n{usage}\n```"]
     if arguments:
         parts.append("\n".join(["| Argument | Description |", "|---|---|", *map(_argument, arguments)]))
-    if any(map(option_of, _collected(name))):
+    if any(map(option_name, _collected(name))):
         parts.append(_options(name))
     if examples := _examples(app[name]):
         parts.append(f"```bash\n{examples}\n```")
@@ -65,9 +65,9 @@ def _section(name: str) -> str:
 def _options(name: str) -> str:
     """Return the table of the options of a command, in the order of `--help`."""
     rows = ["| Option | Description | Default | Variable | Key |", "|---|---|---|---|---|"]
-    options = [argument for argument in _collected(name) if option_of(argument)]
+    options = [argument for argument in _collected(name) if option_name(argument)]
     for argument in sorted(options, key=_panel):
-        option = option_of(argument)
+        option = option_name(argument)
         key = f"`{option}`" if is_setting(option) else ""
         flags = ", ".join(f"`{flag}`" for flag in flags_of(argument))
         row = (flags, _help(argument), _default(argument), f"`{variable(option)}`", key)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from releasekit.core.errors import CATALOGUE, Code
+from releasekit.core.errors import ERRORS, ErrorCode
 
 
 def errors() -> str:
     """Return a section for each error code, in alphabetical order."""
-    return "\n\n".join(_section(code) for code in sorted(Code))
+    return "\n\n".join(_section(code) for code in sorted(ErrorCode))
 
 
-def _section(code: Code) -> str:
-    entry = CATALOGUE[code]
+def _section(code: ErrorCode) -> str:
+    entry = ERRORS[code]
     return f"## {code}\n\n{_prose(entry.meaning)}\n\n**What to do:** {_prose(entry.hint)}"
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Any, get_args, get_origin
 
 from releasekit.core.checks.registry import CHECKS
-from releasekit.core.config.settings import OWN_KEYS, Settings
+from releasekit.core.config.settings import MEMBER_KEYS, Settings
 
 
 def keys_table() -> str:
@@ -15,7 +15,7 @@ def keys_table() -> str:
     for name, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
         shown = json.dumps(default) if not isinstance(default, tuple) else "[]"
-        own = " *" if name in OWN_KEYS else ""
+        own = " *" if name in MEMBER_KEYS else ""
         rows.append(f"| `{name}`{own} | `{shown}` | {cell(str(field.description))}{choices(field.annotation)} |")
     return "\n".join(rows)
 

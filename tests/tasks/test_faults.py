@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.version import Version
 
-from releasekit.core.errors import Code, Refusal
-from releasekit.core.release.release_manifest import PackageVersion
+from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.release.release_manifest import BuiltPackage
 from releasekit.core.release.target import Target
 from releasekit.integrations import http
-from releasekit.integrations.filesystem import describe
+from releasekit.integrations.filesystem import describe_file
 from releasekit.integrations.index import SimpleIndex
 from releasekit.integrations.uv import find_uv
 from releasekit.store.record import Record
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from releasekit.core.release.report import PackageReport
-    from tasks.context import Release
+    from tasks.context import ReleaseContext
     from tests.support.fault_index import Fault
 
     Faulty = Callable[[FaultIndex], object]
@@ -52,8 +52,8 @@ def faulty() -> Generator[FaultIndex]:
 class Scene:
     """A release that is built, and the index that it goes to."""
 
-    release: Release
-    built: Mapping[str, PackageVersion]
+    release: ReleaseContext
+    built: Mapping[str, BuiltPackage]
     index: FaultIndex
 
     def publish(
@@ -76,7 +76,7 @@ class Scene:
 
         @flow(name="faults")
         async def story() -> None:
-            async with http.client(pause=_at_once) as web:
+            async with http.client(sleep=_at_once) as web:
                 reports.extend(await publish_all(release, self.built, SimpleIndex(target.check_url, web)))
 
         async def main() -> None:
@@ -98,13 +98,13 @@ async def _at_once(_: float) -> None:
 
 @pytest.fixture
 def scene(
-    tmp_path: Path, faulty: FaultIndex, ready: Callable[[str, Path], PackageVersion], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, faulty: FaultIndex, ready: Callable[[str, Path], BuiltPackage], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], Scene]:
     """Return a function that sets the scene for a graph such as "app: core; core"."""
     monkeypatch.setenv("UV_PUBLISH_TOKEN", "opensesame")
 
     def make(graph: str) -> Scene:
-        from tasks.context import Release
+        from tasks.context import ReleaseContext
 
         # Named after the test, for Prefect keeps what a release has done.
         plan = plan_of(*graph.split("; ")).model_copy(update={"release": str(tmp_path)})
@@ -113,24 +113,24 @@ def scene(
         built = {step.name: ready(step.name, record.dist(step.name)) for step in plan.steps}
         uv = replace(find_uv(), python=sys.executable)
         nowhere = Target("http://127.0.0.1:9", "http://127.0.0.1:9")
-        return Scene(Release(plan, record, settings_of(), nowhere, uv, ".", "main"), built, faulty)
+        return Scene(ReleaseContext(plan, record, settings_of(), nowhere, uv, ".", "main"), built, faulty)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def ready(built: Callable[..., tuple[Path, ...]]) -> Callable[[str, Path], PackageVersion]:
+def ready(built: Callable[..., tuple[Path, ...]]) -> Callable[[str, Path], BuiltPackage]:
     """Return a function that puts the files of a package into a release record, built once."""
     kept: dict[str, tuple[Path, ...]] = {}
 
-    def put(name: str, place: Path) -> PackageVersion:
+    def put(name: str, place: Path) -> BuiltPackage:
         if name not in kept:
             kept[name] = built(name, "1.1")
         place.mkdir(parents=True)
         for file in kept[name]:
             shutil.copy(file, place)
-        described = tuple(describe(place / file.name) for file in kept[name])
-        return PackageVersion(name=name, version=Version("1.1"), tag=f"{name}-v1.1", files=described)
+        described = tuple(describe_file(place / file.name) for file in kept[name])
+        return BuiltPackage(name=name, version=Version("1.1"), tag=f"{name}-v1.1", files=described)
 
     return put
 
@@ -152,7 +152,7 @@ def test_attestations(scene: Callable[[str], Scene], faulty: FaultIndex) -> None
     assert sent == dict.fromkeys([*files["core"], *files["lone"]], "") | {files["lone"][0]: '[{"of":"lone"}]'}
 
 
-def only(release: Release, name: str) -> Release:
+def only(release: ReleaseContext, name: str) -> ReleaseContext:
     """Return *release* without the other packages."""
     steps = tuple(step for step in release.plan.packages if step.name == name)
     return replace(release, plan=release.plan.model_copy(update={"packages": steps}))
@@ -197,7 +197,7 @@ def test_other_new_projects_are_not_tried(scene: Callable[[str], Scene], faulty:
     reports = scene("one:; two:").publish(concurrency=1)
 
     assert len(faulty.uploads) == 1
-    assert all(report.error.startswith(Code.UPLOAD_LIMITED) for report in reports.values())
+    assert all(report.error.startswith(ErrorCode.UPLOAD_LIMITED) for report in reports.values())
     assert {report.hint for report in reports.values()} == {next(iter(reports.values())).hint}
 
 
@@ -219,7 +219,7 @@ def test_lost_file(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
     faulty.files.clear()
 
     report = here.publish(confirm_timeout=seconds)["core"]
-    assert report.error.startswith(Code.PUBLISH_TIMEOUT)
+    assert report.error.startswith(ErrorCode.PUBLISH_TIMEOUT)
     assert "uploaded in an earlier run" in report.error
     assert "sends again" in report.hint
     assert len(faulty.uploads) == 2, "it was believed for a while"
@@ -237,7 +237,7 @@ def test_closed_version(scene: Callable[[str], Scene], faulty: FaultIndex) -> No
     """
     here = scene("app: core; core:; lone:")
     faulty.on_upload("core", [STORED, INVALID])
-    assert here.publish(legacy=True)["core"].error.startswith(Code.UPLOAD_REFUSED)
+    assert here.publish(legacy=True)["core"].error.startswith(ErrorCode.UPLOAD_REFUSED)
     sent = len(faulty.uploads)
     faulty.days["core-1.1"] = 15
 
@@ -257,7 +257,7 @@ def test_closed_version(scene: Callable[[str], Scene], faulty: FaultIndex) -> No
             "app": "blocked",
             "lone": "confirmed",
         }
-        assert reports["core"].error.startswith(Code.UPLOAD_CLOSED)
+        assert reports["core"].error.startswith(ErrorCode.UPLOAD_CLOSED)
         assert "`releasekit rollback v1.1` gives this release up" in reports["core"].hint
         assert "commit a `fix:` to packages/core" in reports["core"].hint
 
@@ -322,7 +322,7 @@ def test_stopped_while_it_waits() -> None:
 
     async def story() -> None:
         uploads = Uploads(concurrency=1)
-        uploads.hold(3600)
+        uploads.delay(3600)
         waiting = [asyncio.create_task(uploads.turn(1).__aenter__()) for _ in range(3)]
         await asyncio.sleep(0)
         uploads.stop("core: no")

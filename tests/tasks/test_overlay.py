@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.version import Version
 
-from releasekit.core.errors import Code, Refusal
-from releasekit.core.release.release_manifest import PackageVersion
+from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.release.release_manifest import BuiltPackage
 from releasekit.core.release.target import Target
 from releasekit.core.workspace.built_files import extras_of, import_names
-from releasekit.integrations.filesystem import describe, read_wheel
+from releasekit.integrations.filesystem import describe_file, read_wheel
 from releasekit.integrations.process import run
 from releasekit.integrations.uv import find_uv
 from releasekit.store.record import Record
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from releasekit.core.release.report import PackageReport
-    from tasks.context import Release
+    from tasks.context import ReleaseContext
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -52,7 +52,7 @@ class Scene:
 
     directory: Path
     index: FaultIndex
-    built: list[PackageVersion] = field(default_factory=list[PackageVersion])
+    built: list[BuiltPackage] = field(default_factory=list[BuiltPackage])
 
     def build(
         self,
@@ -81,11 +81,11 @@ class Scene:
         path = self.build(name, "1.1", needs, extras, module)
         wheel = read_wheel(path)
         self.built.append(
-            PackageVersion(
+            BuiltPackage(
                 name=name,
                 version=Version("1.1"),
                 tag=f"{name}-v1.1",
-                files=(describe(path),),
+                files=(describe_file(path),),
                 imports=import_names(wheel.hashes),
                 extras=extras_of(wheel),
             )
@@ -109,7 +109,7 @@ class Scene:
 
         from flows.scheduling import prove_all
         from tasks import build
-        from tasks.context import Release
+        from tasks.context import ReleaseContext
 
         root = self.record.worktree
         root.mkdir(parents=True, exist_ok=True)
@@ -119,7 +119,7 @@ class Scene:
         plan = plan.model_copy(update={"versions": versions})
         uv = replace(find_uv(), python=sys.executable)
         target = Target(self.index.simple_url, "http://127.0.0.1:9")
-        release: Release = Release(plan, self.record, settings_of(**settings), target, uv, ".", "main")
+        release: ReleaseContext = ReleaseContext(plan, self.record, settings_of(**settings), target, uv, ".", "main")
 
         @flow(name="overlay")
         async def story() -> tuple[PackageReport, ...]:
@@ -161,7 +161,7 @@ def test_extra_that_nobody_can_have(scene: Scene) -> None:
     reports = scene.prove()
 
     assert {name: str(report.outcome) for name, report in reports.items()} == {"core": "failed", "lone": "built"}
-    assert reports["core"].error.startswith(f"{Code.RESOLVE_FAILED}: core[plug]==1.1 cannot be installed ")
+    assert reports["core"].error.startswith(f"{ErrorCode.RESOLVE_FAILED}: core[plug]==1.1 cannot be installed ")
     assert "core==1.0" in reports["core"].output
     assert scene.prove(overlay="off") == {}, "nobody was asked"
 
@@ -174,7 +174,9 @@ def test_import(scene: Scene) -> None:
     reports = scene.prove()
 
     assert {name: str(report.outcome) for name, report in reports.items()} == {"core": "built", "broken": "failed"}
-    assert reports["broken"].error.startswith(f"{Code.STAGED_IMPORT_FAILED}: broken 1.1, as it was built, cannot be ")
+    assert reports["broken"].error.startswith(
+        f"{ErrorCode.STAGED_IMPORT_FAILED}: broken 1.1, as it was built, cannot be "
+    )
     assert "does not import" in reports["broken"].output
     assert scene.prove(smoke_test=False) == {}
     assert scene.prove(overlay="resolve") == {}
@@ -190,7 +192,7 @@ def test_imported_though_not_together(scene: Scene) -> None:
 
     reports = scene.prove()
 
-    assert reports["app"].error.startswith(Code.STAGED_IMPORT_FAILED)
+    assert reports["app"].error.startswith(ErrorCode.STAGED_IMPORT_FAILED)
     assert str(reports["core"].outcome) == "built"
 
 

@@ -10,8 +10,8 @@ import pytest
 from packaging.version import Version
 
 from releasekit.core.config.settings import Selection
-from releasekit.core.errors import Code, ReleaseError
-from releasekit.core.release.release_manifest import BuiltFile, PackageVersion
+from releasekit.core.errors import ErrorCode, ReleaseError
+from releasekit.core.release.release_manifest import BuiltFile, BuiltPackage
 from releasekit.core.release.target import Target
 from releasekit.integrations.git import Repo
 from tasks import ask_index, decide, preflight, read_history, read_workspace
@@ -28,23 +28,23 @@ def test_built_otherwise(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> N
 
     names = {"core-1.tar.gz": "a" * 64, "core.whl": "b" * 64}
     files = tuple(BuiltFile(name=name, sha256=sha256, size=1) for name, sha256 in names.items())
-    recorded = PackageVersion(name="core", version=Version("1"), tag="core-v1", files=files)
+    recorded = BuiltPackage(name="core", version=Version("1"), tag="core-v1", files=files)
     other = recorded.model_copy(update={"files": (files[0].model_copy(update={"sha256": "c" * 64}), files[1])})
 
-    async def done(*_: object) -> PackageVersion:
+    async def done(*_: object) -> BuiltPackage:
         return other
 
     for step in ("pin", "build", "verify"):
         monkeypatch.setattr(publish.build, step, done)
-    release: Any = SimpleNamespace(record=SimpleNamespace(make_durable=list))
+    release: Any = SimpleNamespace(record=SimpleNamespace(fsync_files=list))
     core: Any = SimpleNamespace(name="core", version=Version("1"))
 
     with pytest.raises(ReleaseError) as caught:
-        asyncio.run(publish.built_again(release, core, recorded, {"core.whl": "b" * 64}))
+        asyncio.run(publish.rebuild_package(release, core, recorded, {"core.whl": "b" * 64}))
 
-    assert (caught.value.code, caught.value.status) == (Code.REBUILD_DIFFERS, 2)
-    assert caught.value.what.endswith(": core-1.tar.gz")
-    assert asyncio.run(publish.built_again(release, core, recorded, {})) is other, "nothing of it is public"
+    assert (caught.value.code, caught.value.status) == (ErrorCode.REBUILD_DIFFERS, 2)
+    assert caught.value.message.endswith(": core-1.tar.gz")
+    assert asyncio.run(publish.rebuild_package(release, core, recorded, {})) is other, "nothing of it is public"
 
 
 def test_many_new_projects(tmp_path: Path) -> None:
@@ -58,10 +58,10 @@ def test_many_new_projects(tmp_path: Path) -> None:
 
     def warnings(url: str, published: dict[str, frozenset[Version]]) -> list[str]:
         checked = preflight.workspace(project, repo, plan, Target("https://index.invalid/simple", url), published)
-        return [text for text in checked.warnings if Code.PREFLIGHT_NEW_PROJECTS in text]
+        return [text for text in checked.warnings if ErrorCode.PREFLIGHT_NEW_PROJECTS in text]
 
     (warning,) = warnings("", unknown)
-    assert warning.startswith(f"{Code.PREFLIGHT_NEW_PROJECTS}: 5 projects are new to the index")
+    assert warning.startswith(f"{ErrorCode.PREFLIGHT_NEW_PROJECTS}: 5 projects are new to the index")
     assert warnings("https://index.invalid/upload", unknown) == []
     assert warnings("", unknown | {"a": frozenset({Version("0.0.1")})}) == []
 
@@ -76,7 +76,7 @@ def test_nothing_to_propose(tmp_path: Path) -> None:
     with pytest.raises(ReleaseError) as caught:
         call(push_branch, release, nobody, nobody)
 
-    assert (caught.value.code, caught.value.status) == (Code.PULL_EMPTY, 2)
+    assert (caught.value.code, caught.value.status) == (ErrorCode.PULL_EMPTY, 2)
 
 
 def call(step: Any, *given: Any) -> Any:

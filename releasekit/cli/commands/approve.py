@@ -7,9 +7,9 @@ from typing import Annotated
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE, RELEASE, Printed
+from releasekit.cli.command_types import DONE, RELEASE, RunModeOption
 from releasekit.cli.help import examples
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.options import (
     Members,
 )
@@ -28,7 +28,7 @@ command = App(
 
 
 @command.default
-def approve(run: str = "", /, *, reject: Annotated[str | None, Printed] = None, drop: Members = ()) -> int:
+def approve(run: str = "", /, *, reject: Annotated[str | None, RunModeOption] = None, drop: Members = ()) -> int:
     """Answer a release that waits for it (`publish --approve`) on a Prefect server; or list those that do.
 
     Parameters
@@ -46,12 +46,12 @@ def approve(run: str = "", /, *, reject: Annotated[str | None, Printed] = None, 
     from releasekit.cli.render import tables, terminal
 
     if not run and (drop or reject is not None):
-        raise Refusal(Code.USAGE, "which run? `releasekit approve` lists those that wait")
+        raise Refusal(ErrorCode.USAGE, "which run? `releasekit approve` lists those that wait")
     if drop and reject is not None:
-        raise Refusal(Code.USAGE, "one of --drop and --reject")
+        raise Refusal(ErrorCode.USAGE, "one of --drop and --reject")
     if run:
         name = asyncio.run(runner.approve(run, reject=reject, drop=drop))
         log.info("%s: %s", name, "approved" if reject is None else "rejected")
     else:
-        terminal.show(tables.waiting_table(asyncio.run(runner.waiting())))
+        terminal.print_parts(tables.waiting_table(asyncio.run(runner.waiting_releases())))
     return DONE

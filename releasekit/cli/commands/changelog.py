@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE, LOOK, Flat, Packages, Printed, log_warnings
+from releasekit.cli.command_types import DONE, LOOK, Flatten, Packages, RunModeOption, log_warnings
 from releasekit.cli.help import examples
 from releasekit.options import (
-    Selected,
+    SelectionOptions,
 )
 
 log = logging.getLogger("releasekit")
@@ -28,8 +28,8 @@ command = App(
 @command.default
 def changelog(
     *packages: Packages,
-    options: Annotated[Selected, Flat] = Selected(),  # noqa: B008
-    format: Annotated[Literal["markdown", "json"], Printed] = "markdown",  # noqa: A002
+    options: Annotated[SelectionOptions, Flatten] = SelectionOptions(),  # noqa: B008
+    format: Annotated[Literal["markdown", "json"], RunModeOption] = "markdown",  # noqa: A002
 ) -> int:
     """Print what the changelogs would gain in a release now; asks no index and changes nothing.
 
@@ -44,12 +44,12 @@ def changelog(
     from releasekit.formats.json import changelog_json
     from releasekit.operations import preview
 
-    told, warnings = preview.unreleased(options, packages)
+    entries, warnings = preview.unreleased_changes(options, packages)
     log_warnings(warnings)
     if format == "json":
-        terminal.answer(changelog_json((step, tell.entry, section) for step, tell, section in told))
-    elif told:
-        terminal.answer("\n".join(f"# {step.name}\n\n{section.text}" for step, _, section in told))
+        terminal.write_stdout(changelog_json((step, changes.entry, section) for step, changes, section in entries))
+    elif entries:
+        terminal.write_stdout("\n".join(f"# {step.name}\n\n{section.text}" for step, _, section in entries))
     else:
         log.info("nothing is unreleased")
     return DONE

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import App
 
 from releasekit import __version__
-from releasekit.cli.command_types import DONE, FAILED, LOOK, Flat, Printed, Switched, Yes
+from releasekit.cli.command_types import DONE, FAILED, LOOK, Flatten, RunModeOption, Switch, Yes
 from releasekit.cli.help import examples
 from releasekit.options import (
     CheckOptions,
@@ -27,10 +27,10 @@ command = App(
 @command.default
 def check(
     *,
-    options: Annotated[CheckOptions, Flat] = CheckOptions(),  # noqa: B008  a frozen value
-    fix: Switched = False,
+    options: Annotated[CheckOptions, Flatten] = CheckOptions(),  # noqa: B008  a frozen value
+    fix: Switch = False,
     yes: Yes = False,
-    format: Annotated[Literal["table", "json", "sarif"], Printed] = "table",  # noqa: A002
+    format: Annotated[Literal["table", "json", "sarif"], RunModeOption] = "table",  # noqa: A002
 ) -> int:
     """Look for what would go wrong in a release, or after it: exit code 1 if there are errors.
 
@@ -48,16 +48,16 @@ def check(
     from releasekit.cli import runner
     from releasekit.cli.render import tables, terminal
     from releasekit.cli.terminal_confirmation import TerminalConfirmation
-    from releasekit.formats.sarif import sarif
+    from releasekit.formats.sarif import sarif_text
     from releasekit.operations import run_checks
 
     if fix:
         _ = options.directory  # there is nothing to mend in a clone that is thrown away
-    found = asyncio.run(runner.check(options))
-    if fix and asyncio.run(run_checks.mend(found, TerminalConfirmation(yes=yes))):
-        found = run_checks.examine(options)
+    check_run = asyncio.run(runner.check(options))
+    if fix and asyncio.run(run_checks.apply_fixes(check_run, TerminalConfirmation(yes=yes))):
+        check_run = run_checks.run_checks(options)
     if format == "sarif":
-        terminal.answer(sarif(found.report, found.checks, __version__, found.prefix))
+        terminal.write_stdout(sarif_text(check_run.report, check_run.checks, __version__, check_run.prefix))
     else:
-        terminal.answer_with(format, found.report, tables.findings_list(found.report))
-    return FAILED if found.report.failed else DONE
+        terminal.write_result(format, check_run.report, tables.findings_list(check_run.report))
+    return FAILED if check_run.report.has_errors else DONE

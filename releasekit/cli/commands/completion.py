@@ -32,5 +32,5 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
     """
     from releasekit.cli.render import terminal
 
-    terminal.answer(app.generate_completion(shell=shell))
+    terminal.write_stdout(app.generate_completion(shell=shell))
     return DONE

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from releasekit.cli.command_types import DONE, LOOK, Flat, Format, Switched
+from releasekit.cli.command_types import DONE, LOOK, Flatten, Format, Switch
 from releasekit.cli.help import examples
 from releasekit.cli.root import app
 from releasekit.options import (
-    Anywhere,
     InitOptions,
-    Place,
+    RemoteWorkspaceOptions,
+    WorkspaceOptions,
 )
 
 command = App(
@@ -30,8 +30,8 @@ command = App(
 @command.default
 def config(
     *command: Annotated[str, Parameter(allow_leading_hyphen=True)],
-    options: Annotated[Place, Flat] = Place(),  # noqa: B008
-    schema: Switched = False,
+    options: Annotated[WorkspaceOptions, Flatten] = WorkspaceOptions(),  # noqa: B008
+    schema: Switch = False,
     format: Format = "table",  # noqa: A002
 ) -> int:
     """Show what each setting is, and where that comes from: option, variable, file or default.
@@ -46,17 +46,19 @@ def config(
         How the settings are printed.
     """
     from releasekit.cli.render import tables, terminal
-    from releasekit.operations.show_config import configuration, schema_text
+    from releasekit.operations.show_config import effective_settings, schema_text
 
     if schema:
-        terminal.answer(schema_text())
+        terminal.write_stdout(schema_text())
         return DONE
-    given = _overrides(command) if command else {}
-    terminal.answer_with(format, found := configuration(options.directory, given), tables.settings_table(found))
+    overrides = _command_overrides(command) if command else {}
+    terminal.write_result(
+        format, settings := effective_settings(options.directory, overrides), tables.settings_table(settings)
+    )
     return DONE
 
 
-def _overrides(words: Sequence[str]) -> dict[str, Any]:
-    _, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
-    told = bound.arguments.get("options")
-    return told.overrides() if isinstance(told, (Anywhere, InitOptions)) else {}
+def _command_overrides(words: Sequence[str]) -> dict[str, Any]:
+    _, arguments, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+    options = arguments.arguments.get("options")
+    return options.overrides() if isinstance(options, (RemoteWorkspaceOptions, InitOptions)) else {}

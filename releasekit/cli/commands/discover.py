@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE, LOOK, Flat, Printed
+from releasekit.cli.command_types import DONE, LOOK, Flatten, RunModeOption
 from releasekit.cli.help import examples
 from releasekit.options import (
-    Place,
+    WorkspaceOptions,
 )
 
 command = App(
@@ -25,8 +25,8 @@ command = App(
 @command.default
 def discover(
     *,
-    options: Annotated[Place, Flat] = Place(),  # noqa: B008  a frozen value
-    format: Annotated[Literal["table", "json", "csv"], Printed] = "table",  # noqa: A002
+    options: Annotated[WorkspaceOptions, Flatten] = WorkspaceOptions(),  # noqa: B008  a frozen value
+    format: Annotated[Literal["table", "json", "csv"], RunModeOption] = "table",  # noqa: A002
 ) -> int:
     """List the members of the workspace, as uv sees them.
 
@@ -42,7 +42,7 @@ def discover(
 
     workspace = read_workspace(options.directory, {}).workspace
     if format == "table":
-        terminal.show(tables.members_table(workspace))
+        terminal.print_parts(tables.members_table(workspace))
     else:
-        terminal.answer({"json": discover_json, "csv": members_csv}[format](workspace))
+        terminal.write_stdout({"json": discover_json, "csv": members_csv}[format](workspace))
     return DONE

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from releasekit.cli.command_types import DONE, LOOK
 from releasekit.cli.help import examples
-from releasekit.core.errors import CATALOGUE, explain
+from releasekit.core.errors import ERRORS, explain
 
 command = App(
     name=("explain", "--explain"),
@@ -20,12 +20,12 @@ command = App(
 )
 
 
-def _codes(_: object) -> dict[str, str]:
-    return {code: entry.meaning for code, entry in CATALOGUE.items()}
+def _complete_codes(_: object) -> dict[str, str]:
+    return {code: entry.meaning for code, entry in ERRORS.items()}
 
 
 @command.default
-def explain_code(code: Annotated[str, Parameter(completer=_codes)], /) -> int:
+def explain_code(code: Annotated[str, Parameter(completer=_complete_codes)], /) -> int:
     """Say more about an error code, such as RK-GRAPH-CYCLE."""
     sys.stdout.write(explain(code))
     return DONE

@@ -6,14 +6,14 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from releasekit.cli.command_types import DONE, LOOK, Flat, Printed, log_warnings
+from releasekit.cli.command_types import DONE, LOOK, Flatten, RunModeOption, log_warnings
 from releasekit.cli.help import examples
 from releasekit.options import (
     PACKAGES,
     GraphFormat,
     Groups,
     Members,
-    Place,
+    WorkspaceOptions,
 )
 
 command = App(
@@ -30,12 +30,12 @@ command = App(
 @command.default
 def graph(
     *,
-    options: Annotated[Place, Flat] = Place(),  # noqa: B008  a frozen value
+    options: Annotated[WorkspaceOptions, Flatten] = WorkspaceOptions(),  # noqa: B008  a frozen value
     deps: Members = (),
     rdeps: Members = (),
     group: Groups = (),
     kind: Annotated[tuple[str, ...], Parameter(negative="", group=PACKAGES)] = (),
-    format: Annotated[GraphFormat, Printed] = "levels",  # noqa: A002
+    format: Annotated[GraphFormat, RunModeOption] = "levels",  # noqa: A002
 ) -> int:
     """Print who needs whom.
 
@@ -57,7 +57,7 @@ def graph(
     from releasekit.cli.render import terminal
     from releasekit.operations import show_graph
 
-    view, warnings = show_graph.view_of(options.directory, deps, rdeps, group, kind)
+    view, warnings = show_graph.select_subgraph(options.directory, deps, rdeps, group, kind)
     log_warnings(warnings)
-    terminal.answer(show_graph.drawn(view, format))
+    terminal.write_stdout(show_graph.render_graph(view, format))
     return DONE

@@ -7,7 +7,7 @@ from cyclopts import App
 from releasekit.cli.command_types import DONE, LOOK
 from releasekit.cli.help import examples
 from releasekit.cli.root import app
-from releasekit.core.errors import Code, Refusal, nearest
+from releasekit.core.errors import ErrorCode, Refusal, did_you_mean
 
 command = App(name="help", group=LOOK, help_epilogue=examples("releasekit help publish"))
 
@@ -22,7 +22,7 @@ def show_help(name: str = "", /) -> int:
         The command; without it, all commands are listed.
     """
     if name and name not in app:
-        raise Refusal(Code.USAGE, f"there is no command {name}{nearest(name, app)}")
+        raise Refusal(ErrorCode.USAGE, f"there is no command {name}{did_you_mean(name, app)}")
     words = [name, "--help"] if name else ["--help"]
     app.meta(words, exit_on_error=False, print_error=False, result_action="return_value")
     return DONE

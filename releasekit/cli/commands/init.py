@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE, SET_UP, Flat, Format, Printed, Switched, Yes
+from releasekit.cli.command_types import DONE, SET_UP, Flatten, Format, RunModeOption, Switch, Yes
 from releasekit.cli.help import examples
 from releasekit.options import (
     InitOptions,
@@ -25,10 +25,10 @@ command = App(
 @command.default
 def init(
     *,
-    options: Annotated[InitOptions, Flat] = InitOptions(),  # noqa: B008  a frozen value
+    options: Annotated[InitOptions, Flatten] = InitOptions(),  # noqa: B008  a frozen value
     yes: Yes = False,
-    tag_baselines: Switched = False,
-    ci: Annotated[Literal["github", "gitlab"] | None, Printed] = None,
+    tag_baselines: Switch = False,
+    ci: Annotated[Literal["github", "gitlab"] | None, RunModeOption] = None,
     format: Format = "table",  # noqa: A002
 ) -> int:
     """Take over a workspace: find its earlier releases, and write what is missing of [tool.releasekit].
@@ -48,10 +48,10 @@ def init(
 
     from releasekit.cli.render import terminal
     from releasekit.cli.terminal_confirmation import TerminalConfirmation
-    from releasekit.operations.init_workspace import adopt
+    from releasekit.operations.init_workspace import init_workspace
 
     confirmation = TerminalConfirmation(yes=yes, quiet=format == "json")
-    found = asyncio.run(adopt(options, confirmation, tag_baselines=tag_baselines, ci=ci))
+    adoption = asyncio.run(init_workspace(options, confirmation, tag_baselines=tag_baselines, ci=ci))
     if format == "json":
-        terminal.answer_with(format, found)
+        terminal.write_result(format, adoption)
     return DONE

@@ -10,12 +10,12 @@ from cyclopts import App
 from releasekit.cli.command_types import (
     DONE,
     RELEASE,
-    Flat,
-    Printed,
+    Flatten,
+    RunModeOption,
 )
 from releasekit.cli.help import examples
 from releasekit.options import (
-    Place,
+    WorkspaceOptions,
 )
 
 command = App(
@@ -33,8 +33,8 @@ def manifest(
     release: str = "draft",
     /,
     *,
-    options: Annotated[Place, Flat] = Place(),  # noqa: B008
-    output: Annotated[Path | None, Printed] = None,
+    options: Annotated[WorkspaceOptions, Flatten] = WorkspaceOptions(),  # noqa: B008
+    output: Annotated[Path | None, RunModeOption] = None,
 ) -> int:
     """Fetch the manifest of a release that is tagged and waits to be published, for `publish --manifest`.
 
@@ -50,13 +50,13 @@ def manifest(
     import asyncio
 
     from releasekit.cli.render import terminal
-    from releasekit.integrations.filesystem import make_directory, replace_text
+    from releasekit.integrations.filesystem import make_directory, write_atomic
     from releasekit.operations import preview
 
-    text = asyncio.run(preview.manifest_of(options, release))
+    text = asyncio.run(preview.fetch_manifest_text(options, release))
     if output:
         make_directory(output.parent)
-        replace_text(output, text)
+        write_atomic(output, text)
     else:
-        terminal.answer(text.rstrip("\n"))
+        terminal.write_stdout(text.rstrip("\n"))
     return DONE

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE, LOOK, Flat, Printed
+from releasekit.cli.command_types import DONE, LOOK, Flatten, RunModeOption
 from releasekit.cli.help import examples
 from releasekit.options import (
     Options,
@@ -27,8 +27,8 @@ command = App(
 @command.default
 def notes(
     *,
-    options: Annotated[Options, Flat] = Options(),  # noqa: B008
-    format: Annotated[Literal["markdown", "json"], Printed] = "markdown",  # noqa: A002
+    options: Annotated[Options, Flatten] = Options(),  # noqa: B008
+    format: Annotated[Literal["markdown", "json"], RunModeOption] = "markdown",  # noqa: A002
 ) -> int:
     """Print the notes that a release made now would have on the forge; asks no index and changes nothing.
 
@@ -44,11 +44,11 @@ def notes(
     from releasekit.cli.render import terminal
     from releasekit.operations import preview
 
-    found, text = asyncio.run(preview.notes(options))
-    if not found.packages:
+    release_notes, text = asyncio.run(preview.notes(options))
+    if not release_notes.packages:
         log.info("nothing is unreleased")
     elif format == "json":
-        terminal.answer(found.model_dump_json(indent=1))
+        terminal.write_stdout(release_notes.model_dump_json(indent=1))
     else:
-        terminal.answer(text)
+        terminal.write_stdout(text)
     return DONE

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE, RELEASE, Flat, Switched
+from releasekit.cli.command_types import DONE, RELEASE, Flatten, Switch
 from releasekit.cli.help import examples
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.options import (
-    Place,
+    WorkspaceOptions,
 )
 
 command = App(
@@ -27,9 +27,9 @@ command = App(
 @command.default
 def pin(
     *command: str,
-    options: Annotated[Place, Flat] = Place(),  # noqa: B008
-    apply: Switched = False,
-    restore: Switched = False,
+    options: Annotated[WorkspaceOptions, Flatten] = WorkspaceOptions(),  # noqa: B008
+    apply: Switch = False,
+    restore: Switch = False,
 ) -> int:
     """Show the exact versions that internal requirements would be pinned to, in your own tree; or pin them.
 
@@ -43,15 +43,15 @@ def pin(
         Put back what `--apply` has changed.
     """
     from releasekit.cli.render import terminal
-    from releasekit.operations.pinning import pinned_tree
+    from releasekit.operations.pinning import open_tree
 
     if (apply and restore) or (command and not apply):
-        raise Refusal(Code.USAGE, "one of --apply [-- COMMAND] and --restore")
-    with pinned_tree(options.directory) as tree:
+        raise Refusal(ErrorCode.USAGE, "one of --apply [-- COMMAND] and --restore")
+    with open_tree(options.directory) as tree:
         if command:
             return tree.run(command)
         if apply:
             tree.apply()
         elif not restore:  # which needs no more than that the tree was asked for
-            terminal.answer(tree.diff())
+            terminal.write_stdout(tree.diff())
     return DONE

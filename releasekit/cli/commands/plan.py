@@ -10,14 +10,14 @@ from cyclopts import App
 
 from releasekit.cli.command_types import (
     LOOK,
-    Flat,
-    Printed,
-    Switched,
-    Tables,
+    Flatten,
+    RunModeOption,
+    Switch,
+    TableFormat,
     report_obstacles,
 )
 from releasekit.cli.help import examples
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.options import (
     PlanOptions,
 )
@@ -38,11 +38,11 @@ command = App(
 @command.default
 def plan(
     *,
-    options: Annotated[PlanOptions, Flat] = PlanOptions(),  # noqa: B008  a frozen value
-    comment: Switched = False,
-    since_last: Switched = False,
-    diff: Annotated[Path | None, Printed] = None,
-    format: Tables = "table",  # noqa: A002
+    options: Annotated[PlanOptions, Flatten] = PlanOptions(),  # noqa: B008  a frozen value
+    comment: Switch = False,
+    since_last: Switch = False,
+    diff: Annotated[Path | None, RunModeOption] = None,
+    format: TableFormat = "table",  # noqa: A002
 ) -> int:
     """Show what would be released, why, and what stands in the way (exit code 2); changes nothing.
 
@@ -67,19 +67,19 @@ def plan(
     from releasekit.operations import preview
 
     if since_last and diff:
-        raise Refusal(Code.USAGE, "one of --since-last and --diff")
-    decided = asyncio.run(runner.plan(options, since_last=since_last, diff=diff))
-    since = decided.since
-    terminal.answer_with(
+        raise Refusal(ErrorCode.USAGE, "one of --since-last and --diff")
+    compared_plan = asyncio.run(runner.plan(options, since_last=since_last, diff=diff))
+    since = compared_plan.since
+    terminal.write_result(
         format,
-        decided,
-        tables.plan_table(decided),
+        compared_plan,
+        tables.plan_table(compared_plan),
         *([tables.difference_list(since)] if since else []),
-        json=lambda: decided.model_dump_json(indent=1, exclude=None if since_last or diff else {"since"}),
-        csv=lambda: plan_csv(decided, since.by_package if since else None),
-        markdown=lambda: plan_markdown(decided, since.sentences if since else None, limit=COMMENT_LIMIT),
+        json=lambda: compared_plan.model_dump_json(indent=1, exclude=None if since_last or diff else {"since"}),
+        csv=lambda: plan_csv(compared_plan, since.by_package if since else None),
+        markdown=lambda: plan_markdown(compared_plan, since.sentences if since else None, limit=COMMENT_LIMIT),
     )
     if comment:
-        where = asyncio.run(preview.comment(options, decided))
-        log.info("%s", f"shown in {where}" if where else "no CI that is known: it is shown nowhere else")
-    return report_obstacles(decided.obstacles)
+        location = asyncio.run(preview.post_plan_comment(options, compared_plan))
+        log.info("%s", f"shown in {location}" if location else "no CI that is known: it is shown nowhere else")
+    return report_obstacles(compared_plan.obstacles)

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from cyclopts import App
 
-from releasekit.cli.command_types import RELEASE, Flat, Format, report_obstacles
+from releasekit.cli.command_types import RELEASE, Flatten, Format, report_obstacles
 from releasekit.cli.help import examples
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.options import (
     PrepareOptions,
 )
@@ -26,7 +26,7 @@ command = App(
 @command.default
 def prepare(
     *,
-    options: Annotated[PrepareOptions, Flat] = PrepareOptions(),  # noqa: B008
+    options: Annotated[PrepareOptions, Flatten] = PrepareOptions(),  # noqa: B008
     format: Format = "table",  # noqa: A002
 ) -> int:
     """Make the pull request that releases what has changed when it is merged, or bring it up to date.
@@ -37,12 +37,12 @@ def prepare(
         How it is printed.
     """
     if options.offline and not options.dry_run:
-        raise Refusal(Code.USAGE, "--offline goes with --dry-run")
+        raise Refusal(ErrorCode.USAGE, "--offline goes with --dry-run")
     import asyncio
 
     from releasekit.cli import runner
     from releasekit.cli.render import tables, terminal
 
-    found = asyncio.run(runner.prepare(options))
-    terminal.answer_with(format, found, tables.pull_table(found))
-    return report_obstacles(found.obstacles, "prepare")
+    pr_status = asyncio.run(runner.prepare(options))
+    terminal.write_result(format, pr_status, tables.release_pr_table(pr_status))
+    return report_obstacles(pr_status.obstacles, "prepare")

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE, FAILED, RELEASE, Flat, Tables, Yes, report_obstacles
+from releasekit.cli.command_types import DONE, FAILED, RELEASE, Flatten, TableFormat, Yes, report_obstacles
 from releasekit.cli.help import examples
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.options import (
     PublishOptions,
 )
@@ -30,9 +30,9 @@ command = App(
 @command.default
 def publish(
     *,
-    options: Annotated[PublishOptions, Flat] = PublishOptions(),  # noqa: B008  a frozen value
+    options: Annotated[PublishOptions, Flatten] = PublishOptions(),  # noqa: B008  a frozen value
     yes: Yes = False,
-    format: Tables = "table",  # noqa: A002  the name of the flag
+    format: TableFormat = "table",  # noqa: A002  the name of the flag
 ) -> int:
     """Release every changed package: build, verify, upload, confirm and smoke-test it, then tag and push.
 
@@ -43,44 +43,44 @@ def publish(
     format
         How the plan of a dry run, or the report, is printed: csv for spreadsheets, markdown for pull requests.
     """
-    options.refuse_contradictions()
+    options.check_conflicts()
     if options.approve and yes:
-        raise Refusal(Code.USAGE, "--approve leaves the yes to somebody else, and --yes does not")
+        raise Refusal(ErrorCode.USAGE, "--approve leaves the yes to somebody else, and --yes does not")
     import asyncio
 
     from releasekit.cli import runner
     from releasekit.cli.render import tables, terminal
-    from releasekit.core.release.pr_status import ReleasePull
+    from releasekit.core.release.pr_status import ReleasePullRequest
     from releasekit.formats.csv import plan_csv, report_csv
     from releasekit.formats.markdown import COMMENT_LIMIT, plan_markdown, report_markdown
 
     if options.dry_run:
-        decided = asyncio.run(runner.dry_run(options))
-        if isinstance(decided, ReleasePull):
-            terminal.answer_with(format, decided, tables.pull_table(decided))
-            return report_obstacles(decided.obstacles)
-        terminal.answer_with(
+        dry_run = asyncio.run(runner.dry_run(options))
+        if isinstance(dry_run, ReleasePullRequest):
+            terminal.write_result(format, dry_run, tables.release_pr_table(dry_run))
+            return report_obstacles(dry_run.obstacles)
+        terminal.write_result(
             format,
-            decided.plan,
-            tables.plan_table(decided.plan),
-            csv=lambda: plan_csv(decided.plan),
-            markdown=lambda: plan_markdown(decided.plan, limit=COMMENT_LIMIT),
+            dry_run.plan,
+            tables.plan_table(dry_run.plan),
+            csv=lambda: plan_csv(dry_run.plan),
+            markdown=lambda: plan_markdown(dry_run.plan, limit=COMMENT_LIMIT),
         )
-        if format == "table" and decided.commands:
-            terminal.answer("would run:\n" + "\n".join(f"  {command}" for command in decided.commands))
-        return report_obstacles(decided.plan.obstacles)
-    released = asyncio.run(runner.publish(options, yes=yes))
-    if isinstance(released, ReleasePull):
-        terminal.answer_with(format, released, tables.pull_table(released))
+        if format == "table" and dry_run.commands:
+            terminal.write_stdout("would run:\n" + "\n".join(f"  {command}" for command in dry_run.commands))
+        return report_obstacles(dry_run.plan.obstacles)
+    result = asyncio.run(runner.publish(options, yes=yes))
+    if isinstance(result, ReleasePullRequest):
+        terminal.write_result(format, result, tables.release_pr_table(result))
         return DONE
-    terminal.answer_with(
+    terminal.write_result(
         format,
-        released.report,
-        tables.report_table(released.report),
-        tables.pins_table(released.pins),
-        csv=lambda: report_csv(released.report),
-        markdown=lambda: report_markdown(released.report),
+        result.report,
+        tables.report_table(result.report),
+        tables.pins_table(result.pins),
+        csv=lambda: report_csv(result.report),
+        markdown=lambda: report_markdown(result.report),
     )
     if options.rehearse:
         log.info("that was a rehearsal: index, clone and tags are gone; `publish` does it for real")
-    return DONE if released.report.done else FAILED
+    return DONE if result.report.is_successful else FAILED

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE, RELEASE, Flat, Format, Yes
+from releasekit.cli.command_types import DONE, RELEASE, Flatten, Format, Yes
 from releasekit.cli.help import examples
 from releasekit.options import (
     RollbackOptions,
@@ -27,7 +27,7 @@ def rollback(
     release: str = "",
     /,
     *,
-    options: Annotated[RollbackOptions, Flat] = RollbackOptions(),  # noqa: B008
+    options: Annotated[RollbackOptions, Flatten] = RollbackOptions(),  # noqa: B008
     yes: Yes = False,
     format: Format = "table",  # noqa: A002
 ) -> int:
@@ -49,6 +49,6 @@ def rollback(
     from releasekit.cli import runner
     from releasekit.cli.render import tables, terminal
 
-    found = asyncio.run(runner.rollback(options.model_copy(update={"release": release}), yes=yes))
-    terminal.answer_with(format, found, tables.rollback_table(found))
+    result = asyncio.run(runner.rollback(options.model_copy(update={"release": release}), yes=yes))
+    terminal.write_result(format, result, tables.rollback_table(result))
     return DONE

@@ -11,8 +11,8 @@ from cyclopts.validators import Number
 from releasekit.cli.command_types import DONE, FAILED, SET_UP
 from releasekit.cli.help import examples
 from releasekit.options import (
-    HERE,
-    PORT,
+    DEFAULT_PORT,
+    RUN_MODE,
 )
 
 log = logging.getLogger("releasekit")
@@ -32,7 +32,7 @@ def server(
     action: Literal["start", "status", "stop"],
     /,
     *,
-    port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535), group=HERE)] = PORT,
+    port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535), group=RUN_MODE)] = DEFAULT_PORT,
 ) -> int:
     """Keep a Prefect server on this machine: releases and plans are then recorded there, with pages to look at.
 
@@ -44,21 +44,21 @@ def server(
         Where it listens.
     """
     from releasekit.cli.render import terminal
-    from releasekit.integrations.prefect_server import configured_api, kept_server, start_server, stop_server
+    from releasekit.integrations.prefect_server import configured_api, running_server, start_server, stop_server
     from releasekit.integrations.process import mask
 
     if action == "stop":
         stopped = stop_server()
-        log.info("%s", f"stopped {stopped.page}" if stopped else "no server is running")
+        log.info("%s", f"stopped {stopped.ui_url}" if stopped else "no server is running")
         return DONE
-    kept = start_server(port) if action == "start" else kept_server()
-    if not kept:
+    current = start_server(port) if action == "start" else running_server()
+    if not current:
         log.info("no server is running")
         return FAILED
-    kept.wait()
-    terminal.answer(kept.page)
+    current.wait()
+    terminal.write_stdout(current.ui_url)
     if other := configured_api():
         log.warning("PREFECT_API_URL or the active profile names %s, and that is used instead", mask(other))
     elif action == "start":
-        log.info("releasekit finds it by itself; for `prefect`: export PREFECT_API_URL=%s", kept.url)
+        log.info("releasekit finds it by itself; for `prefect`: export PREFECT_API_URL=%s", current.url)
     return DONE

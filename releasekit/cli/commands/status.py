@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE, LOOK, Flat, Format
+from releasekit.cli.command_types import DONE, LOOK, Flatten, Format
 from releasekit.cli.help import examples
 from releasekit.options import (
     StatusOptions,
@@ -25,7 +25,7 @@ command = App(
 @command.default
 def status(
     *,
-    options: Annotated[StatusOptions, Flat] = StatusOptions(),  # noqa: B008
+    options: Annotated[StatusOptions, Flatten] = StatusOptions(),  # noqa: B008
     format: Format = "table",  # noqa: A002
 ) -> int:
     """Show which releases are unfinished, here and on the remote, how far they are, and what to run next.
@@ -42,6 +42,6 @@ def status(
     from releasekit.cli.render import tables, terminal
     from releasekit.operations import preview
 
-    found = asyncio.run(preview.release_status(options))
-    terminal.answer_with(format, found, tables.status_table(found))
+    releases = asyncio.run(preview.release_status(options))
+    terminal.write_result(format, releases, tables.status_table(releases))
     return DONE

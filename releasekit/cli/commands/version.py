@@ -6,11 +6,11 @@ from typing import Annotated
 
 from cyclopts import App
 
-from releasekit.cli.command_types import DONE, LOOK, Flat, Packages, Switched, Tables, log_warnings
+from releasekit.cli.command_types import DONE, LOOK, Flatten, Packages, Switch, TableFormat, log_warnings
 from releasekit.cli.help import examples
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.options import (
-    Selected,
+    SelectionOptions,
 )
 
 command = App(
@@ -26,9 +26,9 @@ command = App(
 @command.default
 def next_versions(
     *packages: Packages,
-    options: Annotated[Selected, Flat] = Selected(),  # noqa: B008  a frozen value
-    explain: Switched = False,
-    format: Tables = "table",  # noqa: A002
+    options: Annotated[SelectionOptions, Flatten] = SelectionOptions(),  # noqa: B008  a frozen value
+    explain: Switch = False,
+    format: TableFormat = "table",  # noqa: A002
 ) -> int:
     """Show which version each package goes to, and why; asks no index.
 
@@ -45,20 +45,20 @@ def next_versions(
     from releasekit.formats.csv import versions_csv
     from releasekit.formats.explained import explanation_text
     from releasekit.formats.markdown import versions_markdown
-    from releasekit.operations.preview import explained
+    from releasekit.operations.preview import explain_versions
 
     if explain and format in {"csv", "markdown"}:
-        raise Refusal(Code.USAGE, f"--explain goes with table and JSON; {format} has no room for commits")
-    found, warnings = explained(options, packages)
+        raise Refusal(ErrorCode.USAGE, f"--explain goes with table and JSON; {format} has no room for commits")
+    explanation, warnings = explain_versions(options, packages)
     log_warnings(warnings)
     if format == "table" and explain:
-        terminal.answer(explanation_text(found))
+        terminal.write_stdout(explanation_text(explanation))
     else:
-        terminal.answer_with(
+        terminal.write_result(
             format,
-            found,
-            tables.versions_table(found),
-            csv=lambda: versions_csv(found),
-            markdown=lambda: versions_markdown(found),
+            explanation,
+            tables.versions_table(explanation),
+            csv=lambda: versions_csv(explanation),
+            markdown=lambda: versions_markdown(explanation),
         )
     return DONE

@@ -16,7 +16,7 @@ from rich.panel import Panel
 from rich.segment import Segment
 from rich.text import Text
 
-from releasekit.core.release.progress import Progress, Stage
+from releasekit.core.release.progress import PackageStage, ReleaseProgress
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 
     from releasekit.core.config.settings import Settings
     from releasekit.core.planning.model import Plan
-    from releasekit.core.release.progress import Row
+    from releasekit.core.release.progress import PackageProgress
 
 log = logging.getLogger("releasekit.progress")
 
 
 @contextmanager
-def live(plan: Plan, settings: Settings, console: Console) -> Generator[LiveTable]:
+def show_live_table(plan: Plan, settings: Settings, console: Console) -> Generator[LiveTable]:
     """Show a table of all packages inside the block; yield it as the observer that the release reports to.
 
     Warnings and errors are printed above the table.
     """
     table = LiveTable(plan, settings, console)
-    with Live(get_renderable=table.drawn, console=console, transient=True), _above():
+    with Live(get_renderable=table.current_frame, console=console, transient=True), _logs_above_table():
         yield table
 
 
 @contextmanager
-def _above() -> Generator[None]:
+def _logs_above_table() -> Generator[None]:
     """Print our log lines above the live table, which has taken standard error; those alone that it does not show."""
     logger = logging.getLogger("releasekit")
     handlers: list[Any] = [handler for handler in logger.handlers if handler.name == "releasekit"]  # on a stream
@@ -59,25 +59,25 @@ def _above() -> Generator[None]:
             handler.setLevel(level)
 
 
-_LOOK = {
-    Stage.WAITING: ("⏳", "dim"),
-    Stage.PINNING: ("🔧", ""),
-    Stage.BUILDING: ("🔨", ""),
-    Stage.VERIFYING: ("🔎", ""),
-    Stage.BUILT: ("📦", "dim"),
-    Stage.PROVING: ("🧪", ""),
-    Stage.PROVEN: ("📦", "dim"),
-    Stage.UPLOADING: ("📤", "cyan"),
-    Stage.CONFIRMING: ("🔍", "cyan"),
-    Stage.TESTING: ("🧪", "cyan"),
-    Stage.PUBLISHED: ("✅", "green"),
-    Stage.FAILED: ("❌", "red"),
-    Stage.BLOCKED: ("⛔", "yellow"),
+_STAGE_STYLES = {
+    PackageStage.WAITING: ("⏳", "dim"),
+    PackageStage.PINNING: ("🔧", ""),
+    PackageStage.BUILDING: ("🔨", ""),
+    PackageStage.VERIFYING: ("🔎", ""),
+    PackageStage.BUILT: ("📦", "dim"),
+    PackageStage.PROVING: ("🧪", ""),
+    PackageStage.PROVEN: ("📦", "dim"),
+    PackageStage.UPLOADING: ("📤", "cyan"),
+    PackageStage.CONFIRMING: ("🔍", "cyan"),
+    PackageStage.TESTING: ("🧪", "cyan"),
+    PackageStage.PUBLISHED: ("✅", "green"),
+    PackageStage.FAILED: ("❌", "red"),
+    PackageStage.BLOCKED: ("⛔", "yellow"),
 }
-_BAR = 10
-_AROUND = 8
+_BAR_WIDTH = 10
+_FIXED_LINES = 8
 """Lines that are no rows: the header, the head of the table, the footer, and the one for the cursor."""
-_ROWS, _ERRORS, _ERROR_LINES = 3, 2, 6
+_MIN_ROWS, _MAX_ERRORS, _MAX_ERROR_LINES = 3, 2, 6
 """How many rows there must be room for, and how many packages' errors, and lines of each, are shown at most."""
 
 
@@ -86,93 +86,104 @@ class LiveTable:
 
     def __init__(self, plan: Plan, settings: Settings, console: Console) -> None:
         proof = settings.overlay == "install" and settings.smoke_test
-        self.progress = Progress(plan.steps, smoke_test=settings.smoke_test, proof=proof)
+        self.progress = ReleaseProgress(plan.steps, smoke_test=settings.smoke_test, proof=proof)
         self._console = console
         self._builders = settings.build_concurrency or os.cpu_count() or 1
         self._uploaders = settings.concurrency
         levels = len({step.level for step in plan.steps})
-        self._title = f"releasekit publish ─ {plan.title}: {_count(len(plan.steps), 'package')} across "
-        self._title += _count(levels, "level")
-        self._course = f" (concurrency: {settings.concurrency})"
+        self._title = f"releasekit publish ─ {plan.title}: {_count_text(len(plan.steps), 'package')} across "
+        self._title += _count_text(levels, "level")
+        self._concurrency_note = f" (concurrency: {settings.concurrency})"
         self._phase = "starting"
-        self._began = time.monotonic()
+        self._started_at = time.monotonic()
 
     def on_phase(self, phase: str) -> None:
         """Show the phase in the footer."""
         self._phase = phase
 
-    def on_stage(self, package: str, stage: Stage, error: str = "") -> None:
+    def on_stage(self, package: str, stage: PackageStage, error: str = "") -> None:
         """Show the stage in the package's row."""
-        self.progress.move(package, stage, time.monotonic(), error)
+        self.progress.set_stage(package, stage, time.monotonic(), error)
 
-    def drawn(self) -> RenderableType:
+    def current_frame(self) -> RenderableType:
         """Draw how things stand now."""
         return self.frame(time.monotonic())
 
     def frame(self, now: float) -> RenderableType:
         """Draw how things stood at *now*, in as many lines as the terminal has."""
-        failed = [row for row in self.progress.rows.values() if row.error][:_ERRORS]
-        room = max(self._console.height - _AROUND, 1)
-        lines = min((room - _ROWS) // max(len(failed), 1) - 2, _ERROR_LINES)  # of each panel, beside its frame
+        failed = [row for row in self.progress.packages.values() if row.error][:_MAX_ERRORS]
+        room = max(self._console.height - _FIXED_LINES, 1)
+        lines = min((room - _MIN_ROWS) // max(len(failed), 1) - 2, _MAX_ERROR_LINES)  # of each panel, beside its frame
         errors = {row.name: row.error.splitlines()[-lines:] for row in failed if lines > 0}
-        rows, hidden = self.progress.shown(max(room - sum(2 + len(said) for said in errors.values()), 1))
-        table = _Rows([_cells(row, now) for row in rows], [_LOOK[row.stage][1] for row in rows])
+        rows, hidden = self.progress.visible_packages(
+            max(room - sum(2 + len(error_lines) for error_lines in errors.values()), 1)
+        )
+        table = _TableRows([_row_cells(row, now) for row in rows], [_STAGE_STYLES[row.stage][1] for row in rows])
         more = [Text(f"… and {hidden} more", style="dim")] if hidden else []
-        whole = self._title + self._course
-        fits = cell_len(whole) <= self._console.width - 4  # the frame, and a space beside it
-        head = Panel(Text(whole if fits else self._title, no_wrap=True, overflow="ellipsis"))
-        panels = [_error(name, said) for name, said in errors.items()]
-        return Group(head, table, *more, *panels, self._foot(now))
+        full_title = self._title + self._concurrency_note
+        fits = cell_len(full_title) <= self._console.width - 4  # the frame, and a space beside it
+        head = Panel(Text(full_title if fits else self._title, no_wrap=True, overflow="ellipsis"))
+        panels = [_error_panel(name, error_lines) for name, error_lines in errors.items()]
+        return Group(head, table, *more, *panels, self._footer(now))
 
-    def _foot(self, now: float) -> RenderableType:
-        counts = self.progress.counts()
-        whole = len(self.progress.rows)
-        parts = [f"{stage}: {count}" for stage, count in counts.items() if stage is not Stage.PUBLISHED]
-        left = self.progress.eta(now, self._builders, self._uploaders)
-        eta = "-" if left is None else f"~{_time(left)}"
-        first = f"published: {counts.get(Stage.PUBLISHED, 0)}/{whole}"
-        lines = (" │ ".join([first, *parts]), f"{self._phase} │ elapsed: {_time(now - self._began)} │ ETA: {eta}")
+    def _footer(self, now: float) -> RenderableType:
+        counts = self.progress.stage_counts()
+        total = len(self.progress.packages)
+        parts = [f"{stage}: {count}" for stage, count in counts.items() if stage is not PackageStage.PUBLISHED]
+        remaining = self.progress.eta(now, self._builders, self._uploaders)
+        eta = "-" if remaining is None else f"~{_duration_text(remaining)}"
+        first = f"published: {counts.get(PackageStage.PUBLISHED, 0)}/{total}"
+        lines = (
+            " │ ".join([first, *parts]),
+            f"{self._phase} │ elapsed: {_duration_text(now - self._started_at)} │ ETA: {eta}",
+        )
         return Text("\n".join(("", *lines)), no_wrap=True, overflow="ellipsis")
 
 
-class _Rows:
+class _TableRows:
     """The rows of the live table. Drawn four times a second, they must cost little: rich's own table takes 20 ms."""
 
     def __init__(self, cells: list[tuple[str, ...]], styles: list[str]) -> None:
-        self._cells, self._styles = [_HEADS, *cells], ["bold", *styles]
+        self._cells, self._styles = [_HEADERS, *cells], ["bold", *styles]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
-        wide = [max(map(cell_len, column)) for column in zip(*self._cells, strict=True)]
-        too_wide = sum(wide) + len(_GAP) * (len(wide) - 1) - options.max_width
-        wide[_NAME] = max(wide[_NAME] - max(too_wide, 0), _SHORTEST)
+        widths = [max(map(cell_len, column)) for column in zip(*self._cells, strict=True)]
+        excess = sum(widths) + len(_GAP) * (len(widths) - 1) - options.max_width
+        widths[_NAME_COLUMN] = max(widths[_NAME_COLUMN] - max(excess, 0), _MIN_NAME_WIDTH)
         for cells, style in zip(self._cells, self._styles, strict=True):
-            *left, last = map(set_cell_size, cells, wide)
-            if cell_len(cells[_NAME]) > wide[_NAME]:
-                left[_NAME] = set_cell_size(cells[_NAME], wide[_NAME] - 1) + "…"
+            *left, last = map(set_cell_size, cells, widths)
+            if cell_len(cells[_NAME_COLUMN]) > widths[_NAME_COLUMN]:
+                left[_NAME_COLUMN] = set_cell_size(cells[_NAME_COLUMN], widths[_NAME_COLUMN] - 1) + "…"
             line = _GAP.join((*left, f"{cells[-1]:>{len(last)}}"))
             yield Segment(set_cell_size(line, min(cell_len(line), options.max_width)), console.get_style(style))
             yield Segment.line()
 
 
-_HEADS = ("Level", "Package", "Stage", "Progress", "Duration")
-_NAME, _SHORTEST, _GAP = 1, 8, "  "
+_HEADERS = ("Level", "Package", "Stage", "Progress", "Duration")
+_NAME_COLUMN, _MIN_NAME_WIDTH, _GAP = 1, 8, "  "
 
 
-def _cells(row: Row, now: float) -> tuple[str, ...]:
-    filled, seconds = round(row.done * _BAR), row.seconds(now)
-    bar = "█" * filled + "░" * (_BAR - filled)
-    return (str(row.level), row.name, f"{_LOOK[row.stage][0]} {row.stage}", bar, f"{seconds:.1f}s" if seconds else "-")
+def _row_cells(row: PackageProgress, now: float) -> tuple[str, ...]:
+    filled, seconds = round(row.fraction * _BAR_WIDTH), row.total_seconds(now)
+    bar = "█" * filled + "░" * (_BAR_WIDTH - filled)
+    return (
+        str(row.level),
+        row.name,
+        f"{_STAGE_STYLES[row.stage][0]} {row.stage}",
+        bar,
+        f"{seconds:.1f}s" if seconds else "-",
+    )
 
 
-def _error(name: str, lines: list[str]) -> RenderableType:
+def _error_panel(name: str, lines: list[str]) -> RenderableType:
     text = Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
     return Panel(text, title=f"{name} failed", title_align="left", style="red")
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _count_text(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _time(seconds: float) -> str:
+def _duration_text(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}m {rest:02}s" if minutes else f"{rest}s"

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 _GAP, _INDENT = "  ", "     "
 
-_WANTED, _LEAST = 48, 24
+_PREFERRED_WIDTH, _MIN_WIDTH = 48, 24
 """How wide the last column should be, for which spare ones go; and at least, or it goes below."""
 
 
-class Sheet:
+class ResponsiveTable:
     """A table without lines, of which nothing is cut but the reasons: the last column, and that only where it must be.
 
     Where it is narrow, first the columns in *spare* go, which are nice to have; then the last column gets a line of its
     own below each row; then the rest of a row does too. What is not a reason is not shortened but wrapped (*wraps*).
     """
 
-    def __init__(self, *heads: str, title: str = "", spare: Sequence[str] = (), wraps: bool = True) -> None:
-        self._heads, self._title, self._spare, self._wraps = heads, title, spare, wraps
+    def __init__(self, *headers: str, title: str = "", droppable: Sequence[str] = (), wraps: bool = True) -> None:
+        self._headers, self._title, self._droppable, self._wraps = headers, title, droppable, wraps
         self._rows: list[tuple[tuple[str, ...], str]] = []
 
     def add(self, *cells: object, style: str = "") -> None:
@@ -38,45 +38,47 @@ class Sheet:
         if self._title:
             yield Text(self._title, style="bold")
         if self._rows:
-            yield from self._drawn(console, options.max_width)
+            yield from self._render(console, options.max_width)
 
-    def _drawn(self, console: Console, width: int) -> Iterator[Text]:
-        table = [(self._heads, "bold"), *self._rows]
-        lines = ([line for cells, _ in table for line in cells[at].splitlines()] for at in range(len(self._heads)))
-        wide = [max(map(cell_len, column), default=0) for column in lines]
-        gaps = [_GAP if head else " " for head in self._heads]  # those without a head are icons
-        *kept, last = range(len(self._heads))
-        for head in self._spare:
-            if _taken(wide, gaps, kept) + min(wide[last], _WANTED) > width:
-                kept.remove(self._heads.index(head))
-        room = width - _taken(wide, gaps, kept)
+    def _render(self, console: Console, width: int) -> Iterator[Text]:
+        table = [(self._headers, "bold"), *self._rows]
+        lines = ([line for cells, _ in table for line in cells[at].splitlines()] for at in range(len(self._headers)))
+        widths = [max(map(cell_len, column), default=0) for column in lines]
+        gaps = [_GAP if header else " " for header in self._headers]  # those without a head are icons
+        *columns, last = range(len(self._headers))
+        for header in self._droppable:
+            if _total_width(widths, gaps, columns) + min(widths[last], _PREFERRED_WIDTH) > width:
+                columns.remove(self._headers.index(header))
+        room = width - _total_width(widths, gaps, columns)
         words = (word for cells, _ in table for word in cells[last].split()) if self._wraps else ()
-        if room >= min(wide[last], max(_LEAST, *map(cell_len, words), 0)):
+        if room >= min(widths[last], max(_MIN_WIDTH, *map(cell_len, words), 0)):
             for cells, style in table:
-                yield from self._cell(console, _padded(cells, wide, gaps, kept), cells[last], room, style)
-        elif _taken(wide, gaps, kept) - len(_GAP) <= width:
+                yield from self._render_cell(
+                    console, _pad_cells(cells, widths, gaps, columns), cells[last], room, style
+                )
+        elif _total_width(widths, gaps, columns) - len(_GAP) <= width:
             for number, (cells, style) in enumerate(table):
-                yield Text(_padded(cells, wide, gaps, kept).rstrip(), style=style)
+                yield Text(_pad_cells(cells, widths, gaps, columns).rstrip(), style=style)
                 if number and cells[last]:
-                    yield from self._cell(console, _INDENT, cells[last], width - len(_INDENT), style)
+                    yield from self._render_cell(console, _INDENT, cells[last], width - len(_INDENT), style)
         else:
             for cells, style in self._rows:
-                yield from self._stacked(console, [*kept, last], cells, style, width)
+                yield from self._render_stacked(console, [*columns, last], cells, style, width)
 
-    def _stacked(
-        self, console: Console, shown: Sequence[int], cells: Sequence[str], style: str, width: int
+    def _render_stacked(
+        self, console: Console, columns: Sequence[int], cells: Sequence[str], style: str, width: int
     ) -> Iterator[Text]:
         """Yield what it is, then the rest below it, each cell with its head: no column stands under one."""
-        icon, room = 0 if self._heads[0] else 1, width - len(_INDENT)
-        yield Text(" ".join(cells[at] for at in shown[: icon + 1]).rstrip(), style=style, overflow="fold")
-        rest = [f"{self._heads[at]} {cells[at]}" for at in shown[icon + 1 : -1] if cells[at]]
+        icon, room = 0 if self._headers[0] else 1, width - len(_INDENT)
+        yield Text(" ".join(cells[at] for at in columns[: icon + 1]).rstrip(), style=style, overflow="fold")
+        rest = [f"{self._headers[at]} {cells[at]}" for at in columns[icon + 1 : -1] if cells[at]]
         for line in Text(_GAP.join(rest)).wrap(console, room) if rest else ():
             yield Text(f"{_INDENT}{line.plain.rstrip()}", style=style)
         if last := cells[-1]:
-            told = f"{self._heads[-1]} {last}" if self._wraps else last
-            yield from self._cell(console, _INDENT, told, room, style)
+            cell = f"{self._headers[-1]} {last}" if self._wraps else last
+            yield from self._render_cell(console, _INDENT, cell, room, style)
 
-    def _cell(self, console: Console, before: str, cell: str, room: int, style: str) -> Iterator[Text]:
+    def _render_cell(self, console: Console, before: str, cell: str, room: int, style: str) -> Iterator[Text]:
         """Yield *before* and the last *cell* in the *room* beside it: wrapped below itself, or shortened."""
         if not self._wraps:
             text = Text(" ".join(cell.splitlines()))
@@ -88,13 +90,13 @@ class Sheet:
             yield Text((start + line.plain).rstrip(), style=style, no_wrap=True, overflow="ignore")
 
 
-def _padded(cells: Sequence[str], wide: Sequence[int], gaps: Sequence[str], columns: Sequence[int]) -> str:
-    return "".join(f"{cells[at]}{' ' * (wide[at] - cell_len(cells[at]))}{gaps[at]}" for at in columns)
+def _pad_cells(cells: Sequence[str], widths: Sequence[int], gaps: Sequence[str], columns: Sequence[int]) -> str:
+    return "".join(f"{cells[at]}{' ' * (widths[at] - cell_len(cells[at]))}{gaps[at]}" for at in columns)
 
 
-def _taken(wide: Sequence[int], gaps: Sequence[str], columns: Sequence[int]) -> int:
+def _total_width(widths: Sequence[int], gaps: Sequence[str], columns: Sequence[int]) -> int:
     """Return how much room *columns* take, each with the gap behind it."""
-    return sum(wide[at] + len(gaps[at]) for at in columns)
+    return sum(widths[at] + len(gaps[at]) for at in columns)
 
 
 class Indented:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from releasekit.cli.render.diagnostics import Problem
-from releasekit.cli.render.sheet import Indented, Sheet
+from releasekit.cli.render.diagnostics import Diagnostic
+from releasekit.cli.render.sheet import Indented, ResponsiveTable
 from releasekit.core.planning.model import Status
-from releasekit.core.release.report import Outcome
-from releasekit.core.text import counted, some
+from releasekit.core.release.report import PackageOutcome
+from releasekit.core.text import count_packages, summarize
 from releasekit.core.workspace.workspace import Kind
 from releasekit.integrations.process import mask
 
@@ -26,99 +26,107 @@ if TYPE_CHECKING:
     from releasekit.core.adoption import Adoption
     from releasekit.core.checks.facts import CheckReport
     from releasekit.core.planning.model import Plan
-    from releasekit.core.planning.plan_diff import Difference
-    from releasekit.core.release.pr_status import ReleasePull
-    from releasekit.core.release.report import Report
+    from releasekit.core.planning.plan_diff import PlanDifference
+    from releasekit.core.release.pr_status import ReleasePullRequest
+    from releasekit.core.release.report import ReleaseReport
     from releasekit.core.release.rollback_plan import Rollback
     from releasekit.core.release.unfinished_release import ReleaseStatus, UnfinishedRelease
     from releasekit.core.workspace.workspace import Workspace
     from releasekit.formats.explained import Explanation
-    from releasekit.operations.show_config import Configuration
+    from releasekit.operations.show_config import EffectiveSettings
 
 log = logging.getLogger("releasekit")
 
-_STATUS = {
+_STATUS_STYLES = {
     Status.INCLUDED: ("📦", "green"),
     Status.DEPENDENCY_ONLY: ("🔗", "cyan"),
     Status.SKIPPED: ("⏭ ", "dim"),
     Status.EXCLUDED: ("🚫", "dim"),
     Status.ALREADY_PUBLISHED: ("✅", "yellow"),
 }
-_OUTCOME = {
-    Outcome.CONFIRMED: ("✅", "green"),
-    Outcome.BUILT: ("📦", "dim"),
-    Outcome.VERSIONED: ("📝", "dim"),
-    Outcome.FAILED: ("❌", "red"),
-    Outcome.BLOCKED: ("⛔", "yellow"),
+_OUTCOME_STYLES = {
+    PackageOutcome.CONFIRMED: ("✅", "green"),
+    PackageOutcome.BUILT: ("📦", "dim"),
+    PackageOutcome.VERSIONED: ("📝", "dim"),
+    PackageOutcome.FAILED: ("❌", "red"),
+    PackageOutcome.BLOCKED: ("⛔", "yellow"),
 }
 
 
-_SEVERITY = {"error": ("❌", "red"), "warning": ("⚠️ ", "yellow"), "note": ("💡", "dim")}
+_SEVERITY_STYLES = {"error": ("❌", "red"), "warning": ("⚠️ ", "yellow"), "note": ("💡", "dim")}
 
 
 def plan_table(plan: Plan) -> RenderableType:
     """Draw a plan: what is released first, in order; then what is not, and why not."""
-    title = f"{plan.title}: {counted(plan.steps)}" if plan.steps else "nothing to release"
-    heads = ("", "#", "Level", "Package", "Now", "Next", "Bump", "Because")
-    sheet = Sheet(*heads, title=title, spare=("Level", "#"), wraps=False)
+    title = f"{plan.title}: {count_packages(plan.steps)}" if plan.steps else "nothing to release"
+    headers = ("", "#", "Level", "Package", "Now", "Next", "Bump", "Because")
+    table = ResponsiveTable(*headers, title=title, droppable=("Level", "#"), wraps=False)
     for step in plan.packages:
-        icon, style = _STATUS[step.status]
-        place = (step.order, step.level) if step.order >= 0 else ("", "")
+        icon, style = _STATUS_STYLES[step.status]
+        position = (step.order, step.level) if step.order >= 0 else ("", "")
         versions = (step.current or "-", step.next or "-")
         status = "" if step.status is Status.INCLUDED else f"{step.status.replace('_', ' ')}: "
-        sheet.add(icon, *place, step.name, *versions, step.bump, f"{status}{step.reason}", style=style)
+        table.add(icon, *position, step.name, *versions, step.bump, f"{status}{step.reason}", style=style)
     warnings = [Text(f"warning {warning}", style="yellow") for warning in plan.warnings]
-    return Group(sheet, *warnings)
+    return Group(table, *warnings)
 
 
-def difference_list(since: Difference) -> RenderableType:
+def difference_list(difference: PlanDifference) -> RenderableType:
     """Draw what has changed since an earlier plan."""
-    lines = [Text(f"{_CHANGE[each.change][0]} {each}", style=_CHANGE[each.change][1]) for each in since.changes]
-    return Group(Text(since.headline, style="bold"), *(Indented(line, 2) for line in lines))
+    lines = [
+        Text(f"{_CHANGE_STYLES[change.change][0]} {change}", style=_CHANGE_STYLES[change.change][1])
+        for change in difference.changes
+    ]
+    return Group(Text(difference.headline, style="bold"), *(Indented(line, 2) for line in lines))
 
 
-_CHANGE = {"added": ("+", "green"), "changed": ("~", "yellow"), "released": ("✓", "dim"), "dropped": ("-", "dim")}
+_CHANGE_STYLES = {
+    "added": ("+", "green"),
+    "changed": ("~", "yellow"),
+    "released": ("✓", "dim"),
+    "dropped": ("-", "dim"),
+}
 
 
-def versions_table(explained: Explanation) -> RenderableType:
+def versions_table(explanation: Explanation) -> RenderableType:
     """Draw which version each package goes to."""
-    sheet = Sheet("Package", "Now", "Next", "Bump", "Because", wraps=False)
-    for row in explained.packages:
+    table = ResponsiveTable("Package", "Now", "Next", "Bump", "Because", wraps=False)
+    for row in explanation.packages:
         versions = (row.current or "-", row.next or "-")
-        sheet.add(row.name, *versions, row.bump, row.reason, style="dim" if row.skipped else "green")
-    return sheet
+        table.add(row.name, *versions, row.bump, row.reason, style="dim" if row.skipped else "green")
+    return table
 
 
-def adoption_table(found: Adoption) -> RenderableType:
+def adoption_table(adoption: Adoption) -> RenderableType:
     """Draw what is taken for each package's last release, then what explains it, then what would be written."""
-    sheet = Sheet("Package", "Declared", "Last release", "Found as", "Remark")
-    usual_format = found.tag_format[0].replace("{label}", found.label)
-    for row in found.packages:
-        said, style = _FOUND[row.baseline]
-        usual = usual_format.replace("{name}", row.name).replace("{version}", str(row.version))
-        tag = "tag" if row.tag == usual else row.tag or said
-        made = "; set at" if row.baseline == "index" else " at"
-        where = f"{tag}{made} {row.commit[:7]}" if row.commit else said
+    table = ResponsiveTable("Package", "Declared", "Last release", "Found as", "Remark")
+    usual_format = adoption.tag_format[0].replace("{label}", adoption.label)
+    for row in adoption.packages:
+        baseline_text, style = _BASELINE_STYLES[row.baseline]
+        usual_tag = usual_format.replace("{name}", row.name).replace("{version}", str(row.version))
+        tag = "tag" if row.tag == usual_tag else row.tag or baseline_text
+        preposition = "; set at" if row.baseline == "index" else " at"
+        source = f"{tag}{preposition} {row.commit[:7]}" if row.commit else baseline_text
         if row.baseline != "home":
-            sheet.add(row.name, row.declared or "-", row.version or "-", where, row.note, style=style)
-    label = f", label {found.label}" if found.label else ""
-    lines = [Text(f"tag_format: {', '.join(found.tag_format)}{label}")]
-    home = [row.name for row in found.packages if row.baseline == "home"]
-    for what, those in (("not published", home), ("tags of no package", found.unexplained)):
-        if those:
-            lines.append(Text(f"{what}: {some(those, 5)}", style="dim"))
-    lines += [Text(f"--tag-baselines would tag {commit[:7]} as {tag}") for tag, commit in found.missing.items()]
-    lines += [diff(change) for change in found.diffs.values()]
-    return Group(sheet, *lines)
+            table.add(row.name, row.declared or "-", row.version or "-", source, row.note, style=style)
+    label = f", label {adoption.label}" if adoption.label else ""
+    lines = [Text(f"tag_format: {', '.join(adoption.tag_format)}{label}")]
+    unpublished = [row.name for row in adoption.packages if row.baseline == "home"]
+    for heading, names in (("not published", unpublished), ("tags of no package", adoption.unexplained)):
+        if names:
+            lines.append(Text(f"{heading}: {summarize(names, 5)}", style="dim"))
+    lines += [Text(f"--tag-baselines would tag {commit[:7]} as {tag}") for tag, commit in adoption.missing.items()]
+    lines += [colored_diff(change) for change in adoption.diffs.values()]
+    return Group(table, *lines)
 
 
-def diff(text: str) -> Text:
+def colored_diff(text: str) -> Text:
     """Colour a unified diff."""
     styles = {"+": "green", "-": "red", "@": "cyan"}
     return Text("\n").join(Text(line, style=styles.get(line[:1], "")) for line in text.splitlines())
 
 
-_FOUND = {
+_BASELINE_STYLES = {
     "tag": ("tag", "green"),
     "index": ("on the index, no tag", "yellow"),
     "first": ("never released", "cyan"),
@@ -127,62 +135,64 @@ _FOUND = {
 }
 
 
-def report_table(report: Report) -> RenderableType:
+def report_table(report: ReleaseReport) -> RenderableType:
     """Draw what came of a release, with a panel for each package that is not out."""
     if not report.packages:
         return Text(report.title)
-    heads = ("", "Package", "Version", "Outcome", "Tag")  # the icon tells the outcome too
-    sheet = Sheet(*heads, title=report.headline, spare=("Outcome",))
+    headers = ("", "Package", "Version", "Outcome", "Tag")  # the icon tells the outcome too
+    table = ResponsiveTable(*headers, title=report.headline, droppable=("Outcome",))
     panels: list[RenderableType] = []
     for package in report.packages:
-        icon, style = _OUTCOME[package.outcome]
+        icon, style = _OUTCOME_STYLES[package.outcome]
         tag = package.tag if package.tag in report.tags else ""
-        sheet.add(icon, package.name, package.version, package.outcome, tag, style=style)
-        if package.outcome is Outcome.FAILED:
-            panels.append(Problem(package.error, package.output, package.hint))
-        elif package.outcome is Outcome.BLOCKED:
+        table.add(icon, package.name, package.version, package.outcome, tag, style=style)
+        if package.outcome is PackageOutcome.FAILED:
+            panels.append(Diagnostic(package.error, package.output, package.hint))
+        elif package.outcome is PackageOutcome.BLOCKED:
             panels.append(Text(f"{package.name}: {package.error}", style="yellow"))
     remarks = [
         Text(remark, style="red" if remark in report.problems else "") for remark in (*report.problems, *report.notes)
     ]
     page = [Text(f"released: {report.page}")] if report.page else []
-    return Group(sheet, *panels, *remarks, *page)
+    return Group(table, *panels, *remarks, *page)
 
 
-def pull_table(found: ReleasePull) -> RenderableType:
+def release_pr_table(status: ReleasePullRequest) -> RenderableType:
     """Draw how a release by pull request stands."""
-    lines = [Text(found.what), *(Text(f"  {package}") for package in found.packages)]
-    return Group(*lines, *(Text(note, style="yellow") for note in found.notes), Text(found.page, style="cyan"))
+    lines = [Text(status.what), *(Text(f"  {package}") for package in status.packages)]
+    return Group(*lines, *(Text(note, style="yellow") for note in status.notes), Text(status.page, style="cyan"))
 
 
-def rollback_table(found: Rollback) -> RenderableType:
+def rollback_table(rollback: Rollback) -> RenderableType:
     """Draw what is undone of a release, what stays, and how to continue from there."""
-    if not found.release:
-        return Group(Text(found.summary), *map(Text, found.notes))
+    if not rollback.release:
+        return Group(Text(rollback.summary), *map(Text, rollback.notes))
     rows = [
-        *(("tag", f"{name} here") for name in found.tags),
-        *(("tag", f"{name} on the remote") for name in found.remote_tags),
-        *([("hold", "the remote holds the release for other clones to see")] if found.held else []),
-        *([("draft", found.draft)] if found.draft else []),
-        *([("pull request", f"of {found.pull}, with that branch")] if found.pull else []),
-        ("record", f"release {found.release}: plan, manifest, files and scratch worktree"),
+        *(("tag", f"{name} here") for name in rollback.tags),
+        *(("tag", f"{name} on the remote") for name in rollback.remote_tags),
+        *([("hold", "the remote holds the release for other clones to see")] if rollback.held else []),
+        *([("draft", rollback.draft)] if rollback.draft else []),
+        *([("pull request", f"of {rollback.pull}, with that branch")] if rollback.pull else []),
+        ("record", f"release {rollback.release}: plan, manifest, files and scratch worktree"),
     ]
-    sheet = Sheet("", "Removed" if found.done else "To be removed", title=found.summary)
-    for kind, what in rows:
-        sheet.add(kind, what)
-    parts: list[RenderableType] = [sheet, *(Text(line, style="yellow") for line in (*found.kept, *found.notes))]
-    return Group(*parts, *([_public_table(found)] if found.public else []))
+    table = ResponsiveTable("", "Removed" if rollback.done else "To be removed", title=rollback.summary)
+    for kind, description in rows:
+        table.add(kind, description)
+    parts: list[RenderableType] = [table, *(Text(line, style="yellow") for line in (*rollback.kept, *rollback.notes))]
+    return Group(*parts, *([_public_table(rollback)] if rollback.public else []))
 
 
-def _public_table(found: Rollback) -> RenderableType:
-    sheet = Sheet("Stays on the index", "Tag", "Next fix", "Required by", "Page", title="an index keeps its files")
-    for package in found.public:
-        what = f"{package.name} {package.version}{'' if package.complete else ' (in part)'}"
-        sheet.add(what, package.tag or "none", package.next, ", ".join(package.dependents), package.page)
-    return Group(sheet, Text(found.forward, style="cyan"))
+def _public_table(rollback: Rollback) -> RenderableType:
+    table = ResponsiveTable(
+        "Stays on the index", "Tag", "Next fix", "Required by", "Page", title="an index keeps its files"
+    )
+    for package in rollback.public:
+        label = f"{package.name} {package.version}{'' if package.complete else ' (in part)'}"
+        table.add(label, package.tag or "none", package.next, ", ".join(package.dependents), package.page)
+    return Group(table, Text(rollback.next_steps, style="cyan"))
 
 
-_PROGRESS = {
+_PROGRESS_STYLES = {
     "planned": ("📋", "dim", "planned"),
     "built": ("📦", "", "built"),
     "partly_uploaded": ("⏳", "yellow", "uploaded in part"),
@@ -192,30 +202,32 @@ _PROGRESS = {
 }
 
 
-def status_table(found: ReleaseStatus) -> RenderableType:
+def status_table(status: ReleaseStatus) -> RenderableType:
     """Draw the releases that have not ended, and what to do; then who was not asked."""
     parts: list[RenderableType] = []
-    for release in found.releases:
+    for release in status.releases:
         parts += [*_unfinished_release(release), Text("")]
     if not parts:
-        parts = [Text(found.headline)]
-    return Group(*parts, *(Text(line, style="yellow") for line in found.unasked))
+        parts = [Text(status.headline)]
+    return Group(*parts, *(Text(line, style="yellow") for line in status.unasked))
 
 
 def _unfinished_release(release: UnfinishedRelease) -> Iterator[RenderableType]:
     yield Text(release.what, style="bold")
-    began = [f"begun by {release.by}" if release.by else "", f"on {release.host}" if release.host else ""]
-    began += [f"since {release.since}" if release.since else ""]
-    lines = [" ".join(filter(None, began)), release.where]
+    owner_parts = [f"begun by {release.by}" if release.by else "", f"on {release.host}" if release.host else ""]
+    owner_parts += [f"since {release.since}" if release.since else ""]
+    lines = [" ".join(filter(None, owner_parts)), release.where]
     yield from (Text(line, style="dim") for line in lines if line)
-    sheet = Sheet("", "Package", "Version", "Files", "Tag here", "On the remote", "State", spare=("Files",))
+    table = ResponsiveTable(
+        "", "Package", "Version", "Files", "Tag here", "On the remote", "State", droppable=("Files",)
+    )
     for package in release.packages:
-        icon, style, state = _PROGRESS[package.progress]
+        icon, style, state = _PROGRESS_STYLES[package.progress]
         listed = sum(file.index in ("same", "listed") for file in package.files)
         files = f"{listed} of {len(package.files)}" if package.files and release.published is not None else ""
         tags = (_yes_or_no(package.tagged_here), _yes_or_no(package.tagged_there))
-        sheet.add(icon, package.name, package.version, files, *tags, state, style=style)
-    yield sheet
+        table.add(icon, package.name, package.version, files, *tags, state, style=style)
+    yield table
     yield from (Text(note, style="yellow") for note in release.notes)
     yield Text(f"next: {release.next}", style="cyan")
     yield from (Text(f"or:   {other}", style="cyan") for other in release.others)
@@ -229,43 +241,43 @@ def waiting_table(runs: Sequence[tuple[str, str]]) -> RenderableType:
     """Draw the runs that wait for approval: name and id of each."""
     if not runs:
         return Text("no release waits for approval")
-    sheet = Sheet("Waits for approval", "Run")
+    table = ResponsiveTable("Waits for approval", "Run")
     for run in runs:
-        sheet.add(*run)
-    return sheet
+        table.add(*run)
+    return table
 
 
 def members_table(workspace: Workspace) -> RenderableType:
     """Draw the members of a workspace."""
-    sheet = Sheet("Package", "Path", "Version", "Published", "Needs", spare=("Path",))
+    table = ResponsiveTable("Package", "Path", "Version", "Published", "Needs", droppable=("Path",))
     for member in workspace:
-        needs = ", ".join(sorted(workspace.internal(member, Kind.RUNTIME, Kind.BUILD)))
+        needs = ", ".join(sorted(workspace.required_members(member, Kind.RUNTIME, Kind.BUILD)))
         version = f"{member.version or ''} (dynamic)".lstrip() if member.dynamic else member.version or ""
         published = "yes" if member.publishable else "no"
-        sheet.add(member.name, member.path, version, published, needs, style="" if member.publishable else "dim")
-    return sheet
+        table.add(member.name, member.path, version, published, needs, style="" if member.publishable else "dim")
+    return table
 
 
-def settings_table(found: Configuration) -> RenderableType:
+def settings_table(settings: EffectiveSettings) -> RenderableType:
     """Draw each setting and where it comes from; those that somebody has set stand out."""
-    sheet = Sheet("Key", "From", "Value")
-    for row in found.settings:
+    table = ResponsiveTable("Key", "From", "Value")
+    for row in settings.settings:
         name = f"{row.key} of {row.package}" if row.package else row.key
         value = mask(json.dumps(row.value, ensure_ascii=False))
-        sheet.add(name, row.source, value, style="dim" if row.source == "default" else "green")
-    return sheet
+        table.add(name, row.source, value, style="dim" if row.source == "default" else "green")
+    return table
 
 
 def findings_list(report: CheckReport) -> RenderableType:
     """Draw what was found, the worst first: for each check the places, whole at any width, and what to do."""
     lines: list[RenderableType] = []
-    for (severity, check), found in groupby(report.findings, key=lambda each: (each.severity, each.check)):
-        those = tuple(found)
-        icon, style = _SEVERITY[severity]
+    for (severity, check), group in groupby(report.findings, key=lambda finding: (finding.severity, finding.check)):
+        findings = tuple(group)
+        icon, style = _SEVERITY_STYLES[severity]
         lines.append(Text(f"{icon} {severity} {check}", style=f"bold {style}"))
-        told = [Text(f"{each.path}:{each.line}: {each.what}", style=style) for each in those]
-        told += [Text(f"= help: {hint}", style="cyan") for hint in dict.fromkeys(each.hint for each in those)]
-        lines += [Indented(line, 3) for line in told]
+        texts = [Text(f"{finding.path}:{finding.line}: {finding.what}", style=style) for finding in findings]
+        texts += [Text(f"= help: {hint}", style="cyan") for hint in dict.fromkeys(finding.hint for finding in findings)]
+        lines += [Indented(line, 3) for line in texts]
     return Group(*lines, Text(report.summary, style="" if report.findings else "green"))
 
 
@@ -273,7 +285,7 @@ def pins_table(rows: Sequence[tuple[str, str]]) -> RenderableType:
     """Draw what is on the index: each wheel with the internal requirements inside it."""
     if not rows:
         return ""
-    sheet = Sheet("On the index", "Internal requirements in its METADATA")
+    table = ResponsiveTable("On the index", "Internal requirements in its METADATA")
     for row in rows:
-        sheet.add(*row)
-    return sheet
+        table.add(*row)
+    return table

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from releasekit.logging import as_json
+from releasekit.logging import is_json_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,42 +26,42 @@ if TYPE_CHECKING:
 log = logging.getLogger("releasekit")
 
 
-def answer(text: str) -> None:
+def write_stdout(text: str) -> None:
     """Print the answer of a command."""
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
     sys.stdout.flush()
 
 
-def show(*parts: RenderableType, on_stderr: bool = False) -> None:
+def print_parts(*parts: RenderableType, on_stderr: bool = False) -> None:
     """Draw *parts*; one that is piped has room for long lines.
 
     Where log lines are JSON, what would go beside them is one of them.
     """
     console = make_console(on_stderr=on_stderr)
-    if on_stderr and as_json():
-        with console.capture() as drawn:
+    if on_stderr and is_json_log():
+        with console.capture() as capture:
             console.print(*parts)
-        log.info("%s", drawn.get())
+        log.info("%s", capture.get())
         return
     for part in parts:
         console.print(part)
 
 
-def answer_with(form: str, value: BaseModel, *drawn: RenderableType, **texts: Callable[[], str]) -> None:
-    """Print *value* as JSON if that is the *form*, or the one of *texts* by that name, else what is *drawn* of it."""
-    if form in texts:
-        answer(texts[form]())
-    elif form == "json":
-        answer(value.model_dump_json(indent=1))
+def write_result(output_format: str, value: BaseModel, *parts: RenderableType, **texts: Callable[[], str]) -> None:
+    """Print *value* in *output_format*: as JSON, as the one of *texts* with that name, or as *parts*."""
+    if output_format in texts:
+        write_stdout(texts[output_format]())
+    elif output_format == "json":
+        write_stdout(value.model_dump_json(indent=1))
     else:
-        show(*(part for part in drawn if part))
+        print_parts(*(part for part in parts if part))
 
 
-def live(plan: Plan, settings: Settings) -> AbstractContextManager[Observer]:
+def show_live_table(plan: Plan, settings: Settings) -> AbstractContextManager[Observer]:
     """Show on the terminal how *plan* is carried out, inside the block; yield the observer to report to."""
     from releasekit.cli.render import live_table
 
-    return live_table.live(plan, settings, make_console(on_stderr=True))
+    return live_table.show_live_table(plan, settings, make_console(on_stderr=True))
 
 
 def confirm(question: str) -> bool:
@@ -69,26 +69,26 @@ def confirm(question: str) -> bool:
     from rich.prompt import Confirm
 
     # Inside a loop asyncio keeps the first Ctrl-C for its next step, and nobody takes one while we wait here.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    previous_handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return Confirm.ask(question, console=make_console(on_stderr=True), default=False)
     except EOFError:
         return False
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous_handler)
 
 
 def is_terminal() -> bool:
     """Tell whether somebody is there to answer; a JSON log is for programs."""
-    return sys.stdin.isatty() and sys.stderr.isatty() and not as_json()
+    return sys.stdin.isatty() and sys.stderr.isatty() and not is_json_log()
 
 
 def make_console(*, on_stderr: bool) -> Console:
     """Return the console of rich that writes to standard output or standard error."""
     console = Console(stderr=on_stderr, highlight=False, soft_wrap=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = _NO_WINDOW  # nothing is cut or broken that may be read by a program
+        console.width = _UNLIMITED_WIDTH  # nothing is cut or broken that may be read by a program
     return console
 
 
-_NO_WINDOW = 100_000
+_UNLIMITED_WIDTH = 100_000

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from releasekit.core.changelog.changelog import Entry, Since
+    from releasekit.core.changelog.changelog import ChangelogEntry, PreviousRelease
 
 
-class Told(BaseModel):
+class NoteChange(BaseModel):
     """One change as the plan keeps it: *text* is its description as the commit has it, *author* a name."""
 
     model_config = ConfigDict(frozen=True)
@@ -26,21 +26,21 @@ class Told(BaseModel):
     author: str = ""
 
 
-class Tale(BaseModel):
+class PackageNotes(BaseModel):
     """What there is to tell about one package: since which tag, and its changes by heading, newest first."""
 
     model_config = ConfigDict(frozen=True)
 
     since: str = ""
-    changes: tuple[Told, ...] = ()
+    changes: tuple[NoteChange, ...] = ()
 
 
-def tale_of(entry: Entry, since: Since, authors: Mapping[str, str]) -> Tale:
+def package_notes(entry: ChangelogEntry, since: PreviousRelease, authors: Mapping[str, str]) -> PackageNotes:
     """Return what the plan keeps for the notes, of the same changes as the changelog tells; *authors* are by sha."""
-    return Tale(
+    return PackageNotes(
         since=since.tag,
         changes=tuple(
-            Told(
+            NoteChange(
                 sha=change.sha,
                 heading=part.heading,
                 scope=change.scope,

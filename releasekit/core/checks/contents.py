@@ -14,10 +14,10 @@ from packaging.version import Version
 from releasekit.core.checks.facts import Check, Found, Severity
 from releasekit.core.checks.fixes import NewFile
 from releasekit.core.checks.metadata import LICENSES, license_globs, readme_file
-from releasekit.core.text import some
-from releasekit.core.version_numbers import version_of
-from releasekit.core.versioning.groups import units_of
-from releasekit.core.workspace.dynamic_version import source_of, table_at
+from releasekit.core.text import summarize
+from releasekit.core.version_numbers import parse_version
+from releasekit.core.versioning.groups import version_groups
+from releasekit.core.workspace.dynamic_version import table_at, version_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,33 +32,33 @@ _ASIDE = frozenset(
 _CACHES = re.compile(
     r"(^|/)(\.[^/]*|__pycache__|node_modules|[^/]*\.egg-info)(/|$)|\.(py[cod]|so|dylib|dll|log|orig|rej|swp)$|~$"
 )
-_LEFT = re.compile(r"(^|/)(pyproject\.toml\.(bak|orig)|\.pyproject\.toml\.releasekit)$")
-_BUILT = re.compile(r"(^|/)(dist/[^/]+\.(whl|tar\.gz)|[^/]+\.egg-info/PKG-INFO|build/lib/.+)$")
-_BEGINNINGS = frozenset(map(Version, ("0", "0.0.1", "0.1", "1.0")))  # what nobody need have released yet
+_BACKUPS = re.compile(r"(^|/)(pyproject\.toml\.(bak|orig)|\.pyproject\.toml\.releasekit)$")
+_BUILD_OUTPUT = re.compile(r"(^|/)(dist/[^/]+\.(whl|tar\.gz)|[^/]+\.egg-info/PKG-INFO|build/lib/.+)$")
+_FIRST_VERSIONS = frozenset(map(Version, ("0", "0.0.1", "0.1", "1.0")))  # what nobody need have released yet
 
 
 def stale_artifacts(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find what earlier builds and edits have left: other versions in dist/, build output in git, backups."""
     for package in facts:
-        tracked = sorted(path for path in package.files if _BUILT.search(path))
-        left = sorted(path for path in (*package.files, *package.ignored) if _LEFT.search(path))
+        tracked = sorted(path for path in package.files if _BUILD_OUTPUT.search(path))
+        backups = sorted(path for path in (*package.files, *package.ignored) if _BACKUPS.search(path))
         stale = sorted(name for name in package.built if _is_stale(name, package))
         if package.member.path != "." and stale:
-            what = f"{package.name} has builds of other versions in dist/: {some(stale)}"
+            message = f"{package.name} has builds of other versions in dist/: {summarize(stale)}"
             hint = "Remove dist/; an upload by hand of all that is in it would send them."
-            yield Found(package.name, what, package.at(f"dist/{stale[0]}"), hint=hint)
+            yield Found(package.name, message, package.at(f"dist/{stale[0]}"), hint=hint)
         if tracked:
-            what = f"{package.name} has build output that git does not ignore: {some(tracked)}"
+            message = f"{package.name} has build output that git does not ignore: {summarize(tracked)}"
             hint = "Take it out of git (`git rm -r --cached`) and ignore it: it may find its way into a release."
-            yield Found(package.name, what, package.at(tracked[0]), hint=hint)
-        if left:
-            yield Found(package.name, f"{package.name} has a backup left: {some(left)}", package.at(left[0]))
+            yield Found(package.name, message, package.at(tracked[0]), hint=hint)
+        if backups:
+            yield Found(package.name, f"{package.name} has a backup left: {summarize(backups)}", package.at(backups[0]))
 
 
 def type_markers(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find packages whose types nobody will see: type checkers want a file py.typed (PEP 561)."""
     coded = [package for package in facts.presented if modules_of(package.files)]
-    marked = [package for package in coded if _is_marked(package)]
+    marked = [package for package in coded if _has_type_marker(package)]
     usual = len(marked) * 2 > len(coded)
     for package in coded:
         claims = "Typing :: Typed" in package.project.get("classifiers", ())
@@ -67,50 +67,52 @@ def type_markers(facts: WorkspaceFacts) -> Iterator[Found]:
         first = modules_of(package.files)[0]
         if claims:
             item = "Typing :: Typed"
-            what, path = f"{package.name} says that it is typed, and has no py.typed", ("project", "classifiers")
-            yield package.found(what, *path, item=item, fix=NewFile(package.at(f"{first}/py.typed")))
+            message, path = f"{package.name} says that it is typed, and has no py.typed", ("project", "classifiers")
+            yield package.found(message, *path, item=item, fix=NewFile(package.at(f"{first}/py.typed")))
         else:
-            what = f"{package.name} has no py.typed, and most of its siblings have one"
+            message = f"{package.name} has no py.typed, and most of its siblings have one"
             hint = f"Add {first}/py.typed if its types are meant for others."
-            yield package.found(what, hint=hint, severity=Severity.NOTE)
+            yield package.found(message, hint=hint, severity=Severity.NOTE)
 
 
 def version_consistency(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find versions that contradict each other: in a package's code, and among packages that share one."""
     for package in facts.published:
         for path, text in package.texts.items():
-            said = _VERSION.search(text) if path.endswith("__init__.py") else None
-            if said and package.member.version and version_of(said[1]) != package.member.version:
-                line = text.count("\n", 0, said.start()) + 1
-                what = f"{package.name} is {package.member.version}, and its code says {said[1]}"
+            match = _VERSION.search(text) if path.endswith("__init__.py") else None
+            if match and package.member.version and parse_version(match[1]) != package.member.version:
+                line = text.count("\n", 0, match.start()) + 1
+                message = f"{package.name} is {package.member.version}, and its code says {match[1]}"
                 hint = "Read it with importlib.metadata.version, or name the file in `bump`."
-                yield Found(package.name, what, package.at(path), line, hint)
-    for unit in units_of(facts.workspace, facts.settings):
+                yield Found(package.name, message, package.at(path), line, hint)
+    for unit in version_groups(facts.workspace, facts.settings):
         versions = Counter(facts.workspace[name].version for name in unit.names)
         if unit.fixed and len(versions) > 1:
             usual = versions.most_common(1)[0][0]
             for name in unit.names:
                 if (mine := facts.workspace[name].version) != usual:
-                    what = f"{name} is {mine}, and the {unit.title} is {usual}"
+                    message = f"{name} is {mine}, and the {unit.title} is {usual}"
                     hint = "The next release brings them together, at the highest of what each would get."
-                    yield facts[name].found(what, "project", "version", hint=hint)
+                    yield facts[name].found(message, "project", "version", hint=hint)
 
 
 def ignored_files(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find files that git ignores and the package needs: a release is built from a commit, so they are not in it."""
     for package in facts.published:
         tops = modules_of(package.files)
-        made = tuple(_made(package))
+        generated_globs = tuple(_generated_patterns(package))
         named = {readme_file(package), *(path for path in package.ignored if _is_named(path, package))} - {""}
         inside = {path for path in package.ignored if any(path.startswith(f"{top}/") for top in tops)}
-        made_again = {path for path in inside if _CACHES.search(path) or any(fnmatchcase(path, each) for each in made)}
-        lost = sorted(named & package.ignored | inside - made_again)
+        regenerated = {
+            path for path in inside if _CACHES.search(path) or any(fnmatchcase(path, glob) for glob in generated_globs)
+        }
+        lost = sorted(named & package.ignored | inside - regenerated)
         if lost:
-            what = f"git ignores what {package.name} needs: {some(lost)}"
+            message = f"git ignores what {package.name} needs: {summarize(lost)}"
             severity = (
                 Severity.ERROR if any(path in named or path.endswith((".py", ".typed")) for path in lost) else None
             )
-            yield Found(package.name, what, package.at(lost[0]), severity=severity)
+            yield Found(package.name, message, package.at(lost[0]), severity=severity)
 
 
 def lock_stale(facts: WorkspaceFacts) -> Iterator[Found]:
@@ -126,21 +128,21 @@ def tag_baseline(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find packages that have a history by their version, and no tag that says where it ended."""
     if facts.tagged is None:
         return
-    untold = [
+    untagged = [
         package
         for package in facts.published
-        if package.name not in facts.tagged and (version := package.member.version) and version not in _BEGINNINGS
+        if package.name not in facts.tagged and (version := package.member.version) and version not in _FIRST_VERSIONS
     ]
-    if untold and not facts.tagged:
-        names = some([package.name for package in untold])
-        what = f"no tag tells of a release, and these versions are hardly the first: {names}"
-        yield replace(untold[0].found(what, "project", "version"), package="")
+    if untagged and not facts.tagged:
+        names = summarize([package.name for package in untagged])
+        message = f"no tag tells of a release, and these versions are hardly the first: {names}"
+        yield replace(untagged[0].found(message, "project", "version"), package="")
         return
-    shared = {name for unit in units_of(facts.workspace, facts.settings) if unit.fixed for name in unit.names}
-    for package in untold:
+    shared = {name for unit in version_groups(facts.workspace, facts.settings) if unit.fixed for name in unit.names}
+    for package in untagged:
         if package.name not in shared:  # born at the version of all
-            what = f"{package.name} is {package.member.version}, and no tag says what was released of it"
-            yield package.found(what, "project", "version")
+            message = f"{package.name} is {package.member.version}, and no tag says what was released of it"
+            yield package.found(message, "project", "version")
 
 
 def modules_of(files: Iterable[str]) -> tuple[str, ...]:
@@ -160,7 +162,7 @@ def _parents(path: str) -> Iterator[str]:
         yield path
 
 
-def _is_marked(package: Package) -> bool:
+def _has_type_marker(package: Package) -> bool:
     return any(path.endswith("py.typed") for path in package.files)
 
 
@@ -179,7 +181,7 @@ def _is_named(path: str, package: Package) -> bool:
     return not path.endswith("/") and any(fnmatchcase(path, glob) for glob in globs)
 
 
-def _made(package: Package) -> Iterator[str]:
+def _generated_patterns(package: Package) -> Iterator[str]:
     """Yield patterns of what a build makes by itself, so that nobody commits it."""
     tool = table_at(package.document, "tool")
     build = table_at(tool, "hatch", "build")
@@ -194,7 +196,9 @@ def _made(package: Package) -> Iterator[str]:
     if write_to := table_at(tool, "pdm", "version").get("write_to"):
         yield f"*{write_to}"
     if "version" in package.project.get("dynamic", ()):
-        yield from (place.path for place in source_of(package.document).places if not package.member.version_file)
+        yield from (
+            location.path for location in version_source(package.document).locations if not package.member.version_file
+        )
 
 
 CHECKS = (

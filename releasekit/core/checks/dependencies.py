@@ -35,15 +35,15 @@ def cycles(facts: WorkspaceFacts) -> Iterator[Found]:
     graph, _ = graph_of(without_self, offers_of(without_self))
     for cycle in graph.cycles():
         try:
-            order(graph.only(cycle), facts.settings.cycles)
+            order(graph.subgraph(cycle), facts.settings.cycles)
         except Refusal as refusal:
             first = facts[cycle[0]]
             for need in first.written:
                 if need.kind in _HARD and need.name == cycle[1]:
-                    yield first.found(refusal.what, *need.path, item=need.text, hint=refusal.hint)
+                    yield first.found(refusal.message, *need.path, item=need.text, hint=refusal.hint)
                     break
             else:  # through an extra that is asked for, so that no requirement names it
-                yield first.found(refusal.what, "project", "dependencies", hint=refusal.hint)
+                yield first.found(refusal.message, "project", "dependencies", hint=refusal.hint)
 
 
 def self_deps(facts: WorkspaceFacts) -> Iterator[Found]:
@@ -52,13 +52,13 @@ def self_deps(facts: WorkspaceFacts) -> Iterator[Found]:
         for need in package.written:
             if need.kind in _HARD and need.name == package.name:
                 fix = None if need.requirement.extras else DropItem(package.file, need.path, need.text)
-                what = f"{package.name} requires itself: {need.text}"
-                yield package.found(what, *need.path, item=need.text, fix=fix)
+                message = f"{package.name} requires itself: {need.text}"
+                yield package.found(message, *need.path, item=need.text, fix=fix)
 
 
 def orphan_deps(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find requirements on siblings that are never published, and on what is called like a sibling and is none."""
-    family = _family([package.name for package in facts.published])
+    prefix = _common_prefix([package.name for package in facts.published])
     for package in facts.published:
         for need in package.written:
             if need.name == package.name:
@@ -66,11 +66,16 @@ def orphan_deps(facts: WorkspaceFacts) -> Iterator[Found]:
             if need.name in facts.workspace.members:
                 if not facts.workspace[need.name].publishable:
                     severity = Severity.WARNING if need.kind is Kind.EXTRA else Severity.ERROR
-                    what = f"{package.name} requires {need.name}, which is never published"
-                    yield package.found(what, *need.path, item=need.text, severity=severity)
-            elif family and need.name.startswith(family) and not need.requirement.url and not _locked(facts, need.name):
-                what = f"{package.name} requires {need.name}, which is called like a sibling, and there is none"
-                yield package.found(what, *need.path, item=need.text, hint="Mend the name, or take it out.")
+                    message = f"{package.name} requires {need.name}, which is never published"
+                    yield package.found(message, *need.path, item=need.text, severity=severity)
+            elif (
+                prefix
+                and need.name.startswith(prefix)
+                and not need.requirement.url
+                and not _is_in_lockfile(facts, need.name)
+            ):
+                message = f"{package.name} requires {need.name}, which is called like a sibling, and there is none"
+                yield package.found(message, *need.path, item=need.text, hint="Mend the name, or take it out.")
 
 
 def internal_specifiers(facts: WorkspaceFacts) -> Iterator[Found]:
@@ -79,8 +84,8 @@ def internal_specifiers(facts: WorkspaceFacts) -> Iterator[Found]:
         for need in package.written:
             version = facts.workspace[need.name].version if need.name in facts.workspace.members else None
             if version and need.name != package.name and not fits(need.requirement.specifier, version):
-                what = f"{package.name} requires {need.requirement}, and the workspace has {version}"
-                yield package.found(what, *need.path, item=need.text)
+                message = f"{package.name} requires {need.requirement}, and the workspace has {version}"
+                yield package.found(message, *need.path, item=need.text)
 
 
 def python_ranges(facts: WorkspaceFacts) -> Iterator[Found]:
@@ -91,16 +96,15 @@ def python_ranges(facts: WorkspaceFacts) -> Iterator[Found]:
             promised = _pythons(package.member.requires_python) if package.member.requires_python else ()
             if need.kind is not Kind.RUNTIME or sibling is None or need.name == package.name:
                 continue
-            if lost := [python for python in promised if _misses(python, need.requirement, sibling)]:
-                shown = f"{lost[0]} to {lost[-1]}" if len(lost) > 1 else lost[0]
-                what = (
-                    f"{package.name} allows Python {shown}, {sibling.name} does not ({sibling.member.requires_python})"
-                )
-                severity = Severity.ERROR if len(lost) == len(promised) else None
-                yield package.found(what, "project", "requires-python", severity=severity)
+            if excluded := [python for python in promised if _excludes_python(python, need.requirement, sibling)]:
+                python_range = f"{excluded[0]} to {excluded[-1]}" if len(excluded) > 1 else excluded[0]
+                limit = sibling.member.requires_python
+                message = f"{package.name} allows Python {python_range}, {sibling.name} does not ({limit})"
+                severity = Severity.ERROR if len(excluded) == len(promised) else None
+                yield package.found(message, "project", "requires-python", severity=severity)
 
 
-def _family(names: list[str]) -> str:
+def _common_prefix(names: list[str]) -> str:
     """Return what all *names* begin with, in whole words, with a hyphen at the end; empty if there is no such thing."""
     if len(names) < 2:  # noqa: PLR2004  one is no family
         return ""
@@ -112,7 +116,7 @@ def _family(names: list[str]) -> str:
     return "".join(f"{word}-" for word in shared)
 
 
-def _locked(facts: WorkspaceFacts, name: str) -> bool:
+def _is_in_lockfile(facts: WorkspaceFacts, name: str) -> bool:
     """Tell whether the lock file has the package *name*: then it exists."""
     return f'name = "{name}"\nversion' in facts.locked
 
@@ -127,7 +131,7 @@ def _pythons(requires: str) -> tuple[str, ...]:
     return tuple(minor for minor in _MINORS if any(Version(f"{minor}.{patch}") in specifier for patch in (0, 99)))
 
 
-def _misses(python: str, requirement: Requirement, sibling: Package) -> bool:
+def _excludes_python(python: str, requirement: Requirement, sibling: Package) -> bool:
     if requirement.marker:
         environment = {"python_version": python, "python_full_version": f"{python}.99", "extra": ""}
         if not requirement.marker.evaluate(environment):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from packaging.utils import canonicalize_name
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
-from releasekit.core.adoption import SAMPLES
+from releasekit.core.adoption import SAMPLE_DIRECTORIES
 from releasekit.core.checks.fixes import Fix
 from releasekit.core.toml_lines import line_of
 from releasekit.core.workspace.dynamic_version import table_at
@@ -84,7 +84,7 @@ class Package:
     @property
     def is_sample(self) -> bool:
         """Whether it stands in a directory of samples."""
-        return not SAMPLES.isdisjoint(self.member.path.lower().split("/")[:-1])
+        return not SAMPLE_DIRECTORIES.isdisjoint(self.member.path.lower().split("/")[:-1])
 
     def at(self, path: str) -> str:
         """Return the *path* of one of its files, from the root of the workspace."""
@@ -99,9 +99,9 @@ class Package:
         """Its published requirements and those to build it."""
         return tuple(Written(path, kind, text, requirement_of(text)) for path, kind, text in self._arrays())
 
-    def found(self, what: str, *path: str, item: str = "", **more: Any) -> Found:  # noqa: ANN401  see Found
+    def found(self, message: str, *path: str, item: str = "", **more: Any) -> Found:  # noqa: ANN401  see Found
         """Return a finding about the key *path* of its pyproject.toml, or about the *item* in that array."""
-        return Found(self.name, what, self.file, line_of(self.text, path or ("project", "name"), item), **more)
+        return Found(self.name, message, self.file, line_of(self.text, path or ("project", "name"), item), **more)
 
     def _arrays(self) -> Iterator[tuple[tuple[str, ...], Kind, str]]:
         for path in REQUIREMENTS:
@@ -212,19 +212,19 @@ class CheckReport(BaseModel):
     findings: tuple[Finding, ...]
 
     @property
-    def failed(self) -> bool:
+    def has_errors(self) -> bool:
         """Whether there is an error among the findings."""
         return any(finding.severity is Severity.ERROR for finding in self.findings)
 
     @property
     def summary(self) -> str:
         """How many findings there are of each severity, in words."""
-        counts = [(sum(found.severity is severity for found in self.findings), severity) for severity in Severity]
-        said = ", ".join(_count(count, severity) for count, severity in counts if count)
-        mendable = sum(finding.fixable for finding in self.findings)
-        more = f"; --fix mends {mendable}" if mendable else ""
-        looked = f"{_count(self.packages, 'package')}, {_count(len(self.checks), 'check')}"
-        return f"{looked}: {said or 'nothing found'}{more}"
+        counts = [(sum(finding.severity is severity for finding in self.findings), severity) for severity in Severity]
+        severities = ", ".join(_count(count, severity) for count, severity in counts if count)
+        fixable = sum(finding.fixable for finding in self.findings)
+        more = f"; --fix mends {fixable}" if fixable else ""
+        scope = f"{_count(self.packages, 'package')}, {_count(len(self.checks), 'check')}"
+        return f"{scope}: {severities or 'nothing found'}{more}"
 
 
 def _count(number: int, noun: str) -> str:

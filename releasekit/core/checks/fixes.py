@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.workspace.toml_edits import edit_toml
 
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ class NewFile:
 Fix: TypeAlias = SetKey | AddItem | DropItem | NewFile
 
 
-def files_of(fixes: Iterable[Fix]) -> tuple[str, ...]:
+def affected_files(fixes: Iterable[Fix]) -> tuple[str, ...]:
     """Return the files that *fixes* are about, each once."""
     return tuple(dict.fromkeys(fix.file for fix in fixes))
 
 
-def mended(texts: Mapping[str, str | None], fixes: Iterable[Fix]) -> dict[str, str]:
+def fixed_texts(texts: Mapping[str, str | None], fixes: Iterable[Fix]) -> dict[str, str]:
     """Return the new texts of the files, by path; *texts* are those that they have, None for no file.
 
     Raises Refusal RK-CHECK-FIX if a file is written in a way that nobody foresaw.
@@ -66,15 +66,15 @@ def mended(texts: Mapping[str, str | None], fixes: Iterable[Fix]) -> dict[str, s
         if isinstance(fix, NewFile):
             after |= {fix.file: fix.text} if before is None else {}
         else:
-            after[fix.file] = _edited(before or "", fix)
+            after[fix.file] = _edit(before or "", fix)
     return after
 
 
-def _edited(text: str, fix: SetKey | AddItem | DropItem) -> str:
+def _edit(text: str, fix: SetKey | AddItem | DropItem) -> str:
     """Return the TOML *text* with *fix*; all else stays as it is, which is looked at again."""
     after = edit_toml(text, lambda document: _apply(document, fix))
     if after is None:
-        raise Refusal(Code.CHECK_FIX, f"{'.'.join(fix.path)} cannot be edited as it is written", fix.file)
+        raise Refusal(ErrorCode.CHECK_FIX, f"{'.'.join(fix.path)} cannot be edited as it is written", fix.file)
     return after
 
 

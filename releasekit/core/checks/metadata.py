@@ -42,12 +42,12 @@ def missing_license(facts: WorkspaceFacts) -> Iterator[Found]:
         table = package.project.get("license")
         has_text = bool(texts) or (isinstance(table, dict) and bool(cast("Mapping[str, str]", table)))
         if globs and not texts:
-            what = f"no file fits the license-files of {package.name}: {', '.join(globs)}"
-            yield package.found(what, "project", "license-files")
+            message = f"no file fits the license-files of {package.name}: {', '.join(globs)}"
+            yield package.found(message, "project", "license-files")
         elif not has_text and _names_license(package):
-            what = f"{package.name} names its license and lacks the text"
+            message = f"{package.name} names its license and lacks the text"
             yield package.found(
-                what, "project", "license", severity=Severity.WARNING, fix=_root_license(facts, package)
+                message, "project", "license", severity=Severity.WARNING, fix=_root_license(facts, package)
             )
         elif not has_text:
             yield package.found(f"{package.name} has no license", fix=_root_license(facts, package))
@@ -56,35 +56,37 @@ def missing_license(facts: WorkspaceFacts) -> Iterator[Found]:
 def license_expression(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find licenses that are not written as PEP 639 wants it, so that an index or a build backend refuses them."""
     for package in facts.presented:
-        said = package.project.get("license")
+        license_value = package.project.get("license")
         classifiers = [text for text in package.project.get("classifiers", ()) if text.startswith("License ::")]
-        if isinstance(said, str):
-            yield from _expression(package, said)
+        if isinstance(license_value, str):
+            yield from _check_expression(package, license_value)
             for text in classifiers:
-                what = f"{package.name} has a license expression, and the classifier {text} beside it"
+                message = f"{package.name} has a license expression, and the classifier {text} beside it"
                 path = ("project", "classifiers")
                 fix = DropItem(package.file, path, text)
                 hint = "Take the classifier out: an expression replaces it (PEP 639), and some backends refuse both."
-                yield package.found(what, *path, item=text, hint=hint, severity=Severity.WARNING, fix=fix)
-        elif said is not None:
-            what = f"{package.name} has its license in a table, which PEP 639 has deprecated"
+                yield package.found(message, *path, item=text, hint=hint, severity=Severity.WARNING, fix=fix)
+        elif license_value is not None:
+            message = f"{package.name} has its license in a table, which PEP 639 has deprecated"
             hint = 'Write `license = "MIT"`, whichever expression it is, and `license-files = ["LICENSE"]`.'
-            yield package.found(what, "project", "license", hint=hint, severity=Severity.NOTE)
+            yield package.found(message, "project", "license", hint=hint, severity=Severity.NOTE)
 
 
 def missing_readme(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find packages whose page on an index would be empty, or whose README is not there."""
     for package in facts.presented:
         file = readme_file(package)
-        lying = _readmes(package.files)
+        readmes = _readmes(package.files)
         if file and file not in package.files:
-            what = f"the readme of {package.name} is {file}, which "
-            what += "git ignores" if file in package.ignored else "is not there"
-            yield package.found(what, "project", "readme", hint="Write it, or mend the name: no build works without.")
-        elif not package.says("readme") and lying:
-            fix = SetKey(package.file, ("project", "readme"), lying[0])
-            what = f'{package.name} has a {lying[0]} that nobody will see: there is no `readme = "{lying[0]}"`'
-            yield package.found(what, fix=fix)
+            message = f"the readme of {package.name} is {file}, which "
+            message += "git ignores" if file in package.ignored else "is not there"
+            yield package.found(
+                message, "project", "readme", hint="Write it, or mend the name: no build works without."
+            )
+        elif not package.says("readme") and readmes:
+            fix = SetKey(package.file, ("project", "readme"), readmes[0])
+            message = f'{package.name} has a {readmes[0]} that nobody will see: there is no `readme = "{readmes[0]}"`'
+            yield package.found(message, fix=fix)
         elif not package.says("readme"):
             yield package.found(f"{package.name} has no README")
 
@@ -97,20 +99,20 @@ def readme_rendering(facts: WorkspaceFacts) -> Iterator[Found]:
         if (kind and kind not in _RENDERED) or (
             not kind and file and PurePosixPath(file).suffix.lower() not in _SUFFIXES
         ):
-            what = f"no index knows how to show the readme of {package.name}: {kind or file}"
+            message = f"no index knows how to show the readme of {package.name}: {kind or file}"
             hint = "Use .md, .rst or .txt, or say `readme = { file = …, content-type = … }` with one of these kinds."
-            yield package.found(what, "project", "readme", hint=hint)
+            yield package.found(message, "project", "readme", hint=hint)
         if package.rendering is None:
             untried.append(package)
         elif package.rendering:
             yield package.found(f"{file} cannot be rendered: {package.rendering}", "project", "readme")
         if kind == "text/markdown" or (not kind and file.lower().endswith(".md")):
-            yield from _images(package, file)
+            yield from _check_images(package, file)
     if untried:
         names = ", ".join(package.name for package in untried)
         hint = "Install releasekit with its extra `rst`, which brings readme_renderer."
-        what = f"whether an index can render the README of {names} was not tried"
-        yield untried[0].found(what, "project", "readme", hint=hint, severity=Severity.NOTE)
+        message = f"whether an index can render the README of {names} was not tried"
+        yield untried[0].found(message, "project", "readme", hint=hint, severity=Severity.NOTE)
 
 
 def metadata_completeness(facts: WorkspaceFacts) -> Iterator[Found]:
@@ -125,8 +127,8 @@ def metadata_completeness(facts: WorkspaceFacts) -> Iterator[Found]:
             severity = Severity.NOTE if missing == ["urls"] else None
             yield package.found(f"{package.name} lacks {', '.join(missing)}", severity=severity)
         elif package.project.get("description", "").strip(" .!").lower() in _PLACEHOLDERS:
-            what = f'the description of {package.name} is "{package.project["description"]}"'
-            yield package.found(what, "project", "description")
+            message = f'the description of {package.name} is "{package.project["description"]}"'
+            yield package.found(message, "project", "description")
 
 
 def normalized_names(facts: WorkspaceFacts) -> Iterator[Found]:
@@ -146,16 +148,16 @@ def naming_convention(facts: WorkspaceFacts) -> Iterator[Found]:
         if package.member.path != ".":
             neighbours.setdefault(package.member.path.rpartition("/")[0], []).append(package)
     for parent, packages in neighbours.items():
-        forms = Counter(form for package in packages if (form := _form(package)))
+        forms = Counter(form for package in packages if (form := _name_pattern(package)))
         form, count = forms.most_common(1)[0] if forms else (None, 0)
-        if form is None or count < _MANY or count < _MOST * len(packages):
+        if form is None or count < _MIN_PACKAGES or count < _MIN_SHARE * len(packages):
             continue
         for package in packages:
             directory = package.member.path.rpartition("/")[2]
             name = form.format(canonicalize_name(directory))
             if package.name != name:
-                what = f"{package.name} stands in {directory}; most in {parent or 'the root'} would call it {name}"
-                yield package.found(what, "project", "name")
+                message = f"{package.name} stands in {directory}; most in {parent or 'the root'} would call it {name}"
+                yield package.found(message, "project", "name")
 
 
 def direct_references(facts: WorkspaceFacts) -> Iterator[Found]:
@@ -171,39 +173,41 @@ def direct_references(facts: WorkspaceFacts) -> Iterator[Found]:
                 yield package.found(f"{package.name} requires an address: {need.text}", *need.path, item=need.text)
             elif need.name in facts.workspace.members:
                 continue
-            elif kind := _redirected(sources.get(need.name)):
-                what = f"{package.name} is developed with {need.name} from {kind}, and its users get that of the index"
+            elif kind := _source_kind(sources.get(need.name)):
+                message = (
+                    f"{package.name} is developed with {need.name} from {kind}, and its users get that of the index"
+                )
                 hint = "Release what you need of it, or make sure that its published version does."
-                yield package.found(what, *need.path, item=need.text, hint=hint, severity=Severity.WARNING)
+                yield package.found(message, *need.path, item=need.text, hint=hint, severity=Severity.WARNING)
 
 
 def private_classifier(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find samples that nothing keeps from being uploaded."""
     for package in facts:
         builds = "build-system" in package.document
-        is_kept = package.document.get("tool", {}).get("uv", {}).get("package") is False
+        is_virtual = package.document.get("tool", {}).get("uv", {}).get("package") is False
         marked = any(text.startswith("Private ::") for text in package.project.get("classifiers", ()))
-        if not package.is_sample or not builds or is_kept or marked:
+        if not package.is_sample or not builds or is_virtual or marked:
             continue
         if not package.member.publishable:
             fix = AddItem(package.file, ("project", "classifiers"), PRIVATE)
-            what = f"{package.name} is kept home by the settings alone; an upload by hand would succeed"
-            yield package.found(what, severity=Severity.NOTE, fix=fix)
+            message = f"{package.name} is kept home by the settings alone; an upload by hand would succeed"
+            yield package.found(message, severity=Severity.NOTE, fix=fix)
         elif not facts.settings.packages:  # which name it on purpose
-            what = f"{package.name} looks like a sample, and would be published"
-            yield package.found(what)
+            message = f"{package.name} looks like a sample, and would be published"
+            yield package.found(message)
 
 
 def readme_file(package: Package) -> str:
     """Return the file that is the README of *package*; empty if none is named."""
-    said = package.project.get("readme", "")
-    return said if isinstance(said, str) else str(said.get("file", ""))
+    readme = package.project.get("readme", "")
+    return readme if isinstance(readme, str) else str(readme.get("file", ""))
 
 
 def license_globs(package: Package) -> Sequence[str] | None:
     """Return what `license-files` says, as PEP 639 has it; None if it says nothing."""
-    said: object = package.project.get("license-files")
-    return cast("list[str]", said) if isinstance(said, list) else None
+    globs: object = package.project.get("license-files")
+    return cast("list[str]", globs) if isinstance(globs, list) else None
 
 
 def _is_license(path: str, globs: Sequence[str] | None) -> bool:
@@ -226,59 +230,59 @@ def _root_license(facts: WorkspaceFacts, package: Package) -> Fix | None:
     return NewFile(package.at(facts.license_file), facts.license_text)
 
 
-def _expression(package: Package, said: str) -> Iterator[Found]:
+def _check_expression(package: Package, expression: str) -> Iterator[Found]:
     try:
-        canonical = canonicalize_license_expression(said)
+        canonical = canonicalize_license_expression(expression)
     except InvalidLicenseExpression as error:
         hint = "Use identifiers of the SPDX list, or LicenseRef-Something, joined by AND, OR and WITH."
         why = f": {error}" if str(error).startswith("Unknown") else ""  # it only repeats itself otherwise
-        yield package.found(f"{said!r} is no license expression{why}", "project", "license", hint=hint)
+        yield package.found(f"{expression!r} is no license expression{why}", "project", "license", hint=hint)
         return
-    if canonical != said:
+    if canonical != expression:
         fix = SetKey(package.file, ("project", "license"), canonical)
-        what = f"the license expression {said!r} is written {canonical}"
-        yield package.found(what, "project", "license", severity=Severity.NOTE, fix=fix)
+        message = f"the license expression {expression!r} is written {canonical}"
+        yield package.found(message, "project", "license", severity=Severity.NOTE, fix=fix)
 
 
 def _readmes(files: frozenset[str]) -> list[str]:
     """Return the READMEs at the top among *files*, the likeliest first."""
-    found = [path for path in files if re.fullmatch(r"readme\.(md|rst|txt)", path, re.IGNORECASE)]
-    return sorted(found, key=lambda path: (not path.lower().endswith(".md"), path))
+    readmes = [path for path in files if re.fullmatch(r"readme\.(md|rst|txt)", path, re.IGNORECASE)]
+    return sorted(readmes, key=lambda path: (not path.lower().endswith(".md"), path))
 
 
 def _content_type(package: Package) -> str:
-    said: Any = package.project.get("readme")
-    kind = str(said.get("content-type", "")) if isinstance(said, dict) else ""  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    readme: Any = package.project.get("readme")
+    kind = str(readme.get("content-type", "")) if isinstance(readme, dict) else ""  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
     return kind.partition(";")[0].strip().lower()
 
 
-def _images(package: Package, file: str) -> Iterator[Found]:
+def _check_images(package: Package, file: str) -> Iterator[Found]:
     """Find pictures that are shown in a repository alone; one finding has them all."""
     text = _FENCED.sub(lambda span: re.sub(r"[^\n]", " ", span[0]), package.texts.get(file, ""))
     local = [(image[1] or image[2], image.start()) for image in _IMAGE.finditer(text)]
     lost = [(name, start) for name, start in local if not _ELSEWHERE.match(name)]
     if lost:
         more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
-        found = package.found(
+        finding = package.found(
             f"{lost[0][0]}{more} in the README of {package.name} will not be seen on an index",
             hint="Name the picture by its whole address: an index has the text of a README alone.",
             severity=Severity.WARNING,
         )
         line = text.count("\n", 0, lost[0][1]) + 1
-        yield replace(found, file=package.at(file), line=line)
+        yield replace(finding, file=package.at(file), line=line)
 
 
-def _form(package: Package) -> str:
+def _name_pattern(package: Package) -> str:
     """Return how the name is made from that of the directory, "{}" for that; empty if it is not."""
     directory = canonicalize_name(package.member.path.rpartition("/")[2])
-    before, there, after = package.name.partition(directory)
-    return f"{before}{{}}{after}" if there else ""
+    before, separator, after = package.name.partition(directory)
+    return f"{before}{{}}{after}" if separator else ""
 
 
-_MANY, _MOST = 3, 0.75  # so many packages make a convention, and so great a share
+_MIN_PACKAGES, _MIN_SHARE = 3, 0.75  # so many packages make a convention, and so great a share
 
 
-def _redirected(source: object) -> str:
+def _source_kind(source: object) -> str:
     """Return where a `tool.uv.sources` entry takes a package from, if not from an index."""
     entries: list[Any] = cast("list[Any]", source) if isinstance(source, list) else [source]
     tables = [cast("Mapping[str, Any]", entry) for entry in entries if isinstance(entry, dict)]

@@ -25,7 +25,7 @@ class Bump(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class BumpRules:
     """What the settings say: *types* has lower-case keys; *force* releases a patch where nothing asks for a release.
 
     *prerelease* is the kind of prerelease to make: "dev", "a", "b", "rc", or "none" for a stable release.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.errors import ErrorCode, Refusal
 
 _URL = re.compile(r"(?:https?|ssh|git|file)://")
 _SCP = re.compile(r"[\w.-]+@[\w.-]+:(?!//)")  # git's short form of ssh, as in git@host:team/project.git
@@ -21,7 +21,7 @@ def is_address(workspace: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class RemoteWorkspace:
     """The repository at *address*, at *ref* (empty: its default branch); the workspace lies in *subdirectory*.
 
     *token* names the secret that opens it, if one is needed. Raises Refusal RK-USAGE for an address that holds a
@@ -36,17 +36,19 @@ class Source:
     def __post_init__(self) -> None:
         parts = urlsplit(self.address) if _URL.match(self.address) else None
         if parts and parts.password is not None:
-            what = "the address of a repository must not hold a password: parameters are stored and shown"
-            raise Refusal(Code.USAGE, what, parts.hostname or "", "Name a secret that holds it with --git-token.")
+            message = "the address of a repository must not hold a password: parameters are stored and shown"
+            raise Refusal(
+                ErrorCode.USAGE, message, parts.hostname or "", "Name a secret that holds it with --git-token."
+            )
         if self.token and not (parts and parts.scheme in ("http", "https")):
-            raise Refusal(Code.USAGE, "--git-token goes with an https address", self.address)
+            raise Refusal(ErrorCode.USAGE, "--git-token goes with an https address", self.address)
         if self.token and not _NAME.fullmatch(self.token):  # not shown: it may be the secret
-            raise Refusal(Code.USAGE, "--git-token is the name of a block or variable, not the token itself")
+            raise Refusal(ErrorCode.USAGE, "--git-token is the name of a block or variable, not the token itself")
         path = PurePosixPath(self.subdirectory)
         if path.is_absolute() or ".." in path.parts:
-            raise Refusal(Code.USAGE, "--subdirectory leads out of the repository", self.subdirectory)
+            raise Refusal(ErrorCode.USAGE, "--subdirectory leads out of the repository", self.subdirectory)
         if self.ref.startswith("-"):
-            raise Refusal(Code.USAGE, "no branch, tag or commit is called so", self.ref)
+            raise Refusal(ErrorCode.USAGE, "no branch, tag or commit is called so", self.ref)
 
     @property
     def name(self) -> str:

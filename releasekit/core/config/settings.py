@@ -20,9 +20,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, from_json
 
-from releasekit.core.config.bump_rules import Bump, Rules
+from releasekit.core.config.bump_rules import Bump, BumpRules
 from releasekit.core.config.ref_names import is_tag_name
-from releasekit.core.errors import Code, Refusal, ReleaseError, nearest
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, did_you_mean
 from releasekit.core.toml_lines import excerpt_of
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ Propagate = Literal["none", "out-of-range", "patch"]
 SourceRequirements = Literal["raise", "always", "leave"]
 
 
-NO_FORGE = frozenset({Code.FORGE_UNKNOWN, Code.FORGE_NO_TOKEN, Code.FORGE_CREDENTIALS, Code.FORGE_READ_ONLY})
+NO_FORGE_CODES = frozenset(
+    {ErrorCode.FORGE_UNKNOWN, ErrorCode.FORGE_NO_TOKEN, ErrorCode.FORGE_CREDENTIALS, ErrorCode.FORGE_READ_ONLY}
+)
 """Why there may be no release on the forge without anything having failed."""
 
 
@@ -80,7 +82,7 @@ class BumpFile(BaseModel):
 
     @field_validator("path")
     @classmethod
-    def _inside(cls, path: str) -> str:
+    def _check_path(cls, path: str) -> str:
         posix, windows = PurePosixPath(path), PureWindowsPath(path)
         outside = posix.is_absolute() or windows.drive or windows.root or ".." in (*posix.parts, *windows.parts)
         if not path or "\0" in path or outside:
@@ -89,7 +91,7 @@ class BumpFile(BaseModel):
 
     @field_validator("pattern")
     @classmethod
-    def _versioned(cls, pattern: str) -> str:
+    def _check_pattern(cls, pattern: str) -> str:
         if pattern.count("{version}") != 1:
             raise PydanticCustomError("no_version", "the pattern must hold {what} once", {"what": "{version}"})
         return pattern
@@ -251,38 +253,38 @@ class Settings(BaseModel):
 
     @field_validator("release_branch")
     @classmethod
-    def _is_branch(cls, name: str) -> str:
+    def _check_branch(cls, name: str) -> str:
         if not is_tag_name(name):  # git has one rule for both
             raise PydanticCustomError("branch", "git takes no branch of this name")
         return name
 
     @field_validator("first_version")
     @classmethod
-    def _is_version(cls, text: str) -> str:
+    def _check_version(cls, text: str) -> str:
         if text and not re.fullmatch(rf"(?ix)\s*{VERSION_PATTERN}\s*", text):
             raise PydanticCustomError("version", "this is no PEP 440 version")
         return text
 
     @property
-    def on_forge(self) -> bool:
+    def creates_forge_release(self) -> bool:
         """Whether a release is to be made on the forge: it is one of a tag that is there."""
         return self.release and self.tag and self.push
 
     def stops_at(self, error: ReleaseError) -> bool:
         """Whether it is a failure, and no remark, that *error* keeps the release from the forge (D-10)."""
-        return self.forge_required or error.code not in NO_FORGE
+        return self.forge_required or error.code not in NO_FORGE_CODES
 
     def expects_no_forge(self, error: ReleaseError) -> bool:
         """Whether *error* says no more than that the remote is on no forge, and nobody has said that it is."""
-        return error.code is Code.FORGE_UNKNOWN and self.forge == "auto"
+        return error.code is ErrorCode.FORGE_UNKNOWN and self.forge == "auto"
 
     def bumps(self) -> dict[str, Bump]:
         """Return the bump that each commit type asks for."""
         return {name.lower(): Bump[bump.upper()] for name, bump in self.types.items()}
 
-    def rules(self) -> Rules:
+    def rules(self) -> BumpRules:
         """Return what the settings say of the next version."""
-        return Rules(self.bumps(), self.major_on_zero, self.force_unchanged, self.prerelease)
+        return BumpRules(self.bumps(), self.major_on_zero, self.force_unchanged, self.prerelease)
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,8 +308,8 @@ def settings_of(pyproject: Mapping[str, Any], text: str = "") -> Settings:
         raise _refusal(error, text) from None
 
 
-def bump_files(pyproject: Mapping[str, Any], shown: str, text: str = "") -> tuple[BumpFile, ...]:
-    """Return the files that a package's own *pyproject* names with `bump`; *shown* and *text* are for errors.
+def bump_files(pyproject: Mapping[str, Any], display_path: str, text: str = "") -> tuple[BumpFile, ...]:
+    """Return the files that a package's own *pyproject* names with `bump`; *display_path* and *text* are for errors.
 
     Raises Refusal RK-CONFIG-INVALID-KEY or RK-CONFIG-INVALID-VALUE.
     """
@@ -315,15 +317,15 @@ def bump_files(pyproject: Mapping[str, Any], shown: str, text: str = "") -> tupl
     try:
         return PackageSettings.model_validate(table).bump
     except ValidationError as error:
-        raise _refusal(error, text, shown) from None
+        raise _refusal(error, text, display_path) from None
 
 
-OWN_KEYS = ("types", "major_on_zero", "tag_format", "changelog", "smoke_test", "check_ignore", "bump", "pins")
+MEMBER_KEYS = ("types", "major_on_zero", "tag_format", "changelog", "smoke_test", "check_ignore", "bump", "pins")
 """What a member may say for itself, in its own [tool.releasekit]."""
 
 
-def own_settings(pyproject: Mapping[str, Any], shown: str, text: str = "") -> dict[str, Any]:
-    """Return what the parsed *pyproject* of a member says for itself; *shown* and *text* are for errors.
+def parse_member_settings(pyproject: Mapping[str, Any], display_path: str, text: str = "") -> dict[str, Any]:
+    """Return what the parsed *pyproject* of a member says for itself; *display_path* and *text* are for errors.
 
     Raises Refusal RK-CONFIG-INVALID-KEY or RK-CONFIG-INVALID-VALUE.
     """
@@ -331,38 +333,40 @@ def own_settings(pyproject: Mapping[str, Any], shown: str, text: str = "") -> di
     try:
         read = Settings.model_validate(table)
     except ValidationError as error:
-        raise _refusal(error, text, shown, OWN_KEYS) from None
+        raise _refusal(error, text, display_path, MEMBER_KEYS) from None
     for key in table:
-        if key not in OWN_KEYS:
-            excerpt = excerpt_of(text, shown, (*TABLE, key), of_key=True)
-            where = f"{shown}:{excerpt.line}, [tool.releasekit]"
-            hint = f"A member may set {', '.join(OWN_KEYS)} for itself; all else stands in the root's pyproject.toml."
-            raise Refusal(Code.CONFIG_INVALID_KEY, f"{key} is a key of the root", where, hint, excerpt=excerpt)
+        if key not in MEMBER_KEYS:
+            excerpt = excerpt_of(text, display_path, (*TABLE, key), of_key=True)
+            location = f"{display_path}:{excerpt.line}, [tool.releasekit]"
+            hint = (
+                f"A member may set {', '.join(MEMBER_KEYS)} for itself; all else stands in the root's pyproject.toml."
+            )
+            raise Refusal(ErrorCode.CONFIG_INVALID_KEY, f"{key} is a key of the root", location, hint, excerpt=excerpt)
     return {key: getattr(read, key) for key in table}
 
 
 def _refusal(
-    error: ValidationError, text: str, shown: str = "pyproject.toml", keys: Iterable[str] | None = None
+    error: ValidationError, text: str, display_path: str = "pyproject.toml", keys: Iterable[str] | None = None
 ) -> Refusal:
     # An unknown key first: it may explain why another is missing.
-    problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+    problem = min(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
     path = [str(part) for part in problem["loc"] if part not in _UNION]
     unknown, missing = problem["type"] == "extra_forbidden", problem["type"] == "missing"
     index = int(path.pop()) if len(path) > 1 and path[-1].isdecimal() else None
-    there = path[:-1] if missing else path
+    key_path = path[:-1] if missing else path
     item = str(problem["input"]) if index is not None and isinstance(problem["input"], str) else ""
-    excerpt = excerpt_of(text, shown, (*TABLE, *there), item, of_key=unknown)
-    where = f"{shown}:{excerpt.line}, [tool.releasekit]"
+    excerpt = excerpt_of(text, display_path, (*TABLE, *key_path), item, of_key=unknown)
+    location = f"{display_path}:{excerpt.line}, [tool.releasekit]"
     if unknown:
         inner = {"groups": Group, "bump": BumpFile}.get(path[0], Settings)
-        known = inner.model_fields if len(path) > 1 else (keys or Settings.model_fields)
-        what = f"unknown key {path[-1]}{nearest(path[-1], known)}"
-        return Refusal(Code.CONFIG_INVALID_KEY, what, where, excerpt=excerpt)
+        allowed = inner.model_fields if len(path) > 1 else (keys or Settings.model_fields)
+        message = f"unknown key {path[-1]}{did_you_mean(path[-1], allowed)}"
+        return Refusal(ErrorCode.CONFIG_INVALID_KEY, message, location, excerpt=excerpt)
     name = ".".join([*path, *([str(index)] if index is not None else [])]) or "tool.releasekit"
     if path[:1] == ["secrets"]:  # nobody should write a secret there, and somebody will
-        return Refusal(Code.CONFIG_INVALID_VALUE, f"{name}: {problem['msg']}", where)
-    given: Any = problem["input"]
-    return Refusal(Code.CONFIG_INVALID_VALUE, f"{name} = {given!r}: {problem['msg']}", where, excerpt=excerpt)
+        return Refusal(ErrorCode.CONFIG_INVALID_VALUE, f"{name}: {problem['msg']}", location)
+    value: Any = problem["input"]
+    return Refusal(ErrorCode.CONFIG_INVALID_VALUE, f"{name} = {value!r}: {problem['msg']}", location, excerpt=excerpt)
 
 
 TABLE = ("tool", "releasekit")
@@ -370,13 +374,13 @@ TABLE = ("tool", "releasekit")
 _UNION = ("str", "tuple[str, ...]")  # how pydantic calls the choices of a key that may be one or many
 
 
-VARIABLES = "RELEASEKIT_"
+ENVIRONMENT_PREFIX = "RELEASEKIT_"
 """How the variables begin that hold options and settings."""
 
 
 def variable(name: str) -> str:
     """Return the environment variable of the key or option *name*."""
-    return VARIABLES + name.upper().replace("-", "_")
+    return ENVIRONMENT_PREFIX + name.upper().replace("-", "_")
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -385,16 +389,16 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     A list or a table is written as JSON; a list of one also as it is. Raises Refusal RK-CONFIG-INVALID-VALUE.
     """
     fields = Settings.model_fields
-    given = {key: from_text(fields[key].annotation, text) for key in fields if (text := environ.get(variable(key)))}
+    overrides = {key: from_text(fields[key].annotation, text) for key in fields if (text := environ.get(variable(key)))}
     try:
-        read = Settings.model_validate(given)
+        read = Settings.model_validate(overrides)
     except ValidationError as error:
         problem = error.errors()[0]
         key = str(problem["loc"][0])
-        said = "" if key == "secrets" else f" = {environ[variable(key)]!r}"
-        what = f"{variable(key)}{said}: {problem['msg']}"
-        raise Refusal(Code.CONFIG_INVALID_VALUE, what, "the environment") from None
-    return {key: getattr(read, key) for key in given}
+        value = "" if key == "secrets" else f" = {environ[variable(key)]!r}"
+        message = f"{variable(key)}{value}: {problem['msg']}"
+        raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, "the environment") from None
+    return {key: getattr(read, key) for key in overrides}
 
 
 def from_text(kind: Any, text: str) -> Any:  # noqa: ANN401  types as values, and as many as there are keys
@@ -402,7 +406,7 @@ def from_text(kind: Any, text: str) -> Any:  # noqa: ANN401  types as values, an
 
     JSON of a list or table is parsed; the rest is left to pydantic, which takes "5" for 5 and "yes" for true.
     """
-    kinds = {get_origin(each) for each in (kind, *get_args(kind))}
+    kinds = {get_origin(candidate) for candidate in (kind, *get_args(kind))}
     if (tuple in kinds and text.lstrip().startswith("[")) or (dict in kinds and text.lstrip().startswith("{")):
         try:
             return from_json(text)

@@ -12,24 +12,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Unreleased:
+class Attribution:
     """What has come since the last releases, newest first.
 
     *commits* are all that some release does not hold, without gaps, for a revert of a merge undoes what lies between
-    its parents; those that touch no package come without their messages. *touching* maps each package to the shas of
-    those that touch it and that its own last release lacks, *fresh* those of packages with a later prerelease to what
-    that lacks as well. *manifests* maps each directory to the shas of those that touch its pyproject.toml. *unheard*
-    are those since all last releases that speak of a Release-As and touch no package.
+    its parents; those that touch no package come without their messages. *by_package* maps each package to the shas of
+    those that touch it and that its own last release lacks, *since_prerelease* those of packages with a later
+    prerelease to what that lacks as well. *pyproject_changes* maps each directory to the shas of those that touch its
+    pyproject.toml. *unmatched_release_as* are those since all last releases that speak of a Release-As and touch no
+    package.
     """
 
     commits: tuple[Commit, ...]
-    touching: Mapping[str, Sequence[str]]
-    fresh: Mapping[str, frozenset[str]]
-    manifests: Mapping[str, Sequence[str]]
-    unheard: Sequence[Commit] = ()
+    by_package: Mapping[str, Sequence[str]]
+    since_prerelease: Mapping[str, frozenset[str]]
+    pyproject_changes: Mapping[str, Sequence[str]]
+    unmatched_release_as: Sequence[Commit] = ()
 
 
-def unreleased(
+def attribute_commits(
     walk: Iterable[Commit],
     head: str,
     since: Mapping[str, str],
@@ -38,7 +39,7 @@ def unreleased(
     latest: Mapping[str, str] | None = None,
     ignored: frozenset[str] = frozenset(),
     layouts: Mapping[str, Mapping[str, str]] | None = None,
-) -> Unreleased:
+) -> Attribution:
     """Find for each package the commits that its last release does not hold.
 
     *walk* has every commit that is reachable from *head* or from a commit in *since* or *latest*, children before
@@ -55,13 +56,13 @@ def unreleased(
     released = {package: tips[sha] for package, sha in since.items()}
     prereleased = {package: tips[sha] for package, sha in later.items()}
     everywhere = sum(tips[sha] for sha in set(since.values()))
-    owners = _Layouts(owner_of, layouts or {}, ignored)
+    owners = _DirectoryHistory(owner_of, layouts or {}, ignored)
     bits = {head: 1}
     commits: list[Commit] = []
     touching: dict[str, list[str]] = {package: [] for package in owner_of.values()}
     fresh: dict[str, set[str]] = {package: set() for package in later}
     manifests: dict[str, list[str]] = {}
-    unheard: list[Commit] = []
+    unmatched_release_as: list[Commit] = []
     for commit in walk:
         reached = bits.pop(commit.sha, 0) | tips.get(commit.sha, 0)
         for parent in commit.parents:
@@ -77,15 +78,15 @@ def unreleased(
         if packages or reached & everywhere != everywhere:
             message = commit.message if packages or commit.is_merge else ""
             commits.append(Commit(commit.sha, commit.parents, message, ()))
-            for directory in owners.manifests(commit):
+            for directory in owners.pyproject_directories(commit):
                 manifests.setdefault(directory, []).append(commit.sha)
         if not (packages or reached & everywhere) and "release-as" in commit.message.lower():
-            unheard.append(commit)
-    only = {package: frozenset(shas) for package, shas in fresh.items()}
-    return Unreleased(tuple(commits), touching, only, manifests, unheard)
+            unmatched_release_as.append(commit)
+    frozen = {package: frozenset(shas) for package, shas in fresh.items()}
+    return Attribution(tuple(commits), touching, frozen, manifests, unmatched_release_as)
 
 
-class _Layouts:
+class _DirectoryHistory:
     """Knows at each commit of a walk which package stood where."""
 
     def __init__(
@@ -94,7 +95,7 @@ class _Layouts:
         self._now = _Owners(now, ignored)
         self._ignored = ignored
         self._layouts = layouts
-        self._known: dict[int, _Owners] = {}
+        self._cache: dict[int, _Owners] = {}
         self._of: dict[str, _Owners] = {}
 
     def of(self, commit: Commit) -> set[str]:
@@ -111,21 +112,21 @@ class _Layouts:
         return owned
 
     @staticmethod
-    def manifests(commit: Commit) -> list[str]:
+    def pyproject_directories(commit: Commit) -> list[str]:
         """Return the directories whose pyproject.toml *commit* touches."""
-        found = (path.rpartition("/") for path in commit.files if path.endswith(_MANIFEST))
-        return [directory for directory, _, name in found if name == _MANIFEST]
+        paths = (path.rpartition("/") for path in commit.files if path.endswith(_PYPROJECT))
+        return [directory for directory, _, name in paths if name == _PYPROJECT]
 
     def _at(self, sha: str, otherwise: _Owners) -> _Owners:
         if sha not in self._layouts:
             return otherwise
         layout = self._layouts[sha]
-        if id(layout) not in self._known:
-            self._known[id(layout)] = _Owners(layout, self._ignored)
-        return self._known[id(layout)]
+        if id(layout) not in self._cache:
+            self._cache[id(layout)] = _Owners(layout, self._ignored)
+        return self._cache[id(layout)]
 
 
-_MANIFEST = "pyproject.toml"
+_PYPROJECT = "pyproject.toml"
 
 
 class _Owners:
@@ -134,8 +135,8 @@ class _Owners:
     def __init__(self, owner_of: Mapping[str, str], ignored: frozenset[str]) -> None:
         self._named = owner_of
         self._ignored = ignored
-        self._known: dict[str, str] = dict(owner_of)
-        self._known.setdefault("", "")
+        self._cache: dict[str, str] = dict(owner_of)
+        self._cache.setdefault("", "")
 
     def of(self, files: Sequence[str]) -> set[str]:
         return {owner for file in files if (owner := self._of_file(file)) and file not in self._ignored}
@@ -145,6 +146,6 @@ class _Owners:
         return self._named.get(file) or self._of_directory(file.rpartition("/")[0])
 
     def _of_directory(self, directory: str) -> str:
-        if directory not in self._known:
-            self._known[directory] = self._of_directory(directory.rpartition("/")[0])
-        return self._known[directory]
+        if directory not in self._cache:
+            self._cache[directory] = self._of_directory(directory.rpartition("/")[0])
+        return self._cache[directory]

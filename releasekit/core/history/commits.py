@@ -36,15 +36,15 @@ class Subject(NamedTuple):
 class Reverts:
     """What a commit undoes, as far as its message tells; the most certain field that leads somewhere counts.
 
-    *pulls* are numbers of pull requests. *kept*: the parent that is gone back to, of a merge; by default its first.
-    *partial*: it does more than undo, so it counts besides.
+    *pull_requests* are numbers of pull requests. *mainline*: the parent that is gone back to, of a merge; by default
+    its first. *is_partial_revert*: it does more than undo, so it counts besides.
     """
 
     shas: tuple[str, ...] = ()
-    pulls: tuple[str, ...] = ()
+    pull_requests: tuple[str, ...] = ()
     subject: Subject | None = None
-    kept: str = ""
-    partial: bool = False
+    mainline: str = ""
+    is_partial_revert: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Change:
     @property
     def is_revert(self) -> bool:
         """Whether it does nothing but undo."""
-        return self.reverts is not None and not self.reverts.partial
+        return self.reverts is not None and not self.reverts.is_partial_revert
 
 
 # ---- one commit -----------------------------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ def parse(commit: Commit) -> Change:
     The title decides the type (item 1); footers count wherever squashing has put them in the body. Types and
     tokens may have any case but BREAKING CHANGE (item 15). A message of another form has type "".
     """
-    title, body = _halves(commit.message)
+    title, body = _split_message(commit.message)
     fixup = _FIXUP.match(title)
     header = _HEADER.match(title, fixup.end() if fixup else 0)
     kind, scope, bang, description = header.groups() if header else ("", "", "", title)
@@ -109,7 +109,7 @@ def parse(commit: Commit) -> Change:
     # What stands in the title of a fixup is said of the commit that it amends.
     breaking = bool(notes or (bang and not fixup))
     reverts = None if fixup or commit.is_merge else _reverts(title, body, kind, refs, more=breaking or kind == "feat")
-    if not kind and reverts and not reverts.partial:
+    if not kind and reverts and not reverts.is_partial_revert:
         kind = "revert"
     return Change(
         commit=commit,
@@ -125,7 +125,7 @@ def parse(commit: Commit) -> Change:
     )
 
 
-def _halves(message: str) -> tuple[str, str]:
+def _split_message(message: str) -> tuple[str, str]:
     """Return the title and what follows it, with plain newlines, and nothing in it but text."""
     text = CONTROLS.sub("", message).strip(_BLANKS)
     if "\r" in text:
@@ -161,7 +161,7 @@ def _footers(body: str) -> tuple[list[str], str | None, list[str]]:
     notes: list[str] = []
     release_as: str | None = None
     refs: list[str] = []
-    for token, value in _each_footer(body):
+    for token, value in _split_footers(body):
         if token in {"BREAKING CHANGE", "BREAKING-CHANGE"}:
             notes.append(value)
         elif token == "release-as":  # noqa: S105 - a footer's token
@@ -171,7 +171,7 @@ def _footers(body: str) -> tuple[list[str], str | None, list[str]]:
     return notes, release_as, refs
 
 
-def _each_footer(body: str) -> Iterator[tuple[str, str]]:
+def _split_footers(body: str) -> Iterator[tuple[str, str]]:
     """Yield each footer's token, in lower case but for BREAKING CHANGE, and its whole value.
 
     A footer begins a paragraph or follows another (item 8). Its value goes on over lines and paragraphs, up to
@@ -181,11 +181,11 @@ def _each_footer(body: str) -> Iterator[tuple[str, str]]:
     after_blank, fenced = True, False
     for line in body.split("\n"):
         fenced ^= line.startswith("```")
-        begun = None if fenced else _footer(line, anywhere=after_blank or bool(token))
+        footer = None if fenced else _footer(line, anywhere=after_blank or bool(token))
         after_blank = not line.strip()
-        if begun or _SQUASH_SEAM.match(line):
+        if footer or _SQUASH_SEAM.match(line):
             yield token, "\n".join(value).strip()
-            token, value = begun[0] if begun else "", [begun[1] if begun else ""]
+            token, value = footer[0] if footer else "", [footer[1] if footer else ""]
         elif token:
             value.append(line)
     yield token, "\n".join(value).strip()
@@ -199,8 +199,8 @@ def _footer(line: str, *, anywhere: bool) -> tuple[str, str] | None:
         return None
     if release_as := _RELEASE_AS.match(line):
         return "release-as", release_as[1]
-    found = _FOOTER.match(line)
-    return (found[1].lower(), found[2]) if found else None
+    match = _FOOTER.match(line)
+    return (match[1].lower(), match[2]) if match else None
 
 
 # ---- what a commit reverts ------------------------------------------------------------------------------------------
@@ -208,10 +208,10 @@ def _footer(line: str, *, anywhere: bool) -> tuple[str, str] | None:
 _QUOTED = re.compile(r"(revert|reapply)s?[ \t]+[\"“](.+)[\"”]", re.IGNORECASE)
 _TYPED = re.compile(rf"revert(?:\({_SCOPE}\))?!?:[ \t]+(.+)", re.IGNORECASE)
 _QUOTES = ' \t"“”'
-PULL = re.compile(r" ?\(#(\d+)\)")
-OWN_PULLS = re.compile(r"(?:\(#\d+\) ?)+$")
-_MERGED_PULL = re.compile(r"Merge pull request #(\d+) ")
-_REVERTS_PULL = re.compile(r"^Reverts (?:[\w.-]+/[\w.-]+)?#(\d+)", re.MULTILINE)
+PULL_REQUEST = re.compile(r" ?\(#(\d+)\)")
+OWN_PULL_REQUESTS = re.compile(r"(?:\(#\d+\) ?)+$")
+_MERGED_PULL_REQUEST = re.compile(r"Merge pull request #(\d+) ")
+_REVERTED_PULL_REQUEST = re.compile(r"^Reverts (?:[\w.-]+/[\w.-]+)?#(\d+)", re.MULTILINE)
 # `git revert`, and with --reference: This reverts commit 1a2b3c4 (feat: x, 2026-01-31). Of a merge: …, reversing
 # changes made to 2b3c4d5, which is the parent that `--mainline` names.
 _THIS_REVERTS = re.compile(
@@ -228,7 +228,7 @@ def subject_of(title: str) -> Subject:
 
     `Reapply "x"` is what newer git writes for `Revert "Revert "x""`.
     """
-    text, depth = PULL.sub("", title).strip(), 0
+    text, depth = PULL_REQUEST.sub("", title).strip(), 0
     while text[:2].lower() == "re":
         if quoted := _QUOTED.match(text):
             text, depth = quoted[2].strip(), depth + (2 if quoted[1].lower() == "reapply" else 1)
@@ -245,24 +245,24 @@ def _reverts(title: str, body: str, kind: str, refs: Sequence[str], *, more: boo
     """Return what a message undoes, or None; *more*: it says that it does more than undo."""
     subject = _reverted_subject(title, kind)
     shas: list[str] = list(refs) if subject else []
-    pulls: list[str] = _quoted_pulls(title) if subject else []
+    pull_requests: list[str] = _quoted_pull_requests(title) if subject else []
     by_reference: list[Subject] = []
-    kept = ""
+    mainline = ""
     if "everts" in body:
-        for found in _THIS_REVERTS.finditer(body):
-            shas += _SHAS.findall(found[1])
-            by_reference += [subject_of(found[2])] if found[2] else []
-            kept = kept or (found[3] or "").lower()
-        pulls += _REVERTS_PULL.findall(body)
-    if not (subject or shas or pulls):
+        for match in _THIS_REVERTS.finditer(body):
+            shas += _SHAS.findall(match[1])
+            by_reference += [subject_of(match[2])] if match[2] else []
+            mainline = mainline or (match[3] or "").lower()
+        pull_requests += _REVERTED_PULL_REQUEST.findall(body)
+    if not (subject or shas or pull_requests):
         return None
     return Reverts(
         shas=tuple(dict.fromkeys(sha.lower() for sha in shas)),
-        pulls=tuple(dict.fromkeys(pulls)),
+        pull_requests=tuple(dict.fromkeys(pull_requests)),
         subject=subject or next(iter(by_reference), None),
-        kept=kept,
+        mainline=mainline,
         # A feature, or a squash merge of several commits, may undo something on its way.
-        partial=subject is None and (more or bool(_BULLET.search(body))),
+        is_partial_revert=subject is None and (more or bool(_BULLET.search(body))),
     )
 
 
@@ -274,13 +274,13 @@ def _reverted_subject(title: str, kind: str) -> Subject | None:
     return Subject(text, depth - 1) if depth else None
 
 
-def _quoted_pulls(title: str) -> list[str]:
+def _quoted_pull_requests(title: str) -> list[str]:
     """Return the pull request of the commit that *title* quotes, as in `Revert "x (#12)" (#13)`."""
     quoted = _QUOTED.search(title)
     if quoted and quoted[1].lower() == "reapply":
         return []
-    inner = OWN_PULLS.search(quoted[2] if quoted else title)
-    return PULL.findall(inner[0]) if inner else []
+    inner = OWN_PULL_REQUESTS.search(quoted[2] if quoted else title)
+    return PULL_REQUEST.findall(inner[0]) if inner else []
 
 
 # ---- a whole history ------------------------------------------------------------------------------------------------
@@ -296,20 +296,20 @@ def parse_history(commits: Sequence[Commit], walk: Sequence[Commit] = ()) -> tup
     changes = tuple(map(parse, commits))
     if not any(change.reverts for change in changes):
         return changes
-    known = _Walk(walk or commits)
-    return tuple(known.complete(change) for change in changes)
+    resolver = _RevertResolver(walk or commits)
+    return tuple(resolver.complete(change) for change in changes)
 
 
-class _Walk:
+class _RevertResolver:
     """A history in which reverts are looked up."""
 
     def __init__(self, commits: Sequence[Commit]) -> None:
         self._commits = commits
         self._shas = ShaIndex([commit.sha for commit in commits])
         self._merges = {
-            found[1]: commit.sha
+            match[1]: commit.sha
             for commit in commits
-            if commit.is_merge and (found := _MERGED_PULL.match(commit.message))
+            if commit.is_merge and (match := _MERGED_PULL_REQUEST.match(commit.message))
         }
 
     def complete(self, change: Change) -> Change:
@@ -317,21 +317,21 @@ class _Walk:
         reverts = change.reverts
         if reverts is None:
             return change
-        merges = [self._merges[pull] for pull in reverts.pulls if pull in self._merges]
-        shas = [whole for sha in (*reverts.shas, *merges) for whole in self._whole(sha, reverts.kept)]
+        merges = [self._merges[number] for number in reverts.pull_requests if number in self._merges]
+        shas = [whole for sha in (*reverts.shas, *merges) for whole in self._resolve(sha, reverts.mainline)]
         return replace(change, reverts=replace(reverts, shas=tuple(dict.fromkeys(shas))))
 
-    def _whole(self, sha: str, kept: str) -> list[str]:
-        place = self._shas.place_of(sha)
-        if place is None:
+    def _resolve(self, sha: str, mainline: str) -> list[str]:
+        index = self._shas.index_of(sha)
+        if index is None:
             return [sha]
-        commit = self._commits[place]
+        commit = self._commits[index]
         # The merge itself counts for nothing anyway, so only what it brought in is named.
-        return (commit.is_merge and list(self._brought_in(commit, kept))) or [commit.sha]
+        return (commit.is_merge and list(self._commits_of_merge(commit, mainline))) or [commit.sha]
 
-    def _brought_in(self, merge: Commit, kept: str) -> Iterator[str]:
-        """Yield what *merge* has that its parent *kept*, or else the first one, has not."""
-        named = [parent for parent in merge.parents if kept and parent.startswith(kept)]
+    def _commits_of_merge(self, merge: Commit, mainline: str) -> Iterator[str]:
+        """Yield what *merge* has that its parent *mainline*, or else the first one, has not."""
+        named = [parent for parent in merge.parents if mainline and parent.startswith(mainline)]
         before = set(self._reachable(named or merge.parents[:1], ()))
         return self._reachable(merge.parents, before)
 
@@ -339,11 +339,11 @@ class _Walk:
         ahead, seen = list(shas), set[str]()
         while ahead:
             sha = ahead.pop()
-            place = self._shas.place_of(sha)
-            if place is not None and sha not in seen and sha not in but_not:
+            index = self._shas.index_of(sha)
+            if index is not None and sha not in seen and sha not in but_not:
                 seen.add(sha)
                 yield sha
-                ahead += self._commits[place].parents
+                ahead += self._commits[index].parents
 
 
 class ShaIndex:
@@ -353,11 +353,11 @@ class ShaIndex:
         self._shas = shas
         self._by_length: dict[int, dict[str, int]] = {}
 
-    def place_of(self, sha: str) -> int | None:
+    def index_of(self, sha: str) -> int | None:
         """Return the index of *sha* in the sequence, None if it is not there."""
         length = len(sha)
         if length not in self._by_length:
-            self._by_length[length] = {whole[:length]: place for place, whole in enumerate(self._shas)}
+            self._by_length[length] = {whole[:length]: index for index, whole in enumerate(self._shas)}
         return self._by_length[length].get(sha)
 
 

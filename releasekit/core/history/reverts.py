@@ -7,26 +7,34 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
-from releasekit.core.history.commits import OWN_PULLS, PULL, Change, Reverts, ShaIndex, Subject, subject_of
+from releasekit.core.history.commits import (
+    OWN_PULL_REQUESTS,
+    PULL_REQUEST,
+    Change,
+    Reverts,
+    ShaIndex,
+    Subject,
+    subject_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Ignored:
+class IgnoredChange:
     """A change that counts for nothing, and why."""
 
     change: Change
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class EffectiveChanges:
     """What is left of the unreleased changes; both newest first."""
 
-    counts: tuple[Change, ...]
-    ignored: tuple[Ignored, ...]
+    effective: tuple[Change, ...]
+    ignored: tuple[IgnoredChange, ...]
 
 
-def standing(changes: Sequence[Change], *, unreleased: Container[str] = frozenset()) -> Standing:
+def drop_reverted(changes: Sequence[Change], *, unreleased: Container[str] = frozenset()) -> EffectiveChanges:
     """Tell which of the unreleased *changes*, newest first, still count once the reverts among them are applied.
 
     A commit and its revert count for nothing, neither of them; a revert of a revert restores; a revert of
@@ -34,58 +42,60 @@ def standing(changes: Sequence[Change], *, unreleased: Container[str] = frozense
     they merge does. *unreleased* holds the sha of every commit that is unreleased in some package: what a revert names
     there besides one of *changes* is another package's matter.
     """
-    undone, spent = _undo(changes, unreleased)
-    counts: list[Change] = []
-    ignored: list[Ignored] = []
-    for place, change in enumerate(changes):
-        if place in undone:
-            ignored.append(Ignored(change, f"reverted by {changes[undone[place]].short_sha}"))
+    undone, consumed = _match_reverts(changes, unreleased)
+    effective: list[Change] = []
+    ignored: list[IgnoredChange] = []
+    for index, change in enumerate(changes):
+        if index in undone:
+            ignored.append(IgnoredChange(change, f"reverted by {changes[undone[index]].short_sha}"))
         elif change.commit.is_merge:
-            ignored.append(Ignored(change, "merge commit"))
-        elif place in spent and change.is_revert and change.release_as is None:
-            ignored.append(Ignored(change, f"reverts {changes[spent[place]].short_sha}"))
+            ignored.append(IgnoredChange(change, "merge commit"))
+        elif index in consumed and change.is_revert and change.release_as is None:
+            ignored.append(IgnoredChange(change, f"reverts {changes[consumed[index]].short_sha}"))
         else:
-            counts.append(change)
-    return Standing(tuple(counts), tuple(ignored))
+            effective.append(change)
+    return EffectiveChanges(tuple(effective), tuple(ignored))
 
 
-def _undo(changes: Sequence[Change], unreleased: Container[str]) -> tuple[dict[int, int], dict[int, int]]:
+def _match_reverts(changes: Sequence[Change], unreleased: Container[str]) -> tuple[dict[int, int], dict[int, int]]:
     """Return by whom each undone change is undone, and on what each spent revert is spent, as places."""
     undone: dict[int, int] = {}
-    spent: dict[int, int] = {}
-    waiting: dict[Subject, list[int]] = {}
-    find = _Finder(changes)
-    for place, change in enumerate(changes):
+    consumed: dict[int, int] = {}
+    pending: dict[Subject, list[int]] = {}
+    finder = _RevertTargets(changes)
+    for index, change in enumerate(changes):
         # Everything newer has been judged, so whoever undoes this change, or waits for its subject, stands.
-        if waiting and place not in undone and (reverts := waiting.get(subject_of(change.title))):
-            undone[place] = reverts.pop()
-            spent[undone[place]] = place
-        if change.reverts is None or place in undone:
+        if pending and index not in undone and (reverts := pending.get(subject_of(change.title))):
+            undone[index] = reverts.pop()
+            consumed[undone[index]] = index
+        if change.reverts is None or index in undone:
             continue
-        targets, released = find.targets(change.reverts, place, unreleased)
+        targets, released = finder.targets(change.reverts, index, unreleased)
         for target in targets:
-            undone.setdefault(target, place)
+            undone.setdefault(target, index)
         if targets and not released:
-            spent[place] = targets[0]
+            consumed[index] = targets[0]
         elif not targets and change.reverts.subject:
-            waiting.setdefault(change.reverts.subject, []).append(place)
-    return undone, spent
+            pending.setdefault(change.reverts.subject, []).append(index)
+    return undone, consumed
 
 
-class _Finder:
+class _RevertTargets:
     """Finds what reverts name, among changes."""
 
     def __init__(self, changes: Sequence[Change]) -> None:
         self._shas = ShaIndex([change.sha for change in changes])
-        self._pulls: dict[str, int] = {}
-        if any(change.reverts and change.reverts.pulls for change in changes):
-            owns = ((place, OWN_PULLS.search(change.title)) for place, change in enumerate(changes))
-            self._pulls = {PULL.findall(own[0])[-1]: place for place, own in owns if own}
+        self._by_pull_request: dict[str, int] = {}
+        if any(change.reverts and change.reverts.pull_requests for change in changes):
+            owns = ((index, OWN_PULL_REQUESTS.search(change.title)) for index, change in enumerate(changes))
+            self._by_pull_request = {PULL_REQUEST.findall(own[0])[-1]: index for index, own in owns if own}
 
     def targets(self, reverts: Reverts, after: int, unreleased: Container[str]) -> tuple[list[int], bool]:
         """Return the places older than *after* that *reverts* names, and whether it names something released too."""
-        places = {sha: self._shas.place_of(sha) for sha in reverts.shas}
-        if found := [place for place in places.values() if place is not None and place > after]:
-            return found, any(place is None and sha not in unreleased for sha, place in places.items())
-        by_pull = [place for pull in reverts.pulls if (place := self._pulls.get(pull)) is not None]
-        return [place for place in by_pull if place > after], False
+        indexes = {sha: self._shas.index_of(sha) for sha in reverts.shas}
+        if older := [index for index in indexes.values() if index is not None and index > after]:
+            return older, any(index is None and sha not in unreleased for sha, index in indexes.items())
+        by_pull_request = [
+            index for number in reverts.pull_requests if (index := self._by_pull_request.get(number)) is not None
+        ]
+        return [index for index in by_pull_request if index > after], False

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from releasekit.core.config.ref_names import is_tag_name
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.errors import ErrorCode, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _PLACEHOLDER = re.compile(r"\{(name|version|label)\}")
 # What may stand for a release as a whole, and what names a package besides a version.
-_WHOLE = re.compile(r"v?\d[^/]*|release-\d{4}\.\d\d\.\d\d(\.\d+)?")
-_OF_A_PACKAGE = re.compile(r".*\D\d[\w.+!]*")
+_UMBRELLA_TAG = re.compile(r"v?\d[^/]*|release-\d{4}\.\d\d\.\d\d(\.\d+)?")
+_PACKAGE_TAG = re.compile(r".*\D\d[\w.+!]*")
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,23 @@ class TagScheme:
 
     def __post_init__(self) -> None:
         if not self.patterns:
-            raise Refusal(Code.TAG_INVALID, "there is no tag format")
+            raise Refusal(ErrorCode.TAG_INVALID, "there is no tag format")
         for pattern in self.patterns:
-            held = _PLACEHOLDER.findall(pattern)
-            if held.count("version") != 1 or held.count("name") > 1 or re.search("[{}]", _PLACEHOLDER.sub("", pattern)):
+            placeholders = _PLACEHOLDER.findall(pattern)
+            if (
+                placeholders.count("version") != 1
+                or placeholders.count("name") > 1
+                or re.search("[{}]", _PLACEHOLDER.sub("", pattern))
+            ):
                 raise Refusal(
-                    Code.TAG_INVALID, f"{pattern!r} must hold {{version}}, and may hold {{name}} and {{label}}"
+                    ErrorCode.TAG_INVALID, f"{pattern!r} must hold {{version}}, and may hold {{name}} and {{label}}"
                 )
-            name, version = "name" if "name" in held else "", Version("1.0")
+            name, version = "name" if "name" in placeholders else "", Version("1.0")
             tag = self._write(pattern, name, version)
             if _read(self._regex(pattern), tag) != (name, version):
-                raise Refusal(Code.TAG_INVALID, f"{pattern!r} makes {tag!r}, from which nobody can tell the version")
+                raise Refusal(
+                    ErrorCode.TAG_INVALID, f"{pattern!r} makes {tag!r}, from which nobody can tell the version"
+                )
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -69,7 +75,7 @@ class TagScheme:
 
     def readings(self, tag: str) -> Iterator[tuple[str, Version]]:
         """Yield what *tag* is in each of the formats that it fits."""
-        return (found for regex in self._regexes if (found := _read(regex, tag)))
+        return (reading for regex in self._regexes if (reading := _read(regex, tag)))
 
     def without_umbrellas(self, tags: Mapping[str, str], umbrellas: Container[str]) -> dict[str, str]:
         """Return *tags* without those *umbrellas* that are no package's, though one of the formats reads them.
@@ -84,10 +90,10 @@ class TagScheme:
         }
 
     def _write(self, pattern: str, name: str, version: Version) -> str:
-        given = {"name": name, "version": str(version), "label": self.label}
-        tag = _PLACEHOLDER.sub(lambda found: given[found[1]], pattern)
+        values = {"name": name, "version": str(version), "label": self.label}
+        tag = _PLACEHOLDER.sub(lambda match: values[match[1]], pattern)
         if not is_tag_name(tag):
-            raise Refusal(Code.TAG_INVALID, f"{pattern!r} makes {tag!r}, which git refuses as a tag")
+            raise Refusal(ErrorCode.TAG_INVALID, f"{pattern!r} makes {tag!r}, which git refuses as a tag")
         return tag
 
     @cached_property
@@ -97,9 +103,9 @@ class TagScheme:
     def _regex(self, pattern: str) -> re.Pattern[str]:
         parts = re.split(r"(\{\w+\})", pattern)
         # A version as packaging writes it has no hyphen, so where a name follows, the first one ends it.
-        known = {"{name}": r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)", "{version}": r"(?P<version>v?\d[^/]*?)"}
-        known["{label}"] = re.escape(self.label)
-        return re.compile("".join(known.get(part, re.escape(part)) for part in parts))
+        replacements = {"{name}": r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)", "{version}": r"(?P<version>v?\d[^/]*?)"}
+        replacements["{label}"] = re.escape(self.label)
+        return re.compile("".join(replacements.get(part, re.escape(part)) for part in parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +121,9 @@ class TagSchemes:
 
     def readings(self, tag: str) -> list[tuple[str, Version]]:
         """Return all that *tag* may be: a version of a package, or a version alone."""
-        return [found for scheme in (self.common, *self.own.values()) for found in scheme.readings(tag)]
+        return [reading for scheme in (self.common, *self.own.values()) for reading in scheme.readings(tag)]
 
-    def mistaken(self, tag: str) -> bool:
+    def is_ambiguous(self, tag: str) -> bool:
         """Tell whether *tag*, of a release as a whole, would be read as that of one package, or of each."""
         return any(not name for name, _ in self.readings(tag))
 
@@ -127,38 +133,38 @@ def schemes_of(settings: Settings, own: Mapping[str, Mapping[str, Any]]) -> TagS
 
     Raises Refusal RK-TAG-INVALID.
     """
-    found: dict[str, TagScheme] = {}
-    for name, said in own.items():
-        if "tag_format" in said:
+    own_schemes: dict[str, TagScheme] = {}
+    for name, overrides in own.items():
+        if "tag_format" in overrides:
             try:
-                found[name] = TagScheme(said["tag_format"], settings.label)
+                own_schemes[name] = TagScheme(overrides["tag_format"], settings.label)
             except Refusal as error:
-                raise Refusal(error.code, error.what, f"[tool.releasekit] of {name}") from None
-    return TagSchemes(TagScheme(settings.tag_format, settings.label), found)
+                raise Refusal(error.code, error.message, f"[tool.releasekit] of {name}") from None
+    return TagSchemes(TagScheme(settings.tag_format, settings.label), own_schemes)
 
 
 def _read(regex: re.Pattern[str], tag: str) -> tuple[str, Version] | None:
-    found = regex.fullmatch(tag)
-    if not found:
+    match = regex.fullmatch(tag)
+    if not match:
         return None
     try:
-        return canonicalize_name(found.groupdict().get("name") or ""), Version(found["version"])
+        return canonicalize_name(match.groupdict().get("name") or ""), Version(match["version"])
     except InvalidVersion:
         return None
 
 
-TAGS_A_PUSH = 3
+TAGS_PER_PUSH = 3
 """With more than three tags in one push, GitHub starts no workflow for any of them."""
 
 
-def in_pushes(tags: Iterable[str], umbrella: Container[str]) -> tuple[tuple[str, ...], ...]:
+def push_batches(tags: Iterable[str], umbrella: Container[str]) -> tuple[tuple[str, ...], ...]:
     """Return *tags* in the groups that they are pushed in: three at a time, the umbrella tag last and alone.
 
     So that whatever an umbrella tag starts finds all the others there.
     """
     names = list(dict.fromkeys(tags))
     single, last = [n for n in names if n not in umbrella], [n for n in names if n in umbrella]
-    groups = [single[start : start + TAGS_A_PUSH] for start in range(0, len(single), TAGS_A_PUSH)]
+    groups = [single[start : start + TAGS_PER_PUSH] for start in range(0, len(single), TAGS_PER_PUSH)]
     return tuple(tuple(group) for group in (*groups, last) if group)
 
 
@@ -183,27 +189,27 @@ class Baseline:
         return self.stable or self.first or self
 
 
-def baselines(
+def find_baselines(
     tags: Mapping[str, str],
     schemes: TagSchemes,
     declared: Mapping[str, Version | None],
     reachable: Container[str] | None = None,
     umbrellas: Container[str] = frozenset(),
 ) -> dict[str, Baseline]:
-    """Return the last release of each package of *declared* that has a tag; see `baselines_of`.
+    """Return the last release of each package of *declared* that has a tag; see `scheme_baselines`.
 
     *umbrellas* are tags of releases as a whole: none of them is a package's, unless its format names no package.
     """
     sharing: dict[TagScheme, dict[str, Version | None]] = {}
     for name, version in declared.items():
         sharing.setdefault(schemes.of(name), {})[name] = version
-    found: dict[str, Baseline] = {}
+    last_releases: dict[str, Baseline] = {}
     for scheme, versions in sharing.items():
-        found |= baselines_of(scheme.without_umbrellas(tags, umbrellas), scheme, versions, reachable)
-    return found
+        last_releases |= scheme_baselines(scheme.without_umbrellas(tags, umbrellas), scheme, versions, reachable)
+    return last_releases
 
 
-def baselines_of(
+def scheme_baselines(
     tags: Mapping[str, str],
     scheme: TagScheme,
     declared: Mapping[str, Version | None],
@@ -225,15 +231,15 @@ def baselines_of(
                 bare.append(Baseline(tag, version, commit))
             elif name in named:
                 named[name].append(Baseline(tag, version, commit))
-    found: dict[str, Baseline] = {}
+    last_releases: dict[str, Baseline] = {}
     for name, limit in declared.items():
-        own = _possible(named[name], limit, reachable)
+        own = _candidates(named[name], limit, reachable)
         if bare and not (own and scheme.names_packages):
-            own = _possible([*named[name], *bare], limit, reachable)
+            own = _candidates([*named[name], *bare], limit, reachable)
         if own:
-            taken = frozenset(each.version for each in (*named[name], *bare))
-            found[name] = _last(own, taken)
-    return found
+            taken = frozenset(release.version for release in (*named[name], *bare))
+            last_releases[name] = _last_baseline(own, taken)
+    return last_releases
 
 
 def baseline_on_index(versions: Iterable[Version], limit: Version | None) -> Baseline | None:
@@ -242,21 +248,21 @@ def baseline_on_index(versions: Iterable[Version], limit: Version | None) -> Bas
     As with tags, that is the highest version not above *limit*, the declared one.
     """
     taken = frozenset(versions)
-    own = _possible([Baseline("", version, "") for version in taken], limit)
-    return _last(own, taken) if own else None
+    own = _candidates([Baseline("", version, "") for version in taken], limit)
+    return _last_baseline(own, taken) if own else None
 
 
-def _possible(
+def _candidates(
     releases: Sequence[Baseline], limit: Version | None, reachable: Container[str] | None = None
 ) -> Sequence[Baseline]:
     """Return those of *releases* that may be the last one seen from HEAD."""
     if limit is not None:
-        return [each for each in releases if each.version <= limit]
-    return [each for each in releases if reachable is None or each.tag in reachable] or releases
+        return [release for release in releases if release.version <= limit]
+    return [release for release in releases if reachable is None or release.tag in reachable] or releases
 
 
-def _last(releases: Sequence[Baseline], taken: frozenset[Version]) -> Baseline:
-    stable = max((each for each in releases if not each.version.is_prerelease), key=_version, default=None)
+def _last_baseline(releases: Sequence[Baseline], taken: frozenset[Version]) -> Baseline:
+    stable = max((release for release in releases if not release.version.is_prerelease), key=_version, default=None)
     first = None if stable else min(releases, key=_version)
     return replace(max(releases, key=_version), stable=stable, taken=taken, first=first)
 
@@ -265,7 +271,7 @@ def _version(release: Baseline) -> Version:
     return release.version
 
 
-def umbrella(
+def umbrella_tag(
     pattern: str,
     schemes: TagSchemes,
     versions: Iterable[Version],
@@ -284,7 +290,7 @@ def umbrella(
     version = next(iter(shared)) if len(shared) == 1 else lead
     if version is not None:
         tag = TagScheme(pattern, schemes.common.label).tag("", version)
-        if tag not in used and not schemes.mistaken(tag):
+        if tag not in used and not schemes.is_ambiguous(tag):
             return tag
     tag, number = f"release-{date}", 1
     while tag in used:
@@ -299,15 +305,15 @@ def umbrella_candidates(tags: Mapping[str, str], umbrella_format: str, label: st
     They have the form of one, and their commit has the tag of a package too. What the commit's message says decides:
     see `umbrellas_among`.
     """
-    of_packages: dict[str, set[str]] = {}
+    package_tags: dict[str, set[str]] = {}
     for tag, commit in tags.items():
-        if _OF_A_PACKAGE.fullmatch(tag) and not _WHOLE.fullmatch(tag):
-            of_packages.setdefault(commit, set()).add(tag)
+        if _PACKAGE_TAG.fullmatch(tag) and not _UMBRELLA_TAG.fullmatch(tag):
+            package_tags.setdefault(commit, set()).add(tag)
     scheme = TagScheme(umbrella_format, label)
     return {
         tag: commit
         for tag, commit in tags.items()
-        if of_packages.get(commit, set[str]()) - {tag} and (_WHOLE.fullmatch(tag) or scheme.read(tag))
+        if package_tags.get(commit, set[str]()) - {tag} and (_UMBRELLA_TAG.fullmatch(tag) or scheme.read(tag))
     }
 
 

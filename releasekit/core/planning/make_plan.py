@@ -5,11 +5,11 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from releasekit.core.errors import Code, Refusal, Warn
-from releasekit.core.history.tags import schemes_of, umbrella
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
+from releasekit.core.history.tags import schemes_of, umbrella_tag
 from releasekit.core.workspace.graph import graph_of, offers_of, order
 from releasekit.core.workspace.installation import exclusions
-from releasekit.core.workspace.requirements import key_of
+from releasekit.core.workspace.requirements import requirement_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 from releasekit.core.planning.installable import candidate_versions, keeps_all_installable, packages_to_add
 from releasekit.core.planning.model import Obstacle, Plan, Status, Step
 from releasekit.core.planning.obstacles import find_obstacles
-from releasekit.core.planning.plan_inputs import Facts, PlanningContext
+from releasekit.core.planning.plan_inputs import PlanBasis, PlanInputs
 from releasekit.core.planning.selection import next_versions, package_statuses, refuse_undecided, released_names
 from releasekit.core.planning.warnings import old_pin_warnings, unreleased_need_warnings, untagged_warnings
 
@@ -36,79 +36,90 @@ def make_plan(
     baselines: Mapping[str, Baseline],
     selection: Selection,
     settings: Settings,
-    facts: Facts,
+    inputs: PlanInputs,
     own: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Plan:
-    """Return the plan that follows from the *facts*; the same facts make the same plan.
+    """Return the plan that follows from the *inputs*; the same facts make the same plan.
 
     A tag that exists already, RK-TAG-EXISTS, is an obstacle of the plan.
 
     Raises Refusal RK-GRAPH-CYCLE, RK-GRAPH-SELF-DEPENDENCY, RK-WORKSPACE-UNKNOWN-PACKAGE, RK-TAG-INVALID, and what
     prevents a decision: RK-VERSION-INVALID, RK-VERSION-UNKNOWN.
     """
-    scene = PlanningContext(workspace, baselines, selection, settings, facts, own or {})
-    decisions, statuses, siblings = _choose(scene, decisions)
+    basis = PlanBasis(workspace, baselines, selection, settings, inputs, own or {})
+    decisions, statuses, siblings = _choose_packages(basis, decisions)
     refuse_undecided(workspace, decisions, statuses)
-    full, _ = graph_of(workspace, offers_of(workspace, scene.current, next_versions(decisions)))
-    order(full.only(decisions), settings.cycles)  # refuses a cycle also where none of its members is released now
+    full_graph, _ = graph_of(workspace, offers_of(workspace, basis.current, next_versions(decisions)))
+    order(
+        full_graph.subgraph(decisions), settings.cycles
+    )  # refuses a cycle also where none of its members is released now
     released = released_names(statuses)
     graph, warnings = graph_of(workspace, siblings.offers)
-    only = graph.only(released)
-    ordered = order(only, settings.cycles)
-    schemes = schemes_of(settings, scene.own)
-    rows = _rows(scene, decisions, statuses, ordered, only, schemes, siblings)
-    _refuse_shared(rows, schemes)
-    candidates = candidate_versions(scene, siblings)
-    unheard = [
-        Warn(Code.VERSION_UNHEARD, f"Release-As: {version} ({sha}) touches no package")
-        for sha, version in facts.unheard.items()
+    released_graph = graph.subgraph(released)
+    ordered = order(released_graph, settings.cycles)
+    schemes = schemes_of(settings, basis.own)
+    steps = _make_steps(basis, decisions, statuses, ordered, released_graph, schemes, siblings)
+    _refuse_shared_tags(steps, schemes)
+    candidates = candidate_versions(basis, siblings)
+    unmatched = [
+        ReleaseWarning(ErrorCode.VERSION_UNHEARD, f"Release-As: {version} ({sha}) touches no package")
+        for sha, version in inputs.unheard.items()
     ]
     excluded = exclusions(candidates)
-    told = (
+    all_warnings = (
         *warnings,
-        *unreleased_need_warnings(scene, statuses, released),
-        *old_pin_warnings([each for each in excluded if statuses[each.by.name] is Status.SKIPPED], settings),
-        *untagged_warnings(rows, baselines, offline=facts.published is None),
-        *unheard,
+        *unreleased_need_warnings(basis, statuses, released),
+        *old_pin_warnings(
+            [exclusion for exclusion in excluded if statuses[exclusion.dependent.name] is Status.SKIPPED], settings
+        ),
+        *untagged_warnings(steps, baselines, offline=inputs.published is None),
+        *unmatched,
     )
     return Plan(
-        commit=facts.commit,
-        release=release_id(facts.commit, rows),
-        tags=_umbrella(workspace, rows, settings, facts, schemes),
-        warnings=tuple(map(str, told)),
+        commit=inputs.commit,
+        release=release_id(inputs.commit, steps),
+        tags=_umbrella_tags(workspace, steps, settings, inputs, schemes),
+        warnings=tuple(map(str, all_warnings)),
         obstacles=(
-            *(Obstacle.from_error(refusal) for refusal in _taken_tags(rows, facts)),
-            *find_obstacles(scene, siblings, candidates),
+            *(Obstacle.from_error(refusal) for refusal in _taken_tags(steps, inputs)),
+            *find_obstacles(basis, siblings, candidates),
         ),
-        unread=tuple((each.name, each.version) for those in candidates.values() for each in those if each.assumed),
-        packages=tuple(rows),
+        unread=tuple(
+            (candidate.name, candidate.version)
+            for releases in candidates.values()
+            for candidate in releases
+            if candidate.assumed
+        ),
+        packages=tuple(steps),
         versions=siblings.versions,
-        limits=siblings.limits if any(step.pins == "compatible" for step in rows) else {},
-        raises=tuple(each for member in workspace for each in siblings.raised(member)),
-        together=keeps_all_installable(settings, siblings) and all(each.extra for each in excluded),
-        date=facts.date,
+        limits=siblings.limits if any(step.pins == "compatible" for step in steps) else {},
+        raises=tuple(requirement for member in workspace for requirement in siblings.raised_requirements(member)),
+        together=keeps_all_installable(settings, siblings) and all(exclusion.extra for exclusion in excluded),
+        date=inputs.date,
     )
 
 
-def _choose(scene: PlanningContext, decisions: Decisions) -> tuple[Decisions, dict[str, Status], Siblings]:
+def _choose_packages(basis: PlanBasis, decisions: Decisions) -> tuple[Decisions, dict[str, Status], Siblings]:
     """Return what becomes of each package, with those that come along because of others, as `propagate` says."""
-    pulled: dict[str, str] = {}
+    propagated: dict[str, str] = {}
     while True:
-        decided_now = decisions.pulling(pulled) if pulled else decisions
-        targets = next_versions(decided_now)
-        graph, _ = graph_of(scene.workspace, offers_of(scene.workspace, scene.current, targets))
-        statuses = package_statuses(scene.workspace, decided_now, graph, scene.selection, scene.settings, scene.facts)
+        next_decisions = decisions.with_propagated(propagated) if propagated else decisions
+        targets = next_versions(next_decisions)
+        graph, _ = graph_of(basis.workspace, offers_of(basis.workspace, basis.current, targets))
+        statuses = package_statuses(
+            basis.workspace, next_decisions, graph, basis.selection, basis.settings, basis.inputs
+        )
         released = released_names(statuses)
-        siblings = scene.siblings({name: targets[name] for name in released})
-        waiting = [name for name, status in statuses.items() if status is Status.SKIPPED and name not in pulled]
-        fresh = {} if scene.settings.propagate == "none" else packages_to_add(scene, graph, siblings, waiting)
-        if not fresh:
-            return decided_now, statuses, siblings
-        pulled |= fresh
+        siblings = basis.siblings({name: targets[name] for name in released})
+        skipped = [name for name, status in statuses.items() if status is Status.SKIPPED and name not in propagated]
+        added = {} if basis.settings.propagate == "none" else packages_to_add(basis, graph, siblings, skipped)
+        if not added:
+            return next_decisions, statuses, siblings
+        propagated |= added
 
 
-def _rows(
-    scene: PlanningContext,
+def _make_steps(
+    basis: PlanBasis,
     decisions: Decisions,
     statuses: Mapping[str, Status],
     ordered: Order,
@@ -117,17 +128,17 @@ def _rows(
     siblings: Siblings,
 ) -> list[Step]:
     level = ordered.level_of()
-    rows: list[Step] = []
+    steps: list[Step] = []
     for number, name in enumerate((*ordered.names, *(name for name in statuses if name not in level))):
         released = name in level
         target = decisions[name].target
-        rows.append(
+        steps.append(
             Step(
                 order=number if released else -1,
                 level=level.get(name, -1),
                 name=name,
-                path=scene.workspace[name].path,
-                current=scene.current[name],
+                path=basis.workspace[name].path,
+                current=basis.current[name],
                 next=target if statuses[name] is not Status.SKIPPED else None,
                 bump=decisions[name].label,
                 status=statuses[name],
@@ -136,59 +147,61 @@ def _rows(
                 needs=tuple(sorted(ordered.needs.get(name, ()))),
                 build_needs=tuple(sorted(graph.dependencies(graph.build.get(name, ())))),
                 pins=siblings.modes[name],
-                older=tuple(sorted({key_of(need.requirement) for need in siblings.older(scene.workspace[name])})),
-                smoke_test=scene.own.get(name, {}).get("smoke_test"),
-                after=tuple(sorted(ordered.after.get(name, ()))),
-                batch=tuple(sorted(ordered.batches.get(name, frozenset()) - {name})),
+                older=tuple(
+                    sorted({requirement_key(need.requirement) for need in siblings.older_needs(basis.workspace[name])})
+                ),
+                smoke_test=basis.own.get(name, {}).get("smoke_test"),
+                after=tuple(sorted(ordered.soft_needs.get(name, ()))),
+                batch=tuple(sorted(ordered.cycle_members.get(name, frozenset()) - {name})),
             )
         )
-    return rows
+    return steps
 
 
-def _taken_tags(rows: Sequence[Step], facts: Facts) -> Iterator[Refusal]:
-    taken = {step.tag: step.name for step in reversed(rows) if step.order >= 0 and step.tag in facts.tags}
+def _taken_tags(steps: Sequence[Step], inputs: PlanInputs) -> Iterator[Refusal]:
+    taken = {step.tag: step.name for step in reversed(steps) if step.order >= 0 and step.tag in inputs.tags}
     for tag, name in reversed(taken.items()):
-        yield Refusal(Code.TAG_EXISTS, f"{tag} exists already, at {facts.tags[tag][:12]}", name)
+        yield Refusal(ErrorCode.TAG_EXISTS, f"{tag} exists already, at {inputs.tags[tag][:12]}", name)
 
 
-def _refuse_shared(rows: Sequence[Step], schemes: TagSchemes) -> None:
+def _refuse_shared_tags(steps: Sequence[Step], schemes: TagSchemes) -> None:
     owner: dict[str, str] = {}
-    for step in rows:
+    for step in steps:
         if step.order < 0:
             continue
         other = owner.setdefault(step.tag, step.name)
         if other != step.name and (other in schemes.own or step.name in schemes.own):
-            what = f"{other} and {step.name} would both be tagged {step.tag}"
-            raise Refusal(Code.TAG_INVALID, what, hint="Put {name} into the tag_format of one of them.")
+            message = f"{other} and {step.name} would both be tagged {step.tag}"
+            raise Refusal(ErrorCode.TAG_INVALID, message, hint="Put {name} into the tag_format of one of them.")
 
 
-def _umbrella(
-    workspace: Workspace, rows: Sequence[Step], settings: Settings, facts: Facts, schemes: TagSchemes
+def _umbrella_tags(
+    workspace: Workspace, steps: Sequence[Step], settings: Settings, inputs: PlanInputs, schemes: TagSchemes
 ) -> tuple[str, ...]:
-    released = {step.name: step.version for step in rows if step.order >= 0}
+    released = {step.name: step.version for step in steps if step.order >= 0}
     if not released:
         return ()
     sharing = {name: version for name, version in released.items() if name not in schemes.own}
     if sharing and not schemes.common.names_packages:
         return (_shared_tag(sharing, schemes.common),)
-    taken = {*facts.tags, *(step.tag for step in rows)}
-    leads = workspace.matching([settings.lead] if settings.lead else ())
+    taken = {*inputs.tags, *(step.tag for step in steps)}
+    leads = workspace.matching_names([settings.lead] if settings.lead else ())
     lead = next((version for name, version in released.items() if name in leads), None)
-    return (umbrella(settings.umbrella_tag_format, schemes, released.values(), lead, facts.date, taken),)
+    return (umbrella_tag(settings.umbrella_tag_format, schemes, released.values(), lead, inputs.date, taken),)
 
 
 def _shared_tag(released: Mapping[str, Version], scheme: TagScheme) -> str:
     """Return the one tag of a lockstep repository."""
     versions = sorted(set(released.values()))
     if len(versions) > 1:
-        shown = ", ".join(map(str, versions))
-        what = f"{scheme.patterns[0]!r} names no package, so one tag would stand for the versions {shown}"
+        version_list = ", ".join(map(str, versions))
+        message = f"{scheme.patterns[0]!r} names no package, so one tag would stand for the versions {version_list}"
         hint = 'Give all packages one version (versioning = "fixed"), or put {name} into tag_format.'
-        raise Refusal(Code.TAG_INVALID, what, hint=hint)
+        raise Refusal(ErrorCode.TAG_INVALID, message, hint=hint)
     return scheme.tag("", versions[0])
 
 
-def release_id(commit: str, rows: Sequence[Step]) -> str:
-    """Return the id of the release of *rows* from *commit*."""
-    parts = [commit, *(f"{step.name}=={step.version}" for step in rows if step.order >= 0)]
+def release_id(commit: str, steps: Sequence[Step]) -> str:
+    """Return the id of the release of *steps* from *commit*."""
+    parts = [commit, *(f"{step.name}=={step.version}" for step in steps if step.order >= 0)]
     return sha256("\n".join(parts).encode()).hexdigest()[:12]

@@ -11,10 +11,10 @@ from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, Field
 
 from releasekit.core.changelog.changelog import Section
-from releasekit.core.changelog.note_entries import Tale
+from releasekit.core.changelog.note_entries import PackageNotes
 from releasekit.core.config.settings import PinMode
-from releasekit.core.errors import Code, Refusal, ReleaseError
-from releasekit.core.text import counted
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
+from releasekit.core.text import count_packages
 from releasekit.core.version_numbers import PyVersion
 from releasekit.core.workspace.pins import Pins
 from releasekit.core.workspace.siblings import RaisedRequirement
@@ -27,7 +27,7 @@ RELEASE_COMMIT = "chore(release): "
 """What the message of a release commit begins with; the title of the release follows."""
 
 
-def title_in(subject: str) -> str:
+def title_from_subject(subject: str) -> str:
     """Return the title of the release that a commit with this *subject* made, empty if it made none.
 
     Merging by squash puts the number of the pull request behind it.
@@ -87,7 +87,7 @@ class Obstacle(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    code: Code
+    code: ErrorCode
     what: str
     where: str = ""
     hint: str = ""
@@ -96,7 +96,7 @@ class Obstacle(BaseModel):
     @classmethod
     def from_error(cls, error: ReleaseError) -> Obstacle:
         """Return *error* as a value."""
-        return cls(code=error.code, what=error.what, where=error.where, hint=error.hint, output=error.output)
+        return cls(code=error.code, what=error.message, where=error.location, hint=error.hint, output=error.output)
 
     def as_refusal(self) -> Refusal:
         """Return the refusal that `publish` raises for it."""
@@ -106,16 +106,16 @@ class Obstacle(BaseModel):
         return str(self.as_refusal())
 
 
-_SAID_ONCE = frozenset({Code.INDEX_UNREACHABLE, Code.REMOTE_UNREACHABLE})
+_REPORTED_ONCE = frozenset({ErrorCode.INDEX_UNREACHABLE, ErrorCode.REMOTE_UNREACHABLE})
 """Several questions go to the same server: when it is down, each of them fails for the same reason."""
 
 
-def distinct(obstacles: Iterable[Obstacle]) -> tuple[Obstacle, ...]:
+def unique_obstacles(obstacles: Iterable[Obstacle]) -> tuple[Obstacle, ...]:
     """Return *obstacles* in their order, each of them once, and a server that does not answer once."""
     first: dict[tuple[str, ...], Obstacle] = {}
     for obstacle in obstacles:
-        place = () if obstacle.code in _SAID_ONCE else (obstacle.what, obstacle.where)
-        first.setdefault((obstacle.code, *place), obstacle)
+        details = () if obstacle.code in _REPORTED_ONCE else (obstacle.what, obstacle.where)
+        first.setdefault((obstacle.code, *details), obstacle)
     return tuple(first.values())
 
 
@@ -151,7 +151,7 @@ class Plan(BaseModel):
     together: bool = False
     date: str = ""
     changelogs: Mapping[str, Section] = Field(default_factory=dict[str, Section])
-    tales: Mapping[str, Tale] = Field(default_factory=dict[str, Tale])
+    tales: Mapping[str, PackageNotes] = Field(default_factory=dict[str, PackageNotes])
     unfinished: str | None = None
 
     @property
@@ -168,16 +168,16 @@ class Plan(BaseModel):
         """Return what the package of *step* requires of its siblings once it is built."""
         return Pins(step.pins, self.versions, self.limits, frozenset(step.older))
 
-    def brought_by(self, name: str) -> tuple[str, ...]:
+    def install_closure(self, name: str) -> tuple[str, ...]:
         """Return *name* and the packages of this release that installing it brings, near and far."""
         needs = {step.name: (*step.needs, *step.batch) for step in self.steps}
-        found = {name: None}
+        reached = {name: None}
         todo = [name]
         while todo:
-            fresh = [need for need in needs[todo.pop()] if need not in found]
-            found |= dict.fromkeys(fresh)
+            fresh = [need for need in needs[todo.pop()] if need not in reached]
+            reached |= dict.fromkeys(fresh)
             todo += fresh
-        return tuple(found)
+        return tuple(reached)
 
     @property
     def title(self) -> str:
@@ -187,23 +187,23 @@ class Plan(BaseModel):
     @property
     def headline(self) -> str:
         """What it comes to: "3 packages to release", "3 packages to release, 2 obstacles"."""
-        released = f"{counted(self.steps)} to release" if self.steps else "nothing to release"
+        released = f"{count_packages(self.steps)} to release" if self.steps else "nothing to release"
         return f"{released}, {count_obstacles(self.obstacles)}" if self.obstacles else released
 
-    def is_what_was_seen(self, seen: Plan, without: Collection[str] = ()) -> bool:
-        """Tell whether who has said yes to *seen*, but *without* some of its packages, has said yes to this.
+    def matches_approved(self, approved: Plan, without: Collection[str] = ()) -> bool:
+        """Tell whether who has said yes to *approved*, but *without* some of its packages, has said yes to this.
 
         So it is if the same commit gives the rest the same versions and tags, and warns of nothing new.
         """
-        rest = {(step.name, step.version, step.tag) for step in seen.steps if step.name not in without}
+        rest = {(step.name, step.version, step.tag) for step in approved.steps if step.name not in without}
         return (
-            (self.commit, self.tags) == (seen.commit, seen.tags)
+            (self.commit, self.tags) == (approved.commit, approved.tags)
             and {(step.name, step.version, step.tag) for step in self.steps} == rest
-            and set(self.warnings) <= set(seen.warnings)
+            and set(self.warnings) <= set(approved.warnings)
         )
 
 
-class Obstructed(Refusal):
+class PlanRefusal(Refusal):
     """The refusal to carry out *plan*: the code is that of its first obstacle, and the plan has all of them."""
 
     def __init__(self, plan: Plan) -> None:
@@ -211,7 +211,7 @@ class Obstructed(Refusal):
         super().__init__(first.code, first.what, first.where, first.hint, first.output)
         self.plan = plan
 
-    def __reduce__(self) -> tuple[type[Obstructed], tuple[Plan]]:
+    def __reduce__(self) -> tuple[type[PlanRefusal], tuple[Plan]]:
         return type(self), (self.plan,)
 
     @property

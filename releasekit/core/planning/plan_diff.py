@@ -10,19 +10,19 @@ from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, Field
 
 from releasekit.core.planning.model import Plan, Step
-from releasekit.core.text import counted
+from releasekit.core.text import count_packages
 from releasekit.core.version_numbers import PyVersion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 
-_NAMED = 3
+_MAX_NAMED = 3
 """How many packages of a kind a headline names."""
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class PlannedRelease:
     """A package that an earlier plan would have released."""
 
     version: Version
@@ -30,10 +30,10 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class PlanSnapshot:
     """An earlier plan, as far as it is known: what was due, the day ("YYYY.MM.DD") and the commit it was made from."""
 
-    due: Mapping[str, Due]
+    releases: Mapping[str, PlannedRelease]
     date: str = ""
     commit: str = ""
 
@@ -73,7 +73,7 @@ class PlanChange(BaseModel):
 _ENDS = {"released": "has been released", "dropped": "is no longer due"}
 
 
-class Difference(BaseModel):
+class PlanDifference(BaseModel):
     """What has changed since an earlier plan: *since* is its day ("YYYY.MM.DD"), *commit* what it was made from."""
 
     model_config = ConfigDict(frozen=True)
@@ -91,77 +91,82 @@ class Difference(BaseModel):
     @property
     def by_package(self) -> dict[str, str]:
         """By package in a word or two how it has changed."""
-        return {each.name: f"{each.change}, was {each.before}" if each.before else each.change for each in self.changes}
+        return {
+            change.name: f"{change.change}, was {change.before}" if change.before else change.change
+            for change in self.changes
+        }
 
 
 class ComparedPlan(Plan):
     """A plan beside an earlier one; in JSON that is the key "since", None if no earlier one is known."""
 
-    since: Difference | None = Field(default=None)
+    since: PlanDifference | None = Field(default=None)
 
 
-def earlier_of(plan: Plan) -> Earlier:
+def snapshot_from_plan(plan: Plan) -> PlanSnapshot:
     """Return *plan* as that which a later one is compared with."""
-    due = {step.name: Due(step.version, step.bump) for step in plan.steps}
-    return Earlier(due, plan.date, plan.commit)
+    releases = {step.name: PlannedRelease(step.version, step.bump) for step in plan.steps}
+    return PlanSnapshot(releases, plan.date, plan.commit)
 
 
-def earlier_of_rows(rows: Iterable[Mapping[str, str]], made: str) -> Earlier:
-    """Return the plan in the *rows* of the table that Prefect keeps of it (`plan_rows`); *made* is its day."""
-    return Earlier({row["package"]: Due(Version(row["to"]), row.get("bump", "")) for row in rows}, made)
+def snapshot_from_rows(rows: Iterable[Mapping[str, str]], day: str) -> PlanSnapshot:
+    """Return the plan in the *rows* of the table that Prefect keeps of it (`plan_rows`); *day* is its day."""
+    return PlanSnapshot({row["package"]: PlannedRelease(Version(row["to"]), row.get("bump", "")) for row in rows}, day)
 
 
-def compared(earlier: Earlier, plan: Plan) -> Difference:
+def diff_plans(earlier: PlanSnapshot, plan: Plan) -> PlanDifference:
     """Return how *plan* differs from an *earlier* one: what has come, moved, gone out, and gone."""
     new = {step.name: step for step in plan.steps}
     now = {step.name: step.current for step in plan.packages}
-    changes = [_change("added", step) for name, step in new.items() if name not in earlier.due]
+    changes = [_plan_change("added", step) for name, step in new.items() if name not in earlier.releases]
     changes += [
-        _change("changed", step, earlier.due[name])
+        _plan_change("changed", step, earlier.releases[name])
         for name, step in new.items()
-        if name in earlier.due and earlier.due[name].version != step.version
+        if name in earlier.releases and earlier.releases[name].version != step.version
     ]
-    for name, due in earlier.due.items():
+    for name, release in earlier.releases.items():
         if name not in new:
-            what = "released" if now.get(name) == due.version else "dropped"
-            changes.append(PlanChange(name=name, change=what, before=due.version, bump_before=due.bump))
-    headline = f"since {_when(earlier, plan.date)}: {', '.join(_told(changes)) or 'nothing has changed'}"
-    return Difference(since=earlier.date, commit=earlier.commit, headline=headline, changes=tuple(changes))
+            kind = "released" if now.get(name) == release.version else "dropped"
+            changes.append(PlanChange(name=name, change=kind, before=release.version, bump_before=release.bump))
+    headline = (
+        f"since {_describe_day(earlier, plan.date)}: {', '.join(_summarize_changes(changes)) or 'nothing has changed'}"
+    )
+    return PlanDifference(since=earlier.date, commit=earlier.commit, headline=headline, changes=tuple(changes))
 
 
-def with_difference(plan: Plan, since: Difference | None) -> ComparedPlan:
+def with_difference(plan: Plan, since: PlanDifference | None) -> ComparedPlan:
     """Return *plan* with how it differs from an earlier one."""
     fields: dict[str, Any] = {name: getattr(plan, name) for name in Plan.model_fields}
     return ComparedPlan(**fields, since=since)
 
 
-def _change(what: Literal["added", "changed"], step: Step, due: Due | None = None) -> PlanChange:
+def _plan_change(kind: Literal["added", "changed"], step: Step, earlier: PlannedRelease | None = None) -> PlanChange:
     return PlanChange(
         name=step.name,
-        change=what,
-        before=due.version if due else None,
+        change=kind,
+        before=earlier.version if earlier else None,
         after=step.version,
-        bump_before=due.bump if due else "",
+        bump_before=earlier.bump if earlier else "",
         bump=step.bump,
         reason=step.reason,
     )
 
 
-def _told(changes: Sequence[PlanChange]) -> list[str]:
-    kinds = {kind: [each for each in changes if each.change == kind] for kind in ("added", "changed", *_ENDS)}
-    told = [f"+{counted(kinds['added'])}"] if kinds["added"] else []
-    told += [each.short for each in kinds["changed"][:_NAMED]]
-    if more := len(kinds["changed"]) - _NAMED:
-        told += [f"{more} more changed"] if more > 0 else []
-    told += [f"{counted(kinds['released'])} released"] if kinds["released"] else []
-    return told + ([f"{counted(kinds['dropped'])} no longer due"] if kinds["dropped"] else [])
+def _summarize_changes(changes: Sequence[PlanChange]) -> list[str]:
+    kinds = {kind: [change for change in changes if change.change == kind] for kind in ("added", "changed", *_ENDS)}
+    parts = [f"+{count_packages(kinds['added'])}"] if kinds["added"] else []
+    parts += [change.short for change in kinds["changed"][:_MAX_NAMED]]
+    if more := len(kinds["changed"]) - _MAX_NAMED:
+        parts += [f"{more} more changed"] if more > 0 else []
+    parts += [f"{count_packages(kinds['released'])} released"] if kinds["released"] else []
+    return parts + ([f"{count_packages(kinds['dropped'])} no longer due"] if kinds["dropped"] else [])
 
 
-def _when(earlier: Earlier, today: str) -> str:
+def _describe_day(earlier: PlanSnapshot, today: str) -> str:
     """Return when the earlier plan was made, in the words of whoever reads this *today*."""
     try:
-        made, now = (date.fromisoformat(day.replace(".", "-")) for day in (earlier.date, today))
+        plan_day, now = (date.fromisoformat(day.replace(".", "-")) for day in (earlier.date, today))
     except ValueError:
         return "the earlier plan"
     words = {0: "an earlier plan of today", 1: "yesterday"}
-    return words.get((now - made).days, made.isoformat())
+    return words.get((now - plan_day).days, plan_day.isoformat())

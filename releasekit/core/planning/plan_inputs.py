@@ -11,8 +11,8 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 from pydantic import BaseModel, ConfigDict
 
-from releasekit.core.versioning.groups import Decisions, decided, pin_modes, units_of
-from releasekit.core.versioning.versions import Past
+from releasekit.core.versioning.groups import Decisions, decide_all, pin_modes, version_groups
+from releasekit.core.versioning.versions import PackageHistory
 from releasekit.core.workspace.graph import offers_of
 from releasekit.core.workspace.siblings import Siblings
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from releasekit.core.workspace.workspace import Member, Workspace
 
 
-class Facts(BaseModel):
+class PlanInputs(BaseModel):
     """All that a plan is made from; *published* is None when no index was asked, *date* is "YYYY.MM.DD".
 
     *published* are by package the versions on the index that the release goes to, *elsewhere* those that installers
@@ -46,7 +46,7 @@ class Facts(BaseModel):
     raised: Mapping[str, str] = {}
     unheard: Mapping[str, str] = {}
 
-    def installable(self, name: str) -> frozenset[Version] | None:
+    def installable_versions(self, name: str) -> frozenset[Version] | None:
         """Return the versions of the package *name* that an installer finds; None if nobody was asked."""
         if self.published is None or not (name in self.published or name in self.elsewhere):
             return None
@@ -54,14 +54,14 @@ class Facts(BaseModel):
 
 
 @dataclass(frozen=True)
-class PlanningContext:
+class PlanBasis:
     """All that a plan is made from, beside the decisions."""
 
     workspace: Workspace
     baselines: Mapping[str, Baseline]
     selection: Selection
     settings: Settings
-    facts: Facts
+    inputs: PlanInputs
     own: Mapping[str, Mapping[str, Any]]
 
     @cached_property
@@ -78,8 +78,8 @@ class PlanningContext:
     def major_on_zero(self) -> frozenset[str]:
         """The members whose 1.0.0 is an ordinary breaking change."""
         key = "major_on_zero"
-        says = ((name, self.own.get(name, {}).get(key, self.settings.major_on_zero)) for name in self.modes)
-        return frozenset(name for name, on_zero in says if on_zero)
+        choices = ((name, self.own.get(name, {}).get(key, self.settings.major_on_zero)) for name in self.modes)
+        return frozenset(name for name, on_zero in choices if on_zero)
 
     def siblings(self, targets: Mapping[str, Version]) -> Siblings:
         """Return the requirements between the members in a release of *targets*."""
@@ -96,52 +96,53 @@ def decisions(
     unreleased: Container[str] = frozenset(),
     since_stable: Mapping[str, Sequence[Change]] | None = None,
     own: Mapping[str, Mapping[str, Any]] | None = None,
-    spent: Mapping[str, frozenset[Version]] | None = None,
+    consumed: Mapping[str, frozenset[Version]] | None = None,
 ) -> Decisions:
     """Return what the history asks of each publishable member; *unreleased* is as `standing` has it.
 
     *changes* are those since the last release; where that is a prerelease, *since_stable* has those since the last
-    stable one. *own* are the settings that members have for themselves, *spent* versions that cannot be released again.
-    Raises Refusal RK-VERSION-INVALID, and RK-CONFIG-INVALID-VALUE or RK-WORKSPACE-UNKNOWN-PACKAGE for wrong groups.
+    stable one. *own* are the settings that members have for themselves, *consumed* versions that cannot be released
+    again. Raises Refusal RK-VERSION-INVALID, and RK-CONFIG-INVALID-VALUE or RK-WORKSPACE-UNKNOWN-PACKAGE for wrong
+    groups.
     """
-    rules, whole = settings.rules(), since_stable or {}
-    own_rules = {name: settings.model_copy(update=said).rules() for name, said in (own or {}).items()}
-    pasts = {
+    rules, changes_since_stable = settings.rules(), since_stable or {}
+    own_rules = {name: settings.model_copy(update=overrides).rules() for name, overrides in (own or {}).items()}
+    histories = {
         member.name: (
-            _past(
+            _package_history(
                 member,
                 baselines.get(member.name),
                 changes.get(member.name, ()),
-                whole.get(member.name),
+                changes_since_stable.get(member.name),
                 settings.first_version,
-                (spent or {}).get(member.name, frozenset()),
+                (consumed or {}).get(member.name, frozenset()),
             ),
             own_rules.get(member.name, rules),
         )
         for member in workspace
         if member.publishable
     }
-    return decided(pasts, units_of(workspace, settings), unreleased)
+    return decide_all(histories, version_groups(workspace, settings), unreleased)
 
 
-def _past(
+def _package_history(
     member: Member,
     baseline: Baseline | None,
     changes: Sequence[Change],
     since_stable: Sequence[Change] | None,
     first: str,
-    spent: frozenset[Version],
-) -> Past:
+    consumed: frozenset[Version],
+) -> PackageHistory:
     if baseline is None:
-        return Past(member.version or (Version(first) if first else None), changes=changes)
-    return Past(
+        return PackageHistory(member.version or (Version(first) if first else None), changes=changes)
+    return PackageHistory(
         declared=member.version,
         last=baseline.version,
         stable=baseline.stable.version if baseline.stable else None,
         changes=changes if since_stable is None else since_stable,
-        fresh=None if since_stable is None else frozenset(change.sha for change in changes),
-        taken=baseline.taken,
-        spent=spent,
+        since_last=None if since_stable is None else frozenset(change.sha for change in changes),
+        tagged=baseline.taken,
+        consumed=consumed,
     )
 
 

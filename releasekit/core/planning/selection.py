@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.planning.model import Status
-from releasekit.core.versioning.groups import Decisions, patterns_of
+from releasekit.core.versioning.groups import Decisions, group_patterns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from releasekit.core.config.settings import Selection, Settings
-    from releasekit.core.planning.plan_inputs import Facts
+    from releasekit.core.planning.plan_inputs import PlanInputs
     from releasekit.core.versioning.groups import Decisions
     from releasekit.core.workspace.graph import Graph
     from releasekit.core.workspace.workspace import Workspace
@@ -25,10 +25,10 @@ def refuse_undecided(workspace: Workspace, decisions: Decisions, statuses: Mappi
     for name, status in statuses.items():
         refusal = decisions[name].refusal
         if refusal and status is not Status.EXCLUDED:
-            if refusal.code is not Code.VERSION_UNKNOWN:
+            if refusal.code is not ErrorCode.VERSION_UNKNOWN:
                 raise refusal
-            where = f"{workspace[name].path}/pyproject.toml"
-            raise Refusal(Code.VERSION_UNKNOWN, f"{name} has a dynamic version and no tag", where)
+            location = f"{workspace[name].path}/pyproject.toml"
+            raise Refusal(ErrorCode.VERSION_UNKNOWN, f"{name} has a dynamic version and no tag", location)
 
 
 def package_statuses(
@@ -37,34 +37,38 @@ def package_statuses(
     graph: Graph,
     selection: Selection,
     settings: Settings,
-    facts: Facts,
+    inputs: PlanInputs,
 ) -> dict[str, Status]:
     """Return for each publishable package whether it is released, and if not, why."""
     targets = next_versions(decisions)
-    selected, excluded = _selected(workspace, selection, settings)
-    brought, wider = frozenset[str](), graph.dependencies(selected)
-    while wider != brought:  # a fixed group goes out as a whole
-        brought, wider = wider, graph.dependencies(wider | (decisions.together_with(wider) - excluded))
+    selected, excluded = _select_names(workspace, selection, settings)
+    reachable, wider = frozenset[str](), graph.dependencies(selected)
+    while wider != reachable:  # a fixed group goes out as a whole
+        reachable, wider = wider, graph.dependencies(wider | (decisions.fixed_group_members(wider) - excluded))
     statuses: dict[str, Status] = {}
     for member in workspace:
         name = member.name
         if not member.publishable:
             continue
-        if name in excluded or name not in brought:
+        if name in excluded or name not in reachable:
             statuses[name] = Status.EXCLUDED
         elif name not in targets:
             statuses[name] = Status.SKIPPED
-        elif facts.published is not None and targets[name] in facts.published.get(name, ()):
+        elif inputs.published is not None and targets[name] in inputs.published.get(name, ()):
             statuses[name] = Status.ALREADY_PUBLISHED
         else:
             statuses[name] = Status.INCLUDED if name in selected else Status.DEPENDENCY_ONLY
     return statuses
 
 
-def _selected(workspace: Workspace, selection: Selection, settings: Settings) -> tuple[frozenset[str], frozenset[str]]:
-    patterns = [*selection.package, *patterns_of(settings, selection.group)]
-    excluded = workspace.matching(selection.exclude)
-    chosen = workspace.matching(patterns) if selection.package or selection.group else frozenset(workspace.members)
+def _select_names(
+    workspace: Workspace, selection: Selection, settings: Settings
+) -> tuple[frozenset[str], frozenset[str]]:
+    patterns = [*selection.package, *group_patterns(settings, selection.group)]
+    excluded = workspace.matching_names(selection.exclude)
+    chosen = (
+        workspace.matching_names(patterns) if selection.package or selection.group else frozenset(workspace.members)
+    )
     return chosen - excluded, excluded
 
 

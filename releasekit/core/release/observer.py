@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Protocol
 
-from releasekit.core.release.progress import ENDS, Stage
+from releasekit.core.release.progress import FINAL_STAGES, PackageStage
 
 log = logging.getLogger("releasekit.progress")
 
@@ -16,18 +16,18 @@ class Observer(Protocol):
     def on_phase(self, phase: str) -> None:
         """Hear that the release as a whole has come to *phase*."""
 
-    def on_stage(self, package: str, stage: Stage, error: str = "") -> None:
+    def on_stage(self, package: str, stage: PackageStage, error: str = "") -> None:
         """Hear that a package has come to *stage*; *error* says why it failed."""
 
 
-class LogLines:
+class LogObserver:
     """One line a transition, for logs; the flow itself says that a package is built or proven, and how it ends."""
 
     def on_phase(self, phase: str) -> None:
         """Log the phase."""
         log.info(phase)
 
-    def on_stage(self, package: str, stage: Stage, error: str = "") -> None:  # noqa: ARG002  the flow tells of errors
+    def on_stage(self, package: str, stage: PackageStage, error: str = "") -> None:  # noqa: ARG002  the flow tells of errors
         """Log the stage."""
-        if stage not in (*ENDS, Stage.BUILT, Stage.PROVEN):
+        if stage not in (*FINAL_STAGES, PackageStage.BUILT, PackageStage.PROVEN):
             log.info("%s %s", stage, package)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from releasekit.core.planning.model import Step
 
 
-class Stage(StrEnum):
+class PackageStage(StrEnum):
     """Where a package stands; in the order in which it gets there, the ends last."""
 
     WAITING = "waiting"
@@ -31,58 +31,58 @@ class Stage(StrEnum):
     BLOCKED = "blocked"
 
 
-STAGING = (Stage.PINNING, Stage.BUILDING, Stage.VERIFYING)
-PUBLISHING = (Stage.UPLOADING, Stage.CONFIRMING, Stage.TESTING)
-PROOF = (Stage.PROVING,)
-ENDS = frozenset({Stage.PUBLISHED, Stage.FAILED, Stage.BLOCKED})
-_WORKING = frozenset((*STAGING, *PROOF, *PUBLISHING))
-_PATH = tuple(stage for stage in Stage if stage not in (Stage.FAILED, Stage.BLOCKED))
+BUILD_STAGES = (PackageStage.PINNING, PackageStage.BUILDING, PackageStage.VERIFYING)
+UPLOAD_STAGES = (PackageStage.UPLOADING, PackageStage.CONFIRMING, PackageStage.TESTING)
+PROOF_STAGES = (PackageStage.PROVING,)
+FINAL_STAGES = frozenset({PackageStage.PUBLISHED, PackageStage.FAILED, PackageStage.BLOCKED})
+_ACTIVE_STAGES = frozenset((*BUILD_STAGES, *PROOF_STAGES, *UPLOAD_STAGES))
+_STAGE_ORDER = tuple(stage for stage in PackageStage if stage not in (PackageStage.FAILED, PackageStage.BLOCKED))
 
 
 @dataclass(slots=True)
-class Row:
+class PackageProgress:
     """One package: its *stage* and since when, the seconds it was worked on before, and what went wrong."""
 
     name: str
     level: int
     order: int
-    stage: Stage = Stage.WAITING
+    stage: PackageStage = PackageStage.WAITING
     since: float = 0.0
-    spent: float = 0.0
+    worked_seconds: float = 0.0
     error: str = ""
-    done: float = 0.0
+    fraction: float = 0.0
     """The share of the way that it has come, from 0 to 1; one that failed stays where it was."""
 
-    def seconds(self, now: float) -> float:
+    def total_seconds(self, now: float) -> float:
         """Return how long it was worked on; time spent waiting is not counted."""
-        return self.spent + (now - self.since if self.stage in _WORKING else 0.0)
+        return self.worked_seconds + (now - self.since if self.stage in _ACTIVE_STAGES else 0.0)
 
 
-class Progress:
+class ReleaseProgress:
     """The packages of a release on their way. All times are seconds of one clock, which the caller reads."""
 
     def __init__(self, steps: Sequence[Step], *, smoke_test: bool = True, proof: bool = False) -> None:
-        self.rows = {step.name: Row(step.name, step.level, step.order) for step in steps}
-        self._needs = {step.name: [need for need in step.needs if need in self.rows] for step in steps}
-        self._staging = (*STAGING, *PROOF) if proof else STAGING
-        self._publishing = PUBLISHING if smoke_test else PUBLISHING[:-1]
-        self._took: defaultdict[Stage, list[float]] = defaultdict(list)
+        self.packages = {step.name: PackageProgress(step.name, step.level, step.order) for step in steps}
+        self._needs = {step.name: [need for need in step.needs if need in self.packages] for step in steps}
+        self._build_stages = (*BUILD_STAGES, *PROOF_STAGES) if proof else BUILD_STAGES
+        self._upload_stages = UPLOAD_STAGES if smoke_test else UPLOAD_STAGES[:-1]
+        self._durations: defaultdict[PackageStage, list[float]] = defaultdict(list)
 
-    def move(self, name: str, stage: Stage, now: float, error: str = "") -> None:
+    def set_stage(self, name: str, stage: PackageStage, now: float, error: str = "") -> None:
         """Note that a package has come to *stage*."""
-        row = self.rows[name]
-        if row.stage in _WORKING:
-            row.spent += now - row.since
-            if stage is not Stage.FAILED:
-                self._took[row.stage].append(now - row.since)
-        row.stage, row.since, row.error = stage, now, error
-        if stage in _PATH:
-            row.done = _PATH.index(stage) / (len(_PATH) - 1)
+        package = self.packages[name]
+        if package.stage in _ACTIVE_STAGES:
+            package.worked_seconds += now - package.since
+            if stage is not PackageStage.FAILED:
+                self._durations[package.stage].append(now - package.since)
+        package.stage, package.since, package.error = stage, now, error
+        if stage in _STAGE_ORDER:
+            package.fraction = _STAGE_ORDER.index(stage) / (len(_STAGE_ORDER) - 1)
 
-    def counts(self) -> dict[Stage, int]:
+    def stage_counts(self) -> dict[PackageStage, int]:
         """Return how many packages stand at each stage, without those where none does."""
-        counted = Counter(row.stage for row in self.rows.values())
-        return {stage: counted[stage] for stage in Stage if counted[stage]}
+        counts = Counter(package.stage for package in self.packages.values())
+        return {stage: counts[stage] for stage in PackageStage if counts[stage]}
 
     def eta(self, now: float, builders: int, uploaders: int) -> float | None:
         """Return about how many seconds are left: by this run's own step times, along the critical path of the graph.
@@ -90,53 +90,63 @@ class Progress:
         None as long as a stage that is still to come was not yet seen to end. *builders* and *uploaders* are how many
         packages may be built and published at the same time.
         """
-        mean = {stage: sum(times) / len(times) for stage, times in self._took.items()}
-        open_rows = [row for row in self.rows.values() if row.stage not in ENDS]
-        if any(stage not in mean for row in open_rows for stage in self._ahead(row)):
+        mean = {stage: sum(times) / len(times) for stage, times in self._durations.items()}
+        unfinished = [package for package in self.packages.values() if package.stage not in FINAL_STAGES]
+        if any(stage not in mean for package in unfinished for stage in self._remaining_stages(package)):
             return None
-        staging = {row.name: _left(row, self._staging, mean, now) for row in open_rows}
-        publishing = {row.name: _left(row, self._publishing, mean, now) for row in open_rows}
-        return _bound(staging, max(staging.values(), default=0.0), builders) + _bound(
-            publishing, self._critical(publishing), uploaders
+        build_seconds = {
+            package.name: _remaining_seconds(package, self._build_stages, mean, now) for package in unfinished
+        }
+        upload_seconds = {
+            package.name: _remaining_seconds(package, self._upload_stages, mean, now) for package in unfinished
+        }
+        return _lower_bound(build_seconds, max(build_seconds.values(), default=0.0), builders) + _lower_bound(
+            upload_seconds, self._critical_path_seconds(upload_seconds), uploaders
         )
 
-    def _ahead(self, row: Row) -> list[Stage]:
-        come = _PATH.index(row.stage)
-        return [stage for stage in (*self._staging, *self._publishing) if _PATH.index(stage) >= come]
+    def _remaining_stages(self, package: PackageProgress) -> list[PackageStage]:
+        position = _STAGE_ORDER.index(package.stage)
+        return [stage for stage in (*self._build_stages, *self._upload_stages) if _STAGE_ORDER.index(stage) >= position]
 
-    def _critical(self, left: Mapping[str, float]) -> float:
-        """Return the longest way through what is *left* of each package; needs come before what needs them."""
+    def _critical_path_seconds(self, remaining: Mapping[str, float]) -> float:
+        """Return the longest way through what is *remaining* of each package; needs come before what needs them."""
         longest: dict[str, float] = {}
-        for name in sorted(left, key=lambda name: self.rows[name].order):
-            longest[name] = left[name] + max((longest.get(need, 0.0) for need in self._needs[name]), default=0.0)
+        for name in sorted(remaining, key=lambda name: self.packages[name].order):
+            longest[name] = remaining[name] + max((longest.get(need, 0.0) for need in self._needs[name]), default=0.0)
         return max(longest.values(), default=0.0)
 
-    def shown(self, height: int) -> tuple[list[Row], int]:
+    def visible_packages(self, height: int) -> tuple[list[PackageProgress], int]:
         """Return the *height* rows that are most worth looking at, in the order of the plan; and how many are not."""
-        if len(self.rows) <= height:
-            return list(self.rows.values()), 0
+        if len(self.packages) <= height:
+            return list(self.packages.values()), 0
         room = max(height - 1, 1)  # one line says how many more there are
-        chosen = sorted(self.rows.values(), key=lambda row: (_INTEREST[row.stage], -row.since, row.order))[:room]
-        return sorted(chosen, key=lambda row: row.order), len(self.rows) - len(chosen)
+        chosen = sorted(
+            self.packages.values(),
+            key=lambda package: (_DISPLAY_PRIORITY[package.stage], -package.since, package.order),
+        )[:room]
+        return sorted(chosen, key=lambda package: package.order), len(self.packages) - len(chosen)
 
 
-_INTEREST = {
-    Stage.FAILED: 0, **dict.fromkeys(_WORKING, 1), Stage.BLOCKED: 2, Stage.PUBLISHED: 3, Stage.PROVEN: 4,
-    Stage.BUILT: 4, Stage.WAITING: 5,
+_DISPLAY_PRIORITY = {
+    PackageStage.FAILED: 0, **dict.fromkeys(_ACTIVE_STAGES, 1), PackageStage.BLOCKED: 2,
+    PackageStage.PUBLISHED: 3, PackageStage.PROVEN: 4,
+    PackageStage.BUILT: 4, PackageStage.WAITING: 5,
 }  # fmt: skip
 
 
-def _left(row: Row, stages: Iterable[Stage], mean: Mapping[Stage, float], now: float) -> float:
-    """Return the seconds that *row* has left in *stages*; one that takes longer than usual may end at any moment."""
-    come, left = _PATH.index(row.stage), 0.0
+def _remaining_seconds(
+    package: PackageProgress, stages: Iterable[PackageStage], mean: Mapping[PackageStage, float], now: float
+) -> float:
+    """Return the seconds that *package* has left in *stages*. A stage that takes longer than usual counts as 0."""
+    position, remaining = _STAGE_ORDER.index(package.stage), 0.0
     for stage in stages:
-        if stage is row.stage:
-            left += max(mean[stage] - (now - row.since), 0.0)
-        elif _PATH.index(stage) > come:
-            left += mean[stage]
-    return left
+        if stage is package.stage:
+            remaining += max(mean[stage] - (now - package.since), 0.0)
+        elif _STAGE_ORDER.index(stage) > position:
+            remaining += mean[stage]
+    return remaining
 
 
-def _bound(work: Mapping[str, float], longest: float, workers: int) -> float:
-    """Return the time that so many *workers* need for *work* at least: all of it shared, or the *longest* way."""
-    return max(sum(work.values()) / workers, longest)
+def _lower_bound(seconds_by_package: Mapping[str, float], longest: float, workers: int) -> float:
+    """Return the seconds that *workers* need at least: all work shared, or the *longest* path."""
+    return max(sum(seconds_by_package.values()) / workers, longest)

@@ -10,11 +10,11 @@ from packaging.utils import is_normalized_name
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from releasekit.core.config.ref_names import is_tag_name
-from releasekit.core.errors import Code, ReleaseError
+from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.core.planning.model import Plan
-from releasekit.core.release.target import IndexAddress, without_secrets
+from releasekit.core.release.target import IndexAddress, strip_credentials
 from releasekit.core.version_numbers import PyVersion
-from releasekit.core.workspace.built_files import wrong_names
+from releasekit.core.workspace.built_files import file_name_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ class BuiltFile(BaseModel):
     size: int
 
 
-class PackageVersion(BaseModel):
+class BuiltPackage(BaseModel):
     """One package as it was built: the files, the names that its wheel can be imported by, and its extras."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -56,7 +56,7 @@ class PackageVersion(BaseModel):
         return f"{self.name}[{','.join(self.extras)}]=={self.version}" if self.extras else self.requirement
 
     @property
-    def requirements_apart(self) -> tuple[str, ...]:
+    def separate_requirements(self) -> tuple[str, ...]:
         """What must be installable each by itself: the package, and the package with each of its extras."""
         return (self.requirement, *(f"{self.name}[{extra}]=={self.version}" for extra in self.extras))
 
@@ -67,12 +67,12 @@ class ReleaseManifest(BaseModel):
     *by* ("name <mail>"), *host* and *begun* (UTC, ISO 8601) say who makes it, where and since when.
     *packages* is empty until all are built, verified and proven to fit together. From then on files may be public:
     the release is carried on with these very files and never dropped by itself. *tags* are those that it has made, or
-    was about to make. *held* is what the remote holds for it (see `held_text`), empty if nothing. With *undoing* it is
+    was about to make. *held* is what the remote holds for it (see `lock_text`), empty if nothing. With *undoing* it is
     being rolled back. *staged* says that nothing of it is public, though all is built: it was only to be staged.
 
     *indexes* are those that its files may be on, the latest last: each comes on record before the first upload to it.
 
-    *plan* is there where the manifest has left its record (see `exported`), so that one file says everything.
+    *plan* is there where the manifest has left its record (see `with_plan`), so that one file says everything.
     """
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
@@ -85,7 +85,7 @@ class ReleaseManifest(BaseModel):
     by: str = ""
     host: str = ""
     begun: str = ""
-    packages: tuple[PackageVersion, ...] = ()
+    packages: tuple[BuiltPackage, ...] = ()
     tags: tuple[str, ...] = ()
     indexes: tuple[IndexAddress, ...] = ()
     held: str = ""
@@ -94,30 +94,30 @@ class ReleaseManifest(BaseModel):
     finished: bool = False
     plan: Plan | None = None
 
-    def bound_for(self, index: IndexAddress) -> ReleaseManifest:
+    def with_index(self, index: IndexAddress) -> ReleaseManifest:
         """Return the manifest with *index* on record, before anything is uploaded to it."""
         if index in self.indexes:
             return self
-        others = tuple(known for known in self.indexes if known.check_url != index.check_url)
+        others = tuple(recorded for recorded in self.indexes if recorded.check_url != index.check_url)
         return self.model_copy(update={"indexes": (*others, index)})
 
-    def holder(self) -> tuple[str, ...]:
+    def lock_identity(self) -> tuple[str, ...]:
         """Return what tells the releases of two clones apart, also if one has taken it over from the other."""
         return (self.release_commit, self.by, self.host, self.begun)
 
-    def held_text(self) -> str:
+    def lock_text(self) -> str:
         """Return the manifest as the remote holds it: what is so from the first upload on, and changes no more."""
-        return manifest_text(self.model_copy(update={**_NOT_LASTING, "tags": (), "plan": None}))
+        return manifest_text(self.model_copy(update={**_RESET_FIELDS, "tags": (), "plan": None}))
 
-    def exported(self, plan: Plan) -> ReleaseManifest:
+    def with_plan(self, plan: Plan) -> ReleaseManifest:
         """Return the manifest with the *plan* inside, for whoever is to go on with it elsewhere."""
-        return self.model_copy(update={**_NOT_LASTING, "plan": plan})
+        return self.model_copy(update={**_RESET_FIELDS, "plan": plan})
 
     def __str__(self) -> str:
         return f"{self.by or 'somebody'} on {self.host or 'some machine'} since {self.begun or 'some time'}"
 
 
-_NOT_LASTING = {"held": "", "undoing": False, "staged": False, "finished": False}
+_RESET_FIELDS = {"held": "", "undoing": False, "staged": False, "finished": False}
 
 
 def manifest_text(manifest: ReleaseManifest) -> str:
@@ -125,59 +125,59 @@ def manifest_text(manifest: ReleaseManifest) -> str:
     return manifest.model_dump_json(indent=1) + "\n"
 
 
-def manifest_of(text: str, where: str) -> ReleaseManifest:
-    """Return the manifest in the JSON *text* of the file *where*.
+def parse_manifest(text: str, location: str) -> ReleaseManifest:
+    """Return the manifest in the JSON *text* of the file *location*.
 
     Raises ReleaseError RK-RECORD-INVALID if it is damaged, incomplete or of another schema version.
     """
-    return _read(ReleaseManifest, text, where)
+    return _parse(ReleaseManifest, text, location)
 
 
-def exported_of(text: str, where: str) -> tuple[ReleaseManifest, Plan]:
-    """Return the manifest in the JSON *text* of the file *where*, and the plan inside.
+def parse_staged_manifest(text: str, location: str) -> tuple[ReleaseManifest, Plan]:
+    """Return the manifest in the JSON *text* of the file *location*, and the plan inside.
 
     It may come from anywhere: so what it names is no option of a program, and leads out of no directory.
     Raises ReleaseError RK-RECORD-INVALID.
     """
-    manifest = manifest_of(text, where)
+    manifest = parse_manifest(text, location)
     if manifest.plan is None:
         hint = "A manifest with its plan is what `publish --stage-only --output DIR` writes, and a draft release holds."
-        raise ReleaseError(Code.RECORD_INVALID, "there is no plan in it", where, hint)
-    for what in _unfit(manifest, manifest.plan):
-        raise ReleaseError(Code.RECORD_INVALID, what, where)
+        raise ReleaseError(ErrorCode.RECORD_INVALID, "there is no plan in it", location, hint)
+    for problem in _manifest_problems(manifest, manifest.plan):
+        raise ReleaseError(ErrorCode.RECORD_INVALID, problem, location)
     return manifest, manifest.plan
 
 
-def _unfit(manifest: ReleaseManifest, plan: Plan) -> Iterator[str]:
+def _manifest_problems(manifest: ReleaseManifest, plan: Plan) -> Iterator[str]:
     if (plan.release, plan.commit) != (manifest.release, manifest.commit):
         yield f"the plan inside is of another release, {plan.release}"
-    for name, value, form in (
-        ("release", manifest.release, _RELEASE),
+    for name, value, pattern in (
+        ("release", manifest.release, _RELEASE_ID),
         ("commit", manifest.commit, _SHA),
         ("release_commit", manifest.release_commit, _SHA),
     ):
-        if not form.fullmatch(value):
+        if not pattern.fullmatch(value):
             yield f"{name}: {value!r} is none"
     tags = [*plan.tags, *manifest.tags, *(step.tag for step in plan.steps), *filter(None, [manifest.branch])]
     yield from (f"{tag!r} can be the name of no tag or branch" for tag in tags if not is_tag_name(tag))
-    yield from _unfit_indexes(manifest)
-    yield from _unfit_steps(plan)
-    yield from _unfit_packages(manifest, plan)
+    yield from _index_problems(manifest)
+    yield from _step_problems(plan)
+    yield from _package_problems(manifest, plan)
 
 
-_RELEASE, _SHA = re.compile(r"[0-9a-f]{12}"), re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_RELEASE_ID, _SHA = re.compile(r"[0-9a-f]{12}"), re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
-def _unfit_indexes(manifest: ReleaseManifest) -> Iterator[str]:
+def _index_problems(manifest: ReleaseManifest) -> Iterator[str]:
     for address in (url for index in manifest.indexes for url in (index.check_url, index.publish_url) if url):
-        if not _WEB.match(address) or without_secrets(address) != address:
+        if not _WEB_ADDRESS.match(address) or strip_credentials(address) != address:
             yield "indexes: an address is none of the web, or holds more than host and path"
 
 
-_WEB = re.compile(r"https?://[^/]")
+_WEB_ADDRESS = re.compile(r"https?://[^/]")
 
 
-def _unfit_steps(plan: Plan) -> Iterator[str]:
+def _step_problems(plan: Plan) -> Iterator[str]:
     names = {step.name for step in plan.steps}
     if not names or len(names) < len(plan.steps):
         yield "the plan inside releases no package, or one twice"
@@ -187,24 +187,24 @@ def _unfit_steps(plan: Plan) -> Iterator[str]:
             yield f"{step.name!r} has no version, or is no name of a package"
         if path.is_absolute() or ".." in path.parts or "\\" in step.path:
             yield f"{step.path!r} leads out of the workspace"
-        if strange := {*step.needs, *step.build_needs, *step.after, *step.batch} - names:
-            yield f"{step.name} needs {', '.join(sorted(strange))}, which the plan does not release"
+        if unknown := {*step.needs, *step.build_needs, *step.after, *step.batch} - names:
+            yield f"{step.name} needs {', '.join(sorted(unknown))}, which the plan does not release"
 
 
-def _unfit_packages(manifest: ReleaseManifest, plan: Plan) -> Iterator[str]:
+def _package_problems(manifest: ReleaseManifest, plan: Plan) -> Iterator[str]:
     if not manifest.packages:
         return  # none is built yet
     planned = sorted((step.name, str(step.next), step.tag) for step in plan.steps)
     if planned != sorted((package.name, str(package.version), package.tag) for package in manifest.packages):
         yield "the packages are not those of the plan inside"
     for package in manifest.packages:
-        yield from wrong_names(package.name, package.version, [file.name for file in package.files])
+        yield from file_name_problems(package.name, package.version, [file.name for file in package.files])
         for file in package.files:
-            if not (_PLAIN.fullmatch(file.name) and _SHA256.fullmatch(file.sha256)):
+            if not (_FILE_NAME.fullmatch(file.name) and _SHA256.fullmatch(file.sha256)):
                 yield f"{file.name!r} is no file of {package.name}, or its sha256 is none"
 
 
-_PLAIN, _SHA256 = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*"), re.compile(r"[0-9a-f]{64}")
+_FILE_NAME, _SHA256 = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*"), re.compile(r"[0-9a-f]{64}")
 
 
 def plan_text(plan: Plan) -> str:
@@ -212,15 +212,15 @@ def plan_text(plan: Plan) -> str:
     return plan.model_dump_json(indent=1) + "\n"
 
 
-def plan_of(text: str, where: str) -> Plan:
-    """Return the plan in the JSON *text* of the file *where*; raises ReleaseError RK-RECORD-INVALID."""
-    return _read(Plan, text, where)
+def parse_plan(text: str, location: str) -> Plan:
+    """Return the plan in the JSON *text* of the file *location*; raises ReleaseError RK-RECORD-INVALID."""
+    return _parse(Plan, text, location)
 
 
-def _read(model: type[M], text: str, where: str) -> M:
+def _parse(model: type[M], text: str, location: str) -> M:
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
         problem = error.errors()[0]
-        what = ": ".join(filter(None, (".".join(map(str, problem["loc"])), problem["msg"])))
-        raise ReleaseError(Code.RECORD_INVALID, what, where) from None
+        message = ": ".join(filter(None, (".".join(map(str, problem["loc"])), problem["msg"])))
+        raise ReleaseError(ErrorCode.RECORD_INVALID, message, location) from None

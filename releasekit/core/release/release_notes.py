@@ -8,28 +8,28 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from releasekit.core.changelog.changelog import escape, told_notes
-from releasekit.core.changelog.note_entries import Tale, Told
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.changelog.changelog import escape, render_change_notes
+from releasekit.core.changelog.note_entries import NoteChange, PackageNotes
+from releasekit.core.errors import ErrorCode, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from releasekit.core.history.web_links import Web
+    from releasekit.core.history.web_links import RepositoryUrls
     from releasekit.core.planning.model import Plan, Step
     from releasekit.core.release.target import Target
 
-OUR_TEMPLATE = "notes.md.jinja"
+DEFAULT_TEMPLATE = "notes.md.jinja"
 
-SMALLEST_LIMIT = 65_536
+MIN_BODY_LIMIT = 65_536
 """Characters that any text on a forge may have: those of a pull request on GitHub."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pull:
-    """A pull request, on GitLab a merge request. *author* is a login, *commit* what merging it has made, if it is.
+class PullRequest:
+    """A pull request (GitLab: merge request). *author* is a login; *merge_commit* is empty until it is merged.
 
-    *head* is the last commit of its branch.
+    *head_commit* is the last commit of its branch.
     """
 
     number: int
@@ -38,11 +38,11 @@ class Pull:
     author: str
     labels: tuple[str, ...] = ()
     branch: str = ""
-    commit: str = ""
-    head: str = ""
+    merge_commit: str = ""
+    head_commit: str = ""
 
 
-class Line(BaseModel):
+class RenderedChange(BaseModel):
     """One change in the notes. *scope*, *text* and *notes* are Markdown; *link* leads to its pull request or commit.
 
     *by* is who made it, as the forge shows people ("@ada"), or by name; *title* and *labels* are the pull request's.
@@ -67,7 +67,7 @@ class NotesPart(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     heading: str
-    changes: tuple[Line, ...]
+    changes: tuple[RenderedChange, ...]
 
 
 class NotesPackage(BaseModel):
@@ -89,16 +89,16 @@ class NotesPackage(BaseModel):
     hidden: int = 0
 
 
-class Breaking(BaseModel):
+class BreakingChange(BaseModel):
     """A breaking change, and the package that it breaks."""
 
     model_config = ConfigDict(frozen=True)
 
     package: str
-    change: Line
+    change: RenderedChange
 
 
-class Newcomer(BaseModel):
+class FirstTimeContributor(BaseModel):
     """Somebody whose first change is in this release, and a link to it."""
 
     model_config = ConfigDict(frozen=True)
@@ -107,7 +107,7 @@ class Newcomer(BaseModel):
     link: str
 
 
-class Notes(BaseModel):
+class ReleaseNotes(BaseModel):
     """What a template is given. *date* is "YYYY-MM-DD", *all* leads to all changes."""
 
     model_config = ConfigDict(frozen=True)
@@ -115,153 +115,179 @@ class Notes(BaseModel):
     title: str
     date: str
     packages: tuple[NotesPackage, ...]
-    breaking: tuple[Breaking, ...]
+    breaking: tuple[BreakingChange, ...]
     contributors: tuple[str, ...]
-    newcomers: tuple[Newcomer, ...]
+    newcomers: tuple[FirstTimeContributor, ...]
     all: str
 
 
 # ---- from the plan to the notes -------------------------------------------------------------------------------------
 
 
-def notes_of(
+def build_release_notes(
     plan: Plan,
     target: Target,
-    web: Web,
+    web: RepositoryUrls,
     *,
-    pulls: Mapping[str, Pull] | None = None,
+    pull_requests: Mapping[str, PullRequest] | None = None,
     newcomers: Collection[str] = (),
     files: Mapping[str, str] | None = None,
-) -> Notes:
+) -> ReleaseNotes:
     """Return the notes of *plan*.
 
-    *pulls* are by sha, *newcomers* by name, *files* the changelogs in the repository by package.
+    *pull_requests* are by sha, *newcomers* by name, *files* the changelogs in the repository by package.
     """
-    teller = _Teller(web, pulls or {})
+    formatter = _NoteFormatter(web, pull_requests or {})
     packages: list[NotesPackage] = []
-    breaking: list[Breaking] = []
+    breaking: list[BreakingChange] = []
     for step in plan.steps:
-        tale = plan.tales.get(step.name, Tale())
-        breaking += [Breaking(package=step.name, change=teller.line(told)) for told in tale.changes if told.breaking]
-        packages.append(_package(step, tale, teller, target, _all(step, tale, web, (files or {}).get(step.name, ""))))
-    every = [told for tale in plan.tales.values() for told in tale.changes]
-    since = {tale.since for tale in plan.tales.values()}
-    return Notes(
+        package_notes = plan.tales.get(step.name, PackageNotes())
+        breaking += [
+            BreakingChange(package=step.name, change=formatter.render_change(change))
+            for change in package_notes.changes
+            if change.breaking
+        ]
+        packages.append(
+            _render_package(
+                step,
+                package_notes,
+                formatter,
+                target,
+                _all_changes_url(step, package_notes, web, (files or {}).get(step.name, "")),
+            )
+        )
+    all_changes = [change for package_notes in plan.tales.values() for change in package_notes.changes]
+    since = {package_notes.since for package_notes in plan.tales.values()}
+    return ReleaseNotes(
         title=plan.title,
         date=plan.date.replace(".", "-"),
         packages=tuple(packages),
         breaking=tuple(breaking),
-        contributors=tuple(sorted({by for told in every if (by := teller.by(told))}, key=str.casefold)),
-        newcomers=teller.first(every, newcomers),
+        contributors=tuple(
+            sorted({author for change in all_changes if (author := formatter.change_author(change))}, key=str.casefold)
+        ),
+        newcomers=formatter.first_time_contributors(all_changes, newcomers),
         all=web.tag(plan.title, since.pop()) if len(since) == 1 and "" not in since else web.history(plan.title),
     )
 
 
-def _package(step: Step, tale: Tale, teller: _Teller, target: Target, everything: str) -> NotesPackage:
-    headings = dict.fromkeys(told.heading for told in tale.changes if not told.breaking)
+def _render_package(
+    step: Step, package_notes: PackageNotes, formatter: _NoteFormatter, target: Target, all_changes_url: str
+) -> NotesPackage:
+    headings = dict.fromkeys(change.heading for change in package_notes.changes if not change.breaking)
     return NotesPackage(
         name=step.name,
         version=str(step.version),
-        before=str(step.current) if tale.since else "",
+        before=str(step.current) if package_notes.since else "",
         tag=step.tag,
-        page=target.page(step.name, step.version),
+        page=target.package_url(step.name, step.version),
         parts=tuple(
             NotesPart(
                 heading=escape(heading),
-                changes=tuple(teller.line(t) for t in tale.changes if t.heading == heading and not t.breaking),
+                changes=tuple(
+                    formatter.render_change(change)
+                    for change in package_notes.changes
+                    if change.heading == heading and not change.breaking
+                ),
             )
             for heading in headings
         ),
-        all=everything,
+        all=all_changes_url,
     )
 
 
-def _all(step: Step, tale: Tale, web: Web, file: str) -> str:
+def _all_changes_url(step: Step, package_notes: PackageNotes, web: RepositoryUrls, changelog: str) -> str:
     """Return where all changes of a package stand: its changelog, or else what lies between its tags."""
-    return web.file(file, step.tag) if file else web.tag(step.tag, tale.since)
+    return web.file(changelog, step.tag) if changelog else web.tag(step.tag, package_notes.since)
 
 
-class _Teller:
+class _NoteFormatter:
     """Knows how changes and people are shown."""
 
-    def __init__(self, web: Web, pulls: Mapping[str, Pull]) -> None:
-        self._web, self._pulls = web, pulls
+    def __init__(self, web: RepositoryUrls, pull_requests: Mapping[str, PullRequest]) -> None:
+        self._web, self._pull_requests = web, pull_requests
 
-    def line(self, told: Told) -> Line:
-        pull = self._pulls.get(told.sha)
-        text = escape(told.text, self._web)
-        return Line(
-            sha=told.sha,
-            scope=_plain(escape(told.scope)),
-            text=_plain(text),
-            notes=tuple(_plain(note) for note in told_notes(told.notes, text, self._web)),
-            link="" if pull and f"#{pull.number}]" in text else self.link(told),
-            by=self.by(told),
-            breaking=told.breaking,
-            title=_plain(escape(pull.title)) if pull else "",
-            labels=pull.labels if pull else (),
+    def render_change(self, change: NoteChange) -> RenderedChange:
+        pull_request = self._pull_requests.get(change.sha)
+        text = escape(change.text, self._web)
+        return RenderedChange(
+            sha=change.sha,
+            scope=_escape_mentions(escape(change.scope)),
+            text=_escape_mentions(text),
+            notes=tuple(_escape_mentions(note) for note in render_change_notes(change.notes, text, self._web)),
+            link="" if pull_request and f"#{pull_request.number}]" in text else self.change_link(change),
+            by=self.change_author(change),
+            breaking=change.breaking,
+            title=_escape_mentions(escape(pull_request.title)) if pull_request else "",
+            labels=pull_request.labels if pull_request else (),
         )
 
-    def link(self, told: Told) -> str:
-        if pull := self._pulls.get(told.sha):
-            return f"[{'!' if self._web.is_gitlab else '#'}{pull.number}]({pull.page})"
-        page = self._web.commit(told.sha)
-        return f"[{told.sha[:7]}]({page})" if page else told.sha[:7]
+    def change_link(self, change: NoteChange) -> str:
+        if pull_request := self._pull_requests.get(change.sha):
+            return f"[{'!' if self._web.is_gitlab else '#'}{pull_request.number}]({pull_request.page})"
+        page = self._web.commit(change.sha)
+        return f"[{change.sha[:7]}]({page})" if page else change.sha[:7]
 
-    def by(self, told: Told) -> str:
+    def change_author(self, change: NoteChange) -> str:
         """Return who made a change; nobody if a program did."""
-        pull = self._pulls.get(told.sha)
-        name = pull.author if pull and pull.author else told.author
+        pull_request = self._pull_requests.get(change.sha)
+        name = pull_request.author if pull_request and pull_request.author else change.author
         if not name or name.endswith("[bot]"):
             return ""
-        return f"@{name}" if pull and pull.author else _plain(escape(name))
+        return f"@{name}" if pull_request and pull_request.author else _escape_mentions(escape(name))
 
-    def first(self, every: Sequence[Told], newcomers: Collection[str]) -> tuple[Newcomer, ...]:
+    def first_time_contributors(
+        self, changes: Sequence[NoteChange], newcomers: Collection[str]
+    ) -> tuple[FirstTimeContributor, ...]:
         """Return who is new, in alphabetical order, each with the oldest of their changes that is told."""
-        found: dict[str, str] = {}
-        for told in every:
-            if told.author in newcomers and (by := self.by(told)):
-                found[by] = self.link(told)
-        return tuple(Newcomer(by=by, link=found[by]) for by in sorted(found, key=str.casefold))
+        link_by_author: dict[str, str] = {}
+        for change in changes:
+            if change.author in newcomers and (author := self.change_author(change)):
+                link_by_author[author] = self.change_link(change)
+        return tuple(
+            FirstTimeContributor(by=author, link=link_by_author[author])
+            for author in sorted(link_by_author, key=str.casefold)
+        )
 
 
 _MENTION = re.compile(r"(?P<code>(`+).+?\2)|(?<![\w/])@(?=\w)", re.DOTALL)
 
 
-def _plain(text: str) -> str:
+def _escape_mentions(text: str) -> str:
     """Return Markdown that calls nobody: `@dataclass` in a commit must not write to whoever is called so."""
-    return _MENTION.sub(lambda found: found["code"] or "@<!-- -->", text)
+    return _MENTION.sub(lambda match: match["code"] or "@<!-- -->", text)
 
 
 # ---- from the notes to Markdown -------------------------------------------------------------------------------------
 
-_LONG = 20
+_DETAIL_THRESHOLD = 20
 """From so many changes a package on, also the texts of what breaks are told."""
 
 
-def shortened(notes: Notes, most: int) -> Notes:
+def shorten_notes(notes: ReleaseNotes, max_changes: int) -> ReleaseNotes:
     """Return *notes* with at most so many changes for each package."""
-    breaking = notes.breaking[: max(_LONG, most * 10)]
-    if most < _LONG:
+    breaking = notes.breaking[: max(_DETAIL_THRESHOLD, max_changes * 10)]
+    if max_changes < _DETAIL_THRESHOLD:
         breaking = tuple(
-            each.model_copy(update={"change": each.change.model_copy(update={"notes": ()})}) for each in breaking
+            breaking_change.model_copy(update={"change": breaking_change.change.model_copy(update={"notes": ()})})
+            for breaking_change in breaking
         )
-    packages = tuple(_shortened(package, most) for package in notes.packages)
+    packages = tuple(_shorten_package(package, max_changes) for package in notes.packages)
     return notes.model_copy(update={"breaking": breaking, "packages": packages})
 
 
-def _shortened(package: NotesPackage, most: int) -> NotesPackage:
-    left, parts = most, list[NotesPart]()
+def _shorten_package(package: NotesPackage, max_changes: int) -> NotesPackage:
+    remaining, parts = max_changes, list[NotesPart]()
     for part in package.parts:
-        if some := part.changes[:left]:
-            parts.append(NotesPart(heading=part.heading, changes=some))
-        left -= len(some)
-    hidden = sum(len(part.changes) for part in package.parts) - (most - left)
+        if visible := part.changes[:remaining]:
+            parts.append(NotesPart(heading=part.heading, changes=visible))
+        remaining -= len(visible)
+    hidden = sum(len(part.changes) for part in package.parts) - (max_changes - remaining)
     return package.model_copy(update={"parts": tuple(parts), "hidden": hidden})
 
 
-def render(notes: Notes, template: str, limit: int, shown: str) -> str:
-    """Return *notes* as the text of *template* has them, in at most *limit* characters; *shown* names it in errors.
+def render(notes: ReleaseNotes, template: str, limit: int, display_path: str) -> str:
+    """Return *notes* through *template*, in at most *limit* characters; errors name *display_path*.
 
     What is too long is shortened in the data, so that any template stays whole: ever fewer changes a package. Only
     what is too long even without any is cut, at the end of a line.
@@ -280,39 +306,41 @@ def render(notes: Notes, template: str, limit: int, shown: str) -> str:
     try:
         compiled = environment.from_string(template)
 
-        def written(some: Notes) -> str:
-            return tidy(compiled.render({name: getattr(some, name) for name in Notes.model_fields}))
+        def render_text(shortened_notes: ReleaseNotes) -> str:
+            return collapse_blank_lines(
+                compiled.render({name: getattr(shortened_notes, name) for name in ReleaseNotes.model_fields})
+            )
 
-        return _fitting(notes, written, limit)
+        return _fit_to_limit(notes, render_text, limit)
     except TemplateSyntaxError as error:
-        raise Refusal(Code.NOTES_TEMPLATE, str(error.message), f"{shown}:{error.lineno}") from None
+        raise Refusal(ErrorCode.NOTES_TEMPLATE, str(error.message), f"{display_path}:{error.lineno}") from None
     except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
-        raise Refusal(Code.NOTES_TEMPLATE, f"{type(error).__name__}: {error}", shown) from None
+        raise Refusal(ErrorCode.NOTES_TEMPLATE, f"{type(error).__name__}: {error}", display_path) from None
 
 
-def _fitting(notes: Notes, written: Callable[[Notes], str], limit: int) -> str:
+def _fit_to_limit(notes: ReleaseNotes, render_text: Callable[[ReleaseNotes], str], limit: int) -> str:
     """Return as much of *notes* as fits: the most changes a package that do, found by halving."""
-    text = written(notes)
+    text = render_text(notes)
     if len(text) <= limit:
         return text
-    text = written(shortened(notes, 0))
-    fits, not_any_more = 0, max(sum(len(part.changes) for part in package.parts) for package in notes.packages)
-    while not_any_more - fits > 1 and len(text) <= limit:
-        most = (fits + not_any_more) // 2
-        longer = written(shortened(notes, most))
+    text = render_text(shorten_notes(notes, 0))
+    fits, too_many = 0, max(sum(len(part.changes) for part in package.parts) for package in notes.packages)
+    while too_many - fits > 1 and len(text) <= limit:
+        middle = (fits + too_many) // 2
+        longer = render_text(shorten_notes(notes, middle))
         if len(longer) <= limit:
-            fits, text = most, longer
+            fits, text = middle, longer
         else:
-            not_any_more = most
-    return cut(text, limit, notes.all)
+            too_many = middle
+    return truncate(text, limit, notes.all)
 
 
-def tidy(text: str) -> str:
+def collapse_blank_lines(text: str) -> str:
     """Return *text* without the empty lines that the tags of a template leave behind."""
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def cut(text: str, limit: int, link: str) -> str:
+def truncate(text: str, limit: int, link: str) -> str:
     """Return as many whole lines of *text* as fit into *limit* characters, and where the rest is."""
     if len(text) <= limit:
         return text

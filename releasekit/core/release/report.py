@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from releasekit.core.version_numbers import PyVersion
 
 
-class Outcome(StrEnum):
+class PackageOutcome(StrEnum):
     """What became of a package; one that is *built* was verified too, and not uploaded; *versioned* is before that."""
 
     CONFIRMED = "confirmed"
@@ -28,13 +28,13 @@ class PackageReport(BaseModel):
     name: str
     version: PyVersion
     tag: str
-    outcome: Outcome
+    outcome: PackageOutcome
     error: str = ""
     hint: str = ""
     output: str = ""
 
 
-class Report(BaseModel):
+class ReleaseReport(BaseModel):
     """One run of publish. *problems* are what went wrong beside the packages, *notes* what a person should know.
 
     *page* is where the forge shows the release. *goal* is what was to become of each package: where a release was told
@@ -46,7 +46,7 @@ class Report(BaseModel):
     kind: Literal["releasekit.report/1"] = Field(default="releasekit.report/1", alias="schema")
     release: str
     title: str
-    goal: Outcome = Outcome.CONFIRMED
+    goal: PackageOutcome = PackageOutcome.CONFIRMED
     commit: str = ""
     packages: tuple[PackageReport, ...] = ()
     tags: tuple[str, ...] = ()
@@ -56,19 +56,19 @@ class Report(BaseModel):
     notes: tuple[str, ...] = ()
 
     @property
-    def confirmed(self) -> tuple[PackageReport, ...]:
+    def confirmed_packages(self) -> tuple[PackageReport, ...]:
         """The packages that are out."""
-        return tuple(package for package in self.packages if package.outcome is Outcome.CONFIRMED)
+        return tuple(package for package in self.packages if package.outcome is PackageOutcome.CONFIRMED)
 
     @property
-    def done(self) -> bool:
+    def is_successful(self) -> bool:
         """Whether every planned package is confirmed, or what else was the goal, and everything after it was done."""
         return not self.problems and all(package.outcome is self.goal for package in self.packages)
 
     @property
     def headline(self) -> str:
         """How it stands in numbers, for where the problems follow."""
-        counts = [(outcome, sum(p.outcome is outcome for p in self.packages)) for outcome in Outcome]
+        counts = [(outcome, sum(p.outcome is outcome for p in self.packages)) for outcome in PackageOutcome]
         parts = [f"{count} {outcome}" for outcome, count in counts if count]
         if self.problems:
             parts.append(f"{len(self.problems)} problem{'' if len(self.problems) == 1 else 's'}")

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
-from releasekit.core.release.target import without_secrets
-from releasekit.core.text import counted
+from releasekit.core.release.target import strip_credentials
+from releasekit.core.text import count_packages
 from releasekit.core.version_numbers import PyVersion
 from releasekit.core.workspace.graph import closure, reverse
 
@@ -89,7 +89,7 @@ class Rollback(BaseModel):
         return tuple(map(str, self.kept_tags))
 
     @property
-    def forward(self) -> str:
+    def next_steps(self) -> str:
         """How to continue from what is public."""
         if not self.public:
             return ""
@@ -107,21 +107,21 @@ class Rollback(BaseModel):
         """One line that says how it stands."""
         if not self.release:
             return "nothing to roll back: no release is unfinished here"
-        what = "rolled back" if self.done else "to be rolled back"
+        state = "rolled back" if self.done else "to be rolled back"
         names = {package.name for package in self.public}
-        tags = {kept.tag for kept in self.kept_tags}
+        tags = {kept_tag.tag for kept_tag in self.kept_tags}
         parts = [
-            *([f"{counted(names)} {_stay(names)} on the index"] if names else []),
-            *([f"{len(tags)} tag{'' if len(tags) == 1 else 's'} {_stay(tags)}"] if tags else []),
+            *([f"{count_packages(names)} {_stay_verb(names)} on the index"] if names else []),
+            *([f"{len(tags)} tag{'' if len(tags) == 1 else 's'} {_stay_verb(tags)}"] if tags else []),
         ]
-        return ", ".join([f"{self.title}: {what}", *parts])
+        return ", ".join([f"{self.title}: {state}", *parts])
 
 
-def _stay(things: Collection[str]) -> str:
+def _stay_verb(things: Collection[str]) -> str:
     return "stays" if len(things) == 1 else "stay"
 
 
-class Tagged(Protocol):
+class TaggedPackage(Protocol):
     """A package of a release: a step of its plan, or as it was built."""
 
     @property
@@ -135,8 +135,8 @@ class Tagged(Protocol):
         ...
 
 
-def reasons_to_keep(
-    tags: Iterable[str], packages: Collection[Tagged], complete: Mapping[str, str], umbrella: Container[str]
+def tag_keep_reasons(
+    tags: Iterable[str], packages: Collection[TaggedPackage], complete: Mapping[str, str], umbrella: Container[str]
 ) -> dict[str, str]:
     """Return those of *tags* that are true, with the reason: all that they stand for is on an index.
 
@@ -153,20 +153,20 @@ def reasons_to_keep(
     return reasons
 
 
-def dependents_of(plan: Plan, public: Container[str]) -> dict[str, tuple[str, ...]]:
+def public_dependents(plan: Plan, public: Container[str]) -> dict[str, tuple[str, ...]]:
     """Return for each package of *plan* those of the *public* ones that need it, near and far, in the plan's order."""
     needed_by = reverse({step.name: frozenset((*step.needs, *step.batch)) for step in plan.steps})
-    wanted = [step.name for step in plan.steps if step.name in public]
-    found: dict[str, tuple[str, ...]] = {}
+    public_names = [step.name for step in plan.steps if step.name in public]
+    by_name: dict[str, tuple[str, ...]] = {}
     for step in plan.steps:
         dependents = closure(needed_by, [step.name]) - {step.name}
-        found[step.name] = tuple(name for name in wanted if name in dependents)
-    return found
+        by_name[step.name] = tuple(name for name in public_names if name in dependents)
+    return by_name
 
 
-def yank_page(target: Target, name: str, version: Version) -> str:
+def yank_url(target: Target, name: str, version: Version) -> str:
     """Return the page on which a maintainer can yank *version*, where that is known; else the package's simple page."""
     if not target.has_project_pages:
-        return target.page(name, version)
-    root = urlsplit(without_secrets(target.check_url))
+        return target.package_url(name, version)
+    root = urlsplit(strip_credentials(target.check_url))
     return root._replace(path=f"/manage/project/{name}/release/{version}/").geturl()

@@ -79,7 +79,7 @@ class Target:
     def address(self) -> IndexAddress:
         """What is put on record of it."""
         return IndexAddress(
-            name=self.name, check_url=without_secrets(self.check_url), publish_url=without_secrets(self.publish_url)
+            name=self.name, check_url=strip_credentials(self.check_url), publish_url=strip_credentials(self.publish_url)
         )
 
     @property
@@ -91,39 +91,39 @@ class Target:
         address = parts._replace(netloc=parts.netloc.rpartition("@")[2])
         return f"{self.name} ({address.hostname})" if self.name else address.geturl()
 
-    def page(self, name: str, version: Version) -> str:
+    def package_url(self, name: str, version: Version) -> str:
         """Return where people see *version* of the package *name* (normalised): PyPI's page, elsewhere the simple one.
 
         User names and passwords are left out.
         """
-        root = urlsplit(without_secrets(self.check_url))
+        root = urlsplit(strip_credentials(self.check_url))
         if self.has_project_pages:
             return root._replace(path=f"/project/{name}/{version}/").geturl()
         return root._replace(path=f"{root.path.rstrip('/')}/{name}/").geturl()
 
 
-def without_secrets(address: str) -> str:
+def strip_credentials(address: str) -> str:
     """Return *address* without user info, query and fragment, where credentials may stand."""
     parts = urlsplit(address)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-def recorded_targets(addresses: Iterable[IndexAddress], known: Sequence[Target]) -> tuple[Target, ...]:
+def recorded_targets(addresses: Iterable[IndexAddress], configured: Sequence[Target]) -> tuple[Target, ...]:
     """Return where the *addresses* on record are.
 
     Those that the workspace knows are asked with the credentials that it has for them, all others without any.
     """
-    by_url = {_simple_root(target.check_url): target for target in reversed(known)}
+    by_url = {_simple_root(target.check_url): target for target in reversed(configured)}
     return tuple(by_url.get(_simple_root(address.check_url), address.as_target()) for address in addresses)
 
 
 def _simple_root(address: str) -> str:
-    return without_secrets(address).rstrip("/")
+    return strip_credentials(address).rstrip("/")
 
 
 def _is_public(parts: SplitResult, path: str) -> bool:
     """Return whether this is *path* at the root of a site that has a name and no port of its own."""
     domain = (parts.hostname or "").rpartition(".")
-    named = bool(domain[0]) and not domain[2].isdigit()
+    has_domain = bool(domain[0]) and not domain[2].isdigit()
     has_port = ":" in parts.netloc.rpartition("@")[2]
-    return parts.scheme == "https" and named and not has_port and parts.path.rstrip("/") == path
+    return parts.scheme == "https" and has_domain and not has_port and parts.path.rstrip("/") == path

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from releasekit.core.text import counted
+from releasekit.core.text import count_packages
 from releasekit.core.version_numbers import PyVersion
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from releasekit.core.planning.model import Plan, Step
-    from releasekit.core.release.release_manifest import BuiltFile, PackageVersion, ReleaseManifest
+    from releasekit.core.release.release_manifest import BuiltFile, BuiltPackage, ReleaseManifest
 
-Source = Literal["record", "remote", "copy", "pull", "draft"]
-Lock = Literal["unasked", "none", "mine", "other"]
-OnIndex = Literal["unasked", "absent", "listed", "same", "differs"]
-Progress = Literal["planned", "built", "partly_uploaded", "uploaded", "confirmed", "differs"]
-Stage = Literal[
+TraceSource = Literal["record", "remote", "copy", "pull", "draft"]
+LockState = Literal["unasked", "none", "mine", "other"]
+IndexState = Literal["unasked", "absent", "listed", "same", "differs"]
+UploadProgress = Literal["planned", "built", "partly_uploaded", "uploaded", "confirmed", "differs"]
+ReleaseStage = Literal[
     "running", "begun", "staged", "undoing", "taken_over", "importing", "damaged", "orphaned", "elsewhere",
     "proposed", "closed", "merged", "draft",
 ]  # fmt: skip
@@ -30,27 +30,27 @@ Stage = Literal[
 class ReleaseTraces:
     """What there is to see of one release that has not ended.
 
-    *source* says where it was seen, *place* names that. *damage* is why the record cannot be read; then *plan* and
+    *source* says where it was seen, *location* names that. *damage* is why the record cannot be read; then *plan* and
     *manifest* are of the copy that git or the remote keeps, None without one. *lock* tells whose release the remote
     holds. *tags_here* and *tags_there* are the commits of tags, *index_files* the sha256 of each file that the index
-    lists, by package; None if nobody was asked. *lost* are files that are not on this machine as they were built.
-    *moved* tells that the branch of the remote has moved on without the release commit, *ahead* how many commits are
-    checked out that the release lacks. *page* and *pull_state* are of the pull request or the draft.
+    lists, by package; None if nobody was asked. *missing_files* are files that are not on this machine as they were
+    built. *moved* tells that the branch of the remote has moved on without the release commit, *ahead* how many commits
+    are checked out that the release lacks. *page* and *pull_state* are of the pull request or the draft.
     """
 
-    source: Source
+    source: TraceSource
     release: str
-    place: str
+    location: str
     plan: Plan | None = None
     manifest: ReleaseManifest | None = None
     damage: str = ""
     has_plan: bool = True
     remote: str = ""
-    lock: Lock = "unasked"
+    lock: LockState = "unasked"
     tags_here: Mapping[str, str] = field(default_factory=dict[str, str])
     tags_there: Mapping[str, str] | None = None
     index_files: Mapping[str, Mapping[str, str]] | None = None
-    lost: Collection[str] = ()
+    missing_files: Collection[str] = ()
     moved: bool = False
     ahead: int = 0
     page: str = ""
@@ -62,7 +62,7 @@ class ReleaseTraces:
         return self.plan.title if self.plan else self.release
 
     @property
-    def packages(self) -> tuple[PackageVersion, ...]:
+    def packages(self) -> tuple[BuiltPackage, ...]:
         """The packages as they were built."""
         return self.manifest.packages if self.manifest else ()
 
@@ -75,7 +75,7 @@ class FileStatus(BaseModel):
     name: str
     sha256: str
     here: bool
-    index: OnIndex
+    index: IndexState
 
 
 class PackageStatus(BaseModel):
@@ -85,7 +85,7 @@ class PackageStatus(BaseModel):
 
     name: str
     version: PyVersion
-    progress: Progress
+    progress: UploadProgress
     tag: str
     tagged_here: bool = False
     tagged_there: bool | None = None
@@ -121,7 +121,7 @@ class UnfinishedRelease(BaseModel):
 
     release: str
     title: str
-    stage: Stage
+    stage: ReleaseStage
     what: str
     by: str = ""
     host: str = ""
@@ -171,9 +171,9 @@ def describe_release(traces: ReleaseTraces, running: str = "", holder_elsewhere:
     """
     plan, manifest = traces.plan, traces.manifest
     packages = tuple(_package_status(step, traces) for step in plan.steps) if plan else ()
-    is_asked = traces.index_files is not None or not traces.packages
-    published = sum(package.is_published for package in packages) if is_asked else None
-    stage = _stage_of(traces, running)
+    is_index_asked = traces.index_files is not None or not traces.packages
+    published = sum(package.is_published for package in packages) if is_index_asked else None
+    stage = _release_stage(traces, running)
     first, *others = _commands(stage, traces, packages)
     umbrella = plan.tags if plan else ()
     commit = manifest.release_commit if manifest else ""
@@ -181,17 +181,17 @@ def describe_release(traces: ReleaseTraces, running: str = "", holder_elsewhere:
         release=traces.release,
         title=traces.title,
         stage=stage,
-        what=_sentence(stage, traces, packages, published, running),
+        what=_describe_stage(stage, traces, packages, published, running),
         by=manifest.by if manifest else "",
         host=manifest.host if manifest else "",
         since=manifest.begun if manifest else "",
-        where=traces.place,
+        where=traces.location,
         commit=commit,
         branch=manifest.branch if manifest else "",
         packages=packages,
         published=published,
-        umbrella_here=bool(umbrella) and all(_is_at(traces.tags_here, tag, commit) for tag in umbrella),
-        umbrella_there=_are_there(traces, umbrella, commit),
+        umbrella_here=bool(umbrella) and all(_is_tag_at(traces.tags_here, tag, commit) for tag in umbrella),
+        umbrella_there=_are_tags_on_remote(traces, umbrella, commit),
         next=first,
         others=tuple(others),
         notes=tuple(_notes(stage, traces, packages, holder_elsewhere)),
@@ -201,30 +201,32 @@ def describe_release(traces: ReleaseTraces, running: str = "", holder_elsewhere:
 def unfinished_note(release: UnfinishedRelease) -> str:
     """Return the line with which `plan` tells of the release."""
     count = len(release.packages)
-    told = f" ({release.published} of {counted(release.packages)} published)" if count and release.published else ""
-    return f"note: release {release.title} is unfinished{told}; `releasekit status` shows it"
+    progress = (
+        f" ({release.published} of {count_packages(release.packages)} published)" if count and release.published else ""
+    )
+    return f"note: release {release.title} is unfinished{progress}; `releasekit status` shows it"
 
 
 # ---- how far each package is ----------------------------------------------------------------------------------------
 
 
 def _package_status(step: Step, traces: ReleaseTraces) -> PackageStatus:
-    built = next((package for package in traces.packages if package.name == step.name), None)
-    files = tuple(_file_status(file, step.name, traces) for file in built.files) if built else ()
+    built_package = next((package for package in traces.packages if package.name == step.name), None)
+    files = tuple(_file_status(file, step.name, traces) for file in built_package.files) if built_package else ()
     commit = traces.manifest.release_commit if traces.manifest else ""
     return PackageStatus(
         name=step.name,
         version=step.version,
-        progress=_progress_of(files) if built else "planned",
+        progress=_upload_progress(files) if built_package else "planned",
         tag=step.tag,
-        tagged_here=_is_at(traces.tags_here, step.tag, commit),
-        tagged_there=_are_there(traces, (step.tag,), commit),
+        tagged_here=_is_tag_at(traces.tags_here, step.tag, commit),
+        tagged_there=_are_tags_on_remote(traces, (step.tag,), commit),
         files=files,
     )
 
 
 def _file_status(file: BuiltFile, package: str, traces: ReleaseTraces) -> FileStatus:
-    on_index: OnIndex = "unasked"
+    on_index: IndexState = "unasked"
     if traces.index_files is not None:
         listed = traces.index_files.get(package, {})
         if file.name not in listed:
@@ -233,41 +235,41 @@ def _file_status(file: BuiltFile, package: str, traces: ReleaseTraces) -> FileSt
             on_index = "listed"  # without a checksum
         else:
             on_index = "same" if listed[file.name] == file.sha256 else "differs"
-    here = traces.source == "record" and file.name not in traces.lost
+    here = traces.source == "record" and file.name not in traces.missing_files
     return FileStatus(name=file.name, sha256=file.sha256, here=here, index=on_index)
 
 
-def _progress_of(files: tuple[FileStatus, ...]) -> Progress:
-    found = {file.index for file in files}
-    if "differs" in found:
+def _upload_progress(files: tuple[FileStatus, ...]) -> UploadProgress:
+    states = {file.index for file in files}
+    if "differs" in states:
         return "differs"
-    if found == {"same"}:
+    if states == {"same"}:
         return "confirmed"
-    if found <= {"same", "listed"}:
+    if states <= {"same", "listed"}:
         return "uploaded"
-    return "partly_uploaded" if found & {"same", "listed"} else "built"
+    return "partly_uploaded" if states & {"same", "listed"} else "built"
 
 
-def _is_at(tags: Mapping[str, str], tag: str, commit: str) -> bool:
+def _is_tag_at(tags: Mapping[str, str], tag: str, commit: str) -> bool:
     return bool(commit) and tags.get(tag) == commit
 
 
-def _are_there(traces: ReleaseTraces, tags: tuple[str, ...], commit: str) -> bool | None:
+def _are_tags_on_remote(traces: ReleaseTraces, tags: tuple[str, ...], commit: str) -> bool | None:
     """Return whether the remote has all *tags* on the release commit, None if it was not asked."""
     if traces.tags_there is None:
         return None
-    return bool(tags) and all(_is_at(traces.tags_there, tag, commit) for tag in tags)
+    return bool(tags) and all(_is_tag_at(traces.tags_there, tag, commit) for tag in tags)
 
 
 # ---- what kind of unfinished release it is --------------------------------------------------------------------------
 
 
-def _stage_of(traces: ReleaseTraces, running: str) -> Stage:
+def _release_stage(traces: ReleaseTraces, running: str) -> ReleaseStage:
     manifest = traces.manifest
     if traces.source != "record":
-        return _stage_elsewhere(traces)
+        return _stage_without_record(traces)
     is_lock_lost = bool(manifest and manifest.held) and traces.lock in ("none", "other")
-    possible: dict[Stage, bool] = {
+    possible: dict[ReleaseStage, bool] = {
         "damaged": bool(traces.damage),
         "running": bool(running),
         "importing": not traces.has_plan,
@@ -279,7 +281,7 @@ def _stage_of(traces: ReleaseTraces, running: str) -> Stage:
     return next(stage for stage, applies in possible.items() if applies)
 
 
-def _stage_elsewhere(traces: ReleaseTraces) -> Stage:
+def _stage_without_record(traces: ReleaseTraces) -> ReleaseStage:
     match traces.source:
         case "remote":
             return "elsewhere"
@@ -295,15 +297,15 @@ def _stage_elsewhere(traces: ReleaseTraces) -> Stage:
             return "draft"
 
 
-def _sentence(
-    stage: Stage, traces: ReleaseTraces, packages: tuple[PackageStatus, ...], published: int | None, running: str
+def _describe_stage(
+    stage: ReleaseStage, traces: ReleaseTraces, packages: tuple[PackageStatus, ...], published: int | None, running: str
 ) -> str:
     release = f"Release {traces.title}"
-    far = _how_far(traces, packages, published)
+    progress = _describe_progress(traces, packages, published)
     is_undone = bool(traces.manifest and traces.manifest.undoing)
     sentences = {
-        "running": f"{release} is being {'rolled back' if is_undone else 'made'} now by {running}: {far}.",
-        "begun": f"{release} is unfinished: {far}.",
+        "running": f"{release} is being {'rolled back' if is_undone else 'made'} now by {running}: {progress}.",
+        "begun": f"{release} is unfinished: {progress}.",
         "staged": f"{release} is built and verified, and only staged: nothing of it is public.",
         "undoing": f"{release} is being rolled back, and the rollback is unfinished.",
         "taken_over": f"{release} was begun here, but {traces.remote} does not hold it for this clone any longer: "
@@ -312,8 +314,8 @@ def _sentence(
         "damaged": f"The record of release {traces.title} is damaged: {traces.damage}.",
         "orphaned": f"{release} has lost its record; git keeps a copy of it."
         if traces.plan
-        else f"{traces.place} keeps the commit of a release that has no record any more.",
-        "elsewhere": f"{release} is being made by another clone: {far}.",
+        else f"{traces.location} keeps the commit of a release that has no record any more.",
+        "elsewhere": f"{release} is being made by another clone: {progress}.",
         "proposed": f"{release} is proposed by a pull request, which waits to be merged.",
         "closed": f"{release} was proposed by a pull request, which is closed and was not merged.",
         "merged": f"{release} is merged, and not tagged yet.",
@@ -322,21 +324,21 @@ def _sentence(
     return sentences[stage]
 
 
-def _how_far(traces: ReleaseTraces, packages: tuple[PackageStatus, ...], published: int | None) -> str:
+def _describe_progress(traces: ReleaseTraces, packages: tuple[PackageStatus, ...], published: int | None) -> str:
     if not traces.packages:
-        return f"{counted(packages)} planned, none is built" if packages else "how far it is, is unknown"
+        return f"{count_packages(packages)} planned, none is built" if packages else "how far it is, is unknown"
     if published is None:
-        return f"{counted(packages)} built, the index was not asked"
+        return f"{count_packages(packages)} built, the index was not asked"
     if published == len(packages):
-        return f"all {counted(packages)} published, the rest is left" if published > 1 else "1 package published"
-    return f"{published} of {counted(packages)} published"
+        return f"all {count_packages(packages)} published, the rest is left" if published > 1 else "1 package published"
+    return f"{published} of {count_packages(packages)} published"
 
 
 def _notes(
-    stage: Stage, traces: ReleaseTraces, packages: tuple[PackageStatus, ...], holder_elsewhere: str
+    stage: ReleaseStage, traces: ReleaseTraces, packages: tuple[PackageStatus, ...], holder_elsewhere: str
 ) -> Iterator[str]:
-    if lost := _lost_for_good(packages):
-        yield f"missing or damaged on this machine, and not on the index: {', '.join(lost)}"
+    if unrecoverable := _unrecoverable_files(packages):
+        yield f"missing or damaged on this machine, and not on the index: {', '.join(unrecoverable)}"
     for package in packages:
         differing = [file.name for file in package.files if file.index == "differs"]
         if differing:
@@ -353,7 +355,7 @@ def _notes(
         yield traces.page
 
 
-def _lost_for_good(packages: tuple[PackageStatus, ...]) -> list[str]:
+def _unrecoverable_files(packages: tuple[PackageStatus, ...]) -> list[str]:
     """Return the built files that are neither here nor on the index, where it was asked."""
     return [file.name for package in packages for file in package.files if not file.here and file.index == "absent"]
 
@@ -364,7 +366,7 @@ _RESUME = NextCommand(command="releasekit publish", effect="resumes it")
 _ABANDON = NextCommand(command="releasekit rollback", effect="abandons it")
 _RECOVER = "releasekit publish --resume-from-registry"
 
-_COMMANDS: dict[Stage, tuple[NextCommand, ...]] = {
+_COMMANDS: dict[ReleaseStage, tuple[NextCommand, ...]] = {
     "running": (NextCommand(command="releasekit status", effect="shows how far it is; wait until it has ended"),),
     "staged": (
         NextCommand(command="releasekit publish", effect="publishes these files"),
@@ -387,31 +389,33 @@ _COMMANDS: dict[Stage, tuple[NextCommand, ...]] = {
 """What to do next and what else can be done, where it does not depend on the release."""
 
 
-def _commands(stage: Stage, traces: ReleaseTraces, packages: tuple[PackageStatus, ...]) -> tuple[NextCommand, ...]:
+def _commands(
+    stage: ReleaseStage, traces: ReleaseTraces, packages: tuple[PackageStatus, ...]
+) -> tuple[NextCommand, ...]:
     """Return what to do next, then what else can be done."""
     if stage in _COMMANDS:
         return _COMMANDS[stage]
     if stage == "begun":
-        return _commands_of_begun(traces, packages)
+        return _commands_to_continue(traces, packages)
     if stage in ("damaged", "orphaned"):
         return _commands_without_record(stage, traces)
-    return (*_commands_elsewhere(stage, traces), _abandon_by_name(traces))
+    return (*_commands_elsewhere(stage, traces), _rollback_command(traces))
 
 
-def _abandon_by_name(traces: ReleaseTraces) -> NextCommand:
+def _rollback_command(traces: ReleaseTraces) -> NextCommand:
     return NextCommand(command=f"releasekit rollback {traces.release}", effect="abandons it")
 
 
-def _commands_without_record(stage: Stage, traces: ReleaseTraces) -> tuple[NextCommand, ...]:
+def _commands_without_record(stage: ReleaseStage, traces: ReleaseTraces) -> tuple[NextCommand, ...]:
     if traces.plan and traces.manifest:
         return (NextCommand(command=_RECOVER, effect="resumes it from the copy that is kept of it"), _ABANDON)
     if stage == "damaged":
         return (NextCommand(command="releasekit rollback", effect="clears the record away"),)
-    forget = f"git update-ref -d {traces.place}"
+    forget = f"git update-ref -d {traces.location}"
     return (NextCommand(command=forget, effect="lets git forget that commit; nothing else is left of the release"),)
 
 
-def _commands_elsewhere(stage: Stage, traces: ReleaseTraces) -> tuple[NextCommand, ...]:
+def _commands_elsewhere(stage: ReleaseStage, traces: ReleaseTraces) -> tuple[NextCommand, ...]:
     match stage:
         case "elsewhere":
             effect = "takes it over, if that clone is lost; else wait until it has ended"
@@ -429,11 +433,11 @@ def _commands_elsewhere(stage: Stage, traces: ReleaseTraces) -> tuple[NextComman
             return (NextCommand(command=f"releasekit publish --manifest {traces.title}", effect="publishes it"),)
 
 
-def _commands_of_begun(traces: ReleaseTraces, packages: tuple[PackageStatus, ...]) -> tuple[NextCommand, ...]:
+def _commands_to_continue(traces: ReleaseTraces, packages: tuple[PackageStatus, ...]) -> tuple[NextCommand, ...]:
     if any(package.progress == "differs" for package in packages):
         effect = "abandons it: `releasekit publish` refuses other content on the index"
         return (NextCommand(command="releasekit rollback", effect=effect),)
-    if _lost_for_good(packages):
+    if _unrecoverable_files(packages):
         return (NextCommand(command=_RECOVER, effect="builds what is lost again, compares, and resumes it"), _ABANDON)
     if traces.moved and packages and all(package.is_published for package in packages):
         effect = "brings the new commits here; then `git push` and `releasekit publish` end the release"

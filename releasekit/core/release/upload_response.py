@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class UploadResponse:
     """What an index said to the upload of *file*.
 
-    *status* is that of HTTP, 0 if it said nothing: then *is_silence* tells whether it was asked at all. *headers* have
+    *status* is that of HTTP, 0 if it said nothing: then *no_response* tells whether it was asked at all. *headers* have
     names in lower case.
     """
 
@@ -24,59 +24,65 @@ class Answer:
     message: str
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     file: str = ""
-    is_silence: bool = False
+    no_response: bool = False
 
 
-class Meaning(Enum):
+class UploadOutcome(Enum):
     """What an answer means for the release."""
 
-    PASSING = auto()
+    TRANSIENT = auto()
     """Not now; the same upload may succeed in a moment."""
-    LIMITED = auto()
+    RATE_LIMITED = auto()
     """Too much from us: nobody needs to try before the time that it names."""
-    QUOTA = auto()
+    NEW_PROJECT_QUOTA = auto()
     """No more new projects from us for a long time; others are taken."""
-    DENIED = auto()
+    UNAUTHORIZED = auto()
     """It does not know us: no upload of any package would be taken."""
-    DENIED_HERE = auto()
+    FORBIDDEN_PROJECT = auto()
     """It knows us, and does not let us upload to this project."""
-    THERE = auto()
+    ALREADY_EXISTS = auto()
     """It has a file of this name; with which content, only its page tells."""
-    CLOSED = auto()
+    VERSION_CLOSED = auto()
     """It has this version for too long to take new files for it."""
-    REFUSED = auto()
+    REJECTED = auto()
     """The file itself is refused, now and later."""
 
 
-_QUOTA = re.compile(r"new projects?\b", re.IGNORECASE)
-_THERE = re.compile(r"already exists", re.IGNORECASE)
-_HERE = re.compile(r"allowed to upload to project|not valid for project", re.IGNORECASE)
-_RETIRED = re.compile(r"has already been used|previously used", re.IGNORECASE)
-_CLOSED = re.compile(r"new files to releases older than", re.IGNORECASE)  # PyPI, since July 2026
-_NOBODY = re.compile(r"credentials|trusted publishing|password|username", re.IGNORECASE)
+_NEW_PROJECT_QUOTA = re.compile(r"new projects?\b", re.IGNORECASE)
+_ALREADY_EXISTS = re.compile(r"already exists", re.IGNORECASE)
+_FORBIDDEN_PROJECT = re.compile(r"allowed to upload to project|not valid for project", re.IGNORECASE)
+_REUSED_NAME = re.compile(r"has already been used|previously used", re.IGNORECASE)
+_VERSION_CLOSED = re.compile(r"new files to releases older than", re.IGNORECASE)  # PyPI, since July 2026
+_MISSING_CREDENTIALS = re.compile(r"credentials|trusted publishing|password|username", re.IGNORECASE)
 
 
-def meaning_of(answer: Answer) -> Meaning:
-    """Return what *answer* means; every rejection by PyPI is a 400, so there the words decide."""
-    said = answer.message
-    match answer.status:
+def classify_response(response: UploadResponse) -> UploadOutcome:
+    """Return what *response* means; every rejection by PyPI is a 400, so there the words decide."""
+    message = response.message
+    match response.status:
         case HTTPStatus.TOO_MANY_REQUESTS:
-            meaning = Meaning.QUOTA if _QUOTA.search(said) else Meaning.LIMITED
+            outcome = (
+                UploadOutcome.NEW_PROJECT_QUOTA if _NEW_PROJECT_QUOTA.search(message) else UploadOutcome.RATE_LIMITED
+            )
         case HTTPStatus.UNAUTHORIZED:
-            meaning = Meaning.DENIED
+            outcome = UploadOutcome.UNAUTHORIZED
         case HTTPStatus.FORBIDDEN:
-            meaning = Meaning.DENIED_HERE if _HERE.search(said) else Meaning.DENIED
-        case HTTPStatus.BAD_REQUEST | HTTPStatus.CONFLICT if _THERE.search(said) and not _RETIRED.search(said):
-            meaning = Meaning.THERE
-        case HTTPStatus.BAD_REQUEST if _CLOSED.search(said):
-            meaning = Meaning.CLOSED
-        case 0 if not answer.is_silence:  # uv itself did not want to
-            meaning = Meaning.DENIED if _NOBODY.search(said) else Meaning.REFUSED
-        case status if status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            meaning = Meaning.PASSING
+            outcome = (
+                UploadOutcome.FORBIDDEN_PROJECT if _FORBIDDEN_PROJECT.search(message) else UploadOutcome.UNAUTHORIZED
+            )
+        case HTTPStatus.BAD_REQUEST | HTTPStatus.CONFLICT if _ALREADY_EXISTS.search(
+            message
+        ) and not _REUSED_NAME.search(message):
+            outcome = UploadOutcome.ALREADY_EXISTS
+        case HTTPStatus.BAD_REQUEST if _VERSION_CLOSED.search(message):
+            outcome = UploadOutcome.VERSION_CLOSED
+        case 0 if not response.no_response:  # uv itself did not want to
+            outcome = UploadOutcome.UNAUTHORIZED if _MISSING_CREDENTIALS.search(message) else UploadOutcome.REJECTED
+        case status if status in _TRANSIENT_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            outcome = UploadOutcome.TRANSIENT
         case _:
-            meaning = Meaning.REFUSED
-    return meaning
+            outcome = UploadOutcome.REJECTED
+    return outcome
 
 
-_PASSING = (0, HTTPStatus.REQUEST_TIMEOUT)
+_TRANSIENT_STATUSES = (0, HTTPStatus.REQUEST_TIMEOUT)

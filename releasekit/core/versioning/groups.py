@@ -6,19 +6,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from releasekit.core.errors import Code, Refusal, nearest
-from releasekit.core.versioning.versions import Decision, Past, Wish, settle, wish
+from releasekit.core.errors import ErrorCode, Refusal, did_you_mean
+from releasekit.core.versioning.versions import BumpRequest, Decision, PackageHistory, decide_versions, request_bump
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
 
-    from releasekit.core.config.bump_rules import Rules
+    from releasekit.core.config.bump_rules import BumpRules
     from releasekit.core.config.settings import PinMode, Settings
     from releasekit.core.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class VersionGroup:
     """Packages whose version is decided together; *fixed*: all of them go when one does. *title* is for people."""
 
     names: tuple[str, ...]
@@ -28,61 +28,69 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Decisions(Mapping[str, Decision]):
-    """What each publishable package goes to, by name; *wishes* and *units* are what that was made from."""
+    """What each publishable package goes to, by name; *requests* and *groups* are what that was made from."""
 
-    wishes: Mapping[str, Wish]
-    units: tuple[Unit, ...]
-    made: Mapping[str, Decision]
+    requests: Mapping[str, BumpRequest]
+    groups: tuple[VersionGroup, ...]
+    by_name: Mapping[str, Decision]
 
     def __getitem__(self, name: str) -> Decision:
-        return self.made[name]
+        return self.by_name[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.made)
+        return iter(self.by_name)
 
     def __len__(self) -> int:
-        return len(self.made)
+        return len(self.by_name)
 
-    def pulling(self, reasons: Mapping[str, str]) -> Decisions:
+    def with_propagated(self, reasons: Mapping[str, str]) -> Decisions:
         """Return the decisions where the packages in *reasons* go out too, as a patch, for these reasons."""
-        wishes = dict(self.wishes)
+        requests = dict(self.requests)
         for name, reason in reasons.items():
-            if not wishes[name].wanted:
-                wishes[name] = wish(wishes[name].past, wishes[name].rules, pulled=reason)
-        return settled(wishes, self.units)
+            if not requests[name].wants_release:
+                requests[name] = request_bump(requests[name].history, requests[name].rules, propagation_reason=reason)
+        return decide_groups(requests, self.groups)
 
-    def together_with(self, names: Container[str]) -> frozenset[str]:
+    def fixed_group_members(self, names: Container[str]) -> frozenset[str]:
         """Return all members of the fixed groups that any of *names* is in."""
         return frozenset(
             name
-            for unit in self.units
-            if unit.fixed and any(each in names for each in unit.names)
-            for name in unit.names
+            for group in self.groups
+            if group.fixed and any(member in names for member in group.names)
+            for name in group.names
         )
 
 
-def decided(pasts: Mapping[str, tuple[Past, Rules]], units: Sequence[Unit], unreleased: Container[str]) -> Decisions:
+def decide_all(
+    histories: Mapping[str, tuple[PackageHistory, BumpRules]],
+    groups: Sequence[VersionGroup],
+    unreleased: Container[str],
+) -> Decisions:
     """Decide for all packages; a package that cannot be decided says so in its decision."""
-    return settled({name: wish(past, rules, unreleased) for name, (past, rules) in pasts.items()}, tuple(units))
+    return decide_groups(
+        {name: request_bump(history, rules, unreleased) for name, (history, rules) in histories.items()}, tuple(groups)
+    )
 
 
-def settled(wishes: Mapping[str, Wish], units: tuple[Unit, ...]) -> Decisions:
+def decide_groups(requests: Mapping[str, BumpRequest], groups: tuple[VersionGroup, ...]) -> Decisions:
     """Settle each unit by itself."""
-    made: dict[str, Decision] = {}
-    for unit in units:
-        made |= settle({name: wishes[name] for name in unit.names}, fixed=unit.fixed, title=unit.title)
-    return Decisions(wishes, units, {name: made[name] for name in wishes})
+    decisions: dict[str, Decision] = {}
+    for group in groups:
+        decisions |= decide_versions(
+            {name: requests[name] for name in group.names}, fixed=group.fixed, title=group.title
+        )
+    return Decisions(requests, groups, {name: decisions[name] for name in requests})
 
 
-def patterns_of(settings: Settings, names: Iterable[str]) -> list[str]:
+def group_patterns(settings: Settings, names: Iterable[str]) -> list[str]:
     """Return the patterns of the packages in the groups *names*; raises Refusal RK-WORKSPACE-UNKNOWN-PACKAGE."""
     patterns: list[str] = []
     for name in names:
         if name not in settings.groups:
-            known = ", ".join(settings.groups) or "none is configured"
-            what = f"no group is named {name} ({known}){nearest(name, settings.groups)}"
+            available = ", ".join(settings.groups) or "none is configured"
+            message = f"no group is named {name} ({available}){did_you_mean(name, settings.groups)}"
             hint = "Groups are named in [tool.releasekit.groups]; `releasekit init` proposes one for each directory."
-            raise Refusal(Code.WORKSPACE_UNKNOWN_PACKAGE, what, hint=hint)
+            raise Refusal(ErrorCode.WORKSPACE_UNKNOWN_PACKAGE, message, hint=hint)
         patterns += settings.groups[name].packages
     return patterns
 
@@ -97,43 +105,43 @@ def pin_modes(workspace: Workspace, settings: Settings, own: Mapping[str, Mappin
     for title, group in settings.groups.items():
         if group.pins is None:
             continue
-        for name in sorted(workspace.matching(group.packages) & modes.keys()):
+        for name in sorted(workspace.matching_names(group.packages) & modes.keys()):
             if name in group_of and modes[name] != group.pins:
-                what = f"{name} is pinned differently by two groups: {group_of[name]} and {title}"
+                message = f"{name} is pinned differently by two groups: {group_of[name]} and {title}"
                 hint = "Take it out of one of them, or give it the key `pins` of its own."
-                raise Refusal(Code.CONFIG_INVALID_VALUE, what, f"[tool.releasekit.groups.{title}]", hint)
+                raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, f"[tool.releasekit.groups.{title}]", hint)
             group_of[name] = title
             modes[name] = group.pins
     return modes | {name: keys["pins"] for name, keys in own.items() if "pins" in keys and name in modes}
 
 
-def units_of(workspace: Workspace, settings: Settings) -> tuple[Unit, ...]:
+def version_groups(workspace: Workspace, settings: Settings) -> tuple[VersionGroup, ...]:
     """Return the units that the settings make of the publishable members; a package alone is one too.
 
     Raises Refusal RK-WORKSPACE-UNKNOWN-PACKAGE for a pattern that fits no member, RK-CONFIG-INVALID-VALUE for a
     package in two groups that version it.
     """
-    free = dict.fromkeys(member.name for member in workspace if member.publishable)
+    publishable = dict.fromkeys(member.name for member in workspace if member.publishable)
     group_of: dict[str, str] = {}
-    units: list[Unit] = []
+    groups: list[VersionGroup] = []
     for title, group in settings.groups.items():
-        where = f"[tool.releasekit.groups.{title}]"
+        location = f"[tool.releasekit.groups.{title}]"
         try:
-            names = workspace.matching(group.packages)
+            names = workspace.matching_names(group.packages)
         except Refusal as error:
-            raise Refusal(error.code, error.what, where) from None
+            raise Refusal(error.code, error.message, location) from None
         if group.versioning is None:
             continue
         for name in sorted(names & group_of.keys()):
-            what = f"{name} has its version from two groups: {group_of[name]} and {title}"
+            message = f"{name} has its version from two groups: {group_of[name]} and {title}"
             hint = "Take it out of one of them; a group without `versioning` may hold it besides."
-            raise Refusal(Code.CONFIG_INVALID_VALUE, what, where, hint)
+            raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, location, hint)
         group_of |= dict.fromkeys(names, title)
-        mine = tuple(name for name in free if name in names)
-        if group.versioning != "independent" and mine:
-            units.append(Unit(mine, group.versioning == "fixed", f"{group.versioning} group {title}"))
-    alone = tuple(name for name in free if name not in group_of)
-    if settings.versioning != "independent" and alone:
-        units.append(Unit(alone, settings.versioning == "fixed", f'versioning = "{settings.versioning}"'))
-    shared = {name for unit in units for name in unit.names}
-    return (*units, *(Unit((name,)) for name in free if name not in shared))
+        group_names = tuple(name for name in publishable if name in names)
+        if group.versioning != "independent" and group_names:
+            groups.append(VersionGroup(group_names, group.versioning == "fixed", f"{group.versioning} group {title}"))
+    ungrouped = tuple(name for name in publishable if name not in group_of)
+    if settings.versioning != "independent" and ungrouped:
+        groups.append(VersionGroup(ungrouped, settings.versioning == "fixed", f'versioning = "{settings.versioning}"'))
+    shared = {name for version_group in groups for name in version_group.names}
+    return (*groups, *(VersionGroup((name,)) for name in publishable if name not in shared))

@@ -17,7 +17,7 @@ from packaging.utils import (
 )
 from packaging.version import InvalidVersion, Version
 
-from releasekit.core.workspace.pins import misfit
+from releasekit.core.workspace.pins import pin_mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ class Wheel:
     record: Mapping[str, str]
 
 
-def problems(
+def built_file_problems(
     project: str,
     version: Version,
     names: Sequence[str],
@@ -48,16 +48,16 @@ def problems(
 
     *pins* are what it has to require of its siblings, *sources* the files in the sdist.
     """
-    found = list(wrong_names(project, version, names))
+    messages = list(file_name_problems(project, version, names))
     if version.local:
-        found.append(f"{version} is a local version, which PyPI refuses")
-    held = tuple(sources)
-    bare = bool(held) and not any(map(_is_code, held))
+        messages.append(f"{version} is a local version, which PyPI refuses")
+    sdist_files = tuple(sources)
+    is_metadata_only = bool(sdist_files) and not any(map(_is_code, sdist_files))
     for wheel in wheels:
-        found += _wrong_wheel(wheel, project, version, pins)
-        if _is_empty(wheel) and not (bare and metadata_of(wheel).get_all("Requires-Dist")):
-            found.append(f"{wheel.name}: holds no module")
-    return tuple(found)
+        messages += _wheel_problems(wheel, project, version, pins)
+        if _is_empty(wheel) and not (is_metadata_only and metadata_of(wheel).get_all("Requires-Dist")):
+            messages.append(f"{wheel.name}: holds no module")
+    return tuple(messages)
 
 
 def metadata_of(wheel: Wheel) -> Message:
@@ -97,7 +97,7 @@ def _is_name(path: PurePosixPath) -> bool:
     return all(part.isidentifier() for part in path.parts) and path.name not in {"__main__", "__init__"}
 
 
-def wrong_names(project: str, version: Version, names: Sequence[str]) -> Iterator[str]:
+def file_name_problems(project: str, version: Version, names: Sequence[str]) -> Iterator[str]:
     """Yield what is wrong with the *names* of the files of *project*: one sdist and its wheels, of that version."""
     sdists = [name for name in names if name.endswith(".tar.gz")]
     wheels = [name for name in names if name.endswith(".whl")]
@@ -105,23 +105,25 @@ def wrong_names(project: str, version: Version, names: Sequence[str]) -> Iterato
         yield f"expected one sdist and a wheel, found: {', '.join(names) or 'nothing'}"
     for name in (*sdists, *wheels):
         try:
-            found, of = (parse_sdist_filename(name) if name in sdists else parse_wheel_filename(name))[:2]
+            file_project, file_version = (parse_sdist_filename(name) if name in sdists else parse_wheel_filename(name))[
+                :2
+            ]
         except (InvalidSdistFilename, InvalidWheelFilename, InvalidVersion) as error:
             yield f"{name}: {error}"
             continue
-        if found != project:
-            yield f"{name} is named after {found}, not {project}"
-        if of != version:
-            yield f"{name} has the version {of}, {_instead(str(of), version)}"
+        if file_project != project:
+            yield f"{name} is named after {file_project}, not {project}"
+        if file_version != version:
+            yield f"{name} has the version {file_version}, {_planned_version_note(str(file_version), version)}"
 
 
-def _wrong_wheel(wheel: Wheel, project: str, version: Version, pins: Pins) -> Iterator[str]:
+def _wheel_problems(wheel: Wheel, project: str, version: Version, pins: Pins) -> Iterator[str]:
     metadata = metadata_of(wheel)
     if canonicalize_name(metadata.get("Name", "")) != project:
         yield f"{wheel.name}: METADATA names {metadata.get('Name')}, not {project}"
     if metadata.get("Version") != str(version):
-        found = str(metadata.get("Version"))
-        yield f"{wheel.name}: METADATA has the version {found}, {_instead(found, version)}"
+        built_version = str(metadata.get("Version"))
+        yield f"{wheel.name}: METADATA has the version {built_version}, {_planned_version_note(built_version, version)}"
     for written in metadata.get_all("Requires-Dist", []):
         try:
             requirement = Requirement(str(written))
@@ -130,14 +132,14 @@ def _wrong_wheel(wheel: Wheel, project: str, version: Version, pins: Pins) -> It
             continue
         if requirement.url:
             yield f"{wheel.name}: requires {requirement} by address, which PyPI refuses"
-        elif expected := misfit(requirement, pins):
+        elif expected := pin_mismatch(requirement, pins):
             yield f"{wheel.name}: requires {requirement}, but {expected} is planned"
-    yield from _wrong_record(wheel)
+    yield from _record_problems(wheel)
 
 
-def _instead(found: str, version: Version) -> str:
+def _planned_version_note(built_version: str, version: Version) -> str:
     planned = f"but {version} is planned"
-    by_git = "+" in found or (".dev" in found and not version.is_devrelease)
+    by_git = "+" in built_version or (".dev" in built_version and not version.is_devrelease)
     return f"{planned}: the build backend made up a version from the state of git" if by_git else planned
 
 
@@ -152,16 +154,16 @@ def _is_code(file: str) -> bool:
     A package that only requires others has none; what tests, documents or builds it does not count.
     """
     path = PurePosixPath(file)
-    aside = path.parts[0] in _ASIDE or path.parts[0].startswith(".")
-    return path.suffix in _CODE and not aside and file not in _BUILDS
+    is_support_file = path.parts[0] in _SUPPORT_DIRECTORIES or path.parts[0].startswith(".")
+    return path.suffix in _CODE_SUFFIXES and not is_support_file and file not in _BUILD_SCRIPTS
 
 
-_CODE = frozenset({".py", ".pyx", ".c", ".cc", ".cpp", ".rs", ".so", ".pyd"})
-_ASIDE = frozenset({"tests", "test", "docs", "doc", "examples", "benchmarks", "scripts", "tools"})
-_BUILDS = frozenset({"setup.py", "hatch_build.py", "pdm_build.py", "build.py", "noxfile.py", "conftest.py"})
+_CODE_SUFFIXES = frozenset({".py", ".pyx", ".c", ".cc", ".cpp", ".rs", ".so", ".pyd"})
+_SUPPORT_DIRECTORIES = frozenset({"tests", "test", "docs", "doc", "examples", "benchmarks", "scripts", "tools"})
+_BUILD_SCRIPTS = frozenset({"setup.py", "hatch_build.py", "pdm_build.py", "build.py", "noxfile.py", "conftest.py"})
 
 
-def _wrong_record(wheel: Wheel) -> Iterator[str]:
+def _record_problems(wheel: Wheel) -> Iterator[str]:
     for name, digest in wheel.hashes.items():
         if name.endswith((".dist-info/RECORD", ".dist-info/RECORD.jws", ".dist-info/RECORD.p7s")):
             continue

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
 
 
-class Requires(NamedTuple):
+class ReleaseRequirement(NamedTuple):
     """One requirement of a release, in its extra *extra* (normalised) if it is one's."""
 
     requirement: Requirement
@@ -36,24 +36,24 @@ class Candidate:
 
     name: str
     version: Version
-    requires: tuple[Requires, ...] = ()
+    requirements: tuple[ReleaseRequirement, ...] = ()
     planned: bool = False
     assumed: bool = False
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
 
-    def asked_for(self, extra: str) -> Iterator[Requirement]:
+    def requirements_for(self, extra: str) -> Iterator[Requirement]:
         """Yield what installing it requires here, or with *extra* what that extra adds."""
-        for each in self.requires:
-            marker = each.requirement.marker
-            if each.extra == extra and (marker is None or marker.evaluate({"extra": extra})):
-                yield each.requirement
+        for required in self.requirements:
+            marker = required.requirement.marker
+            if required.extra == extra and (marker is None or marker.evaluate({"extra": extra})):
+                yield required.requirement
 
     @property
     def extras(self) -> tuple[str, ...]:
         """Its extras that require anything."""
-        return tuple(dict.fromkeys(each.extra for each in self.requires if each.extra))
+        return tuple(dict.fromkeys(required.extra for required in self.requirements if required.extra))
 
 
 Candidates = Mapping[str, Sequence[Candidate]]
@@ -63,13 +63,13 @@ Node = tuple[str, str]
 """A package, and one of its extras, or "" for none."""
 
 
-def requires_of(metadata: Iterable[Requirement]) -> tuple[Requires, ...]:
+def release_requirements(metadata: Iterable[Requirement]) -> tuple[ReleaseRequirement, ...]:
     """Return the requirements of *metadata* (core metadata, Requires-Dist) with the extra of each."""
-    found: list[Requires] = []
+    requirements: list[ReleaseRequirement] = []
     for requirement in metadata:
         extras = _EXTRA.findall(str(requirement.marker)) if requirement.marker else []
-        found += [Requires(requirement, canonicalize_name(extra)) for extra in extras or [""]]
-    return tuple(found)
+        requirements += [ReleaseRequirement(requirement, canonicalize_name(extra)) for extra in extras or [""]]
+    return tuple(requirements)
 
 
 def allows(specifier: SpecifierSet, candidate: Candidate, candidates: Candidates) -> bool:
@@ -77,5 +77,5 @@ def allows(specifier: SpecifierSet, candidate: Candidate, candidates: Candidates
     version = candidate.version
     if not specifier.contains(version, prereleases=True):
         return False
-    stable = any(not each.version.is_prerelease for each in candidates[candidate.name])
+    stable = any(not other.version.is_prerelease for other in candidates[candidate.name])
     return not version.is_prerelease or bool(specifier.prereleases) or not stable

@@ -19,12 +19,12 @@ Table: TypeAlias = "Mapping[str, Any]"
 _HATCH = r"""(?i)^(?P<name>__version__|VERSION)(?: ?: ?str)? *= *(?P<quote>['"])v?(?P<version>.+?)(?P=quote)"""
 _PDM = r"""^(?:__version__|VERSION)\s*=\s*["'](?P<version>.+?)["']\s*(?:#.*)?$"""
 _WHOLE_FILE = re.compile(r"\A\s*(?P<version>\S+)\s*\Z")
-_NOTHING = re.compile("(?!)")
+_NO_MATCH = re.compile("(?!)")
 _VERSION = rf"v?(?P<version>(?ix:{VERSION_PATTERN}))"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class VersionLocation:
     """A place where a version may stand: *pattern* finds it, as its group *group*, in the file *path* of a package."""
 
     path: str
@@ -33,21 +33,22 @@ class Place:
 
     def find(self, text: str) -> str:
         """Return the version that stands in *text*; empty if none does."""
-        found = self.pattern.search(text)
-        return found[self.group] if found else ""
+        match = self.pattern.search(text)
+        return match[self.group] if match else ""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class VersionSource:
     """Where a package's version comes from, besides `project.version`.
 
-    *places* are the files that may declare it, in the order in which the build backend looks. *variables* are those
-    of the environment that tell the backend a version which only a tag knows. *named* is what was read, for people.
+    *locations* are the files that may declare it, in the order in which the build backend looks. *variables* are those
+    of the environment that tell the backend a version which only a tag knows. *description* is what was read, for
+    people.
     """
 
-    places: tuple[Place, ...] = ()
+    locations: tuple[VersionLocation, ...] = ()
     variables: tuple[str, ...] = ()
-    named: str = "no build backend that is known here"
+    description: str = "no build backend that is known here"
 
 
 def table_at(value: Any, *path: str) -> Table:  # noqa: ANN401  whatever the file holds
@@ -62,7 +63,7 @@ def is_dynamic(document: Table) -> bool:
     return "version" in document.get("project", {}).get("dynamic", ())
 
 
-def source_of(document: Table) -> Source:
+def version_source(document: Table) -> VersionSource:
     """Return where the dynamic version of the package with this parsed pyproject.toml comes from."""
     tool, system = table_at(document, "tool"), table_at(document, "build-system")
     backend = str(system.get("build-backend", ""))
@@ -73,13 +74,13 @@ def source_of(document: Table) -> Source:
     if directive := table_at(tool, "setuptools", "dynamic", "version"):
         return _setuptools(directive, tool["setuptools"])
     if "setuptools_scm" in tool or "setuptools-scm" in _names(system.get("requires", ())):
-        return Source(variables=("SETUPTOOLS_SCM_PRETEND_VERSION_FOR_{NAME}",), named="setuptools-scm")
+        return VersionSource(variables=("SETUPTOOLS_SCM_PRETEND_VERSION_FOR_{NAME}",), description="setuptools-scm")
     if backend.startswith("flit_core"):
-        return Source(tuple(_flit(document)), named="flit")
-    return Source(named=f"build-backend = {backend!r}") if backend else Source()
+        return VersionSource(tuple(_flit(document)), description="flit")
+    return VersionSource(description=f"build-backend = {backend!r}") if backend else VersionSource()
 
 
-def environment(document: Table, name: str, version: str) -> dict[str, str]:
+def version_environment(document: Table, name: str, version: str) -> dict[str, str]:
     """Return the variables that tell the build of the package *name* its *version*, where a backend would ask git.
 
     It would find a tree with pins in it and no tag yet, and make that a local version. Some of these variables are
@@ -87,74 +88,83 @@ def environment(document: Table, name: str, version: str) -> dict[str, str]:
     more than its own backend reads: a requirement that is built on the way should not take the version for its own.
     """
     hooks = table_at(document, "tool", "hatch", "metadata", "hooks")
-    hooked = ("UV_DYNAMIC_VERSIONING_BYPASS",) if "uv-dynamic-versioning" in hooks else ()
-    told = source_of(document).variables if is_dynamic(document) else ()
-    return {variable.replace("{NAME}", _upper(name)): version for variable in (*told, *hooked)}
+    hook_variables = ("UV_DYNAMIC_VERSIONING_BYPASS",) if "uv-dynamic-versioning" in hooks else ()
+    variables = version_source(document).variables if is_dynamic(document) else ()
+    return {variable.replace("{NAME}", _upper(name)): version for variable in (*variables, *hook_variables)}
 
 
-def literal(text: str, path: str) -> Place:
+def literal_location(text: str, path: str) -> VersionLocation:
     """Return the place in *path* that *text* describes: as it is written there, but for `{version}`."""
     before, _, after = (re.escape(part).replace("\\\n", r"\r?\n") for part in text.partition("{version}"))
     start = r"(?<![\w.+!-])" if text.startswith("{version}") else ""
     end = r"(?![\w+!-])" if text.endswith("{version}") else ""
-    return Place(path, re.compile(f"{before}{start}{_VERSION}{end}{after}"))
+    return VersionLocation(path, re.compile(f"{before}{start}{_VERSION}{end}{after}"))
 
 
-def _hatch(table: Table, tool: Table) -> Source:
+def _hatch(table: Table, tool: Table) -> VersionSource:
     source, path = str(table.get("source", "regex")), str(table.get("path", ""))
-    named = f"[tool.hatch.version] source = {source!r}"
+    description = f"[tool.hatch.version] source = {source!r}"
     if source == "regex" and path:
         pattern: object = table.get("pattern")
-        return Source((_place(path, pattern if isinstance(pattern, str) else _HATCH),), named=named)
+        return VersionSource(
+            (_location(path, pattern if isinstance(pattern, str) else _HATCH),), description=description
+        )
     if source == "code" and path:
         expression = str(table.get("expression") or "__version__")
         # Any other expression could only be evaluated, and nobody could tell what to write.
-        return Source((_assigned(path, expression),) if expression.isidentifier() else (), named=named)
+        return VersionSource(
+            (_assignment_location(path, expression),) if expression.isidentifier() else (), description=description
+        )
     if source == "env":
-        return Source(variables=(str(table.get("variable", "")),), named=named)
+        return VersionSource(variables=(str(table.get("variable", "")),), description=description)
     if source == "vcs":
-        return Source(variables=("SETUPTOOLS_SCM_PRETEND_VERSION",), named=named)
+        return VersionSource(variables=("SETUPTOOLS_SCM_PRETEND_VERSION",), description=description)
     if source == "uv-dynamic-versioning":
         from_file = table_at(tool, "uv-dynamic-versioning", "from-file")
-        return Source(tuple(_from_file(from_file)), ("UV_DYNAMIC_VERSIONING_BYPASS",), named)
-    return Source(named=named)
+        return VersionSource(tuple(_from_file(from_file)), ("UV_DYNAMIC_VERSIONING_BYPASS",), description)
+    return VersionSource(description=description)
 
 
-def _from_file(table: Table) -> Iterator[Place]:
+def _from_file(table: Table) -> Iterator[VersionLocation]:
     if path := str(table.get("source", "")):
         pattern: object = table.get("pattern")
-        yield _place(path, pattern, 1) if isinstance(pattern, str) else Place(path, _WHOLE_FILE)
+        yield _location(path, pattern, 1) if isinstance(pattern, str) else VersionLocation(path, _WHOLE_FILE)
 
 
-def _pdm(table: Table) -> Source:
+def _pdm(table: Table) -> VersionSource:
     source = str(table.get("source", "file" if "path" in table else ""))
-    named = f"[tool.pdm.version] source = {source!r}"
+    description = f"[tool.pdm.version] source = {source!r}"
     if source == "file":
         path, pattern = str(table.get("path", "")), table.get("pattern")
-        return Source((_place(path, pattern, 1) if isinstance(pattern, str) else _place(path, _PDM),), named=named)
-    return Source(variables=("PDM_BUILD_SCM_VERSION",) if source == "scm" else (), named=named)
+        return VersionSource(
+            (_location(path, pattern, 1) if isinstance(pattern, str) else _location(path, _PDM),),
+            description=description,
+        )
+    return VersionSource(variables=("PDM_BUILD_SCM_VERSION",) if source == "scm" else (), description=description)
 
 
-def _setuptools(directive: Table, table: Table) -> Source:
-    named = f"[tool.setuptools.dynamic] version = {dict(directive)!r}"
+def _setuptools(directive: Table, table: Table) -> VersionSource:
+    description = f"[tool.setuptools.dynamic] version = {dict(directive)!r}"
     if attr := directive.get("attr"):
         module, _, name = str(attr).strip().rpartition(".")
-        return Source(tuple(_assigned(path, name) for path in _modules(module, table)), named=named)
+        return VersionSource(
+            tuple(_assignment_location(path, name) for path in _modules(module, table)), description=description
+        )
     paths = _texts(directive.get("file"))
-    return Source((Place(paths[0], _WHOLE_FILE),) if len(paths) == 1 else (), named=named)
+    return VersionSource((VersionLocation(paths[0], _WHOLE_FILE),) if len(paths) == 1 else (), description=description)
 
 
 def _modules(module: str, table: Table) -> Iterator[str]:
     """Yield the files that *module* may be, for setuptools: as configured, else in src or at the top."""
     directories = {package: str(path) for package, path in table_at(table, "package-dir").items()}
-    where = _texts(table_at(table, "packages", "find").get("where"))
+    search_paths = _texts(table_at(table, "packages", "find").get("where"))
     parent, rest = module, ""
     while parent:
         if parent in directories:
             yield from _files("/".join(filter(None, (directories[parent], rest))))
         parent, _, last = parent.rpartition(".")
         rest = f"{last}/{rest}".rstrip("/")
-    for base in dict.fromkeys((*filter(None, (directories.get(""),)), *where, "src", ".")):
+    for base in dict.fromkeys((*filter(None, (directories.get(""),)), *search_paths, "src", ".")):
         yield from _files(f"{base}/{rest}".removeprefix("./"))
 
 
@@ -162,42 +172,44 @@ def _files(module: str) -> tuple[str, str]:
     return f"{module}.py", f"{module}/__init__.py"
 
 
-def _flit(document: Table) -> Iterator[Place]:
+def _flit(document: Table) -> Iterator[VersionLocation]:
     default = re.sub("[-.]", "_", str(document.get("project", {}).get("name", "")))
     name = str(table_at(document, "tool", "flit", "module").get("name", default)).replace(".", "/")
     for base in ("", "src/"):
         for file in ("/version.py", "/_version.py", "/__version__.py", "/__init__.py", ".py"):
-            yield _assigned(f"{base}{name}{file}", "__version__")
+            yield _assignment_location(f"{base}{name}{file}", "__version__")
 
 
 def _texts(value: Any) -> list[str]:  # noqa: ANN401  whatever the file holds
     """Return the texts in *value*, which may be one alone."""
-    each = cast("list[Any]", value) if isinstance(value, list) else [value]
-    return [text for text in each if isinstance(text, str)]
+    items = cast("list[Any]", value) if isinstance(value, list) else [value]
+    return [text for text in items if isinstance(text, str)]
 
 
-def _place(path: str, pattern: str, group: str | int = "version") -> Place:
+def _location(path: str, pattern: str, group: str | int = "version") -> VersionLocation:
     try:
         compiled = re.compile(pattern, re.MULTILINE)
     except re.error:
-        compiled = _NOTHING
-    held = {*compiled.groupindex, *range(1, compiled.groups + 1)}
-    return Place(path, compiled if group in held else _NOTHING, group)  # the backend will say what is wrong with it
+        compiled = _NO_MATCH
+    groups = {*compiled.groupindex, *range(1, compiled.groups + 1)}
+    return VersionLocation(
+        path, compiled if group in groups else _NO_MATCH, group
+    )  # the backend will say what is wrong with it
 
 
-def _assigned(path: str, name: str) -> Place:
+def _assignment_location(path: str, name: str) -> VersionLocation:
     """Return the place in a Python file where *name* is given a version."""
-    return _place(path, rf"""^{re.escape(name)}(?: *: *[\w.\[\]]+)? *= *(?P<quote>['"])(?P<version>.+?)(?P=quote)""")
+    return _location(path, rf"""^{re.escape(name)}(?: *: *[\w.\[\]]+)? *= *(?P<quote>['"])(?P<version>.+?)(?P=quote)""")
 
 
 def _names(requirements: Any) -> set[str]:  # noqa: ANN401  whatever the file holds
-    found: set[str] = set()
+    names: set[str] = set()
     for written in requirements:
         try:
-            found.add(canonicalize_name(Requirement(str(written)).name))
+            names.add(canonicalize_name(Requirement(str(written)).name))
         except InvalidRequirement:
             continue  # told elsewhere
-    return found
+    return names
 
 
 def _upper(name: str) -> str:

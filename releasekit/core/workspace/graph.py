@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from packaging.utils import canonicalize_name
 
-from releasekit.core.errors import Code, Refusal, Warn
+from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
 from releasekit.core.workspace.requirements import is_live
 from releasekit.core.workspace.workspace import Kind
 
@@ -42,11 +42,11 @@ class Graph:
     def __iter__(self) -> Iterator[str]:
         return iter(self.hard)
 
-    def only(self, names: Iterable[str]) -> Graph:
+    def subgraph(self, names: Iterable[str]) -> Graph:
         """Return the graph of *names* alone."""
-        kept = frozenset(names)
+        selected = frozenset(names)
         hard, soft, build, runtime = (
-            {n: edges[n] & kept for n in self if n in kept}
+            {n: edges[n] & selected for n in self if n in selected}
             for edges in (self.hard, self.soft, self.build, self.runtime)
         )
         return Graph(hard, soft, build, runtime)
@@ -63,16 +63,16 @@ class Graph:
         """Return all edges as one, of whatever kind."""
         return {name: self.hard[name] | self.soft[name] for name in self}
 
-    def part(self, deps: Collection[str], rdeps: Collection[str], among: Collection[str] | None = None) -> Graph:
+    def select(self, deps: Collection[str], rdeps: Collection[str], among: Collection[str] | None = None) -> Graph:
         """Return what *deps* need and what needs *rdeps*, near and far and themselves; *among* those packages alone.
 
         Both together are the ways from *deps* to *rdeps*. Edges of all kinds are followed.
         """
         needs = self.needs()
-        kept = frozenset(needs if among is None else among)
-        kept &= closure(needs, deps) if deps else kept
-        kept &= closure(reverse(needs), rdeps) if rdeps else kept
-        return self.only(kept)
+        selected = frozenset(needs if among is None else among)
+        selected &= closure(needs, deps) if deps else selected
+        selected &= closure(reverse(needs), rdeps) if rdeps else selected
+        return self.subgraph(selected)
 
     def levels(self) -> tuple[tuple[str, ...], ...]:
         """Return the packages by how many are before them, one after the other; a cycle is on one level."""
@@ -90,22 +90,22 @@ class Graph:
 
     def cycles(self) -> tuple[tuple[str, ...], ...]:
         """Return the sets of packages that need each other, each as a cycle that can be followed."""
-        return tuple(_as_walk(self.hard, group) for group in components(self.hard) if len(group) > 1)
+        return tuple(_cycle_path(self.hard, group) for group in components(self.hard) if len(group) > 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """A graph put in order. *names* has dependencies first; *levels* is for people, nothing waits for a level.
 
-    *needs* are the packages that gate each one, *after* those that it merely follows; *batches* maps each member of
-    a cycle to all members of it.
+    *needs* are the packages that gate each one, *soft_needs* those that it merely follows; *cycle_members* maps each
+    member of a cycle to all members of it.
     """
 
     names: tuple[str, ...]
     levels: tuple[tuple[str, ...], ...]
     needs: Edges
-    after: Edges
-    batches: Mapping[str, frozenset[str]]
+    soft_needs: Edges
+    cycle_members: Mapping[str, frozenset[str]]
 
     def level_of(self) -> dict[str, int]:
         """Return the level of each package, from 0."""
@@ -125,13 +125,13 @@ def offers_of(
     offers: dict[str, tuple[Version, ...]] = {}
     for member in workspace:
         last = (current or {}).get(member.name)
-        kept = member.version is None or member.version.is_devrelease
-        offered = (member.version, last if kept else None, (planned or {}).get(member.name))
+        include_last = member.version is None or member.version.is_devrelease
+        offered = (member.version, last if include_last else None, (planned or {}).get(member.name))
         offers[member.name] = tuple(dict.fromkeys(version for version in offered if version is not None))
     return offers
 
 
-def graph_of(workspace: Workspace, offers: Offers) -> tuple[Graph, tuple[Warn, ...]]:
+def graph_of(workspace: Workspace, offers: Offers) -> tuple[Graph, tuple[ReleaseWarning, ...]]:
     """Return the graph of all members, and a warning for each requirement that none of *offers* satisfies.
 
     Such a requirement is not live: it means an older release, and orders and gates nothing. A package that requires
@@ -140,28 +140,28 @@ def graph_of(workspace: Workspace, offers: Offers) -> tuple[Graph, tuple[Warn, .
     that is usual (`all = ["me[a,b]"]`).
     """
     edges: dict[Kind, Edges] = {kind: {} for kind in Kind}
-    warnings: list[Warn] = []
+    warnings: list[ReleaseWarning] = []
     for member in workspace:
-        found: dict[Kind, set[str]] = {kind: set() for kind in Kind}
+        targets: dict[Kind, set[str]] = {kind: set() for kind in Kind}
         for need in member.needs:
             if need.name not in workspace.members:
                 continue
             if need.name == member.name:
                 _refuse_self(need, member.path)
-            elif satisfied(need, offers):
-                found[need.kind] |= {need.name, *_through_extras(workspace, need, offers)} - {member.name}
+            elif is_live_need(need, offers):
+                targets[need.kind] |= {need.name, *_members_through_extras(workspace, need, offers)} - {member.name}
             elif need.kind is not Kind.GROUP:
-                so = f"and the workspace has {offers[need.name][0]}: an older release is meant"
-                what = f"{member.name} requires {need.requirement}, {so}"
-                warnings.append(Warn(Code.WORKSPACE_REQUIREMENT, what, f"{member.path}/{need.file}"))
+                explanation = f"and the workspace has {offers[need.name][0]}: an older release is meant"
+                message = f"{member.name} requires {need.requirement}, {explanation}"
+                warnings.append(ReleaseWarning(ErrorCode.WORKSPACE_REQUIREMENT, message, f"{member.path}/{need.file}"))
         for kind in Kind:
-            edges[kind][member.name] = frozenset(found[kind])
+            edges[kind][member.name] = frozenset(targets[kind])
     hard = {name: edges[Kind.RUNTIME][name] | edges[Kind.BUILD][name] for name in workspace.members}
     soft = {name: edges[Kind.EXTRA][name] - hard[name] for name in workspace.members}
     return Graph(hard, soft, edges[Kind.BUILD], edges[Kind.RUNTIME]), tuple(warnings)
 
 
-def satisfied(need: Need, offers: Offers) -> bool:
+def is_live_need(need: Need, offers: Offers) -> bool:
     """Return whether *need* is live: one of the versions that the workspace has of it satisfies it."""
     return is_live(need.requirement.specifier, offers.get(need.name, ()))
 
@@ -178,17 +178,17 @@ def order(graph: Graph, cycles: Cycles = "error") -> Order:
             hint = (
                 "" if cycles == "error" else "Break the cycle: it is needed to build, so none of it can be built first."
             )
-            raise Refusal(Code.GRAPH_CYCLE, " -> ".join(_as_walk(graph.hard, group)), hint=hint)
-    batches = {name: group for group in groups if len(group) > 1 for name in group}
+            raise Refusal(ErrorCode.GRAPH_CYCLE, " -> ".join(_cycle_path(graph.hard, group)), hint=hint)
+    cycle_members = {name: group for group in groups if len(group) > 1 for name in group}
     needs: Edges = {}
     for group in groups:
         outside = frozenset[str]().union(*(graph.hard[name] for name in group)) - group
         # A cycle installs only when all of it is there, so who needs one of it needs it whole.
-        whole = outside.union(*(batches[name] for name in outside if name in batches))
+        whole = outside.union(*(cycle_members[name] for name in outside if name in cycle_members))
         needs |= dict.fromkeys(group, whole)
     levels = _levels(groups, needs)
-    after = _orderable(graph, needs)
-    return Order(_topological(needs, after, levels), levels, needs, after, batches)
+    soft_needs = _acyclic_soft_needs(graph, needs)
+    return Order(_topological_order(needs, soft_needs, levels), levels, needs, soft_needs, cycle_members)
 
 
 def components(edges: Edges) -> list[frozenset[str]]:
@@ -196,7 +196,7 @@ def components(edges: Edges) -> list[frozenset[str]]:
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     open_nodes: dict[str, None] = {}
-    found: list[frozenset[str]] = []
+    groups: list[frozenset[str]] = []
     for root in edges:
         work = [] if root in index else [(root, iter(sorted(edges[root])))]
         while work:
@@ -216,17 +216,17 @@ def components(edges: Edges) -> list[frozenset[str]]:
                     parent = work[-1][0]
                     low[parent] = min(low[parent], low[node])
                 if low[node] == index[node]:
-                    found.append(_pop_until(open_nodes, node))
-    return found
+                    groups.append(_pop_until(open_nodes, node))
+    return groups
 
 
 def reverse(edges: Mapping[N, frozenset[N]]) -> dict[N, frozenset[N]]:
     """Return the same edges, each turned round."""
-    turned: dict[N, set[N]] = {name: set() for name in edges}
+    reversed_edges: dict[N, set[N]] = {name: set() for name in edges}
     for name, targets in edges.items():
         for target in targets:
-            turned[target].add(name)
-    return {name: frozenset(sources) for name, sources in turned.items()}
+            reversed_edges[target].add(name)
+    return {name: frozenset(sources) for name, sources in reversed_edges.items()}
 
 
 def closure(edges: Mapping[N, frozenset[N]], names: Iterable[N]) -> frozenset[N]:
@@ -240,25 +240,25 @@ def closure(edges: Mapping[N, frozenset[N]], names: Iterable[N]) -> frozenset[N]
     return frozenset(seen)
 
 
-def _through_extras(workspace: Workspace, need: Need, offers: Offers) -> set[str]:
+def _members_through_extras(workspace: Workspace, need: Need, offers: Offers) -> set[str]:
     """Return the members that the extras named in *need* bring in, extras of extras included."""
     todo = [(need.name, canonicalize_name(extra)) for extra in need.requirement.extras]
     seen = set(todo)
-    found: set[str] = set()
+    members: set[str] = set()
     while todo:
         name, extra = todo.pop()
         for inner in workspace[name].needs:
-            if inner.extra == extra and inner.name in workspace.members and satisfied(inner, offers):
-                found.add(inner.name)
+            if inner.extra == extra and inner.name in workspace.members and is_live_need(inner, offers):
+                members.add(inner.name)
                 fresh = {(inner.name, canonicalize_name(e)) for e in inner.requirement.extras} - seen
                 seen |= fresh
                 todo.extend(fresh)
-    return found
+    return members
 
 
 def _refuse_self(need: Need, path: str) -> None:
     if need.kind in (Kind.RUNTIME, Kind.BUILD):
-        raise Refusal(Code.GRAPH_SELF_DEPENDENCY, f"{need.name} requires itself", f"{path}/pyproject.toml")
+        raise Refusal(ErrorCode.GRAPH_SELF_DEPENDENCY, f"{need.name} requires itself", f"{path}/pyproject.toml")
 
 
 def _pop_until(open_nodes: dict[str, None], node: str) -> frozenset[str]:
@@ -272,7 +272,7 @@ def _builds_itself(graph: Graph, group: frozenset[str]) -> bool:
     return any(graph.build[name] & group for name in group)
 
 
-def _as_walk(edges: Edges, group: frozenset[str]) -> tuple[str, ...]:
+def _cycle_path(edges: Edges, group: frozenset[str]) -> tuple[str, ...]:
     """Return a shortest cycle through the first name of *group*, ending where it began."""
     start = min(group)
     came_from: dict[str, str] = {}
@@ -280,10 +280,10 @@ def _as_walk(edges: Edges, group: frozenset[str]) -> tuple[str, ...]:
     for node in todo:
         for target in sorted(edges[node] & group):
             if target == start:
-                walk = [start, node]
-                while walk[-1] != start:
-                    walk.append(came_from[walk[-1]])
-                return tuple(reversed(walk))
+                path = [start, node]
+                while path[-1] != start:
+                    path.append(came_from[path[-1]])
+                return tuple(reversed(path))
             if target not in came_from:
                 came_from[target] = node
                 todo.append(target)
@@ -301,17 +301,17 @@ def _levels(groups: list[frozenset[str]], needs: Edges) -> tuple[tuple[str, ...]
     return tuple(tuple(row) for row in rows)
 
 
-def _orderable(graph: Graph, needs: Edges) -> Edges:
+def _acyclic_soft_needs(graph: Graph, needs: Edges) -> Edges:
     """Return the soft edges that contradict nothing: those that lie in no cycle of hard and soft edges together."""
     both = {name: needs[name] | graph.soft[name] for name in graph}
     group_of = {name: number for number, group in enumerate(components(both)) for name in group}
     return {n: frozenset(t for t in graph.soft[n] - needs[n] if group_of[t] != group_of[n]) for n in graph}
 
 
-def _topological(needs: Edges, after: Edges, levels: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+def _topological_order(needs: Edges, soft_needs: Edges, levels: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
     """Return all names, dependencies first; among equals the lower level, then the alphabet (Kahn 1962)."""
     rank = {name: (number, name) for number, row in enumerate(levels) for name in row}
-    before = {name: needs[name] | after[name] for name in needs}
+    before = {name: needs[name] | soft_needs[name] for name in needs}
     waiting = {name: len(before[name]) for name in needs}
     dependents = reverse(before)
     ready = [rank[name] for name, count in waiting.items() if not count]

@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 class Exclusion(NamedTuple):
     """A requirement of the latest release of one package, or of its *extra*, that the latest of another one breaks."""
 
-    by: Candidate
+    dependent: Candidate
     extra: str
     requirement: Requirement
     excluded: Candidate
 
     def __str__(self) -> str:
-        return f"{_name_of(self.by, self.extra)} requires {self.requirement.name}{self.requirement.specifier}"
+        return f"{_name_of(self.dependent, self.extra)} requires {self.requirement.name}{self.requirement.specifier}"
 
 
 class Conflict(NamedTuple):
-    """A release that nobody can install, with its *extra* if that is why; *because* of these, as far as they reach."""
+    """A release that nobody can install, with its *extra* if that is why; *causes* of these, as far as they reach."""
 
     candidate: Candidate
     extra: str
-    because: tuple[Exclusion, ...]
+    causes: tuple[Exclusion, ...]
 
     @property
     def name(self) -> str:
@@ -40,16 +40,18 @@ class Conflict(NamedTuple):
         return _name_of(self.candidate, self.extra)
 
     @property
-    def outdated(self) -> tuple[str, ...]:
+    def outdated_packages(self) -> tuple[str, ...]:
         """The packages that have to be released as well, so that this one can be installed."""
-        return tuple(dict.fromkeys(each.by.name for each in self.because if not each.by.planned))
+        return tuple(
+            dict.fromkeys(exclusion.dependent.name for exclusion in self.causes if not exclusion.dependent.planned)
+        )
 
 
 def exclusions(candidates: Candidates) -> tuple[Exclusion, ...]:
     """Return what keeps the latest releases of all packages, and their extras, from being installed together."""
-    latest = [each[0] for each in candidates.values() if each]
-    nodes = ((each, extra) for each in latest for extra in ("", *each.extras))
-    return tuple(exclusion for each, extra in nodes for exclusion in _exclusions_of(each, extra, candidates))
+    latest = [versions[0] for versions in candidates.values() if versions]
+    nodes = ((candidate, extra) for candidate in latest for extra in ("", *candidate.extras))
+    return tuple(exclusion for candidate, extra in nodes for exclusion in _exclusions_of(candidate, extra, candidates))
 
 
 def conflicts(candidates: Candidates) -> tuple[Conflict, ...]:
@@ -57,8 +59,8 @@ def conflicts(candidates: Candidates) -> tuple[Conflict, ...]:
 
     Only the packages of *candidates* are looked at; whatever else is required is taken to be there.
     """
-    planned = [each[0] for each in candidates.values() if each and each[0].planned]
-    nodes = _reachable([(each.name, extra) for each in planned for extra in ("", *each.extras)], candidates)
+    planned = [versions[0] for versions in candidates.values() if versions and versions[0].planned]
+    nodes = _reachable([(release.name, extra) for release in planned for extra in ("", *release.extras)], candidates)
     broken = {node: tuple(_exclusions_of(candidates[node[0]][0], node[1], candidates)) for node in nodes}
     suspects = closure(reverse(nodes), [node for node in nodes if broken[node]])
     if not suspects:
@@ -67,17 +69,17 @@ def conflicts(candidates: Candidates) -> tuple[Conflict, ...]:
         can_be_installed,  # late: where the latest of all fit, no resolver is needed
     )
 
-    found: list[Conflict] = []
+    results: list[Conflict] = []
     for candidate in planned:
         for extra in ("", *candidate.extras):
             node = (candidate.name, extra)
             if node in suspects and not can_be_installed(candidate, extra, candidates):
                 # What the package itself cannot have, its extras cannot have either: it is said once.
-                because = [one for each in sorted(closure(nodes, [node])) for one in broken[each]]
-                found.append(Conflict(candidate, extra, tuple(dict.fromkeys(because))))
+                causes = [exclusion for reached in sorted(closure(nodes, [node])) for exclusion in broken[reached]]
+                results.append(Conflict(candidate, extra, tuple(dict.fromkeys(causes))))
                 if not extra:
                     break
-    return tuple(found)
+    return tuple(results)
 
 
 def _reachable(starts: Iterable[Node], candidates: Candidates) -> dict[Node, frozenset[Node]]:
@@ -90,7 +92,7 @@ def _reachable(starts: Iterable[Node], candidates: Candidates) -> dict[Node, fro
             continue
         name, extra = node
         targets: set[Node] = {(name, "")} if extra else set()
-        for requirement in candidates[name][0].asked_for(extra):
+        for requirement in candidates[name][0].requirements_for(extra):
             required = canonicalize_name(requirement.name)
             if candidates.get(required):
                 targets |= {(required, ""), *((required, canonicalize_name(e)) for e in requirement.extras)}
@@ -100,7 +102,7 @@ def _reachable(starts: Iterable[Node], candidates: Candidates) -> dict[Node, fro
 
 
 def _exclusions_of(candidate: Candidate, extra: str, candidates: Candidates) -> Iterator[Exclusion]:
-    for requirement in candidate.asked_for(extra):
+    for requirement in candidate.requirements_for(extra):
         for latest in candidates.get(canonicalize_name(requirement.name), ())[:1]:
             if not allows(requirement.specifier, latest, candidates):
                 yield Exclusion(candidate, extra, requirement, latest)

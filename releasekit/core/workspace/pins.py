@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from releasekit.core.version_numbers import next_breaking
-from releasekit.core.workspace.requirements import key_of
+from releasekit.core.workspace.requirements import requirement_key
 from releasekit.core.workspace.toml_edits import rewrite_requirements
 from releasekit.core.workspace.workspace import requirement_of
 
@@ -30,7 +30,7 @@ class Pins:
     """What one package requires of its siblings once it is built. All names are normalised.
 
     *versions* are those of the siblings after the release, *limits* for each the first later one that may break its
-    dependents. *older* are the requirements that mean an older release, as `key_of` spells them: they stay.
+    dependents. *older* are the requirements that mean an older release, as `requirement_key` spells them: they stay.
     """
 
     mode: PinMode
@@ -38,9 +38,9 @@ class Pins:
     limits: Mapping[str, Version] = field(default_factory=dict[str, Version])
     older: frozenset[str] = frozenset()
 
-    def of(self, requirement: Requirement) -> Version | None:
+    def version_for(self, requirement: Requirement) -> Version | None:
         """Return the version of the sibling that *requirement* is to fit; None if it is none of a live sibling."""
-        if requirement.url or key_of(requirement) in self.older:
+        if requirement.url or requirement_key(requirement) in self.older:
             return None
         return self.versions.get(canonicalize_name(requirement.name))
 
@@ -50,7 +50,7 @@ def pin_requirement(requirement: Requirement, pins: Pins) -> Requirement:
 
     Left as it is: what is no sibling, a direct address (PEP 508 URL), and what asks for an older release.
     """
-    version = pins.of(requirement)
+    version = pins.version_for(requirement)
     if version is None or pins.mode == "keep":
         return requirement
     pinned = deepcopy(requirement)
@@ -98,9 +98,9 @@ def _end_of(operator: str, bound: str) -> Version:
     return Version(f"{first.epoch}!{'.'.join(map(str, head))}")
 
 
-def misfit(requirement: Requirement, pins: Pins) -> str:
+def pin_mismatch(requirement: Requirement, pins: Pins) -> str:
     """Return what a built package should require instead of *requirement*; empty if that is as planned."""
-    version = pins.of(requirement)
+    version = pins.version_for(requirement)
     if version is None:
         return ""
     if pins.mode == "keep":
@@ -110,7 +110,7 @@ def misfit(requirement: Requirement, pins: Pins) -> str:
     return "" if expected.specifier == requirement.specifier else str(expected.specifier)
 
 
-def pin(text: str, pins: Pins, file: str = "pyproject.toml") -> str:
+def pin_requirements(text: str, pins: Pins, file: str = "pyproject.toml") -> str:
     """Return the *text* of a package's *file* with its published and build requirements pinned; all else stays."""
 
     def pin_written(written: str) -> str:
@@ -121,10 +121,10 @@ def pin(text: str, pins: Pins, file: str = "pyproject.toml") -> str:
     return rewrite_requirements(text, pin_written, file)
 
 
-def changed(before: str, after: str, path: str) -> str:
+def text_diff(before: str, after: str, path: str) -> str:
     """Return how the text of the file *path* differs, as a unified diff; empty if it does not."""
-    return "".join(f"{line}\n" for line in _difference(before, after, path))
+    return "".join(f"{line}\n" for line in _diff_lines(before, after, path))
 
 
-def _difference(before: str, after: str, path: str) -> Iterator[str]:
+def _diff_lines(before: str, after: str, path: str) -> Iterator[str]:
     return unified_diff(before.splitlines(), after.splitlines(), f"a/{path}", f"b/{path}", lineterm="", n=1)

@@ -33,7 +33,7 @@ def is_live(specifier: SpecifierSet, offered: Collection[Version]) -> bool:
     return not offered or any(fits(specifier, version) for version in offered)
 
 
-def key_of(requirement: Requirement) -> str:
+def requirement_key(requirement: Requirement) -> str:
     """Return *requirement* without extras and marker, in one spelling: "core<2,>=1"."""
     return f"{canonicalize_name(requirement.name)}{requirement.specifier}"
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-class _Wanted(NamedTuple):
+class _WantedRequirement(NamedTuple):
     """A requirement as the resolver has it: a package, or one of its extras."""
 
     name: str
@@ -30,8 +30,8 @@ class _Choice(NamedTuple):
 def can_be_installed(candidate: Candidate, extra: str, candidates: Candidates) -> bool:
     """Return whether *candidate* can be installed with its *extra* (normalised; "" for none)."""
     exactly = SpecifierSet(f"=={candidate.version}")
-    wanted = [_Wanted(candidate.name, each, exactly) for each in dict.fromkeys(("", extra))]
-    reporter: BaseReporter[_Wanted, _Choice, Node] = BaseReporter()
+    wanted = [_WantedRequirement(candidate.name, part, exactly) for part in dict.fromkeys(("", extra))]
+    reporter: BaseReporter[_WantedRequirement, _Choice, Node] = BaseReporter()
     try:
         Resolver(_Provider(candidates), reporter).resolve(wanted, max_rounds=_MAX_ROUNDS)
     except ResolutionImpossible:
@@ -42,15 +42,15 @@ def can_be_installed(candidate: Candidate, extra: str, candidates: Candidates) -
 _MAX_ROUNDS = 100_000
 
 
-class _Provider(AbstractProvider[_Wanted, _Choice, Node]):
+class _Provider(AbstractProvider[_WantedRequirement, _Choice, Node]):
     """What resolvelib asks of packages and their versions; an extra brings its own package in the same version."""
 
     def __init__(self, candidates: Candidates) -> None:
         self._candidates = candidates
 
-    def identify(self, requirement_or_candidate: _Wanted | _Choice) -> Node:
+    def identify(self, requirement_or_candidate: _WantedRequirement | _Choice) -> Node:
         match requirement_or_candidate:
-            case _Wanted(name, extra, _):
+            case _WantedRequirement(name, extra, _):
                 return name, extra
             case _Choice(candidate, extra):
                 return candidate.name, extra
@@ -61,27 +61,28 @@ class _Provider(AbstractProvider[_Wanted, _Choice, Node]):
     def find_matches(
         self,
         identifier: Node,
-        requirements: Mapping[Node, Iterator[_Wanted]],
+        requirements: Mapping[Node, Iterator[_WantedRequirement]],
         incompatibilities: Mapping[Node, Iterator[_Choice]],
     ) -> list[_Choice]:
         name, extra = identifier
-        specifiers = [each.specifier for each in requirements[identifier]]
-        rejected = {each.candidate.version for each in incompatibilities[identifier]}
+        specifiers = [wanted.specifier for wanted in requirements[identifier]]
+        rejected = {choice.candidate.version for choice in incompatibilities[identifier]}
         return [
-            _Choice(each, extra)
-            for each in self._candidates[name]
-            if each.version not in rejected and all(allows(one, each, self._candidates) for one in specifiers)
+            _Choice(candidate, extra)
+            for candidate in self._candidates[name]
+            if candidate.version not in rejected
+            and all(allows(specifier, candidate, self._candidates) for specifier in specifiers)
         ]
 
-    def is_satisfied_by(self, requirement: _Wanted, candidate: _Choice) -> bool:
+    def is_satisfied_by(self, requirement: _WantedRequirement, candidate: _Choice) -> bool:
         return allows(requirement.specifier, candidate.candidate, self._candidates)
 
-    def get_dependencies(self, candidate: _Choice) -> Iterator[_Wanted]:
+    def get_dependencies(self, candidate: _Choice) -> Iterator[_WantedRequirement]:
         chosen, extra = candidate
         if extra:
-            yield _Wanted(chosen.name, "", SpecifierSet(f"=={chosen.version}"))
-        for requirement in chosen.asked_for(extra):
+            yield _WantedRequirement(chosen.name, "", SpecifierSet(f"=={chosen.version}"))
+        for requirement in chosen.requirements_for(extra):
             name = canonicalize_name(requirement.name)
             if self._candidates.get(name):
-                for each in ("", *map(canonicalize_name, requirement.extras)):
-                    yield _Wanted(name, each, requirement.specifier)
+                for required_extra in ("", *map(canonicalize_name, requirement.extras)):
+                    yield _WantedRequirement(name, required_extra, requirement.specifier)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from releasekit.core.version_numbers import next_breaking
-from releasekit.core.workspace.candidates import Candidate, Requires, requires_of
-from releasekit.core.workspace.graph import Offers, satisfied
+from releasekit.core.workspace.candidates import Candidate, ReleaseRequirement, release_requirements
+from releasekit.core.workspace.graph import Offers, is_live_need
 from releasekit.core.workspace.pins import Pins, pin_requirement
-from releasekit.core.workspace.requirements import key_of, raise_requirement
+from releasekit.core.workspace.requirements import raise_requirement, requirement_key
 from releasekit.core.workspace.toml_edits import rewrite_requirements
 from releasekit.core.workspace.workspace import Kind, Member, Need, Workspace, requirement_of
 
@@ -71,38 +71,38 @@ class Siblings:
         """For each version after the release, the first later one that may break its dependents."""
         return self._limits(self.versions)
 
-    def live(self, member: Member) -> Iterator[Need]:
+    def live_needs(self, member: Member) -> Iterator[Need]:
         """Yield the requirements of *member* on siblings, and on its own extras, that mean the workspace's version."""
         for need in member.needs:
-            if need.name in self.workspace.members and satisfied(need, self.offers):
+            if need.name in self.workspace.members and is_live_need(need, self.offers):
                 yield need
 
-    def older(self, member: Member) -> Iterator[Need]:
+    def older_needs(self, member: Member) -> Iterator[Need]:
         """Yield the published requirements of *member* on siblings that mean an older release."""
         for need in member.needs:
-            known = need.name in self.workspace.members and need.kind is not Kind.GROUP
-            if known and not satisfied(need, self.offers):
+            is_sibling = need.name in self.workspace.members and need.kind is not Kind.GROUP
+            if is_sibling and not is_live_need(need, self.offers):
                 yield need
 
-    def pins(self, name: str) -> Pins:
+    def pins_for(self, name: str) -> Pins:
         """Return what the package *name* requires of its siblings once it is built."""
-        older = frozenset(key_of(need.requirement) for need in self.older(self.workspace[name]))
+        older = frozenset(requirement_key(need.requirement) for need in self.older_needs(self.workspace[name]))
         limits = self.limits if self.modes[name] == "compatible" else {}
         return Pins(self.modes[name], self.versions, limits, older)
 
-    def raised(self, member: Member, *, needed: bool = False) -> tuple[RaisedRequirement, ...]:
+    def raised_requirements(self, member: Member, *, needed: bool = False) -> tuple[RaisedRequirement, ...]:
         """Return what the release commit raises in *member*; *needed*: only what the new versions do not satisfy."""
         if self.policy == "leave":
             return ()
         strict = self.modes.get(member.name) == "keep"
-        found: dict[RaisedRequirement, None] = {}
-        for need in self.live(member):
+        requirements: dict[RaisedRequirement, None] = {}
+        for need in self.live_needs(member):
             if target := self.targets.get(need.name):
                 always = self.policy == "always" and not needed
                 after = raise_requirement(need.written, target, always=always, strict=strict)
                 if after != need.written:
                     file = f"{member.path}/{need.file}".removeprefix("./")
-                    found[
+                    requirements[
                         RaisedRequirement(
                             package=member.name,
                             sibling=need.name,
@@ -112,35 +112,41 @@ class Siblings:
                             after=after,
                         )
                     ] = None
-        return tuple(found)
+        return tuple(requirements)
 
-    def planned(self, name: str, older: Iterable[Need]) -> Candidate:
+    def planned_candidate(self, name: str, older: Iterable[Need]) -> Candidate:
         """Return the release of the package *name* as an installer will find it on the index.
 
         Of its requirements on older releases, it has those in *older*.
         """
-        member, pins = self.workspace[name], self.pins(name)
-        raised = {each.before: each.after for each in self.raised(member)}
+        member, pins = self.workspace[name], self.pins_for(name)
+        raised = {change.before: change.after for change in self.raised_requirements(member)}
         live = [
-            Requires(pin_requirement(requirement_of(raised.get(need.written, need.written)), pins), need.extra)
-            for need in self.live(member)
+            ReleaseRequirement(
+                pin_requirement(requirement_of(raised.get(need.written, need.written)), pins), need.extra
+            )
+            for need in self.live_needs(member)
             if need.kind in _PUBLISHED
         ]
-        others = [Requires(need.requirement, need.extra) for need in older if need.kind in _PUBLISHED]
+        others = [ReleaseRequirement(need.requirement, need.extra) for need in older if need.kind in _PUBLISHED]
         return Candidate(name, self.targets[name], (*live, *others), planned=True)
 
-    def released(self, name: str, version: Version, metadata: Sequence[Requirement] | None) -> Candidate:
+    def last_candidate(self, name: str, version: Version, metadata: Sequence[Requirement] | None) -> Candidate:
         """Return the last release of the package *name*, of that *version*.
 
         Without its *metadata*, it is assumed to require what releasekit would have written then.
         """
         if metadata is not None:
-            return Candidate(name, version, requires_of(metadata))
-        last = {sibling: known for sibling in self.modes if (known := self.current.get(sibling)) is not None}
+            return Candidate(name, version, release_requirements(metadata))
+        last = {
+            sibling: current_version
+            for sibling in self.modes
+            if (current_version := self.current.get(sibling)) is not None
+        }
         mode = self.modes[name]
         pins = Pins(mode, last, self._limits(last) if mode == "compatible" else {})
-        live = (need for need in self.live(self.workspace[name]) if need.kind in _PUBLISHED)
-        requires = tuple(Requires(pin_requirement(need.requirement, pins), need.extra) for need in live)
+        live = (need for need in self.live_needs(self.workspace[name]) if need.kind in _PUBLISHED)
+        requires = tuple(ReleaseRequirement(pin_requirement(need.requirement, pins), need.extra) for need in live)
         return Candidate(name, version, requires, assumed=True)
 
     def _limits(self, versions: Mapping[str, Version]) -> dict[str, Version]:
@@ -149,18 +155,18 @@ class Siblings:
         }
 
 
-def raised_by_file(raised: Iterable[RaisedRequirement]) -> dict[str, list[RaisedRequirement]]:
+def group_by_file(raised: Iterable[RaisedRequirement]) -> dict[str, list[RaisedRequirement]]:
     """Return *raised* by the file that each stands in, a path below the workspace."""
     files: dict[str, list[RaisedRequirement]] = {}
-    for each in raised:
-        files.setdefault(each.file, []).append(each)
+    for requirement in raised:
+        files.setdefault(requirement.file, []).append(requirement)
     return files
 
 
-def write_raised(text: str, file: str, raised: Collection[RaisedRequirement]) -> str:
+def write_raised_requirements(text: str, file: str, raised: Collection[RaisedRequirement]) -> str:
     """Return the *text* of *file* (its name below the package) with the requirements *raised*; all else stays.
 
     Raises Refusal RK-WORKSPACE-REQUIREMENT if it is written in a way that cannot be edited.
     """
-    after = {each.before: each.after for each in raised}
+    after = {requirement.before: requirement.after for requirement in raised}
     return rewrite_requirements(text, lambda written: after.get(written.strip(), written), file, groups=True)

@@ -6,7 +6,7 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.workspace.workspace import PYPROJECT, requirement_lines, requirement_tables
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from releasekit.core.workspace.dynamic_version import Place
+    from releasekit.core.workspace.dynamic_version import VersionLocation
 
 
 def line_end(text: str) -> str:
@@ -46,7 +46,7 @@ def edit_toml(text: str, edit: Callable[[Any], None]) -> str | None:
         after = re.sub(r"(?<!\r)\n", "\r\n", after)
     expected = tomllib.loads(text)
     edit(expected)
-    return after if reads_as(after, expected) else None
+    return after if parses_to(after, expected) else None
 
 
 def rewrite_requirements(
@@ -70,9 +70,9 @@ def rewrite_requirements(
 
     edited = edit_toml(text, edit)
     if edited is None:
-        what = "the requirements of this file are written in a way that cannot be edited"
+        message = "the requirements of this file are written in a way that cannot be edited"
         hint = 'Write each requirement as one string in an array: dependencies = ["core>=1"].'
-        raise Refusal(Code.WORKSPACE_REQUIREMENT, what, file, hint)
+        raise Refusal(ErrorCode.WORKSPACE_REQUIREMENT, message, file, hint)
     return edited
 
 
@@ -103,7 +103,7 @@ def _rewrite_lines(text: str, change: Callable[[str], str]) -> str:
     return "".join(lines)
 
 
-def reads_as(text: str, document: Mapping[str, Any]) -> bool:
+def parses_to(text: str, document: Mapping[str, Any]) -> bool:
     """Tell whether *text* is the TOML of *document*."""
     try:
         return tomllib.loads(text) == document
@@ -111,15 +111,17 @@ def reads_as(text: str, document: Mapping[str, Any]) -> bool:
         return False
 
 
-def write_place(text: str, place: Place, version: Version, where: str) -> str:
-    """Return *text* with *version* in *place*, all else kept; *where* names the file for people.
+def write_version_at(text: str, location: VersionLocation, version: Version, display_path: str) -> str:
+    """Return *text* with *version* in *location*, all else kept; *display_path* names the file for people.
 
     Raises Refusal RK-VERSION-PLACE if the version stands there not at all, or more than once.
     """
-    found = list(place.pattern.finditer(text))
-    if len(found) != 1:
-        lines = ", ".join(f"line {text.count(chr(10), 0, one.start()) + 1}" for one in found[:3])
-        times = f"{len(found)} times ({lines})" if found else "nowhere"
-        raise Refusal(Code.VERSION_PLACE, f"the version should stand in one place, and stands {times}", where)
-    start, end = found[0].span(place.group)
+    matches = list(location.pattern.finditer(text))
+    if len(matches) != 1:
+        lines = ", ".join(f"line {text.count(chr(10), 0, match.start()) + 1}" for match in matches[:3])
+        times = f"{len(matches)} times ({lines})" if matches else "nowhere"
+        raise Refusal(
+            ErrorCode.VERSION_PLACE, f"the version should stand in one place, and stands {times}", display_path
+        )
+    start, end = matches[0].span(location.group)
     return f"{text[:start]}{version}{text[end:]}"

@@ -14,7 +14,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from releasekit.core.errors import Code, Excerpt, Refusal, nearest
+from releasekit.core.errors import ErrorCode, Excerpt, Refusal, did_you_mean
 from releasekit.core.workspace.dynamic_version import is_dynamic, table_at
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Need:
     file: str = PYPROJECT
 
 
-class Declared(NamedTuple):
+class DeclaredVersion(NamedTuple):
     """A version, as text, and the file of the package that declares it."""
 
     version: str
@@ -88,34 +88,34 @@ class Workspace:
     def __getitem__(self, name: str) -> Member:
         return self.members[name]
 
-    def internal(self, member: Member, *kinds: Kind) -> frozenset[str]:
+    def required_members(self, member: Member, *kinds: Kind) -> frozenset[str]:
         """Return the names of the members that *member* requires in these *kinds*."""
         return frozenset(need.name for need in member.needs if need.kind in kinds and need.name in self.members)
 
-    def external(self, member: Member) -> tuple[str, ...]:
+    def external_requirements(self, member: Member) -> tuple[str, ...]:
         """Return the published requirements of *member* on packages outside the workspace, as written."""
         outside = (n for n in member.needs if n.name not in self.members and n.kind in (Kind.RUNTIME, Kind.EXTRA))
         return tuple(sorted({str(need.requirement) for need in outside}))
 
-    def matching(self, patterns: Iterable[str]) -> frozenset[str]:
+    def matching_names(self, patterns: Iterable[str]) -> frozenset[str]:
         """Return the members that the names, globs or paths in *patterns* mean.
 
         Raises Refusal RK-WORKSPACE-UNKNOWN-PACKAGE for a pattern that fits none.
         """
-        found: set[str] = set()
+        names: set[str] = set()
         for pattern in patterns:
-            fits = {member.name for member in self if _fits(pattern, member)}
-            if not fits:
-                what = f"{pattern} fits no member{nearest(pattern, self.members)}"
-                raise Refusal(Code.WORKSPACE_UNKNOWN_PACKAGE, what)
-            found |= fits
-        return frozenset(found)
+            matches = {member.name for member in self if _matches_pattern(pattern, member)}
+            if not matches:
+                message = f"{pattern} fits no member{did_you_mean(pattern, self.members)}"
+                raise Refusal(ErrorCode.WORKSPACE_UNKNOWN_PACKAGE, message)
+            names |= matches
+        return frozenset(names)
 
 
 def workspace_of(
     documents: Mapping[str, Mapping[str, Any]],
     settings: Settings,
-    declared: Mapping[str, Declared] | None = None,
+    declared: Mapping[str, DeclaredVersion] | None = None,
     files: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Workspace:
     """Return the workspace whose members' parsed pyproject.toml files are *documents*, keyed by member path.
@@ -125,22 +125,23 @@ def workspace_of(
     Raises Refusal RK-WORKSPACE-DUPLICATE, RK-WORKSPACE-REQUIREMENT, RK-VERSION-INVALID and, for the patterns of
     the settings, RK-WORKSPACE-UNKNOWN-PACKAGE.
     """
-    found = declared or {}
+    declared_versions = declared or {}
     texts = files or {}
     members = sorted(
-        (_member(path, doc, found.get(path), texts.get(path, {})) for path, doc in documents.items()), key=_by_name
+        (_parse_member(path, doc, declared_versions.get(path), texts.get(path, {})) for path, doc in documents.items()),
+        key=_by_name,
     )
     for one, other in pairwise(members):
         if one.name == other.name:
-            what, places = f"two members are named {one.name}", f"{one.path}, {other.path}"
+            message, locations = f"two members are named {one.name}", f"{one.path}, {other.path}"
             second = Excerpt(f"{other.path}/pyproject.toml", 0, other.raw_name)
-            raise Refusal(Code.WORKSPACE_DUPLICATE, what, places, excerpt=second)
-    guessed = Workspace({member.name: member for member in members})
-    chosen = {member.name for member in guessed if member.publishable}
+            raise Refusal(ErrorCode.WORKSPACE_DUPLICATE, message, locations, excerpt=second)
+    unfiltered = Workspace({member.name: member for member in members})
+    chosen = {member.name for member in unfiltered if member.publishable}
     if settings.packages:
-        chosen = set(guessed.matching(settings.packages))
-    chosen -= guessed.matching(settings.exclude)
-    return Workspace({member.name: replace(member, publishable=member.name in chosen) for member in guessed})
+        chosen = set(unfiltered.matching_names(settings.packages))
+    chosen -= unfiltered.matching_names(settings.exclude)
+    return Workspace({member.name: replace(member, publishable=member.name in chosen) for member in unfiltered})
 
 
 def requirement_of(written: str) -> Requirement:
@@ -215,45 +216,47 @@ def requirement_lines(text: str) -> Iterator[str]:
 
 
 def _paths(value: object) -> list[str]:
-    each = cast("list[object]", value) if isinstance(value, list) else [value]
-    return [path for path in each if isinstance(path, str)]
+    items = cast("list[object]", value) if isinstance(value, list) else [value]
+    return [path for path in items if isinstance(path, str)]
 
 
 def _by_name(member: Member) -> str:
     return member.name
 
 
-def _fits(pattern: str, member: Member) -> bool:
+def _matches_pattern(pattern: str, member: Member) -> bool:
     if "/" in pattern:
         return fnmatchcase(member.path, pattern.rstrip("/"))
     glob = re.sub(r"[-_.]+", "-", pattern).lower()  # PEP 503, which leaves the glob's own characters alone
     return fnmatchcase(member.name, glob)
 
 
-def _member(path: str, document: Mapping[str, Any], found: Declared | None, files: Mapping[str, str]) -> Member:
+def _parse_member(
+    path: str, document: Mapping[str, Any], dynamic_version: DeclaredVersion | None, files: Mapping[str, str]
+) -> Member:
     project: Mapping[str, Any] = document.get("project", {})
     raw_name = str(project.get("name", ""))
-    declared = found or Declared(str(project.get("version", "")), "pyproject.toml")
+    declared = dynamic_version or DeclaredVersion(str(project.get("version", "")), "pyproject.toml")
     return Member(
         name=canonicalize_name(raw_name),
         raw_name=raw_name,
         path=path,
-        version=_version(declared, path) if declared.version else None,
+        version=_parse_version(declared, path) if declared.version else None,
         dynamic=is_dynamic(document),
         publishable=_looks_publishable(document),
-        needs=tuple(_needs(path, document, files)),
-        version_file=found.file if found else "",
+        needs=tuple(_parse_needs(path, document, files)),
+        version_file=dynamic_version.file if dynamic_version else "",
         requires_python=str(project.get("requires-python", "")),
     )
 
 
-def _version(declared: Declared, path: str) -> Version:
+def _parse_version(declared: DeclaredVersion, path: str) -> Version:
     try:
         return Version(declared.version)
     except InvalidVersion:
-        what = f"{declared.version!r} is no PEP 440 version"
+        message = f"{declared.version!r} is no PEP 440 version"
         file = f"{path}/{declared.file}"
-        raise Refusal(Code.VERSION_INVALID, what, file, excerpt=Excerpt(file, 0, declared.version)) from None
+        raise Refusal(ErrorCode.VERSION_INVALID, message, file, excerpt=Excerpt(file, 0, declared.version)) from None
 
 
 def _looks_publishable(document: Mapping[str, Any]) -> bool:
@@ -265,26 +268,28 @@ def _looks_publishable(document: Mapping[str, Any]) -> bool:
     )
 
 
-def _needs(path: str, document: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[Need]:
-    for kind, extra, written in _written(document):
+def _parse_needs(path: str, document: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[Need]:
+    for kind, extra, written in _raw_requirements(document):
         if isinstance(written, str):  # else {include-group = "…"}: the group it names is read as well
-            yield _need(path, PYPROJECT, kind, extra, written)
+            yield _parse_need(path, PYPROJECT, kind, extra, written)
     for file in requirement_files(document):
         for written in requirement_lines(files.get(file.path, "")):
-            yield _need(path, file.path, file.kind, canonicalize_name(file.extra), written)
+            yield _parse_need(path, file.path, file.kind, canonicalize_name(file.extra), written)
 
 
-def _need(path: str, file: str, kind: Kind, extra: str, written: str) -> Need:
+def _parse_need(path: str, file: str, kind: Kind, extra: str, written: str) -> Need:
     try:
         requirement = requirement_of(written)
     except InvalidRequirement as error:
-        what = f"{written!r} is no requirement: {str(error).splitlines()[0]}"
-        where = f"{path}/{file}"
-        raise Refusal(Code.WORKSPACE_REQUIREMENT, what, where, excerpt=Excerpt(where, 0, written)) from None
+        message = f"{written!r} is no requirement: {str(error).splitlines()[0]}"
+        location = f"{path}/{file}"
+        raise Refusal(
+            ErrorCode.WORKSPACE_REQUIREMENT, message, location, excerpt=Excerpt(location, 0, written)
+        ) from None
     return Need(canonicalize_name(requirement.name), kind, requirement, extra, written, file)
 
 
-def _written(document: Mapping[str, Any]) -> Iterator[tuple[Kind, str, object]]:
+def _raw_requirements(document: Mapping[str, Any]) -> Iterator[tuple[Kind, str, object]]:
     for table in requirement_tables(document):
         yield from ((Kind.RUNTIME, "", item) for item in table.get("dependencies", ()))
         extras: Mapping[str, list[object]] = table.get("optional-dependencies", {})

@@ -12,27 +12,27 @@ from markdown_it import MarkdownIt
 from packaging.version import Version
 
 from releasekit.core.changelog.changelog import (
-    Entry,
+    ChangelogEntry,
+    PreviousRelease,
     Section,
-    Since,
+    changelog_entry,
     contributors_of,
-    entry_of,
     escape,
     headings_of,
-    insert,
+    insert_section,
     parts_of,
     prereleases_between,
-    section_of,
+    render_section,
     versions_in,
 )
 from releasekit.core.history.commits import Change, parse, parse_history
 from releasekit.core.history.tags import TagScheme
-from releasekit.core.history.web_links import Web
+from releasekit.core.history.web_links import RepositoryUrls
 from tests.support.builders import commit, settings_of
 
-GITHUB = Web("https://github.com/ada/engine")
-GITLAB = Web("https://gitlab.com/ada/engine", is_gitlab=True)
-LAST = Since(Version("0.5.0"), "core-v0.5.0")
+GITHUB = RepositoryUrls("https://github.com/ada/engine")
+GITLAB = RepositoryUrls("https://gitlab.com/ada/engine", is_gitlab=True)
+LAST = PreviousRelease(Version("0.5.0"), "core-v0.5.0")
 DATE = "2026-11-22"
 
 
@@ -41,10 +41,16 @@ def changes_of(*messages: str) -> tuple[Change, ...]:
     return parse_history([commit(f"{place:x}" * 40, "f" * 40, message=text) for place, text in enumerate(messages)])
 
 
-def told(*messages: str, web: Web = Web(), since: Since = LAST, tag: str = "core-v0.6.0", **settings: object) -> str:  # noqa: B008
+def told(
+    *messages: str,
+    web: RepositoryUrls = RepositoryUrls(),  # noqa: B008  a frozen value
+    since: PreviousRelease = LAST,
+    tag: str = "core-v0.6.0",
+    **settings: object,
+) -> str:
     """Return the text of 0.6.0 without its heading."""
-    entry = entry_of(Version("0.6.0"), DATE, changes_of(*messages), since, settings_of(**settings))
-    heading, _, text = section_of(entry, web, tag, since).text.partition("\n\n")
+    entry = changelog_entry(Version("0.6.0"), DATE, changes_of(*messages), since, settings_of(**settings))
+    heading, _, text = render_section(entry, web, tag, since).text.partition("\n\n")
     assert heading in (f"## 0.6.0 - {DATE}", f"## [0.6.0] - {DATE}")
     return text
 
@@ -73,9 +79,9 @@ HISTORY = (
 
 def test_plain() -> None:
     """Without a forge, references stay as they are; sections have their order, notes stand with their change."""
-    entry = entry_of(Version("0.6.0"), DATE, changes_of(*HISTORY), LAST, settings_of())
+    entry = changelog_entry(Version("0.6.0"), DATE, changes_of(*HISTORY), LAST, settings_of())
 
-    assert section_of(entry, Web(), "core-v0.6.0", LAST) == Section(
+    assert render_section(entry, RepositoryUrls(), "core-v0.6.0", LAST) == Section(
         text=dedent("""\
             ## 0.6.0 - 2026-11-22
 
@@ -111,9 +117,9 @@ def test_plain() -> None:
 def test_github() -> None:
     """On GitHub, heading, pull requests and commits are links."""
     messages = ("fix: no ripe fruit is lost (#41)",)
-    entry = entry_of(Version("0.6.0"), DATE, changes_of(*messages), LAST, settings_of())
+    entry = changelog_entry(Version("0.6.0"), DATE, changes_of(*messages), LAST, settings_of())
 
-    section = section_of(entry, GITHUB, "core-v0.6.0", LAST)
+    section = render_section(entry, GITHUB, "core-v0.6.0", LAST)
 
     assert section.link == "https://github.com/ada/engine/compare/core-v0.5.0...core-v0.6.0"
     assert section.text == dedent(f"""\
@@ -135,15 +141,15 @@ def test_gitlab() -> None:
 
 def test_untagged() -> None:
     """A heading links to nothing where no tags are made."""
-    entry = Entry(Version("0.6.0"), DATE)
+    entry = ChangelogEntry(Version("0.6.0"), DATE)
 
-    assert section_of(entry, GITHUB, "", LAST) == Section(text=f"## 0.6.0 - {DATE}\n")
-    assert section_of(entry, GITHUB, "v0.6.0", Since()).link.endswith("/releases/tag/v0.6.0")
+    assert render_section(entry, GITHUB, "", LAST) == Section(text=f"## 0.6.0 - {DATE}\n")
+    assert render_section(entry, GITHUB, "v0.6.0", PreviousRelease()).link.endswith("/releases/tag/v0.6.0")
 
 
 def test_first_release() -> None:
     """A first release has no list."""
-    assert told(*HISTORY, since=Since()) == "First release.\n"
+    assert told(*HISTORY, since=PreviousRelease()) == "First release.\n"
 
 
 @pytest.mark.parametrize("messages", [(), ("chore: it\n\nRelease-As: 0.6.0",), ("docs: it", "unconventional")])
@@ -165,7 +171,7 @@ def test_merges_and_our_own() -> None:
     merge = parse(commit("a" * 40, "b" * 40, "c" * 40, message="feat: merged"))
     settings = settings_of(changelog_sections={"chore": "Chores", "other": "Other"})
     changes = (merge, *changes_of("chore(release): v0.5.1", "fixup! feat: x", "chore: sweep"))
-    entry = entry_of(Version("0.6.0"), DATE, changes, LAST, settings)
+    entry = changelog_entry(Version("0.6.0"), DATE, changes, LAST, settings)
 
     assert [change.title for change in entry.changes] == ["chore: sweep"]
 
@@ -230,8 +236,8 @@ def test_contributors() -> None:
     names = contributors_of(changes, authors)
 
     assert names == ("Ada", "bea", "Grace")
-    entry = Entry(Version("1"), DATE, "Remark.", (), ("# Ada", "<b>_x_"))
-    text = section_of(entry, Web(), "", Since()).text
+    entry = ChangelogEntry(Version("1"), DATE, "Remark.", (), ("# Ada", "<b>_x_"))
+    text = render_section(entry, RepositoryUrls(), "", PreviousRelease()).text
     assert text == f"## 1 - {DATE}\n\nRemark.\n\n### Contributors\n\n- \\# Ada\n- \\<b>\\_x\\_\n"
 
 
@@ -254,7 +260,7 @@ def test_prereleases_between() -> None:
 
 def test_first_stable() -> None:
     """A first stable release after prereleases tells what has come since the first of them."""
-    since = Since(None, "new-v0.5b1", (Version("0.5b1"), Version("0.5b2")))
+    since = PreviousRelease(None, "new-v0.5b1", (Version("0.5b1"), Version("0.5b2")))
 
     assert told("fix: a", since=since) == "First stable release.\n\n### Bug Fixes\n\n- a (0000000)\n"
     assert told(since=since) == "First stable release.\n"
@@ -355,7 +361,7 @@ LINKED = Section(text="## [0.6.0] - 2026-11-22\n\n- new\n", link="https://forge.
 
 
 def inserted(text: str, section: Section = NEW, version: str = "0.6.0") -> str:
-    return insert(dedent(text), Version(version), section)
+    return insert_section(dedent(text), Version(version), section)
 
 
 @pytest.mark.parametrize("text", ["", "\n", "  \n\n"])
@@ -450,8 +456,8 @@ def test_place(before: str, after: str) -> None:
         text = NEW.text.replace("##", level)
         after = after.replace(mark, text if after.endswith(mark) else f"{text}\n")
 
-    assert insert(before, Version("0.6.0"), NEW) == after
-    assert insert(after, Version("0.6.0"), NEW) == after
+    assert insert_section(before, Version("0.6.0"), NEW) == after
+    assert insert_section(after, Version("0.6.0"), NEW) == after
 
 
 @pytest.mark.parametrize(
@@ -462,7 +468,7 @@ def test_present(heading: str) -> None:
     """A version that has a heading is left alone."""
     text = f"# Changelog\n\n{heading}\n\n- by hand\n"
 
-    assert insert(text, Version("0.6.0"), LINKED) == text
+    assert insert_section(text, Version("0.6.0"), LINKED) == text
 
 
 @pytest.mark.parametrize("other", ["0.6.0rc1", "0.6.0.post1", "0.6.0.dev1", "10.6.0", "0.6.0.1", "1!0.6.0"])
@@ -476,7 +482,7 @@ def test_line_ends() -> None:
     """What is added has the line ends of the file."""
     text = "# Changelog\r\n\r\n## 0.5.0\r\n\r\n[0.5.0]: https://x.invalid"
 
-    assert insert(text, Version("0.6.0"), LINKED) == (
+    assert insert_section(text, Version("0.6.0"), LINKED) == (
         "# Changelog\r\n\r\n## [0.6.0] - 2026-11-22\r\n\r\n- new\r\n\r\n## 0.5.0\r\n\r\n"
         "[0.6.0]: https://forge.invalid/6\r\n[0.5.0]: https://x.invalid\r\n"
     )
@@ -486,7 +492,7 @@ def test_reference_that_is_there() -> None:
     """A link that somebody has written already is not written again; other references stay first."""
     text = "## 0.5.0\n\n[0.6.0]: https://mine.invalid\n"
 
-    assert insert(text, Version("0.6.0"), LINKED) == f"{LINKED.text}\n{text}"
+    assert insert_section(text, Version("0.6.0"), LINKED) == f"{LINKED.text}\n{text}"
     assert inserted("## 0.5.0\n\n[b]: https://b.invalid\n", LINKED).endswith(
         "[b]: https://b.invalid\n[0.6.0]: https://forge.invalid/6\n"
     )
@@ -564,8 +570,10 @@ def sections(draw: st.DrawFn) -> tuple[Version, Section]:
     version = Version(draw(st.sampled_from(["0.6.0", "0.4.0", "0.6.0rc2", "1!0.1"])))
     notes = draw(TITLES)
     messages = [f"feat: x{draw(TITLES)}", f"feat!: {draw(TITLES)}\n\nBREAKING CHANGE: {notes}", "fix: y"]
-    entry = entry_of(version, DATE, changes_of(*messages), LAST, settings_of(changelog_sections={"other": "Other"}))
-    return version, section_of(entry, draw(st.sampled_from([Web(), GITHUB])), "core-v0.6.0", LAST)
+    entry = changelog_entry(
+        version, DATE, changes_of(*messages), LAST, settings_of(changelog_sections={"other": "Other"})
+    )
+    return version, render_section(entry, draw(st.sampled_from([RepositoryUrls(), GITHUB])), "core-v0.6.0", LAST)
 
 
 @given(files(), sections())
@@ -573,10 +581,10 @@ def test_twice_is_once(text: str, given_section: tuple[Version, Section]) -> Non
     """Inserting a version twice is the same as once, whatever the file and the commits hold."""
     version, section = given_section
 
-    once = insert(text, version, section)
+    once = insert_section(text, version, section)
 
     assert version in versions_in(once)
-    assert insert(once, version, section) == once
+    assert insert_section(once, version, section) == once
     assert versions_in(once).count(version) == max(1, versions_in(text).count(version))
 
 
@@ -584,7 +592,7 @@ def test_twice_is_once(text: str, given_section: tuple[Version, Section]) -> Non
 def test_all_else_stays(text: str, given_section: tuple[Version, Section]) -> None:
     """What is inserted is one piece, and one line for its link; taken out again, the file is what it was."""
     version, section = given_section
-    once = insert(text, version, section)
+    once = insert_section(text, version, section)
     if not text.strip("\ufeff \r\n\x0b\u2028") or once == text:
         return
 

@@ -11,14 +11,14 @@ import pytest
 
 from releasekit.core.checks.contents import modules_of
 from releasekit.core.checks.facts import Check, CheckReport, Finding, Found, Package, Severity, WorkspaceFacts
-from releasekit.core.checks.fixes import AddItem, DropItem, Fix, NewFile, SetKey, mended
-from releasekit.core.checks.registry import CHECKS, chosen, findings, with_others
+from releasekit.core.checks.fixes import AddItem, DropItem, Fix, NewFile, SetKey, fixed_texts
+from releasekit.core.checks.registry import CHECKS, collect_findings, select_checks, with_plugins
 from releasekit.core.config.settings import Settings
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.toml_lines import line_of
 from releasekit.core.workspace.workspace import workspace_of
 from releasekit.formats.markdown import check_markdown
-from releasekit.formats.sarif import sarif
+from releasekit.formats.sarif import sarif_text
 
 KEYS = {
     "name": '"{name}"',
@@ -81,7 +81,7 @@ def is_anything(_check: str, _package: str) -> bool:
 
 def seen(name: str, facts: WorkspaceFacts) -> list[Finding]:
     """Return what the check *name* finds."""
-    return list(findings(facts, [CHECKS[name]], is_anything))
+    return list(collect_findings(facts, [CHECKS[name]], is_anything))
 
 
 class Row(NamedTuple):
@@ -514,28 +514,30 @@ BAD = replace(OTHER, name="bad", find=boom)
 
 def test_chosen() -> None:
     """All are made, or those that are selected; never those that are ignored."""
-    assert list(chosen(CHECKS, (), ())) == list(CHECKS)
-    assert list(chosen(CHECKS, ("self_deps", "cycles"), ("self_deps",))) == ["cycles"]
+    assert list(select_checks(CHECKS, (), ())) == list(CHECKS)
+    assert list(select_checks(CHECKS, ("self_deps", "cycles"), ("self_deps",))) == ["cycles"]
     with pytest.raises(Refusal, match="there is no check cycels; did you mean cycles") as caught:
-        chosen(CHECKS, (), ("cycels",))
-    assert caught.value.code == Code.CHECK_UNKNOWN
+        select_checks(CHECKS, (), ("cycels",))
+    assert caught.value.code == ErrorCode.CHECK_UNKNOWN
 
 
 def test_checks_of_others() -> None:
     """Checks of other packages are made like ours; what is no check, takes a name or fails is refused by its name."""
     facts = scene(pkg("app"))
-    known = with_others([("speller", OTHER), ("two", [BAD])])
+    known = with_plugins([("speller", OTHER), ("two", [BAD])])
 
     assert list(known)[-2:] == ["spelling", "bad"]
-    assert [(each.what, each.line) for each in findings(facts, [known["spelling"]], is_anything)] == [("teh", 7)]
+    assert [(each.what, each.line) for each in collect_findings(facts, [known["spelling"]], is_anything)] == [
+        ("teh", 7)
+    ]
     for offered, said in ((42, "int is no Check"), (CHECKS["cycles"], "there is a check cycles already")):
         with pytest.raises(Refusal, match=said):
-            with_others([("speller", offered)])
+            with_plugins([("speller", offered)])
     with pytest.raises(Refusal, match="the check bad failed: ValueError: no"):
-        findings(facts, [BAD], is_anything)
+        collect_findings(facts, [BAD], is_anything)
     broken = replace(CHECKS["cycles"], find=boom)
     with pytest.raises(ValueError, match="no"):  # ours don't fail; if one does, that is a mistake of ours
-        findings(facts, [broken], is_anything)
+        collect_findings(facts, [broken], is_anything)
 
 
 def test_order() -> None:
@@ -545,7 +547,7 @@ def test_order() -> None:
     def is_wanted(check: str, _: str) -> bool:
         return check != "normalized_names"
 
-    assert [each.check for each in findings(facts, CHECKS.values(), is_wanted)] == [
+    assert [each.check for each in collect_findings(facts, CHECKS.values(), is_wanted)] == [
         "missing_readme",
         "metadata_completeness",
         "metadata_completeness",
@@ -646,14 +648,14 @@ FIXES: list[Fix] = [
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
 def test_fixes(ends: str) -> None:
     """All fixes of a file go into one text; comments, order and line ends stay."""
-    assert mended({"p": BEFORE.replace("\n", ends)}, FIXES) == {"p": AFTER.replace("\n", ends)}
+    assert fixed_texts({"p": BEFORE.replace("\n", ends)}, FIXES) == {"p": AFTER.replace("\n", ends)}
 
 
 def test_new_files() -> None:
     """A file that is there is left alone, an array that is not is begun."""
     fixes = [NewFile("a", "text"), NewFile("b"), AddItem("c", ("project", "classifiers"), "x")]
 
-    after = mended({"a": None, "b": "there", "c": "[project]\nname = 'c'\n"}, fixes)
+    after = fixed_texts({"a": None, "b": "there", "c": "[project]\nname = 'c'\n"}, fixes)
     assert after == {"a": "text", "c": "[project]\nname = 'c'\nclassifiers = [\"x\"]\n"}
 
 
@@ -695,7 +697,7 @@ def test_json() -> None:
 
 def test_sarif() -> None:
     """SARIF has a rule for each check that was made, and each finding beside its line, from the repository's top."""
-    said = json.loads(sarif(REPORT, [CHECKS[name] for name in REPORT.checks], "1.0", "py"))
+    said = json.loads(sarif_text(REPORT, [CHECKS[name] for name in REPORT.checks], "1.0", "py"))
 
     (run,) = said["runs"]
     assert (said["version"], run["tool"]["driver"]["name"]) == ("2.1.0", "releasekit")
@@ -714,7 +716,7 @@ def test_sarif() -> None:
             }
         ],
     }
-    assert json.loads(sarif(REPORT, CHECKS.values(), "1.0"))["runs"][0]["results"][1]["level"] == "note"
+    assert json.loads(sarif_text(REPORT, CHECKS.values(), "1.0"))["runs"][0]["results"][1]["level"] == "note"
 
 
 def test_markdown() -> None:

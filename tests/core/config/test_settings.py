@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from releasekit.core.config.bump_rules import Bump
-from releasekit.core.config.settings import BumpFile, Group, Settings, bump_files, own_settings, settings_of
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.config.settings import BumpFile, Group, Settings, bump_files, parse_member_settings, settings_of
+from releasekit.core.errors import ErrorCode, Refusal
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -22,10 +22,10 @@ def settings(table: str) -> Settings:
     return settings_of(tomllib.loads(text), text)
 
 
-def refusal(table: str) -> tuple[Code, str, str]:
+def refusal(table: str) -> tuple[ErrorCode, str, str]:
     with pytest.raises(Refusal) as caught:
         settings(table)
-    return caught.value.code, caught.value.what, caught.value.where
+    return caught.value.code, caught.value.message, caught.value.location
 
 
 def test_none() -> None:
@@ -85,7 +85,7 @@ def test_release_branch() -> None:
     for name in ("", "a b", "-x", "a..b", "x.lock"):
         code, what, _ = refusal(f'release_branch = "{name}"')
         assert (code, what) == (
-            Code.CONFIG_INVALID_VALUE,
+            ErrorCode.CONFIG_INVALID_VALUE,
             f"release_branch = {name!r}: git takes no branch of this name",
         )
 
@@ -94,7 +94,7 @@ def test_tokens_of_forges() -> None:
     """The token of a forge can be named like the credentials of an index; any other variable cannot."""
     assert settings('secrets.GITHUB_TOKEN = "forge"').secrets == {"GITHUB_TOKEN": "forge"}
     assert settings('secrets.GITLAB_TOKEN = "FORGE"').secrets == {"GITLAB_TOKEN": "FORGE"}
-    assert refusal('secrets.PATH = "forge"')[0] is Code.CONFIG_INVALID_VALUE
+    assert refusal('secrets.PATH = "forge"')[0] is ErrorCode.CONFIG_INVALID_VALUE
 
 
 def test_frozen() -> None:
@@ -125,7 +125,7 @@ class TestGroups:
         """A key that a group does not have is named, with the nearest of a group's own."""
         code, what, where = refusal('concurrency = 2\n[tool.releasekit.groups.core]\npackges = ["core"]')
 
-        assert (code, what) == (Code.CONFIG_INVALID_KEY, "unknown key packges; did you mean packages?")
+        assert (code, what) == (ErrorCode.CONFIG_INVALID_KEY, "unknown key packges; did you mean packages?")
         assert where == "pyproject.toml:7, [tool.releasekit]"
 
 
@@ -161,15 +161,15 @@ class TestBumpFiles:
         with pytest.raises(Refusal) as caught:
             bump_files(tomllib.loads(text), "packages/a/pyproject.toml", text)
 
-        assert caught.value.code is Code.CONFIG_INVALID_VALUE
-        assert caught.value.what.endswith(f": {said}")
-        assert caught.value.where.startswith("packages/a/pyproject.toml:")
+        assert caught.value.code is ErrorCode.CONFIG_INVALID_VALUE
+        assert caught.value.message.endswith(f": {said}")
+        assert caught.value.location.startswith("packages/a/pyproject.toml:")
 
     def test_unknown_key(self) -> None:
         """A misspelt key is named with the nearest."""
         code, what, _ = refusal("bump = [{ path = 'a', patern = '{version}' }]")
 
-        assert (code, what) == (Code.CONFIG_INVALID_KEY, "unknown key patern; did you mean pattern or path?")
+        assert (code, what) == (ErrorCode.CONFIG_INVALID_KEY, "unknown key patern; did you mean pattern or path?")
 
 
 class TestBumps:
@@ -202,7 +202,7 @@ class TestMistakes:
         """An unknown key is refused, with its line and the nearest known ones."""
         code, what, where = refusal(table)
 
-        assert (code, what) == (Code.CONFIG_INVALID_KEY, f"unknown key {key}; did you mean {meant}?")
+        assert (code, what) == (ErrorCode.CONFIG_INVALID_KEY, f"unknown key {key}; did you mean {meant}?")
         assert where == f"pyproject.toml:{line}, [tool.releasekit]"
 
     def test_strange_key(self) -> None:
@@ -235,7 +235,7 @@ class TestMistakes:
         """A wrong value is refused, with what is allowed instead."""
         code, what, where = refusal(table)
 
-        assert code is Code.CONFIG_INVALID_VALUE
+        assert code is ErrorCode.CONFIG_INVALID_VALUE
         assert what.startswith(said)
         assert where == f"pyproject.toml:{line}, [tool.releasekit]"
 
@@ -244,7 +244,7 @@ class TestMistakes:
         with pytest.raises(Refusal, match=r"tool\.releasekit = 3: Input should be") as caught:
             settings_of({"tool": {"releasekit": 3}})
 
-        assert caught.value.code is Code.CONFIG_INVALID_VALUE
+        assert caught.value.code is ErrorCode.CONFIG_INVALID_VALUE
 
     def test_same_key_elsewhere(self) -> None:
         """A key of the same name in another table does not lead astray; without the text it is the first line."""
@@ -252,10 +252,10 @@ class TestMistakes:
 
         with pytest.raises(Refusal) as caught:
             settings_of({"tool": {"releasekit": {"tag": []}}}, text)
-        assert caught.value.where == "pyproject.toml:5, [tool.releasekit]"
+        assert caught.value.location == "pyproject.toml:5, [tool.releasekit]"
         with pytest.raises(Refusal) as caught:
             settings_of({"tool": {"releasekit": {"tag": []}}})
-        assert caught.value.where == "pyproject.toml:1, [tool.releasekit]"
+        assert caught.value.location == "pyproject.toml:1, [tool.releasekit]"
 
 
 class TestOwn:
@@ -263,7 +263,7 @@ class TestOwn:
 
     def read(self, table: str) -> dict[str, Any]:
         text = f"[project]\n[tool.releasekit]\n{table}\n"
-        return own_settings(tomllib.loads(text), "packages/core/pyproject.toml", text)
+        return parse_member_settings(tomllib.loads(text), "packages/core/pyproject.toml", text)
 
     def test_values(self) -> None:
         """It has what is written there, and nothing else."""
@@ -275,26 +275,31 @@ class TestOwn:
             "major_on_zero": True,
             "types": {"docs": "patch"},
         }
-        assert own_settings({}, "packages/core/pyproject.toml") == {}
+        assert parse_member_settings({}, "packages/core/pyproject.toml") == {}
 
     @pytest.mark.parametrize(
         ("table", "code", "said", "line"),
         [
             (
                 "major_on_zro = true",
-                Code.CONFIG_INVALID_KEY,
+                ErrorCode.CONFIG_INVALID_KEY,
                 "unknown key major_on_zro; did you mean major_on_zero?",
                 3,
             ),
-            ('types = {}\nindex = "inner"', Code.CONFIG_INVALID_KEY, "index is a key of the root", 4),
-            ('smoke_test = "x"', Code.CONFIG_INVALID_VALUE, "smoke_test = 'x': Input should be a valid boolean", 3),
+            ('types = {}\nindex = "inner"', ErrorCode.CONFIG_INVALID_KEY, "index is a key of the root", 4),
+            (
+                'smoke_test = "x"',
+                ErrorCode.CONFIG_INVALID_VALUE,
+                "smoke_test = 'x': Input should be a valid boolean",
+                3,
+            ),
         ],
     )
-    def test_mistakes(self, table: str, code: Code, said: str, line: int) -> None:
+    def test_mistakes(self, table: str, code: ErrorCode, said: str, line: int) -> None:
         """A mistake is named with the member's file."""
         with pytest.raises(Refusal) as caught:
             self.read(table)
 
         assert caught.value.code is code
-        assert caught.value.what.startswith(said)
-        assert caught.value.where == f"packages/core/pyproject.toml:{line}, [tool.releasekit]"
+        assert caught.value.message.startswith(said)
+        assert caught.value.location == f"packages/core/pyproject.toml:{line}, [tool.releasekit]"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from releasekit.core.history.attribution import unreleased
+from releasekit.core.history.attribution import attribute_commits
 from tests.support.builders import commit
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ OWNERS = {"": "root", "packages/core": "core", "packages/core/plugins/x": "x", "
 
 def touching(walk: Sequence[Commit], since: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the shas of each package as one string, with the newest commit as head; packages without any left out."""
-    found = unreleased(walk, walk[0].sha, since or {}, OWNERS)
-    return {package: "".join(shas) for package, shas in found.touching.items() if shas}
+    found = attribute_commits(walk, walk[0].sha, since or {}, OWNERS)
+    return {package: "".join(shas) for package, shas in found.by_package.items() if shas}
 
 
 def line_of(**files: str) -> list[Commit]:
@@ -44,10 +44,10 @@ def test_flat() -> None:
             for number in range(length, 0, -1)
         )
         tracemalloc.start()
-        found = unreleased(walk, f"{length:040x}", {"web": f"{length - 5:040x}"}, OWNERS)
+        found = attribute_commits(walk, f"{length:040x}", {"web": f"{length - 5:040x}"}, OWNERS)
         size = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert len(found.touching["web"]) == 5
+        assert len(found.by_package["web"]) == 5
         return size
 
     # Bytes: the messages alone would be 20 MB. What other threads of this process do meanwhile counts as well, hence
@@ -62,7 +62,7 @@ def test_unheard() -> None:
     walk += [commit("b", "a", files=["web/a"], **told), commit("a", **told)]
 
     def unheard(**since: str) -> list[str]:
-        return [each.sha for each in unreleased(walk, "d", since, {"web": "web"}).unheard]
+        return [each.sha for each in attribute_commits(walk, "d", since, {"web": "web"}).unmatched_release_as]
 
     assert (unheard(), unheard(web="a"), unheard(web="c"), unheard(web="d")) == (["d", "c", "a"], ["d", "c"], ["d"], [])
 
@@ -74,16 +74,16 @@ class TestPrereleases:
 
     def test_fresh(self) -> None:
         """What has come since the stable release is told, and what of it has come since the prerelease."""
-        found = unreleased(self.WALK, "d", {"web": "a", "core": "b"}, OWNERS, latest={"web": "c"})
+        found = attribute_commits(self.WALK, "d", {"web": "a", "core": "b"}, OWNERS, latest={"web": "c"})
 
-        assert (found.touching["web"], found.fresh) == (["d", "c", "b"], {"web": {"d"}})
-        assert found.touching["core"] == ["c"]
+        assert (found.by_package["web"], found.since_prerelease) == (["d", "c", "b"], {"web": {"d"}})
+        assert found.by_package["core"] == ["c"]
 
     def test_never_stable(self) -> None:
         """Without a stable release it is all of the history."""
-        found = unreleased(self.WALK, "d", {}, OWNERS, latest={"web": "b"})
+        found = attribute_commits(self.WALK, "d", {}, OWNERS, latest={"web": "b"})
 
-        assert (found.touching["web"], found.fresh) == (["d", "c", "b", "a"], {"web": {"d", "c"}})
+        assert (found.by_package["web"], found.since_prerelease) == (["d", "c", "b", "a"], {"web": {"d", "c"}})
 
 
 class TestLayouts:
@@ -93,9 +93,9 @@ class TestLayouts:
         """A file that is nobody's counts for nobody, alone or beside others."""
         walk = line_of(c="uv.lock", b="uv.lock README.md", a="web/uv.lock")
 
-        found = unreleased(walk, "c", {}, OWNERS, ignored=frozenset(["uv.lock"]))
+        found = attribute_commits(walk, "c", {}, OWNERS, ignored=frozenset(["uv.lock"]))
 
-        assert (found.touching["root"], found.touching["web"]) == (["b"], ["a"])
+        assert (found.by_package["root"], found.by_package["web"]) == (["b"], ["a"])
 
     def test_submodule(self) -> None:
         """A package that is a submodule is one path to git."""
@@ -105,16 +105,16 @@ class TestLayouts:
         """It is told which commits touch a pyproject.toml, and where."""
         walk = line_of(c="web/pyproject.toml x/pyproject.toml", b="web/xpyproject.toml", a="pyproject.toml")
 
-        assert unreleased(walk, "c", {}, {"": "root"}).manifests == {"web": ["c"], "x": ["c"], "": ["a"]}
+        assert attribute_commits(walk, "c", {}, {"": "root"}).pyproject_changes == {"web": ["c"], "x": ["c"], "": ["a"]}
 
     def test_moves(self) -> None:
         """From where it is said that things stood elsewhere, they did, back to the beginning; the move is of both."""
         walk = line_of(d="new/a", c="new/a old/a", b="old/a", a="old/a new/a")
         now, before = {"new": "it", "old": "other"}, {"old": "it", "new": "other"}
 
-        found = unreleased(walk, "d", {}, now, layouts={"b": before})
+        found = attribute_commits(walk, "d", {}, now, layouts={"b": before})
 
-        assert found.touching == {"it": ["d", "c", "b", "a"], "other": ["c", "a"]}
+        assert found.by_package == {"it": ["d", "c", "b", "a"], "other": ["c", "a"]}
 
 
 class TestOwners:
@@ -135,9 +135,9 @@ class TestOwners:
 
     def test_no_owner(self) -> None:
         """Where the top is no package, files outside all members count for none."""
-        found = unreleased(line_of(b="README.md", a="web/a.py"), "b", {}, {"web": "web"})
+        found = attribute_commits(line_of(b="README.md", a="web/a.py"), "b", {}, {"web": "web"})
 
-        assert ([c.sha for c in found.commits], found.touching) == (["a"], {"web": ["a"]})
+        assert ([c.sha for c in found.commits], found.by_package) == (["a"], {"web": ["a"]})
 
     def test_once(self) -> None:
         """A commit counts once for a package, however many of its files it touches."""
@@ -147,7 +147,7 @@ class TestOwners:
         """A package may own several directories: where it stands, and where it stood."""
         walk = line_of(b="new/a.py", a="old/a.py")
 
-        assert unreleased(walk, "b", {}, {"old": "it", "new": "it"}).touching == {"it": ["b", "a"]}
+        assert attribute_commits(walk, "b", {}, {"old": "it", "new": "it"}).by_package == {"it": ["b", "a"]}
 
 
 class TestSince:
@@ -163,7 +163,7 @@ class TestSince:
         """Nothing has come since a release of this very commit."""
         walk = line_of(b="web/a", a="web/a")
 
-        assert unreleased(walk, "b", {"web": "b"}, {"web": "web"}).commits == ()
+        assert attribute_commits(walk, "b", {"web": "b"}, {"web": "web"}).commits == ()
 
     def test_branch(self) -> None:
         """What a branch brings counts though it is older than the release, for that does not hold it."""
@@ -198,10 +198,10 @@ class TestSince:
             commit("a", files=["web/a"]),
         ]
 
-        found = unreleased(walk, "d", {"web": "a"}, {"web": "web"})
+        found = attribute_commits(walk, "d", {"web": "a"}, {"web": "web"})
 
         assert [c.sha for c in found.commits] == ["d", "m", "c", "b"]
-        assert found.touching == {"web": ["d", "b"]}
+        assert found.by_package == {"web": ["d", "b"]}
 
 
 @st.composite
@@ -230,7 +230,7 @@ def test_reachability(drawn: tuple[list[Commit], dict[str, str]]) -> None:
     owners = {"a": "a", "b": "b", "b/c": "c"}
     held = {package: ancestors(sha) for package, sha in since.items()}
 
-    found = unreleased(walk, walk[0].sha, since, owners)
+    found = attribute_commits(walk, walk[0].sha, since, owners)
 
     expected = {
         package: [
@@ -241,7 +241,7 @@ def test_reachability(drawn: tuple[list[Commit], dict[str, str]]) -> None:
         ]
         for directory, package in owners.items()
     }
-    assert found.touching == expected
+    assert found.by_package == expected
     shas = [c.sha for c in found.commits]
     everywhere = from_head.intersection(*held.values())
     counted = {sha for shas in expected.values() for sha in shas}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from releasekit.core.config.bump_rules import Bump
 from releasekit.core.history.commits import Change, Commit, Reverts, Subject, parse, parse_history, subject_of
-from releasekit.core.history.reverts import standing
+from releasekit.core.history.reverts import drop_reverted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,11 +35,11 @@ def history(*messages: tuple[str, str]) -> list[Change]:
 
 
 def counted(changes: Sequence[Change]) -> list[str]:
-    return [change.title for change in standing(changes).counts]
+    return [change.title for change in drop_reverted(changes).effective]
 
 
 def ignored(changes: Sequence[Change]) -> dict[str, str]:
-    return {item.change.title: item.why for item in standing(changes).ignored}
+    return {item.change.title: item.reason for item in drop_reverted(changes).ignored}
 
 
 # ---- the examples of the specification ------------------------------------------------------------------------------
@@ -308,8 +308,8 @@ def test_fixup(prefix: str) -> None:
         ('Revert "Revert "feat: x (#12)" (#13)" (#14)', Reverts((), ("13",), Subject("feat: x", 1))),
         ('Reapply "feat: x (#12)" (#14)', Reverts((), (), Subject("feat: x", 1))),
         ("Revert it (#13)\n\nReverts owner/repo#12", Reverts((), ("12",))),
-        (f"feat: y (#30)\n\n* feat: y\n\n* oops\n\nThis reverts commit {B}.", Reverts((B,), partial=True)),
-        (f"feat: do it better\n\nThis reverts commit {B} and starts anew.", Reverts((B,), partial=True)),
+        (f"feat: y (#30)\n\n* feat: y\n\n* oops\n\nThis reverts commit {B}.", Reverts((B,), is_partial_revert=True)),
+        (f"feat: do it better\n\nThis reverts commit {B} and starts anew.", Reverts((B,), is_partial_revert=True)),
     ],
 )
 def test_reverts(message: str, reverts: Reverts) -> None:
@@ -414,7 +414,7 @@ def test_revert_of_a_revert(again: str) -> None:
 def test_same_title_twice() -> None:
     """By title a revert undoes the nearest older commit that still stands; what came after it is safe."""
     again = history((A, "feat: x"), (B, 'Revert "feat: x"'), (C, "feat: x"))
-    assert [change.sha for change in standing(again).counts] == [C]
+    assert [change.sha for change in drop_reverted(again).effective] == [C]
 
     twice = history(
         (A, "feat: x"), (B, "feat: x"), (C, f"Back out\n\nThis reverts commit {B}."), (D, 'Revert "feat: x"')
@@ -429,7 +429,7 @@ def test_several_at_once() -> None:
 
     one = history((B, "feat: y"), (C, both))
     assert counted(one) == ["revert: x and y"]
-    assert [item.change.title for item in standing(one).ignored] == ["feat: y"]
+    assert [item.change.title for item in drop_reverted(one).ignored] == ["feat: y"]
 
 
 def test_several_packages() -> None:
@@ -439,7 +439,7 @@ def test_several_packages() -> None:
     )
     walk = {change.sha for change in changes}
 
-    assert standing([changes[0], changes[2]], unreleased=walk).counts == ()
+    assert drop_reverted([changes[0], changes[2]], unreleased=walk).effective == ()
 
 
 def test_partial_revert() -> None:
@@ -503,7 +503,7 @@ def test_walk_beside_the_commits() -> None:
     walk = [revert, commit("Merge side", D, A, C), commit("ci: c", C, B), feature, commit("ci: a", A)]
 
     assert counted(list(parse_history([revert, feature], walk))) == ["Back out"]
-    assert standing(parse_history([revert, feature], walk), unreleased={C}).counts == ()
+    assert drop_reverted(parse_history([revert, feature], walk), unreleased={C}).effective == ()
 
 
 def test_release_as_survives() -> None:
@@ -515,7 +515,7 @@ def test_release_as_survives() -> None:
 
 def test_nothing() -> None:
     """No changes, nothing stands."""
-    assert (standing([]).counts, standing([]).ignored, parse_history([])) == ((), (), ())
+    assert (drop_reverted([]).effective, drop_reverted([]).ignored, parse_history([])) == ((), (), ())
 
 
 # ---- against a slow reference ---------------------------------------------------------------------------------------
@@ -593,9 +593,9 @@ def test_standing_agrees_with_the_reference(story: Story) -> None:
     newest_first = [commit(message, sha_of(place)) for place, message in enumerate(story.messages)][::-1]
 
     for changes in (parse_history(newest_first), [parse(item) for item in newest_first]):
-        result = standing(changes)
-        assert Counter(change.title for change in result.counts) == Counter(map(story.title, story.standing()))
-        assert len(result.counts) + len(result.ignored) == len(changes)
+        result = drop_reverted(changes)
+        assert Counter(change.title for change in result.effective) == Counter(map(story.title, story.standing()))
+        assert len(result.effective) + len(result.ignored) == len(changes)
 
 
 @given(st.text())
@@ -604,7 +604,7 @@ def test_any_message(message: str) -> None:
     change = read(message)
 
     assert change.type == change.type.lower()
-    assert standing([change]).counts == (change,)
+    assert drop_reverted([change]).effective == (change,)
 
 
 def test_bump_labels() -> None:
@@ -621,7 +621,7 @@ def test_cost() -> None:
     ]
 
     begun = time.process_time()
-    result = standing(parse_history([*chain[::-1], *plain[::-1]]))
+    result = drop_reverted(parse_history([*chain[::-1], *plain[::-1]]))
 
     assert time.process_time() - begun < 1.5
-    assert len(result.counts) == 5_000
+    assert len(result.effective) == 5_000

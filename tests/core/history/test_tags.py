@@ -7,17 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.history.tags import (
     Baseline,
     TagScheme,
     TagSchemes,
     baseline_on_index,
-    baselines,
-    baselines_of,
-    in_pushes,
-    umbrella,
+    find_baselines,
+    push_batches,
+    scheme_baselines,
     umbrella_candidates,
+    umbrella_tag,
     umbrellas_among,
 )
 
@@ -102,7 +102,7 @@ def test_placeholders(pattern: str) -> None:
     with pytest.raises(Refusal, match=r"must hold \{version\}, and may hold \{name\} and \{label\}") as caught:
         TagScheme(pattern)
 
-    assert caught.value.code is Code.TAG_INVALID
+    assert caught.value.code is ErrorCode.TAG_INVALID
 
 
 @pytest.mark.parametrize("pattern", ["{name}{version}", "{name}.{version}", "{version}.{name}"])
@@ -111,7 +111,7 @@ def test_ambiguous(pattern: str) -> None:
     with pytest.raises(Refusal, match="from which nobody can tell the version") as caught:
         TagScheme(pattern)
 
-    assert caught.value.code is Code.TAG_INVALID
+    assert caught.value.code is ErrorCode.TAG_INVALID
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_refused_by_git(pattern: str) -> None:
     with pytest.raises(Refusal) as caught:
         TagScheme(pattern)
 
-    assert caught.value.code is Code.TAG_INVALID
+    assert caught.value.code is ErrorCode.TAG_INVALID
 
 
 def test_accepted_by_git() -> None:
@@ -153,7 +153,7 @@ class TestBaselines:
     def found(self, tags: str, **declared: str | None) -> dict[str, str]:
         """Return the tag of each package, where the declared versions are as given."""
         limits = {name: Version(version) if version else None for name, version in declared.items()}
-        found = baselines_of({tag: f"commit of {tag}" for tag in tags.split()}, self.SCHEME, limits)
+        found = scheme_baselines({tag: f"commit of {tag}" for tag in tags.split()}, self.SCHEME, limits)
         assert all(item.commit == f"commit of {item.tag}" for item in found.values())
         return {name: item.tag for name, item in found.items()}
 
@@ -181,7 +181,7 @@ class TestBaselines:
         """It says tag, version and commit; the last stable one besides, and all versions that are taken."""
         tags = {"core-v1.0": "c0ffee", "core-v1.1rc1": "cafe", "core-v2.0": "babe"}
 
-        (found,) = baselines_of(tags, self.SCHEME, {"core": Version("1.1rc1")}).values()
+        (found,) = scheme_baselines(tags, self.SCHEME, {"core": Version("1.1rc1")}).values()
 
         assert (found.tag, found.version, found.commit) == ("core-v1.1rc1", Version("1.1rc1"), "cafe")
         assert found.stable == Baseline("core-v1.0", Version("1.0"), "c0ffee")
@@ -189,7 +189,7 @@ class TestBaselines:
 
     def test_only_prereleases(self) -> None:
         """Before the first stable release there is none to begin at."""
-        (found,) = baselines_of({"core-v1.0rc1": "c0ffee"}, self.SCHEME, {"core": Version("1.0rc1")}).values()
+        (found,) = scheme_baselines({"core-v1.0rc1": "c0ffee"}, self.SCHEME, {"core": Version("1.0rc1")}).values()
 
         assert (found.tag, found.stable) == ("core-v1.0rc1", None)
 
@@ -197,7 +197,7 @@ class TestBaselines:
         """A stable release tells all since the last stable one, or since the first prerelease where there is none."""
         tags = {"core-v1.0b1": "a", "core-v1.0rc1": "b", "web-v0.9": "c", "web-v1.0rc1": "d"}
 
-        found = baselines_of(tags, self.SCHEME, {"core": Version("1.0rc1"), "web": Version("1.0rc1")})
+        found = scheme_baselines(tags, self.SCHEME, {"core": Version("1.0rc1"), "web": Version("1.0rc1")})
 
         assert {name: (last.tag, last.begin.tag) for name, last in found.items()} == {
             "core": ("core-v1.0rc1", "core-v1.0b1"),
@@ -210,7 +210,7 @@ class TestBaselines:
         tags: dict[str, str] = dict.fromkeys(("core-v1.0", "v2.0", "web-v3.0"), "c0ffee")
 
         declared: dict[str, Version | None] = dict.fromkeys(("core", "web", "new"), Version("9.0"))
-        found = baselines(tags, schemes, declared)
+        found = find_baselines(tags, schemes, declared)
 
         assert {name: last.tag for name, last in found.items()} == {"core": "core-v1.0", "web": "v2.0"}
 
@@ -220,7 +220,7 @@ class TestBaselines:
         declared: dict[str, Version | None] = dict.fromkeys(("core", "new"), Version("9.0"))
 
         def last(*formats: str) -> dict[str, str]:
-            found = baselines(tags, TagSchemes(TagScheme(formats)), declared, umbrellas={"v1.0"})
+            found = find_baselines(tags, TagSchemes(TagScheme(formats)), declared, umbrellas={"v1.0"})
             return {name: each.tag for name, each in found.items()}
 
         assert last("{name}-v{version}", "v{version}") == {"core": "core-v0.9"}
@@ -244,10 +244,10 @@ class TestBaselines:
         tags = {"core-v1.4": "a", "core-v2.0": "b", "web-v3.0": "c"}
         declared = {"core": None, "web": None}
 
-        found = baselines_of(tags, self.SCHEME, declared, reachable={"core-v1.4"})
+        found = scheme_baselines(tags, self.SCHEME, declared, reachable={"core-v1.4"})
         assert {name: item.tag for name, item in found.items()} == {"core": "core-v1.4", "web": "web-v3.0"}
 
-        found = baselines_of(tags, self.SCHEME, {"core": Version("2.0")}, reachable={"core-v1.4"})
+        found = scheme_baselines(tags, self.SCHEME, {"core": Version("2.0")}, reachable={"core-v1.4"})
         assert found["core"].tag == "core-v2.0"
 
 
@@ -259,7 +259,7 @@ class TestFormatsOverTime:
     def last(self, tags: str, formats: tuple[str, ...] = FORMATS) -> dict[str, str]:
         """Return the tag of the last release of core and web, both declared at 3.0."""
         scheme = TagScheme(formats, "py")
-        found = baselines_of(
+        found = scheme_baselines(
             dict.fromkeys(tags.split(), "c0ffee"), scheme, {"core": Version("3.0"), "web": Version("3.0")}
         )
         return {name: item.tag for name, item in found.items()}
@@ -297,7 +297,7 @@ class TestFormatsOverTime:
         with pytest.raises(Refusal, match="no tag format") as caught:
             TagScheme(())
 
-        assert caught.value.code is Code.TAG_INVALID
+        assert caught.value.code is ErrorCode.TAG_INVALID
 
 
 class TestUmbrella:
@@ -322,13 +322,13 @@ class TestUmbrella:
         shared = map(Version, versions.split())
         first = Version(lead) if lead else None
 
-        assert umbrella("v{version}", NAMED, shared, first, "2026.11.22", taken.split()) == expected
+        assert umbrella_tag("v{version}", NAMED, shared, first, "2026.11.22", taken.split()) == expected
 
     def test_label(self) -> None:
         """The label stands in it as it does in a package's tag."""
         schemes = TagSchemes(TagScheme("{name}@{version}", "py"))
 
-        assert umbrella("{label}@{version}", schemes, [Version("1.0")], None, "2026.11.22", ()) == "py@1.0"
+        assert umbrella_tag("{label}@{version}", schemes, [Version("1.0")], None, "2026.11.22", ()) == "py@1.0"
 
     @pytest.mark.parametrize(
         "schemes",
@@ -339,15 +339,15 @@ class TestUmbrella:
     )
     def test_mistaken(self, schemes: TagSchemes) -> None:
         """A tag that would be read as one package's, or as everybody's, is not taken for the release as a whole."""
-        assert umbrella("v{version}", schemes, [Version("1.0")], None, "2026.11.22", ()) == "release-2026.11.22"
-        assert umbrella("all/{version}", schemes, [Version("1.0")], None, "2026.11.22", ()) == "all/1.0"
+        assert umbrella_tag("v{version}", schemes, [Version("1.0")], None, "2026.11.22", ()) == "release-2026.11.22"
+        assert umbrella_tag("all/{version}", schemes, [Version("1.0")], None, "2026.11.22", ()) == "all/1.0"
 
     def test_invalid(self) -> None:
         """A format that makes no tag is refused; a release as a whole has no name to put in."""
         for pattern in ("all", "{name}-v{version}"):
             with pytest.raises(Refusal) as caught:
-                umbrella(pattern, NAMED, [Version("1.0")], None, "2026.11.22", ())
-            assert caught.value.code is Code.TAG_INVALID
+                umbrella_tag(pattern, NAMED, [Version("1.0")], None, "2026.11.22", ())
+            assert caught.value.code is ErrorCode.TAG_INVALID
 
 
 @pytest.mark.parametrize(
@@ -363,7 +363,7 @@ class TestUmbrella:
 )
 def test_pushes(tags: str, umbrella: str, pushes: str) -> None:
     """Tags are pushed by threes, that of the whole release last and alone."""
-    assert "|".join(map(" ".join, in_pushes(tags.split(), [umbrella]))) == pushes
+    assert "|".join(map(" ".join, push_batches(tags.split(), [umbrella]))) == pushes
 
 
 def test_umbrellas() -> None:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from releasekit.core.history.web_links import Web, web_of
+from releasekit.core.history.web_links import RepositoryUrls, repository_urls
 
 GITHUB = "https://github.com/ada/engine"
 
@@ -44,13 +44,13 @@ GITHUB = "https://github.com/ada/engine"
 )
 def test_remote(remote: str, base: str) -> None:
     """GitHub and GitLab are known by their hosts, in each form that git takes; who logs in is never part of it."""
-    assert web_of(remote).base == base
-    assert web_of(remote).is_gitlab is ("gitlab" in base)
+    assert repository_urls(remote).base == base
+    assert repository_urls(remote).is_gitlab is ("gitlab" in base)
 
 
 def test_github() -> None:
     """GitHub's pages."""
-    web = Web(GITHUB)
+    web = RepositoryUrls(GITHUB)
 
     assert web.commit("1a2b") == f"{GITHUB}/commit/1a2b"
     assert web.reference("#", "42") == f"{GITHUB}/pull/42"
@@ -61,7 +61,7 @@ def test_github() -> None:
 
 def test_gitlab() -> None:
     """GitLab's pages."""
-    web = Web("https://gitlab.com/ada/engine", is_gitlab=True)
+    web = RepositoryUrls("https://gitlab.com/ada/engine", is_gitlab=True)
 
     assert web.commit("1a2b") == "https://gitlab.com/ada/engine/-/commit/1a2b"
     assert web.reference("#", "42") == "https://gitlab.com/ada/engine/-/issues/42"
@@ -82,7 +82,7 @@ def test_gitlab() -> None:
 )
 def test_api(remote: str, forge: Literal["auto", "github", "gitlab"], repository: str, api: str) -> None:
     """Where the forge can be asked, and what it calls the repository."""
-    web = web_of(remote, forge)
+    web = repository_urls(remote, forge)
 
     assert (web.repository, web.api) == (repository, api)
     assert web.host == (urlsplit(api).hostname or "").removeprefix("api.")
@@ -90,4 +90,8 @@ def test_api(remote: str, forge: Literal["auto", "github", "gitlab"], repository
 
 def test_nowhere() -> None:
     """Without a forge there are no pages."""
-    assert {Web().commit("1a2b"), Web().reference("#", "42"), Web().tag("v2", "v1")} == {""}
+    assert {
+        RepositoryUrls().commit("1a2b"),
+        RepositoryUrls().reference("#", "42"),
+        RepositoryUrls().tag("v2", "v1"),
+    } == {""}

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
-from releasekit.core.errors import Code, Refusal
-from releasekit.core.planning.model import Obstacle, Obstructed, Plan, Status, distinct
+from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.planning.model import Obstacle, Plan, PlanRefusal, Status, unique_obstacles
 from tests.support.builders import SHA, documents_of, plan_of
 
 DIAMOND = ("app: web db", "web: core", "db: core")
@@ -231,8 +231,8 @@ class TestSelection:
         with pytest.raises(Refusal) as caught:
             plan_of(*DIAMOND, settings={"groups": groups}, selection={"group": ("web",)})
 
-        assert caught.value.code is Code.WORKSPACE_UNKNOWN_PACKAGE
-        assert caught.value.what == f"no group is named web ({known})"
+        assert caught.value.code is ErrorCode.WORKSPACE_UNKNOWN_PACKAGE
+        assert caught.value.message == f"no group is named web ({known})"
         assert "[tool.releasekit.groups]" in caught.value.hint
 
     def test_excluded_dependency(self) -> None:
@@ -295,7 +295,7 @@ class TestVersions:
         with pytest.raises(Refusal, match="app has a dynamic version and no tag") as caught:
             plan_of(documents=documents, tags=["other-v1.0"])
 
-        assert (caught.value.code, caught.value.where) == (Code.VERSION_UNKNOWN, "app/pyproject.toml")
+        assert (caught.value.code, caught.value.location) == (ErrorCode.VERSION_UNKNOWN, "app/pyproject.toml")
 
     def test_first_as_told(self) -> None:
         """A first release of such a package begins where a footer says; once there is a tag, only that counts."""
@@ -452,7 +452,7 @@ class TestDependents:
 
         what = "app 1.1 cannot be installed: web 1.0 requires core==1.0, not 1.1 (assumed: no index has told)"
         hint = "Release web too: `releasekit publish --force-unchanged -p app -p core -p web`."
-        refused = [(Code.PIN_CONFLICT, what, "packages/app/pyproject.toml", hint)]
+        refused = [(ErrorCode.PIN_CONFLICT, what, "packages/app/pyproject.toml", hint)]
         obstacles = [[(each.code, each.what, each.where, each.hint) for each in p.obstacles] for p in (plan, alone)]
         if selection:
             assert obstacles == [refused, refused]
@@ -507,7 +507,7 @@ class TestTags:
         with pytest.raises(Refusal, match=r"one tag would stand for the versions 1\.0\.1, 1\.1") as caught:
             plan_of("app:", "core:", tags=["v1.0"], changes=changes, settings={"tag_format": "v{version}"})
 
-        assert (caught.value.code, "fixed" in caught.value.hint) == (Code.TAG_INVALID, True)
+        assert (caught.value.code, "fixed" in caught.value.hint) == (ErrorCode.TAG_INVALID, True)
 
     def test_taken(self) -> None:
         """A tag that exists already is an obstacle, for tags are never moved; one for all packages is said once."""
@@ -517,11 +517,11 @@ class TestTags:
         (shared,) = plan_of("a==1.0:", "b==1.0:", tags=["v1.0", "v1.1"], settings=lockstep).obstacles
 
         assert (taken.code, taken.what, taken.where) == (
-            Code.TAG_EXISTS,
+            ErrorCode.TAG_EXISTS,
             "app-v1.1 exists already, at aaaaaaaaaaaa",
             "app",
         )
-        assert (shared.code, shared.where) == (Code.TAG_EXISTS, "a")
+        assert (shared.code, shared.where) == (ErrorCode.TAG_EXISTS, "a")
 
     def test_taken_but_not_released(self) -> None:
         """A tag of a package that stays home is nobody's trouble."""
@@ -596,13 +596,13 @@ class TestTags:
         own = {name: {"tag_format": "v{version}"} for name in ("app", "core")}
         with pytest.raises(Refusal, match=r"app and core would both be tagged v1\.1") as caught:
             plan_of("app:", "core:", tags=["v1.0"], own=own)
-        assert caught.value.code is Code.TAG_INVALID
+        assert caught.value.code is ErrorCode.TAG_INVALID
 
     def test_own_invalid(self) -> None:
         """A format that makes no tag is refused with the package's name."""
         with pytest.raises(Refusal, match="must hold") as caught:
             plan_of("app:", own={"app": {"tag_format": "all"}})
-        assert caught.value.where == "[tool.releasekit] of app"
+        assert caught.value.location == "[tool.releasekit] of app"
 
     def test_untagged(self) -> None:
         """Where no index is asked, it is said of whom nobody knows whether it is out."""
@@ -689,8 +689,8 @@ def test_brought_by() -> None:
     """Installing a package brings what it needs, near and far; nothing else."""
     plan = plan_of("app: web", "web: core", "core:", "other:")
 
-    assert set(plan.brought_by("app")) == {"app", "web", "core"}
-    assert plan.brought_by("core") == ("core",)
+    assert set(plan.install_closure("app")) == {"app", "web", "core"}
+    assert plan.install_closure("core") == ("core",)
 
 
 class TestIsWhatWasSeen:
@@ -698,34 +698,36 @@ class TestIsWhatWasSeen:
 
     def test_same(self) -> None:
         """The same facts give what was seen."""
-        assert plan_of(*DIAMOND).is_what_was_seen(plan_of(*DIAMOND))
+        assert plan_of(*DIAMOND).matches_approved(plan_of(*DIAMOND))
 
     def test_without_a_leaf(self) -> None:
         """Without a package that nobody needs the rest is as it was."""
         seen, rest = plan_of(*DIAMOND), plan_of(*DIAMOND, selection={"exclude": ("app",)})
 
-        assert rest.is_what_was_seen(seen, ("app",))
-        assert not rest.is_what_was_seen(seen)
-        assert not seen.is_what_was_seen(seen, ("app",))
+        assert rest.matches_approved(seen, ("app",))
+        assert not rest.matches_approved(seen)
+        assert not seen.matches_approved(seen, ("app",))
 
     def test_more_has_changed(self) -> None:
         """Another version, another commit or a new warning is another plan."""
         seen = plan_of(*DIAMOND)
 
-        assert not plan_of(*DIAMOND, changes=dict.fromkeys(("app", "core", "db", "web"), "fix: it")).is_what_was_seen(
+        assert not plan_of(*DIAMOND, changes=dict.fromkeys(("app", "core", "db", "web"), "fix: it")).matches_approved(
             seen
         )
-        assert not seen.model_copy(update={"commit": "f" * 40}).is_what_was_seen(seen)
-        assert not seen.model_copy(update={"warnings": ("look out",)}).is_what_was_seen(seen)
-        assert seen.is_what_was_seen(seen.model_copy(update={"warnings": ("look out",)}))
+        assert not seen.model_copy(update={"commit": "f" * 40}).matches_approved(seen)
+        assert not seen.model_copy(update={"warnings": ("look out",)}).matches_approved(seen)
+        assert seen.matches_approved(seen.model_copy(update={"warnings": ("look out",)}))
 
 
 class TestObstacles:
     """What `publish` would refuse, as values."""
 
-    DIRTY = Obstacle(code=Code.PREFLIGHT_DIRTY_WORKTREE, what="uncommitted: a.py", where="/work", hint="Commit.")
+    DIRTY = Obstacle(code=ErrorCode.PREFLIGHT_DIRTY_WORKTREE, what="uncommitted: a.py", where="/work", hint="Commit.")
     READING, WRITING = (
-        Obstacle(code=Code.INDEX_UNREACHABLE, what="the index does not answer", where=f"https://index.invalid/{place}")
+        Obstacle(
+            code=ErrorCode.INDEX_UNREACHABLE, what="the index does not answer", where=f"https://index.invalid/{place}"
+        )
         for place in ("simple", "upload")
     )
 
@@ -733,7 +735,7 @@ class TestObstacles:
         """Each is there once, in order; of a server that is down the first is enough, wherever it was asked."""
         other = self.DIRTY.model_copy(update={"where": "/elsewhere"})
 
-        kept = distinct([self.READING, self.DIRTY, self.WRITING, self.DIRTY, other])
+        kept = unique_obstacles([self.READING, self.DIRTY, self.WRITING, self.DIRTY, other])
 
         assert kept == (self.READING, self.DIRTY, other)
 
@@ -750,8 +752,8 @@ class TestObstacles:
         """It has the code of the first and tells of all; that survives a way through another process."""
         plan = with_obstacles(plan_of("app:", changes={"app": "feat: it"}), self.DIRTY, self.READING)
 
-        for refusal in (Obstructed(plan), pickle.loads(pickle.dumps(Obstructed(plan)))):  # noqa: S301  our own
-            assert (refusal.code, refusal.status, refusal.plan) == (Code.PREFLIGHT_DIRTY_WORKTREE, 2, plan)
+        for refusal in (PlanRefusal(plan), pickle.loads(pickle.dumps(PlanRefusal(plan)))):  # noqa: S301  our own
+            assert (refusal.code, refusal.status, refusal.plan) == (ErrorCode.PREFLIGHT_DIRTY_WORKTREE, 2, plan)
             assert str(refusal) == "RK-PREFLIGHT-DIRTY-WORKTREE: uncommitted: a.py (/work)"
             assert refusal.full_text.splitlines()[:2] == [str(refusal), "Commit."]
             assert "RK-INDEX-UNREACHABLE: the index does not answer" in refusal.full_text

@@ -5,22 +5,31 @@ from __future__ import annotations
 import pytest
 from packaging.version import Version
 
-from releasekit.core.planning.plan_diff import Due, Earlier, compared, earlier_of, earlier_of_rows, with_difference
+from releasekit.core.planning.plan_diff import (
+    PlannedRelease,
+    PlanSnapshot,
+    diff_plans,
+    snapshot_from_plan,
+    snapshot_from_rows,
+    with_difference,
+)
 from releasekit.formats.markdown import plan_markdown, plan_rows
 from tests.support.builders import plan_of
 
 NOW = plan_of("core:", "app:", "web:", changes={"core": "feat: it", "app": "feat!: it"})
 
 
-def earlier(date: str = "2026.11.21", **due: str) -> Earlier:
+def earlier(date: str = "2026.11.21", **due: str) -> PlanSnapshot:
     """Return an earlier plan from words: `earlier(core="1.0.1 patch")`."""
-    known = {name: Due(Version(said.partition(" ")[0]), said.partition(" ")[2]) for name, said in due.items()}
-    return Earlier(known, date, "c0ffee")
+    known = {
+        name: PlannedRelease(Version(said.partition(" ")[0]), said.partition(" ")[2]) for name, said in due.items()
+    }
+    return PlanSnapshot(known, date, "c0ffee")
 
 
 def test_changes() -> None:
     """What has come, moved, gone out, and gone: in a headline, in sentences, and as values."""
-    found = compared(earlier(app="1.0.1 patch", web="1.0 patch", old="1.0 major"), NOW)
+    found = diff_plans(earlier(app="1.0.1 patch", web="1.0 patch", old="1.0 major"), NOW)
 
     assert found.headline == (
         "since yesterday: +1 package, app patch -> major because feat!: it (0000000), 1 package released, "
@@ -38,9 +47,10 @@ def test_changes() -> None:
 
 def test_nothing() -> None:
     """The same plan again; also by the rows that Prefect keeps of it."""
-    assert compared(earlier_of(NOW), NOW).headline == "since an earlier plan of today: nothing has changed"
+    assert diff_plans(snapshot_from_plan(NOW), NOW).headline == "since an earlier plan of today: nothing has changed"
     assert (
-        compared(earlier_of_rows(plan_rows(NOW), "2026.11.20"), NOW).headline == "since 2026-11-20: nothing has changed"
+        diff_plans(snapshot_from_rows(plan_rows(NOW), "2026.11.20"), NOW).headline
+        == "since 2026-11-20: nothing has changed"
     )
     assert "## Since the last plan\n\nNothing.\n" in plan_markdown(NOW, [])
 
@@ -48,7 +58,7 @@ def test_nothing() -> None:
 @pytest.mark.parametrize(("date", "words"), [("", "the earlier plan"), ("2026.11.22", "an earlier plan of today")])
 def test_when(date: str, words: str) -> None:
     """The day of the earlier plan is told in words, as far as it is known."""
-    assert compared(earlier(date), NOW).headline.startswith(f"since {words}: +2 packages")
+    assert diff_plans(earlier(date), NOW).headline.startswith(f"since {words}: +2 packages")
 
 
 def test_many() -> None:
@@ -56,7 +66,7 @@ def test_many() -> None:
     names = [f"p{number}" for number in range(6)]
     plan = plan_of(*(f"{name}:" for name in names))
 
-    found = compared(earlier(**dict.fromkeys(names, "1.0.5 minor")), plan)
+    found = diff_plans(earlier(**dict.fromkeys(names, "1.0.5 minor")), plan)
 
     assert found.headline.endswith("p2 1.0.5 -> 1.1 because feat: it (0000000), 3 more changed")
     assert found.sentences[0] == "p0 goes to 1.1, not to 1.0.5: because feat: it (0000000)"
@@ -64,7 +74,7 @@ def test_many() -> None:
 
 def test_json() -> None:
     """In JSON the difference is a key of the plan; without an earlier plan it is null."""
-    since = compared(earlier(app="1.0.1 patch"), NOW)
+    since = diff_plans(earlier(app="1.0.1 patch"), NOW)
     told = with_difference(with_difference(NOW, None), since).model_dump(mode="json")
 
     assert told["schema"] == "releasekit.plan/1"

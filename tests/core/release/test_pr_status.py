@@ -6,9 +6,9 @@ import pytest
 from packaging.version import Version
 
 from releasekit.core.planning.model import Status
-from releasekit.core.release.pr_status import left_for_later, next_development, outdated
-from releasekit.core.versioning.versions import Past
-from releasekit.formats.pr_text import draft_body, pull_body
+from releasekit.core.release.pr_status import next_development_version, not_in_release, stale_reasons
+from releasekit.core.versioning.versions import PackageHistory
+from releasekit.formats.pr_text import draft_release_body, release_pr_body
 from tests.support.builders import decide, plan_of, settings_of
 
 
@@ -17,7 +17,7 @@ def test_body(packages: int) -> None:
     """The body is never longer than the forge takes; the graph is left out first, and how to go on never is."""
     plan = plan_of(*(f"package-{number}:" for number in range(packages)))
 
-    body = pull_body(plan, 65_536)
+    body = release_pr_body(plan, 65_536)
 
     assert len(body) <= 65_536
     assert "| 0 | package-0 |" in body
@@ -31,7 +31,7 @@ def test_body(packages: int) -> None:
 
 def test_draft_body() -> None:
     """A draft says first that it is not out; its notes are cut where they would be too long."""
-    body = draft_body("line\n" * 100, 300, "https://example.org/all")
+    body = draft_release_body("line\n" * 100, 300, "https://example.org/all")
 
     assert len(body) <= 300
     assert body.startswith("> **Not out yet.**")
@@ -50,16 +50,16 @@ def test_outdated() -> None:
     """A higher version, other needs and a package that is gone are not what was shown; all else is left for later."""
     pull = plan_of("app: core", "core:")
     same = plan_of("app: core", "core:", "late:")
-    assert list(outdated(pull, pull, same)) == []
-    assert left_for_later(pull, same) == ("late",)
+    assert list(stale_reasons(pull, pull, same)) == []
+    assert not_in_release(pull, same) == ("late",)
 
     higher = [step.model_copy(update={"next": Version("9")}) for step in pull.packages]
-    assert list(outdated(pull, pull, pull.model_copy(update={"packages": tuple(higher)}))) == [
+    assert list(stale_reasons(pull, pull, pull.model_copy(update={"packages": tuple(higher)}))) == [
         f"{step.name} would go to 9, not to {step.version}: {step.reason}" for step in pull.steps
     ]
     apart = plan_of("app:", "core:")
-    assert list(outdated(pull, pull, apart)) == ["app needs other packages of this release than before"]
-    assert list(outdated(pull, pull, plan_of("core:"))) == ["app is no package any more"]
+    assert list(stale_reasons(pull, pull, apart)) == ["app needs other packages of this release than before"]
+    assert list(stale_reasons(pull, pull, plan_of("core:"))) == ["app is no package any more"]
 
 
 def test_lower_is_fine() -> None:
@@ -67,7 +67,7 @@ def test_lower_is_fine() -> None:
     pull = plan_of("core:")
     reverted = [step.model_copy(update={"next": None, "status": Status.SKIPPED, "order": -1}) for step in pull.packages]
 
-    assert list(outdated(pull, pull, pull.model_copy(update={"packages": tuple(reverted)}))) == []
+    assert list(stale_reasons(pull, pull, pull.model_copy(update={"packages": tuple(reverted)}))) == []
 
 
 @pytest.mark.parametrize(
@@ -83,12 +83,12 @@ def test_lower_is_fine() -> None:
 )
 def test_next_development(released: str, following: str | None) -> None:
     """The next development version is above the release, and decides nothing: no release follows from it."""
-    found = next_development(Version(released))
+    found = next_development_version(Version(released))
     assert found == (Version(following) if following else None)
     if found:
         last = Version(released)
         assert found > last
         stable = None if last.is_prerelease else last
-        past = Past(declared=found, last=last, stable=stable, fresh=() if stable is None else None)
+        past = PackageHistory(declared=found, last=last, stable=stable, since_last=() if stable is None else None)
         rules = settings_of(prerelease="rc" if last.is_prerelease else "none").rules()
         assert decide(past, rules).target is None

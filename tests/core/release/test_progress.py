@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from releasekit.core.release.progress import PUBLISHING, STAGING, Progress, Stage
+from releasekit.core.release.progress import BUILD_STAGES, UPLOAD_STAGES, PackageStage, ReleaseProgress
 from tests.support.builders import plan_of
 
 CHAIN = ("app: web", "web: core", "core:", "lone:")
 
 
-def progress_of(*lines: str, smoke_test: bool = True, proof: bool = False) -> Progress:
+def progress_of(*lines: str, smoke_test: bool = True, proof: bool = False) -> ReleaseProgress:
     """Return the progress of a first release of the packages in *lines*, before anything is done."""
-    return Progress(plan_of(*lines).steps, smoke_test=smoke_test, proof=proof)
+    return ReleaseProgress(plan_of(*lines).steps, smoke_test=smoke_test, proof=proof)
 
 
-def walk(progress: Progress, name: str, now: float, *stages: Stage, each: float = 1.0) -> float:
+def walk(progress: ReleaseProgress, name: str, now: float, *stages: PackageStage, each: float = 1.0) -> float:
     """Bring *name* through *stages*, so many seconds *each*; returns the time after the last."""
     for stage in stages:
-        progress.move(name, stage, now)
+        progress.set_stage(name, stage, now)
         now += each
     return now
 
@@ -26,24 +26,29 @@ def walk(progress: Progress, name: str, now: float, *stages: Stage, each: float 
 def test_counts_and_seconds() -> None:
     """Every package is counted once; time spent waiting is no work."""
     progress = progress_of(*CHAIN)
-    walk(progress, "core", 0, *STAGING, Stage.BUILT)
-    progress.move("core", Stage.UPLOADING, 50)
-    progress.move("lone", Stage.PINNING, 50)
+    walk(progress, "core", 0, *BUILD_STAGES, PackageStage.BUILT)
+    progress.set_stage("core", PackageStage.UPLOADING, 50)
+    progress.set_stage("lone", PackageStage.PINNING, 50)
 
-    assert progress.counts() == {Stage.WAITING: 2, Stage.PINNING: 1, Stage.UPLOADING: 1}
-    assert progress.rows["core"].seconds(52) == 3 + 2
-    assert progress.rows["app"].seconds(52) == 0
-    assert (progress.rows["core"].done, progress.rows["app"].done) == (7 / 10, 0)
+    assert progress.stage_counts() == {PackageStage.WAITING: 2, PackageStage.PINNING: 1, PackageStage.UPLOADING: 1}
+    assert progress.packages["core"].total_seconds(52) == 3 + 2
+    assert progress.packages["app"].total_seconds(52) == 0
+    assert (progress.packages["core"].fraction, progress.packages["app"].fraction) == (7 / 10, 0)
 
 
 def test_failed() -> None:
     """A package that failed keeps the way that it has come, and its last step says nothing of how long others take."""
     progress = progress_of("core:", "lone:")
-    walk(progress, "core", 0, *STAGING, Stage.BUILT, Stage.UPLOADING, each=1)
-    progress.move("core", Stage.FAILED, 90, "refused")
+    walk(progress, "core", 0, *BUILD_STAGES, PackageStage.BUILT, PackageStage.UPLOADING, each=1)
+    progress.set_stage("core", PackageStage.FAILED, 90, "refused")
 
-    row = progress.rows["core"]
-    assert (row.stage, row.done, row.error, row.seconds(99)) == (Stage.FAILED, 7 / 10, "refused", 3 + 86)
+    row = progress.packages["core"]
+    assert (row.stage, row.fraction, row.error, row.total_seconds(99)) == (
+        PackageStage.FAILED,
+        7 / 10,
+        "refused",
+        3 + 86,
+    )
     assert progress.eta(99, 1, 1) is None, "nobody has seen an upload end"
 
 
@@ -51,12 +56,12 @@ def test_eta_is_unknown_at_first() -> None:
     """As long as a stage to come was not seen to end, nothing is said."""
     progress = progress_of(*CHAIN)
     assert progress.eta(0, 2, 5) is None
-    now = walk(progress, "core", 0, *STAGING, Stage.BUILT, *PUBLISHING[:-1])
+    now = walk(progress, "core", 0, *BUILD_STAGES, PackageStage.BUILT, *UPLOAD_STAGES[:-1])
 
     assert progress.eta(now, 2, 5) is None
-    progress.move("core", Stage.TESTING, now)
+    progress.set_stage("core", PackageStage.TESTING, now)
     assert progress.eta(now + 1, 2, 5) is None
-    progress.move("core", Stage.PUBLISHED, now + 1)
+    progress.set_stage("core", PackageStage.PUBLISHED, now + 1)
     assert progress.eta(now + 1, 2, 5) is not None
 
 
@@ -73,8 +78,8 @@ def test_eta_is_unknown_at_first() -> None:
 def test_eta(lines: tuple[str, ...], builders: int, uploaders: int, left: float) -> None:
     """It is the critical path of what is left, or all the work if there are few to do it."""
     progress = progress_of(*lines)
-    now = walk(progress, "core", 0, *STAGING, Stage.BUILT) - 1
-    walk(progress, "core", now, *PUBLISHING, Stage.PUBLISHED)
+    now = walk(progress, "core", 0, *BUILD_STAGES, PackageStage.BUILT) - 1
+    walk(progress, "core", now, *UPLOAD_STAGES, PackageStage.PUBLISHED)
 
     assert progress.eta(50, builders, uploaders) == pytest.approx(left)
 
@@ -82,10 +87,10 @@ def test_eta(lines: tuple[str, ...], builders: int, uploaders: int, left: float)
 def test_eta_of_a_step_under_way() -> None:
     """What is under way counts for what it has left, and for nothing once it takes longer than usual."""
     progress = progress_of("core:", "lone:", smoke_test=False)
-    now = walk(progress, "core", 0, *STAGING, Stage.BUILT, each=4) - 4
-    walk(progress, "core", now, *PUBLISHING[:-1], Stage.PUBLISHED, each=4)
-    walk(progress, "lone", 100, *STAGING, Stage.BUILT, each=4)
-    progress.move("lone", Stage.UPLOADING, 200)
+    now = walk(progress, "core", 0, *BUILD_STAGES, PackageStage.BUILT, each=4) - 4
+    walk(progress, "core", now, *UPLOAD_STAGES[:-1], PackageStage.PUBLISHED, each=4)
+    walk(progress, "lone", 100, *BUILD_STAGES, PackageStage.BUILT, each=4)
+    progress.set_stage("lone", PackageStage.UPLOADING, 200)
 
     assert progress.eta(201, 1, 1) == pytest.approx(3 + 4)
     assert progress.eta(300, 1, 1) == pytest.approx(4)
@@ -94,29 +99,29 @@ def test_eta_of_a_step_under_way() -> None:
 def test_eta_with_a_proof() -> None:
     """What is installed before the upload takes its time as well, and waits for a builder."""
     progress = progress_of("core:", "a:", "b:", proof=True)
-    now = walk(progress, "core", 0, *STAGING, Stage.BUILT) - 1
-    now = walk(progress, "core", now, *PUBLISHING, Stage.PUBLISHED) - 1
+    now = walk(progress, "core", 0, *BUILD_STAGES, PackageStage.BUILT) - 1
+    now = walk(progress, "core", now, *UPLOAD_STAGES, PackageStage.PUBLISHED) - 1
     assert progress.eta(now, 1, 5) is None, "no proof was seen to end"
     for name in ("a", "b"):
-        walk(progress, name, 100, *STAGING, Stage.BUILT)
-    walk(progress, "a", 200, Stage.PROVING, Stage.PROVEN, each=2)
+        walk(progress, name, 100, *BUILD_STAGES, PackageStage.BUILT)
+    walk(progress, "a", 200, PackageStage.PROVING, PackageStage.PROVEN, each=2)
 
-    assert progress.rows["a"].seconds(500) == 3 + 2
+    assert progress.packages["a"].total_seconds(500) == 3 + 2
     assert progress.eta(500, 1, 5) == pytest.approx(2 + 3), "b is proven; both are published side by side"
-    assert [row.name for row in progress.shown(2)[0]] == ["core"]
+    assert [row.name for row in progress.visible_packages(2)[0]] == ["core"]
 
 
 def test_shown() -> None:
     """Of many rows those stay that one wants to see: what failed, what goes on, what has ended, what is next."""
     progress = progress_of(*(f"p{number:03}:" for number in range(500)))
     for number in range(100, 300):
-        progress.move(f"p{number:03}", Stage.PUBLISHED, number)
-    progress.move("p400", Stage.FAILED, 1, "no")
-    progress.move("p450", Stage.BUILDING, 2)
-    progress.move("p001", Stage.UPLOADING, 3)
+        progress.set_stage(f"p{number:03}", PackageStage.PUBLISHED, number)
+    progress.set_stage("p400", PackageStage.FAILED, 1, "no")
+    progress.set_stage("p450", PackageStage.BUILDING, 2)
+    progress.set_stage("p001", PackageStage.UPLOADING, 3)
 
-    rows, hidden = progress.shown(7)
+    rows, hidden = progress.visible_packages(7)
 
     assert [row.name for row in rows] == ["p001", "p297", "p298", "p299", "p400", "p450"]
     assert hidden == 494
-    assert progress.shown(500) == (list(progress.rows.values()), 0)
+    assert progress.visible_packages(500) == (list(progress.packages.values()), 0)

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
-from releasekit.core.errors import Code, ReleaseError
+from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.core.release.release_manifest import (
     BuiltFile,
-    PackageVersion,
+    BuiltPackage,
     ReleaseManifest,
-    exported_of,
-    manifest_of,
     manifest_text,
+    parse_manifest,
+    parse_staged_manifest,
 )
 from releasekit.core.release.target import IndexAddress
 from tests.support.builders import plan_of
@@ -24,7 +24,7 @@ from tests.support.builders import plan_of
 
 def manifest(*versions: str) -> ReleaseManifest:
     packages = tuple(
-        PackageVersion(
+        BuiltPackage(
             name="core",
             version=Version(version),
             tag=f"core-v{version}",
@@ -41,7 +41,7 @@ def test_round_trip(versions: tuple[str, ...]) -> None:
     """A record that was written is read as it was, to the byte."""
     written = manifest(*versions)
 
-    read = manifest_of(written.model_dump_json(), "manifest.json")
+    read = parse_manifest(written.model_dump_json(), "manifest.json")
 
     assert read == written
     assert read.model_dump_json() == written.model_dump_json()
@@ -54,10 +54,10 @@ def test_requirements() -> None:
     text = before.model_dump_json(exclude={"extras"})
     package = before.model_copy(update={"extras": ("all", "fast")})
 
-    assert PackageVersion.model_validate_json(text).requirement_with_extras == "core==1.0"
-    assert before.requirements_apart == ("core==1.0",)
+    assert BuiltPackage.model_validate_json(text).requirement_with_extras == "core==1.0"
+    assert before.separate_requirements == ("core==1.0",)
     assert package.requirement_with_extras == "core[all,fast]==1.0"
-    assert package.requirements_apart == ("core==1.0", "core[all]==1.0", "core[fast]==1.0")
+    assert package.separate_requirements == ("core==1.0", "core[all]==1.0", "core[fast]==1.0")
 
 
 def changed(**values: object) -> str:
@@ -82,18 +82,18 @@ def changed(**values: object) -> str:
 def test_invalid(text: str, said: str) -> None:
     """A record that is damaged, incomplete or of a newer form is refused, with its file and what is wrong."""
     with pytest.raises(ReleaseError) as caught:
-        manifest_of(text, "release/manifest.json")
+        parse_manifest(text, "release/manifest.json")
 
-    assert caught.value.code is Code.RECORD_INVALID
-    assert caught.value.what.startswith(said)
-    assert caught.value.where == "release/manifest.json"
+    assert caught.value.code is ErrorCode.RECORD_INVALID
+    assert caught.value.message.startswith(said)
+    assert caught.value.location == "release/manifest.json"
 
 
 def exported(**changes: object) -> ReleaseManifest:
     """Return the manifest of core and app, all built, with its plan inside; *changes* are to the plan."""
     plan = plan_of("app: core").model_copy(update=changes)
     packages = tuple(
-        PackageVersion(
+        BuiltPackage(
             name=step.name,
             version=step.version,
             tag=step.tag,
@@ -105,20 +105,20 @@ def exported(**changes: object) -> ReleaseManifest:
         for step in plan.steps
     )
     made = ReleaseManifest(release=plan.release, commit=plan.commit, release_commit="b" * 40, branch="main", held="x")
-    return made.model_copy(update={"packages": packages}).exported(plan)
+    return made.model_copy(update={"packages": packages}).with_plan(plan)
 
 
 def test_exported() -> None:
     """A manifest that leaves its record says everything, and nothing that was so only there."""
     written = exported()
 
-    read, plan = exported_of(manifest_text(written), "manifest.json")
+    read, plan = parse_staged_manifest(manifest_text(written), "manifest.json")
 
     assert (read, plan) == (written, plan_of("app: core"))
     assert (read.held, read.tags) == ("", ())
     bare = written.model_copy(update={"packages": ()})
-    assert exported_of(manifest_text(bare), "manifest.json")[0] == bare
-    assert json.loads(read.held_text())["plan"] is None, "it stands beside it"
+    assert parse_staged_manifest(manifest_text(bare), "manifest.json")[0] == bare
+    assert json.loads(read.lock_text())["plan"] is None, "it stands beside it"
 
 
 OWN = IndexAddress(name="own", check_url="https://a.example/simple/", publish_url="https://a.example/up")
@@ -127,15 +127,15 @@ OTHER = IndexAddress(check_url="https://b.example/simple/")
 
 def test_bound_for() -> None:
     """Each index comes on record once, the latest last, and what the remote holds says it too, each time the same."""
-    first = manifest("1.0").bound_for(OWN)
+    first = manifest("1.0").with_index(OWN)
 
-    assert first.bound_for(OWN) == first
-    assert first.bound_for(OTHER).indexes == (OWN, OTHER)
-    assert first.bound_for(OTHER).bound_for(OTHER).indexes == (OWN, OTHER)
+    assert first.with_index(OWN) == first
+    assert first.with_index(OTHER).indexes == (OWN, OTHER)
+    assert first.with_index(OTHER).with_index(OTHER).indexes == (OWN, OTHER)
     named = OTHER.model_copy(update={"name": "other"})
-    assert first.bound_for(OTHER).bound_for(named).indexes == (OWN, named)
-    assert json.loads(first.held_text())["indexes"] == [OWN.model_dump()]
-    assert first.held_text() == manifest("1.0").bound_for(OWN).held_text()
+    assert first.with_index(OTHER).with_index(named).indexes == (OWN, named)
+    assert json.loads(first.lock_text())["indexes"] == [OWN.model_dump()]
+    assert first.lock_text() == manifest("1.0").with_index(OWN).lock_text()
 
 
 def test_without_index_on_record() -> None:
@@ -143,7 +143,7 @@ def test_without_index_on_record() -> None:
     old = json.loads(manifest_text(manifest("1.0")))
     del old["indexes"]
 
-    assert manifest_of(json.dumps(old), "manifest.json").indexes == ()
+    assert parse_manifest(json.dumps(old), "manifest.json").indexes == ()
 
 
 @pytest.mark.parametrize(
@@ -172,10 +172,10 @@ def test_exported_is_not_trusted(here: str, there: str, said: str) -> None:
     assert here in text, text
 
     with pytest.raises(ReleaseError) as caught:
-        exported_of(text.replace(here, there), "manifest.json")
+        parse_staged_manifest(text.replace(here, there), "manifest.json")
 
-    assert caught.value.code is Code.RECORD_INVALID
-    assert said in caught.value.what
+    assert caught.value.code is ErrorCode.RECORD_INVALID
+    assert said in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_exported_with_another_plan(field: str, value: object, said: str) -> Non
     text = manifest_text(exported(**{field: value}))
 
     with pytest.raises(ReleaseError, match=re.escape(said)):
-        exported_of(text, "manifest.json")
+        parse_staged_manifest(text, "manifest.json")
 
 
 def test_of_another_release() -> None:
@@ -199,4 +199,4 @@ def test_of_another_release() -> None:
     text = manifest_text(exported().model_copy(update={"release": "0" * 12}))
 
     with pytest.raises(ReleaseError, match="the plan inside is of another release"):
-        exported_of(text, "manifest.json")
+        parse_staged_manifest(text, "manifest.json")

@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from releasekit.core.changelog.changelog import Since, entry_of
-from releasekit.core.changelog.note_entries import Tale, tale_of
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.changelog.changelog import PreviousRelease, changelog_entry
+from releasekit.core.changelog.note_entries import PackageNotes, package_notes
+from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.history.commits import parse
-from releasekit.core.history.web_links import Web
-from releasekit.core.release.release_notes import Notes, Pull, cut, notes_of, render
+from releasekit.core.history.web_links import RepositoryUrls
+from releasekit.core.release.release_notes import PullRequest, ReleaseNotes, build_release_notes, render, truncate
 from releasekit.core.release.target import Target
 from tests.support.builders import commit, plan_of, settings_of
 
 PAGE = "https://github.com/ada/engine"
-WEB = Web(PAGE)
+WEB = RepositoryUrls(PAGE)
 INDEX = "https://index.example.org/simple"
 TEMPLATE = (Path(__file__).parents[3] / "releasekit/templates/notes.md.jinja").read_text()
-PULL = Pull(7, "Take <b>things</b>", f"{PAGE}/pull/7", "bea", ("fruit",))
+PULL = PullRequest(7, "Take <b>things</b>", f"{PAGE}/pull/7", "bea", ("fruit",))
 
 
 def sha(number: int) -> str:
@@ -29,25 +29,29 @@ def sha(number: int) -> str:
     return f"{number:040x}"
 
 
-def tale(*messages: str, since: str = "x-v1.0", author: str = "Ada") -> Tale:
+def tale(*messages: str, since: str = "x-v1.0", author: str = "Ada") -> PackageNotes:
     """Return the tale of a package with these commits since its tag; their shas count up from 1."""
     changes = [parse(commit(sha(number), message=message)) for number, message in enumerate(messages, 1)]
-    before = Since(Version("1.0") if since else None, since)
-    entry = entry_of(Version("1.1"), "2026-11-22", changes, before, settings_of())
-    return tale_of(entry, before, {change.sha: author for change in changes})
+    before = PreviousRelease(Version("1.0") if since else None, since)
+    entry = changelog_entry(Version("1.1"), "2026-11-22", changes, before, settings_of())
+    return package_notes(entry, before, {change.sha: author for change in changes})
 
 
 def notes(
-    tales: dict[str, Tale], *, pulls: dict[int, Pull] | None = None, new: tuple[str, ...] = (), web: Web = WEB
-) -> Notes:
+    tales: dict[str, PackageNotes],
+    *,
+    pulls: dict[int, PullRequest] | None = None,
+    new: tuple[str, ...] = (),
+    web: RepositoryUrls = WEB,
+) -> ReleaseNotes:
     """Return the notes of a release of these packages, each from 1.0 to 1.1."""
     plan = plan_of(*(f"{name}:" for name in tales)).model_copy(update={"tales": tales})
     by_sha = {sha(number): pull for number, pull in (pulls or {}).items()}
     files = {name: f"packages/{name}/CHANGELOG.md" for name in tales}
-    return notes_of(plan, Target(INDEX, f"{INDEX}/"), web, pulls=by_sha, newcomers=new, files=files)
+    return build_release_notes(plan, Target(INDEX, f"{INDEX}/"), web, pull_requests=by_sha, newcomers=new, files=files)
 
 
-def text(found: Notes, template: str = TEMPLATE, limit: int = 125_000) -> str:
+def text(found: ReleaseNotes, template: str = TEMPLATE, limit: int = 125_000) -> str:
     """Render *found*."""
     return render(found, template, limit, "notes.md")
 
@@ -108,7 +112,7 @@ def test_first_release() -> None:
 
 def test_people() -> None:
     """With a pull request people are named as on the forge, else by name; programs are nobody, and nobody is called."""
-    bot = Pull(8, "bump", f"{PAGE}/pull/8", "dependabot[bot]")
+    bot = PullRequest(8, "bump", f"{PAGE}/pull/8", "dependabot[bot]")
     found = notes(
         {"core": tale("feat: @dataclass, not `@property`", "fix: b", "fix: c", author="Bo @home <b>")},
         pulls={2: PULL, 3: bot},
@@ -123,11 +127,11 @@ def test_people() -> None:
 
 def test_gitlab_and_nowhere() -> None:
     """On GitLab requests are called by `!`; where there are no pages, shas stand alone."""
-    lab = Web("https://gitlab.com/ada/engine", is_gitlab=True)
-    merge = Pull(7, "t", f"{lab.base}/-/merge_requests/7", "bea")
+    lab = RepositoryUrls("https://gitlab.com/ada/engine", is_gitlab=True)
+    merge = PullRequest(7, "t", f"{lab.base}/-/merge_requests/7", "bea")
 
     assert f"- a ([!7]({merge.page})) by @bea" in text(notes({"core": tale("feat: a")}, pulls={1: merge}, web=lab))
-    said = text(notes({"core": tale("feat: a")}, web=Web()))
+    said = text(notes({"core": tale("feat: a")}, web=RepositoryUrls()))
     assert "- a (0000000) by Ada" in said
     assert "All changes" not in said
 
@@ -159,9 +163,9 @@ def test_nothing_is_shortened_without_need() -> None:
 
 def test_cut() -> None:
     """A text is cut at the end of a line, and says where the rest is, if that is known."""
-    assert cut("one\ntwo\n", 8, "x") == "one\ntwo\n"
-    assert cut("one\ntwo\n" + "x" * 50, 40, "there") == "one\ntwo\n\n… shortened; all of it: there\n"
-    assert cut("one\ntwo\n" + "x" * 50, 25, "") == "one\ntwo\n\n… shortened\n"
+    assert truncate("one\ntwo\n", 8, "x") == "one\ntwo\n"
+    assert truncate("one\ntwo\n" + "x" * 50, 40, "there") == "one\ntwo\n\n… shortened; all of it: there\n"
+    assert truncate("one\ntwo\n" + "x" * 50, 25, "") == "one\ntwo\n\n… shortened\n"
 
 
 @pytest.mark.parametrize(
@@ -182,8 +186,8 @@ def test_templates_that_are_refused(template: str, where: str, what: str) -> Non
     with pytest.raises(Refusal) as caught:
         text(notes({"core": tale("feat: a")}), template)
 
-    assert (caught.value.code, caught.value.where) == (Code.NOTES_TEMPLATE, where)
-    assert what in caught.value.what
+    assert (caught.value.code, caught.value.location) == (ErrorCode.NOTES_TEMPLATE, where)
+    assert what in caught.value.message
 
 
 def test_own_template() -> None:
@@ -208,9 +212,9 @@ Features: 0000000 a Take \\<b>things\\</b> fruit
 def test_page_on_the_index() -> None:
     """PyPI and its like have pages for people; elsewhere the simple page is what there is. No password is shown."""
     one = Version("1.0")
-    assert Target("https://ada:pw@index.example.org/simple/", "").page("a-b", one) == (
+    assert Target("https://ada:pw@index.example.org/simple/", "").package_url("a-b", one) == (
         "https://index.example.org/project/a-b/1.0/"
     )
-    assert Target("https://ada:pw@example.org:8443/x/simple", "https://example.org/x").page("a", one) == (
+    assert Target("https://ada:pw@example.org:8443/x/simple", "https://example.org/x").package_url("a", one) == (
         "https://example.org:8443/x/simple/a/"
     )

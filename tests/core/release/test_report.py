@@ -7,16 +7,16 @@ import json
 import pytest
 from packaging.version import Version
 
-from releasekit.core.release.report import Outcome, PackageReport, Report
+from releasekit.core.release.report import PackageOutcome, PackageReport, ReleaseReport
 
 
-def report(*outcomes: str, problems: tuple[str, ...] = ()) -> Report:
+def report(*outcomes: str, problems: tuple[str, ...] = ()) -> ReleaseReport:
     """Return the report of a release with one package for each of *outcomes*."""
     packages = tuple(
-        PackageReport(name=f"p{number}", version=Version("1.0"), tag=f"p{number}-v1.0", outcome=Outcome(outcome))
+        PackageReport(name=f"p{number}", version=Version("1.0"), tag=f"p{number}-v1.0", outcome=PackageOutcome(outcome))
         for number, outcome in enumerate(outcomes)
     )
-    return Report(release="1a2b3c", title="v1.0", packages=packages, problems=problems)
+    return ReleaseReport(release="1a2b3c", title="v1.0", packages=packages, problems=problems)
 
 
 @pytest.mark.parametrize(
@@ -36,13 +36,16 @@ def test_done(outcomes: tuple[str, ...], problems: tuple[str, ...], done: bool, 
     """A release is done when every package is confirmed and nothing else went wrong."""
     found = report(*outcomes, problems=problems)
 
-    assert (found.done, found.summary) == (done, summary)
+    assert (found.is_successful, found.summary) == (done, summary)
     assert found.headline == summary.partition(";")[0], "what follows it in a table is not said twice"
 
 
 def test_confirmed() -> None:
     """Those that are out are known apart: only they are tagged."""
-    assert [package.name for package in report("failed", "confirmed", "blocked", "confirmed").confirmed] == ["p1", "p3"]
+    assert [package.name for package in report("failed", "confirmed", "blocked", "confirmed").confirmed_packages] == [
+        "p1",
+        "p3",
+    ]
 
 
 def test_json() -> None:
@@ -50,5 +53,5 @@ def test_json() -> None:
     written = report("confirmed", "failed", problems=("not pushed",))
 
     assert not written.pushed
-    assert Report.model_validate_json(written.model_dump_json()) == written
+    assert ReleaseReport.model_validate_json(written.model_dump_json()) == written
     assert json.loads(written.model_dump_json())["schema"] == "releasekit.report/1"

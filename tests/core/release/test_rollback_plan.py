@@ -11,12 +11,12 @@ from releasekit.core.release.rollback_plan import (
     KeptTag,
     PublicPackage,
     Rollback,
-    dependents_of,
-    reasons_to_keep,
-    yank_page,
+    public_dependents,
+    tag_keep_reasons,
+    yank_url,
 )
 from releasekit.core.release.target import Target
-from releasekit.core.version_numbers import following
+from releasekit.core.version_numbers import next_version_after
 from tests.support.builders import plan_of
 
 
@@ -38,14 +38,14 @@ from tests.support.builders import plan_of
 )
 def test_following(spent: str, following_one: str) -> None:
     """After a spent version comes the next of its kind, which is higher."""
-    assert following(Version(spent)) == Version(following_one) > Version(spent)
+    assert next_version_after(Version(spent)) == Version(following_one) > Version(spent)
 
 
 def test_dependents() -> None:
     """Whoever is out and needs a package, near or far, has its exact version in it."""
     plan = plan_of("app: web", "web: core", "late: core", "lone:")
 
-    found = dependents_of(plan, {"app", "core", "lone"})
+    found = public_dependents(plan, {"app", "core", "lone"})
 
     assert (found["core"], found["web"], found["app"], found["lone"]) == (("app",), ("app",), (), ())
 
@@ -56,7 +56,7 @@ def test_many_dependents() -> None:
     plan = plan_of(*(f"{name}: {need}" for name, need in zip(names, ["", *names], strict=False)))
     begun = time.process_time()
 
-    found = dependents_of(plan, set(names))
+    found = public_dependents(plan, set(names))
 
     assert [len(found[name]) for name in names] == list(range(499, -1, -1))
     assert time.process_time() - begun < 2
@@ -83,7 +83,7 @@ def test_many_dependents() -> None:
 )
 def test_yank_page(check_url: str, publish_url: str, page: str) -> None:
     """The page follows from the index's own address; credentials in it are not shown."""
-    assert yank_page(Target(check_url, publish_url), "core", Version("1.0")) == page
+    assert yank_url(Target(check_url, publish_url), "core", Version("1.0")) == page
 
 
 def test_forward() -> None:
@@ -92,9 +92,9 @@ def test_forward() -> None:
     package = PublicPackage(name="core", version=Version("1.0"), files=("a",), page="p", next=Version("1.0.1"))
     public = private.model_copy(update={"public": (package, package.model_copy(update={"index": "another"}))})
 
-    assert (private.forward, private.summary) == ("", "v1.0: rolled back")
-    assert "commit what repairs the broken package as `fix: …` and run `releasekit publish`" in public.forward
-    assert "uv version" not in public.forward
+    assert (private.next_steps, private.summary) == ("", "v1.0: rolled back")
+    assert "commit what repairs the broken package as `fix: …` and run `releasekit publish`" in public.next_steps
+    assert "uv version" not in public.next_steps
     assert public.summary == "v1.0: rolled back, 1 package stays on the index"
     assert Rollback(release="", title="").summary == "nothing to roll back: no release is unfinished here"
 
@@ -114,7 +114,7 @@ def test_reasons_to_keep(tags: str, complete: str, kept: str) -> None:
     plan = plan_of("app: core", "core:")
     places = {name: f"{name} is on PyPI" for name in complete.split()}
 
-    reasons = reasons_to_keep(tags.split(), plan.steps, places, plan.tags)
+    reasons = tag_keep_reasons(tags.split(), plan.steps, places, plan.tags)
 
     assert [*reasons] == kept.split()
     assert reasons.get("core-v1.1", "core is on PyPI") == "core is on PyPI"
@@ -125,9 +125,9 @@ def test_shared_tag() -> None:
     """A tag that stands for some packages is true when these are out."""
     steps = [step.model_copy(update={"tag": "pair-v1.1"}) for step in plan_of("app: core", "core:").steps]
 
-    assert reasons_to_keep(["pair-v1.1"], steps, {"core": "out"}, ()) == {}
-    assert [*reasons_to_keep(["pair-v1.1"], steps, {"core": "out", "app": "out"}, ())] == ["pair-v1.1"]
-    assert reasons_to_keep(["pair-v1.1"], [], {}, ["pair-v1.1"]) == {}, "of no package nothing is known to be out"
+    assert tag_keep_reasons(["pair-v1.1"], steps, {"core": "out"}, ()) == {}
+    assert [*tag_keep_reasons(["pair-v1.1"], steps, {"core": "out", "app": "out"}, ())] == ["pair-v1.1"]
+    assert tag_keep_reasons(["pair-v1.1"], [], {}, ["pair-v1.1"]) == {}, "of no package nothing is known to be out"
 
 
 def test_kept_is_told() -> None:

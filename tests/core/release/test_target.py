@@ -48,7 +48,7 @@ def test_target(target: Target, install_index: str, is_pypi: bool) -> None:
 )
 def test_page(check_url: str, publish_url: str, page: str) -> None:
     """Only PyPI and Test PyPI have pages for people; of any other index the simple page is shown, with its port."""
-    assert Target(check_url, publish_url).page("core", Version("1.0")) == page
+    assert Target(check_url, publish_url).package_url("core", Version("1.0")) == page
 
 
 def test_address_on_record() -> None:

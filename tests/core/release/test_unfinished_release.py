@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
-from releasekit.core.release.release_manifest import BuiltFile, PackageVersion, ReleaseManifest
+from releasekit.core.release.release_manifest import BuiltFile, BuiltPackage, ReleaseManifest
 from releasekit.core.release.unfinished_release import ReleaseStatus, ReleaseTraces, describe_release, unfinished_note
 from tests.support.builders import SHA, plan_of
 
@@ -21,7 +21,7 @@ def traces_of(**changes: Any) -> ReleaseTraces:
     """Return the traces of a release of core and app in which only core is built."""
     plan = plan_of("app: core", "core:")
     files = tuple(BuiltFile(name=name, sha256=f"sha of {name}", size=1) for name in (WHEEL, SDIST))
-    package = PackageVersion(name="core", version=Version("1.1"), tag="core-v1.1", files=files)
+    package = BuiltPackage(name="core", version=Version("1.1"), tag="core-v1.1", files=files)
     fields = {name: changes.pop(name) for name in tuple(changes) if name in ReleaseManifest.model_fields}
     told: dict[str, Any] = {"by": "Ada", "host": "laptop", "packages": (package,), **fields}
     manifest = ReleaseManifest(release=plan.release, commit=SHA, release_commit=COMMIT, branch="main", **told)
@@ -75,8 +75,8 @@ def test_tags() -> None:
     [
         ({}, "begun", ["releasekit publish", "releasekit rollback"]),
         ({"packages": ()}, "begun", ["releasekit publish", "releasekit rollback"]),
-        ({"lost": {WHEEL}, "index_files": {"core": {}}}, "begun", [RECOVER, "releasekit rollback"]),
-        ({"lost": {WHEEL}, "index_files": {"core": {WHEEL: f"sha of {WHEEL}"}}}, "begun",
+        ({"missing_files": {WHEEL}, "index_files": {"core": {}}}, "begun", [RECOVER, "releasekit rollback"]),
+        ({"missing_files": {WHEEL}, "index_files": {"core": {WHEEL: f"sha of {WHEEL}"}}}, "begun",
          ["releasekit publish", "releasekit rollback"]),
         ({"moved": True}, "begun", ["releasekit publish", "releasekit rollback"]),
         ({"staged": True}, "staged",

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from packaging.version import Version
 
-from releasekit.core.release.release_manifest import BuiltFile, PackageVersion
-from releasekit.core.release.upload_window import closing_warnings, half_published
+from releasekit.core.release.release_manifest import BuiltFile, BuiltPackage
+from releasekit.core.release.upload_window import closing_warnings, find_partial_uploads
 
 BEGUN = datetime(2026, 8, 1, 12, tzinfo=UTC)
-CORE = PackageVersion(
+CORE = BuiltPackage(
     name="core",
     version=Version("1.1"),
     tag="core-v1.1",
@@ -24,12 +24,12 @@ def test_half_published() -> None:
     later = BEGUN + timedelta(days=2)
     three = CORE.model_copy(update={"files": (*CORE.files, BuiltFile(name="other.whl", sha256="b" * 64, size=1))})
 
-    assert list(half_published([CORE], {})) == []
-    assert list(half_published([CORE], {"core": {}})) == []
-    assert list(half_published([CORE], {"core": {"core.whl": BEGUN, "core.tar.gz": BEGUN}})) == []
-    assert list(half_published([CORE], {"core": {"core.whl": None}})) == [], "nobody knows"
-    (half,) = half_published([three], {"core": {"core.tar.gz": later, "core.whl": BEGUN}})
-    assert (half.name, half.version, half.first) == ("core", Version("1.1"), BEGUN)
+    assert list(find_partial_uploads([CORE], {})) == []
+    assert list(find_partial_uploads([CORE], {"core": {}})) == []
+    assert list(find_partial_uploads([CORE], {"core": {"core.whl": BEGUN, "core.tar.gz": BEGUN}})) == []
+    assert list(find_partial_uploads([CORE], {"core": {"core.whl": None}})) == [], "nobody knows"
+    (half,) = find_partial_uploads([three], {"core": {"core.tar.gz": later, "core.whl": BEGUN}})
+    assert (half.name, half.version, half.first_upload) == ("core", Version("1.1"), BEGUN)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_half_published() -> None:
 )
 def test_warnings(days: float, said: str | None) -> None:
     """Nothing is said at first, then until when it can be completed, and at last that it cannot be."""
-    (half,) = half_published([CORE], {"core": {"core.whl": BEGUN}})
+    (half,) = find_partial_uploads([CORE], {"core": {"core.whl": BEGUN}})
     now = BEGUN + timedelta(days=days)
 
     warnings = [str(warning) for warning in closing_warnings([half], now)]

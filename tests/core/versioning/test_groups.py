@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.errors import ErrorCode, Refusal
 from tests.support.builders import plan_of
 
 
@@ -107,7 +107,7 @@ class TestFixed:
         assert released(*THREE, changes=told, settings=FIXED) == dict.fromkeys("abc", "3.0")
         with pytest.raises(Refusal, match=r"Release-As: 3\.0 is not above the current version, 4\.0") as caught:
             plan_of("a:", "b==4.0:", tags=["a-v1.0", "b-v4.0"], changes=told, settings=FIXED)
-        assert caught.value.where == "commit 0000000, a"
+        assert caught.value.location == "commit 0000000, a"
 
     def test_declared(self) -> None:
         """A later version written into one is for all."""
@@ -165,7 +165,10 @@ class TestMistakes:
         with pytest.raises(Refusal, match="a has its version from two groups: one and two") as caught:
             plan_of(*THREE, settings={"groups": groups})
 
-        assert (caught.value.code, caught.value.where) == (Code.CONFIG_INVALID_VALUE, "[tool.releasekit.groups.two]")
+        assert (caught.value.code, caught.value.location) == (
+            ErrorCode.CONFIG_INVALID_VALUE,
+            "[tool.releasekit.groups.two]",
+        )
 
     def test_two_names(self) -> None:
         """Groups that are only names may overlap."""
@@ -179,8 +182,8 @@ class TestMistakes:
         with pytest.raises(Refusal, match="coer fits no member; did you mean core") as caught:
             plan_of("core:", settings={"groups": groups})
 
-        assert (caught.value.code, caught.value.where) == (
-            Code.WORKSPACE_UNKNOWN_PACKAGE,
+        assert (caught.value.code, caught.value.location) == (
+            ErrorCode.WORKSPACE_UNKNOWN_PACKAGE,
             "[tool.releasekit.groups.g]",
         )
 

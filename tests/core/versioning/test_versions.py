@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from releasekit.core.config.bump_rules import Bump, Rules
-from releasekit.core.errors import Code, Refusal
+from releasekit.core.config.bump_rules import Bump, BumpRules
+from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.history.commits import Change, Commit, parse
-from releasekit.core.version_numbers import difference, next_version
-from releasekit.core.versioning.versions import Decision, Past, bump_of
+from releasekit.core.version_numbers import bump_between, next_version
+from releasekit.core.versioning.versions import Decision, PackageHistory, bump_of
 from tests.support.builders import decide, settings_of
 
 NONE, PATCH, MINOR, MAJOR = Bump
@@ -41,7 +41,7 @@ def decided(
     )
 
 
-def past_of(current: str, *messages: str, tagged: bool = True) -> Past:
+def past_of(current: str, *messages: str, tagged: bool = True) -> PackageHistory:
     """Return what is out: *current*, and before it, where that is a prerelease, what stands after a space."""
     versions = [Version(version) for version in current.split()]
     last = versions[0] if tagged else None
@@ -49,7 +49,7 @@ def past_of(current: str, *messages: str, tagged: bool = True) -> Past:
     changes = changes_of(*(message for message in messages if message != RELEASED))
     new = messages.index(RELEASED) if RELEASED in messages else len(messages)
     fresh = frozenset(change.sha for change in changes[:new])
-    return Past(versions[0], last, stable, changes, fresh if versions[0].is_prerelease else None, versions)
+    return PackageHistory(versions[0], last, stable, changes, fresh if versions[0].is_prerelease else None, versions)
 
 
 def summary(decision: Decision) -> tuple[str, str | None, str]:
@@ -181,7 +181,7 @@ def test_types() -> None:
     messages = ["feat: x", "Docs: x", "fix: x", "fix!: x", 'Revert "feat: x"']
 
     assert [bump_of(change, types) for change in changes_of(*messages)] == [PATCH, MINOR, NONE, MAJOR, NONE]
-    assert decide(past_of("1.0.0", "docs: x"), Rules(types)).label == "minor"
+    assert decide(past_of("1.0.0", "docs: x"), BumpRules(types)).label == "minor"
 
 
 # ---- the decision ---------------------------------------------------------------------------------------------------
@@ -248,7 +248,7 @@ def test_first_candidate_as() -> None:
     # What a prerelease announces comes next, unless the file was not lowered with it.
     assert summary(decided("0.9.0b2")) == ("minor", "0.9.0", "promotes 0.9.0b2")
     last = Version("0.9.0b2")
-    assert decide(Past(Version("1.0.0"), last, taken={last})).target == Version("1.0.0")
+    assert decide(PackageHistory(Version("1.0.0"), last, tagged={last})).target == Version("1.0.0")
 
 
 def test_forced() -> None:
@@ -272,7 +272,7 @@ def test_forced() -> None:
 )
 def test_difference(current: str, target: str, bump: Bump) -> None:
     """A step between two versions is called after the first segment that changes."""
-    assert difference(Version(current), Version(target)) is bump
+    assert bump_between(Version(current), Version(target)) is bump
 
 
 @pytest.mark.parametrize("tagged", [True, False])
@@ -282,7 +282,7 @@ def test_release_as_no_version(text: str, tagged: bool) -> None:
     with pytest.raises(Refusal, match="0000000") as refused:
         decided("1.2.3", f"feat: x\n\nRelease-As: {text}", tagged=tagged)
 
-    assert refused.value.code is Code.VERSION_INVALID
+    assert refused.value.code is ErrorCode.VERSION_INVALID
 
 
 @pytest.mark.parametrize("text", ["1.2.3", "1.2.2", "1.2.3rc1"])
@@ -291,7 +291,7 @@ def test_release_as_backwards(text: str) -> None:
     with pytest.raises(Refusal, match=r"not above the current version, 1\.2\.3") as refused:
         decided("1.2.3", f"feat: x\n\nRelease-As: {text}")
 
-    assert refused.value.code is Code.VERSION_INVALID
+    assert refused.value.code is ErrorCode.VERSION_INVALID
 
 
 @pytest.mark.parametrize("messages", [["fix: y"], ["fix: y\n\nRelease-As: 1.3.0rc2"]])
@@ -308,10 +308,10 @@ def test_local_versions() -> None:
     for current, told in (("1.2.3", "2.0.0+x"), ("1.2.3", "1.3.0rc1+x")):
         with pytest.raises(Refusal, match="0000000") as refused:
             decided(current, f"feat: x\n\nRelease-As: {told}")
-        assert refused.value.code is Code.VERSION_INVALID
+        assert refused.value.code is ErrorCode.VERSION_INVALID
     with pytest.raises(Refusal, match="local version"):
         decided("1.2.3+x", "feat: x", tagged=False)
-    marked = Past(Version("1.2.3+x"), Version("1.2.3"), Version("1.2.3"), changes_of("fix: x"))
+    marked = PackageHistory(Version("1.2.3+x"), Version("1.2.3"), Version("1.2.3"), changes_of("fix: x"))
     assert str(decide(marked).target) == "1.2.4"
     assert decide(replace(marked, changes=())).target is None
 
@@ -327,8 +327,8 @@ def test_explained() -> None:
     """Every change is either counted or ignored for a reason, in the order of the history."""
     decision = decided("1.2.3", 'Revert "feat: x"', "docs: d", "feat: x", "feat: y", "whatever")
 
-    assert [change.title for change in decision.counted] == ["feat: y"]
-    assert [(item.change.title, item.why) for item in decision.ignored] == [
+    assert [change.title for change in decision.triggers] == ["feat: y"]
+    assert [(item.change.title, item.reason) for item in decision.ignored] == [
         ('Revert "feat: x"', "reverts 2222222"),
         ("docs: d", "type docs asks for no release"),
         ("feat: x", "reverted by 0000000"),
@@ -449,12 +449,12 @@ def test_step_back(current: str, kind: str, messages: list[str], said: str) -> N
     with pytest.raises(Refusal, match=said) as refused:
         decided(current, *messages, prerelease=kind)
 
-    assert refused.value.code is Code.VERSION_INVALID
+    assert refused.value.code is ErrorCode.VERSION_INVALID
 
 
 def test_numbered_from_the_tags() -> None:
     """A number that is taken on another branch is not taken again."""
-    past = Past(Version("1.2.3"), Version("1.2.3"), Version("1.2.3"), changes_of("feat: x"), taken=[
+    past = PackageHistory(Version("1.2.3"), Version("1.2.3"), Version("1.2.3"), changes_of("feat: x"), tagged=[
         Version(text) for text in ("1.3.0rc1", "1.3rc4", "1.3.0b9", "1.4.0rc7", "1.3.0.dev8", "1!1.3.0rc6")
     ])  # fmt: skip
 
@@ -463,7 +463,7 @@ def test_numbered_from_the_tags() -> None:
 
 def test_declared_by_hand() -> None:
     """A later version that was written by hand is what a prerelease announces."""
-    past = Past(Version("2.0"), Version("1.2.3"), Version("1.2.3"), changes_of("fix: x"))
+    past = PackageHistory(Version("2.0"), Version("1.2.3"), Version("1.2.3"), changes_of("fix: x"))
 
     assert summary(decide(past, settings_of(prerelease="b").rules())) == ("prerelease", "2.0b1", "fix: x (0000000)")
     assert summary(decide(past)) == ("major", "2.0", "2.0 is declared")
@@ -475,9 +475,9 @@ def test_explained_prerelease() -> None:
 
     rc, stable = (decided("1.3.0rc1 1.2.3", *messages, prerelease=kind) for kind in ("rc", "none"))
 
-    assert [change.title for change in rc.counted] == ["fix: b"]
+    assert [change.title for change in rc.triggers] == ["fix: b"]
     assert [item.change.title for item in rc.ignored] == ["docs: c"]
-    assert [change.title for change in stable.counted] == ["fix: b", "feat: x"]
+    assert [change.title for change in stable.triggers] == ["fix: b", "feat: x"]
     assert [item.change.title for item in stable.ignored] == ["docs: c", "chore: y"]
 
 
@@ -512,7 +512,9 @@ def test_any_course(release: list[int], runs: list[tuple[str, list[str]]], major
         since = [*messages, *since]
         changes = [parse(Commit(f"{len(taken):x}{place:039x}", ("f",), text, ())) for place, text in enumerate(since)]
         fresh = frozenset(change.sha for change in changes[: len(messages)])
-        past = Past(last or declared, last, stable, changes, fresh if last and last.is_prerelease else None, taken)
+        past = PackageHistory(
+            last or declared, last, stable, changes, fresh if last and last.is_prerelease else None, taken
+        )
         rules = settings_of(major_on_zero=major_on_zero, prerelease=kind).rules()
         try:
             target = decide(past, rules).target
@@ -532,7 +534,7 @@ def test_any_course(release: list[int], runs: list[tuple[str, list[str]]], major
         assert last is None or target > last
         assert target not in taken
         if kind != "none":
-            after = Past(target, target, stable, changes, (), [*taken, target])
+            after = PackageHistory(target, target, stable, changes, (), [*taken, target])
             following = decide(after, settings_of(major_on_zero=major_on_zero).rules()).target
             assert following is not None
             assert following == Version(target.base_version) > target

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.version import Version
 
-from releasekit.core.workspace.built_files import Wheel, extras_of, import_names, metadata_of, problems
+from releasekit.core.workspace.built_files import Wheel, built_file_problems, extras_of, import_names, metadata_of
 from releasekit.core.workspace.pins import Pins
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def wheel(
 def said(*wheels: Wheel, names: Sequence[str] = (SDIST, WHEEL)) -> list[str]:
     """Return the problems, without the name of the wheel in front."""
     pins = Pins("exact", {"fps-auth": Version("1.0"), "core": Version("2.0")}, older=frozenset({"core<2"}))
-    return [said.removeprefix(f"{WHEEL}: ") for said in problems("fps-auth", Version("1.0"), names, wheels, pins)]
+    return [
+        said.removeprefix(f"{WHEEL}: ") for said in built_file_problems("fps-auth", Version("1.0"), names, wheels, pins)
+    ]
 
 
 def test_good() -> None:
@@ -121,7 +123,7 @@ def test_local_version() -> None:
     local = Version("1.0+ours")
     built = wheel(version="1.0+ours")
 
-    (only,) = problems(
+    (only,) = built_file_problems(
         "fps-auth", local, ["fps_auth-1.0+ours.tar.gz", LOCAL.replace("g1a2b3c4", "ours")], [built], Pins("exact", {})
     )
 
@@ -142,7 +144,10 @@ class TestMetaPackages:
         """A wheel without a module is fine if the sdist has no code either and something is required."""
         bare = wheel("core==2.0", files=FILES[1:])
 
-        assert problems("fps-auth", Version("1.0"), [SDIST, WHEEL], [bare], Pins("exact", {}), sources.split()) == ()
+        assert (
+            built_file_problems("fps-auth", Version("1.0"), [SDIST, WHEEL], [bare], Pins("exact", {}), sources.split())
+            == ()
+        )
 
     @pytest.mark.parametrize(
         "code", ["fps_auth/__init__.py", "src/fps_auth/a.py", "fps_auth.py", "src/lib.rs", "a/b.pyx", "tests.py"]
@@ -151,7 +156,9 @@ class TestMetaPackages:
         """Code in the sdist that left nothing in the wheel is a mistake."""
         bare = wheel("core==2.0", files=FILES[1:])
 
-        said = problems("fps-auth", Version("1.0"), [SDIST, WHEEL], [bare], Pins("exact", {}), ["pyproject.toml", code])
+        said = built_file_problems(
+            "fps-auth", Version("1.0"), [SDIST, WHEEL], [bare], Pins("exact", {}), ["pyproject.toml", code]
+        )
 
         assert said == (f"{WHEEL}: holds no module",)
 
@@ -159,7 +166,9 @@ class TestMetaPackages:
         """A wheel that holds nothing and requires nothing is a mistake."""
         bare = wheel(files=FILES[1:])
 
-        said = problems("fps-auth", Version("1.0"), [SDIST, WHEEL], [bare], Pins("exact", {}), ["pyproject.toml"])
+        said = built_file_problems(
+            "fps-auth", Version("1.0"), [SDIST, WHEEL], [bare], Pins("exact", {}), ["pyproject.toml"]
+        )
 
         assert said == (f"{WHEEL}: holds no module",)
 

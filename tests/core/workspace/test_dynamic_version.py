@@ -6,22 +6,22 @@ import tomllib
 
 import pytest
 
-from releasekit.core.workspace.dynamic_version import environment, is_dynamic, source_of
+from releasekit.core.workspace.dynamic_version import is_dynamic, version_environment, version_source
 
 DYNAMIC = '[project]\nname = "my-pkg"\ndynamic = ["version"]\n'
 
 
 def paths(table: str) -> list[str]:
-    return [place.path for place in source_of(tomllib.loads(DYNAMIC + table)).places]
+    return [place.path for place in version_source(tomllib.loads(DYNAMIC + table)).locations]
 
 
 def find(table: str, text: str) -> str:
     """Return the version that the last place finds in *text*."""
-    return source_of(tomllib.loads(DYNAMIC + table)).places[-1].find(text)
+    return version_source(tomllib.loads(DYNAMIC + table)).locations[-1].find(text)
 
 
 def told(table: str) -> dict[str, str]:
-    return environment(tomllib.loads(DYNAMIC + table), "my-pkg", "1.2")
+    return version_environment(tomllib.loads(DYNAMIC + table), "my-pkg", "1.2")
 
 
 HATCH = "[tool.hatch.version]\n"
@@ -168,7 +168,7 @@ class TestTags:
         document = tomllib.loads('[project]\nname = "a"\nversion = "1.0"\n[tool.setuptools_scm]')
 
         assert not is_dynamic(document)
-        assert environment(document, "a", "1.2") == {}
+        assert version_environment(document, "a", "1.2") == {}
 
 
 @pytest.mark.parametrize(
@@ -188,8 +188,8 @@ def test_odd_tables(table: str) -> None:
     """A table of a backend's that is something else is nothing here; the backend will say what is wrong with it."""
     document = tomllib.loads(DYNAMIC + table)
 
-    assert all(place.find("3") == "" for place in source_of(document).places)
-    assert environment(document, "a", "1.2").keys() <= {"UV_DYNAMIC_VERSIONING_BYPASS"}
+    assert all(place.find("3") == "" for place in version_source(document).locations)
+    assert version_environment(document, "a", "1.2").keys() <= {"UV_DYNAMIC_VERSIONING_BYPASS"}
 
 
 @pytest.mark.parametrize(
@@ -203,6 +203,6 @@ def test_odd_tables(table: str) -> None:
 )
 def test_unknown(table: str, named: str) -> None:
     """A source that nobody here knows is named."""
-    source = source_of(tomllib.loads(DYNAMIC + table))
+    source = version_source(tomllib.loads(DYNAMIC + table))
 
-    assert (source.places, source.variables, source.named) == ((), (), named)
+    assert (source.locations, source.variables, source.description) == ((), (), named)

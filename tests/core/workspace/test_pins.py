@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from releasekit.core.workspace.pins import Pins, pin, pin_requirement
+from releasekit.core.workspace.pins import Pins, pin_requirement, pin_requirements
 
 VERSIONS = {"core": Version("2.0"), "fps-auth": Version("0.5.1"), "next": Version("3.0rc1")}
 OLDER = frozenset({"core<2", "core==1.*", "core!=2.0", "next>=3.0rc2", "next>3", "next<3", "fps-auth!=0.5.1,>=0.1"})
@@ -85,7 +85,7 @@ core = { workspace = true }
         .replace('fast = ["core>=1", "next"]', 'fast = ["core==2.0", "next==3.0rc1"]')
     )
 
-    assert pin(before, PINS) == after
+    assert pin_requirements(before, PINS) == after
 
 
 @pytest.mark.parametrize(
@@ -102,13 +102,13 @@ core = { workspace = true }
 )
 def test_forms(form: str) -> None:
     """Every way in which TOML writes tables is pinned alike."""
-    assert pin(form, PINS) == form.replace('"core"', '"core==2.0"')
+    assert pin_requirements(form, PINS) == form.replace('"core"', '"core==2.0"')
 
 
 @pytest.mark.parametrize("text", ["", '[project]\nname = "a"\ndynamic = ["version"]\n', "[tool.uv]\npackage = true\n"])
 def test_nothing_to_pin(text: str) -> None:
     """A file without requirements stays as it is."""
-    assert pin(text, PINS) == text
+    assert pin_requirements(text, PINS) == text
 
 
 def test_hatch_hook() -> None:
@@ -117,7 +117,7 @@ def test_hatch_hook() -> None:
     before = hook + 'dependencies = ["core[x]=={{ version }}", "httpx", "other=={{ version }}", "core>=1"]\n'
     after = hook + 'dependencies = ["core[x]==2.0", "httpx", "other=={{ version }}", "core==2.0"]\n'
 
-    assert pin(before, PINS) == after
+    assert pin_requirements(before, PINS) == after
 
 
 names = st.sampled_from(["core", "Core", "fps_auth", "FPS.auth", "next", "httpx", "next-up"])
@@ -140,9 +140,9 @@ def test_only_requirements_differ(runtime: list[str], extra: list[str], build: l
         ]
     )
 
-    once = pin(text, PINS)
+    once = pin_requirements(text, PINS)
 
-    assert pin(once, PINS) == once
+    assert pin_requirements(once, PINS) == once
     assert [line.partition("#")[2] for line in text.splitlines()] == [
         line.partition("#")[2] for line in once.splitlines()
     ]

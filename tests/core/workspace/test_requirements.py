@@ -13,8 +13,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from releasekit.core.version_numbers import next_breaking
-from releasekit.core.workspace.pins import Pins, compatible_with, misfit, pin_requirement
-from releasekit.core.workspace.requirements import is_live, key_of, raise_requirement
+from releasekit.core.workspace.pins import Pins, compatible_with, pin_mismatch, pin_requirement
+from releasekit.core.workspace.requirements import is_live, raise_requirement, requirement_key
 from tests.tables.requirement_table import ROWS, Row
 
 if TYPE_CHECKING:
@@ -30,7 +30,10 @@ def test_table(row: Row) -> None:
     assert raise_requirement(row.written, version, always=True) == (row.always or row.raised)
     pins = Pins("compatible", {"core": version})
     built = pin_requirement(Requirement(row.raised), pins)
-    assert (key_of(built), built.extras) == (key_of(Requirement(row.compatible)), Requirement(row.compatible).extras)
+    assert (requirement_key(built), built.extras) == (
+        requirement_key(Requirement(row.compatible)),
+        Requirement(row.compatible).extras,
+    )
     for text in (row.raised, row.always or row.raised, row.compatible):
         assert Requirement(text).specifier.contains(version, prereleases=True)
 
@@ -139,4 +142,4 @@ def test_misfit(mode: PinMode, built: str, expected: str) -> None:
     """What a backend wrote is compared with what was planned."""
     pins = Pins(mode, {"core": Version("1.3.0")}, older=frozenset({"core<1"}))
 
-    assert misfit(Requirement(built), pins) == expected
+    assert pin_mismatch(Requirement(built), pins) == expected

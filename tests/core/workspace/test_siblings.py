@@ -15,9 +15,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from releasekit.core.errors import Code
-from releasekit.core.workspace.pins import pin
-from releasekit.core.workspace.siblings import write_raised
+from releasekit.core.errors import ErrorCode
+from releasekit.core.workspace.pins import pin_requirements
+from releasekit.core.workspace.siblings import write_raised_requirements
 from tests.support.builders import plan_of
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def test_fits_together(
         check_order(plan, documents)
         if plan.obstacles:
             event("refused")
-            assert {each.code for each in plan.obstacles} <= {Code.PIN_CONFLICT, Code.SIBLING_MISSING}
+            assert {each.code for each in plan.obstacles} <= {ErrorCode.PIN_CONFLICT, ErrorCode.SIBLING_MISSING}
             sensible = without_needless(published_after(plan, documents, published))
             assert any(not can_be_installed(sensible, step) for step in plan.steps)
             return
@@ -142,7 +142,9 @@ def published_after(plan: Plan, documents: Documents, published: Published) -> P
     sources = sources_after(plan, documents)
     after = {name: dict(versions) for name, versions in published.items()}
     for step in plan.steps:
-        built = tomllib.loads(pin(text_of(sources[f"packages/{step.name}"]), plan.pins_of(step)))["project"]
+        built = tomllib.loads(pin_requirements(text_of(sources[f"packages/{step.name}"]), plan.pins_of(step)))[
+            "project"
+        ]
         extras = built["optional-dependencies"].items()
         needs = [*built["dependencies"], *(f'{each}; extra == "{x}"' for x, those in extras for each in those)]
         after[step.name][str(step.version)] = list(map(Requirement, needs))
@@ -164,7 +166,7 @@ def sources_after(plan: Plan, documents: Documents) -> Documents:
     after: Documents = {}
     for path, document in documents.items():
         raised = [each for each in plan.raises if each.file == f"{path}/pyproject.toml"]
-        text = write_raised(text_of(document), "pyproject.toml", raised)
+        text = write_raised_requirements(text_of(document), "pyproject.toml", raised)
         assert sum(a != b for a, b in zip(text.split("\n"), text_of(document).split("\n"), strict=True)) <= len(raised)
         after[path] = tomllib.loads(text)
     for step in plan.steps:
@@ -237,7 +239,7 @@ def test_missing() -> None:
         "app: core", changes={"app": "fix: x"}, published={"app": ["1.0"], "core": ["0.9"]}, requires={"app": []}
     ).obstacles
 
-    assert (obstacle.code, obstacle.where) == (Code.SIBLING_MISSING, "packages/app/pyproject.toml")
+    assert (obstacle.code, obstacle.where) == (ErrorCode.SIBLING_MISSING, "packages/app/pyproject.toml")
     assert obstacle.what == "core is tagged core-v1.0 and not on the index; app 1.0.1 requires core==1.0"
     assert obstacle.hint == "Release core too: `releasekit publish --force-unchanged -p app -p core`."
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from packaging.version import Version
 
-from releasekit.core.errors import Code, Refusal
-from releasekit.core.workspace.dynamic_version import literal, source_of
-from releasekit.core.workspace.toml_edits import write_place, write_version
+from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.workspace.dynamic_version import literal_location, version_source
+from releasekit.core.workspace.toml_edits import write_version, write_version_at
 
 NEW = Version("1.3.0rc1")
 
@@ -45,9 +45,9 @@ def test_write_version(before: str, after: str) -> None:
 def test_write_place(line: str) -> None:
     """Only the version changes where a file declares it, in the forms that hatch reads."""
     text = f'"""About 1.2."""\r\n{line}\nOTHER = "1.2"\n'
-    (place,) = source_of({"tool": {"hatch": {"version": {"path": "about.py"}}}}).places
+    (place,) = version_source({"tool": {"hatch": {"version": {"path": "about.py"}}}}).locations
 
-    assert write_place(text.format("1.2"), place, NEW, "about.py") == text.format("1.3.0rc1")
+    assert write_version_at(text.format("1.2"), place, NEW, "about.py") == text.format("1.3.0rc1")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_literal(pattern: str, text: str, old: str) -> None:
     """A pattern is literal text around any version, whatever it stands beside; line ends stay."""
     before, after = (text.replace("<>", version) for version in (old, str(NEW)))
 
-    assert write_place(before, literal(pattern, "x"), NEW, "x") == after
+    assert write_version_at(before, literal_location(pattern, "x"), NEW, "x") == after
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_literal(pattern: str, text: str, old: str) -> None:
 def test_not_once(pattern: str, text: str, times: str) -> None:
     """A version that stands nowhere, or twice, is nothing to be replaced."""
     with pytest.raises(Refusal) as caught:
-        write_place(text, literal(pattern, "about.py"), NEW, "src/about.py")
+        write_version_at(text, literal_location(pattern, "about.py"), NEW, "src/about.py")
 
-    assert (caught.value.code, caught.value.where) == (Code.VERSION_PLACE, "src/about.py")
-    assert caught.value.what == f"the version should stand in one place, and stands {times}"
+    assert (caught.value.code, caught.value.location) == (ErrorCode.VERSION_PLACE, "src/about.py")
+    assert caught.value.message == f"the version should stand in one place, and stands {times}"

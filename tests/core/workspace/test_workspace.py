@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.version import Version
 
-from releasekit.core.errors import Code, Refusal
-from releasekit.core.workspace.workspace import Declared, Kind, requirement_of, workspace_of
+from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.workspace.workspace import DeclaredVersion, Kind, requirement_of, workspace_of
 from tests.support import builders
 
 if TYPE_CHECKING:
     from releasekit.core.workspace.workspace import Member
 
 
-def member(pyproject: str, *, declared: Declared | None = None, path: str = "packages/it") -> Member:
+def member(pyproject: str, *, declared: DeclaredVersion | None = None, path: str = "packages/it") -> Member:
     """Return the one member whose pyproject.toml is *pyproject*."""
     documents = {path: tomllib.loads(pyproject)}
     (only,) = workspace_of(documents, builders.settings_of(), {path: declared} if declared else {})
@@ -38,7 +38,7 @@ class TestNames:
         workspace = builders.workspace_of("Fps_Auth: ", f"app: {written}>=1")
 
         assert list(workspace.members) == ["app", "fps-auth"]
-        assert workspace.internal(workspace["app"], Kind.RUNTIME) == {"fps-auth"}
+        assert workspace.required_members(workspace["app"], Kind.RUNTIME) == {"fps-auth"}
         assert workspace["fps-auth"].raw_name == "Fps_Auth"
 
     def test_duplicate(self) -> None:
@@ -48,7 +48,7 @@ class TestNames:
         with pytest.raises(Refusal, match="two members are named fps-auth") as caught:
             workspace_of(documents, builders.settings_of())
 
-        assert (caught.value.code, caught.value.where) == (Code.WORKSPACE_DUPLICATE, "a, b")
+        assert (caught.value.code, caught.value.location) == (ErrorCode.WORKSPACE_DUPLICATE, "a, b")
 
     def test_extras(self) -> None:
         """An extra's name is normalised as well (PEP 685)."""
@@ -105,9 +105,9 @@ class TestRequirements:
         with pytest.raises(Refusal, match="'core >< 1' is no requirement") as caught:
             member('[project]\nname = "it"\ndependencies = ["core >< 1"]')
 
-        assert caught.value.code is Code.WORKSPACE_REQUIREMENT
-        assert caught.value.where == "packages/it/pyproject.toml"
-        assert "\n" not in caught.value.what
+        assert caught.value.code is ErrorCode.WORKSPACE_REQUIREMENT
+        assert caught.value.location == "packages/it/pyproject.toml"
+        assert "\n" not in caught.value.message
 
     def test_external(self) -> None:
         """Published requirements on others are those at run time and of extras, once each."""
@@ -125,7 +125,7 @@ class TestRequirements:
             builders.settings_of(),
         )
 
-        assert workspace.external(workspace["it"]) == ("httpx>=0.27", "uvloop")
+        assert workspace.external_requirements(workspace["it"]) == ("httpx>=0.27", "uvloop")
 
     @pytest.mark.parametrize("template", ["=={{ version }}", "~={{version}}", ">= {{ version.base }}, <9", "==={{v}}"])
     def test_template(self, template: str) -> None:
@@ -188,14 +188,14 @@ class TestPatterns:
         """A pattern with a slash is a path, any other a name, in any spelling; both may be globs."""
         workspace = builders.workspace_of("Fps_Auth:", "fps.db:", "web:")
 
-        assert workspace.matching([pattern]) == expected
+        assert workspace.matching_names([pattern]) == expected
 
     def test_several(self) -> None:
         """Patterns add up; none means none."""
         workspace = builders.workspace_of("a:", "b:", "c:")
 
-        assert workspace.matching(["a", "c"]) == {"a", "c"}
-        assert workspace.matching([]) == frozenset()
+        assert workspace.matching_names(["a", "c"]) == {"a", "c"}
+        assert workspace.matching_names([]) == frozenset()
 
     @pytest.mark.parametrize(
         ("pattern", "said"),
@@ -208,9 +208,9 @@ class TestPatterns:
     def test_unknown(self, pattern: str, said: str) -> None:
         """A pattern that fits nobody is refused, with the nearest name."""
         with pytest.raises(Refusal) as caught:
-            builders.workspace_of("core:", "web:").matching(["web", pattern])
+            builders.workspace_of("core:", "web:").matching_names(["web", pattern])
 
-        assert (caught.value.code, caught.value.what) == (Code.WORKSPACE_UNKNOWN_PACKAGE, said)
+        assert (caught.value.code, caught.value.message) == (ErrorCode.WORKSPACE_UNKNOWN_PACKAGE, said)
 
     @pytest.mark.parametrize("key", ["packages", "exclude"])
     def test_unknown_in_settings(self, key: str) -> None:
@@ -234,18 +234,18 @@ class TestVersions:
         with pytest.raises(Refusal, match="'one' is no PEP 440 version") as caught:
             member('[project]\nname = "it"\nversion = "one"')
 
-        assert (caught.value.code, caught.value.where) == (Code.VERSION_INVALID, "packages/it/pyproject.toml")
+        assert (caught.value.code, caught.value.location) == (ErrorCode.VERSION_INVALID, "packages/it/pyproject.toml")
 
     def test_in_a_file(self) -> None:
         """The version that a file declares is the package's, and the file is named; a wrong one too."""
         pyproject = '[project]\nname = "it"\ndynamic = ["version"]'
 
-        found = member(pyproject, declared=Declared("1.2.3", "src/it/about.py"))
+        found = member(pyproject, declared=DeclaredVersion("1.2.3", "src/it/about.py"))
 
         assert (found.version, found.dynamic, found.version_file) == (Version("1.2.3"), True, "src/it/about.py")
         with pytest.raises(Refusal, match="'one' is no PEP 440 version") as caught:
-            member(pyproject, declared=Declared("one", "about.py"))
-        assert caught.value.where == "packages/it/about.py"
+            member(pyproject, declared=DeclaredVersion("one", "about.py"))
+        assert caught.value.location == "packages/it/about.py"
 
     def test_tag_decides(self) -> None:
         """A dynamic version without a file is for the tag to tell."""
