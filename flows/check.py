@@ -1,9 +1,11 @@
 """The health of a workspace: `python -m flows.check`, or the deployment `releasekit/check`."""
 
 if __name__ == "__main__":  # before Prefect is imported: a check on a terminal must not pay for it
-    from releasekit.__main__ import main
+    import sys
+    from runpy import run_module
 
-    raise SystemExit(main("check"))
+    sys.argv.insert(1, "check")
+    run_module("releasekit", run_name="__main__")
 
 from typing import Any
 

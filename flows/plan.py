@@ -1,9 +1,11 @@
 """What would be released, and why: `python -m flows.plan`, or the deployment `releasekit/plan`."""
 
 if __name__ == "__main__":  # before Prefect is imported: a plan on a terminal must not pay for it
-    from releasekit.__main__ import main
+    import sys
+    from runpy import run_module
 
-    raise SystemExit(main("plan"))
+    sys.argv.insert(1, "plan")
+    run_module("releasekit", run_name="__main__")
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,9 +1,11 @@
 """The release pull request: `python -m flows.prepare`, or the deployment `releasekit/prepare`."""
 
 if __name__ == "__main__":  # before Prefect is imported: on a terminal it is not needed
-    from releasekit.__main__ import main
+    import sys
+    from runpy import run_module
 
-    raise SystemExit(main("prepare"))
+    sys.argv.insert(1, "prepare")
+    run_module("releasekit", run_name="__main__")
 
 from prefect import flow
 

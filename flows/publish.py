@@ -1,9 +1,11 @@
 """The whole release: `python -m flows.publish`, or the deployment `releasekit/publish`."""
 
 if __name__ == "__main__":  # before Prefect is imported: --help and --dry-run must not pay for it
-    from releasekit.__main__ import main
+    import sys
+    from runpy import run_module
 
-    raise SystemExit(main("publish"))
+    sys.argv.insert(1, "publish")
+    run_module("releasekit", run_name="__main__")
 
 import logging
 from collections.abc import Mapping

@@ -1,9 +1,11 @@
 """Abandon one release: `python -m flows.rollback`, or the deployment `releasekit/rollback`."""
 
 if __name__ == "__main__":  # before Prefect is imported: a rollback on a terminal must not pay for it
-    from releasekit.__main__ import main
+    import sys
+    from runpy import run_module
 
-    raise SystemExit(main("rollback"))
+    sys.argv.insert(1, "rollback")
+    run_module("releasekit", run_name="__main__")
 
 from prefect import flow
 from prefect.artifacts import acreate_markdown_artifact

@@ -5,8 +5,8 @@ import sys
 from releasekit.front_door import prefer_own_packages
 
 
-def main(*words: str) -> int:
-    """Run the command line, with *words* before its own; returns the exit code.
+def main() -> int:
+    """Run the command line; returns the exit code.
 
     All else is imported here, which takes a second: a Ctrl-C in that time is one like any other.
     """
@@ -16,7 +16,7 @@ def main(*words: str) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)  # noqa: T201  there is nothing else to say it with yet
         return 130
-    return app.main([*words, *sys.argv[1:]])
+    return app.main(sys.argv[1:])
 
 
 if __name__ == "__main__":
