@@ -144,7 +144,7 @@ class TestReadSdist:
 
         assert {"PKG-INFO", "pyproject.toml", "src/read_source/__init__.py"} <= set(read_sdist(sdist))
 
-    @pytest.mark.parametrize(("table", "wrong"), [("bypass-selection = true", ()), (ONLY_DOCS, ("holds no module",))])
+    @pytest.mark.parametrize(("table", "wrong"), [("bypass-selection = true", ()), (ONLY_DOCS, ("has no module",))])
     def test_meta_package(self, tmp_path: Path, table: str, wrong: tuple[str, ...]) -> None:
         """A real package of requirements alone is fine; one whose modules got lost on the way to the wheel is not."""
         project = '[project]\nname = "meta-a"\nversion = "1.0"\ndependencies = ["meta-b"]\n'

@@ -85,8 +85,8 @@ def test_any_encoding(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "what"),
     [
-        (("it.py", 'B = "{version}"'), "the version should stand in one place, and stands nowhere"),
-        (("it.py", "{version}"), "the version should stand in one place, and stands 2 times (line 1, line 2)"),
+        (("it.py", 'B = "{version}"'), "the version must occur exactly once, but was not found"),
+        (("it.py", "{version}"), "the version must occur exactly once, but occurs 2 times (line 1, line 2)"),
         (("other.py", "{version}"), "there is no such file"),
         (("src", "{version}"), "there is no such file"),
         (("link.py", 'A = "{version}"'), "the file lies outside the package"),
@@ -162,7 +162,7 @@ class TestDynamic:
             {"it.py": b'VERSION = "1.0"\n__version__ = "1.0"\n'},
         )
 
-        assert refusal(package).message.endswith("stands 2 times (line 1, line 2)")
+        assert refusal(package).message.endswith("occurs 2 times (line 1, line 2)")
 
     def test_outside(self, tmp_path: Path) -> None:
         """A backend may read a file elsewhere, but nothing is written there."""

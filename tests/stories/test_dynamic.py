@@ -282,7 +282,7 @@ def test_bump_is_checked_first(tmp_path: Path) -> None:
 
     for file, said in {
         "about.py": "git does not track this file, so the release could not write the version into it",
-        "__init__.py": "the version should stand in one place, and stands nowhere",
+        "__init__.py": "the version must occur exactly once, but was not found",
         "gone.py": "there is no such file",
     }.items():
         world.commit("feat: more", {"packages/core/pyproject.toml": pyproject + table.format(file)})
@@ -328,7 +328,7 @@ def test_version_of_gits_own(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert said.code == 1
     (row,) = json.loads(said.out)["packages"]
     assert row["error"].startswith("RK-VERIFY-FAILED: by_hatch_vcs-0.3.1.dev")
-    assert "but 0.4.0 is planned: the build backend made up a version from the state of git" in row["error"]
+    assert "but 0.4.0 is planned: the build backend derived another version from the state of git" in row["error"]
     assert [request for request in own_index.requests() if request.uploaded_file] == []
     assert world.state() == before
 

@@ -1,1 +1,1 @@
-"""The members of a workspace, what they require of each other, and their files as text."""
+"""The members of a workspace, the requirements between them, and edits of their files."""

@@ -1,4 +1,4 @@
-"""What a built package must look like before it may be uploaded."""
+"""Checks that built files must pass before they are uploaded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wheel:
-    """What a wheel holds: its METADATA, the sha256 (urlsafe base64) of each file, and what its RECORD says of them."""
+    """The contents of a wheel.
+
+    *metadata* is the text of METADATA. *hashes* has the sha256 of each file (urlsafe base64), *record* the hash of each
+    file as RECORD lists it (`sha256=...`).
+    """
 
     name: str
     metadata: str
@@ -44,9 +48,9 @@ def built_file_problems(
     pins: Pins,
     sources: Iterable[str] = (),
 ) -> tuple[str, ...]:
-    """Return what is wrong with the built files *names* of *project*; nothing if they may be uploaded.
+    """Return the problems of the built files *names* of *project*; empty if they may be uploaded.
 
-    *pins* are what it has to require of its siblings, *sources* the files in the sdist.
+    *pins* are the requirements on siblings that the wheels must have. *sources* are the files in the sdist.
     """
     messages = list(file_name_problems(project, version, names))
     if version.local:
@@ -56,7 +60,7 @@ def built_file_problems(
     for wheel in wheels:
         messages += _wheel_problems(wheel, project, version, pins)
         if _is_empty(wheel) and not (is_metadata_only and metadata_of(wheel).get_all("Requires-Dist")):
-            messages.append(f"{wheel.name}: holds no module")
+            messages.append(f"{wheel.name}: has no module")
     return tuple(messages)
 
 
@@ -66,14 +70,14 @@ def metadata_of(wheel: Wheel) -> Message:
 
 
 def extras_of(wheel: Wheel) -> tuple[str, ...]:
-    """Return the extras that the wheel's METADATA offers, under their normalised names (PEP 685)."""
+    """Return the extras that the wheel's METADATA provides, with normalised names (PEP 685)."""
     return tuple(sorted({canonicalize_name(str(name)) for name in metadata_of(wheel).get_all("Provides-Extra", [])}))
 
 
 def import_names(files: Iterable[str]) -> tuple[str, ...]:
-    """Return the names that a wheel with these *files* is imported by: its top packages and modules.
+    """Return the names under which Python imports a wheel with these *files*: its top-level packages and modules.
 
-    Below a namespace package (PEP 420: no `__init__.py`) these are the first real packages or modules found.
+    In a namespace package (PEP 420: no `__init__.py`), these are the first regular packages or modules below it.
     """
     modules = [
         PurePosixPath(file)
@@ -98,7 +102,7 @@ def _is_name(path: PurePosixPath) -> bool:
 
 
 def file_name_problems(project: str, version: Version, names: Sequence[str]) -> Iterator[str]:
-    """Yield what is wrong with the *names* of the files of *project*: one sdist and its wheels, of that version."""
+    """Yield the problems of the file *names* of *project*: expected are one sdist and its wheels, of *version*."""
     sdists = [name for name in names if name.endswith(".tar.gz")]
     wheels = [name for name in names if name.endswith(".whl")]
     if len(sdists) != 1 or not wheels:
@@ -128,10 +132,10 @@ def _wheel_problems(wheel: Wheel, project: str, version: Version, pins: Pins) ->
         try:
             requirement = Requirement(str(written))
         except InvalidRequirement:
-            yield f"{wheel.name}: Requires-Dist {written!r} is no requirement"
+            yield f"{wheel.name}: Requires-Dist {written!r} is not a valid requirement"
             continue
         if requirement.url:
-            yield f"{wheel.name}: requires {requirement} by address, which PyPI refuses"
+            yield f"{wheel.name}: requires {requirement} by URL, which PyPI refuses"
         elif expected := pin_mismatch(requirement, pins):
             yield f"{wheel.name}: requires {requirement}, but {expected} is planned"
     yield from _record_problems(wheel)
@@ -140,18 +144,18 @@ def _wheel_problems(wheel: Wheel, project: str, version: Version, pins: Pins) ->
 def _planned_version_note(built_version: str, version: Version) -> str:
     planned = f"but {version} is planned"
     by_git = "+" in built_version or (".dev" in built_version and not version.is_devrelease)
-    return f"{planned}: the build backend made up a version from the state of git" if by_git else planned
+    return f"{planned}: the build backend derived another version from the state of git" if by_git else planned
 
 
 def _is_empty(wheel: Wheel) -> bool:
-    stubs = (".pyi", "/py.typed")  # of a package that only describes another (PEP 561)
+    stubs = (".pyi", "/py.typed")  # a stub package has only types for another package (PEP 561)
     return not import_names(wheel.hashes) and not any(".data/" in n or n.endswith(stubs) for n in wheel.hashes)
 
 
 def _is_code(file: str) -> bool:
-    """Tell whether *file* of an sdist is one that a wheel should have something of.
+    """Return whether *file* of an sdist is code that belongs in a wheel.
 
-    A package that only requires others has none; what tests, documents or builds it does not count.
+    Files for tests, documentation and the build do not count. A package that consists of requirements only has no code.
     """
     path = PurePosixPath(file)
     is_support_file = path.parts[0] in _SUPPORT_DIRECTORIES or path.parts[0].startswith(".")
@@ -170,6 +174,6 @@ def _record_problems(wheel: Wheel) -> Iterator[str]:
         if name not in wheel.record:
             yield f"{wheel.name}: {name} is not in RECORD"
         elif wheel.record[name] != f"sha256={digest}":
-            yield f"{wheel.name}: {name} is not the file that RECORD describes"
+            yield f"{wheel.name}: {name} does not match its hash in RECORD"
     for name in sorted(wheel.record.keys() - wheel.hashes.keys()):
-        yield f"{wheel.name}: RECORD lists {name}, which is not there"
+        yield f"{wheel.name}: RECORD lists {name}, which is not in the wheel"

@@ -21,7 +21,7 @@ _EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
 
 
 class ReleaseRequirement(NamedTuple):
-    """One requirement of a release, in its extra *extra* (normalised) if it is one's."""
+    """One requirement of a release. *extra* is the normalised name of its extra; empty if it belongs to none."""
 
     requirement: Requirement
     extra: str = ""
@@ -29,9 +29,10 @@ class ReleaseRequirement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A version of a package that the index will have. *planned*: this release brings it.
+    """A version of a package that the index will have.
 
-    *assumed*: nobody has read what it requires; it is what releasekit would have written.
+    *planned* means that this release publishes it. *assumed* means that its metadata was not read: its requirements are
+    those that releasekit would have written.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Candidate:
         return f"{self.name} {self.version}"
 
     def requirements_for(self, extra: str) -> Iterator[Requirement]:
-        """Yield what installing it requires here, or with *extra* what that extra adds."""
+        """Yield the requirements that apply in this environment; with *extra*, only those that the extra adds."""
         for required in self.requirements:
             marker = required.requirement.marker
             if required.extra == extra and (marker is None or marker.evaluate({"extra": extra})):
@@ -52,15 +53,15 @@ class Candidate:
 
     @property
     def extras(self) -> tuple[str, ...]:
-        """Its extras that require anything."""
+        """The extras that have requirements."""
         return tuple(dict.fromkeys(required.extra for required in self.requirements if required.extra))
 
 
 Candidates = Mapping[str, Sequence[Candidate]]
-"""What the index will have of each package, the latest first."""
+"""The versions of each package that the index will have, latest first."""
 
 Node = tuple[str, str]
-"""A package, and one of its extras, or "" for none."""
+"""A package and one of its extras; "" for no extra."""
 
 
 def release_requirements(metadata: Iterable[Requirement]) -> tuple[ReleaseRequirement, ...]:
@@ -73,7 +74,10 @@ def release_requirements(metadata: Iterable[Requirement]) -> tuple[ReleaseRequir
 
 
 def allows(specifier: SpecifierSet, candidate: Candidate, candidates: Candidates) -> bool:
-    """Return whether an installer takes *candidate* for *specifier*: a prerelease only if it is named, as uv does."""
+    """Return whether an installer accepts *candidate* for *specifier*.
+
+    As in uv, a prerelease counts only if *specifier* names one, or if the package has no stable version.
+    """
     version = candidate.version
     if not specifier.contains(version, prereleases=True):
         return False

@@ -1,4 +1,4 @@
-"""Where a dynamic version comes from: a file that the build backend reads, or the environment that it is told by."""
+"""Where a dynamic version comes from: a file that the build backend reads, or an environment variable."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Table: TypeAlias = "Mapping[str, Any]"
 
-# What hatch itself looks for in a file, and an annotation besides.
+# The pattern of hatch itself, plus an optional annotation.
 _HATCH = r"""(?i)^(?P<name>__version__|VERSION)(?: ?: ?str)? *= *(?P<quote>['"])v?(?P<version>.+?)(?P=quote)"""
 _PDM = r"""^(?:__version__|VERSION)\s*=\s*["'](?P<version>.+?)["']\s*(?:#.*)?$"""
 _WHOLE_FILE = re.compile(r"\A\s*(?P<version>\S+)\s*\Z")
@@ -25,41 +25,41 @@ _VERSION = rf"v?(?P<version>(?ix:{VERSION_PATTERN}))"
 
 @dataclass(frozen=True, slots=True)
 class VersionLocation:
-    """A place where a version may stand: *pattern* finds it, as its group *group*, in the file *path* of a package."""
+    """A possible location of a version: group *group* of *pattern*, in the file *path* of a package."""
 
     path: str
     pattern: re.Pattern[str]
     group: str | int = "version"
 
     def find(self, text: str) -> str:
-        """Return the version that stands in *text*; empty if none does."""
+        """Return the version in *text*; empty if there is none."""
         match = self.pattern.search(text)
         return match[self.group] if match else ""
 
 
 @dataclass(frozen=True, slots=True)
 class VersionSource:
-    """Where a package's version comes from, besides `project.version`.
+    """Where the version of a package comes from if it is not in `project.version`.
 
-    *locations* are the files that may declare it, in the order in which the build backend looks. *variables* are those
-    of the environment that tell the backend a version which only a tag knows. *description* is what was read, for
-    people.
+    *locations* are the files that may declare it, in the order in which the build backend reads them. *variables* are
+    the environment variables that give the backend a version that only a tag has. *description* names the setting that
+    says so, for messages.
     """
 
     locations: tuple[VersionLocation, ...] = ()
     variables: tuple[str, ...] = ()
-    description: str = "no build backend that is known here"
+    description: str = "no known build backend"
 
 
-def table_at(value: Any, *path: str) -> Table:  # noqa: ANN401  whatever the file holds
-    """Return the table at *path* of *value*; an empty one if it is missing, or no table: who reads it will tell."""
+def table_at(value: Any, *path: str) -> Table:  # noqa: ANN401  a value of any TOML type
+    """Return the table at *path* of *value*; empty if there is none. The tool that reads it reports errors."""
     for key in path:
         value = cast("Table", value).get(key) if isinstance(value, dict) else None
     return cast("Table", value) if isinstance(value, dict) else {}
 
 
 def is_dynamic(document: Table) -> bool:
-    """Tell whether the version does not stand in `project.version`."""
+    """Return whether `project.dynamic` lists the version."""
     return "version" in document.get("project", {}).get("dynamic", ())
 
 
@@ -81,11 +81,12 @@ def version_source(document: Table) -> VersionSource:
 
 
 def version_environment(document: Table, name: str, version: str) -> dict[str, str]:
-    """Return the variables that tell the build of the package *name* its *version*, where a backend would ask git.
+    """Return the environment variables that give *version* to the build of the package *name*.
 
-    It would find a tree with pins in it and no tag yet, and make that a local version. Some of these variables are
-    for whatever is built (hatch-vcs does not tell setuptools-scm whose version it asks for), so a build is given no
-    more than its own backend reads: a requirement that is built on the way should not take the version for its own.
+    Without them the backend would ask git. Git has a modified tree and no tag yet, so the result would be a local
+    version. Some of these variables apply to every build (hatch-vcs does not tell setuptools-scm which package asks),
+    so a build gets only those that its own backend reads. Otherwise a requirement that is built along the way could
+    take the version for itself.
     """
     hooks = table_at(document, "tool", "hatch", "metadata", "hooks")
     hook_variables = ("UV_DYNAMIC_VERSIONING_BYPASS",) if "uv-dynamic-versioning" in hooks else ()
@@ -94,7 +95,7 @@ def version_environment(document: Table, name: str, version: str) -> dict[str, s
 
 
 def literal_location(text: str, path: str) -> VersionLocation:
-    """Return the place in *path* that *text* describes: as it is written there, but for `{version}`."""
+    """Return the location in *path* that *text* describes: literal text, with `{version}` for any version."""
     before, _, after = (re.escape(part).replace("\\\n", r"\r?\n") for part in text.partition("{version}"))
     start = r"(?<![\w.+!-])" if text.startswith("{version}") else ""
     end = r"(?![\w+!-])" if text.endswith("{version}") else ""
@@ -111,7 +112,7 @@ def _hatch(table: Table, tool: Table) -> VersionSource:
         )
     if source == "code" and path:
         expression = str(table.get("expression") or "__version__")
-        # Any other expression could only be evaluated, and nobody could tell what to write.
+        # Any other expression needs evaluation, so it has no text that a release could replace.
         return VersionSource(
             (_assignment_location(path, expression),) if expression.isidentifier() else (), description=description
         )
@@ -155,7 +156,7 @@ def _setuptools(directive: Table, table: Table) -> VersionSource:
 
 
 def _modules(module: str, table: Table) -> Iterator[str]:
-    """Yield the files that *module* may be, for setuptools: as configured, else in src or at the top."""
+    """Yield the files in which setuptools looks for *module*: as configured, then in src, then in the package root."""
     directories = {package: str(path) for package, path in table_at(table, "package-dir").items()}
     search_paths = _texts(table_at(table, "packages", "find").get("where"))
     parent, rest = module, ""
@@ -180,8 +181,8 @@ def _flit(document: Table) -> Iterator[VersionLocation]:
             yield _assignment_location(f"{base}{name}{file}", "__version__")
 
 
-def _texts(value: Any) -> list[str]:  # noqa: ANN401  whatever the file holds
-    """Return the texts in *value*, which may be one alone."""
+def _texts(value: Any) -> list[str]:  # noqa: ANN401  a value of any TOML type
+    """Return the strings in *value*, which is a list or a single string."""
     items = cast("list[Any]", value) if isinstance(value, list) else [value]
     return [text for text in items if isinstance(text, str)]
 
@@ -194,21 +195,21 @@ def _location(path: str, pattern: str, group: str | int = "version") -> VersionL
     groups = {*compiled.groupindex, *range(1, compiled.groups + 1)}
     return VersionLocation(
         path, compiled if group in groups else _NO_MATCH, group
-    )  # the backend will say what is wrong with it
+    )  # the build backend reports a bad pattern
 
 
 def _assignment_location(path: str, name: str) -> VersionLocation:
-    """Return the place in a Python file where *name* is given a version."""
+    """Return the location in a Python file where a version is assigned to *name*."""
     return _location(path, rf"""^{re.escape(name)}(?: *: *[\w.\[\]]+)? *= *(?P<quote>['"])(?P<version>.+?)(?P=quote)""")
 
 
-def _names(requirements: Any) -> set[str]:  # noqa: ANN401  whatever the file holds
+def _names(requirements: Any) -> set[str]:  # noqa: ANN401  a value of any TOML type
     names: set[str] = set()
     for written in requirements:
         try:
             names.add(canonicalize_name(Requirement(str(written)).name))
         except InvalidRequirement:
-            continue  # told elsewhere
+            continue  # `workspace_of` refuses it
     return names
 
 

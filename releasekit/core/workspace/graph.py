@@ -1,4 +1,4 @@
-"""Who needs whom, what follows for the order, and where it cannot be ordered."""
+"""The dependency graph of a workspace: its edges, its order and its cycles."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ Offers = Mapping[str, Sequence["Version"]]
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Edges from each package to those that it needs. *hard* orders and gates; *soft* orders where it can.
+    """Edges from each package to the packages that it needs.
 
-    *build* is the part of *hard* without which a package cannot even be built, *runtime* the part without which it
-    does not work; an edge may be both. No edge leads to its own start.
+    A package waits for its *hard* edges. *soft* edges only order, and only where they are in no cycle. *build* is the
+    part of *hard* that the build needs, *runtime* the part that the package needs to work; an edge may be in both. No
+    package has an edge to itself.
     """
 
     hard: Edges
@@ -43,7 +44,7 @@ class Graph:
         return iter(self.hard)
 
     def subgraph(self, names: Iterable[str]) -> Graph:
-        """Return the graph of *names* alone."""
+        """Return the graph of *names* and the edges between them."""
         selected = frozenset(names)
         hard, soft, build, runtime = (
             {n: edges[n] & selected for n in self if n in selected}
@@ -52,7 +53,7 @@ class Graph:
         return Graph(hard, soft, build, runtime)
 
     def of_kinds(self, kinds: Collection[Kind]) -> Graph:
-        """Return the graph with the edges of these *kinds* alone."""
+        """Return the graph with only the edges of these *kinds*."""
         none = dict.fromkeys(self, frozenset[str]())
         runtime = self.runtime if Kind.RUNTIME in kinds else none
         build = self.build if Kind.BUILD in kinds else none
@@ -60,13 +61,14 @@ class Graph:
         return Graph({n: runtime[n] | build[n] for n in self}, soft, build, runtime)
 
     def needs(self) -> Edges:
-        """Return all edges as one, of whatever kind."""
+        """Return the hard and soft edges together."""
         return {name: self.hard[name] | self.soft[name] for name in self}
 
     def select(self, deps: Collection[str], rdeps: Collection[str], among: Collection[str] | None = None) -> Graph:
-        """Return what *deps* need and what needs *rdeps*, near and far and themselves; *among* those packages alone.
+        """Return the graph of what *deps* need and what needs *rdeps*, transitively, themselves included.
 
-        Both together are the ways from *deps* to *rdeps*. Edges of all kinds are followed.
+        With both, these are the packages on the paths from *deps* to *rdeps*. Edges of all kinds are followed. *among*
+        limits the result to these packages.
         """
         needs = self.needs()
         selected = frozenset(needs if among is None else among)
@@ -75,30 +77,30 @@ class Graph:
         return self.subgraph(selected)
 
     def levels(self) -> tuple[tuple[str, ...], ...]:
-        """Return the packages by how many are before them, one after the other; a cycle is on one level."""
+        """Return the packages by the longest path to a package that needs nothing; a cycle is on one level."""
         groups = components(self.hard)
         outside = {name: self.hard[name] - group for group in groups for name in group}
         return _levels(groups, outside)
 
     def dependencies(self, names: Iterable[str]) -> frozenset[str]:
-        """Return *names* and all that they need, near and far."""
+        """Return *names* and all packages that they need, transitively."""
         return closure(self.hard, names)
 
     def dependents(self, names: Iterable[str]) -> frozenset[str]:
-        """Return *names* and all that need them, near and far."""
+        """Return *names* and all packages that need them, transitively."""
         return closure(reverse(self.hard), names)
 
     def cycles(self) -> tuple[tuple[str, ...], ...]:
-        """Return the sets of packages that need each other, each as a cycle that can be followed."""
+        """Return one path for each set of packages that need each other; it ends where it begins."""
         return tuple(_cycle_path(self.hard, group) for group in components(self.hard) if len(group) > 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A graph put in order. *names* has dependencies first; *levels* is for people, nothing waits for a level.
+    """The order of a graph. *names* has dependencies first. *levels* is only for display: nothing waits for a level.
 
-    *needs* are the packages that gate each one, *soft_needs* those that it merely follows; *cycle_members* maps each
-    member of a cycle to all members of it.
+    *needs* are the packages that each package waits for, *soft_needs* those that only come before it. *cycle_members*
+    maps each member of a cycle to all members of the cycle.
     """
 
     names: tuple[str, ...]
@@ -117,10 +119,10 @@ def offers_of(
     current: Mapping[str, Version | None] | None = None,
     planned: Mapping[str, Version] | None = None,
 ) -> Offers:
-    """Return the versions that the workspace has of each member: the declared one, and the one *planned* next.
+    """Return the versions of each member in the workspace: the declared version and the *planned* next version.
 
-    Where no file declares a version, or a development version stands there since the last release, it is the *current*
-    one as well. Empty if nobody knows any.
+    If no file declares a version, or the declared version is a development version, the *current* version (of the last
+    release) counts too. A member without any known version has an empty tuple.
     """
     offers: dict[str, tuple[Version, ...]] = {}
     for member in workspace:
@@ -134,10 +136,10 @@ def offers_of(
 def graph_of(workspace: Workspace, offers: Offers) -> tuple[Graph, tuple[ReleaseWarning, ...]]:
     """Return the graph of all members, and a warning for each requirement that none of *offers* satisfies.
 
-    Such a requirement is not live: it means an older release, and orders and gates nothing. A package that requires
-    `x[fast]` requires what the extra `fast` of `x` requires too: the soft edge of `x` is a hard one of its dependent.
-    Raises Refusal RK-GRAPH-SELF-DEPENDENCY for a package that needs itself at run time or to build; through an extra
-    that is usual (`all = ["me[a,b]"]`).
+    Such a requirement is not live: it is for an older release, so it has no edge. A package that requires `x[fast]`
+    also requires what the extra `fast` of `x` requires: a soft edge of `x` becomes a hard edge of its dependent.
+    Raises Refusal RK-GRAPH-SELF-DEPENDENCY if a package needs itself at run time or to build. Through an extra this is
+    common and allowed (`all = ["me[a,b]"]`).
     """
     edges: dict[Kind, Edges] = {kind: {} for kind in Kind}
     warnings: list[ReleaseWarning] = []
@@ -151,7 +153,7 @@ def graph_of(workspace: Workspace, offers: Offers) -> tuple[Graph, tuple[Release
             elif is_live_need(need, offers):
                 targets[need.kind] |= {need.name, *_members_through_extras(workspace, need, offers)} - {member.name}
             elif need.kind is not Kind.GROUP:
-                explanation = f"and the workspace has {offers[need.name][0]}: an older release is meant"
+                explanation = f"but the workspace has {offers[need.name][0]}: the requirement is for an older release"
                 message = f"{member.name} requires {need.requirement}, {explanation}"
                 warnings.append(ReleaseWarning(ErrorCode.WORKSPACE_REQUIREMENT, message, f"{member.path}/{need.file}"))
         for kind in Kind:
@@ -162,28 +164,30 @@ def graph_of(workspace: Workspace, offers: Offers) -> tuple[Graph, tuple[Release
 
 
 def is_live_need(need: Need, offers: Offers) -> bool:
-    """Return whether *need* is live: one of the versions that the workspace has of it satisfies it."""
+    """Return whether *need* is live: a version in *offers* satisfies it, or none is known."""
     return is_live(need.requirement.specifier, offers.get(need.name, ()))
 
 
 def order(graph: Graph, cycles: Cycles = "error") -> Order:
-    """Put *graph* in order, dependencies first and names next.
+    """Return the order of *graph*: dependencies first, then by level, then by name.
 
-    Raises Refusal RK-GRAPH-CYCLE for a hard cycle, unless *cycles* is "batch"; and always for one that is needed to
-    build, because none of its members can be built first.
+    Raises Refusal RK-GRAPH-CYCLE for a hard cycle, unless *cycles* is "batch". A cycle with a build requirement in it
+    is always refused, because none of its members can be built first.
     """
     groups = components(graph.hard)
     for group in groups:
         if len(group) > 1 and (cycles == "error" or _builds_itself(graph, group)):
             hint = (
-                "" if cycles == "error" else "Break the cycle: it is needed to build, so none of it can be built first."
+                ""
+                if cycles == "error"
+                else "Break the cycle: it contains a build requirement, so none of its packages can be built first."
             )
             raise Refusal(ErrorCode.GRAPH_CYCLE, " -> ".join(_cycle_path(graph.hard, group)), hint=hint)
     cycle_members = {name: group for group in groups if len(group) > 1 for name in group}
     needs: Edges = {}
     for group in groups:
         outside = frozenset[str]().union(*(graph.hard[name] for name in group)) - group
-        # A cycle installs only when all of it is there, so who needs one of it needs it whole.
+        # A cycle can be installed only when all its members are published, so a dependent of one needs them all.
         whole = outside.union(*(cycle_members[name] for name in outside if name in cycle_members))
         needs |= dict.fromkeys(group, whole)
     levels = _levels(groups, needs)
@@ -221,7 +225,7 @@ def components(edges: Edges) -> list[frozenset[str]]:
 
 
 def reverse(edges: Mapping[N, frozenset[N]]) -> dict[N, frozenset[N]]:
-    """Return the same edges, each turned round."""
+    """Return *edges* in the opposite direction."""
     reversed_edges: dict[N, set[N]] = {name: set() for name in edges}
     for name, targets in edges.items():
         for target in targets:
@@ -230,7 +234,7 @@ def reverse(edges: Mapping[N, frozenset[N]]) -> dict[N, frozenset[N]]:
 
 
 def closure(edges: Mapping[N, frozenset[N]], names: Iterable[N]) -> frozenset[N]:
-    """Return *names* and all that *edges* lead to from them, near and far."""
+    """Return *names* and all nodes that they reach over *edges*, transitively."""
     seen = set(names)
     todo = list(seen)
     while todo:
@@ -241,7 +245,7 @@ def closure(edges: Mapping[N, frozenset[N]], names: Iterable[N]) -> frozenset[N]
 
 
 def _members_through_extras(workspace: Workspace, need: Need, offers: Offers) -> set[str]:
-    """Return the members that the extras named in *need* bring in, extras of extras included."""
+    """Return the members that the extras of *need* require, including extras of extras."""
     todo = [(need.name, canonicalize_name(extra)) for extra in need.requirement.extras]
     seen = set(todo)
     members: set[str] = set()
@@ -273,7 +277,7 @@ def _builds_itself(graph: Graph, group: frozenset[str]) -> bool:
 
 
 def _cycle_path(edges: Edges, group: frozenset[str]) -> tuple[str, ...]:
-    """Return a shortest cycle through the first name of *group*, ending where it began."""
+    """Return a shortest cycle through the first name of *group*; that name is its first and last element."""
     start = min(group)
     came_from: dict[str, str] = {}
     todo = [start]
@@ -287,12 +291,12 @@ def _cycle_path(edges: Edges, group: frozenset[str]) -> tuple[str, ...]:
             if target not in came_from:
                 came_from[target] = node
                 todo.append(target)
-    raise AssertionError(group)  # a component of two or more always closes
+    raise AssertionError(group)  # a component of two or more nodes always has a cycle
 
 
 def _levels(groups: list[frozenset[str]], needs: Edges) -> tuple[tuple[str, ...], ...]:
     level: dict[str, int] = {}
-    for group in groups:  # dependencies come first, so theirs are known
+    for group in groups:  # dependencies come first, so their levels are known
         depth = max((level[need] + 1 for name in group for need in needs[name]), default=0)
         level |= dict.fromkeys(group, depth)
     rows: list[list[str]] = [[] for _ in range(max(level.values(), default=-1) + 1)]
@@ -302,14 +306,14 @@ def _levels(groups: list[frozenset[str]], needs: Edges) -> tuple[tuple[str, ...]
 
 
 def _acyclic_soft_needs(graph: Graph, needs: Edges) -> Edges:
-    """Return the soft edges that contradict nothing: those that lie in no cycle of hard and soft edges together."""
+    """Return the soft edges that are in no cycle of hard and soft edges together."""
     both = {name: needs[name] | graph.soft[name] for name in graph}
     group_of = {name: number for number, group in enumerate(components(both)) for name in group}
     return {n: frozenset(t for t in graph.soft[n] - needs[n] if group_of[t] != group_of[n]) for n in graph}
 
 
 def _topological_order(needs: Edges, soft_needs: Edges, levels: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
-    """Return all names, dependencies first; among equals the lower level, then the alphabet (Kahn 1962)."""
+    """Return all names, dependencies first, then by level, then by name (Kahn 1962)."""
     rank = {name: (number, name) for number, row in enumerate(levels) for name in row}
     before = {name: needs[name] | soft_needs[name] for name in needs}
     waiting = {name: len(before[name]) for name in needs}

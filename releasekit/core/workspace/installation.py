@@ -1,4 +1,4 @@
-"""Which packages can be installed from what is on the index after a release, and what keeps them from it."""
+"""Which packages can be installed from the index after a release, and which requirements prevent it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Exclusion(NamedTuple):
-    """A requirement of the latest release of one package, or of its *extra*, that the latest of another one breaks."""
+    """A requirement of *dependent*, or of its *extra*, that does not allow *excluded*; both are latest releases."""
 
     dependent: Candidate
     extra: str
@@ -28,7 +28,10 @@ class Exclusion(NamedTuple):
 
 
 class Conflict(NamedTuple):
-    """A release that nobody can install, with its *extra* if that is why; *causes* of these, as far as they reach."""
+    """A planned release that cannot be installed; if *extra* is set, only with that extra.
+
+    *causes* are the exclusions in its dependencies, transitively.
+    """
 
     candidate: Candidate
     extra: str
@@ -36,28 +39,28 @@ class Conflict(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What cannot be installed, as an installer is asked for it."""
+        """The release that cannot be installed, with its extra and version."""
         return _name_of(self.candidate, self.extra)
 
     @property
     def outdated_packages(self) -> tuple[str, ...]:
-        """The packages that have to be released as well, so that this one can be installed."""
+        """The packages that must be released too so that this one can be installed."""
         return tuple(
             dict.fromkeys(exclusion.dependent.name for exclusion in self.causes if not exclusion.dependent.planned)
         )
 
 
 def exclusions(candidates: Candidates) -> tuple[Exclusion, ...]:
-    """Return what keeps the latest releases of all packages, and their extras, from being installed together."""
+    """Return the requirements because of which the latest releases and their extras cannot be installed together."""
     latest = [versions[0] for versions in candidates.values() if versions]
     nodes = ((candidate, extra) for candidate in latest for extra in ("", *candidate.extras))
     return tuple(exclusion for candidate, extra in nodes for exclusion in _exclusions_of(candidate, extra, candidates))
 
 
 def conflicts(candidates: Candidates) -> tuple[Conflict, ...]:
-    """Return the planned releases that nobody can install by themselves, or with one of their extras.
+    """Return the planned releases that cannot be installed alone or with one of their extras.
 
-    Only the packages of *candidates* are looked at; whatever else is required is taken to be there.
+    Only the packages in *candidates* are checked. All other requirements count as satisfied.
     """
     planned = [versions[0] for versions in candidates.values() if versions and versions[0].planned]
     nodes = _reachable([(release.name, extra) for release in planned for extra in ("", *release.extras)], candidates)
@@ -66,7 +69,7 @@ def conflicts(candidates: Candidates) -> tuple[Conflict, ...]:
     if not suspects:
         return ()
     from releasekit.core.workspace.resolution import (
-        can_be_installed,  # late: where the latest of all fit, no resolver is needed
+        can_be_installed,  # late: without suspects no resolver is needed
     )
 
     results: list[Conflict] = []
@@ -74,7 +77,7 @@ def conflicts(candidates: Candidates) -> tuple[Conflict, ...]:
         for extra in ("", *candidate.extras):
             node = (candidate.name, extra)
             if node in suspects and not can_be_installed(candidate, extra, candidates):
-                # What the package itself cannot have, its extras cannot have either: it is said once.
+                # If the package itself cannot be installed, its extras cannot either: report it once.
                 causes = [exclusion for reached in sorted(closure(nodes, [node])) for exclusion in broken[reached]]
                 results.append(Conflict(candidate, extra, tuple(dict.fromkeys(causes))))
                 if not extra:
@@ -83,7 +86,7 @@ def conflicts(candidates: Candidates) -> tuple[Conflict, ...]:
 
 
 def _reachable(starts: Iterable[Node], candidates: Candidates) -> dict[Node, frozenset[Node]]:
-    """Return what the latest releases of *starts* bring, transitively: the nodes, each with those that it leads to."""
+    """Return the nodes that an installation of *starts* brings, transitively, each with the nodes that it requires."""
     edges: dict[Node, frozenset[Node]] = {}
     todo = list(starts)
     while todo:

@@ -1,4 +1,4 @@
-"""What a package is built with: requirements on its siblings that fit the versions it is released with."""
+"""Pins: the requirements on siblings that a package is built with."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Pins:
-    """What one package requires of its siblings once it is built. All names are normalised.
+    """The requirements on siblings that one package has once it is built. All names are normalised.
 
-    *versions* are those of the siblings after the release, *limits* for each the first later one that may break its
-    dependents. *older* are the requirements that mean an older release, as `requirement_key` spells them: they stay.
+    *versions* are the versions of the siblings after the release. *limits* has, for each sibling, the next version that
+    may break its dependents. *older* are the requirements for an older release, as `requirement_key` spells them: they
+    are not pinned.
     """
 
     mode: PinMode
@@ -39,16 +40,16 @@ class Pins:
     older: frozenset[str] = frozenset()
 
     def version_for(self, requirement: Requirement) -> Version | None:
-        """Return the version of the sibling that *requirement* is to fit; None if it is none of a live sibling."""
+        """Return the sibling's version that *requirement* is pinned to; None if it is not a live requirement on one."""
         if requirement.url or requirement_key(requirement) in self.older:
             return None
         return self.versions.get(canonicalize_name(requirement.name))
 
 
 def pin_requirement(requirement: Requirement, pins: Pins) -> Requirement:
-    """Return *requirement* as the built package has it; extras and marker stay.
+    """Return *requirement* as the built package has it. Extras and marker stay.
 
-    Left as it is: what is no sibling, a direct address (PEP 508 URL), and what asks for an older release.
+    Not changed: a requirement on another package, a direct URL (PEP 508), and a requirement for an older release.
     """
     version = pins.version_for(requirement)
     if version is None or pins.mode == "keep":
@@ -63,9 +64,10 @@ def pin_requirement(requirement: Requirement, pins: Pins) -> Requirement:
 
 
 def compatible_with(specifier: SpecifierSet, version: Version, limit: Version) -> SpecifierSet:
-    """Return the range from *version* up to *limit*, which is not in it; narrower where *specifier* says so (PEP 440).
+    """Return the range `>=version,<limit`, with the upper bounds and exclusions of *specifier* (PEP 440).
 
-    What *specifier* excludes besides stays excluded; a lower bound of its own gives way to *version*.
+    *version* replaces the lower bound of *specifier*. Clauses of *specifier* that *version* does not satisfy are
+    dropped.
     """
     clauses = [f">={version}"]
     limits = [limit]
@@ -84,14 +86,14 @@ def compatible_with(specifier: SpecifierSet, version: Version, limit: Version) -
 
 
 def _without_zeros(limit: Version) -> str:
-    """Return *limit* as people write an upper bound: "2", not "2.0.0"; the first number always stays."""
+    """Return *limit* as people write an upper bound: "2", not "2.0.0". The first number always stays."""
     if str(limit) != limit.base_version:
         return str(limit)
     return re.sub(r"(\.0)+$", "", str(limit))
 
 
 def _end_of(operator: str, bound: str) -> Version:
-    """Return the first version beyond a `~=` or a `==x.*` (PEP 440)."""
+    """Return the first version above the range of a `~=` or `==x.*` clause (PEP 440)."""
     first = Version(bound.removesuffix(".*"))
     head = list(first.release[:-1] if operator == "~=" else first.release)
     head[-1] += 1
@@ -99,7 +101,7 @@ def _end_of(operator: str, bound: str) -> Version:
 
 
 def pin_mismatch(requirement: Requirement, pins: Pins) -> str:
-    """Return what a built package should require instead of *requirement*; empty if that is as planned."""
+    """Return the requirement or specifier that is planned instead of *requirement*; empty if it is as planned."""
     version = pins.version_for(requirement)
     if version is None:
         return ""
@@ -122,7 +124,7 @@ def pin_requirements(text: str, pins: Pins, file: str = "pyproject.toml") -> str
 
 
 def text_diff(before: str, after: str, path: str) -> str:
-    """Return how the text of the file *path* differs, as a unified diff; empty if it does not."""
+    """Return a unified diff of the file *path* from *before* to *after*; empty if they are equal."""
     return "".join(f"{line}\n" for line in _diff_lines(before, after, path))
 
 

@@ -1,4 +1,4 @@
-"""How a requirement on a sibling moves to the sibling's next version, in the form that it is written in."""
+"""Raises requirements on siblings to their next versions and keeps the form in which they are written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from releasekit.core.workspace.workspace import fits, is_template
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-# PEP 508: a name, its extras, and the specifier in parentheses or bare; what follows ";" is the marker.
+# PEP 508: a name, its extras, and the specifier, in parentheses or not. The marker follows ";".
 _REQUIREMENT = re.compile(
     r"(?P<head>\s*[A-Za-z0-9._-]+\s*(?:\[[^\]]*\])?\s*\(?)(?P<specifier>[^;()]*)(?P<tail>.*)", re.DOTALL
 )
@@ -25,35 +25,36 @@ _LOWER = (">=", ">")
 
 
 def is_live(specifier: SpecifierSet, offered: Collection[Version]) -> bool:
-    """Return whether a requirement on a sibling means the sibling in the workspace, and not an older release.
+    """Return whether a requirement on a sibling is for the sibling in the workspace, not for an older release.
 
-    *offered* are the versions that the workspace has of it: the declared one, and the one that is released next.
-    Nothing offered means that nobody knows, so any version will do.
+    *offered* are the versions of the sibling in the workspace (see `offers_of`). If it is empty, no version is known,
+    and every requirement is live.
     """
     return not offered or any(fits(specifier, version) for version in offered)
 
 
 def requirement_key(requirement: Requirement) -> str:
-    """Return *requirement* without extras and marker, in one spelling: "core<2,>=1"."""
+    """Return *requirement* without extras and marker, in a normalised spelling: "core<2,>=1"."""
     return f"{canonicalize_name(requirement.name)}{requirement.specifier}"
 
 
 def raise_requirement(written: str, version: Version, *, always: bool = False, strict: bool = False) -> str:
-    """Return the requirement *written* (PEP 508) so that *version* satisfies it; all but the versions in it stays.
+    """Return the requirement *written* (PEP 508), raised so that *version* satisfies it. Only its versions change.
 
-    One that is satisfied stays as it is, unless its lower bound is *always* to follow. With *strict* a prerelease must
-    satisfy it by itself (PEP 440); else it is enough that the version does which it announces.
+    A requirement that *version* already satisfies does not change, unless *always* is set: then its lower bound
+    follows *version*. With *strict*, a prerelease must satisfy it under PEP 440. Otherwise it is enough if its final
+    version does: 1.3rc1 then satisfies `>=1.3`.
     """
     if is_template(written) or Requirement(written).url:
         return written
     parts = _REQUIREMENT.fullmatch(written)
-    assert parts, written  # noqa: S101  packaging has read it
+    assert parts, written  # noqa: S101  packaging has parsed it
     raised = raise_specifier(parts["specifier"], version, always=always, strict=strict)
     return f"{parts['head']}{raised}{parts['tail']}" if raised != parts["specifier"] else written
 
 
 def raise_specifier(written: str, version: Version, *, always: bool = False, strict: bool = False) -> str:
-    """Return the specifier *written* (PEP 440) so that *version* satisfies it, clause by clause in its own form."""
+    """Return the specifier *written* (PEP 440), raised so that *version* satisfies it; each clause keeps its form."""
     specifier = SpecifierSet(written)
     satisfied = specifier.contains(version, prereleases=True) if strict else fits(specifier, version)
     if satisfied and not always:
@@ -71,7 +72,7 @@ def raise_specifier(written: str, version: Version, *, always: bool = False, str
         start, end = clause[: match.start()], clause[match.end() :]
         raised.append(f"{start}{_raise_clause(operator, match['gap'], bound, version, included=included)}{end}")
     text = ",".join(raised)
-    # What stood before the first clause belongs to the name, and stays even if that clause is dropped.
+    # Space before the first clause belongs to the name, so it stays even if that clause is dropped.
     return text if text.strip() else text.strip()
 
 
@@ -90,7 +91,7 @@ def _raise_clause(operator: str, gap: str, bound: str, version: Version, *, incl
 
 
 def _as_many_parts(bound: str, version: Version) -> str:
-    """Return *version* with as many release parts as *bound* has; a prerelease is named in full."""
+    """Return *version* with as many release numbers as *bound* has; a prerelease keeps all its parts."""
     if version.is_prerelease and len(version.release) > 1:
         return str(version)
     parts = len(Version(bound).release)
@@ -104,9 +105,9 @@ def _prefix(bound: str, version: Version) -> str:
 
 
 def _next_limit(bound: str, version: Version) -> str:
-    """Return the exclusive upper bound that follows *bound* once *version* has reached it: "<2" becomes "<3".
+    """Return the next exclusive upper bound after *bound* when *version* has reached it: "<2" becomes "<3".
 
-    The last part of *bound* that is not zero counts on; parts and suffix stay as many as they were.
+    The last number of *bound* that is not zero increases. The count of numbers and the suffix stay.
     """
     limit = Version(bound)
     last = max((index for index, number in enumerate(limit.release) if number), default=0)

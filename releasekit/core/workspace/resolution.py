@@ -1,4 +1,4 @@
-"""Whether one release can be installed, where the latest of all packages do not fit together: resolvelib finds out."""
+"""Whether a release can be installed if the latest packages do not fit together, according to resolvelib."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class _WantedRequirement(NamedTuple):
-    """A requirement as the resolver has it: a package, or one of its extras."""
+    """A requirement in the form that the resolver uses: a package or one of its extras."""
 
     name: str
     extra: str
@@ -43,7 +43,7 @@ _MAX_ROUNDS = 100_000
 
 
 class _Provider(AbstractProvider[_WantedRequirement, _Choice, Node]):
-    """What resolvelib asks of packages and their versions; an extra brings its own package in the same version."""
+    """Answers the questions of resolvelib about packages. An extra requires its own package in the same version."""
 
     def __init__(self, candidates: Candidates) -> None:
         self._candidates = candidates

@@ -1,4 +1,4 @@
-"""What a release does to the requirements between the packages of a workspace: in sources, and in what is built."""
+"""How a release changes the requirements between the packages of a workspace, in the sources and in built files."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from releasekit.core.config.settings import PinMode, SourceRequirements
 
 _PUBLISHED = (Kind.RUNTIME, Kind.EXTRA)
-"""The kinds of requirements that stand in the METADATA of a wheel."""
+"""The kinds of requirements that the METADATA of a wheel contains."""
 
 
 class RaisedRequirement(BaseModel):
-    """A requirement that the release commit raises: *before* becomes *after* in *file*, a path below the workspace."""
+    """A requirement that the release commit raises from *before* to *after*. *file* is relative to the workspace."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -48,8 +48,9 @@ class RaisedRequirement(BaseModel):
 class Siblings:
     """The requirements between the members of *workspace* in a release of *targets*.
 
-    *offers* are the versions that the workspace has of each (see `offers_of`), *current* those of the last releases,
-    *modes* how each package is pinned. *major_on_zero* are the packages whose 1.0.0 is an ordinary breaking change.
+    *offers* are the versions of each member in the workspace (see `offers_of`), *current* those of the last releases,
+    *modes* how each package is pinned. *major_on_zero* are the packages for which a breaking change of 0.x leads to
+    1.0.0.
     """
 
     workspace: Workspace
@@ -68,30 +69,33 @@ class Siblings:
 
     @cached_property
     def limits(self) -> dict[str, Version]:
-        """For each version after the release, the first later one that may break its dependents."""
+        """For each version after the release, the next version that may break its dependents."""
         return self._limits(self.versions)
 
     def live_needs(self, member: Member) -> Iterator[Need]:
-        """Yield the requirements of *member* on siblings, and on its own extras, that mean the workspace's version."""
+        """Yield the live requirements of *member* on siblings and on its own extras."""
         for need in member.needs:
             if need.name in self.workspace.members and is_live_need(need, self.offers):
                 yield need
 
     def older_needs(self, member: Member) -> Iterator[Need]:
-        """Yield the published requirements of *member* on siblings that mean an older release."""
+        """Yield the requirements of *member* on older releases of siblings, without those of dependency groups."""
         for need in member.needs:
             is_sibling = need.name in self.workspace.members and need.kind is not Kind.GROUP
             if is_sibling and not is_live_need(need, self.offers):
                 yield need
 
     def pins_for(self, name: str) -> Pins:
-        """Return what the package *name* requires of its siblings once it is built."""
+        """Return the requirements on siblings that the package *name* has once it is built."""
         older = frozenset(requirement_key(need.requirement) for need in self.older_needs(self.workspace[name]))
         limits = self.limits if self.modes[name] == "compatible" else {}
         return Pins(self.modes[name], self.versions, limits, older)
 
     def raised_requirements(self, member: Member, *, needed: bool = False) -> tuple[RaisedRequirement, ...]:
-        """Return what the release commit raises in *member*; *needed*: only what the new versions do not satisfy."""
+        """Return the requirements of *member* that the release commit raises.
+
+        With *needed*, only those that the new versions do not satisfy.
+        """
         if self.policy == "leave":
             return ()
         strict = self.modes.get(member.name) == "keep"
@@ -117,7 +121,7 @@ class Siblings:
     def planned_candidate(self, name: str, older: Iterable[Need]) -> Candidate:
         """Return the release of the package *name* as an installer will find it on the index.
 
-        Of its requirements on older releases, it has those in *older*.
+        *older* are the requirements on older releases to include.
         """
         member, pins = self.workspace[name], self.pins_for(name)
         raised = {change.before: change.after for change in self.raised_requirements(member)}
@@ -132,9 +136,10 @@ class Siblings:
         return Candidate(name, self.targets[name], (*live, *others), planned=True)
 
     def last_candidate(self, name: str, version: Version, metadata: Sequence[Requirement] | None) -> Candidate:
-        """Return the last release of the package *name*, of that *version*.
+        """Return the last release of the package *name*, with this *version*.
 
-        Without its *metadata*, it is assumed to require what releasekit would have written then.
+        *metadata* are its requirements (Requires-Dist). If they are None, the result has the requirements that
+        releasekit would have written for that release.
         """
         if metadata is not None:
             return Candidate(name, version, release_requirements(metadata))
@@ -156,7 +161,7 @@ class Siblings:
 
 
 def group_by_file(raised: Iterable[RaisedRequirement]) -> dict[str, list[RaisedRequirement]]:
-    """Return *raised* by the file that each stands in, a path below the workspace."""
+    """Return *raised* grouped by file, a path relative to the workspace."""
     files: dict[str, list[RaisedRequirement]] = {}
     for requirement in raised:
         files.setdefault(requirement.file, []).append(requirement)
@@ -164,9 +169,9 @@ def group_by_file(raised: Iterable[RaisedRequirement]) -> dict[str, list[RaisedR
 
 
 def write_raised_requirements(text: str, file: str, raised: Collection[RaisedRequirement]) -> str:
-    """Return the *text* of *file* (its name below the package) with the requirements *raised*; all else stays.
+    """Return the *text* of *file* (a path below the package) with the requirements *raised*. Nothing else changes.
 
-    Raises Refusal RK-WORKSPACE-REQUIREMENT if it is written in a way that cannot be edited.
+    Raises Refusal RK-WORKSPACE-REQUIREMENT if releasekit cannot edit the form in which the file is written.
     """
     after = {requirement.before: requirement.after for requirement in raised}
     return rewrite_requirements(text, lambda written: after.get(written.strip(), written), file, groups=True)

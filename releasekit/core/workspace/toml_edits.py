@@ -1,4 +1,4 @@
-"""Small edits of files: all that they don't mean to change is kept byte for byte."""
+"""Small edits of files. All other bytes of a file stay the same."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def line_end(text: str) -> str:
-    """Return what most lines of *text* end with."""
+    """Return the line ending of most lines in *text*."""
     return "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
 
 
 def write_version(pyproject: str, version: Version) -> str:
-    """Return the text of *pyproject* with `project.version` set; comments, layout and quotes stay."""
-    import tomlkit  # late: who only asks what would be released need not pay for it
+    """Return the text *pyproject* with `project.version` set to *version*. Comments, layout and quotes stay."""
+    import tomlkit  # late: it is slow to import, and commands that only read do not need it
 
     document: Any = tomlkit.parse(pyproject)
     literal = document["project"]["version"].as_string().startswith("'")
@@ -33,11 +33,11 @@ def write_version(pyproject: str, version: Version) -> str:
 
 
 def edit_toml(text: str, edit: Callable[[Any], None]) -> str | None:
-    """Return the TOML *text* with what *edit* does to its document; comments, layout and ends of lines stay.
+    """Return the TOML *text* after *edit* has changed its document. Comments, layout and line endings stay.
 
-    None if that comes out as anything else than what *edit* does to the plain data: nobody foresaw how it is written.
+    None if the result differs from the same *edit* on the plain data: then the file has a form that cannot be edited.
     """
-    import tomlkit  # late: who only looks need not pay for it
+    import tomlkit  # late: it is slow to import, and commands that only read do not need it
 
     document: Any = tomlkit.parse(text)
     edit(document)
@@ -52,16 +52,16 @@ def edit_toml(text: str, edit: Callable[[Any], None]) -> str | None:
 def rewrite_requirements(
     text: str, change: Callable[[str], str], file: str = PYPROJECT, *, groups: bool = False
 ) -> str:
-    """Return the *text* of a package's *file* with each requirement as *change* has it; all else stays.
+    """Return the *text* of a package's *file* with each requirement replaced by the result of *change*.
 
-    *file* is pyproject.toml, or a requirement file with one a line. Requirements of dependency groups (PEP 735), which
-    are never published, are changed if *groups* says so.
-    Raises Refusal RK-WORKSPACE-REQUIREMENT if the file is written in a way that cannot be edited.
+    Nothing else changes. *file* is pyproject.toml, or a requirement file with one requirement a line. *groups* includes
+    the requirements of dependency groups (PEP 735), which are never published.
+    Raises Refusal RK-WORKSPACE-REQUIREMENT if releasekit cannot edit the form in which the file is written.
     """
     if file != PYPROJECT:
         return _rewrite_lines(text, change)
 
-    def edit(document: Any) -> None:  # noqa: ANN401  tomlkit's document, or the plain one
+    def edit(document: Any) -> None:  # noqa: ANN401  a document of tomlkit or plain data
         for array in _requirement_arrays(document, groups=groups):
             for position, written in enumerate(list(array)):
                 after = change(str(written)) if isinstance(written, str) else ""
@@ -70,14 +70,14 @@ def rewrite_requirements(
 
     edited = edit_toml(text, edit)
     if edited is None:
-        message = "the requirements of this file are written in a way that cannot be edited"
+        message = "releasekit cannot edit the form in which this file writes its requirements"
         hint = 'Write each requirement as one string in an array: dependencies = ["core>=1"].'
         raise Refusal(ErrorCode.WORKSPACE_REQUIREMENT, message, file, hint)
     return edited
 
 
 def _in_its_quotes(before: str, after: str) -> Any:  # noqa: ANN401  tomlkit's types do not nest
-    """Return the text *after* in the quotes that *before* has in its file; in plain data it is a text."""
+    """Return *after* in the quotes that *before* has in its file; in plain data, return it unchanged."""
     if type(before) is str:
         return after
     import tomlkit
@@ -104,7 +104,7 @@ def _rewrite_lines(text: str, change: Callable[[str], str]) -> str:
 
 
 def parses_to(text: str, document: Mapping[str, Any]) -> bool:
-    """Tell whether *text* is the TOML of *document*."""
+    """Return whether *text* is TOML that parses to *document*."""
     try:
         return tomllib.loads(text) == document
     except tomllib.TOMLDecodeError:
@@ -112,16 +112,15 @@ def parses_to(text: str, document: Mapping[str, Any]) -> bool:
 
 
 def write_version_at(text: str, location: VersionLocation, version: Version, display_path: str) -> str:
-    """Return *text* with *version* in *location*, all else kept; *display_path* names the file for people.
+    """Return *text* with *version* in *location*. Nothing else changes. *display_path* names the file in messages.
 
-    Raises Refusal RK-VERSION-PLACE if the version stands there not at all, or more than once.
+    Raises Refusal RK-VERSION-PLACE if *location* matches no text, or more than one.
     """
     matches = list(location.pattern.finditer(text))
     if len(matches) != 1:
         lines = ", ".join(f"line {text.count(chr(10), 0, match.start()) + 1}" for match in matches[:3])
-        times = f"{len(matches)} times ({lines})" if matches else "nowhere"
-        raise Refusal(
-            ErrorCode.VERSION_PLACE, f"the version should stand in one place, and stands {times}", display_path
-        )
+        result = f"occurs {len(matches)} times ({lines})" if matches else "was not found"
+        message = f"the version must occur exactly once, but {result}"
+        raise Refusal(ErrorCode.VERSION_PLACE, message, display_path)
     start, end = matches[0].span(location.group)
     return f"{text[:start]}{version}{text[end:]}"

@@ -1,4 +1,4 @@
-"""A uv workspace as facts: its members, what they require of each other, and who may be published."""
+"""A uv workspace as plain data: its members, their requirements, and which of them may be published."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PYPROJECT = "pyproject.toml"
 
 
 class Kind(StrEnum):
-    """Where a requirement stands; the first two are hard, `extra` is soft, `group` is never published."""
+    """The kind of a requirement. `runtime` and `build` are hard, `extra` is soft, `group` is never published."""
 
     RUNTIME = "runtime"
     BUILD = "build"
@@ -38,7 +38,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One requirement of a member, in its extra *extra* if its kind is EXTRA.
+    """One requirement of a member. If its kind is EXTRA, *extra* is the extra that it belongs to.
 
     *name* and *extra* are normalised (PEP 503, PEP 685). *written* is its text in *file*, a path below the member.
     """
@@ -52,7 +52,7 @@ class Need:
 
 
 class DeclaredVersion(NamedTuple):
-    """A version, as text, and the file of the package that declares it."""
+    """A version as text, and the file of the package that declares it."""
 
     version: str
     file: str
@@ -62,7 +62,7 @@ class DeclaredVersion(NamedTuple):
 class Member:
     """A workspace member. *path* is relative to the workspace root, "." for the root itself.
 
-    *version_file* is the file below it that declares a dynamic version, if one does.
+    *version_file* is the file below it that declares its dynamic version; empty if there is none.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """All members by normalised name, in the order of their names."""
+    """All members by normalised name, sorted by name."""
 
     members: Mapping[str, Member]
 
@@ -89,7 +89,7 @@ class Workspace:
         return self.members[name]
 
     def required_members(self, member: Member, *kinds: Kind) -> frozenset[str]:
-        """Return the names of the members that *member* requires in these *kinds*."""
+        """Return the names of the members that *member* requires, in requirements of these *kinds*."""
         return frozenset(need.name for need in member.needs if need.kind in kinds and need.name in self.members)
 
     def external_requirements(self, member: Member) -> tuple[str, ...]:
@@ -98,15 +98,15 @@ class Workspace:
         return tuple(sorted({str(need.requirement) for need in outside}))
 
     def matching_names(self, patterns: Iterable[str]) -> frozenset[str]:
-        """Return the members that the names, globs or paths in *patterns* mean.
+        """Return the names of the members that match *patterns*: names, globs or paths.
 
-        Raises Refusal RK-WORKSPACE-UNKNOWN-PACKAGE for a pattern that fits none.
+        Raises Refusal RK-WORKSPACE-UNKNOWN-PACKAGE for a pattern that matches no member.
         """
         names: set[str] = set()
         for pattern in patterns:
             matches = {member.name for member in self if _matches_pattern(pattern, member)}
             if not matches:
-                message = f"{pattern} fits no member{did_you_mean(pattern, self.members)}"
+                message = f"no workspace member matches {pattern}{did_you_mean(pattern, self.members)}"
                 raise Refusal(ErrorCode.WORKSPACE_UNKNOWN_PACKAGE, message)
             names |= matches
         return frozenset(names)
@@ -118,12 +118,12 @@ def workspace_of(
     declared: Mapping[str, DeclaredVersion] | None = None,
     files: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Workspace:
-    """Return the workspace whose members' parsed pyproject.toml files are *documents*, keyed by member path.
+    """Return the workspace of *documents*: the parsed pyproject.toml files of its members, by member path.
 
-    *declared* holds, by member path, the dynamic versions that files declare; *files*, by member path, the texts of
-    the requirement files that a build backend reads (see `requirement_files`).
-    Raises Refusal RK-WORKSPACE-DUPLICATE, RK-WORKSPACE-REQUIREMENT, RK-VERSION-INVALID and, for the patterns of
-    the settings, RK-WORKSPACE-UNKNOWN-PACKAGE.
+    *declared* has the dynamic versions that files declare, by member path. *files* has the texts of the requirement
+    files that a build backend reads, by member path and file path (see `requirement_files`).
+    Raises Refusal RK-WORKSPACE-DUPLICATE, RK-WORKSPACE-REQUIREMENT, RK-VERSION-INVALID and, for patterns in the
+    settings, RK-WORKSPACE-UNKNOWN-PACKAGE.
     """
     declared_versions = declared or {}
     texts = files or {}
@@ -145,11 +145,12 @@ def workspace_of(
 
 
 def requirement_of(written: str) -> Requirement:
-    """Read a requirement (PEP 508); where a build hook fills in the version (`x=={{ version }}`), any version will do.
+    """Parse the requirement *written* (PEP 508).
 
-    Raises packaging's InvalidRequirement.
+    If a build hook fills in its version (`x=={{ version }}`), the result allows every version.
+    Raises InvalidRequirement (of packaging).
     """
-    requirement = Requirement(_TEMPLATE.sub("0.0", written))  # `~=` wants two numbers
+    requirement = Requirement(_TEMPLATE.sub("0.0", written))  # `~=` needs at least two numbers
     if is_template(written):
         requirement.specifier = SpecifierSet()
     return requirement
@@ -161,10 +162,10 @@ def is_template(written: str) -> bool:
 
 
 def fits(specifier: SpecifierSet, version: Version) -> bool:
-    """Tell whether *version* of a sibling is one that *specifier* asks for (PEP 440).
+    """Return whether *version* of a sibling satisfies *specifier* (PEP 440, with prereleases).
 
-    Prereleases count. One of a version that fits does too, though PEP 440 puts it before that: `>=1.3` asks for 1.3,
-    and until then for its candidates. A specifier that names a prerelease itself means what it says.
+    A prerelease also satisfies it if its final version does, although PEP 440 sorts it before that version: 1.3rc1
+    satisfies `>=1.3`. If *specifier* names a prerelease itself, only PEP 440 applies.
     """
     if specifier.contains(version, prereleases=True):
         return True
@@ -173,16 +174,16 @@ def fits(specifier: SpecifierSet, version: Version) -> bool:
 
 
 REQUIREMENTS = (("project",), ("tool", "hatch", "metadata", "hooks", "uv-dynamic-versioning"))
-"""Where a pyproject.toml may hold requirements; the second is a hook, which adds to the first at build time."""
+"""The tables of pyproject.toml that may have requirements. The second is a build hook that adds to the first."""
 
 
 def requirement_tables(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    """Return the tables of a pyproject.toml that hold `dependencies` and `optional-dependencies`."""
+    """Return the tables of a pyproject.toml that may have `dependencies` and `optional-dependencies`."""
     return tuple(table for path in REQUIREMENTS if (table := table_at(document, *path)))
 
 
 class RequirementFile(NamedTuple):
-    """A file of a package, one requirement a line, that a build backend reads for `dynamic` dependencies."""
+    """A file with one requirement a line that a build backend reads for `dynamic` dependencies."""
 
     path: str
     kind: Kind
@@ -190,9 +191,9 @@ class RequirementFile(NamedTuple):
 
 
 def requirement_files(document: Mapping[str, Any]) -> Iterator[RequirementFile]:
-    """Yield the files that hold requirements of the package with this parsed pyproject.toml.
+    """Yield the requirement files of the package with this parsed pyproject.toml.
 
-    They are those of `[tool.setuptools.dynamic]`, and of hatch's hook `requirements_txt`.
+    `[tool.setuptools.dynamic]` and hatch's hook `requirements_txt` name them.
     """
     dynamic = document.get("project", {}).get("dynamic", ())
     by_setuptools = table_at(document, "tool", "setuptools", "dynamic")
@@ -227,7 +228,7 @@ def _by_name(member: Member) -> str:
 def _matches_pattern(pattern: str, member: Member) -> bool:
     if "/" in pattern:
         return fnmatchcase(member.path, pattern.rstrip("/"))
-    glob = re.sub(r"[-_.]+", "-", pattern).lower()  # PEP 503, which leaves the glob's own characters alone
+    glob = re.sub(r"[-_.]+", "-", pattern).lower()  # PEP 503; the characters of globs stay
     return fnmatchcase(member.name, glob)
 
 
@@ -254,7 +255,7 @@ def _parse_version(declared: DeclaredVersion, path: str) -> Version:
     try:
         return Version(declared.version)
     except InvalidVersion:
-        message = f"{declared.version!r} is no PEP 440 version"
+        message = f"{declared.version!r} is not a PEP 440 version"
         file = f"{path}/{declared.file}"
         raise Refusal(ErrorCode.VERSION_INVALID, message, file, excerpt=Excerpt(file, 0, declared.version)) from None
 
@@ -270,7 +271,7 @@ def _looks_publishable(document: Mapping[str, Any]) -> bool:
 
 def _parse_needs(path: str, document: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[Need]:
     for kind, extra, written in _raw_requirements(document):
-        if isinstance(written, str):  # else {include-group = "…"}: the group it names is read as well
+        if isinstance(written, str):  # otherwise {include-group = "…"}: that group is read anyway
             yield _parse_need(path, PYPROJECT, kind, extra, written)
     for file in requirement_files(document):
         for written in requirement_lines(files.get(file.path, "")):
@@ -281,7 +282,7 @@ def _parse_need(path: str, file: str, kind: Kind, extra: str, written: str) -> N
     try:
         requirement = requirement_of(written)
     except InvalidRequirement as error:
-        message = f"{written!r} is no requirement: {str(error).splitlines()[0]}"
+        message = f"{written!r} is not a valid requirement: {str(error).splitlines()[0]}"
         location = f"{path}/{file}"
         raise Refusal(
             ErrorCode.WORKSPACE_REQUIREMENT, message, location, excerpt=Excerpt(location, 0, written)

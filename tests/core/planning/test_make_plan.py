@@ -176,7 +176,7 @@ class TestEdges:
         plan = plan_of("app: core<1", changes={"app": "feat: it", "core": "feat!: it"})
 
         assert (row(plan, "app").needs, row(plan, "app").older) == ((), ("core<1",))
-        said = "app requires core<1, and the workspace has 1.0: an older release is meant"
+        said = "app requires core<1, but the workspace has 1.0: the requirement is for an older release"
         assert plan.warnings == (f"RK-WORKSPACE-REQUIREMENT: {said} (packages/app/pyproject.toml)",)
 
     def test_live(self) -> None:

@@ -179,7 +179,7 @@ class TestMistakes:
         """A pattern that fits nobody is refused, with the nearest name, whether or not the group is asked for."""
         groups = {"g": {"packages": ["coer"], "versioning": versioning}}
 
-        with pytest.raises(Refusal, match="coer fits no member; did you mean core") as caught:
+        with pytest.raises(Refusal, match="no workspace member matches coer; did you mean core") as caught:
             plan_of("core:", settings={"groups": groups})
 
         assert (caught.value.code, caught.value.location) == (

@@ -1,4 +1,4 @@
-"""What a built package must look like before it may be uploaded."""
+"""Checks of built files before they are uploaded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WHEEL = "fps_auth-1.0-py3-none-any.whl"
 SDIST = "fps_auth-1.0.tar.gz"
 NEXT, LOCAL = "fps_auth-1.1-py3-none-any.whl", "fps_auth-1.0+g1a2b3c4-py3-none-any.whl"
 EXPECTED = "expected one sdist and a wheel, found: "
-BY_GIT = ": the build backend made up a version from the state of git"
+BY_GIT = ": the build backend derived another version from the state of git"
 INFO = "fps_auth-1.0.dist-info"
 FILES = ("fps_auth/__init__.py", f"{INFO}/METADATA", f"{INFO}/RECORD")
 
@@ -30,7 +30,7 @@ def wheel(
     files: Sequence[str] = FILES,
     record: Mapping[str, str] | None = None,
 ) -> Wheel:
-    """Return a wheel that is as it should be, but for what is given; *record* changes lines of its RECORD."""
+    """Return a correct wheel, changed by the arguments. *record* changes lines of its RECORD."""
     lines = [
         f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}",
         *(f"Requires-Dist: {need}" for need in requires),
@@ -70,20 +70,20 @@ def test_good() -> None:
     ],
 )
 def test_names(names: Sequence[str], expected: str) -> None:
-    """One sdist and at least one wheel, named after project and planned version; a local version is another one."""
+    """The names must be one sdist and at least one wheel of the project and planned version, without a local part."""
     assert said(wheel(), names=names) == [expected]
 
 
 @pytest.mark.parametrize("names", [(SDIST, "fps_auth-1.0.whl"), ("fps_auth-x.tar.gz", WHEEL), ("fps.tar.gz", WHEEL)])
 def test_odd_names(names: Sequence[str]) -> None:
-    """A name that no installer could read is a problem, in the words of packaging."""
+    """A name that installers cannot parse is a problem, with the message of packaging."""
     (only,) = said(wheel(), names=names)
 
     assert ": Invalid " in only
 
 
 def test_other_files() -> None:
-    """A second wheel, for another platform, is fine; what is neither sdist nor wheel is not looked at."""
+    """A second wheel for another platform is fine. Files that are neither sdist nor wheel are ignored."""
     assert said(wheel(), names=[SDIST, WHEEL, "fps_auth-1.0-cp311-cp311-win32.whl", "fps_auth-1.0.zip"]) == []
 
 
@@ -97,20 +97,20 @@ def test_other_files() -> None:
         (wheel("core>=1"), "requires core>=1, but ==2.0 is planned"),
         (wheel("Core"), "requires Core, but ==2.0 is planned"),
         (wheel('core>=1; extra == "x"'), 'requires core>=1; extra == "x", but ==2.0 is planned'),
-        (wheel("core @ file:///core.whl"), "requires core @ file:///core.whl by address, which PyPI refuses"),
-        (wheel("httpx @ file:///httpx"), "requires httpx @ file:///httpx by address, which PyPI refuses"),
-        (wheel("core >< 1"), "Requires-Dist 'core >< 1' is no requirement"),
-        (wheel(files=FILES[1:]), "holds no module"),
-        (wheel(files=("README.py.txt", *FILES[1:])), "holds no module"),
+        (wheel("core @ file:///core.whl"), "requires core @ file:///core.whl by URL, which PyPI refuses"),
+        (wheel("httpx @ file:///httpx"), "requires httpx @ file:///httpx by URL, which PyPI refuses"),
+        (wheel("core >< 1"), "Requires-Dist 'core >< 1' is not a valid requirement"),
+        (wheel(files=FILES[1:]), "has no module"),
+        (wheel(files=("README.py.txt", *FILES[1:])), "has no module"),
     ],
 )
 def test_wheel(built: Wheel, expected: str) -> None:
-    """METADATA says what was planned, with exact pins and no addresses, and there is something to import."""
+    """METADATA must be as planned, with exact pins and no URLs, and the wheel must have something to import."""
     assert said(built) == [expected]
 
 
 def test_extras() -> None:
-    """The extras are those that METADATA offers, each once, under one name however it is written (PEP 685)."""
+    """Each extra in METADATA is listed once, with its normalised name (PEP 685)."""
     built = wheel("core==2.0; extra == 'Fast_Path'")
     offered = "Provides-Extra: Fast_Path\nProvides-Extra: all\nProvides-Extra: fast-path\n"
 
@@ -119,7 +119,7 @@ def test_extras() -> None:
 
 
 def test_local_version() -> None:
-    """A version that is local on purpose is refused as well: no public index takes it."""
+    """An intended local version is refused too: no public index accepts it."""
     local = Version("1.0+ours")
     built = wheel(version="1.0+ours")
 
@@ -131,7 +131,7 @@ def test_local_version() -> None:
 
 
 class TestMetaPackages:
-    """A package may consist of its requirements alone."""
+    """A package may have only requirements and no code."""
 
     @pytest.mark.parametrize(
         "sources",
@@ -141,7 +141,7 @@ class TestMetaPackages:
         ],
     )
     def test_nothing_in_the_sdist(self, sources: str) -> None:
-        """A wheel without a module is fine if the sdist has no code either and something is required."""
+        """A wheel without a module is fine if the sdist has no code either and the wheel has requirements."""
         bare = wheel("core==2.0", files=FILES[1:])
 
         assert (
@@ -153,41 +153,41 @@ class TestMetaPackages:
         "code", ["fps_auth/__init__.py", "src/fps_auth/a.py", "fps_auth.py", "src/lib.rs", "a/b.pyx", "tests.py"]
     )
     def test_modules_vanished(self, code: str) -> None:
-        """Code in the sdist that left nothing in the wheel is a mistake."""
+        """A wheel without modules is an error if the sdist has code."""
         bare = wheel("core==2.0", files=FILES[1:])
 
         said = built_file_problems(
             "fps-auth", Version("1.0"), [SDIST, WHEEL], [bare], Pins("exact", {}), ["pyproject.toml", code]
         )
 
-        assert said == (f"{WHEEL}: holds no module",)
+        assert said == (f"{WHEEL}: has no module",)
 
     def test_nothing_at_all(self) -> None:
-        """A wheel that holds nothing and requires nothing is a mistake."""
+        """A wheel without modules and requirements is an error."""
         bare = wheel(files=FILES[1:])
 
         said = built_file_problems(
             "fps-auth", Version("1.0"), [SDIST, WHEEL], [bare], Pins("exact", {}), ["pyproject.toml"]
         )
 
-        assert said == (f"{WHEEL}: holds no module",)
+        assert said == (f"{WHEEL}: has no module",)
 
 
 @pytest.mark.parametrize(
     ("record", "files", "expected"),
     [
-        ({"fps_auth/__init__.py": "sha256=other"}, FILES, "fps_auth/__init__.py is not the file that RECORD describes"),
-        ({"fps_auth/__init__.py": ""}, FILES, "fps_auth/__init__.py is not the file that RECORD describes"),
-        ({"fps_auth/gone.py": "sha256=x"}, FILES, "RECORD lists fps_auth/gone.py, which is not there"),
+        ({"fps_auth/__init__.py": "sha256=other"}, FILES, "fps_auth/__init__.py does not match its hash in RECORD"),
+        ({"fps_auth/__init__.py": ""}, FILES, "fps_auth/__init__.py does not match its hash in RECORD"),
+        ({"fps_auth/gone.py": "sha256=x"}, FILES, "RECORD lists fps_auth/gone.py, which is not in the wheel"),
     ],
 )
 def test_record(record: dict[str, str], files: Sequence[str], expected: str) -> None:
-    """RECORD describes the files as they are, all of them and no others."""
+    """RECORD must list exactly the files of the wheel, with their hashes."""
     assert said(wheel(files=files, record=record)) == [expected]
 
 
 def test_record_misses() -> None:
-    """A file that RECORD does not list is one too many; RECORD and its signatures list nothing of themselves."""
+    """A file that RECORD does not list is a problem. RECORD and its signatures need no entry."""
     signed = wheel(files=(*FILES, f"{INFO}/RECORD.jws", f"{INFO}/RECORD.p7s", "fps_auth/late.py"))
     listed = {name: digest for name, digest in signed.record.items() if not name.endswith((".jws", ".p7s", "late.py"))}
 
@@ -195,19 +195,19 @@ def test_record_misses() -> None:
 
 
 def test_all_problems() -> None:
-    """Every problem of every wheel is told at once."""
+    """All problems of all wheels are reported at once."""
     assert len(said(wheel("core", version="2"), wheel("core"), names=[WHEEL])) == 4
 
 
 def test_metadata_nameless() -> None:
-    """METADATA that names nobody is a problem as well."""
+    """METADATA without a name is a problem."""
     nameless = Wheel(WHEEL, "Metadata-Version: 2.4\nVersion: 1.0\n", wheel().hashes, wheel().record)
 
     assert said(nameless) == ["METADATA names None, not fps-auth"]
 
 
 def test_metadata_of() -> None:
-    """Fields are those above the readme."""
+    """Only the lines above the readme are fields."""
     assert metadata_of(wheel("a", "b")).get_all("Requires-Dist") == ["a", "b"]
     assert metadata_of(wheel()).get_all("Name") == ["fps-auth"]
 
@@ -217,7 +217,7 @@ def test_metadata_of() -> None:
     ["fps_auth-1.0.data/purelib/x.py", "fps_auth-1.0.data/scripts/x", "fps_auth-stubs/__init__.pyi", "ns/py.typed"],
 )
 def test_nothing_to_import(file: str) -> None:
-    """Scripts, data and stubs of another package are content, though nothing can be imported."""
+    """A wheel with only scripts, data or stubs is fine, although it has nothing to import."""
     assert said(wheel(files=(file, *FILES[1:]))) == []
 
 
@@ -235,7 +235,7 @@ def test_nothing_to_import(file: str) -> None:
         ("fast.abi3.so slow.pyd", "fast slow"),
         ("pkg/__init__.cpython-311-x86_64-linux-gnu.so pkg/a.so", "pkg"),
         ("ns/_fast.abi3.so", "ns._fast"),
-        # what cannot be imported, or should not be
+        # files that cannot or should not be imported
         ("pkg/__init__.py pkg/__init__.pyi pkg/py.typed", "pkg"),
         ("pkg-stubs/__init__.pyi", ""),
         ("__main__.py ns/__main__.py", ""),
@@ -243,10 +243,10 @@ def test_nothing_to_import(file: str) -> None:
         ("pkg-1.0.dist-info/extra.py", ""),
         ("pkg.libs/libz-1a2b.so scripts-old/run.py 2to3.py", ""),
         ("docs/index.html readme.txt", ""),
-        # left behind by mistake, as backends do that take the whole directory
+        # included by mistake, by backends that take the whole directory
         ("__init__.py pkg/__init__.py one.py", "one pkg"),
     ],
 )
 def test_import_names(files: str, expected: str) -> None:
-    """The names to import come from the files, not from the project's name."""
+    """The import names come from the files, not from the name of the project."""
     assert import_names(files.split()) == tuple(expected.split())

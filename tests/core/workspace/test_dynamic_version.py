@@ -1,4 +1,4 @@
-"""Where dynamic versions come from, for each build backend."""
+"""The source of a dynamic version, for each build backend."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def paths(table: str) -> list[str]:
 
 
 def find(table: str, text: str) -> str:
-    """Return the version that the last place finds in *text*."""
+    """Return the version that the last location finds in *text*."""
     return version_source(tomllib.loads(DYNAMIC + table)).locations[-1].find(text)
 
 
@@ -28,13 +28,13 @@ HATCH = "[tool.hatch.version]\n"
 
 
 class TestFiles:
-    """The file is the one that the backend reads."""
+    """The version is in a file that the build backend reads."""
 
     @pytest.mark.parametrize(
         "line", ['__version__ = "1.2.3"', "VERSION = '1.2.3'", '__version__: str = "v1.2.3"', "__version__='1.2.3'"]
     )
     def test_hatch_path(self, line: str) -> None:
-        """The path of hatch names the file, in the forms that hatch reads."""
+        """`path` names the file, and all forms that hatch reads are found."""
         assert paths(f'{HATCH}path = "src/it/about.py"') == ["src/it/about.py"]
         assert find(f'{HATCH}path = "it.py"', f'"""It."""\n{line}\n') == "1.2.3"
 
@@ -43,7 +43,7 @@ class TestFiles:
         assert find(f'{HATCH}path = "it.py"', '# __version__ = "1.0"\nMIN_VERSION = "2.0"\n') == ""
 
     def test_hatch_pattern(self) -> None:
-        """A pattern of one's own is followed, and minds case as with hatch."""
+        """A pattern from the configuration is used. It is case-sensitive, as in hatch."""
         table = f"{HATCH}path = 'it.h'\npattern = '^#define V (?P<version>[\\d.]+)'"
 
         assert find(table, "// top\n#define V 3.1\n") == "3.1"
@@ -51,22 +51,22 @@ class TestFiles:
 
     @pytest.mark.parametrize("pattern", ["(", "V = (.*)"])
     def test_bad_pattern(self, pattern: str) -> None:
-        """A pattern that is none, or has no group for the version, finds nothing."""
+        """An invalid pattern, or one without a group for the version, finds nothing."""
         assert find(f"{HATCH}path = 'it.h'\npattern = '{pattern}'", "V = 1.0") == ""
 
     @pytest.mark.parametrize(("expression", "found"), [("", "1.0"), ('expression = "RELEASE"', "2.0")])
     def test_hatch_code(self, expression: str, found: str) -> None:
-        """Code is read where it gives a name a version."""
+        """Source `code` finds the line that assigns the version to a name."""
         table = f'{HATCH}source = "code"\npath = "it.py"\n{expression}'
 
         assert find(table, '__version__: str = "1.0"\nRELEASE = "2.0"\n') == found
 
     def test_hatch_expression(self) -> None:
-        """An expression that would have to be evaluated names no place."""
+        """An expression that needs evaluation has no location."""
         assert paths(f'{HATCH}source = "code"\npath = "it.py"\nexpression = "version()"') == []
 
     def test_uv_dynamic_versioning_file(self) -> None:
-        """The file that uv-dynamic-versioning is told to read declares the version, as a whole or by a pattern."""
+        """`from-file` of uv-dynamic-versioning names the file. Its whole text or a pattern is the version."""
         table = f'{HATCH}source = "uv-dynamic-versioning"\n[tool.uv-dynamic-versioning.from-file]\nsource = "V"\n'
 
         assert paths(table) == ["V"]
@@ -75,7 +75,7 @@ class TestFiles:
 
     @pytest.mark.parametrize("module", ["pkg.sub", "pkg"])
     def test_setuptools_attr(self, module: str) -> None:
-        """An attribute is looked for in the module's file or package, in src and at the top."""
+        """An attribute may be in the module's file or package, in src or in the package root."""
         file = module.replace(".", "/")
 
         found = paths(f'[tool.setuptools.dynamic]\nversion = {{ attr = "{module}.__version__" }}')
@@ -83,7 +83,7 @@ class TestFiles:
         assert found == [f"src/{file}.py", f"src/{file}/__init__.py", f"{file}.py", f"{file}/__init__.py"]
 
     def test_setuptools_directories(self) -> None:
-        """What is configured about directories is followed first."""
+        """Configured directories come first."""
         attr = '[tool.setuptools]\ndynamic.version = { attr = "pkg.sub.V" }\n'
 
         assert paths(f'{attr}package-dir = {{ pkg = "lib" }}')[:2] == ["lib/sub.py", "lib/sub/__init__.py"]
@@ -95,7 +95,7 @@ class TestFiles:
 
     @pytest.mark.parametrize("file", ['"VERSION"', '["VERSION"]'])
     def test_setuptools_file(self, file: str) -> None:
-        """A file that setuptools reads holds the version and nothing else."""
+        """A file that setuptools reads has only the version."""
         table = f"[tool.setuptools.dynamic]\nversion = {{ file = {file} }}"
 
         assert paths(table) == ["VERSION"]
@@ -103,11 +103,11 @@ class TestFiles:
         assert find(table, "version 1.0\n") == ""
 
     def test_setuptools_files(self) -> None:
-        """Several files that are joined are no place."""
+        """Several files that setuptools joins have no location."""
         assert paths('[tool.setuptools.dynamic]\nversion = { file = ["A", "B"] }') == []
 
     def test_flit(self) -> None:
-        """The module's own files, those first that flit prefers."""
+        """The files of the module, in the order of flit."""
         flit = '[build-system]\nrequires = []\nbuild-backend = "flit_core.buildapi"\n'
 
         assert paths(flit)[:5] == [
@@ -124,7 +124,7 @@ class TestFiles:
 
     @pytest.mark.parametrize("source", ['source = "file"\n', ""])
     def test_pdm(self, source: str) -> None:
-        """The file of pdm, by its own pattern or one of the user's."""
+        """The file of pdm, with pdm's pattern or a configured one."""
         table = f'[tool.pdm.version]\n{source}path = "it.py"\n'
 
         assert paths(table) == ["it.py"]
@@ -133,7 +133,7 @@ class TestFiles:
 
 
 class TestTags:
-    """Where a tag decides, the build is told by the variable that its backend reads, and by no other."""
+    """If a tag has the version, the build gets only the variable that its backend reads."""
 
     @pytest.mark.parametrize(
         ("table", "expected"),
@@ -154,17 +154,17 @@ class TestTags:
         ],
     )
     def test_environment(self, table: str, expected: dict[str, str]) -> None:
-        """Each backend has its own."""
+        """Each backend has its own variable."""
         assert told(table) == expected
 
     def test_hook(self) -> None:
-        """The hook of uv-dynamic-versioning fills in requirements, also beside a version of another source."""
+        """The hook of uv-dynamic-versioning needs the variable, even if the version has another source."""
         table = f'{HATCH}path = "it.py"\n[tool.hatch.metadata.hooks.uv-dynamic-versioning]\ndependencies = []'
 
         assert told(table) == {"UV_DYNAMIC_VERSIONING_BYPASS": "1.2"}
 
     def test_static(self) -> None:
-        """What is left behind of a dynamic version means nothing beside a static one."""
+        """A static version needs no variable, even if the file still has settings for a dynamic one."""
         document = tomllib.loads('[project]\nname = "a"\nversion = "1.0"\n[tool.setuptools_scm]')
 
         assert not is_dynamic(document)
@@ -185,7 +185,7 @@ class TestTags:
     ],
 )
 def test_odd_tables(table: str) -> None:
-    """A table of a backend's that is something else is nothing here; the backend will say what is wrong with it."""
+    """A backend's table with a wrong type counts as empty. The backend itself reports the error."""
     document = tomllib.loads(DYNAMIC + table)
 
     assert all(place.find("3") == "" for place in version_source(document).locations)
@@ -197,12 +197,12 @@ def test_odd_tables(table: str) -> None:
     [
         (f'{HATCH}source = "nodejs"', "[tool.hatch.version] source = 'nodejs'"),
         ('[build-system]\nrequires = ["maturin"]\nbuild-backend = "maturin"', "build-backend = 'maturin'"),
-        ('[build-system]\nrequires = ["not one", "setuptools"]', "no build backend that is known here"),
+        ('[build-system]\nrequires = ["not one", "setuptools"]', "no known build backend"),
         ('[tool.pdm.version]\nsource = "call"', "[tool.pdm.version] source = 'call'"),
     ],
 )
 def test_unknown(table: str, named: str) -> None:
-    """A source that nobody here knows is named."""
+    """The description names an unknown source."""
     source = version_source(tomllib.loads(DYNAMIC + table))
 
     assert (source.locations, source.variables, source.description) == ((), (), named)

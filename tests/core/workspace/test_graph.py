@@ -1,4 +1,4 @@
-"""Who needs whom, and what follows for the order."""
+"""The dependency graph of a workspace and its order."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def hard(needs: Edges, soft: Edges | None = None, build: Edges | None = None) ->
 
 @st.composite
 def any_edges(draw: st.DrawFn, *, cycles: bool = True) -> Edges:
-    """Draw edges among up to nine packages; without *cycles* each leads to an earlier one."""
+    """Draw edges between up to nine packages. Without *cycles*, each edge leads to an earlier package."""
     names: list[str] = list("abcdefghi"[: draw(st.integers(1, 9))])
     pairs = [(one, two) for one in names for two in names if (one != two if cycles else one > two)]
     chosen = draw(st.sets(st.sampled_from(pairs))) if pairs else set[tuple[str, str]]()
-    shuffled = draw(st.permutations(names))  # neither the alphabet nor the order of insertion may help
+    shuffled = draw(st.permutations(names))  # results must not depend on the alphabet or on the order of insertion
     turned: dict[str, str] = dict(zip(names, shuffled, strict=True))
     return {turned[one]: frozenset(turned[two] for start, two in chosen if start == one) for one in names}
 
 
 def reachable(graph: Edges) -> dict[str, set[str]]:
-    """Return where one gets from each node, the slow way (Warshall 1962); each reaches itself."""
+    """Return the nodes that each node reaches, itself included, with a slow algorithm (Warshall 1962)."""
     far = {name: {name, *targets} for name, targets in graph.items()}
     for through, further in far.items():
         for found in far.values():
@@ -57,7 +57,7 @@ def reachable(graph: Edges) -> dict[str, set[str]]:
 
 
 def test_kinds() -> None:
-    """Needs at run time and to build are hard, those of extras soft, those of groups nothing."""
+    """Runtime and build requirements are hard, those of extras soft. Those of groups have no edge."""
     graph = graph_of("app: web", "app (build): plugin", "app[fast]: cache", "app (group): lint")
 
     assert graph.hard["app"] == {"web", "plugin"}
@@ -67,14 +67,14 @@ def test_kinds() -> None:
 
 
 def test_hard_wins() -> None:
-    """What is needed anyway is not soft because an extra needs it too."""
+    """A hard edge stays hard if an extra needs the package too."""
     graph = graph_of("app: core", "app[all]: core")
 
     assert (graph.hard["app"], graph.soft["app"]) == ({"core"}, frozenset())
 
 
 def test_externals() -> None:
-    """Other people's packages are no part of the graph."""
+    """Packages outside the workspace are not in the graph."""
     workspace = Workspace({"app": workspace_of("app: httpx", "app[x]: rich")["app"]})
 
     graph, warnings = core_graph.graph_of(workspace, {})
@@ -83,10 +83,10 @@ def test_externals() -> None:
 
 
 class TestExtrasAtRunTime:
-    """Whoever requires `store[fast]` requires what that extra requires."""
+    """A package that requires `store[fast]` also requires what that extra requires."""
 
     def test_hard(self) -> None:
-        """The soft edge of the one is a hard edge of the other."""
+        """A soft edge of `store` becomes a hard edge of its dependent."""
         graph = graph_of("press: store[fast]", "store[fast]: cache")
 
         assert graph.hard["press"] == {"store", "cache"}
@@ -95,14 +95,14 @@ class TestExtrasAtRunTime:
         assert order(graph).names == ("cache", "store", "press")
 
     def test_other_extra(self) -> None:
-        """An extra that is not asked for brings nothing."""
+        """An extra that is not required adds nothing."""
         assert graph_of("press: store[slow]", "store[fast]: cache", "store[slow]: disk").hard["press"] == {
             "store",
             "disk",
         }
 
     def test_extras_of_extras(self) -> None:
-        """They are followed as far as they lead, in any spelling, also where they run in circles."""
+        """Extras of extras are followed transitively, in any spelling, even in a cycle."""
         graph = graph_of(
             "press: store[All_In]",
             "store[all-in]: Store[fast]",
@@ -114,28 +114,28 @@ class TestExtrasAtRunTime:
         assert graph.hard["press"] == {"store", "cache", "driver"}
 
     def test_from_an_extra(self) -> None:
-        """Through an extra, what another extra brings is as soft as the extra itself."""
+        """If an extra requires another extra, the edges of that extra are soft too."""
         graph = graph_of("press[web]: store[fast]", "store[fast]: cache")
 
         assert (graph.hard["press"], graph.soft["press"]) == (frozenset(), {"store", "cache"})
 
     def test_to_build(self) -> None:
-        """What an extra of a build requirement brings is needed to build."""
+        """The requirements of a build requirement's extra are build requirements."""
         assert graph_of("press (build): tool[fast]", "tool[fast]: cache").build["press"] == {"tool", "cache"}
 
     def test_back_to_itself(self) -> None:
-        """An extra that leads back to who asks makes no need of itself."""
+        """An extra that requires its dependent gives that package no edge to itself."""
         assert graph_of("press: store[web]", "store[web]: press").hard["press"] == {"store"}
 
     def test_unsatisfied(self) -> None:
-        """What an extra requires in an older version gates nobody."""
+        """A requirement of an extra on an older release has no edge."""
         graph, _ = graph_and_warnings("press: store[fast]", "store[fast]: cache<1", "cache==1.0:")
 
         assert graph.hard["press"] == {"store"}
 
 
 class TestUnsatisfied:
-    """A requirement that the workspace's own version does not satisfy means an older release."""
+    """A requirement that the version in the workspace does not satisfy is for an older release."""
 
     @pytest.mark.parametrize(
         ("written", "version", "gates"),
@@ -152,20 +152,20 @@ class TestUnsatisfied:
         ],
     )
     def test_gates(self, written: str, version: str, gates: bool) -> None:
-        """It gates nothing and is a warning; prereleases of the workspace count as versions."""
+        """It has no edge and gives a warning. Prereleases in the workspace count as versions."""
         graph, warnings = graph_and_warnings(f"app: {written}", f"core=={version}:")
 
         assert graph.hard["app"] == ({"core"} if gates else frozenset())
-        what = f"app requires {written}, and the workspace has {version}: an older release is meant"
+        what = f"app requires {written}, but the workspace has {version}: the requirement is for an older release"
         said = f"RK-WORKSPACE-REQUIREMENT: {what} (packages/app/pyproject.toml)"
         assert warnings == ([] if gates else [said])
 
     def test_group(self) -> None:
-        """A group's requirement is nobody's business."""
+        """A requirement of a dependency group gives no warning."""
         assert graph_and_warnings("app (group): core<1", "core==1.0:")[1] == []
 
     def test_unknown_version(self) -> None:
-        """A version that nobody knows yet satisfies."""
+        """A member without a known version satisfies every requirement."""
         workspace = workspace_of("app: core<1")
 
         assert core_graph.graph_of(workspace, {})[0].hard["app"] == {"core"}
@@ -173,14 +173,14 @@ class TestUnsatisfied:
     @pytest.mark.parametrize(
         ("declared", "last", "planned", "offered"),
         [
-            ("1.0", "0.9", None, "1.0"),  # what somebody has written counts, not the release before
+            ("1.0", "0.9", None, "1.0"),  # the declared version counts, not the last release
             ("1.0", "1.0", "1.1", "1.0 1.1"),
-            ("1.1.dev0", "1.0", None, "1.1.dev0 1.0"),  # only a mark for what comes
+            ("1.1.dev0", "1.0", None, "1.1.dev0 1.0"),  # a development version only announces the next release
             ("1.1rc1", "1.0", None, "1.1rc1"),
         ],
     )
     def test_offers(self, declared: str, last: str, planned: str | None, offered: str) -> None:
-        """The workspace has what its files declare and what is released next, and not what was released before."""
+        """Declared and planned versions count. The last release does not, except for development versions."""
         workspace = workspace_of(f"core=={declared}:")
         targets = {"core": Version(planned)} if planned else {}
 
@@ -194,7 +194,7 @@ class TestSelfDependency:
 
     @pytest.mark.parametrize("line", ["app: app", "app: App>=1", "app (build): app"])
     def test_hard(self, line: str) -> None:
-        """At run time or to build it is refused, with its file."""
+        """A runtime or build requirement on itself is refused, with the file."""
         with pytest.raises(Refusal, match="app requires itself") as caught:
             graph_of(line)
 
@@ -202,7 +202,7 @@ class TestSelfDependency:
         assert caught.value.location == "packages/app/pyproject.toml"
 
     def test_through_an_extra(self) -> None:
-        """`all = ["me[a,b]"]` is usual, and what a and b bring is soft."""
+        """`all = ["me[a,b]"]` is common and allowed. The requirements of a and b are soft."""
         graph = graph_of("app[all]: app[a,b]", "app[a]: cache", "app[b]: disk", "app (group): app[all]")
 
         assert (graph.hard["app"], graph.soft["app"]) == (frozenset(), {"cache", "disk"})
@@ -212,7 +212,7 @@ class TestSelfDependency:
 
 
 def test_shared_dependency() -> None:
-    """A package that two others need goes out once, before both."""
+    """A package that two others need is published once, before both."""
     graph = graph_of("app: web db", "web: core", "db: core")
 
     assert levels(graph) == [["core"], ["db", "web"], ["app"]]
@@ -221,13 +221,13 @@ def test_shared_dependency() -> None:
 
 
 def test_empty() -> None:
-    """A workspace of nothing has no order, and that is fine."""
+    """An empty workspace has an empty order."""
     assert order(hard({})).names == order(hard({})).levels == ()
 
 
 @given(any_edges(cycles=False), st.data())
 def test_needs_first(needs: Edges, data: st.DataObject) -> None:
-    """Every need stands before its dependent, on a lower level; soft edges change no need and lose nobody."""
+    """Every need comes before its dependent, on a lower level. Soft edges change no need and drop no package."""
     names = st.frozensets(st.sampled_from(sorted(needs)))
     graph = hard(needs, {name: data.draw(names) - {name} for name in needs})
 
@@ -243,7 +243,7 @@ def test_needs_first(needs: Edges, data: st.DataObject) -> None:
 
 @given(any_edges(), any_edges())
 def test_batches_never_fail(needs: Edges, soft: Edges) -> None:
-    """In batch mode everything can be ordered, each package after all that gates it."""
+    """In batch mode every graph has an order, with each package after all its needs."""
     soft = {name: (soft.get(name, frozenset()) & needs.keys()) - {name} - needs[name] for name in needs}
 
     found = order(hard(needs, soft), "batch")
@@ -262,7 +262,7 @@ def test_batches_never_fail(needs: Edges, soft: Edges) -> None:
 
 @given(any_edges())
 def test_components(graph: Edges) -> None:
-    """Components are those that reach each other, and come after all that they reach."""
+    """The nodes of a component reach each other. A component comes after all that it reaches."""
     far = reachable(graph)
 
     found = components(graph)
@@ -275,7 +275,7 @@ def test_components(graph: Edges) -> None:
 
 @given(any_edges())
 def test_closures(graph: Edges) -> None:
-    """Dependencies and dependents, near and far, are what a slow search finds."""
+    """Transitive dependencies and dependents agree with a slow search."""
     far = reachable(graph)
 
     for name in graph:
@@ -285,7 +285,7 @@ def test_closures(graph: Edges) -> None:
 
 
 def test_only() -> None:
-    """A part of a graph has the edges between its members alone."""
+    """A subgraph has only the edges between its packages."""
     part = graph_of("app: web", "web: core", "app (build): core", "app[x]: web").subgraph(["app", "core", "no-member"])
 
     assert (part.hard, part.build, part.soft) == (
@@ -296,10 +296,10 @@ def test_only() -> None:
 
 
 class TestSoftEdges:
-    """Extras order where they can, and never make an error."""
+    """Extras order packages where possible and never cause an error."""
 
     def test_orders(self) -> None:
-        """What an extra needs comes first, though nothing is gated by it."""
+        """The requirement of an extra comes first, but its package does not wait for it."""
         found = order(graph_of("app[fast]: zeta", "zeta:"))
 
         assert found.names == ("zeta", "app")
@@ -316,7 +316,7 @@ class TestSoftEdges:
         ],
     )
     def test_cycle(self, lines: tuple[str, ...]) -> None:
-        """In a cycle through an extra the soft edges give way, and only they."""
+        """In a cycle through an extra, only the soft edges are dropped."""
         graph = graph_of(*lines)
 
         found = order(graph)
@@ -334,15 +334,15 @@ class TestCycles:
         [
             (("a: b", "b: a"), "a -> b -> a"),
             (("c: b", "b: d", "d: c", "x: b", "b: y"), "b -> d -> c -> b"),
-            # the shortest way round, beginning with the first name
+            # the shortest cycle, from the first name
             (("a: b", "b: c", "c: a d", "d: a", "a: d"), "a -> d -> a"),
             (("a: b", "b (build): a"), "a -> b -> a"),
-            # of equally short ones that of the first names
+            # of several shortest cycles, the one with the first names
             (("a: b c d e f", "b: a", "c: a", "d: a", "e: a", "f: a"), "a -> b -> a"),
         ],
     )
     def test_refused(self, lines: tuple[str, ...], walk: str) -> None:
-        """A cycle is refused, and named as a way that can be walked."""
+        """A cycle is refused, and the message shows its path."""
         graph = graph_of(*lines)
 
         with pytest.raises(Refusal) as caught:
@@ -354,7 +354,7 @@ class TestCycles:
 
     @given(any_edges())
     def test_walks(self, graph: Edges) -> None:
-        """Every cycle that is named can be walked and ends where it began, one for each knot."""
+        """Each path follows edges and ends where it begins. There is one path for each component."""
         walks = hard(graph).cycles()
 
         assert all(two in graph[one] for walk in walks for one, two in pairwise(walk))
@@ -362,7 +362,7 @@ class TestCycles:
         assert len(walks) == sum(len(group) > 1 for group in components(graph))
 
     def test_batch(self) -> None:
-        """In batch mode its members go out together: none gates another, and outsiders wait for all of them."""
+        """In batch mode no member of a cycle waits for another, and dependents wait for all members."""
         graph = graph_of("app: b", "a: b core", "b: a")
 
         found = order(graph, "batch")
@@ -372,7 +372,7 @@ class TestCycles:
         assert found.levels == (("core",), ("a", "b"), ("app",))
 
     def test_needed_to_build(self) -> None:
-        """A cycle that is needed to build is refused even then, because none of it can be built first."""
+        """A cycle with a build requirement is refused in batch mode too, because none of it can be built first."""
         graph = graph_of("a (build): b", "b: a")
 
         with pytest.raises(Refusal, match="a -> b -> a") as caught:
@@ -381,7 +381,7 @@ class TestCycles:
         assert "batch" not in caught.value.hint
 
     def test_build_edge_out_of_a_batch(self) -> None:
-        """A build requirement outside the cycle is no obstacle."""
+        """A build requirement outside the cycle is allowed."""
         assert order(graph_of("a: b", "b: a", "a (build): tool"), "batch").needs["b"] == {"tool"}
 
 
@@ -390,7 +390,7 @@ class TestSize:
 
     def test_wide(self) -> None:
         """500 packages with 1,224 edges can be ordered."""
-        dice = random.Random(0)  # noqa: S311  a scene, no secret
+        dice = random.Random(0)  # noqa: S311  test data, not a secret
         names = [f"p{number:03}" for number in range(500)]
         pairs = [(one, two) for place, one in enumerate(names) for two in names[:place]]
         chosen = dice.sample(pairs, 1224)
@@ -405,7 +405,7 @@ class TestSize:
         assert all(place[two] < place[one] for one, two in chosen)
 
     def test_long(self) -> None:
-        """A chain of 3,000 needs no recursion, neither in order nor as one cycle."""
+        """A chain of 3,000 packages does not exceed the recursion limit, also as one cycle."""
         names = [f"p{number:04}" for number in range(3000)]
         chain = {name: frozenset(names[place + 1 : place + 2]) for place, name in enumerate(names)}
 

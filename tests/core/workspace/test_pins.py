@@ -1,4 +1,4 @@
-"""Exact internal pins."""
+"""Exact pins of siblings."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ PINS = Pins("exact", VERSIONS, older=OLDER)
         ("core>=1,<3", "core==2.0"),
         ("core ~= 2.0", "core==2.0"),
         ("core==2.0", "core==2.0"),
-        # name as written, extras and marker stay
+        # the name as written, extras and marker stay
         ("Fps_Auth[b,a]>=0.5 ; python_version < '3.13'", 'Fps_Auth[a,b]==0.5.1; python_version < "3.13"'),
         ('core; extra == "x" and sys_platform == "win32"', 'core==2.0; extra == "x" and sys_platform == "win32"'),
         # prereleases of the workspace count
         ("next", "next==3.0rc1"),
         ("next>=2", "next==3.0rc1"),
-        # and are asked for where their version is
+        # and their final version may be what is required
         ("next>=3,<4", "next==3.0rc1"),
         ("next==3.*", "next==3.0rc1"),
         ("next>=3.0rc2", "next>=3.0rc2"),
         ("next>3", "next>3"),
         ("next<3", "next<3"),
-        # left as they are: the published older one, an address, other people's
+        # not changed: an older release, a URL, packages outside the workspace
         ("core<2", "core<2"),
         ("core==1.*", "core==1.*"),
         ("core!=2.0", "core!=2.0"),
@@ -47,7 +47,7 @@ PINS = Pins("exact", VERSIONS, older=OLDER)
     ],
 )
 def test_pinned(written: str, expected: str) -> None:
-    """Only the specifier is replaced, and only where the workspace's version is what was asked for."""
+    """Only the specifier changes, and only if the requirement is for the version in the workspace."""
     requirement = Requirement(written)
 
     assert str(pin_requirement(requirement, PINS)) == expected.replace("core@ ", "core @ ")
@@ -55,7 +55,7 @@ def test_pinned(written: str, expected: str) -> None:
 
 
 def test_layout() -> None:
-    """Comments, order, line ends and all other tables stay as they are; groups are never published, so they too."""
+    """Comments, order, line endings and all other tables stay. Groups are never published, so they stay too."""
     before = """\
 # Top.
 [build-system]
@@ -101,7 +101,7 @@ core = { workspace = true }
     ],
 )
 def test_forms(form: str) -> None:
-    """Every way in which TOML writes tables is pinned alike."""
+    """Requirements are pinned in every form of TOML tables."""
     assert pin_requirements(form, PINS) == form.replace('"core"', '"core==2.0"')
 
 
@@ -112,7 +112,7 @@ def test_nothing_to_pin(text: str) -> None:
 
 
 def test_hatch_hook() -> None:
-    """What a hook adds at build time is pinned too: its own version need not be that of the sibling."""
+    """Requirements of a build hook are pinned too: the hook's version may differ from the sibling's."""
     hook = "[tool.hatch.metadata.hooks.uv-dynamic-versioning]\n"
     before = hook + 'dependencies = ["core[x]=={{ version }}", "httpx", "other=={{ version }}", "core>=1"]\n'
     after = hook + 'dependencies = ["core[x]==2.0", "httpx", "other=={{ version }}", "core==2.0"]\n'
@@ -129,7 +129,7 @@ requirements = st.lists(st.builds("{}{}{}{}".format, names, extras, specifiers, 
 
 @given(requirements, requirements, requirements)
 def test_only_requirements_differ(runtime: list[str], extra: list[str], build: list[str]) -> None:
-    """On any file: pinning twice is pinning once; the same requirements stand in the same places, all else stays."""
+    """Pinning is idempotent. It keeps the requirements and their order, and changes nothing else."""
     text = "\n".join(
         [
             "[project] # a",

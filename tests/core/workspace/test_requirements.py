@@ -1,4 +1,4 @@
-"""How a requirement on a sibling moves to its next version."""
+"""Raising a requirement on a sibling to its next version."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_table(row: Row) -> None:
-    """Each row of the documented table is what happens, and what comes out is satisfied."""
+    """Each row of the documented table is correct, and its version satisfies each result."""
     version = Version(row.next)
 
     assert raise_requirement(row.written, version) == row.raised
@@ -47,16 +47,16 @@ def test_table(row: Row) -> None:
         ("core!=1.3.0", "core"),
         ("core=={{ version }}", "core=={{ version }}"),
         ("core @ https://example.invalid/core.whl", "core @ https://example.invalid/core.whl"),
-        ("core>=1!1.2", "core>=1.3.0"),  # an epoch that the next version does not have
+        ("core>=1!1.2", "core>=1.3.0"),  # the next version has no epoch
     ],
 )
 def test_spelling(written: str, raised: str) -> None:
-    """Only versions move: names, extras, spaces, parentheses and markers stay; addresses and templates do as well."""
+    """Only versions change. Names, extras, spaces, parentheses, markers, URLs and templates stay."""
     assert raise_requirement(written, Version("1.3.0")) == raised
 
 
 def test_strict() -> None:
-    """A candidate of what is asked for will do where the pin names it, and not where the source is built as it is."""
+    """A release candidate satisfies `>=1.3`, unless *strict* applies PEP 440."""
     candidate = Version("1.3.0rc1")
 
     assert raise_requirement("core>=1.3", candidate) == "core>=1.3"
@@ -75,7 +75,7 @@ def test_strict() -> None:
     ],
 )
 def test_live(specifier: str, offered: str, live: bool) -> None:
-    """Live is what the declared version satisfies, or the next one; where nobody knows a version, any will do."""
+    """A requirement is live if the declared or next version satisfies it, or if no version is known."""
     assert is_live(SpecifierSet(specifier), tuple(map(Version, offered.split()))) is live
 
 
@@ -93,7 +93,7 @@ specifiers = st.lists(clauses, max_size=3).map(",".join)
 
 @given(specifiers, versions, st.booleans(), st.booleans())
 def test_raised_is_satisfied(specifier: str, version: Version, always: bool, strict: bool) -> None:
-    """Whatever stood there: the next version satisfies what is written, in the same operators and number of parts."""
+    """The next version satisfies every raised requirement, and no new operator but `>=` appears."""
     before = f"core[x]{specifier} ; os_name == 'nt'"
 
     after = raise_requirement(before, version, always=always, strict=strict)
@@ -115,7 +115,7 @@ def test_raised_is_satisfied(specifier: str, version: Version, always: bool, str
 
 @given(specifiers, versions, st.booleans())
 def test_compatible(specifier: str, version: Version, major_on_zero: bool) -> None:
-    """A compatible range begins at the version, ends before the next breaking one, and is no wider than asked for."""
+    """A compatible range starts at the version, ends before the limit, and is no wider than the requirement."""
     limit = next_breaking(version, major_on_zero=major_on_zero)
     wanted = SpecifierSet(specifier)
 
@@ -139,7 +139,7 @@ def test_compatible(specifier: str, version: Version, major_on_zero: bool) -> No
     ("exact", "core<1", ""),
 ])  # fmt: skip
 def test_misfit(mode: PinMode, built: str, expected: str) -> None:
-    """What a backend wrote is compared with what was planned."""
+    """The requirement in a built file is compared with the plan."""
     pins = Pins(mode, {"core": Version("1.3.0")}, older=frozenset({"core<1"}))
 
     assert pin_mismatch(Requirement(built), pins) == expected

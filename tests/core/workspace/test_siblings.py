@@ -1,4 +1,4 @@
-"""A release of any workspace fits together: packaging is the judge of what was planned, written and pinned."""
+"""The packages of a release fit together. `packaging` checks what is planned, written and pinned."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ NAMES = ("a", "b", "c", "d", "e")
 NEXT = {"fix: x": "1.0.1", "feat: x": "1.1", "feat!: x": "2.0"}
 Documents = dict[str, dict[str, Any]]
 Published = dict[str, dict[str, list[Requirement]]]
-"""What the index has: by name and version what is required; requirements of extras have the marker of one."""
+"""The requirements of each release on the index, by name and version. Those of extras have a marker."""
 
-# What stands in a tree whose packages are at 1.0, the last two of them for an older release.
+# Specifiers in a workspace whose packages are at 1.0. The last two are for an older release.
 FORMS = ("", ">=1.0", "==1.0", "~=1.0", ">=1.0,<2", "<1.1", "==1.*", "<=1.0", "<1.0", "==0.9")
 
 
 @st.composite
 def workspaces(draw: st.DrawFn) -> Documents:
-    """Draw packages that require each other in all forms, at run time and through an extra; the former in no cycle."""
+    """Draw packages that require each other in all forms. Only requirements of extras may be in a cycle."""
     documents: Documents = {}
     for number, name in enumerate(NAMES):
         earlier = NAMES[:number]
@@ -74,7 +74,7 @@ def test_fits_together(
     keys: dict[str, str],
     selection: dict[str, tuple[str, ...]],
 ) -> None:
-    """After each of two releases: what went out can be installed, what it requires is there, order follows edges."""
+    """After each of two releases, all packages can be installed, and the order follows the edges."""
     published = publish_all(documents, keys)
     tags = [f"{name}-v1.0" for name in NAMES]
     for messages in (first, second):
@@ -113,7 +113,7 @@ def test_fits_together(
 
 
 def check_order(plan: Plan, documents: Documents) -> None:
-    """Assert that each package comes after those that it requires and that are released with it."""
+    """Assert that each package comes after the packages of the same release that it requires."""
     place = {step.name: step.order for step in plan.steps}
     for step in plan.steps:
         for requirement in map(Requirement, project_of(documents, step.name)["dependencies"]):
@@ -124,13 +124,13 @@ def check_order(plan: Plan, documents: Documents) -> None:
 
 
 def check_requirements(published: Published, step: Step) -> None:
-    """Assert that each requirement of what was uploaded is satisfied by something that the index has."""
+    """Assert that a release on the index satisfies each requirement of the uploaded package."""
     for requirement in published[step.name][str(step.version)]:
         assert any(requirement.specifier.filter(map(Version, published[requirement.name]))), (step.name, requirement)
 
 
 def publish_all(documents: Documents, keys: Mapping[str, str]) -> Published:
-    """Return an index that has the first release of all packages, as they are built; and an older one without needs."""
+    """Return an index with the first release of all packages, and an older release without requirements."""
     plan = plan_of(documents=documents, changes={}, tags=["none-v1.0"], settings=keys)
     assert {step.name for step in plan.steps} == set(NAMES)
     published: Published = {name: {"0.9": []} for name in NAMES}
@@ -138,7 +138,7 @@ def publish_all(documents: Documents, keys: Mapping[str, str]) -> Published:
 
 
 def published_after(plan: Plan, documents: Documents, published: Published) -> Published:
-    """Return what the index has once *plan* is carried out, by the very edits of a release."""
+    """Return the index after *plan*, made with the same edits as a release."""
     sources = sources_after(plan, documents)
     after = {name: dict(versions) for name, versions in published.items()}
     for step in plan.steps:
@@ -152,7 +152,7 @@ def published_after(plan: Plan, documents: Documents, published: Published) -> P
 
 
 def without_needless(published: Published) -> Published:
-    """Return the index without the oldest releases that nobody asks for: no plan relies on an installer going back."""
+    """Return the index without unneeded oldest releases: no plan relies on them."""
     needs = [each for versions in published.values() for requires in versions.values() for each in requires]
     asked_for = {each.name for each in needs if each.specifier.contains("0.9") and not each.specifier.contains("1.0")}
     return {
@@ -162,7 +162,7 @@ def without_needless(published: Published) -> Published:
 
 
 def sources_after(plan: Plan, documents: Documents) -> Documents:
-    """Return the files as the release commit of *plan* leaves them."""
+    """Return the files after the release commit of *plan*."""
     after: Documents = {}
     for path, document in documents.items():
         raised = [each for each in plan.raises if each.file == f"{path}/pyproject.toml"]
@@ -175,7 +175,7 @@ def sources_after(plan: Plan, documents: Documents) -> Documents:
 
 
 def text_of(document: Mapping[str, Any]) -> str:
-    """Return the pyproject.toml of *document*, a requirement a line."""
+    """Return the pyproject.toml of *document*, one requirement a line."""
     project = document["project"]
     lines = ["[project]", f"name = {json.dumps(project['name'])}", f"version = {json.dumps(project['version'])}"]
     lines += ["dependencies = [", *(f"  {each!r}," for each in project["dependencies"]), "]"]
@@ -198,7 +198,7 @@ def latest_fit(documents: Documents, published: Published) -> bool:
 
 
 def can_be_installed(published: Published, step: Step) -> bool:
-    """Return whether the package of *step* can be installed by itself, and with its extra, by trying everything."""
+    """Return whether the package of *step* can be installed, alone and with its extra. Try all versions."""
     others = [name for name in NAMES if name != step.name]
     for extra in ("", "x"):
         for choice in product(*(sorted(published[name], key=Version, reverse=True) for name in others)):
@@ -212,7 +212,7 @@ def can_be_installed(published: Published, step: Step) -> bool:
 
 
 def bring(published: Published, chosen: Mapping[str, str], name: str, extra: str) -> Iterator[tuple[str, str]]:
-    """Yield all that is installed, if *chosen* are the versions."""
+    """Yield all packages and extras that are installed if *chosen* are the versions."""
     seen: set[tuple[str, str]] = set()
     todo = [(name, extra)]
     while todo:
@@ -234,7 +234,7 @@ def broken(published: Published, chosen: Mapping[str, str], name: str, extra: st
 
 
 def test_missing() -> None:
-    """A sibling that is tagged and not on the index is said before anything is built, with the whole way out."""
+    """A sibling that is tagged but not on the index is reported before the build, with the full solution."""
     (obstacle,) = plan_of(
         "app: core", changes={"app": "fix: x"}, published={"app": ["1.0"], "core": ["0.9"]}, requires={"app": []}
     ).obstacles
@@ -245,7 +245,7 @@ def test_missing() -> None:
 
 
 def test_older_release_is_missing() -> None:
-    """A requirement on an older release must be satisfied by the index; nothing that is released now can."""
+    """The index must satisfy a requirement on an older release, because this release cannot."""
     published = {"app": ["1.0"], "core": ["1.0"]}
     given: dict[str, Any] = {"changes": {"app": "fix: x"}, "requires": {"app": [], "core": []}}
 
@@ -266,7 +266,7 @@ def test_older_release_is_missing() -> None:
     ],
 )
 def test_modes(keys: dict[str, Any], pins: list[str]) -> None:
-    """`pins` is for all, a group or one package."""
+    """`pins` applies to all packages, a group or one package."""
     plan = plan_of("app: core", settings=keys)
 
     assert [step.pins for step in plan.steps] == pins

@@ -29,7 +29,7 @@ NEW = Version("1.3.0rc1")
     ],
 )
 def test_write_version(before: str, after: str) -> None:
-    """One value changes; comments, spaces, line ends and other tables stay."""
+    """One value changes. Comments, spaces, line endings and other tables stay."""
     assert write_version(before, NEW) == after
 
 
@@ -43,7 +43,7 @@ def test_write_version(before: str, after: str) -> None:
     ],
 )
 def test_write_place(line: str) -> None:
-    """Only the version changes where a file declares it, in the forms that hatch reads."""
+    """Only the declared version changes, in all forms that hatch reads."""
     text = f'"""About 1.2."""\r\n{line}\nOTHER = "1.2"\n'
     (place,) = version_source({"tool": {"hatch": {"version": {"path": "about.py"}}}}).locations
 
@@ -64,7 +64,7 @@ def test_write_place(line: str) -> None:
 )
 @pytest.mark.parametrize("old", ["1.2", "1!2.0.0a1", "1.0.post2.dev3", "1.2.3-rc.1", "2.0+local.1"])
 def test_literal(pattern: str, text: str, old: str) -> None:
-    """A pattern is literal text around any version, whatever it stands beside; line ends stay."""
+    """A pattern is literal text around any version. Line endings stay."""
     before, after = (text.replace("<>", version) for version in (old, str(NEW)))
 
     assert write_version_at(before, literal_location(pattern, "x"), NEW, "x") == after
@@ -73,19 +73,19 @@ def test_literal(pattern: str, text: str, old: str) -> None:
 @pytest.mark.parametrize(
     ("pattern", "text", "times"),
     [
-        ('V = "{version}"', "", "nowhere"),
-        ('V = "{version}"', "V = '1.0'", "nowhere"),
-        ("V = {version}", "V = one", "nowhere"),
-        ("V.= {version}", "V = 1", "nowhere"),
-        ('V = "{version}"', 'V = "1"\nW = 2\nV = "1"\n', "2 times (line 1, line 3)"),
-        ("{version}", "1.0 and 2.0", "2 times (line 1, line 1)"),
-        ("{version}", "python3", "nowhere"),
+        ('V = "{version}"', "", "was not found"),
+        ('V = "{version}"', "V = '1.0'", "was not found"),
+        ("V = {version}", "V = one", "was not found"),
+        ("V.= {version}", "V = 1", "was not found"),
+        ('V = "{version}"', 'V = "1"\nW = 2\nV = "1"\n', "occurs 2 times (line 1, line 3)"),
+        ("{version}", "1.0 and 2.0", "occurs 2 times (line 1, line 1)"),
+        ("{version}", "python3", "was not found"),
     ],
 )
 def test_not_once(pattern: str, text: str, times: str) -> None:
-    """A version that stands nowhere, or twice, is nothing to be replaced."""
+    """A version that occurs nowhere or twice is refused."""
     with pytest.raises(Refusal) as caught:
         write_version_at(text, literal_location(pattern, "about.py"), NEW, "src/about.py")
 
     assert (caught.value.code, caught.value.location) == (ErrorCode.VERSION_PLACE, "src/about.py")
-    assert caught.value.message == f"the version should stand in one place, and stands {times}"
+    assert caught.value.message == f"the version must occur exactly once, but {times}"

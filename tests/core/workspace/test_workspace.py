@@ -1,4 +1,4 @@
-"""What a workspace consists of, whatever odd but legal form its files have."""
+"""The members of a workspace, for all valid forms of their files."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 
 def member(pyproject: str, *, declared: DeclaredVersion | None = None, path: str = "packages/it") -> Member:
-    """Return the one member whose pyproject.toml is *pyproject*."""
+    """Return the only member, whose pyproject.toml is *pyproject*."""
     documents = {path: tomllib.loads(pyproject)}
     (only,) = workspace_of(documents, builders.settings_of(), {path: declared} if declared else {})
     return only
 
 
 def publishable(documents: dict[str, dict[str, Any]], **settings: object) -> list[str]:
-    """Return the names of those that may be published."""
+    """Return the names of the publishable members."""
     workspace = workspace_of(documents, builders.settings_of(**settings))
     return [member.name for member in workspace if member.publishable]
 
 
 class TestNames:
-    """PEP 503: case, hyphen, underscore and dot do not tell packages apart."""
+    """PEP 503: case, hyphen, underscore and dot make no difference."""
 
     @pytest.mark.parametrize("written", ["fps-auth", "fps_auth", "Fps.Auth", "FPS--auth", "fps-_.auth"])
     def test_every_spelling(self, written: str) -> None:
-        """A requirement finds its member however either of them is spelt."""
+        """A requirement finds its member in every spelling of both names."""
         workspace = builders.workspace_of("Fps_Auth: ", f"app: {written}>=1")
 
         assert list(workspace.members) == ["app", "fps-auth"]
@@ -42,7 +42,7 @@ class TestNames:
         assert workspace["fps-auth"].raw_name == "Fps_Auth"
 
     def test_duplicate(self) -> None:
-        """Two members with one name are refused, and both places are named."""
+        """Two members with one name are refused, with the paths of both."""
         documents = {"a": {"project": {"name": "fps-auth"}}, "b": {"project": {"name": "Fps_Auth"}}}
 
         with pytest.raises(Refusal, match="two members are named fps-auth") as caught:
@@ -51,17 +51,17 @@ class TestNames:
         assert (caught.value.code, caught.value.location) == (ErrorCode.WORKSPACE_DUPLICATE, "a, b")
 
     def test_extras(self) -> None:
-        """An extra's name is normalised as well (PEP 685)."""
+        """The name of an extra is normalised too (PEP 685)."""
         (need,) = builders.workspace_of("app[Fast_IO]: core")["app"].needs
 
         assert (need.kind, need.extra) == (Kind.EXTRA, "fast-io")
 
 
 class TestRequirements:
-    """Where requirements stand."""
+    """Where requirements are declared."""
 
     def test_four_kinds(self) -> None:
-        """Each place has its kind; a group that includes another is no requirement."""
+        """Each table has its kind. An included group is not a requirement."""
         found = member("""
             [build-system]
             requires = ["hatchling", "plugin"]
@@ -84,7 +84,7 @@ class TestRequirements:
         }
 
     def test_hatch_hook(self) -> None:
-        """Requirements that hatch's hook fills in at build time count; their version is not known yet."""
+        """Requirements of hatch's hook count. Their version is not known before the build."""
         found = member("""
             [project]
             name = "it"
@@ -101,8 +101,8 @@ class TestRequirements:
         ]
 
     def test_nonsense(self) -> None:
-        """What is no requirement is refused, with the file that holds it."""
-        with pytest.raises(Refusal, match="'core >< 1' is no requirement") as caught:
+        """An invalid requirement is refused, with its file."""
+        with pytest.raises(Refusal, match="'core >< 1' is not a valid requirement") as caught:
             member('[project]\nname = "it"\ndependencies = ["core >< 1"]')
 
         assert caught.value.code is ErrorCode.WORKSPACE_REQUIREMENT
@@ -110,7 +110,7 @@ class TestRequirements:
         assert "\n" not in caught.value.message
 
     def test_external(self) -> None:
-        """Published requirements on others are those at run time and of extras, once each."""
+        """External requirements are those at run time and of extras, each listed once."""
         workspace = workspace_of(
             {
                 "it": tomllib.loads("""
@@ -129,12 +129,12 @@ class TestRequirements:
 
     @pytest.mark.parametrize("template", ["=={{ version }}", "~={{version}}", ">= {{ version.base }}, <9", "==={{v}}"])
     def test_template(self, template: str) -> None:
-        """A templated version is read as any version."""
+        """A template in place of a version allows every version."""
         assert str(requirement_of(f"core[x]{template}")) == "core[x]"
 
 
 class TestPublishable:
-    """Who may be published: guessed from the files, told by the settings."""
+    """Which members may be published: a guess from their files, or the settings."""
 
     @pytest.mark.parametrize(
         ("pyproject", "expected"),
@@ -148,11 +148,11 @@ class TestPublishable:
         ],
     )
     def test_guess(self, pyproject: str, expected: bool) -> None:
-        """A package has a build system, does not say that it is none, and is not private."""
+        """A publishable package has a build system, no `package = false` and no `Private ::` classifier."""
         assert member(pyproject).publishable is expected
 
     def test_packages_wins(self) -> None:
-        """What `packages` names is published, whatever its files say, and nothing else is."""
+        """If `packages` is set, exactly those members are publishable, whatever their files say."""
         documents = builders.documents_of("core:", "sample:")
         documents["."] = {"project": {"name": "Root"}, "tool": {"uv": {"package": False}}}
 
@@ -160,7 +160,7 @@ class TestPublishable:
         assert publishable(documents, packages=("root", "core")) == ["core", "root"]
 
     def test_exclude_wins(self) -> None:
-        """What `exclude` names stays home, also if `packages` names it."""
+        """`exclude` wins over `packages`."""
         documents = builders.documents_of("core:", "sample-one:", "sample-two:")
 
         assert publishable(documents, exclude=("sample-*",)) == ["core"]
@@ -168,7 +168,7 @@ class TestPublishable:
 
 
 class TestPatterns:
-    """Names, globs and paths that mean members."""
+    """Names, globs and paths that match members."""
 
     @pytest.mark.parametrize(
         ("pattern", "expected"),
@@ -185,13 +185,13 @@ class TestPatterns:
         ],
     )
     def test_fits(self, pattern: str, expected: set[str]) -> None:
-        """A pattern with a slash is a path, any other a name, in any spelling; both may be globs."""
+        """A pattern with a slash is a path, any other is a name in any spelling. Both may be globs."""
         workspace = builders.workspace_of("Fps_Auth:", "fps.db:", "web:")
 
         assert workspace.matching_names([pattern]) == expected
 
     def test_several(self) -> None:
-        """Patterns add up; none means none."""
+        """The result is the union of all patterns; without patterns it is empty."""
         workspace = builders.workspace_of("a:", "b:", "c:")
 
         assert workspace.matching_names(["a", "c"]) == {"a", "c"}
@@ -200,13 +200,13 @@ class TestPatterns:
     @pytest.mark.parametrize(
         ("pattern", "said"),
         [
-            ("corr", "corr fits no member; did you mean core?"),
-            ("packages/none", "packages/none fits no member"),
-            ("zzz-*", "zzz-* fits no member"),
+            ("corr", "no workspace member matches corr; did you mean core?"),
+            ("packages/none", "no workspace member matches packages/none"),
+            ("zzz-*", "no workspace member matches zzz-*"),
         ],
     )
     def test_unknown(self, pattern: str, said: str) -> None:
-        """A pattern that fits nobody is refused, with the nearest name."""
+        """A pattern without a match is refused, with the most similar name."""
         with pytest.raises(Refusal) as caught:
             builders.workspace_of("core:", "web:").matching_names(["web", pattern])
 
@@ -214,7 +214,7 @@ class TestPatterns:
 
     @pytest.mark.parametrize("key", ["packages", "exclude"])
     def test_unknown_in_settings(self, key: str) -> None:
-        """A stale name in the settings is refused too: it would silently publish or keep home the wrong ones."""
+        """An outdated name in the settings is refused too. Otherwise the wrong packages could be published."""
         with pytest.raises(Refusal, match="did you mean core"):
             publishable(builders.documents_of("core:"), **{key: ("coer",)})
 
@@ -223,32 +223,32 @@ class TestVersions:
     """Where a version is declared."""
 
     def test_static(self) -> None:
-        """A version in the project table is read as PEP 440 has it."""
+        """A version in the project table is normalised as in PEP 440."""
         found = member('[project]\nname = "it"\nversion = "1.0-rc.1"\nrequires-python = ">=3.11"')
 
         assert (found.version, found.dynamic, found.version_file) == (Version("1.0rc1"), False, "")
         assert found.requires_python == ">=3.11"
 
     def test_invalid(self) -> None:
-        """Another version is refused, with its file."""
-        with pytest.raises(Refusal, match="'one' is no PEP 440 version") as caught:
+        """An invalid version is refused, with its file."""
+        with pytest.raises(Refusal, match="'one' is not a PEP 440 version") as caught:
             member('[project]\nname = "it"\nversion = "one"')
 
         assert (caught.value.code, caught.value.location) == (ErrorCode.VERSION_INVALID, "packages/it/pyproject.toml")
 
     def test_in_a_file(self) -> None:
-        """The version that a file declares is the package's, and the file is named; a wrong one too."""
+        """A file may declare the version of a package. Errors name that file."""
         pyproject = '[project]\nname = "it"\ndynamic = ["version"]'
 
         found = member(pyproject, declared=DeclaredVersion("1.2.3", "src/it/about.py"))
 
         assert (found.version, found.dynamic, found.version_file) == (Version("1.2.3"), True, "src/it/about.py")
-        with pytest.raises(Refusal, match="'one' is no PEP 440 version") as caught:
+        with pytest.raises(Refusal, match="'one' is not a PEP 440 version") as caught:
             member(pyproject, declared=DeclaredVersion("one", "about.py"))
         assert caught.value.location == "packages/it/about.py"
 
     def test_tag_decides(self) -> None:
-        """A dynamic version without a file is for the tag to tell."""
+        """A dynamic version without a file is unknown: only a tag has it."""
         found = member('[project]\nname = "it"\ndynamic = ["version"]')
 
         assert (found.version, found.dynamic, found.version_file) == (None, True, "")
