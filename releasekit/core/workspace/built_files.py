@@ -55,13 +55,19 @@ def built_file_problems(
     messages = list(file_name_problems(project, version, names))
     if version.local:
         messages.append(f"{version} is a local version, which PyPI refuses")
-    sdist_files = tuple(sources)
-    is_metadata_only = bool(sdist_files) and not any(map(_is_code, sdist_files))
+    is_metadata_only = _has_no_code(tuple(sources))
     for wheel in wheels:
         messages += _wheel_problems(wheel, project, version, pins)
-        if _is_empty(wheel) and not (is_metadata_only and metadata_of(wheel).get_all("Requires-Dist")):
+        required = metadata_of(wheel).get_all("Requires-Dist")
+        is_meta_package = is_metadata_only and bool(required)
+        if _is_empty(wheel) and not is_meta_package:
             messages.append(f"{wheel.name}: has no module")
     return tuple(messages)
+
+
+def _has_no_code(sdist_files: Sequence[str]) -> bool:
+    """Return whether the files of an sdist are known, and none of them is code."""
+    return bool(sdist_files) and not any(map(_is_code, sdist_files))
 
 
 def metadata_of(wheel: Wheel) -> Message:
@@ -71,7 +77,9 @@ def metadata_of(wheel: Wheel) -> Message:
 
 def extras_of(wheel: Wheel) -> tuple[str, ...]:
     """Return the extras that the wheel's METADATA provides, with normalised names (PEP 685)."""
-    return tuple(sorted({canonicalize_name(str(name)) for name in metadata_of(wheel).get_all("Provides-Extra", [])}))
+    provided = map(str, metadata_of(wheel).get_all("Provides-Extra", []))
+    names = set(map(canonicalize_name, provided))
+    return tuple(sorted(names))
 
 
 def import_names(files: Iterable[str]) -> tuple[str, ...]:
@@ -79,26 +87,41 @@ def import_names(files: Iterable[str]) -> tuple[str, ...]:
 
     In a namespace package (PEP 420: no `__init__.py`), these are the first regular packages or modules below it.
     """
-    modules = [
-        PurePosixPath(file)
-        for file in files
-        if file.endswith((".py", ".pyi", ".so", ".pyd")) and ".dist-info/" not in file
-    ]
-    modules = [path for path in modules if ".data/" not in f"{path}" and path.suffix != ".pyi"]
-    packages = {path.parent for path in modules if path.name.split(".")[0] == "__init__" and path.parent.name}
-    tops = {_top(path, packages) for path in modules}
-    return tuple(sorted(".".join(path.parts) for path in tops if path.parts and _is_name(path)))
+    modules: list[PurePosixPath] = []
+    packages: set[PurePosixPath] = set()
+    for path in map(PurePosixPath, filter(_is_module, files)):
+        modules.append(path)
+        is_init = _module_name(path) == "__init__"
+        if is_init and path.parent.name:
+            packages.add(path.parent)
+    top_level = {_top(path, packages) for path in modules}
+    return tuple(sorted(".".join(path.parts) for path in top_level if _is_import_name(path)))
+
+
+def _is_module(file: str) -> bool:
+    """Return whether Python imports the *file* of a wheel from where it is."""
+    is_elsewhere = ".dist-info/" in file or ".data/" in file
+    return file.endswith(_MODULE_SUFFIXES) and not is_elsewhere
+
+
+_MODULE_SUFFIXES = (".py", ".so", ".pyd")
+
+
+def _module_name(path: PurePosixPath) -> str:
+    """Return the name of a module without suffixes, such as `.abi3.so`."""
+    return path.name.split(".")[0]
 
 
 def _top(path: PurePosixPath, packages: set[PurePosixPath]) -> PurePosixPath:
     for parent in reversed(path.parents):
         if parent in packages:
             return parent
-    return path.parent / path.name.split(".")[0]
+    return path.parent / _module_name(path)
 
 
-def _is_name(path: PurePosixPath) -> bool:
-    return all(part.isidentifier() for part in path.parts) and path.name not in {"__main__", "__init__"}
+def _is_import_name(path: PurePosixPath) -> bool:
+    are_identifiers = all(map(str.isidentifier, path.parts))
+    return bool(path.parts) and are_identifiers and path.name not in {"__main__", "__init__"}
 
 
 def file_name_problems(project: str, version: Version, names: Sequence[str]) -> Iterator[str]:
@@ -106,50 +129,80 @@ def file_name_problems(project: str, version: Version, names: Sequence[str]) -> 
     sdists = [name for name in names if name.endswith(".tar.gz")]
     wheels = [name for name in names if name.endswith(".whl")]
     if len(sdists) != 1 or not wheels:
-        yield f"expected one sdist and a wheel, found: {', '.join(names) or 'nothing'}"
+        listed = ", ".join(names) or "nothing"
+        yield f"expected one sdist and a wheel, found: {listed}"
     for name in (*sdists, *wheels):
-        try:
-            file_project, file_version = (parse_sdist_filename(name) if name in sdists else parse_wheel_filename(name))[
-                :2
-            ]
-        except (InvalidSdistFilename, InvalidWheelFilename, InvalidVersion) as error:
-            yield f"{name}: {error}"
-            continue
-        if file_project != project:
-            yield f"{name} is named after {file_project}, not {project}"
-        if file_version != version:
-            yield f"{name} has the version {file_version}, {_planned_version_note(str(file_version), version)}"
+        yield from _file_name_problems(name, project, version)
+
+
+def _file_name_problems(name: str, project: str, version: Version) -> Iterator[str]:
+    try:
+        file_project, file_version = _parse_file_name(name)
+    except (InvalidSdistFilename, InvalidWheelFilename, InvalidVersion) as error:
+        yield f"{name}: {error}"
+        return
+    if file_project != project:
+        yield f"{name} is named after {file_project}, not {project}"
+    if file_version != version:
+        note = _planned_version_note(str(file_version), version)
+        yield f"{name} has the version {file_version}, {note}"
+
+
+def _parse_file_name(name: str) -> tuple[str, Version]:
+    """Return the project and the version in the file name of an sdist or a wheel."""
+    if name.endswith(".whl"):
+        project, version, *_ = parse_wheel_filename(name)
+        return project, version
+    return parse_sdist_filename(name)
 
 
 def _wheel_problems(wheel: Wheel, project: str, version: Version, pins: Pins) -> Iterator[str]:
     metadata = metadata_of(wheel)
-    if canonicalize_name(metadata.get("Name", "")) != project:
-        yield f"{wheel.name}: METADATA names {metadata.get('Name')}, not {project}"
-    if metadata.get("Version") != str(version):
-        built_version = str(metadata.get("Version"))
-        yield f"{wheel.name}: METADATA has the version {built_version}, {_planned_version_note(built_version, version)}"
+    built_name = metadata.get("Name")
+    if canonicalize_name(built_name or "") != project:
+        yield f"{wheel.name}: METADATA names {built_name}, not {project}"
+    built_version = str(metadata.get("Version"))
+    if built_version != str(version):
+        note = _planned_version_note(built_version, version)
+        yield f"{wheel.name}: METADATA has the version {built_version}, {note}"
     for written in metadata.get_all("Requires-Dist", []):
-        try:
-            requirement = Requirement(str(written))
-        except InvalidRequirement:
-            yield f"{wheel.name}: Requires-Dist {written!r} is not a valid requirement"
-            continue
-        if requirement.url:
-            yield f"{wheel.name}: requires {requirement} by URL, which PyPI refuses"
-        elif expected := pin_mismatch(requirement, pins):
-            yield f"{wheel.name}: requires {requirement}, but {expected} is planned"
+        problem = _requirement_problem(str(written), pins)
+        if problem:
+            yield f"{wheel.name}: {problem}"
     yield from _record_problems(wheel)
+
+
+def _requirement_problem(written: str, pins: Pins) -> str:
+    """Return what is wrong with a requirement in METADATA; empty if it is as planned."""
+    try:
+        requirement = Requirement(written)
+    except InvalidRequirement:
+        return f"Requires-Dist {written!r} is not a valid requirement"
+    if requirement.url:
+        return f"requires {requirement} by URL, which PyPI refuses"
+    expected = pin_mismatch(requirement, pins)
+    return f"requires {requirement}, but {expected} is planned" if expected else ""
 
 
 def _planned_version_note(built_version: str, version: Version) -> str:
     planned = f"but {version} is planned"
-    by_git = "+" in built_version or (".dev" in built_version and not version.is_devrelease)
-    return f"{planned}: the build backend derived another version from the state of git" if by_git else planned
+    is_local = "+" in built_version
+    is_unplanned_dev = ".dev" in built_version and not version.is_devrelease
+    if is_local or is_unplanned_dev:
+        return f"{planned}: the build backend derived another version from the state of git"
+    return planned
 
 
 def _is_empty(wheel: Wheel) -> bool:
+    """Return whether the wheel has nothing to install: no module, no data and no types."""
+    if import_names(wheel.hashes):
+        return False
+    return not any(map(_is_content, wheel.hashes))
+
+
+def _is_content(file: str) -> bool:
     stubs = (".pyi", "/py.typed")  # a stub package has only types for another package (PEP 561)
-    return not import_names(wheel.hashes) and not any(".data/" in n or n.endswith(stubs) for n in wheel.hashes)
+    return ".data/" in file or file.endswith(stubs)
 
 
 def _is_code(file: str) -> bool:
@@ -158,8 +211,11 @@ def _is_code(file: str) -> bool:
     Files for tests, documentation and the build do not count. A package that consists of requirements only has no code.
     """
     path = PurePosixPath(file)
-    is_support_file = path.parts[0] in _SUPPORT_DIRECTORIES or path.parts[0].startswith(".")
-    return path.suffix in _CODE_SUFFIXES and not is_support_file and file not in _BUILD_SCRIPTS
+    directory = path.parts[0]
+    is_support_file = directory in _SUPPORT_DIRECTORIES or directory.startswith(".")
+    if is_support_file:
+        return False
+    return path.suffix in _CODE_SUFFIXES and file not in _BUILD_SCRIPTS
 
 
 _CODE_SUFFIXES = frozenset({".py", ".pyx", ".c", ".cc", ".cpp", ".rs", ".so", ".pyd"})
@@ -169,11 +225,15 @@ _BUILD_SCRIPTS = frozenset({"setup.py", "hatch_build.py", "pdm_build.py", "build
 
 def _record_problems(wheel: Wheel) -> Iterator[str]:
     for name, digest in wheel.hashes.items():
-        if name.endswith((".dist-info/RECORD", ".dist-info/RECORD.jws", ".dist-info/RECORD.p7s")):
+        if name.endswith(_FILES_OUTSIDE_RECORD):
             continue
         if name not in wheel.record:
             yield f"{wheel.name}: {name} is not in RECORD"
         elif wheel.record[name] != f"sha256={digest}":
             yield f"{wheel.name}: {name} does not match its hash in RECORD"
-    for name in sorted(wheel.record.keys() - wheel.hashes.keys()):
+    missing = wheel.record.keys() - wheel.hashes.keys()
+    for name in sorted(missing):
         yield f"{wheel.name}: RECORD lists {name}, which is not in the wheel"
+
+
+_FILES_OUTSIDE_RECORD = (".dist-info/RECORD", ".dist-info/RECORD.jws", ".dist-info/RECORD.p7s")

@@ -46,15 +46,16 @@ class Candidate:
 
     def requirements_for(self, extra: str) -> Iterator[Requirement]:
         """Yield the requirements that apply in this environment; with *extra*, only those that the extra adds."""
+        environment = {"extra": extra}
         for required in self.requirements:
-            marker = required.requirement.marker
-            if required.extra == extra and (marker is None or marker.evaluate({"extra": extra})):
+            if required.extra == extra and _applies(required.requirement, environment):
                 yield required.requirement
 
     @property
     def extras(self) -> tuple[str, ...]:
         """The extras that have requirements."""
-        return tuple(dict.fromkeys(required.extra for required in self.requirements if required.extra))
+        names = (required.extra for required in self.requirements)
+        return tuple(dict.fromkeys(filter(None, names)))
 
 
 Candidates = Mapping[str, Sequence[Candidate]]
@@ -64,13 +65,26 @@ Node = tuple[str, str]
 """A package and one of its extras; "" for no extra."""
 
 
+def _applies(requirement: Requirement, environment: dict[str, str]) -> bool:
+    """Return whether the marker of *requirement* is true in this environment, extended by *environment*."""
+    marker = requirement.marker
+    return marker is None or marker.evaluate(environment)
+
+
 def release_requirements(metadata: Iterable[Requirement]) -> tuple[ReleaseRequirement, ...]:
     """Return the requirements of *metadata* (core metadata, Requires-Dist) with the extra of each."""
     requirements: list[ReleaseRequirement] = []
     for requirement in metadata:
-        extras = _EXTRA.findall(str(requirement.marker)) if requirement.marker else []
-        requirements += [ReleaseRequirement(requirement, canonicalize_name(extra)) for extra in extras or [""]]
+        extras = _extras_in_marker(requirement)
+        requirements += [ReleaseRequirement(requirement, extra) for extra in extras]
     return tuple(requirements)
+
+
+def _extras_in_marker(requirement: Requirement) -> list[str]:
+    """Return the normalised extras that the marker of *requirement* names, or "" if it names none."""
+    marker = str(requirement.marker or "")
+    extras = _EXTRA.findall(marker)
+    return [canonicalize_name(extra) for extra in extras] or [""]
 
 
 def allows(specifier: SpecifierSet, candidate: Candidate, candidates: Candidates) -> bool:
@@ -81,5 +95,7 @@ def allows(specifier: SpecifierSet, candidate: Candidate, candidates: Candidates
     version = candidate.version
     if not specifier.contains(version, prereleases=True):
         return False
-    stable = any(not other.version.is_prerelease for other in candidates[candidate.name])
-    return not version.is_prerelease or bool(specifier.prereleases) or not stable
+    if not version.is_prerelease or specifier.prereleases:
+        return True
+    others = candidates[candidate.name]
+    return all(other.version.is_prerelease for other in others)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from releasekit.core.config.settings import Cycles
-    from releasekit.core.workspace.workspace import Need, Workspace
+    from releasekit.core.workspace.workspace import Member, Need, Workspace
 
 N = TypeVar("N", bound=Hashable)
 Edges = dict[str, frozenset[str]]
@@ -46,11 +46,12 @@ class Graph:
     def subgraph(self, names: Iterable[str]) -> Graph:
         """Return the graph of *names* and the edges between them."""
         selected = frozenset(names)
-        hard, soft, build, runtime = (
-            {n: edges[n] & selected for n in self if n in selected}
-            for edges in (self.hard, self.soft, self.build, self.runtime)
+        return Graph(
+            _edges_within(self.hard, selected),
+            _edges_within(self.soft, selected),
+            _edges_within(self.build, selected),
+            _edges_within(self.runtime, selected),
         )
-        return Graph(hard, soft, build, runtime)
 
     def of_kinds(self, kinds: Collection[Kind]) -> Graph:
         """Return the graph with only the edges of these *kinds*."""
@@ -58,11 +59,12 @@ class Graph:
         runtime = self.runtime if Kind.RUNTIME in kinds else none
         build = self.build if Kind.BUILD in kinds else none
         soft = self.soft if Kind.EXTRA in kinds else none
-        return Graph({n: runtime[n] | build[n] for n in self}, soft, build, runtime)
+        hard = _union(runtime, build)
+        return Graph(hard, soft, build, runtime)
 
     def needs(self) -> Edges:
         """Return the hard and soft edges together."""
-        return {name: self.hard[name] | self.soft[name] for name in self}
+        return _union(self.hard, self.soft)
 
     def select(self, deps: Collection[str], rdeps: Collection[str], among: Collection[str] | None = None) -> Graph:
         """Return the graph of what *deps* need and what needs *rdeps*, transitively, themselves included.
@@ -79,7 +81,8 @@ class Graph:
     def levels(self) -> tuple[tuple[str, ...], ...]:
         """Return the packages by the longest path to a package that needs nothing; a cycle is on one level."""
         groups = components(self.hard)
-        outside = {name: self.hard[name] - group for group in groups for name in group}
+        group_of = _group_of_each(groups)
+        outside = {name: self.hard[name] - group_of[name] for name in group_of}
         return _levels(groups, outside)
 
     def dependencies(self, names: Iterable[str]) -> frozenset[str]:
@@ -92,7 +95,8 @@ class Graph:
 
     def cycles(self) -> tuple[tuple[str, ...], ...]:
         """Return one path for each set of packages that need each other; it ends where it begins."""
-        return tuple(_cycle_path(self.hard, group) for group in components(self.hard) if len(group) > 1)
+        cycles = filter(_is_cycle, components(self.hard))
+        return tuple(_cycle_path(self.hard, group) for group in cycles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +128,16 @@ def offers_of(
     If no file declares a version, or the declared version is a development version, the *current* version (of the last
     release) counts too. A member without any known version has an empty tuple.
     """
+    last_versions = current or {}
+    next_versions = planned or {}
     offers: dict[str, tuple[Version, ...]] = {}
     for member in workspace:
-        last = (current or {}).get(member.name)
-        include_last = member.version is None or member.version.is_devrelease
-        offered = (member.version, last if include_last else None, (planned or {}).get(member.name))
-        offers[member.name] = tuple(dict.fromkeys(version for version in offered if version is not None))
+        versions = [member.version]
+        if member.version is None or member.version.is_devrelease:
+            versions.append(last_versions.get(member.name))
+        versions.append(next_versions.get(member.name))
+        known_versions = (version for version in versions if version is not None)
+        offers[member.name] = tuple(dict.fromkeys(known_versions))
     return offers
 
 
@@ -151,16 +159,22 @@ def graph_of(workspace: Workspace, offers: Offers) -> tuple[Graph, tuple[Release
             if need.name == member.name:
                 _refuse_self(need, member.path)
             elif is_live_need(need, offers):
-                targets[need.kind] |= {need.name, *_members_through_extras(workspace, need, offers)} - {member.name}
+                through_extras = _members_through_extras(workspace, need, offers)
+                targets[need.kind] |= {need.name, *through_extras} - {member.name}
             elif need.kind is not Kind.GROUP:
-                explanation = f"but the workspace has {offers[need.name][0]}: the requirement is for an older release"
-                message = f"{member.name} requires {need.requirement}, {explanation}"
-                warnings.append(ReleaseWarning(ErrorCode.WORKSPACE_REQUIREMENT, message, f"{member.path}/{need.file}"))
+                warnings.append(_older_release_warning(member, need, offers))
         for kind in Kind:
             edges[kind][member.name] = frozenset(targets[kind])
-    hard = {name: edges[Kind.RUNTIME][name] | edges[Kind.BUILD][name] for name in workspace.members}
-    soft = {name: edges[Kind.EXTRA][name] - hard[name] for name in workspace.members}
+    hard = _union(edges[Kind.RUNTIME], edges[Kind.BUILD])
+    soft = {name: edges[Kind.EXTRA][name] - hard[name] for name in hard}
     return Graph(hard, soft, edges[Kind.BUILD], edges[Kind.RUNTIME]), tuple(warnings)
+
+
+def _older_release_warning(member: Member, need: Need, offers: Offers) -> ReleaseWarning:
+    offered = offers[need.name][0]
+    explanation = f"but the workspace has {offered}: the requirement is for an older release"
+    message = f"{member.name} requires {need.requirement}, {explanation}"
+    return ReleaseWarning(ErrorCode.WORKSPACE_REQUIREMENT, message, f"{member.path}/{need.file}")
 
 
 def is_live_need(need: Need, offers: Offers) -> bool:
@@ -175,24 +189,58 @@ def order(graph: Graph, cycles: Cycles = "error") -> Order:
     is always refused, because none of its members can be built first.
     """
     groups = components(graph.hard)
-    for group in groups:
-        if len(group) > 1 and (cycles == "error" or _builds_itself(graph, group)):
-            hint = (
-                ""
-                if cycles == "error"
-                else "Break the cycle: it contains a build requirement, so none of its packages can be built first."
-            )
-            raise Refusal(ErrorCode.GRAPH_CYCLE, " -> ".join(_cycle_path(graph.hard, group)), hint=hint)
-    cycle_members = {name: group for group in groups if len(group) > 1 for name in group}
+    cyclic_groups = list(filter(_is_cycle, groups))
+    for group in cyclic_groups:
+        _refuse_cycle(graph, group, cycles)
+    cycle_members = _group_of_each(cyclic_groups)
     needs: Edges = {}
     for group in groups:
-        outside = frozenset[str]().union(*(graph.hard[name] for name in group)) - group
+        outside = _union_of(graph.hard, group) - group
         # A cycle can be installed only when all its members are published, so a dependent of one needs them all.
-        whole = outside.union(*(cycle_members[name] for name in outside if name in cycle_members))
+        whole = outside | _union_of(cycle_members, outside & cycle_members.keys())
         needs |= dict.fromkeys(group, whole)
     levels = _levels(groups, needs)
     soft_needs = _acyclic_soft_needs(graph, needs)
     return Order(_topological_order(needs, soft_needs, levels), levels, needs, soft_needs, cycle_members)
+
+
+def _refuse_cycle(graph: Graph, group: frozenset[str], cycles: Cycles) -> None:
+    """Raise Refusal RK-GRAPH-CYCLE, unless the cycle *group* can be released as a batch."""
+    if cycles == "error":
+        hint = ""
+    elif _builds_itself(graph, group):
+        hint = "Break the cycle: it contains a build requirement, so none of its packages can be built first."
+    else:
+        return
+    path = " -> ".join(_cycle_path(graph.hard, group))
+    raise Refusal(ErrorCode.GRAPH_CYCLE, path, hint=hint)
+
+
+def _is_cycle(group: frozenset[str]) -> bool:
+    return len(group) > 1
+
+
+def _group_of_each(groups: Iterable[frozenset[str]]) -> Edges:
+    """Return the group of each name in *groups*."""
+    group_of: Edges = {}
+    for group in groups:
+        group_of |= dict.fromkeys(group, group)
+    return group_of
+
+
+def _union(one: Edges, other: Edges) -> Edges:
+    """Return the edges of both, which have the same nodes."""
+    return {name: one[name] | other[name] for name in one}
+
+
+def _union_of(edges: Edges, names: Iterable[str]) -> frozenset[str]:
+    """Return all targets of *names*."""
+    return frozenset[str]().union(*(edges[name] for name in names))
+
+
+def _edges_within(edges: Edges, names: frozenset[str]) -> Edges:
+    """Return the edges between *names*."""
+    return {name: targets & names for name, targets in edges.items() if name in names}
 
 
 def components(edges: Edges) -> list[frozenset[str]]:
@@ -246,18 +294,24 @@ def closure(edges: Mapping[N, frozenset[N]], names: Iterable[N]) -> frozenset[N]
 
 def _members_through_extras(workspace: Workspace, need: Need, offers: Offers) -> set[str]:
     """Return the members that the extras of *need* require, including extras of extras."""
-    todo = [(need.name, canonicalize_name(extra)) for extra in need.requirement.extras]
-    seen = set(todo)
+    seen = _required_extras(need)
+    todo = list(seen)
     members: set[str] = set()
     while todo:
         name, extra = todo.pop()
         for inner in workspace[name].needs:
-            if inner.extra == extra and inner.name in workspace.members and is_live_need(inner, offers):
+            is_of_extra = inner.extra == extra and inner.name in workspace.members
+            if is_of_extra and is_live_need(inner, offers):
                 members.add(inner.name)
-                fresh = {(inner.name, canonicalize_name(e)) for e in inner.requirement.extras} - seen
+                fresh = _required_extras(inner) - seen
                 seen |= fresh
                 todo.extend(fresh)
     return members
+
+
+def _required_extras(need: Need) -> set[tuple[str, str]]:
+    """Return the extras that *need* names, each with the package."""
+    return {(need.name, canonicalize_name(extra)) for extra in need.requirement.extras}
 
 
 def _refuse_self(need: Need, path: str) -> None:
@@ -284,45 +338,51 @@ def _cycle_path(edges: Edges, group: frozenset[str]) -> tuple[str, ...]:
     for node in todo:
         for target in sorted(edges[node] & group):
             if target == start:
-                path = [start, node]
-                while path[-1] != start:
-                    path.append(came_from[path[-1]])
-                return tuple(reversed(path))
+                return _walk_back(came_from, node, start)
             if target not in came_from:
                 came_from[target] = node
                 todo.append(target)
     raise AssertionError(group)  # a component of two or more nodes always has a cycle
 
 
+def _walk_back(came_from: Mapping[str, str], last: str, start: str) -> tuple[str, ...]:
+    """Return the path from *start* over *last* back to *start*."""
+    path = [start, last]
+    while path[-1] != start:
+        path.append(came_from[path[-1]])
+    return tuple(reversed(path))
+
+
 def _levels(groups: list[frozenset[str]], needs: Edges) -> tuple[tuple[str, ...], ...]:
     level: dict[str, int] = {}
     for group in groups:  # dependencies come first, so their levels are known
-        depth = max((level[need] + 1 for name in group for need in needs[name]), default=0)
+        depths = (level[need] + 1 for need in _union_of(needs, group))
+        depth = max(depths, default=0)
         level |= dict.fromkeys(group, depth)
-    rows: list[list[str]] = [[] for _ in range(max(level.values(), default=-1) + 1)]
+    rows: dict[int, list[str]] = {}
     for name in sorted(level):
-        rows[level[name]].append(name)
-    return tuple(tuple(row) for row in rows)
+        rows.setdefault(level[name], []).append(name)
+    return tuple(tuple(rows[number]) for number in sorted(rows))
 
 
 def _acyclic_soft_needs(graph: Graph, needs: Edges) -> Edges:
     """Return the soft edges that are in no cycle of hard and soft edges together."""
-    both = {name: needs[name] | graph.soft[name] for name in graph}
-    group_of = {name: number for number, group in enumerate(components(both)) for name in group}
-    return {n: frozenset(t for t in graph.soft[n] - needs[n] if group_of[t] != group_of[n]) for n in graph}
+    both = _union(needs, graph.soft)
+    group_of = _group_of_each(components(both))
+    return {name: graph.soft[name] - needs[name] - group_of[name] for name in graph}
 
 
 def _topological_order(needs: Edges, soft_needs: Edges, levels: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
     """Return all names, dependencies first, then by level, then by name (Kahn 1962)."""
     rank = {name: (number, name) for number, row in enumerate(levels) for name in row}
-    before = {name: needs[name] | soft_needs[name] for name in needs}
-    waiting = {name: len(before[name]) for name in needs}
+    before = _union(needs, soft_needs)
     dependents = reverse(before)
+    waiting = {name: len(before[name]) for name in before}
     ready = [rank[name] for name, count in waiting.items() if not count]
     heapify(ready)
     result: list[str] = []
     while ready:
-        name = heappop(ready)[1]
+        _, name = heappop(ready)
         result.append(name)
         for dependent in dependents[name]:
             waiting[dependent] -= 1
