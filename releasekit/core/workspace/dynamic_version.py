@@ -53,8 +53,13 @@ class VersionSource:
 
 def table_at(value: Any, *path: str) -> Table:  # noqa: ANN401  a value of any TOML type
     """Return the table at *path* of *value*; empty if there is none. The tool that reads it reports errors."""
+    table = _as_table(value)
     for key in path:
-        value = cast("Table", value).get(key) if isinstance(value, dict) else None
+        table = _as_table(table.get(key))
+    return table
+
+
+def _as_table(value: Any) -> Table:  # noqa: ANN401  a value of any TOML type
     return cast("Table", value) if isinstance(value, dict) else {}
 
 
@@ -65,19 +70,27 @@ def is_dynamic(document: Table) -> bool:
 
 def version_source(document: Table) -> VersionSource:
     """Return where the dynamic version of the package with this parsed pyproject.toml comes from."""
-    tool, system = table_at(document, "tool"), table_at(document, "build-system")
-    backend = str(system.get("build-backend", ""))
+    tool = table_at(document, "tool")
     if hatch := table_at(tool, "hatch", "version"):
         return _hatch(hatch, tool)
     if pdm := table_at(tool, "pdm", "version"):
         return _pdm(pdm)
     if directive := table_at(tool, "setuptools", "dynamic", "version"):
         return _setuptools(directive, tool["setuptools"])
+    return _source_of_backend(document, tool)
+
+
+def _source_of_backend(document: Table, tool: Table) -> VersionSource:
+    """Return the source that the build system itself implies."""
+    system = table_at(document, "build-system")
+    backend = str(system.get("build-backend", ""))
     if "setuptools_scm" in tool or "setuptools-scm" in _names(system.get("requires", ())):
         return VersionSource(variables=("SETUPTOOLS_SCM_PRETEND_VERSION_FOR_{NAME}",), description="setuptools-scm")
     if backend.startswith("flit_core"):
         return VersionSource(tuple(_flit(document)), description="flit")
-    return VersionSource(description=f"build-backend = {backend!r}") if backend else VersionSource()
+    if backend:
+        return VersionSource(description=f"build-backend = {backend!r}")
+    return VersionSource()
 
 
 def version_environment(document: Table, name: str, version: str) -> dict[str, str]:
@@ -90,8 +103,9 @@ def version_environment(document: Table, name: str, version: str) -> dict[str, s
     """
     hooks = table_at(document, "tool", "hatch", "metadata", "hooks")
     hook_variables = ("UV_DYNAMIC_VERSIONING_BYPASS",) if "uv-dynamic-versioning" in hooks else ()
-    variables = version_source(document).variables if is_dynamic(document) else ()
-    return {variable.replace("{NAME}", _upper(name)): version for variable in (*variables, *hook_variables)}
+    source_variables = version_source(document).variables if is_dynamic(document) else ()
+    variables = (*source_variables, *hook_variables)
+    return {variable.replace("{NAME}", _upper(name)): version for variable in variables}
 
 
 def literal_location(text: str, path: str) -> VersionLocation:
@@ -103,56 +117,78 @@ def literal_location(text: str, path: str) -> VersionLocation:
 
 
 def _hatch(table: Table, tool: Table) -> VersionSource:
-    source, path = str(table.get("source", "regex")), str(table.get("path", ""))
+    source = str(table.get("source", "regex"))
     description = f"[tool.hatch.version] source = {source!r}"
-    if source == "regex" and path:
+    match source:
+        case "regex" | "code":
+            return VersionSource(tuple(_hatch_file(table, source)), description=description)
+        case "env":
+            variable = str(table.get("variable", ""))
+            return VersionSource(variables=(variable,), description=description)
+        case "vcs":
+            return VersionSource(variables=("SETUPTOOLS_SCM_PRETEND_VERSION",), description=description)
+        case "uv-dynamic-versioning":
+            from_file = table_at(tool, "uv-dynamic-versioning", "from-file")
+            return VersionSource(tuple(_from_file(from_file)), ("UV_DYNAMIC_VERSIONING_BYPASS",), description)
+        case _:
+            return VersionSource(description=description)
+
+
+def _hatch_file(table: Table, source: str) -> Iterator[VersionLocation]:
+    """Yield the location for hatch's sources `regex` and `code`."""
+    path = str(table.get("path", ""))
+    if not path:
+        return
+    if source == "regex":
         pattern: object = table.get("pattern")
-        return VersionSource(
-            (_location(path, pattern if isinstance(pattern, str) else _HATCH),), description=description
-        )
-    if source == "code" and path:
-        expression = str(table.get("expression") or "__version__")
-        # Any other expression needs evaluation, so it has no text that a release could replace.
-        return VersionSource(
-            (_assignment_location(path, expression),) if expression.isidentifier() else (), description=description
-        )
-    if source == "env":
-        return VersionSource(variables=(str(table.get("variable", "")),), description=description)
-    if source == "vcs":
-        return VersionSource(variables=("SETUPTOOLS_SCM_PRETEND_VERSION",), description=description)
-    if source == "uv-dynamic-versioning":
-        from_file = table_at(tool, "uv-dynamic-versioning", "from-file")
-        return VersionSource(tuple(_from_file(from_file)), ("UV_DYNAMIC_VERSIONING_BYPASS",), description)
-    return VersionSource(description=description)
+        yield _location(path, pattern if isinstance(pattern, str) else _HATCH)
+        return
+    expression = str(table.get("expression") or "__version__")
+    # Any other expression needs evaluation, so it has no text that a release could replace.
+    if expression.isidentifier():
+        yield _assignment_location(path, expression)
 
 
 def _from_file(table: Table) -> Iterator[VersionLocation]:
-    if path := str(table.get("source", "")):
-        pattern: object = table.get("pattern")
-        yield _location(path, pattern, 1) if isinstance(pattern, str) else VersionLocation(path, _WHOLE_FILE)
+    path = str(table.get("source", ""))
+    if not path:
+        return
+    pattern: object = table.get("pattern")
+    if isinstance(pattern, str):
+        yield _location(path, pattern, 1)
+    else:
+        yield VersionLocation(path, _WHOLE_FILE)
 
 
 def _pdm(table: Table) -> VersionSource:
-    source = str(table.get("source", "file" if "path" in table else ""))
+    default = "file" if "path" in table else ""
+    source = str(table.get("source", default))
     description = f"[tool.pdm.version] source = {source!r}"
     if source == "file":
-        path, pattern = str(table.get("path", "")), table.get("pattern")
-        return VersionSource(
-            (_location(path, pattern, 1) if isinstance(pattern, str) else _location(path, _PDM),),
-            description=description,
-        )
-    return VersionSource(variables=("PDM_BUILD_SCM_VERSION",) if source == "scm" else (), description=description)
+        location = _pdm_file(table)
+        return VersionSource((location,), description=description)
+    variables = ("PDM_BUILD_SCM_VERSION",) if source == "scm" else ()
+    return VersionSource(variables=variables, description=description)
+
+
+def _pdm_file(table: Table) -> VersionLocation:
+    path = str(table.get("path", ""))
+    pattern: object = table.get("pattern")
+    if isinstance(pattern, str):
+        return _location(path, pattern, 1)
+    return _location(path, _PDM)
 
 
 def _setuptools(directive: Table, table: Table) -> VersionSource:
     description = f"[tool.setuptools.dynamic] version = {dict(directive)!r}"
+    locations: list[VersionLocation] = []
+    paths = _texts(directive.get("file"))
     if attr := directive.get("attr"):
         module, _, name = str(attr).strip().rpartition(".")
-        return VersionSource(
-            tuple(_assignment_location(path, name) for path in _modules(module, table)), description=description
-        )
-    paths = _texts(directive.get("file"))
-    return VersionSource((VersionLocation(paths[0], _WHOLE_FILE),) if len(paths) == 1 else (), description=description)
+        locations += [_assignment_location(path, name) for path in _modules(module, table)]
+    elif len(paths) == 1:
+        locations.append(VersionLocation(paths[0], _WHOLE_FILE))
+    return VersionSource(tuple(locations), description=description)
 
 
 def _modules(module: str, table: Table) -> Iterator[str]:
@@ -162,10 +198,14 @@ def _modules(module: str, table: Table) -> Iterator[str]:
     parent, rest = module, ""
     while parent:
         if parent in directories:
-            yield from _files("/".join(filter(None, (directories[parent], rest))))
+            parts = (directories[parent], rest)
+            yield from _files("/".join(filter(None, parts)))
         parent, _, last = parent.rpartition(".")
         rest = f"{last}/{rest}".rstrip("/")
-    for base in dict.fromkeys((*filter(None, (directories.get(""),)), *search_paths, "src", ".")):
+    bases = [*search_paths, "src", "."]
+    if root := directories.get(""):
+        bases.insert(0, root)
+    for base in dict.fromkeys(bases):
         yield from _files(f"{base}/{rest}".removeprefix("./"))
 
 
@@ -188,14 +228,15 @@ def _texts(value: Any) -> list[str]:  # noqa: ANN401  a value of any TOML type
 
 
 def _location(path: str, pattern: str, group: str | int = "version") -> VersionLocation:
+    """Return a location that finds nothing if *pattern* is invalid: the build backend reports that."""
     try:
         compiled = re.compile(pattern, re.MULTILINE)
     except re.error:
-        compiled = _NO_MATCH
+        return VersionLocation(path, _NO_MATCH, group)
     groups = {*compiled.groupindex, *range(1, compiled.groups + 1)}
-    return VersionLocation(
-        path, compiled if group in groups else _NO_MATCH, group
-    )  # the build backend reports a bad pattern
+    if group not in groups:
+        return VersionLocation(path, _NO_MATCH, group)
+    return VersionLocation(path, compiled, group)
 
 
 def _assignment_location(path: str, name: str) -> VersionLocation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.utils import canonicalize_name
@@ -45,16 +46,27 @@ class Conflict(NamedTuple):
     @property
     def outdated_packages(self) -> tuple[str, ...]:
         """The packages that must be released too so that this one can be installed."""
-        return tuple(
-            dict.fromkeys(exclusion.dependent.name for exclusion in self.causes if not exclusion.dependent.planned)
-        )
+        dependents = (exclusion.dependent for exclusion in self.causes)
+        return tuple(dict.fromkeys(dependent.name for dependent in dependents if not dependent.planned))
 
 
 def exclusions(candidates: Candidates) -> tuple[Exclusion, ...]:
     """Return the requirements because of which the latest releases and their extras cannot be installed together."""
-    latest = [versions[0] for versions in candidates.values() if versions]
-    nodes = ((candidate, extra) for candidate in latest for extra in ("", *candidate.extras))
-    return tuple(exclusion for candidate, extra in nodes for exclusion in _exclusions_of(candidate, extra, candidates))
+    results: list[Exclusion] = []
+    for candidate in _latest(candidates):
+        for extra in _extras_and_none(candidate):
+            results += _exclusions_of(candidate, extra, candidates)
+    return tuple(results)
+
+
+def _latest(candidates: Candidates) -> list[Candidate]:
+    """Return the latest version of each package that has one."""
+    return [versions[0] for versions in candidates.values() if versions]
+
+
+def _extras_and_none(candidate: Candidate) -> tuple[str, ...]:
+    """Return "" and the extras of *candidate*: everything that an installer may be asked for."""
+    return ("", *candidate.extras)
 
 
 def conflicts(candidates: Candidates) -> tuple[Conflict, ...]:
@@ -62,27 +74,38 @@ def conflicts(candidates: Candidates) -> tuple[Conflict, ...]:
 
     Only the packages in *candidates* are checked. All other requirements count as satisfied.
     """
-    planned = [versions[0] for versions in candidates.values() if versions and versions[0].planned]
-    nodes = _reachable([(release.name, extra) for release in planned for extra in ("", *release.extras)], candidates)
-    broken = {node: tuple(_exclusions_of(candidates[node[0]][0], node[1], candidates)) for node in nodes}
+    planned = [candidate for candidate in _latest(candidates) if candidate.planned]
+    starts = [(release.name, extra) for release in planned for extra in _extras_and_none(release)]
+    nodes = _reachable(starts, candidates)
+    broken: dict[Node, tuple[Exclusion, ...]] = {}
+    for name, extra in nodes:
+        broken[name, extra] = tuple(_exclusions_of(candidates[name][0], extra, candidates))
     suspects = closure(reverse(nodes), [node for node in nodes if broken[node]])
     if not suspects:
         return ()
+    results: list[Conflict] = []
+    for candidate in planned:
+        for extra in _uninstallable_extras(candidate, suspects, candidates):
+            reached = sorted(closure(nodes, [(candidate.name, extra)]))
+            causes = chain.from_iterable(broken[node] for node in reached)
+            results.append(Conflict(candidate, extra, tuple(dict.fromkeys(causes))))
+    return tuple(results)
+
+
+def _uninstallable_extras(candidate: Candidate, suspects: frozenset[Node], candidates: Candidates) -> Iterator[str]:
+    """Yield the extras with which *candidate* cannot be installed, or only "" if it cannot be installed at all."""
     from releasekit.core.workspace.resolution import (
         can_be_installed,  # late: without suspects no resolver is needed
     )
 
-    results: list[Conflict] = []
-    for candidate in planned:
-        for extra in ("", *candidate.extras):
-            node = (candidate.name, extra)
-            if node in suspects and not can_be_installed(candidate, extra, candidates):
-                # If the package itself cannot be installed, its extras cannot either: report it once.
-                causes = [exclusion for reached in sorted(closure(nodes, [node])) for exclusion in broken[reached]]
-                results.append(Conflict(candidate, extra, tuple(dict.fromkeys(causes))))
-                if not extra:
-                    break
-    return tuple(results)
+    for extra in _extras_and_none(candidate):
+        is_suspect = (candidate.name, extra) in suspects
+        if not is_suspect or can_be_installed(candidate, extra, candidates):
+            continue
+        yield extra
+        # If the package itself cannot be installed, its extras cannot either: report it once.
+        if not extra:
+            return
 
 
 def _reachable(starts: Iterable[Node], candidates: Candidates) -> dict[Node, frozenset[Node]]:
@@ -93,22 +116,30 @@ def _reachable(starts: Iterable[Node], candidates: Candidates) -> dict[Node, fro
         node = todo.pop()
         if node in edges:
             continue
-        name, extra = node
-        targets: set[Node] = {(name, "")} if extra else set()
-        for requirement in candidates[name][0].requirements_for(extra):
-            required = canonicalize_name(requirement.name)
-            if candidates.get(required):
-                targets |= {(required, ""), *((required, canonicalize_name(e)) for e in requirement.extras)}
+        targets = _required_nodes(node, candidates)
         edges[node] = frozenset(targets - {node})
         todo += targets
     return edges
 
 
+def _required_nodes(node: Node, candidates: Candidates) -> set[Node]:
+    """Return the nodes that *node* requires. An extra requires its package."""
+    name, extra = node
+    nodes: set[Node] = {(name, "")} if extra else set()
+    latest = candidates[name][0]
+    for requirement in latest.requirements_for(extra):
+        required = canonicalize_name(requirement.name)
+        if candidates.get(required):
+            extras = map(canonicalize_name, requirement.extras)
+            nodes |= {(required, required_extra) for required_extra in ("", *extras)}
+    return nodes
+
+
 def _exclusions_of(candidate: Candidate, extra: str, candidates: Candidates) -> Iterator[Exclusion]:
     for requirement in candidate.requirements_for(extra):
-        for latest in candidates.get(canonicalize_name(requirement.name), ())[:1]:
-            if not allows(requirement.specifier, latest, candidates):
-                yield Exclusion(candidate, extra, requirement, latest)
+        versions = candidates.get(canonicalize_name(requirement.name))
+        if versions and not allows(requirement.specifier, versions[0], candidates):
+            yield Exclusion(candidate, extra, requirement, versions[0])
 
 
 def _name_of(candidate: Candidate, extra: str) -> str:

@@ -18,9 +18,10 @@ from releasekit.core.workspace.toml_edits import rewrite_requirements
 from releasekit.core.workspace.workspace import requirement_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from packaging.requirements import Requirement
+    from packaging.specifiers import Specifier
 
     from releasekit.core.config.settings import PinMode
 
@@ -74,15 +75,22 @@ def compatible_with(specifier: SpecifierSet, version: Version, limit: Version) -
     for clause in specifier:
         if not clause.contains(version, prereleases=True):
             continue
-        if clause.operator == "<=" and Version(clause.version) < limit:
+        is_narrower = clause.operator == "<=" and Version(clause.version) < limit
+        if is_narrower or clause.operator == "!=":
             clauses.append(str(clause))
-        elif clause.operator == "<":
-            limits.append(Version(clause.version))
-        elif clause.operator == "~=" or (clause.operator == "==" and clause.version.endswith(".*")):
-            limits.append(_end_of(clause.operator, clause.version))
-        elif clause.operator == "!=":
-            clauses.append(str(clause))
-    return SpecifierSet(",".join([*clauses, f"<{_without_zeros(min(limits))}"]))
+        limits += _exclusive_bounds(clause)
+    end = _without_zeros(min(limits))
+    return SpecifierSet(",".join([*clauses, f"<{end}"]))
+
+
+def _exclusive_bounds(clause: Specifier) -> list[Version]:
+    """Return the first version above the range of *clause*; empty if it has no such bound."""
+    if clause.operator == "<":
+        return [Version(clause.version)]
+    is_prefix = clause.operator == "==" and clause.version.endswith(".*")
+    if is_prefix or clause.operator == "~=":
+        return [_end_of(clause.operator, clause.version)]
+    return []
 
 
 def _without_zeros(limit: Version) -> str:
@@ -95,7 +103,9 @@ def _without_zeros(limit: Version) -> str:
 def _end_of(operator: str, bound: str) -> Version:
     """Return the first version above the range of a `~=` or `==x.*` clause (PEP 440)."""
     first = Version(bound.removesuffix(".*"))
-    head = list(first.release[:-1] if operator == "~=" else first.release)
+    head = list(first.release)
+    if operator == "~=":
+        head.pop()
     head[-1] += 1
     return Version(f"{first.epoch}!{'.'.join(map(str, head))}")
 
@@ -125,8 +135,6 @@ def pin_requirements(text: str, pins: Pins, file: str = "pyproject.toml") -> str
 
 def text_diff(before: str, after: str, path: str) -> str:
     """Return a unified diff of the file *path* from *before* to *after*; empty if they are equal."""
-    return "".join(f"{line}\n" for line in _diff_lines(before, after, path))
-
-
-def _diff_lines(before: str, after: str, path: str) -> Iterator[str]:
-    return unified_diff(before.splitlines(), after.splitlines(), f"a/{path}", f"b/{path}", lineterm="", n=1)
+    old_lines, new_lines = before.splitlines(), after.splitlines()
+    lines = unified_diff(old_lines, new_lines, f"a/{path}", f"b/{path}", lineterm="", n=1)
+    return "".join(f"{line}\n" for line in lines)

@@ -22,6 +22,8 @@ _REQUIREMENT = re.compile(
 _CLAUSE = re.compile(r"(?P<operator>===|~=|==|!=|<=|>=|<|>)(?P<gap>\s*)(?P<version>[^\s,]+)")
 _RELEASE = re.compile(r"\s*v?(?:\d+!)?\d+(?:\.\d+)*")
 _LOWER = (">=", ">")
+_FOLLOWING = (*_LOWER, "==", "===")
+"""The operators whose version always becomes the new one."""
 
 
 def is_live(specifier: SpecifierSet, offered: Collection[Version]) -> bool:
@@ -30,7 +32,9 @@ def is_live(specifier: SpecifierSet, offered: Collection[Version]) -> bool:
     *offered* are the versions of the sibling in the workspace (see `offers_of`). If it is empty, no version is known,
     and every requirement is live.
     """
-    return not offered or any(fits(specifier, version) for version in offered)
+    if not offered:
+        return True
+    return any(fits(specifier, version) for version in offered)
 
 
 def requirement_key(requirement: Requirement) -> str:
@@ -50,7 +54,9 @@ def raise_requirement(written: str, version: Version, *, always: bool = False, s
     parts = _REQUIREMENT.fullmatch(written)
     assert parts, written  # noqa: S101  packaging has parsed it
     raised = raise_specifier(parts["specifier"], version, always=always, strict=strict)
-    return f"{parts['head']}{raised}{parts['tail']}" if raised != parts["specifier"] else written
+    if raised == parts["specifier"]:
+        return written
+    return f"{parts['head']}{raised}{parts['tail']}"
 
 
 def raise_specifier(written: str, version: Version, *, always: bool = False, strict: bool = False) -> str:
@@ -59,49 +65,62 @@ def raise_specifier(written: str, version: Version, *, always: bool = False, str
     satisfied = specifier.contains(version, prereleases=True) if strict else fits(specifier, version)
     if satisfied and not always:
         return written
-    raised: list[str] = []
-    for clause in written.split(","):
-        match = _CLAUSE.search(clause)
-        if not match:
-            raised.append(clause)
-            continue
-        operator, bound = match["operator"], match["version"]
-        included = Specifier(f"{operator}{bound}").contains(version, prereleases=True)
-        if operator == "!=" and not included:
-            continue
-        start, end = clause[: match.start()], clause[match.end() :]
-        raised.append(f"{start}{_raise_clause(operator, match['gap'], bound, version, included=included)}{end}")
-    text = ",".join(raised)
+    raised = [_raise_clause(clause, version) for clause in written.split(",")]
+    text = ",".join(clause for clause in raised if clause is not None)
     # Space before the first clause belongs to the name, so it stays even if that clause is dropped.
     return text if text.strip() else text.strip()
 
 
-def _raise_clause(operator: str, gap: str, bound: str, version: Version, *, included: bool) -> str:
-    if operator in _LOWER:
-        return f">={gap}{version}"
+def _raise_clause(clause: str, version: Version) -> str | None:
+    """Return *clause* with its version raised, or None if it must be dropped because it excludes *version*."""
+    match = _CLAUSE.search(clause)
+    if not match:
+        return clause
+    operator, bound = match["operator"], match["version"]
+    included = Specifier(f"{operator}{bound}").contains(version, prereleases=True)
+    if operator == "!=" and not included:
+        return None
+    new_operator = ">=" if operator in _LOWER else operator
+    new_bound = _raise_bound(operator, bound, version, included=included)
+    start, end = clause[: match.start()], clause[match.end() :]
+    return f"{start}{new_operator}{match['gap']}{new_bound}{end}"
+
+
+def _raise_bound(operator: str, bound: str, version: Version, *, included: bool) -> str:
+    """Return the version that replaces *bound* in a clause. *included* means that the clause allows *version*."""
+    is_prefix = operator == "==" and bound.endswith(".*")
     if operator == "~=":
-        return f"{operator}{gap}{_as_many_parts(bound, version)}"
-    if operator == "==" and bound.endswith(".*"):
-        return f"{operator}{gap}{bound if included else _prefix(bound, version)}"
-    if operator in ("==", "==="):
-        return f"{operator}{gap}{version}"
+        return _as_many_parts(bound, version)
+    if operator in _FOLLOWING and not is_prefix:
+        return str(version)
     if included:
-        return f"{operator}{gap}{bound}"
-    return f"{operator}{gap}{version if operator == '<=' else _next_limit(bound, version)}"
+        return bound
+    if is_prefix:
+        return _prefix(bound, version)
+    return str(version) if operator == "<=" else _next_limit(bound, version)
 
 
 def _as_many_parts(bound: str, version: Version) -> str:
     """Return *version* with as many release numbers as *bound* has; a prerelease keeps all its parts."""
-    if version.is_prerelease and len(version.release) > 1:
+    if not version.is_prerelease:
+        return _cut(bound, version)
+    if len(version.release) > 1:
         return str(version)
-    parts = len(Version(bound).release)
-    suffix = _RELEASE.sub("", str(version), count=1) if version.is_prerelease else ""
-    return f"{_join(version.epoch, (*version.release, *(0,) * parts)[:parts])}{suffix}"
+    suffix = _RELEASE.sub("", str(version), count=1)
+    return f"{_cut(bound, version)}{suffix}"
 
 
 def _prefix(bound: str, version: Version) -> str:
-    parts = len(Version(bound.removesuffix(".*")).release)
-    return f"{_join(version.epoch, (*version.release, *(0,) * parts)[:parts])}.*"
+    number = _cut(bound.removesuffix(".*"), version)
+    return f"{number}.*"
+
+
+def _cut(bound: str, version: Version) -> str:
+    """Return the release numbers of *version*, as many as *bound* has, filled up with zeros."""
+    parts = len(Version(bound).release)
+    zeros = (0,) * parts
+    numbers = (*version.release, *zeros)[:parts]
+    return _join(version.epoch, numbers)
 
 
 def _next_limit(bound: str, version: Version) -> str:
@@ -118,4 +137,6 @@ def _next_limit(bound: str, version: Version) -> str:
 
 
 def _join(epoch: int, release: Iterable[int]) -> str:
-    return f"{f'{epoch}!' if epoch else ''}{'.'.join(map(str, release))}"
+    prefix = f"{epoch}!" if epoch else ""
+    numbers = ".".join(map(str, release))
+    return f"{prefix}{numbers}"

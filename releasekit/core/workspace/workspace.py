@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -90,12 +90,17 @@ class Workspace:
 
     def required_members(self, member: Member, *kinds: Kind) -> frozenset[str]:
         """Return the names of the members that *member* requires, in requirements of these *kinds*."""
-        return frozenset(need.name for need in member.needs if need.kind in kinds and need.name in self.members)
+        names = {need.name for need in member.needs if need.kind in kinds}
+        return frozenset(names & self.members.keys())
 
     def external_requirements(self, member: Member) -> tuple[str, ...]:
         """Return the published requirements of *member* on packages outside the workspace, as written."""
-        outside = (n for n in member.needs if n.name not in self.members and n.kind in (Kind.RUNTIME, Kind.EXTRA))
-        return tuple(sorted({str(need.requirement) for need in outside}))
+        requirements: set[str] = set()
+        for need in member.needs:
+            is_published = need.kind in (Kind.RUNTIME, Kind.EXTRA)
+            if is_published and need.name not in self.members:
+                requirements.add(str(need.requirement))
+        return tuple(sorted(requirements))
 
     def matching_names(self, patterns: Iterable[str]) -> frozenset[str]:
         """Return the names of the members that match *patterns*: names, globs or paths.
@@ -127,21 +132,33 @@ def workspace_of(
     """
     declared_versions = declared or {}
     texts = files or {}
-    members = sorted(
-        (_parse_member(path, doc, declared_versions.get(path), texts.get(path, {})) for path, doc in documents.items()),
-        key=_by_name,
-    )
+    members: list[Member] = []
+    for path, document in documents.items():
+        member = _parse_member(path, document, declared_versions.get(path), texts.get(path, {}))
+        members.append(member)
+    members.sort(key=_by_name)
+    _refuse_duplicates(members)
+    unfiltered = Workspace({member.name: member for member in members})
+    chosen = _publishable_names(unfiltered, settings)
+    return Workspace({member.name: replace(member, publishable=member.name in chosen) for member in members})
+
+
+def _refuse_duplicates(members: list[Member]) -> None:
+    """Raise Refusal RK-WORKSPACE-DUPLICATE if two of *members*, which are sorted by name, have one name."""
     for one, other in pairwise(members):
         if one.name == other.name:
             message, locations = f"two members are named {one.name}", f"{one.path}, {other.path}"
             second = Excerpt(f"{other.path}/pyproject.toml", 0, other.raw_name)
             raise Refusal(ErrorCode.WORKSPACE_DUPLICATE, message, locations, excerpt=second)
-    unfiltered = Workspace({member.name: member for member in members})
-    chosen = {member.name for member in unfiltered if member.publishable}
+
+
+def _publishable_names(workspace: Workspace, settings: Settings) -> frozenset[str]:
+    """Return the members that may be published, according to the settings or else to their files."""
     if settings.packages:
-        chosen = set(unfiltered.matching_names(settings.packages))
-    chosen -= unfiltered.matching_names(settings.exclude)
-    return Workspace({member.name: replace(member, publishable=member.name in chosen) for member in unfiltered})
+        chosen = workspace.matching_names(settings.packages)
+    else:
+        chosen = frozenset(member.name for member in workspace if member.publishable)
+    return chosen - workspace.matching_names(settings.exclude)
 
 
 def requirement_of(written: str) -> Requirement:
@@ -179,7 +196,8 @@ REQUIREMENTS = (("project",), ("tool", "hatch", "metadata", "hooks", "uv-dynamic
 
 def requirement_tables(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     """Return the tables of a pyproject.toml that may have `dependencies` and `optional-dependencies`."""
-    return tuple(table for path in REQUIREMENTS if (table := table_at(document, *path)))
+    tables = (table_at(document, *path) for path in REQUIREMENTS)
+    return tuple(filter(None, tables))
 
 
 class RequirementFile(NamedTuple):
@@ -199,13 +217,19 @@ def requirement_files(document: Mapping[str, Any]) -> Iterator[RequirementFile]:
     by_setuptools = table_at(document, "tool", "setuptools", "dynamic")
     hook = table_at(document, "tool", "hatch", "metadata", "hooks", "requirements_txt")
     if "dependencies" in dynamic:
-        for path in (*_paths(table_at(by_setuptools, "dependencies").get("file")), *_paths(hook.get("files"))):
+        setuptools_files = table_at(by_setuptools, "dependencies").get("file")
+        for path in (*_paths(setuptools_files), *_paths(hook.get("files"))):
             yield RequirementFile(path, Kind.RUNTIME)
     if "optional-dependencies" in dynamic:
         for extra, table in table_at(by_setuptools, "optional-dependencies").items():
-            yield from (RequirementFile(path, Kind.EXTRA, extra) for path in _paths(table_at(table).get("file")))
+            yield from _extra_files(extra, table_at(table).get("file"))
         for extra, paths in table_at(hook, "optional-dependencies").items():
-            yield from (RequirementFile(path, Kind.EXTRA, extra) for path in _paths(paths))
+            yield from _extra_files(extra, paths)
+
+
+def _extra_files(extra: str, paths: object) -> Iterator[RequirementFile]:
+    for path in _paths(paths):
+        yield RequirementFile(path, Kind.EXTRA, extra)
 
 
 def requirement_lines(text: str) -> Iterator[str]:
@@ -237,7 +261,8 @@ def _parse_member(
 ) -> Member:
     project: Mapping[str, Any] = document.get("project", {})
     raw_name = str(project.get("name", ""))
-    declared = dynamic_version or DeclaredVersion(str(project.get("version", "")), "pyproject.toml")
+    static_version = DeclaredVersion(str(project.get("version", "")), PYPROJECT)
+    declared = dynamic_version or static_version
     return Member(
         name=canonicalize_name(raw_name),
         raw_name=raw_name,
@@ -261,12 +286,12 @@ def _parse_version(declared: DeclaredVersion, path: str) -> Version:
 
 
 def _looks_publishable(document: Mapping[str, Any]) -> bool:
+    if "build-system" not in document:
+        return False
+    if document.get("tool", {}).get("uv", {}).get("package") is False:
+        return False
     classifiers = document.get("project", {}).get("classifiers", ())
-    return (
-        "build-system" in document
-        and document.get("tool", {}).get("uv", {}).get("package") is not False
-        and not any(str(classifier).startswith("Private ::") for classifier in classifiers)
-    )
+    return not any(str(classifier).startswith("Private ::") for classifier in classifiers)
 
 
 def _parse_needs(path: str, document: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[Need]:
@@ -291,10 +316,17 @@ def _parse_need(path: str, file: str, kind: Kind, extra: str, written: str) -> N
 
 
 def _raw_requirements(document: Mapping[str, Any]) -> Iterator[tuple[Kind, str, object]]:
+    """Yield each requirement of a pyproject.toml as it is written, with its kind and its extra."""
     for table in requirement_tables(document):
-        yield from ((Kind.RUNTIME, "", item) for item in table.get("dependencies", ()))
+        yield from _with_kind(Kind.RUNTIME, "", table.get("dependencies", ()))
         extras: Mapping[str, list[object]] = table.get("optional-dependencies", {})
-        yield from ((Kind.EXTRA, canonicalize_name(name), item) for name, items in extras.items() for item in items)
-    yield from ((Kind.BUILD, "", item) for item in document.get("build-system", {}).get("requires", ()))
+        for name, items in extras.items():
+            yield from _with_kind(Kind.EXTRA, canonicalize_name(name), items)
+    yield from _with_kind(Kind.BUILD, "", document.get("build-system", {}).get("requires", ()))
     groups: Mapping[str, list[object]] = document.get("dependency-groups", {})
-    yield from ((Kind.GROUP, "", item) for items in groups.values() for item in items)
+    yield from _with_kind(Kind.GROUP, "", chain.from_iterable(groups.values()))
+
+
+def _with_kind(kind: Kind, extra: str, items: Iterable[object]) -> Iterator[tuple[Kind, str, object]]:
+    for item in items:
+        yield kind, extra, item
