@@ -68,7 +68,7 @@ def raise_specifier(written: str, version: Version, *, always: bool = False, str
     raised = [_raise_clause(clause, version) for clause in written.split(",")]
     text = ",".join(clause for clause in raised if clause is not None)
     # Space before the first clause belongs to the name, so it stays even if that clause is dropped.
-    return text if text.strip() else text.strip()
+    return text if text.strip() else ""
 
 
 def _raise_clause(clause: str, version: Version) -> str | None:

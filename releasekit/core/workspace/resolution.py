@@ -30,10 +30,12 @@ class _Choice(NamedTuple):
 def can_be_installed(candidate: Candidate, extra: str, candidates: Candidates) -> bool:
     """Return whether *candidate* can be installed with its *extra* (normalised; "" for none)."""
     exactly = SpecifierSet(f"=={candidate.version}")
-    wanted = [_WantedRequirement(candidate.name, part, exactly) for part in dict.fromkeys(("", extra))]
+    extras = dict.fromkeys(("", extra))
+    wanted = [_WantedRequirement(candidate.name, wanted_extra, exactly) for wanted_extra in extras]
     reporter: BaseReporter[_WantedRequirement, _Choice, Node] = BaseReporter()
+    resolver = Resolver(_Provider(candidates), reporter)
     try:
-        Resolver(_Provider(candidates), reporter).resolve(wanted, max_rounds=_MAX_ROUNDS)
+        resolver.resolve(wanted, max_rounds=_MAX_ROUNDS)
     except ResolutionImpossible:
         return False
     return True
@@ -67,12 +69,13 @@ class _Provider(AbstractProvider[_WantedRequirement, _Choice, Node]):
         name, extra = identifier
         specifiers = [wanted.specifier for wanted in requirements[identifier]]
         rejected = {choice.candidate.version for choice in incompatibilities[identifier]}
-        return [
-            _Choice(candidate, extra)
-            for candidate in self._candidates[name]
-            if candidate.version not in rejected
-            and all(allows(specifier, candidate, self._candidates) for specifier in specifiers)
-        ]
+        matches: list[_Choice] = []
+        for candidate in self._candidates[name]:
+            if candidate.version in rejected:
+                continue
+            if all(allows(specifier, candidate, self._candidates) for specifier in specifiers):
+                matches.append(_Choice(candidate, extra))
+        return matches
 
     def is_satisfied_by(self, requirement: _WantedRequirement, candidate: _Choice) -> bool:
         return allows(requirement.specifier, candidate.candidate, self._candidates)
@@ -83,6 +86,8 @@ class _Provider(AbstractProvider[_WantedRequirement, _Choice, Node]):
             yield _WantedRequirement(chosen.name, "", SpecifierSet(f"=={chosen.version}"))
         for requirement in chosen.requirements_for(extra):
             name = canonicalize_name(requirement.name)
-            if self._candidates.get(name):
-                for required_extra in ("", *map(canonicalize_name, requirement.extras)):
-                    yield _WantedRequirement(name, required_extra, requirement.specifier)
+            if not self._candidates.get(name):
+                continue
+            extras = map(canonicalize_name, requirement.extras)
+            for required_extra in ("", *extras):
+                yield _WantedRequirement(name, required_extra, requirement.specifier)

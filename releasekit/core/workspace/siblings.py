@@ -64,8 +64,12 @@ class Siblings:
     @cached_property
     def versions(self) -> dict[str, Version]:
         """The version of each publishable member after the release."""
-        after = {name: self.targets.get(name) or self.current.get(name) for name in self.modes}
-        return {name: version for name, version in after.items() if version is not None}
+        versions: dict[str, Version] = {}
+        for name in self.modes:
+            version = self.targets.get(name) or self.current.get(name)
+            if version is not None:
+                versions[name] = version
+        return versions
 
     @cached_property
     def limits(self) -> dict[str, Version]:
@@ -74,15 +78,14 @@ class Siblings:
 
     def live_needs(self, member: Member) -> Iterator[Need]:
         """Yield the live requirements of *member* on siblings and on its own extras."""
-        for need in member.needs:
-            if need.name in self.workspace.members and is_live_need(need, self.offers):
+        for need in self._member_needs(member):
+            if is_live_need(need, self.offers):
                 yield need
 
     def older_needs(self, member: Member) -> Iterator[Need]:
         """Yield the requirements of *member* on older releases of siblings, without those of dependency groups."""
-        for need in member.needs:
-            is_sibling = need.name in self.workspace.members and need.kind is not Kind.GROUP
-            if is_sibling and not is_live_need(need, self.offers):
+        for need in self._member_needs(member):
+            if need.kind is not Kind.GROUP and not is_live_need(need, self.offers):
                 yield need
 
     def pins_for(self, name: str) -> Pins:
@@ -98,25 +101,27 @@ class Siblings:
         """
         if self.policy == "leave":
             return ()
-        strict = self.modes.get(member.name) == "keep"
+        always = self.policy == "always" and not needed
         requirements: dict[RaisedRequirement, None] = {}
         for need in self.live_needs(member):
-            if target := self.targets.get(need.name):
-                always = self.policy == "always" and not needed
-                after = raise_requirement(need.written, target, always=always, strict=strict)
-                if after != need.written:
-                    file = f"{member.path}/{need.file}".removeprefix("./")
-                    requirements[
-                        RaisedRequirement(
-                            package=member.name,
-                            sibling=need.name,
-                            file=file,
-                            kind=need.kind,
-                            before=need.written,
-                            after=after,
-                        )
-                    ] = None
+            if need.name not in self.targets:
+                continue
+            raised = self._raise_need(need, member, always=always)
+            if raised.after != raised.before:
+                requirements[raised] = None
         return tuple(requirements)
+
+    def _raise_need(self, need: Need, member: Member, *, always: bool) -> RaisedRequirement:
+        """Return *need* before and after the release; both are equal if it need not change."""
+        strict = self.modes.get(member.name) == "keep"
+        return RaisedRequirement(
+            package=member.name,
+            sibling=need.name,
+            file=f"{member.path}/{need.file}".removeprefix("./"),
+            kind=need.kind,
+            before=need.written,
+            after=raise_requirement(need.written, self.targets[need.name], always=always, strict=strict),
+        )
 
     def planned_candidate(self, name: str, older: Iterable[Need]) -> Candidate:
         """Return the release of the package *name* as an installer will find it on the index.
@@ -125,15 +130,13 @@ class Siblings:
         """
         member, pins = self.workspace[name], self.pins_for(name)
         raised = {change.before: change.after for change in self.raised_requirements(member)}
-        live = [
-            ReleaseRequirement(
-                pin_requirement(requirement_of(raised.get(need.written, need.written)), pins), need.extra
-            )
-            for need in self.live_needs(member)
-            if need.kind in _PUBLISHED
-        ]
-        others = [ReleaseRequirement(need.requirement, need.extra) for need in older if need.kind in _PUBLISHED]
-        return Candidate(name, self.targets[name], (*live, *others), planned=True)
+        requirements: list[ReleaseRequirement] = []
+        for need in _published(self.live_needs(member)):
+            written = raised.get(need.written, need.written)
+            pinned = pin_requirement(requirement_of(written), pins)
+            requirements.append(ReleaseRequirement(pinned, need.extra))
+        requirements += [ReleaseRequirement(need.requirement, need.extra) for need in _published(older)]
+        return Candidate(name, self.targets[name], tuple(requirements), planned=True)
 
     def last_candidate(self, name: str, version: Version, metadata: Sequence[Requirement] | None) -> Candidate:
         """Return the last release of the package *name*, with this *version*.
@@ -143,21 +146,41 @@ class Siblings:
         """
         if metadata is not None:
             return Candidate(name, version, release_requirements(metadata))
-        last = {
-            sibling: current_version
-            for sibling in self.modes
-            if (current_version := self.current.get(sibling)) is not None
-        }
+        pins = self._last_pins(name)
+        requirements: list[ReleaseRequirement] = []
+        for need in _published(self.live_needs(self.workspace[name])):
+            pinned = pin_requirement(need.requirement, pins)
+            requirements.append(ReleaseRequirement(pinned, need.extra))
+        return Candidate(name, version, tuple(requirements), assumed=True)
+
+    def _last_pins(self, name: str) -> Pins:
+        """Return the pins of the package *name* to the last releases of its siblings."""
         mode = self.modes[name]
-        pins = Pins(mode, last, self._limits(last) if mode == "compatible" else {})
-        live = (need for need in self.live_needs(self.workspace[name]) if need.kind in _PUBLISHED)
-        requires = tuple(ReleaseRequirement(pin_requirement(need.requirement, pins), need.extra) for need in live)
-        return Candidate(name, version, requires, assumed=True)
+        versions: dict[str, Version] = {}
+        for sibling in self.modes:
+            version = self.current.get(sibling)
+            if version is not None:
+                versions[sibling] = version
+        limits = self._limits(versions) if mode == "compatible" else {}
+        return Pins(mode, versions, limits)
+
+    def _member_needs(self, member: Member) -> Iterator[Need]:
+        """Yield the requirements of *member* on members of the workspace, itself included."""
+        for need in member.needs:
+            if need.name in self.workspace.members:
+                yield need
 
     def _limits(self, versions: Mapping[str, Version]) -> dict[str, Version]:
-        return {
-            name: next_breaking(version, major_on_zero=name in self.major_on_zero) for name, version in versions.items()
-        }
+        limits: dict[str, Version] = {}
+        for name, version in versions.items():
+            major_on_zero = name in self.major_on_zero
+            limits[name] = next_breaking(version, major_on_zero=major_on_zero)
+        return limits
+
+
+def _published(needs: Iterable[Need]) -> Iterator[Need]:
+    """Yield those of *needs* that the METADATA of a wheel contains."""
+    return (need for need in needs if need.kind in _PUBLISHED)
 
 
 def group_by_file(raised: Iterable[RaisedRequirement]) -> dict[str, list[RaisedRequirement]]:

@@ -10,7 +10,7 @@ from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.workspace.workspace import PYPROJECT, requirement_lines, requirement_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, MutableSequence
+    from collections.abc import Callable, Iterator, Mapping, MutableSequence, Sequence
 
     from packaging.version import Version
 
@@ -42,11 +42,16 @@ def edit_toml(text: str, edit: Callable[[Any], None]) -> str | None:
     document: Any = tomlkit.parse(text)
     edit(document)
     after = tomlkit.dumps(document)
-    if "\r\n" in text and text.count("\n") == text.count("\r\n"):
+    if _has_only_crlf(text):
         after = re.sub(r"(?<!\r)\n", "\r\n", after)
     expected = tomllib.loads(text)
     edit(expected)
     return after if parses_to(after, expected) else None
+
+
+def _has_only_crlf(text: str) -> bool:
+    crlf_count = text.count("\r\n")
+    return crlf_count > 0 and crlf_count == text.count("\n")
 
 
 def rewrite_requirements(
@@ -63,10 +68,7 @@ def rewrite_requirements(
 
     def edit(document: Any) -> None:  # noqa: ANN401  a document of tomlkit or plain data
         for array in _requirement_arrays(document, groups=groups):
-            for position, written in enumerate(list(array)):
-                after = change(str(written)) if isinstance(written, str) else ""
-                if after and after != written:
-                    array[position] = _in_its_quotes(written, after)
+            _rewrite_array(array, change)
 
     edited = edit_toml(text, edit)
     if edited is None:
@@ -76,6 +78,16 @@ def rewrite_requirements(
     return edited
 
 
+def _rewrite_array(array: MutableSequence[Any], change: Callable[[str], str]) -> None:
+    """Replace the requirements in *array*. Other items, such as included groups, stay."""
+    for position, written in enumerate(list(array)):
+        if not isinstance(written, str):
+            continue
+        after = change(str(written))
+        if after and after != written:
+            array[position] = _in_its_quotes(written, after)
+
+
 def _in_its_quotes(before: str, after: str) -> Any:  # noqa: ANN401  tomlkit's types do not nest
     """Return *after* in the quotes that *before* has in its file; in plain data, return it unchanged."""
     if type(before) is str:
@@ -83,24 +95,32 @@ def _in_its_quotes(before: str, after: str) -> Any:  # noqa: ANN401  tomlkit's t
     import tomlkit
 
     item: Any = before
-    return tomlkit.string(after, literal=item.as_string().startswith("'") and "'" not in after)
+    is_literal = item.as_string().startswith("'")
+    return tomlkit.string(after, literal=is_literal and "'" not in after)
 
 
 def _requirement_arrays(document: Any, *, groups: bool) -> Iterator[MutableSequence[Any]]:  # noqa: ANN401
     for table in requirement_tables(document):
-        yield from (table["dependencies"],) if "dependencies" in table else ()
+        if "dependencies" in table:
+            yield table["dependencies"]
         yield from table.get("optional-dependencies", {}).values()
-    yield from (document["build-system"]["requires"],) if "requires" in document.get("build-system", {}) else ()
-    yield from document.get("dependency-groups", {}).values() if groups else ()
+    build_system = document.get("build-system", {})
+    if "requires" in build_system:
+        yield build_system["requires"]
+    if groups:
+        yield from document.get("dependency-groups", {}).values()
 
 
 def _rewrite_lines(text: str, change: Callable[[str], str]) -> str:
-    lines: list[str] = []
-    for line in text.splitlines(keepends=True):
-        written = next(requirement_lines(line), "")
-        after = change(written) if written else ""
-        lines.append(line.replace(written, after, 1) if after else line)
-    return "".join(lines)
+    lines = text.splitlines(keepends=True)
+    return "".join(_rewrite_line(line, change) for line in lines)
+
+
+def _rewrite_line(line: str, change: Callable[[str], str]) -> str:
+    for written in requirement_lines(line):
+        after = change(written)
+        return line.replace(written, after, 1) if after else line
+    return line
 
 
 def parses_to(text: str, document: Mapping[str, Any]) -> bool:
@@ -118,9 +138,17 @@ def write_version_at(text: str, location: VersionLocation, version: Version, dis
     """
     matches = list(location.pattern.finditer(text))
     if len(matches) != 1:
-        lines = ", ".join(f"line {text.count(chr(10), 0, match.start()) + 1}" for match in matches[:3])
-        result = f"occurs {len(matches)} times ({lines})" if matches else "was not found"
+        result = _describe_matches(text, matches)
         message = f"the version must occur exactly once, but {result}"
         raise Refusal(ErrorCode.VERSION_PLACE, message, display_path)
     start, end = matches[0].span(location.group)
     return f"{text[:start]}{version}{text[end:]}"
+
+
+def _describe_matches(text: str, matches: Sequence[re.Match[str]]) -> str:
+    """Return how often the version occurs in *text*, with the first three lines."""
+    if not matches:
+        return "was not found"
+    numbers = (text.count("\n", 0, match.start()) + 1 for match in matches[:3])
+    lines = ", ".join(f"line {number}" for number in numbers)
+    return f"occurs {len(matches)} times ({lines})"
