@@ -65,6 +65,11 @@ class TestFiles:
         """An expression that needs evaluation has no location."""
         assert paths(f'{HATCH}source = "code"\npath = "it.py"\nexpression = "version()"') == []
 
+    @pytest.mark.parametrize("source", ["regex", "code"])
+    def test_hatch_without_path(self, source: str) -> None:
+        """Without a path there is no location."""
+        assert paths(f'{HATCH}source = "{source}"') == []
+
     def test_uv_dynamic_versioning_file(self) -> None:
         """`from-file` of uv-dynamic-versioning names the file. Its whole text or a pattern is the version."""
         table = f'{HATCH}source = "uv-dynamic-versioning"\n[tool.uv-dynamic-versioning.from-file]\nsource = "V"\n'

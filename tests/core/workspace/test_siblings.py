@@ -17,8 +17,8 @@ from packaging.version import Version
 
 from releasekit.core.errors import ErrorCode
 from releasekit.core.workspace.pins import pin_requirements
-from releasekit.core.workspace.siblings import write_raised_requirements
-from tests.support.builders import plan_of
+from releasekit.core.workspace.siblings import Siblings, write_raised_requirements
+from tests.support.builders import plan_of, workspace_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -272,3 +272,14 @@ def test_modes(keys: dict[str, Any], pins: list[str]) -> None:
     assert [step.pins for step in plan.steps] == pins
     own = plan_of("app: core", settings=keys, own={"core": {"pins": "keep"}})
     assert [step.pins for step in own.steps] == ["keep", pins[1]]
+
+
+def test_sibling_without_version() -> None:
+    """A sibling that is neither released now nor before has no version, so nothing is pinned to it."""
+    workspace = workspace_of("app: core>=1", "core:")
+    siblings = Siblings(workspace, {}, {"core": None}, {"app": Version("1.0")}, {"app": "exact", "core": "exact"})
+
+    last = siblings.last_candidate("app", Version("0.9"), None)
+
+    assert siblings.versions == {"app": Version("1.0")}
+    assert [str(required.requirement) for required in last.requirements] == ["core>=1"]
