@@ -1,4 +1,4 @@
-"""Words and numbers in sentences."""
+"""Write names and numbers into a sentence."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ _MAX_NAMES = 3
 
 
 def summarize(names: Sequence[str], limit: int = _MAX_NAMES) -> str:
-    """Name so many of *names*, and say how many more there are: "core, web, api and 4 more"."""
+    """Return the first *limit* of *names*, and how many more there are: "core, web, api and 4 more"."""
     return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")

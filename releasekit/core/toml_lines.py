@@ -1,4 +1,4 @@
-"""On which line of a TOML file something stands; parsers tell values, and no lines."""
+"""Find the line of a key or a value in a TOML file; parsers return values, but no lines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KEY = re.compile(rf"\s*({_PART}(?:\s*\.\s*{_PART})*)\s*=")
 
 
 class _Span(NamedTuple):
-    """A table's heading or a key with its value: its path, and the lines that it takes, from 0."""
+    """The header of a table, or a key with its value: its path, and its first and last line, from 0."""
 
     path: tuple[str, ...]
     first: int
@@ -26,9 +26,9 @@ class _Span(NamedTuple):
 
 
 def line_of(text: str, path: Sequence[str], item: str = "") -> int:
-    """Return the line (from 1) on which the key *path* stands in the TOML *text*, or the *item* in its array.
+    """Return the line (from 1) of the key *path* in the TOML *text*, or of the *item* in its array.
 
-    For what is not there it is the line of the nearest table around it; 1 if there is none.
+    If the key is missing, return the line of the nearest table around it, or 1 if there is none.
     """
     spans = _spans(text)
     for length in range(len(path), 0, -1):
@@ -36,15 +36,16 @@ def line_of(text: str, path: Sequence[str], item: str = "") -> int:
         if match is not None:
             return _item_line(text, match, item) + 1 if item else match.first + 1
         beneath = next((span for span in spans if span.path[:length] == tuple(path[:length])), None)
-        if beneath is not None:  # a table that has no heading of its own
+        if beneath is not None:  # a table without a header
             return beneath.first + 1
     return 1
 
 
 def excerpt_of(text: str, file: str, path: Sequence[str], item: str = "", *, of_key: bool = False) -> Excerpt:
-    """Return the line of the TOML *text* on which `line_of` finds *path* and *item*, and where in it they stand.
+    """Return the line of the TOML *text* on which `line_of` finds *path* and *item*, with the marked part of the line.
 
-    What is meant is the item, else the value, or with *of_key* the key; for a table, its heading. *file* is its name.
+    The marked part is the item; without one, it is the value, or with *of_key* the key. For a table it is the header.
+    *file* is the name of the file.
     """
     lines = text.splitlines()
     number = line_of(text, path, item)
@@ -54,7 +55,7 @@ def excerpt_of(text: str, file: str, path: Sequence[str], item: str = "", *, of_
 
 
 def locate_excerpt(excerpt: Excerpt, text: str) -> Excerpt | None:
-    """Return *excerpt*, of which only the words are known, with their place in *text*; None if they are not there."""
+    """Return *excerpt*, which only has its text, with the position in *text*; None if *text* does not contain it."""
     for number, line in enumerate(text.splitlines(), 1):
         column, length = _find_quoted(line, excerpt.text)
         if length:
@@ -63,7 +64,7 @@ def locate_excerpt(excerpt: Excerpt, text: str) -> Excerpt | None:
 
 
 def parse_error_excerpt(message: str, file: str, text: str) -> Excerpt | None:
-    """Return the place in the TOML *text* that a parser has *message* it stopped at; None if it names none."""
+    """Return the position in the TOML *text* that the parser error *message* names; None if it names none."""
     match = _POSITION.search(message)
     if not match:
         return None
@@ -76,7 +77,7 @@ _POSITION = re.compile(r"\bline (\d+),? column (\d+)")
 
 
 def _value_span(line: str, key: str, item: str, *, of_key: bool) -> tuple[int, int]:
-    """Return column and length of what is meant in *line*."""
+    """Return column and length of the marked part of *line*; see `excerpt_of`."""
     if item and (quoted := _find_quoted(line, item))[1]:
         return quoted
     match = _KEY.match(line)
@@ -88,14 +89,14 @@ def _value_span(line: str, key: str, item: str, *, of_key: bool) -> tuple[int, i
         at = line.rfind(key, 0, match.end(1))
         return (at, len(key)) if at >= 0 else _stripped_span(line)
     value = line[match.end() :]
-    if _is_complete(line):  # else it goes on below
+    if _is_complete(line):  # otherwise the value continues on the next lines
         while "#" in value and _is_complete(line[: match.end()] + value.rpartition("#")[0]):
             value = value.rpartition("#")[0]
     return match.end() + len(value) - len(value.lstrip()), len(value.strip())
 
 
 def _inline_key_pattern(key: str) -> re.Pattern[str]:
-    """Return what finds *key* and its value in a table that is written on one line."""
+    """Return a pattern that finds *key* and its value in an inline table."""
     return re.compile(rf"""({re.escape(key)})["']?\s*=\s*("(?:[^"\\]|\\.)*"|'[^']*'|\[[^\]]*\]|[^\s,}}]+)""")
 
 
@@ -140,7 +141,7 @@ def _scan_lines(lines: Sequence[str]) -> Iterator[_Span]:
 
 
 def _key_path(toml: str) -> tuple[str, ...]:
-    """Return the path of the one key that *toml* is about."""
+    """Return the path of the only key in *toml*."""
     try:
         value: Any = tomllib.loads(toml)
     except tomllib.TOMLDecodeError:

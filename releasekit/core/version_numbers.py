@@ -1,4 +1,4 @@
-"""Version numbers: reading them, and counting on from one (PEP 440)."""
+"""Parse version numbers (PEP 440), and compute the next ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def bump_between(current: Version, target: Version) -> Bump:
-    """Return which part of the release segment (PEP 440) changes; patch where only what follows it does."""
+    """Return which part of the release segment (PEP 440) changes; patch if only a suffix changes."""
     if current.epoch != target.epoch:
         return Bump.MAJOR
     pairs = zip_longest(current.release, target.release, fillvalue=0)
@@ -27,8 +27,8 @@ def next_version(current: Version, bump: Bump, *, major_on_zero: bool = False) -
     """Return the stable version (PEP 440) that *bump* leads to, always above *current*; None for no bump.
 
     On 0.x a breaking change is a minor bump (SemVer, item 4), unless *major_on_zero*. A prerelease becomes the
-    version that it announces if that is bump enough. Epoch and number of release segments are kept; missing
-    segments are added where they are needed.
+    stable version of the same number, if that is already a large enough bump. The epoch and the number of release
+    segments stay the same; missing segments are added where the bump needs them.
     """
     if bump is Bump.NONE:
         return None
@@ -42,16 +42,16 @@ def next_version(current: Version, bump: Bump, *, major_on_zero: bool = False) -
 
 
 def next_breaking(version: Version, *, major_on_zero: bool = False) -> Version:
-    """Return the first version after *version* that may break those who use it; see `next_version`."""
+    """Return the first version after *version* that may break its dependents; see `next_version`."""
     breaking = next_version(Version(version.base_version), Bump.MAJOR, major_on_zero=major_on_zero)
     assert breaking is not None, version  # noqa: S101  a major bump always leads somewhere
     return breaking
 
 
 def next_version_after(version: Version) -> Version:
-    """Return the version to go on with after *version* was spent: the next of its kind."""
+    """Return the version to use when *version* cannot be released again: the next of the same kind."""
     text = version.public
-    # The last number of 1.0rc1, 1.0.post1 and 1.0rc1.dev1 is the one that counts on.
+    # The last number of 1.0rc1, 1.0.post1 and 1.0rc1.dev1 is the one that increases.
     for number in (version.dev, version.post, version.pre[1] if version.pre else None):
         if number is not None:
             return Version(f"{text.removesuffix(str(number))}{number + 1}")
@@ -59,19 +59,19 @@ def next_version_after(version: Version) -> Version:
     return Version(f"{version.epoch}!{major}.{minor}.{micro + 1}")
 
 
-def _on_zero(current: Version, bump: Bump, major_on_zero: bool) -> Bump:  # noqa: FBT001 - a setting handed on
-    """Soften a breaking change on 0.x."""
+def _on_zero(current: Version, bump: Bump, major_on_zero: bool) -> Bump:  # noqa: FBT001 - a setting that is passed on
+    """Return *bump*, where a breaking change on 0.x counts as minor."""
     return bump if current.major or major_on_zero else min(bump, Bump.MINOR)
 
 
 def implied_bump(release: Sequence[int]) -> Bump:
-    """Return the bump that leads to *release* from what came before it; 0.0.0 is led to by none."""
+    """Return the bump that leads to *release* from the version before it; no bump leads to 0.0.0."""
     last = max((index for index, number in enumerate(release) if number), default=None)
     return Bump.NONE if last is None else Bump(max(Bump.MAJOR - last, Bump.PATCH))
 
 
 def parse_version(text: str) -> Version | None:
-    """Return the version (PEP 440) that *text* is, or None."""
+    """Return *text* as a version (PEP 440), or None if it is not one."""
     try:
         return Version(text)
     except InvalidVersion:
@@ -86,4 +86,4 @@ def make_version(epoch: int, release: Sequence[int]) -> Version:
 PyVersion = Annotated[
     Version, BeforeValidator(lambda value: Version(str(value))), PlainSerializer(str, return_type=str)
 ]
-"""A PEP 440 version that is a string in JSON."""
+"""A version (PEP 440) that JSON holds as a string."""

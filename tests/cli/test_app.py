@@ -151,8 +151,8 @@ def test_since(tmp_path: Path) -> None:
     world.commit("feat: it", {"packages/core/src/core/new.py": ""})
     for argv in (["--diff", str(tmp_path / "before.json")], ["--since-last"]):
         said = world.releasekit("plan", "--offline", *argv)
-        assert "since an earlier plan of today: core first -> minor because feat: it (" in said.out
-        assert "~ core goes to 0.2.0, not to 0.1.0: first -> minor because feat: it (" in said.out
+        assert "since an earlier plan from today: core first -> minor because feat: it (" in said.out
+        assert "~ core gets 0.2.0 instead of 0.1.0: first -> minor because feat: it (" in said.out
     told = json.loads(world.releasekit("plan", "--offline", "--since-last", "--format", "json").out)
     assert told["since"]["changes"] == []
     assert "since" not in json.loads(world.releasekit("plan", "--offline", "--format", "json").out)
@@ -234,13 +234,13 @@ def test_version_explained(tmp_path: Path) -> None:
         "  + SHA x  [a BREAKING CHANGE footer is minor on 0.x]",
         "  + SHA fix: b  [fix is patch]",
         "  + SHA feat!: a  [! after the type is minor on 0.x]",
-        "  - SHA whatever  [no conventional commit]",
+        "  - SHA whatever  [not a conventional commit]",
         '  - SHA Revert "feat: d"  [reverts SHA]',
         "  - SHA feat: d  [reverted by SHA]",
-        "  - SHA docs: c  [type docs asks for no release]",
+        "  - SHA docs: c  [type docs triggers no release]",
     ]
     assert [each["title"] for each in row["counted"]] == ["x", "fix: b", "feat!: a"]
-    assert row["ignored"][0]["why"] == "no conventional commit"
+    assert row["ignored"][0]["why"] == "not a conventional commit"
     assert world.releasekit("version", "--explain", "--format", "csv").code == 2, "a row has no room for commits"
     assert f"{ErrorCode.VERSION_UNHEARD}: Release-As: 2.0.0 ({nowhere[:7]}) touches no package" in said.err
 
@@ -654,7 +654,7 @@ def test_versions_on_the_index_without_tags(tmp_path: Path, own_index: EmbeddedI
 
     offline, warnings = planned(world, "--offline")
     assert offline["core"] == ("included", "0.2.0"), "nobody could know"
-    assert "core, lone, new and 1 more have no tag, and no index was asked for a release" in warnings
+    assert "core, lone, new and 1 more have no tag, and no index was asked for earlier releases" in warnings
     assert ErrorCode.BASELINE_INDEX in world.releasekit("version").err
     assert ErrorCode.BASELINE_INDEX in world.releasekit("changelog").err
 

@@ -102,11 +102,11 @@ def test_as_configured() -> None:
     ("options", "said"),
     [
         ({"ref": "main"}, "--ref goes with the address"),
-        ({"workspace": "https://ada:hunter2@host/p.git"}, "must not hold a password"),
+        ({"workspace": "https://ada:hunter2@host/p.git"}, "must not contain a password"),
         ({"workspace": "https://host/p.git", "git_token": "ghp_Ab1"}, "not the token itself"),
-        ({"workspace": "git@host:p.git", "git_token": "TOKEN"}, "goes with an https address"),
-        ({"workspace": "ssh://host/p.git", "subdirectory": "../p"}, "leads out of the repository"),
-        ({"workspace": "ssh://host/p.git", "ref": "--upload-pack=x"}, "no branch, tag or commit"),
+        ({"workspace": "git@host:p.git", "git_token": "TOKEN"}, "needs an https address"),
+        ({"workspace": "ssh://host/p.git", "subdirectory": "../p"}, "must be inside the repository"),
+        ({"workspace": "ssh://host/p.git", "ref": "--upload-pack=x"}, "cannot start with a hyphen"),
     ],
 )
 def test_source_is_refused(options: dict[str, str], said: str) -> None:

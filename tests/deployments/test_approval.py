@@ -81,7 +81,7 @@ def test_terminal(tmp_path: Path, prefect_api: str) -> None:
         assert "'toll' is not one of" in refused.err
         assert world.releasekit("approve", run, "--drop", "core").code == 0  # nobody could install app without it
         assert asking.said(r"exit code (\d+)") == ["2"]
-    assert "RK-SIBLING-MISSING: core is required and not on the index" in asking.output.read_text()
+    assert "RK-SIBLING-MISSING: core is required, but not on the index" in asking.output.read_text()
     assert run_of(prefect_api, run)["state_name"] == "Refused: RK-SIBLING-MISSING"
     assert world.state() == before
 

@@ -242,8 +242,8 @@ def test_nightly(recorder: Recorder, tmp_path: Path) -> None:
     world.git("tag", "app-v0.1.0")
     world.commit("feat: more", {"packages/app/src/app/more.py": ""})
     run, text = planned(0, "--since-last")
-    assert "## Since the last plan\n\n- app goes to 0.2.0, not to 0.1.0: first -> minor because feat: more (" in text
-    assert "since an earlier plan of today: app first -> minor because feat: more (" in answers[-1]
+    assert "## Since the last plan\n\n- app gets 0.2.0 instead of 0.1.0: first -> minor because feat: more (" in text
+    assert "since an earlier plan from today: app first -> minor because feat: more (" in answers[-1]
     assert world.state()["records"] == before["records"], "the server knows the last plan"
     run, text = planned()
     assert "## Since the last plan\n\nNothing." in text

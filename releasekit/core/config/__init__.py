@@ -1,1 +1,1 @@
-"""What you can set: the keys of [tool.releasekit]."""
+"""The settings: the keys of [tool.releasekit]."""

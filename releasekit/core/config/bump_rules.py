@@ -1,4 +1,4 @@
-"""Which bump each kind of change asks for."""
+"""Which bump each type of change triggers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Bump(IntEnum):
-    """How far a version moves; the strongest wins."""
+    """The part of the version that a change raises; the largest wins."""
 
     NONE = 0
     PATCH = 1
@@ -20,14 +20,15 @@ class Bump(IntEnum):
 
     @property
     def label(self) -> str:
-        """The name for people and JSON."""
+        """The name in messages and in JSON."""
         return self.name.lower()
 
 
 @dataclass(frozen=True, slots=True)
 class BumpRules:
-    """What the settings say: *types* has lower-case keys; *force* releases a patch where nothing asks for a release.
+    """The settings that decide versions. *types* maps a commit type, in lower case, to its bump.
 
+    With *force*, a package without a change that triggers a release is released as a patch.
     *prerelease* is the kind of prerelease to make: "dev", "a", "b", "rc", or "none" for a stable release.
     """
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-# What git refuses in a reference name (git-check-ref-format), for one below refs/tags/.
-# Of its own, `git tag` refuses a leading hyphen besides.
+# What git refuses in the name of a reference below refs/tags/ (git-check-ref-format).
+# A leading hyphen is refused by `git tag` only.
 _REFUSED = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[-./]|/\.|[./]$|\.lock(/|$)")
 
 
 def is_tag_name(tag: str) -> bool:
-    """Tell whether git takes *tag* as the name of a tag."""
+    """Return whether git accepts *tag* as the name of a tag."""
     return bool(tag) and not _REFUSED.search(tag)

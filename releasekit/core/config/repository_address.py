@@ -1,4 +1,4 @@
-"""A workspace that is somewhere else: the address of a git repository, and what of it is meant."""
+"""A workspace in a remote repository: the address of the repository, a ref and a subdirectory."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]*|[A-Z_][A-Z0-9_]*")
 
 
 def is_address(workspace: str) -> bool:
-    """Tell whether *workspace* is the address of a git repository, and not a directory."""
+    """Return whether *workspace* is the address of a git repository, and not a directory."""
     return bool(_URL.match(workspace) or _SCP.match(workspace))
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteWorkspace:
-    """The repository at *address*, at *ref* (empty: its default branch); the workspace lies in *subdirectory*.
+    """The repository at *address*, at *ref* (empty: its default branch), with the workspace in *subdirectory*.
 
-    *token* names the secret that opens it, if one is needed. Raises Refusal RK-USAGE for an address that holds a
-    password, a *ref* that git would take for an option, and a *subdirectory* that leads out of the repository.
+    *token* names the secret that gives access, if one is needed. Raises Refusal RK-USAGE for an address with a
+    password, a *token* that does not fit, a *ref* that git would read as an option, and a *subdirectory* outside the
+    repository.
     """
 
     address: str
@@ -36,19 +37,22 @@ class RemoteWorkspace:
     def __post_init__(self) -> None:
         parts = urlsplit(self.address) if _URL.match(self.address) else None
         if parts and parts.password is not None:
-            message = "the address of a repository must not hold a password: parameters are stored and shown"
+            message = "the address of a repository must not contain a password: parameters are stored and shown"
             raise Refusal(
-                ErrorCode.USAGE, message, parts.hostname or "", "Name a secret that holds it with --git-token."
+                ErrorCode.USAGE,
+                message,
+                parts.hostname or "",
+                "Store it as a secret, and pass the name of the secret with --git-token.",
             )
         if self.token and not (parts and parts.scheme in ("http", "https")):
-            raise Refusal(ErrorCode.USAGE, "--git-token goes with an https address", self.address)
+            raise Refusal(ErrorCode.USAGE, "--git-token needs an https address", self.address)
         if self.token and not _NAME.fullmatch(self.token):  # not shown: it may be the secret
-            raise Refusal(ErrorCode.USAGE, "--git-token is the name of a block or variable, not the token itself")
+            raise Refusal(ErrorCode.USAGE, "--git-token takes the name of a block or variable, not the token itself")
         path = PurePosixPath(self.subdirectory)
         if path.is_absolute() or ".." in path.parts:
-            raise Refusal(ErrorCode.USAGE, "--subdirectory leads out of the repository", self.subdirectory)
+            raise Refusal(ErrorCode.USAGE, "--subdirectory must be inside the repository", self.subdirectory)
         if self.ref.startswith("-"):
-            raise Refusal(ErrorCode.USAGE, "no branch, tag or commit is called so", self.ref)
+            raise Refusal(ErrorCode.USAGE, "a branch, tag or commit cannot start with a hyphen", self.ref)
 
     @property
     def name(self) -> str:

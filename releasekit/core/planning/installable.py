@@ -1,4 +1,4 @@
-"""Which versions of all packages the index will have, and which packages have to come along."""
+"""The versions that the index will have after a release, and the packages that have to be released too."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def packages_to_add(basis: PlanBasis, graph: Graph, siblings: Siblings, skipped: Sequence[str]) -> dict[str, str]:
-    """Return those of *skipped* that come along with the release, each with the reason."""
+    """Return those of *skipped* that must be released too, each with the reason."""
     targets = siblings.targets
     if basis.settings.propagate == "patch":
         needed = {name: sorted(graph.hard[name] & targets.keys()) for name in skipped}
@@ -46,7 +46,7 @@ def packages_to_add(basis: PlanBasis, graph: Graph, siblings: Siblings, skipped:
     outdated = [exclusion for conflict in conflicts(candidates) for exclusion in conflict.causes]
     if keeps_all_installable(basis.settings, siblings):
         outdated += [exclusion for exclusion in exclusions(candidates) if not exclusion.extra]
-    # The others by their last release: a new one of them makes room.
+    # The last release of these packages excludes a new version; a new release of them solves that.
     return {
         exclusion.dependent.name: f"{exclusion}, and {exclusion.excluded} is released{assumption_note([exclusion])}"
         for exclusion in outdated
@@ -55,12 +55,12 @@ def packages_to_add(basis: PlanBasis, graph: Graph, siblings: Siblings, skipped:
 
 
 def assumption_note(excluded: Sequence[Exclusion]) -> str:
-    """Return what to add to a sentence about requirements that nobody has read."""
-    return " (assumed: no index has told)" if any(exclusion.dependent.assumed for exclusion in excluded) else ""
+    """Return what to add to a sentence about requirements that were assumed, not read."""
+    return " (assumed, not read from an index)" if any(exclusion.dependent.assumed for exclusion in excluded) else ""
 
 
 def _out_of_range_reasons(basis: PlanBasis, siblings: Siblings, waiting: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield what changes because a published requirement of it is raised now."""
+    """Yield each package of *waiting* with a published requirement that is raised now, and the reason."""
     for name in waiting:
         raised = [
             requirement
@@ -77,7 +77,8 @@ def _out_of_range_reasons(basis: PlanBasis, siblings: Siblings, waiting: Sequenc
 def keeps_all_installable(settings: Settings, siblings: Siblings) -> bool:
     """Return whether the settings promise that the latest versions of all packages can be installed together.
 
-    They do where every dependent follows; or where what is built says what the source says, and that follows.
+    They do if every dependent is released too; or if built packages keep the requirements of their source, and a
+    package is released when its source changes.
     """
     modes = set(siblings.modes.values())
     if settings.source_requirements == "leave" and "keep" in modes:
@@ -86,7 +87,7 @@ def keeps_all_installable(settings: Settings, siblings: Siblings) -> bool:
 
 
 def candidate_versions(basis: PlanBasis, siblings: Siblings) -> dict[str, list[Candidate]]:
-    """Return what the index will have of each publishable member after the release, the latest first."""
+    """Return the versions of each publishable member that the index will have after the release, latest first."""
     candidates: dict[str, list[Candidate]] = {}
     for name in siblings.modes:
         versions: list[Candidate] = []
@@ -102,7 +103,7 @@ def candidate_versions(basis: PlanBasis, siblings: Siblings) -> dict[str, list[C
         if versions:
             candidates[name] = versions
     todo = [candidate for group in candidates.values() for candidate in group]
-    while todo:  # what none of these satisfies, an older release may
+    while todo:  # an older release may satisfy what none of these does
         older_releases = list(_older_releases(todo, candidates, basis.inputs))
         for candidate in older_releases:
             candidates[candidate.name].append(candidate)
@@ -128,9 +129,9 @@ def _older_releases(
 
 
 def packages_to_query(workspace: Workspace, plan: Plan) -> frozenset[str]:
-    """Return the packages that the index has to be asked about: what *plan* releases, what that needs, who needs it.
+    """Return the packages to look up on the index: those of *plan*, their requirements, and their dependents.
 
-    Of those that are not released, the answers tell whether they can be installed with what is.
+    For packages that are not released, the index shows whether they can be installed with those that are.
     """
     internal = {member.name: workspace.required_members(member, *PUBLIC_KINDS) for member in workspace}
     released = {step.name for step in plan.steps}

@@ -1,4 +1,4 @@
-"""How a plan is made: from facts to ordered steps."""
+"""Make a plan: from inputs to ordered steps."""
 
 from __future__ import annotations
 
@@ -39,20 +39,19 @@ def make_plan(
     inputs: PlanInputs,
     own: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Plan:
-    """Return the plan that follows from the *inputs*; the same facts make the same plan.
+    """Return the plan that follows from the *inputs*; the same inputs make the same plan.
 
-    A tag that exists already, RK-TAG-EXISTS, is an obstacle of the plan.
+    *own* are the settings that members set for themselves. A tag that exists already, RK-TAG-EXISTS, is an obstacle of
+    the plan.
 
-    Raises Refusal RK-GRAPH-CYCLE, RK-GRAPH-SELF-DEPENDENCY, RK-WORKSPACE-UNKNOWN-PACKAGE, RK-TAG-INVALID, and what
-    prevents a decision: RK-VERSION-INVALID, RK-VERSION-UNKNOWN.
+    Raises Refusal RK-GRAPH-CYCLE, RK-GRAPH-SELF-DEPENDENCY, RK-WORKSPACE-UNKNOWN-PACKAGE, RK-TAG-INVALID; and
+    RK-VERSION-INVALID or RK-VERSION-UNKNOWN if a version cannot be decided.
     """
     basis = PlanBasis(workspace, baselines, selection, settings, inputs, own or {})
     decisions, statuses, siblings = _choose_packages(basis, decisions)
     refuse_undecided(workspace, decisions, statuses)
     full_graph, _ = graph_of(workspace, offers_of(workspace, basis.current, next_versions(decisions)))
-    order(
-        full_graph.subgraph(decisions), settings.cycles
-    )  # refuses a cycle also where none of its members is released now
+    order(full_graph.subgraph(decisions), settings.cycles)  # also refuses a cycle of which no member is released now
     released = released_names(statuses)
     graph, warnings = graph_of(workspace, siblings.offers)
     released_graph = graph.subgraph(released)
@@ -100,7 +99,7 @@ def make_plan(
 
 
 def _choose_packages(basis: PlanBasis, decisions: Decisions) -> tuple[Decisions, dict[str, Status], Siblings]:
-    """Return what becomes of each package, with those that come along because of others, as `propagate` says."""
+    """Return the decision and status of each package, with those that `propagate` adds because of others."""
     propagated: dict[str, str] = {}
     while True:
         next_decisions = decisions.with_propagated(propagated) if propagated else decisions

@@ -1,4 +1,4 @@
-"""The plan: which package goes to which version, why, in what order, under which tags. Making one changes nothing."""
+"""The plan: the version of each package, the reason, the order and the tags. Making a plan changes nothing."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
 
 RELEASE_COMMIT = "chore(release): "
-"""What the message of a release commit begins with; the title of the release follows."""
+"""The start of the message of a release commit; the title of the release follows."""
 
 
 def title_from_subject(subject: str) -> str:
-    """Return the title of the release that a commit with this *subject* made, empty if it made none.
+    """Return the title of the release in the *subject* of a release commit, empty for other commits.
 
-    Merging by squash puts the number of the pull request behind it.
+    A squash merge appends the number of the pull request, which is removed.
     """
     _, is_release, title = subject.rpartition(RELEASE_COMMIT)
     return re.sub(r" \([#!]\d+\)$", "", title) if is_release else ""
 
 
 class Status(StrEnum):
-    """What becomes of a package in this release; the first two are released."""
+    """Whether a package is released, and if not, why; the first two are released."""
 
     INCLUDED = "included"
     DEPENDENCY_ONLY = "dependency_only"
@@ -47,12 +47,13 @@ class Status(StrEnum):
 
 
 class Step(BaseModel):
-    """One package of the plan. *needs* gate it, *after* it merely follows, *batch* are its partners in a cycle.
+    """One package of the plan.
 
-    All name packages of this release alone; *build_needs* are all that a build of it installs, near and far.
-    *order* is -1 for a package that is not released. *smoke_test* is what the package says for itself, if anything.
-    *pins* is what its wheel requires of its siblings; *older* are requirements that mean an older release of one, as
-    `key_of` spells them.
+    It waits for *needs* to succeed and for *after* to end; *batch* are its partners in a cycle; *build_needs* are all
+    that its build installs, transitively. These four name only packages of this release. *order* is -1 for a package
+    that is not released. *smoke_test* is the package's own setting, None without one. *pins* is what its wheel requires
+    of its siblings; *older* are requirements that an older release of a sibling satisfies, in the form of
+    `requirement_key`.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -83,7 +84,7 @@ class Step(BaseModel):
 
 
 class Obstacle(BaseModel):
-    """Something that keeps `publish` from carrying a plan out: an error as a value, with its remedy in *hint*."""
+    """A reason for which `publish` refuses a plan: an error as a value; *hint* says how to fix it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -107,11 +108,11 @@ class Obstacle(BaseModel):
 
 
 _REPORTED_ONCE = frozenset({ErrorCode.INDEX_UNREACHABLE, ErrorCode.REMOTE_UNREACHABLE})
-"""Several questions go to the same server: when it is down, each of them fails for the same reason."""
+"""Errors of a server that is down: each request to it fails for the same reason."""
 
 
 def unique_obstacles(obstacles: Iterable[Obstacle]) -> tuple[Obstacle, ...]:
-    """Return *obstacles* in their order, each of them once, and a server that does not answer once."""
+    """Return *obstacles* in their order without duplicates; a server that does not answer counts once."""
     first: dict[tuple[str, ...], Obstacle] = {}
     for obstacle in obstacles:
         details = () if obstacle.code in _REPORTED_ONCE else (obstacle.what, obstacle.where)
@@ -125,14 +126,15 @@ def count_obstacles(obstacles: Sized) -> str:
 
 
 class Plan(BaseModel):
-    """One decision about a whole workspace. *versions* is what internal pins say: the new version, or the current.
+    """One decision about a whole workspace.
 
-    *date* is "YYYY.MM.DD"; *changelogs* are by package what its changelog gains, *tales* what the release notes tell.
-    *obstacles* are what `publish` would refuse. *limits* are by package the first version after the one in *versions*
-    that may break its dependents. *raises* are the requirements on siblings that the release commit changes. *unread*
-    are releases of which it was assumed what they require. With *together* the latest versions of all packages can be
-    installed together after the release.
-    *unfinished* is the title of a release that was begun here and has not ended, if somebody looked.
+    *versions* are the versions that internal pins name, by package: the new version, or the current one. *limits* are
+    by package the first version after that which may break its dependents. *date* is "YYYY.MM.DD". *changelogs* are
+    the new changelog sections by package, *tales* the contents of the release notes. *obstacles* are the reasons for
+    which `publish` would refuse the plan. *raises* are the requirements on siblings that the release commit changes.
+    *unread* are releases whose requirements are assumed. *together*: whether the latest versions of all packages can be
+    installed together after the release. *unfinished* is the title of the unfinished release in this clone; None if
+    there is none, or nobody looked.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, serialize_by_alias=True, populate_by_name=True)
@@ -161,7 +163,7 @@ class Plan(BaseModel):
 
     @property
     def all_tags(self) -> tuple[str, ...]:
-        """The tags of all packages that are released, and the umbrella last."""
+        """The tags of all packages that are released, and the umbrella tag last."""
         return tuple(dict.fromkeys([*(step.tag for step in self.steps if step.tag not in self.tags), *self.tags]))
 
     def pins_of(self, step: Step) -> Pins:
@@ -169,7 +171,7 @@ class Plan(BaseModel):
         return Pins(step.pins, self.versions, self.limits, frozenset(step.older))
 
     def install_closure(self, name: str) -> tuple[str, ...]:
-        """Return *name* and the packages of this release that installing it brings, near and far."""
+        """Return *name* and the packages of this release that its installation brings, transitively."""
         needs = {step.name: (*step.needs, *step.batch) for step in self.steps}
         reached = {name: None}
         todo = [name]
@@ -186,14 +188,14 @@ class Plan(BaseModel):
 
     @property
     def headline(self) -> str:
-        """What it comes to: "3 packages to release", "3 packages to release, 2 obstacles"."""
+        """The summary: "3 packages to release", "3 packages to release, 2 obstacles"."""
         released = f"{count_packages(self.steps)} to release" if self.steps else "nothing to release"
         return f"{released}, {count_obstacles(self.obstacles)}" if self.obstacles else released
 
     def matches_approved(self, approved: Plan, without: Collection[str] = ()) -> bool:
-        """Tell whether who has said yes to *approved*, but *without* some of its packages, has said yes to this.
+        """Return whether the approval of *approved*, *without* some of its packages, also covers this plan.
 
-        So it is if the same commit gives the rest the same versions and tags, and warns of nothing new.
+        It does if the commit, the tags and the versions of the other packages are the same, and no warning is new.
         """
         rest = {(step.name, step.version, step.tag) for step in approved.steps if step.name not in without}
         return (
@@ -204,7 +206,7 @@ class Plan(BaseModel):
 
 
 class PlanRefusal(Refusal):
-    """The refusal to carry out *plan*: the code is that of its first obstacle, and the plan has all of them."""
+    """The refusal of *plan*: the code and text are those of its first obstacle; the plan has all obstacles."""
 
     def __init__(self, plan: Plan) -> None:
         first = plan.obstacles[0]

@@ -1,4 +1,4 @@
-"""What stands in the way of a plan."""
+"""Find the obstacles of a plan: packages that nobody could install."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from releasekit.core.planning.model import Obstacle
 
 @dataclass(frozen=True, slots=True)
 class _InstallProblem:
-    """Why a package of the release could not be installed; releasing *remedy* too would help, if anything is there."""
+    """Why a package of the release could not be installed; *remedy* are the packages whose release would solve it."""
 
     code: ErrorCode
     package: str
@@ -34,7 +34,7 @@ class _InstallProblem:
 
 
 def find_obstacles(basis: PlanBasis, siblings: Siblings, candidates: Candidates) -> Iterator[Obstacle]:
-    """Yield what nobody could install, each with the one command that releases all that is needed for all of it."""
+    """Yield each package that nobody could install, with the one command that solves all of these problems."""
     problems = list(_find_missing_siblings(basis, siblings))
     reported = {problem.package for problem in problems}
     problems += [problem for problem in _find_install_conflicts(basis, candidates) if problem.package not in reported]
@@ -47,11 +47,11 @@ def find_obstacles(basis: PlanBasis, siblings: Siblings, candidates: Candidates)
         yield Obstacle(code=problem.code, what=problem.message, where=problem.location, hint=hint)
 
 
-_CHANGE_REQUIREMENT = "Change the requirement, so that it names a version that the index has; or remove it."
+_CHANGE_REQUIREMENT = "Change the requirement to a version that the index has, or remove it."
 
 
 def _find_missing_siblings(basis: PlanBasis, siblings: Siblings) -> Iterator[_InstallProblem]:
-    """Yield each requirement on a sibling that is not released now and that no index has."""
+    """Yield each requirement on a sibling that this release does not publish and no index has."""
     for name, version in siblings.targets.items():
         member, pins, seen = basis.workspace[name], siblings.pins_for(name), set[str]()
         older = {need.written for need in siblings.older_needs(member)}
@@ -65,14 +65,14 @@ def _find_missing_siblings(basis: PlanBasis, siblings: Siblings) -> Iterator[_In
                 continue
             seen.add(need.name)
             tag = basis.baselines[need.name].tag if need.name in basis.baselines else ""
-            state = f"tagged {tag} and" if tag else "required and"
+            state = f"tagged {tag}, but" if tag else "required, but"
             message = f"{need.name} is {state} not on the index; {name} {version} requires {requirement_key(wanted)}"
             remedy = (need.name,) if need.name in siblings.modes and need.written not in older else ()
             yield _InstallProblem(ErrorCode.SIBLING_MISSING, name, message, f"{member.path}/{need.file}", remedy)
 
 
 def _find_install_conflicts(basis: PlanBasis, candidates: Candidates) -> Iterator[_InstallProblem]:
-    """Yield each package of the release, or extra, that requires two versions of one package."""
+    """Yield each package of the release, or extra of it, that requires two versions of one package."""
     for conflict in conflicts(candidates):
         name = conflict.candidate.name
         causes = summarize([f"{exclusion}, not {exclusion.excluded.version}" for exclusion in conflict.causes])

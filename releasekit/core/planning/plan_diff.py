@@ -1,4 +1,4 @@
-"""What has changed between an earlier plan of a workspace and a new one."""
+"""Compare an earlier plan of a workspace with a new one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 _MAX_NAMED = 3
-"""How many packages of a kind a headline names."""
+"""How many changed packages a headline names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class PlannedRelease:
 
 @dataclass(frozen=True, slots=True)
 class PlanSnapshot:
-    """An earlier plan, as far as it is known: what was due, the day ("YYYY.MM.DD") and the commit it was made from."""
+    """The stored part of an earlier plan: its releases by package, its day ("YYYY.MM.DD") and its commit."""
 
     releases: Mapping[str, PlannedRelease]
     date: str = ""
@@ -39,7 +39,7 @@ class PlanSnapshot:
 
 
 class PlanChange(BaseModel):
-    """How one package's place in the plan has changed; *before* and *after* are the versions that it was to go to."""
+    """How the plan for one package has changed; *before* and *after* are the old and the new planned version."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -55,12 +55,12 @@ class PlanChange(BaseModel):
         if self.change == "added":
             return f"{self.name} {self.after} has been added ({self.bump}): {self.reason}"
         if self.change == "changed":
-            return f"{self.name} goes to {self.after}, not to {self.before}: {self._bumps}because {self.reason}"
+            return f"{self.name} gets {self.after} instead of {self.before}: {self._bumps}because {self.reason}"
         return f"{self.name} {self.before} {_ENDS[self.change]}"
 
     @property
     def short(self) -> str:
-        """How a headline has it: "core minor -> major because fix!: x (1a2b3c4)"."""
+        """The form for a headline: "core minor -> major because fix!: x (1a2b3c4)"."""
         moved = self._bumps or f"{self.before} -> {self.after} "
         return f"{self.name} {moved}because {self.reason}"
 
@@ -70,11 +70,11 @@ class PlanChange(BaseModel):
         return f"{self.bump_before} -> {self.bump} " if different else ""
 
 
-_ENDS = {"released": "has been released", "dropped": "is no longer due"}
+_ENDS = {"released": "has been released", "dropped": "is no longer planned"}
 
 
 class PlanDifference(BaseModel):
-    """What has changed since an earlier plan: *since* is its day ("YYYY.MM.DD"), *commit* what it was made from."""
+    """The changes since an earlier plan: *since* is its day ("YYYY.MM.DD"), *commit* its commit."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -85,12 +85,12 @@ class PlanDifference(BaseModel):
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """One sentence a change."""
+        """One sentence for each change."""
         return tuple(map(str, self.changes))
 
     @property
     def by_package(self) -> dict[str, str]:
-        """By package in a word or two how it has changed."""
+        """A short description of the change, by package: "added", "changed, was 1.2.0"."""
         return {
             change.name: f"{change.change}, was {change.before}" if change.before else change.change
             for change in self.changes
@@ -98,24 +98,24 @@ class PlanDifference(BaseModel):
 
 
 class ComparedPlan(Plan):
-    """A plan beside an earlier one; in JSON that is the key "since", None if no earlier one is known."""
+    """A plan with its difference from an earlier one; in JSON the key "since", None if no earlier plan is known."""
 
     since: PlanDifference | None = Field(default=None)
 
 
 def snapshot_from_plan(plan: Plan) -> PlanSnapshot:
-    """Return *plan* as that which a later one is compared with."""
+    """Return the snapshot of *plan* that a later plan is compared with."""
     releases = {step.name: PlannedRelease(step.version, step.bump) for step in plan.steps}
     return PlanSnapshot(releases, plan.date, plan.commit)
 
 
 def snapshot_from_rows(rows: Iterable[Mapping[str, str]], day: str) -> PlanSnapshot:
-    """Return the plan in the *rows* of the table that Prefect keeps of it (`plan_rows`); *day* is its day."""
+    """Return the plan in the *rows* of its table artifact in Prefect (`plan_rows`); *day* is its day."""
     return PlanSnapshot({row["package"]: PlannedRelease(Version(row["to"]), row.get("bump", "")) for row in rows}, day)
 
 
 def diff_plans(earlier: PlanSnapshot, plan: Plan) -> PlanDifference:
-    """Return how *plan* differs from an *earlier* one: what has come, moved, gone out, and gone."""
+    """Return how *plan* differs from an *earlier* one: packages added, changed, released and dropped."""
     new = {step.name: step for step in plan.steps}
     now = {step.name: step.current for step in plan.packages}
     changes = [_plan_change("added", step) for name, step in new.items() if name not in earlier.releases]
@@ -135,7 +135,7 @@ def diff_plans(earlier: PlanSnapshot, plan: Plan) -> PlanDifference:
 
 
 def with_difference(plan: Plan, since: PlanDifference | None) -> ComparedPlan:
-    """Return *plan* with how it differs from an earlier one."""
+    """Return *plan* with its difference from an earlier one."""
     fields: dict[str, Any] = {name: getattr(plan, name) for name in Plan.model_fields}
     return ComparedPlan(**fields, since=since)
 
@@ -159,14 +159,14 @@ def _summarize_changes(changes: Sequence[PlanChange]) -> list[str]:
     if more := len(kinds["changed"]) - _MAX_NAMED:
         parts += [f"{more} more changed"] if more > 0 else []
     parts += [f"{count_packages(kinds['released'])} released"] if kinds["released"] else []
-    return parts + ([f"{count_packages(kinds['dropped'])} no longer due"] if kinds["dropped"] else [])
+    return parts + ([f"{count_packages(kinds['dropped'])} no longer planned"] if kinds["dropped"] else [])
 
 
 def _describe_day(earlier: PlanSnapshot, today: str) -> str:
-    """Return when the earlier plan was made, in the words of whoever reads this *today*."""
+    """Return when the earlier plan was made, as words for a reader on the day *today*."""
     try:
         plan_day, now = (date.fromisoformat(day.replace(".", "-")) for day in (earlier.date, today))
     except ValueError:
         return "the earlier plan"
-    words = {0: "an earlier plan of today", 1: "yesterday"}
+    words = {0: "an earlier plan from today", 1: "yesterday"}
     return words.get((now - plan_day).days, plan_day.isoformat())

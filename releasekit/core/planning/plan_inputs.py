@@ -1,4 +1,4 @@
-"""What a plan is made from."""
+"""The inputs of a plan."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 
 class PlanInputs(BaseModel):
-    """All that a plan is made from; *published* is None when no index was asked, *date* is "YYYY.MM.DD".
+    """The facts that a plan is made from; *date* is "YYYY.MM.DD", *tags* maps each existing tag to its commit.
 
-    *published* are by package the versions on the index that the release goes to, *elsewhere* those that installers
-    find on their default index besides. *requires* is what releases require, by package and version; of one that is not
-    in it it is assumed. *raised* are packages that a release since their last one has changed without publishing them:
-    it raised a requirement there; with its name. *unheard* are versions that commits ask for which touch no package, by
-    their short shas.
+    *published* are by package the versions on the index to publish to; None if no index was asked. *elsewhere* are
+    those that installers also find on their default index. *requires* are the requirements of releases, by package and
+    version; those of other releases are assumed. *raised* names for a package the release that raised a requirement in
+    its files, but did not publish it. *unheard* are the versions in Release-As footers of commits that touch no
+    package, by short sha.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -47,7 +47,7 @@ class PlanInputs(BaseModel):
     unheard: Mapping[str, str] = {}
 
     def installable_versions(self, name: str) -> frozenset[Version] | None:
-        """Return the versions of the package *name* that an installer finds; None if nobody was asked."""
+        """Return the versions of the package *name* that an installer finds; None if no index was asked."""
         if self.published is None or not (name in self.published or name in self.elsewhere):
             return None
         return self.published.get(name, frozenset()) | self.elsewhere.get(name, frozenset())
@@ -55,7 +55,7 @@ class PlanInputs(BaseModel):
 
 @dataclass(frozen=True)
 class PlanBasis:
-    """All that a plan is made from, beside the decisions."""
+    """Everything that a plan is made from, except the decisions."""
 
     workspace: Workspace
     baselines: Mapping[str, Baseline]
@@ -66,7 +66,7 @@ class PlanBasis:
 
     @cached_property
     def current(self) -> dict[str, Version | None]:
-        """The version of each member now: of its last release, else as declared."""
+        """The current version of each member: that of its last release, else the declared one."""
         return {member.name: current_version(member, self.baselines.get(member.name)) for member in self.workspace}
 
     @cached_property
@@ -98,11 +98,12 @@ def decisions(
     own: Mapping[str, Mapping[str, Any]] | None = None,
     consumed: Mapping[str, frozenset[Version]] | None = None,
 ) -> Decisions:
-    """Return what the history asks of each publishable member; *unreleased* is as `standing` has it.
+    """Return the decision for each publishable member; *unreleased* is as `drop_reverted` has it.
 
-    *changes* are those since the last release; where that is a prerelease, *since_stable* has those since the last
-    stable one. *own* are the settings that members have for themselves, *consumed* versions that cannot be released
-    again. Raises Refusal RK-VERSION-INVALID, and RK-CONFIG-INVALID-VALUE or RK-WORKSPACE-UNKNOWN-PACKAGE for wrong
+    *changes* are those since the last release; if that is a prerelease, *since_stable* has those since the last stable
+    one. *own* are the settings that members set for themselves, *consumed* the versions that cannot be released again.
+
+    Raises Refusal RK-VERSION-INVALID, and RK-CONFIG-INVALID-VALUE or RK-WORKSPACE-UNKNOWN-PACKAGE for wrong
     groups.
     """
     rules, changes_since_stable = settings.rules(), since_stable or {}

@@ -1,4 +1,4 @@
-"""Which packages are released."""
+"""Select the packages that are released."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 def refuse_undecided(workspace: Workspace, decisions: Decisions, statuses: Mapping[str, Status]) -> None:
-    """Refuse what cannot be decided, where it would be released."""
+    """Raise the refusal of a package that would be released without a decided version.
+
+    Raises Refusal RK-VERSION-UNKNOWN or RK-VERSION-INVALID.
+    """
     for name, status in statuses.items():
         refusal = decisions[name].refusal
         if refusal and status is not Status.EXCLUDED:
@@ -39,11 +42,11 @@ def package_statuses(
     settings: Settings,
     inputs: PlanInputs,
 ) -> dict[str, Status]:
-    """Return for each publishable package whether it is released, and if not, why."""
+    """Return for each publishable package, by name, whether it is released, and if not, why."""
     targets = next_versions(decisions)
     selected, excluded = _select_names(workspace, selection, settings)
     reachable, wider = frozenset[str](), graph.dependencies(selected)
-    while wider != reachable:  # a fixed group goes out as a whole
+    while wider != reachable:  # a fixed group is released as a whole
         reachable, wider = wider, graph.dependencies(wider | (decisions.fixed_group_members(wider) - excluded))
     statuses: dict[str, Status] = {}
     for member in workspace:
@@ -73,7 +76,7 @@ def _select_names(
 
 
 def next_versions(decisions: Decisions) -> dict[str, Version]:
-    """Return the next versions of all packages that get one, by name."""
+    """Return the next version of each package that gets one, by name."""
     return {name: decision.target for name, decision in decisions.items() if decision.target}
 
 

@@ -1,4 +1,4 @@
-"""What a plan warns of."""
+"""The warnings of a plan."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from releasekit.core.planning.model import Status, Step
 def unreleased_need_warnings(
     basis: PlanBasis, statuses: Mapping[str, Status], released: Sequence[str]
 ) -> Iterator[ReleaseWarning]:
-    """Name the needs that only another index can satisfy: a member that is never published, or not yet and left out."""
+    """Yield a warning for each need that only another index can satisfy.
+
+    Such a need is a member that is never published, or one that was never released and is not released now.
+    """
     for name in released:
         for need in sorted(
             basis.workspace.required_members(basis.workspace[name], Kind.RUNTIME, Kind.BUILD, Kind.EXTRA)
@@ -30,7 +33,7 @@ def unreleased_need_warnings(
             if not basis.workspace[need].publishable:
                 reason = "which is never published"
             elif statuses[need] is Status.EXCLUDED and need not in basis.baselines:
-                reason = "which was never released and is left out"
+                reason = "which was never released and is not in this release"
             else:
                 continue
             location = f"{basis.workspace[name].path}/pyproject.toml"
@@ -38,9 +41,10 @@ def unreleased_need_warnings(
 
 
 def old_pin_warnings(excluded: Sequence[Exclusion], settings: Settings) -> Iterator[ReleaseWarning]:
-    """Say in one line which packages stay behind with requirements that exclude what is released.
+    """Warn once about the packages that are not released and whose requirements exclude a new version.
 
-    Such a package can be installed still, with older versions. A prerelease is only for those who ask for it.
+    Such a package can still be installed, with older versions. Prereleases do not count: installers ignore them unless
+    asked.
     """
     behind = [exclusion for exclusion in excluded if exclusion.excluded.planned and not exclusion.dependent.planned]
     behind = [exclusion for exclusion in behind if not exclusion.excluded.version.is_prerelease]
@@ -48,12 +52,12 @@ def old_pin_warnings(excluded: Sequence[Exclusion], settings: Settings) -> Itera
         return
     names = list(dict.fromkeys(exclusion.dependent.name for exclusion in behind))
     summary = summarize([f"{exclusion}, not {exclusion.excluded.version}" for exclusion in behind])
-    stay = "stays" if len(names) == 1 else "stay"
+    require = "requires" if len(names) == 1 else "require"
     command = f"releasekit publish --force-unchanged {' '.join(f'-p {name}' for name in names)}"
-    more = "" if settings.propagate == "patch" else '; propagate = "patch" always does'
+    more = "" if settings.propagate == "patch" else '; `propagate = "patch"` does so in every release'
     yield ReleaseWarning(
         ErrorCode.PIN_OLD,
-        f"{count_packages(names)} {stay} behind{assumption_note(behind)}: {summary}",
+        f"{count_packages(names)} still {require} old versions{assumption_note(behind)}: {summary}",
         f"`{command}` releases them{more}",
     )
 
@@ -61,19 +65,18 @@ def old_pin_warnings(excluded: Sequence[Exclusion], settings: Settings) -> Itera
 def untagged_warnings(
     steps: Sequence[Step], baselines: Mapping[str, Baseline], *, offline: bool
 ) -> Iterator[ReleaseWarning]:
-    """Say what is taken for the last release of packages that have no tag."""
+    """Warn about packages without a tag, and say which version counts as their last release."""
     listed = [
         f"{step.name} {baselines[step.name].version} ({baselines[step.name].commit[:7]})"
         for step in steps
         if step.name in baselines and not baselines[step.name].tag
     ]
     if listed:
-        reason = "the last release is what the index has, made from the commit that set it"
-        message = f"without a tag, {reason}: {summarize(listed)}"
+        reason = "the version on the index counts as the last release, from the commit that set it"
+        message = f"no tag found, so {reason}: {summarize(listed)}"
         yield ReleaseWarning(ErrorCode.BASELINE_INDEX, message)
     fresh = [step.name for step in steps if step.order >= 0 and step.name not in baselines]
     if fresh and offline:
-        message = (
-            f"{summarize(fresh)} {'has' if len(fresh) == 1 else 'have'} no tag, and no index was asked for a release"
-        )
+        have = "has" if len(fresh) == 1 else "have"
+        message = f"{summarize(fresh)} {have} no tag, and no index was asked for earlier releases"
         yield ReleaseWarning(ErrorCode.BASELINE_INDEX, message)

@@ -1,1 +1,1 @@
-"""Which version comes next."""
+"""The next versions of packages and groups."""

@@ -1,4 +1,4 @@
-"""Which packages share a version, and what each of them goes to."""
+"""Groups of packages that share a version, and the next version of each package."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class VersionGroup:
-    """Packages whose version is decided together; *fixed*: all of them go when one does. *title* is for people."""
+    """Packages whose version is decided together; *fixed*: all are released when one is. *title* is for messages."""
 
     names: tuple[str, ...]
     fixed: bool = False
@@ -28,7 +28,7 @@ class VersionGroup:
 
 @dataclass(frozen=True, slots=True)
 class Decisions(Mapping[str, Decision]):
-    """What each publishable package goes to, by name; *requests* and *groups* are what that was made from."""
+    """The decision for each publishable package, by name; *requests* and *groups* are its inputs."""
 
     requests: Mapping[str, BumpRequest]
     groups: tuple[VersionGroup, ...]
@@ -44,7 +44,7 @@ class Decisions(Mapping[str, Decision]):
         return len(self.by_name)
 
     def with_propagated(self, reasons: Mapping[str, str]) -> Decisions:
-        """Return the decisions where the packages in *reasons* go out too, as a patch, for these reasons."""
+        """Return the decisions if the packages in *reasons* are also released, as a patch, for these reasons."""
         requests = dict(self.requests)
         for name, reason in reasons.items():
             if not requests[name].wants_release:
@@ -52,7 +52,7 @@ class Decisions(Mapping[str, Decision]):
         return decide_groups(requests, self.groups)
 
     def fixed_group_members(self, names: Container[str]) -> frozenset[str]:
-        """Return all members of the fixed groups that any of *names* is in."""
+        """Return all members of the fixed groups that contain any of *names*."""
         return frozenset(
             name
             for group in self.groups
@@ -66,14 +66,17 @@ def decide_all(
     groups: Sequence[VersionGroup],
     unreleased: Container[str],
 ) -> Decisions:
-    """Decide for all packages; a package that cannot be decided says so in its decision."""
+    """Decide the versions of all packages; a decision that is not possible has a refusal.
+
+    *unreleased* is as `drop_reverted` has it.
+    """
     return decide_groups(
         {name: request_bump(history, rules, unreleased) for name, (history, rules) in histories.items()}, tuple(groups)
     )
 
 
 def decide_groups(requests: Mapping[str, BumpRequest], groups: tuple[VersionGroup, ...]) -> Decisions:
-    """Settle each unit by itself."""
+    """Decide the versions of each group independently of the other groups."""
     decisions: dict[str, Decision] = {}
     for group in groups:
         decisions |= decide_versions(
@@ -89,16 +92,16 @@ def group_patterns(settings: Settings, names: Iterable[str]) -> list[str]:
         if name not in settings.groups:
             available = ", ".join(settings.groups) or "none is configured"
             message = f"no group is named {name} ({available}){did_you_mean(name, settings.groups)}"
-            hint = "Groups are named in [tool.releasekit.groups]; `releasekit init` proposes one for each directory."
+            hint = "Define groups in [tool.releasekit.groups]. `releasekit init` proposes one for each directory."
             raise Refusal(ErrorCode.WORKSPACE_UNKNOWN_PACKAGE, message, hint=hint)
         patterns += settings.groups[name].packages
     return patterns
 
 
 def pin_modes(workspace: Workspace, settings: Settings, own: Mapping[str, Mapping[str, Any]]) -> dict[str, PinMode]:
-    """Return how each publishable member is pinned: as it says itself, else its group, else the workspace.
+    """Return how each publishable member is pinned: by its own `pins`, else by its group, else by the workspace.
 
-    Raises Refusal RK-CONFIG-INVALID-VALUE for a package in two groups that differ.
+    Raises Refusal RK-CONFIG-INVALID-VALUE for a package in two groups with different `pins`.
     """
     modes: dict[str, PinMode] = {member.name: settings.pins for member in workspace if member.publishable}
     group_of: dict[str, str] = {}
@@ -107,8 +110,8 @@ def pin_modes(workspace: Workspace, settings: Settings, own: Mapping[str, Mappin
             continue
         for name in sorted(workspace.matching_names(group.packages) & modes.keys()):
             if name in group_of and modes[name] != group.pins:
-                message = f"{name} is pinned differently by two groups: {group_of[name]} and {title}"
-                hint = "Take it out of one of them, or give it the key `pins` of its own."
+                message = f"two groups set different `pins` for {name}: {group_of[name]} and {title}"
+                hint = "Remove it from one of them, or set `pins` in its own [tool.releasekit]."
                 raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, f"[tool.releasekit.groups.{title}]", hint)
             group_of[name] = title
             modes[name] = group.pins
@@ -116,10 +119,10 @@ def pin_modes(workspace: Workspace, settings: Settings, own: Mapping[str, Mappin
 
 
 def version_groups(workspace: Workspace, settings: Settings) -> tuple[VersionGroup, ...]:
-    """Return the units that the settings make of the publishable members; a package alone is one too.
+    """Return the groups that the settings make of the publishable members; a single package is also a group.
 
-    Raises Refusal RK-WORKSPACE-UNKNOWN-PACKAGE for a pattern that fits no member, RK-CONFIG-INVALID-VALUE for a
-    package in two groups that version it.
+    Raises Refusal RK-WORKSPACE-UNKNOWN-PACKAGE for a pattern that matches no member, RK-CONFIG-INVALID-VALUE for a
+    package in two groups with `versioning`.
     """
     publishable = dict.fromkeys(member.name for member in workspace if member.publishable)
     group_of: dict[str, str] = {}
@@ -133,8 +136,8 @@ def version_groups(workspace: Workspace, settings: Settings) -> tuple[VersionGro
         if group.versioning is None:
             continue
         for name in sorted(names & group_of.keys()):
-            message = f"{name} has its version from two groups: {group_of[name]} and {title}"
-            hint = "Take it out of one of them; a group without `versioning` may hold it besides."
+            message = f"two groups set the version of {name}: {group_of[name]} and {title}"
+            hint = "Remove it from one of them. A group without `versioning` can also contain it."
             raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, location, hint)
         group_of |= dict.fromkeys(names, title)
         group_names = tuple(name for name in publishable if name in names)

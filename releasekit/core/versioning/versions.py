@@ -1,4 +1,4 @@
-"""Which version comes next, and why."""
+"""Decide which version comes next, and why."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _TITLE_WIDTH = 72
 
 @dataclass(frozen=True, slots=True)
 class PackageHistory:
-    """What is out of a package, and what has come since.
+    """The releases of a package, and its changes since then.
 
-    *last* is its latest release, prereleases included, *stable* the latest that is none; None where there is none.
-    *declared* is the version that stands in its files. *changes* are those since *stable*, newest first; *since_last*
-    are the shas of those since *last*, None for all of them. *tagged* are all versions that have a tag, wherever it is,
-    *consumed* those that the index has and no tag names, which cannot be released again.
+    *last* is its latest release, which may be a prerelease, *stable* its latest stable release; None if there is none.
+    *declared* is the version in its files. *changes* are those since *stable*, newest first; *since_last* are the shas
+    of those since *last*, None for all of them. *tagged* are all versions that have a tag, on any commit. *consumed*
+    are those that the index has and no tag names; they cannot be released again.
     """
 
     declared: Version | None
@@ -48,15 +48,15 @@ class PackageHistory:
 
     @property
     def current(self) -> Version | None:
-        """The version that it has now."""
+        """The version of the last release; without one, the declared version."""
         return self.declared if self.last is None else self.last
 
 
 @dataclass(frozen=True, slots=True)
 class BumpRequest:
-    """What a package asks for: *bump* of its strongest change, *requested_version* of a Release-As.
+    """What the changes of a package request: the *bump* of the largest, the *requested_version* of a Release-As.
 
-    *wants_release*: it asks for a release at all. *refusal*: why that Release-As names no version.
+    *wants_release*: whether the package needs a release. *refusal*: why the value of Release-As is not a version.
     """
 
     history: PackageHistory
@@ -75,8 +75,8 @@ class BumpRequest:
 class Decision:
     """The next version of one package, and why; *target* is None if it is not released.
 
-    *label* is the bump for JSON: major, minor, patch, prerelease, none or first. *triggers* are the changes that ask
-    for this release, *ignored* all others since the last; both newest first. *refusal*: why it cannot be released.
+    *label* is the bump for JSON: major, minor, patch, prerelease, none or first. *triggers* are the changes that
+    trigger this release, *ignored* all others since the last; both newest first. *refusal*: why it cannot be released.
     """
 
     bump: Bump
@@ -88,13 +88,16 @@ class Decision:
     refusal: Refusal | None = None
 
 
-# ---- what one package asks for --------------------------------------------------------------------------------------
+# ---- the request of one package -------------------------------------------------------------------------------------
 
 
 def request_bump(
     history: PackageHistory, rules: BumpRules, unreleased: Container[str] = frozenset(), propagation_reason: str = ""
 ) -> BumpRequest:
-    """Return what one package asks for. *propagation_reason* says why it is released without changes."""
+    """Return the request of one package. *propagation_reason* says why it is released without changes.
+
+    *unreleased* is as `drop_reverted` has it.
+    """
     consumed = _consumed_commits(history)
     new_changes = history.changes
     if history.since_last is not None:
@@ -104,7 +107,7 @@ def request_bump(
     whole = (
         new if new_changes is history.changes else _split_changes(history.changes, rules.types, unreleased, consumed)
     )
-    # A prerelease tells what is new since the last one; a stable release all that its prereleases told.
+    # A prerelease lists the changes since the last one; a stable release also those of its prereleases.
     triggers, ignored = whole if rules.prerelease == "none" else new
     release_as_change = next(
         (change for change in whole[0] if change.release_as is not None and change.sha not in consumed), None
@@ -119,8 +122,7 @@ def request_bump(
     if history.last is None:
         reason = f"first release, {reason}" if release_as_change else "first release"
     elif not wants_release:
-        nothing_to_release = f"no commit of {len(new_changes)} asks for a release"
-        reason = nothing_to_release if new_changes else "no commits since the last release"
+        reason = _untriggered_reason(len(new_changes))
     return BumpRequest(
         history,
         rules,
@@ -135,22 +137,31 @@ def request_bump(
     )
 
 
+def _untriggered_reason(commits: int) -> str:
+    """Return why a package with this number of new *commits* is not released."""
+    if commits == 0:
+        return "no commits since the last release"
+    return (
+        "its only commit triggers no release" if commits == 1 else f"none of its {commits} commits triggers a release"
+    )
+
+
 def _consumed_commits(history: PackageHistory) -> frozenset[str]:
-    """Return the shas of the changes whose Release-As was followed by a prerelease that is out."""
+    """Return the shas of the changes whose Release-As a published prerelease has already followed."""
     if history.since_last is None or history.last is None:
         return frozenset()
     old = (
         change for change in history.changes if change.release_as is not None and change.sha not in history.since_last
     )
     versions = {change.sha: parse_version(change.release_as or "") for change in old}
-    # What names no version has stopped nobody: a later footer has won.
+    # A Release-As that is not a version did not stop that prerelease, because a later footer replaced it.
     return frozenset(sha for sha, version in versions.items() if version is None or version <= history.last)
 
 
 def _release_reason(
     history: PackageHistory, rules: BumpRules, triggers: Sequence[Change], propagation_reason: str
 ) -> str:
-    """Return why a package is released again, *triggers* if anything is new; empty if it is not."""
+    """Return why a package is released again, empty if it is not; *triggers* are empty if nothing is new."""
     if triggers:
         return _strongest_change(triggers, rules.types)
     if history.last is not None and _rank_of(history.last) < _KIND_RANKS[rules.prerelease]:
@@ -163,7 +174,7 @@ def _release_reason(
 def _split_changes(
     changes: Sequence[Change], types: Mapping[str, Bump], unreleased: Container[str], consumed: Container[str]
 ) -> tuple[tuple[Change, ...], tuple[IgnoredChange, ...]]:
-    """Part *changes* into those that ask for a release and those that do not."""
+    """Split *changes* into those that trigger a release and those that do not."""
     reasons = {ignored.change.sha: ignored.reason for ignored in drop_reverted(changes, unreleased=unreleased).ignored}
     triggers: list[Change] = []
     for change in changes:
@@ -172,30 +183,32 @@ def _split_changes(
         if bump_of(change, types) or (change.release_as is not None and change.sha not in consumed):
             triggers.append(change)
         elif change.release_as is not None:
-            reasons[change.sha] = f"Release-As: {change.release_as} is out"
+            reasons[change.sha] = f"Release-As: {change.release_as} is already released"
         else:
-            reasons[change.sha] = f"type {change.type} asks for no release" if change.type else "no conventional commit"
+            reasons[change.sha] = (
+                f"type {change.type} triggers no release" if change.type else "not a conventional commit"
+            )
     return tuple(triggers), tuple(
         IgnoredChange(change, reasons[change.sha]) for change in changes if change.sha in reasons
     )
 
 
 def _strongest_change(triggers: Sequence[Change], types: Mapping[str, Bump]) -> str:
-    """Name the strongest change, the newest of equals, and say how many others there are."""
+    """Name the change with the largest bump, the newest of equals, and say how many others there are."""
     strongest = max(triggers, key=lambda change: bump_of(change, types))
     more = f", +{len(triggers) - 1} more" if len(triggers) > 1 else ""
     return f"{_shorten(strongest.title)} ({strongest.short_sha}){more}"
 
 
-# ---- one version for all that go together ---------------------------------------------------------------------------
+# ---- one version for a group ----------------------------------------------------------------------------------------
 
 
 def decide_versions(
     requests: Mapping[str, BumpRequest], *, fixed: bool = False, title: str = ""
 ) -> dict[str, Decision]:
-    """Give one version to those of *requests* that want a release; *fixed*: to all of them, as soon as one wants it.
+    """Decide one version for those of *requests* that want a release; *fixed*: for all of them if one wants it.
 
-    *title* says in a reason what holds them together.
+    *title* names their group in the reasons.
     """
     releasing = {name: request for name, request in requests.items() if request.wants_release}
     if not releasing:
@@ -218,10 +231,10 @@ def decide_versions(
         elif request.wants_release:
             led = request.bump < releasing[leader].bump and name != leader
             decided[name] = _release_decision(
-                request, target, f"{request.reason}; as {leader} ({title})" if led else request.reason
+                request, target, f"{request.reason}; same version as {leader} ({title})" if led else request.reason
             )
         elif fixed and request.history.last != target:
-            decided[name] = _release_decision(request, target, f"moves with {leader} ({title})")
+            decided[name] = _release_decision(request, target, f"released together with {leader} ({title})")
         else:
             decided[name] = _no_release(request)
     return decided
@@ -241,7 +254,10 @@ def _release_decision(request: BumpRequest, target: Version, reason: str) -> Dec
 
 
 def _target_version(requests: Sequence[BumpRequest], releasing: Sequence[BumpRequest]) -> tuple[Version, bool]:
-    """Return the next version of all *releasing*, above every release of *requests*; and whether a file sets it."""
+    """Return the next version of *releasing*, above all releases of *requests*; and whether a file declares it.
+
+    Raises Refusal RK-VERSION-UNKNOWN or RK-VERSION-INVALID.
+    """
     if refusal := next((request.refusal for request in releasing if request.refusal), None):
         raise refusal
     kind = releasing[0].rules.prerelease
@@ -257,7 +273,7 @@ def _target_version(requests: Sequence[BumpRequest], releasing: Sequence[BumpReq
     base = requested_version or (declared if last is None else _base_version(requests, releasing, last))
     if base is None:
         raise Refusal(ErrorCode.VERSION_UNKNOWN, "the version is dynamic, and there is no tag")
-    # Somebody wrote a later version by hand: that is a wish, and to release less would be a step back.
+    # A later version in the files is intended: a lower release would be a step back.
     by_hand = last is not None and declared is not None and _is_set_by_hand(declared, base)
     if by_hand and declared is not None:
         requested_version, base = None, declared
@@ -273,7 +289,7 @@ def _target_version(requests: Sequence[BumpRequest], releasing: Sequence[BumpReq
             f"commit {request.release_as_commit}" for request in releasing if request.requested_version == target
         )
         raise Refusal(
-            ErrorCode.VERSION_INVALID, f"{target} is a local version (PEP 440), which no index takes", location
+            ErrorCode.VERSION_INVALID, f"{target} is a local version (PEP 440), which no index accepts", location
         )
     if last is not None and target <= last:
         raise _step_back_refusal(releasing, last, target)
@@ -287,7 +303,7 @@ def _target_version(requests: Sequence[BumpRequest], releasing: Sequence[BumpReq
 def _base_version(requests: Sequence[BumpRequest], releasing: Sequence[BumpRequest], last: Version) -> Version:
     """Return the stable version that the changes lead to, from the last stable one."""
     stable = max((request.history.stable for request in requests if request.history.stable is not None), default=None)
-    # What a prerelease has announced is the least. Where nothing stable is out, nothing can be broken.
+    # The stable version of the last prerelease is the minimum. Without a stable release, no change can break anything.
     announced = [make_version(last.epoch, last.release)] if last.is_prerelease else []
     needed = (
         next_version(stable, max(Bump.PATCH, request.bump), major_on_zero=request.rules.major_on_zero)
@@ -298,7 +314,7 @@ def _base_version(requests: Sequence[BumpRequest], releasing: Sequence[BumpReque
 
 
 def _joins_existing_version(releasing: Sequence[BumpRequest], last: Version, prerelease: str) -> bool:
-    """Tell whether there is nothing but new packages, whose files name the version that the others have already."""
+    """Return whether all of *releasing* are new packages that declare the *last* version of the others."""
     new = all(request.history.last is None and request.history.declared == last for request in releasing)
     return new and (_prerelease_kind(last) == prerelease if last.is_prerelease else prerelease == "none")
 
@@ -314,8 +330,8 @@ def _step_back_refusal(releasing: Sequence[BumpRequest], last: Version, target: 
         )
     return Refusal(
         ErrorCode.VERSION_INVALID,
-        f"{last} is out, and {target} would be a step back",
-        hint=f"Prereleases go dev, a, b, rc: make another {_prerelease_kind(last)}, a later kind, or a stable release.",
+        f"{last} is already released, and {target} would be a step back",
+        hint=f"The order is dev, a, b, rc. Make another {_prerelease_kind(last)}, a later kind, or a stable release.",
     )
 
 
@@ -325,11 +341,11 @@ _KIND_RANKS = {"dev": 0, "a": 1, "b": 2, "rc": 3, "none": 4}
 
 
 def next_prerelease(base: Version, kind: str, existing: Iterable[Version]) -> Version:
-    """Return the next prerelease of *base*: numbered after those among *existing*, from 1 (PEP 440)."""
+    """Return the next prerelease (PEP 440) of *base*; its number follows those in *existing*, and starts at 1."""
     number = 0
     for version in existing:
         if version.is_prerelease and _is_same_release(version, base) and _prerelease_kind(version) == kind:
-            # Between 1.3rc1 and 1.3rc2 lies 1.3rc2.dev1, as some tools number.
+            # 1.3rc2.dev1 comes before 1.3rc2; some tools use such numbers.
             announced = version.is_devrelease and version.pre is not None and not version.is_postrelease
             number = max(number, (version.pre[1] if version.pre else version.dev or 0) - announced)
     stem = make_version(base.epoch, base.release)
@@ -337,7 +353,7 @@ def next_prerelease(base: Version, kind: str, existing: Iterable[Version]) -> Ve
 
 
 def _prerelease_kind(version: Version) -> str:
-    """Return which kind of prerelease *version* is, or "none"."""
+    """Return the kind of prerelease that *version* is: "dev", "a", "b", "rc", or "none"."""
     return version.pre[0] if version.pre else "dev" if version.is_prerelease else "none"
 
 
@@ -351,7 +367,7 @@ def _is_same_release(one: Version, other: Version) -> bool:
 
 
 def _is_set_by_hand(declared: Version, last: Version) -> bool:
-    """Tell whether somebody has written a later version into the files; there a prerelease is only a mark, as is +x."""
+    """Return whether the files declare a later version; a prerelease or local version there is only a marker."""
     return declared > last and not declared.is_prerelease and declared.local is None
 
 
@@ -369,10 +385,10 @@ def _shorten(title: str) -> str:
 
 
 def bump_of(change: Change, types: Mapping[str, Bump]) -> Bump:
-    """Return what *change* asks for by itself.
+    """Return the bump that *change* triggers by itself.
 
-    A breaking change of any type is major (Conventional Commits, item 11 to 13), also one that reverts.
-    A revert is otherwise a patch, unless *types* or its own title asks for more, and a fixup is at most a patch.
+    A breaking change of any type is major (Conventional Commits, items 11 to 13), even if it is a revert.
+    Any other revert is a patch, unless *types* or its own title triggers more. A fixup is at most a patch.
     """
     if change.breaking:
         return Bump.MAJOR
@@ -383,7 +399,7 @@ def bump_of(change: Change, types: Mapping[str, Bump]) -> Bump:
 
 
 def rule_of(change: Change, types: Mapping[str, Bump], *, soft: bool = False) -> str:
-    """Say by which rule *change* asks for what it asks for; see `bump_of`. *soft*: on 0.x what breaks is minor."""
+    """Return the rule that gives *change* its bump; see `bump_of`. *soft*: a breaking change on 0.x is minor."""
     if change.release_as is not None:
         return f"Release-As: {change.release_as}"
     bump = bump_of(change, types).label
@@ -391,5 +407,5 @@ def rule_of(change: Change, types: Mapping[str, Bump], *, soft: bool = False) ->
         sign = "a BREAKING CHANGE footer" if change.notes else "! after the type"
         return f"{sign} is {'minor on 0.x' if soft else bump}"
     if change.is_revert:
-        return f"it undoes what is out: {bump}"
+        return f"it reverts a released change: {bump}"
     return f"a fixup of {change.type} is {bump}" if change.fixup else f"{change.type} is {bump}"

@@ -86,7 +86,7 @@ def test_release_branch() -> None:
         code, what, _ = refusal(f'release_branch = "{name}"')
         assert (code, what) == (
             ErrorCode.CONFIG_INVALID_VALUE,
-            f"release_branch = {name!r}: git takes no branch of this name",
+            f"release_branch = {name!r}: not a branch name that git accepts",
         )
 
 
@@ -142,15 +142,15 @@ class TestBumpFiles:
     @pytest.mark.parametrize(
         ("entry", "said"),
         [
-            ("path = '../a.py', pattern = '{version}'", "the path must lie in the package"),
-            ('path = "a\\u0000", pattern = "{version}"', "the path must lie in the package"),
-            ("path = 'a/../../b.py', pattern = '{version}'", "the path must lie in the package"),
-            ("path = 'a\\..\\b.py', pattern = '{version}'", "the path must lie in the package"),
-            ("path = '/a.py', pattern = '{version}'", "the path must lie in the package"),
-            ("path = 'C:\\a.py', pattern = '{version}'", "the path must lie in the package"),
-            ("path = '', pattern = '{version}'", "the path must lie in the package"),
-            ("path = 'a.py', pattern = 'version'", "the pattern must hold {version} once"),
-            ("path = 'a.py', pattern = '{version} {version}'", "the pattern must hold {version} once"),
+            ("path = '../a.py', pattern = '{version}'", "the path must be inside the package"),
+            ('path = "a\\u0000", pattern = "{version}"', "the path must be inside the package"),
+            ("path = 'a/../../b.py', pattern = '{version}'", "the path must be inside the package"),
+            ("path = 'a\\..\\b.py', pattern = '{version}'", "the path must be inside the package"),
+            ("path = '/a.py', pattern = '{version}'", "the path must be inside the package"),
+            ("path = 'C:\\a.py', pattern = '{version}'", "the path must be inside the package"),
+            ("path = '', pattern = '{version}'", "the path must be inside the package"),
+            ("path = 'a.py', pattern = 'version'", "the pattern must contain {version} exactly once"),
+            ("path = 'a.py', pattern = '{version} {version}'", "the pattern must contain {version} exactly once"),
             ("path = 'a.py'", "Field required"),
         ],
     )
@@ -220,13 +220,13 @@ class TestMistakes:
             ("umbrella_tag_format = 'x'\ntag_format = 3", "tag_format = 3: Input should be a valid string", 6),
             ("tag = []", "tag = []: Input should be a valid boolean", 5),
             ('concurrency = "many"', "concurrency = 'many': Input should be a valid integer", 5),
-            ('first_version = "one"', "first_version = 'one': this is no PEP 440 version", 5),
+            ('first_version = "one"', "first_version = 'one': not a version (PEP 440)", 5),
             ("concurrency = 0", "concurrency = 0: Input should be greater than or equal to 1", 5),
             ("build_concurrency = -1", "build_concurrency = -1: Input should be greater than or equal to 0", 5),
             ("confirm_timeout = 0", "confirm_timeout = 0: Input should be greater than 0", 5),
             ("groups.core = 3", "groups.core = 3: a group is a list of packages, or a table", 5),
             ("packages = []\ngroups.core = {}", "groups.core.packages = {}: Field required", 6),
-            ('changelog_exclude = ["(typo"]', "changelog_exclude.0 = '(typo': this is no regular expression: ", 5),
+            ('changelog_exclude = ["(typo"]', "changelog_exclude.0 = '(typo': not a regular expression: ", 5),
             ('changelog_prerelease_mode = "merge"', "changelog_prerelease_mode = 'merge': Input should be 'rollup'", 5),
             ('exclude = [\n  "sample",\n  3,\n]', "exclude.1 = 3: Input should be a valid string", 5),
         ],
@@ -286,7 +286,7 @@ class TestOwn:
                 "unknown key major_on_zro; did you mean major_on_zero?",
                 3,
             ),
-            ('types = {}\nindex = "inner"', ErrorCode.CONFIG_INVALID_KEY, "index is a key of the root", 4),
+            ('types = {}\nindex = "inner"', ErrorCode.CONFIG_INVALID_KEY, "index can only be set in the root", 4),
             (
                 'smoke_test = "x"',
                 ErrorCode.CONFIG_INVALID_VALUE,

@@ -80,7 +80,7 @@ class TestRows:
         (never,) = plan_of("app: core", selection={"exclude": ("core",)}, tags=("app-v1.0",)).warnings
         again = plan_of("app: core", selection={"exclude": ("core",)})
 
-        assert "app requires core, which was never released and is left out" in never
+        assert "app requires core, which was never released and is not in this release" in never
         assert not again.warnings
 
     @pytest.mark.parametrize("line", ["app: sample", "app (build): sample", "app[x]: sample"])
@@ -162,7 +162,9 @@ class TestEdges:
         plan = plan_of("a: b", "b: a", settings={"cycles": "batch"}, **given)
 
         assert [(step.name, step.batch) for step in plan.steps] == [("a", ("b",)), ("b", ("a",))]
-        assert row(plan, "b").reason == "b 1.0 requires a==1.0, and a 1.0.1 is released (assumed: no index has told)"
+        assert (
+            row(plan, "b").reason == "b 1.0 requires a==1.0, and a 1.0.1 is released (assumed, not read from an index)"
+        )
         kept = plan_of("a: b", "b: a", settings={"cycles": "batch", "pins": "compatible"}, **given)
         assert [(step.name, step.needs, step.batch) for step in kept.steps] == [("a", (), ())]
 
@@ -403,10 +405,11 @@ class TestDependents:
 
         assert plan.warnings == (
             (
-                "RK-PIN-OLD: 5 packages stay behind (assumed: no index has told): a 1.0 requires core==1.0, not 1.0.1, "
-                "b 1.0 requires core==1.0, not 1.0.1, c 1.0 requires core==1.0, not 1.0.1 and 2 more "
+                "RK-PIN-OLD: 5 packages still require old versions (assumed, not read from an index): "
+                "a 1.0 requires core==1.0, not 1.0.1, b 1.0 requires core==1.0, not 1.0.1, "
+                "c 1.0 requires core==1.0, not 1.0.1 and 2 more "
                 "(`releasekit publish --force-unchanged -p a -p b -p c -p d -p e` releases them; "
-                'propagate = "patch" always does)'
+                '`propagate = "patch"` does so in every release)'
             ),
         )
 
@@ -420,8 +423,14 @@ class TestDependents:
     @pytest.mark.parametrize(
         ("requires", "told"),
         [
-            ({}, "stay behind (assumed: no index has told): a 1.0 requires core==1.0, not 1.0.1, b 1.0 requires"),
-            ({"a": ["core>=1"], "b": ["other==2", "Core==1.0"]}, "1 package stays behind: b 1.0 requires Core==1.0"),
+            (
+                {},
+                "still require old versions (assumed, not read from an index): a 1.0 requires core==1.0, not 1.0.1, b",
+            ),
+            (
+                {"a": ["core>=1"], "b": ["other==2", "Core==1.0"]},
+                "1 package still requires old versions: b 1.0 requires Core==1.0",
+            ),
             ({"a": ["core<2"], "b": ["core!=1.1"]}, ""),
             ({"a": [], "b": ["core>=1", 'core<1.0.1; extra == "old"']}, "b[old] 1.0 requires core<1.0.1"),
         ],
@@ -450,7 +459,7 @@ class TestDependents:
         plan = plan_of(*lines, changes=changes, selection=selection)
         alone = plan_of(*lines, changes=changes, selection=selection, settings={"propagate": "none"})
 
-        what = "app 1.1 cannot be installed: web 1.0 requires core==1.0, not 1.1 (assumed: no index has told)"
+        what = "app 1.1 cannot be installed: web 1.0 requires core==1.0, not 1.1 (assumed, not read from an index)"
         hint = "Release web too: `releasekit publish --force-unchanged -p app -p core -p web`."
         refused = [(ErrorCode.PIN_CONFLICT, what, "packages/app/pyproject.toml", hint)]
         obstacles = [[(each.code, each.what, each.where, each.hint) for each in p.obstacles] for p in (plan, alone)]
@@ -460,7 +469,7 @@ class TestDependents:
             assert obstacles == [[], refused]
             assert (
                 row(plan, "web").reason
-                == "web 1.0 requires core==1.0, and core 1.1 is released (assumed: no index has told)"
+                == "web 1.0 requires core==1.0, and core 1.1 is released (assumed, not read from an index)"
             )
             assert row(plan, "web").bump == "patch"
 
@@ -471,7 +480,10 @@ class TestDependents:
         assert [step.name for step in plan_of(*lines, changes={"core": "fix: it"}).steps] == ["core", "app"]
         alone = plan_of(*lines, changes={"core": "fix: it"}, settings={"propagate": "none"})
         assert [each.what for each in alone.obstacles] == [
-            "core[plug] 1.0.1 cannot be installed: app 1.0 requires core==1.0, not 1.0.1 (assumed: no index has told)"
+            (
+                "core[plug] 1.0.1 cannot be installed: app 1.0 requires core==1.0, not 1.0.1 "
+                "(assumed, not read from an index)"
+            )
         ]
         loose = plan_of(*lines, changes={"core": "fix: it"}, settings={"pins": "compatible"})
         assert ([step.name for step in loose.steps], loose.obstacles) == (["core"], ())
@@ -607,7 +619,7 @@ class TestTags:
     def test_untagged(self) -> None:
         """Where no index is asked, it is said of whom nobody knows whether it is out."""
         (warning,) = plan_of("app:", "core:", "new:", tags=["core-v1.0"]).warnings
-        assert warning == "RK-BASELINE-INDEX: app, new have no tag, and no index was asked for a release"
+        assert warning == "RK-BASELINE-INDEX: app, new have no tag, and no index was asked for earlier releases"
         assert plan_of("app:", tags=["x"], published={}).warnings == ()
 
 

@@ -33,13 +33,13 @@ def test_changes() -> None:
 
     assert found.headline == (
         "since yesterday: +1 package, app patch -> major because feat!: it (0000000), 1 package released, "
-        "1 package no longer due"
+        "1 package no longer planned"
     )
     assert found.sentences == (
         "core 1.1 has been added (minor): feat: it (0000000)",
-        "app goes to 2.0, not to 1.0.1: patch -> major because feat!: it (0000000)",
+        "app gets 2.0 instead of 1.0.1: patch -> major because feat!: it (0000000)",
         "web 1.0 has been released",
-        "old 1.0 is no longer due",
+        "old 1.0 is no longer planned",
     )
     assert found.by_package["app"] == "changed, was 1.0.1"
     assert [each["change"] for each in found.model_dump()["changes"]] == ["added", "changed", "released", "dropped"]
@@ -47,7 +47,7 @@ def test_changes() -> None:
 
 def test_nothing() -> None:
     """The same plan again; also by the rows that Prefect keeps of it."""
-    assert diff_plans(snapshot_from_plan(NOW), NOW).headline == "since an earlier plan of today: nothing has changed"
+    assert diff_plans(snapshot_from_plan(NOW), NOW).headline == "since an earlier plan from today: nothing has changed"
     assert (
         diff_plans(snapshot_from_rows(plan_rows(NOW), "2026.11.20"), NOW).headline
         == "since 2026-11-20: nothing has changed"
@@ -55,7 +55,7 @@ def test_nothing() -> None:
     assert "## Since the last plan\n\nNothing.\n" in plan_markdown(NOW, [])
 
 
-@pytest.mark.parametrize(("date", "words"), [("", "the earlier plan"), ("2026.11.22", "an earlier plan of today")])
+@pytest.mark.parametrize(("date", "words"), [("", "the earlier plan"), ("2026.11.22", "an earlier plan from today")])
 def test_when(date: str, words: str) -> None:
     """The day of the earlier plan is told in words, as far as it is known."""
     assert diff_plans(earlier(date), NOW).headline.startswith(f"since {words}: +2 packages")
@@ -69,7 +69,7 @@ def test_many() -> None:
     found = diff_plans(earlier(**dict.fromkeys(names, "1.0.5 minor")), plan)
 
     assert found.headline.endswith("p2 1.0.5 -> 1.1 because feat: it (0000000), 3 more changed")
-    assert found.sentences[0] == "p0 goes to 1.1, not to 1.0.5: because feat: it (0000000)"
+    assert found.sentences[0] == "p0 gets 1.1 instead of 1.0.5: because feat: it (0000000)"
 
 
 def test_json() -> None:

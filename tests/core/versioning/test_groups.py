@@ -36,7 +36,10 @@ class TestFixed:
     def test_lockstep(self) -> None:
         """A whole repository in lockstep is one line."""
         assert released(*THREE, changes={"b": "fix: it"}, settings=FIXED) == dict.fromkeys("abc", "1.0.1")
-        assert reasons(*THREE, changes={"b": "fix: it"}, settings=FIXED)["a"] == 'moves with b (versioning = "fixed")'
+        assert (
+            reasons(*THREE, changes={"b": "fix: it"}, settings=FIXED)["a"]
+            == 'released together with b (versioning = "fixed")'
+        )
 
     def test_nothing(self) -> None:
         """Where nothing changes, nothing goes."""
@@ -67,9 +70,9 @@ class TestFixed:
         }
         assert plan.tags == ("v1.6",)
         assert [step.reason for step in plan.steps] == [
-            "fix: it (0000000); as b (fixed group g)",
+            "fix: it (0000000); same version as b (fixed group g)",
             "feat: it (0000000)",
-            "moves with b (fixed group g)",
+            "released together with b (fixed group g)",
         ]
 
     def test_part(self) -> None:
@@ -115,7 +118,7 @@ class TestFixed:
 
         assert [(str(step.next), step.reason) for step in plan.steps] == [
             ("2.0", "2.0 is declared"),
-            ("2.0", 'moves with a (versioning = "fixed")'),
+            ("2.0", 'released together with a (versioning = "fixed")'),
         ]
 
     def test_prerelease(self) -> None:
@@ -162,7 +165,7 @@ class TestMistakes:
         """A package in two groups that version it is refused, with both."""
         groups = {name: {"packages": ["a*"], "versioning": "fixed"} for name in ("one", "two")}
 
-        with pytest.raises(Refusal, match="a has its version from two groups: one and two") as caught:
+        with pytest.raises(Refusal, match="two groups set the version of a: one and two") as caught:
             plan_of(*THREE, settings={"groups": groups})
 
         assert (caught.value.code, caught.value.location) == (

@@ -195,9 +195,9 @@ def test_types() -> None:
         (["docs: x", "perf: y"], ("patch", "1.2.4", "perf: y (1111111)")),
         (["feat!: x"], ("major", "2.0.0", "feat!: x (0000000)")),
         (["fix: a", "feat: b", "docs: c", "feat: d"], ("minor", "1.3.0", "feat: b (1111111), +2 more")),
-        (["docs: x", "y"], ("none", None, "no commit of 2 asks for a release")),
+        (["docs: x", "y"], ("none", None, "none of its 2 commits triggers a release")),
         ([], ("none", None, "no commits since the last release")),
-        (['Revert "feat: x"', "feat: x"], ("none", None, "no commit of 2 asks for a release")),
+        (['Revert "feat: x"', "feat: x"], ("none", None, "none of its 2 commits triggers a release")),
         (['Revert "feat: x"'], ("patch", "1.2.4", 'Revert "feat: x" (0000000)')),
         (['Reapply "feat: x"', 'Revert "feat: x"', "feat: x"], ("minor", "1.3.0", "feat: x (2222222)")),
         (["feat: x\n\nRelease-As: 4.0"], ("major", "4.0", "Release-As: 4.0 (0000000)")),
@@ -330,9 +330,9 @@ def test_explained() -> None:
     assert [change.title for change in decision.triggers] == ["feat: y"]
     assert [(item.change.title, item.reason) for item in decision.ignored] == [
         ('Revert "feat: x"', "reverts 2222222"),
-        ("docs: d", "type docs asks for no release"),
+        ("docs: d", "type docs triggers no release"),
         ("feat: x", "reverted by 0000000"),
-        ("whatever", "no conventional commit"),
+        ("whatever", "not a conventional commit"),
     ]
 
 
@@ -356,13 +356,16 @@ def test_long_title() -> None:
         ("1.2.3", "a", ["feat!: x"], ("prerelease", "2.0.0a1", "feat!: x (0000000)")),
         ("0.5", "b", ["feat!: x"], ("prerelease", "0.6b1", "feat!: x (0000000)")),
         ("1!1.2", "rc", ["feat: x"], ("prerelease", "1!1.3rc1", "feat: x (0000000)")),
-        ("1.2.3", "rc", ["docs: x"], ("none", None, "no commit of 1 asks for a release")),
+        ("1.2.3", "rc", ["docs: x"], ("none", None, "its only commit triggers no release")),
         # the next one
         ("1.3.0rc1 1.2.3", "rc", ["fix: y", RELEASED, "feat: x"], ("prerelease", "1.3.0rc2", "fix: y (0000000)")),
         ("1.3.0rc9 1.2.3", "rc", ["fix: y", RELEASED, "feat: x"], ("prerelease", "1.3.0rc10", "fix: y (0000000)")),
         ("1.3.0.dev1 1.2.3", "dev", ["fix: y", RELEASED, "feat: x"], ("prerelease", "1.3.0.dev2", "fix: y (0000000)")),
         ("1.3.0rc1 1.2.3", "rc", [RELEASED, "feat: x"], ("none", None, "no commits since the last release")),
-        ("1.3.0rc1 1.2.3", "rc", ["docs: y", RELEASED, "feat: x"], ("none", None, "no commit of 1 asks for a release")),
+        (
+            *("1.3.0rc1 1.2.3", "rc", ["docs: y", RELEASED, "feat: x"]),
+            ("none", None, "its only commit triggers no release"),
+        ),
         # the bump is counted since the last stable release
         ("1.3.0rc1 1.2.3", "rc", ["feat!: y", RELEASED, "feat: x"], ("prerelease", "2.0.0rc1", "feat!: y (0000000)")),
         ("1.2.4rc1 1.2.3", "rc", ["feat: y", RELEASED, "fix: x"], ("prerelease", "1.3.0rc1", "feat: y (0000000)")),
@@ -438,7 +441,7 @@ def test_first_prerelease(declared: str, kind: str, expected: str) -> None:
             "1.3.0rc1 1.2.3",
             "a",
             ["fix: y", RELEASED, "feat: x"],
-            r"1\.3\.0rc1 is out, and 1\.3\.0a1 would be a step back",
+            r"1\.3\.0rc1 is already released, and 1\.3\.0a1 would be a step back",
         ),
         ("1.3.0a1 1.2.3", "dev", ["fix: y", RELEASED, "feat: x"], r"1\.3\.0\.dev1 would be a step back"),
         ("2.0.0", "rc", ["x\n\nRelease-As: 2.0.0"], r"Release-As: 2\.0\.0 is not above the current version, 2\.0\.0"),

@@ -240,7 +240,7 @@ def test_missing() -> None:
     ).obstacles
 
     assert (obstacle.code, obstacle.where) == (ErrorCode.SIBLING_MISSING, "packages/app/pyproject.toml")
-    assert obstacle.what == "core is tagged core-v1.0 and not on the index; app 1.0.1 requires core==1.0"
+    assert obstacle.what == "core is tagged core-v1.0, but not on the index; app 1.0.1 requires core==1.0"
     assert obstacle.hint == "Release core too: `releasekit publish --force-unchanged -p app -p core`."
 
 
@@ -252,7 +252,7 @@ def test_older_release_is_missing() -> None:
     (obstacle,) = plan_of("app: core<1", published=published, **given).obstacles
     fine = plan_of("app: core<1", published={**published, "core": ["0.9", "1.0"]}, **given)
 
-    assert obstacle.what == "core is tagged core-v1.0 and not on the index; app 1.0.1 requires core<1"
+    assert obstacle.what == "core is tagged core-v1.0, but not on the index; app 1.0.1 requires core<1"
     assert obstacle.hint.startswith("Change the requirement")
     assert fine.obstacles == ()
 
