@@ -30,47 +30,60 @@ def packages_to_add(basis: PlanBasis, graph: Graph, siblings: Siblings, skipped:
     """Return those of *skipped* that must be released too, each with the reason."""
     targets = siblings.targets
     if basis.settings.propagate == "patch":
-        needed = {name: sorted(graph.hard[name] & targets.keys()) for name in skipped}
-        added = {
-            name: f"needs {', '.join(f'{need} {targets[need]}' for need in needs)}"
-            for name, needs in needed.items()
-            if needs
-        }
+        requirers = dict(_requirement_reasons(graph, targets, skipped))
     else:
-        added = dict(_out_of_range_reasons(basis, siblings, skipped))
-    earlier = {name: release for name, release in basis.inputs.raised.items() if name in skipped}
-    added = {name: f"its requirements were raised by {release}" for name, release in earlier.items()} | added
+        requirers = dict(_out_of_range_reasons(basis, siblings, skipped))
+    added: dict[str, str] = {}
+    for name, release in basis.inputs.raised.items():
+        if name in skipped:
+            added[name] = f"its requirements were raised by {release}"
+    added |= requirers
     if added or not targets:
         return added
+    # The last release of these packages excludes a new version; a new release of them solves that.
+    for exclusion in _outdated_requirements(basis, siblings):
+        name = exclusion.dependent.name
+        if name in skipped:
+            added[name] = f"{exclusion}, and {exclusion.excluded} is released{assumption_note([exclusion])}"
+    return added
+
+
+def _requirement_reasons(
+    graph: Graph, targets: Mapping[str, Version], skipped: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield each package of *skipped* that needs one of *targets*, and the reason."""
+    for name in skipped:
+        needs = sorted(graph.hard[name] & targets.keys())
+        if needs:
+            versions = [f"{need} {targets[need]}" for need in needs]
+            yield name, f"needs {', '.join(versions)}"
+
+
+def _outdated_requirements(basis: PlanBasis, siblings: Siblings) -> list[Exclusion]:
+    """Return the requirements that a release of their package must replace, so that all can be installed."""
     candidates = candidate_versions(basis, siblings)
-    outdated = [exclusion for conflict in conflicts(candidates) for exclusion in conflict.causes]
+    outdated: list[Exclusion] = []
+    for conflict in conflicts(candidates):
+        outdated += conflict.causes
     if keeps_all_installable(basis.settings, siblings):
         outdated += [exclusion for exclusion in exclusions(candidates) if not exclusion.extra]
-    # The last release of these packages excludes a new version; a new release of them solves that.
-    return {
-        exclusion.dependent.name: f"{exclusion}, and {exclusion.excluded} is released{assumption_note([exclusion])}"
-        for exclusion in outdated
-        if exclusion.dependent.name in skipped
-    }
+    return outdated
 
 
 def assumption_note(excluded: Sequence[Exclusion]) -> str:
     """Return what to add to a sentence about requirements that were assumed, not read."""
-    return " (assumed, not read from an index)" if any(exclusion.dependent.assumed for exclusion in excluded) else ""
+    assumed = any(exclusion.dependent.assumed for exclusion in excluded)
+    return " (assumed, not read from an index)" if assumed else ""
 
 
 def _out_of_range_reasons(basis: PlanBasis, siblings: Siblings, waiting: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield each package of *waiting* with a published requirement that is raised now, and the reason."""
     for name in waiting:
-        raised = [
-            requirement
-            for requirement in siblings.raised_requirements(basis.workspace[name], needed=True)
-            if requirement.kind is not Kind.GROUP
-        ]
+        requirements = siblings.raised_requirements(basis.workspace[name], needed=True)
+        raised = [requirement for requirement in requirements if requirement.kind is not Kind.GROUP]
         if raised:
-            targets = summarize(
-                [f"{requirement.sibling} {siblings.targets[requirement.sibling]}" for requirement in raised]
-            )
+            names = [requirement.sibling for requirement in raised]
+            targets = summarize([f"{sibling} {siblings.targets[sibling]}" for sibling in names])
             yield name, f"{raised[0].before} is raised for {targets}"
 
 
@@ -83,7 +96,9 @@ def keeps_all_installable(settings: Settings, siblings: Siblings) -> bool:
     modes = set(siblings.modes.values())
     if settings.source_requirements == "leave" and "keep" in modes:
         return False
-    return settings.propagate == "patch" or (settings.propagate == "out-of-range" and modes == {"keep"})
+    if settings.propagate == "out-of-range":
+        return modes == {"keep"}
+    return settings.propagate == "patch"
 
 
 def candidate_versions(basis: PlanBasis, siblings: Siblings) -> dict[str, list[Candidate]]:
@@ -92,23 +107,27 @@ def candidate_versions(basis: PlanBasis, siblings: Siblings) -> dict[str, list[C
     for name in siblings.modes:
         versions: list[Candidate] = []
         if name in siblings.targets:
-            older = siblings.older_needs(basis.workspace[name])
-            findable = (need for need in older if basis.inputs.installable_versions(need.name) is not None)
-            versions.append(siblings.planned_candidate(name, findable))
-        last, on_index = basis.baselines.get(name), basis.inputs.installable_versions(name)
+            versions.append(_planned_candidate(basis, siblings, name))
+        last = basis.baselines.get(name)
+        on_index = basis.inputs.installable_versions(name)
         if last and (on_index is None or last.version in on_index):
-            versions.append(
-                siblings.last_candidate(name, last.version, basis.inputs.requires.get(name, {}).get(last.version))
-            )
+            metadata = basis.inputs.requirements_of(name, last.version)
+            versions.append(siblings.last_candidate(name, last.version, metadata))
         if versions:
             candidates[name] = versions
-    todo = [candidate for group in candidates.values() for candidate in group]
+    todo = [candidate for versions in candidates.values() for candidate in versions]
     while todo:  # an older release may satisfy what none of these does
-        older_releases = list(_older_releases(todo, candidates, basis.inputs))
-        for candidate in older_releases:
+        todo = list(_older_releases(todo, candidates, basis.inputs))
+        for candidate in todo:
             candidates[candidate.name].append(candidate)
-        todo = older_releases
     return candidates
+
+
+def _planned_candidate(basis: PlanBasis, siblings: Siblings, name: str) -> Candidate:
+    """Return the new release of the package *name*, with its needs that the index can answer for."""
+    older = siblings.older_needs(basis.workspace[name])
+    findable = [need for need in older if basis.inputs.installable_versions(need.name) is not None]
+    return siblings.planned_candidate(name, findable)
 
 
 def _older_releases(
@@ -116,16 +135,20 @@ def _older_releases(
 ) -> Iterator[Candidate]:
     """Yield the latest release that an installer finds for each requirement that the *candidates* do not satisfy."""
     seen: set[tuple[str, Version]] = set()
-    for requirement in (required.requirement for candidate in dependents for required in candidate.requirements):
+    requirements = [required.requirement for candidate in dependents for required in candidate.requirements]
+    for requirement in requirements:
         name = canonicalize_name(requirement.name)
         specifier = requirement.specifier
-        if not candidates.get(name) or any(allows(specifier, release, candidates) for release in candidates[name]):
+        releases = candidates.get(name, ())
+        if not releases or any(allows(specifier, release, candidates) for release in releases):
             continue
-        older = max(specifier.filter(inputs.installable_versions(name) or ()), default=None)
-        if older and (name, older) not in seen:
-            seen.add((name, older))
-            metadata = inputs.requires.get(name, {}).get(older)
-            yield Candidate(name, older, release_requirements(metadata or ()), assumed=metadata is None)
+        on_index = inputs.installable_versions(name) or ()
+        older = max(specifier.filter(on_index), default=None)
+        if older is None or (name, older) in seen:
+            continue
+        seen.add((name, older))
+        metadata = inputs.requirements_of(name, older)
+        yield Candidate(name, older, release_requirements(metadata or ()), assumed=metadata is None)
 
 
 def packages_to_query(workspace: Workspace, plan: Plan) -> frozenset[str]:
@@ -135,7 +158,10 @@ def packages_to_query(workspace: Workspace, plan: Plan) -> frozenset[str]:
     """
     internal = {member.name: workspace.required_members(member, *PUBLIC_KINDS) for member in workspace}
     released = {step.name for step in plan.steps}
-    dependents = {name for name, needs in internal.items() if needs & released and workspace[name].publishable}
+    dependents: set[str] = set()
+    for name, needs in internal.items():
+        if needs & released and workspace[name].publishable:
+            dependents.add(name)
     return closure(internal, released) | dependents
 
 

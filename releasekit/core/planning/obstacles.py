@@ -15,9 +15,13 @@ from releasekit.core.workspace.workspace import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from packaging.requirements import Requirement
+
+    from releasekit.core.history.tags import Baseline
     from releasekit.core.planning.plan_inputs import PlanBasis
     from releasekit.core.workspace.candidates import Candidates
     from releasekit.core.workspace.siblings import Siblings
+    from releasekit.core.workspace.workspace import Need
 from releasekit.core.planning.installable import assumption_note
 from releasekit.core.planning.model import Obstacle
 
@@ -37,9 +41,12 @@ def find_obstacles(basis: PlanBasis, siblings: Siblings, candidates: Candidates)
     """Yield each package that nobody could install, with the one command that solves all of these problems."""
     problems = list(_find_missing_siblings(basis, siblings))
     reported = {problem.package for problem in problems}
-    problems += [problem for problem in _find_install_conflicts(basis, candidates) if problem.package not in reported]
-    names = [*siblings.targets, *(name for problem in problems for name in problem.remedy)]
-    options = " ".join(f"-p {name}" for name in dict.fromkeys(names))
+    conflicting = _find_install_conflicts(basis, candidates)
+    problems += [problem for problem in conflicting if problem.package not in reported]
+    names = dict.fromkeys(siblings.targets)
+    for problem in problems:
+        names |= dict.fromkeys(problem.remedy)
+    options = " ".join(f"-p {name}" for name in names)
     for problem in problems:
         hint = _CHANGE_REQUIREMENT
         if problem.remedy:
@@ -53,22 +60,40 @@ _CHANGE_REQUIREMENT = "Change the requirement to a version that the index has, o
 def _find_missing_siblings(basis: PlanBasis, siblings: Siblings) -> Iterator[_InstallProblem]:
     """Yield each requirement on a sibling that this release does not publish and no index has."""
     for name, version in siblings.targets.items():
-        member, pins, seen = basis.workspace[name], siblings.pins_for(name), set[str]()
+        member = basis.workspace[name]
+        pins = siblings.pins_for(name)
         older = {need.written for need in siblings.older_needs(member)}
+        reported = {name}
         for need in member.needs:
-            on_index = basis.inputs.installable_versions(need.name)
-            released = need.name in siblings.targets and need.written not in older
-            if on_index is None or released or need.kind is Kind.GROUP or need.name in (name, *seen):
+            is_older = need.written in older
+            released = need.name in siblings.targets and not is_older
+            if released or need.kind is Kind.GROUP or need.name in reported:
                 continue
             wanted = pin_requirement(need.requirement, pins)
-            if need.requirement.url or any(wanted.specifier.filter(on_index)):
+            if not _is_missing(basis, need, wanted):
                 continue
-            seen.add(need.name)
-            tag = basis.baselines[need.name].tag if need.name in basis.baselines else ""
-            state = f"tagged {tag}, but" if tag else "required, but"
-            message = f"{need.name} is {state} not on the index; {name} {version} requires {requirement_key(wanted)}"
-            remedy = (need.name,) if need.name in siblings.modes and need.written not in older else ()
+            reported.add(need.name)
+            state = _missing_state(basis.baselines.get(need.name))
+            message = (
+                f"{need.name} is {state}, but not on the index; {name} {version} requires {requirement_key(wanted)}"
+            )
+            can_release = need.name in siblings.modes and not is_older
+            remedy = (need.name,) if can_release else ()
             yield _InstallProblem(ErrorCode.SIBLING_MISSING, name, message, f"{member.path}/{need.file}", remedy)
+
+
+def _is_missing(basis: PlanBasis, need: Need, wanted: Requirement) -> bool:
+    """Return whether an index was asked, and has no version that the requirement *wanted* allows."""
+    on_index = basis.inputs.installable_versions(need.name)
+    if on_index is None or need.requirement.url:
+        return False
+    return not any(wanted.specifier.filter(on_index))
+
+
+def _missing_state(baseline: Baseline | None) -> str:
+    if baseline and baseline.tag:
+        return f"tagged {baseline.tag}"
+    return "required"
 
 
 def _find_install_conflicts(basis: PlanBasis, candidates: Candidates) -> Iterator[_InstallProblem]:

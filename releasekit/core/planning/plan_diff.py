@@ -66,8 +66,9 @@ class PlanChange(BaseModel):
 
     @property
     def _bumps(self) -> str:
-        different = self.bump_before and self.bump_before != self.bump
-        return f"{self.bump_before} -> {self.bump} " if different else ""
+        if self.bump_before in ("", self.bump):
+            return ""
+        return f"{self.bump_before} -> {self.bump} "
 
 
 _ENDS = {"released": "has been released", "dropped": "is no longer planned"}
@@ -91,10 +92,11 @@ class PlanDifference(BaseModel):
     @property
     def by_package(self) -> dict[str, str]:
         """A short description of the change, by package: "added", "changed, was 1.2.0"."""
-        return {
-            change.name: f"{change.change}, was {change.before}" if change.before else change.change
-            for change in self.changes
-        }
+        descriptions: dict[str, str] = {}
+        for change in self.changes:
+            was = f", was {change.before}" if change.before else ""
+            descriptions[change.name] = f"{change.change}{was}"
+        return descriptions
 
 
 class ComparedPlan(Plan):
@@ -111,27 +113,38 @@ def snapshot_from_plan(plan: Plan) -> PlanSnapshot:
 
 def snapshot_from_rows(rows: Iterable[Mapping[str, str]], day: str) -> PlanSnapshot:
     """Return the plan in the *rows* of its table artifact in Prefect (`plan_rows`); *day* is its day."""
-    return PlanSnapshot({row["package"]: PlannedRelease(Version(row["to"]), row.get("bump", "")) for row in rows}, day)
+    releases: dict[str, PlannedRelease] = {}
+    for row in rows:
+        version = Version(row["to"])
+        releases[row["package"]] = PlannedRelease(version, row.get("bump", ""))
+    return PlanSnapshot(releases, day)
 
 
 def diff_plans(earlier: PlanSnapshot, plan: Plan) -> PlanDifference:
     """Return how *plan* differs from an *earlier* one: packages added, changed, released and dropped."""
     new = {step.name: step for step in plan.steps}
-    now = {step.name: step.current for step in plan.packages}
-    changes = [_plan_change("added", step) for name, step in new.items() if name not in earlier.releases]
-    changes += [
-        _plan_change("changed", step, earlier.releases[name])
-        for name, step in new.items()
-        if name in earlier.releases and earlier.releases[name].version != step.version
-    ]
+    current = {step.name: step.current for step in plan.packages}
+    added: list[PlanChange] = []
+    changed: list[PlanChange] = []
+    for name, step in new.items():
+        release = earlier.releases.get(name)
+        if release is None:
+            added.append(_plan_change("added", step))
+        elif release.version != step.version:
+            changed.append(_plan_change("changed", step, release))
+    gone: list[PlanChange] = []
     for name, release in earlier.releases.items():
-        if name not in new:
-            kind = "released" if now.get(name) == release.version else "dropped"
-            changes.append(PlanChange(name=name, change=kind, before=release.version, bump_before=release.bump))
-    headline = (
-        f"since {_describe_day(earlier, plan.date)}: {', '.join(_summarize_changes(changes)) or 'nothing has changed'}"
+        if name in new:
+            continue
+        kind = "released" if current.get(name) == release.version else "dropped"
+        gone.append(PlanChange(name=name, change=kind, before=release.version, bump_before=release.bump))
+    summary = ", ".join(_summarize_changes(added, changed, gone)) or "nothing has changed"
+    return PlanDifference(
+        since=earlier.date,
+        commit=earlier.commit,
+        headline=f"since {_describe_day(earlier, plan.date)}: {summary}",
+        changes=(*added, *changed, *gone),
     )
-    return PlanDifference(since=earlier.date, commit=earlier.commit, headline=headline, changes=tuple(changes))
 
 
 def with_difference(plan: Plan, since: PlanDifference | None) -> ComparedPlan:
@@ -152,21 +165,36 @@ def _plan_change(kind: Literal["added", "changed"], step: Step, earlier: Planned
     )
 
 
-def _summarize_changes(changes: Sequence[PlanChange]) -> list[str]:
-    kinds = {kind: [change for change in changes if change.change == kind] for kind in ("added", "changed", *_ENDS)}
-    parts = [f"+{count_packages(kinds['added'])}"] if kinds["added"] else []
-    parts += [change.short for change in kinds["changed"][:_MAX_NAMED]]
-    if more := len(kinds["changed"]) - _MAX_NAMED:
-        parts += [f"{more} more changed"] if more > 0 else []
-    parts += [f"{count_packages(kinds['released'])} released"] if kinds["released"] else []
-    return parts + ([f"{count_packages(kinds['dropped'])} no longer planned"] if kinds["dropped"] else [])
+def _summarize_changes(
+    added: Sequence[PlanChange], changed: Sequence[PlanChange], gone: Sequence[PlanChange]
+) -> list[str]:
+    parts: list[str] = []
+    if added:
+        parts.append(f"+{count_packages(added)}")
+    parts += [change.short for change in changed[:_MAX_NAMED]]
+    more = len(changed) - _MAX_NAMED
+    if more > 0:
+        parts.append(f"{more} more changed")
+    released = [change for change in gone if change.change == "released"]
+    if released:
+        parts.append(f"{count_packages(released)} released")
+    dropped = [change for change in gone if change.change == "dropped"]
+    if dropped:
+        parts.append(f"{count_packages(dropped)} no longer planned")
+    return parts
 
 
 def _describe_day(earlier: PlanSnapshot, today: str) -> str:
     """Return when the earlier plan was made, as words for a reader on the day *today*."""
     try:
-        plan_day, now = (date.fromisoformat(day.replace(".", "-")) for day in (earlier.date, today))
+        plan_day = _parse_day(earlier.date)
+        age = _parse_day(today) - plan_day
     except ValueError:
         return "the earlier plan"
     words = {0: "an earlier plan from today", 1: "yesterday"}
-    return words.get((now - plan_day).days, plan_day.isoformat())
+    return words.get(age.days, plan_day.isoformat())
+
+
+def _parse_day(day: str) -> date:
+    """Return the *day* ("YYYY.MM.DD"); raises ValueError."""
+    return date.fromisoformat(day.replace(".", "-"))

@@ -19,6 +19,7 @@ from releasekit.core.workspace.siblings import Siblings
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
+    from releasekit.core.config.bump_rules import BumpRules
     from releasekit.core.config.settings import PinMode, Selection, Settings
     from releasekit.core.history.commits import Change
     from releasekit.core.history.tags import Baseline
@@ -48,9 +49,20 @@ class PlanInputs(BaseModel):
 
     def installable_versions(self, name: str) -> frozenset[Version] | None:
         """Return the versions of the package *name* that an installer finds; None if no index was asked."""
-        if self.published is None or not (name in self.published or name in self.elsewhere):
+        if self.published is None:
             return None
-        return self.published.get(name, frozenset()) | self.elsewhere.get(name, frozenset())
+        if name not in self.published and name not in self.elsewhere:
+            return None
+        published = self.published.get(name, frozenset())
+        return published | self.elsewhere.get(name, frozenset())
+
+    def is_published(self, name: str, version: Version) -> bool:
+        """Return whether the index to publish to has this version of the package *name*; False if it was not asked."""
+        return self.published is not None and version in self.published.get(name, ())
+
+    def requirements_of(self, name: str, version: Version) -> tuple[Requirement, ...] | None:
+        """Return what this release of the package *name* requires; None if nobody read it."""
+        return self.requires.get(name, {}).get(version)
 
 
 @dataclass(frozen=True)
@@ -77,9 +89,12 @@ class PlanBasis:
     @cached_property
     def major_on_zero(self) -> frozenset[str]:
         """The members whose 1.0.0 is an ordinary breaking change."""
-        key = "major_on_zero"
-        choices = ((name, self.own.get(name, {}).get(key, self.settings.major_on_zero)) for name in self.modes)
-        return frozenset(name for name, on_zero in choices if on_zero)
+        names: set[str] = set()
+        for name in self.modes:
+            own = self.own.get(name, {})
+            if own.get("major_on_zero", self.settings.major_on_zero):
+                names.add(name)
+        return frozenset(names)
 
     def siblings(self, targets: Mapping[str, Version]) -> Siblings:
         """Return the requirements between the members in a release of *targets*."""
@@ -106,23 +121,25 @@ def decisions(
     Raises Refusal RK-VERSION-INVALID, and RK-CONFIG-INVALID-VALUE or RK-WORKSPACE-UNKNOWN-PACKAGE for wrong
     groups.
     """
-    rules, changes_since_stable = settings.rules(), since_stable or {}
-    own_rules = {name: settings.model_copy(update=overrides).rules() for name, overrides in (own or {}).items()}
-    histories = {
-        member.name: (
-            _package_history(
-                member,
-                baselines.get(member.name),
-                changes.get(member.name, ()),
-                changes_since_stable.get(member.name),
-                settings.first_version,
-                (consumed or {}).get(member.name, frozenset()),
-            ),
-            own_rules.get(member.name, rules),
+    rules = settings.rules()
+    changes_since_stable, member_settings, consumed_versions = since_stable or {}, own or {}, consumed or {}
+    histories: dict[str, tuple[PackageHistory, BumpRules]] = {}
+    for member in workspace:
+        name = member.name
+        if not member.publishable:
+            continue
+        history = _package_history(
+            member,
+            baselines.get(name),
+            changes.get(name, ()),
+            changes_since_stable.get(name),
+            settings.first_version,
+            consumed_versions.get(name, frozenset()),
         )
-        for member in workspace
-        if member.publishable
-    }
+        own_rules = rules
+        if name in member_settings:
+            own_rules = settings.model_copy(update=member_settings[name]).rules()
+        histories[name] = (history, own_rules)
     return decide_all(histories, version_groups(workspace, settings), unreleased)
 
 
@@ -135,13 +152,17 @@ def _package_history(
     consumed: frozenset[Version],
 ) -> PackageHistory:
     if baseline is None:
-        return PackageHistory(member.version or (Version(first) if first else None), changes=changes)
+        first_version = Version(first) if first else None
+        return PackageHistory(member.version or first_version, changes=changes)
+    since_last = None
+    if since_stable is not None:
+        since_last = frozenset(change.sha for change in changes)
     return PackageHistory(
         declared=member.version,
         last=baseline.version,
         stable=baseline.stable.version if baseline.stable else None,
         changes=changes if since_stable is None else since_stable,
-        since_last=None if since_stable is None else frozenset(change.sha for change in changes),
+        since_last=since_last,
         tagged=baseline.taken,
         consumed=consumed,
     )

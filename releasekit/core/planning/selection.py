@@ -27,11 +27,12 @@ def refuse_undecided(workspace: Workspace, decisions: Decisions, statuses: Mappi
     """
     for name, status in statuses.items():
         refusal = decisions[name].refusal
-        if refusal and status is not Status.EXCLUDED:
-            if refusal.code is not ErrorCode.VERSION_UNKNOWN:
-                raise refusal
-            location = f"{workspace[name].path}/pyproject.toml"
-            raise Refusal(ErrorCode.VERSION_UNKNOWN, f"{name} has a dynamic version and no tag", location)
+        if refusal is None or status is Status.EXCLUDED:
+            continue
+        if refusal.code is not ErrorCode.VERSION_UNKNOWN:
+            raise refusal
+        location = f"{workspace[name].path}/pyproject.toml"
+        raise Refusal(ErrorCode.VERSION_UNKNOWN, f"{name} has a dynamic version and no tag", location)
 
 
 def package_statuses(
@@ -45,9 +46,7 @@ def package_statuses(
     """Return for each publishable package, by name, whether it is released, and if not, why."""
     targets = next_versions(decisions)
     selected, excluded = _select_names(workspace, selection, settings)
-    reachable, wider = frozenset[str](), graph.dependencies(selected)
-    while wider != reachable:  # a fixed group is released as a whole
-        reachable, wider = wider, graph.dependencies(wider | (decisions.fixed_group_members(wider) - excluded))
+    reachable = _reachable_names(decisions, graph, selected, excluded)
     statuses: dict[str, Status] = {}
     for member in workspace:
         name = member.name
@@ -57,22 +56,38 @@ def package_statuses(
             statuses[name] = Status.EXCLUDED
         elif name not in targets:
             statuses[name] = Status.SKIPPED
-        elif inputs.published is not None and targets[name] in inputs.published.get(name, ()):
+        elif inputs.is_published(name, targets[name]):
             statuses[name] = Status.ALREADY_PUBLISHED
+        elif name in selected:
+            statuses[name] = Status.INCLUDED
         else:
-            statuses[name] = Status.INCLUDED if name in selected else Status.DEPENDENCY_ONLY
+            statuses[name] = Status.DEPENDENCY_ONLY
     return statuses
 
 
 def _select_names(
     workspace: Workspace, selection: Selection, settings: Settings
 ) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the packages that the *selection* includes, and those that it excludes."""
     patterns = [*selection.package, *group_patterns(settings, selection.group)]
     excluded = workspace.matching_names(selection.exclude)
-    chosen = (
-        workspace.matching_names(patterns) if selection.package or selection.group else frozenset(workspace.members)
-    )
-    return chosen - excluded, excluded
+    selected = frozenset(workspace.members)
+    if selection.package or selection.group:
+        selected = workspace.matching_names(patterns)
+    return selected - excluded, excluded
+
+
+def _reachable_names(
+    decisions: Decisions, graph: Graph, selected: frozenset[str], excluded: frozenset[str]
+) -> frozenset[str]:
+    """Return *selected*, what these packages need, and the other members of their fixed groups, transitively."""
+    reachable = frozenset[str]()
+    wider = graph.dependencies(selected)
+    while wider != reachable:
+        reachable = wider
+        group_members = decisions.fixed_group_members(reachable)  # a fixed group is released as a whole
+        wider = graph.dependencies(reachable | (group_members - excluded))
+    return reachable
 
 
 def next_versions(decisions: Decisions) -> dict[str, Version]:

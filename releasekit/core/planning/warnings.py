@@ -26,18 +26,18 @@ def unreleased_need_warnings(
 
     Such a need is a member that is never published, or one that was never released and is not released now.
     """
+    workspace = basis.workspace
     for name in released:
-        for need in sorted(
-            basis.workspace.required_members(basis.workspace[name], Kind.RUNTIME, Kind.BUILD, Kind.EXTRA)
-        ):
-            if not basis.workspace[need].publishable:
+        needs = workspace.required_members(workspace[name], Kind.RUNTIME, Kind.BUILD, Kind.EXTRA)
+        for need in sorted(needs):
+            if not workspace[need].publishable:
                 reason = "which is never published"
             elif statuses[need] is Status.EXCLUDED and need not in basis.baselines:
                 reason = "which was never released and is not in this release"
             else:
                 continue
-            location = f"{basis.workspace[name].path}/pyproject.toml"
-            yield ReleaseWarning(ErrorCode.WORKSPACE_REQUIREMENT, f"{name} requires {need}, {reason}", location)
+            message = f"{name} requires {need}, {reason}"
+            yield ReleaseWarning(ErrorCode.WORKSPACE_REQUIREMENT, message, f"{workspace[name].path}/pyproject.toml")
 
 
 def old_pin_warnings(excluded: Sequence[Exclusion], settings: Settings) -> Iterator[ReleaseWarning]:
@@ -46,37 +46,44 @@ def old_pin_warnings(excluded: Sequence[Exclusion], settings: Settings) -> Itera
     Such a package can still be installed, with older versions. Prereleases do not count: installers ignore them unless
     asked.
     """
-    behind = [exclusion for exclusion in excluded if exclusion.excluded.planned and not exclusion.dependent.planned]
-    behind = [exclusion for exclusion in behind if not exclusion.excluded.version.is_prerelease]
+    behind = [exclusion for exclusion in excluded if _keeps_old_version(exclusion)]
     if not behind:
         return
     names = list(dict.fromkeys(exclusion.dependent.name for exclusion in behind))
-    summary = summarize([f"{exclusion}, not {exclusion.excluded.version}" for exclusion in behind])
     require = "requires" if len(names) == 1 else "require"
-    command = f"releasekit publish --force-unchanged {' '.join(f'-p {name}' for name in names)}"
-    more = "" if settings.propagate == "patch" else '; `propagate = "patch"` does so in every release'
-    yield ReleaseWarning(
-        ErrorCode.PIN_OLD,
-        f"{count_packages(names)} still {require} old versions{assumption_note(behind)}: {summary}",
-        f"`{command}` releases them{more}",
-    )
+    summary = summarize([f"{exclusion}, not {exclusion.excluded.version}" for exclusion in behind])
+    message = f"{count_packages(names)} still {require} old versions{assumption_note(behind)}: {summary}"
+    options = " ".join(f"-p {name}" for name in names)
+    hint = f"`releasekit publish --force-unchanged {options}` releases them"
+    if settings.propagate != "patch":
+        hint = f'{hint}; `propagate = "patch"` does so in every release'
+    yield ReleaseWarning(ErrorCode.PIN_OLD, message, hint)
+
+
+def _keeps_old_version(exclusion: Exclusion) -> bool:
+    """Return whether a package that is not released excludes a new stable version."""
+    if exclusion.dependent.planned or not exclusion.excluded.planned:
+        return False
+    return not exclusion.excluded.version.is_prerelease
 
 
 def untagged_warnings(
     steps: Sequence[Step], baselines: Mapping[str, Baseline], *, offline: bool
 ) -> Iterator[ReleaseWarning]:
     """Warn about packages without a tag, and say which version counts as their last release."""
-    listed = [
-        f"{step.name} {baselines[step.name].version} ({baselines[step.name].commit[:7]})"
-        for step in steps
-        if step.name in baselines and not baselines[step.name].tag
-    ]
-    if listed:
+    from_index: list[str] = []
+    unknown: list[str] = []
+    for step in steps:
+        baseline = baselines.get(step.name)
+        if baseline is None and step.order >= 0:
+            unknown.append(step.name)
+        elif baseline is not None and not baseline.tag:
+            from_index.append(f"{step.name} {baseline.version} ({baseline.commit[:7]})")
+    if from_index:
         reason = "the version on the index counts as the last release, from the commit that set it"
-        message = f"no tag found, so {reason}: {summarize(listed)}"
+        message = f"no tag found, so {reason}: {summarize(from_index)}"
         yield ReleaseWarning(ErrorCode.BASELINE_INDEX, message)
-    fresh = [step.name for step in steps if step.order >= 0 and step.name not in baselines]
-    if fresh and offline:
-        have = "has" if len(fresh) == 1 else "have"
-        message = f"{summarize(fresh)} {have} no tag, and no index was asked for earlier releases"
+    if unknown and offline:
+        have = "has" if len(unknown) == 1 else "have"
+        message = f"{summarize(unknown)} {have} no tag, and no index was asked for earlier releases"
         yield ReleaseWarning(ErrorCode.BASELINE_INDEX, message)

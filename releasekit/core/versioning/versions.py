@@ -99,63 +99,95 @@ def request_bump(
     *unreleased* is as `drop_reverted` has it.
     """
     consumed = _consumed_commits(history)
-    new_changes = history.changes
+    new_changes = _changes_since_last(history)
+    new_triggers, new_ignored = _split_changes(new_changes, rules.types, unreleased, consumed)
+    all_triggers, all_ignored = new_triggers, new_ignored
     if history.since_last is not None:
-        since_last = history.since_last
-        new_changes = [change for change in history.changes if change.sha in since_last]
-    new = _split_changes(new_changes, rules.types, unreleased, consumed)
-    whole = (
-        new if new_changes is history.changes else _split_changes(history.changes, rules.types, unreleased, consumed)
-    )
+        all_triggers, all_ignored = _split_changes(history.changes, rules.types, unreleased, consumed)
     # A prerelease lists the changes since the last one; a stable release also those of its prereleases.
-    triggers, ignored = whole if rules.prerelease == "none" else new
-    release_as_change = next(
-        (change for change in whole[0] if change.release_as is not None and change.sha not in consumed), None
-    )
-    requested_version = parse_version(release_as_change.release_as or "") if release_as_change else None
-    refusal = _invalid_release_as(release_as_change) if release_as_change and requested_version is None else None
-    bump = max((bump_of(change, rules.types) for change in (*new[0], *whole[0])), default=Bump.NONE)
-    reason = _release_reason(history, rules, triggers or new[0] if new[0] else (), propagation_reason)
+    triggers, ignored = new_triggers, new_ignored
+    if rules.prerelease == "none":
+        triggers, ignored = all_triggers, all_ignored
+    release_as = _find_release_as(all_triggers, consumed)
+    requested_version, refusal = _parse_release_as(release_as)
+    named_triggers: Sequence[Change] = ()
+    if new_triggers:
+        named_triggers = triggers or new_triggers
+    reason = _release_reason(history, rules, named_triggers, propagation_reason)
     wants_release = bool(reason) or history.last is None
-    if release_as_change and wants_release:
-        reason = f"Release-As: {requested_version} ({release_as_change.short_sha})"
+    if release_as:
+        reason = f"Release-As: {requested_version} ({release_as.short_sha})"
     if history.last is None:
-        reason = f"first release, {reason}" if release_as_change else "first release"
+        reason = f"first release, {reason}" if release_as else "first release"
     elif not wants_release:
         reason = _untriggered_reason(len(new_changes))
     return BumpRequest(
-        history,
-        rules,
-        wants_release,
-        bump,
-        reason,
-        requested_version,
-        release_as_change.short_sha if release_as_change else "",
-        triggers,
-        ignored,
-        refusal,
+        history=history,
+        rules=rules,
+        wants_release=wants_release,
+        bump=_largest_bump([*new_triggers, *all_triggers], rules.types),
+        reason=reason,
+        requested_version=requested_version,
+        release_as_commit=release_as.short_sha if release_as else "",
+        triggers=triggers,
+        ignored=ignored,
+        refusal=refusal,
     )
+
+
+def _changes_since_last(history: PackageHistory) -> Sequence[Change]:
+    """Return the changes since the last release, newest first."""
+    since_last = history.since_last
+    if since_last is None:
+        return history.changes
+    return [change for change in history.changes if change.sha in since_last]
+
+
+def _find_release_as(triggers: Sequence[Change], consumed: Container[str]) -> Change | None:
+    """Return the newest of *triggers* with a Release-As that is not *consumed*."""
+    for change in triggers:
+        if change.release_as is not None and change.sha not in consumed:
+            return change
+    return None
+
+
+def _parse_release_as(change: Change | None) -> tuple[Version | None, Refusal | None]:
+    """Return the version in the Release-As of *change*, or the refusal of a value that is not a version."""
+    if change is None:
+        return None, None
+    version = parse_version(change.release_as or "")
+    refusal = _invalid_release_as(change) if version is None else None
+    return version, refusal
+
+
+def _largest_bump(changes: Sequence[Change], types: Mapping[str, Bump]) -> Bump:
+    bumps = [bump_of(change, types) for change in changes]
+    return max(bumps, default=Bump.NONE)
 
 
 def _untriggered_reason(commits: int) -> str:
     """Return why a package with this number of new *commits* is not released."""
     if commits == 0:
         return "no commits since the last release"
-    return (
-        "its only commit triggers no release" if commits == 1 else f"none of its {commits} commits triggers a release"
-    )
+    if commits == 1:
+        return "its only commit triggers no release"
+    return f"none of its {commits} commits triggers a release"
 
 
 def _consumed_commits(history: PackageHistory) -> frozenset[str]:
     """Return the shas of the changes whose Release-As a published prerelease has already followed."""
-    if history.since_last is None or history.last is None:
+    since_last, last = history.since_last, history.last
+    if since_last is None or last is None:
         return frozenset()
-    old = (
-        change for change in history.changes if change.release_as is not None and change.sha not in history.since_last
-    )
-    versions = {change.sha: parse_version(change.release_as or "") for change in old}
-    # A Release-As that is not a version did not stop that prerelease, because a later footer replaced it.
-    return frozenset(sha for sha, version in versions.items() if version is None or version <= history.last)
+    consumed: set[str] = set()
+    for change in history.changes:
+        if change.release_as is None or change.sha in since_last:
+            continue
+        version = parse_version(change.release_as)
+        # A Release-As that is not a version did not stop that prerelease, because a later footer replaced it.
+        if version is None or version <= last:
+            consumed.add(change.sha)
+    return frozenset(consumed)
 
 
 def _release_reason(
@@ -164,10 +196,11 @@ def _release_reason(
     """Return why a package is released again, empty if it is not; *triggers* are empty if nothing is new."""
     if triggers:
         return _strongest_change(triggers, rules.types)
-    if history.last is not None and _rank_of(history.last) < _KIND_RANKS[rules.prerelease]:
-        return f"promotes {history.last}"
-    if history.declared is not None and history.last is not None and _is_set_by_hand(history.declared, history.last):
-        return f"{history.declared} is declared"
+    declared, last = history.declared, history.last
+    if last is not None and _rank_of(last) < _KIND_RANKS[rules.prerelease]:
+        return f"promotes {last}"
+    if last is not None and declared is not None and _is_set_by_hand(declared, last):
+        return f"{declared} is declared"
     return "forced" if rules.force else propagation_reason
 
 
@@ -175,29 +208,39 @@ def _split_changes(
     changes: Sequence[Change], types: Mapping[str, Bump], unreleased: Container[str], consumed: Container[str]
 ) -> tuple[tuple[Change, ...], tuple[IgnoredChange, ...]]:
     """Split *changes* into those that trigger a release and those that do not."""
-    reasons = {ignored.change.sha: ignored.reason for ignored in drop_reverted(changes, unreleased=unreleased).ignored}
+    effective = drop_reverted(changes, unreleased=unreleased)
+    reasons = {ignored.change.sha: ignored.reason for ignored in effective.ignored}
     triggers: list[Change] = []
     for change in changes:
         if change.sha in reasons:
             continue
-        if bump_of(change, types) or (change.release_as is not None and change.sha not in consumed):
-            triggers.append(change)
-        elif change.release_as is not None:
-            reasons[change.sha] = f"Release-As: {change.release_as} is already released"
+        reason = _ignored_reason(change, types, consumed)
+        if reason:
+            reasons[change.sha] = reason
         else:
-            reasons[change.sha] = (
-                f"type {change.type} triggers no release" if change.type else "not a conventional commit"
-            )
-    return tuple(triggers), tuple(
-        IgnoredChange(change, reasons[change.sha]) for change in changes if change.sha in reasons
-    )
+            triggers.append(change)
+    ignored = [IgnoredChange(change, reasons[change.sha]) for change in changes if change.sha in reasons]
+    return tuple(triggers), tuple(ignored)
+
+
+def _ignored_reason(change: Change, types: Mapping[str, Bump], consumed: Container[str]) -> str:
+    """Return why *change* triggers no release; empty if it triggers one."""
+    if bump_of(change, types):
+        return ""
+    if change.release_as is not None:
+        is_consumed = change.sha in consumed
+        return f"Release-As: {change.release_as} is already released" if is_consumed else ""
+    if change.type:
+        return f"type {change.type} triggers no release"
+    return "not a conventional commit"
 
 
 def _strongest_change(triggers: Sequence[Change], types: Mapping[str, Bump]) -> str:
     """Name the change with the largest bump, the newest of equals, and say how many others there are."""
     strongest = max(triggers, key=lambda change: bump_of(change, types))
-    more = f", +{len(triggers) - 1} more" if len(triggers) > 1 else ""
-    return f"{_shorten(strongest.title)} ({strongest.short_sha}){more}"
+    description = f"{_shorten(strongest.title)} ({strongest.short_sha})"
+    others = len(triggers) - 1
+    return f"{description}, +{others} more" if others else description
 
 
 # ---- one version for a group ----------------------------------------------------------------------------------------
@@ -211,33 +254,29 @@ def decide_versions(
     *title* names their group in the reasons.
     """
     releasing = {name: request for name, request in requests.items() if request.wants_release}
+    decisions = {name: _no_release(request) for name, request in requests.items()}
     if not releasing:
-        return {name: _no_release(request) for name, request in requests.items()}
+        return decisions
     try:
         target, by_hand = _target_version(list(requests.values()), list(releasing.values()))
     except Refusal as error:
-        refusal = Refusal(error.code, error.message, ", ".join(filter(None, (error.location, *releasing))), error.hint)
-        return {
-            name: replace(_no_release(request), reason=error.message, refusal=refusal)
-            if request.wants_release
-            else _no_release(request)
-            for name, request in requests.items()
-        }
+        location = ", ".join(filter(None, (error.location, *releasing)))
+        refusal = Refusal(error.code, error.message, location, error.hint)
+        refused = {name: replace(decisions[name], reason=error.message, refusal=refusal) for name in releasing}
+        return decisions | refused
     leader = max(releasing, key=lambda name: (releasing[name].requested_version is not None, releasing[name].bump))
-    decided: dict[str, Decision] = {}
     for name, request in requests.items():
         if by_hand and request.history.declared == target:
-            decided[name] = _release_decision(request, target, f"{target} is declared")
+            reason = f"{target} is declared"
         elif request.wants_release:
             led = request.bump < releasing[leader].bump and name != leader
-            decided[name] = _release_decision(
-                request, target, f"{request.reason}; same version as {leader} ({title})" if led else request.reason
-            )
+            reason = f"{request.reason}; same version as {leader} ({title})" if led else request.reason
         elif fixed and request.history.last != target:
-            decided[name] = _release_decision(request, target, f"released together with {leader} ({title})")
+            reason = f"released together with {leader} ({title})"
         else:
-            decided[name] = _no_release(request)
-    return decided
+            continue
+        decisions[name] = _release_decision(request, target, reason)
+    return decisions
 
 
 def _no_release(request: BumpRequest) -> Decision:
@@ -248,7 +287,9 @@ def _release_decision(request: BumpRequest, target: Version, reason: str) -> Dec
     if request.history.last is None:
         return Decision(Bump.NONE, "first", target, reason, request.triggers, request.ignored)
     stable = request.history.stable
-    bump = max(Bump.PATCH, implied_bump(target.release)) if stable is None else bump_between(stable, target)
+    bump = max(Bump.PATCH, implied_bump(target.release))
+    if stable is not None:
+        bump = bump_between(stable, target)
     label = "prerelease" if target.is_prerelease else bump.label
     return Decision(bump, label, target, reason, request.triggers, request.ignored)
 
@@ -258,65 +299,98 @@ def _target_version(requests: Sequence[BumpRequest], releasing: Sequence[BumpReq
 
     Raises Refusal RK-VERSION-UNKNOWN or RK-VERSION-INVALID.
     """
-    if refusal := next((request.refusal for request in releasing if request.refusal), None):
-        raise refusal
+    _refuse_invalid_release_as(releasing)
     kind = releasing[0].rules.prerelease
-    last = max((request.history.last for request in requests if request.history.last is not None), default=None)
-    declared = max(
-        (request.history.declared for request in requests if request.history.declared is not None), default=None
-    )
-    requested_version = max(
-        (request.requested_version for request in releasing if request.requested_version is not None), default=None
-    )
+    histories = [request.history for request in requests]
+    last = _latest(history.last for history in histories)
+    declared = _latest(history.declared for history in histories)
+    requested_version = _latest(request.requested_version for request in releasing)
     if last is not None and requested_version is None and _joins_existing_version(releasing, last, kind):
         return last, False
-    base = requested_version or (declared if last is None else _base_version(requests, releasing, last))
+    base = requested_version
+    if base is None:
+        base = declared if last is None else _base_version(requests, releasing, last)
     if base is None:
         raise Refusal(ErrorCode.VERSION_UNKNOWN, "the version is dynamic, and there is no tag")
+    by_hand = False
     # A later version in the files is intended: a lower release would be a step back.
-    by_hand = last is not None and declared is not None and _is_set_by_hand(declared, base)
-    if by_hand and declared is not None:
-        requested_version, base = None, declared
-    exact = requested_version is not None and (requested_version.is_prerelease or requested_version.is_postrelease)
-    exact |= last is None and base.is_prerelease and _prerelease_kind(base) == kind
-    if kind == "none" or exact:
-        target = base
-    else:
-        tagged = [version for request in requests for version in request.history.tagged]
-        target = next_prerelease(base, kind, tagged if last is None else [*tagged, last])
+    if last is not None and declared is not None and _is_set_by_hand(declared, base):
+        requested_version, base, by_hand = None, declared, True
+    target = base
+    if kind != "none" and not _is_final(base, kind, requested_version, last):
+        existing = [version for history in histories for version in history.tagged]
+        if last is not None:
+            existing.append(last)
+        target = next_prerelease(base, kind, existing)
+    _refuse_unusable_target(releasing, target, last)
+    if requested_version is None and not by_hand:
+        target = _skip_consumed(target, releasing)
+    return target, by_hand
+
+
+def _refuse_invalid_release_as(releasing: Sequence[BumpRequest]) -> None:
+    for request in releasing:
+        if request.refusal:
+            raise request.refusal
+
+
+def _refuse_unusable_target(releasing: Sequence[BumpRequest], target: Version, last: Version | None) -> None:
+    """Refuse a version that no index accepts, or that is not above the *last* one."""
     if target.local:
-        location = ", ".join(
-            f"commit {request.release_as_commit}" for request in releasing if request.requested_version == target
-        )
-        raise Refusal(
-            ErrorCode.VERSION_INVALID, f"{target} is a local version (PEP 440), which no index accepts", location
-        )
+        raise _local_version_refusal(releasing, target)
     if last is not None and target <= last:
         raise _step_back_refusal(releasing, last, target)
-    while (
-        any(target in request.history.consumed for request in releasing) and requested_version is None and not by_hand
-    ):
+
+
+def _latest(versions: Iterable[Version | None]) -> Version | None:
+    """Return the latest of *versions*, None if there is none."""
+    return max(filter(None, versions), default=None)
+
+
+def _is_final(base: Version, kind: str, requested_version: Version | None, last: Version | None) -> bool:
+    """Return whether *base* is released as it is, without the number of a prerelease of *kind*."""
+    if requested_version is not None and (requested_version.is_prerelease or requested_version.is_postrelease):
+        return True
+    # A first release can declare the prerelease that it is.
+    return last is None and base.is_prerelease and _prerelease_kind(base) == kind
+
+
+def _skip_consumed(target: Version, releasing: Sequence[BumpRequest]) -> Version:
+    """Return the first version from *target* on that none of *releasing* has consumed."""
+    while any(target in request.history.consumed for request in releasing):
         target = next_version_after(target)
-    return target, by_hand
+    return target
 
 
 def _base_version(requests: Sequence[BumpRequest], releasing: Sequence[BumpRequest], last: Version) -> Version:
     """Return the stable version that the changes lead to, from the last stable one."""
-    stable = max((request.history.stable for request in requests if request.history.stable is not None), default=None)
+    stable = _latest(request.history.stable for request in requests)
     # The stable version of the last prerelease is the minimum. Without a stable release, no change can break anything.
-    announced = [make_version(last.epoch, last.release)] if last.is_prerelease else []
-    needed = (
-        next_version(stable, max(Bump.PATCH, request.bump), major_on_zero=request.rules.major_on_zero)
-        for request in releasing
-        if stable is not None
-    )
-    return max([*announced, *filter(None, needed)])
+    versions: list[Version | None] = []
+    if last.is_prerelease:
+        versions.append(make_version(last.epoch, last.release))
+    if stable is not None:
+        for request in releasing:
+            bump = max(Bump.PATCH, request.bump)
+            versions.append(next_version(stable, bump, major_on_zero=request.rules.major_on_zero))
+    return max(filter(None, versions))
 
 
 def _joins_existing_version(releasing: Sequence[BumpRequest], last: Version, prerelease: str) -> bool:
     """Return whether all of *releasing* are new packages that declare the *last* version of the others."""
-    new = all(request.history.last is None and request.history.declared == last for request in releasing)
-    return new and (_prerelease_kind(last) == prerelease if last.is_prerelease else prerelease == "none")
+    for request in releasing:
+        history = request.history
+        if history.last is not None or history.declared != last:
+            return False
+    kind = _prerelease_kind(last) if last.is_prerelease else "none"
+    return kind == prerelease
+
+
+def _local_version_refusal(releasing: Sequence[BumpRequest], target: Version) -> Refusal:
+    commits = [request.release_as_commit for request in releasing if request.requested_version == target]
+    location = ", ".join(f"commit {commit}" for commit in commits)
+    message = f"{target} is a local version (PEP 440), which no index accepts"
+    return Refusal(ErrorCode.VERSION_INVALID, message, location)
 
 
 def _step_back_refusal(releasing: Sequence[BumpRequest], last: Version, target: Version) -> Refusal:
@@ -345,16 +419,27 @@ def next_prerelease(base: Version, kind: str, existing: Iterable[Version]) -> Ve
     number = 0
     for version in existing:
         if version.is_prerelease and _is_same_release(version, base) and _prerelease_kind(version) == kind:
-            # 1.3rc2.dev1 comes before 1.3rc2; some tools use such numbers.
-            announced = version.is_devrelease and version.pre is not None and not version.is_postrelease
-            number = max(number, (version.pre[1] if version.pre else version.dev or 0) - announced)
+            number = max(number, _prerelease_number(version))
     stem = make_version(base.epoch, base.release)
-    return Version(f"{stem}.dev{number + 1}" if kind == "dev" else f"{stem}{kind}{number + 1}")
+    separator = "." if kind == "dev" else ""
+    return Version(f"{stem}{separator}{kind}{number + 1}")
+
+
+def _prerelease_number(version: Version) -> int:
+    """Return the number of the prerelease *version*."""
+    if version.pre is None:
+        return version.dev or 0
+    number = version.pre[1]
+    # 1.3rc2.dev1 comes before 1.3rc2; some tools use such numbers.
+    is_before = version.is_devrelease and not version.is_postrelease
+    return number - 1 if is_before else number
 
 
 def _prerelease_kind(version: Version) -> str:
     """Return the kind of prerelease that *version* is: "dev", "a", "b", "rc", or "none"."""
-    return version.pre[0] if version.pre else "dev" if version.is_prerelease else "none"
+    if version.pre:
+        return version.pre[0]
+    return "dev" if version.is_prerelease else "none"
 
 
 def _rank_of(version: Version) -> int:
@@ -362,8 +447,10 @@ def _rank_of(version: Version) -> int:
 
 
 def _is_same_release(one: Version, other: Version) -> bool:
+    if one.epoch != other.epoch:
+        return False
     pairs = zip_longest(one.release, other.release, fillvalue=0)
-    return one.epoch == other.epoch and all(mine == theirs for mine, theirs in pairs)
+    return all(number == other_number for number, other_number in pairs)
 
 
 def _is_set_by_hand(declared: Version, last: Version) -> bool:
@@ -381,7 +468,10 @@ def _invalid_release_as(change: Change) -> Refusal:
 
 
 def _shorten(title: str) -> str:
-    return title if len(title) <= _TITLE_WIDTH else f"{title[: _TITLE_WIDTH - 1].rstrip()}…"
+    if len(title) <= _TITLE_WIDTH:
+        return title
+    start = title[: _TITLE_WIDTH - 1]
+    return f"{start.rstrip()}…"
 
 
 def bump_of(change: Change, types: Mapping[str, Bump]) -> Bump:
@@ -405,7 +495,10 @@ def rule_of(change: Change, types: Mapping[str, Bump], *, soft: bool = False) ->
     bump = bump_of(change, types).label
     if change.breaking:
         sign = "a BREAKING CHANGE footer" if change.notes else "! after the type"
-        return f"{sign} is {'minor on 0.x' if soft else bump}"
+        breaking_bump = "minor on 0.x" if soft else bump
+        return f"{sign} is {breaking_bump}"
     if change.is_revert:
         return f"it reverts a released change: {bump}"
-    return f"a fixup of {change.type} is {bump}" if change.fixup else f"{change.type} is {bump}"
+    if change.fixup:
+        return f"a fixup of {change.type} is {bump}"
+    return f"{change.type} is {bump}"
