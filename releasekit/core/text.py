@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
 def count_packages(packages: Sized) -> str:
     """Return how many *packages* there are: "1 package", "3 packages"."""
-    return f"{len(packages)} package{'' if len(packages) == 1 else 's'}"
+    number = len(packages)
+    noun = "package" if number == 1 else "packages"
+    return f"{number} {noun}"
 
 
 _MAX_NAMES = 3
@@ -18,4 +20,6 @@ _MAX_NAMES = 3
 
 def summarize(names: Sequence[str], limit: int = _MAX_NAMES) -> str:
     """Return the first *limit* of *names*, and how many more there are: "core, web, api and 4 more"."""
-    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
+    listed = ", ".join(names[:limit])
+    more = len(names) - limit
+    return f"{listed} and {more} more" if more > 0 else listed

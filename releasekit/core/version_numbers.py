@@ -19,8 +19,15 @@ def bump_between(current: Version, target: Version) -> Bump:
     if current.epoch != target.epoch:
         return Bump.MAJOR
     pairs = zip_longest(current.release, target.release, fillvalue=0)
-    changed = next((index for index, (old, new) in enumerate(pairs) if old != new), 2)
-    return Bump(max(Bump.MAJOR - changed, Bump.PATCH))
+    for index, (old, new) in enumerate(pairs):
+        if old != new:
+            return _bump_of_segment(index)
+    return Bump.PATCH
+
+
+def _bump_of_segment(index: int) -> Bump:
+    """Return the bump that changes this segment of a release (PEP 440), from 0; all after the second are patches."""
+    return Bump(max(Bump.MAJOR - index, Bump.PATCH))
 
 
 def next_version(current: Version, bump: Bump, *, major_on_zero: bool = False) -> Version | None:
@@ -37,8 +44,11 @@ def next_version(current: Version, bump: Bump, *, major_on_zero: bool = False) -
     if announced > current and bump <= implied_bump(current.release):
         return announced
     index = Bump.MAJOR - bump
-    padded = (*current.release, 0, 0)[: max(len(current.release), index + 1)]
-    return make_version(current.epoch, (*padded[:index], padded[index] + 1, *(0 for _ in padded[index + 1 :])))
+    release = list(current.release)
+    release += [0] * (index + 1 - len(release))
+    release[index] += 1
+    release[index + 1 :] = [0] * len(release[index + 1 :])
+    return make_version(current.epoch, release)
 
 
 def next_breaking(version: Version, *, major_on_zero: bool = False) -> Version:
@@ -51,23 +61,27 @@ def next_breaking(version: Version, *, major_on_zero: bool = False) -> Version:
 def next_version_after(version: Version) -> Version:
     """Return the version to use when *version* cannot be released again: the next of the same kind."""
     text = version.public
+    prerelease_number = version.pre[1] if version.pre else None
     # The last number of 1.0rc1, 1.0.post1 and 1.0rc1.dev1 is the one that increases.
-    for number in (version.dev, version.post, version.pre[1] if version.pre else None):
+    for number in (version.dev, version.post, prerelease_number):
         if number is not None:
-            return Version(f"{text.removesuffix(str(number))}{number + 1}")
+            stem = text.removesuffix(str(number))
+            return Version(f"{stem}{number + 1}")
     major, minor, micro = (*version.release, 0, 0)[:3]
     return Version(f"{version.epoch}!{major}.{minor}.{micro + 1}")
 
 
 def _on_zero(current: Version, bump: Bump, major_on_zero: bool) -> Bump:  # noqa: FBT001 - a setting that is passed on
     """Return *bump*, where a breaking change on 0.x counts as minor."""
-    return bump if current.major or major_on_zero else min(bump, Bump.MINOR)
+    if current.major or major_on_zero:
+        return bump
+    return min(bump, Bump.MINOR)
 
 
 def implied_bump(release: Sequence[int]) -> Bump:
     """Return the bump that leads to *release* from the version before it; no bump leads to 0.0.0."""
-    last = max((index for index, number in enumerate(release) if number), default=None)
-    return Bump.NONE if last is None else Bump(max(Bump.MAJOR - last, Bump.PATCH))
+    indices = [index for index, number in enumerate(release) if number]
+    return _bump_of_segment(indices[-1]) if indices else Bump.NONE
 
 
 def parse_version(text: str) -> Version | None:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from releasekit.core.config.settings import Selection, Settings
     from releasekit.core.history.tags import Baseline, TagScheme, TagSchemes
     from releasekit.core.versioning.groups import Decisions
+    from releasekit.core.workspace.candidates import Candidates
     from releasekit.core.workspace.graph import Graph, Order
+    from releasekit.core.workspace.installation import Exclusion
     from releasekit.core.workspace.siblings import Siblings
     from releasekit.core.workspace.workspace import Workspace
 from releasekit.core.planning.installable import candidate_versions, keeps_all_installable, packages_to_add
@@ -50,45 +52,24 @@ def make_plan(
     basis = PlanBasis(workspace, baselines, selection, settings, inputs, own or {})
     decisions, statuses, siblings = _choose_packages(basis, decisions)
     refuse_undecided(workspace, decisions, statuses)
-    full_graph, _ = graph_of(workspace, offers_of(workspace, basis.current, next_versions(decisions)))
-    order(full_graph.subgraph(decisions), settings.cycles)  # also refuses a cycle of which no member is released now
-    released = released_names(statuses)
-    graph, warnings = graph_of(workspace, siblings.offers)
-    released_graph = graph.subgraph(released)
+    _refuse_cycles(basis, decisions)
+    graph, graph_warnings = graph_of(workspace, siblings.offers)
+    released_graph = graph.subgraph(released_names(statuses))
     ordered = order(released_graph, settings.cycles)
     schemes = schemes_of(settings, basis.own)
     steps = _make_steps(basis, decisions, statuses, ordered, released_graph, schemes, siblings)
     _refuse_shared_tags(steps, schemes)
     candidates = candidate_versions(basis, siblings)
-    unmatched = [
-        ReleaseWarning(ErrorCode.VERSION_UNHEARD, f"Release-As: {version} ({sha}) touches no package")
-        for sha, version in inputs.unheard.items()
-    ]
     excluded = exclusions(candidates)
-    all_warnings = (
-        *warnings,
-        *unreleased_need_warnings(basis, statuses, released),
-        *old_pin_warnings(
-            [exclusion for exclusion in excluded if statuses[exclusion.dependent.name] is Status.SKIPPED], settings
-        ),
-        *untagged_warnings(steps, baselines, offline=inputs.published is None),
-        *unmatched,
-    )
+    warnings = [*graph_warnings, *_plan_warnings(basis, statuses, steps, excluded)]
+    tag_obstacles = [Obstacle.from_error(refusal) for refusal in _taken_tags(steps, inputs)]
     return Plan(
         commit=inputs.commit,
         release=release_id(inputs.commit, steps),
         tags=_umbrella_tags(workspace, steps, settings, inputs, schemes),
-        warnings=tuple(map(str, all_warnings)),
-        obstacles=(
-            *(Obstacle.from_error(refusal) for refusal in _taken_tags(steps, inputs)),
-            *find_obstacles(basis, siblings, candidates),
-        ),
-        unread=tuple(
-            (candidate.name, candidate.version)
-            for releases in candidates.values()
-            for candidate in releases
-            if candidate.assumed
-        ),
+        warnings=tuple(map(str, warnings)),
+        obstacles=(*tag_obstacles, *find_obstacles(basis, siblings, candidates)),
+        unread=tuple(_assumed_releases(candidates)),
         packages=tuple(steps),
         versions=siblings.versions,
         limits=siblings.limits if any(step.pins == "compatible" for step in steps) else {},
@@ -96,6 +77,32 @@ def make_plan(
         together=keeps_all_installable(settings, siblings) and all(exclusion.extra for exclusion in excluded),
         date=inputs.date,
     )
+
+
+def _refuse_cycles(basis: PlanBasis, decisions: Decisions) -> None:
+    """Refuse a cycle, even if no member of it is released now."""
+    offers = offers_of(basis.workspace, basis.current, next_versions(decisions))
+    graph, _ = graph_of(basis.workspace, offers)
+    order(graph.subgraph(decisions), basis.settings.cycles)
+
+
+def _plan_warnings(
+    basis: PlanBasis, statuses: Mapping[str, Status], steps: Sequence[Step], excluded: Sequence[Exclusion]
+) -> Iterator[ReleaseWarning]:
+    yield from unreleased_need_warnings(basis, statuses, released_names(statuses))
+    skipped = [exclusion for exclusion in excluded if statuses[exclusion.dependent.name] is Status.SKIPPED]
+    yield from old_pin_warnings(skipped, basis.settings)
+    yield from untagged_warnings(steps, basis.baselines, offline=basis.inputs.published is None)
+    for sha, version in basis.inputs.unheard.items():
+        yield ReleaseWarning(ErrorCode.VERSION_UNHEARD, f"Release-As: {version} ({sha}) touches no package")
+
+
+def _assumed_releases(candidates: Candidates) -> Iterator[tuple[str, Version]]:
+    """Yield the releases whose requirements are assumed."""
+    for releases in candidates.values():
+        for candidate in releases:
+            if candidate.assumed:
+                yield candidate.name, candidate.version
 
 
 def _choose_packages(basis: PlanBasis, decisions: Decisions) -> tuple[Decisions, dict[str, Status], Siblings]:
@@ -127,13 +134,15 @@ def _make_steps(
     siblings: Siblings,
 ) -> list[Step]:
     level = ordered.level_of()
+    unreleased = [name for name in statuses if name not in level]
     steps: list[Step] = []
-    for number, name in enumerate((*ordered.names, *(name for name in statuses if name not in level))):
-        released = name in level
+    for number, name in enumerate([*ordered.names, *unreleased]):
         target = decisions[name].target
+        older_needs = siblings.older_needs(basis.workspace[name])
+        older = {requirement_key(need.requirement) for need in older_needs}
         steps.append(
             Step(
-                order=number if released else -1,
+                order=number if name in level else -1,
                 level=level.get(name, -1),
                 name=name,
                 path=basis.workspace[name].path,
@@ -146,9 +155,7 @@ def _make_steps(
                 needs=tuple(sorted(ordered.needs.get(name, ()))),
                 build_needs=tuple(sorted(graph.dependencies(graph.build.get(name, ())))),
                 pins=siblings.modes[name],
-                older=tuple(
-                    sorted({requirement_key(need.requirement) for need in siblings.older_needs(basis.workspace[name])})
-                ),
+                older=tuple(sorted(older)),
                 smoke_test=basis.own.get(name, {}).get("smoke_test"),
                 after=tuple(sorted(ordered.soft_needs.get(name, ()))),
                 batch=tuple(sorted(ordered.cycle_members.get(name, frozenset()) - {name})),

@@ -122,7 +122,9 @@ def unique_obstacles(obstacles: Iterable[Obstacle]) -> tuple[Obstacle, ...]:
 
 def count_obstacles(obstacles: Sized) -> str:
     """Return how many *obstacles* there are: "1 obstacle", "3 obstacles"."""
-    return f"{len(obstacles)} obstacle{'' if len(obstacles) == 1 else 's'}"
+    number = len(obstacles)
+    noun = "obstacle" if number == 1 else "obstacles"
+    return f"{number} {noun}"
 
 
 class Plan(BaseModel):
@@ -164,7 +166,8 @@ class Plan(BaseModel):
     @property
     def all_tags(self) -> tuple[str, ...]:
         """The tags of all packages that are released, and the umbrella tag last."""
-        return tuple(dict.fromkeys([*(step.tag for step in self.steps if step.tag not in self.tags), *self.tags]))
+        package_tags = [step.tag for step in self.steps if step.tag not in self.tags]
+        return tuple(dict.fromkeys([*package_tags, *self.tags]))
 
     def pins_of(self, step: Step) -> Pins:
         """Return what the package of *step* requires of its siblings once it is built."""
@@ -189,20 +192,25 @@ class Plan(BaseModel):
     @property
     def headline(self) -> str:
         """The summary: "3 packages to release", "3 packages to release, 2 obstacles"."""
-        released = f"{count_packages(self.steps)} to release" if self.steps else "nothing to release"
-        return f"{released}, {count_obstacles(self.obstacles)}" if self.obstacles else released
+        summary = "nothing to release"
+        if self.steps:
+            summary = f"{count_packages(self.steps)} to release"
+        if self.obstacles:
+            summary = f"{summary}, {count_obstacles(self.obstacles)}"
+        return summary
 
     def matches_approved(self, approved: Plan, without: Collection[str] = ()) -> bool:
         """Return whether the approval of *approved*, *without* some of its packages, also covers this plan.
 
         It does if the commit, the tags and the versions of the other packages are the same, and no warning is new.
         """
+        if self.commit != approved.commit or self.tags != approved.tags:
+            return False
+        if not set(self.warnings) <= set(approved.warnings):
+            return False
+        planned = {(step.name, step.version, step.tag) for step in self.steps}
         rest = {(step.name, step.version, step.tag) for step in approved.steps if step.name not in without}
-        return (
-            (self.commit, self.tags) == (approved.commit, approved.tags)
-            and {(step.name, step.version, step.tag) for step in self.steps} == rest
-            and set(self.warnings) <= set(approved.warnings)
-        )
+        return planned == rest
 
 
 class PlanRefusal(Refusal):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from releasekit.core.history.tags import Baseline
     from releasekit.core.planning.plan_inputs import PlanBasis
     from releasekit.core.workspace.candidates import Candidates
+    from releasekit.core.workspace.pins import Pins
     from releasekit.core.workspace.siblings import Siblings
     from releasekit.core.workspace.workspace import Need
 from releasekit.core.planning.installable import assumption_note
@@ -69,8 +70,8 @@ def _find_missing_siblings(basis: PlanBasis, siblings: Siblings) -> Iterator[_In
             released = need.name in siblings.targets and not is_older
             if released or need.kind is Kind.GROUP or need.name in reported:
                 continue
-            wanted = pin_requirement(need.requirement, pins)
-            if not _is_missing(basis, need, wanted):
+            wanted = _missing_requirement(basis, need, pins)
+            if wanted is None:
                 continue
             reported.add(need.name)
             state = _missing_state(basis.baselines.get(need.name))
@@ -82,12 +83,13 @@ def _find_missing_siblings(basis: PlanBasis, siblings: Siblings) -> Iterator[_In
             yield _InstallProblem(ErrorCode.SIBLING_MISSING, name, message, f"{member.path}/{need.file}", remedy)
 
 
-def _is_missing(basis: PlanBasis, need: Need, wanted: Requirement) -> bool:
-    """Return whether an index was asked, and has no version that the requirement *wanted* allows."""
+def _missing_requirement(basis: PlanBasis, need: Need, pins: Pins) -> Requirement | None:
+    """Return the built form of *need* if the index has no version for it; None if it has one, or was not asked."""
     on_index = basis.inputs.installable_versions(need.name)
     if on_index is None or need.requirement.url:
-        return False
-    return not any(wanted.specifier.filter(on_index))
+        return None
+    wanted = pin_requirement(need.requirement, pins)
+    return None if any(wanted.specifier.filter(on_index)) else wanted
 
 
 def _missing_state(baseline: Baseline | None) -> str:

@@ -47,18 +47,18 @@ class Decisions(Mapping[str, Decision]):
         """Return the decisions if the packages in *reasons* are also released, as a patch, for these reasons."""
         requests = dict(self.requests)
         for name, reason in reasons.items():
-            if not requests[name].wants_release:
-                requests[name] = request_bump(requests[name].history, requests[name].rules, propagation_reason=reason)
+            request = requests[name]
+            if not request.wants_release:
+                requests[name] = request_bump(request.history, request.rules, propagation_reason=reason)
         return decide_groups(requests, self.groups)
 
     def fixed_group_members(self, names: Container[str]) -> frozenset[str]:
         """Return all members of the fixed groups that contain any of *names*."""
-        return frozenset(
-            name
-            for group in self.groups
-            if group.fixed and any(member in names for member in group.names)
-            for name in group.names
-        )
+        members: set[str] = set()
+        for group in self.groups:
+            if group.fixed and any(name in names for name in group.names):
+                members.update(group.names)
+        return frozenset(members)
 
 
 def decide_all(
@@ -70,18 +70,18 @@ def decide_all(
 
     *unreleased* is as `drop_reverted` has it.
     """
-    return decide_groups(
-        {name: request_bump(history, rules, unreleased) for name, (history, rules) in histories.items()}, tuple(groups)
-    )
+    requests: dict[str, BumpRequest] = {}
+    for name, (history, rules) in histories.items():
+        requests[name] = request_bump(history, rules, unreleased)
+    return decide_groups(requests, tuple(groups))
 
 
 def decide_groups(requests: Mapping[str, BumpRequest], groups: tuple[VersionGroup, ...]) -> Decisions:
     """Decide the versions of each group independently of the other groups."""
     decisions: dict[str, Decision] = {}
     for group in groups:
-        decisions |= decide_versions(
-            {name: requests[name] for name in group.names}, fixed=group.fixed, title=group.title
-        )
+        group_requests = {name: requests[name] for name in group.names}
+        decisions |= decide_versions(group_requests, fixed=group.fixed, title=group.title)
     return Decisions(requests, groups, {name: decisions[name] for name in requests})
 
 
@@ -115,7 +115,10 @@ def pin_modes(workspace: Workspace, settings: Settings, own: Mapping[str, Mappin
                 raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, f"[tool.releasekit.groups.{title}]", hint)
             group_of[name] = title
             modes[name] = group.pins
-    return modes | {name: keys["pins"] for name, keys in own.items() if "pins" in keys and name in modes}
+    for name, keys in own.items():
+        if "pins" in keys and name in modes:
+            modes[name] = keys["pins"]
+    return modes
 
 
 def version_groups(workspace: Workspace, settings: Settings) -> tuple[VersionGroup, ...]:
@@ -142,9 +145,14 @@ def version_groups(workspace: Workspace, settings: Settings) -> tuple[VersionGro
         group_of |= dict.fromkeys(names, title)
         group_names = tuple(name for name in publishable if name in names)
         if group.versioning != "independent" and group_names:
-            groups.append(VersionGroup(group_names, group.versioning == "fixed", f"{group.versioning} group {title}"))
+            is_fixed = group.versioning == "fixed"
+            groups.append(VersionGroup(group_names, is_fixed, f"{group.versioning} group {title}"))
     ungrouped = tuple(name for name in publishable if name not in group_of)
     if settings.versioning != "independent" and ungrouped:
-        groups.append(VersionGroup(ungrouped, settings.versioning == "fixed", f'versioning = "{settings.versioning}"'))
-    shared = {name for version_group in groups for name in version_group.names}
-    return (*groups, *(VersionGroup((name,)) for name in publishable if name not in shared))
+        is_fixed = settings.versioning == "fixed"
+        groups.append(VersionGroup(ungrouped, is_fixed, f'versioning = "{settings.versioning}"'))
+    alone = dict.fromkeys(publishable)
+    for version_group in groups:
+        for name in version_group.names:
+            del alone[name]
+    return (*groups, *(VersionGroup((name,)) for name in alone))
