@@ -32,12 +32,14 @@ def line_of(text: str, path: Sequence[str], item: str = "") -> int:
     """
     spans = _spans(text)
     for length in range(len(path), 0, -1):
-        match = next((span for span in spans if span.path == tuple(path[:length])), None)
-        if match is not None:
-            return _item_line(text, match, item) + 1 if item else match.first + 1
-        beneath = next((span for span in spans if span.path[:length] == tuple(path[:length])), None)
-        if beneath is not None:  # a table without a header
-            return beneath.first + 1
+        parent = tuple(path[:length])
+        for span in spans:
+            if span.path == parent:
+                line = _item_line(text, span, item) if item else span.first
+                return line + 1
+        for span in spans:
+            if span.path[:length] == parent:  # a table without a header
+                return span.first + 1
     return 1
 
 
@@ -47,10 +49,10 @@ def excerpt_of(text: str, file: str, path: Sequence[str], item: str = "", *, of_
     The marked part is the item; without one, it is the value, or with *of_key* the key. For a table it is the header.
     *file* is the name of the file.
     """
-    lines = text.splitlines()
     number = line_of(text, path, item)
-    line = lines[number - 1] if number <= len(lines) else ""
-    column, length = _value_span(line, path[-1] if path else "", item, of_key=of_key)
+    line = _line_at(text, number)
+    key = path[-1] if path else ""
+    column, length = _value_span(line, key, item, of_key=of_key)
     return Excerpt(file, number, line, column, length)
 
 
@@ -68,9 +70,15 @@ def parse_error_excerpt(message: str, file: str, text: str) -> Excerpt | None:
     match = _POSITION.search(message)
     if not match:
         return None
-    lines, (number, column) = text.splitlines(), map(int, match.groups())
-    line = lines[number - 1] if number <= len(lines) else ""
+    number, column = int(match[1]), int(match[2])
+    line = _line_at(text, number)
     return Excerpt(file, number, line, min(column - 1, len(line)), 1)
+
+
+def _line_at(text: str, number: int) -> str:
+    """Return the line *number*, from 1, of *text*; empty after the last one."""
+    lines = text.splitlines()
+    return lines[number - 1] if number <= len(lines) else ""
 
 
 _POSITION = re.compile(r"\bline (\d+),? column (\d+)")
@@ -78,21 +86,36 @@ _POSITION = re.compile(r"\bline (\d+),? column (\d+)")
 
 def _value_span(line: str, key: str, item: str, *, of_key: bool) -> tuple[int, int]:
     """Return column and length of the marked part of *line*; see `excerpt_of`."""
-    if item and (quoted := _find_quoted(line, item))[1]:
-        return quoted
+    if item:
+        column, length = _find_quoted(line, item)
+        if length:
+            return column, length
     match = _KEY.match(line)
     if not match:
         return _stripped_span(line)
-    if key != _key_path(f"{match[1]} = 0")[-1:][0] and (inner := _inline_key_pattern(key).search(line, match.end())):
-        return (inner.start(1), len(inner[1])) if of_key else (inner.start(2), len(inner[2]))
+    group = 1 if of_key else 2
+    is_inline = key != _key_path(f"{match[1]} = 0")[-1:][0]
+    inner = _inline_key_pattern(key).search(line, match.end()) if is_inline else None
+    if inner:
+        return inner.start(group), len(inner[group])
     if of_key and key:
-        at = line.rfind(key, 0, match.end(1))
-        return (at, len(key)) if at >= 0 else _stripped_span(line)
-    value = line[match.end() :]
-    if _is_complete(line):  # otherwise the value continues on the next lines
-        while "#" in value and _is_complete(line[: match.end()] + value.rpartition("#")[0]):
-            value = value.rpartition("#")[0]
-    return match.end() + len(value) - len(value.lstrip()), len(value.strip())
+        column = line.rfind(key, 0, match.end(1))
+        return (column, len(key)) if column >= 0 else _stripped_span(line)
+    value = _without_comment(line, match.end())
+    start = match.end() + len(value) - len(value.lstrip())
+    return start, len(value.strip())
+
+
+def _without_comment(line: str, start: int) -> str:
+    """Return the value that begins at the column *start* of *line*, without a comment behind it."""
+    value = line[start:]
+    if not _is_complete(line):
+        return value  # the value continues on the next lines
+    shorter = value.rpartition("#")[0]
+    while "#" in value and _is_complete(line[:start] + shorter):
+        value = shorter
+        shorter = value.rpartition("#")[0]
+    return value
 
 
 def _inline_key_pattern(key: str) -> re.Pattern[str]:
@@ -105,19 +128,26 @@ def _stripped_span(line: str) -> tuple[int, int]:
 
 
 def _find_quoted(line: str, item: str) -> tuple[int, int]:
-    for written in (item, item.replace("\\", "\\\\").replace('"', '\\"')):
-        for quote in "\"'":
-            if (at := line.find(f"{quote}{written}{quote}")) >= 0:
-                return at, len(written) + 2
+    for quoted in _quoted_forms(item):
+        column = line.find(quoted)
+        if column >= 0:
+            return column, len(quoted)
     return 0, 0
+
+
+def _quoted_forms(item: str) -> list[str]:
+    """Return the ways in which TOML writes the text *item* in quotes."""
+    escaped = item.replace("\\", "\\\\").replace('"', '\\"')
+    return [f'"{item}"', f"'{item}'", f'"{escaped}"', f"'{escaped}'"]
 
 
 def _item_line(text: str, span: _Span, item: str) -> int:
     lines = text.splitlines()
-    written = (item, item.replace("\\", "\\\\").replace('"', '\\"'))
-    wanted = [f"{quote}{form}{quote}" for form in written for quote in "\"'"]
-    line_numbers = (n for n in range(span.first, span.last + 1) if any(quoted in lines[n] for quoted in wanted))
-    return next(line_numbers, span.first)
+    forms = _quoted_forms(item)
+    for number in range(span.first, span.last + 1):
+        if any(quoted in lines[number] for quoted in forms):
+            return number
+    return span.first
 
 
 @lru_cache(maxsize=512)
@@ -129,15 +159,25 @@ def _scan_lines(lines: Sequence[str]) -> Iterator[_Span]:
     table: tuple[str, ...] = ()
     number = 0
     while number < len(lines):
-        line, last = lines[number], number
+        line = lines[number]
+        last = number
         if header := _HEADER.match(line):
             table = _key_path(header[1]) or table
             yield _Span(table, number, number)
         elif key := _KEY.match(line):
-            while last + 1 < len(lines) and not _is_complete("\n".join(lines[number : last + 1])):
-                last += 1
+            last = _last_line(lines, number)
             yield _Span((*table, *_key_path(f"{key[1]} = 0")), number, last)
         number = last + 1
+
+
+def _last_line(lines: Sequence[str], first: int) -> int:
+    """Return the last line of the value that begins on the line *first*."""
+    last = first
+    while last + 1 < len(lines):
+        if _is_complete("\n".join(lines[first : last + 1])):
+            break
+        last += 1
+    return last
 
 
 def _key_path(toml: str) -> tuple[str, ...]:

@@ -35,27 +35,31 @@ class RemoteWorkspace:
     token: str = ""
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.address) if _URL.match(self.address) else None
-        if parts and parts.password is not None:
-            message = "the address of a repository must not contain a password: parameters are stored and shown"
-            raise Refusal(
-                ErrorCode.USAGE,
-                message,
-                parts.hostname or "",
-                "Store it as a secret, and pass the name of the secret with --git-token.",
-            )
-        if self.token and not (parts and parts.scheme in ("http", "https")):
-            raise Refusal(ErrorCode.USAGE, "--git-token needs an https address", self.address)
-        if self.token and not _NAME.fullmatch(self.token):  # not shown: it may be the secret
-            raise Refusal(ErrorCode.USAGE, "--git-token takes the name of a block or variable, not the token itself")
+        self._check_address()
         path = PurePosixPath(self.subdirectory)
         if path.is_absolute() or ".." in path.parts:
             raise Refusal(ErrorCode.USAGE, "--subdirectory must be inside the repository", self.subdirectory)
         if self.ref.startswith("-"):
             raise Refusal(ErrorCode.USAGE, "a branch, tag or commit cannot start with a hyphen", self.ref)
 
+    def _check_address(self) -> None:
+        parts = urlsplit(self.address if _URL.match(self.address) else "")
+        if parts.password is not None:
+            message = "the address of a repository must not contain a password: parameters are stored and shown"
+            hint = "Store it as a secret, and pass the name of the secret with --git-token."
+            raise Refusal(ErrorCode.USAGE, message, parts.hostname or "", hint)
+        if not self.token:
+            return
+        if parts.scheme not in ("http", "https"):
+            raise Refusal(ErrorCode.USAGE, "--git-token needs an https address", self.address)
+        if not _NAME.fullmatch(self.token):
+            # The message does not show the value, because it may be the secret.
+            message = "--git-token takes the name of a block or variable, not the token itself"
+            raise Refusal(ErrorCode.USAGE, message)
+
     @property
     def name(self) -> str:
         """The last part of the address: "project" of https://host/team/project.git."""
-        last = re.split(r"[/:]", self.address.rstrip("/"))[-1].removesuffix(".git")
-        return re.sub(r"[^A-Za-z0-9._-]", "-", last) or "repository"
+        last = re.split(r"[/:]", self.address.rstrip("/"))[-1]
+        name = re.sub(r"[^A-Za-z0-9._-]", "-", last.removesuffix(".git"))
+        return name or "repository"

@@ -355,12 +355,13 @@ def parse_member_settings(pyproject: Mapping[str, Any], display_path: str, text:
     except ValidationError as error:
         raise _refusal(error, text, display_path, MEMBER_KEYS) from None
     for key in table:
-        if key not in MEMBER_KEYS:
-            excerpt = excerpt_of(text, display_path, (*TABLE, key), of_key=True)
-            location = f"{display_path}:{excerpt.line}, [tool.releasekit]"
-            hint = f"A member can set {', '.join(MEMBER_KEYS)}. Set all other keys in the root's pyproject.toml."
-            message = f"{key} can only be set in the root"
-            raise Refusal(ErrorCode.CONFIG_INVALID_KEY, message, location, hint, excerpt=excerpt)
+        if key in MEMBER_KEYS:
+            continue
+        excerpt = excerpt_of(text, display_path, (*TABLE, key), of_key=True)
+        location = f"{display_path}:{excerpt.line}, [tool.releasekit]"
+        hint = f"A member can set {', '.join(MEMBER_KEYS)}. Set all other keys in the root's pyproject.toml."
+        message = f"{key} can only be set in the root"
+        raise Refusal(ErrorCode.CONFIG_INVALID_KEY, message, location, hint, excerpt=excerpt)
     return {key: getattr(read, key) for key in table}
 
 
@@ -370,21 +371,25 @@ def _refusal(
     # An unknown key first: it may explain why another is missing.
     problem = min(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
     path = [str(part) for part in problem["loc"] if part not in _UNION]
-    unknown, missing = problem["type"] == "extra_forbidden", problem["type"] == "missing"
-    index = int(path.pop()) if len(path) > 1 and path[-1].isdecimal() else None
-    key_path = path[:-1] if missing else path
-    item = str(problem["input"]) if index is not None and isinstance(problem["input"], str) else ""
+    name = ".".join(path) or "tool.releasekit"
+    value: Any = problem["input"]
+    item = ""
+    if len(path) > 1 and path[-1].isdecimal():  # an item of a list
+        path.pop()
+        item = value if isinstance(value, str) else ""
+    unknown = problem["type"] == "extra_forbidden"
+    key_path = path[:-1] if problem["type"] == "missing" else path
     excerpt = excerpt_of(text, display_path, (*TABLE, *key_path), item, of_key=unknown)
     location = f"{display_path}:{excerpt.line}, [tool.releasekit]"
     if unknown:
-        inner = {"groups": Group, "bump": BumpFile}.get(path[0], Settings)
-        allowed = inner.model_fields if len(path) > 1 else (keys or Settings.model_fields)
+        allowed = keys or Settings.model_fields
+        if len(path) > 1:
+            model = {"groups": Group, "bump": BumpFile}.get(path[0], Settings)
+            allowed = model.model_fields
         message = f"unknown key {path[-1]}{did_you_mean(path[-1], allowed)}"
         return Refusal(ErrorCode.CONFIG_INVALID_KEY, message, location, excerpt=excerpt)
-    name = ".".join([*path, *([str(index)] if index is not None else [])]) or "tool.releasekit"
     if path[:1] == ["secrets"]:  # the value may be a secret, so no message shows it
         return Refusal(ErrorCode.CONFIG_INVALID_VALUE, f"{name}: {problem['msg']}", location)
-    value: Any = problem["input"]
     return Refusal(ErrorCode.CONFIG_INVALID_VALUE, f"{name} = {value!r}: {problem['msg']}", location, excerpt=excerpt)
 
 
@@ -410,7 +415,11 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     Raises Refusal RK-CONFIG-INVALID-VALUE.
     """
     fields = Settings.model_fields
-    overrides = {key: from_text(fields[key].annotation, text) for key in fields if (text := environ.get(variable(key)))}
+    overrides: dict[str, Any] = {}
+    for key, field in fields.items():
+        text = environ.get(variable(key))
+        if text:
+            overrides[key] = from_text(field.annotation, text)
     try:
         read = Settings.model_validate(overrides)
     except ValidationError as error:
@@ -428,7 +437,10 @@ def from_text(kind: Any, text: str) -> Any:  # noqa: ANN401  types as values, a 
     JSON of a list or table is parsed; pydantic converts the rest: it reads "5" as 5 and "yes" as true.
     """
     kinds = {get_origin(candidate) for candidate in (kind, *get_args(kind))}
-    if (tuple in kinds and text.lstrip().startswith("[")) or (dict in kinds and text.lstrip().startswith("{")):
+    start = text.lstrip()[:1]
+    is_list = tuple in kinds and start == "["
+    is_table = dict in kinds and start == "{"
+    if is_list or is_table:
         try:
             return from_json(text)
         except ValueError:

@@ -30,14 +30,20 @@ def unreleased_need_warnings(
     for name in released:
         needs = workspace.required_members(workspace[name], Kind.RUNTIME, Kind.BUILD, Kind.EXTRA)
         for need in sorted(needs):
-            if not workspace[need].publishable:
-                reason = "which is never published"
-            elif statuses[need] is Status.EXCLUDED and need not in basis.baselines:
-                reason = "which was never released and is not in this release"
-            else:
-                continue
-            message = f"{name} requires {need}, {reason}"
-            yield ReleaseWarning(ErrorCode.WORKSPACE_REQUIREMENT, message, f"{workspace[name].path}/pyproject.toml")
+            reason = _unreleased_reason(basis, statuses, need)
+            if reason:
+                message = f"{name} requires {need}, {reason}"
+                location = f"{workspace[name].path}/pyproject.toml"
+                yield ReleaseWarning(ErrorCode.WORKSPACE_REQUIREMENT, message, location)
+
+
+def _unreleased_reason(basis: PlanBasis, statuses: Mapping[str, Status], need: str) -> str:
+    """Return why the package *need* is on no index; empty if it is, or will be."""
+    if not basis.workspace[need].publishable:
+        return "which is never published"
+    if statuses[need] is Status.EXCLUDED and need not in basis.baselines:
+        return "which was never released and is not in this release"
+    return ""
 
 
 def old_pin_warnings(excluded: Sequence[Exclusion], settings: Settings) -> Iterator[ReleaseWarning]:
