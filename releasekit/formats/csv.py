@@ -1,7 +1,7 @@
-"""Tables as comma-separated values (RFC 4180: quotes doubled, lines ended by CRLF), for spreadsheets.
+"""Tables as comma-separated values for spreadsheets (RFC 4180: doubled quotes, lines that end with CRLF).
 
-Commit titles are other people's words, and a spreadsheet takes a cell that begins with one of `= + - @` for a formula:
-such a cell gets an apostrophe in front, by which spreadsheets know text (OWASP, "CSV Injection"). Programs read JSON.
+Commit titles are not trusted, and a spreadsheet reads a cell that begins with one of `= + - @` as a formula. Such a
+cell gets an apostrophe in front, which marks text in a spreadsheet (OWASP, "CSV Injection"). Programs can read JSON.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def csv_text(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def plan_csv(plan: Plan, changes: Mapping[str, str] | None = None) -> str:
-    """Return a row for each package, released or not; *changes* are by package how it differs from an earlier plan."""
+    """Return a row for each package, released or not. *changes* have by package its difference from an earlier plan."""
     head = ["order", "level", "name", "path", "current", "next", "bump", "status", "reason", "tag", "needs"]
     rows: list[list[object]] = []
     for step in plan.packages:
@@ -51,19 +51,19 @@ def plan_csv(plan: Plan, changes: Mapping[str, str] | None = None) -> str:
 
 
 def versions_csv(explanation: Explanation) -> str:
-    """Return which version each package goes to."""
+    """Return a row for each package with its next version and the reason."""
     rows = ((row.name, row.current, row.next, row.bump, row.reason) for row in explanation.packages)
     return csv_text(("name", "current", "next", "bump", "reason"), rows)
 
 
 def report_csv(report: ReleaseReport) -> str:
-    """Return what came of each package of a release."""
+    """Return a row for each package of a release with its outcome."""
     rows = ((p.name, p.version, p.outcome, p.tag, p.error, p.hint) for p in report.packages)
     return csv_text(("name", "version", "outcome", "tag", "error", "hint"), rows)
 
 
 def members_csv(workspace: Workspace) -> str:
-    """Return the members of a workspace."""
+    """Return a row for each member of a workspace."""
     rows = (
         (
             member.name,
@@ -79,7 +79,7 @@ def members_csv(workspace: Workspace) -> str:
 
 
 def graph_csv(graph: Graph) -> str:
-    """Return a row for each edge; a package that needs none has a row too."""
+    """Return a row for each edge, and one for each package without needs."""
     rows: list[tuple[str, ...]] = [(start, end, " ".join(kinds)) for start, end, kinds in labelled_edges(graph)]
     rows += [(name, "", "") for name, needs in graph.needs().items() if not needs]
     return csv_text(("package", "needs", "kind"), sorted(rows))

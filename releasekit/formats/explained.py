@@ -1,4 +1,4 @@
-"""Why each package goes to its next version, as a value that is printed as JSON or as text."""
+"""The reasons for the next version of each package, as a value for JSON and as text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class CommitReason(BaseModel):
-    """A commit, and the rule by which it counts, or why it does not."""
+    """A commit, and the rule by which it counts, or the reason why it does not."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,7 +28,7 @@ class CommitReason(BaseModel):
 
 
 class VersionExplanation(BaseModel):
-    """One package; *current* is its version now, *next* that to come, None if it is *skipped*."""
+    """One package: its *current* version, and its *next* version, None if it is *skipped*."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -43,7 +43,7 @@ class VersionExplanation(BaseModel):
 
 
 class Explanation(BaseModel):
-    """All packages that were asked for, in the order of the plan."""
+    """The selected packages, in the order of the plan."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -51,14 +51,14 @@ class Explanation(BaseModel):
 
 
 def explain_versions(plan: Plan, decisions: Decisions, names: Collection[str]) -> Explanation:
-    """Return the rows of *plan* for *names*, with all commits since the last release."""
+    """Return the explanation of *plan* for the packages *names*, with all commits since the last release."""
     return Explanation(
         packages=tuple(_explain_package(step, decisions) for step in plan.packages if step.name in names)
     )
 
 
 def explanation_text(explanation: Explanation) -> str:
-    """Return a paragraph for each package: its step, and each commit with the rule that it met."""
+    """Return a paragraph for each package: its versions, and each commit with its rule or reason."""
     lines: list[str] = []
     for row in explanation.packages:
         step = "stays" if row.skipped else f"-> {row.next} ({row.bump})"

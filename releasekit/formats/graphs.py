@@ -1,7 +1,7 @@
-"""A graph as text: for people, and in the languages of the tools that draw.
+"""Graphs as text: for people, and in the languages of drawing tools.
 
-In all of them an arrow leads from a package to one that it needs; it is labelled unless that is at run time. Packages
-that are never published are dashed.
+An arrow leads from a package to one that it needs. It has a label unless the requirement is at run time. Packages that
+are never published are dashed.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 def levels_text(order: Order) -> str:
-    """Return one line a level: its number and its packages."""
+    """Return one line for each level: its number and its packages."""
     return "".join(f"{number}: {' '.join(names)}\n" for number, names in enumerate(order.levels))
 
 
 def ascii_text(graph: Graph, roots: Collection[str] = (), *, inverted: bool = False) -> str:
-    """Return a tree for each of *roots*, or of the packages that nobody needs; *inverted*: with who needs, not whom.
+    """Return a tree for each of *roots*, by default the packages that no other package needs.
 
-    What a package needs is told once: where it comes again, there is a (*). So the text is never longer than packages
-    and edges together.
+    Below a package is what it needs; with *inverted*, which packages need it. Each package is expanded once, and marked
+    with (*) where it is repeated. So the number of lines is at most that of packages and edges together.
     """
     edges = reverse(graph.needs()) if inverted else graph.needs()
     printed: set[str] = set()
@@ -49,7 +49,7 @@ def dot_text(workspace: Workspace, graph: Graph) -> str:
 
 
 def mermaid_text(workspace: Workspace, graph: Graph) -> str:
-    """Return the graph for Mermaid, dependencies on the left. Nodes are numbered: a package may be called "end"."""
+    """Return the graph for Mermaid, dependencies on the left. Nodes have numbers, because "end" is a reserved word."""
     node = {name: f"p{number}" for number, name in enumerate(sorted(graph))}
     lines = ["flowchart RL"]
     lines += [f'    {node[name]}["{_title(workspace, name, " ")}"]' for name in node]
@@ -61,7 +61,7 @@ def mermaid_text(workspace: Workspace, graph: Graph) -> str:
 
 
 def d2_text(workspace: Workspace, graph: Graph) -> str:
-    """Return the graph for D2, dependencies on the left. Nodes are numbered: a package may be called "label"."""
+    """Return the graph for D2, dependencies on the left. Nodes have numbers, because "label" is a reserved word."""
     node = {name: f"p{number}" for number, name in enumerate(sorted(graph))}
     lines = ["direction: left"]
     for name, number in node.items():
@@ -73,7 +73,7 @@ def d2_text(workspace: Workspace, graph: Graph) -> str:
 
 
 def labelled_edges(graph: Graph) -> Iterator[tuple[str, str, tuple[Kind, ...]]]:
-    """Yield each edge with its kinds: who needs whom."""
+    """Yield each edge as (package, what it needs, kinds of requirement), sorted by name."""
     by_kind = {Kind.RUNTIME: graph.runtime, Kind.BUILD: graph.build, Kind.EXTRA: graph.soft}
     needs = graph.needs()
     for start in sorted(needs):
@@ -82,7 +82,7 @@ def labelled_edges(graph: Graph) -> Iterator[tuple[str, str, tuple[Kind, ...]]]:
 
 
 LINE_BREAK = "\\n"
-"""What Graphviz takes for the end of a line."""
+"""The line break in a label of Graphviz."""
 
 _DOT = {"": "", "build": ' [label="build", style=bold]', "extra": ' [label="extra", style=dotted]'}
 _MERMAID = {"": "-->", "build": "==>|build|", "extra": "-.->|extra|"}
@@ -90,7 +90,7 @@ _D2 = {"": "", "build": ": build {style.stroke-width: 4}", "extra": ": extra {st
 
 
 def _label(kinds: tuple[Kind, ...]) -> str:
-    """Return what is said of an edge: nothing of one at run time, unless it is needed to build as well."""
+    """Return the label of an edge: empty for a run-time requirement that is not also needed to build."""
     return next((kind.value for kind in (Kind.BUILD, Kind.EXTRA) if kind in kinds), "")
 
 
@@ -100,14 +100,14 @@ def _title(workspace: Workspace, name: str, separator: str) -> str:
 
 
 def _roots(edges: Edges) -> list[str]:
-    """Return the packages that no other leads to, and one of each cycle that no other leads to."""
+    """Return the packages without an incoming edge, and one package of each cycle without one."""
     group_of = {name: group for group in components(edges) for name in group}
     targets = {end for start in edges for end in edges[start] if group_of[end] is not group_of[start]}
     return sorted({min(group) for group in group_of.values() if not group & targets})
 
 
 def _tree(graph: Graph, edges: Edges, root: str, printed: set[str], *, inverted: bool) -> list[str]:
-    """Return the lines below *root*, without recursion: a chain of packages may be long."""
+    """Return the lines of the tree of *root*; without recursion, because a chain of packages may be long."""
     lines: list[str] = []
     pending = [(root, "", "", "")]
     while pending:

@@ -1,4 +1,4 @@
-"""Workspace and graph as the JSON that the commands promise."""
+"""Workspaces, changelogs and graphs as the documented JSON of the commands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def discover_json(workspace: Workspace) -> str:
-    """Return the members, in the order of their names."""
+    """Return the members as a list, sorted by name."""
     rows = [
         {
             "name": member.name,
@@ -35,7 +35,7 @@ def discover_json(workspace: Workspace) -> str:
 
 
 def changelog_json(rows: Iterable[tuple[Step, ChangelogEntry, Section]]) -> str:
-    """Return what is told about each package, as it is sorted and as its changelog has it."""
+    """Return the changelog entries of all packages, as sorted data and as Markdown."""
     packages = [
         {
             "name": step.name,
@@ -69,7 +69,7 @@ def _change(change: Change) -> dict[str, object]:
 
 
 def graph_json(workspace: Workspace, graph: Graph, order: Order | None) -> str:
-    """Return nodes, edges, levels and cycles; *order* is None where cycles allow none."""
+    """Return packages with their needs, levels and cycles. *order* is None if cycles make an order impossible."""
     packages = [
         {
             "name": member.name,

@@ -1,4 +1,4 @@
-"""Plan and report as Markdown, for artifacts and pull requests."""
+"""Plans and reports as Markdown, for artifacts and pull requests."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 COMMENT_LIMIT = 65_536
-"""Characters that GitHub takes in a pull request or a comment; GitLab takes more."""
+"""Characters that GitHub allows in a pull request or a comment; GitLab allows more."""
 
 
 def plan_markdown(plan: Plan, changes: Sequence[str] | None = None, graph: str = "", limit: int = 0) -> str:
-    """Return the plan as a table, its warnings and obstacles, what is not released, and what waits for what.
+    """Return the plan as a table, with its warnings, its obstacles, the packages that are not released, and a graph.
 
-    *changes* is what has changed since the last plan of the same workspace, None if that was not looked for. *graph* is
-    for places that don't draw Mermaid. With a *limit* of characters, first the graph goes, then the reasons are
-    shortened, then the last packages are no more than counted.
+    *changes* are the differences from the last plan of the same workspace, None if they are unknown. *graph* replaces
+    the Mermaid graph, for readers that cannot draw Mermaid. A text longer than *limit* characters (0: no limit) loses
+    the graph first, then the end of the reasons, then the last rows, of which only the number is left.
     """
     full_text = _plan_markdown(plan, changes, graph or _mermaid(plan.steps))
     if not limit or len(full_text) <= limit:
@@ -47,7 +47,7 @@ def plan_markdown(plan: Plan, changes: Sequence[str] | None = None, graph: str =
 
 
 _REASON_LIMIT, _MENTION_LIMIT = 60, 20
-"""Characters of a reason, and how many changes and warnings are told, where there is little room."""
+"""Characters of a reason, and the number of changes and warnings, in a shortened text."""
 
 
 def _short_markdown(plan: Plan, changes: Sequence[str] | None, rows: int) -> str:
@@ -85,7 +85,7 @@ def _plan_markdown(
         for step in displayed
     ]
     more = len(plan.steps) - len(displayed)
-    introduction = "Each package is uploaded as soon as those that it needs are on the index:"
+    introduction = "Each package is uploaded as soon as the packages that it needs are on the index:"
     parts = [
         f"# {plan.title}: {count_packages(plan.steps)}",
         *_changes_section(changes),
@@ -100,7 +100,7 @@ def _plan_markdown(
 
 
 def obstacles_markdown(obstacles: Sequence[Obstacle]) -> str:
-    """Return what keeps a release from being made, each with what to do next; empty if nothing does."""
+    """Return the obstacles of a release, each with a hint what to do; empty if there are none."""
     if not obstacles:
         return ""
     lines = [
@@ -116,7 +116,7 @@ def _obstacles_section(plan: Plan) -> list[str]:
 
 
 def versions_markdown(explanation: Explanation) -> str:
-    """Return which version each package goes to, as a table."""
+    """Return a table with the next version of each package and the reason."""
     rows = (
         (row.name, str(row.current or "-"), str(row.next or "-"), row.bump, _escape_text(row.reason))
         for row in explanation.packages
@@ -125,23 +125,23 @@ def versions_markdown(explanation: Explanation) -> str:
 
 
 def _escape_text(text: str, limit: int = 0) -> str:
-    """Return other people's words as Markdown that shows them as they are, shortened to *limit* characters."""
+    """Return *text* with Markdown escaped, shortened to *limit* characters (0: no limit)."""
     return escape(text if not limit or len(text) <= limit else f"{text[: limit - 1]}…")
 
 
 def plan_summary(plan: Plan) -> str:
-    """Return the plan in a paragraph, for a form with little room."""
+    """Return the plan as one paragraph, for a form with little room."""
     versions = [f"{step.name} {step.current or '-'} → {step.version}" for step in plan.steps]
     listed = f"**{plan.title}: {count_packages(plan.steps)}.** {summarize(versions, _PACKAGE_LIMIT)}."
     warnings = f" **Warnings: {len(plan.warnings)}.**" if plan.warnings else ""
-    return f"{listed}{warnings} Why, and in which order: see the artifact `releasekit-plan` of this run."
+    return f"{listed}{warnings} The artifact `releasekit-plan` of this run shows reasons and order."
 
 
 _PACKAGE_LIMIT = 30
 
 
 def plan_rows(plan: Plan) -> list[dict[str, str]]:
-    """Return the plan as the rows of a table; the next plan of the same workspace is compared with it."""
+    """Return the plan as rows of a table. The next plan of the same workspace is compared with them."""
     return [
         {
             "package": step.name,
@@ -162,7 +162,7 @@ def _changes_section(changes: Sequence[str] | None) -> list[str]:
 
 
 def _unreleased_section(plan: Plan) -> list[str]:
-    """Say what becomes of the packages that are not released: a name for few, a number for many."""
+    """Return a line on packages that are not released, by status: their names, or only their number if many."""
     names_by_status: dict[str, list[str]] = {}
     for step in plan.packages:
         if step.order < 0:
@@ -178,9 +178,9 @@ _NAME_LIMIT = 10
 
 
 def report_markdown(report: ReleaseReport, pages: Mapping[str, str] | None = None) -> str:
-    """Return what came of a release: each package, what went wrong, and what to do next.
+    """Return the result of a release: each package with its outcome, error and next step, then problems and notes.
 
-    *pages* are by package where it is seen on the index.
+    *pages* are the URLs on the index, by package.
     """
     page_by_name = pages or {}
     rows = [
@@ -210,14 +210,14 @@ _MARKS = {
 
 
 def check_markdown(report: CheckReport) -> str:
-    """Return what a check of the workspace has found, the worst first."""
+    """Return the findings of `check` as a table, the most severe first."""
     rows = [(f.severity.value, f.check, f"{f.path}:{f.line}", f.what, f.hint) for f in report.findings]
     table = _table(("severity", "check", "where", "finding", "next step"), rows) if rows else ""
     return f"# {report.summary}\n\n{table}"
 
 
 def rollback_markdown(rollback: Rollback) -> str:
-    """Return what is undone of a release, and how to go forward."""
+    """Return what a rollback deletes, what stays, and how to continue."""
     remarks = "".join(f"\n- {remark}" for remark in (*rollback.kept, *rollback.notes))
     if not rollback.release:
         return f"# {rollback.summary}\n{remarks}\n"
@@ -250,14 +250,16 @@ _UNESCAPED_PIPE = re.compile(r"(?<!\\)\|")
 
 
 _MERMAID_LIMIT = 500
-"""What Mermaid draws at most, as it is set up on GitHub and by default (`maxEdges`)."""
+"""The number of edges that Mermaid draws by default and on GitHub (`maxEdges`)."""
 
 
 def _mermaid(steps: Sequence[Step]) -> str:
     if max(len(steps), sum(len(step.needs) for step in steps)) > _MERMAID_LIMIT:
-        return "(too large a graph to be drawn here: `releasekit graph --format svg`)"
+        return "(The graph is too large to draw here. Run `releasekit graph --format svg`.)"
     rows = ["```mermaid", "flowchart LR"]
-    node = {step.name: f"p{step.order}" for step in steps}  # a package may be called "end" or "graph", a node may not
+    node = {
+        step.name: f"p{step.order}" for step in steps
+    }  # "end" and "graph" are valid names of packages, but not of nodes
     for step in steps:
         rows.append(f'    {node[step.name]}["{step.name} {step.version}"]')
         rows += [f"    {node[need]} --> {node[step.name]}" for need in step.needs]

@@ -16,24 +16,26 @@ NEXT_VERSIONS_TITLE = "chore: begin the next development versions"
 
 _INSTRUCTIONS = """
 ---
-Merging this, in whichever way, releases what the table says: `releasekit publish --publish-from=ci` on the merged
-commit tags that commit and has it published. New commits on the branch it goes into bring this up to date. Closing it
-releases nothing. Its branch is releasekit's own: what others push to it is kept, and stops it from being brought up to
-date.
+Merge this pull request, with any merge method, to release the packages in the table. After the merge,
+`releasekit publish --publish-from=ci` tags the merged commit and starts the workflow that publishes it. New commits on
+the target branch update this pull request. If you close it, nothing is released. releasekit manages its branch: commits
+that others push to it are kept, but they stop further updates.
 """
 
-_DRAFT_NOTICE = "> **Not out yet.** This becomes the release when all of its packages are confirmed on the index.\n\n"
+_DRAFT_NOTICE = (
+    "> **Not published yet.** This draft becomes the release when all its packages are confirmed on the index.\n\n"
+)
 
 
 def release_pr_markdown(status: ReleasePullRequest) -> str:
-    """Return how a release by pull request stands, for people."""
+    """Return the status of a release by pull request as Markdown."""
     notes = [f"- {note}" for note in status.notes]
     parts = [status.what, status.page, ", ".join(status.packages), *notes, obstacles_markdown(status.obstacles)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def release_pr_title(plan: Plan) -> str:
-    """Return the title of the pull request, which merging by squash makes the message of the commit."""
+    """Return the title of the pull request. A squash merge makes it the title of the commit."""
     return f"{RELEASE_COMMIT}{plan.title}"
 
 
@@ -43,20 +45,20 @@ def release_pr_body(plan: Plan, limit: int) -> str:
 
 
 def plan_body(plan: Plan, limit: int) -> str:
-    """Return *plan* in at most *limit* characters: the graph goes first, then rows."""
+    """Return *plan* in at most *limit* characters. A long text loses the graph first, then its end."""
     text = plan_markdown(plan)
     if len(text) > limit:
-        text = plan_markdown(plan, graph="(there are too many to draw)")
+        text = plan_markdown(plan, graph="(The graph is too large to draw here.)")
     return truncate(text, limit, "")
 
 
 def draft_release_body(notes: str, limit: int, link: str) -> str:
-    """Return what a draft release says: that it is not out yet, and the *notes*; *link* is where all of them stand."""
+    """Return the body of a draft release in at most *limit* characters; *link* is the URL of the full *notes*."""
     return _DRAFT_NOTICE + truncate(notes, limit - len(_DRAFT_NOTICE), link)
 
 
 def next_versions_body(plan: Plan) -> str:
     """Return the body of the pull request with the next development versions."""
     rows = "".join(f"- {step.name} {step.current} → {step.version}\n" for step in plan.steps)
-    remark = "These versions decide nothing: what comes next follows from the commits."
-    return f"What was released goes on as:\n\n{rows}\n{remark}\n"
+    remark = "These versions are placeholders: the commits decide the next released version."
+    return f"The next development versions of the released packages:\n\n{rows}\n{remark}\n"

@@ -1,4 +1,4 @@
-"""The findings of `check` as SARIF, which code hosts show beside the lines (OASIS SARIF 2.1.0)."""
+"""The findings of `check` as SARIF, which GitHub and GitLab show next to the lines (OASIS SARIF 2.1.0)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sa
 
 
 def sarif_text(report: CheckReport, checks: Iterable[Check], version: str, prefix: str = "") -> str:
-    """Return *report* as one run of the tool at *version*; *prefix* leads from the top of the repository to its root.
+    """Return *report* as JSON text with one run of releasekit *version*.
 
-    *checks* are those that were made, with or without findings.
+    *checks* are all checks of the run, with or without findings. *prefix* is the path of the workspace in the
+    repository, empty at its root.
     """
     rules = list(checks)
     driver = {"name": "releasekit", "semanticVersion": version, "rules": [_rule(check) for check in rules]}

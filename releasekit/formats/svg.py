@@ -1,4 +1,4 @@
-"""A graph as a picture: Prefect's own has a bar for each step, and no room for names."""
+"""Graphs as SVG pictures. The graph of a Prefect run has a bar for each step, without room for package names."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _COLOURS = {
     PackageOutcome.BLOCKED: "#b07a10",
 }
 _LETTER = 8
-"""About how wide a letter is."""
+"""The approximate width of a letter in pixels."""
 
 
 def graph_svg(plan: Plan, outcomes: Mapping[str, PackageOutcome] | None = None) -> str:
-    """Draw who waits for whom, dependencies on the left; each package coloured by what came of it, once that is known.
+    """Return a picture of which package waits for which, dependencies on the left, coloured by *outcomes*.
 
-    A column is only a place in the picture: nothing waits for a whole one.
+    Columns are only for layout: no package waits for a whole column.
     """
     outcome_by_name = outcomes or {}
     columns: dict[str, int] = {}
@@ -46,7 +46,7 @@ def graph_svg(plan: Plan, outcomes: Mapping[str, PackageOutcome] | None = None) 
 
 
 def workspace_svg(workspace: Workspace, graph: Graph) -> str:
-    """Draw who needs whom, dependencies on the left; what is only wanted by an extra is a dotted line."""
+    """Return a picture of which package needs which, dependencies on the left; needs of extras are dotted lines."""
     boxes: list[_Box] = []
     for column, names in enumerate(graph.levels()):
         for name in names:
@@ -64,7 +64,7 @@ _PRIVATE = "#8a93a6"
 
 @dataclass(frozen=True, slots=True)
 class _Box:
-    """One package in the picture: its *column*, *text* and *tooltip*, and what it waits for."""
+    """One package in the picture. It waits for *needs*; *soft* are needs of extras."""
 
     name: str
     column: int
@@ -76,7 +76,7 @@ class _Box:
 
 
 def _draw(boxes: Sequence[_Box], box_width: int = _WIDTH) -> str:
-    """Draw *boxes*, each so *box_width*."""
+    """Return the SVG of *boxes*, each *box_width* pixels wide."""
     positions: dict[str, tuple[int, int]] = {}
     columns: Counter[int] = Counter()
     for box in boxes:

@@ -1,1 +1,1 @@
-"""What releasekit keeps: the release record, the lock on the remote, clones and backups."""
+"""What releasekit stores: release records, the lock on the remote, bundles, clones and backups."""

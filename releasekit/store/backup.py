@@ -1,4 +1,4 @@
-"""Changes to the user's own files that are taken back: however we end, and after a `kill -9` in the next run."""
+"""Change the user's files temporarily, and restore them at the end. After a `kill -9`, the next run restores them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class _FileChange(BaseModel):
-    """One file: where it is, its backup, and the sha256 of its bytes as they were and as they were made."""
+    """One file: its path, its backup, and the sha256 of its content *before* and *after* the change."""
 
     path: str
     backup: str
@@ -34,13 +34,13 @@ class _Journal(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class FileBackup:
-    """Files that were changed for a while; their originals stand in *directory* until they are put back."""
+    """Files that are changed temporarily. *directory* has their originals until they are restored."""
 
     directory: Path
 
     @property
     def needs_restore(self) -> bool:
-        """Whether there are files to put back."""
+        """Whether there are files to restore."""
         return self._journal.is_file()
 
     @property
@@ -48,10 +48,10 @@ class FileBackup:
         return self.directory / "journal.json"
 
     def apply(self, texts: Mapping[Path, str]) -> None:
-        """Write *texts*. All originals are safe before the first file is touched, and none is ever overwritten."""
+        """Write *texts*, by path. All originals are saved before the first file is changed, and never overwritten."""
         assert not self.needs_restore, "the originals of earlier changes would be lost"  # noqa: S101
         self.directory.mkdir(parents=True, exist_ok=True)
-        resolved = {path.resolve(): text for path, text in texts.items()}  # a link must stay one
+        resolved = {path.resolve(): text for path, text in texts.items()}  # a link must stay a link
         changes = [self._back_up(number, path, text) for number, (path, text) in enumerate(resolved.items())]
         write_atomic(self._journal, _Journal(changes=tuple(changes)).model_dump_json(indent=1) + "\n")
         for path, text in resolved.items():
@@ -64,13 +64,13 @@ class FileBackup:
         return _FileChange(path=str(path), backup=backup, before=_sha256(original), after=_sha256(text))
 
     def restore(self) -> tuple[Path, ...]:
-        """Put all originals back, byte by byte; returns the files that were changed back.
+        """Restore all originals, byte by byte, and return the restored files.
 
-        Raises ReleaseError RK-PIN-RESTORE-FAILED, once all others are restored, for a file that somebody has edited
-        meanwhile or whose backup is damaged; the backups are then kept.
+        Raises ReleaseError RK-PIN-RESTORE-FAILED if a file was edited since the change, or if its backup is damaged.
+        All other files are restored before, and the backups are kept.
         """
         if not self.needs_restore:
-            shutil.rmtree(self.directory, ignore_errors=True)  # without a journal no file was touched, or all are back
+            shutil.rmtree(self.directory, ignore_errors=True)  # no file was changed, or all are restored
             return ()
         problems: list[str] = []
         restored: list[Path] = []
@@ -80,9 +80,9 @@ class FileBackup:
             current = _sha256(read_text(path, "surrogateescape")) if path.is_file() else ""
             original = read_text(backup, "surrogateescape") if backup.is_file() else ""
             if current == change.before:
-                continue  # it was not yet changed, or is put back already
+                continue  # it was not changed yet, or is already restored
             if current not in ("", change.after):
-                problems.append(f"{path} was edited meanwhile; as it was: {backup}")
+                problems.append(f"{path} was edited since releasekit changed it; its original is {backup}")
             elif _sha256(original) != change.before:
                 problems.append(f"{backup}, the original of {path}, is damaged")
             else:
@@ -102,7 +102,7 @@ class FileBackup:
 
     @contextmanager
     def apply_temporarily(self, texts: Mapping[Path, str]) -> Generator[None]:
-        """Have *texts* in place inside the block; on its end, errors, Ctrl-C and SIGTERM included, put all back."""
+        """Apply *texts* inside the block. Restore the originals when it ends, also by an error, Ctrl-C or SIGTERM."""
         with termination_as_interrupt():
             try:
                 self.apply(texts)

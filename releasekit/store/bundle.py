@@ -1,8 +1,8 @@
-"""A release in a directory of its own, to be carried out elsewhere: whoever has it knows each byte of it.
+"""Write and read a release bundle: a directory with a staged release, to be published elsewhere.
 
-`manifest.json` says what is released from which commit, with the plan, and name, sha256 and size of each file;
-`SHA256SUMS` has the same sums for `sha256sum --check`; `dist/PACKAGE/` the files, with the attestations that somebody
-has put beside them; `commit.bundle` the release commit, where the remote does not have it yet.
+`manifest.json` has the commit and the plan of the release, and name, sha256 and size of each file. `SHA256SUMS` has the
+same sums for `sha256sum --check`. `dist/PACKAGE/` has the files, and attestations that were added next to them.
+`commit.bundle` has the release commit, unless the remote has it.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ if TYPE_CHECKING:
 
 SUMS, BUNDLE, DIST = "SHA256SUMS", "commit.bundle", "dist"
 ATTESTATION = ".publish.attestation"
-"""What the name of a file's attestation (PEP 740) ends with, for `uv publish`."""
+"""The suffix that `uv publish` expects for the attestation of a file (PEP 740)."""
 _SUM_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseBundle:
-    """The release in *directory*, read by `read_bundle`: every file exists and has the recorded bytes."""
+    """The release in *directory*, read by `read_bundle`: every file exists and has the recorded content."""
 
     manifest: ReleaseManifest
     plan: Plan
     directory: Path
 
     def copy_missing_files(self, record: Record) -> None:
-        """Copy the files, and their attestations, that the *record* lacks."""
+        """Copy the files that the *record* lacks, and all attestations, into the record."""
         for package in self.manifest.packages:
             names = [*record.missing_files(package), *(f"{file.name}{ATTESTATION}" for file in package.files)]
             for source in _existing_files(self.directory, package.name, names):
@@ -59,15 +59,15 @@ class ReleaseBundle:
                     shutil.copyfile(source, target, follow_symlinks=False)
 
     def ensure_commits(self, repo: Repo, remote: str) -> None:
-        """Return once *repo* has the frozen commit and the release commit, which may come out of the bundle.
+        """Ensure that *repo* has the commit that the release starts from, and the release commit.
 
-        The first must be in the history of what is checked out, or of its branch at *remote*; the second too, or be one
-        commit on top of it. What that may hold, `prove_commit` says.
+        The start must be in the history of HEAD, or of the release branch on *remote*. The release commit must be there
+        too, or be one commit on top of the start; then it may come from the bundle. `prove_commit` checks its content.
         Raises Refusal RK-COMMIT-MISSING, RK-RECORD-INVALID.
         """
         frozen, release_commit = self.manifest.commit, self.manifest.release_commit
         if not repo.has_on_branch(frozen, remote, self.manifest.branch):
-            self._refuse(f"the commit {frozen[:12]} that it is made from is not in the history of this clone")
+            self._refuse(f"the commit {frozen[:12]} that the release starts from is not in the history of this clone")
         if not repo.has_commit(release_commit):
             self._unbundle(repo)
         if not repo.has_commit(release_commit):
@@ -85,7 +85,7 @@ class ReleaseBundle:
             try:
                 repo.fetch(str(bundle.resolve()), "HEAD")
             except ReleaseError as error:
-                message = "git does not take this bundle"
+                message = "git cannot read this bundle"
                 raise Refusal(ErrorCode.RECORD_INVALID, message, str(bundle), output=error.output) from None
 
     def _refuse(self, message: str) -> None:
@@ -93,9 +93,10 @@ class ReleaseBundle:
 
 
 def read_bundle(file: Path) -> ReleaseBundle:
-    """Return the release whose manifest is *file*; nothing but that manifest is trusted.
+    """Return the release whose manifest is *file*. Only that manifest is trusted.
 
-    Each file must be there with the recorded size and sha256, no link, and in SHA256SUMS as well, if there is one.
+    Each file must exist with the recorded size and sha256, and must not be a link. If SHA256SUMS exists, it must list
+    each file.
     Raises Refusal RK-RECORD-INVALID, RK-FILE-SYSTEM.
     """
     manifest, plan, digest = read_manifest(file)
@@ -119,27 +120,26 @@ def read_manifest(file: Path) -> tuple[ReleaseManifest, Plan, str]:
 
 
 def check_output_directory(directory: Path) -> None:
-    """Refuse a *directory* to write a release into that holds anything but an earlier one; raises Refusal RK-USAGE."""
+    """Check that *directory* is missing, empty, or has an earlier bundle; raises Refusal RK-USAGE."""
     with wrap_os_errors(directory):
         existing = {path.name for path in directory.iterdir()} if directory.exists() else set[str]()
     is_bundle_content = existing <= {MANIFEST, SUMS, BUNDLE, DIST, GITIGNORE}
     if existing and not (
         is_bundle_content and (_is_text(directory / GITIGNORE, _IGNORE_ALL) or (directory / SUMS).is_file())
     ):
-        raise Refusal(ErrorCode.USAGE, "the directory is not empty, and holds no release", str(directory))
+        raise Refusal(ErrorCode.USAGE, "the directory is not empty, and contains no release bundle", str(directory))
 
 
 def write_bundle(record: Record, repo: Repo, remote: str, directory: Path) -> None:
-    """Write the release on *record*, all built, into *directory*; an earlier one there is replaced.
+    """Write the release of *record*, whose packages are all built, into *directory*. Replace an earlier bundle there.
 
-    The manifest comes before the sums, which come last: whatever is cut off is found out by `read_bundle`.
+    The sums are written last, so `read_bundle` detects an incomplete bundle. Raises Refusal RK-USAGE, RK-FILE-SYSTEM.
     """
     check_output_directory(directory)
     manifest = record.require_manifest().with_plan(record.plan())
     make_directory(directory)
-    write_atomic(
-        directory / GITIGNORE, _IGNORE_ALL
-    )  # first: it tells that this is ours, and keeps a work tree around it clean
+    # This file comes first: it marks the directory as ours, and keeps a surrounding work tree clean.
+    write_atomic(directory / GITIGNORE, _IGNORE_ALL)
     for name in (SUMS, MANIFEST, BUNDLE):
         (directory / name).unlink(missing_ok=True)
     remove_tree(directory / DIST)
@@ -170,16 +170,18 @@ def _check_files(root: Path, manifest: ReleaseManifest) -> None:
         for file in package.files:
             path = f"{DIST}/{package.name}/{file.name}"
             if not _is_file(root, path):
-                raise ReleaseError(ErrorCode.RECORD_INVALID, "the file is missing, or a link", str(root / path))
+                raise ReleaseError(ErrorCode.RECORD_INVALID, "the file is missing, or is a link", str(root / path))
             with wrap_os_errors(root / path):
                 actual = describe_file(root / path)
             if actual != file:
-                message = f"the file is not the one on record: {actual.size} bytes, sha256 {actual.sha256}"
+                message = (
+                    f"the file differs from the recorded one: it has {actual.size} bytes and sha256 {actual.sha256}"
+                )
                 raise ReleaseError(ErrorCode.RECORD_INVALID, message, str(root / path))
 
 
 def _check_sums(root: Path, manifest: ReleaseManifest, expected: dict[str, str]) -> None:
-    """Compare SHA256SUMS with what was found; every file must be listed, and every line must be true."""
+    """Compare SHA256SUMS with the files: every *expected* file must be listed, and every sum must match."""
     path = root / SUMS
     if not path.exists():
         return
@@ -188,9 +190,9 @@ def _check_sums(root: Path, manifest: ReleaseManifest, expected: dict[str, str])
     for name, digest in listed.items():
         relative = PurePosixPath(name)
         if relative.is_absolute() or ".." in relative.parts or not _is_file(root, name):
-            raise ReleaseError(ErrorCode.RECORD_INVALID, f"{name} is listed, and is no file here", str(path))
+            raise ReleaseError(ErrorCode.RECORD_INVALID, f"{name} is listed, but is not a file here", str(path))
         if (expected.get(name) or describe_file(root / name).sha256) != digest:
-            raise ReleaseError(ErrorCode.RECORD_INVALID, f"{name} has another sha256 than is listed", str(path))
+            raise ReleaseError(ErrorCode.RECORD_INVALID, f"{name} has a different sha256 than listed", str(path))
     if missing := sorted(expected.keys() - listed.keys()):
         raise ReleaseError(ErrorCode.RECORD_INVALID, f"{missing[0]} is not listed", str(path))
 
@@ -201,7 +203,7 @@ def _read_sums(path: Path) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(lines, 1):
         match = _SUM_LINE.fullmatch(line)
         if not match:
-            raise ReleaseError(ErrorCode.RECORD_INVALID, "this is no line of sha256sum", f"{path}:{number}")
+            raise ReleaseError(ErrorCode.RECORD_INVALID, "not a line of sha256sum", f"{path}:{number}")
         yield match[2], match[1]
 
 
@@ -214,7 +216,7 @@ def _existing_files(root: Path, package: str, names: list[str]) -> list[Path]:
 
 
 def _is_file(root: Path, name: str) -> bool:
-    """Tell whether *name* is a file below *root* that no link leads to."""
+    """Return whether *name* is a file below *root*, reached without a link."""
     relative = PurePosixPath(name)
     has_links = any((root / part).is_symlink() for part in (relative, *relative.parents) if part.name)
     return not has_links and (root / relative).is_file()

@@ -1,4 +1,4 @@
-"""A workspace that lies in a repository elsewhere, on this machine for the length of a run."""
+"""Clone the repository of a remote workspace for a run."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ log = logging.getLogger("releasekit.checkout")
 
 @contextmanager
 def workspace_clone(source: RemoteWorkspace, token: str, *, keep: bool) -> Generator[Path]:
-    """Yield the directory of the workspace, with all of the history; git has the *token*, if any, inside the block.
+    """Yield the directory of the workspace in a full clone. Inside the block, git uses the *token*, if there is one.
 
-    What changes nothing gets a clone of its own, which is gone afterwards. What releases gets, with *keep*, the one
-    clone that this machine has of the repository: a release that is killed there is carried on by the next run from
-    its record, with the very files. That clone serves one run at a time.
+    Without *keep*, the clone is temporary: use this for commands that change nothing. With *keep*, it is the permanent
+    clone that this machine has of the repository. If a release is killed there, the next run resumes it from its record
+    with exactly the same files. The permanent clone serves one run at a time.
 
     Raises Refusal RK-REPOSITORY-UNREACHABLE, RK-LOCK-ACQUISITION-FAILED.
     """
@@ -60,7 +60,7 @@ _UNREACHABLE = {
 
 
 def clone_directory(source: RemoteWorkspace) -> Path:
-    """Return where this machine keeps its clone of *source*: one for each address."""
+    """Return the directory of the permanent clone of *source*. There is one for each address."""
     key = sha256(source.address.encode()).hexdigest()[:12]
     return data_home() / "releasekit" / "clones" / f"{source.name}-{key}"
 
@@ -71,7 +71,7 @@ def _update_clone(source: RemoteWorkspace, home: Path) -> Path:
         Repo(directory).refresh()
     else:
         scratch = home / "cloning"
-        remove_tree(scratch)  # what a killed run has left of it
+        remove_tree(scratch)  # the remains of a run that was killed
         make_directory(home)
         log.info("cloning %s", source.address)
         clone(source.address, scratch, "--no-checkout")

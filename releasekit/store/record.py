@@ -1,4 +1,4 @@
-"""A release on disk: plan, manifest, scratch worktree and built files, below the git directory."""
+"""The record of a release below the git directory: plan, manifest, worktree and built files; and the local lock."""
 
 from __future__ import annotations
 
@@ -48,23 +48,23 @@ class Record:
 
     @property
     def worktree(self) -> Path:
-        """Where the release commit is made and packages are built; the user's own checkout is left alone."""
+        """The worktree for the release commit and the builds. The checkout of the user stays unchanged."""
         return self.directory / "tree"
 
     def dist(self, package: str) -> Path:
-        """Return where the files of *package* are built."""
+        """Return the directory of the built files of *package*."""
         return self.directory / "dist" / package
 
     def exists(self) -> bool:
-        """Tell whether the release was begun: its plan is the first thing that is written."""
+        """Return whether the release has begun: it has a plan or, if it is imported, a manifest."""
         return any((self.directory / name).is_file() for name in (PLAN, MANIFEST))
 
     def has_plan(self) -> bool:
-        """Tell whether the plan is there; a release that was handed over has its manifest first."""
+        """Return whether the plan exists. An imported release gets its manifest first."""
         return (self.directory / PLAN).is_file()
 
     def save_plan(self, plan: Plan) -> None:
-        """Write the plan, before anything is done for it; raises ReleaseError RK-FILE-SYSTEM."""
+        """Write the plan, before the release does anything else; raises ReleaseError RK-FILE-SYSTEM."""
         make_directory(self.directory)
         write_atomic(self.directory / PLAN, plan_text(plan))
 
@@ -76,7 +76,7 @@ class Record:
             raise ReleaseError(ErrorCode.RECORD_INVALID, "it is missing", str(path))
         plan = parse_plan(text, str(path))
         if plan.release != self.release:
-            raise ReleaseError(ErrorCode.RECORD_INVALID, f"it is of another release, {plan.release}", str(path))
+            raise ReleaseError(ErrorCode.RECORD_INVALID, f"it belongs to another release, {plan.release}", str(path))
         return plan
 
     def save_manifest(self, manifest: ReleaseManifest) -> None:
@@ -84,16 +84,19 @@ class Record:
         write_atomic(self.directory / MANIFEST, manifest_text(manifest))
 
     def manifest(self) -> ReleaseManifest | None:
-        """Return the manifest, None if the release commit was not made yet; raises ReleaseError RK-RECORD-INVALID."""
+        """Return the manifest, None before the release commit is made; raises ReleaseError RK-RECORD-INVALID."""
         path = self.directory / MANIFEST
         text = self._read_text(path)
         if text is None:
-            if self.dist("").is_dir():  # nothing is built before it is written: it was lost, and all may be public
+            # Nothing is built before the manifest is written. So it was lost, and files may be public.
+            if self.dist("").is_dir():
                 raise ReleaseError(ErrorCode.RECORD_INVALID, "it is missing", str(path))
             return None
         manifest = parse_manifest(text, str(path))
         if manifest.release != self.release:
-            raise ReleaseError(ErrorCode.RECORD_INVALID, f"it is of another release, {manifest.release}", str(path))
+            raise ReleaseError(
+                ErrorCode.RECORD_INVALID, f"it belongs to another release, {manifest.release}", str(path)
+            )
         return manifest
 
     def require_manifest(self) -> ReleaseManifest:
@@ -104,24 +107,24 @@ class Record:
         return manifest
 
     def amend(self, **changes: Any) -> ReleaseManifest:  # noqa: ANN401  the fields of a manifest
-        """Write the manifest with *changes*, and return it."""
+        """Write the manifest with the fields *changes*, and return it; raises ReleaseError RK-RECORD-INVALID."""
         manifest = self.require_manifest().model_copy(update=changes)
         self.save_manifest(manifest)
         return manifest
 
     def missing_files(self, package: BuiltPackage) -> tuple[str, ...]:
-        """Return the files of *package* that are not here with the bytes that were recorded."""
+        """Return the names of the files of *package* that are missing or differ from the recorded content."""
         paths = {file: self.dist(package.name) / file.name for file in package.files}
         return tuple(file.name for file, path in paths.items() if not (path.is_file() and describe_file(path) == file))
 
     def fsync_files(self, packages: Iterable[BuiltPackage]) -> None:
-        """Return when the files of *packages* are on the disk for good, whatever happens to the machine."""
+        """Flush the files of *packages* to the disk, so that they survive a crash of the machine."""
         fsync_files(self.dist(package.name) / file.name for package in packages for file in package.files)
 
     def finish(self, repo: Repo) -> None:
-        """End a release: mark it finished, and give back the room that only a running one needs.
+        """Mark the release as finished, and free the space that only a running release needs.
 
-        One that has made nothing is dropped: there is nothing to mark, and it must not be carried on for ever.
+        A release without a manifest is discarded: it has made nothing, and the next run must not resume it.
         """
         if self.manifest() is None:
             self.discard(repo)
@@ -131,16 +134,16 @@ class Record:
         repo.delete_ref(self.release)
 
     def discard_unless_public(self, repo: Repo) -> None:
-        """Drop the release, unless its files may be public.
+        """Discard the release, unless its files may be public.
 
-        They may be from the moment that all are on record; staged ones from the moment that they are no more just that.
+        They may be public once all built files are recorded, unless the release is marked as staged.
         """
         manifest = self.manifest()
         if manifest is None or manifest.staged or not manifest.packages:
             self.discard(repo)
 
     def discard(self, repo: Repo) -> None:
-        """Forget a release. It is renamed first, so that a crash never leaves half a record to be carried on."""
+        """Delete the release. Rename the record first, so that a crash never leaves a partial record to resume."""
         discarded = self.directory.with_name(self.release + _DISCARDED)
         remove_tree(discarded)
         with wrap_os_errors(self.directory):
@@ -157,19 +160,19 @@ class Record:
 
 
 def record_for(common_dir: Path, release: str) -> Record:
-    """Return the place of a release's record, whether it exists or not."""
+    """Return the record of *release*, whether it exists or not."""
     return Record(common_dir / "releasekit" / release)
 
 
 def create_record(common_dir: Path, plan: Plan) -> Record:
-    """Put *plan* on record: from here on it is carried out, and nothing is decided again."""
+    """Record *plan*. From now on the release follows this plan, and decides nothing again."""
     record = record_for(common_dir, plan.release)
     record.save_plan(plan)
     return record
 
 
 def load_plan_snapshot(common_dir: Path, key: str) -> Plan | None:
-    """Return the plan that was kept last under *key*; None if there is none that can be read."""
+    """Return the last plan that was saved under *key*, None if there is no readable one."""
     path = common_dir / "releasekit" / "plans" / f"{key}.json"
     try:
         return parse_plan(read_text(path), str(path))
@@ -178,25 +181,25 @@ def load_plan_snapshot(common_dir: Path, key: str) -> Plan | None:
 
 
 def save_plan_snapshot(common_dir: Path, key: str, plan: Plan) -> None:
-    """Keep *plan* for the next one to be compared with; raises ReleaseError RK-FILE-SYSTEM."""
+    """Save *plan*, to compare the next plan with it; raises ReleaseError RK-FILE-SYSTEM."""
     directory = common_dir / "releasekit" / "plans"
     make_directory(directory)
     write_atomic(directory / f"{key}.json", plan_text(plan))
 
 
 def read_plan_file(path: Path) -> Plan:
-    """Return the plan in a file that somebody names; raises Refusal RK-USAGE if it holds none, RK-FILE-SYSTEM."""
+    """Return the plan in a file that the user names; raises Refusal RK-USAGE without a plan in it, RK-FILE-SYSTEM."""
     with as_refusal(), wrap_os_errors(path):
         text = path.read_bytes().decode("utf-8", "replace")
     try:
         return parse_plan(text, str(path))
     except ReleaseError as error:
-        hint = "Name a file that `releasekit plan --format json` has written."
-        raise Refusal(ErrorCode.USAGE, f"no plan: {error.message}", str(path), hint) from None
+        hint = "Name a file that `releasekit plan --format json` wrote."
+        raise Refusal(ErrorCode.USAGE, f"not a plan: {error.message}", str(path), hint) from None
 
 
 class Owner(NamedTuple):
-    """Who makes a release ("name <mail>"), where, and since when (UTC, ISO 8601): fields of its manifest."""
+    """Who makes a release ("name <mail>"), on which host, and since when (UTC, ISO 8601): fields of its manifest."""
 
     by: str
     host: str
@@ -204,22 +207,22 @@ class Owner(NamedTuple):
 
 
 def current_owner(repo: Repo) -> Owner:
-    """Return who makes a release here and now, by the name and the clock that its commit has."""
+    """Return the owner of a release that begins now: name and time are those that git gives its commit."""
     who, seconds, _ = repo.committer().rsplit(" ", 2)
     return Owner(who, socket.gethostname(), datetime.fromtimestamp(int(seconds), UTC).isoformat())
 
 
 def list_records(common_dir: Path) -> tuple[Record, ...]:
-    """Return all releases on record, ended or not."""
+    """Return the records of all releases, finished or not, sorted by id."""
     directories = sorted((common_dir / "releasekit").glob("*/"))
     existing = (Record(directory) for directory in directories if directory.suffix != _DISCARDED)
     return tuple(record for record in existing if record.exists())
 
 
 def unfinished_record(common_dir: Path) -> Record | None:
-    """Return the release that was begun in this repository and not ended, if there is one.
+    """Return the unfinished release of this repository, None if there is none.
 
-    Raises ReleaseError RK-RECORD-INVALID for a record that cannot be read: nobody knows whether it has ended.
+    Raises ReleaseError RK-RECORD-INVALID for a record that cannot be read, because it may be unfinished.
     """
     for record in list_records(common_dir):
         manifest = record.manifest()
@@ -229,7 +232,7 @@ def unfinished_record(common_dir: Path) -> Record | None:
 
 
 def remove_leftovers(repo: Repo) -> None:
-    """Clear away what a process left behind that was killed while it ended or dropped a release, or wrote a file."""
+    """Remove what a killed process left while it finished or discarded a release, or wrote a file."""
     directory = repo.common_dir / "releasekit"
     for discarded in sorted(directory.glob(f"*{_DISCARDED}/")):
         _remove_discarded(discarded, repo)
@@ -237,14 +240,14 @@ def remove_leftovers(repo: Repo) -> None:
         for scratch in record.directory.glob(".*.json.*"):  # see `write_atomic`
             scratch.unlink(missing_ok=True)
         if record.worktree.exists() or repo.saved_commit(record.release):
-            with suppress(ReleaseError):  # a damaged one is told of where it is asked for
+            with suppress(ReleaseError):  # the command that needs a damaged record reports it
                 if (manifest := record.manifest()) and manifest.finished:
                     repo.remove_worktree(record.worktree)
                     repo.delete_ref(record.release)
 
 
 def _remove_discarded(discarded: Path, repo: Repo) -> None:
-    """Let go of all that the dropped release in *discarded* had; the directory itself goes last."""
+    """Delete everything of the discarded release in *discarded*, the directory itself last."""
     repo.delete_ref(discarded.name.removesuffix(_DISCARDED))
     repo.remove_worktree(discarded / "tree")
     remove_tree(discarded)
@@ -253,9 +256,9 @@ def _remove_discarded(discarded: Path, repo: Repo) -> None:
 
 @contextmanager
 def scratch_record(repo: Repo, release: str) -> Generator[Record]:
-    """Yield a record for *release* that is no release's: it is gone when the block ends.
+    """Yield a temporary record for *release*, which is deleted when the block ends.
 
-    If the process is killed it looks like a dropped one, which `remove_leftovers` clears away.
+    If the process is killed, the record counts as discarded, and `remove_leftovers` deletes it.
     """
     record = Record(repo.common_dir / "releasekit" / f"scratch{_DISCARDED}" / release)
 
@@ -274,16 +277,16 @@ def scratch_record(repo: Repo, release: str) -> Generator[Record]:
 
 
 class LockHolder(NamedTuple):
-    """Who holds the release lock, in words; *is_known* is false for a process of another machine."""
+    """The holder of the release lock, as text. *is_known* is false if it is a process of another machine."""
 
     who: str
     is_known: bool
 
 
 def lock_holder(common_dir: Path) -> LockHolder | None:
-    """Return who holds the repository's release lock, None if nobody does; takes no lock itself.
+    """Return the holder of the release lock of the repository, None if it is free. This takes no lock.
 
-    A process that was killed leaves its note behind, so it is looked for, if it is of this machine.
+    A process that was killed leaves its note. So a process of this machine counts only if it still runs.
     """
     holder = common_dir / "releasekit" / "lock.holder"
     with suppress(OSError, UnicodeDecodeError):
@@ -300,7 +303,7 @@ _HOLDER = re.compile(r"process (?P<pid>\d+) on (?P<host>\S+) since (?P<since>\S+
 
 
 def _is_alive(pid: int, since: datetime) -> bool:
-    """Return whether the process *pid* runs, and is no later one that has got the same number."""
+    """Return whether the process *pid* runs, and is not a later process with the same number."""
     import os
 
     try:
@@ -309,7 +312,7 @@ def _is_alive(pid: int, since: datetime) -> bool:
         return False
     except PermissionError:
         return True
-    try:  # where there is a /proc
+    try:  # only systems with /proc
         ticks = int(read_text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()[19])
         boot = next(line for line in read_text(Path("/proc/stat")).splitlines() if line.startswith("btime "))
     except (OSError, UnicodeDecodeError, ValueError, IndexError, StopIteration):
@@ -323,11 +326,10 @@ _CLOCK_TOLERANCE = 5
 
 @contextmanager
 def release_lock(common_dir: Path) -> Generator[None]:
-    """Hold the repository's release lock inside the block; the kernel frees it when this process dies.
+    """Lock releases of the repository inside the block. The kernel frees the lock when this process dies.
 
-    A second block is refused in this process too.
-
-    Raises Refusal RK-LOCK-ACQUISITION-FAILED, naming the process that holds it; RK-FILE-SYSTEM where nobody can.
+    A second block fails, in this process too. Raises Refusal RK-LOCK-ACQUISITION-FAILED, which names the process that
+    has the lock, and RK-FILE-SYSTEM if the file system supports no locks.
     """
     import os
 
@@ -335,7 +337,7 @@ def release_lock(common_dir: Path) -> Generator[None]:
 
     directory = common_dir / "releasekit"
     holder = directory / "lock.holder"
-    # Never a soft lock, which filelock uses where the file system has no locks: a killed holder would keep it for ever.
+    # Without locks in the file system, filelock would use a soft lock, which a killed process would keep for ever.
     lock = FileLock(directory / "lock", thread_local=False, fallback_to_soft=False)
     with as_refusal():
         make_directory(directory)
@@ -343,7 +345,7 @@ def release_lock(common_dir: Path) -> Generator[None]:
         lock.acquire(blocking=False)
     except Timeout:
         who = read_text(holder).strip() if holder.is_file() else "another process"
-        raise Refusal(ErrorCode.LOCK_ACQUISITION_FAILED, f"held by {who}", str(common_dir)) from None
+        raise Refusal(ErrorCode.LOCK_ACQUISITION_FAILED, f"locked by {who}", str(common_dir)) from None
     except OSError as error:
         raise Refusal(*file_error(error, directory).args) from None
     try:

@@ -1,7 +1,7 @@
-"""What the remote holds while a release runs, for all clones to see: who makes it, its plan, and what it has built.
+"""The lock of a running release on the remote. All clones can read who makes it, its plan, and its built files.
 
-It is a commit on top of the release commit, with plan.json and manifest.json as its files, under one reference that is
-neither a branch nor a tag. A reference is there once or not at all, so it is a lock between machines as well.
+The lock is a commit on top of the release commit, with the files plan.json and manifest.json. One reference, which is
+no branch and no tag, names it. A remote can have a reference only once, so it is a lock between machines.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RemoteLock:
-    """One release as the commit *sha* holds it."""
+    """The release in the lock commit *sha*."""
 
     sha: str
     plan: Plan
     manifest: ReleaseManifest
 
     def conflict_error(self, remote: str) -> Refusal:
-        """Return the refusal to begin a release beside this one."""
+        """Return the error for a second release that would begin while *remote* has this lock."""
         message = f"{self.plan.title} is being released by {self.manifest}"
         return Refusal(ErrorCode.RELEASE_ELSEWHERE, message, f"{LOCK_REF} of {remote}")
 
 
 def read_lock_commit(repo: Repo, sha: str) -> RemoteLock:
-    """Return the release that the commit *sha* holds; raises ReleaseError RK-RECORD-INVALID if it holds none."""
+    """Return the release in the lock commit *sha*; raises ReleaseError RK-RECORD-INVALID if it contains none."""
     texts = repo.texts([(sha, PLAN), (sha, MANIFEST)])
     plan = parse_plan(texts.get((sha, PLAN), ""), f"{PLAN} in {sha[:12]}")
     return RemoteLock(sha, plan, parse_manifest(texts.get((sha, MANIFEST), ""), f"{MANIFEST} in {sha[:12]}"))
 
 
 def fetch_remote_lock(repo: Repo, remote: str) -> RemoteLock | None:
-    """Return the release that *remote* holds, None if no release is under way.
+    """Return the lock on *remote*, None if no release is running.
 
-    Raises ReleaseError RK-RECORD-INVALID if it is of a newer format, RK-REMOTE-UNREACHABLE if nobody answers.
+    Raises ReleaseError RK-RECORD-INVALID if a newer releasekit wrote it, RK-REMOTE-UNREACHABLE without an answer.
     """
     lock_ref = repo.ls_remote(remote, LOCK_REF).get(LOCK_REF)
     if lock_ref is None:
@@ -56,27 +56,27 @@ def fetch_remote_lock(repo: Repo, remote: str) -> RemoteLock | None:
 
 
 def read_remote_lock(repo: Repo, settings: Settings) -> RemoteLock | None:
-    """Return the release that the remote holds. None if nothing is pushed; see `fetch_remote_lock`."""
+    """Return the lock on the remote of *settings*, None if releases are not pushed; see `fetch_remote_lock`."""
     return fetch_remote_lock(repo, settings.remote) if settings.push and settings.remote in repo.remotes() else None
 
 
 def local_copy(repo: Repo, release: str) -> RemoteLock | None:
-    """Return the copy of *release* that this repository keeps beside its record, if it is far enough to have one."""
+    """Return the local copy of the lock of *release*, None before there is one."""
     try:
         return read_lock_commit(repo, commit) if (commit := repo.saved_commit(release)) else None
     except ReleaseError:
-        return None  # the release commit alone is kept
+        return None  # the reference names only the release commit
 
 
 def orphaned_copy(repo: Repo) -> RemoteLock | None:
-    """Return a release whose record in this repository is lost, but not the copy that is kept beside it."""
+    """Return the local copy of a lock whose release has no record here any more, None if there is none."""
     recorded = {record.release for record in list_records(repo.common_dir) if (record.directory / MANIFEST).is_file()}
     copies = (local_copy(repo, name) for name in repo.saved_refs())
     return next((lock_copy for lock_copy in copies if lock_copy and lock_copy.plan.release not in recorded), None)
 
 
 def write_lock_commit(repo: Repo, plan: Plan, manifest: ReleaseManifest) -> str:
-    """Return the commit that holds the release; the same release makes the same one."""
+    """Create the lock commit of a release, and return its sha. The same release gets the same commit."""
     files = {PLAN: plan_text(plan), MANIFEST: manifest.lock_text()}
     message = f"{plan.title} is being released by {manifest}\n"
     return repo.commit_files(manifest.release_commit, files, message, manifest.by, manifest.begun)

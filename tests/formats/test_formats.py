@@ -52,7 +52,7 @@ class TestMarkdown:
             "\n- RK-WORKSPACE-REQUIREMENT: app requires core\\<1, but the workspace has 1.0: the requirement"
             " is for an older release (packages/app/pyproject.toml)"
             "\n\nNot released (skipped: idle)"
-            "\n\nEach package is uploaded as soon as those that it needs are on the index:"
+            "\n\nEach package is uploaded as soon as the packages that it needs are on the index:"
             "\n\n```mermaid\n"
             "flowchart LR\n"
             '    p0["app 1.0.1"]\n'
@@ -129,7 +129,7 @@ class TestMarkdown:
         text = plan_summary(builders.plan_of(*(f"p{number}:" for number in range(32))))
 
         assert text.startswith("**v1.1: 32 packages.** p0 1.0 → 1.1, p1 1.0 → 1.1,")
-        assert " and 2 more. Why" in text
+        assert " and 2 more. The artifact" in text
 
 
 def test_graph_svg() -> None:

@@ -32,7 +32,7 @@ def test_rewritten(tmp_path: Path) -> None:
     assert rewrite_notes("notes\n", tmp_path, (), 100, "there") == "notes\n"
     assert rewrite_notes("notes: pêches\n", tmp_path, ("tr", "a-z", "A-Z"), 100, "there").startswith("NOTES: P")
     long = rewrite_notes("notes\n", tmp_path, ("seq", "1000"), 60, "there")
-    assert (len(long) <= 60, long.endswith("\n\n… shortened; all of it: there\n")) == (True, True)
+    assert (len(long) <= 60, long.endswith("\n\n… shortened; full text: there\n")) == (True, True)
 
 
 @pytest.mark.parametrize("command", [("false",), ("true",), ("no-such-program",)])

@@ -134,11 +134,11 @@ class TestRecord:
         """A record without its plan, or with the files of another release, is an error, and never passed over."""
         record = create_record(common_dir, plan_of("r1"))
         record.save_manifest(manifest_for(plan_of("r2")))
-        with pytest.raises(ReleaseError, match="it is of another release, r2"):
+        with pytest.raises(ReleaseError, match="it belongs to another release, r2"):
             unfinished_record(common_dir)
         record.save_manifest(manifest_for(plan_of("r1")))
         record.save_plan(plan_of("r2"))
-        with pytest.raises(ReleaseError, match="it is of another release, r2"):
+        with pytest.raises(ReleaseError, match="it belongs to another release, r2"):
             record.plan()
         (record.directory / "plan.json").unlink()
 
@@ -354,7 +354,7 @@ class TestLock:
             pass
 
         assert caught.value.code is ErrorCode.LOCK_ACQUISITION_FAILED
-        assert f"held by process {pid} on {socket.gethostname()} since 20" in caught.value.message
+        assert f"locked by process {pid} on {socket.gethostname()} since 20" in caught.value.message
 
     def test_freed_when_its_holder_is_killed(
         self, common_dir: Path, another: Callable[..., AbstractContextManager[int]]
@@ -385,11 +385,11 @@ class TestLock:
         with release_lock(common_dir):
             with pytest.raises(Refusal) as caught, release_lock(common_dir):
                 pass
-            with pytest.raises(AssertionError, match=rf"held by process {os.getpid()} on "), another():
+            with pytest.raises(AssertionError, match=rf"locked by process {os.getpid()} on "), another():
                 pass
 
         assert caught.value.code is ErrorCode.LOCK_ACQUISITION_FAILED
-        assert f"held by process {os.getpid()} on " in caught.value.message
+        assert f"locked by process {os.getpid()} on " in caught.value.message
         with another():
             pass
 

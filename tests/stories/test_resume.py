@@ -153,9 +153,9 @@ def test_half_published_and_old(tmp_path: Path, faulty: FaultIndex, monkeypatch:
         return f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%d}"
 
     assert late.code == 1
-    said = "warning RK-UPLOAD-CLOSED: {} 0.1.0 is on the index in part; the index takes no new files for it "
-    assert f"{said.format('half')}from {day(3)}" in late.err
-    assert f"{said.format('core')}any more, since {day(-1)}" in late.err
+    said = "warning RK-UPLOAD-CLOSED: {} 0.1.0 is only partly on the index; the index "
+    assert f"{said.format('half')}takes no new files for it from {day(3)}" in late.err
+    assert f"{said.format('core')}has taken no new files for it since {day(-1)}" in late.err
     reports = {row["name"]: row for row in json.loads(late.out)["packages"]}
     assert {name: row["outcome"] for name, row in reports.items()} == {
         "core": "failed",

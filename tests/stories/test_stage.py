@@ -151,23 +151,23 @@ def begun(it: Handed) -> None:
 
 INVALID = ErrorCode.RECORD_INVALID
 TAMPERED: list[tuple[Change, ErrorCode, str]] = [
-    (lambda it: flip(it.wheel), INVALID, "the file is not the one on record"),
-    (lambda it: it.wheel.unlink(), INVALID, "the file is missing, or a link"),
-    (lambda it: relink(it.wheel), INVALID, "the file is missing, or a link"),
-    (lambda it: relink(it.wheel.parent), INVALID, "the file is missing, or a link"),
-    (lambda it: it.edit('"size": ', '"size": 1'), INVALID, "the file is not the one on record"),
-    (lambda it: it.edit("  dist/app", "  dist/ap", "SHA256SUMS"), INVALID, "is no file here"),
-    (lambda it: it.edit("  dist/app", "  ../handed/dist/app", "SHA256SUMS"), INVALID, "is no file here"),
-    (lambda it: it.edit("  manifest", "  ", "SHA256SUMS"), INVALID, ".json is listed, and is no file"),
-    (lambda it: it.edit("  dist", "", "SHA256SUMS"), INVALID, "this is no line of sha256sum"),
+    (lambda it: flip(it.wheel), INVALID, "the file differs from the recorded one"),
+    (lambda it: it.wheel.unlink(), INVALID, "the file is missing, or is a link"),
+    (lambda it: relink(it.wheel), INVALID, "the file is missing, or is a link"),
+    (lambda it: relink(it.wheel.parent), INVALID, "the file is missing, or is a link"),
+    (lambda it: it.edit('"size": ', '"size": 1'), INVALID, "the file differs from the recorded one"),
+    (lambda it: it.edit("  dist/app", "  dist/ap", "SHA256SUMS"), INVALID, "is not a file here"),
+    (lambda it: it.edit("  dist/app", "  ../handed/dist/app", "SHA256SUMS"), INVALID, "is not a file here"),
+    (lambda it: it.edit("  manifest", "  ", "SHA256SUMS"), INVALID, ".json is listed, but is not a file"),
+    (lambda it: it.edit("  dist", "", "SHA256SUMS"), INVALID, "not a line of sha256sum"),
     (lambda it: (it.directory / "SHA256SUMS").write_text(""), INVALID, ".whl is not listed"),
-    (lambda it: it.edit('"branch": "main"', '"branch": "prod"'), INVALID, "manifest.json has another sha256"),
-    (lambda it: flip(it.directory / "commit.bundle"), INVALID, "commit.bundle has another sha256"),
+    (lambda it: it.edit('"branch": "main"', '"branch": "prod"'), INVALID, "manifest.json has a different sha256"),
+    (lambda it: flip(it.directory / "commit.bundle"), INVALID, "commit.bundle has a different sha256"),
     (lambda it: it.edit('"core-0.1.0.tar', '"../core-0.1.0.tar'), INVALID, "../core-0.1.0.tar.gz"),
     (lambda it: it.manifest.write_text("{"), INVALID, "Invalid JSON"),
     (lambda it: it.manifest.write_bytes(b"\xff"), INVALID, "can't decode"),
     (lambda it: it.manifest.unlink(), ErrorCode.FILE_SYSTEM, "No such file"),
-    (older, INVALID, "there is no plan in it"),
+    (older, INVALID, "it contains no plan"),
 ]
 
 
@@ -187,8 +187,8 @@ def test_tampered(handed: Handed, tmp_path: Path, change: Change, code: ErrorCod
 
 
 UNFIT: list[tuple[Change, ErrorCode, str]] = [
-    (lambda it: flip(it.wheel), INVALID, "the file is not the one on record"),
-    (elsewhere, ErrorCode.COMMIT_MISSING, "that it is made from is not in the history of this clone"),
+    (lambda it: flip(it.wheel), INVALID, "the file differs from the recorded one"),
+    (elsewhere, ErrorCode.COMMIT_MISSING, "that the release starts from is not in the history of this clone"),
     (astray, ErrorCode.COMMIT_MISSING, "nor on its branch"),
     (lambda it: astray(it, 1), INVALID, "more than a release does: packages/app/CHANGELOG.md"),
     (begun, ErrorCode.RELEASE_ELSEWHERE, "v0.1.0 was begun here, and has not ended"),
@@ -230,7 +230,7 @@ def test_without_the_commit(mine: Handed, faulty: FaultIndex) -> None:
         (("--rehearse", "--manifest", "x"), "--manifest does not go with --rehearse"),
         (("--version-only", "--manifest", "x"), "--manifest does not go with --version-only"),
         (("--manifest", "x", "-p", "core"), "so --package does not go with it"),
-        (("--stage-only", "--output", "packages"), "the directory is not empty, and holds no release"),
+        (("--stage-only", "--output", "packages"), "the directory is not empty, and contains no release bundle"),
     ],
 )
 def test_contradictions(mine: Handed, argv: tuple[str, ...], said: str) -> None:
@@ -378,7 +378,7 @@ def test_only_ours_is_replaced(tmp_path: Path) -> None:
     assert check_output_directory(tmp_path) is None
     for name in ("manifest.json", "dist"):  # a web site has these, too
         (tmp_path / name).mkdir()
-        with pytest.raises(Refusal, match="the directory is not empty, and holds no release"):
+        with pytest.raises(Refusal, match="the directory is not empty, and contains no release bundle"):
             check_output_directory(tmp_path)
     (tmp_path / ".gitignore").write_text("*\n")
     assert check_output_directory(tmp_path) is None

@@ -139,7 +139,7 @@ def test_rolled_back_in_part(tmp_path: Path, own_index: EmbeddedIndex, monkeypat
 
     release = only(world)
     assert (release["stage"], commands(release)) == ("undoing", ["releasekit rollback"])
-    assert release["what"] == "Release v0.1.0 is being rolled back, and the rollback is unfinished."
+    assert release["what"] == "The rollback of release v0.1.0 is unfinished."
     assert status(other)["releases"] == []
     assert world.releasekit(*UNDO).code == 0
     assert status(world)["releases"] == []
@@ -232,7 +232,7 @@ def test_moved_branch(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     moved = only(world)
 
     assert commands(moved) == ["git pull", "releasekit rollback"]
-    assert moved["next"]["effect"].endswith("then `git push` and `releasekit publish` end the release")
+    assert moved["next"]["effect"].endswith("then `git push` and `releasekit publish` finish the release")
     world.git("pull", "--quiet", "--no-rebase", "--no-edit")
     world.git("push", "--quiet")
     assert commands(only(world))[0] == "releasekit publish"

@@ -247,7 +247,7 @@ def test_closed_version(scene: Callable[[str], Scene], faulty: FaultIndex) -> No
 
     assert [upload.status for upload in faulty.uploads[sent:]] == [400]
     day = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
-    assert f"core 1.1 is on the index in part; the index takes no new files for it any more, since {day}" in (
+    assert f"core 1.1 is only partly on the index; the index has taken no new files for it since {day}" in (
         late["core"].error
     )
     assert "releases older than 14 days" in refused["core"].error

@@ -1,1 +1,1 @@
-"""A release on its way: what is built, uploaded, finished."""
+"""A release in progress: what is built, uploaded and finished."""

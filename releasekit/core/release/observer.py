@@ -1,4 +1,4 @@
-"""Whoever watches a release is called an observer."""
+"""Observers receive the progress of a release."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ log = logging.getLogger("releasekit.progress")
 
 
 class Observer(Protocol):
-    """Who is told how a release goes on."""
+    """Receives each step of the progress of a release."""
 
     def on_phase(self, phase: str) -> None:
-        """Hear that the release as a whole has come to *phase*."""
+        """Handle that the whole release has reached *phase*."""
 
     def on_stage(self, package: str, stage: PackageStage, error: str = "") -> None:
-        """Hear that a package has come to *stage*; *error* says why it failed."""
+        """Handle that *package* has reached *stage*. *error* says why it failed."""
 
 
 class LogObserver:
-    """One line a transition, for logs; the flow itself says that a package is built or proven, and how it ends."""
+    """Log one line for each transition. The flow itself logs that a package is built or proven, and its result."""
 
     def on_phase(self, phase: str) -> None:
         """Log the phase."""
         log.info(phase)
 
-    def on_stage(self, package: str, stage: PackageStage, error: str = "") -> None:  # noqa: ARG002  the flow tells of errors
+    def on_stage(self, package: str, stage: PackageStage, error: str = "") -> None:  # noqa: ARG002  flows log errors
         """Log the stage."""
         if stage not in (*FINAL_STAGES, PackageStage.BUILT, PackageStage.PROVEN):
             log.info("%s %s", stage, package)

@@ -1,4 +1,4 @@
-"""The release pull request: what it says, how it stands, and whether what was merged is what it showed."""
+"""The release pull request: its status, and whether the merged commit is what the pull request showed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ PR_LABEL = "release"
 
 
 class ReleasePullRequest(BaseModel):
-    """How a release by pull request stands.
+    """The status of a release by pull request.
 
-    *stage* is "none" if nothing is due, "open" while the pull request waits to be merged, "merged" until that commit is
-    tagged, "draft" while it waits to be published, and "running" while somebody publishes it. *changed* says that this
-    run has made something. *packages* are "name version", *obstacles* what keeps `prepare` from making it.
+    *stage* is "none" if there is nothing to release, "open" while the pull request waits to be merged, "merged" until
+    the merged commit is tagged, "draft" while the release waits to be published, and "running" while a process
+    publishes it. *what* describes the stage in a sentence. *changed* says that this run created or changed something.
+    *packages* are "name version". *obstacles* are the reasons why `prepare` cannot make the pull request.
     """
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
@@ -44,35 +45,36 @@ class ReleasePullRequest(BaseModel):
 def release_pr_status(
     stage: Literal["none", "open", "merged", "draft", "running"], message: str, plan: Plan
 ) -> ReleasePullRequest:
-    """Return how the release of *plan* stands; *message* says it in words."""
+    """Return the status of the release of *plan*; *message* describes the *stage* in a sentence."""
     packages = tuple(f"{step.name} {step.version}" for step in plan.steps)
     title = plan.title if plan.steps else ""
     return ReleasePullRequest(stage=stage, what=message, title=title, packages=packages, obstacles=plan.obstacles)
 
 
 def release_pr_ref(branch: str) -> str:
-    """Return the reference that keeps plan and commit of the pull request of *branch*: neither a branch nor a tag."""
+    """Return the git reference with plan and commit of the pull request of *branch*; it is no branch and no tag."""
     return f"refs/releasekit/pull/{branch}"
 
 
-# ---- what landed beside the pull request ----------------------------------------------------------------------------
+# ---- changes that were merged next to the pull request --------------------------------------------------------------
 
 
 def stale_reasons(proposed: Plan, before: Plan, after: Plan) -> Iterator[str]:
-    """Yield in words why what was merged is not what the pull request of the plan *proposed* showed.
+    """Yield the reasons why the merged commit differs from the plan *proposed*, which the pull request showed.
 
-    *before* is planned as its own commit alone would have it, *after* as the merged one, with all that has landed.
+    *before* is the plan at the commit of the pull request alone, *after* the plan at the merged commit, with all other
+    changes on the branch.
     """
     steps_before, steps_after = ({step.name: step for step in plan.packages} for plan in (before, after))
     proposed_names = {step.name for step in proposed.steps}
     for step in proposed.steps:
         old, new = steps_before.get(step.name), steps_after.get(step.name)
         if new is None:
-            yield f"{step.name} is no package any more"
+            yield f"{step.name} is no longer a package"
         elif old and old.next and new.next and new.next > old.next:
-            yield f"{step.name} would go to {new.next}, not to {step.version}: {new.reason}"
+            yield f"{step.name} would become {new.next} instead of {step.version}: {new.reason}"
         elif old and _edges(old, proposed_names) != _edges(new, proposed_names):
-            yield f"{step.name} needs other packages of this release than before"
+            yield f"{step.name} now needs different packages of this release"
 
 
 def _edges(step: Step, among: set[str]) -> tuple[set[str], ...]:
@@ -80,7 +82,7 @@ def _edges(step: Step, among: set[str]) -> tuple[set[str], ...]:
 
 
 def not_in_release(proposed: Plan, after: Plan) -> tuple[str, ...]:
-    """Return the packages that have changed as well by then, and are not in this release."""
+    """Return the names of packages that are due at the merged commit, but are not in this release."""
     released = {step.name for step in proposed.steps}
     return tuple(s.name for s in after.steps if s.name not in released and s.status is Status.INCLUDED)
 
@@ -89,8 +91,8 @@ def not_in_release(proposed: Plan, after: Plan) -> tuple[str, ...]:
 
 
 def next_development_version(version: Version) -> Version | None:
-    """Return the development version that follows a release: 1.2.1.dev0 after 1.2.0; None after one of its kind.
+    """Return the development version after a release: 1.2.1.dev0 after 1.2.0, None after a development release.
 
-    It comes before anything that can be released next, so it decides nothing.
+    It sorts before every version that can be released next, so it does not influence the next version.
     """
     return None if version.is_devrelease else Version(f"{next_version_after(version)}.dev0")

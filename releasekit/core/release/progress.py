@@ -1,4 +1,4 @@
-"""How far a release has come, package by package, and how long it will take."""
+"""The progress of a release, package by package, and the time that is left."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class PackageStage(StrEnum):
-    """Where a package stands; in the order in which it gets there, the ends last."""
+    """The stage of a package, in the order in which it passes them; the final stages are last."""
 
     WAITING = "waiting"
     PINNING = "pinning"
@@ -41,7 +41,10 @@ _STAGE_ORDER = tuple(stage for stage in PackageStage if stage not in (PackageSta
 
 @dataclass(slots=True)
 class PackageProgress:
-    """One package: its *stage* and since when, the seconds it was worked on before, and what went wrong."""
+    """The progress of one package.
+
+    *since* is the time at which *stage* began, *worked_seconds* is the work before it. *error* says why it failed.
+    """
 
     name: str
     level: int
@@ -51,15 +54,15 @@ class PackageProgress:
     worked_seconds: float = 0.0
     error: str = ""
     fraction: float = 0.0
-    """The share of the way that it has come, from 0 to 1; one that failed stays where it was."""
+    """The completed share of all stages, from 0 to 1. A package that fails keeps its share."""
 
     def total_seconds(self, now: float) -> float:
-        """Return how long it was worked on; time spent waiting is not counted."""
+        """Return the seconds of work on the package until *now*. Waiting does not count."""
         return self.worked_seconds + (now - self.since if self.stage in _ACTIVE_STAGES else 0.0)
 
 
 class ReleaseProgress:
-    """The packages of a release on their way. All times are seconds of one clock, which the caller reads."""
+    """The progress of all packages of a release. All times are seconds of one clock, which the caller reads."""
 
     def __init__(self, steps: Sequence[Step], *, smoke_test: bool = True, proof: bool = False) -> None:
         self.packages = {step.name: PackageProgress(step.name, step.level, step.order) for step in steps}
@@ -69,7 +72,7 @@ class ReleaseProgress:
         self._durations: defaultdict[PackageStage, list[float]] = defaultdict(list)
 
     def set_stage(self, name: str, stage: PackageStage, now: float, error: str = "") -> None:
-        """Note that a package has come to *stage*."""
+        """Record that the package *name* has reached *stage* at *now*. *error* says why it failed."""
         package = self.packages[name]
         if package.stage in _ACTIVE_STAGES:
             package.worked_seconds += now - package.since
@@ -80,15 +83,15 @@ class ReleaseProgress:
             package.fraction = _STAGE_ORDER.index(stage) / (len(_STAGE_ORDER) - 1)
 
     def stage_counts(self) -> dict[PackageStage, int]:
-        """Return how many packages stand at each stage, without those where none does."""
+        """Return the number of packages at each stage. Stages without a package are left out."""
         counts = Counter(package.stage for package in self.packages.values())
         return {stage: counts[stage] for stage in PackageStage if counts[stage]}
 
     def eta(self, now: float, builders: int, uploaders: int) -> float | None:
-        """Return about how many seconds are left: by this run's own step times, along the critical path of the graph.
+        """Return the estimated seconds that are left, from the stage times of this run and the critical path.
 
-        None as long as a stage that is still to come was not yet seen to end. *builders* and *uploaders* are how many
-        packages may be built and published at the same time.
+        None until this run has completed each remaining stage once. *builders* and *uploaders* are the numbers of
+        packages that may be built and published at the same time.
         """
         mean = {stage: sum(times) / len(times) for stage, times in self._durations.items()}
         unfinished = [package for package in self.packages.values() if package.stage not in FINAL_STAGES]
@@ -109,17 +112,17 @@ class ReleaseProgress:
         return [stage for stage in (*self._build_stages, *self._upload_stages) if _STAGE_ORDER.index(stage) >= position]
 
     def _critical_path_seconds(self, remaining: Mapping[str, float]) -> float:
-        """Return the longest way through what is *remaining* of each package; needs come before what needs them."""
+        """Return the seconds of the longest path; *remaining* has seconds by package. A package waits for its needs."""
         longest: dict[str, float] = {}
         for name in sorted(remaining, key=lambda name: self.packages[name].order):
             longest[name] = remaining[name] + max((longest.get(need, 0.0) for need in self._needs[name]), default=0.0)
         return max(longest.values(), default=0.0)
 
     def visible_packages(self, height: int) -> tuple[list[PackageProgress], int]:
-        """Return the *height* rows that are most worth looking at, in the order of the plan; and how many are not."""
+        """Return the most relevant packages for *height* lines, in plan order, and the number of the others."""
         if len(self.packages) <= height:
             return list(self.packages.values()), 0
-        room = max(height - 1, 1)  # one line says how many more there are
+        room = max(height - 1, 1)  # the last line has the number of hidden packages
         chosen = sorted(
             self.packages.values(),
             key=lambda package: (_DISPLAY_PRIORITY[package.stage], -package.since, package.order),
@@ -137,7 +140,7 @@ _DISPLAY_PRIORITY = {
 def _remaining_seconds(
     package: PackageProgress, stages: Iterable[PackageStage], mean: Mapping[PackageStage, float], now: float
 ) -> float:
-    """Return the seconds that *package* has left in *stages*. A stage that takes longer than usual counts as 0."""
+    """Return the seconds that *package* has left in *stages*. A running stage that is overdue counts as 0."""
     position, remaining = _STAGE_ORDER.index(package.stage), 0.0
     for stage in stages:
         if stage is package.stage:
@@ -148,5 +151,5 @@ def _remaining_seconds(
 
 
 def _lower_bound(seconds_by_package: Mapping[str, float], longest: float, workers: int) -> float:
-    """Return the seconds that *workers* need at least: all work shared, or the *longest* path."""
+    """Return the least seconds that *workers* need: all work shared equally, or the *longest* path."""
     return max(sum(seconds_by_package.values()) / workers, longest)

@@ -1,4 +1,4 @@
-"""The release record: what one release is, what it has built, and how far it has come."""
+"""The manifest of a release: its plan, commits, built files, tags and state. Parse and validate it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class BuiltFile(BaseModel):
 
 
 class BuiltPackage(BaseModel):
-    """One package as it was built: the files, the names that its wheel can be imported by, and its extras."""
+    """One built package: its files, the import names of its wheel, and its extras."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -47,32 +47,35 @@ class BuiltPackage(BaseModel):
 
     @property
     def requirement(self) -> str:
-        """What an installer is told to install exactly this, without extras."""
+        """The requirement for exactly this version, without extras."""
         return f"{self.name}=={self.version}"
 
     @property
     def requirement_with_extras(self) -> str:
-        """The same with all of its extras."""
+        """The requirement for exactly this version, with all extras."""
         return f"{self.name}[{','.join(self.extras)}]=={self.version}" if self.extras else self.requirement
 
     @property
     def separate_requirements(self) -> tuple[str, ...]:
-        """What must be installable each by itself: the package, and the package with each of its extras."""
+        """The requirements that must each be installable: the package alone, and with each single extra."""
         return (self.requirement, *(f"{self.name}[{extra}]=={self.version}" for extra in self.extras))
 
 
 class ReleaseManifest(BaseModel):
-    """A release on disk. *commit* is the frozen one that it is made from, *release_commit* the one it made.
+    """A release on disk.
 
-    *by* ("name <mail>"), *host* and *begun* (UTC, ISO 8601) say who makes it, where and since when.
-    *packages* is empty until all are built, verified and proven to fit together. From then on files may be public:
-    the release is carried on with these very files and never dropped by itself. *tags* are those that it has made, or
-    was about to make. *held* is what the remote holds for it (see `lock_text`), empty if nothing. With *undoing* it is
-    being rolled back. *staged* says that nothing of it is public, though all is built: it was only to be staged.
+    *commit* is the commit that the release starts from, *release_commit* the one that it makes.
+    *by* ("name <mail>"), *host* and *begun* (UTC, ISO 8601) say who makes the release, where, and since when.
 
-    *indexes* are those that its files may be on, the latest last: each comes on record before the first upload to it.
+    *packages* is empty until all packages are built, verified and proven to fit together. From then on, files may be
+    public: the release resumes with exactly these files, and is never discarded automatically. *staged* says that all
+    packages are built, but nothing is public, because the release was only staged.
 
-    *plan* is there where the manifest has left its record (see `with_plan`), so that one file says everything.
+    *tags* are those that the release has made or was about to make. *held* is the lock on the remote (see `lock_text`),
+    empty without one. *undoing* says that a rollback has begun, *finished* that the release has ended.
+    *indexes* are those that may have files of the release, the latest last. Each is recorded before the first upload.
+
+    *plan* is set only outside the record (see `with_plan`), so that one file contains everything.
     """
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
@@ -95,33 +98,35 @@ class ReleaseManifest(BaseModel):
     plan: Plan | None = None
 
     def with_index(self, index: IndexAddress) -> ReleaseManifest:
-        """Return the manifest with *index* on record, before anything is uploaded to it."""
+        """Return the manifest with *index* as the latest index. Record it before the first upload to that index."""
         if index in self.indexes:
             return self
         others = tuple(recorded for recorded in self.indexes if recorded.check_url != index.check_url)
         return self.model_copy(update={"indexes": (*others, index)})
 
     def lock_identity(self) -> tuple[str, ...]:
-        """Return what tells the releases of two clones apart, also if one has taken it over from the other."""
+        """Return what distinguishes the releases of two clones, even if one took it over from the other."""
         return (self.release_commit, self.by, self.host, self.begun)
 
     def lock_text(self) -> str:
-        """Return the manifest as the remote holds it: what is so from the first upload on, and changes no more."""
+        """Return the manifest for the lock on the remote: the fields that do not change after the first upload."""
         return manifest_text(self.model_copy(update={**_RESET_FIELDS, "tags": (), "plan": None}))
 
     def with_plan(self, plan: Plan) -> ReleaseManifest:
-        """Return the manifest with the *plan* inside, for whoever is to go on with it elsewhere."""
+        """Return the manifest with the *plan* inside, to continue the release elsewhere."""
         return self.model_copy(update={**_RESET_FIELDS, "plan": plan})
 
     def __str__(self) -> str:
-        return f"{self.by or 'somebody'} on {self.host or 'some machine'} since {self.begun or 'some time'}"
+        owner = self.by or "an unknown user"
+        host = self.host or "an unknown host"
+        return f"{owner} on {host} since {self.begun or 'an unknown time'}"
 
 
 _RESET_FIELDS = {"held": "", "undoing": False, "staged": False, "finished": False}
 
 
 def manifest_text(manifest: ReleaseManifest) -> str:
-    """Return *manifest* as it is put on record."""
+    """Return *manifest* as the JSON text of the release record."""
     return manifest.model_dump_json(indent=1) + "\n"
 
 
@@ -136,13 +141,13 @@ def parse_manifest(text: str, location: str) -> ReleaseManifest:
 def parse_staged_manifest(text: str, location: str) -> tuple[ReleaseManifest, Plan]:
     """Return the manifest in the JSON *text* of the file *location*, and the plan inside.
 
-    It may come from anywhere: so what it names is no option of a program, and leads out of no directory.
+    The manifest is not trusted: no name in it may act as an option of a program, or lead out of a directory.
     Raises ReleaseError RK-RECORD-INVALID.
     """
     manifest = parse_manifest(text, location)
     if manifest.plan is None:
-        hint = "A manifest with its plan is what `publish --stage-only --output DIR` writes, and a draft release holds."
-        raise ReleaseError(ErrorCode.RECORD_INVALID, "there is no plan in it", location, hint)
+        hint = "`publish --stage-only --output DIR` writes a manifest with its plan; a draft release has one too."
+        raise ReleaseError(ErrorCode.RECORD_INVALID, "it contains no plan", location, hint)
     for problem in _manifest_problems(manifest, manifest.plan):
         raise ReleaseError(ErrorCode.RECORD_INVALID, problem, location)
     return manifest, manifest.plan
@@ -150,16 +155,16 @@ def parse_staged_manifest(text: str, location: str) -> tuple[ReleaseManifest, Pl
 
 def _manifest_problems(manifest: ReleaseManifest, plan: Plan) -> Iterator[str]:
     if (plan.release, plan.commit) != (manifest.release, manifest.commit):
-        yield f"the plan inside is of another release, {plan.release}"
+        yield f"its plan belongs to another release, {plan.release}"
     for name, value, pattern in (
         ("release", manifest.release, _RELEASE_ID),
         ("commit", manifest.commit, _SHA),
         ("release_commit", manifest.release_commit, _SHA),
     ):
         if not pattern.fullmatch(value):
-            yield f"{name}: {value!r} is none"
+            yield f"{name}: {value!r} is not valid"
     tags = [*plan.tags, *manifest.tags, *(step.tag for step in plan.steps), *filter(None, [manifest.branch])]
-    yield from (f"{tag!r} can be the name of no tag or branch" for tag in tags if not is_tag_name(tag))
+    yield from (f"{tag!r} is not a valid name of a tag or branch" for tag in tags if not is_tag_name(tag))
     yield from _index_problems(manifest)
     yield from _step_problems(plan)
     yield from _package_problems(manifest, plan)
@@ -171,7 +176,7 @@ _RELEASE_ID, _SHA = re.compile(r"[0-9a-f]{12}"), re.compile(r"[0-9a-f]{40}(?:[0-
 def _index_problems(manifest: ReleaseManifest) -> Iterator[str]:
     for address in (url for index in manifest.indexes for url in (index.check_url, index.publish_url) if url):
         if not _WEB_ADDRESS.match(address) or strip_credentials(address) != address:
-            yield "indexes: an address is none of the web, or holds more than host and path"
+            yield "indexes: an address is not http or https, or contains more than host and path"
 
 
 _WEB_ADDRESS = re.compile(r"https?://[^/]")
@@ -180,11 +185,11 @@ _WEB_ADDRESS = re.compile(r"https?://[^/]")
 def _step_problems(plan: Plan) -> Iterator[str]:
     names = {step.name for step in plan.steps}
     if not names or len(names) < len(plan.steps):
-        yield "the plan inside releases no package, or one twice"
+        yield "its plan releases no package, or one package twice"
     for step in plan.steps:
         path = PurePosixPath(step.path)
         if step.next is None or not is_normalized_name(step.name):
-            yield f"{step.name!r} has no version, or is no name of a package"
+            yield f"{step.name!r} has no version, or is not a package name"
         if path.is_absolute() or ".." in path.parts or "\\" in step.path:
             yield f"{step.path!r} leads out of the workspace"
         if unknown := {*step.needs, *step.build_needs, *step.after, *step.batch} - names:
@@ -193,22 +198,22 @@ def _step_problems(plan: Plan) -> Iterator[str]:
 
 def _package_problems(manifest: ReleaseManifest, plan: Plan) -> Iterator[str]:
     if not manifest.packages:
-        return  # none is built yet
+        return  # not built yet
     planned = sorted((step.name, str(step.next), step.tag) for step in plan.steps)
     if planned != sorted((package.name, str(package.version), package.tag) for package in manifest.packages):
-        yield "the packages are not those of the plan inside"
+        yield "its packages differ from those of its plan"
     for package in manifest.packages:
         yield from file_name_problems(package.name, package.version, [file.name for file in package.files])
         for file in package.files:
             if not (_FILE_NAME.fullmatch(file.name) and _SHA256.fullmatch(file.sha256)):
-                yield f"{file.name!r} is no file of {package.name}, or its sha256 is none"
+                yield f"{file.name!r} is not a file of {package.name}, or its sha256 is not valid"
 
 
 _FILE_NAME, _SHA256 = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*"), re.compile(r"[0-9a-f]{64}")
 
 
 def plan_text(plan: Plan) -> str:
-    """Return *plan* as it is put on record."""
+    """Return *plan* as the JSON text of the release record."""
     return plan.model_dump_json(indent=1) + "\n"
 
 

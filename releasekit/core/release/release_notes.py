@@ -1,4 +1,4 @@
-"""Release notes: what one release tells of all its packages, as data and as Markdown of a bounded length."""
+"""Release notes: the changes of all packages of a release, as data and as Markdown of limited length."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 DEFAULT_TEMPLATE = "notes.md.jinja"
 
 MIN_BODY_LIMIT = 65_536
-"""Characters that any text on a forge may have: those of a pull request on GitHub."""
+"""Characters that every text on GitHub and GitLab may have: the limit of a pull request on GitHub."""
 
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """A pull request (GitLab: merge request). *author* is a login; *merge_commit* is empty until it is merged.
+    """A pull request (GitLab: merge request).
 
-    *head_commit* is the last commit of its branch.
+    *page* is its URL, *author* a login, *head_commit* the last commit of its *branch*. *merge_commit* is empty until it
+    is merged.
     """
 
     number: int
@@ -43,9 +44,10 @@ class PullRequest:
 
 
 class RenderedChange(BaseModel):
-    """One change in the notes. *scope*, *text* and *notes* are Markdown; *link* leads to its pull request or commit.
+    """One change in the notes. *scope*, *text*, *notes* and *title* are Markdown.
 
-    *by* is who made it, as the forge shows people ("@ada"), or by name; *title* and *labels* are the pull request's.
+    *link* is a Markdown link to the pull request or the commit, empty if *text* has it already. *by* is the author:
+    "@login" on GitHub and GitLab, or a name, empty for a bot. *title* and *labels* are those of the pull request.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -71,10 +73,10 @@ class NotesPart(BaseModel):
 
 
 class NotesPackage(BaseModel):
-    """A released package. *before* is empty for a first release; *page* is where the index shows it.
+    """A released package. *before* is the last version, empty for a first release; *page* is its URL on the index.
 
-    *parts* leave out what breaks, which all stands in the notes' *breaking*, and so many more as *hidden* says, which
-    *all* leads to.
+    *parts* have the changes without breaking ones, which are in `ReleaseNotes.breaking`. *hidden* is the number of
+    changes that are left out because the text is too long. *all* is the URL of all changes.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -99,7 +101,7 @@ class BreakingChange(BaseModel):
 
 
 class FirstTimeContributor(BaseModel):
-    """Somebody whose first change is in this release, and a link to it."""
+    """A person whose first change is in this release, and a Markdown link to that change."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -108,7 +110,7 @@ class FirstTimeContributor(BaseModel):
 
 
 class ReleaseNotes(BaseModel):
-    """What a template is given. *date* is "YYYY-MM-DD", *all* leads to all changes."""
+    """The variables of a template. *date* is "YYYY-MM-DD", *all* the URL of all changes of the release."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -135,7 +137,8 @@ def build_release_notes(
 ) -> ReleaseNotes:
     """Return the notes of *plan*.
 
-    *pull_requests* are by sha, *newcomers* by name, *files* the changelogs in the repository by package.
+    *pull_requests* are by sha of the commit, *newcomers* are names of authors. *files* are the paths of changelogs in
+    the repository, by package.
     """
     formatter = _NoteFormatter(web, pull_requests or {})
     packages: list[NotesPackage] = []
@@ -197,12 +200,12 @@ def _render_package(
 
 
 def _all_changes_url(step: Step, package_notes: PackageNotes, web: RepositoryUrls, changelog: str) -> str:
-    """Return where all changes of a package stand: its changelog, or else what lies between its tags."""
+    """Return the URL of all changes of a package: its *changelog*, or the comparison of its tags."""
     return web.file(changelog, step.tag) if changelog else web.tag(step.tag, package_notes.since)
 
 
 class _NoteFormatter:
-    """Knows how changes and people are shown."""
+    """Renders changes and their authors as Markdown."""
 
     def __init__(self, web: RepositoryUrls, pull_requests: Mapping[str, PullRequest]) -> None:
         self._web, self._pull_requests = web, pull_requests
@@ -229,7 +232,7 @@ class _NoteFormatter:
         return f"[{change.sha[:7]}]({page})" if page else change.sha[:7]
 
     def change_author(self, change: NoteChange) -> str:
-        """Return who made a change; nobody if a program did."""
+        """Return the author of *change* as Markdown, empty if it is a bot."""
         pull_request = self._pull_requests.get(change.sha)
         name = pull_request.author if pull_request and pull_request.author else change.author
         if not name or name.endswith("[bot]"):
@@ -239,7 +242,7 @@ class _NoteFormatter:
     def first_time_contributors(
         self, changes: Sequence[NoteChange], newcomers: Collection[str]
     ) -> tuple[FirstTimeContributor, ...]:
-        """Return who is new, in alphabetical order, each with the oldest of their changes that is told."""
+        """Return the *newcomers* in alphabetical order, each with the oldest of their *changes* (newest first)."""
         link_by_author: dict[str, str] = {}
         for change in changes:
             if change.author in newcomers and (author := self.change_author(change)):
@@ -254,18 +257,18 @@ _MENTION = re.compile(r"(?P<code>(`+).+?\2)|(?<![\w/])@(?=\w)", re.DOTALL)
 
 
 def _escape_mentions(text: str) -> str:
-    """Return Markdown that calls nobody: `@dataclass` in a commit must not write to whoever is called so."""
+    """Return Markdown without mentions: `@dataclass` in a commit must not notify the user of that name."""
     return _MENTION.sub(lambda match: match["code"] or "@<!-- -->", text)
 
 
 # ---- from the notes to Markdown -------------------------------------------------------------------------------------
 
 _DETAIL_THRESHOLD = 20
-"""From so many changes a package on, also the texts of what breaks are told."""
+"""Shortened notes keep the details of breaking changes from this number of changes for each package."""
 
 
 def shorten_notes(notes: ReleaseNotes, max_changes: int) -> ReleaseNotes:
-    """Return *notes* with at most so many changes for each package."""
+    """Return *notes* with at most *max_changes* changes for each package, and fewer breaking changes."""
     breaking = notes.breaking[: max(_DETAIL_THRESHOLD, max_changes * 10)]
     if max_changes < _DETAIL_THRESHOLD:
         breaking = tuple(
@@ -287,16 +290,16 @@ def _shorten_package(package: NotesPackage, max_changes: int) -> NotesPackage:
 
 
 def render(notes: ReleaseNotes, template: str, limit: int, display_path: str) -> str:
-    """Return *notes* through *template*, in at most *limit* characters; errors name *display_path*.
+    """Return *notes* rendered by *template* in at most *limit* characters.
 
-    What is too long is shortened in the data, so that any template stays whole: ever fewer changes a package. Only
-    what is too long even without any is cut, at the end of a line.
-    Templates run in a sandbox (jinja2.sandbox). Raises Refusal RK-NOTES-TEMPLATE.
+    Notes that are too long get fewer changes for each package, so the Markdown stays complete with any template. If the
+    text is too long even without changes, it is cut at the end of a line. Templates run in a sandbox (jinja2.sandbox).
+    Raises Refusal RK-NOTES-TEMPLATE, which names *display_path*.
     """
     from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    # What is made is Markdown, whose special characters are escaped as such.
+    # The output is Markdown, not HTML. Its special characters are escaped when the changes are rendered.
     environment = ImmutableSandboxedEnvironment(
         autoescape=False,
         undefined=StrictUndefined,
@@ -319,7 +322,7 @@ def render(notes: ReleaseNotes, template: str, limit: int, display_path: str) ->
 
 
 def _fit_to_limit(notes: ReleaseNotes, render_text: Callable[[ReleaseNotes], str], limit: int) -> str:
-    """Return as much of *notes* as fits: the most changes a package that do, found by halving."""
+    """Return *notes* as text with as many changes for each package as fit; a binary search finds the number."""
     text = render_text(notes)
     if len(text) <= limit:
         return text
@@ -336,13 +339,13 @@ def _fit_to_limit(notes: ReleaseNotes, render_text: Callable[[ReleaseNotes], str
 
 
 def collapse_blank_lines(text: str) -> str:
-    """Return *text* without the empty lines that the tags of a template leave behind."""
+    """Return *text* without the extra empty lines that the tags of a template leave."""
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
 def truncate(text: str, limit: int, link: str) -> str:
-    """Return as many whole lines of *text* as fit into *limit* characters, and where the rest is."""
+    """Return as many whole lines of *text* as fit into *limit* characters, with a *link* to the full text."""
     if len(text) <= limit:
         return text
-    rest = f"\n\n… shortened{f'; all of it: {link}' if link else ''}\n"
+    rest = f"\n\n… shortened{f'; full text: {link}' if link else ''}\n"
     return text[: limit - len(rest)].rpartition("\n")[0].rstrip() + rest

@@ -1,4 +1,4 @@
-"""What came of a release, package by package: success is proven, or it is not success."""
+"""The result of a release, package by package. Only what is confirmed counts as success."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from releasekit.core.version_numbers import PyVersion
 
 
 class PackageOutcome(StrEnum):
-    """What became of a package; one that is *built* was verified too, and not uploaded; *versioned* is before that."""
+    """The result for a package. *built* is built and verified, but not uploaded; *versioned* is not built yet."""
 
     CONFIRMED = "confirmed"
     BUILT = "built"
@@ -21,7 +21,7 @@ class PackageOutcome(StrEnum):
 
 
 class PackageReport(BaseModel):
-    """One package: *error* and *hint* say why it is not out, *output* holds the last lines of what failed."""
+    """One package. *error* and *hint* say why it is not published; *output* has the last lines of the failure."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -35,10 +35,11 @@ class PackageReport(BaseModel):
 
 
 class ReleaseReport(BaseModel):
-    """One run of publish. *problems* are what went wrong beside the packages, *notes* what a person should know.
+    """The result of one `publish` run.
 
-    *page* is where the forge shows the release. *goal* is what was to become of each package: where a release was told
-    to stop earlier, that is less than confirmed.
+    *problems* are failures that belong to no single package, *notes* are remarks for the reader. *page* is the URL of
+    the release on GitHub or GitLab. *goal* is the outcome that each package should reach: less than confirmed if the
+    release is set to stop earlier.
     """
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
@@ -57,17 +58,17 @@ class ReleaseReport(BaseModel):
 
     @property
     def confirmed_packages(self) -> tuple[PackageReport, ...]:
-        """The packages that are out."""
+        """The packages that are published and confirmed."""
         return tuple(package for package in self.packages if package.outcome is PackageOutcome.CONFIRMED)
 
     @property
     def is_successful(self) -> bool:
-        """Whether every planned package is confirmed, or what else was the goal, and everything after it was done."""
+        """Whether every package has reached the goal, and nothing else went wrong."""
         return not self.problems and all(package.outcome is self.goal for package in self.packages)
 
     @property
     def headline(self) -> str:
-        """How it stands in numbers, for where the problems follow."""
+        """One line with the counts by outcome. Use it where the problems follow."""
         counts = [(outcome, sum(p.outcome is outcome for p in self.packages)) for outcome in PackageOutcome]
         parts = [f"{count} {outcome}" for outcome, count in counts if count]
         if self.problems:
@@ -76,5 +77,5 @@ class ReleaseReport(BaseModel):
 
     @property
     def summary(self) -> str:
-        """One line that says how it stands, for where nothing follows."""
+        """One line with the counts and the problems. Use it where nothing follows."""
         return "; ".join([self.headline, *(problem.splitlines()[0] for problem in self.problems)])

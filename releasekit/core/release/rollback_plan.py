@@ -1,4 +1,4 @@
-"""What undoing a release means: what goes, what stays, and how to go forward from what is public already."""
+"""What a rollback deletes, what stays, and how to continue from what is already public."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class PublicPackage(BaseModel):
-    """A package of the release that the index has files of, which no rollback takes away.
+    """A package of the release that has *files* on the *index*. A rollback cannot remove them.
 
-    It is *complete* if the index lists every file that was built, with our sha256. *page* is where its version can be
-    yanked, *next* the version of the next fix. *dependents* are packages of the release that are out too, and require
-    it, directly or not. *tag* is the tag that still names this version after the rollback, empty if there is none.
+    It is *complete* if the index lists every built file with the recorded sha256. *page* is the URL where you can yank
+    the version, *next* the version of the next fix. *dependents* are published packages of the release that require it,
+    directly or transitively. *tag* is the tag that still names this version after the rollback, empty without one.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -43,7 +43,7 @@ class PublicPackage(BaseModel):
 
 
 class KeptTag(BaseModel):
-    """A tag of the release that stays in these *places* ("here", "on origin"), and the reason."""
+    """A tag of the release that stays in *places* ("here", "on origin"), and the reason."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -56,13 +56,11 @@ class KeptTag(BaseModel):
 
 
 class Rollback(BaseModel):
-    """What is undone of one release. *tags* and *remote_tags* go, *kept_tags* stay; *kept* says the same in sentences.
+    """The rollback of one release. Without a *release* there is nothing to roll back.
 
-    Without a *release* there is nothing to roll back.
-
-    *held* tells that the remote holds the release for all clones to see, which ends. *draft* is the page of a release
-    that is not announced yet, *pull* the branch of a pull request: they go too. *done* is false while it is only looked
-    at.
+    *tags* (local) and *remote_tags* are deleted, *kept_tags* stay; *kept* has these as sentences. *held* says that the
+    remote has the lock of the release, which is removed. *draft* is the page of a draft release, *pull* the branch of a
+    pull request: both are deleted too. *finished* says that the release had ended. *done* is false for a preview.
     """
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
@@ -90,21 +88,21 @@ class Rollback(BaseModel):
 
     @property
     def next_steps(self) -> str:
-        """How to continue from what is public."""
+        """How to continue after the rollback; empty if nothing is public."""
         if not self.public:
             return ""
         return (
-            "To continue, commit what repairs the broken package as `fix: …` and run `releasekit publish`. "
-            "The versions above are used up, so the next ones are planned. "
-            "Yank a broken version if your index can do that. "
-            "Packages that are out and did not change stay as they are. "
-            "Packages that are not out yet are released then, with the new versions. "
+            "To continue, commit the fix for the broken package as `fix: …` and run `releasekit publish`. "
+            "The versions above are used, so the next release gets new ones. "
+            "Yank a broken version if your index supports it. "
+            "Published packages without changes stay as they are. "
+            "Packages that are not published yet are part of the next release, with new versions. "
             "`releasekit plan` shows which published packages still require an old version."
         )
 
     @property
     def summary(self) -> str:
-        """One line that says how it stands."""
+        """One line with the state of the rollback, and the counts of what stays."""
         if not self.release:
             return "nothing to roll back: no release is unfinished here"
         state = "rolled back" if self.done else "to be rolled back"
@@ -122,26 +120,26 @@ def _stay_verb(things: Collection[str]) -> str:
 
 
 class TaggedPackage(Protocol):
-    """A package of a release: a step of its plan, or as it was built."""
+    """A package of a release: a step of its plan, or a built package."""
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The name of the package."""
         ...
 
     @property
     def tag(self) -> str:
-        """Its tag."""
+        """The tag of the package."""
         ...
 
 
 def tag_keep_reasons(
     tags: Iterable[str], packages: Collection[TaggedPackage], complete: Mapping[str, str], umbrella: Container[str]
 ) -> dict[str, str]:
-    """Return those of *tags* that are true, with the reason: all that they stand for is on an index.
+    """Return those of *tags* that must stay, with the reason: all their packages are on an index.
 
-    *complete* says by package where all of it is. A tag stands for the packages that have it; one of the *umbrella*,
-    and one that no package has, for all of them.
+    *complete* has by package a sentence that says where all its files are. A tag stands for the *packages* that have
+    it. A tag of the *umbrella*, or of no package, stands for all of them.
     """
     reasons: dict[str, str] = {}
     for tag in tags:
@@ -154,7 +152,7 @@ def tag_keep_reasons(
 
 
 def public_dependents(plan: Plan, public: Container[str]) -> dict[str, tuple[str, ...]]:
-    """Return for each package of *plan* those of the *public* ones that need it, near and far, in the plan's order."""
+    """Return for each package of *plan* the *public* ones that need it transitively, in the order of the plan."""
     needed_by = reverse({step.name: frozenset((*step.needs, *step.batch)) for step in plan.steps})
     public_names = [step.name for step in plan.steps if step.name in public]
     by_name: dict[str, tuple[str, ...]] = {}
@@ -165,7 +163,7 @@ def public_dependents(plan: Plan, public: Container[str]) -> dict[str, tuple[str
 
 
 def yank_url(target: Target, name: str, version: Version) -> str:
-    """Return the page on which a maintainer can yank *version*, where that is known; else the package's simple page."""
+    """Return the URL where a maintainer can yank *version*, or the simple page of the package if that is unknown."""
     if not target.has_project_pages:
         return target.package_url(name, version)
     root = urlsplit(strip_credentials(target.check_url))

@@ -1,4 +1,4 @@
-"""Where a release goes."""
+"""The index that a release is uploaded to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class IndexAddress(BaseModel):
-    """An index as a release puts it on record: no user name, password or query, for everybody may read it."""
+    """An index as the release record has it: without user name, password and query, because records are readable."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -25,18 +25,21 @@ class IndexAddress(BaseModel):
     publish_url: str = ""
 
     def as_target(self) -> Target:
-        """Return where this is, for somebody who has no credentials for it.
+        """Return the index as a target without credentials.
 
-        The name is left out: uv reads credentials by it, and they must not go to an address that somebody else wrote.
+        The name is left out, because uv looks up credentials by the name of an index. Your credentials must not go to
+        an address that somebody else wrote.
         """
         return Target(self.check_url, self.publish_url)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a release goes: the simple root that confirms it, and the upload address (empty: uv's own, PyPI's).
+    """The index of a release.
 
-    *name* is that of the [[tool.uv.index]], if there is one; *is_default* says that installers look there anyway.
+    *check_url* is the root of the simple index on which uploads are confirmed. *publish_url* is the upload address;
+    empty means the default of uv, PyPI. *name* is the name of the [[tool.uv.index]], if there is one. *is_default* says
+    that installers use this index by default.
     """
 
     check_url: str
@@ -46,28 +49,28 @@ class Target:
 
     @property
     def install_index(self) -> str:
-        """What an installer must be told to find the release; nothing for the default index."""
+        """The index URL that an installer needs to find the release; empty for the default index."""
         return "" if self.is_default else self.check_url
 
     @property
     def is_pypi(self) -> bool:
-        """Whether uploads go where uv sends them when it is told nothing: to PyPI."""
+        """Whether uploads go to PyPI, the default of uv."""
         return not self.publish_url
 
     @property
     def closes_versions(self) -> bool:
-        """Whether the index takes no new files for a version once it is 14 days old: PyPI, and what is built like it.
+        """Whether the index takes no new files for a version that is 14 days old.
 
-        Their upload addresses end in "/legacy/" (warehouse).
+        PyPI and other indexes that run the same software (warehouse) do so. Their upload addresses end in "/legacy/".
         """
         return self.is_pypi or urlsplit(self.publish_url).path.rstrip("/") == "/legacy"
 
     @property
     def has_project_pages(self) -> bool:
-        """Whether the index is PyPI or Test PyPI, which alone have pages for people.
+        """Whether the index is PyPI or Test PyPI: only these have project pages for people.
 
-        They are reached by https without a port, with "/simple/" and "/legacy/" at the root. That the upload address
-        ends in "/legacy/" is not enough: so it does for other indexes too.
+        Their addresses have https, no port, and "/simple/" and "/legacy/" at the root. An upload address that ends in
+        "/legacy/" is not enough, because other indexes have one too.
         """
         simple, upload = urlsplit(self.check_url), urlsplit(self.publish_url)
         if not _is_public(simple, "/simple"):
@@ -77,14 +80,14 @@ class Target:
 
     @property
     def address(self) -> IndexAddress:
-        """What is put on record of it."""
+        """The index as the release record has it, without credentials."""
         return IndexAddress(
             name=self.name, check_url=strip_credentials(self.check_url), publish_url=strip_credentials(self.publish_url)
         )
 
     @property
     def title(self) -> str:
-        """How people know it: by the name that the workspace gives it and the host, or by its address, or PyPI."""
+        """The name of the index in messages: "PyPI", its name in the workspace with its host, or its address."""
         if self.is_pypi:
             return "PyPI"
         parts = urlsplit(self.publish_url)
@@ -92,7 +95,7 @@ class Target:
         return f"{self.name} ({address.hostname})" if self.name else address.geturl()
 
     def package_url(self, name: str, version: Version) -> str:
-        """Return where people see *version* of the package *name* (normalised): PyPI's page, elsewhere the simple one.
+        """Return the URL that shows *version* of the package *name* (normalised): the project page, or the simple page.
 
         User names and passwords are left out.
         """
@@ -103,15 +106,15 @@ class Target:
 
 
 def strip_credentials(address: str) -> str:
-    """Return *address* without user info, query and fragment, where credentials may stand."""
+    """Return *address* without user info, query and fragment, because these may contain credentials."""
     parts = urlsplit(address)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def recorded_targets(addresses: Iterable[IndexAddress], configured: Sequence[Target]) -> tuple[Target, ...]:
-    """Return where the *addresses* on record are.
+    """Return the targets for the *addresses* of a release record.
 
-    Those that the workspace knows are asked with the credentials that it has for them, all others without any.
+    An index that the workspace has *configured* is contacted with its credentials, any other without credentials.
     """
     by_url = {_simple_root(target.check_url): target for target in reversed(configured)}
     return tuple(by_url.get(_simple_root(address.check_url), address.as_target()) for address in addresses)
@@ -122,7 +125,7 @@ def _simple_root(address: str) -> str:
 
 
 def _is_public(parts: SplitResult, path: str) -> bool:
-    """Return whether this is *path* at the root of a site that has a name and no port of its own."""
+    """Return whether *parts* are the address of *path* at the root of an https site with a domain and no port."""
     domain = (parts.hostname or "").rpartition(".")
     has_domain = bool(domain[0]) and not domain[2].isdigit()
     has_port = ":" in parts.netloc.rpartition("@")[2]

@@ -1,4 +1,4 @@
-"""Releases that have not ended: how far each package is, and which command comes next."""
+"""Unfinished releases: the progress of each package, and which command to run next."""
 
 from __future__ import annotations
 
@@ -28,14 +28,16 @@ ReleaseStage = Literal[
 
 @dataclass(frozen=True, slots=True)
 class ReleaseTraces:
-    """What there is to see of one release that has not ended.
+    """The traces of one unfinished release, here, on the remote, on the index, and on GitHub or GitLab.
 
-    *source* says where it was seen, *location* names that. *damage* is why the record cannot be read; then *plan* and
-    *manifest* are of the copy that git or the remote keeps, None without one. *lock* tells whose release the remote
-    holds. *tags_here* and *tags_there* are the commits of tags, *index_files* the sha256 of each file that the index
-    lists, by package; None if nobody was asked. *missing_files* are files that are not on this machine as they were
-    built. *moved* tells that the branch of the remote has moved on without the release commit, *ahead* how many commits
-    are checked out that the release lacks. *page* and *pull_state* are of the pull request or the draft.
+    *source* says where the release was found, *location* is the path, reference or URL there. *damage* says why the
+    record cannot be read. Then *plan* and *manifest* come from the copy in git or on the remote, None without a copy.
+    *has_plan* is false if the record lacks its plan. *lock* says which release has the lock on the *remote*.
+    *tags_here* and *tags_there* map tags to commits, locally and on the remote. *index_files* has by package the sha256
+    of each file that the index lists, by file name. *tags_there* and *index_files* are None if nothing was asked.
+    *missing_files* are built files that this machine does not have with their original content. *moved* says that the
+    branch on the remote has new commits and lacks the release commit. *ahead* is the number of checked-out commits that
+    the release lacks. *page* and *pull_state* belong to the pull request or the draft.
     """
 
     source: TraceSource
@@ -63,12 +65,12 @@ class ReleaseTraces:
 
     @property
     def packages(self) -> tuple[BuiltPackage, ...]:
-        """The packages as they were built."""
+        """The built packages; empty before all are built."""
         return self.manifest.packages if self.manifest else ()
 
 
 class FileStatus(BaseModel):
-    """One built file. *here* says whether this machine has it, *index* what the index has under its name."""
+    """One built file. *here* says whether this machine has it, *index* compares it with the file on the index."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -79,7 +81,7 @@ class FileStatus(BaseModel):
 
 
 class PackageStatus(BaseModel):
-    """How far one package is; *tagged_there* is None if the remote was not asked."""
+    """The progress of one package. *tagged_there* is None if the remote was not asked."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -98,7 +100,7 @@ class PackageStatus(BaseModel):
 
 
 class NextCommand(BaseModel):
-    """A *command* to run, empty where something else is to be done, and its *effect*."""
+    """A *command* to run and its *effect*. Without a command, *effect* says what else to do."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -110,11 +112,12 @@ class NextCommand(BaseModel):
 
 
 class UnfinishedRelease(BaseModel):
-    """One release that has not ended. *what* says it in words, *next* what to do, *others* what else can be done.
+    """One unfinished release.
 
-    *by*, *host* and *since* say who began it; *where* is the record, reference or page. *published* counts the packages
-    whose files the index lists, None if it was not asked. *umbrella_here* and *umbrella_there* tell of the tags of the
-    release as a whole.
+    *what* describes its *stage* in a sentence. *next* is the recommended command, *others* are alternatives.
+    *by*, *host* and *since* say who began it, where and when. *where* is the record, the reference or the URL.
+    *published* counts the packages whose files the index lists, None if the index was not asked. *umbrella_here* and
+    *umbrella_there* say whether the umbrella tags exist locally and on the remote, None if the remote was not asked.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -139,10 +142,10 @@ class UnfinishedRelease(BaseModel):
 
 
 class ReleaseStatus(BaseModel):
-    """The answer of `releasekit status`.
+    """The result of `releasekit status`.
 
-    *running* names the process that holds the release lock of this repository. *unasked* says who was not asked, and
-    why.
+    *running* names the process that has the release lock of this repository. *unasked* names the services that were
+    not asked, each with the reason.
     """
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
@@ -155,19 +158,20 @@ class ReleaseStatus(BaseModel):
 
     @property
     def headline(self) -> str:
-        """One sentence on all of it."""
+        """One sentence that summarizes the status."""
         if self.releases:
             return f"{len(self.releases)} unfinished release{'' if len(self.releases) == 1 else 's'}"
         if self.running:
-            return f"No release is unfinished; releasekit runs here: {self.running}."
+            return f"No release is unfinished; releasekit is running here: {self.running}."
         where = "on this machine" if self.unasked else "here or on the remote"
         return f"No release is unfinished {where}."
 
 
 def describe_release(traces: ReleaseTraces, running: str = "", holder_elsewhere: str = "") -> UnfinishedRelease:
-    """Return how the release of *traces* stands.
+    """Return the status of the release of *traces*.
 
-    *running* is the process that holds the lock of this repository, *holder_elsewhere* one of another machine that may.
+    *running* is the process that has the lock of this repository. *holder_elsewhere* is a process of another machine
+    that may have it.
     """
     plan, manifest = traces.plan, traces.manifest
     packages = tuple(_package_status(step, traces) for step in plan.steps) if plan else ()
@@ -199,7 +203,7 @@ def describe_release(traces: ReleaseTraces, running: str = "", holder_elsewhere:
 
 
 def unfinished_note(release: UnfinishedRelease) -> str:
-    """Return the line with which `plan` tells of the release."""
+    """Return the line that `plan` prints about the unfinished release."""
     count = len(release.packages)
     progress = (
         f" ({release.published} of {count_packages(release.packages)} published)" if count and release.published else ""
@@ -207,7 +211,7 @@ def unfinished_note(release: UnfinishedRelease) -> str:
     return f"note: release {release.title} is unfinished{progress}; `releasekit status` shows it"
 
 
-# ---- how far each package is ----------------------------------------------------------------------------------------
+# ---- the progress of each package -----------------------------------------------------------------------------------
 
 
 def _package_status(step: Step, traces: ReleaseTraces) -> PackageStatus:
@@ -261,7 +265,7 @@ def _are_tags_on_remote(traces: ReleaseTraces, tags: tuple[str, ...], commit: st
     return bool(tags) and all(_is_tag_at(traces.tags_there, tag, commit) for tag in tags)
 
 
-# ---- what kind of unfinished release it is --------------------------------------------------------------------------
+# ---- the stage of the release ---------------------------------------------------------------------------------------
 
 
 def _release_stage(traces: ReleaseTraces, running: str) -> ReleaseStage:
@@ -306,31 +310,31 @@ def _describe_stage(
     sentences = {
         "running": f"{release} is being {'rolled back' if is_undone else 'made'} now by {running}: {progress}.",
         "begun": f"{release} is unfinished: {progress}.",
-        "staged": f"{release} is built and verified, and only staged: nothing of it is public.",
-        "undoing": f"{release} is being rolled back, and the rollback is unfinished.",
-        "taken_over": f"{release} was begun here, but {traces.remote} does not hold it for this clone any longer: "
-        "another clone has taken it over, ended it or rolled it back.",
-        "importing": f"{release} was given as a manifest, and is only in part on record here: its plan is missing.",
+        "staged": f"{release} is staged: everything is built and verified, and nothing is public.",
+        "undoing": f"The rollback of release {traces.title} is unfinished.",
+        "taken_over": f"{release} was begun here, but this clone no longer has its lock on {traces.remote}: "
+        "another clone has taken it over, finished it or rolled it back.",
+        "importing": f"{release} was imported from a manifest, but its record here is incomplete: the plan is missing.",
         "damaged": f"The record of release {traces.title} is damaged: {traces.damage}.",
-        "orphaned": f"{release} has lost its record; git keeps a copy of it."
+        "orphaned": f"The record of release {traces.title} is lost; git has a copy of it."
         if traces.plan
-        else f"{traces.location} keeps the commit of a release that has no record any more.",
+        else f"{traces.location} keeps the commit of a release whose record is lost.",
         "elsewhere": f"{release} is being made by another clone: {progress}.",
-        "proposed": f"{release} is proposed by a pull request, which waits to be merged.",
-        "closed": f"{release} was proposed by a pull request, which is closed and was not merged.",
-        "merged": f"{release} is merged, and not tagged yet.",
-        "draft": f"{release} is tagged, and its draft waits to be published.",
+        "proposed": f"{release} has an open pull request, which waits to be merged.",
+        "closed": f"{release} had a pull request, which was closed without being merged.",
+        "merged": f"{release} is merged, but not tagged yet.",
+        "draft": f"{release} is tagged; its draft waits to be published.",
     }
     return sentences[stage]
 
 
 def _describe_progress(traces: ReleaseTraces, packages: tuple[PackageStatus, ...], published: int | None) -> str:
     if not traces.packages:
-        return f"{count_packages(packages)} planned, none is built" if packages else "how far it is, is unknown"
+        return f"{count_packages(packages)} planned, none built" if packages else "its progress is unknown"
     if published is None:
         return f"{count_packages(packages)} built, the index was not asked"
     if published == len(packages):
-        return f"all {count_packages(packages)} published, the rest is left" if published > 1 else "1 package published"
+        return f"all {count_packages(packages)} published, final steps left" if published > 1 else "1 package published"
     return f"{published} of {count_packages(packages)} published"
 
 
@@ -342,57 +346,57 @@ def _notes(
     for package in packages:
         differing = [file.name for file in package.files if file.index == "differs"]
         if differing:
-            yield f"{package.name}: the index has other content under the name {', '.join(differing)}"
+            yield f"{package.name}: the index has different content for {', '.join(differing)}"
     branch = traces.manifest.branch if traces.manifest else ""
     if traces.moved:
-        yield f"{branch} on {traces.remote} has moved on without the release commit"
+        yield f"{branch} on {traces.remote} has new commits, but not the release commit"
     if traces.ahead and stage in ("begun", "staged"):
         commits = "1 commit" if traces.ahead == 1 else f"{traces.ahead} commits"
         yield f"{commits} since then {'is' if traces.ahead == 1 else 'are'} not in this release"
     if holder_elsewhere and traces.source == "record":
-        yield f"the release lock names {holder_elsewhere}; from here nobody can see whether that process still runs"
+        yield f"the release lock names {holder_elsewhere}; this machine cannot see whether that process still runs"
     if traces.page:
         yield traces.page
 
 
 def _unrecoverable_files(packages: tuple[PackageStatus, ...]) -> list[str]:
-    """Return the built files that are neither here nor on the index, where it was asked."""
+    """Return the built files that are neither on this machine nor on the index, if the index was asked."""
     return [file.name for package in packages for file in package.files if not file.here and file.index == "absent"]
 
 
-# ---- what to do -----------------------------------------------------------------------------------------------------
+# ---- the next command -----------------------------------------------------------------------------------------------
 
 _RESUME = NextCommand(command="releasekit publish", effect="resumes it")
 _ABANDON = NextCommand(command="releasekit rollback", effect="abandons it")
 _RECOVER = "releasekit publish --resume-from-registry"
 
 _COMMANDS: dict[ReleaseStage, tuple[NextCommand, ...]] = {
-    "running": (NextCommand(command="releasekit status", effect="shows how far it is; wait until it has ended"),),
+    "running": (NextCommand(command="releasekit status", effect="shows its progress; wait until it has finished"),),
     "staged": (
         NextCommand(command="releasekit publish", effect="publishes these files"),
-        NextCommand(command="releasekit publish --stage-only", effect="drops it, and stages it afresh"),
+        NextCommand(command="releasekit publish --stage-only", effect="discards it, and stages it again"),
         _ABANDON,
     ),
-    "undoing": (NextCommand(command="releasekit rollback", effect="ends the rollback"),),
+    "undoing": (NextCommand(command="releasekit rollback", effect="completes the rollback"),),
     "taken_over": (
-        NextCommand(command="git fetch --tags", effect="shows whether it was ended"),
-        NextCommand(command="releasekit rollback", effect="clears away what is left of it here"),
+        NextCommand(command="git fetch --tags", effect="shows whether it was finished"),
+        NextCommand(command="releasekit rollback", effect="removes its remains from this clone"),
     ),
     "importing": (
         NextCommand(
             command="releasekit publish --manifest FILE",
-            effect="begins it again, with the same manifest.json or the tag of its draft",
+            effect="starts it again, with the same manifest.json or the tag of its draft",
         ),
         _ABANDON,
     ),
 }
-"""What to do next and what else can be done, where it does not depend on the release."""
+"""The recommended command, then alternatives, for stages where they do not depend on the release."""
 
 
 def _commands(
     stage: ReleaseStage, traces: ReleaseTraces, packages: tuple[PackageStatus, ...]
 ) -> tuple[NextCommand, ...]:
-    """Return what to do next, then what else can be done."""
+    """Return the recommended command, then alternatives."""
     if stage in _COMMANDS:
         return _COMMANDS[stage]
     if stage == "begun":
@@ -408,26 +412,26 @@ def _rollback_command(traces: ReleaseTraces) -> NextCommand:
 
 def _commands_without_record(stage: ReleaseStage, traces: ReleaseTraces) -> tuple[NextCommand, ...]:
     if traces.plan and traces.manifest:
-        return (NextCommand(command=_RECOVER, effect="resumes it from the copy that is kept of it"), _ABANDON)
+        return (NextCommand(command=_RECOVER, effect="resumes it from its copy"), _ABANDON)
     if stage == "damaged":
-        return (NextCommand(command="releasekit rollback", effect="clears the record away"),)
+        return (NextCommand(command="releasekit rollback", effect="removes the record"),)
     forget = f"git update-ref -d {traces.location}"
-    return (NextCommand(command=forget, effect="lets git forget that commit; nothing else is left of the release"),)
+    return (NextCommand(command=forget, effect="removes that commit; nothing else is left of the release"),)
 
 
 def _commands_elsewhere(stage: ReleaseStage, traces: ReleaseTraces) -> tuple[NextCommand, ...]:
     match stage:
         case "elsewhere":
-            effect = "takes it over, if that clone is lost; else wait until it has ended"
+            effect = "takes it over if that clone is lost; otherwise wait until it has finished"
             return (NextCommand(command=_RECOVER, effect=effect),)
         case "proposed":
-            update = NextCommand(command="releasekit prepare", effect="brings the pull request up to date")
+            update = NextCommand(command="releasekit prepare", effect="updates the pull request")
             return (NextCommand(command="", effect="merge the pull request"), update)
         case "closed":
-            effect = "makes the pull request again, of what is unreleased now"
+            effect = "opens a new pull request with all unreleased changes"
             return (NextCommand(command="releasekit prepare", effect=effect),)
         case "merged":
-            effect = "tags the merged commit, and has it published"
+            effect = "tags the merged commit, and starts the workflow that publishes it"
             return (NextCommand(command="releasekit publish --publish-from ci", effect=effect),)
         case _:
             return (NextCommand(command=f"releasekit publish --manifest {traces.title}", effect="publishes it"),)
@@ -435,11 +439,14 @@ def _commands_elsewhere(stage: ReleaseStage, traces: ReleaseTraces) -> tuple[Nex
 
 def _commands_to_continue(traces: ReleaseTraces, packages: tuple[PackageStatus, ...]) -> tuple[NextCommand, ...]:
     if any(package.progress == "differs" for package in packages):
-        effect = "abandons it: `releasekit publish` refuses other content on the index"
+        effect = "abandons it: `releasekit publish` refuses a release whose files differ on the index"
         return (NextCommand(command="releasekit rollback", effect=effect),)
     if _unrecoverable_files(packages):
-        return (NextCommand(command=_RECOVER, effect="builds what is lost again, compares, and resumes it"), _ABANDON)
+        return (
+            NextCommand(command=_RECOVER, effect="builds the lost files again, compares them, and resumes it"),
+            _ABANDON,
+        )
     if traces.moved and packages and all(package.is_published for package in packages):
-        effect = "brings the new commits here; then `git push` and `releasekit publish` end the release"
+        effect = "gets the new commits; then `git push` and `releasekit publish` finish the release"
         return (NextCommand(command="git pull", effect=effect), _ABANDON)
     return (_RESUME, _ABANDON)

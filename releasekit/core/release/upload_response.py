@@ -1,4 +1,4 @@
-"""What an index's answer to an upload means: which is tried again, and which never."""
+"""Classify the response of an index to an upload: is it worth another try or not."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class UploadResponse:
-    """What an index said to the upload of *file*.
+    """The response of an index to the upload of *file*.
 
-    *status* is that of HTTP, 0 if it said nothing: then *no_response* tells whether it was asked at all. *headers* have
-    names in lower case.
+    *status* is the HTTP status, 0 without a response. Then *no_response* is true if the index was asked and did not
+    answer, and false if uv did not ask it. The names of *headers* are in lower case.
     """
 
     status: int
@@ -28,24 +28,24 @@ class UploadResponse:
 
 
 class UploadOutcome(Enum):
-    """What an answer means for the release."""
+    """What a response means for the release."""
 
     TRANSIENT = auto()
-    """Not now; the same upload may succeed in a moment."""
+    """A temporary failure: the same upload may succeed later."""
     RATE_LIMITED = auto()
-    """Too much from us: nobody needs to try before the time that it names."""
+    """Too many requests: an upload before the time that the response names fails again."""
     NEW_PROJECT_QUOTA = auto()
-    """No more new projects from us for a long time; others are taken."""
+    """The index takes no more new projects from this user for a long time. Existing projects still work."""
     UNAUTHORIZED = auto()
-    """It does not know us: no upload of any package would be taken."""
+    """The credentials are missing or unknown: the index rejects the upload of every package."""
     FORBIDDEN_PROJECT = auto()
-    """It knows us, and does not let us upload to this project."""
+    """The credentials are valid, but may not upload to this project."""
     ALREADY_EXISTS = auto()
-    """It has a file of this name; with which content, only its page tells."""
+    """The index has a file of this name. Only its simple page shows whether the content is the same."""
     VERSION_CLOSED = auto()
-    """It has this version for too long to take new files for it."""
+    """The version is too old: the index takes no new files for it."""
     REJECTED = auto()
-    """The file itself is refused, now and later."""
+    """The index rejects the file itself. Another try does not help."""
 
 
 _NEW_PROJECT_QUOTA = re.compile(r"new projects?\b", re.IGNORECASE)
@@ -57,7 +57,10 @@ _MISSING_CREDENTIALS = re.compile(r"credentials|trusted publishing|password|user
 
 
 def classify_response(response: UploadResponse) -> UploadOutcome:
-    """Return what *response* means; every rejection by PyPI is a 400, so there the words decide."""
+    """Return what *response* means for the release.
+
+    PyPI answers every rejection with status 400, so the text of the message decides there.
+    """
     message = response.message
     match response.status:
         case HTTPStatus.TOO_MANY_REQUESTS:
@@ -76,7 +79,7 @@ def classify_response(response: UploadResponse) -> UploadOutcome:
             outcome = UploadOutcome.ALREADY_EXISTS
         case HTTPStatus.BAD_REQUEST if _VERSION_CLOSED.search(message):
             outcome = UploadOutcome.VERSION_CLOSED
-        case 0 if not response.no_response:  # uv itself did not want to
+        case 0 if not response.no_response:  # uv refused to upload, without asking the index
             outcome = UploadOutcome.UNAUTHORIZED if _MISSING_CREDENTIALS.search(message) else UploadOutcome.REJECTED
         case status if status in _TRANSIENT_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             outcome = UploadOutcome.TRANSIENT

@@ -21,12 +21,12 @@ def test_body(packages: int) -> None:
 
     assert len(body) <= 65_536
     assert "| 0 | package-0 |" in body
-    assert ("mermaid" in body, "too many to draw" in body, "shortened" in body) == {
+    assert ("mermaid" in body, "too large to draw" in body, "shortened" in body) == {
         1: (True, False, False),
         400: (True, False, False),
         4000: (False, False, True),
     }[packages]
-    assert "Merging this, in whichever way, releases what the table says" in body
+    assert "Merge this pull request, with any merge method, to release the packages in the table" in body
 
 
 def test_draft_body() -> None:
@@ -34,8 +34,8 @@ def test_draft_body() -> None:
     body = draft_release_body("line\n" * 100, 300, "https://example.org/all")
 
     assert len(body) <= 300
-    assert body.startswith("> **Not out yet.**")
-    assert body.endswith("all of it: https://example.org/all\n")
+    assert body.startswith("> **Not published yet.**")
+    assert body.endswith("full text: https://example.org/all\n")
 
 
 def test_tags() -> None:
@@ -55,11 +55,11 @@ def test_outdated() -> None:
 
     higher = [step.model_copy(update={"next": Version("9")}) for step in pull.packages]
     assert list(stale_reasons(pull, pull, pull.model_copy(update={"packages": tuple(higher)}))) == [
-        f"{step.name} would go to 9, not to {step.version}: {step.reason}" for step in pull.steps
+        f"{step.name} would become 9 instead of {step.version}: {step.reason}" for step in pull.steps
     ]
     apart = plan_of("app:", "core:")
-    assert list(stale_reasons(pull, pull, apart)) == ["app needs other packages of this release than before"]
-    assert list(stale_reasons(pull, pull, plan_of("core:"))) == ["app is no package any more"]
+    assert list(stale_reasons(pull, pull, apart)) == ["app now needs different packages of this release"]
+    assert list(stale_reasons(pull, pull, plan_of("core:"))) == ["app is no longer a package"]
 
 
 def test_lower_is_fine() -> None:

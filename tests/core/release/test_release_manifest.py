@@ -149,9 +149,9 @@ def test_without_index_on_record() -> None:
 @pytest.mark.parametrize(
     ("here", "there", "said"),
     [
-        ('"plan": {', '"plan": null, "was": {', "there is no plan in it"),
-        ('"branch": "main"', '"branch": "--force"', "'--force' can be the name of no tag or branch"),
-        ('"tag": "core-v1.1"', '"tag": "--delete"', "'--delete' can be the name of no tag or branch"),
+        ('"plan": {', '"plan": null, "was": {', "it contains no plan"),
+        ('"branch": "main"', '"branch": "--force"', "'--force' is not a valid name of a tag or branch"),
+        ('"tag": "core-v1.1"', '"tag": "--delete"', "'--delete' is not a valid name of a tag or branch"),
         ('"release_commit": "bbb', '"release_commit": "--b', "release_commit: '--bbbbbb"),
         ('"path": "packages/core"', '"path": "/etc"', "'/etc' leads out of the workspace"),
         ('"path": "packages/core"', '"path": "packages/../../x"', "'packages/../../x' leads out of the workspace"),
@@ -160,10 +160,10 @@ def test_without_index_on_record() -> None:
         ('"name": "core-1.1.tar.gz"', '"name": "/x/core-1.1.tar.gz"', "/x/core-1.1.tar.gz"),
         ('"name": "core-1.1.tar.gz"', '"name": "core-1.2.tar.gz"', "core-1.2.tar.gz has the version 1.2, but 1.1 is"),
         ('"name": "core-1.1-py3', '"name": "core-1.1-../py3', "core-1.1-../py3-none-any.whl"),
-        ('"sha256": "abab', '"sha256": "--ab', "or its sha256 is none"),
-        ('"indexes": []', '"indexes": [{"check_url": "file:///etc"}]', "an address is none of the web"),
+        ('"sha256": "abab', '"sha256": "--ab', "or its sha256 is not valid"),
+        ('"indexes": []', '"indexes": [{"check_url": "file:///etc"}]', "an address is not http or https"),
         ('"indexes": []', '"indexes": [{"check_url": "https://ada:pw@a.example"}]', "more than host and path"),
-        ('"version": "1.1"', '"version": "1.2"', "the packages are not those of the plan inside"),
+        ('"version": "1.1"', '"version": "1.2"', "its packages differ from those of its plan"),
     ],
 )
 def test_exported_is_not_trusted(here: str, there: str, said: str) -> None:
@@ -181,9 +181,9 @@ def test_exported_is_not_trusted(here: str, there: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("release", "../../etc", "release: '../../etc' is none"),
-        ("commit", "HEAD", "commit: 'HEAD' is none"),
-        ("packages", (), "the plan inside releases no package"),
+        ("release", "../../etc", "release: '../../etc' is not valid"),
+        ("commit", "HEAD", "commit: 'HEAD' is not valid"),
+        ("packages", (), "its plan releases no package"),
     ],
 )
 def test_exported_with_another_plan(field: str, value: object, said: str) -> None:
@@ -198,5 +198,5 @@ def test_of_another_release() -> None:
     """A plan that was put into the manifest of another release is refused."""
     text = manifest_text(exported().model_copy(update={"release": "0" * 12}))
 
-    with pytest.raises(ReleaseError, match="the plan inside is of another release"):
+    with pytest.raises(ReleaseError, match="its plan belongs to another release"):
         parse_staged_manifest(text, "manifest.json")

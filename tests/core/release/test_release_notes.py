@@ -150,7 +150,7 @@ def test_limits(limit: int) -> None:
         assert f": {PAGE}/blob/package-79-v1.1/packages/package-79/CHANGELOG.md" in said
         assert "| [package-79](" in said
     else:
-        assert said.endswith(f"… shortened; all of it: {found.all}\n")
+        assert said.endswith(f"… shortened; full text: {found.all}\n")
 
 
 def test_nothing_is_shortened_without_need() -> None:
@@ -164,7 +164,7 @@ def test_nothing_is_shortened_without_need() -> None:
 def test_cut() -> None:
     """A text is cut at the end of a line, and says where the rest is, if that is known."""
     assert truncate("one\ntwo\n", 8, "x") == "one\ntwo\n"
-    assert truncate("one\ntwo\n" + "x" * 50, 40, "there") == "one\ntwo\n\n… shortened; all of it: there\n"
+    assert truncate("one\ntwo\n" + "x" * 50, 40, "there") == "one\ntwo\n\n… shortened; full text: there\n"
     assert truncate("one\ntwo\n" + "x" * 50, 25, "") == "one\ntwo\n\n… shortened\n"
 
 

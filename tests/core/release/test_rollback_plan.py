@@ -93,7 +93,7 @@ def test_forward() -> None:
     public = private.model_copy(update={"public": (package, package.model_copy(update={"index": "another"}))})
 
     assert (private.next_steps, private.summary) == ("", "v1.0: rolled back")
-    assert "commit what repairs the broken package as `fix: …` and run `releasekit publish`" in public.next_steps
+    assert "commit the fix for the broken package as `fix: …` and run `releasekit publish`" in public.next_steps
     assert "uv version" not in public.next_steps
     assert public.summary == "v1.0: rolled back, 1 package stays on the index"
     assert Rollback(release="", title="").summary == "nothing to roll back: no release is unfinished here"

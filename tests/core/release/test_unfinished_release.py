@@ -144,9 +144,10 @@ def test_words() -> None:
     unknown = unfinished_note(describe_release(traces_of()))
     assert unknown == "note: release v1.1 is unfinished; `releasekit status` shows it"
     assert describe_release(traces_of(packages=())).what == (
-        "Release v1.1 is unfinished: 2 packages planned, none is built."
+        "Release v1.1 is unfinished: 2 packages planned, none built."
     )
     ahead = describe_release(traces_of(ahead=2))
     assert ahead.notes == ("2 commits since then are not in this release",)
-    assert ReleaseStatus(running="process 12").headline == "No release is unfinished; releasekit runs here: process 12."
+    running = ReleaseStatus(running="process 12")
+    assert running.headline == "No release is unfinished; releasekit is running here: process 12."
     assert ReleaseStatus(releases=(release,)).headline == "1 unfinished release"

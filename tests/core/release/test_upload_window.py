@@ -38,7 +38,7 @@ def test_half_published() -> None:
         (9.9, None),
         (10.1, "takes no new files for it from 2026-08-15 12:00 UTC"),
         (13.9, "takes no new files for it from 2026-08-15 12:00 UTC"),
-        (14.1, "takes no new files for it any more, since 2026-08-15 12:00 UTC"),
+        (14.1, "has taken no new files for it since 2026-08-15 12:00 UTC"),
     ],
 )
 def test_warnings(days: float, said: str | None) -> None:
@@ -48,6 +48,6 @@ def test_warnings(days: float, said: str | None) -> None:
 
     warnings = [str(warning) for warning in closing_warnings([half], now)]
 
-    expected = f"RK-UPLOAD-CLOSED: core 1.1 is on the index in part; the index {said}"
+    expected = f"RK-UPLOAD-CLOSED: core 1.1 is only partly on the index; the index {said}"
     assert warnings == ([expected] if said else [])
     assert half.is_closed(now) is (days > 14)
