@@ -16,7 +16,7 @@ from releasekit.formats.graphs import labelled_edges
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from releasekit.core.planning.model import Plan
+    from releasekit.core.planning.model import Plan, Step
     from releasekit.core.release.report import ReleaseReport
     from releasekit.core.workspace.graph import Graph
     from releasekit.core.workspace.workspace import Workspace
@@ -34,20 +34,35 @@ def csv_text(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def plan_csv(plan: Plan, changes: Mapping[str, str] | None = None) -> str:
     """Return a row for each package, released or not. *changes* have by package its difference from an earlier plan."""
-    head = ["order", "level", "name", "path", "current", "next", "bump", "status", "reason", "tag", "needs"]
-    rows: list[list[object]] = []
-    for step in plan.packages:
-        position = (step.order, step.level) if step.order >= 0 else (None, None)
-        versions = (step.current, step.next)
-        needs = " ".join(step.needs)
-        rows.append([*position, step.name, step.path, *versions, step.bump, step.status, step.reason, step.tag, needs])
-    if changes is not None:
-        head.append("change")
-        planned = {step.name for step in plan.packages}
-        rows = [[*row, changes.get(str(row[2]))] for row in rows]
-        removed = ((name, difference) for name, difference in changes.items() if name not in planned)
-        rows.extend(["", "", name, *(len(head) - 4) * [""], difference] for name, difference in removed)
-    return csv_text(head, rows)
+    if changes is None:
+        return csv_text(_PLAN_HEAD, map(_plan_row, plan.packages))
+    rows: list[Sequence[object]] = [(*_plan_row(step), changes.get(step.name)) for step in plan.packages]
+    planned = {step.name for step in plan.packages}
+    empty_cells = [""] * (len(_PLAN_HEAD) - 3)
+    for name, change in changes.items():
+        if name not in planned:  # an earlier plan had this package
+            rows.append(("", "", name, *empty_cells, change))
+    return csv_text((*_PLAN_HEAD, "change"), rows)
+
+
+_PLAN_HEAD = ("order", "level", "name", "path", "current", "next", "bump", "status", "reason", "tag", "needs")
+
+
+def _plan_row(step: Step) -> Sequence[object]:
+    position = (step.order, step.level) if step.order >= 0 else (None, None)
+    needs = " ".join(step.needs)
+    return (
+        *position,
+        step.name,
+        step.path,
+        step.current,
+        step.next,
+        step.bump,
+        step.status,
+        step.reason,
+        step.tag,
+        needs,
+    )
 
 
 def versions_csv(explanation: Explanation) -> str:
@@ -64,27 +79,33 @@ def report_csv(report: ReleaseReport) -> str:
 
 def members_csv(workspace: Workspace) -> str:
     """Return a row for each member of a workspace."""
-    rows = (
-        (
-            member.name,
-            member.path,
-            member.version,
-            "yes" if member.dynamic else "no",
-            "yes" if member.publishable else "no",
-            " ".join(sorted(workspace.required_members(member, Kind.RUNTIME, Kind.BUILD, Kind.EXTRA))),
-        )
-        for member in workspace
-    )
+    rows: list[Sequence[object]] = []
+    for member in workspace:
+        dynamic = "yes" if member.dynamic else "no"
+        publishable = "yes" if member.publishable else "no"
+        internal = sorted(workspace.required_members(member, Kind.RUNTIME, Kind.BUILD, Kind.EXTRA))
+        rows.append((member.name, member.path, member.version, dynamic, publishable, " ".join(internal)))
     return csv_text(("name", "path", "version", "dynamic", "publishable", "internal"), rows)
 
 
 def graph_csv(graph: Graph) -> str:
     """Return a row for each edge, and one for each package without needs."""
-    rows: list[tuple[str, ...]] = [(start, end, " ".join(kinds)) for start, end, kinds in labelled_edges(graph)]
-    rows += [(name, "", "") for name, needs in graph.needs().items() if not needs]
+    rows: list[tuple[str, ...]] = []
+    for start, end, kinds in labelled_edges(graph):
+        rows.append((start, end, " ".join(kinds)))
+    for name, needs in graph.needs().items():
+        if not needs:
+            rows.append((name, "", ""))
     return csv_text(("package", "needs", "kind"), sorted(rows))
 
 
 def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
+    if value is None:
+        return ""
+    text = str(value)
+    if text.startswith(_FORMULA_STARTS):
+        return f"'{text}"
+    return text
+
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")

@@ -52,9 +52,9 @@ class Explanation(BaseModel):
 
 def explain_versions(plan: Plan, decisions: Decisions, names: Collection[str]) -> Explanation:
     """Return the explanation of *plan* for the packages *names*, with all commits since the last release."""
-    return Explanation(
-        packages=tuple(_explain_package(step, decisions) for step in plan.packages if step.name in names)
-    )
+    selected = [step for step in plan.packages if step.name in names]
+    rows = [_explain_package(step, decisions) for step in selected]
+    return Explanation(packages=tuple(rows))
 
 
 def explanation_text(explanation: Explanation) -> str:
@@ -62,15 +62,25 @@ def explanation_text(explanation: Explanation) -> str:
     lines: list[str] = []
     for row in explanation.packages:
         step = "stays" if row.skipped else f"-> {row.next} ({row.bump})"
-        lines.append(f"{row.name} {row.current or ''} {step}: {row.reason}".replace("  ", " "))
-        lines += [f"  + {reason.commit[:7]} {reason.title}  [{reason.why}]" for reason in row.counted]
-        lines += [f"  - {reason.commit[:7]} {reason.title}  [{reason.why}]" for reason in row.ignored]
+        current = row.current or ""
+        headline = f"{row.name} {current} {step}: {row.reason}"
+        lines.append(headline.replace("  ", " "))
+        lines += [f"  + {_commit_text(reason)}" for reason in row.counted]
+        lines += [f"  - {_commit_text(reason)}" for reason in row.ignored]
     return "\n".join(lines) + "\n"
 
 
+def _commit_text(reason: CommitReason) -> str:
+    return f"{reason.commit[:7]} {reason.title}  [{reason.why}]"
+
+
 def _explain_package(step: Step, decisions: Decisions) -> VersionExplanation:
-    decision, rules = decisions[step.name], decisions.requests[step.name].rules
-    soft = step.current is not None and step.current.major == 0 and not rules.major_on_zero
+    decision = decisions[step.name]
+    rules = decisions.requests[step.name].rules
+    is_zero = step.current is not None and step.current.major == 0
+    soft = is_zero and not rules.major_on_zero
+    counted = [_commit_reason(change, rule_of(change, rules.types, soft=soft)) for change in decision.triggers]
+    ignored = [_commit_reason(ignored.change, ignored.reason) for ignored in decision.ignored]
     return VersionExplanation(
         name=step.name,
         current=step.current,
@@ -78,8 +88,8 @@ def _explain_package(step: Step, decisions: Decisions) -> VersionExplanation:
         bump=step.bump,
         reason=step.reason,
         skipped=step.order < 0,
-        counted=tuple(_commit_reason(change, rule_of(change, rules.types, soft=soft)) for change in decision.triggers),
-        ignored=tuple(_commit_reason(ignored.change, ignored.reason) for ignored in decision.ignored),
+        counted=tuple(counted),
+        ignored=tuple(ignored),
     )
 
 

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 def levels_text(order: Order) -> str:
     """Return one line for each level: its number and its packages."""
-    return "".join(f"{number}: {' '.join(names)}\n" for number, names in enumerate(order.levels))
+    lines: list[str] = []
+    for number, names in enumerate(order.levels):
+        packages = " ".join(names)
+        lines.append(f"{number}: {packages}\n")
+    return "".join(lines)
 
 
 def ascii_text(graph: Graph, roots: Collection[str] = (), *, inverted: bool = False) -> str:
@@ -29,7 +33,9 @@ def ascii_text(graph: Graph, roots: Collection[str] = (), *, inverted: bool = Fa
     Below a package is what it needs; with *inverted*, which packages need it. Each package is expanded once, and marked
     with (*) where it is repeated. So the number of lines is at most that of packages and edges together.
     """
-    edges = reverse(graph.needs()) if inverted else graph.needs()
+    edges = graph.needs()
+    if inverted:
+        edges = reverse(edges)
     printed: set[str] = set()
     lines: list[str] = []
     for root in sorted(roots) or _roots(edges):
@@ -41,44 +47,55 @@ def dot_text(workspace: Workspace, graph: Graph) -> str:
     """Return the graph for Graphviz, dependencies on the left."""
     lines = ["digraph workspace {", "  rankdir=RL;", '  node [shape=box, style="rounded"];']
     for name in sorted(graph):
+        title = _title(workspace, name, LINE_BREAK)
         dashed = "" if workspace[name].publishable else ', style="rounded,dashed"'
-        lines.append(f'  "{name}" [label="{_title(workspace, name, LINE_BREAK)}"{dashed}];')
+        lines.append(f'  "{name}" [label="{title}"{dashed}];')
     for start, end, kinds in labelled_edges(graph):
-        lines.append(f'  "{start}" -> "{end}"{_DOT[_label(kinds)]};')
+        attributes = _DOT[_label(kinds)]
+        lines.append(f'  "{start}" -> "{end}"{attributes};')
     return "\n".join([*lines, "}"]) + "\n"
 
 
 def mermaid_text(workspace: Workspace, graph: Graph) -> str:
     """Return the graph for Mermaid, dependencies on the left. Nodes have numbers, because "end" is a reserved word."""
-    node = {name: f"p{number}" for number, name in enumerate(sorted(graph))}
+    node_by_name = _number_nodes(graph)
     lines = ["flowchart RL"]
-    lines += [f'    {node[name]}["{_title(workspace, name, " ")}"]' for name in node]
+    private: list[str] = []
+    for name, node in node_by_name.items():
+        title = _title(workspace, name, " ")
+        lines.append(f'    {node}["{title}"]')
+        if not workspace[name].publishable:
+            private.append(node)
     for start, end, kinds in labelled_edges(graph):
-        lines.append(f"    {node[start]} {_MERMAID[_label(kinds)]} {node[end]}")
-    if private := [node[name] for name in node if not workspace[name].publishable]:
-        lines += ["    classDef private stroke-dasharray: 5 5", f"    class {','.join(private)} private"]
+        arrow = _MERMAID[_label(kinds)]
+        lines.append(f"    {node_by_name[start]} {arrow} {node_by_name[end]}")
+    if private:
+        nodes = ",".join(private)
+        lines.append("    classDef private stroke-dasharray: 5 5")
+        lines.append(f"    class {nodes} private")
     return "\n".join(lines) + "\n"
 
 
 def d2_text(workspace: Workspace, graph: Graph) -> str:
     """Return the graph for D2, dependencies on the left. Nodes have numbers, because "label" is a reserved word."""
-    node = {name: f"p{number}" for number, name in enumerate(sorted(graph))}
+    node_by_name = _number_nodes(graph)
     lines = ["direction: left"]
-    for name, number in node.items():
+    for name, node in node_by_name.items():
+        title = _title(workspace, name, " ")
         dashed = "" if workspace[name].publishable else " {style.stroke-dash: 5}"
-        lines.append(f'{number}: "{_title(workspace, name, " ")}"{dashed}')
+        lines.append(f'{node}: "{title}"{dashed}')
     for start, end, kinds in labelled_edges(graph):
-        lines.append(f"{node[start]} -> {node[end]}{_D2[_label(kinds)]}")
+        label = _D2[_label(kinds)]
+        lines.append(f"{node_by_name[start]} -> {node_by_name[end]}{label}")
     return "\n".join(lines) + "\n"
 
 
 def labelled_edges(graph: Graph) -> Iterator[tuple[str, str, tuple[Kind, ...]]]:
     """Yield each edge as (package, what it needs, kinds of requirement), sorted by name."""
-    by_kind = {Kind.RUNTIME: graph.runtime, Kind.BUILD: graph.build, Kind.EXTRA: graph.soft}
     needs = graph.needs()
     for start in sorted(needs):
         for end in sorted(needs[start]):
-            yield start, end, tuple(kind for kind, edges in by_kind.items() if end in edges[start])
+            yield start, end, _edge_kinds(graph, start, end)
 
 
 LINE_BREAK = "\\n"
@@ -91,7 +108,16 @@ _D2 = {"": "", "build": ": build {style.stroke-width: 4}", "extra": ": extra {st
 
 def _label(kinds: tuple[Kind, ...]) -> str:
     """Return the label of an edge: empty for a run-time requirement that is not also needed to build."""
-    return next((kind.value for kind in (Kind.BUILD, Kind.EXTRA) if kind in kinds), "")
+    if Kind.BUILD in kinds:
+        return Kind.BUILD.value
+    if Kind.EXTRA in kinds:
+        return Kind.EXTRA.value
+    return ""
+
+
+def _number_nodes(graph: Graph) -> dict[str, str]:
+    """Return the name of the node of each package."""
+    return {name: f"p{number}" for number, name in enumerate(sorted(graph))}
 
 
 def _title(workspace: Workspace, name: str, separator: str) -> str:
@@ -101,9 +127,13 @@ def _title(workspace: Workspace, name: str, separator: str) -> str:
 
 def _roots(edges: Edges) -> list[str]:
     """Return the packages without an incoming edge, and one package of each cycle without one."""
-    group_of = {name: group for group in components(edges) for name in group}
-    targets = {end for start in edges for end in edges[start] if group_of[end] is not group_of[start]}
-    return sorted({min(group) for group in group_of.values() if not group & targets})
+    groups = components(edges)
+    targets_from_outside: set[str] = set()
+    for group in groups:
+        targets = {end for start in group for end in edges[start]}
+        targets_from_outside |= targets - group
+    root_groups = [group for group in groups if not group & targets_from_outside]
+    return sorted(min(group) for group in root_groups)
 
 
 def _tree(graph: Graph, edges: Edges, root: str, printed: set[str], *, inverted: bool) -> list[str]:
@@ -111,21 +141,29 @@ def _tree(graph: Graph, edges: Edges, root: str, printed: set[str], *, inverted:
     lines: list[str] = []
     pending = [(root, "", "", "")]
     while pending:
-        name, label, mark, indent = pending.pop()
+        name, label, branch, indent = pending.pop()
+        line = f"{indent}{branch}{name}"
+        if label:
+            line += f" ({label})"
         is_repeated = name in printed and bool(edges[name])
-        lines.append(f"{indent}{mark}{name}{f' ({label})' if label else ''}{' (*)' if is_repeated else ''}")
         if is_repeated:
+            lines.append(f"{line} (*)")
             continue
+        lines.append(line)
         printed.add(name)
-        inner = indent + {"": "", _LAST: "    "}.get(mark, "│   ")
-        ends = sorted(edges[name])
-        for end in reversed(ends):
+        inner_indent = indent + _INDENTS[branch]
+        next_branch = _LAST
+        # The last one comes first, because the stack returns them in reverse.
+        for end in sorted(edges[name], reverse=True):
             kinds = _edge_kinds(graph, end, name) if inverted else _edge_kinds(graph, name, end)
-            pending.append((end, _label(kinds), _LAST if end == ends[-1] else "├── ", inner))
+            pending.append((end, _label(kinds), next_branch, inner_indent))
+            next_branch = _INNER
     return lines
 
 
-_LAST = "└── "
+_LAST, _INNER = "└── ", "├── "
+_INDENTS = {"": "", _LAST: "    ", _INNER: "│   "}
+"""What stands below a branch, by branch."""
 
 
 def _edge_kinds(graph: Graph, start: str, end: str) -> tuple[Kind, ...]:

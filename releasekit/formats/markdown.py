@@ -11,12 +11,12 @@ from releasekit.core.release.report import PackageOutcome
 from releasekit.core.text import count_packages, summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from releasekit.core.checks.facts import CheckReport
     from releasekit.core.planning.model import Obstacle, Plan, Step
     from releasekit.core.release.report import ReleaseReport
-    from releasekit.core.release.rollback_plan import Rollback
+    from releasekit.core.release.rollback_plan import PublicPackage, Rollback
     from releasekit.formats.explained import Explanation
 
 
@@ -38,12 +38,21 @@ def plan_markdown(plan: Plan, changes: Sequence[str] | None = None, graph: str =
         text = _plan_markdown(plan, changes, reason=reason)
         if len(text) <= limit:
             return text
-    fits, too_many = 0, len(plan.steps) + 1
+    text = _short_markdown(plan, changes, 0)
+    fits = 0
+    too_many = len(plan.steps) + 1
     while too_many - fits > 1:
         rows = (fits + too_many) // 2
-        fits, too_many = (rows, too_many) if len(_short_markdown(plan, changes, rows)) <= limit else (fits, rows)
-    text = _short_markdown(plan, changes, fits)
-    return text if len(text) <= limit else text[:limit].rpartition("\n")[0]
+        longer_text = _short_markdown(plan, changes, rows)
+        if len(longer_text) <= limit:
+            fits = rows
+            text = longer_text
+        else:
+            too_many = rows
+    if len(text) <= limit:
+        return text
+    whole_lines, _, _ = text[:limit].rpartition("\n")
+    return whole_lines
 
 
 _REASON_LIMIT, _MENTION_LIMIT = 60, 20
@@ -58,83 +67,94 @@ def _short_markdown(plan: Plan, changes: Sequence[str] | None, rows: int) -> str
 
 def _first_texts(texts: Sequence[str]) -> tuple[str, ...]:
     more = len(texts) - _MENTION_LIMIT
-    return (*texts[:_MENTION_LIMIT], *([f"… and {more} more"] if more > 0 else []))
+    if more <= 0:
+        return tuple(texts)
+    return (*texts[:_MENTION_LIMIT], f"… and {more} more")
 
 
 def _plan_markdown(
     plan: Plan, changes: Sequence[str] | None, graph: str = "", *, reason: int = 0, rows: int | None = None
 ) -> str:
     if not plan.steps:
-        parts = [
+        sections = [
             "# Nothing to release",
-            *_changes_section(changes),
-            *_obstacles_section(plan),
-            *_unreleased_section(plan),
+            _changes_section(changes),
+            obstacles_markdown(plan.obstacles),
+            _unreleased_section(plan),
         ]
-        return "\n\n".join(parts) + "\n"
-    displayed = plan.steps if rows is None else plan.steps[:rows]
-    table = [
-        (
-            str(step.order),
-            step.name,
-            str(step.current or "-"),
-            str(step.next or "-"),
-            step.bump,
-            _escape_text(step.reason, reason),
-        )
-        for step in displayed
-    ]
-    more = len(plan.steps) - len(displayed)
-    introduction = "Each package is uploaded as soon as the packages that it needs are on the index:"
-    parts = [
+        return _join_sections(sections) + "\n"
+    sections = [
         f"# {plan.title}: {count_packages(plan.steps)}",
-        *_changes_section(changes),
-        _table(("#", "package", "from", "to", "bump", "because"), table).rstrip("\n"),
-        *([f"… and {more} more package{'' if more == 1 else 's'}"] if more else []),
-        *(["\n".join(f"- {_escape_text(warning)}" for warning in plan.warnings)] if plan.warnings else []),
-        *_obstacles_section(plan),
-        *_unreleased_section(plan),
-        *([f"{introduction}\n\n{graph}"] if graph else []),
+        _changes_section(changes),
+        *_steps_sections(plan.steps, reason, rows),
+        "\n".join(f"- {_escape_text(warning)}" for warning in plan.warnings),
+        obstacles_markdown(plan.obstacles),
+        _unreleased_section(plan),
     ]
-    return "\n\n".join(parts).rstrip("\n") + "\n"
+    if graph:
+        introduction = "Each package is uploaded as soon as the packages that it needs are on the index:"
+        sections.append(f"{introduction}\n\n{graph}")
+    return _join_sections(sections).rstrip("\n") + "\n"
+
+
+def _join_sections(sections: Iterable[str]) -> str:
+    return "\n\n".join(filter(None, sections))
+
+
+def _steps_sections(steps: Sequence[Step], reason: int, rows: int | None) -> Iterator[str]:
+    """Yield the table of *steps*, and the number of steps after the first *rows*."""
+    displayed = steps[:rows]
+    table: list[tuple[str, ...]] = []
+    for step in displayed:
+        versions = (str(step.current or "-"), str(step.next or "-"))
+        because = _escape_text(step.reason, reason)
+        table.append((str(step.order), step.name, *versions, step.bump, because))
+    yield _table(("#", "package", "from", "to", "bump", "because"), table).rstrip("\n")
+    more = steps[len(displayed) :]
+    if len(more) == 1:
+        yield "… and 1 more package"
+    elif more:
+        yield f"… and {len(more)} more packages"
 
 
 def obstacles_markdown(obstacles: Sequence[Obstacle]) -> str:
     """Return the obstacles of a release, each with a hint what to do; empty if there are none."""
     if not obstacles:
         return ""
-    lines = [
-        f"- {_escape_text(str(obstacle))}: {_escape_text(obstacle.hint)}" for obstacle in obstacles[:_MENTION_LIMIT]
-    ]
-    if more := len(obstacles) - len(lines):
+    lines = [f"**{count_obstacles(obstacles)}: publish would refuse**\n"]
+    for obstacle in obstacles[:_MENTION_LIMIT]:
+        message = _escape_text(str(obstacle))
+        hint = _escape_text(obstacle.hint)
+        lines.append(f"- {message}: {hint}")
+    more = len(obstacles) - _MENTION_LIMIT
+    if more > 0:
         lines.append(f"- … and {more} more")
-    return "\n".join([f"**{count_obstacles(obstacles)}: publish would refuse**\n", *lines])
-
-
-def _obstacles_section(plan: Plan) -> list[str]:
-    return [text] if (text := obstacles_markdown(plan.obstacles)) else []
+    return "\n".join(lines)
 
 
 def versions_markdown(explanation: Explanation) -> str:
     """Return a table with the next version of each package and the reason."""
-    rows = (
-        (row.name, str(row.current or "-"), str(row.next or "-"), row.bump, _escape_text(row.reason))
-        for row in explanation.packages
-    )
+    rows: list[tuple[str, ...]] = []
+    for row in explanation.packages:
+        versions = (str(row.current or "-"), str(row.next or "-"))
+        rows.append((row.name, *versions, row.bump, _escape_text(row.reason)))
     return _table(("package", "from", "to", "bump", "because"), rows)
 
 
 def _escape_text(text: str, limit: int = 0) -> str:
     """Return *text* with Markdown escaped, shortened to *limit* characters (0: no limit)."""
-    return escape(text if not limit or len(text) <= limit else f"{text[: limit - 1]}…")
+    if limit and len(text) > limit:
+        text = f"{text[: limit - 1]}…"
+    return escape(text)
 
 
 def plan_summary(plan: Plan) -> str:
     """Return the plan as one paragraph, for a form with little room."""
     versions = [f"{step.name} {step.current or '-'} → {step.version}" for step in plan.steps]
-    listed = f"**{plan.title}: {count_packages(plan.steps)}.** {summarize(versions, _PACKAGE_LIMIT)}."
+    listed = summarize(versions, _PACKAGE_LIMIT)
     warnings = f" **Warnings: {len(plan.warnings)}.**" if plan.warnings else ""
-    return f"{listed}{warnings} The artifact `releasekit-plan` of this run shows reasons and order."
+    summary = f"**{plan.title}: {count_packages(plan.steps)}.** {listed}.{warnings}"
+    return f"{summary} The artifact `releasekit-plan` of this run shows reasons and order."
 
 
 _PACKAGE_LIMIT = 30
@@ -154,24 +174,27 @@ def plan_rows(plan: Plan) -> list[dict[str, str]]:
     ]
 
 
-def _changes_section(changes: Sequence[str] | None) -> list[str]:
+def _changes_section(changes: Sequence[str] | None) -> str:
     if changes is None:
-        return []
+        return ""
     listing = "".join(f"\n- {_escape_text(sentence)}" for sentence in changes) or "\nNothing."
-    return [f"## Since the last plan\n{listing}"]
+    return f"## Since the last plan\n{listing}"
 
 
-def _unreleased_section(plan: Plan) -> list[str]:
+def _unreleased_section(plan: Plan) -> str:
     """Return a line on packages that are not released, by status: their names, or only their number if many."""
     names_by_status: dict[str, list[str]] = {}
     for step in plan.packages:
         if step.order < 0:
             names_by_status.setdefault(step.status, []).append(step.name)
-    groups = [
-        f"{status.replace('_', ' ')}: {', '.join(names) if len(names) <= _NAME_LIMIT else count_packages(names)}"
-        for status, names in names_by_status.items()
-    ]
-    return [f"Not released ({'; '.join(groups)})"] if groups else []
+    if not names_by_status:
+        return ""
+    groups: list[str] = []
+    for status, names in names_by_status.items():
+        label = status.replace("_", " ")
+        listed = ", ".join(names) if len(names) <= _NAME_LIMIT else count_packages(names)
+        groups.append(f"{label}: {listed}")
+    return f"Not released ({'; '.join(groups)})"
 
 
 _NAME_LIMIT = 10
@@ -183,18 +206,13 @@ def report_markdown(report: ReleaseReport, pages: Mapping[str, str] | None = Non
     *pages* are the URLs on the index, by package.
     """
     page_by_name = pages or {}
-    rows = [
-        (
-            f"[{p.name}]({page_by_name[p.name]})"
-            if p.outcome is PackageOutcome.CONFIRMED and p.name in page_by_name
-            else p.name,
-            str(p.version),
-            f"{_MARKS[p.outcome]} {p.outcome}",
-            p.error,
-            p.hint,
-        )
-        for p in report.packages
-    ]
+    rows: list[tuple[str, ...]] = []
+    for package in report.packages:
+        name = package.name
+        if package.outcome is PackageOutcome.CONFIRMED and name in page_by_name:
+            name = f"[{name}]({page_by_name[name]})"
+        outcome = f"{_MARKS[package.outcome]} {package.outcome}"
+        rows.append((name, str(package.version), outcome, package.error, package.hint))
     table = _table(("package", "version", "outcome", "error", "next step"), rows)
     remarks = "".join(f"\n- {remark}" for remark in (*report.problems, *report.notes))
     return f"# {report.headline}\n\n{table}{remarks}\n"
@@ -211,9 +229,11 @@ _MARKS = {
 
 def check_markdown(report: CheckReport) -> str:
     """Return the findings of `check` as a table, the most severe first."""
+    heading = f"# {report.summary}\n\n"
+    if not report.findings:
+        return heading
     rows = [(f.severity.value, f.check, f"{f.path}:{f.line}", f.what, f.hint) for f in report.findings]
-    table = _table(("severity", "check", "where", "finding", "next step"), rows) if rows else ""
-    return f"# {report.summary}\n\n{table}"
+    return heading + _table(("severity", "check", "where", "finding", "next step"), rows)
 
 
 def rollback_markdown(rollback: Rollback) -> str:
@@ -222,24 +242,31 @@ def rollback_markdown(rollback: Rollback) -> str:
     if not rollback.release:
         return f"# {rollback.summary}\n{remarks}\n"
     tags = ", ".join(dict.fromkeys((*rollback.tags, *rollback.remote_tags))) or "none"
-    rows = [
-        (
-            f"{p.name} {p.version}{'' if p.complete else ' (in part)'}",
-            p.tag or "none",
-            str(p.next),
-            ", ".join(p.dependents),
-            p.page,
-        )
-        for p in rollback.public
-    ]
-    table = _table(("stays on the index", "tag", "next fix", "required by", "page"), rows) if rows else ""
+    table = _public_table(rollback.public)
     action = "deleted" if rollback.done else "to be deleted"
     return f"# {rollback.summary}\n\ntags {action}: {tags}\n\n{table}\n{rollback.next_steps}\n{remarks}\n"
 
 
+def _public_table(packages: Sequence[PublicPackage]) -> str:
+    if not packages:
+        return ""
+    rows: list[tuple[str, ...]] = []
+    for package in packages:
+        title = f"{package.name} {package.version}"
+        if not package.complete:
+            title += " (in part)"
+        dependents = ", ".join(package.dependents)
+        rows.append((title, package.tag or "none", str(package.next), dependents, package.page))
+    return _table(("stays on the index", "tag", "next fix", "required by", "page"), rows)
+
+
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "".join(f"| {' | '.join(_cell(cell) for cell in line)} |\n" for line in lines)
+    rule = ("---",) * len(head)
+    text = ""
+    for row in (head, rule, *rows):
+        cells = " | ".join(map(_cell, row))
+        text += f"| {cells} |\n"
+    return text
 
 
 def _cell(text: str) -> str:
@@ -254,7 +281,8 @@ _MERMAID_LIMIT = 500
 
 
 def _mermaid(steps: Sequence[Step]) -> str:
-    if max(len(steps), sum(len(step.needs) for step in steps)) > _MERMAID_LIMIT:
+    edge_count = sum(len(step.needs) for step in steps)
+    if max(len(steps), edge_count) > _MERMAID_LIMIT:
         return "(The graph is too large to draw here. Run `releasekit graph --format svg`.)"
     rows = ["```mermaid", "flowchart LR"]
     node = {

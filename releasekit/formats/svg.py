@@ -38,8 +38,10 @@ def graph_svg(plan: Plan, outcomes: Mapping[str, PackageOutcome] | None = None) 
     columns: dict[str, int] = {}
     boxes: list[_Box] = []
     for step in plan.steps:
-        columns[step.name] = 1 + max((columns[need] for need in step.needs if need in columns), default=-1)
-        text, outcome = f"{step.name} {step.version}", outcome_by_name.get(step.name)
+        last_column = max((columns[need] for need in step.needs if need in columns), default=-1)
+        columns[step.name] = last_column + 1
+        text = f"{step.name} {step.version}"
+        outcome = outcome_by_name.get(step.name)
         tooltip = f"{text}: {outcome}" if outcome else text
         boxes.append(_Box(step.name, columns[step.name], text, tooltip, _COLOURS[outcome], step.needs))
     return _draw(boxes)
@@ -50,13 +52,16 @@ def workspace_svg(workspace: Workspace, graph: Graph) -> str:
     boxes: list[_Box] = []
     for column, names in enumerate(graph.levels()):
         for name in names:
-            version, published = workspace[name].version, workspace[name].publishable
-            text = f"{name} {version}" if version else name
-            colour = _COLOURS[None] if published else _PRIVATE
+            member = workspace[name]
+            text = f"{name} {member.version}" if member.version else name
+            colour, tooltip = _COLOURS[None], text
+            if not member.publishable:
+                colour, tooltip = _PRIVATE, f"{text}: never published"
             needs = tuple(sorted(graph.hard[name]))
-            tooltip = text if published else f"{text}: never published"
-            boxes.append(_Box(name, column, text, tooltip, colour, needs, tuple(sorted(graph.soft[name]))))
-    return _draw(boxes, max([_WIDTH, *(_LETTER * (len(box.text) + 1) for box in boxes)]))
+            extra_needs = tuple(sorted(graph.soft[name]))
+            boxes.append(_Box(name, column, text, tooltip, colour, needs, extra_needs))
+    text_widths = [_LETTER * (len(box.text) + 1) for box in boxes]
+    return _draw(boxes, max([_WIDTH, *text_widths]))
 
 
 _PRIVATE = "#8a93a6"
@@ -92,12 +97,8 @@ def _draw(boxes: Sequence[_Box], box_width: int = _WIDTH) -> str:
     ]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif">'
     background = f'<rect width="{width}" height="{height}" fill="white"/>'
-    return (
-        "\n".join(
-            [head, background, *lines, *(_rectangle(box, positions[box.name], box_width) for box in boxes), "</svg>"]
-        )
-        + "\n"
-    )
+    rectangles = [_rectangle(box, positions[box.name], box_width) for box in boxes]
+    return "\n".join([head, background, *lines, *rectangles, "</svg>"]) + "\n"
 
 
 def _rectangle(box: _Box, position: tuple[int, int], box_width: int) -> str:

@@ -47,8 +47,13 @@ def release_pr_status(
 ) -> ReleasePullRequest:
     """Return the status of the release of *plan*; *message* describes the *stage* in a sentence."""
     packages = tuple(f"{step.name} {step.version}" for step in plan.steps)
-    title = plan.title if plan.steps else ""
-    return ReleasePullRequest(stage=stage, what=message, title=title, packages=packages, obstacles=plan.obstacles)
+    return ReleasePullRequest(
+        stage=stage,
+        what=message,
+        title=plan.title if plan.steps else "",
+        packages=packages,
+        obstacles=plan.obstacles,
+    )
 
 
 def release_pr_ref(branch: str) -> str:
@@ -65,26 +70,43 @@ def stale_reasons(proposed: Plan, before: Plan, after: Plan) -> Iterator[str]:
     *before* is the plan at the commit of the pull request alone, *after* the plan at the merged commit, with all other
     changes on the branch.
     """
-    steps_before, steps_after = ({step.name: step for step in plan.packages} for plan in (before, after))
+    steps_before = {step.name: step for step in before.packages}
+    steps_after = {step.name: step for step in after.packages}
     proposed_names = {step.name for step in proposed.steps}
     for step in proposed.steps:
-        old, new = steps_before.get(step.name), steps_after.get(step.name)
+        old = steps_before.get(step.name)
+        new = steps_after.get(step.name)
         if new is None:
             yield f"{step.name} is no longer a package"
-        elif old and old.next and new.next and new.next > old.next:
+        elif old is None:
+            continue
+        elif _has_higher_version(new, old):
             yield f"{step.name} would become {new.next} instead of {step.version}: {new.reason}"
-        elif old and _edges(old, proposed_names) != _edges(new, proposed_names):
+        elif _edges(old, proposed_names) != _edges(new, proposed_names):
             yield f"{step.name} now needs different packages of this release"
 
 
-def _edges(step: Step, among: set[str]) -> tuple[set[str], ...]:
-    return tuple(among & {*names} for names in (step.needs, step.build_needs, step.after, step.batch))
+def _has_higher_version(new: Step, old: Step) -> bool:
+    if new.next is None or old.next is None:
+        return False
+    return new.next > old.next
+
+
+def _edges(step: Step, names: set[str]) -> tuple[set[str], ...]:
+    """Return what *step* needs among *names*, by kind of need."""
+    return (
+        names.intersection(step.needs),
+        names.intersection(step.build_needs),
+        names.intersection(step.after),
+        names.intersection(step.batch),
+    )
 
 
 def not_in_release(proposed: Plan, after: Plan) -> tuple[str, ...]:
     """Return the names of packages that are due at the merged commit, but are not in this release."""
     released = {step.name for step in proposed.steps}
-    return tuple(s.name for s in after.steps if s.name not in released and s.status is Status.INCLUDED)
+    included = [step.name for step in after.steps if step.status is Status.INCLUDED]
+    return tuple(name for name in included if name not in released)
 
 
 # ---- afterwards ------------------------------------------------------------------------------------------------------
@@ -95,4 +117,7 @@ def next_development_version(version: Version) -> Version | None:
 
     It sorts before every version that can be released next, so it does not influence the next version.
     """
-    return None if version.is_devrelease else Version(f"{next_version_after(version)}.dev0")
+    if version.is_devrelease:
+        return None
+    following = next_version_after(version)
+    return Version(f"{following}.dev0")

@@ -58,15 +58,20 @@ class PackageProgress:
 
     def total_seconds(self, now: float) -> float:
         """Return the seconds of work on the package until *now*. Waiting does not count."""
-        return self.worked_seconds + (now - self.since if self.stage in _ACTIVE_STAGES else 0.0)
+        if self.stage not in _ACTIVE_STAGES:
+            return self.worked_seconds
+        return self.worked_seconds + now - self.since
 
 
 class ReleaseProgress:
     """The progress of all packages of a release. All times are seconds of one clock, which the caller reads."""
 
     def __init__(self, steps: Sequence[Step], *, smoke_test: bool = True, proof: bool = False) -> None:
-        self.packages = {step.name: PackageProgress(step.name, step.level, step.order) for step in steps}
-        self._needs = {step.name: [need for need in step.needs if need in self.packages] for step in steps}
+        self.packages: dict[str, PackageProgress] = {}
+        self._needs: dict[str, tuple[str, ...]] = {}
+        for step in steps:
+            self.packages[step.name] = PackageProgress(step.name, step.level, step.order)
+            self._needs[step.name] = step.needs
         self._build_stages = (*BUILD_STAGES, *PROOF_STAGES) if proof else BUILD_STAGES
         self._upload_stages = UPLOAD_STAGES if smoke_test else UPLOAD_STAGES[:-1]
         self._durations: defaultdict[PackageStage, list[float]] = defaultdict(list)
@@ -75,12 +80,16 @@ class ReleaseProgress:
         """Record that the package *name* has reached *stage* at *now*. *error* says why it failed."""
         package = self.packages[name]
         if package.stage in _ACTIVE_STAGES:
-            package.worked_seconds += now - package.since
+            duration = now - package.since
+            package.worked_seconds += duration
             if stage is not PackageStage.FAILED:
-                self._durations[package.stage].append(now - package.since)
-        package.stage, package.since, package.error = stage, now, error
+                self._durations[package.stage].append(duration)
+        package.stage = stage
+        package.since = now
+        package.error = error
         if stage in _STAGE_ORDER:
-            package.fraction = _STAGE_ORDER.index(stage) / (len(_STAGE_ORDER) - 1)
+            last_position = len(_STAGE_ORDER) - 1
+            package.fraction = _STAGE_ORDER.index(stage) / last_position
 
     def stage_counts(self) -> dict[PackageStage, int]:
         """Return the number of packages at each stage. Stages without a package are left out."""
@@ -94,28 +103,31 @@ class ReleaseProgress:
         packages that may be built and published at the same time.
         """
         mean = {stage: sum(times) / len(times) for stage, times in self._durations.items()}
-        unfinished = [package for package in self.packages.values() if package.stage not in FINAL_STAGES]
-        if any(stage not in mean for package in unfinished for stage in self._remaining_stages(package)):
-            return None
-        build_seconds = {
-            package.name: _remaining_seconds(package, self._build_stages, mean, now) for package in unfinished
-        }
-        upload_seconds = {
-            package.name: _remaining_seconds(package, self._upload_stages, mean, now) for package in unfinished
-        }
-        return _lower_bound(build_seconds, max(build_seconds.values(), default=0.0), builders) + _lower_bound(
-            upload_seconds, self._critical_path_seconds(upload_seconds), uploaders
-        )
+        build_seconds: dict[str, float] = {}
+        upload_seconds: dict[str, float] = {}
+        for package in self.packages.values():
+            if package.stage in FINAL_STAGES:
+                continue
+            if not mean.keys() >= self._remaining_stages(package):
+                return None
+            build_seconds[package.name] = _remaining_seconds(package, self._build_stages, mean, now)
+            upload_seconds[package.name] = _remaining_seconds(package, self._upload_stages, mean, now)
+        longest_build = max(build_seconds.values(), default=0.0)
+        longest_path = self._critical_path_seconds(upload_seconds)
+        build_time = _lower_bound(build_seconds, longest_build, builders)
+        return build_time + _lower_bound(upload_seconds, longest_path, uploaders)
 
-    def _remaining_stages(self, package: PackageProgress) -> list[PackageStage]:
+    def _remaining_stages(self, package: PackageProgress) -> set[PackageStage]:
         position = _STAGE_ORDER.index(package.stage)
-        return [stage for stage in (*self._build_stages, *self._upload_stages) if _STAGE_ORDER.index(stage) >= position]
+        not_passed = _STAGE_ORDER[position:]
+        return {*self._build_stages, *self._upload_stages}.intersection(not_passed)
 
     def _critical_path_seconds(self, remaining: Mapping[str, float]) -> float:
         """Return the seconds of the longest path; *remaining* has seconds by package. A package waits for its needs."""
         longest: dict[str, float] = {}
         for name in sorted(remaining, key=lambda name: self.packages[name].order):
-            longest[name] = remaining[name] + max((longest.get(need, 0.0) for need in self._needs[name]), default=0.0)
+            waiting = max((longest.get(need, 0.0) for need in self._needs[name]), default=0.0)
+            longest[name] = waiting + remaining[name]
         return max(longest.values(), default=0.0)
 
     def visible_packages(self, height: int) -> tuple[list[PackageProgress], int]:
@@ -141,10 +153,12 @@ def _remaining_seconds(
     package: PackageProgress, stages: Iterable[PackageStage], mean: Mapping[PackageStage, float], now: float
 ) -> float:
     """Return the seconds that *package* has left in *stages*. A running stage that is overdue counts as 0."""
-    position, remaining = _STAGE_ORDER.index(package.stage), 0.0
+    position = _STAGE_ORDER.index(package.stage)
+    remaining = 0.0
     for stage in stages:
         if stage is package.stage:
-            remaining += max(mean[stage] - (now - package.since), 0.0)
+            elapsed = now - package.since
+            remaining += max(mean[stage] - elapsed, 0.0)
         elif _STAGE_ORDER.index(stage) > position:
             remaining += mean[stage]
     return remaining
@@ -152,4 +166,5 @@ def _remaining_seconds(
 
 def _lower_bound(seconds_by_package: Mapping[str, float], longest: float, workers: int) -> float:
     """Return the least seconds that *workers* need: all work shared equally, or the *longest* path."""
-    return max(sum(seconds_by_package.values()) / workers, longest)
+    shared_work = sum(seconds_by_package.values()) / workers
+    return max(shared_work, longest)

@@ -53,12 +53,16 @@ class BuiltPackage(BaseModel):
     @property
     def requirement_with_extras(self) -> str:
         """The requirement for exactly this version, with all extras."""
-        return f"{self.name}[{','.join(self.extras)}]=={self.version}" if self.extras else self.requirement
+        if not self.extras:
+            return self.requirement
+        extras = ",".join(self.extras)
+        return f"{self.name}[{extras}]=={self.version}"
 
     @property
     def separate_requirements(self) -> tuple[str, ...]:
         """The requirements that must each be installable: the package alone, and with each single extra."""
-        return (self.requirement, *(f"{self.name}[{extra}]=={self.version}" for extra in self.extras))
+        with_extra = [f"{self.name}[{extra}]=={self.version}" for extra in self.extras]
+        return (self.requirement, *with_extra)
 
 
 class ReleaseManifest(BaseModel):
@@ -101,7 +105,7 @@ class ReleaseManifest(BaseModel):
         """Return the manifest with *index* as the latest index. Record it before the first upload to that index."""
         if index in self.indexes:
             return self
-        others = tuple(recorded for recorded in self.indexes if recorded.check_url != index.check_url)
+        others = [recorded for recorded in self.indexes if recorded.check_url != index.check_url]
         return self.model_copy(update={"indexes": (*others, index)})
 
     def lock_identity(self) -> tuple[str, ...]:
@@ -119,7 +123,8 @@ class ReleaseManifest(BaseModel):
     def __str__(self) -> str:
         owner = self.by or "an unknown user"
         host = self.host or "an unknown host"
-        return f"{owner} on {host} since {self.begun or 'an unknown time'}"
+        time = self.begun or "an unknown time"
+        return f"{owner} on {host} since {time}"
 
 
 _RESET_FIELDS = {"held": "", "undoing": False, "staged": False, "finished": False}
@@ -156,15 +161,21 @@ def parse_staged_manifest(text: str, location: str) -> tuple[ReleaseManifest, Pl
 def _manifest_problems(manifest: ReleaseManifest, plan: Plan) -> Iterator[str]:
     if (plan.release, plan.commit) != (manifest.release, manifest.commit):
         yield f"its plan belongs to another release, {plan.release}"
-    for name, value, pattern in (
+    ids = (
         ("release", manifest.release, _RELEASE_ID),
         ("commit", manifest.commit, _SHA),
         ("release_commit", manifest.release_commit, _SHA),
-    ):
+    )
+    for name, value, pattern in ids:
         if not pattern.fullmatch(value):
             yield f"{name}: {value!r} is not valid"
-    tags = [*plan.tags, *manifest.tags, *(step.tag for step in plan.steps), *filter(None, [manifest.branch])]
-    yield from (f"{tag!r} is not a valid name of a tag or branch" for tag in tags if not is_tag_name(tag))
+    package_tags = [step.tag for step in plan.steps]
+    ref_names = [*plan.tags, *manifest.tags, *package_tags]
+    if manifest.branch:
+        ref_names.append(manifest.branch)
+    for ref_name in ref_names:
+        if not is_tag_name(ref_name):
+            yield f"{ref_name!r} is not a valid name of a tag or branch"
     yield from _index_problems(manifest)
     yield from _step_problems(plan)
     yield from _package_problems(manifest, plan)
@@ -174,9 +185,16 @@ _RELEASE_ID, _SHA = re.compile(r"[0-9a-f]{12}"), re.compile(r"[0-9a-f]{40}(?:[0-
 
 
 def _index_problems(manifest: ReleaseManifest) -> Iterator[str]:
-    for address in (url for index in manifest.indexes for url in (index.check_url, index.publish_url) if url):
-        if not _WEB_ADDRESS.match(address) or strip_credentials(address) != address:
-            yield "indexes: an address is not http or https, or contains more than host and path"
+    problem = "indexes: an address is not http or https, or contains more than host and path"
+    for index in manifest.indexes:
+        addresses = filter(None, (index.check_url, index.publish_url))
+        if not all(map(_is_plain_address, addresses)):
+            yield problem
+
+
+def _is_plain_address(address: str) -> bool:
+    has_host = _WEB_ADDRESS.match(address) is not None
+    return has_host and strip_credentials(address) == address
 
 
 _WEB_ADDRESS = re.compile(r"https?://[^/]")
@@ -184,28 +202,41 @@ _WEB_ADDRESS = re.compile(r"https?://[^/]")
 
 def _step_problems(plan: Plan) -> Iterator[str]:
     names = {step.name for step in plan.steps}
-    if not names or len(names) < len(plan.steps):
+    has_unique_names = len(names) == len(plan.steps)
+    if not (names and has_unique_names):
         yield "its plan releases no package, or one package twice"
     for step in plan.steps:
-        path = PurePosixPath(step.path)
         if step.next is None or not is_normalized_name(step.name):
             yield f"{step.name!r} has no version, or is not a package name"
-        if path.is_absolute() or ".." in path.parts or "\\" in step.path:
+        if not _is_inside_workspace(step.path):
             yield f"{step.path!r} leads out of the workspace"
-        if unknown := {*step.needs, *step.build_needs, *step.after, *step.batch} - names:
-            yield f"{step.name} needs {', '.join(sorted(unknown))}, which the plan does not release"
+        needs = {*step.needs, *step.build_needs, *step.after, *step.batch}
+        unknown = sorted(needs - names)
+        if unknown:
+            yield f"{step.name} needs {', '.join(unknown)}, which the plan does not release"
+
+
+def _is_inside_workspace(directory: str) -> bool:
+    path = PurePosixPath(directory)
+    has_parent = ".." in path.parts
+    has_backslash = "\\" in directory  # it separates directories on Windows
+    return not (path.is_absolute() or has_parent or has_backslash)
 
 
 def _package_problems(manifest: ReleaseManifest, plan: Plan) -> Iterator[str]:
     if not manifest.packages:
         return  # not built yet
     planned = sorted((step.name, str(step.next), step.tag) for step in plan.steps)
-    if planned != sorted((package.name, str(package.version), package.tag) for package in manifest.packages):
+    built = sorted((package.name, str(package.version), package.tag) for package in manifest.packages)
+    if planned != built:
         yield "its packages differ from those of its plan"
     for package in manifest.packages:
-        yield from file_name_problems(package.name, package.version, [file.name for file in package.files])
+        file_names = [file.name for file in package.files]
+        yield from file_name_problems(package.name, package.version, file_names)
         for file in package.files:
-            if not (_FILE_NAME.fullmatch(file.name) and _SHA256.fullmatch(file.sha256)):
+            has_valid_name = _FILE_NAME.fullmatch(file.name)
+            has_valid_sum = _SHA256.fullmatch(file.sha256)
+            if not (has_valid_name and has_valid_sum):
                 yield f"{file.name!r} is not a file of {package.name}, or its sha256 is not valid"
 
 
@@ -227,5 +258,6 @@ def _parse(model: type[M], text: str, location: str) -> M:
         return model.model_validate_json(text)
     except ValidationError as error:
         problem = error.errors()[0]
-        message = ": ".join(filter(None, (".".join(map(str, problem["loc"])), problem["msg"])))
+        field = ".".join(map(str, problem["loc"]))
+        message = ": ".join(filter(None, (field, problem["msg"])))
         raise ReleaseError(ErrorCode.RECORD_INVALID, message, location) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import StrEnum
 from typing import Literal
 
@@ -59,23 +60,31 @@ class ReleaseReport(BaseModel):
     @property
     def confirmed_packages(self) -> tuple[PackageReport, ...]:
         """The packages that are published and confirmed."""
-        return tuple(package for package in self.packages if package.outcome is PackageOutcome.CONFIRMED)
+        confirmed = [package for package in self.packages if package.outcome is PackageOutcome.CONFIRMED]
+        return tuple(confirmed)
 
     @property
     def is_successful(self) -> bool:
         """Whether every package has reached the goal, and nothing else went wrong."""
-        return not self.problems and all(package.outcome is self.goal for package in self.packages)
+        outcomes = {package.outcome for package in self.packages}
+        reached_goal = outcomes <= {self.goal}
+        return reached_goal and not self.problems
 
     @property
     def headline(self) -> str:
         """One line with the counts by outcome. Use it where the problems follow."""
-        counts = [(outcome, sum(p.outcome is outcome for p in self.packages)) for outcome in PackageOutcome]
-        parts = [f"{count} {outcome}" for outcome, count in counts if count]
-        if self.problems:
-            parts.append(f"{len(self.problems)} problem{'' if len(self.problems) == 1 else 's'}")
-        return f"{self.title}: {', '.join(parts) or 'nothing to release'}"
+        counts = Counter(package.outcome for package in self.packages)
+        parts = [f"{counts[outcome]} {outcome}" for outcome in PackageOutcome if counts[outcome]]
+        problem_count = len(self.problems)
+        if problem_count == 1:
+            parts.append("1 problem")
+        elif problem_count > 1:
+            parts.append(f"{problem_count} problems")
+        result = ", ".join(parts) or "nothing to release"
+        return f"{self.title}: {result}"
 
     @property
     def summary(self) -> str:
         """One line with the counts and the problems. Use it where nothing follows."""
-        return "; ".join([self.headline, *(problem.splitlines()[0] for problem in self.problems)])
+        first_lines = [problem.splitlines()[0] for problem in self.problems]
+        return "; ".join([self.headline, *first_lines])

@@ -106,17 +106,17 @@ class Rollback(BaseModel):
         if not self.release:
             return "nothing to roll back: no release is unfinished here"
         state = "rolled back" if self.done else "to be rolled back"
+        parts = [f"{self.title}: {state}"]
         names = {package.name for package in self.public}
+        if names:
+            verb = "stays" if len(names) == 1 else "stay"
+            parts.append(f"{count_packages(names)} {verb} on the index")
         tags = {kept_tag.tag for kept_tag in self.kept_tags}
-        parts = [
-            *([f"{count_packages(names)} {_stay_verb(names)} on the index"] if names else []),
-            *([f"{len(tags)} tag{'' if len(tags) == 1 else 's'} {_stay_verb(tags)}"] if tags else []),
-        ]
-        return ", ".join([f"{self.title}: {state}", *parts])
-
-
-def _stay_verb(things: Collection[str]) -> str:
-    return "stays" if len(things) == 1 else "stay"
+        if len(tags) == 1:
+            parts.append("1 tag stays")
+        elif tags:
+            parts.append(f"{len(tags)} tags stay")
+        return ", ".join(parts)
 
 
 class TaggedPackage(Protocol):
@@ -142,18 +142,25 @@ def tag_keep_reasons(
     it. A tag of the *umbrella*, or of no package, stands for all of them.
     """
     reasons: dict[str, str] = {}
+    all_names = [package.name for package in packages]
     for tag in tags:
         owners = [package.name for package in packages if package.tag == tag]
         if tag in umbrella or not owners:
-            owners = [package.name for package in packages]
-        if owners and all(name in complete for name in owners):
-            reasons[tag] = complete[owners[0]] if len(owners) == 1 else "all its packages are on the index"
+            owners = all_names
+        has_incomplete = any(name not in complete for name in owners)
+        if has_incomplete or not owners:
+            continue
+        if len(owners) == 1:
+            reasons[tag] = complete[owners[0]]
+        else:
+            reasons[tag] = "all its packages are on the index"
     return reasons
 
 
 def public_dependents(plan: Plan, public: Container[str]) -> dict[str, tuple[str, ...]]:
     """Return for each package of *plan* the *public* ones that need it transitively, in the order of the plan."""
-    needed_by = reverse({step.name: frozenset((*step.needs, *step.batch)) for step in plan.steps})
+    needs = {step.name: frozenset((*step.needs, *step.batch)) for step in plan.steps}
+    needed_by = reverse(needs)
     public_names = [step.name for step in plan.steps if step.name in public]
     by_name: dict[str, tuple[str, ...]] = {}
     for step in plan.steps:

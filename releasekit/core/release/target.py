@@ -63,7 +63,8 @@ class Target:
 
         PyPI and other indexes that run the same software (warehouse) do so. Their upload addresses end in "/legacy/".
         """
-        return self.is_pypi or urlsplit(self.publish_url).path.rstrip("/") == "/legacy"
+        upload_path = urlsplit(self.publish_url).path
+        return self.is_pypi or upload_path.rstrip("/") == "/legacy"
 
     @property
     def has_project_pages(self) -> bool:
@@ -72,17 +73,22 @@ class Target:
         Their addresses have https, no port, and "/simple/" and "/legacy/" at the root. An upload address that ends in
         "/legacy/" is not enough, because other indexes have one too.
         """
-        simple, upload = urlsplit(self.check_url), urlsplit(self.publish_url)
+        simple = urlsplit(self.check_url)
+        upload = urlsplit(self.publish_url)
         if not _is_public(simple, "/simple"):
             return False
+        if self.is_pypi:
+            return True
         same_site = upload.hostname in (simple.hostname, f"upload.{simple.hostname}")
-        return self.is_pypi or (_is_public(upload, "/legacy") and same_site)
+        return same_site and _is_public(upload, "/legacy")
 
     @property
     def address(self) -> IndexAddress:
         """The index as the release record has it, without credentials."""
         return IndexAddress(
-            name=self.name, check_url=strip_credentials(self.check_url), publish_url=strip_credentials(self.publish_url)
+            name=self.name,
+            check_url=strip_credentials(self.check_url),
+            publish_url=strip_credentials(self.publish_url),
         )
 
     @property
@@ -91,8 +97,10 @@ class Target:
         if self.is_pypi:
             return "PyPI"
         parts = urlsplit(self.publish_url)
-        address = parts._replace(netloc=parts.netloc.rpartition("@")[2])
-        return f"{self.name} ({address.hostname})" if self.name else address.geturl()
+        if self.name:
+            return f"{self.name} ({parts.hostname})"
+        _, _, host = parts.netloc.rpartition("@")
+        return parts._replace(netloc=host).geturl()
 
     def package_url(self, name: str, version: Version) -> str:
         """Return the URL that shows *version* of the package *name* (normalised): the project page, or the simple page.
@@ -116,8 +124,13 @@ def recorded_targets(addresses: Iterable[IndexAddress], configured: Sequence[Tar
 
     An index that the workspace has *configured* is contacted with its credentials, any other without credentials.
     """
+    # Reversed, so that the first of several targets with the same address counts.
     by_url = {_simple_root(target.check_url): target for target in reversed(configured)}
-    return tuple(by_url.get(_simple_root(address.check_url), address.as_target()) for address in addresses)
+    targets: list[Target] = []
+    for address in addresses:
+        url = _simple_root(address.check_url)
+        targets.append(by_url.get(url, address.as_target()))
+    return tuple(targets)
 
 
 def _simple_root(address: str) -> str:
@@ -126,7 +139,11 @@ def _simple_root(address: str) -> str:
 
 def _is_public(parts: SplitResult, path: str) -> bool:
     """Return whether *parts* are the address of *path* at the root of an https site with a domain and no port."""
-    domain = (parts.hostname or "").rpartition(".")
-    has_domain = bool(domain[0]) and not domain[2].isdigit()
-    has_port = ":" in parts.netloc.rpartition("@")[2]
-    return parts.scheme == "https" and has_domain and not has_port and parts.path.rstrip("/") == path
+    hostname = parts.hostname or ""
+    domain, _, top_level = hostname.rpartition(".")
+    _, _, host = parts.netloc.rpartition("@")
+    if parts.scheme != "https" or ":" in host:
+        return False
+    if not domain or top_level.isdigit():  # an IP address ends with digits
+        return False
+    return parts.path.rstrip("/") == path

@@ -159,8 +159,11 @@ class ReleaseStatus(BaseModel):
     @property
     def headline(self) -> str:
         """One sentence that summarizes the status."""
-        if self.releases:
-            return f"{len(self.releases)} unfinished release{'' if len(self.releases) == 1 else 's'}"
+        count = len(self.releases)
+        if count == 1:
+            return "1 unfinished release"
+        if count > 1:
+            return f"{count} unfinished releases"
         if self.running:
             return f"No release is unfinished; releasekit is running here: {self.running}."
         where = "on this machine" if self.unasked else "here or on the remote"
@@ -173,41 +176,46 @@ def describe_release(traces: ReleaseTraces, running: str = "", holder_elsewhere:
     *running* is the process that has the lock of this repository. *holder_elsewhere* is a process of another machine
     that may have it.
     """
-    plan, manifest = traces.plan, traces.manifest
-    packages = tuple(_package_status(step, traces) for step in plan.steps) if plan else ()
+    steps = traces.plan.steps if traces.plan else ()
+    umbrella = traces.plan.tags if traces.plan else ()
+    packages = tuple(_package_status(step, traces) for step in steps)
     is_index_asked = traces.index_files is not None or not traces.packages
     published = sum(package.is_published for package in packages) if is_index_asked else None
     stage = _release_stage(traces, running)
     first, *others = _commands(stage, traces, packages)
-    umbrella = plan.tags if plan else ()
-    commit = manifest.release_commit if manifest else ""
-    return UnfinishedRelease(
+    status = UnfinishedRelease(
         release=traces.release,
         title=traces.title,
         stage=stage,
         what=_describe_stage(stage, traces, packages, published, running),
-        by=manifest.by if manifest else "",
-        host=manifest.host if manifest else "",
-        since=manifest.begun if manifest else "",
         where=traces.location,
-        commit=commit,
-        branch=manifest.branch if manifest else "",
         packages=packages,
         published=published,
-        umbrella_here=bool(umbrella) and all(_is_tag_at(traces.tags_here, tag, commit) for tag in umbrella),
-        umbrella_there=_are_tags_on_remote(traces, umbrella, commit),
+        umbrella_here=_are_tags_here(traces, umbrella),
+        umbrella_there=_are_tags_on_remote(traces, umbrella),
         next=first,
         others=tuple(others),
         notes=tuple(_notes(stage, traces, packages, holder_elsewhere)),
+    )
+    manifest = traces.manifest
+    if manifest is None:
+        return status
+    return status.model_copy(
+        update={
+            "by": manifest.by,
+            "host": manifest.host,
+            "since": manifest.begun,
+            "commit": manifest.release_commit,
+            "branch": manifest.branch,
+        }
     )
 
 
 def unfinished_note(release: UnfinishedRelease) -> str:
     """Return the line that `plan` prints about the unfinished release."""
-    count = len(release.packages)
-    progress = (
-        f" ({release.published} of {count_packages(release.packages)} published)" if count and release.published else ""
-    )
+    progress = ""
+    if release.packages and release.published:
+        progress = f" ({release.published} of {count_packages(release.packages)} published)"
     return f"note: release {release.title} is unfinished{progress}; `releasekit status` shows it"
 
 
@@ -215,32 +223,44 @@ def unfinished_note(release: UnfinishedRelease) -> str:
 
 
 def _package_status(step: Step, traces: ReleaseTraces) -> PackageStatus:
-    built_package = next((package for package in traces.packages if package.name == step.name), None)
-    files = tuple(_file_status(file, step.name, traces) for file in built_package.files) if built_package else ()
-    commit = traces.manifest.release_commit if traces.manifest else ""
+    progress: UploadProgress = "planned"
+    files: tuple[FileStatus, ...] = ()
+    built_packages = {package.name: package for package in traces.packages}
+    if step.name in built_packages:
+        built_files = built_packages[step.name].files
+        files = tuple(_file_status(file, step.name, traces) for file in built_files)
+        progress = _upload_progress(files)
     return PackageStatus(
         name=step.name,
         version=step.version,
-        progress=_upload_progress(files) if built_package else "planned",
+        progress=progress,
         tag=step.tag,
-        tagged_here=_is_tag_at(traces.tags_here, step.tag, commit),
-        tagged_there=_are_tags_on_remote(traces, (step.tag,), commit),
+        tagged_here=_are_tags_here(traces, (step.tag,)),
+        tagged_there=_are_tags_on_remote(traces, (step.tag,)),
         files=files,
     )
 
 
 def _file_status(file: BuiltFile, package: str, traces: ReleaseTraces) -> FileStatus:
-    on_index: IndexState = "unasked"
-    if traces.index_files is not None:
-        listed = traces.index_files.get(package, {})
-        if file.name not in listed:
-            on_index = "absent"
-        elif not listed[file.name]:
-            on_index = "listed"  # without a checksum
-        else:
-            on_index = "same" if listed[file.name] == file.sha256 else "differs"
-    here = traces.source == "record" and file.name not in traces.missing_files
-    return FileStatus(name=file.name, sha256=file.sha256, here=here, index=on_index)
+    is_recorded = traces.source == "record"
+    return FileStatus(
+        name=file.name,
+        sha256=file.sha256,
+        here=is_recorded and file.name not in traces.missing_files,
+        index=_index_state(file, package, traces),
+    )
+
+
+def _index_state(file: BuiltFile, package: str, traces: ReleaseTraces) -> IndexState:
+    if traces.index_files is None:
+        return "unasked"
+    listed_sums = traces.index_files.get(package, {})
+    if file.name not in listed_sums:
+        return "absent"
+    listed_sum = listed_sums[file.name]
+    if not listed_sum:
+        return "listed"  # without a checksum
+    return "same" if listed_sum == file.sha256 else "differs"
 
 
 def _upload_progress(files: tuple[FileStatus, ...]) -> UploadProgress:
@@ -254,51 +274,62 @@ def _upload_progress(files: tuple[FileStatus, ...]) -> UploadProgress:
     return "partly_uploaded" if states & {"same", "listed"} else "built"
 
 
-def _is_tag_at(tags: Mapping[str, str], tag: str, commit: str) -> bool:
-    return bool(commit) and tags.get(tag) == commit
+def _are_tags_here(traces: ReleaseTraces, tags: tuple[str, ...]) -> bool:
+    """Return whether this repository has all *tags* on the release commit; false without tags."""
+    return _are_tags_on_release_commit(traces, tags, traces.tags_here)
 
 
-def _are_tags_on_remote(traces: ReleaseTraces, tags: tuple[str, ...], commit: str) -> bool | None:
+def _are_tags_on_remote(traces: ReleaseTraces, tags: tuple[str, ...]) -> bool | None:
     """Return whether the remote has all *tags* on the release commit, None if it was not asked."""
     if traces.tags_there is None:
         return None
-    return bool(tags) and all(_is_tag_at(traces.tags_there, tag, commit) for tag in tags)
+    return _are_tags_on_release_commit(traces, tags, traces.tags_there)
+
+
+def _are_tags_on_release_commit(traces: ReleaseTraces, tags: tuple[str, ...], commits: Mapping[str, str]) -> bool:
+    if traces.manifest is None:
+        return False
+    # An empty commit matches no tag.
+    release_commit = traces.manifest.release_commit or None
+    tagged_commits = {commits.get(tag, "") for tag in tags}
+    return tagged_commits == {release_commit}
 
 
 # ---- the stage of the release ---------------------------------------------------------------------------------------
 
 
 def _release_stage(traces: ReleaseTraces, running: str) -> ReleaseStage:
+    if traces.source == "pull":
+        return _PULL_REQUEST_STAGES[traces.pull_state]
+    if traces.source in _STAGES_WITHOUT_RECORD:
+        return _STAGES_WITHOUT_RECORD[traces.source]
+    is_lock_lost = traces.lock in ("none", "other")
     manifest = traces.manifest
-    if traces.source != "record":
-        return _stage_without_record(traces)
-    is_lock_lost = bool(manifest and manifest.held) and traces.lock in ("none", "other")
-    possible: dict[ReleaseStage, bool] = {
+    stages: dict[ReleaseStage, bool] = {
         "damaged": bool(traces.damage),
         "running": bool(running),
         "importing": not traces.has_plan,
-        "undoing": bool(manifest and manifest.undoing),
-        "taken_over": is_lock_lost,
-        "staged": bool(manifest and manifest.staged),
-        "begun": True,
+        "undoing": manifest is not None and manifest.undoing,
+        "taken_over": manifest is not None and bool(manifest.held) and is_lock_lost,
+        "staged": manifest is not None and manifest.staged,
     }
-    return next(stage for stage, applies in possible.items() if applies)
+    for stage, applies in stages.items():
+        if applies:
+            return stage
+    return "begun"
 
 
-def _stage_without_record(traces: ReleaseTraces) -> ReleaseStage:
-    match traces.source:
-        case "remote":
-            return "elsewhere"
-        case "copy":
-            return "orphaned"
-        case "pull" if traces.pull_state == "merged":
-            return "merged"
-        case "pull" if traces.pull_state == "closed":
-            return "closed"
-        case "pull":
-            return "proposed"
-        case _:
-            return "draft"
+_PULL_REQUEST_STAGES: Mapping[str, ReleaseStage] = {
+    "": "proposed",
+    "open": "proposed",
+    "closed": "closed",
+    "merged": "merged",
+}
+_STAGES_WITHOUT_RECORD: Mapping[TraceSource, ReleaseStage] = {
+    "remote": "elsewhere",
+    "copy": "orphaned",
+    "draft": "draft",
+}
 
 
 def _describe_stage(
@@ -329,39 +360,55 @@ def _describe_stage(
 
 
 def _describe_progress(traces: ReleaseTraces, packages: tuple[PackageStatus, ...], published: int | None) -> str:
+    total = count_packages(packages)
+    if not packages and not traces.packages:
+        return "its progress is unknown"
     if not traces.packages:
-        return f"{count_packages(packages)} planned, none built" if packages else "its progress is unknown"
+        return f"{total} planned, none built"
     if published is None:
-        return f"{count_packages(packages)} built, the index was not asked"
-    if published == len(packages):
-        return f"all {count_packages(packages)} published, final steps left" if published > 1 else "1 package published"
-    return f"{published} of {count_packages(packages)} published"
+        return f"{total} built, the index was not asked"
+    if published < len(packages):
+        return f"{published} of {total} published"
+    if published > 1:
+        return f"all {total} published, final steps left"
+    return "1 package published"
 
 
 def _notes(
     stage: ReleaseStage, traces: ReleaseTraces, packages: tuple[PackageStatus, ...], holder_elsewhere: str
 ) -> Iterator[str]:
-    if unrecoverable := _unrecoverable_files(packages):
-        yield f"missing or damaged on this machine, and not on the index: {', '.join(unrecoverable)}"
+    unrecoverable = ", ".join(_unrecoverable_files(packages))
+    if unrecoverable:
+        yield f"missing or damaged on this machine, and not on the index: {unrecoverable}"
     for package in packages:
-        differing = [file.name for file in package.files if file.index == "differs"]
+        differing = ", ".join(file.name for file in package.files if file.index == "differs")
         if differing:
-            yield f"{package.name}: the index has different content for {', '.join(differing)}"
-    branch = traces.manifest.branch if traces.manifest else ""
+            yield f"{package.name}: the index has different content for {differing}"
     if traces.moved:
+        branch = traces.manifest.branch if traces.manifest else ""
         yield f"{branch} on {traces.remote} has new commits, but not the release commit"
-    if traces.ahead and stage in ("begun", "staged"):
-        commits = "1 commit" if traces.ahead == 1 else f"{traces.ahead} commits"
-        yield f"{commits} since then {'is' if traces.ahead == 1 else 'are'} not in this release"
+    if stage in ("begun", "staged"):
+        yield from _newer_commits_note(traces.ahead)
     if holder_elsewhere and traces.source == "record":
         yield f"the release lock names {holder_elsewhere}; this machine cannot see whether that process still runs"
     if traces.page:
         yield traces.page
 
 
+def _newer_commits_note(count: int) -> Iterator[str]:
+    if count == 1:
+        yield "1 commit since then is not in this release"
+    elif count > 1:
+        yield f"{count} commits since then are not in this release"
+
+
 def _unrecoverable_files(packages: tuple[PackageStatus, ...]) -> list[str]:
     """Return the built files that are neither on this machine nor on the index, if the index was asked."""
-    return [file.name for package in packages for file in package.files if not file.here and file.index == "absent"]
+    names: list[str] = []
+    for package in packages:
+        absent_files = [file for file in package.files if file.index == "absent"]
+        names += [file.name for file in absent_files if not file.here]
+    return names
 
 
 # ---- the next command -----------------------------------------------------------------------------------------------

@@ -49,11 +49,15 @@ class UploadOutcome(Enum):
 
 
 _NEW_PROJECT_QUOTA = re.compile(r"new projects?\b", re.IGNORECASE)
-_ALREADY_EXISTS = re.compile(r"already exists", re.IGNORECASE)
+# PyPI rejects the name of a deleted file for ever. That file does not exist, whatever else the message says.
+_ALREADY_EXISTS = re.compile(
+    r"\A(?!.*(?:has already been used|previously used)).*already exists", re.IGNORECASE | re.DOTALL
+)
 _FORBIDDEN_PROJECT = re.compile(r"allowed to upload to project|not valid for project", re.IGNORECASE)
-_REUSED_NAME = re.compile(r"has already been used|previously used", re.IGNORECASE)
 _VERSION_CLOSED = re.compile(r"new files to releases older than", re.IGNORECASE)  # PyPI, since July 2026
 _MISSING_CREDENTIALS = re.compile(r"credentials|trusted publishing|password|username", re.IGNORECASE)
+_ANY_MESSAGE = re.compile("")
+_TRANSIENT_STATUSES = (0, HTTPStatus.REQUEST_TIMEOUT)
 
 
 def classify_response(response: UploadResponse) -> UploadOutcome:
@@ -61,31 +65,31 @@ def classify_response(response: UploadResponse) -> UploadOutcome:
 
     PyPI answers every rejection with status 400, so the text of the message decides there.
     """
-    message = response.message
-    match response.status:
-        case HTTPStatus.TOO_MANY_REQUESTS:
-            outcome = (
-                UploadOutcome.NEW_PROJECT_QUOTA if _NEW_PROJECT_QUOTA.search(message) else UploadOutcome.RATE_LIMITED
-            )
-        case HTTPStatus.UNAUTHORIZED:
-            outcome = UploadOutcome.UNAUTHORIZED
-        case HTTPStatus.FORBIDDEN:
-            outcome = (
-                UploadOutcome.FORBIDDEN_PROJECT if _FORBIDDEN_PROJECT.search(message) else UploadOutcome.UNAUTHORIZED
-            )
-        case HTTPStatus.BAD_REQUEST | HTTPStatus.CONFLICT if _ALREADY_EXISTS.search(
-            message
-        ) and not _REUSED_NAME.search(message):
-            outcome = UploadOutcome.ALREADY_EXISTS
-        case HTTPStatus.BAD_REQUEST if _VERSION_CLOSED.search(message):
-            outcome = UploadOutcome.VERSION_CLOSED
-        case 0 if not response.no_response:  # uv refused to upload, without asking the index
-            outcome = UploadOutcome.UNAUTHORIZED if _MISSING_CREDENTIALS.search(message) else UploadOutcome.REJECTED
-        case status if status in _TRANSIENT_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            outcome = UploadOutcome.TRANSIENT
-        case _:
-            outcome = UploadOutcome.REJECTED
-    return outcome
+    for statuses, pattern, outcome in _OUTCOMES:
+        if response.status in statuses and pattern.search(response.message):
+            return outcome
+    is_refused_by_uv = response.status == 0 and not response.no_response
+    if is_refused_by_uv:
+        return _classify_refusal_by_uv(response.message)
+    is_server_error = response.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    if is_server_error or response.status in _TRANSIENT_STATUSES:
+        return UploadOutcome.TRANSIENT
+    return UploadOutcome.REJECTED
 
 
-_TRANSIENT_STATUSES = (0, HTTPStatus.REQUEST_TIMEOUT)
+_OUTCOMES = (
+    ((HTTPStatus.TOO_MANY_REQUESTS,), _NEW_PROJECT_QUOTA, UploadOutcome.NEW_PROJECT_QUOTA),
+    ((HTTPStatus.TOO_MANY_REQUESTS,), _ANY_MESSAGE, UploadOutcome.RATE_LIMITED),
+    ((HTTPStatus.UNAUTHORIZED,), _ANY_MESSAGE, UploadOutcome.UNAUTHORIZED),
+    ((HTTPStatus.FORBIDDEN,), _FORBIDDEN_PROJECT, UploadOutcome.FORBIDDEN_PROJECT),
+    ((HTTPStatus.FORBIDDEN,), _ANY_MESSAGE, UploadOutcome.UNAUTHORIZED),
+    ((HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT), _ALREADY_EXISTS, UploadOutcome.ALREADY_EXISTS),
+    ((HTTPStatus.BAD_REQUEST,), _VERSION_CLOSED, UploadOutcome.VERSION_CLOSED),
+)
+"""The outcome for a status and a message. The first match counts."""
+
+
+def _classify_refusal_by_uv(message: str) -> UploadOutcome:
+    if _MISSING_CREDENTIALS.search(message):
+        return UploadOutcome.UNAUTHORIZED
+    return UploadOutcome.REJECTED

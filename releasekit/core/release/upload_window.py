@@ -59,9 +59,11 @@ def find_partial_uploads(
     """
     for package in packages:
         uploaded_files = uploaded.get(package.name, {})
-        times = [time for time in uploaded_files.values() if time]
-        if times and any(file.name not in uploaded_files for file in package.files):
-            yield PartialUpload(package.name, package.version, min(times))
+        upload_times = [time for time in uploaded_files.values() if time]
+        built_files = {file.name for file in package.files}
+        missing_files = built_files - uploaded_files.keys()
+        if upload_times and missing_files:
+            yield PartialUpload(package.name, package.version, min(upload_times))
 
 
 def closing_warnings(partial_uploads: Iterable[PartialUpload], now: datetime) -> list[ReleaseWarning]:
