@@ -27,10 +27,10 @@ from releasekit.integrations.filesystem import (
 from releasekit.store.record import MANIFEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from releasekit.core.planning.model import Plan
-    from releasekit.core.release.release_manifest import ReleaseManifest
+    from releasekit.core.release.release_manifest import BuiltPackage, ReleaseManifest
     from releasekit.integrations.git import Repo
     from releasekit.store.record import Record
 
@@ -51,12 +51,9 @@ class ReleaseBundle:
     def copy_missing_files(self, record: Record) -> None:
         """Copy the files that the *record* lacks, and all attestations, into the record."""
         for package in self.manifest.packages:
-            names = [*record.missing_files(package), *(f"{file.name}{ATTESTATION}" for file in package.files)]
-            for source in _existing_files(self.directory, package.name, names):
-                target = record.dist(package.name) / source.name
-                make_directory(target.parent)
-                with wrap_os_errors(target):
-                    shutil.copyfile(source, target, follow_symlinks=False)
+            names = [*record.missing_files(package), *_attestation_names(package)]
+            sources = _existing_files(self.directory, package.name, names)
+            _copy_files(sources, record.dist(package.name))
 
     def ensure_commits(self, repo: Repo, remote: str) -> None:
         """Ensure that *repo* has the commit that the release starts from, and the release commit.
@@ -65,16 +62,17 @@ class ReleaseBundle:
         too, or be one commit on top of the start; then it may come from the bundle. `prove_commit` checks its content.
         Raises Refusal RK-COMMIT-MISSING, RK-RECORD-INVALID.
         """
-        frozen, release_commit = self.manifest.commit, self.manifest.release_commit
-        if not repo.has_on_branch(frozen, remote, self.manifest.branch):
+        frozen = self.manifest.commit
+        release_commit = self.manifest.release_commit
+        branch = self.manifest.branch
+        if not repo.has_on_branch(frozen, remote, branch):
             self._refuse(f"the commit {frozen[:12]} that the release starts from is not in the history of this clone")
         if not repo.has_commit(release_commit):
             self._unbundle(repo)
         if not repo.has_commit(release_commit):
             self._refuse(f"the release commit {release_commit[:12]} is not in this clone")
-        if repo.parent(release_commit) != frozen and not repo.has_on_branch(
-            release_commit, remote, self.manifest.branch
-        ):
+        is_on_top = repo.parent(release_commit) == frozen
+        if not (is_on_top or repo.has_on_branch(release_commit, remote, branch)):
             self._refuse(
                 f"the release commit {release_commit[:12]} is neither on top of {frozen[:12]} nor on its branch"
             )
@@ -123,11 +121,12 @@ def check_output_directory(directory: Path) -> None:
     """Check that *directory* is missing, empty, or has an earlier bundle; raises Refusal RK-USAGE."""
     with wrap_os_errors(directory):
         existing = {path.name for path in directory.iterdir()} if directory.exists() else set[str]()
+    if not existing:
+        return
     is_bundle_content = existing <= {MANIFEST, SUMS, BUNDLE, DIST, GITIGNORE}
-    if existing and not (
-        is_bundle_content and (_is_text(directory / GITIGNORE, _IGNORE_ALL) or (directory / SUMS).is_file())
-    ):
-        raise Refusal(ErrorCode.USAGE, "the directory is not empty, and contains no release bundle", str(directory))
+    if is_bundle_content and _is_marked(directory):
+        return
+    raise Refusal(ErrorCode.USAGE, "the directory is not empty, and contains no release bundle", str(directory))
 
 
 def write_bundle(record: Record, repo: Repo, remote: str, directory: Path) -> None:
@@ -143,20 +142,17 @@ def write_bundle(record: Record, repo: Repo, remote: str, directory: Path) -> No
     for name in (SUMS, MANIFEST, BUNDLE):
         (directory / name).unlink(missing_ok=True)
     remove_tree(directory / DIST)
-    text, sums = manifest_text(manifest), list[str]()
+    sums: list[str] = []
     for package in manifest.packages:
-        target = directory / DIST / package.name
-        make_directory(target)
         names = [file.name for file in package.files]
-        for source in _existing_files(
-            record.directory, package.name, [*names, *(f"{name}{ATTESTATION}" for name in names)]
-        ):
-            with wrap_os_errors(target):
-                shutil.copyfile(source, target / source.name, follow_symlinks=False)
+        sources = _existing_files(record.directory, package.name, [*names, *_attestation_names(package)])
+        _copy_files(sources, directory / DIST / package.name)
         sums += [f"{file.sha256}  {DIST}/{package.name}/{file.name}" for file in package.files]
-    if manifest.release_commit != manifest.commit and not repo.remote_branch_contains(remote, manifest.release_commit):
+    is_own_commit = manifest.release_commit != manifest.commit
+    if is_own_commit and not repo.remote_branch_contains(remote, manifest.release_commit):
         repo.bundle(directory / BUNDLE, record.worktree, since=manifest.commit)
         sums.append(f"{describe_file(directory / BUNDLE).sha256}  {BUNDLE}")
+    text = manifest_text(manifest)
     write_atomic(directory / MANIFEST, text)
     sums.append(f"{sha256(text.encode()).hexdigest()}  {MANIFEST}")
     write_atomic(directory / SUMS, "".join(f"{line}\n" for line in sums))
@@ -189,11 +185,14 @@ def _check_sums(root: Path, manifest: ReleaseManifest, expected: dict[str, str])
     listed = dict(_read_sums(path))
     for name, digest in listed.items():
         relative = PurePosixPath(name)
-        if relative.is_absolute() or ".." in relative.parts or not _is_file(root, name):
+        leads_out = relative.is_absolute() or ".." in relative.parts
+        if leads_out or not _is_file(root, name):
             raise ReleaseError(ErrorCode.RECORD_INVALID, f"{name} is listed, but is not a file here", str(path))
-        if (expected.get(name) or describe_file(root / name).sha256) != digest:
+        actual = expected.get(name) or describe_file(root / name).sha256
+        if actual != digest:
             raise ReleaseError(ErrorCode.RECORD_INVALID, f"{name} has a different sha256 than listed", str(path))
-    if missing := sorted(expected.keys() - listed.keys()):
+    missing = sorted(expected.keys() - listed.keys())
+    if missing:
         raise ReleaseError(ErrorCode.RECORD_INVALID, f"{missing[0]} is not listed", str(path))
 
 
@@ -207,16 +206,40 @@ def _read_sums(path: Path) -> Iterator[tuple[str, str]]:
         yield match[2], match[1]
 
 
+def _is_marked(directory: Path) -> bool:
+    """Return whether *directory* has a file that only `write_bundle` writes."""
+    if (directory / SUMS).is_file():
+        return True
+    return _is_text(directory / GITIGNORE, _IGNORE_ALL)
+
+
 def _is_text(path: Path, text: str) -> bool:
-    return path.is_file() and read_text(path, "surrogateescape") == text
+    if not path.is_file():
+        return False
+    return read_text(path, "surrogateescape") == text
 
 
-def _existing_files(root: Path, package: str, names: list[str]) -> list[Path]:
-    return [root / DIST / package / name for name in names if _is_file(root, f"{DIST}/{package}/{name}")]
+def _attestation_names(package: BuiltPackage) -> list[str]:
+    return [f"{file.name}{ATTESTATION}" for file in package.files]
+
+
+def _existing_files(root: Path, package: str, names: Iterable[str]) -> list[Path]:
+    """Return the paths of those of *names* that are files of *package* below *root*."""
+    paths = [f"{DIST}/{package}/{name}" for name in names]
+    return [root / path for path in paths if _is_file(root, path)]
+
+
+def _copy_files(sources: Iterable[Path], directory: Path) -> None:
+    for source in sources:
+        target = directory / source.name
+        make_directory(directory)
+        with wrap_os_errors(target):
+            shutil.copyfile(source, target, follow_symlinks=False)
 
 
 def _is_file(root: Path, name: str) -> bool:
     """Return whether *name* is a file below *root*, reached without a link."""
     relative = PurePosixPath(name)
-    has_links = any((root / part).is_symlink() for part in (relative, *relative.parents) if part.name)
+    parts = [part for part in (relative, *relative.parents) if part.name]
+    has_links = any((root / part).is_symlink() for part in parts)
     return not has_links and (root / relative).is_file()

@@ -114,8 +114,13 @@ class Record:
 
     def missing_files(self, package: BuiltPackage) -> tuple[str, ...]:
         """Return the names of the files of *package* that are missing or differ from the recorded content."""
-        paths = {file: self.dist(package.name) / file.name for file in package.files}
-        return tuple(file.name for file, path in paths.items() if not (path.is_file() and describe_file(path) == file))
+        missing: list[str] = []
+        for file in package.files:
+            path = self.dist(package.name) / file.name
+            is_intact = path.is_file() and describe_file(path) == file
+            if not is_intact:
+                missing.append(file.name)
+        return tuple(missing)
 
     def fsync_files(self, packages: Iterable[BuiltPackage]) -> None:
         """Flush the files of *packages* to the disk, so that they survive a crash of the machine."""
@@ -139,7 +144,8 @@ class Record:
         They may be public once all built files are recorded, unless the release is marked as staged.
         """
         manifest = self.manifest()
-        if manifest is None or manifest.staged or not manifest.packages:
+        may_be_public = manifest is not None and manifest.packages and not manifest.staged
+        if not may_be_public:
             self.discard(repo)
 
     def discard(self, repo: Repo) -> None:
@@ -241,9 +247,14 @@ def remove_leftovers(repo: Repo) -> None:
             scratch.unlink(missing_ok=True)
         if record.worktree.exists() or repo.saved_commit(record.release):
             with suppress(ReleaseError):  # the command that needs a damaged record reports it
-                if (manifest := record.manifest()) and manifest.finished:
-                    repo.remove_worktree(record.worktree)
-                    repo.delete_ref(record.release)
+                _remove_leftovers_if_finished(record, repo)
+
+
+def _remove_leftovers_if_finished(record: Record, repo: Repo) -> None:
+    manifest = record.manifest()
+    if manifest and manifest.finished:
+        repo.remove_worktree(record.worktree)
+        repo.delete_ref(record.release)
 
 
 def _remove_discarded(discarded: Path, repo: Repo) -> None:

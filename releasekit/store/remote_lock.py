@@ -57,22 +57,32 @@ def fetch_remote_lock(repo: Repo, remote: str) -> RemoteLock | None:
 
 def read_remote_lock(repo: Repo, settings: Settings) -> RemoteLock | None:
     """Return the lock on the remote of *settings*, None if releases are not pushed; see `fetch_remote_lock`."""
-    return fetch_remote_lock(repo, settings.remote) if settings.push and settings.remote in repo.remotes() else None
+    has_remote = settings.push and settings.remote in repo.remotes()
+    if not has_remote:
+        return None
+    return fetch_remote_lock(repo, settings.remote)
 
 
 def local_copy(repo: Repo, release: str) -> RemoteLock | None:
     """Return the local copy of the lock of *release*, None before there is one."""
+    commit = repo.saved_commit(release)
+    if not commit:
+        return None
     try:
-        return read_lock_commit(repo, commit) if (commit := repo.saved_commit(release)) else None
+        return read_lock_commit(repo, commit)
     except ReleaseError:
         return None  # the reference names only the release commit
 
 
 def orphaned_copy(repo: Repo) -> RemoteLock | None:
     """Return the local copy of a lock whose release has no record here any more, None if there is none."""
-    recorded = {record.release for record in list_records(repo.common_dir) if (record.directory / MANIFEST).is_file()}
-    copies = (local_copy(repo, name) for name in repo.saved_refs())
-    return next((lock_copy for lock_copy in copies if lock_copy and lock_copy.plan.release not in recorded), None)
+    records = list_records(repo.common_dir)
+    recorded = {record.release for record in records if (record.directory / MANIFEST).is_file()}
+    for name in repo.saved_refs():
+        lock_copy = local_copy(repo, name)
+        if lock_copy and lock_copy.plan.release not in recorded:
+            return lock_copy
+    return None
 
 
 def write_lock_commit(repo: Repo, plan: Plan, manifest: ReleaseManifest) -> str:

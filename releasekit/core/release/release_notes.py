@@ -141,67 +141,70 @@ def build_release_notes(
     the repository, by package.
     """
     formatter = _NoteFormatter(web, pull_requests or {})
+    changelogs = files or {}
     packages: list[NotesPackage] = []
     breaking: list[BreakingChange] = []
     for step in plan.steps:
         package_notes = plan.tales.get(step.name, PackageNotes())
-        breaking += [
-            BreakingChange(package=step.name, change=formatter.render_change(change))
-            for change in package_notes.changes
-            if change.breaking
-        ]
-        packages.append(
-            _render_package(
-                step,
-                package_notes,
-                formatter,
-                target,
-                _all_changes_url(step, package_notes, web, (files or {}).get(step.name, "")),
-            )
-        )
+        breaking += _breaking_changes(step.name, package_notes, formatter)
+        changes_url = _all_changes_url(step, package_notes, web, changelogs.get(step.name, ""))
+        packages.append(_render_package(step, package_notes, formatter, target, changes_url))
     all_changes = [change for package_notes in plan.tales.values() for change in package_notes.changes]
-    since = {package_notes.since for package_notes in plan.tales.values()}
+    authors = {formatter.change_author(change) for change in all_changes}
+    authors.discard("")
     return ReleaseNotes(
         title=plan.title,
         date=plan.date.replace(".", "-"),
         packages=tuple(packages),
         breaking=tuple(breaking),
-        contributors=tuple(
-            sorted({author for change in all_changes if (author := formatter.change_author(change))}, key=str.casefold)
-        ),
+        contributors=tuple(sorted(authors, key=str.casefold)),
         newcomers=formatter.first_time_contributors(all_changes, newcomers),
-        all=web.tag(plan.title, since.pop()) if len(since) == 1 and "" not in since else web.history(plan.title),
+        all=_release_changes_url(plan, web),
     )
+
+
+def _release_changes_url(plan: Plan, web: RepositoryUrls) -> str:
+    """Return the comparison with the last tag of all packages, or the history if these tags differ or are missing."""
+    last_tags = {package_notes.since for package_notes in plan.tales.values()}
+    if len(last_tags) != 1:
+        return web.history(plan.title)
+    last_tag = last_tags.pop()
+    if not last_tag:
+        return web.history(plan.title)
+    return web.tag(plan.title, last_tag)
+
+
+def _breaking_changes(package: str, package_notes: PackageNotes, formatter: _NoteFormatter) -> list[BreakingChange]:
+    changes = [change for change in package_notes.changes if change.breaking]
+    return [BreakingChange(package=package, change=formatter.render_change(change)) for change in changes]
 
 
 def _render_package(
     step: Step, package_notes: PackageNotes, formatter: _NoteFormatter, target: Target, all_changes_url: str
 ) -> NotesPackage:
-    headings = dict.fromkeys(change.heading for change in package_notes.changes if not change.breaking)
+    changes_by_heading: dict[str, list[RenderedChange]] = {}
+    for change in package_notes.changes:
+        if not change.breaking:
+            changes_by_heading.setdefault(change.heading, []).append(formatter.render_change(change))
+    parts: list[NotesPart] = []
+    for heading, changes in changes_by_heading.items():
+        parts.append(NotesPart(heading=escape(heading), changes=tuple(changes)))
     return NotesPackage(
         name=step.name,
         version=str(step.version),
         before=str(step.current) if package_notes.since else "",
         tag=step.tag,
         page=target.package_url(step.name, step.version),
-        parts=tuple(
-            NotesPart(
-                heading=escape(heading),
-                changes=tuple(
-                    formatter.render_change(change)
-                    for change in package_notes.changes
-                    if change.heading == heading and not change.breaking
-                ),
-            )
-            for heading in headings
-        ),
+        parts=tuple(parts),
         all=all_changes_url,
     )
 
 
 def _all_changes_url(step: Step, package_notes: PackageNotes, web: RepositoryUrls, changelog: str) -> str:
     """Return the URL of all changes of a package: its *changelog*, or the comparison of its tags."""
-    return web.file(changelog, step.tag) if changelog else web.tag(step.tag, package_notes.since)
+    if changelog:
+        return web.file(changelog, step.tag)
+    return web.tag(step.tag, package_notes.since)
 
 
 class _NoteFormatter:
@@ -211,33 +214,47 @@ class _NoteFormatter:
         self._web, self._pull_requests = web, pull_requests
 
     def render_change(self, change: NoteChange) -> RenderedChange:
-        pull_request = self._pull_requests.get(change.sha)
         text = escape(change.text, self._web)
-        return RenderedChange(
+        notes = render_change_notes(change.notes, text, self._web)
+        rendered = RenderedChange(
             sha=change.sha,
             scope=_escape_mentions(escape(change.scope)),
             text=_escape_mentions(text),
-            notes=tuple(_escape_mentions(note) for note in render_change_notes(change.notes, text, self._web)),
-            link="" if pull_request and f"#{pull_request.number}]" in text else self.change_link(change),
+            notes=tuple(map(_escape_mentions, notes)),
+            link=self.change_link(change),
             by=self.change_author(change),
             breaking=change.breaking,
-            title=_escape_mentions(escape(pull_request.title)) if pull_request else "",
-            labels=pull_request.labels if pull_request else (),
+        )
+        pull_request = self._pull_requests.get(change.sha)
+        if pull_request is None:
+            return rendered
+        has_link = f"#{pull_request.number}]" in text
+        return rendered.model_copy(
+            update={
+                "link": "" if has_link else rendered.link,
+                "title": _escape_mentions(escape(pull_request.title)),
+                "labels": pull_request.labels,
+            }
         )
 
     def change_link(self, change: NoteChange) -> str:
-        if pull_request := self._pull_requests.get(change.sha):
-            return f"[{'!' if self._web.is_gitlab else '#'}{pull_request.number}]({pull_request.page})"
+        pull_request = self._pull_requests.get(change.sha)
+        if pull_request:
+            sign = "!" if self._web.is_gitlab else "#"
+            return f"[{sign}{pull_request.number}]({pull_request.page})"
         page = self._web.commit(change.sha)
         return f"[{change.sha[:7]}]({page})" if page else change.sha[:7]
 
     def change_author(self, change: NoteChange) -> str:
         """Return the author of *change* as Markdown, empty if it is a bot."""
         pull_request = self._pull_requests.get(change.sha)
-        name = pull_request.author if pull_request and pull_request.author else change.author
-        if not name or name.endswith("[bot]"):
+        login = pull_request.author if pull_request else ""
+        name = login or change.author
+        if name.endswith("[bot]"):
             return ""
-        return f"@{name}" if pull_request and pull_request.author else _escape_mentions(escape(name))
+        if login:
+            return f"@{login}"
+        return _escape_mentions(escape(name))
 
     def first_time_contributors(
         self, changes: Sequence[NoteChange], newcomers: Collection[str]
@@ -245,12 +262,11 @@ class _NoteFormatter:
         """Return the *newcomers* in alphabetical order, each with the oldest of their *changes* (newest first)."""
         link_by_author: dict[str, str] = {}
         for change in changes:
-            if change.author in newcomers and (author := self.change_author(change)):
+            author = self.change_author(change)
+            if author and change.author in newcomers:
                 link_by_author[author] = self.change_link(change)
-        return tuple(
-            FirstTimeContributor(by=author, link=link_by_author[author])
-            for author in sorted(link_by_author, key=str.casefold)
-        )
+        authors = sorted(link_by_author, key=str.casefold)
+        return tuple(FirstTimeContributor(by=author, link=link_by_author[author]) for author in authors)
 
 
 _MENTION = re.compile(r"(?P<code>(`+).+?\2)|(?<![\w/])@(?=\w)", re.DOTALL)
@@ -271,21 +287,26 @@ def shorten_notes(notes: ReleaseNotes, max_changes: int) -> ReleaseNotes:
     """Return *notes* with at most *max_changes* changes for each package, and fewer breaking changes."""
     breaking = notes.breaking[: max(_DETAIL_THRESHOLD, max_changes * 10)]
     if max_changes < _DETAIL_THRESHOLD:
-        breaking = tuple(
-            breaking_change.model_copy(update={"change": breaking_change.change.model_copy(update={"notes": ()})})
-            for breaking_change in breaking
-        )
+        breaking = tuple(map(_without_details, breaking))
     packages = tuple(_shorten_package(package, max_changes) for package in notes.packages)
     return notes.model_copy(update={"breaking": breaking, "packages": packages})
 
 
+def _without_details(breaking_change: BreakingChange) -> BreakingChange:
+    change = breaking_change.change.model_copy(update={"notes": ()})
+    return breaking_change.model_copy(update={"change": change})
+
+
 def _shorten_package(package: NotesPackage, max_changes: int) -> NotesPackage:
-    remaining, parts = max_changes, list[NotesPart]()
+    remaining = max_changes
+    hidden = 0
+    parts: list[NotesPart] = []
     for part in package.parts:
-        if visible := part.changes[:remaining]:
-            parts.append(NotesPart(heading=part.heading, changes=visible))
+        visible = part.changes[:remaining]
         remaining -= len(visible)
-    hidden = sum(len(part.changes) for part in package.parts) - (max_changes - remaining)
+        hidden += len(part.changes) - len(visible)
+        if visible:
+            parts.append(NotesPart(heading=part.heading, changes=visible))
     return package.model_copy(update={"parts": tuple(parts), "hidden": hidden})
 
 
@@ -327,7 +348,9 @@ def _fit_to_limit(notes: ReleaseNotes, render_text: Callable[[ReleaseNotes], str
     if len(text) <= limit:
         return text
     text = render_text(shorten_notes(notes, 0))
-    fits, too_many = 0, max(sum(len(part.changes) for part in package.parts) for package in notes.packages)
+    change_counts = [sum(len(part.changes) for part in package.parts) for package in notes.packages]
+    fits = 0
+    too_many = max(change_counts)
     while too_many - fits > 1 and len(text) <= limit:
         middle = (fits + too_many) // 2
         longer = render_text(shorten_notes(notes, middle))
@@ -347,5 +370,7 @@ def truncate(text: str, limit: int, link: str) -> str:
     """Return as many whole lines of *text* as fit into *limit* characters, with a *link* to the full text."""
     if len(text) <= limit:
         return text
-    rest = f"\n\n… shortened{f'; full text: {link}' if link else ''}\n"
-    return text[: limit - len(rest)].rpartition("\n")[0].rstrip() + rest
+    location = f"; full text: {link}" if link else ""
+    remark = f"\n\n… shortened{location}\n"
+    whole_lines, _, _ = text[: limit - len(remark)].rpartition("\n")
+    return whole_lines.rstrip() + remark
