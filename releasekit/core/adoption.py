@@ -1,4 +1,4 @@
-"""Taking over a repository that has released before: which tags are releases, what is missing, what to configure."""
+"""Adopts a repository with earlier releases: which tags are releases, what is missing, what to configure."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ _SEPARATORS = (
     "/",
     "_v",
     "-",
-)  # what stands between name and version; the longer ones first
+)  # between name and version; longer ones first
 _BARE_VERSION = re.compile(r"(?P<v>v?)(?P<version>\d[^/]*)")
-# Directories of packages that people look at, and that nobody installs from an index.
+# Directories of packages for people to look at, not to install from an index.
 SAMPLE_DIRECTORIES = frozenset(
     ("demo", "demos", "example", "examples", "playground", "sample", "samples", "testapps", "tests")
 )
@@ -51,10 +51,10 @@ BaselineSource = Literal["tag", "index", "first", "unasked", "home"]
 
 
 class AdoptedPackage(BaseModel):
-    """What is taken for the last release of one package.
+    """The last release of one package, as `init` detects it.
 
-    *baseline*: "tag", "index" (released, no tag), "first" (never released), "unasked" (no tag, no index was asked)
-    or "home" (it is not to be published). *commit* is empty where nobody knows what the release was made from.
+    *baseline*: "tag", "index" (released, no tag), "first" (never released), "unasked" (no tag, no index was queried)
+    or "home" (the package is not published). *commit* is empty if the commit of the release is unknown.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -70,11 +70,11 @@ class AdoptedPackage(BaseModel):
 
 
 class Adoption(BaseModel):
-    """What `init` has found, and what it would do or has done.
+    """What `init` detected, and what it does or would do.
 
-    *tag_format* explains the tags; *unexplained* are tags that no package's format reads. *missing* are the tags that
-    the last releases lack, with the commit of each. *diffs* are the changes to files, by path; *written* says whether
-    they were made, *made* which tags were.
+    *tag_format* has the formats of the tags; *unexplained* are tags that no package's format reads. *missing* maps the
+    tags that last releases lack to their commits. *diffs* are the changes to files, by path; *written* is true if they
+    were written. *made* are the tags that were created.
     """
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
@@ -95,7 +95,7 @@ class Adoption(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ParsedTag:
-    """A tag as the tag of *name*'s *version*, written as *pattern* says; *name* is empty for a version alone."""
+    """A tag read as *version* of the package *name* by *pattern*; *name* is empty for a version alone."""
 
     pattern: str
     label: str
@@ -104,9 +104,10 @@ class ParsedTag:
 
 
 def parse_tags(tags: Iterable[str], names: Collection[str], label: str = "") -> dict[str, ParsedTag]:
-    """Return those of *tags* that are a member's version, or a version alone, in any form that is known.
+    """Return the *tags* that are the version of a member, or a version alone, in any known form.
 
-    A repository has one label: the given one, or that which most tags have.
+    A repository has one label: *label*, or if that is empty, the label of most tags. Tags with other labels are left
+    out.
     """
     form = re.compile(
         rf"(?:(?P<label>\S+?)(?P<sep>[/-]))??(?P<name>{_alternatives(names)})"
@@ -120,7 +121,7 @@ def parse_tags(tags: Iterable[str], names: Collection[str], label: str = "") -> 
 
 
 def unclaimed_tags(tags: Iterable[str], own: Mapping[str, TagScheme]) -> tuple[str, ...]:
-    """Return those of *tags* that are of no package that has a format of its *own*."""
+    """Return the *tags* that belong to no package in *own*, the schemes of packages by name."""
     return tuple(
         tag
         for tag in tags
@@ -146,14 +147,14 @@ def _parse_tag(tag: str, form: re.Pattern[str]) -> ParsedTag | None:
 
 
 def highest_tag(tags: Mapping[str, ParsedTag], name: str, limit: Version | None) -> str:
-    """Return the tag of *name* with the highest version that is not above *limit*; empty if there is none."""
+    """Return the tag of *name* with the highest version not above *limit* (None: no limit); empty if there is none."""
     mine = (tag for tag, read in tags.items() if read.name == name and (limit is None or read.version <= limit))
     return max(mine, key=lambda tag: tags[tag].version, default="")
 
 
 @dataclass(frozen=True, slots=True)
 class TagFormats:
-    """The formats of the tags, that which is written first; *bare_owner* has the one package whose tags name nobody."""
+    """The tag formats; the first is written. *bare_owner*: the one package whose tags have no name, and its format."""
 
     patterns: tuple[str, ...]
     label: str = ""
@@ -168,11 +169,12 @@ def detect_tag_formats(
     *,
     configured: bool,
 ) -> TagFormats:
-    """Return the formats that explain *tags*; those that are *configured* stay in front.
+    """Return the formats that explain *tags*; if *configured*, the formats in *settings* stay first.
 
-    A version alone may be the release of all packages in lockstep, of one of them, or of none (a tag of the release as
-    a whole). The files tell: *declared_versions* has the version that each package declared at the commit of the
-    highest such tag that may be its own, None where it declared none. Packages that a tag names need none of these.
+    A tag without a name may be the release of all packages in lockstep, of one package, or of none (a tag of the
+    release as a whole). The files decide: *declared_versions* has the version that each package declared at the commit
+    of the highest such tag that may be its own, None if it declared none. Packages with tags that name them do not need
+    such tags.
     """
     last = {member.name: highest_tag(tags, member.name, member.version) for member in members}
     bare = {member.name: tag for member in members if (tag := highest_tag(tags, "", member.version))}
@@ -191,7 +193,7 @@ def detect_tag_formats(
         and "{name}" not in by_frequency[0]
         and (not is_lockstep(members) or any(used[pattern] for pattern in named))
     ):
-        by_frequency.insert(0, next(iter(named), DEFAULT_TAG_FORMAT))  # they have begun to go their own ways
+        by_frequency.insert(0, next(iter(named), DEFAULT_TAG_FORMAT))  # the packages have separate versions now
     label = settings.label or next((read.label for read in tags.values() if read.label), "")
     now = settings.tag_format
     patterns = ([now] if isinstance(now, str) else list(now)) if configured else []
@@ -206,35 +208,36 @@ def _bare_tag_owner(
     last: Mapping[str, str],
     bare: Mapping[str, str],
 ) -> tuple[bool, tuple[str, str] | None]:
-    """Tell whether the tags without a name are everybody's; else whose they are alone, with their form, if anybody's.
+    """Return whether tags without a name are for all packages; otherwise the one owner and its pattern, if any.
 
-    *last* and *bare* are each package's highest tag with its name, and without one.
+    *last* and *bare* map each package to its highest tag with its name, and without a name.
     """
     same = [name for name, tag in bare.items() if declared_versions.get(name) == tags[tag].version]
     other = [name for name, tag in bare.items() if declared_versions.get(name) not in (None, tags[tag].version)]
     needed = [name for name in same if _higher_tag(tags, last[name], bare[name]) == bare[name]]
     if bare and not any(last.values()) and (len(members) == 1 or not (same or other)):
-        return True, None  # there are no other tags; and there is nobody else, or no file has ever said
+        return True, None  # no other tags; and only one package, or no file declares a version
     if needed and len(same) > len(other) and (len(same) > 1 or len(members) == 1):
         return True, None
     paths = {member.name: member.path for member in members}
-    if len(needed) == 1 and paths[needed[0]] != ".":  # the root has no table of its own beside everybody's
+    # The root has no own table: its [tool.releasekit] is for the whole workspace.
+    if len(needed) == 1 and paths[needed[0]] != ".":
         return False, (needed[0], tags[bare[needed[0]]].pattern)
     return False, None
 
 
 def _higher_tag(tags: Mapping[str, ParsedTag], one: str, other: str) -> str:
-    """Return the tag with the higher version, the first of equals; either may be empty."""
+    """Return the tag with the higher version, or *one* if they are equal; either may be empty."""
     return max(filter(None, (one, other)), key=lambda tag: tags[tag].version, default="")
 
 
 def is_lockstep(members: Sequence[Member]) -> bool:
-    """Tell whether all of *members* declare one version, or none of them any."""
+    """Return whether all *members* declare the same version, or none declares any."""
     return len({member.version for member in members}) == 1
 
 
 def _is_covered(pattern: str, patterns: Sequence[str], tags: Mapping[str, ParsedTag], label: str) -> bool:
-    """Tell whether *patterns* read all tags of the form *pattern* already."""
+    """Return whether *patterns* already read all tags of the form *pattern*."""
     if not patterns:
         return False
     scheme = TagScheme(tuple(patterns), label)
@@ -248,7 +251,7 @@ def _is_covered(pattern: str, patterns: Sequence[str], tags: Mapping[str, Parsed
 
 @dataclass(frozen=True, slots=True)
 class MissingKey:
-    """A key of [tool.releasekit] that is missing, and the comment that says why."""
+    """A missing key of [tool.releasekit], and the comment that explains it."""
 
     name: str
     value: str | list[str] | dict[str, list[str]]
@@ -256,7 +259,7 @@ class MissingKey:
 
 
 def suggest_groups(workspace: Workspace, published: Collection[str]) -> dict[str, list[str]]:
-    """Return a group for each directory of *published* packages, by its name; none where there is only one."""
+    """Return a group of path patterns for each directory of *published* packages, by name; none for one directory."""
     paths = [member.path.split("/") for member in workspace if member.path != "." and member.name in published]
     shared = 0
     while paths and all(len(path) > shared + 1 and path[shared] == paths[0][shared] for path in paths):
@@ -267,10 +270,10 @@ def suggest_groups(workspace: Workspace, published: Collection[str]) -> dict[str
 
 
 def choose_pins(workspace: Workspace, published: Collection[str]) -> str:
-    """Return the value of `pins` that suits what the *published* packages require of each other in their sources.
+    """Return the value of `pins` that matches the requirements between *published* packages in their sources.
 
-    Ranges mean "compatible"; `==`, or no version at all, means "exact". Most requirements decide, and so does "exact"
-    where there are as many of both. Empty if none requires another.
+    Ranges mean "compatible"; `==`, or no version, means "exact". The majority decides; a tie means "exact". Empty if
+    no package requires another.
     """
     specifiers = [
         need.requirement.specifier
@@ -289,7 +292,7 @@ _RANGES = frozenset((">=", ">", "~=", "<", "<="))
 
 
 def sample_patterns(workspace: Workspace, released: Collection[str]) -> list[str]:
-    """Return patterns for the directories of samples: of packages that could be published, and never were."""
+    """Return path patterns of sample directories whose publishable packages were never released."""
     never_released: dict[str, bool] = {}
     for member in workspace:
         parts = member.path.split("/")[:-1]
@@ -308,14 +311,18 @@ def missing_keys(
     samples: list[str],
     pins: str = "",
 ) -> list[MissingKey]:
-    """Return the keys that [tool.releasekit], as *table* has it, lacks; *pins* is empty where none is needed."""
+    """Return the keys that *table*, [tool.releasekit], lacks; *pins* is empty if the key is not needed."""
     keys: list[MissingKey] = []
     patterns = tagging.patterns
     now: Any = table.get("tag_format", DEFAULT_TAG_FORMAT)
     if patterns != ((now,) if isinstance(now, str) else tuple(now)):
         value = patterns[0] if len(patterns) == 1 else list(patterns)
         keys.append(
-            MissingKey("tag_format", value, "How releases are tagged; of a list, the first is written, all are read.")
+            MissingKey(
+                "tag_format",
+                value,
+                "How releases are tagged. In a list, the first format is for new tags; all are read.",
+            )
         )
     if tagging.label and "label" not in table and any("{label}" in pattern for pattern in patterns):
         keys.append(MissingKey("label", tagging.label, ""))
@@ -324,9 +331,10 @@ def missing_keys(
     if pins and "pins" not in table:
         keys.append(MissingKey("pins", pins, _WHY_PINS[pins]))
     if samples:
-        keys.append(MissingKey("exclude", samples, "Never released so far; take out what should be published."))
+        keys.append(MissingKey("exclude", samples, "Never released so far. Remove what you want to publish."))
     if groups and "groups" not in table:
-        keys.append(MissingKey("groups", groups, 'For --group; `{ packages = [...], versioning = "fixed" }` ties one.'))
+        comment = 'For --group. `{ packages = [...], versioning = "fixed" }` gives a group one version.'
+        keys.append(MissingKey("groups", groups, comment))
     return keys
 
 
@@ -337,9 +345,10 @@ _WHY_PINS = {
 
 
 def configured_text(text: str, keys: Sequence[MissingKey], display_path: str = "pyproject.toml") -> str:
-    """Return the pyproject.toml *text* with *keys* in its [tool.releasekit]; all else stays as it is.
+    """Return the pyproject.toml *text* with *keys* in its [tool.releasekit]; everything else stays the same.
 
-    Raises Refusal RK-CONFIG-INVALID-VALUE if the table is written in a way that nobody foresaw.
+    Raises Refusal RK-CONFIG-INVALID-VALUE if the table cannot be edited in the form in which it is written, or if a
+    value is invalid.
     """
     before = tomllib.loads(text)
     new = "releasekit" not in before.get("tool", {})
@@ -353,7 +362,7 @@ def configured_text(text: str, keys: Sequence[MissingKey], display_path: str = "
     else:
         after = edit_toml(text, lambda document: document["tool"]["releasekit"].update(added))
     if after is None:
-        message = f"[tool.releasekit] is written so that {', '.join(added)} cannot be added to it"
+        message = f"{', '.join(added)} cannot be added to [tool.releasekit] as it is written"
         hint = "Add by hand: " + "; ".join(f"{key.name} = {_toml(key.value)}" for key in keys)
         raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, display_path, hint)
     settings_of(tomllib.loads(after), after)
@@ -363,7 +372,7 @@ def configured_text(text: str, keys: Sequence[MissingKey], display_path: str = "
 def _append_table(text: str, keys: Sequence[MissingKey]) -> str:
     lines = ["[tool.releasekit]"]
     if all(isinstance(key.value, dict) for key in keys):
-        lines.append("# The defaults fit. `releasekit plan` shows what would be released, and why.")
+        lines.append("# The defaults fit this workspace. `releasekit plan` shows what would be released, and why.")
     for key in keys:
         lines += [f"# {key.comment}"] if key.comment else []
         if isinstance(key.value, dict):
@@ -379,7 +388,7 @@ def _append_table(text: str, keys: Sequence[MissingKey]) -> str:
 def _toml(value: object) -> str:
     import tomlkit
 
-    item: Any = tomlkit.item  # its types say less than it does
+    item: Any = tomlkit.item  # its type hints accept fewer types than it does
     return item(value).as_string()
 
 
@@ -388,7 +397,7 @@ def _toml_key(name: str) -> str:
 
 
 def missing_tags(wanted: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return the commit of each tag, of *wanted* pairs of both; a tag that would stand for two commits is left out."""
+    """Return the commit of each tag in the (tag, commit) pairs *wanted*, without tags for several commits."""
     commits: dict[str, set[str]] = {}
     for tag, commit in wanted:
         commits.setdefault(tag, set()).add(commit)

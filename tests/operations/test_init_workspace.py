@@ -126,9 +126,9 @@ def test_directories(tmp_path: Path, own_index: EmbeddedIndex) -> None:
 
     assert rows == {"core": "first", "hello": "home", "plug": "first", "sock": "first"}
     assert root(world).endswith(
-        '\n[tool.releasekit]\n# Never released so far; take out what should be published.\nexclude = ["samples/*"]\n\n'
-        '# For --group; `{ packages = [...], versioning = "fixed" }` ties one.\n[tool.releasekit.groups]\n'
-        'packages = ["packages/*"]\nplugins = ["plugins/*"]\n'
+        '\n[tool.releasekit]\n# Never released so far. Remove what you want to publish.\nexclude = ["samples/*"]\n\n'
+        '# For --group. `{ packages = [...], versioning = "fixed" }` gives a group one version.\n'
+        '[tool.releasekit.groups]\npackages = ["packages/*"]\nplugins = ["plugins/*"]\n'
     )
     assert statuses(world) == {"core": "included", "plug": "included", "sock": "included"}
     assert own_index.requests()
@@ -139,8 +139,8 @@ def test_nothing_special(tmp_path: Path) -> None:
     world = make_world(tmp_path, "app; core")
 
     assert {row["baseline"] for row in init(world, "--offline", "-y")["packages"]} == {"unasked"}
-    assert root(world).endswith("\n\n[tool.releasekit]\n# The defaults fit. `releasekit plan` shows what would be "
-                                "released, and why.\n")  # fmt: skip
+    assert root(world).endswith("\n\n[tool.releasekit]\n# The defaults fit this workspace. "
+                                "`releasekit plan` shows what would be released, and why.\n")  # fmt: skip
     assert init(world, "--offline", "-y")["diffs"] == {}
 
 
@@ -205,7 +205,7 @@ def test_own_umbrella_tag(tmp_path: Path, subject: str) -> None:
     world.commit("chore: on", {path: (world.root / path).read_text().replace("0.1.0", "0.2.0")})
     checked = world.releasekit("check", "--select", "tag_baseline", "--format", "json")
     assert [each["what"] for each in json.loads(checked.out)["findings"]] == [
-        "new is 0.2.0, and no tag says what was released of it"
+        "new has version 0.2.0, but no tag marks its last release"
     ]
 
 

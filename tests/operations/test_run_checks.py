@@ -35,16 +35,16 @@ LISTED = """\
 ❌ error missing_license
    packages/app/pyproject.toml:2: app has no license
    packages/core/pyproject.toml:2: core has no license
-   = help: Put the file LICENSE beside its pyproject.toml; one at the root of the workspace is in no package.
+   = help: Add a LICENSE file next to its pyproject.toml. One at the root of the workspace is in no package.
 ❌ error missing_readme
    packages/app/pyproject.toml:2: app has no README
    packages/core/pyproject.toml:2: core has no README
-   = help: Write a README.md, and `readme = "README.md"` in [project].
+   = help: Write a README.md, and add `readme = "README.md"` to [project].
 ⚠️  warning metadata_completeness
    packages/app/pyproject.toml:2: app lacks description, urls, authors
    packages/core/pyproject.toml:2: core lacks description, urls, authors
    = help: Add what is missing to [project].
-2 packages, 20 checks: 4 errors, 2 warnings; --fix mends 2
+2 packages, 20 checks: 4 errors, 2 warnings; --fix fixes 2
 """
 
 

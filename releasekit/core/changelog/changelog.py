@@ -1,4 +1,4 @@
-"""Changelogs in the form of Keep a Changelog: what one version's section says, and where it goes in the file."""
+"""Changelogs in the format of Keep a Changelog: the section of a version, and its position in the file."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from releasekit.core.history.tags import TagScheme
     from releasekit.core.history.web_links import RepositoryUrls
 
-# Types that are not named here are hidden, unless they ask for a release or the configuration names them.
+# Other types are hidden, unless they trigger a release or the configuration names them.
 HEADINGS = {"feat": "Features", "fix": "Bug Fixes", "perf": "Performance", "revert": "Reverts"}
 BREAKING = "Breaking Changes"
 TITLE = "# Changelog\n\n"
 
 
 class Section(BaseModel):
-    """What a changelog gains, as it is kept in the plan. *text* is Markdown, from its heading to its last line.
+    """A new section of a changelog, as stored in the plan. *text* is Markdown, from its heading to its last line.
 
-    *link* is what the heading's reference leads to; *replaces* are the versions whose sections it takes the place of.
+    *link* is the URL of the heading's link reference; *replaces* are the versions whose sections it replaces.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -51,7 +51,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class ChangelogEntry:
-    """What there is to say about one version. *date* is "YYYY-MM-DD", *remark* a sentence that stands above all."""
+    """The content of the section of one version. *date* is "YYYY-MM-DD", *remark* a sentence above the changes."""
 
     version: Version
     date: str
@@ -61,15 +61,15 @@ class ChangelogEntry:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """All changes that are shown."""
+        """All changes in the section."""
         return tuple(change for part in self.parts for change in part.changes)
 
 
 @dataclass(frozen=True, slots=True)
 class PreviousRelease:
-    """What a release is compared with: the *version* before, its *tag*, and the prereleases in between.
+    """The release to compare with: the previous *version*, its *tag*, and the *prereleases* since then.
 
-    *version* is None for a first release, and for the first stable one if all before it were prereleases.
+    *version* is None for a first release, and for the first stable release if all earlier ones are prereleases.
     """
 
     version: Version | None = None
@@ -77,7 +77,7 @@ class PreviousRelease:
     prereleases: tuple[Version, ...] = ()
 
 
-# ---- which changes are told -----------------------------------------------------------------------------------------
+# ---- which changes are listed ---------------------------------------------------------------------------------------
 
 
 def changelog_entry(
@@ -88,9 +88,10 @@ def changelog_entry(
     settings: Settings,
     unreleased: Container[str] = frozenset(),
 ) -> ChangelogEntry:
-    """Return what is told about *version*, of the *changes* since the one before, newest first.
+    """Return the changelog entry of *version*, from the *changes* since the previous release, newest first.
 
-    A first release has no list: its whole history would be one. *unreleased* is as `drop_reverted` has it.
+    The entry of a first release lists no changes, because its list would be the whole history. *unreleased* is the
+    argument of `drop_reverted`.
     """
     if not since.version and not since.prereleases:
         return ChangelogEntry(version, date, "First release.")
@@ -101,9 +102,9 @@ def changelog_entry(
 
 
 def parts_of(changes: Sequence[Change], settings: Settings) -> tuple[Part, ...]:
-    """Sort *changes* under their headings, breaking ones first, and leave out what is hidden or excluded.
+    """Return *changes* under their headings, breaking ones first, without hidden and excluded ones.
 
-    Nothing hides a breaking change.
+    A breaking change is never hidden.
     """
     headings = headings_of(settings)
     breaking = headings.pop("breaking", "") or BREAKING
@@ -119,14 +120,14 @@ def parts_of(changes: Sequence[Change], settings: Settings) -> tuple[Part, ...]:
 
 
 def headings_of(settings: Settings) -> dict[str, str]:
-    """Return the heading of each type that is shown, in the order of the sections; "" hides a type."""
+    """Return the heading of each type, in the order of the sections; "" hides a type."""
     asking = {name: name.capitalize() for name, bump in settings.bumps().items() if bump is not Bump.NONE}
     named = {name.lower(): heading.strip() for name, heading in settings.changelog_sections.items()}
     return {**HEADINGS, **{name: heading for name, heading in asking.items() if name not in HEADINGS}, **named}
 
 
 def _is_internal(change: Change) -> bool:
-    """Tell whether it says nothing to a reader: a release commit, or a fixup of another commit."""
+    """Return whether *change* means nothing to readers: a release commit, or a fixup of another commit."""
     return change.fixup or change.type == "release-as" or (change.type, change.scope) == ("chore", "release")
 
 
@@ -134,7 +135,7 @@ _CO_AUTHOR = re.compile(r"^co-authored-by:[ \t]*\"?([^<\n]+?)\"?[ \t]*(?:<.*)?$"
 
 
 def contributors_of(changes: Sequence[Change], authors: Mapping[str, str]) -> tuple[str, ...]:
-    """Return who made *changes*, by name; *authors* are by sha, co-authors stand in the messages. Bots are left out."""
+    """Return the names of the authors and co-authors of *changes*, without bots; *authors* are by sha."""
     names = {authors[change.sha] for change in changes if change.sha in authors}
     names |= {name for change in changes for name in _CO_AUTHOR.findall(change.commit.message)}
     return tuple(sorted((name for name in names if name and not name.endswith("[bot]")), key=str.casefold))
@@ -146,7 +147,7 @@ def contributors_of(changes: Sequence[Change], authors: Mapping[str, str]) -> tu
 def prereleases_between(
     tags: Collection[str], scheme: TagScheme, name: str, after: Version | None, before: Version
 ) -> tuple[Version, ...]:
-    """Return the tagged prereleases of the package *name* that lie between two versions, in their order."""
+    """Return the tagged prereleases of the package *name* between two versions, in order; *after* None: no limit."""
     read = (scheme.read(tag) for tag in tags)
     versions = {reading[1] for reading in read if reading and reading[0] in (name, "") and reading[1].is_prerelease}
     return tuple(sorted(version for version in versions if version < before and (after is None or version > after)))
@@ -156,9 +157,9 @@ def prereleases_between(
 
 
 def render_section(entry: ChangelogEntry, urls: RepositoryUrls, tag: str, since: PreviousRelease) -> Section:
-    """Return *entry* as Markdown; its heading is a link if *urls* is known and there is a *tag*.
+    """Return *entry* as Markdown; its heading is a link if *urls* has a base and *tag* is not empty.
 
-    It takes the place of the sections of the prereleases that *since* names.
+    The section replaces the sections of the prereleases in *since*.
     """
     link = urls.tag(tag, since.tag) if tag else ""
     version = f"[{entry.version}]" if link else str(entry.version)
@@ -182,7 +183,7 @@ def _render_item(change: Change, urls: RepositoryUrls) -> str:
 
 
 def render_change_notes(notes: Sequence[str], text: str, urls: RepositoryUrls) -> list[str]:
-    """Return the footers *notes* of a change as they stand below it, but for those that only repeat its *text*."""
+    """Return the rendered footers *notes* of a change, without those that only repeat its *text*."""
     return [rendered for note in notes if (rendered := _render_note(note, urls)).strip() not in ("", text)]
 
 
@@ -197,9 +198,9 @@ _AT_START = re.compile(r"[-+=>]|#{1,6}(?:\s|$)|\d{1,9}(?=[.)](?:\s|$))")
 
 
 def escape(text: str, urls: RepositoryUrls | None = None) -> str:
-    """Return *text* as one line of Markdown that shows it as it is; code spans and addresses stay as they are.
+    """Return *text* as one line of Markdown that displays it literally, except code spans and URLs, which stay.
 
-    References to issues and pull requests become links where *urls* knows their pages.
+    References to issues and pull requests become links if *urls* has URLs for them.
     """
     line = " ".join(CONTROLS.sub("", text).split())
 
@@ -213,7 +214,7 @@ def escape(text: str, urls: RepositoryUrls | None = None) -> str:
 
 
 def _at_start(text: str) -> str:
-    """Return *text* so that it begins no list, heading or quotation at the start of a line."""
+    """Return *text* escaped so that it starts no list, heading or quotation at the start of a line."""
     match = _AT_START.match(text)
     if not match:
         return text
@@ -226,20 +227,20 @@ _BULLET = re.compile(r"([-+*]|\d{1,9}[.)])[ \t]+(?=\S)")
 
 
 def _render_note(note: str, urls: RepositoryUrls) -> str:
-    """Return the text of a footer as it stands below the item of a list: paragraphs, lists and code are kept.
+    """Return the text of a footer for the place below a list item, with its paragraphs, lists and code.
 
-    Fenced code is indented instead, so that nothing of what a commit says can open or close a fence in the file.
+    Fenced code becomes indented code, so that no text of a commit can open or close a fence in the file.
     """
     lines = note.split("\n")
     out: list[str] = []
-    index = inner = 0  # how far the text of the list that is open here is indented; code below it belongs to its item
+    index = inner = 0  # *inner* is the indentation of the open list; code below it belongs to its item
     while index < len(lines):
         end = _end_of_fence(lines, index)
         if end is None:
             if bullet := _BULLET.match(lines[index].strip()):
                 inner = len(bullet[1]) + 1
             elif lines[index].strip() and not (out and out[-1]):
-                inner = 0  # a paragraph of its own
+                inner = 0  # a new paragraph ends the list
             out.append(f"  {_render_note_line(lines[index], urls)}".rstrip())
         else:
             code = (CONTROLS.sub("", line).replace("-->", "-- >").rstrip() for line in lines[index + 1 : end])
@@ -256,7 +257,7 @@ def _render_note_line(line: str, urls: RepositoryUrls) -> str:
 
 
 def _end_of_fence(lines: Sequence[str], start: int) -> int | None:
-    """Return the line that closes the fence which *start* opens; None if it opens none, or nothing closes it."""
+    """Return the index of the line that closes the fence opened at *start*; None if there is no closed fence."""
     opened = _FENCE.fullmatch(lines[start].rstrip("\r\n"))
     if not opened or (opened["fence"][0] == "`" and "`" in opened["info"]):
         return None
@@ -266,7 +267,7 @@ def _end_of_fence(lines: Sequence[str], start: int) -> int | None:
 
 # ---- the file -------------------------------------------------------------------------------------------------------
 
-_LEVEL = 2  # of a version's heading, where nobody has chosen another
+_LEVEL = 2  # of the heading of a version, unless the file uses another
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _HEADING = re.compile(r"(#{1,3})[ \t]+(.+)")
 _UNDERLINE = re.compile(r"=+|-+")
@@ -278,7 +279,7 @@ _VERSION_WORD = re.compile(r"(?:\D.*[-@/=])?v?(\d[\w.!+]*)")
 
 @dataclass(frozen=True, slots=True)
 class _Heading:
-    """A heading on line *index*; *version* is None for one that names none, such as `## [Unreleased]`."""
+    """A heading on line *index*; *version* is None if it names none, such as `## [Unreleased]`."""
 
     index: int
     level: int
@@ -292,11 +293,11 @@ def versions_in(text: str) -> tuple[Version, ...]:
 
 
 def insert_section(text: str, version: Version, section: Section) -> str:
-    """Return the changelog *text* with the *section* of *version*, newest first; all else stays byte for byte.
+    """Return the changelog *text* with the *section* of *version* inserted; every other byte stays the same.
 
-    It goes above the versions before it, with headings of their level, below title, introduction and
-    `## [Unreleased]`. A version that has a heading already is left alone. An empty *text* becomes a changelog with a
-    title.
+    The section goes above older versions, with headings of their level, and below title, introduction and
+    `## [Unreleased]`. If *version* has a heading already, *text* stays as it is. An empty *text* becomes a changelog
+    with a title.
     """
     mark, text = ("\ufeff", text[1:]) if text.startswith("\ufeff") else ("", text)
     if version in versions_in(text):
@@ -333,7 +334,7 @@ def _with_section(text: str, version: Version, section: str, ends: str) -> str:
 
 
 def _with_reference(text: str, version: Version, link: str, ends: str) -> str:
-    """Return *text* with the link that the heading refers to, above those of the versions before it."""
+    """Return *text* with the link reference of the heading, above the references of older versions."""
     page = _ParsedChangelog(text)
     if text and not text.endswith("\n"):
         text += ends
@@ -356,7 +357,7 @@ def _with_reference(text: str, version: Version, link: str, ends: str) -> str:
 
 
 class _ParsedChangelog:
-    """A changelog as lines: where its headings are, and where the link references at its bottom begin."""
+    """A changelog as lines, with its headings, and the line where the link references at its end start."""
 
     def __init__(self, text: str) -> None:
         self.lines = _LINE.findall(text)
@@ -366,10 +367,10 @@ class _ParsedChangelog:
         self.headings = list(_headings(plain, visible))
 
     def insertion_point(self, version: Version) -> tuple[int, int]:
-        """Return the line above which the section of *version* belongs, and the level of its heading."""
+        """Return the index of the line above which to insert the section of *version*, and its heading level."""
         versions = [heading for heading in self.headings if heading.version is not None]
         older = (heading for heading in versions if heading.version is not None and heading.version < version)
-        # Somebody may have named sections otherwise: by a date, or a month.
+        # Some changelogs name sections by a date or a month, not by versions.
         named = (h for h in self.headings if h.level == _LEVEL and "unreleased" not in h.text.lower())
         below = next(older, None) or (None if versions else next(named, None))
         if below is None:
@@ -377,7 +378,7 @@ class _ParsedChangelog:
         return self.block_start(below.index), below.level
 
     def block_start(self, index: int) -> int:
-        """Return the first line of what belongs to the heading at *index*: there may be anchors above it."""
+        """Return the index of the first line that belongs to the heading at *index*: anchors may be above it."""
         first = index
         while index and (_ANCHOR.fullmatch(self.lines[index - 1]) or not self.lines[index - 1].strip()):
             index -= 1
@@ -386,9 +387,9 @@ class _ParsedChangelog:
 
 
 def _visible_lines(lines: Sequence[str]) -> list[bool]:
-    """Tell of each line whether it is read as Markdown: what stands in code fences and comments is not.
+    """Return for each line whether it counts as Markdown: lines in code fences and comments do not.
 
-    Only those that are closed count, so that one which was left open does not hide all that follows.
+    Only closed fences and comments count, so that an open one does not hide the rest of the file.
     """
     visible = [True] * len(lines)
     index = 0
@@ -408,7 +409,7 @@ def _end_of_comment(lines: Sequence[str], start: int) -> int | None:
 
 
 def _references(lines: Sequence[str], visible: Sequence[bool]) -> int:
-    """Return the line at which the block of link references at the bottom begins; the number of lines if none does."""
+    """Return the index of the line that starts the link references at the end; the number of lines if none does."""
     begin = len(lines)
     for index in range(len(lines) - 1, -1, -1):
         if not visible[index]:
@@ -427,14 +428,14 @@ def _headings(lines: Sequence[str], visible: Sequence[bool]) -> Iterator[_Headin
         if match := _HEADING.match(line):
             yield _Heading(index, len(match[1]), match[2], _version_in(match[2]))
         elif index + 1 < len(lines) and visible[index + 1] and _UNDERLINE.fullmatch(lines[index + 1].rstrip()):
-            # Only as a version: `---` also ends a front matter, or a table's head.
+            # Only for versions, because `---` also ends front matter and the head of a table.
             version = _version_in(line)
             if version is not None:
                 yield _Heading(index, 1 if lines[index + 1][0] == "=" else 2, line, version)
 
 
 def _version_in(heading: str) -> Version | None:
-    """Return the version that a heading begins with, as in `[1.2.0] - 2026-11-22`, `v1.2.0` and `Version 1.2.0`."""
+    """Return the version that a heading starts with, as in `[1.2.0] - 2026-11-22`, `v1.2.0` and `Version 1.2.0`."""
     words = [word for word in _WORDS.split(heading) if word]
     if words and words[0].lower() in ("version", "release"):
         words = words[1:]

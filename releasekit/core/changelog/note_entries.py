@@ -1,4 +1,4 @@
-"""What release notes say about one package: kept with the plan."""
+"""The content of the release notes for one package, as stored in the plan."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class NoteChange(BaseModel):
-    """One change as the plan keeps it: *text* is its description as the commit has it, *author* a name."""
+    """One change as stored in the plan: *text* is the description in the commit message, *author* a name."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -27,7 +27,7 @@ class NoteChange(BaseModel):
 
 
 class PackageNotes(BaseModel):
-    """What there is to tell about one package: since which tag, and its changes by heading, newest first."""
+    """The changes of one package since the tag *since*: by heading, newest first under each."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -36,7 +36,7 @@ class PackageNotes(BaseModel):
 
 
 def package_notes(entry: ChangelogEntry, since: PreviousRelease, authors: Mapping[str, str]) -> PackageNotes:
-    """Return what the plan keeps for the notes, of the same changes as the changelog tells; *authors* are by sha."""
+    """Return the notes for the plan, with the same changes as the changelog *entry*; *authors* are by sha."""
     return PackageNotes(
         since=since.tag,
         changes=tuple(

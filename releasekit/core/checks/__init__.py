@@ -1,1 +1,1 @@
-"""What `releasekit check` looks for: `registry.py` lists all checks, `facts.py` has what they are given."""
+"""The checks of `releasekit check`: `registry.py` lists them all, `facts.py` defines their input and output."""

@@ -1,4 +1,4 @@
-"""Checks of the files around a package: what lies about, what is missing, what no longer fits."""
+"""Checks of the files around a package: leftover, missing and outdated files."""
 
 from __future__ import annotations
 
@@ -28,35 +28,37 @@ _VERSION = re.compile(r"""^__version__(?: *: *[\w.\[\]]+)? *= *["']([^"']+)["']"
 _ASIDE = frozenset(
     ("bench", "benchmarks", "build", "doc", "docs", "example", "examples", "samples", "scripts", "test", "testing")
 ) | {"tests", "tools"}
-"""Directories at the top of a package that are no part of it."""
+"""Top-level directories of a package that hold no code of it."""
 _CACHES = re.compile(
     r"(^|/)(\.[^/]*|__pycache__|node_modules|[^/]*\.egg-info)(/|$)|\.(py[cod]|so|dylib|dll|log|orig|rej|swp)$|~$"
 )
 _BACKUPS = re.compile(r"(^|/)(pyproject\.toml\.(bak|orig)|\.pyproject\.toml\.releasekit)$")
 _BUILD_OUTPUT = re.compile(r"(^|/)(dist/[^/]+\.(whl|tar\.gz)|[^/]+\.egg-info/PKG-INFO|build/lib/.+)$")
-_FIRST_VERSIONS = frozenset(map(Version, ("0", "0.0.1", "0.1", "1.0")))  # what nobody need have released yet
+_FIRST_VERSIONS = frozenset(map(Version, ("0", "0.0.1", "0.1", "1.0")))
+"""Usual versions of packages that have no release yet."""
 
 
 def stale_artifacts(facts: WorkspaceFacts) -> Iterator[Found]:
-    """Find what earlier builds and edits have left: other versions in dist/, build output in git, backups."""
+    """Find leftovers of earlier builds and edits: other versions in dist/, build output in git, backups."""
     for package in facts:
         tracked = sorted(path for path in package.files if _BUILD_OUTPUT.search(path))
         backups = sorted(path for path in (*package.files, *package.ignored) if _BACKUPS.search(path))
         stale = sorted(name for name in package.built if _is_stale(name, package))
         if package.member.path != "." and stale:
             message = f"{package.name} has builds of other versions in dist/: {summarize(stale)}"
-            hint = "Remove dist/; an upload by hand of all that is in it would send them."
+            hint = "Remove dist/. Otherwise a manual upload of everything in it includes them."
             yield Found(package.name, message, package.at(f"dist/{stale[0]}"), hint=hint)
         if tracked:
             message = f"{package.name} has build output that git does not ignore: {summarize(tracked)}"
-            hint = "Take it out of git (`git rm -r --cached`) and ignore it: it may find its way into a release."
+            hint = "Remove it from git (`git rm -r --cached`) and ignore it. Otherwise a release may include it."
             yield Found(package.name, message, package.at(tracked[0]), hint=hint)
         if backups:
-            yield Found(package.name, f"{package.name} has a backup left: {summarize(backups)}", package.at(backups[0]))
+            message = f"{package.name} has leftover backup files: {summarize(backups)}"
+            yield Found(package.name, message, package.at(backups[0]))
 
 
 def type_markers(facts: WorkspaceFacts) -> Iterator[Found]:
-    """Find packages whose types nobody will see: type checkers want a file py.typed (PEP 561)."""
+    """Find packages whose types are invisible: type checkers require a file py.typed (PEP 561)."""
     coded = [package for package in facts.presented if modules_of(package.files)]
     marked = [package for package in coded if _has_type_marker(package)]
     usual = len(marked) * 2 > len(coded)
@@ -67,23 +69,23 @@ def type_markers(facts: WorkspaceFacts) -> Iterator[Found]:
         first = modules_of(package.files)[0]
         if claims:
             item = "Typing :: Typed"
-            message, path = f"{package.name} says that it is typed, and has no py.typed", ("project", "classifiers")
+            message, path = f"{package.name} declares that it is typed, but has no py.typed", ("project", "classifiers")
             yield package.found(message, *path, item=item, fix=NewFile(package.at(f"{first}/py.typed")))
         else:
-            message = f"{package.name} has no py.typed, and most of its siblings have one"
-            hint = f"Add {first}/py.typed if its types are meant for others."
+            message = f"{package.name} has no py.typed, but most of its siblings have one"
+            hint = f"Add {first}/py.typed if other projects may use its types."
             yield package.found(message, hint=hint, severity=Severity.NOTE)
 
 
 def version_consistency(facts: WorkspaceFacts) -> Iterator[Found]:
-    """Find versions that contradict each other: in a package's code, and among packages that share one."""
+    """Find contradicting versions: in the code of a package, and among packages that share a version."""
     for package in facts.published:
         for path, text in package.texts.items():
             match = _VERSION.search(text) if path.endswith("__init__.py") else None
             if match and package.member.version and parse_version(match[1]) != package.member.version:
                 line = text.count("\n", 0, match.start()) + 1
-                message = f"{package.name} is {package.member.version}, and its code says {match[1]}"
-                hint = "Read it with importlib.metadata.version, or name the file in `bump`."
+                message = f"{package.name} has version {package.member.version}, but its code says {match[1]}"
+                hint = "Read it with importlib.metadata.version, or list the file in `bump`."
                 yield Found(package.name, message, package.at(path), line, hint)
     for unit in version_groups(facts.workspace, facts.settings):
         versions = Counter(facts.workspace[name].version for name in unit.names)
@@ -91,13 +93,13 @@ def version_consistency(facts: WorkspaceFacts) -> Iterator[Found]:
             usual = versions.most_common(1)[0][0]
             for name in unit.names:
                 if (mine := facts.workspace[name].version) != usual:
-                    message = f"{name} is {mine}, and the {unit.title} is {usual}"
-                    hint = "The next release brings them together, at the highest of what each would get."
+                    message = f"{name} has version {mine}, but the common version is {usual} ({unit.title})"
+                    hint = "The next release gives them one version: the highest that any of them would get."
                     yield facts[name].found(message, "project", "version", hint=hint)
 
 
 def ignored_files(facts: WorkspaceFacts) -> Iterator[Found]:
-    """Find files that git ignores and the package needs: a release is built from a commit, so they are not in it."""
+    """Find files that a package needs and git ignores: a release is built from a commit, so it lacks them."""
     for package in facts.published:
         tops = modules_of(package.files)
         generated_globs = tuple(_generated_patterns(package))
@@ -108,7 +110,7 @@ def ignored_files(facts: WorkspaceFacts) -> Iterator[Found]:
         }
         lost = sorted(named & package.ignored | inside - regenerated)
         if lost:
-            message = f"git ignores what {package.name} needs: {summarize(lost)}"
+            message = f"git ignores files that {package.name} needs: {summarize(lost)}"
             severity = (
                 Severity.ERROR if any(path in named or path.endswith((".py", ".typed")) for path in lost) else None
             )
@@ -116,16 +118,16 @@ def ignored_files(facts: WorkspaceFacts) -> Iterator[Found]:
 
 
 def lock_stale(facts: WorkspaceFacts) -> Iterator[Found]:
-    """Find a uv.lock that no longer fits the pyproject.toml files; a release refuses it."""
+    """Find a uv.lock that no longer matches the pyproject.toml files; a release refuses it."""
     if facts.lock == "stale":
-        yield Found("", "uv.lock does not fit the pyproject.toml files", "uv.lock")
+        yield Found("", "uv.lock does not match the pyproject.toml files", "uv.lock")
     elif facts.lock not in ("current", "none", "unasked"):
-        hint = "Make `uv lock --check` work: a release asks the same."
-        yield Found("", f"uv cannot tell whether uv.lock is current: {facts.lock}", "uv.lock", hint=hint)
+        hint = "Make `uv lock --check` succeed: a release runs it too."
+        yield Found("", f"uv cannot check whether uv.lock is current: {facts.lock}", "uv.lock", hint=hint)
 
 
 def tag_baseline(facts: WorkspaceFacts) -> Iterator[Found]:
-    """Find packages that have a history by their version, and no tag that says where it ended."""
+    """Find packages whose version shows earlier releases, but whose last release has no tag."""
     if facts.tagged is None:
         return
     untagged = [
@@ -135,18 +137,18 @@ def tag_baseline(facts: WorkspaceFacts) -> Iterator[Found]:
     ]
     if untagged and not facts.tagged:
         names = summarize([package.name for package in untagged])
-        message = f"no tag tells of a release, and these versions are hardly the first: {names}"
+        message = f"there are no release tags, but these versions are probably not the first: {names}"
         yield replace(untagged[0].found(message, "project", "version"), package="")
         return
     shared = {name for unit in version_groups(facts.workspace, facts.settings) if unit.fixed for name in unit.names}
     for package in untagged:
-        if package.name not in shared:  # born at the version of all
-            message = f"{package.name} is {package.member.version}, and no tag says what was released of it"
+        if package.name not in shared:  # a new package starts at the shared version
+            message = f"{package.name} has version {package.member.version}, but no tag marks its last release"
             yield package.found(message, "project", "version")
 
 
 def modules_of(files: Iterable[str]) -> tuple[str, ...]:
-    """Return the directories of the outermost packages that are imported, among *files* of a distribution."""
+    """Return the directories of the outermost import packages among *files* of a distribution."""
     inits = {path.rpartition("/")[0] for path in files if path.endswith("/__init__.py")}
     outer = {
         path
@@ -167,7 +169,7 @@ def _has_type_marker(package: Package) -> bool:
 
 
 def _is_stale(name: str, package: Package) -> bool:
-    """Tell whether the file *name* is a build of another version than that of *package*."""
+    """Return whether the file *name* is a build of a version that differs from that of *package*."""
     try:
         version = parse_wheel_filename(name)[1] if name.endswith(".whl") else parse_sdist_filename(name)[1]
     except (InvalidWheelFilename, InvalidSdistFilename):
@@ -176,13 +178,13 @@ def _is_stale(name: str, package: Package) -> bool:
 
 
 def _is_named(path: str, package: Package) -> bool:
-    """Tell whether pyproject.toml, or a build backend by itself, takes the file *path*."""
+    """Return whether the build includes *path* as a license file, by pyproject.toml or by default (PEP 639)."""
     globs = license_globs(package) or LICENSES
     return not path.endswith("/") and any(fnmatchcase(path, glob) for glob in globs)
 
 
 def _generated_patterns(package: Package) -> Iterator[str]:
-    """Yield patterns of what a build makes by itself, so that nobody commits it."""
+    """Yield glob patterns of files that the build generates, so that they need no commit."""
     tool = table_at(package.document, "tool")
     build = table_at(tool, "hatch", "build")
     targets = (build, *(table_at(build, "targets", name) for name in table_at(build, "targets")))
@@ -205,14 +207,14 @@ CHECKS = (
     Check(
         "stale_artifacts",
         Severity.WARNING,
-        "Output of an earlier build, or a backup, lies about.",
+        "Output of an earlier build, or a backup, is left over.",
         "Remove it.",
         stale_artifacts,
     ),
     Check(
         "type_markers",
         Severity.WARNING,
-        "A package is typed, and type checkers will not know.",
+        "A package has types, but type checkers ignore them.",
         "Add an empty file py.typed beside its __init__.py.",
         type_markers,
     ),
@@ -226,14 +228,14 @@ CHECKS = (
     Check(
         "ignored_files",
         Severity.WARNING,
-        "Git ignores a file that the package needs, so no release will have it.",
-        "Commit it (`git add --force`), or have the build make it.",
+        "Git ignores a file that the package needs, so releases lack it.",
+        "Commit it (`git add --force`), or let the build generate it.",
         ignored_files,
     ),
     Check(
         "lock_stale",
         Severity.ERROR,
-        "uv.lock does not fit the pyproject.toml files.",
+        "uv.lock does not match the pyproject.toml files.",
         "Run `uv lock` and commit it.",
         lock_stale,
         frozenset({"lock"}),
@@ -241,8 +243,8 @@ CHECKS = (
     Check(
         "tag_baseline",
         Severity.WARNING,
-        "No tag tells the last release of a package, so the next one would be its first.",
-        "`releasekit init --tag-baselines` finds what was released and tags it.",
+        "No tag marks the last release of a package, so the next one would count as its first.",
+        "Run `releasekit init --tag-baselines`: it finds the released versions and tags them.",
         tag_baseline,
         frozenset({"tags"}),
     ),

@@ -1,4 +1,4 @@
-"""Checks of who needs whom."""
+"""Checks of the requirements between siblings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HARD = (Kind.RUNTIME, Kind.BUILD)
 
 
 def cycles(facts: WorkspaceFacts) -> Iterator[Found]:
-    """Find what cannot be put in order, or not as the settings say."""
+    """Find cycles of hard requirements that the setting `cycles` does not allow."""
     members = {
         member.name: replace(member, needs=tuple(need for need in member.needs if need.name != member.name))
         for member in facts.workspace
@@ -42,12 +42,12 @@ def cycles(facts: WorkspaceFacts) -> Iterator[Found]:
                 if need.kind in _HARD and need.name == cycle[1]:
                     yield first.found(refusal.message, *need.path, item=need.text, hint=refusal.hint)
                     break
-            else:  # through an extra that is asked for, so that no requirement names it
+            else:  # the requirement comes from an extra, so no written one names it
                 yield first.found(refusal.message, "project", "dependencies", hint=refusal.hint)
 
 
 def self_deps(facts: WorkspaceFacts) -> Iterator[Found]:
-    """Find packages that need themselves at run time or to build; through an extra that is usual."""
+    """Find packages that require themselves at run time or to build. In an extra this is common, and allowed."""
     for package in facts:
         for need in package.written:
             if need.kind in _HARD and need.name == package.name:
@@ -57,7 +57,7 @@ def self_deps(facts: WorkspaceFacts) -> Iterator[Found]:
 
 
 def orphan_deps(facts: WorkspaceFacts) -> Iterator[Found]:
-    """Find requirements on siblings that are never published, and on what is called like a sibling and is none."""
+    """Find requirements on siblings that are never published, and on unknown packages named like a sibling."""
     prefix = _common_prefix([package.name for package in facts.published])
     for package in facts.published:
         for need in package.written:
@@ -74,22 +74,23 @@ def orphan_deps(facts: WorkspaceFacts) -> Iterator[Found]:
                 and not need.requirement.url
                 and not _is_in_lockfile(facts, need.name)
             ):
-                message = f"{package.name} requires {need.name}, which is called like a sibling, and there is none"
-                yield package.found(message, *need.path, item=need.text, hint="Mend the name, or take it out.")
+                message = f"{package.name} requires {need.name}, which is named like a sibling but does not exist"
+                hint = "Fix the name, or remove the requirement."
+                yield package.found(message, *need.path, item=need.text, hint=hint)
 
 
 def internal_specifiers(facts: WorkspaceFacts) -> Iterator[Found]:
-    """Find requirements that the sibling beside them does not satisfy: they mean an older release."""
+    """Find requirements that the sibling in the workspace does not satisfy: they mean an older release."""
     for package in facts:
         for need in package.written:
             version = facts.workspace[need.name].version if need.name in facts.workspace.members else None
             if version and need.name != package.name and not fits(need.requirement.specifier, version):
-                message = f"{package.name} requires {need.requirement}, and the workspace has {version}"
+                message = f"{package.name} requires {need.requirement}, but the workspace has {version}"
                 yield package.found(message, *need.path, item=need.text)
 
 
 def python_ranges(facts: WorkspaceFacts) -> Iterator[Found]:
-    """Find packages that promise Pythons on which a sibling that they require does not install."""
+    """Find packages that allow Python versions on which a required sibling does not install."""
     for package in facts.published:
         for need in package.written:
             sibling = facts.packages.get(need.name)
@@ -99,14 +100,14 @@ def python_ranges(facts: WorkspaceFacts) -> Iterator[Found]:
             if excluded := [python for python in promised if _excludes_python(python, need.requirement, sibling)]:
                 python_range = f"{excluded[0]} to {excluded[-1]}" if len(excluded) > 1 else excluded[0]
                 limit = sibling.member.requires_python
-                message = f"{package.name} allows Python {python_range}, {sibling.name} does not ({limit})"
+                message = f"{package.name} allows Python {python_range}, but {sibling.name} does not ({limit})"
                 severity = Severity.ERROR if len(excluded) == len(promised) else None
                 yield package.found(message, "project", "requires-python", severity=severity)
 
 
 def _common_prefix(names: list[str]) -> str:
-    """Return what all *names* begin with, in whole words, with a hyphen at the end; empty if there is no such thing."""
-    if len(names) < 2:  # noqa: PLR2004  one is no family
+    """Return the words that all *names* start with, ending in a hyphen; empty if there are none."""
+    if len(names) < 2:  # noqa: PLR2004  one name has no siblings
         return ""
     shared: list[str] = []
     for words in zip(*(name.split("-") for name in names), strict=False):
@@ -117,11 +118,11 @@ def _common_prefix(names: list[str]) -> str:
 
 
 def _is_in_lockfile(facts: WorkspaceFacts, name: str) -> bool:
-    """Tell whether the lock file has the package *name*: then it exists."""
+    """Return whether uv.lock has the package *name*: then it exists."""
     return f'name = "{name}"\nversion' in facts.locked
 
 
-# Those that there are, and those to come; 2.7 for those who never said no.
+# Current and future minor versions; 2.7 stands for packages that never excluded Python 2.
 _MINORS = ("2.7", *(f"3.{minor}" for minor in range(6, 31)))
 
 
@@ -143,35 +144,35 @@ CHECKS = (
     Check(
         "cycles",
         Severity.ERROR,
-        "Hard dependencies run in a circle.",
-        'Break the circle, or release its members together: cycles = "batch".',
+        "Hard requirements form a cycle.",
+        'Break the cycle, or release its members together: cycles = "batch".',
         cycles,
     ),
     Check(
         "self_deps",
         Severity.ERROR,
         "A package requires itself.",
-        "Take the requirement out.",
+        "Remove the requirement.",
         self_deps,
     ),
     Check(
         "orphan_deps",
         Severity.WARNING,
-        "A package requires a sibling that nobody can install.",
-        "Publish the sibling as well, or do without it.",
+        "A package requires a sibling that users cannot install.",
+        "Publish the sibling too, or remove the requirement.",
         orphan_deps,
     ),
     Check(
         "internal_specifiers",
         Severity.WARNING,
         "A requirement excludes the sibling in the workspace.",
-        "Widen it; as it stands an older release is meant, and a new release leaves it as it is.",
+        "Widen it. As written, it asks for an older release, and a new release does not change it.",
         internal_specifiers,
     ),
     Check(
         "python_ranges",
         Severity.WARNING,
-        "A package allows Pythons that a sibling it requires does not.",
+        "A package allows Python versions that a required sibling does not.",
         "Raise its requires-python, or widen the sibling's.",
         python_ranges,
     ),

@@ -1,4 +1,4 @@
-"""What a check is given, and what it gives back."""
+"""The input of a check, `WorkspaceFacts`, and its output, `Found` and `Finding`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Severity(StrEnum):
-    """How bad a finding is: a release would fail or be useless; somebody will be hurt; good to know."""
+    """How severe a finding is: ERROR breaks a release or makes it useless, WARNING affects users, NOTE informs."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -34,7 +34,7 @@ class Severity(StrEnum):
 
 
 class Written(NamedTuple):
-    """A requirement as it is written: the key of its array, its kind, its text, and what that means."""
+    """A requirement as written: the key *path* of its array, its kind, its text, and the text parsed."""
 
     path: tuple[str, ...]
     kind: Kind
@@ -43,18 +43,19 @@ class Written(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name, normalised."""
+        """The normalized name."""
         return canonicalize_name(self.requirement.name)
 
 
 @dataclass(frozen=True)
 class Package:
-    """A member as it stands on the disk.
+    """A workspace member as it is on disk.
 
-    *text* and *document* are its pyproject.toml. *files* are those that git has or would have, *ignored* what it is
-    told to ignore (whole directories end with "/"), *built* the files in `dist/`; all relative to the package, and
-    none of them another member's. *texts* holds what was read: its README, and each `__init__.py` at the top.
-    *rendering* is what an index's renderer says against its README; None if it was not asked.
+    *text* and *document* are its pyproject.toml, as text and parsed. *files* are the files that git tracks or would
+    track, *ignored* the paths that git ignores (whole directories end with "/"), *built* the files in `dist/`. All of
+    them are relative to the package, and none belongs to another member. *texts* maps paths to the texts that were
+    read: the README and each top-level `__init__.py`. *rendering* is the error of PyPI's README renderer; empty if
+    there is none, None if the renderer did not run.
     """
 
     member: Member
@@ -68,7 +69,7 @@ class Package:
 
     @property
     def name(self) -> str:
-        """The name, normalised."""
+        """The normalized name."""
         return self.member.name
 
     @property
@@ -78,29 +79,29 @@ class Package:
 
     @property
     def file(self) -> str:
-        """Its pyproject.toml, from the root of the workspace."""
+        """The path of its pyproject.toml, relative to the root of the workspace."""
         return self.at("pyproject.toml")
 
     @property
     def is_sample(self) -> bool:
-        """Whether it stands in a directory of samples."""
+        """Whether it is in a directory of samples."""
         return not SAMPLE_DIRECTORIES.isdisjoint(self.member.path.lower().split("/")[:-1])
 
     def at(self, path: str) -> str:
-        """Return the *path* of one of its files, from the root of the workspace."""
+        """Return *path*, which is relative to this package, relative to the root of the workspace."""
         return path if self.member.path == "." else f"{self.member.path}/{path}"
 
     def says(self, key: str) -> bool:
-        """Tell whether [project] has *key*, or leaves it to the build backend."""
+        """Return whether [project] has *key*, or declares it as dynamic."""
         return bool(self.project.get(key)) or key in self.project.get("dynamic", ())
 
     @cached_property
     def written(self) -> tuple[Written, ...]:
-        """Its published requirements and those to build it."""
+        """Its published requirements, and its build requirements."""
         return tuple(Written(path, kind, text, requirement_of(text)) for path, kind, text in self._arrays())
 
     def found(self, message: str, *path: str, item: str = "", **more: Any) -> Found:  # noqa: ANN401  see Found
-        """Return a finding about the key *path* of its pyproject.toml, or about the *item* in that array."""
+        """Return a finding about the key *path* of its pyproject.toml, or about *item* in the array at *path*."""
         return Found(self.name, message, self.file, line_of(self.text, path or ("project", "name"), item), **more)
 
     def _arrays(self) -> Iterator[tuple[tuple[str, ...], Kind, str]]:
@@ -115,11 +116,11 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceFacts:
-    """What all checks are given. *document* is the root's pyproject.toml.
+    """The input of all checks. *document* is the root's pyproject.toml.
 
-    *lock* is uv.lock: "current", "stale", "none" where git has none, "unasked", or what uv says where it cannot tell;
-    *locked* is its text. *tagged* are the packages whose last release has a tag, None if nobody looked.
-    *license_text* is that of the file *license_file* at the root, if there is one.
+    *lock* is the state of uv.lock: "current", "stale", "none" (not in git), "unasked", or uv's message if uv cannot
+    check it; *locked* is its text. *tagged* are the packages whose last release has a tag, None if tags were not read.
+    *license_text* is the text of *license_file*, a file at the root; both are empty if there is none.
     """
 
     workspace: Workspace
@@ -145,15 +146,16 @@ class WorkspaceFacts:
 
     @property
     def presented(self) -> Iterator[Package]:
-        """Those of them that people are meant to find on an index: samples that slipped in are another matter."""
+        """The released packages without those that only look like samples; `private_classifier` reports these."""
         return (package for package in self.published if not (package.is_sample and not self.settings.packages))
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a check has found: about which package (empty: the workspace), what, and where.
+    """A problem that a check found: the package (empty: the workspace), the message *what*, and the location.
 
-    *severity* and *hint* are those of the check, unless they are given here.
+    *file* is relative to the root of the workspace, *line* counts from 1. *severity* and *hint* replace those of the
+    check.
     """
 
     package: str
@@ -167,9 +169,9 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check: its name, how bad its findings usually are, what they mean, and what to do about them.
+    """A check: its name, the usual severity of its findings, what they mean, and what to do about them.
 
-    *needs* are the facts that cost something to read: "lock", "tags", "rendering". They are read for it alone.
+    *needs* are facts that are slow to read: "lock", "tags", "rendering". They are read only if a check needs them.
     """
 
     name: str
@@ -181,7 +183,7 @@ class Check:
 
 
 class Finding(BaseModel):
-    """One finding, as it is printed; *path* is from the root of the workspace, *line* from 1."""
+    """One finding as printed; *path* is relative to the root of the workspace, *line* counts from 1."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -197,12 +199,12 @@ class Finding(BaseModel):
     @computed_field
     @property
     def fixable(self) -> bool:
-        """Tell whether `--fix` mends it."""
+        """Whether `--fix` fixes it."""
         return self.fix is not None
 
 
 class CheckReport(BaseModel):
-    """What all checks have found, the worst first."""
+    """The findings of all checks, the most severe first."""
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
 
@@ -218,13 +220,13 @@ class CheckReport(BaseModel):
 
     @property
     def summary(self) -> str:
-        """How many findings there are of each severity, in words."""
+        """The number of findings of each severity, in words."""
         counts = [(sum(finding.severity is severity for finding in self.findings), severity) for severity in Severity]
         severities = ", ".join(_count(count, severity) for count, severity in counts if count)
         fixable = sum(finding.fixable for finding in self.findings)
-        more = f"; --fix mends {fixable}" if fixable else ""
+        more = f"; --fix fixes {fixable}" if fixable else ""
         scope = f"{_count(self.packages, 'package')}, {_count(len(self.checks), 'check')}"
-        return f"{scope}: {severities or 'nothing found'}{more}"
+        return f"{scope}: {severities or 'no findings'}{more}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""What mends a finding: small edits of files, each with one right outcome."""
+"""Fixes of findings: small edits of files, each with exactly one right result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SetKey:
-    """Give the key *path* of the TOML file *file* the text *value*."""
+    """Set the key *path* of the TOML file *file* to the string *value*."""
 
     file: str
     path: tuple[str, ...]
@@ -23,7 +23,7 @@ class SetKey:
 
 @dataclass(frozen=True, slots=True)
 class AddItem:
-    """Add *item* to the array *path* of the TOML file *file*, which need not be there yet."""
+    """Add *item* to the array *path* of the TOML file *file*; create the array if it is missing."""
 
     file: str
     path: tuple[str, ...]
@@ -32,7 +32,7 @@ class AddItem:
 
 @dataclass(frozen=True, slots=True)
 class DropItem:
-    """Take *item* out of the array *path* of the TOML file *file*."""
+    """Remove *item* from the array *path* of the TOML file *file*."""
 
     file: str
     path: tuple[str, ...]
@@ -41,7 +41,7 @@ class DropItem:
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """Make the file *file*, which is not there."""
+    """Create the file *file* with *text*, unless it exists."""
 
     file: str
     text: str = ""
@@ -51,14 +51,14 @@ Fix: TypeAlias = SetKey | AddItem | DropItem | NewFile
 
 
 def affected_files(fixes: Iterable[Fix]) -> tuple[str, ...]:
-    """Return the files that *fixes* are about, each once."""
+    """Return the files that *fixes* change, each once."""
     return tuple(dict.fromkeys(fix.file for fix in fixes))
 
 
 def fixed_texts(texts: Mapping[str, str | None], fixes: Iterable[Fix]) -> dict[str, str]:
-    """Return the new texts of the files, by path; *texts* are those that they have, None for no file.
+    """Return the new texts of the files, by path; *texts* are the current ones, None for a missing file.
 
-    Raises Refusal RK-CHECK-FIX if a file is written in a way that nobody foresaw.
+    Raises Refusal RK-CHECK-FIX if a file cannot be edited in the form in which it is written.
     """
     after: dict[str, str] = {}
     for fix in dict.fromkeys(fixes):
@@ -71,7 +71,7 @@ def fixed_texts(texts: Mapping[str, str | None], fixes: Iterable[Fix]) -> dict[s
 
 
 def _edit(text: str, fix: SetKey | AddItem | DropItem) -> str:
-    """Return the TOML *text* with *fix*; all else stays as it is, which is looked at again."""
+    """Return the TOML *text* with *fix* applied; `edit_toml` verifies that nothing else changes."""
     after = edit_toml(text, lambda document: _apply(document, fix))
     if after is None:
         raise Refusal(ErrorCode.CHECK_FIX, f"{'.'.join(fix.path)} cannot be edited as it is written", fix.file)

@@ -1,4 +1,4 @@
-"""Checks of what a package says of itself, as an index and its users will read it."""
+"""Checks of the metadata of packages, as indexes and users see it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from releasekit.core.checks.fixes import Fix
 
 LICENSES = ("LICEN[CS]E*", "COPYING*", "NOTICE*", "AUTHORS*")
-"""What build backends look for where `license-files` says nothing (PEP 639)."""
+"""The globs that build backends use if `license-files` is not set (PEP 639)."""
 
 _RENDERED = {"text/markdown", "text/x-rst", "text/plain"}  # core metadata, Description-Content-Type
 _SUFFIXES = {".md", ".rst", ".txt"}
@@ -35,17 +35,17 @@ PRIVATE = "Private :: Do Not Upload"
 
 
 def missing_license(facts: WorkspaceFacts) -> Iterator[Found]:
-    """Find packages without a license, or without its text."""
+    """Find packages without a license or without the license text."""
     for package in facts.presented:
         globs = license_globs(package)
         texts = [path for path in package.files if _is_license(path, globs)]
         table = package.project.get("license")
         has_text = bool(texts) or (isinstance(table, dict) and bool(cast("Mapping[str, str]", table)))
         if globs and not texts:
-            message = f"no file fits the license-files of {package.name}: {', '.join(globs)}"
+            message = f"no file matches the license-files of {package.name}: {', '.join(globs)}"
             yield package.found(message, "project", "license-files")
         elif not has_text and _names_license(package):
-            message = f"{package.name} names its license and lacks the text"
+            message = f"{package.name} names its license, but the license text is missing"
             yield package.found(
                 message, "project", "license", severity=Severity.WARNING, fix=_root_license(facts, package)
             )
@@ -54,53 +54,53 @@ def missing_license(facts: WorkspaceFacts) -> Iterator[Found]:
 
 
 def license_expression(facts: WorkspaceFacts) -> Iterator[Found]:
-    """Find licenses that are not written as PEP 639 wants it, so that an index or a build backend refuses them."""
+    """Find licenses not written as PEP 639 requires: an index or a build backend refuses them."""
     for package in facts.presented:
         license_value = package.project.get("license")
         classifiers = [text for text in package.project.get("classifiers", ()) if text.startswith("License ::")]
         if isinstance(license_value, str):
             yield from _check_expression(package, license_value)
             for text in classifiers:
-                message = f"{package.name} has a license expression, and the classifier {text} beside it"
+                message = f"{package.name} has both a license expression and the classifier {text}"
                 path = ("project", "classifiers")
                 fix = DropItem(package.file, path, text)
-                hint = "Take the classifier out: an expression replaces it (PEP 639), and some backends refuse both."
+                hint = "Remove the classifier: the expression replaces it (PEP 639), and some backends refuse both."
                 yield package.found(message, *path, item=text, hint=hint, severity=Severity.WARNING, fix=fix)
         elif license_value is not None:
-            message = f"{package.name} has its license in a table, which PEP 639 has deprecated"
-            hint = 'Write `license = "MIT"`, whichever expression it is, and `license-files = ["LICENSE"]`.'
+            message = f"{package.name} has its license in a table, which PEP 639 deprecates"
+            hint = 'Write the SPDX expression, such as `license = "MIT"`, and `license-files = ["LICENSE"]`.'
             yield package.found(message, "project", "license", hint=hint, severity=Severity.NOTE)
 
 
 def missing_readme(facts: WorkspaceFacts) -> Iterator[Found]:
-    """Find packages whose page on an index would be empty, or whose README is not there."""
+    """Find packages whose page on an index would be empty, or whose README does not exist."""
     for package in facts.presented:
         file = readme_file(package)
         readmes = _readmes(package.files)
         if file and file not in package.files:
             message = f"the readme of {package.name} is {file}, which "
-            message += "git ignores" if file in package.ignored else "is not there"
+            message += "git ignores" if file in package.ignored else "does not exist"
             yield package.found(
-                message, "project", "readme", hint="Write it, or mend the name: no build works without."
+                message, "project", "readme", hint="Write it, or fix the name: no build works without it."
             )
         elif not package.says("readme") and readmes:
             fix = SetKey(package.file, ("project", "readme"), readmes[0])
-            message = f'{package.name} has a {readmes[0]} that nobody will see: there is no `readme = "{readmes[0]}"`'
+            message = f'{package.name} has a {readmes[0]} that no index shows: `readme = "{readmes[0]}"` is missing'
             yield package.found(message, fix=fix)
         elif not package.says("readme"):
             yield package.found(f"{package.name} has no README")
 
 
 def readme_rendering(facts: WorkspaceFacts) -> Iterator[Found]:
-    """Find READMEs that an index refuses, or shows otherwise than their repository does."""
+    """Find READMEs that an index refuses, or does not show as their repository does."""
     untried: list[Package] = []
     for package in facts.presented:
         file, kind = readme_file(package), _content_type(package)
         if (kind and kind not in _RENDERED) or (
             not kind and file and PurePosixPath(file).suffix.lower() not in _SUFFIXES
         ):
-            message = f"no index knows how to show the readme of {package.name}: {kind or file}"
-            hint = "Use .md, .rst or .txt, or say `readme = { file = …, content-type = … }` with one of these kinds."
+            message = f"no index can show the readme of {package.name}: {kind or file}"
+            hint = "Use .md, .rst or .txt, or write `readme = { file = …, content-type = … }` with their types."
             yield package.found(message, "project", "readme", hint=hint)
         if package.rendering is None:
             untried.append(package)
@@ -110,19 +110,19 @@ def readme_rendering(facts: WorkspaceFacts) -> Iterator[Found]:
             yield from _check_images(package, file)
     if untried:
         names = ", ".join(package.name for package in untried)
-        hint = "Install releasekit with its extra `rst`, which brings readme_renderer."
-        message = f"whether an index can render the README of {names} was not tried"
+        hint = "Install releasekit with its extra `rst`, which includes readme_renderer."
+        message = f"not checked: whether an index can render the README of {names}"
         yield untried[0].found(message, "project", "readme", hint=hint, severity=Severity.NOTE)
 
 
 def metadata_completeness(facts: WorkspaceFacts) -> Iterator[Found]:
-    """Find packages that leave out what people look for on an index."""
+    """Find packages without the metadata that people look for on an index."""
     for package in facts.presented:
         missing = [key for key in ("description", "requires-python", "urls") if not package.says(key)]
         if not (package.says("authors") or package.says("maintainers")):
             missing.append("authors")
         if not _names_license(package) and any(_is_license(path, None) for path in package.files):
-            missing.append("license")  # without a text either, that is missing_license's business
+            missing.append("license")  # if the text is missing too, missing_license reports it
         if missing:
             severity = Severity.NOTE if missing == ["urls"] else None
             yield package.found(f"{package.name} lacks {', '.join(missing)}", severity=severity)
@@ -132,17 +132,17 @@ def metadata_completeness(facts: WorkspaceFacts) -> Iterator[Found]:
 
 
 def normalized_names(facts: WorkspaceFacts) -> Iterator[Found]:
-    """Find names that are not written as indexes, file names and our tags have them (PEP 503)."""
+    """Find names that are not normalized (PEP 503), as indexes, file names and release tags have them."""
     for package in facts.published:
         raw = package.member.raw_name
         if raw != package.name:
             is_module = "flit_core" in str(package.document.get("build-system", {}).get("build-backend", ""))
             fix = None if is_module else SetKey(package.file, ("project", "name"), package.name)
-            yield package.found(f"{raw} is {package.name} to everybody else", "project", "name", fix=fix)
+            yield package.found(f"indexes and installers call {raw} {package.name}", "project", "name", fix=fix)
 
 
 def naming_convention(facts: WorkspaceFacts) -> Iterator[Found]:
-    """Find packages that are not named after their directory in the way that those around them are."""
+    """Find packages whose name does not follow from their directory as the names of their neighbours do."""
     neighbours: dict[str, list[Package]] = {}
     for package in facts:
         if package.member.path != ".":
@@ -156,33 +156,34 @@ def naming_convention(facts: WorkspaceFacts) -> Iterator[Found]:
             directory = package.member.path.rpartition("/")[2]
             name = form.format(canonicalize_name(directory))
             if package.name != name:
-                message = f"{package.name} stands in {directory}; most in {parent or 'the root'} would call it {name}"
+                around = parent or "the root"
+                message = f"{package.name} is in {directory}; the pattern of most names in {around} gives {name}"
                 yield package.found(message, "project", "name")
 
 
 def direct_references(facts: WorkspaceFacts) -> Iterator[Found]:
-    """Find published requirements on an address, which indexes refuse; and those that only this workspace redirects."""
+    """Find published requirements on a URL, which indexes refuse, and ones that only this workspace redirects."""
     shared = facts.document.get("tool", {}).get("uv", {}).get("sources", {})
     for package in facts.published:
         own = package.document.get("tool", {}).get("uv", {}).get("sources", {})
         sources: dict[str, object] = {canonicalize_name(name): source for name, source in {**shared, **own}.items()}
         for need in package.written:
             if need.kind is Kind.BUILD:
-                continue  # whoever builds it may fetch it from there, and no index is told
+                continue  # only builds fetch it, and it is not in the published metadata
             if need.requirement.url:
-                yield package.found(f"{package.name} requires an address: {need.text}", *need.path, item=need.text)
+                yield package.found(f"{package.name} requires a URL: {need.text}", *need.path, item=need.text)
             elif need.name in facts.workspace.members:
                 continue
             elif kind := _source_kind(sources.get(need.name)):
                 message = (
-                    f"{package.name} is developed with {need.name} from {kind}, and its users get that of the index"
+                    f"{package.name} uses {need.name} from {kind} in development, but its users get it from the index"
                 )
-                hint = "Release what you need of it, or make sure that its published version does."
+                hint = "Publish the version that you need, or make sure that the published one works."
                 yield package.found(message, *need.path, item=need.text, hint=hint, severity=Severity.WARNING)
 
 
 def private_classifier(facts: WorkspaceFacts) -> Iterator[Found]:
-    """Find samples that nothing keeps from being uploaded."""
+    """Find samples that could be uploaded by accident."""
     for package in facts:
         builds = "build-system" in package.document
         is_virtual = package.document.get("tool", {}).get("uv", {}).get("package") is False
@@ -191,21 +192,21 @@ def private_classifier(facts: WorkspaceFacts) -> Iterator[Found]:
             continue
         if not package.member.publishable:
             fix = AddItem(package.file, ("project", "classifiers"), PRIVATE)
-            message = f"{package.name} is kept home by the settings alone; an upload by hand would succeed"
+            message = f"only the settings exclude {package.name}; a manual upload would succeed"
             yield package.found(message, severity=Severity.NOTE, fix=fix)
-        elif not facts.settings.packages:  # which name it on purpose
-            message = f"{package.name} looks like a sample, and would be published"
+        elif not facts.settings.packages:  # `packages` lists it on purpose
+            message = f"{package.name} looks like a sample, but would be published"
             yield package.found(message)
 
 
 def readme_file(package: Package) -> str:
-    """Return the file that is the README of *package*; empty if none is named."""
+    """Return the path of the README that [project] of *package* names; empty if it names none."""
     readme = package.project.get("readme", "")
     return readme if isinstance(readme, str) else str(readme.get("file", ""))
 
 
 def license_globs(package: Package) -> Sequence[str] | None:
-    """Return what `license-files` says, as PEP 639 has it; None if it says nothing."""
+    """Return the globs in `license-files` (PEP 639); None if it is not set as a list."""
     globs: object = package.project.get("license-files")
     return cast("list[str]", globs) if isinstance(globs, list) else None
 
@@ -222,7 +223,7 @@ def _names_license(package: Package) -> bool:
 
 
 def _root_license(facts: WorkspaceFacts, package: Package) -> Fix | None:
-    """Return how *package* gets the license of the workspace, unless it says that it has another."""
+    """Return the fix that copies the root's license into *package*; None if the package has another license."""
     whole = facts.document.get("project", {}).get("license")
     own = package.project.get("license")
     if not facts.license_file or (isinstance(own, str) and isinstance(whole, str) and own != whole):
@@ -234,18 +235,18 @@ def _check_expression(package: Package, expression: str) -> Iterator[Found]:
     try:
         canonical = canonicalize_license_expression(expression)
     except InvalidLicenseExpression as error:
-        hint = "Use identifiers of the SPDX list, or LicenseRef-Something, joined by AND, OR and WITH."
-        why = f": {error}" if str(error).startswith("Unknown") else ""  # it only repeats itself otherwise
-        yield package.found(f"{expression!r} is no license expression{why}", "project", "license", hint=hint)
+        hint = "Use identifiers from the SPDX list, or LicenseRef-Something, joined by AND, OR and WITH."
+        why = f": {error}" if str(error).startswith("Unknown") else ""  # other errors only repeat the expression
+        yield package.found(f"{expression!r} is not a license expression{why}", "project", "license", hint=hint)
         return
     if canonical != expression:
         fix = SetKey(package.file, ("project", "license"), canonical)
-        message = f"the license expression {expression!r} is written {canonical}"
+        message = f"the canonical form of the license expression {expression!r} is {canonical}"
         yield package.found(message, "project", "license", severity=Severity.NOTE, fix=fix)
 
 
 def _readmes(files: frozenset[str]) -> list[str]:
-    """Return the READMEs at the top among *files*, the likeliest first."""
+    """Return the top-level READMEs among *files*, Markdown first."""
     readmes = [path for path in files if re.fullmatch(r"readme\.(md|rst|txt)", path, re.IGNORECASE)]
     return sorted(readmes, key=lambda path: (not path.lower().endswith(".md"), path))
 
@@ -257,15 +258,15 @@ def _content_type(package: Package) -> str:
 
 
 def _check_images(package: Package, file: str) -> Iterator[Found]:
-    """Find pictures that are shown in a repository alone; one finding has them all."""
+    """Yield one finding for all images in the README that only the repository can show."""
     text = _FENCED.sub(lambda span: re.sub(r"[^\n]", " ", span[0]), package.texts.get(file, ""))
     local = [(image[1] or image[2], image.start()) for image in _IMAGE.finditer(text)]
     lost = [(name, start) for name, start in local if not _ELSEWHERE.match(name)]
     if lost:
         more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
         finding = package.found(
-            f"{lost[0][0]}{more} in the README of {package.name} will not be seen on an index",
-            hint="Name the picture by its whole address: an index has the text of a README alone.",
+            f"no index shows {lost[0][0]}{more} in the README of {package.name}",
+            hint="Use the full URL of the image: an index has only the text of a README.",
             severity=Severity.WARNING,
         )
         line = text.count("\n", 0, lost[0][1]) + 1
@@ -273,17 +274,17 @@ def _check_images(package: Package, file: str) -> Iterator[Found]:
 
 
 def _name_pattern(package: Package) -> str:
-    """Return how the name is made from that of the directory, "{}" for that; empty if it is not."""
+    """Return the name with "{}" in place of the directory's name; empty if the name does not contain it."""
     directory = canonicalize_name(package.member.path.rpartition("/")[2])
     before, separator, after = package.name.partition(directory)
     return f"{before}{{}}{after}" if separator else ""
 
 
-_MIN_PACKAGES, _MIN_SHARE = 3, 0.75  # so many packages make a convention, and so great a share
+_MIN_PACKAGES, _MIN_SHARE = 3, 0.75  # a convention needs this many packages, and this share of the directory
 
 
 def _source_kind(source: object) -> str:
-    """Return where a `tool.uv.sources` entry takes a package from, if not from an index."""
+    """Return where a `tool.uv.sources` entry takes a package from: "git", "url" or "path"; empty for an index."""
     entries: list[Any] = cast("list[Any]", source) if isinstance(source, list) else [source]
     tables = [cast("Mapping[str, Any]", entry) for entry in entries if isinstance(entry, dict)]
     return next((key for table in tables for key in ("git", "url", "path") if key in table), "")
@@ -293,65 +294,65 @@ CHECKS = (
     Check(
         "missing_license",
         Severity.ERROR,
-        "A package comes without a license, or without its text.",
-        "Put the file LICENSE beside its pyproject.toml; one at the root of the workspace is in no package.",
+        "A package lacks a license, or the license text.",
+        "Add a LICENSE file next to its pyproject.toml. One at the root of the workspace is in no package.",
         missing_license,
     ),
     Check(
         "license_expression",
         Severity.ERROR,
-        "A license is not written as PEP 639 has it.",
-        "Write the SPDX expression as it is.",
+        "A license is not written as PEP 639 requires.",
+        "Write a valid SPDX expression.",
         license_expression,
     ),
     Check(
         "missing_readme",
         Severity.ERROR,
         "A package's page on the index would be empty, or its build would fail.",
-        'Write a README.md, and `readme = "README.md"` in [project].',
+        'Write a README.md, and add `readme = "README.md"` to [project].',
         missing_readme,
     ),
     Check(
         "readme_rendering",
         Severity.ERROR,
-        "An index cannot show a README, or not as it is.",
-        "Mend the markup; `python -m readme_renderer FILE` shows what an index makes of it.",
+        "An index cannot show a README, or shows it differently.",
+        "Fix the markup; `python -m readme_renderer FILE` shows how an index renders it.",
         readme_rendering,
         frozenset({"rendering"}),
     ),
     Check(
         "metadata_completeness",
         Severity.WARNING,
-        "A package does not say what people look for on an index.",
+        "A package lacks metadata that people look for on an index.",
         "Add what is missing to [project].",
         metadata_completeness,
     ),
     Check(
         "normalized_names",
         Severity.NOTE,
-        "A name is not normalised (PEP 503).",
-        "Write it the way it is found, or ignore this check for this package: both work.",
+        "A name is not normalized (PEP 503).",
+        "Write the normalized name, or ignore this check for the package: both names work.",
         normalized_names,
     ),
     Check(
         "naming_convention",
         Severity.WARNING,
         "A package is not named like its neighbours.",
-        "Rename the directory, or ignore this check for this package: a published name stays.",
+        "Rename the directory, or ignore this check for the package: a published name cannot change.",
         naming_convention,
     ),
     Check(
         "direct_references",
         Severity.ERROR,
-        "A package requires an address, which PyPI refuses, or what its users will not get.",
-        "Require a published version by its name; [tool.uv.sources] may still redirect it while you develop.",
+        "A package requires a URL, which PyPI refuses, or a source that its users do not get.",
+        "Require a published version by its name; [tool.uv.sources] may still redirect it for development.",
         direct_references,
     ),
     Check(
         "private_classifier",
         Severity.WARNING,
         "A sample could be uploaded.",
-        f'Add "{PRIVATE}" to its classifiers, or name what is published in `packages`.',
+        f'Add "{PRIVATE}" to its classifiers, or list what is published in `packages`.',
         private_classifier,
     ),
 )

@@ -1,4 +1,4 @@
-"""All checks by name, and the making of them."""
+"""All checks by name, and the functions that select and run them."""
 
 from __future__ import annotations
 
@@ -19,30 +19,31 @@ CHECKS: Mapping[str, Check] = {
 
 
 def with_plugins(others: Iterable[tuple[str, object]]) -> dict[str, Check]:
-    """Return our checks and those of other packages; each of *others* is a Check or many, and where it comes from.
+    """Return the built-in checks and those of plugins, by name.
 
-    Raises Refusal RK-CHECK-PLUGIN for what is no check, and for a name that is taken.
+    Each of *others* is a source (for error messages) and what it provides: a Check, or a list or tuple of them.
+    Raises Refusal RK-CHECK-PLUGIN for a value that is not a Check, and for a name that exists already.
     """
     by_name = dict(CHECKS)
     for source, value in others:
         candidates = cast("Iterable[object]", value) if isinstance(value, (list, tuple)) else (value,)
         for check in candidates:
             if not isinstance(check, Check):
-                raise Refusal(ErrorCode.CHECK_PLUGIN, f"{type(check).__name__} is no Check", source)
+                raise Refusal(ErrorCode.CHECK_PLUGIN, f"{type(check).__name__} is not a Check", source)
             if check.name in by_name:
-                raise Refusal(ErrorCode.CHECK_PLUGIN, f"there is a check {check.name} already", source)
+                raise Refusal(ErrorCode.CHECK_PLUGIN, f"a check named {check.name} already exists", source)
             by_name[check.name] = check
     return by_name
 
 
 def select_checks(by_name: Mapping[str, Check], select: Collection[str], ignore: Collection[str]) -> dict[str, Check]:
-    """Return those of *by_name* that are selected, all if none is, without those that are ignored.
+    """Return the checks of *by_name* in *select* but not in *ignore*; an empty *select* means all.
 
-    Raises Refusal RK-CHECK-UNKNOWN.
+    Raises Refusal RK-CHECK-UNKNOWN for a name that no check has.
     """
     for name in (*select, *ignore):
         if name not in by_name:
-            hint = f"There are {', '.join(by_name)}."
+            hint = f"The checks are {', '.join(by_name)}."
             raise Refusal(ErrorCode.CHECK_UNKNOWN, f"there is no check {name}{did_you_mean(name, by_name)}", hint=hint)
     return {name: check for name, check in by_name.items() if (not select or name in select) and name not in ignore}
 
@@ -50,9 +51,10 @@ def select_checks(by_name: Mapping[str, Check], select: Collection[str], ignore:
 def collect_findings(
     facts: WorkspaceFacts, checks: Iterable[Check], is_wanted: Callable[[str, str], bool]
 ) -> tuple[Finding, ...]:
-    """Return what *checks* find, the worst first, then by place; *is_wanted* tells of a check and a package.
+    """Return the findings of *checks*: the most severe first, then by check, file and line.
 
-    Raises Refusal RK-CHECK-PLUGIN if one of them fails, which none of ours does.
+    *is_wanted* returns whether findings of a check (its name) about a package (its name) count.
+    Raises Refusal RK-CHECK-PLUGIN if a check of a plugin fails; a failure of a built-in check is a bug and is raised.
     """
     reported: list[Finding] = []
     for check in checks:

@@ -1,4 +1,4 @@
-"""Which commits belong to which package, found in one walk for all packages."""
+"""Attributes commits to packages, in one walk over the history for all packages."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """What has come since the last releases, newest first.
+    """The commits since the last releases, newest first.
 
-    *commits* are all that some release does not hold, without gaps, for a revert of a merge undoes what lies between
-    its parents; those that touch no package come without their messages. *by_package* maps each package to the shas of
-    those that touch it and that its own last release lacks, *since_prerelease* those of packages with a later
-    prerelease to what that lacks as well. *pyproject_changes* maps each directory to the shas of those that touch its
-    pyproject.toml. *unmatched_release_as* are those since all last releases that speak of a Release-As and touch no
-    package.
+    *commits* are all commits that at least one last release does not contain. They have no gaps, because a revert of a
+    merge undoes everything between its parents; commits that touch no package have an empty message. *by_package* maps
+    each package to the shas of the commits that touch it and that its last release does not contain.
+    *since_prerelease* maps each package with a later prerelease to those of its shas that the prerelease does not
+    contain either. *pyproject_changes* maps directories to the shas of the commits that touch their pyproject.toml.
+    *unmatched_release_as* are the commits since all last releases that mention Release-As but touch no package.
     """
 
     commits: tuple[Commit, ...]
@@ -40,16 +40,16 @@ def attribute_commits(
     ignored: frozenset[str] = frozenset(),
     layouts: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Attribution:
-    """Find for each package the commits that its last release does not hold.
+    """Return for each package the commits that its last release does not contain.
 
     *walk* has every commit that is reachable from *head* or from a commit in *since* or *latest*, children before
-    parents; *since* maps a package to the commit of its last release, *latest* to that of a later prerelease;
-    *owner_of* maps directories (from the top of the repository, "" for the top itself) to packages. A file belongs to
-    the deepest directory that is named, and those in *ignored* to none. *layouts* maps commits to owners: they hold
-    for the commit itself and what lies before it, up to the next one that is named.
+    parents. *since* maps a package to the commit of its last release, *latest* to the commit of a later prerelease.
+    *owner_of* maps directories (relative to the root of the repository, "" for the root itself) to packages. A file
+    belongs to the deepest directory that *owner_of* names; files in *ignored* belong to no package. *layouts* maps
+    commits to owners; these apply to the commit and its ancestors, up to the next commit in *layouts*.
 
-    Reachability runs along with the walk as a set of bits, one for *head* and one for each release commit: a commit
-    holds the bits of all its children, so nothing but the walk itself is ever asked of git.
+    The walk computes reachability as a set of bits, one for *head* and one for each release commit. A commit has the
+    bits of all its children, so git needs no query besides the walk.
     """
     later = latest or {}
     tips = {sha: 2 << number for number, sha in enumerate(sorted({*since.values(), *later.values()}))}
@@ -87,7 +87,7 @@ def attribute_commits(
 
 
 class _DirectoryHistory:
-    """Knows at each commit of a walk which package stood where."""
+    """Knows for each commit of a walk which package was in which directory."""
 
     def __init__(
         self, now: Mapping[str, str], layouts: Mapping[str, Mapping[str, str]], ignored: frozenset[str]
@@ -99,16 +99,16 @@ class _DirectoryHistory:
         self._of: dict[str, _Owners] = {}
 
     def of(self, commit: Commit) -> set[str]:
-        """Return the packages that *commit* touches; must be asked of children before parents."""
+        """Return the packages that *commit* touches. Call it for children before their parents."""
         if not self._layouts:
             return self._now.of(commit.files)
         here = self._at(commit.sha, self._of.pop(commit.sha, self._now))
         owned = here.of(commit.files)
         for parent in commit.parents:
-            # Of one that is reached in two ways, either will do: where they differ, the parent has a layout itself.
+            # A parent with several children: any layout will do, because if they differ, the parent has its own.
             self._of[parent] = before = self._at(parent, here)
             if before is not here:
-                owned |= before.of(commit.files)  # what it moves, it moves out of where it stood before
+                owned |= before.of(commit.files)  # a move also touches the package at the old location
         return owned
 
     @staticmethod
@@ -130,7 +130,7 @@ _PYPROJECT = "pyproject.toml"
 
 
 class _Owners:
-    """Looks up the package of a file, each directory only once."""
+    """Looks up the package of a file; computes each directory only once."""
 
     def __init__(self, owner_of: Mapping[str, str], ignored: frozenset[str]) -> None:
         self._named = owner_of
@@ -142,7 +142,7 @@ class _Owners:
         return {owner for file in files if (owner := self._of_file(file)) and file not in self._ignored}
 
     def _of_file(self, file: str) -> str:
-        # A submodule is a file to git, though a package may stand in it.
+        # Git lists a submodule as a file, but a package may be in it.
         return self._named.get(file) or self._of_directory(file.rpartition("/")[0])
 
     def _of_directory(self, directory: str) -> str:

@@ -1,4 +1,4 @@
-"""What commits say (Conventional Commits 1.0.0), and which of them still stand after the reverts."""
+"""Commit messages parsed by Conventional Commits 1.0.0, and the commits that they revert."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit as git tells it; *files* are relative to the root of the repository."""
+    """A commit as git reports it; *files* are relative to the root of the repository."""
 
     sha: str
     parents: tuple[str, ...]
@@ -26,7 +26,7 @@ class Commit:
 
 
 class Subject(NamedTuple):
-    """What a title is about: the innermost title, and how many reverts are wrapped around it."""
+    """The subject of a title: *text*, the innermost title, and *depth*, the number of reverts around it."""
 
     text: str
     depth: int
@@ -34,10 +34,10 @@ class Subject(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reverts:
-    """What a commit undoes, as far as its message tells; the most certain field that leads somewhere counts.
+    """What a commit undoes, by its message. *shas* count first, then *pull_requests* (numbers), then *subject*.
 
-    *pull_requests* are numbers of pull requests. *mainline*: the parent that is gone back to, of a merge; by default
-    its first. *is_partial_revert*: it does more than undo, so it counts besides.
+    A field counts only if it matches a commit. *mainline* is the parent to which the revert of a merge returns; empty
+    means the first. *is_partial_revert* is true if the commit does more than undo, so that it also counts as a change.
     """
 
     shas: tuple[str, ...] = ()
@@ -49,9 +49,9 @@ class Reverts:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A commit parsed by Conventional Commits 1.0.0; *type* is empty if it does not follow them.
+    """A commit parsed by Conventional Commits 1.0.0; *type* is empty if its message does not follow them.
 
-    *notes* are the descriptions of its BREAKING CHANGE footers. *fixup*: it amends another commit (`fixup!`).
+    *notes* are the texts of its BREAKING CHANGE footers. *fixup* is true if it amends another commit (`fixup!`).
     """
 
     commit: Commit
@@ -67,36 +67,36 @@ class Change:
 
     @property
     def sha(self) -> str:
-        """The whole sha."""
+        """The full sha."""
         return self.commit.sha
 
     @property
     def short_sha(self) -> str:
-        """The sha as people see it."""
+        """The first seven characters of the sha, for display."""
         return self.commit.sha[:7]
 
     @property
     def is_revert(self) -> bool:
-        """Whether it does nothing but undo."""
+        """Whether it only undoes other commits."""
         return self.reverts is not None and not self.reverts.is_partial_revert
 
 
 # ---- one commit -----------------------------------------------------------------------------------------------------
 
-# Item 1, 4, 5 and 13: type, optional scope, optional "!", colon and space, description. A scope may hold f().
+# Item 1, 4, 5 and 13: type, optional scope, optional "!", colon and space, description. A scope may contain f().
 _SCOPE = r"(?:[^()]|\([^()]*\))*"
 _HEADER = re.compile(rf"(\w[\w-]*)(?:\(({_SCOPE})\))?(!)?:[ \t]+(\S.*)")
 _FIXUP = re.compile(r"(?:(?:fixup|squash|amend)![ \t]+)+")
 _BLANKS = " \t\r\n\v\f\ufeff"
-# What moves a terminal's cursor, colours its text or turns the direction in which it is read.
+# Characters that move a terminal's cursor, colour its text or change the reading direction.
 CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def parse(commit: Commit) -> Change:
-    """Read *commit*'s message by Conventional Commits 1.0.0.
+    """Return *commit* as a Change, parsed by Conventional Commits 1.0.0.
 
-    The title decides the type (item 1); footers count wherever squashing has put them in the body. Types and
-    tokens may have any case but BREAKING CHANGE (item 15). A message of another form has type "".
+    The title decides the type (item 1). Footers count anywhere in the body, because squashing moves them. Types and
+    tokens may have any case, except BREAKING CHANGE (item 15). A message of another form has the type "".
     """
     title, body = _split_message(commit.message)
     fixup = _FIXUP.match(title)
@@ -106,7 +106,7 @@ def parse(commit: Commit) -> Change:
     if title.startswith("BREAKING") and (note := _BREAKING.match(title)):
         notes.insert(0, note[1])
     kind = kind.lower()
-    # What stands in the title of a fixup is said of the commit that it amends.
+    # The title of a fixup describes the commit that it amends.
     breaking = bool(notes or (bang and not fixup))
     reverts = None if fixup or commit.is_merge else _reverts(title, body, kind, refs, more=breaking or kind == "feat")
     if not kind and reverts and not reverts.is_partial_revert:
@@ -126,7 +126,7 @@ def parse(commit: Commit) -> Change:
 
 
 def _split_message(message: str) -> tuple[str, str]:
-    """Return the title and what follows it, with plain newlines, and nothing in it but text."""
+    """Return the title and the body, with plain newlines and without control characters."""
     text = CONTROLS.sub("", message).strip(_BLANKS)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -136,20 +136,20 @@ def _split_message(message: str) -> tuple[str, str]:
 
 # ---- footers --------------------------------------------------------------------------------------------------------
 
-# Item 12 and 16. As de-facto parsers do, it is also found in the middle of a paragraph and behind a squash bullet:
-# a breaking change that goes unseen costs more than one seen twice.
+# Item 12 and 16. As in de-facto parsers, it also counts in the middle of a paragraph and after a squash bullet:
+# a missed breaking change costs more than one found twice.
 _BREAKING = re.compile(r" {0,3}(?:\* +)?BREAKING[ -]CHANGE:[ \t]*(.*)")
 _RELEASE_AS = re.compile(r"release-as:[ \t]*(.*)", re.IGNORECASE)
 # Item 8 and 9: a word token, then ": " or " #".
 _FOOTER = re.compile(r"([A-Za-z0-9][\w-]*)(?::[ \t]+|[ \t]+(?=#))(\S.*)")
-# What GitHub puts between the messages of a squash merge, and above its Co-authored-by trailers.
+# GitHub puts this between the messages of a squash merge, and above its Co-authored-by trailers.
 _SQUASH_SEAM = re.compile(r"\* +\w[\w-]*(?:\([^)]*\))?!?: |-{3,}$")
 _SHA = r"(?<![#\w])[0-9a-f]{7,64}\b"
 _SHAS = re.compile(_SHA, re.IGNORECASE)
 
 
 def _may_hold_footers(title: str, body: str) -> bool:
-    """Tell at a glance whether any footer that matters can be in *body*; most bodies hold none."""
+    """Return quickly whether *body* may contain a footer that matters; most bodies contain none."""
     if not body:
         return False
     lower = body.lower()
@@ -164,18 +164,19 @@ def _footers(body: str) -> tuple[list[str], str | None, list[str]]:
     for token, value in _split_footers(body):
         if token in {"BREAKING CHANGE", "BREAKING-CHANGE"}:
             notes.append(value)
-        elif token == "release-as":  # noqa: S105 - a footer's token
+        elif token == "release-as":  # noqa: S105  a footer's token
             release_as = value.partition("\n")[0].strip()
-        elif token == "refs":  # noqa: S105 - a footer's token
+        elif token == "refs":  # noqa: S105  a footer's token
             refs += _SHAS.findall(value)
     return notes, release_as, refs
 
 
 def _split_footers(body: str) -> Iterator[tuple[str, str]]:
-    """Yield each footer's token, in lower case but for BREAKING CHANGE, and its whole value.
+    """Yield the token of each footer, in lower case except for BREAKING CHANGE, and its whole value.
 
-    A footer begins a paragraph or follows another (item 8). Its value goes on over lines and paragraphs, up to
-    the next footer (item 10) or the seam of a squash merge. Nothing begins inside a code fence.
+    A footer starts a paragraph or follows another footer (item 8). Its value continues over lines and paragraphs, up
+    to the next footer (item 10) or the separator of a squash merge. No footer starts inside a code fence. A pair with
+    an empty token holds text that belongs to no footer.
     """
     token, value = "", [""]
     after_blank, fenced = True, False
@@ -192,7 +193,7 @@ def _split_footers(body: str) -> Iterator[tuple[str, str]]:
 
 
 def _footer(line: str, *, anywhere: bool) -> tuple[str, str] | None:
-    """Return the token and the first line of the footer that begins on *line*; *anywhere*: of any token."""
+    """Return the token and first line of the footer that starts on *line*; *anywhere* allows any token."""
     if "BREAKING" in line and (breaking := _BREAKING.match(line)):
         return "BREAKING CHANGE", breaking[1]
     if not anywhere:
@@ -212,7 +213,7 @@ PULL_REQUEST = re.compile(r" ?\(#(\d+)\)")
 OWN_PULL_REQUESTS = re.compile(r"(?:\(#\d+\) ?)+$")
 _MERGED_PULL_REQUEST = re.compile(r"Merge pull request #(\d+) ")
 _REVERTED_PULL_REQUEST = re.compile(r"^Reverts (?:[\w.-]+/[\w.-]+)?#(\d+)", re.MULTILINE)
-# `git revert`, and with --reference: This reverts commit 1a2b3c4 (feat: x, 2026-01-31). Of a merge: …, reversing
+# `git revert`, also with --reference: This reverts commit 1a2b3c4 (feat: x, 2026-01-31). For a merge: …, reversing
 # changes made to 2b3c4d5, which is the parent that `--mainline` names.
 _THIS_REVERTS = re.compile(
     rf"this\s+reverts\s+commits?:?\s+({_SHA}(?:(?:\s*,\s*|\s+)(?:and\s+)?{_SHA})*)"
@@ -224,9 +225,9 @@ _BULLET = re.compile(r"^\* ", re.MULTILINE)
 
 
 def subject_of(title: str) -> Subject:
-    """Return what *title* is about, however its reverts are written and whatever pull requests it names.
+    """Return the subject of *title*, without its reverts in any notation and without pull request numbers.
 
-    `Reapply "x"` is what newer git writes for `Revert "Revert "x""`.
+    Newer git writes `Reapply "x"` for `Revert "Revert "x""`.
     """
     text, depth = PULL_REQUEST.sub("", title).strip(), 0
     while text[:2].lower() == "re":
@@ -242,7 +243,7 @@ def subject_of(title: str) -> Subject:
 
 
 def _reverts(title: str, body: str, kind: str, refs: Sequence[str], *, more: bool) -> Reverts | None:
-    """Return what a message undoes, or None; *more*: it says that it does more than undo."""
+    """Return what a message undoes, or None; *more* is true if the message also announces a change."""
     subject = _reverted_subject(title, kind)
     shas: list[str] = list(refs) if subject else []
     pull_requests: list[str] = _quoted_pull_requests(title) if subject else []
@@ -261,13 +262,13 @@ def _reverts(title: str, body: str, kind: str, refs: Sequence[str], *, more: boo
         pull_requests=tuple(dict.fromkeys(pull_requests)),
         subject=subject or next(iter(by_reference), None),
         mainline=mainline,
-        # A feature, or a squash merge of several commits, may undo something on its way.
+        # A feature, or a squash merge of several commits, may also undo something.
         is_partial_revert=subject is None and (more or bool(_BULLET.search(body))),
     )
 
 
 def _reverted_subject(title: str, kind: str) -> Subject | None:
-    """Return the subject of the commit that *title* says it reverts: its own, one revert less."""
+    """Return the subject of the commit that *title* reverts: its own subject with one revert less; None if none."""
     if kind != "revert" and not _QUOTED.match(title):
         return None
     text, depth = subject_of(title)
@@ -287,11 +288,11 @@ def _quoted_pull_requests(title: str) -> list[str]:
 
 
 def parse_history(commits: Sequence[Commit], walk: Sequence[Commit] = ()) -> tuple[Change, ...]:
-    """Read *commits*, and look what they revert up in *walk*, or among themselves.
+    """Parse *commits*, and resolve what they revert in *walk*, or among themselves if *walk* is empty.
 
-    More than `parse` on each: abbreviated shas are completed, and a revert of a merge names the commits that the
-    merge brought in, since it undoes those. The walk must have no gaps: where a commit is left out because it
-    touches no package, nobody can tell what lies before a merge and what came with it.
+    This does more than `parse` on each: it completes abbreviated shas, and a revert of a merge names the commits that
+    the merge brought in, because it undoes those. The walk must have no gaps. If it leaves out a commit because it
+    touches no package, the commits before a merge and those that came with it cannot be distinguished.
     """
     changes = tuple(map(parse, commits))
     if not any(change.reverts for change in changes):
@@ -301,7 +302,7 @@ def parse_history(commits: Sequence[Commit], walk: Sequence[Commit] = ()) -> tup
 
 
 class _RevertResolver:
-    """A history in which reverts are looked up."""
+    """Resolves reverts in a history."""
 
     def __init__(self, commits: Sequence[Commit]) -> None:
         self._commits = commits
@@ -313,7 +314,7 @@ class _RevertResolver:
         }
 
     def complete(self, change: Change) -> Change:
-        """Return *change* with whole shas, and with merged commits in place of a merge."""
+        """Return *change* with full shas, and with the merged commits in place of a merge."""
         reverts = change.reverts
         if reverts is None:
             return change
@@ -326,11 +327,11 @@ class _RevertResolver:
         if index is None:
             return [sha]
         commit = self._commits[index]
-        # The merge itself counts for nothing anyway, so only what it brought in is named.
+        # A merge itself never counts, so only the commits that it brought in are named.
         return (commit.is_merge and list(self._commits_of_merge(commit, mainline))) or [commit.sha]
 
     def _commits_of_merge(self, merge: Commit, mainline: str) -> Iterator[str]:
-        """Yield what *merge* has that its parent *mainline*, or else the first one, has not."""
+        """Yield the commits of *merge* that its parent *mainline* (by default the first) does not contain."""
         named = [parent for parent in merge.parents if mainline and parent.startswith(mainline)]
         before = set(self._reachable(named or merge.parents[:1], ()))
         return self._reachable(merge.parents, before)
@@ -347,18 +348,15 @@ class _RevertResolver:
 
 
 class ShaIndex:
-    """Finds the place of a sha, whole or abbreviated, in a sequence; each length is indexed when first asked for."""
+    """Finds the index of a full or abbreviated sha in a sequence; indexes each length on first use."""
 
     def __init__(self, shas: Sequence[str]) -> None:
         self._shas = shas
         self._by_length: dict[int, dict[str, int]] = {}
 
     def index_of(self, sha: str) -> int | None:
-        """Return the index of *sha* in the sequence, None if it is not there."""
+        """Return the index of *sha* in the sequence, None if it is missing."""
         length = len(sha)
         if length not in self._by_length:
             self._by_length[length] = {whole[:length]: index for index, whole in enumerate(self._shas)}
         return self._by_length[length].get(sha)
-
-
-# ---- what stands ----------------------------------------------------------------------------------------------------

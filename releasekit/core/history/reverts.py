@@ -1,12 +1,10 @@
-"""Which changes still have an effect, after reverts."""
+"""Decides which changes still have an effect after the reverts among them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
 from releasekit.core.history.commits import (
     OWN_PULL_REQUESTS,
     PULL_REQUEST,
@@ -17,10 +15,13 @@ from releasekit.core.history.commits import (
     subject_of,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Container, Sequence
+
 
 @dataclass(frozen=True, slots=True)
 class IgnoredChange:
-    """A change that counts for nothing, and why."""
+    """A change that has no effect, and the reason."""
 
     change: Change
     reason: str
@@ -28,19 +29,19 @@ class IgnoredChange:
 
 @dataclass(frozen=True, slots=True)
 class EffectiveChanges:
-    """What is left of the unreleased changes; both newest first."""
+    """The unreleased changes that have an effect, and those that have none; both newest first."""
 
     effective: tuple[Change, ...]
     ignored: tuple[IgnoredChange, ...]
 
 
 def drop_reverted(changes: Sequence[Change], *, unreleased: Container[str] = frozenset()) -> EffectiveChanges:
-    """Tell which of the unreleased *changes*, newest first, still count once the reverts among them are applied.
+    """Return which of the unreleased *changes*, newest first, still have an effect after the reverts among them.
 
-    A commit and its revert count for nothing, neither of them; a revert of a revert restores; a revert of
-    something that is not among *changes* counts, for it undoes what is released. Merges count for nothing: what
-    they merge does. *unreleased* holds the sha of every commit that is unreleased in some package: what a revert names
-    there besides one of *changes* is another package's matter.
+    A commit and its revert cancel each other. A revert of a revert restores the commit. A revert of something that is
+    not among *changes* counts, because it undoes released work. A merge has no effect; the merged commits have.
+    *unreleased* has the sha of every commit that is unreleased in some package. If a revert names one of *changes* and
+    such a commit, the other commit concerns another package and does not make the revert count.
     """
     undone, consumed = _match_reverts(changes, unreleased)
     effective: list[Change] = []
@@ -58,13 +59,13 @@ def drop_reverted(changes: Sequence[Change], *, unreleased: Container[str] = fro
 
 
 def _match_reverts(changes: Sequence[Change], unreleased: Container[str]) -> tuple[dict[int, int], dict[int, int]]:
-    """Return by whom each undone change is undone, and on what each spent revert is spent, as places."""
+    """Return, as indexes, the revert of each undone change, and the change that each used-up revert undoes."""
     undone: dict[int, int] = {}
     consumed: dict[int, int] = {}
     pending: dict[Subject, list[int]] = {}
     finder = _RevertTargets(changes)
     for index, change in enumerate(changes):
-        # Everything newer has been judged, so whoever undoes this change, or waits for its subject, stands.
+        # All newer changes are decided, so a revert that names this change, or waits for its subject, has an effect.
         if pending and index not in undone and (reverts := pending.get(subject_of(change.title))):
             undone[index] = reverts.pop()
             consumed[undone[index]] = index
@@ -81,7 +82,7 @@ def _match_reverts(changes: Sequence[Change], unreleased: Container[str]) -> tup
 
 
 class _RevertTargets:
-    """Finds what reverts name, among changes."""
+    """Finds the changes that reverts name."""
 
     def __init__(self, changes: Sequence[Change]) -> None:
         self._shas = ShaIndex([change.sha for change in changes])
@@ -91,7 +92,7 @@ class _RevertTargets:
             self._by_pull_request = {PULL_REQUEST.findall(own[0])[-1]: index for index, own in owns if own}
 
     def targets(self, reverts: Reverts, after: int, unreleased: Container[str]) -> tuple[list[int], bool]:
-        """Return the places older than *after* that *reverts* names, and whether it names something released too."""
+        """Return the indexes above *after* that *reverts* names, and whether it also names a released commit."""
         indexes = {sha: self._shas.index_of(sha) for sha in reverts.shas}
         if older := [index for index in indexes.values() if index is not None and index > after]:
             return older, any(index is None and sha not in unreleased for sha, index in indexes.items())

@@ -1,4 +1,4 @@
-"""The one place that knows how tags are written and read."""
+"""Writes and reads the tags of releases; no other module knows their formats."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from releasekit.core.config.settings import Settings
 
 _PLACEHOLDER = re.compile(r"\{(name|version|label)\}")
-# What may stand for a release as a whole, and what names a package besides a version.
+# Tags that may mark a release as a whole, and tags that name a package and a version.
 _UMBRELLA_TAG = re.compile(r"v?\d[^/]*|release-\d{4}\.\d\d\.\d\d(\.\d+)?")
 _PACKAGE_TAG = re.compile(r".*\D\d[\w.+!]*")
 
 
 @dataclass(frozen=True)
 class TagScheme:
-    """How a package's tag is made from its name and version, and how both are found in a tag again.
+    """Builds the tag of a package from its name and version, and reads both from a tag.
 
-    Of several formats the first is written and all are read.
-    Raises Refusal RK-TAG-INVALID for a format that git would refuse, or from which name and version cannot be told.
+    If there are several formats, it writes the first and reads all.
+    Raises Refusal RK-TAG-INVALID for a format that git refuses, or from which name and version cannot be read.
     """
 
     pattern: str | tuple[str, ...]
@@ -45,24 +45,23 @@ class TagScheme:
                 or placeholders.count("name") > 1
                 or re.search("[{}]", _PLACEHOLDER.sub("", pattern))
             ):
-                raise Refusal(
-                    ErrorCode.TAG_INVALID, f"{pattern!r} must hold {{version}}, and may hold {{name}} and {{label}}"
-                )
+                message = f"{pattern!r} must contain {{version}}, and may contain {{name}} and {{label}}"
+                raise Refusal(ErrorCode.TAG_INVALID, message)
             name, version = "name" if "name" in placeholders else "", Version("1.0")
             tag = self._write(pattern, name, version)
             if _read(self._regex(pattern), tag) != (name, version):
                 raise Refusal(
-                    ErrorCode.TAG_INVALID, f"{pattern!r} makes {tag!r}, from which nobody can tell the version"
+                    ErrorCode.TAG_INVALID, f"{pattern!r} makes {tag!r}, from which the version cannot be read"
                 )
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """All formats, that which is written first."""
+        """All formats; the first one is written."""
         return (self.pattern,) if isinstance(self.pattern, str) else self.pattern
 
     @property
     def names_packages(self) -> bool:
-        """Whether the tags that are written name a package; else one tag stands for all of them."""
+        """Whether the written tags name a package; otherwise one tag is for all packages."""
         return "{name}" in self.patterns[0]
 
     def tag(self, name: str, version: Version) -> str:
@@ -70,17 +69,17 @@ class TagScheme:
         return self._write(self.patterns[0], name, version)
 
     def read(self, tag: str) -> tuple[str, Version] | None:
-        """Return the normalised name (empty if the format holds none) and the version in *tag*, if it is one."""
+        """Return the normalized name (empty if the format has none) and the version in *tag*; None if none matches."""
         return next(self.readings(tag), None)
 
     def readings(self, tag: str) -> Iterator[tuple[str, Version]]:
-        """Yield what *tag* is in each of the formats that it fits."""
+        """Yield the name and version that each format reads from *tag*, for the formats that match."""
         return (reading for regex in self._regexes if (reading := _read(regex, tag)))
 
     def without_umbrellas(self, tags: Mapping[str, str], umbrellas: Container[str]) -> dict[str, str]:
-        """Return *tags* without those *umbrellas* that are no package's, though one of the formats reads them.
+        """Return *tags* (tag to commit) without those *umbrellas* that belong to no package.
 
-        Where the format that is written names no package, a release as a whole and its packages share their tag.
+        If the written format names no package, a release as a whole and its packages share a tag, so it stays.
         """
         shared = not self.names_packages
         return {
@@ -102,7 +101,7 @@ class TagScheme:
 
     def _regex(self, pattern: str) -> re.Pattern[str]:
         parts = re.split(r"(\{\w+\})", pattern)
-        # A version as packaging writes it has no hyphen, so where a name follows, the first one ends it.
+        # A version as packaging writes it has no hyphen, so the first hyphen ends it if a name follows.
         replacements = {"{name}": r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)", "{version}": r"(?P<version>v?\d[^/]*?)"}
         replacements["{label}"] = re.escape(self.label)
         return re.compile("".join(replacements.get(part, re.escape(part)) for part in parts))
@@ -110,28 +109,28 @@ class TagScheme:
 
 @dataclass(frozen=True, slots=True)
 class TagSchemes:
-    """The tags of a workspace: *common* are those of all packages but for those that have *own* ones, by name."""
+    """The tag schemes of a workspace: *own* are those of single packages, by name; *common* is for all others."""
 
     common: TagScheme
     own: Mapping[str, TagScheme] = field(default_factory=dict[str, TagScheme])
 
     def of(self, name: str) -> TagScheme:
-        """Return how the tags of the package *name* are written and read."""
+        """Return the tag scheme of the package *name*."""
         return self.own.get(name, self.common)
 
     def readings(self, tag: str) -> list[tuple[str, Version]]:
-        """Return all that *tag* may be: a version of a package, or a version alone."""
+        """Return all readings of *tag* as a name and a version; the name is empty for a version alone."""
         return [reading for scheme in (self.common, *self.own.values()) for reading in scheme.readings(tag)]
 
     def is_ambiguous(self, tag: str) -> bool:
-        """Tell whether *tag*, of a release as a whole, would be read as that of one package, or of each."""
+        """Return whether a scheme reads the umbrella tag *tag* as the version of one package, or of every package."""
         return any(not name for name, _ in self.readings(tag))
 
 
 def schemes_of(settings: Settings, own: Mapping[str, Mapping[str, Any]]) -> TagSchemes:
-    """Return the tag formats of the *settings*, and of what members say for themselves in *own*, by name.
+    """Return the tag schemes of the *settings*, and of members that set `tag_format` in *own*, settings by name.
 
-    Raises Refusal RK-TAG-INVALID.
+    Raises Refusal RK-TAG-INVALID for an invalid format.
     """
     own_schemes: dict[str, TagScheme] = {}
     for name, overrides in own.items():
@@ -158,9 +157,9 @@ TAGS_PER_PUSH = 3
 
 
 def push_batches(tags: Iterable[str], umbrella: Container[str]) -> tuple[tuple[str, ...], ...]:
-    """Return *tags* in the groups that they are pushed in: three at a time, the umbrella tag last and alone.
+    """Return *tags* in groups of one push each: three at a time, the tags in *umbrella* last and separate.
 
-    So that whatever an umbrella tag starts finds all the others there.
+    A workflow that an umbrella tag starts then finds all other tags on the remote.
     """
     names = list(dict.fromkeys(tags))
     single, last = [n for n in names if n not in umbrella], [n for n in names if n in umbrella]
@@ -172,8 +171,8 @@ def push_batches(tags: Iterable[str], umbrella: Container[str]) -> tuple[tuple[s
 class Baseline:
     """The last release of a package: its tag, its version, and the commit that the tag points to.
 
-    *stable* is the last release that was no prerelease, often this one; where there is none, *first* is the first
-    prerelease. *taken* are all versions that have a tag. *tag* is empty for what only the index knows.
+    *stable* is the last release that is not a prerelease, often this one; if there is none, *first* is the first
+    prerelease. *taken* are all versions that have a tag. *tag* is empty if only the index knows the release.
     """
 
     tag: str
@@ -185,7 +184,7 @@ class Baseline:
 
     @property
     def begin(self) -> Baseline:
-        """The release since which a stable one tells its changes: the last stable one, or the first prerelease."""
+        """The release from which a stable release counts its changes: the last stable one, or the first prerelease."""
         return self.stable or self.first or self
 
 
@@ -198,7 +197,7 @@ def find_baselines(
 ) -> dict[str, Baseline]:
     """Return the last release of each package of *declared* that has a tag; see `scheme_baselines`.
 
-    *umbrellas* are tags of releases as a whole: none of them is a package's, unless its format names no package.
+    *umbrellas* are tags of releases as a whole. They belong to a package only if its format names no package.
     """
     sharing: dict[TagScheme, dict[str, Version | None]] = {}
     for name, version in declared.items():
@@ -217,11 +216,11 @@ def scheme_baselines(
 ) -> dict[str, Baseline]:
     """Return the last release of each package of *declared* that has a tag among *tags* (name to commit).
 
-    That is the highest version not above the declared one: on a maintenance branch of 1.x, a tag of 2.0 is another
-    branch's, and where releases are tagged on branches of their own, those tags count on the main branch too. Where
-    only tags know the version, those in *reachable* (from HEAD) are asked, and others if there are none.
-    A tag without a name is every package's where such tags are written; elsewhere it is, from before each package had
-    its own, for those that have none.
+    The last release is the highest version not above the declared one. So on a maintenance branch of 1.x, a tag of 2.0
+    does not count; and tags on release branches count on the main branch too. If a package declares no version, the
+    tags in *reachable* (from HEAD) count, and all tags if none of them is.
+    A tag without a name counts for every package if the scheme writes such tags. Otherwise it is from a time before
+    packages had their own tags, and counts only for packages that have none.
     """
     named: dict[str, list[Baseline]] = {name: [] for name in declared}
     bare: list[Baseline] = []
@@ -243,9 +242,9 @@ def scheme_baselines(
 
 
 def baseline_on_index(versions: Iterable[Version], limit: Version | None) -> Baseline | None:
-    """Return what the *versions* on the index say of a package without tags, its commits still unknown.
+    """Return the last release of a package without tags from its *versions* on the index; its commit is unknown.
 
-    As with tags, that is the highest version not above *limit*, the declared one.
+    As with tags, it is the highest version not above *limit*, the declared one. None if there is none.
     """
     taken = frozenset(versions)
     own = _candidates([Baseline("", version, "") for version in taken], limit)
@@ -255,7 +254,7 @@ def baseline_on_index(versions: Iterable[Version], limit: Version | None) -> Bas
 def _candidates(
     releases: Sequence[Baseline], limit: Version | None, reachable: Container[str] | None = None
 ) -> Sequence[Baseline]:
-    """Return those of *releases* that may be the last one seen from HEAD."""
+    """Return the *releases* that may be the last one as seen from HEAD."""
     if limit is not None:
         return [release for release in releases if release.version <= limit]
     return [release for release in releases if reachable is None or release.tag in reachable] or releases
@@ -281,9 +280,9 @@ def umbrella_tag(
 ) -> str:
     """Return the tag of the release as a whole.
 
-    It holds the version that all released packages share, or that of the lead package; where there is neither, or
-    that tag is taken or would be read as one package's, it is `release-DATE`, numbered from 2 when that is taken too.
-    *date* is "YYYY.MM.DD".
+    It contains the version that all released packages share, or the version *lead* of the lead package. If there is
+    neither, or the tag is in *taken*, or it could be read as the tag of a package, the tag is `release-DATE`; if that
+    is taken too, a number from 2 is added. *date* is "YYYY.MM.DD".
     """
     used = set(taken)
     shared = set(versions)
@@ -300,9 +299,9 @@ def umbrella_tag(
 
 
 def umbrella_candidates(tags: Mapping[str, str], umbrella_format: str, label: str = "") -> dict[str, str]:
-    """Return those of *tags* (name to commit) that may be the umbrella tag of a release of ours, with their commits.
+    """Return the *tags* (tag to commit) that may be umbrella tags of releases by releasekit.
 
-    They have the form of one, and their commit has the tag of a package too. What the commit's message says decides:
+    They have the form of an umbrella tag, and their commit also has the tag of a package. The commit message decides:
     see `umbrellas_among`.
     """
     package_tags: dict[str, set[str]] = {}
@@ -318,5 +317,5 @@ def umbrella_candidates(tags: Mapping[str, str], umbrella_format: str, label: st
 
 
 def umbrellas_among(candidates: Mapping[str, str], titles: Mapping[str, Container[str]]) -> frozenset[str]:
-    """Return those *candidates* whose commit made the release of that title; *titles* are by commit."""
+    """Return the *candidates* that the titles of their commits name as the release; *titles* are by commit."""
     return frozenset(tag for tag, commit in candidates.items() if tag in titles.get(commit, ()))

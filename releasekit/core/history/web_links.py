@@ -1,4 +1,4 @@
-"""Where a forge shows commits, pull requests and versions on the web, told from the address of a git remote."""
+"""URLs of commits, pull requests and versions on GitHub or GitLab, derived from the URL of a git remote."""
 
 from __future__ import annotations
 
@@ -12,54 +12,54 @@ _URL = re.compile(
 )
 _SCP = re.compile(r"(?:[^/@]*@)*(?P<host>[^/:@]+):(?!/)(?P<path>.+)")  # git@host:owner/name.git
 _PATH = re.compile(r"[\w.~-]+(?:/[\w.~-]+)+")
-# What stands for the host itself: where ssh goes through another port, and the aliases that people give their keys.
+# Other names of the host: for ssh through another port, and aliases in ssh configurations for several keys.
 _ALIAS = re.compile(r"(?:(?:ssh|altssh)\.)?(github|gitlab)\.com(?:-.*)?")
 
 
 @dataclass(frozen=True, slots=True)
 class RepositoryUrls:
-    """A repository on the web at *base*, of GitHub or GitLab; without a base there is nothing to link to."""
+    """The URLs of a repository on GitHub or GitLab at *base*; if *base* is empty, all URLs are empty."""
 
     base: str = ""
     is_gitlab: bool = False
 
     def commit(self, sha: str) -> str:
-        """Return the page of a commit."""
+        """Return the URL of a commit."""
         return self._url(f"commit/{sha}")
 
     def reference(self, mark: str, number: str) -> str:
-        """Return the page of `#42` or `!42`: an issue or pull request, on GitLab a merge request."""
+        """Return the URL of `#42` or `!42`: an issue or pull request, or on GitLab a merge request."""
         if not self.is_gitlab:
-            return self._url(f"pull/{number}") if mark == "#" else ""  # leads on to the issue, if it is one
+            return self._url(f"pull/{number}") if mark == "#" else ""  # GitHub redirects to the issue, if it is one
         return self._url(f"{'issues' if mark == '#' else 'merge_requests'}/{number}")
 
     def tag(self, tag: str, since: str = "") -> str:
-        """Return the page of a tag, or of what has come between the tag *since* and it."""
+        """Return the URL of a tag, or of the comparison of the tag *since* with it."""
         if since:
             return self._url(f"compare/{quote(since)}...{quote(tag)}")
         return self._url(f"{'tags' if self.is_gitlab else 'releases/tag'}/{quote(tag)}")
 
     def history(self, tag: str) -> str:
-        """Return the page of all commits up to *tag*."""
+        """Return the URL of the list of all commits up to *tag*."""
         return self._url(f"commits/{quote(tag)}")
 
     def file(self, path: str, tag: str) -> str:
-        """Return the page of the file *path* as it is at *tag*."""
+        """Return the URL of the file *path* at *tag*."""
         return self._url(f"blob/{quote(tag)}/{quote(path)}")
 
     @property
     def host(self) -> str:
-        """The name of the host."""
+        """The host name."""
         return urlsplit(self.base).hostname or ""
 
     @property
     def repository(self) -> str:
-        """The repository as the forge calls it: "owner/name", on GitLab also with groups before."""
+        """The repository's name on GitHub or GitLab: "owner/name", on GitLab possibly with more groups before."""
         return urlsplit(self.base).path.strip("/")
 
     @property
     def api(self) -> str:
-        """Where the forge's REST API usually is: GitHub's, GitHub Enterprise Server's, or GitLab's."""
+        """The usual URL of the REST API: of GitHub, GitHub Enterprise Server, or GitLab."""
         scheme, host = urlsplit(self.base)[:2]
         if self.is_gitlab:
             return f"{scheme}://{host}/api/v4"
@@ -70,9 +70,9 @@ class RepositoryUrls:
 
 
 def repository_urls(remote: str, forge: Literal["auto", "github", "gitlab"] = "auto") -> RepositoryUrls:
-    """Return where the repository at the address *remote* is seen on the web; user names and passwords are left out.
+    """Return the URLs of the repository at the git URL *remote*, without user names and passwords.
 
-    A forge is known by its host's name, such as github.com or gitlab.example.org, unless *forge* says what it is.
+    The host name, such as github.com or gitlab.example.org, shows the kind of forge, unless *forge* names it.
     """
     match = _URL.fullmatch(remote) or _SCP.fullmatch(remote)
     if not match:

@@ -99,7 +99,7 @@ def test_read(pattern: str, tag: str, expected: tuple[str, str] | None) -> None:
 )
 def test_placeholders(pattern: str) -> None:
     """A format must hold the version once, may hold name and label, and nothing else in braces."""
-    with pytest.raises(Refusal, match=r"must hold \{version\}, and may hold \{name\} and \{label\}") as caught:
+    with pytest.raises(Refusal, match=r"must contain \{version\}, and may contain \{name\} and \{label\}") as caught:
         TagScheme(pattern)
 
     assert caught.value.code is ErrorCode.TAG_INVALID
@@ -108,7 +108,7 @@ def test_placeholders(pattern: str) -> None:
 @pytest.mark.parametrize("pattern", ["{name}{version}", "{name}.{version}", "{version}.{name}"])
 def test_ambiguous(pattern: str) -> None:
     """A format is refused from which nobody can tell where the name ends."""
-    with pytest.raises(Refusal, match="from which nobody can tell the version") as caught:
+    with pytest.raises(Refusal, match="from which the version cannot be read") as caught:
         TagScheme(pattern)
 
     assert caught.value.code is ErrorCode.TAG_INVALID

@@ -612,7 +612,7 @@ class TestTags:
 
     def test_own_invalid(self) -> None:
         """A format that makes no tag is refused with the package's name."""
-        with pytest.raises(Refusal, match="must hold") as caught:
+        with pytest.raises(Refusal, match="must contain") as caught:
             plan_of("app:", own={"app": {"tag_format": "all"}})
         assert caught.value.location == "[tool.releasekit] of app"
 
