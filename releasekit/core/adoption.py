@@ -114,19 +114,36 @@ def parse_tags(tags: Iterable[str], names: Collection[str], label: str = "") -> 
         rf"(?P<joint>{'|'.join(map(re.escape, _SEPARATORS))})(?P<version>\d[^/]*)",
         re.IGNORECASE,
     )
-    parsed = {tag: read for tag in tags if (read := _parse_tag(tag, form))}
-    labels = Counter(read.label for read in parsed.values() if read.label)
-    used_label = label or next((common_label for common_label, _ in labels.most_common(1)), "")
-    return {tag: read for tag, read in parsed.items() if read.label in ("", used_label)}
+    parsed: dict[str, ParsedTag] = {}
+    for tag in tags:
+        read = _parse_tag(tag, form)
+        if read is not None:
+            parsed[tag] = read
+    used_label = label or _most_common_label(parsed.values())
+    accepted = ("", used_label)
+    return {tag: read for tag, read in parsed.items() if read.label in accepted}
+
+
+def _most_common_label(tags: Iterable[ParsedTag]) -> str:
+    """Return the label of most *tags*; empty if none has a label."""
+    labels = Counter(tag.label for tag in tags if tag.label)
+    if not labels:
+        return ""
+    label, _ = labels.most_common(1)[0]
+    return label
 
 
 def unclaimed_tags(tags: Iterable[str], own: Mapping[str, TagScheme]) -> tuple[str, ...]:
     """Return the *tags* that belong to no package in *own*, the schemes of packages by name."""
-    return tuple(
-        tag
-        for tag in tags
-        if not any(read in ("", name) for name, scheme in own.items() for read, _ in scheme.readings(tag))
-    )
+    return tuple(tag for tag in tags if not _belongs_to_one(tag, own))
+
+
+def _belongs_to_one(tag: str, own: Mapping[str, TagScheme]) -> bool:
+    for name, scheme in own.items():
+        names = {read for read, _ in scheme.readings(tag)}
+        if names & {"", name}:
+            return True
+    return False
 
 
 def _alternatives(names: Collection[str]) -> str:
@@ -135,21 +152,26 @@ def _alternatives(names: Collection[str]) -> str:
 
 
 def _parse_tag(tag: str, form: re.Pattern[str]) -> ParsedTag | None:
-    if named := form.fullmatch(tag):
-        version = parse_version(named["version"])
-        prefix = f"{{label}}{named['sep']}" if named["label"] else ""
-        pattern = f"{prefix}{{name}}{named['joint'].lower()}{{version}}"
-        return ParsedTag(pattern, named["label"] or "", canonicalize_name(named["name"]), version) if version else None
-    if bare := _BARE_VERSION.fullmatch(tag):
-        version = parse_version(bare["version"])
-        return ParsedTag(f"{bare['v']}{{version}}", "", "", version) if version else None
-    return None
+    match = form.fullmatch(tag) or _BARE_VERSION.fullmatch(tag)
+    if match is None:
+        return None
+    version = parse_version(match["version"])
+    if version is None:
+        return None
+    if match.re is _BARE_VERSION:
+        return ParsedTag(f"{match['v']}{{version}}", "", "", version)
+    label = match["label"] or ""
+    prefix = f"{{label}}{match['sep']}" if label else ""
+    pattern = f"{prefix}{{name}}{match['joint'].lower()}{{version}}"
+    return ParsedTag(pattern, label, canonicalize_name(match["name"]), version)
 
 
 def highest_tag(tags: Mapping[str, ParsedTag], name: str, limit: Version | None) -> str:
     """Return the tag of *name* with the highest version not above *limit* (None: no limit); empty if there is none."""
-    mine = (tag for tag, read in tags.items() if read.name == name and (limit is None or read.version <= limit))
-    return max(mine, key=lambda tag: tags[tag].version, default="")
+    own = {tag: read.version for tag, read in tags.items() if read.name == name}
+    if limit is not None:
+        own = {tag: version for tag, version in own.items() if version <= limit}
+    return max(own, key=lambda tag: own[tag], default="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,29 +198,54 @@ def detect_tag_formats(
     of the highest such tag that may be its own, None if it declared none. Packages with tags that name them do not need
     such tags.
     """
-    last = {member.name: highest_tag(tags, member.name, member.version) for member in members}
-    bare = {member.name: tag for member in members if (tag := highest_tag(tags, "", member.version))}
+    last: dict[str, str] = {}
+    bare: dict[str, str] = {}
+    for member in members:
+        last[member.name] = highest_tag(tags, member.name, member.version)
+        if bare_tag := highest_tag(tags, "", member.version):
+            bare[member.name] = bare_tag
     lockstep, bare_owner = _bare_tag_owner(tags, members, declared_versions, last, bare)
     if lockstep:
         last = {name: _higher_tag(tags, tag, bare.get(name, "")) for name, tag in last.items()}
-    used = Counter(tags[tag].pattern for tag in last.values() if tag)
-    newest = max((tags[tag].version for tag in last.values() if tag and lockstep), default=None)
-    ever = Counter(
-        read.pattern for read in tags.values() if read.name or (newest is not None and read.version <= newest)
-    )
-    by_frequency = list(dict.fromkeys(pattern for counter in (used, ever) for pattern, _ in counter.most_common()))
-    named = [pattern for pattern in by_frequency if "{name}" in pattern]
-    if (
-        by_frequency
-        and "{name}" not in by_frequency[0]
-        and (not is_lockstep(members) or any(used[pattern] for pattern in named))
-    ):
-        by_frequency.insert(0, next(iter(named), DEFAULT_TAG_FORMAT))  # the packages have separate versions now
     label = settings.label or next((read.label for read in tags.values() if read.label), "")
-    now = settings.tag_format
-    patterns = ([now] if isinstance(now, str) else list(now)) if configured else []
-    patterns += [pattern for pattern in by_frequency if not _is_covered(pattern, patterns, tags, label)]
-    return TagFormats(tuple(dict.fromkeys(patterns)) or (DEFAULT_TAG_FORMAT,), label, bare_owner)
+    patterns: list[str] = []
+    if configured:
+        patterns += _as_tuple(settings.tag_format)
+    last_tags = [tags[tag] for tag in last.values() if tag]
+    detected = _patterns_by_frequency(tags.values(), last_tags, members, lockstep=lockstep)
+    patterns += [pattern for pattern in detected if not _is_covered(pattern, patterns, tags, label)]
+    unique = tuple(dict.fromkeys(patterns))
+    return TagFormats(unique or (DEFAULT_TAG_FORMAT,), label, bare_owner)
+
+
+def _as_tuple(tag_format: str | Sequence[str]) -> tuple[str, ...]:
+    return (tag_format,) if isinstance(tag_format, str) else tuple(tag_format)
+
+
+def _patterns_by_frequency(
+    tags: Iterable[ParsedTag], last: Sequence[ParsedTag], members: Sequence[Member], *, lockstep: bool
+) -> list[str]:
+    """Return the patterns of *tags*: those of the *last* releases first, the most frequent first."""
+    used = Counter(tag.pattern for tag in last)
+    limit = max((tag.version for tag in last), default=None) if lockstep else None
+    ever = Counter(tag.pattern for tag in tags if tag.name or _is_within(tag.version, limit))
+    patterns = list(dict.fromkeys([*_most_common_first(used), *_most_common_first(ever)]))
+    if not patterns or "{name}" in patterns[0]:
+        return patterns
+    named = [pattern for pattern in patterns if "{name}" in pattern]
+    still_named = any(used[pattern] for pattern in named)
+    if still_named or not is_lockstep(members):
+        # The packages have separate versions now, so their new tags must name them.
+        patterns.insert(0, next(iter(named), DEFAULT_TAG_FORMAT))
+    return patterns
+
+
+def _is_within(version: Version, limit: Version | None) -> bool:
+    return limit is not None and version <= limit
+
+
+def _most_common_first(counter: Counter[str]) -> list[str]:
+    return [pattern for pattern, _ in counter.most_common()]
 
 
 def _bare_tag_owner(
@@ -212,12 +259,22 @@ def _bare_tag_owner(
 
     *last* and *bare* map each package to its highest tag with its name, and without a name.
     """
-    same = [name for name, tag in bare.items() if declared_versions.get(name) == tags[tag].version]
-    other = [name for name, tag in bare.items() if declared_versions.get(name) not in (None, tags[tag].version)]
+    same: list[str] = []
+    other: list[str] = []
+    for name, tag in bare.items():
+        declared = declared_versions.get(name)
+        if declared == tags[tag].version:
+            same.append(name)
+        elif declared is not None:
+            other.append(name)
     needed = [name for name in same if _higher_tag(tags, last[name], bare[name]) == bare[name]]
-    if bare and not any(last.values()) and (len(members) == 1 or not (same or other)):
-        return True, None  # no other tags; and only one package, or no file declares a version
-    if needed and len(same) > len(other) and (len(same) > 1 or len(members) == 1):
+    is_single = len(members) == 1
+    only_bare = bool(bare) and not any(last.values())
+    none_declared = not same and not other
+    if only_bare and (is_single or none_declared):
+        return True, None
+    shared = is_single or len(same) > 1
+    if needed and shared and len(same) > len(other):
         return True, None
     paths = {member.name: member.path for member in members}
     # The root has no own table: its [tool.releasekit] is for the whole workspace.
@@ -241,9 +298,8 @@ def _is_covered(pattern: str, patterns: Sequence[str], tags: Mapping[str, Parsed
     if not patterns:
         return False
     scheme = TagScheme(tuple(patterns), label)
-    return all(
-        (read.name, read.version) in scheme.readings(tag) for tag, read in tags.items() if read.pattern == pattern
-    )
+    of_pattern = {tag: (read.name, read.version) for tag, read in tags.items() if read.pattern == pattern}
+    return all(reading in scheme.readings(tag) for tag, reading in of_pattern.items())
 
 
 # ---- what to configure ----------------------------------------------------------------------------------------------
@@ -261,12 +317,25 @@ class MissingKey:
 def suggest_groups(workspace: Workspace, published: Collection[str]) -> dict[str, list[str]]:
     """Return a group of path patterns for each directory of *published* packages, by name; none for one directory."""
     paths = [member.path.split("/") for member in workspace if member.path != "." and member.name in published]
-    shared = 0
-    while paths and all(len(path) > shared + 1 and path[shared] == paths[0][shared] for path in paths):
-        shared += 1
-    base = "".join(f"{part}/" for part in (paths[0][:shared] if paths else ()))
-    directories = sorted({path[shared] for path in paths if len(path) > shared + 1})
-    return {name: [f"{base}{name}/*"] for name in directories} if len(directories) > 1 else {}
+    if not paths:
+        return {}
+    parents = [path[:-1] for path in paths]
+    base = _common_start(parents)
+    depth = len(base)
+    directories = sorted({parent[depth] for parent in parents if len(parent) > depth})
+    if len(directories) < 2:  # noqa: PLR2004  one directory needs no group
+        return {}
+    return {name: ["/".join([*base, name, "*"])] for name in directories}
+
+
+def _common_start(paths: Iterable[Sequence[str]]) -> list[str]:
+    """Return the parts that all *paths* start with."""
+    shared: list[str] = []
+    for parts in zip(*paths, strict=False):
+        if len(set(parts)) > 1:
+            break
+        shared.append(parts[0])
+    return shared
 
 
 def choose_pins(workspace: Workspace, published: Collection[str]) -> str:
@@ -275,17 +344,20 @@ def choose_pins(workspace: Workspace, published: Collection[str]) -> str:
     Ranges mean "compatible"; `==`, or no version, means "exact". The majority decides; a tie means "exact". Empty if
     no package requires another.
     """
-    specifiers = [
-        need.requirement.specifier
-        for member in workspace
-        if member.name in published
-        for need in member.needs
-        if need.kind in (Kind.RUNTIME, Kind.EXTRA) and need.name in published and need.name != member.name
-    ]
-    ranges = sum(any(clause.operator in _RANGES for clause in specifier) for specifier in specifiers)
-    if not specifiers:
+    ranges = total = 0
+    for member in workspace:
+        if member.name not in published:
+            continue
+        siblings = set(published) - {member.name}
+        for need in member.needs:
+            if need.kind not in (Kind.RUNTIME, Kind.EXTRA) or need.name not in siblings:
+                continue
+            operators = {clause.operator for clause in need.requirement.specifier}
+            total += 1
+            ranges += not operators.isdisjoint(_RANGES)
+    if not total:
         return ""
-    return "compatible" if ranges * 2 > len(specifiers) else "exact"
+    return "compatible" if ranges * 2 > total else "exact"
 
 
 _RANGES = frozenset((">=", ">", "~=", "<", "<="))
@@ -293,14 +365,21 @@ _RANGES = frozenset((">=", ">", "~=", "<", "<="))
 
 def sample_patterns(workspace: Workspace, released: Collection[str]) -> list[str]:
     """Return path patterns of sample directories whose publishable packages were never released."""
-    never_released: dict[str, bool] = {}
+    by_pattern: dict[str, set[str]] = {}
     for member in workspace:
-        parts = member.path.split("/")[:-1]
-        position = next((number for number, part in enumerate(parts) if part.lower() in SAMPLE_DIRECTORIES), None)
-        if position is not None and member.publishable:
-            pattern = "/".join([*parts[: position + 1], "*"])
-            never_released[pattern] = never_released.get(pattern, True) and member.name not in released
-    return [pattern for pattern, never in never_released.items() if never]
+        pattern = _sample_pattern(member.path)
+        if pattern and member.publishable:
+            by_pattern.setdefault(pattern, set()).add(member.name)
+    return [pattern for pattern, names in by_pattern.items() if names.isdisjoint(released)]
+
+
+def _sample_pattern(path: str) -> str:
+    """Return the pattern of the outermost sample directory around *path*; empty if it is in none."""
+    parents = path.split("/")[:-1]
+    for depth, part in enumerate(parents, start=1):
+        if part.lower() in SAMPLE_DIRECTORIES:
+            return "/".join([*parents[:depth], "*"])
+    return ""
 
 
 def missing_keys(
@@ -314,8 +393,7 @@ def missing_keys(
     """Return the keys that *table*, [tool.releasekit], lacks; *pins* is empty if the key is not needed."""
     keys: list[MissingKey] = []
     patterns = tagging.patterns
-    now: Any = table.get("tag_format", DEFAULT_TAG_FORMAT)
-    if patterns != ((now,) if isinstance(now, str) else tuple(now)):
+    if patterns != _as_tuple(table.get("tag_format", DEFAULT_TAG_FORMAT)):
         value = patterns[0] if len(patterns) == 1 else list(patterns)
         keys.append(
             MissingKey(
@@ -324,9 +402,11 @@ def missing_keys(
                 "How releases are tagged. In a list, the first format is for new tags; all are read.",
             )
         )
-    if tagging.label and "label" not in table and any("{label}" in pattern for pattern in patterns):
+    uses_label = any("{label}" in pattern for pattern in patterns)
+    if tagging.label and uses_label and "label" not in table:
         keys.append(MissingKey("label", tagging.label, ""))
-    if "{name}" not in patterns[0] and "versioning" not in table and len(members) > 1 and is_lockstep(members):
+    shares_version = len(members) > 1 and is_lockstep(members)
+    if "{name}" not in patterns[0] and shares_version and "versioning" not in table:
         keys.append(MissingKey("versioning", "fixed", "One tag and one version for all packages."))
     if pins and "pins" not in table:
         keys.append(MissingKey("pins", pins, _WHY_PINS[pins]))
@@ -351,14 +431,14 @@ def configured_text(text: str, keys: Sequence[MissingKey], display_path: str = "
     value is invalid.
     """
     before = tomllib.loads(text)
-    new = "releasekit" not in before.get("tool", {})
-    if not (new or keys):
-        return text
+    tool = before.get("tool", {})
     added = {key.name: key.value for key in keys}
-    if new:
+    if "releasekit" not in tool:
         appended = _append_table(text, keys)
-        expected = {**before, "tool": {**before.get("tool", {}), "releasekit": added}}
+        expected = {**before, "tool": {**tool, "releasekit": added}}
         after = appended if parses_to(appended, expected) else None
+    elif not keys:
+        return text
     else:
         after = edit_toml(text, lambda document: document["tool"]["releasekit"].update(added))
     if after is None:
@@ -374,15 +454,21 @@ def _append_table(text: str, keys: Sequence[MissingKey]) -> str:
     if all(isinstance(key.value, dict) for key in keys):
         lines.append("# The defaults fit this workspace. `releasekit plan` shows what would be released, and why.")
     for key in keys:
-        lines += [f"# {key.comment}"] if key.comment else []
-        if isinstance(key.value, dict):
-            lines[-1:] = ["", lines[-1], f"[tool.releasekit.{key.name}]"]
-            lines += [f"{_toml_key(name)} = {_toml(value)}" for name, value in key.value.items()]
-        else:
-            lines.append(f"{key.name} = {_toml(key.value)}")
+        lines += _key_lines(key)
     ends = line_end(text)
-    gap = "" if not text else ends if text.endswith("\n") else ends * 2
-    return text + gap + ends.join([*lines, ""])
+    if text and not text.endswith("\n"):
+        text += ends
+    if text:
+        text += ends
+    return text + ends.join([*lines, ""])
+
+
+def _key_lines(key: MissingKey) -> list[str]:
+    comment = [f"# {key.comment}"] if key.comment else []
+    if not isinstance(key.value, dict):
+        return [*comment, f"{key.name} = {_toml(key.value)}"]
+    items = [f"{_toml_key(name)} = {_toml(value)}" for name, value in key.value.items()]
+    return ["", *comment, f"[tool.releasekit.{key.name}]", *items]
 
 
 def _toml(value: object) -> str:
