@@ -95,10 +95,14 @@ def changelog_entry(
     """
     if not since.version and not since.prereleases:
         return ChangelogEntry(version, date, "First release.")
-    parts = parts_of(drop_reverted(changes, unreleased=unreleased).effective, settings)
-    before = since.version or min(since.prereleases)
-    remark = "" if since.version else "First stable release."
-    return ChangelogEntry(version, date, remark or ("" if parts else f"No notable changes since {before}."), parts)
+    effective = drop_reverted(changes, unreleased=unreleased).effective
+    parts = parts_of(effective, settings)
+    remark = ""
+    if not since.version:
+        remark = "First stable release."
+    elif not parts:
+        remark = f"No notable changes since {since.version}."
+    return ChangelogEntry(version, date, remark, parts)
 
 
 def parts_of(changes: Sequence[Change], settings: Settings) -> tuple[Part, ...]:
@@ -109,26 +113,35 @@ def parts_of(changes: Sequence[Change], settings: Settings) -> tuple[Part, ...]:
     headings = headings_of(settings)
     breaking = headings.pop("breaking", "") or BREAKING
     excluded = [re.compile(pattern) for pattern in settings.changelog_exclude]
-    by_heading: dict[str, list[Change]] = {heading: [] for heading in (breaking, *headings.values()) if heading}
+    by_heading: dict[str, list[Change]] = {heading: [] for heading in (breaking, *headings.values())}
     for change in changes:
-        heading = headings.get(change.type, headings.get("other", ""))
         if change.breaking:
             by_heading[breaking].append(change)
-        elif heading and not _is_internal(change) and not any(pattern.search(change.title) for pattern in excluded):
-            by_heading[heading].append(change)
-    return tuple(Part(heading, tuple(those)) for heading, those in by_heading.items() if those)
+            continue
+        if _is_internal(change) or any(pattern.search(change.title) for pattern in excluded):
+            continue
+        other = headings.get("other", "")
+        heading = headings.get(change.type, other)
+        by_heading.setdefault(heading, []).append(change)
+    by_heading.pop("", None)  # the hidden ones
+    return tuple(Part(heading, tuple(listed)) for heading, listed in by_heading.items() if listed)
 
 
 def headings_of(settings: Settings) -> dict[str, str]:
     """Return the heading of each type, in the order of the sections; "" hides a type."""
-    asking = {name: name.capitalize() for name, bump in settings.bumps().items() if bump is not Bump.NONE}
-    named = {name.lower(): heading.strip() for name, heading in settings.changelog_sections.items()}
-    return {**HEADINGS, **{name: heading for name, heading in asking.items() if name not in HEADINGS}, **named}
+    headings = dict(HEADINGS)
+    for name, bump in settings.bumps().items():
+        if bump is not Bump.NONE:
+            headings.setdefault(name, name.capitalize())
+    for name, heading in settings.changelog_sections.items():
+        headings[name.lower()] = heading.strip()
+    return headings
 
 
 def _is_internal(change: Change) -> bool:
     """Return whether *change* means nothing to readers: a release commit, or a fixup of another commit."""
-    return change.fixup or change.type == "release-as" or (change.type, change.scope) == ("chore", "release")
+    is_release_commit = (change.type, change.scope) == ("chore", "release")
+    return is_release_commit or change.fixup or change.type == "release-as"
 
 
 _CO_AUTHOR = re.compile(r"^co-authored-by:[ \t]*\"?([^<\n]+?)\"?[ \t]*(?:<.*)?$", re.IGNORECASE | re.MULTILINE)
@@ -136,9 +149,13 @@ _CO_AUTHOR = re.compile(r"^co-authored-by:[ \t]*\"?([^<\n]+?)\"?[ \t]*(?:<.*)?$"
 
 def contributors_of(changes: Sequence[Change], authors: Mapping[str, str]) -> tuple[str, ...]:
     """Return the names of the authors and co-authors of *changes*, without bots; *authors* are by sha."""
-    names = {authors[change.sha] for change in changes if change.sha in authors}
-    names |= {name for change in changes for name in _CO_AUTHOR.findall(change.commit.message)}
-    return tuple(sorted((name for name in names if name and not name.endswith("[bot]")), key=str.casefold))
+    names: set[str] = set()
+    for change in changes:
+        names.add(authors.get(change.sha, ""))
+        names.update(_CO_AUTHOR.findall(change.commit.message))
+    names.discard("")
+    people = {name for name in names if not name.endswith("[bot]")}
+    return tuple(sorted(people, key=str.casefold))
 
 
 # ---- prereleases ----------------------------------------------------------------------------------------------------
@@ -148,9 +165,17 @@ def prereleases_between(
     tags: Collection[str], scheme: TagScheme, name: str, after: Version | None, before: Version
 ) -> tuple[Version, ...]:
     """Return the tagged prereleases of the package *name* between two versions, in order; *after* None: no limit."""
-    read = (scheme.read(tag) for tag in tags)
-    versions = {reading[1] for reading in read if reading and reading[0] in (name, "") and reading[1].is_prerelease}
-    return tuple(sorted(version for version in versions if version < before and (after is None or version > after)))
+    versions: set[Version] = set()
+    for tag in tags:
+        reading = scheme.read(tag)
+        if reading is None:
+            continue
+        owner, version = reading
+        if owner in (name, "") and version.is_prerelease:
+            versions.add(version)
+    if after is not None:
+        versions = {version for version in versions if version > after}
+    return tuple(sorted(version for version in versions if version < before))
 
 
 # ---- Markdown -------------------------------------------------------------------------------------------------------
@@ -164,27 +189,38 @@ def render_section(entry: ChangelogEntry, urls: RepositoryUrls, tag: str, since:
     link = urls.tag(tag, since.tag) if tag else ""
     version = f"[{entry.version}]" if link else str(entry.version)
     blocks = [f"## {version} - {entry.date}"]
-    blocks += [entry.remark] if entry.remark else []
+    if entry.remark:
+        blocks.append(entry.remark)
     for part in entry.parts:
         items = [_render_item(change, urls) for change in part.changes]
-        blocks += [f"### {escape(part.heading)}", "".join(items).rstrip("\n")]
+        blocks.append(f"### {escape(part.heading)}")
+        blocks.append("".join(items).rstrip("\n"))
     if entry.contributors:
-        blocks += ["### Contributors", "\n".join(f"- {_at_start(escape(name))}" for name in entry.contributors)]
-    return Section(text="\n\n".join(blocks) + "\n", link=link, replaces=tuple(map(str, since.prereleases)))
+        contributors = [f"- {_at_start(escape(name))}" for name in entry.contributors]
+        blocks.append("### Contributors")
+        blocks.append("\n".join(contributors))
+    text = "\n\n".join(blocks) + "\n"
+    return Section(text=text, link=link, replaces=tuple(map(str, since.prereleases)))
 
 
 def _render_item(change: Change, urls: RepositoryUrls) -> str:
-    scope = f"**{escape(change.scope)}:** " if change.scope else ""
     text = escape(_MARKER.sub("", change.description), urls)
-    page = urls.commit(change.sha)
-    sha = f"[{change.short_sha}]({page})" if page else change.short_sha
-    more = "".join(f"\n{note}\n" for note in render_change_notes(change.notes, text, urls))
-    return f"- {scope}{text if scope else _at_start(text)} ({sha})\n{more}" + ("\n" if more else "")
+    prefix = f"**{escape(change.scope)}:** " if change.scope else ""
+    title = prefix + text if prefix else _at_start(text)
+    url = urls.commit(change.sha)
+    sha = f"[{change.short_sha}]({url})" if url else change.short_sha
+    item = f"- {title} ({sha})\n"
+    notes = render_change_notes(change.notes, text, urls)
+    if not notes:
+        return item
+    return item + "".join(f"\n{note}\n" for note in notes) + "\n"
 
 
 def render_change_notes(notes: Sequence[str], text: str, urls: RepositoryUrls) -> list[str]:
     """Return the rendered footers *notes* of a change, without those that only repeat its *text*."""
-    return [rendered for note in notes if (rendered := _render_note(note, urls)).strip() not in ("", text)]
+    repeated = ("", text)
+    rendered = [_render_note(note, urls) for note in notes]
+    return [note for note in rendered if note.strip() not in repeated]
 
 
 _MARKER = re.compile(r"BREAKING[ -]CHANGE:[ \t]*(?=\S)")
@@ -205,10 +241,12 @@ def escape(text: str, urls: RepositoryUrls | None = None) -> str:
     line = " ".join(CONTROLS.sub("", text).split())
 
     def escape_match(match: re.Match[str]) -> str:
-        if match["reference"]:
-            page = urls.reference(match["mark"], match["number"]) if urls else ""
-            return f"[{match[0]}]({page})" if page else match[0]
-        return f"\\{match[0]}" if match["special"] else match[0]
+        if match["special"]:
+            return f"\\{match[0]}"
+        if match["reference"] and urls:
+            url = urls.reference(match["mark"], match["number"])
+            return f"[{match[0]}]({url})" if url else match[0]
+        return match[0]
 
     return _ESCAPABLE.sub(escape_match, line)
 
@@ -236,33 +274,50 @@ def _render_note(note: str, urls: RepositoryUrls) -> str:
     index = inner = 0  # *inner* is the indentation of the open list; code below it belongs to its item
     while index < len(lines):
         end = _end_of_fence(lines, index)
-        if end is None:
-            if bullet := _BULLET.match(lines[index].strip()):
-                inner = len(bullet[1]) + 1
-            elif lines[index].strip() and not (out and out[-1]):
-                inner = 0  # a new paragraph ends the list
-            out.append(f"  {_render_note_line(lines[index], urls)}".rstrip())
-        else:
-            code = (CONTROLS.sub("", line).replace("-->", "-- >").rstrip() for line in lines[index + 1 : end])
-            out += ["", *(f"{' ' * (6 + inner)}{line}" if line else "" for line in code), ""]
-            index = end
+        if end is not None:
+            code = [_render_code_line(line, 6 + inner) for line in lines[index + 1 : end]]
+            out += ["", *code, ""]
+            index = end + 1
+            continue
+        line = lines[index].strip()
+        after_blank = not out or not out[-1]
+        if bullet := _BULLET.match(line):
+            inner = len(bullet[1]) + 1
+        elif line and after_blank:
+            inner = 0  # a new paragraph ends the list
+        out.append(f"  {_render_note_line(line, urls)}".rstrip())
         index += 1
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(out)).strip("\n")
+    text = "\n".join(out)
+    return re.sub(r"\n{3,}", "\n\n", text).strip("\n")
+
+
+def _render_code_line(line: str, indentation: int) -> str:
+    code = CONTROLS.sub("", line).replace("-->", "-- >").rstrip()
+    return " " * indentation + code if code else ""
 
 
 def _render_note_line(line: str, urls: RepositoryUrls) -> str:
-    bullet = _BULLET.match(line.strip())
-    rest = line.strip()[bullet.end() if bullet else 0 :]
-    return (f"{bullet[1]} " if bullet else "") + _at_start(escape(rest, urls))
+    bullet = _BULLET.match(line)
+    if bullet is None:
+        return _at_start(escape(line, urls))
+    item = line[bullet.end() :]
+    return f"{bullet[1]} {_at_start(escape(item, urls))}"
 
 
 def _end_of_fence(lines: Sequence[str], start: int) -> int | None:
     """Return the index of the line that closes the fence opened at *start*; None if there is no closed fence."""
-    opened = _FENCE.fullmatch(lines[start].rstrip("\r\n"))
-    if not opened or (opened["fence"][0] == "`" and "`" in opened["info"]):
+    opening = _FENCE.fullmatch(lines[start].rstrip("\r\n"))
+    if opening is None:
         return None
-    closing = re.compile(rf"[ \t]{{0,3}}{opened['fence'][0]}{{{len(opened['fence'])},}}[ \t\r\n]*")
-    return next((index for index in range(start + 1, len(lines)) if closing.fullmatch(lines[index])), None)
+    fence = opening["fence"]
+    character = fence[0]
+    if character == "`" and "`" in opening["info"]:
+        return None
+    closing = re.compile(rf"[ \t]{{0,3}}{character}{{{len(fence)},}}[ \t\r\n]*")
+    for index in range(start + 1, len(lines)):
+        if closing.fullmatch(lines[index]):
+            return index
+    return None
 
 
 # ---- the file -------------------------------------------------------------------------------------------------------
@@ -289,7 +344,8 @@ class _Heading:
 
 def versions_in(text: str) -> tuple[Version, ...]:
     """Return the versions that have a heading in the changelog *text*, in the order of the file."""
-    return tuple(heading.version for heading in _ParsedChangelog(text).headings if heading.version is not None)
+    headings = _ParsedChangelog(text).headings
+    return tuple(heading.version for heading in headings if heading.version is not None)
 
 
 def insert_section(text: str, version: Version, section: Section) -> str:
@@ -305,7 +361,9 @@ def insert_section(text: str, version: Version, section: Section) -> str:
     ends = line_end(text)
     text = _without_sections(text, frozenset(map(Version, section.replaces)))
     text = _with_section(text if text.strip() else TITLE, version, section.text, ends)
-    return mark + (_with_reference(text, version, section.link, ends) if section.link else text)
+    if section.link:
+        text = _with_reference(text, version, section.link, ends)
+    return mark + text
 
 
 def _without_sections(text: str, versions: Container[Version]) -> str:
@@ -313,47 +371,52 @@ def _without_sections(text: str, versions: Container[Version]) -> str:
     remaining: list[str] = []
     begin = 0
     for number, heading in enumerate(page.headings):
-        if heading.version is not None and heading.version in versions:
-            after = page.headings[number + 1 :]
-            following = (page.block_start(other.index) for other in after if other.level <= heading.level)
-            remaining += page.lines[begin : page.block_start(heading.index)]
-            begin = max(begin, min(next(following, page.references), page.references))
-    return "".join([*remaining, *page.lines[begin:]])
+        if heading.version is None or heading.version not in versions:
+            continue
+        remaining += page.lines[begin : page.block_start(heading.index)]
+        begin = max(begin, page.section_end(number))
+    remaining += page.lines[begin:]
+    return "".join(remaining)
 
 
 def _with_section(text: str, version: Version, section: str, ends: str) -> str:
     page = _ParsedChangelog(text)
     index, level = page.insertion_point(version)
     section = re.sub("^##", "#" * level, section, flags=re.MULTILINE)
-    before, after = "".join(page.lines[:index]), "".join(page.lines[index:])
+    before = "".join(page.lines[:index])
+    after = "".join(page.lines[index:])
     if before and not before.endswith("\n"):
         before += ends
     if index and page.lines[index - 1].strip():
         before += ends
-    return before + section.replace("\n", ends) + (ends if after else "") + after
+    inserted = section.replace("\n", ends)
+    if after:
+        inserted += ends
+    return before + inserted + after
 
 
 def _with_reference(text: str, version: Version, link: str, ends: str) -> str:
     """Return *text* with the link reference of the heading, above the references of older versions."""
-    page = _ParsedChangelog(text)
     if text and not text.endswith("\n"):
         text += ends
-        page = _ParsedChangelog(text)
+    page = _ParsedChangelog(text)
     line = f"[{version}]: {link}{ends}"
-    labels = [
-        (index, label[1])
-        for index in range(page.references, len(page.lines))
-        if (label := _REFERENCE.match(page.lines[index]))
-    ]
-    if any(label.lower() == str(version) for _, label in labels):
-        return text
+    labels: dict[int, str] = {}
+    for index in range(page.references, len(page.lines)):
+        if reference := _REFERENCE.match(page.lines[index]):
+            labels[index] = reference[1]
     if not labels:
         return f"{text}{ends}{line}"
-    older = (
-        index for index, label in labels if (label_version := _parse_version_word(label)) and label_version < version
-    )
-    index = next(older, labels[-1][0] + 1)
-    return "".join([*page.lines[:index], line, *page.lines[index:]])
+    if str(version) in {label.lower() for label in labels.values()}:
+        return text
+    older = (index for index, label in labels.items() if _is_older(label, version))
+    position = next(older, max(labels) + 1)
+    return "".join([*page.lines[:position], line, *page.lines[position:]])
+
+
+def _is_older(label: str, version: Version) -> bool:
+    labelled = _parse_version_word(label)
+    return labelled is not None and labelled < version
 
 
 class _ParsedChangelog:
@@ -368,21 +431,41 @@ class _ParsedChangelog:
 
     def insertion_point(self, version: Version) -> tuple[int, int]:
         """Return the index of the line above which to insert the section of *version*, and its heading level."""
-        versions = [heading for heading in self.headings if heading.version is not None]
-        older = (heading for heading in versions if heading.version is not None and heading.version < version)
+        level = _LEVEL
+        has_versions = False
+        for heading in self.headings:
+            if heading.version is None:
+                continue
+            has_versions = True
+            level = heading.level
+            if heading.version < version:
+                return self.block_start(heading.index), level
+        if has_versions:
+            return self.references, level
         # Some changelogs name sections by a date or a month, not by versions.
-        named = (h for h in self.headings if h.level == _LEVEL and "unreleased" not in h.text.lower())
-        below = next(older, None) or (None if versions else next(named, None))
-        if below is None:
-            return self.references, versions[-1].level if versions else _LEVEL
-        return self.block_start(below.index), below.level
+        for heading in self.headings:
+            is_unreleased = "unreleased" in heading.text.lower()
+            if heading.level == _LEVEL and not is_unreleased:
+                return self.block_start(heading.index), _LEVEL
+        return self.references, _LEVEL
+
+    def section_end(self, number: int) -> int:
+        """Return the index of the line after the section of the heading *number*: where the next section starts."""
+        level = self.headings[number].level
+        for heading in self.headings[number + 1 :]:
+            if heading.level <= level:
+                return min(self.block_start(heading.index), self.references)
+        return self.references
 
     def block_start(self, index: int) -> int:
         """Return the index of the first line that belongs to the heading at *index*: anchors may be above it."""
         first = index
-        while index and (_ANCHOR.fullmatch(self.lines[index - 1]) or not self.lines[index - 1].strip()):
-            index -= 1
-            first = index if self.lines[index].strip() else first
+        for above in range(index - 1, -1, -1):
+            line = self.lines[above]
+            if _ANCHOR.fullmatch(line):
+                first = above
+            elif line.strip():
+                break
         return first
 
 
@@ -405,7 +488,10 @@ def _visible_lines(lines: Sequence[str]) -> list[bool]:
 def _end_of_comment(lines: Sequence[str], start: int) -> int | None:
     if not re.match(r" {0,3}<!--", lines[start]):
         return None
-    return next((index for index in range(start, len(lines)) if "-->" in lines[index]), None)
+    for index in range(start, len(lines)):
+        if "-->" in lines[index]:
+            return index
+    return None
 
 
 def _references(lines: Sequence[str], visible: Sequence[bool]) -> int:
@@ -422,16 +508,20 @@ def _references(lines: Sequence[str], visible: Sequence[bool]) -> int:
 
 
 def _headings(lines: Sequence[str], visible: Sequence[bool]) -> Iterator[_Heading]:
+    below = [*lines[1:], ""]
+    below_visible = [*visible[1:], False]
     for index, line in enumerate(lines):
         if not visible[index] or not line.strip():
             continue
         if match := _HEADING.match(line):
-            yield _Heading(index, len(match[1]), match[2], _version_in(match[2]))
-        elif index + 1 < len(lines) and visible[index + 1] and _UNDERLINE.fullmatch(lines[index + 1].rstrip()):
+            marks, title = match.groups()
+            yield _Heading(index, len(marks), title, _version_in(title))
+        elif below_visible[index] and _UNDERLINE.fullmatch(below[index].rstrip()):
             # Only for versions, because `---` also ends front matter and the head of a table.
             version = _version_in(line)
+            level = 1 if below[index].startswith("=") else 2
             if version is not None:
-                yield _Heading(index, 1 if lines[index + 1][0] == "=" else 2, line, version)
+                yield _Heading(index, level, line, version)
 
 
 def _version_in(heading: str) -> Version | None:
