@@ -20,30 +20,35 @@ if TYPE_CHECKING:
 
     from packaging.requirements import Requirement
 
-    from releasekit.core.checks.facts import Package, WorkspaceFacts
+    from releasekit.core.checks.facts import Package, WorkspaceFacts, Written
+    from releasekit.core.workspace.workspace import Member
 
 _HARD = (Kind.RUNTIME, Kind.BUILD)
 
 
 def cycles(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find cycles of hard requirements that the setting `cycles` does not allow."""
-    members = {
-        member.name: replace(member, needs=tuple(need for need in member.needs if need.name != member.name))
-        for member in facts.workspace
-    }
-    without_self = Workspace(members)
+    without_self = Workspace({member.name: _without_itself(member) for member in facts.workspace})
     graph, _ = graph_of(without_self, offers_of(without_self))
     for cycle in graph.cycles():
         try:
             order(graph.subgraph(cycle), facts.settings.cycles)
         except Refusal as refusal:
-            first = facts[cycle[0]]
-            for need in first.written:
-                if need.kind in _HARD and need.name == cycle[1]:
-                    yield first.found(refusal.message, *need.path, item=need.text, hint=refusal.hint)
-                    break
-            else:  # the requirement comes from an extra, so no written one names it
-                yield first.found(refusal.message, "project", "dependencies", hint=refusal.hint)
+            yield _cycle_finding(facts[cycle[0]], cycle[1], refusal)
+
+
+def _without_itself(member: Member) -> Member:
+    others = tuple(need for need in member.needs if need.name != member.name)
+    return replace(member, needs=others)
+
+
+def _cycle_finding(package: Package, required: str, refusal: Refusal) -> Found:
+    """Return the finding at the requirement of *package* on *required*."""
+    for need in package.written:
+        if need.kind in _HARD and need.name == required:
+            return package.found(refusal.message, *need.path, item=need.text, hint=refusal.hint)
+    # The requirement comes from an extra, so no written one names it.
+    return package.found(refusal.message, "project", "dependencies", hint=refusal.hint)
 
 
 def self_deps(facts: WorkspaceFacts) -> Iterator[Found]:
@@ -63,28 +68,35 @@ def orphan_deps(facts: WorkspaceFacts) -> Iterator[Found]:
         for need in package.written:
             if need.name == package.name:
                 continue
-            if need.name in facts.workspace.members:
-                if not facts.workspace[need.name].publishable:
-                    severity = Severity.WARNING if need.kind is Kind.EXTRA else Severity.ERROR
-                    message = f"{package.name} requires {need.name}, which is never published"
-                    yield package.found(message, *need.path, item=need.text, severity=severity)
-            elif (
-                prefix
-                and need.name.startswith(prefix)
-                and not need.requirement.url
-                and not _is_in_lockfile(facts, need.name)
-            ):
-                message = f"{package.name} requires {need.name}, which is named like a sibling but does not exist"
-                hint = "Fix the name, or remove the requirement."
-                yield package.found(message, *need.path, item=need.text, hint=hint)
+            sibling = facts.workspace.members.get(need.name)
+            if sibling is None:
+                if _is_missing_sibling(need, prefix, facts):
+                    message = f"{package.name} requires {need.name}, which is named like a sibling but does not exist"
+                    hint = "Fix the name, or remove the requirement."
+                    yield package.found(message, *need.path, item=need.text, hint=hint)
+            elif not sibling.publishable:
+                severity = Severity.WARNING if need.kind is Kind.EXTRA else Severity.ERROR
+                message = f"{package.name} requires {need.name}, which is never published"
+                yield package.found(message, *need.path, item=need.text, severity=severity)
+
+
+def _is_missing_sibling(need: Written, prefix: str, facts: WorkspaceFacts) -> bool:
+    """Return whether *need* has the name of a sibling, which starts with *prefix*, but is unknown everywhere."""
+    if not prefix or not need.name.startswith(prefix):
+        return False
+    is_elsewhere = bool(need.requirement.url) or _is_in_lockfile(facts, need.name)
+    return not is_elsewhere
 
 
 def internal_specifiers(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find requirements that the sibling in the workspace does not satisfy: they mean an older release."""
     for package in facts:
         for need in package.written:
-            version = facts.workspace[need.name].version if need.name in facts.workspace.members else None
-            if version and need.name != package.name and not fits(need.requirement.specifier, version):
+            sibling = facts.workspace.members.get(need.name)
+            if sibling is None or sibling.version is None or need.name == package.name:
+                continue
+            version = sibling.version
+            if not fits(need.requirement.specifier, version):
                 message = f"{package.name} requires {need.requirement}, but the workspace has {version}"
                 yield package.found(message, *need.path, item=need.text)
 
@@ -92,17 +104,22 @@ def internal_specifiers(facts: WorkspaceFacts) -> Iterator[Found]:
 def python_ranges(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find packages that allow Python versions on which a required sibling does not install."""
     for package in facts.published:
+        requires_python = package.member.requires_python
+        promised = _pythons(requires_python) if requires_python else ()
         for need in package.written:
             sibling = facts.packages.get(need.name)
-            promised = _pythons(package.member.requires_python) if package.member.requires_python else ()
             if need.kind is not Kind.RUNTIME or sibling is None or need.name == package.name:
                 continue
-            if excluded := [python for python in promised if _excludes_python(python, need.requirement, sibling)]:
-                python_range = f"{excluded[0]} to {excluded[-1]}" if len(excluded) > 1 else excluded[0]
-                limit = sibling.member.requires_python
-                message = f"{package.name} allows Python {python_range}, but {sibling.name} does not ({limit})"
-                severity = Severity.ERROR if len(excluded) == len(promised) else None
-                yield package.found(message, "project", "requires-python", severity=severity)
+            excluded = [python for python in promised if _excludes_python(python, need.requirement, sibling)]
+            if not excluded:
+                continue
+            python_range = excluded[0]
+            if len(excluded) > 1:
+                python_range += f" to {excluded[-1]}"
+            limit = sibling.member.requires_python
+            message = f"{package.name} allows Python {python_range}, but {sibling.name} does not ({limit})"
+            severity = Severity.ERROR if len(excluded) == len(promised) else None
+            yield package.found(message, "project", "requires-python", severity=severity)
 
 
 def _common_prefix(names: list[str]) -> str:
@@ -110,7 +127,8 @@ def _common_prefix(names: list[str]) -> str:
     if len(names) < 2:  # noqa: PLR2004  one name has no siblings
         return ""
     shared: list[str] = []
-    for words in zip(*(name.split("-") for name in names), strict=False):
+    split_names = [name.split("-") for name in names]
+    for words in zip(*split_names, strict=False):
         if len(set(words)) > 1:
             break
         shared.append(words[0])
@@ -128,8 +146,14 @@ _MINORS = ("2.7", *(f"3.{minor}" for minor in range(6, 31)))
 
 @lru_cache(maxsize=256)
 def _pythons(requires: str) -> tuple[str, ...]:
+    """Return the minor versions of Python that *requires* allows, for their first or for a late patch release."""
     specifier = SpecifierSet(requires)
-    return tuple(minor for minor in _MINORS if any(Version(f"{minor}.{patch}") in specifier for patch in (0, 99)))
+    allowed: list[str] = []
+    for minor in _MINORS:
+        first, late = Version(f"{minor}.0"), Version(f"{minor}.99")
+        if first in specifier or late in specifier:
+            allowed.append(minor)
+    return tuple(allowed)
 
 
 def _excludes_python(python: str, requirement: Requirement, sibling: Package) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -89,11 +90,14 @@ class Package:
 
     def at(self, path: str) -> str:
         """Return *path*, which is relative to this package, relative to the root of the workspace."""
-        return path if self.member.path == "." else f"{self.member.path}/{path}"
+        if self.member.path == ".":
+            return path
+        return f"{self.member.path}/{path}"
 
     def says(self, key: str) -> bool:
         """Return whether [project] has *key*, or declares it as dynamic."""
-        return bool(self.project.get(key)) or key in self.project.get("dynamic", ())
+        dynamic = self.project.get("dynamic", ())
+        return key in dynamic or bool(self.project.get(key))
 
     @cached_property
     def written(self) -> tuple[Written, ...]:
@@ -102,16 +106,23 @@ class Package:
 
     def found(self, message: str, *path: str, item: str = "", **more: Any) -> Found:  # noqa: ANN401  see Found
         """Return a finding about the key *path* of its pyproject.toml, or about *item* in the array at *path*."""
-        return Found(self.name, message, self.file, line_of(self.text, path or ("project", "name"), item), **more)
+        key = path or ("project", "name")
+        line = line_of(self.text, key, item)
+        return Found(self.name, message, self.file, line, **more)
 
     def _arrays(self) -> Iterator[tuple[tuple[str, ...], Kind, str]]:
         for path in REQUIREMENTS:
             table = table_at(self.document, *path)
-            yield from (((*path, "dependencies"), Kind.RUNTIME, text) for text in table.get("dependencies", ()))
+            key = (*path, "dependencies")
+            for text in table.get("dependencies", ()):
+                yield key, Kind.RUNTIME, text
             for extra, texts in table.get("optional-dependencies", {}).items():
-                yield from (((*path, "optional-dependencies", extra), Kind.EXTRA, text) for text in texts)
-        requires = self.document.get("build-system", {}).get("requires", ())
-        yield from ((("build-system", "requires"), Kind.BUILD, text) for text in requires)
+                key = (*path, "optional-dependencies", extra)
+                for text in texts:
+                    yield key, Kind.EXTRA, text
+        key = ("build-system", "requires")
+        for text in table_at(self.document, *key[:1]).get("requires", ()):
+            yield key, Kind.BUILD, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +158,9 @@ class WorkspaceFacts:
     @property
     def presented(self) -> Iterator[Package]:
         """The released packages without those that only look like samples; `private_classifier` reports these."""
-        return (package for package in self.published if not (package.is_sample and not self.settings.packages))
+        if self.settings.packages:
+            return self.published
+        return (package for package in self.published if not package.is_sample)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,13 +234,17 @@ class CheckReport(BaseModel):
     @property
     def summary(self) -> str:
         """The number of findings of each severity, in words."""
-        counts = [(sum(finding.severity is severity for finding in self.findings), severity) for severity in Severity]
-        severities = ", ".join(_count(count, severity) for count, severity in counts if count)
-        fixable = sum(finding.fixable for finding in self.findings)
-        more = f"; --fix fixes {fixable}" if fixable else ""
+        counts = Counter(finding.severity for finding in self.findings)
+        severities = [_count(counts[severity], severity) for severity in Severity if counts[severity]]
+        findings = ", ".join(severities) or "no findings"
         scope = f"{_count(self.packages, 'package')}, {_count(len(self.checks), 'check')}"
-        return f"{scope}: {severities or 'no findings'}{more}"
+        fixable = sum(finding.fixable for finding in self.findings)
+        text = f"{scope}: {findings}"
+        if fixable:
+            text += f"; --fix fixes {fixable}"
+        return text
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    plural = "" if number == 1 else "s"
+    return f"{number} {noun}{plural}"

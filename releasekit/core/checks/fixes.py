@@ -63,10 +63,10 @@ def fixed_texts(texts: Mapping[str, str | None], fixes: Iterable[Fix]) -> dict[s
     after: dict[str, str] = {}
     for fix in dict.fromkeys(fixes):
         before = after.get(fix.file, texts[fix.file])
-        if isinstance(fix, NewFile):
-            after |= {fix.file: fix.text} if before is None else {}
-        else:
+        if not isinstance(fix, NewFile):
             after[fix.file] = _edit(before or "", fix)
+        elif before is None:
+            after[fix.file] = fix.text
     return after
 
 

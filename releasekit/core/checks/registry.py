@@ -9,9 +9,9 @@ from releasekit.core.checks.facts import Check, Finding, Severity
 from releasekit.core.errors import ErrorCode, Refusal, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from releasekit.core.checks.facts import WorkspaceFacts
+    from releasekit.core.checks.facts import Found, WorkspaceFacts
 
 CHECKS: Mapping[str, Check] = {
     check.name: check for check in (*dependencies.CHECKS, *metadata.CHECKS, *contents.CHECKS)
@@ -26,14 +26,17 @@ def with_plugins(others: Iterable[tuple[str, object]]) -> dict[str, Check]:
     """
     by_name = dict(CHECKS)
     for source, value in others:
-        candidates = cast("Iterable[object]", value) if isinstance(value, (list, tuple)) else (value,)
-        for check in candidates:
+        for check in _as_sequence(value):
             if not isinstance(check, Check):
                 raise Refusal(ErrorCode.CHECK_PLUGIN, f"{type(check).__name__} is not a Check", source)
             if check.name in by_name:
                 raise Refusal(ErrorCode.CHECK_PLUGIN, f"a check named {check.name} already exists", source)
             by_name[check.name] = check
     return by_name
+
+
+def _as_sequence(value: object) -> Sequence[object]:
+    return cast("Sequence[object]", value) if isinstance(value, (list, tuple)) else (value,)
 
 
 def select_checks(by_name: Mapping[str, Check], select: Collection[str], ignore: Collection[str]) -> dict[str, Check]:
@@ -45,7 +48,8 @@ def select_checks(by_name: Mapping[str, Check], select: Collection[str], ignore:
         if name not in by_name:
             hint = f"The checks are {', '.join(by_name)}."
             raise Refusal(ErrorCode.CHECK_UNKNOWN, f"there is no check {name}{did_you_mean(name, by_name)}", hint=hint)
-    return {name: check for name, check in by_name.items() if (not select or name in select) and name not in ignore}
+    selected = select or by_name
+    return {name: check for name, check in by_name.items() if name in selected and name not in ignore}
 
 
 def collect_findings(
@@ -60,25 +64,29 @@ def collect_findings(
     for check in checks:
         try:
             reported += [
-                Finding(
-                    check=check.name,
-                    severity=finding.severity or check.severity,
-                    package=finding.package,
-                    what=finding.what,
-                    path=finding.file,
-                    line=finding.line,
-                    hint=finding.hint or check.hint,
-                    fix=finding.fix,
-                )
-                for finding in check.find(facts)
-                if is_wanted(check.name, finding.package)
+                _make_finding(check, problem) for problem in check.find(facts) if is_wanted(check.name, problem.package)
             ]
         except Exception as error:
             if check.name in CHECKS:
                 raise
             message = f"the check {check.name} failed: {type(error).__name__}: {error}"
             raise Refusal(ErrorCode.CHECK_PLUGIN, message) from error
-    rank = {severity: number for number, severity in enumerate(Severity)}
-    return tuple(
-        sorted(reported, key=lambda finding: (rank[finding.severity], finding.check, finding.path, finding.line))
+    return tuple(sorted(reported, key=_sort_key))
+
+
+def _make_finding(check: Check, problem: Found) -> Finding:
+    return Finding(
+        check=check.name,
+        severity=problem.severity or check.severity,
+        package=problem.package,
+        what=problem.what,
+        path=problem.file,
+        line=problem.line,
+        hint=problem.hint or check.hint,
+        fix=problem.fix,
     )
+
+
+def _sort_key(finding: Finding) -> tuple[int, str, str, int]:
+    rank = list(Severity).index(finding.severity)
+    return rank, finding.check, finding.path, finding.line
