@@ -52,7 +52,8 @@ def attribute_commits(
     bits of all its children, so git needs no query besides the walk.
     """
     later = latest or {}
-    tips = {sha: 2 << number for number, sha in enumerate(sorted({*since.values(), *later.values()}))}
+    releases = sorted({*since.values(), *later.values()})
+    tips = {sha: 2 << number for number, sha in enumerate(releases)}
     released = {package: tips[sha] for package, sha in since.items()}
     prereleased = {package: tips[sha] for package, sha in later.items()}
     everywhere = sum(tips[sha] for sha in set(since.values()))
@@ -68,19 +69,24 @@ def attribute_commits(
         for parent in commit.parents:
             bits[parent] = bits.get(parent, 0) | reached
         owned = owners.of(commit)
-        if not reached & 1:
+        in_head = reached & 1
+        if not in_head:
             continue
         packages = [package for package in owned if not reached & released.get(package, 0)]
         for package in packages:
             touching[package].append(commit.sha)
             if package in fresh and not reached & prereleased[package]:
                 fresh[package].add(commit.sha)
-        if packages or reached & everywhere != everywhere:
+        releases_with_it = reached & everywhere
+        in_all_releases = releases_with_it == everywhere
+        if packages or not in_all_releases:
             message = commit.message if packages or commit.is_merge else ""
             commits.append(Commit(commit.sha, commit.parents, message, ()))
             for directory in owners.pyproject_directories(commit):
                 manifests.setdefault(directory, []).append(commit.sha)
-        if not (packages or reached & everywhere) and "release-as" in commit.message.lower():
+        if packages or releases_with_it:
+            continue
+        if "release-as" in commit.message.lower():
             unmatched_release_as.append(commit)
     frozen = {package: frozenset(shas) for package, shas in fresh.items()}
     return Attribution(tuple(commits), touching, frozen, manifests, unmatched_release_as)
@@ -114,8 +120,12 @@ class _DirectoryHistory:
     @staticmethod
     def pyproject_directories(commit: Commit) -> list[str]:
         """Return the directories whose pyproject.toml *commit* touches."""
-        paths = (path.rpartition("/") for path in commit.files if path.endswith(_PYPROJECT))
-        return [directory for directory, _, name in paths if name == _PYPROJECT]
+        directories: list[str] = []
+        for path in commit.files:
+            directory, _, name = path.rpartition("/")
+            if name == _PYPROJECT:
+                directories.append(directory)
+        return directories
 
     def _at(self, sha: str, otherwise: _Owners) -> _Owners:
         if sha not in self._layouts:
@@ -139,7 +149,9 @@ class _Owners:
         self._cache.setdefault("", "")
 
     def of(self, files: Sequence[str]) -> set[str]:
-        return {owner for file in files if (owner := self._of_file(file)) and file not in self._ignored}
+        owners = {self._of_file(file) for file in files if file not in self._ignored}
+        owners.discard("")
+        return owners
 
     def _of_file(self, file: str) -> str:
         # Git lists a submodule as a file, but a package may be in it.

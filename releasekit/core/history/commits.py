@@ -102,13 +102,17 @@ def parse(commit: Commit) -> Change:
     fixup = _FIXUP.match(title)
     header = _HEADER.match(title, fixup.end() if fixup else 0)
     kind, scope, bang, description = header.groups() if header else ("", "", "", title)
+    kind = kind.lower()
     notes, release_as, refs = _footers(body) if _may_hold_footers(title, body) else ([], None, [])
     if title.startswith("BREAKING") and (note := _BREAKING.match(title)):
         notes.insert(0, note[1])
-    kind = kind.lower()
-    # The title of a fixup describes the commit that it amends.
-    breaking = bool(notes or (bang and not fixup))
-    reverts = None if fixup or commit.is_merge else _reverts(title, body, kind, refs, more=breaking or kind == "feat")
+    breaking = bool(notes)
+    if bang and not fixup:  # The title of a fixup describes the commit that it amends.
+        breaking = True
+    reverts = None
+    if not fixup and not commit.is_merge:
+        announces_change = breaking or kind == "feat"
+        reverts = _reverts(title, body, kind, refs, more=announces_change)
     if not kind and reverts and not reverts.is_partial_revert:
         kind = "revert"
     return Change(
@@ -152,8 +156,12 @@ def _may_hold_footers(title: str, body: str) -> bool:
     """Return quickly whether *body* may contain a footer that matters; most bodies contain none."""
     if not body:
         return False
+    if "BREAKING" in body:
+        return True
     lower = body.lower()
-    return "BREAKING" in body or "release-as" in lower or ("refs" in lower and "revert" in title.lower())
+    if "release-as" in lower:
+        return True
+    return "refs" in lower and "revert" in title.lower()
 
 
 def _footers(body: str) -> tuple[list[str], str | None, list[str]]:
@@ -186,7 +194,8 @@ def _split_footers(body: str) -> Iterator[tuple[str, str]]:
         after_blank = not line.strip()
         if footer or _SQUASH_SEAM.match(line):
             yield token, "\n".join(value).strip()
-            token, value = footer[0] if footer else "", [footer[1] if footer else ""]
+            token, first_line = footer or ("", "")
+            value = [first_line]
         elif token:
             value.append(line)
     yield token, "\n".join(value).strip()
@@ -201,7 +210,9 @@ def _footer(line: str, *, anywhere: bool) -> tuple[str, str] | None:
     if release_as := _RELEASE_AS.match(line):
         return "release-as", release_as[1]
     match = _FOOTER.match(line)
-    return (match[1].lower(), match[2]) if match else None
+    if match is None:
+        return None
+    return match[1].lower(), match[2]
 
 
 # ---- what a commit reverts ------------------------------------------------------------------------------------------
@@ -232,38 +243,49 @@ def subject_of(title: str) -> Subject:
     text, depth = PULL_REQUEST.sub("", title).strip(), 0
     while text[:2].lower() == "re":
         if quoted := _QUOTED.match(text):
-            text, depth = quoted[2].strip(), depth + (2 if quoted[1].lower() == "reapply" else 1)
-        elif typed := _TYPED.match(text):
-            # `revert: Revert "x"` is git's title made conventional, not a revert of a revert.
-            plain = _QUOTED.match(text, typed.start(1))
-            text, depth = (plain[0], depth) if plain else (typed[1].strip(_QUOTES), depth + 1)
-        else:
+            text = quoted[2].strip()
+            depth += 2 if quoted[1].lower() == "reapply" else 1
+            continue
+        typed = _TYPED.match(text)
+        if typed is None:
             break
+        plain = _QUOTED.match(text, typed.start(1))
+        if plain:
+            # `revert: Revert "x"` is git's title made conventional, not a revert of a revert.
+            text = plain[0]
+        else:
+            text = typed[1].strip(_QUOTES)
+            depth += 1
     return Subject(text, depth)
 
 
 def _reverts(title: str, body: str, kind: str, refs: Sequence[str], *, more: bool) -> Reverts | None:
     """Return what a message undoes, or None; *more* is true if the message also announces a change."""
-    subject = _reverted_subject(title, kind)
-    shas: list[str] = list(refs) if subject else []
-    pull_requests: list[str] = _quoted_pull_requests(title) if subject else []
-    by_reference: list[Subject] = []
+    subject = titled = _reverted_subject(title, kind)
+    shas: list[str] = []
+    pull_requests: list[str] = []
     mainline = ""
+    if titled:
+        shas += refs
+        pull_requests += _quoted_pull_requests(title)
     if "everts" in body:
         for match in _THIS_REVERTS.finditer(body):
-            shas += _SHAS.findall(match[1])
-            by_reference += [subject_of(match[2])] if match[2] else []
-            mainline = mainline or (match[3] or "").lower()
+            named_shas, reference, parent = match.groups(default="")
+            shas += _SHAS.findall(named_shas)
+            mainline = mainline or parent.lower()
+            if subject is None and reference:
+                subject = subject_of(reference)
         pull_requests += _REVERTED_PULL_REQUEST.findall(body)
-    if not (subject or shas or pull_requests):
+    if not (titled or shas or pull_requests):
         return None
+    # A feature, or a squash merge of several commits, may also undo something.
+    does_more = more or _BULLET.search(body) is not None
     return Reverts(
         shas=tuple(dict.fromkeys(sha.lower() for sha in shas)),
         pull_requests=tuple(dict.fromkeys(pull_requests)),
-        subject=subject or next(iter(by_reference), None),
+        subject=subject,
         mainline=mainline,
-        # A feature, or a squash merge of several commits, may also undo something.
-        is_partial_revert=subject is None and (more or bool(_BULLET.search(body))),
+        is_partial_revert=does_more and titled is None,
     )
 
 
@@ -280,8 +302,9 @@ def _quoted_pull_requests(title: str) -> list[str]:
     quoted = _QUOTED.search(title)
     if quoted and quoted[1].lower() == "reapply":
         return []
-    inner = OWN_PULL_REQUESTS.search(quoted[2] if quoted else title)
-    return PULL_REQUEST.findall(inner[0]) if inner else []
+    reverted_title = quoted[2] if quoted else title
+    own = OWN_PULL_REQUESTS.search(reverted_title)
+    return PULL_REQUEST.findall(own[0]) if own else []
 
 
 # ---- a whole history ------------------------------------------------------------------------------------------------
@@ -307,11 +330,13 @@ class _RevertResolver:
     def __init__(self, commits: Sequence[Commit]) -> None:
         self._commits = commits
         self._shas = ShaIndex([commit.sha for commit in commits])
-        self._merges = {
-            match[1]: commit.sha
-            for commit in commits
-            if commit.is_merge and (match := _MERGED_PULL_REQUEST.match(commit.message))
-        }
+        self._merges: dict[str, str] = {}
+        for commit in commits:
+            if not commit.is_merge:
+                continue
+            if match := _MERGED_PULL_REQUEST.match(commit.message):
+                number = match[1]
+                self._merges[number] = commit.sha
 
     def complete(self, change: Change) -> Change:
         """Return *change* with full shas, and with the merged commits in place of a merge."""
@@ -319,16 +344,21 @@ class _RevertResolver:
         if reverts is None:
             return change
         merges = [self._merges[number] for number in reverts.pull_requests if number in self._merges]
-        shas = [whole for sha in (*reverts.shas, *merges) for whole in self._resolve(sha, reverts.mainline)]
-        return replace(change, reverts=replace(reverts, shas=tuple(dict.fromkeys(shas))))
+        shas: list[str] = []
+        for sha in (*reverts.shas, *merges):
+            shas += self._resolve(sha, reverts.mainline)
+        resolved = replace(reverts, shas=tuple(dict.fromkeys(shas)))
+        return replace(change, reverts=resolved)
 
     def _resolve(self, sha: str, mainline: str) -> list[str]:
         index = self._shas.index_of(sha)
         if index is None:
             return [sha]
         commit = self._commits[index]
+        if not commit.is_merge:
+            return [commit.sha]
         # A merge itself never counts, so only the commits that it brought in are named.
-        return (commit.is_merge and list(self._commits_of_merge(commit, mainline))) or [commit.sha]
+        return list(self._commits_of_merge(commit, mainline)) or [commit.sha]
 
     def _commits_of_merge(self, merge: Commit, mainline: str) -> Iterator[str]:
         """Yield the commits of *merge* that its parent *mainline* (by default the first) does not contain."""
@@ -341,10 +371,11 @@ class _RevertResolver:
         while ahead:
             sha = ahead.pop()
             index = self._shas.index_of(sha)
-            if index is not None and sha not in seen and sha not in but_not:
-                seen.add(sha)
-                yield sha
-                ahead += self._commits[index].parents
+            if index is None or sha in seen or sha in but_not:
+                continue
+            seen.add(sha)
+            yield sha
+            ahead += self._commits[index].parents
 
 
 class ShaIndex:

@@ -47,12 +47,18 @@ def drop_reverted(changes: Sequence[Change], *, unreleased: Container[str] = fro
     effective: list[Change] = []
     ignored: list[IgnoredChange] = []
     for index, change in enumerate(changes):
+        only_reverts = change.is_revert and change.release_as is None
+        reason = ""
         if index in undone:
-            ignored.append(IgnoredChange(change, f"reverted by {changes[undone[index]].short_sha}"))
+            revert = changes[undone[index]]
+            reason = f"reverted by {revert.short_sha}"
         elif change.commit.is_merge:
-            ignored.append(IgnoredChange(change, "merge commit"))
-        elif index in consumed and change.is_revert and change.release_as is None:
-            ignored.append(IgnoredChange(change, f"reverts {changes[consumed[index]].short_sha}"))
+            reason = "merge commit"
+        elif only_reverts and index in consumed:
+            target = changes[consumed[index]]
+            reason = f"reverts {target.short_sha}"
+        if reason:
+            ignored.append(IgnoredChange(change, reason))
         else:
             effective.append(change)
     return EffectiveChanges(tuple(effective), tuple(ignored))
@@ -66,9 +72,12 @@ def _match_reverts(changes: Sequence[Change], unreleased: Container[str]) -> tup
     finder = _RevertTargets(changes)
     for index, change in enumerate(changes):
         # All newer changes are decided, so a revert that names this change, or waits for its subject, has an effect.
-        if pending and index not in undone and (reverts := pending.get(subject_of(change.title))):
-            undone[index] = reverts.pop()
-            consumed[undone[index]] = index
+        if pending and index not in undone:
+            waiting = pending.get(subject_of(change.title))
+            if waiting:
+                revert = waiting.pop()
+                undone[index] = revert
+                consumed[revert] = index
         if change.reverts is None or index in undone:
             continue
         targets, released = finder.targets(change.reverts, index, unreleased)
@@ -87,16 +96,25 @@ class _RevertTargets:
     def __init__(self, changes: Sequence[Change]) -> None:
         self._shas = ShaIndex([change.sha for change in changes])
         self._by_pull_request: dict[str, int] = {}
-        if any(change.reverts and change.reverts.pull_requests for change in changes):
-            owns = ((index, OWN_PULL_REQUESTS.search(change.title)) for index, change in enumerate(changes))
-            self._by_pull_request = {PULL_REQUEST.findall(own[0])[-1]: index for index, own in owns if own}
+        reverts = [change.reverts for change in changes if change.reverts]
+        if not any(revert.pull_requests for revert in reverts):
+            return
+        for index, change in enumerate(changes):
+            if own := OWN_PULL_REQUESTS.search(change.title):
+                number = PULL_REQUEST.findall(own[0])[-1]
+                self._by_pull_request[number] = index
 
     def targets(self, reverts: Reverts, after: int, unreleased: Container[str]) -> tuple[list[int], bool]:
         """Return the indexes above *after* that *reverts* names, and whether it also names a released commit."""
-        indexes = {sha: self._shas.index_of(sha) for sha in reverts.shas}
-        if older := [index for index in indexes.values() if index is not None and index > after]:
-            return older, any(index is None and sha not in unreleased for sha, index in indexes.items())
-        by_pull_request = [
-            index for number in reverts.pull_requests if (index := self._by_pull_request.get(number)) is not None
-        ]
+        older: list[int] = []
+        names_released = False
+        for sha in reverts.shas:
+            index = self._shas.index_of(sha)
+            if index is None:
+                names_released |= sha not in unreleased
+            elif index > after:
+                older.append(index)
+        if older:
+            return older, names_released
+        by_pull_request = (self._by_pull_request.get(number, -1) for number in reverts.pull_requests)
         return [index for index in by_pull_request if index > after], False

@@ -39,20 +39,20 @@ class TagScheme:
         if not self.patterns:
             raise Refusal(ErrorCode.TAG_INVALID, "there is no tag format")
         for pattern in self.patterns:
-            placeholders = _PLACEHOLDER.findall(pattern)
-            if (
-                placeholders.count("version") != 1
-                or placeholders.count("name") > 1
-                or re.search("[{}]", _PLACEHOLDER.sub("", pattern))
-            ):
-                message = f"{pattern!r} must contain {{version}}, and may contain {{name}} and {{label}}"
-                raise Refusal(ErrorCode.TAG_INVALID, message)
-            name, version = "name" if "name" in placeholders else "", Version("1.0")
-            tag = self._write(pattern, name, version)
-            if _read(self._regex(pattern), tag) != (name, version):
-                raise Refusal(
-                    ErrorCode.TAG_INVALID, f"{pattern!r} makes {tag!r}, from which the version cannot be read"
-                )
+            self._check(pattern)
+
+    def _check(self, pattern: str) -> None:
+        placeholders = _PLACEHOLDER.findall(pattern)
+        has_other_braces = re.search("[{}]", _PLACEHOLDER.sub("", pattern)) is not None
+        if has_other_braces or placeholders.count("version") != 1 or placeholders.count("name") > 1:
+            message = f"{pattern!r} must contain {{version}}, and may contain {{name}} and {{label}}"
+            raise Refusal(ErrorCode.TAG_INVALID, message)
+        name = "name" if "name" in placeholders else ""
+        version = Version("1.0")
+        tag = self._write(pattern, name, version)
+        if _read(self._regex(pattern), tag) != (name, version):
+            message = f"{pattern!r} makes {tag!r}, from which the version cannot be read"
+            raise Refusal(ErrorCode.TAG_INVALID, message)
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -74,19 +74,24 @@ class TagScheme:
 
     def readings(self, tag: str) -> Iterator[tuple[str, Version]]:
         """Yield the name and version that each format reads from *tag*, for the formats that match."""
-        return (reading for regex in self._regexes if (reading := _read(regex, tag)))
+        for regex in self._regexes:
+            reading = _read(regex, tag)
+            if reading is not None:
+                yield reading
 
     def without_umbrellas(self, tags: Mapping[str, str], umbrellas: Container[str]) -> dict[str, str]:
         """Return *tags* (tag to commit) without those *umbrellas* that belong to no package.
 
         If the written format names no package, a release as a whole and its packages share a tag, so it stays.
         """
-        shared = not self.names_packages
-        return {
-            tag: commit
-            for tag, commit in tags.items()
-            if tag not in umbrellas or (shared and _read(self._regexes[0], tag))
-        }
+        remaining: dict[str, str] = {}
+        for tag, commit in tags.items():
+            if tag in umbrellas:
+                is_shared = not self.names_packages and _read(self._regexes[0], tag) is not None
+                if not is_shared:
+                    continue
+            remaining[tag] = commit
+        return remaining
 
     def _write(self, pattern: str, name: str, version: Version) -> str:
         values = {"name": name, "version": str(version), "label": self.label}
@@ -120,7 +125,10 @@ class TagSchemes:
 
     def readings(self, tag: str) -> list[tuple[str, Version]]:
         """Return all readings of *tag* as a name and a version; the name is empty for a version alone."""
-        return [reading for scheme in (self.common, *self.own.values()) for reading in scheme.readings(tag)]
+        readings: list[tuple[str, Version]] = []
+        for scheme in (self.common, *self.own.values()):
+            readings += scheme.readings(tag)
+        return readings
 
     def is_ambiguous(self, tag: str) -> bool:
         """Return whether a scheme reads the umbrella tag *tag* as the version of one package, or of every package."""
@@ -134,11 +142,12 @@ def schemes_of(settings: Settings, own: Mapping[str, Mapping[str, Any]]) -> TagS
     """
     own_schemes: dict[str, TagScheme] = {}
     for name, overrides in own.items():
-        if "tag_format" in overrides:
-            try:
-                own_schemes[name] = TagScheme(overrides["tag_format"], settings.label)
-            except Refusal as error:
-                raise Refusal(error.code, error.message, f"[tool.releasekit] of {name}") from None
+        if "tag_format" not in overrides:
+            continue
+        try:
+            own_schemes[name] = TagScheme(overrides["tag_format"], settings.label)
+        except Refusal as error:
+            raise Refusal(error.code, error.message, f"[tool.releasekit] of {name}") from None
     return TagSchemes(TagScheme(settings.tag_format, settings.label), own_schemes)
 
 
@@ -161,10 +170,16 @@ def push_batches(tags: Iterable[str], umbrella: Container[str]) -> tuple[tuple[s
 
     A workflow that an umbrella tag starts then finds all other tags on the remote.
     """
-    names = list(dict.fromkeys(tags))
-    single, last = [n for n in names if n not in umbrella], [n for n in names if n in umbrella]
-    groups = [single[start : start + TAGS_PER_PUSH] for start in range(0, len(single), TAGS_PER_PUSH)]
-    return tuple(tuple(group) for group in (*groups, last) if group)
+    single: list[str] = []
+    last: list[str] = []
+    for tag in dict.fromkeys(tags):
+        group = last if tag in umbrella else single
+        group.append(tag)
+    starts = range(0, len(single), TAGS_PER_PUSH)
+    batches = [tuple(single[start : start + TAGS_PER_PUSH]) for start in starts]
+    if last:
+        batches.append(tuple(last))
+    return tuple(batches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,11 +247,12 @@ def scheme_baselines(
                 named[name].append(Baseline(tag, version, commit))
     last_releases: dict[str, Baseline] = {}
     for name, limit in declared.items():
+        both = [*named[name], *bare]
         own = _candidates(named[name], limit, reachable)
-        if bare and not (own and scheme.names_packages):
-            own = _candidates([*named[name], *bare], limit, reachable)
+        if not own or not scheme.names_packages:
+            own = _candidates(both, limit, reachable)
         if own:
-            taken = frozenset(release.version for release in (*named[name], *bare))
+            taken = frozenset(release.version for release in both)
             last_releases[name] = _last_baseline(own, taken)
     return last_releases
 
@@ -257,13 +273,17 @@ def _candidates(
     """Return the *releases* that may be the last one as seen from HEAD."""
     if limit is not None:
         return [release for release in releases if release.version <= limit]
-    return [release for release in releases if reachable is None or release.tag in reachable] or releases
+    if reachable is None:
+        return releases
+    return [release for release in releases if release.tag in reachable] or releases
 
 
 def _last_baseline(releases: Sequence[Baseline], taken: frozenset[Version]) -> Baseline:
-    stable = max((release for release in releases if not release.version.is_prerelease), key=_version, default=None)
-    first = None if stable else min(releases, key=_version)
-    return replace(max(releases, key=_version), stable=stable, taken=taken, first=first)
+    last = max(releases, key=_version)
+    stable_releases = [release for release in releases if not release.version.is_prerelease]
+    if stable_releases:
+        return replace(last, stable=max(stable_releases, key=_version), taken=taken, first=None)
+    return replace(last, stable=None, taken=taken, first=min(releases, key=_version))
 
 
 def _version(release: Baseline) -> Version:
@@ -285,8 +305,8 @@ def umbrella_tag(
     is taken too, a number from 2 is added. *date* is "YYYY.MM.DD".
     """
     used = set(taken)
-    shared = set(versions)
-    version = next(iter(shared)) if len(shared) == 1 else lead
+    distinct = set(versions)
+    version = distinct.pop() if len(distinct) == 1 else lead
     if version is not None:
         tag = TagScheme(pattern, schemes.common.label).tag("", version)
         if tag not in used and not schemes.is_ambiguous(tag):
@@ -309,11 +329,14 @@ def umbrella_candidates(tags: Mapping[str, str], umbrella_format: str, label: st
         if _PACKAGE_TAG.fullmatch(tag) and not _UMBRELLA_TAG.fullmatch(tag):
             package_tags.setdefault(commit, set()).add(tag)
     scheme = TagScheme(umbrella_format, label)
-    return {
-        tag: commit
-        for tag, commit in tags.items()
-        if package_tags.get(commit, set[str]()) - {tag} and (_UMBRELLA_TAG.fullmatch(tag) or scheme.read(tag))
-    }
+    candidates: dict[str, str] = {}
+    for tag, commit in tags.items():
+        others = package_tags.get(commit, set[str]()) - {tag}
+        if not others:
+            continue
+        if _UMBRELLA_TAG.fullmatch(tag) or scheme.read(tag):
+            candidates[tag] = commit
+    return candidates
 
 
 def umbrellas_among(candidates: Mapping[str, str], titles: Mapping[str, Container[str]]) -> frozenset[str]:

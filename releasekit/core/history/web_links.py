@@ -29,15 +29,19 @@ class RepositoryUrls:
 
     def reference(self, mark: str, number: str) -> str:
         """Return the URL of `#42` or `!42`: an issue or pull request, or on GitLab a merge request."""
-        if not self.is_gitlab:
-            return self._url(f"pull/{number}") if mark == "#" else ""  # GitHub redirects to the issue, if it is one
-        return self._url(f"{'issues' if mark == '#' else 'merge_requests'}/{number}")
+        if self.is_gitlab:
+            kind = "issues" if mark == "#" else "merge_requests"
+            return self._url(f"{kind}/{number}")
+        if mark != "#":
+            return ""
+        return self._url(f"pull/{number}")  # GitHub redirects to the issue, if it is one
 
     def tag(self, tag: str, since: str = "") -> str:
         """Return the URL of a tag, or of the comparison of the tag *since* with it."""
         if since:
             return self._url(f"compare/{quote(since)}...{quote(tag)}")
-        return self._url(f"{'tags' if self.is_gitlab else 'releases/tag'}/{quote(tag)}")
+        tags = "tags" if self.is_gitlab else "releases/tag"
+        return self._url(f"{tags}/{quote(tag)}")
 
     def history(self, tag: str) -> str:
         """Return the URL of the list of all commits up to *tag*."""
@@ -63,10 +67,15 @@ class RepositoryUrls:
         scheme, host = urlsplit(self.base)[:2]
         if self.is_gitlab:
             return f"{scheme}://{host}/api/v4"
-        return f"{scheme}://api.{host}" if _ALIAS.fullmatch(host) else f"{scheme}://{host}/api/v3"
+        if _ALIAS.fullmatch(host):
+            return f"{scheme}://api.{host}"
+        return f"{scheme}://{host}/api/v3"
 
     def _url(self, path: str) -> str:
-        return f"{self.base}/{'-/' if self.is_gitlab else ''}{path}" if self.base else ""
+        if not self.base:
+            return ""
+        prefix = "-/" if self.is_gitlab else ""
+        return f"{self.base}/{prefix}{path}"
 
 
 def repository_urls(remote: str, forge: Literal["auto", "github", "gitlab"] = "auto") -> RepositoryUrls:
@@ -82,11 +91,21 @@ def repository_urls(remote: str, forge: Literal["auto", "github", "gitlab"] = "a
     if alias := _ALIAS.fullmatch(host):
         host = f"{alias[1]}.com"
     path = parts["path"].rstrip("/").removesuffix(".git")
-    host_kind = next((name for name in ("github", "gitlab") if name in re.split(r"[.-]", host)), "")
-    kind = host_kind if forge == "auto" else forge
+    kind = _forge_of_host(host) if forge == "auto" else forge
     if not kind or not _PATH.fullmatch(path):
         return RepositoryUrls()
     scheme = parts.get("scheme") or "ssh"
-    is_web = scheme.startswith("http")
-    port = f":{parts['port']}" if is_web and parts["port"] else ""
-    return RepositoryUrls(f"{scheme if is_web else 'https'}://{host}{port}/{path}", kind == "gitlab")
+    if not scheme.startswith("http"):
+        # The port of another protocol is not that of the web pages.
+        return RepositoryUrls(f"https://{host}/{path}", kind == "gitlab")
+    if parts["port"]:
+        host += f":{parts['port']}"
+    return RepositoryUrls(f"{scheme}://{host}/{path}", kind == "gitlab")
+
+
+def _forge_of_host(host: str) -> str:
+    words = re.split(r"[.-]", host)
+    for name in ("github", "gitlab"):
+        if name in words:
+            return name
+    return ""
