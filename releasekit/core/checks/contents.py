@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from releasekit.core.checks.facts import Package, WorkspaceFacts
+    from releasekit.core.versioning.groups import VersionGroup
 
 _VERSION = re.compile(r"""^__version__(?: *: *[\w.\[\]]+)? *= *["']([^"']+)["']""", re.MULTILINE)
 _ASIDE = frozenset(
@@ -34,6 +35,7 @@ _CACHES = re.compile(
 )
 _BACKUPS = re.compile(r"(^|/)(pyproject\.toml\.(bak|orig)|\.pyproject\.toml\.releasekit)$")
 _BUILD_OUTPUT = re.compile(r"(^|/)(dist/[^/]+\.(whl|tar\.gz)|[^/]+\.egg-info/PKG-INFO|build/lib/.+)$")
+_TYPED = "Typing :: Typed"
 _FIRST_VERSIONS = frozenset(map(Version, ("0", "0.0.1", "0.1", "1.0")))
 """Usual versions of packages that have no release yet."""
 
@@ -63,15 +65,14 @@ def type_markers(facts: WorkspaceFacts) -> Iterator[Found]:
     marked = [package for package in coded if _has_type_marker(package)]
     usual = len(marked) * 2 > len(coded)
     for package in coded:
-        claims = "Typing :: Typed" in package.project.get("classifiers", ())
-        if package in marked or not (claims or usual):
+        if package in marked:
             continue
         first = modules_of(package.files)[0]
-        if claims:
-            item = "Typing :: Typed"
-            message, path = f"{package.name} declares that it is typed, but has no py.typed", ("project", "classifiers")
-            yield package.found(message, *path, item=item, fix=NewFile(package.at(f"{first}/py.typed")))
-        else:
+        if _TYPED in package.project.get("classifiers", ()):
+            message = f"{package.name} declares that it is typed, but has no py.typed"
+            fix = NewFile(package.at(f"{first}/py.typed"))
+            yield package.found(message, "project", "classifiers", item=_TYPED, fix=fix)
+        elif usual:
             message = f"{package.name} has no py.typed, but most of its siblings have one"
             hint = f"Add {first}/py.typed if other projects may use its types."
             yield package.found(message, hint=hint, severity=Severity.NOTE)
@@ -80,41 +81,65 @@ def type_markers(facts: WorkspaceFacts) -> Iterator[Found]:
 def version_consistency(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find contradicting versions: in the code of a package, and among packages that share a version."""
     for package in facts.published:
-        for path, text in package.texts.items():
-            match = _VERSION.search(text) if path.endswith("__init__.py") else None
-            if match and package.member.version and parse_version(match[1]) != package.member.version:
-                line = text.count("\n", 0, match.start()) + 1
-                message = f"{package.name} has version {package.member.version}, but its code says {match[1]}"
-                hint = "Read it with importlib.metadata.version, or list the file in `bump`."
-                yield Found(package.name, message, package.at(path), line, hint)
-    for unit in version_groups(facts.workspace, facts.settings):
-        versions = Counter(facts.workspace[name].version for name in unit.names)
-        if unit.fixed and len(versions) > 1:
-            usual = versions.most_common(1)[0][0]
-            for name in unit.names:
-                if (mine := facts.workspace[name].version) != usual:
-                    message = f"{name} has version {mine}, but the common version is {usual} ({unit.title})"
-                    hint = "The next release gives them one version: the highest that any of them would get."
-                    yield facts[name].found(message, "project", "version", hint=hint)
+        yield from _check_code_versions(package)
+    for group in version_groups(facts.workspace, facts.settings):
+        if group.fixed:
+            yield from _check_shared_version(group, facts)
+
+
+def _check_code_versions(package: Package) -> Iterator[Found]:
+    declared = package.member.version
+    if declared is None:
+        return
+    for path, text in package.texts.items():
+        match = _VERSION.search(text)
+        if match is None or not path.endswith("__init__.py"):
+            continue
+        if parse_version(match[1]) != declared:
+            line = text.count("\n", 0, match.start()) + 1
+            message = f"{package.name} has version {declared}, but its code says {match[1]}"
+            hint = "Read it with importlib.metadata.version, or list the file in `bump`."
+            yield Found(package.name, message, package.at(path), line, hint)
+
+
+def _check_shared_version(group: VersionGroup, facts: WorkspaceFacts) -> Iterator[Found]:
+    versions = {name: facts.workspace[name].version for name in group.names}
+    counts = Counter(versions.values())
+    if not counts:
+        return
+    usual, _ = counts.most_common(1)[0]
+    for name, version in versions.items():
+        if version != usual:
+            message = f"{name} has version {version}, but the common version is {usual} ({group.title})"
+            hint = "The next release gives them one version: the highest that any of them would get."
+            yield facts[name].found(message, "project", "version", hint=hint)
 
 
 def ignored_files(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find files that a package needs and git ignores: a release is built from a commit, so it lacks them."""
     for package in facts.published:
-        tops = modules_of(package.files)
-        generated_globs = tuple(_generated_patterns(package))
-        named = {readme_file(package), *(path for path in package.ignored if _is_named(path, package))} - {""}
-        inside = {path for path in package.ignored if any(path.startswith(f"{top}/") for top in tops)}
-        regenerated = {
-            path for path in inside if _CACHES.search(path) or any(fnmatchcase(path, glob) for glob in generated_globs)
-        }
-        lost = sorted(named & package.ignored | inside - regenerated)
-        if lost:
-            message = f"git ignores files that {package.name} needs: {summarize(lost)}"
-            severity = (
-                Severity.ERROR if any(path in named or path.endswith((".py", ".typed")) for path in lost) else None
-            )
-            yield Found(package.name, message, package.at(lost[0]), severity=severity)
+        prefixes = tuple(f"{directory}/" for directory in modules_of(package.files))
+        generated = tuple(_generated_patterns(package))
+        named: set[str] = set()
+        lost: set[str] = set()
+        for path in package.ignored:
+            if path == readme_file(package) or _is_named(path, package):
+                named.add(path)
+            elif path.startswith(prefixes) and not _is_regenerated(path, generated):
+                lost.add(path)
+        code = {path for path in lost if path.endswith((".py", ".typed"))}
+        if named or lost:
+            paths = sorted(named | lost)
+            message = f"git ignores files that {package.name} needs: {summarize(paths)}"
+            severity = Severity.ERROR if named or code else None
+            yield Found(package.name, message, package.at(paths[0]), severity=severity)
+
+
+def _is_regenerated(path: str, patterns: Iterable[str]) -> bool:
+    """Return whether *path* is a cache, or matches the *patterns* of files that the build generates."""
+    if _CACHES.search(path):
+        return True
+    return any(fnmatchcase(path, pattern) for pattern in patterns)
 
 
 def lock_stale(facts: WorkspaceFacts) -> Iterator[Found]:
@@ -130,17 +155,18 @@ def tag_baseline(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find packages whose version shows earlier releases, but whose last release has no tag."""
     if facts.tagged is None:
         return
-    untagged = [
-        package
-        for package in facts.published
-        if package.name not in facts.tagged and (version := package.member.version) and version not in _FIRST_VERSIONS
-    ]
+    no_release_yet = {None, *_FIRST_VERSIONS}
+    later = [package for package in facts.published if package.member.version not in no_release_yet]
+    untagged = [package for package in later if package.name not in facts.tagged]
     if untagged and not facts.tagged:
         names = summarize([package.name for package in untagged])
         message = f"there are no release tags, but these versions are probably not the first: {names}"
         yield replace(untagged[0].found(message, "project", "version"), package="")
         return
-    shared = {name for unit in version_groups(facts.workspace, facts.settings) if unit.fixed for name in unit.names}
+    shared: set[str] = set()
+    for group in version_groups(facts.workspace, facts.settings):
+        if group.fixed:
+            shared.update(group.names)
     for package in untagged:
         if package.name not in shared:  # a new package starts at the shared version
             message = f"{package.name} has version {package.member.version}, but no tag marks its last release"
@@ -149,13 +175,13 @@ def tag_baseline(facts: WorkspaceFacts) -> Iterator[Found]:
 
 def modules_of(files: Iterable[str]) -> tuple[str, ...]:
     """Return the directories of the outermost import packages among *files* of a distribution."""
-    inits = {path.rpartition("/")[0] for path in files if path.endswith("/__init__.py")}
-    outer = {
-        path
-        for path in inits
-        if path.split("/")[0] not in _ASIDE and not any(parent in inits for parent in _parents(path))
-    }
-    return tuple(sorted(outer))
+    packages = {path.rpartition("/")[0] for path in files if path.endswith("/__init__.py")}
+    outer: list[str] = []
+    for path in sorted(packages):
+        top = path.split("/")[0]
+        if top not in _ASIDE and packages.isdisjoint(_parents(path)):
+            outer.append(path)
+    return tuple(outer)
 
 
 def _parents(path: str) -> Iterator[str]:
@@ -179,28 +205,33 @@ def _is_stale(name: str, package: Package) -> bool:
 
 def _is_named(path: str, package: Package) -> bool:
     """Return whether the build includes *path* as a license file, by pyproject.toml or by default (PEP 639)."""
+    if path.endswith("/"):
+        return False
     globs = license_globs(package) or LICENSES
-    return not path.endswith("/") and any(fnmatchcase(path, glob) for glob in globs)
+    return any(fnmatchcase(path, glob) for glob in globs)
 
 
 def _generated_patterns(package: Package) -> Iterator[str]:
     """Yield glob patterns of files that the build generates, so that they need no commit."""
     tool = table_at(package.document, "tool")
     build = table_at(tool, "hatch", "build")
-    targets = (build, *(table_at(build, "targets", name) for name in table_at(build, "targets")))
-    for table in (
-        *(table_at(target, "hooks", name) for target in targets for name in ("vcs", "version")),
-        table_at(tool, "setuptools_scm"),
-    ):
-        yield from (str(table[key]) for key in ("version-file", "path", "version_file", "write_to") if key in table)
+    targets = [build, *(table_at(build, "targets", name) for name in table_at(build, "targets"))]
+    writers = [table_at(tool, "setuptools_scm")]
     for target in targets:
-        yield from (pattern.lstrip("/") for pattern in target.get("artifacts", ()))
+        writers.append(table_at(target, "hooks", "vcs"))
+        writers.append(table_at(target, "hooks", "version"))
+        for pattern in target.get("artifacts", ()):
+            yield pattern.lstrip("/")
+    for table in writers:
+        for key in ("version-file", "path", "version_file", "write_to"):
+            if key in table:
+                yield str(table[key])
     if write_to := table_at(tool, "pdm", "version").get("write_to"):
         yield f"*{write_to}"
-    if "version" in package.project.get("dynamic", ()):
-        yield from (
-            location.path for location in version_source(package.document).locations if not package.member.version_file
-        )
+    is_dynamic = "version" in package.project.get("dynamic", ())
+    if is_dynamic and not package.member.version_file:
+        for location in version_source(package.document).locations:
+            yield location.path
 
 
 CHECKS = (

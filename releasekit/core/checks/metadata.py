@@ -17,7 +17,7 @@ from releasekit.core.checks.fixes import AddItem, DropItem, NewFile, SetKey
 from releasekit.core.workspace.workspace import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from releasekit.core.checks.facts import Found, Package, WorkspaceFacts
     from releasekit.core.checks.fixes import Fix
@@ -39,18 +39,21 @@ def missing_license(facts: WorkspaceFacts) -> Iterator[Found]:
     for package in facts.presented:
         globs = license_globs(package)
         texts = [path for path in package.files if _is_license(path, globs)]
-        table = package.project.get("license")
-        has_text = bool(texts) or (isinstance(table, dict) and bool(cast("Mapping[str, str]", table)))
-        if globs and not texts:
+        if texts:
+            continue
+        if globs:
             message = f"no file matches the license-files of {package.name}: {', '.join(globs)}"
             yield package.found(message, "project", "license-files")
-        elif not has_text and _names_license(package):
+            continue
+        license_value: object = package.project.get("license")
+        if isinstance(license_value, dict) and license_value:
+            continue  # the table has the text, or names its file
+        fix = _root_license(facts, package)
+        if _names_license(package):
             message = f"{package.name} names its license, but the license text is missing"
-            yield package.found(
-                message, "project", "license", severity=Severity.WARNING, fix=_root_license(facts, package)
-            )
-        elif not has_text:
-            yield package.found(f"{package.name} has no license", fix=_root_license(facts, package))
+            yield package.found(message, "project", "license", severity=Severity.WARNING, fix=fix)
+        else:
+            yield package.found(f"{package.name} has no license", fix=fix)
 
 
 def license_expression(facts: WorkspaceFacts) -> Iterator[Found]:
@@ -78,16 +81,17 @@ def missing_readme(facts: WorkspaceFacts) -> Iterator[Found]:
         file = readme_file(package)
         readmes = _readmes(package.files)
         if file and file not in package.files:
-            message = f"the readme of {package.name} is {file}, which "
-            message += "git ignores" if file in package.ignored else "does not exist"
-            yield package.found(
-                message, "project", "readme", hint="Write it, or fix the name: no build works without it."
-            )
-        elif not package.says("readme") and readmes:
+            problem = "git ignores" if file in package.ignored else "does not exist"
+            message = f"the readme of {package.name} is {file}, which {problem}"
+            hint = "Write it, or fix the name: no build works without it."
+            yield package.found(message, "project", "readme", hint=hint)
+        elif package.says("readme"):
+            continue
+        elif readmes:
             fix = SetKey(package.file, ("project", "readme"), readmes[0])
             message = f'{package.name} has a {readmes[0]} that no index shows: `readme = "{readmes[0]}"` is missing'
             yield package.found(message, fix=fix)
-        elif not package.says("readme"):
+        else:
             yield package.found(f"{package.name} has no README")
 
 
@@ -96,9 +100,7 @@ def readme_rendering(facts: WorkspaceFacts) -> Iterator[Found]:
     untried: list[Package] = []
     for package in facts.presented:
         file, kind = readme_file(package), _content_type(package)
-        if (kind and kind not in _RENDERED) or (
-            not kind and file and PurePosixPath(file).suffix.lower() not in _SUFFIXES
-        ):
+        if not _can_render(file, kind):
             message = f"no index can show the readme of {package.name}: {kind or file}"
             hint = "Use .md, .rst or .txt, or write `readme = { file = …, content-type = … }` with their types."
             yield package.found(message, "project", "readme", hint=hint)
@@ -115,19 +117,28 @@ def readme_rendering(facts: WorkspaceFacts) -> Iterator[Found]:
         yield untried[0].found(message, "project", "readme", hint=hint, severity=Severity.NOTE)
 
 
+def _can_render(file: str, kind: str) -> bool:
+    """Return whether indexes render the content type *kind*; without one, the suffix of *file* decides."""
+    if kind:
+        return kind in _RENDERED
+    return not file or PurePosixPath(file).suffix.lower() in _SUFFIXES
+
+
 def metadata_completeness(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find packages without the metadata that people look for on an index."""
     for package in facts.presented:
         missing = [key for key in ("description", "requires-python", "urls") if not package.says(key)]
         if not (package.says("authors") or package.says("maintainers")):
             missing.append("authors")
-        if not _names_license(package) and any(_is_license(path, None) for path in package.files):
+        has_license_text = any(_is_license(path, None) for path in package.files)
+        if has_license_text and not _names_license(package):
             missing.append("license")  # if the text is missing too, missing_license reports it
+        description = package.project.get("description", "")
         if missing:
             severity = Severity.NOTE if missing == ["urls"] else None
             yield package.found(f"{package.name} lacks {', '.join(missing)}", severity=severity)
-        elif package.project.get("description", "").strip(" .!").lower() in _PLACEHOLDERS:
-            message = f'the description of {package.name} is "{package.project["description"]}"'
+        elif description.strip(" .!").lower() in _PLACEHOLDERS:
+            message = f'the description of {package.name} is "{description}"'
             yield package.found(message, "project", "description")
 
 
@@ -148,13 +159,12 @@ def naming_convention(facts: WorkspaceFacts) -> Iterator[Found]:
         if package.member.path != ".":
             neighbours.setdefault(package.member.path.rpartition("/")[0], []).append(package)
     for parent, packages in neighbours.items():
-        forms = Counter(form for package in packages if (form := _name_pattern(package)))
-        form, count = forms.most_common(1)[0] if forms else (None, 0)
-        if form is None or count < _MIN_PACKAGES or count < _MIN_SHARE * len(packages):
+        pattern = _common_name_pattern(packages)
+        if not pattern:
             continue
         for package in packages:
             directory = package.member.path.rpartition("/")[2]
-            name = form.format(canonicalize_name(directory))
+            name = pattern.format(canonicalize_name(directory))
             if package.name != name:
                 around = parent or "the root"
                 message = f"{package.name} is in {directory}; the pattern of most names in {around} gives {name}"
@@ -212,21 +222,29 @@ def license_globs(package: Package) -> Sequence[str] | None:
 
 
 def _is_license(path: str, globs: Sequence[str] | None) -> bool:
-    if globs is None:
-        return "/" not in path and any(fnmatchcase(path.upper(), glob.upper()) for glob in LICENSES)
-    return any(fnmatchcase(path, form) for glob in globs for form in (glob, glob.replace("**/", "")))
+    if globs is not None:
+        at_top = [glob.replace("**/", "") for glob in globs]
+        return any(fnmatchcase(path, glob) for glob in (*globs, *at_top))
+    if "/" in path:
+        return False
+    return any(fnmatchcase(path.upper(), glob.upper()) for glob in LICENSES)
 
 
 def _names_license(package: Package) -> bool:
+    if package.says("license"):
+        return True
     classifiers = package.project.get("classifiers", ())
-    return package.says("license") or any(text.startswith("License ::") for text in classifiers)
+    return any(text.startswith("License ::") for text in classifiers)
 
 
 def _root_license(facts: WorkspaceFacts, package: Package) -> Fix | None:
     """Return the fix that copies the root's license into *package*; None if the package has another license."""
-    whole = facts.document.get("project", {}).get("license")
+    if not facts.license_file:
+        return None
+    shared = facts.document.get("project", {}).get("license")
     own = package.project.get("license")
-    if not facts.license_file or (isinstance(own, str) and isinstance(whole, str) and own != whole):
+    both_known = isinstance(own, str) and isinstance(shared, str)
+    if both_known and own != shared:
         return None
     return NewFile(package.at(facts.license_file), facts.license_text)
 
@@ -260,17 +278,20 @@ def _content_type(package: Package) -> str:
 def _check_images(package: Package, file: str) -> Iterator[Found]:
     """Yield one finding for all images in the README that only the repository can show."""
     text = _FENCED.sub(lambda span: re.sub(r"[^\n]", " ", span[0]), package.texts.get(file, ""))
-    local = [(image[1] or image[2], image.start()) for image in _IMAGE.finditer(text)]
-    lost = [(name, start) for name, start in local if not _ELSEWHERE.match(name)]
-    if lost:
-        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
-        finding = package.found(
-            f"no index shows {lost[0][0]}{more} in the README of {package.name}",
-            hint="Use the full URL of the image: an index has only the text of a README.",
-            severity=Severity.WARNING,
-        )
-        line = text.count("\n", 0, lost[0][1]) + 1
-        yield replace(finding, file=package.at(file), line=line)
+    lost: list[tuple[str, int]] = []
+    for image in _IMAGE.finditer(text):
+        name = image[1] or image[2]
+        if not _ELSEWHERE.match(name):
+            lost.append((name, image.start()))
+    if not lost:
+        return
+    first, start = lost[0]
+    more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+    message = f"no index shows {first}{more} in the README of {package.name}"
+    hint = "Use the full URL of the image: an index has only the text of a README."
+    finding = package.found(message, hint=hint, severity=Severity.WARNING)
+    line = text.count("\n", 0, start) + 1
+    yield replace(finding, file=package.at(file), line=line)
 
 
 def _name_pattern(package: Package) -> str:
@@ -280,14 +301,30 @@ def _name_pattern(package: Package) -> str:
     return f"{before}{{}}{after}" if separator else ""
 
 
+def _common_name_pattern(packages: Sequence[Package]) -> str:
+    """Return the name pattern that enough *packages* share to be a convention; empty if there is none."""
+    patterns = Counter(_name_pattern(package) for package in packages)
+    del patterns[""]
+    if not patterns:
+        return ""
+    pattern, count = patterns.most_common(1)[0]
+    is_convention = count >= _MIN_PACKAGES and count >= _MIN_SHARE * len(packages)
+    return pattern if is_convention else ""
+
+
 _MIN_PACKAGES, _MIN_SHARE = 3, 0.75  # a convention needs this many packages, and this share of the directory
 
 
 def _source_kind(source: object) -> str:
     """Return where a `tool.uv.sources` entry takes a package from: "git", "url" or "path"; empty for an index."""
     entries: list[Any] = cast("list[Any]", source) if isinstance(source, list) else [source]
-    tables = [cast("Mapping[str, Any]", entry) for entry in entries if isinstance(entry, dict)]
-    return next((key for table in tables for key in ("git", "url", "path") if key in table), "")
+    for entry in entries:
+        if not isinstance(entry, dict):
+            continue
+        for key in ("git", "url", "path"):
+            if key in entry:
+                return key
+    return ""
 
 
 CHECKS = (
