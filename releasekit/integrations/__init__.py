@@ -1,1 +1,1 @@
-"""One door to each tool and service outside."""
+"""One module for each outside tool or service; no other module calls it."""

@@ -1,4 +1,4 @@
-"""Files on this machine: hashed in pieces, read as wheels, written so that a crash leaves the old or the new."""
+"""Files on this machine: hash them in chunks, read wheels and sdists, and write so that a crash damages nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CHUNK_SIZE = 1 << 20
-_METADATA = re.compile(r"[^/]+\.dist-info/METADATA")  # at the top: a package may carry the wheels of others within it
+_METADATA = re.compile(r"[^/]+\.dist-info/METADATA")  # only at the top: a package may contain wheels of others
 
 
 def read_toml(path: Path, display_path: str) -> tuple[dict[str, Any], str]:
@@ -34,9 +34,10 @@ def read_toml(path: Path, display_path: str) -> tuple[dict[str, Any], str]:
     text = ""
     try:
         text = path.read_bytes().decode("utf-8")
-        if text.startswith("\ufeff"):  # which nobody would see in the line that tomllib names
-            message = "it begins with a byte order mark, which uv passes over, and other builds do not"
-            raise Refusal(ErrorCode.WORKSPACE_TOML, message, display_path, "Save it as UTF-8 without that mark.")
+        if text.startswith("\ufeff"):  # an editor does not show it in the line that tomllib reports
+            message = "the file begins with a byte order mark, which uv ignores but other build tools do not"
+            hint = "Save the file as UTF-8 without a byte order mark."
+            raise Refusal(ErrorCode.WORKSPACE_TOML, message, display_path, hint)
         return tomllib.loads(text), text
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Refusal(
@@ -49,7 +50,7 @@ def read_toml(path: Path, display_path: str) -> tuple[dict[str, Any], str]:
 
 @contextmanager
 def wrap_os_errors(path: Path) -> Generator[None]:
-    """Turn what the system says of *path* inside the block into ReleaseError RK-FILE-SYSTEM."""
+    """Turn an OSError inside the block, which works on *path*, into ReleaseError RK-FILE-SYSTEM."""
     try:
         yield
     except OSError as error:
@@ -57,17 +58,17 @@ def wrap_os_errors(path: Path) -> Generator[None]:
 
 
 def file_error(error: OSError, path: Path | None = None) -> ReleaseError:
-    """Return RK-FILE-SYSTEM for what the system said, of *path* if it does not say of what."""
+    """Return ReleaseError RK-FILE-SYSTEM for *error*; its location is the error's own file, else *path*."""
     return ReleaseError(ErrorCode.FILE_SYSTEM, error.strerror or str(error), str(error.filename or path or ""))
 
 
 def scratch_path(path: Path) -> Path:
-    """Return where `write_atomic` writes first; always the same place, so that what a kill leaves there is found."""
+    """Return the temporary file of `write_atomic`; its name is fixed, so that a file left by a kill is found again."""
     return path.with_name(f".{path.name}.releasekit")
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """Write *text* to *path*, line ends as they are, atomically and durably; raises ReleaseError RK-FILE-SYSTEM."""
+    """Write *text* to *path* atomically and durably; line ends stay as they are. Raises ReleaseError RK-FILE-SYSTEM."""
     scratch, content = scratch_path(path), text.encode("utf-8", "surrogateescape")
     with wrap_os_errors(path):
         try:
@@ -85,20 +86,20 @@ def write_atomic(path: Path, text: str) -> None:
 
 
 def append_text(path: Path, text: str) -> None:
-    """Add *text* to what *path* has; raises ReleaseError RK-FILE-SYSTEM."""
+    """Append *text* to the file *path*; raises ReleaseError RK-FILE-SYSTEM."""
     with wrap_os_errors(path), path.open("a", encoding="utf-8") as file:
         file.write(text)
 
 
 def make_directory(path: Path) -> None:
-    """Make the directory *path* if it is not there, so that a power cut does not lose it; raises RK-FILE-SYSTEM."""
+    """Create the directory *path* if it is missing, safe from a power failure; raises ReleaseError RK-FILE-SYSTEM."""
     with wrap_os_errors(path):
         path.mkdir(parents=True, exist_ok=True)
         _fsync(path.parent)
 
 
 def fsync_files(paths: Iterable[Path]) -> None:
-    """Return when the contents of *paths* are on the disk, whoever wrote them; raises ReleaseError RK-FILE-SYSTEM."""
+    """Flush *paths* to the disk, whichever program has written them; raises ReleaseError RK-FILE-SYSTEM."""
     for path in paths:
         with wrap_os_errors(path):
             _fsync(path)
@@ -106,7 +107,7 @@ def fsync_files(paths: Iterable[Path]) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove the directory *path* with all that is in it, if it is there; raises ReleaseError RK-FILE-SYSTEM."""
+    """Remove the directory *path* and its contents, if it exists; raises ReleaseError RK-FILE-SYSTEM."""
     with wrap_os_errors(path):
         if path.exists():
             shutil.rmtree(path)
@@ -115,25 +116,25 @@ def remove_tree(path: Path) -> None:
 def read_text(path: Path, errors: Literal["strict", "surrogateescape"] = "strict") -> str:
     """Return the text of *path* with its line ends as they are.
 
-    With "surrogateescape", bytes that are not UTF-8 are kept, so that `write_atomic` writes them as they were.
+    With "surrogateescape", bytes that are not UTF-8 are preserved, and `write_atomic` writes them back unchanged.
     """
     return path.read_bytes().decode("utf-8", errors)
 
 
 def changelog_path(package: Path) -> Path:
-    """Return the changelog in the directory *package*, in whatever case it is written; a new one is CHANGELOG.md."""
+    """Return the changelog in the directory *package*, in any letter case; if there is none, its CHANGELOG.md."""
     matches = sorted(path for path in package.iterdir() if path.name.lower() == "changelog.md")
     return matches[0] if matches else package / "CHANGELOG.md"
 
 
 def describe_file(path: Path) -> BuiltFile:
-    """Return name, sha256 and size of *path*, reading it in pieces."""
+    """Return name, sha256 and size (in bytes) of *path*; the file is read in chunks."""
     with path.open("rb") as file:
         return BuiltFile(name=path.name, sha256=_digest(file).hexdigest(), size=path.stat().st_size)
 
 
 def read_wheel(path: Path) -> Wheel:
-    """Return what the wheel *path* holds; raises ReleaseError RK-VERIFY-FAILED if it is no wheel."""
+    """Return metadata, hashes and RECORD of the wheel *path*; raises ReleaseError RK-VERIFY-FAILED if it is not one."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if not name.endswith("/")]
@@ -147,16 +148,16 @@ def read_wheel(path: Path) -> Wheel:
                     hashes[name] = base64.urlsafe_b64encode(_digest(member).digest()).decode().rstrip("=")
             return Wheel(path.name, metadata, hashes, record)
     except (zipfile.BadZipFile, zlib.error, EOFError, StopIteration, LookupError, ValueError, csv.Error) as error:
-        raise ReleaseError(ErrorCode.VERIFY_FAILED, f"this is no wheel: {error!r}", path.name) from None
+        raise ReleaseError(ErrorCode.VERIFY_FAILED, f"not a wheel: {error!r}", path.name) from None
 
 
 def read_sdist(path: Path) -> tuple[str, ...]:
-    """Return the files below the top of the sdist *path*; raises ReleaseError RK-VERIFY-FAILED if it is none."""
+    """Return the files below the top directory of the sdist *path*; raises ReleaseError RK-VERIFY-FAILED if invalid."""
     try:
         with tarfile.open(path) as archive:
             return tuple(member.name.partition("/")[2] for member in archive if not member.isdir())
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        raise ReleaseError(ErrorCode.VERIFY_FAILED, f"this is no sdist: {error!r}", path.name) from None
+        raise ReleaseError(ErrorCode.VERIFY_FAILED, f"not an sdist: {error!r}", path.name) from None
 
 
 def _digest(file: BinaryIO | Any) -> Any:  # noqa: ANN401  hashlib's own type is private

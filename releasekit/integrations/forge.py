@@ -1,4 +1,4 @@
-"""What all forges have in common: which one it is, its token, and how its API is spoken to."""
+"""What the APIs of GitHub and GitLab (the forges) have in common: requests, pages, rate limits and errors."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ log = logging.getLogger("releasekit.forge")
 T = TypeVar("T")
 
 MAX_WAIT = 180.0
-"""Seconds that one request waits at most for a rate limit; what asks for more is an error."""
+"""The most seconds that one request waits for rate limits; a longer wait is an error."""
 
 DEFAULT_WAIT = 60.0
-"""Seconds to wait where a forge says that it is too much, but not for how long: GitHub asks for a minute at least."""
+"""Seconds to wait if a forge limits requests and does not say how long: GitHub asks for at least a minute."""
 
 _LIMITED = (HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 _IDEMPOTENT = frozenset({"PUT", "PATCH", "DELETE"})
@@ -33,12 +33,12 @@ _ATTEMPTS = 3
 
 
 class Api:
-    """JSON over HTTP as forges speak it: pages, ETags, rate limits, and errors with names.
+    """JSON over HTTP, as both forges use it: pages, ETags, rate limits, and errors with codes.
 
-    *base* is the address that paths are relative to. A GET whose answer has an ETag is asked again with it, for such
-    a request costs nothing of the rate limit if nothing has changed. PUT, PATCH and DELETE are repeated after an
-    error that passes; a POST is not, unless the forge says that it did nothing: for whoever sends it must look first.
-    *pause* waits some seconds.
+    *base* is the address that paths are relative to. A GET is repeated with the ETag of the last response: such a
+    request does not count towards the rate limit if nothing has changed. PUT, PATCH and DELETE are retried after a
+    transient error. A POST is retried only if the forge says that it did nothing; otherwise the caller must first
+    look whether it had an effect. *sleep* waits a number of seconds.
     """
 
     def __init__(
@@ -55,12 +55,12 @@ class Api:
         self._cache: dict[str, tuple[str, httpx.Response]] = {}
 
     async def get(self, path: str, **query: str | int) -> Any:  # noqa: ANN401  JSON
-        """Return the JSON at *path*, None if there is nothing (404)."""
+        """Return the JSON at *path*, None if it does not exist (404)."""
         response = await self.request("GET", path, query=query, ok_statuses=(HTTPStatus.NOT_FOUND,))
         return None if response.status_code == HTTPStatus.NOT_FOUND else response.json()
 
     async def paginate(self, path: str, **query: str | int) -> AsyncGenerator[Any]:
-        """Yield the entries of the list at *path*, page by page (RFC 8288, as both forges have it)."""
+        """Yield the entries of the list at *path*, page by page (RFC 8288, which both forges follow)."""
         response = await self.request("GET", path, query={**query, "per_page": 100})
         while True:
             for entry in response.json():
@@ -71,7 +71,7 @@ class Api:
             response = await self.request("GET", next_url)
 
     async def send(self, method: str, path: str, value: object = None) -> Any:  # noqa: ANN401  JSON
-        """Send *value* and return what comes back, None if nothing does."""
+        """Send *value* as JSON and return the JSON of the response, None if its body is empty."""
         response = await self.request(method, path, json=value)
         return response.json() if response.content else None
 
@@ -86,7 +86,10 @@ class Api:
         accept: str = "",
         ok_statuses: tuple[int, ...] = (),
     ) -> httpx.Response:
-        """Return the response to one request; *path* can be a URL. Raises RK-FORGE-… unless *ok_statuses* has it."""
+        """Return the response to one request; *path* can be a URL.
+
+        Raises ReleaseError RK-FORGE-… unless the request succeeds or its status is in *ok_statuses*.
+        """
         headers = self._headers if content is None else {**self._headers, "Content-Type": "application/octet-stream"}
         request = self._http.build_request(
             method,
@@ -110,7 +113,7 @@ class Api:
         return response
 
     async def _send_within_limits(self, request: httpx.Request) -> httpx.Response:
-        """Return the answer to *request*, when it has been waited as long as the forge asks for."""
+        """Return the response to *request*; wait and repeat it if the forge asks for that."""
         waited = 0.0
         while True:
             response = await self._send_with_retries(request)
@@ -118,16 +121,16 @@ class Api:
             if wait is None:
                 return response
             if waited + wait > MAX_WAIT:
-                message = f"asks to wait for {wait:.0f} s before {request.method} {request.url.path}"
+                message = f"the server asks to wait {wait:.0f} s before {request.method} {request.url.path}"
                 raise ReleaseError(
                     ErrorCode.FORGE_RATE_LIMIT, message, request.url.host, output=_error_details(response)
                 )
-            log.info("%s asks to wait for %.0f s", request.url.host, wait)
+            log.info("%s asks to wait %.0f s", request.url.host, wait)
             waited += wait
             await self._sleep(wait)
 
     async def _send_with_retries(self, request: httpx.Request) -> httpx.Response:
-        attempts = _ATTEMPTS if request.method in _IDEMPOTENT else 1  # the client repeats questions itself
+        attempts = _ATTEMPTS if request.method in _IDEMPOTENT else 1  # the client itself retries a GET
         for attempt in range(1, attempts + 1):
             try:
                 response = await self._http.send(request)
@@ -143,10 +146,10 @@ class Api:
         raise AssertionError  # the last attempt returns or raises
 
     def _requested_delay(self, response: httpx.Response) -> float | None:
-        """Return for how many seconds the forge asks to wait; None if it refuses for another reason, or not at all.
+        """Return how many seconds the forge asks to wait; None if the response is not about a rate limit.
 
-        GitHub says it as `Retry-After`, or as the time when the hourly limit is reset, or not at all (secondary
-        limits); its status is 403 or 429.
+        GitHub answers 403 or 429. It gives a `Retry-After`, or the time when the hourly limit is reset, or nothing
+        (secondary limits).
         """
         if response.status_code not in _LIMITED:
             return None
@@ -160,7 +163,7 @@ class Api:
 
 
 def get_nested(value: Any, *path: str) -> Any:  # noqa: ANN401  JSON
-    """Return what JSON has at *path*, None where something on the way is missing or null."""
+    """Return the JSON value at *path* inside *value*, None if a key on the way is missing or null."""
     for key in path:
         try:
             value = value[key]
@@ -176,7 +179,7 @@ def _response_error(response: httpx.Response) -> ReleaseError:
     codes = {
         HTTPStatus.UNAUTHORIZED: ErrorCode.FORGE_CREDENTIALS,
         HTTPStatus.FORBIDDEN: ErrorCode.FORGE_READ_ONLY,
-        HTTPStatus.NOT_FOUND: ErrorCode.FORGE_CREDENTIALS,  # how forges hide what the token may not see
+        HTTPStatus.NOT_FOUND: ErrorCode.FORGE_CREDENTIALS,  # forges answer so to hide what the token may not see
     }
     fallback = ErrorCode.FORGE_UNREACHABLE if response.is_server_error else ErrorCode.FORGE_REFUSED
     code = codes.get(HTTPStatus(response.status_code), fallback)
@@ -184,7 +187,7 @@ def _response_error(response: httpx.Response) -> ReleaseError:
 
 
 def _error_details(response: httpx.Response) -> str:
-    """Return what the forge gives as its reasons; both answer with {"message": ...}, GitHub adds `errors`."""
+    """Return the reasons that the forge gives; both send {"message": ...}, and GitHub adds `errors`."""
     try:
         value: Any = response.json()
     except ValueError:
@@ -194,7 +197,10 @@ def _error_details(response: httpx.Response) -> str:
 
 
 async def find_or_create(find: Callable[[], Awaitable[T | None]], create: Callable[[], Awaitable[T]]) -> T:
-    """Return what is there, or what is made now; after an error that may have come too late it looks again."""
+    """Return what *find* finds, else what *create* creates.
+
+    A request that failed may still have had an effect, so after such an error this looks again.
+    """
     if existing := await find():
         return existing
     try:

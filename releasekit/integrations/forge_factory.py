@@ -1,4 +1,4 @@
-"""Which forge the remote is on, and its token."""
+"""Open the forge (GitHub or GitLab) that the remote is on, and find its token."""
 
 from __future__ import annotations
 
@@ -39,16 +39,17 @@ def open_forge(
     env: Mapping[str, str] | None = None,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> Forge:
-    """Return the forge that the repository *urls* is on; *api* is its address, if not the usual one.
+    """Return the forge that the repository *urls* is on; *api* is the address of its API, if not the usual one.
 
-    *http_client* is a client of its own (see `http.client`), which hands on a 429. *env* stands for the environment.
+    *http_client* is a separate client (see `http.client`) that does not retry a 429. *env* replaces the environment.
     Raises ReleaseError RK-FORGE-UNKNOWN, RK-FORGE-NO-TOKEN.
     """
     from releasekit.integrations.github import GitHub
     from releasekit.integrations.gitlab import GitLab
 
     if not urls.base:
-        raise ReleaseError(ErrorCode.FORGE_UNKNOWN, "the remote is on no forge that is known by its address")
+        message = "the address of the remote does not show whether it is on GitHub or GitLab"
+        raise ReleaseError(ErrorCode.FORGE_UNKNOWN, message)
     environment = os.environ if env is None else env
     variable, token = find_token(urls, environment)
     if not token:
@@ -61,7 +62,7 @@ def open_forge(
 
 
 def pull_request_of_job(env: Mapping[str, str]) -> int:
-    """Return the number of the pull request that the CI runs this job for; 0 if it is for none."""
+    """Return the number of the pull request that this CI job runs for; 0 if there is none."""
     on_github = re.fullmatch(r"refs/pull/([0-9]+)/(?:merge|head)", env.get("GITHUB_REF", ""))
     number = on_github[1] if on_github else env.get("CI_MERGE_REQUEST_IID", "")
     return int(number) if number.isdecimal() else 0
@@ -71,7 +72,7 @@ def pull_request_of_job(env: Mapping[str, str]) -> int:
 async def connect_forge(address: str, settings: Settings, secrets: Secrets) -> AsyncGenerator[Forge]:
     """Open the forge that the remote at *address* is on; raises as `open_forge` does, and Refusal RK-SECRET-UNKNOWN.
 
-    Where the environment has no token, that of *secrets* is used.
+    If the environment has no token, the one from *secrets* is used.
     """
     urls = repository_urls(address, settings.forge)
     env = dict(os.environ)
@@ -83,9 +84,10 @@ async def connect_forge(address: str, settings: Settings, secrets: Secrets) -> A
 
 
 def find_token(urls: RepositoryUrls, env: Mapping[str, str]) -> tuple[str, str]:
-    """Return the token for the forge of *urls*, and the variable that it comes from; both empty if there is none.
+    """Return the variable that the token for the forge of *urls* comes from, and the token.
 
-    For GitHub, `gh auth token` is asked where the environment has none.
+    If the environment has no token for GitHub, it comes from `gh auth token`, and the variable is "gh". An empty token
+    means that there is none.
     """
     for name in _token_variables(urls):
         if env.get(name):
@@ -96,7 +98,7 @@ def find_token(urls: RepositoryUrls, env: Mapping[str, str]) -> tuple[str, str]:
 def _token_variables(urls: RepositoryUrls) -> tuple[str, ...]:
     if urls.is_gitlab:
         return TOKENS["gitlab"]
-    # As gh does: what somebody keeps for their own server is not for the other one.
+    # As in gh: a token for your own server is not for the hosted one.
     return (*(ENTERPRISE_TOKENS if "/api/v3" in urls.api else ()), *TOKENS["github"])
 
 
@@ -107,12 +109,12 @@ def _token_from_gh(host: str, env: Mapping[str, str]) -> str:
         )
         result = run(command)
     except ReleaseError as error:
-        log.debug("gh knows no token: %s", error.message)  # it is not installed, most often
+        log.debug("no token from gh: %s", error.message)  # usually because it is not installed
         return ""
     return result.stdout.strip() if result.code == 0 else ""
 
 
 def _api_from_ci(urls: RepositoryUrls, env: Mapping[str, str]) -> str:
-    """Return the API that the CI names, if it runs on the forge of *urls* itself."""
+    """Return the address of the API from the CI's variables, if the CI runs on the forge of *urls*; else empty."""
     server, api = ("CI_SERVER_URL", "CI_API_V4_URL") if urls.is_gitlab else ("GITHUB_SERVER_URL", "GITHUB_API_URL")
     return env.get(api, "") if env.get(server) and f"{urls.base}/".startswith(f"{env[server].rstrip('/')}/") else ""

@@ -1,4 +1,4 @@
-"""The one door to git: GitPython for what it reads from files, the git command line for all else."""
+"""The only module that calls git: GitPython for what it reads from files, the git command line for the rest."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("releasekit.repo")
 
-# A hook or an outer git that runs us must not redirect what we do; and nothing may wait for a password.
+# A hook or an outer git that runs us must not redirect our git, and no git may wait for a password.
 _ENVIRONMENT: dict[str, str | None] = {
     **dict.fromkeys(("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")),
     **dict.fromkeys(("GIT_COMMON_DIR", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE")),
@@ -37,21 +37,26 @@ _ENVIRONMENT: dict[str, str | None] = {
     "LC_ALL": "C.UTF-8",
 }
 _NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
-_ADD = ("-c", "core.safecrlf=false", "--literal-pathspecs", "add")  # line ends are ours here, and no mistake
+_ADD = (
+    "-c",
+    "core.safecrlf=false",
+    "--literal-pathspecs",
+    "add",
+)  # we choose the line ends; git must not object
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REMOTE_COMMANDS = {"clone", "fetch", "ls-remote", "push", "remote"}
-# A context variable, because a token must reach the git processes inside the block of `credentials` and nothing else: a
-# field of `Repo` would keep it for as long as the object lives, and os.environ would give it to every child process,
-# builds among them.
+# A context variable, because a token must reach only the git processes inside the block of `credentials`. A field of
+# `Repo` would keep it as long as the object lives, and os.environ would pass it to every child process, also to builds.
 _credentials: ContextVar[Mapping[str, str]] = ContextVar("credentials", default=MappingProxyType({}))
-# No other helper is asked, for it would be given the token to keep; the name is what forges take beside any token.
+# No other credential helper is used, because git would give it the token to store. Forges accept this user name with
+# any token.
 _CREDENTIAL_HELPER = (
     '!f() { test "$1" = get && echo "username=${RELEASEKIT__USERNAME}" && echo "password=${RELEASEKIT__PASSWORD}"; }; f'
 )
 LOCK_REF = "refs/releasekit/running"
-"""What a remote holds while a release of any clone is under way: neither a branch nor a tag, and seen by all clones."""
+"""The lock of a running release on the remote: neither a branch nor a tag, and visible to all clones."""
 
-# What git says, and which of our errors that is.
+# Which error code git's messages mean.
 _ERROR_PATTERNS = {
     ErrorCode.GIT_LOCKED: re.compile(r"\.lock': File exists"),
     ErrorCode.SIGNING_FAILED: re.compile(r"failed to sign|gpg failed|cannot run gpg|[Cc]ouldn't (load|find) .*key"),
@@ -69,14 +74,14 @@ _ERROR_PATTERNS = {
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A reference: the object that it names, and the commit that this means (another one for annotated tags)."""
+    """A reference: the object that it names, and the commit that it leads to (they differ for annotated tags)."""
 
     object: str
     commit: str
 
 
 def run(command: Command) -> Result:
-    """Run git; what it says of locks, signatures, the file system and the remote becomes an error of that name."""
+    """Run git; its messages about locks, signatures, the file system and the remote get their own error codes."""
     try:
         return run_process(command)
     except ReleaseError as error:
@@ -89,7 +94,7 @@ def run(command: Command) -> Result:
 
 
 def display_command(command: Command) -> str:
-    """Return the git *command* as a person would type it, without the settings that all our calls have."""
+    """Return the git *command* as you would type it, without the settings that all our calls have."""
     words = iter(command.argv)
     argv: list[str] = []
     for word in words:
@@ -103,12 +108,12 @@ def display_command(command: Command) -> str:
 class Repo:
     """A git repository, seen from one of its work trees.
 
-    *top* is the work tree, *common_dir* the git directory that all its work trees share, *head* the commit that is
-    checked out, *branch* its branch, empty when HEAD is detached.
+    *top* is the work tree, *common_dir* the git directory that all work trees share, *head* the commit that is
+    checked out, *branch* its branch, which is empty if HEAD is detached.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the repository that *path* lies in.
+        """Open the repository that contains *path*.
 
         Raises Refusal RK-GIT-MISSING, RK-GIT-NOT-A-REPOSITORY or RK-GIT-NO-COMMIT.
         """
@@ -117,23 +122,23 @@ class Repo:
         self.common_dir = (self.top / self.git("rev-parse", "--git-common-dir").rstrip("\n")).resolve()
         self.head = self._sha("HEAD^{commit}")
         if not self.head:
-            raise Refusal(ErrorCode.GIT_NO_COMMIT, "the repository has no commit", str(self.top))
+            raise Refusal(ErrorCode.GIT_NO_COMMIT, "the repository has no commits yet", str(self.top))
         self.branch = "" if self._repo.head.is_detached else self._repo.active_branch.name
 
     def command(
         self, *argv: str, cwd: Path | None = None, ok_codes: Iterable[int] = (0,), stdin: bytes = b""
     ) -> Command:
-        """Return the git call *argv* as a value; hooks are off."""
+        """Return the git command *argv* as a value; hooks are off."""
         env = {**_ENVIRONMENT, **_credentials.get()} if argv[0] in _REMOTE_COMMANDS else _ENVIRONMENT
         return Command(
             ("git", *_NO_HOOKS, *argv), cwd or self.top, env, timeout=600, ok_codes=frozenset(ok_codes), stdin=stdin
         )
 
     def check_out(self, ref: str) -> None:
-        """Check out what *ref* is on origin, whatever has been checked out here: a branch, else a tag or commit.
+        """Check out *ref* of origin: a branch, else a tag or a commit; empty means its default branch.
 
-        Empty: its default branch. Nothing else is kept; it is for clones of our own. Raises ReleaseError
-        RK-REPOSITORY-UNREACHABLE if there is no such thing.
+        All local changes are discarded, so use this only in clones that releasekit made. Raises ReleaseError
+        RK-REPOSITORY-UNREACHABLE if *ref* does not exist.
         """
         branch = ref
         if not ref:
@@ -145,12 +150,12 @@ class Repo:
             switch_options = ("--detach", commit)
         else:
             address = self.address("origin")
-            raise ReleaseError(ErrorCode.REPOSITORY_UNREACHABLE, f"there is no branch, tag or commit {ref}", address)
+            raise ReleaseError(ErrorCode.REPOSITORY_UNREACHABLE, f"no branch, tag or commit is called {ref}", address)
         self.git("switch", "--quiet", "--discard-changes", *switch_options)
         self.git("clean", "--quiet", "--force", "--force", "-d", "-x")
 
     def refresh(self) -> None:
-        """Fetch branches and tags, and forget those that origin has no more."""
+        """Fetch branches and tags, and remove those that origin no longer has."""
         self.git("fetch", "--quiet", "--force", "--tags", "--prune", "--prune-tags", "--no-write-fetch-head", "origin")
 
     def git(self, *argv: str, cwd: Path | None = None) -> str:
@@ -158,7 +163,7 @@ class Repo:
         return run(self.command(*argv, cwd=cwd)).stdout
 
     def is_shallow(self) -> bool:
-        """Tell whether history is cut off (git-clone --depth)."""
+        """Return whether the history is incomplete (git clone --depth)."""
         return (self.common_dir / "shallow").is_file()
 
     def remotes(self) -> tuple[str, ...]:
@@ -166,20 +171,21 @@ class Repo:
         return tuple(remote.name for remote in self._repo.remotes)
 
     def address(self, remote: str) -> str:
-        """Return the address of *remote*, which may hold a password; empty if there is no such remote."""
+        """Return the address of *remote*, which may contain a password; empty if there is no such remote."""
         return run(self.command("remote", "get-url", remote, ok_codes=(0, 2))).stdout.strip()
 
     def authors(self, shas: Sequence[str]) -> dict[str, str]:
-        """Return the name of each commit's author, as .mailmap has it."""
+        """Return the name of each commit's author by its sha, as .mailmap gives it."""
         stdin = "".join(f"{sha}\n" for sha in shas).encode()
         walk = self.command("log", "-z", "--no-walk=unsorted", "--format=%H%x01%aN", "--stdin", stdin=stdin)
         lines = run(walk).stdout.split("\0") if shas else []
         return {sha: name for sha, _, name in (line.partition("\x01") for line in lines) if name}
 
     def newcomers(self, shas: Sequence[str], earlier_commits: Sequence[str]) -> frozenset[str]:
-        """Return the authors of *shas* who have no commit reachable from *earlier_commits*.
+        """Return the names of the authors of *shas* who have no commit reachable from *earlier_commits*.
 
-        Somebody is known by name or by address, as .mailmap has them. Where nothing is known nobody is new.
+        Authors are the same if their name or mail address is the same, as .mailmap gives them. Without
+        *earlier_commits* nobody is new.
         """
         if not shas or not earlier_commits:
             return frozenset()
@@ -195,16 +201,15 @@ class Repo:
         return frozenset(name for name, mail in mine if name not in names and mail not in mails)
 
     def committer(self) -> str:
-        """Return who commits, "name <mail> seconds zone"; raises Refusal RK-GIT-IDENTITY if git does not know."""
+        """Return the committer as "name <mail> seconds zone"; raises Refusal RK-GIT-IDENTITY if git has none."""
         try:
             return self.git("var", "GIT_COMMITTER_IDENT").strip()
         except ReleaseError as error:
-            raise Refusal(
-                ErrorCode.GIT_IDENTITY, "git does not know who commits", str(self.top), output=error.output
-            ) from None
+            message = "git has no name and mail address for commits"
+            raise Refusal(ErrorCode.GIT_IDENTITY, message, str(self.top), output=error.output) from None
 
     def changed_paths(self) -> tuple[str, ...]:
-        """Return what `git status` lists: changed, staged and untracked paths."""
+        """Return the paths that `git status` lists: changed, staged and untracked ones."""
         entries = iter(self.git("status", "--porcelain", "-z").split("\0"))
         paths: list[str] = []
         for entry in entries:
@@ -215,21 +220,21 @@ class Repo:
         return tuple(paths)
 
     def is_tracked(self, path: Path) -> bool:
-        """Tell whether git tracks the file *path*, in whichever work tree that lies."""
+        """Return whether git tracks the file *path*, in the work tree that contains it."""
         command = self.command("ls-files", "--error-unmatch", "--", path.name, cwd=path.parent, ok_codes=(0, 1))
         return run(command).code == 0
 
     def find_untracked(self, paths: Sequence[Path]) -> tuple[Path, ...]:
-        """Return those of *paths* that git does not track in this work tree."""
+        """Return the files of *paths* that git does not track in this work tree."""
         names = {path: path.relative_to(self.top).as_posix() for path in paths}
         argv = ("--literal-pathspecs", "ls-files", "-z", "--full-name", "--", *names.values())
         tracked = set(self.git(*argv).split("\0")) if names else set[str]()
         return tuple(path for path, name in names.items() if name not in tracked)
 
     def list_files(self, directory: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the files below *directory* that git has or would take, and what it is told to ignore.
+        """Return the files below *directory* that git tracks or would add, and the paths that it ignores.
 
-        Paths are from *directory*; where all of a directory is ignored it stands for its files, with "/" at the end.
+        Paths are relative to *directory*. A directory that is ignored as a whole is one entry, with "/" at the end.
         """
         included = self.git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=directory)
         options = ("--others", "--ignored", "--exclude-standard", "--directory")
@@ -237,11 +242,11 @@ class Repo:
         return tuple(dict.fromkeys(included.split("\0")[:-1])), tuple(ignored.split("\0")[:-1])
 
     def commit_time(self, commit: str) -> int:
-        """Return when *commit* was committed, in seconds since 1970."""
+        """Return the time of *commit*, in seconds since 1970."""
         return int(self.git("show", "--no-patch", "--no-show-signature", "--format=%ct", commit))
 
     def tags(self) -> dict[str, str]:
-        """Return the commit of each tag; tags of anything else are left out."""
+        """Return the commit of each tag by its name; tags that lead to no commit are left out."""
         form = "%(refname:lstrip=2)%00%(objecttype)%00%(objectname)%00%(*objecttype)%00%(*objectname)"
         commits: dict[str, str] = {}
         nested: list[str] = []
@@ -249,7 +254,7 @@ class Repo:
             tag, kind, sha, peeled_kind, peeled = line.split("\0")
             if "commit" in (kind, peeled_kind):
                 commits[tag] = peeled or sha
-            elif peeled_kind == "tag":  # a tag of a tag, of which git before 2.45 tells no more
+            elif peeled_kind == "tag":  # a tag of a tag; git before 2.45 peels only one level
                 nested.append(tag)
         if nested:
             stdin = "".join(f"refs/tags/{tag}^{{commit}}\n" for tag in nested).encode()
@@ -259,11 +264,12 @@ class Repo:
         return commits
 
     def history(self, tips: Sequence[str]) -> Iterator[Commit]:
-        """Yield all commits reachable from *tips*, children before parents, with the files that each touches.
+        """Yield all commits reachable from *tips*, children before parents, with the files that each one changes.
 
-        A merge has no files: what it brought in counts by itself. One process, read as it goes.
+        A merge has no files, because the commits that it merges are yielded too. One git process runs, and its output
+        is read as it comes.
         """
-        # git would keep 96 MB of trees that it has compared, and is not quicker for it.
+        # By default git caches 96 MB of compared trees, which does not make it faster.
         slim = ("-c", "core.deltaBaseCacheLimit=16m")
         walk = self.command(
             "-c", "log.showRoot=true", *slim, "log", "-z", "--topo-order", "--name-only", "--no-renames",
@@ -274,7 +280,7 @@ class Repo:
         record: list[str] = []
         for piece in stream(walk):
             text = piece.decode("utf-8", "replace")
-            # A message may begin with \x01 too, and so may the name of a file.
+            # A message can begin with \x01 too, and so can the name of a file.
             if text.startswith("\x01") and len(record) > 2 and _SHA.fullmatch(text, 1):  # noqa: PLR2004
                 yield _commit(record)
                 record = []
@@ -288,7 +294,7 @@ class Repo:
         return frozenset(lines.split("\n")[:-1])
 
     def texts(self, files: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
-        """Return the text of those of *files* (commit, path from the top) that exist; each content is read once."""
+        """Return the text of each of *files* (commit, path from the top) that exists; equal contents are read once."""
         if not files:
             return {}
         stdin = "".join(f"{commit}:{path}\n" for commit, path in files).encode()
@@ -303,23 +309,24 @@ class Repo:
         return {file: contents[sha] for file, sha in blobs.items()}
 
     def add_worktree(self, directory: Path, commit: str) -> None:
-        """Check *commit* out into *directory*, all of it, with a detached HEAD."""
+        """Check *commit* out into *directory*, with all its files and a detached HEAD."""
         self.git("worktree", "prune")
         run(self.add_worktree_command(directory, commit))
 
     def add_worktree_command(self, directory: Path, commit: str) -> Command:
         """Check *commit* out into *directory*."""
-        whole = ("-c", "core.sparseCheckout=false")  # a sparse checkout would be inherited, and packages be missing
+        # The new work tree would inherit a sparse checkout, and packages would be missing.
+        whole = ("-c", "core.sparseCheckout=false")
         return self.command(*whole, "worktree", "add", "--quiet", "--detach", str(directory), commit)
 
     def has_worktree(self, directory: Path) -> bool:
-        """Tell whether *directory* is a work tree that git has made to its end; until then it keeps it locked."""
+        """Return whether *directory* is a complete work tree; git keeps it locked until then."""
         trees = (tree.splitlines() for tree in self.git("worktree", "list", "--porcelain").split("\n\n"))
         mine = next((lines for lines in trees if f"worktree {directory}" in lines), ["prunable"])
         return not any(line.startswith(("locked", "prunable")) for line in mine)
 
     def remove_worktree(self, directory: Path) -> None:
-        """Remove the work tree in *directory*, whatever state it is in."""
+        """Remove the work tree in *directory*, even if it is damaged."""
         run(self.remove_worktree_command(directory))
         if directory.exists():
             remove_tree(directory)
@@ -327,27 +334,28 @@ class Repo:
 
     def remove_worktree_command(self, directory: Path) -> Command:
         """Remove the work tree in *directory*, if git knows it."""
-        # Twice: it is locked if git died while making it. 128: git does not know it, or its files are damaged.
+        # --force twice: the work tree is locked if git died while it made it. Exit code 128: git does not know the work
+        # tree, or its files are damaged.
         return self.command("worktree", "remove", "--force", "--force", str(directory), ok_codes=(0, 128))
 
     def save_ref(self, name: str, commit: str) -> None:
-        """Hold *commit* under refs/releasekit/*name*, so that it is neither lost nor seen as a branch or tag."""
+        """Save *commit* as refs/releasekit/*name*, so that git keeps it without showing it as a branch or tag."""
         self.git("update-ref", f"refs/releasekit/{name}", commit)
 
     def delete_ref(self, name: str) -> None:
-        """Let go of what `save_ref` holds under *name*, if anything."""
+        """Delete the reference that `save_ref` has written under *name*, if any."""
         self.git("update-ref", "-d", f"refs/releasekit/{name}")
 
     def saved_commit(self, name: str) -> str:
-        """Return what `save_ref` holds under *name*, empty if nothing."""
+        """Return the commit that `save_ref` has saved under *name*, empty if there is none."""
         return self._sha(f"refs/releasekit/{name}")
 
     def saved_refs(self) -> tuple[str, ...]:
-        """Return the names under which `save_ref` holds something."""
+        """Return the names of all saved references, as they were given to `save_ref`."""
         return tuple(self.git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/releasekit").split())
 
     def commit(self, worktree: Path, message: str, paths: Sequence[str], *, hooks: bool) -> str:
-        """Commit *paths* of *worktree*, and nothing else; returns the commit, or HEAD if none of them changed.
+        """Commit only *paths* of *worktree*; returns the commit, or HEAD if none of them has changed.
 
         Files that git does not track are not added; see `add`.
         """
@@ -360,7 +368,7 @@ class Repo:
     def commit_commands(
         self, worktree: Path, message: str, paths: Sequence[str], *, hooks: bool
     ) -> tuple[Command, Command]:
-        """Stage *paths*, which go in by standard input; then commit what is staged."""
+        """Stage *paths*, which git reads from standard input; then commit what is staged."""
         pathspecs = "".join(f"{path}\0" for path in paths).encode()
         pathspec_options = ("--pathspec-from-file=-", "--pathspec-file-nul")
         commit = replace(self.command("commit", "--message", message, cwd=worktree), log_output=True)
@@ -369,9 +377,9 @@ class Repo:
         return self.command(*_ADD, "--update", *pathspec_options, cwd=worktree, stdin=pathspecs), commit
 
     def commit_files(self, commit: str, files: Mapping[str, str], message: str, author: str, date: str) -> str:
-        """Return a commit on top of *commit* that holds *files* alone, by *author* ("name <mail>") at *date*.
+        """Return a commit with the parent *commit* and only *files*, by *author* ("name <mail>") on *date*.
 
-        The same arguments make the same commit; no reference leads to it yet.
+        The same arguments give the same commit. No reference leads to it yet.
         """
         blobs = {name: self._object(text.encode(), "hash-object", "-w", "--stdin") for name, text in files.items()}
         tree = "".join(f"100644 blob {sha}\t{name}\n" for name, sha in sorted(blobs.items()))
@@ -386,24 +394,24 @@ class Repo:
         return run(Command(command.argv, command.cwd, {**_ENVIRONMENT, **(env or {})}, stdin=content)).stdout.strip()
 
     def first_parents(self, since: str, tip: str) -> tuple[str, ...]:
-        """Return the commits of the branch at *tip* that are not in the history of *since*, the oldest first."""
+        """Return the commits of the branch at *tip* that are not in the history of *since*, oldest first."""
         return tuple(self.git("rev-list", "--first-parent", "--reverse", f"{since}..{tip}").split())
 
     def commit_titles(self, since: str, tip: str) -> tuple[str, ...]:
-        """Return short sha and first line of what *tip* has and *since* has not, newest first, without merges."""
+        """Return short sha and subject of the commits that *tip* has and *since* has not, newest first, no merges."""
         argv = ("log", "--no-merges", "--no-show-signature", "--format=%h %s", f"{since}..{tip}")
         return tuple(CONTROLS.sub("", self.git(*argv)).split("\n")[:-1])
 
     def has_same_files(self, one: str, other: str) -> bool:
-        """Tell whether two commits have the same files."""
+        """Return whether two commits have the same files."""
         return self._sha(f"{one}^{{tree}}") == self._sha(f"{other}^{{tree}}")
 
     def parent(self, commit: str, number: int = 1) -> str:
-        """Return the first parent of *commit*, or the one of another *number*, empty if it has none."""
+        """Return the parent *number* of *commit* (1 is the first), empty if it has none."""
         return self._sha(f"{commit}^{number}")
 
     def has_commit(self, commit: str) -> bool:
-        """Tell whether *commit* is in this repository."""
+        """Return whether *commit* is in this repository."""
         return bool(self._sha(f"{commit}^{{commit}}"))
 
     def subject(self, commit: str) -> str:
@@ -411,7 +419,7 @@ class Repo:
         return self.git("show", "--no-patch", "--no-show-signature", "--format=%s", commit).rstrip("\n")
 
     def subjects(self, commits: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """Return the first line of the message of each of *commits*; of a merge, also that of what was merged."""
+        """Return the first line of each commit's message by sha; for a merge, also that of the merged commit."""
         own = self._subjects(dict.fromkeys(commits))
         merged = self._subjects(dict.fromkeys(parents[1] for _, parents in own.values() if len(parents) > 1))
         return {
@@ -427,15 +435,15 @@ class Repo:
         return {sha: (subject, parents.split()) for sha, parents, subject in rows}
 
     def count_commits_since(self, *commits: str) -> int:
-        """Return how many commits are checked out that are in the history of none of *commits*."""
+        """Return how many commits of HEAD are in the history of none of *commits*."""
         return int(self.git("rev-list", "--count", "HEAD", *(f"^{sha}" for sha in commits if sha)))
 
     def contains(self, tip: str, commit: str) -> bool:
-        """Tell whether *commit* is *tip* or in its history; both must be here."""
+        """Return whether *commit* is *tip* or in its history; both must be in this repository."""
         return run(self.command("merge-base", "--is-ancestor", commit, tip, ok_codes=(0, 1))).code == 0
 
     def check_signing(self) -> None:
-        """Sign a commit that nobody sees, if git is told to sign commits or tags: now is the time to find out.
+        """Sign a temporary commit if git is configured to sign commits or tags, so that a failure shows early.
 
         Raises Refusal RK-SIGNING-FAILED.
         """
@@ -459,9 +467,9 @@ class Repo:
         return run(self.command("config", "--type=bool", "--get", key, ok_codes=(0, 1))).stdout.strip() == "true"
 
     def add(self, worktree: Path, paths: Sequence[str]) -> None:
-        """Track *paths* in *worktree* from its next commit on, but for those that git is told to ignore."""
+        """Track *paths* in *worktree* from its next commit on, except those that git ignores."""
         if not paths:
-            return  # to git, no path means every path
+            return  # git would take no path for every path
         options = ("--literal-pathspecs", "ls-files", "-z", "--others", "--exclude-standard")
         if untracked := self.git(*options, "--", *paths, cwd=worktree).split("\0")[:-1]:
             run(self.add_command(worktree, untracked))
@@ -471,28 +479,28 @@ class Repo:
         return self.command(*_ADD, "--", *paths, cwd=worktree)
 
     def make_tag(self, tag: str, commit: str) -> None:
-        """Make the annotated *tag* on *commit*; one that is there already is fine.
+        """Create the annotated *tag* on *commit*, unless it exists there already.
 
-        Raises ReleaseError RK-TAG-EXISTS if it is there on another commit: tags are never moved.
+        Raises ReleaseError RK-TAG-EXISTS if it exists on another commit: tags are never moved.
         """
         existing = self._sha(f"refs/tags/{tag}")
         if not existing:
             run(self.tag_command(tag, commit))
         elif self._sha(f"refs/tags/{tag}^{{commit}}") != commit:
-            raise ReleaseError(ErrorCode.TAG_EXISTS, f"{tag} exists already, at {existing[:12]}")
+            raise ReleaseError(ErrorCode.TAG_EXISTS, f"{tag} already exists, at {existing[:12]}")
 
     def tag_command(self, tag: str, commit: str) -> Command:
-        """Make the annotated *tag* on *commit*."""
+        """Create the annotated *tag* on *commit*."""
         return self.command("tag", "--annotate", "--message", tag, tag, commit)
 
     def tag_refs(self) -> dict[str, Ref]:
-        """Return what each tag names here."""
+        """Return the object and commit of each local tag, by its name."""
         form = "%(refname:lstrip=2)%00%(objectname)%00%(*objectname)"
         lines = (line.split("\0") for line in self.git("for-each-ref", f"--format={form}", "refs/tags").splitlines())
         return {name: Ref(sha, peeled or sha) for name, sha, peeled in lines}
 
     def delete_tag(self, tag: str, sha: str) -> None:
-        """Delete *tag*, if it still names the object *sha*: else git refuses."""
+        """Delete *tag* if it still names the object *sha*; otherwise git refuses."""
         self.git("update-ref", "-d", f"refs/tags/{tag}", sha)
 
     def push(
@@ -500,10 +508,10 @@ class Repo:
     ) -> None:
         """Push exactly *refspecs*, all or none, and never by force.
 
-        Those references alone that *leases* names are moved or deleted, if they still are at the object that it says
-        (empty: if they are not there). The remote compares and writes in one step, so two clones cannot both succeed.
+        Only references in *leases* can be moved or deleted, and only if they still name the object that it gives
+        (empty: if they do not exist). The remote compares and writes in one step, so two clones cannot both succeed.
 
-        Raises ReleaseError RK-PUSH-REJECTED with what git says, RK-REMOTE-UNREACHABLE if it was not even asked.
+        Raises ReleaseError RK-PUSH-REJECTED with git's output, RK-REMOTE-UNREACHABLE if git cannot reach the remote.
         """
         try:
             run(self.push_command(remote, refspecs, dry_run=dry_run, leases=leases))
@@ -511,7 +519,9 @@ class Repo:
             if error.code is ErrorCode.REMOTE_UNREACHABLE:
                 raise
             location = f"{remote}: {', '.join(refspecs[:3])}"
-            raise ReleaseError(ErrorCode.PUSH_REJECTED, "the push was refused", location, output=error.output) from None
+            raise ReleaseError(
+                ErrorCode.PUSH_REJECTED, "the push was rejected", location, output=error.output
+            ) from None
 
     def push_command(
         self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False, leases: Mapping[str, str] | None = None
@@ -523,7 +533,7 @@ class Repo:
         return replace(command, log_output=not dry_run)
 
     def ls_remote(self, remote: str, *names: str) -> dict[str, Ref]:
-        """Return the references of *remote*, or those that are called *names* in full."""
+        """Return the references of *remote* by full name, or only those with the full *names*."""
         refs: dict[str, Ref] = {}
         for line in self.git("ls-remote", "--quiet", remote, *names).splitlines():
             sha, name = line.split("\t")
@@ -535,37 +545,37 @@ class Repo:
         return refs
 
     def fetch(self, remote: str, name: str) -> None:
-        """Fetch what the reference *name* of *remote* leads to.
+        """Fetch the objects that the reference *name* of *remote* leads to.
 
-        No reference is changed here but the one, if any, that tells where a branch of the remote is.
+        The only local reference that can change is the remote-tracking branch, if *name* is a branch.
         """
         self.git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, name)
 
     def remote_branch_contains(self, remote: str, commit: str, branch: str = "") -> bool:
-        """Tell whether *branch* of *remote*, or any of its branches, is known to hold *commit*; asks nobody."""
+        """Return whether *branch* of *remote*, or any of its branches, contains *commit* as of the last fetch."""
         pattern = f"refs/remotes/{remote}" + (f"/{branch}" if branch else "")
         return bool(self.git("for-each-ref", "--count=1", f"--contains={commit}", pattern))
 
     def has_on_branch(self, commit: str, remote: str, branch: str) -> bool:
-        """Tell whether *commit* is in the history of what is checked out, or is known to be of *branch* of *remote*."""
+        """Return whether *commit* is in the history of HEAD, or of *branch* of *remote* as of the last fetch."""
         is_local = self.has_commit(commit)
         return is_local and (
             self.contains(self.head, commit) or bool(branch and self.remote_branch_contains(remote, commit, branch))
         )
 
     def differing_paths(self, worktree: Path, commit: str) -> tuple[str, ...]:
-        """Return the paths at which *worktree*, with what `add` has added, is not as *commit*."""
+        """Return the paths at which *worktree* differs from *commit*; files that `add` has added count too."""
         return tuple(self.git("diff", "--name-only", "--no-renames", "-z", commit, cwd=worktree).split("\0")[:-1])
 
     def bundle(self, file: Path, worktree: Path, since: str) -> None:
-        """Write what *worktree* has checked out, on top of *since*, into *file*; `fetch` takes it for a remote."""
+        """Write the commits from *since* to the HEAD of *worktree* into the bundle *file*; `fetch` can read from it."""
         self.git("bundle", "create", "--quiet", str(file.resolve()), "HEAD", f"^{since}", cwd=worktree)
 
     def fast_forward(self, commit: str) -> bool:
-        """Bring the checked-out branch to *commit* if that is a pure step forward and the tree is clean.
+        """Fast-forward the checked-out branch to *commit*, if that is possible and the work tree is clean.
 
-        What an earlier such step has left that was killed, or found the disk full, is gone over again.
-        Tells whether *commit* is checked out then, or part of what is.
+        If an earlier fast-forward was killed, or the disk was full, it is completed.
+        Returns whether *commit* is then checked out, or in the history of HEAD.
         """
         current = Repo(self.top)
         if self.contains(current.head, commit):
@@ -582,13 +592,14 @@ class Repo:
         return True
 
     def fast_forward_command(self, commit: str) -> Command:
-        """Bring the checked-out branch to *commit*, which is a pure step forward."""
+        """Fast-forward the checked-out branch to *commit*."""
         return self.command("merge", "--quiet", "--ff-only", commit)
 
     def _is_partial_fast_forward(self, commit: str) -> bool:
-        """Tell whether all that is changed here is what *commit* writes, as far as git came: files are no transaction.
+        """Return whether all local changes come from a fast-forward to *commit* that was interrupted.
 
-        Then nothing is staged, for git does that last.
+        git writes files one by one and updates its index last. So nothing is staged, and each file has a beginning of
+        its new text.
         """
         entries = self.git("status", "--porcelain", "-z", "--no-renames").split("\0")[:-1]
         paths = {entry[3:] for entry in entries if entry[0] in " ?"}
@@ -601,7 +612,7 @@ class Repo:
         return all(wanted.get((commit, path), "").startswith(text) for path, text in texts.items())
 
     def _blobs(self, shas: Sequence[str]) -> dict[str, str]:
-        """Return the text of each blob, in one process; sizes are in bytes, so bytes are what is cut."""
+        """Return the text of each blob by its sha, with one process; git gives sizes in bytes, so bytes are cut."""
         stdin = "".join(f"{sha}\n" for sha in shas).encode()
         output = b"\0".join(stream(self.command("cat-file", "--batch=%(objectsize)", stdin=stdin)))
         texts: dict[str, str] = {}
@@ -623,10 +634,10 @@ def clone(source: str, directory: Path, *options: str) -> None:
 
 @contextmanager
 def credentials(address: str, token: str) -> Generator[None]:
-    """Let git answer with *token* inside the block when the server of *address* asks for a password.
+    """Inside the block, let git use *token* when the server of *address* asks for a password.
 
-    It stands in the environment of the git processes that talk with a remote, and nowhere else: in no argument, no
-    file, no configuration of the clone.
+    The token is only in the environment of git processes that talk to a remote: in no argument, no file, and no
+    configuration of the clone.
     """
     url = urlsplit(address)
     host = url.netloc.rpartition("@")[2]
@@ -651,9 +662,9 @@ def _open(path: Path) -> git.Repo:
     try:
         repository = git.Repo(path, search_parent_directories=True, expand_vars=False)
     except (git.InvalidGitRepositoryError, git.NoSuchPathError):
-        raise Refusal(ErrorCode.GIT_NOT_A_REPOSITORY, "this is no git repository", str(path)) from None
+        raise Refusal(ErrorCode.GIT_NOT_A_REPOSITORY, "not a git repository", str(path)) from None
     if repository.bare:
-        raise Refusal(ErrorCode.GIT_NOT_A_REPOSITORY, "this git repository is bare: it has no files", str(path))
+        raise Refusal(ErrorCode.GIT_NOT_A_REPOSITORY, "the git repository is bare: it has no work tree", str(path))
     return repository
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("releasekit.forge")
 
 VERSION = "2022-11-28"
-"""The version of the API that the hosted GitHub and all supported Enterprise Servers speak."""
+"""The version of the API that the hosted GitHub and all supported Enterprise Servers have."""
 
 COMMITS_PER_QUERY = 50
 
@@ -43,7 +43,7 @@ fragment pulls on Commit {
 
 
 class GitHub:
-    """The repository of *web*, whose API is at *address*; conforms to `interface.Forge`."""
+    """The repository *urls*, whose API is at *address*; conforms to `protocols.Forge`."""
 
     name = "GitHub"
     body_limit = 125_000
@@ -68,10 +68,10 @@ class GitHub:
         self._api = Api(address, http_client, headers, sleep=sleep)
 
     async def check_access(self) -> None:
-        """Return if the token may make releases here.
+        """Return if the token may create releases in this repository.
 
-        What a repository says of permissions is the user's, not the token's, so GitHub is asked for something that
-        only those who may make releases are given and that changes nothing: the notes that it would write.
+        The permissions of a repository are those of the user, not of the token. So this asks for generated release
+        notes: that changes nothing, and needs the permission to create releases. Raises as `protocols.Forge` says.
         """
         path = f"{self._repository}/releases/generate-notes"
         try:
@@ -80,12 +80,12 @@ class GitHub:
             if error.code not in (ErrorCode.FORGE_READ_ONLY, ErrorCode.FORGE_CREDENTIALS) or _is_unauthorized(error):
                 raise
             if await self._api.get(self._repository):
-                message = f"the token may not make releases in {self._owner}/{self._name}"
+                message = f"the token may not create releases in {self._owner}/{self._name}"
                 raise ReleaseError(ErrorCode.FORGE_READ_ONLY, message, output=error.output) from None
             raise
 
     async def releases(self) -> tuple[ForgeRelease, ...]:
-        """Return all releases, drafts too, newest first."""
+        """Return all releases and drafts, newest first."""
         return tuple([_parse_release(release) async for release in self._api.paginate(f"{self._repository}/releases")])
 
     async def drafts(self) -> tuple[ForgeRelease, ...]:
@@ -94,7 +94,7 @@ class GitHub:
         return tuple(_parse_release(release) for release in newest if release["draft"])
 
     async def release(self, tag: str) -> ForgeRelease | None:
-        """Return the release of *tag*; a draft is not found by its tag, so the list is read up to it."""
+        """Return the release of *tag*; GitHub does not find a draft by its tag, so this looks through the list."""
         published = await self._api.get(f"{self._repository}/releases/tags/{quote(tag, safe='')}")
         if published:
             return _parse_release(published)
@@ -106,9 +106,9 @@ class GitHub:
     async def create_release(
         self, tag: str, commit: str, title: str, body: str, *, draft: bool = False, prerelease: bool = False
     ) -> ForgeRelease:
-        """Make the release of *tag*; one that is there already is returned as it is."""
+        """Create the release of *tag*; an existing one is returned unchanged."""
         fields = {"tag_name": tag, "target_commitish": commit, "name": title, "body": body}
-        # "legacy": a release of an older line, made later, is not taken for the latest one.
+        # "legacy": a later release of an older version does not become the latest one.
         value = {**fields, "draft": draft, "prerelease": prerelease, "make_latest": "legacy"}
 
         async def create() -> ForgeRelease:
@@ -119,22 +119,22 @@ class GitHub:
     async def update_release(
         self, release: ForgeRelease, *, title: str | None = None, body: str | None = None
     ) -> ForgeRelease:
-        """Change what *release* says."""
+        """Change title and body of *release*; None keeps them."""
         changes = {"name": title, "body": body}
         return await self._patch_release(release, {key: value for key, value in changes.items() if value is not None})
 
     async def promote(self, release: ForgeRelease) -> ForgeRelease:
-        """Announce a draft."""
+        """Publish a draft; a release that is no draft is returned unchanged."""
         return await self._patch_release(release, {"draft": False}) if release.draft else release
 
     async def delete_release(self, release: ForgeRelease) -> None:
-        """Delete *release*, not its tag; fine if it is gone already."""
+        """Delete *release* but not its tag; do nothing if it no longer exists."""
         await self._api.request("DELETE", self._release_path(release), ok_statuses=(HTTPStatus.NOT_FOUND,))
 
     async def upload_asset(self, release: ForgeRelease, name: str, content: bytes) -> None:
-        """Attach the file *name* to *release*, in the place of one of this name.
+        """Attach the file *name* to *release*, and replace a file of this name.
 
-        An upload that was cut off leaves an empty asset behind, which is in the way like any other.
+        An interrupted upload leaves an empty asset, which must be replaced too.
         """
         details = await self._api.get(self._release_path(release))
         for asset in details["assets"]:
@@ -148,7 +148,7 @@ class GitHub:
         await self._api.request("POST", address, query={"name": name}, content=content)
 
     async def asset(self, release: ForgeRelease, name: str) -> bytes | None:
-        """Return the file *name* that is attached to *release*; GitHub leads on to where it is kept."""
+        """Return the file *name* that is attached to *release*, None if there is none; GitHub redirects to it."""
         details = await self._api.get(self._release_path(release))
         for asset in get_nested(details, "assets") or ():
             if asset["name"] == name:
@@ -157,14 +157,14 @@ class GitHub:
         return None
 
     async def find_pull_request(self, branch: str, base: str) -> PullRequest | None:
-        """Return the open pull request of *branch* into *base*."""
+        """Return the open pull request of *branch* into *base*, None if there is none."""
         pull_requests = await self._list_pull_requests("open", branch, base)
         return _parse_pull_request(pull_requests[0]) if pull_requests else None
 
     async def open_pull_request(
         self, branch: str, base: str, title: str, body: str, labels: Sequence[str] = ()
     ) -> PullRequest:
-        """Return the open pull request of *branch* into *base*, made or brought up to date; labels are only added."""
+        """Create or update the pull request of *branch* into *base*, and return it; labels are only added."""
         value = {"title": title, "body": body}
 
         async def find() -> Any:  # noqa: ANN401  JSON
@@ -190,7 +190,7 @@ class GitHub:
         )
 
     async def comment(self, number: int, marker: str, body: str) -> str:
-        """Make the comment on a pull request that begins with *marker*, or bring it up to date; returns its page."""
+        """Create or update the comment that begins with *marker* on a pull request; returns its URL."""
         path = f"{self._repository}/issues/{number}/comments"
 
         async def find() -> Any:  # noqa: ANN401  JSON
@@ -204,7 +204,7 @@ class GitHub:
         return response["html_url"]
 
     async def merged_pull_request(self, branch: str, base: str) -> PullRequest | None:
-        """Return the pull request of *branch* that was merged into *base* last."""
+        """Return the pull request of *branch* that was merged into *base* last, None if there is none."""
         merged = [
             pull_request
             for pull_request in await self._list_pull_requests("closed", branch, base)
@@ -213,7 +213,7 @@ class GitHub:
         return _parse_pull_request(max(merged, key=lambda pull_request: pull_request["merged_at"])) if merged else None
 
     async def pull_requests_of(self, commits: Sequence[str]) -> dict[str, PullRequest]:
-        """Return the merged pull request that each of *commits* came with, by GraphQL: fifty commits a request."""
+        """Return the merged pull request of each of *commits* by sha, with GraphQL: fifty commits a request."""
         by_commit: dict[str, PullRequest] = {}
         for start in range(0, len(commits), COMMITS_PER_QUERY):
             batch = commits[start : start + COMMITS_PER_QUERY]
@@ -225,7 +225,7 @@ class GitHub:
             address = f"{self._api.base.removesuffix('/v3')}/graphql"
             response = await self._api.send("POST", address, body)
             if errors := response.get("errors"):
-                log.debug("GraphQL: %s", errors)  # such as a commit that was never pushed; the others are told
+                log.debug("GraphQL: %s", errors)  # such as a commit that was never pushed; the response has the others
             for n, sha in enumerate(batch):
                 nodes = get_nested(response, "data", "repository", f"c{n}", "associatedPullRequests", "nodes") or ()
                 if merged := [node for node in nodes if node["mergedAt"]]:
@@ -233,7 +233,7 @@ class GitHub:
         return by_commit
 
     async def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
-        """Start *workflow* (the name of its file) on *ref*; never repeated by itself."""
+        """Start *workflow* (the name of its file) on *ref*; the request is never retried."""
         path = f"{self._repository}/actions/workflows/{quote(workflow, safe='')}/dispatches"
         await self._api.send("POST", path, {"ref": ref, "inputs": dict(inputs)})
 
@@ -285,7 +285,7 @@ def _parse_pull_request(value: Mapping[str, Any]) -> PullRequest:
 
 
 def _parse_graphql_pull_request(node: Mapping[str, Any]) -> PullRequest:
-    author = get_nested(node, "author", "login") or ""  # somebody who has left GitHub is nobody
+    author = get_nested(node, "author", "login") or ""  # null if the account was deleted
     bot = "[bot]" if get_nested(node, "author", "__typename") == "Bot" else ""
     return PullRequest(
         number=node["number"],

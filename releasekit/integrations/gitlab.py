@@ -1,4 +1,4 @@
-"""GitLab, hosted or of one's own, through its REST API (version 4)."""
+"""GitLab, hosted or self-managed, through its REST API (version 4)."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 
 DEVELOPER_ACCESS = 30
-"""The access level from which on releases may be made."""
+"""The lowest access level that may create releases."""
 
-# GitLab has no drafts: a release whose time has not come is listed as an upcoming one, and can be moved to now.
+# GitLab has no drafts. A release with a future date is listed as upcoming, and its date can be changed to now.
 DRAFT_DATE = "2999-01-01T00:00:00Z"
 MERGED_PAGES = 5
 
 
 class GitLab:
-    """The project of *web*, whose API is at *address*; conforms to `interface.Forge`.
+    """The project *urls*, whose API is at *address*; conforms to `protocols.Forge`.
 
-    *variable* names where *token* comes from: a job's own token goes into a header of its own.
+    *variable* is the environment variable that *token* comes from: the token of a CI job needs a different header.
     """
 
     name = "GitLab"
@@ -57,34 +57,33 @@ class GitLab:
         self._api = Api(address, http_client, {header: token}, sleep=sleep)
 
     async def check_access(self) -> None:
-        """Return if the token may make releases here: its own scope, and the level of who has made it.
+        """Return if the token may create releases here: its scope and the access level of its owner allow it.
 
-        A job's token may by definition, and may not ask.
+        The token of a CI job always may, but cannot read permissions. Raises as `protocols.Forge` says.
         """
         if self._is_job:
             return
         project = await self._api.get(self._project)
         if project is None:
-            raise ReleaseError(
-                ErrorCode.FORGE_CREDENTIALS, f"there is no project {self._path}, or the token does not see it"
-            )
+            message = f"the project {self._path} does not exist, or the token may not see it"
+            raise ReleaseError(ErrorCode.FORGE_CREDENTIALS, message)
         kinds = ("project_access", "group_access")
         level = max(get_nested(project, "permissions", kind, "access_level") or 0 for kind in kinds)
         scopes = get_nested(await self._api.get("/personal_access_tokens/self"), "scopes") or ["api"]
         if level < DEVELOPER_ACCESS or "api" not in scopes:
-            raise ReleaseError(ErrorCode.FORGE_READ_ONLY, f"the token may not make releases in {self._path}")
+            raise ReleaseError(ErrorCode.FORGE_READ_ONLY, f"the token may not create releases in {self._path}")
 
     async def releases(self) -> tuple[ForgeRelease, ...]:
-        """Return all releases, upcoming ones too, newest first."""
+        """Return all releases, also upcoming ones, newest first."""
         return tuple([_parse_release(release) async for release in self._api.paginate(f"{self._project}/releases")])
 
     async def drafts(self) -> tuple[ForgeRelease, ...]:
-        """Return the upcoming ones among the last hundred releases: theirs is the latest time."""
+        """Return the upcoming ones among the first hundred releases: their date is the latest, so they come first."""
         newest = await self._api.get(f"{self._project}/releases", per_page=100) or ()
         return tuple(release for entry in newest if (release := _parse_release(entry)).draft)
 
     async def release(self, tag: str) -> ForgeRelease | None:
-        """Return the release of *tag*."""
+        """Return the release of *tag*, also an upcoming one, None if there is none."""
         value = await self._api.get(self._release_path(tag))
         return _parse_release(value) if value else None
 
@@ -96,9 +95,9 @@ class GitLab:
         body: str,
         *,
         draft: bool = False,
-        prerelease: bool = False,  # noqa: ARG002  GitLab knows no prereleases
+        prerelease: bool = False,  # noqa: ARG002  GitLab has no prereleases
     ) -> ForgeRelease:
-        """Make the release of *tag*; one that is there already is returned as it is."""
+        """Create the release of *tag*; an existing one is returned unchanged."""
         value = {"tag_name": tag, "ref": commit, "name": title, "description": body}
         if draft:
             value["released_at"] = DRAFT_DATE
@@ -111,24 +110,24 @@ class GitLab:
     async def update_release(
         self, release: ForgeRelease, *, title: str | None = None, body: str | None = None
     ) -> ForgeRelease:
-        """Change what *release* says."""
+        """Change title and body of *release*; None keeps them."""
         changes = {"name": title, "description": body}
         value = {key: text for key, text in changes.items() if text is not None}
         return _parse_release(await self._api.send("PUT", self._release_path(release.tag), value))
 
     async def promote(self, release: ForgeRelease) -> ForgeRelease:
-        """Announce an upcoming release."""
+        """Publish an upcoming release; any other is returned unchanged."""
         if not release.draft:
             return release
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return _parse_release(await self._api.send("PUT", self._release_path(release.tag), {"released_at": now}))
 
     async def delete_release(self, release: ForgeRelease) -> None:
-        """Delete *release*, not its tag; fine if it is gone already."""
+        """Delete *release* but not its tag; do nothing if it no longer exists."""
         await self._api.request("DELETE", self._release_path(release.tag), ok_statuses=(HTTPStatus.NOT_FOUND,))
 
     async def upload_asset(self, release: ForgeRelease, name: str, content: bytes) -> None:
-        """Attach the file *name* to *release*: it goes to the project's generic packages, and is linked from there."""
+        """Attach the file *name* to *release*: upload it as a generic package of the project, and link to it."""
         path = self._asset_path(release, name)
         await self._api.request("PUT", path, content=content)
         links = await self._api.get(f"{self._release_path(release.tag)}/assets/links") or ()
@@ -137,22 +136,22 @@ class GitLab:
             await self._api.send("POST", f"{self._release_path(release.tag)}/assets/links", link)
 
     async def asset(self, release: ForgeRelease, name: str) -> bytes | None:
-        """Return the file *name* that is attached to *release*."""
+        """Return the file *name* that is attached to *release*, None if there is none."""
         if name not in release.assets:
             return None
         return (await self._api.request("GET", self._asset_path(release, name))).content
 
     async def find_pull_request(self, branch: str, base: str) -> PullRequest | None:
-        """Return the open merge request of *branch* into *base*."""
+        """Return the open merge request of *branch* into *base*, None if there is none."""
         merge_requests = await self._list_merge_requests("opened", branch, base)
         return _parse_merge_request(merge_requests[0]) if merge_requests else None
 
     async def open_pull_request(
         self, branch: str, base: str, title: str, body: str, labels: Sequence[str] = ()
     ) -> PullRequest:
-        """Return the open merge request of *branch* into *base*, made or brought up to date; labels are only added.
+        """Create or update the merge request of *branch* into *base*, and return it; labels are only added.
 
-        GitLab makes the labels that are missing.
+        GitLab creates the labels that are missing.
         """
         value = {"title": title, "description": body, "add_labels": ",".join(labels)}
 
@@ -174,7 +173,7 @@ class GitLab:
         await self._api.send("PUT", f"{self._project}/merge_requests/{pull_request.number}", value)
 
     async def comment(self, number: int, marker: str, body: str) -> str:
-        """Make the note on a merge request that begins with *marker*, or bring it up to date; returns its page."""
+        """Create or update the note that begins with *marker* on a merge request; returns its URL."""
         path = f"{self._project}/merge_requests/{number}/notes"
 
         async def find() -> Any:  # noqa: ANN401  JSON
@@ -187,7 +186,7 @@ class GitLab:
         return f"{self._page}/-/merge_requests/{number}#note_{response['id']}"
 
     async def merged_pull_request(self, branch: str, base: str) -> PullRequest | None:
-        """Return the merge request of *branch* that was merged into *base* last."""
+        """Return the merge request of *branch* that was merged into *base* last, None if there is none."""
         merged = await self._list_merge_requests("merged", branch, base)
         return (
             _parse_merge_request(max(merged, key=lambda merge_request: merge_request["merged_at"] or ""))
@@ -196,10 +195,10 @@ class GitLab:
         )
 
     async def pull_requests_of(self, commits: Sequence[str]) -> dict[str, PullRequest]:
-        """Return the merge request that each of *commits* came with, from the list of those merged last.
+        """Return the merge request of each of *commits* by sha, from the list of the last merged ones.
 
-        So it is found by the commit that merging has made, or by its last own one, in a hundred merge requests a
-        request; asking for each commit would cost a request a commit.
+        One request lists a hundred merge requests; asking for each commit would need one request for each. So only
+        the merge commit, the squash commit and the last commit of a merge request are recognised.
         """
         wanted, by_commit, count = set(commits), dict[str, PullRequest](), 0
         query = {"state": "merged", "order_by": "updated_at", "sort": "desc"}
@@ -213,7 +212,7 @@ class GitLab:
         return by_commit
 
     async def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
-        """Start a pipeline on *ref*; its rules may look at the variable RELEASEKIT_WORKFLOW."""
+        """Start a pipeline on *ref*; its rules can use the variable RELEASEKIT_WORKFLOW."""
         all_inputs = {"RELEASEKIT_WORKFLOW": workflow, **inputs}
         variables = [{"key": key, "value": value} for key, value in all_inputs.items()]
         await self._api.send("POST", f"{self._project}/pipeline", {"ref": ref, "variables": variables})
@@ -244,7 +243,7 @@ def _parse_release(value: Mapping[str, Any]) -> ForgeRelease:
 
 
 def _parse_merge_request(value: Mapping[str, Any]) -> PullRequest:
-    # Merging by fast-forward makes no commit: the last one of the branch is then the one that has landed.
+    # A fast-forward merge creates no commit: the last commit of the branch is then the merged one.
     merged_commit = value.get("merge_commit_sha") or value.get("squash_commit_sha") or value["sha"]
     return PullRequest(
         number=value["iid"],

@@ -1,4 +1,4 @@
-"""Graphviz, which draws better than we do, where it is installed."""
+"""Graphviz, which draws better graphs than releasekit, if it is installed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ log = logging.getLogger("releasekit.graphviz")
 
 
 def render_svg(dot: str) -> str:
-    """Return the picture of a graph in Graphviz' language; nothing where there is no Graphviz, or it cannot."""
+    """Return the graph *dot* (in Graphviz's language) as SVG; empty if Graphviz is missing or fails."""
     program = which("dot")
     if program is None:
         return ""
     try:
         return run(Command((program, "-Tsvg"), stdin=dot.encode(), timeout=60)).stdout
     except ReleaseError as error:
-        log.warning("Graphviz did not draw it, so it is drawn more plainly: %s", error)
+        log.warning("Graphviz failed, so the graph has a simpler layout: %s", error)
         return ""

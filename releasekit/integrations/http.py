@@ -1,4 +1,4 @@
-"""One pooled HTTP client for a run: questions are asked again when the answer is slow to come, orders never are."""
+"""One pooled HTTP client for a run: it retries requests that only read, and never those that change something."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ FIRST_DELAY = 0.5
 """Seconds before the second attempt; each further delay is twice as long."""
 
 MAX_DELAY = 60.0
-"""Seconds that are waited at most between two attempts, whatever `Retry-After` asks for."""
+"""The most seconds to wait between two attempts, even if `Retry-After` asks for more."""
 
 _A_YEAR = 366 * 24 * 60 * 60.0
-"""Seconds that an answer may ask to wait at most: beyond a year it is nonsense, and no date in our calendar."""
+"""The most seconds that a response may ask to wait: more than a year is nonsense, and can overflow a date."""
 
 _REPEATABLE = frozenset({"GET", "HEAD"})
-# Not every TransportError: a malformed address or request of ours stays malformed however often it is sent.
+# Not every TransportError: a malformed address or request stays malformed on each attempt.
 _TRANSIENT_ERRORS = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError)
 
 
@@ -43,13 +43,13 @@ def client(
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     retry_on_429: bool = True,
 ) -> httpx.AsyncClient:
-    """Return the client of a run, to be used as an async context manager in one event loop.
+    """Return the client of a run. Use it as an async context manager in one event loop.
 
-    *timeout* is in seconds and bounds each step of one attempt (connect, write, read); *total_timeout* bounds all of
-    it: a body may come a byte at a time. GET and HEAD are sent up to *attempts* times: on connection errors, timeouts,
-    429 and 5xx. Redirects are followed. Certificates and proxies come from the environment as httpx has it
-    (`SSL_CERT_FILE`, `SSL_CERT_DIR`, `HTTPS_PROXY`, `NO_PROXY`). *sleep* waits some seconds. Without *retry_on_429* a
-    429 is handed on at once: forges say in more ways than one how long to wait.
+    *timeout* is in seconds and limits each step of one attempt (connect, write, read). *total_timeout* limits the whole
+    attempt, because a body may come one byte at a time. GET and HEAD are sent up to *attempts* times: on connection
+    errors, timeouts, 429 and 5xx. Redirects are followed. httpx reads certificates and proxies from the environment
+    (`SSL_CERT_FILE`, `SSL_CERT_DIR`, `HTTPS_PROXY`, `NO_PROXY`). *sleep* waits a number of seconds. Without
+    *retry_on_429*, a 429 is returned at once: forges have several ways to say how long to wait.
     """
     return _Client(
         attempts=attempts,
@@ -59,16 +59,16 @@ def client(
         follow_redirects=True,
         headers={"User-Agent": "releasekit"},
         limits=httpx.Limits(max_connections=pool_size, max_keepalive_connections=pool_size),
-        # Hundreds of packages share the pool: waiting for a free connection is no error.
+        # Hundreds of packages share the pool, so waiting for a free connection is not an error.
         timeout=httpx.Timeout(timeout, pool=None),
     )
 
 
 class _Client(httpx.AsyncClient):
-    """Repeats at `send`, not in a transport.
+    """A client that retries in `send`, not in a transport.
 
-    That covers a body that is cut off half-way, and keeps the proxies of the environment, which httpx ignores once it
-    is given a transport.
+    So it also retries if a body is cut off half-way. And it keeps the proxies of the environment, which httpx ignores
+    if it has a custom transport.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class _Client(httpx.AsyncClient):
         total_timeout: float,
         sleep: Callable[[float], Awaitable[object]],
         retry_on_429: bool,
-        **options: Any,  # noqa: ANN401  handed on to httpx as they are
+        **options: Any,  # noqa: ANN401  passed to httpx unchanged
     ) -> None:
         super().__init__(**options)
         self._attempts, self._total_timeout, self._sleep = attempts, total_timeout, sleep
@@ -119,21 +119,20 @@ class _Client(httpx.AsyncClient):
             async with asyncio.timeout(self._total_timeout):
                 return await super().send(request, **options)
         except TimeoutError:
-            raise httpx.ReadTimeout(
-                f"not all of the answer within {self._total_timeout:g} s", request=request
-            ) from None
+            message = f"the response was not complete within {self._total_timeout:g} s"
+            raise httpx.ReadTimeout(message, request=request) from None
 
     def _delay(self, attempt: int) -> float:
-        # Half of it is fixed, so that delays always grow; half is random, so that many clients do not return at once.
+        # Half is fixed, so that delays always grow. Half is random, so that many clients do not return at once.
         full = FIRST_DELAY * 2 ** (attempt - 1)
-        return min(full / 2 + full / 2 * random.random(), MAX_DELAY)  # noqa: S311  nothing depends on it
+        return min(full / 2 + full / 2 * random.random(), MAX_DELAY)  # noqa: S311  not for security
 
 
 def requested_delay(headers: Mapping[str, str]) -> float:
-    """Return the seconds that the *headers* of an answer (names in lower case) ask to wait; 0 if none.
+    """Return how many seconds the *headers* of a response (names in lower case) ask to wait; 0 if they do not.
 
-    PyPI sends no `Retry-After` when a quota is used up but `Ratelimit: "project.create.user";r=0;t=55569`, the seconds
-    until it is filled (draft-ietf-httpapi-ratelimit-headers).
+    When a quota is used up, PyPI sends no `Retry-After` but `Ratelimit: "project.create.user";r=0;t=55569`: the seconds
+    until the quota is refilled (draft-ietf-httpapi-ratelimit-headers).
     """
     until_filled = (retry_after(match[1]) for match in _QUOTA_RESET.finditer(headers.get("ratelimit", "")))
     return max(retry_after(headers.get("retry-after", "")), *until_filled, 0.0)
@@ -143,13 +142,13 @@ _QUOTA_RESET = re.compile(r";r=0;t=(\d+)")
 
 
 def retry_after(value: str) -> float:
-    """Return the seconds that a `Retry-After` of *value* means, a number or a date (RFC 9110, 10.2.3); 0 if none."""
+    """Return the seconds that a `Retry-After` of *value* means, a number or a date (RFC 9110, 10.2.3); else 0."""
     value = value.strip()
     if value.isdecimal():
         return min(float(value), _A_YEAR)
     try:
         date = parsedate_to_datetime(value)
-        # "-0000" in a date gives a naive time, which is UTC too (RFC 5322, 3.3).
+        # "-0000" in a date gives a naive time, which is also in UTC (RFC 5322, 3.3).
         seconds = (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
     except (ValueError, OverflowError):
         return 0.0

@@ -1,4 +1,4 @@
-"""A package index, read through its Simple API: JSON (PEP 691) where it has it, else HTML (PEP 503)."""
+"""A package index, read through its Simple API: JSON (PEP 691) if the index has it, else HTML (PEP 503)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ log = logging.getLogger("releasekit.index")
 _JSON, _HTML = "application/vnd.pypi.simple.v1+json", "application/vnd.pypi.simple.v1+html"
 _HEADERS = {
     "Accept": f"{_JSON}, {_HTML};q=0.2, text/html;q=0.01",
-    # The page may be cached for 10 minutes on its way; a release has to see what is there now.
+    # Proxies may cache the page for 10 minutes, but a release needs the current state.
     "Cache-Control": "no-cache",
 }
 _ARCHIVES = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz", ".egg", ".exe", ".msi", ".rpm")
@@ -55,12 +55,12 @@ _WRONG_ADDRESS = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 
 
 class SimpleIndex:
-    """The index whose simple root is *url*; one instance may be asked many things at once.
+    """The index whose simple root is *url*; one instance can serve many requests at once.
 
-    *web* is the run's client (see `http.client`). *name* is the index's name in `[[tool.uv.index]]`: as uv does, it
-    reads `UV_INDEX_<NAME>_USERNAME` and `UV_INDEX_<NAME>_PASSWORD`, then the user info of the url, then netrc. *env*
-    is added to the environment of this process (None hides a variable), and so are the *secrets* that the configuration
-    names. `url` never shows credentials.
+    *http_client* is the run's client (see `http.client`). *name* is the index's name in `[[tool.uv.index]]`.
+    Credentials come from the same sources as in uv: `UV_INDEX_<NAME>_USERNAME` and `UV_INDEX_<NAME>_PASSWORD`, then the
+    user info of the URL, then netrc. *env* is added to the environment of this process (None hides a variable), and so
+    are the *secrets* that the configuration names. The attribute `url` never contains credentials.
     """
 
     def __init__(
@@ -81,10 +81,10 @@ class SimpleIndex:
     async def files(self, project: str) -> tuple[IndexFile, ...] | None:
         """Return the files of *project*, uncached, as the index lists them; None if the index does not know it.
 
-        Raises ReleaseError RK-INDEX-UNREACHABLE (also for 429 and 5xx that do not pass), RK-INDEX-RESPONSE (also if the
-        page is of a later major version of the API, PEP 629), Refusal RK-INDEX-CREDENTIALS.
+        Raises ReleaseError RK-INDEX-UNREACHABLE (also if 429 or 5xx persists), RK-INDEX-RESPONSE (also if the page has
+        a later major version of the API, PEP 629), Refusal RK-INDEX-CREDENTIALS.
         """
-        # The slash at the end saves a redirect (PEP 503).
+        # The slash at the end avoids a redirect (PEP 503).
         page = f"{self.url}/{canonicalize_name(project)}/"
         try:
             response = await self._http.get(page, headers=_HEADERS, auth=self._user)
@@ -96,15 +96,15 @@ class SimpleIndex:
         return tuple(_parse_page(response))
 
     async def versions(self, project: str) -> frozenset[Version]:
-        """Return the versions that *project* has files of, yanked ones too; empty if the index does not know it."""
+        """Return the versions for which *project* has files, also yanked; empty if the index does not know it."""
         listed = await self.files(project) or ()
         return frozenset(version for file in listed if (version := _file_version(file.name)) is not None)
 
     async def requirements(self, project: str, version: Version) -> tuple[Requirement, ...] | None:
-        """Return what the wheels of *version* require (PEP 658), all that any of them does.
+        """Return all requirements of any wheel of *version* (PEP 658).
 
-        Empty if the index has no wheel of it, so that nobody's requirements stand in the way; None if it does not tell
-        what they are. Raises as `files` does.
+        Empty if the index has no wheel of it, so that no requirement is a conflict. None if the index does not give
+        the requirements. Raises as `files` does.
         """
         requirements: list[Requirement] = []
         for file in await self.files(project) or ():
@@ -118,7 +118,7 @@ class SimpleIndex:
                 raise
             try:
                 requirements += map(Requirement, parse_email(metadata)[0].get("requires_dist", []))
-            except InvalidRequirement:  # from before such were refused
+            except InvalidRequirement:  # uploaded before indexes rejected these
                 return None
         return tuple(requirements)
 
@@ -137,13 +137,13 @@ class SimpleIndex:
     async def check_credentials(self, publish_url: str) -> None:
         """Send an upload without a file to *publish_url*, with the credentials that `uv publish` would find.
 
-        They are `UV_PUBLISH_TOKEN`, or `UV_PUBLISH_USERNAME` and `UV_PUBLISH_PASSWORD`, or the url's user info, or
-        netrc. Any answer but 401 and 403 means that they are fine: what is wrong with the upload is looked at later.
-        Without credentials nothing is asked if uv will get them from the CI (trusted publishing), from a keyring or
-        from `uv auth login`.
+        They are `UV_PUBLISH_TOKEN`, or `UV_PUBLISH_USERNAME` and `UV_PUBLISH_PASSWORD`, or the user info of the URL, or
+        netrc. Every status except 401 and 403 means that they are valid: the index rejects the empty upload for another
+        reason. Without credentials no request is sent if uv gets them from the CI (trusted publishing), from a keyring
+        or from `uv auth login`.
 
-        Raises Refusal RK-INDEX-CREDENTIALS if they are refused, missing or contradictory, RK-INDEX-UNREACHABLE if
-        nobody answers.
+        Raises Refusal RK-INDEX-CREDENTIALS if they are rejected, missing or contradictory, RK-INDEX-UNREACHABLE if no
+        server answers.
         """
         address, user = self._upload_credentials(publish_url)
         if user is None and self._uv_has_credentials():
@@ -154,12 +154,12 @@ class SimpleIndex:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _unreachable_error(Refusal, address, error) from error
         if response.status_code in _DENIED:
-            message = "credentials refused" if user else "no credentials, and the index wants some"
+            message = "the index rejects the credentials" if user else "no credentials, but the index requires them"
             raise Refusal(ErrorCode.INDEX_CREDENTIALS, f"{message} ({response.status_code})", mask(address))
         _warn_about_upload(response, address, user)
 
     def has_credentials(self, publish_url: str) -> bool:
-        """Return whether an upload to *publish_url* would have credentials, right or wrong; asks nobody."""
+        """Return whether an upload to *publish_url* would have credentials, valid or not; sends no request."""
         return self._upload_credentials(publish_url)[1] is not None or self._uv_has_credentials()
 
     def _upload_credentials(self, publish_url: str) -> tuple[str, tuple[str, str] | None]:
@@ -171,11 +171,11 @@ class SimpleIndex:
     async def _send_empty_upload(self, address: str, user: tuple[str, str] | None) -> httpx.Response:
         auth = user or httpx.USE_CLIENT_DEFAULT
         try:
-            # A form that is not multipart is taken for XML-RPC by some, and answered with 200 whoever sends it.
+            # Some indexes treat a form that is not multipart as XML-RPC, and answer 200 to everyone.
             return await self._http.post(address, files=_EMPTY_UPLOAD, auth=auth, follow_redirects=False)
         except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
-            # A server that refuses may answer when it has read the head, and hang up: what is then still sent resets
-            # the connection, and the answer is lost. So the head alone, which was enough for it to decide.
+            # A server that rejects the credentials may answer after the headers and close the connection. Sending the
+            # body then resets the connection, and the response is lost. So send only the headers, which were enough.
             return await self._http.post(address, headers=_FORM, auth=auth, follow_redirects=False)
 
     def _env_user(self, name: str) -> tuple[str, str] | None:
@@ -197,9 +197,10 @@ class SimpleIndex:
 async def files_on_index(
     packages: Sequence[BuiltPackage], index: Index, *, strict: bool = True
 ) -> dict[str, dict[str, IndexFile]]:
-    """Return by package and name those of its files that *index* lists with our sha256.
+    """Return, by package and file name, the files of *packages* that *index* lists with our sha256.
 
-    With *strict* one that it lists with other content is a Refusal RK-PUBLISH-CHECKSUM-MISMATCH; else it is not ours.
+    If *index* lists a file with a different sha256: with *strict*, raises Refusal RK-PUBLISH-CHECKSUM-MISMATCH; else
+    the file is left out.
     """
     matches: dict[str, dict[str, IndexFile]] = {}
     pages = await asyncio.gather(*(index.files(package.name) for package in packages))
@@ -211,13 +212,13 @@ async def files_on_index(
             if index_file and index_file.sha256 in ("", file.sha256):
                 matches[package.name][file.name] = index_file
             elif index_file and strict:
-                message = f"{file.name} is on the index with other content than was built here"
+                message = f"{file.name} on the index has different content than the file built here"
                 raise Refusal(ErrorCode.PUBLISH_CHECKSUM_MISMATCH, message, f"{index.url}: sha256 {index_file.sha256}")
     return matches
 
 
 def upload_times(listed: Mapping[str, Mapping[str, IndexFile]]) -> dict[str, dict[str, datetime | None]]:
-    """Return by package and name since when the index has each of the files that `files_on_index` has found."""
+    """Return, by package and file name, the upload time of each file in *listed*, the result of `files_on_index`."""
     return {package: {name: file.upload_time for name, file in files.items()} for package, files in listed.items()}
 
 
@@ -226,7 +227,7 @@ _FORM = {"Content-Type": "multipart/form-data; boundary=end"}
 
 
 def _parse_time(text: object) -> datetime | None:
-    """Return the time that an index gives; one that nobody can read is as good as none, and no fault of the page."""
+    """Return the time that an index gives; None if it is malformed, which does not make the page invalid."""
     try:
         time = datetime.fromisoformat(str(text))
     except ValueError:
@@ -238,7 +239,7 @@ class _File(BaseModel):
     filename: str
     url: str
     hashes: dict[str, str] = Field(default_factory=dict)
-    yanked: bool | str = False  # a reason is a yank too (PEP 592)
+    yanked: bool | str = False  # a string is the reason of a yank (PEP 592)
     uploaded: Annotated[datetime | None, BeforeValidator(_parse_time)] = Field(None, alias="upload-time")  # PEP 700
 
 
@@ -252,7 +253,7 @@ class _ProjectPage(BaseModel):
 
 
 class _LinkParser(HTMLParser):
-    """The links of an HTML page, and whether it says that it is a Simple API page."""
+    """The links of an HTML page, and whether it is a Simple API page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -279,7 +280,7 @@ class _LinkParser(HTMLParser):
 
     @property
     def is_simple(self) -> bool:
-        """A project without files has no link to go by, so that page must say what it is."""
+        """Whether this is a Simple API page; without links to files, its version or title must show it."""
         if self.version:
             return self.version.startswith("1.")
         return (
@@ -294,14 +295,14 @@ def _parse_page(response: httpx.Response) -> Iterator[IndexFile]:
         return _parse_json(response.content, page)
     if kind in {_HTML, "text/html"}:
         return _parse_html(response.text, page)
-    raise _page_error(page, f"it sent {kind or 'no type'}")
+    raise _page_error(page, f"the index sent {kind or 'no content type'}")
 
 
 def _parse_json(content: bytes, page: str) -> Iterator[IndexFile]:
     try:
         files = _ProjectPage.model_validate_json(content).files
     except ValidationError as error:
-        # The message of the first error alone: the whole of it shows what was sent.
+        # Only the message of the first error: the full text would show the content of the page.
         raise _page_error(page, error.errors()[0]["msg"]) from None
     return (
         IndexFile(
@@ -319,7 +320,7 @@ def _parse_html(text: str, page: str) -> Iterator[IndexFile]:
     parser = _LinkParser()
     parser.feed(text)
     if not parser.is_simple:
-        raise _page_error(page, "it sent some other web page")
+        raise _page_error(page, "the index sent a different web page")
     base = urljoin(page, parser.base)
     return (_file_from_link(urljoin(base, link), yanked=yanked) for link, yanked in parser.links if _file_name(link))
 
@@ -331,7 +332,7 @@ def _file_from_link(link: str, *, yanked: bool) -> IndexFile:
 
 
 def _file_name(link: str) -> str:
-    """Return the file name that *link* ends with (PEP 503), empty if it leads to no file."""
+    """Return the file name at the end of *link* (PEP 503), empty if it does not lead to a package file."""
     last = unquote(urlsplit(link).path.rpartition("/")[2])
     return last if last.lower().endswith(_ARCHIVES) else ""
 
@@ -360,10 +361,13 @@ def _netrc_user(url: str, env: Mapping[str, str | None]) -> tuple[str, str] | No
 
 
 def _publish_user(url_user: tuple[str, str] | None, env: Mapping[str, str | None]) -> tuple[str, str] | None:
-    """Return what uv makes of the environment and of the user info *url_user* in the url."""
+    """Return user name and password as uv reads them from *env* and the URL's user info *url_user*, None if none.
+
+    Raises Refusal RK-INDEX-CREDENTIALS if they contradict each other.
+    """
     token, user, password = (env.get(f"UV_PUBLISH_{word}") or "" for word in ("TOKEN", "USERNAME", "PASSWORD"))
     if token and (user or password):
-        raise Refusal(ErrorCode.INDEX_CREDENTIALS, "UV_PUBLISH_TOKEN is set beside a user name or password")
+        raise Refusal(ErrorCode.INDEX_CREDENTIALS, "UV_PUBLISH_TOKEN is set together with a user name or password")
     user = _single_value("user names", user, "__token__" if token else "", url_user[0] if url_user else "")
     password = _single_value("passwords", password, token, url_user[1] if url_user else "")
     if password and not user:
@@ -374,16 +378,16 @@ def _publish_user(url_user: tuple[str, str] | None, env: Mapping[str, str | None
 def _single_value(kind: str, *values: str) -> str:
     distinct = {value for value in values if value}
     if len(distinct) > 1:
-        raise Refusal(ErrorCode.INDEX_CREDENTIALS, f"the publish url and the environment give different {kind}")
+        raise Refusal(ErrorCode.INDEX_CREDENTIALS, f"the publish URL and the environment give different {kind}")
     return next(iter(distinct), "")
 
 
 def _warn_about_upload(response: httpx.Response, address: str, user: tuple[str, str] | None) -> None:
     if response.status_code in _WRONG_ADDRESS or response.is_redirect or response.is_server_error:
-        log.warning("%s answers %d to an upload: is it the right address?", mask(address), response.status_code)
+        log.warning("%s answers %d to an upload; check the address", mask(address), response.status_code)
     elif user is None:
-        # Measured: "Missing credentials for", before a single request.
-        log.warning("%s lets everyone upload, but uv sends nothing without a UV_PUBLISH_USERNAME", mask(address))
+        # Measured: uv stops with "Missing credentials for" before it sends a request.
+        log.warning("%s needs no credentials, but uv uploads nothing without UV_PUBLISH_USERNAME", mask(address))
 
 
 def _check_status(response: httpx.Response, page: str) -> None:
@@ -391,18 +395,18 @@ def _check_status(response: httpx.Response, page: str) -> None:
     if status in _DENIED:
         raise Refusal(
             ErrorCode.INDEX_CREDENTIALS,
-            f"reading the index is refused ({status})",
+            f"the index refuses read access ({status})",
             mask(page),
             "Set UV_INDEX_<NAME>_USERNAME and UV_INDEX_<NAME>_PASSWORD, with the name of its [[tool.uv.index]].",
         )
     if status == HTTPStatus.TOO_MANY_REQUESTS or response.is_server_error:
         raise ReleaseError(ErrorCode.INDEX_UNREACHABLE, f"the index keeps answering {status}", mask(page))
     if status != HTTPStatus.OK:
-        raise _page_error(page, f"it answered {status}")
+        raise _page_error(page, f"the index answered {status}")
 
 
 def _page_error(page: str, why: str) -> ReleaseError:
-    return ReleaseError(ErrorCode.INDEX_RESPONSE, f"no Simple API page: {why}", mask(page))
+    return ReleaseError(ErrorCode.INDEX_RESPONSE, f"not a Simple API page: {why}", mask(page))
 
 
 def _unreachable_error(kind: type[ReleaseError], url: str, error: Exception) -> ReleaseError:

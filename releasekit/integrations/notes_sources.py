@@ -1,4 +1,4 @@
-"""Release notes and the outside: who and what they tell of, the template, and the command that may rewrite them."""
+"""What release notes take from outside: authors, links, the template, and the command that can rewrite them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LONGEST_REWRITE = 600
 
 
 def commits_in_notes(plan: Plan) -> tuple[str, ...]:
-    """Return the commits that the notes of *plan* tell of, each once."""
+    """Return the shas of the commits that the notes of *plan* mention, each once."""
     return tuple(dict.fromkeys(change.sha for entry in plan.tales.values() for change in entry.changes))
 
 
@@ -48,10 +48,11 @@ def gather_notes(
     pulls: Mapping[str, PullRequest],
     commit: str = "",
 ) -> ReleaseNotes:
-    """Return what the notes of *plan* tell.
+    """Return the contents of the notes of *plan*.
 
-    *tree* is the work tree whose changelogs are linked to, *workspace* the workspace's place in it, *pulls* are by
-    sha, *commit* is the release commit, once it is made: its tags say nothing of who was there before.
+    *tree* is the work tree with the changelogs to link to, and *workspace* the path of the workspace in it. *pulls*
+    are the pull requests by sha. *commit* is the release commit, once it exists: its tags do not count as earlier
+    releases when first-time contributors are found.
     """
     changelogs = {
         step.name: changelog_path((tree / workspace / step.path).resolve()).relative_to(tree.resolve()).as_posix()
@@ -70,9 +71,9 @@ def gather_notes(
 
 
 def render_notes(notes: ReleaseNotes, root: Path, settings: Settings, limit: int) -> str:
-    """Return *notes* as the template has them, in at most *limit* characters; raises Refusal RK-NOTES-TEMPLATE.
+    """Return *notes* rendered with the template, in at most *limit* characters; raises Refusal RK-NOTES-TEMPLATE.
 
-    *root* is that of the workspace.
+    *root* is the root of the workspace.
     """
     if not settings.notes_template:
         template = files("releasekit") / "templates" / DEFAULT_TEMPLATE
@@ -85,9 +86,10 @@ def render_notes(notes: ReleaseNotes, root: Path, settings: Settings, limit: int
 
 
 def rewrite_notes(text: str, root: Path, command: Sequence[str], limit: int, link: str) -> str:
-    """Return what *command* makes of the notes *text*, cut where it is longer than *limit*.
+    """Return the notes *text* as *command* rewrites them, cut to *limit* characters.
 
-    *link* is where all of it stands. Raises ReleaseError RK-NOTES-COMMAND if it fails or prints nothing.
+    *link* leads to the full notes. Without a *command*, *text* is returned unchanged. Raises ReleaseError
+    RK-NOTES-COMMAND if the command fails or prints nothing.
     """
     if not command:
         return text

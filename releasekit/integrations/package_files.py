@@ -1,4 +1,4 @@
-"""What `check` looks at, read from the disk, and the checks that other packages offer."""
+"""The files that `check` examines, read from the disk, and the checks that other packages offer."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ _LICENSES = ("LICENSE", "LICENCE", "COPYING")
 def read_packages(
     root: Path, members: MemberDocuments, included: Iterable[str], ignored: Iterable[str], *, render: bool
 ) -> dict[str, Package]:
-    """Read what stands around the pyproject.toml of all *members* below *root*.
+    """Read the files beside the pyproject.toml of all *members* below *root*; returns the packages by name.
 
-    *included* and *ignored* are what git says of the files there, see `Repo.list_files`. READMEs are only tried on a
-    renderer if *render*.
+    *included* and *ignored* are the two results of `Repo.list_files`. READMEs are rendered only if *render* is true.
     """
     paths = [member.path for member, _, _ in members]
     files, hidden = _by_member(paths, included), _by_member(paths, ignored)
@@ -45,14 +44,14 @@ def read_packages(
 
 
 def read_license(root: Path) -> tuple[str, str]:
-    """Return name and text of the license at the *root*; empty if there is none that can be read."""
+    """Return name and text of the license file in *root*; both are empty if there is none that can be read."""
     candidates = sorted(path for path in root.iterdir() if path.name.upper().startswith(_LICENSES) and path.is_file())
     text = _text(candidates[0]) if candidates else None
     return (candidates[0].name, text) if text is not None else ("", "")
 
 
 def plugin_checks() -> Iterator[tuple[str, object]]:
-    """Yield what other packages offer as checks, and who offers it; raises Refusal RK-CHECK-PLUGIN."""
+    """Yield the source and the object of each check that other packages offer; raises Refusal RK-CHECK-PLUGIN."""
     for entry in entry_points(group=GROUP):
         source = f"{entry.dist.name if entry.dist else entry.group}, {entry.value}"
         try:
@@ -63,7 +62,7 @@ def plugin_checks() -> Iterator[tuple[str, object]]:
 
 
 def _by_member(members: Iterable[str], paths: Iterable[str]) -> dict[str, set[str]]:
-    """Return which of *paths* are whose, relative to each member's directory: the deepest one around a file owns it."""
+    """Return the *paths* of each member, relative to its directory; a file belongs to the deepest member around it."""
     by_member: dict[str, set[str]] = {path: set() for path in members}
     for path in paths:
         parent = path.rstrip("/").rpartition("/")[0]
@@ -82,7 +81,7 @@ def _with_texts(package: Package, directory: Path, *, render: bool) -> Package:
     texts = {path: text for path in wanted if (text := _text(directory / path)) is not None}
     rendering: str | None = ""
     if readme in package.files and readme not in texts:
-        rendering = "it is not there, or no UTF-8"
+        rendering = "it does not exist, or is not UTF-8"
     elif render and readme.lower().endswith(".rst") and readme in texts:
         rendering = _rst_problem(texts[readme])
     return replace(package, texts=texts, rendering=rendering)
@@ -96,7 +95,10 @@ def _text(path: Path) -> str | None:
 
 
 def _rst_problem(text: str) -> str | None:
-    """Return what PyPI's own renderer says against the reStructuredText; None if it is not installed."""
+    """Return the error of PyPI's own renderer for the reStructuredText *text*, empty if none.
+
+    None if the renderer is not installed.
+    """
     try:
         from readme_renderer import rst
     except ImportError:
@@ -106,5 +108,5 @@ def _rst_problem(text: str) -> str | None:
     output = io.StringIO()
     if rst.render(text, stream=output) is not None:
         return ""
-    first = next((line for line in output.getvalue().splitlines() if line.strip()), "it is no reStructuredText")
+    first = next((line for line in output.getvalue().splitlines() if line.strip()), "it is not valid reStructuredText")
     return first.removeprefix("<string>:")

@@ -1,4 +1,4 @@
-"""The throwaway index of a rehearsal: a real one (peryx), on this machine, gone with the block."""
+"""The throwaway index of a rehearsal: a real one (peryx) on this machine, which runs as long as a block."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
 
 PERYX = "2026.1010.0"
-"""The version that `uv tool run` fetches: its configuration has changed between releases."""
+"""The version that `uv tool run` downloads: the configuration format changes between releases."""
 
 _DOWNLOAD_TIMEOUT = 300.0  # seconds; `uv tool run` may have to download it
-_START_TIMEOUT = 30.0  # seconds; 0.05 to 0.3 were measured
+_START_TIMEOUT = 30.0  # seconds; measured: 0.05 to 0.3
 _STOP_TIMEOUT = 5.0  # seconds
 _ROUTE = "rehearsal"
-_LOG_LEVELS = "info,tantivy=warn"  # no finer: a request's method and path are logged under several targets
+_LOG_LEVELS = "info,tantivy=warn"  # this coarse, because method and path of a request are logged under several targets
 _LISTENING = re.compile(r'"message":"peryx listening","addr":"(?P<address>[^"]+)"')
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as the index logged it; *uploaded_file* is the name of the file that it took, if it took one."""
+    """A request that the index has logged; *uploaded_file* is the name of the file that it accepted, if any."""
 
     method: str
     path: str
@@ -49,8 +49,8 @@ class Request:
 class EmbeddedIndex:
     """A running index.
 
-    *environment* makes `uv publish` upload there (None removes a variable that would contradict); *log* is what the
-    server writes, one JSON object a line.
+    *environment* makes `uv publish` upload to it (None removes a variable that would contradict it). *log* is the log
+    file of the server, with one JSON object a line.
     """
 
     simple_url: str
@@ -59,7 +59,7 @@ class EmbeddedIndex:
     log: Path
 
     def requests(self) -> tuple[Request, ...]:
-        """Return every request that was answered, in the order of the answers."""
+        """Return every request that got a response, in the order of the responses."""
         return tuple(_requests(self.log.read_text("utf-8", "replace").splitlines()))
 
 
@@ -67,11 +67,11 @@ class EmbeddedIndex:
 def embedded_index(directory: Path) -> Generator[EmbeddedIndex]:
     """Run an index inside the block, on 127.0.0.1 and a free port, with all its files in the empty *directory*.
 
-    It answers as PyPI does: JSON and core metadata (PEP 691, PEP 714), 400 for other bytes under a name it has, 200
-    for the same ones. It holds only what is uploaded to it and asks no other index. peryx is taken from where Python
-    is installed, else through `uv tool run`, which needs the network once.
+    It responds as PyPI does: JSON and core metadata (PEP 691, PEP 714), 400 for different bytes under an existing file
+    name, 200 for the same bytes. It has only the files that are uploaded to it, and contacts no other index. The peryx
+    beside the Python executable is used, else `uv tool run`, which needs the network once.
 
-    Raises ReleaseError RK-INDEX-UNREACHABLE with its last lines if it does not start, Refusal RK-UV-MISSING.
+    Raises ReleaseError RK-INDEX-UNREACHABLE with its last output if it does not start, Refusal RK-UV-MISSING.
     """
     token, log = secrets.token_urlsafe(24), directory / "access.log"
     config = directory / "peryx.toml"
@@ -80,11 +80,11 @@ def embedded_index(directory: Path) -> Generator[EmbeddedIndex]:
     program, timeout = _peryx()
     argv = (
         *program, "serve", "--config", str(config), "--host", "127.0.0.1",
-        "--port", "0",  # it takes a free one and logs it: choosing it here would race with others
+        "--port", "0",  # it takes a free port and logs it: choosing one here would race with other programs
         "--data-dir", str(directory / "data"), "--log-format", "json", "--log-sink", "stdout",
         "--log-level", _LOG_LEVELS,
     )  # fmt: skip
-    # A PERYX_ variable of the user's own server would win over the configuration.
+    # A PERYX_ variable of your own server would take precedence over the configuration.
     env = dict.fromkeys(name for name in os.environ if name.startswith("PERYX_"))
     address = ""
     try:
@@ -112,13 +112,13 @@ actions = ["write"]
 
 
 def _environment(root: str, token: str) -> dict[str, str | None]:
-    # A token beside a user name, or an index beside an address, is a usage error of uv.
+    # uv rejects a token together with a user name, and an index together with an address.
     others = dict.fromkeys(f"UV_PUBLISH_{word}" for word in ("USERNAME", "PASSWORD", "INDEX"))
     return {**others, "UV_PUBLISH_URL": root, "UV_PUBLISH_CHECK_URL": f"{root}simple/", "UV_PUBLISH_TOKEN": token}
 
 
 def _peryx() -> tuple[tuple[str, ...], float]:
-    """Return how peryx is called, and how many seconds it may need to start."""
+    """Return the command that runs peryx, and how many seconds it may need to start."""
     for name in ("peryx", "peryx.exe"):
         if (beside := Path(sys.executable).with_name(name)).exists():
             return (str(beside),), _START_TIMEOUT
@@ -126,10 +126,10 @@ def _peryx() -> tuple[tuple[str, ...], float]:
 
 
 def _wait_for_address(log: Path, is_alive: Callable[[], bool], timeout: float) -> str:
-    """Return host and port of the server once it answers there."""
+    """Return "host:port" of the server once it responds there."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
-        alive = is_alive()  # before the log is read, so that its last words are not missed
+        alive = is_alive()  # before the log is read, so that its last lines are not missed
         match = _LISTENING.search(log.read_text("utf-8", "replace"))
         if match and _is_healthy(match["address"]):
             return match["address"]
@@ -140,7 +140,7 @@ def _wait_for_address(log: Path, is_alive: Callable[[], bool], timeout: float) -
 
 
 def _is_healthy(address: str) -> bool:
-    # Not through httpx: that may be set up to ask a proxy, and is dear to import.
+    # Not with httpx: it may be configured to use a proxy, and its import is slow.
     connection = HTTPConnection(address, timeout=5)
     try:
         connection.request("GET", "/+health")
@@ -152,7 +152,7 @@ def _is_healthy(address: str) -> bool:
 
 
 def _wait_until_gone(address: str) -> None:
-    """Return once the killed server is gone: until then it holds files in its directory (up to 7 ms measured)."""
+    """Return once the killed server is gone: until then its files are in use (measured: up to 7 ms)."""
     deadline = time.monotonic() + _STOP_TIMEOUT
     while address and time.monotonic() < deadline and _is_healthy(address):
         time.sleep(0.001)
@@ -163,13 +163,13 @@ def _start_error(why: str, log: Path) -> ReleaseError:
         ErrorCode.INDEX_UNREACHABLE,
         f"the throwaway index did not start: {why}",
         str(log),
-        f"Read what it says; `uv tool run --from peryx=={PERYX} peryx --version` shows whether it runs here at all.",
+        f"Read its output. Run `uv tool run --from peryx=={PERYX} peryx --version` to see whether it works here.",
         last_lines(log.read_text("utf-8", "replace")),
     )
 
 
 def _requests(lines: list[str]) -> Iterator[Request]:
-    # The line about a request does not name the file: another one, just before, says which upload was accepted.
+    # The line about a request does not name the file. An earlier line says which upload was accepted.
     accepted: deque[str] = deque()
     for line in lines:
         record = _record(line)
@@ -189,4 +189,4 @@ def _record(line: str) -> dict[str, Any]:
     try:
         return json.loads(line)
     except json.JSONDecodeError:
-        return {}  # what `uv tool run` says stands in the same file
+        return {}  # the output of `uv tool run` is in the same file

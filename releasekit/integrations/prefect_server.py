@@ -1,4 +1,4 @@
-"""Prefect's server for those who run none: for the time of one release, or kept for the day; and all our settings."""
+"""A local Prefect server, for one release or in the background, and all Prefect settings that releasekit changes."""
 
 from __future__ import annotations
 
@@ -26,39 +26,39 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("releasekit.server")
 
-# Every Prefect setting that we change, and why; prefect.yaml and deployments/compose.yaml repeat what workers and a
-# team's server need. Those of a client must stand in the environment before Prefect is imported; there, what the user
-# has set stays.
-SERVER_SETTINGS = {  # of every server: also of a team's, see deployments/compose.yaml
+# Every Prefect setting that we change, and why. prefect.yaml and deployments/compose.yaml repeat what workers and a
+# team's server need. The settings of a client must be in the environment before Prefect is imported. Values that the
+# user has set there stay.
+SERVER_SETTINGS = {  # of every server, also a team's: see deployments/compose.yaml
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",  # a release tool does not phone home
-    # One by one, as it comes, a server is a minute behind after 500 packages, and drops what is beyond 10,000 events.
+    # By default a server records one by one. It is a minute late after 500 packages, and drops events beyond 10,000.
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",  # seconds; five by default, at the end of a run
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",  # seconds; by default five, at the end of a run
 }
-RELEASE_SERVER_SETTINGS = {  # of one that lives as long as a release
+RELEASE_SERVER_SETTINGS = {  # of a server that runs only during a release
     **SERVER_SETTINGS,
-    "PREFECT_SERVER_UI_ENABLED": "false",  # nobody opens a page that ends with the release; saves start-up time
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",  # seconds; five by default, and then it is gone
+    "PREFECT_SERVER_UI_ENABLED": "false",  # saves start-up time; the page would end with the release
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",  # seconds; by default five, which is too late
 }
 CLIENT_SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",  # the client's half of it; with a notice on the terminal otherwise
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # its lines and tracebacks would bury ours
-    "PREFECT_LOGGING_EXTRA_LOGGERS": "releasekit",  # ours show up in the run
-    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # and those before and after it are nobody's
-    "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",  # a step says itself what it keeps
+    "DO_NOT_TRACK": "1",  # the same for the client, which otherwise prints a notice on the terminal
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # its lines and tracebacks would hide ours
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "releasekit",  # our log lines appear in the run
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # and lines before and after the run belong to none
+    "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",  # each step declares what it persists
     "PREFECT_CLIENT_METRICS_ENABLED": "false",
 }
 OWN_SERVER_SETTINGS = {  # of a client of a server on this machine
     **CLIENT_SETTINGS,
-    # It is asked by plain HTTP on this machine; without this every client, one a step, reads all certificates first.
+    # The server is on this machine and has plain HTTP. Without this, each client (one a step) loads all certificates.
     "PREFECT_API_TLS_INSECURE_SKIP_VERIFY": "true",
 }
-NO_SERVER_SETTINGS = {  # of a client without any
+NO_SERVER_SETTINGS = {  # of a client without a server
     **OWN_SERVER_SETTINGS,
-    # Prefect wants an address, or starts a server. Each task asks there where results are kept: at an address that
-    # is none it hears at once that nobody knows, at one where nobody listens only after three seconds.
+    # Without an address Prefect starts a server. Each task asks that address where results are stored. An invalid
+    # address fails at once; an address where no server listens fails only after three seconds.
     "PREFECT_API_URL": "none://nowhere",
     "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
@@ -66,17 +66,17 @@ NO_SERVER_SETTINGS = {  # of a client without any
 TERMINAL_STATES = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 """The types of state in which a run has ended."""
 START_TIMEOUT = 300.0
-"""Seconds. The very first start takes 16 CPU-seconds, 26 s beside two other busy programs; one that died is noticed."""
+"""Seconds. The first start needs 16 CPU-seconds, 26 s beside two busy programs. A dead server is detected earlier."""
 _STARTS = 4
-"""How often a server of our own is started in the course of one release; what dies more often has a reason."""
+"""How often a server is started during one release; if it dies more often, a restart does not help."""
 _PID_FILE = "server.pid"  # as `prefect server start --background` calls it
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A Prefect server on this machine, here since a while or being started; `wait` returns once it answers.
+    """A Prefect server on this machine that runs or is starting; `wait` returns once it responds.
 
-    `wait` raises ReleaseError RK-SERVER-START if it does not come to that.
+    `wait` raises ReleaseError RK-SERVER-START if the server does not start.
     """
 
     url: str
@@ -84,22 +84,22 @@ class Server:
 
     @property
     def ui_url(self) -> str:
-        """Where a person looks at it."""
+        """The address of its web UI."""
         return self.url.removesuffix("/api")
 
     def count_ended_task_runs(self, flow_run: str) -> int:
-        """Return how many task runs of a flow run are in the database as ended.
+        """Return how many task runs of the flow run with the id *flow_run* have ended, as of the server's database.
 
-        Raises OSError if the server does not answer, ValueError if it answers something else.
+        Raises OSError if the server does not respond, ValueError if its response is not a number.
         """
         query = {"flow_runs": {"id": {"any_": [flow_run]}}, "task_runs": {"state": {"type": {"any_": TERMINAL_STATES}}}}
         return int(_request(self.url, "POST", "/task_runs/count", json.dumps(query)))
 
 
 def configured_api() -> str:
-    """Return the Prefect API that the environment or the active profile names, or nothing.
+    """Return the URL of the Prefect API from the environment or the active profile, empty if there is none.
 
-    Read without importing Prefect; see its documentation on profiles for where they stand.
+    This does not import Prefect; its documentation on profiles says where they are.
     """
     if url := os.environ.get("PREFECT_API_URL"):
         return url
@@ -113,7 +113,7 @@ def configured_api() -> str:
 
 
 def is_listening(url: str) -> bool:
-    """Tell whether anybody listens at the address *url*."""
+    """Return whether a server listens at the address *url*."""
     parts = urlsplit(url)
     try:
         socket.create_connection(
@@ -125,14 +125,15 @@ def is_listening(url: str) -> bool:
 
 
 def wrap_unexpected(error: object, location: str = "") -> ReleaseError:
-    """Return what *error*, which is none of ours, is told as: Prefect's API is gone, or RK-UNEXPECTED.
+    """Return *error*, which is not a ReleaseError, as RK-SERVER-UNREACHABLE or RK-UNEXPECTED, with *location*.
 
-    Each request of our own has an error of its own, so what httpx itself raises is of one that Prefect has made.
+    Our own requests never raise errors of httpx, so such an error comes from a request of Prefect.
     """
-    from httpx import TransportError  # late: most commands ask nobody
+    from httpx import TransportError  # late: most commands send no request
 
     if isinstance(error, TransportError):
-        return ReleaseError(ErrorCode.SERVER_UNREACHABLE, f"the Prefect API is gone: {error}", mask(configured_api()))
+        message = f"the Prefect API no longer responds: {error}"
+        return ReleaseError(ErrorCode.SERVER_UNREACHABLE, message, mask(configured_api()))
     return ReleaseError(ErrorCode.UNEXPECTED, f"{type(error).__name__}: {error}", location)
 
 
@@ -144,10 +145,10 @@ def apply_settings(settings: dict[str, str]) -> None:
 
 @contextmanager
 def prefect_server() -> Generator[Server]:
-    """Run a Prefect server of our own inside the block; starting it costs nothing until `wait` is called.
+    """Run a Prefect server inside the block; it starts in the background until you call `wait`.
 
-    Its database stands in PREFECT_HOME if that is set, else in a place of ours. Once it has answered it is started
-    again if it dies: whoever asks it in between asks again for a minute, and loses nothing.
+    Its database is in PREFECT_HOME if that is set, else in releasekit's data directory. After its first response it is
+    restarted if it dies: clients retry for a minute, so nothing is lost.
     """
     home = _server_home()
     home.mkdir(parents=True, exist_ok=True)
@@ -164,7 +165,7 @@ def prefect_server() -> Generator[Server]:
         def restart_if_dead() -> None:
             while not stopping.wait(1):
                 if not alive_checks[-1]() and len(alive_checks) < _STARTS:
-                    log.warning("Prefect's server has died, and is started again")
+                    log.warning("the Prefect server stopped unexpectedly and is restarted")
                     alive_checks.append(stack.enter_context(background(command, output)))
 
         watcher = Thread(target=restart_if_dead, name="tend-server")
@@ -184,13 +185,13 @@ def prefect_server() -> Generator[Server]:
 
 
 def running_server() -> Server | None:
-    """Return the server that is kept running on this machine by `start_server` or by Prefect's own command, if any."""
+    """Return the background server on this machine, started by `start_server` or by Prefect's own command, if any."""
     running = _find_background_server()
     return running.server() if running else None
 
 
 def start_server(port: int) -> Server:
-    """Start a server that stays when we go, unless there is one; `wait` for it as for any other.
+    """Start a background server on *port*, unless one runs already; call its `wait` before you use it.
 
     Raises ReleaseError RK-SERVER-START if Prefect refuses.
     """
@@ -201,15 +202,15 @@ def start_server(port: int) -> Server:
     with FileLock(home / "server.lock"):
         if running := _find_background_server():
             return running.server()
-        (home / _PID_FILE).unlink(missing_ok=True)  # of one that was killed; Prefect would refuse to start another
+        (home / _PID_FILE).unlink(missing_ok=True)  # of a killed server; Prefect would refuse to start a new one
         url = f"http://127.0.0.1:{port}/api"
         listen_options = ("--host", "127.0.0.1", "--port", str(port))
         env: dict[str, str | None] = {
             **SERVER_SETTINGS,
-            "PREFECT_SERVER_UI_API_URL": url,  # its page asks port 4200 otherwise, whichever it comes from
+            "PREFECT_SERVER_UI_API_URL": url,  # otherwise its web UI always uses port 4200
             "PREFECT_HOME": str(home),
             "PREFECT_API_URL": None,
-            "UVICORN_LOG_LEVEL": "warning",  # its lines go to a pipe that nobody reads
+            "UVICORN_LOG_LEVEL": "warning",  # its lines go to a pipe that no one reads
         }
         try:
             run(
@@ -218,7 +219,9 @@ def start_server(port: int) -> Server:
                 )
             )
         except ReleaseError as error:
-            raise ReleaseError(ErrorCode.SERVER_START, "no server was started", url, output=error.output) from None
+            raise ReleaseError(
+                ErrorCode.SERVER_START, "Prefect did not start a server", url, output=error.output
+            ) from None
         started = _BackgroundServer(home, int((home / _PID_FILE).read_text()), url).server()
     return replace(started, wait=lambda: _wait_or_stop(started))
 
@@ -226,28 +229,27 @@ def start_server(port: int) -> Server:
 def _wait_or_stop(started: Server) -> None:
     try:
         started.wait()
-    except BaseException:  # also a Ctrl-C: what does not come up does not stay
+    except BaseException:  # also Ctrl-C: a server that did not start must not stay
         stop_server()
         raise
 
 
 def stop_server() -> Server | None:
-    """Stop the server that is kept running, and return it, if there is one."""
+    """Stop the background server and return it, None if there is none."""
     running = _find_background_server()
     if not running:
         return None
-    os.kill(
-        running.pid, signal.SIGTERM
-    )  # as `prefect server stop` does, which does not look at who has this number now
+    # Not `prefect server stop`: it does not check which process has this number now.
+    os.kill(running.pid, signal.SIGTERM)
     (running.home / _PID_FILE).unlink(missing_ok=True)
-    while running.is_alive():  # it brings its requests to an end first
+    while running.is_alive():  # it completes its requests first
         time.sleep(0.1)
     return running.server()
 
 
 @dataclass(frozen=True, slots=True)
 class _BackgroundServer:
-    """A server in the background, whose database stands in *home*."""
+    """A server in the background, whose database is in *home*."""
 
     home: Path
     pid: int
@@ -264,7 +266,7 @@ def _find_background_server() -> _BackgroundServer | None:
     for home in dict.fromkeys((_server_home(), _prefect_home())):
         try:
             pid = int((home / _PID_FILE).read_text())
-        except (OSError, ValueError):  # none, or one that is being started this very moment
+        except (OSError, ValueError):  # no server, or one that is just starting
             continue
         if port := _listening_port(pid):
             return _BackgroundServer(home, pid, f"http://127.0.0.1:{port}/api")
@@ -272,14 +274,14 @@ def _find_background_server() -> _BackgroundServer | None:
 
 
 def _listening_port(pid: int) -> str:
-    """Return where the process *pid* listens if it is a Prefect server; it may be anything, long after that one."""
+    """Return the port of the process *pid* if it is a Prefect server, else empty: another process may have the pid."""
     argv = run(Command(("ps", "-ww", "-o", "args=", "-p", str(pid)), ok_codes=frozenset({0, 1}))).stdout
     match = re.search(r"prefect\.server\.api\.server:create_app.* --port (\d+)", argv)
     return match[1] if match else ""
 
 
 def _wait_until_healthy(url: str, is_alive: Callable[[], bool], output: Path) -> None:
-    from http.client import HTTPException  # late: most commands ask no server
+    from http.client import HTTPException  # late: most commands need no server
 
     started_at = time.monotonic()
     has_logged = False
@@ -290,18 +292,18 @@ def _wait_until_healthy(url: str, is_alive: Callable[[], bool], output: Path) ->
         except (OSError, HTTPException):
             pass  # not yet
         if waited > _SLOW_START and not has_logged:
-            log.info("waiting for Prefect's server; its very first start takes longest")
+            log.info("waiting for the Prefect server; its first start takes longest")
             has_logged = True
         time.sleep(0.1)
     last_output = last_lines(output.read_text("utf-8", "replace")) if output.is_file() else ""
-    raise ReleaseError(ErrorCode.SERVER_START, "Prefect's server did not start", str(output), output=last_output)
+    raise ReleaseError(ErrorCode.SERVER_START, "the Prefect server did not start", str(output), output=last_output)
 
 
 _SLOW_START = 10.0  # seconds
 
 
 def _request(url: str, method: str, path: str, body: str = "") -> bytes:
-    """Ask the server at *url*."""
+    """Send a request to the server at *url* and return the body of the response."""
     from http.client import HTTPConnection
 
     parts = urlsplit(url)
@@ -322,7 +324,7 @@ def _prefect_home() -> Path:
 
 
 def data_home() -> Path:
-    """Return where programs keep their data on this machine (XDG)."""
+    """Return the directory for data of programs on this machine (XDG)."""
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
 
 

@@ -1,4 +1,4 @@
-"""The one door for child processes: logged, bounded in time, and killed with all their children."""
+"""The only module that starts child processes: logged, with a time limit, and killed with all their children."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 log = logging.getLogger("releasekit.process")
-# What a step's run shows in Prefect, and a terminal only with -v: see releasekit/logging.py.
+# Lines that Prefect shows in the run of a step, and a terminal only with -v: see releasekit/logging.py.
 detail = logging.getLogger("releasekit.detail")
 
 LAST_LINES = 50
@@ -35,10 +35,10 @@ _SECRET_NAME = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|API_KEY|CREDENTIAL|AUTH
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Command:
-    """One call of an outside tool, as a value: it can be shown, logged, or run.
+    """One call of an outside tool, as a value: you can show, log or run it.
 
-    *env* is added to this process's environment (None removes a variable), *timeout* is in seconds, *ok_codes* holds
-    the exit codes that are no failure. What a *log_output* one prints is part of the step's log.
+    *env* is added to this process's environment (None removes a variable). *timeout* is in seconds. *ok_codes* are the
+    exit codes that count as success. The output of a command with *log_output* is part of the step's log.
     """
 
     argv: tuple[str, ...]
@@ -53,7 +53,7 @@ class Command:
         return mask(shlex.join(self.argv), self.env)
 
     def __repr__(self) -> str:
-        return f"Command({self})"  # what a log handler or a traceback may show
+        return f"Command({self})"  # a log handler or a traceback may show it
 
     def environment(self) -> dict[str, str]:
         """Return the whole environment that the command runs in."""
@@ -63,7 +63,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a command did: exit code, output as text (undecodable bytes replaced), duration in seconds."""
+    """The result of a command: exit code, output as text (undecodable bytes replaced), duration in seconds."""
 
     code: int
     stdout: str
@@ -74,7 +74,8 @@ class Result:
 def run(command: Command) -> Result:
     """Run *command* to its end.
 
-    Raises ReleaseError RK-COMMAND-FAILED on an exit code that is not fine, RK-COMMAND-TIMEOUT when it took too long.
+    Raises ReleaseError RK-COMMAND-FAILED if the command cannot start or its exit code is not in *ok_codes*,
+    RK-COMMAND-TIMEOUT if it takes too long.
     """
     started = time.monotonic()
     with immediate_interrupt(), _start(command) as child, _watch_group(child.pid):
@@ -91,7 +92,7 @@ def run(command: Command) -> Result:
 
 
 async def run_async(command: Command) -> Result:
-    """Do what `run` does, without blocking the loop; cancelling kills the command and its children."""
+    """Run *command* as `run` does, without blocking the event loop; cancelling kills it and its children."""
     import asyncio  # late: most commands run without it
 
     started = time.monotonic()
@@ -123,10 +124,10 @@ async def run_async(command: Command) -> Result:
 
 
 def stream(command: Command, separator: bytes = b"\0") -> Iterator[bytes]:
-    """Yield what *command* prints, cut at *separator*, without holding it all in memory; raises as `run` does."""
+    """Yield the output of *command*, split at *separator*, without keeping it in memory; raises as `run` does."""
     started = time.monotonic()
     timed_out = threading.Event()
-    # Files, not pipes: it must not wait for us to write what it reads, or to read its complaints.
+    # Files, not pipes: the command must not wait until we write its input or read its error output.
     with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
         stdin.write(command.stdin)
         stdin.seek(0)
@@ -152,8 +153,8 @@ def stream(command: Command, separator: bytes = b"\0") -> Iterator[bytes]:
 def run_in_foreground(argv: Sequence[str], cwd: Path) -> int:
     """Run the user's own command *argv* on our terminal; returns its exit code, 128 + n if signal n ended it.
 
-    When we are told to end it is told too, and waited for. Raises ReleaseError RK-COMMAND-FAILED if there is no such
-    program.
+    If we are interrupted, the command is terminated, and we wait until it ends. Raises ReleaseError RK-COMMAND-FAILED
+    if it cannot start.
     """
     try:
         child = subprocess.Popen(argv, cwd=cwd)
@@ -163,19 +164,18 @@ def run_in_foreground(argv: Sequence[str], cwd: Path) -> int:
         try:
             code = child.wait()
         except BaseException:
-            child.terminate()  # on a terminal it has had the Ctrl-C itself
+            child.terminate()  # on a terminal it has received the Ctrl-C too
             raise
     return code if code >= 0 else 128 - code
 
 
 @contextlib.contextmanager
 def background(command: Command, output: Path) -> Generator[Callable[[], bool]]:
-    """Keep a server running inside the block, its output in the file *output*; yields "is it still alive?".
+    """Run a server inside the block, with its output in the file *output*; yields a function that tests if it runs.
 
-    It has ended when the block has, and also when this process is killed outright. Raises as `run` does if it cannot
-    be started.
+    The server ends with the block, and also if this process is killed. Raises as `run` does if it cannot start.
     """
-    read_end, write_end = os.pipe()  # it ends with the last process of the group
+    read_end, write_end = os.pipe()  # the last process of the group closes it
     with output.open("ab") as sink:
         child = _start(command, subprocess.DEVNULL, sink, sink, (write_end,))
     os.close(write_end)
@@ -190,21 +190,21 @@ def background(command: Command, output: Path) -> Generator[Callable[[], bool]]:
 
 
 def mask(text: str, env: Mapping[str, str | None] | None = None) -> str:
-    """Return *text* without credentials: user info in addresses, and the values of secret-looking variables.
+    """Return *text* without credentials: user info in addresses, and values of variables with names like secrets.
 
-    These are looked for in this process's environment and in *env*; what `register_secret` was told is masked as well.
+    Variables come from this process's environment and from *env*. Values given to `register_secret` are masked too.
     """
     text = _USER_INFO.sub("***", text)
     variables = (*os.environ.items(), *(env or {}).items())
     secrets = _secrets | {value for name, value in variables if value and _SECRET_NAME.search(name)}
-    for secret in sorted(secrets, key=len, reverse=True):  # the longest first, for one may begin another
+    for secret in sorted(secrets, key=len, reverse=True):  # longest first: one may be part of another
         if len(secret) > 3:  # noqa: PLR2004  shorter ones would mask ordinary words
             text = text.replace(secret, "***")
     return text
 
 
 def register_secret(value: str) -> None:
-    """Mask *value* from now on, wherever it turns up."""
+    """Mask *value* in all output from now on."""
     _secrets.add(value)
 
 
@@ -212,7 +212,7 @@ _secrets: set[str] = set()
 
 
 def last_lines(text: str, env: Mapping[str, str | None] | None = None) -> str:
-    """Return the last lines of a command's output, masked as `mask` does, and with nothing that steers a terminal."""
+    """Return the last lines of a command's output, masked as `mask` does, without control characters."""
     plain = CONTROLS.sub("", _SEQUENCE.sub("", text))
     return "\n".join(mask(plain, env).strip().splitlines()[-LAST_LINES:])
 
@@ -237,13 +237,13 @@ def _start(
             stdout=stdout,
             stderr=stderr,
             pass_fds=pass_fds,
-            start_new_session=True,  # a group of its own, so that all its children can be killed with it
+            start_new_session=True,  # its own process group, so that all its children can be killed with it
         )
     except OSError as error:
         raise _start_error(command, error) from None
 
 
-# Reads "+ GROUP" and "- GROUP" until we are gone, then kills the groups that are left.
+# Reads "+ GROUP" and "- GROUP" until this process ends, then kills the groups that are left.
 _WATCHDOG = """
 left=" "
 while read -r what group; do
@@ -254,16 +254,16 @@ while read -r what group; do
 done
 for group in $left; do kill -9 "-$group"; done
 """
-_watchdogs: list[subprocess.Popen[bytes]] = []  # one, once it was needed
+_watchdogs: list[subprocess.Popen[bytes]] = []  # empty, or the one that runs
 os.register_at_fork(after_in_child=_watchdogs.clear)
 
 
 @contextlib.contextmanager
 def _watch_group(group: int) -> Generator[None]:
-    """See to it that no process of *group* outlives us, not even when we are killed outright.
+    """Make sure that no process of *group* outlives this process, not even if this one is killed.
 
-    What a killed release has started must not go on beside the next run. No parent-death signal does this: it
-    reaches the child alone, not what that has started, and exists on Linux only.
+    Processes of a killed release must not run beside the next one. A parent-death signal is not enough: it reaches only
+    the child and not its children, and exists only on Linux.
     """
     if not _watchdogs:
         command = Command(("sh", "-c", _WATCHDOG))
@@ -294,10 +294,10 @@ def _kill_group(pid: int) -> None:
 
 
 def _wait_for_group_end(pid: int, read_end: int) -> None:
-    """Return once the killed group is gone: until then its processes hold their ports and files.
+    """Return once the killed group is gone: until then its processes use their ports and files.
 
-    A dying process closes the pipe *read_end* among its first files, so the group is looked at too; but not for long:
-    where nobody buries orphans, as in a container without an init, the dead stay in it.
+    A dying process closes the pipe *read_end* among its first files, so this also waits for the group, but not long:
+    in a container without an init no process reaps orphans, and dead processes stay in the group.
     """
     select.select([read_end], [], [], 5)
     os.close(read_end)
@@ -324,7 +324,7 @@ def _timeout_error(command: Command, out: bytes, err: bytes) -> ReleaseError:
 def _collect_result(command: Command, code: int, out: bytes, err: bytes, started: float) -> Result:
     seconds = time.monotonic() - started
     if log.isEnabledFor(logging.DEBUG):
-        argv = mask("\n\0".join(command.argv), command.env).split("\n\0")  # at once: masking looks at every variable
+        argv = mask("\n\0".join(command.argv), command.env).split("\n\0")  # in one call, because masking is slow
         extra = {"argv": argv, "code": code, "seconds": round(seconds, 3)}
         log.debug("ran %s: exit %d in %.2fs", command, code, seconds, extra=extra)
     result = Result(code, _text(out), _text(err), seconds)

@@ -1,4 +1,4 @@
-"""What an outside tool must offer; one conformance suite runs on every implementation."""
+"""What an outside tool must offer; the same conformance tests run on every implementation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class IndexFile:
-    """A file as an index lists it: *sha256* is empty, and *upload_time* None, if the index does not tell."""
+    """A file as an index lists it. If the index does not give them, *sha256* is empty and *upload_time* is None."""
 
     name: str
     sha256: str
@@ -33,9 +33,9 @@ class IndexFile:
 
 @dataclass(frozen=True, slots=True)
 class ForgeRelease:
-    """A release on a forge. *key* is what the forge calls it by, *url* where people see it; *assets* are names.
+    """A release on GitHub or GitLab. *key* is its id in the API, *url* its web page; *assets* are file names.
 
-    A *draft* is not announced yet: GitHub shows it to maintainers alone, GitLab as an upcoming release.
+    A *draft* is not announced yet: GitHub shows it only to maintainers, GitLab as an upcoming release.
     """
 
     tag: str
@@ -49,18 +49,18 @@ class ForgeRelease:
 
 
 class PackageManager(Protocol):
-    """What builds, locks, uploads and installs; commands are values, so that a dry run can show them."""
+    """A tool that builds, locks, uploads and installs; commands are values, so that a dry run can show them."""
 
     def workspace(self, path: Path) -> tuple[Path, tuple[Path, ...]]:
-        """Return the root of the workspace that *path* lies in, and the directories of its members."""
+        """Return the root of the workspace that contains *path*, and the directories of its members."""
         ...
 
     def lock_is_current(self, root: Path) -> bool:
-        """Tell whether the lock file fits the workspace."""
+        """Return whether the lock file is up to date with the workspace."""
         ...
 
     def lock_command(self, root: Path, packages: Sequence[str]) -> Command:
-        """Bring the lock file up to date for *packages*."""
+        """Update the lock file for *packages*."""
         ...
 
     def build_command(
@@ -72,19 +72,19 @@ class PackageManager(Protocol):
     def publish_command(
         self, files: Sequence[Path], publish_url: str, check_url: str, env: Mapping[str, str] | None = None
     ) -> Command:
-        """Upload *files*, those alone that are not there yet."""
+        """Upload the *files* that the index does not have yet."""
         ...
 
     async def publish(
         self, root: Path, files: Sequence[Path], publish_url: str, check_url: str, seconds: float
     ) -> UploadResponse | None:
-        """Upload *files*, each at most once; returns what the index said to the one that it did not take."""
+        """Upload *files*, each at most once; returns the index's response to a file that it rejects, else None."""
         ...
 
     def resolve_command(
         self, root: Path, requirements: Sequence[str], links: Sequence[Path], index: str, fresh: Sequence[str]
     ) -> Command:
-        """Ask whether *requirements* can be installed together."""
+        """Check whether *requirements* can be installed together."""
         ...
 
     async def find_conflict(
@@ -102,7 +102,7 @@ class PackageManager(Protocol):
         fresh: Sequence[str],
         links: Sequence[Path] = (),
     ) -> Result:
-        """Install *requirement* from *links* and the index into a fresh environment and import it."""
+        """Install *requirement* from *links* and the index into a fresh environment, and import it."""
         ...
 
 
@@ -115,19 +115,19 @@ class Vcs(Protocol):
     branch: str
 
     def is_shallow(self) -> bool:
-        """Tell whether history is cut off."""
+        """Return whether the history is incomplete."""
         ...
 
     def changed_paths(self) -> tuple[str, ...]:
-        """Return what is not committed."""
+        """Return the paths with changes that are not committed."""
         ...
 
     def tags(self) -> dict[str, str]:
-        """Return the commit of each tag."""
+        """Return the commit of each tag by its name."""
         ...
 
     def history(self, tips: Sequence[str]) -> Iterator[Commit]:
-        """Yield all commits reachable from *tips*, children before parents, with the files that each touches."""
+        """Yield all commits reachable from *tips*, children before parents, with the files that each one changes."""
         ...
 
     def add_worktree(self, directory: Path, commit: str) -> None:
@@ -139,21 +139,21 @@ class Vcs(Protocol):
         ...
 
     def make_tag(self, tag: str, commit: str) -> None:
-        """Make *tag* on *commit*; tags are never moved."""
+        """Create *tag* on *commit*; tags are never moved."""
         ...
 
     def push(
         self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False, leases: Mapping[str, str] | None = None
     ) -> None:
-        """Push exactly *refspecs*, never by force; those in *leases* only if they still are where it says."""
+        """Push exactly *refspecs*, never by force; those in *leases* only if they still name the object it gives."""
         ...
 
     def ls_remote(self, remote: str, *names: str) -> dict[str, Ref]:
-        """Return the references of *remote*, or those that are called *names* in full."""
+        """Return the references of *remote* by full name, or only those with the full *names*."""
         ...
 
     def fast_forward(self, commit: str) -> bool:
-        """Bring the checked-out branch to *commit*, if that is a pure step forward."""
+        """Fast-forward the checked-out branch to *commit* if possible; returns whether HEAD then contains *commit*."""
         ...
 
 
@@ -170,11 +170,11 @@ class Index(Protocol):
         ...
 
     async def versions(self, project: str) -> frozenset[Version]:
-        """Return the versions that *project* has files of; empty if the index does not know it."""
+        """Return the versions for which *project* has files; empty if the index does not know it."""
         ...
 
     async def requirements(self, project: str, version: Version) -> tuple[Requirement, ...] | None:
-        """Return what *version* of *project* requires; empty if the index does not have it, None if it can't tell."""
+        """Return what *version* of *project* requires; empty if the index does not have it, None if unknown."""
         ...
 
     async def content(self, file: IndexFile) -> bytes:
@@ -182,23 +182,23 @@ class Index(Protocol):
         ...
 
     async def check_credentials(self, publish_url: str) -> None:
-        """Ask *publish_url* for nothing, with the credentials of the environment.
+        """Send an empty upload to *publish_url*, with the credentials of the environment.
 
-        Raises ReleaseError RK-INDEX-CREDENTIALS if they are refused, RK-INDEX-UNREACHABLE if nobody answers.
+        Raises ReleaseError RK-INDEX-CREDENTIALS if they are rejected, RK-INDEX-UNREACHABLE if no server answers.
         """
         ...
 
     def has_credentials(self, publish_url: str) -> bool:
-        """Return whether the environment has credentials for uploads to *publish_url*; asks nobody."""
+        """Return whether the environment has credentials for uploads to *publish_url*; sends no request."""
         ...
 
 
 class Forge(Protocol):
-    """Where releases and pull requests of the repository live.
+    """GitHub or GitLab, where the releases and pull requests of the repository are.
 
     Every method raises ReleaseError RK-FORGE-UNREACHABLE, RK-FORGE-CREDENTIALS, RK-FORGE-READ-ONLY,
-    RK-FORGE-RATE-LIMIT or RK-FORGE-REFUSED. What makes something looks first whether it is there, so that all of them
-    can be called again.
+    RK-FORGE-RATE-LIMIT or RK-FORGE-REFUSED. A method that creates something first looks whether it exists, so you can
+    call it again.
     """
 
     name: str
@@ -206,43 +206,43 @@ class Forge(Protocol):
     pull_request_limit: int
 
     async def check_access(self) -> None:
-        """Return if the token may make releases here; raises RK-FORGE-READ-ONLY, RK-FORGE-CREDENTIALS."""
+        """Return if the token may create releases here; raises RK-FORGE-READ-ONLY, RK-FORGE-CREDENTIALS."""
         ...
 
     async def releases(self) -> tuple[ForgeRelease, ...]:
-        """Return all releases, drafts too, newest first."""
+        """Return all releases and drafts, newest first."""
         ...
 
     async def drafts(self) -> tuple[ForgeRelease, ...]:
-        """Return the drafts among the last hundred releases: what is older is forgotten, not under way."""
+        """Return the drafts among the last hundred releases; an older draft belongs to no running release."""
         ...
 
     async def release(self, tag: str) -> ForgeRelease | None:
-        """Return the release of *tag*, also one that is still a draft."""
+        """Return the release of *tag*, also a draft, None if there is none."""
         ...
 
     async def create_release(
         self, tag: str, commit: str, title: str, body: str, *, draft: bool = False, prerelease: bool = False
     ) -> ForgeRelease:
-        """Make the release of *tag*; one that is there already is returned as it is."""
+        """Create the release of *tag*; an existing one is returned unchanged."""
         ...
 
     async def update_release(
         self, release: ForgeRelease, *, title: str | None = None, body: str | None = None
     ) -> ForgeRelease:
-        """Change what *release* says."""
+        """Change title and body of *release*; None keeps them."""
         ...
 
     async def promote(self, release: ForgeRelease) -> ForgeRelease:
-        """Announce a draft."""
+        """Publish a draft; a release that is no draft is returned unchanged."""
         ...
 
     async def delete_release(self, release: ForgeRelease) -> None:
-        """Delete *release*, not its tag; fine if it is gone already."""
+        """Delete *release* but not its tag; do nothing if it no longer exists."""
         ...
 
     async def upload_asset(self, release: ForgeRelease, name: str, content: bytes) -> None:
-        """Attach the file *name* to *release*, in the place of one of this name."""
+        """Attach the file *name* to *release*, and replace a file of this name."""
         ...
 
     async def asset(self, release: ForgeRelease, name: str) -> bytes | None:
@@ -250,31 +250,31 @@ class Forge(Protocol):
         ...
 
     async def find_pull_request(self, branch: str, base: str) -> PullRequest | None:
-        """Return the open pull request of *branch* into *base*."""
+        """Return the open pull request of *branch* into *base*, None if there is none."""
         ...
 
     async def open_pull_request(
         self, branch: str, base: str, title: str, body: str, labels: Sequence[str] = ()
     ) -> PullRequest:
-        """Return the open pull request of *branch* into *base*, made or brought up to date; labels are only added."""
+        """Create or update the pull request of *branch* into *base*, and return it; labels are only added."""
         ...
 
     async def close_pull_request(self, pull_request: PullRequest, body: str) -> None:
-        """Close *pull_request* without merging it; *body* says why, in one request with it."""
+        """Close *pull_request* without merging it; *body* says why, and is sent in the same request."""
         ...
 
     async def comment(self, number: int, marker: str, body: str) -> str:
-        """Make the comment on a pull request that begins with *marker*, or bring it up to date; returns where it is."""
+        """Create or update the comment that begins with *marker* on a pull request; returns its URL."""
         ...
 
     async def merged_pull_request(self, branch: str, base: str) -> PullRequest | None:
-        """Return the pull request of *branch* that was merged into *base* last."""
+        """Return the pull request of *branch* that was merged into *base* last, None if there is none."""
         ...
 
     async def pull_requests_of(self, commits: Sequence[str]) -> dict[str, PullRequest]:
-        """Return the merged pull request that each of *commits* came with, in few requests."""
+        """Return the merged pull request of each of *commits* by sha, in few requests."""
         ...
 
     async def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
-        """Start the workflow (on GitLab a pipeline) on the branch or tag *ref*; never repeated by itself."""
+        """Start the workflow (on GitLab a pipeline) on the branch or tag *ref*; the request is never retried."""
         ...

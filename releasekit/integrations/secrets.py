@@ -1,4 +1,4 @@
-"""Credentials that the configuration names: loaded when they are first used, and masked from then on."""
+"""Credentials that the configuration names: loaded at first use, and masked from then on."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def from_environment(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """*names* says by the variable that a child process reads which secret it gets, *load* returns one by its name.
+    """Credentials for child processes. *names* maps each environment variable to the name of its secret.
 
-    Values are put into the environment of that child alone, never into our own: builds and imports run other people's
-    code.
+    *load* returns the value of a secret by its name. Values go only into the environment of that child process, never
+    into our own: builds and imports run other people's code.
     """
 
     names: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -34,7 +34,7 @@ class Secrets:
     _values: dict[str, str] = field(default_factory=dict[str, str], init=False, repr=False, compare=False)
 
     def value(self, variable: str) -> str:
-        """Return the secret for *variable*, empty if none is named; raises Refusal RK-SECRET-UNKNOWN."""
+        """Return the secret for *variable*, empty if *names* has none; raises Refusal RK-SECRET-UNKNOWN."""
         if variable in self.names and variable not in self._values:
             self._values[variable] = self.load(self.names[variable])
         return self._values.get(variable, "")
@@ -42,7 +42,8 @@ class Secrets:
     def environment(self, prefix: str) -> dict[str, str]:
         """Return the variables that begin with *prefix*, with their values; raises Refusal RK-SECRET-UNKNOWN.
 
-        Credentials for uploads that our own environment has win: a rehearsal has others there, for its own index.
+        Credentials in our own environment take precedence: a rehearsal sets those of its own index there. Then the
+        result is empty.
         """
         if any(os.environ.get(f"{prefix}{word}") for word in ("TOKEN", "USERNAME", "PASSWORD")):
             return {}

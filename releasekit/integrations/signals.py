@@ -1,4 +1,4 @@
-"""Signals that end us: one way to hear them, at once, in order, or after a block that must not be broken off."""
+"""Signals that end the program: handle all of them as Ctrl-C, at once or after a block that must not be interrupted."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
 
 
 def is_main_thread() -> bool:
-    """Tell whether this thread may decide about signals: Python lets only the main one."""
+    """Return whether this thread may set signal handlers: in Python, only the main thread may."""
     return threading.current_thread() is threading.main_thread()
 
 
 def enable_interrupts() -> None:
-    """Hear Ctrl-C also where whoever started us had it ignored: a shell's `&`, some runners of CI.
+    """React to Ctrl-C even if the parent process ignores it, as a shell's `&` and some CI runners do.
 
-    SIGTERM, which becomes a Ctrl-C, would else be lost there too.
+    Otherwise SIGTERM would be lost too, because it becomes a Ctrl-C.
     """
     if is_main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def handle_termination() -> None:
-    """Take SIGTERM for a Ctrl-C from now on; and SIGHUP, of a closed terminal, unless `nohup` has it ignored."""
+    """Treat SIGTERM as Ctrl-C from now on; also SIGHUP (the terminal closes), unless `nohup` makes us ignore it."""
     if is_main_thread():
         signal.signal(signal.SIGTERM, _interrupt)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
@@ -39,7 +39,7 @@ def _interrupt(*_: object) -> None:
 
 @contextmanager
 def termination_as_interrupt() -> Generator[None]:
-    """Take SIGTERM and SIGHUP inside the block for a Ctrl-C, so that one thing ends us, and in order."""
+    """Treat SIGTERM and SIGHUP as Ctrl-C inside the block, so that each of them ends the program cleanly."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     handle_termination()
     try:
@@ -52,7 +52,7 @@ def termination_as_interrupt() -> Generator[None]:
 
 @contextmanager
 def immediate_interrupt() -> Generator[None]:
-    """Let Ctrl-C be felt at once: a loop would hear of it only after the command that holds it up."""
+    """Let Ctrl-C interrupt the block at once: an event loop would see it only after the command that blocks it."""
     if not is_main_thread():
         yield
         return
@@ -65,7 +65,7 @@ def immediate_interrupt() -> Generator[None]:
 
 @contextmanager
 def defer_signals() -> Generator[None]:
-    """Let signals that would end us wait for the end of the block."""
+    """Delay signals that would end the program until the end of the block."""
     deferred = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, deferred)
     try:

@@ -1,4 +1,4 @@
-"""The one door to uv: its calls as values, and what its answers mean."""
+"""The only module that calls uv: its commands as values, and what its output means."""
 
 from __future__ import annotations
 
@@ -34,27 +34,22 @@ _ERROR_PATTERNS = (
 _TOML_POSITION = re.compile(
     r"Failed to parse: (?P<file>.+?)\n(?:.*\n)*?.*at line (?P<line>\d+), column (?P<column>\d+)"
 )
-# Builds and imports run other people's code, which must not find what it could upload or push with.
+# Builds and imports run other people's code, which must not find credentials for uploads or pushes.
 _HIDDEN_ENV: dict[str, str | None] = {
     **dict.fromkeys(f"UV_PUBLISH_{word}" for word in ("TOKEN", "USERNAME", "PASSWORD")),
     **dict.fromkeys(("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL")),
     **dict.fromkeys(("PYPI_ID_TOKEN", "TESTPYPI_ID_TOKEN", "GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN")),
 }
-_LOGGED_COMMANDS = (
-    ("build",),
-    ("publish",),
-    ("lock",),
-    ("audit",),
-    ("pip", "install"),
-)  # what makes or proves something
+# The commands that create or verify something.
+_LOGGED_COMMANDS = (("build",), ("publish",), ("lock",), ("audit",), ("pip", "install"))
 _OIDC = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "PYPI_ID_TOKEN", "TESTPYPI_ID_TOKEN")
 
 
 @dataclass(frozen=True, slots=True)
 class Uv:
-    """The uv command line. *python* is the interpreter it builds and installs with; naming it saves uv a search.
+    """The uv command line. *python* is the interpreter for builds and installs; if it is given, uv need not search.
 
-    *secrets* are the credentials that the configuration names; they are put into the environment of uv alone.
+    *secrets* are the credentials that the configuration names; they go only into the environment of uv.
     """
 
     executable: str
@@ -69,9 +64,9 @@ class Uv:
         timeout: float = 600,
         ok_codes: frozenset[int] = frozenset({0}),
     ) -> Command:
-        """Return the uv call *argv* as a value; only an upload is told the credentials for uploads.
+        """Return the uv command *argv* as a value; only an upload gets the credentials for uploads.
 
-        It is told no width, to which it would cut the messages that are read here.
+        The environment has no terminal width, because uv would wrap the messages that are parsed here.
         """
         hidden = {} if "publish" in argv[:1] else _HIDDEN_ENV
         full_env = {"NO_COLOR": "1", "COLUMNS": None, **hidden, **self.secrets.environment("UV_INDEX_"), **(env or {})}
@@ -79,7 +74,7 @@ class Uv:
         return Command((self.executable, *argv), cwd, full_env, timeout, ok_codes, log_output=log_output)
 
     def workspace(self, path: Path) -> tuple[Path, tuple[Path, ...]]:
-        """Return the root of the workspace that *path* lies in and all member directories, just as uv reads them.
+        """Return the root of the workspace that contains *path*, and all member directories, as uv reads them.
 
         Raises Refusal RK-WORKSPACE-NOT-FOUND, RK-WORKSPACE-INVALID, RK-WORKSPACE-TOML, RK-WORKSPACE-DUPLICATE,
         RK-WORKSPACE-OUTSIDE, RK-UV-VERSION.
@@ -92,20 +87,20 @@ class Uv:
         )
         for member in members:
             if not member.resolve().is_relative_to(root):  # by "../…", or through a symlink
-                raise Refusal(
-                    ErrorCode.WORKSPACE_OUTSIDE, "a member lies outside the workspace", os.path.relpath(member, root)
-                )
+                location = os.path.relpath(member, root)
+                raise Refusal(ErrorCode.WORKSPACE_OUTSIDE, "a member is outside the workspace", location)
         return root, members
 
     def lock_is_current(self, root: Path) -> bool:
-        """Tell whether uv.lock fits the pyproject.toml files; raises ReleaseError if uv cannot tell."""
-        result = run(
-            self.command("lock", "--check", cwd=root, ok_codes=frozenset({0, 1, 2}))
-        )  # 2: uv.lock cannot be read
+        """Return whether uv.lock is up to date with the pyproject.toml files.
+
+        Raises Refusal RK-WORKSPACE-INVALID if uv cannot lock the workspace.
+        """
+        ok_codes = frozenset({0, 1, 2})  # 2: uv.lock cannot be read
+        result = run(self.command("lock", "--check", cwd=root, ok_codes=ok_codes))
         if result.code and "needs to be updated" not in result.stderr:
-            raise Refusal(
-                ErrorCode.WORKSPACE_INVALID, "uv cannot lock the workspace", str(root), output=last_lines(result.stderr)
-            )
+            output = last_lines(result.stderr)
+            raise Refusal(ErrorCode.WORKSPACE_INVALID, "uv cannot lock the workspace", str(root), output=output)
         return result.code == 0
 
     def lock_command(self, root: Path, packages: Sequence[str]) -> Command:
@@ -118,7 +113,10 @@ class Uv:
         return run(self.command("python", "find", cwd=root)).stdout.strip()
 
     def default_index(self, root: Path) -> str:
-        """Return the simple root of the index that uv itself installs from (environment, uv.toml, pyproject.toml)."""
+        """Return the simple root of uv's default index (from the environment, uv.toml or pyproject.toml).
+
+        Raises Refusal RK-INDEX-UNKNOWN if it has none.
+        """
         command = self.command("pip", "compile", "-", "--emit-index-url", "--no-header", "--quiet", cwd=root)
         match = re.search(r"^--(?:default-)?index-url (\S+)", run(command).stdout, re.MULTILINE)
         if not match:
@@ -126,16 +124,16 @@ class Uv:
         return match[1]
 
     def default_publish_url(self) -> str:
-        """Return where uv uploads to when it is told nothing else, as its own help says."""
+        """Return the URL that uv uploads to by default, from its help; raises Refusal RK-INDEX-UNKNOWN."""
         match = re.search(r"Defaults to PyPI's publish URL \(<(\S+)>\)", run(self.command("help", "publish")).stdout)
         if not match:
-            raise Refusal(ErrorCode.INDEX_UNKNOWN, "this uv does not say where it uploads to")
+            raise Refusal(ErrorCode.INDEX_UNKNOWN, "the help of this uv does not show its default publish URL")
         return match[1]
 
     def audit(self, root: Path) -> str:
-        """Return what `uv audit` has found in the locked dependencies; empty if nothing.
+        """Return the findings of `uv audit` for the locked dependencies, empty if there are none.
 
-        Raises ReleaseError RK-COMMAND-FAILED, RK-COMMAND-TIMEOUT if it could not look.
+        Raises ReleaseError RK-COMMAND-FAILED, RK-COMMAND-TIMEOUT if the audit fails.
         """
         argv = ("audit", "--preview", "--frozen")
         result = run(self.command(*argv, cwd=root, timeout=60, ok_codes=frozenset({0, 1})))  # 1: findings, 2: it failed
@@ -146,7 +144,7 @@ class Uv:
     ) -> Command:
         """Build sdist and wheel of *package* into *out*, as if there were no workspace (D-3).
 
-        Build requirements are also looked for in the directories *links*, where its siblings have just been built.
+        Build requirements may also come from the directories *links*, which contain its siblings as just built.
         """
         argv = ("build", "--no-sources", *self._with_python(), "--out-dir", str(out), *_find_links(links))
         return self.command(*argv, cwd=package, env=env, timeout=timeout)
@@ -160,9 +158,9 @@ class Uv:
         *,
         attestations: bool = True,
     ) -> Command:
-        """Upload *files* themselves (a directory would be silently ignored), skipping those that are there (D-7).
+        """Upload *files* (uv silently ignores a directory), except those that the index already has (D-7).
 
-        Attestations are among *files*: uv sends each with the file that it is named after, and looks for none (D-8).
+        Attestations are among *files*: uv sends each one with the file that it belongs to, and finds none itself (D-8).
         """
         attestation_options = () if attestations else ("--no-attestations",)
         publish_options, publish_env = _url_option("--publish-url", "UV_PUBLISH_URL", publish_url)
@@ -183,15 +181,15 @@ class Uv:
         *,
         attestations: bool = True,
     ) -> UploadResponse | None:
-        """Upload *files*, each at most once; returns what the index said to the one that it did not take, None if none.
+        """Upload *files*, each at most once; returns the index's response to a file that it rejects, else None.
 
-        The files after that one are not tried. In the workspace at *root*, uv knows an index by its name and so its
-        credentials for reading. *seconds* is what all of it may take.
+        The files after the rejected one are not tried. uv runs in the workspace at *root*, where it finds the index's
+        name and so its credentials for reading. *seconds* is the time limit for all uploads.
 
         Raises ReleaseError RK-COMMAND-TIMEOUT, RK-COMMAND-FAILED.
         """
-        # uv shows no header of an answer but in its own trace. And it would send again by itself what may have arrived;
-        # whoever sends again has to ask the index first.
+        # uv shows response headers only in its trace. And it must not retry an upload that may have arrived: the caller
+        # first looks at the index.
         env = {"RUST_LOG": "uv_publish=trace", "UV_HTTP_RETRIES": "0", "UV_UPLOAD_HTTP_TIMEOUT": f"{seconds + 1:.0f}"}
         env |= self.secrets.environment("UV_PUBLISH_")
         command = self.publish_command(files, publish_url, check_url, env, attestations=attestations)
@@ -201,11 +199,11 @@ class Uv:
     def resolve_command(
         self, root: Path, requirements: Sequence[str], links: Sequence[Path], index: str, fresh: Sequence[str]
     ) -> Command:
-        """Ask whether *requirements* can be installed together, from *links* and the indexes (D-9).
+        """Check whether *requirements* can be installed together, from *links* and the indexes (D-9).
 
-        *fresh* names the packages that may have been published just now.
+        *fresh* names the packages that may have just been published.
         """
-        # A place without packages, so that none is taken for installed; uv leaves its lock there and nothing else.
+        # A directory without packages, so that uv sees none as installed; uv leaves only its lock there.
         target = Path(tempfile.gettempdir()) / f"releasekit-resolves-only-{os.getuid()}"
         index_options, secret = _url_option("--index", "UV_INDEX", index)
         return self.command(
@@ -218,7 +216,7 @@ class Uv:
     ) -> str:
         """Return why *requirements* cannot be installed together, in uv's words; empty if they can.
 
-        Raises ReleaseError RK-COMMAND-FAILED, RK-COMMAND-TIMEOUT if uv cannot tell, as without a network.
+        Raises ReleaseError RK-COMMAND-FAILED, RK-COMMAND-TIMEOUT if uv cannot decide, for example without a network.
         """
         command = self.resolve_command(root, requirements, links, index, fresh)
         result = await run_async(replace(command, ok_codes=frozenset({0, 1})))  # 1: no solution, 2: it failed
@@ -233,7 +231,7 @@ class Uv:
         fresh: Sequence[str],
         links: Sequence[Path] = (),
     ) -> Result:
-        """Install *requirement* from *links* and the index into a fresh environment, and import what it brings."""
+        """Install *requirement* from *links* and the index into a fresh environment, and import its *imports*."""
         async with self.temporary_environment(root, requirement, index, fresh, links) as python:
             return await self.import_modules(python, imports)
 
@@ -241,9 +239,9 @@ class Uv:
     async def temporary_environment(
         self, root: Path, requirement: str, index: str, fresh: Sequence[str], links: Sequence[Path] = ()
     ) -> AsyncGenerator[Path]:
-        """Yield the Python of a fresh environment with *requirement*, from *links* and the index; it goes afterwards.
+        """Yield the Python of a fresh environment with *requirement* from *links* and the index; it is then deleted.
 
-        Of two files of one version, the one in *links* is installed.
+        If both have a file of the same version, the one in *links* is installed.
         Raises ReleaseError RK-COMMAND-FAILED, RK-COMMAND-TIMEOUT.
         """
         with tempfile.TemporaryDirectory(prefix="releasekit-smoke-") as scratch:
@@ -253,12 +251,12 @@ class Uv:
             yield next(path for path in (venv / "bin" / "python", venv / "Scripts" / "python.exe") if path.exists())
 
     async def import_modules(self, python: Path, modules: Sequence[str]) -> Result:
-        """Import *modules* in a process of *python* that has none of our credentials; raises as `run_async` does."""
-        # Beside the environment: nothing of the workspace is in reach.
+        """Import *modules* in a process of *python* without our credentials; raises as `run_async` does."""
+        # In the directory of the environment, so that nothing of the workspace can be imported.
         return await run_async(import_command(python, modules, python.parents[2]))
 
     def venv_command(self, venv: Path) -> Command:
-        """Make the fresh environment *venv*."""
+        """Create the fresh environment *venv*."""
         return self.command("venv", "--quiet", *self._with_python(), str(venv), cwd=venv.parent)
 
     def install_command(
@@ -294,7 +292,7 @@ class Uv:
 
 
 def import_command(python: Path, modules: Sequence[str], directory: Path) -> Command:
-    """Import *modules* in a process of *python* that has none of our credentials, and nothing of ours *directory*."""
+    """Import *modules* in a process of *python* without our credentials, in *directory*, outside the workspace."""
     script = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
     return Command((str(python), "-I", "-c", script, *modules), directory, _HIDDEN_ENV, timeout=120)
 
@@ -311,14 +309,14 @@ def find_uv(needed: str = "0.13") -> Uv:
 
 
 def trusted_publishing(secrets: Secrets) -> str:
-    """Return what to tell uv: without a token from the CI it would lose up to 50 s in asking for one."""
+    """Return uv's option for trusted publishing; "never" if the CI has no token: uv would try for up to 50 s."""
     words = ("UV_PUBLISH_TOKEN", "UV_PUBLISH_PASSWORD")
     credentials = any(os.environ.get(word) or word in secrets.names for word in words)
     return "automatic" if not credentials and any(name in os.environ for name in _OIDC) else "never"
 
 
 def _version(executable: str) -> Version:
-    """Return the version that *executable* says it is; 0 if it does not run, as a shim that leads nowhere."""
+    """Return the version of the uv *executable*; 0 if it does not run, for example a broken shim."""
     try:
         return Version(run(Command((executable, "--version"))).stdout.split()[1])
     except (ReleaseError, IndexError, InvalidVersion):
@@ -335,7 +333,10 @@ def _bundled_uv() -> str | None:
 
 
 def _url_option(option: str, variable: str, url: str) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return how uv is told *url*: as *option*; by *variable* if credentials stand in it, for options are public."""
+    """Return the options and the environment that pass *url* to uv.
+
+    A URL with credentials goes into *variable*, because other users can see options.
+    """
     if "@" in urlsplit(url).netloc:
         return (), {variable: url}
     return ((option, url) if url else ()), {}
@@ -352,12 +353,12 @@ _LONGEST_MESSAGE = 500
 
 
 def _parse_response(output: str) -> UploadResponse:
-    """Return what uv, with its trace, *output* of an upload that failed."""
+    """Return the index's response to a failed upload, read from uv's *output* with its trace."""
     output = mask(output)
     trace, _, error = output.rpartition("error: ") if output.startswith("error: ") else output.rpartition("\nerror: ")
     responses = list(_RESPONSE.finditer(trace))
     headers = responses[-1]["headers"] if responses else ""
-    status_match = _STATUS.search(error)  # what a uv without that trace says
+    status_match = _STATUS.search(error)  # also without the trace
     status = int(status_match[1]) if status_match else 0
     file = re.search(r"Failed to publish `(.+?)`", error)
     message = re.sub(r"\s+", " ", _TAG.sub(" ", error.partition("Server says:")[2] or error)).strip()
@@ -371,13 +372,13 @@ def _parse_response(output: str) -> UploadResponse:
 
 
 def _find_links(directories: Sequence[Path]) -> tuple[str, ...]:
-    """Return how uv is told to look into *directories* too. It cuts a path at `,` and `#`, but not an address."""
+    """Return the options that make uv look in *directories* too; it splits paths, but not URLs, at `,` and `#`."""
     locations = (path.as_uri() if set(",#") & set(str(path)) else str(path) for path in directories)
     return tuple(word for location in locations for word in ("--find-links", location))
 
 
 def _refresh_options(names: Sequence[str]) -> tuple[str, ...]:
-    """Ask the index anew for *names*, and see files that a workspace's own `exclude-newer` would hide."""
+    """Return the options that make uv reload *names* from the index, and ignore `exclude-newer` for them."""
     options = (("--refresh-package", name, "--exclude-newer-package", f"{name}=false") for name in names)
     return tuple(word for words in options for word in words)
 
@@ -397,9 +398,10 @@ def _refusal(output: str, path: Path) -> Refusal:
 
 
 def failure(code: ErrorCode, error: ReleaseError, message: str, location: str) -> ReleaseError:
-    """Return *error* of a command as the step's own: its code and place, the command's last lines kept.
+    """Return the *error* of a command with *code*, *message* and *location* of the step, and the command's output.
 
-    A disk that is full is no fault of what the step works on.
+    A full disk is not a fault of the package, so it becomes RK-FILE-SYSTEM. Errors other than RK-COMMAND-FAILED keep
+    their own code.
     """
     if error.code is not ErrorCode.COMMAND_FAILED:
         code = error.code

@@ -1,4 +1,4 @@
-"""The files of a package that hold its version and its requirements, as they stand on this machine."""
+"""Read and rewrite the files of a package that contain its version and its requirements."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def declared_version(package: Path, document: Mapping[str, Any], display_path: s
 
 
 def read_requirement_files(package: Path, document: Mapping[str, Any]) -> dict[str, str]:
-    """Return the text of each requirement file of *package* that lies in it, by its path below."""
+    """Return the text of each requirement file inside *package*, by its path relative to *package*."""
     paths = dict.fromkeys(file.path for file in requirement_files(document))
     inside = {path: (package / path).resolve() for path in paths}
     return {path: _text(file) for path, file in inside.items() if file.is_relative_to(package.resolve())}
 
 
 def rewritten_texts(package: Path, document: Mapping[str, Any], rewrite: Callable[[str, str], str]) -> dict[Path, str]:
-    """Return the new text of each file of *package* whose requirements *rewrite* changes; nothing is written here.
+    """Return the new text of each file of *package* whose requirements *rewrite* changes; nothing is written.
 
-    *rewrite* is given the text of a file, and its path below the package.
+    *rewrite* gets the text of a file, and its path relative to the package.
     """
     before = {PYPROJECT: read_text(package / PYPROJECT), **read_requirement_files(package, document)}
     after = {file: rewrite(text, file) for file, text in before.items() if text}
@@ -47,9 +47,9 @@ def rewritten_texts(package: Path, document: Mapping[str, Any], rewrite: Callabl
 
 
 def new_texts(package: Path, document: Mapping[str, Any], version: Version, display_path: str) -> dict[Path, str]:
-    """Return the new text of every file of *package* that is to hold *version*; nothing is written here.
+    """Return the new text of every file of *package* that must contain *version*; nothing is written.
 
-    *display_path* is the package's place in the workspace. Raises Refusal RK-VERSION-PLACE, RK-CONFIG-INVALID-….
+    *display_path* is the package's path in the workspace. Raises Refusal RK-VERSION-PLACE, RK-CONFIG-INVALID-….
     """
     texts: dict[Path, str] = {}
     locations = [
@@ -71,7 +71,10 @@ def new_texts(package: Path, document: Mapping[str, Any], version: Version, disp
 
 
 def version_location(package: Path, document: Mapping[str, Any], display_path: str) -> VersionLocation | None:
-    """Return the place of a dynamic version: where the build backend finds it, else the first that `bump` names."""
+    """Return the location of a dynamic version: where the build backend reads it, else the first in `bump`.
+
+    None if the version is not dynamic, or no file contains it.
+    """
     if not is_dynamic(document):
         return None
     source = version_source(document)
@@ -82,17 +85,17 @@ def version_location(package: Path, document: Mapping[str, Any], display_path: s
 
 def _unknown_location(document: Mapping[str, Any], display_path: str) -> Refusal:
     source = version_source(document)
-    paths = ", ".join(dict.fromkeys(location.path for location in source.locations)) or "no file that is known here"
-    message = f"nobody knows where the version stands: {source.description} means {paths}"
+    paths = ", ".join(dict.fromkeys(location.path for location in source.locations)) or "no known file"
+    message = f"cannot find the file that contains the version: {source.description} means {paths}"
     return Refusal(ErrorCode.VERSION_PLACE, message, f"{display_path}/pyproject.toml")
 
 
 def _resolve_inside(package: Path, path: str, display_file: str) -> Path:
     resolved = (package / path).resolve()
     if not resolved.is_relative_to(package.resolve()):
-        raise Refusal(ErrorCode.VERSION_PLACE, "the file lies outside the package", display_file)
+        raise Refusal(ErrorCode.VERSION_PLACE, "the file is outside the package", display_file)
     if not resolved.is_file():
-        raise Refusal(ErrorCode.VERSION_PLACE, "there is no such file", display_file)
+        raise Refusal(ErrorCode.VERSION_PLACE, "the file does not exist", display_file)
     return resolved
 
 

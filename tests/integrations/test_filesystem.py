@@ -174,7 +174,7 @@ class TestReadSdist:
         """Anything else is refused, by name."""
         (tmp_path / "x-1.0.tar.gz").write_bytes(raw)
 
-        with pytest.raises(ReleaseError, match="this is no sdist") as caught:
+        with pytest.raises(ReleaseError, match="not an sdist") as caught:
             read_sdist(tmp_path / "x-1.0.tar.gz")
 
         assert (caught.value.code, caught.value.location) == (ErrorCode.VERIFY_FAILED, "x-1.0.tar.gz")
@@ -245,7 +245,7 @@ class TestReadWheel:
 
         for raw in (whole[: len(whole) // 2], b"", b"no zip", *(_changed(whole, start + at) for at in range(8))):
             path.write_bytes(raw)
-            with pytest.raises(ReleaseError, match="this is no wheel") as caught:
+            with pytest.raises(ReleaseError, match="not a wheel") as caught:
                 read_wheel(path)
             assert caught.value.code is ErrorCode.VERIFY_FAILED
 
@@ -257,7 +257,7 @@ class TestReadWheel:
             for entry in good.namelist():
                 archive.writestr(entry, b"\xff" if entry.endswith(name) else good.read(entry))
 
-        with pytest.raises(ReleaseError, match="this is no wheel"):
+        with pytest.raises(ReleaseError, match="not a wheel"):
             read_wheel(tmp_path / "bad.whl")
 
 

@@ -262,7 +262,7 @@ class TestCredentials:
 
         ask(index.simple_url, lambda found: found.check_credentials(address), env=index.environment)
 
-        assert "is it the right address?" in caplog.text
+        assert "check the address" in caplog.text
 
     def test_nobody_there(self) -> None:
         """An upload address where nothing listens is a refusal."""

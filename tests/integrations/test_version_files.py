@@ -87,10 +87,10 @@ def test_any_encoding(tmp_path: Path) -> None:
     [
         (("it.py", 'B = "{version}"'), "the version must occur exactly once, but was not found"),
         (("it.py", "{version}"), "the version must occur exactly once, but occurs 2 times (line 1, line 2)"),
-        (("other.py", "{version}"), "there is no such file"),
-        (("src", "{version}"), "there is no such file"),
-        (("link.py", 'A = "{version}"'), "the file lies outside the package"),
-        (("way/out.py", 'A = "{version}"'), "the file lies outside the package"),
+        (("other.py", "{version}"), "the file does not exist"),
+        (("src", "{version}"), "the file does not exist"),
+        (("link.py", 'A = "{version}"'), "the file is outside the package"),
+        (("way/out.py", 'A = "{version}"'), "the file is outside the package"),
     ],
 )
 def test_not_to_be_written(tmp_path: Path, entry: tuple[str, str], what: str) -> None:
@@ -169,7 +169,7 @@ class TestDynamic:
         (tmp_path / "VERSION.py").write_text('VERSION = "1.0"')
         package = scene(tmp_path, f'{DYNAMIC}[tool.hatch.version]\npath = "../VERSION.py"', {})
 
-        assert refusal(package).message == "the file lies outside the package"
+        assert refusal(package).message == "the file is outside the package"
 
     def test_tag_decides(self, tmp_path: Path) -> None:
         """Where a tag decides nothing is written but what `bump` names."""

@@ -269,7 +269,7 @@ def test_unknown_source(tmp_path: Path) -> None:
     said = world.releasekit("publish", "--dry-run", "--offline")
 
     assert said.code == 2
-    assert "RK-VERSION-PLACE: nobody knows where the version stands: build-backend = 'backend'" in said.err
+    assert "RK-VERSION-PLACE: cannot find the file that contains the version: build-backend = 'backend'" in said.err
     assert "bump = [" in said.err
 
 
@@ -283,7 +283,7 @@ def test_bump_is_checked_first(tmp_path: Path) -> None:
     for file, said in {
         "about.py": "git does not track this file, so the release could not write the version into it",
         "__init__.py": "the version must occur exactly once, but was not found",
-        "gone.py": "there is no such file",
+        "gone.py": "the file does not exist",
     }.items():
         world.commit("feat: more", {"packages/core/pyproject.toml": pyproject + table.format(file)})
         before = world.state()

@@ -114,7 +114,7 @@ def test_without_the_right_token(tmp_path: Path, hub: GitHubDouble, monkeypatch:
     world.git("push", "--quiet", "origin", "main")
     said = world.releasekit(*RELEASE)
     assert said.code == 0, said.err
-    assert f"{ErrorCode.FORGE_READ_ONLY}: the token may not make releases in ada/engine" in str(report(said)["notes"])
+    assert f"{ErrorCode.FORGE_READ_ONLY}: the token may not create releases in ada/engine" in str(report(said)["notes"])
     assert set(world.tags()) == {"one-v0.1.0", "v0.1.0", "one-v0.2.0", "v0.2.0"}
     assert not hub.releases
 

@@ -216,7 +216,7 @@ def test_rejected_push(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert locked.startswith(f"{ErrorCode.GIT_LOCKED}: Unable to create '{world.root}/.git/index.lock': File exists")
     (world.root / ".git/index.lock").unlink()
     (again,) = json.loads(world.releasekit(*RELEASE).out)["problems"]
-    assert again.startswith(f"{ErrorCode.PUSH_REJECTED}: the push was refused"), "the tags are there"
+    assert again.startswith(f"{ErrorCode.PUSH_REJECTED}: the push was rejected"), "the tags are there"
     world.commit("feat: more", {"packages/core/src/core/__init__.py": "MORE = True\n"})
     other = another_clone(world, tmp_path / "other")
     other.commit("docs: elsewhere", {"README.md": "words"})

@@ -162,7 +162,7 @@ def test_confirmed(tmp_path: Path, home: Path, own_index: EmbeddedIndex) -> None
         until(lambda: not program.relatives(), program)
 
     assert "v0.1.0: 2 confirmed" in program.hear()
-    assert program.hear().count("Prefect's server has died, and is started again") == 1
+    assert program.hear().count("the Prefect server stopped unexpectedly and is restarted") == 1
     assert "telemetry" not in program.hear(), "nobody is told of data that is not collected"
     assert len(uploads(own_index)) == 4
     assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0", "v0.1.0"}
@@ -193,7 +193,7 @@ def test_no_server(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest
         said.append(program.hear())
 
     for heard in said:
-        assert "warning RK-SERVER-START: Prefect's server did not start: this release is not recorded" in heard
+        assert "warning RK-SERVER-START: the Prefect server did not start: this release is not recorded" in heard
         assert "Prefect has no record of it" in heard
         assert "Traceback" not in heard.partition("RK-SMOKE-TEST-FAILED")[0]
     assert said[0].count("app==0.1.0: exit") == 3, "resolved, installed, and installed once more as ever on a failure"
