@@ -52,7 +52,7 @@ class Api:
         self.base = base
         self._http, self._headers = http_client, dict(headers)
         self._sleep = sleep
-        self._cache: dict[str, tuple[str, httpx.Response]] = {}
+        self._cache: dict[str, httpx.Response] = {}
 
     async def get(self, path: str, **query: str | int) -> Any:  # noqa: ANN401  JSON
         """Return the JSON at *path*, None if it does not exist (404)."""
@@ -90,26 +90,38 @@ class Api:
 
         Raises ReleaseError RK-FORGE-… unless the request succeeds or its status is in *ok_statuses*.
         """
-        headers = self._headers if content is None else {**self._headers, "Content-Type": "application/octet-stream"}
+        headers = dict(self._headers)
+        if content is not None:
+            headers["Content-Type"] = "application/octet-stream"
+        if accept:
+            headers["Accept"] = accept
         request = self._http.build_request(
             method,
             path if "://" in path else f"{self.base}{path}",
             params=query or None,
             json=json,
             content=content,
-            headers={**headers, "Accept": accept} if accept else headers,
+            headers=headers,
             timeout=60,
         )
-        cached = self._cache.get(str(request.url)) if method == "GET" else None
-        if cached:
-            request.headers["If-None-Match"] = cached[0]
-        response = await self._send_within_limits(request)
-        if cached and response.status_code == HTTPStatus.NOT_MODIFIED:
-            return cached[1]
-        if method == "GET" and response.is_success and "ETag" in response.headers:
-            self._cache[str(request.url)] = response.headers["ETag"], response
+        response = await self._send_cached(request)
         if not response.is_success and response.status_code not in ok_statuses:
             raise _response_error(response)
+        return response
+
+    async def _send_cached(self, request: httpx.Request) -> httpx.Response:
+        """Return the response to *request*: that of the last GET if the forge says that nothing has changed."""
+        if request.method != "GET":
+            return await self._send_within_limits(request)
+        url = str(request.url)
+        cached = self._cache.get(url)
+        if cached:
+            request.headers["If-None-Match"] = cached.headers["ETag"]
+        response = await self._send_within_limits(request)
+        if cached and response.status_code == HTTPStatus.NOT_MODIFIED:
+            return cached
+        if response.is_success and "ETag" in response.headers:
+            self._cache[url] = response
         return response
 
     async def _send_within_limits(self, request: httpx.Request) -> httpx.Response:
@@ -130,13 +142,15 @@ class Api:
             await self._sleep(wait)
 
     async def _send_with_retries(self, request: httpx.Request) -> httpx.Response:
+        """Return the response to *request*, retried after a transient error if its method is idempotent."""
         attempts = _ATTEMPTS if request.method in _IDEMPOTENT else 1  # the client itself retries a GET
         for attempt in range(1, attempts + 1):
             try:
                 response = await self._http.send(request)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                reason = f"{type(error).__name__} {error}".strip()
-                if attempt == attempts or not isinstance(error, httpx.TransportError):
+                is_transient = isinstance(error, httpx.TransportError)
+                if attempt == attempts or not is_transient:
+                    reason = f"{type(error).__name__} {error}".strip()
                     message = f"{request.method} {mask(str(request.url))}: {mask(reason)}"
                     raise ReleaseError(ErrorCode.FORGE_UNREACHABLE, message) from None
             else:
@@ -151,15 +165,17 @@ class Api:
         GitHub answers 403 or 429. It gives a `Retry-After`, or the time when the hourly limit is reset, or nothing
         (secondary limits).
         """
+        headers = response.headers
         if response.status_code not in _LIMITED:
             return None
-        if "Retry-After" in response.headers:
-            return max(1.0, retry_after(response.headers["Retry-After"]))
+        if "Retry-After" in headers:
+            return max(1.0, retry_after(headers["Retry-After"]))
         for prefix in ("x-ratelimit", "ratelimit"):
-            if response.headers.get(f"{prefix}-remaining") == "0":
-                return max(1.0, float(response.headers.get(f"{prefix}-reset", 0)) - time.time())
-        secondary = response.status_code == HTTPStatus.TOO_MANY_REQUESTS or "rate limit" in response.text.lower()
-        return DEFAULT_WAIT if secondary else None
+            if headers.get(f"{prefix}-remaining") == "0":
+                reset_time = float(headers.get(f"{prefix}-reset", 0))
+                return max(1.0, reset_time - time.time())
+        is_secondary = response.status_code == HTTPStatus.TOO_MANY_REQUESTS or "rate limit" in response.text.lower()
+        return DEFAULT_WAIT if is_secondary else None
 
 
 def get_nested(value: Any, *path: str) -> Any:  # noqa: ANN401  JSON
@@ -192,8 +208,9 @@ def _error_details(response: httpx.Response) -> str:
         value: Any = response.json()
     except ValueError:
         return mask(response.text[:500])
-    message = get_nested(value, "message") or get_nested(value, "error") or ""
-    return mask("\n".join(str(part) for part in (message, *(get_nested(value, "errors") or ())) if part))
+    message = get_nested(value, "message") or get_nested(value, "error")
+    reasons = (message, *(get_nested(value, "errors") or ()))
+    return mask("\n".join(str(reason) for reason in reasons if reason))
 
 
 async def find_or_create(find: Callable[[], Awaitable[T | None]], create: Callable[[], Awaitable[T]]) -> T:

@@ -53,7 +53,8 @@ def open_forge(
     environment = os.environ if env is None else env
     variable, token = find_token(urls, environment)
     if not token:
-        names = " or ".join(TOKENS["gitlab" if urls.is_gitlab else "github"])
+        kind = "gitlab" if urls.is_gitlab else "github"
+        names = " or ".join(TOKENS[kind])
         raise ReleaseError(ErrorCode.FORGE_NO_TOKEN, f"no token: {names} is not set", urls.host)
     address = (api or _api_from_ci(urls, environment) or urls.api).rstrip("/")
     if urls.is_gitlab:
@@ -77,8 +78,9 @@ async def connect_forge(address: str, settings: Settings, secrets: Secrets) -> A
     urls = repository_urls(address, settings.forge)
     env = dict(os.environ)
     names = _token_variables(urls)
-    if not any(env.get(name) for name in names):
-        env |= {name: token for name in names if (token := secrets.value(name))}
+    if not any(map(env.get, names)):
+        tokens = {name: secrets.value(name) for name in names}
+        env |= {name: token for name, token in tokens.items() if token}
     async with client(pool_size=settings.http_pool_size, retry_on_429=False) as http_client:
         yield open_forge(urls, http_client, api=settings.forge_url, env=env)
 
@@ -90,24 +92,26 @@ def find_token(urls: RepositoryUrls, env: Mapping[str, str]) -> tuple[str, str]:
     means that there is none.
     """
     for name in _token_variables(urls):
-        if env.get(name):
-            return name, env[name]
-    return ("", "") if urls.is_gitlab else ("gh", _token_from_gh(urls.host, env))
+        if token := env.get(name):
+            return name, token
+    if urls.is_gitlab:
+        return "", ""
+    return "gh", _token_from_gh(urls.host, env)
 
 
 def _token_variables(urls: RepositoryUrls) -> tuple[str, ...]:
     if urls.is_gitlab:
         return TOKENS["gitlab"]
     # As in gh: a token for your own server is not for the hosted one.
-    return (*(ENTERPRISE_TOKENS if "/api/v3" in urls.api else ()), *TOKENS["github"])
+    if "/api/v3" in urls.api:
+        return (*ENTERPRISE_TOKENS, *TOKENS["github"])
+    return TOKENS["github"]
 
 
 def _token_from_gh(host: str, env: Mapping[str, str]) -> str:
+    argv = ("gh", "auth", "token", "--hostname", host)
     try:
-        command = Command(
-            ("gh", "auth", "token", "--hostname", host), env=dict(env), timeout=20, ok_codes=frozenset({0, 1})
-        )
-        result = run(command)
+        result = run(Command(argv, env=dict(env), timeout=20, ok_codes=frozenset({0, 1})))
     except ReleaseError as error:
         log.debug("no token from gh: %s", error.message)  # usually because it is not installed
         return ""
@@ -116,5 +120,9 @@ def _token_from_gh(host: str, env: Mapping[str, str]) -> str:
 
 def _api_from_ci(urls: RepositoryUrls, env: Mapping[str, str]) -> str:
     """Return the address of the API from the CI's variables, if the CI runs on the forge of *urls*; else empty."""
-    server, api = ("CI_SERVER_URL", "CI_API_V4_URL") if urls.is_gitlab else ("GITHUB_SERVER_URL", "GITHUB_API_URL")
-    return env.get(api, "") if env.get(server) and f"{urls.base}/".startswith(f"{env[server].rstrip('/')}/") else ""
+    if urls.is_gitlab:
+        server, api = env.get("CI_SERVER_URL", ""), env.get("CI_API_V4_URL", "")
+    else:
+        server, api = env.get("GITHUB_SERVER_URL", ""), env.get("GITHUB_API_URL", "")
+    runs_here = f"{urls.base}/".startswith(f"{server.rstrip('/')}/")
+    return api if server and runs_here else ""

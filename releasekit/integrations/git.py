@@ -176,10 +176,18 @@ class Repo:
 
     def authors(self, shas: Sequence[str]) -> dict[str, str]:
         """Return the name of each commit's author by its sha, as .mailmap gives it."""
-        stdin = "".join(f"{sha}\n" for sha in shas).encode()
-        walk = self.command("log", "-z", "--no-walk=unsorted", "--format=%H%x01%aN", "--stdin", stdin=stdin)
-        lines = run(walk).stdout.split("\0") if shas else []
-        return {sha: name for sha, _, name in (line.partition("\x01") for line in lines) if name}
+        if not shas:
+            return {}
+        walk = self.command(
+            *("log", "-z", "--no-walk=unsorted", "--format=%H%x01%aN", "--stdin"),
+            stdin=_as_lines(shas),
+        )
+        names: dict[str, str] = {}
+        for line in run(walk).stdout.split("\0"):
+            sha, _, name = line.partition("\x01")
+            if name:
+                names[sha] = name
+        return names
 
     def newcomers(self, shas: Sequence[str], earlier_commits: Sequence[str]) -> frozenset[str]:
         """Return the names of the authors of *shas* who have no commit reachable from *earlier_commits*.
@@ -189,16 +197,21 @@ class Repo:
         """
         if not shas or not earlier_commits:
             return frozenset()
-        people = ("log", "-z", "--format=%aN%x01%aE", "--stdin")
-        mine, before = (
-            {(name, mail.lower()) for name, _, mail in (line.partition("\x01") for line in out.split("\0")) if name}
-            for out in (
-                run(self.command(*people, *options, stdin="".join(f"{sha}\n" for sha in tips).encode())).stdout
-                for tips, options in ((shas, ("--no-walk=unsorted",)), (earlier_commits, ()))
-            )
-        )
-        names, mails = {name for name, _ in before}, {mail for _, mail in before}
-        return frozenset(name for name, mail in mine if name not in names and mail not in mails)
+        authors = self._people(shas, "--no-walk=unsorted")
+        earlier_authors = self._people(earlier_commits)
+        names = {name for name, _ in earlier_authors}
+        mails = {mail for _, mail in earlier_authors}
+        return frozenset(name for name, mail in authors if name not in names and mail not in mails)
+
+    def _people(self, tips: Sequence[str], *options: str) -> set[tuple[str, str]]:
+        """Return name and mail address (in lower case) of the authors whom `git log` with *options* lists."""
+        walk = self.command("log", "-z", "--format=%aN%x01%aE", "--stdin", *options, stdin=_as_lines(tips))
+        people: set[tuple[str, str]] = set()
+        for line in run(walk).stdout.split("\0"):
+            name, _, mail = line.partition("\x01")
+            if name:
+                people.add((name, mail.lower()))
+        return people
 
     def committer(self) -> str:
         """Return the committer as "name <mail> seconds zone"; raises Refusal RK-GIT-IDENTITY if git has none."""
@@ -210,11 +223,10 @@ class Repo:
 
     def changed_paths(self) -> tuple[str, ...]:
         """Return the paths that `git status` lists: changed, staged and untracked ones."""
-        entries = iter(self.git("status", "--porcelain", "-z").split("\0"))
+        entries = iter(self.git("status", "--porcelain", "-z").split("\0")[:-1])
         paths: list[str] = []
         for entry in entries:
-            if entry:
-                paths.append(entry[3:])
+            paths.append(entry[3:])
             if {"R", "C"} & set(entry[:2]):
                 next(entries)  # the path that it was renamed or copied from
         return tuple(paths)
@@ -226,9 +238,11 @@ class Repo:
 
     def find_untracked(self, paths: Sequence[Path]) -> tuple[Path, ...]:
         """Return the files of *paths* that git does not track in this work tree."""
+        if not paths:
+            return ()  # git would take no path for every path
         names = {path: path.relative_to(self.top).as_posix() for path in paths}
         argv = ("--literal-pathspecs", "ls-files", "-z", "--full-name", "--", *names.values())
-        tracked = set(self.git(*argv).split("\0")) if names else set[str]()
+        tracked = set(self.git(*argv).split("\0"))
         return tuple(path for path, name in names.items() if name not in tracked)
 
     def list_files(self, directory: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -256,11 +270,19 @@ class Repo:
                 commits[tag] = peeled or sha
             elif peeled_kind == "tag":  # a tag of a tag; git before 2.45 peels only one level
                 nested.append(tag)
-        if nested:
-            stdin = "".join(f"refs/tags/{tag}^{{commit}}\n" for tag in nested).encode()
-            answer = run(self.command("cat-file", "--batch-check", stdin=stdin)).stdout.split("\n")
-            resolved = zip(nested, map(str.split, answer), strict=False)
-            commits |= {tag: words[0] for tag, words in resolved if words[1:2] == ["commit"]}
+        return commits | self._peel_tags(nested)
+
+    def _peel_tags(self, tags: Sequence[str]) -> dict[str, str]:
+        """Return the commit of each of *tags* that leads to one, through all levels."""
+        if not tags:
+            return {}
+        stdin = _as_lines([f"refs/tags/{tag}^{{commit}}" for tag in tags])
+        output = run(self.command("cat-file", "--batch-check", stdin=stdin)).stdout
+        commits: dict[str, str] = {}
+        for tag, line in zip(tags, output.split("\n"), strict=False):
+            sha, *details = line.split()
+            if details[:1] == ["commit"]:
+                commits[tag] = sha
         return commits
 
     def history(self, tips: Sequence[str]) -> Iterator[Commit]:
@@ -275,7 +297,7 @@ class Repo:
             "-c", "log.showRoot=true", *slim, "log", "-z", "--topo-order", "--name-only", "--no-renames",
             "--no-show-signature", "--ignore-submodules=none", "--encoding=UTF-8", "--format=%x01%H%x00%P%x00%B",
             "--stdin",
-            stdin="".join(f"{tip}\n" for tip in tips).encode(),
+            stdin=_as_lines(tips),
         )  # fmt: skip
         record: list[str] = []
         for piece in stream(walk):
@@ -297,14 +319,14 @@ class Repo:
         """Return the text of each of *files* (commit, path from the top) that exists; equal contents are read once."""
         if not files:
             return {}
-        stdin = "".join(f"{commit}:{path}\n" for commit, path in files).encode()
+        stdin = _as_lines([f"{commit}:{path}" for commit, path in files])
         form = "--batch-check=%(objecttype) %(objectname)"
-        answer = run(self.command("cat-file", form, stdin=stdin)).stdout.split("\n")[:-1]
-        blobs = {
-            file: line.removeprefix("blob ")
-            for file, line in zip(files, answer, strict=True)
-            if line.startswith("blob ")
-        }
+        lines = run(self.command("cat-file", form, stdin=stdin)).stdout.split("\n")[:-1]
+        blobs: dict[tuple[str, str], str] = {}
+        for file, line in zip(files, lines, strict=True):
+            kind, _, sha = line.partition(" ")
+            if kind == "blob":
+                blobs[file] = sha
         contents = self._blobs(tuple(dict.fromkeys(blobs.values())))
         return {file: contents[sha] for file, sha in blobs.items()}
 
@@ -321,9 +343,11 @@ class Repo:
 
     def has_worktree(self, directory: Path) -> bool:
         """Return whether *directory* is a complete work tree; git keeps it locked until then."""
-        trees = (tree.splitlines() for tree in self.git("worktree", "list", "--porcelain").split("\n\n"))
-        mine = next((lines for lines in trees if f"worktree {directory}" in lines), ["prunable"])
-        return not any(line.startswith(("locked", "prunable")) for line in mine)
+        for tree in self.git("worktree", "list", "--porcelain").split("\n\n"):
+            lines = tree.splitlines()
+            if f"worktree {directory}" in lines:
+                return not any(line.startswith(("locked", "prunable")) for line in lines)
+        return False
 
     def remove_worktree(self, directory: Path) -> None:
         """Remove the work tree in *directory*, even if it is damaged."""
@@ -421,18 +445,24 @@ class Repo:
     def subjects(self, commits: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return the first line of each commit's message by sha; for a merge, also that of the merged commit."""
         own = self._subjects(dict.fromkeys(commits))
-        merged = self._subjects(dict.fromkeys(parents[1] for _, parents in own.values() if len(parents) > 1))
-        return {
-            sha: (subject, *(merged[parent][0] for parent in parents[1:2])) for sha, (subject, parents) in own.items()
-        }
+        second_parents = {sha: parents[1] for sha, (_, parents) in own.items() if len(parents) > 1}
+        merged = self._subjects(dict.fromkeys(second_parents.values()))
+        subjects = {sha: (subject,) for sha, (subject, _) in own.items()}
+        merges = {sha: (own[sha][0], merged[parent][0]) for sha, parent in second_parents.items()}
+        return {**subjects, **merges}
 
     def _subjects(self, commits: Iterable[str]) -> dict[str, tuple[str, list[str]]]:
-        stdin = "".join(f"{sha}\n" for sha in commits).encode()
+        """Return subject and parents of each of *commits*."""
+        stdin = _as_lines(commits)
         if not stdin:
             return {}
         form = ("-z", "--no-walk=unsorted", "--no-show-signature", "--format=%H%x01%P%x01%s", "--stdin")
-        rows = (row.split("\x01", 2) for row in run(self.command("log", *form, stdin=stdin)).stdout.split("\0") if row)
-        return {sha: (subject, parents.split()) for sha, parents, subject in rows}
+        output = run(self.command("log", *form, stdin=stdin)).stdout
+        subjects: dict[str, tuple[str, list[str]]] = {}
+        for row in filter(None, output.split("\0")):
+            sha, parents, subject = row.split("\x01", 2)
+            subjects[sha] = subject, parents.split()
+        return subjects
 
     def count_commits_since(self, *commits: str) -> int:
         """Return how many commits of HEAD are in the history of none of *commits*."""
@@ -448,7 +478,7 @@ class Repo:
         Raises Refusal RK-SIGNING-FAILED.
         """
         keys = ("commit.gpgSign", "tag.gpgSign", "tag.forceSignAnnotated")
-        if not any(self._is_on(key) for key in keys):
+        if not any(map(self._is_on, keys)):
             return
         with tempfile.TemporaryDirectory() as scratch:
             scratch_env = {
@@ -496,8 +526,11 @@ class Repo:
     def tag_refs(self) -> dict[str, Ref]:
         """Return the object and commit of each local tag, by its name."""
         form = "%(refname:lstrip=2)%00%(objectname)%00%(*objectname)"
-        lines = (line.split("\0") for line in self.git("for-each-ref", f"--format={form}", "refs/tags").splitlines())
-        return {name: Ref(sha, peeled or sha) for name, sha, peeled in lines}
+        refs: dict[str, Ref] = {}
+        for line in self.git("for-each-ref", f"--format={form}", "refs/tags").splitlines():
+            name, sha, peeled = line.split("\0")
+            refs[name] = Ref(sha, peeled or sha)
+        return refs
 
     def delete_tag(self, tag: str, sha: str) -> None:
         """Delete *tag* if it still names the object *sha*; otherwise git refuses."""
@@ -558,10 +591,11 @@ class Repo:
 
     def has_on_branch(self, commit: str, remote: str, branch: str) -> bool:
         """Return whether *commit* is in the history of HEAD, or of *branch* of *remote* as of the last fetch."""
-        is_local = self.has_commit(commit)
-        return is_local and (
-            self.contains(self.head, commit) or bool(branch and self.remote_branch_contains(remote, commit, branch))
-        )
+        if not self.has_commit(commit):
+            return False
+        if self.contains(self.head, commit):
+            return True
+        return bool(branch) and self.remote_branch_contains(remote, commit, branch)
 
     def differing_paths(self, worktree: Path, commit: str) -> tuple[str, ...]:
         """Return the paths at which *worktree* differs from *commit*; files that `add` has added count too."""
@@ -602,19 +636,21 @@ class Repo:
         its new text.
         """
         entries = self.git("status", "--porcelain", "-z", "--no-renames").split("\0")[:-1]
-        paths = {entry[3:] for entry in entries if entry[0] in " ?"}
+        paths = {entry[3:] for entry in entries}
+        is_staged = any(entry[0] not in " ?" for entry in entries)
         written = set(self.git("diff", "--name-only", "--no-renames", "-z", "HEAD", commit).split("\0")[:-1])
-        if len(paths) < len(entries) or not paths <= written:
+        if is_staged or not paths <= written:
             return False
         wanted = self.texts([(commit, path) for path in sorted(paths)])
-        files = {path: self.top / path for path in paths}
-        texts = {path: read_text(file, "surrogateescape") if file.is_file() else "" for path, file in files.items()}
-        return all(wanted.get((commit, path), "").startswith(text) for path, text in texts.items())
+        return all(wanted.get((commit, path), "").startswith(self._text(path)) for path in paths)
+
+    def _text(self, path: str) -> str:
+        file = self.top / path
+        return read_text(file, "surrogateescape") if file.is_file() else ""
 
     def _blobs(self, shas: Sequence[str]) -> dict[str, str]:
         """Return the text of each blob by its sha, with one process; git gives sizes in bytes, so bytes are cut."""
-        stdin = "".join(f"{sha}\n" for sha in shas).encode()
-        output = b"\0".join(stream(self.command("cat-file", "--batch=%(objectsize)", stdin=stdin)))
+        output = b"\0".join(stream(self.command("cat-file", "--batch=%(objectsize)", stdin=_as_lines(shas))))
         texts: dict[str, str] = {}
         for sha in shas:
             size, _, output = output.partition(b"\n")
@@ -624,6 +660,11 @@ class Repo:
 
     def _sha(self, revision: str) -> str:
         return run(self.command("rev-parse", "--verify", "--quiet", revision, ok_codes=(0, 1))).stdout.strip()
+
+
+def _as_lines(words: Iterable[str]) -> bytes:
+    """Return *words* as standard input for git, one on each line."""
+    return "".join(f"{word}\n" for word in words).encode()
 
 
 def clone(source: str, directory: Path, *options: str) -> None:

@@ -77,7 +77,8 @@ class GitHub:
         try:
             await self._api.send("POST", path, {"tag_name": "releasekit-may-i"})
         except ReleaseError as error:
-            if error.code not in (ErrorCode.FORGE_READ_ONLY, ErrorCode.FORGE_CREDENTIALS) or _is_unauthorized(error):
+            is_denied = error.code in (ErrorCode.FORGE_READ_ONLY, ErrorCode.FORGE_CREDENTIALS)
+            if not is_denied or _is_unauthorized(error):
                 raise
             if await self._api.get(self._repository):
                 message = f"the token may not create releases in {self._owner}/{self._name}"
@@ -121,11 +122,14 @@ class GitHub:
     ) -> ForgeRelease:
         """Change title and body of *release*; None keeps them."""
         changes = {"name": title, "body": body}
-        return await self._patch_release(release, {key: value for key, value in changes.items() if value is not None})
+        value = {key: text for key, text in changes.items() if text is not None}
+        return await self._patch_release(release, value)
 
     async def promote(self, release: ForgeRelease) -> ForgeRelease:
         """Publish a draft; a release that is no draft is returned unchanged."""
-        return await self._patch_release(release, {"draft": False}) if release.draft else release
+        if not release.draft:
+            return release
+        return await self._patch_release(release, {"draft": False})
 
     async def delete_release(self, release: ForgeRelease) -> None:
         """Delete *release* but not its tag; do nothing if it no longer exists."""
@@ -136,14 +140,15 @@ class GitHub:
 
         An interrupted upload leaves an empty asset, which must be replaced too.
         """
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         details = await self._api.get(self._release_path(release))
         for asset in details["assets"]:
-            if asset["name"] == name:
-                if asset.get("digest") == f"sha256:{hashlib.sha256(content).hexdigest()}":
-                    return
-                await self._api.request(
-                    "DELETE", f"{self._repository}/releases/assets/{asset['id']}", ok_statuses=(404,)
-                )
+            if asset["name"] != name:
+                continue
+            if asset.get("digest") == digest:
+                return
+            path = f"{self._repository}/releases/assets/{asset['id']}"
+            await self._api.request("DELETE", path, ok_statuses=(HTTPStatus.NOT_FOUND,))
         address = details["upload_url"].partition("{")[0]
         await self._api.request("POST", address, query={"name": name}, content=content)
 
@@ -177,11 +182,15 @@ class GitHub:
         if (response["title"], response["body"]) != (title, body):
             response = await self._api.send("PATCH", f"{self._repository}/pulls/{response['number']}", value)
         pull_request = _parse_pull_request(response)
-        if missing := [label for label in labels if label not in pull_request.labels]:
-            for label in missing:
-                await self._ensure_label(label)
-            await self._api.send("POST", f"{self._repository}/issues/{pull_request.number}/labels", {"labels": missing})
+        missing_labels = [label for label in labels if label not in pull_request.labels]
+        if missing_labels:
+            await self._add_labels(pull_request.number, missing_labels)
         return pull_request
+
+    async def _add_labels(self, number: int, labels: Sequence[str]) -> None:
+        for label in labels:
+            await self._ensure_label(label)
+        await self._api.send("POST", f"{self._repository}/issues/{number}/labels", {"labels": labels})
 
     async def close_pull_request(self, pull_request: PullRequest, body: str) -> None:
         """Close *pull_request* without merging it; *body* says why."""
@@ -205,32 +214,38 @@ class GitHub:
 
     async def merged_pull_request(self, branch: str, base: str) -> PullRequest | None:
         """Return the pull request of *branch* that was merged into *base* last, None if there is none."""
-        merged = [
-            pull_request
-            for pull_request in await self._list_pull_requests("closed", branch, base)
-            if pull_request["merged_at"]
-        ]
-        return _parse_pull_request(max(merged, key=lambda pull_request: pull_request["merged_at"])) if merged else None
+        closed = await self._list_pull_requests("closed", branch, base)
+        merged = [pull_request for pull_request in closed if pull_request["merged_at"]]
+        if not merged:
+            return None
+        return _parse_pull_request(max(merged, key=lambda pull_request: pull_request["merged_at"]))
 
     async def pull_requests_of(self, commits: Sequence[str]) -> dict[str, PullRequest]:
         """Return the merged pull request of each of *commits* by sha, with GraphQL: fifty commits a request."""
         by_commit: dict[str, PullRequest] = {}
         for start in range(0, len(commits), COMMITS_PER_QUERY):
-            batch = commits[start : start + COMMITS_PER_QUERY]
-            parameters = "".join(f", $c{n}: GitObjectID!" for n in range(len(batch)))
-            objects = " ".join(f"c{n}: object(oid: $c{n}) {{ ...pulls }}" for n in range(len(batch)))
-            query = f"query($owner: String!, $name: String!{parameters}) {{ repository(owner: $owner, name: $name) {{"
-            variables = {"owner": self._owner, "name": self._name, **{f"c{n}": sha for n, sha in enumerate(batch)}}
-            body = {"query": f"{query} {objects} }} }}\n{_PULL_REQUESTS_FRAGMENT}", "variables": variables}
-            address = f"{self._api.base.removesuffix('/v3')}/graphql"
-            response = await self._api.send("POST", address, body)
-            if errors := response.get("errors"):
-                log.debug("GraphQL: %s", errors)  # such as a commit that was never pushed; the response has the others
-            for n, sha in enumerate(batch):
-                nodes = get_nested(response, "data", "repository", f"c{n}", "associatedPullRequests", "nodes") or ()
-                if merged := [node for node in nodes if node["mergedAt"]]:
-                    by_commit[sha] = _parse_graphql_pull_request(min(merged, key=lambda node: node["mergedAt"]))
+            batch = {f"c{n}": sha for n, sha in enumerate(commits[start : start + COMMITS_PER_QUERY])}
+            objects = await self._query_commits(batch)
+            for key, sha in batch.items():
+                nodes = get_nested(objects, key, "associatedPullRequests", "nodes") or ()
+                merged = [node for node in nodes if node["mergedAt"]]
+                if merged:
+                    first = min(merged, key=lambda node: node["mergedAt"])
+                    by_commit[sha] = _parse_graphql_pull_request(first)
         return by_commit
+
+    async def _query_commits(self, commits: Mapping[str, str]) -> Any:  # noqa: ANN401  JSON
+        """Return the GraphQL objects of *commits*, which maps a name in the query to a sha, by these names."""
+        parameters = "".join(f", ${key}: GitObjectID!" for key in commits)
+        objects = " ".join(f"{key}: object(oid: ${key}) {{ ...pulls }}" for key in commits)
+        query = f"query($owner: String!, $name: String!{parameters}) {{ repository(owner: $owner, name: $name) {{"
+        variables = {"owner": self._owner, "name": self._name, **commits}
+        body = {"query": f"{query} {objects} }} }}\n{_PULL_REQUESTS_FRAGMENT}", "variables": variables}
+        address = f"{self._api.base.removesuffix('/v3')}/graphql"
+        response = await self._api.send("POST", address, body)
+        if errors := response.get("errors"):
+            log.debug("GraphQL: %s", errors)  # such as a commit that was never pushed; the response has the others
+        return get_nested(response, "data", "repository")
 
     async def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> None:
         """Start *workflow* (the name of its file) on *ref*; the request is never retried."""

@@ -67,10 +67,11 @@ class GitLab:
         if project is None:
             message = f"the project {self._path} does not exist, or the token may not see it"
             raise ReleaseError(ErrorCode.FORGE_CREDENTIALS, message)
-        kinds = ("project_access", "group_access")
-        level = max(get_nested(project, "permissions", kind, "access_level") or 0 for kind in kinds)
-        scopes = get_nested(await self._api.get("/personal_access_tokens/self"), "scopes") or ["api"]
-        if level < DEVELOPER_ACCESS or "api" not in scopes:
+        project_level = get_nested(project, "permissions", "project_access", "access_level") or 0
+        group_level = get_nested(project, "permissions", "group_access", "access_level") or 0
+        token = await self._api.get("/personal_access_tokens/self")
+        scopes = get_nested(token, "scopes") or ["api"]
+        if max(project_level, group_level) < DEVELOPER_ACCESS or "api" not in scopes:
             raise ReleaseError(ErrorCode.FORGE_READ_ONLY, f"the token may not create releases in {self._path}")
 
     async def releases(self) -> tuple[ForgeRelease, ...]:
@@ -80,7 +81,8 @@ class GitLab:
     async def drafts(self) -> tuple[ForgeRelease, ...]:
         """Return the upcoming ones among the first hundred releases: their date is the latest, so they come first."""
         newest = await self._api.get(f"{self._project}/releases", per_page=100) or ()
-        return tuple(release for entry in newest if (release := _parse_release(entry)).draft)
+        releases = map(_parse_release, newest)
+        return tuple(release for release in releases if release.draft)
 
     async def release(self, tag: str) -> ForgeRelease | None:
         """Return the release of *tag*, also an upcoming one, None if there is none."""
@@ -163,7 +165,9 @@ class GitLab:
             return await self._api.send("POST", f"{self._project}/merge_requests", {**new, "labels": ",".join(labels)})
 
         response = await find_or_create(find, create)
-        if (response["title"], response["description"]) != (title, body) or not set(labels) <= set(response["labels"]):
+        has_text = (response["title"], response["description"]) == (title, body)
+        has_labels = set(labels) <= set(response["labels"])
+        if not (has_text and has_labels):
             response = await self._api.send("PUT", f"{self._project}/merge_requests/{response['iid']}", value)
         return _parse_merge_request(response)
 
@@ -188,11 +192,9 @@ class GitLab:
     async def merged_pull_request(self, branch: str, base: str) -> PullRequest | None:
         """Return the merge request of *branch* that was merged into *base* last, None if there is none."""
         merged = await self._list_merge_requests("merged", branch, base)
-        return (
-            _parse_merge_request(max(merged, key=lambda merge_request: merge_request["merged_at"] or ""))
-            if merged
-            else None
-        )
+        if not merged:
+            return None
+        return _parse_merge_request(max(merged, key=lambda merge_request: merge_request["merged_at"] or ""))
 
     async def pull_requests_of(self, commits: Sequence[str]) -> dict[str, PullRequest]:
         """Return the merge request of each of *commits* by sha, from the list of the last merged ones.
@@ -200,7 +202,9 @@ class GitLab:
         One request lists a hundred merge requests; asking for each commit would need one request for each. So only
         the merge commit, the squash commit and the last commit of a merge request are recognised.
         """
-        wanted, by_commit, count = set(commits), dict[str, PullRequest](), 0
+        wanted = set(commits)
+        by_commit: dict[str, PullRequest] = {}
+        count = 0
         query = {"state": "merged", "order_by": "updated_at", "sort": "desc"}
         async for merge_request in self._api.paginate(f"{self._project}/merge_requests", **query):
             for key in ("merge_commit_sha", "squash_commit_sha", "sha"):
@@ -230,6 +234,7 @@ class GitLab:
 
 
 def _parse_release(value: Mapping[str, Any]) -> ForgeRelease:
+    links = get_nested(value, "assets", "links") or ()
     return ForgeRelease(
         tag=value["tag_name"],
         title=value["name"] or "",
@@ -238,7 +243,7 @@ def _parse_release(value: Mapping[str, Any]) -> ForgeRelease:
         prerelease=False,
         url=get_nested(value, "_links", "self") or "",
         key=value["tag_name"],
-        assets=tuple(link["name"] for link in get_nested(value, "assets", "links") or ()),
+        assets=tuple(link["name"] for link in links),
     )
 
 

@@ -98,7 +98,8 @@ class SimpleIndex:
     async def versions(self, project: str) -> frozenset[Version]:
         """Return the versions for which *project* has files, also yanked; empty if the index does not know it."""
         listed = await self.files(project) or ()
-        return frozenset(version for file in listed if (version := _file_version(file.name)) is not None)
+        versions = {_file_version(file.name) for file in listed}
+        return frozenset(version for version in versions if version is not None)
 
     async def requirements(self, project: str, version: Version) -> tuple[Requirement, ...] | None:
         """Return all requirements of any wheel of *version* (PEP 658).
@@ -110,17 +111,24 @@ class SimpleIndex:
         for file in await self.files(project) or ():
             if not file.name.endswith(".whl") or _file_version(file.name) != version:
                 continue
-            try:
-                metadata = await self.content(replace(file, url=f"{file.url}.metadata"))
-            except ReleaseError as error:
-                if error.code is ErrorCode.INDEX_RESPONSE:
-                    return None
-                raise
-            try:
-                requirements += map(Requirement, parse_email(metadata)[0].get("requires_dist", []))
-            except InvalidRequirement:  # uploaded before indexes rejected these
+            required = await self._wheel_requirements(file)
+            if required is None:
                 return None
+            requirements += required
         return tuple(requirements)
+
+    async def _wheel_requirements(self, wheel: IndexFile) -> list[Requirement] | None:
+        try:
+            content = await self.content(replace(wheel, url=f"{wheel.url}.metadata"))
+        except ReleaseError as error:
+            if error.code is ErrorCode.INDEX_RESPONSE:
+                return None
+            raise
+        metadata, _ = parse_email(content)
+        try:
+            return [Requirement(text) for text in metadata.get("requires_dist", [])]
+        except InvalidRequirement:  # uploaded before indexes rejected these
+            return None
 
     async def content(self, file: IndexFile) -> bytes:
         """Return the bytes of *file*.
@@ -180,18 +188,16 @@ class SimpleIndex:
 
     def _env_user(self, name: str) -> tuple[str, str] | None:
         prefix = f"UV_INDEX_{re.sub('[^A-Z0-9]', '_', name.upper())}_"
-        user, password = self._env.get(f"{prefix}USERNAME"), self._env.get(f"{prefix}PASSWORD")
-        return (user or "", password or "") if name and (user or password) else None
+        credentials = _variable(self._env, f"{prefix}USERNAME"), _variable(self._env, f"{prefix}PASSWORD")
+        return credentials if name and any(credentials) else None
 
     def _uv_has_credentials(self) -> bool:
         keyring = self._env.get("UV_KEYRING_PROVIDER") or "disabled"
         data = self._env.get("XDG_DATA_HOME") or Path("~/.local/share").expanduser()
         store = self._env.get("UV_CREDENTIALS_DIR") or Path(data, "uv", "credentials")
-        return (
-            trusted_publishing(self._secrets) != "never"
-            or keyring != "disabled"
-            or Path(store, "credentials.toml").exists()
-        )
+        if trusted_publishing(self._secrets) != "never":
+            return True
+        return keyring != "disabled" or Path(store, "credentials.toml").exists()
 
 
 async def files_on_index(
@@ -209,9 +215,11 @@ async def files_on_index(
         matches[package.name] = {}
         for file in package.files:
             index_file = listed.get(file.name)
-            if index_file and index_file.sha256 in ("", file.sha256):
+            if index_file is None:
+                continue
+            if index_file.sha256 in ("", file.sha256):
                 matches[package.name][file.name] = index_file
-            elif index_file and strict:
+            elif strict:
                 message = f"{file.name} on the index has different content than the file built here"
                 raise Refusal(ErrorCode.PUBLISH_CHECKSUM_MISMATCH, message, f"{index.url}: sha256 {index_file.sha256}")
     return matches
@@ -264,15 +272,13 @@ class _LinkParser(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = dict(attrs)
-        match tag:
-            case "a" if attributes.get("href"):
-                self.links.append((attributes["href"] or "", "data-yanked" in attributes))
-            case "base":
-                self.base = self.base or attributes.get("href") or ""
-            case "meta" if attributes.get("name") == "pypi:repository-version":
-                self.version = attributes.get("content") or ""
-            case _:
-                pass
+        href = attributes.get("href") or ""
+        if tag == "a" and href:
+            self.links.append((href, "data-yanked" in attributes))
+        elif tag == "base":
+            self.base = self.base or href
+        elif tag == "meta" and attributes.get("name") == "pypi:repository-version":
+            self.version = attributes.get("content") or ""
 
     def handle_data(self, data: str) -> None:
         if self.lasttag == "title":
@@ -283,9 +289,8 @@ class _LinkParser(HTMLParser):
         """Whether this is a Simple API page; without links to files, its version or title must show it."""
         if self.version:
             return self.version.startswith("1.")
-        return (
-            any(_file_name(link) for link, _ in self.links) or "links for" in self.title or "simple index" in self.title
-        )
+        has_title = "links for" in self.title or "simple index" in self.title
+        return has_title or any(_file_name(link) for link, _ in self.links)
 
 
 def _parse_page(response: httpx.Response) -> Iterator[IndexFile]:
@@ -338,8 +343,9 @@ def _file_name(link: str) -> str:
 
 
 def _file_version(file: str) -> Version | None:
+    parse = parse_wheel_filename if file.endswith(".whl") else parse_sdist_filename
     try:
-        return parse_wheel_filename(file)[1] if file.endswith(".whl") else parse_sdist_filename(file)[1]
+        return parse(file)[1]
     except (InvalidWheelFilename, InvalidSdistFilename):
         return None
 
@@ -348,13 +354,15 @@ def _split_user(url: str) -> tuple[str, tuple[str, str] | None]:
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
     name, _, password = user.partition(":")
-    return urlunsplit(parts._replace(netloc=host)), ((unquote(name), unquote(password)) if at else None)
+    credentials = (unquote(name), unquote(password))
+    return urlunsplit(parts._replace(netloc=host)), credentials if at else None
 
 
 def _netrc_user(url: str, env: Mapping[str, str | None]) -> tuple[str, str] | None:
     path = env.get("NETRC") or Path("~/.netrc").expanduser()
+    host = urlsplit(url).hostname or ""
     try:
-        entry = netrc.netrc(path).authenticators(urlsplit(url).hostname or "")
+        entry = netrc.netrc(path).authenticators(host)
     except (OSError, netrc.NetrcParseError):
         return None
     return (entry[0], entry[2]) if entry else None
@@ -365,14 +373,24 @@ def _publish_user(url_user: tuple[str, str] | None, env: Mapping[str, str | None
 
     Raises Refusal RK-INDEX-CREDENTIALS if they contradict each other.
     """
-    token, user, password = (env.get(f"UV_PUBLISH_{word}") or "" for word in ("TOKEN", "USERNAME", "PASSWORD"))
-    if token and (user or password):
+    token = _variable(env, "UV_PUBLISH_TOKEN")
+    env_user = _variable(env, "UV_PUBLISH_USERNAME")
+    env_password = _variable(env, "UV_PUBLISH_PASSWORD")
+    if token and (env_user or env_password):
         raise Refusal(ErrorCode.INDEX_CREDENTIALS, "UV_PUBLISH_TOKEN is set together with a user name or password")
-    user = _single_value("user names", user, "__token__" if token else "", url_user[0] if url_user else "")
-    password = _single_value("passwords", password, token, url_user[1] if url_user else "")
+    if token:
+        env_user, env_password = "__token__", token
+    url_name, url_password = url_user or ("", "")
+    user = _single_value("user names", env_user, url_name)
+    password = _single_value("passwords", env_password, url_password)
     if password and not user:
         raise Refusal(ErrorCode.INDEX_CREDENTIALS, "UV_PUBLISH_PASSWORD is set without UV_PUBLISH_USERNAME")
     return (user, password) if user else None
+
+
+def _variable(values: Mapping[str, str | None], name: str) -> str:
+    """Return the value called *name*, empty if it is missing or None."""
+    return values.get(name) or ""
 
 
 def _single_value(kind: str, *values: str) -> str:

@@ -31,23 +31,27 @@ def read_packages(
     *included* and *ignored* are the two results of `Repo.list_files`. READMEs are rendered only if *render* is true.
     """
     paths = [member.path for member, _, _ in members]
-    files, hidden = _by_member(paths, included), _by_member(paths, ignored)
+    files = _by_member(paths, included)
+    hidden = _by_member(paths, ignored)
     packages: dict[str, Package] = {}
     for member, document, text in members:
-        own_files, dist = files[member.path], root / member.path / "dist"
-        built = frozenset(path.name for path in dist.iterdir()) if dist.is_dir() else frozenset[str]()
-        package = Package(member, text, document, frozenset(own_files), frozenset(hidden[member.path]), built)
-        packages[member.name] = (
-            _with_texts(package, root / member.path, render=render) if member.publishable else package
-        )
+        directory = root / member.path
+        own_files = frozenset(files[member.path])
+        own_hidden = frozenset(hidden[member.path])
+        package = Package(member, text, document, own_files, own_hidden, _names_in(directory / "dist"))
+        if member.publishable:
+            package = _with_texts(package, directory, render=render)
+        packages[member.name] = package
     return packages
 
 
 def read_license(root: Path) -> tuple[str, str]:
     """Return name and text of the license file in *root*; both are empty if there is none that can be read."""
-    candidates = sorted(path for path in root.iterdir() if path.name.upper().startswith(_LICENSES) and path.is_file())
-    text = _text(candidates[0]) if candidates else None
-    return (candidates[0].name, text) if text is not None else ("", "")
+    for path in sorted(root.iterdir()):
+        if path.name.upper().startswith(_LICENSES) and path.is_file():
+            text = _text(path)
+            return ("", "") if text is None else (path.name, text)
+    return "", ""
 
 
 def plugin_checks() -> Iterator[tuple[str, object]]:
@@ -65,9 +69,9 @@ def _by_member(members: Iterable[str], paths: Iterable[str]) -> dict[str, set[st
     """Return the *paths* of each member, relative to its directory; a file belongs to the deepest member around it."""
     by_member: dict[str, set[str]] = {path: set() for path in members}
     for path in paths:
-        parent = path.rstrip("/").rpartition("/")[0]
+        parent = _parent(path.rstrip("/"))
         while parent and parent not in by_member:
-            parent = parent.rpartition("/")[0]
+            parent = _parent(parent)
         if parent:
             by_member[parent].add(path[len(parent) + 1 :])
         elif "." in by_member:
@@ -75,16 +79,37 @@ def _by_member(members: Iterable[str], paths: Iterable[str]) -> dict[str, set[st
     return by_member
 
 
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _names_in(directory: Path) -> frozenset[str]:
+    """Return the names of all entries of *directory*, empty if it does not exist."""
+    if not directory.is_dir():
+        return frozenset()
+    return frozenset(path.name for path in directory.iterdir())
+
+
 def _with_texts(package: Package, directory: Path, *, render: bool) -> Package:
+    """Return *package* with the texts of its README and its modules' `__init__.py`, and how its README renders."""
     readme = readme_file(package)
-    wanted = [*({readme} & package.files), *(f"{top}/__init__.py" for top in modules_of(package.files))]
-    texts = {path: text for path in wanted if (text := _text(directory / path)) is not None}
-    rendering: str | None = ""
-    if readme in package.files and readme not in texts:
-        rendering = "it does not exist, or is not UTF-8"
-    elif render and readme.lower().endswith(".rst") and readme in texts:
-        rendering = _rst_problem(texts[readme])
+    has_readme = readme in package.files
+    wanted = [f"{top}/__init__.py" for top in modules_of(package.files)]
+    if has_readme:
+        wanted.insert(0, readme)
+    contents = {path: _text(directory / path) for path in wanted}
+    texts = {path: text for path, text in contents.items() if text is not None}
+    rendering = _readme_problem(texts.get(readme), readme, render=render) if has_readme else ""
     return replace(package, texts=texts, rendering=rendering)
+
+
+def _readme_problem(text: str | None, readme: str, *, render: bool) -> str | None:
+    """Return what is wrong with the README's *text*, empty if nothing, None if the renderer is not installed."""
+    if text is None:
+        return "it does not exist, or is not UTF-8"
+    if render and readme.lower().endswith(".rst"):
+        return _rst_problem(text)
+    return ""
 
 
 def _text(path: Path) -> str | None:

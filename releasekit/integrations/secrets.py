@@ -45,9 +45,7 @@ class Secrets:
         Credentials in our own environment take precedence: a rehearsal sets those of its own index there. Then the
         result is empty.
         """
-        if any(os.environ.get(f"{prefix}{word}") for word in ("TOKEN", "USERNAME", "PASSWORD")):
+        own_credentials = (f"{prefix}TOKEN", f"{prefix}USERNAME", f"{prefix}PASSWORD")
+        if any(map(os.environ.get, own_credentials)):
             return {}
-        for variable, name in self.names.items():
-            if variable.startswith(prefix) and variable not in self._values:
-                self._values[variable] = self.load(name)
-        return {variable: value for variable, value in self._values.items() if variable.startswith(prefix)}
+        return {variable: self.value(variable) for variable in self.names if variable.startswith(prefix)}

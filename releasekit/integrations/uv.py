@@ -82,9 +82,8 @@ class Uv:
         if not path.is_dir():
             raise Refusal(ErrorCode.WORKSPACE_NOT_FOUND, "no such directory", str(path))
         root = Path(self._run_workspace(path, "dir").strip()).resolve()
-        members = tuple(
-            Path(os.path.normpath(line)) for line in self._run_workspace(path, "list", "--paths").splitlines()
-        )
+        lines = self._run_workspace(path, "list", "--paths").splitlines()
+        members = tuple(Path(os.path.normpath(line)) for line in lines)
         for member in members:
             if not member.resolve().is_relative_to(root):  # by "../…", or through a symlink
                 location = os.path.relpath(member, root)
@@ -302,17 +301,20 @@ def find_uv(needed: str = "0.13") -> Uv:
 
     Raises Refusal RK-UV-MISSING if there is neither.
     """
+    minimum = Version(needed)
     for candidate in (which("uv"), _bundled_uv()):
-        if candidate and _version(candidate) >= Version(needed):
+        if candidate and _version(candidate) >= minimum:
             return Uv(candidate)
     raise Refusal(ErrorCode.UV_MISSING, f"uv {needed} or later was not found")
 
 
 def trusted_publishing(secrets: Secrets) -> str:
     """Return uv's option for trusted publishing; "never" if the CI has no token: uv would try for up to 50 s."""
-    words = ("UV_PUBLISH_TOKEN", "UV_PUBLISH_PASSWORD")
-    credentials = any(os.environ.get(word) or word in secrets.names for word in words)
-    return "automatic" if not credentials and any(name in os.environ for name in _OIDC) else "never"
+    names = ("UV_PUBLISH_TOKEN", "UV_PUBLISH_PASSWORD")
+    is_set = any(map(os.environ.get, names))
+    is_configured = not secrets.names.keys().isdisjoint(names)
+    can_get_token = not os.environ.keys().isdisjoint(_OIDC)
+    return "automatic" if can_get_token and not (is_set or is_configured) else "never"
 
 
 def _version(executable: str) -> Version:
@@ -337,9 +339,11 @@ def _url_option(option: str, variable: str, url: str) -> tuple[tuple[str, ...], 
 
     A URL with credentials goes into *variable*, because other users can see options.
     """
+    if not url:
+        return (), {}
     if "@" in urlsplit(url).netloc:
         return (), {variable: url}
-    return ((option, url) if url else ()), {}
+    return (option, url), {}
 
 
 _RESPONSE = re.compile(
@@ -355,32 +359,45 @@ _LONGEST_MESSAGE = 500
 def _parse_response(output: str) -> UploadResponse:
     """Return the index's response to a failed upload, read from uv's *output* with its trace."""
     output = mask(output)
-    trace, _, error = output.rpartition("error: ") if output.startswith("error: ") else output.rpartition("\nerror: ")
-    responses = list(_RESPONSE.finditer(trace))
-    headers = responses[-1]["headers"] if responses else ""
+    separator = "error: " if output.startswith("error: ") else "\nerror: "
+    trace, _, error = output.rpartition(separator)
     status_match = _STATUS.search(error)  # also without the trace
     status = int(status_match[1]) if status_match else 0
     file = re.search(r"Failed to publish `(.+?)`", error)
-    message = re.sub(r"\s+", " ", _TAG.sub(" ", error.partition("Server says:")[2] or error)).strip()
+    html = error.partition("Server says:")[2] or error
+    message = re.sub(r"\s+", " ", _TAG.sub(" ", html)).strip()
+    is_unreachable = bool(_NOT_SENT.search(error)) and "Missing credentials" not in error
     return UploadResponse(
         status,
         message[:_LONGEST_MESSAGE],
-        {name: re.sub(r"\\(.)", r"\1", value) for name, value in _HEADER.findall(headers)} if status else {},
+        _last_headers(trace) if status else {},
         Path(file[1]).name if file else "",
-        no_response=not status and bool(_NOT_SENT.search(error)) and "Missing credentials" not in error,
+        no_response=is_unreachable and not status,
     )
+
+
+def _last_headers(trace: str) -> dict[str, str]:
+    """Return the headers of the last response in uv's *trace*."""
+    responses = list(_RESPONSE.finditer(trace))
+    headers = _HEADER.findall(responses[-1]["headers"]) if responses else ()
+    return {name: re.sub(r"\\(.)", r"\1", value) for name, value in headers}
 
 
 def _find_links(directories: Sequence[Path]) -> tuple[str, ...]:
     """Return the options that make uv look in *directories* too; it splits paths, but not URLs, at `,` and `#`."""
-    locations = (path.as_uri() if set(",#") & set(str(path)) else str(path) for path in directories)
-    return tuple(word for location in locations for word in ("--find-links", location))
+    options: list[str] = []
+    for path in directories:
+        location = path.as_uri() if set(",#") & set(str(path)) else str(path)
+        options += ("--find-links", location)
+    return tuple(options)
 
 
 def _refresh_options(names: Sequence[str]) -> tuple[str, ...]:
     """Return the options that make uv reload *names* from the index, and ignore `exclude-newer` for them."""
-    options = (("--refresh-package", name, "--exclude-newer-package", f"{name}=false") for name in names)
-    return tuple(word for words in options for word in words)
+    options: list[str] = []
+    for name in names:
+        options += ("--refresh-package", name, "--exclude-newer-package", f"{name}=false")
+    return tuple(options)
 
 
 def _refusal(output: str, path: Path) -> Refusal:

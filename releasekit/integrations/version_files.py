@@ -26,14 +26,21 @@ def declared_version(package: Path, document: Mapping[str, Any], display_path: s
     Raises Refusal RK-CONFIG-INVALID-….
     """
     location = version_location(package, document, display_path)
-    return DeclaredVersion(location.find(_text(package / location.path)), location.path) if location else None
+    if not location:
+        return None
+    text = _text(package / location.path)
+    return DeclaredVersion(location.find(text), location.path)
 
 
 def read_requirement_files(package: Path, document: Mapping[str, Any]) -> dict[str, str]:
     """Return the text of each requirement file inside *package*, by its path relative to *package*."""
-    paths = dict.fromkeys(file.path for file in requirement_files(document))
-    inside = {path: (package / path).resolve() for path in paths}
-    return {path: _text(file) for path, file in inside.items() if file.is_relative_to(package.resolve())}
+    root = package.resolve()
+    texts: dict[str, str] = {}
+    for path in dict.fromkeys(file.path for file in requirement_files(document)):
+        file = (package / path).resolve()
+        if file.is_relative_to(root):
+            texts[path] = _text(file)
+    return texts
 
 
 def rewritten_texts(package: Path, document: Mapping[str, Any], rewrite: Callable[[str, str], str]) -> dict[Path, str]:
@@ -52,11 +59,9 @@ def new_texts(package: Path, document: Mapping[str, Any], version: Version, disp
     *display_path* is the package's path in the workspace. Raises Refusal RK-VERSION-PLACE, RK-CONFIG-INVALID-….
     """
     texts: dict[Path, str] = {}
-    locations = [
-        literal_location(file.pattern, file.path) for file in bump_files(document, f"{display_path}/pyproject.toml")
-    ]
+    locations = _bump_locations(document, display_path)
     if not is_dynamic(document):
-        pyproject = _resolve_inside(package, "pyproject.toml", f"{display_path}/pyproject.toml")
+        pyproject = _resolve_inside(package, PYPROJECT, f"{display_path}/{PYPROJECT}")
         texts[pyproject] = write_version(read_text(pyproject), version)
     elif location := version_location(package, document, display_path):
         locations = [location, *(other for other in locations if other != location)]
@@ -78,16 +83,23 @@ def version_location(package: Path, document: Mapping[str, Any], display_path: s
     if not is_dynamic(document):
         return None
     source = version_source(document)
-    bump_entries = () if source.variables else bump_files(document, f"{display_path}/pyproject.toml")
-    locations = (*source.locations, *(literal_location(file.pattern, file.path) for file in bump_entries))
-    return next((location for location in locations if location.find(_text(package / location.path))), None)
+    bump_locations = [] if source.variables else _bump_locations(document, display_path)
+    for location in (*source.locations, *bump_locations):
+        if location.find(_text(package / location.path)):
+            return location
+    return None
+
+
+def _bump_locations(document: Mapping[str, Any], display_path: str) -> list[VersionLocation]:
+    files = bump_files(document, f"{display_path}/{PYPROJECT}")
+    return [literal_location(file.pattern, file.path) for file in files]
 
 
 def _unknown_location(document: Mapping[str, Any], display_path: str) -> Refusal:
     source = version_source(document)
     paths = ", ".join(dict.fromkeys(location.path for location in source.locations)) or "no known file"
     message = f"cannot find the file that contains the version: {source.description} means {paths}"
-    return Refusal(ErrorCode.VERSION_PLACE, message, f"{display_path}/pyproject.toml")
+    return Refusal(ErrorCode.VERSION_PLACE, message, f"{display_path}/{PYPROJECT}")
 
 
 def _resolve_inside(package: Path, path: str, display_file: str) -> Path:
