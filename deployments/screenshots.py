@@ -1,11 +1,11 @@
-"""Take the pictures of the documentation: a release that waits for a yes, as Prefect's UI shows it.
+"""Take the pictures of the documentation: a release that waits for approval, in Prefect's UI.
 
 `uv run python -m deployments.screenshots` needs a Chromium or Chrome on the PATH (Debian: `apt install chromium`), and
-leaves nothing behind but the pictures. Server, worker, index, workspace and release are real.
+leaves only the pictures behind. Server, worker, index, workspace and release are real.
 
-`uv run python -m deployments.screenshots live` draws those of the guides, by rich: what a terminal shows in
-the middle of a release of the same workspace, and at the end of one that has failed. The plan is real, and so is what
-draws it; how far each package has come is made up.
+`uv run python -m deployments.screenshots live` draws the pictures of the guides with rich: a terminal in the middle of
+a release of the same workspace, and at the end of a failed one. The plan and the drawing code are real; the progress
+of each package is made up.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs/pictures"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PATIENCE = 180.0
-"""Seconds that anything may take."""
+"""Seconds that any step may take."""
 
 
 def find_browser() -> str | None:
@@ -61,36 +61,37 @@ def find_browser() -> str | None:
 
 @dataclass(frozen=True)
 class Prefect:
-    """A Prefect server with its UI at *address*, and the environment in which others talk with it."""
+    """A Prefect server with its UI at *address*, and the environment for programs that use it."""
 
     address: str
     env: Mapping[str, str | None]
 
     def command(self, *argv: str) -> Command:
-        """Return a call of Prefect's command line."""
+        """Return a command of Prefect's command line."""
         return Command((sys.executable, "-m", "prefect", "--no-prompt", *argv), ROOT, self.env, timeout=PATIENCE)
 
-    def ask(self, what: str, **question: Any) -> list[dict[str, Any]]:  # noqa: ANN401  JSON
-        """Return what the server has: `POST /WHAT/filter`."""
-        answer = httpx.post(f"{self.address}/api/{what}/filter", json=question, timeout=30)
+    def ask(self, kind: str, **query: Any) -> list[dict[str, Any]]:  # noqa: ANN401  JSON
+        """Return the objects of a kind on the server: `POST /KIND/filter`."""
+        answer = httpx.post(f"{self.address}/api/{kind}/filter", json=query, timeout=30)
         return answer.raise_for_status().json()
 
     def start(self, deployment: str, *parameters: str) -> str:
-        """Ask for a run of a deployment; returns its id."""
-        given = (word for parameter in parameters for word in ("-p", parameter))
-        return re.findall(r"UUID: (\S+)", run(self.command("deployment", "run", deployment, *given)).stdout)[0]
+        """Start a run of a deployment; return its id."""
+        arguments = (word for parameter in parameters for word in ("-p", parameter))
+        output = run(self.command("deployment", "run", deployment, *arguments)).stdout
+        return re.findall(r"UUID: (\S+)", output)[0]
 
     def await_state(self, run_id: str, *states: str) -> dict[str, Any]:
-        """Return a run once its state is of one of these types."""
-        found: dict[str, Any] = {}
+        """Wait until the state of a run is of one of these types; return the run."""
+        flow_run: dict[str, Any] = {}
 
-        def is_there() -> bool:
+        def has_state() -> bool:
             (row,) = self.ask("flow_runs", flow_runs={"id": {"any_": [run_id]}})
-            found.update(row)
+            flow_run.update(row)
             return row["state_type"] in states
 
-        wait_for(is_there, f"run {run_id} to be {' or '.join(states)}")
-        return found
+        wait_for(has_state, f"run {run_id} to be {' or '.join(states)}")
+        return flow_run
 
 
 @contextmanager
@@ -103,7 +104,7 @@ def prefect_with_ui(home: Path) -> Generator[Prefect]:
         "PREFECT_HOME": str(home),
         "PREFECT_API_URL": f"{address}/api",
         "PREFECT_SERVER_UI_ENABLED": "true",
-        "PREFECT_SERVER_UI_API_URL": f"{address}/api",  # else the page looks for its server at port 4200
+        "PREFECT_SERVER_UI_API_URL": f"{address}/api",  # else the page searches for its server at port 4200
     }
     prefect = Prefect(address, env)
     output = home / "server.log"
@@ -114,7 +115,7 @@ def prefect_with_ui(home: Path) -> Generator[Prefect]:
 
 @contextmanager
 def browser_page(executable: str) -> Generator[Page]:
-    """Open a page of a browser that nobody sees, as large as that of a laptop."""
+    """Open a page in a headless browser, in the size of a laptop screen."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -128,24 +129,24 @@ def browser_page(executable: str) -> Generator[Page]:
 
 
 def answers(address: str) -> bool:
-    """Tell whether *address* says 200."""
+    """Return whether *address* answers with status 200."""
     try:
         return httpx.get(address, timeout=5).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
 
 
-def wait_for(holds: Callable[[], bool], what: str) -> None:
-    """Return once something *holds*."""
+def wait_for(condition: Callable[[], bool], description: str) -> None:
+    """Wait until *condition* returns true; raise TimeoutError after `PATIENCE` seconds."""
     deadline = time.monotonic() + PATIENCE
-    while not holds():
+    while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(what)
+            raise TimeoutError(description)
         time.sleep(0.2)
 
 
 def free_port() -> int:
-    """Return a port on which nobody listens."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -156,17 +157,17 @@ def look(page: Page, address: str, picture: Path | None, sign: str) -> None:
     page.goto(address)
     page.get_by_text(sign).first.wait_for()
     if picture:
-        page.wait_for_timeout(3000)  # drawn graphs give no other sign of being there
+        page.wait_for_timeout(3000)  # nothing else shows that the graphs are drawn
         page.screenshot(path=picture)
 
 
 def approve_in(page: Page, prefect: Prefect, run_id: str, picture: Path | None = None) -> None:
-    """Say yes to a release that waits, as somebody does who sits before the UI."""
+    """Approve a release that waits, like a user of the UI."""
     look(page, f"{prefect.address}/runs/flow-run/{run_id}", None, "Resume")
     page.get_by_role("button", name="Resume").first.click()
     answer, choice = page.locator(".p-modal .p-select").first, page.get_by_text("approve", exact=True).last
     answer.wait_for()
-    for _ in range(5):  # it opens at a key once it has the focus, and the form takes a while to be ready
+    for _ in range(5):  # it opens on a key press once it has the focus; the form needs some time to be ready
         page.wait_for_timeout(1500)
         if choice.is_visible():
             break
@@ -182,7 +183,7 @@ def approve_in(page: Page, prefect: Prefect, run_id: str, picture: Path | None =
 
 
 def retry_in(page: Page, prefect: Prefect, run_id: str) -> None:
-    """Retry a run that has failed, as somebody does who sits before the UI."""
+    """Retry a failed run, like a user of the UI."""
     look(page, f"{prefect.address}/runs/flow-run/{run_id}", None, "Retry")
     page.get_by_role("button", name="Retry").first.click()
     page.locator(".p-modal").get_by_role("button", name="Retry").click()
@@ -190,7 +191,7 @@ def retry_in(page: Page, prefect: Prefect, run_id: str) -> None:
 
 @contextmanager
 def team(directory: Path, browser: str) -> Generator[tuple[Page, Prefect]]:
-    """Run all that a release in the UI needs inside the block: an index, a server, a worker, and a browser."""
+    """Run everything that a release in the UI needs inside the block: an index, a server, a worker and a browser."""
     with ExitStack() as stack:
         (directory / "prefect").mkdir()
         (directory / "index").mkdir()
@@ -200,13 +201,13 @@ def team(directory: Path, browser: str) -> Generator[tuple[Page, Prefect]]:
         deploy = prefect.command("deploy", "--all")  # the form shows this as the default
         run(replace(deploy, env={**deploy.env, "RELEASEKIT_WORKSPACE": "https://example.org/orchard.git"}))
         worker = prefect.command("worker", "start", "--pool", "releasekit")
-        told = Command(worker.argv, directory, {**worker.env, **index.environment})
-        stack.enter_context(background(told, directory / "worker.log"))
+        worker = Command(worker.argv, directory, {**worker.env, **index.environment})
+        stack.enter_context(background(worker, directory / "worker.log"))
         yield stack.enter_context(browser_page(browser)), prefect
 
 
 def main(pictures: Path) -> dict[str, Any]:
-    """Release the orchard, and look at it; returns its run."""
+    """Release the example workspace and take pictures of it; return its run."""
     browser = find_browser()
     if browser is None:
         raise SystemExit(f"none of {', '.join(BROWSERS)} is on the PATH")
@@ -219,7 +220,7 @@ def main(pictures: Path) -> dict[str, Any]:
 
 
 def photograph(page: Page, prefect: Prefect, orchard: Path, pictures: Path) -> dict[str, Any]:
-    """Take all pictures, of one release; returns its run."""
+    """Take all pictures of one release; return its run."""
     (deployment,) = prefect.ask("deployments", deployments={"name": {"any_": ["publish"]}})
     form = f"{prefect.address}/deployments/deployment/{deployment['id']}/run"
     look(page, form, pictures / "form.png", "workspace")
@@ -228,26 +229,20 @@ def photograph(page: Page, prefect: Prefect, orchard: Path, pictures: Path) -> d
     approve_in(page, prefect, run_id, pictures / "approval.png")
     ended = prefect.await_state(run_id, "COMPLETED", "FAILED", "CRASHED", "CANCELLED")
     look(page, f"{prefect.address}/runs/flow-run/{run_id}", pictures / "run.png", "Completed")
-    left = {
-        each["key"]: each["id"]
-        for each in prefect.ask("artifacts", flow_runs={"id": {"any_": [run_id]}}, sort="ID_DESC")
-    }
+    artifacts = prefect.ask("artifacts", flow_runs={"id": {"any_": [run_id]}}, sort="ID_DESC")
+    ids = {artifact["key"]: artifact["id"] for artifact in artifacts}
     for name in ("plan", "report"):
-        look(
-            page,
-            f"{prefect.address}/artifacts/artifact/{left[f'releasekit-{name}']}",
-            pictures / f"{name}.png",
-            "Flow Run",
-        )
+        address = f"{prefect.address}/artifacts/artifact/{ids[f'releasekit-{name}']}"
+        look(page, address, pictures / f"{name}.png", "Flow Run")
     return ended
 
 
 FAILED, NOW = "orchard-press", 29.0
-"""The package that fails, and how many seconds after its beginning a release is looked at."""
+"""The package that fails, and the second of the release that the picture shows."""
 
 
 def live_pictures(pictures: Path) -> None:
-    """Draw a release that goes on, and one that has failed."""
+    """Draw a running release, and a failed one."""
     with tempfile.TemporaryDirectory(prefix="screenshots-") as directory:
         workspace = make(Path(directory))
         plan = asyncio.run(decide(PlanOptions(workspace=str(workspace), offline=True)))
@@ -259,29 +254,30 @@ def live_pictures(pictures: Path) -> None:
 def half_way(plan: Plan, console: Console) -> RenderableType:
     """Return the live table in the middle of a release."""
     table, began = LiveTable(plan, Settings.model_validate({}), console), time.monotonic()
-    out: dict[str, float] = {}
+    published_at: dict[str, float] = {}
     for number, step in enumerate(plan.steps):
         now = 0.9 * number
         for stage in (*BUILD_STAGES, PackageStage.BUILT, *PROOF_STAGES, PackageStage.PROVEN):
             table.progress.set_stage(step.name, stage, began + now)
             now += 0.8 + number % 3 * 0.3
-        now = max((out[need] for need in step.needs), default=16 + number)  # nothing goes out before what it needs
+        # A package is published after the packages that it needs.
+        now = max((published_at[need] for need in step.needs), default=16 + number)
         for stage in (*UPLOAD_STAGES, PackageStage.PUBLISHED):
             if now < NOW:
                 table.progress.set_stage(step.name, stage, began + now)
             now += 2.1 + number % 4 * 0.4 if stage is not PackageStage.PUBLISHED else 0
-        out[step.name] = now
+        published_at[step.name] = now
     table.on_phase("publishing")
     return table.frame(began + NOW)
 
 
 def failed(plan: Plan) -> ReleaseReport:
-    """Return what came of a release in which one package cannot be imported."""
+    """Return the report of a release in which one package cannot be imported."""
     blocked = {step.name for step in plan.steps if FAILED in plan.install_closure(step.name)} - {FAILED}
     out = [step for step in plan.steps if step.name != FAILED and step.name not in blocked]
     error = f"RK-SMOKE-TEST-FAILED: {FAILED} was installed from the index and cannot be imported"
     output = "ModuleNotFoundError: No module named 'orchard_press.barrel'"
-    hint = "Mend it, `releasekit rollback`, and release the next version."
+    hint = "Fix it, run `releasekit rollback`, and release the next version."
     outcomes = {step.name: PackageOutcome.CONFIRMED for step in out} | {FAILED: PackageOutcome.FAILED}
     packages = [
         PackageReport(
@@ -299,9 +295,9 @@ def failed(plan: Plan) -> ReleaseReport:
     return ReleaseReport(release=plan.release, title=plan.title, tags=tags, packages=tuple(packages))
 
 
-def draw(console: Console, title: str, what: RenderableType, picture: Path) -> None:
-    """Draw *what* as a window with a *title*; the fonts are those of the reader's machine, none is fetched."""
-    console.print(what)
+def draw(console: Console, title: str, content: RenderableType, picture: Path) -> None:
+    """Draw *content* in a window with a *title*, without web fonts: the fonts are those of the reader's machine."""
+    console.print(content)
     text = console.export_svg(title=title, theme=MONOKAI, unique_id=picture.stem)
     picture.write_text(re.sub(r"\s*@font-face {.*?}", "", text, flags=re.DOTALL))
 

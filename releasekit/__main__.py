@@ -1,4 +1,4 @@
-"""The front door: `releasekit`, `python -m releasekit`, and `python -m flows.COMMAND`, which are the same program."""
+"""The entry point of `releasekit` and `python -m releasekit`; `python -m flows.COMMAND` is the same program."""
 
 import sys
 
@@ -6,15 +6,15 @@ from releasekit.front_door import prefer_own_packages
 
 
 def main() -> int:
-    """Run the command line; returns the exit code.
+    """Run the command line; return the exit code.
 
-    All else is imported here, which takes a second: a Ctrl-C in that time is one like any other.
+    Everything else is imported inside, which takes a second: Ctrl-C works during that time too.
     """
     prefer_own_packages()
     try:
         from releasekit.cli import app
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)  # noqa: T201  there is nothing else to say it with yet
+        print("Interrupted.", file=sys.stderr)  # noqa: T201  logging is not set up yet
         return 130
     return app.main(sys.argv[1:])
 

@@ -1,7 +1,7 @@
-"""`flows` and `tasks` are ours in this process, whatever the directory that you stand in calls so.
+"""Import releasekit's own `flows` and `tasks`, even if the current directory has modules with these names.
 
-Both names are everybody's: invoke reads a `tasks.py`, and many repositories have a `flows/`. Python looks into the
-current directory (`python -m`) and into PYTHONPATH before it looks where releasekit is installed.
+Both names are common: invoke reads a `tasks.py`, and many repositories have a `flows/`. Python searches the current
+directory (`python -m`) and PYTHONPATH before the directory that releasekit is installed in.
 """
 
 import os
@@ -11,16 +11,16 @@ from pathlib import Path
 from types import ModuleType
 
 INSTALL_ROOT = Path(__file__).resolve().parents[1]
-"""The directory that holds `flows`, `tasks` and `releasekit`."""
+"""The directory that contains `flows`, `tasks` and `releasekit`."""
 
 FLOW_MODULES = ("check", "plan", "prepare", "publish", "rollback")
 """The modules of `flows` that you can start with `python -m`."""
 
 
 def prefer_own_packages() -> None:
-    """Move the directories of the caller behind all others on the module search path, unless they hold releasekit.
+    """Move the caller's directories to the end of the module search path, unless they contain releasekit.
 
-    They stay on it, so that a plugin in PYTHONPATH is still found.
+    They stay on the path, so that a plugin in PYTHONPATH is still found.
     """
     caller_paths = [path for path in _caller_directories() if Path(path).resolve() != INSTALL_ROOT]
     other_paths = [path for path in sys.path if path not in caller_paths]
@@ -29,15 +29,15 @@ def prefer_own_packages() -> None:
 
 def _caller_directories() -> list[str]:
     entries = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    absolute = [os.path.abspath(path) for path in entries]  # noqa: PTH100  as Python writes them, links unresolved
+    absolute = [os.path.abspath(path) for path in entries]  # noqa: PTH100  Python writes them like this, with links unresolved
     current = os.getcwd()  # noqa: PTH109  `python -m` writes it in one of these forms
     return [path for path in sys.path if path in {"", current, *entries, *absolute}]
 
 
 def claim_flows() -> None:
-    """Let `python -m flows.plan` find ours where the current directory has another `flows` without a `plan`.
+    """Let `python -m flows.plan` find our module if the current directory has another `flows` without a `plan`.
 
-    The file releasekit.pth calls this when Python starts, before it looks for the module that it is to run.
+    The file releasekit.pth calls this when Python starts, before Python searches for the module to run.
     """
     command = requested_flow(sys.orig_argv)
     local_module = Path("flows", f"{command.removeprefix('flows.')}.py")
@@ -46,7 +46,7 @@ def claim_flows() -> None:
 
 
 def requested_flow(argv: list[str]) -> str:
-    """Return the module of ours that the command line *argv* starts with `-m`, or nothing."""
+    """Return the flow module that the command line *argv* starts with `-m`, such as `flows.plan`, or ""."""
     words = iter(argv[1:])
     for option in words:
         if not option.startswith("-"):
@@ -60,9 +60,9 @@ def requested_flow(argv: list[str]) -> str:
 
 
 class FlowsFinder:
-    """Finds our package `flows`, and nothing else."""
+    """Finds only our package `flows`."""
 
     def find_spec(self, name: str, path: object = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """Return where `flows` is; see importlib.abc.MetaPathFinder."""
+        """Return the spec of our `flows`, else None; see importlib.abc.MetaPathFinder."""
         del path, target
         return PathFinder.find_spec(name, [str(INSTALL_ROOT)]) if name == "flows" else None

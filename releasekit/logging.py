@@ -1,4 +1,4 @@
-"""Our log lines, on standard error."""
+"""The log lines of releasekit, on standard error."""
 
 from __future__ import annotations
 
@@ -12,33 +12,35 @@ if TYPE_CHECKING:
 
 
 def configure_logging(level: int, log_format: str) -> None:
-    """Send our log lines to standard error, as text or as one JSON object a line."""
+    """Send log lines to standard error: *log_format* "text" or "json", one JSON object a line."""
     handler = logging.StreamHandler(sys.stderr)
     handler.set_name("releasekit")
-    if level > logging.DEBUG:  # what a step's own run shows in Prefect would tear the terminal's tables
+    if (
+        level > logging.DEBUG
+    ):  # these lines are for the task's run in Prefect; on a terminal they would break the tables
         handler.addFilter(lambda record: record.name != "releasekit.detail")
     handler.setFormatter(_JsonFormatter() if log_format == "json" else logging.Formatter("%(message)s"))
     logger = logging.getLogger("releasekit")
-    # Those of others stay: Prefect's takes our lines into the flow run.
+    # Handlers of others stay: Prefect's handler copies our lines into the flow run.
     logger.handlers[:] = [handler, *(other for other in logger.handlers if other.name != handler.name)]
     logger.setLevel(level)
     logger.propagate = False
 
 
 def is_json_log() -> bool:
-    """Tell whether log lines are JSON objects: then nothing else may go to standard error."""
+    """Return whether log lines are JSON objects. Then standard error contains nothing else."""
     return any(isinstance(handler.formatter, _JsonFormatter) for handler in logging.getLogger("releasekit").handlers)
 
 
 def ensure_log_level() -> None:
-    """Let our lines into a run that Prefect has started by itself: it takes them, but nobody has set their level."""
+    """Set the log level in a run that Prefect started by itself: no command line has set it there."""
     logger = logging.getLogger("releasekit")
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.INFO)
 
 
 class _JsonFormatter(logging.Formatter):
-    """One object a line; what a record carries in `extra` becomes fields."""
+    """Formats a record as one JSON object a line; the keys of `extra` become fields."""
 
     _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 

@@ -39,27 +39,27 @@ GraphFormat = Literal["levels", "json", "dot", "mermaid", "ascii", "d2", "csv", 
 WORKSPACE, PACKAGES, INDEX, RELEASE_GROUP, RUN_MODE, GLOBAL = (
     Group(title, sort_key=position)
     for position, title in enumerate(
-        ("Which workspace", "Which packages", "Where it goes", "How it goes", "Here and now", "Always")
+        ("Workspace", "Package selection", "Index", "Release", "This run", "Global options")
     )
 )
-"""The options of a command as its help has them."""
+"""The panels in which the help of a command shows its options, in this order."""
 
 DEFAULT_PORT = 4200
-"""Where Prefect's own tools look for a server; one that is kept for the day listens here."""
+"""The port of a local Prefect server. Prefect's own tools look for a server here too."""
 
 
 def complete_packages(context: CompletionContext) -> list[str]:
-    """Return what a shell may complete to a package: the members of the workspace."""
+    """Return the package names that a shell can complete: the members of the workspace."""
     return sorted(_completion_project(context).workspace.members)
 
 
 def complete_groups(context: CompletionContext) -> list[str]:
-    """Return what a shell may complete to a group: those that are configured."""
+    """Return the group names that a shell can complete: the configured groups."""
     return sorted(_completion_project(context).settings.groups)
 
 
 def complete_checks(_: CompletionContext) -> dict[str, str]:
-    """Return what a shell may complete to a check, with what each is about."""
+    """Return the checks that a shell can complete: each name with its summary."""
     from releasekit.core.checks.registry import CHECKS
 
     return {name: check.summary for name, check in CHECKS.items()}
@@ -81,17 +81,17 @@ Checks = Annotated[tuple[str, ...], Parameter(group=RELEASE_GROUP, negative="", 
 
 
 class Environment(Env):
-    """Takes options that are not on the command line from their variables: RELEASEKIT_ and the name in capitals.
+    """Reads options that are not on the command line from their variables: RELEASEKIT_ and the name in capitals.
 
-    An empty variable is as good as none. Those that are settings are left to `from_environment`, which does the same
-    for all commands and for runs that no command line has started.
+    Empty variables are ignored. Options that are also settings are left to `from_environment`, which reads them for
+    all commands, and for runs that were not started by a command line.
     """
 
     def __init__(self) -> None:
         super().__init__(ENVIRONMENT_PREFIX, command=False)
 
     def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:  # noqa: ARG002
-        """Give each argument that has no value yet that of its variable."""
+        """Give each argument without a value the value of its variable, if that is set."""
         for argument in arguments:
             name = option_name(argument)
             if not name or argument.tokens or is_setting(name):
@@ -109,19 +109,19 @@ def _as_list(value: Any) -> list[Any]:  # noqa: ANN401  as many types as there a
 
 
 def option_name(argument: Argument) -> str:
-    """Return the name of an option, as a variable of Python; nothing if *argument* is none."""
+    """Return the name of an option as a Python identifier; an empty string if *argument* is not an option."""
     if argument.children or not argument.field_info.is_keyword or not argument.parse:
         return ""
     return argument.name.removeprefix("--").replace("-", "_")
 
 
-def _setting_field(name: str) -> Any:  # noqa: ANN401  pydantic's Field returns Any too, so that it may stand as a default
-    """Return the default and description of the setting *name*: they are written in one place."""
+def _setting_field(name: str) -> Any:  # noqa: ANN401  pydantic's Field returns Any too, so that it can be a default
+    """Return the field of the setting *name*, so that default and description are written in one place."""
     return copy(Settings.model_fields[name])
 
 
 class WorkspaceOptions(BaseModel):
-    """Which workspace."""
+    """Options that choose the workspace: a directory on this machine."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
@@ -131,51 +131,55 @@ class WorkspaceOptions(BaseModel):
 
     @property
     def directory(self) -> Path:
-        """The directory, on this machine; raises Refusal RK-USAGE for the address of a repository."""
+        """The directory of the workspace; raises Refusal RK-USAGE for the address of a repository."""
         if is_address(self.workspace):
-            raise Refusal(ErrorCode.USAGE, "this needs a directory, not the address of a repository", self.workspace)
+            raise Refusal(
+                ErrorCode.USAGE, "this command needs a directory, not the address of a repository", self.workspace
+            )
         return Path(self.workspace)
 
 
 class RemoteWorkspaceOptions(WorkspaceOptions):
-    """Which workspace, here or in a repository elsewhere."""
+    """Options that choose the workspace: a directory on this machine, or a repository to clone."""
 
     workspace: Annotated[str, Parameter(group=WORKSPACE, alias="--project")] = Field(
         default=".", description="A directory in the uv workspace, or the address of a git repository to clone"
     )
     ref: Annotated[str, Parameter(group=WORKSPACE)] = Field(
-        default="", description="With an address: the branch, tag or commit; none: the default branch"
+        default="", description="With an address: the branch, tag or commit to check out; default: the default branch"
     )
     subdirectory: Annotated[str, Parameter(group=WORKSPACE)] = Field(
-        default="", description="With an address: where in the repository the workspace lies"
+        default="", description="With an address: the path of the workspace in the repository"
     )
     git_token: Annotated[str, Parameter(group=WORKSPACE)] = Field(
         default="",
         description="With an address: the Prefect Secret block (lower case) or environment variable (upper case) "
-        "that holds the token for it",
+        "that contains the token for it",
     )
 
     def source(self) -> RemoteWorkspace | None:
-        """Return what is to be cloned, None for a directory.
+        """Return the repository to clone, None for a directory.
 
-        Raises Refusal RK-USAGE if the options do not fit together, or the address holds a password.
+        Raises Refusal RK-USAGE if the options do not fit together, or the address contains a password.
         """
         address_only = [name for name in ("ref", "subdirectory", "git_token") if getattr(self, name)]
         if is_address(self.workspace):
             return RemoteWorkspace(self.workspace, self.ref, self.subdirectory, self.git_token)
         if address_only:
             flag = f"--{address_only[0].replace('_', '-')}"
-            raise Refusal(ErrorCode.USAGE, f"{flag} goes with the address of a repository", self.workspace)
+            raise Refusal(ErrorCode.USAGE, f"{flag} needs the address of a repository", self.workspace)
         return None
 
     def overrides(self) -> dict[str, Any]:
         """Return the settings that were given here and so win over those in the file."""
-        names = self.model_fields_set & Settings.model_fields.keys() - {"exclude"}  # that one is added, see selection
+        names = self.model_fields_set & Settings.model_fields.keys() - {
+            "exclude"
+        }  # `exclude` adds to the setting, see selection
         return {name: getattr(self, name) for name in names}
 
 
 class IndexOptions(RemoteWorkspaceOptions):
-    """Which workspace, and which index."""
+    """Options that choose the workspace and the index."""
 
     index: Annotated[str, Parameter(group=INDEX)] = _setting_field("index")
     publish_url: Annotated[str, Parameter(group=INDEX)] = _setting_field("publish_url")
@@ -183,35 +187,35 @@ class IndexOptions(RemoteWorkspaceOptions):
 
 
 class SelectionOptions(RemoteWorkspaceOptions):
-    """Which workspace, and which of its packages."""
+    """Options that choose the workspace and packages of it."""
 
     package: Annotated[Members, Parameter(alias="-p")] = Field(
-        default=(), description="Only these packages, and what they need (names, patterns or paths)"
+        default=(), description="Only these packages, and the packages that they need (names, patterns or paths)"
     )
     group: Groups = Field(default=(), description="Only the packages of these groups")
-    exclude: Members = Field(default=(), description="Not these packages")
+    exclude: Members = Field(default=(), description="Leave these packages out (names, patterns or paths)")
     force_unchanged: Annotated[bool, Parameter(group=PACKAGES)] = _setting_field("force_unchanged")
     prerelease: Annotated[Prerelease, Parameter(group=PACKAGES)] = _setting_field("prerelease")
 
     def selection(self) -> Selection:
-        """Return which packages were asked for."""
+        """Return which packages the user selected."""
         return Selection(package=self.package, group=self.group, exclude=self.exclude)
 
 
 class Options(SelectionOptions, IndexOptions):
-    """Which workspace, which of its packages, and which index."""
+    """Options that choose the workspace, packages of it, and the index."""
 
     offline: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
-        default=False, description="Ask no index and no forge (for plan and --dry-run)"
+        default=False, description="Don't contact the index, GitHub or GitLab (for plan and --dry-run)"
     )
 
 
 class InitOptions(WorkspaceOptions):
-    """What `init` can be told."""
+    """The options of `init`."""
 
     check_url: Annotated[str, Parameter(group=INDEX)] = _setting_field("check_url")
     offline: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
-        default=False, description="Ask no index; what is only there is not found then"
+        default=False, description="Don't contact the index; releases known only to it are not found"
     )
 
     def overrides(self) -> dict[str, Any]:
@@ -220,24 +224,24 @@ class InitOptions(WorkspaceOptions):
 
 
 class CheckOptions(RemoteWorkspaceOptions):
-    """What `check` can be told."""
+    """The options of `check`."""
 
     package: Annotated[
         tuple[str, ...], Parameter(group=PACKAGES, alias="-p", negative="", completer=complete_packages)
     ] = Field(default=(), description="Only findings about these packages (names, patterns or paths)")
-    select: Checks = Field(default=(), description="Make only these checks; wins over `check_select`")
-    ignore: Checks = Field(default=(), description="Leave these checks out, besides those in `check_ignore`")
+    select: Checks = Field(default=(), description="Run only these checks; overrides `check_select`")
+    ignore: Checks = Field(default=(), description="Skip these checks, in addition to those in `check_ignore`")
 
 
 class PlanOptions(Options):
-    """What `plan` can be told."""
+    """The options of `plan`."""
 
 
 class PrepareOptions(Options):
-    """What `prepare` can be told."""
+    """The options of `prepare`."""
 
     dry_run: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
-        default=False, description="Say what the pull request would release, make and change nothing"
+        default=False, description="Show what the pull request would release; change nothing"
     )
     release_branch: Annotated[str, Parameter(group=RELEASE_GROUP)] = _setting_field("release_branch")
     audit: Annotated[bool, Parameter(group=RELEASE_GROUP, negative=("--no-audit", "--skip-audit"))] = _setting_field(
@@ -246,40 +250,40 @@ class PrepareOptions(Options):
 
 
 class PublishOptions(Options):
-    """What `publish` can be told; what an option switches off is a parameter that is true by default."""
+    """The options of `publish`. What an option switches off is a parameter that is true by default."""
 
     dry_run: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
-        default=False, description="Plan and check, print what would be run, change nothing"
+        default=False, description="Plan and check, and print the commands that would run; change nothing"
     )
     rehearse: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
-        default=False, description="Do all of it, against a throwaway index and a throwaway clone"
+        default=False, description="Run the complete release, with a throwaway index and a throwaway clone"
     )
     approve: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
         default=False,
-        description="Wait, before anything is begun, until somebody approves the plan in Prefect's UI or by `approve`",
+        description="Before the release begins, wait for approval of the plan, in Prefect's UI or with `approve`",
     )
     resume_from_registry: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
         default=False,
-        description="Go on with a release whose record is lost: what is on the index with equal bytes is done",
+        description="Resume a release whose record is lost; files on the index with the same content count as uploaded",
     )
     manifest: Annotated[Path, Parameter(group=RUN_MODE, show_default=False)] = Field(
         default=Path(),
-        description="Carry out exactly the release of this manifest.json, with the files beside it; or of the draft "
-        "that has this tag. With --resume-from-registry, it is that of a kept copy of the record",
+        description="Publish exactly the release of this manifest.json, with the files beside it; or of the draft "
+        "that has this tag. With --resume-from-registry: the manifest.json in a copy of the lost record",
     )
     stage_only: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
         default=False,
-        description="Build and verify all of it and prove that it fits, then stop: nothing is tagged, pushed or "
-        "uploaded, and no credentials are needed",
+        description="Build and verify all packages and prove that they can be installed, then stop; nothing is "
+        "tagged, pushed or uploaded, and no credentials are needed",
     )
     output: Annotated[Path, Parameter(group=RUN_MODE, show_default=False)] = Field(
         default=Path(),
-        description="With --stage-only: the directory for the files, their SHA256SUMS and a manifest.json for "
+        description="With --stage-only: the directory for the built files, SHA256SUMS and a manifest.json for "
         "`publish --manifest`",
     )
     version_only: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
         default=False,
-        description="Write and commit versions, changelogs and uv.lock, bring your branch to that commit, then stop",
+        description="Write and commit versions, changelogs and uv.lock, move your branch to that commit, then stop",
     )
     publish_from: Annotated[Literal["local", "ci"], Parameter(group=RELEASE_GROUP)] = _setting_field("publish_from")
     concurrency: Annotated[int, Parameter(group=RELEASE_GROUP, alias="-j")] = _setting_field("concurrency")
@@ -299,43 +303,43 @@ class PublishOptions(Options):
 
     @property
     def recovery_manifest(self) -> Path | None:
-        """The manifest of the record that was kept, if one was given."""
+        """The manifest in the copy of the lost record, if the user gave one."""
         return self.manifest if self.manifest.name and self.resume_from_registry else None
 
     @property
     def staged_manifest(self) -> Path | None:
-        """The manifest of the release to carry out, if one was given."""
+        """The manifest of the release to publish, if the user gave one."""
         return self.manifest if self.manifest.name and not self.resume_from_registry else None
 
     @property
     def stops_before_publishing(self) -> bool:
-        """Whether it ends before anything is public: so nobody outside is asked for the right to it."""
+        """Whether `publish` stops before anything is public. Then rights on index and remote are not checked."""
         return self.stage_only or self.version_only
 
     def check_conflicts(self) -> None:
-        """Raise Refusal RK-USAGE for options that do not go together."""
+        """Raise Refusal RK-USAGE for options that do not fit together."""
         modes = [name for name in ("rehearse", "stage_only", "version_only") if getattr(self, name)]
         choices = ("package", "group", "exclude", "prerelease", "force_unchanged")
         selected = [name for name in choices if name in self.model_fields_set]
         conflict = ""
         if self.offline and not self.dry_run:
-            conflict = "--offline goes with --dry-run"
+            conflict = "--offline needs --dry-run"
         elif self.output.name and not self.stage_only:
-            conflict = "--output goes with --stage-only"
+            conflict = "--output needs --stage-only"
         elif "output" in self.model_fields_set and not self.output.name:
-            conflict = "--output has to be a directory of its own"
+            conflict = "--output must be a separate directory"
         elif len(modes) > 1:
-            conflict = f"one of {' and '.join(map(_flag, modes))}"
+            conflict = f"use only one of {' and '.join(map(_flag, modes))}"
         elif self.staged_manifest and modes not in ([], ["stage_only"]):
-            conflict = f"--manifest does not go with {_flag(modes[0])}"
+            conflict = f"--manifest and {_flag(modes[0])} cannot be combined"
         elif self.staged_manifest and selected:
-            conflict = f"what is released is what the manifest says, so {_flag(selected[0])} does not go with it"
+            conflict = f"--manifest selects the packages, so it cannot be combined with {_flag(selected[0])}"
         if conflict:
             raise Refusal(ErrorCode.USAGE, conflict)
 
 
 def hands_off_to_ci(options: PublishOptions, settings: Settings) -> bool:
-    """Tell whether `publish` is to hand a merged release on to a workflow, and not to upload anything itself."""
+    """Return whether `publish` hands a merged release off to a CI workflow instead of uploading files itself."""
     publishes_here = (
         options.rehearse or options.stops_before_publishing or options.resume_from_registry or options.manifest.name
     )
@@ -343,45 +347,45 @@ def hands_off_to_ci(options: PublishOptions, settings: Settings) -> bool:
 
 
 class StatusOptions(IndexOptions):
-    """What `status` can be told."""
+    """The options of `status`."""
 
     offline: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
-        default=False, description="Ask nobody outside: no remote, no index and no forge"
+        default=False, description="Don't contact the remote, the index, GitHub or GitLab"
     )
 
 
 class RollbackOptions(IndexOptions):
-    """What `rollback` can be told."""
+    """The options of `rollback`."""
 
     release: Annotated[str, Parameter(parse=False)] = Field(
-        default="", description="The release, by its id or title; none: the one that has not ended"
+        default="", description="The release, by its id or title; default: the unfinished one"
     )
     dry_run: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
-        default=False, description="Show what would be undone, change nothing"
+        default=False, description="Show what would be removed; change nothing"
     )
     push: Annotated[bool, Parameter(group=RELEASE_GROUP)] = Field(
-        default=True, description="Delete tags on the remote too; without it the remote is left alone"
+        default=True, description="Delete tags on the remote too; --no-push does not change the remote"
     )
     all_tags: Annotated[bool, Parameter(group=RELEASE_GROUP)] = Field(
-        default=False, description="Delete the tags of packages that are on the index too"
+        default=False, description="Also delete the tags of packages that are on the index"
     )
 
     @property
     def names_index(self) -> bool:
-        """Whether an index is named here, to be asked instead of those on record."""
+        """Whether an option names an index. It is then asked instead of the indexes on record."""
         return bool({"index", "publish_url", "check_url"} & self.overrides().keys())
 
     def overrides(self) -> dict[str, Any]:
-        """Return the settings that were given here; `release` names one, where the key says whether to make one."""
+        """Return the settings given as options; here `release` names a release, the key of that name is a switch."""
         return {name: value for name, value in super().overrides().items() if name != "release"}
 
 
 def as_flow_parameters(model: type[M]) -> Callable[[Callable[[M], Awaitable[R]]], Callable[..., Awaitable[R]]]:
     """Turn a function of an options model into one whose parameters are the model's fields.
 
-    So `-p dry_run=true` works, and Prefect's form shows each option with its title, description and default. Prefect
-    passes all parameters, given or not: so one that is a setting too is None by default, which means "as configured",
-    and any other value wins over the file, also its default.
+    This makes `-p dry_run=true` work, and Prefect's form shows each option with its title, description and default.
+    Prefect passes all parameters, also those that the user left empty. So a parameter that is also a setting is None
+    by default, which means "as configured". Any other value overrides the file, even if it is the setting's default.
     """
 
     def decorate(function: Callable[[M], Awaitable[R]]) -> Callable[..., Awaitable[R]]:
@@ -407,7 +411,7 @@ def as_flow_parameters(model: type[M]) -> Callable[[Callable[[M], Awaitable[R]]]
         )
         setattr(call, "__signature__", signature)  # noqa: B010  read by inspect.signature; the type does not know it
         call.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
-        # Prefect reads the descriptions here, and nowhere else.
+        # Prefect reads the descriptions only from the docstring.
         parameter_lines = (f"    {name}: {_description(name, field)}" for name, field in fields.items())
         call.__doc__ = "\n".join([f"{inspect.getdoc(function)}\n\nArgs:", *parameter_lines])
         return call
@@ -416,7 +420,7 @@ def as_flow_parameters(model: type[M]) -> Callable[[Callable[[M], Awaitable[R]]]
 
 
 def flow_parameters(options: WorkspaceOptions) -> dict[str, Any]:
-    """Return the parameters of a flow that is to do what *options* say: those alone that were given."""
+    """Return the parameters of the flow that does what *options* say: only those that the user gave."""
     return options.model_dump(exclude_unset=True)
 
 
@@ -425,7 +429,7 @@ def _flag(name: str) -> str:
 
 
 class _WithoutNone:
-    """In the form, a parameter that may be None looks like any other of its type, and is empty."""
+    """Shows a parameter that may be None as an empty field of its type in Prefect's form."""
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         json_schema = handler(schema)
@@ -433,8 +437,8 @@ class _WithoutNone:
 
 
 def is_setting(name: str) -> bool:
-    """Tell whether the option *name* is a key of [tool.releasekit] as well."""
-    return name in Settings.model_fields and name != "exclude"  # that one is added to the file's
+    """Return whether the option *name* is also a key of [tool.releasekit]."""
+    return name in Settings.model_fields and name != "exclude"  # `exclude` adds to the file's
 
 
 def _default(name: str, field: FieldInfo) -> Any:  # noqa: ANN401  as many types as there are options
@@ -446,7 +450,7 @@ def _description(name: str, field: FieldInfo) -> str:
 
 
 def _flow_annotation(name: str, field: FieldInfo) -> Any:  # noqa: ANN401  types as values
-    """Return the type of *field* with its bounds, and its title in the form."""
+    """Return the type of *field* with its bounds and its title in Prefect's form."""
     annotated: Any = Annotated
     kind: Any = annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
     title = Field(json_schema_extra={"title": name.replace("_", " ").capitalize()})

@@ -1,4 +1,4 @@
-"""What all commands share, and errors to exit codes."""
+"""The program: global options, all commands, and the exit code for each error."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ for module in (
 
 app.meta.config = Environment()
 app.meta.group_parameters = GLOBAL
-app.suppress_keyboard_interrupt = app.meta.suppress_keyboard_interrupt = False  # it is for `main` to say what to do
+app.suppress_keyboard_interrupt = app.meta.suppress_keyboard_interrupt = False  # `main` handles it
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0 done, 1 failed, 2 refused, 130 interrupted."""
+    """Run the command line; return the exit code: 0 done, 1 failed, 2 refused, 130 interrupted, 141 broken pipe."""
     words = list(sys.argv[1:] if argv is None else argv)
     enable_interrupts()
     try:
@@ -90,13 +90,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             return DONE
         result = app.meta(words, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:
-        resume_hint = "; a release that had begun is on record: run publish again to carry it on"
-        log.warning("interrupted%s", resume_hint if "publish" in words else "")
+        next_step = " Run `releasekit publish` to continue." if "publish" in words else ""
+        log.warning("Interrupted.%s", next_step)
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read our answer has seen enough
+    except BrokenPipeError:  # the reader of our output, such as `head`, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except Exception as error:  # noqa: BLE001  the one place where nothing may get past
+    except Exception as error:  # noqa: BLE001  no error may get past this place
         return _report_error(error)
     return result if isinstance(result, int) else DONE
 
@@ -123,7 +123,7 @@ def _report_error(error: Exception) -> int:
 
 
 def _usage_message(error: CycloptsError) -> str:
-    """Return what is wrong with the command line, or with the variable that stands in for an option."""
+    """Return what is wrong with the command line, or with the variable that replaces an option."""
     if not isinstance(cause := error.__cause__, ValidationError):
         return str(error).strip()
     problem = cause.errors()[0]
@@ -144,29 +144,29 @@ def launch(
     color: bool = True,
     directory: Annotated[Path, Parameter(alias="-C", show_default=False)] = Path(),
 ) -> object:
-    """Set up what all commands share.
+    """Apply the global options, then run the command.
 
     Parameters
     ----------
     words
         The command and its options.
     verbose
-        Log every command that is run, and every request.
+        Also log every command that is run and every request.
     quiet
-        Log warnings and errors alone.
+        Log only warnings and errors.
     log_format
-        Log lines as text, or as one JSON object a line; then tables and errors on standard error are such lines too.
+        Log lines as text, or as one JSON object a line; then tables and errors on standard error are JSON lines too.
     color
-        Colours on a terminal; NO_COLOR switches them off as well.
+        Use colours on a terminal; the variable NO_COLOR switches them off too.
     directory
-        Change to this directory before anything else. Paths in other options start there.
+        Change to this directory first. Paths in other options are relative to it.
     """
     level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
     configure_logging(level, log_format)
     _refuse_unknown_variables()
     _change_directory(directory)
     if not color:
-        os.environ["NO_COLOR"] = "1"  # for whatever we start as well
+        os.environ["NO_COLOR"] = "1"  # for the programs that we start too
     return app(words, exit_on_error=False, print_error=False, result_action="return_value")
 
 
@@ -179,7 +179,7 @@ def _change_directory(directory: Path) -> None:
 
 
 def all_options() -> Iterator[tuple[str, str]]:
-    """Yield each option of each command: the command's name, empty for those of all, and the option's."""
+    """Yield the name of the command and of the option, for each option; the command is empty for global options."""
     for command in ("", *(name for name in app if not name.startswith("-"))):
         for argument in (app[command] if command else app.meta).assemble_argument_collection():
             if name := option_name(argument):
@@ -187,11 +187,11 @@ def all_options() -> Iterator[tuple[str, str]]:
 
 
 NON_OPTION_VARIABLES = frozenset({"RELEASEKIT_WORKFLOW"})
-"""Variables of ours that are no options: what a pipeline of GitLab is told that we start."""
+"""Variables of releasekit that are not options. A GitLab pipeline that releasekit starts gets RELEASEKIT_WORKFLOW."""
 
 
 def _refuse_unknown_variables() -> None:
-    """Refuse a variable that is probably misspelt; one that resembles nothing may be somebody else's."""
+    """Refuse a variable that is probably misspelt; warn about other unknown ones, which may belong to another tool."""
     from difflib import get_close_matches
 
     candidates = {name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)} - set(
@@ -204,8 +204,8 @@ def _refuse_unknown_variables() -> None:
         if (short := name.removeprefix(ENVIRONMENT_PREFIX)) in known_names:
             continue
         if close := get_close_matches(short, known_names, 1, 0.75):
-            message = f"the environment variable {name} means nothing; did you mean {ENVIRONMENT_PREFIX}{close[0]}?"
+            message = f"unknown environment variable {name}; did you mean {ENVIRONMENT_PREFIX}{close[0]}?"
             raise Refusal(
                 ErrorCode.CONFIG_INVALID_KEY, message, "the environment", f"Rename it, or remove it: `unset {name}`."
             )
-        log.warning("warning %s: the environment variable %s means nothing", ErrorCode.CONFIG_INVALID_KEY, name)
+        log.warning("warning %s: unknown environment variable %s", ErrorCode.CONFIG_INVALID_KEY, name)

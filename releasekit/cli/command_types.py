@@ -1,4 +1,4 @@
-"""What commands have in common: types of their options, exit codes, warnings."""
+"""Types, exit codes and helpers that several commands use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 LOOK, RELEASE, SET_UP = (Group(title, sort_key=rank) for rank, title in enumerate(("Look", "Release", "Set up")))
-"""The commands, as the help of the program shows them."""
+"""The panels in which the help of the program shows the commands."""
 
 Flatten = Parameter(name="*")
 RunModeOption = Parameter(group=RUN_MODE)
@@ -35,7 +35,7 @@ log = logging.getLogger("releasekit")
 
 
 def report_obstacles(obstacles: Sequence[Obstacle], command: str = "publish") -> int:
-    """Show *obstacles*, which *command* would refuse, and return the exit code of a command that only looks."""
+    """Print the *obstacles* because of which *command* would refuse; return the exit code for a read-only command."""
     from releasekit.cli.render import diagnostics
 
     diagnostics.print_obstacles(obstacles, f"{command} would refuse")

@@ -1,4 +1,4 @@
-"""How `--help` is printed."""
+"""Print `--help`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class HelpFormatter:
-    """Help as cyclopts prints it, with the keys of those options that are settings.
+    """Prints help as cyclopts does, and adds the keys of options that are also settings.
 
-    Of the others that are off by default, the opposite goes without saying.
+    For other switches that are off by default, `--no-…` and the default are left out.
     """
 
     def __call__(self, console: Console, options: ConsoleOptions, panel: HelpPanel) -> None:
@@ -22,11 +22,11 @@ class HelpFormatter:
         self._formatter()(console, options, panel.copy(entries=[_format_entry(entry) for entry in panel.entries]))
 
     def render_usage(self, console: Console, options: ConsoleOptions, usage: object) -> None:
-        """Print the first line."""
+        """Print the usage line."""
         self._formatter().render_usage(console, options, usage)
 
     def render_description(self, console: Console, options: ConsoleOptions, description: object) -> None:
-        """Print what the command is for."""
+        """Print the description of the command."""
         self._formatter().render_description(console, options, description)
 
     @staticmethod
@@ -38,10 +38,10 @@ class HelpFormatter:
 
 def _format_entry(entry: HelpEntry) -> HelpEntry:
     if entry.positional_label:
-        return entry.copy(env_var=None)  # what stands by its place alone has no variable
+        return entry.copy(env_var=None)  # a positional argument has no variable
     name = next(iter(entry.positive_names), "")
     key = name.removeprefix("--").replace("-", "_")
-    if name.startswith("--") and is_setting(key):  # a command may be called as a key is
+    if name.startswith("--") and is_setting(key):  # a command can have the name of a key
         return entry.copy(default=f"{entry.default}, key: {key}")
     if entry.default == "True":
         return entry
@@ -49,9 +49,9 @@ def _format_entry(entry: HelpEntry) -> HelpEntry:
 
 
 _EMPTY_DEFAULTS = ("False", '""', "()", "None")
-"""Defaults that say nothing."""
+"""Defaults that are not worth showing."""
 
 
 def examples(*lines: str) -> str:
-    """Return what stands below a command's help."""
+    """Return the examples below a command's help, one a line."""
     return "\n".join(["Examples:", "", *(f"  {line}" for line in lines)])

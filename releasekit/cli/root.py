@@ -1,4 +1,4 @@
-"""The command line as a whole: all commands by name."""
+"""The cyclopts app that all commands are registered on."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ app = App(
     name="releasekit",
     version=_version,
     version_flags=("--version", "-V"),
-    help_flags=("--help",),  # `-h` is short_help.py's
+    help_flags=("--help",),  # `-h` is in short_help.py
     help_format="plaintext",
     help_formatter=HelpFormatter(),
     config=Environment(),
-    help="Release a uv workspace: every changed package on the index, dependencies first, with exact internal pins.",
-    help_epilogue="An option that is not given has the value of its variable, else that of its key in "
-    "[tool.releasekit], else its default: `releasekit config` shows which. Every switch has its opposite, as in "
-    "--no-dry-run.",
+    help="Release a uv workspace: publish every changed package, dependencies first, with exact internal pins.",
+    help_epilogue="Precedence, highest first: the option, its environment variable, its key in [tool.releasekit], its "
+    "default. `releasekit config` shows which one applies. Every switch can be negated, for example --no-dry-run.",
 )

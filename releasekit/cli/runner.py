@@ -1,4 +1,4 @@
-"""A release from this machine: plan, ask, start Prefect, run the flow."""
+"""Run a command from this machine: plan, ask, start Prefect, run the flow."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class DryRunResult:
-    """What a dry run has found: the plan, and the commands that a release would run."""
+    """The result of a dry run: the plan, and the commands that a release would run."""
 
     plan: Plan
     commands: tuple[str, ...]
@@ -74,17 +74,17 @@ class DryRunResult:
 
 @dataclass(frozen=True, slots=True)
 class PublishResult:
-    """What came of a release; after a rehearsal also *pins*, the wheels with the internal requirements in them."""
+    """The result of a release; after a rehearsal also *pins*: each wheel name with its internal requirements."""
 
     report: ReleaseReport
     pins: tuple[tuple[str, str], ...] = ()
 
 
 async def plan(options: PlanOptions, *, since_last: bool = False, diff: Path | None = None) -> ComparedPlan:
-    """Decide what would be released, and find what stands in the way; the run is recorded where there is a Prefect API.
+    """Decide what would be released, and find all obstacles; if there is a Prefect API, the run is recorded there.
 
-    The plan says how it differs from the one in the file *diff*, or with *since_last* from the last one that is known:
-    on the server, or else in the git directory, which keeps this plan for the next time.
+    The plan contains the difference from the plan in the file *diff*, or with *since_last* from the last known plan:
+    on the server, else in the git directory, which then stores this plan for the next time.
     """
     earlier = snapshot_from_plan(read_plan_file(diff)) if diff else None
     recorded = _use_prefect_api("this plan")
@@ -94,13 +94,13 @@ async def plan(options: PlanOptions, *, since_last: bool = False, diff: Path | N
     since = compared_plan.since if since_last else None
     compared_plan = await with_unfinished(options, compared_plan)
     if since_last and since is None:
-        log.info("no earlier plan is known; the next --since-last is compared with this one")
+        log.info("no earlier plan is known; the next --since-last compares with this plan")
     return with_difference(compared_plan, diff_plans(earlier, compared_plan) if earlier else since)
 
 
 async def _plan_locally(options: PlanOptions, *, since_last: bool) -> ComparedPlan:
     if since_last and options.source():
-        message = "--since-last needs a checkout or a Prefect server, to know the last plan by"
+        message = "--since-last needs a checkout or a Prefect server, where the last plan is stored"
         raise Refusal(ErrorCode.USAGE, message, options.workspace)
     with checkout_workspace(options) as local_options:
         project, repo = open_project(local_options)
@@ -118,7 +118,7 @@ def _diff_with_last_plan(key: str, repo: Repo, current_plan: Plan) -> PlanDiffer
 
 
 async def check(options: CheckOptions) -> CheckRun:
-    """Look at the workspace; the run is recorded where there is a Prefect API."""
+    """Run the checks; if there is a Prefect API, the run is recorded there."""
     recorded = _use_prefect_api("this check")
     return await run_or_record("check", options, partial(_check_locally, options), recorded=recorded)
 
@@ -131,7 +131,7 @@ async def _check_locally(options: CheckOptions) -> CheckRun:
 
 
 async def prepare(options: PrepareOptions) -> ReleasePullRequest:
-    """Make or update the release pull request; the run is recorded where there is a Prefect API."""
+    """Create or update the release pull request; if there is a Prefect API, the run is recorded there."""
     from releasekit.operations.release_pr import propose
 
     recorded = not options.dry_run and _use_prefect_api("this pull request")
@@ -139,7 +139,7 @@ async def prepare(options: PrepareOptions) -> ReleasePullRequest:
 
 
 async def _hand_off(options: PublishOptions, project: Project, repo: Repo) -> ReleasePullRequest:
-    """Hand a merged release over to CI, which publishes it; the run is recorded where there is a Prefect API."""
+    """Hand a merged release off to CI, which publishes it; if there is a Prefect API, the run is recorded there."""
     from releasekit.operations.release_pr import hand_off
 
     recorded = not options.dry_run and _use_prefect_api("this release")
@@ -147,9 +147,9 @@ async def _hand_off(options: PublishOptions, project: Project, repo: Repo) -> Re
 
 
 async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
-    """Roll a release back after a yes; the run is recorded where there is a Prefect API.
+    """Roll a release back after a confirmation; if there is a Prefect API, the run is recorded there.
 
-    The question comes before a recorded run: a no leaves no run.
+    The question comes before a recorded run, so that a no leaves no run.
     """
     from releasekit.operations.run_rollback import confirm_rollback, run_rollback
 
@@ -167,9 +167,9 @@ async def rollback(options: RollbackOptions, *, yes: bool) -> Rollback:
 async def run_or_record(
     name: str, options: WorkspaceOptions, operation: Callable[[], Awaitable[R]], *, recorded: bool
 ) -> R:
-    """Return the result of *operation*; if it is *recorded*, that of the flow *name*, which does the same in a run.
+    """Return the result of *operation*, or if *recorded*, of the flow *name*, which does the same in a Prefect run.
 
-    An error that ends the run is raised; a result of a failed run, such as findings, is returned.
+    Raises the error that ended the run. The result of a failed run, such as findings, is returned.
     """
     if not recorded:
         return await operation()
@@ -183,7 +183,7 @@ async def run_or_record(
     return _result_or_raise(await state.aresult(raise_on_failure=False))
 
 
-def _result_or_raise(result: Any) -> Any:  # noqa: ANN401  what a flow returns
+def _result_or_raise(result: Any) -> Any:  # noqa: ANN401  flows return different types
     if isinstance(result, BaseException):
         raise result
     return result
@@ -191,22 +191,22 @@ def _result_or_raise(result: Any) -> Any:  # noqa: ANN401  what a flow returns
 
 @dataclass(frozen=True, slots=True)
 class _PrefectApi:
-    """Where runs are recorded: a Prefect API that is configured, or a server that is kept on this machine."""
+    """Where runs are recorded: a configured Prefect API, or the local server of `releasekit server start`."""
 
     url: str
     server: Server | None = None
 
     def configure_prefect(self) -> None:
-        """Get ready for it, before Prefect is imported."""
+        """Set up Prefect to use this API. Call it before Prefect is imported."""
         apply_settings(OWN_SERVER_SETTINGS if self.server else CLIENT_SETTINGS)
         if self.server:
             os.environ["PREFECT_API_URL"] = self.url
 
 
 def _prefect_api() -> _PrefectApi | None:
-    """Return the API that there is, if there is one.
+    """Return the configured API, else the running local server, else None.
 
-    Raises Refusal RK-SERVER-UNREACHABLE if one is configured and does not answer: somebody wants to read there.
+    Raises Refusal RK-SERVER-UNREACHABLE if a configured API does not answer: somebody expects to see the run there.
     """
     if url := configured_api():
         if not is_listening(url):
@@ -217,7 +217,7 @@ def _prefect_api() -> _PrefectApi | None:
 
 
 def _use_prefect_api(subject: str) -> bool:
-    """Get ready for the API that there is; without one, or if it does not answer, *subject* is not recorded: False."""
+    """Set up Prefect to record, and return whether it does; log that *subject* is not recorded if the API is down."""
     try:
         api = _prefect_api()
     except Refusal as error:
@@ -229,7 +229,7 @@ def _use_prefect_api(subject: str) -> bool:
 
 
 async def dry_run(options: PublishOptions) -> DryRunResult | ReleasePullRequest:
-    """Plan and check as a release would, and say what it would run; changes nothing."""
+    """Plan and check like a release, and list the commands that it would run; change nothing."""
     with checkout_workspace(options) as local_options:
         project, repo = open_project(local_options)
         if hands_off_to_ci(local_options, project.settings):
@@ -240,15 +240,15 @@ async def dry_run(options: PublishOptions) -> DryRunResult | ReleasePullRequest:
 
 
 async def publish(options: PublishOptions, *, yes: bool) -> PublishResult | ReleasePullRequest:
-    """Release for real, or in a rehearsal; an unfinished release is resumed.
+    """Release, or rehearse a release; an unfinished release is resumed.
 
-    With `publish_from = "ci"` a merged release is handed over, and nothing else is done here. A plan that has obstacles
-    is refused, see `Obstructed`.
+    With `publish_from = "ci"`, a merged release is handed off to CI, and nothing else is done here.
+    Raises Refusal, see `PlanRefusal`, for a plan that has obstacles.
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(termination_as_interrupt())
         rehearsing = options.rehearse
-        if options.approve and not rehearsing:  # the question appears in the run, so the run starts the release
+        if options.approve and not rehearsing:  # the run asks, so the run starts the release
             return PublishResult(await _run_flow(options, _shared_server()))
         options = stack.enter_context(checkout_workspace(options, keep=not rehearsing))
         if rehearsing:
@@ -276,13 +276,13 @@ async def publish(options: PublishOptions, *, yes: bool) -> PublishResult | Rele
 
 
 def _release_server(stack: AsyncExitStack) -> Server | None:
-    """Return the server that a release is recorded on, if it is ours: one that is kept, or one for as long as this."""
+    """Return the local server that records the release, running or temporary; None if an API is configured."""
     api = _prefect_api()
     return api.server if api else stack.enter_context(prefect_server())
 
 
 async def approve(run: str, *, reject: str | None, drop: Sequence[str]) -> str:
-    """Answer a release that waits for it; returns its name."""
+    """Approve or reject a run that waits for approval; return its name."""
     _shared_server()
     from flows.approval import answer_run
 
@@ -290,7 +290,7 @@ async def approve(run: str, *, reject: str | None, drop: Sequence[str]) -> str:
 
 
 async def waiting_releases() -> list[tuple[str, str]]:
-    """Return name and id of each release that waits for an answer."""
+    """Return the name and id of each run that waits for approval."""
     _shared_server()
     from flows.approval import list_waiting_runs as runs_waiting
 
@@ -298,10 +298,10 @@ async def waiting_releases() -> list[tuple[str, str]]:
 
 
 def _shared_server() -> Server | None:
-    """Get ready for a server that whoever is asked has in common with us; None if it is one that is configured."""
+    """Set up Prefect for a server that the approver can reach too, and return it; None for a configured API."""
     api = _prefect_api()
     if api is None:
-        message = "this needs a Prefect server that stays: set PREFECT_API_URL, or `releasekit server start`"
+        message = "this needs a permanent Prefect server: set PREFECT_API_URL, or run `releasekit server start`"
         raise Refusal(ErrorCode.USAGE, message)
     api.configure_prefect()
     return api.server
@@ -310,14 +310,14 @@ def _shared_server() -> Server | None:
 async def _run_flow(
     options: PublishOptions, server: Server | None, started: StartedRelease | None = None
 ) -> ReleaseReport:
-    """Return the report of a recorded release: of one that has *started*, or of one that the run itself starts."""
+    """Return the report of a recorded release. Without *started*, the run starts the release itself."""
     if server:
         try:
             server.wait()
         except ReleaseError as error:
             if started:
                 return await _run_unrecorded(started, error)
-            message = f"{error.message}, so nobody could approve"
+            message = f"{error.message}, so nobody can approve"
             raise Refusal(ErrorCode.SERVER_START, message, error.location, output=error.output) from None
         os.environ["PREFECT_API_URL"] = server.url
     apply_settings(OWN_SERVER_SETTINGS if server else CLIENT_SETTINGS)
@@ -328,7 +328,7 @@ async def _run_flow(
     runs: list[str] = []
 
     def record_start(_flow: object, run: FlowRun, _state: object) -> None:
-        handle_termination()  # Prefect has taken the signal by then
+        handle_termination()  # Prefect has replaced the signal handler by then
         runs.append(str(run.id))
 
     hook: Any = record_start
@@ -337,7 +337,7 @@ async def _run_flow(
         try:
             flow_call: Any = flow(**flow_parameters(options), return_state=True)
             state: Any = await flow_call
-        finally:  # also when it is interrupted
+        finally:  # also after an interrupt
             await drain()
             if server and counter and runs:
                 await wait_until_persisted(server, runs[0], counter.count_ended())
@@ -345,7 +345,7 @@ async def _run_flow(
 
 
 async def _run_unrecorded(started: StartedRelease, error: ReleaseError) -> ReleaseReport:
-    """Release without Prefect's server; if this is run again, it knows from the disk what was done."""
+    """Release without a Prefect server. A second run reads from the record on disk what was done."""
     log.warning(
         "warning %s",
         ReleaseWarning(ErrorCode.SERVER_START, f"{error.message}: this release is not recorded", error.location),
@@ -357,4 +357,6 @@ async def _run_unrecorded(started: StartedRelease, error: ReleaseError) -> Relea
 
     with without_server():
         report = await run_release(started)
-    return report.model_copy(update={"notes": (*report.notes, "Prefect has no record of it: its server did not start")})
+    return report.model_copy(
+        update={"notes": (*report.notes, "Prefect has no record of this release, because its server did not start")}
+    )

@@ -1,4 +1,4 @@
-"""`-h`: help on one screen. `--help` has everything."""
+"""Print `-h`: help on one screen. `--help` has everything."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MAX_OPTIONS = 15
 """How many options fit on a screen of 24 lines, below usage and summary."""
 
 _ORDER = (RUN_MODE, PACKAGES, RELEASE_GROUP, INDEX)
-"""The groups of options from which the first are shown."""
+"""The groups of options, the most important first."""
 
 
 def wants_short_help(words: Sequence[str]) -> bool:
-    """Return whether `-h` is among *words*; what follows `--` belongs to another command."""
+    """Return whether `-h` is among *words*; words after `--` belong to another command."""
     ours = words[: words.index("--")] if "--" in words else words
     return "-h" in ours
 
@@ -98,7 +98,7 @@ def usage_of(argument: Argument) -> str:
 
 
 def flags_of(argument: Argument) -> list[str]:
-    """Return how an option is written. For a switch that is on by default, what switches it off comes first."""
+    """Return the flags of an option. If it is a switch that is on by default, the flag for off comes first."""
     names = sorted(argument.names, key=lambda name: not name.startswith("--"))
     negatives = [name for name in names if name in argument.negatives]
     positives = [name for name in names if name not in argument.negatives]

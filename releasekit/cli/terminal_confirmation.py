@@ -1,4 +1,4 @@
-"""The yes of the user on the terminal."""
+"""Ask the user for confirmation on the terminal."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ from releasekit.operations.confirmation import ConfirmationAnswer
 if TYPE_CHECKING:
     from releasekit.operations.confirmation import Proposal, Subject
 
-_UNCHANGED = "Nothing was changed; the same command asks again."
+_NO_TERMINAL = "confirmation required, but this is not a terminal; pass --yes"
+_UNCHANGED = "Nothing was changed. Run the command again to decide anew."
 
 
 @dataclass(frozen=True, slots=True)
 class TerminalConfirmation:
-    """Asks on the terminal; without a terminal the answer is no. With *yes* (`--yes`) nobody is asked.
+    """Asks on the terminal; without a terminal the answer is no. With *yes* (`--yes`) the answer is yes, unasked.
 
-    With *quiet*, the findings of `init` are not shown: its answer is JSON, which has them.
+    With *quiet*, the findings of `init` are not shown, because its JSON output contains them.
     """
 
     yes: bool = False
     quiet: bool = False
 
     async def show(self, subject: Subject) -> None:
-        """Show it on standard error; the findings of `init` on standard output, for they are the command's answer.
+        """Show it on standard error; the findings of `init` on standard output, because they are the command's output.
 
-        A plan with obstacles is not shown, because the error lists them; a rollback only if a question follows.
+        A plan with obstacles is not shown, because the error lists them. A rollback is shown only if a question
+        follows.
         """
         if isinstance(subject, Plan):
             if not subject.obstacles:
@@ -53,8 +55,8 @@ class TerminalConfirmation:
         if self.yes:
             return ConfirmationAnswer(accepted=True)
         if not terminal.is_terminal():
-            return ConfirmationAnswer(accepted=False, reason="nobody is there to say yes", was_asked=False)
+            return ConfirmationAnswer(accepted=False, reason=_NO_TERMINAL, was_asked=False)
         terminal.print_parts(*proposal.details, on_stderr=True)
         if terminal.confirm(proposal.question):
             return ConfirmationAnswer(accepted=True)
-        return ConfirmationAnswer(accepted=False, reason="you said no", hint=_UNCHANGED)
+        return ConfirmationAnswer(accepted=False, reason="you declined", hint=_UNCHANGED)

@@ -1,1 +1,1 @@
-"""What a command does, with Prefect or without."""
+"""The work of each command, with or without Prefect."""

@@ -1,4 +1,4 @@
-"""The yes before a change: what is proposed, the answer, and how to ask for it."""
+"""The confirmation before a change: the proposal, the answer, and the protocol to ask for it."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FileDiffs:
-    """How files would change: one unified diff for each."""
+    """The proposed changes of files: one unified diff for each file."""
 
     texts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A change that needs a yes.
+    """A change that needs a confirmation.
 
-    *details* say what a yes makes public. With *is_resumed*, a release continues that somebody has approved before.
-    *repeat_reason* is the reason for a second question. An answer after *timeout* seconds does not count, where answers
-    can take that long.
+    *details* say what a yes makes public. With *is_resumed*, the release was approved before and now continues.
+    *repeat_reason* is the reason for a second question. If an answer can take long, it expires after *timeout* seconds.
     """
 
     question: str
@@ -42,9 +41,9 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmationAnswer:
-    """A yes or a no, with its *reason*, and the *hint* that replaces the usual one.
+    """A yes or a no with its *reason*, and a *hint* that replaces the usual one.
 
-    *excluded* names packages to leave out. *was_asked* is false if nobody could be asked.
+    *excluded* are the names of packages to leave out. *was_asked* is false if it was not possible to ask.
     """
 
     accepted: bool
@@ -54,19 +53,19 @@ class ConfirmationAnswer:
     was_asked: bool = True
 
     def require_yes(self) -> None:
-        """Raise Refusal RK-NOT-CONFIRMED for a no."""
+        """Raise Refusal RK-NOT-CONFIRMED if the answer is no."""
         if not self.accepted:
             raise Refusal(ErrorCode.NOT_CONFIRMED, self.reason, hint=self.hint)
 
 
 class Confirmation(Protocol):
-    """Someone who decides whether a change is made."""
+    """The person or program that decides whether a change is made."""
 
     async def show(self, subject: Subject) -> None:
         """Show what would change, before the question."""
 
     def can_take_hours(self, proposal: Proposal) -> bool:
-        """Return whether the answer to *proposal* can take hours: then nobody may hold a lock while waiting."""
+        """Return whether the answer to *proposal* can take hours. Then the caller must not wait with a lock."""
         ...
 
     async def ask(self, proposal: Proposal) -> ConfirmationAnswer:
@@ -75,13 +74,13 @@ class Confirmation(Protocol):
 
 
 class AssumeYes:
-    """Shows nothing and asks nobody: whoever started this has agreed already."""
+    """Always answers yes, and shows nothing. For callers that have the confirmation already."""
 
     async def show(self, subject: Subject) -> None:
         """Show nothing."""
 
     def can_take_hours(self, proposal: Proposal) -> bool:  # noqa: ARG002
-        """Return False: the answer is there at once."""
+        """Return False: the answer comes at once."""
         return False
 
     async def ask(self, proposal: Proposal) -> ConfirmationAnswer:  # noqa: ARG002

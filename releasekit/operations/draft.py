@@ -1,4 +1,4 @@
-"""The workspace, and what history and index say of it: what `releasekit.operations.planning` decides from."""
+"""Read the workspace, its history and the index: the inputs from which `releasekit.operations.planning` decides."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ W = TypeVar("W", bound="RemoteWorkspaceOptions")
 
 @dataclass(frozen=True, slots=True)
 class PlanContext:
-    """A plan and what it was made from. *published* is None when no index was asked."""
+    """A plan and its inputs. *published* are the versions on the index by package, or None if it was not contacted."""
 
     project: Project
     repo: Repo
@@ -43,9 +43,9 @@ class PlanContext:
 
 @contextmanager
 def checkout_workspace(options: W, *, keep: bool = False) -> Generator[W]:
-    """Yield *options* whose workspace is on this machine: the repository of an address is cloned first.
+    """Yield *options* with a workspace on this machine. The repository of an address is cloned first.
 
-    See `checked_out` for *keep* and what is raised; and Refusal RK-SECRET-UNKNOWN.
+    See `workspace_clone` for *keep* and the errors. Also raises Refusal RK-SECRET-UNKNOWN.
     """
     source = options.source()
     if source is None:
@@ -66,9 +66,9 @@ def open_project(options: RemoteWorkspaceOptions) -> tuple[Project, Repo]:
 
 
 def plan_key(options: Options, project: Project, repo: Repo) -> str:
-    """Return under which key the plans of a workspace are kept: of that place in that repository, asked the same way.
+    """Return the key under which plans are stored: one for each repository, branch, workspace and set of options.
 
-    Prefect allows small letters, digits and dashes.
+    It contains only lower-case letters, digits and dashes, because Prefect allows nothing else.
     """
     address = mask(repo.address(project.settings.remote)) or str(repo.top)
     workspace_path = project.root.relative_to(repo.top).as_posix()
@@ -80,10 +80,10 @@ def plan_key(options: Options, project: Project, repo: Repo) -> str:
 async def create_plan_context(
     options: Options, project: Project, repo: Repo, *, partially_published: bool = False
 ) -> PlanContext:
-    """Read the history and ask the index, and decide; changes nothing.
+    """Read the history, ask the index and make the plan; change nothing.
 
-    With *partially_published* the release may be on the index in part already: what is there is compared with what will
-    be built, and not taken for somebody else's.
+    With *partially_published*, some files of this release may be on the index already. They are compared with the
+    built files, and do not count as somebody else's release.
     """
     history = read_history.read_history(repo, project)
     plan = decide.plan(project, repo, history, options.selection(), None)
@@ -91,7 +91,7 @@ async def create_plan_context(
     if options.offline or not plan.steps:
         return PlanContext(project, repo, add_changelogs(project, repo, plan, history), target)
     async with open_index(project, target) as index:
-        if partially_published:  # then what the index has and no tag names is of this very release
+        if partially_published:  # a version on the index without a tag belongs to this release
             published = await ask_index.ask_index(index, [step.name for step in plan.steps])
             plan = decide.with_release_title(plan, repo, history)
         else:
@@ -102,13 +102,13 @@ async def create_plan_context(
 async def _ask_and_plan(
     options: Options, project: Project, repo: Repo, history: History, plan: Plan, index: Index, target: Target
 ) -> tuple[Plan, History, Mapping[str, frozenset[Version]]]:
-    """Return the plan that follows from what indexes say, which may bring in packages that they were not asked about.
+    """Return the final plan, the history since the last releases on the index, and its versions by package.
 
-    With it come the history since the last releases as the index knows them, and the versions that it has.
+    An answer can add packages to the plan. Then the indexes are asked about these too, until nothing changes.
     """
     async with AsyncExitStack() as stack:
         indexes = [index]
-        if not target.is_default:  # where installers look for what this index does not have
+        if not target.is_default:  # installers look here for packages that this index does not have
             default = replace(target, check_url=project.uv.default_index(project.root), name="")
             indexes.append(await stack.enter_async_context(open_index(project, default)))
         answers, read = ask_index.IndexAnswers(), set["tuple[str, Version]"]()
@@ -136,9 +136,9 @@ async def _ask_and_plan(
 
 
 def add_changelogs(project: Project, repo: Repo, plan: Plan, history: History, *, notes: bool = False) -> Plan:
-    """Return *plan* with what changelogs gain and the release notes tell: decided here, once, and written later.
+    """Return *plan* with its changelog entries and release notes. They are made here once, and written later.
 
-    With *notes*, also where there will be no release on a forge.
+    With *notes*, the release notes are made even if no release on GitHub or GitLab is planned.
     """
     settings = project.settings
     urls = repository_urls(repo.address(settings.remote), settings.forge)
@@ -157,7 +157,7 @@ def add_changelogs(project: Project, repo: Repo, plan: Plan, history: History, *
 
 @asynccontextmanager
 async def open_index(project: Project, target: Target) -> AsyncGenerator[Index]:
-    """Open the index of *target*, with one pool of connections for all questions to it."""
+    """Open the index of *target*, with one connection pool for all requests."""
     from releasekit.integrations.http import client
     from releasekit.integrations.index import SimpleIndex
 

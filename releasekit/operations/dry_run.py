@@ -1,4 +1,4 @@
-"""What a release would do: its commands and effects, for a dry run, made by the code that would run them."""
+"""The commands of a release, for a dry run. The code that would run them builds them."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 RELEASE, VENV = Path("RELEASE"), Path("VENV")
 TREE, DIST = RELEASE / "tree", RELEASE / "dist"
-COMMIT, LOCK_COMMIT = "COMMIT", "HOLD"
+COMMIT, LOCK_COMMIT = "COMMIT", "LOCK"
 
 
 def release_commands(project: Project, repo: Repo, pending: PendingRelease, options: PublishOptions) -> list[str]:
-    """Return the commands of a release, in order; what is no command is a comment.
+    """Return the commands of a release, in order; other effects are comments.
 
-    RELEASE stands for the directory of the release, COMMIT for the release commit, HOLD for the commit that holds plan
-    and manifest for other clones to see, and VENV for an environment that is made anew each time.
+    RELEASE stands for the directory of the release, COMMIT for the release commit, LOCK for the commit that locks the
+    release on the remote and contains plan and manifest for other clones, and VENV for a new environment each time.
     """
     plan, bundle = pending.plan, pending.manifest_bundle
     if not plan.steps:
@@ -43,7 +43,7 @@ def release_commands(project: Project, repo: Repo, pending: PendingRelease, opti
     release = _CommandOutline(project, repo, plan, target_of(project), commit, options.output)
     lines = [f"# {RELEASE}: {repo.common_dir / 'releasekit' / plan.release}"]
     if bundle:
-        lines.append("# prove that the release commit changes no more than a release does")
+        lines.append("# verify that the release commit changes only what a release changes")
     lines.append(release.check_out(commit if bundle else plan.commit))
     if not bundle:
         lines += release.prepare()
@@ -62,7 +62,7 @@ def release_commands(project: Project, repo: Repo, pending: PendingRelease, opti
 
 @dataclass(frozen=True, slots=True)
 class _CommandOutline:
-    """One release, as it would be carried out: each method is a step of it."""
+    """One release; each method yields the commands of one phase."""
 
     project: Project
     repo: Repo
@@ -77,7 +77,7 @@ class _CommandOutline:
 
     @property
     def root(self) -> Path:
-        """The workspace in the scratch work tree."""
+        """The workspace in the temporary worktree."""
         return TREE / self.project.root.relative_to(self.repo.top)
 
     def check_out(self, commit: str) -> str:
@@ -89,7 +89,7 @@ class _CommandOutline:
         yield from (f"# raise {requirement}" for requirement in self.plan.raises)
         members = {name: self.project.root / self.project.workspace[name].path for name in self.plan.changelogs}
         if members:
-            yield f"# write what {count_packages(members)} gained into the changelogs"
+            yield f"# write the changelog entries of {count_packages(members)}"
         files = {member: changelog_path(member) for member in members.values()}
         if new := [path.relative_to(self.repo.top).as_posix() for path in files.values() if not path.exists()]:
             yield display_command(self.repo.add_command(TREE, new))
@@ -100,21 +100,21 @@ class _CommandOutline:
 
     def build(self) -> Iterator[str]:
         seconds = self.settings.build_timeout
-        yield f"# pin the packages of the workspace to each other in {TREE}, which is not committed"
+        yield f"# pin the packages of the workspace to each other in {TREE}; this is not committed"
         for step in self.plan.steps:
             links = [DIST / name for name in step.build_needs]
             yield str(self.project.uv.build_command(self.root / step.path, DIST / step.name, links, {}, seconds))
-        yield "# compare name, version, metadata, pins and contents of what was built with the plan"
+        yield "# compare name, version, metadata, pins and contents of the built files with the plan"
 
     def prove(self) -> Iterator[str]:
-        """Yield what shows that the staged files can be installed, before the first upload."""
+        """Yield the commands that prove, before the first upload, that the staged files can be installed."""
         if self.settings.overlay == "off":
             return
         links = [DIST / step.name for step in self.plan.steps]
         index, fresh, uv = self.target.install_index, tuple(self.plan.versions), self.project.uv
         everything = [_exact_requirement(step) for step in self.plan.steps]
         yield str(uv.resolve_command(self.root, everything, links, index, fresh))
-        yield "# with all extras; if they cannot be installed together: each package by itself, and with each extra"
+        yield "# with all extras; if they cannot be installed together: each package alone, and with each extra"
         for step in self.plan.steps:
             if self.settings.overlay == "install" and self._is_tested(step):
                 yield str(uv.venv_command(VENV))
@@ -122,7 +122,7 @@ class _CommandOutline:
                 yield f"# import the modules of {step.name} in {VENV}"
 
     def lock_remote(self) -> Iterator[str]:
-        """Yield what lets the remote hold the release, before the first upload."""
+        """Yield the command that locks the release on the remote, before the first upload."""
         if self.settings.push:
             refs, lease = [f"{LOCK_COMMIT}:{LOCK_REF}"], {LOCK_REF: ""}
             yield display_command(self.repo.push_command(self.settings.remote, refs, leases=lease))
@@ -163,7 +163,7 @@ class _CommandOutline:
                 yield f"# a pull request for the next development versions on {urls.base}"
 
     def _pushes(self, tags: tuple[str, ...]) -> Iterator[str]:
-        """Yield the pushes of commit and *tags*; with the last one the remote holds the release no more."""
+        """Yield the pushes of commit and *tags*; the last one also unlocks the release on the remote."""
         groups = [[f"refs/tags/{tag}:refs/tags/{tag}" for tag in group] for group in push_batches(tags, self.plan.tags)]
         pushes = groups or [[]]
         if self.repo.branch:

@@ -1,4 +1,4 @@
-"""Taking over a workspace: find what was released before, and write what is missing, if told to."""
+"""`releasekit init`: detect earlier releases, and write the missing configuration after a confirmation."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ log = logging.getLogger("releasekit")
 
 ROOT = "pyproject.toml"
 PUBLISH_KEYS = {"exclude", "packages"}
-"""The keys that say who is never published: where one is there, somebody has thought about it."""
+"""The keys that choose which packages are published. If one is set, `init` does not suggest `exclude`."""
 
 
 async def init_workspace(
     options: InitOptions, confirmation: Confirmation, *, tag_baselines: bool, ci: CiSystem | None = None
 ) -> Adoption:
-    """Find earlier releases and what is missing, show it, and write it after a yes; return all of it."""
+    """Find earlier releases and missing configuration, show it, and write it after a yes; return everything found."""
     project = read_workspace.read_workspace(options.directory, options.overrides())
     repo = Repo(project.root)
     adoption, texts = inspect_releases(repo, project, None if options.offline else await _read_published(project))
@@ -65,22 +65,22 @@ async def init_workspace(
     await confirmation.show(adoption)
     tags = adoption.missing if tag_baselines else {}
     if not (texts or tags):
-        log.info("nothing is to be written")
+        log.info("nothing to write")
         return adoption
     names = _enumerate([*texts, *(f"the tag {tag}" for tag in tags)])
     answer = await confirmation.ask(Proposal(f"Write {names}?", adoption))
     if not answer.accepted:
         if not answer.was_asked:
-            log.info("nothing was written; --yes writes %s", names)
+            log.info("nothing was written; pass --yes to write %s", names)
         return adoption
     if tags:
-        repo.committer()  # refuses here what git would refuse when half is done
+        repo.committer()  # refuse a missing identity now, before anything is written
     for path, text in texts.items():
         make_directory((project.root / path).parent)
         write_atomic(project.root / path, text)
     for tag, commit in tags.items():
         repo.make_tag(tag, commit)
-    next_step = "; commit that, then see what `releasekit check` finds" if texts else ""
+    next_step = "; commit it, then run `releasekit check`" if texts else ""
     log.info("written: %s%s", ", ".join([*texts, *tags]), next_step)
     return adoption.model_copy(update={"written": bool(texts), "made": tuple(tags)})
 
@@ -91,9 +91,9 @@ _GITLAB_FILE = ".gitlab-ci.yml"
 
 
 def ci_files(repo: Repo, project: Project, ci: CiSystem) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the files of a CI that releases by pull request, and their differences, by path from the workspace.
+    """Return the CI files for a release by pull request: their texts and diffs, by path relative to the workspace.
 
-    They are those in deployments/, for the branch that is checked out. What is there already is brought up to date.
+    They are the templates of releasekit, for the branch that is checked out. Existing files are updated.
     """
     wanted = {
         f"{_CI_DIRECTORIES[ci]}/{template.name}": template.read_text()
@@ -104,7 +104,7 @@ def ci_files(repo: Repo, project: Project, ci: CiSystem) -> tuple[dict[str, str]
         if not (repo.top / _GITLAB_FILE).exists():
             wanted[_GITLAB_FILE] = f"include:\n  - local: {include}\n"
         elif include not in read_text(repo.top / _GITLAB_FILE):
-            log.info("%s has to include it: `include: [{local: %s}]`", _GITLAB_FILE, include)
+            log.info("add to %s: `include: [{local: %s}]`", _GITLAB_FILE, include)
     texts: dict[str, str] = {}
     diffs: dict[str, str] = {}
     branch = json.dumps(repo.branch) if repo.branch not in ("", "main") else "main"
@@ -121,9 +121,9 @@ def ci_files(repo: Repo, project: Project, ci: CiSystem) -> tuple[dict[str, str]
 def inspect_releases(
     repo: Repo, project: Project, published: PublishedVersions | None
 ) -> tuple[Adoption, dict[str, str]]:
-    """Return what there is of earlier releases and what is to be configured, and the new texts of files, by path.
+    """Return the detected releases with the suggested configuration, and the new texts of files by path.
 
-    *published* is None if no index was asked. Changes nothing. Raises Refusal as `read_history` does, and
+    *published* is None if the index was not contacted. Changes nothing. Raises Refusal as `read_history` does, and
     RK-CONFIG-INVALID-VALUE.
     """
     tags = repo.tags()
@@ -165,7 +165,7 @@ def _settings_table(project: Project) -> Mapping[str, Any]:
 def _detect_tagging(
     repo: Repo, project: Project, tags: Mapping[str, str], readings: Mapping[str, ParsedTag]
 ) -> TagFormats:
-    """Return what explains *tags*; what files declared at those that name no package tells whose they are."""
+    """Return the formats that match *tags*. A tag without a name belongs to the package that had its version."""
     members = [member for member in project.workspace if member.publishable and member.name not in project.schemes.own]
     nameless = {member.name: tags[tag] for member in members if (tag := highest_tag(readings, "", member.version))}
     declared = read_history.versions_at(repo, project, nameless)
@@ -175,7 +175,7 @@ def _detect_tagging(
 
 
 def _config_texts(project: Project, tagging: TagFormats, samples: list[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the texts of the files to be configured, by path, before and after."""
+    """Return the texts of the files to configure by path, before and after."""
     workspace = project.workspace
     unpublished = workspace.matching_names(samples)
     members = [member for member in workspace if member.publishable and member.name not in unpublished]
@@ -186,13 +186,13 @@ def _config_texts(project: Project, tagging: TagFormats, samples: list[str]) -> 
     }
     if tagging.bare_owner:
         path = f"{workspace[tagging.bare_owner[0]].path}/{ROOT}"
-        keys[path] = [MissingKey("tag_format", tagging.bare_owner[1], "Its tags name no package.")]
+        keys[path] = [MissingKey("tag_format", tagging.bare_owner[1], "Its tags contain no package name.")]
     before = {path: read_text(project.root / path) for path in keys}
     return before, {path: configured_text(before[path], entries, path) for path, entries in keys.items()}
 
 
 def _apply_tagging(project: Project, tagging: TagFormats) -> Project:
-    """Return *project* as if it had the tag formats that were found."""
+    """Return *project* as if the detected tag formats were configured."""
     settings = project.settings.model_copy(update={"tag_format": tagging.patterns, "label": tagging.label})
     own = {name: dict(overrides) for name, overrides in project.member_settings.items()}
     if tagging.bare_owner:
@@ -203,7 +203,7 @@ def _apply_tagging(project: Project, tagging: TagFormats) -> Project:
 def _collect_rows(
     repo: Repo, project: Project, published: PublishedVersions | None, unpublished: Collection[str]
 ) -> tuple[list[AdoptedPackage], dict[str, str]]:
-    """Return what is known of each package's last release, and the tags that these lack, with their commits."""
+    """Return a row for the last release of each package, and the missing tags of these releases with their commits."""
     history = read_history.read_history(repo, project)
     on_index = ask_index.baselines_on_index(repo, project, history, published or {})
     rows: list[AdoptedPackage] = []
@@ -217,11 +217,13 @@ def _collect_rows(
         elif last := on_index.get(name):
             tag = project.schemes.of(name).tag(name, last.version)
             missing += [(tag, last.commit)] if last.commit else []
-            note = f"no tag {tag}" if last.commit else f"no tag {tag}, and no commit here set {last.version}"
+            note = (
+                f"no tag {tag}" if last.commit else f"no tag {tag}, and no commit here sets the version {last.version}"
+            )
             rows.append(_make_row(member, "index", last, note))
         else:
             later = max((published or {}).get(name, ()), default=None)
-            note = f"the index has {later}, above what is declared" if later else ""
+            note = f"the index has {later}, which is above the declared version" if later else ""
             rows.append(_make_row(member, "unasked" if published is None else "first", note=note))
     return rows, missing_tags(missing)
 

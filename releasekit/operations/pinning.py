@@ -1,4 +1,4 @@
-"""`releasekit pin`: exact internal requirements in the user's own tree, and the way back."""
+"""`releasekit pin`: write exact internal requirements into the user's own working tree, and restore the files."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ log = logging.getLogger("releasekit.pin")
 
 @dataclass(frozen=True, slots=True)
 class PinnedTree:
-    """The workspace of *project* with and without pins; *changes* are those that are in place."""
+    """The workspace of *project*, to which pins can be applied; *changes* is the backup of the changed files."""
 
     project: Project
     changes: FileBackup
 
     def texts(self) -> Mapping[Path, str]:
-        """Return the files that pins would change, as they would be."""
+        """Return the new texts of the files that pins would change."""
         texts: dict[Path, str] = {}
         siblings = self._siblings()
         for member in self.project.workspace:
@@ -50,7 +50,7 @@ class PinnedTree:
         return texts
 
     def _siblings(self) -> Siblings:
-        """Return the requirements between the members as they stand; none is released."""
+        """Return the requirements between the members at their declared versions."""
         workspace, settings = self.project.workspace, self.project.settings
         modes: dict[str, PinMode] = dict.fromkeys(workspace.members, settings.pins)
         modes |= pin_modes(workspace, settings, self.project.member_settings)
@@ -58,19 +58,19 @@ class PinnedTree:
         return Siblings(workspace, offers_of(workspace), declared, {}, modes)
 
     def diff(self) -> str:
-        """Return what pins would change."""
+        """Return the changes that pins would make, as a unified diff."""
         root = self.project.root
         texts = self.texts().items()
         return "".join(text_diff(read_text(path), text, path.relative_to(root).as_posix()) for path, text in texts)
 
     def apply(self) -> None:
-        """Pin, until the tree is next asked for."""
+        """Write the pins. The next `open_tree` restores the files."""
         texts = self.texts()
         self.changes.apply(texts)
-        log.info("pinned %d files; `releasekit pin --restore` puts them back", len(texts))
+        log.info("pinned %d files; `releasekit pin --restore` restores them", len(texts))
 
     def run(self, command: Sequence[str]) -> int:
-        """Run *command* with the pins in place and return its exit code; then everything is as it was."""
+        """Run *command* with the pins in place, restore the files, and return its exit code."""
         with self.changes.apply_temporarily(self.texts()):
             return run_in_foreground(command, self.project.root)
 
@@ -81,14 +81,14 @@ def _pin_file(text: str, file: str, *, pins: Pins) -> str:
 
 @contextmanager
 def open_tree(workspace: Path) -> Generator[PinnedTree]:
-    """Hold the user's tree, as it is without pins: what an earlier run has left is put back first.
+    """Lock the user's working tree and yield it without pins: files that an earlier run left pinned are restored first.
 
-    Raises Refusal RK-LOCK-ACQUISITION-FAILED while a release or another `pin_requirements` runs, ReleaseError
+    Raises Refusal RK-LOCK-ACQUISITION-FAILED while a release or another `releasekit pin` runs, and ReleaseError
     RK-PIN-RESTORE-FAILED.
     """
     repo = Repo(read_workspace(workspace, {}).root)
     with release_lock(repo.common_dir):
         changes = FileBackup(repo.common_dir / "releasekit" / "pins")
         if restored := changes.restore():
-            log.info("put back %d files that `pin --apply` had changed", len(restored))
+            log.info("restored %d files that `pin --apply` had changed", len(restored))
         yield PinnedTree(read_workspace(workspace, {}), changes)

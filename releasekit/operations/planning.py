@@ -1,6 +1,6 @@
-"""One decision, one answer: what is released, from what, and what stands in the way.
+"""Decide what is released, and find all obstacles. This is the only place that does so.
 
-`plan`, `publish` with and without `--dry-run` or `--approve`, the deployments and `prepare` all take `compute_plan`.
+`plan`, `publish` with and without `--dry-run` or `--approve`, the deployments and `prepare` all use `compute_plan`.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 log = logging.getLogger("releasekit")
 
 _UNREADABLE_INDEX = frozenset({ErrorCode.INDEX_UNREACHABLE, ErrorCode.INDEX_RESPONSE, ErrorCode.INDEX_CREDENTIALS})
-"""Why an index may not say what it has; the plan is then what git knows."""
+"""Errors because of which the versions on the index are unknown. The plan is then made from git alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreflightScope:
-    """What is asked about a release.
+    """Which preflight checks are made for a release.
 
-    *needs_rights* are those to upload and to push, which only the place needs that does so. *makes_commit* says that
-    this place makes the release commit. The *audit* is slow, so it is made where its findings count. With
-    *needs_branch*, a branch has to be checked out. *resumes* says that a release that has begun here would be carried
-    on, and nothing else be begun; with *ignores_staged*, not if it is only staged.
+    *needs_rights*: check the rights to upload and to push, because this machine does both. *makes_commit*: this machine
+    makes the release commit. *audit*: run the audit, which is slow, so only if its findings count. *needs_branch*: a
+    branch must be checked out. *resumes*: a release that has begun here is resumed, and no other one begins; with
+    *ignores_staged*, not if it is only staged.
     """
 
     needs_rights: bool
@@ -54,8 +54,8 @@ class PreflightScope:
 
 
 def preflight_scope(options: Options, settings: Settings) -> PreflightScope:
-    """Return what is asked about the release that *options* ask for."""
-    if isinstance(options, PrepareOptions):  # what is merged is uploaded elsewhere
+    """Return the preflight checks for the release that *options* describe."""
+    if isinstance(options, PrepareOptions):  # a merged release is uploaded elsewhere
         return PreflightScope(needs_rights=False, makes_commit=True, audit=True, resumes=False)
     if isinstance(options, PublishOptions):
         return PreflightScope(
@@ -72,7 +72,7 @@ def preflight_scope(options: Options, settings: Settings) -> PreflightScope:
 
 @dataclass(frozen=True, slots=True)
 class PendingRelease:
-    """What `publish` would carry out: an unfinished release of this repository, one in a manifest, or a new plan."""
+    """The release that `publish` runs: the unfinished one of this repository, one from a manifest, or a new plan."""
 
     plan: Plan
     record: Record | None = None
@@ -80,12 +80,12 @@ class PendingRelease:
     plan_context: PlanContext | None = None
 
     def refuse_obstacles(self) -> None:
-        """Raise Refusal with the code of the first obstacle, if there are any: see `PlanRefusal`."""
+        """Raise PlanRefusal, with the code of the first obstacle, if the plan has obstacles."""
         if self.plan.obstacles:
             raise PlanRefusal(self.plan)
 
     def recorded_files(self) -> int:
-        """Return how many files are built already."""
+        """Return how many built files are on record."""
         if self.manifest_bundle:
             manifest = self.manifest_bundle.manifest
         else:
@@ -93,7 +93,7 @@ class PendingRelease:
         return sum(len(package.files) for package in manifest.packages) if manifest else 0
 
     def begin(self, repo: Repo, settings: Settings, *, publishing: bool) -> Record:
-        """Return it on record; a plan without packages is not written there."""
+        """Put the release on record and return the record. A plan without packages is not written to disk."""
         if self.manifest_bundle:
             return resume.import_release(repo, settings, self.manifest_bundle, self.record, publishing=publishing)
         if self.record:
@@ -106,10 +106,10 @@ class PendingRelease:
 async def compute_plan(
     options: Options, project: Project, repo: Repo, *, partially_published: bool = False
 ) -> PlanContext:
-    """Decide what is released, from what, and find all that stands in the way; changes nothing.
+    """Decide what is released, and find all obstacles; change nothing.
 
-    The obstacles of the plan are in the order in which `publish` minds them. An error is raised only where it leaves no
-    plan: history or workspace cannot be read, or a version cannot be decided. For *partially_published* see
+    The obstacles are in the order in which `publish` checks them. An error is raised only if there can be no plan: the
+    history or the workspace cannot be read, or a version cannot be decided. For *partially_published*, see
     `create_plan_context`.
     """
     scope = preflight_scope(options, project.settings)
@@ -125,7 +125,7 @@ async def compute_plan(
 
 
 def _find_resumable(repo: Repo, scope: PreflightScope) -> tuple[bool, PreflightFindings]:
-    """Return whether a release has begun here that would be carried on, and what keeps `publish` from doing so."""
+    """Return whether `publish` would resume a release that has begun here, and the obstacle that prevents it."""
     if not scope.resumes:
         return False, PreflightFindings()
     try:
@@ -140,7 +140,7 @@ def _find_resumable(repo: Repo, scope: PreflightScope) -> tuple[bool, PreflightF
 async def _create_context(
     options: Options, project: Project, repo: Repo, *, partially_published: bool
 ) -> tuple[PlanContext, PreflightFindings]:
-    """Return the draft; where the index cannot be read, what git knows, and the reason as an obstacle."""
+    """Return the plan; if the index cannot be read, the plan from git alone, with the reason as an obstacle."""
     try:
         return await create_plan_context(
             options, project, repo, partially_published=partially_published
@@ -153,9 +153,10 @@ async def _create_context(
 
 
 async def _run_preflight(context: PlanContext, scope: PreflightScope, *, asked: bool) -> PreflightFindings:
-    """Find what would go wrong later; unless the index was *asked*, nobody outside is.
+    """Find the problems that a release would meet. Unless the index was *asked*, no other server is contacted either.
 
-    A release that ends while it is private needs no rights: neither the remote nor the forge is asked, nor credentials.
+    A release that stops before anything is public needs no rights: credentials, the remote, GitHub and GitLab are not
+    checked.
     """
     project, repo, plan, target = context.project, context.repo, context.plan, context.target
     rights = asked and scope.needs_rights
@@ -180,9 +181,9 @@ async def _run_preflight(context: PlanContext, scope: PreflightScope, *, asked: 
 
 
 async def select_release(options: PublishOptions, project: Project, repo: Repo) -> PendingRelease:
-    """Return what `publish` would carry out; what it cannot carry out has obstacles in its plan.
+    """Return the release that `publish` runs. If it cannot run, its plan has obstacles.
 
-    A dry run makes a new plan, whether a release is unfinished here or not, unless there is a manifest.
+    A dry run ignores an unfinished release and makes a new plan, unless there is a manifest.
     """
     if options.output.name:
         check_output_directory(options.output)
@@ -211,7 +212,7 @@ async def select_release(options: PublishOptions, project: Project, repo: Repo) 
 
 
 async def log_resume_summary(record: Record, project: Project, repo: Repo) -> None:
-    """Say which release is carried on, and which of its versions must be completed soon."""
+    """Log which release is resumed, and which of its versions must be completed soon."""
     log.info("%s", resume.resume_summary(record, repo))
     target = read_workspace.target_of(project)
     if not target.closes_versions:
@@ -220,14 +221,14 @@ async def log_resume_summary(record: Record, project: Project, repo: Repo) -> No
         async with open_index(project, target) as index:
             warnings = await resume.find_closing(record, index, datetime.now(UTC))
     except ReleaseError as error:
-        log.debug("nobody knows how old the uploads are: %s", error)  # the upload itself will meet it again
+        log.debug("the age of the uploads is unknown: %s", error)  # the upload will report the error again
         return
     for warning in warnings:
         log.warning("warning %s", warning)
 
 
 async def _check_rights(options: PublishOptions, project: Project, plan: Plan) -> Plan:
-    """Return a *plan* that was handed over, with what keeps this place from publishing it."""
+    """Return a *plan* from a manifest, with the obstacles because of which this machine cannot publish it."""
     if options.stops_before_publishing or options.offline:
         return plan
     target = read_workspace.target_of(project)

@@ -1,4 +1,4 @@
-"""What is told without a release: what is unreleased, why, the notes that it would have, a plan for reviewers."""
+"""Read-only commands: unreleased changes, explained versions, release notes, plan comments, release status."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ P = TypeVar("P", bound=Plan)
 log = logging.getLogger("releasekit")
 
 UnreleasedPackage = tuple["Step", "PackageChanges", "Section"]
-"""A package that is released, what there is to tell about it, and how its changelog tells it."""
+"""A package that is released, its changes, and its changelog section."""
 
 
 def unreleased_changes(
     options: SelectionOptions, names: Sequence[str]
 ) -> tuple[tuple[UnreleasedPackage, ...], tuple[str, ...]]:
-    """Return what a release would tell about each package that was asked for, dependencies first; asks nobody.
+    """Return the unreleased changes of the selected packages, dependencies first, and the warnings of the plan.
 
-    With it come the warnings of the plan.
+    No server is contacted.
     """
     with checkout_workspace(options) as local_options:
         project, repo = open_project(local_options)
@@ -63,9 +63,9 @@ def unreleased_changes(
 
 
 async def notes(options: Options) -> tuple[ReleaseNotes, str]:
-    """Return what the notes of a release now would tell, and as they would be; asks no index, but the forge.
+    """Return the notes that a release would have now, as data and as text. Contacts GitHub or GitLab, but no index.
 
-    Raises what is wrong with the template or the command.
+    Raises ReleaseError if the template or the command of the notes fails.
     """
     from releasekit.core.release.release_notes import MIN_BODY_LIMIT
     from releasekit.integrations.forge_factory import connect_forge
@@ -83,7 +83,7 @@ async def notes(options: Options) -> tuple[ReleaseNotes, str]:
             async with connect_forge(repo.address(settings.remote), settings, project.uv.secrets) as forge:
                 pull_requests, limit = await forge.pull_requests_of(commits_in_notes(plan)), forge.body_limit
         except ReleaseError as error:
-            log.info("no pull requests are named: %s", error)
+            log.info("the notes name no pull requests: %s", error)
     workspace_path = project.root.relative_to(repo.top).as_posix()
     collected = gather_notes(
         plan, repo, repo.top, workspace_path, read_workspace.target_of(project), settings, pulls=pull_requests
@@ -93,15 +93,15 @@ async def notes(options: Options) -> tuple[ReleaseNotes, str]:
 
 
 COMMENT_MARK = "<!-- releasekit plan -->\n"
-"""What our comment begins with; forges don't show it."""
+"""The first line of our comment, by which it is found again. GitHub and GitLab don't show it."""
 _SUMMARY_LIMIT = 1_000_000  # characters; GitHub's is 1 MiB
 
 
 async def post_plan_comment(options: Options, plan: Plan) -> str:
-    """Show *plan* where the CI shows it, and return where: a comment on the pull request that this job is for.
+    """Post *plan* as a comment on the pull request of this CI job, and return where it is shown.
 
-    Without one, or without the right to comment, it is the summary of the job, where the CI has such a thing; else
-    nowhere, and empty is returned.
+    Without a pull request, or without the right to comment, it goes into the summary of the job if the CI has one.
+    Else it is not posted, and the return value is empty.
     """
     from releasekit.formats.pr_text import plan_body
     from releasekit.integrations.forge_factory import connect_forge, pull_request_of_job
@@ -123,7 +123,7 @@ async def post_plan_comment(options: Options, plan: Plan) -> str:
 
 
 async def fetch_manifest_text(options: WorkspaceOptions, release: str) -> str:
-    """Return the manifest of *release* as the forge has it, the plan inside; see `fetch_manifest` for what it takes.
+    """Return the manifest of *release*, with its plan, from GitHub or GitLab; see `fetch_manifest` for *release*.
 
     Raises Refusal RK-RELEASE-UNKNOWN, RK-RECORD-INVALID, RK-FORGE-….
     """
@@ -133,9 +133,9 @@ async def fetch_manifest_text(options: WorkspaceOptions, release: str) -> str:
 
 
 def explain_versions(options: SelectionOptions, names: Sequence[str]) -> tuple[Explanation, tuple[str, ...]]:
-    """Read the history and say which version each of *names* goes to, or all; asks nobody outside.
+    """Return the next versions of *names*, or of all packages, with reasons, and the warnings of the plan.
 
-    With it come the warnings of the plan.
+    No server is contacted.
     """
     from releasekit.formats.explained import explain_versions
 
@@ -148,16 +148,16 @@ def explain_versions(options: SelectionOptions, names: Sequence[str]) -> tuple[E
 
 
 def _remarks(plan: Plan) -> tuple[str, ...]:
-    """Return the warnings of *plan*, and its obstacles in a line each: nothing is going to be published here."""
+    """Return the warnings of *plan*, and its obstacles as warnings too, because nothing is published here."""
     return (*plan.warnings, *map(str, plan.obstacles))
 
 
 async def release_status(options: StatusOptions) -> ReleaseStatus:
-    """Return which releases have not ended, here and on the remote, and what comes next; changes nothing.
+    """Return the unfinished releases, here and on the remote, and what to do next; change nothing.
 
-    Who does not answer, or is not asked, is named in the result.
+    The result also names the servers that were not asked or did not answer.
     """
-    from tasks.rollback_steps import find_unpublished  # late: httpx is dear, and `plan` imports this module
+    from tasks.rollback_steps import find_unpublished  # late: httpx is slow to import, and `plan` imports this module
 
     with checkout_workspace(options, keep=True) as local_options:
         project, repo = open_project(local_options)
@@ -181,19 +181,19 @@ async def release_status(options: StatusOptions) -> ReleaseStatus:
     running = holder.who if holder and holder.is_known else ""
     elsewhere = holder.who if holder and not holder.is_known else ""
     if options.offline:
-        unasked.append("--offline: neither the remote nor the index was asked")
-    if running:  # what it makes and drops in passing is no release of its own
+        unasked.append("--offline: neither the remote nor the index was contacted")
+    if running:  # the running release makes temporary refs, which are not another release
         all_traces = [traces for traces in all_traces if traces.plan or traces.source != "copy"]
     releases = tuple(describe_release(traces, running, elsewhere) for traces in all_traces)
     return ReleaseStatus(running=running, offline=options.offline, unasked=tuple(unasked), releases=releases)
 
 
 def _remote_refs(repo: Repo, settings: Settings, unasked: list[str]) -> dict[str, Ref] | None:
-    """Return the references of the remote; None if it was not asked, and why in *unasked*."""
+    """Return the refs of the remote; or None, and append the reason to *unasked*."""
     if not settings.push:
-        unasked.append("the remote was not asked: push is off")
+        unasked.append("the remote was not contacted: `push` is off")
     elif settings.remote not in repo.remotes():
-        unasked.append(f"the remote was not asked: there is no remote {settings.remote}")
+        unasked.append(f"the remote was not contacted: there is no remote {settings.remote}")
     else:
         try:
             return repo.ls_remote(settings.remote)
@@ -205,7 +205,7 @@ def _remote_refs(repo: Repo, settings: Settings, unasked: list[str]) -> dict[str
 async def _add_index_files(
     project: Project, all_traces: list[ReleaseTraces], unasked: list[str]
 ) -> list[ReleaseTraces]:
-    """Return *all_traces* with what the index lists; as they are, and why in *unasked*, if it does not answer."""
+    """Return *all_traces* with the files on the index; if it does not answer, append the reason to *unasked*."""
     if not any(traces.packages for traces in all_traces):
         return all_traces
     try:
@@ -217,9 +217,9 @@ async def _add_index_files(
 
 
 async def with_unfinished(options: Options, plan: P) -> P:
-    """Return *plan* with the title of the release that was begun here and has not ended; it is told in a line, too."""
+    """Return *plan* with the title of the unfinished release of this repository, if any, and log a line about it."""
     if options.source():
-        return plan  # its clone is thrown away
+        return plan  # a temporary clone has no record
     all_traces = find_unfinished.read_records(Repo(options.directory))
     if not all_traces:
         return plan

@@ -1,4 +1,4 @@
-"""A rehearsal: the whole release for real, against a throwaway index and a throwaway clone."""
+"""A rehearsal: the complete release, with a throwaway index and a throwaway clone."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ log = logging.getLogger("releasekit")
 
 @contextmanager
 def rehearsal(options: PublishOptions) -> Generator[PublishOptions]:
-    """Yield options that lead into a throwaway world, which ends with the block; or *options* if none is asked for.
+    """Yield options for a throwaway index and clone, which exist inside the block; *options* if it is no rehearsal.
 
-    The clone has the user's commit, branch and tags and a bare remote of its own; nothing of the user's is touched.
+    The clone has the user's commit, branch and tags, and its own bare remote. The user's repository is not changed.
     """
     if not options.rehearse:
         yield options
         return
     repo = Repo(options.directory)
     if uncommitted := repo.changed_paths():
-        log.warning("what is not committed is not rehearsed: %s", summarize(uncommitted, 5))
+        log.warning("uncommitted changes are not rehearsed: %s", summarize(uncommitted, 5))
     with tempfile.TemporaryDirectory(prefix="releasekit-rehearsal-") as scratch:
         directory = Path(scratch).resolve()
         workspace = _throwaway_clone(repo, directory) / options.directory.resolve().relative_to(repo.top)
@@ -55,7 +55,7 @@ def rehearsal(options: PublishOptions) -> Generator[PublishOptions]:
 
 
 async def list_published_pins(project: Project, report: ReleaseReport) -> list[tuple[str, str]]:
-    """Return each released wheel as the index serves it, with the internal requirements in its METADATA."""
+    """Return the name of each released wheel, and the internal requirements in its METADATA as the index serves it."""
     rows: list[tuple[str, str]] = []
     async with open_index(project, target_of(project)) as index, client() as http_client:
         for package in report.confirmed_packages:

@@ -1,4 +1,4 @@
-"""The story of a release by pull request, with Prefect or without: proposed, found merged, tagged, handed on."""
+"""A release by pull request, with or without Prefect: propose it, find the merge, tag it, hand it off to CI."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ log = logging.getLogger("releasekit")
 
 @dataclass(frozen=True, slots=True)
 class PullRequestContext:
-    """What both phases work with: the workspace, its repository and forge, and what the remote has."""
+    """The inputs of both phases: the workspace, its repository and forge, and the state of the remote."""
 
     project: Project
     repo: Repo
@@ -64,7 +64,7 @@ class PullRequestContext:
 
     @property
     def workspace_path(self) -> str:
-        """The workspace's place below the top of the repository."""
+        """The path of the workspace, relative to the top of the repository."""
         return self.project.root.relative_to(self.repo.top).as_posix()
 
     def declared_versions(self, names: Sequence[str], commit: str) -> dict[str, Version | None]:
@@ -73,14 +73,14 @@ class PullRequestContext:
         return dict.fromkeys(names) | read_history.versions_at(self.repo, self.project, commits)
 
     def release(self, plan: Plan, record: Record, branch: str = "", commit: str = "") -> ReleaseContext:
-        """Return what the steps of a release are given; it has a scratch *record*, for it is published elsewhere."""
+        """Return the context for the steps of a release. Its *record* is temporary: CI publishes the release."""
         target, uv = read_workspace.target_of(self.project), self.project.uv
         return ReleaseContext(plan, record, self.settings, target, uv, self.workspace_path, branch, commit)
 
 
 @asynccontextmanager
 async def open_context(options: Options, project: Project, repo: Repo) -> AsyncGenerator[PullRequestContext]:
-    """Open the forge, without which there are no pull requests, and look at the remote.
+    """Connect to GitHub or GitLab, which has the pull requests, and read the state of the remote.
 
     Raises Refusal RK-FORGE-…, and as `read_remote_state` does.
     """
@@ -99,9 +99,9 @@ async def open_context(options: Options, project: Project, repo: Repo) -> AsyncG
 
 
 async def propose(options: PrepareOptions) -> ReleasePullRequest:
-    """Make the release pull request, or bring it up to date; where nothing is to be released it is closed.
+    """Create or update the release pull request; close it if there is nothing to release.
 
-    While an earlier release is merged and not out yet nothing is done but to say so.
+    While an earlier release is merged and not published yet, nothing is changed, and the status says so.
     """
     with ExitStack() as stack:
         options = stack.enter_context(checkout_workspace(options, keep=not options.dry_run))
@@ -119,7 +119,7 @@ async def propose(options: PrepareOptions) -> ReleasePullRequest:
 
 
 async def compute_proposal(context: PullRequestContext) -> Plan:
-    """Return the plan, with what keeps a pull request from being made of it among its obstacles."""
+    """Return the plan. Its obstacles include those that prevent a pull request."""
     remote_state, settings = context.remote_state, context.settings
     unfit = collect(pr_steps.pull_request_obstacles(context.repo, settings, remote_state))
     plan = (await compute_plan(context.options, context.project, context.repo)).plan
@@ -129,7 +129,7 @@ async def compute_proposal(context: PullRequestContext) -> Plan:
 
 
 async def find_blocking_release(context: PullRequestContext) -> ReleasePullRequest | None:
-    """Return the release that has to end, or the pull request that is newer, before another one is proposed."""
+    """Return the status of the unpublished release or newer pull request because of which none can be proposed now."""
     remote_state, repo = context.remote_state, context.repo
     if LOCK_REF in remote_state.refs:
         running = running_release(context)
@@ -144,18 +144,18 @@ async def find_blocking_release(context: PullRequestContext) -> ReleasePullReque
     merge = await pr_steps.find_merge(repo, context.forge, context.settings, remote_state, context.declared_versions)
     if (
         merge and not (await compare_with_merge(context, merge))[0]
-    ):  # else it can not be released any more: there has to be another
-        message = f"{plan.title} is merged, and `publish --publish-from=ci` comes first"
+    ):  # else it cannot be released any more, and a new one is needed
+        message = f"{plan.title} is merged; run `releasekit publish --publish-from=ci` first"
         return release_pr_status("merged", message, plan).model_copy(
             update={"page": merge.page, "commit": merge.commit}
         )
     if not merge and remote_state.is_ours and plan.commit != repo.head and repo.contains(plan.commit, repo.head):
-        return release_pr_status("open", "the release pull request is of a later commit already", plan)
+        return release_pr_status("open", "the release pull request is already based on a later commit", plan)
     return None
 
 
 def running_release(context: PullRequestContext) -> RemoteLock:
-    """Return the release that the remote holds: somebody is uploading it."""
+    """Return the release that is locked on the remote, because it is being uploaded."""
     remote_state, repo = context.remote_state, context.repo
     if not repo.has_commit(remote_state.refs[LOCK_REF].commit):
         repo.fetch(context.settings.remote, LOCK_REF)
@@ -163,20 +163,20 @@ def running_release(context: PullRequestContext) -> RemoteLock:
 
 
 def draft_status(draft: ForgeRelease) -> ReleasePullRequest:
-    """Return how a release stands that is tagged, and not published yet."""
+    """Return the status of a release that is tagged, but not published yet."""
     message = f"{draft.tag} is tagged, and waits to be published"
     return ReleasePullRequest(stage="draft", what=message, title=draft.tag, page=draft.url)
 
 
 async def update_release_pr(context: PullRequestContext, plan: Plan) -> ReleasePullRequest:
-    """Return the pull request of *plan*; nothing is made anew if it is of the same commit and versions."""
+    """Create or update the pull request of *plan*. The branch stays if it has the same commit and versions already."""
     current = context.remote_state.proposal
     same = current is not None and context.remote_state.is_ours and current.plan.release == plan.release
     if current and same:
         plan, commit = (
             current.plan,
             current.manifest.release_commit,
-        )  # with its date, and the warnings that it was shown with
+        )  # keeps its date and the warnings that were shown
     else:
         commit = push_release_branch(context, plan)
     pull_request = await pr_steps.open_pull_request(context.forge, plan, context.settings, context.remote_state.base)
@@ -186,7 +186,7 @@ async def update_release_pr(context: PullRequestContext, plan: Plan) -> ReleaseP
 
 
 def push_release_branch(context: PullRequestContext, plan: Plan, message: str = "") -> str:
-    """Make the release commit of *plan* in a scratch work tree, and push it as the pull request's branch."""
+    """Make the release commit of *plan* in a temporary worktree, push it as the release branch, and return its hash."""
     repo = context.repo
     with scratch_record(repo, plan.release) as record:
         release = release_commit.check_out(context.release(plan, record, context.remote_state.base), repo)
@@ -198,7 +198,7 @@ def push_release_branch(context: PullRequestContext, plan: Plan, message: str = 
 
 
 async def close_release_pr(context: PullRequestContext, plan: Plan) -> ReleasePullRequest:
-    """Close a pull request that has nothing left to release."""
+    """Close the release pull request, because there is nothing left to release."""
     pull_request = await pr_steps.close_pull_request(
         context.forge, context.repo, context.settings, context.remote_state
     )
@@ -210,13 +210,15 @@ async def close_release_pr(context: PullRequestContext, plan: Plan) -> ReleasePu
 
 
 async def hand_off(options: PublishOptions, project: Project, repo: Repo) -> ReleasePullRequest:
-    """Tag the commit that the release pull request was merged as, draft the release, start the workflow that publishes.
+    """Tag the merge commit of the release pull request, draft the release, and start the workflow that publishes it.
 
-    It can be killed and run again anywhere: what the remote keeps of the pull request goes last.
+    It can be killed at any point and run again in any clone: the refs of the pull request are deleted last.
     """
     settings = project.settings
     if options.approve or options.offline or not settings.creates_forge_release:
-        message = "--publish-from=ci tags, pushes and drafts in one go: --approve, --offline and --no-… don't fit"
+        message = (
+            "--publish-from=ci tags, pushes and drafts in one step; --approve, --offline and --no-… cannot be used"
+        )
         raise Refusal(ErrorCode.USAGE, message)
     with release_lock(repo.common_dir):
         repo.committer()
@@ -233,27 +235,27 @@ async def hand_off(options: PublishOptions, project: Project, repo: Repo) -> Rel
 
 
 async def nothing_to_hand_off(context: PullRequestContext) -> ReleasePullRequest:
-    """Say why no release is due."""
+    """Return a status that says why there is no release to hand off."""
     if context.remote_state.proposal is None:
         if draft_release := await pr_steps.find_draft(context.forge):
             return draft_status(draft_release)
-        return ReleasePullRequest(stage="none", what="no release is due: there is no release pull request")
+        return ReleasePullRequest(stage="none", what="nothing to release: there is no release pull request")
     plan = context.remote_state.proposal.plan
     pull_request = await context.forge.find_pull_request(context.settings.release_branch, context.remote_state.base)
     if pull_request is None:
-        return ReleasePullRequest(stage="none", what=f"no release is due: the pull request of {plan.title} was closed")
-    message = f"no release is due: #{pull_request.number} waits to be merged"
+        return ReleasePullRequest(stage="none", what=f"nothing to release: the pull request of {plan.title} was closed")
+    message = f"nothing to release: #{pull_request.number} waits to be merged"
     return release_pr_status("open", message, plan).model_copy(update={"page": pull_request.page})
 
 
 async def check_merge_is_current(context: PullRequestContext, merge: Merge) -> tuple[str, ...]:
-    """Refuse what was merged if it is not what was shown, or if another release is under way; returns remarks.
+    """Refuse a merge that differs from the pull request, or while another release is running; return remarks.
 
     Raises Refusal RK-PULL-STALE, RK-TAG-EXISTS, RK-RELEASE-ELSEWHERE, RK-PREFLIGHT-CONCURRENT-RELEASE.
     """
     remote_state = context.remote_state
     proposal = remote_state.proposal
-    assert proposal is not None  # noqa: S101  what is merged was held
+    assert proposal is not None  # noqa: S101  a merge has a proposal
     problems, notes = await compare_with_merge(context, merge)
     if problems:
         raise Refusal(ErrorCode.PULL_STALE, "; ".join(problems), merge.page or merge.commit[:12])
@@ -271,7 +273,7 @@ async def check_merge_is_current(context: PullRequestContext, merge: Merge) -> t
 
 
 async def tag_and_draft(context: PullRequestContext, merge: Merge, notes: tuple[str, ...]) -> ReleasePullRequest:
-    """Tag the merged commit, make the draft, start the workflow; then forget the pull request."""
+    """Tag the merge commit, make the draft, start the workflow; then delete the refs of the pull request."""
     remote_state, repo, settings = context.remote_state, context.repo, context.settings
     proposal = remote_state.proposal
     assert proposal is not None  # noqa: S101  see above
@@ -292,7 +294,7 @@ async def tag_and_draft(context: PullRequestContext, merge: Merge, notes: tuple[
 def hand_off_status(
     context: PullRequestContext, merge: Merge, notes: tuple[str, ...], *, changed: bool
 ) -> ReleasePullRequest:
-    """Return how the release stands once it is tagged; without *changed*, how it would."""
+    """Return the status of the tagged release; without *changed*, say what would be done."""
     proposal, workflow = context.remote_state.proposal, context.settings.publish_workflow
     assert proposal is not None  # noqa: S101  see above
     title = proposal.plan.title
@@ -310,30 +312,30 @@ def hand_off_status(
 
 
 async def compare_with_merge(context: PullRequestContext, merge: Merge) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return why what was merged is not what the pull request showed, if so; and what has landed beside it.
+    """Return the differences of the merge from the pull request, and remarks on other commits that were merged since.
 
-    Both commits are planned under the very same options, so that nothing but what has landed makes a difference.
+    Both commits are planned with the same options, so that only the commits make a difference.
     """
     remote_state, repo = context.remote_state, context.repo
     proposal = remote_state.proposal
     assert proposal is not None  # noqa: S101  see above
     if merge.version_mismatches or pr_steps.remote_tags(
         remote_state, proposal.plan
-    ):  # with a tag this was looked at before
+    ):  # a tag shows that this was compared before
         return merge.version_mismatches, ()
     proposed_commit = proposal.manifest.release_commit
     if repo.has_same_files(proposed_commit, merge.commit):
         return (), ()
     before, after = [await plan_at_commit(context, commit) for commit in (proposed_commit, merge.commit)]
     titles = repo.commit_titles(proposal.plan.commit, repo.parent(merge.commit))
-    notes = [f"landed beside the pull request, and in none of its changelogs: {title}" for title in titles]
+    notes = [f"merged after the pull request was made, and missing in its changelogs: {title}" for title in titles]
     if deferred := not_in_release(proposal.plan, after):
-        notes.append(f"changed as well, and not in this release: {', '.join(deferred)}")
+        notes.append(f"also changed, but not in this release: {', '.join(deferred)}")
     return tuple(stale_reasons(proposal.plan, before, after)), tuple(notes)
 
 
 async def plan_at_commit(context: PullRequestContext, commit: str) -> Plan:
-    """Return the plan as it would be with *commit* checked out; raises Refusal if that has obstacles by itself."""
+    """Return the plan at *commit*; raises PlanRefusal if it has obstacles."""
     with scratch_record(context.repo, commit[:12]) as record:
         context.repo.add_worktree(record.worktree, commit)
         options = context.options.model_copy(update={"workspace": str(record.worktree / context.workspace_path)})
@@ -343,13 +345,13 @@ async def plan_at_commit(context: PullRequestContext, commit: str) -> Plan:
     return plan
 
 
-# ---- afterwards: the next development versions -----------------------------------------------------------------------
+# ---- after the release: the next development versions ---------------------------------------------------------------
 
 
 async def propose_next_versions(release: ReleaseContext, repo: Repo) -> str:
-    """Make the pull request that begins the next development versions of what was released; returns its page.
+    """Create the pull request that writes the next development versions of the released packages; return its URL.
 
-    Empty if there is nothing to write: no package declares its version in a file, or all have gone on already.
+    The URL is empty if there is nothing to write: no package declares its version in a file, or all have a newer one.
     Raises ReleaseError RK-FORGE-…, RK-PUSH-REJECTED, and Refusal RK-PULL-MOVED.
     """
     if not release.branch:
@@ -372,7 +374,7 @@ async def propose_next_versions(release: ReleaseContext, repo: Repo) -> str:
 
 
 def next_plan(context: PullRequestContext, released: Plan) -> Plan:
-    """Return the plan that writes the next development versions, at the commit that the branch is at now."""
+    """Return the plan that writes the next development versions, at the branch's current commit."""
     tip = context.remote_state.tip
     declared = context.declared_versions([step.name for step in released.steps], tip)
     steps = [

@@ -1,4 +1,4 @@
-"""`releasekit check`: look at the workspace, and mend what has one right answer, if told to."""
+"""`releasekit check`: check the workspace, and on request fix the findings that have exactly one solution."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = logging.getLogger("releasekit.check")
 
 @dataclass(frozen=True, slots=True)
 class CheckRun:
-    """What was found in the workspace at *root*, by which *checks*; *prefix* leads to it from the repository's top."""
+    """The report on the workspace at *root*, and its *checks*; *prefix* is its path in the repository, or ""."""
 
     root: Path
     prefix: str
@@ -39,7 +39,7 @@ class CheckRun:
 
 
 def run_checks(options: CheckOptions) -> CheckRun:
-    """Make all checks that are wanted; changes nothing.
+    """Run the selected checks; change nothing.
 
     Raises Refusal RK-CHECK-UNKNOWN, RK-CHECK-PLUGIN, and those of `read_workspace`.
     """
@@ -64,10 +64,10 @@ def run_checks(options: CheckOptions) -> CheckRun:
 
 
 def _member_ignores(project: Project, checks_by_name: Mapping[str, Check]) -> dict[str, frozenset[str]]:
-    """Return the checks that each member leaves out for itself."""
+    """Return the checks that each member ignores."""
     ignores = {name: own["check_ignore"] for name, own in project.member_settings.items() if "check_ignore" in own}
     for names in ignores.values():
-        select_checks(checks_by_name, (), names)  # refuses what is no check
+        select_checks(checks_by_name, (), names)  # refuses unknown checks
     return {name: frozenset(names) for name, names in ignores.items()}
 
 
@@ -80,17 +80,17 @@ async def apply_fixes(check_run: CheckRun, confirmation: Confirmation) -> bool:
     before = {file: _read_if_exists(check_run.root / file) for file in affected_files(fixes)}
     after = {file: text for file, text in fixed_texts(before, fixes).items() if text != before[file]}
     if not after:
-        log.info("nothing here can be mended by a program")
+        log.info("no finding can be fixed automatically")
         return False
     diffs = FileDiffs(tuple(_file_diff(file, before[file], text) for file, text in after.items()))
     await confirmation.show(diffs)
     answer = await confirmation.ask(Proposal(f"Write {len(after)} file{'s' * (len(after) > 1)}?", diffs))
     if not answer.accepted:
-        log.info("nothing was written; --yes writes it")
+        log.info("nothing was written; pass --yes to write without a question")
         return False
     for file, text in after.items():
         write_atomic(check_run.root / file, text)
-    log.info("mended: %s", ", ".join(after))
+    log.info("fixed: %s", ", ".join(after))
     return True
 
 

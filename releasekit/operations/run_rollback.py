@@ -1,4 +1,4 @@
-"""A rollback, with Prefect or without: inspect the release, ask, mark it, remove it."""
+"""A rollback, with or without Prefect: inspect the release, ask, mark it, remove it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 async def run_rollback(options: RollbackOptions, confirmation: Confirmation | None = None) -> Rollback:
-    """Roll a release back, one step after the other; each can be repeated, so a killed rollback is run again.
+    """Roll a release back step by step. Each step can be repeated, so a killed rollback can be run again.
 
-    Unless it is a dry run, *confirmation* is asked first; without one, whoever calls has the yes already.
+    Unless it is a dry run, *confirmation* is asked first. Without *confirmation*, the caller has the yes already.
     Raises Refusal RK-NOT-CONFIRMED.
     """
     async with AsyncExitStack() as stack:
@@ -62,13 +62,13 @@ async def confirm_rollback(rollback: Rollback, confirmation: Confirmation) -> No
 def _index_targets(
     options: RollbackOptions, project: Project, rollback_target: tasks.RollbackCandidate
 ) -> tuple[Target, ...]:
-    """Return the indexes to ask: the one that is named, else those on record, else where the settings publish to."""
+    """Return the indexes to ask: the one in the options, else those on record, else the one in the settings."""
     if not rollback_target.may_be_public:
         return ()
     recorded = rollback_target.manifest.indexes if rollback_target.manifest else ()
     if options.names_index or not recorded:
         return (target_of(project),)
     candidates: list[Target] = []
-    with suppress(Refusal):  # the settings may name an index that is gone
+    with suppress(Refusal):  # the settings may name an index that no longer exists
         candidates.append(target_of(project))
     return recorded_targets(recorded, [*candidates, *named_targets(project)])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Setting(BaseModel):
     """A key with its value, and its *source*: `default`, `FILE:LINE`, a variable or an option.
 
-    One that a member has for itself names its *package*.
+    A setting of one member names its *package*.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -35,7 +35,7 @@ class Setting(BaseModel):
 
 
 class EffectiveSettings(BaseModel):
-    """Each setting of a workspace, in the order of the README; then those that members have for themselves."""
+    """Each setting of a workspace, in the order of the reference; then the settings of single members."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -43,7 +43,7 @@ class EffectiveSettings(BaseModel):
 
 
 def effective_settings(workspace: Path, overrides: Mapping[str, Any]) -> EffectiveSettings:
-    """Return the settings of the workspace that the directory lies in; *overrides* were options.
+    """Return the settings of the workspace that contains the directory; *overrides* are options.
 
     Raises the refusals of `read_workspace`.
     """
@@ -75,5 +75,5 @@ def _member_settings(project: Project) -> Iterator[Setting]:
 
 
 def schema_text() -> str:
-    """Return the JSON schema of `[tool.releasekit]` as it stands in releasekit/releasekit.schema.json."""
+    """Return the JSON schema of `[tool.releasekit]`, the same text as in releasekit/releasekit.schema.json."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"

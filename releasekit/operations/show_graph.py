@@ -1,4 +1,4 @@
-"""The graph of a workspace, or a part of it, in the form that somebody wants."""
+"""`releasekit graph`: select a part of the dependency graph, and render it in a format."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _KINDS = (*_HARD, Kind.EXTRA)
 
 @dataclass(frozen=True, slots=True)
 class GraphView:
-    """What of a workspace's graph is shown. A tree begins at *roots*, if there are any; *inverted*: with who needs."""
+    """The part of a graph to show. A tree begins at *roots*, if any; *inverted*, it shows dependents."""
 
     project: Project
     graph: Graph
@@ -39,9 +39,9 @@ class GraphView:
 def select_subgraph(
     directory: Path, deps: Sequence[str], rdeps: Sequence[str], groups: Sequence[str], kinds: Sequence[str]
 ) -> tuple[GraphView, list[str]]:
-    """Read the workspace at *directory* and return what of its graph is asked for, with the warnings about that.
+    """Read the workspace at *directory*; return the selected part of its graph, and warnings about the graph.
 
-    Raises Refusal RK-WORKSPACE-UNKNOWN-PACKAGE for names that fit nothing, RK-USAGE for a kind that is none.
+    Raises Refusal RK-WORKSPACE-UNKNOWN-PACKAGE for names that match no member, RK-USAGE for an unknown kind.
     """
     project = read_workspace(directory, {})
     workspace = project.workspace
@@ -57,7 +57,7 @@ def select_subgraph(
 
 
 def render_graph(view: GraphView, graph_format: GraphFormat) -> str:
-    """Return what is shown in the form that is wanted; raises Refusal RK-GRAPH-CYCLE where it has no levels."""
+    """Return *view* in *graph_format*; raises Refusal RK-GRAPH-CYCLE for levels if the graph has a cycle."""
     workspace, graph, cycles = view.project.workspace, view.graph, view.project.settings.cycles
     if graph_format == "svg":
         from releasekit.integrations.graphviz import render_svg
@@ -78,6 +78,6 @@ def render_graph(view: GraphView, graph_format: GraphFormat) -> str:
 def _parse_kind(word: str) -> Kind:
     name = word.strip()
     if name not in _KINDS:
-        message = f"no kind of requirement is named {name}{did_you_mean(name, _KINDS)}"
-        raise Refusal(ErrorCode.USAGE, message, "--kind", f"They are {', '.join(_KINDS)}.")
+        message = f"unknown kind of requirement {name}{did_you_mean(name, _KINDS)}"
+        raise Refusal(ErrorCode.USAGE, message, "--kind", f"The kinds are {', '.join(_KINDS)}.")
     return Kind(name)

@@ -1,4 +1,4 @@
-"""Start a release: decide what is released, ask for a yes, put it on record. This happens once, and only here."""
+"""Start a release: decide what is released, ask for confirmation, put it on record. Only this module does so."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from tasks.project import Project
 
 _MAX_NAMES = 5
-"""How many packages or tags a question names."""
+"""How many packages or tags a question names at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartedRelease:
-    """A release that is approved, locked and on record: it is carried out, and nothing about it is decided again."""
+    """A release that is approved, locked and on record. Nothing about it is decided again."""
 
     options: PublishOptions
     project: Project
@@ -41,23 +41,23 @@ class StartedRelease:
 
     @property
     def plan(self) -> Plan:
-        """What is released."""
+        """The plan of the release."""
         return self.release.plan
 
     def with_observer(self, observer: Observer) -> StartedRelease:
-        """Return it with *observer*, which hears of every phase and stage."""
+        """Return a copy with *observer*, which is notified of every phase and stage."""
         return replace(self, release=replace(self.release, observer=observer))
 
 
 @dataclass(frozen=True, slots=True)
 class _Approval:
-    """A yes to *plan*, *excluded* some of its packages."""
+    """A yes to *plan* without the *excluded* packages."""
 
     plan: Plan
     excluded: tuple[str, ...]
 
     def covers(self, plan: Plan) -> bool:
-        """Return whether the yes holds for *plan* too."""
+        """Return whether the yes is valid for *plan* too."""
         return plan.matches_approved(self.plan, self.excluded)
 
     def differs_from(self, plan: Plan) -> bool:
@@ -68,13 +68,13 @@ class _Approval:
 async def start_release(
     options: PublishOptions, project: Project, repo: Repo, confirmation: Confirmation, stack: AsyncExitStack
 ) -> StartedRelease:
-    """Return the release to carry out: the unfinished one of this repository, else a new one.
+    """Return the release to run: the unfinished one of this repository, else a new one.
 
-    From then on the *stack* holds the release lock. Where an answer can take hours, nothing is locked until it comes.
-    Then the workspace is read and the plan is made again, and if the plan has changed, the question is asked again.
-    A plan without packages needs no yes, and is not put on record.
+    The *stack* releases the release lock at its end. If the answer can take hours, nothing is locked while it is
+    pending. Then the workspace is read and the plan is made again; if the plan has changed, the question is repeated.
+    A plan without packages needs no confirmation, and is not put on record.
 
-    Raises Refusal RK-NOT-CONFIRMED, RK-LOCK-ACQUISITION-FAILED, and that of a plan that has obstacles.
+    Raises Refusal RK-NOT-CONFIRMED, RK-LOCK-ACQUISITION-FAILED, and PlanRefusal for a plan that has obstacles.
     """
     approval: _Approval | None = None
     excluded: tuple[str, ...] = ()
@@ -109,7 +109,7 @@ async def start_release(
 
 
 def release_context(plan: Plan, record: Record, project: Project, repo: Repo) -> ReleaseContext:
-    """Return the release of *plan* with all that its steps need."""
+    """Return the context that the steps of the release of *plan* need."""
     return ReleaseContext(
         plan=plan,
         record=record,
@@ -144,7 +144,7 @@ def _public_effects(pending: PendingRelease, project: Project) -> Iterator[str]:
     plan, settings = pending.plan, project.settings
     files = pending.recorded_files()
     if files:
-        yield f"{files} files are on record; those that the index has are not sent again"
+        yield f"{files} files are on record; files that the index has are not uploaded again"
     else:
         yield f"{2 * len(plan.steps)} files: an sdist and a wheel of each package"
     published = pending.plan_context.published if pending.plan_context else None

@@ -104,7 +104,7 @@ STAGES: tuple[tuple[str, UploadProgress, IndexState], ...] = (
     ("storefront-plugin-recommendations", "built", "absent"),
 )
 STATUS = ReleaseStatus(
-    unasked=("the remote was not asked: push is off",),
+    unasked=("the remote was not contacted: `push` is off",),
     releases=(
         UnfinishedRelease(
             release="1a2b3c4d5e6f",

@@ -103,7 +103,7 @@ def test_graph_parts(tmp_path: Path) -> None:
     [
         (["--deps", "orchard-coer"], "did you mean orchard-core"),
         (["--group", "leaves"], "no group is named leaves"),
-        (["--kind", "runtime,bild"], "no kind of requirement is named bild; did you mean build"),
+        (["--kind", "runtime,bild"], "unknown kind of requirement bild; did you mean build"),
     ],
 )
 def test_graph_refuses(orchard: World, argv: list[str], said: str) -> None:
@@ -267,7 +267,7 @@ EFFECTS = (
     "git commit --message 'chore(release): ",
     "uv build --no-sources --out-dir RELEASE/dist/orchard-core",
     "uv pip install --dry-run",
-    " origin HOLD:refs/releasekit/running",
+    " origin LOCK:refs/releasekit/running",
     "uv publish --check-url",
     "# wait until the index lists the files of orchard-core ",
     "uv venv --quiet VENV",
@@ -492,7 +492,7 @@ def test_interrupted_at_once(tmp_path: Path) -> None:
         said = run(
             Command((sys.executable, "-m", module), env={"PYTHONPATH": str(tmp_path)}, ok_codes=frozenset({130}))
         )
-        assert (said.stdout, said.stderr) == ("", "interrupted\n")
+        assert (said.stdout, said.stderr) == ("", "Interrupted.\n")
 
 
 def moved_remote(world: World) -> None:

@@ -164,7 +164,7 @@ def test_unknown_variables(world: World, monkeypatch: pytest.MonkeyPatch, name: 
     said = world.releasekit("graph")
 
     assert said.code == code
-    assert f"{ErrorCode.CONFIG_INVALID_KEY}: the environment variable {name} means nothing" in said.err
+    assert f"{ErrorCode.CONFIG_INVALID_KEY}: unknown environment variable {name}" in said.err
     assert ("did you mean" in said.err) is bool(code)
 
 
@@ -241,7 +241,7 @@ def test_help(world: World, command: str, monkeypatch: pytest.MonkeyPatch) -> No
     for option in arguments(command):
         assert variable(option) in words
         assert not is_setting(option) or f"key: {option}]" in words
-    assert "Always" in words
+    assert "Global options" in words
     assert "Parameters ─" not in out, "an option without a group"
 
 

@@ -101,7 +101,7 @@ def test_as_configured() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"ref": "main"}, "--ref goes with the address"),
+        ({"ref": "main"}, "--ref needs the address"),
         ({"workspace": "https://ada:hunter2@host/p.git"}, "must not contain a password"),
         ({"workspace": "https://host/p.git", "git_token": "ghp_Ab1"}, "not the token itself"),
         ({"workspace": "git@host:p.git", "git_token": "TOKEN"}, "needs an https address"),

@@ -65,8 +65,8 @@ def test_user_says_no(terminal: Callable[..., Terminal]) -> None:
     with pytest.raises(Refusal) as caught:
         answer.require_yes()
 
-    assert (caught.value.code, caught.value.message) == (ErrorCode.NOT_CONFIRMED, "you said no")
-    assert caught.value.hint == "Nothing was changed; the same command asks again."
+    assert (caught.value.code, caught.value.message) == (ErrorCode.NOT_CONFIRMED, "you declined")
+    assert caught.value.hint == "Nothing was changed. Run the command again to decide anew."
 
 
 def test_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,7 +74,7 @@ def test_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     answer = asyncio.run(TerminalConfirmation().ask(PROPOSAL))
 
     assert not answer.was_asked
-    with pytest.raises(Refusal, match="nobody is there to say yes") as caught:
+    with pytest.raises(Refusal, match="not a terminal; pass --yes") as caught:
         answer.require_yes()
     assert "--yes" in caught.value.hint
     assert capsys.readouterr() == ("", "")

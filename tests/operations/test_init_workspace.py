@@ -88,7 +88,7 @@ def test_written(tmp_path: Path) -> None:
 
     said = world.releasekit("init", "--offline")
     assert (said.code, world.state()) == (0, before)
-    assert "nothing was written; --yes writes pyproject.toml" in said.err
+    assert "nothing was written; pass --yes to write pyproject.toml" in said.err
     assert "+tag_format = [" in said.out
 
     assert init(world, "--offline", "--yes")["written"]
@@ -374,7 +374,7 @@ def test_pipeline(tmp_path: Path) -> None:
     (world.root / ".gitlab-ci.yml").write_text("stages: [test]\n")
     said = world.releasekit("init", "--offline", "--ci", "gitlab", "--yes")
 
-    assert f".gitlab-ci.yml has to include it: `include: [{{local: {path}}}]`" in said.err
+    assert f"add to .gitlab-ci.yml: `include: [{{local: {path}}}]`" in said.err
     assert (world.root / ".gitlab-ci.yml").read_text() == "stages: [test]\n"
 
 

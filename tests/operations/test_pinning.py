@@ -79,7 +79,7 @@ def test_apply_and_restore(world: World) -> None:
 
     said = world.releasekit("pin", "--restore")
 
-    assert (said.code, f"put back {len(NAMES)} files" in said.err) == (0, True)
+    assert (said.code, f"restored {len(NAMES)} files" in said.err) == (0, True)
     assert pinned(world) == []
     assert (world.root / "packages/p03/pyproject.toml").stat().st_mode == mode
     assert world.releasekit("pin", "--restore").code == 0, "there is nothing left to do"

@@ -91,7 +91,7 @@ def test_nothing(tmp_path: Path) -> None:
     said = world.releasekit("changelog")
 
     assert (said.code, said.out) == (0, "")
-    assert "nothing is unreleased" in said.err
+    assert "no unreleased changes" in said.err
 
 
 def test_defaults(world: World) -> None:

@@ -150,7 +150,7 @@ def test_whole_story(  # noqa: PLR0915  one story is expensive, and each of its 
     if closely:
         with nothing_written(hub):
             assert told(world.releasekit(*PREPARE)) == {**first, "changed": False}
-            assert told(world.releasekit(*HAND_ON))["what"] == f"no release is due: #{number} waits to be merged"
+            assert told(world.releasekit(*HAND_ON))["what"] == f"nothing to release: #{number} waits to be merged"
 
     between = land(world, hub, "docs: between", app='"""words"""\n')
     merged = hub.merge(number, how)
@@ -163,7 +163,7 @@ def test_whole_story(  # noqa: PLR0915  one story is expensive, and each of its 
     done = told(world.releasekit(*HAND_ON))
 
     assert (done["stage"], done["commit"], done["tags"]) == ("draft", merged, ["core-v0.2.0", "v0.2.0"])
-    beside = "landed beside the pull request, and in none of its changelogs"
+    beside = "merged after the pull request was made, and missing in its changelogs"
     assert done["notes"] == [f"{beside}: {between[:7]} docs: between"]
     assert {tag: world.tags()[tag] for tag in done["tags"]} == dict.fromkeys(done["tags"], merged)
     assert [push for push in hub.pushes() if any("/tags/" in name for name in push)][-2:] == [
@@ -322,7 +322,7 @@ def test_other_versions(world: World, hub: GitHubDouble, own_index: EmbeddedInde
     assert (hub.pulls[4]["state"], [name for name in refs(hub) if "releasekit" in name]) == ("closed", [])
     asked = len(hub.requests)
     assert told(world.releasekit(*PREPARE))["what"] == "nothing to release"
-    assert told(world.releasekit(*HAND_ON))["what"] == "no release is due: there is no release pull request"
+    assert told(world.releasekit(*HAND_ON))["what"] == "nothing to release: there is no release pull request"
     assert written(hub, asked) == []
 
 

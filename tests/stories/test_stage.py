@@ -223,13 +223,13 @@ def test_without_the_commit(mine: Handed, faulty: FaultIndex) -> None:
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (("--output", "x"), "--output goes with --stage-only"),
-        (("--stage-only", "--output", "."), "--output has to be a directory of its own"),
+        (("--output", "x"), "--output needs --stage-only"),
+        (("--stage-only", "--output", "."), "--output must be a separate directory"),
         (("--stage-only", "--version-only"), "one of --stage-only and --version-only"),
         (("--rehearse", "--stage-only"), "one of --rehearse and --stage-only"),
-        (("--rehearse", "--manifest", "x"), "--manifest does not go with --rehearse"),
-        (("--version-only", "--manifest", "x"), "--manifest does not go with --version-only"),
-        (("--manifest", "x", "-p", "core"), "so --package does not go with it"),
+        (("--rehearse", "--manifest", "x"), "--manifest and --rehearse cannot be combined"),
+        (("--version-only", "--manifest", "x"), "--manifest and --version-only cannot be combined"),
+        (("--manifest", "x", "-p", "core"), "so it cannot be combined with --package"),
         (("--stage-only", "--output", "packages"), "the directory is not empty, and contains no release bundle"),
     ],
 )

@@ -65,10 +65,10 @@ def test_nothing(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert not any("simple" in request.path for request in own_index.requests())
     offline = world.releasekit("status", "--offline")
     assert offline.out == (
-        "No release is unfinished on this machine.\n--offline: neither the remote nor the index was asked\n"
+        "No release is unfinished on this machine.\n--offline: neither the remote nor the index was contacted\n"
     )
     world.git("remote", "remove", "origin")
-    assert status(world)["unasked"] == ["the remote was not asked: there is no remote origin"]
+    assert status(world)["unasked"] == ["the remote was not contacted: there is no remote origin"]
     plan = world.releasekit("plan", "--offline", "--format", "json")
     assert (json.loads(plan.out)["unfinished"], "unfinished" in plan.err) == (None, False)
 

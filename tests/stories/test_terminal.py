@@ -140,7 +140,7 @@ def test_not_confirmed(tmp_path: Path, own_index: EmbeddedIndex, keys: str, code
         until(lambda: not program.relatives(), program)
 
     assert "Traceback" not in program.hear()
-    assert ("the same command asks again" in program.hear()) == (code == 2)
+    assert ("Run the command again to decide anew" in program.hear()) == (code == 2)
     assert world.state() == before
     assert uploads(own_index) == []
 

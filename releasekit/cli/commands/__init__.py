@@ -1,1 +1,1 @@
-"""One file a command: its options, its answer, its exit code."""
+"""One file for each command: its options, its output and its exit code."""

@@ -20,7 +20,7 @@ command = App(
     name="approve",
     group=RELEASE,
     help_epilogue=examples(
-        "releasekit approve                      # those that wait",
+        "releasekit approve                      # list the waiting releases",
         "releasekit approve brave-otter --drop plugin-x",
         'releasekit approve brave-otter --reject "after the holidays"',
     ),
@@ -29,16 +29,18 @@ command = App(
 
 @command.default
 def approve(run: str = "", /, *, reject: Annotated[str | None, RunModeOption] = None, drop: Members = ()) -> int:
-    """Answer a release that waits for it (`publish --approve`) on a Prefect server; or list those that do.
+    """Approve or reject a release that waits for approval (`publish --approve`); or list the waiting releases.
+
+    The release waits on a Prefect server.
 
     Parameters
     ----------
     run
-        Its name, its id or the beginning of that; none: list the runs that wait.
+        The name of the run, or its id or the beginning of the id; default: list the waiting runs.
     reject
-        Say no, for this reason.
+        Reject the release, for this reason.
     drop
-        Say yes, but release all but these packages; the plan is made again, and asked again if more has changed.
+        Approve the release without these packages; the plan is made again, and if more has changed, it waits again.
     """
     import asyncio
 
@@ -46,9 +48,9 @@ def approve(run: str = "", /, *, reject: Annotated[str | None, RunModeOption] = 
     from releasekit.cli.render import tables, terminal
 
     if not run and (drop or reject is not None):
-        raise Refusal(ErrorCode.USAGE, "which run? `releasekit approve` lists those that wait")
+        raise Refusal(ErrorCode.USAGE, "name the run; `releasekit approve` lists the waiting ones")
     if drop and reject is not None:
-        raise Refusal(ErrorCode.USAGE, "one of --drop and --reject")
+        raise Refusal(ErrorCode.USAGE, "use only one of --drop and --reject")
     if run:
         name = asyncio.run(runner.approve(run, reject=reject, drop=drop))
         log.info("%s: %s", name, "approved" if reject is None else "rejected")

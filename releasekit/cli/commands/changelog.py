@@ -31,14 +31,14 @@ def changelog(
     options: Annotated[SelectionOptions, Flatten] = SelectionOptions(),  # noqa: B008
     format: Annotated[Literal["markdown", "json"], RunModeOption] = "markdown",  # noqa: A002
 ) -> int:
-    """Print what the changelogs would gain in a release now; asks no index and changes nothing.
+    """Print the changelog entries that a release would add now. Don't contact the index; change nothing.
 
     Parameters
     ----------
     packages
         Only these packages (names, patterns or paths).
     format
-        As Markdown, or as JSON with each change.
+        Markdown; or JSON with each change.
     """
     from releasekit.cli.render import terminal
     from releasekit.formats.json import changelog_json
@@ -51,5 +51,5 @@ def changelog(
     elif entries:
         terminal.write_stdout("\n".join(f"# {step.name}\n\n{section.text}" for step, _, section in entries))
     else:
-        log.info("nothing is unreleased")
+        log.info("no unreleased changes")
     return DONE

@@ -32,16 +32,16 @@ def check(
     yes: Yes = False,
     format: Annotated[Literal["table", "json", "sarif"], RunModeOption] = "table",  # noqa: A002
 ) -> int:
-    """Look for what would go wrong in a release, or after it: exit code 1 if there are errors.
+    """Find problems that would break a release, or the published packages. Exit code 1 if there are errors.
 
     Parameters
     ----------
     fix
-        Mend what has one right answer; the difference is shown first.
+        Fix the findings that have exactly one solution; the changes are shown first.
     yes
-        Mend without asking; without it, and without a terminal, nothing is written.
+        Fix without asking. Without --yes and without a terminal, nothing is written.
     format
-        How the findings are printed; sarif is what code hosts read.
+        The output format; code hosts such as GitHub read sarif.
     """
     import asyncio
 
@@ -52,7 +52,7 @@ def check(
     from releasekit.operations import run_checks
 
     if fix:
-        _ = options.directory  # there is nothing to mend in a clone that is thrown away
+        _ = options.directory  # refuses an address: fixes in a temporary clone would be lost
     check_run = asyncio.run(runner.check(options))
     if fix and asyncio.run(run_checks.apply_fixes(check_run, TerminalConfirmation(yes=yes))):
         check_run = run_checks.run_checks(options)

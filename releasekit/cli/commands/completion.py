@@ -23,12 +23,12 @@ command = App(
 
 @command.default
 def completion(shell: Literal["bash", "zsh", "fish"], /) -> int:
-    """Print what makes a shell complete our commands and options.
+    """Print a script that completes commands and options in your shell.
 
     Parameters
     ----------
     shell
-        Whose language it is written in.
+        The shell that the script is for.
     """
     from releasekit.cli.render import terminal
 

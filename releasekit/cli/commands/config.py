@@ -21,7 +21,7 @@ command = App(
     group=LOOK,
     help_epilogue=examples(
         "releasekit config",
-        "releasekit config publish --no-push     # as that would have it",
+        "releasekit config publish --no-push     # as this command would see it",
         "releasekit config --schema > releasekit.schema.json",
     ),
 )
@@ -34,16 +34,16 @@ def config(
     schema: Switch = False,
     format: Format = "table",  # noqa: A002
 ) -> int:
-    """Show what each setting is, and where that comes from: option, variable, file or default.
+    """Show the value of each setting, and where it comes from: option, variable, file or default.
 
     Parameters
     ----------
     command
-        As that command with its options would have it, such as `publish --no-push`.
+        Show the settings as this command with its options would see them, such as `publish --no-push`.
     schema
-        Print the JSON schema of [tool.releasekit] instead, for editors.
+        Print the JSON schema of [tool.releasekit] for editors instead.
     format
-        How the settings are printed.
+        The output format.
     """
     from releasekit.cli.render import tables, terminal
     from releasekit.operations.show_config import effective_settings, schema_text

@@ -33,7 +33,7 @@ def discover(
     Parameters
     ----------
     format
-        How the list is printed.
+        The output format.
     """
     from releasekit.cli.render import tables, terminal
     from releasekit.formats.csv import members_csv

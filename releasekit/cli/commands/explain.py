@@ -26,6 +26,6 @@ def _complete_codes(_: object) -> dict[str, str]:
 
 @command.default
 def explain_code(code: Annotated[str, Parameter(completer=_complete_codes)], /) -> int:
-    """Say more about an error code, such as RK-GRAPH-CYCLE."""
+    """Explain an error code, such as RK-GRAPH-CYCLE."""
     sys.stdout.write(explain(code))
     return DONE

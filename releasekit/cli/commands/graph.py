@@ -37,22 +37,23 @@ def graph(
     kind: Annotated[tuple[str, ...], Parameter(negative="", group=PACKAGES)] = (),
     format: Annotated[GraphFormat, RunModeOption] = "levels",  # noqa: A002
 ) -> int:
-    """Print who needs whom.
+    """Show the dependency graph.
 
     Parameters
     ----------
     deps
-        Only these packages and what they need, near and far (names, patterns or paths).
+        Only these packages and the packages that they need, transitively (names, patterns or paths).
     rdeps
-        Only these packages and what needs them, near and far; with `--deps`, the ways from those to these.
+        Only these packages and the packages that need them, transitively. With `--deps`: the paths from
+        the packages of `--deps` to these.
     group
         Only the packages of these groups.
     kind
-        Only requirements of these kinds, separated by commas: `runtime`, `build`, `extra`. By default all three; with
-        `--deps` and `--rdeps` the first two, for an extra is installed by who asks for it.
+        Only requirements of these kinds, separated by commas: `runtime`, `build`, `extra`. Default: all three; with
+        `--deps` or `--rdeps` only the first two, because an extra is installed only on request.
     format
-        `levels`, one line each; `ascii`, a tree, with `--rdeps` turned round; `json` with nodes, edges, levels and
-        cycles; `csv`, an edge a line; `dot`, `mermaid`, `d2` for what draws them; `svg`, by Graphviz if there is one.
+        `levels`: one line for each level; `ascii`: a tree, inverted with `--rdeps`; `json`: nodes, edges, levels and
+        cycles; `csv`: one edge a line; `dot`, `mermaid`, `d2`: for these tools; `svg`: by Graphviz if it is installed.
     """
     from releasekit.cli.render import terminal
     from releasekit.operations import show_graph

@@ -19,10 +19,10 @@ def show_help(name: str = "", /) -> int:
     Parameters
     ----------
     name
-        The command; without it, all commands are listed.
+        The command; default: list all commands.
     """
     if name and name not in app:
-        raise Refusal(ErrorCode.USAGE, f"there is no command {name}{did_you_mean(name, app)}")
+        raise Refusal(ErrorCode.USAGE, f"unknown command {name}{did_you_mean(name, app)}")
     words = [name, "--help"] if name else ["--help"]
     app.meta(words, exit_on_error=False, print_error=False, result_action="return_value")
     return DONE

@@ -31,18 +31,18 @@ def init(
     ci: Annotated[Literal["github", "gitlab"] | None, RunModeOption] = None,
     format: Format = "table",  # noqa: A002
 ) -> int:
-    """Take over a workspace: find its earlier releases, and write what is missing of [tool.releasekit].
+    """Set up releasekit: detect earlier releases and write the configuration.
 
     Parameters
     ----------
     yes
-        Write without asking; without it, and without a terminal, nothing is written.
+        Write without asking. Without --yes and without a terminal, nothing is written.
     tag_baselines
-        Make the tags that the last releases lack too, in this repository alone; none is pushed.
+        Also make the missing tags of the last releases, in this repository only; they are not pushed.
     ci
-        Write the workflows that release by pull request too, or bring them up to date.
+        Also write or update the CI workflows that release by pull request.
     format
-        How the findings are printed.
+        The output format.
     """
     import asyncio
 

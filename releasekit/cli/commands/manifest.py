@@ -38,14 +38,15 @@ def manifest(
 ) -> int:
     """Fetch the manifest of a release that is tagged and waits to be published, for `publish --manifest`.
 
-    Only who may write to the repository sees a draft: so it can be fetched in a job that builds nothing.
+    A draft is visible only with write access to the repository. Run this command in a job that has that access and
+    builds nothing.
 
     Parameters
     ----------
     release
-        Its tag; none: the only draft that there is.
+        The tag of the release; default: the only draft.
     output
-        Write it to this file, instead of printing it.
+        Write the manifest to this file instead of printing it.
     """
     import asyncio
 

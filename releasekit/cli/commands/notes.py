@@ -30,14 +30,14 @@ def notes(
     options: Annotated[Options, Flatten] = Options(),  # noqa: B008
     format: Annotated[Literal["markdown", "json"], RunModeOption] = "markdown",  # noqa: A002
 ) -> int:
-    """Print the notes that a release made now would have on the forge; asks no index and changes nothing.
+    """Print the release notes that a release would have on GitHub or GitLab now; change nothing.
 
-    The forge is asked for pull requests, unless it is told not to (--offline).
+    The index is not contacted. GitHub or GitLab is asked for pull requests, unless --offline is given.
 
     Parameters
     ----------
     format
-        As Markdown, through template and command; or as the JSON of what a template is given.
+        Markdown, as made by the template and the command; or the JSON that a template gets.
     """
     import asyncio
 
@@ -46,7 +46,7 @@ def notes(
 
     release_notes, text = asyncio.run(preview.notes(options))
     if not release_notes.packages:
-        log.info("nothing is unreleased")
+        log.info("no unreleased changes")
     elif format == "json":
         terminal.write_stdout(release_notes.model_dump_json(indent=1))
     else:

@@ -17,7 +17,7 @@ command = App(
     name="pin",
     group=RELEASE,
     help_epilogue=examples(
-        "releasekit pin                          # the difference",
+        "releasekit pin                          # show the changes",
         "releasekit pin --apply -- uv build --package core",
         "releasekit pin --restore",
     ),
@@ -31,27 +31,27 @@ def pin(
     apply: Switch = False,
     restore: Switch = False,
 ) -> int:
-    """Show the exact versions that internal requirements would be pinned to, in your own tree; or pin them.
+    """Show or write exact pins for the requirements between the packages, in your own working tree.
 
     Parameters
     ----------
     command
-        After `--apply --`: run this while the pins are in place, then put everything back, however it ends.
+        After `--apply --`: run this command with the pins in place, then restore all files, even if it fails.
     apply
-        Write the pins; without a command until `--restore`.
+        Write the pins. Without a command they stay until `--restore`.
     restore
-        Put back what `--apply` has changed.
+        Restore the files that `--apply` changed.
     """
     from releasekit.cli.render import terminal
     from releasekit.operations.pinning import open_tree
 
     if (apply and restore) or (command and not apply):
-        raise Refusal(ErrorCode.USAGE, "one of --apply [-- COMMAND] and --restore")
+        raise Refusal(ErrorCode.USAGE, "use only one of --apply [-- COMMAND] and --restore")
     with open_tree(options.directory) as tree:
         if command:
             return tree.run(command)
         if apply:
             tree.apply()
-        elif not restore:  # which needs no more than that the tree was asked for
+        elif not restore:  # opening the tree has restored it already
             terminal.write_stdout(tree.diff())
     return DONE

@@ -30,7 +30,7 @@ command = App(
     help_epilogue=examples(
         "releasekit plan --offline",
         "releasekit plan --prerelease rc --format json",
-        "releasekit plan --since-last            # what has changed since",
+        "releasekit plan --since-last            # and what changed since then",
     ),
 )
 
@@ -44,19 +44,19 @@ def plan(
     diff: Annotated[Path | None, RunModeOption] = None,
     format: TableFormat = "table",  # noqa: A002
 ) -> int:
-    """Show what would be released, why, and what stands in the way (exit code 2); changes nothing.
+    """Show what would be released, why, and what would stop it (exit code 2); change nothing.
 
     Parameters
     ----------
     comment
-        In a CI, show it as a comment on the pull request too, or in the job's summary.
+        In a CI job, also show the plan as a comment on the pull request, or in the job's summary.
     since_last
-        Tell what has changed since the last plan: that on the Prefect server where plans are recorded, else the one
-        that the last `--since-last` has left in the git directory.
+        Also show what has changed since the last plan: the last one on the Prefect server if plans are recorded
+        there, else the one that the last `--since-last` stored in the git directory.
     diff
-        Tell what has changed since the plan in this file, which is the output of `plan --format json`.
+        Also show what has changed since the plan in this file, an output of `plan --format json`.
     format
-        How the plan is printed: csv for spreadsheets, markdown for pull requests.
+        The output format: csv for spreadsheets, markdown for pull requests.
     """
     import asyncio
 
@@ -67,7 +67,7 @@ def plan(
     from releasekit.operations import preview
 
     if since_last and diff:
-        raise Refusal(ErrorCode.USAGE, "one of --since-last and --diff")
+        raise Refusal(ErrorCode.USAGE, "use only one of --since-last and --diff")
     compared_plan = asyncio.run(runner.plan(options, since_last=since_last, diff=diff))
     since = compared_plan.since
     terminal.write_result(
@@ -81,5 +81,5 @@ def plan(
     )
     if comment:
         location = asyncio.run(preview.post_plan_comment(options, compared_plan))
-        log.info("%s", f"shown in {location}" if location else "no CI that is known: it is shown nowhere else")
+        log.info("%s", f"shown in {location}" if location else "not running in a known CI: the plan is shown only here")
     return report_obstacles(compared_plan.obstacles)

@@ -29,15 +29,15 @@ def prepare(
     options: Annotated[PrepareOptions, Flatten] = PrepareOptions(),  # noqa: B008
     format: Format = "table",  # noqa: A002
 ) -> int:
-    """Make the pull request that releases what has changed when it is merged, or bring it up to date.
+    """Create or update the release pull request; merging it releases the changed packages.
 
     Parameters
     ----------
     format
-        How it is printed.
+        The output format.
     """
     if options.offline and not options.dry_run:
-        raise Refusal(ErrorCode.USAGE, "--offline goes with --dry-run")
+        raise Refusal(ErrorCode.USAGE, "--offline needs --dry-run")
     import asyncio
 
     from releasekit.cli import runner

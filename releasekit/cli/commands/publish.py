@@ -20,9 +20,9 @@ command = App(
     name="publish",
     group=RELEASE,
     help_epilogue=examples(
-        "releasekit publish --dry-run              # the plan, and what would be run",
-        'releasekit publish -p core -p "plugin-*"  # these, and what they need',
-        "releasekit publish --rehearse             # for real, on a throwaway index",
+        "releasekit publish --dry-run              # the plan, and the commands",
+        'releasekit publish -p core -p "plugin-*"  # these and their dependencies',
+        "releasekit publish --rehearse             # everything, on a throwaway index",
     ),
 )
 
@@ -39,13 +39,14 @@ def publish(
     Parameters
     ----------
     yes
-        Don't ask before the release begins.
+        Begin the release without asking.
     format
-        How the plan of a dry run, or the report, is printed: csv for spreadsheets, markdown for pull requests.
+        The output format of the report, or of the plan with --dry-run: csv for spreadsheets, markdown for pull
+        requests.
     """
     options.check_conflicts()
     if options.approve and yes:
-        raise Refusal(ErrorCode.USAGE, "--approve leaves the yes to somebody else, and --yes does not")
+        raise Refusal(ErrorCode.USAGE, "--approve asks somebody else, and --yes asks nobody: use only one of them")
     import asyncio
 
     from releasekit.cli import runner
@@ -82,5 +83,5 @@ def publish(
         markdown=lambda: report_markdown(result.report),
     )
     if options.rehearse:
-        log.info("that was a rehearsal: index, clone and tags are gone; `publish` does it for real")
+        log.info("Rehearsal finished; everything was discarded. Run `releasekit publish` to release.")
     return DONE if result.report.is_successful else FAILED

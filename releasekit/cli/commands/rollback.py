@@ -16,7 +16,7 @@ command = App(
     name="rollback",
     group=RELEASE,
     help_epilogue=examples(
-        "releasekit rollback --dry-run           # what would be undone",
+        "releasekit rollback --dry-run           # what would be removed",
         "releasekit rollback v0.6.0 --no-push",
     ),
 )
@@ -38,11 +38,11 @@ def rollback(
     Parameters
     ----------
     release
-        Its id, or the beginning of it, or its title; none: the one that has not ended.
+        The id of the release or the beginning of the id, or its title; default: the unfinished release.
     yes
-        Don't ask before anything is removed.
+        Remove without asking.
     format
-        How the answer is printed.
+        The output format.
     """
     import asyncio
 

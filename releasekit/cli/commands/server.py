@@ -34,14 +34,14 @@ def server(
     *,
     port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535), group=RUN_MODE)] = DEFAULT_PORT,
 ) -> int:
-    """Keep a Prefect server on this machine: releases and plans are then recorded there, with pages to look at.
+    """Run a local Prefect server with its web UI. It records releases and plans.
 
     Parameters
     ----------
     action
-        `start`; `status`, with exit code 1 if there is none; or `stop`.
+        `start`; `status`, with exit code 1 if no server runs; or `stop`.
     port
-        Where it listens.
+        The port that it listens on.
     """
     from releasekit.cli.render import terminal
     from releasekit.integrations.prefect_server import configured_api, running_server, start_server, stop_server
@@ -58,7 +58,7 @@ def server(
     current.wait()
     terminal.write_stdout(current.ui_url)
     if other := configured_api():
-        log.warning("PREFECT_API_URL or the active profile names %s, and that is used instead", mask(other))
+        log.warning("PREFECT_API_URL or the active profile names %s; that server is used instead", mask(other))
     elif action == "start":
-        log.info("releasekit finds it by itself; for `prefect`: export PREFECT_API_URL=%s", current.url)
+        log.info("releasekit finds this server by itself; for `prefect`, run: export PREFECT_API_URL=%s", current.url)
     return DONE

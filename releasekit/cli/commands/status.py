@@ -30,12 +30,12 @@ def status(
 ) -> int:
     """Show which releases are unfinished, here and on the remote, how far they are, and what to run next.
 
-    It changes nothing, takes no lock, and can be asked while a release runs.
+    It changes nothing and takes no lock. You can run it during a release.
 
     Parameters
     ----------
     format
-        How the status is printed.
+        The output format.
     """
     import asyncio
 

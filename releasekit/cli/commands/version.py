@@ -30,16 +30,17 @@ def next_versions(
     explain: Switch = False,
     format: TableFormat = "table",  # noqa: A002
 ) -> int:
-    """Show which version each package goes to, and why; asks no index.
+    """Show the next version of each package, and why. Don't contact the index.
 
     Parameters
     ----------
     packages
         Only these packages (names, patterns or paths).
     explain
-        Show each commit since the last release with the rule that it met, or why it does not count; JSON always does.
+        Show each commit since the last release with the rule that applies, or why it does not count; JSON always
+        has this.
     format
-        How the versions are printed.
+        The output format.
     """
     from releasekit.cli.render import tables, terminal
     from releasekit.formats.csv import versions_csv
@@ -48,7 +49,7 @@ def next_versions(
     from releasekit.operations.preview import explain_versions
 
     if explain and format in {"csv", "markdown"}:
-        raise Refusal(ErrorCode.USAGE, f"--explain goes with table and JSON; {format} has no room for commits")
+        raise Refusal(ErrorCode.USAGE, f"--explain works with table and json, not with {format}")
     explanation, warnings = explain_versions(options, packages)
     log_warnings(warnings)
     if format == "table" and explain:

@@ -1,1 +1,1 @@
-"""What you see on a terminal."""
+"""The output of commands on a terminal."""

@@ -1,4 +1,4 @@
-"""How errors and obstacles are printed."""
+"""Print errors and obstacles."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ log = logging.getLogger("releasekit")
 
 
 def print_error(error: ReleaseError) -> None:
-    """Show an error: its code, what is wrong and where, what its command said, why that is one, and what to do next.
+    """Print an error: its code, message and location, the output of its command, its meaning, and what to do next.
 
-    In a JSON log it is one object like all others, with the parts as fields.
+    In a JSON log, it is one object with these parts as fields.
     """
     if is_json_log():
         parts = {"code": error.code, "what": error.message, "where": error.location, "hint": error.hint}
@@ -42,7 +42,7 @@ def print_error(error: ReleaseError) -> None:
 
 
 def print_obstacles(obstacles: Sequence[Obstacle], consequence: str) -> None:
-    """Show *obstacles* as errors are shown, then how many there are and what follows: "2 obstacles: *consequence*"."""
+    """Print *obstacles* like errors, then their number and the consequence: "2 obstacles: *consequence*"."""
     for obstacle in obstacles:
         print_error(obstacle.as_refusal())
     if obstacles:
@@ -50,9 +50,10 @@ def print_obstacles(obstacles: Sequence[Obstacle], consequence: str) -> None:
 
 
 class Diagnostic:
-    """What went wrong, as compilers show it; on a terminal its sentences are wrapped. Secrets are masked.
+    """An error in the layout that compilers use; on a terminal its sentences are wrapped. Secrets are masked.
 
-    *place* is where, *excerpt* the line that is meant, *output* what a command said, *why* what the catalogue says.
+    *output* is what a command printed, *hint* what to do, *location* where the error is, *excerpt* the line with the
+    error, and *why* the meaning of its code.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Diagnostic:
 
 
 def _error_location(error: ReleaseError) -> str:
-    """Return where it is, as editors take it, and of what."""
+    """Return the location in the form that editors open, FILE:LINE:COLUMN, and what is there."""
     if not error.excerpt:
         return error.location
     table = (
@@ -85,7 +86,7 @@ def _error_location(error: ReleaseError) -> str:
 
 
 def _wrap_text(head: str, text: str, width: int) -> list[Text]:
-    """Return *text* beneath itself, to the right of *head*."""
+    """Return the lines of *head* and *text*; *text* is wrapped at *width* and stays to the right of *head*."""
     from textwrap import wrap
 
     pieces = wrap(text, max(width - len(head), 20), break_long_words=False, break_on_hyphens=False)

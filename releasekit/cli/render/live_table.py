@@ -1,4 +1,4 @@
-"""What is watched while a release runs: a live table on a terminal, else one line a transition."""
+"""The live table that a terminal shows during a release."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ log = logging.getLogger("releasekit.progress")
 
 @contextmanager
 def show_live_table(plan: Plan, settings: Settings, console: Console) -> Generator[LiveTable]:
-    """Show a table of all packages inside the block; yield it as the observer that the release reports to.
+    """Show a table of all packages inside the block; yield it as the observer of the release.
 
     Warnings and errors are printed above the table.
     """
@@ -43,9 +43,12 @@ def show_live_table(plan: Plan, settings: Settings, console: Console) -> Generat
 
 @contextmanager
 def _logs_above_table() -> Generator[None]:
-    """Print our log lines above the live table, which has taken standard error; those alone that it does not show."""
+    """Print log lines above the live table, without those that the table shows itself.
+
+    The live display replaces `sys.stderr`, so the handlers have to write to the new one.
+    """
     logger = logging.getLogger("releasekit")
-    handlers: list[Any] = [handler for handler in logger.handlers if handler.name == "releasekit"]  # on a stream
+    handlers: list[Any] = [handler for handler in logger.handlers if handler.name == "releasekit"]
     before = [(handler, handler.level, handler.stream) for handler in handlers]
     for handler in handlers:
         handler.setStream(sys.stderr)
@@ -76,13 +79,13 @@ _STAGE_STYLES = {
 }
 _BAR_WIDTH = 10
 _FIXED_LINES = 8
-"""Lines that are no rows: the header, the head of the table, the footer, and the one for the cursor."""
+"""Lines that are not rows: the title, the header of the table, the footer, and a line for the cursor."""
 _MIN_ROWS, _MAX_ERRORS, _MAX_ERROR_LINES = 3, 2, 6
-"""How many rows there must be room for, and how many packages' errors, and lines of each, are shown at most."""
+"""The rows that always have room; at most so many packages' errors are shown, and so many lines of each."""
 
 
 class LiveTable:
-    """An observer that can be drawn, never higher than the terminal is."""
+    """An observer that draws itself, never higher than the terminal."""
 
     def __init__(self, plan: Plan, settings: Settings, console: Console) -> None:
         proof = settings.overlay == "install" and settings.smoke_test
@@ -106,14 +109,14 @@ class LiveTable:
         self.progress.set_stage(package, stage, time.monotonic(), error)
 
     def current_frame(self) -> RenderableType:
-        """Draw how things stand now."""
+        """Draw the current state."""
         return self.frame(time.monotonic())
 
     def frame(self, now: float) -> RenderableType:
-        """Draw how things stood at *now*, in as many lines as the terminal has."""
+        """Draw the state at *now*, in seconds of the monotonic clock, in as many lines as the terminal has."""
         failed = [row for row in self.progress.packages.values() if row.error][:_MAX_ERRORS]
         room = max(self._console.height - _FIXED_LINES, 1)
-        lines = min((room - _MIN_ROWS) // max(len(failed), 1) - 2, _MAX_ERROR_LINES)  # of each panel, beside its frame
+        lines = min((room - _MIN_ROWS) // max(len(failed), 1) - 2, _MAX_ERROR_LINES)  # in each panel, without its frame
         errors = {row.name: row.error.splitlines()[-lines:] for row in failed if lines > 0}
         rows, hidden = self.progress.visible_packages(
             max(room - sum(2 + len(error_lines) for error_lines in errors.values()), 1)
@@ -141,7 +144,7 @@ class LiveTable:
 
 
 class _TableRows:
-    """The rows of the live table. Drawn four times a second, they must cost little: rich's own table takes 20 ms."""
+    """The rows of the live table. They are drawn four times a second; rich's own table would take 20 ms each time."""
 
     def __init__(self, cells: list[tuple[str, ...]], styles: list[str]) -> None:
         self._cells, self._styles = [_HEADERS, *cells], ["bold", *styles]

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 _GAP, _INDENT = "  ", "     "
 
 _PREFERRED_WIDTH, _MIN_WIDTH = 48, 24
-"""How wide the last column should be, for which spare ones go; and at least, or it goes below."""
+"""Columns of the last column: droppable columns are left out for the first; below the second it moves below the row."""
 
 
 class ResponsiveTable:
-    """A table without lines, of which nothing is cut but the reasons: the last column, and that only where it must be.
+    """A table without lines that fits the width of the terminal.
 
-    Where it is narrow, first the columns in *spare* go, which are nice to have; then the last column gets a line of its
-    own below each row; then the rest of a row does too. What is not a reason is not shortened but wrapped (*wraps*).
+    On a narrow terminal, the *droppable* columns are left out first. Next, the last column moves to a separate line
+    below each row. Last, the other columns do too. The last column is wrapped, or without *wraps* shortened. Nothing
+    else is shortened.
     """
 
     def __init__(self, *headers: str, title: str = "", droppable: Sequence[str] = (), wraps: bool = True) -> None:
@@ -31,7 +32,7 @@ class ResponsiveTable:
         self._rows: list[tuple[tuple[str, ...], str]] = []
 
     def add(self, *cells: object, style: str = "") -> None:
-        """Add a row of as many cells as there are heads."""
+        """Add a row. It has one cell for each header."""
         self._rows.append((tuple(map(str, cells)), style))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
@@ -44,7 +45,7 @@ class ResponsiveTable:
         table = [(self._headers, "bold"), *self._rows]
         lines = ([line for cells, _ in table for line in cells[at].splitlines()] for at in range(len(self._headers)))
         widths = [max(map(cell_len, column), default=0) for column in lines]
-        gaps = [_GAP if header else " " for header in self._headers]  # those without a head are icons
+        gaps = [_GAP if header else " " for header in self._headers]  # columns without a header are icons
         *columns, last = range(len(self._headers))
         for header in self._droppable:
             if _total_width(widths, gaps, columns) + min(widths[last], _PREFERRED_WIDTH) > width:
@@ -68,7 +69,7 @@ class ResponsiveTable:
     def _render_stacked(
         self, console: Console, columns: Sequence[int], cells: Sequence[str], style: str, width: int
     ) -> Iterator[Text]:
-        """Yield what it is, then the rest below it, each cell with its head: no column stands under one."""
+        """Yield the first cell, then the others below it, each with its header, if columns do not fit."""
         icon, room = 0 if self._headers[0] else 1, width - len(_INDENT)
         yield Text(" ".join(cells[at] for at in columns[: icon + 1]).rstrip(), style=style, overflow="fold")
         rest = [f"{self._headers[at]} {cells[at]}" for at in columns[icon + 1 : -1] if cells[at]]
@@ -79,7 +80,7 @@ class ResponsiveTable:
             yield from self._render_cell(console, _INDENT, cell, room, style)
 
     def _render_cell(self, console: Console, before: str, cell: str, room: int, style: str) -> Iterator[Text]:
-        """Yield *before* and the last *cell* in the *room* beside it: wrapped below itself, or shortened."""
+        """Yield *before* and to its right *cell*, wrapped or shortened to *room* columns."""
         if not self._wraps:
             text = Text(" ".join(cell.splitlines()))
             text.truncate(max(room, 1), overflow="ellipsis")
@@ -95,12 +96,12 @@ def _pad_cells(cells: Sequence[str], widths: Sequence[int], gaps: Sequence[str],
 
 
 def _total_width(widths: Sequence[int], gaps: Sequence[str], columns: Sequence[int]) -> int:
-    """Return how much room *columns* take, each with the gap behind it."""
+    """Return the width of *columns*, each with the gap after it."""
     return sum(widths[at] + len(gaps[at]) for at in columns)
 
 
 class Indented:
-    """A text some columns to the right, whole at any width, and without the spaces that rich would fill it up with."""
+    """A text that is indented by *columns* and wrapped, without the spaces that rich would add at the end of lines."""
 
     def __init__(self, text: Text, columns: int) -> None:
         self._text, self._columns = text, columns

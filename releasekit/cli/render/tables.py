@@ -1,4 +1,4 @@
-"""What a person sees: the answer on standard output, everything else on standard error."""
+"""The tables that commands print for people."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _SEVERITY_STYLES = {"error": ("❌", "red"), "warning": ("⚠️ ", "yellow"), "
 
 
 def plan_table(plan: Plan) -> RenderableType:
-    """Draw a plan: what is released first, in order; then what is not, and why not."""
+    """Draw a plan: first the packages that are released, in order; then the others with the reason."""
     title = f"{plan.title}: {count_packages(plan.steps)}" if plan.steps else "nothing to release"
     headers = ("", "#", "Level", "Package", "Now", "Next", "Bump", "Because")
     table = ResponsiveTable(*headers, title=title, droppable=("Level", "#"), wraps=False)
@@ -89,7 +89,7 @@ _CHANGE_STYLES = {
 
 
 def versions_table(explanation: Explanation) -> RenderableType:
-    """Draw which version each package goes to."""
+    """Draw the next version of each package."""
     table = ResponsiveTable("Package", "Now", "Next", "Bump", "Because", wraps=False)
     for row in explanation.packages:
         versions = (row.current or "-", row.next or "-")
@@ -98,7 +98,7 @@ def versions_table(explanation: Explanation) -> RenderableType:
 
 
 def adoption_table(adoption: Adoption) -> RenderableType:
-    """Draw what is taken for each package's last release, then what explains it, then what would be written."""
+    """Draw the detected last release of each package, then the tag format, then what would be written."""
     table = ResponsiveTable("Package", "Declared", "Last release", "Found as", "Remark")
     usual_format = adoption.tag_format[0].replace("{label}", adoption.label)
     for row in adoption.packages:
@@ -112,7 +112,7 @@ def adoption_table(adoption: Adoption) -> RenderableType:
     label = f", label {adoption.label}" if adoption.label else ""
     lines = [Text(f"tag_format: {', '.join(adoption.tag_format)}{label}")]
     unpublished = [row.name for row in adoption.packages if row.baseline == "home"]
-    for heading, names in (("not published", unpublished), ("tags of no package", adoption.unexplained)):
+    for heading, names in (("not published", unpublished), ("tags that match no package", adoption.unexplained)):
         if names:
             lines.append(Text(f"{heading}: {summarize(names, 5)}", style="dim"))
     lines += [Text(f"--tag-baselines would tag {commit[:7]} as {tag}") for tag, commit in adoption.missing.items()]
@@ -130,16 +130,16 @@ _BASELINE_STYLES = {
     "tag": ("tag", "green"),
     "index": ("on the index, no tag", "yellow"),
     "first": ("never released", "cyan"),
-    "unasked": ("no tag; no index was asked", "yellow"),
+    "unasked": ("no tag; the index was not contacted", "yellow"),
     "home": ("not published", "dim"),
 }
 
 
 def report_table(report: ReleaseReport) -> RenderableType:
-    """Draw what came of a release, with a panel for each package that is not out."""
+    """Draw the report of a release, with the error of each package that was not published."""
     if not report.packages:
         return Text(report.title)
-    headers = ("", "Package", "Version", "Outcome", "Tag")  # the icon tells the outcome too
+    headers = ("", "Package", "Version", "Outcome", "Tag")  # the icon shows the outcome too
     table = ResponsiveTable(*headers, title=report.headline, droppable=("Outcome",))
     panels: list[RenderableType] = []
     for package in report.packages:
@@ -158,22 +158,22 @@ def report_table(report: ReleaseReport) -> RenderableType:
 
 
 def release_pr_table(status: ReleasePullRequest) -> RenderableType:
-    """Draw how a release by pull request stands."""
+    """Draw the state of a release by pull request."""
     lines = [Text(status.what), *(Text(f"  {package}") for package in status.packages)]
     return Group(*lines, *(Text(note, style="yellow") for note in status.notes), Text(status.page, style="cyan"))
 
 
 def rollback_table(rollback: Rollback) -> RenderableType:
-    """Draw what is undone of a release, what stays, and how to continue from there."""
+    """Draw what a rollback removes, what stays, and how to continue."""
     if not rollback.release:
         return Group(Text(rollback.summary), *map(Text, rollback.notes))
     rows = [
         *(("tag", f"{name} here") for name in rollback.tags),
         *(("tag", f"{name} on the remote") for name in rollback.remote_tags),
-        *([("hold", "the remote holds the release for other clones to see")] if rollback.held else []),
+        *([("lock", "the lock of this release on the remote")] if rollback.held else []),
         *([("draft", rollback.draft)] if rollback.draft else []),
-        *([("pull request", f"of {rollback.pull}, with that branch")] if rollback.pull else []),
-        ("record", f"release {rollback.release}: plan, manifest, files and scratch worktree"),
+        *([("pull request", f"of the branch {rollback.pull}, and this branch")] if rollback.pull else []),
+        ("record", f"release {rollback.release}: plan, manifest, files and temporary worktree"),
     ]
     table = ResponsiveTable("", "Removed" if rollback.done else "To be removed", title=rollback.summary)
     for kind, description in rows:
@@ -184,7 +184,7 @@ def rollback_table(rollback: Rollback) -> RenderableType:
 
 def _public_table(rollback: Rollback) -> RenderableType:
     table = ResponsiveTable(
-        "Stays on the index", "Tag", "Next fix", "Required by", "Page", title="an index keeps its files"
+        "Stays on the index", "Tag", "Next fix", "Required by", "Page", title="an index does not delete files"
     )
     for package in rollback.public:
         label = f"{package.name} {package.version}{'' if package.complete else ' (in part)'}"
@@ -203,7 +203,7 @@ _PROGRESS_STYLES = {
 
 
 def status_table(status: ReleaseStatus) -> RenderableType:
-    """Draw the releases that have not ended, and what to do; then who was not asked."""
+    """Draw the unfinished releases and what to do; then who was not asked or did not answer."""
     parts: list[RenderableType] = []
     for release in status.releases:
         parts += [*_unfinished_release(release), Text("")]
@@ -259,7 +259,7 @@ def members_table(workspace: Workspace) -> RenderableType:
 
 
 def settings_table(settings: EffectiveSettings) -> RenderableType:
-    """Draw each setting and where it comes from; those that somebody has set stand out."""
+    """Draw each setting and where it comes from; settings without a default value are highlighted."""
     table = ResponsiveTable("Key", "From", "Value")
     for row in settings.settings:
         name = f"{row.key} of {row.package}" if row.package else row.key
@@ -269,7 +269,7 @@ def settings_table(settings: EffectiveSettings) -> RenderableType:
 
 
 def findings_list(report: CheckReport) -> RenderableType:
-    """Draw what was found, the worst first: for each check the places, whole at any width, and what to do."""
+    """Draw the findings, the worst first: for each check, all places, never shortened, and what to do."""
     lines: list[RenderableType] = []
     for (severity, check), group in groupby(report.findings, key=lambda finding: (finding.severity, finding.check)):
         findings = tuple(group)
@@ -282,7 +282,7 @@ def findings_list(report: CheckReport) -> RenderableType:
 
 
 def pins_table(rows: Sequence[tuple[str, str]]) -> RenderableType:
-    """Draw what is on the index: each wheel with the internal requirements inside it."""
+    """Draw each published wheel with the internal requirements in it."""
     if not rows:
         return ""
     table = ResponsiveTable("On the index", "Internal requirements in its METADATA")

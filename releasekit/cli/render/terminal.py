@@ -27,15 +27,15 @@ log = logging.getLogger("releasekit")
 
 
 def write_stdout(text: str) -> None:
-    """Print the answer of a command."""
+    """Print the output of a command."""
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
     sys.stdout.flush()
 
 
 def print_parts(*parts: RenderableType, on_stderr: bool = False) -> None:
-    """Draw *parts*; one that is piped has room for long lines.
+    """Print *parts*. Lines are not wrapped if the output is not a terminal.
 
-    Where log lines are JSON, what would go beside them is one of them.
+    With JSON logs, parts on standard error become one log line.
     """
     console = make_console(on_stderr=on_stderr)
     if on_stderr and is_json_log():
@@ -48,7 +48,7 @@ def print_parts(*parts: RenderableType, on_stderr: bool = False) -> None:
 
 
 def write_result(output_format: str, value: BaseModel, *parts: RenderableType, **texts: Callable[[], str]) -> None:
-    """Print *value* in *output_format*: as JSON, as the one of *texts* with that name, or as *parts*."""
+    """Print *value* in *output_format*: the text in *texts* of that name, else for "json" *value*, else *parts*."""
     if output_format in texts:
         write_stdout(texts[output_format]())
     elif output_format == "json":
@@ -58,17 +58,17 @@ def write_result(output_format: str, value: BaseModel, *parts: RenderableType, *
 
 
 def show_live_table(plan: Plan, settings: Settings) -> AbstractContextManager[Observer]:
-    """Show on the terminal how *plan* is carried out, inside the block; yield the observer to report to."""
+    """Show the progress of *plan* on the terminal inside the block; yield the observer to report to."""
     from releasekit.cli.render import live_table
 
     return live_table.show_live_table(plan, settings, make_console(on_stderr=True))
 
 
 def confirm(question: str) -> bool:
-    """Ask on the terminal; no answer is a no."""
+    """Ask on the terminal; return False if there is no answer."""
     from rich.prompt import Confirm
 
-    # Inside a loop asyncio keeps the first Ctrl-C for its next step, and nobody takes one while we wait here.
+    # asyncio handles the first Ctrl-C in the next step of its loop, and the loop has no step while we wait here.
     previous_handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return Confirm.ask(question, console=make_console(on_stderr=True), default=False)
@@ -79,15 +79,15 @@ def confirm(question: str) -> bool:
 
 
 def is_terminal() -> bool:
-    """Tell whether somebody is there to answer; a JSON log is for programs."""
+    """Return whether somebody can answer at a terminal; with JSON logs, the reader is a program."""
     return sys.stdin.isatty() and sys.stderr.isatty() and not is_json_log()
 
 
 def make_console(*, on_stderr: bool) -> Console:
-    """Return the console of rich that writes to standard output or standard error."""
+    """Return a rich console for standard output or standard error."""
     console = Console(stderr=on_stderr, highlight=False, soft_wrap=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = _UNLIMITED_WIDTH  # nothing is cut or broken that may be read by a program
+        console.width = _UNLIMITED_WIDTH  # a program may read it, so no line is cut or wrapped
     return console
 
 
