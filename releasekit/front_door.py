@@ -47,15 +47,16 @@ def claim_flows() -> None:
 
 def requested_flow(argv: list[str]) -> str:
     """Return the flow module that the command line *argv* starts with `-m`, such as `flows.plan`, or ""."""
+    flow_modules = {f"flows.{name}" for name in FLOW_MODULES}
     words = iter(argv[1:])
     for option in words:
         if not option.startswith("-"):
             break
         if option.endswith("m"):
             module = next(words, "")
-            return module if module in {f"flows.{name}" for name in FLOW_MODULES} else ""
+            return module if module in flow_modules else ""
         if option in {"-X", "-W"}:
-            next(words, None)
+            next(words, None)  # its value
     return ""
 
 
@@ -65,4 +66,6 @@ class FlowsFinder:
     def find_spec(self, name: str, path: object = None, target: ModuleType | None = None) -> ModuleSpec | None:
         """Return the spec of our `flows`, else None; see importlib.abc.MetaPathFinder."""
         del path, target
-        return PathFinder.find_spec(name, [str(INSTALL_ROOT)]) if name == "flows" else None
+        if name != "flows":
+            return None
+        return PathFinder.find_spec(name, [str(INSTALL_ROOT)])

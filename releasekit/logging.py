@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any
 
 
 def configure_logging(level: int, log_format: str) -> None:
@@ -22,14 +19,16 @@ def configure_logging(level: int, log_format: str) -> None:
     handler.setFormatter(_JsonFormatter() if log_format == "json" else logging.Formatter("%(message)s"))
     logger = logging.getLogger("releasekit")
     # Handlers of others stay: Prefect's handler copies our lines into the flow run.
-    logger.handlers[:] = [handler, *(other for other in logger.handlers if other.name != handler.name)]
+    others = [other for other in logger.handlers if other.name != handler.name]
+    logger.handlers[:] = [handler, *others]
     logger.setLevel(level)
     logger.propagate = False
 
 
 def is_json_log() -> bool:
     """Return whether log lines are JSON objects. Then standard error contains nothing else."""
-    return any(isinstance(handler.formatter, _JsonFormatter) for handler in logging.getLogger("releasekit").handlers)
+    handlers = logging.getLogger("releasekit").handlers
+    return any(isinstance(handler.formatter, _JsonFormatter) for handler in handlers)
 
 
 def ensure_log_level() -> None:
@@ -48,7 +47,13 @@ class _JsonFormatter(logging.Formatter):
         """Return the record as JSON."""
         from releasekit.integrations.process import mask
 
-        extra: Mapping[str, Any] = {k: v for k, v in vars(record).items() if k not in self._STANDARD_FIELDS}
-        fields = {name: mask(value) if isinstance(value, str) else value for name, value in extra.items()}
-        head = {"time": record.created, "level": record.levelname.lower(), "logger": record.name}
-        return json.dumps({**head, "message": mask(record.getMessage()), **fields}, default=str)
+        fields: dict[str, Any] = {
+            "time": record.created,
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": mask(record.getMessage()),
+        }
+        for name, value in vars(record).items():
+            if name not in self._STANDARD_FIELDS:
+                fields[name] = mask(value) if isinstance(value, str) else value
+        return json.dumps(fields, default=str)

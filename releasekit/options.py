@@ -19,7 +19,7 @@ from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.logging import ensure_log_level
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from cyclopts import App, Argument, ArgumentCollection
     from cyclopts.completion import CompletionContext
@@ -36,12 +36,12 @@ P = ParamSpec("P")
 GraphFormat = Literal["levels", "json", "dot", "mermaid", "ascii", "d2", "csv", "svg"]
 
 
-WORKSPACE, PACKAGES, INDEX, RELEASE_GROUP, RUN_MODE, GLOBAL = (
-    Group(title, sort_key=position)
-    for position, title in enumerate(
-        ("Workspace", "Package selection", "Index", "Release", "This run", "Global options")
-    )
-)
+WORKSPACE = Group("Workspace", sort_key=0)
+PACKAGES = Group("Package selection", sort_key=1)
+INDEX = Group("Index", sort_key=2)
+RELEASE_GROUP = Group("Release", sort_key=3)
+RUN_MODE = Group("This run", sort_key=4)
+GLOBAL = Group("Global options", sort_key=5)
 """The panels in which the help of a command shows its options, in this order."""
 
 DEFAULT_PORT = 4200
@@ -94,23 +94,31 @@ class Environment(Env):
         """Give each argument without a value the value of its variable, if that is set."""
         for argument in arguments:
             name = option_name(argument)
-            if not name or argument.tokens or is_setting(name):
+            has_value = bool(argument.tokens)
+            if not name or has_value or is_setting(name):
                 continue
-            if text := os.environ.get(variable(name)):
-                for index, value in enumerate(_as_list(from_text(argument.hint, text))):
-                    argument.append(Token(keyword=variable(name), value=str(value), source="env", index=index))
+            keyword = variable(name)
+            text = os.environ.get(keyword)
+            if not text:
+                continue
+            values = _as_list(from_text(argument.hint, text))
+            for index, value in enumerate(values):
+                argument.append(Token(keyword=keyword, value=str(value), source="env", index=index))
 
     def _convert_argument(self, commands: tuple[str, ...], argument: Argument) -> str:  # noqa: ARG002
         return variable(option_name(argument))
 
 
 def _as_list(value: Any) -> list[Any]:  # noqa: ANN401  as many types as there are options
-    return list(cast("Iterable[Any]", value)) if isinstance(value, (list, tuple)) else [value]
+    if isinstance(value, (list, tuple)):
+        return list(cast("Iterable[Any]", value))
+    return [value]
 
 
 def option_name(argument: Argument) -> str:
     """Return the name of an option as a Python identifier; an empty string if *argument* is not an option."""
-    if argument.children or not argument.field_info.is_keyword or not argument.parse:
+    is_option = argument.field_info.is_keyword and argument.parse
+    if argument.children or not is_option:
         return ""
     return argument.name.removeprefix("--").replace("-", "_")
 
@@ -162,12 +170,12 @@ class RemoteWorkspaceOptions(WorkspaceOptions):
 
         Raises Refusal RK-USAGE if the options do not fit together, or the address contains a password.
         """
-        address_only = [name for name in ("ref", "subdirectory", "git_token") if getattr(self, name)]
         if is_address(self.workspace):
             return RemoteWorkspace(self.workspace, self.ref, self.subdirectory, self.git_token)
-        if address_only:
-            flag = f"--{address_only[0].replace('_', '-')}"
-            raise Refusal(ErrorCode.USAGE, f"{flag} needs the address of a repository", self.workspace)
+        for name in ("ref", "subdirectory", "git_token"):
+            if getattr(self, name):
+                message = f"{_flag(name)} needs the address of a repository"
+                raise Refusal(ErrorCode.USAGE, message, self.workspace)
         return None
 
     def overrides(self) -> dict[str, Any]:
@@ -304,12 +312,16 @@ class PublishOptions(Options):
     @property
     def recovery_manifest(self) -> Path | None:
         """The manifest in the copy of the lost record, if the user gave one."""
-        return self.manifest if self.manifest.name and self.resume_from_registry else None
+        if self.manifest.name and self.resume_from_registry:
+            return self.manifest
+        return None
 
     @property
     def staged_manifest(self) -> Path | None:
         """The manifest of the release to publish, if the user gave one."""
-        return self.manifest if self.manifest.name and not self.resume_from_registry else None
+        if self.manifest.name and not self.resume_from_registry:
+            return self.manifest
+        return None
 
     @property
     def stops_before_publishing(self) -> bool:
@@ -318,24 +330,30 @@ class PublishOptions(Options):
 
     def check_conflicts(self) -> None:
         """Raise Refusal RK-USAGE for options that do not fit together."""
-        modes = [name for name in ("rehearse", "stage_only", "version_only") if getattr(self, name)]
-        choices = ("package", "group", "exclude", "prerelease", "force_unchanged")
-        selected = [name for name in choices if name in self.model_fields_set]
-        conflict = ""
-        if self.offline and not self.dry_run:
-            conflict = "--offline needs --dry-run"
-        elif self.output.name and not self.stage_only:
-            conflict = "--output needs --stage-only"
-        elif "output" in self.model_fields_set and not self.output.name:
-            conflict = "--output must be a separate directory"
-        elif len(modes) > 1:
-            conflict = f"use only one of {' and '.join(map(_flag, modes))}"
-        elif self.staged_manifest and modes not in ([], ["stage_only"]):
-            conflict = f"--manifest and {_flag(modes[0])} cannot be combined"
-        elif self.staged_manifest and selected:
-            conflict = f"--manifest selects the packages, so it cannot be combined with {_flag(selected[0])}"
+        conflict = self._find_conflict()
         if conflict:
             raise Refusal(ErrorCode.USAGE, conflict)
+
+    def _find_conflict(self) -> str:
+        modes = [name for name in ("rehearse", "stage_only", "version_only") if getattr(self, name)]
+        if self.offline and not self.dry_run:
+            return "--offline needs --dry-run"
+        if self.output.name and not self.stage_only:
+            return "--output needs --stage-only"
+        if "output" in self.model_fields_set and not self.output.name:
+            return "--output must be a separate directory"
+        if len(modes) > 1:
+            flags = " and ".join(map(_flag, modes))
+            return f"use only one of {flags}"
+        return self._find_manifest_conflict(modes) if self.staged_manifest else ""
+
+    def _find_manifest_conflict(self, modes: list[str]) -> str:
+        if modes not in ([], ["stage_only"]):
+            return f"--manifest and {_flag(modes[0])} cannot be combined"
+        for name in ("package", "group", "exclude", "prerelease", "force_unchanged"):
+            if name in self.model_fields_set:
+                return f"--manifest selects the packages, so it cannot be combined with {_flag(name)}"
+        return ""
 
 
 def hands_off_to_ci(options: PublishOptions, settings: Settings) -> bool:
@@ -398,25 +416,24 @@ def as_flow_parameters(model: type[M]) -> Callable[[Callable[[M], Awaitable[R]]]
             changed = {name: value for name, value in parameters.items() if value != defaults[name]}
             return await function(model(**changed))
 
-        signature = inspect.Signature(
-            [
-                inspect.Parameter(
-                    name,
-                    inspect.Parameter.KEYWORD_ONLY,
-                    default=defaults[name],
-                    annotation=_flow_annotation(name, field),
-                )
-                for name, field in fields.items()
-            ]
-        )
+        signature = _flow_signature(fields, defaults)
         setattr(call, "__signature__", signature)  # noqa: B010  read by inspect.signature; the type does not know it
         call.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
         # Prefect reads the descriptions only from the docstring.
-        parameter_lines = (f"    {name}: {_description(name, field)}" for name, field in fields.items())
+        parameter_lines = [f"    {name}: {_description(name, field)}" for name, field in fields.items()]
         call.__doc__ = "\n".join([f"{inspect.getdoc(function)}\n\nArgs:", *parameter_lines])
         return call
 
     return decorate
+
+
+def _flow_signature(fields: Mapping[str, FieldInfo], defaults: Mapping[str, Any]) -> inspect.Signature:
+    parameters: list[inspect.Parameter] = []
+    for name, field in fields.items():
+        annotation = _flow_annotation(name, field)
+        kind = inspect.Parameter.KEYWORD_ONLY
+        parameters.append(inspect.Parameter(name, kind, default=defaults[name], annotation=annotation))
+    return inspect.Signature(parameters)
 
 
 def flow_parameters(options: WorkspaceOptions) -> dict[str, Any]:
@@ -433,7 +450,8 @@ class _WithoutNone:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         json_schema = handler(schema)
-        return json_schema["anyOf"][0] if "anyOf" in json_schema else json_schema
+        alternatives = json_schema.get("anyOf", [json_schema])
+        return alternatives[0]
 
 
 def is_setting(name: str) -> bool:
@@ -452,6 +470,10 @@ def _description(name: str, field: FieldInfo) -> str:
 def _flow_annotation(name: str, field: FieldInfo) -> Any:  # noqa: ANN401  types as values
     """Return the type of *field* with its bounds and its title in Prefect's form."""
     annotated: Any = Annotated
-    kind: Any = annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    kind: Any = field.annotation
+    if field.metadata:
+        kind = annotated[kind, *field.metadata]
     title = Field(json_schema_extra={"title": name.replace("_", " ").capitalize()})
-    return annotated[kind | None, _WithoutNone(), title] if is_setting(name) else annotated[kind, title]
+    if is_setting(name):
+        return annotated[kind | None, _WithoutNone(), title]
+    return annotated[kind, title]

@@ -47,6 +47,8 @@ from releasekit.options import GLOBAL, Environment, option_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from cyclopts import Argument
+
 log = logging.getLogger("releasekit")
 
 INTERRUPTED, BROKEN_PIPE = 130, 141
@@ -127,12 +129,20 @@ def _usage_message(error: CycloptsError) -> str:
     if not isinstance(cause := error.__cause__, ValidationError):
         return str(error).strip()
     problem = cause.errors()[0]
-    name, value = str(problem["loc"][0]), problem["input"]
-    tokens = [token for argument in error.argument.children for token in argument.tokens] if error.argument else []
-    variable_name = next(
-        (str(token.keyword) for token in tokens if token.source == "env" and token.keyword == variable(name)), ""
-    )
-    return f"{variable_name or '--' + name.replace('_', '-')} = {value!r}: {problem['msg']}"
+    name = str(problem["loc"][0])
+    source = f"--{name.replace('_', '-')}"
+    if error.argument and _is_from_variable(error.argument, variable(name)):
+        source = variable(name)
+    return f"{source} = {problem['input']!r}: {problem['msg']}"
+
+
+def _is_from_variable(options: Argument, variable_name: str) -> bool:
+    """Return whether one of the *options* of a command got its value from the environment variable."""
+    for argument in options.children:
+        for token in argument.tokens:
+            if token.source == "env" and token.keyword == variable_name:
+                return True
+    return False
 
 
 @app.meta.default
@@ -161,7 +171,11 @@ def launch(
     directory
         Change to this directory first. Paths in other options are relative to it.
     """
-    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    level = logging.INFO
+    if verbose:
+        level = logging.DEBUG
+    elif quiet:
+        level = logging.WARNING
     configure_logging(level, log_format)
     _refuse_unknown_variables()
     _change_directory(directory)
@@ -180,9 +194,12 @@ def _change_directory(directory: Path) -> None:
 
 def all_options() -> Iterator[tuple[str, str]]:
     """Yield the name of the command and of the option, for each option; the command is empty for global options."""
-    for command in ("", *(name for name in app if not name.startswith("-"))):
-        for argument in (app[command] if command else app.meta).assemble_argument_collection():
-            if name := option_name(argument):
+    commands = [name for name in app if not name.startswith("-")]
+    apps = [("", app.meta), *((name, app[name]) for name in commands)]
+    for command, command_app in apps:
+        for argument in command_app.assemble_argument_collection():
+            name = option_name(argument)
+            if name:
                 yield command, name
 
 
@@ -194,18 +211,18 @@ def _refuse_unknown_variables() -> None:
     """Refuse a variable that is probably misspelt; warn about other unknown ones, which may belong to another tool."""
     from difflib import get_close_matches
 
-    candidates = {name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)} - set(
-        map(variable, Settings.model_fields)
-    )
-    if not (candidates := candidates - NON_OPTION_VARIABLES):
+    setting_variables = set(map(variable, Settings.model_fields))
+    ours = {name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)}
+    candidates = ours - setting_variables - NON_OPTION_VARIABLES
+    if not candidates:  # the usual case; to list all options takes a while
         return
-    known_names = {name.upper() for name in (*Settings.model_fields, *(option for _, option in all_options()))}
-    for name in sorted(candidates):
-        if (short := name.removeprefix(ENVIRONMENT_PREFIX)) in known_names:
-            continue
-        if close := get_close_matches(short, known_names, 1, 0.75):
+    known_variables = setting_variables | {variable(option) for _, option in all_options()}
+    known_names = {name.removeprefix(ENVIRONMENT_PREFIX) for name in known_variables}
+    for name in sorted(candidates - known_variables):
+        short = name.removeprefix(ENVIRONMENT_PREFIX)
+        close = get_close_matches(short, known_names, 1, 0.75)
+        if close:
             message = f"unknown environment variable {name}; did you mean {ENVIRONMENT_PREFIX}{close[0]}?"
-            raise Refusal(
-                ErrorCode.CONFIG_INVALID_KEY, message, "the environment", f"Rename it, or remove it: `unset {name}`."
-            )
+            hint = f"Rename it, or remove it: `unset {name}`."
+            raise Refusal(ErrorCode.CONFIG_INVALID_KEY, message, "the environment", hint)
         log.warning("warning %s: unknown environment variable %s", ErrorCode.CONFIG_INVALID_KEY, name)

@@ -19,7 +19,8 @@ class HelpFormatter:
 
     def __call__(self, console: Console, options: ConsoleOptions, panel: HelpPanel) -> None:
         """Print a group of options or commands."""
-        self._formatter()(console, options, panel.copy(entries=[_format_entry(entry) for entry in panel.entries]))
+        entries = [_format_entry(entry) for entry in panel.entries]
+        self._formatter()(console, options, panel.copy(entries=entries))
 
     def render_usage(self, console: Console, options: ConsoleOptions, usage: object) -> None:
         """Print the usage line."""
@@ -45,7 +46,8 @@ def _format_entry(entry: HelpEntry) -> HelpEntry:
         return entry.copy(default=f"{entry.default}, key: {key}")
     if entry.default == "True":
         return entry
-    return entry.copy(negative_names=(), default=None if entry.default in _EMPTY_DEFAULTS else entry.default)
+    default = None if entry.default in _EMPTY_DEFAULTS else entry.default
+    return entry.copy(negative_names=(), default=default)
 
 
 _EMPTY_DEFAULTS = ("False", '""', "()", "None")

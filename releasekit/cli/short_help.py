@@ -30,32 +30,33 @@ def wants_short_help(words: Sequence[str]) -> bool:
 def short_help(app: App, words: Iterable[str], width: int) -> str:
     """Return the help of the first command in *words*, or of the program; no line is longer than *width*."""
     names = [name for name in app if not name.startswith("-")]
-    name = next((word for word in words if word in names), "")
-    lines = _command_help(app[name], name, width) if name else _program_help(app, names, width)
-    return "\n".join(lines)
+    for word in words:
+        if word in names:
+            return "\n".join(_command_help(app[word], word, width))
+    return "\n".join(_program_help(app, names, width))
 
 
 def _program_help(app: App, names: Sequence[str], width: int) -> Iterator[str]:
     yield "Usage: releasekit COMMAND [OPTIONS]"
     for group in (LOOK, RELEASE, SET_UP):
         yield f"{group.name}:"
-        members = sorted(name for name in names if group in groups_of(app[name]) and name != "help")
-        yield from _columns([(name, summary_of(app[name])) for name in members], width)
+        rows = [(name, summary_of(app[name])) for name in sorted(names) if group in groups_of(app[name])]
+        yield from _columns([row for row in rows if row[0] != "help"], width)
     yield "More: `releasekit COMMAND -h`, or `releasekit --help`"
 
 
 def _command_help(command: App, name: str, width: int) -> Iterator[str]:
     arguments = command.assemble_argument_collection(parse_docstring=True)
-    positional = [argument for argument in arguments if is_positional(argument)]
+    positional = filter(is_positional, arguments)
     yield " ".join(["Usage: releasekit", name, *map(usage_of, positional), "[OPTIONS]"])
     yield ""
     yield shorten(summary_of(command), width, placeholder=" …")
     yield ""
-    options = sorted((argument for argument in arguments if option_name(argument)), key=_rank)
-    rows = [(", ".join(flags_of(option)), option.parameter.help or "") for option in options]
-    yield from _columns(rows[:MAX_OPTIONS], width)
+    options = sorted(filter(option_name, arguments), key=_rank)
+    rows = [(", ".join(flags_of(option)), option.parameter.help or "") for option in options[:MAX_OPTIONS]]
+    yield from _columns(rows, width)
     yield ""
-    hidden = len(rows) - MAX_OPTIONS
+    hidden = len(options) - MAX_OPTIONS
     more = f"{hidden} more options, defaults" if hidden > 0 else "Defaults"
     yield f"{more}, variables and examples: `releasekit {name} --help`"
 
@@ -70,13 +71,18 @@ def _columns(rows: Sequence[tuple[str, str]], width: int) -> Iterator[str]:
 
 def _rank(option: Argument) -> int:
     groups = cast("tuple[Group, ...]", option.parameter.group or ())
-    return next((rank for rank, group in enumerate(_ORDER) if group in groups), len(_ORDER))
+    for rank, group in enumerate(_ORDER):
+        if group in groups:
+            return rank
+    return len(_ORDER)
 
 
 def groups_of(command: App) -> tuple[Group, ...]:
     """Return the groups that the help of the program shows *command* in."""
     groups: object = command.group
-    return tuple(cast("Iterable[Group]", groups if isinstance(groups, (tuple, list)) else (groups,)))
+    if not isinstance(groups, (tuple, list)):
+        groups = (groups,)
+    return tuple(cast("Iterable[Group]", groups))
 
 
 def summary_of(command: App) -> str:
@@ -93,13 +99,16 @@ def is_positional(argument: Argument) -> bool:
 def usage_of(argument: Argument) -> str:
     """Return how a positional *argument* is written in a usage line."""
     name = argument.names[0]
-    is_list = get_origin(argument.hint) is tuple
-    return f"[{name}{'...' if is_list else ''}]" if is_list or not argument.required else name
+    if get_origin(argument.hint) is tuple:
+        return f"[{name}...]"
+    return name if argument.required else f"[{name}]"
 
 
 def flags_of(argument: Argument) -> list[str]:
     """Return the flags of an option. If it is a switch that is on by default, the flag for off comes first."""
     names = sorted(argument.names, key=lambda name: not name.startswith("--"))
-    negatives = [name for name in names if name in argument.negatives]
     positives = [name for name in names if name not in argument.negatives]
-    return [*negatives, *positives] if argument.field_info.default is True else positives
+    if argument.field_info.default is not True:
+        return positives
+    negatives = [name for name in names if name in argument.negatives]
+    return [*negatives, *positives]

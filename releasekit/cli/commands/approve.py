@@ -51,9 +51,11 @@ def approve(run: str = "", /, *, reject: Annotated[str | None, RunModeOption] = 
         raise Refusal(ErrorCode.USAGE, "name the run; `releasekit approve` lists the waiting ones")
     if drop and reject is not None:
         raise Refusal(ErrorCode.USAGE, "use only one of --drop and --reject")
-    if run:
-        name = asyncio.run(runner.approve(run, reject=reject, drop=drop))
-        log.info("%s: %s", name, "approved" if reject is None else "rejected")
-    else:
-        terminal.print_parts(tables.waiting_table(asyncio.run(runner.waiting_releases())))
+    if not run:
+        waiting = asyncio.run(runner.waiting_releases())
+        terminal.print_parts(tables.waiting_table(waiting))
+        return DONE
+    name = asyncio.run(runner.approve(run, reject=reject, drop=drop))
+    answer = "approved" if reject is None else "rejected"
+    log.info("%s: %s", name, answer)
     return DONE

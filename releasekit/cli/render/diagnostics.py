@@ -68,27 +68,37 @@ class Diagnostic:
         if self._location:
             yield Text.assemble(("  --> ", "cyan"), mask(self._location))
         if self._excerpt:
-            above, line, below = (mask(part) for part in self._excerpt.render(width))
-            yield from (Text(above, style="cyan"), Text(line), Text(below, style="bold red"))
-        yield from (Text(f"  | {part}", style="dim") for part in mask(self._output.strip()).splitlines())
+            above, line, below = map(mask, self._excerpt.render(width))
+            yield Text(above, style="cyan")
+            yield Text(line)
+            yield Text(below, style="bold red")
+        output = mask(self._output.strip())
+        for line in output.splitlines():
+            yield Text(f"  | {line}", style="dim")
         for name, text in self._remarks.items():
-            yield from _wrap_text(f"  = {name}: ", mask(text), width) if text else ()
+            if text:
+                yield from _wrap_text(f"  = {name}: ", mask(text), width)
 
 
 def _error_location(error: ReleaseError) -> str:
     """Return the location in the form that editors open, FILE:LINE:COLUMN, and what is there."""
-    if not error.excerpt:
-        return error.location
-    table = (
-        error.location.partition(", ")[2] if error.location.startswith(error.excerpt.file) else f"({error.location})"
-    )
-    return f"{error.excerpt.position} {table}".strip()
+    location, excerpt = error.location, error.excerpt
+    if not excerpt:
+        return location
+    if location.startswith(excerpt.file):
+        _, _, table = location.partition(", ")
+    else:
+        table = f"({location})"
+    return f"{excerpt.position} {table}".strip()
 
 
 def _wrap_text(head: str, text: str, width: int) -> list[Text]:
     """Return the lines of *head* and *text*; *text* is wrapped at *width* and stays to the right of *head*."""
     from textwrap import wrap
 
-    pieces = wrap(text, max(width - len(head), 20), break_long_words=False, break_on_hyphens=False)
+    room = max(width - len(head), 20)
+    pieces = wrap(text, room, break_long_words=False, break_on_hyphens=False)
     first, *more = pieces or [""]
-    return [Text.assemble((head, "cyan"), first), *(Text(" " * len(head) + piece) for piece in more)]
+    indent = " " * len(head)
+    following = [Text(indent + piece) for piece in more]
+    return [Text.assemble((head, "cyan"), first), *following]

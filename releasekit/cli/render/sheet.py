@@ -42,40 +42,63 @@ class ResponsiveTable:
             yield from self._render(console, options.max_width)
 
     def _render(self, console: Console, width: int) -> Iterator[Text]:
-        table = [(self._headers, "bold"), *self._rows]
-        lines = ([line for cells, _ in table for line in cells[at].splitlines()] for at in range(len(self._headers)))
-        widths = [max(map(cell_len, column), default=0) for column in lines]
-        gaps = [_GAP if header else " " for header in self._headers]  # columns without a header are icons
-        *columns, last = range(len(self._headers))
+        widths = [self._column_width(column) for column in range(len(self._headers))]
+        layout = _Layout(widths, self._headers)
+        last = layout.last
+        preferred = min(widths[last], _PREFERRED_WIDTH)
         for header in self._droppable:
-            if _total_width(widths, gaps, columns) + min(widths[last], _PREFERRED_WIDTH) > width:
-                columns.remove(self._headers.index(header))
-        room = width - _total_width(widths, gaps, columns)
-        words = (word for cells, _ in table for word in cells[last].split()) if self._wraps else ()
-        if room >= min(widths[last], max(_MIN_WIDTH, *map(cell_len, words), 0)):
-            for cells, style in table:
-                yield from self._render_cell(
-                    console, _pad_cells(cells, widths, gaps, columns), cells[last], room, style
-                )
-        elif _total_width(widths, gaps, columns) - len(_GAP) <= width:
-            for number, (cells, style) in enumerate(table):
-                yield Text(_pad_cells(cells, widths, gaps, columns).rstrip(), style=style)
-                if number and cells[last]:
-                    yield from self._render_cell(console, _INDENT, cells[last], width - len(_INDENT), style)
+            if layout.total_width() + preferred > width:
+                layout.columns.remove(self._headers.index(header))
+        room = width - layout.total_width()
+        if room >= self._min_last_width(widths[last]):
+            yield from self._render_columns(console, layout, room)
+        elif layout.total_width() - len(_GAP) <= width:
+            yield from self._render_last_below(console, layout, width)
         else:
             for cells, style in self._rows:
-                yield from self._render_stacked(console, [*columns, last], cells, style, width)
+                yield from self._render_stacked(console, [*layout.columns, last], cells, style, width)
+
+    def _column_width(self, column: int) -> int:
+        texts = [self._headers[column], *(cells[column] for cells, _ in self._rows)]
+        lines = "\n".join(texts).splitlines()
+        return max(map(cell_len, lines), default=0)
+
+    def _min_last_width(self, width: int) -> int:
+        """Return the smallest width at which the last column, *width* wide, stays beside the others."""
+        longest_word = 0
+        if self._wraps:
+            texts = [self._headers[-1], *(cells[-1] for cells, _ in self._rows)]
+            longest_word = max(map(cell_len, " ".join(texts).split()), default=0)
+        return min(width, max(_MIN_WIDTH, longest_word))
+
+    def _render_columns(self, console: Console, layout: _Layout, room: int) -> Iterator[Text]:
+        """Yield all columns side by side; the last one has *room* columns."""
+        for cells, style in [(self._headers, "bold"), *self._rows]:
+            yield from self._render_cell(console, layout.pad_cells(cells), cells[-1], room, style)
+
+    def _render_last_below(self, console: Console, layout: _Layout, width: int) -> Iterator[Text]:
+        """Yield the columns side by side, and the last one below them, without its header."""
+        yield Text(layout.pad_cells(self._headers).rstrip(), style="bold")
+        for cells, style in self._rows:
+            yield Text(layout.pad_cells(cells).rstrip(), style=style)
+            if cells[-1]:
+                yield from self._render_cell(console, _INDENT, cells[-1], width - len(_INDENT), style)
 
     def _render_stacked(
         self, console: Console, columns: Sequence[int], cells: Sequence[str], style: str, width: int
     ) -> Iterator[Text]:
         """Yield the first cell, then the others below it, each with its header, if columns do not fit."""
-        icon, room = 0 if self._headers[0] else 1, width - len(_INDENT)
-        yield Text(" ".join(cells[at] for at in columns[: icon + 1]).rstrip(), style=style, overflow="fold")
-        rest = [f"{self._headers[at]} {cells[at]}" for at in columns[icon + 1 : -1] if cells[at]]
-        for line in Text(_GAP.join(rest)).wrap(console, room) if rest else ():
-            yield Text(f"{_INDENT}{line.plain.rstrip()}", style=style)
-        if last := cells[-1]:
+        room = width - len(_INDENT)
+        head_length = 1 if self._headers[0] else 2  # an icon stands before the name
+        head, rest = columns[:head_length], columns[head_length:-1]
+        head_text = " ".join(cells[column] for column in head)
+        yield Text(head_text.rstrip(), style=style, overflow="fold")
+        labelled = [f"{self._headers[column]} {cells[column]}" for column in rest if cells[column]]
+        if labelled:
+            for line in Text(_GAP.join(labelled)).wrap(console, room):
+                yield Text(f"{_INDENT}{line.plain.rstrip()}", style=style)
+        last = cells[-1]
+        if last:
             cell = f"{self._headers[-1]} {last}" if self._wraps else last
             yield from self._render_cell(console, _INDENT, cell, room, style)
 
@@ -86,18 +109,31 @@ class ResponsiveTable:
             text.truncate(max(room, 1), overflow="ellipsis")
             yield Text((before + text.plain).rstrip(), style=style, no_wrap=True, overflow="ignore")
             return
-        for number, line in enumerate(Text(cell).wrap(console, max(room, 1)) or [Text("")]):
-            start = before if not number else " " * cell_len(before)
+        start = before
+        for line in Text(cell).wrap(console, max(room, 1)) or [Text("")]:
             yield Text((start + line.plain).rstrip(), style=style, no_wrap=True, overflow="ignore")
+            start = " " * cell_len(before)
 
 
-def _pad_cells(cells: Sequence[str], widths: Sequence[int], gaps: Sequence[str], columns: Sequence[int]) -> str:
-    return "".join(f"{cells[at]}{' ' * (widths[at] - cell_len(cells[at]))}{gaps[at]}" for at in columns)
+class _Layout:
+    """The *columns* beside the last one, each with its width and the gap after it."""
 
+    def __init__(self, widths: Sequence[int], headers: Sequence[str]) -> None:
+        self._widths = widths
+        self._gaps = [_GAP if header else " " for header in headers]  # columns without a header are icons
+        *self.columns, self.last = range(len(headers))
 
-def _total_width(widths: Sequence[int], gaps: Sequence[str], columns: Sequence[int]) -> int:
-    """Return the width of *columns*, each with the gap after it."""
-    return sum(widths[at] + len(gaps[at]) for at in columns)
+    def total_width(self) -> int:
+        """Return the width of the columns with their gaps."""
+        return sum(self._widths[column] + len(self._gaps[column]) for column in self.columns)
+
+    def pad_cells(self, cells: Sequence[str]) -> str:
+        """Return a row, in which each cell is as wide as its column."""
+        text = ""
+        for column in self.columns:
+            padding = " " * (self._widths[column] - cell_len(cells[column]))
+            text += f"{cells[column]}{padding}{self._gaps[column]}"
+        return text
 
 
 class Indented:

@@ -19,13 +19,13 @@ from releasekit.core.workspace.workspace import Kind
 from releasekit.integrations.process import mask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import RenderableType
 
-    from releasekit.core.adoption import Adoption
+    from releasekit.core.adoption import AdoptedPackage, Adoption
     from releasekit.core.checks.facts import CheckReport
-    from releasekit.core.planning.model import Plan
+    from releasekit.core.planning.model import Plan, Step
     from releasekit.core.planning.plan_diff import PlanDifference
     from releasekit.core.release.pr_status import ReleasePullRequest
     from releasekit.core.release.report import ReleaseReport
@@ -63,21 +63,34 @@ def plan_table(plan: Plan) -> RenderableType:
     table = ResponsiveTable(*headers, title=title, droppable=("Level", "#"), wraps=False)
     for step in plan.packages:
         icon, style = _STATUS_STYLES[step.status]
-        position = (step.order, step.level) if step.order >= 0 else ("", "")
-        versions = (step.current or "-", step.next or "-")
-        status = "" if step.status is Status.INCLUDED else f"{step.status.replace('_', ' ')}: "
-        table.add(icon, *position, step.name, *versions, step.bump, f"{status}{step.reason}", style=style)
-    warnings = [Text(f"warning {warning}", style="yellow") for warning in plan.warnings]
-    return Group(table, *warnings)
+        is_ordered = step.order >= 0
+        position = (step.order, step.level) if is_ordered else ("", "")
+        current = step.current or "-"
+        following = step.next or "-"
+        table.add(icon, *position, step.name, current, following, step.bump, _status_and_reason(step), style=style)
+    warnings = [f"warning {warning}" for warning in plan.warnings]
+    return Group(table, *_styled_lines(warnings, "yellow"))
+
+
+def _status_and_reason(step: Step) -> str:
+    if step.status is Status.INCLUDED:
+        return step.reason
+    status = step.status.replace("_", " ")
+    return f"{status}: {step.reason}"
+
+
+def _styled_lines(lines: Iterable[str], style: str) -> list[Text]:
+    return [Text(line, style=style) for line in lines]
 
 
 def difference_list(difference: PlanDifference) -> RenderableType:
     """Draw what has changed since an earlier plan."""
-    lines = [
-        Text(f"{_CHANGE_STYLES[change.change][0]} {change}", style=_CHANGE_STYLES[change.change][1])
-        for change in difference.changes
-    ]
-    return Group(Text(difference.headline, style="bold"), *(Indented(line, 2) for line in lines))
+    lines: list[RenderableType] = [Text(difference.headline, style="bold")]
+    for change in difference.changes:
+        icon, style = _CHANGE_STYLES[change.change]
+        line = Text(f"{icon} {change}", style=style)
+        lines.append(Indented(line, 2))
+    return Group(*lines)
 
 
 _CHANGE_STYLES = {
@@ -92,32 +105,47 @@ def versions_table(explanation: Explanation) -> RenderableType:
     """Draw the next version of each package."""
     table = ResponsiveTable("Package", "Now", "Next", "Bump", "Because", wraps=False)
     for row in explanation.packages:
-        versions = (row.current or "-", row.next or "-")
-        table.add(row.name, *versions, row.bump, row.reason, style="dim" if row.skipped else "green")
+        current = row.current or "-"
+        following = row.next or "-"
+        style = "dim" if row.skipped else "green"
+        table.add(row.name, current, following, row.bump, row.reason, style=style)
     return table
 
 
 def adoption_table(adoption: Adoption) -> RenderableType:
     """Draw the detected last release of each package, then the tag format, then what would be written."""
     table = ResponsiveTable("Package", "Declared", "Last release", "Found as", "Remark")
-    usual_format = adoption.tag_format[0].replace("{label}", adoption.label)
+    unpublished: list[str] = []
     for row in adoption.packages:
-        baseline_text, style = _BASELINE_STYLES[row.baseline]
-        usual_tag = usual_format.replace("{name}", row.name).replace("{version}", str(row.version))
-        tag = "tag" if row.tag == usual_tag else row.tag or baseline_text
-        preposition = "; set at" if row.baseline == "index" else " at"
-        source = f"{tag}{preposition} {row.commit[:7]}" if row.commit else baseline_text
-        if row.baseline != "home":
-            table.add(row.name, row.declared or "-", row.version or "-", source, row.note, style=style)
+        if row.baseline == "home":
+            unpublished.append(row.name)
+            continue
+        _, style = _BASELINE_STYLES[row.baseline]
+        declared = row.declared or "-"
+        version = row.version or "-"
+        table.add(row.name, declared, version, _baseline_source(row, adoption), row.note, style=style)
     label = f", label {adoption.label}" if adoption.label else ""
-    lines = [Text(f"tag_format: {', '.join(adoption.tag_format)}{label}")]
-    unpublished = [row.name for row in adoption.packages if row.baseline == "home"]
+    formats = ", ".join(adoption.tag_format)
+    lines = [Text(f"tag_format: {formats}{label}")]
     for heading, names in (("not published", unpublished), ("tags that match no package", adoption.unexplained)):
         if names:
             lines.append(Text(f"{heading}: {summarize(names, 5)}", style="dim"))
     lines += [Text(f"--tag-baselines would tag {commit[:7]} as {tag}") for tag, commit in adoption.missing.items()]
-    lines += [colored_diff(change) for change in adoption.diffs.values()]
+    lines += map(colored_diff, adoption.diffs.values())
     return Group(table, *lines)
+
+
+def _baseline_source(row: AdoptedPackage, adoption: Adoption) -> str:
+    """Return how the last release was found. A tag in the usual format is only called "tag"."""
+    baseline_text, _ = _BASELINE_STYLES[row.baseline]
+    if not row.commit:
+        return baseline_text
+    usual_tag = adoption.tag_format[0]
+    for placeholder, value in (("label", adoption.label), ("name", row.name), ("version", str(row.version))):
+        usual_tag = usual_tag.replace(f"{{{placeholder}}}", value)
+    tag = "tag" if row.tag == usual_tag else row.tag or baseline_text
+    preposition = "; set at" if row.baseline == "index" else " at"
+    return f"{tag}{preposition} {row.commit[:7]}"
 
 
 def colored_diff(text: str) -> Text:
@@ -150,36 +178,43 @@ def report_table(report: ReleaseReport) -> RenderableType:
             panels.append(Diagnostic(package.error, package.output, package.hint))
         elif package.outcome is PackageOutcome.BLOCKED:
             panels.append(Text(f"{package.name}: {package.error}", style="yellow"))
-    remarks = [
-        Text(remark, style="red" if remark in report.problems else "") for remark in (*report.problems, *report.notes)
-    ]
+    problems = _styled_lines(report.problems, "red")
+    notes = _styled_lines(report.notes, "")
     page = [Text(f"released: {report.page}")] if report.page else []
-    return Group(table, *panels, *remarks, *page)
+    return Group(table, *panels, *problems, *notes, *page)
 
 
 def release_pr_table(status: ReleasePullRequest) -> RenderableType:
     """Draw the state of a release by pull request."""
-    lines = [Text(status.what), *(Text(f"  {package}") for package in status.packages)]
-    return Group(*lines, *(Text(note, style="yellow") for note in status.notes), Text(status.page, style="cyan"))
+    packages = [f"  {package}" for package in status.packages]
+    return Group(
+        Text(status.what),
+        *_styled_lines(packages, ""),
+        *_styled_lines(status.notes, "yellow"),
+        Text(status.page, style="cyan"),
+    )
 
 
 def rollback_table(rollback: Rollback) -> RenderableType:
     """Draw what a rollback removes, what stays, and how to continue."""
     if not rollback.release:
         return Group(Text(rollback.summary), *map(Text, rollback.notes))
-    rows = [
-        *(("tag", f"{name} here") for name in rollback.tags),
-        *(("tag", f"{name} on the remote") for name in rollback.remote_tags),
-        *([("lock", "the lock of this release on the remote")] if rollback.held else []),
-        *([("draft", rollback.draft)] if rollback.draft else []),
-        *([("pull request", f"of the branch {rollback.pull}, and this branch")] if rollback.pull else []),
-        ("record", f"release {rollback.release}: plan, manifest, files and temporary worktree"),
-    ]
     table = ResponsiveTable("", "Removed" if rollback.done else "To be removed", title=rollback.summary)
-    for kind, description in rows:
-        table.add(kind, description)
-    parts: list[RenderableType] = [table, *(Text(line, style="yellow") for line in (*rollback.kept, *rollback.notes))]
-    return Group(*parts, *([_public_table(rollback)] if rollback.public else []))
+    for name in rollback.tags:
+        table.add("tag", f"{name} here")
+    for name in rollback.remote_tags:
+        table.add("tag", f"{name} on the remote")
+    if rollback.held:
+        table.add("lock", "the lock on the remote, which other clones see")
+    if rollback.draft:
+        table.add("draft", rollback.draft)
+    if rollback.pull:
+        table.add("pull request", f"of the branch {rollback.pull}, and this branch")
+    table.add("record", f"release {rollback.release}: plan, manifest, files and temporary worktree")
+    parts: list[RenderableType] = [table, *_styled_lines((*rollback.kept, *rollback.notes), "yellow")]
+    if rollback.public:
+        parts.append(_public_table(rollback))
+    return Group(*parts)
 
 
 def _public_table(rollback: Rollback) -> RenderableType:
@@ -187,8 +222,11 @@ def _public_table(rollback: Rollback) -> RenderableType:
         "Stays on the index", "Tag", "Next fix", "Required by", "Page", title="an index does not delete files"
     )
     for package in rollback.public:
-        label = f"{package.name} {package.version}{'' if package.complete else ' (in part)'}"
-        table.add(label, package.tag or "none", package.next, ", ".join(package.dependents), package.page)
+        suffix = "" if package.complete else " (in part)"
+        label = f"{package.name} {package.version}{suffix}"
+        tag = package.tag or "none"
+        dependents = ", ".join(package.dependents)
+        table.add(label, tag, package.next, dependents, package.page)
     return Group(table, Text(rollback.next_steps, style="cyan"))
 
 
@@ -209,28 +247,37 @@ def status_table(status: ReleaseStatus) -> RenderableType:
         parts += [*_unfinished_release(release), Text("")]
     if not parts:
         parts = [Text(status.headline)]
-    return Group(*parts, *(Text(line, style="yellow") for line in status.unasked))
+    return Group(*parts, *_styled_lines(status.unasked, "yellow"))
 
 
 def _unfinished_release(release: UnfinishedRelease) -> Iterator[RenderableType]:
     yield Text(release.what, style="bold")
-    owner_parts = [f"begun by {release.by}" if release.by else "", f"on {release.host}" if release.host else ""]
-    owner_parts += [f"since {release.since}" if release.since else ""]
-    lines = [" ".join(filter(None, owner_parts)), release.where]
-    yield from (Text(line, style="dim") for line in lines if line)
-    table = ResponsiveTable(
-        "", "Package", "Version", "Files", "Tag here", "On the remote", "State", droppable=("Files",)
-    )
+    origin = _origin_text(release)
+    if origin:
+        yield Text(origin, style="dim")
+    if release.where:
+        yield Text(release.where, style="dim")
+    headers = ("", "Package", "Version", "Files", "Tag here", "On the remote", "State")
+    table = ResponsiveTable(*headers, droppable=("Files",))
+    is_index_known = release.published is not None
     for package in release.packages:
         icon, style, state = _PROGRESS_STYLES[package.progress]
         listed = sum(file.index in ("same", "listed") for file in package.files)
-        files = f"{listed} of {len(package.files)}" if package.files and release.published is not None else ""
-        tags = (_yes_or_no(package.tagged_here), _yes_or_no(package.tagged_there))
-        table.add(icon, package.name, package.version, files, *tags, state, style=style)
+        files = f"{listed} of {len(package.files)}" if package.files and is_index_known else ""
+        tag_here = _yes_or_no(package.tagged_here)
+        tag_on_remote = _yes_or_no(package.tagged_there)
+        table.add(icon, package.name, package.version, files, tag_here, tag_on_remote, state, style=style)
     yield table
-    yield from (Text(note, style="yellow") for note in release.notes)
+    yield from _styled_lines(release.notes, "yellow")
     yield Text(f"next: {release.next}", style="cyan")
-    yield from (Text(f"or:   {other}", style="cyan") for other in release.others)
+    for other in release.others:
+        yield Text(f"or:   {other}", style="cyan")
+
+
+def _origin_text(release: UnfinishedRelease) -> str:
+    """Return who began the release, where and when, as far as it is known."""
+    parts = {"begun by": release.by, "on": release.host, "since": release.since}
+    return " ".join(f"{preposition} {value}" for preposition, value in parts.items() if value)
 
 
 def _yes_or_no(value: bool | None) -> str:  # noqa: FBT001  a cell
@@ -251,10 +298,13 @@ def members_table(workspace: Workspace) -> RenderableType:
     """Draw the members of a workspace."""
     table = ResponsiveTable("Package", "Path", "Version", "Published", "Needs", droppable=("Path",))
     for member in workspace:
-        needs = ", ".join(sorted(workspace.required_members(member, Kind.RUNTIME, Kind.BUILD)))
-        version = f"{member.version or ''} (dynamic)".lstrip() if member.dynamic else member.version or ""
-        published = "yes" if member.publishable else "no"
-        table.add(member.name, member.path, version, published, needs, style="" if member.publishable else "dim")
+        required = sorted(workspace.required_members(member, Kind.RUNTIME, Kind.BUILD))
+        needs = ", ".join(required)
+        version = str(member.version or "")
+        if member.dynamic:
+            version = f"{version} (dynamic)".lstrip()
+        published, style = ("yes", "") if member.publishable else ("no", "dim")
+        table.add(member.name, member.path, version, published, needs, style=style)
     return table
 
 
@@ -264,7 +314,8 @@ def settings_table(settings: EffectiveSettings) -> RenderableType:
     for row in settings.settings:
         name = f"{row.key} of {row.package}" if row.package else row.key
         value = mask(json.dumps(row.value, ensure_ascii=False))
-        table.add(name, row.source, value, style="dim" if row.source == "default" else "green")
+        style = "dim" if row.source == "default" else "green"
+        table.add(name, row.source, value, style=style)
     return table
 
 
@@ -272,13 +323,18 @@ def findings_list(report: CheckReport) -> RenderableType:
     """Draw the findings, the worst first: for each check, all places, never shortened, and what to do."""
     lines: list[RenderableType] = []
     for (severity, check), group in groupby(report.findings, key=lambda finding: (finding.severity, finding.check)):
-        findings = tuple(group)
         icon, style = _SEVERITY_STYLES[severity]
         lines.append(Text(f"{icon} {severity} {check}", style=f"bold {style}"))
-        texts = [Text(f"{finding.path}:{finding.line}: {finding.what}", style=style) for finding in findings]
-        texts += [Text(f"= help: {hint}", style="cyan") for hint in dict.fromkeys(finding.hint for finding in findings)]
-        lines += [Indented(line, 3) for line in texts]
-    return Group(*lines, Text(report.summary, style="" if report.findings else "green"))
+        hints: dict[str, None] = {}  # each hint once, in order
+        for finding in group:
+            position = Text(f"{finding.path}:{finding.line}: {finding.what}", style=style)
+            lines.append(Indented(position, 3))
+            hints[finding.hint] = None
+        for hint in hints:
+            line = Text(f"= help: {hint}", style="cyan")
+            lines.append(Indented(line, 3))
+    summary_style = "" if report.findings else "green"
+    return Group(*lines, Text(report.summary, style=summary_style))
 
 
 def pins_table(rows: Sequence[tuple[str, str]]) -> RenderableType:

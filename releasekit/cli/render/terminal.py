@@ -54,7 +54,7 @@ def write_result(output_format: str, value: BaseModel, *parts: RenderableType, *
     elif output_format == "json":
         write_stdout(value.model_dump_json(indent=1))
     else:
-        print_parts(*(part for part in parts if part))
+        print_parts(*filter(None, parts))
 
 
 def show_live_table(plan: Plan, settings: Settings) -> AbstractContextManager[Observer]:
