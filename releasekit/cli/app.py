@@ -91,9 +91,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(short_help(app, words, get_terminal_size().columns))  # noqa: T201
             return DONE
         result = app.meta(words, exit_on_error=False, print_error=False, result_action="return_value")
-    except KeyboardInterrupt:
-        next_step = " Run `releasekit publish` to continue." if "publish" in words else ""
-        log.warning("Interrupted.%s", next_step)
+    except KeyboardInterrupt as interrupt:
+        sentences = filter(None, ["Interrupted.", *interrupt.args])  # a command may add what it has done
+        log.warning("%s", " ".join(sentences))
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output, such as `head`, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

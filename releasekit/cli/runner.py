@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from prefect.client.schemas.objects import FlowRun
 
+    from releasekit.cli.stage_tracker import StageTracker
     from releasekit.core.planning.model import Plan
     from releasekit.core.planning.plan_diff import ComparedPlan, PlanDifference
     from releasekit.core.release.pr_status import ReleasePullRequest
@@ -239,8 +240,10 @@ async def dry_run(options: PublishOptions) -> DryRunResult | ReleasePullRequest:
         return DryRunResult(plan, tuple(release_commands(project, repo, pending, options)))
 
 
-async def publish(options: PublishOptions, *, yes: bool) -> PublishResult | ReleasePullRequest:
-    """Release, or rehearse a release; an unfinished release is resumed.
+async def publish(
+    options: PublishOptions, *, yes: bool, tracker: StageTracker | None = None
+) -> PublishResult | ReleasePullRequest:
+    """Release, or rehearse a release; an unfinished release is resumed. The *tracker* is notified of all stages.
 
     With `publish_from = "ci"`, a merged release is handed off to CI, and nothing else is done here.
     Raises Refusal, see `PlanRefusal`, for a plan that has obstacles.
@@ -267,6 +270,9 @@ async def publish(options: PublishOptions, *, yes: bool) -> PublishResult | Rele
             started = started.with_observer(
                 stack.enter_context(terminal.show_live_table(started.plan, project.settings))
             )
+        if tracker:
+            tracker.observer = started.release.observer
+            started = started.with_observer(tracker)
         report = await _run_flow(options, server, started)
         if not rehearsing:
             return PublishResult(report)

@@ -38,10 +38,11 @@ def short_help(app: App, words: Iterable[str], width: int) -> str:
 
 def _program_help(app: App, names: Sequence[str], width: int) -> Iterator[str]:
     yield "Usage: releasekit COMMAND [OPTIONS]"
+    listed = sorted({*names} - {"help"})
     for group in (LOOK, RELEASE, SET_UP):
         yield f"{group.name}:"
-        rows = [(name, summary_of(app[name])) for name in sorted(names) if group in groups_of(app[name])]
-        yield from _columns([row for row in rows if row[0] != "help"], width)
+        rows = [(name, summary_of(app[name])) for name in listed if group in groups_of(app[name])]
+        yield from _columns(rows, width)
     yield "More: `releasekit COMMAND -h`, or `releasekit --help`"
 
 

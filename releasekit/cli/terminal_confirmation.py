@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from releasekit.cli.render import tables, terminal
 from releasekit.core.adoption import Adoption
 from releasekit.core.planning.model import Plan
-from releasekit.core.release.rollback_plan import Rollback
-from releasekit.operations.confirmation import ConfirmationAnswer
+from releasekit.operations.confirmation import ConfirmationAnswer, FileDiffs
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from releasekit.operations.confirmation import Proposal, Subject
 
 _NO_TERMINAL = "confirmation required, but this is not a terminal; pass --yes"
@@ -34,17 +35,22 @@ class TerminalConfirmation:
         A plan with obstacles is not shown, because the error lists them. A rollback is shown only if a question
         follows.
         """
-        if isinstance(subject, Plan):
-            if not subject.obstacles:
-                terminal.print_parts(tables.plan_table(subject), on_stderr=True)
-        elif isinstance(subject, Rollback):
-            if not self.yes and terminal.is_terminal():
-                terminal.print_parts(tables.rollback_table(subject), on_stderr=True)
-        elif isinstance(subject, Adoption):
+        if isinstance(subject, Adoption):
             if not self.quiet:
                 terminal.print_parts(tables.adoption_table(subject))
-        else:
-            terminal.print_parts(*map(tables.colored_diff, subject.texts), on_stderr=True)
+            return
+        parts: list[RenderableType] = []
+        if isinstance(subject, FileDiffs):
+            parts += map(tables.colored_diff, subject.texts)
+        elif isinstance(subject, Plan):
+            if not subject.obstacles:
+                parts.append(tables.plan_table(subject))
+        elif self._will_ask():
+            parts.append(tables.rollback_table(subject))
+        terminal.print_parts(*parts, on_stderr=True)
+
+    def _will_ask(self) -> bool:
+        return not self.yes and terminal.is_terminal()
 
     def can_take_hours(self, proposal: Proposal) -> bool:  # noqa: ARG002
         """Return False: the user waits at the terminal, and so does the release."""

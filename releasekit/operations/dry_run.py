@@ -44,17 +44,25 @@ def release_commands(project: Project, repo: Repo, pending: PendingRelease, opti
     lines = [f"# {RELEASE}: {repo.common_dir / 'releasekit' / plan.release}"]
     if bundle:
         lines.append("# verify that the release commit changes only what a release changes")
-    lines.append(release.check_out(commit if bundle else plan.commit))
-    if not bundle:
+        lines.append(release.check_out(commit))
+    else:
+        lines.append(release.check_out(plan.commit))
         lines += release.prepare()
-    if not options.version_only and not (bundle and bundle.manifest.packages):
-        lines += [*release.build(), *release.prove()]
     if options.version_only:
         lines += release.fast_forward()
-    elif options.stage_only:
+        lines.append(release.clean_up())
+        return lines
+    has_files = bundle is not None and bool(bundle.manifest.packages)
+    if not has_files:
+        lines += release.build()
+        lines += release.prove()
+    if options.stage_only:
         lines += release.export_staged()
     else:
-        lines += [*release.lock_remote(), *release.publish(), *release.announce(), *release.fast_forward()]
+        lines += release.lock_remote()
+        lines += release.publish()
+        lines += release.announce()
+        lines += release.fast_forward()
     if not options.stage_only or options.output.name:
         lines.append(release.clean_up())
     return lines
@@ -86,17 +94,26 @@ class _CommandOutline:
     def prepare(self) -> Iterator[str]:
         names = [step.name for step in self.plan.steps]
         yield f"# write the new versions of {count_packages(names)} into the files of {TREE}"
-        yield from (f"# raise {requirement}" for requirement in self.plan.raises)
-        members = {name: self.project.root / self.project.workspace[name].path for name in self.plan.changelogs}
-        if members:
-            yield f"# write the changelog entries of {count_packages(members)}"
-        files = {member: changelog_path(member) for member in members.values()}
-        if new := [path.relative_to(self.repo.top).as_posix() for path in files.values() if not path.exists()]:
-            yield display_command(self.repo.add_command(TREE, new))
+        for requirement in self.plan.raises:
+            yield f"# raise {requirement}"
+        if self.plan.changelogs:
+            yield f"# write the changelog entries of {count_packages(self.plan.changelogs)}"
+        new_changelogs = self._new_changelogs()
+        if new_changelogs:
+            yield display_command(self.repo.add_command(TREE, new_changelogs))
         if self.repo.is_tracked(self.project.root / "uv.lock"):
             yield str(self.project.uv.lock_command(self.root, names))
         message = f"{RELEASE_COMMIT}{self.plan.title}"
         yield from map(display_command, self.repo.commit_commands(TREE, message, (), hooks=self.settings.hooks))
+
+    def _new_changelogs(self) -> list[str]:
+        """Return the changelogs that do not exist yet, as paths in the repository."""
+        paths: list[str] = []
+        for name in self.plan.changelogs:
+            path = changelog_path(self.project.root / self.project.workspace[name].path)
+            if not path.exists():
+                paths.append(path.relative_to(self.repo.top).as_posix())
+        return paths
 
     def build(self) -> Iterator[str]:
         seconds = self.settings.build_timeout
@@ -110,13 +127,16 @@ class _CommandOutline:
         """Yield the commands that prove, before the first upload, that the staged files can be installed."""
         if self.settings.overlay == "off":
             return
-        links = [DIST / step.name for step in self.plan.steps]
-        index, fresh, uv = self.target.install_index, tuple(self.plan.versions), self.project.uv
-        everything = [_exact_requirement(step) for step in self.plan.steps]
-        yield str(uv.resolve_command(self.root, everything, links, index, fresh))
+        steps, uv = self.plan.steps, self.project.uv
+        links = [DIST / step.name for step in steps]
+        index, fresh = self.target.install_index, tuple(self.plan.versions)
+        requirements = [_exact_requirement(step) for step in steps]
+        yield str(uv.resolve_command(self.root, requirements, links, index, fresh))
         yield "# with all extras; if they cannot be installed together: each package alone, and with each extra"
-        for step in self.plan.steps:
-            if self.settings.overlay == "install" and self._is_tested(step):
+        if self.settings.overlay != "install":
+            return
+        for step in steps:
+            if self._is_tested(step):
                 yield str(uv.venv_command(VENV))
                 yield str(uv.install_command(self.root, VENV, _exact_requirement(step), index, fresh, links))
                 yield f"# import the modules of {step.name} in {VENV}"
@@ -135,7 +155,9 @@ class _CommandOutline:
                 yield from self._smoke_test(step)
 
     def _is_tested(self, step: Step) -> bool:
-        return self.settings.smoke_test if step.smoke_test is None else step.smoke_test
+        if step.smoke_test is None:
+            return self.settings.smoke_test
+        return step.smoke_test
 
     def _upload(self, step: Step) -> str:
         stem = f"{step.name.replace('-', '_')}-{step.version}"
@@ -164,14 +186,16 @@ class _CommandOutline:
 
     def _pushes(self, tags: tuple[str, ...]) -> Iterator[str]:
         """Yield the pushes of commit and *tags*; the last one also unlocks the release on the remote."""
-        groups = [[f"refs/tags/{tag}:refs/tags/{tag}" for tag in group] for group in push_batches(tags, self.plan.tags)]
-        pushes = groups or [[]]
+        batches = push_batches(tags, self.plan.tags)
+        pushes = [[f"refs/tags/{tag}:refs/tags/{tag}" for tag in batch] for batch in batches] or [[]]
         if self.repo.branch:
             pushes[0].insert(0, f"{self.commit}:refs/heads/{self.repo.branch}")
-        pushes[-1].append(f":{LOCK_REF}")
-        for number, refs in enumerate(pushes, 1):
-            leases = {LOCK_REF: LOCK_COMMIT} if number == len(pushes) else {}
-            yield display_command(self.repo.push_command(self.settings.remote, refs, leases=leases))
+        *first, last = pushes
+        for refs in first:
+            yield display_command(self.repo.push_command(self.settings.remote, refs, leases={}))
+        last.append(f":{LOCK_REF}")
+        leases = {LOCK_REF: LOCK_COMMIT}
+        yield display_command(self.repo.push_command(self.settings.remote, last, leases=leases))
 
     def fast_forward(self) -> Iterator[str]:
         if self.repo.branch:

@@ -58,10 +58,12 @@ async def init_workspace(
     """Find earlier releases and missing configuration, show it, and write it after a yes; return everything found."""
     project = read_workspace.read_workspace(options.directory, options.overrides())
     repo = Repo(project.root)
-    adoption, texts = inspect_releases(repo, project, None if options.offline else await _read_published(project))
+    published = None if options.offline else await _read_published(project)
+    adoption, texts = inspect_releases(repo, project, published)
     if ci:
         workflows, diffs = ci_files(repo, project, ci)
-        adoption, texts = adoption.model_copy(update={"diffs": {**adoption.diffs, **diffs}}), {**texts, **workflows}
+        adoption = adoption.model_copy(update={"diffs": {**adoption.diffs, **diffs}})
+        texts = {**texts, **workflows}
     await confirmation.show(adoption)
     tags = adoption.missing if tag_baselines else {}
     if not (texts or tags):
@@ -95,10 +97,8 @@ def ci_files(repo: Repo, project: Project, ci: CiSystem) -> tuple[dict[str, str]
 
     They are the templates of releasekit, for the branch that is checked out. Existing files are updated.
     """
-    wanted = {
-        f"{_CI_DIRECTORIES[ci]}/{template.name}": template.read_text()
-        for template in (files("releasekit") / "templates" / ci).iterdir()
-    }
+    templates = files("releasekit") / "templates" / ci
+    wanted = {f"{_CI_DIRECTORIES[ci]}/{template.name}": template.read_text() for template in templates.iterdir()}
     if ci == "gitlab":
         include = next(iter(wanted))
         if not (repo.top / _GITLAB_FILE).exists():
@@ -113,8 +113,10 @@ def ci_files(repo: Repo, project: Project, ci: CiSystem) -> tuple[dict[str, str]
         before = read_text(target) if target.is_file() else ""
         after = text.replace("branches: [main]", f"branches: [{branch}]")
         display_path = os.path.relpath(target, project.root)
-        if diff := text_diff(before, after, display_path):
-            texts[display_path], diffs[display_path] = after, diff
+        diff = text_diff(before, after, display_path)
+        if diff:
+            texts[display_path] = after
+            diffs[display_path] = diff
     return texts, diffs
 
 
@@ -128,34 +130,39 @@ def inspect_releases(
     """
     tags = repo.tags()
     umbrellas = read_history.umbrella_tags(repo, project, tags, in_any_format=True)
-    own = project.schemes.own
-    common = unclaimed_tags((tag for tag in tags if tag not in umbrellas), own)
+    package_tags = (tag for tag in tags if tag not in umbrellas)
+    common = unclaimed_tags(package_tags, project.schemes.own)
     readings = parse_tags(common, project.workspace.members, project.settings.label)
     tagging = _detect_tagging(repo, project, tags, readings)
-    released = (
-        {read.name for read in readings.values()}
-        | {*own}
-        | {name for name, versions in (published or {}).items() if versions}
-    )
-    samples = (
-        []
-        if published is None or _settings_table(project).keys() & PUBLISH_KEYS
-        else sample_patterns(project.workspace, released)
-    )
+    samples = _suggest_exclusions(project, readings, published)
     unpublished = project.workspace.matching_names(samples)
     before, after = _config_texts(project, tagging, samples)
     configured = _apply_tagging(project, tagging)
     rows, missing = _collect_rows(repo, configured, published, unpublished)
-    diffs = {path: diff for path, text in after.items() if (diff := text_diff(before[path], text, path))}
+    unexplained = [tag for tag in tags if not configured.schemes.readings(tag)]
+    all_diffs = {path: text_diff(before[path], text, path) for path, text in after.items()}
+    diffs = {path: diff for path, diff in all_diffs.items() if diff}
     adoption = Adoption(
         tag_format=tagging.patterns,
         label=tagging.label,
         packages=tuple(rows),
-        unexplained=tuple(sorted(tag for tag in tags if not configured.schemes.readings(tag))),
+        unexplained=tuple(sorted(unexplained)),
         missing=missing,
         diffs=diffs,
     )
     return adoption, {path: after[path] for path in diffs}
+
+
+def _suggest_exclusions(
+    project: Project, readings: Mapping[str, ParsedTag], published: PublishedVersions | None
+) -> list[str]:
+    """Return patterns of members, such as samples, that were never released; none if that is not known."""
+    is_configured = bool(_settings_table(project).keys() & PUBLISH_KEYS)
+    if published is None or is_configured:
+        return []
+    tagged = {read.name for read in readings.values()}
+    on_index = {name for name, versions in published.items() if versions}
+    return sample_patterns(project.workspace, tagged | {*project.schemes.own} | on_index)
 
 
 def _settings_table(project: Project) -> Mapping[str, Any]:
@@ -166,12 +173,16 @@ def _detect_tagging(
     repo: Repo, project: Project, tags: Mapping[str, str], readings: Mapping[str, ParsedTag]
 ) -> TagFormats:
     """Return the formats that match *tags*. A tag without a name belongs to the package that had its version."""
-    members = [member for member in project.workspace if member.publishable and member.name not in project.schemes.own]
-    nameless = {member.name: tags[tag] for member in members if (tag := highest_tag(readings, "", member.version))}
+    own = project.schemes.own
+    members = [member for member in project.workspace if member.publishable and member.name not in own]
+    nameless: dict[str, str] = {}
+    for member in members:
+        tag = highest_tag(readings, "", member.version)
+        if tag:
+            nameless[member.name] = tags[tag]
     declared = read_history.versions_at(repo, project, nameless)
-    return detect_tag_formats(
-        readings, members, declared, project.settings, configured="tag_format" in _settings_table(project)
-    )
+    is_configured = "tag_format" in _settings_table(project)
+    return detect_tag_formats(readings, members, declared, project.settings, configured=is_configured)
 
 
 def _config_texts(project: Project, tagging: TagFormats, samples: list[str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -181,14 +192,15 @@ def _config_texts(project: Project, tagging: TagFormats, samples: list[str]) -> 
     members = [member for member in workspace if member.publishable and member.name not in unpublished]
     names = {member.name for member in members}
     pins = choose_pins(workspace, names)
-    keys = {
-        ROOT: missing_keys(_settings_table(project), tagging, members, suggest_groups(workspace, names), samples, pins)
-    }
+    groups = suggest_groups(workspace, names)
+    keys = {ROOT: missing_keys(_settings_table(project), tagging, members, groups, samples, pins)}
     if tagging.bare_owner:
-        path = f"{workspace[tagging.bare_owner[0]].path}/{ROOT}"
-        keys[path] = [MissingKey("tag_format", tagging.bare_owner[1], "Its tags contain no package name.")]
+        owner, tag_format = tagging.bare_owner
+        path = f"{workspace[owner].path}/{ROOT}"
+        keys[path] = [MissingKey("tag_format", tag_format, "Its tags contain no package name.")]
     before = {path: read_text(project.root / path) for path in keys}
-    return before, {path: configured_text(before[path], entries, path) for path, entries in keys.items()}
+    after = {path: configured_text(before[path], entries, path) for path, entries in keys.items()}
+    return before, after
 
 
 def _apply_tagging(project: Project, tagging: TagFormats) -> Project:
@@ -196,7 +208,8 @@ def _apply_tagging(project: Project, tagging: TagFormats) -> Project:
     settings = project.settings.model_copy(update={"tag_format": tagging.patterns, "label": tagging.label})
     own = {name: dict(overrides) for name, overrides in project.member_settings.items()}
     if tagging.bare_owner:
-        own.setdefault(tagging.bare_owner[0], {})["tag_format"] = tagging.bare_owner[1]
+        owner, tag_format = tagging.bare_owner
+        own.setdefault(owner, {})["tag_format"] = tag_format
     return replace(project, settings=settings, member_settings=own)
 
 
@@ -210,27 +223,40 @@ def _collect_rows(
     missing: list[tuple[str, str]] = []
     for member in project.workspace:
         name = member.name
+        versions = (published or {}).get(name, frozenset())
         if not member.publishable or name in unpublished:
             rows.append(_make_row(member, "home"))
-        elif tagged_baseline := history.baselines.get(name):
-            rows.append(_tagged_row(member, tagged_baseline, (published or {}).get(name, ())))
-        elif last := on_index.get(name):
+        elif name in history.baselines:
+            rows.append(_tagged_row(member, history.baselines[name], versions))
+        elif name in on_index:
+            last = on_index[name]
             tag = project.schemes.of(name).tag(name, last.version)
-            missing += [(tag, last.commit)] if last.commit else []
-            note = (
-                f"no tag {tag}" if last.commit else f"no tag {tag}, and no commit here sets the version {last.version}"
-            )
-            rows.append(_make_row(member, "index", last, note))
+            rows.append(_untagged_row(member, last, tag))
+            if last.commit:
+                missing.append((tag, last.commit))
         else:
-            later = max((published or {}).get(name, ()), default=None)
-            note = f"the index has {later}, which is above the declared version" if later else ""
-            rows.append(_make_row(member, "unasked" if published is None else "first", note=note))
+            baseline = "unasked" if published is None else "first"
+            rows.append(_unreleased_row(member, baseline, versions))
     return rows, missing_tags(missing)
+
+
+def _untagged_row(member: Member, last: Baseline, tag: str) -> AdoptedPackage:
+    note = f"no tag {tag}"
+    if not last.commit:
+        note += f", and no commit here sets the version {last.version}"
+    return _make_row(member, "index", last, note)
+
+
+def _unreleased_row(member: Member, baseline: BaselineSource, published: Collection[Version]) -> AdoptedPackage:
+    later = max(published, default=None)
+    note = f"the index has {later}, which is above the declared version" if later else ""
+    return _make_row(member, baseline, note=note)
 
 
 def _tagged_row(member: Member, last: Baseline, published: Collection[Version]) -> AdoptedPackage:
     later = max(published, default=last.version)
-    return _make_row(member, "tag", last, f"the index has {later}" if later > last.version else "")
+    note = f"the index has {later}" if later > last.version else ""
+    return _make_row(member, "tag", last, note)
 
 
 def _make_row(member: Member, baseline: BaselineSource, last: Baseline | None = None, note: str = "") -> AdoptedPackage:
@@ -246,4 +272,5 @@ async def _read_published(project: Project) -> PublishedVersions:
 
 
 def _enumerate(things: list[str]) -> str:
-    return " and ".join(filter(None, (", ".join(things[:-1]), things[-1])))
+    *first, last = things
+    return f"{', '.join(first)} and {last}" if first else last

@@ -47,28 +47,34 @@ def run_checks(options: CheckOptions) -> CheckRun:
     repo = Repo(project.root)
     checks_by_name = with_plugins(plugin_checks())
     settings = project.settings
-    checks = select_checks(
-        checks_by_name, options.select or settings.check_select, (*settings.check_ignore, *options.ignore)
-    )
-    ignored = _member_ignores(project, checks_by_name)
-    packages = project.workspace.matching_names(options.package)
-    facts = read_facts.read_facts(project, repo, {need for check in checks.values() for need in check.needs})
+    selected = options.select or settings.check_select
+    ignored = (*settings.check_ignore, *options.ignore)
+    checks = select_checks(checks_by_name, selected, ignored)
+    member_ignores = _member_ignores(project, checks_by_name)
+    packages = project.workspace.matching_names(options.package) or frozenset(project.workspace.members)
+    needs = {need for check in checks.values() for need in check.needs}
+    facts = read_facts.read_facts(project, repo, needs)
 
     def is_wanted(check: str, package: str) -> bool:
-        return check not in ignored.get(package, ()) and (not packages or package in packages)
+        is_selected = not options.package or package in packages
+        return is_selected and check not in member_ignores.get(package, ())
 
-    results = collect_findings(facts, checks.values(), is_wanted)
-    report = CheckReport(checks=tuple(checks), packages=len(packages or project.workspace.members), findings=results)
+    findings = collect_findings(facts, checks.values(), is_wanted)
+    report = CheckReport(checks=tuple(checks), packages=len(packages), findings=findings)
     prefix = project.root.relative_to(repo.top).as_posix()
-    return CheckRun(project.root, "" if prefix == "." else prefix, tuple(checks.values()), report)
+    if prefix == ".":
+        prefix = ""
+    return CheckRun(project.root, prefix, tuple(checks.values()), report)
 
 
 def _member_ignores(project: Project, checks_by_name: Mapping[str, Check]) -> dict[str, frozenset[str]]:
     """Return the checks that each member ignores."""
-    ignores = {name: own["check_ignore"] for name, own in project.member_settings.items() if "check_ignore" in own}
-    for names in ignores.values():
-        select_checks(checks_by_name, (), names)  # refuses unknown checks
-    return {name: frozenset(names) for name, names in ignores.items()}
+    ignores: dict[str, frozenset[str]] = {}
+    for name, own in project.member_settings.items():
+        ignored = own.get("check_ignore", ())
+        select_checks(checks_by_name, (), ignored)  # refuses unknown checks
+        ignores[name] = frozenset(ignored)
+    return ignores
 
 
 async def apply_fixes(check_run: CheckRun, confirmation: Confirmation) -> bool:
@@ -78,13 +84,15 @@ async def apply_fixes(check_run: CheckRun, confirmation: Confirmation) -> bool:
     """
     fixes = [finding.fix for finding in check_run.report.findings if finding.fix]
     before = {file: _read_if_exists(check_run.root / file) for file in affected_files(fixes)}
-    after = {file: text for file, text in fixed_texts(before, fixes).items() if text != before[file]}
+    fixed = fixed_texts(before, fixes)
+    after = {file: text for file, text in fixed.items() if text != before[file]}
     if not after:
         log.info("no finding can be fixed automatically")
         return False
     diffs = FileDiffs(tuple(_file_diff(file, before[file], text) for file, text in after.items()))
     await confirmation.show(diffs)
-    answer = await confirmation.ask(Proposal(f"Write {len(after)} file{'s' * (len(after) > 1)}?", diffs))
+    files = "1 file" if len(after) == 1 else f"{len(after)} files"
+    answer = await confirmation.ask(Proposal(f"Write {files}?", diffs))
     if not answer.accepted:
         log.info("nothing was written; pass --yes to write without a question")
         return False

@@ -58,7 +58,9 @@ def effective_settings(workspace: Path, overrides: Mapping[str, Any]) -> Effecti
             return f"--{key.replace('_', '-')}"
         if key in environment:
             return variable(key)
-        return f"pyproject.toml:{line_of(text, (*TABLE, key))}" if key in written else "default"
+        if key in written:
+            return f"pyproject.toml:{line_of(text, (*TABLE, key))}"
+        return "default"
 
     root = (Setting(key=key, value=values[key], source=find_source(key)) for key in Settings.model_fields)
     return EffectiveSettings(settings=(*root, *_member_settings(project)))

@@ -46,14 +46,18 @@ def select_subgraph(
     project = read_workspace(directory, {})
     workspace = project.workspace
     graph, warnings = graph_of(workspace, offers_of(workspace))
-    asked = [_parse_kind(word) for words in kinds for word in words.split(",")]
-    graph = graph.of_kinds(asked or (_HARD if deps or rdeps else _KINDS))
-    down, up = workspace.matching_names(deps), workspace.matching_names(rdeps)
-    members = workspace.matching_names(group_patterns(project.settings, groups)) if groups else None
+    is_closure = bool(deps or rdeps)
+    default_kinds = _HARD if is_closure else _KINDS
+    graph = graph.of_kinds(_parse_kinds(kinds) or default_kinds)
+    down = workspace.matching_names(deps)
+    up = workspace.matching_names(rdeps)
+    members = None
+    if groups:
+        members = workspace.matching_names(group_patterns(project.settings, groups))
     subgraph = graph.select(down, up, members)
-    return GraphView(project, subgraph, (down or up).intersection(subgraph), bool(up and not down)), list(
-        map(str, warnings)
-    )
+    roots = (down or up).intersection(subgraph)
+    is_inverted = bool(up) and not down
+    return GraphView(project, subgraph, roots, is_inverted), [str(warning) for warning in warnings]
 
 
 def render_graph(view: GraphView, graph_format: GraphFormat) -> str:
@@ -62,7 +66,8 @@ def render_graph(view: GraphView, graph_format: GraphFormat) -> str:
     if graph_format == "svg":
         from releasekit.integrations.graphviz import render_svg
 
-        return render_svg(graphs.dot_text(workspace, graph)) or workspace_svg(workspace, graph)
+        drawn_by_graphviz = render_svg(graphs.dot_text(workspace, graph))
+        return drawn_by_graphviz or workspace_svg(workspace, graph)
     renderers: dict[GraphFormat, Callable[[], str]] = {
         "levels": lambda: graphs.levels_text(order(graph, cycles)),
         "json": lambda: graph_json(workspace, graph, None if graph.cycles() else order(graph)),
@@ -73,6 +78,12 @@ def render_graph(view: GraphView, graph_format: GraphFormat) -> str:
         "d2": lambda: graphs.d2_text(workspace, graph),
     }
     return renderers[graph_format]()
+
+
+def _parse_kinds(arguments: Sequence[str]) -> list[Kind]:
+    """Return the kinds in *arguments*; each argument is a list, separated by commas."""
+    words = ",".join(arguments).split(",") if arguments else []
+    return [_parse_kind(word) for word in words]
 
 
 def _parse_kind(word: str) -> Kind:

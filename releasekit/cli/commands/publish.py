@@ -47,30 +47,23 @@ def publish(
     options.check_conflicts()
     if options.approve and yes:
         raise Refusal(ErrorCode.USAGE, "--approve asks somebody else, and --yes asks nobody: use only one of them")
+    if options.dry_run:
+        return _dry_run(options, format)
     import asyncio
 
     from releasekit.cli import runner
     from releasekit.cli.render import tables, terminal
+    from releasekit.cli.stage_tracker import StageTracker
     from releasekit.core.release.pr_status import ReleasePullRequest
-    from releasekit.formats.csv import plan_csv, report_csv
-    from releasekit.formats.markdown import COMMENT_LIMIT, plan_markdown, report_markdown
+    from releasekit.formats.csv import report_csv
+    from releasekit.formats.markdown import report_markdown
 
-    if options.dry_run:
-        dry_run = asyncio.run(runner.dry_run(options))
-        if isinstance(dry_run, ReleasePullRequest):
-            terminal.write_result(format, dry_run, tables.release_pr_table(dry_run))
-            return report_obstacles(dry_run.obstacles)
-        terminal.write_result(
-            format,
-            dry_run.plan,
-            tables.plan_table(dry_run.plan),
-            csv=lambda: plan_csv(dry_run.plan),
-            markdown=lambda: plan_markdown(dry_run.plan, limit=COMMENT_LIMIT),
-        )
-        if format == "table" and dry_run.commands:
-            terminal.write_stdout("would run:\n" + "\n".join(f"  {command}" for command in dry_run.commands))
-        return report_obstacles(dry_run.plan.obstacles)
-    result = asyncio.run(runner.publish(options, yes=yes))
+    tracker = StageTracker()
+    try:
+        result = asyncio.run(runner.publish(options, yes=yes, tracker=tracker))
+    except KeyboardInterrupt:
+        next_step = "" if options.rehearse else "Run `releasekit publish` to continue."
+        raise KeyboardInterrupt(tracker.summary(), next_step) from None
     if isinstance(result, ReleasePullRequest):
         terminal.write_result(format, result, tables.release_pr_table(result))
         return DONE
@@ -85,3 +78,30 @@ def publish(
     if options.rehearse:
         log.info("Rehearsal finished; everything was discarded. Run `releasekit publish` to release.")
     return DONE if result.report.is_successful else FAILED
+
+
+def _dry_run(options: PublishOptions, output_format: str) -> int:
+    import asyncio
+
+    from releasekit.cli import runner
+    from releasekit.cli.render import tables, terminal
+    from releasekit.core.release.pr_status import ReleasePullRequest
+    from releasekit.formats.csv import plan_csv
+    from releasekit.formats.markdown import COMMENT_LIMIT, plan_markdown
+
+    result = asyncio.run(runner.dry_run(options))
+    if isinstance(result, ReleasePullRequest):
+        terminal.write_result(output_format, result, tables.release_pr_table(result))
+        return report_obstacles(result.obstacles)
+    plan = result.plan
+    terminal.write_result(
+        output_format,
+        plan,
+        tables.plan_table(plan),
+        csv=lambda: plan_csv(plan),
+        markdown=lambda: plan_markdown(plan, limit=COMMENT_LIMIT),
+    )
+    if output_format == "table" and result.commands:
+        lines = [f"  {command}" for command in result.commands]
+        terminal.write_stdout("\n".join(["would run:", *lines]))
+    return report_obstacles(plan.obstacles)

@@ -1,0 +1,46 @@
+"""What a release has done so far, for the message after Ctrl-C."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from releasekit.core.release.progress import BUILD_STAGES, PROOF_STAGES, UPLOAD_STAGES, PackageStage
+from releasekit.core.text import summarize
+
+if TYPE_CHECKING:
+    from releasekit.core.release.observer import Observer
+
+_IN_PROGRESS = frozenset((*BUILD_STAGES, *PROOF_STAGES, *UPLOAD_STAGES))
+_MAX_NAMES = 10
+
+
+@dataclass
+class StageTracker:
+    """An observer that remembers the stage of each package; it also notifies *observer*, if there is one."""
+
+    observer: Observer | None = None
+    stages: dict[str, PackageStage] = field(default_factory=dict[str, PackageStage])
+
+    def on_phase(self, phase: str) -> None:
+        """Notify the other observer."""
+        if self.observer:
+            self.observer.on_phase(phase)
+
+    def on_stage(self, package: str, stage: PackageStage, error: str = "") -> None:
+        """Remember the stage, and notify the other observer."""
+        self.stages[package] = stage
+        if self.observer:
+            self.observer.on_stage(package, stage, error)
+
+    def summary(self) -> str:
+        """Return a sentence such as "Published: core, web; in progress: app."; empty if no package has begun."""
+        published = [name for name, stage in self.stages.items() if stage is PackageStage.PUBLISHED]
+        in_progress = [name for name, stage in self.stages.items() if stage in _IN_PROGRESS]
+        parts: list[str] = []
+        if published:
+            parts.append(f"published: {summarize(published, _MAX_NAMES)}")
+        if in_progress:
+            parts.append(f"in progress: {summarize(in_progress, _MAX_NAMES)}")
+        sentence = "; ".join(parts)
+        return f"{sentence[0].upper()}{sentence[1:]}." if sentence else ""
