@@ -106,16 +106,18 @@ async def _plan_locally(options: PlanOptions, *, since_last: bool) -> ComparedPl
     with checkout_workspace(options) as local_options:
         project, repo = open_project(local_options)
         compared_plan = with_difference((await compute_plan(local_options, project, repo)).plan, None)
-        since = (
-            _diff_with_last_plan(plan_key(local_options, project, repo), repo, compared_plan) if since_last else None
-        )
-    return with_difference(compared_plan, since)
+        if not since_last:
+            return compared_plan
+        key = plan_key(local_options, project, repo)
+        return with_difference(compared_plan, _diff_with_last_plan(key, repo, compared_plan))
 
 
 def _diff_with_last_plan(key: str, repo: Repo, current_plan: Plan) -> PlanDifference | None:
     last_plan = load_plan_snapshot(repo.common_dir, key)
     save_plan_snapshot(repo.common_dir, key, current_plan)
-    return diff_plans(snapshot_from_plan(last_plan), current_plan) if last_plan else None
+    if last_plan is None:
+        return None
+    return diff_plans(snapshot_from_plan(last_plan), current_plan)
 
 
 async def check(options: CheckOptions) -> CheckRun:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
+    from releasekit.core.changelog.changelog import Section
     from releasekit.core.planning.model import Plan
     from releasekit.core.release.target import Target
     from releasekit.integrations.protocols import Index
@@ -73,8 +74,11 @@ def plan_key(options: Options, project: Project, repo: Repo) -> str:
     address = mask(repo.address(project.settings.remote)) or str(repo.top)
     workspace_path = project.root.relative_to(repo.top).as_posix()
     parameters = options.model_dump_json(exclude={"workspace"}, exclude_defaults=True)
-    slug = re.sub(r"[^a-z0-9]+", "-", address.removesuffix(".git").rpartition("/")[2].lower()).strip("-")
-    return f"plan-{slug}-{sha256(f'{address} {repo.branch} {workspace_path} {parameters}'.encode()).hexdigest()[:8]}"
+    _, _, name = address.removesuffix(".git").rpartition("/")
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    identity = f"{address} {repo.branch} {workspace_path} {parameters}"
+    digest = sha256(identity.encode()).hexdigest()[:8]
+    return f"plan-{slug}-{digest}"
 
 
 async def create_plan_context(
@@ -118,16 +122,15 @@ async def _ask_and_plan(
             if names:
                 released_now = {step.name for step in plan.steps}
                 answers = await ask_index.ask_versions(indexes, names, answers, released_here=released_now)
-                if released := ask_index.baselines_on_index(repo, project, history, answers.published):
+                released = ask_index.baselines_on_index(repo, project, history, answers.published)
+                if released:
                     history = read_history.read_history(repo, project, released)
-                answers = replace(
-                    answers, consumed=ask_index.consumed_versions(project, repo, history, answers.published)
-                )
-            last_releases = {
-                (name, baseline.version) for name, baseline in history.baselines.items() if name in questions
-            }
-            wanted = {(name, version) for name, version in {*last_releases, *plan.unread} if answers.has(name, version)}
-            releases = sorted(wanted - read)
+                consumed = ask_index.consumed_versions(project, repo, history, answers.published)
+                answers = replace(answers, consumed=consumed)
+            baselines = history.baselines.items()
+            last_releases = {(name, baseline.version) for name, baseline in baselines if name in questions}
+            wanted = {*last_releases, *plan.unread} - read
+            releases = sorted((name, version) for name, version in wanted if answers.has(name, version))
             if not (names or releases):
                 return plan, history, answers.published
             answers = await ask_index.ask_requirements(indexes, releases, answers)
@@ -143,14 +146,14 @@ def add_changelogs(project: Project, repo: Repo, plan: Plan, history: History, *
     settings = project.settings
     urls = repository_urls(repo.address(settings.remote), settings.forge)
     notes |= settings.creates_forge_release and bool(urls.base)
-    if not (notes or any(project.effective_setting(step.name, "changelog") for step in plan.steps)):
+    with_changelog = {step.name for step in plan.steps if project.effective_setting(step.name, "changelog")}
+    if not (notes or with_changelog):
         return plan
     changes_by_name = changelog_entries.package_changes(project, repo, plan, history)
-    sections = {
-        name: changes.section(urls)
-        for name, changes in changes_by_name.items()
-        if project.effective_setting(name, "changelog")
-    }
+    sections: dict[str, Section] = {}
+    for name, changes in changes_by_name.items():
+        if name in with_changelog:
+            sections[name] = changes.section(urls)
     note_entries = changelog_entries.note_entries(repo, changes_by_name) if notes else {}
     return plan.model_copy(update={"changelogs": sections, "tales": note_entries})
 

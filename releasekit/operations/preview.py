@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from releasekit.core.changelog.changelog import Section
     from releasekit.core.config.settings import Settings
     from releasekit.core.planning.model import Step
+    from releasekit.core.release.release_manifest import ReleaseManifest
     from releasekit.core.release.release_notes import PullRequest, ReleaseNotes
     from releasekit.core.release.unfinished_release import ReleaseTraces
     from releasekit.formats.explained import Explanation
@@ -56,10 +57,12 @@ def unreleased_changes(
         plan = decide.plan(project, repo, history, selection, None)
         urls = repository_urls(repo.address(project.settings.remote), project.settings.forge)
         changes_by_name = changelog_entries.package_changes(project, repo, plan, history)
-    included = (step for step in plan.steps if step.status is Status.INCLUDED)
-    return tuple(
-        (step, changes_by_name[step.name], changes_by_name[step.name].section(urls)) for step in included
-    ), _remarks(plan)
+    packages: list[UnreleasedPackage] = []
+    for step in plan.steps:
+        if step.status is Status.INCLUDED:
+            changes = changes_by_name[step.name]
+            packages.append((step, changes, changes.section(urls)))
+    return tuple(packages), _remarks(plan)
 
 
 async def notes(options: Options) -> tuple[ReleaseNotes, str]:
@@ -168,18 +171,20 @@ async def release_status(options: StatusOptions) -> ReleaseStatus:
         if refs is not None and not options.offline:
             all_traces, problem = find_unfinished.read_remote(repo, settings.remote, refs, all_traces)
             unasked += [problem] if problem else []
-            proposed = await find_unpublished(repo, settings, project.uv.secrets)
-            pairs = [
-                (proposal.plan, proposal.manifest, proposal.draft.url if proposal.draft else "")
-                for proposal in proposed
-            ]
-            all_traces += await find_unfinished.read_unpublished(repo, settings, project.uv.secrets, pairs, refs)
+            proposals: list[tuple[Plan, ReleaseManifest, str]] = []
+            for proposal in await find_unpublished(repo, settings, project.uv.secrets):
+                url = proposal.draft.url if proposal.draft else ""
+                proposals.append((proposal.plan, proposal.manifest, url))
+            all_traces += await find_unfinished.read_unpublished(repo, settings, project.uv.secrets, proposals, refs)
         all_traces = find_unfinished.with_local_tags(repo, [*find_unfinished.unique_releases(all_traces)])
         if not options.offline:
             all_traces = await _add_index_files(project, all_traces, unasked)
         holder = lock_holder(repo.common_dir)
-    running = holder.who if holder and holder.is_known else ""
-    elsewhere = holder.who if holder and not holder.is_known else ""
+    running = elsewhere = ""
+    if holder and holder.is_known:
+        running = holder.who
+    elif holder:
+        elsewhere = holder.who
     if options.offline:
         unasked.append("--offline: neither the remote nor the index was contacted")
     if running:  # the running release makes temporary refs, which are not another release

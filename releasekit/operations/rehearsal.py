@@ -59,11 +59,10 @@ async def list_published_pins(project: Project, report: ReleaseReport) -> list[t
     rows: list[tuple[str, str]] = []
     async with open_index(project, target_of(project)) as index, client() as http_client:
         for package in report.confirmed_packages:
-            wheels = [file for file in await index.files(package.name) or () if file.name.endswith(".whl")]
-            rows += [
-                (file.name, await _internal_requirements(http_client, file.url, project.workspace.members))
-                for file in wheels
-            ]
+            for file in await index.files(package.name) or ():
+                if file.name.endswith(".whl"):
+                    pins = await _internal_requirements(http_client, file.url, project.workspace.members)
+                    rows.append((file.name, pins))
     return rows
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from releasekit.core.config.settings import Settings
-    from releasekit.core.planning.model import Plan
+    from releasekit.core.planning.model import Plan, Step
     from releasekit.integrations.git import Repo
     from releasekit.integrations.protocols import Forge, ForgeRelease
     from releasekit.options import PrepareOptions, PublishOptions
@@ -142,16 +142,21 @@ async def find_blocking_release(context: PullRequestContext) -> ReleasePullReque
         return None
     plan = remote_state.proposal.plan
     merge = await pr_steps.find_merge(repo, context.forge, context.settings, remote_state, context.declared_versions)
-    if (
-        merge and not (await compare_with_merge(context, merge))[0]
-    ):  # else it cannot be released any more, and a new one is needed
-        message = f"{plan.title} is merged; run `releasekit publish --publish-from=ci` first"
-        return release_pr_status("merged", message, plan).model_copy(
-            update={"page": merge.page, "commit": merge.commit}
-        )
-    if not merge and remote_state.is_ours and plan.commit != repo.head and repo.contains(plan.commit, repo.head):
+    if merge:
+        return await _merged_status(context, plan, merge)
+    is_newer = plan.commit != repo.head and repo.contains(plan.commit, repo.head)
+    if remote_state.is_ours and is_newer:
         return release_pr_status("open", "the release pull request is already based on a later commit", plan)
     return None
+
+
+async def _merged_status(context: PullRequestContext, plan: Plan, merge: Merge) -> ReleasePullRequest | None:
+    problems, _ = await compare_with_merge(context, merge)
+    if problems:  # the merge cannot be released any more, so a new pull request is needed
+        return None
+    message = f"{plan.title} is merged; run `releasekit publish --publish-from=ci` first"
+    fields = {"page": merge.page, "commit": merge.commit}
+    return release_pr_status("merged", message, plan).model_copy(update=fields)
 
 
 def running_release(context: PullRequestContext) -> RemoteLock:
@@ -173,10 +178,8 @@ async def update_release_pr(context: PullRequestContext, plan: Plan) -> ReleaseP
     current = context.remote_state.proposal
     same = current is not None and context.remote_state.is_ours and current.plan.release == plan.release
     if current and same:
-        plan, commit = (
-            current.plan,
-            current.manifest.release_commit,
-        )  # keeps its date and the warnings that were shown
+        plan = current.plan  # keeps its date and the warnings that were shown
+        commit = current.manifest.release_commit
     else:
         commit = push_release_branch(context, plan)
     pull_request = await pr_steps.open_pull_request(context.forge, plan, context.settings, context.remote_state.base)
@@ -298,9 +301,9 @@ def hand_off_status(
     proposal, workflow = context.remote_state.proposal, context.settings.publish_workflow
     assert proposal is not None  # noqa: S101  see above
     title = proposal.plan.title
-    state = f"tagged at {merge.commit[:12]} and drafted"
-    next_step = f"{workflow} publishes it" if workflow else f"`releasekit publish --manifest {title}` publishes it"
-    message = f"{title} {'is' if changed else 'would be'} {state}; {next_step}"
+    verb = "is" if changed else "would be"
+    publisher = workflow or f"`releasekit publish --manifest {title}`"
+    message = f"{title} {verb} tagged at {merge.commit[:12]} and drafted; {publisher} publishes it"
     fields = {
         "commit": merge.commit,
         "tags": proposal.plan.all_tags,
@@ -319,14 +322,14 @@ async def compare_with_merge(context: PullRequestContext, merge: Merge) -> tuple
     remote_state, repo = context.remote_state, context.repo
     proposal = remote_state.proposal
     assert proposal is not None  # noqa: S101  see above
-    if merge.version_mismatches or pr_steps.remote_tags(
-        remote_state, proposal.plan
-    ):  # a tag shows that this was compared before
+    was_compared = bool(pr_steps.remote_tags(remote_state, proposal.plan))  # tags are made after that
+    if merge.version_mismatches or was_compared:
         return merge.version_mismatches, ()
     proposed_commit = proposal.manifest.release_commit
     if repo.has_same_files(proposed_commit, merge.commit):
         return (), ()
-    before, after = [await plan_at_commit(context, commit) for commit in (proposed_commit, merge.commit)]
+    before = await plan_at_commit(context, proposed_commit)
+    after = await plan_at_commit(context, merge.commit)
     titles = repo.commit_titles(proposal.plan.commit, repo.parent(merge.commit))
     notes = [f"merged after the pull request was made, and missing in its changelogs: {title}" for title in titles]
     if deferred := not_in_release(proposal.plan, after):
@@ -367,21 +370,20 @@ async def propose_next_versions(release: ReleaseContext, repo: Repo) -> str:
         current = context.remote_state.proposal
         if not (current and context.remote_state.is_ours and current.plan.release == plan.release):
             push_release_branch(context, plan, NEXT_VERSIONS_TITLE)
-        base = context.remote_state.base
-        return (
-            await forge.open_pull_request(settings.release_branch, base, NEXT_VERSIONS_TITLE, next_versions_body(plan))
-        ).page
+        base, body = context.remote_state.base, next_versions_body(plan)
+        pull_request = await forge.open_pull_request(settings.release_branch, base, NEXT_VERSIONS_TITLE, body)
+        return pull_request.page
 
 
 def next_plan(context: PullRequestContext, released: Plan) -> Plan:
     """Return the plan that writes the next development versions, at the branch's current commit."""
     tip = context.remote_state.tip
     declared = context.declared_versions([step.name for step in released.steps], tip)
-    steps = [
-        step.model_copy(update={"current": step.version, "next": next_version})
-        for step in released.steps
-        if declared[step.name] == step.version and (next_version := next_development_version(step.version))
-    ]
+    steps: list[Step] = []
+    for step in released.steps:
+        next_version = next_development_version(step.version)
+        if next_version and declared[step.name] == step.version:
+            steps.append(step.model_copy(update={"current": step.version, "next": next_version}))
     cleared: dict[str, object] = {"changelogs": {}, "tales": {}, "tags": (), "warnings": (), "raises": ()}
     fields = {"commit": tip, "release": release_id(tip, steps), "packages": tuple(steps), **cleared}
     return released.model_copy(update=fields)

@@ -77,24 +77,24 @@ async def start_release(
     Raises Refusal RK-NOT-CONFIRMED, RK-LOCK-ACQUISITION-FAILED, and PlanRefusal for a plan that has obstacles.
     """
     approval: _Approval | None = None
-    excluded: tuple[str, ...] = ()
+    selected_options = options
     while True:
-        selected_options = (
-            options.model_copy(update={"exclude": (*options.exclude, *excluded)}) if excluded else options
-        )
         with ExitStack() as lock:
             lock.enter_context(release_lock(repo.common_dir))
             pending = await select_release(selected_options, project, repo)
             plan = pending.plan
-            if plan.obstacles or approval is None or approval.differs_from(plan):
+            was_shown = approval is not None and not approval.differs_from(plan)
+            if plan.obstacles or not was_shown:
                 await confirmation.show(plan)
             pending.refuse_obstacles()
             if pending.record and plan.steps:
                 await log_resume_summary(pending.record, project, repo)
             repeat_reason = "the plan has changed since it was approved" if approval else ""
             proposal = _make_proposal(pending, project, repo, options, repeat_reason)
-            needs_yes = bool(plan.steps) and not (approval and approval.covers(plan))
-            if not (needs_yes and confirmation.can_take_hours(proposal)):
+            is_approved = approval is not None and approval.covers(plan)
+            needs_yes = bool(plan.steps) and not is_approved
+            waits_unlocked = needs_yes and confirmation.can_take_hours(proposal)
+            if not waits_unlocked:
                 if needs_yes:
                     answer = await confirmation.ask(proposal)
                     answer.require_yes()
@@ -104,7 +104,9 @@ async def start_release(
         answer = await confirmation.ask(proposal)
         answer.require_yes()
         approval = _Approval(plan, answer.excluded)
-        excluded += answer.excluded
+        if answer.excluded:
+            exclude = (*selected_options.exclude, *answer.excluded)
+            selected_options = selected_options.model_copy(update={"exclude": exclude})
         project, repo = open_project(options)
 
 
@@ -147,11 +149,19 @@ def _public_effects(pending: PendingRelease, project: Project) -> Iterator[str]:
         yield f"{files} files are on record; files that the index has are not uploaded again"
     else:
         yield f"{2 * len(plan.steps)} files: an sdist and a wheel of each package"
-    published = pending.plan_context.published if pending.plan_context else None
-    new = [step.name for step in plan.steps if not (published or {}).get(step.name, True)]
+    new = _new_projects(pending)
     if new:
         yield f"{len(new)} new to the index: {summarize(new, _MAX_NAMES)}"
     if settings.tag:
         tags = list(dict.fromkeys([*plan.tags, *(step.tag for step in plan.steps)]))
+        count = "1 tag" if len(tags) == 1 else f"{len(tags)} tags"
         destination = f"pushed to {settings.remote} at the end" if settings.push else "not pushed"
-        yield f"{len(tags)} tag{'' if len(tags) == 1 else 's'}, {destination}: {summarize(tags, _MAX_NAMES)}"
+        yield f"{count}, {destination}: {summarize(tags, _MAX_NAMES)}"
+
+
+def _new_projects(pending: PendingRelease) -> list[str]:
+    """Return the packages that have no version on the index, as far as it was contacted."""
+    published = pending.plan_context.published if pending.plan_context else None
+    if published is None:
+        return []
+    return [step.name for step in pending.plan.steps if not published.get(step.name, True)]

@@ -306,7 +306,7 @@ def test_no_commit_set_it(tmp_path: Path, own_index: EmbeddedIndex) -> None:
 
     assert re.search(r"0\.0\.9 +on the index, no tag +no tag", said.out)
     assert (row["baseline"], row["commit"]) == ("index", "")
-    assert row["note"] == "no tag core-v0.0.9, and no commit here set 0.0.9"
+    assert row["note"] == "no tag core-v0.0.9, and no commit here sets the version 0.0.9"
     assert world.git("tag") == ""
 
 

@@ -49,7 +49,8 @@ def changelog(
     if format == "json":
         terminal.write_stdout(changelog_json((step, changes.entry, section) for step, changes, section in entries))
     elif entries:
-        terminal.write_stdout("\n".join(f"# {step.name}\n\n{section.text}" for step, _, section in entries))
+        sections = [f"# {step.name}\n\n{section.text}" for step, _, section in entries]
+        terminal.write_stdout("\n".join(sections))
     else:
         log.info("no unreleased changes")
     return DONE

@@ -52,9 +52,8 @@ def config(
         terminal.write_stdout(schema_text())
         return DONE
     overrides = _command_overrides(command) if command else {}
-    terminal.write_result(
-        format, settings := effective_settings(options.directory, overrides), tables.settings_table(settings)
-    )
+    settings = effective_settings(options.directory, overrides)
+    terminal.write_result(format, settings, tables.settings_table(settings))
     return DONE
 
 

@@ -24,6 +24,8 @@ from releasekit.options import (
 
 log = logging.getLogger("releasekit")
 
+_NO_CI = "not running in a known CI: the plan is shown only here"
+
 command = App(
     name="plan",
     group=LOOK,
@@ -81,5 +83,5 @@ def plan(
     )
     if comment:
         location = asyncio.run(preview.post_plan_comment(options, compared_plan))
-        log.info("%s", f"shown in {location}" if location else "not running in a known CI: the plan is shown only here")
+        log.info("%s", f"shown in {location}" if location else _NO_CI)
     return report_obstacles(compared_plan.obstacles)

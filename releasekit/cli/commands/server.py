@@ -49,7 +49,8 @@ def server(
 
     if action == "stop":
         stopped = stop_server()
-        log.info("%s", f"stopped {stopped.ui_url}" if stopped else "no server is running")
+        message = f"stopped {stopped.ui_url}" if stopped else "no server is running"
+        log.info("%s", message)
         return DONE
     current = start_server(port) if action == "start" else running_server()
     if not current:
