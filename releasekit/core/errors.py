@@ -1,4 +1,4 @@
-"""Every error a user can meet: a code, what is wrong and where, and what to do next."""
+"""Every error that a user can meet: its code, its message and location, and what to do next."""
 
 from __future__ import annotations
 
@@ -126,426 +126,562 @@ class ErrorCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ErrorInfo:
-    """What the catalogue says of a code: its meaning, and the step that usually helps."""
+    """What an error with this *code* means, and what to do next.
 
+    Causes and an example are in `error_pages`, which only `explain` and the documentation read.
+    """
+
+    code: ErrorCode
     meaning: str
     hint: str
 
 
-ERRORS: Mapping[ErrorCode, ErrorInfo] = {
-    ErrorCode.USAGE: ErrorInfo(
-        "The command line asks for something that does not exist or does not fit together.",
+_TABLE = (
+    ErrorInfo(
+        ErrorCode.USAGE,
+        "The command line has an unknown command, option or value, or options that contradict each other.",
         "`releasekit --help` lists the commands, `releasekit COMMAND --help` the options of one.",
     ),
-    ErrorCode.SECRET_UNKNOWN: ErrorInfo(
-        "A secret that the configuration names, or --git-token, is not there.",
-        "Set the environment variable where the release runs; or make the block: "
-        "Secret(value=...).save(NAME) from prefect.blocks.system, or on the page Blocks of Prefect's UI.",
-    ),
-    ErrorCode.REPOSITORY_UNREACHABLE: ErrorInfo(
-        "The repository that --workspace names cannot be cloned, or does not have --ref.",
-        "Check the address, and that this machine may read it: --git-token names a secret, ssh takes a key.",
-    ),
-    ErrorCode.UNKNOWN_CODE: ErrorInfo(
+    ErrorInfo(
+        ErrorCode.UNKNOWN_CODE,
         "No error has this code.",
         "Codes have the form RK-AREA-PROBLEM, as printed in the first line of an error.",
     ),
-    ErrorCode.UNEXPECTED: ErrorInfo(
-        "releasekit met something it was not written for. Nothing is lost: a release that had begun is on record.",
-        "Run again with -v to see where it happened, and report it with that output.",
+    ErrorInfo(
+        ErrorCode.UNEXPECTED,
+        "Unexpected error: a bug in releasekit. A release that has begun is recorded, so nothing is lost.",
+        "Run again with -v to see where it happens, and report it with that output.",
     ),
-    ErrorCode.WORKSPACE_NOT_FOUND: ErrorInfo(
-        "There is no pyproject.toml here or in any directory above, or it belongs to no uv project.",
+    ErrorInfo(
+        ErrorCode.SECRET_UNKNOWN,
+        "A secret that `secrets` or --git-token names does not exist.",
+        "Set the environment variable where the release runs. Or create the Prefect Secret block: "
+        "Secret(value=...).save(NAME) from prefect.blocks.system, or the page Blocks of Prefect's UI.",
+    ),
+    ErrorInfo(
+        ErrorCode.REPOSITORY_UNREACHABLE,
+        "The repository that --workspace names cannot be cloned, or it does not have --ref.",
+        "Check the address, and that this machine may read it: --git-token names a secret for https, ssh needs a key.",
+    ),
+    ErrorInfo(
+        ErrorCode.WORKSPACE_NOT_FOUND,
+        "No pyproject.toml is in this directory or above it, or uv does not manage that project.",
         "Go to the workspace, or name it: --workspace PATH.",
     ),
-    ErrorCode.WORKSPACE_INVALID: ErrorInfo(
-        "uv itself does not accept the workspace; what uv says is shown.",
+    ErrorInfo(
+        ErrorCode.WORKSPACE_INVALID,
+        "uv does not accept the workspace; the output of uv is shown.",
         "Make `uv workspace list` work first.",
     ),
-    ErrorCode.WORKSPACE_TOML: ErrorInfo("A pyproject.toml is not valid TOML.", "Mend the line that is named."),
-    ErrorCode.WORKSPACE_DUPLICATE: ErrorInfo(
-        "Two members have the same name once normalised (PEP 503: case, '-', '_' and '.' do not count).",
+    ErrorInfo(
+        ErrorCode.WORKSPACE_TOML,
+        "A pyproject.toml is not valid TOML.",
+        "Fix the line that is shown.",
+    ),
+    ErrorInfo(
+        ErrorCode.WORKSPACE_DUPLICATE,
+        "Two members have the same name after normalization (PEP 503: case, '-', '_' and '.' do not count).",
         "Rename one of them, or exclude its directory in [tool.uv.workspace].",
     ),
-    ErrorCode.WORKSPACE_OUTSIDE: ErrorInfo(
-        "A member directory lies outside the workspace root. releasekit writes only below the root.",
-        "Move the member below the root, or take it out of [tool.uv.workspace] members.",
+    ErrorInfo(
+        ErrorCode.WORKSPACE_OUTSIDE,
+        "A member directory is outside the workspace root. releasekit writes only below the root.",
+        "Move the member below the root, or remove it from [tool.uv.workspace] members.",
     ),
-    ErrorCode.WORKSPACE_REQUIREMENT: ErrorInfo(
-        "A requirement is not PEP 508; or, as a warning, the workspace's own version does not satisfy it, or it names "
-        "a member that is never published, or was not yet and is left out.",
-        "Mend the requirement that is named, or release what it names too.",
+    ErrorInfo(
+        ErrorCode.WORKSPACE_REQUIREMENT,
+        "A requirement is not valid (PEP 508), or the release cannot edit it. As a warning: the workspace's version of "
+        "a sibling does not satisfy it, or it names a member that is never published, or one that was never released "
+        "and is left out.",
+        "Fix the requirement that is named, or release what it names too.",
     ),
-    ErrorCode.WORKSPACE_UNKNOWN_PACKAGE: ErrorInfo(
-        "A name or pattern fits no member of the workspace.", "`releasekit discover` lists the members."
+    ErrorInfo(
+        ErrorCode.WORKSPACE_UNKNOWN_PACKAGE,
+        "A name, pattern or path matches no member of the workspace, or no group has this name.",
+        "`releasekit discover` lists the members.",
     ),
-    ErrorCode.CONFIG_INVALID_KEY: ErrorInfo(
-        "There is no key of this name in [tool.releasekit], and no option that a variable could stand for.",
-        "`releasekit config` lists every key; mend or remove this one.",
+    ErrorInfo(
+        ErrorCode.CONFIG_INVALID_KEY,
+        "[tool.releasekit] has no key of this name here, or no option belongs to this environment variable.",
+        "`releasekit config` lists every key; fix or remove this one.",
     ),
-    ErrorCode.CONFIG_INVALID_VALUE: ErrorInfo(
-        "A value in [tool.releasekit], or in the variable of a key, has the wrong type or is not one of those allowed.",
+    ErrorInfo(
+        ErrorCode.CONFIG_INVALID_VALUE,
+        "A value in [tool.releasekit], or in the environment variable of a key, has the wrong type or is not allowed.",
         "Give the key a value of the kind that is named.",
     ),
-    ErrorCode.CHECK_UNKNOWN: ErrorInfo(
-        "There is no check of this name, neither here nor in another package.",
-        "The README lists all checks; mend or remove this name.",
+    ErrorInfo(
+        ErrorCode.CHECK_UNKNOWN,
+        "No check has this name, neither in releasekit nor in an installed plugin.",
+        "docs/reference/checks.md lists all checks; fix or remove this name.",
     ),
-    ErrorCode.CHECK_PLUGIN: ErrorInfo(
-        "A check that another package offers as an entry point of the group `releasekit.checks` could not be loaded, "
-        "or failed.",
-        "Mend or uninstall the package that offers it; --ignore leaves out one that fails.",
+    ErrorInfo(
+        ErrorCode.CHECK_PLUGIN,
+        "A check of another package (entry point group `releasekit.checks`) cannot be loaded, or it failed.",
+        "Fix or uninstall the package that offers it. --ignore leaves out a check that fails.",
     ),
-    ErrorCode.CHECK_FIX: ErrorInfo(
-        "What `check --fix` would write into a pyproject.toml cannot be put where it belongs, for the way in which the "
-        "file is written. Nothing was changed.",
-        "Mend it by hand, and leave the check out of --fix with --ignore.",
+    ErrorInfo(
+        ErrorCode.CHECK_FIX,
+        "`check --fix` cannot edit a pyproject.toml, because of the way in which it is written. Nothing was changed.",
+        "Make the change by hand, or leave the check out with --ignore.",
     ),
-    ErrorCode.GRAPH_CYCLE: ErrorInfo(
+    ErrorInfo(
+        ErrorCode.GRAPH_CYCLE,
         "Packages need each other at run time or to build, so none of them can be published first.",
         'Break the cycle, or release its members together: cycles = "batch" in [tool.releasekit].',
     ),
-    ErrorCode.GRAPH_SELF_DEPENDENCY: ErrorInfo("A package requires itself.", "Remove the requirement that is named."),
-    ErrorCode.VERSION_UNKNOWN: ErrorInfo(
-        "The package's version is dynamic, and neither a tag nor a file says what it is now.",
-        "Tag the last released commit in the configured tag_format; for a first release, set first_version or change "
+    ErrorInfo(
+        ErrorCode.GRAPH_SELF_DEPENDENCY,
+        "A package requires itself.",
+        "Remove the requirement that is named.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERSION_UNKNOWN,
+        "The version of a package is dynamic, and neither a tag nor a file says what it is now.",
+        "Tag the last released commit in the configured tag_format. For a first release, set first_version, or change "
         "the package in a commit with a `Release-As: X.Y.Z` footer. `releasekit init` finds tags of other forms.",
     ),
-    ErrorCode.VERSION_INVALID: ErrorInfo(
-        "A version is not valid PEP 440, would be a step back, or is one that no index takes.",
-        "Write it as PEP 440 has it, such as 1.2.3 or 1.2.3rc1.",
+    ErrorInfo(
+        ErrorCode.VERSION_INVALID,
+        "A version is not valid (PEP 440), is not above the last release, or is one that no index accepts.",
+        "Write a version as in PEP 440, such as 1.2.3 or 1.2.3rc1.",
     ),
-    ErrorCode.VERSION_UNHEARD: ErrorInfo(
-        "A `Release-As:` footer is for the packages that its commit touches. This commit touches none, or is a merge, "
-        "so the footer counts for nobody.",
+    ErrorInfo(
+        ErrorCode.VERSION_UNHEARD,
+        "A `Release-As:` footer has no effect. It applies to the packages that its commit changes, and this commit "
+        "changes none, or it is a merge.",
         "Commit the footer together with a change in the package, such as a line in its README.",
     ),
-    ErrorCode.PIN_OLD: ErrorInfo(
-        "A package that is not released now was published with a requirement that excludes a new version, such as an "
-        "exact pin on the version before. It can still be installed, with that older version.",
-        "Nothing, or release it too, with the command that is shown. `pins` says what built packages require of their "
-        "siblings, `propagate` which packages are released along with others.",
+    ErrorInfo(
+        ErrorCode.PIN_OLD,
+        "The published version of a package that is not released now excludes a version of this release, for example "
+        "by an exact pin on the version before. It can still be installed, with that older version.",
+        "Do nothing, or release it too, with the command that is shown. `pins` decides what built packages require of "
+        "their siblings, `propagate` which packages are released together with others.",
     ),
-    ErrorCode.PIN_CONFLICT: ErrorInfo(
-        "Nobody could install a package of this release, or one of its extras: it needs the new version of another "
+    ErrorInfo(
+        ErrorCode.PIN_CONFLICT,
+        "A package of this release, or one of its extras, could not be installed. It needs the new version of another "
         "package and, through a package that is not released now, an older version as well.",
         "Release the package in between too, with the command that is shown.",
     ),
-    ErrorCode.SIBLING_MISSING: ErrorInfo(
-        "A package of this release requires another package of the workspace that is not released now, and no index "
-        "has a version of it that fits. Nobody could install the package.",
+    ErrorInfo(
+        ErrorCode.SIBLING_MISSING,
+        "A package of this release could not be installed. It requires another package of the workspace that is not "
+        "released now, and the index has no version of it that fits.",
         "Release what it requires too, with the command that is shown.",
     ),
-    ErrorCode.PIN_RESTORE_FAILED: ErrorInfo(
-        "A file that `releasekit pin` had changed could not be put back as it was: somebody has edited it meanwhile, "
-        "or its backup is damaged. All others were restored, and no backup was removed.",
-        "Compare the file with its backup, keep what you want, remove the directory of the backups.",
+    ErrorInfo(
+        ErrorCode.PIN_RESTORE_FAILED,
+        "A file that `releasekit pin` changed cannot be restored: it was edited since, or its backup is damaged. All "
+        "other files are restored, and every backup is kept.",
+        "Compare the file with its backup, keep what you want, then remove the directory of the backups.",
     ),
-    ErrorCode.VERSION_PLACE: ErrorInfo(
-        "A file does not hold the package's version, or holds it more than once, or nobody knows which file does.",
-        "Mend the `bump` of the package, or name the place there: "
+    ErrorInfo(
+        ErrorCode.VERSION_PLACE,
+        "A file does not contain the package's version, or contains it more than once, or the file with the version is "
+        "not known.",
+        "Fix the `bump` of the package, or name the location there: "
         'bump = [{ path = "src/pkg/__init__.py", pattern = \'__version__ = "{version}"\' }] in its '
         "[tool.releasekit].",
     ),
-    ErrorCode.BASELINE_INDEX: ErrorInfo(
-        "A package has no tag. What the index has of it, up to the declared version, counts as its last release, made "
-        "from the last commit that set that version; where no index is asked, it counts as never released.",
-        "`git fetch --tags` if there are tags elsewhere; `releasekit init` shows what it finds, and with "
-        "--tag-baselines makes the tags that are missing.",
+    ErrorInfo(
+        ErrorCode.BASELINE_INDEX,
+        "A package has no tag. Its latest version on the index, up to the declared one, counts as its last release, "
+        "made from the last commit that set that version. If no index is asked, it counts as never released.",
+        "`git fetch --tags` if there are tags elsewhere. `releasekit init` shows what it finds, and with "
+        "--tag-baselines creates the missing tags.",
     ),
-    ErrorCode.BASELINE_UNKNOWN: ErrorInfo(
-        "The index has a release of a package, and neither a tag nor a commit says what it was made from, so nobody "
-        "can tell what has changed since.",
-        "`git fetch --tags` if there are tags elsewhere; else tag the commit that it was made from. `releasekit init` "
-        "shows what it finds, and in which form.",
+    ErrorInfo(
+        ErrorCode.BASELINE_UNKNOWN,
+        "The index has a release of a package, but neither a tag nor a commit shows its source. So the changes since "
+        "then are not known.",
+        "`git fetch --tags` if there are tags elsewhere; otherwise tag the commit that it was made from. "
+        "`releasekit init` shows what it finds, and the form of the tag.",
     ),
-    ErrorCode.TAG_INVALID: ErrorInfo(
-        "A tag format makes names that git refuses, or that say too little.",
-        "Mend tag_format or umbrella_tag_format; see `git check-ref-format`.",
+    ErrorInfo(
+        ErrorCode.TAG_INVALID,
+        "A tag format makes names that git refuses, or that do not identify one version.",
+        "Fix tag_format or umbrella_tag_format; `git check-ref-format` has the rules of git.",
     ),
-    ErrorCode.TAG_EXISTS: ErrorInfo(
-        "A tag of this release already exists on another commit. Tags are never moved.",
+    ErrorInfo(
+        ErrorCode.TAG_EXISTS,
+        "A tag of this release already exists on another commit. releasekit never moves a tag.",
         "Delete the tag if it is a mistake, or release another version with a `Release-As: X.Y.Z` footer.",
     ),
-    ErrorCode.GIT_MISSING: ErrorInfo("git is not installed.", "Install git."),
-    ErrorCode.GIT_NOT_A_REPOSITORY: ErrorInfo(
-        "The workspace is not in a git repository; versions come from its history.", "Run `git init` and commit."
+    ErrorInfo(
+        ErrorCode.GIT_MISSING,
+        "git is not installed.",
+        "Install git.",
     ),
-    ErrorCode.GIT_NO_COMMIT: ErrorInfo("The git repository has no commit yet.", "Commit the workspace."),
-    ErrorCode.GIT_IDENTITY: ErrorInfo(
+    ErrorInfo(
+        ErrorCode.GIT_NOT_A_REPOSITORY,
+        "The workspace is not in a git repository, but releasekit decides versions from git history.",
+        "Run `git init` and commit.",
+    ),
+    ErrorInfo(
+        ErrorCode.GIT_NO_COMMIT,
+        "The git repository has no commits yet.",
+        "Commit the workspace.",
+    ),
+    ErrorInfo(
+        ErrorCode.GIT_IDENTITY,
         "git does not know who commits.",
-        "Set user.name and user.email with `git config`; on a worker, GIT_AUTHOR_NAME, GIT_AUTHOR_EMAIL, "
+        "Set user.name and user.email with `git config`; on a worker, set GIT_AUTHOR_NAME, GIT_AUTHOR_EMAIL, "
         "GIT_COMMITTER_NAME and GIT_COMMITTER_EMAIL.",
     ),
-    ErrorCode.GIT_LOCKED: ErrorInfo(
-        "Another git process works on the repository; or one was killed, and left its lock file behind.",
-        "Wait for it to end; if none runs, remove the lock file that git names. Then run again: it carries on.",
+    ErrorInfo(
+        ErrorCode.GIT_LOCKED,
+        "Another git process is using the repository, or a killed one left its lock file behind.",
+        "Wait until it ends. If no git process runs, remove the lock file that git names. Then run again: it resumes.",
     ),
-    ErrorCode.SIGNING_FAILED: ErrorInfo(
-        "git is told to sign commits or tags (commit.gpgSign, tag.gpgSign), and cannot.",
-        "Mend user.signingkey or gpg.program, or turn signing off for this repository with `git config`.",
+    ErrorInfo(
+        ErrorCode.SIGNING_FAILED,
+        "git is configured to sign commits or tags (commit.gpgSign, tag.gpgSign), and cannot.",
+        "Fix user.signingkey or gpg.program, or turn signing off for this repository with `git config`.",
     ),
-    ErrorCode.UV_MISSING: ErrorInfo(
-        "uv was not found.", "Install uv, or install releasekit together with it: `pip install uv`."
+    ErrorInfo(
+        ErrorCode.UV_MISSING,
+        "uv was not found, or only a version that is too old.",
+        "Install uv, or install releasekit together with it: `pip install uv`.",
     ),
-    ErrorCode.UV_VERSION: ErrorInfo(
-        "The workspace or releasekit needs another version of uv than the one that runs.",
+    ErrorInfo(
+        ErrorCode.UV_VERSION,
+        "The workspace requires another version of uv than the one that runs.",
         "Install the version that is named, with `uv self update` or your package manager.",
     ),
-    ErrorCode.PREFLIGHT_DIRTY_WORKTREE: ErrorInfo(
+    ErrorInfo(
+        ErrorCode.PREFLIGHT_DIRTY_WORKTREE,
         "There are uncommitted changes; a release is made from a commit.",
-        "Commit or stash, then run again; if `releasekit pin --apply` made them, `releasekit pin --restore`.",
+        "Commit or stash, then run again. If `releasekit pin --apply` made the changes: `releasekit pin --restore`.",
     ),
-    ErrorCode.PREFLIGHT_SHALLOW_CLONE: ErrorInfo(
-        "The clone is shallow: tags and commits are missing, so every version would be a guess.",
+    ErrorInfo(
+        ErrorCode.PREFLIGHT_SHALLOW_CLONE,
+        "The clone is shallow: tags and commits are missing, so no version can be decided reliably.",
         "Run `git fetch --unshallow --tags`; in GitHub Actions give actions/checkout `fetch-depth: 0`.",
     ),
-    ErrorCode.PREFLIGHT_DETACHED_HEAD: ErrorInfo(
-        "HEAD is detached, so there is no branch to bring the release commit to.",
+    ErrorInfo(
+        ErrorCode.PREFLIGHT_DETACHED_HEAD,
+        "HEAD is detached, so there is no branch for the release commit.",
         "Check out a branch. In CI (the variable CI is set) a detached HEAD is accepted.",
     ),
-    ErrorCode.PREFLIGHT_LOCK_STALE: ErrorInfo(
-        "uv.lock does not fit the pyproject.toml files.", "Run `uv lock` and commit the result."
+    ErrorInfo(
+        ErrorCode.PREFLIGHT_LOCK_STALE,
+        "uv.lock does not match the pyproject.toml files.",
+        "Run `uv lock` and commit the result.",
     ),
-    ErrorCode.PREFLIGHT_VERSION_EXISTS: ErrorInfo(
+    ErrorInfo(
+        ErrorCode.PREFLIGHT_VERSION_EXISTS,
         "The index already has this version or a later one. Published files cannot be replaced.",
         "Fetch the tags (`git fetch --tags`); or choose a later version, in pyproject.toml or by a `Release-As: X.Y.Z` "
-        "footer. If it is the half of a release whose record is lost: `releasekit publish --resume-from-registry`.",
+        "footer. If it is part of a release whose record is lost: `releasekit publish --resume-from-registry`.",
     ),
-    ErrorCode.PREFLIGHT_NO_REMOTE: ErrorInfo(
-        "The repository has no remote to push the release to.", "Add one, or pass --no-push."
+    ErrorInfo(
+        ErrorCode.PREFLIGHT_NO_REMOTE,
+        "The repository has no remote to push the release to.",
+        "Add one, or pass --no-push.",
     ),
-    ErrorCode.REMOTE_UNREACHABLE: ErrorInfo(
-        "The git remote does not answer, is no repository, or does not let you in.",
-        "See that `git ls-remote` works with it, then run again: a release that has begun is carried on.",
+    ErrorInfo(
+        ErrorCode.REMOTE_UNREACHABLE,
+        "The git remote does not answer, is not a repository, or refuses you access.",
+        "Make `git ls-remote` work with it, then run again: a release that has begun resumes.",
     ),
-    ErrorCode.PREFLIGHT_VULNERABLE: ErrorInfo(
-        "`uv audit` found known vulnerabilities in the locked dependencies, and --strict-audit was given.",
+    ErrorInfo(
+        ErrorCode.PREFLIGHT_VULNERABLE,
+        "`uv audit` found known vulnerabilities in the locked dependencies. With --strict-audit that stops the "
+        "release; otherwise it is a warning.",
         "Update the packages that are named, or run without --strict-audit.",
     ),
-    ErrorCode.PREFLIGHT_NEW_PROJECTS: ErrorInfo(
-        "More projects are new to the index than PyPI lets one user create in a day; uploads beyond are refused.",
-        "Run publish again on the next day: it carries on. Or ask PyPI for a higher limit first.",
+    ErrorInfo(
+        ErrorCode.PREFLIGHT_NEW_PROJECTS,
+        "More projects are new to the index than PyPI lets one user create in a day; PyPI refuses the uploads beyond "
+        "that.",
+        "Run publish again on the next day: it resumes. Or ask PyPI for a higher limit first.",
     ),
-    ErrorCode.PREFLIGHT_CONCURRENT_RELEASE: ErrorInfo(
-        "The forge has a draft of a release: it is being made, or was interrupted.",
-        "Wait until it is announced; `releasekit publish --manifest TAG` goes on with it, `releasekit rollback TAG` "
-        "gives it up.",
+    ErrorInfo(
+        ErrorCode.PREFLIGHT_CONCURRENT_RELEASE,
+        "GitHub or GitLab has a draft of a release: that release is running, or it was interrupted.",
+        "Wait until it is announced. `releasekit publish --manifest TAG` resumes it, `releasekit rollback TAG` "
+        "abandons it.",
     ),
-    ErrorCode.LOCK_ACQUISITION_FAILED: ErrorInfo(
-        "Another release of this repository is running.", "Wait for it to end, or stop the process that is named."
+    ErrorInfo(
+        ErrorCode.LOCK_ACQUISITION_FAILED,
+        "Another release of this repository is running.",
+        "Wait until it ends, or stop the process that is named.",
     ),
-    ErrorCode.NOT_CONFIRMED: ErrorInfo(
-        "A release needs a yes: of somebody at a terminal, by --yes, or by `releasekit approve`.",
-        "Run again with --yes, or on a terminal; with --approve, once whoever said no would say yes.",
+    ErrorInfo(
+        ErrorCode.NOT_CONFIRMED,
+        "The command needs a yes, and did not get one: from you at a terminal, by --yes, or by `releasekit approve`.",
+        "Run again and answer yes, or pass --yes. With --approve, run again when the reason for the no is gone.",
     ),
-    ErrorCode.RUN_NOT_WAITING: ErrorInfo(
-        "No run waits for approval under that name or id, or the answer does not fit its question.",
-        "`releasekit approve` alone lists the runs that wait.",
+    ErrorInfo(
+        ErrorCode.RUN_NOT_WAITING,
+        "No run waits for approval under that name or id, several do, or the server does not accept the answer.",
+        "`releasekit approve` without a name lists the runs that wait.",
     ),
-    ErrorCode.FILE_SYSTEM: ErrorInfo(
-        "A file could not be read or written: the disk is full, or read-only, or the permission is missing.",
-        "Free space or give permission, then run again: a release that had begun is carried on.",
+    ErrorInfo(
+        ErrorCode.FILE_SYSTEM,
+        "A file cannot be read or written: the disk is full or read-only, or you lack the permission.",
+        "Free space or give permission, then run again: a release that has begun resumes.",
     ),
-    ErrorCode.INDEX_UNKNOWN: ErrorInfo(
-        "No [[tool.uv.index]] with a publish-url has this name.",
-        "Add one with `name`, `url` and `publish-url`, or give --publish-url and --check-url.",
+    ErrorInfo(
+        ErrorCode.INDEX_UNKNOWN,
+        "releasekit does not know where to upload, or where to confirm uploads: for example, no [[tool.uv.index]] with "
+        "a publish-url has this name.",
+        "Add an index with `name`, `url` and `publish-url`, or give --publish-url and --check-url.",
     ),
-    ErrorCode.INDEX_UNREACHABLE: ErrorInfo(
+    ErrorInfo(
+        ErrorCode.INDEX_UNREACHABLE,
         "The package index does not answer.",
-        "Check the address and the network, then run again. With --offline, plans and dry runs ask nobody.",
+        "Check the address and the network, then run again. With --offline, plans and dry runs contact nobody.",
     ),
-    ErrorCode.INDEX_CREDENTIALS: ErrorInfo(
-        "The package index refuses the credentials.",
+    ErrorInfo(
+        ErrorCode.INDEX_CREDENTIALS,
+        "The package index refuses the credentials, or there are none, or they contradict each other.",
         "Set UV_PUBLISH_TOKEN, or UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD.",
     ),
-    ErrorCode.INDEX_RESPONSE: ErrorInfo(
-        "The package index answered with something that is no Simple API page (PEP 503, PEP 691).",
+    ErrorInfo(
+        ErrorCode.INDEX_RESPONSE,
+        "The answer of the package index is not a Simple API page (PEP 503, PEP 691).",
         "Check that the address is the simple root of the index, such as https://host/simple.",
     ),
-    ErrorCode.FORGE_UNKNOWN: ErrorInfo(
-        "The remote is on no forge that is known by its address, so there is nowhere to make a release.",
-        'Say what it is: forge = "github" or "gitlab" in [tool.releasekit], and forge_url if its API is elsewhere.',
+    ErrorInfo(
+        ErrorCode.FORGE_UNKNOWN,
+        "The address of the remote does not show whether it is on GitHub or GitLab, so there is no place to create a "
+        "release.",
+        'Set forge = "github" or "gitlab" in [tool.releasekit], and forge_url if its API is elsewhere.',
     ),
-    ErrorCode.FORGE_NO_TOKEN: ErrorInfo(
-        "There is no token for the forge.",
+    ErrorInfo(
+        ErrorCode.FORGE_NO_TOKEN,
+        "There is no token for GitHub or GitLab.",
         "Set GITHUB_TOKEN or GH_TOKEN, or log in with `gh auth login`; for GitLab set GITLAB_TOKEN.",
     ),
-    ErrorCode.FORGE_CREDENTIALS: ErrorInfo(
-        "The forge refuses the token, or does not show it the repository.",
-        "Make a token that may write the contents of this repository.",
+    ErrorInfo(
+        ErrorCode.FORGE_CREDENTIALS,
+        "GitHub or GitLab refuses the token, or the token cannot see the repository.",
+        "Create a token that may write the contents of this repository.",
     ),
-    ErrorCode.FORGE_READ_ONLY: ErrorInfo(
-        "The token may read the repository, and write nothing.",
+    ErrorInfo(
+        ErrorCode.FORGE_READ_ONLY,
+        "The token may read the repository, but not write to it.",
         "Give it the right to write: `contents: write` in a GitHub workflow or token, the scope `api` on GitLab.",
     ),
-    ErrorCode.FORGE_UNREACHABLE: ErrorInfo(
-        "The forge does not answer, or answers with an error of its own.", "Run again."
+    ErrorInfo(
+        ErrorCode.FORGE_UNREACHABLE,
+        "GitHub or GitLab does not answer, or answers with a server error.",
+        "Run again.",
     ),
-    ErrorCode.FORGE_RATE_LIMIT: ErrorInfo(
-        "The forge has had too many requests of this token, and asks to wait for longer than a release should.",
-        "Run again when the time that is named has passed.",
+    ErrorInfo(
+        ErrorCode.FORGE_RATE_LIMIT,
+        "GitHub or GitLab received too many requests with this token, and asks for a longer wait than releasekit "
+        "accepts.",
+        "Run again after the time that is named.",
     ),
-    ErrorCode.FORGE_REFUSED: ErrorInfo(
-        "The forge did not do what it was asked to; what it says is shown.", "Read what it says."
+    ErrorInfo(
+        ErrorCode.FORGE_REFUSED,
+        "GitHub or GitLab refused a request; its answer is shown.",
+        "Read the answer.",
     ),
-    ErrorCode.NOTES_TEMPLATE: ErrorInfo(
+    ErrorInfo(
+        ErrorCode.NOTES_TEMPLATE,
         "The template of the release notes cannot be read or rendered.",
-        "Mend it and look at the outcome with `releasekit notes`; or take notes_template out of [tool.releasekit].",
+        "Fix it and check the result with `releasekit notes`; or remove notes_template from [tool.releasekit].",
     ),
-    ErrorCode.NOTES_COMMAND: ErrorInfo(
-        "The command that rewrites the release notes failed, so they are as the template has them.",
-        "Run `releasekit notes` to see what it says.",
+    ErrorInfo(
+        ErrorCode.NOTES_COMMAND,
+        "The command that rewrites the release notes failed, so the notes stay as the template renders them.",
+        "Run `releasekit notes` to see its output.",
     ),
-    ErrorCode.COMMAND_FAILED: ErrorInfo("A command failed; its last lines are shown.", "Read what the command says."),
-    ErrorCode.COMMAND_TIMEOUT: ErrorInfo(
-        "A command took longer than it may, and was killed with all its children.",
-        "Run again; if it recurs, run the command by hand.",
+    ErrorInfo(
+        ErrorCode.COMMAND_FAILED,
+        "A command failed; its last lines are shown.",
+        "Read the output of the command.",
     ),
-    ErrorCode.RECORD_INVALID: ErrorInfo(
-        "The record of a release is damaged, lost, or of a newer format.",
-        "If a newer releasekit wrote it, use that. `releasekit publish --resume-from-registry` goes on from the copy "
-        "that the remote or git holds; `releasekit rollback` gives the release up.",
+    ErrorInfo(
+        ErrorCode.COMMAND_TIMEOUT,
+        "A command took longer than its time limit, and was killed with all its children.",
+        "Run again; if it happens again, run the command by hand.",
     ),
-    ErrorCode.COMMIT_MISSING: ErrorInfo(
-        "A manifest names the commit that a release is made from, and this clone does not have it: it was not fetched, "
-        "it is only in the clone that made the manifest, or it is of another repository.",
-        "Fetch the branch that holds it, with its whole history (in a workflow: `fetch-depth: 0`); or put the "
-        "`commit.bundle` beside the manifest that was written with it.",
+    ErrorInfo(
+        ErrorCode.RECORD_INVALID,
+        "The record of a release, or its manifest, is damaged, lost, or of a newer format.",
+        "If a newer releasekit wrote it, use that. `releasekit publish --resume-from-registry` continues from the copy "
+        "on the remote or in git; `releasekit rollback` abandons the release.",
     ),
-    ErrorCode.RELEASE_UNKNOWN: ErrorInfo(
-        "There is no such release on record, neither here nor on the remote.",
-        "The directories in .git/releasekit are named after them; without a name the unfinished one is meant.",
+    ErrorInfo(
+        ErrorCode.COMMIT_MISSING,
+        "This clone does not have the commit of a release that a manifest names: it was not fetched, it exists only in "
+        "the clone that made the manifest, or it belongs to another repository.",
+        "Fetch its branch with the whole history (in a workflow: `fetch-depth: 0`). Or put the `commit.bundle` that "
+        "was written together with the manifest next to it.",
     ),
-    ErrorCode.RELEASE_ELSEWHERE: ErrorInfo(
-        "Another clone of this repository is in the middle of a release: the remote's refs/releasekit/running says so.",
-        "Wait until it has ended. If that clone is lost, `releasekit publish --resume-from-registry` goes on with its "
-        "release from here, and `releasekit rollback RELEASE` gives it up.",
+    ErrorInfo(
+        ErrorCode.RELEASE_UNKNOWN,
+        "No release with this name is recorded here or on the remote, or several match the name.",
+        "The directories in .git/releasekit are named after releases; without a name, the command takes the unfinished "
+        "one.",
     ),
-    ErrorCode.RELEASE_TAKEN_OVER: ErrorInfo(
-        "This clone had begun a release, but the remote does not hold it for this clone any longer: another one has "
-        "taken it over since, and ended it or given it up.",
-        "`git fetch --tags` shows whether it was ended; `releasekit rollback` clears away what is left of it here.",
+    ErrorInfo(
+        ErrorCode.RELEASE_ELSEWHERE,
+        "Another release of this repository has begun and not ended, usually in another clone: "
+        "refs/releasekit/running on the remote shows it.",
+        "Wait until it ends. If that clone is lost, `releasekit publish --resume-from-registry` continues its release "
+        "from here, and `releasekit rollback RELEASE` abandons it.",
     ),
-    ErrorCode.RELEASE_NOT_HELD: ErrorInfo(
-        "The remote does not take refs/releasekit/running, so other clones cannot see that a release is running, and "
-        "nobody could go on with it if this machine were lost.",
-        "Nothing must be done; or let the remote take that reference (a hook or a permission refuses it).",
+    ErrorInfo(
+        ErrorCode.RELEASE_TAKEN_OVER,
+        "This clone began a release, but the lock on the remote is no longer its own: another clone took the release "
+        "over, and finished or abandoned it.",
+        "`git fetch --tags` shows whether it was finished; `releasekit rollback` removes what is left of it here.",
     ),
-    ErrorCode.ROLLBACK_UNFINISHED: ErrorInfo(
-        "A release is being rolled back, and that has not ended.", "Run `releasekit rollback` again: it goes on."
+    ErrorInfo(
+        ErrorCode.RELEASE_NOT_HELD,
+        "The remote does not accept refs/releasekit/running. So other clones cannot see that a release is running, and "
+        "nobody can continue it if this machine is lost.",
+        "You can ignore this; or allow that reference on the remote (a hook or a permission refuses it).",
     ),
-    ErrorCode.FILES_LOST: ErrorInfo(
-        "Files of a release that has begun to be public are missing or damaged on this machine, and the index does not "
-        "have them. They are not built again by themselves: other bytes could come out.",
-        "`releasekit publish --resume-from-registry` builds them again and compares; `releasekit rollback` gives the "
-        "release up.",
+    ErrorInfo(
+        ErrorCode.ROLLBACK_UNFINISHED,
+        "The rollback of a release has begun and not ended.",
+        "Run `releasekit rollback` again: it continues.",
     ),
-    ErrorCode.REBUILD_DIFFERS: ErrorInfo(
-        "A package is on the index in part, and building it again makes other bytes than those that were recorded. "
-        "Whoever has the recorded files can end the release; nobody else can.",
-        "Copy the release's directory from the machine that built it; or `releasekit rollback`, and release the next "
-        "version.",
+    ErrorInfo(
+        ErrorCode.FILES_LOST,
+        "Files of a release that may be partly public are missing or damaged on this machine, and the index does not "
+        "have them. releasekit does not rebuild them without being asked: the result could have other bytes.",
+        "`releasekit publish --resume-from-registry` rebuilds and compares them; `releasekit rollback` abandons the "
+        "release.",
     ),
-    ErrorCode.BUILD_FAILED: ErrorInfo(
+    ErrorInfo(
+        ErrorCode.REBUILD_DIFFERS,
+        "The index has a part of a package, and a rebuild gives other bytes than the recorded ones. Only somebody who "
+        "has the recorded files can finish the release.",
+        "Copy the release's directory from the machine that built it; or run `releasekit rollback`, and release the "
+        "next version.",
+    ),
+    ErrorInfo(
+        ErrorCode.BUILD_FAILED,
         "A package did not build.",
-        "Mend what its last lines say (`uv build --package NAME` builds it by hand), commit that, and run again.",
+        "Fix what its last lines say (`uv build --package NAME` builds it by hand), commit that, and run again.",
     ),
-    ErrorCode.VERIFY_FAILED: ErrorInfo(
-        "A built file is not what the plan says. Nothing of this package was uploaded.",
-        "Mend the package's build configuration.",
+    ErrorInfo(
+        ErrorCode.VERIFY_FAILED,
+        "A built file does not match the plan. Nothing of this package was uploaded.",
+        "Fix the package's build configuration.",
     ),
-    ErrorCode.RESOLVE_FAILED: ErrorInfo(
+    ErrorInfo(
+        ErrorCode.RESOLVE_FAILED,
         "A built package, or one of its extras, cannot be installed from the built files and the index. Nothing was "
         "uploaded.",
-        "Fix the requirements that uv names, or release the packages that they name too; `releasekit graph` shows who "
-        "needs whom.",
+        "Fix the requirements that uv names, or release the packages that they name too; `releasekit graph` shows the "
+        "requirements.",
     ),
-    ErrorCode.STAGED_IMPORT_FAILED: ErrorInfo(
+    ErrorInfo(
+        ErrorCode.STAGED_IMPORT_FAILED,
         "A built package cannot be installed and imported. Nothing was uploaded, so no version is lost.",
         "Fix what its last lines say, commit that, and run again. If it cannot be imported on this machine, set "
         "smoke_test = false in the package's own [tool.releasekit].",
     ),
-    ErrorCode.UPLOAD_FAILED: ErrorInfo(
-        "The index did not answer an upload, or answered with an error of its own, however often it was tried.",
-        "Run publish again when the index is well: it asks what is there and carries on.",
+    ErrorInfo(
+        ErrorCode.UPLOAD_FAILED,
+        "The index did not answer an upload, or answered with a server error, at every attempt.",
+        "Run publish again when the index works: it checks what is there and resumes.",
     ),
-    ErrorCode.UPLOAD_LIMITED: ErrorInfo(
-        "The index takes no uploads for now: you sent too many in too short a time, or too many new projects, or it is "
-        "away and says for how long.",
-        "Run publish again later: it carries on. `rate_limit` makes it slower from the start.",
+    ErrorInfo(
+        ErrorCode.UPLOAD_LIMITED,
+        "The index accepts no uploads for now: you sent too many in a short time, or created too many new projects, or "
+        "the index is down and says for how long.",
+        "Run publish again later: it resumes. `rate_limit` makes it slower from the start.",
     ),
-    ErrorCode.UPLOAD_REFUSED: ErrorInfo(
-        "The index refuses a file for what it is; the same file would be refused again.",
-        "Mend what the index names, `releasekit rollback` this release, and release the next version.",
+    ErrorInfo(
+        ErrorCode.UPLOAD_REFUSED,
+        "The index refuses a file, and would refuse the same file again.",
+        "Fix what the index names, `releasekit rollback` this release, and release the next version.",
     ),
-    ErrorCode.UPLOAD_CLOSED: ErrorInfo(
-        "A version is on the index in part, and the index takes new files for a version only for some time after its "
-        "first file: PyPI for 14 days. After that the version cannot be completed.",
+    ErrorInfo(
+        ErrorCode.UPLOAD_CLOSED,
+        "The index has a part of a version, and accepts new files for a version only for some time after its first "
+        "file: PyPI for 14 days. After that the version cannot be completed.",
         "Before that day, run publish again: it completes the version. After it, `releasekit rollback` this release, "
-        "commit a `fix:` to the package, and run publish: it goes on with the next version.",
+        "commit a `fix:` to the package, and run publish: it releases the next version.",
     ),
-    ErrorCode.PUBLISH_TIMEOUT: ErrorInfo(
-        "The files were uploaded, but the index has not listed them in time.",
-        "Run publish again in a while: it looks again, and sends what the index then still does not list.",
+    ErrorInfo(
+        ErrorCode.PUBLISH_TIMEOUT,
+        "The files were uploaded, but the index did not list them in time.",
+        "Run publish again in a while: it looks again, and uploads what the index then still does not list.",
     ),
-    ErrorCode.PUBLISH_CHECKSUM_MISMATCH: ErrorInfo(
-        "The index lists a file under this name with other content than was built here.",
+    ErrorInfo(
+        ErrorCode.PUBLISH_CHECKSUM_MISMATCH,
+        "The index lists a file under this name with other content than the one built here.",
         "Find out who uploaded it. If it is not yours, yank that version; then release the next one.",
     ),
-    ErrorCode.SMOKE_TEST_FAILED: ErrorInfo(
+    ErrorInfo(
+        ErrorCode.SMOKE_TEST_FAILED,
         "The published package cannot be installed from the index and imported.",
-        "Run publish again if that was the network. Otherwise `releasekit rollback` gives the release up, and says "
+        "Run publish again if the network was the cause. Otherwise `releasekit rollback` abandons the release and says "
         "which versions come next; consider yanking this one.",
     ),
-    ErrorCode.BLOCKED: ErrorInfo(
-        "A package it needs was not published, so this one was not either.",
-        "Mend the package that failed, then run publish again.",
+    ErrorInfo(
+        ErrorCode.BLOCKED,
+        "This package was not published, because a package that it needs was not, or because all uploads stopped.",
+        "Fix the package that failed, then run publish again.",
     ),
-    ErrorCode.PUSH_REJECTED: ErrorInfo(
-        "The remote did not take the release commit or its tags. The packages are out and nothing is lost.",
-        "Read what git says (protected branch, hook, moved tag). Let the remote take it, or bring the release commit "
-        "there by a pull request that is merged, not squashed; then run publish again: only the push is left.",
+    ErrorInfo(
+        ErrorCode.PUSH_REJECTED,
+        "The remote does not accept the release commit or its tags. Packages that are published stay published, and "
+        "nothing is lost.",
+        "Read what git says (protected branch, hook, moved tag). Allow the push, or bring the release commit there by "
+        "a pull request that is merged, not squashed. Then run publish again: only the push is left.",
     ),
-    ErrorCode.BRANCH_MOVED: ErrorInfo(
+    ErrorInfo(
+        ErrorCode.BRANCH_MOVED,
         "The branch has new commits since the release began, so it was not moved to the release commit.",
-        "Merge the release commit that is named and push; then run publish again: it ends the release.",
+        "Merge the release commit that is named and push; then run publish again: it finishes the release.",
     ),
-    ErrorCode.BRANCH_UNPUSHED: ErrorInfo(
-        "The commit that the release is to be made from is not on the remote's branch, so no pull request fits on it.",
+    ErrorInfo(
+        ErrorCode.BRANCH_UNPUSHED,
+        "The release would be made from a commit that is not on the remote's branch, so a pull request cannot build on "
+        "it.",
         "Push it first, or check out what the remote has.",
     ),
-    ErrorCode.PULL_EMPTY: ErrorInfo(
-        "The release changes no file (all versions come from tags, no changelog is kept): there is nothing to merge.",
+    ErrorInfo(
+        ErrorCode.PULL_EMPTY,
+        "The release changes no file (all versions come from tags, and no changelog is kept), so there is nothing to "
+        "merge.",
         "Keep changelogs (changelog = true), or release with --publish-from=local.",
     ),
-    ErrorCode.PULL_MOVED: ErrorInfo(
-        "Somebody else has pushed to the branch of the release pull request, and their commits are not thrown away.",
+    ErrorInfo(
+        ErrorCode.PULL_MOVED,
+        "Somebody else pushed to the branch of the release pull request. releasekit does not discard their commits.",
         "Merge the pull request as it is; or delete its branch, and run prepare again.",
     ),
-    ErrorCode.PULL_STALE: ErrorInfo(
-        "What was merged is not the release that its pull request showed: what landed beside it, or an edit of it, "
-        "asks for other versions.",
+    ErrorInfo(
+        ErrorCode.PULL_STALE,
+        "The merged commit is not the release that its pull request showed: other changes that were merged, or an edit "
+        "of the pull request, lead to other versions.",
         "Run prepare again: it makes a new release pull request, with the right versions.",
     ),
-    ErrorCode.SERVER_UNREACHABLE: ErrorInfo(
-        "The Prefect API that PREFECT_API_URL or the active profile names does not answer, or no longer does.",
-        "Start that server; or unset PREFECT_API_URL, and a server is started for the time of the release. Then run "
-        "again: a release that has begun is on record, and is carried on.",
+    ErrorInfo(
+        ErrorCode.SERVER_UNREACHABLE,
+        "The Prefect API that PREFECT_API_URL or the active profile names does not answer, or stopped answering.",
+        "Start that server; or unset PREFECT_API_URL, and releasekit starts a server for the time of the release. Then "
+        "run again: a release that has begun is recorded, and resumes.",
     ),
-    ErrorCode.SERVER_START: ErrorInfo(
+    ErrorInfo(
+        ErrorCode.SERVER_START,
         "Prefect's server did not start in time.",
         "Run again; or start one (`prefect server start`) and set PREFECT_API_URL.",
     ),
-}
+)
+ERRORS: Mapping[ErrorCode, ErrorInfo] = {info.code: info for info in _TABLE}
 
 
 class ReleaseError(Exception):
     """Something ran and failed: exit code 1.
 
-    *message* says what is wrong, *location* names the place (a file, a package, a command), *hint* replaces the
-    catalogue's next step, *output* holds the last lines of a command, *excerpt* the line of a file that is meant.
-    All are positional, so that the error survives pickling.
+    *message* says what is wrong. *location* names a file, a package, an address or a command. *hint* replaces the next
+    step of the table. *output* has the last lines of a command, *excerpt* the line of a file with the problem.
+    All are positional, so that the error can be pickled.
     """
 
     status = 1
@@ -565,12 +701,12 @@ class ReleaseError(Exception):
 
     @property
     def meaning(self) -> str:
-        """What the catalogue says of its code."""
+        """What its code means."""
         return ERRORS[self.code].meaning
 
     @property
     def full_text(self) -> str:
-        """The error, and what to do next on a line of its own."""
+        """The error, and what to do next on a second line."""
         return f"{self}\n{self.hint}"
 
     def __str__(self) -> str:
@@ -579,14 +715,14 @@ class ReleaseError(Exception):
 
 
 class Refusal(ReleaseError):
-    """Refused before anything changed: exit code 2."""
+    """releasekit refused before anything changed: exit code 2."""
 
     status = 2
 
 
 @contextmanager
 def as_refusal() -> Generator[None]:
-    """Make every error inside the block a refusal: it only looks."""
+    """Turn every error inside the block into a refusal, because the block changes nothing."""
     try:
         yield
     except ReleaseError as error:
@@ -595,9 +731,9 @@ def as_refusal() -> Generator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """A line of a file, and the part of it that is meant.
+    """A line of a file, and the part of it that has the problem.
 
-    *line* counts from 1, *column* from 0; as long as the line is 0, only the words in *text* are known.
+    *line* counts from 1, *column* from 0. If the line is 0, only the words in *text* are known.
     """
 
     file: str
@@ -608,30 +744,41 @@ class Excerpt:
 
     @property
     def position(self) -> str:
-        """File, line and column, as editors take them."""
+        """File, line and column, in the form that editors open."""
         return f"{self.file.removeprefix('./')}:{self.line}:{self.column + 1}"
 
     def render(self, width: int) -> tuple[str, ...]:
-        """Return the line with carets below the part that is meant, no wider than *width* columns.
+        """Return the line with carets below the part that has the problem, at most *width* columns wide.
 
-        A line that is too long is shown from near that part on.
+        A line that is too long is cut; the visible part begins shortly before the problem.
         """
         margin = f"{self.line} | "
         room = max(width - len(margin), 20)
+        text, column = self._cut(room)
+        length = min(self.length, len(text) - column)
+        carets = " " * column + "^" * max(1, length)
+        empty_margin = " " * (len(margin) - 2)
+        return f"{empty_margin}|", f"{margin}{text}", f"{empty_margin}| {carets}"
+
+    def _cut(self, room: int) -> tuple[str, int]:
+        """Return the text in at most *room* columns, and the column of the problem in it."""
         text, column = self.text.replace("\t", " "), self.column
-        if len(text) > room and column + self.length > room:
-            cut = min(column - 4, len(text) - room) if column > 4 else 0  # noqa: PLR2004  a little of what is before
-            text, column = f"…{text[cut + 1 :]}", column - cut
+        is_visible = column + self.length <= room
+        if len(text) > room and not is_visible:
+            start = max(0, min(column - _CONTEXT, len(text) - room))
+            text, column = f"…{text[start + 1 :]}", column - start
         if len(text) > room:
             text = f"{text[: room - 1]}…"
-        carets = "^" * max(1, min(self.length, len(text) - column))
-        empty = " " * (len(margin) - 2)
-        return f"{empty}|", f"{margin}{text}", f"{empty}| {' ' * column}{carets}"
+        return text, column
+
+
+_CONTEXT = 4
+"""Columns that stay visible before a problem in a line that is cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseWarning:
-    """Something a maintainer should know that stops nothing; of the same shape as an error."""
+    """Something that a maintainer should know and that stops nothing. It has the same form as an error."""
 
     code: ErrorCode
     message: str
@@ -643,7 +790,7 @@ class ReleaseWarning:
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    """Return "; did you mean …?" with the known words most like *word*, or nothing."""
+    """Return "; did you mean …?" with the *candidates* that are most similar to *word*; empty if none is."""
     from difflib import get_close_matches
 
     close = get_close_matches(word, list(candidates), n=2, cutoff=0.6)

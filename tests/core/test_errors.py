@@ -1,10 +1,11 @@
-"""What a user is told when something goes wrong."""
+"""Errors and warnings, and the catalogue of their codes."""
 
 from __future__ import annotations
 
 import copy
 import pickle
 import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,17 +25,31 @@ from releasekit.core.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+ROOT = Path(__file__).parents[2]
 
-def _without_catalogue(text: str) -> str:
-    return re.sub(r"^ERRORS.*?^}$|^    [A-Z_]+ = \"RK-.*?$", "", text, flags=re.DOTALL | re.MULTILINE)
+
+@cache
+def _source_texts() -> list[str]:
+    """Return the files of the program, without the tables that name every code."""
+    files = (file for room in ("flows", "tasks", "releasekit") for file in (ROOT / room).rglob("*.py"))
+    catalogue = re.compile(r"^_TABLE.*?^\)$|^    [A-Z_]+ = \"RK-.*?$", re.DOTALL | re.MULTILINE)
+    return [catalogue.sub("", file.read_text("utf-8")) for file in files]
+
+
+@cache
+def _test_texts() -> list[str]:
+    """Return the test files that do not test the catalogue itself."""
+    own = (Path(__file__).name, "test_error_pages.py")
+    return [file.read_text("utf-8") for file in (ROOT / "tests").rglob("*.py") if file.name not in own]
 
 
 class TestCatalogue:
-    """Every code is explained."""
+    """Every code has a meaning and a next step."""
 
     def test_complete(self) -> None:
-        """Each code has an entry, and no entry is left of a code that is gone."""
+        """Each code has one entry, and no entry is left of a code that is gone."""
         assert set(ERRORS) == set(ErrorCode)
+        assert all(info.code == code for code, info in ERRORS.items())
 
     @pytest.mark.parametrize("code", ErrorCode)
     def test_entry(self, code: ErrorCode) -> None:
@@ -47,18 +62,14 @@ class TestCatalogue:
 
     @pytest.mark.parametrize("code", ErrorCode)
     def test_reached(self, code: ErrorCode) -> None:
-        """Some line raises it, or warns of it, and some test meets it: none is there for show."""
+        """Each code is raised or used in a warning by the program, and is met by a test."""
         named = re.compile(rf"\bErrorCode\.{code.name}\b|\b{code}(?![A-Z-])")
-        here = Path(__file__)
-        sources = (file for room in ("flows", "tasks", "releasekit") for file in (here.parents[2] / room).rglob("*.py"))
-        raised = [file for file in sources if named.search(_without_catalogue(file.read_text("utf-8")))]
-        tests = (file for file in here.parents[1].rglob("*.py") if file != here)
 
-        assert raised
-        assert code is ErrorCode.UNKNOWN_CODE or any(named.search(file.read_text("utf-8")) for file in tests)
+        assert any(map(named.search, _source_texts()))
+        assert code is ErrorCode.UNKNOWN_CODE or any(map(named.search, _test_texts()))
 
     def test_form(self) -> None:
-        """Codes have the form RK-AREA-PROBLEM, say what their names say, and none stands for two things."""
+        """Codes have the form RK-AREA-PROBLEM, match the names of their members, and are unique."""
         assert all(re.fullmatch(r"RK(-[A-Z]+)+", code) for code in ErrorCode)
         assert all(code == f"RK-{name.replace('_', '-')}" for name, code in ErrorCode.__members__.items())
         assert len(ErrorCode.__members__) == len(set(ErrorCode))
@@ -95,7 +106,7 @@ class TestExplain:
     [("coer", "; did you mean core?"), ("core-web", "; did you mean core-we or core?"), ("zzz", ""), ("", "")],
 )
 def test_nearest(word: str, said: str) -> None:
-    """At most two known words are named, the nearest first, and none that is not alike."""
+    """At most two known words are named, the most similar first, and only similar ones."""
     assert did_you_mean(word, ["core", "core-we", "db"]) == said
 
 
@@ -105,7 +116,7 @@ SAMPLE_ERRORS = [
     for kind in (ReleaseError, Refusal)
     for error in (
         kind(ErrorCode.BUILD_FAILED, "it failed"),
-        kind(ErrorCode.BUILD_FAILED, "it failed", "core", "Mend it.", "line\nline", EXCERPT),
+        kind(ErrorCode.BUILD_FAILED, "it failed", "core", "Fix it.", "line\nline", EXCERPT),
     )
 ]
 
@@ -120,7 +131,7 @@ class TestError:
     @pytest.mark.parametrize("error", SAMPLE_ERRORS)
     @pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, pickled])
     def test_survives(self, error: ReleaseError, way: Callable[[ReleaseError], ReleaseError]) -> None:
-        """It survives copying and pickling, which Prefect does with it, whole."""
+        """Copies and pickled errors, as Prefect makes them, are complete."""
         other = way(error)
 
         assert type(other) is type(error)
@@ -128,38 +139,38 @@ class TestError:
         assert (other.args, str(other), other.status) == (error.args, str(error), error.status)
 
     def test_text(self) -> None:
-        """It says code, what is wrong, and where, if it is somewhere."""
+        """The text has the code, the message, and the location if there is one."""
         assert str(ReleaseError(ErrorCode.BUILD_FAILED, "no luck")) == "RK-BUILD-FAILED: no luck"
         assert str(ReleaseError(ErrorCode.BUILD_FAILED, "no luck", "core")) == "RK-BUILD-FAILED: no luck (core)"
 
     def test_hint(self) -> None:
-        """What to do next is the catalogue's word, unless the place knows better."""
+        """The hint is that of the catalogue, unless the error brings its own."""
         assert ReleaseError(ErrorCode.BUILD_FAILED, "it").hint == ERRORS[ErrorCode.BUILD_FAILED].hint
-        assert ReleaseError(ErrorCode.BUILD_FAILED, "it", "", "Mend it.").hint == "Mend it."
+        assert ReleaseError(ErrorCode.BUILD_FAILED, "it", "", "Fix it.").hint == "Fix it."
 
     def test_status(self) -> None:
-        """The exit code tells a failure from a refusal, and one handler catches both."""
+        """A failure and a refusal have different exit codes, and one handler catches both."""
         assert (ReleaseError.status, Refusal.status) == (1, 2)
         assert issubclass(Refusal, ReleaseError)
 
     def test_warning(self) -> None:
         """A warning reads like an error."""
-        assert str(ReleaseWarning(ErrorCode.TAG_EXISTS, "so it is")) == "RK-TAG-EXISTS: so it is"
-        assert str(ReleaseWarning(ErrorCode.TAG_EXISTS, "so it is", "core")) == "RK-TAG-EXISTS: so it is (core)"
+        assert str(ReleaseWarning(ErrorCode.TAG_EXISTS, "it exists")) == "RK-TAG-EXISTS: it exists"
+        assert str(ReleaseWarning(ErrorCode.TAG_EXISTS, "it exists", "core")) == "RK-TAG-EXISTS: it exists (core)"
 
 
 class TestExcerpt:
-    """The line of a file that is meant."""
+    """An excerpt of a file."""
 
     def test_drawn(self) -> None:
-        """It stands between two margins, with carets below the part that is meant."""
+        """The line is between two margins, with carets below the marked part."""
         assert EXCERPT.render(80) == ("  |", "7 | push = 3", "  |        ^")
         assert EXCERPT.position == "pyproject.toml:7:8"
 
     @pytest.mark.parametrize("column", [0, 3, 30, 60, 94])
     @pytest.mark.parametrize("width", [30, 60])
     def test_long(self, column: int, width: int) -> None:
-        """Of a line that is too long the part that is meant is shown, and no line is wider than there is room."""
+        """A long line is cut around the marked part, and no line is wider than the limit."""
         text = f"{'a' * column}xyz{'b' * 100}"
         above, line, below = Excerpt("f", 12, text, column, 3).render(width)
 
