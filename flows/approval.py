@@ -1,4 +1,4 @@
-"""A plan that waits for somebody's yes, in Prefect's UI or by `releasekit approve`."""
+"""A plan that waits for approval, in Prefect's UI or by `releasekit approve`."""
 
 from __future__ import annotations
 
@@ -35,36 +35,36 @@ if TYPE_CHECKING:
 log = logging.getLogger("releasekit")
 
 _POLL = 2
-"""Seconds between two looks at whether somebody has answered."""
+"""Seconds between two checks whether the run was cancelled or answered."""
 
 
 class ApprovalForm(RunInput):
-    """The form that approves or rejects a plan. An empty form is not a yes: *answer* has no default."""
+    """The form that approves or rejects a plan. An empty form is no approval: *answer* has no default."""
 
-    answer: Literal["approve", "reject"] = Field(description="Whether this plan is carried out")
-    reason: str = Field(default="", description="Why; a rejected run shows it")
-    drop: list[str] = Field(default=[], description="Release all but these packages")
+    answer: Literal["approve", "reject"] = Field(description="Approve or reject this plan")
+    reason: str = Field(default="", description="The reason; a rejected run shows it")
+    drop: list[str] = Field(default=[], description="Packages to leave out of the release")
 
 
 class UnattendedRun(AssumeYes):
     """Shows the plan in the flow run, and asks nobody: whoever started the run has agreed."""
 
     async def show(self, subject: Subject) -> None:
-        """Name the run after the plan, and leave the plan as an artifact."""
+        """Name the run after the plan, and save the plan as an artifact."""
         if isinstance(subject, Plan):
             await name_run("publish", subject)
             await show_plan(subject)
 
 
 class PrefectConfirmation(UnattendedRun):
-    """Pauses the flow run, with the plan as its question, until somebody answers."""
+    """Pauses the flow run and shows the plan in a form, until somebody answers."""
 
     def can_take_hours(self, proposal: Proposal) -> bool:
-        """Return whether somebody is asked: not about a release that resumes, which has been approved before."""
+        """Return whether somebody is asked: not for a release that resumes, because it was approved before."""
         return not proposal.is_resumed
 
     async def ask(self, proposal: Proposal) -> ConfirmationAnswer:
-        """Return the answer; a cancelled run and no answer within the proposal's timeout are a no."""
+        """Return the answer. A cancelled run, or no answer within the proposal's timeout, counts as a rejection."""
         if proposal.is_resumed:
             return ConfirmationAnswer(accepted=True)
         plan, why = proposal.subject, proposal.repeat_reason
@@ -77,9 +77,9 @@ class PrefectConfirmation(UnattendedRun):
         log.info("%s waits for approval%s: %s`releasekit approve %s`", plan.title, again, page, run.id)
         form = _answer_form(plan, why)
         if run.deployment_id:
-            # The process ends, and a worker begins anew when somebody has answered: then this very call returns, for a
-            # plan that is still the same. A run that only pauses loses its slot of the deployment's concurrency limit,
-            # and is then crashed for it after four minutes (see PrefectHQ/prefect#22885).
+            # The process ends. When somebody answers, a worker starts the run again, and this call returns if the plan
+            # is still the same. A run that only pauses loses its slot in the deployment's concurrency limit, and
+            # Prefect crashes it for that after four minutes (see PrefectHQ/prefect#22885).
             timeout = int(proposal.timeout)
             filled = await asuspend_flow_run(wait_for_input=form, timeout=timeout, key=plan.release)
         else:
@@ -96,9 +96,9 @@ class PrefectConfirmation(UnattendedRun):
 async def _pause_for_answer(form: type[ApprovalForm], run: UUID, seconds: float) -> ApprovalForm | str:
     """Wait in this process for an answer, and return it, or the reason why there is none.
 
-    A run that is cancelled meanwhile does not wait, as Prefect would.
+    This returns as soon as the run is cancelled; Prefect alone would continue to wait.
     """
-    # Our time ends first: after Prefect's own it takes no state but its own.
+    # Our timeout ends first: after its own timeout, Prefect accepts no state for the run but its own.
     asked = apause_flow_run(wait_for_input=form, timeout=int(seconds) + 3600, poll_interval=_POLL)
     answered, cancelled = asyncio.ensure_future(asked), asyncio.ensure_future(_wait_for_cancellation(run))
     try:
@@ -108,11 +108,11 @@ async def _pause_for_answer(form: type[ApprovalForm], run: UUID, seconds: float)
         answered.cancel()
     if answered in ended:
         return answered.result()
-    return "the run was cancelled" if cancelled in ended else f"nobody has answered within {seconds:g} s"
+    return "the run was cancelled" if cancelled in ended else f"nobody answered within {seconds:g} s"
 
 
 async def _wait_for_cancellation(run: UUID) -> None:
-    """Return when somebody cancels a run; what goes wrong with a look at it is for Prefect's own looks to say."""
+    """Return when somebody cancels a run. Errors while checking are ignored: Prefect's own checks report them."""
     async with get_client() as client:
         while True:
             with suppress(HTTPError):
@@ -123,7 +123,7 @@ async def _wait_for_cancellation(run: UUID) -> None:
 
 
 def _answer_form(plan: Plan, why: str) -> type[ApprovalForm]:
-    """Return the model of an answer to *plan*; the server refuses other names than those of its packages."""
+    """Return the model of an answer to *plan*. The server refuses names that are not packages of the plan."""
     names = {"type": "string", "enum": [step.name for step in plan.steps]}
     drop: Any = Annotated[list[Annotated[str, WithJsonSchema(names)]], Field()]
     form = create_model("Answer", __base__=ApprovalForm, drop=(drop, ApprovalForm.model_fields["drop"]))
@@ -132,7 +132,7 @@ def _answer_form(plan: Plan, why: str) -> type[ApprovalForm]:
 
 
 async def list_waiting_runs() -> list[FlowRun]:
-    """Return the releases that wait for an answer, those first that have waited longest."""
+    """Return the releases that wait for approval, the longest waiting first."""
     paused = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED])))
     async with get_client() as client:
         runs = await client.read_flow_runs(flow_run_filter=paused)
@@ -142,9 +142,9 @@ async def list_waiting_runs() -> list[FlowRun]:
 
 
 async def answer_run(run: str, *, reject: str | None, drop: Sequence[str]) -> FlowRun:
-    """Answer the release *run*, given by its name, its id or the beginning of that; returns it.
+    """Answer the flow run *run*, given by its name, its id or the beginning of the id; returns it.
 
-    Raises Refusal RK-RUN-NOT-WAITING if none or several go by it, or if the server does not take the answer.
+    Raises Refusal RK-RUN-NOT-WAITING if no run or several runs match, or if the server does not accept the answer.
     """
     runs = await list_waiting_runs()
     matches = [candidate for candidate in runs if run == candidate.name or str(candidate.id).startswith(run.lower())]

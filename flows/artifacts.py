@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from releasekit.core.release.target import Target
 
 _PAUSE = 1.0
-"""Seconds between two looks at the progress bar: each costs a request."""
+"""Seconds between two updates of a progress bar: each costs a request."""
 
 
 def send_logs_to_prefect() -> None:
-    """Let our log lines go into the run, also where Prefect was started by others, as by a worker."""
+    """Send our log lines to the run, even if something else started Prefect, such as a worker."""
     if not in_flow():
         return
     ours = logging.getLogger("releasekit")
@@ -53,13 +53,13 @@ def send_logs_to_prefect() -> None:
 
 
 async def name_run(action: str, plan: Plan, *tags: str) -> None:
-    """Name the run after what it does, now that it is known: "publish v0.6.0 (12 packages)"."""
+    """Name the run after what it does, such as "publish v0.6.0 (12 packages)"."""
     name = f"{action} {plan.title} ({count_packages(plan.steps)})" if plan.steps else f"{action}: nothing to release"
     await rename_run(name, *tags, *([plan.title] if plan.steps else []))
 
 
 async def rename_run(name: str, *tags: str) -> None:
-    """Give the run a name, and *tags* beside those that it has."""
+    """Give the run a name, and *tags* in addition to those that it has."""
     context = FlowRunContext.get()
     run = context.flow_run if context else None
     if run is None:
@@ -69,7 +69,7 @@ async def rename_run(name: str, *tags: str) -> None:
 
 
 async def show_plan(plan: Plan, changes: Sequence[str] | None = None) -> None:
-    """Leave the plan and its graph as an artifact of the run, if there is one: without any server there is none."""
+    """Save the plan and its graph as an artifact of the run. Without a server there is no run, and no artifact."""
     if not in_flow():
         return
     text = plan_markdown(plan, changes, _graph(plan))
@@ -77,7 +77,7 @@ async def show_plan(plan: Plan, changes: Sequence[str] | None = None) -> None:
 
 
 async def last_plan(key: str) -> PlanSnapshot | None:
-    """Return the plan that was kept last under *key*; None if there is none."""
+    """Return the plan that was saved last under *key*; None if there is none."""
     artifact = await Artifact.aget(key)
     if artifact is None:
         return None
@@ -86,12 +86,12 @@ async def last_plan(key: str) -> PlanSnapshot | None:
 
 
 async def save_plan(key: str, plan: Plan) -> None:
-    """Keep the plan for the next run to be compared with, as a table."""
+    """Save the plan as a table, so that the next run can compare with it."""
     await acreate_table_artifact(plan_rows(plan), key=key, description=plan.headline)
 
 
 async def show_release_pr(release_pr: ReleasePullRequest) -> None:
-    """Leave how a release by pull request stands as an artifact."""
+    """Save the state of a release by pull request as an artifact."""
     if not in_flow():
         return
     await acreate_markdown_artifact(release_pr_markdown(release_pr), key="releasekit-pull", description=release_pr.what)
@@ -100,7 +100,7 @@ async def show_release_pr(release_pr: ReleasePullRequest) -> None:
 
 
 async def show_report(report: ReleaseReport, plan: Plan, target: Target) -> None:
-    """Leave what came of a release as an artifact, with a link to each package that is out, and to the release."""
+    """Save the report of a release as an artifact, with links to each published package and to the release."""
     if not in_flow():
         return
     pages = {package.name: target.package_url(package.name, package.version) for package in report.confirmed_packages}
@@ -111,14 +111,14 @@ async def show_report(report: ReleaseReport, plan: Plan, target: Target) -> None
 
 
 def _graph(plan: Plan, report: ReleaseReport | None = None) -> str:
-    """Return the graph as a picture inside Markdown; with a *report*, in the colours of what came of each package."""
+    """Return the graph as a picture inside Markdown. With a *report*, colours show the outcome of each package."""
     outcomes = {package.name: package.outcome for package in report.packages} if report else None
     picture = b64encode(graph_svg(plan, outcomes).encode()).decode()
-    return f"![who waits for whom](data:image/svg+xml;base64,{picture})"
+    return f"![dependency graph](data:image/svg+xml;base64,{picture})"
 
 
 class ProgressBar:
-    """A progress bar among the artifacts of the run: so many of *total* packages are through, or have failed."""
+    """A progress bar among the artifacts of the run: how many of *total* packages are done, or have failed."""
 
     def __init__(self, total: int, description: str, key: str) -> None:
         self._total, self._description, self._key = total, description, key
@@ -126,7 +126,7 @@ class ProgressBar:
         self._bar: asyncio.Task[UUID] | None = None
 
     async def advance(self) -> None:
-        """Count one more step; show it if the last time is a while ago, or nothing is left."""
+        """Count one more package. Update the bar if the last update is a while ago, or if nothing is left."""
         self._done += 1
         if not in_flow():
             return
@@ -134,7 +134,7 @@ class ProgressBar:
         if self._done < self._total and now < self._next:
             return
         self._next = now + _PAUSE
-        if self._bar is None:  # made once, however many steps end together
+        if self._bar is None:  # created once, even if many packages end together
             creation = acreate_progress_artifact(0.0, f"releasekit-{self._key}", self._description)
             self._bar = asyncio.create_task(creation)
         bar = await self._bar

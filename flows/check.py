@@ -1,4 +1,4 @@
-"""The health of a workspace: `python -m flows.check`, or the deployment `releasekit/check`."""
+"""Check the health of a workspace: `python -m flows.check`, or the deployment `releasekit/check`."""
 
 if __name__ == "__main__":  # before Prefect is imported: a check on a terminal must not pay for it
     import sys
@@ -24,7 +24,7 @@ from releasekit.options import CheckOptions, as_flow_parameters
 @flow(name="releasekit", version=__version__)
 @as_flow_parameters(CheckOptions)
 async def check(options: CheckOptions) -> State[Any]:
-    """Look for what would go wrong in a release, or after it; changes nothing, and fails if there are errors."""
+    """Find what would go wrong in a release or after it. Nothing is changed; the run fails if there are errors."""
     with checkout_workspace(options) as here:
         health = run_checks(here)
     await acreate_markdown_artifact(check_markdown(health.report), key="releasekit-check")

@@ -1,4 +1,4 @@
-"""What Prefect's database holds of a run when this process goes; and a run without any server."""
+"""Make sure that Prefect's database has the whole run before this process ends; and run without a server."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 log = logging.getLogger("releasekit")
 
 PATIENCE = 30.0
-"""Seconds in which nothing more reaches the database before the rest counts as lost."""
+"""Seconds without any new record in the database, after which the rest counts as lost."""
 
 
 class TaskRunCounter:
-    """The task runs that have ended in this process, as Prefect's events tell."""
+    """Counts the task runs that have ended in this process, from Prefect's events."""
 
     def __init__(self) -> None:
         self._ended: set[str] = set()
 
     def count_ended(self) -> int:
-        """Return how many there are so far."""
+        """Return how many have ended until now."""
         for client in AssertingPassthroughEventsClient.all:
             for event in client.pop_events():
                 state: Any = event.payload.get("validated_state") or {}
@@ -46,16 +46,16 @@ class TaskRunCounter:
 async def count_task_runs() -> AsyncGenerator[TaskRunCounter]:
     """Count the task runs that end inside the block, for `wait_until_persisted`.
 
-    Task runs reach the database as events alone: through a queue of ours, a socket, a queue of the server's and a
-    batch, and none of them tells when it has come to its end.
+    Task runs reach the database only as events: through a queue here, a socket, a queue on the server and a batch.
+    None of these reports when it is empty.
     """
     counter = TaskRunCounter()
     AssertingPassthroughEventsClient.reset()
-    EventsWorker.set_client_override(AssertingPassthroughEventsClient)  # sends them too; no subclass of ours would do
+    EventsWorker.set_client_override(AssertingPassthroughEventsClient)  # it also sends them; a subclass would not work
 
     async def forget() -> None:
         while True:
-            counter.count_ended()  # it keeps every event until it is asked, and a big release has many
+            counter.count_ended()  # the client keeps every event until it is read, and a big release has many
             await asyncio.sleep(1)
 
     forget_task = asyncio.create_task(forget())
@@ -67,16 +67,16 @@ async def count_task_runs() -> AsyncGenerator[TaskRunCounter]:
 
 
 async def drain() -> None:
-    """Send what Prefect still holds back, before its server goes; else it would wait for that server at our end."""
+    """Send what Prefect still buffers, before its server stops. Otherwise our exit would wait for that server."""
     await APILogHandler.aflush()
     events: Any = EventsWorker.drain_all()
     await events
 
 
 async def wait_until_persisted(server: Server, flow_run: str, expected: int) -> None:
-    """Return once as many ended task runs of *flow_run* are in the database, for then the server may go.
+    """Return once the *expected* number of ended task runs of *flow_run* is in the database: the server may stop then.
 
-    If it makes no headway any more, or does not answer, that is said and no more.
+    If the number stops growing, or the server does not answer, this logs a warning and returns.
     """
     seen, since = 0, time.monotonic()
     while seen < expected:
@@ -94,10 +94,10 @@ async def wait_until_persisted(server: Server, flow_run: str, expected: int) -> 
 
 @contextmanager
 def without_server() -> Generator[None]:
-    """Let tasks run inside the block without a server; NO_SERVER_SETTINGS must have been set.
+    """Let tasks run inside the block without a server. NO_SERVER_SETTINGS must be set before.
 
-    They run as ever, with retries and with results on disk, for Prefect decides about tasks where they run; only what
-    it tells about them goes nowhere. A flow run cannot be had without a server, so flows are called as functions.
+    They run as usual, with retries and with results on disk, because Prefect decides about tasks in their own process.
+    Only its events about them are dropped. A flow run needs a server, so flows are called as functions.
     """
     EventsWorker.set_client_override(NullEventsClient)
     before = FORCE_TASKS.set(True)

@@ -1,4 +1,4 @@
-"""What would be released, and why: `python -m flows.plan`, or the deployment `releasekit/plan`."""
+"""Show what would be released, and why: `python -m flows.plan`, or the deployment `releasekit/plan`."""
 
 if __name__ == "__main__":  # before Prefect is imported: a plan on a terminal must not pay for it
     import sys
@@ -37,10 +37,10 @@ from releasekit.options import PlanOptions, as_flow_parameters
 @flow(name="releasekit", version=__version__, flow_run_name="plan")
 @as_flow_parameters(PlanOptions)
 async def plan(options: PlanOptions) -> State[Any]:
-    """Decide what would be released, and what stands in its way; the final state is named so. Changes nothing."""
+    """Show what would be released, and what prevents it; the name of the final state says so. Nothing is changed."""
     send_logs_to_prefect()
     if later := await newer_run_time():
-        return Cancelled(name="Late", message=f"the run that was due at {later:%Y-%m-%d %H:%M} UTC does it")
+        return Cancelled(name="Late", message=f"a later run replaces it: due at {later:%Y-%m-%d %H:%M} UTC")
     try:
         with checkout_workspace(options) as here:
             decided = await plan_and_compare(here)
@@ -51,7 +51,7 @@ async def plan(options: PlanOptions) -> State[Any]:
 
 
 async def plan_and_compare(options: PlanOptions) -> ComparedPlan:
-    """Make the plan, and leave it with what has changed since the last one of this workspace."""
+    """Make and save the plan, and return it with the changes since the last plan of this workspace."""
     project, repo = open_project(options)
     new_plan = (await compute_plan(options, project, repo)).plan
     await name_run("plan", new_plan, "plan")
@@ -68,16 +68,16 @@ async def plan_and_compare(options: PlanOptions) -> ComparedPlan:
 
 
 def emit_plan_event(outcome: str, workspace: str, **payload: object) -> None:
-    """Tell Prefect's automations how a plan came out: `releasekit.plan.due`, `….nothing-due` or `….refused`."""
+    """Send the result of a plan to Prefect's automations: `releasekit.plan.due`, `….nothing-due` or `….refused`."""
     emit_event(
         f"releasekit.plan.{outcome}", {"prefect.resource.id": f"releasekit.workspace.{workspace}"}, payload=payload
     )
 
 
 async def newer_run_time() -> datetime | None:
-    """Return when the latest run of this schedule was due, if this is not it.
+    """Return when the latest run of this schedule was due; None if this run is the latest.
 
-    Where no worker was there for some nights, all their runs start at once as one comes (PrefectHQ/prefect#15886).
+    If no worker runs for some nights, all their runs start at once when one comes back (PrefectHQ/prefect#15886).
     """
     context = FlowRunContext.get()
     run = context.flow_run if context else None

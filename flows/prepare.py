@@ -19,7 +19,7 @@ from releasekit.options import PrepareOptions, as_flow_parameters
 @flow(name="releasekit", version=__version__, flow_run_name="prepare")
 @as_flow_parameters(PrepareOptions)
 async def prepare(options: PrepareOptions) -> ReleasePullRequest:
-    """Make the pull request that releases what has changed when it is merged, or bring it up to date."""
+    """Create or update the release pull request. When it is merged, the changed packages can be published."""
     send_logs_to_prefect()
     release_pr = await propose(options)
     await rename_run(f"prepare: {release_pr.what}", "prepare")

@@ -46,7 +46,7 @@ log = logging.getLogger("releasekit")
 @flow(name="releasekit", version=__version__, flow_run_name="publish")
 @as_flow_parameters(PublishOptions)
 async def publish(options: PublishOptions) -> State[Any]:
-    """Publish every changed package, dependencies first, and say truly what came of it."""
+    """Publish every changed package, dependencies first, and report exactly which packages were published."""
     send_logs_to_prefect()
     options.check_conflicts()
     async with AsyncExitStack() as stack:
@@ -97,7 +97,7 @@ def final_state(report: ReleaseReport) -> State[Any]:
 
 
 async def run_release(started: StartedRelease) -> ReleaseReport:
-    """Carry out a release that has *started*, and leave its report in the run, if there is one."""
+    """Carry out a release that has *started*, and save its report in the flow run, if there is one."""
     release = started.release
     async with open_index(started.project, release.target) as index:
         report = await run_phases(release, started.repo, index, started.options)
@@ -107,7 +107,7 @@ async def run_release(started: StartedRelease) -> ReleaseReport:
 
 
 async def run_phases(release: ReleaseContext, repo: Repo, index: Index, options: PublishOptions) -> ReleaseReport:
-    """Prepare, stage, publish, announce; or as far as the *options* say."""
+    """Prepare, stage, publish and announce, or stop earlier if the *options* say so."""
     if not release.plan.steps:
         if release.record.exists():
             release.record.finish(repo)
@@ -120,11 +120,11 @@ async def run_phases(release: ReleaseContext, repo: Repo, index: Index, options:
             return finish_version_only(release, repo)
         built, failed = await stage_release(release, repo, index, options)
     except ReleaseError:
-        release.record.discard_unless_public(repo)  # then the next run decides afresh
+        release.record.discard_unless_public(repo)  # then the next run makes a new plan
         raise
     if failed:
         release.record.discard_unless_public(repo)
-        notes = ("nothing was uploaded, and the release was dropped",)
+        notes = ("nothing was uploaded, and the release was discarded",)
         return ReleaseReport(release=release.plan.release, title=release.plan.title, packages=failed, notes=notes)
     if options.stage_only:
         return export_staged(release, repo, options.output)
@@ -134,7 +134,7 @@ async def run_phases(release: ReleaseContext, repo: Repo, index: Index, options:
 
 
 def create_commit(release: ReleaseContext, repo: Repo) -> ReleaseContext:
-    """Turn the plan into a commit in the scratch worktree, unless that was done already."""
+    """Turn the plan into a commit in the scratch worktree, unless there is one already."""
     release.observer.on_phase("preparing")
     release = release_commit.check_out(release, repo)
     if release.commit:
@@ -145,36 +145,36 @@ def create_commit(release: ReleaseContext, repo: Repo) -> ReleaseContext:
 
 
 def finish_version_only(release: ReleaseContext, repo: Repo) -> ReleaseReport:
-    """Bring the user's branch to the release commit, and forget the release: nothing of it is anywhere else."""
+    """Fast-forward the user's branch to the release commit, and delete the release: nothing of it is elsewhere."""
     moved = announce.fast_forward(release, repo)
     release.record.discard(repo)
     report = stopped_early_report(
-        release, PackageOutcome.VERSIONED, f"{repo.branch} has the versions; push it, or merge it by a pull request"
+        release, PackageOutcome.VERSIONED, f"{repo.branch} has the versions; push it, or merge it with a pull request"
     )
     warning = ReleaseWarning(
-        ErrorCode.BRANCH_MOVED, f"{repo.branch} has moved on meanwhile, and does not have {release.commit[:12]}"
+        ErrorCode.BRANCH_MOVED, f"{repo.branch} has new commits now, and does not have {release.commit[:12]}"
     )
     return report if moved else report.model_copy(update={"notes": (), "problems": (str(warning),)})
 
 
 def export_staged(release: ReleaseContext, repo: Repo, directory: Path) -> ReleaseReport:
-    """Leave the staged release where it is to be published from: in *directory*, if there is one, else on record."""
+    """Save the staged release where it will be published from: in *directory*, or on record if that is empty."""
     if not directory.name:
         return stopped_early_report(
             release,
             PackageOutcome.BUILT,
-            f"built and verified in {release.record.directory}; `releasekit publish` carries it on",
+            f"built and verified in {release.record.directory}; `releasekit publish` resumes it",
         )
     build.export_bundle(release, repo, directory)
     return stopped_early_report(
         release,
         PackageOutcome.BUILT,
-        f"handed over in {directory}: `releasekit publish --manifest {directory / MANIFEST}`",
+        f"staged in {directory}: `releasekit publish --manifest {directory / MANIFEST}`",
     )
 
 
 def stopped_early_report(release: ReleaseContext, goal: PackageOutcome, note: str) -> ReleaseReport:
-    """Return the report of a release that was to stop before anything is public, and has got there."""
+    """Return the report of a release that has reached its *goal*, before anything is public."""
     rows = [PackageReport(name=s.name, version=s.version, tag=s.tag, outcome=goal) for s in release.plan.steps]
     plan, packages = release.plan, tuple(rows)
     return ReleaseReport(
@@ -185,10 +185,10 @@ def stopped_early_report(release: ReleaseContext, goal: PackageOutcome, note: st
 async def stage_release(
     release: ReleaseContext, repo: Repo, index: Index, options: PublishOptions
 ) -> tuple[dict[str, BuiltPackage], tuple[PackageReport, ...]]:
-    """Return every package as built, verified and proven to fit; or what became of each if one was not.
+    """Return every package as built, verified and proven to be installable; or the outcome of each if one failed.
 
-    From here on files may be public, unless it is only to be staged: so first the remote holds the release, and then it
-    is put on record here. Lost files are built again, and compared, if the *options* ask for it.
+    From here on files may be public, unless the release is only staged. So the remote is locked first, and then the
+    files are put on record here. Lost files are built again, and compared, if the *options* ask for it.
     """
     manifest, rebuild = release.record.require_manifest(), options.resume_from_registry
     if manifest.packages:
@@ -198,7 +198,7 @@ async def stage_release(
         built, failed = await stage_all(release)
         if failed:
             return {}, failed
-        # This refuses the release if anything there differs; what is out already cannot be spoilt any more.
+        # This refuses the release if any file there differs. A package that is published already needs no proof.
         listed = await files_on_index(built, index) if rebuild else {}
         unproven = [package for package in built if len(listed.get(package.name, ())) < len(package.files)]
         failed = await prove_all(release, unproven, together=release.plan.together)
@@ -217,7 +217,7 @@ async def stage_release(
 
 
 async def is_published(packages: tuple[BuiltPackage, ...], index: Index) -> bool:
-    """Tell whether the index lists every file of *packages*, as it does when what was handed over is published."""
+    """Return whether the index lists every file of *packages*, as it does once a staged release is published."""
     listed = await files_on_index(packages, index, strict=False)
     return all(len(listed[package.name]) == len(package.files) for package in packages)
 
@@ -227,8 +227,8 @@ async def ensure_files(
 ) -> ReleaseManifest:
     """Return the manifest of a release whose files are all here or on the index.
 
-    Files that are neither were lost. They are built again only if somebody says so, and must come out as recorded
-    unless the index has nothing of their package. Raises Refusal RK-FILES-LOST, RK-REBUILD-DIFFERS.
+    Files that are neither are lost. They are built again only with *rebuild*, and must be identical to the record
+    unless the index has no file of their package. Raises Refusal RK-FILES-LOST, RK-REBUILD-DIFFERS.
     """
     if not any(release.record.missing_files(package) for package in manifest.packages):
         return manifest
@@ -240,7 +240,7 @@ async def ensure_files(
             ErrorCode.FILES_LOST, f"missing or damaged: {summarize(names)}", str(release.record.directory / "dist")
         )
     packages = {package.name: package for package in manifest.packages}
-    for step in release.plan.steps:  # dependencies come first, and so does what others need to build
+    for step in release.plan.steps:  # dependencies come first, and so do build requirements
         if step.name in lost:
             for need in step.build_needs:
                 await resume.download_files(release.record, packages[need], listed[need], index)
@@ -251,7 +251,7 @@ async def ensure_files(
 async def rebuild_package(
     release: ReleaseContext, step: Step, package: BuiltPackage, listed: Mapping[str, object]
 ) -> BuiltPackage:
-    """Build one package once more; what the index has of it already must be what comes out."""
+    """Build one package again. If the index has files of it already, the new files must be identical to the record."""
     await build.pin(release, step)
     await build.build(release, step)
     rebuilt = await build.verify(release, step)
@@ -259,15 +259,15 @@ async def rebuild_package(
     if listed and rebuilt.files != package.files:
         checksums = {file.name: file.sha256 for file in package.files}
         names = ", ".join(file.name for file in rebuilt.files if checksums.get(file.name) != file.sha256)
-        raise Refusal(ErrorCode.REBUILD_DIFFERS, f"{step.name} {step.version} does not come out as before: {names}")
+        raise Refusal(ErrorCode.REBUILD_DIFFERS, f"{step.name} {step.version} differs when it is built again: {names}")
     return rebuilt
 
 
 async def propose_development_versions(release: ReleaseContext, repo: Repo) -> list[str]:
-    """Have the next development versions proposed, if that is wanted; returns what to say of it.
+    """Propose the next development versions, if the settings ask for it; returns notes for the report.
 
-    Raises ReleaseError as `propose_next_versions` does, but for what keeps a release from the forge without being a
-    failure.
+    Raises ReleaseError as `propose_next_versions` does, except for errors that prevent a release on the forge without
+    failing the release.
     """
     if not release.settings.commit_back:
         return []
@@ -281,14 +281,14 @@ async def propose_development_versions(release: ReleaseContext, repo: Repo) -> l
 
 
 async def announce_release(release: ReleaseContext, repo: Repo, packages: tuple[PackageReport, ...]) -> ReleaseReport:
-    """Tag, push, tell the forge of and fast-forward what is out; the release is ended when all of it is."""
+    """Tag, push, release on the forge and fast-forward what is published. The release ends once everything is."""
     report = ReleaseReport(
         release=release.plan.release, title=release.plan.title, commit=release.commit, packages=packages
     )
-    # Where one tag stands for all packages, it is made when all are out.
+    # A tag that names all packages is made once all are published.
     tags = [package.tag for package in report.confirmed_packages if package.tag not in release.plan.tags]
     if report.is_successful:
-        tags += release.plan.tags  # the umbrella tag says that all are out
+        tags += release.plan.tags  # the umbrella tag means that all are published
     if not tags:
         return report
     release.observer.on_phase("announcing")
@@ -312,7 +312,7 @@ async def announce_release(release: ReleaseContext, repo: Repo, packages: tuple[
         problems.append(f"{error}\n{error.output}".strip() + f"\n{error.hint}")
     try:
         if not announce.fast_forward(release, repo):
-            notes.append(f"{release.branch or 'HEAD'} has moved on: merge {release.commit[:12]} into it")
+            notes.append(f"{release.branch or 'HEAD'} has new commits: merge {release.commit[:12]} into it")
     except ReleaseError as error:
         problems.append(f"{error}\n{error.hint}")
     report = report.model_copy(update={**update, "notes": tuple(notes), "problems": tuple(problems)})

@@ -1,4 +1,4 @@
-"""The dependency graph as task runs: each package a chain of steps, each chain waiting for its own needs alone."""
+"""The dependency graph as task runs: each package is a chain of steps, and each chain waits only for its own needs."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ Chain = Callable[[Step, States], Awaitable[State[Any]]]
 async def run_graph(
     steps: Sequence[Step], needs: Mapping[str, Sequence[str]], chain: Chain, observer: Observer
 ) -> dict[str, State[Any]]:
-    """Run *chain* for each of *steps* the moment its own *needs* are completed; returns how each ended.
+    """Run *chain* for each of *steps* as soon as its own *needs* are completed; returns the final state of each.
 
-    A package whose need was not completed is marked as blocked; nothing else is stopped. What it merely follows
-    (`after`) is waited for, however it ends. Waiting holds no slot of anything.
+    A package is marked as blocked if one of its needs is not completed; nothing else is stopped. It also waits for
+    packages that it only follows (`after`), whatever their state. Waiting takes no slot.
     """
     running: dict[str, asyncio.Task[State[Any]]] = {}
 
@@ -61,22 +61,22 @@ async def run_graph(
             for step in steps:
                 running[step.name] = group.create_task(run(step))
     except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None  # the others are of those who waited for it
+        raise errors.exceptions[0] from None  # the other errors are of chains that waited for this one
     return {name: ended.result() for name, ended in running.items()}
 
 
 async def run_step(
     observer: Observer, step_task: Task[P, R], upstream: States, *args: P.args, **kwargs: P.kwargs
 ) -> State[Any]:
-    """Run one step as a Prefect task that waits for *upstream*, in this loop, and return how it ended.
+    """Run one step as a Prefect task that waits for *upstream*, in this event loop; returns its final state.
 
-    The *observer* hears which stage the step brings its package to.
-    The one place that decides how steps are run; Prefect's types don't know that the state can be awaited.
+    The *observer* is called with the stage that the step brings its package to.
+    Only this function decides how steps run. Prefect's types don't know that the state can be awaited.
     """
     for package in args:
         if isinstance(package, Step) and (stage := _STAGES.get(step_task.name)):
             observer.on_stage(package.name, stage)
-    # Quoted, for there is no future in them: Prefect would look for one in every field of the plan, for every step.
+    # Quoted, because they contain no futures: Prefect would search every field of the plan for one, in every step.
     running: Any = step_task(*map(quote, args), **kwargs, wait_for=upstream, return_state=True)
     return await running
 
@@ -96,15 +96,15 @@ _STAGES = {
 
 @task(name="blocked", task_run_name="blocked-{step.name}", cache_policy=NO_CACHE)
 async def mark_blocked(step: Step, by: Sequence[str]) -> State[Any]:
-    """Stand in for the steps of a package that something else keeps from being published."""
+    """Replace the steps of a package that cannot be published. *by* names the packages or the option that block it."""
     log.warning("%s is blocked by %s", step.name, ", ".join(by))
     return Failed(name="Blocked", message=f"blocked by {', '.join(by)}")
 
 
 async def stage_all(release: ReleaseContext) -> tuple[list[BuiltPackage], tuple[PackageReport, ...]]:
-    """Build and verify every package, each as soon as its build requirements are there; upload nothing.
+    """Build and verify every package, each as soon as its build requirements are built; upload nothing.
 
-    Returns the packages as built and, if any of them failed, what became of each.
+    Returns the built packages. If one of them failed, returns the outcome of each instead.
     """
     slots, observer = asyncio.Semaphore(build_concurrency(release)), release.observer
     bar = ProgressBar(len(release.plan.steps), "built and verified", "built")
@@ -119,14 +119,16 @@ async def stage_all(release: ReleaseContext) -> tuple[list[BuiltPackage], tuple[
                 state = await run_step(observer, build.build, [state], release, step)
             if state.is_completed():
                 state = await run_step(observer, build.verify, [state], release, step)
-            # Still in the slot: whoever gets it next must see that it is to halt.
+            # Still in the slot: the next chain that gets it must see the halt.
             await _record_outcome(
                 observer, PackageStage.BUILT, step, state, halt.set if release.settings.fail_fast else None
             )
         await bar.advance()
         return state
 
-    steps = [step.model_copy(update={"after": ()}) for step in release.plan.steps]  # to build, order is nothing
+    steps = [
+        step.model_copy(update={"after": ()}) for step in release.plan.steps
+    ]  # the order does not matter for builds
     states = await run_graph(steps, {step.name: step.build_needs for step in steps}, chain, observer)
     if all(state.is_completed() for state in states.values()):
         return [await states[step.name].aresult() for step in steps], ()
@@ -136,9 +138,9 @@ async def stage_all(release: ReleaseContext) -> tuple[list[BuiltPackage], tuple[
 async def prove_all(
     release: ReleaseContext, built: Sequence[BuiltPackage], *, together: bool = False
 ) -> tuple[PackageReport, ...]:
-    """Prove that what is *built* can be installed from what will be on the index, as far as `overlay` says.
+    """Prove that the *built* packages can be installed from what will be on the index, as the setting `overlay` says.
 
-    Returns nothing if all can be, else what became of each package. Raises as `prove_resolution` does.
+    Returns nothing if all can be, otherwise the outcome of each package. Raises as `prove_resolution` does.
     """
     settings = release.settings
     packages = {package.name: package for package in built}
@@ -161,7 +163,7 @@ async def prove_all(
                 observer, PackageStage.PROVEN, step, state, halt.set if settings.fail_fast else None
             )
 
-    # None needs another to be proven first.
+    # No proof needs another one first.
     wanted = [step.model_copy(update={"after": ()}) for step in steps if not fits or step.name in imported]
     states = await run_graph(wanted, {step.name: () for step in wanted}, chain, observer)
     if all(state.is_completed() for state in states.values()):
@@ -182,11 +184,11 @@ def is_tested(release: ReleaseContext, step: Step) -> bool:
 async def publish_all(
     release: ReleaseContext, built: Mapping[str, BuiltPackage], index: Index
 ) -> tuple[PackageReport, ...]:
-    """Upload, confirm and smoke-test every package, each the moment its own hard dependencies are confirmed."""
+    """Upload, confirm and smoke-test every package, each as soon as its own hard requirements are confirmed."""
     bar = ProgressBar(len(release.plan.steps), "uploaded, confirmed and smoke-tested", "published")
     uploads, observer = upload.Uploads(release.settings.concurrency, release.settings.rate_limit), release.observer
-    # As long as this, the word of an earlier run that it has uploaded a package stands against an index that does not
-    # list it. Then `confirm` has given up too, and the index is believed: a later run sends what it does not list.
+    # For this time, the result of an earlier run that uploaded a package counts, even if the index does not list it.
+    # Then `confirm` has given up too, and the index counts: a later run uploads the files that it does not list.
     upload_step = upload.upload.with_options(cache_expiration=timedelta(seconds=release.settings.confirm_timeout))
     upload_ended = {step.name: asyncio.Event() for step in release.plan.steps}
 
@@ -195,7 +197,7 @@ async def publish_all(
             state = await upload_and_confirm(step, upstream)
         finally:
             upload_ended[step.name].set()
-        for partner in step.batch:  # a cycle installs only when all of it is there
+        for partner in step.batch:  # the packages of a cycle can be installed only when all are uploaded
             await upload_ended[partner].wait()
         if state.is_completed() and is_tested(release, step):
             state = await run_step(observer, upload.smoke_test, [state], release, step, built[step.name], uploads.slots)
@@ -260,7 +262,7 @@ async def _reports(
 
 async def _report(step: Step, state: State[Any] | None, success: PackageOutcome) -> PackageReport:
     row = PackageReport(name=step.name, version=step.version, tag=step.tag, outcome=success)
-    if state is None or state.is_completed():  # nothing had to be done for it, or it went well
+    if state is None or state.is_completed():  # it needed no step, or succeeded
         return row
     if blocker := await _blocker(state):
         hint = ERRORS[ErrorCode.BLOCKED].hint

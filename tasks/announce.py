@@ -1,4 +1,4 @@
-"""Hold, tags, push, forge and fast-forward: the release becomes visible, so far as it is out."""
+"""Steps that make a release visible: lock the remote, tag, push, release on the forge, and fast-forward."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ log = logging.getLogger("releasekit.announce")
 
 
 def retry_unless_rejected(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Tell whether a failed push may be tried again: not when the remote has looked at it and said no."""
+    """Return whether a failed push is tried again: not if the remote has examined and rejected it."""
     error = exception_of(state)
     return not (
         isinstance(error, ReleaseError) and (error.code is ErrorCode.BRANCH_MOVED or "rejected]" in error.output)
@@ -44,9 +44,9 @@ def retry_unless_rejected(_task: Task[..., Any], _run: TaskRun, state: State[Any
 
 
 def record_index(release: ReleaseContext, manifest: ReleaseManifest) -> ReleaseManifest:
-    """Return *manifest* with the index that the release is about to go to, so that a rollback asks that one.
+    """Return *manifest* with the index that the release is about to be published to, so that a rollback asks it.
 
-    An address that holds a secret of the environment, as a token in its path, is not put on record.
+    An address that contains a secret of the environment, such as a token in its path, is not recorded.
     """
     address = release.target.address
     holds_secret = any(mask(url) != url for url in (address.check_url, address.publish_url))
@@ -57,11 +57,11 @@ def record_index(release: ReleaseContext, manifest: ReleaseManifest) -> ReleaseM
 def acquire_remote_lock(
     release: ReleaseContext, repo: Repo, manifest: ReleaseManifest, *, published: bool = False
 ) -> ReleaseManifest:
-    """Let the remote hold the release before the first upload; returns the manifest with what it holds.
+    """Lock the remote before the first upload; returns the manifest with the object of the lock.
 
-    From then on the release outlives this machine, and no other clone can begin one. A remote that takes no such
-    reference is a warning. One that is *published*, and has all its tags there, is done and needs no hold.
-    Raises Refusal RK-RELEASE-ELSEWHERE, RK-RELEASE-TAKEN-OVER.
+    From then on the release survives the loss of this machine, and no other clone can begin one. A remote that does
+    not accept the lock causes a warning. A release that is *published* and has all its tags on the remote is done and
+    needs no lock. Raises Refusal RK-RELEASE-ELSEWHERE, RK-RELEASE-TAKEN-OVER.
     """
     own_lock = write_lock_commit(repo, release.plan, manifest)
     repo.save_ref(manifest.release, own_lock)
@@ -72,7 +72,7 @@ def acquire_remote_lock(
     if lock_ref is None and not manifest.held and published and _is_tagged(release, repo.ls_remote(remote)):
         return manifest
     if lock_ref is None and manifest.held:
-        message = f"{remote} holds {release.plan.title} for this clone no longer"
+        message = f"{remote} is no longer locked for {release.plan.title} of this clone"
         raise Refusal(ErrorCode.RELEASE_TAKEN_OVER, message, f"{LOCK_REF} of {remote}")
     if lock_ref is None or lock_ref.object != own_lock:
         _refuse_others(repo, remote, manifest, lock_ref)
@@ -93,7 +93,7 @@ def _refuse_others(repo: Repo, remote: str, manifest: ReleaseManifest, lock_ref:
     remote_lock = fetch_remote_lock(repo, remote)
     if (
         remote_lock and remote_lock.manifest.lock_identity() != manifest.lock_identity()
-    ):  # else it is from this very run, killed at this point
+    ):  # otherwise the lock is from this run, which was killed here
         if manifest.held:
             message = f"{takeover_message(remote_lock.manifest, manifest)} by {remote_lock.manifest}"
             raise Refusal(ErrorCode.RELEASE_TAKEN_OVER, message, f"{LOCK_REF} of {remote}")
@@ -101,14 +101,14 @@ def _refuse_others(repo: Repo, remote: str, manifest: ReleaseManifest, lock_ref:
 
 
 def takeover_message(theirs: ReleaseManifest, ours: ReleaseManifest) -> str:
-    """Say what another clone has done with the remote's hold on a release of ours."""
+    """Return what another clone has done that took away the remote lock of our release."""
     return "this release was taken over" if theirs.release == ours.release else "another release was begun"
 
 
 def _refuse_stale(release: ReleaseContext, repo: Repo, own_lock: str) -> None:
-    """Refuse a release that another clone has made from its first step to its last since we looked.
+    """Refuse a release that another clone has begun and ended since this clone last read the remote.
 
-    It is looked at now, for from now on nobody else can.
+    The remote is read now, because from now on the lock keeps others out.
     """
     remote = release.settings.remote
     remote_refs = repo.ls_remote(remote)
@@ -117,19 +117,18 @@ def _refuse_stale(release: ReleaseContext, repo: Repo, own_lock: str) -> None:
     ]
     if taken:
         repo.push(remote, [f":{LOCK_REF}"], leases={LOCK_REF: own_lock})
-        message = f"another clone has made this release meanwhile: {remote} has {taken[0]}"
-        raise Refusal(
-            ErrorCode.RELEASE_ELSEWHERE, message, remote, "`git pull --tags`, then run again: what is left is planned."
-        )
+        message = f"another clone has made this release in the meantime: {remote} has {taken[0]}"
+        hint = "Run `git pull --tags`, then run again: the new plan has what is left."
+        raise Refusal(ErrorCode.RELEASE_ELSEWHERE, message, remote, hint)
 
 
 def _push_lock(repo: Repo, remote: str, own_lock: str, lock_ref: Ref | None) -> bool:
-    """Tell whether *remote* holds *own_lock* now."""
+    """Push *own_lock* in place of *lock_ref*; returns whether *remote* has it now."""
     lease = {LOCK_REF: lock_ref.object if lock_ref else ""}
     try:
         repo.push(remote, [f"{own_lock}:{LOCK_REF}"], leases=lease)
     except ReleaseError as error:
-        current = repo.ls_remote(remote, LOCK_REF).get(LOCK_REF)  # who was faster?
+        current = repo.ls_remote(remote, LOCK_REF).get(LOCK_REF)  # another clone may have been faster
         if current and current.object != own_lock and current != lock_ref:
             if not repo.has_commit(current.commit):
                 repo.fetch(remote, LOCK_REF)
@@ -143,10 +142,10 @@ def _push_lock(repo: Repo, remote: str, own_lock: str, lock_ref: Ref | None) -> 
 
 @flow_task("tag", "tag-{release.plan.title}")
 def tag(release: ReleaseContext, repo: Repo, tags: Sequence[str]) -> None:
-    """Make annotated *tags* on the release commit, and put on record first which of them are this release's own.
+    """Make annotated *tags* on the release commit. Record before which of them belong to this release.
 
-    Made only now, for packages that are confirmed: a tag that is there means that the package is out, so that
-    neither a crash nor somebody's `git push --tags` can make it a lie.
+    They are made only now, for packages that are confirmed: a tag means that the package is published, so neither a
+    crash nor somebody's `git push --tags` can make it wrong.
     """
     manifest, existing = release.record.require_manifest(), repo.tag_refs()
     own = dict.fromkeys([*manifest.tags, *(name for name in tags if name not in existing)])
@@ -164,18 +163,18 @@ def tag(release: ReleaseContext, repo: Repo, tags: Sequence[str]) -> None:
     retry_condition_fn=retry_unless_rejected,
 )
 def push(release: ReleaseContext, repo: Repo, tags: Sequence[str], *, final: bool = False) -> None:
-    """Push the release commit and *tags* by name, and read them back; with the last push the remote holds it no more.
+    """Push the release commit and *tags* by name, and read them back. The *final* push also removes the remote lock.
 
-    More than three tags in one push would start no workflow on GitHub, so they go in groups; see `push_batches`.
+    GitHub starts no workflow for more than three tags in one push, so tags are pushed in groups; see `push_batches`.
 
-    Where the branch does not take the commit the tags go alone: what they name is out. Raises ReleaseError
-    RK-PUSH-REJECTED, and RK-BRANCH-MOVED if the branch has moved on there without the release commit.
+    If the branch does not accept the commit, the tags are pushed alone: their packages are published. Raises
+    ReleaseError RK-PUSH-REJECTED, and RK-BRANCH-MOVED if the branch there has new commits but not the release commit.
     """
     remote = release.settings.remote
     branch = f"refs/heads/{release.branch}" if release.branch else ""
     remote_refs = repo.ls_remote(remote)
     sources = {f"{_TAGS}{name}": f"{_TAGS}{name}" for name in tags}
-    # What another clone has tagged or merged meanwhile is there, and another object of that name would be refused.
+    # Another clone may have pushed tags in the meantime, and the remote refuses another object of the same name.
     wanted = {name: source for name, source in sources.items() if _commit(remote_refs, name) != release.commit}
     moved = False
     if branch and not (has_release := _has_release(release, repo, remote, branch, remote_refs.get(branch))):
@@ -186,16 +185,18 @@ def push(release: ReleaseContext, repo: Repo, tags: Sequence[str], *, final: boo
     remote_refs = repo.ls_remote(remote)
     missing = [name for name in wanted if _commit(remote_refs, name) != release.commit]
     if missing:
-        raise ReleaseError(ErrorCode.PUSH_REJECTED, f"pushed, but not found there: {', '.join(missing)}", remote)
+        raise ReleaseError(
+            ErrorCode.PUSH_REJECTED, f"pushed, but not found on the remote: {', '.join(missing)}", remote
+        )
     if moved:
-        message = f"{release.branch} on {remote} has moved on, without the release commit {release.commit[:12]}"
+        message = f"{release.branch} on {remote} has new commits, but not the release commit {release.commit[:12]}"
         raise ReleaseError(ErrorCode.BRANCH_MOVED, message, remote)
 
 
 def _push_in_groups(
     release: ReleaseContext, repo: Repo, wanted: Mapping[str, str], branch: str, leases: Mapping[str, str]
 ) -> None:
-    """Push what is *wanted* (source by name), the branch with the first group and what is let go of with the last."""
+    """Push *wanted* (source by name): the branch with the first group, and the removal of *leases* with the last."""
     remote = release.settings.remote
     tags = [name.removeprefix(_TAGS) for name in wanted if name != branch]
     groups = [[f"{_TAGS}{name}" for name in group] for group in push_batches(tags, release.plan.tags)]
@@ -218,7 +219,7 @@ def _push_in_groups(
 
 
 def _push_tags_alone(repo: Repo, remote: str, groups: Sequence[Sequence[str]]) -> bool:
-    """Push the tags without the branch, for what they name is out; tells whether there are any, and all are taken."""
+    """Push the tags without the branch: their packages are published. Return whether there are any, all accepted."""
     with suppress(ReleaseError):
         for group in groups:
             repo.push(remote, [f"{name}:{name}" for name in group])
@@ -234,7 +235,7 @@ def _commit(refs: Mapping[str, Ref], name: str) -> str:
 
 
 def _has_release(release: ReleaseContext, repo: Repo, remote: str, branch: str, branch_ref: Ref | None) -> bool | None:
-    """Tell whether *branch* of *remote* holds the release commit; None if it cannot simply step forward to it."""
+    """Return whether *branch* of *remote* has the release commit; None if it cannot be fast-forwarded to it."""
     if branch_ref is None:
         return False
     if not repo.has_commit(branch_ref.commit):
@@ -242,14 +243,14 @@ def _has_release(release: ReleaseContext, repo: Repo, remote: str, branch: str, 
     if repo.contains(branch_ref.commit, release.commit):
         if not repo.remote_branch_contains(
             remote, release.commit, release.branch
-        ):  # a push that was killed has not noted its success
+        ):  # a killed push has not updated the remote-tracking branch
             repo.fetch(remote, branch)
         return True
     return False if repo.contains(release.commit, branch_ref.commit) else None
 
 
 def _unlock_refspecs(release: ReleaseContext, remote_refs: Mapping[str, Ref]) -> dict[str, str]:
-    """Return what the remote still holds for this release, and forget that it does: from here on it may be gone."""
+    """Return this release's lock on the remote, and delete it from the record: from here on it may be gone."""
     lock_object = release.record.require_manifest().held
     if lock_object:
         release.record.amend(held="")
@@ -262,7 +263,7 @@ def _unlock_refspecs(release: ReleaseContext, remote_refs: Mapping[str, Ref]) ->
 
 @flow_task("let-go", "let-go-{release.plan.title}")
 def release_remote_lock(release: ReleaseContext, repo: Repo) -> None:
-    """Let the remote hold the release no more, though nothing is pushed: it was held in a run that did push."""
+    """Remove the remote lock although this run pushes nothing: an earlier run that did push has acquired it."""
     remote = release.settings.remote
     if release.record.require_manifest().held and (
         leases := _unlock_refspecs(release, repo.ls_remote(remote, LOCK_REF))
@@ -271,7 +272,7 @@ def release_remote_lock(release: ReleaseContext, repo: Repo) -> None:
 
 
 def retry_if_unreachable(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Tell whether what the forge did not do may be tried again: only if it did not answer."""
+    """Return whether a failed request to the forge is tried again: only if the forge did not answer."""
     error = exception_of(state)
     return isinstance(error, ReleaseError) and error.code is ErrorCode.FORGE_UNREACHABLE
 
@@ -284,9 +285,9 @@ def retry_if_unreachable(_task: Task[..., Any], _run: TaskRun, state: State[Any]
     retry_condition_fn=retry_if_unreachable,
 )
 async def create_forge_release(release: ReleaseContext, repo: Repo) -> tuple[str, tuple[str, ...]]:
-    """Make the release of the umbrella tag on the forge, or bring it up to date; returns its page, and remarks.
+    """Create or update the release of the umbrella tag on the forge; returns its page, and remarks.
 
-    Without a forge, or a token that may write, there is no page and a remark that says why, unless a forge is required.
+    Without a forge, or a token that may write, the page is empty and a remark says why, unless a forge is required.
     Raises ReleaseError RK-FORGE-…, RK-NOTES-TEMPLATE.
     """
     try:
@@ -294,7 +295,7 @@ async def create_forge_release(release: ReleaseContext, repo: Repo) -> tuple[str
     except ReleaseError as error:
         if release.settings.stops_at(error):
             raise
-        return "", () if release.settings.expects_no_forge(error) else (f"no release on the forge: {error}",)
+        return "", () if release.settings.expects_no_forge(error) else (f"no release on GitHub or GitLab: {error}",)
 
 
 async def _publish_on_forge(release: ReleaseContext, repo: Repo) -> tuple[str, tuple[str, ...]]:
@@ -311,9 +312,9 @@ async def _publish_on_forge(release: ReleaseContext, repo: Repo) -> tuple[str, t
 
 @flow_task("draft", "draft-{release.plan.title}")
 async def create_draft(release: ReleaseContext, repo: Repo, forge: Forge, manifest: ReleaseManifest) -> ForgeRelease:
-    """Make the release of the umbrella tag as a draft that holds the exported *manifest*.
+    """Make the release of the umbrella tag as a draft that contains the exported *manifest*.
 
-    One that is announced already stays as it is.
+    A release that is announced already stays unchanged.
     """
     plan = release.plan
     notes, link, _ = await _render_notes(release, repo, forge)
@@ -330,7 +331,7 @@ async def create_draft(release: ReleaseContext, repo: Repo, forge: Forge, manife
 
 @flow_task("dispatch", "dispatch-{release.plan.title}")
 async def dispatch_workflow(release: ReleaseContext, forge: Forge) -> None:
-    """Start the workflow that publishes, on the umbrella tag: so it is the merged commit that it checks out.
+    """Start the workflow that publishes, on the umbrella tag, so that it checks out the merged commit.
 
     Raises ReleaseError RK-FORGE-….
     """
@@ -338,7 +339,7 @@ async def dispatch_workflow(release: ReleaseContext, forge: Forge) -> None:
     try:
         await forge.dispatch(workflow, title, {"release": title})
     except ReleaseError as error:
-        hint = f"See that there is a workflow {workflow} with the input `release` that the token may start; run again."
+        hint = f"Make sure that a workflow {workflow} has the input `release` and the token may start it. Run again."
         raise ReleaseError(error.code, error.message, error.location, hint, error.output) from None
 
 
@@ -347,7 +348,7 @@ def _is_prerelease(plan: Plan) -> bool:
 
 
 async def _render_notes(release: ReleaseContext, repo: Repo, forge: Forge) -> tuple[str, str, tuple[str, ...]]:
-    """Return the release notes, where all of them stand, and remarks; raises ReleaseError RK-NOTES-TEMPLATE."""
+    """Return the release notes, the address of the full notes, and remarks; raises ReleaseError RK-NOTES-TEMPLATE."""
     plan, settings = release.plan, release.settings
     pull_requests = await _find_pull_requests(forge, plan)
     tree, workspace = release.record.worktree, release.workspace
@@ -360,7 +361,11 @@ async def _render_notes(release: ReleaseContext, repo: Repo, forge: Forge) -> tu
         body = rewrite_notes(body, root, settings.notes_command, limit, notes.all)
     except ReleaseError as error:
         remarks = [
-            str(ReleaseWarning(error.code, f"{error.message}; the notes are as the template has them", error.location))
+            str(
+                ReleaseWarning(
+                    error.code, f"{error.message}; the notes stay as the template makes them", error.location
+                )
+            )
         ]
     return body, notes.all, tuple(remarks)
 
@@ -369,15 +374,15 @@ async def _find_pull_requests(forge: Forge, plan: Plan) -> dict[str, PullRequest
     try:
         return await forge.pull_requests_of(commits_in_notes(plan))
     except ReleaseError as error:
-        log.info("the notes name no pull requests: %s", error)  # they name the commits then
+        log.info("the notes name no pull requests: %s", error)  # then they name the commits
         return {}
 
 
 @flow_task("fast-forward", "fast-forward-{release.branch}")
 def fast_forward(release: ReleaseContext, repo: Repo) -> bool:
-    """Bring the user's branch to the release commit if it has not moved since; tells whether it is there.
+    """Fast-forward the user's branch to the release commit if it has not moved; returns whether the branch has it.
 
-    One that was merged before it is published is there in any case, also where HEAD is detached, as in a CI.
+    A release that was merged before it is published is always there, also if HEAD is detached, as in CI.
     """
     if repo.contains(repo.head, release.commit):
         return True

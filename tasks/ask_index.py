@@ -1,4 +1,4 @@
-"""Step: ask indexes which versions there are, and what they require."""
+"""Step: ask indexes which versions exist, and what they require."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ async def ask_index(index: Index, names: Sequence[str]) -> dict[str, frozenset[V
 
 @dataclass(frozen=True, slots=True)
 class IndexAnswers:
-    """What indexes have of packages, by name: *published* the index of the release, *elsewhere* the default one.
+    """The versions on indexes, by package: *published* on the index of the release, *elsewhere* on the default one.
 
-    *requires* is what releases require, by version, where that could be read. *consumed* are versions that are
+    *requires* has the requirements of releases, by version, if they could be read. *consumed* are versions that are
     published and have no tag anywhere: nobody can release them again.
     """
 
@@ -61,7 +61,7 @@ class IndexAnswers:
 async def ask_requirements(
     indexes: Sequence[Index], releases: Sequence[tuple[str, Version]], previous: IndexAnswers
 ) -> IndexAnswers:
-    """Return *previous* with what each of *releases* requires, as the first of *indexes* that has it tells.
+    """Return *previous* with the requirements of each of *releases*, from the first of *indexes* that has it.
 
     Raises Refusal RK-INDEX-….
     """
@@ -83,10 +83,11 @@ async def ask_requirements(
 async def ask_versions(
     indexes: Sequence[Index], names: Sequence[str], previous: IndexAnswers, *, released_here: Container[str] = ()
 ) -> IndexAnswers:
-    """Return *previous* with the versions that the first of *indexes* has of each of *names*.
+    """Return *previous* with the versions of each of *names* on the first of *indexes*.
 
-    What it does not have at all, installers look for on the second one, so that is asked too; not for what is released
-    *released_here*. One that does not answer has nothing. Raises Refusal RK-INDEX-… for the first.
+    Installers look on the second index for a project that the first one does not have. So the second one is asked for
+    these too, except for packages in *released_here*; if it does not answer, it counts as empty. Raises Refusal
+    RK-INDEX-… if the first one does not answer.
     """
     published = await ask_index(indexes[0], names)
     elsewhere = dict(previous.elsewhere)
@@ -95,14 +96,14 @@ async def ask_versions(
         try:
             elsewhere |= await ask_index(index, absent)
         except ReleaseError as error:
-            log.info("the default index is not asked for what %s lacks: %s", indexes[0].url, error)
+            log.info("the default index cannot be asked for packages that %s lacks: %s", indexes[0].url, error)
     return replace(previous, published={**previous.published, **published}, elsewhere=elsewhere)
 
 
 def consumed_versions(
     project: Project, repo: Repo, history: History, published: Mapping[str, frozenset[Version]]
 ) -> dict[str, frozenset[Version]]:
-    """Return the versions that the index has and no tag names, here or on the remote: a release was given up, or lost.
+    """Return the versions on the index without a tag here or on the remote: a release was abandoned, or lost.
 
     Only versions above the last release count. The remote is asked once, and only if there are such versions.
     """
@@ -116,7 +117,7 @@ def consumed_versions(
         return {}
     settings, tags = project.settings, dict[str, object]()
     if settings.remote in repo.remotes():
-        with suppress(ReleaseError):  # who cannot be asked is an obstacle elsewhere
+        with suppress(ReleaseError):  # the preflight reports a remote that does not answer
             tags = dict(repo.ls_remote(settings.remote))
     return {
         name: frozenset(v for v in versions if f"refs/tags/{project.schemes.of(name).tag(name, v)}" not in tags)
@@ -128,10 +129,10 @@ def consumed_versions(
 def baselines_on_index(
     repo: Repo, project: Project, history: History, published: Mapping[str, frozenset[Version]]
 ) -> dict[str, Baseline]:
-    """Return the last release of each package that is *published* and has no tag, as index and history tell it.
+    """Return the last release of each package that is *published* and has no tag, from the index and the history.
 
-    It is later than the last one with a tag, if there is one. Its commit is the last one that set that version where it
-    is declared; empty if there is none, and then a tag counts, where there is one.
+    It is later than the last release with a tag, if there is one. Its commit is the last one that set that version in
+    the file that declares it. If no commit did, the release with a tag counts; without one, the commit is empty.
     """
     untagged: dict[str, Baseline] = {}
     for member in project.workspace:
@@ -148,9 +149,10 @@ def baselines_on_index(
 def _commits_by_version(
     repo: Repo, project: Project, history: History, names: Collection[str]
 ) -> dict[str, dict[Version, str]]:
-    """Return for each of *names*, packages without a tag, which commit was the last to set each version in its file.
+    """Return, for each of *names*, the last commit that set each version in the package's file.
 
-    The walk has told which commits touch a pyproject.toml; only these are asked for it, and what comes before them.
+    These packages have no tag. The walk has collected the commits that touch a pyproject.toml: only these and their
+    parents are read.
     """
     files = {
         name: [f"{home}/{project.workspace[name].version_file or 'pyproject.toml'}".lstrip("/") for home in homes]
@@ -178,7 +180,7 @@ def _candidate_changes(member: Member, history: History) -> Iterator[Change]:
     """Yield the changes that may set the version of *member*, newest first."""
     touching = {sha for home in history.homes[member.name] for sha in history.manifests.get(home, ())}
     for change in history.changes.get(member.name, ()):
-        if member.version_file or change.sha in touching:  # the walk tells of no other file, so each may touch it
+        if member.version_file or change.sha in touching:  # the walk collects no other file, so any change may touch it
             yield change
 
 

@@ -36,7 +36,7 @@ detail = logging.getLogger("releasekit.detail")
 
 @task(name="pin", task_run_name="pin-{step.name}", cache_policy=NO_CACHE)
 async def pin(release: ReleaseContext, step: Step) -> None:
-    """Write what the package is to require of its siblings into its files, in the scratch worktree."""
+    """Write the package's requirements on its siblings into its files, in the scratch worktree."""
     package = release.record.worktree / release.workspace / step.path
     document, _ = read_toml(package / "pyproject.toml", f"{step.path}/pyproject.toml")
     pins = release.plan.pins_of(step)
@@ -70,7 +70,7 @@ async def build(release: ReleaseContext, step: Step) -> None:
 
 @task(name="verify", task_run_name="verify-{step.name}", cache_policy=NO_CACHE)
 async def verify(release: ReleaseContext, step: Step) -> BuiltPackage:
-    """Compare the built files with the plan; returns what will be uploaded, file by file."""
+    """Compare the built files with the plan; returns the package with the files to upload."""
     paths = sorted(path for path in release.record.dist(step.name).iterdir() if path.name.endswith((".whl", ".tar.gz")))
     wheels = [read_wheel(path) for path in paths if path.suffix == ".whl"]
     sources = [name for path in paths if path.suffix == ".gz" for name in read_sdist(path)]
@@ -103,11 +103,11 @@ async def verify(release: ReleaseContext, step: Step) -> BuiltPackage:
     retry_condition_fn=retry_unless_refused,
 )
 async def prove_resolution(release: ReleaseContext, built: Sequence[BuiltPackage], *, together: bool) -> bool:
-    """Return whether all packages, with all their extras, can be installed together; then so can each by itself.
+    """Return whether all packages, with all extras, can be installed together; then each can be installed alone too.
 
-    If they cannot, that is an error only where the release promises that the packages, without extras, fit *together*;
-    else see `prove`.
-    Raises Refusal RK-RESOLVE-FAILED, ReleaseError RK-RESOLVE-FAILED if uv could not find out.
+    If they cannot, it is an error only if the release promises that the packages, without extras, fit *together*.
+    Otherwise `prove` checks each package.
+    Raises Refusal RK-RESOLVE-FAILED, or ReleaseError RK-RESOLVE-FAILED if uv cannot find out.
     """
     conflict = await _find_conflict(release, [package.requirement_with_extras for package in built])
     plain = [package.requirement for package in built]
@@ -120,7 +120,7 @@ async def prove_resolution(release: ReleaseContext, built: Sequence[BuiltPackage
 @task(
     name="prove",
     task_run_name="prove-{step.name}",
-    cache_policy=NO_CACHE,  # the proof is of this moment: the index and the files of its siblings count as well
+    cache_policy=NO_CACHE,  # the result also depends on the index and on the files of its siblings
     retries=1,
     retry_delay_seconds=5,
     retry_condition_fn=retry_unless_refused,
@@ -128,8 +128,9 @@ async def prove_resolution(release: ReleaseContext, built: Sequence[BuiltPackage
 async def prove(release: ReleaseContext, step: Step, built: BuiltPackage, *, resolve: bool, install: bool) -> None:
     """Prove that a built package can be installed from what will be on the index, before anything is uploaded.
 
-    With *resolve* uv is asked whether it can be, by itself and with each of its extras (D-9). With *install* it is, and
-    imported. Raises Refusal RK-RESOLVE-FAILED, RK-STAGED-IMPORT-FAILED, and ReleaseError with them for what may pass.
+    With *resolve*, uv resolves it alone and with each of its extras (D-9). With *install*, it is installed and
+    imported. Raises Refusal RK-RESOLVE-FAILED or RK-STAGED-IMPORT-FAILED, or ReleaseError with the same codes if the
+    problem may be temporary.
     """
     for requirement in built.separate_requirements if resolve else ():
         if conflict := await _find_conflict(release, [requirement]):
@@ -141,9 +142,10 @@ async def prove(release: ReleaseContext, step: Step, built: BuiltPackage, *, res
 
 @task(name="hand-over", task_run_name="hand-over-{release.plan.title}", cache_policy=NO_CACHE)
 def export_bundle(release: ReleaseContext, repo: Repo, directory: Path) -> None:
-    """Write the staged release into *directory*, for `publish --manifest` elsewhere, and keep nothing of it here.
+    """Write the staged release into *directory*, for `publish --manifest` elsewhere, and delete its record here.
 
-    What may be public already is kept, to be carried on. Raises Refusal RK-USAGE, ReleaseError RK-FILE-SYSTEM.
+    The record of a release that may be public already stays, so that it can be resumed. Raises Refusal RK-USAGE,
+    ReleaseError RK-FILE-SYSTEM.
     """
     bundle.write_bundle(release.record, repo, release.settings.remote, directory)
     if release.record.require_manifest().staged:
@@ -157,14 +159,16 @@ async def _find_conflict(release: ReleaseContext, requirements: Sequence[str]) -
     try:
         return await release.uv.find_conflict(root, requirements, release.staged_links, index, new_versions)
     except ReleaseError as error:
-        message = "uv cannot tell whether what was built can be installed"
+        message = "uv cannot determine whether the built packages can be installed"
         raise failure(ErrorCode.RESOLVE_FAILED, error, message, summarize(requirements)) from None
 
 
 async def _install_and_import(release: ReleaseContext, step: Step, built: BuiltPackage) -> None:
     root, index = release.record.worktree / release.workspace, release.target.install_index
     code, modules = ErrorCode.STAGED_IMPORT_FAILED, ", ".join(built.imports)
-    new_versions = tuple(release.plan.versions)  # also what only a published sibling requires, in an older version
+    new_versions = tuple(
+        release.plan.versions
+    )  # also those that only a published sibling requires, in an older version
     try:
         async with release.uv.temporary_environment(
             root, built.requirement, index, new_versions, release.staged_links
@@ -172,12 +176,10 @@ async def _install_and_import(release: ReleaseContext, step: Step, built: BuiltP
             try:
                 await release.uv.import_modules(python, built.imports)
             except ReleaseError as error:
-                message = f"{step.name} {step.version}, as it was built, cannot be imported"
-                raise Refusal(
-                    *failure(code, error, message, modules).args
-                ) from None  # a second import would do no better
+                message = f"the built {step.name} {step.version} cannot be imported"
+                raise Refusal(*failure(code, error, message, modules).args) from None  # a second import would fail too
     except Refusal:
         raise
     except ReleaseError as error:
-        message = f"{step.name} {step.version}, as it was built, cannot be installed"
+        message = f"the built {step.name} {step.version} cannot be installed"
         raise failure(code, error, message, step.path) from None

@@ -1,4 +1,4 @@
-"""Step: read what changelogs and release notes say about a release."""
+"""Step: collect what changelogs and release notes say about a release."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PackageChanges:
-    """What there is to tell about one package's release: since when, and the *tag* that it gets, if any."""
+    """The changes of one package in a release, the release before it, and its *tag*, empty if it gets none."""
 
     entry: ChangelogEntry
     since: PreviousRelease
     tag: str
 
     def section(self, web: RepositoryUrls) -> Section:
-        """Return it as its changelog has it."""
+        """Return the section for the package's changelog."""
         return render_section(self.entry, web, self.tag, self.since)
 
 
 @flow_task("changelogs")
 def package_changes(project: Project, repo: Repo, plan: Plan, history: History) -> dict[str, PackageChanges]:
-    """Return what there is to tell about each package that is released, in the order of the plan.
+    """Return the changes of each package that is released, in the order of the plan.
 
-    A stable release after prereleases tells what they told (D-4): all since the last stable one.
+    A stable release after prereleases repeats their changes (D-4): everything since the last stable release.
     """
     settings, schemes = project.settings, project.schemes
     date = plan.date.replace(".", "-")
@@ -74,12 +74,12 @@ def package_changes(project: Project, repo: Repo, plan: Plan, history: History) 
 
 @flow_task("tales")
 def note_entries(repo: Repo, by_name: Mapping[str, PackageChanges]) -> dict[str, PackageNotes]:
-    """Return what the release notes will tell of each package: what its changelog tells, and by whom."""
+    """Return what the release notes say about each package: the entry of its changelog, and the authors."""
     authors = repo.authors([change.sha for package in by_name.values() for change in package.entry.changes])
     return {name: package_notes(package.entry, package.since, authors) for name, package in by_name.items()}
 
 
 def _rolls_up(step: Step, last: Baseline, settings: Settings) -> bool:
-    """Tell whether the release of *step* tells what its prereleases have told already."""
+    """Return whether the release of *step* repeats the changes of its prereleases."""
     promoted = last.version.is_prerelease and not step.version.is_prerelease
     return promoted and settings.changelog_prerelease_mode == "rollup"

@@ -1,4 +1,4 @@
-"""What every step of one release is given: made once, passed down."""
+"""What every step of one release needs. It is made once and passed on."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ log = logging.getLogger("releasekit.publish")
 
 @dataclass(frozen=True, slots=True)
 class ReleaseContext:
-    """One plan being carried out. *workspace* is the workspace's place below the top of the repository.
+    """One plan that is carried out. *workspace* is the path of the workspace from the top of the repository.
 
-    *commit* is the release commit, empty until it is made; *epoch* its time, in seconds since 1970. The *observer*
-    hears of every phase and stage.
+    *commit* is the release commit, empty until it exists. *epoch* is its time, in seconds since 1970. The *observer*
+    is called for every phase and stage.
     """
 
     plan: Plan
@@ -48,15 +48,15 @@ class ReleaseContext:
 
     @property
     def staged_links(self) -> tuple[Path, ...]:
-        """The directories of what is built."""
+        """The directories of the built files, one for each package."""
         return tuple(self.record.dist(step.name) for step in self.plan.steps)
 
 
 def result_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
-    """Return under which key a step's result is kept, so that a later run of the same release finds it.
+    """Return the cache key of a step's result, so that a later run of the same release finds it.
 
-    It holds the release, the index, the step, the package and its version, and the sha256 of the files it works on;
-    hashed, because raw names make folders and over-long ones silently never cache.
+    The key covers the release, its commit, the index, the step, the package and its version, and the sha256 of the
+    built files. It is hashed: raw names create folders, and Prefect silently caches nothing under an over-long key.
     """
     release: ReleaseContext = parameters["release"]
     step = parameters["step"]
@@ -67,17 +67,17 @@ def result_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
 
 
 def retry_unless_refused(_task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
-    """Tell whether a failed step may be tried again: not when the same answer is certain to come back.
+    """Return whether a failed step is tried again: not if the same answer is certain to come back.
 
-    Prefect asks only if attempts are left, so this is also the place to say that another one will be made.
+    Prefect asks only if attempts are left, so this is also the place to log that another attempt follows.
     """
     error = exception_of(state)
     if isinstance(error, Refusal):
         return False
-    log.warning("%s failed and will be tried again: %s", run.name, error)
+    log.warning("%s failed; trying again: %s", run.name, error)
     return True
 
 
 def exception_of(state: State[Any]) -> object:
-    """Return the exception that a failed step has ended with, so far as its *state* has it at hand."""
+    """Return the exception that a failed step ended with; None if its *state* does not carry it."""
     return state.data if isinstance(state.data, BaseException) else getattr(state.data, "result", None)

@@ -31,7 +31,7 @@ def plan(
     selection: Selection,
     answers: IndexAnswers | None,
 ) -> Plan:
-    """Decide what is released; *answers* are None if no index was asked. See `PlanInputs` in core/planning."""
+    """Decide what is released. *answers* is None if no index was asked. See `PlanInputs` in core/planning."""
     bumps = decide_bumps(project, history, answers.consumed if answers else None)
     today = datetime.now(UTC).strftime("%Y.%m.%d")
     inputs = PlanInputs(
@@ -50,7 +50,7 @@ def plan(
 
 
 def _last_raise_by_package(history: History) -> Iterator[tuple[str, str]]:
-    """Yield each package whose pyproject.toml a release has changed since its last one, and the newest such release."""
+    """Yield each package whose pyproject.toml a later release has changed, and the title of the newest such release."""
     for name, changes in history.changes.items():
         touching = {sha for home in history.homes.get(name, ()) for sha in history.manifests.get(home, ())}
         for change in changes:
@@ -60,10 +60,10 @@ def _last_raise_by_package(history: History) -> Iterator[tuple[str, str]]:
 
 
 def with_release_title(plan: Plan, repo: Repo, history: History) -> Plan:
-    """Return *plan* under the title of the release commit that it is made at, if it is made at one.
+    """Return *plan* with the title of the release commit that it is made at, if it is made at one.
 
-    There the versions stand in the files, and no tag says that they are out: so these are what the plan has. What was
-    tagged already is not in it, and might have named the release otherwise.
+    At a release commit, the files already have the new versions, and no tag marks them as published: so the plan
+    contains them. Packages that are tagged already are not in the plan, and without them its own title may differ.
     """
     _, is_release, title = repo.subject(plan.commit).rpartition(RELEASE_COMMIT)
     if not (is_release and plan.tags) or title in history.tags:
@@ -74,7 +74,7 @@ def with_release_title(plan: Plan, repo: Repo, history: History) -> Plan:
 def decide_bumps(
     project: Project, history: History, consumed: Mapping[str, frozenset[Version]] | None = None
 ) -> Decisions:
-    """Return what the history asks of each package; *consumed* are versions that cannot be released any more."""
+    """Return the bump that the history asks for, by package. *consumed* are versions that nobody can release again."""
     inputs = (
         history.changes,
         project.settings,

@@ -1,4 +1,4 @@
-"""What of Prefect is also wanted where it does not run: `@task`, and secrets by name."""
+"""The parts of Prefect that must also work where it does not run: `@task`, and secrets by name."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 FORCE_TASKS: ContextVar[bool] = ContextVar("always", default=False)
-"""Whether steps are Prefect tasks outside a flow run too, for their retries: see `unrecorded` in flows/event_flush.py.
+"""Whether steps are Prefect tasks outside a flow run too, for their retries. Set by `without_server`.
 
-A context variable, like the flow run of Prefect, which it stands in for: steps are called by code that does not know
-Prefect, and a parameter would go through all of that code.
+It is a context variable, like Prefect's own flow run, which it replaces. Code that does not know Prefect calls the
+steps, and a parameter would go through all of that code.
 """
 
 
 def flow_task(name: str, run_name: str = "", **options: object) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a function a Prefect task called *name* inside a flow run, and leave it a plain function elsewhere.
 
-    *run_name* is what a run of it is called, if not like the task, *options* are other ones of `prefect.task`.
+    *run_name* is the name of its task runs, by default *name*. *options* are other options of `prefect.task`.
 
-    Reading what there is to release takes a second, and importing Prefect two; so a dry run never imports it, and
-    the same step is still seen as a task run when a flow does it.
+    Reading what there is to release takes a second, and importing Prefect takes two. So a dry run never imports it,
+    and in a flow the same step is still a task run.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -43,9 +43,9 @@ def flow_task(name: str, run_name: str = "", **options: object) -> Callable[[Cal
             from prefect import task
             from prefect.cache_policies import NO_CACHE
 
-            # Facts are read afresh in every run, and live objects among them cannot be hashed: nothing to cache.
+            # Nothing is cached: every run reads the facts again, and live objects among them cannot be hashed.
             names = {"name": name, "task_run_name": run_name or name}
-            plain: Any = task  # its overloads want each option by itself
+            plain: Any = task  # its overloads expect each option by name
             decorator = plain(**names, cache_policy=NO_CACHE, persist_result=False, **options)
             recorded: Callable[P, R] = decorator(function)
             return recorded(*args, **kwargs)
@@ -56,7 +56,7 @@ def flow_task(name: str, run_name: str = "", **options: object) -> Callable[[Cal
 
 
 def in_flow() -> bool:
-    """Tell whether Prefect records what happens here as part of a flow run."""
+    """Return whether Prefect records what happens here as part of a flow run."""
     if "prefect" not in sys.modules:
         return False
     from prefect.context import FlowRunContext
@@ -65,7 +65,7 @@ def in_flow() -> bool:
 
 
 def read_secret(name: str) -> str:
-    """Return the secret called *name*: upper case is a variable of the environment, lower case a Prefect Secret block.
+    """Return the secret *name*: an environment variable if it is in upper case, otherwise a Prefect Secret block.
 
     Prefect allows only lower case, digits and dashes in a block's name. Raises Refusal RK-SECRET-UNKNOWN.
     """
@@ -74,14 +74,14 @@ def read_secret(name: str) -> str:
     if not configured_api():
         message = f"the Secret block {name} cannot be read: no Prefect API is configured"
         raise Refusal(
-            ErrorCode.SECRET_UNKNOWN, message, name, "Set PREFECT_API_URL; or name an environment variable instead."
+            ErrorCode.SECRET_UNKNOWN, message, name, "Set PREFECT_API_URL, or name an environment variable instead."
         )
     from prefect.blocks.system import Secret
 
-    blocks: Any = Secret  # Prefect's types know neither that it can be loaded without a loop, nor what comes out
+    blocks: Any = Secret  # Prefect's types know neither that it can be loaded without a loop, nor what it returns
     try:
         value = str(blocks.load(name, _sync=True).get())
-    except ValueError as error:  # what it raises where there is none
+    except ValueError as error:  # Prefect raises it for an unknown block
         raise Refusal(ErrorCode.SECRET_UNKNOWN, f"there is no Secret block {name}", name) from error
     register_secret(value)
     return value

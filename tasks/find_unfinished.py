@@ -1,4 +1,4 @@
-"""What there is to see of releases that have not ended: here, on the remote and on the index. Changes nothing."""
+"""Find traces of unfinished releases: here, on the remote and on the index. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TAGS = "refs/tags/"
 
 
 def read_records(repo: Repo) -> list[ReleaseTraces]:
-    """Return the releases that are on record in this repository and have not ended, and those whose record is lost."""
+    """Return the unfinished releases that are on record in this repository, and those whose record is lost."""
     all_traces = [traces for record in list_records(repo.common_dir) if (traces := _from_record(record, repo))]
     releases = {record.release for record in list_records(repo.common_dir) if (record.directory / MANIFEST).is_file()}
     releases |= {traces.release for traces in all_traces}
@@ -43,7 +43,7 @@ def read_records(repo: Repo) -> list[ReleaseTraces]:
 
 
 def _from_record(record: Record, repo: Repo) -> ReleaseTraces | None:
-    """Return what *record* says, None if the release has ended; what is damaged is taken from the copy in git."""
+    """Return what *record* says; None if the release has ended. Damaged parts come from the copy in git."""
     traces = ReleaseTraces("record", record.release, str(record.directory), has_plan=record.has_plan())
     try:
         manifest = record.manifest()
@@ -51,7 +51,7 @@ def _from_record(record: Record, repo: Repo) -> ReleaseTraces | None:
             return None
         plan = record.plan() if traces.has_plan else None
     except ReleaseError as error:
-        if not record.exists():  # the release has ended while we looked
+        if not record.exists():  # the release has ended in the meantime
             return None
         copy = local_copy(repo, record.release)
         plan, manifest = (copy.plan, copy.manifest) if copy else (None, None)
@@ -71,10 +71,10 @@ def _commits_since(repo: Repo, plan: Plan, manifest: ReleaseManifest | None) -> 
 def read_remote(
     repo: Repo, remote: str, refs: Mapping[str, Ref], local_traces: Sequence[ReleaseTraces]
 ) -> tuple[list[ReleaseTraces], str]:
-    """Return *local_traces* with what the *refs* of *remote* add, and the release that another clone makes.
+    """Return *local_traces* with what the *refs* of *remote* add, and the release of another clone, if there is one.
 
-    With them comes what of the remote cannot be read, empty if nothing. The commit that the remote holds is fetched, if
-    it is not here; no reference is changed.
+    The second value says what cannot be read on the remote; it is empty if there is no problem. The commit of the
+    remote lock is fetched if it is not here. No reference is changed.
     """
     remote_lock, problem = None, ""
     if LOCK_REF in refs:
@@ -103,7 +103,7 @@ def read_remote(
 
 
 def _lock_owner(traces: ReleaseTraces, ref: Ref | None, remote_lock: RemoteLock | None) -> LockState:
-    """Return whose release the remote holds, as seen from the one of *traces*."""
+    """Return who holds the remote lock, from the view of the release of *traces*."""
     if ref is None:
         return "none"
     manifest = traces.manifest
@@ -115,7 +115,7 @@ def _lock_owner(traces: ReleaseTraces, ref: Ref | None, remote_lock: RemoteLock 
 
 
 def _has_moved(repo: Repo, refs: Mapping[str, Ref], manifest: ReleaseManifest | None) -> bool:
-    """Return whether the release's branch on the remote cannot simply step forward to the release commit."""
+    """Return whether the release's branch on the remote cannot be fast-forwarded to the release commit."""
     tip = refs.get(f"refs/heads/{manifest.branch}") if manifest else None
     if manifest is None or tip is None or not repo.has_commit(manifest.release_commit):
         return False
@@ -132,7 +132,7 @@ def with_local_tags(repo: Repo, all_traces: Sequence[ReleaseTraces]) -> list[Rel
 
 
 async def read_index_files(index: Index, all_traces: Sequence[ReleaseTraces]) -> list[ReleaseTraces]:
-    """Return *all_traces* with the files that the index lists of their packages.
+    """Return *all_traces* with the files that the index lists for their packages.
 
     Raises ReleaseError RK-INDEX-….
     """
@@ -167,7 +167,7 @@ async def read_unpublished(
 
 
 def _is_merged(repo: Repo, refs: Mapping[str, Ref], manifest: ReleaseManifest) -> bool:
-    """Return whether the branch of the remote is known to hold the very commit that was proposed."""
+    """Return whether the branch on the remote is known to contain the exact commit that was proposed."""
     tip = refs.get(f"refs/heads/{manifest.branch}")
     commit = manifest.release_commit
     return (
@@ -181,9 +181,9 @@ def _is_merged(repo: Repo, refs: Mapping[str, Ref], manifest: ReleaseManifest) -
 async def _with_pull_request_state(
     repo: Repo, settings: Settings, secrets: Secrets, traces: ReleaseTraces, plan: Plan, manifest: ReleaseManifest
 ) -> ReleaseTraces:
-    """Return *traces* with what the forge says of the pull request; as they are, if it does not answer."""
+    """Return *traces* with the state of the pull request; unchanged if the forge does not answer."""
     from releasekit.integrations.forge_factory import (
-        connect_forge,  # late: httpx is dear, and most releases have no pull request
+        connect_forge,  # imported late: httpx is slow to import, and most releases have no pull request
     )
 
     branch, base = settings.release_branch, manifest.branch
@@ -200,12 +200,12 @@ async def _with_pull_request_state(
 
 
 def _is_known_before(repo: Repo, since: str, commit: str) -> bool:
-    """Return whether *commit* is older than the proposal: an earlier release was merged as that."""
+    """Return whether *commit* is older than the proposal: then it is the merge of an earlier release."""
     return repo.has_commit(commit) and repo.has_commit(since) and repo.contains(since, commit)
 
 
 def unique_releases(all_traces: Sequence[ReleaseTraces]) -> Iterator[ReleaseTraces]:
-    """Yield each release once: what is on record here, before what only the remote or the forge tells of it."""
+    """Yield each release once, by its first trace: records here come before the remote and the forge."""
     seen: set[str] = set()
     for traces in all_traces:
         if traces.release not in seen:

@@ -1,4 +1,4 @@
-"""The release pull request: looked for, made, brought up to date, closed, and found again where it was merged."""
+"""Steps of the release pull request: find, open, update and close it, and find the commit that merged it."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
     from tasks.context import ReleaseContext
 
     VersionReader = Callable[[Sequence[str], str], Mapping[str, Version | None]]
-    """What reads the versions that packages declare in their files at a commit; None where there is none."""
+    """A function that reads the versions that packages declare in their files at a commit; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteState:
-    """What the remote has: all *refs*, and of the branch *base*, which is released, the commit *tip*.
+    """The state of the remote: all *refs*, and the last commit *tip* of *base*, the branch that is released.
 
-    *proposal* is the plan of the release pull request, with the commit that it proposes; *branch_commit* is where its
-    branch is now, empty if there is none.
+    *proposal* is the plan of the release pull request, with the commit that it proposes. *branch_commit* is the last
+    commit of its branch, empty if there is no such branch.
     """
 
     base: str
@@ -51,13 +51,13 @@ class RemoteState:
 
     @property
     def is_ours(self) -> bool:
-        """Whether the branch is where we have left it."""
+        """Whether the branch is still at the commit that releasekit has pushed."""
         return self.proposal is not None and self.proposal.manifest.release_commit == self.branch_commit
 
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """The *commit* that brought the versions to the branch; *version_mismatches* are not as planned.
+    """The *commit* that brought the versions to the branch. *version_mismatches* are the versions unlike the plan's.
 
     *head* is the last commit of the pull request's branch, empty if the forge does not know it.
     """
@@ -69,7 +69,7 @@ class Merge:
 
 
 def base_of(repo: Repo, settings: Settings) -> str:
-    """Return the branch that is released: the one that is checked out, or that a CI says that it works on.
+    """Return the branch that is released: the one that is checked out, or else the one that CI variables name.
 
     Raises Refusal RK-PREFLIGHT-DETACHED-HEAD, and RK-USAGE on the release pull request's own branch.
     """
@@ -77,16 +77,16 @@ def base_of(repo: Repo, settings: Settings) -> str:
     of_github = env.get("GITHUB_REF_NAME", "") if env.get("GITHUB_REF_TYPE") == "branch" else ""
     base = repo.branch or env.get("CI_COMMIT_BRANCH", "") or of_github
     if not base:
-        hint = "Check out the branch that is to be released."
+        hint = "Check out the branch to release."
         raise Refusal(ErrorCode.PREFLIGHT_DETACHED_HEAD, f"HEAD is detached at {repo.head[:12]}", str(repo.top), hint)
     if base == settings.release_branch:
-        raise Refusal(ErrorCode.USAGE, f"{base} is the branch of the release pull request, and none to be released")
+        raise Refusal(ErrorCode.USAGE, f"{base} is the branch of the release pull request and cannot be released")
     return base
 
 
 @flow_task("look-for-pull")
 def read_remote_state(repo: Repo, settings: Settings, base: str) -> RemoteState:
-    """Return what the remote has of the release pull request into *base*; what is not here yet is fetched.
+    """Return what the remote has of the release pull request into *base*. Commits that are missing here are fetched.
 
     Raises Refusal RK-PREFLIGHT-NO-REMOTE, RK-BRANCH-UNPUSHED, RK-RECORD-INVALID, RK-REMOTE-UNREACHABLE.
     """
@@ -107,7 +107,7 @@ def read_remote_state(repo: Repo, settings: Settings, base: str) -> RemoteState:
 
 @flow_task("find-draft")
 async def find_draft(forge: Forge) -> ForgeRelease | None:
-    """Return the release that waits on the forge to be published (D-6): a draft that has a manifest."""
+    """Return the release on the forge that waits to be published (D-6): a draft with a manifest; None if none waits."""
     return next((draft for draft in await forge.drafts() if MANIFEST in draft.assets), None)
 
 
@@ -115,7 +115,7 @@ async def find_draft(forge: Forge) -> ForgeRelease | None:
 
 
 def pull_request_obstacles(repo: Repo, settings: Settings, remote_state: RemoteState) -> Iterator[Refusal]:
-    """Find what no pull request can be made of, or what would throw the commits of others away.
+    """Find obstacles to a pull request: the commit is not on the remote, or commits of others would be lost.
 
     Obstacles: RK-BRANCH-UNPUSHED, RK-PULL-MOVED.
     """
@@ -126,7 +126,7 @@ def pull_request_obstacles(repo: Repo, settings: Settings, remote_state: RemoteS
 
 
 def refuse_moved(repo: Repo, settings: Settings, remote_state: RemoteState) -> None:
-    """Refuse to replace a branch that others have pushed to, unless all of it was merged; raises RK-PULL-MOVED."""
+    """Refuse to replace a branch with commits of others, unless all are merged; raises Refusal RK-PULL-MOVED."""
     if remote_state.branch_commit and not remote_state.is_ours:
         if not repo.has_commit(remote_state.branch_commit):
             repo.fetch(settings.remote, f"refs/heads/{settings.release_branch}")
@@ -141,16 +141,16 @@ def find_foreign_tags(
     """Find a tag of *plan* that the remote has and *local_tags* lack. Obstacle: RK-RELEASE-ELSEWHERE."""
     taken = [tag for tag in plan.all_tags if f"refs/tags/{tag}" in remote_state.refs and tag not in local_tags]
     if taken:
-        message = f"{settings.remote} has {taken[0]} already, and this clone has not"
+        message = f"{settings.remote} already has the tag {taken[0]}, but this clone does not"
         yield Refusal(ErrorCode.RELEASE_ELSEWHERE, message, settings.remote, "`git fetch --tags`, then run again.")
 
 
 @flow_task("push-branch", "push-branch-{release.plan.title}")
 def push_branch(release: ReleaseContext, repo: Repo, remote_state: RemoteState) -> None:
-    """Push the release commit as the pull request's branch, and beside it the plan; both or none.
+    """Push the release commit as the pull request's branch, together with the plan: both or none.
 
-    The branch is releasekit's own. It is one commit on top of the branch that it goes into, so that it can be merged in
-    any way, and is replaced only on condition that it is at the very commit that we put there.
+    The branch belongs to releasekit. It is one commit on top of its target branch, so that it can be merged in any
+    way. It is replaced only if it is still at the commit that releasekit pushed.
 
     Raises Refusal RK-PULL-EMPTY, ReleaseError RK-PUSH-REJECTED.
     """
@@ -165,7 +165,7 @@ def push_branch(release: ReleaseContext, repo: Repo, remote_state: RemoteState) 
 
 @flow_task("open-pull")
 async def open_pull_request(forge: Forge, plan: Plan, settings: Settings, base: str) -> PullRequest:
-    """Return the open pull request of *plan*, made or brought up to date; what is as it should be is left alone."""
+    """Return the open pull request of *plan*. It is created or updated if necessary."""
     body = release_pr_body(plan, forge.pull_request_limit)
     return await forge.open_pull_request(settings.release_branch, base, release_pr_title(plan), body, [PR_LABEL])
 
@@ -174,16 +174,16 @@ async def open_pull_request(forge: Forge, plan: Plan, settings: Settings, base: 
 async def close_pull_request(
     forge: Forge, repo: Repo, settings: Settings, remote_state: RemoteState
 ) -> PullRequest | None:
-    """Close the open pull request, which has nothing left to release, and delete its branch; returns what was closed.
+    """Close the open pull request, which has nothing left to release, and delete its branch; returns it.
 
-    One whose branch others have pushed to is left alone.
+    If others have pushed to its branch, it stays open. Returns None if nothing was closed.
     """
     if remote_state.branch_commit and not remote_state.is_ours:
         return None
     pull_request = await forge.find_pull_request(settings.release_branch, remote_state.base)
     if pull_request:
         await forge.close_pull_request(
-            pull_request, f"Nothing is left to release: {remote_state.base} has moved on, or it is released.\n"
+            pull_request, f"Nothing is left to release: {remote_state.base} has changed, or it is published.\n"
         )
     delete_pull_request_refs(repo, settings, remote_state, remote_state.branch_commit)
     return pull_request
@@ -191,7 +191,7 @@ async def close_pull_request(
 
 @flow_task("let-go-of-pull")
 def delete_pull_request_refs(repo: Repo, settings: Settings, remote_state: RemoteState, *ours: str) -> None:
-    """Delete the pull request's branch, if it is at one of the commits *ours*, and what is kept of its plan."""
+    """Delete the pull request's branch, if it is at one of the commits *ours*, and the reference to its plan."""
     branch, ref = f"refs/heads/{settings.release_branch}", release_pr_ref(settings.release_branch)
     current_refs = repo.ls_remote(settings.remote, branch, ref)  # a forge may have deleted the merged branch by itself
     leases = {ref: remote_state.refs[ref].object} if ref in current_refs and ref in remote_state.refs else {}
@@ -208,9 +208,9 @@ def delete_pull_request_refs(repo: Repo, settings: Settings, remote_state: Remot
 async def find_merge(
     repo: Repo, forge: Forge, settings: Settings, remote_state: RemoteState, read_versions: VersionReader
 ) -> Merge | None:
-    """Return where the release pull request was merged, None if it was not: the forge knows, else the history.
+    """Return how the release pull request was merged, None if it was not. Ask the forge, then search the history.
 
-    A merge commit, a squash or the last of rebased commits: the first commit of the branch that has it all.
+    The commit is a merge commit, a squash or the last of rebased commits: the first one with the whole release.
     """
     if remote_state.proposal is None:
         return None
@@ -234,14 +234,14 @@ async def find_merge(
 
 
 def _is_new(repo: Repo, since: str, commit: str, tip: str) -> bool:
-    """Tell whether *commit* came to the branch since the pull request was made: its branch had others before."""
+    """Return whether *commit* came to the branch after the plan: earlier pull requests had the same branch name."""
     return repo.has_commit(commit) and repo.contains(tip, commit) and not repo.contains(since, commit)
 
 
 def _find_in_history(
     repo: Repo, proposal: RemoteLock, tip: str, wanted: Mapping[str, Version | None], read_versions: VersionReader
 ) -> str:
-    """Return the first commit of the branch that holds the proposed one, or declares the versions that it does."""
+    """Return the first commit of the branch that contains the proposed one, or declares the same versions; or ""."""
     line = repo.first_parents(proposal.plan.commit, tip)
 
     def has_it(commit: str) -> bool:
@@ -249,11 +249,11 @@ def _find_in_history(
             return True
         return bool(wanted) and read_versions([*wanted], commit) == wanted
 
-    return line[bisect_left(line, True, key=has_it)] if line and has_it(tip) else ""  # noqa: FBT003  looked for
+    return line[bisect_left(line, True, key=has_it)] if line and has_it(tip) else ""  # noqa: FBT003  the value to search for
 
 
 def _proposed_versions(proposal: RemoteLock, read_versions: VersionReader) -> dict[str, Version | None]:
-    """Return the versions that the proposed commit writes into files; the tag alone holds those of other packages."""
+    """Return the versions that the proposed commit writes into files. Those of other packages exist only in tags."""
     names = [step.name for step in proposal.plan.steps]
     before, after = read_versions(names, proposal.plan.commit), read_versions(names, proposal.manifest.release_commit)
     return {name: after[name] for name in names if after[name] != before[name]}
@@ -267,13 +267,13 @@ def tag_merge_commit(release: ReleaseContext, repo: Repo) -> None:
 
 
 def remote_tags(remote_state: RemoteState, plan: Plan) -> dict[str, str]:
-    """Return those tags of *plan* that the remote has, and the commit of each."""
+    """Return the tags of *plan* that the remote has, with the commit of each."""
     names = {tag: f"refs/tags/{tag}" for tag in plan.all_tags}
     return {tag: remote_state.refs[name].commit for tag, name in names.items() if name in remote_state.refs}
 
 
 def export_manifest(proposal: RemoteLock, commit: str) -> ReleaseManifest:
-    """Return the manifest of the release from the merged *commit*, with the plan inside: what is published from it."""
+    """Return the manifest for publishing the merged *commit*, with the plan inside."""
     update = {"release_commit": commit, "tags": proposal.plan.all_tags}
     return proposal.manifest.model_copy(update=update).with_plan(proposal.plan)
 
@@ -282,7 +282,7 @@ def export_manifest(proposal: RemoteLock, commit: str) -> ReleaseManifest:
 
 
 def is_manifest_file(reference: Path) -> bool:
-    """Tell whether *reference* names a file, and no release on the forge."""
+    """Return whether *reference* names a file, and not a release on the forge."""
     return reference.suffix == ".json" or reference.is_file()
 
 
@@ -292,7 +292,7 @@ async def fetch_manifest(repo: Repo, settings: Settings, secrets: Secrets, refer
 
     Raises Refusal RK-RELEASE-UNKNOWN, RK-FORGE-….
     """
-    from releasekit.integrations.forge_factory import connect_forge  # late: httpx is dear, and a file needs none
+    from releasekit.integrations.forge_factory import connect_forge  # imported late: httpx is slow to import
 
     if is_manifest_file(reference):
         return reference
@@ -303,7 +303,7 @@ async def fetch_manifest(repo: Repo, settings: Settings, secrets: Secrets, refer
             content = await forge.asset(forge_release, MANIFEST) if forge_release else None
     if forge_release is None or content is None:
         message = f"the release {tag} has no {MANIFEST}" if forge_release else f"{forge.name} has no release {tag}"
-        hint = "Name the tag of a draft that `publish --publish-from=ci` has made, `draft` for the only one, or a file."
+        hint = "Name a file, the tag of a draft that `publish --publish-from=ci` made, or `draft` for the only draft."
         raise Refusal(ErrorCode.RELEASE_UNKNOWN, message, str(reference), hint)
     path = repo.common_dir / "releasekit" / "exported" / quote(forge_release.tag, safe="") / MANIFEST
     make_directory(path.parent)

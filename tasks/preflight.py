@@ -1,6 +1,6 @@
-"""What would go wrong later, found before anything is begun; nothing is changed.
+"""Find problems before a release begins. Nothing is changed.
 
-Every look runs by itself to its end: what one of them finds, or cannot find out, hides nothing of the others.
+Every probe runs to its end, independently of the others: a finding or a failure of one hides no finding of another.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("releasekit.preflight")
 
 PreflightFinding: TypeAlias = ReleaseError | ReleaseWarning
-"""What a look finds: an error is an obstacle, a warning stops nothing. A look that raises an error has found that."""
+"""What a probe finds: an error is an obstacle, a warning stops nothing. An error that a probe raises is a finding."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreflightFindings:
-    """What has been found: what `publish` refuses, and what a maintainer should know."""
+    """The findings of probes: obstacles, which make `publish` refuse, and warnings for a maintainer."""
 
     obstacles: tuple[Obstacle, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -99,7 +99,7 @@ def obstacle_of(error: ReleaseError) -> Obstacle:
 
 @flow_task("preflight-others")
 def other_clones(project: Project, repo: Repo) -> PreflightFindings:
-    """Find out whether another clone is in the middle of a release: what it has done looks like our mistakes.
+    """Find out whether another clone is in the middle of a release. Its effects would look like mistakes of this one.
 
     Obstacles: RK-RELEASE-ELSEWHERE, RK-REMOTE-UNREACHABLE.
     """
@@ -118,10 +118,10 @@ def workspace(
     commits: bool = True,
     needs_branch: bool = False,
 ) -> PreflightFindings:
-    """Look at the checkout and the plan.
+    """Check the checkout and the plan.
 
-    *published* is None when no index was asked. Where nobody *commits*, git needs neither a name nor a key. With
-    *needs_branch*, a detached HEAD will not do in a CI either.
+    *published* is None if no index was asked. Without *commits*, git needs neither a name nor a key. With
+    *needs_branch*, a detached HEAD is an obstacle in CI too.
     Obstacles: RK-PREFLIGHT-…, RK-GIT-IDENTITY, RK-SIGNING-FAILED, RK-VERSION-PLACE, RK-WORKSPACE-INVALID.
     """
     probes = [
@@ -142,36 +142,36 @@ def workspace(
 
 @flow_task("preflight-notes")
 def notes(project: Project, repo: Repo, plan: Plan, target: Target) -> PreflightFindings:
-    """Render the template, which else would fail after the last upload. Obstacle: RK-NOTES-TEMPLATE."""
+    """Render the notes template, which would otherwise fail after the last upload. Obstacle: RK-NOTES-TEMPLATE."""
     return collect(_notes(project, repo, plan, target))
 
 
 @flow_task("preflight-forge")
 async def forge_access(project: Project, repo: Repo, plan: Plan) -> PreflightFindings:
-    """Find out before the first build whether there will be a release on the forge; if not, a warning says so.
+    """Find out before the first build whether a release on the forge is possible; if not, warn.
 
-    Obstacles: RK-FORGE-… where one is required, and RK-PREFLIGHT-CONCURRENT-RELEASE if a draft of this very release is
-    there, or one that waits to be published: somebody else is making it (D-6).
+    Obstacles: RK-FORGE-… if one is required, and RK-PREFLIGHT-CONCURRENT-RELEASE if there is a draft of this release,
+    or any draft that waits to be published: somebody else is making it (D-6).
     """
     return await _collect_async(_forge_access(project, repo, plan))
 
 
 @flow_task("preflight-credentials")
 async def credentials(project: Project, target: Target, index: Index) -> PreflightFindings:
-    """Ask the index whether it would take uploads. Obstacles: RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE."""
+    """Ask the index whether it accepts uploads. Obstacles: RK-INDEX-CREDENTIALS, RK-INDEX-UNREACHABLE."""
     return await _collect_async(_credentials(project, target, index))
 
 
 @flow_task("preflight-remote")
 def remote(project: Project, repo: Repo) -> PreflightFindings:
-    """Find out before the first build whether the git remote would refuse after the last one.
+    """Find out before the first build whether the git remote would refuse the push at the end.
 
     Obstacles: RK-PREFLIGHT-NO-REMOTE, RK-PUSH-REJECTED, RK-REMOTE-UNREACHABLE.
     """
     return collect(_remote(project, repo))
 
 
-# ---- the looks ------------------------------------------------------------------------------------------------------
+# ---- the probes -----------------------------------------------------------------------------------------------------
 
 
 def _other_clones(project: Project, repo: Repo) -> Iterator[PreflightFinding]:
@@ -185,7 +185,7 @@ def _detached_head(repo: Repo, *, needs_branch: bool) -> Iterator[PreflightFindi
     message = f"HEAD is detached at {repo.head[:12]}"
     if needs_branch:
         yield Refusal(
-            ErrorCode.PREFLIGHT_DETACHED_HEAD, f"{message}, so there is no branch to bring to the commit", str(repo.top)
+            ErrorCode.PREFLIGHT_DETACHED_HEAD, f"{message}, so there is no branch to fast-forward", str(repo.top)
         )
     elif not os.environ.get("CI"):
         yield Refusal(ErrorCode.PREFLIGHT_DETACHED_HEAD, message, str(repo.top))
@@ -214,7 +214,7 @@ def _signing_key(repo: Repo) -> Iterator[PreflightFinding]:
 
 
 def _version_locations(project: Project, repo: Repo, plan: Plan) -> Iterator[PreflightFinding]:
-    """Find what could not be written later: the very edits of the release are tried, and dropped."""
+    """Find versions that cannot be written later: the edits of the release are tried and discarded."""
     files: dict[Path, str] = {}
     for step in plan.steps:
         try:
@@ -222,12 +222,12 @@ def _version_locations(project: Project, repo: Repo, plan: Plan) -> Iterator[Pre
         except ReleaseError as error:
             yield error
     for path in repo.find_untracked(list(files)):
-        message = "git does not track this file, so the release could not write the version into it"
+        message = "git does not track this file, so the release cannot write the version into it"
         yield Refusal(ErrorCode.VERSION_PLACE, message, os.path.relpath(path, project.root))
 
 
 def _requirement_locations(project: Project, repo: Repo, plan: Plan) -> Iterator[PreflightFinding]:
-    """Find requirements that could not be raised later: the very edits of the release are tried, and dropped."""
+    """Find requirements that cannot be raised later: the edits of the release are tried and discarded."""
     files = group_by_file(plan.raises)
     for file, raised in files.items():
         path = project.root / file
@@ -236,12 +236,12 @@ def _requirement_locations(project: Project, repo: Repo, plan: Plan) -> Iterator
         except ReleaseError as error:
             yield Refusal(error.code, error.message, file, error.hint)
     for path in repo.find_untracked([(project.root / file).resolve() for file in files]):
-        message = "git does not track this file, so the release could not raise a requirement in it"
+        message = "git does not track this file, so the release cannot raise a requirement in it"
         yield Refusal(ErrorCode.WORKSPACE_REQUIREMENT, message, os.path.relpath(path, project.root))
 
 
 def _written_files(project: Project, step: Step) -> Iterable[Path]:
-    """Return the files that take the version of *step*, unless it is pyproject.toml alone, which cannot be missed."""
+    """Return the files that get the version of *step*; none if it is only pyproject.toml, which always works."""
     document, _ = project.manifests[step.path]
     if not (is_dynamic(document) or bump_files(document, step.path)):
         return ()
@@ -259,7 +259,7 @@ def _taken_versions(
             v for v in published.get(step.name, ()) if step.order >= 0 and v > step.version and not v.is_prerelease
         ]
         if later and not project.settings.allow_older:
-            message = f"the index has {step.name} {max(later)}, later than the {step.version} to be released"
+            message = f"the index has {step.name} {max(later)}, which is later than {step.version}, the planned version"
             hint = "Fetch the tags (`git fetch --tags`); on a maintenance branch set allow_older = true."
             yield Refusal(ErrorCode.PREFLIGHT_VERSION_EXISTS, message, f"{step.path}/pyproject.toml", hint)
 
@@ -277,11 +277,9 @@ _NEW_PROJECTS_A_DAY = 4  # pypi/support#11827
 def _audit(project: Project) -> Iterator[PreflightFinding]:
     try:
         findings = project.uv.audit(project.root)
-    except ReleaseError as error:  # as without a network: that it could not look says nothing of what is there
+    except ReleaseError as error:  # for example without a network; then nothing is known about vulnerabilities
         reason = next((line for line in error.output.splitlines() if line.startswith("error")), error.message)
-        yield ReleaseWarning(
-            error.code, f"uv audit could not look: {reason.removeprefix('error: ')}", str(project.root)
-        )
+        yield ReleaseWarning(error.code, f"uv audit failed: {reason.removeprefix('error: ')}", str(project.root))
         return
     if findings and project.settings.strict_audit:
         yield Refusal(ErrorCode.PREFLIGHT_VULNERABLE, "uv audit has findings", str(project.root), output=findings)
@@ -300,7 +298,7 @@ def _notes(project: Project, repo: Repo, plan: Plan, target: Target) -> Iterator
 
 async def _forge_access(project: Project, repo: Repo, plan: Plan) -> AsyncIterator[PreflightFinding]:
     from releasekit.integrations.forge_factory import (
-        connect_forge,  # late: httpx is dear, and what asks nobody does without
+        connect_forge,  # imported late: httpx is slow to import, and is often not needed
     )
 
     settings = project.settings
@@ -314,13 +312,14 @@ async def _forge_access(project: Project, repo: Repo, plan: Plan) -> AsyncIterat
         if settings.forge_required:
             raise
         if settings.expects_no_forge(error):
-            existing = settings.remote in repo.remotes()
-            log.info(
-                "no release on a forge: %s", error.message if existing else f"there is no remote {settings.remote}"
-            )
+            has_remote = settings.remote in repo.remotes()
+            reason = error.message if has_remote else f"there is no remote {settings.remote}"
+            log.info("no release on GitHub or GitLab: %s", reason)
             return
         consequence = (
-            "a release on the forge may fail" if settings.stops_at(error) else "there will be no release on the forge"
+            "the release on GitHub or GitLab may fail"
+            if settings.stops_at(error)
+            else "there will be no release on GitHub or GitLab"
         )
         yield ReleaseWarning(error.code, f"{consequence}: {error.message}", error.location)
         return
@@ -339,7 +338,7 @@ async def _credentials(project: Project, target: Target, index: Index) -> AsyncI
     except ReleaseError as error:
         yield error
         if error.code is ErrorCode.INDEX_UNREACHABLE and not index.has_credentials(address):
-            message = "no credentials are set, and the index does not answer whether it wants some"
+            message = "no credentials are set, and the index does not answer whether it needs any"
             yield Refusal(ErrorCode.INDEX_CREDENTIALS, message, error.location)
 
 
@@ -355,6 +354,6 @@ def _remote(project: Project, repo: Repo) -> Iterator[PreflightFinding]:
         except ReleaseError as error:
             if error.code is not ErrorCode.PUSH_REJECTED:
                 raise
-            message = f"{settings.remote} would not take {repo.branch}"
-            hint = f"Pull first if {repo.branch} has moved there; or pass --no-push."
+            message = f"{settings.remote} would refuse a push to {repo.branch}"
+            hint = f"Pull first if {repo.branch} has new commits there, or pass --no-push."
             yield Refusal(ErrorCode.PUSH_REJECTED, message, str(repo.top), hint, error.output)

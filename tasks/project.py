@@ -1,4 +1,4 @@
-"""The workspace that all steps look at: made once, passed down."""
+"""The workspace that all steps work on. It is read once and passed on."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Project:
-    """What stands on this machine: the workspace at *root*, its root pyproject.toml as *document*, its settings.
+    """A workspace on this machine: its directory *root*, the root pyproject.toml as *document*, and its settings.
 
-    *member_settings* are the settings that members have for themselves, by name; *manifests* the pyproject.toml of each
-    member, parsed and as text, by its path.
+    *member_settings* maps the name of a member to its own settings. *manifests* maps the path of a member to its
+    pyproject.toml, parsed and as text.
     """
 
     root: Path
@@ -42,5 +42,5 @@ class Project:
         return schemes_of(self.settings, self.member_settings)
 
     def effective_setting(self, name: str, key: str) -> Any:  # noqa: ANN401  as many types as there are keys
-        """Return the setting *key* of the package *name*: its own, or that of the root."""
+        """Return the setting *key* of the package *name*: its own value, or else the value of the root."""
         return self.member_settings.get(name, {}).get(key, getattr(self.settings, key))

@@ -1,4 +1,4 @@
-"""Step: read what checks look at."""
+"""Step: read the facts that checks examine."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tasks.read_history import umbrella_tags
 
 @flow_task("read-facts")
 def read_facts(project: Project, repo: Repo, needs: Collection[str]) -> WorkspaceFacts:
-    """Read what `check` looks at; *needs* are those facts that cost something and are wanted, see `Check`.
+    """Read the facts that `check` examines. *needs* names the expensive facts that are wanted; see `Check`.
 
     Raises Refusal RK-TAG-INVALID.
     """
     from releasekit.core.checks.facts import WorkspaceFacts
-    from releasekit.integrations.package_files import (  # late, as all of this: no other command needs it
+    from releasekit.integrations.package_files import (  # imported late: no other command needs them
         read_license,
         read_packages,
     )

@@ -1,4 +1,4 @@
-"""Files, git history and index, read into facts; nothing is changed."""
+"""Step: read tags, commits and declared versions from git. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ log = logging.getLogger("releasekit")
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What git knows: the tags, the last release of each package, and what has come since.
+    """The facts from git: the tags, the last release of each package, and the changes since then.
 
-    *changes* are those of each package since its last release, newest first; *unreleased* holds the shas of all of
-    them. *since_stable* has, for packages whose last release is a prerelease, those since the last stable one, or since
-    the first prerelease if nothing stable is out. *homes* are the directories in which each package has stood, from the
-    top of the repository, *manifests* the shas of the commits that touch the pyproject.toml of a directory.
-    *unmatched_release_as* are changes that name a version, and touch no package that could have it. *umbrellas* are the
-    tags of releases as a whole.
+    *changes* are those of each package since its last release, newest first; *unreleased* has the shas of all of them.
+    *since_stable* has, for packages whose last release is a prerelease, the changes since the last stable release, or
+    since the first prerelease if there is no stable one. *homes* are the directories that each package has had, from
+    the top of the repository. *manifests* are the shas of the commits that touch the pyproject.toml of a directory.
+    *unmatched_release_as* are changes that request a version but touch no package for it. *umbrellas* are the tags of
+    releases as a whole.
     """
 
     tags: Mapping[str, str]
@@ -61,10 +61,10 @@ class History:
 
 @flow_task("read-history")
 def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] | None = None) -> History:
-    """Read tags and commits, in one walk for all packages; *released* are last releases that have no tag.
+    """Read tags and commits, in one walk for all packages. *released* are last releases that have no tag.
 
-    Raises Refusal RK-PREFLIGHT-SHALLOW-CLONE: where history is cut off, every version would be a guess; and
-    RK-BASELINE-UNKNOWN if nobody knows what one of *released* was made from.
+    Raises Refusal RK-PREFLIGHT-SHALLOW-CLONE, because every version would be a guess, and RK-BASELINE-UNKNOWN if the
+    commit of one of *released* is unknown.
     """
     refuse_unlocated(project, released or {})
     if repo.is_shallow():
@@ -110,9 +110,9 @@ def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] 
 def umbrella_tags(
     repo: Repo, project: Project, tags: Mapping[str, str], *, in_any_format: bool = False
 ) -> frozenset[str]:
-    """Return those of *tags* (name to commit) that stand for a release of ours as a whole.
+    """Return those of *tags* (name to commit) that name a release of releasekit as a whole.
 
-    Only those count that the tag formats read, unless *in_any_format*: the others are mistaken for nothing.
+    Without *in_any_format*, return only those that a package's tag format also matches: nobody mistakes the others.
     """
     settings = project.settings
     candidates = umbrella_candidates(tags, settings.umbrella_tag_format, settings.label)
@@ -123,7 +123,7 @@ def umbrella_tags(
 
 
 def versions_at(repo: Repo, project: Project, commits: Mapping[str, str]) -> dict[str, Version | None]:
-    """Return which version each package of *commits* declared at its commit, where it stands now; None for none."""
+    """Return the version that each package of *commits* declared at its commit, in its directory of now, or None."""
     positions: dict[str, tuple[str, str]] = {}
     for name, commit in commits.items():
         member = project.workspace[name]
@@ -139,7 +139,7 @@ def first_known(versions: Iterator[Version | None]) -> Version | None:
 
 
 def version_reader(project: Project, name: str) -> Callable[[str], Version | None]:
-    """Return what reads the version of the package *name* in the text of the file that declares it."""
+    """Return a function that reads the version of the package *name* in the text of the file that declares it."""
     member = project.workspace[name]
     document, _ = read_toml(project.root / member.path / "pyproject.toml", f"{member.path}/pyproject.toml")
     position = version_location(project.root / member.path, document, member.path)
@@ -168,7 +168,7 @@ def _walk(
 ) -> Attribution:
     since = {name: baseline.begin.commit for name, baseline in last.items()}
     latest = {name: baseline.commit for name, baseline in last.items() if baseline.version.is_prerelease}
-    lock = _in_repository(repo, project.root, "uv.lock")  # what it locks is no part of a package at the root
+    lock = _in_repository(repo, project.root, "uv.lock")  # it is not part of a package at the root
     walk = repo.history([repo.head, *sorted({*since.values(), *latest.values()})])
     return attribute_commits(walk, repo.head, since, owners, latest=latest, ignored=frozenset([lock]), layouts=layouts)
 
@@ -176,11 +176,11 @@ def _walk(
 def package_directories_at(
     repo: Repo, attribution: Attribution, owners: Mapping[str, str], last: Mapping[str, Baseline]
 ) -> dict[str, Mapping[str, str]]:
-    """Return at which commits packages stood elsewhere than now, and where; empty if none did since its release.
+    """Return the layouts at commits around which packages moved; empty if none has moved since its last release.
 
-    The name in a pyproject.toml tells whose directory it is. Asked for are directories that hold no member now, and
-    those of members that were not there at their last release; then, if there are any, all others that another may
-    have left to who is there now.
+    A layout maps a directory to its package, whose name is in the pyproject.toml. First, read the directories that
+    have no member now, and those of members that were elsewhere at their last release. If one has moved, read all
+    other directories too: the package there now may have followed another one.
     """
     directory_of = {name: directory for directory, name in owners.items()}
     touched = attribution.pyproject_changes.keys()
@@ -214,7 +214,7 @@ def package_directories_at(
 
 
 def _commits_around(attribution: Attribution, directories: Collection[str]) -> list[tuple[str, str]]:
-    """Return with each of *directories* the commits that touch its pyproject.toml, and their parents."""
+    """Return the commits that touch a pyproject.toml in *directories*, and their parents, each with the directory."""
     parents = {commit.sha: commit.parents for commit in attribution.commits}
     return [
         (sha, path)
@@ -225,7 +225,7 @@ def _commits_around(attribution: Attribution, directories: Collection[str]) -> l
 
 
 def _package_names(repo: Repo, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return the name of the package that stands in each of *asked* (commit, directory), empty if none does."""
+    """Return the name of the package in each of *asked* (commit, directory); empty if there is none."""
     files = {(commit, path): f"{path}/pyproject.toml".lstrip("/") for commit, path in asked}
     texts = repo.texts([(commit, files[commit, path]) for commit, path in files])
     cache: dict[str, str] = {}
@@ -243,7 +243,7 @@ def _project_name(text: str) -> str:
 
 
 def _project_version(text: str, name: str) -> Version | None:
-    """Return the version in the pyproject.toml *text* of the package *name*; None if it is another's."""
+    """Return the version in the pyproject.toml *text* of the package *name*; None if it is of another package."""
     table = _project_table(text)
     is_its = canonicalize_name(str(table.get("name", ""))) == name
     return parse_version(str(table.get("version", ""))) if is_its else None
@@ -257,19 +257,19 @@ def _project_table(text: str) -> Mapping[str, Any]:
 
 
 def refuse_unlocated(project: Project, released: Mapping[str, Baseline]) -> None:
-    """Raise Refusal RK-BASELINE-UNKNOWN for a release on the index whose commit nobody knows."""
+    """Raise Refusal RK-BASELINE-UNKNOWN for a release on the index whose commit is unknown."""
     for name, last in released.items():
         lost = next((baseline.version for baseline in (last, last.begin) if not baseline.commit), None)
         if lost:
             message = f"the index has {name} {lost}, which has no tag, and no commit here set that version"
             tag = project.schemes.of(name).tag(name, lost)
             hint = f"Tag the commit that it was made from: `git tag {tag} COMMIT`; `releasekit init` shows all of "
-            hint += "them. If that project is somebody else's, this package needs another name."
+            hint += "them. If that project belongs to somebody else, this package needs another name."
             raise Refusal(ErrorCode.BASELINE_UNKNOWN, message, f"{project.workspace[name].path}/pyproject.toml", hint)
 
 
 def with_commits(baseline: Baseline, commits: Mapping[Version, str]) -> Baseline:
-    """Return *baseline* with the commits of its releases, by version; a *first* that cannot be found is not needed."""
+    """Return *baseline* with the commits of its releases; *commits* is by version. An unknown *first* is left out."""
     stable, first = (earlier and with_commits(earlier, commits) for earlier in (baseline.stable, baseline.first))
     begin = first if first and first.commit else None
     return replace(baseline, commit=commits.get(baseline.version, ""), stable=stable, first=begin)

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 @flow_task("read-workspace")
 def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
-    """Read the workspace that *path* lies in; *overrides* are settings that win over all others.
+    """Read the workspace that contains *path*. *overrides* are settings that take precedence over all others.
 
-    Without them a setting is what its variable says (see `from_environment`), else the file, else it is the default.
+    After them come environment variables (see `from_environment`), then the file, then the defaults.
 
     Raises Refusal with an RK-WORKSPACE-…, RK-CONFIG-…, RK-VERSION-INVALID or RK-UV-… code.
     """
@@ -51,7 +51,7 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
         if declaration := declared_version(directory, document, relative):
             declared[relative] = declaration
     if settings.bump and "." not in manifests:
-        message = "bump belongs to a package, and the root of the workspace is none"
+        message = "bump is a setting of a package, and the root of the workspace is not a package"
         raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, "pyproject.toml, [tool.releasekit]")
     try:
         documents = {path: document for path, (document, _) in manifests.items()}
@@ -65,7 +65,7 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
 
 
 def _with_position(error: Refusal, manifests: Mapping[str, tuple[Mapping[str, Any], str]]) -> Refusal:
-    """Return *error* with the place of the words that it quotes."""
+    """Return *error* with the position of the words that it quotes."""
     quoted = error.excerpt
     if not quoted or quoted.line:
         return error
@@ -74,16 +74,16 @@ def _with_position(error: Refusal, manifests: Mapping[str, tuple[Mapping[str, An
 
 
 def target_of(project: Project) -> Target:
-    """Return where the settings say that the release goes.
+    """Return the index that the settings choose for the release.
 
-    Raises Refusal RK-INDEX-UNKNOWN if they name an index that is not there, or an upload address alone, and
-    RK-CONFIG-INVALID-VALUE for credentials in an address: it is a parameter of the flow, which Prefect keeps and shows.
+    Raises Refusal RK-INDEX-UNKNOWN if they name an unknown index, or an upload address without a check URL, and
+    RK-CONFIG-INVALID-VALUE for credentials in an address: Prefect stores and shows it as a parameter of the flow.
     """
     settings = project.settings
     for key, address in (("publish_url", settings.publish_url), ("check_url", settings.check_url)):
         if mask(address) != address:
-            hint = "Set UV_PUBLISH_TOKEN, or UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD; the address alone here."
-            raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, "credentials stand in the address", key, hint)
+            hint = "Set UV_PUBLISH_TOKEN, or UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD; give only the address here."
+            raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, "the address contains credentials", key, hint)
     uv_table: Mapping[str, Any] = project.document.get("tool", {}).get("uv", {})
     if settings.index:
         for index in uv_table.get("index", ()):
@@ -100,7 +100,7 @@ def target_of(project: Project) -> Target:
     publish_url = settings.publish_url or os.environ.get("UV_PUBLISH_URL") or str(uv_table.get("publish-url", ""))
     check_url = settings.check_url or os.environ.get("UV_PUBLISH_CHECK_URL") or str(uv_table.get("check-url", ""))
     if publish_url and not check_url:
-        message = f"uploads to {publish_url} could not be confirmed without --check-url"
+        message = f"uploads to {publish_url} cannot be confirmed without --check-url"
         raise Refusal(ErrorCode.INDEX_UNKNOWN, message)
     default = project.uv.default_index(project.root)
     return Target(check_url or default, publish_url, is_default=check_url in ("", default))

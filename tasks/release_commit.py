@@ -1,4 +1,4 @@
-"""Versions, lock file and release commit, made in the release's own worktree."""
+"""Steps of preparing: write versions, changelogs and lock file, and commit them in the release's own worktree."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ log = logging.getLogger("releasekit.prepare")
 
 @flow_task("prove-commit", "prove-commit-{release.plan.title}")
 def prove_commit(release: ReleaseContext, repo: Repo) -> None:
-    """Refuse a release commit that was handed over and is more than a release makes.
+    """Refuse a staged release commit that changes more than a release does.
 
-    It will be pushed with the rights of this job. So the plan is written once more, onto the frozen commit, and but for
-    uv.lock the same must come out; unless the branch has that commit already, or hooks of the repository may change it.
-    Raises Refusal RK-RECORD-INVALID.
+    This job pushes it with its own rights. So the plan is written once more, onto the frozen commit, and the result
+    must be the same except for uv.lock. This is skipped if the branch has that commit already, or if hooks of the
+    repository may change it. Raises Refusal RK-RECORD-INVALID.
     """
     manifest, tree, remote = release.record.require_manifest(), release.record.worktree, release.settings.remote
     release_sha, base_sha = manifest.release_commit, release.plan.commit
@@ -54,13 +54,13 @@ def prove_commit(release: ReleaseContext, repo: Repo) -> None:
         message = (
             f"the release commit {release_sha[:12]} changes more than a release does: {', '.join(extra_paths[:3])}"
         )
-        hint = "Somebody has changed what was handed over, or another releasekit has made it; stage it again."
+        hint = "Somebody has changed the staged release, or another version of releasekit made it. Stage it again."
         raise Refusal(ErrorCode.RECORD_INVALID, message, manifest.branch, hint)
 
 
 @flow_task("check-out", "check-out-{release.plan.title}")
 def check_out(release: ReleaseContext, repo: Repo) -> ReleaseContext:
-    """Put the frozen commit, or the release commit if it was made already, into the scratch worktree."""
+    """Check out the frozen commit, or the release commit if it exists already, in the scratch worktree."""
     manifest = release.record.manifest()
     commit = manifest.release_commit if manifest else release.plan.commit
     if not (manifest and repo.has_worktree(release.record.worktree)):
@@ -73,9 +73,9 @@ def check_out(release: ReleaseContext, repo: Repo) -> ReleaseContext:
 
 @flow_task("write-versions", "write-versions-{release.plan.title}")
 def write_versions(release: ReleaseContext) -> list[str]:
-    """Write the new version of each package where it is declared; the tag alone holds that of the others.
+    """Write the new version of each package into the file that declares it. Other versions exist only in tags.
 
-    Returns the files, by their paths from the top.
+    Returns the files, as paths from the top of the repository.
     """
     return _write_versions(release)
 
@@ -93,7 +93,7 @@ def _write_versions(release: ReleaseContext) -> list[str]:
 def raise_requirements(release: ReleaseContext) -> list[str]:
     """Raise the requirements on siblings that the new versions do not satisfy, in the files of all members.
 
-    Returns the files, by their paths from the top.
+    Returns the files, as paths from the top of the repository.
     """
     return _raise_requirements(release)
 
@@ -110,9 +110,9 @@ def _raise_requirements(release: ReleaseContext) -> list[str]:
 
 @flow_task("write-changelogs", "write-changelogs-{release.plan.title}")
 def write_changelogs(release: ReleaseContext, repo: Repo) -> list[str]:
-    """Write into each package's changelog what the plan says; packages of which it says nothing keep theirs.
+    """Write the section of the plan into each package's changelog. Without a section, a changelog stays unchanged.
 
-    Returns the files, by their paths from the top.
+    Returns the files, as paths from the top of the repository.
     """
     return _write_changelogs(release, repo)
 
@@ -124,12 +124,12 @@ def _write_changelogs(release: ReleaseContext, repo: Repo) -> list[str]:
             path = changelog_path((tree / release.workspace / step.path).resolve())
             before = read_text(path, "surrogateescape") if path.is_file() else ""
             if path.is_symlink() or "\0" in before:
-                reason = "a link" if path.is_symlink() else "in UTF-16 or no text"
-                log.warning("%s/%s is %s, and is left as it is", step.path, path.name, reason)
+                reason = "a symbolic link" if path.is_symlink() else "in UTF-16 or not text"
+                log.warning("%s/%s is %s; it stays unchanged", step.path, path.name, reason)
                 continue
             after = insert_section(before, step.version, section)
             if after == before:
-                log.info("%s/%s tells of %s already, and is left as it is", step.path, path.name, step.version)
+                log.info("%s/%s already has a section for %s; it stays unchanged", step.path, path.name, step.version)
             write_atomic(path, after)
             written.append(path.relative_to(tree).as_posix())
     repo.add(tree, written)
@@ -138,7 +138,7 @@ def _write_changelogs(release: ReleaseContext, repo: Repo) -> list[str]:
 
 @flow_task("lock", "lock-{release.plan.title}")
 def update_lock_file(release: ReleaseContext, repo: Repo) -> list[str]:
-    """Bring uv.lock up to date, once for all packages, where the repository tracks it (D-2); returns its path."""
+    """Update uv.lock, once for all packages, if the repository tracks it (D-2); returns its path."""
     root = release.record.worktree.resolve() / release.workspace
     if not repo.is_tracked(root / "uv.lock"):
         return []
@@ -148,7 +148,7 @@ def update_lock_file(release: ReleaseContext, repo: Repo) -> list[str]:
 
 @flow_task("commit", "commit-{release.plan.title}")
 def commit(release: ReleaseContext, repo: Repo, paths: Sequence[str], message: str = "") -> ReleaseContext:
-    """Commit *paths*, which are versions, changelogs and lock file (D-1), and begin the record of who makes what."""
+    """Commit *paths* (versions, changelogs and lock file, D-1), and begin the record: who releases what."""
     message = message or f"{RELEASE_COMMIT}{release.plan.title}"
     sha = repo.commit(release.record.worktree, message, paths, hooks=release.settings.hooks)
     repo.save_ref(release.plan.release, sha)

@@ -1,4 +1,4 @@
-"""What a release is carried on from: its record here, or what the remote holds; and its files, if they are lost."""
+"""Find what a release resumes from: its record here, or the remote lock; and restore files that are lost."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def find_resumable(
     recover: bool = False,
     discard_staged: bool = False,
 ) -> Record | None:
-    """Return the release that was begun and not ended; with *recover* also one whose record is lost or damaged.
+    """Return the unfinished release, None if there is none; with *recover* also one whose record is lost or damaged.
 
-    *manifest* is the copy of a record to adopt, with its plan.json beside it. With *discard_staged* one that was only
-    to be staged is dropped, for nothing of it is public. *staged_manifest* is a manifest that was handed over: if a run
-    with it was killed while it put the release on record here, that is begun again. Raises Refusal RK-RECORD-INVALID,
+    *manifest* is the copy of a record to take over, with its plan.json beside it. With *discard_staged*, a release that
+    was only staged is discarded: nothing of it is public. *staged_manifest* is the manifest of a staged release: if a
+    run with it was killed while it wrote the record here, that release begins again. Raises Refusal RK-RECORD-INVALID,
     RK-ROLLBACK-UNFINISHED.
     """
     remove_leftovers(repo)
@@ -78,9 +78,9 @@ def find_resumable(
 
 @flow_task("look-for-unfinished")
 def peek_resumable(repo: Repo, *, discard_staged: bool = False) -> Record | None:
-    """Return the release that `publish` would carry on here instead of beginning one; changes nothing.
+    """Return the release that `publish` would resume here instead of beginning a new one. Nothing is changed.
 
-    With *discard_staged* one that was only to be staged does not count: `publish` would drop it.
+    With *discard_staged*, a release that was only staged does not count: `publish` would discard it.
     Raises Refusal RK-RECORD-INVALID, RK-ROLLBACK-UNFINISHED.
     """
     with as_refusal():
@@ -102,7 +102,7 @@ def _refuse_unusable(record: Record) -> None:
 
 
 def _refuse_lost(repo: Repo) -> None:
-    """Refuse to go on beside a release whose record is lost here, but not the copy that git keeps of it."""
+    """Refuse to continue if the record of a release is lost here, but git still has a copy of it."""
     if lost := orphaned_copy(repo):
         where = repo.common_dir / "releasekit" / lost.plan.release
         raise Refusal(ErrorCode.RECORD_INVALID, f"the record of {lost.plan.title} is lost", str(where))
@@ -110,9 +110,9 @@ def _refuse_lost(repo: Repo) -> None:
 
 @flow_task("read-manifest")
 def load_manifest(repo: Repo, settings: Settings, path: Path, resumable: Record | None) -> ReleaseBundle:
-    """Return the release that is handed over in the file *path*, with its commit in this clone.
+    """Return the staged release in the file *path*, with its commit in this clone.
 
-    *resumable* is the release of this clone that has not ended: it must be the same, with the same files.
+    *resumable* is the unfinished release of this clone: it must be the same release, with the same files.
     Raises Refusal RK-RECORD-INVALID, RK-COMMIT-MISSING, RK-RELEASE-ELSEWHERE.
     """
     bundle = read_bundle(path)
@@ -121,25 +121,25 @@ def load_manifest(repo: Repo, settings: Settings, path: Path, resumable: Record 
             raise unfinished_error(resumable)
         manifest = resumable.manifest()
         if manifest and manifest.packages and bundle.manifest.packages not in ((), manifest.packages):
-            message = f"{resumable.plan().title} was begun here with other files"
+            message = f"{resumable.plan().title} has begun here with other files"
             raise Refusal(ErrorCode.RECORD_INVALID, message, str(path))
     bundle.ensure_commits(repo, settings.remote)
     return bundle
 
 
 def unfinished_error(resumable: Record) -> Refusal:
-    """Return the refusal to do something else while the release *resumable* here has not ended."""
-    hint = "`releasekit publish`, without more, carries it on; `releasekit rollback` gives it up."
-    message = f"{resumable.plan().title} was begun here, and has not ended"
+    """Return the refusal to do something else while the release *resumable* is unfinished here."""
+    hint = "`releasekit publish` without other options resumes it; `releasekit rollback` abandons it."
+    message = f"{resumable.plan().title} has begun here and is unfinished"
     return Refusal(ErrorCode.RELEASE_ELSEWHERE, message, str(resumable.directory), hint)
 
 
 def import_release(
     repo: Repo, settings: Settings, bundle: ReleaseBundle, resumable: Record | None, *, publishing: bool = True
 ) -> Record:
-    """Put a staged release on record here, with its files, unless it is *resumable* or ended here before.
+    """Record a staged release here, with its files, unless it is *resumable* or has ended here before.
 
-    What the remote holds for it is taken over, if it is for *publishing*: an earlier run with that manifest has died.
+    For *publishing*, its lock on the remote is taken over: an earlier run with that manifest has died.
     Raises Refusal RK-RELEASE-ELSEWHERE.
     """
     record = resumable or Record(repo.common_dir / "releasekit" / bundle.plan.release)
@@ -148,7 +148,7 @@ def import_release(
     if resumable and recorded and (recorded.packages or not bundle.manifest.packages):
         return record
     if recorded and recorded.finished and bundle.manifest.packages in ((), recorded.packages):
-        return record  # looked at once more, and found done
+        return record  # this release is finished already
     remote_lock = read_remote_lock(repo, settings) if publishing else None
     if remote_lock and remote_lock.plan.release != bundle.plan.release:
         raise remote_lock.conflict_error(settings.remote)
@@ -158,23 +158,23 @@ def import_release(
 
 
 def resume_summary(record: Record, repo: Repo) -> str:
-    """Say which release is carried on, and whether the branch has moved since it was begun."""
+    """Return which release resumes, and how far the branch has moved since it began."""
     plan, manifest = record.plan(), record.manifest()
-    text = f"carrying on with {plan.title}, begun at {plan.commit[:12]}"
+    text = f"resuming {plan.title}, begun at {plan.commit[:12]}"
     count = repo.count_commits_since(plan.commit, manifest.release_commit if manifest else "")
     if count:
-        commits = "1 commit" if count == 1 else f"{count} commits"
+        commits = "1 new commit" if count == 1 else f"{count} new commits"
         where = repo.branch or "HEAD"
-        text += f"; {where} has moved on by {commits} since; `releasekit rollback` gives it up"
+        text += f"; {where} has {commits} since then; `releasekit rollback` abandons the release"
     return text
 
 
 async def find_closing(record: Record, index: Index, now: datetime) -> list[ReleaseWarning]:
-    """Return a warning for each version of a release on record that must be completed soon, or cannot be any more.
+    """Return a warning for each version on record that must be completed soon, or that can no longer be completed.
 
-    Raises ReleaseError as `on_index` does.
+    Raises ReleaseError as `files_on_index` does.
     """
-    from releasekit.integrations.index import (  # late: httpx is dear, and a plan does without
+    from releasekit.integrations.index import (  # imported late: httpx is slow to import, and a plan does not need it
         files_on_index,
         upload_times,
     )
@@ -186,7 +186,7 @@ async def find_closing(record: Record, index: Index, now: datetime) -> list[Rele
 
 
 def _recover(repo: Repo, settings: Settings, file: Path | None) -> Record | None:
-    """Put a release on record here that another clone or a lost record has begun; None if there is none."""
+    """Record a release here that another clone began, or whose record is lost; None if there is none."""
     remote_lock = read_remote_lock(repo, settings)
     snapshot = _read_record_copy(repo, file, remote_lock) if file else remote_lock or orphaned_copy(repo)
     if snapshot is None:
@@ -199,14 +199,14 @@ def _recover(repo: Repo, settings: Settings, file: Path | None) -> Record | None
 
 
 def _take_over(repo: Repo, record: Record, snapshot: RemoteLock, remote_lock: RemoteLock | None) -> Record:
-    """Put *snapshot* on *record*, as from now on made here; *remote_lock* is what the remote holds, perhaps for it."""
+    """Write *snapshot* to *record*, as a release of this clone from now on; *remote_lock* may be of another release."""
     log.info("taking over %s, begun by %s", snapshot.plan.title, snapshot.manifest)
     sha = (
         remote_lock.sha if remote_lock and remote_lock.plan.release == snapshot.plan.release else snapshot.manifest.held
     )
     repo.save_ref(record.release, snapshot.sha or snapshot.manifest.release_commit)
     make_directory(record.directory)
-    # The manifest first: without its plan a record is refused, without its manifest it would be begun afresh.
+    # The manifest first: a record without a plan is refused, but one without a manifest would begin again.
     update = {**current_owner(repo)._asdict(), "held": sha, "undoing": False, "finished": False}
     record.save_manifest(snapshot.manifest.model_copy(update=update))
     record.save_plan(snapshot.plan)
@@ -214,16 +214,18 @@ def _take_over(repo: Repo, record: Record, snapshot: RemoteLock, remote_lock: Re
 
 
 def _read_record_copy(repo: Repo, file: Path, remote_lock: RemoteLock | None) -> RemoteLock:
-    """Return the release in the record whose manifest is *file*; what the remote holds of it may bring its commit."""
+    """Return the release in the record whose manifest is *file*. Reading *remote_lock* may have fetched its commit."""
     with wrap_os_errors(file):
         manifest = parse_manifest(read_text(file), str(file))
         plan = parse_plan(read_text(file.with_name(PLAN)), str(file.with_name(PLAN)))
     if plan.release != manifest.release:
-        raise Refusal(ErrorCode.RECORD_INVALID, f"it is of another release, {plan.release}", str(file.with_name(PLAN)))
+        raise Refusal(
+            ErrorCode.RECORD_INVALID, f"it belongs to another release, {plan.release}", str(file.with_name(PLAN))
+        )
     if remote_lock and remote_lock.manifest.release != manifest.release:
         raise remote_lock.conflict_error("the remote")
     if not repo.has_commit(manifest.release_commit):
-        hint = "Fetch the branch, tag or reference that holds it; or use the clone that made it."
+        hint = "Fetch the branch, tag or reference that contains it, or use the clone that made it."
         message = f"the release commit {manifest.release_commit[:12]} is not in this clone"
         raise Refusal(ErrorCode.RECORD_INVALID, message, str(file), hint)
     return RemoteLock("", plan, manifest)
@@ -232,7 +234,7 @@ def _read_record_copy(repo: Repo, file: Path, remote_lock: RemoteLock | None) ->
 def unrecoverable_files(
     packages: Iterable[BuiltPackage], record: Record, listed: Mapping[str, Mapping[str, IndexFile]]
 ) -> dict[str, tuple[str, ...]]:
-    """Return by package the files that are neither here as they were recorded nor on the index."""
+    """Return, by package, the recorded files that are neither unchanged here nor on the index."""
     lost = {
         p.name: tuple(name for name in record.missing_files(p) if name not in listed.get(p.name, ())) for p in packages
     }
@@ -240,9 +242,9 @@ def unrecoverable_files(
 
 
 async def download_files(record: Record, package: BuiltPackage, listed: Mapping[str, IndexFile], index: Index) -> None:
-    """Fetch the files of *package* that are lost here and that the index has: another one needs them to be built.
+    """Download the files of *package* that are lost here from the index: another package needs them for its build.
 
-    Raises ReleaseError RK-PUBLISH-CHECKSUM-MISMATCH if it serves other bytes than it lists.
+    Raises ReleaseError RK-PUBLISH-CHECKSUM-MISMATCH if the index serves other content than was recorded.
     """
     checksums = {file.name: file.sha256 for file in package.files}
     for name in record.missing_files(package):

@@ -1,4 +1,4 @@
-"""What one release has left behind, looked at and taken away again, so far as it can be."""
+"""Steps of a rollback: find a release, inspect what it left behind, and delete what can be deleted."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ log = logging.getLogger("releasekit.undo")
 
 @dataclass(frozen=True, slots=True)
 class RollbackCandidate:
-    """The release to roll back. *record* is None if it is another clone's, or lost; *plan* and *manifest* if unknown.
+    """The release to roll back. *record* is None for another clone's or a lost one; *plan*, *manifest* if unknown.
 
-    *lock* is what the remote holds of it, if anything. *intact* says that the record itself could be read.
+    *lock* is its lock on the remote, if there is one. *intact* means that the record itself can be read.
     """
 
     release: str
@@ -57,15 +57,15 @@ class RollbackCandidate:
 
     @property
     def may_be_public(self) -> bool:
-        """Whether files of the release may be on an index; not if its own record says that none is built yet."""
+        """Whether files of the release may be on an index. Not if its own record says that none is built yet."""
         return not (self.record and self.intact) or bool(self.manifest and self.manifest.packages)
 
 
 @dataclass(frozen=True, slots=True)
 class UnpublishedRelease:
-    """A release that is not published yet: by a pull request, or by a *draft* on the forge.
+    """A release that is not published yet: it has a pull request, or a *draft* on the forge.
 
-    *refs* are what the remote has of the pull request that may go: the object of each, by name.
+    *refs* are the references of the pull request on the remote that may be deleted: the object of each, by name.
     """
 
     plan: Plan
@@ -76,7 +76,7 @@ class UnpublishedRelease:
 
 @dataclass(frozen=True, slots=True)
 class RollbackPlan:
-    """What there is to undo, for people; and the objects that the tags name now, so that no other is deleted."""
+    """What a rollback deletes, for people; and the objects that the tags name now, so that no other is deleted."""
 
     candidate: RollbackCandidate
     rollback: Rollback
@@ -87,9 +87,9 @@ class RollbackPlan:
 
 @flow_task("find-proposed")
 async def find_unpublished(repo: Repo, settings: Settings, secrets: Secrets) -> tuple[UnpublishedRelease, ...]:
-    """Return the releases that are not published yet: one of a pull request, and those that are drafts.
+    """Return the releases that are not published yet: one with a pull request, and those that are drafts.
 
-    What cannot be asked is said and no more: most releases are neither.
+    If the remote or the forge does not answer, a log line says so: most releases are neither.
     """
     unpublished: list[UnpublishedRelease] = []
     if not (settings.push and settings.remote in repo.remotes()):
@@ -103,7 +103,7 @@ async def find_unpublished(repo: Repo, settings: Settings, secrets: Secrets) -> 
                     unpublished.append(UnpublishedRelease(plan, manifest, draft))
     except ReleaseError as error:
         level = logging.DEBUG if settings.expects_no_forge(error) else logging.INFO
-        log.log(level, "no draft of a release is looked for: %s", error)
+        log.log(level, "cannot look for draft releases: %s", error)
     return tuple(unpublished)
 
 
@@ -123,10 +123,10 @@ def _read_pull_request(repo: Repo, settings: Settings) -> Iterator[UnpublishedRe
 def find_release(
     repo: Repo, settings: Settings, name: str, unpublished: Sequence[UnpublishedRelease] = ()
 ) -> RollbackCandidate | None:
-    """Return the release called *name*: its id, or the beginning of it, or its title.
+    """Return the release *name*: its id, the beginning of its id, or its title.
 
-    Without a name it is the one of this clone that has not ended, None if all have; what another clone is in the middle
-    of must be named, and so must what is *unpublished* and not begun to be published.
+    Without a name, return the unfinished release of this clone, None if there is none. A running release of another
+    clone must be named, and so must one that is *unpublished* and whose publishing has not begun.
 
     Raises Refusal RK-RELEASE-UNKNOWN, RK-RELEASE-ELSEWHERE.
     """
@@ -159,28 +159,26 @@ def find_release(
 
 
 def report_nothing(repo: Repo) -> Rollback:
-    """Return that there is nothing to roll back, and how to name the last release that has ended, if there is one."""
+    """Return a rollback of nothing, with a note how to name the last finished release, if there is one."""
     finished = [_read_candidate(record, repo, None) for record in list_records(repo.common_dir)]
     latest = max((candidate for candidate in finished if candidate.plan), key=_start_key, default=None)
     if latest is None or latest.plan is None:
         return Rollback(release="", title="")
     name = latest.plan.title
-    return Rollback(
-        release="", title="", notes=(f"{name} is finished; `releasekit rollback {name}` rolls a finished release back",)
-    )
+    return Rollback(release="", title="", notes=(f"{name} is finished; `releasekit rollback {name}` rolls it back",))
 
 
 def _read_lock(repo: Repo, settings: Settings) -> RemoteLock | None:
     try:
         return read_remote_lock(repo, settings)
     except ReleaseError as error:
-        unreachable = "Try again when it answers; or leave the remote alone with --no-push."
+        unreachable = "Try again when the remote answers, or leave it out with --no-push."
         hint = unreachable if error.code is ErrorCode.REMOTE_UNREACHABLE else error.hint
         raise Refusal(error.code, error.message, error.location, hint, error.output) from None
 
 
 def _read_candidate(record: Record, repo: Repo, remote_lock: RemoteLock | None) -> RollbackCandidate:
-    """Return the release of *record*; what is damaged is taken from what git keeps of it."""
+    """Return the release of *record*. Damaged parts come from the copy in git."""
     lock = remote_lock if remote_lock and remote_lock.plan.release == record.release else None
     candidate = RollbackCandidate(record.release, record, lock=lock)
     try:
@@ -198,7 +196,7 @@ def _read_candidate(record: Record, repo: Repo, remote_lock: RemoteLock | None) 
 
 
 def _start_key(candidate: RollbackCandidate) -> tuple[str, str]:
-    """Return when a release was begun, to find the latest."""
+    """Return when a release began, to find the latest."""
     return (candidate.manifest.begun if candidate.manifest else "", candidate.plan.date if candidate.plan else "")
 
 
@@ -215,7 +213,7 @@ def _match_name(name: str, candidates: list[RollbackCandidate]) -> RollbackCandi
         return matches[0]
     if matches:
         choices = " or ".join(f"{candidate.release} ({titles[candidate.release]})" for candidate in matches)
-        message = f"{name} may be {choices}"
+        message = f"{name} is ambiguous: {choices}"
         raise Refusal(ErrorCode.RELEASE_UNKNOWN, message)
     words = [word for pair in titles.items() for word in pair if word]
     raise Refusal(ErrorCode.RELEASE_UNKNOWN, f"no release is called {name}{did_you_mean(name, words)}")
@@ -231,10 +229,10 @@ async def inspect_release(
     *,
     all_tags: bool = False,
 ) -> RollbackPlan:
-    """Return what is to be undone of the release, and what stays; changes nothing.
+    """Return what a rollback of the release deletes, and what stays. Nothing is changed.
 
-    Tags of packages that are on one of the *indexes* stay, unless *all_tags* are to go.
-    Raises Refusal RK-INDEX-… if nobody can say what is public.
+    Tags of packages that are on one of the *indexes* stay, unless *all_tags* are deleted.
+    Raises Refusal RK-INDEX-… if it is unknown what is public.
     """
     plan, manifest = candidate.plan, candidate.manifest
     commit = manifest.release_commit if manifest else ""
@@ -289,7 +287,7 @@ _TAGS = "refs/tags/"
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """All tags at one *location*, as *refs*; those of these *names* are the release's if they are on its *commit*."""
+    """All tags at one *location*, as *refs*. Tags with these *names* belong to the release if they are on *commit*."""
 
     location: str
     refs: Mapping[str, Ref]
@@ -297,16 +295,16 @@ class Tags:
     commit: str
 
     def own_tags(self) -> dict[str, str]:
-        """Return the object of each tag of the release that is still where the release has made it."""
+        """Return the object of each tag of the release that is still on its commit."""
         present = {name: self.refs[name] for name in self.names if name in self.refs}
         return {name: ref.object for name, ref in present.items() if ref.commit == self.commit}
 
     def without(self, excluded: Container[str]) -> dict[str, str]:
-        """Return the object of each tag of the release but those *excluded*."""
+        """Return the object of each tag of the release, except those *excluded*."""
         return {name: sha for name, sha in self.own_tags().items() if name not in excluded}
 
     def moved_tags(self) -> tuple[KeptTag, ...]:
-        """Return the tags of the release's names that are on another commit now."""
+        """Return the tags with names of the release that are on another commit now."""
         own_tags = self.own_tags()
         return tuple(
             KeptTag(tag=name, places=(self.location,), reason=f"it is on {self.refs[name].commit[:12]} now")
@@ -322,7 +320,7 @@ def _kept_tags(reasons: Mapping[str, str], local_tags: Tags, remote_tags: Tags) 
 
 
 def _packages(candidate: RollbackCandidate) -> Sequence[BuiltPackage | Step]:
-    """Return the packages of the release, as they were built if that is known."""
+    """Return the packages of the release: as built, if that is known, otherwise as planned."""
     if candidate.manifest and candidate.manifest.packages:
         return candidate.manifest.packages
     return candidate.plan.steps if candidate.plan else ()
@@ -340,27 +338,27 @@ def _reasons_to_keep(
 
 
 def _unpushed_notes(reasons: Mapping[str, str], local_tags: Tags, remote_tags: Tags, remote: str) -> Iterator[str]:
-    """Say which true tags the remote does not have, and how it gets them."""
+    """Say which tags stay but are missing on the remote, and how to push them."""
     if names := [name for name in reasons if name in local_tags.own_tags() and name not in remote_tags.refs and remote]:
         refs = " ".join(f"{_TAGS}{name}" for name in names)
         yield f"{remote} does not have {', '.join(names)}: `git push {remote} {refs}`"
 
 
 def _untagged_notes(public: Sequence[PublicPackage]) -> Iterator[str]:
-    """Say which versions are on an index and have no tag."""
+    """Say which versions are on an index without a tag."""
     if names := dict.fromkeys(f"{package.name} {package.version}" for package in public if not package.tag):
-        yield f"on the index without a tag: {', '.join(names)}; the next plan counts what is there as released"
+        yield f"on the index without a tag: {', '.join(names)}; the next plan counts these versions as released"
 
 
 def _tag_names(candidate: RollbackCandidate) -> tuple[str, ...]:
-    """Return the tags that are the release's own: those on record; of another clone's, those that its plan names."""
+    """Return the names of the release's own tags: from its record, or for another clone's release from its plan."""
     if candidate.record and candidate.intact:
         return candidate.manifest.tags if candidate.manifest else ()
     return candidate.plan.all_tags if candidate.plan else ()
 
 
 def _is_ours(candidate: RollbackCandidate, lock_ref: Ref | None) -> bool:
-    """Tell whether what the remote holds is this release, and not one that another clone has taken over since."""
+    """Return whether the remote lock belongs to this release, and no other clone has taken it over."""
     if lock_ref is None or candidate.lock is None:
         return False
     manifest = candidate.manifest
@@ -370,17 +368,17 @@ def _is_ours(candidate: RollbackCandidate, lock_ref: Ref | None) -> bool:
 
 
 def _unasked_index_notes(manifest: ReleaseManifest | None, indexes: Sequence[tuple[Target, Index]]) -> Iterator[str]:
-    """Say which indexes are on record and not asked, since another one was named."""
+    """Say which indexes are on record but not asked, because another one was named."""
     asked = {target.address.check_url.rstrip("/") for target, _ in indexes}
     for index in manifest.indexes if manifest else ():
         if index.check_url.rstrip("/") not in asked:
-            yield f"not asked, as you named another index: {index.check_url}, where this release was published"
+            yield f"not asked, because you named another index: {index.check_url}, where this release was published"
 
 
 async def _ask_indexes(
     candidate: RollbackCandidate, indexes: Sequence[tuple[Target, Index]]
 ) -> tuple[PublicPackage, ...]:
-    """Return what the *indexes* have of the release; raises Refusal RK-INDEX-… if one does not say."""
+    """Return what the *indexes* have of the release; raises Refusal RK-INDEX-… if one does not answer."""
     try:
         with as_refusal():
             return await _published_packages(candidate, indexes)
@@ -394,7 +392,7 @@ async def _published_packages(
 ) -> tuple[PublicPackage, ...]:
     """Return what the *indexes* have of the release.
 
-    Of a release whose files are not on record, such as one that another machine publishes, its versions are looked for.
+    If its files are not on record, for example because another machine publishes it, only its versions are checked.
     """
     packages = candidate.manifest.packages if candidate.manifest else ()
     steps = candidate.plan.steps if candidate.plan and not packages and candidate.may_be_public else ()
@@ -427,7 +425,7 @@ async def _published_packages(
 def _commit_notes(
     repo: Repo, manifest: ReleaseManifest | None, remote: str, remote_refs: Mapping[str, Ref], *, public: bool
 ) -> tuple[str, ...]:
-    """Say where the release commit stays: history that others may have is never taken back."""
+    """Say where the release commit stays: history that others may have is never rewritten."""
     if manifest is None or not repo.has_commit(manifest.release_commit) or manifest.release_commit == manifest.commit:
         return ()
     commit, name = manifest.release_commit, f"refs/heads/{manifest.branch}"
@@ -443,22 +441,22 @@ def _commit_notes(
         return ()
     message = f"the release commit {commit[:12]} is part of {' and of '.join(places)}, and stays"
     if public:
-        return (f"{message}: it holds versions that are on the index",)
-    side = "-m 1 " if repo.parent(commit, 2) else ""  # of a merge, git wants to know which side stays
-    return (f"{message}; `git revert {side}{commit[:12]}` takes versions and changelogs back",)
+        return (f"{message}: it contains versions that are on the index",)
+    side = "-m 1 " if repo.parent(commit, 2) else ""  # for a merge, git needs to know which side stays
+    return (f"{message}; `git revert {side}{commit[:12]}` reverts versions and changelogs",)
 
 
 def _damage_notes(candidate: RollbackCandidate) -> tuple[str, ...]:
     if candidate.intact:
         return ()
     if candidate.plan and candidate.manifest:
-        return ("the record is damaged; what git keeps of it is used instead",)
-    return ("the record is damaged, so nobody can say which tags it made and what is public: look yourself",)
+        return ("the record is damaged; the copy in git is used instead",)
+    return ("the record is damaged, so it is unknown which tags it made and what is public: check that yourself",)
 
 
 @flow_task("mark")
 def mark_rolling_back(rollback_plan: RollbackPlan) -> None:
-    """Put on record first that the release is rolled back: from here on publish carries it on no more."""
+    """Record that the release is being rolled back: from here on, `publish` does not resume it."""
     candidate = rollback_plan.candidate
     if candidate.record and candidate.intact and candidate.manifest:
         candidate.record.amend(undoing=True, finished=False)
@@ -466,7 +464,7 @@ def mark_rolling_back(rollback_plan: RollbackPlan) -> None:
 
 @flow_task("delete-draft")
 async def delete_unpublished(repo: Repo, settings: Settings, secrets: Secrets, rollback_plan: RollbackPlan) -> None:
-    """Delete the draft release, and close the pull request: the forge's part, before its tags and branch go.
+    """Delete the draft release and close the pull request on the forge, before their tags and branch are deleted.
 
     Raises ReleaseError RK-FORGE-….
     """
@@ -486,7 +484,7 @@ async def delete_unpublished(repo: Repo, settings: Settings, secrets: Secrets, r
 
 @flow_task("delete-remote-tags")
 def delete_remote_refs(repo: Repo, settings: Settings, rollback_plan: RollbackPlan) -> None:
-    """Delete the release's tags and pull request on the remote, which holds it no more; nothing that has moved since.
+    """Delete the release's tags, pull request and lock on the remote, except references that have moved since.
 
     Raises ReleaseError RK-PUSH-REJECTED.
     """
@@ -499,20 +497,20 @@ def delete_remote_refs(repo: Repo, settings: Settings, rollback_plan: RollbackPl
         if leases:
             repo.push(settings.remote, [f":{name}" for name in leases], leases=leases)
     except ReleaseError as error:
-        hint = "Let the remote delete them and run `releasekit rollback` again: it goes on; or use --no-push."
+        hint = "Allow it on the remote and run `releasekit rollback` again: it resumes. Or use --no-push."
         raise ReleaseError(error.code, error.message, error.location, hint, error.output) from None
 
 
 @flow_task("delete-tags")
 def delete_local_tags(repo: Repo, rollback_plan: RollbackPlan) -> None:
-    """Delete the release's tags here, those alone that still are what they were when they were looked at."""
+    """Delete the release's tags here, except those that have changed since they were inspected."""
     for name, sha in rollback_plan.local_tags.items():
         repo.delete_tag(name, sha)
 
 
 @flow_task("drop-record")
 def delete_record(repo: Repo, rollback_plan: RollbackPlan) -> None:
-    """Remove worktree, record and what git keeps of the release: the last thing, so that a rollback can go on."""
+    """Remove the release's worktree, record and copy in git. This comes last, so that a rollback can resume."""
     if rollback_plan.candidate.record:
         rollback_plan.candidate.record.discard(repo)
     else:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 detail = logging.getLogger("releasekit.detail")
 
 LONGEST_WAIT = MAX_DELAY
-"""Seconds that a run waits at most because the index asks it to; beyond, it says when to come back."""
+"""Seconds that a run waits at most when the index asks it to. If it asks for more, the run says when to try again."""
 
 _LONGEST_PAUSE = 10.0
 
@@ -46,11 +46,11 @@ PER_RELEASE = CacheKeyFnPolicy(cache_key_fn=result_key)
 
 
 class Uploads:
-    """The uploads of one run: so many at a time, so many files a minute, and none any more once *stop_reason* says why.
+    """The uploads of one run. They are limited at a time and by files a minute, and end once there is a *stop_reason*.
 
-    This is the one process that uploads, so it paces itself. Prefect's `rate_limit` needs a limit that somebody has
-    made on the server before, and without one it lets everything through. What waits here, for its turn or for the
-    index, holds none of the *slots*, which smoke tests take as well.
+    Only this process uploads, so it limits itself. Prefect's `rate_limit` needs a limit that somebody has made on the
+    server before, and without one it lets everything through. An upload that waits for its turn or for the index takes
+    none of the *slots*, which smoke tests use too.
     """
 
     def __init__(self, concurrency: int, rate_limit: int = 0) -> None:
@@ -63,23 +63,23 @@ class Uploads:
         self._turn_lock = asyncio.Lock()
 
     def stop(self, why: str) -> None:
-        """Let no further upload begin; those that have begun go on."""
+        """Let no further upload begin. Uploads that have begun continue."""
         self.stop_reason = self.stop_reason or why
         self._stop_event.set()
 
     def delay(self, seconds: float) -> None:
-        """Let no upload begin before so many seconds have passed."""
+        """Let no upload begin in the next *seconds*."""
         self._next = max(self._next, time.monotonic() + seconds)
 
     @asynccontextmanager
     async def turn(self, files: int) -> AsyncGenerator[None]:
-        """Wait until so many *files* may be sent, and hold a slot inside the block.
+        """Wait until this number of *files* may be sent, and keep a slot inside the block.
 
         Raises Refusal RK-BLOCKED if uploads were stopped in the meantime.
         """
-        async with self._turn_lock:  # one at a time looks at the clock, in the order of their coming
+        async with self._turn_lock:  # one upload at a time checks the clock, in the order of arrival
             while not self.stop_reason and (seconds := self._next - time.monotonic()) > 0:
-                with suppress(TimeoutError):  # and look again: the time may have been put off
+                with suppress(TimeoutError):  # then check again: the time may be later now
                     await asyncio.wait_for(self._stop_event.wait(), seconds)
             await self.slots.acquire()
             self._next = max(self._next, time.monotonic() + files * self._seconds_a_file)
@@ -102,12 +102,12 @@ class Uploads:
     retry_condition_fn=retry_unless_refused,
 )
 async def upload(release: ReleaseContext, step: Step, built: BuiltPackage, index: Index, uploads: Uploads) -> None:
-    """Send the recorded files, those alone that the index does not have.
+    """Send the recorded files that the index does not have.
 
-    The index is asked first, before every attempt: between its storing a file and our hearing of it, anything may have
-    died. What it says to have already, and does not list yet, is left for `confirm` to judge.
+    Every attempt asks the index first: a run may die after the index has stored a file and before its answer arrives.
+    A file that the index rejects because it exists, but does not list yet, is left to `confirm`.
 
-    Raises ReleaseError for what may pass, which is tried again; Refusal for what will not.
+    Raises ReleaseError for a problem that may be temporary, which is tried again; Refusal for a permanent one.
     """
     existing: set[str] = set()
     while missing := [name for name in await _unsent_files(release, step, built, index) if name not in existing]:
@@ -115,7 +115,9 @@ async def upload(release: ReleaseContext, step: Step, built: BuiltPackage, index
         paths = [_recorded_path(release, built, name) for name in missing]
         async with uploads.turn(len(paths)):
             if uploads.no_new_projects and await index.files(step.name) is None:
-                message = f"{step.name} was not sent: it is a new project, and the index takes no more of them for now"
+                message = (
+                    f"{step.name} was not sent: it is a new project, and the index accepts no more of them for now"
+                )
                 raise Refusal(ErrorCode.UPLOAD_LIMITED, message, _upload_location(release), uploads.no_new_projects)
             answer = await _send(release, step, paths)
         if answer is None:
@@ -128,7 +130,7 @@ async def upload(release: ReleaseContext, step: Step, built: BuiltPackage, index
 async def _unsent_files(release: ReleaseContext, step: Step, built: BuiltPackage, index: Index) -> list[str]:
     """Return the built files that the index does not list.
 
-    Raises Refusal RK-UPLOAD-CLOSED if it takes none of them any more, RK-PUBLISH-CHECKSUM-MISMATCH.
+    Raises Refusal RK-UPLOAD-CLOSED if it accepts no more files of this version, RK-PUBLISH-CHECKSUM-MISMATCH.
     """
     listed = await files_on_index([built], index)
     now = datetime.now(UTC)
@@ -142,8 +144,8 @@ async def _unsent_files(release: ReleaseContext, step: Step, built: BuiltPackage
 
 def _next_version(release: ReleaseContext, step: Step) -> str:
     return (
-        f"`releasekit rollback {release.plan.title}` gives this release up. Then commit a `fix:` to {step.path}, and "
-        "`releasekit publish` goes on with the next version."
+        f"`releasekit rollback {release.plan.title}` abandons this release. Then commit a `fix:` to {step.path}, and "
+        "`releasekit publish` releases the next version."
     )
 
 
@@ -164,7 +166,7 @@ async def _send(release: ReleaseContext, step: Step, paths: Sequence[Path]) -> U
 
 
 def _rejection(release: ReleaseContext, step: Step, answer: UploadResponse, uploads: Uploads) -> ReleaseError:
-    """Return what is to be raised for *answer*, and let the other uploads of this run know what it means for them."""
+    """Return the error to raise for *answer*, and stop or delay the other uploads of this run if it concerns them."""
     status = f"{answer.status} " if answer.status else ""
     message = f"{answer.file or step.name}: {status}{answer.message.removeprefix(status)}"
     location, wait = _upload_location(release), requested_delay(answer.headers)
@@ -173,23 +175,25 @@ def _rejection(release: ReleaseContext, step: Step, answer: UploadResponse, uplo
             uploads.stop(f"{step.name}: the index refuses the credentials")
             error = Refusal(ErrorCode.INDEX_CREDENTIALS, message, location)
         case UploadOutcome.FORBIDDEN_PROJECT:
-            hint = f"Give the user or token the right to upload to {step.name}, then run publish again: it carries on."
+            hint = f"Give the user or token the right to upload to {step.name}, then run publish again: it resumes."
             error = Refusal(ErrorCode.INDEX_CREDENTIALS, message, location, hint)
         case UploadOutcome.NEW_PROJECT_QUOTA:
-            # Never tried again in this run: what is refused may count against the quota as well (pypi/support#11827).
+            # Never tried again in this run: a refused project may also count against the quota (pypi/support#11827).
             uploads.no_new_projects = _retry_hint(wait or _A_DAY)
             error = Refusal(ErrorCode.UPLOAD_LIMITED, message, location, uploads.no_new_projects)
         case UploadOutcome.VERSION_CLOSED:
             error = Refusal(ErrorCode.UPLOAD_CLOSED, message, location, _next_version(release, step))
         case UploadOutcome.TRANSIENT | UploadOutcome.RATE_LIMITED if wait > LONGEST_WAIT:
-            uploads.stop(f"{step.name}: the index takes no upload for {wait:.0f} s")
+            uploads.stop(f"{step.name}: the index accepts no upload for {wait:.0f} s")
             error = Refusal(ErrorCode.UPLOAD_LIMITED, message, location, _retry_hint(wait))
         case UploadOutcome.TRANSIENT | UploadOutcome.RATE_LIMITED as meaning:
             uploads.delay(wait)
             limited = meaning is UploadOutcome.RATE_LIMITED
             error = ReleaseError(ErrorCode.UPLOAD_LIMITED if limited else ErrorCode.UPLOAD_FAILED, message, location)
         case _:
-            differs = "do not match" in answer.message  # what uv says of a file that has come in between
+            differs = (
+                "do not match" in answer.message
+            )  # uv's words for a file that somebody else has uploaded in the meantime
             error = Refusal(
                 ErrorCode.PUBLISH_CHECKSUM_MISMATCH if differs else ErrorCode.UPLOAD_REFUSED, message, location
             )
@@ -200,8 +204,8 @@ _A_DAY = 24 * 60 * 60.0
 
 
 def _retry_hint(seconds: float) -> str:
-    when = datetime.now(UTC) + timedelta(seconds=seconds + 60)  # the minute is cut off below
-    return f"Run publish again after {when:%Y-%m-%d %H:%M} UTC: it carries on."
+    when = datetime.now(UTC) + timedelta(seconds=seconds + 60)  # the text below cuts off the seconds
+    return f"Run publish again after {when:%Y-%m-%d %H:%M} UTC: it resumes."
 
 
 def _upload_location(release: ReleaseContext) -> str:
@@ -222,8 +226,8 @@ async def confirm(
 ) -> None:
     """Wait until the index itself lists every file with the sha256 that was built here.
 
-    Never taken from a cache: what a run reports as out, it has seen there itself. *earlier* tells that the upload was:
-    it was made in an earlier run, and this one has not spoken with the index about it.
+    The result is never cached: a run has seen for itself what it reports as published. With *earlier*, the upload was
+    made in an earlier run, and this run has not asked the index about it.
     """
     seconds, pause = release.settings.confirm_timeout, 0.1
     seen = "the index does not answer"
@@ -234,7 +238,7 @@ async def confirm(
                     missing = await _missing_files(built, index)
                 except Refusal:
                     raise
-                except ReleaseError as error:  # it is out, whatever the page of the moment says
+                except ReleaseError as error:  # the upload succeeded, so a bad answer may be temporary
                     seen = str(error)
                 else:
                     if not missing:
@@ -244,7 +248,7 @@ async def confirm(
                 pause = min(pause * 2, _LONGEST_PAUSE)
     except TimeoutError:
         uploaded = "uploaded in an earlier run" if earlier else "uploaded"
-        message = f"{step.name} {step.version} is {uploaded} and not visible after {seconds:g} s; {seen}"
+        message = f"{step.name} {step.version} is {uploaded}, but not visible after {seconds:g} s; {seen}"
         raise ReleaseError(ErrorCode.PUBLISH_TIMEOUT, message, index.url, _LOST_HINT if earlier else "") from None
     for file in built.files:
         detail.info("the index lists %s with sha256 %s", file.name, file.sha256)
@@ -254,8 +258,8 @@ async def confirm(
 
 
 _LOST_HINT = (
-    "The index may have lost the files, or it is very late. Run publish again: it asks once more, and sends again what "
-    "the index then still does not list."
+    "The index may have lost the files, or it is very slow. Run publish again: it asks once more, and uploads what the "
+    "index then still does not list."
 )
 
 

@@ -61,7 +61,7 @@ REPORT = ReleaseReport(
         package("storefront", PackageOutcome.BLOCKED, "needs storefront-plugin-recommendations, which is not out"),
     ),
     problems=("the branch main has moved on at origin",),
-    notes=("no release on the forge: there is no token",),
+    notes=("no release on GitHub or GitLab: there is no token",),
 )
 
 ROLLBACK = Rollback(

@@ -296,7 +296,7 @@ def test_one_release_through_everything(
 
         run = triggered(prefect_api, deployed["publish"])
         until(lambda: smoke_tests(one), one)  # so the lock was free
-        until(lambda: "carrying on with v0.1.0" in logs(prefect_api, run), one)
+        until(lambda: "resuming v0.1.0" in logs(prefect_api, run), one)
 
         with worker(tmp_path, "two") as two:  # both are here now
             plans = [triggered(prefect_api, deployed["plan"]) for _ in range(2)]

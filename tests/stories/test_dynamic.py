@@ -281,7 +281,7 @@ def test_bump_is_checked_first(tmp_path: Path) -> None:
     table = "\n[tool.releasekit]\nbump = [{{ path = 'src/core/{}', pattern = 'VERSION = \"{{version}}\"' }}]\n"
 
     for file, said in {
-        "about.py": "git does not track this file, so the release could not write the version into it",
+        "about.py": "git does not track this file, so the release cannot write the version into it",
         "__init__.py": "the version must occur exactly once, but was not found",
         "gone.py": "the file does not exist",
     }.items():
@@ -299,7 +299,10 @@ def test_bump_is_checked_first(tmp_path: Path) -> None:
     world.commit("chore: root", {"pyproject.toml": root + table.format("about.py")})
     told = world.releasekit("plan", "--offline")
     assert told.code == 2
-    assert "RK-CONFIG-INVALID-VALUE: bump belongs to a package, and the root of the workspace is none" in told.err
+    assert (
+        "RK-CONFIG-INVALID-VALUE: bump is a setting of a package, and the root of the workspace is not a package"
+        in told.err
+    )
 
 
 @pytest.mark.usefixtures("prefect_api")

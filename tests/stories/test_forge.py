@@ -103,11 +103,11 @@ def test_without_the_right_token(tmp_path: Path, hub: GitHubDouble, monkeypatch:
     assert said.code == 0, said.err
     assert report(said)["notes"] == [
         (
-            f"no release on the forge: {ErrorCode.FORGE_NO_TOKEN}: "
+            f"no release on GitHub or GitLab: {ErrorCode.FORGE_NO_TOKEN}: "
             "no token: GITHUB_TOKEN or GH_TOKEN is not set (127.0.0.1)"
         )
     ]
-    assert f"warning {ErrorCode.FORGE_NO_TOKEN}: there will be no release on the forge" in said.err
+    assert f"warning {ErrorCode.FORGE_NO_TOKEN}: there will be no release on GitHub or GitLab" in said.err
 
     monkeypatch.setenv("GITHUB_TOKEN", READER)
     world.commit("feat: two", {"packages/one/src/one/__init__.py": "TWO = True\n"})
@@ -205,7 +205,7 @@ def test_eighty_packages(tmp_path: Path, hub: GitHubDouble, monkeypatch: pytest.
     again, (remark,) = asyncio.run(announce.create_forge_release(failing, repo))
     assert (again, len(hub.releases)) == (page, 1)
     assert remark.startswith(
-        f"{ErrorCode.NOTES_COMMAND}: exit code 1 from: false; the notes are as the template has them"
+        f"{ErrorCode.NOTES_COMMAND}: exit code 1 from: false; the notes stay as the template makes them"
     )
     assert not [request for request in hub.requests[asked:] if request.method == "PATCH"], "it is as it should be"
 

@@ -206,7 +206,7 @@ def test_whole_story(  # noqa: PLR0915  one story is expensive, and each of its 
         assert len(hub.pushes()) == pushed
     if how == "merge":
         undoing = told(world.releasekit("rollback", "v0.2.0", "--dry-run", "--format", "json"))
-        assert "stays: it holds versions that are on the index" in "".join(undoing["notes"])
+        assert "stays: it contains versions that are on the index" in "".join(undoing["notes"])
         assert (undoing["tags"], undoing["remote_tags"]) == ([], [])
 
 

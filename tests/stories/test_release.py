@@ -154,7 +154,7 @@ def test_failure_stops_its_dependents_alone(
     again = world.releasekit("publish", "--yes", "--skip-audit", "--format", "json")
 
     assert again.code == 1
-    assert ("carrying on" in said.err, again.err.count("carrying on")) == (False, 1)
+    assert ("resuming" in said.err, again.err.count("resuming")) == (False, 1)
     assert len(uploads(own_index)) == len(set(uploads(own_index))), "a file was sent twice"
 
 
@@ -202,9 +202,9 @@ def test_no_version_is_lost_to_a_package_that_cannot_be_imported(tmp_path: Path,
         "broken": "failed",
     }
     broken = next(row for row in report["packages"] if row["name"] == "broken")
-    assert broken["error"].startswith("RK-STAGED-IMPORT-FAILED: broken 0.1.0, as it was built, cannot be imported")
+    assert broken["error"].startswith("RK-STAGED-IMPORT-FAILED: the built broken 0.1.0 cannot be imported")
     assert "does not import" in broken["output"]
-    assert report["notes"] == ["nothing was uploaded, and the release was dropped"]
+    assert report["notes"] == ["nothing was uploaded, and the release was discarded"]
     assert said.err.index("proving") < said.err.index("proven app 0.1.0")
     assert (staged.code, "RK-STAGED-IMPORT-FAILED" in staged.out + staged.err) == (1, True), staged.err
     assert not (tmp_path / "out").exists()

@@ -163,7 +163,7 @@ def test_half_published_and_old(tmp_path: Path, faulty: FaultIndex, monkeypatch:
         "half": "confirmed",
     }
     assert reports["core"]["hint"].startswith(
-        "`releasekit rollback v0.1.0` gives this release up. Then commit a `fix:`"
+        "`releasekit rollback v0.1.0` abandons this release. Then commit a `fix:`"
     )
 
     assert world.releasekit("rollback", "v0.1.0", "--yes", *where).code == 0
@@ -225,7 +225,7 @@ def test_rejected_push(tmp_path: Path, own_index: EmbeddedIndex) -> None:
 
     moved = world.releasekit(*RELEASE)
     assert (moved.code, ErrorCode.BRANCH_MOVED in moved.out) == (1, True), moved.out
-    assert "main has moved on by 1 commit since; `releasekit rollback`" in moved.err
+    assert "main has 1 new commit since then; `releasekit rollback`" in moved.err
     world.git("pull", "--quiet", "--no-rebase", "--no-edit")
     world.git("push", "--quiet")
     world.git("tag", "--delete", "v0.1.0")  # as in a clone that takes over: its own one would be another object

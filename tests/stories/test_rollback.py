@@ -251,7 +251,7 @@ def test_finished(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.
     assert (unnamed.code, world.state()) == (0, before)
     assert unnamed.out == (
         "nothing to roll back: no release is unfinished here\n"
-        "v0.1.0 is finished; `releasekit rollback v0.1.0` rolls a finished release back\n"
+        "v0.1.0 is finished; `releasekit rollback v0.1.0` rolls it back\n"
     )
     assert (shown["tags"], everything["tags"]) == ([], ["core-v0.1.0", "v0.1.0"])
     assert [kept["tag"] for kept in shown["kept_tags"]] == ["core-v0.1.0", "v0.1.0"]
@@ -333,7 +333,7 @@ def test_index_on_record(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: 
         named = told(world.releasekit(*UNDO, "--dry-run", "--check-url", empty.simple_url))
     assert (named["public"], named["tags"]) == ([], ["core-v0.1.0"]), "that one alone is asked"
     assert named["notes"][-1] == (
-        f"not asked, as you named another index: {own_index.simple_url}, where this release was published"
+        f"not asked, because you named another index: {own_index.simple_url}, where this release was published"
     )
     record.amend(indexes=())  # as before it was put on record
     refused = world.releasekit(*UNDO)

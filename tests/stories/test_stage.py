@@ -78,7 +78,7 @@ def handed(tmp_path_factory: pytest.TempPathFactory, prefect_api: str, faulty: F
         ("core", "built"),
         ("app", "built"),
     ]
-    assert report["notes"] == ["handed over in out: `releasekit publish --manifest out/manifest.json`"]
+    assert report["notes"] == ["staged in out: `releasekit publish --manifest out/manifest.json`"]
     assert work.state() == before, "neither record nor reference nor change is left"
     assert not faulty.uploads
     return Handed(world, work.root / "out")
@@ -191,7 +191,7 @@ UNFIT: list[tuple[Change, ErrorCode, str]] = [
     (elsewhere, ErrorCode.COMMIT_MISSING, "that the release starts from is not in the history of this clone"),
     (astray, ErrorCode.COMMIT_MISSING, "nor on its branch"),
     (lambda it: astray(it, 1), INVALID, "more than a release does: packages/app/CHANGELOG.md"),
-    (begun, ErrorCode.RELEASE_ELSEWHERE, "v0.1.0 was begun here, and has not ended"),
+    (begun, ErrorCode.RELEASE_ELSEWHERE, "v0.1.0 has begun here and is unfinished"),
 ]
 
 
@@ -263,7 +263,7 @@ def test_exactly_that_release(mine: Handed, tmp_path: Path, faulty: FaultIndex) 
     assert LOCK_REF in mine.world.git("ls-remote", "origin")
     before = mine.world.state()
     other = mine.world.releasekit("publish", "--version-only", "--yes", "--skip-audit")
-    assert (other.code, "v0.1.0 was begun here, and has not ended" in other.err) == (2, True), other.err
+    assert (other.code, "v0.1.0 has begun here and is unfinished" in other.err) == (2, True), other.err
     assert mine.world.state() == before
     sent = [upload.file for upload in faulty.uploads if upload.stored]
     mine.manifest.with_name("commit.bundle").unlink()
@@ -320,7 +320,7 @@ def test_staged_here(tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest.Mon
     anew = world.releasekit("publish", "--stage-only", *where, *ALONE)
 
     assert anew.code == 0, anew.err
-    assert "`releasekit publish` carries it on" in json.loads(anew.out)["notes"][0]
+    assert "`releasekit publish` resumes it" in json.loads(anew.out)["notes"][0]
     (record,) = (path.parent for path in (world.root / ".git/releasekit").glob("*/plan.json"))
     assert json.loads((record / "manifest.json").read_text())["commit"] == later
     assert world.git("for-each-ref", "refs/heads", "refs/tags") == before
@@ -367,7 +367,7 @@ def test_version_only(tmp_path: Path, prefect_api: str, faulty: FaultIndex) -> N
     head = world.commit("fix: most", {"packages/core/most.txt": "most"})
     again = world.releasekit(*argv, "--yes")
     assert (again.code, world.git("rev-parse", "HEAD")) == (0, head), "all of it is written"
-    assert "packages/core/CHANGELOG.md tells of 0.2.0 already, and is left as it is" in again.err
+    assert "packages/core/CHANGELOG.md already has a section for 0.2.0; it stays unchanged" in again.err
     world.git("checkout", "--quiet", "--detach")
     assert ErrorCode.PREFLIGHT_DETACHED_HEAD in world.releasekit(*argv, "--yes").err
 

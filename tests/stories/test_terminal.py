@@ -255,7 +255,7 @@ def test_killed(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     with running(world, "--yes") as program:
         assert program.end() == 0, program.hear()
 
-    assert "carrying on with v0.1.0" in program.hear()
+    assert "resuming v0.1.0" in program.hear()
     assert len(uploads(own_index)) == len(set(uploads(own_index))) == 6
     assert set(world.tags()) == {"app-v0.1.0", "other-v0.1.0", "slow-v0.1.0", "v0.1.0"}
     assert len(world.git("worktree", "list").splitlines()) == 1

@@ -153,7 +153,7 @@ ROWS = (
     Row("lists an upload late", "asks again, less and less often, for `confirm_timeout` seconds", NOTHING,
         once_stored(*[it.HIDDEN] * 4)),
     Row("has not listed it by then", "reports that it is uploaded and not visible", AGAIN,
-        once_stored(*[it.HIDDEN] * 999), ErrorCode.PUBLISH_TIMEOUT, said="is uploaded and not visible",
+        once_stored(*[it.HIDDEN] * 999), ErrorCode.PUBLISH_TIMEOUT, said="is uploaded, but not visible",
         settings={"confirm_timeout": 0.7}),
     Row("answers with errors, foreign HTML or half a page instead of the list", "asks again in the same way",
         NOTHING, once_stored(it.AWAY, it.CUT, it.TORN, it.LOGIN)),

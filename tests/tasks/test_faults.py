@@ -221,7 +221,7 @@ def test_lost_file(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
     report = here.publish(confirm_timeout=seconds)["core"]
     assert report.error.startswith(ErrorCode.PUBLISH_TIMEOUT)
     assert "uploaded in an earlier run" in report.error
-    assert "sends again" in report.hint
+    assert "uploads what the index" in report.hint
     assert len(faulty.uploads) == 2, "it was believed for a while"
 
     faulty.heal()
@@ -258,7 +258,7 @@ def test_closed_version(scene: Callable[[str], Scene], faulty: FaultIndex) -> No
             "lone": "confirmed",
         }
         assert reports["core"].error.startswith(ErrorCode.UPLOAD_CLOSED)
-        assert "`releasekit rollback v1.1` gives this release up" in reports["core"].hint
+        assert "`releasekit rollback v1.1` abandons this release" in reports["core"].hint
         assert "commit a `fix:` to packages/core" in reports["core"].hint
 
     faulty.days["core-1.1"] = 13
