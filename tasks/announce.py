@@ -38,9 +38,10 @@ log = logging.getLogger("releasekit.announce")
 def retry_unless_rejected(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Return whether a failed push is tried again: not if the remote has examined and rejected it."""
     error = exception_of(state)
-    return not (
-        isinstance(error, ReleaseError) and (error.code is ErrorCode.BRANCH_MOVED or "rejected]" in error.output)
-    )
+    if not isinstance(error, ReleaseError):
+        return True
+    is_final = error.code is ErrorCode.BRANCH_MOVED or "rejected]" in error.output
+    return not is_final
 
 
 def record_index(release: ReleaseContext, manifest: ReleaseManifest) -> ReleaseManifest:
@@ -69,11 +70,11 @@ def acquire_remote_lock(
         return manifest
     remote = release.settings.remote
     lock_ref = repo.ls_remote(remote, LOCK_REF).get(LOCK_REF)
-    if lock_ref is None and not manifest.held and published and _is_tagged(release, repo.ls_remote(remote)):
-        return manifest
     if lock_ref is None and manifest.held:
         message = f"{remote} is no longer locked for {release.plan.title} of this clone"
         raise Refusal(ErrorCode.RELEASE_TAKEN_OVER, message, f"{LOCK_REF} of {remote}")
+    if lock_ref is None and published and _is_tagged(release, repo.ls_remote(remote)):
+        return manifest
     if lock_ref is None or lock_ref.object != own_lock:
         _refuse_others(repo, remote, manifest, lock_ref)
         if not _push_lock(repo, remote, own_lock, lock_ref):
@@ -91,13 +92,14 @@ def _refuse_others(repo: Repo, remote: str, manifest: ReleaseManifest, lock_ref:
     if lock_ref is None or lock_ref.object == manifest.held:
         return
     remote_lock = fetch_remote_lock(repo, remote)
-    if (
-        remote_lock and remote_lock.manifest.lock_identity() != manifest.lock_identity()
-    ):  # otherwise the lock is from this run, which was killed here
-        if manifest.held:
-            message = f"{takeover_message(remote_lock.manifest, manifest)} by {remote_lock.manifest}"
-            raise Refusal(ErrorCode.RELEASE_TAKEN_OVER, message, f"{LOCK_REF} of {remote}")
-        raise remote_lock.conflict_error(remote)
+    if remote_lock is None:
+        return
+    if remote_lock.manifest.lock_identity() == manifest.lock_identity():
+        return  # the lock is from this run, which was killed here
+    if manifest.held:
+        message = f"{takeover_message(remote_lock.manifest, manifest)} by {remote_lock.manifest}"
+        raise Refusal(ErrorCode.RELEASE_TAKEN_OVER, message, f"{LOCK_REF} of {remote}")
+    raise remote_lock.conflict_error(remote)
 
 
 def takeover_message(theirs: ReleaseManifest, ours: ReleaseManifest) -> str:
@@ -112,9 +114,8 @@ def _refuse_stale(release: ReleaseContext, repo: Repo, own_lock: str) -> None:
     """
     remote = release.settings.remote
     remote_refs = repo.ls_remote(remote)
-    taken = [
-        name for name in release.plan.all_tags if _commit(remote_refs, f"{_TAGS}{name}") not in ("", release.commit)
-    ]
+    commits = {name: _commit(remote_refs, f"{_TAGS}{name}") for name in release.plan.all_tags}
+    taken = [name for name, commit in commits.items() if commit not in ("", release.commit)]
     if taken:
         repo.push(remote, [f":{LOCK_REF}"], leases={LOCK_REF: own_lock})
         message = f"another clone has made this release in the meantime: {remote} has {taken[0]}"
@@ -129,14 +130,15 @@ def _push_lock(repo: Repo, remote: str, own_lock: str, lock_ref: Ref | None) -> 
         repo.push(remote, [f"{own_lock}:{LOCK_REF}"], leases=lease)
     except ReleaseError as error:
         current = repo.ls_remote(remote, LOCK_REF).get(LOCK_REF)  # another clone may have been faster
-        if current and current.object != own_lock and current != lock_ref:
+        if current and current.object == own_lock:
+            return True
+        if current and current != lock_ref:
             if not repo.has_commit(current.commit):
                 repo.fetch(remote, LOCK_REF)
             raise read_lock_commit(repo, current.commit).conflict_error(remote) from None
-        if current is None or current.object != own_lock:
-            reason = next((line for line in error.output.splitlines() if "rejected" in line), error.message)
-            log.warning("warning %s", ReleaseWarning(ErrorCode.RELEASE_NOT_HELD, reason.strip(), remote))
-            return False
+        reason = next((line for line in error.output.splitlines() if "rejected" in line), error.message)
+        log.warning("warning %s", ReleaseWarning(ErrorCode.RELEASE_NOT_HELD, reason.strip(), remote))
+        return False
     return True
 
 
@@ -173,21 +175,20 @@ def push(release: ReleaseContext, repo: Repo, tags: Sequence[str], *, final: boo
     remote = release.settings.remote
     branch = f"refs/heads/{release.branch}" if release.branch else ""
     remote_refs = repo.ls_remote(remote)
-    sources = {f"{_TAGS}{name}": f"{_TAGS}{name}" for name in tags}
+    refs = [f"{_TAGS}{name}" for name in tags]
     # Another clone may have pushed tags in the meantime, and the remote refuses another object of the same name.
-    wanted = {name: source for name, source in sources.items() if _commit(remote_refs, name) != release.commit}
-    moved = False
-    if branch and not (has_release := _has_release(release, repo, remote, branch, remote_refs.get(branch))):
-        moved = has_release is None
-        wanted |= {} if moved else {branch: release.commit}
+    wanted = {name: name for name in refs if _commit(remote_refs, name) != release.commit}
+    has_release = _has_release(release, repo, remote, branch, remote_refs.get(branch)) if branch else True
+    moved = has_release is None
+    if has_release is False:
+        wanted[branch] = release.commit
     leases = _unlock_refspecs(release, remote_refs) if final and not moved else {}
     _push_in_groups(release, repo, wanted, branch, leases)
     remote_refs = repo.ls_remote(remote)
     missing = [name for name in wanted if _commit(remote_refs, name) != release.commit]
     if missing:
-        raise ReleaseError(
-            ErrorCode.PUSH_REJECTED, f"pushed, but not found on the remote: {', '.join(missing)}", remote
-        )
+        message = f"pushed, but not found on the remote: {', '.join(missing)}"
+        raise ReleaseError(ErrorCode.PUSH_REJECTED, message, remote)
     if moved:
         message = f"{release.branch} on {remote} has new commits, but not the release commit {release.commit[:12]}"
         raise ReleaseError(ErrorCode.BRANCH_MOVED, message, remote)
@@ -200,19 +201,20 @@ def _push_in_groups(
     remote = release.settings.remote
     tags = [name.removeprefix(_TAGS) for name in wanted if name != branch]
     groups = [[f"{_TAGS}{name}" for name in group] for group in push_batches(tags, release.plan.tags)]
-    pushes = [[branch, *group] if branch in wanted and not n else group for n, group in enumerate(groups or [[]])]
-    for n, names in enumerate(pushes):
-        group_leases = leases if n == len(pushes) - 1 else dict[str, str]()
-        refspecs = [*(f"{wanted[name]}:{name}" for name in names), *(f":{name}" for name in group_leases)]
+    pushes = [list(group) for group in groups] or [[]]
+    if branch in wanted:
+        pushes[0].insert(0, branch)
+    for number, names in enumerate(pushes, 1):
+        group_leases = leases if number == len(pushes) else dict[str, str]()
+        refspecs = [f"{wanted[name]}:{name}" for name in names]
+        refspecs += [f":{name}" for name in group_leases]
+        if not refspecs:
+            continue
         try:
-            if refspecs:
-                repo.push(remote, refspecs, leases=group_leases)
+            repo.push(remote, refspecs, leases=group_leases)
         except ReleaseError as error:
-            if (
-                branch not in names
-                or error.code is not ErrorCode.PUSH_REJECTED
-                or not _push_tags_alone(repo, remote, groups)
-            ):
+            is_branch_refused = branch in names and error.code is ErrorCode.PUSH_REJECTED
+            if not is_branch_refused or not _push_tags_alone(repo, remote, groups):
                 raise
             message = f"{release.branch} was refused; the tags were then pushed without it"
             raise ReleaseError(error.code, message, remote, output=error.output) from None
@@ -241,9 +243,8 @@ def _has_release(release: ReleaseContext, repo: Repo, remote: str, branch: str, 
     if not repo.has_commit(branch_ref.commit):
         repo.fetch(remote, branch)
     if repo.contains(branch_ref.commit, release.commit):
-        if not repo.remote_branch_contains(
-            remote, release.commit, release.branch
-        ):  # a killed push has not updated the remote-tracking branch
+        is_known = repo.remote_branch_contains(remote, release.commit, release.branch)
+        if not is_known:  # a killed push has not updated the remote-tracking branch
             repo.fetch(remote, branch)
         return True
     return False if repo.contains(release.commit, branch_ref.commit) else None
@@ -252,22 +253,22 @@ def _has_release(release: ReleaseContext, repo: Repo, remote: str, branch: str, 
 def _unlock_refspecs(release: ReleaseContext, remote_refs: Mapping[str, Ref]) -> dict[str, str]:
     """Return this release's lock on the remote, and delete it from the record: from here on it may be gone."""
     lock_object = release.record.require_manifest().held
-    if lock_object:
-        release.record.amend(held="")
-    return (
-        {LOCK_REF: lock_object}
-        if lock_object and LOCK_REF in remote_refs and remote_refs[LOCK_REF].object == lock_object
-        else {}
-    )
+    if not lock_object:
+        return {}
+    release.record.amend(held="")
+    lock_ref = remote_refs.get(LOCK_REF)
+    is_locked = lock_ref is not None and lock_ref.object == lock_object
+    return {LOCK_REF: lock_object} if is_locked else {}
 
 
 @flow_task("let-go", "let-go-{release.plan.title}")
 def release_remote_lock(release: ReleaseContext, repo: Repo) -> None:
     """Remove the remote lock although this run pushes nothing: an earlier run that did push has acquired it."""
+    if not release.record.require_manifest().held:
+        return
     remote = release.settings.remote
-    if release.record.require_manifest().held and (
-        leases := _unlock_refspecs(release, repo.ls_remote(remote, LOCK_REF))
-    ):
+    leases = _unlock_refspecs(release, repo.ls_remote(remote, LOCK_REF))
+    if leases:
         repo.push(remote, [f":{name}" for name in leases], leases=leases)
 
 
@@ -295,7 +296,9 @@ async def create_forge_release(release: ReleaseContext, repo: Repo) -> tuple[str
     except ReleaseError as error:
         if release.settings.stops_at(error):
             raise
-        return "", () if release.settings.expects_no_forge(error) else (f"no release on GitHub or GitLab: {error}",)
+        if release.settings.expects_no_forge(error):
+            return "", ()
+        return "", (f"no release on GitHub or GitLab: {error}",)
 
 
 async def _publish_on_forge(release: ReleaseContext, repo: Repo) -> tuple[str, tuple[str, ...]]:

@@ -107,22 +107,39 @@ def consumed_versions(
 
     Only versions above the last release count. The remote is asked once, and only if there are such versions.
     """
+    untagged = _untagged_versions(history, published)
+    if not untagged:
+        return {}
+    remote_refs = _remote_refs(project, repo)
     consumed: dict[str, frozenset[Version]] = {}
+    for name, versions in untagged.items():
+        scheme = project.schemes.of(name)
+        refs = {version: f"refs/tags/{scheme.tag(name, version)}" for version in versions}
+        consumed[name] = frozenset(version for version, ref in refs.items() if ref not in remote_refs)
+    return consumed
+
+
+def _untagged_versions(history: History, published: Mapping[str, frozenset[Version]]) -> dict[str, frozenset[Version]]:
+    """Return the *published* versions above the last release of each package that have no tag here."""
+    untagged: dict[str, frozenset[Version]] = {}
     for name, versions in published.items():
         last = history.baselines.get(name)
-        untagged = frozenset(v for v in versions if last and v > last.version and v not in last.taken)
-        if untagged:
-            consumed[name] = untagged
-    if not consumed:
-        return {}
-    settings, tags = project.settings, dict[str, object]()
-    if settings.remote in repo.remotes():
+        if last is None:
+            continue
+        later = {version for version in versions if version > last.version}
+        without_tag = frozenset(later.difference(last.taken))
+        if without_tag:
+            untagged[name] = without_tag
+    return untagged
+
+
+def _remote_refs(project: Project, repo: Repo) -> Container[str]:
+    """Return the names of all references of the remote; none if it does not exist or answer."""
+    remote = project.settings.remote
+    if remote in repo.remotes():
         with suppress(ReleaseError):  # the preflight reports a remote that does not answer
-            tags = dict(repo.ls_remote(settings.remote))
-    return {
-        name: frozenset(v for v in versions if f"refs/tags/{project.schemes.of(name).tag(name, v)}" not in tags)
-        for name, versions in consumed.items()
-    }
+            return repo.ls_remote(remote).keys()
+    return ()
 
 
 @flow_task("baselines-on-index")
@@ -136,14 +153,26 @@ def baselines_on_index(
     """
     untagged: dict[str, Baseline] = {}
     for member in project.workspace:
-        tagged = history.baselines.get(member.name)
         baseline = baseline_on_index(published.get(member.name, ()), member.version)
-        later = tagged is None or (member.version is not None and baseline and baseline.version > tagged.version)
-        if baseline and later and not (tagged and baseline.version in tagged.taken):
+        tagged = history.baselines.get(member.name)
+        if baseline and _is_later(baseline, tagged, member):
             untagged[member.name] = baseline
     commits = _commits_by_version(repo, project, history, untagged)
-    located = {name: with_commits(baseline, commits[name]) for name, baseline in untagged.items()}
-    return {name: baseline for name, baseline in located.items() if baseline.commit or name not in history.baselines}
+    located: dict[str, Baseline] = {}
+    for name, baseline in untagged.items():
+        with_commit = with_commits(baseline, commits[name])
+        if with_commit.commit or name not in history.baselines:
+            located[name] = with_commit
+    return located
+
+
+def _is_later(baseline: Baseline, tagged: Baseline | None, member: Member) -> bool:
+    """Return whether *baseline* is later than the last release of *member* with a tag, or there is none with a tag."""
+    if tagged is None:
+        return True
+    if member.version is None or baseline.version in tagged.taken:
+        return False
+    return baseline.version > tagged.version
 
 
 def _commits_by_version(
@@ -154,25 +183,38 @@ def _commits_by_version(
     These packages have no tag. The walk has collected the commits that touch a pyproject.toml: only these and their
     parents are read.
     """
-    files = {
-        name: [f"{home}/{project.workspace[name].version_file or 'pyproject.toml'}".lstrip("/") for home in homes]
-        for name, homes in history.homes.items()
-        if name in names
-    }
+    files = {name: _version_files(project, history, name) for name in names}
     candidates = {name: tuple(_candidate_changes(project.workspace[name], history)) for name in names}
-    lookups = ((name, sha) for name, changes in candidates.items() for sha in _with_parents(changes))
-    texts = repo.texts([(sha, file) for name, sha in lookups for file in files[name]])
+    positions: list[tuple[str, str]] = []
+    for name, changes in candidates.items():
+        for sha in _with_parents(changes):
+            positions += [(sha, file) for file in files[name]]
+    texts = repo.texts(positions)
     commits: dict[str, dict[Version, str]] = {}
     for name, changes in candidates.items():
         read = version_reader(project, name)
-        at = {
-            sha: first_known(read(texts.get((sha, file), "")) for file in files[name]) for sha in _with_parents(changes)
-        }
-        commits[name] = {
-            version: change.sha
-            for change in reversed(changes)
-            if (version := at[change.sha]) and version not in {at[parent] for parent in change.commit.parents}
-        }
+        version_at: dict[str, Version | None] = {}
+        for sha in _with_parents(changes):
+            versions = (read(texts.get((sha, file), "")) for file in files[name])
+            version_at[sha] = first_known(versions)
+        commits[name] = _last_commits(changes, version_at)
+    return commits
+
+
+def _version_files(project: Project, history: History, name: str) -> list[str]:
+    """Return the paths of the file that declares the version of the package *name*, in each directory it has had."""
+    file = project.workspace[name].version_file or "pyproject.toml"
+    return [f"{home}/{file}".lstrip("/") for home in history.homes[name]]
+
+
+def _last_commits(changes: Sequence[Change], version_at: Mapping[str, Version | None]) -> dict[Version, str]:
+    """Return the last of *changes*, which are newest first, that set each version; *version_at* is by commit."""
+    commits: dict[Version, str] = {}
+    for change in reversed(changes):
+        version = version_at[change.sha]
+        versions_before = {version_at[parent] for parent in change.commit.parents}
+        if version is not None and version not in versions_before:
+            commits[version] = change.sha
     return commits
 
 

@@ -16,11 +16,12 @@ from releasekit.core.changelog.note_entries import package_notes
 from tasks.decorators import flow_task
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from releasekit.core.changelog.changelog import ChangelogEntry, Section
     from releasekit.core.changelog.note_entries import PackageNotes
     from releasekit.core.config.settings import Settings
+    from releasekit.core.history.commits import Change
     from releasekit.core.history.tags import Baseline
     from releasekit.core.history.web_links import RepositoryUrls
     from releasekit.core.planning.model import Plan, Step
@@ -48,34 +49,63 @@ def package_changes(project: Project, repo: Repo, plan: Plan, history: History) 
 
     A stable release after prereleases repeats their changes (D-4): everything since the last stable release.
     """
-    settings, schemes = project.settings, project.schemes
     date = plan.date.replace(".", "-")
-    whole = history.unreleased | {change.sha for changes in history.since_stable.values() for change in changes}
-    by_name: dict[str, PackageChanges] = {}
-    for step in plan.steps:
-        name, last = step.name, history.baselines.get(step.name)
+    shas = set(history.unreleased)
+    for changes in history.since_stable.values():
+        shas.update(_shas_of(changes))
+    since_stable = frozenset(shas)
+    by_name = {step.name: _changes_of(step, project, history, date, since_stable) for step in plan.steps}
+    if not project.settings.changelog_contributors:
+        return by_name
+    authors = repo.authors(_shas(by_name))
+    with_contributors: dict[str, PackageChanges] = {}
+    for name, package in by_name.items():
+        contributors = contributors_of(package.entry.changes, authors)
+        with_contributors[name] = replace(package, entry=replace(package.entry, contributors=contributors))
+    return with_contributors
+
+
+def _changes_of(
+    step: Step, project: Project, history: History, date: str, since_stable: frozenset[str]
+) -> PackageChanges:
+    """Return the changes of the package of *step*. *date* is "YYYY-MM-DD".
+
+    *since_stable* are all commits since the last stable releases.
+    """
+    settings, name = project.settings, step.name
+    last = history.baselines.get(name)
+    if last and _rolls_up(step, last, settings):
+        scheme = project.schemes.of(name)
+        stable = last.stable.version if last.stable else None
+        tags = scheme.without_umbrellas(history.tags, history.umbrellas)
+        between = prereleases_between(tags, scheme, name, stable, step.version)
+        since = PreviousRelease(stable, last.begin.tag, between)
+        changes = history.since_stable[name]
+        unreleased_now = since_stable
+    else:
         since = PreviousRelease(last.version, last.tag) if last else PreviousRelease()
-        changes, unreleased_now = history.changes.get(name, ()), history.unreleased
-        if last and _rolls_up(step, last, settings):
-            after = last.stable.version if last.stable else None
-            tags = schemes.of(name).without_umbrellas(history.tags, history.umbrellas)
-            between = prereleases_between(tags, schemes.of(name), name, after, step.version)
-            since = PreviousRelease(after, last.begin.tag, between)
-            changes, unreleased_now = history.since_stable[name], whole
-        entry = changelog_entry(step.version, date, changes, since, settings, unreleased_now)
-        by_name[name] = PackageChanges(entry, since, step.tag if settings.tag else "")
-    if settings.changelog_contributors:
-        authors = repo.authors([change.sha for package in by_name.values() for change in package.entry.changes])
-        for name, package in by_name.items():
-            names = contributors_of(package.entry.changes, authors)
-            by_name[name] = replace(package, entry=replace(package.entry, contributors=names))
-    return by_name
+        changes = history.changes.get(name, ())
+        unreleased_now = history.unreleased
+    entry = changelog_entry(step.version, date, changes, since, settings, unreleased_now)
+    return PackageChanges(entry, since, step.tag if settings.tag else "")
+
+
+def _shas_of(changes: Iterable[Change]) -> list[str]:
+    return [change.sha for change in changes]
+
+
+def _shas(by_name: Mapping[str, PackageChanges]) -> list[str]:
+    """Return the commits of all packages."""
+    shas: list[str] = []
+    for package in by_name.values():
+        shas += _shas_of(package.entry.changes)
+    return shas
 
 
 @flow_task("tales")
 def note_entries(repo: Repo, by_name: Mapping[str, PackageChanges]) -> dict[str, PackageNotes]:
     """Return what the release notes say about each package: the entry of its changelog, and the authors."""
-    authors = repo.authors([change.sha for package in by_name.values() for change in package.entry.changes])
+    authors = repo.authors(_shas(by_name))
     return {name: package_notes(package.entry, package.since, authors) for name, package in by_name.items()}
 
 

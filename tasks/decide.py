@@ -52,11 +52,13 @@ def plan(
 def _last_raise_by_package(history: History) -> Iterator[tuple[str, str]]:
     """Yield each package whose pyproject.toml a later release has changed, and the title of the newest such release."""
     for name, changes in history.changes.items():
-        touching = {sha for home in history.homes.get(name, ()) for sha in history.manifests.get(home, ())}
-        for change in changes:
-            if change.sha in touching and change.title.startswith(RELEASE_COMMIT):
-                yield name, change.title.removeprefix(RELEASE_COMMIT)
-                break
+        touching: set[str] = set()
+        for home in history.homes.get(name, ()):
+            touching.update(history.manifests.get(home, ()))
+        releases = [change.title for change in changes if change.sha in touching]
+        title = next((title for title in releases if title.startswith(RELEASE_COMMIT)), None)
+        if title:
+            yield name, title.removeprefix(RELEASE_COMMIT)
 
 
 def with_release_title(plan: Plan, repo: Repo, history: History) -> Plan:
@@ -66,7 +68,9 @@ def with_release_title(plan: Plan, repo: Repo, history: History) -> Plan:
     contains them. Packages that are tagged already are not in the plan, and without them its own title may differ.
     """
     _, is_release, title = repo.subject(plan.commit).rpartition(RELEASE_COMMIT)
-    if not (is_release and plan.tags) or title in history.tags:
+    if not is_release or not plan.tags:
+        return plan
+    if title in history.tags:
         return plan
     return plan.model_copy(update={"tags": (title,)})
 

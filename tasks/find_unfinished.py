@@ -30,16 +30,30 @@ _TAGS = "refs/tags/"
 
 def read_records(repo: Repo) -> list[ReleaseTraces]:
     """Return the unfinished releases that are on record in this repository, and those whose record is lost."""
-    all_traces = [traces for record in list_records(repo.common_dir) if (traces := _from_record(record, repo))]
-    releases = {record.release for record in list_records(repo.common_dir) if (record.directory / MANIFEST).is_file()}
-    releases |= {traces.release for traces in all_traces}
+    all_traces: list[ReleaseTraces] = []
+    for record in list_records(repo.common_dir):
+        traces = _from_record(record, repo)
+        if traces:
+            all_traces.append(traces)
+    recorded = {record.release for record in list_records(repo.common_dir) if (record.directory / MANIFEST).is_file()}
+    recorded |= {traces.release for traces in all_traces}
     for name in repo.saved_refs():
-        if name in releases or "/" in name or f"refs/releasekit/{name}" == LOCK_REF:
-            continue
-        copy = local_copy(repo, name)
-        plan, manifest = (copy.plan, copy.manifest) if copy else (None, None)
-        all_traces.append(ReleaseTraces("copy", name, f"refs/releasekit/{name}", plan, manifest))
+        is_release = "/" not in name and f"refs/releasekit/{name}" != LOCK_REF
+        if is_release and name not in recorded:
+            all_traces.append(_from_copy(name, repo))
     return all_traces
+
+
+def _from_copy(release: str, repo: Repo) -> ReleaseTraces:
+    """Return the traces of a *release* whose record is lost."""
+    plan, manifest = _plan_and_manifest(local_copy(repo, release))
+    return ReleaseTraces("copy", release, f"refs/releasekit/{release}", plan, manifest)
+
+
+def _plan_and_manifest(copy: RemoteLock | None) -> tuple[Plan | None, ReleaseManifest | None]:
+    if copy is None:
+        return None, None
+    return copy.plan, copy.manifest
 
 
 def _from_record(record: Record, repo: Repo) -> ReleaseTraces | None:
@@ -53,18 +67,18 @@ def _from_record(record: Record, repo: Repo) -> ReleaseTraces | None:
     except ReleaseError as error:
         if not record.exists():  # the release has ended in the meantime
             return None
-        copy = local_copy(repo, record.release)
-        plan, manifest = (copy.plan, copy.manifest) if copy else (None, None)
+        plan, manifest = _plan_and_manifest(local_copy(repo, record.release))
         return replace(traces, damage=f"{error.message} ({error.location})", plan=plan, manifest=manifest)
-    lost = [name for package in manifest.packages for name in record.missing_files(package)] if manifest else []
+    lost: list[str] = []
+    for package in manifest.packages if manifest else ():
+        lost += record.missing_files(package)
     ahead = _commits_since(repo, plan, manifest) if plan else 0
     return replace(traces, plan=plan, manifest=manifest, missing_files=frozenset(lost), ahead=ahead)
 
 
 def _commits_since(repo: Repo, plan: Plan, manifest: ReleaseManifest | None) -> int:
-    commits = [
-        sha for sha in (plan.commit, manifest.release_commit if manifest else "") if sha and repo.has_commit(sha)
-    ]
+    release_commit = manifest.release_commit if manifest else ""
+    commits = [sha for sha in (plan.commit, release_commit) if sha and repo.has_commit(sha)]
     return repo.count_commits_since(*commits) if commits else 0
 
 
@@ -76,30 +90,39 @@ def read_remote(
     The second value says what cannot be read on the remote; it is empty if there is no problem. The commit of the
     remote lock is fetched if it is not here. No reference is changed.
     """
-    remote_lock, problem = None, ""
-    if LOCK_REF in refs:
-        try:
-            if not repo.has_commit(refs[LOCK_REF].commit):
-                repo.fetch(remote, LOCK_REF)
-            remote_lock = read_lock_commit(repo, refs[LOCK_REF].commit)
-        except ReleaseError as error:
-            problem = f"{LOCK_REF} of {remote}: {error.message}"
-    tags = {name.removeprefix(_TAGS): ref.commit for name, ref in refs.items() if name.startswith(_TAGS)}
+    remote_lock, problem = _read_lock_ref(repo, remote, refs)
+    tags = _tag_commits(refs)
     all_traces: list[ReleaseTraces] = []
     for local in local_traces:
-        traces = replace(
-            local, remote=remote, tags_there=tags, lock=_lock_owner(local, refs.get(LOCK_REF), remote_lock)
-        )
-        if traces.damage and not traces.plan and remote_lock and remote_lock.plan.release == traces.release:
+        lock = _lock_owner(local, refs.get(LOCK_REF), remote_lock)
+        traces = replace(local, remote=remote, tags_there=tags, lock=lock)
+        is_unreadable = traces.damage and not traces.plan
+        if is_unreadable and remote_lock and remote_lock.plan.release == traces.release:
             traces = replace(traces, plan=remote_lock.plan, manifest=remote_lock.manifest)
         all_traces.append(replace(traces, moved=_has_moved(repo, refs, traces.manifest)))
     if remote_lock and all(traces.release != remote_lock.plan.release for traces in all_traces):
-        location = f"{LOCK_REF} of {remote}"
-        foreign = ReleaseTraces(
-            "remote", remote_lock.plan.release, location, remote_lock.plan, remote_lock.manifest, remote=remote
-        )
+        plan, manifest = remote_lock.plan, remote_lock.manifest
+        foreign = ReleaseTraces("remote", plan.release, f"{LOCK_REF} of {remote}", plan, manifest, remote=remote)
         all_traces.append(replace(foreign, lock="other", tags_there=tags))
     return all_traces, problem
+
+
+def _read_lock_ref(repo: Repo, remote: str, refs: Mapping[str, Ref]) -> tuple[RemoteLock | None, str]:
+    """Return the release that has locked the remote, if there is one, and what cannot be read of it."""
+    if LOCK_REF not in refs:
+        return None, ""
+    commit = refs[LOCK_REF].commit
+    try:
+        if not repo.has_commit(commit):
+            repo.fetch(remote, LOCK_REF)
+        return read_lock_commit(repo, commit), ""
+    except ReleaseError as error:
+        return None, f"{LOCK_REF} of {remote}: {error.message}"
+
+
+def _tag_commits(refs: Mapping[str, Ref]) -> dict[str, str]:
+    """Return the commit of each tag among *refs*, by the name of the tag."""
+    return {name.removeprefix(_TAGS): ref.commit for name, ref in refs.items() if name.startswith(_TAGS)}
 
 
 def _lock_owner(traces: ReleaseTraces, ref: Ref | None, remote_lock: RemoteLock | None) -> LockState:
@@ -107,10 +130,11 @@ def _lock_owner(traces: ReleaseTraces, ref: Ref | None, remote_lock: RemoteLock 
     if ref is None:
         return "none"
     manifest = traces.manifest
-    is_ours = manifest and (
-        ref.object == manifest.held
-        or (remote_lock and remote_lock.manifest.lock_identity() == manifest.lock_identity())
-    )
+    if manifest is None:
+        return "other"
+    if ref.object == manifest.held:
+        return "mine"
+    is_ours = remote_lock and remote_lock.manifest.lock_identity() == manifest.lock_identity()
     return "mine" if is_ours else "other"
 
 
@@ -138,7 +162,9 @@ async def read_index_files(index: Index, all_traces: Sequence[ReleaseTraces]) ->
     """
     names = sorted({package.name for traces in all_traces for package in traces.packages})
     pages = await asyncio.gather(*(index.files(name) for name in names))
-    listed = {name: {file.name: file.sha256 for file in page or ()} for name, page in zip(names, pages, strict=True)}
+    listed: dict[str, dict[str, str]] = {}
+    for name, page in zip(names, pages, strict=True):
+        listed[name] = {file.name: file.sha256 for file in page or ()}
     return [replace(traces, index_files=listed) if traces.packages else traces for traces in all_traces]
 
 
@@ -150,7 +176,7 @@ async def read_unpublished(
     refs: Mapping[str, Ref],
 ) -> list[ReleaseTraces]:
     """Return the *unpublished* releases: plan, manifest, and the page of the draft (empty for a pull request)."""
-    tags = {name.removeprefix(_TAGS): ref.commit for name, ref in refs.items() if name.startswith(_TAGS)}
+    tags = _tag_commits(refs)
     all_traces: list[ReleaseTraces] = []
     for plan, manifest, page in unpublished:
         if page:

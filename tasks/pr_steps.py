@@ -73,15 +73,25 @@ def base_of(repo: Repo, settings: Settings) -> str:
 
     Raises Refusal RK-PREFLIGHT-DETACHED-HEAD, and RK-USAGE on the release pull request's own branch.
     """
-    env = dict(os.environ) if os.environ.get("CI") else dict[str, str]()
-    of_github = env.get("GITHUB_REF_NAME", "") if env.get("GITHUB_REF_TYPE") == "branch" else ""
-    base = repo.branch or env.get("CI_COMMIT_BRANCH", "") or of_github
+    base = repo.branch or _ci_branch()
     if not base:
         hint = "Check out the branch to release."
         raise Refusal(ErrorCode.PREFLIGHT_DETACHED_HEAD, f"HEAD is detached at {repo.head[:12]}", str(repo.top), hint)
     if base == settings.release_branch:
-        raise Refusal(ErrorCode.USAGE, f"{base} is the branch of the release pull request and cannot be released")
+        message = f"{base} is the branch of the release pull request and cannot be released"
+        raise Refusal(ErrorCode.USAGE, message)
     return base
+
+
+def _ci_branch() -> str:
+    """Return the branch that the variables of GitLab or GitHub name; empty outside CI, or for a tag."""
+    if not os.environ.get("CI"):
+        return ""
+    gitlab_branch = os.environ.get("CI_COMMIT_BRANCH", "")
+    if gitlab_branch:
+        return gitlab_branch
+    is_github_branch = os.environ.get("GITHUB_REF_TYPE") == "branch"
+    return os.environ.get("GITHUB_REF_NAME", "") if is_github_branch else ""
 
 
 @flow_task("look-for-pull")
@@ -127,12 +137,13 @@ def pull_request_obstacles(repo: Repo, settings: Settings, remote_state: RemoteS
 
 def refuse_moved(repo: Repo, settings: Settings, remote_state: RemoteState) -> None:
     """Refuse to replace a branch with commits of others, unless all are merged; raises Refusal RK-PULL-MOVED."""
-    if remote_state.branch_commit and not remote_state.is_ours:
-        if not repo.has_commit(remote_state.branch_commit):
-            repo.fetch(settings.remote, f"refs/heads/{settings.release_branch}")
-        if not repo.contains(remote_state.tip, remote_state.branch_commit):
-            message = f"somebody has pushed {remote_state.branch_commit[:12]} to {settings.release_branch}"
-            raise Refusal(ErrorCode.PULL_MOVED, message, settings.remote)
+    if remote_state.is_ours or not remote_state.branch_commit:
+        return
+    if not repo.has_commit(remote_state.branch_commit):
+        repo.fetch(settings.remote, f"refs/heads/{settings.release_branch}")
+    if not repo.contains(remote_state.tip, remote_state.branch_commit):
+        message = f"somebody has pushed {remote_state.branch_commit[:12]} to {settings.release_branch}"
+        raise Refusal(ErrorCode.PULL_MOVED, message, settings.remote)
 
 
 def find_foreign_tags(
@@ -157,9 +168,12 @@ def push_branch(release: ReleaseContext, repo: Repo, remote_state: RemoteState) 
     if release.commit == release.plan.commit:
         raise Refusal(ErrorCode.PULL_EMPTY, f"{release.plan.title} changes no file", str(repo.top))
     proposal = write_lock_commit(repo, release.plan, release.record.require_manifest())
-    sources = {f"refs/heads/{release.settings.release_branch}": release.commit}
-    sources[release_pr_ref(release.settings.release_branch)] = proposal
-    leases = {name: remote_state.refs[name].object if name in remote_state.refs else "" for name in sources}
+    branch = release.settings.release_branch
+    sources = {f"refs/heads/{branch}": release.commit, release_pr_ref(branch): proposal}
+    leases: dict[str, str] = {}
+    for name in sources:
+        ref = remote_state.refs.get(name)
+        leases[name] = ref.object if ref else ""
     repo.push(release.settings.remote, [f"{sha}:{name}" for name, sha in sources.items()], leases=leases)
 
 
@@ -182,9 +196,8 @@ async def close_pull_request(
         return None
     pull_request = await forge.find_pull_request(settings.release_branch, remote_state.base)
     if pull_request:
-        await forge.close_pull_request(
-            pull_request, f"Nothing is left to release: {remote_state.base} has changed, or it is published.\n"
-        )
+        comment = f"Nothing is left to release: {remote_state.base} has changed, or it is published.\n"
+        await forge.close_pull_request(pull_request, comment)
     delete_pull_request_refs(repo, settings, remote_state, remote_state.branch_commit)
     return pull_request
 
@@ -212,24 +225,22 @@ async def find_merge(
 
     The commit is a merge commit, a squash or the last of rebased commits: the first one with the whole release.
     """
-    if remote_state.proposal is None:
+    proposal, tip = remote_state.proposal, remote_state.tip
+    if proposal is None:
         return None
-    wanted = _proposed_versions(remote_state.proposal, read_versions)
+    wanted = _proposed_versions(proposal, read_versions)
     pull_request = await forge.merged_pull_request(settings.release_branch, remote_state.base)
-    if pull_request and _is_new(repo, remote_state.proposal.plan.commit, pull_request.merge_commit, remote_state.tip):
+    if pull_request and _is_new(repo, proposal.plan.commit, pull_request.merge_commit, tip):
         commit, page, head = pull_request.merge_commit, pull_request.page, pull_request.head_commit
     else:
-        commit, page, head = (
-            _find_in_history(repo, remote_state.proposal, remote_state.tip, wanted, read_versions),
-            "",
-            "",
-        )
+        commit, page, head = _find_in_history(repo, proposal, tip, wanted, read_versions), "", ""
     if not commit:
         return None
     versions = read_versions([*wanted], commit)
-    mismatches = (
-        f"{name} is at {versions[name]}, not at {wanted[name]}" for name in wanted if versions[name] != wanted[name]
-    )
+    mismatches: list[str] = []
+    for name, version in wanted.items():
+        if versions[name] != version:
+            mismatches.append(f"{name} is at {versions[name]}, not at {version}")
     return Merge(commit, page, head, tuple(mismatches))
 
 
@@ -242,14 +253,16 @@ def _find_in_history(
     repo: Repo, proposal: RemoteLock, tip: str, wanted: Mapping[str, Version | None], read_versions: VersionReader
 ) -> str:
     """Return the first commit of the branch that contains the proposed one, or declares the same versions; or ""."""
-    line = repo.first_parents(proposal.plan.commit, tip)
 
     def has_it(commit: str) -> bool:
         if repo.contains(commit, proposal.manifest.release_commit):
             return True
         return bool(wanted) and read_versions([*wanted], commit) == wanted
 
-    return line[bisect_left(line, True, key=has_it)] if line and has_it(tip) else ""  # noqa: FBT003  the value to search for
+    line = repo.first_parents(proposal.plan.commit, tip)
+    if not line or not has_it(tip):
+        return ""
+    return line[bisect_left(line, True, key=has_it)]  # noqa: FBT003  the value to search for
 
 
 def _proposed_versions(proposal: RemoteLock, read_versions: VersionReader) -> dict[str, Version | None]:
@@ -305,8 +318,9 @@ async def fetch_manifest(repo: Repo, settings: Settings, secrets: Secrets, refer
         message = f"the release {tag} has no {MANIFEST}" if forge_release else f"{forge.name} has no release {tag}"
         hint = "Name a file, the tag of a draft that `publish --publish-from=ci` made, or `draft` for the only draft."
         raise Refusal(ErrorCode.RELEASE_UNKNOWN, message, str(reference), hint)
-    path = repo.common_dir / "releasekit" / "exported" / quote(forge_release.tag, safe="") / MANIFEST
-    make_directory(path.parent)
+    directory = repo.common_dir / "releasekit" / "exported" / quote(forge_release.tag, safe="")
+    make_directory(directory)
+    path = directory / MANIFEST
     with wrap_os_errors(path):
         path.write_bytes(content)
     return path

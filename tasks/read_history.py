@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import tomllib
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -77,34 +78,52 @@ def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] 
     last |= released or {}
     owners = {_in_repository(repo, project.root, member.path): member.name for member in project.workspace}
     attribution = _walk(repo, project, last, owners)
-    homes = {name: {directory} for directory, name in owners.items()}
-    if layouts := package_directories_at(repo, attribution, owners, last):
+    layouts = package_directories_at(repo, attribution, owners, last)
+    if layouts:
         attribution = _walk(repo, project, last, owners, layouts)
-        for directory, name in (entry for layout in layouts.values() for entry in layout.items()):
-            homes[name].add(directory)
-    shas = {sha for shas in attribution.by_package.values() for sha in shas}
-    parsed = {
-        change.sha: change
-        for change in parse_history([c for c in attribution.commits if c.sha in shas], attribution.commits)
-    }
-    changes = {name: tuple(parsed[sha] for sha in shas) for name, shas in attribution.by_package.items()}
-    since_stable = {name: changes[name] for name in attribution.since_prerelease}
-    for name, fresh in attribution.since_prerelease.items():
-        changes[name] = tuple(change for change in changes[name] if change.sha in fresh)
-    unreleased_now = frozenset(change.sha for mine in changes.values() for change in mine)
-    all_homes = {name: frozenset(directories) for name, directories in homes.items()}
+    all_changes = _parse_changes(attribution)
+    changes = _since_last_release(all_changes, attribution)
     unmatched = [change for change in map(parse, attribution.unmatched_release_as) if change.release_as is not None]
     return History(
-        tags,
-        last,
-        changes,
-        unreleased_now,
-        since_stable,
-        all_homes,
-        attribution.pyproject_changes,
-        unmatched,
-        umbrellas,
+        tags=tags,
+        baselines=last,
+        changes=changes,
+        unreleased=frozenset(change.sha for own_changes in changes.values() for change in own_changes),
+        since_stable={name: all_changes[name] for name in attribution.since_prerelease},
+        homes=_homes(owners, layouts),
+        manifests=attribution.pyproject_changes,
+        unmatched_release_as=unmatched,
+        umbrellas=umbrellas,
     )
+
+
+def _parse_changes(attribution: Attribution) -> dict[str, tuple[Change, ...]]:
+    """Return the changes of each package in the walk, newest first. Each commit is parsed once."""
+    wanted: set[str] = set()
+    for shas in attribution.by_package.values():
+        wanted.update(shas)
+    commits = [commit for commit in attribution.commits if commit.sha in wanted]
+    parsed = {change.sha: change for change in parse_history(commits, attribution.commits)}
+    return {name: tuple(parsed[sha] for sha in shas) for name, shas in attribution.by_package.items()}
+
+
+def _since_last_release(
+    changes: Mapping[str, tuple[Change, ...]], attribution: Attribution
+) -> dict[str, tuple[Change, ...]]:
+    """Return *changes*, but for packages whose last release is a prerelease only those since then."""
+    since_last = dict(changes)
+    for name, shas in attribution.since_prerelease.items():
+        since_last[name] = tuple(change for change in changes[name] if change.sha in shas)
+    return since_last
+
+
+def _homes(owners: Mapping[str, str], layouts: Mapping[str, Mapping[str, str]]) -> dict[str, frozenset[str]]:
+    """Return all directories that each package has or had; *owners* and each of *layouts* are by directory."""
+    homes: dict[str, set[str]] = defaultdict(set)
+    for layout in (owners, *layouts.values()):
+        for directory, name in layout.items():
+            homes[name].add(directory)
+    return {name: frozenset(directories) for name, directories in homes.items()}
 
 
 def umbrella_tags(
@@ -118,8 +137,10 @@ def umbrella_tags(
     candidates = umbrella_candidates(tags, settings.umbrella_tag_format, settings.label)
     if not in_any_format:
         candidates = {tag: commit for tag, commit in candidates.items() if project.schemes.readings(tag)}
-    subjects = repo.subjects(candidates.values())
-    return umbrellas_among(candidates, {sha: {*map(title_from_subject, those)} for sha, those in subjects.items()})
+    titles: dict[str, set[str]] = {}
+    for sha, subjects in repo.subjects(candidates.values()).items():
+        titles[sha] = {*map(title_from_subject, subjects)}
+    return umbrellas_among(candidates, titles)
 
 
 def versions_at(repo: Repo, project: Project, commits: Mapping[str, str]) -> dict[str, Version | None]:
@@ -182,46 +203,76 @@ def package_directories_at(
     have no member now, and those of members that were elsewhere at their last release. If one has moved, read all
     other directories too: the package there now may have followed another one.
     """
-    directory_of = {name: directory for directory, name in owners.items()}
-    touched = attribution.pyproject_changes.keys()
-    asked = {
-        (last[name].commit, directory_of[name]): name
-        for name in last
-        if name in directory_of and directory_of[name] in touched
-    }
-    strays = _commits_around(attribution, touched - owners.keys())
-    names = _package_names(repo, [*asked, *strays])
-    contested = {path for (commit, path), name in asked.items() if names[commit, path] != name}
-    contested |= {path for commit, path in strays if names[commit, path] in directory_of}
+    contested = _moved_directories(repo, attribution, owners, last)
     if not contested:
         return {}
-    left = _commits_around(attribution, touched & owners.keys() - contested)
-    names = _package_names(repo, left)
-    contested |= {
-        path for commit, path in left if (name := names[commit, path]) in directory_of and name != owners[path]
-    }
-    turning = {sha for path in contested for sha in attribution.pyproject_changes.get(path, ())}
-    turns = [commit for commit in attribution.commits if commit.sha in turning or commit.is_merge]
-    at = dict.fromkeys([repo.head, *(sha for commit in turns for sha in (commit.sha, *commit.parents))])
-    names = _package_names(repo, [(sha, path) for sha in at for path in sorted(contested)])
+    others = attribution.pyproject_changes.keys() & owners.keys() - contested
+    contested |= _inherited_directories(repo, attribution, owners, others)
+    ordered = sorted(contested)
+    commits = _commits_of_moves(attribution, repo.head, contested)
+    names = _package_names(repo, [(sha, path) for sha in commits for path in ordered])
+    members = frozenset(owners.values())
     fixed = {directory: name for directory, name in owners.items() if directory not in contested}
     cache: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
     layouts: dict[str, Mapping[str, str]] = {}
-    for sha in at:
-        occupants = tuple((path, name) for path in sorted(contested) if (name := names[sha, path]) in directory_of)
+    for sha in commits:
+        occupants = tuple((path, names[sha, path]) for path in ordered if names[sha, path] in members)
         layouts[sha] = cache.setdefault(occupants, {**fixed, **dict(occupants)})
     return layouts
+
+
+def _moved_directories(
+    repo: Repo, attribution: Attribution, owners: Mapping[str, str], last: Mapping[str, Baseline]
+) -> set[str]:
+    """Return the directories that a member has left, or has come to, since its last release."""
+    members = frozenset(owners.values())
+    touched = attribution.pyproject_changes.keys()
+    at_last_release: dict[tuple[str, str], str] = {}
+    for directory, name in owners.items():
+        if name in last and directory in touched:
+            at_last_release[last[name].commit, directory] = name
+    strays = _commits_around(attribution, touched - owners.keys())
+    names = _package_names(repo, [*at_last_release, *strays])
+    moved_in = {path for (commit, path), name in at_last_release.items() if names[commit, path] != name}
+    left = {path for commit, path in strays if names[commit, path] in members}
+    return moved_in | left
+
+
+def _inherited_directories(
+    repo: Repo, attribution: Attribution, owners: Mapping[str, str], directories: Collection[str]
+) -> set[str]:
+    """Return those of *directories* in which another member has been before the one that is there now."""
+    members = frozenset(owners.values())
+    positions = _commits_around(attribution, directories)
+    names = _package_names(repo, positions)
+    inherited: set[str] = set()
+    for commit, path in positions:
+        name = names[commit, path]
+        if name in members and name != owners[path]:
+            inherited.add(path)
+    return inherited
+
+
+def _commits_of_moves(attribution: Attribution, head: str, directories: Collection[str]) -> dict[str, None]:
+    """Return the commits at which *directories* may change hands: *head*, and those that touch one, with parents."""
+    touching: set[str] = set()
+    for path in directories:
+        touching.update(attribution.pyproject_changes.get(path, ()))
+    commits: dict[str, None] = {head: None}
+    for commit in attribution.commits:
+        if commit.sha in touching or commit.is_merge:
+            commits |= dict.fromkeys((commit.sha, *commit.parents))
+    return commits
 
 
 def _commits_around(attribution: Attribution, directories: Collection[str]) -> list[tuple[str, str]]:
     """Return the commits that touch a pyproject.toml in *directories*, and their parents, each with the directory."""
     parents = {commit.sha: commit.parents for commit in attribution.commits}
-    return [
-        (sha, path)
-        for path in sorted(directories)
-        for touch in attribution.pyproject_changes[path]
-        for sha in (touch, *parents[touch])
-    ]
+    positions: list[tuple[str, str]] = []
+    for path in sorted(directories):
+        for sha in attribution.pyproject_changes[path]:
+            positions += [(commit, path) for commit in (sha, *parents[sha])]
+    return positions
 
 
 def _package_names(repo: Repo, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
@@ -260,12 +311,14 @@ def refuse_unlocated(project: Project, released: Mapping[str, Baseline]) -> None
     """Raise Refusal RK-BASELINE-UNKNOWN for a release on the index whose commit is unknown."""
     for name, last in released.items():
         lost = next((baseline.version for baseline in (last, last.begin) if not baseline.commit), None)
-        if lost:
-            message = f"the index has {name} {lost}, which has no tag, and no commit here set that version"
-            tag = project.schemes.of(name).tag(name, lost)
-            hint = f"Tag the commit that it was made from: `git tag {tag} COMMIT`; `releasekit init` shows all of "
-            hint += "them. If that project belongs to somebody else, this package needs another name."
-            raise Refusal(ErrorCode.BASELINE_UNKNOWN, message, f"{project.workspace[name].path}/pyproject.toml", hint)
+        if lost is None:
+            continue
+        message = f"the index has {name} {lost}, which has no tag, and no commit here set that version"
+        tag = project.schemes.of(name).tag(name, lost)
+        hint = f"Tag the commit that it was made from: `git tag {tag} COMMIT`; `releasekit init` shows all of "
+        hint += "them. If that project belongs to somebody else, this package needs another name."
+        location = f"{project.workspace[name].path}/pyproject.toml"
+        raise Refusal(ErrorCode.BASELINE_UNKNOWN, message, location, hint)
 
 
 def with_commits(baseline: Baseline, commits: Mapping[Version, str]) -> Baseline:

@@ -20,7 +20,7 @@ from tasks.decorators import flow_task, read_secret
 from tasks.project import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from releasekit.core.workspace.workspace import DeclaredVersion
@@ -44,17 +44,20 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
     own: dict[str, dict[str, Any]] = {}
     for directory in directories:
         relative = os.path.relpath(directory, root).replace(os.sep, "/")
-        document, text = read_toml(directory / "pyproject.toml", f"{relative}/pyproject.toml")
+        location = f"{relative}/pyproject.toml"
+        document, text = read_toml(directory / "pyproject.toml", location)
         manifests[relative] = document, text
-        if relative != "." and (settings_table := parse_member_settings(document, f"{relative}/pyproject.toml", text)):
+        settings_table = {} if relative == "." else parse_member_settings(document, location, text)
+        if settings_table:
             own[relative] = {key: value for key, value in settings_table.items() if key not in overrides}
-        if declaration := declared_version(directory, document, relative):
+        declaration = declared_version(directory, document, relative)
+        if declaration:
             declared[relative] = declaration
     if settings.bump and "." not in manifests:
         message = "bump is a setting of a package, and the root of the workspace is not a package"
         raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, "pyproject.toml, [tool.releasekit]")
+    documents = {path: document for path, (document, _) in manifests.items()}
     try:
-        documents = {path: document for path, (document, _) in manifests.items()}
         files = {path: read_requirement_files(root / path, document) for path, document in documents.items()}
         workspace = workspace_of(documents, settings, declared, files)
     except Refusal as error:
@@ -69,7 +72,8 @@ def _with_position(error: Refusal, manifests: Mapping[str, tuple[Mapping[str, An
     quoted = error.excerpt
     if not quoted or quoted.line:
         return error
-    _, text = manifests.get(quoted.file.removesuffix("pyproject.toml").rstrip("/") or ".", ({}, ""))
+    directory = quoted.file.removesuffix("pyproject.toml").rstrip("/") or "."
+    _, text = manifests.get(directory, ({}, ""))
     return Refusal(error.code, error.message, error.location, error.hint, error.output, locate_excerpt(quoted, text))
 
 
@@ -80,23 +84,11 @@ def target_of(project: Project) -> Target:
     RK-CONFIG-INVALID-VALUE for credentials in an address: Prefect stores and shows it as a parameter of the flow.
     """
     settings = project.settings
-    for key, address in (("publish_url", settings.publish_url), ("check_url", settings.check_url)):
-        if mask(address) != address:
-            hint = "Set UV_PUBLISH_TOKEN, or UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD; give only the address here."
-            raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, "the address contains credentials", key, hint)
-    uv_table: Mapping[str, Any] = project.document.get("tool", {}).get("uv", {})
+    _refuse_credentials("publish_url", settings.publish_url)
+    _refuse_credentials("check_url", settings.check_url)
     if settings.index:
-        for index in uv_table.get("index", ()):
-            if index.get("name") == settings.index and "publish-url" in index:
-                return Target(
-                    settings.check_url or index["url"],
-                    settings.publish_url or index["publish-url"],
-                    settings.index,
-                    bool(index.get("default")),
-                )
-        raise Refusal(
-            ErrorCode.INDEX_UNKNOWN, f"no index with a publish-url is named {settings.index}", "[[tool.uv.index]]"
-        )
+        return _named_target(project)
+    uv_table: Mapping[str, Any] = project.document.get("tool", {}).get("uv", {})
     publish_url = settings.publish_url or os.environ.get("UV_PUBLISH_URL") or str(uv_table.get("publish-url", ""))
     check_url = settings.check_url or os.environ.get("UV_PUBLISH_CHECK_URL") or str(uv_table.get("check-url", ""))
     if publish_url and not check_url:
@@ -106,8 +98,32 @@ def target_of(project: Project) -> Target:
     return Target(check_url or default, publish_url, is_default=check_url in ("", default))
 
 
+def _refuse_credentials(key: str, address: str) -> None:
+    if mask(address) == address:
+        return
+    hint = "Set UV_PUBLISH_TOKEN, or UV_PUBLISH_USERNAME and UV_PUBLISH_PASSWORD; give only the address here."
+    raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, "the address contains credentials", key, hint)
+
+
+def _named_target(project: Project) -> Target:
+    """Return the index of the workspace that the setting `index` names, with the addresses of other settings."""
+    settings = project.settings
+    for index in _indexes(project):
+        if index.get("name") == settings.index and "publish-url" in index:
+            check_url = settings.check_url or index["url"]
+            publish_url = settings.publish_url or index["publish-url"]
+            return Target(check_url, publish_url, settings.index, bool(index.get("default")))
+    message = f"no index with a publish-url is named {settings.index}"
+    raise Refusal(ErrorCode.INDEX_UNKNOWN, message, "[[tool.uv.index]]")
+
+
+def _indexes(project: Project) -> Sequence[Mapping[str, Any]]:
+    """Return the tables [[tool.uv.index]] of the workspace."""
+    return project.document.get("tool", {}).get("uv", {}).get("index", ())
+
+
 def named_targets(project: Project) -> Iterator[Target]:
     """Yield the indexes of the workspace that have a name and an upload address."""
-    for index in project.document.get("tool", {}).get("uv", {}).get("index", ()):
+    for index in _indexes(project):
         if "name" in index and "publish-url" in index:
             yield Target(index["url"], index["publish-url"], index["name"], bool(index.get("default")))

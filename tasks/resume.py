@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from releasekit.core.config.settings import Settings
     from releasekit.core.errors import ReleaseWarning
-    from releasekit.core.release.release_manifest import BuiltPackage
+    from releasekit.core.release.release_manifest import BuiltPackage, ReleaseManifest
     from releasekit.integrations.git import Repo
     from releasekit.integrations.protocols import Index, IndexFile
     from releasekit.store.bundle import ReleaseBundle
@@ -51,21 +51,17 @@ def find_resumable(
     remove_leftovers(repo)
     try:
         record = unfinished_record(repo.common_dir)
-        if record and discard_staged and (recorded := record.manifest()) and recorded.staged:
+        if record and discard_staged and _is_staged(record):
             record.discard(repo)
             record = None
-        if (
-            record
-            and staged_manifest
-            and not record.has_plan()
-            and read_manifest(staged_manifest)[0].release == record.release
-        ):
+        if record and staged_manifest and _begins_again(record, staged_manifest):
             return None
         if record:
             _refuse_unusable(record)
             return record
     except ReleaseError as error:
-        recovered = _recover(repo, settings, manifest) if recover and error.code is ErrorCode.RECORD_INVALID else None
+        is_damaged = error.code is ErrorCode.RECORD_INVALID
+        recovered = _recover(repo, settings, manifest) if recover and is_damaged else None
         if recovered is None:
             raise Refusal(*error.args) from None
         return recovered
@@ -74,6 +70,17 @@ def find_resumable(
             return _recover(repo, settings, manifest)
     _refuse_lost(repo)
     return None
+
+
+def _is_staged(record: Record) -> bool:
+    """Return whether the release of *record* was only staged, so that nothing of it is public."""
+    manifest = record.manifest()
+    return manifest is not None and manifest.staged
+
+
+def _begins_again(record: Record, staged_manifest: Path) -> bool:
+    """Return whether a run with *staged_manifest* was killed while it wrote *record*."""
+    return not record.has_plan() and read_manifest(staged_manifest)[0].release == record.release
 
 
 @flow_task("look-for-unfinished")
@@ -85,12 +92,12 @@ def peek_resumable(repo: Repo, *, discard_staged: bool = False) -> Record | None
     """
     with as_refusal():
         record = unfinished_record(repo.common_dir)
-        if record and discard_staged and (manifest := record.manifest()) and manifest.staged:
-            return None
-        if record:
-            _refuse_unusable(record)
-        else:
+        if record is None:
             _refuse_lost(repo)
+            return None
+        if discard_staged and _is_staged(record):
+            return None
+        _refuse_unusable(record)
         return record
 
 
@@ -103,9 +110,10 @@ def _refuse_unusable(record: Record) -> None:
 
 def _refuse_lost(repo: Repo) -> None:
     """Refuse to continue if the record of a release is lost here, but git still has a copy of it."""
-    if lost := orphaned_copy(repo):
-        where = repo.common_dir / "releasekit" / lost.plan.release
-        raise Refusal(ErrorCode.RECORD_INVALID, f"the record of {lost.plan.title} is lost", str(where))
+    lost = orphaned_copy(repo)
+    if lost:
+        directory = repo.common_dir / "releasekit" / lost.plan.release
+        raise Refusal(ErrorCode.RECORD_INVALID, f"the record of {lost.plan.title} is lost", str(directory))
 
 
 @flow_task("read-manifest")
@@ -117,14 +125,21 @@ def load_manifest(repo: Repo, settings: Settings, path: Path, resumable: Record 
     """
     bundle = read_bundle(path)
     if resumable:
-        if resumable.release != bundle.plan.release:
-            raise unfinished_error(resumable)
-        manifest = resumable.manifest()
-        if manifest and manifest.packages and bundle.manifest.packages not in ((), manifest.packages):
-            message = f"{resumable.plan().title} has begun here with other files"
-            raise Refusal(ErrorCode.RECORD_INVALID, message, str(path))
+        _refuse_another(bundle, path, resumable)
     bundle.ensure_commits(repo, settings.remote)
     return bundle
+
+
+def _refuse_another(bundle: ReleaseBundle, path: Path, resumable: Record) -> None:
+    """Refuse a *bundle* of another release than *resumable*, or with other files."""
+    if resumable.release != bundle.plan.release:
+        raise unfinished_error(resumable)
+    manifest = resumable.manifest()
+    recorded = manifest.packages if manifest else ()
+    staged = bundle.manifest.packages
+    if recorded and staged and staged != recorded:
+        message = f"{resumable.plan().title} has begun here with other files"
+        raise Refusal(ErrorCode.RECORD_INVALID, message, str(path))
 
 
 def unfinished_error(resumable: Record) -> Refusal:
@@ -145,16 +160,22 @@ def import_release(
     record = resumable or Record(repo.common_dir / "releasekit" / bundle.plan.release)
     recorded = record.manifest() if record.exists() else None
     bundle.copy_missing_files(record)
-    if resumable and recorded and (recorded.packages or not bundle.manifest.packages):
+    staged = bundle.manifest.packages
+    if recorded and _is_complete(recorded, staged, resumes=resumable is not None):
         return record
-    if recorded and recorded.finished and bundle.manifest.packages in ((), recorded.packages):
-        return record  # this release is finished already
     remote_lock = read_remote_lock(repo, settings) if publishing else None
     if remote_lock and remote_lock.plan.release != bundle.plan.release:
         raise remote_lock.conflict_error(settings.remote)
     tags = recorded.tags if recorded else bundle.manifest.tags
     manifest = bundle.manifest.model_copy(update={"tags": tags, "plan": None, "staged": True})
     return _take_over(repo, record, RemoteLock("", bundle.plan, manifest), remote_lock)
+
+
+def _is_complete(recorded: ReleaseManifest, staged: tuple[BuiltPackage, ...], *, resumes: bool) -> bool:
+    """Return whether the record has all that a staged release brings: the same files, or it brings none."""
+    if resumes and (recorded.packages or not staged):
+        return True
+    return recorded.finished and staged in ((), recorded.packages)
 
 
 def resume_summary(record: Record, repo: Repo) -> str:
@@ -201,13 +222,13 @@ def _recover(repo: Repo, settings: Settings, file: Path | None) -> Record | None
 def _take_over(repo: Repo, record: Record, snapshot: RemoteLock, remote_lock: RemoteLock | None) -> Record:
     """Write *snapshot* to *record*, as a release of this clone from now on; *remote_lock* may be of another release."""
     log.info("taking over %s, begun by %s", snapshot.plan.title, snapshot.manifest)
-    sha = (
-        remote_lock.sha if remote_lock and remote_lock.plan.release == snapshot.plan.release else snapshot.manifest.held
-    )
+    held = snapshot.manifest.held
+    if remote_lock and remote_lock.plan.release == snapshot.plan.release:
+        held = remote_lock.sha
     repo.save_ref(record.release, snapshot.sha or snapshot.manifest.release_commit)
     make_directory(record.directory)
     # The manifest first: a record without a plan is refused, but one without a manifest would begin again.
-    update = {**current_owner(repo)._asdict(), "held": sha, "undoing": False, "finished": False}
+    update = {**current_owner(repo)._asdict(), "held": held, "undoing": False, "finished": False}
     record.save_manifest(snapshot.manifest.model_copy(update=update))
     record.save_plan(snapshot.plan)
     return record
@@ -235,10 +256,13 @@ def unrecoverable_files(
     packages: Iterable[BuiltPackage], record: Record, listed: Mapping[str, Mapping[str, IndexFile]]
 ) -> dict[str, tuple[str, ...]]:
     """Return, by package, the recorded files that are neither unchanged here nor on the index."""
-    lost = {
-        p.name: tuple(name for name in record.missing_files(p) if name not in listed.get(p.name, ())) for p in packages
-    }
-    return {name: files for name, files in lost.items() if files}
+    lost: dict[str, tuple[str, ...]] = {}
+    for package in packages:
+        on_index = listed.get(package.name, {})
+        files = tuple(name for name in record.missing_files(package) if name not in on_index)
+        if files:
+            lost[package.name] = files
+    return lost
 
 
 async def download_files(record: Record, package: BuiltPackage, listed: Mapping[str, IndexFile], index: Index) -> None:

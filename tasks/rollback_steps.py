@@ -29,6 +29,7 @@ from tasks.decorators import flow_task
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
+    from typing import TypeAlias
 
     from releasekit.core.config.settings import Settings
     from releasekit.core.planning.model import Plan, Step
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from releasekit.integrations.git import Ref, Repo
     from releasekit.integrations.protocols import ForgeRelease, Index
     from releasekit.integrations.secrets import Secrets
+
+    _IndexMatch: TypeAlias = tuple[BuiltPackage | Step, Target, tuple[str, ...]]
+    """A package of the release, the index that has it, and the names of its files there, if they are known."""
 
 log = logging.getLogger("releasekit.undo")
 
@@ -91,14 +95,15 @@ async def find_unpublished(repo: Repo, settings: Settings, secrets: Secrets) -> 
 
     If the remote or the forge does not answer, a log line says so: most releases are neither.
     """
-    unpublished: list[UnpublishedRelease] = []
     if not (settings.push and settings.remote in repo.remotes()):
         return ()
+    unpublished: list[UnpublishedRelease] = []
     try:
         unpublished += _read_pull_request(repo, settings)
         async with connect_forge(repo.address(settings.remote), settings, secrets) as forge:
             for draft in await forge.drafts():
-                if content := await forge.asset(draft, MANIFEST):
+                content = await forge.asset(draft, MANIFEST)
+                if content:
                     manifest, plan = parse_staged_manifest(content.decode("utf-8", "replace"), draft.url)
                     unpublished.append(UnpublishedRelease(plan, manifest, draft))
     except ReleaseError as error:
@@ -110,13 +115,15 @@ async def find_unpublished(repo: Repo, settings: Settings, secrets: Secrets) -> 
 def _read_pull_request(repo: Repo, settings: Settings) -> Iterator[UnpublishedRelease]:
     ref, branch = release_pr_ref(settings.release_branch), f"refs/heads/{settings.release_branch}"
     remote_refs = repo.ls_remote(settings.remote, ref, branch)
-    if ref in remote_refs:
-        if not repo.has_commit(remote_refs[ref].commit):
-            repo.fetch(settings.remote, ref)
-        proposal = read_lock_commit(repo, remote_refs[ref].commit)
-        unmoved = branch in remote_refs and remote_refs[branch].commit == proposal.manifest.release_commit
-        refs = {name: remote_refs[name].object for name in (ref, *([branch] if unmoved else []))}
-        yield UnpublishedRelease(proposal.plan, proposal.manifest, refs=refs)
+    if ref not in remote_refs:
+        return
+    if not repo.has_commit(remote_refs[ref].commit):
+        repo.fetch(settings.remote, ref)
+    proposal = read_lock_commit(repo, remote_refs[ref].commit)
+    refs = {ref: remote_refs[ref].object}
+    if branch in remote_refs and remote_refs[branch].commit == proposal.manifest.release_commit:
+        refs[branch] = remote_refs[branch].object
+    yield UnpublishedRelease(proposal.plan, proposal.manifest, refs=refs)
 
 
 @flow_task("find-release")
@@ -132,40 +139,60 @@ def find_release(
     """
     remove_leftovers(repo)
     remote_lock = _read_lock(repo, settings)
-    candidates = [_read_candidate(record, repo, remote_lock) for record in list_records(repo.common_dir)]
-    if orphan := orphaned_copy(repo):
-        lock = remote_lock if remote_lock and remote_lock.plan.release == orphan.plan.release else None
-        candidates.append(RollbackCandidate(orphan.plan.release, None, orphan.plan, orphan.manifest, lock))
-    is_foreign = remote_lock and all(candidate.release != remote_lock.plan.release for candidate in candidates)
+    candidates = _local_candidates(repo, remote_lock)
+    local_releases = {candidate.release for candidate in candidates}
+    foreign = remote_lock if remote_lock and remote_lock.plan.release not in local_releases else None
     if name:
-        by_release = {candidate.release: candidate for candidate in candidates}
-        if remote_lock and is_foreign:
-            by_release[remote_lock.plan.release] = RollbackCandidate(
-                remote_lock.plan.release, None, remote_lock.plan, remote_lock.manifest, remote_lock
-            )
-        for release in reversed(unpublished):  # a draft knows the merged commit, a pull request its own
-            by_release.setdefault(
-                release.plan.release, RollbackCandidate(release.plan.release, None, release.plan, release.manifest)
-            )
-        return _match_name(name, [*by_release.values()])
-    unfinished = max(
-        (candidate for candidate in candidates if not _is_finished(candidate)), key=_start_key, default=None
-    )
-    if remote_lock and is_foreign and unfinished is None:
-        error = remote_lock.conflict_error(settings.remote)
-        hint = f"`releasekit rollback {remote_lock.plan.release}` rolls it back; or name the release that you mean."
+        return _match_name(name, _with_remote_releases(candidates, foreign, unpublished))
+    unfinished = [candidate for candidate in candidates if not _is_finished(candidate)]
+    if unfinished:
+        return max(unfinished, key=_start_key)
+    if foreign:
+        error = foreign.conflict_error(settings.remote)
+        hint = f"`releasekit rollback {foreign.plan.release}` rolls it back; or name the release that you mean."
         raise Refusal(error.code, error.message, error.location, hint)
-    return unfinished
+    return None
+
+
+def _local_candidates(repo: Repo, remote_lock: RemoteLock | None) -> list[RollbackCandidate]:
+    """Return the releases that are on record here, and one whose record is lost but not its copy in git."""
+    candidates = [_read_candidate(record, repo, remote_lock) for record in list_records(repo.common_dir)]
+    orphan = orphaned_copy(repo)
+    if orphan:
+        lock = _own_lock(remote_lock, orphan.plan.release)
+        candidates.append(RollbackCandidate(orphan.plan.release, None, orphan.plan, orphan.manifest, lock))
+    return candidates
+
+
+def _with_remote_releases(
+    candidates: Sequence[RollbackCandidate], foreign: RemoteLock | None, unpublished: Sequence[UnpublishedRelease]
+) -> list[RollbackCandidate]:
+    """Return *candidates* with the release of another clone, if there is one, and those that are *unpublished*."""
+    by_release = {candidate.release: candidate for candidate in candidates}
+    if foreign:
+        release = foreign.plan.release
+        by_release[release] = RollbackCandidate(release, None, foreign.plan, foreign.manifest, foreign)
+    for proposal in reversed(unpublished):  # a draft knows the merged commit, a pull request only its own
+        release = proposal.plan.release
+        by_release.setdefault(release, RollbackCandidate(release, None, proposal.plan, proposal.manifest))
+    return [*by_release.values()]
+
+
+def _own_lock(remote_lock: RemoteLock | None, release: str) -> RemoteLock | None:
+    """Return *remote_lock* if it belongs to *release*."""
+    return remote_lock if remote_lock and remote_lock.plan.release == release else None
 
 
 def report_nothing(repo: Repo) -> Rollback:
     """Return a rollback of nothing, with a note how to name the last finished release, if there is one."""
     finished = [_read_candidate(record, repo, None) for record in list_records(repo.common_dir)]
-    latest = max((candidate for candidate in finished if candidate.plan), key=_start_key, default=None)
+    planned = [candidate for candidate in finished if candidate.plan]
+    latest = max(planned, key=_start_key, default=None)
     if latest is None or latest.plan is None:
         return Rollback(release="", title="")
     name = latest.plan.title
-    return Rollback(release="", title="", notes=(f"{name} is finished; `releasekit rollback {name}` rolls it back",))
+    note = f"{name} is finished; `releasekit rollback {name}` rolls it back"
+    return Rollback(release="", title="", notes=(note,))
 
 
 def _read_lock(repo: Repo, settings: Settings) -> RemoteLock | None:
@@ -179,7 +206,7 @@ def _read_lock(repo: Repo, settings: Settings) -> RemoteLock | None:
 
 def _read_candidate(record: Record, repo: Repo, remote_lock: RemoteLock | None) -> RollbackCandidate:
     """Return the release of *record*. Damaged parts come from the copy in git."""
-    lock = remote_lock if remote_lock and remote_lock.plan.release == record.release else None
+    lock = _own_lock(remote_lock, record.release)
     candidate = RollbackCandidate(record.release, record, lock=lock)
     try:
         return replace(candidate, plan=record.plan(), manifest=record.manifest())
@@ -206,15 +233,14 @@ def _is_finished(candidate: RollbackCandidate) -> bool:
 
 def _match_name(name: str, candidates: list[RollbackCandidate]) -> RollbackCandidate:
     titles = {candidate.release: candidate.plan.title if candidate.plan else "" for candidate in candidates}
-    matches = [candidate for candidate in candidates if name == titles[candidate.release]] or [
-        candidate for candidate in candidates if candidate.release.startswith(name)
-    ]
+    matches = [candidate for candidate in candidates if name == titles[candidate.release]]
+    if not matches:
+        matches = [candidate for candidate in candidates if candidate.release.startswith(name)]
     if len(matches) == 1:
         return matches[0]
     if matches:
         choices = " or ".join(f"{candidate.release} ({titles[candidate.release]})" for candidate in matches)
-        message = f"{name} is ambiguous: {choices}"
-        raise Refusal(ErrorCode.RELEASE_UNKNOWN, message)
+        raise Refusal(ErrorCode.RELEASE_UNKNOWN, f"{name} is ambiguous: {choices}")
     words = [word for pair in titles.items() for word in pair if word]
     raise Refusal(ErrorCode.RELEASE_UNKNOWN, f"no release is called {name}{did_you_mean(name, words)}")
 
@@ -234,52 +260,57 @@ async def inspect_release(
     Tags of packages that are on one of the *indexes* stay, unless *all_tags* are deleted.
     Raises Refusal RK-INDEX-… if it is unknown what is public.
     """
-    plan, manifest = candidate.plan, candidate.manifest
+    manifest = candidate.manifest
     commit = manifest.release_commit if manifest else ""
     remote = settings.remote if settings.push and settings.remote in repo.remotes() else ""
     remote_refs = repo.ls_remote(remote) if remote else {}
     public = await _ask_indexes(candidate, indexes)
-    local_tags = Tags("here", repo.tag_refs(), _tag_names(candidate), commit)
-    remote_tags = Tags(
-        f"on {remote}",
-        {name.removeprefix(_TAGS): ref for name, ref in remote_refs.items() if name.startswith(_TAGS)},
-        local_tags.names,
-        commit,
-    )
-    keep_reasons = {} if all_tags else _reasons_to_keep(candidate, local_tags.names, public)
+    names = _tag_names(candidate)
+    local_tags = Tags("here", repo.tag_refs(), names, commit)
+    remote_tags = Tags(f"on {remote}", _tags_among(remote_refs), names, commit)
+    keep_reasons = {} if all_tags else _reasons_to_keep(candidate, names, public)
     deleted_here, deleted_remotely = local_tags.without(keep_reasons), remote_tags.without(keep_reasons)
     remaining = {*(local_tags.refs.keys() - deleted_here.keys()), *(remote_tags.refs.keys() - deleted_remotely.keys())}
-    tag_of = {package.name: package.tag for package in _packages(candidate)}
-    public_packages = tuple(
-        package.model_copy(update={"tag": tag_of[package.name] if tag_of[package.name] in remaining else ""})
-        for package in public
-    )
+    public = _with_remaining_tags(candidate, public, remaining)
     own_unpublished = tuple(release for release in unpublished if release.plan.release == candidate.release)
+    kept_tags = [*_kept_tags(keep_reasons, local_tags, remote_tags)]
+    kept_tags += [*local_tags.moved_tags(), *remote_tags.moved_tags()]
+    notes = [*_commit_notes(repo, manifest, remote, remote_refs, public=bool(public))]
+    notes += _unpushed_notes(keep_reasons, local_tags, remote_tags, remote)
+    notes += _untagged_notes(public)
+    notes += _unasked_index_notes(manifest, indexes)
+    notes += _damage_notes(candidate)
     rollback = Rollback(
         draft=next((release.draft.url for release in own_unpublished if release.draft), ""),
-        pull=next((settings.release_branch for release in own_unpublished if release.refs), ""),
+        pull=settings.release_branch if any(release.refs for release in own_unpublished) else "",
         release=candidate.release,
-        title=plan.title if plan else candidate.release,
+        title=candidate.plan.title if candidate.plan else candidate.release,
         commit=commit,
         finished=bool(manifest and manifest.finished),
         tags=tuple(deleted_here),
         remote_tags=tuple(deleted_remotely),
-        kept_tags=(
-            *_kept_tags(keep_reasons, local_tags, remote_tags),
-            *local_tags.moved_tags(),
-            *remote_tags.moved_tags(),
-        ),
+        kept_tags=tuple(kept_tags),
         held=_is_ours(candidate, remote_refs.get(LOCK_REF)),
-        public=public_packages,
-        notes=(
-            *_commit_notes(repo, manifest, remote, remote_refs, public=bool(public)),
-            *_unpushed_notes(keep_reasons, local_tags, remote_tags, remote),
-            *_untagged_notes(public_packages),
-            *_unasked_index_notes(manifest, indexes),
-            *_damage_notes(candidate),
-        ),
+        public=public,
+        notes=tuple(notes),
     )
     return RollbackPlan(candidate, rollback, deleted_here, deleted_remotely, own_unpublished)
+
+
+def _tags_among(refs: Mapping[str, Ref]) -> dict[str, Ref]:
+    return {name.removeprefix(_TAGS): ref for name, ref in refs.items() if name.startswith(_TAGS)}
+
+
+def _with_remaining_tags(
+    candidate: RollbackCandidate, public: Sequence[PublicPackage], remaining: Container[str]
+) -> tuple[PublicPackage, ...]:
+    """Return the *public* packages, each with its tag if that is among the *remaining* ones."""
+    tag_of = {package.name: package.tag for package in _packages(candidate)}
+    updated: list[PublicPackage] = []
+    for package in public:
+        tag = tag_of[package.name]
+        updated.append(package.model_copy(update={"tag": tag if tag in remaining else ""}))
+    return tuple(updated)
 
 
 _TAGS = "refs/tags/"
@@ -315,8 +346,9 @@ class Tags:
 
 def _kept_tags(reasons: Mapping[str, str], local_tags: Tags, remote_tags: Tags) -> Iterator[KeptTag]:
     for name, reason in reasons.items():
-        if places := tuple(tags.location for tags in (local_tags, remote_tags) if name in tags.own_tags()):
-            yield KeptTag(tag=name, places=places, reason=reason)
+        locations = tuple(tags.location for tags in (local_tags, remote_tags) if name in tags.own_tags())
+        if locations:
+            yield KeptTag(tag=name, places=locations, reason=reason)
 
 
 def _packages(candidate: RollbackCandidate) -> Sequence[BuiltPackage | Step]:
@@ -329,24 +361,29 @@ def _packages(candidate: RollbackCandidate) -> Sequence[BuiltPackage | Step]:
 def _reasons_to_keep(
     candidate: RollbackCandidate, names: tuple[str, ...], public: Sequence[PublicPackage]
 ) -> dict[str, str]:
-    complete = {
-        package.name: f"{package.name} {package.version} is on {package.index}"
-        for package in public
-        if package.complete
-    }
-    return tag_keep_reasons(names, _packages(candidate), complete, candidate.plan.tags if candidate.plan else ())
+    complete: dict[str, str] = {}
+    for package in public:
+        if package.complete:
+            complete[package.name] = f"{package.name} {package.version} is on {package.index}"
+    umbrella_tags = candidate.plan.tags if candidate.plan else ()
+    return tag_keep_reasons(names, _packages(candidate), complete, umbrella_tags)
 
 
 def _unpushed_notes(reasons: Mapping[str, str], local_tags: Tags, remote_tags: Tags, remote: str) -> Iterator[str]:
     """Say which tags stay but are missing on the remote, and how to push them."""
-    if names := [name for name in reasons if name in local_tags.own_tags() and name not in remote_tags.refs and remote]:
+    if not remote:
+        return
+    own_tags = local_tags.own_tags()
+    names = [name for name in reasons if name in own_tags and name not in remote_tags.refs]
+    if names:
         refs = " ".join(f"{_TAGS}{name}" for name in names)
         yield f"{remote} does not have {', '.join(names)}: `git push {remote} {refs}`"
 
 
 def _untagged_notes(public: Sequence[PublicPackage]) -> Iterator[str]:
     """Say which versions are on an index without a tag."""
-    if names := dict.fromkeys(f"{package.name} {package.version}" for package in public if not package.tag):
+    names = dict.fromkeys(f"{package.name} {package.version}" for package in public if not package.tag)
+    if names:
         yield f"on the index without a tag: {', '.join(names)}; the next plan counts these versions as released"
 
 
@@ -362,9 +399,12 @@ def _is_ours(candidate: RollbackCandidate, lock_ref: Ref | None) -> bool:
     if lock_ref is None or candidate.lock is None:
         return False
     manifest = candidate.manifest
-    if candidate.record is None or not candidate.intact or manifest is None:
+    is_recorded = candidate.record is not None and candidate.intact
+    if not is_recorded or manifest is None:
         return True
-    return lock_ref.object == manifest.held or candidate.lock.manifest.lock_identity() == manifest.lock_identity()
+    if lock_ref.object == manifest.held:
+        return True
+    return candidate.lock.manifest.lock_identity() == manifest.lock_identity()
 
 
 def _unasked_index_notes(manifest: ReleaseManifest | None, indexes: Sequence[tuple[Target, Index]]) -> Iterator[str]:
@@ -396,19 +436,16 @@ async def _published_packages(
     """
     packages = candidate.manifest.packages if candidate.manifest else ()
     steps = candidate.plan.steps if candidate.plan and not packages and candidate.may_be_public else ()
-    matches: list[tuple[BuiltPackage | Step, Target, tuple[str, ...]]] = []
+    matches: list[_IndexMatch] = []
     for target, index in indexes:
-        listed = await files_on_index(packages, index, strict=False)
-        matches += [(package, target, tuple(listed[package.name])) for package in packages if listed[package.name]]
-        versions = await asyncio.gather(*(index.versions(step.name) for step in steps))
-        matches += [
-            (step, target, ()) for step, published in zip(steps, versions, strict=True) if step.version in published
-        ]
+        matches += await _listed_packages(packages, target, index)
+        matches += await _listed_versions(steps, target, index)
     names = {package.name for package, _, _ in matches}
     dependents = public_dependents(candidate.plan, names) if candidate.plan else {}
     sizes = {package.name: len(package.files) for package in packages}
-    return tuple(
-        PublicPackage(
+    public: list[PublicPackage] = []
+    for package, target, files in matches:
+        row = PublicPackage(
             name=package.name,
             version=package.version,
             files=files,
@@ -418,32 +455,55 @@ async def _published_packages(
             next=next_version_after(package.version),
             dependents=dependents.get(package.name, ()),
         )
-        for package, target, files in matches
-    )
+        public.append(row)
+    return tuple(public)
+
+
+async def _listed_packages(packages: Sequence[BuiltPackage], target: Target, index: Index) -> list[_IndexMatch]:
+    """Return those of *packages* that the index lists files of, with these files."""
+    listed = await files_on_index(packages, index, strict=False)
+    return [(package, target, tuple(listed[package.name])) for package in packages if listed[package.name]]
+
+
+async def _listed_versions(steps: Sequence[Step], target: Target, index: Index) -> list[_IndexMatch]:
+    """Return those of *steps* whose version the index lists."""
+    versions = await asyncio.gather(*(index.versions(step.name) for step in steps))
+    pairs = zip(steps, versions, strict=True)
+    return [(step, target, ()) for step, published in pairs if step.version in published]
 
 
 def _commit_notes(
     repo: Repo, manifest: ReleaseManifest | None, remote: str, remote_refs: Mapping[str, Ref], *, public: bool
 ) -> tuple[str, ...]:
     """Say where the release commit stays: history that others may have is never rewritten."""
-    if manifest is None or not repo.has_commit(manifest.release_commit) or manifest.release_commit == manifest.commit:
+    if manifest is None or manifest.release_commit == manifest.commit:
         return ()
-    commit, name = manifest.release_commit, f"refs/heads/{manifest.branch}"
-    places: list[str] = []
-    if remote and name in remote_refs:
-        if not repo.has_commit(remote_refs[name].commit):
-            repo.fetch(remote, name)
-        if repo.contains(remote_refs[name].commit, commit):
-            places.append(f"{manifest.branch} on {remote}")
-    if repo.contains(repo.head, commit):
-        places.append(f"{repo.branch or 'HEAD'} here")
-    if not places:
+    commit = manifest.release_commit
+    if not repo.has_commit(commit):
         return ()
-    message = f"the release commit {commit[:12]} is part of {' and of '.join(places)}, and stays"
+    branches = [*_branches_with_commit(repo, manifest, remote, remote_refs)]
+    if not branches:
+        return ()
+    message = f"the release commit {commit[:12]} is part of {' and of '.join(branches)}, and stays"
     if public:
         return (f"{message}: it contains versions that are on the index",)
     side = "-m 1 " if repo.parent(commit, 2) else ""  # for a merge, git needs to know which side stays
     return (f"{message}; `git revert {side}{commit[:12]}` reverts versions and changelogs",)
+
+
+def _branches_with_commit(
+    repo: Repo, manifest: ReleaseManifest, remote: str, remote_refs: Mapping[str, Ref]
+) -> Iterator[str]:
+    """Yield which branches contain the release commit: its own on the remote, and the one checked out here."""
+    ref = f"refs/heads/{manifest.branch}"
+    if remote and ref in remote_refs:
+        tip = remote_refs[ref].commit
+        if not repo.has_commit(tip):
+            repo.fetch(remote, ref)
+        if repo.contains(tip, manifest.release_commit):
+            yield f"{manifest.branch} on {remote}"
+    if repo.contains(repo.head, manifest.release_commit):
+        yield f"{repo.branch or 'HEAD'} here"
 
 
 def _damage_notes(candidate: RollbackCandidate) -> tuple[str, ...]:
@@ -472,14 +532,15 @@ async def delete_unpublished(repo: Repo, settings: Settings, secrets: Secrets, r
         return
     async with connect_forge(repo.address(settings.remote), settings, secrets) as forge:
         for release in rollback_plan.unpublished:
-            if release.draft and (forge_release := await forge.release(release.draft.tag)) and forge_release.draft:
-                await forge.delete_release(forge_release)
-            if release.refs and (
-                pull_request := await forge.find_pull_request(settings.release_branch, release.manifest.branch)
-            ):
-                await forge.close_pull_request(
-                    pull_request, f"{release.plan.title} was rolled back (`releasekit rollback`).\n"
-                )
+            if release.draft:
+                forge_release = await forge.release(release.draft.tag)
+                if forge_release and forge_release.draft:
+                    await forge.delete_release(forge_release)
+            if release.refs:
+                pull_request = await forge.find_pull_request(settings.release_branch, release.manifest.branch)
+                if pull_request:
+                    comment = f"{release.plan.title} was rolled back (`releasekit rollback`).\n"
+                    await forge.close_pull_request(pull_request, comment)
 
 
 @flow_task("delete-remote-tags")
@@ -488,14 +549,18 @@ def delete_remote_refs(repo: Repo, settings: Settings, rollback_plan: RollbackPl
 
     Raises ReleaseError RK-PUSH-REJECTED.
     """
-    leases = {f"refs/tags/{name}": sha for name, sha in rollback_plan.remote_tags.items()}
-    if rollback_plan.rollback.held and (lock_ref := repo.ls_remote(settings.remote, LOCK_REF).get(LOCK_REF)):
-        leases[LOCK_REF] = rollback_plan.candidate.lock.sha if rollback_plan.candidate.lock else lock_ref.object
+    leases = {f"{_TAGS}{name}": sha for name, sha in rollback_plan.remote_tags.items()}
+    lock = rollback_plan.candidate.lock
+    if rollback_plan.rollback.held:
+        lock_ref = repo.ls_remote(settings.remote, LOCK_REF).get(LOCK_REF)
+        if lock_ref:
+            leases[LOCK_REF] = lock.sha if lock else lock_ref.object
     for release in rollback_plan.unpublished:
         leases |= {name: sha for name, sha in release.refs.items() if name in repo.ls_remote(settings.remote, name)}
+    if not leases:
+        return
     try:
-        if leases:
-            repo.push(settings.remote, [f":{name}" for name in leases], leases=leases)
+        repo.push(settings.remote, [f":{name}" for name in leases], leases=leases)
     except ReleaseError as error:
         hint = "Allow it on the remote and run `releasekit rollback` again: it resumes. Or use --no-push."
         raise ReleaseError(error.code, error.message, error.location, hint, error.output) from None
