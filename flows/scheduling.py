@@ -48,13 +48,18 @@ async def run_graph(
     running: dict[str, asyncio.Task[State[Any]]] = {}
 
     async def run(step: Step) -> State[Any]:
-        upstream = {name: await running[name] for name in needs[step.name]}
+        upstream: list[State[Any]] = []
+        blockers: list[str] = []
+        for name in needs[step.name]:
+            state = await running[name]
+            upstream.append(state)
+            if not state.is_completed():
+                blockers.append(name)
         for name in step.after:
             await running[name]
-        blockers = [name for name, state in upstream.items() if not state.is_completed()]
         if blockers:
             return await run_step(observer, mark_blocked, (), step, blockers)
-        return await chain(step, list(upstream.values()))
+        return await chain(step, upstream)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -109,6 +114,7 @@ async def stage_all(release: ReleaseContext) -> tuple[list[BuiltPackage], tuple[
     slots, observer = asyncio.Semaphore(build_concurrency(release)), release.observer
     bar = ProgressBar(len(release.plan.steps), "built and verified", "built")
     halt = asyncio.Event()
+    on_failure = halt.set if release.settings.fail_fast else None
 
     async def chain(step: Step, upstream: States) -> State[Any]:
         async with slots:
@@ -120,15 +126,13 @@ async def stage_all(release: ReleaseContext) -> tuple[list[BuiltPackage], tuple[
             if state.is_completed():
                 state = await run_step(observer, build.verify, [state], release, step)
             # Still in the slot: the next chain that gets it must see the halt.
-            await _record_outcome(
-                observer, PackageStage.BUILT, step, state, halt.set if release.settings.fail_fast else None
-            )
+            await _record_outcome(observer, PackageStage.BUILT, step, state, on_failure)
         await bar.advance()
         return state
 
     steps = [
         step.model_copy(update={"after": ()}) for step in release.plan.steps
-    ]  # the order does not matter for builds
+    ]  # order is irrelevant for builds
     states = await run_graph(steps, {step.name: step.build_needs for step in steps}, chain, observer)
     if all(state.is_completed() for state in states.values()):
         return [await states[step.name].aresult() for step in steps], ()
@@ -142,16 +146,19 @@ async def prove_all(
 
     Returns nothing if all can be, otherwise the outcome of each package. Raises as `prove_resolution` does.
     """
-    settings = release.settings
+    settings, observer = release.settings, release.observer
     packages = {package.name: package for package in built}
     steps = [step for step in release.plan.steps if step.name in packages]
     if settings.overlay == "off" or not steps:
         return ()
-    release.observer.on_phase("proving")
+    observer.on_phase("proving")
     fits = await build.prove_resolution(release, built, together=together)
-    imported = {step.name for step in steps if settings.overlay == "install" and is_tested(release, step)}
-    slots, observer = asyncio.Semaphore(build_concurrency(release)), release.observer
+    imported: set[str] = set()
+    if settings.overlay == "install":
+        imported = {step.name for step in steps if step.is_smoke_tested(default=settings.smoke_test)}
+    slots = asyncio.Semaphore(build_concurrency(release))
     halt = asyncio.Event()
+    on_failure = halt.set if settings.fail_fast else None
 
     async def chain(step: Step, _: States) -> State[Any]:
         async with slots:
@@ -159,12 +166,11 @@ async def prove_all(
                 return await run_step(observer, mark_blocked, (), step, ["--fail-fast"])
             options = {"resolve": not fits, "install": step.name in imported}
             state = await run_step(observer, build.prove, (), release, step, packages[step.name], **options)
-            return await _record_outcome(
-                observer, PackageStage.PROVEN, step, state, halt.set if settings.fail_fast else None
-            )
+            return await _record_outcome(observer, PackageStage.PROVEN, step, state, on_failure)
 
     # No proof needs another one first.
-    wanted = [step.model_copy(update={"after": ()}) for step in steps if not fits or step.name in imported]
+    independent = [step.model_copy(update={"after": ()}) for step in steps]
+    wanted = [step for step in independent if step.name in imported] if fits else independent
     states = await run_graph(wanted, {step.name: () for step in wanted}, chain, observer)
     if all(state.is_completed() for state in states.values()):
         return ()
@@ -174,11 +180,6 @@ async def prove_all(
 def build_concurrency(release: ReleaseContext) -> int:
     """Return how many packages may be built at the same time."""
     return release.settings.build_concurrency or os.cpu_count() or 1
-
-
-def is_tested(release: ReleaseContext, step: Step) -> bool:
-    """Return whether the package is to be installed and imported; what it says for itself wins."""
-    return release.settings.smoke_test if step.smoke_test is None else step.smoke_test
 
 
 async def publish_all(
@@ -199,15 +200,15 @@ async def publish_all(
             upload_ended[step.name].set()
         for partner in step.batch:  # the packages of a cycle can be installed only when all are uploaded
             await upload_ended[partner].wait()
-        if state.is_completed() and is_tested(release, step):
+        if state.is_completed() and step.is_smoke_tested(default=release.settings.smoke_test):
             state = await run_step(observer, upload.smoke_test, [state], release, step, built[step.name], uploads.slots)
         await bar.advance()
-        return await _record_outcome(
-            observer, PackageStage.PUBLISHED, step, state, stop if release.settings.fail_fast else None
-        )
+        return await _record_outcome(observer, PackageStage.PUBLISHED, step, state, on_failure)
 
     def stop() -> None:
         uploads.stop("--fail-fast")
+
+    on_failure = stop if release.settings.fail_fast else None
 
     async def upload_and_confirm(step: Step, upstream: States) -> State[Any]:
         if uploads.stop_reason:
@@ -225,19 +226,21 @@ async def publish_all(
 
 
 async def _record_outcome(
-    observer: Observer, end: PackageStage, step: Step, state: State[Any], halt: Callable[[], None] | None
+    observer: Observer, end: PackageStage, step: Step, state: State[Any], on_failure: Callable[[], None] | None
 ) -> State[Any]:
+    """Log and show how the package of *step* ended, at best with the stage *end*; returns *state*."""
     if state.is_completed():
         log.info("%s %s %s", end, step.name, step.version)
         observer.on_stage(step.name, end)
-    elif await _blocker(state):
+        return state
+    if await _blocker(state):
         observer.on_stage(step.name, PackageStage.BLOCKED)
-    else:
-        error = await _exception(state)
-        log.error("%s %s failed", step.name, step.version)
-        observer.on_stage(step.name, PackageStage.FAILED, f"{error}\n{getattr(error, 'output', '')}".strip())
-        if halt:
-            halt()
+        return state
+    error = await _exception(state)
+    log.error("%s %s failed", step.name, step.version)
+    observer.on_stage(step.name, PackageStage.FAILED, f"{error}\n{getattr(error, 'output', '')}".strip())
+    if on_failure:
+        on_failure()
     return state
 
 

@@ -136,7 +136,7 @@ class _CommandOutline:
         if self.settings.overlay != "install":
             return
         for step in steps:
-            if self._is_tested(step):
+            if step.is_smoke_tested(default=self.settings.smoke_test):
                 yield str(uv.venv_command(VENV))
                 yield str(uv.install_command(self.root, VENV, _exact_requirement(step), index, fresh, links))
                 yield f"# import the modules of {step.name} in {VENV}"
@@ -151,13 +151,8 @@ class _CommandOutline:
         for step in self.plan.steps:
             yield self._upload(step)
             yield f"# wait until the index lists the files of {step.name} {step.version}, with the sha256 of each"
-            if self._is_tested(step):
+            if step.is_smoke_tested(default=self.settings.smoke_test):
                 yield from self._smoke_test(step)
-
-    def _is_tested(self, step: Step) -> bool:
-        if step.smoke_test is None:
-            return self.settings.smoke_test
-        return step.smoke_test
 
     def _upload(self, step: Step) -> str:
         stem = f"{step.name.replace('-', '_')}-{step.version}"

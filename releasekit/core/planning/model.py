@@ -82,6 +82,10 @@ class Step(BaseModel):
         assert self.next is not None, self.name  # noqa: S101  a step of Plan.steps always has one
         return self.next
 
+    def is_smoke_tested(self, *, default: bool) -> bool:
+        """Return whether the package is installed and imported. Its own setting wins over the *default*."""
+        return default if self.smoke_test is None else self.smoke_test
+
 
 class Obstacle(BaseModel):
     """A reason for which `publish` refuses a plan: an error as a value; *hint* says how to fix it."""
