@@ -131,11 +131,11 @@ class Siblings:
         member, pins = self.workspace[name], self.pins_for(name)
         raised = {change.before: change.after for change in self.raised_requirements(member)}
         requirements: list[ReleaseRequirement] = []
-        for need in _published(self.live_needs(member)):
+        for need in _wheel_needs(self.live_needs(member)):
             written = raised.get(need.written, need.written)
             pinned = pin_requirement(requirement_of(written), pins)
             requirements.append(ReleaseRequirement(pinned, need.extra))
-        requirements += [ReleaseRequirement(need.requirement, need.extra) for need in _published(older)]
+        requirements += [ReleaseRequirement(need.requirement, need.extra) for need in _wheel_needs(older)]
         return Candidate(name, self.targets[name], tuple(requirements), planned=True)
 
     def last_candidate(self, name: str, version: Version, metadata: Sequence[Requirement] | None) -> Candidate:
@@ -148,7 +148,7 @@ class Siblings:
             return Candidate(name, version, release_requirements(metadata))
         pins = self._last_pins(name)
         requirements: list[ReleaseRequirement] = []
-        for need in _published(self.live_needs(self.workspace[name])):
+        for need in _wheel_needs(self.live_needs(self.workspace[name])):
             pinned = pin_requirement(need.requirement, pins)
             requirements.append(ReleaseRequirement(pinned, need.extra))
         return Candidate(name, version, tuple(requirements), assumed=True)
@@ -178,7 +178,7 @@ class Siblings:
         return limits
 
 
-def _published(needs: Iterable[Need]) -> Iterator[Need]:
+def _wheel_needs(needs: Iterable[Need]) -> Iterator[Need]:
     """Yield those of *needs* that the METADATA of a wheel contains."""
     return (need for need in needs if need.kind in _PUBLISHED)
 
