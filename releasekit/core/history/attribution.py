@@ -52,25 +52,21 @@ def attribute_commits(
     bits of all its children, so git needs no query besides the walk.
     """
     later = latest or {}
-    releases = sorted({*since.values(), *later.values()})
-    tips = {sha: 2 << number for number, sha in enumerate(releases)}
+    tips = _release_bits({*since.values(), *later.values()})
     released = {package: tips[sha] for package, sha in since.items()}
     prereleased = {package: tips[sha] for package, sha in later.items()}
     everywhere = sum(tips[sha] for sha in set(since.values()))
     owners = _DirectoryHistory(owner_of, layouts or {}, ignored)
-    bits = {head: 1}
+    bits = {head: _HEAD}
     commits: list[Commit] = []
     touching: dict[str, list[str]] = {package: [] for package in owner_of.values()}
     fresh: dict[str, set[str]] = {package: set() for package in later}
     manifests: dict[str, list[str]] = {}
     unmatched_release_as: list[Commit] = []
     for commit in walk:
-        reached = bits.pop(commit.sha, 0) | tips.get(commit.sha, 0)
-        for parent in commit.parents:
-            bits[parent] = bits.get(parent, 0) | reached
+        reached = _pass_to_parents(commit, bits, tips.get(commit.sha, 0))
         owned = owners.of(commit)
-        in_head = reached & 1
-        if not in_head:
+        if not reached & _HEAD:
             continue
         packages = [package for package in owned if not reached & released.get(package, 0)]
         for package in packages:
@@ -84,12 +80,28 @@ def attribute_commits(
             commits.append(Commit(commit.sha, commit.parents, message, ()))
             for directory in owners.pyproject_directories(commit):
                 manifests.setdefault(directory, []).append(commit.sha)
-        if packages or releases_with_it:
-            continue
-        if "release-as" in commit.message.lower():
+        is_unmatched = not packages and not releases_with_it
+        if is_unmatched and "release-as" in commit.message.lower():
             unmatched_release_as.append(commit)
     frozen = {package: frozenset(shas) for package, shas in fresh.items()}
     return Attribution(tuple(commits), touching, frozen, manifests, unmatched_release_as)
+
+
+_HEAD = 1
+"""The bit of the commits that are reachable from HEAD."""
+
+
+def _release_bits(commits: Iterable[str]) -> dict[str, int]:
+    """Return a bit for each release commit, other than that of HEAD."""
+    return {sha: _HEAD << number for number, sha in enumerate(sorted(commits), start=1)}
+
+
+def _pass_to_parents(commit: Commit, bits: dict[str, int], own: int) -> int:
+    """Return the bits of *commit*, its *own* and those of its children, and add them to its parents in *bits*."""
+    reached = bits.pop(commit.sha, 0) | own
+    for parent in commit.parents:
+        bits[parent] = bits.get(parent, 0) | reached
+    return reached
 
 
 class _DirectoryHistory:
