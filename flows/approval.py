@@ -136,9 +136,12 @@ async def list_waiting_runs() -> list[FlowRun]:
     paused = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED])))
     async with get_client() as client:
         runs = await client.read_flow_runs(flow_run_filter=paused)
-    asking = [run for run in runs if run.state and run.state.state_details.run_input_keyset]
-    ours = [run for run in asking if "releasekit" in run.tags]
-    return sorted(ours, key=lambda run: run.start_time or run.created or 0)
+    waiting: list[FlowRun] = []
+    for run in runs:
+        has_form = run.state and run.state.state_details.run_input_keyset
+        if has_form and "releasekit" in run.tags:
+            waiting.append(run)
+    return sorted(waiting, key=lambda run: run.start_time or run.created or 0)
 
 
 async def answer_run(run: str, *, reject: str | None, drop: Sequence[str]) -> FlowRun:
@@ -146,19 +149,25 @@ async def answer_run(run: str, *, reject: str | None, drop: Sequence[str]) -> Fl
 
     Raises Refusal RK-RUN-NOT-WAITING if no run or several runs match, or if the server does not accept the answer.
     """
-    runs = await list_waiting_runs()
-    matches = [candidate for candidate in runs if run == candidate.name or str(candidate.id).startswith(run.lower())]
-    if len(matches) != 1:
-        available = "; ".join(f"{candidate.name}, {candidate.id}" for candidate in runs) or "none waits"
-        message = f"{len(matches) or 'no'} run{'s wait' if matches else ' waits'} for approval by the name or id {run}"
-        raise Refusal(ErrorCode.RUN_NOT_WAITING, f"{message} ({available})")
+    flow_run = _match_run(run, await list_waiting_runs())
     run_input: dict[str, object] = {"answer": "approve", "drop": list(drop)}
     if reject is not None:
-        run_input |= {"answer": "reject", "reason": reject, "drop": []}
+        run_input = {"answer": "reject", "reason": reject, "drop": []}
     async with get_client() as client:
-        result = await client.resume_flow_run(matches[0].id, run_input=run_input)
+        result = await client.resume_flow_run(flow_run.id, run_input=run_input)
     if result.status != "ACCEPT":
-        raise Refusal(
-            ErrorCode.RUN_NOT_WAITING, f"{matches[0].name}: {getattr(result.details, 'reason', result.status)}"
-        )
-    return matches[0]
+        reason = getattr(result.details, "reason", result.status)
+        raise Refusal(ErrorCode.RUN_NOT_WAITING, f"{flow_run.name}: {reason}")
+    return flow_run
+
+
+def _match_run(name: str, runs: Sequence[FlowRun]) -> FlowRun:
+    """Return the one of *runs* that *name* means; raises Refusal RK-RUN-NOT-WAITING."""
+    id_prefix = name.lower()
+    matches = [run for run in runs if name == run.name or str(run.id).startswith(id_prefix)]
+    if len(matches) == 1:
+        return matches[0]
+    count = f"{len(matches)} runs wait" if matches else "no run waits"
+    available = "; ".join(f"{run.name}, {run.id}" for run in runs) or "none waits"
+    message = f"{count} for approval by the name or id {name} ({available})"
+    raise Refusal(ErrorCode.RUN_NOT_WAITING, message)

@@ -54,8 +54,10 @@ def send_logs_to_prefect() -> None:
 
 async def name_run(action: str, plan: Plan, *tags: str) -> None:
     """Name the run after what it does, such as "publish v0.6.0 (12 packages)"."""
-    name = f"{action} {plan.title} ({count_packages(plan.steps)})" if plan.steps else f"{action}: nothing to release"
-    await rename_run(name, *tags, *([plan.title] if plan.steps else []))
+    if plan.steps:
+        await rename_run(f"{action} {plan.title} ({count_packages(plan.steps)})", *tags, plan.title)
+    else:
+        await rename_run(f"{action}: nothing to release", *tags)
 
 
 async def rename_run(name: str, *tags: str) -> None:

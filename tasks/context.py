@@ -61,9 +61,17 @@ def result_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
     release: ReleaseContext = parameters["release"]
     step = parameters["step"]
     built = parameters.get("built")
-    files = [file.sha256 for file in built.files] if built else []
-    parts = [release.plan.release, release.commit, release.target.check_url, context.task.name, step.name]
-    return sha256("\n".join([*parts, str(step.version), *files]).encode()).hexdigest()
+    parts = [
+        release.plan.release,
+        release.commit,
+        release.target.check_url,
+        context.task.name,
+        step.name,
+        str(step.version),
+    ]
+    if built:
+        parts += [file.sha256 for file in built.files]
+    return sha256("\n".join(parts).encode()).hexdigest()
 
 
 def retry_unless_refused(_task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
@@ -80,4 +88,6 @@ def retry_unless_refused(_task: Task[..., Any], run: TaskRun, state: State[Any])
 
 def exception_of(state: State[Any]) -> object:
     """Return the exception that a failed step ended with; None if its *state* does not carry it."""
-    return state.data if isinstance(state.data, BaseException) else getattr(state.data, "result", None)
+    if isinstance(state.data, BaseException):
+        return state.data
+    return getattr(state.data, "result", None)

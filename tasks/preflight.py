@@ -80,10 +80,14 @@ async def _with_error_async(probe: AsyncIterator[PreflightFinding]) -> AsyncIter
 
 
 def _as_findings(findings: list[PreflightFinding]) -> PreflightFindings:
-    obstacles = tuple(obstacle_of(finding) for finding in findings if isinstance(finding, ReleaseError))
-    return PreflightFindings(
-        obstacles, tuple(str(finding) for finding in findings if isinstance(finding, ReleaseWarning))
-    )
+    obstacles: list[Obstacle] = []
+    warnings: list[str] = []
+    for finding in findings:
+        if isinstance(finding, ReleaseError):
+            obstacles.append(obstacle_of(finding))
+        else:
+            warnings.append(str(finding))
+    return PreflightFindings(tuple(obstacles), tuple(warnings))
 
 
 def obstacle_of(error: ReleaseError) -> Obstacle:
@@ -252,16 +256,18 @@ def _taken_versions(
     project: Project, plan: Plan, published: Mapping[str, frozenset[Version]]
 ) -> Iterator[PreflightFinding]:
     for step in plan.packages:
+        location = f"{step.path}/pyproject.toml"
         if step.status is Status.ALREADY_PUBLISHED:
             message = f"the index already has {step.name} {step.next}"
-            yield Refusal(ErrorCode.PREFLIGHT_VERSION_EXISTS, message, f"{step.path}/pyproject.toml")
-        later = [
-            v for v in published.get(step.name, ()) if step.order >= 0 and v > step.version and not v.is_prerelease
-        ]
-        if later and not project.settings.allow_older:
-            message = f"the index has {step.name} {max(later)}, which is later than {step.version}, the planned version"
+            yield Refusal(ErrorCode.PREFLIGHT_VERSION_EXISTS, message, location)
+        if step.order < 0 or project.settings.allow_older:
+            continue
+        stable = [version for version in published.get(step.name, ()) if not version.is_prerelease]
+        latest = max(stable, default=step.version)
+        if latest > step.version:
+            message = f"the index has {step.name} {latest}, which is later than {step.version}, the planned version"
             hint = "Fetch the tags (`git fetch --tags`); on a maintenance branch set allow_older = true."
-            yield Refusal(ErrorCode.PREFLIGHT_VERSION_EXISTS, message, f"{step.path}/pyproject.toml", hint)
+            yield Refusal(ErrorCode.PREFLIGHT_VERSION_EXISTS, message, location, hint)
 
 
 def _new_projects(plan: Plan, published: Mapping[str, frozenset[Version]]) -> Iterator[PreflightFinding]:
@@ -316,17 +322,15 @@ async def _forge_access(project: Project, repo: Repo, plan: Plan) -> AsyncIterat
             reason = error.message if has_remote else f"there is no remote {settings.remote}"
             log.info("no release on GitHub or GitLab: %s", reason)
             return
-        consequence = (
-            "the release on GitHub or GitLab may fail"
-            if settings.stops_at(error)
-            else "there will be no release on GitHub or GitLab"
-        )
+        consequence = "there will be no release on GitHub or GitLab"
+        if settings.stops_at(error):
+            consequence = "the release on GitHub or GitLab may fail"
         yield ReleaseWarning(error.code, f"{consequence}: {error.message}", error.location)
         return
-    for existing in drafts:
-        if existing.tag == plan.title or MANIFEST in existing.assets:
-            message = f"there is a draft of {existing.tag} on {forge.name}"
-            yield Refusal(ErrorCode.PREFLIGHT_CONCURRENT_RELEASE, message, existing.url)
+    for draft in drafts:
+        if draft.tag == plan.title or MANIFEST in draft.assets:
+            message = f"there is a draft of {draft.tag} on {forge.name}"
+            yield Refusal(ErrorCode.PREFLIGHT_CONCURRENT_RELEASE, message, draft.url)
 
 
 async def _credentials(project: Project, target: Target, index: Index) -> AsyncIterator[PreflightFinding]:
