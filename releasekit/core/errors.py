@@ -795,18 +795,3 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
 
     close = get_close_matches(word, list(candidates), n=2, cutoff=0.6)
     return f"; did you mean {' or '.join(close)}?" if close else ""
-
-
-def explain(code: str) -> str:
-    """Return the catalogue's text for *code*.
-
-    Raises Refusal (RK-UNKNOWN-CODE) with the nearest codes if there is none.
-    """
-    try:
-        error_code = ErrorCode(code.upper())
-    except ValueError:
-        raise Refusal(
-            ErrorCode.UNKNOWN_CODE, f"no error has the code {code}{did_you_mean(code.upper(), list(ErrorCode))}"
-        ) from None
-    info = ERRORS[error_code]
-    return f"{error_code}\n\n{info.meaning}\n\nWhat to do: {info.hint}\n"

@@ -19,7 +19,6 @@ from releasekit.core.errors import (
     ReleaseError,
     ReleaseWarning,
     did_you_mean,
-    explain,
 )
 
 if TYPE_CHECKING:
@@ -73,32 +72,6 @@ class TestCatalogue:
         assert all(re.fullmatch(r"RK(-[A-Z]+)+", code) for code in ErrorCode)
         assert all(code == f"RK-{name.replace('_', '-')}" for name, code in ErrorCode.__members__.items())
         assert len(ErrorCode.__members__) == len(set(ErrorCode))
-
-
-class TestExplain:
-    """`releasekit explain CODE`."""
-
-    @pytest.mark.parametrize("written", ["RK-GRAPH-CYCLE", "rk-graph-cycle"])
-    def test_known(self, written: str) -> None:
-        """It says meaning and next step, in whatever case one asks."""
-        entry = ERRORS[ErrorCode.GRAPH_CYCLE]
-
-        assert explain(written) == f"RK-GRAPH-CYCLE\n\n{entry.meaning}\n\nWhat to do: {entry.hint}\n"
-
-    @pytest.mark.parametrize(
-        ("written", "said"),
-        [
-            ("RK-GRAPH-CYCEL", "no error has the code RK-GRAPH-CYCEL; did you mean RK-GRAPH-CYCLE?"),
-            ("rk-git-mising", "no error has the code rk-git-mising; did you mean RK-GIT-MISSING or RK-COMMIT-MISSING?"),
-            ("42", "no error has the code 42"),
-        ],
-    )
-    def test_unknown(self, written: str, said: str) -> None:
-        """An unknown code is refused, with those most like it."""
-        with pytest.raises(Refusal) as caught:
-            explain(written)
-
-        assert (caught.value.code, caught.value.message) == (ErrorCode.UNKNOWN_CODE, said)
 
 
 @pytest.mark.parametrize(

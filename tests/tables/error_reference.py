@@ -1,18 +1,50 @@
-"""The reference of errors: one heading a code, with its meaning and what to do."""
+"""The reference of errors: one heading a code, with its meaning, causes, an example and what to do."""
 
 from __future__ import annotations
 
-from releasekit.core.errors import ERRORS, ErrorCode
+import os.path
+from pathlib import Path
+
+from releasekit.core.error_pages import PAGES, REFERENCE, ErrorPage
+from releasekit.core.errors import ErrorCode
+
+ROOT = Path(__file__).parents[2]
 
 
 def errors() -> str:
     """Return a section for each error code, in alphabetical order."""
-    return "\n\n".join(_section(code) for code in sorted(ErrorCode))
+    return "\n\n".join(_section(PAGES[code]) for code in sorted(ErrorCode))
 
 
-def _section(code: ErrorCode) -> str:
-    entry = ERRORS[code]
-    return f"## {code}\n\n{_prose(entry.meaning)}\n\n**What to do:** {_prose(entry.hint)}"
+def example_language(example: str) -> str:
+    """Return what *example* is written in, as a code block names it: console, toml, yaml or text."""
+    if "$ " in example:
+        return "console"
+    if example.startswith("["):
+        return "toml"
+    return "yaml" if example.startswith("permissions:") else "text"
+
+
+def _section(page: ErrorPage) -> str:
+    info = page.info
+    parts = [
+        f"## {page.code}",
+        _prose(info.meaning),
+        "**Causes:**",
+        "\n".join(f"- {_prose(cause)}" for cause in page.causes),
+        "**Example:**",
+        f"```{example_language(page.example)}\n{page.example}\n```",
+        f"**What to do:** {_prose(info.hint)}",
+    ]
+    if page.guide:
+        parts.append(f"**See:** {_guide_link(page.guide)}")
+    return "\n\n".join(parts)
+
+
+def _guide_link(guide: str) -> str:
+    title = (ROOT / guide).read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+    target = os.path.relpath(guide, Path(REFERENCE).parent)
+    return f"[{title}]({target})"
 
 
 def _prose(text: str) -> str:

@@ -1,0 +1,1095 @@
+"""What `releasekit explain CODE` and the documentation add to an error: causes, an example and links.
+
+These texts are long, so nothing else imports this module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from releasekit.core.errors import ERRORS, ErrorCode, ErrorInfo, Refusal, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REFERENCE = "docs/reference/errors.md"
+PREFIX = "RK-"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPage:
+    """The explanation of an error.
+
+    *causes* says in sentences when it happens. *example* has one to four lines: TOML, or commands (after "$ ") and
+    what the program prints. *guide* is the page that helps, as a path in the repository; empty if there is none.
+    """
+
+    code: ErrorCode
+    causes: tuple[str, ...]
+    example: str
+    guide: str = ""
+
+    @property
+    def info(self) -> ErrorInfo:
+        """What the error itself prints: its meaning, and what to do."""
+        return ERRORS[self.code]
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """The section of the reference, and the guide, as paths in the repository."""
+        return tuple(filter(None, (f"{REFERENCE}#{self.code.lower()}", self.guide)))
+
+
+def find_page(code: str) -> ErrorPage:
+    """Return the page of *code*, written in any case, with or without its prefix.
+
+    Raises Refusal RK-UNKNOWN-CODE with the most similar codes if there is none.
+    """
+    name = PREFIX + code.strip().upper().replace("_", "-").removeprefix(PREFIX)
+    try:
+        return PAGES[ErrorCode(name)]
+    except ValueError:
+        message = f"no error has the code {code}{did_you_mean(name, list(ErrorCode))}"
+        raise Refusal(ErrorCode.UNKNOWN_CODE, message) from None
+
+
+_ADOPT = "docs/guides/adopt-a-repository.md"
+_APPROVAL = "docs/guides/approval.md"
+_CHECKS = "docs/guides/checks.md"
+_CREDENTIALS = "docs/guides/credentials.md"
+_DYNAMIC_VERSIONS = "docs/guides/dynamic-versions.md"
+_GITHUB = "docs/guides/github.md"
+_INDEX_FAULTS = "docs/reference/index-faults.md"
+_PINS = "docs/guides/pins.md"
+_PREFECT_SERVER = "docs/guides/prefect-server.md"
+_PULL_REQUESTS = "docs/guides/pull-requests.md"
+_RECOVERY = "docs/guides/recovery.md"
+_RELEASE_NOTES = "docs/guides/release-notes.md"
+_REQUIREMENTS = "docs/guides/requirements.md"
+_SELECT = "docs/guides/select-packages.md"
+_STAGED = "docs/guides/staged-builds.md"
+_VERSION_RULES = "docs/reference/version-rules.md"
+
+_TABLE = (
+    ErrorPage(
+        ErrorCode.USAGE,
+        (
+            "A command, an option or a value is misspelt, or a required argument is missing.",
+            "Two options contradict each other, such as --offline without --dry-run, or --approve with --yes.",
+            "An option needs something else: --ref needs the address of a repository, --output needs --stage-only.",
+            "A variable such as RELEASEKIT_FORMAT has a value that its option does not accept.",
+        ),
+        (
+            "$ releasekit publish --offline\n"
+            "error: RK-USAGE: --offline goes with --dry-run\n"
+            "$ releasekit publish --offline --dry-run"
+        ),
+        "docs/reference/command-line.md",
+    ),
+    ErrorPage(
+        ErrorCode.UNKNOWN_CODE,
+        ("You asked `explain` for a code that no error has, for example with a spelling mistake.",),
+        (
+            "$ releasekit explain RK-GRAPH-CYCEL\n"
+            "error: RK-UNKNOWN-CODE: no error has the code RK-GRAPH-CYCEL; did you mean RK-GRAPH-CYCLE?"
+        ),
+    ),
+    ErrorPage(
+        ErrorCode.UNEXPECTED,
+        (
+            "An exception that releasekit does not expect reached the command, or ended the release of one package.",
+            "The message has the type and the text of the exception; --verbose shows where it was raised.",
+        ),
+        "$ releasekit --verbose publish 2> releasekit.log\n$ releasekit status",
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.SECRET_UNKNOWN,
+        (
+            "`secrets` or --git-token names an environment variable (upper case) that is not set or is empty.",
+            "It names a Prefect Secret block (lower case) that does not exist on the server.",
+            "It names a Secret block, and no Prefect API is configured.",
+        ),
+        (
+            "[tool.releasekit]\n"
+            'secrets.UV_PUBLISH_TOKEN = "upload-token"   # a Secret block\n'
+            'secrets.GITHUB_TOKEN = "RELEASE_BOT_TOKEN"     # an environment variable'
+        ),
+        _CREDENTIALS,
+    ),
+    ErrorPage(
+        ErrorCode.REPOSITORY_UNREACHABLE,
+        (
+            "--workspace is the address of a repository that git cannot clone: wrong address, no access, no network.",
+            "The repository has no branch, tag or commit with the name that --ref gives.",
+        ),
+        (
+            "$ releasekit plan --workspace https://git.example/team/project.git --ref mian\n"
+            "error: RK-REPOSITORY-UNREACHABLE: there is no branch, tag or commit mian\n"
+            "$ releasekit plan --workspace https://git.example/team/project.git --ref main --git-token READ_TOKEN"
+        ),
+        _CREDENTIALS,
+    ),
+    ErrorPage(
+        ErrorCode.WORKSPACE_NOT_FOUND,
+        (
+            "You run the command outside of a uv project, and do not name one with --workspace.",
+            "--workspace names a directory that does not exist.",
+            "The pyproject.toml that uv finds says `managed = false` in [tool.uv].",
+        ),
+        (
+            "$ cd ~\n"
+            "$ releasekit plan                          # no pyproject.toml here\n"
+            "$ releasekit plan --workspace ~/src/shop   # or: releasekit -C ~/src/shop plan"
+        ),
+    ),
+    ErrorPage(
+        ErrorCode.WORKSPACE_INVALID,
+        (
+            "A pattern in [tool.uv.workspace] members matches a directory without a pyproject.toml.",
+            "A pyproject.toml is valid TOML, but uv rejects its content, such as a project without a name.",
+            "uv refuses the workspace for another reason; its own message says which.",
+        ),
+        (
+            "$ uv workspace list        # shows the same problem\n"
+            "$ git clean -ndX packages  # lists left-over directories that match a pattern"
+        ),
+    ),
+    ErrorPage(
+        ErrorCode.WORKSPACE_TOML,
+        (
+            "A pyproject.toml has a syntax error. The message shows the line.",
+            "It is not encoded as UTF-8, or it begins with a byte order mark.",
+        ),
+        '[project]\nname = "core"          # without the second quote: an error in this line\nversion = "1.3.0"',
+    ),
+    ErrorPage(
+        ErrorCode.WORKSPACE_DUPLICATE,
+        (
+            "Two members have names that differ only in case, or in '-', '_' and '.'.",
+            "A copy or a template of a package lies in a directory that [tool.uv.workspace] members matches.",
+        ),
+        '[tool.uv.workspace]\nmembers = ["packages/*"]\nexclude = ["packages/core-copy"]   # it is named "core" too',
+        _SELECT,
+    ),
+    ErrorPage(
+        ErrorCode.WORKSPACE_OUTSIDE,
+        (
+            '[tool.uv.workspace] members has a path that leads out of the workspace, such as "../shared".',
+            "A member is a symbolic link to a directory outside of the workspace.",
+        ),
+        '[tool.uv.workspace]\nmembers = ["packages/*"]   # not: "../shared"',
+    ),
+    ErrorPage(
+        ErrorCode.WORKSPACE_REQUIREMENT,
+        (
+            (
+                "As an error: a requirement is not valid, or the release must change one that it cannot edit, or one "
+                "in a file that git does not track."
+            ),
+            (
+                "As a warning: a package requires an older version of a sibling than the one in the workspace. The "
+                "index must have that version."
+            ),
+            (
+                "As a warning: a released package requires a member that is never published, or one that was never "
+                "released and that you left out."
+            ),
+        ),
+        '[project]\ndependencies = ["core >= 1.3"]   # not: "core >> 1.3", and not: "core < 1" if core is 1.3.0',
+        _REQUIREMENTS,
+    ),
+    ErrorPage(
+        ErrorCode.WORKSPACE_UNKNOWN_PACKAGE,
+        (
+            "--package, --exclude or an argument has a name, a pattern or a path that matches no member.",
+            "`packages`, `exclude` or a group in [tool.releasekit] still names a package that was renamed or removed.",
+            "--group names a group that [tool.releasekit.groups] does not have.",
+        ),
+        '$ releasekit discover\n$ releasekit plan -p core -p "plugin-*" -p "packages/web/*"',
+        _SELECT,
+    ),
+    ErrorPage(
+        ErrorCode.CONFIG_INVALID_KEY,
+        (
+            "A key in [tool.releasekit] is misspelt.",
+            "A member sets a key that only the pyproject.toml of the root may have.",
+            (
+                "An environment variable that starts with RELEASEKIT_ resembles an option, but is none. One that "
+                "resembles nothing gives a warning."
+            ),
+        ),
+        (
+            "error: RK-CONFIG-INVALID-KEY: unknown key propagat; did you mean propagate?\n"
+            "  --> pyproject.toml:7:1 [tool.releasekit]"
+        ),
+        "docs/reference/configuration.md",
+    ),
+    ErrorPage(
+        ErrorCode.CONFIG_INVALID_VALUE,
+        (
+            "A value has the wrong type, is not one of the allowed ones, or is too small.",
+            "A variable such as RELEASEKIT_CONCURRENCY has a text that is not a value of its key.",
+            "A package is in two groups that both decide its versions, or that have different `pins`.",
+            "publish_url or check_url contains a user name or a password.",
+        ),
+        '[tool.releasekit]\nconcurrency = 5        # not: "many", and not: 0\npropagate = "patch"    # not: "always"',
+        "docs/reference/configuration.md",
+    ),
+    ErrorPage(
+        ErrorCode.CHECK_UNKNOWN,
+        (
+            "--select, --ignore, `check_select` or `check_ignore` has a misspelt name.",
+            "The check belongs to a plugin that is not installed in the environment of releasekit.",
+        ),
+        (
+            "$ releasekit check --select cycels\n"
+            "error: RK-CHECK-UNKNOWN: there is no check cycels; did you mean cycles?\n"
+            "$ releasekit check --select cycles"
+        ),
+        _CHECKS,
+    ),
+    ErrorPage(
+        ErrorCode.CHECK_PLUGIN,
+        (
+            "An installed package has an entry point in the group `releasekit.checks` that cannot be imported.",
+            "The entry point is not a Check, or its name is already taken.",
+            "The check itself raised an exception.",
+        ),
+        (
+            '[project.entry-points."releasekit.checks"]\n'
+            'license_header = "our_checks:LICENSE_HEADER"   # a releasekit Check'
+        ),
+        "docs/contributing/add-a-check.md",
+    ),
+    ErrorPage(
+        ErrorCode.CHECK_FIX,
+        (
+            (
+                "The table or array that `check --fix` must change is written in a form that it cannot edit safely, "
+                "such as an array with commas at the beginning of lines and comments after them."
+            ),
+        ),
+        '[project]\nclassifiers = [\n    "Typing :: Typed",   # commas after each item\n]',
+        _CHECKS,
+    ),
+    ErrorPage(
+        ErrorCode.GRAPH_CYCLE,
+        (
+            (
+                "Two or more packages require each other, directly or through others, in `dependencies` or "
+                "`build-system.requires`. The message shows the way round."
+            ),
+            "Requirements in extras and dependency groups never make a cycle an error.",
+            'With cycles = "batch" only a cycle that is needed to build is an error.',
+        ),
+        '[tool.releasekit]\ncycles = "batch"   # publish the members of a cycle together',
+        "docs/explanation/order-and-the-graph.md",
+    ),
+    ErrorPage(
+        ErrorCode.GRAPH_SELF_DEPENDENCY,
+        (
+            "A package lists its own name in `dependencies` or `build-system.requires`.",
+            'An extra may name its own package: `all = ["core[a,b]"]` is fine.',
+        ),
+        "error: RK-GRAPH-SELF-DEPENDENCY: core requires itself\n  --> packages/core/pyproject.toml",
+        _CHECKS,
+    ),
+    ErrorPage(
+        ErrorCode.VERSION_UNKNOWN,
+        (
+            (
+                'A package has `dynamic = ["version"]`, its version comes from tags, and no tag in the configured '
+                "format is in the history."
+            ),
+            "The tags have another format than tag_format, or were not fetched.",
+        ),
+        (
+            "[tool.releasekit]\n"
+            'first_version = "0.1.0"   # for packages that were never released\n'
+            'tag_format = ["{name}-v{version}", "{name}/{version}"]   # the first is written, all are read'
+        ),
+        _DYNAMIC_VERSIONS,
+    ),
+    ErrorPage(
+        ErrorCode.VERSION_INVALID,
+        (
+            "`version` in a pyproject.toml, or a `Release-As:` footer, is not a version as in PEP 440.",
+            "A `Release-As:` footer names a version that is not above the last release.",
+            "A prerelease of an earlier kind would follow: for example --prerelease a after 1.3.0rc1.",
+            "The version is a local one, such as 1.3.0+linux.",
+        ),
+        '$ git commit -m "fix: read empty files" -m "Release-As: 1.4.0"   # not: 1.4-final',
+        _VERSION_RULES,
+    ),
+    ErrorPage(
+        ErrorCode.VERSION_UNHEARD,
+        ("The commit with the footer is empty, changes only files outside of all packages, or is a merge commit.",),
+        "warning RK-VERSION-UNHEARD: Release-As: 2.0.0 (3f2c1ab) touches no package",
+        _VERSION_RULES,
+    ),
+    ErrorPage(
+        ErrorCode.PIN_OLD,
+        (
+            'With pins = "exact" or "compatible", a published package requires the versions that it was built with.',
+            "You release a new version of such a sibling, but not the package: it has no changes, or you left it out.",
+        ),
+        '[tool.releasekit]\npropagate = "patch"   # always release what needs a released package',
+        _REQUIREMENTS,
+    ),
+    ErrorPage(
+        ErrorCode.PIN_CONFLICT,
+        (
+            (
+                "A released package needs the new version of a sibling. It also needs a package that was published "
+                "with a pin on the old version, and that is not released now."
+            ),
+            (
+                "releasekit usually adds that package to the release. It cannot if you chose packages with -p or "
+                '--exclude, or if propagate = "none".'
+            ),
+        ),
+        (
+            "$ releasekit plan -p app -p core          # app needs core and web; web is pinned to the old core\n"
+            "$ releasekit publish --force-unchanged -p app -p core -p web"
+        ),
+        _REQUIREMENTS,
+    ),
+    ErrorPage(
+        ErrorCode.SIBLING_MISSING,
+        (
+            (
+                "A released package requires a sibling that has a tag, but that the index does not have in a version "
+                "that fits: for example because its upload failed, or it went to another index."
+            ),
+            "The required sibling was never released, and you left it out with -p or --exclude.",
+        ),
+        (
+            "$ releasekit plan -p app            # app needs core 1.3.0, which is not on the index\n"
+            "$ releasekit publish --force-unchanged -p app -p core"
+        ),
+        _REQUIREMENTS,
+    ),
+    ErrorPage(
+        ErrorCode.PIN_RESTORE_FAILED,
+        (
+            "You edited a file after `releasekit pin --apply` changed it.",
+            "A backup was deleted or changed, or the list of the backups is damaged.",
+        ),
+        (
+            "$ releasekit pin --apply\n"
+            "$ git diff             # compare with the backup that the message names\n"
+            "$ releasekit pin --restore"
+        ),
+        _PINS,
+    ),
+    ErrorPage(
+        ErrorCode.VERSION_PLACE,
+        (
+            "The pattern of a `bump` entry matches nowhere in its file, or more than once.",
+            "The file does not exist, is outside of the package, or is not tracked by git.",
+            "The build backend takes a dynamic version from a file that releasekit does not know.",
+        ),
+        '[tool.releasekit]\nbump = [{ path = "src/core/__init__.py", pattern = \'__version__ = "{version}"\' }]',
+        _DYNAMIC_VERSIONS,
+    ),
+    ErrorPage(
+        ErrorCode.BASELINE_INDEX,
+        (
+            "The package was released before without a tag, or its tags have another format or were not fetched.",
+            "With --offline, a package has no tag, so an earlier release on the index is not seen.",
+        ),
+        "$ git fetch --tags\n$ releasekit init --tag-baselines",
+        _ADOPT,
+    ),
+    ErrorPage(
+        ErrorCode.BASELINE_UNKNOWN,
+        (
+            (
+                "The package is on the index without a tag here, and no commit ever set that version: for example "
+                "because the version is dynamic, or the package came from another repository."
+            ),
+            "Another project on the index has the same name.",
+        ),
+        "$ git fetch --tags\n$ git tag core-v1.2.0 3f2c1ab   # the commit that core 1.2.0 was made from",
+        _ADOPT,
+    ),
+    ErrorPage(
+        ErrorCode.TAG_INVALID,
+        (
+            "tag_format does not contain {version} exactly once, or contains an unknown placeholder.",
+            "The format makes a name that git refuses, or one from which the version cannot be read again.",
+            "Two packages would get the same tag, because {name} is missing.",
+        ),
+        (
+            "[tool.releasekit]\n"
+            'tag_format = "{name}-v{version}"    # not: "v{version}" if packages have own versions\n'
+            'umbrella_tag_format = "v{version}"'
+        ),
+        "docs/reference/configuration.md",
+    ),
+    ErrorPage(
+        ErrorCode.TAG_EXISTS,
+        (
+            "Somebody created the tag by hand, or an earlier release of the same version failed elsewhere.",
+            "The tag exists on the remote, on another commit than the merged release pull request.",
+        ),
+        (
+            "$ git show core-v1.3.0             # a mistake?\n"
+            "$ git tag --delete core-v1.3.0\n"
+            "$ git push --delete origin core-v1.3.0"
+        ),
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.GIT_MISSING,
+        ("There is no command `git` on the PATH, for example in a slim container image.",),
+        "$ git --version\n$ apt-get install git   # on Debian and Ubuntu",
+    ),
+    ErrorPage(
+        ErrorCode.GIT_NOT_A_REPOSITORY,
+        (
+            "The workspace directory has no .git, and neither has a directory above it.",
+            "The repository is bare, so it has no files.",
+        ),
+        '$ git init\n$ git add .\n$ git commit -m "feat: begin"',
+    ),
+    ErrorPage(
+        ErrorCode.GIT_NO_COMMIT,
+        ("You ran `git init`, but have not committed anything yet.",),
+        '$ git add .\n$ git commit -m "feat: begin"',
+    ),
+    ErrorPage(
+        ErrorCode.GIT_IDENTITY,
+        (
+            (
+                "user.name or user.email is not set, as in a fresh container or on a CI runner, and releasekit must "
+                "make a commit or a tag."
+            ),
+        ),
+        '$ git config user.name "Release bot"\n$ git config user.email "bot@example.com"',
+    ),
+    ErrorPage(
+        ErrorCode.GIT_LOCKED,
+        (
+            "An editor, another terminal or a background fetch runs git in this repository at the same moment.",
+            "A git process was killed and left a file such as .git/index.lock.",
+        ),
+        "$ rm .git/index.lock        # the file that git names, if no git process runs\n$ releasekit publish",
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.SIGNING_FAILED,
+        (
+            "commit.gpgSign or tag.gpgSign is set, and the key does not exist, has expired, or cannot be read here.",
+            "gpg needs a passphrase, and there is no terminal or agent to ask.",
+        ),
+        (
+            "$ git config user.signingkey 0A46826A\n"
+            "$ git config commit.gpgSign false   # or do not sign in this repository"
+        ),
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.UV_MISSING,
+        (
+            "There is no uv on the PATH or next to releasekit.",
+            "Both are older than releasekit needs, or they do not run on this machine.",
+        ),
+        "$ uv --version\n$ uv self update",
+    ),
+    ErrorPage(
+        ErrorCode.UV_VERSION,
+        ("`required-version` in [tool.uv] excludes the uv that releasekit found.",),
+        '[tool.uv]\nrequired-version = ">=0.13"',
+    ),
+    ErrorPage(
+        ErrorCode.PREFLIGHT_DIRTY_WORKTREE,
+        (
+            "Files are changed, staged or untracked. releasekit does not leave them out silently.",
+            "`releasekit pin --apply` has changed requirements, and they are not restored yet.",
+        ),
+        "$ git status --short\n$ git stash --include-untracked\n$ releasekit publish",
+    ),
+    ErrorPage(
+        ErrorCode.PREFLIGHT_SHALLOW_CLONE,
+        (
+            (
+                "A CI job cloned the repository with a limited depth, which is the default of GitHub Actions and "
+                "GitLab CI."
+            ),
+            "You cloned with `git clone --depth`.",
+        ),
+        "$ git fetch --unshallow --tags\n$ releasekit plan",
+        _GITHUB,
+    ),
+    ErrorPage(
+        ErrorCode.PREFLIGHT_DETACHED_HEAD,
+        (
+            "You checked out a tag or a commit instead of a branch.",
+            "publish --version-only needs a branch for the commit with the versions, in CI too.",
+            "prepare does not know which branch to release: HEAD is detached, and the CI does not name a branch.",
+        ),
+        "$ git switch main\n$ releasekit publish",
+    ),
+    ErrorPage(
+        ErrorCode.PREFLIGHT_LOCK_STALE,
+        ("A pyproject.toml was changed, and uv.lock, which git tracks, was not updated.",),
+        '$ uv lock\n$ git commit -m "chore: update uv.lock" uv.lock',
+    ),
+    ErrorPage(
+        ErrorCode.PREFLIGHT_VERSION_EXISTS,
+        (
+            "The version was released from another clone, and its tags were not fetched.",
+            "An earlier release stopped after the upload, and its record is lost.",
+            "You release from a maintenance branch, and the index has a later version.",
+        ),
+        "$ git fetch --tags\n$ releasekit plan",
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.PREFLIGHT_NO_REMOTE,
+        (
+            "The repository has no remote with the name in `remote` (default: origin).",
+            "prepare always needs a remote, because the pull request is made there.",
+        ),
+        "$ git remote add origin https://git.example/team/project.git\n$ releasekit publish",
+    ),
+    ErrorPage(
+        ErrorCode.REMOTE_UNREACHABLE,
+        (
+            "There is no network, or the host of the remote is down.",
+            "The address of the remote is wrong, or the repository was moved or deleted.",
+            "git has no credentials for the remote, or they are refused.",
+        ),
+        "$ git ls-remote origin\n$ git remote get-url origin",
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.PREFLIGHT_VULNERABLE,
+        (
+            "A locked dependency has a known vulnerability. Without strict_audit it is a warning.",
+            "strict_audit is set, or you passed --strict-audit.",
+        ),
+        "$ uv audit\n$ uv lock --upgrade-package jinja2   # the package that is named",
+    ),
+    ErrorPage(
+        ErrorCode.PREFLIGHT_NEW_PROJECTS,
+        (
+            "It is a warning. More than 4 packages of this plan have never been on PyPI.",
+            "releasekit publishes what PyPI accepts. The rest stays unpublished until you run publish again.",
+        ),
+        "$ releasekit publish     # today: the first new projects\n$ releasekit publish     # tomorrow: the rest",
+        _INDEX_FAULTS,
+    ),
+    ErrorPage(
+        ErrorCode.PREFLIGHT_CONCURRENT_RELEASE,
+        (
+            "A workflow is publishing the same release at this moment.",
+            "A merged release pull request is drafted, but its publishing workflow failed or never ran.",
+            "Somebody staged a release and handed it to CI, so its draft contains a manifest.",
+        ),
+        "$ releasekit status\n$ releasekit publish --manifest v1.3.0   # the tag of the draft",
+        _PULL_REQUESTS,
+    ),
+    ErrorPage(
+        ErrorCode.LOCK_ACQUISITION_FAILED,
+        (
+            "Another `releasekit publish`, `prepare` or `rollback` runs in this clone, in another terminal or job.",
+            "A Prefect worker on this machine is releasing the same repository.",
+        ),
+        (
+            "$ releasekit status      # works while a release runs\n"
+            "$ releasekit publish     # when the other one has ended"
+        ),
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.NOT_CONFIRMED,
+        (
+            "You answered no, or pressed Enter without an answer.",
+            "There is no terminal, as in CI, and you did not pass --yes.",
+            "Somebody rejected the release with `releasekit approve`, or nobody answered within approval_timeout.",
+        ),
+        "$ releasekit publish --yes",
+        _APPROVAL,
+    ),
+    ErrorPage(
+        ErrorCode.RUN_NOT_WAITING,
+        (
+            "The name or the id is misspelt, or the beginning of an id matches several runs.",
+            "The run was answered already, was cancelled, or has ended.",
+            "You ask another Prefect server than the one that the release runs on.",
+        ),
+        "$ releasekit approve\n$ releasekit approve crimson-otter",
+        _APPROVAL,
+    ),
+    ErrorPage(
+        ErrorCode.FILE_SYSTEM,
+        (
+            "The disk is full, a quota is reached, or the file system is read-only.",
+            "A file belongs to another user, for example because an earlier run used sudo.",
+        ),
+        "error: RK-FILE-SYSTEM: No space left on device\n$ df -h .\n$ releasekit publish",
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.INDEX_UNKNOWN,
+        (
+            "`index` or --index names an index that [[tool.uv.index]] does not have, or one without a publish-url.",
+            "You set publish_url without check_url, so uploads could not be confirmed.",
+            "uv has no default index, or does not say where it uploads to.",
+        ),
+        (
+            "[[tool.uv.index]]\n"
+            'name = "internal"\n'
+            'url = "https://packages.example/simple/"\n'
+            'publish-url = "https://upload.example/legacy/"'
+        ),
+        _CREDENTIALS,
+    ),
+    ErrorPage(
+        ErrorCode.INDEX_UNREACHABLE,
+        (
+            "There is no network, a proxy blocks the connection, or the name of the host is wrong.",
+            "The index answers 429 or a server error again and again.",
+            "With --rehearse: the throwaway index did not start.",
+        ),
+        "$ curl --head https://packages.example/simple/\n$ releasekit plan --offline   # a plan from git alone",
+        _INDEX_FAULTS,
+    ),
+    ErrorPage(
+        ErrorCode.INDEX_CREDENTIALS,
+        (
+            "UV_PUBLISH_TOKEN is missing, wrong or expired, or may not upload to this project.",
+            "UV_PUBLISH_TOKEN is set together with a user name or a password, or the publish URL has other ones.",
+            "The index wants credentials for reading too: UV_INDEX_<NAME>_USERNAME and UV_INDEX_<NAME>_PASSWORD.",
+            "In CI, trusted publishing is not set up for this repository, workflow or environment.",
+        ),
+        '$ export UV_PUBLISH_TOKEN="$(cat token.txt)"\n$ releasekit publish',
+        _CREDENTIALS,
+    ),
+    ErrorPage(
+        ErrorCode.INDEX_RESPONSE,
+        (
+            "The URL is the upload address or the web page of the index, not the root of its simple pages.",
+            "A login page or a proxy answers instead of the index.",
+            "The index answers with an unexpected status, or with a page that cannot be read.",
+        ),
+        (
+            "[tool.releasekit]\n"
+            'publish_url = "https://upload.example/legacy/"\n'
+            'check_url = "https://packages.example/simple/"   # the simple root'
+        ),
+        _INDEX_FAULTS,
+    ),
+    ErrorPage(
+        ErrorCode.FORGE_UNKNOWN,
+        (
+            "The name of the remote's host contains neither github nor gitlab, or the remote is a directory.",
+            "It stops the release only with forge_required. Otherwise the release has no page with notes.",
+        ),
+        '[tool.releasekit]\nforge = "gitlab"\nforge_url = "https://git.example/api/v4"',
+        _RELEASE_NOTES,
+    ),
+    ErrorPage(
+        ErrorCode.FORGE_NO_TOKEN,
+        (
+            "Neither the variable nor `secrets` has a token, and `gh` is not logged in.",
+            "It stops the release only with forge_required, and `prepare` always.",
+        ),
+        "$ gh auth login\n$ releasekit publish",
+        _RELEASE_NOTES,
+    ),
+    ErrorPage(
+        ErrorCode.FORGE_CREDENTIALS,
+        (
+            "The token has expired, was revoked, or is not complete.",
+            "The token belongs to an account that cannot see this private repository.",
+            "The remote still has the old address of a repository that was renamed or moved.",
+        ),
+        "$ gh auth status\n$ git remote get-url origin",
+        _RELEASE_NOTES,
+    ),
+    ErrorPage(
+        ErrorCode.FORGE_READ_ONLY,
+        (
+            "In GitHub Actions, the workflow does not give its token `contents: write`.",
+            "A fine-grained token has no write access to the contents, or your role does not allow releases.",
+            "On GitLab, the token has no scope `api`, or a role below Developer.",
+        ),
+        "permissions:\n  contents: write         # releases and tags\n  pull-requests: write    # prepare",
+        _GITHUB,
+    ),
+    ErrorPage(
+        ErrorCode.FORGE_UNREACHABLE,
+        (
+            "There is no network, or GitHub or GitLab is down: it answered with a server error at every attempt.",
+            "forge_url is not the address of its API.",
+        ),
+        "$ releasekit publish     # only what is missing is done again",
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.FORGE_RATE_LIMIT,
+        (
+            "Many requests used the same token in a short time, for example other jobs of your organization.",
+            "releasekit waits for short limits itself. This limit is longer.",
+        ),
+        "$ gh api rate_limit     # shows when the limit ends\n$ releasekit publish",
+        _RELEASE_NOTES,
+    ),
+    ErrorPage(
+        ErrorCode.FORGE_REFUSED,
+        (
+            "A rule of the repository forbids the change, such as a protected tag or a release that is immutable.",
+            "The request does not fit the repository: pull requests are disabled, or a branch does not exist.",
+        ),
+        "$ releasekit --verbose publish     # logs every request and its answer",
+        _RELEASE_NOTES,
+    ),
+    ErrorPage(
+        ErrorCode.NOTES_TEMPLATE,
+        (
+            "The file that notes_template names does not exist or is not UTF-8.",
+            "It has a syntax error of Jinja2, or uses a variable that does not exist.",
+        ),
+        "$ releasekit notes      # renders the template, and releases nothing",
+        _RELEASE_NOTES,
+    ),
+    ErrorPage(
+        ErrorCode.NOTES_COMMAND,
+        (
+            "The program in notes_command is not installed, fails, or takes too long.",
+            "It printed nothing.",
+        ),
+        (
+            "[tool.releasekit]\n"
+            'notes_command = ["python", "tools/rewrite_notes.py"]   # reads the notes, prints new ones'
+        ),
+        _RELEASE_NOTES,
+    ),
+    ErrorPage(
+        ErrorCode.COMMAND_FAILED,
+        (
+            "A program that releasekit runs, mostly git or uv, ended with an error, and no other code describes it.",
+            "The program could not be started.",
+        ),
+        "$ releasekit --verbose plan     # logs every command that is run",
+    ),
+    ErrorPage(
+        ErrorCode.COMMAND_TIMEOUT,
+        (
+            "A build or another command hangs, for example because it waits for input or for the network.",
+            "The build is slow, and build_timeout is too short for it.",
+        ),
+        "[tool.releasekit]\nbuild_timeout = 3600   # seconds for one build; default 1800",
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.RECORD_INVALID,
+        (
+            "A file below .git/releasekit was deleted, edited or cut off, for example by a full disk.",
+            "A newer releasekit wrote the record or the manifest.",
+            (
+                "With --manifest: a file is missing or has other bytes than recorded, or the release commit contains "
+                "changes that a release does not make."
+            ),
+        ),
+        "$ releasekit status\n$ releasekit publish --resume-from-registry",
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.COMMIT_MISSING,
+        (
+            "The job that publishes has a shallow clone, or has another branch checked out than the staging job.",
+            "The staging job did not push the release commit, and `commit.bundle` is not next to the manifest.",
+            "The manifest belongs to another repository.",
+        ),
+        "$ git fetch --unshallow --tags\n$ releasekit publish --manifest release/manifest.json",
+        _STAGED,
+    ),
+    ErrorPage(
+        ErrorCode.RELEASE_UNKNOWN,
+        (
+            "The name that you gave to rollback or manifest is misspelt, or the release was removed already.",
+            "The beginning of an id matches several releases.",
+            "The release on GitHub or GitLab does not exist, or has no manifest.",
+        ),
+        "$ releasekit status\n$ releasekit rollback v1.3.0",
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.RELEASE_ELSEWHERE,
+        (
+            "Another machine or CI job is releasing this repository, or stopped in the middle of it.",
+            "This clone has an unfinished release, and you ask for another one with --manifest or --version-only.",
+            "Another clone has finished the same release; its tags are not here yet.",
+        ),
+        (
+            "$ releasekit status                          # who releases, where and since when\n"
+            "$ releasekit publish --resume-from-registry  # only if that machine is lost"
+        ),
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.RELEASE_TAKEN_OVER,
+        (
+            (
+                "The release of this clone was interrupted, and somebody continued it elsewhere with "
+                "--resume-from-registry."
+            ),
+            "Somebody abandoned it from another clone with `rollback`.",
+        ),
+        "$ git fetch --tags\n$ releasekit rollback",
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.RELEASE_NOT_HELD,
+        (
+            "It is a warning. A server-side hook or a rule allows only branches and tags.",
+            "The token may push to branches, but not to other references.",
+        ),
+        "warning RK-RELEASE-NOT-HELD: ! [remote rejected] refs/releasekit/running (hook declined) (origin)",
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.ROLLBACK_UNFINISHED,
+        ("A `releasekit rollback` was interrupted, or failed in the middle. Until it ends, publish refuses.",),
+        "$ releasekit rollback\n$ releasekit publish",
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.FILES_LOST,
+        (
+            "The directory `dist` of the record was deleted, or a file in it has changed.",
+            "A CI job resumes a release without the files of the job before.",
+        ),
+        "$ releasekit status\n$ releasekit publish --resume-from-registry",
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.REBUILD_DIFFERS,
+        (
+            "The build is not reproducible: setuptools, for example, writes the time of the build into sdists.",
+            "This machine has another version of the build backend than the one that built the files.",
+        ),
+        "$ scp -r laptop:shop/.git/releasekit/84cb28c44dac .git/releasekit/\n$ releasekit publish",
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.BUILD_FAILED,
+        (
+            "`uv build` fails. Builds do not see your working tree, only what is committed.",
+            "A build requirement is missing, or cannot be installed on this machine.",
+            "The package builds only with [tool.uv.sources]. A release builds without them, as users do.",
+        ),
+        (
+            "$ uv build --package core --no-sources\n"
+            '$ git commit -am "fix: declare the build requirement"\n'
+            "$ releasekit publish"
+        ),
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.VERIFY_FAILED,
+        (
+            "The built files have another name or version than planned, or one is missing.",
+            "The metadata requires other versions of siblings than the plan says.",
+            "The wheel contains no module, or is not a valid archive.",
+            "A built file was changed on this disk after it was verified.",
+        ),
+        "$ uv build --package core\n$ unzip -l dist/core-1.3.0-py3-none-any.whl   # which files does it contain?",
+        "docs/explanation/how-a-release-works.md",
+    ),
+    ErrorPage(
+        ErrorCode.RESOLVE_FAILED,
+        (
+            "A package requires a version of a dependency that does not exist on the index.",
+            "Two packages of the release require versions that exclude each other.",
+            "`requires-python` of a dependency excludes a Python version that the package allows.",
+        ),
+        "$ releasekit graph --deps app\n$ releasekit plan -p app -p core   # release both together",
+        _REQUIREMENTS,
+    ),
+    ErrorPage(
+        ErrorCode.STAGED_IMPORT_FAILED,
+        (
+            "A module is missing in the wheel, or a dependency is not declared.",
+            "The package needs something that this machine lacks, such as a system library or a GPU.",
+        ),
+        (
+            "[tool.releasekit]      # in the pyproject.toml of the package\n"
+            "smoke_test = false     # it cannot be imported on a build machine"
+        ),
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.UPLOAD_FAILED,
+        (
+            "The index answered with a server error, or not at all, and repeating did not help.",
+            "The upload of a large file took longer than upload_timeout.",
+        ),
+        "[tool.releasekit]\nupload_timeout = 1800   # seconds for the files of one package; default 600",
+        _INDEX_FAULTS,
+    ),
+    ErrorPage(
+        ErrorCode.UPLOAD_LIMITED,
+        (
+            "The index answered 429: too many uploads in a short time.",
+            "PyPI refuses more new projects of your account today.",
+            "The index announced a wait that is longer than releasekit waits.",
+        ),
+        "[tool.releasekit]\nrate_limit = 30   # files a minute",
+        _INDEX_FAULTS,
+    ),
+    ErrorPage(
+        ErrorCode.UPLOAD_REFUSED,
+        (
+            (
+                "The metadata is not valid for this index, for example an unknown classifier or a description that "
+                "does not render."
+            ),
+            "The file is too large, or the index has a limit for the project.",
+            "A deleted file had the same name: PyPI never accepts that name again.",
+        ),
+        '$ releasekit rollback\n$ git commit -am "fix(core): remove the unknown classifier"\n$ releasekit publish',
+        _INDEX_FAULTS,
+    ),
+    ErrorPage(
+        ErrorCode.UPLOAD_CLOSED,
+        (
+            (
+                "A release was interrupted after it uploaded some files of a version, and you continue it after the "
+                "time limit of the index."
+            ),
+            "As a warning, from 10 days on: the time limit is near.",
+        ),
+        (
+            "$ releasekit publish      # before the day that is named\n"
+            "$ releasekit rollback     # after it; then commit a `fix:` and publish"
+        ),
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.PUBLISH_TIMEOUT,
+        (
+            "The index works through uploads slowly, or a cache in front of it shows old pages.",
+            "check_url belongs to another index than publish_url.",
+        ),
+        "[tool.releasekit]\nconfirm_timeout = 1800   # seconds until the index must list a file; default 600",
+        _INDEX_FAULTS,
+    ),
+    ErrorPage(
+        ErrorCode.PUBLISH_CHECKSUM_MISMATCH,
+        (
+            "Somebody uploaded the same version from another machine or by hand.",
+            "An earlier release built the version, its record was lost, and the rebuild has other bytes.",
+            "A mirror or a cache changes files.",
+        ),
+        (
+            "$ releasekit rollback     # then yank the version if it is not yours\n"
+            '$ git commit -am "fix(core): state the license"   # any change in core\n'
+            "$ releasekit publish"
+        ),
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.SMOKE_TEST_FAILED,
+        (
+            "A dependency on the index changed, was yanked, or does not fit together with the package.",
+            "The index was not reachable during the test.",
+            "The package cannot be imported on this machine: set smoke_test = false for it.",
+        ),
+        "$ uv run --isolated --no-project --with core==1.3.0 python -c 'import core'\n$ releasekit publish",
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.BLOCKED,
+        (
+            "A package that this one requires failed. Packages that do not need it are still published.",
+            "The index refused the credentials or all uploads, so the remaining uploads were not tried.",
+        ),
+        "$ releasekit status       # which package failed, and why\n$ releasekit publish",
+        "docs/explanation/order-and-the-graph.md",
+    ),
+    ErrorPage(
+        ErrorCode.PUSH_REJECTED,
+        (
+            "The branch is protected, or a hook refuses the commit. The tags are then pushed without the branch.",
+            "Before the release: the branch on the remote has commits that you do not have.",
+            "The remote has a tag of the same name on another commit.",
+        ),
+        (
+            "$ git pull --rebase       # if the branch is ahead on the remote, before a release begins\n"
+            "$ releasekit publish"
+        ),
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.BRANCH_MOVED,
+        (
+            "Somebody pushed to the branch while the release ran. The tags are pushed, because they are true.",
+            "With --version-only: the branch of this clone moved while the versions were written.",
+        ),
+        "$ git pull --no-rebase\n$ git push\n$ releasekit publish",
+        _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.BRANCH_UNPUSHED,
+        (
+            "You have local commits that are not pushed.",
+            "The remote has no branch with this name.",
+        ),
+        "$ git push --set-upstream origin main\n$ releasekit prepare",
+        _PULL_REQUESTS,
+    ),
+    ErrorPage(
+        ErrorCode.PULL_EMPTY,
+        ("All versions are dynamic and come from tags, and changelog = false. So the release commit would be empty.",),
+        "[tool.releasekit]\nchangelog = true",
+        _PULL_REQUESTS,
+    ),
+    ErrorPage(
+        ErrorCode.PULL_MOVED,
+        (
+            "Somebody pushed a commit to the release branch, or merged another branch into it.",
+            "release_branch names a branch that you use for something else. It must belong to releasekit alone.",
+        ),
+        (
+            "$ git push --delete origin releasekit/release   # discards the commits of others on it\n"
+            "$ releasekit prepare"
+        ),
+        _PULL_REQUESTS,
+    ),
+    ErrorPage(
+        ErrorCode.PULL_STALE,
+        (
+            "A commit was merged before the release pull request, after its last update, and it changes the versions.",
+            "Somebody edited a version in the pull request.",
+        ),
+        "$ git pull\n$ releasekit prepare",
+        _PULL_REQUESTS,
+    ),
+    ErrorPage(
+        ErrorCode.SERVER_UNREACHABLE,
+        (
+            "The Prefect server is not running, or PREFECT_API_URL has a wrong address.",
+            "The server stopped, or the network broke, while the release ran.",
+        ),
+        "$ prefect config view\n$ unset PREFECT_API_URL\n$ releasekit publish",
+        _PREFECT_SERVER,
+    ),
+    ErrorPage(
+        ErrorCode.SERVER_START,
+        (
+            "The first start of Prefect creates a database, which is slow on a busy machine.",
+            "As a warning: the release runs without a server and is not recorded there. With --approve it is an error.",
+            "Another program uses the port, or Prefect's database is damaged.",
+        ),
+        "$ releasekit server start\n$ releasekit publish",
+        _PREFECT_SERVER,
+    ),
+)
+PAGES: Mapping[ErrorCode, ErrorPage] = {page.code: page for page in _TABLE}
