@@ -512,8 +512,8 @@ _TABLE = (
         ErrorCode.COMMIT_MISSING,
         "This clone does not have the commit of a release that a manifest names: it was not fetched, it exists only in "
         "the clone that made the manifest, or it belongs to another repository.",
-        "Fetch its branch with the whole history (in a workflow: `fetch-depth: 0`). Or put the `commit.bundle` that "
-        "was written together with the manifest next to it.",
+        "Fetch its branch with the whole history (in a workflow: `fetch-depth: 0`). Or put the `commit.bundle` "
+        "next to the manifest that it was written with.",
     ),
     ErrorInfo(
         ErrorCode.RELEASE_UNKNOWN,

@@ -290,7 +290,7 @@ def test_bump_is_checked_first(tmp_path: Path) -> None:
         told = world.releasekit("publish", "--dry-run", "--offline", "--skip-audit")
         assert (told.code, world.state()) == (2, before)
         assert f"RK-VERSION-PLACE: {said}\n  --> packages/core/src/core/{file}\n" in told.err
-        assert "Mend the `bump` of the package" in told.err
+        assert "Fix the `bump` of the package" in told.err
 
     world.git("add", "--force", "packages/core/src/core/about.py")
     world.commit("feat: more", {"packages/core/pyproject.toml": pyproject + table.format("about.py")})

@@ -217,7 +217,7 @@ def test_without_the_commit(mine: Handed, faulty: FaultIndex) -> None:
     refused = mine.publish(faulty)
 
     assert (refused.code, f"error: {ErrorCode.COMMIT_MISSING}" in refused.err) == (2, True), refused.err
-    assert "put the `commit.bundle` beside the manifest" in refused.err
+    assert "put the `commit.bundle` next to the manifest" in refused.err
 
 
 @pytest.mark.parametrize(
