@@ -130,9 +130,7 @@ async def stage_all(release: ReleaseContext) -> tuple[list[BuiltPackage], tuple[
         await bar.advance()
         return state
 
-    steps = [
-        step.model_copy(update={"after": ()}) for step in release.plan.steps
-    ]  # order is irrelevant for builds
+    steps = [step.model_copy(update={"after": ()}) for step in release.plan.steps]  # order is irrelevant for builds
     states = await run_graph(steps, {step.name: step.build_needs for step in steps}, chain, observer)
     if all(state.is_completed() for state in states.values()):
         return [await states[step.name].aresult() for step in steps], ()
