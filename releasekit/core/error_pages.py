@@ -82,7 +82,7 @@ _TABLE = (
         ),
         (
             "$ releasekit publish --offline\n"
-            "error: RK-USAGE: --offline goes with --dry-run\n"
+            "error: RK-USAGE: --offline needs --dry-run\n"
             "$ releasekit publish --offline --dry-run"
         ),
         "docs/reference/command-line.md",
@@ -126,7 +126,7 @@ _TABLE = (
         ),
         (
             "$ releasekit plan --workspace https://git.example/team/project.git --ref mian\n"
-            "error: RK-REPOSITORY-UNREACHABLE: there is no branch, tag or commit mian\n"
+            "error: RK-REPOSITORY-UNREACHABLE: no branch, tag or commit is called mian\n"
             "$ releasekit plan --workspace https://git.example/team/project.git --ref main --git-token READ_TOKEN"
         ),
         _CREDENTIALS,
