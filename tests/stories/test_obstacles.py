@@ -369,7 +369,7 @@ def test_version_only(world: World, own_index: EmbeddedIndex, monkeypatch: pytes
     assert codes(world.releasekit(*DRY_RUN)) == []
     looked = world.releasekit(*DRY_RUN, "--version-only")
     assert codes(looked) == [ErrorCode.PREFLIGHT_DETACHED_HEAD]
-    assert "so there is no branch to bring to the commit" in looked.err
+    assert "so there is no branch to fast-forward" in looked.err
 
 
 def test_begun_here(world: World, own_index: EmbeddedIndex) -> None:

@@ -188,7 +188,7 @@ def test_whole_story(  # noqa: PLR0915  one story is expensive, and each of its 
 
     if how == "merge":
         undoing = told(world.releasekit("rollback", "v0.2.0", "--dry-run", "--format", "json"))
-        assert f"`git revert -m 1 {merged[:12]}` takes" in "".join(undoing["notes"])
+        assert f"`git revert -m 1 {merged[:12]}` reverts" in "".join(undoing["notes"])
     before = refs(hub)
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     report = told(world.releasekit(*PUBLISH, "draft" if closely else "v0.2.0"))

@@ -100,7 +100,7 @@ def test_given_up(  # noqa: PLR0915  one release is expensive, and much follows 
     assert set(found["remote_tags"]) == {"app-v0.1.0", "core-v0.1.0"}
     assert told(undone) == {**found, "remote_tags": [], "held": False, "done": True}, "the rest of it"
     assert "app-v0.1.0 here stays" in found["kept"][0]
-    assert "is part of main on origin and of main here, and stays: it holds versions" in found["notes"][0]
+    assert "is part of main on origin and of main here, and stays: it contains versions" in found["notes"][0]
     assert "without a tag: broken 0.1.0, core 0.1.0; the next plan" in found["notes"][1]
     public = {package["name"]: package for package in found["public"]}
     assert public.keys() == {"app", "core", "broken"}
@@ -164,7 +164,7 @@ def test_remote_left_alone(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch
     repo = Repo(world.root)
     world.git("push", "--quiet", "origin", f"{repo.head}:refs/tags/core-v0.1.0")
     stale = world.releasekit(*RELEASE)
-    assert (stale.code, "another clone has made this release meanwhile" in stale.err) == (2, True), stale.err
+    assert (stale.code, "another clone has made this release in the meantime" in stale.err) == (2, True), stale.err
     world.git("push", "--quiet", "origin", ":refs/tags/core-v0.1.0")
     assert world.state() == before
     manifest = ReleaseManifest(
