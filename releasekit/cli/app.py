@@ -92,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return DONE
         result = app.meta(words, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt as interrupt:
-        sentences = filter(None, ["Interrupted.", *interrupt.args])  # a command may add what it has done
+        sentences = ["Interrupted.", *(str(sentence) for sentence in interrupt.args if sentence)]  # from the command
         log.warning("%s", " ".join(sentences))
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output, such as `head`, has closed it
