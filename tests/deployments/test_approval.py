@@ -219,9 +219,9 @@ def test_questions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What cannot be answered is refused, and says what can be done."""
     world = World(tmp_path, tmp_path)
     for words, said in (
-        (("approve", "--drop", "core"), "which run?"),
+        (("approve", "--drop", "core"), "name the run; `releasekit approve` lists"),
         (("approve", "x", "--drop", "core", "--reject", "no"), "one of --drop and --reject"),
-        (("publish", "--approve", "--yes"), "--approve leaves the yes to somebody else"),
+        (("publish", "--approve", "--yes"), "--approve asks somebody else"),
     ):
         refused = world.releasekit(*words)
         assert (refused.code, said in refused.err) == (2, True), refused.err

@@ -369,7 +369,7 @@ def test_pipeline(tmp_path: Path) -> None:
     assert (world.root / path).read_text() == (SHIPPED / "gitlab/releasekit.gitlab-ci.yml").read_text()
     assert (world.root / ".gitlab-ci.yml").read_text() == f"include:\n  - local: {path}\n"
     said = world.releasekit("init", "--offline", "--ci", "gitlab", "--yes")
-    assert "has to include it" not in said.err
+    assert "add to .gitlab-ci.yml" not in said.err
 
     (world.root / ".gitlab-ci.yml").write_text("stages: [test]\n")
     said = world.releasekit("init", "--offline", "--ci", "gitlab", "--yes")

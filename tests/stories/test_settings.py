@@ -280,7 +280,7 @@ def test_publish_from(scene: Scene) -> None:
     """With "ci" only what was merged is handed on (see test_pull_request.py); any other value is refused by name."""
     for said in (scene.look('publish_from = "ci"', *DRY_RUN), scene.look("", *DRY_RUN, "--publish-from", "ci")):
         assert said.code == 2
-        assert "--publish-from=ci tags, pushes and drafts in one go" in said.err
+        assert "--publish-from=ci tags, pushes and drafts in one step" in said.err
     for said in (scene.look('publish_from = "here"', *DRY_RUN), scene.look("", *DRY_RUN, "--publish-from", "here")):
         assert (said.code, "local" in said.err) == (2, True)
     assert scene.outline('publish_from = "ci"', "--publish-from", "local")
