@@ -33,7 +33,7 @@ def test_decisions_are_listed() -> None:
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda path: path.stem[:4])
-def test_decision_form(record: Path) -> None:
+def test_decision_has_status_and_sections(record: Path) -> None:
     """A record has a unique number, a status, and the usual sections in the usual order."""
     text = record.read_text()
 
@@ -78,7 +78,7 @@ def test_ci_runs_the_gate() -> None:
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda path: path.stem)
-def test_issue_forms(form: Path) -> None:
+def test_issue_forms_have_unique_fields(form: Path) -> None:
     """GitHub accepts the forms: each field has a label, and an id that no other field has."""
     document: dict[str, Any] = yaml.safe_load(form.read_text())
     fields = [field for field in document["body"] if field["type"] != "markdown"]

@@ -41,7 +41,7 @@ def test_every_json_schema_is_documented() -> None:
     assert set(re.findall(r"releasekit\.[a-z]+/\d+", page)) == set(re.findall(r'"(releasekit\.[a-z]+/\d+)"', sources))
 
 
-def test_every_page_is_in_the_navigation() -> None:
+def test_every_page_is_in_navigation() -> None:
     """No page hides: each one is the start page or in a section of the site."""
     assert {page.partition("/")[0] for page in pages()} <= {"index.md", *SECTIONS}
 
@@ -92,7 +92,7 @@ def test_quick_start_works_as_pasted(tmp_path: Path) -> None:
     assert [line.split()[1] for line in lines] == ["init", "commit", "plan", "publish"]
 
 
-def test_readme_is_short_and_has_the_tested_blocks() -> None:
+def test_readme_is_short_and_tested() -> None:
     """The README stays an entrance; `.ci/run` and newcomers run its marked blocks."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 130

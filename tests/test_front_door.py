@@ -62,7 +62,7 @@ def test_own_flow_of_stranger_runs(tmp_path: Path) -> None:
         ("python", ""),
     ],
 )
-def test_module_to_run(argv: str, module: str) -> None:
+def test_only_run_module_is_claimed(argv: str, module: str) -> None:
     """Only a module that Python itself is asked to run is ours to claim."""
     assert requested_flow(argv.split()) == module
 

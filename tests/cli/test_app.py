@@ -39,7 +39,7 @@ def orchard(tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(make(directory), directory / "orchard.git")
 
 
-def test_discover(orchard: World) -> None:
+def test_discover_lists_every_member(orchard: World) -> None:
     """Every member is listed as uv has it: name, path, version, who is published."""
     rows = {row["name"]: row for row in json.loads(orchard.releasekit("discover", "--format", "json").out)}
 
@@ -53,7 +53,7 @@ def test_discover(orchard: World) -> None:
     assert orchard.releasekit("discover").out.count("orchard-") >= len(expected)
 
 
-def test_graph(orchard: World) -> None:
+def test_graph_has_edges_and_levels(orchard: World) -> None:
     """The graph has the edges of each kind, the levels, and no cycle through extras."""
     graph = json.loads(orchard.releasekit("graph", "--format", "json").out)
 
@@ -73,7 +73,7 @@ def shown(world: World, *argv: str) -> set[str]:
     return {row["name"].removeprefix("orchard-") for row in json.loads(said.out)["packages"]}
 
 
-def test_graph_parts(tmp_path: Path) -> None:
+def test_graph_options_select_a_part(tmp_path: Path) -> None:
     """What a package needs, what needs it, the ways between two, a group, and edges of one kind."""
     world = World(make(tmp_path), tmp_path / "orchard.git")
     text = (world.root / "pyproject.toml").read_text()
@@ -106,7 +106,7 @@ def test_graph_parts(tmp_path: Path) -> None:
         (["--kind", "runtime,bild"], "unknown kind of requirement bild; did you mean build"),
     ],
 )
-def test_graph_refuses(orchard: World, argv: list[str], said: str) -> None:
+def test_graph_refuses_unknown_names(orchard: World, argv: list[str], said: str) -> None:
     """A name that fits nothing is refused, with what was meant."""
     refused = orchard.releasekit("graph", *argv)
     assert (refused.code, said in refused.err) == (2, True), refused.err
@@ -119,7 +119,7 @@ def test_graph_refuses(orchard: World, argv: list[str], said: str) -> None:
         ("mermaid", "flowchart RL"), ("d2", "direction: left"), ("svg", "<"),
     ],
 )  # fmt: skip
-def test_graph_formats(orchard: World, form: str, beginning: str) -> None:
+def test_graph_formats_name_every_package(orchard: World, form: str, beginning: str) -> None:
     """Each format names each package; what they look like is in `tests/formats/golden`."""
     text = orchard.releasekit("graph", "--format", form).out
 
@@ -127,7 +127,7 @@ def test_graph_formats(orchard: World, form: str, beginning: str) -> None:
     assert all(name in text for name in EXPECTED["members"])
 
 
-def test_plan_formats(orchard: World) -> None:
+def test_tables_export_csv_and_markdown(orchard: World) -> None:
     """A plan as CSV and Markdown has what its JSON has; so have `version`, `discover` and a dry run."""
     names = {name for name, member in EXPECTED["members"].items() if member["publishable"]}
     for argv in (["plan", "--offline"], ["publish", "--dry-run", "--offline"], ["version"], ["discover"]):
@@ -137,7 +137,7 @@ def test_plan_formats(orchard: World) -> None:
             assert "| package | from | to | bump | because |" in orchard.releasekit(*argv, "--format", "markdown").out
 
 
-def test_since(tmp_path: Path) -> None:
+def test_plan_compares_with_earlier_plan(tmp_path: Path) -> None:
     """`plan --since-last` keeps its plan and compares the next with it, `--diff` with a file; else none is kept."""
     world = make_world(tmp_path, "app: core; core")
     before = world.state()
@@ -171,13 +171,13 @@ def test_since(tmp_path: Path) -> None:
         (["--since-last", "--workspace", "https://forge.invalid/a/b.git"], "RK-USAGE"),
     ],
 )
-def test_since_what(orchard: World, argv: list[str], code: str) -> None:
+def test_plan_refuses_impossible_comparisons(orchard: World, argv: list[str], code: str) -> None:
     """What cannot be compared with is refused."""
     said = orchard.releasekit("plan", "--offline", *argv)
     assert (said.code, code in said.err) == (2, True), said.err
 
 
-def test_plan(orchard: World) -> None:
+def test_plan_follows_the_history(orchard: World) -> None:
     """The plan has the versions that the history asks for, and the contract's keys."""
     plan = json.loads(orchard.releasekit("plan", "--offline", "--format", "json").out)
 
@@ -193,7 +193,7 @@ def test_plan(orchard: World) -> None:
     assert "feat(store)!: shelves hand fruits out one by one" in table
 
 
-def test_version(orchard: World) -> None:
+def test_version_shows_bump_and_reason(orchard: World) -> None:
     """`version` says old, new, bump and reason of each package, or of those that are named, as table and JSON."""
     rows = {row["name"]: row for row in json.loads(orchard.releasekit("version", "--format", "json").out)["packages"]}
 
@@ -213,7 +213,7 @@ def test_version(orchard: World) -> None:
     assert (refused.code, "did you mean orchard-core" in refused.err) == (2, True)
 
 
-def test_version_explained(tmp_path: Path) -> None:
+def test_version_explains_each_commit(tmp_path: Path) -> None:
     """`--explain` lists each commit since the last release with the rule that it met, or why it does not count."""
     world = make_world(tmp_path, "core")
     for tag in ("core-v0.1.0",):
@@ -292,7 +292,7 @@ EFFECTS = (
         (["--group", "roots"], {"core": "included", "hatch": "included"}),
     ],
 )  # fmt: skip
-def test_selection(tmp_path: Path, argv: list[str], included: dict[str, str]) -> None:
+def test_selection_includes_its_dependencies(tmp_path: Path, argv: list[str], included: dict[str, str]) -> None:
     """A selection brings what it needs along; the rest is named as excluded."""
     world = World(make(tmp_path), tmp_path / "orchard.git")
     text = (world.root / "pyproject.toml").read_text()
@@ -327,7 +327,7 @@ def in_child(*argv: str, cwd: Path) -> Said:
         ["version", "--explain"], ["check"],
     ],
 )  # fmt: skip
-def test_quick_commands_do_not_import_prefect(orchard: World, argv: list[str]) -> None:
+def test_quick_commands_avoid_prefect(orchard: World, argv: list[str]) -> None:
     """What somebody waits for at a terminal imports neither Prefect nor an HTTP client."""
     said = in_child(*argv, cwd=orchard.root)
 
@@ -352,7 +352,7 @@ def test_flows_are_programs(orchard: World, flow: str) -> None:
     assert "orchard-press" in result.stdout
 
 
-def test_logs_go_to_standard_error_as_json(orchard: World) -> None:
+def test_json_logs_use_standard_error(orchard: World) -> None:
     """Standard output is the answer alone; with --log-format json each log line is an object."""
     said = orchard.releasekit("--verbose", "--log-format", "json", "plan", "--offline", "--format", "json")
 
@@ -485,7 +485,7 @@ sys.meta_path.insert(0, Interrupt())
 """
 
 
-def test_interrupted_at_once(tmp_path: Path) -> None:
+def test_interrupt_during_import_is_clean(tmp_path: Path) -> None:
     """A Ctrl-C while all is still imported is one like any other."""
     (tmp_path / "sitecustomize.py").write_text(EARLY)  # Python imports it when it starts
     for module in ("releasekit", "flows.publish"):
@@ -541,7 +541,9 @@ CASES: list[tuple[Callable[[World], None], list[str], ErrorCode, str]] = [
 
 
 @pytest.mark.parametrize(("spoil", "argv", "code", "said"), CASES, ids=lambda value: getattr(value, "__name__", None))
-def test_refusals(tmp_path: Path, spoil: Callable[[World], None], argv: list[str], code: ErrorCode, said: str) -> None:
+def test_refusal_has_code_and_help(
+    tmp_path: Path, spoil: Callable[[World], None], argv: list[str], code: ErrorCode, said: str
+) -> None:
     """Bad input is named by its code, its place and a next step; exit 2, nothing changed."""
     world = make_world(tmp_path, "app: core; core")
     spoil(world)
@@ -566,7 +568,7 @@ ONLINE: list[tuple[Callable[[World], None], dict[str, str], ErrorCode, str]] = [
 
 
 @pytest.mark.parametrize(("spoil", "env", "code", "said"), ONLINE, ids=lambda value: getattr(value, "__name__", None))
-def test_refusals_of_the_outside(
+def test_publish_checks_index_and_remote(
     tmp_path: Path,
     own_index: EmbeddedIndex,
     monkeypatch: pytest.MonkeyPatch,
@@ -593,7 +595,7 @@ def test_refusals_of_the_outside(
     assert not [request for request in own_index.requests() if request.uploaded_file]
 
 
-def test_outline_of_the_commit(tmp_path: Path) -> None:
+def test_dry_run_respects_untracked_lock(tmp_path: Path) -> None:
     """A dry run tells of the lock file only where git tracks one, and that versions are committed, too."""
     world = make_world(tmp_path, "core")
     world.git("tag", "core-v0.1.0")
@@ -618,7 +620,7 @@ def planned(world: World, *argv: str) -> tuple[dict[str, tuple[str, str | None]]
     return {row["name"]: (row["status"], row["next"]) for row in plan["packages"]}, "\n".join(plan["warnings"])
 
 
-def test_versions_on_the_index_without_tags(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_index_replaces_missing_tags(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Without tags, the last release is what the index has, made from the commit that set that version."""
     world = make_world(tmp_path, "app: core; core; lone; new")
     world.commit("feat!: long ago", {"packages/core/src/core/old.py": ""})
@@ -659,7 +661,7 @@ def test_versions_on_the_index_without_tags(tmp_path: Path, own_index: EmbeddedI
     assert ErrorCode.BASELINE_INDEX in world.releasekit("changelog").err
 
 
-def test_version_on_the_index_that_nobody_set(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_unexplained_index_version_is_refused(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A release on the index of which neither a tag nor a commit tells is refused, with the tag that would mend it."""
     world = make_world(tmp_path, "core; lone")
     first = world.git("rev-parse", "HEAD")
@@ -678,7 +680,7 @@ def test_version_on_the_index_that_nobody_set(tmp_path: Path, own_index: Embedde
     assert planned(world)[0]["core"] == ("skipped", None)
 
 
-def test_version_on_the_index(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_existing_index_version_is_refused(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A version that the index has already, or one below its latest, is refused; the plan says which."""
     world = make_world(tmp_path, "core")
     world.git("tag", "core-v0.0.9")
@@ -697,7 +699,7 @@ def test_version_on_the_index(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert (older.code, "allow_older" in older.err) == (2, True), older.err
 
 
-def test_shallow_clone(tmp_path: Path) -> None:
+def test_shallow_clone_is_refused(tmp_path: Path) -> None:
     """A shallow clone is refused with the command that mends it: every version would be a guess."""
     world = make_world(tmp_path, "core")
     world.commit("fix: core", {"packages/core/src/core/__init__.py": "FIXED = True\n"})
@@ -710,7 +712,7 @@ def test_shallow_clone(tmp_path: Path) -> None:
     assert "git fetch --unshallow --tags" in refused.err
 
 
-def test_no_commit(tmp_path: Path) -> None:
+def test_repository_needs_a_commit(tmp_path: Path) -> None:
     """A repository without a commit, and a workspace without a repository, are refused by name."""
     world = empty_world(tmp_path)
     world.write({"pyproject.toml": '[project]\nname = "solo"\nversion = "1"\n'})
@@ -721,7 +723,7 @@ def test_no_commit(tmp_path: Path) -> None:
     assert ErrorCode.GIT_NOT_A_REPOSITORY in bare.releasekit("plan").err
 
 
-def test_nobody_to_say_yes(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_publish_without_terminal_needs_yes(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Without a terminal and without --yes nothing is released."""
     world = make_world(tmp_path, "core")
     before = world.state()
@@ -742,7 +744,7 @@ def test_ci_accepts_a_detached_head(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert world.releasekit("publish", "--dry-run", "--offline").code == 0
 
 
-def test_prefect_that_does_not_answer(
+def test_unreachable_prefect_stops_release(
     tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A configured Prefect API that is down stops a release before it begins; a plan is only not recorded."""
@@ -756,14 +758,14 @@ def test_prefect_that_does_not_answer(
     assert not [request for request in own_index.requests() if request.uploaded_file]
 
 
-def test_explain(orchard: World) -> None:
+def test_explain_suggests_similar_code(orchard: World) -> None:
     """Every code can be explained; an unknown one names its neighbours."""
     assert "cycles = " in orchard.releasekit("explain", "rk-graph-cycle").out
     unknown = orchard.releasekit("explain", "RK-GRAPH-CYCLES")
     assert (unknown.code, "RK-GRAPH-CYCLE" in unknown.err) == (2, True)
 
 
-def test_version_and_help(orchard: World) -> None:
+def test_help_lists_commands_and_options(orchard: World) -> None:
     """`--version` is that of the distribution; `--help` of each command names its options."""
     from releasekit import __version__
 
@@ -774,13 +776,13 @@ def test_version_and_help(orchard: World) -> None:
     assert "key: changelog" not in everything, "that is a command here"
 
 
-def test_offline_is_for_looking(orchard: World) -> None:
+def test_offline_publish_is_refused(orchard: World) -> None:
     """A release cannot be made offline."""
     refused = orchard.releasekit("publish", "--offline")
     assert (refused.code, ErrorCode.USAGE in refused.err) == (2, True)
 
 
-def test_unexpected(orchard: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unexpected_error_has_a_code(orchard: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What nobody has thought of has a code too, and no traceback unless it is asked for."""
 
     def fail(*_: object) -> None:

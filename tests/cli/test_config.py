@@ -58,7 +58,7 @@ def told(world: World, *argv: str) -> dict[str, tuple[Any, str]]:
 # ---- the order ----------------------------------------------------------------------------------------------------
 
 
-def test_order(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_setting_sources_have_an_order(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command line wins over the environment, that over the file, that over the default; `config` tells which."""
     lines = (world.root / "pyproject.toml").read_text().splitlines()
     line = {name: f"pyproject.toml:{lines.index(text) + 1}" for name, text in
@@ -81,7 +81,7 @@ def test_order(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings["push"], settings["concurrency"]) == ((False, line["push"]), (2, line["concurrency"]))
 
 
-def test_of_members(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variable_wins_over_member_setting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a member says for itself is shown with its file; a variable wins over it, as an option does."""
     row = told(world)["smoke_test of core"]
     assert (row[0], row[1].partition(":")[0]) == (False, "packages/core/pyproject.toml")
@@ -90,7 +90,7 @@ def test_of_members(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "smoke_test of core" not in told(world)
 
 
-def test_table(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_config_table_hides_credentials(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """People get a table; credentials in an address are not shown."""
     monkeypatch.setenv("RELEASEKIT_CHECK_URL", "https://ada:hunter2@index.example/simple")
     said = world.releasekit("config")
@@ -121,7 +121,7 @@ def test_table(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         ('{"UV_PUBLISH_TOKEN": "upload-token"}', "secrets", {"UV_PUBLISH_TOKEN": "upload-token"}),
     ],
 )
-def test_forms(text: str, key: str, value: object) -> None:
+def test_variables_accept_text_and_json(text: str, key: str, value: object) -> None:
     """Switches, numbers and words are written as they are, lists and tables as JSON."""
     assert from_environment({variable(key): text}) == {key: value}
 
@@ -138,7 +138,7 @@ def test_forms(text: str, key: str, value: object) -> None:
         ("secrets", '{"UV_PUBLISH_TOKEN": "pypi-Ag Ei"}', "RELEASEKIT_SECRETS: String should match pattern"),
     ],
 )
-def test_bad_values(key: str, text: str, said: str) -> None:
+def test_bad_variable_value_is_refused(key: str, text: str, said: str) -> None:
     """What a variable must not hold is refused by the variable's name; no secret is shown."""
     with pytest.raises(Refusal) as caught:
         from_environment({variable(key): text})
@@ -148,7 +148,7 @@ def test_bad_values(key: str, text: str, said: str) -> None:
     assert "pypi-" not in str(caught.value)
 
 
-def test_secret_in_the_file() -> None:
+def test_misplaced_secret_is_never_shown() -> None:
     """Whoever writes a secret where its name belongs does not see it again, neither in the words nor in the line."""
     with pytest.raises(Refusal) as caught:
         settings_of({"tool": {"releasekit": {"secrets": {"UV_PUBLISH_TOKEN": "pypi-Ag Ei"}}}}, "[tool.releasekit]")
@@ -157,7 +157,7 @@ def test_secret_in_the_file() -> None:
 
 
 @pytest.mark.parametrize(("name", "code"), [("RELEASEKIT_DRYRUN", 2), ("RELEASEKIT_PUHS", 2), ("RELEASEKIT_ZZZ", 0)])
-def test_unknown_variables(world: World, monkeypatch: pytest.MonkeyPatch, name: str, code: int) -> None:
+def test_misspelt_variable_is_refused(world: World, monkeypatch: pytest.MonkeyPatch, name: str, code: int) -> None:
     """A misspelt variable is refused with what was meant; one that resembles nothing may be somebody else's."""
     monkeypatch.setenv(name, "1")
 
@@ -168,7 +168,7 @@ def test_unknown_variables(world: World, monkeypatch: pytest.MonkeyPatch, name: 
     assert ("did you mean" in said.err) is bool(code)
 
 
-def test_other_variables(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_foreign_variables_cause_no_warning(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that mean something elsewhere are no misspelling."""
     monkeypatch.setenv("RELEASEKIT_WORKFLOW", "publish.yml")
     monkeypatch.setenv("RELEASEKIT_GIT_TOKEN", "FORGE")
@@ -205,7 +205,7 @@ def test_every_option_has_its_variable(command: str, option: str, monkeypatch: p
     """Each option of each command can be given by its variable, and the command line wins over that."""
     argument = arguments(command)[option]
     text, value = sample(argument)
-    if is_setting(option):  # read with the file, see test_forms
+    if is_setting(option):  # read with the file, see test_variables_accept_text_and_json
         text = "local" if option == "publish_from" else text
         assert option in from_environment({variable(option): text})
         return
@@ -231,7 +231,7 @@ COMMANDS = sorted(name for name in app if not name.startswith("-"))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help(world: World, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_groups_every_option(world: World, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each option stands in a group, with its variable, and with its key if it is one; no line is too long."""
     monkeypatch.setenv("COLUMNS", "100")
     out = world.releasekit(command, "--help").out
@@ -246,7 +246,7 @@ def test_help(world: World, command: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_examples(command: str) -> None:
+def test_every_command_has_examples(command: str) -> None:
     """Each command has examples, and they are right."""
     epilogue = app[command].help_epilogue
     assert epilogue
@@ -269,7 +269,7 @@ def test_examples(command: str) -> None:
         (["completion", "bahs"], "bash"),
     ],
 )
-def test_did_you_mean(world: World, argv: list[str], meant: str) -> None:
+def test_misspelt_word_gets_a_suggestion(world: World, argv: list[str], meant: str) -> None:
     """What is misspelt is named with what was probably meant."""
     said = world.releasekit(*argv)
 
@@ -286,7 +286,9 @@ def test_did_you_mean(world: World, argv: list[str], meant: str) -> None:
         ({"RELEASEKIT_LOG_FORMAT": "x"}, ["plan"], 'Invalid value "x" for RELEASEKIT_LOG_FORMAT'),
     ],
 )
-def test_usage(world: World, monkeypatch: pytest.MonkeyPatch, env: dict[str, str], argv: list[str], said: str) -> None:
+def test_refusal_names_option_or_variable(
+    world: World, monkeypatch: pytest.MonkeyPatch, env: dict[str, str], argv: list[str], said: str
+) -> None:
     """A value that an option does not take is refused by the option's name, or the variable's if it came from there."""
     for name, value in env.items():
         monkeypatch.setenv(name, value)
@@ -296,13 +298,13 @@ def test_usage(world: World, monkeypatch: pytest.MonkeyPatch, env: dict[str, str
     assert (refused.code, f"error: {ErrorCode.USAGE}: {said}" in refused.err) == (2, True), refused.err
 
 
-def test_explain_as_option(world: World) -> None:
+def test_explain_works_as_an_option(world: World) -> None:
     """`--explain CODE` is `explain CODE`; that of `version` is its own."""
     assert world.releasekit("--explain", "rk-usage") == world.releasekit("explain", "RK-USAGE")
     assert world.releasekit("version", "--explain").code == 0
 
 
-def test_json_lines(world: World) -> None:
+def test_json_log_includes_errors(world: World) -> None:
     """With --log-format json everything on standard error is an object, errors included, with their parts."""
     said = world.releasekit("--log-format", "json", "publish", "--offline", "--dry-run", "-p", "cor")
 
@@ -311,7 +313,7 @@ def test_json_lines(world: World) -> None:
     assert objects[-1]["hint"] == "`releasekit discover` lists the members."
 
 
-def test_cut_short(world: World) -> None:
+def test_closed_pipe_is_no_error(world: World) -> None:
     """A reader that has seen enough is no error."""
     shell = f"{shlex.quote(sys.executable)} -m releasekit graph --format json | head -n 1; exit ${{PIPESTATUS[0]}}"
     env: dict[str, str | None] = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
@@ -327,7 +329,7 @@ def test_cut_short(world: World) -> None:
 SCHEMA = ROOT / "releasekit" / "releasekit.schema.json"
 
 
-def test_schema(world: World) -> None:
+def test_shipped_schema_matches_the_models(world: World) -> None:
     """The file that is shipped is what the models say, and what `config --schema` prints."""
     assert SCHEMA.read_text() == schema_text() == world.releasekit("config", "--schema").out
     table = json.loads(schema_text())["$defs"]["Settings"]["properties"]
@@ -359,7 +361,7 @@ def lint(directory: Path, table: str) -> Said:
     return Said(done.code, done.stdout, done.stderr)
 
 
-def test_editor(editor: Path) -> None:
+def test_editor_accepts_documented_tables(editor: Path) -> None:
     """All that the documentation shows is right for an editor, and mistakes are underlined."""
     assert tables()
     for table in tables():
@@ -415,7 +417,7 @@ def script(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reques
 
 
 @pytest.mark.parametrize("script", ["bash", "fish"], indirect=True)
-def test_completion(world: World, script: Path, request: pytest.FixtureRequest) -> None:
+def test_bash_and_fish_complete_words(world: World, script: Path, request: pytest.FixtureRequest) -> None:
     """Bash and fish complete commands, options, values, and what only this workspace knows."""
     name: str = request.node.callspec.params["script"]
     lines = [f"source {shlex.quote(str(script))}"]
@@ -428,7 +430,7 @@ def test_completion(world: World, script: Path, request: pytest.FixtureRequest) 
 
 
 @pytest.mark.parametrize("script", ["zsh"], indirect=True)
-def test_zsh_completion(world: World, script: Path) -> None:
+def test_zsh_completes_on_a_terminal(world: World, script: Path) -> None:
     """So does zsh, which completes nowhere but on a terminal; a key of ours writes down what Tab has made of a line."""
     (script.parent / ".zshrc").write_text(ZSHRC.format(place=script.parent))
     typed = [words for words, whole in CASES if " " not in whole]

@@ -93,7 +93,7 @@ def stable(text: str) -> str:
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])
-def test_terminal(world: World, golden: Golden, width: int) -> None:
+def test_output_fits_the_terminal(world: World, golden: Golden, width: int) -> None:
     """On a terminal nothing is wider than it, and of the tables nothing is cut but reasons."""
     text = stable(said(world.root, width=width, terminal=True))
 
@@ -101,7 +101,7 @@ def test_terminal(world: World, golden: Golden, width: int) -> None:
 
 
 @pytest.mark.parametrize("width", [0, 60])
-def test_piped(world: World, golden: Golden, width: int) -> None:
+def test_piped_output_follows_columns(world: World, golden: Golden, width: int) -> None:
     """What is read by a program is as wide as it is, unless COLUMNS says how wide it may be."""
     golden(f"piped-{width or 'wide'}.txt", stable(said(world.root, width=width)))
 
@@ -134,7 +134,7 @@ def mistakes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])
-def test_mistakes_on_a_terminal(mistakes: Path, golden: Golden, width: int) -> None:
+def test_error_shows_line_and_caret(mistakes: Path, golden: Golden, width: int) -> None:
     """An error has its code, the line with a caret below what is meant, a reason and a next step, at any width."""
     text = said(mistakes, "mistakes", width=width, terminal=True)
 
@@ -142,7 +142,7 @@ def test_mistakes_on_a_terminal(mistakes: Path, golden: Golden, width: int) -> N
     golden(f"mistakes-{width}.txt", stable(text))
 
 
-def test_mistakes_piped(mistakes: Path, golden: Golden) -> None:
+def test_piped_errors_are_not_wrapped(mistakes: Path, golden: Golden) -> None:
     """Off a terminal nothing is wrapped, so that it can be searched for; and no colour is in it."""
     text = said(mistakes, "mistakes")
 
@@ -150,7 +150,7 @@ def test_mistakes_piped(mistakes: Path, golden: Golden) -> None:
     golden("mistakes-piped.txt", stable(text))
 
 
-def test_no_colours(mistakes: Path) -> None:
+def test_colour_can_be_turned_off(mistakes: Path) -> None:
     """On a terminal NO_COLOR and --no-color are respected."""
     for words, colour in ((("mistakes",), False), (("mistakes", "--no-color"), True)):
         text = said(mistakes, *words, width=80, terminal=True, colour=colour)

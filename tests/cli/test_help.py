@@ -70,7 +70,7 @@ def test_full_help_has_all(here: World, command: str) -> None:
     assert here.releasekit("help", command).out == full.out
 
 
-def test_help_of_unknown_command(here: World) -> None:
+def test_help_refuses_unknown_command(here: World) -> None:
     """A misspelt command is refused, with the one that was meant."""
     said = here.releasekit("help", "plam")
 
@@ -78,7 +78,7 @@ def test_help_of_unknown_command(here: World) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_examples_parse(command: str) -> None:
+def test_examples_in_help_parse(command: str) -> None:
     """Each example in the help is a command line that the program accepts."""
     assert examples_of(command) or command in {"completion", "help"}
     for words in examples_of(command):
@@ -86,7 +86,7 @@ def test_examples_parse(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if LOOK in groups_of(app[name])])
-def test_examples_run(orchard: World, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_in_help_run(orchard: World, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each example of a command that only looks runs on a real workspace, and its names are real."""
     monkeypatch.setenv("RELEASEKIT_PUBLISH_FROM", "ci")  # then a plan needs no credentials
     for words in examples_of(command):
@@ -98,12 +98,12 @@ def test_examples_run(orchard: World, command: str, monkeypatch: pytest.MonkeyPa
         assert said.code in {0, 1} if command == "check" else said.code == 0, (known, said.err)
 
 
-def test_version_flag(here: World) -> None:
+def test_short_flag_prints_the_version(here: World) -> None:
     """`-V` is `--version`, as in uv."""
     assert here.releasekit("-V").out == here.releasekit("--version").out != ""
 
 
-def test_directory(tmp_path: Path) -> None:
+def test_directory_option_changes_directory(tmp_path: Path) -> None:
     """`-C` changes the directory for the command, wherever you stand; `--project` names the workspace alone."""
     world = make_world(tmp_path, "core")
     elsewhere = World(tmp_path, world.remote)
@@ -117,7 +117,7 @@ def test_directory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("kind", "version"), [("alpha", "0.1.0a1"), ("beta", "0.1.0b1"), ("a", "0.1.0a1")])
-def test_long_kinds_of_prerelease(tmp_path: Path, kind: str, version: str) -> None:
+def test_prerelease_kinds_have_long_names(tmp_path: Path, kind: str, version: str) -> None:
     """`alpha` and `beta` are what PEP 440 writes as `a` and `b`: as an option, in a variable and in the file."""
     world = make_world(tmp_path, "core")
 

@@ -71,14 +71,14 @@ def half_way(console: Console, monkeypatch: pytest.MonkeyPatch) -> LiveTable:
     return table
 
 
-def test_golden(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_live_table_has_all_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has a header, a row a package, a panel for what failed, and a footer with counts, time and what is left."""
     console = console_of(80)
     assert drawn(half_way(console, monkeypatch), console, 12) == GOLDEN
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])
-def test_widths(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+def test_live_table_fits_the_width(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     """No line is wider than the terminal, and none is broken."""
     console = console_of(width)
     text = drawn(half_way(console, monkeypatch), console, 12)
@@ -89,7 +89,7 @@ def test_widths(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
 
 
 @pytest.mark.parametrize("height", [14, 24, 50])
-def test_height(height: int) -> None:
+def test_live_table_fits_the_height(height: int) -> None:
     """It is never higher than the terminal, whatever there is to show."""
     console = console_of(80, height)
     table = LiveTable(plan_of(*(f"p{number:03}:" for number in range(500))), settings_of(), console)
@@ -102,7 +102,7 @@ def test_height(height: int) -> None:
     assert any("more" in line for line in lines)
 
 
-def test_live(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_live_table_draws_each_stage(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """The block yields the table, which draws what it hears; log lines name the phases and the stages."""
     console = console_of(80)
     with show_live_table(plan_of("core:"), settings_of(), console) as table:

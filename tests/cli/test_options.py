@@ -64,7 +64,7 @@ async def echo(options: Small) -> Small:
     return options
 
 
-def test_flat_signature() -> None:
+def test_flow_parameters_mirror_the_model() -> None:
     """The parameters are the model's fields: keyword only, in their order, with their types, defaults and bounds."""
     parameters = inspect.signature(echo).parameters
 
@@ -88,7 +88,7 @@ def told(**parameters: Any) -> Small:
     return asyncio.run(call())
 
 
-def test_as_configured() -> None:
+def test_absent_parameter_keeps_file_setting() -> None:
     """A setting that is not given leaves the word to the file; one that is given wins, also as its own default."""
     assert told(loud=False).overrides() == {}
     assert told(loud=False).loud is False
@@ -109,7 +109,7 @@ def test_as_configured() -> None:
         ({"workspace": "ssh://host/p.git", "ref": "--upload-pack=x"}, "cannot start with a hyphen"),
     ],
 )
-def test_source_is_refused(options: dict[str, str], said: str) -> None:
+def test_invalid_source_is_refused(options: dict[str, str], said: str) -> None:
     """What does not fit together is refused before anything is cloned, and no secret is shown."""
     with pytest.raises(Refusal, match=said) as refused:
         Small.model_validate(options).source()
@@ -128,7 +128,7 @@ def test_source_is_refused(options: dict[str, str], said: str) -> None:
         ("../project", ""),
     ],
 )
-def test_addresses(workspace: str, name: str) -> None:
+def test_clone_is_named_after_address(workspace: str, name: str) -> None:
     """Addresses are told from directories, and their clones have a readable name."""
     source = Options(workspace=workspace).source()
 
@@ -149,7 +149,9 @@ def test_parameters_are_the_options(flows: dict[str, Flow[..., Any]], name: str,
 
 
 @pytest.mark.parametrize(("name", "model"), MODELS.items(), ids=MODELS)
-def test_form(flows: dict[str, Flow[..., Any]], name: str, model: type[Options]) -> None:
+def test_prefect_form_describes_every_parameter(
+    flows: dict[str, Flow[..., Any]], name: str, model: type[Options]
+) -> None:
     """In Prefect's form each parameter has a title, a type, its choices and a text, and none must be filled in."""
     from prefect.utilities.callables import parameter_schema
 
@@ -163,7 +165,7 @@ def test_form(flows: dict[str, Flow[..., Any]], name: str, model: type[Options])
             assert schema.properties["prerelease"]["enum"] == ["none", "dev", "a", "b", "rc", "alpha", "beta"]
 
 
-def test_bounds(flows: dict[str, Flow[..., Any]]) -> None:
+def test_flow_refuses_numbers_outside_bounds(flows: dict[str, Flow[..., Any]]) -> None:
     """A number out of its bounds is refused before the flow begins, and the form shows the bounds."""
     from prefect.exceptions import ParameterTypeError
 
@@ -201,7 +203,7 @@ def test_settings_and_options_agree(model: type[Options]) -> None:
             )  # fmt: skip
 
 
-def test_command_line_tells_what_was_given() -> None:
+def test_only_given_flags_are_overrides() -> None:
     """Only the flags that stand on the command line count as given, whatever their values are."""
     _, bound, _ = app.parse_args(["publish", "--tag", "--concurrency", "5"], exit_on_error=False, print_error=False)
 
@@ -225,7 +227,7 @@ def test_explicit_options_win(tmp_path: Path) -> None:
     assert (found.tag, found.concurrency, found.remote) == (True, 5, "upstream")
 
 
-def test_exclude_is_added(tmp_path: Path) -> None:
+def test_exclude_option_adds_to_file(tmp_path: Path) -> None:
     """What is excluded by option is excluded besides what the file excludes."""
     world = make_world(tmp_path, "core; lone")
     text = (world.root / "pyproject.toml").read_text()

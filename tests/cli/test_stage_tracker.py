@@ -6,7 +6,7 @@ from releasekit.cli.stage_tracker import StageTracker
 from releasekit.core.release.progress import PackageStage
 
 
-def test_summary_of_tracked_stages() -> None:
+def test_summary_names_published_and_running() -> None:
     """It names published packages and those in progress, and neither waiting nor failed ones."""
     tracker = StageTracker()
     stages = {
@@ -22,7 +22,7 @@ def test_summary_of_tracked_stages() -> None:
     assert tracker.summary() == "Published: core; in progress: web."
 
 
-def test_summary_before_the_first_stage() -> None:
+def test_summary_starts_empty() -> None:
     """Nothing is said of a release that has not begun; another observer is still notified."""
     heard: list[str] = []
 

@@ -47,7 +47,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Terminal]:
     return make
 
 
-def test_user_says_yes(terminal: Callable[..., Terminal], capsys: pytest.CaptureFixture[str]) -> None:
+def test_details_precede_the_question(terminal: Callable[..., Terminal], capsys: pytest.CaptureFixture[str]) -> None:
     """The user reads what a yes makes public, and then the question."""
     user = terminal(says=True)
 
@@ -57,7 +57,7 @@ def test_user_says_yes(terminal: Callable[..., Terminal], capsys: pytest.Capture
     assert capsys.readouterr().err == "4 files\n3 tags\n"
 
 
-def test_user_says_no(terminal: Callable[..., Terminal]) -> None:
+def test_no_is_a_refusal(terminal: Callable[..., Terminal]) -> None:
     """A no is a refusal that says that nothing was changed."""
     terminal(says=False)
     answer = asyncio.run(TerminalConfirmation().ask(PROPOSAL))
@@ -69,7 +69,7 @@ def test_user_says_no(terminal: Callable[..., Terminal]) -> None:
     assert caught.value.hint == "Nothing was changed. Run the command again to decide anew."
 
 
-def test_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_terminal_means_no(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a terminal the answer is no, nothing is printed, and the hint names --yes."""
     answer = asyncio.run(TerminalConfirmation().ask(PROPOSAL))
 
@@ -80,7 +80,7 @@ def test_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
 
 
-def test_yes_flag(terminal: Callable[..., Terminal]) -> None:
+def test_yes_flag_asks_nobody(terminal: Callable[..., Terminal]) -> None:
     """With --yes nobody is asked."""
     user = terminal(says=False)
 
@@ -96,7 +96,7 @@ def test_terminal_shows_plans_and_differences(capsys: pytest.CaptureFixture[str]
         assert (said.out, text in said.err) == ("", True)
 
 
-def test_assume_yes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_assume_yes_answers_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     """Where nobody is to be asked, nothing is shown and the answer is yes at once."""
     asyncio.run(AssumeYes().show(PLAN))
 
@@ -106,7 +106,7 @@ def test_assume_yes(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("prefect_api")
-def test_prefect_asks_about_new_releases_alone() -> None:
+def test_prefect_asks_about_new_releases() -> None:
     """On a Prefect server an answer can take hours; a release that resumes has its yes already."""
     from flows.approval import PrefectConfirmation, UnattendedRun
 

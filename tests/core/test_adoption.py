@@ -49,14 +49,14 @@ NAMES = ("core", "my-core", "core-2", "app")
         ("1.2", "{version}", "", "1.2"),
     ],
 )
-def test_spoken(tag: str, pattern: str, name: str, version: str) -> None:
+def test_common_tag_formats_are_recognized(tag: str, pattern: str, name: str, version: str) -> None:
     """Every form that the field has is known, by the names of the members."""
     (read,) = parse_tags([tag], NAMES).values()
 
     assert (read.pattern, read.name, read.version) == (pattern, name, Version(version))
 
 
-def test_not_spoken() -> None:
+def test_tags_of_others_are_ignored() -> None:
     """What names no member, or no version, is nobody's; of labels, that of most tags is the repository's."""
     assert parse_tags(["gone-v1.0", "core-vnext", "nightly", "release-2026.11.22", "v1.x"], NAMES) == {}
     tags = ["js/core-v1.0", "js/core-v1.1", "py/core-v1.0"]
@@ -78,7 +78,7 @@ def found(tags: str, *lines: str, at: dict[str, str] | None = None, now: str = "
 class TestTagging:
     """The list of formats."""
 
-    def test_first(self) -> None:
+    def test_most_used_format_comes_first(self) -> None:
         """The form of most last releases is written from now on, and all others are read."""
         tags = "app@1.0 core@1.0 core-v0.9 core-v0.8 core-v0.7 web==1.0"
 
@@ -86,16 +86,16 @@ class TestTagging:
 
         assert patterns == ("{name}@{version}", "{name}=={version}", "{name}-v{version}")
 
-    def test_configured(self) -> None:
+    def test_configured_tag_format_stays_first(self) -> None:
         """What is configured stays in front, and what it reads already is not added."""
         assert found("core-v1.0", "core:", now="{name}-{version}").patterns == ("{name}-{version}",)
         assert found("core@1.0", "core:", now="{name}-{version}").patterns == ("{name}-{version}", "{name}@{version}")
 
-    def test_none(self) -> None:
+    def test_default_format_applies_without_tags(self) -> None:
         """Where there is no tag, it is the default."""
         assert found("", "core:") == TagFormats(("{name}-v{version}",))
 
-    def test_lockstep(self) -> None:
+    def test_bare_tags_mean_lockstep(self) -> None:
         """Tags without a name are everybody's where most packages had that version when it was made."""
         lines = ("app:", "core:", "web:")
         most = {"app": "1.0", "core": "1.0", "web": "0.3"}
@@ -112,7 +112,7 @@ class TestTagging:
         apart = found("v1.0", "app==1.0:", "core==1.1:", at={"app": "1.0", "core": "1.0"})
         assert apart.patterns == ("{name}-v{version}", "v{version}"), "one tag could not stand for two versions"
 
-    def test_umbrella(self) -> None:
+    def test_umbrella_tag_is_no_release(self) -> None:
         """A tag of the release as a whole is no package's release."""
         tags = "v1.0 app-v1.0 core-v1.0"
         assert found(tags, "app:", "core:", "new:", at={"app": "1.0", "core": "1.0", "new": ""}) == TagFormats(
@@ -122,7 +122,7 @@ class TestTagging:
             "{name}-v{version}",
         )
 
-    def test_alone(self) -> None:
+    def test_bare_tag_has_single_owner(self) -> None:
         """They are one package's where it alone had that version."""
         tagging = found("v1.0 app-v0.2", "app:", "core:", at={"app": "0.2", "core": "1.0"})
 
@@ -144,7 +144,7 @@ def groups_of_all(workspace: Workspace) -> dict[str, list[str]]:
     return suggest_groups(workspace, workspace.members)
 
 
-def test_groups() -> None:
+def test_each_package_directory_is_group() -> None:
     """Each directory of packages that are published is a group, as soon as there are two."""
     packages = ("py/packages/a", "py/packages/b", "py/plugins/x/y", "py/plugins/z", "py/samples/s")
     three = {name: [f"py/{name}/*"] for name in ("packages", "plugins", "samples")}
@@ -174,21 +174,21 @@ def test_groups() -> None:
         (["app: numpy>=1", "home: app>=1", "app2: home>=1"], ""),
     ],
 )
-def test_choose_pins(lines: list[str], pins: str) -> None:
+def test_most_requirements_decide_pins(lines: list[str], pins: str) -> None:
     """Most of what published packages require of each other says it; ties, and no version, mean exact."""
     workspace = workspace_of_lines(*lines)
 
     assert choose_pins(workspace, workspace.members.keys() - {"home", "numpy"}) == pins
 
 
-def test_in_common() -> None:
+def test_own_formats_claim_their_tags() -> None:
     """Tags of packages that have formats of their own explain nothing about the others."""
     own = {"app": TagScheme("a-{version}"), "web": TagScheme("{name}@{version}")}
 
     assert unclaimed_tags(["a-1.0", "web@1.0", "core@1.0", "v1.0"], own) == ("core@1.0", "v1.0")
 
 
-def test_samples() -> None:
+def test_unreleased_samples_are_excluded() -> None:
     """Directories of samples stay home if nothing in them was ever released."""
     workspace = at_paths("packages/a", "samples/b", "samples/c/d", "py/examples/e", "example")
 
@@ -217,7 +217,7 @@ KEYS = [
         "[tool.releasekit]\r\nlead = 'a'\r\n",
     ],
 )
-def test_configured_text(text: str) -> None:
+def test_new_keys_keep_other_text(text: str) -> None:
     """Keys are added wherever the table is, all else stays, and adding them again changes nothing."""
     after = configured_text(text, KEYS)
 
@@ -230,7 +230,7 @@ def test_configured_text(text: str) -> None:
         assert after.count("\n") == after.count("\r\n")
 
 
-def test_odd_text() -> None:
+def test_inline_table_is_left_alone() -> None:
     """A table that cannot be added to is left alone, and what to add is said."""
     with pytest.raises(Refusal, match="cannot be added") as caught:
         configured_text("tool = { uv = {} }\n", KEYS[:1])
@@ -239,6 +239,6 @@ def test_odd_text() -> None:
     assert caught.value.hint == 'Add by hand: tag_format = ["{name}@{version}", "v{version}"]'
 
 
-def test_missing_tags() -> None:
+def test_ambiguous_missing_tag_is_skipped() -> None:
     """A tag that would stand for two commits is not made."""
     assert missing_tags([("v1.0", "a"), ("v1.0", "b"), ("v1.1", "c"), ("v1.1", "c")]) == {"v1.1": "c"}

@@ -86,7 +86,7 @@ def test_links_of_pages_exist(page: ErrorPage) -> None:
 @pytest.mark.parametrize(
     "written", ["RK-GRAPH-CYCLE", "rk-graph-cycle", "GRAPH-CYCLE", "graph-cycle", "graph_cycle", " Rk_Graph_Cycle "]
 )
-def test_code_is_found_in_any_form(written: str) -> None:
+def test_code_lookup_accepts_any_form(written: str) -> None:
     """Case, underscores and a missing prefix do not matter."""
     assert find_page(written).code is ErrorCode.GRAPH_CYCLE
 

@@ -45,13 +45,13 @@ def _test_texts() -> list[str]:
 class TestCatalogue:
     """Every code has a meaning and a next step."""
 
-    def test_complete(self) -> None:
+    def test_each_code_has_one_entry(self) -> None:
         """Each code has one entry, and no entry is left of a code that is gone."""
         assert set(ERRORS) == set(ErrorCode)
         assert all(info.code == code for code, info in ERRORS.items())
 
     @pytest.mark.parametrize("code", ErrorCode)
-    def test_entry(self, code: ErrorCode) -> None:
+    def test_error_entry_has_whole_sentences(self, code: ErrorCode) -> None:
         """An entry says in sentences what the code means, and what to do."""
         entry = ERRORS[code]
 
@@ -60,14 +60,14 @@ class TestCatalogue:
         assert entry.meaning != entry.hint
 
     @pytest.mark.parametrize("code", ErrorCode)
-    def test_reached(self, code: ErrorCode) -> None:
+    def test_each_code_has_a_test(self, code: ErrorCode) -> None:
         """Each code is raised or used in a warning by the program, and is met by a test."""
         named = re.compile(rf"\bErrorCode\.{code.name}\b|\b{code}(?![A-Z-])")
 
         assert any(map(named.search, _source_texts()))
         assert code is ErrorCode.UNKNOWN_CODE or any(map(named.search, _test_texts()))
 
-    def test_form(self) -> None:
+    def test_error_codes_have_one_form(self) -> None:
         """Codes have the form RK-AREA-PROBLEM, match the names of their members, and are unique."""
         assert all(re.fullmatch(r"RK(-[A-Z]+)+", code) for code in ErrorCode)
         assert all(code == f"RK-{name.replace('_', '-')}" for name, code in ErrorCode.__members__.items())
@@ -78,7 +78,7 @@ class TestCatalogue:
     ("word", "said"),
     [("coer", "; did you mean core?"), ("core-web", "; did you mean core-we or core?"), ("zzz", ""), ("", "")],
 )
-def test_nearest(word: str, said: str) -> None:
+def test_suggestion_names_two_similar_words(word: str, said: str) -> None:
     """At most two known words are named, the most similar first, and only similar ones."""
     assert did_you_mean(word, ["core", "core-we", "db"]) == said
 
@@ -103,7 +103,7 @@ class TestError:
 
     @pytest.mark.parametrize("error", SAMPLE_ERRORS)
     @pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, pickled])
-    def test_survives(self, error: ReleaseError, way: Callable[[ReleaseError], ReleaseError]) -> None:
+    def test_copied_error_is_complete(self, error: ReleaseError, way: Callable[[ReleaseError], ReleaseError]) -> None:
         """Copies and pickled errors, as Prefect makes them, are complete."""
         other = way(error)
 
@@ -111,22 +111,22 @@ class TestError:
         assert vars(other) == vars(error)
         assert (other.args, str(other), other.status) == (error.args, str(error), error.status)
 
-    def test_text(self) -> None:
+    def test_error_text_includes_its_location(self) -> None:
         """The text has the code, the message, and the location if there is one."""
         assert str(ReleaseError(ErrorCode.BUILD_FAILED, "no luck")) == "RK-BUILD-FAILED: no luck"
         assert str(ReleaseError(ErrorCode.BUILD_FAILED, "no luck", "core")) == "RK-BUILD-FAILED: no luck (core)"
 
-    def test_hint(self) -> None:
+    def test_own_hint_replaces_catalogue_hint(self) -> None:
         """The hint is that of the catalogue, unless the error brings its own."""
         assert ReleaseError(ErrorCode.BUILD_FAILED, "it").hint == ERRORS[ErrorCode.BUILD_FAILED].hint
         assert ReleaseError(ErrorCode.BUILD_FAILED, "it", "", "Fix it.").hint == "Fix it."
 
-    def test_status(self) -> None:
+    def test_refusal_has_its_exit_code(self) -> None:
         """A failure and a refusal have different exit codes, and one handler catches both."""
         assert (ReleaseError.status, Refusal.status) == (1, 2)
         assert issubclass(Refusal, ReleaseError)
 
-    def test_warning(self) -> None:
+    def test_warning_reads_like_an_error(self) -> None:
         """A warning reads like an error."""
         assert str(ReleaseWarning(ErrorCode.TAG_EXISTS, "it exists")) == "RK-TAG-EXISTS: it exists"
         assert str(ReleaseWarning(ErrorCode.TAG_EXISTS, "it exists", "core")) == "RK-TAG-EXISTS: it exists (core)"
@@ -135,14 +135,14 @@ class TestError:
 class TestExcerpt:
     """An excerpt of a file."""
 
-    def test_drawn(self) -> None:
+    def test_excerpt_marks_part_with_carets(self) -> None:
         """The line is between two margins, with carets below the marked part."""
         assert EXCERPT.render(80) == ("  |", "7 | push = 3", "  |        ^")
         assert EXCERPT.position == "pyproject.toml:7:8"
 
     @pytest.mark.parametrize("column", [0, 3, 30, 60, 94])
     @pytest.mark.parametrize("width", [30, 60])
-    def test_long(self, column: int, width: int) -> None:
+    def test_long_excerpt_line_is_cut(self, column: int, width: int) -> None:
         """A long line is cut around the marked part, and no line is wider than the limit."""
         text = f"{'a' * column}xyz{'b' * 100}"
         above, line, below = Excerpt("f", 12, text, column, 3).render(width)

@@ -224,7 +224,7 @@ def handed_over(zygote: Zygote, scenes: Scenes, template: Path) -> tuple[str, ..
 
 
 @pytest.mark.parametrize("how", ["here", "by-manifest"])
-def test_killed_anywhere(
+def test_next_run_completes_killed_release(
     zygote: Zygote,
     scenes: Scenes,
     tmp_path: Path,
@@ -270,7 +270,7 @@ def tried(zygote: Zygote, scene: Scene, point: Point, expected: dict[str, Any], 
     return "\n".join(f"{key}: {found[key]} != {expected[key]}" for key in expected if found[key] != expected[key])
 
 
-def test_pins_are_taken_back(
+def test_next_run_restores_pinned_files(
     zygote: Zygote, tmp_path: Path, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
 ) -> None:
     """Killed anywhere while files are pinned or put back, the next run puts all of them back."""

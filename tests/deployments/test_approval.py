@@ -65,7 +65,7 @@ def run_of(api: str, run: str) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("own_index")
-def test_terminal(tmp_path: Path, prefect_api: str) -> None:
+def test_release_waits_for_approval(tmp_path: Path, prefect_api: str) -> None:
     """Nothing is begun before somebody says yes, and a yes is for the plan that they have seen."""
     world = make_world(tmp_path, "app: core; core; tool")
     before = world.state()
@@ -119,7 +119,7 @@ def test_terminal(tmp_path: Path, prefect_api: str) -> None:
 
 
 @pytest.mark.usefixtures("own_index")
-def test_deployed(tmp_path: Path, prefect_api: str) -> None:
+def test_suspended_run_holds_no_slot(tmp_path: Path, prefect_api: str) -> None:
     """A deployed run ends while it waits, and is begun anew after the answer; only then does it hold its slot again."""
     world = make_world(tmp_path, "core")
     before = world.state()
@@ -166,7 +166,7 @@ async def suspended_and_resumed(
         return first, stands.model_dump(), second
 
 
-def test_late(tmp_path: Path, prefect_api: str) -> None:
+def test_only_latest_scheduled_plan_runs(tmp_path: Path, prefect_api: str) -> None:
     """Of the scheduled plans that nobody has run in time only the latest is made; the others notice, and end."""
     assert prefect_api
     state = asyncio.run(oldest_due_plan(make_world(tmp_path, "core")))
@@ -215,7 +215,7 @@ async def oldest_due_plan(world: World) -> Any:
             await client.delete_deployment(deployment)
 
 
-def test_questions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_invalid_approval_commands_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What cannot be answered is refused, and says what can be done."""
     world = World(tmp_path, tmp_path)
     for words, said in (

@@ -76,7 +76,7 @@ def wait_for(address: str, log: Path) -> None:
         assert time.monotonic() < deadline, log.read_text()
 
 
-def test_a_team_of_servers_and_workers(
+def test_compose_team_releases_a_workspace(
     tmp_path: Path, request: pytest.FixtureRequest, own_index: EmbeddedIndex
 ) -> None:
     """Server and services apart, PostgreSQL and Redis between them, and two workers release a workspace."""

@@ -261,7 +261,7 @@ def due(api: str, deployment: str) -> str:
     return run["id"]
 
 
-def test_one_release_through_everything(
+def test_deployed_release_uploads_nothing_twice(
     tmp_path: Path,
     prefect_api: str,
     deployed: Deployed,

@@ -26,7 +26,7 @@ def browser(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.usefixtures("browser")
-def test_approved_in_a_browser(tmp_path: Path) -> None:
+def test_browser_click_approves_release(tmp_path: Path) -> None:
     """A release is begun from a deployment, approved by a click, and done; its form, run and artifacts can be seen."""
     ended = screenshots.main(tmp_path)
 
@@ -37,7 +37,7 @@ def test_approved_in_a_browser(tmp_path: Path) -> None:
     assert min(pictures.values()) > SMALLEST
 
 
-def test_retried_in_a_browser(tmp_path: Path, browser: str) -> None:
+def test_browser_click_retries_release(tmp_path: Path, browser: str) -> None:
     """A release that has failed goes on where it stood when its run is retried by a click."""
     gate = tmp_path / "gate"
     code = f"import pathlib\nif not pathlib.Path({str(gate)!r}).exists(): raise SystemExit('the gate is shut')\n"

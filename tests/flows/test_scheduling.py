@@ -124,7 +124,7 @@ def names_of(states: dict[str, State[Any]]) -> dict[str, str]:
     return {name: str(state.name) for name, state in states.items()}
 
 
-def test_dependencies_first() -> None:
+def test_package_starts_after_its_needs() -> None:
     """A package begins when all of its needs have ended, not before."""
     story, states = tell("core; web: core; db: core; app: web db")
 
@@ -133,7 +133,7 @@ def test_dependencies_first() -> None:
     assert set(names_of(states).values()) == {"Completed"}
 
 
-def test_nobody_waits_for_strangers() -> None:
+def test_package_waits_only_for_needs() -> None:
     """A package begins the moment its own needs are done, though one that stands before it is still at work."""
 
     async def do(story: Story, name: str) -> None:
@@ -145,7 +145,7 @@ def test_nobody_waits_for_strangers() -> None:
     assert story.before("end app", "end slow")
 
 
-def test_blocked() -> None:
+def test_failure_blocks_all_dependents() -> None:
     """A failure marks those that need it, near and far, and nothing else; they do not begin."""
 
     async def do(_: Story, name: str) -> None:
@@ -167,7 +167,7 @@ def test_blocked() -> None:
     assert not {"begin late", "begin later"} & set(story.events)
 
 
-def test_after_waits_and_does_not_gate() -> None:
+def test_failed_predecessor_does_not_block() -> None:
     """What a package merely follows is waited for, but may fail or be blocked."""
 
     async def do(story: Story, name: str) -> None:
@@ -183,7 +183,7 @@ def test_after_waits_and_does_not_gate() -> None:
     assert story.before("about to fail", "begin lib")
 
 
-def test_exception_in_a_chain() -> None:
+def test_unexpected_exception_ends_the_chain() -> None:
     """A mistake of our own in a chain comes out as what it is, and those that wait for it don't hang."""
 
     async def chain(step: Step, _: Sequence[State[Any]]) -> State[Any]:
@@ -196,7 +196,7 @@ def test_exception_in_a_chain() -> None:
         expanded(chain, *steps_of("core; app: core; slow"))
 
 
-def test_many_packages() -> None:
+def test_many_packages_end_in_order() -> None:
     """Two hundred packages in a chain of needs and beside it all end, in order, with their results."""
     graph = "; ".join(f"p{n}: p{n - 2}" if n > 1 else f"p{n}" for n in range(200))
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 class TestMarkdown:
     """For artifacts and pull requests."""
 
-    def test_plan(self) -> None:
+    def test_markdown_plan_has_a_graph(self) -> None:
         """A plan is a table, its warnings, and the graph of who waits for whom."""
         changes = {"web": "feat: a|b", "core": "fix: it", "app": "fix: it"}
         plan = builders.plan_of("web: core", "app: core<1", "idle:", changes=changes)
@@ -62,19 +62,19 @@ class TestMarkdown:
             "```\n"
         )
 
-    def test_mermaid_words(self) -> None:
+    def test_package_names_may_be_keywords(self) -> None:
         """A package may be called what in a Mermaid graph is a word of the language."""
         text = plan_markdown(builders.plan_of("end: graph subgraph"))
 
         assert text.endswith('    p2["end 1.1"]\n    p0 --> p2\n    p1 --> p2\n```\n')
 
-    def test_empty_plan(self) -> None:
+    def test_empty_plan_has_no_table(self) -> None:
         """Nothing to release is no table with rows, and no error."""
         text = plan_markdown(builders.plan_of("app:", changes={}))
 
         assert text == "# Nothing to release\n\nNot released (skipped: app)\n"
 
-    def test_report(self) -> None:
+    def test_markdown_report_cells_stay_inline(self) -> None:
         """A report says of each package what came of it and what to do next; cells stay in their row."""
         failed = PackageReport(
             name="web",
@@ -102,7 +102,7 @@ class TestMarkdown:
         )
 
     @pytest.mark.parametrize(("packages", "title"), [(60, "feat: it"), (700, "feat: it"), (700, "feat: " + "x" * 300)])
-    def test_limit(self, packages: int, title: str) -> None:
+    def test_long_plan_fits_a_comment(self, packages: int, title: str) -> None:
         """What does not fit into a comment goes: the graph, the ends of reasons, the last packages, in number."""
         names = [f"package-{number:03}" for number in range(packages)]
         lines = [f"{name}: {names[0]} {names[number // 2]}" for number, name in enumerate(names) if number > 1]
@@ -118,13 +118,13 @@ class TestMarkdown:
         assert ("```mermaid" in text) == (packages == 60)
         assert rows > 400 or packages == 60
 
-    def test_other_peoples_words(self) -> None:
+    def test_titles_cannot_inject_markdown(self) -> None:
         """A title is shown as it is, and makes no row, image or link of its own."""
         plan = builders.plan_of("app:", changes={"app": "feat: ![x](y) <img> a|b `c|d`"})
 
         assert r"feat: !\[x\](y) \<img> a\|b `c\|d` (0000000) |" in plan_markdown(plan)
 
-    def test_summary(self) -> None:
+    def test_plan_summary_is_one_paragraph(self) -> None:
         """For a form with little room, a plan is a paragraph, and names no more packages than fit."""
         text = plan_summary(builders.plan_of(*(f"p{number}:" for number in range(32))))
 
@@ -132,7 +132,7 @@ class TestMarkdown:
         assert " and 2 more. The artifact" in text
 
 
-def test_graph_svg() -> None:
+def test_plan_picture_shows_each_outcome() -> None:
     """The graph as a picture has a box for each package, an arrow for each need, and the colour of what came of it."""
     plan = builders.plan_of("web: core", "app: web core", "a-name-that-is-longer-than-its-box:")
     picture = graph_svg(plan, {"web": PackageOutcome.FAILED})
@@ -166,7 +166,7 @@ def shop() -> tuple[Workspace, Graph]:
 class TestGraphs:
     """`graph --format …`: pure functions, so the same graph makes the same bytes."""
 
-    def test_golden(self, shop: tuple[Workspace, Graph], golden: Golden) -> None:
+    def test_graph_formats_match_golden_files(self, shop: tuple[Workspace, Graph], golden: Golden) -> None:
         """Each format has its file."""
         workspace, graph = shop
         texts = {"dot": dot_text, "mermaid": mermaid_text, "d2": d2_text, "svg": workspace_svg}
@@ -177,7 +177,7 @@ class TestGraphs:
         golden("graph.csv", graph_csv(graph))
         golden("members.csv", members_csv(workspace))
 
-    def test_dot(self, shop: tuple[Workspace, Graph]) -> None:
+    def test_dot_has_each_package(self, shop: tuple[Workspace, Graph]) -> None:
         """A parser of Graphviz' language finds each package, and each edge."""
         workspace, graph = shop
         parsed: Any = pydot.graph_from_dot_data(dot_text(workspace, graph))
@@ -188,13 +188,13 @@ class TestGraphs:
         assert edges == {(start, end) for start, end, _ in labelled_edges(graph)}
 
     @pytest.mark.skipif(which("dot") is None, reason="Graphviz is not installed")
-    def test_graphviz(self, shop: tuple[Workspace, Graph]) -> None:
+    def test_graphviz_draws_each_package(self, shop: tuple[Workspace, Graph]) -> None:
         """Graphviz draws each package, and each edge."""
         picture = ET.fromstring(render_svg(dot_text(*shop)))  # noqa: S314  it is ours
         kinds = [each.get("class") for each in picture.iter() if each.get("class") in ("node", "edge")]
         assert (kinds.count("node"), kinds.count("edge")) == (len(list(shop[1])), len(list(labelled_edges(shop[1]))))
 
-    def test_no_graphviz(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_missing_graphviz_draws_nothing(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """Without Graphviz, or with one that fails, there is no picture of its making."""
         monkeypatch.setenv("PATH", str(tmp_path))
         assert render_svg("digraph {}") == ""
@@ -202,7 +202,7 @@ class TestGraphs:
         (tmp_path / "dot").chmod(0o755)
         assert render_svg("digraph {}") == ""
 
-    def test_mermaid(self, shop: tuple[Workspace, Graph]) -> None:
+    def test_mermaid_parses_each_package(self, shop: tuple[Workspace, Graph]) -> None:
         """Mermaid itself finds each package, and each edge."""
         parser = pytest.importorskip("mermaid_parser", reason="uv run --with mermaid-parser-py pytest …")
         workspace, graph = shop
@@ -213,7 +213,7 @@ class TestGraphs:
         edges = {(title[edge["start"]], title[edge["end"]]) for edge in found["edges"]}
         assert edges == {(start, end) for start, end, _ in labelled_edges(graph)}
 
-    def test_d2(self, shop: tuple[Workspace, Graph], tmp_path: Path) -> None:
+    def test_d2_draws_each_package(self, shop: tuple[Workspace, Graph], tmp_path: Path) -> None:
         """D2 itself draws each package, and each edge."""
         program = which("d2") or bundled_d2()
         (tmp_path / "graph.d2").write_text(d2_text(*shop))
@@ -224,7 +224,7 @@ class TestGraphs:
         assert all(f">{name} 1.0<" in picture for name in shop[1])
         assert picture.count("marker-end=") == len(list(labelled_edges(shop[1])))
 
-    def test_part(self) -> None:
+    def test_selection_follows_the_edges(self) -> None:
         """A part is what some packages need, or what needs them, or the ways from these to those."""
         graph = builders.graph_of("app: web", "web: core", "app[x]: cache", "cache: core", "core:", "lone:")
 
@@ -233,7 +233,7 @@ class TestGraphs:
         assert set(graph.select(["app"], ["core"])) == {"app", "web", "cache", "core"}
         assert set(graph.select(["app"], ["core"], {"web", "core", "lone"})) == {"web", "core"}
 
-    def test_kinds(self) -> None:
+    def test_edges_are_selected_by_kind(self) -> None:
         """Edges of a kind are those alone, also where two packages are joined by more than one."""
         graph = builders.graph_of(*SHOP)
 
@@ -242,14 +242,14 @@ class TestGraphs:
         assert ("label", "tool") in [edge[:2] for edge in labelled_edges(graph.of_kinds([Kind.RUNTIME]))]
         assert dict.fromkeys(graph) == dict.fromkeys(graph.of_kinds([])), "all packages, no edges"
 
-    def test_cycle(self) -> None:
+    def test_cycle_ends_the_drawn_tree(self) -> None:
         """A cycle is drawn as it is, and ends a tree where it closes."""
         graph = builders.graph_of("a: b", "b: a c", "d: a")
 
         assert ascii_text(graph) == "d\n└── a\n    └── b\n        ├── a (*)\n        └── c\n"
         assert graph.levels() == (("c",), ("a", "b"), ("d",))
 
-    def test_long_chain(self) -> None:
+    def test_long_chain_needs_no_recursion(self) -> None:
         """A chain of a thousand packages is no recursion of a thousand calls."""
         graph = builders.graph_of(*(f"p{number}: p{number + 1}" for number in range(1000)))
 
@@ -267,7 +267,7 @@ def bundled_d2() -> str:
 class TestCsv:
     """For spreadsheets."""
 
-    def test_plan(self, golden: Golden) -> None:
+    def test_plan_csv_lists_all_packages(self, golden: Golden) -> None:
         """A row a package, released or not, with what has changed since an earlier plan where that is asked."""
         changes = {"web": 'feat: "a", b\nc', "core": "=cmd|' /C calc'!A0\n\nRelease-As: 2.0"}
         plan = builders.plan_of("web: core", "idle:", changes=changes)
@@ -281,13 +281,13 @@ class TestCsv:
             ("old", "dropped"),
         ]
 
-    def test_form(self) -> None:
+    def test_csv_cells_are_no_formulas(self) -> None:
         """Lines end by CRLF, quotes are doubled (RFC 4180), and no cell is a formula."""
         text = csv_text(["a", "b"], [["x,y", 'say "no"'], ["=1+1", "@SUM(A1)"], ["-2", None], ["a\nb", "+3"]])
 
         assert text == 'a,b\r\n"x,y","say ""no"""\r\n\'=1+1,\'@SUM(A1)\r\n\'-2,\r\n"a\nb",\'+3\r\n'
 
-    def test_report(self) -> None:
+    def test_report_csv_shows_each_outcome(self) -> None:
         """What came of each package."""
         package = PackageReport(
             name="a", version=Version("1.0"), tag="a-v1.0", outcome=PackageOutcome.FAILED, error="x", hint="y"
@@ -297,7 +297,7 @@ class TestCsv:
         assert report_csv(report).splitlines()[1] == "a,1.0,failed,a-v1.0,x,y"
 
 
-def test_levels() -> None:
+def test_each_level_has_one_line() -> None:
     """One line a level, with its number."""
     graph = builders.graph_of("app: web db", "web: core", "db: core")
 
@@ -308,7 +308,7 @@ def test_levels() -> None:
 class TestDiscover:
     """`discover --format json`."""
 
-    def test_contract(self) -> None:
+    def test_discover_json_lists_each_member(self) -> None:
         """Each member with what it requires, inside and outside."""
         documents = builders.documents_of(
             "Fps_App: core", "fps-app[x]: extra", "fps-app (build): tool", "fps-app (group): lint"
@@ -343,7 +343,7 @@ class TestDiscover:
 class TestGraph:
     """`graph --format json`."""
 
-    def test_contract(self) -> None:
+    def test_graph_json_has_nodes_edges(self) -> None:
         """Nodes with their edges of each kind, and levels."""
         workspace = builders.workspace_of("app: core", "app (build): tool", "app[x]: extra", "app (group): lint")
         graph, _ = core_graph.graph_of(workspace, {})
@@ -362,7 +362,7 @@ class TestGraph:
         assert given["levels"] == [["core", "extra", "lint", "tool"], ["app"]]
         assert given["cycles"] == []
 
-    def test_cycle(self) -> None:
+    def test_graph_json_shows_cycles(self) -> None:
         """Where cycles allow no order there are no levels, but the cycles."""
         workspace = builders.workspace_of("a: b", "b: a")
         graph, _ = core_graph.graph_of(workspace, {})
@@ -371,7 +371,7 @@ class TestGraph:
 
         assert (given["levels"], given["cycles"]) == ([], [["a", "b", "a"]])
 
-    def test_part(self) -> None:
+    def test_partial_graph_json_omits_others(self) -> None:
         """A part of the graph has the nodes of that part."""
         workspace = builders.workspace_of("app: core", "web:")
         graph = core_graph.graph_of(workspace, {})[0].subgraph(["app", "core"])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.support.git_scene import GitScene
 
 
-def test_address(scene: GitScene) -> None:
+def test_remote_address_is_as_given(scene: GitScene) -> None:
     """The address of a remote is the one that it was given; one that is not there has none."""
     scene.git("remote", "add", "origin", "git@github.com:ada/engine.git")
 
@@ -23,7 +23,7 @@ def test_address(scene: GitScene) -> None:
     assert Repo(scene.top).address("upstream") == ""
 
 
-def test_authors(scene: GitScene) -> None:
+def test_mailmap_names_commit_authors(scene: GitScene) -> None:
     """Authors are named as .mailmap has it, for exactly the commits that are asked for."""
     scene.commit("names", {".mailmap": "Ada Lovelace <ada@example.invalid>\n"})
     one = scene.git("rev-parse", "HEAD")
@@ -38,7 +38,7 @@ def test_authors(scene: GitScene) -> None:
     assert repo.authors([]) == {}
 
 
-def test_add(scene: GitScene) -> None:
+def test_add_commits_only_named_files(scene: GitScene) -> None:
     """New files are in the next commit, unless git is told to ignore them; others are left out."""
     scene.commit("ignore", {".gitignore": "ignored.md\n", "known.md": "old\n"})
     for key in ("core.autocrlf", "core.safecrlf"):  # what was written has line ends that git would not check out here
@@ -54,7 +54,7 @@ def test_add(scene: GitScene) -> None:
     assert {name for name in changed if name} == {"new.md", "[x]*.md", "known.md"}
 
 
-def test_add_nothing(scene: GitScene) -> None:
+def test_add_without_paths_stages_nothing(scene: GitScene) -> None:
     """No path is none, and not all."""
     (scene.top / "stray.md").write_text("new\n")
 
@@ -71,7 +71,7 @@ def test_add_nothing(scene: GitScene) -> None:
         (("changelog.md", "CHANGELOG.md", "CHANGELOG.rst"), "CHANGELOG.md"),
     ],
 )
-def test_path(tmp_path: Path, names: tuple[str, ...], found: str) -> None:
+def test_changelog_name_ignores_case(tmp_path: Path, names: tuple[str, ...], found: str) -> None:
     """A changelog is found in whatever case somebody has written it."""
     for name in names:
         (tmp_path / name).touch()
@@ -79,7 +79,7 @@ def test_path(tmp_path: Path, names: tuple[str, ...], found: str) -> None:
     assert changelog_path(tmp_path) == tmp_path / found
 
 
-def test_other_encodings(tmp_path: Path) -> None:
+def test_undecodable_bytes_survive_a_rewrite(tmp_path: Path) -> None:
     """Bytes that are no UTF-8 are written as they were read."""
     (tmp_path / "a").write_bytes(b"ge\xe4ndert \xff\xc3\xa4\n")
 

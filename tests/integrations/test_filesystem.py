@@ -40,7 +40,7 @@ def wheel(path: Path, files: Mapping[str, str]) -> Path:
 class TestReplaceText:
     """A crash leaves the old text or the new."""
 
-    def test_new_text(self, tmp_path: Path) -> None:
+    def test_write_leaves_no_scratch_file(self, tmp_path: Path) -> None:
         """The text is there afterwards, and no other file is."""
         write_atomic(tmp_path / "a", "one\n")
         write_atomic(tmp_path / "a", "two ä\n")
@@ -48,7 +48,7 @@ class TestReplaceText:
         assert (tmp_path / "a").read_bytes() == "two ä\n".encode()
         assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
-    def test_line_ends_stay(self, tmp_path: Path) -> None:
+    def test_write_keeps_line_ends(self, tmp_path: Path) -> None:
         """What was read is what is written, whatever its line ends are."""
         (tmp_path / "a").write_bytes(b"one\r\ntwo\rthree\n")
 
@@ -57,7 +57,7 @@ class TestReplaceText:
         assert (tmp_path / "a").read_bytes() == b"one\r\ntwo\rthree\n"
 
     @pytest.mark.parametrize("mode", [0o755, 0o600, 0o644])
-    def test_mode_stays(self, tmp_path: Path, mode: int) -> None:
+    def test_write_keeps_file_mode(self, tmp_path: Path, mode: int) -> None:
         """A script stays executable, a private file private."""
         (tmp_path / "a").write_text("one\n")
         (tmp_path / "a").chmod(mode)
@@ -66,7 +66,7 @@ class TestReplaceText:
 
         assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == mode
 
-    def test_a_reader_keeps_the_old_file(self, tmp_path: Path) -> None:
+    def test_open_reader_keeps_old_file(self, tmp_path: Path) -> None:
         """Whoever has the file open reads the old text to its end: it is replaced, not overwritten."""
         (tmp_path / "a").write_text("one\n")
 
@@ -75,7 +75,7 @@ class TestReplaceText:
 
             assert reader.read() == "one\n"
 
-    def test_failure(self, tmp_path: Path) -> None:
+    def test_failed_write_keeps_old_file(self, tmp_path: Path) -> None:
         """When it fails, the old file is as it was and no scratch file is left behind."""
         (tmp_path / "a").write_text("one\n")
         (tmp_path / "directory").mkdir()
@@ -92,14 +92,14 @@ class TestReplaceText:
 class TestReadToml:
     """Configuration as people write it."""
 
-    def test_document_and_text(self, tmp_path: Path) -> None:
+    def test_toml_comes_with_its_text(self, tmp_path: Path) -> None:
         """Both the parsed document and its very text are returned."""
         (tmp_path / "a.toml").write_bytes(b"x = 1\r\n")
 
         assert read_toml(tmp_path / "a.toml", "a.toml") == ({"x": 1}, "x = 1\r\n")
 
     @pytest.mark.parametrize("raw", [b"x = = 1", b"x = '\xff'"])
-    def test_invalid(self, tmp_path: Path, raw: bytes) -> None:
+    def test_toml_error_names_the_place(self, tmp_path: Path, raw: bytes) -> None:
         """The refusal says where, under the name that the user knows the file by."""
         (tmp_path / "a.toml").write_bytes(raw)
 
@@ -110,7 +110,7 @@ class TestReadToml:
         assert caught.value.location == "packages/x/a.toml"
         assert "line 1, column 5" in caught.value.message or "position 5" in caught.value.message
 
-    def test_byte_order_mark(self, tmp_path: Path) -> None:
+    def test_byte_order_mark_is_named(self, tmp_path: Path) -> None:
         """A mark that no editor shows is named."""
         (tmp_path / "a.toml").write_bytes(b"\xef\xbb\xbfx = 1")
 
@@ -122,7 +122,7 @@ class TestDescribe:
     """Every byte uploaded is a byte recorded."""
 
     @pytest.mark.parametrize("size", [0, 10, 3_000_000])
-    def test_hash_and_size(self, tmp_path: Path, size: int) -> None:
+    def test_description_covers_the_whole_file(self, tmp_path: Path, size: int) -> None:
         """Name, size and sha256 are those of the whole file, however large."""
         raw = random.Random(1).randbytes(size)  # noqa: S311  any bytes will do
         (tmp_path / "pkg.whl").write_bytes(raw)
@@ -138,14 +138,14 @@ ONLY_DOCS = 'only-include = ["docs/none"]\nbypass-selection = true'
 class TestReadSdist:
     """What an sdist holds."""
 
-    def test_built_by_uv(self, built: Callable[..., tuple[Path, ...]]) -> None:
+    def test_sdist_of_uv_lists_files(self, built: Callable[..., tuple[Path, ...]]) -> None:
         """The files of a real one, from its top directory."""
         _, sdist = built("read-source", "1.5")
 
         assert {"PKG-INFO", "pyproject.toml", "src/read_source/__init__.py"} <= set(read_sdist(sdist))
 
     @pytest.mark.parametrize(("table", "wrong"), [("bypass-selection = true", ()), (ONLY_DOCS, ("has no module",))])
-    def test_meta_package(self, tmp_path: Path, table: str, wrong: tuple[str, ...]) -> None:
+    def test_only_meta_package_lacks_modules(self, tmp_path: Path, table: str, wrong: tuple[str, ...]) -> None:
         """A real package of requirements alone is fine; one whose modules got lost on the way to the wheel is not."""
         project = '[project]\nname = "meta-a"\nversion = "1.0"\ndependencies = ["meta-b"]\n'
         build = f'{project}[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
@@ -170,7 +170,7 @@ class TestReadSdist:
         [b"", b"no archive", gzip.compress(b"no archive", mtime=0), gzip.compress(b"x" * 600, mtime=0)[:-9]],
         ids=["empty", "no archive", "compressed, but no archive", "cut off"],
     )
-    def test_no_sdist(self, tmp_path: Path, raw: bytes) -> None:
+    def test_read_sdist_refuses_other_files(self, tmp_path: Path, raw: bytes) -> None:
         """Anything else is refused, by name."""
         (tmp_path / "x-1.0.tar.gz").write_bytes(raw)
 
@@ -183,7 +183,7 @@ class TestReadSdist:
 class TestReadWheel:
     """What a wheel holds."""
 
-    def test_built_by_uv(self, built: Callable[..., tuple[Path, ...]]) -> None:
+    def test_wheel_of_uv_passes_checks(self, built: Callable[..., tuple[Path, ...]]) -> None:
         """A real wheel has nothing wrong: hashes and RECORD agree, its modules are found."""
         path, sdist = built("read-me", "1.5")
 
@@ -192,7 +192,7 @@ class TestReadWheel:
         assert built_file_problems("read-me", Version("1.5"), [path.name, sdist.name], [found], Pins("exact", {})) == ()
         assert import_names(found.hashes) == ("read_me",)
 
-    def test_content(self, tmp_path: Path) -> None:
+    def test_wheel_lists_metadata_and_hashes(self, tmp_path: Path) -> None:
         """METADATA, hashes of the real content and the rows of RECORD are told; directories are no files."""
         record = f'pkg/__init__.py,sha256=abc,3\n\n"pkg/a,\nb.py",sha256=def,1\n{INFO}/RECORD,,\n'
         files = {"pkg/": "", "pkg/__init__.py": "x=1", f"{INFO}/METADATA": METADATA, f"{INFO}/RECORD": record}
@@ -206,7 +206,7 @@ class TestReadWheel:
         assert "pkg/" not in found.hashes
         assert found.record == {"pkg/__init__.py": "sha256=abc", "pkg/a,\nb.py": "sha256=def", f"{INFO}/RECORD": ""}
 
-    def test_vendored_metadata(self, tmp_path: Path) -> None:
+    def test_wheel_ignores_vendored_metadata(self, tmp_path: Path) -> None:
         """The METADATA of a package that is carried within another is not taken for its own."""
         files = {
             "pkg/_vendor/other-2.0.dist-info/METADATA": "Name: other\n",
@@ -228,7 +228,7 @@ class TestReadWheel:
         ],
         ids=["empty", "no metadata", "no RECORD", "RECORD alone", "RECORD of one column"],
     )
-    def test_no_wheel(self, tmp_path: Path, files: dict[str, str]) -> None:
+    def test_read_wheel_refuses_incomplete_archive(self, tmp_path: Path, files: dict[str, str]) -> None:
         """A zip file without what makes it a wheel is named, and not uploaded."""
         with pytest.raises(ReleaseError) as caught:
             read_wheel(wheel(tmp_path / "pkg.whl", files))
@@ -236,7 +236,7 @@ class TestReadWheel:
         assert caught.value.code is ErrorCode.VERIFY_FAILED
         assert caught.value.location == "pkg.whl"
 
-    def test_damaged(self, tmp_path: Path) -> None:
+    def test_read_wheel_refuses_damaged_bytes(self, tmp_path: Path) -> None:
         """A wheel is refused wherever a byte of it was changed or its end was cut off."""
         files = {"pkg/__init__.py": "x = 1\n" * 100, f"{INFO}/METADATA": METADATA, f"{INFO}/RECORD": "a,b,c\n"}
         path = wheel(tmp_path / "pkg.whl", files)
@@ -250,7 +250,7 @@ class TestReadWheel:
             assert caught.value.code is ErrorCode.VERIFY_FAILED
 
     @pytest.mark.parametrize("name", ["METADATA", "RECORD"])
-    def test_not_utf_8(self, tmp_path: Path, name: str) -> None:
+    def test_undecodable_wheel_text_is_refused(self, tmp_path: Path, name: str) -> None:
         """Text that is no UTF-8 makes no wheel."""
         path = wheel(tmp_path / "pkg.whl", {f"{INFO}/METADATA": METADATA, f"{INFO}/RECORD": ""})
         with zipfile.ZipFile(tmp_path / "bad.whl", "w") as archive, zipfile.ZipFile(path) as good:

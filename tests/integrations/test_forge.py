@@ -84,7 +84,7 @@ def refused(double: Double, story: Story, **how: Any) -> ReleaseError:
 # ---- every forge --------------------------------------------------------------------------------------------------
 
 
-def test_access(double: Double) -> None:
+def test_token_needs_write_access(double: Double) -> None:
     """The token's own rights count: to write, to read, none, or no repository in sight."""
     told(double, lambda forge: forge.check_access())
     assert refused(double, lambda forge: forge.check_access(), reader=True).code is ErrorCode.FORGE_READ_ONLY
@@ -106,7 +106,7 @@ def test_access(double: Double) -> None:
     assert caught.value.code is ErrorCode.FORGE_CREDENTIALS
 
 
-def test_life_of_a_release(double: Double) -> None:
+def test_release_steps_may_repeat(double: Double) -> None:
     """A release is made as a draft, found by its tag, changed, given files, announced and deleted; twice is once."""
 
     async def story(forge: Forge) -> None:
@@ -142,7 +142,7 @@ def test_life_of_a_release(double: Double) -> None:
     assert set(kept.values()) == {b"two"}
 
 
-def test_pages(double: Double) -> None:
+def test_forge_lists_include_every_page(double: Double) -> None:
     """Lists are read to their end, and a draft is found on the last page."""
     if isinstance(double, GitHubDouble):
         double.releases_a_page = 2
@@ -158,7 +158,7 @@ def test_pages(double: Double) -> None:
     told(double, story)
 
 
-def test_pull_requests(double: Double) -> None:
+def test_branch_has_one_pull_request(double: Double) -> None:
     """A branch has one open pull request, which is brought up to date; the one merged last is found again."""
 
     async def story(forge: Forge) -> None:
@@ -190,7 +190,7 @@ def test_pull_requests(double: Double) -> None:
     told(double, story)
 
 
-def test_comment(double: Double) -> None:
+def test_pull_request_comment_is_updated(double: Double) -> None:
     """There is one comment of ours on a pull request, among those of others, and it says what is so now."""
     work = double.git("commit-tree", "main^{tree}", "-p", "main", "-m", "feat: work")
     double.git("update-ref", "refs/heads/work", work)
@@ -208,7 +208,7 @@ def test_comment(double: Double) -> None:
     assert {request.method for request in double.requests[last:]} == {"GET"}
 
 
-def test_pulls_of_commits(double: Double) -> None:
+def test_commits_lead_to_pull_requests(double: Double) -> None:
     """Each commit that came with a merged pull request leads to it: title, author, labels."""
     work = double.git("commit-tree", "main^{tree}", "-p", "main", "-m", "feat: work")
     double.git("update-ref", "refs/heads/work", work)
@@ -228,7 +228,7 @@ def test_pulls_of_commits(double: Double) -> None:
     )
 
 
-def test_dispatch(double: Double) -> None:
+def test_dispatch_starts_one_workflow(double: Double) -> None:
     """A workflow or pipeline is started once, with its inputs."""
     told(double, lambda forge: forge.dispatch("publish.yml", "v1.0", {"manifest": "manifest.json"}))
 
@@ -238,7 +238,7 @@ def test_dispatch(double: Double) -> None:
 
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("answer", [Answer(cut=True), Answer(502, {"message": "no"})], ids=["cut", "502"])
-def test_faults_that_pass(double: Double, answer: Answer, *, late: bool) -> None:
+def test_passing_faults_create_one_release(double: Double, answer: Answer, *, late: bool) -> None:
     """Whether a request had its effect before the answer was lost or not: there is one release, as it should be."""
 
     async def story(forge: Forge) -> None:
@@ -256,7 +256,7 @@ def test_faults_that_pass(double: Double, answer: Answer, *, late: bool) -> None
     assert not double.releases
 
 
-def test_faults_that_stay(double: Double) -> None:
+def test_lasting_faults_end_in_error(double: Double) -> None:
     """A forge that does not answer is an error with a name, after a few attempts; an order was given once or twice."""
     double.fail("POST", "releases$", Answer(503, {"message": "down"}), times=9)
 
@@ -284,7 +284,7 @@ def test_limits_are_waited_out(hub: GitHubDouble) -> None:
     assert 60 < hub.passed < 120
 
 
-def test_limit_is_too_far_away(hub: GitHubDouble) -> None:
+def test_distant_limit_is_an_error(hub: GitHubDouble) -> None:
     """A wait that no release should make is an error that says how long it would be."""
     limited = Answer(429, {"message": "slow down"}, {"Retry-After": str(int(MAX_WAIT) + 1)})
     hub.fail("GET", "releases", limited)
@@ -296,7 +296,7 @@ def test_limit_is_too_far_away(hub: GitHubDouble) -> None:
     assert hub.passed == 0
 
 
-def test_limit_without_a_number(hub: GitHubDouble) -> None:
+def test_limit_without_header_waits_minute(hub: GitHubDouble) -> None:
     """A secondary limit without any header is waited for a minute, as GitHub asks."""
     hub.fail("GET", "releases", Answer(403, {"message": "You have exceeded a secondary rate limit"}))
 
@@ -318,7 +318,7 @@ def test_unchanged_answers_are_free(hub: GitHubDouble) -> None:
     assert [request.status for request in hub.asked("GET", "tags/v1$")] == [404, 200, 304, 304]
 
 
-def test_kinds_of_releases(hub: GitHubDouble) -> None:
+def test_prerelease_is_never_the_latest(hub: GitHubDouble) -> None:
     """A prerelease is one on GitHub too, and a release of an older line is not taken for the latest."""
     told(hub, lambda forge: forge.create_release("v1rc1", "main", "one", "notes", prerelease=True))
 
@@ -335,7 +335,7 @@ def test_few_requests_for_many_commits(hub: GitHubDouble) -> None:
     assert len(hub.asked()) == 5
 
 
-def test_double_protects_main_and_notes_pushes(hub: GitHubDouble, tmp_path: Path) -> None:
+def test_double_protects_the_main_branch(hub: GitHubDouble, tmp_path: Path) -> None:
     """What is pushed goes into a real repository; a protected main refuses it."""
     clone = tmp_path / "clone"
     hub.git("clone", "--quiet", hub.remote, str(clone))
@@ -371,12 +371,12 @@ SERVER = RepositoryUrls("https://github.example.org/ada/engine")
         (LAB, {"GITHUB_TOKEN": "a"}, ("", "")),
     ],
 )
-def test_token(web: RepositoryUrls, env: dict[str, str], found: tuple[str, str]) -> None:
+def test_first_variable_gives_the_token(web: RepositoryUrls, env: dict[str, str], found: tuple[str, str]) -> None:
     """Each forge has its variables, the first of which counts."""
     assert find_token(web, env) == found
 
 
-def test_token_of_gh(tmp_path: Path) -> None:
+def test_gh_supplies_a_missing_token(tmp_path: Path) -> None:
     """Without a variable `gh` is asked for the host; that it is missing, or logged in nowhere, is no token."""
     assert find_token(HUB, {"PATH": str(tmp_path)}) == ("gh", "")
     (tmp_path / "gh").write_text('#!/bin/sh\n[ "$*" = "auth token --hostname github.com" ] && echo gho_1 || exit 1\n')
@@ -399,7 +399,7 @@ def test_token_of_gh(tmp_path: Path) -> None:
         (HUB, {"GITHUB_SERVER_URL": "https://other", "GITHUB_API_URL": "https://api.other"}, "https://api.github.com"),
     ],
 )
-def test_address(web: RepositoryUrls, env: dict[str, str], api: str) -> None:
+def test_api_address_follows_the_host(web: RepositoryUrls, env: dict[str, str], api: str) -> None:
     """The API is where it usually is on the remote's host, or where the CI says, if it runs there."""
 
     async def address(forge: Any) -> str:
@@ -412,7 +412,7 @@ def test_address(web: RepositoryUrls, env: dict[str, str], api: str) -> None:
     assert asyncio.run(story()) == api
 
 
-def test_nobody() -> None:
+def test_missing_forge_token_is_error() -> None:
     """Without a forge or a token there is an error that says which."""
 
     async def story(web: RepositoryUrls, env: dict[str, str]) -> None:
@@ -429,6 +429,6 @@ def test_nobody() -> None:
         assert caught.value.code is code
 
 
-def test_version() -> None:
+def test_github_double_matches_api_version() -> None:
     """The version of the API that is spoken is the one whose description the double goes by."""
     assert f"v{adapter.VERSION.replace('-', '_')}" == github.SCHEMAS.rpartition(".")[2]

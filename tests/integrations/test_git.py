@@ -47,7 +47,7 @@ def files_of(repo: Repo, *tips: str) -> dict[str, tuple[str, ...]]:
 class TestOpening:
     """Which repository is meant."""
 
-    def test_from_below(self, scene: GitScene) -> None:
+    def test_repository_is_found_from_below(self, scene: GitScene) -> None:
         """The repository is found from any directory in it."""
         scene.commit("more", {"packages/x/y": ""})
 
@@ -58,7 +58,7 @@ class TestOpening:
         assert repo.head == scene.git("rev-parse", "HEAD")
         assert repo.branch == "main"
 
-    def test_listed(self, scene: GitScene) -> None:
+    def test_listing_separates_ignored_files(self, scene: GitScene) -> None:
         """Files are told apart by whether git has them or would, and those that it is told to ignore."""
         scene.commit("more", {"dir/.gitignore": "out/\n*.log\n", "dir/kept é": "", "other": ""})
         for name in ("dir/new", "dir/x.log", "dir/out/deep/y"):
@@ -70,7 +70,7 @@ class TestOpening:
         assert sorted(kept) == [".gitignore", "kept é", "new"]
         assert sorted(ignored) == ["out/", "x.log"]
 
-    def test_branch(self, scene: GitScene) -> None:
+    def test_detached_head_has_no_branch(self, scene: GitScene) -> None:
         """A branch keeps the slashes in its name; a detached HEAD is on none."""
         scene.git("checkout", "--quiet", "-b", "maintenance/1.x")
         assert Repo(scene.top).branch == "maintenance/1.x"
@@ -78,13 +78,13 @@ class TestOpening:
         scene.git("checkout", "--quiet", "--detach")
         assert Repo(scene.top).branch == ""
 
-    def test_through_a_symlink(self, scene: GitScene, tmp_path: Path) -> None:
+    def test_symlink_leads_to_real_paths(self, scene: GitScene, tmp_path: Path) -> None:
         """Whichever way one comes in, the paths are the real ones."""
         (tmp_path / "alias").symlink_to(scene.top)
 
         assert Repo(tmp_path / "alias").top == scene.top
 
-    def test_variables_in_the_path(self, plain_git: None, tmp_path: Path) -> None:  # noqa: ARG002
+    def test_dollar_sign_in_path_stays(self, plain_git: None, tmp_path: Path) -> None:  # noqa: ARG002
         """A dollar sign in a directory's name is a dollar sign."""
         top = tmp_path / "$HOME"
         run(Command(("git", "init", "--quiet", str(top))))
@@ -92,7 +92,7 @@ class TestOpening:
 
         assert Repo(top).top == top
 
-    def test_worktree(self, scene: GitScene, tmp_path: Path) -> None:
+    def test_linked_worktree_shares_git_directory(self, scene: GitScene, tmp_path: Path) -> None:
         """A linked work tree has its own top, head and branch, and the git directory of all."""
         scene.git("worktree", "add", "--quiet", "-b", "side", str(tmp_path / "side"))
         side = tmp_path / "side"
@@ -103,7 +103,7 @@ class TestOpening:
         assert (repo.top, repo.common_dir, repo.branch) == (side, scene.top / ".git", "side")
         assert repo.head != scene.git("rev-parse", "main")
 
-    def test_worktree_of_a_sparse_checkout(self, scene: GitScene, tmp_path: Path) -> None:
+    def test_sparse_checkout_gives_whole_worktree(self, scene: GitScene, tmp_path: Path) -> None:
         """A work tree of ours is whole, also where the user's own checkout is sparse."""
         scene.commit("more", {"kept/a.txt": "a", "hidden/b.txt": "b"})
         scene.git("sparse-checkout", "set", "kept")
@@ -114,7 +114,7 @@ class TestOpening:
         assert not (scene.top / "hidden").exists()
 
     @pytest.mark.parametrize("packed", [False, True])
-    def test_no_commit(self, empty_scene: GitScene, packed: bool) -> None:
+    def test_repository_without_commit_is_refused(self, empty_scene: GitScene, packed: bool) -> None:
         """A repository without a commit is refused, whatever other branches hold."""
         if packed:
             empty_scene.commit("x")
@@ -126,7 +126,7 @@ class TestOpening:
 
         assert caught.value.code is ErrorCode.GIT_NO_COMMIT
 
-    def test_no_repository(self, plain_git: None, tmp_path: Path) -> None:  # noqa: ARG002
+    def test_directory_outside_git_is_refused(self, plain_git: None, tmp_path: Path) -> None:  # noqa: ARG002
         """A directory outside git, and one that is not there, are refused."""
         for path in (tmp_path, tmp_path / "nowhere"):
             with pytest.raises(Refusal) as caught:
@@ -135,14 +135,14 @@ class TestOpening:
             assert caught.value.code is ErrorCode.GIT_NOT_A_REPOSITORY
             assert caught.value.location == str(path)
 
-    def test_bare(self, remote: Path) -> None:
+    def test_bare_repository_is_refused(self, remote: Path) -> None:
         """A bare repository has no files to release."""
         with pytest.raises(Refusal, match="bare") as caught:
             Repo(remote)
 
         assert caught.value.code is ErrorCode.GIT_NOT_A_REPOSITORY
 
-    def test_no_git(self, scene: GitScene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_missing_git_is_named(self, scene: GitScene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """Where git is not installed, that is what is said."""
         monkeypatch.setenv("PATH", str(tmp_path))
 
@@ -194,7 +194,7 @@ class TestOpening:
 class TestFacts:
     """What is read."""
 
-    def test_shallow(self, scene: GitScene, tmp_path: Path) -> None:
+    def test_shallow_clone_is_recognized(self, scene: GitScene, tmp_path: Path) -> None:
         """A clone with a cut-off history is told from a whole one, in its worktrees too."""
         scene.commit("second")
         clone(scene.top.as_uri(), tmp_path / "shallow", "--depth", "1")
@@ -205,17 +205,19 @@ class TestFacts:
         assert Repo(tmp_path / "tree").is_shallow()
         assert not Repo(tmp_path / "whole").is_shallow()
 
-    def test_remotes(self, scene: GitScene, remote: Path) -> None:
+    def test_remotes_are_listed_by_name(self, scene: GitScene, remote: Path) -> None:
         """Remotes are known by their names."""
         scene.git("remote", "add", "fork", str(remote))
 
         assert set(Repo(scene.top).remotes()) == {"origin", "fork"}
 
-    def test_committer(self, scene: GitScene) -> None:
+    def test_committer_comes_from_git(self, scene: GitScene) -> None:
         """Whoever git says commits."""
         assert Repo(scene.top).committer().startswith("Ada <ada@example.invalid> ")
 
-    def test_missing_identity(self, scene: GitScene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_missing_git_identity_is_refused(
+        self, scene: GitScene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         """Where git does not know who commits, the release is refused before it begins."""
         for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"):
             monkeypatch.delenv(name)
@@ -228,7 +230,7 @@ class TestFacts:
         assert caught.value.code is ErrorCode.GIT_IDENTITY
         assert "user.email" in caught.value.output
 
-    def test_changed_paths(self, scene: GitScene) -> None:
+    def test_changed_paths_leave_out_ignored(self, scene: GitScene) -> None:
         """Changed, staged, renamed, deleted and untracked files are named as they are; ignored ones are not."""
         scene.commit("more", {"b": "b\n" * 9, "c": "c\n" * 9, "d": "d", "e": "e", ".gitignore": "ignored"})
         repo = Repo(scene.top)
@@ -245,7 +247,7 @@ class TestFacts:
 
         assert sorted(repo.changed_paths()) == ["a", "b renamed", "c renamed", "d", "e", "e", "nää\nline"]
 
-    def test_tracked(self, scene: GitScene) -> None:
+    def test_tracked_files_are_in_git(self, scene: GitScene) -> None:
         """A file is tracked if git has it in the work tree where it lies."""
         scene.commit("lock", {"uv.lock": "", "deep/uv.lock": "", ".gitignore": "ignored"})
         scene.write("b", "")
@@ -259,7 +261,7 @@ class TestFacts:
         for name in ("b", "ignored", "nowhere"):
             assert not repo.is_tracked(scene.top / name)
 
-    def test_commit_time(self, scene: GitScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_commit_time_is_the_committers(self, scene: GitScene, monkeypatch: pytest.MonkeyPatch) -> None:
         """It is the committer's clock that counts."""
         monkeypatch.setenv("GIT_COMMITTER_DATE", "1234567890 +0900")
         monkeypatch.setenv("GIT_AUTHOR_DATE", "1000000000 +0000")
@@ -267,7 +269,7 @@ class TestFacts:
 
         assert Repo(scene.top).commit_time(commit) == 1234567890
 
-    def test_tags(self, scene: GitScene) -> None:
+    def test_tags_lead_to_their_commits(self, scene: GitScene) -> None:
         """Annotated and lightweight tags, and tags of tags, give their commit; one of a file or tree is no release."""
         repo = Repo(scene.top)
         assert repo.tags() == {}
@@ -290,7 +292,7 @@ class TestFacts:
 class TestHistory:
     """All commits in one walk."""
 
-    def test_commits(self, scene: GitScene) -> None:
+    def test_history_has_whole_commits(self, scene: GitScene) -> None:
         """A commit comes with its parents, its whole message and its files; the root commit too."""
         first = scene.git("rev-parse", "HEAD")
         body = "feat: x\n\nBody: \x02\n\nBREAKING CHANGE: y\n"
@@ -304,7 +306,7 @@ class TestHistory:
             Commit(first, (), "first\n", ("a",)),
         ]
 
-    def test_empty_commits(self, scene: GitScene) -> None:
+    def test_empty_commits_shift_no_neighbours(self, scene: GitScene) -> None:
         """Commits without files or without a message do not shift their neighbours."""
         scene.commit("empty")
         scene.commit("", {"b": ""})
@@ -321,7 +323,7 @@ class TestHistory:
             ("first", ("a",)),
         ]
 
-    def test_odd_file_names(self, scene: GitScene) -> None:
+    def test_history_keeps_odd_file_names(self, scene: GitScene) -> None:
         """Names with spaces, quotes, new lines and any letters come as they are."""
         names = ["with space", 'quo"te', "new\nline", "ä/ö", "日本", "\n", " ", "tab\t", "-n", "*", "\x01", "\x01b"]
         names.sort()
@@ -329,7 +331,7 @@ class TestHistory:
 
         assert sorted(files_of(Repo(scene.top))["odd"]) == names
 
-    def test_undecodable_names(self, scene: GitScene) -> None:
+    def test_undecodable_names_keep_their_directory(self, scene: GitScene) -> None:
         """A name that is no UTF-8 neither stops the walk nor hides the file's directory."""
         with open(os.fsencode(scene.top) + b"/\xff.py", "wb"):  # noqa: PTH123
             pass
@@ -362,7 +364,7 @@ class TestHistory:
         assert found == ["fix: Übermaß 日本", "fix: Ma\ufffd", "feat: Größe", "first"]
 
     @pytest.mark.parametrize("message", ["\x01", "\x01deadbeef\n\nx", "x\n\n\x01"])
-    def test_control_characters(self, scene: GitScene, message: str) -> None:
+    def test_control_characters_split_no_commit(self, scene: GitScene, message: str) -> None:
         """No message can make two commits of one."""
         scene.commit(message, {"b": ""})
 
@@ -373,7 +375,7 @@ class TestHistory:
             ("first", ("a",)),
         ]
 
-    def test_merges(self, scene: GitScene) -> None:
+    def test_merges_have_parents_without_files(self, scene: GitScene) -> None:
         """A merge has all its parents and no files, be it of two, of three or empty, and with a resolved conflict."""
         base = scene.git("rev-parse", "HEAD")
         sides: list[str] = []
@@ -398,7 +400,7 @@ class TestHistory:
         assert [found[side].files for side in sides] == [("x",), ("y",), ("z",)]
         assert found[base].parents == ()
 
-    def test_merges_whatever_is_configured(self, scene: GitScene) -> None:
+    def test_user_settings_change_no_merges(self, scene: GitScene) -> None:
         """The user's own settings for git-log change nothing."""
         scene.git("checkout", "--quiet", "-b", "side")
         scene.commit("side", {"b": ""})
@@ -422,7 +424,7 @@ class TestHistory:
             "a submodule": ("sub",), "merge": (), "side": ("b",), "first": ("a",)
         }  # fmt: skip
 
-    def test_several_tips(self, scene: GitScene) -> None:
+    def test_history_lists_each_commit_once(self, scene: GitScene) -> None:
         """Commits of all tips come once each, children before parents, also those that HEAD does not reach."""
         base = scene.git("rev-parse", "HEAD")
         scene.git("checkout", "--quiet", "-b", "side")
@@ -435,7 +437,7 @@ class TestHistory:
         assert sorted(found) == sorted([head, side, base])
         assert found[-1] == base
 
-    def test_children_before_parents(self, scene: GitScene) -> None:
+    def test_children_come_before_parents(self, scene: GitScene) -> None:
         """Clocks that go wrong do not turn the order round."""
         for day in ("2030", "2010", "2020"):
             date = f"{day}-01-01T00:00:00Z"
@@ -444,7 +446,7 @@ class TestHistory:
 
         assert list(files_of(Repo(scene.top))) == ["2020", "2010", "2030", "first"]
 
-    def test_unknown_tip(self, scene: GitScene) -> None:
+    def test_unknown_tip_is_an_error(self, scene: GitScene) -> None:
         """A commit that git does not have is an error, not an empty history."""
         with pytest.raises(ReleaseError) as caught:
             list(Repo(scene.top).history(["0" * 39 + "1"]))
@@ -455,7 +457,7 @@ class TestHistory:
 class TestFilesOfCommits:
     """Files as they were."""
 
-    def test_texts(self, scene: GitScene) -> None:
+    def test_texts_are_those_of_commits(self, scene: GitScene) -> None:
         """The text is that of the commit, line ends and odd bytes kept; what a commit does not have is left out."""
         first = scene.git("rev-parse", "HEAD")
         (scene.top / "odd").write_bytes(b"\xc3\xa4\r\n\xff\0z")
@@ -472,7 +474,7 @@ class TestFilesOfCommits:
         }
         assert Repo(scene.top).texts([]) == {}
 
-    def test_merged_tags(self, scene: GitScene) -> None:
+    def test_merged_tags_exclude_other_branches(self, scene: GitScene) -> None:
         """Tags of other branches are none of HEAD's."""
         scene.git("tag", "--annotate", "--message", "m", "mine")
         scene.git("checkout", "--quiet", "-b", "side")
@@ -486,7 +488,7 @@ class TestFilesOfCommits:
 class TestWorktree:
     """The release's own checkout."""
 
-    def test_add_and_remove(self, scene: GitScene, tmp_path: Path) -> None:
+    def test_worktree_leaves_nothing_behind(self, scene: GitScene, tmp_path: Path) -> None:
         """The frozen commit is checked out on no branch; afterwards nothing is left, and the user's tree is whole."""
         repo = Repo(scene.top)
         scene.commit("later", {"a": "later"})
@@ -512,7 +514,7 @@ class TestWorktree:
         repo.remove_worktree(tree)  # once more changes nothing
 
     @pytest.mark.parametrize("state", ["directory gone", "locked", "locked and gone", "link lost", "never known"])
-    def test_any_state(self, scene: GitScene, tmp_path: Path, state: str) -> None:
+    def test_broken_worktree_can_be_replaced(self, scene: GitScene, tmp_path: Path, state: str) -> None:
         """After any crash the worktree can be removed and made again in its place."""
         repo, tree = Repo(scene.top), tmp_path / "tree"
         repo.add_worktree(tree, repo.head)
@@ -532,7 +534,7 @@ class TestWorktree:
         assert (tree / "a").read_text() == "one\n"
         assert scene.git("worktree", "list").count("\n") == 1
 
-    def test_keep(self, scene: GitScene, tmp_path: Path) -> None:
+    def test_saved_ref_keeps_the_commit(self, scene: GitScene, tmp_path: Path) -> None:
         """A kept commit outlives its worktree and a clean-up, is no branch and no tag, and can be let go."""
         repo, tree = Repo(scene.top), tmp_path / "tree"
         repo.add_worktree(tree, repo.head)
@@ -553,7 +555,7 @@ class TestWorktree:
 class TestCommit:
     """The release commit."""
 
-    def test_commit(self, scene: GitScene, tmp_path: Path) -> None:
+    def test_commit_has_only_named_files(self, scene: GitScene, tmp_path: Path) -> None:
         """The files that are named are committed and no others, whoever changed them; the user's branch stays."""
         scene.commit("more", {"b": "", "c": "", "[a]": ""})
         repo, tree = Repo(scene.top), tmp_path / "tree"
@@ -569,7 +571,7 @@ class TestCommit:
         assert scene.git("rev-parse", "main") == repo.head
         assert scene.git("status", "--porcelain") == ""
 
-    def test_nothing_to_commit(self, scene: GitScene, tmp_path: Path) -> None:
+    def test_unchanged_files_need_no_commit(self, scene: GitScene, tmp_path: Path) -> None:
         """Where no file changes, as with versions that only tags hold, the release is made from the commit there is."""
         repo, tree = Repo(scene.top), tmp_path / "tree"
         repo.add_worktree(tree, repo.head)
@@ -577,7 +579,7 @@ class TestCommit:
         assert repo.commit(tree, "release", ["a"], hooks=False) == repo.head
 
     @pytest.mark.parametrize("name", ["pre-commit", "prepare-commit-msg", "commit-msg", "post-commit"])
-    def test_hooks_are_off(self, scene: GitScene, tmp_path: Path, name: str) -> None:
+    def test_commit_runs_no_hooks(self, scene: GitScene, tmp_path: Path, name: str) -> None:
         """The repository's hooks, which may hang or fail, do not run on the release commit."""
         scene.hook(name, f"touch {tmp_path}/ran; exit 1")
         repo, tree = Repo(scene.top), tmp_path / "tree"
@@ -587,7 +589,7 @@ class TestCommit:
         assert repo.commit(tree, "release", ["a"], hooks=False) != repo.head
         assert not (tmp_path / "ran").exists()
 
-    def test_hooks_when_asked(self, scene: GitScene, tmp_path: Path) -> None:
+    def test_commit_runs_hooks_on_request(self, scene: GitScene, tmp_path: Path) -> None:
         """Asked for, they run, and one that refuses stops the release with what it says."""
         scene.hook("commit-msg", 'echo checked >> "$1"')
         repo, tree = Repo(scene.top), tmp_path / "tree"
@@ -607,7 +609,7 @@ class TestCommit:
 class TestTags:
     """Tags say what is out."""
 
-    def test_make_tag(self, scene: GitScene) -> None:
+    def test_release_tag_is_annotated(self, scene: GitScene) -> None:
         """The tag is annotated and on the recorded commit, wherever HEAD is now; making it again changes nothing."""
         repo = Repo(scene.top)
         scene.commit("later")
@@ -620,7 +622,7 @@ class TestTags:
         assert scene.git("rev-parse", "core-v1.0") == made
         assert repo.tags() == {"core-v1.0": repo.head}
 
-    def test_lightweight_one_is_there(self, scene: GitScene) -> None:
+    def test_lightweight_tag_of_user_counts(self, scene: GitScene) -> None:
         """A tag of the user's own on that commit is good enough."""
         repo = Repo(scene.top)
         scene.git("tag", "v1")
@@ -631,7 +633,7 @@ class TestTags:
 
     @pytest.mark.parametrize("what", ["HEAD", "HEAD:a"])
     @pytest.mark.parametrize("options", [(), ("--annotate", "--message", "x")], ids=["lightweight", "annotated"])
-    def test_never_moved(self, scene: GitScene, what: str, options: tuple[str, ...]) -> None:
+    def test_existing_tag_never_moves(self, scene: GitScene, what: str, options: tuple[str, ...]) -> None:
         """A tag on another commit, or on no commit at all, is left where it is."""
         repo = Repo(scene.top)
         scene.commit("later")
@@ -644,7 +646,7 @@ class TestTags:
         assert caught.value.code is ErrorCode.TAG_EXISTS
         assert scene.git("rev-parse", "v1") == before
 
-    def test_a_branch_of_that_name(self, scene: GitScene) -> None:
+    def test_same_named_branch_is_harmless(self, scene: GitScene) -> None:
         """A branch of the same name is no tag."""
         repo = Repo(scene.top)
         scene.commit("later")
@@ -658,7 +660,7 @@ class TestTags:
 class TestPush:
     """What the world gets to see."""
 
-    def test_explicit_refs_only(self, scene: GitScene, remote: Path) -> None:
+    def test_push_sends_only_named_refs(self, scene: GitScene, remote: Path) -> None:
         """Nothing is pushed but what is named, whatever else is there and whatever is configured."""
         scene.git("config", "push.followTags", "true")
         repo = Repo(scene.top)
@@ -687,7 +689,7 @@ class TestPush:
         assert found == dict.fromkeys(names, repo.head)
         assert set(refs(remote)) == set(names) - {"HEAD"}
 
-    def test_rehearsed(self, scene: GitScene, remote: Path) -> None:
+    def test_dry_run_push_changes_nothing(self, scene: GitScene, remote: Path) -> None:
         """A dry run tells whether the branch would be taken, and takes nothing."""
         repo = Repo(scene.top)
         before = refs(remote)
@@ -706,7 +708,7 @@ class TestPush:
     @pytest.mark.parametrize(
         "address", ["nowhere.git", "https://127.0.0.1:9/ada/engine.git", "ssh://nobody@127.0.0.1:9/engine.git"]
     )
-    def test_unreachable(self, scene: GitScene, remote: Path, address: str) -> None:
+    def test_unreachable_remote_is_no_rejection(self, scene: GitScene, remote: Path, address: str) -> None:
         """A remote that is not there, or does not answer, has not refused anything."""
         assert remote
         scene.git("remote", "set-url", "origin", address)
@@ -719,7 +721,7 @@ class TestPush:
 
         assert asked.value.code is pushed.value.code is ErrorCode.REMOTE_UNREACHABLE
 
-    def test_moved_branch(self, scene: GitScene, remote: Path) -> None:
+    def test_push_never_forces_moved_branch(self, scene: GitScene, remote: Path) -> None:
         """A branch that has moved is not forced, and no tag arrives without it."""
         repo = Repo(scene.top)
         moved = scene.commit("theirs")
@@ -736,7 +738,7 @@ class TestPush:
         assert "non-fast-forward" in caught.value.output or "fetch first" in caught.value.output
         assert refs(remote) == {"refs/heads/main": moved}
 
-    def test_moved_tag(self, scene: GitScene, remote: Path) -> None:
+    def test_moved_tag_blocks_the_push(self, scene: GitScene, remote: Path) -> None:
         """A tag that the remote has on another commit stays there, and the branch stays behind with it."""
         repo = Repo(scene.top)
         scene.git("tag", "v1")
@@ -752,7 +754,7 @@ class TestPush:
         assert refs(remote) == before
 
     @pytest.mark.parametrize("hook", ["pre-receive", "update"])
-    def test_rejected_by_the_remote(self, scene: GitScene, remote: Path, hook: str) -> None:
+    def test_rejected_push_shows_remote_message(self, scene: GitScene, remote: Path, hook: str) -> None:
         """What a protected branch says is shown, and none of the references arrives."""
         script = 'if [ "$1" = refs/heads/main ] || [ -z "$1" ]; then echo "main is protected" >&2; exit 1; fi'
         (remote / "hooks" / hook).write_text(f"#!/bin/sh\n{script}\n")
@@ -768,7 +770,7 @@ class TestPush:
         assert "main is protected" in caught.value.output
         assert refs(remote) == before
 
-    def test_own_hooks_are_off(self, scene: GitScene, remote: Path) -> None:
+    def test_push_runs_no_hooks(self, scene: GitScene, remote: Path) -> None:
         """A pre-push hook that runs the whole test suite does not run."""
         scene.hook("pre-push", "exit 1")
         made = scene.commit("release")
@@ -777,7 +779,7 @@ class TestPush:
 
         assert refs(remote)["refs/heads/main"] == made
 
-    def test_no_remote(self, scene: GitScene) -> None:
+    def test_missing_remote_shows_no_password(self, scene: GitScene) -> None:
         """A remote that is not there is named, without the password in its address."""
         scene.git("remote", "add", "gone", "file://ada:opensesame@/nowhere")
 
@@ -796,7 +798,7 @@ class TestHolding:
         """Return a commit that holds a file on top of HEAD."""
         return repo.commit_files(repo.head, {"b.json": "ä", "a.json": "{}"}, "held\n", who, "2026-11-22T12:00:00+00:00")
 
-    def test_wrap(self, scene: GitScene) -> None:
+    def test_wrapped_commit_is_reproducible(self, scene: GitScene) -> None:
         """A wrapped commit has the files alone, its author and time; the same again is the same commit."""
         repo = Repo(scene.top)
 
@@ -812,7 +814,7 @@ class TestHolding:
         assert scene.git("for-each-ref") == f"{repo.head} commit\trefs/heads/main"
         assert scene.git("status", "--porcelain") == ""
 
-    def test_one_takes_it(self, scene: GitScene, remote: Path) -> None:
+    def test_lease_guards_the_lock_ref(self, scene: GitScene, remote: Path) -> None:
         """A reference is taken if it is not there, moved or deleted if it is where one says, and else not."""
         repo = Repo(scene.top)
         mine, other = self.wrapped(repo), self.wrapped(repo, "Zoë <zoe@example.invalid>")
@@ -848,7 +850,7 @@ class TestHolding:
         assert repo.ls_remote("origin")["refs/heads/main"].commit == aside
         assert LOCK_REF not in repo.ls_remote("origin")
 
-    def test_delete_tag(self, scene: GitScene) -> None:
+    def test_replaced_tag_is_not_deleted(self, scene: GitScene) -> None:
         """A tag goes if it is what it was, and stays if somebody has made another of its name."""
         repo = Repo(scene.top)
         repo.make_tag("v1", repo.head)
@@ -862,7 +864,7 @@ class TestHolding:
 
         assert repo.tags() == {}
 
-    def test_ahead(self, scene: GitScene) -> None:
+    def test_new_commits_are_counted(self, scene: GitScene) -> None:
         """Commits are counted that nobody knew of."""
         repo = Repo(scene.top)
         made = scene.commit("two")
@@ -879,7 +881,7 @@ class TestHolding:
         assert "\x1b" not in "".join(repo.commit_titles(made, last))
 
     @pytest.mark.parametrize("key", ["commit.gpgSign", "tag.gpgSign", "tag.forceSignAnnotated"])
-    def test_signing(self, scene: GitScene, key: str) -> None:
+    def test_signing_failure_comes_first(self, scene: GitScene, key: str) -> None:
         """That git cannot sign, though it is told to, is found out before anything is made."""
         repo = Repo(scene.top)
         scene.git("config", "gpg.program", "false")
@@ -900,7 +902,7 @@ class TestHolding:
         repo.check_signing()
         assert scene.git("count-objects", "-v") == objects, "what was signed is gone"
 
-    def test_locked(self, scene: GitScene, tmp_path: Path) -> None:
+    def test_git_lock_file_is_named(self, scene: GitScene, tmp_path: Path) -> None:
         """A lock file that a killed git left behind is named, and what to do about it."""
         repo = Repo(scene.top)
         repo.add_worktree(tmp_path / "tree", repo.head)
@@ -924,7 +926,7 @@ class TestHolding:
             ("git@forge.example: Permission denied (publickey).\nCould not read from r", ErrorCode.COMMAND_FAILED),
         ],
     )
-    def test_what_git_says(self, scene: GitScene, said: str, code: ErrorCode) -> None:
+    def test_git_system_errors_are_named(self, scene: GitScene, said: str, code: ErrorCode) -> None:
         """What the system refuses to git has its name, whatever git was about; here a hook says what git would."""
         scene.hook("reference-transaction", f"cat >&2 <<'END'\n{said}\nEND\nexit 1")
         command = Repo(scene.top).command("update-ref", "refs/heads/made", "HEAD")
@@ -945,7 +947,7 @@ class TestFastForward:
         (tmp_path / "tree" / "a").write_text("released\n")
         return repo.commit(tmp_path / "tree", "release", ["a"], hooks=False)
 
-    def test_pure_step(self, scene: GitScene, tmp_path: Path) -> None:
+    def test_fast_forward_brings_files_along(self, scene: GitScene, tmp_path: Path) -> None:
         """A branch that has not moved is brought along, files and all, without hooks; once more changes nothing."""
         scene.hook("post-merge", f"touch {tmp_path}/ran")
         repo = Repo(scene.top)
@@ -961,7 +963,7 @@ class TestFastForward:
         assert not (tmp_path / "ran").exists()
 
     @pytest.mark.parametrize("reopened", [False, True])
-    def test_moved_branch(self, scene: GitScene, tmp_path: Path, reopened: bool) -> None:
+    def test_fast_forward_leaves_moved_branch(self, scene: GitScene, tmp_path: Path, reopened: bool) -> None:
         """A branch with commits since then is left alone, also by a later run that carries the release on."""
         repo = Repo(scene.top)
         made = self.released(repo, tmp_path)
@@ -970,7 +972,7 @@ class TestFastForward:
         assert not (Repo(scene.top) if reopened else repo).fast_forward(made)
         assert scene.git("rev-parse", "main") == moved
 
-    def test_merged_already(self, scene: GitScene, tmp_path: Path) -> None:
+    def test_fast_forward_accepts_merged_release(self, scene: GitScene, tmp_path: Path) -> None:
         """A branch that holds the release commit among others is where it should be."""
         repo = Repo(scene.top)
         made = self.released(repo, tmp_path)
@@ -981,7 +983,7 @@ class TestFastForward:
         assert scene.git("rev-parse", "main") == later
 
     @pytest.mark.parametrize("path", ["a", "untracked"])
-    def test_changed_files(self, scene: GitScene, tmp_path: Path, path: str) -> None:
+    def test_fast_forward_keeps_user_changes(self, scene: GitScene, tmp_path: Path, path: str) -> None:
         """Work that the user has begun meanwhile is not touched."""
         repo = Repo(scene.top)
         made = self.released(repo, tmp_path)
@@ -994,7 +996,7 @@ class TestFastForward:
     @pytest.mark.parametrize(
         "now", [{"a": "rel"}, {"a": None}, {"a": "released\n", "new": ""}, {"new": "first\n"}, {"a": None, "new": "fi"}]
     )
-    def test_half_way(self, scene: GitScene, tmp_path: Path, now: dict[str, str | None]) -> None:
+    def test_fast_forward_resumes_after_kill(self, scene: GitScene, tmp_path: Path, now: dict[str, str | None]) -> None:
         """What a killed step forward has left, git's files being no transaction, is gone over again."""
         repo = Repo(scene.top)
         repo.add_worktree(tmp_path / "tree", repo.head)
@@ -1014,7 +1016,7 @@ class TestFastForward:
 
         assert (scene.git("rev-parse", "main"), scene.git("status", "--porcelain")) == (made, "")
 
-    def test_another_branch(self, scene: GitScene, tmp_path: Path) -> None:
+    def test_fast_forward_leaves_other_branch(self, scene: GitScene, tmp_path: Path) -> None:
         """A branch that was checked out meanwhile is not the one to move."""
         repo = Repo(scene.top)
         made = self.released(repo, tmp_path)
@@ -1023,7 +1025,7 @@ class TestFastForward:
         assert not repo.fast_forward(made)
         assert scene.git("rev-parse", "feature") == repo.head
 
-    def test_detached(self, scene: GitScene, tmp_path: Path) -> None:
+    def test_fast_forward_leaves_detached_head(self, scene: GitScene, tmp_path: Path) -> None:
         """A detached HEAD is no branch to bring along."""
         scene.git("checkout", "--quiet", "--detach")
         repo = Repo(scene.top)
@@ -1036,7 +1038,9 @@ class TestFastForward:
 class TestClone:
     """The throwaway clone of a rehearsal."""
 
-    def test_clone(self, scene: GitScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_clone_ignores_git_environment(
+        self, scene: GitScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """It is a repository of its own, whatever repository the environment names."""
         monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
 
@@ -1045,7 +1049,7 @@ class TestClone:
         assert Repo(tmp_path / "copy").head == Repo(scene.top).head
         assert Repo(tmp_path / "copy").remotes() == ("origin",)
 
-    def test_failure(self, plain_git: None, tmp_path: Path) -> None:  # noqa: ARG002
+    def test_clone_needs_a_repository(self, plain_git: None, tmp_path: Path) -> None:  # noqa: ARG002
         """A source that is no repository is an error with what git says."""
         with pytest.raises(ReleaseError, match="RK-COMMAND-FAILED"):
             clone(str(tmp_path), tmp_path / "copy")

@@ -118,7 +118,7 @@ def ask(url: str, method: str = "GET", *, attempts: int = 5, timeout: float = 30
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_question_is_repeated_until_it_is_answered(method: str) -> None:
+def test_question_repeats_until_answer(method: str) -> None:
     """A server that is down for two requests costs two pauses, the second longer than the first."""
     with serving(Answer(503), Answer(502), Answer()) as server:
         asked = ask(server.url, method)
@@ -129,7 +129,7 @@ def test_question_is_repeated_until_it_is_answered(method: str) -> None:
     assert len(asked.pauses) == 2
 
 
-def test_delays_grow_up_to_a_bound() -> None:
+def test_delays_grow_to_a_limit() -> None:
     """However often it asks, the client never waits longer than LONGEST_DELAY, and rarely the same time twice."""
     with serving(Answer(500)) as server:
         asked = ask(server.url, attempts=12)
@@ -167,7 +167,7 @@ def test_retry_after_is_capped(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["soon", "Fri, 01 Jan 1999 00:00:00 GMT", ""])
-def test_strange_retry_after_counts_for_nothing(value: str) -> None:
+def test_strange_retry_after_is_ignored(value: str) -> None:
     """What is no time to come leaves the client's own delay."""
     with serving(Answer(429, {"Retry-After": value}), Answer()) as server:
         assert ask(server.url).pauses[0] <= http.FIRST_DELAY
@@ -182,7 +182,7 @@ def test_refusal_is_an_answer(status: int) -> None:
     assert (asked.status, server.asked, asked.pauses) == (status, ["GET"], [])
 
 
-def test_limits_may_be_handed_on() -> None:
+def test_forge_client_hands_on_limits() -> None:
     """A client for a forge hands a 429 on at once: forges say in more ways than one how long to wait."""
 
     async def ask(url: str) -> int:
@@ -226,12 +226,12 @@ def test_broken_connections_are_repeated() -> None:
         ({"retry-after": f"Fri, 01 Jan 2100 00:00:00 +{'9' * 20}"}, 0),
     ],
 )
-def test_wait_asked(headers: dict[str, str], seconds: float) -> None:
+def test_response_headers_set_the_wait(headers: dict[str, str], seconds: float) -> None:
     """What is used up counts until it is filled, whatever else is there; nothing asks for more than a year."""
     assert http.requested_delay(headers) == seconds
 
 
-def test_dripping_body() -> None:
+def test_slow_body_has_time_limit() -> None:
     """A body that comes byte by byte is not waited for without an end."""
     with fault_index() as index:
         index.files["core"] = {f"core-{number}.tar.gz": b"" for number in range(20)}
@@ -241,7 +241,7 @@ def test_dripping_body() -> None:
     assert (asked.status, len(asked.pauses)) == (200, 1)
 
 
-def test_nobody_there() -> None:
+def test_dead_address_gets_every_attempt() -> None:
     """Where nothing listens, every attempt is made and the last error comes through."""
     with serving(Answer()) as server:
         pass

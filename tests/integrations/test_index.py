@@ -79,13 +79,15 @@ def ask(
 class TestEveryServer:
     """What holds whatever server is asked."""
 
-    def test_unknown_project(self, server: EmbeddedIndex) -> None:
+    def test_unknown_project_is_not_empty(self, server: EmbeddedIndex) -> None:
         """A project that the index does not know is told from one without files."""
         assert ask(server.simple_url, lambda index: index.files("never-heard-of")) is None
         assert ask(server.simple_url, lambda index: index.versions("never-heard-of")) == frozenset()
 
     @pytest.mark.parametrize("slash", ["", "/"])
-    def test_files(self, server: EmbeddedIndex, uploaded: Callable[..., tuple[Path, ...]], slash: str) -> None:
+    def test_new_files_have_right_digests(
+        self, server: EmbeddedIndex, uploaded: Callable[..., tuple[Path, ...]], slash: str
+    ) -> None:
         """Just uploaded files are listed with the sha256 of their bytes, which their address gives out."""
         paths = uploaded(f"listed{len(slash)}")
 
@@ -99,7 +101,7 @@ class TestEveryServer:
         digests = {path.name: sha256(path.read_bytes()).hexdigest() for path in paths}
         assert asyncio.run(listed_and_fetched()) == {name: (digest, digest) for name, digest in digests.items()}
 
-    def test_requirements(
+    def test_requirements_come_from_metadata(
         self, request: pytest.FixtureRequest, server: EmbeddedIndex, uploaded: Callable[..., tuple[Path, ...]]
     ) -> None:
         """What a release requires is known without its wheel, where the server has the metadata beside it (PEP 658)."""
@@ -111,7 +113,7 @@ class TestEveryServer:
         assert ask(server.simple_url, lambda index: index.requirements("needy", Version("2"))) == ()
         assert ask(server.simple_url, lambda index: index.requirements("never-heard-of", Version("1"))) == ()
 
-    def test_the_same_again_and_another(
+    def test_existing_file_answers_are_understood(
         self, server: EmbeddedIndex, built: Callable[..., tuple[Path, ...]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Whatever a server answers to a file that it has, we understand; its page says which of the two it was."""
@@ -132,9 +134,7 @@ class TestEveryServer:
         listed = ask(server.simple_url, lambda index: index.files("twice"))
         assert [file.sha256 for file in listed or ()] == [sha256(first[0].read_bytes()).hexdigest()]
 
-    def test_each_upload_is_seen_at_once(
-        self, server: EmbeddedIndex, uploaded: Callable[..., tuple[Path, ...]]
-    ) -> None:
+    def test_upload_is_visible_at_once(self, server: EmbeddedIndex, uploaded: Callable[..., tuple[Path, ...]]) -> None:
         """Nothing on the way keeps an old page; versions are PEP 440 versions, each once."""
         seen: list[frozenset[Version]] = []
         for version in ("1.0.0", "1.1.0rc1", "2.0"):
@@ -145,7 +145,7 @@ class TestEveryServer:
         assert seen[1] == {Version("1.0"), Version("1.1.0rc1")}
         assert seen[2] == {Version("1.0"), Version("1.1.0rc1"), Version("2")}
 
-    def test_right_credentials(self, server: EmbeddedIndex) -> None:
+    def test_right_credentials_pass_the_check(self, server: EmbeddedIndex) -> None:
         """What uploads files passes the check, from the environment or from the address."""
         env = server.environment
         user = env.get("UV_PUBLISH_USERNAME") or "__token__"
@@ -155,7 +155,7 @@ class TestEveryServer:
         ask(server.simple_url, lambda index: index.check_credentials(server.publish_url), env=server.environment)
         ask(server.simple_url, lambda index: index.check_credentials(address), env=NOBODY)
 
-    def test_credentials_in_netrc(self, server: EmbeddedIndex, tmp_path: Path) -> None:
+    def test_netrc_credentials_pass_the_check(self, server: EmbeddedIndex, tmp_path: Path) -> None:
         """Where uv uploads with what netrc has, the check does so too."""
         env = server.environment
         user = env.get("UV_PUBLISH_USERNAME") or "__token__"
@@ -175,7 +175,7 @@ class TestEveryServer:
         ],
         ids=["token", "password", "no password", "none"],
     )
-    def test_wrong_credentials(self, server: EmbeddedIndex, env: dict[str, str]) -> None:
+    def test_wrong_credentials_are_refused_unseen(self, server: EmbeddedIndex, env: dict[str, str]) -> None:
         """What the index would refuse to upload is refused before the release begins, and not shown."""
         with pytest.raises(Refusal) as caught:
             ask(
@@ -191,7 +191,7 @@ class TestEveryServer:
 class TestCredentials:
     """Credentials that need no answer, or get a special one."""
 
-    def test_open_server(
+    def test_open_server_warns_without_user(
         self, open_server: EmbeddedIndex, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A server that lets everyone upload passes; without a user name uv would not try, so that is said."""
@@ -205,7 +205,7 @@ class TestCredentials:
         ask(open_server.simple_url, lambda index: index.check_credentials(question), env=NOBODY)
         assert "UV_PUBLISH_USERNAME" in caplog.text
 
-    def test_uv_does_send_nothing_without_credentials(
+    def test_uv_needs_credentials_to_upload(
         self, open_server: EmbeddedIndex, built: Callable[..., tuple[Path, ...]]
     ) -> None:
         """This is why the warning is there; when it fails, uv has changed and the warning can go."""
@@ -223,7 +223,9 @@ class TestCredentials:
             ({"UV_PUBLISH_PASSWORD": "p"}, "http://index.invalid/"),
         ],
     )
-    def test_contradictions(self, env: dict[str, str], address: str, built: Callable[..., tuple[Path, ...]]) -> None:
+    def test_contradictory_credentials_are_refused(
+        self, env: dict[str, str], address: str, built: Callable[..., tuple[Path, ...]]
+    ) -> None:
         """What uv calls a usage error is refused without asking anybody, just as uv does."""
         with pytest.raises(Refusal) as caught:
             ask(address, lambda index: index.check_credentials(address), env={**NOBODY, **env})
@@ -234,7 +236,9 @@ class TestCredentials:
         assert "Failed to send" not in said
 
     @pytest.mark.parametrize("name", ["ACTIONS_ID_TOKEN_REQUEST_TOKEN", "PYPI_ID_TOKEN"])
-    def test_trusted_publishing(self, index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def test_trusted_publishing_skips_credential_check(
+        self, index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
         """In a CI job that gets its token only when it uploads, there is nothing to check yet."""
         monkeypatch.setenv(name, "from the CI")
         before = len(index.requests())
@@ -243,7 +247,7 @@ class TestCredentials:
 
         assert len(index.requests()) == before
 
-    def test_keyring_and_login(self, index: EmbeddedIndex, tmp_path: Path) -> None:
+    def test_keyring_credentials_stay_with_uv(self, index: EmbeddedIndex, tmp_path: Path) -> None:
         """Credentials that only uv can read are left to uv."""
         (tmp_path / "credentials.toml").touch()
         before = len(index.requests())
@@ -264,7 +268,7 @@ class TestCredentials:
 
         assert "check the address" in caplog.text
 
-    def test_nobody_there(self) -> None:
+    def test_dead_upload_address_is_refused(self) -> None:
         """An upload address where nothing listens is a refusal."""
         with answering(200, "", "text/html") as dead:
             pass
@@ -317,7 +321,7 @@ def read(body: str, kind: str = "text/html; charset=utf-8", status: int = 200) -
 class TestPages:
     """What an index may send, and what none does."""
 
-    def test_json(self) -> None:
+    def test_json_page_lists_files(self) -> None:
         """Addresses may be relative, a digest may be missing, a yank may have a reason (PEP 691, PEP 592)."""
         page = """{"meta": {"api-version": "1.9"}, "name": "some-project", "new": 1, "files": [
             {"filename": "a-1.tar.gz", "url": "../../files/a-1.tar.gz", "hashes": {"sha256": "ab"}, "yanked": "broken"},
@@ -328,7 +332,7 @@ class TestPages:
             IndexFile("a-2.tar.gz", "", "https://files.invalid/a-2.tar.gz"),
         )
 
-    def test_upload_time(self) -> None:
+    def test_upload_time_takes_any_form(self) -> None:
         """Since when a file is there (PEP 700) is known, in whatever form; what is no time is as good as none."""
         times = ("2026-08-01T12:00:00.123456Z", "2026-08-01T14:00:00+02:00", "2026-08-01T12:00:00", "long ago")
         files = ", ".join(
@@ -342,7 +346,7 @@ class TestPages:
         noon = datetime(2026, 8, 1, 12, tzinfo=UTC)
         assert [file.upload_time for file in listed] == [noon.replace(microsecond=123456), noon, noon, None]
 
-    def test_html(self) -> None:
+    def test_html_page_lists_only_files(self) -> None:
         """A page of links is read as installers read it: base, entities, escapes, other links passed over."""
         page = """<!doctype html><base href="/files/"><a href="/">home</a>
             <A HREF='a%2B-1.tar.gz?x=1&amp;y=2#sha256=AB'>a+-1.tar.gz</A>
@@ -357,11 +361,11 @@ class TestPages:
         "page",
         ["<title>Links for some-project</title>", '<meta name="pypi:repository-version" content="1.4">'],
     )
-    def test_project_without_files(self, page: str) -> None:
+    def test_index_page_may_be_empty(self, page: str) -> None:
         """A page that says what it is may list nothing."""
         assert read(page) == ()
 
-    def test_question(self) -> None:
+    def test_index_request_prefers_fresh_json(self) -> None:
         """The normalised name is asked for, uncached, JSON first."""
         read("", status=404)
 
@@ -385,7 +389,7 @@ class TestPages:
             ("", "text/html", 429, ErrorCode.INDEX_UNREACHABLE),
         ],
     )  # fmt: skip
-    def test_no_index(self, body: str, kind: str, status: int, code: ErrorCode) -> None:
+    def test_foreign_page_is_an_error(self, body: str, kind: str, status: int, code: ErrorCode) -> None:
         """What is no page of an index is an error with the address, never "unknown project"."""
         with pytest.raises(ReleaseError) as caught:
             read(body, kind, status)
@@ -393,7 +397,7 @@ class TestPages:
         assert caught.value.code is code
         assert caught.value.location.endswith("/simple/some-project/")
 
-    def test_nobody_there(self) -> None:
+    def test_dead_index_is_an_error(self) -> None:
         """An index where nothing listens is an error."""
         with answering(200, "", "text/html") as dead:
             pass
@@ -412,7 +416,7 @@ class TestPages:
 class TestReaders:
     """An index that only its users may read."""
 
-    def test_credentials_in_the_address(self) -> None:
+    def test_address_credentials_are_sent_decoded(self) -> None:
         """User info is sent, percent-decoded, and never shown again."""
         with answering(403, "", "text/html") as url:
             address = url.replace("//", "//us%40er:sword%3Afish@")
@@ -422,7 +426,7 @@ class TestReaders:
         assert HEADERS[0]["Authorization"] == "Basic dXNAZXI6c3dvcmQ6ZmlzaA=="
         assert "fish" not in f"{caught.value}"
 
-    def test_credentials_of_a_named_index(self) -> None:
+    def test_index_variables_win_over_address(self) -> None:
         """The variables that uv reads for an index of this name win over the address."""
         env = {"UV_INDEX_MY_INDEX_USERNAME": "us@er", "UV_INDEX_MY_INDEX_PASSWORD": "sword:fish"}
         with answering(404, "", "text/html") as url:
@@ -442,7 +446,7 @@ async def _address(index: Index) -> str:
     return index.url
 
 
-def test_on_index(index: EmbeddedIndex, built: Callable[..., tuple[Path, ...]]) -> None:
+def test_files_on_index_match_digests(index: EmbeddedIndex, built: Callable[..., tuple[Path, ...]]) -> None:
     """What the index lists with our bytes is ours; other bytes of that name are refused, or at least not ours."""
     paths = built("listed-or-not")
     env = {name: value for name, value in index.environment.items() if value is not None}

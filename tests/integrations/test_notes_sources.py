@@ -27,7 +27,7 @@ def test_wheel_has_the_template(tmp_path: Path) -> None:
     assert "releasekit/templates/notes.md.jinja" in zipfile.ZipFile(wheel).namelist()
 
 
-def test_rewritten(tmp_path: Path) -> None:
+def test_notes_command_rewrites_and_shortens(tmp_path: Path) -> None:
     """A command gets the notes on standard input, and what it prints is cut where it is too long."""
     assert rewrite_notes("notes\n", tmp_path, (), 100, "there") == "notes\n"
     assert rewrite_notes("notes: pêches\n", tmp_path, ("tr", "a-z", "A-Z"), 100, "there").startswith("NOTES: P")
@@ -36,14 +36,14 @@ def test_rewritten(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [("false",), ("true",), ("no-such-program",)])
-def test_rewriting_fails(tmp_path: Path, command: tuple[str, ...]) -> None:
+def test_failed_notes_command_is_error(tmp_path: Path, command: tuple[str, ...]) -> None:
     """A command that fails, prints nothing or is not there is an error with a name."""
     with pytest.raises(ReleaseError) as caught:
         rewrite_notes("notes\n", tmp_path, command, 100, "")
     assert caught.value.code is ErrorCode.NOTES_COMMAND
 
 
-def test_newcomers(scene: GitScene) -> None:
+def test_newcomers_have_no_released_commit(scene: GitScene) -> None:
     """Somebody is new whose name and address stand in no commit that was released; .mailmap has the last word."""
     first = scene.git("rev-parse", "HEAD")
     people = [("Bea", "bea@example.invalid"), ("Ada L.", "ADA@example.invalid"), ("Old", "old@example.invalid")]

@@ -77,7 +77,7 @@ def test_only_its_own_token_uploads(index: EmbeddedIndex, built: Callable[..., t
     assert str(index.environment["UV_PUBLISH_TOKEN"]) not in index.log.read_text()
 
 
-def test_settings_of_another_server_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_peryx_ignores_foreign_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A maintainer who runs a peryx for his team rehearses on another one all the same."""
     monkeypatch.setenv("PERYX_PORT", "1")
     monkeypatch.setenv("PERYX_READ_ONLY", "true")
@@ -89,7 +89,7 @@ def test_settings_of_another_server_are_ignored(tmp_path: Path, monkeypatch: pyt
         assert running.environment["UV_PUBLISH_USERNAME"] is None
 
 
-def test_gone_after_the_block(tmp_path: Path) -> None:
+def test_embedded_index_ends_with_block(tmp_path: Path) -> None:
     """When the block ends, by an error too, nothing listens there any more and nothing is left running."""
     address: list[tuple[str, int]] = []
 
@@ -107,7 +107,7 @@ def test_gone_after_the_block(tmp_path: Path) -> None:
     assert str(tmp_path) not in run(Command(("ps", "-eo", "args"))).stdout
 
 
-def test_early_death_is_noticed(tmp_path: Path) -> None:
+def test_early_index_death_is_error(tmp_path: Path) -> None:
     """A server that cannot start is an error at once, with what it said."""
     (tmp_path / "data").write_text("a file where it wants a directory")
 
@@ -119,7 +119,7 @@ def test_early_death_is_noticed(tmp_path: Path) -> None:
     assert caught.value.output
 
 
-def test_fetched_by_uv_where_it_is_not_installed(
+def test_uv_fetches_a_missing_peryx(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, built: Callable[..., tuple[Path, ...]]
 ) -> None:
     """A user who has only releasekit gets the server through `uv tool run`."""

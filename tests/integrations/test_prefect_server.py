@@ -62,17 +62,17 @@ def lived_in(prefect_home: Callable[[str], Path]) -> Path:
 class TestConfiguredApi:
     """Whether somebody runs a server already."""
 
-    def test_nothing(self) -> None:
+    def test_no_configuration_gives_no_api(self) -> None:
         """Without variable and profiles there is none."""
         assert configured_api() == ""
 
-    def test_active_profile(self, home: Path) -> None:
+    def test_active_profile_gives_the_api(self, home: Path) -> None:
         """The active profile's address counts, as for Prefect itself."""
         (home / "profiles.toml").write_text(PROFILES)
 
         assert configured_api() == "http://team.invalid/api"
 
-    def test_environment(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_environment_wins_over_profile(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """PREFECT_API_URL wins over the profile, PREFECT_PROFILE over the active one; an empty address is none."""
         (home / "profiles.toml").write_text(PROFILES)
 
@@ -87,7 +87,7 @@ class TestConfiguredApi:
         monkeypatch.setenv("PREFECT_API_URL", "")
         assert configured_api() == ""
 
-    def test_other_places(self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_profiles_file_can_move(self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """PREFECT_PROFILES_PATH names the file; without PREFECT_HOME it stands below the user's home."""
         (tmp_path / "elsewhere.toml").write_text(PROFILES.replace("team.invalid", "elsewhere.invalid"))
         (tmp_path / ".prefect").mkdir()
@@ -105,14 +105,14 @@ class TestConfiguredApi:
         assert configured_api() == "http://elsewhere.invalid/api"
 
     @pytest.mark.parametrize("raw", [b"active = ", b"\xff", b"", b'active = "gone"'])
-    def test_damaged_profiles(self, home: Path, raw: bytes) -> None:
+    def test_damaged_profiles_configure_nothing(self, home: Path, raw: bytes) -> None:
         """A file that Prefect could not read either configures nothing."""
         (home / "profiles.toml").write_bytes(raw)
 
         assert configured_api() == ""
 
 
-def test_settle(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_settings_win_over_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the user has set stays, even when it is empty; the rest gets our value."""
     monkeypatch.setenv("RK_OURS", "x")
     monkeypatch.delenv("RK_OURS")  # so that it is put back afterwards
@@ -128,7 +128,7 @@ def test_settle(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestServer:
     """A server of our own."""
 
-    def test_runs_inside_the_block(self, lived_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_prefect_server_ends_with_block(self, lived_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """It answers as Prefect's server once it was waited for, keeps all in PREFECT_HOME, and is gone afterwards."""
         monkeypatch.setenv("PREFECT_HOME", str(lived_in))
         with prefect_server() as running:
@@ -146,7 +146,9 @@ class TestServer:
             socket.create_connection(("127.0.0.1", address.port or 0), timeout=5)
         assert f"--port {address.port}" not in run(Command(("ps", "-eo", "args"))).stdout
 
-    def test_kept(self, lived_in: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_started_server_outlives_its_command(
+        self, lived_in: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         """One that is kept outlives the command that starts it, is found by others, and is stopped once.
 
         A file that a killed one has left is no server, whoever has its number now.
@@ -179,7 +181,7 @@ class TestServer:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), timeout=5)
 
-    def test_does_not_come_up(self, lived_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_silent_server_is_not_kept(self, lived_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """One that does not answer in time is not left behind."""
         monkeypatch.setenv("PREFECT_HOME", str(lived_in))
         monkeypatch.setattr(server, "START_TIMEOUT", 0)
@@ -189,7 +191,7 @@ class TestServer:
         assert main(["server", "start", "--port", str(port)]) == 1
         assert running_server() is None
 
-    def test_port_is_taken(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_taken_port_is_an_error(self, capsys: pytest.CaptureFixture[str]) -> None:
         """What Prefect says of a port is told, and nothing is left to be taken for a server."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
@@ -200,7 +202,7 @@ class TestServer:
         assert f"Port {port} is already in use" in " ".join(said.split())
         assert running_server() is None
 
-    def test_cannot_start(
+    def test_early_server_death_is_error(
         self, home: Path, monkeypatch: pytest.MonkeyPatch, fake_uvicorn: Callable[[str], None]
     ) -> None:
         """A server that ends early is an error at once, with what it said last, masked."""
@@ -214,14 +216,14 @@ class TestServer:
         assert [caught.value.location] == [str(path) for path in home.glob("server-*.log")]
         assert caught.value.output == "port taken by ***"
 
-    def test_costs_nothing_until_waited_for(self, fake_uvicorn: Callable[[str], None]) -> None:
+    def test_unused_server_failure_is_harmless(self, fake_uvicorn: Callable[[str], None]) -> None:
         """A block that never waits neither hangs nor fails, whatever becomes of the server."""
         fake_uvicorn("raise SystemExit(3)")
 
         with prefect_server():
             pass
 
-    def test_without_prefect_home(
+    def test_server_leaves_user_prefect_alone(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_uvicorn: Callable[[str], None]
     ) -> None:
         """Its files stand in a place of ours, not in the user's Prefect."""

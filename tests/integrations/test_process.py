@@ -75,7 +75,7 @@ def number_in(path: Path) -> int:
 class TestResult:
     """What a command that ends gives back."""
 
-    def test_output(self, tmp_path: Path) -> None:
+    def test_command_output_is_text(self, tmp_path: Path) -> None:
         """Both outputs come back as text, undecodable bytes replaced; input and directory are passed on."""
         script = r"cat; printf '\377'; pwd; echo bad >&2"
 
@@ -87,7 +87,7 @@ class TestResult:
             assert result.stderr == "bad\n"
             assert 0 <= result.seconds < 20
 
-    def test_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_command_gets_adjusted_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A command gets this process's variables, those it adds, and not those it removes."""
         monkeypatch.setenv("RK_KEPT", "kept")
         monkeypatch.setenv("RK_REMOVED", "removed")
@@ -104,7 +104,7 @@ class TestResult:
             with pytest.raises(ReleaseError, match="exit code -9"):
                 door(Command(("sh", "-c", "kill -9 $$")))
 
-    def test_log(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_each_command_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
         """Each call is logged with its words, exit code and duration, also as fields."""
         caplog.set_level(logging.DEBUG, "releasekit")
 
@@ -123,7 +123,7 @@ class TestFailure:
     """An exit code that is not fine."""
 
     @pytest.mark.parametrize("door", DOORS)
-    def test_raises(self, door: Callable[[Command], object], tmp_path: Path) -> None:
+    def test_command_error_names_exit_code(self, door: Callable[[Command], object], tmp_path: Path) -> None:
         """The error names command, code and directory."""
         with pytest.raises(ReleaseError) as caught:
             door(Command(("sh", "-c", "echo why >&2; exit 7"), tmp_path))
@@ -134,7 +134,7 @@ class TestFailure:
         assert caught.value.output == "why"
 
     @pytest.mark.parametrize("door", DOORS)
-    def test_fine(self, door: Callable[[Command], object]) -> None:
+    def test_only_ok_codes_succeed(self, door: Callable[[Command], object]) -> None:
         """The exit codes that a call names are no failure; success is one only if it is among them."""
         door(Command(("sh", "-c", "exit 7"), ok_codes=frozenset({0, 7})))
 
@@ -142,14 +142,14 @@ class TestFailure:
             door(Command(("true",), ok_codes=frozenset({7})))
 
     @pytest.mark.parametrize("door", [run, run_on_a_loop])
-    def test_last_lines(self, door: Callable[[Command], object]) -> None:
+    def test_command_error_shows_last_lines(self, door: Callable[[Command], object]) -> None:
         """The error shows the last 50 lines, complaints last."""
         with pytest.raises(ReleaseError) as caught:
             door(Command(("sh", "-c", "seq 200; echo the reason >&2; exit 1")))
 
         assert caught.value.output.splitlines() == [*map(str, range(152, 201)), "the reason"]
 
-    def test_unknown_program(self) -> None:
+    def test_unknown_program_is_an_error(self) -> None:
         """A program that is not there is an error like any other."""
         for door in DOORS:
             with pytest.raises(ReleaseError) as caught:
@@ -163,7 +163,7 @@ class TestTimeout:
     """A command that takes too long."""
 
     @pytest.mark.parametrize("door", DOORS)
-    def test_kills_the_whole_group(self, door: Callable[[Command], object], tmp_path: Path) -> None:
+    def test_timeout_kills_the_process_group(self, door: Callable[[Command], object], tmp_path: Path) -> None:
         """Grandchildren die too, so that no second build can start beside a first; what was said is shown."""
         with pytest.raises(ReleaseError) as caught:
             door(Command(("sh", "-c", f"echo hm >&2; {FAMILY}"), tmp_path, timeout=0.5))
@@ -173,7 +173,7 @@ class TestTimeout:
         assert "hm" in caught.value.output
         assert eventually(lambda: not is_alive(number_in(tmp_path / "grandchild")))
 
-    def test_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_timeout_logs_a_warning(self, caplog: pytest.LogCaptureFixture) -> None:
         """A killed command leaves a warning."""
         with pytest.raises(ReleaseError):
             run(Command(("sleep", "60"), timeout=0.1))
@@ -184,7 +184,7 @@ class TestTimeout:
 class TestCancelling:
     """Whoever stops waiting leaves nothing running."""
 
-    def test_arun(self, tmp_path: Path) -> None:
+    def test_cancelled_coroutine_kills_its_command(self, tmp_path: Path) -> None:
         """Cancelling the coroutine kills the command and its children."""
 
         async def scene() -> None:
@@ -197,7 +197,7 @@ class TestCancelling:
             asyncio.run(asyncio.wait_for(scene(), 30))
         assert eventually(lambda: not is_alive(number_in(tmp_path / "grandchild")))
 
-    def test_many_at_once(self) -> None:
+    def test_commands_run_side_by_side(self) -> None:
         """The loop is not blocked: commands run side by side."""
 
         async def both() -> list[str]:
@@ -209,7 +209,7 @@ class TestCancelling:
 
         assert asyncio.run(both()) == ["over\n", ""]
 
-    def test_run(self, tmp_path: Path) -> None:
+    def test_interrupt_kills_the_command(self, tmp_path: Path) -> None:
         """Ctrl-C in this process kills the command and its children, which have not heard of it."""
         script = """
             import os, signal, sys
@@ -227,7 +227,7 @@ class TestCancelling:
             assert eventually(lambda: not alive())
         assert "KeyboardInterrupt" in (tmp_path / "log").read_text()
 
-    def test_stream(self, tmp_path: Path) -> None:
+    def test_abandoned_stream_kills_its_command(self, tmp_path: Path) -> None:
         """Leaving off in the middle of a stream kills the command."""
         pieces = stream(Command(("sh", "-c", FAMILY), tmp_path), b"\n")
 
@@ -240,14 +240,14 @@ class TestCancelling:
 class TestStream:
     """Output that is read as it comes."""
 
-    def test_pieces(self) -> None:
+    def test_stream_splits_at_separator(self) -> None:
         """Output is cut at the separator; empty pieces count, an unended last one too."""
         assert consumed(Command(("printf", r"a\0\0b\0"))) == [b"a", b"", b"b"]
         assert consumed(Command(("printf", r"a\0b"))) == [b"a", b"b"]
         assert consumed(Command(("true",))) == []
         assert list(stream(Command(("printf", "a--b-c--")), b"--")) == [b"a", b"b-c"]
 
-    def test_pieces_across_chunks(self) -> None:
+    def test_chunk_borders_split_no_piece(self) -> None:
         """Where the pipe happens to be cut does not show."""
         sizes = [1, 300_000, 0, 262_143, 262_144, 700_001]
         script = "import sys; [sys.stdout.write('x' * int(size) + '--') for size in sys.argv[1:]]"
@@ -256,7 +256,7 @@ class TestStream:
 
         assert [len(piece) for piece in pieces] == sizes
 
-    def test_input_and_complaints(self) -> None:
+    def test_large_input_blocks_no_stream(self) -> None:
         """However much it reads and complains, the command is not stuck."""
         script = """
             import sys
@@ -267,7 +267,7 @@ class TestStream:
 
         assert list(stream(Command(python(script), stdin=given, timeout=60), b"\\0")) == given.split(b"\\0")
 
-    def test_raises_at_the_end(self) -> None:
+    def test_stream_raises_after_its_pieces(self) -> None:
         """The pieces before a failure are seen, then it raises."""
         pieces = stream(Command(("sh", "-c", r"printf 'a\0b\0'; echo why >&2; exit 2")))
 
@@ -289,34 +289,34 @@ class TestSecrets:
             ("https://host/@scope and a@b", "https://host/@scope and a@b"),
         ],
     )
-    def test_addresses(self, text: str, shown: str) -> None:
+    def test_address_credentials_are_masked(self, text: str, shown: str) -> None:
         """User name and password in an address are masked, the address is not."""
         assert mask(text) == shown
 
     @pytest.mark.parametrize(
         "name", ["UV_PUBLISH_TOKEN", "UV_PUBLISH_PASSWORD", "MY_SECRET", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING"]
     )
-    def test_variables(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_secret_variables_are_masked(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """The value of a variable whose name says that it is secret is masked wherever it stands."""
         monkeypatch.setenv(name, SECRET)
 
         assert mask(f"with {SECRET}.") == "with ***."
 
-    def test_ordinary_words_stay(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_short_secrets_mask_no_words(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Empty and very short values would mask half of all text."""
         monkeypatch.setenv("EMPTY_TOKEN", "")
         monkeypatch.setenv("SHORT_TOKEN", "uv")
 
         assert mask("uv publish") == "uv publish"
 
-    def test_one_begins_another(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_longer_secret_is_masked_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """No rest of a longer secret is left over."""
         monkeypatch.setenv("A_TOKEN", "swordfish")
         monkeypatch.setenv("B_TOKEN", "swordfish-and-more")
 
         assert mask("swordfish-and-more") == "***"
 
-    def test_steers_no_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_output_cannot_control_the_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What a build prints cannot colour, move, rename or link anything here, nor hide a secret in such words."""
         monkeypatch.setenv("UV_PUBLISH_TOKEN", "pypi-swordfish")
         said = "\x1b[2J\x1b[1;31mred\x1b[0m \x1b]8;;https://bad.invalid\x1b\\link\x1b]8;;\x07"
@@ -324,7 +324,7 @@ class TestSecrets:
 
         assert last_lines(said) == "red link ***3A"
 
-    def test_cut_secret(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_shortened_output_hides_long_secret(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A secret of many lines does not show because its beginning was cut off."""
         monkeypatch.setenv("SIGNING_SECRET", "\n".join(f"line {number}" for number in range(60)))
 
@@ -332,7 +332,7 @@ class TestSecrets:
 
     @pytest.mark.parametrize("door", DOORS)
     @pytest.mark.parametrize("where", ["this process", "the command"])
-    def test_commands(
+    def test_commands_show_no_secret(
         self,
         door: Callable[[Command], object],
         where: str,
@@ -359,7 +359,7 @@ class TestSecrets:
 class TestBackground:
     """A server beside us."""
 
-    def test_alive_inside_the_block(self, tmp_path: Path) -> None:
+    def test_background_process_ends_with_block(self, tmp_path: Path) -> None:
         """It runs inside the block, its output in the file; with the block it ends, children and all."""
         with background(Command(("sh", "-c", FAMILY), tmp_path), tmp_path / "log") as alive:
             grandchild = number_in(tmp_path / "grandchild")
@@ -370,7 +370,7 @@ class TestBackground:
         assert not alive()
         assert not is_alive(grandchild)
 
-    def test_ends_with_an_error(self, tmp_path: Path) -> None:
+    def test_block_error_ends_background_process(self, tmp_path: Path) -> None:
         """An error in the block ends it just so."""
 
         def fail() -> None:
@@ -382,7 +382,7 @@ class TestBackground:
             fail()
         assert eventually(lambda: not is_alive(number_in(tmp_path / "grandchild")))
 
-    def test_early_death(self, tmp_path: Path) -> None:
+    def test_early_background_death_is_visible(self, tmp_path: Path) -> None:
         """A server that ends at once is noticed, and what it said is there to read."""
         (tmp_path / "log").write_text("before\n")
 
@@ -391,7 +391,7 @@ class TestBackground:
 
         assert (tmp_path / "log").read_text() == "before\nno\n"
 
-    def test_cannot_start(self, tmp_path: Path) -> None:
+    def test_missing_background_program_is_named(self, tmp_path: Path) -> None:
         """A program that is not there is named."""
         with (
             pytest.raises(ReleaseError, match=r"No such file.*rk-no-such-program"),
@@ -399,7 +399,7 @@ class TestBackground:
         ):
             pass
 
-    def test_environment(self, tmp_path: Path) -> None:
+    def test_background_process_gets_its_environment(self, tmp_path: Path) -> None:
         """It gets its variables and directory, and nothing to read."""
         command = Command(("sh", "-c", "cat; echo $RK_ADDED; pwd"), tmp_path, {"RK_ADDED": "+"})
 
@@ -408,7 +408,7 @@ class TestBackground:
 
         assert (tmp_path / "log").read_text() == f"+\n{tmp_path}\n"
 
-    def test_dies_with_its_parent(self, tmp_path: Path) -> None:
+    def test_background_process_dies_with_parent(self, tmp_path: Path) -> None:
         """When the process that started it is killed outright, it dies too: no orphan keeps a port or a file."""
         script = """
             import os, signal, sys, time
@@ -428,7 +428,7 @@ class TestBackground:
 
 
 @pytest.mark.parametrize("door", ["run", "run_on_a_loop", "consumed"])
-def test_nothing_outlives_us(tmp_path: Path, door: str) -> None:
+def test_killed_parent_takes_commands_along(tmp_path: Path, door: str) -> None:
     """Killed outright in the middle of a command, we take along what it has started."""
     script = """\
         import sys

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     [(Index, SimpleIndex), (PackageManager, Uv), (Vcs, Repo), (Forge, GitHub), (Forge, GitLab)],
     ids=lambda c: c.__name__,
 )
-def test_conforms(protocol: type, implementation: type) -> None:
+def test_adapters_conform_to_protocols(protocol: type, implementation: type) -> None:
     """Nothing that a protocol promises is missing, and an asynchronous promise is kept as one."""
     promised = {name: value for name, value in vars(protocol).items() if callable(value) and not name.startswith("_")}
 

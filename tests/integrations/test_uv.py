@@ -119,7 +119,9 @@ class TestDiscovery:
             ("", ["a"], ""),
         ],
     )
-    def test_virtual_root(self, workspace: Callable[..., Path], table: str, members: list[str], expected: str) -> None:
+    def test_members_match_those_of_uv(
+        self, workspace: Callable[..., Path], table: str, members: list[str], expected: str
+    ) -> None:
         """Whatever globs say, uv and we find the same members in the same places."""
         root = workspace(table, *members)
         for number, path in enumerate(root.glob("x/*[ ä]*")):
@@ -134,7 +136,7 @@ class TestDiscovery:
     @pytest.mark.parametrize(
         "table", ['members = ["."]', 'members = [".", "x/*"]', 'members = ["x/*"]', "members = []"]
     )
-    def test_root_that_is_a_package(self, workspace: Callable[..., Path], table: str) -> None:
+    def test_root_project_is_a_member(self, workspace: Callable[..., Path], table: str) -> None:
         """A root with a project is a member, at ".", named in the table or not."""
         root = workspace(table, "x/a", root=project("top"))
 
@@ -144,13 +146,13 @@ class TestDiscovery:
         assert set(found) == {"top"} | ({"a"} if "x/" in table else set())
         assert found == locked_by_uv(root)
 
-    def test_plain_project(self, tmp_path: Path) -> None:
+    def test_plain_project_is_a_workspace(self, tmp_path: Path) -> None:
         """A single project without a workspace table is a workspace of one."""
         (tmp_path / "pyproject.toml").write_text(project("Alone_Project"))
 
         assert found_by_us(tmp_path) == {"alone-project": "."} == locked_by_uv(tmp_path)
 
-    def test_symlinked_directories(self, workspace: Callable[..., Path], tmp_path: Path) -> None:
+    def test_linked_member_keeps_its_place(self, workspace: Callable[..., Path], tmp_path: Path) -> None:
         """A link to a directory counts where it lies; a way to the root through a link leads to the same members."""
         root = workspace('members = ["x/*"]', "x/a", "real")
         (root / "x" / "link").symlink_to(root / "real")
@@ -159,7 +161,9 @@ class TestDiscovery:
         assert found_by_us(root) == {"a": "x/a", "real": "x/link"} == locked_by_uv(root)
         assert found_by_us(tmp_path / "alias" / "x") == found_by_us(root)
 
-    def test_from_below(self, workspace: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_workspace_is_found_from_below(
+        self, workspace: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """From a member and from any directory the whole workspace is found; so it is by a relative path."""
         root = workspace('members = ["x/*"]', "x/a", "x/b")
         (root / "x" / "a" / "src").mkdir()
@@ -171,14 +175,14 @@ class TestDiscovery:
         monkeypatch.chdir(root / "x")
         assert UV.workspace(Path()) == UV.workspace(Path("a")) == whole
 
-    def test_unmanaged_member(self, workspace: Callable[..., Path]) -> None:
+    def test_unmanaged_project_is_no_member(self, workspace: Callable[..., Path]) -> None:
         """A member that uv is told not to manage is none."""
         root = workspace('members = ["x/*"]', "x/a", "x/b")
         (root / "x" / "b" / "pyproject.toml").write_text(project("b", "[tool.uv]\nmanaged = false\n"))
 
         assert found_by_us(root) == {"a": "x/a"} == locked_by_uv(root)
 
-    def test_workspace_of_its_own(self, workspace: Callable[..., Path]) -> None:
+    def test_foreign_workspace_is_not_read(self, workspace: Callable[..., Path]) -> None:
         """A directory that is no member is not read, be it a workspace itself or broken."""
         root = workspace('members = ["x/*"]', "x/a", "y/b")
         (root / "y" / "b" / "pyproject.toml").write_text("[tool.uv.workspace]\nmembers = []\n")
@@ -188,7 +192,7 @@ class TestDiscovery:
 
         assert found_by_us(root) == {"a": "x/a"} == locked_by_uv(root)
 
-    def test_members_that_need_each_other(self, workspace: Callable[..., Path]) -> None:
+    def test_workspace_sources_are_found(self, workspace: Callable[..., Path]) -> None:
         """Packages, virtual members and sources between them are found as uv locks them."""
         root = workspace('members = ["x/*"]', "x/a", "x/b", "x/c")
         build = '[build-system]\nrequires = ["uv_build"]\nbuild-backend = "uv_build"\n'
@@ -202,7 +206,7 @@ class TestDiscovery:
 class TestRefusals:
     """What uv does not accept, in our words and codes."""
 
-    def test_no_such_directory(self, tmp_path: Path) -> None:
+    def test_missing_workspace_directory_is_named(self, tmp_path: Path) -> None:
         """A directory that is not there, or is a file, is named."""
         (tmp_path / "file").write_text("")
 
@@ -210,7 +214,7 @@ class TestRefusals:
             error = refused(path)
             assert (error.code, error.location) == (ErrorCode.WORKSPACE_NOT_FOUND, str(path))
 
-    def test_no_workspace_here(self, tmp_path: Path) -> None:
+    def test_directory_outside_projects_is_refused(self, tmp_path: Path) -> None:
         """Outside any project there is nothing to release."""
         error = refused(tmp_path)
 
@@ -218,7 +222,7 @@ class TestRefusals:
         assert error.location == str(tmp_path)
         assert "pyproject.toml" in error.message
 
-    def test_unmanaged_root(self, tmp_path: Path) -> None:
+    def test_unmanaged_root_is_refused(self, tmp_path: Path) -> None:
         """A project that uv is told not to manage is no uv project."""
         (tmp_path / "pyproject.toml").write_text(project("a", "[tool.uv]\nmanaged = false\n"))
 
@@ -232,7 +236,9 @@ class TestRefusals:
             ('[project]\nname = "a"\nversion = 1\n', "3:11", "invalid type: integer `1`"),
         ],
     )
-    def test_invalid_toml(self, workspace: Callable[..., Path], path: str, text: str, place: str, why: str) -> None:
+    def test_invalid_workspace_toml_is_located(
+        self, workspace: Callable[..., Path], path: str, text: str, place: str, why: str
+    ) -> None:
         """The refusal names file, line and column, and what is wrong there, wherever one looks from."""
         root = workspace('members = ["x/*"]', "x/a")
         (root / path).write_text(text)
@@ -244,7 +250,7 @@ class TestRefusals:
             assert error.location == f"{root / path}:{place}"
             assert error.message.startswith(why)
 
-    def test_duplicate_names(self, workspace: Callable[..., Path]) -> None:
+    def test_duplicate_members_are_both_named(self, workspace: Callable[..., Path]) -> None:
         """Two members of one normalised name are both named."""
         root = workspace('members = ["x/*"]', "x/a_b", "x/A-B")
 
@@ -254,7 +260,7 @@ class TestRefusals:
         assert "x/a_b" in error.message
         assert "x/A-B" in error.message
 
-    def test_outside(self, workspace: Callable[..., Path], tmp_path: Path) -> None:
+    def test_member_above_root_is_refused(self, workspace: Callable[..., Path], tmp_path: Path) -> None:
         """A member above the root is refused: nothing outside is ever written."""
         root = workspace('members = ["../aside", "x/*"]', "x/a")
         (tmp_path / "aside").mkdir()
@@ -264,7 +270,7 @@ class TestRefusals:
 
         assert (error.code, error.location) == (ErrorCode.WORKSPACE_OUTSIDE, "../aside")
 
-    def test_outside_through_a_link(self, workspace: Callable[..., Path], tmp_path: Path) -> None:
+    def test_linked_member_outside_is_refused(self, workspace: Callable[..., Path], tmp_path: Path) -> None:
         """So is one that only a link puts below the root."""
         root = workspace('members = ["x/*"]', "x/a")
         (tmp_path / "aside").mkdir()
@@ -275,7 +281,7 @@ class TestRefusals:
 
         assert (error.code, error.location) == (ErrorCode.WORKSPACE_OUTSIDE, "x/link")
 
-    def test_required_version(self, workspace: Callable[..., Path]) -> None:
+    def test_required_uv_version_is_named(self, workspace: Callable[..., Path]) -> None:
         """A workspace for another uv says which it needs."""
         root = workspace("members = []", root='[tool.uv]\nrequired-version = ">=999"')
 
@@ -295,7 +301,7 @@ class TestRefusals:
         assert "x/notes" in error.message
         assert "missing a `pyproject.toml`" in error.message
 
-    def test_behind_a_warning(self, workspace: Callable[..., Path]) -> None:
+    def test_uv_warning_is_no_error(self, workspace: Callable[..., Path]) -> None:
         """What uv warns of before is not taken for the error."""
         root = workspace('members = ["x/*"]', "x/a_b", "x/A-B", root="[tool.uv]\nno-such-setting = 1")
 
@@ -305,7 +311,7 @@ class TestRefusals:
 class TestLock:
     """uv.lock."""
 
-    def test_current_and_stale(self, workspace: Callable[..., Path]) -> None:
+    def test_lock_check_finds_stale_lock(self, workspace: Callable[..., Path]) -> None:
         """A lock file that fits is told from one that does not; looking changes neither."""
         root = workspace('members = ["x/*"]', "x/a")
         run(UV.lock_command(root, []))
@@ -321,7 +327,7 @@ class TestLock:
         assert 'version = "2.0"' in (root / "uv.lock").read_text()
 
     @pytest.mark.parametrize("with_lock", [False, True])
-    def test_impossible(self, workspace: Callable[..., Path], with_lock: bool) -> None:
+    def test_unsolvable_lock_is_refused(self, workspace: Callable[..., Path], with_lock: bool) -> None:
         """What uv cannot tell is a refusal with its reason, not a stale lock."""
         root = workspace('members = ["x/*"]', "x/a")
         if with_lock:
@@ -335,14 +341,14 @@ class TestLock:
         assert caught.value.code is ErrorCode.WORKSPACE_INVALID
         assert ("rk-never-heard-of" if with_lock else "Unable to find lockfile") in caught.value.output
 
-    def test_no_uv_project(self, tmp_path: Path) -> None:
+    def test_lock_check_needs_a_project(self, tmp_path: Path) -> None:
         """A usage error of uv is not taken for an answer."""
         with pytest.raises(ReleaseError) as caught:
             UV.lock_is_current(tmp_path)
 
         assert caught.value.code is ErrorCode.WORKSPACE_INVALID
 
-    def test_one_lock_for_all(self, tmp_path: Path) -> None:
+    def test_one_lock_call_upgrades_all(self, tmp_path: Path) -> None:
         """However many packages have a new version, uv is called once."""
         argv = UV.lock_command(tmp_path, ["a", "b"]).argv
 
@@ -352,7 +358,7 @@ class TestLock:
 class TestQuestions:
     """What uv itself knows."""
 
-    def test_find_python(self, workspace: Callable[..., Path]) -> None:
+    def test_found_python_is_executable(self, workspace: Callable[..., Path]) -> None:
         """The interpreter fits the project."""
         root = workspace("members = []", root=project("a"))
 
@@ -361,14 +367,14 @@ class TestQuestions:
         assert python.is_absolute()
         assert os.access(python, os.X_OK)
 
-    def test_no_python(self, workspace: Callable[..., Path]) -> None:
+    def test_unfit_python_is_an_error(self, workspace: Callable[..., Path]) -> None:
         """A project that no interpreter fits is an error, not an empty name."""
         root = workspace("members = []", root='[project]\nname = "a"\nversion = "1"\nrequires-python = ">=4"')
 
         with pytest.raises(ReleaseError, match="RK-COMMAND-FAILED"):
             UV.find_python(root)
 
-    def test_default_index(self, workspace: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_default_index_follows_uv(self, workspace: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
         """It is the one that uv would ask: from the environment, from the project, or uv's own."""
         root = workspace("members = []")
         assert urlsplit(UV.default_index(root)).scheme == "https"
@@ -380,14 +386,14 @@ class TestQuestions:
         monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:1/simple")
         assert UV.default_index(root) == "http://127.0.0.1:1/simple"
 
-    def test_default_publish_url(self) -> None:
+    def test_default_publish_url_is_encrypted(self) -> None:
         """It is what uv's own help says, and encrypted."""
         address = urlsplit(UV.default_publish_url())
 
         assert address.scheme == "https"
         assert address.hostname
 
-    def test_audit(self, workspace: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_failed_audit_is_an_error(self, workspace: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
         """Nothing to look at is nothing found; that it could not look is an error, without secrets."""
         root = workspace("members = []", root=project("a"))
         run(UV.lock_command(root, []))
@@ -414,7 +420,7 @@ class TestBuild:
         (directory / "pyproject.toml").write_text(project(name, rest + build))
         return directory
 
-    def test_build(self, workspace: Callable[..., Path], tmp_path: Path) -> None:
+    def test_build_writes_only_to_dist(self, workspace: Callable[..., Path], tmp_path: Path) -> None:
         """Sdist and wheel appear where they were asked for, and nothing else changes in the package."""
         root = workspace('members = ["x/*"]', "x/b")
         needs = 'dependencies = ["b"]\n[tool.uv.sources]\nb = { workspace = true }\n'
@@ -428,7 +434,7 @@ class TestBuild:
         assert sorted(package.rglob("*")) == before
         assert not (root / "dist").exists()
 
-    def test_only_an_upload_is_told_the_credentials(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_only_uploads_get_credentials(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """Builds, installs and imports run other people's code without what it could upload with."""
         monkeypatch.setenv("UV_PUBLISH_TOKEN", "pypi-secret")
 
@@ -442,7 +448,7 @@ class TestBuild:
             assert publish.environment()[name] == "a-secret"
         assert publish.environment()["UV_PUBLISH_TOKEN"] == "pypi-secret"
 
-    def test_sibling_needed_to_build(self, workspace: Callable[..., Path], tmp_path: Path) -> None:
+    def test_build_uses_new_sibling_backend(self, workspace: Callable[..., Path], tmp_path: Path) -> None:
         """A build backend that is a sibling is taken from where it has just been built."""
         root = workspace('members = ["x/*"]')
         tool = self.package(root / "x" / "hooks", "rk_hooks", HOOKS)
@@ -461,7 +467,7 @@ class TestBuild:
 
         assert (tmp_path / "dist" / "grown" / "grown-1.0-py3-none-any.whl").is_file()
 
-    def test_environment_and_time(self, tmp_path: Path) -> None:
+    def test_build_command_carries_its_timeout(self, tmp_path: Path) -> None:
         """What a build is told, and how long it may take, is in its command."""
         command = UV.build_command(tmp_path, tmp_path / "dist", [], {"SOURCE_DATE_EPOCH": "1"}, 7)
 
@@ -475,7 +481,9 @@ class TestBuild:
 class TestPublish:
     """Uploads, and what installers then see."""
 
-    def test_upload(self, only_index: EmbeddedIndex, built: Callable[..., tuple[Path, ...]]) -> None:
+    def test_repeated_upload_sends_nothing(
+        self, only_index: EmbeddedIndex, built: Callable[..., tuple[Path, ...]]
+    ) -> None:
         """The files themselves are uploaded; once more is no error and uploads nothing."""
         files = built("rk-upload")
         upload = UV.publish_command(files, only_index.publish_url, only_index.simple_url, _token(only_index))
@@ -490,7 +498,7 @@ class TestPublish:
         assert sorted(uploaded) == sorted(file.name for file in files)
         assert "POST" not in {request.method for request in only_index.requests()[before:]}
 
-    def test_no_secret_in_the_command(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_upload_command_hides_the_token(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The token goes through the environment; an address is left out where uv knows it."""
         monkeypatch.setenv("UV_PUBLISH_TOKEN", "opensesame")
 
@@ -500,7 +508,7 @@ class TestPublish:
         assert "--publish-url" not in command.argv
         assert command.argv[-1] == "a.whl"
 
-    def test_no_credentials_of_an_address_in_the_command(self, tmp_path: Path) -> None:
+    def test_command_hides_address_credentials(self, tmp_path: Path) -> None:
         """Everybody on the machine may read the words of a command, so an address with credentials is none of them."""
         publish, check = "http://ada:swordfish@127.0.0.1:1/upload/", "http://ada:swordfish@127.0.0.1:1/simple"
         upload = UV.publish_command([Path("a.whl")], publish, check)
@@ -511,7 +519,9 @@ class TestPublish:
         assert upload.environment()["UV_PUBLISH_CHECK_URL"] == check
         assert resolve.environment()["UV_INDEX"] == check
 
-    def test_answer(self, built: Callable[..., tuple[Path, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_upload_answer_quotes_the_index(
+        self, built: Callable[..., tuple[Path, ...]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """What the index says is heard in its own words, with its headers; what nobody says is told apart."""
         monkeypatch.delenv("UV_OFFLINE")
         monkeypatch.setenv("UV_PUBLISH_TOKEN", "opensesame")
@@ -534,7 +544,9 @@ class TestPublish:
         assert all(answer and (answer.status, answer.no_response) == (0, True) for answer in (answers[2], nobody))
         assert len(index.uploads) == 5, "uv sent by itself what may have arrived"
 
-    def test_no_answer(self, built: Callable[..., tuple[Path, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_missing_credentials_send_no_upload(
+        self, built: Callable[..., tuple[Path, ...]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """What uv itself does not want to do was not asked of the index."""
         monkeypatch.setenv("NETRC", os.devnull)
         monkeypatch.delenv("UV_OFFLINE")
@@ -546,7 +558,7 @@ class TestPublish:
         assert "Missing credentials" in answer.message
 
     @pytest.mark.parametrize("settings", ["", 'exclude-newer = "2020-01-01T00:00:00Z"', 'exclude-newer = "7 days"'])
-    def test_smoke_test(
+    def test_smoke_test_imports_fresh_release(
         self,
         workspace: Callable[..., Path],
         only_index: EmbeddedIndex,
@@ -572,7 +584,7 @@ class TestPublish:
                 smoke("rk-smoke==2.0.0", ("rk_smoke",))
             assert "rk-smoke==2.0.0" in caught.value.output
 
-    def test_resolve(
+    def test_resolution_uses_built_files(
         self,
         workspace: Callable[..., Path],
         only_index: EmbeddedIndex,
@@ -599,7 +611,9 @@ class TestPublish:
         assert "rk-fit-other==2" in caught.value.output
         assert {path.name for path in target.iterdir()} <= {".lock"}
 
-    def test_built_file_wins(self, workspace: Callable[..., Path], only_index: EmbeddedIndex, tmp_path: Path) -> None:
+    def test_built_file_wins_over_index(
+        self, workspace: Callable[..., Path], only_index: EmbeddedIndex, tmp_path: Path
+    ) -> None:
         """Of two files of one version, on the index and just built, the built one is installed and imported.
 
         uv finds it in a place whose path has what it takes for the end of a path.
@@ -644,7 +658,7 @@ class TestFindUv:
         monkeypatch.setenv("PATH", f"{directory}{os.pathsep}{os.environ['PATH']}")
         return str(directory / "uv")
 
-    def test_on_the_path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_uv_on_path_comes_first(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The user's own uv is preferred, if it is new enough."""
         fake = self.fake(tmp_path / "bin", "echo uv 99.0 '(somewhere)'", monkeypatch)
 
@@ -653,7 +667,7 @@ class TestFindUv:
     @pytest.mark.parametrize(
         "script", ["echo uv 0.1.0", "echo command not found >&2; exit 127", "true", "echo uv of some kind"]
     )
-    def test_unusable(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    def test_unusable_path_uv_is_skipped(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
         """Where the one on the PATH is too old, or a shim that leads nowhere, the one installed with us is taken."""
         fake = self.fake(tmp_path / "bin", script, monkeypatch)
 
@@ -662,13 +676,13 @@ class TestFindUv:
         assert found.executable != fake
         assert run(found.command("--version")).stdout.startswith("uv ")
 
-    def test_not_on_the_path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_installed_uv_replaces_missing_one(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """So it is where there is none."""
         monkeypatch.setenv("PATH", str(tmp_path))
 
         assert Path(find_uv().executable).is_file()
 
-    def test_none_is_new_enough(self) -> None:
+    def test_old_uv_is_refused(self) -> None:
         """Where all are too old, the refusal says what is needed."""
         with pytest.raises(Refusal, match=r"uv 999 or later") as caught:
             find_uv("999")
@@ -692,7 +706,7 @@ class TestTrustedPublishing:
             ({"PYPI_ID_TOKEN": "x", "UV_PUBLISH_TOKEN": ""}, "automatic"),
         ],
     )
-    def test_trusted_publishing(
+    def test_credentials_turn_off_trusted_publishing(
         self, variables: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Only where the CI offers one and no credentials are given: asking in vain takes up to 50 s."""
@@ -704,7 +718,7 @@ class TestTrustedPublishing:
         assert argv[argv.index("--trusted-publishing") + 1] == expected
 
 
-def test_failure_of_a_step() -> None:
+def test_step_error_keeps_command_output() -> None:
     """A failed command becomes the step's own error, its output kept; a time-out stays one, and a full disk is one."""
     failed = failure(
         ErrorCode.BUILD_FAILED, ReleaseError(ErrorCode.COMMAND_FAILED, "exit code 1", output="why"), "a", "b"

@@ -56,7 +56,7 @@ def bump(*entries: tuple[str, str]) -> str:
     return f"[tool.releasekit]\nbump = [{named}]\n"
 
 
-def test_more_files(tmp_path: Path) -> None:
+def test_every_named_file_gets_version(tmp_path: Path) -> None:
     """Every file that is named gets the version, besides pyproject.toml; two places of one file as well."""
     entries = (
         ("src/it.py", 'A = "{version}"'),
@@ -72,7 +72,7 @@ def test_more_files(tmp_path: Path) -> None:
     assert "# now 1.1" in read_text(package / "pyproject.toml")
 
 
-def test_any_encoding(tmp_path: Path) -> None:
+def test_version_write_keeps_other_bytes(tmp_path: Path) -> None:
     """A file in another encoding keeps every byte but the version's."""
     raw = b'\xef\xbb\xbfNAME = "J\xfcrgen"\rA = "1.0"\x00\n'
     package = scene(tmp_path, STATIC + bump(("it.py", 'A = "{version}"')), {"it.py": raw})
@@ -93,7 +93,7 @@ def test_any_encoding(tmp_path: Path) -> None:
         (("way/out.py", 'A = "{version}"'), "the file is outside the package"),
     ],
 )
-def test_not_to_be_written(tmp_path: Path, entry: tuple[str, str], what: str) -> None:
+def test_unwritable_version_place_is_refused(tmp_path: Path, entry: tuple[str, str], what: str) -> None:
     """What cannot be written is refused with its file, before any file is touched."""
     package = scene(tmp_path, STATIC + bump(entry), {"it.py": b'A = "1.0"\nC = "1.0"\n', "src/a.py": b""})
     (tmp_path / "out.py").write_text('A = "1.0"')
@@ -107,7 +107,7 @@ def test_not_to_be_written(tmp_path: Path, entry: tuple[str, str], what: str) ->
     assert (tmp_path / "out.py").read_text() == 'A = "1.0"'
 
 
-def test_link_within(tmp_path: Path) -> None:
+def test_link_inside_package_is_followed(tmp_path: Path) -> None:
     """A link to a file of the same package is followed, and stays a link."""
     package = scene(tmp_path, STATIC + bump(("link.py", 'A = "{version}"')), {"src/it.py": b'A = "1.0"'})
     (package / "link.py").symlink_to("src/it.py")
@@ -122,7 +122,7 @@ class TestDynamic:
     """A dynamic version is written where its backend reads it, and pyproject.toml stays as it is."""
 
     @pytest.mark.parametrize("file", ["src/it/__init__.py", "src/it.py", "it/__init__.py", "it.py"])
-    def test_setuptools_attr(self, tmp_path: Path, file: str) -> None:
+    def test_setuptools_module_is_found_anywhere(self, tmp_path: Path, file: str) -> None:
         """The module is found wherever it is, whatever else is there."""
         attr = '[tool.setuptools.dynamic]\nversion = { attr = "it.VERSION" }\n'
         package = scene(tmp_path, DYNAMIC + attr, {file: b'VERSION = "1.0"\n', "src/x.py": b""})
@@ -136,7 +136,7 @@ class TestDynamic:
         assert declared_version(package, document, "it") == ("1.1", file)
         assert read_text(package / "pyproject.toml") == DYNAMIC + attr
 
-    def test_imported_attr(self, tmp_path: Path) -> None:
+    def test_imported_version_needs_bump_entry(self, tmp_path: Path) -> None:
         """An attribute that a module only imports is nobody's to guess: `bump` tells, and declares the version."""
         attr = '[tool.setuptools.dynamic]\nversion = { attr = "it.__version__" }\n'
         files = {
@@ -154,7 +154,7 @@ class TestDynamic:
 
         assert (package / "src/it/about.py").read_bytes() == b"__version__ = '1.1'\n"
 
-    def test_twice(self, tmp_path: Path) -> None:
+    def test_double_version_declaration_is_refused(self, tmp_path: Path) -> None:
         """A file that declares it twice is refused: the other place would be left behind."""
         package = scene(
             tmp_path,
@@ -164,14 +164,14 @@ class TestDynamic:
 
         assert refusal(package).message.endswith("occurs 2 times (line 1, line 2)")
 
-    def test_outside(self, tmp_path: Path) -> None:
+    def test_version_file_outside_is_refused(self, tmp_path: Path) -> None:
         """A backend may read a file elsewhere, but nothing is written there."""
         (tmp_path / "VERSION.py").write_text('VERSION = "1.0"')
         package = scene(tmp_path, f'{DYNAMIC}[tool.hatch.version]\npath = "../VERSION.py"', {})
 
         assert refusal(package).message == "the file is outside the package"
 
-    def test_tag_decides(self, tmp_path: Path) -> None:
+    def test_tag_version_writes_only_bump(self, tmp_path: Path) -> None:
         """Where a tag decides nothing is written but what `bump` names."""
         vcs = f'{DYNAMIC}[tool.hatch.version]\nsource = "vcs"\n'
         package = scene(tmp_path, vcs + bump(("it.py", "{version}")), {"it.py": b"1.0"})
@@ -196,7 +196,7 @@ class TestAgainstUv:
             "[project]\nversion = '1.0'\nname = 'a'\n[tool]\n[project.urls]\nHome = 'x'",
         ],
     )
-    def test_one_line(self, tmp_path: Path, text: str) -> None:
+    def test_new_version_changes_one_line(self, tmp_path: Path, text: str) -> None:
         """One line changes, whatever the layout; and it says what uv would have made it say, where uv writes at all."""
         path = tmp_path / "pyproject.toml"
         path.write_bytes(text.encode())
@@ -208,7 +208,7 @@ class TestAgainstUv:
         if run(find_uv().command("version", "--frozen", str(NEW), cwd=tmp_path, ok_codes=frozenset({0, 2}))).code == 0:
             assert tomllib.loads(new) == tomllib.loads(path.read_text())
 
-    def test_what_uv_does_not_do(self, tmp_path: Path) -> None:
+    def test_uv_version_changes_line_ends(self, tmp_path: Path) -> None:
         """It changes line ends, and refuses an inline table; should this test fail one day, decide again."""
         path = tmp_path / "pyproject.toml"
         path.write_bytes(b'[project]\r\nname = "a"\r\nversion = "1.0"\r\n')

@@ -59,7 +59,7 @@ def statuses(world: World) -> dict[str, str]:
         (["v7.0", "nightly", "core-v0.1.0", "app-v0.1.0"], ["{name}-v{version}"], ""),
     ],
 )
-def test_formats(tmp_path: Path, tags: list[str], formats: list[str], more: str) -> None:
+def test_init_finds_the_tag_formats(tmp_path: Path, tags: list[str], formats: list[str], more: str) -> None:
     """The tags of the field are found, whatever their form, and the configuration that is written reads them."""
     world = make_world(tmp_path, "app: core; core")
     for tag in tags:
@@ -77,7 +77,7 @@ def test_formats(tmp_path: Path, tags: list[str], formats: list[str], more: str)
     assert (again["diffs"], again["written"]) == ({}, False)
 
 
-def test_written(tmp_path: Path) -> None:
+def test_init_keeps_comments_and_order(tmp_path: Path) -> None:
     """The file keeps its comments and its order; what is there already stays, and what is missing is added."""
     world = make_world(tmp_path, "app; core")
     text = f"# mine\n{root(world)}\n[tool.releasekit]  # ours\ntag_format = '{{name}}@{{version}}'  # why\n"
@@ -97,7 +97,7 @@ def test_written(tmp_path: Path) -> None:
     assert init(world, "--offline")["diffs"] == {}
 
 
-def test_strange_table(tmp_path: Path) -> None:
+def test_init_leaves_inline_table_alone(tmp_path: Path) -> None:
     """A table that cannot be added to safely is left alone, and what to add is said."""
     world = make_world(tmp_path, "core")
     inline = "tool = { uv = { workspace = { members = ['packages/*'] }, sources = { core = { workspace = true } } } }\n"
@@ -111,7 +111,7 @@ def test_strange_table(tmp_path: Path) -> None:
     assert root(world) == inline
 
 
-def test_directories(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_init_makes_groups_from_directories(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Directories become groups, and samples that were never released stay home."""
     world = make_world(tmp_path, "core")
     for name, place in {"plug": "plugins", "sock": "plugins", "hello": "samples"}.items():
@@ -134,7 +134,7 @@ def test_directories(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert own_index.requests()
 
 
-def test_nothing_special(tmp_path: Path) -> None:
+def test_init_notes_that_defaults_fit(tmp_path: Path) -> None:
     """A workspace that needs no key gets a table that says so, once."""
     world = make_world(tmp_path, "app; core")
 
@@ -144,7 +144,7 @@ def test_nothing_special(tmp_path: Path) -> None:
     assert init(world, "--offline", "-y")["diffs"] == {}
 
 
-def test_one_alone(tmp_path: Path) -> None:
+def test_init_gives_package_bare_tags(tmp_path: Path) -> None:
     """Where tags without a name are one package's, that package is told so in its own file."""
     world = make_world(tmp_path, "app: core; core; util")
     path = "packages/core/pyproject.toml"
@@ -180,7 +180,7 @@ def release_of_app(tmp_path: Path, subject: str) -> World:
 
 
 @pytest.mark.parametrize("subject", ["chore(release): v0.1.0", "chore(release): v0.1.0 (#12)"])
-def test_own_umbrella_tag(tmp_path: Path, subject: str) -> None:
+def test_init_ignores_the_umbrella_tag(tmp_path: Path, subject: str) -> None:
     """The tag of a release as a whole is no package's, and a package's own tag format stays as it is."""
     world = release_of_app(tmp_path, subject)
 
@@ -209,7 +209,7 @@ def test_own_umbrella_tag(tmp_path: Path, subject: str) -> None:
     ]
 
 
-def test_merged_umbrella_tag(tmp_path: Path) -> None:
+def test_merge_commit_marks_umbrella_tag(tmp_path: Path) -> None:
     """It is recognised on the merge of a release pull request too; a tag of somebody else's release is not."""
     world = make_world(tmp_path, "app; core")
     world.git("switch", "--quiet", "--create", "next")
@@ -230,7 +230,7 @@ def test_merged_umbrella_tag(tmp_path: Path) -> None:
     assert init(world, "--offline")["tag_format"] == ["{name}-v{version}", "v{version}"]
 
 
-def test_bare_for_real(tmp_path: Path) -> None:
+def test_bare_tag_releases_every_package(tmp_path: Path) -> None:
     """Where all packages share one tag without a name, that is the release of each, whatever else is tagged there."""
     world = make_world(tmp_path, "app: core; core")
     world.write({"pyproject.toml": f'{root(world)}\n[tool.releasekit]\ntag_format = "v{{version}}"\n'})
@@ -245,7 +245,7 @@ def test_bare_for_real(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("requirement", "pins"), [("core>=0.1", "compatible"), ("core==0.1.0", "exact"), ("core", "exact")]
 )
-def test_pins(tmp_path: Path, requirement: str, pins: str) -> None:
+def test_init_infers_the_pins_key(tmp_path: Path, requirement: str, pins: str) -> None:
     """What the sources require of each other says how wheels are pinned; a key that is there stays."""
     world = make_world(tmp_path, f"app: {requirement}; core")
 
@@ -258,7 +258,7 @@ def test_pins(tmp_path: Path, requirement: str, pins: str) -> None:
     assert root(world) == text
 
 
-def test_baselines_from_the_index(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_init_tags_baselines_when_asked(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """What is on the index without a tag is found, and tagged only when asked: here, at the commit that set it."""
     world = make_world(tmp_path, "app: core; core; new")
     sha = world.git("rev-parse", "HEAD")
@@ -292,7 +292,7 @@ def test_baselines_from_the_index(tmp_path: Path, own_index: EmbeddedIndex) -> N
     assert (refused.code, ErrorCode.INDEX_UNREACHABLE in refused.err) == (2, True)
 
 
-def test_no_commit_set_it(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_init_skips_baseline_without_commit(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Of a release that no commit here tells of, that is said; no tag is made for it."""
     world = make_world(tmp_path, "core")
     path = "packages/core/pyproject.toml"
@@ -315,7 +315,7 @@ def test_no_commit_set_it(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     [("n\r", False), ("y\r", True), ("\r", False), ("\x04", False)],
     ids=["no", "yes", "return", "ctrl-d"],
 )
-def test_asked(tmp_path: Path, keys: str, written: bool) -> None:
+def test_init_asks_on_a_terminal(tmp_path: Path, keys: str, written: bool) -> None:
     """On a terminal it asks before it writes; no answer is a no."""
     world = make_world(tmp_path, "core")
     before = root(world)
@@ -334,7 +334,7 @@ def test_asked(tmp_path: Path, keys: str, written: bool) -> None:
 SHIPPED = Path(__file__).parents[2] / "deployments"
 
 
-def test_workflows(tmp_path: Path) -> None:
+def test_init_writes_the_shipped_workflows(tmp_path: Path) -> None:
     """The workflows are those that are shipped, for the branch that is checked out; a second time nothing is to do."""
     world = make_world(tmp_path, "core")
     world.git("switch", "--quiet", "--create", "release/1.x")
@@ -361,7 +361,7 @@ def test_workflows(tmp_path: Path) -> None:
     )
 
 
-def test_pipeline(tmp_path: Path) -> None:
+def test_init_includes_the_gitlab_pipeline(tmp_path: Path) -> None:
     """On GitLab the pipeline is included; a file of one's own is left as it is, and one is told what to put into it."""
     world = make_world(tmp_path, "core")
     init(world, "--offline", "--ci", "gitlab", "--yes")
@@ -378,7 +378,7 @@ def test_pipeline(tmp_path: Path) -> None:
     assert (world.root / ".gitlab-ci.yml").read_text() == "stages: [test]\n"
 
 
-def test_workflows_of_a_nested_workspace(tmp_path: Path) -> None:
+def test_workflows_go_to_repository_root(tmp_path: Path) -> None:
     """They go to the top of the repository, where the CI looks for them."""
     world = make_world(tmp_path, "core")
     (world.root / "python").mkdir()

@@ -57,7 +57,7 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_diff(world: World) -> None:
+def test_pin_shows_a_diff_only(world: World) -> None:
     """Without a word more it shows what would change, and changes nothing."""
     said = world.releasekit("pin")
 
@@ -67,7 +67,7 @@ def test_diff(world: World) -> None:
     assert pinned(world) == []
 
 
-def test_apply_and_restore(world: World) -> None:
+def test_pins_stay_until_restore(world: World) -> None:
     """Pins stay until they are taken back; a second `--apply` does not take the pins for the originals."""
     mode = (world.root / "packages/p03/pyproject.toml").stat().st_mode
     assert world.releasekit("pin", "--apply").code == 0
@@ -86,7 +86,7 @@ def test_apply_and_restore(world: World) -> None:
 
 
 @pytest.mark.parametrize("code", [0, 7])
-def test_command(world: World, code: int) -> None:
+def test_command_runs_with_pins(world: World, code: int) -> None:
     """A command runs with the pins in place; its exit code is ours."""
     seen = world.root.parent / "seen"
 
@@ -97,7 +97,7 @@ def test_command(world: World, code: int) -> None:
     assert pinned(world) == []
 
 
-def test_no_such_command(world: World) -> None:
+def test_unknown_command_leaves_no_pins(world: World) -> None:
     """Also a command that cannot be run leaves no pins."""
     said = world.releasekit("pin", "--apply", "--", "rk-no-such-program")
 
@@ -107,7 +107,7 @@ def test_no_such_command(world: World) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("through", [(), ("sh", "-c", 'trap "" INT; exec "$@"', "sh")], ids=["usual", "ignored"])
-def test_signals(world: World, number: signal.Signals, through: tuple[str, ...]) -> None:
+def test_signal_restores_the_files(world: World, number: signal.Signals, through: tuple[str, ...]) -> None:
     """A signal ends the command, and puts everything back, also where a shell's `&` has us ignore Ctrl-C."""
     begun = world.root.parent / "begun"
     before = signal.signal(number, signal.SIG_DFL)  # who runs these tests may have had it ignored, as `nohup` does
@@ -121,7 +121,7 @@ def test_signals(world: World, number: signal.Signals, through: tuple[str, ...])
     assert pinned(world) == []
 
 
-def test_killed(world: World) -> None:
+def test_pin_recovers_from_a_kill(world: World) -> None:
     """Killed outright, the next run puts everything back first, and takes no pin for an original."""
     begun = world.root.parent / "begun"
     child = start(world, "sh", "-c", f"echo > {begun}; exec sleep 1")
@@ -136,7 +136,7 @@ def test_killed(world: World) -> None:
     assert pinned(world) == []
 
 
-def test_edited_meanwhile(world: World) -> None:
+def test_restore_keeps_edited_file(world: World) -> None:
     """What somebody has edited is not overwritten: it is named, with its original, and all others are restored."""
     assert world.releasekit("pin", "--apply").code == 0
     edited = world.root / "packages/p05/pyproject.toml"
@@ -155,7 +155,7 @@ def test_edited_meanwhile(world: World) -> None:
     assert not backups.exists()
 
 
-def test_damaged_backup(world: World) -> None:
+def test_restore_refuses_damaged_backup(world: World) -> None:
     """A backup that is not what was saved is never put in place."""
     assert world.releasekit("pin", "--apply").code == 0
     backups = world.root / ".git" / "releasekit" / "pins"
@@ -171,7 +171,7 @@ def test_damaged_backup(world: World) -> None:
     assert world.releasekit("pin", "--restore").code == 0
 
 
-def test_usage(world: World) -> None:
+def test_pin_refuses_contradictory_options(world: World) -> None:
     """What cannot be meant is refused."""
     for words in (["--apply", "--restore"], ["--restore", "--", "true"], ["--", "true"]):
         assert world.releasekit("pin", *words).code == 2

@@ -49,7 +49,7 @@ def with_keys(world: World, keys: str) -> str:
     return said.out
 
 
-def test_markdown(orchard: World) -> None:
+def test_changelog_preview_changes_nothing(orchard: World) -> None:
     """What each package would tell is printed, dependencies first, and nothing is changed."""
     before = orchard.state()
 
@@ -61,7 +61,7 @@ def test_markdown(orchard: World) -> None:
     assert orchard.state() == before
 
 
-def test_selection(orchard: World) -> None:
+def test_changelog_names_choose_packages(orchard: World) -> None:
     """Names, patterns and paths choose packages; what they need is not told."""
     rows = json.loads(orchard.releasekit("changelog", "orchard-c*", "packages/store", "--format", "json").out)
 
@@ -70,7 +70,7 @@ def test_selection(orchard: World) -> None:
     assert ErrorCode.WORKSPACE_UNKNOWN_PACKAGE in orchard.releasekit("changelog", "orchard-stor").err
 
 
-def test_json(orchard: World) -> None:
+def test_changelog_json_lists_each_change(orchard: World) -> None:
     """As JSON there is each change besides the text."""
     (row,) = json.loads(orchard.releasekit("changelog", "orchard-press", "--format", "json").out)
 
@@ -83,7 +83,7 @@ def test_json(orchard: World) -> None:
     assert row["markdown"].startswith(f"## 2.0.0 - {row['date']}\n")
 
 
-def test_nothing(tmp_path: Path) -> None:
+def test_changelog_without_changes_is_empty(tmp_path: Path) -> None:
     """Where nothing is unreleased, the answer is empty and a log line says so."""
     world = make_world(tmp_path, "core")
     world.git("tag", "core-v0.1.0")
@@ -94,7 +94,7 @@ def test_nothing(tmp_path: Path) -> None:
     assert "no unreleased changes" in said.err
 
 
-def test_defaults(world: World) -> None:
+def test_changelog_omits_docs_by_default(world: World) -> None:
     """Features and fixes are told, documentation is not, and nobody is named."""
     out = world.releasekit("changelog").out
 
@@ -121,7 +121,7 @@ def test_defaults(world: World) -> None:
         ),
     ],
 )
-def test_keys(world: World, keys: str, there: str, gone: str) -> None:
+def test_changelog_keys_change_the_text(world: World, keys: str, there: str, gone: str) -> None:
     """Each key changes what is told."""
     out = with_keys(world, keys)
 
@@ -130,7 +130,7 @@ def test_keys(world: World, keys: str, there: str, gone: str) -> None:
 
 
 @pytest.mark.parametrize(("mode", "told"), [("rollup", ["a", "b", "d"]), ("separate", ["d"])])
-def test_prerelease_mode(world: World, mode: str, told: list[str]) -> None:
+def test_prerelease_mode_limits_the_changes(world: World, mode: str, told: list[str]) -> None:
     """A stable release after a prerelease tells all since the last stable one, or its own alone."""
     text = (world.root / "packages/core/pyproject.toml").read_text()
     world.commit("chore: rc", {"packages/core/pyproject.toml": text.replace('"0.1.0"', '"0.2.0rc1"')})
@@ -143,7 +143,7 @@ def test_prerelease_mode(world: World, mode: str, told: list[str]) -> None:
     assert [name for name in "abcd" if f" {name} (" in out] == told
 
 
-def test_rollup(tmp_path: Path) -> None:
+def test_first_stable_includes_its_prereleases(tmp_path: Path) -> None:
     """A first stable release tells all since the first prerelease; what was reverted between two is told by neither."""
     world = make_world(tmp_path, "core")
     path = "packages/core/pyproject.toml"
@@ -163,7 +163,7 @@ def test_rollup(tmp_path: Path) -> None:
     assert told == "\nFirst stable release.\n\n### Features\n\n- 2 (SHA)\n\n### Bug Fixes\n\n- it (SHA)\n"
 
 
-def test_off(world: World) -> None:
+def test_plan_without_changelogs_has_none(world: World) -> None:
     """With `changelog = false` the plan holds no changelogs; with it, they are part of the plan."""
     assert json.loads(world.releasekit("plan", "--offline", "--format", "json").out)["changelogs"].keys() == {"core"}
 
@@ -173,7 +173,7 @@ def test_off(world: World) -> None:
     assert json.loads(world.releasekit("plan", "--offline", "--format", "json").out)["changelogs"] == {}
 
 
-def test_dry_run(world: World) -> None:
+def test_dry_run_lists_new_changelogs(world: World) -> None:
     """A dry run says which changelogs would be new."""
     world.git("push", "--quiet", "origin", "HEAD")
     assert "git add -- packages/core/CHANGELOG.md\n" in world.releasekit("publish", "--dry-run", "--offline").out
@@ -182,7 +182,7 @@ def test_dry_run(world: World) -> None:
     assert "git add -- packages" not in world.releasekit("publish", "--dry-run", "--offline").out
 
 
-def test_own(tmp_path: Path) -> None:
+def test_member_settings_win_over_root(tmp_path: Path) -> None:
     """A member may keep a changelog or not, and have tags of its own; the others do as the root says."""
     world = make_world(tmp_path, "core; tool")
     own = {"core": 'changelog = true\ntag_format = ["{name}@{version}", "v{version}"]', "tool": "changelog = false"}

@@ -91,7 +91,7 @@ def rewrite(world: World, path: str, *changes: tuple[str, str]) -> None:
     (world.root / path).write_text(text)
 
 
-def test_bare_packages(world: World) -> None:
+def test_bare_packages_fail_the_check(world: World) -> None:
     """What no package should be published without is an error, and the exit code says so."""
     assert found(world, code=1) == {
         "missing_license": [f"{APP}:2", f"{CORE}:2"],
@@ -101,7 +101,7 @@ def test_bare_packages(world: World) -> None:
     assert world.releasekit("check").out == LISTED
 
 
-def test_select_and_ignore(world: World) -> None:
+def test_options_select_and_ignore_checks(world: World) -> None:
     """Options choose checks and packages; what is only warned of is no failure."""
     assert found(world, "--select", "metadata_completeness", code=0).keys() == {"metadata_completeness"}
     assert found(world, "--ignore", "missing_license", "--ignore", "missing_readme", code=0).keys() == {
@@ -113,7 +113,7 @@ def test_select_and_ignore(world: World) -> None:
     assert "did you mean missing_readme" in unknown.err
 
 
-def test_keys(world: World) -> None:
+def test_keys_select_and_ignore_checks(world: World) -> None:
     """So do check_select and check_ignore; a member adds to what is ignored, and options win over check_select."""
     rewrite(world, CORE, ("[build-system]", '[tool.releasekit]\ncheck_ignore = ["missing_readme"]\n\n[build-system]'))
     table = 'check_select = ["missing_readme", "missing_license"]\ncheck_ignore = ["missing_license"]\n'
@@ -126,7 +126,7 @@ def test_keys(world: World) -> None:
     assert (refused.code, ErrorCode.CHECK_UNKNOWN in refused.err) == (2, True)
 
 
-def test_fix(world: World) -> None:
+def test_fix_writes_after_a_yes(world: World) -> None:
     """--fix shows the difference and writes nothing without a yes; with one it mends, and all of it at once."""
     rewrite(world, CORE, ('version = "0.1.0"', 'version = "0.1.0"\nlicense = "mit"  # ours'))
     world.write({"packages/app/README.md": "# App\n"})
@@ -153,7 +153,7 @@ def test_fix(world: World) -> None:
 
 
 @pytest.mark.parametrize("answer", ["y", "n"])
-def test_fix_asks(world: World, answer: str) -> None:
+def test_fix_asks_on_a_terminal(world: World, answer: str) -> None:
     """On a terminal it asks, after it has shown the difference."""
     world.write({"packages/core/README.md": "# Core\n"})
     on_a_terminal = "import os, pty, sys; raise SystemExit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
@@ -167,7 +167,7 @@ def test_fix_asks(world: World, answer: str) -> None:
     assert (said.code, world.git("diff", "--name-only")) == ((0, CORE) if answer == "y" else (1, ""))
 
 
-def test_fix_of_what_cannot_be_written(world: World) -> None:
+def test_unsafe_fix_is_refused(world: World) -> None:
     """An array that would come out wrong is refused, and no file is changed."""
     odd = 'version = "0.1.0"\nclassifiers = ["Typing :: Typed"  # a\n  , "Topic :: Utilities"  # b\n]'
     world.write({"samples/show/pyproject.toml": ""})
@@ -183,7 +183,7 @@ def test_fix_of_what_cannot_be_written(world: World) -> None:
     assert world.git("status", "--porcelain") == ""
 
 
-def test_what_only_git_and_uv_know(world: World, tmp_path: Path) -> None:
+def test_checks_ask_git_and_uv(world: World, tmp_path: Path) -> None:
     """Ignored files, tags and the lock file are asked for, for real."""
     everything = ("--select", "ignored_files", "--select", "tag_baseline", "--select", "lock_stale")
     assert found(world, *everything, code=0) == {}
@@ -206,7 +206,7 @@ def test_what_only_git_and_uv_know(world: World, tmp_path: Path) -> None:
     world.git("tag", "--delete", "core-v0.1.0")
 
 
-def test_readmes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readme_in_rst_is_rendered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A README in reStructuredText is rendered as PyPI does it; where that is not installed, it says so."""
     rewrite(world, CORE, ('version = "0.1.0"', 'version = "0.1.0"\nreadme = "README.rst"'))
     world.write({"packages/core/README.rst": "Core\n====\n\nGood.\n"})
@@ -223,7 +223,7 @@ def test_readmes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (said.code, "releasekit with its extra `rst`" in said.out) == (0, True)
 
 
-def test_checks_of_other_packages(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entry_points_add_checks(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What another package offers as an entry point is made too; one that cannot be loaded is refused by its name."""
     info = tmp_path / "speller-1.0.dist-info"
     info.mkdir()
@@ -239,7 +239,7 @@ def test_checks_of_other_packages(world: World, tmp_path: Path, monkeypatch: pyt
     assert (refused.code, ErrorCode.CHECK_PLUGIN in refused.err, "speller" in refused.err) == (2, True, True)
 
 
-def test_sarif_below_the_top(tmp_path: Path) -> None:
+def test_sarif_paths_start_at_repository(tmp_path: Path) -> None:
     """SARIF names files from the top of the repository, wherever the workspace is in it."""
     world = empty_world(tmp_path)
     inner = World(world.root / "py", world.remote)
@@ -254,7 +254,7 @@ def test_sarif_below_the_top(tmp_path: Path) -> None:
     assert (said.code, places) == (1, {f"py/{CORE}"})
 
 
-def test_program(world: World) -> None:
+def test_check_flow_is_a_program(world: World) -> None:
     """`python -m flows.check` is `releasekit check`."""
     argv = (sys.executable, "-m", "flows.check", "--select", "missing_readme", "--format", "json")
     said = run(Command(argv, world.root, {"PYTHONPATH": str(ROOT)}, ok_codes=frozenset({1})))
@@ -262,7 +262,7 @@ def test_program(world: World) -> None:
     assert len(json.loads(said.stdout)["findings"]) == 2
 
 
-def test_recorded(world: World, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prefect_records_the_check(world: World, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a Prefect API is configured, a check is a run of the flow: it has failed if there are errors."""
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     begun = datetime.now(UTC)

@@ -46,7 +46,7 @@ def bare(scene: GitScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return bare
 
 
-def test_ref(scene: GitScene, bare: Path) -> None:
+def test_clone_checks_out_its_ref(scene: GitScene, bare: Path) -> None:
     """A branch is checked out as such, a tag or commit without one; nothing is the default branch. It is all there."""
     address = f"file://{bare}"
     tagged, head = scene.git("rev-parse", "v1").strip(), scene.git("rev-parse", "main").strip()
@@ -65,7 +65,7 @@ def test_ref(scene: GitScene, bare: Path) -> None:
 
 
 @pytest.mark.parametrize(("address", "ref"), [("", "nowhere"), ("/none", "")], ids=["ref", "address"])
-def test_nothing_there(bare: Path, address: str, ref: str) -> None:
+def test_clone_of_missing_repository_fails(bare: Path, address: str, ref: str) -> None:
     """A repository or reference that is not there is refused."""
     with (
         pytest.raises(Refusal) as refused,
@@ -76,7 +76,7 @@ def test_nothing_there(bare: Path, address: str, ref: str) -> None:
     assert refused.value.code is ErrorCode.REPOSITORY_UNREACHABLE
 
 
-def test_kept(scene: GitScene, bare: Path) -> None:
+def test_kept_clone_is_brought_current(scene: GitScene, bare: Path) -> None:
     """The clone that is kept is brought up to date each time, and what a killed run left in its files is gone."""
     source = RemoteWorkspace(f"file://{bare}")
     with workspace_clone(source, "", keep=True) as directory:
@@ -98,7 +98,7 @@ def test_kept(scene: GitScene, bare: Path) -> None:
         assert repo.saved_commit("a-release"), "what the record needs is kept"
 
 
-def test_private(bare: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_clone_never_exposes_its_token(bare: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The token opens clone and push, and stands in no argument, no file and no log line."""
     caplog.set_level(logging.DEBUG)
     run(Command(("git", "config", "http.receivepack", "true"), bare))
@@ -122,7 +122,7 @@ def test_private(bare: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode() not in caplog.text
 
 
-def test_secret_names(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_are_loaded_on_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """A secret is loaded when it is used, masked from then on, and told of by its name when it is not there."""
     monkeypatch.setenv("COMPANY_PASS", "swordfish-of-the-company")
     monkeypatch.delenv("PREFECT_API_URL", raising=False)

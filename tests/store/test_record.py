@@ -89,7 +89,7 @@ def common_dir(tmp_path: Path) -> Path:
 class TestRecord:
     """What is written is what is read, by another process too."""
 
-    def test_plan(self, common_dir: Path) -> None:
+    def test_record_returns_its_plan(self, common_dir: Path) -> None:
         """The recorded plan is the plan."""
         plan = plan_of("r1")
 
@@ -99,7 +99,7 @@ class TestRecord:
         assert record.exists()
         assert Record(record.directory).plan() == plan
 
-    def test_manifest(self, common_dir: Path) -> None:
+    def test_record_returns_its_saved_manifest(self, common_dir: Path) -> None:
         """There is no manifest until it is saved; then it is read as it was."""
         record = create_record(common_dir, plan_of("r1"))
         assert record.manifest() is None
@@ -110,7 +110,7 @@ class TestRecord:
 
         assert Record(record.directory).require_manifest() == manifest_for(plan_of("r1"))
 
-    def test_places(self, common_dir: Path) -> None:
+    def test_record_contains_all_its_files(self, common_dir: Path) -> None:
         """Worktree and files of a package stand below the record."""
         record = create_record(common_dir, plan_of("r1"))
 
@@ -119,7 +119,7 @@ class TestRecord:
 
     @pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b'{"schema": "releasekit.plan/2"}', b"[]"])
     @pytest.mark.parametrize("name", ["plan.json", "manifest.json"])
-    def test_damaged(self, common_dir: Path, raw: bytes, name: str) -> None:
+    def test_damaged_record_names_its_file(self, common_dir: Path, raw: bytes, name: str) -> None:
         """A damaged or newer record is an error that names the file, never an empty release."""
         record = create_record(common_dir, plan_of("r1"))
         (record.directory / name).write_bytes(raw)
@@ -130,7 +130,7 @@ class TestRecord:
         assert caught.value.code is ErrorCode.RECORD_INVALID
         assert caught.value.location == str(record.directory / name)
 
-    def test_missing_or_of_another_release(self, common_dir: Path) -> None:
+    def test_incomplete_record_is_an_error(self, common_dir: Path) -> None:
         """A record without its plan, or with the files of another release, is an error, and never passed over."""
         record = create_record(common_dir, plan_of("r1"))
         record.save_manifest(manifest_for(plan_of("r2")))
@@ -146,7 +146,7 @@ class TestRecord:
         with pytest.raises(ReleaseError, match="RK-RECORD-INVALID: it is missing"):
             record.plan()
 
-    def test_lost_manifest(self, common_dir: Path) -> None:
+    def test_lost_manifest_is_an_error(self, common_dir: Path) -> None:
         """What has built files had a manifest: it is not taken for a release whose commit is still to be made."""
         record = create_record(common_dir, plan_of("r1"))
         assert record.manifest() is None
@@ -155,7 +155,7 @@ class TestRecord:
         with pytest.raises(ReleaseError, match=r"RK-RECORD-INVALID: it is missing .*manifest\.json"):
             unfinished_record(common_dir)
 
-    def test_lost_files(self, common_dir: Path) -> None:
+    def test_changed_files_count_as_missing(self, common_dir: Path) -> None:
         """A file that is missing, cut or changed is lost; one with the recorded bytes is not."""
         record = create_record(common_dir, plan_of("r1"))
         record.dist("core").mkdir(parents=True)
@@ -172,7 +172,7 @@ class TestRecord:
 
         assert record.missing_files(package) == ("changed", "cut", "gone")
 
-    def test_what_the_remote_holds(self) -> None:
+    def test_remote_text_omits_local_facts(self) -> None:
         """It is the manifest, but for what changes while the release runs and what only its own clone knows."""
         manifest = manifest_for(plan_of("r1"))
         later = manifest.model_copy(update={"tags": ("a",), "held": "b", "undoing": True, "finished": True})
@@ -184,7 +184,7 @@ class TestRecord:
 class TestFileSystem:
     """What the system refuses has a name."""
 
-    def test_full(self, common_dir: Path) -> None:
+    def test_full_disk_keeps_old_record(self, common_dir: Path) -> None:
         """A disk that is full leaves the old record, no scratch file, and an error that says so."""
         record = create_record(common_dir, plan_of("r1"))
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -199,7 +199,7 @@ class TestFileSystem:
         assert [path.name for path in record.directory.iterdir()] == ["plan.json"]
 
     @pytest.mark.parametrize("what", ["begin", "lock"])
-    def test_no_permission(self, tmp_path: Path, what: str) -> None:
+    def test_read_only_directory_is_refused(self, tmp_path: Path, what: str) -> None:
         """Where nothing may be written the release is refused by name; seen by a process without root's powers."""
         common_dir = tmp_path / "readonly"
         common_dir.mkdir()
@@ -219,11 +219,11 @@ class TestFileSystem:
 class TestUnfinished:
     """A release that was begun is carried on."""
 
-    def test_nothing(self, common_dir: Path) -> None:
+    def test_new_repository_has_no_record(self, common_dir: Path) -> None:
         """Where no release was begun there is none."""
         assert unfinished_record(common_dir) is None
 
-    def test_begun(self, common_dir: Path) -> None:
+    def test_recorded_plan_is_unfinished_release(self, common_dir: Path) -> None:
         """A plan on record is an unfinished release, with a manifest or without."""
         record = create_record(common_dir, plan_of("r1"))
         assert unfinished_record(common_dir) == record
@@ -231,7 +231,7 @@ class TestUnfinished:
         record.save_manifest(manifest_for(plan_of("r1")))
         assert unfinished_record(common_dir) == record
 
-    def test_finished_ones_are_passed_over(self, common_dir: Path) -> None:
+    def test_finished_releases_do_not_count(self, common_dir: Path) -> None:
         """Finished releases, and files and directories that are none, do not count."""
         done = create_record(common_dir, plan_of("a"))
         done.save_manifest(manifest_for(plan_of("a")).model_copy(update={"finished": True}))
@@ -257,7 +257,7 @@ class TestEnding:
         record.dist("core").mkdir(parents=True)
         return repo, record
 
-    def test_finish(self, scene: GitScene) -> None:
+    def test_finished_release_keeps_its_files(self, scene: GitScene) -> None:
         """A finished release keeps plan, manifest and files; worktree and reference are gone."""
         repo, record = self.begun(scene)
         record.save_manifest(manifest_for(record.plan()))
@@ -271,7 +271,7 @@ class TestEnding:
         assert len(scene.git("worktree", "list").splitlines()) == 1
         record.finish(repo)  # once more changes nothing
 
-    def test_finish_of_nothing(self, scene: GitScene) -> None:
+    def test_empty_release_is_not_resumed(self, scene: GitScene) -> None:
         """A release that had nothing to do is not carried on by the next run, and the one after it."""
         repo = Repo(scene.top)
 
@@ -279,7 +279,7 @@ class TestEnding:
 
         assert unfinished_record(repo.common_dir) is None
 
-    def test_drop(self, scene: GitScene) -> None:
+    def test_discarded_release_leaves_nothing(self, scene: GitScene) -> None:
         """Nothing is left of a dropped release, and the user's checkout is as it was."""
         repo, record = self.begun(scene)
 
@@ -291,7 +291,7 @@ class TestEnding:
         assert scene.git("status", "--porcelain") == ""
         assert scene.git("worktree", "list").count("\n") == 0
 
-    def test_killed_while_dropping(self, scene: GitScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_interrupted_discard_is_cleaned_up(self, scene: GitScene, monkeypatch: pytest.MonkeyPatch) -> None:
         """A release whose dropping was cut short is not carried on, and the next run clears it away."""
         repo, record = self.begun(scene)
         with monkeypatch.context() as killed:
@@ -307,7 +307,7 @@ class TestEnding:
         assert scene.git("for-each-ref", "refs/releasekit") == ""
         assert scene.git("worktree", "list").count("\n") == 0
 
-    def test_killed_while_finishing(self, scene: GitScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_interrupted_finish_is_cleaned_up(self, scene: GitScene, monkeypatch: pytest.MonkeyPatch) -> None:
         """A release that has ended gives back its room on the next run, if it could not; scratch files go too."""
         repo, record = self.begun(scene)
         record.save_manifest(manifest_for(record.plan()))
@@ -346,7 +346,7 @@ def another(common_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
 class TestLock:
     """One release at a time."""
 
-    def test_held_by_another_process(
+    def test_second_release_names_lock_holder(
         self, common_dir: Path, another: Callable[..., AbstractContextManager[int]]
     ) -> None:
         """A second release is refused at once, and told which process on which machine holds the lock since when."""
@@ -356,7 +356,7 @@ class TestLock:
         assert caught.value.code is ErrorCode.LOCK_ACQUISITION_FAILED
         assert f"locked by process {pid} on {socket.gethostname()} since 20" in caught.value.message
 
-    def test_freed_when_its_holder_is_killed(
+    def test_killed_holder_frees_the_lock(
         self, common_dir: Path, another: Callable[..., AbstractContextManager[int]]
     ) -> None:
         """After kill -9 there is nothing to clean up: the next release has the lock."""
@@ -365,7 +365,7 @@ class TestLock:
 
         _acquire(common_dir)
 
-    def test_children_do_not_hold_it(
+    def test_children_do_not_hold_lock(
         self, common_dir: Path, another: Callable[..., AbstractContextManager[int]]
     ) -> None:
         """A server that outlives the holder does not keep the lock."""
@@ -378,7 +378,7 @@ class TestLock:
 
         _acquire(common_dir)
 
-    def test_second_block_is_refused(
+    def test_second_lock_block_is_refused(
         self, common_dir: Path, another: Callable[..., AbstractContextManager[int]]
     ) -> None:
         """A second block in the same process is refused, and leaves the first one its lock."""
@@ -394,7 +394,9 @@ class TestLock:
             pass
 
     @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EIO])
-    def test_no_locks(self, common_dir: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def test_file_system_must_support_locks(
+        self, common_dir: Path, monkeypatch: pytest.MonkeyPatch, number: int
+    ) -> None:
         """A file system that has no locks, as NFS without its daemon, is a refusal: no other kind of lock will do."""
 
         def refuse(*_: object) -> None:
@@ -409,7 +411,7 @@ class TestLock:
         with release_lock(common_dir):
             assert (common_dir / "releasekit" / "lock.holder").exists()
 
-    def test_freed_by_an_error(self, common_dir: Path, another: Callable[..., AbstractContextManager[int]]) -> None:
+    def test_error_frees_the_lock(self, common_dir: Path, another: Callable[..., AbstractContextManager[int]]) -> None:
         """An error inside frees it, and no trace of the holder is left."""
         with pytest.raises(KeyError), release_lock(common_dir):
             raise KeyError
@@ -417,7 +419,7 @@ class TestLock:
         with another():
             pass
 
-    def test_repositories_are_apart(self, tmp_path: Path) -> None:
+    def test_each_repository_has_its_lock(self, tmp_path: Path) -> None:
         """A release of another repository is nobody's business."""
         for name in ("a", "b"):
             (tmp_path / name).mkdir()

@@ -51,7 +51,7 @@ def changelog(world: World, path: str = FILE) -> str:
     return re.sub(DATE, "DATE", re.sub(r"\(([0-9a-f]{7})\)", "(SHA)", text))
 
 
-def test_releases(tmp_path: Path) -> None:
+def test_release_adds_to_the_changelog(tmp_path: Path) -> None:
     """The first release makes the file, the next one adds to it, in the very commit that the tags are on."""
     world = make_world(tmp_path, "app: core; core")
 
@@ -83,7 +83,7 @@ def test_releases(tmp_path: Path) -> None:
     assert json.loads(world.releasekit("changelog", "--format", "json").out) == []
 
 
-def test_separate(tmp_path: Path) -> None:
+def test_separate_mode_keeps_prerelease_sections(tmp_path: Path) -> None:
     """With `changelog_prerelease_mode = "separate"` a stable release tells its own alone, below it what went before."""
     world = make_world(tmp_path, "core")
     configure(world, 'changelog_prerelease_mode = "separate"')
@@ -102,7 +102,7 @@ def test_separate(tmp_path: Path) -> None:
     assert changelog(world) == f"# Changelog\n\n{stable}\n{candidate}"
 
 
-def test_off(tmp_path: Path) -> None:
+def test_changelog_false_writes_no_file(tmp_path: Path) -> None:
     """With `changelog = false` no changelog is made, and one that is there is left alone."""
     world = make_world(tmp_path, "app: core; core")
     configure(world, "changelog = false")
@@ -115,7 +115,7 @@ def test_off(tmp_path: Path) -> None:
     assert not (world.root / "packages/app/CHANGELOG.md").exists()
 
 
-def test_decided_once(tmp_path: Path) -> None:
+def test_resume_writes_the_recorded_changelog(tmp_path: Path) -> None:
     """A release that is carried on writes what its recorded plan says, not what would be decided now."""
     world = make_world(tmp_path, "core")
     world.git("tag", "core-v0.1.0")
@@ -131,7 +131,7 @@ def test_decided_once(tmp_path: Path) -> None:
     assert (world.root / FILE).read_text().startswith("# Changelog\n\n## 0.1.1 - 2020-02-02\n")
 
 
-def test_written_by_hand(tmp_path: Path) -> None:
+def test_handwritten_changelog_keeps_every_byte(tmp_path: Path) -> None:
     """A changelog of somebody's own keeps every byte of it: line ends, old encodings, unreleased notes, references."""
     world = make_world(tmp_path, "core")
     world.git("tag", "core-v0.1.0")
@@ -149,7 +149,7 @@ def test_written_by_hand(tmp_path: Path) -> None:
     assert re.fullmatch(rf"## 0\.1\.1 - {DATE}\r\n\r\n### Bug Fixes\r\n\r\n- it \([0-9a-f]{{7}}\)\r\n\r\n", added)
 
 
-def test_links(tmp_path: Path) -> None:
+def test_changelog_links_to_the_forge(tmp_path: Path) -> None:
     """Where the remote is on a forge, what is told is linked, and the password in its address is nowhere."""
     world = make_world(tmp_path, "core")
     world.git("tag", "core-v0.1.0")
@@ -169,7 +169,7 @@ def test_links(tmp_path: Path) -> None:
     assert "swordfish" not in said.out + said.err
 
 
-def test_left_out(tmp_path: Path) -> None:
+def test_unusual_changelog_is_left_alone(tmp_path: Path) -> None:
     """A changelog that git ignores is not forced into the commit; one that is a link, or in UTF-16, is left alone."""
     world = make_world(tmp_path, "app; core; tool; wide")
     (world.root / "packages/app/CHANGELOG.md").symlink_to("../../NEWS.md")
@@ -188,7 +188,7 @@ def test_left_out(tmp_path: Path) -> None:
     assert wide.read_bytes().decode("utf-16") == "# Changelog\r\n\r\n## 0.0.9\r\n"
 
 
-def test_builds_with_hatch(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_hatch_build_accepts_the_changelog(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A changelog beside pyproject.toml does not trouble a backend that packs all it finds."""
     world = make_world(tmp_path, "core; other")
     write_package(world, "core", [])

@@ -182,7 +182,9 @@ def dist(world: World, release: str) -> dict[str, list[Path]]:
 
 
 @pytest.mark.usefixtures("prefect_api")
-def test_every_backend(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_backend_builds_planned_version(
+    tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One release of a package of every kind: METADATA, pins, file names, tags and one line of diff are as planned."""
     monkeypatch.setenv("BY_HATCH_ENV_VERSION", "0.0.1")  # what the maintainer has set for `uv lock`
     world = workspace(tmp_path, *EVERY)
@@ -217,7 +219,7 @@ def test_every_backend(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: py
 
 
 @pytest.mark.usefixtures("prefect_api")
-def test_tags_alone(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_tag_versions_need_no_commit(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Where only tags know versions, nothing is written: the tags go to the very commit that was released.
 
     A first release begins where `Release-As` says, and goes on from its tag.
@@ -247,7 +249,7 @@ def test_tags_alone(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert {row["name"]: row["next"] for row in planned} == {names[0]: "2.0.0", names[1]: "2.1.0"}
 
 
-def test_first_version(tmp_path: Path) -> None:
+def test_first_version_starts_tag_versions(tmp_path: Path) -> None:
     """`first_version` begins the versions of packages that only a tag can tell, and of no others."""
     world = workspace(tmp_path, "by-hatch-vcs", "by-hatch-path")
     world.git("tag", "--delete", "by-hatch-vcs-v0.3.0", "by-hatch-path-v0.3.0")
@@ -259,7 +261,7 @@ def test_first_version(tmp_path: Path) -> None:
     assert {row["name"]: row["next"] for row in planned} == {"by-hatch-path": "0.3.0", "by-hatch-vcs": "1.0"}
 
 
-def test_unknown_source(tmp_path: Path) -> None:
+def test_unknown_version_file_is_refused(tmp_path: Path) -> None:
     """A version that neither a known backend nor `bump` declares is refused before anything is changed."""
     world = workspace(tmp_path, "by-bump-alone")
     text = package("by-bump-alone")["packages/by-bump-alone/pyproject.toml"]
@@ -306,7 +308,7 @@ def test_bump_is_checked_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("prefect_api")
-def test_version_of_gits_own(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_build_with_other_version_fails(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A build that makes up a version from the state of git, whatever it is told, is refused before any upload."""
     world = workspace(tmp_path, "by-hatch-vcs")
     project = "packages/by-hatch-vcs/pyproject.toml"
@@ -337,7 +339,7 @@ def test_version_of_gits_own(tmp_path: Path, own_index: EmbeddedIndex) -> None:
 
 
 @pytest.mark.parametrize("name", ["by-hatch-vcs", "by-uv-dynamic", "by-flit", "by-pdm-scm", "by-setuptools-scm"])
-def test_reproducible(tmp_path: Path, name: str) -> None:
+def test_two_builds_have_equal_bytes(tmp_path: Path, name: str) -> None:
     """Two builds of one package give the same bytes, but for sdists of pdm and setuptools, which tell the time."""
     world = workspace(tmp_path, name)
     root = world.root / "packages" / name

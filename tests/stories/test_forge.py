@@ -53,7 +53,7 @@ def report(said: Said) -> dict[str, object]:
     return json.loads(said.out)
 
 
-def test_release_on_github(
+def test_github_release_follows_its_tags(
     tmp_path: Path, hub: GitHubDouble, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch, prefect_api: str
 ) -> None:
     """The release stands on GitHub, with notes, when all its tags do; what failed half-way is done in the next run."""
@@ -95,7 +95,7 @@ def test_release_on_github(
 
 
 @pytest.mark.usefixtures("own_index", "prefect_api")
-def test_without_the_right_token(tmp_path: Path, hub: GitHubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_forge_token_is_reported(tmp_path: Path, hub: GitHubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a token, or with one that may only read, the release ends and says so; one required does not begin."""
     world = on_hub(tmp_path, hub, "one")
     monkeypatch.setenv("PATH", without_gh(tmp_path))
@@ -164,7 +164,7 @@ def asyncio_release(hub: GitHubDouble, tag: str) -> bool:
 
 
 @pytest.mark.usefixtures("prefect_api")
-def test_eighty_packages(tmp_path: Path, hub: GitHubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_release_needs_few_requests(tmp_path: Path, hub: GitHubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
     """80 packages with 1,600 changes: one release with a body that GitHub takes, in 36 requests."""
     from releasekit.core.release.target import Target
     from releasekit.integrations.uv import find_uv

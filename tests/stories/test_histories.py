@@ -37,7 +37,7 @@ def planned(world: World, *argv: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: re.sub(r"\W+", "-", row.history))
-def test_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: Row) -> None:
+def test_plan_matches_the_version_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: Row) -> None:
     """Each row of the documented table is what the plan says of that very history."""
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     world = scene(tmp_path, row.start, row.settings)
@@ -48,7 +48,7 @@ def test_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: Row) -> None:
     assert {name: found[name] for name in ("core", *row.others)} == {"core": row.next, **row.others}
 
 
-def test_one_walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plan_walks_the_history_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many packages there are, git is started as often, and walks once."""
 
     def commands(count: int) -> list[str]:
@@ -96,7 +96,7 @@ def histories(draw: st.DrawFn) -> str:
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(histories())
-def test_random_histories(history: str) -> None:
+def test_random_history_matches_git(history: str) -> None:
     """On any history each package has the commits that `git rev-list TAG..HEAD -- DIRECTORY` finds for it."""
     with tempfile.TemporaryDirectory() as directory:
         world = World(Path(directory), Path(directory))

@@ -211,7 +211,7 @@ SPOILS: list[tuple[Spoil, ErrorCode]] = [
 
 
 @pytest.mark.parametrize(("spoil", "code"), SPOILS, ids=lambda value: getattr(value, "__name__", ""))
-def test_each(
+def test_each_obstacle_stops_the_release(
     world: World,
     own_index: EmbeddedIndex,
     prefect_api: str,
@@ -235,7 +235,7 @@ def test_each(
     assert "wrong-token" not in shown.err + shown.out + looked.err + refused.err
 
 
-def test_strange_index(
+def test_strange_index_is_an_obstacle(
     world: World, own_index: EmbeddedIndex, prefect_api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where something else answers than an index, the plan is what git knows as well."""
@@ -280,7 +280,9 @@ ALL = [
 """In the order in which `publish` minds them."""
 
 
-def test_all_at_once(world: World, own_index: EmbeddedIndex, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_obstacle_hides_another(
+    world: World, own_index: EmbeddedIndex, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """None hides another, each is said once; the plan is what git knows, and `publish` has the code of the first."""
     spoil_all(world, own_index, monkeypatch)
     before = world.state()
@@ -299,7 +301,7 @@ def test_all_at_once(world: World, own_index: EmbeddedIndex, prefect_api: str, m
     assert not [request for request in own_index.requests() if request.uploaded_file]
 
 
-def test_all_down(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_index_counts_once(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     """One index that does not answer is one obstacle, though it is asked twice; missing credentials are another."""
     no_index(world, own_index, monkeypatch)
     monkeypatch.setenv("UV_PUBLISH_URL", f"{NOBODY}/upload")
@@ -309,7 +311,9 @@ def test_all_down(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.Mo
     assert codes(world.releasekit(*PLAN)) == [ErrorCode.INDEX_UNREACHABLE, ErrorCode.INDEX_CREDENTIALS]
 
 
-def test_drawn(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_obstacles_go_to_standard_error(
+    world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The plan is on standard output, the obstacles on standard error, their number last; Markdown lists them too."""
     assert own_index
     dirty(world)
@@ -334,7 +338,9 @@ def test_drawn(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.Monke
 # ---- who is asked -------------------------------------------------------------------------------------------------
 
 
-def test_offline(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_shows_local_obstacles_only(
+    world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With --offline nobody is asked, so only what is wrong on this machine is found."""
     spoil_all(world, own_index, monkeypatch)
     asked = len(own_index.requests())
@@ -344,7 +350,7 @@ def test_offline(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.Mon
     assert len(own_index.requests()) == asked
 
 
-def test_no_rights(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stage_only_needs_no_rights(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     """What ends before anything is public needs no rights; nor does this place where a CI uploads."""
     for spoil in (no_token, no_remote, no_identity):
         spoil(world, own_index, monkeypatch)
@@ -360,7 +366,7 @@ def test_no_rights(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.M
     assert codes(world.releasekit(*PLAN)) == []
 
 
-def test_version_only(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_version_only_needs_a_branch(world: World, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     """Versions alone are brought to a branch, so there has to be one, in a CI as well."""
     assert own_index
     monkeypatch.setenv("CI", "true")
@@ -372,7 +378,7 @@ def test_version_only(world: World, own_index: EmbeddedIndex, monkeypatch: pytes
     assert "so there is no branch to fast-forward" in looked.err
 
 
-def test_begun_here(world: World, own_index: EmbeddedIndex) -> None:
+def test_unfinished_release_is_no_obstacle(world: World, own_index: EmbeddedIndex) -> None:
     """A release that has begun here is resumed, also where another one would be refused: that is no obstacle."""
     assert own_index
     plan = Plan.model_validate_json(world.releasekit(*PLAN).out)

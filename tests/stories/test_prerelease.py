@@ -23,7 +23,7 @@ STORE, CORE, CACHE = (f"packages/{name}/CHANGELOG.md" for name in ("store", "cor
 FIRST = "# Changelog\n\n"
 
 
-def test_candidates(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_candidates_lead_to_stable_release(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """The example workspace goes from rc1 to rc2 to stable, and each changelog tells what is new, then all of it."""
     world = World(make(tmp_path), tmp_path / "orchard.git")
     versions = {"core": "1.3.0", "hatch": "0.2.1", "almanac": "0.5.0", "graft": "0.5.1", "store": "0.4.0"}
@@ -63,7 +63,7 @@ def told(world: World, path: str) -> str:
     return re.sub(r"\d{4}-\d\d-\d\d", "DATE", re.sub(r"\(([0-9a-f]{7})\)", "(SHA)", text))
 
 
-def test_lockstep(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_lockstep_release_has_one_tag(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A repository in lockstep has one tag, made when all is out, and its next release begins there.
 
     A package may say for itself that it cannot be imported just so.

@@ -124,7 +124,7 @@ def fetch(world: World, tag: str) -> None:
 
 @pytest.mark.usefixtures("own_index")
 @pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
-def test_whole_story(  # noqa: PLR0915  one story is expensive, and each of its steps is looked at
+def test_merged_pull_request_is_published(  # noqa: PLR0915  one story is expensive, and each of its steps is looked at
     world: World,
     hub: GitHubDouble,
     how: Literal["merge", "squash", "rebase"],
@@ -215,7 +215,7 @@ def killed(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_killed_anywhere(
+def test_pull_request_survives_every_kill(
     world: World, hub: GitHubDouble, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each phase is killed before each of its steps, and run again: the end is that of an undisturbed one."""
@@ -274,7 +274,7 @@ def test_killed_anywhere(
     assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0"}
 
 
-def test_other_versions(world: World, hub: GitHubDouble, own_index: EmbeddedIndex) -> None:
+def test_changed_versions_renew_pull_request(world: World, hub: GitHubDouble, own_index: EmbeddedIndex) -> None:
     """What lands meanwhile and asks for other versions makes another pull request; what others push is kept."""
     assert own_index
     before = refs(hub)
@@ -327,7 +327,7 @@ def test_other_versions(world: World, hub: GitHubDouble, own_index: EmbeddedInde
 
 
 @pytest.mark.usefixtures("own_index")
-def test_next_development_versions(
+def test_release_proposes_next_development_versions(
     world: World, hub: GitHubDouble, prefect_api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a release a pull request begins the next development versions, which decide nothing of the next release."""
@@ -357,7 +357,7 @@ def test_next_development_versions(
     assert (planned["name"], planned["current"], planned["next"]) == ("core", "0.2.0", "0.2.1")
 
 
-def test_obstacles(world: World, hub: GitHubDouble) -> None:
+def test_prepare_shows_every_obstacle(world: World, hub: GitHubDouble) -> None:
     """`prepare --dry-run` shows all that `prepare` would refuse, which has the code of the first and shows all too."""
     world.commit("feat: not pushed", {"packages/core/src/core/more.py": ""})
     world.write({"packages/core/src/core/__init__.py": "CHANGED = True\n"})

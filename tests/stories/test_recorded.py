@@ -150,7 +150,7 @@ def bad(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder, credential
         return released(tmp_path_factory.mktemp("bad"), recorder, credentials, graph, broken=TELLS)
 
 
-def test_release(recorder: Recorder, good: Recorded) -> None:
+def test_release_is_one_flow_run(recorder: Recorder, good: Recorded) -> None:
     """A release is a run of the flow `releasekit`, Completed, with its summary, and a task run for each step."""
     flow = httpx.get(f"{recorder.api}/flows/{good.run['flow_id']}").raise_for_status().json()
     assert flow["name"] == "releasekit"
@@ -165,7 +165,7 @@ def test_release(recorder: Recorder, good: Recorded) -> None:
     assert not decisions & tasks.keys(), "the terminal has decided, and the run does not decide again"
 
 
-def test_edges(recorder: Recorder, good: Recorded) -> None:
+def test_prefect_knows_the_task_order(recorder: Recorder, good: Recorded) -> None:
     """Prefect itself knows that a package waits for what it needs, and each step for the one before."""
     tasks = recorder.tasks_of(good.run, "smoke-test-app-0.1.0")
 
@@ -179,7 +179,7 @@ def test_edges(recorder: Recorder, good: Recorded) -> None:
     assert waits_for("build-app") == {"pin-app"}
 
 
-def test_artifacts(recorder: Recorder, good: Recorded) -> None:
+def test_run_leaves_plan_and_report(recorder: Recorder, good: Recorded) -> None:
     """A run leaves its plan with the graph, and its report."""
     artifacts = recorder.artifacts_of(good.run)
 
@@ -193,7 +193,7 @@ def test_artifacts(recorder: Recorder, good: Recorded) -> None:
     assert "| 0.1.0 | ✅ confirmed |" in artifacts["releasekit-report"]
 
 
-def test_failed_release(recorder: Recorder, bad: Recorded) -> None:
+def test_partial_release_is_failed_run(recorder: Recorder, bad: Recorded) -> None:
     """A release that is not all out is a Failed run, says what is not, and leaves its report too."""
     assert (bad.run["state_type"], bad.run["state"]["message"]) == (
         "FAILED",
@@ -207,7 +207,7 @@ def test_failed_release(recorder: Recorder, bad: Recorded) -> None:
     assert "RK-SMOKE-TEST-FAILED" in recorder.artifacts_of(bad.run)["releasekit-report"]
 
 
-def test_plan(recorder: Recorder, good: Recorded) -> None:
+def test_prefect_records_the_plan(recorder: Recorder, good: Recorded) -> None:
     """Where a Prefect API is configured a plan is recorded too, with its steps."""
     begun = datetime.now(UTC)
     planned = json.loads(good.world.releasekit("plan", "--force-unchanged", "--format", "json").out)
@@ -220,7 +220,7 @@ def test_plan(recorder: Recorder, good: Recorded) -> None:
     assert planned["tags"][0] in artifacts["releasekit-plan"]
 
 
-def test_nightly(recorder: Recorder, tmp_path: Path) -> None:
+def test_plan_state_counts_due_packages(recorder: Recorder, tmp_path: Path) -> None:
     """The name of a plan's state says what is due; its artifact says what has changed since the plan before."""
     world = make_world(tmp_path, "app: core; core")
 
@@ -268,7 +268,7 @@ def spoiled(directory: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
-def test_obstacles(recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plan_state_counts_its_obstacles(recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The name of a plan's state counts its obstacles, its artifact lists them, its event has their codes."""
     world = spoiled(tmp_path, monkeypatch)
     begun = datetime.now(UTC)
@@ -288,7 +288,9 @@ def test_obstacles(recorder: Recorder, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("approve", [False, True])
-def test_refused(recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, approve: bool) -> None:
+def test_refused_run_lists_all_obstacles(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, approve: bool
+) -> None:
     """The run of a release that is refused is called so, and tells of all obstacles; nobody is asked to approve it."""
     from flows.publish import publish
 
@@ -312,7 +314,7 @@ def test_refused(recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert (said.code, "2 obstacles: nothing was changed" in said.err) == (2, True), said.err
 
 
-def test_dry_run_as_a_flow(recorder: Recorder, good: Recorded) -> None:
+def test_dry_run_flow_changes_nothing(recorder: Recorder, good: Recorded) -> None:
     """A dry run through the flow, as a deployment makes it, decides and changes nothing."""
     from flows.publish import publish
 
@@ -333,7 +335,7 @@ def test_dry_run_as_a_flow(recorder: Recorder, good: Recorded) -> None:
     assert not [request for request in good.index.requests()[sent:] if request.uploaded_file]
 
 
-def test_no_secret(recorder: Recorder, good: Recorded, bad: Recorded, token: str) -> None:
+def test_prefect_never_stores_the_token(recorder: Recorder, good: Recorded, bad: Recorded, token: str) -> None:
     """The upload token is nowhere in what Prefect keeps, asked through its API or looked for in its files."""
     assert "RuntimeError: token " in bad.said, "it was said"
     assert token not in bad.said

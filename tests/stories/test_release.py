@@ -60,7 +60,7 @@ def confirmed_before_dependents(index: EmbeddedIndex, needs: dict[str, list[str]
     )
 
 
-def test_orchard(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_every_changed_package_is_published(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Every changed package goes out once, in order and pinned, tagged and pushed; then there is nothing to do."""
     world = orchard(tmp_path)
     expected = json.loads((WORKSPACE.parent / "orchard.expected.json").read_text())["members"]
@@ -105,7 +105,7 @@ def test_orchard(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert "`releasekit publish --force-unchanged -p orchard-core -p orchard-market -p orchard-press` rel" in warning
 
 
-def test_rehearsal(tmp_path: Path) -> None:
+def test_rehearsal_leaves_no_trace(tmp_path: Path) -> None:
     """A rehearsal does all of it elsewhere, shows the pins, and leaves repository and remote as they are."""
     world = orchard(tmp_path)
     before = world.state()
@@ -158,7 +158,7 @@ def test_failure_stops_its_dependents_alone(
     assert len(uploads(own_index)) == len(set(uploads(own_index))), "a file was sent twice"
 
 
-def test_nothing_is_uploaded_if_one_does_not_build(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_failed_build_prevents_every_upload(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A package that does not build ends the release before the first upload; mended, the next run releases all."""
     world = make_world(tmp_path, "app: core; core; odd")
     (world.root / "packages/odd/src/odd/__init__.py").unlink()
@@ -181,7 +181,7 @@ def test_nothing_is_uploaded_if_one_does_not_build(tmp_path: Path, own_index: Em
     assert len(uploads(own_index)) == 6
 
 
-def test_no_version_is_lost_to_a_package_that_cannot_be_imported(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_failed_import_wastes_no_version(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """What cannot be imported is found when all is built and nothing is uploaded; once fixed, the same versions go out.
 
     So it is where the files are built for somebody else to publish, and not where only versions are wanted.
@@ -220,7 +220,7 @@ def test_no_version_is_lost_to_a_package_that_cannot_be_imported(tmp_path: Path,
     assert {name.split("-")[1] for name in uploads(own_index) if name.endswith(".whl")} == {"0.1.0"}
 
 
-def test_cycle_as_one_batch(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_cycle_is_released_as_batch(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """With `cycles = "batch"` packages that need each other go out together, and what needs them goes after all."""
     world = make_world(tmp_path, "egg: hen; hen: egg; farm: hen")
     assert world.releasekit("plan").code == 2
@@ -265,7 +265,7 @@ def test_older_sibling_is_left_alone(tmp_path: Path, own_index: EmbeddedIndex) -
     ],
 )
 @pytest.mark.usefixtures("own_index")
-def test_switches(tmp_path: Path, flag: str, tags: set[str], pushed: bool, commands: str) -> None:
+def test_flag_skips_one_step_only(tmp_path: Path, flag: str, tags: set[str], pushed: bool, commands: str) -> None:
     """What an option switches off does not happen, and all else does."""
     world = make_world(tmp_path, "core")
     world.git("tag", "core-v0.1.0")

@@ -46,7 +46,7 @@ def another_clone(world: World, directory: Path) -> World:
     return made
 
 
-def test_from_a_fresh_clone(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_fresh_clone_finishes_the_release(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Killed half-way and its whole state lost, a release of 20 packages is ended by a fresh clone, nothing twice."""
     chain = "; ".join(["p00", *(f"p{n:02}: p{n - 1:02}" for n in range(1, 20))])
     world = make_world(tmp_path, chain)
@@ -88,7 +88,7 @@ def test_from_a_fresh_clone(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert LOCK_REF not in refs(fresh)
 
 
-def test_from_the_release_commit(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_release_commit_suffices_to_resume(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """With the release commit alone, what is on the index with equal bytes is done, and other bytes are an error."""
     world = make_world(tmp_path, "app: core; core; lone")
     assert world.releasekit(*RELEASE).code == 0
@@ -120,7 +120,7 @@ def test_from_the_release_commit(tmp_path: Path, own_index: EmbeddedIndex) -> No
     assert len(uploads(own_index)) == sent
 
 
-def test_what_is_out_is_not_proven_again(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_broken_published_package_blocks_nobody(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A package that is out already, and cannot be imported, does not keep the others of its lost release back."""
     world = make_world(tmp_path, "broken; lone", broken="raise RuntimeError('does not import')")
     assert world.releasekit(*RELEASE).code == 0
@@ -137,7 +137,7 @@ def test_what_is_out_is_not_proven_again(tmp_path: Path, own_index: EmbeddedInde
     assert len(uploads(own_index)) == 4
 
 
-def test_half_published_and_old(tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_upload_gets_next_version(tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     """PyPI completes a version for 14 days: that is said in time; after it, the next version goes out instead."""
     monkeypatch.setenv("UV_PUBLISH_TOKEN", "opensesame")
     world = make_world(tmp_path, "app: core; core; half")
@@ -175,7 +175,7 @@ def test_half_published_and_old(tmp_path: Path, faulty: FaultIndex, monkeypatch:
     assert {"core-0.1.1.tar.gz", "core-0.1.1-py3-none-any.whl"} <= faulty.files["core"].keys()
 
 
-def test_two_clones(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_two_clones_release_only_once(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Of two releases begun at once in two clones, one goes on, and the other is told by whom."""
     world = make_world(tmp_path, "slow; app: slow", slow="import time; time.sleep(1.5)")
     other = another_clone(world, tmp_path / "other")
@@ -193,7 +193,7 @@ def test_two_clones(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     )
 
 
-def test_rejected_push(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_rejected_push_loses_nothing(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A branch that refuses the release commit loses nothing: the next run ends it, and says that the branch moved."""
     world = make_world(tmp_path, "core")
     hook = world.remote / "hooks/pre-receive"

@@ -50,7 +50,7 @@ def interrupted(*_: object) -> None:
 
 
 @pytest.mark.usefixtures("prefect_api")
-def test_given_up(  # noqa: PLR0915  one release is expensive, and much follows from it
+def test_rollback_leaves_public_versions_only(  # noqa: PLR0915  one release is expensive, and much follows from it
     tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With --all-tags a release that can never end leaves nothing but what is public; its versions are used up."""
@@ -131,7 +131,7 @@ def test_given_up(  # noqa: PLR0915  one release is expensive, and much follows 
     assert versions == {"app": "0.1.1", "core": "0.1.1", "broken": "0.1.1", "late": "0.1.0"}
 
 
-def test_nobody_there(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_rollback_without_terminal_needs_yes(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Without a terminal it wants --yes; a damaged record stops publish, and a rollback clears it away."""
     assert own_index
     world = make_world(tmp_path, "core")
@@ -155,7 +155,9 @@ def test_nobody_there(tmp_path: Path, own_index: EmbeddedIndex) -> None:
 
 
 @pytest.mark.usefixtures("prefect_api")
-def test_remote_left_alone(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rollback_without_push_ignores_remote(
+    tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What a lost clone has begun is given up from any other; with --no-push the remote is not even looked at."""
     assert own_index
     world = make_world(tmp_path, "core")
@@ -205,7 +207,7 @@ def test_remote_left_alone(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch
 
 
 @pytest.mark.usefixtures("prefect_api")
-def test_true_tags_stay(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rollback_keeps_true_tags(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a failed package: roll back, commit one fix, publish. Healthy packages stay out, blocked ones follow."""
     world = make_world(tmp_path, "core; broken: core; late: broken", RESOLVE_ONLY, broken=BROKEN)
     assert world.releasekit(*RELEASE).code == 1
@@ -238,7 +240,9 @@ def test_true_tags_stay(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: p
     assert len(requests) == 2, "core was sent once"
 
 
-def test_finished(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finished_release_needs_its_name(
+    tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A finished release is rolled back by its name alone; its tags are true and stay, unless all are to go."""
     world = make_world(tmp_path, "core")
     assert world.releasekit(*RELEASE, "--no-push").code == 0
@@ -269,7 +273,9 @@ def test_finished(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.
     assert own_index.publish_url in undone["kept"][0]
 
 
-def test_not_all_is_out(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_incomplete_package_loses_its_tag(
+    tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A tag that was never made is named; that of a package that is out in part goes, and so does the umbrella tag."""
     assert own_index
     world = make_world(tmp_path, "core; lone")
@@ -301,7 +307,9 @@ def test_not_all_is_out(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: p
 
 
 @pytest.mark.usefixtures("prefect_api")
-def test_index_on_record(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rollback_asks_the_recorded_index(
+    tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The index that the release went to is asked, whatever the settings say now, and from any clone."""
     world = make_world(tmp_path, "core; broken", RESOLVE_ONLY, broken=BROKEN)
     monkeypatch.setenv("UV_PUBLISH_CHECK_URL", own_index.simple_url.replace("://", "://ada:hunter2@"))

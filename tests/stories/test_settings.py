@@ -134,36 +134,36 @@ def scene(
 # ---- what is planned ----------------------------------------------------------------------------------------------
 
 
-def test_packages_key(scene: Scene) -> None:
+def test_packages_key_selects_the_members(scene: Scene) -> None:
     """Exactly these members are published."""
     assert set(scene.plan("")) == {"app", "core", "lone"}
     assert set(scene.plan('packages = ["core", "packages/lone"]')) == {"core", "lone"}
 
 
-def test_exclude_key(scene: Scene) -> None:
+def test_exclude_key_removes_members(scene: Scene) -> None:
     """These members are never published."""
     assert set(scene.plan('exclude = ["lone"]')) == {"app", "core"}
 
 
-def test_groups_key(scene: Scene) -> None:
+def test_groups_key_names_a_group(scene: Scene) -> None:
     """A group can be asked for by its name."""
     assert ErrorCode.WORKSPACE_UNKNOWN_PACKAGE in scene.look("", "plan", "--offline", "--group", "one").err
     assert scene.plan('groups.one = ["lone"]', "--group", "one", key="status")["core"] == "excluded"
 
 
-def test_tag_format(scene: Scene) -> None:
+def test_tag_format_names_package_tags(scene: Scene) -> None:
     """Packages are tagged, and their tags found again, as configured."""
     assert scene.plan("", key="tag")["core"] == "core-v0.2.0"
     assert scene.plan('tag_format = "{name}@{version}"', key="tag")["core"] == "core@0.1.0"
 
 
-def test_umbrella_tag_format(scene: Scene) -> None:
+def test_umbrella_format_names_release_tag(scene: Scene) -> None:
     """The release as a whole is tagged as configured."""
     assert scene.whole_plan("")["tags"] == ["v0.2.0"]
     assert scene.whole_plan('umbrella_tag_format = "all/{version}"')["tags"] == ["all/0.2.0"]
 
 
-def test_label(scene: Scene) -> None:
+def test_label_key_fills_tag_formats(scene: Scene) -> None:
     """{label} in the tag formats stands for it."""
     formats = 'tag_format = "{name}{label}-v{version}"\numbrella_tag_format = "{label}v{version}"\n'
     assert scene.plan(formats, key="tag")["core"] == "core-v0.2.0"
@@ -172,31 +172,31 @@ def test_label(scene: Scene) -> None:
     assert labelled["tags"] == ["pyv0.1.0"]
 
 
-def test_lead(scene: Scene) -> None:
+def test_lead_key_names_the_release(scene: Scene) -> None:
     """Where the versions differ, the lead's names the release."""
     assert scene.whole_plan("force_unchanged = true")["tags"][0].startswith("release-")
     assert scene.whole_plan('force_unchanged = true\nlead = "app"')["tags"] == ["v0.1.1"]
 
 
-def test_types(scene: Scene) -> None:
+def test_types_key_sets_the_bump(scene: Scene) -> None:
     """A type of commit asks for the configured bump."""
     assert scene.plan("")["app"] is None
     assert scene.plan('types.docs = "minor"')["app"] == "0.2.0"
 
 
-def test_major_on_zero(scene: Scene) -> None:
+def test_major_on_zero_allows_major(scene: Scene) -> None:
     """A breaking change takes 0.x to 1.0.0."""
     assert scene.plan("")["core"] == "0.2.0"
     assert scene.plan("major_on_zero = true")["core"] == "1.0.0"
 
 
-def test_force_unchanged_key(scene: Scene) -> None:
+def test_force_unchanged_key_releases_all(scene: Scene) -> None:
     """What has no changes is released too."""
     assert scene.plan("")["lone"] is None
     assert scene.plan("force_unchanged = true")["lone"] == "0.1.1"
 
 
-def test_allow_older(scene: Scene) -> None:
+def test_allow_older_permits_lower_version(scene: Scene) -> None:
     """A version below the index's latest is refused unless it is allowed."""
     world = make_world(scene.directory / "world", "core")
     later = World(scene.directory / "later", world.remote)
@@ -224,45 +224,45 @@ explicit = true
 """
 
 
-def test_index_key(scene: Scene) -> None:
+def test_index_key_chooses_the_index(scene: Scene) -> None:
     """Uploads go to, and are confirmed on, the index of that name."""
     assert "9/inner" not in scene.outline(INNER)
     outline = scene.outline(f'index = "inner"{INNER}')
     assert "--publish-url http://127.0.0.1:9/inner/upload --check-url http://127.0.0.1:9/inner/simple" in outline
 
 
-def test_publish_url_key(scene: Scene) -> None:
+def test_publish_url_key_redirects_uploads(scene: Scene) -> None:
     """Files are uploaded there, whatever the index says."""
     outline = scene.outline(f'index = "inner"\npublish_url = "http://127.0.0.1:9/else"{INNER}')
     assert "--publish-url http://127.0.0.1:9/else --check-url http://127.0.0.1:9/inner/simple" in outline
 
 
-def test_check_url_key(scene: Scene) -> None:
+def test_check_url_key_redirects_confirmation(scene: Scene) -> None:
     """Uploads are confirmed there, whatever the index says."""
     outline = scene.outline(f'index = "inner"\ncheck_url = "http://127.0.0.1:9/else"{INNER}')
     assert "--publish-url http://127.0.0.1:9/inner/upload --check-url http://127.0.0.1:9/else" in outline
 
 
-def test_tag_key(scene: Scene) -> None:
+def test_tag_key_turns_off_tags(scene: Scene) -> None:
     """Without it no tag is made or pushed."""
     assert "git tag --annotate --message core-v0.2.0" in scene.outline("")
     assert "core-v0.2.0" not in scene.outline("tag = false")
 
 
-def test_push_key(scene: Scene) -> None:
+def test_push_key_turns_off_pushes(scene: Scene) -> None:
     """Without it nothing is pushed."""
     assert "git push" in scene.outline("")
     assert "git push" not in scene.outline("push = false")
 
 
-def test_attestations_flag(scene: Scene) -> None:
+def test_attestations_flag_wins_over_file(scene: Scene) -> None:
     """With it uv is told to send none, unless the file says so and the flag does not."""
     assert "--no-attestations" not in scene.outline("")
     assert "--no-attestations" in scene.outline("", "--no-attestations")
     assert "--no-attestations" not in scene.outline("attestations = false", "--attestations")
 
 
-def test_remote(scene: Scene) -> None:
+def test_remote_key_chooses_the_remote(scene: Scene) -> None:
     """Commit and tags are pushed to that remote, and nothing to another."""
     world = scene.world("core", 'remote = "upstream"')
     bare = scene.directory / "upstream.git"
@@ -276,7 +276,7 @@ def test_remote(scene: Scene) -> None:
     assert world.tags() == {}
 
 
-def test_publish_from(scene: Scene) -> None:
+def test_publish_from_accepts_known_values(scene: Scene) -> None:
     """With "ci" only what was merged is handed on (see test_pull_request.py); any other value is refused by name."""
     for said in (scene.look('publish_from = "ci"', *DRY_RUN), scene.look("", *DRY_RUN, "--publish-from", "ci")):
         assert said.code == 2
@@ -286,7 +286,7 @@ def test_publish_from(scene: Scene) -> None:
     assert scene.outline('publish_from = "ci"', "--publish-from", "local")
 
 
-def test_http_pool_size(scene: Scene) -> None:
+def test_pool_size_limits_index_requests(scene: Scene) -> None:
     """So many questions are put to the index at the same time, and no more."""
     world = make_world(scene.directory / "world", "one; two; three; four")
     peaks: dict[int, int] = {}
@@ -374,7 +374,7 @@ def met(scene: Scene) -> bool:
     return (scene.directory / "place" / "met").exists()
 
 
-def test_concurrency_key(scene: Scene) -> None:
+def test_concurrency_key_limits_smoke_tests(scene: Scene) -> None:
     """With 1 no two smoke tests run at the same time."""
     world = scene.world("left; right", 'concurrency = 1\noverlay = "resolve"', **meeting(scene, SHORT))
     assert scene.index
@@ -383,7 +383,7 @@ def test_concurrency_key(scene: Scene) -> None:
     assert not met(scene)
 
 
-def test_concurrency_flag(scene: Scene) -> None:
+def test_concurrency_flag_wins_over_file(scene: Scene) -> None:
     """With 5 they do, also when the file says 1 and the flag only repeats the default.
 
     So it is with the rate limit: by that of the file, the second would go out two minutes after the first.
@@ -418,7 +418,7 @@ def own_backend(world: World, name: str, code: str) -> None:
     world.git("push", "--quiet")
 
 
-def test_build_concurrency(scene: Scene) -> None:
+def test_build_concurrency_limits_the_builds(scene: Scene) -> None:
     """So many packages build at the same time, and no more."""
     world = scene.world("left; right", "build_concurrency = 1")
     assert scene.index
@@ -437,7 +437,7 @@ def test_build_concurrency(scene: Scene) -> None:
     assert met(scene)
 
 
-def test_build_timeout(scene: Scene) -> None:
+def test_build_timeout_ends_the_build(scene: Scene) -> None:
     """A build that takes longer is killed, and the release dropped."""
     world = scene.world("core", "build_timeout = 2")
     own_backend(world, "core", "import time; time.sleep(600)")
@@ -451,7 +451,7 @@ def test_build_timeout(scene: Scene) -> None:
     assert world.state() == before
 
 
-def test_approval_timeout(scene: Scene) -> None:
+def test_approval_timeout_ends_the_wait(scene: Scene) -> None:
     """A release that nobody approves in that time is not begun."""
     world = scene.world("unheard", "approval_timeout = 1")
     before, _ = world.state(), scene.index
@@ -463,7 +463,7 @@ def test_approval_timeout(scene: Scene) -> None:
     assert world.state() == before
 
 
-def test_confirm_timeout(scene: Scene) -> None:
+def test_confirm_timeout_fails_the_package(scene: Scene) -> None:
     """An index that does not list an upload within that time ends the wait, as a failure."""
     world = scene.world("never-listed", "confirm_timeout = 1")
     elsewhere: EmbeddedIndex = scene.request.getfixturevalue("index")
@@ -477,7 +477,7 @@ def test_confirm_timeout(scene: Scene) -> None:
     assert world.tags() == {}
 
 
-def test_fail_fast_key(scene: Scene) -> None:
+def test_fail_fast_key_blocks_builds(scene: Scene) -> None:
     """After a build has failed no other is begun, and what was not begun is blocked."""
     world = scene.world("bad; good", "build_concurrency = 1")
     own_backend(world, "bad", "raise RuntimeError('no')")
@@ -491,7 +491,7 @@ def test_fail_fast_key(scene: Scene) -> None:
     assert json.loads(said.out)["packages"][1]["error"] == "blocked by --fail-fast"
 
 
-def test_fail_fast_flag(scene: Scene) -> None:
+def test_fail_fast_flag_blocks_uploads(scene: Scene) -> None:
     """After a package has failed no other is uploaded, though its own needs are out."""
     place = scene.directory / "place"
     place.mkdir()
@@ -510,7 +510,7 @@ def test_fail_fast_flag(scene: Scene) -> None:
     assert not [request for request in index.requests() if request.uploaded_file.startswith("late")]
 
 
-def test_smoke_test_key(scene: Scene) -> None:
+def test_smoke_test_key_prevents_import(scene: Scene) -> None:
     """Without it nothing is imported, unless the flag asks for it although the file does not."""
     table = 'smoke_test = false\noverlay = "resolve"'
     world = scene.world("core", table, core="raise RuntimeError('does not import')")
@@ -522,7 +522,7 @@ def test_smoke_test_key(scene: Scene) -> None:
     assert outcomes(world.releasekit(*RELEASE, "--smoke-test")) == {"core": "failed"}
 
 
-def test_hooks(scene: Scene) -> None:
+def test_hooks_key_runs_git_hooks(scene: Scene) -> None:
     """The repository's hooks run on the release commit, in the scratch worktree, only if they are asked to."""
     world = scene.world("core")
     marker = scene.directory / "marker"
@@ -587,7 +587,7 @@ def audited(scene: Scene, *, found: bool) -> Generator[World]:
         yield world
 
 
-def test_audit_key(scene: Scene) -> None:
+def test_audit_key_turns_off_audit(scene: Scene) -> None:
     """Findings are told in the plan unless nobody looks."""
     with audited(scene, found=True) as world:
         (warning,) = warnings(world)
@@ -597,7 +597,7 @@ def test_audit_key(scene: Scene) -> None:
         assert len(warnings(world, "--audit")) == 1, "the flag wins over the file"
 
 
-def test_audit_flag(scene: Scene) -> None:
+def test_unavailable_audit_is_a_warning(scene: Scene) -> None:
     """--skip-audit doesn't look; that it could not look is a warning, strict or not."""
     with audited(scene, found=False) as world:
         assert warnings(world, "--skip-audit") == []
@@ -606,14 +606,14 @@ def test_audit_flag(scene: Scene) -> None:
         assert warning.startswith(f"{ErrorCode.COMMAND_FAILED}: uv audit failed: ")
 
 
-def test_strict_audit_key(scene: Scene) -> None:
+def test_strict_audit_key_stops_release(scene: Scene) -> None:
     """Findings stop the release."""
     with audited(scene, found=True) as world:
         configure(world, "strict_audit = true")
         refused(world)
 
 
-def test_strict_audit_flag(scene: Scene) -> None:
+def test_strict_audit_flag_stops_release(scene: Scene) -> None:
     """Findings stop the release."""
     with audited(scene, found=True) as world:
         refused(world, "--strict-audit")
@@ -645,7 +645,7 @@ def commands(scene: Scene, *argv: str, table: str = "") -> Iterator[dict[str, st
         yield {row["name"]: row["status"] for row in json.loads(said.out)["packages"]}
 
 
-def test_workspace(scene: Scene) -> None:
+def test_workspace_flag_names_the_path(scene: Scene) -> None:
     """The workspace is found from any directory in it, and from outside by its path."""
     elsewhere = World(scene.directory, scene.looked_at.remote)
     assert elsewhere.releasekit("plan", "--offline").code == 2
@@ -662,7 +662,7 @@ def test_workspace(scene: Scene) -> None:
         assert elsewhere.releasekit(command).code == 2
 
 
-def test_ref(scene: Scene) -> None:
+def test_ref_flag_chooses_the_commit(scene: Scene) -> None:
     """Of a repository elsewhere, the workspace at that branch, tag or commit is meant."""
     world = scene.looked_at
     before = world.git("rev-parse", "main^")  # where only core has changed
@@ -678,14 +678,14 @@ def test_ref(scene: Scene) -> None:
     assert ErrorCode.REPOSITORY_UNREACHABLE in scene.look("", "plan", "--offline", *there, "--ref", "nowhere").err
 
 
-def test_subdirectory(scene: Scene) -> None:
+def test_subdirectory_flag_finds_the_workspace(scene: Scene) -> None:
     """Of a repository elsewhere, the workspace that lies there is meant."""
     there = ("version", "--workspace", f"file://{scene.looked_at.remote}", "--subdirectory")
     assert scene.look("", *there, "packages/core").code == 0
     assert ErrorCode.WORKSPACE_NOT_FOUND in scene.look("", *there, "packages/none").err
 
 
-def test_git_token(scene: Scene) -> None:
+def test_git_token_names_a_secret(scene: Scene) -> None:
     """The secret of that name opens the repository; see tests/store/test_clones.py for what is done with it."""
     there = ("plan", "--offline", "--workspace", "http://127.0.0.1:9/team/project.git", "--git-token", "FORGE_PASS")
     assert ErrorCode.SECRET_UNKNOWN in scene.look("", *there).err
@@ -695,37 +695,37 @@ def test_git_token(scene: Scene) -> None:
     assert "swordfish" not in said.err
 
 
-def test_package(scene: Scene) -> None:
+def test_package_flag_excludes_the_rest(scene: Scene) -> None:
     """What was not asked for is excluded."""
     for status in commands(scene, "--package", "lone"):
         assert status == {"app": "excluded", "core": "excluded", "lone": "skipped"}
 
 
-def test_group(scene: Scene) -> None:
+def test_group_flag_excludes_the_rest(scene: Scene) -> None:
     """What is not in the group is excluded."""
     for status in commands(scene, "--group", "one", table='groups.one = ["lone"]'):
         assert status == {"app": "excluded", "core": "excluded", "lone": "skipped"}
 
 
-def test_exclude_flag(scene: Scene) -> None:
+def test_exclude_flag_extends_the_key(scene: Scene) -> None:
     """It is added to what the file excludes."""
     for status in commands(scene, "--exclude", "core", table='exclude = ["lone"]'):
         assert status == {"app": "skipped", "core": "excluded"}
 
 
-def test_force_unchanged_flag(scene: Scene) -> None:
+def test_force_unchanged_flag_releases_all(scene: Scene) -> None:
     """What has no changes is released too."""
     for status in commands(scene, "--force-unchanged"):
         assert status["lone"] == "included"
 
 
-def test_index_flag(scene: Scene) -> None:
+def test_index_flag_wins_over_file(scene: Scene) -> None:
     """It wins over the file; an index that is not there is refused."""
     assert "inner/upload" in scene.outline(f'index = "outer"{INNER}', "--index", "inner")
     assert ErrorCode.INDEX_UNKNOWN in scene.look(INNER, "plan", "--offline", "--index", "outer").err
 
 
-def test_publish_url_flag(scene: Scene) -> None:
+def test_publish_url_needs_check_url(scene: Scene) -> None:
     """It wins over the file; alone it is refused, for then nothing could be confirmed."""
     assert "http://127.0.0.1:9/else" in scene.outline(
         f'index = "inner"{INNER}', "--publish-url=http://127.0.0.1:9/else"
@@ -734,7 +734,7 @@ def test_publish_url_flag(scene: Scene) -> None:
     assert (said.code, "--check-url" in said.err) == (2, True)
 
 
-def test_check_url_flag(scene: Scene) -> None:
+def test_check_url_flag_chooses_index(scene: Scene) -> None:
     """That is the index which is asked."""
     url = scene.index.simple_url
     scene.monkeypatch.delenv("UV_PUBLISH_CHECK_URL")
@@ -746,7 +746,7 @@ def test_check_url_flag(scene: Scene) -> None:
     assert f"--check-url {url}" in scene.outline("", "--check-url", url)
 
 
-def test_offline(scene: Scene) -> None:
+def test_offline_flag_contacts_nobody(scene: Scene) -> None:
     """Nobody is asked."""
     for command in (("plan",), ("publish", "--dry-run", "--skip-audit", "--no-push")):
         asked = len(scene.index.requests())
@@ -770,7 +770,7 @@ def remote_at(scene: Scene, address: str) -> Generator[None]:
         scene.looked_at.git("remote", "set-url", "origin", before)
 
 
-def test_release(scene: Scene) -> None:
+def test_release_key_skips_forge_release(scene: Scene) -> None:
     """Without it, by key or --no-release, there is no release on the forge; nor without a tag that is there."""
     last = "# the release v0.2.0 on https://github.com/ada/engine"
     with remote_at(scene, "git@github.com:ada/engine.git"):
@@ -780,14 +780,14 @@ def test_release(scene: Scene) -> None:
             assert last not in scene.outline(table, *filter(None, [flag]))
 
 
-def test_forge(scene: Scene) -> None:
+def test_forge_key_names_the_forge(scene: Scene) -> None:
     """It says what the remote is on where its address does not."""
     with remote_at(scene, "https://git.example.org/ada/engine.git"):
         assert "# the release" not in scene.outline("")
         assert "on https://git.example.org/ada/engine" in scene.outline('forge = "gitlab"')
 
 
-def test_forge_url(scene: Scene) -> None:
+def test_forge_url_key_sets_address(scene: Scene) -> None:
     """The forge is asked there; --offline asks nobody."""
     hub = GitHubDouble(scene.directory)
     sha = scene.looked_at.git("rev-parse", "HEAD~1")
@@ -803,7 +803,7 @@ def test_forge_url(scene: Scene) -> None:
         assert len(hub.requests) == asked
 
 
-def test_notes_template(scene: Scene) -> None:
+def test_notes_template_shapes_the_notes(scene: Scene) -> None:
     """The notes are as one's own template has them; one that is wrong is refused before anything is done."""
 
     def look(template: str, *command: str) -> Said:
@@ -819,7 +819,7 @@ def test_notes_template(scene: Scene) -> None:
     assert scene.look('notes_template = "gone.txt"', *DRY_RUN, "--no-release").code == 0
 
 
-def test_notes_command(scene: Scene) -> None:
+def test_notes_command_rewrites_the_notes(scene: Scene) -> None:
     """What the command prints is taken; one that fails is an error of the preview."""
     assert "## Packages" in scene.look("", "notes", "--offline").out
     assert "## PACKAGES" in scene.look('notes_command = ["tr", "a-z", "A-Z"]', "notes", "--offline").out
@@ -828,7 +828,7 @@ def test_notes_command(scene: Scene) -> None:
         assert (said.code, f"error: {ErrorCode.NOTES_COMMAND}: " in said.err) == (1, True), said.err
 
 
-def test_notes_format(scene: Scene) -> None:
+def test_notes_json_has_template_data(scene: Scene) -> None:
     """As JSON the notes are what a template is given."""
     assert json.loads(scene.look("", "notes", "--offline", "--format", "json").out)["title"] == "v0.2.0"
 
@@ -841,128 +841,128 @@ CHECKS = "tests/operations/test_run_checks.py"
 FORGE = "tests/stories/test_forge.py"
 STAGE = "tests/stories/test_stage.py"
 PULLS = "tests/stories/test_pull_request.py"
-SWITCHES = f"{STORIES}::test_switches"
+SWITCHES = f"{STORIES}::test_flag_skips_one_step_only"
 
 KEYS: dict[str, Proof | str] = {
-    "packages": test_packages_key,
-    "exclude": test_exclude_key,
-    "groups": test_groups_key,
-    "cycles": f"{STORIES}::test_cycle_as_one_batch",
-    "tag_format": test_tag_format,
-    "umbrella_tag_format": test_umbrella_tag_format,
-    "label": test_label,
-    "lead": test_lead,
-    "types": test_types,
-    "major_on_zero": test_major_on_zero,
-    "force_unchanged": test_force_unchanged_key,
-    "allow_older": test_allow_older,
-    "publish_from": test_publish_from,
-    "release_branch": f"{PULLS}::test_whole_story",
-    "publish_workflow": f"{PULLS}::test_whole_story",
-    "commit_back": f"{PULLS}::test_next_development_versions",
-    "index": test_index_key,
-    "publish_url": test_publish_url_key,
-    "check_url": test_check_url_key,
-    "remote": test_remote,
-    "concurrency": test_concurrency_key,
-    "fail_fast": test_fail_fast_key,
-    "tag": test_tag_key,
-    "push": test_push_key,
-    "release": test_release,
-    "forge": test_forge,
-    "forge_url": test_forge_url,
-    "forge_required": f"{FORGE}::test_without_the_right_token",
-    "notes_template": test_notes_template,
-    "notes_command": test_notes_command,
-    "smoke_test": test_smoke_test_key,
-    "overlay": "tests/tasks/test_overlay.py::test_import",
-    "audit": test_audit_key,
-    "strict_audit": test_strict_audit_key,
-    "hooks": test_hooks,
-    "http_pool_size": test_http_pool_size,
-    "build_concurrency": test_build_concurrency,
-    "approval_timeout": test_approval_timeout,
-    "confirm_timeout": test_confirm_timeout,
-    "build_timeout": test_build_timeout,
-    "upload_timeout": f"{FAULTS}::test_row",
-    "rate_limit": f"{FAULTS}::test_rate_limit",
-    "attestations": f"{FAULTS}::test_attestations",
-    "secrets": "tests/deployments/test_deployments.py::test_one_release_through_everything",
-    "versioning": "tests/stories/test_prerelease.py::test_lockstep",
-    "propagate": "tests/stories/test_siblings.py::test_keys",
-    "pins": "tests/stories/test_siblings.py::test_keys",
-    "source_requirements": "tests/stories/test_siblings.py::test_keys",
-    "prerelease": "tests/stories/test_prerelease.py::test_candidates",
-    "first_version": "tests/stories/test_dynamic.py::test_first_version",
+    "packages": test_packages_key_selects_the_members,
+    "exclude": test_exclude_key_removes_members,
+    "groups": test_groups_key_names_a_group,
+    "cycles": f"{STORIES}::test_cycle_is_released_as_batch",
+    "tag_format": test_tag_format_names_package_tags,
+    "umbrella_tag_format": test_umbrella_format_names_release_tag,
+    "label": test_label_key_fills_tag_formats,
+    "lead": test_lead_key_names_the_release,
+    "types": test_types_key_sets_the_bump,
+    "major_on_zero": test_major_on_zero_allows_major,
+    "force_unchanged": test_force_unchanged_key_releases_all,
+    "allow_older": test_allow_older_permits_lower_version,
+    "publish_from": test_publish_from_accepts_known_values,
+    "release_branch": f"{PULLS}::test_merged_pull_request_is_published",
+    "publish_workflow": f"{PULLS}::test_merged_pull_request_is_published",
+    "commit_back": f"{PULLS}::test_release_proposes_next_development_versions",
+    "index": test_index_key_chooses_the_index,
+    "publish_url": test_publish_url_key_redirects_uploads,
+    "check_url": test_check_url_key_redirects_confirmation,
+    "remote": test_remote_key_chooses_the_remote,
+    "concurrency": test_concurrency_key_limits_smoke_tests,
+    "fail_fast": test_fail_fast_key_blocks_builds,
+    "tag": test_tag_key_turns_off_tags,
+    "push": test_push_key_turns_off_pushes,
+    "release": test_release_key_skips_forge_release,
+    "forge": test_forge_key_names_the_forge,
+    "forge_url": test_forge_url_key_sets_address,
+    "forge_required": f"{FORGE}::test_missing_forge_token_is_reported",
+    "notes_template": test_notes_template_shapes_the_notes,
+    "notes_command": test_notes_command_rewrites_the_notes,
+    "smoke_test": test_smoke_test_key_prevents_import,
+    "overlay": "tests/tasks/test_overlay.py::test_failing_import_stops_the_package",
+    "audit": test_audit_key_turns_off_audit,
+    "strict_audit": test_strict_audit_key_stops_release,
+    "hooks": test_hooks_key_runs_git_hooks,
+    "http_pool_size": test_pool_size_limits_index_requests,
+    "build_concurrency": test_build_concurrency_limits_the_builds,
+    "approval_timeout": test_approval_timeout_ends_the_wait,
+    "confirm_timeout": test_confirm_timeout_fails_the_package,
+    "build_timeout": test_build_timeout_ends_the_build,
+    "upload_timeout": f"{FAULTS}::test_documented_fault_has_documented_effect",
+    "rate_limit": f"{FAULTS}::test_packages_share_the_rate_limit",
+    "attestations": f"{FAULTS}::test_attestation_goes_with_its_file",
+    "secrets": "tests/deployments/test_deployments.py::test_deployed_release_uploads_nothing_twice",
+    "versioning": "tests/stories/test_prerelease.py::test_lockstep_release_has_one_tag",
+    "propagate": "tests/stories/test_siblings.py::test_sibling_keys_decide_the_release",
+    "pins": "tests/stories/test_siblings.py::test_sibling_keys_decide_the_release",
+    "source_requirements": "tests/stories/test_siblings.py::test_sibling_keys_decide_the_release",
+    "prerelease": "tests/stories/test_prerelease.py::test_candidates_lead_to_stable_release",
+    "first_version": "tests/stories/test_dynamic.py::test_first_version_starts_tag_versions",
     "bump": "tests/stories/test_dynamic.py::test_bump_is_checked_first",
-    "changelog": "tests/stories/test_changelogs.py::test_off",
-    "changelog_prerelease_mode": "tests/stories/test_changelogs.py::test_separate",
-    "changelog_sections": "tests/core/changelog/test_changelog.py::test_sections",
-    "changelog_exclude": "tests/core/changelog/test_changelog.py::test_sections",
-    "check_select": f"{CHECKS}::test_keys",
-    "check_ignore": f"{CHECKS}::test_keys",
-    "changelog_contributors": "tests/operations/test_preview.py::test_keys",
+    "changelog": "tests/stories/test_changelogs.py::test_changelog_false_writes_no_file",
+    "changelog_prerelease_mode": "tests/stories/test_changelogs.py::test_separate_mode_keeps_prerelease_sections",
+    "changelog_sections": "tests/core/changelog/test_changelog.py::test_configuration_decides_section_headings",
+    "changelog_exclude": "tests/core/changelog/test_changelog.py::test_configuration_decides_section_headings",
+    "check_select": f"{CHECKS}::test_keys_select_and_ignore_checks",
+    "check_ignore": f"{CHECKS}::test_keys_select_and_ignore_checks",
+    "changelog_contributors": "tests/operations/test_preview.py::test_changelog_keys_change_the_text",
 }
 FLAGS: dict[str, Proof | str] = {
-    "workspace": test_workspace,
-    "ref": test_ref,
-    "subdirectory": test_subdirectory,
-    "git_token": test_git_token,
-    "package": test_package,
-    "group": test_group,
-    "exclude": test_exclude_flag,
-    "force_unchanged": test_force_unchanged_flag,
-    "prerelease": "tests/stories/test_prerelease.py::test_candidates",
-    "index": test_index_flag,
-    "publish_url": test_publish_url_flag,
-    "check_url": test_check_url_flag,
-    "offline": test_offline,
+    "workspace": test_workspace_flag_names_the_path,
+    "ref": test_ref_flag_chooses_the_commit,
+    "subdirectory": test_subdirectory_flag_finds_the_workspace,
+    "git_token": test_git_token_names_a_secret,
+    "package": test_package_flag_excludes_the_rest,
+    "group": test_group_flag_excludes_the_rest,
+    "exclude": test_exclude_flag_extends_the_key,
+    "force_unchanged": test_force_unchanged_flag_releases_all,
+    "prerelease": "tests/stories/test_prerelease.py::test_candidates_lead_to_stable_release",
+    "index": test_index_flag_wins_over_file,
+    "publish_url": test_publish_url_needs_check_url,
+    "check_url": test_check_url_flag_chooses_index,
+    "offline": test_offline_flag_contacts_nobody,
 }
 PUBLISH_FLAGS: dict[str, Proof | str] = {
     "dry_run": f"{CLI}::test_dry_run_changes_nothing",
-    "rehearse": f"{STORIES}::test_rehearsal",
-    "approve": "tests/deployments/test_approval.py::test_terminal",
-    "resume_from_registry": "tests/stories/test_resume.py::test_from_the_release_commit",
-    "manifest": f"{STAGE}::test_exactly_that_release",
-    "stage_only": f"{STAGE}::test_staged_here",
-    "output": f"{STAGE}::test_contradictions",
-    "version_only": f"{STAGE}::test_version_only",
-    "attestations": test_attestations_flag,
-    "publish_from": test_publish_from,
-    "concurrency": test_concurrency_flag,
-    "rate_limit": test_concurrency_flag,
-    "fail_fast": test_fail_fast_flag,
+    "rehearse": f"{STORIES}::test_rehearsal_leaves_no_trace",
+    "approve": "tests/deployments/test_approval.py::test_release_waits_for_approval",
+    "resume_from_registry": "tests/stories/test_resume.py::test_release_commit_suffices_to_resume",
+    "manifest": f"{STAGE}::test_manifest_publishes_exactly_that_release",
+    "stage_only": f"{STAGE}::test_staged_release_stays_in_clone",
+    "output": f"{STAGE}::test_publish_refuses_contradictory_options",
+    "version_only": f"{STAGE}::test_version_only_commits_the_versions",
+    "attestations": test_attestations_flag_wins_over_file,
+    "publish_from": test_publish_from_accepts_known_values,
+    "concurrency": test_concurrency_flag_wins_over_file,
+    "rate_limit": test_concurrency_flag_wins_over_file,
+    "fail_fast": test_fail_fast_flag_blocks_uploads,
     "tag": SWITCHES,
     "push": SWITCHES,
-    "release": test_release,
+    "release": test_release_key_skips_forge_release,
     "smoke_test": SWITCHES,
-    "audit": test_audit_flag,
-    "strict_audit": test_strict_audit_flag,
+    "audit": test_unavailable_audit_is_a_warning,
+    "strict_audit": test_strict_audit_flag_stops_release,
 }
 ROLLBACK, STATUS = "tests/stories/test_rollback.py", "tests/stories/test_status.py"
 WHERE = ("workspace", "ref", "subdirectory", "git_token")
 PREPARE_FLAGS: dict[str, Proof | str] = {
     **FLAGS,
-    "dry_run": f"{PULLS}::test_other_versions",
-    "release_branch": f"{PULLS}::test_other_versions",
-    "audit": f"{PULLS}::test_other_versions",
+    "dry_run": f"{PULLS}::test_changed_versions_renew_pull_request",
+    "release_branch": f"{PULLS}::test_changed_versions_renew_pull_request",
+    "audit": f"{PULLS}::test_changed_versions_renew_pull_request",
 }
 ROLLBACK_FLAGS: dict[str, Proof | str] = {
     **{name: FLAGS[name] for name in (*WHERE, "index", "publish_url", "check_url")},
-    "dry_run": f"{ROLLBACK}::test_given_up",
-    "all_tags": f"{ROLLBACK}::test_finished",
-    "push": f"{ROLLBACK}::test_remote_left_alone",
+    "dry_run": f"{ROLLBACK}::test_rollback_leaves_public_versions_only",
+    "all_tags": f"{ROLLBACK}::test_finished_release_needs_its_name",
+    "push": f"{ROLLBACK}::test_rollback_without_push_ignores_remote",
 }
 INIT_FLAGS: dict[str, Proof | str] = {
-    "workspace": test_workspace,
-    "check_url": "tests/operations/test_init_workspace.py::test_baselines_from_the_index",
-    "offline": "tests/operations/test_init_workspace.py::test_baselines_from_the_index",
+    "workspace": test_workspace_flag_names_the_path,
+    "check_url": "tests/operations/test_init_workspace.py::test_init_tags_baselines_when_asked",
+    "offline": "tests/operations/test_init_workspace.py::test_init_tags_baselines_when_asked",
 }
 CHECK_FLAGS: dict[str, Proof | str] = {
     **{name: FLAGS[name] for name in WHERE},
-    "package": f"{CHECKS}::test_select_and_ignore",
-    "select": f"{CHECKS}::test_select_and_ignore",
-    "ignore": f"{CHECKS}::test_select_and_ignore",
+    "package": f"{CHECKS}::test_options_select_and_ignore_checks",
+    "select": f"{CHECKS}::test_options_select_and_ignore_checks",
+    "ignore": f"{CHECKS}::test_options_select_and_ignore_checks",
 }
 GOLDEN, CONFIG, APPROVAL = (
     "tests/cli/test_golden.py",
@@ -975,54 +975,71 @@ CHANGELOG, INIT, PIN = (
     "tests/operations/test_pinning.py",
 )
 SELECTED = {name: FLAGS[name] for name in (*WHERE, "package", "group", "exclude", "force_unchanged", "prerelease")}
-HERE: dict[str, Proof | str] = {"workspace": test_workspace}
-LOGS = f"{CLI}::test_logs_go_to_standard_error_as_json"
+HERE: dict[str, Proof | str] = {"workspace": test_workspace_flag_names_the_path}
+LOGS = f"{CLI}::test_json_logs_use_standard_error"
 COMMANDS: dict[str, dict[str, Proof | str]] = {
-    "": {"verbose": LOGS, "quiet": LOGS, "log_format": LOGS, "color": f"{GOLDEN}::test_no_colours"},
-    "publish": FLAGS | PUBLISH_FLAGS | {"yes": f"{CLI}::test_nobody_to_say_yes", "format": f"{CLI}::test_plan_formats"},
+    "": {"verbose": LOGS, "quiet": LOGS, "log_format": LOGS, "color": f"{GOLDEN}::test_colour_can_be_turned_off"},
+    "publish": FLAGS
+    | PUBLISH_FLAGS
+    | {
+        "yes": f"{CLI}::test_publish_without_terminal_needs_yes",
+        "format": f"{CLI}::test_tables_export_csv_and_markdown",
+    },
     "plan": {
         **FLAGS,
-        "comment": "tests/deployments/test_workflows.py::test_every_line_runs",
-        "since_last": f"{CLI}::test_since",
-        "diff": f"{CLI}::test_since",
-        "format": f"{CLI}::test_plan_formats",
+        "comment": "tests/deployments/test_workflows.py::test_written_workflows_release_packages",
+        "since_last": f"{CLI}::test_plan_compares_with_earlier_plan",
+        "diff": f"{CLI}::test_plan_compares_with_earlier_plan",
+        "format": f"{CLI}::test_tables_export_csv_and_markdown",
     },
-    "prepare": PREPARE_FLAGS | {"format": f"{PULLS}::test_other_versions"},
-    "manifest": HERE | {"output": f"{PULLS}::test_killed_anywhere"},
-    "approve": {"reject": f"{APPROVAL}::test_terminal", "drop": f"{APPROVAL}::test_terminal"},
+    "prepare": PREPARE_FLAGS | {"format": f"{PULLS}::test_changed_versions_renew_pull_request"},
+    "manifest": HERE | {"output": f"{PULLS}::test_pull_request_survives_every_kill"},
+    "approve": {
+        "reject": f"{APPROVAL}::test_release_waits_for_approval",
+        "drop": f"{APPROVAL}::test_release_waits_for_approval",
+    },
     "status": {
         **{name: FLAGS[name] for name in (*WHERE, "index", "publish_url", "check_url")},
-        "offline": f"{STATUS}::test_nothing",
-        "format": f"{STATUS}::test_nothing",
+        "offline": f"{STATUS}::test_status_says_nothing_is_unfinished",
+        "format": f"{STATUS}::test_status_says_nothing_is_unfinished",
     },
-    "rollback": ROLLBACK_FLAGS | {"yes": f"{ROLLBACK}::test_nobody_there", "format": f"{ROLLBACK}::test_given_up"},
-    "version": SELECTED | {"explain": f"{CLI}::test_version_explained", "format": f"{CLI}::test_version"},
+    "rollback": ROLLBACK_FLAGS
+    | {
+        "yes": f"{ROLLBACK}::test_rollback_without_terminal_needs_yes",
+        "format": f"{ROLLBACK}::test_rollback_leaves_public_versions_only",
+    },
+    "version": SELECTED
+    | {"explain": f"{CLI}::test_version_explains_each_commit", "format": f"{CLI}::test_version_shows_bump_and_reason"},
     "init": {
         **INIT_FLAGS,
-        "yes": f"{INIT}::test_written",
-        "ci": f"{INIT}::test_workflows",
-        "tag_baselines": f"{INIT}::test_baselines_from_the_index",
-        "format": f"{INIT}::test_formats",
+        "yes": f"{INIT}::test_init_keeps_comments_and_order",
+        "ci": f"{INIT}::test_init_writes_the_shipped_workflows",
+        "tag_baselines": f"{INIT}::test_init_tags_baselines_when_asked",
+        "format": f"{INIT}::test_init_finds_the_tag_formats",
     },
-    "discover": HERE | {"format": f"{CLI}::test_discover"},
+    "discover": HERE | {"format": f"{CLI}::test_discover_lists_every_member"},
     "graph": {
         **HERE,
-        **dict.fromkeys(("deps", "rdeps", "group", "kind"), f"{CLI}::test_graph_parts"),
-        "format": f"{CLI}::test_graph_formats",
+        **dict.fromkeys(("deps", "rdeps", "group", "kind"), f"{CLI}::test_graph_options_select_a_part"),
+        "format": f"{CLI}::test_graph_formats_name_every_package",
     },
     "check": CHECK_FLAGS
-    | dict.fromkeys(("fix", "yes"), f"{CHECKS}::test_fix")
-    | {"format": f"{CHECKS}::test_sarif_below_the_top"},
-    "changelog": SELECTED | {"format": f"{CHANGELOG}::test_json"},
-    "notes": FLAGS | {"format": test_notes_format},
-    "pin": HERE | dict.fromkeys(("apply", "restore"), f"{PIN}::test_apply_and_restore"),
-    "server": {"port": "tests/integrations/test_prefect_server.py::test_port_is_taken"},
-    "config": HERE | {"schema": f"{CONFIG}::test_schema", "format": f"{CONFIG}::test_order"},
+    | dict.fromkeys(("fix", "yes"), f"{CHECKS}::test_fix_writes_after_a_yes")
+    | {"format": f"{CHECKS}::test_sarif_paths_start_at_repository"},
+    "changelog": SELECTED | {"format": f"{CHANGELOG}::test_changelog_json_lists_each_change"},
+    "notes": FLAGS | {"format": test_notes_json_has_template_data},
+    "pin": HERE | dict.fromkeys(("apply", "restore"), f"{PIN}::test_pins_stay_until_restore"),
+    "server": {"port": "tests/integrations/test_prefect_server.py::test_taken_port_is_an_error"},
+    "config": HERE
+    | {
+        "schema": f"{CONFIG}::test_shipped_schema_matches_the_models",
+        "format": f"{CONFIG}::test_setting_sources_have_an_order",
+    },
 }
 TABLES = {"key": KEYS, **COMMANDS}
 
 
-def test_nothing_is_without_a_proof() -> None:
+def test_every_option_has_a_proof() -> None:
     """A new key or option needs a proof in the tables, and one that is gone needs none."""
     told = {(command, option) for command, table in COMMANDS.items() for option in table}
 

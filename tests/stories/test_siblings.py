@@ -70,7 +70,7 @@ def was_listed_before(index: EmbeddedIndex, needed: str, dependent: str) -> bool
     return any(request.path.endswith(page) for request in log[last:first])
 
 
-def test_exact_pins_move(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_exact_pins_follow_the_release(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Exact requirements move with the release in files of all kinds; packages with one are released, in order."""
     world = make_world(tmp_path, "app: core==0.1.0; core; util; lone")
     pyproject = """\
@@ -127,7 +127,7 @@ def test_exact_pins_move(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert install(own_index, tmp_path, "app==0.1.1", "core==0.2.0", "lone==0.1.0")
 
 
-def test_requirement_files(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_requirement_files_are_raised(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Requirements that setuptools reads from files are edges, and are raised and pinned there."""
     world = make_world(tmp_path, "core; app")
     pyproject = """\
@@ -171,7 +171,7 @@ def test_requirement_files(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     ],
     ids=["none", "compatible", "keep", "leave"],
 )
-def test_keys(
+def test_sibling_keys_decide_the_release(
     tmp_path: Path, own_index: EmbeddedIndex, keys: str, packages: dict[str, str], requires: str, together: bool
 ) -> None:
     """What the three keys say is what is released, required and possible afterwards."""
@@ -197,7 +197,7 @@ def test_keys(
     assert together or f"app 0.1.0 requires {requires}, not 0.2.0" in said[0]
 
 
-def test_left_out_is_released_next_time(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_omitted_dependent_is_released_next(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A package that was left out of a release that raised its requirement is changed, and goes out with the next."""
     world = make_world(tmp_path, "app: core==0.1.0; core")
     publish(world)
@@ -212,7 +212,7 @@ def test_left_out_is_released_next_time(tmp_path: Path, own_index: EmbeddedIndex
     assert install(own_index, tmp_path, "app==0.1.1", "core==0.2.0")
 
 
-def test_extra_and_unchanged_middle(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_required_extra_is_released_too(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """What an extra of a new version brings comes along; a middle that can be installed with the old one stays."""
     world = make_world(tmp_path, "core; mid: core; app: mid; plug: core")
     path = "packages/core/pyproject.toml"
@@ -230,7 +230,7 @@ def test_extra_and_unchanged_middle(tmp_path: Path, own_index: EmbeddedIndex) ->
         assert install(own_index, tmp_path, requirement), requirement
 
 
-def test_tagged_and_not_on_the_index(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_tagged_unpublished_sibling_is_obstacle(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A sibling that is tagged and not out is said by the plan, and the command that it names ends it."""
     world = make_world(tmp_path, "app: core; core")
     world.git("tag", "core-v0.1.0")
@@ -248,7 +248,7 @@ def test_tagged_and_not_on_the_index(tmp_path: Path, own_index: EmbeddedIndex) -
     assert released(publish(world, *command[1].split())) == {"app": "0.1.0", "core": "0.1.1"}
 
 
-def test_after_a_version_is_spent(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_spent_version_counts_as_released(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A version that is on the index and has no tag counts as released: one fix gives the next, without hand work."""
     world = make_world(tmp_path, "app: core; core", app="raise RuntimeError('broken')\n")
     text = (world.root / "pyproject.toml").read_text()
@@ -271,7 +271,7 @@ FORMS = ("", ">=0.1", "==0.1.0", "~=0.1.0", ">=0.1,<0.2", "==0.1.*", "<0.2")
 
 
 @pytest.mark.parametrize("propagate", ["none", "out-of-range", "patch"])
-def test_random_families(tmp_path: Path, own_index: EmbeddedIndex, propagate: str) -> None:
+def test_random_families_fit_together(tmp_path: Path, own_index: EmbeddedIndex, propagate: str) -> None:
     """Random families of packages, pinned in all ways: two releases, after each of which everything fits together."""
     dice = random.Random(propagate)  # noqa: S311
     world, families = random_world(tmp_path, dice, propagate)

@@ -93,7 +93,7 @@ def mine(handed: Handed, tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest
     return Handed(another_clone(handed.world, tmp_path / "clone"), tmp_path / "handed")
 
 
-def test_sums(handed: Handed) -> None:
+def test_sha256sum_accepts_the_bundle(handed: Handed) -> None:
     """Whoever has it can check it with what every system has."""
     checked = run(Command(("sha256sum", "--check", "--strict", "SHA256SUMS"), handed.directory)).stdout
 
@@ -172,7 +172,7 @@ TAMPERED: list[tuple[Change, ErrorCode, str]] = [
 
 
 @pytest.mark.parametrize(("change", "code", "said"), TAMPERED, ids=range(len(TAMPERED)))
-def test_tampered(handed: Handed, tmp_path: Path, change: Change, code: ErrorCode, said: str) -> None:
+def test_tampered_bundle_is_refused(handed: Handed, tmp_path: Path, change: Change, code: ErrorCode, said: str) -> None:
     """What is not as the manifest says, or leads elsewhere, is found out by reading it."""
     shutil.copytree(handed.directory, tmp_path / "handed")
     mine = Handed(handed.world, tmp_path / "handed")
@@ -196,7 +196,9 @@ UNFIT: list[tuple[Change, ErrorCode, str]] = [
 
 
 @pytest.mark.parametrize(("change", "code", "said"), UNFIT, ids=range(len(UNFIT)))
-def test_nothing_is_believed(mine: Handed, faulty: FaultIndex, change: Change, code: ErrorCode, said: str) -> None:
+def test_unfit_bundle_changes_nothing(
+    mine: Handed, faulty: FaultIndex, change: Change, code: ErrorCode, said: str
+) -> None:
     """What does not fit is refused before anything happens."""
     change(mine)
     before = mine.world.state()
@@ -209,7 +211,7 @@ def test_nothing_is_believed(mine: Handed, faulty: FaultIndex, change: Change, c
     assert not faulty.uploads
 
 
-def test_without_the_commit(mine: Handed, faulty: FaultIndex) -> None:
+def test_missing_commit_needs_the_bundle(mine: Handed, faulty: FaultIndex) -> None:
     """Where neither clone nor bundle has the release commit, it is said how to get it."""
     (mine.directory / "commit.bundle").unlink()
     (mine.directory / "SHA256SUMS").unlink()
@@ -233,7 +235,7 @@ def test_without_the_commit(mine: Handed, faulty: FaultIndex) -> None:
         (("--stage-only", "--output", "packages"), "the directory is not empty, and contains no release bundle"),
     ],
 )
-def test_contradictions(mine: Handed, argv: tuple[str, ...], said: str) -> None:
+def test_publish_refuses_contradictory_options(mine: Handed, argv: tuple[str, ...], said: str) -> None:
     """Options that do not go together are refused, and a directory that holds something else is left alone."""
     before = mine.world.state()
 
@@ -243,7 +245,7 @@ def test_contradictions(mine: Handed, argv: tuple[str, ...], said: str) -> None:
     assert mine.world.state() == before
 
 
-def test_exactly_that_release(mine: Handed, tmp_path: Path, faulty: FaultIndex) -> None:
+def test_manifest_publishes_exactly_that_release(mine: Handed, tmp_path: Path, faulty: FaultIndex) -> None:
     """It is published from its own commit with its own files, whatever has come since; another clone can go on."""
     mine.world.commit("feat: later", {"packages/core/later.txt": "more"})
     attestation = mine.wheel.with_name(f"{mine.wheel.name}.publish.attestation")
@@ -290,7 +292,7 @@ def test_exactly_that_release(mine: Handed, tmp_path: Path, faulty: FaultIndex) 
     assert LOCK_REF not in mine.world.git("ls-remote", "origin")
 
 
-def test_build_what_a_manifest_says(mine: Handed, faulty: FaultIndex) -> None:
+def test_manifest_without_files_is_built(mine: Handed, faulty: FaultIndex) -> None:
     """A manifest without files is that of a release to be built: exactly that one, and from its commit."""
     document = json.loads(mine.manifest.read_text())
     bare = mine.directory / "bare.json"
@@ -307,7 +309,7 @@ def test_build_what_a_manifest_says(mine: Handed, faulty: FaultIndex) -> None:
     assert {**built, "by": "", "host": "", "begun": ""} == {**document, "by": "", "host": "", "begun": ""}
 
 
-def test_staged_here(tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_staged_release_stays_in_clone(tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without --output it is kept in the clone: staged anew as often as one likes, then carried on as it was staged."""
     world = make_world(tmp_path, "solo")
     where = ("--publish-url", faulty.publish_url, "--check-url", faulty.simple_url)
@@ -333,7 +335,7 @@ def test_staged_here(tmp_path: Path, faulty: FaultIndex, monkeypatch: pytest.Mon
     assert {u.file: u.attested for u in faulty.uploads if u.project == "solo"}[wheel.name] == '[{"here":1}]'
 
 
-def test_version_only(tmp_path: Path, prefect_api: str, faulty: FaultIndex) -> None:
+def test_version_only_commits_the_versions(tmp_path: Path, prefect_api: str, faulty: FaultIndex) -> None:
     """Versions, changelogs and lock file are committed and the branch brought there; the next release has them."""
     world = make_world(tmp_path, "app: core; core")
     for name in ("app", "core"):
@@ -372,7 +374,7 @@ def test_version_only(tmp_path: Path, prefect_api: str, faulty: FaultIndex) -> N
     assert ErrorCode.PREFLIGHT_DETACHED_HEAD in world.releasekit(*argv, "--yes").err
 
 
-def test_only_ours_is_replaced(tmp_path: Path) -> None:
+def test_foreign_directory_is_never_replaced(tmp_path: Path) -> None:
     """A directory is written into if it is empty, or holds what was handed over before, whole or cut off."""
     assert check_output_directory(tmp_path / "new") is None
     assert check_output_directory(tmp_path) is None

@@ -77,7 +77,7 @@ def start(world: World, confirmation: Confirmation, **given: object) -> list[str
     return asyncio.run(started())
 
 
-def test_asked_once_under_the_lock(tmp_path: Path) -> None:
+def test_terminal_asks_once_under_lock(tmp_path: Path) -> None:
     """Somebody at a terminal sees one plan and answers one question, while no other release can start."""
     world = make_world(tmp_path, "app: core; core")
     confirmation = Scripted(world, [YES])
@@ -93,7 +93,7 @@ def test_asked_once_under_the_lock(tmp_path: Path) -> None:
     assert record.plan() == confirmation.asked[0].subject, "the plan on record is the one that was approved"
 
 
-def test_no_leaves_nothing(tmp_path: Path) -> None:
+def test_no_leaves_no_record(tmp_path: Path) -> None:
     """A no is a refusal with its reason and its hint; nothing is on record and nothing is locked."""
     world = make_world(tmp_path, "core")
 
@@ -120,7 +120,7 @@ def test_slow_answer_holds_no_lock(tmp_path: Path) -> None:
     assert (confirmation.shown, confirmation.locked) == (["core app"], [False])
 
 
-def test_changed_plan_is_asked_again(tmp_path: Path) -> None:
+def test_changed_plan_needs_another_yes(tmp_path: Path) -> None:
     """A yes is for the plan that was shown: if a commit changes it, or packages are left out, the new one is shown."""
     world = make_world(tmp_path, "app: core; core; tool")
     for name in ("app", "core", "tool"):
@@ -151,7 +151,7 @@ def test_unfinished_release_resumes(tmp_path: Path) -> None:
     assert remote.locked == [True], "the answer is there at once"
 
 
-def test_nothing_to_release_is_not_recorded(tmp_path: Path) -> None:
+def test_empty_release_is_not_recorded(tmp_path: Path) -> None:
     """Without packages nobody is asked, and nothing is on record."""
     world = make_world(tmp_path, "core")
     world.git("tag", "core-v0.1.0")

@@ -55,7 +55,7 @@ def commands(release: dict[str, Any]) -> list[str]:
     return [each["command"] for each in (release["next"], *release["others"])]
 
 
-def test_nothing(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_status_says_nothing_is_unfinished(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Where nothing is unfinished that is one sentence, and the plan tells of nothing."""
     world = make_world(tmp_path, "core")
 
@@ -74,7 +74,7 @@ def test_nothing(tmp_path: Path, own_index: EmbeddedIndex) -> None:
 
 
 @pytest.mark.usefixtures("prefect_api")
-def test_failed_package(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_status_shows_a_failed_package(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """After a failed package each row tells how far it is; another clone sees it, and who does not answer is named."""
     world = make_world(tmp_path, "app: core; core; broken; late: broken", RESOLVE_ONLY, broken=BROKEN)
     assert world.releasekit(*RELEASE[:3], "--format", "json").code == 1
@@ -127,7 +127,9 @@ def test_failed_package(tmp_path: Path, own_index: EmbeddedIndex) -> None:
 
 
 @pytest.mark.usefixtures("prefect_api")
-def test_rolled_back_in_part(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_shows_an_unfinished_rollback(
+    tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A rollback that was killed is told as that; one that came from another clone takes this one's release away."""
     assert own_index
     world = make_world(tmp_path, "core; broken", RESOLVE_ONLY, broken=BROKEN)
@@ -146,7 +148,7 @@ def test_rolled_back_in_part(tmp_path: Path, own_index: EmbeddedIndex, monkeypat
 
 
 @pytest.mark.usefixtures("prefect_api")
-def test_staged_only(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_status_shows_a_staged_release(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """What is only staged is told as that; then its files are lost, its record is damaged, and only a copy is left."""
     assert own_index
     world = make_world(tmp_path, "app: core; core")
@@ -182,7 +184,7 @@ def test_staged_only(tmp_path: Path, own_index: EmbeddedIndex) -> None:
 
 
 @pytest.mark.usefixtures("prefect_api")
-def test_lost_record(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_status_helps_after_lost_record(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Lost files, a damaged record and a lost one are each told with the command that goes on from what is left."""
     assert own_index
     world = make_world(tmp_path, "core; broken; late: broken", RESOLVE_ONLY, broken=BROKEN)
@@ -212,7 +214,7 @@ def test_lost_record(tmp_path: Path, own_index: EmbeddedIndex) -> None:
 
 
 @pytest.mark.usefixtures("prefect_api")
-def test_moved_branch(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_moved_branch_needs_a_pull(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """When all is out and the branch has moved, pulling comes first; a hold that is gone was somebody else."""
     assert own_index
     world = make_world(tmp_path, "core")
@@ -247,7 +249,7 @@ def test_moved_branch(tmp_path: Path, own_index: EmbeddedIndex) -> None:
 
 
 @pytest.mark.usefixtures("own_index")
-def test_pull_request(world: World, hub: GitHubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_follows_a_pull_request(world: World, hub: GitHubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
     """A release by pull request is told in each of its phases: open, merged, a draft; by hand, and closed."""
     assert world.releasekit(*PREPARE).code == 0
     (number,) = hub.pulls
@@ -281,7 +283,7 @@ def test_pull_request(world: World, hub: GitHubDouble, monkeypatch: pytest.Monke
 
 
 @pytest.mark.usefixtures("own_index")
-def test_merged_by_hand(world: World, hub: GitHubDouble) -> None:
+def test_merge_by_hand_counts(world: World, hub: GitHubDouble) -> None:
     """A pull request that was merged by hand, so that the forge does not know, is merged."""
     assert world.releasekit(*PREPARE).code == 0
     proposed = only(world)
@@ -289,7 +291,7 @@ def test_merged_by_hand(world: World, hub: GitHubDouble) -> None:
     assert only(world)["stage"] == "merged"
 
 
-def test_while_it_runs(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_status_shows_a_running_release(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """While another process releases that is told, without a lock; after a kill between uploads it is unfinished."""
     chain = "; ".join(["p00", *(f"p{n:02}: p{n - 1:02}" for n in range(1, 8))])
     world = make_world(tmp_path, chain)
@@ -314,7 +316,7 @@ def test_while_it_runs(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert 2 <= len(sent) < 8
 
 
-def test_lock_holder(tmp_path: Path) -> None:
+def test_lock_holder_must_still_run(tmp_path: Path) -> None:
     """A note of a process that has ended, or whose number another has now, is no holder; one elsewhere may be."""
     holder = tmp_path / "releasekit" / "lock.holder"
     holder.parent.mkdir()

@@ -125,7 +125,7 @@ def uploads(index: EmbeddedIndex) -> list[str]:
 
 
 @pytest.mark.parametrize(("keys", "code"), [("n\r", 2), ("\x03", 130)], ids=["no", "ctrl-c"])
-def test_not_confirmed(tmp_path: Path, own_index: EmbeddedIndex, keys: str, code: int) -> None:
+def test_release_without_yes_changes_nothing(tmp_path: Path, own_index: EmbeddedIndex, keys: str, code: int) -> None:
     """A person is asked, and told how much it is; without a yes nothing changes and nothing stays behind."""
     world = make_world(tmp_path, "app: core; core")
     before = world.state()
@@ -145,7 +145,7 @@ def test_not_confirmed(tmp_path: Path, own_index: EmbeddedIndex, keys: str, code
     assert uploads(own_index) == []
 
 
-def test_confirmed(tmp_path: Path, home: Path, own_index: EmbeddedIndex) -> None:
+def test_confirmed_release_records_every_task(tmp_path: Path, home: Path, own_index: EmbeddedIndex) -> None:
     """After a yes all goes out, with a Prefect server of the program's own, which has ended when the program has.
 
     Its database then holds every task run, to the very last, as ended; also if the server was killed in the middle.
@@ -174,7 +174,9 @@ def test_confirmed(tmp_path: Path, home: Path, own_index: EmbeddedIndex) -> None
     assert set(runs.values()) == {"COMPLETED"}
 
 
-def test_no_server(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_release_works_without_a_server(
+    tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where no Prefect server can be had the release is made all the same, and says that it is not recorded.
 
     What a step has done is known from the disk, so a second run does not do it again.
@@ -204,7 +206,9 @@ def test_no_server(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest
     assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0", "v0.1.0"}
 
 
-def test_terminated(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signal_ends_the_release_soon(
+    tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A signal in the middle ends it soon, says what to do next, leaves nothing running, and is no success."""
     world = make_world(tmp_path, "app: slow; slow", slow="import time; time.sleep(60)")
     monkeypatch.setenv("RELEASEKIT_OVERLAY", "resolve")  # it is uploaded at once
@@ -221,7 +225,7 @@ def test_terminated(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytes
     assert not any(name.startswith("app") for name in uploads(own_index))
 
 
-def test_interrupted(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_interrupt_stops_git_at_once(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Ctrl-C is obeyed at once, also while git works; a second one would find nothing to stop."""
     world = make_world(tmp_path, "core")
     whole = (world.root / "pyproject.toml").read_text()
@@ -240,7 +244,7 @@ def test_interrupted(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     assert uploads(own_index) == []
 
 
-def test_killed(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+def test_release_resumes_after_a_kill(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Killed outright in the middle, it leaves nothing running; the next run carries on and sends no file twice."""
     world = make_world(tmp_path, "app: slow; slow; other", slow="import time; time.sleep(2)")
     with running(world, "--yes") as program:

@@ -135,7 +135,7 @@ def ready(built: Callable[..., tuple[Path, ...]]) -> Callable[[str, Path], Built
     return put
 
 
-def test_attestations(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
+def test_attestation_goes_with_its_file(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
     """What lies beside a file as its attestation is sent with it, and only with it; or not at all."""
     here = scene("core:; lone:")
     files = {name: [file.name for file in package.files] for name, package in here.built.items()}
@@ -159,7 +159,9 @@ def only(release: ReleaseContext, name: str) -> ReleaseContext:
 
 
 @pytest.mark.parametrize(("row", "make"), CASES, ids=lambda it: it.fault if isinstance(it, Row) else "")
-def test_row(row: Row, make: Faulty, scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
+def test_documented_fault_has_documented_effect(
+    row: Row, make: Faulty, scene: Callable[[str], Scene], faulty: FaultIndex
+) -> None:
     """The documented row is so: what is sent how often, what is said, what becomes of the others, and after that.
 
     This is also where `upload_timeout` ends an upload.
@@ -190,7 +192,7 @@ def test_row(row: Row, make: Faulty, scene: Callable[[str], Scene], faulty: Faul
         assert stored == dict.fromkeys((file.name for it in here.built.values() for file in it.files), 1)
 
 
-def test_other_new_projects_are_not_tried(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
+def test_quota_refusal_stops_new_projects(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
     """What the index refuses to create may count against the quota, so one refusal is enough for all new projects."""
     faulty.on_upload(ALL, [QUOTA, QUOTA])
 
@@ -201,7 +203,7 @@ def test_other_new_projects_are_not_tried(scene: Callable[[str], Scene], faulty:
     assert {report.hint for report in reports.values()} == {next(iter(reports.values())).hint}
 
 
-def test_lost_file(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
+def test_lost_file_is_uploaded_again(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
     """A file that an earlier run has uploaded and the index has lost: that is said, and the next run sends it again."""
     here, seconds, believed = scene("core:"), 1.0, 10.0
     waiting = Event()
@@ -230,7 +232,7 @@ def test_lost_file(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
     assert len(faulty.uploads) == 4
 
 
-def test_closed_version(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
+def test_closed_version_gets_no_uploads(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
     """A half-published version is completed on the 13th day; later nothing is sent for it, and all else goes out.
 
     That is so on PyPI and its like; elsewhere the index itself is asked, which says the same in its own words.
@@ -265,7 +267,7 @@ def test_closed_version(scene: Callable[[str], Scene], faulty: FaultIndex) -> No
     assert {str(report.outcome) for report in here.publish(legacy=True).values()} == {"confirmed"}
 
 
-def test_what_waits_holds_no_slot(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
+def test_waiting_package_holds_no_slot(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
     """With one slot, another package goes out while the first waits for its next attempt, and then to be listed."""
     faulty.on_upload(ALL, [ERROR])
 
@@ -282,7 +284,7 @@ def test_what_waits_holds_no_slot(scene: Callable[[str], Scene], faulty: FaultIn
     assert others[0] != first, "it kept the slot while it waited"
 
 
-def test_rate_limit(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
+def test_packages_share_the_rate_limit(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
     """So many files a minute are sent by all packages together: here two in half a second, so six in one at least."""
     begun = time.monotonic()
 
@@ -291,7 +293,7 @@ def test_rate_limit(scene: Callable[[str], Scene], faulty: FaultIndex) -> None:
     assert max(upload.at for upload in faulty.uploads) - begun >= 1
 
 
-def test_turns() -> None:
+def test_upload_turns_keep_their_order() -> None:
     """Turns come in the order of asking, none before its time; what waits for one holds no slot."""
     from tasks.upload import Uploads
 
@@ -316,7 +318,7 @@ def test_turns() -> None:
     assert third >= 0.15
 
 
-def test_stopped_while_it_waits() -> None:
+def test_stopped_upload_ends_its_wait() -> None:
     """What waits for its turn when uploads are stopped is blocked at once, and not when its time would come."""
     from tasks.upload import Uploads
 
@@ -334,7 +336,7 @@ def test_stopped_while_it_waits() -> None:
     asyncio.run(asyncio.wait_for(story(), 10))
 
 
-def test_delays() -> None:
+def test_upload_retries_have_growing_delays() -> None:
     """An upload is tried five times, after delays that grow and are never quite the same."""
     from tasks.upload import upload
 

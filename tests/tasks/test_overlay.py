@@ -138,7 +138,7 @@ def scene(tmp_path: Path, faulty: FaultIndex) -> Scene:
     return Scene(tmp_path, faulty)
 
 
-def test_each_by_itself(scene: Scene) -> None:
+def test_packages_need_not_install_together(scene: Scene) -> None:
     """Two that cannot be installed together can be out together, if each can be installed: here with an older core."""
     scene.publish("core")
     scene.publish("mid", "core==1.0")
@@ -151,7 +151,7 @@ def test_each_by_itself(scene: Scene) -> None:
     assert "core==1.1" in caught.value.output
 
 
-def test_extra_that_nobody_can_have(scene: Scene) -> None:
+def test_extra_that_cannot_install_fails(scene: Scene) -> None:
     """An extra that brings what needs the older version is found, by its name, with uv's words; the rest is proven."""
     scene.publish("core")
     scene.publish("app", "core==1.0")
@@ -166,7 +166,7 @@ def test_extra_that_nobody_can_have(scene: Scene) -> None:
     assert scene.prove(overlay="off") == {}, "nobody was asked"
 
 
-def test_import(scene: Scene) -> None:
+def test_failing_import_stops_the_package(scene: Scene) -> None:
     """What cannot be imported is found before the upload, once; what says so for itself is not imported."""
     scene.stage("core")
     scene.stage("broken", "core==1.1", module=f"import core\nprint('tried', flush=True)\n{BROKEN}")
@@ -182,7 +182,7 @@ def test_import(scene: Scene) -> None:
     assert scene.prove({"broken": {"smoke_test": True}}, smoke_test=False).keys() == {"broken", "core"}
 
 
-def test_imported_though_not_together(scene: Scene) -> None:
+def test_separately_installed_package_is_imported(scene: Scene) -> None:
     """A package that installs by itself alone is imported too."""
     scene.publish("core")
     scene.stage("core")
@@ -194,7 +194,7 @@ def test_imported_though_not_together(scene: Scene) -> None:
     assert str(reports["core"].outcome) == "built"
 
 
-def test_fail_fast(scene: Scene) -> None:
+def test_fail_fast_stops_after_failure(scene: Scene) -> None:
     """With it nothing more is tried after the first failure."""
     for name in ("one", "two"):
         scene.stage(name, module=BROKEN)
@@ -206,7 +206,7 @@ def test_fail_fast(scene: Scene) -> None:
     assert [str(report.outcome) for report in stopped.values()] == ["failed", "blocked"]
 
 
-def test_no_credentials(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_import_test_gets_no_credentials(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Imports run other people's code, without what it could upload or push with."""
     for name in ("UV_PUBLISH_TOKEN", "GITHUB_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"):
         monkeypatch.setenv(name, "opensesame")
@@ -215,7 +215,7 @@ def test_no_credentials(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     assert scene.prove() == {}
 
 
-def test_index_away(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_index_is_asked_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """An index that is away for a moment is asked again; if it stays away, that is no fault of the packages."""
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     monkeypatch.delenv("UV_OFFLINE", raising=False)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_built_otherwise(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_different_rebuild_is_refused(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is on the index in part is not mixed with what another build made: the file is named, exit code 2."""
     assert prefect_api
     from flows import publish
@@ -47,7 +47,7 @@ def test_built_otherwise(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> N
     assert asyncio.run(publish.rebuild_package(release, core, recorded, {})) is other, "nothing of it is public"
 
 
-def test_many_new_projects(tmp_path: Path) -> None:
+def test_many_new_projects_cause_warning(tmp_path: Path) -> None:
     """More new projects than PyPI lets a user create in a day are a warning, on PyPI alone."""
     world = make_world(tmp_path, "a; b; c; d; e")
     project, repo = read_workspace.read_workspace(world.root, {"audit": False}), Repo(world.root)
@@ -66,7 +66,7 @@ def test_many_new_projects(tmp_path: Path) -> None:
     assert warnings("", unknown | {"a": frozenset({Version("0.0.1")})}) == []
 
 
-def test_nothing_to_propose(tmp_path: Path) -> None:
+def test_unchanged_files_need_no_pr(tmp_path: Path) -> None:
     """A release that changes no file, as one whose versions only tags tell, makes no pull request."""
     from tasks.pr_steps import push_branch
 

@@ -77,7 +77,7 @@ HISTORY = (
 )
 
 
-def test_plain() -> None:
+def test_plain_section_has_no_links() -> None:
     """Without a forge, references stay as they are; sections have their order, notes stand with their change."""
     entry = changelog_entry(Version("0.6.0"), DATE, changes_of(*HISTORY), LAST, settings_of())
 
@@ -114,7 +114,7 @@ def test_plain() -> None:
     )
 
 
-def test_github() -> None:
+def test_github_changelog_has_links() -> None:
     """On GitHub, heading, pull requests and commits are links."""
     messages = ("fix: no ripe fruit is lost (#41)",)
     entry = changelog_entry(Version("0.6.0"), DATE, changes_of(*messages), LAST, settings_of())
@@ -131,7 +131,7 @@ def test_github() -> None:
         """)  # noqa: E501  a line is an item
 
 
-def test_gitlab() -> None:
+def test_gitlab_changelog_links_merge_requests() -> None:
     """On GitLab, `!42` is a merge request and `#42` an issue."""
     text = told("fix: lose nothing, see #7 (!41)", web=GITLAB)
 
@@ -139,7 +139,7 @@ def test_gitlab() -> None:
     assert "([!41](https://gitlab.com/ada/engine/-/merge_requests/41))" in text
 
 
-def test_untagged() -> None:
+def test_untagged_heading_has_no_link() -> None:
     """A heading links to nothing where no tags are made."""
     entry = ChangelogEntry(Version("0.6.0"), DATE)
 
@@ -147,18 +147,18 @@ def test_untagged() -> None:
     assert render_section(entry, GITHUB, "v0.6.0", PreviousRelease()).link.endswith("/releases/tag/v0.6.0")
 
 
-def test_first_release() -> None:
+def test_first_release_lists_no_changes() -> None:
     """A first release has no list."""
     assert told(*HISTORY, since=PreviousRelease()) == "First release.\n"
 
 
 @pytest.mark.parametrize("messages", [(), ("chore: it\n\nRelease-As: 0.6.0",), ("docs: it", "unconventional")])
-def test_nothing_to_tell(messages: tuple[str, ...]) -> None:
+def test_section_without_changes_says_why(messages: tuple[str, ...]) -> None:
     """A release without changes that are shown (forced, told, for a dependency) says so in one line."""
     assert told(*messages) == "No notable changes since 0.5.0.\n"
 
 
-def test_reverted() -> None:
+def test_unreleased_revert_pair_is_hidden() -> None:
     """A commit and its revert are not told; the revert of something released is."""
     text = told('Revert "feat: b"', f'Revert "feat: a"\n\nThis reverts commit {"3" * 40}.', "fix: c", "feat: a")
 
@@ -166,7 +166,7 @@ def test_reverted() -> None:
     assert text == '### Bug Fixes\n\n- c (2222222)\n\n### Reverts\n\n- Revert "feat: b" (0000000)\n'
 
 
-def test_merges_and_our_own() -> None:
+def test_changelog_hides_merges_and_releases() -> None:
     """Merges, release commits and fixups are not told, whatever is shown."""
     merge = parse(commit("a" * 40, "b" * 40, "c" * 40, message="feat: merged"))
     settings = settings_of(changelog_sections={"chore": "Chores", "other": "Other"})
@@ -206,12 +206,12 @@ ALL = (
         ({"changelog_exclude": ["^(feat|fix)", "e.*t: a$"]}, ["Performance"]),
     ],
 )  # fmt: skip
-def test_sections(settings: dict[str, object], shown: list[str]) -> None:
+def test_configuration_decides_section_headings(settings: dict[str, object], shown: list[str]) -> None:
     """Types that ask for a release are shown; others can be, under any heading, and patterns leave out titles."""
     assert headings(*ALL, **settings) == shown
 
 
-def test_breaking_is_always_told() -> None:
+def test_breaking_changes_are_always_listed() -> None:
     """No pattern and no hidden type hides a breaking change; its heading has a name too."""
     settings = {"changelog_exclude": ["drop"], "changelog_sections": {"fix": ""}}
 
@@ -220,13 +220,13 @@ def test_breaking_is_always_told() -> None:
     assert headings("feat!: a", changelog_sections={"breaking": ""}) == ["Breaking Changes"]
 
 
-def test_headings_are_not_injected() -> None:
+def test_configured_heading_stays_one_line() -> None:
     """A heading of the configuration is one line."""
     assert "### Docs ## x" in told("docs: a", changelog_sections={"docs": "Docs\n## x"})
     assert headings_of(settings_of(changelog_sections={"DOCS": " Docs "}))["docs"] == "Docs"
 
 
-def test_contributors() -> None:
+def test_contributors_are_listed_once() -> None:
     """Authors and co-authors are named once, in order, without addresses and bots."""
     changes = changes_of(
         'fix: a\n\nCo-authored-by: "Grace" <g@example.invalid>\nco-authored-by: bea', "feat: b", "feat: c"
@@ -250,7 +250,7 @@ TAGS: dict[str, str] = dict.fromkeys(
 SCHEME = TagScheme("{name}-v{version}")
 
 
-def test_prereleases_between() -> None:
+def test_stable_release_includes_its_prereleases() -> None:
     """The prereleases that a stable release takes in are those between it and the last stable one."""
     found = prereleases_between(TAGS, SCHEME, "core", Version("1.0"), Version("1.1"))
 
@@ -258,7 +258,7 @@ def test_prereleases_between() -> None:
     assert list(map(str, prereleases_between(TAGS, SCHEME, "new", None, Version("0.1")))) == ["0.1b1", "0.1b2"]
 
 
-def test_first_stable() -> None:
+def test_first_stable_covers_its_prereleases() -> None:
     """A first stable release after prereleases tells what has come since the first of them."""
     since = PreviousRelease(None, "new-v0.5b1", (Version("0.5b1"), Version("0.5b2")))
 
@@ -286,7 +286,7 @@ def test_first_stable() -> None:
         ("--> <!-- no comment `-->`", r"--\> \<!-- no comment \`--\>\`"),
     ],
 )
-def test_escape(text: str, shown: str) -> None:
+def test_escape_keeps_code_and_addresses(text: str, shown: str) -> None:
     """A title is shown as it is, in one line; code spans and addresses are left alone."""
     assert escape(text) == shown
 
@@ -304,12 +304,12 @@ def test_escape(text: str, shown: str) -> None:
         ("fix(a_b*): - 5", r"- **a_b\*:** - 5"),
     ],
 )
-def test_start_of_an_item(title: str, shown: str) -> None:
+def test_description_cannot_start_markdown_block(title: str, shown: str) -> None:
     """A description that looks like a list, heading or quotation is none."""
     assert told(title) == f"### Bug Fixes\n\n{shown} (0000000)\n"
 
 
-def test_note() -> None:
+def test_breaking_note_keeps_its_paragraphs() -> None:
     """Paragraphs, lists and code of a footer are kept; headings, rules, comments and HTML in it are shown as text."""
     note = dedent("""\
         x goes.
@@ -348,7 +348,7 @@ def test_note() -> None:
         """).lstrip("\n")
 
 
-def test_note_that_says_nothing_new() -> None:
+def test_note_that_repeats_title_disappears() -> None:
     """A footer that repeats the title is told once."""
     assert told("feat!: x goes\n\nBREAKING CHANGE: x goes") == "### Breaking Changes\n\n- x goes (0000000)\n"
     assert told("BREAKING CHANGE: x goes") == "### Breaking Changes\n\n- x goes (0000000)\n"
@@ -365,13 +365,13 @@ def inserted(text: str, section: Section = NEW, version: str = "0.6.0") -> str:
 
 
 @pytest.mark.parametrize("text", ["", "\n", "  \n\n"])
-def test_missing(text: str) -> None:
+def test_missing_changelog_starts_with_title(text: str) -> None:
     """A missing or empty changelog begins with a title."""
     assert inserted(text) == "# Changelog\n\n## 0.6.0 - 2026-11-22\n\n- new\n"
     assert inserted(text, LINKED).endswith("- new\n\n[0.6.0]: https://forge.invalid/6\n")
 
 
-def test_keep_a_changelog() -> None:
+def test_section_goes_below_unreleased() -> None:
     """A section goes below introduction and Unreleased and above older versions, its link among the references."""
     text = """\
         # Changelog
@@ -450,7 +450,7 @@ def test_keep_a_changelog() -> None:
         ("---\ntitle: 1.0.0\n---\n\n## Changes since 0.6.0\n", "---\ntitle: 1.0.0\n---\n\n@## Changes since 0.6.0\n"),
     ],
 )  # fmt: skip
-def test_place(before: str, after: str) -> None:
+def test_section_finds_place_between_versions(before: str, after: str) -> None:
     """Place and level of the heading are found in changelogs of other hands too; all else stays as it is."""
     for mark, level in {"@1": "#", "@3": "###", "@": "##"}.items():
         text = NEW.text.replace("##", level)
@@ -464,7 +464,7 @@ def test_place(before: str, after: str) -> None:
     "heading",
     ["## 0.6.0", "## [0.6] - 2026", "## `v0.6.0`", "## **0.6.0**", "# v0.6.0", "### Release 0.6.0", "0.6.0\n-----"],
 )
-def test_present(heading: str) -> None:
+def test_present_version_is_left_alone(heading: str) -> None:
     """A version that has a heading is left alone."""
     text = f"# Changelog\n\n{heading}\n\n- by hand\n"
 
@@ -472,13 +472,13 @@ def test_present(heading: str) -> None:
 
 
 @pytest.mark.parametrize("other", ["0.6.0rc1", "0.6.0.post1", "0.6.0.dev1", "10.6.0", "0.6.0.1", "1!0.6.0"])
-def test_similar(other: str) -> None:
+def test_similar_version_is_another_version(other: str) -> None:
     """A version that only looks alike is another one."""
     assert "- new" in inserted(f"# Changelog\n\n## {other}\n")
     assert versions_in(inserted(f"## {other}\n")).count(Version("0.6.0")) == 1
 
 
-def test_line_ends() -> None:
+def test_changelog_keeps_line_ends() -> None:
     """What is added has the line ends of the file."""
     text = "# Changelog\r\n\r\n## 0.5.0\r\n\r\n[0.5.0]: https://x.invalid"
 
@@ -488,7 +488,7 @@ def test_line_ends() -> None:
     )
 
 
-def test_reference_that_is_there() -> None:
+def test_existing_link_reference_stays_unique() -> None:
     """A link that somebody has written already is not written again; other references stay first."""
     text = "## 0.5.0\n\n[0.6.0]: https://mine.invalid\n"
 
@@ -498,7 +498,7 @@ def test_reference_that_is_there() -> None:
     )
 
 
-def test_rollup() -> None:
+def test_stable_section_replaces_its_prereleases() -> None:
     """A stable version takes the place of its prereleases; whatever else stands there stays."""
     text = """\
         # Changelog
@@ -577,7 +577,7 @@ def sections(draw: st.DrawFn) -> tuple[Version, Section]:
 
 
 @given(files(), sections())
-def test_twice_is_once(text: str, given_section: tuple[Version, Section]) -> None:
+def test_second_insert_changes_nothing(text: str, given_section: tuple[Version, Section]) -> None:
     """Inserting a version twice is the same as once, whatever the file and the commits hold."""
     version, section = given_section
 
@@ -589,7 +589,7 @@ def test_twice_is_once(text: str, given_section: tuple[Version, Section]) -> Non
 
 
 @given(files(), sections())
-def test_all_else_stays(text: str, given_section: tuple[Version, Section]) -> None:
+def test_insert_keeps_all_other_text(text: str, given_section: tuple[Version, Section]) -> None:
     """What is inserted is one piece, and one line for its link; taken out again, the file is what it was."""
     version, section = given_section
     once = insert_section(text, version, section)
@@ -624,7 +624,7 @@ def without_ends(longer: str, shorter: str) -> str:
 
 
 @given(sections())
-def test_nothing_is_injected(given_section: tuple[Version, Section]) -> None:
+def test_commits_cannot_inject_headings(given_section: tuple[Version, Section]) -> None:
     """Whatever commits say, a section has its own headings alone, and nothing in it opens a fence, comment or list.
 
     What a reader of Markdown makes of it are lists, code and links to the forge.

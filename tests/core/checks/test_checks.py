@@ -473,7 +473,7 @@ def row_id(row: Row) -> str:
 
 
 @pytest.mark.parametrize("row", FIRES, ids=row_id)
-def test_fires(row: Row) -> None:
+def test_each_check_reports_its_problem(row: Row) -> None:
     """The check says what is wrong, how bad that is, where it stands, and how it is mended if that is clear."""
     found = seen(row.check, row.facts)
 
@@ -483,7 +483,7 @@ def test_fires(row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", SILENT, ids=row_id)
-def test_silent(row: Row) -> None:
+def test_each_check_accepts_correct_facts(row: Row) -> None:
     """The check leaves alone what is right, or none of its business."""
     assert seen(row.check, row.facts) == []
 
@@ -494,7 +494,7 @@ def test_every_check_is_tested() -> None:
 
 
 @pytest.mark.parametrize("check", CHECKS.values(), ids=lambda check: check.name)
-def test_words(check: Check) -> None:
+def test_checks_explain_themselves_in_sentences(check: Check) -> None:
     """A check says in sentences what it finds and what to do."""
     assert check.summary.endswith(".")
     assert check.hint.endswith((".", "`"))
@@ -515,7 +515,7 @@ OTHER = Check("spelling", Severity.NOTE, "A word is wrong.", "Mend it.", misspel
 BAD = replace(OTHER, name="bad", find=boom)
 
 
-def test_chosen() -> None:
+def test_checks_are_selected_or_ignored() -> None:
     """All are made, or those that are selected; never those that are ignored."""
     assert list(select_checks(CHECKS, (), ())) == list(CHECKS)
     assert list(select_checks(CHECKS, ("self_deps", "cycles"), ("self_deps",))) == ["cycles"]
@@ -524,7 +524,7 @@ def test_chosen() -> None:
     assert caught.value.code == ErrorCode.CHECK_UNKNOWN
 
 
-def test_checks_of_others() -> None:
+def test_checks_of_other_packages_run() -> None:
     """Checks of other packages are made like ours; what is no check, takes a name or fails is refused by its name."""
     facts = scene(pkg("app"))
     known = with_plugins([("speller", OTHER), ("two", [BAD])])
@@ -543,7 +543,7 @@ def test_checks_of_others() -> None:
         collect_findings(facts, [broken], is_anything)
 
 
-def test_order() -> None:
+def test_worst_findings_come_first() -> None:
     """The worst comes first, then checks and places by their names; what is not wanted is left out."""
     facts = scene(pkg("Core", urls=None, readme=None, lacks="README.md"), pkg("app", authors=None))
 
@@ -605,12 +605,12 @@ name = "inner"
         ("dependency-groups", "", 1),
     ],
 )
-def test_line(path: str, item: str, line: int) -> None:
+def test_line_of_finds_exact_key(path: str, item: str, line: int) -> None:
     """Keys, items and tables are found where they stand, not where a comment or a text looks like them."""
     assert line_of(TOML, path.split("."), item) == line
 
 
-def test_line_of_half_a_file() -> None:
+def test_line_of_accepts_broken_toml() -> None:
     """What is no TOML does no harm."""
     assert line_of('[a\nb = [\n"c"', ["a", "b"], "c") == 1
 
@@ -649,12 +649,12 @@ FIXES: list[Fix] = [
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
-def test_fixes(ends: str) -> None:
+def test_fixes_of_file_are_combined(ends: str) -> None:
     """All fixes of a file go into one text; comments, order and line ends stay."""
     assert fixed_texts({"p": BEFORE.replace("\n", ends)}, FIXES) == {"p": AFTER.replace("\n", ends)}
 
 
-def test_new_files() -> None:
+def test_new_file_fix_keeps_existing() -> None:
     """A file that is there is left alone, an array that is not is begun."""
     fixes = [NewFile("a", "text"), NewFile("b"), AddItem("c", ("project", "classifiers"), "x")]
 
@@ -680,7 +680,7 @@ REPORT = CheckReport(
 )  # fmt: skip
 
 
-def test_json() -> None:
+def test_check_report_json_has_fields() -> None:
     """As JSON each finding has check, severity, package, place, hint, and whether --fix fixes it."""
     said = json.loads(REPORT.model_dump_json())
 
@@ -698,7 +698,7 @@ def test_json() -> None:
     assert said["findings"][1]["fixable"] is True
 
 
-def test_sarif() -> None:
+def test_sarif_has_rules_and_results() -> None:
     """SARIF has a rule for each check that was made, and each finding beside its line, from the repository's top."""
     said = json.loads(sarif_text(REPORT, [CHECKS[name] for name in REPORT.checks], "1.0", "py"))
 
@@ -722,7 +722,7 @@ def test_sarif() -> None:
     assert json.loads(sarif_text(REPORT, CHECKS.values(), "1.0"))["runs"][0]["results"][1]["level"] == "note"
 
 
-def test_markdown() -> None:
+def test_check_markdown_has_a_table() -> None:
     """As Markdown it is a table below its summary."""
     assert check_markdown(REPORT).splitlines() == [
         "# 2 packages, 2 checks: 1 error, 1 note; --fix fixes 1",
@@ -736,7 +736,7 @@ def test_markdown() -> None:
     assert check_markdown(nothing) == "# 1 package, 2 checks: no findings\n\n"
 
 
-def test_modules() -> None:
+def test_modules_are_outermost_packages() -> None:
     """What is imported is the outermost package, also in a namespace; not tests and the like."""
     files = ["src/a/__init__.py", "src/a/b/__init__.py", "src/ns/c/__init__.py", "tests/__init__.py", "setup.py"]
 

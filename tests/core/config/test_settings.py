@@ -28,12 +28,12 @@ def refusal(table: str) -> tuple[ErrorCode, str, str]:
     return caught.value.code, caught.value.message, caught.value.location
 
 
-def test_none() -> None:
+def test_settings_need_no_configuration() -> None:
     """Nothing has to be configured."""
     assert settings_of({}) == settings_of({"tool": {}}) == settings("") == Settings.model_validate({})
 
 
-def test_defaults() -> None:
+def test_defaults_match_the_documentation() -> None:
     """The defaults are those that the documentation promises."""
     given = settings_of({}).model_dump()
 
@@ -71,7 +71,7 @@ def test_defaults() -> None:
 
 
 @pytest.mark.parametrize("model", [Settings, Group, BumpFile])
-def test_descriptions(model: type[BaseModel]) -> None:
+def test_every_settings_key_is_described(model: type[BaseModel]) -> None:
     """Every key says what it is for, as a sentence without its full stop."""
     for name, field in model.model_fields.items():
         assert field.description, name
@@ -79,7 +79,7 @@ def test_descriptions(model: type[BaseModel]) -> None:
         assert not field.description.endswith("."), name
 
 
-def test_release_branch() -> None:
+def test_release_branch_must_be_valid() -> None:
     """A name that git takes for no branch is refused, also an empty one."""
     assert settings('release_branch = "next/release"').release_branch == "next/release"
     for name in ("", "a b", "-x", "a..b", "x.lock"):
@@ -90,14 +90,14 @@ def test_release_branch() -> None:
         )
 
 
-def test_tokens_of_forges() -> None:
+def test_secrets_name_only_known_variables() -> None:
     """The token of a forge can be named like the credentials of an index; any other variable cannot."""
     assert settings('secrets.GITHUB_TOKEN = "forge"').secrets == {"GITHUB_TOKEN": "forge"}
     assert settings('secrets.GITLAB_TOKEN = "FORGE"').secrets == {"GITLAB_TOKEN": "FORGE"}
     assert refusal('secrets.PATH = "forge"')[0] is ErrorCode.CONFIG_INVALID_VALUE
 
 
-def test_frozen() -> None:
+def test_settings_cannot_be_changed() -> None:
     """Settings are a value."""
     with pytest.raises(ValidationError):
         setattr(settings_of({}), "concurrency", 3)  # noqa: B010  the type checkers know it too
@@ -106,7 +106,7 @@ def test_frozen() -> None:
 class TestGroups:
     """Named sets of packages."""
 
-    def test_list_and_table(self) -> None:
+    def test_group_is_list_or_table(self) -> None:
         """A group is a list of patterns, or a table that holds one."""
         found = settings('groups.web = ["app", "web-*"]\n[tool.releasekit.groups.core]\npackages = ["core"]')
 
@@ -115,13 +115,13 @@ class TestGroups:
             "core": ("core",),
         }
 
-    def test_round_trip(self) -> None:
+    def test_dumped_settings_are_read_again(self) -> None:
         """Settings that were dumped, to lay options over them, are read again."""
         found = settings('groups.web = ["app"]')
 
         assert Settings.model_validate(found.model_dump()) == found
 
-    def test_unknown_key(self) -> None:
+    def test_unknown_group_key_has_suggestion(self) -> None:
         """A key that a group does not have is named, with the nearest of a group's own."""
         code, what, where = refusal('concurrency = 2\n[tool.releasekit.groups.core]\npackges = ["core"]')
 
@@ -132,7 +132,7 @@ class TestGroups:
 class TestBumpFiles:
     """More files that hold a package's version."""
 
-    def test_of_a_member(self) -> None:
+    def test_member_defines_its_bump_files(self) -> None:
         """A member names them in its own file; other keys there are somebody else's."""
         document = tomllib.loads("[tool.releasekit]\nother = 1\nbump = [{ path = './a//b.py', pattern = '{version}' }]")
 
@@ -154,7 +154,7 @@ class TestBumpFiles:
             ("path = 'a.py'", "Field required"),
         ],
     )
-    def test_wrong(self, entry: str, said: str) -> None:
+    def test_wrong_bump_files_are_refused(self, entry: str, said: str) -> None:
         """A path out of the package and a pattern without a version are refused, with the member's file and line."""
         text = f"[project]\n[tool.releasekit]\nbump = [\n  {{ {entry} }},\n]\n"
 
@@ -165,7 +165,7 @@ class TestBumpFiles:
         assert caught.value.message.endswith(f": {said}")
         assert caught.value.location.startswith("packages/a/pyproject.toml:")
 
-    def test_unknown_key(self) -> None:
+    def test_unknown_bump_key_has_suggestion(self) -> None:
         """A misspelt key is named with the nearest."""
         code, what, _ = refusal("bump = [{ path = 'a', patern = '{version}' }]")
 
@@ -175,11 +175,11 @@ class TestBumpFiles:
 class TestBumps:
     """Which types of commits ask for what."""
 
-    def test_default(self) -> None:
+    def test_default_types_ask_for_release(self) -> None:
         """Features, fixes and better performance ask for a release."""
         assert settings_of({}).bumps() == {"feat": Bump.MINOR, "fix": Bump.PATCH, "perf": Bump.PATCH}
 
-    def test_configured(self) -> None:
+    def test_configured_types_replace_default_types(self) -> None:
         """Types are configurable, in any case, and take the place of the default ones."""
         found = settings('types = { Feat = "major", docs = "none" }')
 
@@ -198,14 +198,14 @@ class TestMistakes:
             ("# concurency = 5\nconcurency = 5", "concurency", "concurrency or build_concurrency", 6),
         ],
     )
-    def test_unknown_key(self, table: str, key: str, meant: str, line: int) -> None:
+    def test_unknown_settings_key_has_suggestion(self, table: str, key: str, meant: str, line: int) -> None:
         """An unknown key is refused, with its line and the nearest known ones."""
         code, what, where = refusal(table)
 
         assert (code, what) == (ErrorCode.CONFIG_INVALID_KEY, f"unknown key {key}; did you mean {meant}?")
         assert where == f"pyproject.toml:{line}, [tool.releasekit]"
 
-    def test_strange_key(self) -> None:
+    def test_strange_key_has_no_suggestion(self) -> None:
         """A key that resembles none is just unknown."""
         assert refusal("zzz = 1")[1] == "unknown key zzz"
 
@@ -231,7 +231,7 @@ class TestMistakes:
             ('exclude = [\n  "sample",\n  3,\n]', "exclude.1 = 3: Input should be a valid string", 5),
         ],
     )
-    def test_wrong_value(self, table: str, said: str, line: int) -> None:
+    def test_wrong_value_names_allowed_values(self, table: str, said: str, line: int) -> None:
         """A wrong value is refused, with what is allowed instead."""
         code, what, where = refusal(table)
 
@@ -239,14 +239,14 @@ class TestMistakes:
         assert what.startswith(said)
         assert where == f"pyproject.toml:{line}, [tool.releasekit]"
 
-    def test_no_table(self) -> None:
+    def test_settings_must_be_a_table(self) -> None:
         """Something else than a table is refused."""
         with pytest.raises(Refusal, match=r"tool\.releasekit = 3: Input should be") as caught:
             settings_of({"tool": {"releasekit": 3}})
 
         assert caught.value.code is ErrorCode.CONFIG_INVALID_VALUE
 
-    def test_same_key_elsewhere(self) -> None:
+    def test_same_key_elsewhere_is_ignored(self) -> None:
         """A key of the same name in another table does not lead astray; without the text it is the first line."""
         text = "[tool.other]\ntag = 1\n[tool.releasekit]\nextag = 1\ntag = []\n"
 
@@ -265,7 +265,7 @@ class TestOwn:
         text = f"[project]\n[tool.releasekit]\n{table}\n"
         return parse_member_settings(tomllib.loads(text), "packages/core/pyproject.toml", text)
 
-    def test_values(self) -> None:
+    def test_member_settings_hold_written_keys(self) -> None:
         """It has what is written there, and nothing else."""
         assert self.read('tag_format = "v{version}"\nchangelog = false') == {
             "tag_format": "v{version}",
@@ -295,7 +295,7 @@ class TestOwn:
             ),
         ],
     )
-    def test_mistakes(self, table: str, code: ErrorCode, said: str, line: int) -> None:
+    def test_member_settings_error_names_file(self, table: str, code: ErrorCode, said: str, line: int) -> None:
         """A mistake is named with the member's file."""
         with pytest.raises(Refusal) as caught:
             self.read(table)

@@ -34,7 +34,7 @@ def line_of(**files: str) -> list[Commit]:
     ]
 
 
-def test_flat() -> None:
+def test_released_commits_need_no_memory() -> None:
     """What is released everywhere is not kept, however long ago it began."""
 
     def peak(length: int) -> int:
@@ -55,7 +55,7 @@ def test_flat() -> None:
     assert min(peak(20_000) for _ in range(3)) < peak(1_000) + 500_000
 
 
-def test_unheard() -> None:
+def test_unmatched_release_as_is_reported() -> None:
     """A version that is named where no package is touched is nobody's, until there is a release."""
     told = {"message": "chore: x\n\nrelease-as: 2.0"}
     walk = [commit("d", "c", "s", **told), commit("s", "b", files=["web/a"]), commit("c", "b", **told)]
@@ -72,14 +72,14 @@ class TestPrereleases:
 
     WALK = line_of(d="web/a", c="web/a packages/core/a", b="web/a", a="web/a")
 
-    def test_fresh(self) -> None:
+    def test_commits_since_prerelease_are_marked(self) -> None:
         """What has come since the stable release is told, and what of it has come since the prerelease."""
         found = attribute_commits(self.WALK, "d", {"web": "a", "core": "b"}, OWNERS, latest={"web": "c"})
 
         assert (found.by_package["web"], found.since_prerelease) == (["d", "c", "b"], {"web": {"d"}})
         assert found.by_package["core"] == ["c"]
 
-    def test_never_stable(self) -> None:
+    def test_prerelease_alone_keeps_all_history(self) -> None:
         """Without a stable release it is all of the history."""
         found = attribute_commits(self.WALK, "d", {}, OWNERS, latest={"web": "b"})
 
@@ -89,7 +89,7 @@ class TestPrereleases:
 class TestLayouts:
     """Which package stood where, at each commit."""
 
-    def test_ignored(self) -> None:
+    def test_ignored_files_have_no_owner(self) -> None:
         """A file that is nobody's counts for nobody, alone or beside others."""
         walk = line_of(c="uv.lock", b="uv.lock README.md", a="web/uv.lock")
 
@@ -97,17 +97,17 @@ class TestLayouts:
 
         assert (found.by_package["root"], found.by_package["web"]) == (["b"], ["a"])
 
-    def test_submodule(self) -> None:
+    def test_submodule_path_belongs_to_package(self) -> None:
         """A package that is a submodule is one path to git."""
         assert touching(line_of(a="packages/core")) == {"core": "a"}
 
-    def test_manifests(self) -> None:
+    def test_pyproject_changes_list_their_commits(self) -> None:
         """It is told which commits touch a pyproject.toml, and where."""
         walk = line_of(c="web/pyproject.toml x/pyproject.toml", b="web/xpyproject.toml", a="pyproject.toml")
 
         assert attribute_commits(walk, "c", {}, {"": "root"}).pyproject_changes == {"web": ["c"], "x": ["c"], "": ["a"]}
 
-    def test_moves(self) -> None:
+    def test_package_keeps_commits_before_move(self) -> None:
         """From where it is said that things stood elsewhere, they did, back to the beginning; the move is of both."""
         walk = line_of(d="new/a", c="new/a old/a", b="old/a", a="old/a new/a")
         now, before = {"new": "it", "old": "other"}, {"old": "it", "new": "other"}
@@ -120,7 +120,7 @@ class TestLayouts:
 class TestOwners:
     """A file belongs to the deepest member directory that holds it."""
 
-    def test_deepest(self) -> None:
+    def test_deepest_member_owns_a_file(self) -> None:
         """Nested members own their files, and the top owns what is left."""
         walk = line_of(
             f="README.md docs/index.md",
@@ -133,17 +133,17 @@ class TestOwners:
 
         assert touching(walk) == {"root": "fb", "core": "dca", "x": "e", "web": "a"}
 
-    def test_no_owner(self) -> None:
+    def test_files_outside_members_count_nowhere(self) -> None:
         """Where the top is no package, files outside all members count for none."""
         found = attribute_commits(line_of(b="README.md", a="web/a.py"), "b", {}, {"web": "web"})
 
         assert ([c.sha for c in found.commits], found.by_package) == (["a"], {"web": ["a"]})
 
-    def test_once(self) -> None:
+    def test_commit_counts_once_per_package(self) -> None:
         """A commit counts once for a package, however many of its files it touches."""
         assert touching(line_of(a="web/a.py web/b.py web/c/d.py")) == {"web": "a"}
 
-    def test_former_directory(self) -> None:
+    def test_package_may_own_several_directories(self) -> None:
         """A package may own several directories: where it stands, and where it stood."""
         walk = line_of(b="new/a.py", a="old/a.py")
 
@@ -153,19 +153,19 @@ class TestOwners:
 class TestSince:
     """What a package's last release holds is not unreleased."""
 
-    def test_own_release(self) -> None:
+    def test_package_starts_at_own_release(self) -> None:
         """Each package begins at its own."""
         walk = line_of(d="web/a packages/core/a", c="web/a packages/core/a", b="web/a packages/core/a", a="web/a")
 
         assert touching(walk, {"web": "c", "core": "b"}) == {"web": "d", "core": "dc"}
 
-    def test_head_is_released(self) -> None:
+    def test_released_head_leaves_no_commits(self) -> None:
         """Nothing has come since a release of this very commit."""
         walk = line_of(b="web/a", a="web/a")
 
         assert attribute_commits(walk, "b", {"web": "b"}, {"web": "web"}).commits == ()
 
-    def test_branch(self) -> None:
+    def test_merged_older_branch_is_unreleased(self) -> None:
         """What a branch brings counts though it is older than the release, for that does not hold it."""
         walk = [
             commit("m", "r", "b"),
@@ -176,7 +176,7 @@ class TestSince:
 
         assert touching(walk, {"web": "r"}) == {"web": "b"}
 
-    def test_release_on_a_side_branch(self) -> None:
+    def test_release_on_side_branch_counts(self) -> None:
         """A tag on a commit that is not in the history counts for what both hold, and brings nothing of its own."""
         walk = [
             commit("h", "b", files=["web/a"]),
@@ -188,7 +188,7 @@ class TestSince:
         assert touching(walk, {"web": "t"}) == {"web": "h"}
         assert touching([walk[1], walk[0], *walk[2:]], {"web": "h"}) == {"web": "t"}
 
-    def test_merges_without_files(self) -> None:
+    def test_merges_without_files_are_kept(self) -> None:
         """Merges, and what lies between commits that count, are handed on: a revert of a merge needs them."""
         walk = [
             commit("d", "m", files=["web/a"]),
@@ -218,7 +218,7 @@ def histories(draw: st.DrawFn) -> tuple[list[Commit], dict[str, str]]:
 
 
 @given(histories())
-def test_reachability(drawn: tuple[list[Commit], dict[str, str]]) -> None:
+def test_one_walk_matches_separate_searches(drawn: tuple[list[Commit], dict[str, str]]) -> None:
     """One walk finds what a search from each release finds, on any history."""
     walk, since = drawn
     parents = {c.sha: c.parents for c in walk}

@@ -120,7 +120,7 @@ SPECIFICATION: list[tuple[str, str, dict[str, Any]]] = [
 @pytest.mark.parametrize(
     ("message", "expected"), [row[1:] for row in SPECIFICATION], ids=[row[0] for row in SPECIFICATION]
 )
-def test_specification(message: str, expected: dict[str, Any]) -> None:
+def test_specification_examples_parse_correctly(message: str, expected: dict[str, Any]) -> None:
     """Every example of Conventional Commits 1.0.0 is read as it is meant."""
     change = read(message)
 
@@ -145,7 +145,7 @@ def test_specification(message: str, expected: dict[str, Any]) -> None:
         "   \n\n",
     ],
 )
-def test_unconventional(title: str) -> None:
+def test_unconventional_title_becomes_description(title: str) -> None:
     """A message of another form has no type, asks for nothing, and keeps its title as description."""
     change = read(title)
 
@@ -171,7 +171,7 @@ def test_unconventional(title: str) -> None:
         ("fe\x00at: x\x1b[2J\x9b1A\u202ey\tz", "feat", "", "x[2J1Ay\tz"),
     ],
 )
-def test_titles(title: str, kind: str, scope: str, description: str) -> None:
+def test_real_titles_parse_correctly(title: str, kind: str, scope: str, description: str) -> None:
     """Scopes, spaces, line ends and alphabets of real histories do not get in the way, nor what steers a terminal."""
     change = read(title)
 
@@ -202,7 +202,7 @@ def test_titles(title: str, kind: str, scope: str, description: str) -> None:
         ("BREAKING CHANGE:", []),
     ],
 )
-def test_breaking_footers(body: str, notes: list[str]) -> None:
+def test_breaking_footer_counts_anywhere(body: str, notes: list[str]) -> None:
     """A BREAKING CHANGE footer counts wherever a body holds it, with all of its value and nothing after it."""
     change = read(f"feat: x\n\n{body}")
 
@@ -224,12 +224,12 @@ def test_breaking_footers(body: str, notes: list[str]) -> None:
         "* feat!: a\n\n* fix: b",
     ],
 )
-def test_not_breaking(body: str) -> None:
+def test_lookalike_footers_do_not_break(body: str) -> None:
     """Only the upper-case token at the start of a line breaks; of a squash merge the title decides."""
     assert not read(f"feat: x\n\n{body}").breaking
 
 
-def test_breaking_title() -> None:
+def test_breaking_change_title_is_breaking() -> None:
     """Where the footer has become the title, it is not overlooked."""
     change = read("BREAKING CHANGE: the old API is gone")
 
@@ -253,13 +253,13 @@ def test_breaking_title() -> None:
         ("chore: x", None),
     ],
 )
-def test_release_as(message: str, version: str | None) -> None:
+def test_release_as_is_a_trailer(message: str, version: str | None) -> None:
     """A Release-As footer is found among other trailers, and not in prose."""
     assert read(message).release_as == version
 
 
 @pytest.mark.parametrize("prefix", ["fixup! ", "squash! ", "amend! ", "fixup! fixup! "])
-def test_fixup(prefix: str) -> None:
+def test_fixup_takes_only_the_type(prefix: str) -> None:
     """A stray fixup has the type of the commit that it amends; what that one's title promises is not its own."""
     change = read(f"{prefix}feat(api)!: x")
 
@@ -312,7 +312,7 @@ def test_fixup(prefix: str) -> None:
         (f"feat: do it better\n\nThis reverts commit {B} and starts anew.", Reverts((B,), is_partial_revert=True)),
     ],
 )
-def test_reverts(message: str, reverts: Reverts) -> None:
+def test_revert_names_what_it_undoes(message: str, reverts: Reverts) -> None:
     """Every form of a revert says what it undoes, as exactly as it can."""
     assert read(message).reverts == reverts
 
@@ -330,7 +330,7 @@ def test_reverts(message: str, reverts: Reverts) -> None:
         "revert: (#12)",
     ],
 )
-def test_not_a_revert(message: str) -> None:
+def test_lookalike_messages_are_no_reverts(message: str) -> None:
     """Talk about reverts is none."""
     assert read(message).reverts is None
 
@@ -339,14 +339,14 @@ def test_not_a_revert(message: str) -> None:
     "message",
     ['Revert "feat!: x"', 'Reapply "feat: x"', "REVERT: feat: x", "Back out\n\nThis reverts commit 676104e."],
 )
-def test_type_of_a_revert(message: str) -> None:
+def test_revert_has_its_own_type(message: str) -> None:
     """However it is written, a revert has the type revert and breaks nothing by quoting what did."""
     change = read(message)
 
     assert (change.type, change.breaking, change.is_revert) == ("revert", False, True)
 
 
-def test_subject_of() -> None:
+def test_equal_reverts_share_a_subject() -> None:
     """A title means the same with and without pull request numbers, and however its reverts are written."""
     assert subject_of("feat: x (#12)") == ("feat: x", 0)
     assert subject_of('Revert "Revert "feat: x (#12)" (#13)" (#14)') == subject_of('Reapply "feat: x"')
@@ -369,7 +369,7 @@ def test_subject_of() -> None:
         f'Revert "feat: x"\n\nThis reverts commit {"9" * 40}.',
     ],
 )
-def test_commit_and_its_revert(revert: str) -> None:
+def test_commit_and_its_revert_cancel(revert: str) -> None:
     """A commit and its revert count for nothing, neither; a sha that rebasing has changed falls back to the title."""
     changes = history((A, "feat: x"), (B, "fix: y"), (C, revert))
 
@@ -377,7 +377,7 @@ def test_commit_and_its_revert(revert: str) -> None:
     assert list(ignored(changes).values()) == ["reverts aaaaaaa", "reverted by ccccccc"]
 
 
-def test_pull_request_number() -> None:
+def test_revert_by_number_finds_merge() -> None:
     """A revert that names only a pull request finds the squash merge of it."""
     changes = history((A, "feat: x (#12)"), (B, "feat: x (#11)"), (C, "Back out (#13)\n\nReverts owner/repo#12"))
 
@@ -385,7 +385,7 @@ def test_pull_request_number() -> None:
 
 
 @pytest.mark.parametrize("message", ['Revert "feat: x"', f"Back out\n\nThis reverts commit {E}."])
-def test_revert_of_something_released(message: str) -> None:
+def test_revert_of_released_commit_counts(message: str) -> None:
     """A revert without a partner in the range stands."""
     assert counted(history((A, "feat: y"), (B, message))) == [message.partition("\n")[0], "feat: y"]
 
@@ -400,7 +400,7 @@ def test_revert_of_something_released(message: str) -> None:
         f"feat: x, this time for good\n\nThis reverts commit {B}.",
     ],
 )
-def test_revert_of_a_revert(again: str) -> None:
+def test_revert_of_a_revert_restores(again: str) -> None:
     """A revert of a revert restores; a third one takes away again."""
     changes = history((A, "feat: x"), (B, 'Revert "feat: x"'), (C, again))
 
@@ -411,7 +411,7 @@ def test_revert_of_a_revert(again: str) -> None:
     )
 
 
-def test_same_title_twice() -> None:
+def test_revert_by_title_undoes_nearest() -> None:
     """By title a revert undoes the nearest older commit that still stands; what came after it is safe."""
     again = history((A, "feat: x"), (B, 'Revert "feat: x"'), (C, "feat: x"))
     assert [change.sha for change in drop_reverted(again).effective] == [C]
@@ -422,7 +422,7 @@ def test_same_title_twice() -> None:
     assert counted(twice) == []
 
 
-def test_several_at_once() -> None:
+def test_one_revert_undoes_several_commits() -> None:
     """A revert of several commits undoes all; if one of them is released, it also counts."""
     both = f"revert: x and y\n\nRefs: {A[:7]}, {B[:7]}"
     assert counted(history((A, "feat: x"), (B, "feat: y"), (C, both))) == []
@@ -432,7 +432,7 @@ def test_several_at_once() -> None:
     assert [item.change.title for item in drop_reverted(one).ignored] == ["feat: y"]
 
 
-def test_several_packages() -> None:
+def test_revert_ignores_other_packages_commits() -> None:
     """What a revert names beside a commit of this package is another package's matter."""
     changes = parse_history(
         [commit(f"revert: x and y\n\nRefs: {A[:7]}, {B[:7]}", C), commit("feat: y", B), commit("feat: x", A)]
@@ -442,14 +442,14 @@ def test_several_packages() -> None:
     assert drop_reverted([changes[0], changes[2]], unreleased=walk).effective == ()
 
 
-def test_partial_revert() -> None:
+def test_partial_revert_counts_by_title() -> None:
     """A squash merge that undoes something on its way counts for what its title says."""
     squash = f'feat: y (#30)\n\n* feat: y\n\n* Revert "feat: x"\n\nThis reverts commit {A}.\n\nThis reverts commit {E}.'
 
     assert counted(history((A, "feat: x"), (B, squash))) == ["feat: y (#30)"]
 
 
-def test_merge() -> None:
+def test_merge_commit_counts_for_nothing() -> None:
     """A merge counts for nothing, whatever its message says; what it merged counts."""
     changes = parse_history([commit(f"feat!: merge\n\nThis reverts commit {B}.", C, A, B), commit("fix: b", B)])
 
@@ -465,7 +465,7 @@ def test_merge() -> None:
     ],
 )
 @pytest.mark.parametrize("with_merge", [True, False])
-def test_revert_of_a_merge(message: str, with_merge: bool) -> None:
+def test_revert_of_merge_undoes_branch(message: str, with_merge: bool) -> None:
     """A revert of a merge undoes what the merge brought in, and nothing that was there before."""
     changes = parse_history(
         [
@@ -481,7 +481,7 @@ def test_revert_of_a_merge(message: str, with_merge: bool) -> None:
 
 
 @pytest.mark.parametrize(("kept", "left"), [(A, "feat: a"), (C[:9], "feat: c"), ("9" * 7, "feat: a")])
-def test_either_side_of_a_merge(kept: str, left: str) -> None:
+def test_revert_of_merge_keeps_parent(kept: str, left: str) -> None:
     """A revert of a merge goes back to the parent that it names (`git revert --mainline`), else to the first."""
     changes = parse_history(
         [
@@ -496,7 +496,7 @@ def test_either_side_of_a_merge(kept: str, left: str) -> None:
     assert counted(changes) == [left, "docs: b"]
 
 
-def test_walk_beside_the_commits() -> None:
+def test_revert_finds_merge_in_walk() -> None:
     """What a revert names is looked up in the whole walk, where only that knows the merge."""
     revert = commit(f"Back out\n\nThis reverts commit {D[:8]}.", E, D)
     feature = commit("feat: b", B, A)
@@ -506,14 +506,14 @@ def test_walk_beside_the_commits() -> None:
     assert drop_reverted(parse_history([revert, feature], walk), unreleased={C}).effective == ()
 
 
-def test_release_as_survives() -> None:
+def test_release_as_on_revert_survives() -> None:
     """An instruction on a revert is not lost with it."""
     changes = history((A, "feat: x"), (B, "revert: feat: x\n\nRelease-As: 2.0.0"))
 
     assert counted(changes) == ["revert: feat: x"]
 
 
-def test_nothing() -> None:
+def test_no_commits_give_no_changes() -> None:
     """No changes, nothing stands."""
     assert (drop_reverted([]).effective, drop_reverted([]).ignored, parse_history([])) == ((), (), ())
 
@@ -588,7 +588,7 @@ def stories(draw: st.DrawFn) -> Story:
 
 
 @given(stories())
-def test_standing_agrees_with_the_reference(story: Story) -> None:
+def test_effective_changes_match_slow_replay(story: Story) -> None:
     """Whatever is reverted, restored and reverted again: what stands is what a slow replay says."""
     newest_first = [commit(message, sha_of(place)) for place, message in enumerate(story.messages)][::-1]
 
@@ -599,7 +599,7 @@ def test_standing_agrees_with_the_reference(story: Story) -> None:
 
 
 @given(st.text())
-def test_any_message(message: str) -> None:
+def test_any_message_can_be_read(message: str) -> None:
     """No message is too odd to be read."""
     change = read(message)
 
@@ -607,12 +607,12 @@ def test_any_message(message: str) -> None:
     assert drop_reverted([change]).effective == (change,)
 
 
-def test_bump_labels() -> None:
+def test_bumps_have_ordered_labels() -> None:
     """Bumps are ordered and have names."""
     assert [bump.label for bump in sorted(Bump)] == ["none", "patch", "minor", "major"]
 
 
-def test_cost() -> None:
+def test_long_history_parses_fast() -> None:
     """10,000 commits are read in well under a second even on a slow machine, and a long chain of reverts too."""
     body = "why it is so\nand what follows\n\n" * 5 + "BREAKING CHANGE: gone\n\nCo-authored-by: D <d@e.f>\nRefs #1"
     plain = [commit(f"feat(x): {place}\n\n{body}", sha_of(place)) for place in range(5_000)]

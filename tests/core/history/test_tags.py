@@ -48,7 +48,7 @@ names = st.from_regex(r"[a-z0-9]+(-(v?[0-9]{1,2}|rc1|[a-z0-9]+)){0,3}", fullmatc
 
 
 @given(st.sampled_from(SCHEMES), names, versions)
-def test_read_what_was_written(pattern: str, name: str, version: Version) -> None:
+def test_written_tag_reads_back(pattern: str, name: str, version: Version) -> None:
     """What a scheme writes it reads again, for every name and version."""
     scheme = TagScheme(pattern, "python")
 
@@ -76,7 +76,7 @@ def test_read_what_was_written(pattern: str, name: str, version: Version) -> Non
         ("a.c-{name}-{version}", "abc-core-1.0", None),
     ],
 )
-def test_read(pattern: str, tag: str, expected: tuple[str, str] | None) -> None:
+def test_only_exact_tags_are_read(pattern: str, tag: str, expected: tuple[str, str] | None) -> None:
     """Only tags of this very form are read; names are normalised."""
     assert TagScheme(pattern, "python").read(tag) == (expected and (expected[0], Version(expected[1])))
 
@@ -97,7 +97,7 @@ def test_read(pattern: str, tag: str, expected: tuple[str, str] | None) -> None:
         "{name}-{name}-{version}",
     ],
 )
-def test_placeholders(pattern: str) -> None:
+def test_tag_format_needs_one_version(pattern: str) -> None:
     """A format must hold the version once, may hold name and label, and nothing else in braces."""
     with pytest.raises(Refusal, match=r"must contain \{version\}, and may contain \{name\} and \{label\}") as caught:
         TagScheme(pattern)
@@ -106,7 +106,7 @@ def test_placeholders(pattern: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["{name}{version}", "{name}.{version}", "{version}.{name}"])
-def test_ambiguous(pattern: str) -> None:
+def test_ambiguous_tag_format_is_refused(pattern: str) -> None:
     """A format is refused from which nobody can tell where the name ends."""
     with pytest.raises(Refusal, match="from which the version cannot be read") as caught:
         TagScheme(pattern)
@@ -123,7 +123,7 @@ def test_ambiguous(pattern: str) -> None:
         *("a\t{version}", "{label}-{version}", "{label}/{version}"),
     ],
 )
-def test_refused_by_git(pattern: str) -> None:
+def test_format_invalid_for_git_fails(pattern: str) -> None:
     """A format is refused at once if git would refuse its tags (git-check-ref-format, and a leading hyphen)."""
     with pytest.raises(Refusal) as caught:
         TagScheme(pattern)
@@ -131,12 +131,12 @@ def test_refused_by_git(pattern: str) -> None:
     assert caught.value.code is ErrorCode.TAG_INVALID
 
 
-def test_accepted_by_git() -> None:
+def test_format_valid_for_git_passes() -> None:
     """What looks odd but is fine for git is fine."""
     assert TagScheme("@{name}@/é,'{version}!").tag("core", Version("1.0")) == "@core@/é,'1.0!"
 
 
-def test_label_with_special_characters() -> None:
+def test_label_characters_are_literal() -> None:
     """A label means itself, neither a pattern nor a placeholder."""
     scheme = TagScheme("{label}-{name}-{version}", "c++(x)")
 
@@ -157,27 +157,27 @@ class TestBaselines:
         assert all(item.commit == f"commit of {item.tag}" for item in found.values())
         return {name: item.tag for name, item in found.items()}
 
-    def test_highest(self) -> None:
+    def test_highest_version_is_the_baseline(self) -> None:
         """It is the highest version, not the last tag in the alphabet."""
         assert self.found("core-v1.9 core-v1.10 core-v1.10rc1 web-v0.1", core="1.10", web="0.1") == {
             "core": "core-v1.10",
             "web": "web-v0.1",
         }
 
-    def test_maintenance_branch(self) -> None:
+    def test_tags_above_declared_are_ignored(self) -> None:
         """Above the declared version there are only other branches' tags."""
         assert self.found("core-v1.4 core-v2.0", core="1.5.dev0") == {"core": "core-v1.4"}
         assert self.found("core-v2.0", core="1.5") == {}
 
-    def test_dynamic(self) -> None:
+    def test_dynamic_version_takes_highest_tag(self) -> None:
         """A version that only the tags know is the highest of them."""
         assert self.found("core-v1.4 core-v2.0rc1", core=None) == {"core": "core-v2.0rc1"}
 
-    def test_others(self) -> None:
+    def test_foreign_tags_are_no_baseline(self) -> None:
         """Tags of other forms, and of packages that are no members, mean nothing."""
         assert self.found("v3.0 core-1.0 gone-v1.0 core-vx", core="9.0") == {}
 
-    def test_value(self) -> None:
+    def test_baseline_lists_taken_versions(self) -> None:
         """It says tag, version and commit; the last stable one besides, and all versions that are taken."""
         tags = {"core-v1.0": "c0ffee", "core-v1.1rc1": "cafe", "core-v2.0": "babe"}
 
@@ -187,13 +187,13 @@ class TestBaselines:
         assert found.stable == Baseline("core-v1.0", Version("1.0"), "c0ffee")
         assert found.taken == {Version("1.0"), Version("1.1rc1"), Version("2.0")}
 
-    def test_only_prereleases(self) -> None:
+    def test_prerelease_tag_is_not_stable(self) -> None:
         """Before the first stable release there is none to begin at."""
         (found,) = scheme_baselines({"core-v1.0rc1": "c0ffee"}, self.SCHEME, {"core": Version("1.0rc1")}).values()
 
         assert (found.tag, found.stable) == ("core-v1.0rc1", None)
 
-    def test_begin(self) -> None:
+    def test_history_begins_at_last_stable(self) -> None:
         """A stable release tells all since the last stable one, or since the first prerelease where there is none."""
         tags = {"core-v1.0b1": "a", "core-v1.0rc1": "b", "web-v0.9": "c", "web-v1.0rc1": "d"}
 
@@ -204,7 +204,7 @@ class TestBaselines:
             "web": ("web-v1.0rc1", "web-v0.9"),
         }
 
-    def test_own(self) -> None:
+    def test_own_format_has_own_baseline(self) -> None:
         """A package with a format of its own has those tags and no others, and nobody else has them."""
         schemes = TagSchemes(self.SCHEME, {"web": TagScheme("v{version}")})
         tags: dict[str, str] = dict.fromkeys(("core-v1.0", "v2.0", "web-v3.0"), "c0ffee")
@@ -214,7 +214,7 @@ class TestBaselines:
 
         assert {name: last.tag for name, last in found.items()} == {"core": "core-v1.0", "web": "v2.0"}
 
-    def test_umbrella(self) -> None:
+    def test_umbrella_tag_is_no_baseline(self) -> None:
         """The tag of a release as a whole is no package's, unless the format that is written names no package."""
         tags: dict[str, str] = dict.fromkeys(("v1.0", "core-v0.9"), "c0ffee")
         declared: dict[str, Version | None] = dict.fromkeys(("core", "new"), Version("9.0"))
@@ -227,7 +227,7 @@ class TestBaselines:
         assert last("all-{version}", "v{version}", "{name}-v{version}") == {"core": "core-v0.9"}
         assert last("v{version}", "{name}-v{version}") == {"core": "v1.0", "new": "v1.0"}
 
-    def test_on_index(self) -> None:
+    def test_index_version_replaces_missing_tag(self) -> None:
         """Without a tag it is the highest version on the index that is not above the declared one."""
         versions = [Version("1.0"), Version("1.1rc1"), Version("2.0")]
 
@@ -239,7 +239,7 @@ class TestBaselines:
         assert baseline_on_index(versions, Version("0.9")) is None
         assert baseline_on_index((), None) is None
 
-    def test_reachable(self) -> None:
+    def test_dynamic_version_prefers_reachable_tags(self) -> None:
         """Where only tags know the version, HEAD's own come first; a declared version knows better than branches."""
         tags = {"core-v1.4": "a", "core-v2.0": "b", "web-v3.0": "c"}
         declared = {"core": None, "web": None}
@@ -265,34 +265,34 @@ class TestFormatsOverTime:
         return {name: item.tag for name, item in found.items()}
 
     @pytest.mark.parametrize("tag", ["core-v2.0", "core==2.0", "core@2.0", "py/core/v2.0", "Core@2.0"])
-    def test_each(self, tag: str) -> None:
+    def test_every_listed_format_is_read(self, tag: str) -> None:
         """A tag of any of the formats is a release."""
         assert self.last(f"core-v1.0 core==1.1 {tag}") == {"core": tag}
 
-    def test_first_is_written(self) -> None:
+    def test_first_listed_format_is_written(self) -> None:
         """The first is what new tags look like."""
         scheme = TagScheme(self.FORMATS, "py")
 
         assert (scheme.tag("core", Version("1.0")), scheme.names_packages) == ("core-v1.0", True)
 
-    def test_from_lockstep(self) -> None:
+    def test_own_tag_beats_lockstep_tag(self) -> None:
         """Tags of a time when all had one version count for those that have had none of their own since."""
         assert self.last("v1.0 v2.0 core-v1.5") == {"core": "core-v1.5", "web": "v2.0"}
 
-    def test_to_lockstep(self) -> None:
+    def test_highest_of_both_formats_counts(self) -> None:
         """Where tags without a name are written, they are everybody's, and the highest is the last."""
         formats = ("v{version}", "{name}-v{version}")
 
         assert self.last("core-v1.0 v1.5 web-v2.0 v3.1", formats) == {"core": "v1.5", "web": "web-v2.0"}
         assert not TagScheme(formats).names_packages
 
-    def test_ambiguous(self) -> None:
+    def test_tag_matches_an_existing_member(self) -> None:
         """A tag that several formats fit is a release of whoever exists."""
         formats = ("{name}-{version}", "{label}-{name}-{version}")
 
         assert self.last("py-core-1.0", formats) == {"core": "py-core-1.0"}
 
-    def test_empty(self) -> None:
+    def test_empty_format_list_is_refused(self) -> None:
         """No format at all is refused."""
         with pytest.raises(Refusal, match="no tag format") as caught:
             TagScheme(())
@@ -317,14 +317,16 @@ class TestUmbrella:
             ("1.2", None, "v1.2 release-2026.11.22", "release-2026.11.22.2"),
         ],
     )
-    def test_rules(self, versions: str, lead: str | None, taken: str, expected: str) -> None:
+    def test_umbrella_tag_follows_shared_version(
+        self, versions: str, lead: str | None, taken: str, expected: str
+    ) -> None:
         """It has the shared version, or the lead's, or the date; numbered when that is taken."""
         shared = map(Version, versions.split())
         first = Version(lead) if lead else None
 
         assert umbrella_tag("v{version}", NAMED, shared, first, "2026.11.22", taken.split()) == expected
 
-    def test_label(self) -> None:
+    def test_umbrella_tag_includes_the_label(self) -> None:
         """The label stands in it as it does in a package's tag."""
         schemes = TagSchemes(TagScheme("{name}@{version}", "py"))
 
@@ -337,12 +339,12 @@ class TestUmbrella:
             TagSchemes(TagScheme("{name}-v{version}"), {"core": TagScheme("v{version}")}),
         ],
     )
-    def test_mistaken(self, schemes: TagSchemes) -> None:
+    def test_umbrella_never_imitates_package_tag(self, schemes: TagSchemes) -> None:
         """A tag that would be read as one package's, or as everybody's, is not taken for the release as a whole."""
         assert umbrella_tag("v{version}", schemes, [Version("1.0")], None, "2026.11.22", ()) == "release-2026.11.22"
         assert umbrella_tag("all/{version}", schemes, [Version("1.0")], None, "2026.11.22", ()) == "all/1.0"
 
-    def test_invalid(self) -> None:
+    def test_invalid_umbrella_format_is_refused(self) -> None:
         """A format that makes no tag is refused; a release as a whole has no name to put in."""
         for pattern in ("all", "{name}-v{version}"):
             with pytest.raises(Refusal) as caught:
@@ -361,12 +363,12 @@ class TestUmbrella:
         ("", "v1", ""),
     ],
 )
-def test_pushes(tags: str, umbrella: str, pushes: str) -> None:
+def test_tags_push_in_threes(tags: str, umbrella: str, pushes: str) -> None:
     """Tags are pushed by threes, that of the whole release last and alone."""
     assert "|".join(map(" ".join, push_batches(tags.split(), [umbrella]))) == pushes
 
 
-def test_umbrellas() -> None:
+def test_umbrella_needs_its_release_commit() -> None:
     """It has the form of one, stands beside a package's tag, and its commit says that it made that release."""
     tags = {"v1.0": "a", "core-v1.0": "a", "v1.1": "b", "v1": "b", "release-2026.01.01": "c", "web-1.0": "c"}
     tags |= {"core-v2.0": "d", "web-v2.0": "d", "latest": "b", "all/2.0": "e", "web-v3.0": "e"}

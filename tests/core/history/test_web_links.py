@@ -42,13 +42,13 @@ GITHUB = "https://github.com/ada/engine"
         ("https://github.com/ada/engine?token=swordfish", ""),
     ],
 )
-def test_remote(remote: str, base: str) -> None:
+def test_forge_follows_from_remote_host(remote: str, base: str) -> None:
     """GitHub and GitLab are known by their hosts, in each form that git takes; who logs in is never part of it."""
     assert repository_urls(remote).base == base
     assert repository_urls(remote).is_gitlab is ("gitlab" in base)
 
 
-def test_github() -> None:
+def test_github_links_use_github_paths() -> None:
     """GitHub's pages."""
     web = RepositoryUrls(GITHUB)
 
@@ -59,7 +59,7 @@ def test_github() -> None:
     assert web.tag("py/core-v1") == f"{GITHUB}/releases/tag/py/core-v1"
 
 
-def test_gitlab() -> None:
+def test_gitlab_links_use_gitlab_paths() -> None:
     """GitLab's pages."""
     web = RepositoryUrls("https://gitlab.com/ada/engine", is_gitlab=True)
 
@@ -80,7 +80,9 @@ def test_gitlab() -> None:
         ("ssh://git@git.example.org:2222/a/b.git", "gitlab", "a/b", "https://git.example.org/api/v4"),
     ],
 )
-def test_api(remote: str, forge: Literal["auto", "github", "gitlab"], repository: str, api: str) -> None:
+def test_forge_api_follows_from_remote(
+    remote: str, forge: Literal["auto", "github", "gitlab"], repository: str, api: str
+) -> None:
     """Where the forge can be asked, and what it calls the repository."""
     web = repository_urls(remote, forge)
 
@@ -88,7 +90,7 @@ def test_api(remote: str, forge: Literal["auto", "github", "gitlab"], repository
     assert web.host == (urlsplit(api).hostname or "").removeprefix("api.")
 
 
-def test_nowhere() -> None:
+def test_no_forge_gives_no_links() -> None:
     """Without a forge there are no pages."""
     assert {
         RepositoryUrls().commit("1a2b"),

@@ -27,7 +27,7 @@ def statuses(plan: Plan) -> dict[str, str]:
 class TestRows:
     """Each publishable package has a row."""
 
-    def test_released(self) -> None:
+    def test_changed_packages_release_in_order(self) -> None:
         """What changed is released, dependencies first, each with its version, reason and tag."""
         plan = plan_of(*DIAMOND)
 
@@ -44,7 +44,7 @@ class TestRows:
         assert core.version == Version("1.1")
         assert row(plan, "app").needs == ("db", "web")
 
-    def test_skipped(self) -> None:
+    def test_unchanged_package_has_no_version(self) -> None:
         """What did not change has a row without a version, after all others; it gates nobody."""
         plan = plan_of(*DIAMOND, changes={"app": "fix: it", "core": "docs: it"})
 
@@ -55,7 +55,7 @@ class TestRows:
         assert (core.order, core.level, core.next, core.tag, core.bump) == (-1, -1, None, "", "none")
         assert row(plan, "app").needs == ()
 
-    def test_every_status(self) -> None:
+    def test_every_plan_status_is_reachable(self) -> None:
         """Each status can be reached."""
         plan = plan_of(
             "app: core done kept",
@@ -75,7 +75,7 @@ class TestRows:
         assert set(Status) == {"skipped", *statuses(plan).values()}
         assert [step.name for step in plan.steps] == ["core", "app"]
 
-    def test_left_out(self) -> None:
+    def test_missing_first_release_warns(self) -> None:
         """What somebody needs and was never released should not be left out."""
         (never,) = plan_of("app: core", selection={"exclude": ("core",)}, tags=("app-v1.0",)).warnings
         again = plan_of("app: core", selection={"exclude": ("core",)})
@@ -84,7 +84,7 @@ class TestRows:
         assert not again.warnings
 
     @pytest.mark.parametrize("line", ["app: sample", "app (build): sample", "app[x]: sample"])
-    def test_private(self, line: str) -> None:
+    def test_requirement_on_private_member_warns(self, line: str) -> None:
         """What is never published has no row; that somebody needs it is a warning."""
         plan = plan_of(line, "web:", settings={"exclude": ["sample"]})
 
@@ -93,11 +93,11 @@ class TestRows:
             "RK-WORKSPACE-REQUIREMENT: app requires sample, which is never published (packages/app/pyproject.toml)",
         )
 
-    def test_group_requirement_on_private(self) -> None:
+    def test_private_group_requirement_is_silent(self) -> None:
         """A group is never published, so it can miss nothing."""
         assert plan_of("app (group): sample", settings={"exclude": ["sample"]}).warnings == ()
 
-    def test_step_without_version(self) -> None:
+    def test_skipped_row_has_no_version(self) -> None:
         """Only what is released has a version to be released."""
         with pytest.raises(AssertionError, match="app"):
             _ = row(plan_of("app:", changes={}), "app").version
@@ -106,31 +106,31 @@ class TestRows:
 class TestEdges:
     """What gates a package of this release, and what it merely follows."""
 
-    def test_kinds(self) -> None:
+    def test_edge_kinds_stay_separate(self) -> None:
         """Hard needs gate, soft ones order, and those to build are known apart."""
         plan = plan_of("app: web", "app (build): tool", "app[x]: zeta")
 
         app = row(plan, "app")
         assert (app.needs, app.build_needs, app.after, app.batch) == (("tool", "web"), ("tool",), ("zeta",), ())
 
-    def test_build_needs_are_whole(self) -> None:
+    def test_build_needs_are_transitive(self) -> None:
         """To build, all that a build requirement needs must be there, for its pins name unreleased versions."""
         plan = plan_of("app (build): plugin", "plugin: core", "core: base", "app: web")
 
         assert row(plan, "app").build_needs == ("base", "core", "plugin")
         assert row(plan, "app").needs == ("plugin", "web")
 
-    def test_build_needs_of_this_release(self) -> None:
+    def test_build_needs_skip_unchanged_packages(self) -> None:
         """What is not released now is on the index already, with pins of its own."""
         changes = {"app": "feat: it", "core": "feat: it"}
 
         assert row(plan_of("app (build): plugin", "plugin: core", changes=changes), "app").build_needs == ()
 
-    def test_through_extras(self) -> None:
+    def test_required_extra_adds_needs(self) -> None:
         """Who requires an extra at run time waits for what the extra requires."""
         assert row(plan_of("press: store[fast]", "store[fast]: cache"), "press").needs == ("cache", "store")
 
-    def test_batch(self) -> None:
+    def test_cycle_members_share_a_batch(self) -> None:
         """Members of a cycle are partners, and an outsider waits for all of them."""
         plan = plan_of("a: b", "b: a", "app: a", settings={"cycles": "batch"})
 
@@ -140,7 +140,7 @@ class TestEdges:
             "app": (("a", "b"), ()),
         }
 
-    def test_alphabet(self) -> None:
+    def test_plan_lists_names_alphabetically(self) -> None:
         """Names stand in the order of the alphabet, so that one plan is one text."""
         lines = ("app: a b c d e", "app (build): p q r s t", "app[x]: k l m n o")
         ring = ("u: v w x y z", "v: w", "w: x", "x: y", "y: z", "z: u")
@@ -155,7 +155,7 @@ class TestEdges:
             "vwxyz",
         ]
 
-    def test_half_a_cycle(self) -> None:
+    def test_exact_pins_release_whole_cycle(self) -> None:
         """Where only one of a cycle changes, the other comes along: with exact pins neither installs without it."""
         given: dict[str, Any] = {"changes": {"a": "fix: it"}}
 
@@ -168,12 +168,12 @@ class TestEdges:
         kept = plan_of("a: b", "b: a", settings={"cycles": "batch", "pins": "compatible"}, **given)
         assert [(step.name, step.needs, step.batch) for step in kept.steps] == [("a", (), ())]
 
-    def test_cycle_of_unchanged(self) -> None:
+    def test_unchanged_cycle_is_refused_too(self) -> None:
         """A cycle is refused also where none of it is released now: it would strike at the worst time."""
         with pytest.raises(Refusal, match="a -> b -> a"):
             plan_of("a: b", "b: a", "app:", changes={"app": "fix: it"})
 
-    def test_unsatisfied(self) -> None:
+    def test_older_requirement_does_not_gate(self) -> None:
         """The version that is declared now decides who gates whom: an older one is left to those who ask for it."""
         plan = plan_of("app: core<1", changes={"app": "feat: it", "core": "feat!: it"})
 
@@ -181,7 +181,7 @@ class TestEdges:
         said = "app requires core<1, but the workspace has 1.0: the requirement is for an older release"
         assert plan.warnings == (f"RK-WORKSPACE-REQUIREMENT: {said} (packages/app/pyproject.toml)",)
 
-    def test_live(self) -> None:
+    def test_declared_version_keeps_the_edge(self) -> None:
         """A requirement that fits the declared version gates, whatever version comes next."""
         plan = plan_of("app: core<2", changes={"app": "feat: it", "core": "feat!: it"})
 
@@ -189,13 +189,13 @@ class TestEdges:
         assert [(each.before, each.after) for each in plan.raises] == [("core<2", "core<3")]
         assert plan.warnings == ()
 
-    def test_ahead(self) -> None:
+    def test_requirement_on_next_version_gates(self) -> None:
         """One that only the next version satisfies was written for it."""
         plan = plan_of("app: core>=1.1", changes={"app": "feat: it", "core": "feat: it"})
 
         assert (row(plan, "app").needs, plan.raises, plan.warnings) == (("core",), (), ())
 
-    def test_still_satisfied(self) -> None:
+    def test_excluded_major_causes_no_warning(self) -> None:
         """Where that major release is not part of this one, the old version is what the workspace has."""
         changes = {"app": "feat: it", "core": "feat!: it"}
         plan = plan_of("app: core<2", changes=changes, selection={"exclude": ("core",)})
@@ -206,7 +206,7 @@ class TestEdges:
 class TestSelection:
     """Only these packages."""
 
-    def test_package(self) -> None:
+    def test_selected_package_brings_changed_dependencies(self) -> None:
         """Those that were asked for, and the changed ones that they need, near and far."""
         plan = plan_of(*DIAMOND, "other: core", selection={"package": ("web",)})
 
@@ -218,7 +218,7 @@ class TestSelection:
             "other": "excluded",
         }
 
-    def test_group(self) -> None:
+    def test_group_and_package_selections_combine(self) -> None:
         """A group is a name for patterns; with packages, they add up."""
         settings = {"groups": {"data": ["d*"]}}
         plan = plan_of(*DIAMOND, settings=settings, selection={"group": ("data",), "package": ("core",)})
@@ -228,7 +228,7 @@ class TestSelection:
     @pytest.mark.parametrize(
         ("groups", "known"), [({"data": ["db"], "all": ["*"]}, "data, all"), ({}, "none is configured")]
     )
-    def test_unknown_group(self, groups: dict[str, list[str]], known: str) -> None:
+    def test_unknown_selection_group_is_refused(self, groups: dict[str, list[str]], known: str) -> None:
         """An unknown group is refused, with those that there are."""
         with pytest.raises(Refusal) as caught:
             plan_of(*DIAMOND, settings={"groups": groups}, selection={"group": ("web",)})
@@ -237,7 +237,7 @@ class TestSelection:
         assert caught.value.message == f"no group is named web ({known})"
         assert "[tool.releasekit.groups]" in caught.value.hint
 
-    def test_excluded_dependency(self) -> None:
+    def test_excluded_dependency_gates_nobody(self) -> None:
         """What is excluded is not released, also if a selected package needs it, and gates nobody."""
         plan = plan_of(*DIAMOND, selection={"package": ("web",), "exclude": ("core",)})
 
@@ -245,7 +245,7 @@ class TestSelection:
         assert row(plan, "web").needs == ()
 
     @pytest.mark.parametrize("key", ["package", "exclude"])
-    def test_unknown(self, key: str) -> None:
+    def test_unknown_selected_package_is_refused(self, key: str) -> None:
         """A name that fits nobody is refused: a typing mistake must not release everything, or nothing."""
         with pytest.raises(Refusal, match="did you mean core"):
             plan_of(*DIAMOND, selection={key: ("coer",)})
@@ -254,7 +254,7 @@ class TestSelection:
 class TestVersions:
     """Which version a package goes to; the rules of history have tests of their own."""
 
-    def test_first(self) -> None:
+    def test_first_release_keeps_declared_version(self) -> None:
         """Without a tag it is the first release, at the declared version, as it stands."""
         plan = plan_of("app==0.3:", "core:", tags=["core-v1.0"], changes={})
 
@@ -276,13 +276,13 @@ class TestVersions:
             ("2.0", "fix: it\n\nRelease-As: 1.5", ("2.0", "major", "2.0 is declared")),
         ],
     )
-    def test_declared_later(self, declared: str, message: str, expected: tuple[str, str, str]) -> None:
+    def test_later_declared_version_wins(self, declared: str, message: str, expected: tuple[str, str, str]) -> None:
         """A later version that somebody wrote by hand wins."""
         app = row(plan_of(f"app=={declared}:", tags=["app-v1.0"], changes={"app": message}), "app")
 
         assert (str(app.next), app.bump, app.reason) == expected
 
-    def test_dynamic(self) -> None:
+    def test_dynamic_version_continues_from_tag(self) -> None:
         """A version that only the tag knows goes on from there."""
         documents = {"app": {"build-system": {}, "project": {"name": "app", "dynamic": ["version"]}}}
 
@@ -290,7 +290,7 @@ class TestVersions:
 
         assert str(row(plan, "app").next) == "1.5.0"
 
-    def test_unknown(self) -> None:
+    def test_untagged_dynamic_version_is_refused(self) -> None:
         """A dynamic version without a tag is refused, with the file."""
         documents = {"app": {"build-system": {}, "project": {"name": "app", "dynamic": ["version"]}}}
 
@@ -299,7 +299,7 @@ class TestVersions:
 
         assert (caught.value.code, caught.value.location) == (ErrorCode.VERSION_UNKNOWN, "app/pyproject.toml")
 
-    def test_first_as_told(self) -> None:
+    def test_release_as_starts_dynamic_version(self) -> None:
         """A first release of such a package begins where a footer says; once there is a tag, only that counts."""
         documents = {"app": {"build-system": {}, "project": {"name": "app", "dynamic": ["version"]}}}
         changes = {"app": "feat: begin\n\nRelease-As: 2.0.0rc1"}
@@ -310,7 +310,7 @@ class TestVersions:
         assert app.reason == "first release, Release-As: 2.0.0rc1 (0000000)"
 
     @pytest.mark.parametrize(("tags", "expected"), [(["other-v1.0"], "0.5"), (["app-v1.4.2"], "1.5.0")])
-    def test_first_version(self, tags: list[str], expected: str) -> None:
+    def test_first_version_applies_without_tag(self, tags: list[str], expected: str) -> None:
         """The configured start is for packages without a tag; a footer wins over it, a declared version too."""
         documents = {"app": {"build-system": {}, "project": {"name": "app", "dynamic": ["version"]}}}
         first = {"first_version": "0.5"}
@@ -320,7 +320,7 @@ class TestVersions:
         assert str(row(told, "app").next) == "3.0"
         assert str(row(plan_of("web: ", tags=["other-v1.0"], settings=first), "web").next) == "1.0"
 
-    def test_pins(self) -> None:
+    def test_pins_use_next_or_current(self) -> None:
         """Internal pins say the new version of what is released, and the current one of what is not."""
         plan = plan_of(
             *DIAMOND,
@@ -337,7 +337,7 @@ class TestVersions:
             "db": "1.0",
         }
 
-    def test_settings(self) -> None:
+    def test_bump_settings_apply_to_plan(self) -> None:
         """What the settings say of bumps holds."""
         settings = {"types": {"docs": "minor"}, "major_on_zero": True, "force_unchanged": True}
         changes = {"docs": "docs: it", "zero": "feat!: it", "idle": "chore: it"}
@@ -358,7 +358,7 @@ class TestDependents:
         return {step.name: str(step.next) for step in plan_of(*lines, settings=settings, **given).steps}
 
     @pytest.mark.parametrize("message", ["fix: it", "feat!: it"])
-    def test_patch(self, message: str) -> None:
+    def test_dependents_release_as_patch(self, message: str) -> None:
         """They are released too, near and far, and never as more than a patch."""
         plan = plan_of(*self.CHAIN, changes={"core": message}, settings={"propagate": "patch"})
 
@@ -369,13 +369,13 @@ class TestDependents:
         assert {step.bump for step in plan.steps[1:]} == {"patch"}
         assert plan.warnings == ()
 
-    def test_kinds(self) -> None:
+    def test_build_requirement_propagates_like_runtime(self) -> None:
         """To build counts as much as to run, and so does an extra that is asked for; other extras and groups do not."""
         lines = ("a (build): core", "b: store[fast]", "store[fast]: core", "c[x]: core", "d (group): core")
 
         assert self.next(*lines, changes={"core": "fix: it"}).keys() == {"core", "a", "b"}
 
-    def test_only_where_it_goes_out(self) -> None:
+    def test_excluded_packages_do_not_propagate(self) -> None:
         """What stays home pulls nobody, and nobody who stays home is pulled."""
         given: Any = {"changes": {"core": "fix: it"}}
 
@@ -383,7 +383,7 @@ class TestDependents:
         assert self.next(*self.CHAIN, **given, selection={"exclude": ("web",)}).keys() == {"core"}
         assert self.next(*self.CHAIN, **given, selection={"package": ("web",)}).keys() == {"core", "web"}
 
-    def test_groups(self) -> None:
+    def test_propagation_releases_the_fixed_group(self) -> None:
         """A fixed group goes with a member that is pulled, and pulls on."""
         groups = {"g": {"packages": ["web", "other"], "versioning": "fixed"}}
 
@@ -391,13 +391,13 @@ class TestDependents:
 
         assert found == {"core": "1.1", "other": "1.0.1", "web": "1.0.1", "app": "1.0.1", "last": "1.0.1"}
 
-    def test_prerelease(self) -> None:
+    def test_propagated_release_is_prerelease_too(self) -> None:
         """In a prerelease they are prereleases."""
         found = self.next("web: core", changes={"core": "feat: it"}, settings={"prerelease": "rc"})
 
         assert found == {"core": "1.1rc1", "web": "1.0.1rc1"}
 
-    def test_left_behind(self) -> None:
+    def test_old_pins_give_one_warning(self) -> None:
         """Where they are not, one line says who still requires the old version, and the whole command that ends it."""
         lines = [f"{name}: core" for name in ("a", "b", "c", "d", "e")]
 
@@ -413,7 +413,7 @@ class TestDependents:
             ),
         )
 
-    def test_prereleases_are_quiet(self) -> None:
+    def test_prerelease_gives_no_pin_warning(self) -> None:
         """A prerelease is for those who ask for it, so nobody stays behind it."""
         plan = plan_of("app: core", changes={"core": "feat: it"}, settings={"prerelease": "rc"})
 
@@ -436,14 +436,14 @@ class TestDependents:
         ],
         ids=["unknown", "exact", "bounds", "none"],
     )
-    def test_pins_as_the_index_has_them(self, requires: dict[str, list[str]], told: str) -> None:
+    def test_index_pins_decide_the_warning(self, requires: dict[str, list[str]], told: str) -> None:
         """Where the index says what a last release requires, only a pin that excludes the new version counts."""
         plan = plan_of("a: core", "b: core", changes={"core": "fix: it"}, requires=requires)
 
         assert plan.warnings == () if not told else told in plan.warnings[0]
         assert len(plan.warnings) == bool(told)
 
-    def test_not_left_behind(self) -> None:
+    def test_irrelevant_dependents_give_no_warning(self) -> None:
         """Who was never published, is told to stay, or needs a first release, is not spoken of."""
         assert plan_of("new: core", tags=["core-v1.0"], changes={"core": "fix: it"}, published={}).warnings == ()
         quiet = plan_of("app: core", changes={"core": "fix: it"}, selection={"package": ("core",)})
@@ -451,7 +451,7 @@ class TestDependents:
         assert plan_of("app: core", tags=["app-v1.0"], changes={}, published={}).warnings == ()
 
     @pytest.mark.parametrize("selection", [{}, {"exclude": ("web",)}])
-    def test_diamond(self, selection: dict[str, tuple[str, ...]]) -> None:
+    def test_pin_conflict_releases_the_dependent(self, selection: dict[str, tuple[str, ...]]) -> None:
         """Who needs the new version and, through one that stays, the old one, cannot be installed: that one comes."""
         changes = {"app": "feat: it", "core": "feat: it"}
         lines = ("app: core web", "web: core")
@@ -473,7 +473,7 @@ class TestDependents:
             )
             assert row(plan, "web").bump == "patch"
 
-    def test_extra_of_what_is_released(self) -> None:
+    def test_conflict_counts_requirements_of_extras(self) -> None:
         """An extra counts: `core[plug]` brings app, which needs core in one version alone."""
         lines = ("core[plug]: app", "app: core")
 
@@ -488,7 +488,7 @@ class TestDependents:
         loose = plan_of(*lines, changes={"core": "fix: it"}, settings={"pins": "compatible"})
         assert ([step.name for step in loose.steps], loose.obstacles) == (["core"], ())
 
-    def test_no_diamond(self) -> None:
+    def test_transitive_old_pin_still_installs(self) -> None:
         """Who needs it through the one that stays alone gets the old version, and that installs."""
         plan = plan_of("app: web", "web: core", changes={"app": "feat: it", "core": "feat: it"})
 
@@ -498,13 +498,13 @@ class TestDependents:
 class TestTags:
     """Under which names it is remembered."""
 
-    def test_scheme(self) -> None:
+    def test_package_tag_follows_configured_format(self) -> None:
         """Each package has a tag of the configured form."""
         plan = plan_of("app:", settings={"tag_format": "{label}-{name}=={version}", "label": "py"})
 
         assert row(plan, "app").tag == "py-app==1.1"
 
-    def test_lockstep(self) -> None:
+    def test_nameless_tag_serves_all_packages(self) -> None:
         """Where tags name no package, one tag is that of each package and of the release."""
         settings = {"tag_format": ["v{version}", "{name}-v{version}"], "versioning": "fixed"}
 
@@ -512,7 +512,7 @@ class TestTags:
 
         assert ({step.tag for step in plan.steps}, plan.tags) == ({"v1.1"}, ("v1.1",))
 
-    def test_nameless(self) -> None:
+    def test_nameless_tag_needs_one_version(self) -> None:
         """One tag cannot stand for two versions."""
         changes = {"app": "feat: it", "core": "fix: it"}
 
@@ -521,7 +521,7 @@ class TestTags:
 
         assert (caught.value.code, "fixed" in caught.value.hint) == (ErrorCode.TAG_INVALID, True)
 
-    def test_taken(self) -> None:
+    def test_existing_tag_is_an_obstacle(self) -> None:
         """A tag that exists already is an obstacle, for tags are never moved; one for all packages is said once."""
         tags = ["app-v1.0", "app-v1.1"]
         (taken,) = plan_of("app==1.0:", tags=tags).obstacles
@@ -535,7 +535,7 @@ class TestTags:
         )
         assert (shared.code, shared.where) == (ErrorCode.TAG_EXISTS, "a")
 
-    def test_taken_but_not_released(self) -> None:
+    def test_excluded_package_tag_may_exist(self) -> None:
         """A tag of a package that stays home is nobody's trouble."""
         tags = ["app-v1.0", "app-v1.1", "core-v1.0"]
 
@@ -559,7 +559,7 @@ class TestTags:
             (("app:",), {}, {}, None),
         ],
     )
-    def test_umbrella(
+    def test_one_tag_names_whole_release(
         self, lines: tuple[str, ...], changes: dict[str, str], settings: dict[str, str], tag: str | None
     ) -> None:
         """One tag names the release as a whole."""
@@ -568,7 +568,7 @@ class TestTags:
         assert plan.tags == ((tag,) if tag else ())
         assert plan.title == (tag or f"release-{plan.release}")
 
-    def test_umbrella_is_numbered(self) -> None:
+    def test_second_umbrella_gets_a_number(self) -> None:
         """A second release on one day has a number."""
         tags = ["app-v1.0", "core-v1.0", "release-2026.11.22"]
 
@@ -576,12 +576,12 @@ class TestTags:
 
         assert plan.tags == ("release-2026.11.22.2",)
 
-    def test_unknown_lead(self) -> None:
+    def test_unknown_lead_package_is_refused(self) -> None:
         """A lead that is no member is refused, with the nearest name."""
         with pytest.raises(Refusal, match="did you mean core"):
             plan_of("core:", settings={"lead": "coer"})
 
-    def test_own(self) -> None:
+    def test_umbrella_avoids_own_tag_format(self) -> None:
         """A package may have tags of its own form, and the release as a whole is never called like one of them."""
         own = {"app": {"tag_format": "v{version}"}}
         plan = plan_of("app:", "core:", tags=["v1.0", "core-v1.0"], own=own, settings={"lead": "core"})
@@ -589,7 +589,7 @@ class TestTags:
         assert {step.name: step.tag for step in plan.steps} == {"app": "v1.1", "core": "core-v1.1"}
         assert plan.tags == ("release-2026.11.22",)
 
-    def test_own_in_lockstep(self) -> None:
+    def test_own_format_stays_outside_lockstep(self) -> None:
         """Where one tag stands for all, those with a format of their own stand aside."""
         settings = {"tag_format": "v{version}", "versioning": "fixed", "groups": {"t": TOOL}}
         own = {"tool": {"tag_format": ("{name}@{version}", "{name}-{version}")}}
@@ -603,20 +603,20 @@ class TestTags:
         assert both.tags == ("v1.1",)
         assert plan(tool="fix: it").tags == ("release-2026.11.22",)
 
-    def test_own_twice(self) -> None:
+    def test_two_packages_cannot_share_tag(self) -> None:
         """Two packages cannot share a tag unless all do."""
         own = {name: {"tag_format": "v{version}"} for name in ("app", "core")}
         with pytest.raises(Refusal, match=r"app and core would both be tagged v1\.1") as caught:
             plan_of("app:", "core:", tags=["v1.0"], own=own)
         assert caught.value.code is ErrorCode.TAG_INVALID
 
-    def test_own_invalid(self) -> None:
+    def test_invalid_own_format_names_package(self) -> None:
         """A format that makes no tag is refused with the package's name."""
         with pytest.raises(Refusal, match="must contain") as caught:
             plan_of("app:", own={"app": {"tag_format": "all"}})
         assert caught.value.location == "[tool.releasekit] of app"
 
-    def test_untagged(self) -> None:
+    def test_missing_tags_without_index_warn(self) -> None:
         """Where no index is asked, it is said of whom nobody knows whether it is out."""
         (warning,) = plan_of("app:", "core:", "new:", tags=["core-v1.0"]).warnings
         assert warning == "RK-BASELINE-INDEX: app, new have no tag, and no index was asked for earlier releases"
@@ -629,11 +629,11 @@ TOOL = {"packages": ["tool"], "versioning": "independent"}
 class TestRelease:
     """The id of a release."""
 
-    def test_stable(self) -> None:
+    def test_same_facts_give_same_plan(self) -> None:
         """The same facts make the same plan, and so the same release."""
         assert plan_of(*DIAMOND) == plan_of(*reversed(DIAMOND))
 
-    def test_depends(self) -> None:
+    def test_release_id_follows_released_set(self) -> None:
         """Another commit, version or set of packages is another release; what stays home does not matter."""
         plans = [
             plan_of("app:", "core:"),
@@ -653,7 +653,7 @@ class TestJson:
     KEYS = frozenset({"schema", "commit", "release", "tags", "warnings", "packages"})
     ROW = frozenset({"order", "level", "name", "path", "current", "next", "bump", "status", "reason", "tag", "needs"})
 
-    def test_contract(self) -> None:
+    def test_plan_json_has_promised_keys(self) -> None:
         """The promised keys are there, versions are strings, and what is not released is null."""
         given = json.loads(plan_of("app: core", changes={"app": "feat: it"}).model_dump_json())
 
@@ -676,7 +676,7 @@ class TestJson:
         }
         assert (core["current"], core["next"], core["status"]) == ("1.0", None, "skipped")
 
-    def test_round_trip(self) -> None:
+    def test_plan_survives_json_round_trip(self) -> None:
         """A plan that was written down is read as it was."""
         lines = (*DIAMOND, "press: store[x]", "store[x]: cache", "a: b", "b: a")
         plan = plan_of(*lines, settings={"cycles": "batch"})
@@ -685,7 +685,7 @@ class TestJson:
         assert Plan.model_validate(plan.model_dump()) == plan
 
 
-def test_large() -> None:
+def test_large_plan_keeps_its_order() -> None:
     """A plan for 500 packages has every package, after all that it needs."""
     names = [f"p{number:03}" for number in range(500)]
     lines = [f"{name}: {' '.join(names[max(0, place - 3) : place])}" for place, name in enumerate(names)]
@@ -697,7 +697,7 @@ def test_large() -> None:
     assert all(order[need] < step.order for step in plan.steps for need in step.needs)
 
 
-def test_brought_by() -> None:
+def test_install_closure_is_transitive() -> None:
     """Installing a package brings what it needs, near and far; nothing else."""
     plan = plan_of("app: web", "web: core", "core:", "other:")
 
@@ -708,11 +708,11 @@ def test_brought_by() -> None:
 class TestIsWhatWasSeen:
     """A yes is for the plan that was shown, and for no other."""
 
-    def test_same(self) -> None:
+    def test_identical_plan_matches_approved(self) -> None:
         """The same facts give what was seen."""
         assert plan_of(*DIAMOND).matches_approved(plan_of(*DIAMOND))
 
-    def test_without_a_leaf(self) -> None:
+    def test_plan_matches_without_a_leaf(self) -> None:
         """Without a package that nobody needs the rest is as it was."""
         seen, rest = plan_of(*DIAMOND), plan_of(*DIAMOND, selection={"exclude": ("app",)})
 
@@ -720,7 +720,7 @@ class TestIsWhatWasSeen:
         assert not rest.matches_approved(seen)
         assert not seen.matches_approved(seen, ("app",))
 
-    def test_more_has_changed(self) -> None:
+    def test_different_plan_is_not_approved(self) -> None:
         """Another version, another commit or a new warning is another plan."""
         seen = plan_of(*DIAMOND)
 
@@ -743,7 +743,7 @@ class TestObstacles:
         for place in ("simple", "upload")
     )
 
-    def test_distinct(self) -> None:
+    def test_equal_obstacles_appear_once(self) -> None:
         """Each is there once, in order; of a server that is down the first is enough, wherever it was asked."""
         other = self.DIRTY.model_copy(update={"where": "/elsewhere"})
 
@@ -751,7 +751,7 @@ class TestObstacles:
 
         assert kept == (self.READING, self.DIRTY, other)
 
-    def test_headline(self) -> None:
+    def test_plan_headline_counts_obstacles(self) -> None:
         """It says how many there are, also where nothing is released."""
         plan = plan_of("app:", changes={"app": "feat: it"})
 
@@ -760,7 +760,7 @@ class TestObstacles:
         nothing = plan.model_copy(update={"packages": ()})
         assert with_obstacles(nothing, self.DIRTY, self.READING).headline == "nothing to release, 2 obstacles"
 
-    def test_refusal(self) -> None:
+    def test_plan_refusal_lists_all_obstacles(self) -> None:
         """It has the code of the first and tells of all; that survives a way through another process."""
         plan = with_obstacles(plan_of("app:", changes={"app": "feat: it"}), self.DIRTY, self.READING)
 
@@ -770,7 +770,7 @@ class TestObstacles:
             assert refusal.full_text.splitlines()[:2] == [str(refusal), "Commit."]
             assert "RK-INDEX-UNREACHABLE: the index does not answer" in refusal.full_text
 
-    def test_as_read(self) -> None:
+    def test_obstacles_survive_json_round_trip(self) -> None:
         """A plan that was written down has them as they were."""
         plan = with_obstacles(plan_of("app:", changes={"app": "feat: it"}), self.DIRTY, self.READING)
 

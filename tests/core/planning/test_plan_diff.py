@@ -27,7 +27,7 @@ def earlier(date: str = "2026.11.21", **due: str) -> PlanSnapshot:
     return PlanSnapshot(known, date, "c0ffee")
 
 
-def test_changes() -> None:
+def test_plan_diff_names_each_change() -> None:
     """What has come, moved, gone out, and gone: in a headline, in sentences, and as values."""
     found = diff_plans(earlier(app="1.0.1 patch", web="1.0 patch", old="1.0 major"), NOW)
 
@@ -45,7 +45,7 @@ def test_changes() -> None:
     assert [each["change"] for each in found.model_dump()["changes"]] == ["added", "changed", "released", "dropped"]
 
 
-def test_nothing() -> None:
+def test_equal_plans_have_no_difference() -> None:
     """The same plan again; also by the rows that Prefect keeps of it."""
     assert diff_plans(snapshot_from_plan(NOW), NOW).headline == "since an earlier plan from today: nothing has changed"
     assert (
@@ -56,12 +56,12 @@ def test_nothing() -> None:
 
 
 @pytest.mark.parametrize(("date", "words"), [("", "the earlier plan"), ("2026.11.22", "an earlier plan from today")])
-def test_when(date: str, words: str) -> None:
+def test_plan_diff_names_earlier_day(date: str, words: str) -> None:
     """The day of the earlier plan is told in words, as far as it is known."""
     assert diff_plans(earlier(date), NOW).headline.startswith(f"since {words}: +2 packages")
 
 
-def test_many() -> None:
+def test_diff_headline_counts_the_rest() -> None:
     """A headline names a few of those that have moved and counts the rest; one whose bump is the same has versions."""
     names = [f"p{number}" for number in range(6)]
     plan = plan_of(*(f"{name}:" for name in names))
@@ -72,7 +72,7 @@ def test_many() -> None:
     assert found.sentences[0] == "p0 gets 1.1 instead of 1.0.5: because feat: it (0000000)"
 
 
-def test_json() -> None:
+def test_plan_json_includes_the_difference() -> None:
     """In JSON the difference is a key of the plan; without an earlier plan it is null."""
     since = diff_plans(earlier(app="1.0.1 patch"), NOW)
     told = with_difference(with_difference(NOW, None), since).model_dump(mode="json")
@@ -90,6 +90,6 @@ def test_json() -> None:
     assert with_difference(NOW, None).model_dump()["since"] is None
 
 
-def test_words_of_others() -> None:
+def test_markdown_escapes_reasons_in_diff() -> None:
     """In Markdown a reason is shown as it is."""
     assert "## Since the last plan\n\n- a \\| b\n" in plan_markdown(NOW, ["a | b"])

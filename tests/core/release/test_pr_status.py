@@ -13,7 +13,7 @@ from tests.support.builders import decide, plan_of, settings_of
 
 
 @pytest.mark.parametrize("packages", [1, 400, 4000])
-def test_body(packages: int) -> None:
+def test_release_pr_body_fits_limit(packages: int) -> None:
     """The body is never longer than the forge takes; the graph is left out first, and how to go on never is."""
     plan = plan_of(*(f"package-{number}:" for number in range(packages)))
 
@@ -29,7 +29,7 @@ def test_body(packages: int) -> None:
     assert "Merge this pull request, with any merge method, to release the packages in the table" in body
 
 
-def test_draft_body() -> None:
+def test_draft_body_says_not_published() -> None:
     """A draft says first that it is not out; its notes are cut where they would be too long."""
     body = draft_release_body("line\n" * 100, 300, "https://example.org/all")
 
@@ -38,7 +38,7 @@ def test_draft_body() -> None:
     assert body.endswith("full text: https://example.org/all\n")
 
 
-def test_tags() -> None:
+def test_umbrella_tag_comes_last() -> None:
     """The umbrella tag is the last."""
     plan = plan_of("app: core", "core:")
 
@@ -46,7 +46,7 @@ def test_tags() -> None:
     assert set(plan.all_tags) == {*plan.tags, *(step.tag for step in plan.steps)}
 
 
-def test_outdated() -> None:
+def test_changed_plan_makes_pr_stale() -> None:
     """A higher version, other needs and a package that is gone are not what was shown; all else is left for later."""
     pull = plan_of("app: core", "core:")
     same = plan_of("app: core", "core:", "late:")
@@ -62,7 +62,7 @@ def test_outdated() -> None:
     assert list(stale_reasons(pull, pull, plan_of("core:"))) == ["app is no longer a package"]
 
 
-def test_lower_is_fine() -> None:
+def test_reverted_change_keeps_pr_current() -> None:
     """What lands and takes back what asked for a release changes nothing: the version is in the files."""
     pull = plan_of("core:")
     reverted = [step.model_copy(update={"next": None, "status": Status.SKIPPED, "order": -1}) for step in pull.packages]
@@ -81,7 +81,7 @@ def test_lower_is_fine() -> None:
         ("1.0.dev3", None),
     ],
 )
-def test_next_development(released: str, following: str | None) -> None:
+def test_development_version_causes_no_release(released: str, following: str | None) -> None:
     """The next development version is above the release, and decides nothing: no release follows from it."""
     found = next_development_version(Version(released))
     assert found == (Version(following) if following else None)

@@ -23,7 +23,7 @@ def walk(progress: ReleaseProgress, name: str, now: float, *stages: PackageStage
     return now
 
 
-def test_counts_and_seconds() -> None:
+def test_each_package_counts_once() -> None:
     """Every package is counted once; time spent waiting is no work."""
     progress = progress_of(*CHAIN)
     walk(progress, "core", 0, *BUILD_STAGES, PackageStage.BUILT)
@@ -36,7 +36,7 @@ def test_counts_and_seconds() -> None:
     assert (progress.packages["core"].fraction, progress.packages["app"].fraction) == (7 / 10, 0)
 
 
-def test_failed() -> None:
+def test_failed_package_keeps_its_progress() -> None:
     """A package that failed keeps the way that it has come, and its last step says nothing of how long others take."""
     progress = progress_of("core:", "lone:")
     walk(progress, "core", 0, *BUILD_STAGES, PackageStage.BUILT, PackageStage.UPLOADING, each=1)
@@ -75,7 +75,7 @@ def test_eta_is_unknown_at_first() -> None:
         (("core:",), 5, 5, 0),
     ],
 )
-def test_eta(lines: tuple[str, ...], builders: int, uploaders: int, left: float) -> None:
+def test_eta_is_the_critical_path(lines: tuple[str, ...], builders: int, uploaders: int, left: float) -> None:
     """It is the critical path of what is left, or all the work if there are few to do it."""
     progress = progress_of(*lines)
     now = walk(progress, "core", 0, *BUILD_STAGES, PackageStage.BUILT) - 1
@@ -84,7 +84,7 @@ def test_eta(lines: tuple[str, ...], builders: int, uploaders: int, left: float)
     assert progress.eta(50, builders, uploaders) == pytest.approx(left)
 
 
-def test_eta_of_a_step_under_way() -> None:
+def test_eta_subtracts_time_already_spent() -> None:
     """What is under way counts for what it has left, and for nothing once it takes longer than usual."""
     progress = progress_of("core:", "lone:", smoke_test=False)
     now = walk(progress, "core", 0, *BUILD_STAGES, PackageStage.BUILT, each=4) - 4
@@ -96,7 +96,7 @@ def test_eta_of_a_step_under_way() -> None:
     assert progress.eta(300, 1, 1) == pytest.approx(4)
 
 
-def test_eta_with_a_proof() -> None:
+def test_eta_includes_the_installation_test() -> None:
     """What is installed before the upload takes its time as well, and waits for a builder."""
     progress = progress_of("core:", "a:", "b:", proof=True)
     now = walk(progress, "core", 0, *BUILD_STAGES, PackageStage.BUILT) - 1
@@ -111,7 +111,7 @@ def test_eta_with_a_proof() -> None:
     assert [row.name for row in progress.visible_packages(2)[0]] == ["core"]
 
 
-def test_shown() -> None:
+def test_visible_rows_are_most_relevant() -> None:
     """Of many rows those stay that one wants to see: what failed, what goes on, what has ended, what is next."""
     progress = progress_of(*(f"p{number:03}:" for number in range(500)))
     for number in range(100, 300):

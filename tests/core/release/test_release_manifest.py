@@ -37,7 +37,7 @@ def manifest(*versions: str) -> ReleaseManifest:
 
 
 @pytest.mark.parametrize("versions", [(), ("1.0",), ("1!1.0rc1.post2.dev3+local", "2.0")])
-def test_round_trip(versions: tuple[str, ...]) -> None:
+def test_manifest_round_trip_is_exact(versions: tuple[str, ...]) -> None:
     """A record that was written is read as it was, to the byte."""
     written = manifest(*versions)
 
@@ -48,7 +48,7 @@ def test_round_trip(versions: tuple[str, ...]) -> None:
     assert json.loads(written.model_dump_json())["schema"] == "releasekit.manifest/1"
 
 
-def test_requirements() -> None:
+def test_requirements_cover_each_extra() -> None:
     """A package is asked for by itself, with each extra, and with all; a record from before has no extras."""
     (before,) = manifest("1.0").packages
     text = before.model_dump_json(exclude={"extras"})
@@ -79,7 +79,7 @@ def changed(**values: object) -> str:
         (changed(finished="perhaps"), "finished: Input should be a valid boolean"),
     ],
 )
-def test_invalid(text: str, said: str) -> None:
+def test_invalid_manifest_is_refused(text: str, said: str) -> None:
     """A record that is damaged, incomplete or of a newer form is refused, with its file and what is wrong."""
     with pytest.raises(ReleaseError) as caught:
         parse_manifest(text, "release/manifest.json")
@@ -108,7 +108,7 @@ def exported(**changes: object) -> ReleaseManifest:
     return made.model_copy(update={"packages": packages}).with_plan(plan)
 
 
-def test_exported() -> None:
+def test_exported_manifest_contains_its_plan() -> None:
     """A manifest that leaves its record says everything, and nothing that was so only there."""
     written = exported()
 
@@ -125,7 +125,7 @@ OWN = IndexAddress(name="own", check_url="https://a.example/simple/", publish_ur
 OTHER = IndexAddress(check_url="https://b.example/simple/")
 
 
-def test_bound_for() -> None:
+def test_manifest_records_each_index_once() -> None:
     """Each index comes on record once, the latest last, and what the remote holds says it too, each time the same."""
     first = manifest("1.0").with_index(OWN)
 
@@ -138,7 +138,7 @@ def test_bound_for() -> None:
     assert first.lock_text() == manifest("1.0").with_index(OWN).lock_text()
 
 
-def test_without_index_on_record() -> None:
+def test_old_manifest_has_no_index() -> None:
     """A record from before indexes were put on record is read, and says none."""
     old = json.loads(manifest_text(manifest("1.0")))
     del old["indexes"]
@@ -166,7 +166,7 @@ def test_without_index_on_record() -> None:
         ('"version": "1.1"', '"version": "1.2"', "its packages differ from those of its plan"),
     ],
 )
-def test_exported_is_not_trusted(here: str, there: str, said: str) -> None:
+def test_exported_manifest_is_not_trusted(here: str, there: str, said: str) -> None:
     """What a manifest from elsewhere names is no option of a program, and leads out of no directory."""
     text = json.dumps(json.loads(manifest_text(exported())))
     assert here in text, text
@@ -186,7 +186,7 @@ def test_exported_is_not_trusted(here: str, there: str, said: str) -> None:
         ("packages", (), "its plan releases no package"),
     ],
 )
-def test_exported_with_another_plan(field: str, value: object, said: str) -> None:
+def test_exported_manifest_fields_are_validated(field: str, value: object, said: str) -> None:
     """So it is with what manifest and plan agree on."""
     text = manifest_text(exported(**{field: value}))
 
@@ -194,7 +194,7 @@ def test_exported_with_another_plan(field: str, value: object, said: str) -> Non
         parse_staged_manifest(text, "manifest.json")
 
 
-def test_of_another_release() -> None:
+def test_plan_must_match_its_manifest() -> None:
     """A plan that was put into the manifest of another release is refused."""
     text = manifest_text(exported().model_copy(update={"release": "0" * 12}))
 

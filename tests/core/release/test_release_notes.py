@@ -56,7 +56,7 @@ def text(found: ReleaseNotes, template: str = TEMPLATE, limit: int = 125_000) ->
     return render(found, template, limit, "notes.md")
 
 
-def test_umbrella() -> None:
+def test_umbrella_notes_start_with_breaking() -> None:
     """What breaks comes first, then packages with links to the index, then what changed in each, then who is new."""
     core = tale("feat(api)!: take all\n\nBREAKING CHANGE: call `take()`\n  twice", "feat: pears (#9)", "fix: cores")
 
@@ -101,7 +101,7 @@ def test_umbrella() -> None:
     )
 
 
-def test_first_release() -> None:
+def test_first_release_notes_skip_history() -> None:
     """A first release tells that it is one, and no history."""
     said = text(notes({"core": tale("feat: a", since="")}))
 
@@ -110,7 +110,7 @@ def test_first_release() -> None:
     assert said.endswith(f"**All changes**: {PAGE}/commits/v1.1\n")
 
 
-def test_people() -> None:
+def test_notes_name_people_without_mentions() -> None:
     """With a pull request people are named as on the forge, else by name; programs are nobody, and nobody is called."""
     bot = PullRequest(8, "bump", f"{PAGE}/pull/8", "dependabot[bot]")
     found = notes(
@@ -125,7 +125,7 @@ def test_people() -> None:
     assert third.by == ""
 
 
-def test_gitlab_and_nowhere() -> None:
+def test_notes_follow_forge_conventions() -> None:
     """On GitLab requests are called by `!`; where there are no pages, shas stand alone."""
     lab = RepositoryUrls("https://gitlab.com/ada/engine", is_gitlab=True)
     merge = PullRequest(7, "t", f"{lab.base}/-/merge_requests/7", "bea")
@@ -137,7 +137,7 @@ def test_gitlab_and_nowhere() -> None:
 
 
 @pytest.mark.parametrize("limit", [125_000, 65_536, 9_000, 500])
-def test_limits(limit: int) -> None:
+def test_long_notes_fit_the_limit(limit: int) -> None:
     """However much there is to tell, it fits: fewer changes a package first, and lines are cut only at last."""
     many = tale("feat!: b\n\nBREAKING CHANGE: " + "long " * 200, *(f"feat: number {n} " + "x" * 60 for n in range(60)))
     found = notes({f"package-{number}": many for number in range(80)})
@@ -153,7 +153,7 @@ def test_limits(limit: int) -> None:
         assert said.endswith(f"… shortened; full text: {found.all}\n")
 
 
-def test_nothing_is_shortened_without_need() -> None:
+def test_notes_within_limit_stay_whole() -> None:
     """What fits is told as it is."""
     found = notes({"core": tale(*(f"feat: number {n}" for n in range(300)))})
 
@@ -161,7 +161,7 @@ def test_nothing_is_shortened_without_need() -> None:
     assert "more:" not in text(found)
 
 
-def test_cut() -> None:
+def test_truncate_cuts_at_line_end() -> None:
     """A text is cut at the end of a line, and says where the rest is, if that is known."""
     assert truncate("one\ntwo\n", 8, "x") == "one\ntwo\n"
     assert truncate("one\ntwo\n" + "x" * 50, 40, "there") == "one\ntwo\n\n… shortened; full text: there\n"
@@ -181,7 +181,7 @@ def test_cut() -> None:
         ("{{ range(10000000) | list }}", "notes.md", "OverflowError"),
     ],
 )
-def test_templates_that_are_refused(template: str, where: str, what: str) -> None:
+def test_unsafe_notes_templates_are_refused(template: str, where: str, what: str) -> None:
     """A template that is wrong, or reaches for what is none of its business, is refused by name."""
     with pytest.raises(Refusal) as caught:
         text(notes({"core": tale("feat: a")}), template)
@@ -190,7 +190,7 @@ def test_templates_that_are_refused(template: str, where: str, what: str) -> Non
     assert what in caught.value.message
 
 
-def test_own_template() -> None:
+def test_notes_template_gets_documented_values() -> None:
     """A template is given all that is documented."""
     template = """\
 {{ title }} {{ date }}
@@ -209,7 +209,7 @@ Features: 0000000 a Take \\<b>things\\</b> fruit
     )
 
 
-def test_page_on_the_index() -> None:
+def test_notes_link_pages_without_passwords() -> None:
     """PyPI and its like have pages for people; elsewhere the simple page is what there is. No password is shown."""
     one = Version("1.0")
     assert Target("https://ada:pw@index.example.org/simple/", "").package_url("a-b", one) == (

@@ -32,7 +32,9 @@ def report(*outcomes: str, problems: tuple[str, ...] = ()) -> ReleaseReport:
         ((), ("not pushed", "no notes"), False, "v1.0: 2 problems; not pushed; no notes"),
     ],
 )
-def test_done(outcomes: tuple[str, ...], problems: tuple[str, ...], done: bool, summary: str) -> None:
+def test_report_is_successful_if_complete(
+    outcomes: tuple[str, ...], problems: tuple[str, ...], done: bool, summary: str
+) -> None:
     """A release is done when every package is confirmed and nothing else went wrong."""
     found = report(*outcomes, problems=problems)
 
@@ -40,7 +42,7 @@ def test_done(outcomes: tuple[str, ...], problems: tuple[str, ...], done: bool, 
     assert found.headline == summary.partition(";")[0], "what follows it in a table is not said twice"
 
 
-def test_confirmed() -> None:
+def test_only_confirmed_packages_get_tags() -> None:
     """Those that are out are known apart: only they are tagged."""
     assert [package.name for package in report("failed", "confirmed", "blocked", "confirmed").confirmed_packages] == [
         "p1",
@@ -48,7 +50,7 @@ def test_confirmed() -> None:
     ]
 
 
-def test_json() -> None:
+def test_report_json_is_read_back() -> None:
     """A report that was written is read as it was."""
     written = report("confirmed", "failed", problems=("not pushed",))
 

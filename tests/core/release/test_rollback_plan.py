@@ -36,12 +36,12 @@ from tests.support.builders import plan_of
         ("1!1.3.0.post9", "1!1.3.0.post10"),
     ],
 )
-def test_following(spent: str, following_one: str) -> None:
+def test_next_version_skips_spent_version(spent: str, following_one: str) -> None:
     """After a spent version comes the next of its kind, which is higher."""
     assert next_version_after(Version(spent)) == Version(following_one) > Version(spent)
 
 
-def test_dependents() -> None:
+def test_public_dependents_include_indirect_ones() -> None:
     """Whoever is out and needs a package, near or far, has its exact version in it."""
     plan = plan_of("app: web", "web: core", "late: core", "lone:")
 
@@ -50,7 +50,7 @@ def test_dependents() -> None:
     assert (found["core"], found["web"], found["app"], found["lone"]) == (("app",), ("app",), (), ())
 
 
-def test_many_dependents() -> None:
+def test_many_dependents_are_listed_fast() -> None:
     """500 packages in a row are told of in a moment: 70 ms were measured."""
     names = [f"p{number:03}" for number in range(500)]
     plan = plan_of(*(f"{name}: {need}" for name, need in zip(names, ["", *names], strict=False)))
@@ -81,12 +81,12 @@ def test_many_dependents() -> None:
     ],
     ids=["default", "legacy", "loopback", "other", "without secrets"],
 )
-def test_yank_page(check_url: str, publish_url: str, page: str) -> None:
+def test_yank_page_follows_index_address(check_url: str, publish_url: str, page: str) -> None:
     """The page follows from the index's own address; credentials in it are not shown."""
     assert yank_url(Target(check_url, publish_url), "core", Version("1.0")) == page
 
 
-def test_forward() -> None:
+def test_public_packages_need_a_fix() -> None:
     """Where nothing is public there is nothing to repair; else a fix is committed and published, without a version."""
     private = Rollback(release="r1", title="v1.0", done=True)
     package = PublicPackage(name="core", version=Version("1.0"), files=("a",), page="p", next=Version("1.0.1"))
@@ -109,7 +109,7 @@ def test_forward() -> None:
         ("another", "core app", "another"),
     ],
 )
-def test_reasons_to_keep(tags: str, complete: str, kept: str) -> None:
+def test_tags_of_public_packages_stay(tags: str, complete: str, kept: str) -> None:
     """A package's tag is true if all of it is out; the umbrella tag, and one of no package, if all packages are."""
     plan = plan_of("app: core", "core:")
     places = {name: f"{name} is on PyPI" for name in complete.split()}
@@ -121,7 +121,7 @@ def test_reasons_to_keep(tags: str, complete: str, kept: str) -> None:
     assert reasons.get("v1.1", "all its packages are on the index") == "all its packages are on the index"
 
 
-def test_shared_tag() -> None:
+def test_shared_tag_follows_its_packages() -> None:
     """A tag that stands for some packages is true when these are out."""
     steps = [step.model_copy(update={"tag": "pair-v1.1"}) for step in plan_of("app: core", "core:").steps]
 
@@ -130,7 +130,7 @@ def test_shared_tag() -> None:
     assert tag_keep_reasons(["pair-v1.1"], [], {}, ["pair-v1.1"]) == {}, "of no package nothing is known to be out"
 
 
-def test_kept_is_told() -> None:
+def test_rollback_report_explains_kept_items() -> None:
     """What stays is on record as values, and told in sentences."""
     kept = KeptTag(tag="core-v1.0", places=("here", "on origin"), reason="core 1.0 is on PyPI")
     rollback = Rollback(release="r1", title="v1.0", kept_tags=(kept,))

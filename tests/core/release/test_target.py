@@ -17,7 +17,7 @@ from releasekit.core.release.target import IndexAddress, Target, recorded_target
         (Target("mirror/simple", ""), "mirror/simple", True),
     ],
 )
-def test_target(target: Target, install_index: str, is_pypi: bool) -> None:
+def test_install_index_is_never_default(target: Target, install_index: str, is_pypi: bool) -> None:
     """An installer is told of an index that it would not look at by itself; without an address, uploads go to PyPI."""
     assert (target.install_index, target.is_pypi) == (install_index, is_pypi)
 
@@ -46,12 +46,12 @@ def test_target(target: Target, install_index: str, is_pypi: bool) -> None:
         ("https://ada:pw@a.example:1/x/simple?t=1", "https://a.example:1/x", "https://a.example:1/x/simple/core/"),
     ],
 )
-def test_page(check_url: str, publish_url: str, page: str) -> None:
+def test_package_page_depends_on_index(check_url: str, publish_url: str, page: str) -> None:
     """Only PyPI and Test PyPI have pages for people; of any other index the simple page is shown, with its port."""
     assert Target(check_url, publish_url).package_url("core", Version("1.0")) == page
 
 
-def test_address_on_record() -> None:
+def test_recorded_address_has_no_secrets() -> None:
     """What is put on record holds no user, password or query, whatever the addresses hold."""
     target = Target("https://ada:hunter2@a.example:8443/simple/?t=hunter2", "https://bea@a.example/up#hunter2", "own")
 
@@ -60,7 +60,7 @@ def test_address_on_record() -> None:
     )
 
 
-def test_recorded_targets() -> None:
+def test_only_known_targets_get_credentials() -> None:
     """An index that the workspace knows is asked with its credentials; one that somebody else wrote gets none."""
     known = Target("https://ada:hunter2@a.example/simple/", "https://a.example/up", "own")
     recorded = [

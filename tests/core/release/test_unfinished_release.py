@@ -47,7 +47,9 @@ def commands(traces: ReleaseTraces, running: str = "") -> list[str]:
         ({WHEEL: f"sha of {WHEEL}", SDIST: "another"}, "differs", 0),
     ],
 )
-def test_progress(listed: dict[str, str] | None, progress: str, published: int | None) -> None:
+def test_progress_compares_files_with_index(
+    listed: dict[str, str] | None, progress: str, published: int | None
+) -> None:
     """A package is confirmed when the index lists each file with its sha256; what is not built is planned."""
     release = describe_release(traces_of(index_files=None if listed is None else {"core": listed}))
 
@@ -57,7 +59,7 @@ def test_progress(listed: dict[str, str] | None, progress: str, published: int |
         assert (release.next.command, release.others) == ("releasekit rollback", ())
 
 
-def test_tags() -> None:
+def test_tags_count_on_release_commit() -> None:
     """A tag counts where it is on the release commit, and nowhere else."""
     release = describe_release(traces_of(tags_here={"core-v1.1": COMMIT, "app-v1.1": SHA}, tags_there={"v1.1": COMMIT}))
 
@@ -93,7 +95,7 @@ def test_tags() -> None:
         ({"source": "copy", "plan": None, "manifest": None}, "orphaned", ["git update-ref -d /record"]),
     ],
 )  # fmt: skip
-def test_stages(changes: dict[str, Any], stage: str, wanted: list[str]) -> None:
+def test_each_stage_has_its_commands(changes: dict[str, Any], stage: str, wanted: list[str]) -> None:
     """Each kind of unfinished release has its name and its commands."""
     traces = traces_of(**changes)
 
@@ -111,7 +113,7 @@ def test_stages(changes: dict[str, Any], stage: str, wanted: list[str]) -> None:
         ({"source": "draft"}, "draft", "releasekit publish --manifest v1.1"),
     ],
 )
-def test_elsewhere(changes: dict[str, Any], stage: str, first: str) -> None:
+def test_release_elsewhere_needs_its_id(changes: dict[str, Any], stage: str, first: str) -> None:
     """What is not on record here is abandoned by its id."""
     traces = traces_of(**changes)
     found = commands(traces)
@@ -121,7 +123,7 @@ def test_elsewhere(changes: dict[str, Any], stage: str, first: str) -> None:
     assert not any(file.here for package in describe_release(traces).packages for file in package.files)
 
 
-def test_running() -> None:
+def test_running_release_allows_only_status() -> None:
     """A process that runs is waited for, whatever it does; of one on another machine nobody can be sure."""
     holder = "process 12 on laptop since noon"
 
@@ -133,7 +135,7 @@ def test_running() -> None:
     assert (perhaps.stage, holder in perhaps.notes[0]) == ("begun", True)
 
 
-def test_words() -> None:
+def test_unfinished_release_has_one_sentence() -> None:
     """One sentence says how far it is, and the plan has one line."""
     half = traces_of(index_files={"core": {WHEEL: f"sha of {WHEEL}", SDIST: f"sha of {SDIST}"}})
     release = describe_release(half)

@@ -45,12 +45,12 @@ from releasekit.core.release.upload_response import UploadOutcome, UploadRespons
         (0, "Failed to read metadata", UploadOutcome.REJECTED),
     ],
 )
-def test_meaning(status: int, said: str, meaning: UploadOutcome) -> None:
+def test_upload_response_has_one_outcome(status: int, said: str, meaning: UploadOutcome) -> None:
     """The status decides, and where many things have the same, the words do."""
     assert classify_response(UploadResponse(status, said)) is meaning
 
 
-def test_silence() -> None:
+def test_upload_without_response_is_transient() -> None:
     """What was not answered may be tried again, whatever the connection died of."""
     assert (
         classify_response(UploadResponse(0, "error sending request: password expired", no_response=True))

@@ -19,7 +19,7 @@ CORE = BuiltPackage(
 )
 
 
-def test_half_published() -> None:
+def test_partial_upload_has_start_time() -> None:
     """It is one of which some files are there, and since when is known."""
     later = BEGUN + timedelta(days=2)
     three = CORE.model_copy(update={"files": (*CORE.files, BuiltFile(name="other.whl", sha256="b" * 64, size=1))})
@@ -41,7 +41,7 @@ def test_half_published() -> None:
         (14.1, "has taken no new files for it since 2026-08-15 12:00 UTC"),
     ],
 )
-def test_warnings(days: float, said: str | None) -> None:
+def test_closing_warning_comes_before_deadline(days: float, said: str | None) -> None:
     """Nothing is said at first, then until when it can be completed, and at last that it cannot be."""
     (half,) = find_partial_uploads([CORE], {"core": {"core.whl": BEGUN}})
     now = BEGUN + timedelta(days=days)

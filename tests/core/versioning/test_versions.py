@@ -96,13 +96,13 @@ def summary(decision: Decision) -> tuple[str, str | None, str]:
         ("1.3.0rc1+local", "1.3.0", "1.3.0", "2.0.0"),
     ],
 )
-def test_next_version(current: str, patch: str, minor: str, major: str) -> None:
+def test_each_bump_has_next_version(current: str, patch: str, minor: str, major: str) -> None:
     """Each bump leads to the next stable version."""
     assert [str(next_version(Version(current), bump)) for bump in (PATCH, MINOR, MAJOR)] == [patch, minor, major]
     assert next_version(Version(current), NONE) is None
 
 
-def test_major_on_zero() -> None:
+def test_major_on_zero_is_minor() -> None:
     """On 0.x a breaking change is a minor bump, unless one wants otherwise."""
     assert str(next_version(Version("0.5.0"), MAJOR)) == "0.6.0"
     assert str(next_version(Version("0.5.0"), MAJOR, major_on_zero=True)) == "1.0.0"
@@ -122,7 +122,7 @@ def versions(draw: st.DrawFn) -> Version:
 
 
 @given(versions(), st.sampled_from([PATCH, MINOR, MAJOR]), st.booleans())
-def test_always_forward(current: Version, bump: Bump, major_on_zero: bool) -> None:
+def test_next_version_is_always_higher(current: Version, bump: Bump, major_on_zero: bool) -> None:
     """The next version is greater than the current one, valid, stable, and of the same epoch."""
     version = next_version(current, bump, major_on_zero=major_on_zero)
 
@@ -170,12 +170,12 @@ def test_stronger_bumps_lead_further(current: Version, major_on_zero: bool) -> N
         ("squash! feat: x\n\nBREAKING CHANGE: gone", MAJOR),
     ],
 )
-def test_bump_of(message: str, bump: Bump) -> None:
+def test_commit_type_decides_the_bump(message: str, bump: Bump) -> None:
     """A feature is minor, a fix or a revert is a patch, a breaking change of any type is major."""
     assert bump_of(changes_of(message)[0], settings_of().bumps()) is bump
 
 
-def test_types() -> None:
+def test_bump_types_are_configurable() -> None:
     """Which types count is configurable, and so is what a revert is; a breaking change stays major."""
     types = {"feat": PATCH, "docs": MINOR, "revert": NONE}
     messages = ["feat: x", "Docs: x", "fix: x", "fix!: x", 'Revert "feat: x"']
@@ -213,33 +213,33 @@ def test_types() -> None:
         ),
     ],
 )
-def test_decide(messages: list[str], expected: tuple[str, str | None, str]) -> None:
+def test_strongest_change_decides_the_version(messages: list[str], expected: tuple[str, str | None, str]) -> None:
     """From 1.2.3 the strongest change that stands decides, and a Release-As footer over all."""
     assert summary(decided("1.2.3", *messages)) == expected
 
 
-def test_decide_on_zero() -> None:
+def test_decision_on_zero_says_minor() -> None:
     """On 0.x a breaking change is a minor bump and called so, unless major_on_zero."""
     assert summary(decided("0.5.0", "feat!: x"))[:2] == ("minor", "0.6.0")
     assert summary(decided("0.5.0", "feat!: x", major_on_zero=True))[:2] == ("major", "1.0.0")
     assert decided("0.5.0", "fix: y", "feat!: x").reason == "feat!: x (1111111), +1 more"
 
 
-def test_first_release() -> None:
+def test_first_release_ignores_the_history() -> None:
     """Without a tag, the version that stands in pyproject.toml is released, whatever happened before."""
     for version in ("0.1.0", "1.0.0rc1", "0.1.0.dev0"):
         assert summary(decided(version, "feat!: x", tagged=False)) == ("first", version, "first release")
     assert summary(decided("0.1.0", tagged=False, force=True)) == ("first", "0.1.0", "first release")
 
 
-def test_first_release_as() -> None:
+def test_first_release_as_may_decrease() -> None:
     """For a first release a Release-As footer may name any version, also a lower one."""
     decision = decided("1.0.0", "feat: x\n\nRelease-As: 0.1.0", tagged=False)
 
     assert summary(decision) == ("first", "0.1.0", "first release, Release-As: 0.1.0 (0000000)")
 
 
-def test_first_candidate_as() -> None:
+def test_first_release_as_accepts_prerelease() -> None:
     """A Release-As that names a prerelease is taken as it stands, also below the version that a first release has."""
     for version in ("1.0.0rc1", "0.9.0b2"):
         for kind in ("none", "rc"):
@@ -251,7 +251,7 @@ def test_first_candidate_as() -> None:
     assert decide(PackageHistory(Version("1.0.0"), last, tagged={last})).target == Version("1.0.0")
 
 
-def test_forced() -> None:
+def test_force_gives_at_least_patch() -> None:
     """Forced, a package with nothing to release gets a patch; one with changes gets what they ask for."""
     assert summary(decided("1.2.3", "docs: x", force=True)) == ("patch", "1.2.4", "forced")
     assert summary(decided("1.3.0rc2 1.2.3", force=True, prerelease="rc")) == ("prerelease", "1.3.0rc3", "forced")
@@ -270,14 +270,14 @@ def test_forced() -> None:
         ("9.9", "1!0.1", MAJOR),
     ],
 )
-def test_difference(current: str, target: str, bump: Bump) -> None:
+def test_first_different_segment_names_bump(current: str, target: str, bump: Bump) -> None:
     """A step between two versions is called after the first segment that changes."""
     assert bump_between(Version(current), Version(target)) is bump
 
 
 @pytest.mark.parametrize("tagged", [True, False])
 @pytest.mark.parametrize("text", ["soon", "", "1.2.x"])
-def test_release_as_no_version(text: str, tagged: bool) -> None:
+def test_release_as_needs_a_version(text: str, tagged: bool) -> None:
     """A Release-As footer that names no version is refused, and the commit is named."""
     with pytest.raises(Refusal, match="0000000") as refused:
         decided("1.2.3", f"feat: x\n\nRelease-As: {text}", tagged=tagged)
@@ -286,7 +286,7 @@ def test_release_as_no_version(text: str, tagged: bool) -> None:
 
 
 @pytest.mark.parametrize("text", ["1.2.3", "1.2.2", "1.2.3rc1"])
-def test_release_as_backwards(text: str) -> None:
+def test_release_as_must_lead_forward(text: str) -> None:
     """A Release-As footer that does not lead forward is refused."""
     with pytest.raises(Refusal, match=r"not above the current version, 1\.2\.3") as refused:
         decided("1.2.3", f"feat: x\n\nRelease-As: {text}")
@@ -295,7 +295,7 @@ def test_release_as_backwards(text: str) -> None:
 
 
 @pytest.mark.parametrize("messages", [["fix: y"], ["fix: y\n\nRelease-As: 1.3.0rc2"]])
-def test_release_as_of_the_past(messages: list[str]) -> None:
+def test_newer_release_as_hides_older(messages: list[str]) -> None:
     """A footer that names no version is no obstacle once a newer one has won, also after the prerelease of that."""
     older = ["fix: b\n\nRelease-As: 1.3.0rc1", "fix: a\n\nRelease-As: soon"]
 
@@ -303,7 +303,7 @@ def test_release_as_of_the_past(messages: list[str]) -> None:
     assert str(decided("1.3.0rc1 1.2.3", *messages, RELEASED, *older, prerelease="rc").target) == "1.3.0rc2"
 
 
-def test_local_versions() -> None:
+def test_local_version_is_no_target() -> None:
     """No index takes a local version, so nobody goes there; in the files it is only a mark."""
     for current, told in (("1.2.3", "2.0.0+x"), ("1.2.3", "1.3.0rc1+x")):
         with pytest.raises(Refusal, match="0000000") as refused:
@@ -316,14 +316,14 @@ def test_local_versions() -> None:
     assert decide(replace(marked, changes=())).target is None
 
 
-def test_reverted_release_as() -> None:
+def test_revert_drops_the_release_as() -> None:
     """A Release-As footer goes with the commit that it stands in."""
     messages = [f"Back out\n\nThis reverts commit {'1' * 40}.", "chore: x\n\nRelease-As: 9.0", "fix: y"]
 
     assert summary(decided("1.2.3", *messages)) == ("patch", "1.2.4", "fix: y (2222222)")
 
 
-def test_explained() -> None:
+def test_every_change_has_a_reason() -> None:
     """Every change is either counted or ignored for a reason, in the order of the history."""
     decision = decided("1.2.3", 'Revert "feat: x"', "docs: d", "feat: x", "feat: y", "whatever")
 
@@ -336,7 +336,7 @@ def test_explained() -> None:
     ]
 
 
-def test_long_title() -> None:
+def test_reason_shortens_long_title() -> None:
     """The reason keeps to one short line."""
     reason = decided("1.2.3", f"feat: {'long ' * 40}").reason
 
@@ -411,7 +411,9 @@ def test_long_title() -> None:
         ("1.2.3.post1", "none", ["fix: x"], ("patch", "1.2.4", "fix: x (0000000)")),
     ],
 )  # fmt: skip
-def test_prereleases(current: str, kind: str, messages: list[str], expected: tuple[str, str | None, str]) -> None:
+def test_prerelease_announces_next_stable_version(
+    current: str, kind: str, messages: list[str], expected: tuple[str, str | None, str]
+) -> None:
     """A prerelease announces what the changes since the last stable release lead to."""
     assert summary(decided(current, *messages, prerelease=kind)) == expected
 
@@ -429,7 +431,7 @@ def test_prereleases(current: str, kind: str, messages: list[str], expected: tup
         ("0.1.0a3", "rc", "0.1.0rc1"),
     ],
 )
-def test_first_prerelease(declared: str, kind: str, expected: str) -> None:
+def test_first_release_may_be_prerelease(declared: str, kind: str, expected: str) -> None:
     """A first release can be a prerelease of the version that is declared."""
     assert summary(decided(declared, tagged=False, prerelease=kind)) == ("first", expected, "first release")
 
@@ -447,7 +449,7 @@ def test_first_prerelease(declared: str, kind: str, expected: str) -> None:
         ("2.0.0", "rc", ["x\n\nRelease-As: 2.0.0"], r"Release-As: 2\.0\.0 is not above the current version, 2\.0\.0"),
     ],
 )
-def test_step_back(current: str, kind: str, messages: list[str], said: str) -> None:
+def test_earlier_prerelease_kind_is_refused(current: str, kind: str, messages: list[str], said: str) -> None:
     """An earlier kind of what is out already is refused: installers would never see it."""
     with pytest.raises(Refusal, match=said) as refused:
         decided(current, *messages, prerelease=kind)
@@ -455,7 +457,7 @@ def test_step_back(current: str, kind: str, messages: list[str], said: str) -> N
     assert refused.value.code is ErrorCode.VERSION_INVALID
 
 
-def test_numbered_from_the_tags() -> None:
+def test_prerelease_number_avoids_taken_tags() -> None:
     """A number that is taken on another branch is not taken again."""
     past = PackageHistory(Version("1.2.3"), Version("1.2.3"), Version("1.2.3"), changes_of("feat: x"), tagged=[
         Version(text) for text in ("1.3.0rc1", "1.3rc4", "1.3.0b9", "1.4.0rc7", "1.3.0.dev8", "1!1.3.0rc6")
@@ -464,7 +466,7 @@ def test_numbered_from_the_tags() -> None:
     assert str(decide(past, settings_of(prerelease="rc").rules()).target) == "1.3.0rc5"
 
 
-def test_declared_by_hand() -> None:
+def test_prerelease_announces_the_declared_version() -> None:
     """A later version that was written by hand is what a prerelease announces."""
     past = PackageHistory(Version("2.0"), Version("1.2.3"), Version("1.2.3"), changes_of("fix: x"))
 
@@ -472,7 +474,7 @@ def test_declared_by_hand() -> None:
     assert summary(decide(past)) == ("major", "2.0", "2.0 is declared")
 
 
-def test_explained_prerelease() -> None:
+def test_prerelease_lists_only_new_changes() -> None:
     """A prerelease tells what is new since the last; the stable release tells all of it."""
     messages = ["fix: b", "docs: c", RELEASED, "feat: x", "chore: y"]
 
@@ -504,7 +506,9 @@ def kind_of(version: Version) -> str:
     ),
     st.booleans(),
 )
-def test_any_course(release: list[int], runs: list[tuple[str, list[str]]], major_on_zero: bool) -> None:
+def test_any_release_sequence_moves_forward(
+    release: list[int], runs: list[tuple[str, list[str]]], major_on_zero: bool
+) -> None:
     """In any course of releases each is valid, above the last, and of the kind asked for; the stable one follows."""
     declared = Version(".".join(map(str, release)))
     last: Version | None = None

@@ -48,7 +48,7 @@ def said(*wheels: Wheel, names: Sequence[str] = (SDIST, WHEEL)) -> list[str]:
     ]
 
 
-def test_good() -> None:
+def test_correct_wheel_has_no_problems() -> None:
     """A package that is as planned has no problems."""
     needs = ("core==2.0", 'core[x]==2.0; extra == "all"', "core<2", "httpx>=0.27")
 
@@ -69,20 +69,20 @@ def test_good() -> None:
         ([SDIST, LOCAL], f"{LOCAL} has the version 1.0+g1a2b3c4, but 1.0 is planned{BY_GIT}"),
     ],
 )
-def test_names(names: Sequence[str], expected: str) -> None:
+def test_file_names_match_the_plan(names: Sequence[str], expected: str) -> None:
     """The names must be one sdist and at least one wheel of the project and planned version, without a local part."""
     assert said(wheel(), names=names) == [expected]
 
 
 @pytest.mark.parametrize("names", [(SDIST, "fps_auth-1.0.whl"), ("fps_auth-x.tar.gz", WHEEL), ("fps.tar.gz", WHEEL)])
-def test_odd_names(names: Sequence[str]) -> None:
+def test_invalid_file_name_is_problem(names: Sequence[str]) -> None:
     """A name that installers cannot parse is a problem, with the message of packaging."""
     (only,) = said(wheel(), names=names)
 
     assert ": Invalid " in only
 
 
-def test_other_files() -> None:
+def test_additional_platform_wheels_are_fine() -> None:
     """A second wheel for another platform is fine. Files that are neither sdist nor wheel are ignored."""
     assert said(wheel(), names=[SDIST, WHEEL, "fps_auth-1.0-cp311-cp311-win32.whl", "fps_auth-1.0.zip"]) == []
 
@@ -104,12 +104,12 @@ def test_other_files() -> None:
         (wheel(files=("README.py.txt", *FILES[1:])), "has no module"),
     ],
 )
-def test_wheel(built: Wheel, expected: str) -> None:
+def test_wheel_metadata_matches_the_plan(built: Wheel, expected: str) -> None:
     """METADATA must be as planned, with exact pins and no URLs, and the wheel must have something to import."""
     assert said(built) == [expected]
 
 
-def test_extras() -> None:
+def test_metadata_extras_are_normalised() -> None:
     """Each extra in METADATA is listed once, with its normalised name (PEP 685)."""
     built = wheel("core==2.0; extra == 'Fast_Path'")
     offered = "Provides-Extra: Fast_Path\nProvides-Extra: all\nProvides-Extra: fast-path\n"
@@ -118,7 +118,7 @@ def test_extras() -> None:
     assert extras_of(replace(built, metadata=offered + built.metadata)) == ("all", "fast-path")
 
 
-def test_local_version() -> None:
+def test_local_version_is_a_problem() -> None:
     """An intended local version is refused too: no public index accepts it."""
     local = Version("1.0+ours")
     built = wheel(version="1.0+ours")
@@ -140,7 +140,7 @@ class TestMetaPackages:
             "pyproject.toml setup.py tests/test_install.py docs/conf.py .github/x.py src/notes.txt noxfile.py",
         ],
     )
-    def test_nothing_in_the_sdist(self, sources: str) -> None:
+    def test_sdist_without_code_permits_metapackage(self, sources: str) -> None:
         """A wheel without a module is fine if the sdist has no code either and the wheel has requirements."""
         bare = wheel("core==2.0", files=FILES[1:])
 
@@ -152,7 +152,7 @@ class TestMetaPackages:
     @pytest.mark.parametrize(
         "code", ["fps_auth/__init__.py", "src/fps_auth/a.py", "fps_auth.py", "src/lib.rs", "a/b.pyx", "tests.py"]
     )
-    def test_modules_vanished(self, code: str) -> None:
+    def test_wheel_must_keep_sdist_modules(self, code: str) -> None:
         """A wheel without modules is an error if the sdist has code."""
         bare = wheel("core==2.0", files=FILES[1:])
 
@@ -162,7 +162,7 @@ class TestMetaPackages:
 
         assert said == (f"{WHEEL}: has no module",)
 
-    def test_nothing_at_all(self) -> None:
+    def test_wheel_needs_modules_or_requirements(self) -> None:
         """A wheel without modules and requirements is an error."""
         bare = wheel(files=FILES[1:])
 
@@ -181,12 +181,12 @@ class TestMetaPackages:
         ({"fps_auth/gone.py": "sha256=x"}, FILES, "RECORD lists fps_auth/gone.py, which is not in the wheel"),
     ],
 )
-def test_record(record: dict[str, str], files: Sequence[str], expected: str) -> None:
+def test_record_must_match_the_wheel(record: dict[str, str], files: Sequence[str], expected: str) -> None:
     """RECORD must list exactly the files of the wheel, with their hashes."""
     assert said(wheel(files=files, record=record)) == [expected]
 
 
-def test_record_misses() -> None:
+def test_record_must_list_every_file() -> None:
     """A file that RECORD does not list is a problem. RECORD and its signatures need no entry."""
     signed = wheel(files=(*FILES, f"{INFO}/RECORD.jws", f"{INFO}/RECORD.p7s", "fps_auth/late.py"))
     listed = {name: digest for name, digest in signed.record.items() if not name.endswith((".jws", ".p7s", "late.py"))}
@@ -194,19 +194,19 @@ def test_record_misses() -> None:
     assert said(Wheel(WHEEL, signed.metadata, signed.hashes, listed)) == ["fps_auth/late.py is not in RECORD"]
 
 
-def test_all_problems() -> None:
+def test_all_wheel_problems_appear_together() -> None:
     """All problems of all wheels are reported at once."""
     assert len(said(wheel("core", version="2"), wheel("core"), names=[WHEEL])) == 4
 
 
-def test_metadata_nameless() -> None:
+def test_metadata_needs_a_name() -> None:
     """METADATA without a name is a problem."""
     nameless = Wheel(WHEEL, "Metadata-Version: 2.4\nVersion: 1.0\n", wheel().hashes, wheel().record)
 
     assert said(nameless) == ["METADATA names None, not fps-auth"]
 
 
-def test_metadata_of() -> None:
+def test_metadata_stops_before_the_readme() -> None:
     """Only the lines above the readme are fields."""
     assert metadata_of(wheel("a", "b")).get_all("Requires-Dist") == ["a", "b"]
     assert metadata_of(wheel()).get_all("Name") == ["fps-auth"]
@@ -216,7 +216,7 @@ def test_metadata_of() -> None:
     "file",
     ["fps_auth-1.0.data/purelib/x.py", "fps_auth-1.0.data/scripts/x", "fps_auth-stubs/__init__.pyi", "ns/py.typed"],
 )
-def test_nothing_to_import(file: str) -> None:
+def test_wheel_without_imports_is_fine(file: str) -> None:
     """A wheel with only scripts, data or stubs is fine, although it has nothing to import."""
     assert said(wheel(files=(file, *FILES[1:]))) == []
 
@@ -247,6 +247,6 @@ def test_nothing_to_import(file: str) -> None:
         ("__init__.py pkg/__init__.py one.py", "one pkg"),
     ],
 )
-def test_import_names(files: str, expected: str) -> None:
+def test_import_names_come_from_files(files: str, expected: str) -> None:
     """The import names come from the files, not from the name of the project."""
     assert import_names(files.split()) == tuple(expected.split())

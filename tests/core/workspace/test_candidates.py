@@ -21,7 +21,7 @@ from releasekit.core.workspace.candidates import Candidate, allows, release_requ
         (">=1", "2.0rc2", "2.0rc1", True),
     ],
 )
-def test_prereleases(specifier: str, version: str, others: str, allowed: bool) -> None:
+def test_stable_version_hides_the_prerelease(specifier: str, version: str, others: str, allowed: bool) -> None:
     """A prerelease counts if the specifier names one, or if the package has no stable version."""
     versions = [version, *others.split()]
     candidates = {"core": [Candidate("core", Version(number)) for number in versions]}
@@ -29,7 +29,7 @@ def test_prereleases(specifier: str, version: str, others: str, allowed: bool) -
     assert allows(SpecifierSet(specifier), candidates["core"][0], candidates) is allowed
 
 
-def test_extras_of_requirements() -> None:
+def test_requirement_belongs_to_marker_extras() -> None:
     """A requirement belongs to each extra that its marker names, or to none."""
     metadata = ["core", 'web; extra == "Fast_IO" or extra == "all"', 'db; os_name == "nt"']
 

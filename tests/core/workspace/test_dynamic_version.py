@@ -33,16 +33,16 @@ class TestFiles:
     @pytest.mark.parametrize(
         "line", ['__version__ = "1.2.3"', "VERSION = '1.2.3'", '__version__: str = "v1.2.3"', "__version__='1.2.3'"]
     )
-    def test_hatch_path(self, line: str) -> None:
+    def test_hatch_path_finds_version_line(self, line: str) -> None:
         """`path` names the file, and all forms that hatch reads are found."""
         assert paths(f'{HATCH}path = "src/it/about.py"') == ["src/it/about.py"]
         assert find(f'{HATCH}path = "it.py"', f'"""It."""\n{line}\n') == "1.2.3"
 
-    def test_hatch_lookalikes(self) -> None:
+    def test_hatch_ignores_similar_lines(self) -> None:
         """Only a line that begins with the name declares the version."""
         assert find(f'{HATCH}path = "it.py"', '# __version__ = "1.0"\nMIN_VERSION = "2.0"\n') == ""
 
-    def test_hatch_pattern(self) -> None:
+    def test_hatch_pattern_is_case_sensitive(self) -> None:
         """A pattern from the configuration is used. It is case-sensitive, as in hatch."""
         table = f"{HATCH}path = 'it.h'\npattern = '^#define V (?P<version>[\\d.]+)'"
 
@@ -50,27 +50,27 @@ class TestFiles:
         assert find(table, "#define v 3.1\n") == ""
 
     @pytest.mark.parametrize("pattern", ["(", "V = (.*)"])
-    def test_bad_pattern(self, pattern: str) -> None:
+    def test_bad_version_pattern_finds_nothing(self, pattern: str) -> None:
         """An invalid pattern, or one without a group for the version, finds nothing."""
         assert find(f"{HATCH}path = 'it.h'\npattern = '{pattern}'", "V = 1.0") == ""
 
     @pytest.mark.parametrize(("expression", "found"), [("", "1.0"), ('expression = "RELEASE"', "2.0")])
-    def test_hatch_code(self, expression: str, found: str) -> None:
+    def test_hatch_code_finds_version_assignment(self, expression: str, found: str) -> None:
         """Source `code` finds the line that assigns the version to a name."""
         table = f'{HATCH}source = "code"\npath = "it.py"\n{expression}'
 
         assert find(table, '__version__: str = "1.0"\nRELEASE = "2.0"\n') == found
 
-    def test_hatch_expression(self) -> None:
+    def test_hatch_expression_has_no_location(self) -> None:
         """An expression that needs evaluation has no location."""
         assert paths(f'{HATCH}source = "code"\npath = "it.py"\nexpression = "version()"') == []
 
     @pytest.mark.parametrize("source", ["regex", "code"])
-    def test_hatch_without_path(self, source: str) -> None:
+    def test_hatch_without_path_finds_nothing(self, source: str) -> None:
         """Without a path there is no location."""
         assert paths(f'{HATCH}source = "{source}"') == []
 
-    def test_uv_dynamic_versioning_file(self) -> None:
+    def test_uv_dynamic_versioning_reads_file(self) -> None:
         """`from-file` of uv-dynamic-versioning names the file. Its whole text or a pattern is the version."""
         table = f'{HATCH}source = "uv-dynamic-versioning"\n[tool.uv-dynamic-versioning.from-file]\nsource = "V"\n'
 
@@ -79,7 +79,7 @@ class TestFiles:
         assert find(f"{table}pattern = 'v=(.*)'", "a\nv=2.0\n") == "2.0"
 
     @pytest.mark.parametrize("module", ["pkg.sub", "pkg"])
-    def test_setuptools_attr(self, module: str) -> None:
+    def test_setuptools_attr_tries_module_files(self, module: str) -> None:
         """An attribute may be in the module's file or package, in src or in the package root."""
         file = module.replace(".", "/")
 
@@ -87,7 +87,7 @@ class TestFiles:
 
         assert found == [f"src/{file}.py", f"src/{file}/__init__.py", f"{file}.py", f"{file}/__init__.py"]
 
-    def test_setuptools_directories(self) -> None:
+    def test_configured_setuptools_directories_come_first(self) -> None:
         """Configured directories come first."""
         attr = '[tool.setuptools]\ndynamic.version = { attr = "pkg.sub.V" }\n'
 
@@ -99,7 +99,7 @@ class TestFiles:
         assert find(f"{attr}", "V = '1.0'  # here") == "1.0"
 
     @pytest.mark.parametrize("file", ['"VERSION"', '["VERSION"]'])
-    def test_setuptools_file(self, file: str) -> None:
+    def test_setuptools_file_is_only_version(self, file: str) -> None:
         """A file that setuptools reads has only the version."""
         table = f"[tool.setuptools.dynamic]\nversion = {{ file = {file} }}"
 
@@ -107,11 +107,11 @@ class TestFiles:
         assert find(table, "\n1.0\r\n") == "1.0"
         assert find(table, "version 1.0\n") == ""
 
-    def test_setuptools_files(self) -> None:
+    def test_several_setuptools_files_find_nothing(self) -> None:
         """Several files that setuptools joins have no location."""
         assert paths('[tool.setuptools.dynamic]\nversion = { file = ["A", "B"] }') == []
 
-    def test_flit(self) -> None:
+    def test_flit_tries_files_in_order(self) -> None:
         """The files of the module, in the order of flit."""
         flit = '[build-system]\nrequires = []\nbuild-backend = "flit_core.buildapi"\n'
 
@@ -128,7 +128,7 @@ class TestFiles:
         assert find(flit, '__version__: typing.Final[str] = "1.0"\n') == "1.0"
 
     @pytest.mark.parametrize("source", ['source = "file"\n', ""])
-    def test_pdm(self, source: str) -> None:
+    def test_pdm_path_finds_the_version(self, source: str) -> None:
         """The file of pdm, with pdm's pattern or a configured one."""
         table = f'[tool.pdm.version]\n{source}path = "it.py"\n'
 
@@ -158,17 +158,17 @@ class TestTags:
             ("", {}),
         ],
     )
-    def test_environment(self, table: str, expected: dict[str, str]) -> None:
+    def test_each_backend_has_its_variable(self, table: str, expected: dict[str, str]) -> None:
         """Each backend has its own variable."""
         assert told(table) == expected
 
-    def test_hook(self) -> None:
+    def test_uv_dynamic_hook_needs_variable(self) -> None:
         """The hook of uv-dynamic-versioning needs the variable, even if the version has another source."""
         table = f'{HATCH}path = "it.py"\n[tool.hatch.metadata.hooks.uv-dynamic-versioning]\ndependencies = []'
 
         assert told(table) == {"UV_DYNAMIC_VERSIONING_BYPASS": "1.2"}
 
-    def test_static(self) -> None:
+    def test_static_version_needs_no_variable(self) -> None:
         """A static version needs no variable, even if the file still has settings for a dynamic one."""
         document = tomllib.loads('[project]\nname = "a"\nversion = "1.0"\n[tool.setuptools_scm]')
 
@@ -189,7 +189,7 @@ class TestTags:
         '[build-system]\nrequires = []\nbuild-backend = "flit_core.buildapi"\n[tool.flit]\nmodule = 3',
     ],
 )
-def test_odd_tables(table: str) -> None:
+def test_wrongly_typed_table_is_empty(table: str) -> None:
     """A backend's table with a wrong type counts as empty. The backend itself reports the error."""
     document = tomllib.loads(DYNAMIC + table)
 
@@ -206,7 +206,7 @@ def test_odd_tables(table: str) -> None:
         ('[tool.pdm.version]\nsource = "call"', "[tool.pdm.version] source = 'call'"),
     ],
 )
-def test_unknown(table: str, named: str) -> None:
+def test_description_names_unknown_version_source(table: str, named: str) -> None:
     """The description names an unknown source."""
     source = version_source(tomllib.loads(DYNAMIC + table))
 

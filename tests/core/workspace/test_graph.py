@@ -56,7 +56,7 @@ def reachable(graph: Edges) -> dict[str, set[str]]:
 # ---- edges ----------------------------------------------------------------------------------------------------------
 
 
-def test_kinds() -> None:
+def test_requirement_kind_decides_the_edge() -> None:
     """Runtime and build requirements are hard, those of extras soft. Those of groups have no edge."""
     graph = graph_of("app: web", "app (build): plugin", "app[fast]: cache", "app (group): lint")
 
@@ -66,14 +66,14 @@ def test_kinds() -> None:
     assert all("lint" not in found["app"] for found in (graph.hard, graph.soft, graph.build))
 
 
-def test_hard_wins() -> None:
+def test_hard_edge_overrides_soft_edge() -> None:
     """A hard edge stays hard if an extra needs the package too."""
     graph = graph_of("app: core", "app[all]: core")
 
     assert (graph.hard["app"], graph.soft["app"]) == ({"core"}, frozenset())
 
 
-def test_externals() -> None:
+def test_graph_omits_external_packages() -> None:
     """Packages outside the workspace are not in the graph."""
     workspace = Workspace({"app": workspace_of("app: httpx", "app[x]: rich")["app"]})
 
@@ -85,7 +85,7 @@ def test_externals() -> None:
 class TestExtrasAtRunTime:
     """A package that requires `store[fast]` also requires what that extra requires."""
 
-    def test_hard(self) -> None:
+    def test_required_extra_makes_edge_hard(self) -> None:
         """A soft edge of `store` becomes a hard edge of its dependent."""
         graph = graph_of("press: store[fast]", "store[fast]: cache")
 
@@ -94,14 +94,14 @@ class TestExtrasAtRunTime:
         assert levels(graph) == [["cache", "store"], ["press"]]
         assert order(graph).names == ("cache", "store", "press")
 
-    def test_other_extra(self) -> None:
+    def test_unused_extra_adds_no_edge(self) -> None:
         """An extra that is not required adds nothing."""
         assert graph_of("press: store[slow]", "store[fast]: cache", "store[slow]: disk").hard["press"] == {
             "store",
             "disk",
         }
 
-    def test_extras_of_extras(self) -> None:
+    def test_extras_of_extras_are_transitive(self) -> None:
         """Extras of extras are followed transitively, in any spelling, even in a cycle."""
         graph = graph_of(
             "press: store[All_In]",
@@ -113,21 +113,21 @@ class TestExtrasAtRunTime:
 
         assert graph.hard["press"] == {"store", "cache", "driver"}
 
-    def test_from_an_extra(self) -> None:
+    def test_extra_of_extra_stays_soft(self) -> None:
         """If an extra requires another extra, the edges of that extra are soft too."""
         graph = graph_of("press[web]: store[fast]", "store[fast]: cache")
 
         assert (graph.hard["press"], graph.soft["press"]) == (frozenset(), {"store", "cache"})
 
-    def test_to_build(self) -> None:
+    def test_build_extra_adds_build_edges(self) -> None:
         """The requirements of a build requirement's extra are build requirements."""
         assert graph_of("press (build): tool[fast]", "tool[fast]: cache").build["press"] == {"tool", "cache"}
 
-    def test_back_to_itself(self) -> None:
+    def test_extra_makes_no_self_edge(self) -> None:
         """An extra that requires its dependent gives that package no edge to itself."""
         assert graph_of("press: store[web]", "store[web]: press").hard["press"] == {"store"}
 
-    def test_unsatisfied(self) -> None:
+    def test_unsatisfied_extra_adds_no_edge(self) -> None:
         """A requirement of an extra on an older release has no edge."""
         graph, _ = graph_and_warnings("press: store[fast]", "store[fast]: cache<1", "cache==1.0:")
 
@@ -151,7 +151,7 @@ class TestUnsatisfied:
             ("core!=1.0", "1.0", False),
         ],
     )
-    def test_gates(self, written: str, version: str, gates: bool) -> None:
+    def test_unsatisfied_requirement_has_no_edge(self, written: str, version: str, gates: bool) -> None:
         """It has no edge and gives a warning. Prereleases in the workspace count as versions."""
         graph, warnings = graph_and_warnings(f"app: {written}", f"core=={version}:")
 
@@ -160,11 +160,11 @@ class TestUnsatisfied:
         said = f"RK-WORKSPACE-REQUIREMENT: {what} (packages/app/pyproject.toml)"
         assert warnings == ([] if gates else [said])
 
-    def test_group(self) -> None:
+    def test_unsatisfied_group_requirement_is_silent(self) -> None:
         """A requirement of a dependency group gives no warning."""
         assert graph_and_warnings("app (group): core<1", "core==1.0:")[1] == []
 
-    def test_unknown_version(self) -> None:
+    def test_unknown_version_satisfies_every_requirement(self) -> None:
         """A member without a known version satisfies every requirement."""
         workspace = workspace_of("app: core<1")
 
@@ -179,7 +179,7 @@ class TestUnsatisfied:
             ("1.1rc1", "1.0", None, "1.1rc1"),
         ],
     )
-    def test_offers(self, declared: str, last: str, planned: str | None, offered: str) -> None:
+    def test_offers_include_planned_versions(self, declared: str, last: str, planned: str | None, offered: str) -> None:
         """Declared and planned versions count. The last release does not, except for development versions."""
         workspace = workspace_of(f"core=={declared}:")
         targets = {"core": Version(planned)} if planned else {}
@@ -193,7 +193,7 @@ class TestSelfDependency:
     """A package that requires itself."""
 
     @pytest.mark.parametrize("line", ["app: app", "app: App>=1", "app (build): app"])
-    def test_hard(self, line: str) -> None:
+    def test_hard_self_dependency_is_refused(self, line: str) -> None:
         """A runtime or build requirement on itself is refused, with the file."""
         with pytest.raises(Refusal, match="app requires itself") as caught:
             graph_of(line)
@@ -201,7 +201,7 @@ class TestSelfDependency:
         assert caught.value.code is ErrorCode.GRAPH_SELF_DEPENDENCY
         assert caught.value.location == "packages/app/pyproject.toml"
 
-    def test_through_an_extra(self) -> None:
+    def test_self_dependency_through_extra_works(self) -> None:
         """`all = ["me[a,b]"]` is common and allowed. The requirements of a and b are soft."""
         graph = graph_of("app[all]: app[a,b]", "app[a]: cache", "app[b]: disk", "app (group): app[all]")
 
@@ -211,7 +211,7 @@ class TestSelfDependency:
 # ---- order ----------------------------------------------------------------------------------------------------------
 
 
-def test_shared_dependency() -> None:
+def test_shared_dependency_comes_first_once() -> None:
     """A package that two others need is published once, before both."""
     graph = graph_of("app: web db", "web: core", "db: core")
 
@@ -220,13 +220,13 @@ def test_shared_dependency() -> None:
     assert order(graph).level_of() == {"core": 0, "db": 1, "web": 1, "app": 2}
 
 
-def test_empty() -> None:
+def test_empty_graph_has_empty_order() -> None:
     """An empty workspace has an empty order."""
     assert order(hard({})).names == order(hard({})).levels == ()
 
 
 @given(any_edges(cycles=False), st.data())
-def test_needs_first(needs: Edges, data: st.DataObject) -> None:
+def test_needs_come_before_dependents(needs: Edges, data: st.DataObject) -> None:
     """Every need comes before its dependent, on a lower level. Soft edges change no need and drop no package."""
     names = st.frozensets(st.sampled_from(sorted(needs)))
     graph = hard(needs, {name: data.draw(names) - {name} for name in needs})
@@ -242,7 +242,7 @@ def test_needs_first(needs: Edges, data: st.DataObject) -> None:
 
 
 @given(any_edges(), any_edges())
-def test_batches_never_fail(needs: Edges, soft: Edges) -> None:
+def test_batch_mode_orders_every_graph(needs: Edges, soft: Edges) -> None:
     """In batch mode every graph has an order, with each package after all its needs."""
     soft = {name: (soft.get(name, frozenset()) & needs.keys()) - {name} - needs[name] for name in needs}
 
@@ -261,7 +261,7 @@ def test_batches_never_fail(needs: Edges, soft: Edges) -> None:
 
 
 @given(any_edges())
-def test_components(graph: Edges) -> None:
+def test_components_are_strongly_connected(graph: Edges) -> None:
     """The nodes of a component reach each other. A component comes after all that it reaches."""
     far = reachable(graph)
 
@@ -274,7 +274,7 @@ def test_components(graph: Edges) -> None:
 
 
 @given(any_edges())
-def test_closures(graph: Edges) -> None:
+def test_closures_match_a_slow_search(graph: Edges) -> None:
     """Transitive dependencies and dependents agree with a slow search."""
     far = reachable(graph)
 
@@ -284,7 +284,7 @@ def test_closures(graph: Edges) -> None:
     assert reverse(reverse(graph)) == graph
 
 
-def test_only() -> None:
+def test_subgraph_keeps_only_inner_edges() -> None:
     """A subgraph has only the edges between its packages."""
     part = graph_of("app: web", "web: core", "app (build): core", "app[x]: web").subgraph(["app", "core", "no-member"])
 
@@ -298,7 +298,7 @@ def test_only() -> None:
 class TestSoftEdges:
     """Extras order packages where possible and never cause an error."""
 
-    def test_orders(self) -> None:
+    def test_soft_edge_orders_without_waiting(self) -> None:
         """The requirement of an extra comes first, but its package does not wait for it."""
         found = order(graph_of("app[fast]: zeta", "zeta:"))
 
@@ -315,7 +315,7 @@ class TestSoftEdges:
             ("a[x]: b", "b[x]: c", "c[x]: a"),
         ],
     )
-    def test_cycle(self, lines: tuple[str, ...]) -> None:
+    def test_soft_cycle_drops_soft_edges(self, lines: tuple[str, ...]) -> None:
         """In a cycle through an extra, only the soft edges are dropped."""
         graph = graph_of(*lines)
 
@@ -341,7 +341,7 @@ class TestCycles:
             (("a: b c d e f", "b: a", "c: a", "d: a", "e: a", "f: a"), "a -> b -> a"),
         ],
     )
-    def test_refused(self, lines: tuple[str, ...], walk: str) -> None:
+    def test_cycle_error_shows_shortest_path(self, lines: tuple[str, ...], walk: str) -> None:
         """A cycle is refused, and the message shows its path."""
         graph = graph_of(*lines)
 
@@ -353,7 +353,7 @@ class TestCycles:
         assert graph.cycles() == (tuple(walk.split(" -> ")),)
 
     @given(any_edges())
-    def test_walks(self, graph: Edges) -> None:
+    def test_each_component_reports_one_cycle(self, graph: Edges) -> None:
         """Each path follows edges and ends where it begins. There is one path for each component."""
         walks = hard(graph).cycles()
 
@@ -361,7 +361,7 @@ class TestCycles:
         assert all(walk[0] == walk[-1] and len(set(walk)) == len(walk) - 1 > 1 for walk in walks)
         assert len(walks) == sum(len(group) > 1 for group in components(graph))
 
-    def test_batch(self) -> None:
+    def test_batch_members_do_not_wait(self) -> None:
         """In batch mode no member of a cycle waits for another, and dependents wait for all members."""
         graph = graph_of("app: b", "a: b core", "b: a")
 
@@ -371,7 +371,7 @@ class TestCycles:
         assert found.needs == edges(app="a b", a="core", b="core", core="")
         assert found.levels == (("core",), ("a", "b"), ("app",))
 
-    def test_needed_to_build(self) -> None:
+    def test_batch_mode_refuses_build_cycle(self) -> None:
         """A cycle with a build requirement is refused in batch mode too, because none of it can be built first."""
         graph = graph_of("a (build): b", "b: a")
 
@@ -380,7 +380,7 @@ class TestCycles:
 
         assert "batch" not in caught.value.hint
 
-    def test_build_edge_out_of_a_batch(self) -> None:
+    def test_batch_may_need_outside_tool(self) -> None:
         """A build requirement outside the cycle is allowed."""
         assert order(graph_of("a: b", "b: a", "a (build): tool"), "batch").needs["b"] == {"tool"}
 
@@ -388,7 +388,7 @@ class TestCycles:
 class TestSize:
     """Large workspaces."""
 
-    def test_wide(self) -> None:
+    def test_wide_graph_can_be_ordered(self) -> None:
         """500 packages with 1,224 edges can be ordered."""
         dice = random.Random(0)  # noqa: S311  test data, not a secret
         names = [f"p{number:03}" for number in range(500)]
@@ -404,7 +404,7 @@ class TestSize:
         assert sum(map(len, graph.hard.values())) == 1224
         assert all(place[two] < place[one] for one, two in chosen)
 
-    def test_long(self) -> None:
+    def test_long_chain_avoids_recursion_limit(self) -> None:
         """A chain of 3,000 packages does not exceed the recursion limit, also as one cycle."""
         names = [f"p{number:04}" for number in range(3000)]
         chain = {name: frozenset(names[place + 1 : place + 2]) for place, name in enumerate(names)}

@@ -46,7 +46,7 @@ PINS = Pins("exact", VERSIONS, older=OLDER)
         ("httpx>=0.27", "httpx>=0.27"),
     ],
 )
-def test_pinned(written: str, expected: str) -> None:
+def test_pin_changes_only_the_specifier(written: str, expected: str) -> None:
     """Only the specifier changes, and only if the requirement is for the version in the workspace."""
     requirement = Requirement(written)
 
@@ -54,7 +54,7 @@ def test_pinned(written: str, expected: str) -> None:
     assert str(requirement) == str(Requirement(written))
 
 
-def test_layout() -> None:
+def test_pinning_keeps_the_file_layout() -> None:
     """Comments, order, line endings and all other tables stay. Groups are never published, so they stay too."""
     before = """\
 # Top.
@@ -100,18 +100,18 @@ core = { workspace = true }
         '[project]\nname = "a"\n[tool.x]\n[build-system]\nrequires = ["core"]\n[project.urls]\na = "b"\n',
     ],
 )
-def test_forms(form: str) -> None:
+def test_pinning_handles_every_table_form(form: str) -> None:
     """Requirements are pinned in every form of TOML tables."""
     assert pin_requirements(form, PINS) == form.replace('"core"', '"core==2.0"')
 
 
 @pytest.mark.parametrize("text", ["", '[project]\nname = "a"\ndynamic = ["version"]\n', "[tool.uv]\npackage = true\n"])
-def test_nothing_to_pin(text: str) -> None:
+def test_file_without_requirements_stays_unchanged(text: str) -> None:
     """A file without requirements stays as it is."""
     assert pin_requirements(text, PINS) == text
 
 
-def test_hatch_hook() -> None:
+def test_pinning_covers_the_hatch_hook() -> None:
     """Requirements of a build hook are pinned too: the hook's version may differ from the sibling's."""
     hook = "[tool.hatch.metadata.hooks.uv-dynamic-versioning]\n"
     before = hook + 'dependencies = ["core[x]=={{ version }}", "httpx", "other=={{ version }}", "core>=1"]\n'
@@ -128,7 +128,7 @@ requirements = st.lists(st.builds("{}{}{}{}".format, names, extras, specifiers, 
 
 
 @given(requirements, requirements, requirements)
-def test_only_requirements_differ(runtime: list[str], extra: list[str], build: list[str]) -> None:
+def test_pinning_is_idempotent_and_minimal(runtime: list[str], extra: list[str], build: list[str]) -> None:
     """Pinning is idempotent. It keeps the requirements and their order, and changes nothing else."""
     text = "\n".join(
         [

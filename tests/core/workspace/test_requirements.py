@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_table(row: Row) -> None:
+def test_documented_requirement_table_is_correct(row: Row) -> None:
     """Each row of the documented table is correct, and its version satisfies each result."""
     version = Version(row.next)
 
@@ -50,12 +50,12 @@ def test_table(row: Row) -> None:
         ("core>=1!1.2", "core>=1.3.0"),  # the next version has no epoch
     ],
 )
-def test_spelling(written: str, raised: str) -> None:
+def test_raising_changes_only_the_version(written: str, raised: str) -> None:
     """Only versions change. Names, extras, spaces, parentheses, markers, URLs and templates stay."""
     assert raise_requirement(written, Version("1.3.0")) == raised
 
 
-def test_strict() -> None:
+def test_strict_mode_raises_for_candidate() -> None:
     """A release candidate satisfies `>=1.3`, unless *strict* applies PEP 440."""
     candidate = Version("1.3.0rc1")
 
@@ -74,7 +74,7 @@ def test_strict() -> None:
         ("<1", "", True),
     ],
 )
-def test_live(specifier: str, offered: str, live: bool) -> None:
+def test_live_requirement_allows_offered_version(specifier: str, offered: str, live: bool) -> None:
     """A requirement is live if the declared or next version satisfies it, or if no version is known."""
     assert is_live(SpecifierSet(specifier), tuple(map(Version, offered.split()))) is live
 
@@ -92,7 +92,9 @@ specifiers = st.lists(clauses, max_size=3).map(",".join)
 
 
 @given(specifiers, versions, st.booleans(), st.booleans())
-def test_raised_is_satisfied(specifier: str, version: Version, always: bool, strict: bool) -> None:
+def test_next_version_satisfies_raised_requirement(
+    specifier: str, version: Version, always: bool, strict: bool
+) -> None:
     """The next version satisfies every raised requirement, and no new operator but `>=` appears."""
     before = f"core[x]{specifier} ; os_name == 'nt'"
 
@@ -114,7 +116,7 @@ def test_raised_is_satisfied(specifier: str, version: Version, always: bool, str
 
 
 @given(specifiers, versions, st.booleans())
-def test_compatible(specifier: str, version: Version, major_on_zero: bool) -> None:
+def test_compatible_range_ends_before_limit(specifier: str, version: Version, major_on_zero: bool) -> None:
     """A compatible range starts at the version, ends before the limit, and is no wider than the requirement."""
     limit = next_breaking(version, major_on_zero=major_on_zero)
     wanted = SpecifierSet(specifier)
@@ -138,7 +140,7 @@ def test_compatible(specifier: str, version: Version, major_on_zero: bool) -> No
     ("keep", "core<1.3", "core==1.3.0"),
     ("exact", "core<1", ""),
 ])  # fmt: skip
-def test_misfit(mode: PinMode, built: str, expected: str) -> None:
+def test_built_requirement_matches_its_pin(mode: PinMode, built: str, expected: str) -> None:
     """The requirement in a built file is compared with the plan."""
     pins = Pins(mode, {"core": Version("1.3.0")}, older=frozenset({"core<1"}))
 

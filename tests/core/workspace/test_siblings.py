@@ -67,7 +67,7 @@ selections = st.one_of(st.just(everything), st.fixed_dictionaries({"package": st
 
 @hypothesis.settings(max_examples=40)
 @given(workspaces(), changes, changes, settings, selections)
-def test_fits_together(
+def test_released_packages_install_together(
     documents: Documents,
     first: dict[str, str],
     second: dict[str, str],
@@ -233,7 +233,7 @@ def broken(published: Published, chosen: Mapping[str, str], name: str, extra: st
     return [each for each in needs if not each.specifier.contains(chosen[each.name], prereleases=True)]
 
 
-def test_missing() -> None:
+def test_missing_sibling_is_an_obstacle() -> None:
     """A sibling that is tagged but not on the index is reported before the build, with the full solution."""
     (obstacle,) = plan_of(
         "app: core", changes={"app": "fix: x"}, published={"app": ["1.0"], "core": ["0.9"]}, requires={"app": []}
@@ -244,7 +244,7 @@ def test_missing() -> None:
     assert obstacle.hint == "Release core too: `releasekit publish --force-unchanged -p app -p core`."
 
 
-def test_older_release_is_missing() -> None:
+def test_index_must_have_older_release() -> None:
     """The index must satisfy a requirement on an older release, because this release cannot."""
     published = {"app": ["1.0"], "core": ["1.0"]}
     given: dict[str, Any] = {"changes": {"app": "fix: x"}, "requires": {"app": [], "core": []}}
@@ -265,7 +265,7 @@ def test_older_release_is_missing() -> None:
         ({"groups": {"g": {"packages": ["app"], "pins": "compatible"}}}, ["exact", "compatible"]),
     ],
 )
-def test_modes(keys: dict[str, Any], pins: list[str]) -> None:
+def test_pin_mode_applies_by_scope(keys: dict[str, Any], pins: list[str]) -> None:
     """`pins` applies to all packages, a group or one package."""
     plan = plan_of("app: core", settings=keys)
 
@@ -274,7 +274,7 @@ def test_modes(keys: dict[str, Any], pins: list[str]) -> None:
     assert [step.pins for step in own.steps] == ["keep", pins[1]]
 
 
-def test_sibling_without_version() -> None:
+def test_sibling_without_version_is_unpinned() -> None:
     """A sibling that is neither released now nor before has no version, so nothing is pinned to it."""
     workspace = workspace_of("app: core>=1", "core:")
     siblings = Siblings(workspace, {}, {"core": None}, {"app": Version("1.0")}, {"app": "exact", "core": "exact"})

@@ -28,7 +28,7 @@ NEW = Version("1.3.0rc1")
         ("[project]\nversion = '1.2'", "[project]\nversion = '1.3.0rc1'"),
     ],
 )
-def test_write_version(before: str, after: str) -> None:
+def test_write_version_changes_one_value(before: str, after: str) -> None:
     """One value changes. Comments, spaces, line endings and other tables stay."""
     assert write_version(before, NEW) == after
 
@@ -42,7 +42,7 @@ def test_write_version(before: str, after: str) -> None:
         'MIN_VERSION = "1.2"\nVERSION="{}"',
     ],
 )
-def test_write_place(line: str) -> None:
+def test_only_the_declared_version_changes(line: str) -> None:
     """Only the declared version changes, in all forms that hatch reads."""
     text = f'"""About 1.2."""\r\n{line}\nOTHER = "1.2"\n'
     (place,) = version_source({"tool": {"hatch": {"version": {"path": "about.py"}}}}).locations
@@ -63,7 +63,7 @@ def test_write_place(line: str) -> None:
     ],
 )
 @pytest.mark.parametrize("old", ["1.2", "1!2.0.0a1", "1.0.post2.dev3", "1.2.3-rc.1", "2.0+local.1"])
-def test_literal(pattern: str, text: str, old: str) -> None:
+def test_version_pattern_is_literal_text(pattern: str, text: str, old: str) -> None:
     """A pattern is literal text around any version. Line endings stay."""
     before, after = (text.replace("<>", version) for version in (old, str(NEW)))
 
@@ -82,7 +82,7 @@ def test_literal(pattern: str, text: str, old: str) -> None:
         ("{version}", "python3", "was not found"),
     ],
 )
-def test_not_once(pattern: str, text: str, times: str) -> None:
+def test_version_must_occur_exactly_once(pattern: str, text: str, times: str) -> None:
     """A version that occurs nowhere or twice is refused."""
     with pytest.raises(Refusal) as caught:
         write_version_at(text, literal_location(pattern, "about.py"), NEW, "src/about.py")

@@ -33,7 +33,7 @@ class TestNames:
     """PEP 503: case, hyphen, underscore and dot make no difference."""
 
     @pytest.mark.parametrize("written", ["fps-auth", "fps_auth", "Fps.Auth", "FPS--auth", "fps-_.auth"])
-    def test_every_spelling(self, written: str) -> None:
+    def test_requirement_matches_every_name_spelling(self, written: str) -> None:
         """A requirement finds its member in every spelling of both names."""
         workspace = builders.workspace_of("Fps_Auth: ", f"app: {written}>=1")
 
@@ -41,7 +41,7 @@ class TestNames:
         assert workspace.required_members(workspace["app"], Kind.RUNTIME) == {"fps-auth"}
         assert workspace["fps-auth"].raw_name == "Fps_Auth"
 
-    def test_duplicate(self) -> None:
+    def test_duplicate_member_name_is_refused(self) -> None:
         """Two members with one name are refused, with the paths of both."""
         documents = {"a": {"project": {"name": "fps-auth"}}, "b": {"project": {"name": "Fps_Auth"}}}
 
@@ -50,7 +50,7 @@ class TestNames:
 
         assert (caught.value.code, caught.value.location) == (ErrorCode.WORKSPACE_DUPLICATE, "a, b")
 
-    def test_extras(self) -> None:
+    def test_extra_names_are_normalised(self) -> None:
         """The name of an extra is normalised too (PEP 685)."""
         (need,) = builders.workspace_of("app[Fast_IO]: core")["app"].needs
 
@@ -60,7 +60,7 @@ class TestNames:
 class TestRequirements:
     """Where requirements are declared."""
 
-    def test_four_kinds(self) -> None:
+    def test_each_requirement_table_has_kind(self) -> None:
         """Each table has its kind. An included group is not a requirement."""
         found = member("""
             [build-system]
@@ -83,7 +83,7 @@ class TestRequirements:
             ("pytest", "group", ""),
         }
 
-    def test_hatch_hook(self) -> None:
+    def test_hatch_hook_adds_member_requirements(self) -> None:
         """Requirements of hatch's hook count. Their version is not known before the build."""
         found = member("""
             [project]
@@ -100,7 +100,7 @@ class TestRequirements:
             ("it-cli", "extra", 'it-cli; python_version >= "3.11"'),
         ]
 
-    def test_nonsense(self) -> None:
+    def test_invalid_requirement_names_its_file(self) -> None:
         """An invalid requirement is refused, with its file."""
         with pytest.raises(Refusal, match="'core >< 1' is not a valid requirement") as caught:
             member('[project]\nname = "it"\ndependencies = ["core >< 1"]')
@@ -109,7 +109,7 @@ class TestRequirements:
         assert caught.value.location == "packages/it/pyproject.toml"
         assert "\n" not in caught.value.message
 
-    def test_external(self) -> None:
+    def test_external_requirements_appear_once(self) -> None:
         """External requirements are those at run time and of extras, each listed once."""
         workspace = workspace_of(
             {
@@ -128,7 +128,7 @@ class TestRequirements:
         assert workspace.external_requirements(workspace["it"]) == ("httpx>=0.27", "uvloop")
 
     @pytest.mark.parametrize("template", ["=={{ version }}", "~={{version}}", ">= {{ version.base }}, <9", "==={{v}}"])
-    def test_template(self, template: str) -> None:
+    def test_version_template_allows_every_version(self, template: str) -> None:
         """A template in place of a version allows every version."""
         assert str(requirement_of(f"core[x]{template}")) == "core[x]"
 
@@ -147,11 +147,11 @@ class TestPublishable:
             ('[build-system]\nrequires = []\n[project]\nname = "it"\nclassifiers = ["Typing :: Typed"]', True),
         ],
     )
-    def test_guess(self, pyproject: str, expected: bool) -> None:
+    def test_package_files_decide_publishable(self, pyproject: str, expected: bool) -> None:
         """A publishable package has a build system, no `package = false` and no `Private ::` classifier."""
         assert member(pyproject).publishable is expected
 
-    def test_packages_wins(self) -> None:
+    def test_packages_setting_decides_publishable(self) -> None:
         """If `packages` is set, exactly those members are publishable, whatever their files say."""
         documents = builders.documents_of("core:", "sample:")
         documents["."] = {"project": {"name": "Root"}, "tool": {"uv": {"package": False}}}
@@ -159,7 +159,7 @@ class TestPublishable:
         assert publishable(documents) == ["core", "sample"]
         assert publishable(documents, packages=("root", "core")) == ["core", "root"]
 
-    def test_exclude_wins(self) -> None:
+    def test_exclude_wins_over_packages(self) -> None:
         """`exclude` wins over `packages`."""
         documents = builders.documents_of("core:", "sample-one:", "sample-two:")
 
@@ -184,13 +184,13 @@ class TestPatterns:
             ("packages/fps*", {"fps-auth", "fps-db"}),
         ],
     )
-    def test_fits(self, pattern: str, expected: set[str]) -> None:
+    def test_pattern_matches_name_or_path(self, pattern: str, expected: set[str]) -> None:
         """A pattern with a slash is a path, any other is a name in any spelling. Both may be globs."""
         workspace = builders.workspace_of("Fps_Auth:", "fps.db:", "web:")
 
         assert workspace.matching_names([pattern]) == expected
 
-    def test_several(self) -> None:
+    def test_several_patterns_form_a_union(self) -> None:
         """The result is the union of all patterns; without patterns it is empty."""
         workspace = builders.workspace_of("a:", "b:", "c:")
 
@@ -205,7 +205,7 @@ class TestPatterns:
             ("zzz-*", "no workspace member matches zzz-*"),
         ],
     )
-    def test_unknown(self, pattern: str, said: str) -> None:
+    def test_unmatched_member_pattern_is_refused(self, pattern: str, said: str) -> None:
         """A pattern without a match is refused, with the most similar name."""
         with pytest.raises(Refusal) as caught:
             builders.workspace_of("core:", "web:").matching_names(["web", pattern])
@@ -213,7 +213,7 @@ class TestPatterns:
         assert (caught.value.code, caught.value.message) == (ErrorCode.WORKSPACE_UNKNOWN_PACKAGE, said)
 
     @pytest.mark.parametrize("key", ["packages", "exclude"])
-    def test_unknown_in_settings(self, key: str) -> None:
+    def test_unmatched_pattern_in_settings_fails(self, key: str) -> None:
         """An outdated name in the settings is refused too. Otherwise the wrong packages could be published."""
         with pytest.raises(Refusal, match="did you mean core"):
             publishable(builders.documents_of("core:"), **{key: ("coer",)})
@@ -222,21 +222,21 @@ class TestPatterns:
 class TestVersions:
     """Where a version is declared."""
 
-    def test_static(self) -> None:
+    def test_static_version_is_normalised(self) -> None:
         """A version in the project table is normalised as in PEP 440."""
         found = member('[project]\nname = "it"\nversion = "1.0-rc.1"\nrequires-python = ">=3.11"')
 
         assert (found.version, found.dynamic, found.version_file) == (Version("1.0rc1"), False, "")
         assert found.requires_python == ">=3.11"
 
-    def test_invalid(self) -> None:
+    def test_invalid_declared_version_is_refused(self) -> None:
         """An invalid version is refused, with its file."""
         with pytest.raises(Refusal, match="'one' is not a PEP 440 version") as caught:
             member('[project]\nname = "it"\nversion = "one"')
 
         assert (caught.value.code, caught.value.location) == (ErrorCode.VERSION_INVALID, "packages/it/pyproject.toml")
 
-    def test_in_a_file(self) -> None:
+    def test_file_may_declare_the_version(self) -> None:
         """A file may declare the version of a package. Errors name that file."""
         pyproject = '[project]\nname = "it"\ndynamic = ["version"]'
 
@@ -247,7 +247,7 @@ class TestVersions:
             member(pyproject, declared=DeclaredVersion("one", "about.py"))
         assert caught.value.location == "packages/it/about.py"
 
-    def test_tag_decides(self) -> None:
+    def test_dynamic_version_needs_a_tag(self) -> None:
         """A dynamic version without a file is unknown: only a tag has it."""
         found = member('[project]\nname = "it"\ndynamic = ["version"]')
 
