@@ -43,6 +43,26 @@ def test_module_names_are_unique() -> None:
     assert readability.repeated_modules(sources()) == {}
 
 
+def test_variables_say_what_they_hold() -> None:
+    """At most one variable in a hundred has a name that says nothing, such as `found` or `what`."""
+    variables = [variable for source in sources() for variable in readability.variables(source)]
+
+    assert len(readability.vague_variables(sources())) * 100 <= len(variables)
+
+
+def test_functions_fit_a_screen() -> None:
+    """No function is longer than 55 lines."""
+    assert [str(location) for location in readability.long_functions(sources())] == []
+
+
+def test_names_of_tests_are_unique() -> None:
+    """A test is named by its rule, in three words or more, and no other test has that name."""
+    tests = readability.find_tests(readability.read_sources(directories=readability.TESTS))
+
+    assert [str(test) for test in tests if test.name.count("_") < 3] == []
+    assert readability.repeated(tests) == {}
+
+
 @pytest.mark.parametrize(
     "name",
     ["made", "_told", "announced", "unheard", "overridden", "planned_at", "raised_by_file", "waiting"],
