@@ -6,18 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from packaging.requirements import Requirement
     from packaging.version import Version
 
-    from releasekit.core.history.commits import Commit
     from releasekit.core.release.release_notes import PullRequest
-    from releasekit.core.release.upload_response import UploadResponse
-    from releasekit.integrations.git import Ref
-    from releasekit.integrations.process import Command, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,115 +41,6 @@ class ForgeRelease:
     url: str
     key: str
     assets: tuple[str, ...] = ()
-
-
-class PackageManager(Protocol):
-    """A tool that builds, locks, uploads and installs; commands are values, so that a dry run can show them."""
-
-    def workspace(self, path: Path) -> tuple[Path, tuple[Path, ...]]:
-        """Return the root of the workspace that contains *path*, and the directories of its members."""
-        ...
-
-    def lock_is_current(self, root: Path) -> bool:
-        """Return whether the lock file is up to date with the workspace."""
-        ...
-
-    def lock_command(self, root: Path, packages: Sequence[str]) -> Command:
-        """Update the lock file for *packages*."""
-        ...
-
-    def build_command(
-        self, package: Path, out: Path, links: Sequence[Path], env: Mapping[str, str], timeout: float
-    ) -> Command:
-        """Build *package* into *out*."""
-        ...
-
-    def publish_command(
-        self, files: Sequence[Path], publish_url: str, check_url: str, env: Mapping[str, str] | None = None
-    ) -> Command:
-        """Upload the *files* that the index does not have yet."""
-        ...
-
-    async def publish(
-        self, root: Path, files: Sequence[Path], publish_url: str, check_url: str, seconds: float
-    ) -> UploadResponse | None:
-        """Upload *files*, each at most once; returns the index's response to a file that it rejects, else None."""
-        ...
-
-    def resolve_command(
-        self, root: Path, requirements: Sequence[str], links: Sequence[Path], index: str, fresh: Sequence[str]
-    ) -> Command:
-        """Check whether *requirements* can be installed together."""
-        ...
-
-    async def find_conflict(
-        self, root: Path, requirements: Sequence[str], links: Sequence[Path], index: str, fresh: Sequence[str]
-    ) -> str:
-        """Return why *requirements* cannot be installed together; empty if they can."""
-        ...
-
-    async def smoke_test(
-        self,
-        root: Path,
-        requirement: str,
-        imports: Sequence[str],
-        index: str,
-        fresh: Sequence[str],
-        links: Sequence[Path] = (),
-    ) -> Result:
-        """Install *requirement* from *links* and the index into a fresh environment, and import it."""
-        ...
-
-
-class Vcs(Protocol):
-    """A version control system, seen from one work tree."""
-
-    top: Path
-    common_dir: Path
-    head: str
-    branch: str
-
-    def is_shallow(self) -> bool:
-        """Return whether the history is incomplete."""
-        ...
-
-    def changed_paths(self) -> tuple[str, ...]:
-        """Return the paths with changes that are not committed."""
-        ...
-
-    def tags(self) -> dict[str, str]:
-        """Return the commit of each tag by its name."""
-        ...
-
-    def history(self, tips: Sequence[str]) -> Iterator[Commit]:
-        """Yield all commits reachable from *tips*, children before parents, with the files that each one changes."""
-        ...
-
-    def add_worktree(self, directory: Path, commit: str) -> None:
-        """Check *commit* out into *directory*."""
-        ...
-
-    def commit(self, worktree: Path, message: str, paths: Sequence[str], *, hooks: bool) -> str:
-        """Commit *paths* of *worktree*; returns the commit."""
-        ...
-
-    def make_tag(self, tag: str, commit: str) -> None:
-        """Create *tag* on *commit*; tags are never moved."""
-        ...
-
-    def push(
-        self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False, leases: Mapping[str, str] | None = None
-    ) -> None:
-        """Push exactly *refspecs*, never by force; those in *leases* only if they still name the object it gives."""
-        ...
-
-    def ls_remote(self, remote: str, *names: str) -> dict[str, Ref]:
-        """Return the references of *remote* by full name, or only those with the full *names*."""
-        ...
-
-    def fast_forward(self, commit: str) -> bool:
-        """Fast-forward the checked-out branch to *commit* if possible; returns whether HEAD then contains *commit*."""
-        ...
 
 
 class Index(Protocol):

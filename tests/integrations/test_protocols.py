@@ -6,24 +6,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from releasekit.integrations.git import Repo
 from releasekit.integrations.github import GitHub
 from releasekit.integrations.gitlab import GitLab
 from releasekit.integrations.index import SimpleIndex
-from releasekit.integrations.protocols import Forge, Index, PackageManager, Vcs
-from releasekit.integrations.uv import Uv
+from releasekit.integrations.protocols import Forge, Index
 
 if TYPE_CHECKING:
     _GITHUB: type[Forge] = GitHub
     _GITLAB: type[Forge] = GitLab
     _INDEX: type[Index] = SimpleIndex
-    _PACKAGE_MANAGER: type[PackageManager] = Uv
-    _VCS: type[Vcs] = Repo
 
 
 @pytest.mark.parametrize(
     ("protocol", "implementation"),
-    [(Index, SimpleIndex), (PackageManager, Uv), (Vcs, Repo), (Forge, GitHub), (Forge, GitLab)],
+    [(Index, SimpleIndex), (Forge, GitHub), (Forge, GitLab)],
     ids=lambda c: c.__name__,
 )
 def test_adapters_conform_to_protocols(protocol: type, implementation: type) -> None:
