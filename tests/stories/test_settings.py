@@ -978,7 +978,13 @@ SELECTED = {name: FLAGS[name] for name in (*WHERE, "package", "group", "exclude"
 HERE: dict[str, Proof | str] = {"workspace": test_workspace_flag_names_the_path}
 LOGS = f"{CLI}::test_json_logs_use_standard_error"
 COMMANDS: dict[str, dict[str, Proof | str]] = {
-    "": {"verbose": LOGS, "quiet": LOGS, "log_format": LOGS, "color": f"{GOLDEN}::test_colour_can_be_turned_off"},
+    "": {
+        "verbose": LOGS,
+        "quiet": LOGS,
+        "log_format": LOGS,
+        "color": f"{GOLDEN}::test_colour_can_be_turned_off",
+        "directory": "tests/cli/test_help.py::test_directory_option_changes_directory",
+    },
     "publish": FLAGS
     | PUBLISH_FLAGS
     | {
