@@ -107,7 +107,7 @@ def golden(request: pytest.FixtureRequest) -> Golden:
     return compare
 
 
-SLOW = ("deployments", "crash", "stories", "tasks", "flows")
+SLOW = ("deployments", "crash", "stories", "tasks", "flows", "cli", "operations", "integrations")
 """The rooms whose files take longest; they go first, so that short ones fill the end, when one worker is through."""
 
 
