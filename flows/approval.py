@@ -47,7 +47,7 @@ class ApprovalForm(RunInput):
 
 
 class UnattendedRun(AssumeYes):
-    """Shows the plan in the flow run, and asks nobody: whoever started the run has agreed."""
+    """Shows the plan in the flow run, and does not ask: the person who started the run has agreed."""
 
     async def show(self, subject: Subject) -> None:
         """Name the run after the plan, and save the plan as an artifact."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from releasekit.core.errors import ReleaseError, as_refusal
 from releasekit.core.history.tags import baseline_on_index
 from tasks.decorators import flow_task
+from tasks.read_history import History, first_known, version_reader, with_commits
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterator, Mapping, Sequence
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from releasekit.integrations.git import Repo
     from releasekit.integrations.protocols import Index
     from tasks.project import Project
-from tasks.read_history import History, first_known, version_reader, with_commits
 
 log = logging.getLogger("releasekit")
 

@@ -8,6 +8,7 @@ from releasekit.core.errors import ReleaseError
 from releasekit.core.history.tags import find_baselines
 from releasekit.integrations.process import mask
 from tasks.decorators import flow_task
+from tasks.read_history import umbrella_tags
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from releasekit.core.checks.facts import WorkspaceFacts
     from releasekit.integrations.git import Repo
     from tasks.project import Project
-from tasks.read_history import umbrella_tags
 
 
 @flow_task("read-facts")

@@ -5,9 +5,7 @@ from __future__ import annotations
 from cyclopts import App
 
 from releasekit.cli.help import HelpFormatter
-from releasekit.options import (
-    Environment,
-)
+from releasekit.options import Environment
 
 
 def _version() -> str:

@@ -10,9 +10,7 @@ from cyclopts import App
 from releasekit.cli.command_types import DONE, RELEASE, RunModeOption
 from releasekit.cli.help import examples
 from releasekit.core.errors import ErrorCode, Refusal
-from releasekit.options import (
-    Members,
-)
+from releasekit.options import Members
 
 log = logging.getLogger("releasekit")
 

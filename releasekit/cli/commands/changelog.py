@@ -9,9 +9,7 @@ from cyclopts import App
 
 from releasekit.cli.command_types import DONE, LOOK, Flatten, Packages, RunModeOption, log_warnings
 from releasekit.cli.help import examples
-from releasekit.options import (
-    SelectionOptions,
-)
+from releasekit.options import SelectionOptions
 
 log = logging.getLogger("releasekit")
 

@@ -9,9 +9,7 @@ from cyclopts import App
 from releasekit import __version__
 from releasekit.cli.command_types import DONE, FAILED, LOOK, Flatten, RunModeOption, Switch, Yes
 from releasekit.cli.help import examples
-from releasekit.options import (
-    CheckOptions,
-)
+from releasekit.options import CheckOptions
 
 command = App(
     name="check",

@@ -8,9 +8,7 @@ from cyclopts import App
 
 from releasekit.cli.command_types import DONE, LOOK, Flatten, RunModeOption
 from releasekit.cli.help import examples
-from releasekit.options import (
-    WorkspaceOptions,
-)
+from releasekit.options import WorkspaceOptions
 
 command = App(
     name="discover",

@@ -8,9 +8,7 @@ from cyclopts import App
 
 from releasekit.cli.command_types import DONE, SET_UP, Flatten, Format, RunModeOption, Switch, Yes
 from releasekit.cli.help import examples
-from releasekit.options import (
-    InitOptions,
-)
+from releasekit.options import InitOptions
 
 command = App(
     name="init",

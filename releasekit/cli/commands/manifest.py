@@ -14,9 +14,7 @@ from releasekit.cli.command_types import (
     RunModeOption,
 )
 from releasekit.cli.help import examples
-from releasekit.options import (
-    WorkspaceOptions,
-)
+from releasekit.options import WorkspaceOptions
 
 command = App(
     name="manifest",

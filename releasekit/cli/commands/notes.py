@@ -9,9 +9,7 @@ from cyclopts import App
 
 from releasekit.cli.command_types import DONE, LOOK, Flatten, RunModeOption
 from releasekit.cli.help import examples
-from releasekit.options import (
-    Options,
-)
+from releasekit.options import Options
 
 log = logging.getLogger("releasekit")
 

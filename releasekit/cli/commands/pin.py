@@ -9,9 +9,7 @@ from cyclopts import App
 from releasekit.cli.command_types import DONE, RELEASE, Flatten, Switch
 from releasekit.cli.help import examples
 from releasekit.core.errors import ErrorCode, Refusal
-from releasekit.options import (
-    WorkspaceOptions,
-)
+from releasekit.options import WorkspaceOptions
 
 command = App(
     name="pin",

@@ -18,9 +18,7 @@ from releasekit.cli.command_types import (
 )
 from releasekit.cli.help import examples
 from releasekit.core.errors import ErrorCode, Refusal
-from releasekit.options import (
-    PlanOptions,
-)
+from releasekit.options import PlanOptions
 
 log = logging.getLogger("releasekit")
 

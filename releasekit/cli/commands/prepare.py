@@ -9,9 +9,7 @@ from cyclopts import App
 from releasekit.cli.command_types import RELEASE, Flatten, Format, report_obstacles
 from releasekit.cli.help import examples
 from releasekit.core.errors import ErrorCode, Refusal
-from releasekit.options import (
-    PrepareOptions,
-)
+from releasekit.options import PrepareOptions
 
 command = App(
     name="prepare",

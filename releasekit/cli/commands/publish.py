@@ -10,9 +10,7 @@ from cyclopts import App
 from releasekit.cli.command_types import DONE, FAILED, RELEASE, Flatten, TableFormat, Yes, report_obstacles
 from releasekit.cli.help import examples
 from releasekit.core.errors import ErrorCode, Refusal
-from releasekit.options import (
-    PublishOptions,
-)
+from releasekit.options import PublishOptions
 
 log = logging.getLogger("releasekit")
 

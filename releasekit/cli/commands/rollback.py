@@ -8,9 +8,7 @@ from cyclopts import App
 
 from releasekit.cli.command_types import DONE, RELEASE, Flatten, Format, Yes
 from releasekit.cli.help import examples
-from releasekit.options import (
-    RollbackOptions,
-)
+from releasekit.options import RollbackOptions
 
 command = App(
     name="rollback",

@@ -8,9 +8,7 @@ from cyclopts import App
 
 from releasekit.cli.command_types import DONE, LOOK, Flatten, Format
 from releasekit.cli.help import examples
-from releasekit.options import (
-    StatusOptions,
-)
+from releasekit.options import StatusOptions
 
 command = App(
     name="status",

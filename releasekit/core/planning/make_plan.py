@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
 from releasekit.core.history.tags import schemes_of, umbrella_tag
+from releasekit.core.planning.installable import candidate_versions, keeps_all_installable, packages_to_add
+from releasekit.core.planning.model import Obstacle, Plan, Status, Step
+from releasekit.core.planning.obstacles import find_obstacles
+from releasekit.core.planning.plan_inputs import PlanBasis, PlanInputs
+from releasekit.core.planning.selection import next_versions, package_statuses, refuse_undecided, released_names
+from releasekit.core.planning.warnings import old_pin_warnings, unreleased_need_warnings, untagged_warnings
 from releasekit.core.workspace.graph import graph_of, offers_of, order
 from releasekit.core.workspace.installation import exclusions
 from releasekit.core.workspace.requirements import requirement_key
@@ -24,12 +30,6 @@ if TYPE_CHECKING:
     from releasekit.core.workspace.installation import Exclusion
     from releasekit.core.workspace.siblings import Siblings
     from releasekit.core.workspace.workspace import Workspace
-from releasekit.core.planning.installable import candidate_versions, keeps_all_installable, packages_to_add
-from releasekit.core.planning.model import Obstacle, Plan, Status, Step
-from releasekit.core.planning.obstacles import find_obstacles
-from releasekit.core.planning.plan_inputs import PlanBasis, PlanInputs
-from releasekit.core.planning.selection import next_versions, package_statuses, refuse_undecided, released_names
-from releasekit.core.planning.warnings import old_pin_warnings, unreleased_need_warnings, untagged_warnings
 
 
 def make_plan(

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode
+from releasekit.core.planning.installable import assumption_note
+from releasekit.core.planning.model import Obstacle
 from releasekit.core.text import summarize
 from releasekit.core.workspace.installation import conflicts
 from releasekit.core.workspace.pins import pin_requirement
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from releasekit.core.workspace.pins import Pins
     from releasekit.core.workspace.siblings import Siblings
     from releasekit.core.workspace.workspace import Need
-from releasekit.core.planning.installable import assumption_note
-from releasekit.core.planning.model import Obstacle
 
 
 @dataclass(frozen=True, slots=True)

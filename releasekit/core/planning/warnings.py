@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, ReleaseWarning
+from releasekit.core.planning.installable import assumption_note
+from releasekit.core.planning.model import Status, Step
 from releasekit.core.text import count_packages, summarize
 from releasekit.core.workspace.workspace import Kind
 
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
     from releasekit.core.history.tags import Baseline
     from releasekit.core.planning.plan_inputs import PlanBasis
     from releasekit.core.workspace.installation import Exclusion
-from releasekit.core.planning.installable import assumption_note
-from releasekit.core.planning.model import Status, Step
 
 
 def unreleased_need_warnings(
