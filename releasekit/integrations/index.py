@@ -7,11 +7,13 @@ import logging
 import netrc
 import os
 import re
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from http import HTTPStatus
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit, urlunsplit
 
@@ -30,16 +32,17 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.integrations.process import mask
 from releasekit.integrations.protocols import IndexFile
-from releasekit.integrations.secrets import Secrets
+from releasekit.integrations.secrets import NO_SECRETS
 from releasekit.integrations.uv import trusted_publishing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from packaging.version import Version
 
     from releasekit.core.release.release_manifest import BuiltPackage
     from releasekit.integrations.protocols import Index
+    from releasekit.integrations.secrets import Secrets
 
 log = logging.getLogger("releasekit.index")
 
@@ -52,6 +55,7 @@ _HEADERS = {
 _ARCHIVES = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz", ".egg", ".exe", ".msi", ".rpm")
 _DENIED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _WRONG_ADDRESS = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+_UNCHANGED: Mapping[str, str | None] = MappingProxyType({})
 
 
 class SimpleIndex:
@@ -69,13 +73,15 @@ class SimpleIndex:
         http_client: httpx.AsyncClient,
         *,
         name: str = "",
-        env: Mapping[str, str | None] | None = None,
-        secrets: Secrets | None = None,
+        env: Mapping[str, str | None] = _UNCHANGED,
+        secrets: Secrets = NO_SECRETS,
     ) -> None:
         self.url, url_user = _split_user(url.rstrip("/"))
         self._http = http_client
-        self._secrets = secrets or Secrets()
-        self._env: dict[str, str | None] = {**os.environ, **self._secrets.environment("UV_INDEX_"), **(env or {})}
+        self._secrets = secrets
+        variables: dict[str, str | None] = {**os.environ, **secrets.environment("UV_INDEX_"), **env}
+        # As in uv, an empty variable counts as a missing one.
+        self._env = {name: value for name, value in variables.items() if value}
         self._user = self._env_user(name) or url_user or _netrc_user(self.url, self._env)
 
     async def files(self, project: str) -> tuple[IndexFile, ...] | None:
@@ -86,10 +92,7 @@ class SimpleIndex:
         """
         # The slash at the end avoids a redirect (PEP 503).
         page = f"{self.url}/{canonicalize_name(project)}/"
-        try:
-            response = await self._http.get(page, headers=_HEADERS, auth=self._user)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _unreachable_error(ReleaseError, page, error) from error
+        response = await self._get(page, _HEADERS)
         if response.status_code == HTTPStatus.NOT_FOUND:
             return None
         _check_status(response, page)
@@ -97,9 +100,9 @@ class SimpleIndex:
 
     async def versions(self, project: str) -> frozenset[Version]:
         """Return the versions for which *project* has files, also yanked; empty if the index does not know it."""
-        listed = await self.files(project) or ()
-        versions = {_file_version(file.name) for file in listed}
-        return frozenset(version for version in versions if version is not None)
+        files = await self.files(project) or ()
+        versions = {_file_version(file.name) for file in files}
+        return frozenset(filter(None, versions))
 
     async def requirements(self, project: str, version: Version) -> tuple[Requirement, ...] | None:
         """Return all requirements of any wheel of *version* (PEP 658).
@@ -107,14 +110,16 @@ class SimpleIndex:
         Empty if the index has no wheel of it, so that no requirement is a conflict. None if the index does not give
         the requirements. Raises as `files` does.
         """
+        files = await self.files(project) or ()
+        wheels = [file for file in files if file.name.endswith(".whl")]
         requirements: list[Requirement] = []
-        for file in await self.files(project) or ():
-            if not file.name.endswith(".whl") or _file_version(file.name) != version:
+        for wheel in wheels:
+            if _file_version(wheel.name) != version:
                 continue
-            required = await self._wheel_requirements(file)
-            if required is None:
+            wheel_requirements = await self._wheel_requirements(wheel)
+            if wheel_requirements is None:
                 return None
-            requirements += required
+            requirements += wheel_requirements
         return tuple(requirements)
 
     async def _wheel_requirements(self, wheel: IndexFile) -> list[Requirement] | None:
@@ -125,8 +130,9 @@ class SimpleIndex:
                 return None
             raise
         metadata, _ = parse_email(content)
+        texts = metadata.get("requires_dist", [])
         try:
-            return [Requirement(text) for text in metadata.get("requires_dist", [])]
+            return [Requirement(text) for text in texts]
         except InvalidRequirement:  # uploaded before indexes rejected these
             return None
 
@@ -135,12 +141,13 @@ class SimpleIndex:
 
         Raises ReleaseError RK-INDEX-UNREACHABLE, RK-INDEX-CREDENTIALS, RK-INDEX-RESPONSE.
         """
-        try:
-            response = await self._http.get(file.url, auth=self._user)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _unreachable_error(ReleaseError, file.url, error) from error
+        response = await self._get(file.url)
         _check_status(response, file.url)
         return response.content
+
+    async def _get(self, url: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
+        with _network_errors_as(ReleaseError, url):
+            return await self._http.get(url, headers=headers, auth=self._user)
 
     async def check_credentials(self, publish_url: str) -> None:
         """Send an upload without a file to *publish_url*, with the credentials that `uv publish` would find.
@@ -157,10 +164,8 @@ class SimpleIndex:
         if user is None and self._uv_has_credentials():
             log.info("credentials for %s not checked: uv gets them itself", mask(address))
             return
-        try:
+        with _network_errors_as(Refusal, address):
             response = await self._send_empty_upload(address, user)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _unreachable_error(Refusal, address, error) from error
         if response.status_code in _DENIED:
             message = "the index rejects the credentials" if user else "no credentials, but the index requires them"
             raise Refusal(ErrorCode.INDEX_CREDENTIALS, f"{message} ({response.status_code})", mask(address))
@@ -168,13 +173,15 @@ class SimpleIndex:
 
     def has_credentials(self, publish_url: str) -> bool:
         """Return whether an upload to *publish_url* would have credentials, valid or not; sends no request."""
-        return self._upload_credentials(publish_url)[1] is not None or self._uv_has_credentials()
+        _, user = self._upload_credentials(publish_url)
+        return user is not None or self._uv_has_credentials()
 
     def _upload_credentials(self, publish_url: str) -> tuple[str, tuple[str, str] | None]:
         """Return the address for uploads, and the user name and password that `uv publish` would find for it."""
         address, url_user = _split_user(publish_url)
         env = {**self._env, **self._secrets.environment("UV_PUBLISH_")}
-        return address, _publish_user(url_user, env) or _netrc_user(address, self._env)
+        user = _publish_user(url_user, env) or _netrc_user(address, self._env)
+        return address, user
 
     async def _send_empty_upload(self, address: str, user: tuple[str, str] | None) -> httpx.Response:
         auth = user or httpx.USE_CLIENT_DEFAULT
@@ -187,14 +194,17 @@ class SimpleIndex:
             return await self._http.post(address, headers=_FORM, auth=auth, follow_redirects=False)
 
     def _env_user(self, name: str) -> tuple[str, str] | None:
-        prefix = f"UV_INDEX_{re.sub('[^A-Z0-9]', '_', name.upper())}_"
-        credentials = _variable(self._env, f"{prefix}USERNAME"), _variable(self._env, f"{prefix}PASSWORD")
-        return credentials if name and any(credentials) else None
+        if not name:
+            return None
+        prefix = f"UV_INDEX_{re.sub('[^A-Z0-9]', '_', name.upper())}"
+        user = self._env.get(f"{prefix}_USERNAME", "")
+        password = self._env.get(f"{prefix}_PASSWORD", "")
+        return (user, password) if user or password else None
 
     def _uv_has_credentials(self) -> bool:
-        keyring = self._env.get("UV_KEYRING_PROVIDER") or "disabled"
+        keyring = self._env.get("UV_KEYRING_PROVIDER", "disabled")
         data = self._env.get("XDG_DATA_HOME") or Path("~/.local/share").expanduser()
-        store = self._env.get("UV_CREDENTIALS_DIR") or Path(data, "uv", "credentials")
+        store = self._env.get("UV_CREDENTIALS_DIR", Path(data, "uv", "credentials"))
         if trusted_publishing(self._secrets) != "never":
             return True
         return keyring != "disabled" or Path(store, "credentials.toml").exists()
@@ -211,23 +221,34 @@ async def files_on_index(
     matches: dict[str, dict[str, IndexFile]] = {}
     pages = await asyncio.gather(*(index.files(package.name) for package in packages))
     for package, page in zip(packages, pages, strict=True):
-        listed = {file.name: file for file in page or ()}
-        matches[package.name] = {}
-        for file in package.files:
-            index_file = listed.get(file.name)
-            if index_file is None:
-                continue
-            if index_file.sha256 in ("", file.sha256):
-                matches[package.name][file.name] = index_file
-            elif strict:
-                message = f"{file.name} on the index has different content than the file built here"
-                raise Refusal(ErrorCode.PUBLISH_CHECKSUM_MISMATCH, message, f"{index.url}: sha256 {index_file.sha256}")
+        matches[package.name] = _match_files(package, page or (), index.url, strict=strict)
+    return matches
+
+
+def _match_files(
+    package: BuiltPackage, page: Sequence[IndexFile], index_url: str, *, strict: bool
+) -> dict[str, IndexFile]:
+    listed = {file.name: file for file in page}
+    matches: dict[str, IndexFile] = {}
+    for file in package.files:
+        index_file = listed.get(file.name)
+        if index_file is None:
+            continue
+        if index_file.sha256 in ("", file.sha256):
+            matches[file.name] = index_file
+        elif strict:
+            message = f"{file.name} on the index has different content than the file built here"
+            location = f"{index_url}: sha256 {index_file.sha256}"
+            raise Refusal(ErrorCode.PUBLISH_CHECKSUM_MISMATCH, message, location)
     return matches
 
 
 def upload_times(listed: Mapping[str, Mapping[str, IndexFile]]) -> dict[str, dict[str, datetime | None]]:
     """Return, by package and file name, the upload time of each file in *listed*, the result of `files_on_index`."""
-    return {package: {name: file.upload_time for name, file in files.items()} for package, files in listed.items()}
+    times: dict[str, dict[str, datetime | None]] = {}
+    for package, files in listed.items():
+        times[package] = {name: file.upload_time for name, file in files.items()}
+    return times
 
 
 _EMPTY_UPLOAD = [(":action", (None, "file_upload")), ("protocol_version", (None, "1"))]
@@ -250,6 +271,16 @@ class _File(BaseModel):
     yanked: bool | str = False  # a string is the reason of a yank (PEP 592)
     uploaded: Annotated[datetime | None, BeforeValidator(_parse_time)] = Field(None, alias="upload-time")  # PEP 700
 
+    def to_index_file(self, page: str) -> IndexFile:
+        """Return this file with an absolute address; its own may be relative to *page*."""
+        return IndexFile(
+            name=self.filename,
+            sha256=self.hashes.get("sha256", ""),
+            url=urljoin(page, self.url),
+            yanked=self.yanked is not False,
+            upload_time=self.uploaded,
+        )
+
 
 class _Meta(BaseModel):
     api_version: str = Field(alias="api-version", pattern=r"^1\.")
@@ -261,7 +292,7 @@ class _ProjectPage(BaseModel):
 
 
 class _LinkParser(HTMLParser):
-    """The links of an HTML page, and whether it is a Simple API page."""
+    """The links to files of an HTML page, and whether it is a Simple API page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -271,14 +302,14 @@ class _LinkParser(HTMLParser):
         self.title = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        attributes = dict(attrs)
-        href = attributes.get("href") or ""
-        if tag == "a" and href:
+        attributes = {name: value or "" for name, value in attrs}
+        href = attributes.get("href", "")
+        if tag == "a" and _file_name(href):
             self.links.append((href, "data-yanked" in attributes))
         elif tag == "base":
             self.base = self.base or href
         elif tag == "meta" and attributes.get("name") == "pypi:repository-version":
-            self.version = attributes.get("content") or ""
+            self.version = attributes.get("content", "")
 
     def handle_data(self, data: str) -> None:
         if self.lasttag == "title":
@@ -289,51 +320,45 @@ class _LinkParser(HTMLParser):
         """Whether this is a Simple API page; without links to files, its version or title must show it."""
         if self.version:
             return self.version.startswith("1.")
-        has_title = "links for" in self.title or "simple index" in self.title
-        return has_title or any(_file_name(link) for link, _ in self.links)
+        return bool(self.links) or "links for" in self.title or "simple index" in self.title
 
 
 def _parse_page(response: httpx.Response) -> Iterator[IndexFile]:
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    parse = _PARSERS.get(kind)
+    if parse is None:
+        raise _page_error(str(response.url), f"the index sent {kind or 'no content type'}")
+    return parse(response)
+
+
+def _parse_json(response: httpx.Response) -> Iterator[IndexFile]:
     page = str(response.url)
-    if kind in {_JSON, "application/json"}:
-        return _parse_json(response.content, page)
-    if kind in {_HTML, "text/html"}:
-        return _parse_html(response.text, page)
-    raise _page_error(page, f"the index sent {kind or 'no content type'}")
-
-
-def _parse_json(content: bytes, page: str) -> Iterator[IndexFile]:
     try:
-        files = _ProjectPage.model_validate_json(content).files
+        files = _ProjectPage.model_validate_json(response.content).files
     except ValidationError as error:
         # Only the message of the first error: the full text would show the content of the page.
         raise _page_error(page, error.errors()[0]["msg"]) from None
-    return (
-        IndexFile(
-            name=file.filename,
-            sha256=file.hashes.get("sha256", ""),
-            url=urljoin(page, file.url),
-            yanked=file.yanked is not False,
-            upload_time=file.uploaded,
-        )
-        for file in files
-    )
+    return (file.to_index_file(page) for file in files)
 
 
-def _parse_html(text: str, page: str) -> Iterator[IndexFile]:
+def _parse_html(response: httpx.Response) -> Iterator[IndexFile]:
+    page = str(response.url)
     parser = _LinkParser()
-    parser.feed(text)
+    parser.feed(response.text)
     if not parser.is_simple:
         raise _page_error(page, "the index sent a different web page")
     base = urljoin(page, parser.base)
-    return (_file_from_link(urljoin(base, link), yanked=yanked) for link, yanked in parser.links if _file_name(link))
+    return (_file_from_link(urljoin(base, link), yanked=yanked) for link, yanked in parser.links)
+
+
+_PARSERS = {_JSON: _parse_json, "application/json": _parse_json, _HTML: _parse_html, "text/html": _parse_html}
 
 
 def _file_from_link(link: str, *, yanked: bool) -> IndexFile:
     url, fragment = urldefrag(link)
     kind, _, digest = fragment.partition("=")
-    return IndexFile(_file_name(url), digest.lower() if kind == "sha256" else "", url, yanked)
+    sha256 = digest.lower() if kind == "sha256" else ""
+    return IndexFile(_file_name(url), sha256, url, yanked)
 
 
 def _file_name(link: str) -> str:
@@ -345,64 +370,76 @@ def _file_name(link: str) -> str:
 def _file_version(file: str) -> Version | None:
     parse = parse_wheel_filename if file.endswith(".whl") else parse_sdist_filename
     try:
-        return parse(file)[1]
+        _, version, *_ = parse(file)
     except (InvalidWheelFilename, InvalidSdistFilename):
         return None
+    return version
 
 
 def _split_user(url: str) -> tuple[str, tuple[str, str] | None]:
+    """Return *url* without its user info, and the user name and password in it."""
     parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    name, _, password = user.partition(":")
-    credentials = (unquote(name), unquote(password))
-    return urlunsplit(parts._replace(netloc=host)), credentials if at else None
+    user_info, at, host = parts.netloc.rpartition("@")
+    address = urlunsplit(parts._replace(netloc=host))
+    if not at:
+        return address, None
+    name, _, password = user_info.partition(":")
+    return address, (unquote(name), unquote(password))
 
 
-def _netrc_user(url: str, env: Mapping[str, str | None]) -> tuple[str, str] | None:
+def _netrc_user(url: str, env: Mapping[str, str]) -> tuple[str, str] | None:
     path = env.get("NETRC") or Path("~/.netrc").expanduser()
     host = urlsplit(url).hostname or ""
     try:
         entry = netrc.netrc(path).authenticators(host)
     except (OSError, netrc.NetrcParseError):
         return None
-    return (entry[0], entry[2]) if entry else None
+    if entry is None:
+        return None
+    login, _, password = entry
+    return login, password
 
 
-def _publish_user(url_user: tuple[str, str] | None, env: Mapping[str, str | None]) -> tuple[str, str] | None:
+def _publish_user(url_user: tuple[str, str] | None, env: Mapping[str, str]) -> tuple[str, str] | None:
     """Return user name and password as uv reads them from *env* and the URL's user info *url_user*, None if none.
 
     Raises Refusal RK-INDEX-CREDENTIALS if they contradict each other.
     """
-    token = _variable(env, "UV_PUBLISH_TOKEN")
-    env_user = _variable(env, "UV_PUBLISH_USERNAME")
-    env_password = _variable(env, "UV_PUBLISH_PASSWORD")
-    if token and (env_user or env_password):
-        raise Refusal(ErrorCode.INDEX_CREDENTIALS, "UV_PUBLISH_TOKEN is set together with a user name or password")
-    if token:
-        env_user, env_password = "__token__", token
+    env_user, env_password = _publish_variables(env)
     url_name, url_password = url_user or ("", "")
     user = _single_value("user names", env_user, url_name)
     password = _single_value("passwords", env_password, url_password)
-    if password and not user:
+    if user:
+        return user, password
+    if password:
         raise Refusal(ErrorCode.INDEX_CREDENTIALS, "UV_PUBLISH_PASSWORD is set without UV_PUBLISH_USERNAME")
-    return (user, password) if user else None
+    return None
 
 
-def _variable(values: Mapping[str, str | None], name: str) -> str:
-    """Return the value called *name*, empty if it is missing or None."""
-    return values.get(name) or ""
+def _publish_variables(env: Mapping[str, str]) -> tuple[str, str]:
+    """Return user name and password as *env* has them, directly or as a token; each is empty if it is not set."""
+    token = env.get("UV_PUBLISH_TOKEN", "")
+    user = env.get("UV_PUBLISH_USERNAME", "")
+    password = env.get("UV_PUBLISH_PASSWORD", "")
+    if not token:
+        return user, password
+    if user or password:
+        raise Refusal(ErrorCode.INDEX_CREDENTIALS, "UV_PUBLISH_TOKEN is set together with a user name or password")
+    return "__token__", token
 
 
 def _single_value(kind: str, *values: str) -> str:
-    distinct = {value for value in values if value}
+    distinct = set(filter(None, values))
     if len(distinct) > 1:
         raise Refusal(ErrorCode.INDEX_CREDENTIALS, f"the publish URL and the environment give different {kind}")
     return next(iter(distinct), "")
 
 
 def _warn_about_upload(response: httpx.Response, address: str, user: tuple[str, str] | None) -> None:
-    if response.status_code in _WRONG_ADDRESS or response.is_redirect or response.is_server_error:
-        log.warning("%s answers %d to an upload; check the address", mask(address), response.status_code)
+    status = response.status_code
+    is_unexpected = status in _WRONG_ADDRESS or response.is_redirect or response.is_server_error
+    if is_unexpected:
+        log.warning("%s answers %d to an upload; check the address", mask(address), status)
     elif user is None:
         # Measured: uv stops with "Missing credentials for" before it sends a request.
         log.warning("%s needs no credentials, but uv uploads nothing without UV_PUBLISH_USERNAME", mask(address))
@@ -427,6 +464,12 @@ def _page_error(page: str, why: str) -> ReleaseError:
     return ReleaseError(ErrorCode.INDEX_RESPONSE, f"not a Simple API page: {why}", mask(page))
 
 
-def _unreachable_error(kind: type[ReleaseError], url: str, error: Exception) -> ReleaseError:
-    reason = mask(str(error)) or type(error).__name__
-    return kind(ErrorCode.INDEX_UNREACHABLE, f"the index does not answer: {reason}", mask(url))
+@contextmanager
+def _network_errors_as(kind: type[ReleaseError], url: str) -> Generator[None]:
+    """Inside the block, turn errors of httpx into the *kind* RK-INDEX-UNREACHABLE."""
+    try:
+        yield
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        reason = mask(str(error)) or type(error).__name__
+        message = f"the index does not answer: {reason}"
+        raise kind(ErrorCode.INDEX_UNREACHABLE, message, mask(url)) from error

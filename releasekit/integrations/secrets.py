@@ -49,3 +49,7 @@ class Secrets:
         if any(map(os.environ.get, own_credentials)):
             return {}
         return {variable: self.value(variable) for variable in self.names if variable.startswith(prefix)}
+
+
+NO_SECRETS = Secrets()
+"""For a configuration that names none."""
