@@ -121,6 +121,11 @@ def read_text(path: Path, errors: Literal["strict", "surrogateescape"] = "strict
     return path.read_bytes().decode("utf-8", errors)
 
 
+def read_text_if_exists(path: Path) -> str:
+    """Return what `read_text` returns with "surrogateescape"; empty if *path* is no file."""
+    return read_text(path, "surrogateescape") if path.is_file() else ""
+
+
 def changelog_path(package: Path) -> Path:
     """Return the changelog in the directory *package*, in any letter case; if there is none, its CHANGELOG.md."""
     matches = sorted(path for path in package.iterdir() if path.name.lower() == "changelog.md")

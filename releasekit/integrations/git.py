@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.history.commits import CONTROLS, Commit
-from releasekit.integrations.filesystem import read_text, remove_tree
+from releasekit.integrations.filesystem import read_text_if_exists, remove_tree
 from releasekit.integrations.process import Command, Result, stream
 from releasekit.integrations.process import run as run_process
 
@@ -642,11 +642,11 @@ class Repo:
         if is_staged or not paths <= written:
             return False
         wanted = self.texts([(commit, path) for path in sorted(paths)])
-        return all(wanted.get((commit, path), "").startswith(self._text(path)) for path in paths)
-
-    def _text(self, path: str) -> str:
-        file = self.top / path
-        return read_text(file, "surrogateescape") if file.is_file() else ""
+        for path in paths:
+            text = read_text_if_exists(self.top / path)
+            if not wanted.get((commit, path), "").startswith(text):
+                return False
+        return True
 
     def _blobs(self, shas: Sequence[str]) -> dict[str, str]:
         """Return the text of each blob by its sha, with one process; git gives sizes in bytes, so bytes are cut."""

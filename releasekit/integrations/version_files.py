@@ -9,7 +9,7 @@ from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.workspace.dynamic_version import is_dynamic, literal_location, version_source
 from releasekit.core.workspace.toml_edits import write_version, write_version_at
 from releasekit.core.workspace.workspace import PYPROJECT, DeclaredVersion, requirement_files
-from releasekit.integrations.filesystem import read_text
+from releasekit.integrations.filesystem import read_text, read_text_if_exists
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,18 +28,19 @@ def declared_version(package: Path, document: Mapping[str, Any], display_path: s
     location = version_location(package, document, display_path)
     if not location:
         return None
-    text = _text(package / location.path)
+    text = read_text_if_exists(package / location.path)
     return DeclaredVersion(location.find(text), location.path)
 
 
 def read_requirement_files(package: Path, document: Mapping[str, Any]) -> dict[str, str]:
     """Return the text of each requirement file inside *package*, by its path relative to *package*."""
     root = package.resolve()
+    paths = dict.fromkeys(file.path for file in requirement_files(document))
     texts: dict[str, str] = {}
-    for path in dict.fromkeys(file.path for file in requirement_files(document)):
+    for path in paths:
         file = (package / path).resolve()
         if file.is_relative_to(root):
-            texts[path] = _text(file)
+            texts[path] = read_text_if_exists(file)
     return texts
 
 
@@ -64,13 +65,13 @@ def new_texts(package: Path, document: Mapping[str, Any], version: Version, disp
         pyproject = _resolve_inside(package, PYPROJECT, f"{display_path}/{PYPROJECT}")
         texts[pyproject] = write_version(read_text(pyproject), version)
     elif location := version_location(package, document, display_path):
-        locations = [location, *(other for other in locations if other != location)]
+        locations = list(dict.fromkeys((location, *locations)))
     elif not version_source(document).variables:
         raise _unknown_location(document, display_path)
     for location in locations:
         display_file = f"{display_path}/{location.path}"
         path = _resolve_inside(package, location.path, display_file)
-        text = texts[path] if path in texts else _text(path)
+        text = texts[path] if path in texts else read_text_if_exists(path)
         texts[path] = write_version_at(text, location, version, display_file)
     return texts
 
@@ -84,10 +85,9 @@ def version_location(package: Path, document: Mapping[str, Any], display_path: s
         return None
     source = version_source(document)
     bump_locations = [] if source.variables else _bump_locations(document, display_path)
-    for location in (*source.locations, *bump_locations):
-        if location.find(_text(package / location.path)):
-            return location
-    return None
+    locations = (*source.locations, *bump_locations)
+    matching = (location for location in locations if location.find(read_text_if_exists(package / location.path)))
+    return next(matching, None)
 
 
 def _bump_locations(document: Mapping[str, Any], display_path: str) -> list[VersionLocation]:
@@ -97,8 +97,9 @@ def _bump_locations(document: Mapping[str, Any], display_path: str) -> list[Vers
 
 def _unknown_location(document: Mapping[str, Any], display_path: str) -> Refusal:
     source = version_source(document)
-    paths = ", ".join(dict.fromkeys(location.path for location in source.locations)) or "no known file"
-    message = f"cannot find the file that contains the version: {source.description} means {paths}"
+    paths = dict.fromkeys(location.path for location in source.locations)
+    listed = ", ".join(paths) or "no known file"
+    message = f"cannot find the file that contains the version: {source.description} means {listed}"
     return Refusal(ErrorCode.VERSION_PLACE, message, f"{display_path}/{PYPROJECT}")
 
 
@@ -109,7 +110,3 @@ def _resolve_inside(package: Path, path: str, display_file: str) -> Path:
     if not resolved.is_file():
         raise Refusal(ErrorCode.VERSION_PLACE, "the file does not exist", display_file)
     return resolved
-
-
-def _text(path: Path) -> str:
-    return read_text(path, "surrogateescape") if path.is_file() else ""
