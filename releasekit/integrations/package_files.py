@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import entry_points
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from releasekit.core.checks.contents import modules_of
@@ -47,17 +49,20 @@ def read_packages(
 
 def read_license(root: Path) -> tuple[str, str]:
     """Return name and text of the license file in *root*; both are empty if there is none that can be read."""
-    for path in sorted(root.iterdir()):
-        if path.name.upper().startswith(_LICENSES) and path.is_file():
-            text = _text(path)
-            return ("", "") if text is None else (path.name, text)
-    return "", ""
+    licenses = (path.name for path in sorted(root.iterdir()) if _is_license(path))
+    texts = _read_texts(root, islice(licenses, 1))
+    return next(iter(texts.items()), ("", ""))
+
+
+def _is_license(path: Path) -> bool:
+    return path.name.upper().startswith(_LICENSES) and path.is_file()
 
 
 def plugin_checks() -> Iterator[tuple[str, object]]:
     """Yield the source and the object of each check that other packages offer; raises Refusal RK-CHECK-PLUGIN."""
     for entry in entry_points(group=GROUP):
-        source = f"{entry.dist.name if entry.dist else entry.group}, {entry.value}"
+        distribution = entry.dist.name if entry.dist else entry.group
+        source = f"{distribution}, {entry.value}"
         try:
             yield source, entry.load()
         except Exception as error:
@@ -93,13 +98,11 @@ def _names_in(directory: Path) -> frozenset[str]:
 def _with_texts(package: Package, directory: Path, *, render: bool) -> Package:
     """Return *package* with the texts of its README and its modules' `__init__.py`, and how its README renders."""
     readme = readme_file(package)
-    has_readme = readme in package.files
-    wanted = [f"{top}/__init__.py" for top in modules_of(package.files)]
-    if has_readme:
-        wanted.insert(0, readme)
-    contents = {path: _text(directory / path) for path in wanted}
-    texts = {path: text for path, text in contents.items() if text is not None}
-    rendering = _readme_problem(texts.get(readme), readme, render=render) if has_readme else ""
+    init_files = [f"{top}/__init__.py" for top in modules_of(package.files)]
+    if readme not in package.files:
+        return replace(package, texts=_read_texts(directory, init_files))
+    texts = _read_texts(directory, [readme, *init_files])
+    rendering = _readme_problem(texts.get(readme), readme, render=render)
     return replace(package, texts=texts, rendering=rendering)
 
 
@@ -112,11 +115,13 @@ def _readme_problem(text: str | None, readme: str, *, render: bool) -> str | Non
     return ""
 
 
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None
+def _read_texts(directory: Path, paths: Iterable[str]) -> dict[str, str]:
+    """Return the text of each of *paths* in *directory* that can be read as UTF-8."""
+    texts: dict[str, str] = {}
+    for path in paths:
+        with suppress(OSError, UnicodeDecodeError):
+            texts[path] = (directory / path).read_text("utf-8")
+    return texts
 
 
 def _rst_problem(text: str) -> str | None:
@@ -133,5 +138,6 @@ def _rst_problem(text: str) -> str | None:
     output = io.StringIO()
     if rst.render(text, stream=output) is not None:
         return ""
-    first = next((line for line in output.getvalue().splitlines() if line.strip()), "it is not valid reStructuredText")
+    lines = filter(str.strip, output.getvalue().splitlines())
+    first = next(lines, "it is not valid reStructuredText")
     return first.removeprefix("<string>:")
