@@ -30,13 +30,16 @@ TOKENS = {"github": ("GITHUB_TOKEN", "GH_TOKEN"), "gitlab": ("GITLAB_TOKEN", "CI
 
 ENTERPRISE_TOKENS = ("GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN")
 
+_CI_URLS = {"github": ("GITHUB_SERVER_URL", "GITHUB_API_URL"), "gitlab": ("CI_SERVER_URL", "CI_API_V4_URL")}
+"""The variables in which the CI of a forge gives the address of its server, and that of its API."""
+
 
 def open_forge(
     urls: RepositoryUrls,
     http_client: httpx.AsyncClient,
     *,
     api: str = "",
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str] = os.environ,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> Forge:
     """Return the forge that the repository *urls* is on; *api* is the address of its API, if not the usual one.
@@ -50,13 +53,11 @@ def open_forge(
     if not urls.base:
         message = "the address of the remote does not show whether it is on GitHub or GitLab"
         raise ReleaseError(ErrorCode.FORGE_UNKNOWN, message)
-    environment = os.environ if env is None else env
-    variable, token = find_token(urls, environment)
+    variable, token = find_token(urls, env)
     if not token:
-        kind = "gitlab" if urls.is_gitlab else "github"
-        names = " or ".join(TOKENS[kind])
+        names = " or ".join(TOKENS[_kind(urls)])
         raise ReleaseError(ErrorCode.FORGE_NO_TOKEN, f"no token: {names} is not set", urls.host)
-    address = (api or _api_from_ci(urls, environment) or urls.api).rstrip("/")
+    address = (api or _api_from_ci(urls, env) or urls.api).rstrip("/")
     if urls.is_gitlab:
         return GitLab(urls, address, variable, token, http_client, sleep=sleep)
     return GitHub(urls, address, token, http_client, sleep=sleep)
@@ -79,8 +80,9 @@ async def connect_forge(address: str, settings: Settings, secrets: Secrets) -> A
     env = dict(os.environ)
     names = _token_variables(urls)
     if not any(map(env.get, names)):
-        tokens = {name: secrets.value(name) for name in names}
-        env |= {name: token for name, token in tokens.items() if token}
+        for name in names:
+            if token := secrets.value(name):
+                env[name] = token
     async with client(pool_size=settings.http_pool_size, retry_on_429=False) as http_client:
         yield open_forge(urls, http_client, api=settings.forge_url, env=env)
 
@@ -91,21 +93,23 @@ def find_token(urls: RepositoryUrls, env: Mapping[str, str]) -> tuple[str, str]:
     If the environment has no token for GitHub, it comes from `gh auth token`, and the variable is "gh". An empty token
     means that there is none.
     """
-    for name in _token_variables(urls):
-        if token := env.get(name):
-            return name, token
+    variable = next(filter(env.get, _token_variables(urls)), "")
+    if variable:
+        return variable, env[variable]
     if urls.is_gitlab:
         return "", ""
     return "gh", _token_from_gh(urls.host, env)
 
 
+def _kind(urls: RepositoryUrls) -> str:
+    return "gitlab" if urls.is_gitlab else "github"
+
+
 def _token_variables(urls: RepositoryUrls) -> tuple[str, ...]:
-    if urls.is_gitlab:
-        return TOKENS["gitlab"]
+    variables = TOKENS[_kind(urls)]
     # As in gh: a token for your own server is not for the hosted one.
-    if "/api/v3" in urls.api:
-        return (*ENTERPRISE_TOKENS, *TOKENS["github"])
-    return TOKENS["github"]
+    is_own_server = "/api/v3" in urls.api
+    return (*ENTERPRISE_TOKENS, *variables) if is_own_server else variables
 
 
 def _token_from_gh(host: str, env: Mapping[str, str]) -> str:
@@ -120,9 +124,9 @@ def _token_from_gh(host: str, env: Mapping[str, str]) -> str:
 
 def _api_from_ci(urls: RepositoryUrls, env: Mapping[str, str]) -> str:
     """Return the address of the API from the CI's variables, if the CI runs on the forge of *urls*; else empty."""
-    if urls.is_gitlab:
-        server, api = env.get("CI_SERVER_URL", ""), env.get("CI_API_V4_URL", "")
-    else:
-        server, api = env.get("GITHUB_SERVER_URL", ""), env.get("GITHUB_API_URL", "")
+    server_variable, api_variable = _CI_URLS[_kind(urls)]
+    server = env.get(server_variable, "")
+    if not server:
+        return ""
     runs_here = f"{urls.base}/".startswith(f"{server.rstrip('/')}/")
-    return api if server and runs_here else ""
+    return env.get(api_variable, "") if runs_here else ""
