@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
@@ -29,7 +31,9 @@ DEFAULT_WAIT = 60.0
 
 _LIMITED = (HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 _IDEMPOTENT = frozenset({"PUT", "PATCH", "DELETE"})
-_ATTEMPTS = 3
+_RETRIES = 2
+BINARY = "application/octet-stream"
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Api:
@@ -59,6 +63,10 @@ class Api:
         response = await self.request("GET", path, query=query, ok_statuses=(HTTPStatus.NOT_FOUND,))
         return None if response.status_code == HTTPStatus.NOT_FOUND else response.json()
 
+    async def get_list(self, path: str, **query: str | int) -> list[Any]:
+        """Return the first page of the list at *path*, empty if it does not exist (404)."""
+        return await self.get(path, **query) or []
+
     async def paginate(self, path: str, **query: str | int) -> AsyncGenerator[Any]:
         """Yield the entries of the list at *path*, page by page (RFC 8288, which both forges follow)."""
         response = await self.request("GET", path, query={**query, "per_page": 100})
@@ -69,6 +77,13 @@ class Api:
             if not next_url:
                 return
             response = await self.request("GET", next_url)
+
+    async def find_comment(self, path: str, marker: str) -> Any:  # noqa: ANN401  JSON
+        """Return the first comment in the list at *path* that begins with *marker*, None if there is none."""
+        async for comment in self.paginate(path):
+            if get_nested(comment, "body", default="").startswith(marker):
+                return comment
+        return None
 
     async def send(self, method: str, path: str, value: object = None) -> Any:  # noqa: ANN401  JSON
         """Send *value* as JSON and return the JSON of the response, None if its body is empty."""
@@ -83,25 +98,20 @@ class Api:
         query: Mapping[str, str | int] | None = None,
         json: object = None,
         content: bytes | None = None,
-        accept: str = "",
+        headers: Mapping[str, str] = _NO_HEADERS,
         ok_statuses: tuple[int, ...] = (),
     ) -> httpx.Response:
-        """Return the response to one request; *path* can be a URL.
+        """Return the response to one request; *path* can be a URL, and *headers* are sent too.
 
         Raises ReleaseError RK-FORGE-… unless the request succeeds or its status is in *ok_statuses*.
         """
-        headers = dict(self._headers)
-        if content is not None:
-            headers["Content-Type"] = "application/octet-stream"
-        if accept:
-            headers["Accept"] = accept
         request = self._http.build_request(
             method,
             path if "://" in path else f"{self.base}{path}",
             params=query or None,
             json=json,
             content=content,
-            headers=headers,
+            headers={**self._headers, **headers},
             timeout=60,
         )
         response = await self._send_cached(request)
@@ -128,7 +138,10 @@ class Api:
         """Return the response to *request*; wait and repeat it if the forge asks for that."""
         waited = 0.0
         while True:
-            response = await self._send_with_retries(request)
+            try:
+                response = await self._send_with_retries(request)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise _unreachable_error(request, error) from None
             wait = self._requested_delay(response)
             if wait is None:
                 return response
@@ -143,21 +156,14 @@ class Api:
 
     async def _send_with_retries(self, request: httpx.Request) -> httpx.Response:
         """Return the response to *request*, retried after a transient error if its method is idempotent."""
-        attempts = _ATTEMPTS if request.method in _IDEMPOTENT else 1  # the client itself retries a GET
-        for attempt in range(1, attempts + 1):
-            try:
+        retries = _RETRIES if request.method in _IDEMPOTENT else 0  # the client itself retries a GET
+        for delay in range(1, retries + 1):
+            with suppress(httpx.TransportError):
                 response = await self._http.send(request)
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                is_transient = isinstance(error, httpx.TransportError)
-                if attempt == attempts or not is_transient:
-                    reason = f"{type(error).__name__} {error}".strip()
-                    message = f"{request.method} {mask(str(request.url))}: {mask(reason)}"
-                    raise ReleaseError(ErrorCode.FORGE_UNREACHABLE, message) from None
-            else:
-                if attempt == attempts or not response.is_server_error:
+                if not response.is_server_error:
                     return response
-            await self._sleep(float(attempt))
-        raise AssertionError  # the last attempt returns or raises
+            await self._sleep(float(delay))
+        return await self._http.send(request)
 
     def _requested_delay(self, response: httpx.Response) -> float | None:
         """Return how many seconds the forge asks to wait; None if the response is not about a rate limit.
@@ -178,20 +184,30 @@ class Api:
         return DEFAULT_WAIT if is_secondary else None
 
 
-def get_nested(value: Any, *path: str) -> Any:  # noqa: ANN401  JSON
-    """Return the JSON value at *path* inside *value*, None if a key on the way is missing or null."""
+def get_nested(value: Any, *path: str, default: Any = None) -> Any:  # noqa: ANN401  JSON
+    """Return the JSON value at *path* inside *value*; *default* if it, or a key on the way, is missing or null."""
     for key in path:
         try:
             value = value[key]
         except (TypeError, KeyError):
-            return None
-    return value
+            return default
+    return default if value is None else value
+
+
+def non_null(**fields: object) -> dict[str, object]:
+    """Return the *fields* of a JSON object without those that are None."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _unreachable_error(request: httpx.Request, error: Exception) -> ReleaseError:
+    reason = f"{type(error).__name__} {error}".strip()
+    message = f"{request.method} {mask(str(request.url))}: {mask(reason)}"
+    return ReleaseError(ErrorCode.FORGE_UNREACHABLE, message)
 
 
 def _response_error(response: httpx.Response) -> ReleaseError:
-    message = (
-        f"{response.status_code} for {response.request.method} {mask(str(response.request.url.copy_with(query=None)))}"
-    )
+    address = str(response.request.url.copy_with(query=None))
+    message = f"{response.status_code} for {response.request.method} {mask(address)}"
     codes = {
         HTTPStatus.UNAUTHORIZED: ErrorCode.FORGE_CREDENTIALS,
         HTTPStatus.FORBIDDEN: ErrorCode.FORGE_READ_ONLY,
@@ -209,8 +225,9 @@ def _error_details(response: httpx.Response) -> str:
     except ValueError:
         return mask(response.text[:500])
     message = get_nested(value, "message") or get_nested(value, "error")
-    reasons = (message, *(get_nested(value, "errors") or ()))
-    return mask("\n".join(str(reason) for reason in reasons if reason))
+    errors = get_nested(value, "errors") or ()
+    reasons = filter(None, (message, *errors))
+    return mask("\n".join(map(str, reasons)))
 
 
 async def find_or_create(find: Callable[[], Awaitable[T | None]], create: Callable[[], Awaitable[T]]) -> T:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.core.release.release_notes import PullRequest
-from releasekit.integrations.forge import Api, find_or_create, get_nested
+from releasekit.integrations.forge import BINARY, Api, find_or_create, get_nested, non_null
 from releasekit.integrations.protocols import ForgeRelease
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class GitHub:
 
     async def drafts(self) -> tuple[ForgeRelease, ...]:
         """Return the drafts among the last hundred releases."""
-        newest = await self._api.get(f"{self._repository}/releases", per_page=100) or ()
+        newest = await self._api.get_list(f"{self._repository}/releases", per_page=100)
         return tuple(_parse_release(release) for release in newest if release["draft"])
 
     async def release(self, tag: str) -> ForgeRelease | None:
@@ -121,9 +121,7 @@ class GitHub:
         self, release: ForgeRelease, *, title: str | None = None, body: str | None = None
     ) -> ForgeRelease:
         """Change title and body of *release*; None keeps them."""
-        changes = {"name": title, "body": body}
-        value = {key: text for key, text in changes.items() if text is not None}
-        return await self._patch_release(release, value)
+        return await self._patch_release(release, non_null(name=title, body=body))
 
     async def promote(self, release: ForgeRelease) -> ForgeRelease:
         """Publish a draft; a release that is no draft is returned unchanged."""
@@ -150,35 +148,34 @@ class GitHub:
             path = f"{self._repository}/releases/assets/{asset['id']}"
             await self._api.request("DELETE", path, ok_statuses=(HTTPStatus.NOT_FOUND,))
         address = details["upload_url"].partition("{")[0]
-        await self._api.request("POST", address, query={"name": name}, content=content)
+        headers = {"Content-Type": BINARY}
+        await self._api.request("POST", address, query={"name": name}, content=content, headers=headers)
 
     async def asset(self, release: ForgeRelease, name: str) -> bytes | None:
         """Return the file *name* that is attached to *release*, None if there is none; GitHub redirects to it."""
         details = await self._api.get(self._release_path(release))
-        for asset in get_nested(details, "assets") or ():
+        for asset in get_nested(details, "assets", default=()):
             if asset["name"] == name:
                 path = f"{self._repository}/releases/assets/{asset['id']}"
-                return (await self._api.request("GET", path, accept="application/octet-stream")).content
+                response = await self._api.request("GET", path, headers={"Accept": BINARY})
+                return response.content
         return None
 
     async def find_pull_request(self, branch: str, base: str) -> PullRequest | None:
         """Return the open pull request of *branch* into *base*, None if there is none."""
-        pull_requests = await self._list_pull_requests("open", branch, base)
-        return _parse_pull_request(pull_requests[0]) if pull_requests else None
+        pull_request = await self._find_open(branch, base)
+        return _parse_pull_request(pull_request) if pull_request else None
 
     async def open_pull_request(
         self, branch: str, base: str, title: str, body: str, labels: Sequence[str] = ()
     ) -> PullRequest:
         """Create or update the pull request of *branch* into *base*, and return it; labels are only added."""
         value = {"title": title, "body": body}
-
-        async def find() -> Any:  # noqa: ANN401  JSON
-            return next(iter(await self._list_pull_requests("open", branch, base)), None)
-
-        async def create() -> Any:  # noqa: ANN401  JSON
-            return await self._api.send("POST", f"{self._repository}/pulls", {**value, "head": branch, "base": base})
-
-        response = await find_or_create(find, create)
+        new = {**value, "head": branch, "base": base}
+        response = await find_or_create(
+            find=lambda: self._find_open(branch, base),
+            create=lambda: self._api.send("POST", f"{self._repository}/pulls", new),
+        )
         if (response["title"], response["body"]) != (title, body):
             response = await self._api.send("PATCH", f"{self._repository}/pulls/{response['number']}", value)
         pull_request = _parse_pull_request(response)
@@ -201,14 +198,12 @@ class GitHub:
     async def comment(self, number: int, marker: str, body: str) -> str:
         """Create or update the comment that begins with *marker* on a pull request; returns its URL."""
         path = f"{self._repository}/issues/{number}/comments"
-
-        async def find() -> Any:  # noqa: ANN401  JSON
-            comments = [comment async for comment in self._api.paginate(path)]
-            return next((comment for comment in comments if (comment.get("body") or "").startswith(marker)), None)
-
-        response = await find_or_create(find, lambda: self._api.send("POST", path, {"body": marker + body}))
-        if response["body"] != marker + body:
-            value = {"body": marker + body}
+        value = {"body": marker + body}
+        response = await find_or_create(
+            find=lambda: self._api.find_comment(path, marker),
+            create=lambda: self._api.send("POST", path, value),
+        )
+        if response["body"] != value["body"]:
             response = await self._api.send("PATCH", f"{self._repository}/issues/comments/{response['id']}", value)
         return response["html_url"]
 
@@ -218,7 +213,8 @@ class GitHub:
         merged = [pull_request for pull_request in closed if pull_request["merged_at"]]
         if not merged:
             return None
-        return _parse_pull_request(max(merged, key=lambda pull_request: pull_request["merged_at"]))
+        last = max(merged, key=lambda pull_request: pull_request["merged_at"])
+        return _parse_pull_request(last)
 
     async def pull_requests_of(self, commits: Sequence[str]) -> dict[str, PullRequest]:
         """Return the merged pull request of each of *commits* by sha, with GraphQL: fifty commits a request."""
@@ -227,7 +223,7 @@ class GitHub:
             batch = {f"c{n}": sha for n, sha in enumerate(commits[start : start + COMMITS_PER_QUERY])}
             objects = await self._query_commits(batch)
             for key, sha in batch.items():
-                nodes = get_nested(objects, key, "associatedPullRequests", "nodes") or ()
+                nodes = get_nested(objects, key, "associatedPullRequests", "nodes", default=())
                 merged = [node for node in nodes if node["mergedAt"]]
                 if merged:
                     first = min(merged, key=lambda node: node["mergedAt"])
@@ -258,9 +254,13 @@ class GitHub:
     async def _patch_release(self, release: ForgeRelease, value: Mapping[str, object]) -> ForgeRelease:
         return _parse_release(await self._api.send("PATCH", self._release_path(release), value))
 
+    async def _find_open(self, branch: str, base: str) -> Any:  # noqa: ANN401  JSON
+        pull_requests = await self._list_pull_requests("open", branch, base)
+        return next(iter(pull_requests), None)
+
     async def _list_pull_requests(self, state: str, branch: str, base: str) -> list[Any]:
         query = {"state": state, "head": f"{self._owner}:{branch}", "base": base, "sort": "updated"}
-        return await self._api.get(f"{self._repository}/pulls", direction="desc", per_page=30, **query) or []
+        return await self._api.get_list(f"{self._repository}/pulls", direction="desc", per_page=30, **query)
 
     async def _ensure_label(self, label: str) -> None:
         async def find() -> Any:  # noqa: ANN401  JSON
@@ -277,7 +277,7 @@ def _parse_release(value: Mapping[str, Any]) -> ForgeRelease:
     return ForgeRelease(
         tag=value["tag_name"],
         title=value["name"] or "",
-        body=value.get("body") or "",
+        body=get_nested(value, "body", default=""),
         draft=value["draft"],
         prerelease=value["prerelease"],
         url=value["html_url"],
@@ -291,7 +291,7 @@ def _parse_pull_request(value: Mapping[str, Any]) -> PullRequest:
         number=value["number"],
         title=value["title"],
         page=value["html_url"],
-        author=get_nested(value, "user", "login") or "",
+        author=get_nested(value, "user", "login", default=""),
         labels=tuple(label["name"] for label in value["labels"]),
         branch=value["head"]["ref"],
         merge_commit=(value["merge_commit_sha"] or "") if value["merged_at"] else "",
@@ -300,14 +300,14 @@ def _parse_pull_request(value: Mapping[str, Any]) -> PullRequest:
 
 
 def _parse_graphql_pull_request(node: Mapping[str, Any]) -> PullRequest:
-    author = get_nested(node, "author", "login") or ""  # null if the account was deleted
+    author = get_nested(node, "author", "login", default="")  # null if the account was deleted
     bot = "[bot]" if get_nested(node, "author", "__typename") == "Bot" else ""
     return PullRequest(
         number=node["number"],
         title=node["title"],
         page=node["url"],
         author=f"{author}{bot}",
-        labels=tuple(label["name"] for label in get_nested(node, "labels", "nodes") or ()),
+        labels=tuple(label["name"] for label in get_nested(node, "labels", "nodes", default=())),
         branch=node["headRefName"],
-        merge_commit=get_nested(node, "mergeCommit", "oid") or "",
+        merge_commit=get_nested(node, "mergeCommit", "oid", default=""),
     )

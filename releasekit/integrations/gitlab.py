@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.core.release.release_notes import PullRequest
-from releasekit.integrations.forge import Api, find_or_create, get_nested
+from releasekit.integrations.forge import BINARY, Api, find_or_create, get_nested, non_null
 from releasekit.integrations.protocols import ForgeRelease
 
 if TYPE_CHECKING:
@@ -67,11 +67,12 @@ class GitLab:
         if project is None:
             message = f"the project {self._path} does not exist, or the token may not see it"
             raise ReleaseError(ErrorCode.FORGE_CREDENTIALS, message)
-        project_level = get_nested(project, "permissions", "project_access", "access_level") or 0
-        group_level = get_nested(project, "permissions", "group_access", "access_level") or 0
+        project_level = get_nested(project, "permissions", "project_access", "access_level", default=0)
+        group_level = get_nested(project, "permissions", "group_access", "access_level", default=0)
         token = await self._api.get("/personal_access_tokens/self")
         scopes = get_nested(token, "scopes") or ["api"]
-        if max(project_level, group_level) < DEVELOPER_ACCESS or "api" not in scopes:
+        is_developer = max(project_level, group_level) >= DEVELOPER_ACCESS
+        if not is_developer or "api" not in scopes:
             raise ReleaseError(ErrorCode.FORGE_READ_ONLY, f"the token may not create releases in {self._path}")
 
     async def releases(self) -> tuple[ForgeRelease, ...]:
@@ -80,7 +81,7 @@ class GitLab:
 
     async def drafts(self) -> tuple[ForgeRelease, ...]:
         """Return the upcoming ones among the first hundred releases: their date is the latest, so they come first."""
-        newest = await self._api.get(f"{self._project}/releases", per_page=100) or ()
+        newest = await self._api.get_list(f"{self._project}/releases", per_page=100)
         releases = map(_parse_release, newest)
         return tuple(release for release in releases if release.draft)
 
@@ -113,8 +114,7 @@ class GitLab:
         self, release: ForgeRelease, *, title: str | None = None, body: str | None = None
     ) -> ForgeRelease:
         """Change title and body of *release*; None keeps them."""
-        changes = {"name": title, "description": body}
-        value = {key: text for key, text in changes.items() if text is not None}
+        value = non_null(name=title, description=body)
         return _parse_release(await self._api.send("PUT", self._release_path(release.tag), value))
 
     async def promote(self, release: ForgeRelease) -> ForgeRelease:
@@ -131,11 +131,12 @@ class GitLab:
     async def upload_asset(self, release: ForgeRelease, name: str, content: bytes) -> None:
         """Attach the file *name* to *release*: upload it as a generic package of the project, and link to it."""
         path = self._asset_path(release, name)
-        await self._api.request("PUT", path, content=content)
-        links = await self._api.get(f"{self._release_path(release.tag)}/assets/links") or ()
+        await self._api.request("PUT", path, content=content, headers={"Content-Type": BINARY})
+        links_path = f"{self._release_path(release.tag)}/assets/links"
+        links = await self._api.get_list(links_path)
         if not any(link["name"] == name for link in links):
             link = {"name": name, "url": f"{self._api.base}{path}"}
-            await self._api.send("POST", f"{self._release_path(release.tag)}/assets/links", link)
+            await self._api.send("POST", links_path, link)
 
     async def asset(self, release: ForgeRelease, name: str) -> bytes | None:
         """Return the file *name* that is attached to *release*, None if there is none."""
@@ -145,8 +146,8 @@ class GitLab:
 
     async def find_pull_request(self, branch: str, base: str) -> PullRequest | None:
         """Return the open merge request of *branch* into *base*, None if there is none."""
-        merge_requests = await self._list_merge_requests("opened", branch, base)
-        return _parse_merge_request(merge_requests[0]) if merge_requests else None
+        merge_request = await self._find_open(branch, base)
+        return _parse_merge_request(merge_request) if merge_request else None
 
     async def open_pull_request(
         self, branch: str, base: str, title: str, body: str, labels: Sequence[str] = ()
@@ -157,14 +158,11 @@ class GitLab:
         """
         value = {"title": title, "description": body, "add_labels": ",".join(labels)}
 
-        async def find() -> Any:  # noqa: ANN401  JSON
-            return next(iter(await self._list_merge_requests("opened", branch, base)), None)
-
         async def create() -> Any:  # noqa: ANN401  JSON
             new = {"source_branch": branch, "target_branch": base, "title": title, "description": body}
             return await self._api.send("POST", f"{self._project}/merge_requests", {**new, "labels": ",".join(labels)})
 
-        response = await find_or_create(find, create)
+        response = await find_or_create(lambda: self._find_open(branch, base), create)
         has_text = (response["title"], response["description"]) == (title, body)
         has_labels = set(labels) <= set(response["labels"])
         if not (has_text and has_labels):
@@ -179,14 +177,13 @@ class GitLab:
     async def comment(self, number: int, marker: str, body: str) -> str:
         """Create or update the note that begins with *marker* on a merge request; returns its URL."""
         path = f"{self._project}/merge_requests/{number}/notes"
-
-        async def find() -> Any:  # noqa: ANN401  JSON
-            notes = [note async for note in self._api.paginate(path)]
-            return next((note for note in notes if note["body"].startswith(marker)), None)
-
-        response = await find_or_create(find, lambda: self._api.send("POST", path, {"body": marker + body}))
-        if response["body"] != marker + body:
-            await self._api.send("PUT", f"{path}/{response['id']}", {"body": marker + body})
+        value = {"body": marker + body}
+        response = await find_or_create(
+            find=lambda: self._api.find_comment(path, marker),
+            create=lambda: self._api.send("POST", path, value),
+        )
+        if response["body"] != value["body"]:
+            await self._api.send("PUT", f"{path}/{response['id']}", value)
         return f"{self._page}/-/merge_requests/{number}#note_{response['id']}"
 
     async def merged_pull_request(self, branch: str, base: str) -> PullRequest | None:
@@ -194,7 +191,8 @@ class GitLab:
         merged = await self._list_merge_requests("merged", branch, base)
         if not merged:
             return None
-        return _parse_merge_request(max(merged, key=lambda merge_request: merge_request["merged_at"] or ""))
+        last = max(merged, key=lambda merge_request: merge_request["merged_at"] or "")
+        return _parse_merge_request(last)
 
     async def pull_requests_of(self, commits: Sequence[str]) -> dict[str, PullRequest]:
         """Return the merge request of each of *commits* by sha, from the list of the last merged ones.
@@ -228,20 +226,24 @@ class GitLab:
     def _release_path(self, tag: str) -> str:
         return f"{self._project}/releases/{quote(tag, safe='')}"
 
+    async def _find_open(self, branch: str, base: str) -> Any:  # noqa: ANN401  JSON
+        merge_requests = await self._list_merge_requests("opened", branch, base)
+        return next(iter(merge_requests), None)
+
     async def _list_merge_requests(self, state: str, branch: str, base: str) -> list[Any]:
         query = {"state": state, "source_branch": branch, "target_branch": base}
-        return await self._api.get(f"{self._project}/merge_requests", **query) or []
+        return await self._api.get_list(f"{self._project}/merge_requests", **query)
 
 
 def _parse_release(value: Mapping[str, Any]) -> ForgeRelease:
-    links = get_nested(value, "assets", "links") or ()
+    links = get_nested(value, "assets", "links", default=())
     return ForgeRelease(
         tag=value["tag_name"],
         title=value["name"] or "",
-        body=value.get("description") or "",
+        body=get_nested(value, "description", default=""),
         draft=bool(value.get("upcoming_release")),
         prerelease=False,
-        url=get_nested(value, "_links", "self") or "",
+        url=get_nested(value, "_links", "self", default=""),
         key=value["tag_name"],
         assets=tuple(link["name"] for link in links),
     )
@@ -254,7 +256,7 @@ def _parse_merge_request(value: Mapping[str, Any]) -> PullRequest:
         number=value["iid"],
         title=value["title"],
         page=value["web_url"],
-        author=get_nested(value, "author", "username") or "",
+        author=get_nested(value, "author", "username", default=""),
         labels=tuple(value["labels"]),
         branch=value["source_branch"],
         merge_commit=merged_commit if value["merged_at"] else "",
