@@ -53,6 +53,7 @@ _credentials: ContextVar[Mapping[str, str]] = ContextVar("credentials", default=
 _CREDENTIAL_HELPER = (
     '!f() { test "$1" = get && echo "username=${RELEASEKIT__USERNAME}" && echo "password=${RELEASEKIT__PASSWORD}"; }; f'
 )
+_NO_LEASES: Mapping[str, str] = MappingProxyType({})
 LOCK_REF = "refs/releasekit/running"
 """The lock of a running release on the remote: neither a branch nor a tag, and visible to all clones."""
 
@@ -176,18 +177,7 @@ class Repo:
 
     def authors(self, shas: Sequence[str]) -> dict[str, str]:
         """Return the name of each commit's author by its sha, as .mailmap gives it."""
-        if not shas:
-            return {}
-        walk = self.command(
-            *("log", "-z", "--no-walk=unsorted", "--format=%H%x01%aN", "--stdin"),
-            stdin=_as_lines(shas),
-        )
-        names: dict[str, str] = {}
-        for line in run(walk).stdout.split("\0"):
-            sha, _, name = line.partition("\x01")
-            if name:
-                names[sha] = name
-        return names
+        return {sha: name for sha, name in self._log(shas, "%H", "%aN") if name}
 
     def newcomers(self, shas: Sequence[str], earlier_commits: Sequence[str]) -> frozenset[str]:
         """Return the names of the authors of *shas* who have no commit reachable from *earlier_commits*.
@@ -197,21 +187,32 @@ class Repo:
         """
         if not shas or not earlier_commits:
             return frozenset()
-        authors = self._people(shas, "--no-walk=unsorted")
-        earlier_authors = self._people(earlier_commits)
+        authors = self._people(shas)
+        earlier_authors = self._people(earlier_commits, ancestors=True)
         names = {name for name, _ in earlier_authors}
         mails = {mail for _, mail in earlier_authors}
         return frozenset(name for name, mail in authors if name not in names and mail not in mails)
 
-    def _people(self, tips: Sequence[str], *options: str) -> set[tuple[str, str]]:
-        """Return name and mail address (in lower case) of the authors whom `git log` with *options* lists."""
-        walk = self.command("log", "-z", "--format=%aN%x01%aE", "--stdin", *options, stdin=_as_lines(tips))
-        people: set[tuple[str, str]] = set()
-        for line in run(walk).stdout.split("\0"):
-            name, _, mail = line.partition("\x01")
-            if name:
-                people.add((name, mail.lower()))
-        return people
+    def _people(self, commits: Sequence[str], *, ancestors: bool = False) -> set[tuple[str, str]]:
+        """Return name and mail address (in lower case) of the authors of *commits*; see `_log`."""
+        log_entries = self._log(commits, "%aN", "%aE", ancestors=ancestors)
+        return {(name, mail.lower()) for name, mail in log_entries if name}
+
+    def _log(self, commits: Iterable[str], *fields: str, ancestors: bool = False) -> Iterator[list[str]]:
+        """Yield the *fields* (placeholders of `git log`) of each of *commits*, and with *ancestors* of theirs too."""
+        stdin = _as_lines(commits)
+        if not stdin:
+            return  # without a commit, git would list HEAD
+        walk_options = () if ancestors else ("--no-walk=unsorted",)
+        form = "%x01".join(fields)
+        argv = ("log", "-z", *walk_options, "--no-show-signature", f"--format={form}", "--stdin")
+        output = run(self.command(*argv, stdin=stdin)).stdout
+        for entry in filter(None, output.split("\0")):
+            yield entry.split("\x01", len(fields) - 1)
+
+    def _paths(self, *argv: str, cwd: Path | None = None) -> list[str]:
+        """Run git with *argv*, which must include `-z`, and return the paths that it prints."""
+        return self.git(*argv, cwd=cwd).split("\0")[:-1]
 
     def committer(self) -> str:
         """Return the committer as "name <mail> seconds zone"; raises Refusal RK-GIT-IDENTITY if git has none."""
@@ -223,7 +224,7 @@ class Repo:
 
     def changed_paths(self) -> tuple[str, ...]:
         """Return the paths that `git status` lists: changed, staged and untracked ones."""
-        entries = iter(self.git("status", "--porcelain", "-z").split("\0")[:-1])
+        entries = iter(self._paths("status", "--porcelain", "-z"))
         paths: list[str] = []
         for entry in entries:
             paths.append(entry[3:])
@@ -242,7 +243,7 @@ class Repo:
             return ()  # git would take no path for every path
         names = {path: path.relative_to(self.top).as_posix() for path in paths}
         argv = ("--literal-pathspecs", "ls-files", "-z", "--full-name", "--", *names.values())
-        tracked = set(self.git(*argv).split("\0"))
+        tracked = set(self._paths(*argv))
         return tuple(path for path, name in names.items() if name not in tracked)
 
     def list_files(self, directory: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -250,10 +251,10 @@ class Repo:
 
         Paths are relative to *directory*. A directory that is ignored as a whole is one entry, with "/" at the end.
         """
-        included = self.git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=directory)
+        included = self._paths("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=directory)
         options = ("--others", "--ignored", "--exclude-standard", "--directory")
-        ignored = self.git("ls-files", "-z", *options, cwd=directory)
-        return tuple(dict.fromkeys(included.split("\0")[:-1])), tuple(ignored.split("\0")[:-1])
+        ignored = self._paths("ls-files", "-z", *options, cwd=directory)
+        return tuple(dict.fromkeys(included)), tuple(ignored)
 
     def commit_time(self, commit: str) -> int:
         """Return the time of *commit*, in seconds since 1970."""
@@ -303,7 +304,8 @@ class Repo:
         for piece in stream(walk):
             text = piece.decode("utf-8", "replace")
             # A message can begin with \x01 too, and so can the name of a file.
-            if text.startswith("\x01") and len(record) > 2 and _SHA.fullmatch(text, 1):  # noqa: PLR2004
+            is_next_commit = text.startswith("\x01") and len(record) > 2 and _SHA.fullmatch(text, 1)  # noqa: PLR2004
+            if is_next_commit:
                 yield _commit(record)
                 record = []
             record.append(text)
@@ -383,7 +385,7 @@ class Repo:
 
         Files that git does not track are not added; see `add`.
         """
-        changed = self.git("diff", "--name-only", "-z", "HEAD", cwd=worktree).split("\0")
+        changed = self._paths("diff", "--name-only", "-z", "HEAD", cwd=worktree)
         if ours := sorted(set(paths) & set(changed)):
             for command in self.commit_commands(worktree, message, ours, hooks=hooks):
                 run(command)
@@ -413,9 +415,9 @@ class Repo:
         argv = ("commit-tree", "--no-gpg-sign", "-p", commit, self._object(tree.encode(), "mktree"))
         return self._object(message.encode(), *argv, env=env)
 
-    def _object(self, content: bytes, *argv: str, env: Mapping[str, str] | None = None) -> str:
-        command = self.command(*argv, stdin=content)
-        return run(Command(command.argv, command.cwd, {**_ENVIRONMENT, **(env or {})}, stdin=content)).stdout.strip()
+    def _object(self, content: bytes, *argv: str, env: Mapping[str, str] = MappingProxyType({})) -> str:
+        command = replace(self.command(*argv, stdin=content), env={**_ENVIRONMENT, **env})
+        return run(command).stdout.strip()
 
     def first_parents(self, since: str, tip: str) -> tuple[str, ...]:
         """Return the commits of the branch at *tip* that are not in the history of *since*, oldest first."""
@@ -453,20 +455,13 @@ class Repo:
 
     def _subjects(self, commits: Iterable[str]) -> dict[str, tuple[str, list[str]]]:
         """Return subject and parents of each of *commits*."""
-        stdin = _as_lines(commits)
-        if not stdin:
-            return {}
-        form = ("-z", "--no-walk=unsorted", "--no-show-signature", "--format=%H%x01%P%x01%s", "--stdin")
-        output = run(self.command("log", *form, stdin=stdin)).stdout
-        subjects: dict[str, tuple[str, list[str]]] = {}
-        for row in filter(None, output.split("\0")):
-            sha, parents, subject = row.split("\x01", 2)
-            subjects[sha] = subject, parents.split()
-        return subjects
+        log_entries = self._log(commits, "%H", "%P", "%s")
+        return {sha: (subject, parents.split()) for sha, parents, subject in log_entries}
 
     def count_commits_since(self, *commits: str) -> int:
         """Return how many commits of HEAD are in the history of none of *commits*."""
-        return int(self.git("rev-list", "--count", "HEAD", *(f"^{sha}" for sha in commits if sha)))
+        excluded = [f"^{sha}" for sha in commits if sha]
+        return int(self.git("rev-list", "--count", "HEAD", *excluded))
 
     def contains(self, tip: str, commit: str) -> bool:
         """Return whether *commit* is *tip* or in its history; both must be in this repository."""
@@ -488,9 +483,8 @@ class Repo:
             try:
                 self._object(b"", "commit-tree", "--gpg-sign", "HEAD^{tree}", env=scratch_env)
             except ReleaseError as error:
-                message = (
-                    f"git cannot sign: {error.message}" if error.code is ErrorCode.SIGNING_FAILED else "git cannot sign"
-                )
+                has_reason = error.code is ErrorCode.SIGNING_FAILED
+                message = f"git cannot sign: {error.message}" if has_reason else "git cannot sign"
                 raise Refusal(ErrorCode.SIGNING_FAILED, message, str(self.top), output=error.output) from None
 
     def _is_on(self, key: str) -> bool:
@@ -501,7 +495,7 @@ class Repo:
         if not paths:
             return  # git would take no path for every path
         options = ("--literal-pathspecs", "ls-files", "-z", "--others", "--exclude-standard")
-        if untracked := self.git(*options, "--", *paths, cwd=worktree).split("\0")[:-1]:
+        if untracked := self._paths(*options, "--", *paths, cwd=worktree):
             run(self.add_command(worktree, untracked))
 
     def add_command(self, worktree: Path, paths: Sequence[str]) -> Command:
@@ -537,7 +531,7 @@ class Repo:
         self.git("update-ref", "-d", f"refs/tags/{tag}", sha)
 
     def push(
-        self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False, leases: Mapping[str, str] | None = None
+        self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False, leases: Mapping[str, str] = _NO_LEASES
     ) -> None:
         """Push exactly *refspecs*, all or none, and never by force.
 
@@ -557,11 +551,11 @@ class Repo:
             ) from None
 
     def push_command(
-        self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False, leases: Mapping[str, str] | None = None
+        self, remote: str, refspecs: Sequence[str], *, dry_run: bool = False, leases: Mapping[str, str] = _NO_LEASES
     ) -> Command:
         """Push *refspecs*; see `push`."""
         rehearsal = ("--dry-run",) if dry_run else ()
-        lease_options = tuple(f"--force-with-lease={name}:{sha}" for name, sha in (leases or {}).items())
+        lease_options = tuple(f"--force-with-lease={name}:{sha}" for name, sha in leases.items())
         command = self.command("push", "--atomic", "--no-follow-tags", *rehearsal, *lease_options, remote, *refspecs)
         return replace(command, log_output=not dry_run)
 
@@ -586,7 +580,7 @@ class Repo:
 
     def remote_branch_contains(self, remote: str, commit: str, branch: str = "") -> bool:
         """Return whether *branch* of *remote*, or any of its branches, contains *commit* as of the last fetch."""
-        pattern = f"refs/remotes/{remote}" + (f"/{branch}" if branch else "")
+        pattern = f"refs/remotes/{remote}/{branch}"  # without a branch, the prefix of all of them
         return bool(self.git("for-each-ref", "--count=1", f"--contains={commit}", pattern))
 
     def has_on_branch(self, commit: str, remote: str, branch: str) -> bool:
@@ -599,7 +593,7 @@ class Repo:
 
     def differing_paths(self, worktree: Path, commit: str) -> tuple[str, ...]:
         """Return the paths at which *worktree* differs from *commit*; files that `add` has added count too."""
-        return tuple(self.git("diff", "--name-only", "--no-renames", "-z", commit, cwd=worktree).split("\0")[:-1])
+        return tuple(self._paths("diff", "--name-only", "--no-renames", "-z", commit, cwd=worktree))
 
     def bundle(self, file: Path, worktree: Path, since: str) -> None:
         """Write the commits from *since* to the HEAD of *worktree* into the bundle *file*; `fetch` can read from it."""
@@ -635,10 +629,10 @@ class Repo:
         git writes files one by one and updates its index last. So nothing is staged, and each file has a beginning of
         its new text.
         """
-        entries = self.git("status", "--porcelain", "-z", "--no-renames").split("\0")[:-1]
+        entries = self._paths("status", "--porcelain", "-z", "--no-renames")
         paths = {entry[3:] for entry in entries}
         is_staged = any(entry[0] not in " ?" for entry in entries)
-        written = set(self.git("diff", "--name-only", "--no-renames", "-z", "HEAD", commit).split("\0")[:-1])
+        written = set(self._paths("diff", "--name-only", "--no-renames", "-z", "HEAD", commit))
         if is_staged or not paths <= written:
             return False
         wanted = self.texts([(commit, path) for path in sorted(paths)])
