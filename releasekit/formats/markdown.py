@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from releasekit.core.changelog.changelog import escape
@@ -12,6 +14,8 @@ from releasekit.core.text import count_packages, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from packaging.version import Version
 
     from releasekit.core.checks.facts import CheckReport
     from releasekit.core.planning.model import Obstacle, Plan, Step
@@ -31,28 +35,25 @@ def plan_markdown(plan: Plan, changes: Sequence[str] | None = None, graph: str =
     the Mermaid graph, for readers that cannot draw Mermaid. A text longer than *limit* characters (0: no limit) loses
     the graph first, then the end of the reasons, then the last rows, of which only the number is left.
     """
-    full_text = _plan_markdown(plan, changes, graph or _mermaid(plan.steps))
-    if not limit or len(full_text) <= limit:
-        return full_text
-    for reason in (0, _REASON_LIMIT):
-        text = _plan_markdown(plan, changes, reason=reason)
-        if len(text) <= limit:
+    text = ""
+    for text in _candidate_texts(plan, changes, graph, limit):
+        if not limit or len(text) <= limit:
             return text
-    text = _short_markdown(plan, changes, 0)
-    fits = 0
-    too_many = len(plan.steps) + 1
-    while too_many - fits > 1:
-        rows = (fits + too_many) // 2
-        longer_text = _short_markdown(plan, changes, rows)
-        if len(longer_text) <= limit:
-            fits = rows
-            text = longer_text
-        else:
-            too_many = rows
-    if len(text) <= limit:
-        return text
     whole_lines, _, _ = text[:limit].rpartition("\n")
     return whole_lines
+
+
+def _candidate_texts(plan: Plan, changes: Sequence[str] | None, graph: str, limit: int) -> Iterator[str]:
+    """Yield the texts that `plan_markdown` tries, the longest first."""
+    yield _plan_markdown(plan, changes, graph or _mermaid(plan.steps))
+    yield _plan_markdown(plan, changes)
+    yield _plan_markdown(plan, changes, reason=_REASON_LIMIT)
+
+    def length(rows: int) -> int:
+        return len(_short_markdown(plan, changes, rows))
+
+    fitting_rows = bisect_right(range(1, len(plan.steps) + 1), limit, key=length)
+    yield _short_markdown(plan, changes, fitting_rows)
 
 
 _REASON_LIMIT, _MENTION_LIMIT = 60, 20
@@ -87,7 +88,7 @@ def _plan_markdown(
         f"# {plan.title}: {count_packages(plan.steps)}",
         _changes_section(changes),
         *_steps_sections(plan.steps, reason, rows),
-        "\n".join(f"- {_escape_text(warning)}" for warning in plan.warnings),
+        _bullets(map(_escape_text, plan.warnings)).lstrip("\n"),
         obstacles_markdown(plan.obstacles),
         _unreleased_section(plan),
     ]
@@ -101,12 +102,17 @@ def _join_sections(sections: Iterable[str]) -> str:
     return "\n\n".join(filter(None, sections))
 
 
+def _bullets(texts: Iterable[str]) -> str:
+    """Return the items of a list, each after a line break."""
+    return "".join(f"\n- {text}" for text in texts)
+
+
 def _steps_sections(steps: Sequence[Step], reason: int, rows: int | None) -> Iterator[str]:
     """Yield the table of *steps*, and the number of steps after the first *rows*."""
     displayed = steps[:rows]
     table: list[tuple[str, ...]] = []
     for step in displayed:
-        versions = (str(step.current or "-"), str(step.next or "-"))
+        versions = (_version_text(step.current), _version_text(step.next))
         because = _escape_text(step.reason, reason)
         table.append((str(step.order), step.name, *versions, step.bump, because))
     yield _table(("#", "package", "from", "to", "bump", "because"), table).rstrip("\n")
@@ -121,24 +127,21 @@ def obstacles_markdown(obstacles: Sequence[Obstacle]) -> str:
     """Return the obstacles of a release, each with a hint what to do; empty if there are none."""
     if not obstacles:
         return ""
-    lines = [f"**{count_obstacles(obstacles)}: publish would refuse**\n"]
-    for obstacle in obstacles[:_MENTION_LIMIT]:
-        message = _escape_text(str(obstacle))
-        hint = _escape_text(obstacle.hint)
-        lines.append(f"- {message}: {hint}")
-    more = len(obstacles) - _MENTION_LIMIT
-    if more > 0:
-        lines.append(f"- … and {more} more")
-    return "\n".join(lines)
+    texts = [f"{_escape_text(str(obstacle))}: {_escape_text(obstacle.hint)}" for obstacle in obstacles]
+    return f"**{count_obstacles(obstacles)}: publish would refuse**\n{_bullets(_first_texts(texts))}"
 
 
 def versions_markdown(explanation: Explanation) -> str:
     """Return a table with the next version of each package and the reason."""
     rows: list[tuple[str, ...]] = []
     for row in explanation.packages:
-        versions = (str(row.current or "-"), str(row.next or "-"))
+        versions = (_version_text(row.current), _version_text(row.next))
         rows.append((row.name, *versions, row.bump, _escape_text(row.reason)))
     return _table(("package", "from", "to", "bump", "because"), rows)
+
+
+def _version_text(version: Version | None) -> str:
+    return str(version or "-")
 
 
 def _escape_text(text: str, limit: int = 0) -> str:
@@ -150,7 +153,7 @@ def _escape_text(text: str, limit: int = 0) -> str:
 
 def plan_summary(plan: Plan) -> str:
     """Return the plan as one paragraph, for a form with little room."""
-    versions = [f"{step.name} {step.current or '-'} → {step.version}" for step in plan.steps]
+    versions = [f"{step.name} {_version_text(step.current)} → {step.version}" for step in plan.steps]
     listed = summarize(versions, _PACKAGE_LIMIT)
     warnings = f" **Warnings: {len(plan.warnings)}.**" if plan.warnings else ""
     summary = f"**{plan.title}: {count_packages(plan.steps)}.** {listed}.{warnings}"
@@ -165,7 +168,7 @@ def plan_rows(plan: Plan) -> list[dict[str, str]]:
     return [
         {
             "package": step.name,
-            "from": str(step.current or "-"),
+            "from": _version_text(step.current),
             "to": str(step.version),
             "bump": step.bump,
             "because": step.reason,
@@ -177,16 +180,16 @@ def plan_rows(plan: Plan) -> list[dict[str, str]]:
 def _changes_section(changes: Sequence[str] | None) -> str:
     if changes is None:
         return ""
-    listing = "".join(f"\n- {_escape_text(sentence)}" for sentence in changes) or "\nNothing."
+    listing = _bullets(map(_escape_text, changes)) or "\nNothing."
     return f"## Since the last plan\n{listing}"
 
 
 def _unreleased_section(plan: Plan) -> str:
     """Return a line on packages that are not released, by status: their names, or only their number if many."""
-    names_by_status: dict[str, list[str]] = {}
-    for step in plan.packages:
-        if step.order < 0:
-            names_by_status.setdefault(step.status, []).append(step.name)
+    names_by_status: defaultdict[str, list[str]] = defaultdict(list)
+    unreleased = (step for step in plan.packages if step.order < 0)
+    for step in unreleased:
+        names_by_status[step.status].append(step.name)
     if not names_by_status:
         return ""
     groups: list[str] = []
@@ -214,7 +217,7 @@ def report_markdown(report: ReleaseReport, pages: Mapping[str, str] | None = Non
         outcome = f"{_MARKS[package.outcome]} {package.outcome}"
         rows.append((name, str(package.version), outcome, package.error, package.hint))
     table = _table(("package", "version", "outcome", "error", "next step"), rows)
-    remarks = "".join(f"\n- {remark}" for remark in (*report.problems, *report.notes))
+    remarks = _bullets((*report.problems, *report.notes))
     return f"# {report.headline}\n\n{table}{remarks}\n"
 
 
@@ -238,7 +241,7 @@ def check_markdown(report: CheckReport) -> str:
 
 def rollback_markdown(rollback: Rollback) -> str:
     """Return what a rollback deletes, what stays, and how to continue."""
-    remarks = "".join(f"\n- {remark}" for remark in (*rollback.kept, *rollback.notes))
+    remarks = _bullets((*rollback.kept, *rollback.notes))
     if not rollback.release:
         return f"# {rollback.summary}\n{remarks}\n"
     tags = ", ".join(dict.fromkeys((*rollback.tags, *rollback.remote_tags))) or "none"
@@ -262,11 +265,12 @@ def _public_table(packages: Sequence[PublicPackage]) -> str:
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     rule = ("---",) * len(head)
-    text = ""
-    for row in (head, rule, *rows):
-        cells = " | ".join(map(_cell, row))
-        text += f"| {cells} |\n"
-    return text
+    return "".join(map(_row, (head, rule, *rows)))
+
+
+def _row(texts: tuple[str, ...]) -> str:
+    cells = " | ".join(map(_cell, texts))
+    return f"| {cells} |\n"
 
 
 def _cell(text: str) -> str:
@@ -285,9 +289,8 @@ def _mermaid(steps: Sequence[Step]) -> str:
     if max(len(steps), edge_count) > _MERMAID_LIMIT:
         return "(The graph is too large to draw here. Run `releasekit graph --format svg`.)"
     rows = ["```mermaid", "flowchart LR"]
-    node = {
-        step.name: f"p{step.order}" for step in steps
-    }  # "end" and "graph" are valid names of packages, but not of nodes
+    # "end" and "graph" are valid names of packages, but not of nodes.
+    node = {step.name: f"p{step.order}" for step in steps}
     for step in steps:
         rows.append(f'    {node[step.name]}["{step.name} {step.version}"]')
         rows += [f"    {node[need]} --> {node[step.name]}" for need in step.needs]
