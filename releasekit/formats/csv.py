@@ -90,13 +90,9 @@ def members_csv(workspace: Workspace) -> str:
 
 def graph_csv(graph: Graph) -> str:
     """Return a row for each edge, and one for each package without needs."""
-    rows: list[tuple[str, ...]] = []
-    for start, end, kinds in labelled_edges(graph):
-        rows.append((start, end, " ".join(kinds)))
-    for name, needs in graph.needs().items():
-        if not needs:
-            rows.append((name, "", ""))
-    return csv_text(("package", "needs", "kind"), sorted(rows))
+    edges = [(start, end, " ".join(kinds)) for start, end, kinds in labelled_edges(graph)]
+    independent = [(name, "", "") for name, needs in graph.needs().items() if not needs]
+    return csv_text(("package", "needs", "kind"), sorted([*edges, *independent]))
 
 
 def _cell(value: object) -> str:

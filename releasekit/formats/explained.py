@@ -81,13 +81,14 @@ def _explain_package(step: Step, decisions: Decisions) -> VersionExplanation:
     soft = is_zero and not rules.major_on_zero
     counted = [_commit_reason(change, rule_of(change, rules.types, soft=soft)) for change in decision.triggers]
     ignored = [_commit_reason(ignored.change, ignored.reason) for ignored in decision.ignored]
+    is_skipped = step.order < 0
     return VersionExplanation(
         name=step.name,
         current=step.current,
-        next=step.next if step.order >= 0 else None,
+        next=None if is_skipped else step.next,
         bump=step.bump,
         reason=step.reason,
-        skipped=step.order < 0,
+        skipped=is_skipped,
         counted=tuple(counted),
         ignored=tuple(ignored),
     )

@@ -33,9 +33,7 @@ def ascii_text(graph: Graph, roots: Collection[str] = (), *, inverted: bool = Fa
     Below a package is what it needs; with *inverted*, which packages need it. Each package is expanded once, and marked
     with (*) where it is repeated. So the number of lines is at most that of packages and edges together.
     """
-    edges = graph.needs()
-    if inverted:
-        edges = reverse(edges)
+    edges = reverse(graph.needs()) if inverted else graph.needs()
     printed: set[str] = set()
     lines: list[str] = []
     for root in sorted(roots) or _roots(edges):
@@ -60,15 +58,13 @@ def mermaid_text(workspace: Workspace, graph: Graph) -> str:
     """Return the graph for Mermaid, dependencies on the left. Nodes have numbers, because "end" is a reserved word."""
     node_by_name = _number_nodes(graph)
     lines = ["flowchart RL"]
-    private: list[str] = []
     for name, node in node_by_name.items():
         title = _title(workspace, name, " ")
         lines.append(f'    {node}["{title}"]')
-        if not workspace[name].publishable:
-            private.append(node)
     for start, end, kinds in labelled_edges(graph):
         arrow = _MERMAID[_label(kinds)]
         lines.append(f"    {node_by_name[start]} {arrow} {node_by_name[end]}")
+    private = [node for name, node in node_by_name.items() if not workspace[name].publishable]
     if private:
         nodes = ",".join(private)
         lines.append("    classDef private stroke-dasharray: 5 5")
@@ -108,11 +104,8 @@ _D2 = {"": "", "build": ": build {style.stroke-width: 4}", "extra": ": extra {st
 
 def _label(kinds: tuple[Kind, ...]) -> str:
     """Return the label of an edge: empty for a run-time requirement that is not also needed to build."""
-    if Kind.BUILD in kinds:
-        return Kind.BUILD.value
-    if Kind.EXTRA in kinds:
-        return Kind.EXTRA.value
-    return ""
+    labels = (kind.value for kind in (Kind.BUILD, Kind.EXTRA) if kind in kinds)
+    return next(labels, "")
 
 
 def _number_nodes(graph: Graph) -> dict[str, str]:
