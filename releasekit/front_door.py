@@ -13,7 +13,7 @@ from types import ModuleType
 INSTALL_ROOT = Path(__file__).resolve().parents[1]
 """The directory that contains `flows`, `tasks` and `releasekit`."""
 
-FLOW_MODULES = ("check", "plan", "prepare", "publish", "rollback")
+FLOW_MODULES = ("flows.check", "flows.plan", "flows.prepare", "flows.publish", "flows.rollback")
 """The modules of `flows` that you can start with `python -m`."""
 
 
@@ -28,7 +28,7 @@ def prefer_own_packages() -> None:
 
 
 def _caller_directories() -> list[str]:
-    entries = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    entries = list(filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))
     absolute = [os.path.abspath(path) for path in entries]  # noqa: PTH100  Python writes them like this, with links unresolved
     current = os.getcwd()  # noqa: PTH109  `python -m` writes it in one of these forms
     return [path for path in sys.path if path in {"", current, *entries, *absolute}]
@@ -39,22 +39,23 @@ def claim_flows() -> None:
 
     The file releasekit.pth calls this when Python starts, before Python searches for the module to run.
     """
-    command = requested_flow(sys.orig_argv)
-    local_module = Path("flows", f"{command.removeprefix('flows.')}.py")
-    if command and not local_module.exists():
+    module = requested_flow(sys.orig_argv)
+    if not module:
+        return
+    local_file = Path(*module.split(".")).with_suffix(".py")
+    if not local_file.exists():
         sys.meta_path.insert(0, FlowsFinder())
 
 
 def requested_flow(argv: list[str]) -> str:
     """Return the flow module that the command line *argv* starts with `-m`, such as `flows.plan`, or ""."""
-    flow_modules = {f"flows.{name}" for name in FLOW_MODULES}
     words = iter(argv[1:])
     for option in words:
         if not option.startswith("-"):
             break
         if option.endswith("m"):
             module = next(words, "")
-            return module if module in flow_modules else ""
+            return module if module in FLOW_MODULES else ""
         if option in {"-X", "-W"}:
             next(words, None)  # its value
     return ""
