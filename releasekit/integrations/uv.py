@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shutil import which
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -42,6 +43,7 @@ _HIDDEN_ENV: dict[str, str | None] = {
 }
 # The commands that create or verify something.
 _LOGGED_COMMANDS = (("build",), ("publish",), ("lock",), ("audit",), ("pip", "install"))
+_UNCHANGED: Mapping[str, str | None] = MappingProxyType({})
 _OIDC = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "PYPI_ID_TOKEN", "TESTPYPI_ID_TOKEN")
 
 
@@ -60,7 +62,7 @@ class Uv:
         self,
         *argv: str,
         cwd: Path | None = None,
-        env: Mapping[str, str | None] | None = None,
+        env: Mapping[str, str | None] = _UNCHANGED,
         timeout: float = 600,
         ok_codes: frozenset[int] = frozenset({0}),
     ) -> Command:
@@ -69,7 +71,7 @@ class Uv:
         The environment has no terminal width, because uv would wrap the messages that are parsed here.
         """
         hidden = {} if "publish" in argv[:1] else _HIDDEN_ENV
-        full_env = {"NO_COLOR": "1", "COLUMNS": None, **hidden, **self.secrets.environment("UV_INDEX_"), **(env or {})}
+        full_env = {"NO_COLOR": "1", "COLUMNS": None, **hidden, **self.secrets.environment("UV_INDEX_"), **env}
         log_output = argv[:1] in _LOGGED_COMMANDS or argv[:2] in _LOGGED_COMMANDS
         return Command((self.executable, *argv), cwd, full_env, timeout, ok_codes, log_output=log_output)
 
@@ -153,7 +155,7 @@ class Uv:
         files: Sequence[Path],
         publish_url: str,
         check_url: str,
-        env: Mapping[str, str] | None = None,
+        env: Mapping[str, str | None] = _UNCHANGED,
         *,
         attestations: bool = True,
     ) -> Command:
@@ -167,7 +169,7 @@ class Uv:
         return self.command(
             "publish", *publish_options, *check_options, "--trusted-publishing", trusted_publishing(self.secrets),
             *attestation_options, *map(str, files),
-            env={**publish_env, **check_env, **(env or {})},
+            env={**publish_env, **check_env, **env},
         )  # fmt: skip
 
     async def publish(
