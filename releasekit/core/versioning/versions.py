@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import zip_longest
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.version import Version
 
@@ -53,10 +53,23 @@ class PackageHistory:
 
 
 @dataclass(frozen=True, slots=True)
-class BumpRequest:
-    """What the changes of a package request: the *bump* of the largest, the *requested_version* of a Release-As.
+class ReleaseAs:
+    """The Release-As footer that decides the version of a package: its *version*, its *commit*, the *reason* it gives.
 
-    *wants_release*: whether the package needs a release. *refusal*: why the value of Release-As is not a version.
+    *refusal*: why its value is not a version. All are empty if there is no such footer.
+    """
+
+    version: Version | None = None
+    commit: str = ""
+    reason: str = ""
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BumpRequest:
+    """What the changes of a package request: the *bump* of the largest, or the version of a *release_as*.
+
+    *wants_release*: whether the package needs a release.
     """
 
     history: PackageHistory
@@ -64,11 +77,9 @@ class BumpRequest:
     wants_release: bool
     bump: Bump
     reason: str
-    requested_version: Version | None = None
-    release_as_commit: str = ""
+    release_as: ReleaseAs
     triggers: tuple[Change, ...] = ()
     ignored: tuple[IgnoredChange, ...] = ()
-    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,38 +111,30 @@ def request_bump(
     """
     consumed = _consumed_commits(history)
     new_changes = _changes_since_last(history)
-    new_triggers, new_ignored = _split_changes(new_changes, rules.types, unreleased, consumed)
-    all_triggers, all_ignored = new_triggers, new_ignored
+    new = _split_changes(new_changes, rules.types, unreleased, consumed)
+    since_stable = new
     if history.since_last is not None:
-        all_triggers, all_ignored = _split_changes(history.changes, rules.types, unreleased, consumed)
+        since_stable = _split_changes(history.changes, rules.types, unreleased, consumed)
     # A prerelease lists the changes since the last one; a stable release also those of its prereleases.
-    triggers, ignored = new_triggers, new_ignored
-    if rules.prerelease == "none":
-        triggers, ignored = all_triggers, all_ignored
-    release_as = _find_release_as(all_triggers, consumed)
-    requested_version, refusal = _parse_release_as(release_as)
-    named_triggers: Sequence[Change] = ()
-    if new_triggers:
-        named_triggers = triggers or new_triggers
-    reason = _release_reason(history, rules, named_triggers, propagation_reason)
-    wants_release = bool(reason) or history.last is None
-    if release_as:
-        reason = f"Release-As: {requested_version} ({release_as.short_sha})"
-    if history.last is None:
-        reason = f"first release, {reason}" if release_as else "first release"
-    elif not wants_release:
+    listed = since_stable if rules.prerelease == "none" else new
+    release_as = _read_release_as(since_stable.triggers, consumed)
+    cause = _release_cause(history, rules, new.triggers, listed.triggers) or propagation_reason
+    is_first = history.last is None
+    if is_first:
+        reason = ", ".join(filter(None, ("first release", release_as.reason)))
+    elif cause:
+        reason = release_as.reason or cause
+    else:
         reason = _untriggered_reason(len(new_changes))
     return BumpRequest(
         history=history,
         rules=rules,
-        wants_release=wants_release,
-        bump=_largest_bump([*new_triggers, *all_triggers], rules.types),
+        wants_release=is_first or bool(cause),
+        bump=_largest_bump([*new.triggers, *since_stable.triggers], rules.types),
         reason=reason,
-        requested_version=requested_version,
-        release_as_commit=release_as.short_sha if release_as else "",
-        triggers=triggers,
-        ignored=ignored,
-        refusal=refusal,
+        release_as=release_as,
+        triggers=listed.triggers,
+        ignored=listed.ignored,
     )
 
 
@@ -143,21 +146,19 @@ def _changes_since_last(history: PackageHistory) -> Sequence[Change]:
     return [change for change in history.changes if change.sha in since_last]
 
 
-def _find_release_as(triggers: Sequence[Change], consumed: Container[str]) -> Change | None:
-    """Return the newest of *triggers* with a Release-As that is not *consumed*."""
+def _read_release_as(triggers: Sequence[Change], consumed: Container[str]) -> ReleaseAs:
+    """Return the newest Release-As of *triggers* that is not *consumed*."""
     for change in triggers:
-        if change.release_as is not None and change.sha not in consumed:
-            return change
-    return None
-
-
-def _parse_release_as(change: Change | None) -> tuple[Version | None, Refusal | None]:
-    """Return the version in the Release-As of *change*, or the refusal of a value that is not a version."""
-    if change is None:
-        return None, None
-    version = parse_version(change.release_as or "")
-    refusal = _invalid_release_as(change) if version is None else None
-    return version, refusal
+        if change.release_as is None or change.sha in consumed:
+            continue
+        version = parse_version(change.release_as)
+        return ReleaseAs(
+            version=version,
+            commit=change.short_sha,
+            reason=f"Release-As: {version} ({change.short_sha})",
+            refusal=_invalid_release_as(change) if version is None else None,
+        )
+    return ReleaseAs()
 
 
 def _largest_bump(changes: Sequence[Change], types: Mapping[str, Bump]) -> Bump:
@@ -190,37 +191,42 @@ def _consumed_commits(history: PackageHistory) -> frozenset[str]:
     return frozenset(consumed)
 
 
-def _release_reason(
-    history: PackageHistory, rules: BumpRules, triggers: Sequence[Change], propagation_reason: str
+def _release_cause(
+    history: PackageHistory, rules: BumpRules, new_triggers: Sequence[Change], listed_triggers: Sequence[Change]
 ) -> str:
-    """Return why a package is released again, empty if it is not; *triggers* are empty if nothing is new."""
-    if triggers:
-        return _strongest_change(triggers, rules.types)
+    """Return why a package is released again; empty if nothing of its own asks for it."""
+    if new_triggers:
+        return _strongest_change(listed_triggers or new_triggers, rules.types)
     declared, last = history.declared, history.last
     if last is not None and _rank_of(last) < _KIND_RANKS[rules.prerelease]:
         return f"promotes {last}"
-    if last is not None and declared is not None and _is_set_by_hand(declared, last):
+    if _is_set_by_hand(declared, last):
         return f"{declared} is declared"
-    return "forced" if rules.force else propagation_reason
+    return "forced" if rules.force else ""
+
+
+class _SplitChanges(NamedTuple):
+    """The changes that trigger a release, and those that do not; both newest first."""
+
+    triggers: tuple[Change, ...]
+    ignored: tuple[IgnoredChange, ...]
 
 
 def _split_changes(
     changes: Sequence[Change], types: Mapping[str, Bump], unreleased: Container[str], consumed: Container[str]
-) -> tuple[tuple[Change, ...], tuple[IgnoredChange, ...]]:
+) -> _SplitChanges:
     """Split *changes* into those that trigger a release and those that do not."""
-    effective = drop_reverted(changes, unreleased=unreleased)
-    reasons = {ignored.change.sha: ignored.reason for ignored in effective.ignored}
+    remaining = drop_reverted(changes, unreleased=unreleased)
+    reasons = {ignored.change.sha: ignored.reason for ignored in remaining.ignored}
     triggers: list[Change] = []
-    for change in changes:
-        if change.sha in reasons:
-            continue
+    for change in remaining.effective:
         reason = _ignored_reason(change, types, consumed)
         if reason:
             reasons[change.sha] = reason
         else:
             triggers.append(change)
     ignored = [IgnoredChange(change, reasons[change.sha]) for change in changes if change.sha in reasons]
-    return tuple(triggers), tuple(ignored)
+    return _SplitChanges(tuple(triggers), tuple(ignored))
 
 
 def _ignored_reason(change: Change, types: Mapping[str, Bump], consumed: Container[str]) -> str:
@@ -260,17 +266,15 @@ def decide_versions(
     try:
         target, by_hand = _target_version(list(requests.values()), list(releasing.values()))
     except Refusal as error:
-        location = ", ".join(filter(None, (error.location, *releasing)))
-        refusal = Refusal(error.code, error.message, location, error.hint)
-        refused = {name: replace(decisions[name], reason=error.message, refusal=refusal) for name in releasing}
-        return decisions | refused
-    leader = max(releasing, key=lambda name: (releasing[name].requested_version is not None, releasing[name].bump))
+        return decisions | {name: _refused_release(decisions[name], error, releasing) for name in releasing}
+    leader = max(releasing, key=lambda name: _rank_in_group(releasing[name]))
     for name, request in requests.items():
         if by_hand and request.history.declared == target:
             reason = f"{target} is declared"
         elif request.wants_release:
-            led = request.bump < releasing[leader].bump and name != leader
-            reason = f"{request.reason}; same version as {leader} ({title})" if led else request.reason
+            reason = request.reason
+            if request.bump < releasing[leader].bump:
+                reason = f"{reason}; same version as {leader} ({title})"
         elif fixed and request.history.last != target:
             reason = f"released together with {leader} ({title})"
         else:
@@ -279,19 +283,36 @@ def decide_versions(
     return decisions
 
 
+def _rank_in_group(request: BumpRequest) -> tuple[bool, Bump]:
+    """Return the sort key that is highest for the package that decides the version of its group."""
+    return request.release_as.version is not None, request.bump
+
+
 def _no_release(request: BumpRequest) -> Decision:
     return Decision(Bump.NONE, "none", None, request.reason, request.triggers, request.ignored)
 
 
+def _refused_release(decision: Decision, error: Refusal, releasing: Iterable[str]) -> Decision:
+    """Return *decision* with *error* as its refusal, which names all packages that are *releasing*."""
+    location = ", ".join(filter(None, (error.location, *releasing)))
+    refusal = Refusal(error.code, error.message, location, error.hint)
+    return replace(decision, reason=error.message, refusal=refusal)
+
+
 def _release_decision(request: BumpRequest, target: Version, reason: str) -> Decision:
-    if request.history.last is None:
-        return Decision(Bump.NONE, "first", target, reason, request.triggers, request.ignored)
-    stable = request.history.stable
-    bump = max(Bump.PATCH, implied_bump(target.release))
-    if stable is not None:
-        bump = bump_between(stable, target)
-    label = "prerelease" if target.is_prerelease else bump.label
+    bump, label = _released_bump(request.history, target)
     return Decision(bump, label, target, reason, request.triggers, request.ignored)
+
+
+def _released_bump(history: PackageHistory, target: Version) -> tuple[Bump, str]:
+    """Return the bump that *target* is after the last stable release, and its label."""
+    if history.last is None:
+        return Bump.NONE, "first"
+    bump = max(Bump.PATCH, implied_bump(target.release))
+    if history.stable is not None:
+        bump = bump_between(history.stable, target)
+    label = "prerelease" if target.is_prerelease else bump.label
+    return bump, label
 
 
 def _target_version(requests: Sequence[BumpRequest], releasing: Sequence[BumpRequest]) -> tuple[Version, bool]:
@@ -304,34 +325,38 @@ def _target_version(requests: Sequence[BumpRequest], releasing: Sequence[BumpReq
     histories = [request.history for request in requests]
     last = _latest(history.last for history in histories)
     declared = _latest(history.declared for history in histories)
-    requested_version = _latest(request.requested_version for request in releasing)
-    if last is not None and requested_version is None and _joins_existing_version(releasing, last, kind):
+    requested = _latest(request.release_as.version for request in releasing)
+    if last is not None and requested is None and _joins_existing_version(releasing, last, kind):
         return last, False
-    base = requested_version
+    base = requested
     if base is None:
-        base = declared if last is None else _base_version(requests, releasing, last)
-    if base is None:
-        raise Refusal(ErrorCode.VERSION_UNKNOWN, "the version is dynamic, and there is no tag")
+        base = _first_version(declared) if last is None else _base_version(requests, releasing, last)
     by_hand = False
     # A later version in the files is intended: a lower release would be a step back.
     if last is not None and declared is not None and _is_set_by_hand(declared, base):
-        requested_version, base, by_hand = None, declared, True
+        requested, base, by_hand = None, declared, True
     target = base
-    if kind != "none" and not _is_final(base, kind, requested_version, last):
-        existing = [version for history in histories for version in history.tagged]
-        if last is not None:
-            existing.append(last)
-        target = next_prerelease(base, kind, existing)
+    if kind != "none" and not _is_final(base, kind, requested, last):
+        tagged = chain.from_iterable(history.tagged for history in histories)
+        target = next_prerelease(base, kind, chain(tagged, filter(None, (last,))))
     _refuse_unusable_target(releasing, target, last)
-    if requested_version is None and not by_hand:
+    is_computed = requested is None and not by_hand
+    if is_computed:
         target = _skip_consumed(target, releasing)
     return target, by_hand
 
 
+def _first_version(declared: Version | None) -> Version:
+    """Return the version of a first release, which the files declare."""
+    if declared is None:
+        raise Refusal(ErrorCode.VERSION_UNKNOWN, "the version is dynamic, and there is no tag")
+    return declared
+
+
 def _refuse_invalid_release_as(releasing: Sequence[BumpRequest]) -> None:
     for request in releasing:
-        if request.refusal:
-            raise request.refusal
+        if request.release_as.refusal:
+            raise request.release_as.refusal
 
 
 def _refuse_unusable_target(releasing: Sequence[BumpRequest], target: Version, last: Version | None) -> None:
@@ -347,12 +372,12 @@ def _latest(versions: Iterable[Version | None]) -> Version | None:
     return max(filter(None, versions), default=None)
 
 
-def _is_final(base: Version, kind: str, requested_version: Version | None, last: Version | None) -> bool:
+def _is_final(base: Version, kind: str, requested: Version | None, last: Version | None) -> bool:
     """Return whether *base* is released as it is, without the number of a prerelease of *kind*."""
-    if requested_version is not None and (requested_version.is_prerelease or requested_version.is_postrelease):
+    if requested is not None and (requested.is_prerelease or requested.is_postrelease):
         return True
     # A first release can declare the prerelease that it is.
-    return last is None and base.is_prerelease and _prerelease_kind(base) == kind
+    return last is None and _prerelease_kind(base) == kind
 
 
 def _skip_consumed(target: Version, releasing: Sequence[BumpRequest]) -> Version:
@@ -378,35 +403,30 @@ def _base_version(requests: Sequence[BumpRequest], releasing: Sequence[BumpReque
 
 def _joins_existing_version(releasing: Sequence[BumpRequest], last: Version, prerelease: str) -> bool:
     """Return whether all of *releasing* are new packages that declare the *last* version of the others."""
-    for request in releasing:
-        history = request.history
-        if history.last is not None or history.declared != last:
-            return False
-    kind = _prerelease_kind(last) if last.is_prerelease else "none"
-    return kind == prerelease
+    if _prerelease_kind(last) != prerelease:
+        return False
+    histories = [request.history for request in releasing]
+    return all(history.last is None and history.declared == last for history in histories)
 
 
 def _local_version_refusal(releasing: Sequence[BumpRequest], target: Version) -> Refusal:
-    commits = [request.release_as_commit for request in releasing if request.requested_version == target]
-    location = ", ".join(f"commit {commit}" for commit in commits)
+    footers = [request.release_as for request in releasing]
+    commits = [f"commit {footer.commit}" for footer in footers if footer.version == target]
     message = f"{target} is a local version (PEP 440), which no index accepts"
-    return Refusal(ErrorCode.VERSION_INVALID, message, location)
+    return Refusal(ErrorCode.VERSION_INVALID, message, ", ".join(commits))
 
 
 def _step_back_refusal(releasing: Sequence[BumpRequest], last: Version, target: Version) -> Refusal:
-    explicit = next((request for request in releasing if request.requested_version is not None), None)
-    if explicit:
-        return Refusal(
-            ErrorCode.VERSION_INVALID,
-            f"Release-As: {explicit.requested_version} is not above the current version, {last}",
-            f"commit {explicit.release_as_commit}",
-            f"Commit with a `Release-As:` footer that names a version above {last}; the newest one wins.",
-        )
-    return Refusal(
-        ErrorCode.VERSION_INVALID,
-        f"{last} is already released, and {target} would be a step back",
-        hint=f"The order is dev, a, b, rc. Make another {_prerelease_kind(last)}, a later kind, or a stable release.",
-    )
+    for request in releasing:
+        footer = request.release_as
+        if footer.version is not None:
+            message = f"Release-As: {footer.version} is not above the current version, {last}"
+            hint = f"Commit with a `Release-As:` footer that names a version above {last}; the newest one wins."
+            return Refusal(ErrorCode.VERSION_INVALID, message, f"commit {footer.commit}", hint)
+    message = f"{last} is already released, and {target} would be a step back"
+    kind = _prerelease_kind(last)
+    hint = f"The order is dev, a, b, rc. Make another {kind}, a later kind, or a stable release."
+    return Refusal(ErrorCode.VERSION_INVALID, message, hint=hint)
 
 
 # ---- prereleases ----------------------------------------------------------------------------------------------------
@@ -416,11 +436,12 @@ _KIND_RANKS = {"dev": 0, "a": 1, "b": 2, "rc": 3, "none": 4}
 
 def next_prerelease(base: Version, kind: str, existing: Iterable[Version]) -> Version:
     """Return the next prerelease (PEP 440) of *base*; its number follows those in *existing*, and starts at 1."""
+    stem = make_version(base.epoch, base.release)
     number = 0
     for version in existing:
-        if version.is_prerelease and _is_same_release(version, base) and _prerelease_kind(version) == kind:
+        is_same_kind = _prerelease_kind(version) == kind
+        if is_same_kind and make_version(version.epoch, version.release) == stem:
             number = max(number, _prerelease_number(version))
-    stem = make_version(base.epoch, base.release)
     separator = "." if kind == "dev" else ""
     return Version(f"{stem}{separator}{kind}{number + 1}")
 
@@ -446,16 +467,12 @@ def _rank_of(version: Version) -> int:
     return _KIND_RANKS[_prerelease_kind(version)]
 
 
-def _is_same_release(one: Version, other: Version) -> bool:
-    if one.epoch != other.epoch:
-        return False
-    pairs = zip_longest(one.release, other.release, fillvalue=0)
-    return all(number == other_number for number, other_number in pairs)
-
-
-def _is_set_by_hand(declared: Version, last: Version) -> bool:
+def _is_set_by_hand(declared: Version | None, last: Version | None) -> bool:
     """Return whether the files declare a later version; a prerelease or local version there is only a marker."""
-    return declared > last and not declared.is_prerelease and declared.local is None
+    if declared is None or last is None:
+        return False
+    is_marker = declared.is_prerelease or declared.local is not None
+    return declared > last and not is_marker
 
 
 # ---- parts ----------------------------------------------------------------------------------------------------------
