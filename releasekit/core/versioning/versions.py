@@ -51,6 +51,10 @@ class PackageHistory:
         """The version of the last release; without one, the declared version."""
         return self.declared if self.last is None else self.last
 
+    def is_new(self, change: Change) -> bool:
+        """Return whether *change*, one of the changes, came after the last release."""
+        return self.since_last is None or change.sha in self.since_last
+
 
 @dataclass(frozen=True, slots=True)
 class ReleaseAs:
@@ -110,7 +114,7 @@ def request_bump(
     *unreleased* is as `drop_reverted` has it.
     """
     consumed = _consumed_commits(history)
-    new_changes = _changes_since_last(history)
+    new_changes = [change for change in history.changes if history.is_new(change)]
     new = _split_changes(new_changes, rules.types, unreleased, consumed)
     since_stable = new
     if history.since_last is not None:
@@ -136,14 +140,6 @@ def request_bump(
         triggers=listed.triggers,
         ignored=listed.ignored,
     )
-
-
-def _changes_since_last(history: PackageHistory) -> Sequence[Change]:
-    """Return the changes since the last release, newest first."""
-    since_last = history.since_last
-    if since_last is None:
-        return history.changes
-    return [change for change in history.changes if change.sha in since_last]
 
 
 def _read_release_as(triggers: Sequence[Change], consumed: Container[str]) -> ReleaseAs:
@@ -177,17 +173,17 @@ def _untriggered_reason(commits: int) -> str:
 
 def _consumed_commits(history: PackageHistory) -> frozenset[str]:
     """Return the shas of the changes whose Release-As a published prerelease has already followed."""
-    since_last, last = history.since_last, history.last
-    if since_last is None or last is None:
+    last = history.last
+    if last is None:
         return frozenset()
+    older_changes = [change for change in history.changes if not history.is_new(change)]
+    footers = {change.sha: change.release_as for change in older_changes if change.release_as is not None}
     consumed: set[str] = set()
-    for change in history.changes:
-        if change.release_as is None or change.sha in since_last:
-            continue
-        version = parse_version(change.release_as)
+    for sha, release_as in footers.items():
+        version = parse_version(release_as)
         # A Release-As that is not a version did not stop that prerelease, because a later footer replaced it.
         if version is None or version <= last:
-            consumed.add(change.sha)
+            consumed.add(sha)
     return frozenset(consumed)
 
 
@@ -268,19 +264,40 @@ def decide_versions(
     except Refusal as error:
         return decisions | {name: _refused_release(decisions[name], error, releasing) for name in releasing}
     leader = max(releasing, key=lambda name: _rank_in_group(releasing[name]))
+    release = _GroupRelease(
+        target=target,
+        by_hand=by_hand,
+        fixed=fixed,
+        leader=f"{leader} ({title})",
+        bump=releasing[leader].bump,
+    )
     for name, request in requests.items():
-        if by_hand and request.history.declared == target:
-            reason = f"{target} is declared"
-        elif request.wants_release:
-            reason = request.reason
-            if request.bump < releasing[leader].bump:
-                reason = f"{reason}; same version as {leader} ({title})"
-        elif fixed and request.history.last != target:
-            reason = f"released together with {leader} ({title})"
-        else:
-            continue
-        decisions[name] = _release_decision(request, target, reason)
+        reason = release.reason_for(request)
+        if reason:
+            decisions[name] = _release_decision(request, target, reason)
     return decisions
+
+
+@dataclass(frozen=True, slots=True)
+class _GroupRelease:
+    """The release of a group: its version, whether a file declares it, the package that decides it, and its bump."""
+
+    target: Version
+    by_hand: bool
+    fixed: bool
+    leader: str
+    bump: Bump
+
+    def reason_for(self, request: BumpRequest) -> str:
+        """Return why the package of *request* is in this release; empty if it is not."""
+        history = request.history
+        if self.by_hand and history.declared == self.target:
+            return f"{self.target} is declared"
+        if request.wants_release:
+            follows_leader = request.bump < self.bump
+            return f"{request.reason}; same version as {self.leader}" if follows_leader else request.reason
+        joins_release = self.fixed and history.last != self.target
+        return f"released together with {self.leader}" if joins_release else ""
 
 
 def _rank_in_group(request: BumpRequest) -> tuple[bool, Bump]:
@@ -336,7 +353,7 @@ def _target_version(requests: Sequence[BumpRequest], releasing: Sequence[BumpReq
     if last is not None and declared is not None and _is_set_by_hand(declared, base):
         requested, base, by_hand = None, declared, True
     target = base
-    if kind != "none" and not _is_final(base, kind, requested, last):
+    if not _is_final(base, kind, requested, last):
         tagged = chain.from_iterable(history.tagged for history in histories)
         target = next_prerelease(base, kind, chain(tagged, filter(None, (last,))))
     _refuse_unusable_target(releasing, target, last)
@@ -374,8 +391,12 @@ def _latest(versions: Iterable[Version | None]) -> Version | None:
 
 def _is_final(base: Version, kind: str, requested: Version | None, last: Version | None) -> bool:
     """Return whether *base* is released as it is, without the number of a prerelease of *kind*."""
-    if requested is not None and (requested.is_prerelease or requested.is_postrelease):
+    if kind == "none":
         return True
+    if requested is not None:
+        has_suffix = requested.public != requested.base_version
+        if has_suffix:
+            return True
     # A first release can declare the prerelease that it is.
     return last is None and _prerelease_kind(base) == kind
 
