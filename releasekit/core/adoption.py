@@ -6,6 +6,8 @@ import re
 import tomllib
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import PurePosixPath
+from posixpath import commonpath
 from typing import TYPE_CHECKING, Any, Literal
 
 from packaging.utils import canonicalize_name
@@ -22,8 +24,9 @@ from releasekit.core.workspace.toml_edits import edit_toml, line_end, parses_to
 from releasekit.core.workspace.workspace import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    from packaging.requirements import Requirement
     from packaging.version import Version
 
     from releasekit.core.config.settings import Settings
@@ -148,22 +151,30 @@ def _belongs_to_one(tag: str, own: Mapping[str, TagScheme]) -> bool:
 
 def _alternatives(names: Collection[str]) -> str:
     longest = sorted(names, key=len, reverse=True)
-    return "|".join(re.escape(name).replace(r"\-", "[-_.]+") for name in longest) or "(?!)"
+    alternatives = [re.escape(name).replace(r"\-", "[-_.]+") for name in longest]
+    return "|".join(alternatives or ["(?!)"])
 
 
 def _parse_tag(tag: str, form: re.Pattern[str]) -> ParsedTag | None:
-    match = form.fullmatch(tag) or _BARE_VERSION.fullmatch(tag)
+    named = form.fullmatch(tag)
+    match = named or _BARE_VERSION.fullmatch(tag)
     if match is None:
         return None
     version = parse_version(match["version"])
     if version is None:
         return None
-    if match.re is _BARE_VERSION:
+    if named is None:
         return ParsedTag(f"{match['v']}{{version}}", "", "", version)
-    label = match["label"] or ""
-    prefix = f"{{label}}{match['sep']}" if label else ""
-    pattern = f"{prefix}{{name}}{match['joint'].lower()}{{version}}"
-    return ParsedTag(pattern, label, canonicalize_name(match["name"]), version)
+    groups = named.groupdict(default="")
+    label = groups["label"]
+    prefix = f"{{label}}{groups['sep']}" if label else ""
+    joint = groups["joint"].lower()
+    return ParsedTag(
+        pattern=f"{prefix}{{name}}{joint}{{version}}",
+        label=label,
+        name=canonicalize_name(groups["name"]),
+        version=version,
+    )
 
 
 def highest_tag(tags: Mapping[str, ParsedTag], name: str, limit: Version | None) -> str:
@@ -198,66 +209,104 @@ def detect_tag_formats(
     of the highest such tag that may be its own, None if it declared none. Packages with tags that name them do not need
     such tags.
     """
-    last: dict[str, str] = {}
+    named: dict[str, str] = {}
     bare: dict[str, str] = {}
     for member in members:
-        last[member.name] = highest_tag(tags, member.name, member.version)
+        named[member.name] = highest_tag(tags, member.name, member.version)
         if bare_tag := highest_tag(tags, "", member.version):
             bare[member.name] = bare_tag
-    lockstep, bare_owner = _bare_tag_owner(tags, members, declared_versions, last, bare)
+    claims = _claim_bare_tags(tags, declared_versions, named, bare)
+    only_bare = bool(bare) and not any(named.values())
+    lockstep = claims.are_shared(len(members), only_bare=only_bare)
+    last = named
     if lockstep:
-        last = {name: _higher_tag(tags, tag, bare.get(name, "")) for name, tag in last.items()}
+        last = {name: _higher_tag(tags, tag, bare.get(name, "")) for name, tag in named.items()}
+    last_releases = [tags[tag] for tag in filter(None, last.values())]
+    releases = _release_tags(tags.values(), last_releases, lockstep=lockstep)
+    detected = _patterns_by_frequency(releases, last_releases, members)
     label = settings.label or next((read.label for read in tags.values() if read.label), "")
     patterns: list[str] = []
     if configured:
         patterns += _as_tuple(settings.tag_format)
-    last_tags = [tags[tag] for tag in last.values() if tag]
-    detected = _patterns_by_frequency(tags.values(), last_tags, members, lockstep=lockstep)
     patterns += [pattern for pattern in detected if not _is_covered(pattern, patterns, tags, label)]
-    unique = tuple(dict.fromkeys(patterns))
-    return TagFormats(unique or (DEFAULT_TAG_FORMAT,), label, bare_owner)
+    unique = tuple(dict.fromkeys(patterns)) or (DEFAULT_TAG_FORMAT,)
+    owner = None if lockstep else claims.single_owner(members)
+    if owner is None:
+        return TagFormats(unique, label)
+    owned_tag = tags[bare[owner]]
+    return TagFormats(unique, label, (owner, owned_tag.pattern))
 
 
 def _as_tuple(tag_format: str | Sequence[str]) -> tuple[str, ...]:
     return (tag_format,) if isinstance(tag_format, str) else tuple(tag_format)
 
 
+def _release_tags(tags: Iterable[ParsedTag], last: Iterable[ParsedTag], *, lockstep: bool) -> list[ParsedTag]:
+    """Return the *tags* of packages; in *lockstep* also those without a name, up to the *last* releases."""
+    if not lockstep:
+        return [tag for tag in tags if tag.name]
+    newest = max(tag.version for tag in last)
+    return [tag for tag in tags if tag.name or tag.version <= newest]
+
+
 def _patterns_by_frequency(
-    tags: Iterable[ParsedTag], last: Sequence[ParsedTag], members: Sequence[Member], *, lockstep: bool
+    releases: Iterable[ParsedTag], last: Iterable[ParsedTag], members: Sequence[Member]
 ) -> list[str]:
-    """Return the patterns of *tags*: those of the *last* releases first, the most frequent first."""
+    """Return the patterns of *releases*: those of the *last* ones first, the most frequent first."""
     used = Counter(tag.pattern for tag in last)
-    limit = max((tag.version for tag in last), default=None) if lockstep else None
-    ever = Counter(tag.pattern for tag in tags if tag.name or _is_within(tag.version, limit))
-    patterns = list(dict.fromkeys([*_most_common_first(used), *_most_common_first(ever)]))
+    ever = Counter(tag.pattern for tag in releases)
+    counts = [*used.most_common(), *ever.most_common()]
+    patterns = list(dict(counts))
     if not patterns or "{name}" in patterns[0]:
         return patterns
     named = [pattern for pattern in patterns if "{name}" in pattern]
-    still_named = any(used[pattern] for pattern in named)
+    still_named = not used.keys().isdisjoint(named)
     if still_named or not is_lockstep(members):
         # The packages have separate versions now, so their new tags must name them.
         patterns.insert(0, next(iter(named), DEFAULT_TAG_FORMAT))
     return patterns
 
 
-def _is_within(version: Version, limit: Version | None) -> bool:
-    return limit is not None and version <= limit
+@dataclass(frozen=True, slots=True)
+class _BareTagClaims:
+    """Which packages may own the tags without a name.
+
+    *same* are those that declared the version of their highest such tag at its commit, *other* those that declared
+    another version. *needed* are those of *same* without an equally high tag that names them.
+    """
+
+    same: list[str]
+    other: list[str]
+    needed: list[str]
+
+    def are_shared(self, packages: int, *, only_bare: bool) -> bool:
+        """Return whether the tags are for all *packages*, given as their number; *only_bare*: there are no others."""
+        if packages == 1:
+            return only_bare or bool(self.needed)
+        declared = [*self.same, *self.other]
+        if only_bare and not declared:
+            return True
+        is_majority = len(self.same) > max(1, len(self.other))
+        return is_majority and bool(self.needed)
+
+    def single_owner(self, members: Iterable[Member]) -> str | None:
+        """Return the one package that owns the tags, None if there is no such package."""
+        paths = {member.name: member.path for member in members}
+        # The root has no own table: its [tool.releasekit] is for the whole workspace.
+        if len(self.needed) == 1 and paths[self.needed[0]] != ".":
+            return self.needed[0]
+        return None
 
 
-def _most_common_first(counter: Counter[str]) -> list[str]:
-    return [pattern for pattern, _ in counter.most_common()]
-
-
-def _bare_tag_owner(
+def _claim_bare_tags(
     tags: Mapping[str, ParsedTag],
-    members: Sequence[Member],
     declared_versions: Mapping[str, Version | None],
-    last: Mapping[str, str],
+    named: Mapping[str, str],
     bare: Mapping[str, str],
-) -> tuple[bool, tuple[str, str] | None]:
-    """Return whether tags without a name are for all packages; otherwise the one owner and its pattern, if any.
+) -> _BareTagClaims:
+    """Compare the tags without a name with *declared_versions*.
 
-    *last* and *bare* map each package to its highest tag with its name, and without a name.
+    *named* and *bare* map each package to its highest tag with its name, and without a name.
     """
     same: list[str] = []
     other: list[str] = []
@@ -267,20 +316,8 @@ def _bare_tag_owner(
             same.append(name)
         elif declared is not None:
             other.append(name)
-    needed = [name for name in same if _higher_tag(tags, last[name], bare[name]) == bare[name]]
-    is_single = len(members) == 1
-    only_bare = bool(bare) and not any(last.values())
-    none_declared = not same and not other
-    if only_bare and (is_single or none_declared):
-        return True, None
-    shared = is_single or len(same) > 1
-    if needed and shared and len(same) > len(other):
-        return True, None
-    paths = {member.name: member.path for member in members}
-    # The root has no own table: its [tool.releasekit] is for the whole workspace.
-    if len(needed) == 1 and paths[needed[0]] != ".":
-        return False, (needed[0], tags[bare[needed[0]]].pattern)
-    return False, None
+    needed = [name for name in same if _higher_tag(tags, named[name], bare[name]) == bare[name]]
+    return _BareTagClaims(same, other, needed)
 
 
 def _higher_tag(tags: Mapping[str, ParsedTag], one: str, other: str) -> str:
@@ -316,26 +353,15 @@ class MissingKey:
 
 def suggest_groups(workspace: Workspace, published: Collection[str]) -> dict[str, list[str]]:
     """Return a group of path patterns for each directory of *published* packages, by name; none for one directory."""
-    paths = [member.path.split("/") for member in workspace if member.path != "." and member.name in published]
-    if not paths:
+    published_members = [workspace[name] for name in published]
+    parents = [PurePosixPath(member.path).parent for member in published_members if member.path != "."]
+    if not parents:
         return {}
-    parents = [path[:-1] for path in paths]
-    base = _common_start(parents)
-    depth = len(base)
-    directories = sorted({parent[depth] for parent in parents if len(parent) > depth})
+    base = PurePosixPath(commonpath(parents))
+    directories = sorted({parent.relative_to(base).parts[0] for parent in parents if parent != base})
     if len(directories) < 2:  # noqa: PLR2004  one directory needs no group
         return {}
-    return {name: ["/".join([*base, name, "*"])] for name in directories}
-
-
-def _common_start(paths: Iterable[Sequence[str]]) -> list[str]:
-    """Return the parts that all *paths* start with."""
-    shared: list[str] = []
-    for parts in zip(*paths, strict=False):
-        if len(set(parts)) > 1:
-            break
-        shared.append(parts[0])
-    return shared
+    return {name: [str(base / name / "*")] for name in directories}
 
 
 def choose_pins(workspace: Workspace, published: Collection[str]) -> str:
@@ -344,20 +370,26 @@ def choose_pins(workspace: Workspace, published: Collection[str]) -> str:
     Ranges mean "compatible"; `==`, or no version, means "exact". The majority decides; a tie means "exact". Empty if
     no package requires another.
     """
-    ranges = total = 0
-    for member in workspace:
-        if member.name not in published:
-            continue
-        siblings = set(published) - {member.name}
-        for need in member.needs:
-            if need.kind not in (Kind.RUNTIME, Kind.EXTRA) or need.name not in siblings:
-                continue
-            operators = {clause.operator for clause in need.requirement.specifier}
-            total += 1
-            ranges += not operators.isdisjoint(_RANGES)
-    if not total:
+    requirements = list(_sibling_requirements(workspace, published))
+    ranges = [requirement for requirement in requirements if _has_range(requirement)]
+    if not requirements:
         return ""
-    return "compatible" if ranges * 2 > total else "exact"
+    is_majority = len(ranges) * 2 > len(requirements)
+    return "compatible" if is_majority else "exact"
+
+
+def _sibling_requirements(workspace: Workspace, published: Collection[str]) -> Iterator[Requirement]:
+    """Yield the requirements of *published* packages on each other in their metadata."""
+    for name in published:
+        siblings = set(published) - {name}
+        for need in workspace[name].needs:
+            if need.kind in (Kind.RUNTIME, Kind.EXTRA) and need.name in siblings:
+                yield need.requirement
+
+
+def _has_range(requirement: Requirement) -> bool:
+    operators = {clause.operator for clause in requirement.specifier}
+    return not operators.isdisjoint(_RANGES)
 
 
 _RANGES = frozenset((">=", ">", "~=", "<", "<="))
@@ -394,27 +426,43 @@ def missing_keys(
     keys: list[MissingKey] = []
     patterns = tagging.patterns
     if patterns != _as_tuple(table.get("tag_format", DEFAULT_TAG_FORMAT)):
-        value = patterns[0] if len(patterns) == 1 else list(patterns)
-        keys.append(
-            MissingKey(
-                "tag_format",
-                value,
-                "How releases are tagged. In a list, the first format is for new tags; all are read.",
-            )
+        tag_format = MissingKey(
+            name="tag_format",
+            value=patterns[0] if len(patterns) == 1 else list(patterns),
+            comment="How releases are tagged. In a list, the first format is for new tags; all are read.",
         )
+        keys.append(tag_format)
     uses_label = any("{label}" in pattern for pattern in patterns)
-    if tagging.label and uses_label and "label" not in table:
-        keys.append(MissingKey("label", tagging.label, ""))
     shares_version = len(members) > 1 and is_lockstep(members)
-    if "{name}" not in patterns[0] and shares_version and "versioning" not in table:
-        keys.append(MissingKey("versioning", "fixed", "One tag and one version for all packages."))
-    if pins and "pins" not in table:
-        keys.append(MissingKey("pins", pins, _WHY_PINS[pins]))
-    if samples:
-        keys.append(MissingKey("exclude", samples, "Never released so far. Remove what you want to publish."))
-    if groups and "groups" not in table:
-        comment = 'For --group. `{ packages = [...], versioning = "fixed" }` gives a group one version.'
-        keys.append(MissingKey("groups", groups, comment))
+    shares_tag = "{name}" not in patterns[0]
+    optional_keys = (
+        MissingKey(
+            name="label",
+            value=tagging.label if uses_label else "",
+            comment="",
+        ),
+        MissingKey(
+            name="versioning",
+            value="fixed" if shares_tag and shares_version else "",
+            comment="One tag and one version for all packages.",
+        ),
+        MissingKey(
+            name="pins",
+            value=pins,
+            comment=_WHY_PINS.get(pins, ""),
+        ),
+        MissingKey(
+            name="exclude",
+            value=samples,
+            comment="Never released so far. Remove what you want to publish.",
+        ),
+        MissingKey(
+            name="groups",
+            value=groups,
+            comment='For --group. `{ packages = [...], versioning = "fixed" }` gives a group one version.',
+        ),
+    )
+    keys += [key for key in optional_keys if key.value and key.name not in table]
     return keys
 
 
@@ -450,17 +498,18 @@ def configured_text(text: str, keys: Sequence[MissingKey], display_path: str = "
 
 
 def _append_table(text: str, keys: Sequence[MissingKey]) -> str:
+    """Return *text* with a new table [tool.releasekit], after a blank line."""
     lines = ["[tool.releasekit]"]
     if all(isinstance(key.value, dict) for key in keys):
         lines.append("# The defaults fit this workspace. `releasekit plan` shows what would be released, and why.")
     for key in keys:
         lines += _key_lines(key)
     ends = line_end(text)
-    if text and not text.endswith("\n"):
-        text += ends
-    if text:
-        text += ends
-    return text + ends.join([*lines, ""])
+    table = ends.join([*lines, ""])
+    if not text:
+        return table
+    last_line_end = "" if text.endswith("\n") else ends
+    return f"{text}{last_line_end}{ends}{table}"
 
 
 def _key_lines(key: MissingKey) -> list[str]:
