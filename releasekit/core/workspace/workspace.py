@@ -85,6 +85,11 @@ class Workspace:
     def __iter__(self) -> Iterator[Member]:
         return iter(self.members.values())
 
+    @property
+    def publishable(self) -> tuple[Member, ...]:
+        """The members that may be published, sorted by name."""
+        return tuple(member for member in self if member.publishable)
+
     def __getitem__(self, name: str) -> Member:
         return self.members[name]
 
