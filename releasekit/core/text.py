@@ -10,9 +10,13 @@ if TYPE_CHECKING:
 
 def count_packages(packages: Sized) -> str:
     """Return how many *packages* there are: "1 package", "3 packages"."""
-    number = len(packages)
-    noun = "package" if number == 1 else "packages"
-    return f"{number} {noun}"
+    return count_as("package", packages)
+
+
+def count_as(noun: str, things: Sized) -> str:
+    """Return how many *things* there are, as a number with this *noun*: "1 tag", "3 tags"."""
+    number = len(things)
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 _MAX_NAMES = 3

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from releasekit.core.checks.facts import CheckReport
 from releasekit.core.checks.fixes import affected_files, fixed_texts
 from releasekit.core.checks.registry import collect_findings, select_checks, with_plugins
+from releasekit.core.text import count_as
 from releasekit.core.workspace.pins import text_diff
 from releasekit.integrations.filesystem import read_text, write_atomic
 from releasekit.integrations.git import Repo
@@ -91,8 +92,8 @@ async def apply_fixes(check_run: CheckRun, confirmation: Confirmation) -> bool:
         return False
     diffs = FileDiffs(tuple(_file_diff(file, before[file], text) for file, text in after.items()))
     await confirmation.show(diffs)
-    files = "1 file" if len(after) == 1 else f"{len(after)} files"
-    answer = await confirmation.ask(Proposal(f"Write {files}?", diffs))
+    question = f"Write {count_as('file', after)}?"
+    answer = await confirmation.ask(Proposal(question, diffs))
     if not answer.accepted:
         log.info("nothing was written; pass --yes to write without a question")
         return False

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from releasekit.core.text import count_packages, summarize
+from releasekit.core.text import count_as, count_packages, summarize
 from releasekit.operations.confirmation import Proposal
 from releasekit.operations.draft import open_project
 from releasekit.operations.planning import log_resume_summary, select_release
@@ -153,10 +153,10 @@ def _public_effects(pending: PendingRelease, project: Project) -> Iterator[str]:
     if new:
         yield f"{len(new)} new to the index: {summarize(new, _MAX_NAMES)}"
     if settings.tag:
-        tags = list(dict.fromkeys([*plan.tags, *(step.tag for step in plan.steps)]))
-        count = "1 tag" if len(tags) == 1 else f"{len(tags)} tags"
+        package_tags = [step.tag for step in plan.steps]
+        tags = list(dict.fromkeys([*plan.tags, *package_tags]))
         destination = f"pushed to {settings.remote} at the end" if settings.push else "not pushed"
-        yield f"{count}, {destination}: {summarize(tags, _MAX_NAMES)}"
+        yield f"{count_as('tag', tags)}, {destination}: {summarize(tags, _MAX_NAMES)}"
 
 
 def _new_projects(pending: PendingRelease) -> list[str]:

@@ -14,7 +14,7 @@ from releasekit.core.changelog.changelog import Section
 from releasekit.core.changelog.note_entries import PackageNotes
 from releasekit.core.config.settings import PinMode
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
-from releasekit.core.text import count_packages
+from releasekit.core.text import count_as, count_packages
 from releasekit.core.version_numbers import PyVersion
 from releasekit.core.workspace.pins import Pins
 from releasekit.core.workspace.siblings import RaisedRequirement
@@ -77,6 +77,11 @@ class Step(BaseModel):
     batch: tuple[str, ...] = ()
 
     @property
+    def is_released(self) -> bool:
+        """Whether this release publishes the package."""
+        return self.order >= 0
+
+    @property
     def version(self) -> Version:
         """The version that is released."""
         assert self.next is not None, self.name  # noqa: S101  a step of Plan.steps always has one
@@ -126,9 +131,7 @@ def unique_obstacles(obstacles: Iterable[Obstacle]) -> tuple[Obstacle, ...]:
 
 def count_obstacles(obstacles: Sized) -> str:
     """Return how many *obstacles* there are: "1 obstacle", "3 obstacles"."""
-    number = len(obstacles)
-    noun = "obstacle" if number == 1 else "obstacles"
-    return f"{number} {noun}"
+    return count_as("obstacle", obstacles)
 
 
 class Plan(BaseModel):
@@ -165,7 +168,7 @@ class Plan(BaseModel):
     @property
     def steps(self) -> tuple[Step, ...]:
         """The packages that are released, dependencies first."""
-        return tuple(step for step in self.packages if step.order >= 0)
+        return tuple(step for step in self.packages if step.is_released)
 
     @property
     def all_tags(self) -> tuple[str, ...]:
@@ -208,13 +211,18 @@ class Plan(BaseModel):
 
         It does if the commit, the tags and the versions of the other packages are the same, and no warning is new.
         """
-        if self.commit != approved.commit or self.tags != approved.tags:
+        if (self.commit, self.tags) != (approved.commit, approved.tags):
             return False
-        if not set(self.warnings) <= set(approved.warnings):
+        new_warnings = set(self.warnings).difference(approved.warnings)
+        if new_warnings:
             return False
-        planned = {(step.name, step.version, step.tag) for step in self.steps}
-        rest = {(step.name, step.version, step.tag) for step in approved.steps if step.name not in without}
-        return planned == rest
+        remaining = [step for step in approved.steps if step.name not in without]
+        return set(map(_identity, self.steps)) == set(map(_identity, remaining))
+
+
+def _identity(step: Step) -> tuple[str, Version, str]:
+    """Return what a release is approved by: two steps that share it publish the same."""
+    return step.name, step.version, step.tag
 
 
 class PlanRefusal(Refusal):
