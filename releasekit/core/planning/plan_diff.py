@@ -14,7 +14,7 @@ from releasekit.core.text import count_packages
 from releasekit.core.version_numbers import PyVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
 
 _MAX_NAMED = 3
@@ -129,21 +129,21 @@ def diff_plans(earlier: PlanSnapshot, plan: Plan) -> PlanDifference:
     for name, step in new.items():
         release = earlier.releases.get(name)
         if release is None:
-            added.append(_plan_change("added", step))
+            added.append(_added_package(step))
         elif release.version != step.version:
-            changed.append(_plan_change("changed", step, release))
+            changed.append(_changed_package(step, release))
     gone: list[PlanChange] = []
     for name, release in earlier.releases.items():
-        if name in new:
-            continue
-        kind = "released" if current.get(name) == release.version else "dropped"
-        gone.append(PlanChange(name=name, change=kind, before=release.version, bump_before=release.bump))
-    summary = ", ".join(_summarize_changes(added, changed, gone)) or "nothing has changed"
+        if name not in new:
+            is_released = current.get(name) == release.version
+            gone.append(_gone_package(name, release, is_released=is_released))
+    changes = (*added, *changed, *gone)
+    day = _describe_day(earlier, plan.date)
     return PlanDifference(
         since=earlier.date,
         commit=earlier.commit,
-        headline=f"since {_describe_day(earlier, plan.date)}: {summary}",
-        changes=(*added, *changed, *gone),
+        headline=f"since {day}: {_summarize_changes(changes)}",
+        changes=changes,
     )
 
 
@@ -153,35 +153,53 @@ def with_difference(plan: Plan, since: PlanDifference | None) -> ComparedPlan:
     return ComparedPlan(**fields, since=since)
 
 
-def _plan_change(kind: Literal["added", "changed"], step: Step, earlier: PlannedRelease | None = None) -> PlanChange:
+def _added_package(step: Step) -> PlanChange:
     return PlanChange(
         name=step.name,
-        change=kind,
-        before=earlier.version if earlier else None,
+        change="added",
         after=step.version,
-        bump_before=earlier.bump if earlier else "",
         bump=step.bump,
         reason=step.reason,
     )
 
 
-def _summarize_changes(
-    added: Sequence[PlanChange], changed: Sequence[PlanChange], gone: Sequence[PlanChange]
-) -> list[str]:
+def _changed_package(step: Step, earlier: PlannedRelease) -> PlanChange:
+    return PlanChange(
+        name=step.name,
+        change="changed",
+        before=earlier.version,
+        after=step.version,
+        bump_before=earlier.bump,
+        bump=step.bump,
+        reason=step.reason,
+    )
+
+
+def _gone_package(name: str, earlier: PlannedRelease, *, is_released: bool) -> PlanChange:
+    return PlanChange(
+        name=name,
+        change="released" if is_released else "dropped",
+        before=earlier.version,
+        bump_before=earlier.bump,
+    )
+
+
+def _summarize_changes(changes: Iterable[PlanChange]) -> str:
+    by_kind: dict[str, list[PlanChange]] = {"added": [], "changed": [], "released": [], "dropped": []}
+    for change in changes:
+        by_kind[change.change].append(change)
     parts: list[str] = []
-    if added:
+    if added := by_kind["added"]:
         parts.append(f"+{count_packages(added)}")
+    changed = by_kind["changed"]
     parts += [change.short for change in changed[:_MAX_NAMED]]
-    more = len(changed) - _MAX_NAMED
-    if more > 0:
-        parts.append(f"{more} more changed")
-    released = [change for change in gone if change.change == "released"]
-    if released:
+    if more := changed[_MAX_NAMED:]:
+        parts.append(f"{len(more)} more changed")
+    if released := by_kind["released"]:
         parts.append(f"{count_packages(released)} released")
-    dropped = [change for change in gone if change.change == "dropped"]
-    if dropped:
+    if dropped := by_kind["dropped"]:
         parts.append(f"{count_packages(dropped)} no longer planned")
-    return parts
+    return ", ".join(parts) or "nothing has changed"
 
 
 def _describe_day(earlier: PlanSnapshot, today: str) -> str:
