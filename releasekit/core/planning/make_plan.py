@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
@@ -58,23 +59,27 @@ def make_plan(
     ordered = order(released_graph, settings.cycles)
     schemes = schemes_of(settings, basis.own)
     steps = _make_steps(basis, decisions, statuses, ordered, released_graph, schemes, siblings)
-    _refuse_shared_tags(steps, schemes)
+    released = [step for step in steps if step.is_released]
+    _refuse_shared_tags(released, schemes)
     candidates = candidate_versions(basis, siblings)
     excluded = exclusions(candidates)
     warnings = [*graph_warnings, *_plan_warnings(basis, statuses, steps, excluded)]
-    tag_obstacles = [Obstacle.from_error(refusal) for refusal in _taken_tags(steps, inputs)]
+    tag_obstacles = map(Obstacle.from_error, _taken_tags(released, inputs))
+    raised = map(siblings.raised_requirements, workspace)
+    uses_limits = "compatible" in siblings.modes.values()
+    only_extras_conflict = all(exclusion.extra for exclusion in excluded)
     return Plan(
         commit=inputs.commit,
-        release=release_id(inputs.commit, steps),
-        tags=_umbrella_tags(workspace, steps, settings, inputs, schemes),
+        release=release_id(inputs.commit, released),
+        tags=_umbrella_tags(basis, steps, schemes),
         warnings=tuple(map(str, warnings)),
         obstacles=(*tag_obstacles, *find_obstacles(basis, siblings, candidates)),
         unread=tuple(_assumed_releases(candidates)),
         packages=tuple(steps),
         versions=siblings.versions,
-        limits=siblings.limits if any(step.pins == "compatible" for step in steps) else {},
-        raises=tuple(requirement for member in workspace for requirement in siblings.raised_requirements(member)),
-        together=keeps_all_installable(settings, siblings) and all(exclusion.extra for exclusion in excluded),
+        limits=siblings.limits if uses_limits else {},
+        raises=tuple(chain.from_iterable(raised)),
+        together=only_extras_conflict and keeps_all_installable(settings, siblings),
         date=inputs.date,
     )
 
@@ -99,10 +104,9 @@ def _plan_warnings(
 
 def _assumed_releases(candidates: Candidates) -> Iterator[tuple[str, Version]]:
     """Yield the releases whose requirements are assumed."""
-    for releases in candidates.values():
-        for candidate in releases:
-            if candidate.assumed:
-                yield candidate.name, candidate.version
+    for candidate in chain.from_iterable(candidates.values()):
+        if candidate.assumed:
+            yield candidate.name, candidate.version
 
 
 def _choose_packages(basis: PlanBasis, decisions: Decisions) -> tuple[Decisions, dict[str, Status], Siblings]:
@@ -111,14 +115,16 @@ def _choose_packages(basis: PlanBasis, decisions: Decisions) -> tuple[Decisions,
     while True:
         next_decisions = decisions.with_propagated(propagated) if propagated else decisions
         targets = next_versions(next_decisions)
-        graph, _ = graph_of(basis.workspace, offers_of(basis.workspace, basis.current, targets))
-        statuses = package_statuses(
-            basis.workspace, next_decisions, graph, basis.selection, basis.settings, basis.inputs
-        )
+        offers = offers_of(basis.workspace, basis.current, targets)
+        graph, _ = graph_of(basis.workspace, offers)
+        statuses = package_statuses(basis, next_decisions, graph)
         released = released_names(statuses)
         siblings = basis.siblings({name: targets[name] for name in released})
-        skipped = [name for name, status in statuses.items() if status is Status.SKIPPED and name not in propagated]
-        added = {} if basis.settings.propagate == "none" else packages_to_add(basis, graph, siblings, skipped)
+        skipped = [name for name, status in statuses.items() if status is Status.SKIPPED]
+        waiting = [name for name in skipped if name not in propagated]
+        added: dict[str, str] = {}
+        if basis.settings.propagate != "none":
+            added = packages_to_add(basis, graph, siblings, waiting)
         if not added:
             return next_decisions, statuses, siblings
         propagated |= added
@@ -137,77 +143,88 @@ def _make_steps(
     unreleased = [name for name in statuses if name not in level]
     steps: list[Step] = []
     for number, name in enumerate([*ordered.names, *unreleased]):
-        target = decisions[name].target
+        decision, status = decisions[name], statuses[name]
+        target = decision.target
         older_needs = siblings.older_needs(basis.workspace[name])
         older = {requirement_key(need.requirement) for need in older_needs}
-        steps.append(
-            Step(
-                order=number if name in level else -1,
-                level=level.get(name, -1),
-                name=name,
-                path=basis.workspace[name].path,
-                current=basis.current[name],
-                next=target if statuses[name] is not Status.SKIPPED else None,
-                bump=decisions[name].label,
-                status=statuses[name],
-                reason=decisions[name].reason,
-                tag=schemes.of(name).tag(name, target) if target else "",
-                needs=tuple(sorted(ordered.needs.get(name, ()))),
-                build_needs=tuple(sorted(graph.dependencies(graph.build.get(name, ())))),
-                pins=siblings.modes[name],
-                older=tuple(sorted(older)),
-                smoke_test=basis.own.get(name, {}).get("smoke_test"),
-                after=tuple(sorted(ordered.soft_needs.get(name, ()))),
-                batch=tuple(sorted(ordered.cycle_members.get(name, frozenset()) - {name})),
-            )
+        build_needs = graph.dependencies(graph.build.get(name, ()))
+        cycle_members = ordered.cycle_members.get(name, frozenset())
+        step = Step(
+            order=number if name in level else -1,
+            level=level.get(name, -1),
+            name=name,
+            path=basis.workspace[name].path,
+            current=basis.current[name],
+            next=None if status is Status.SKIPPED else target,
+            bump=decision.label,
+            status=status,
+            reason=decision.reason,
+            tag=schemes.of(name).tag(name, target) if target else "",
+            needs=tuple(sorted(ordered.needs.get(name, ()))),
+            build_needs=tuple(sorted(build_needs)),
+            pins=siblings.modes[name],
+            older=tuple(sorted(older)),
+            smoke_test=basis.own_settings(name).get("smoke_test"),
+            after=tuple(sorted(ordered.soft_needs.get(name, ()))),
+            batch=tuple(sorted(cycle_members - {name})),
         )
+        steps.append(step)
     return steps
 
 
-def _taken_tags(steps: Sequence[Step], inputs: PlanInputs) -> Iterator[Refusal]:
-    taken = {step.tag: step.name for step in reversed(steps) if step.order >= 0 and step.tag in inputs.tags}
+def _taken_tags(released: Sequence[Step], inputs: PlanInputs) -> Iterator[Refusal]:
+    """Yield a refusal for each tag of the *released* packages that exists already."""
+    taken = {step.tag: step.name for step in reversed(released) if step.tag in inputs.tags}
     for tag, name in reversed(taken.items()):
-        yield Refusal(ErrorCode.TAG_EXISTS, f"{tag} exists already, at {inputs.tags[tag][:12]}", name)
+        commit = inputs.tags[tag][:12]
+        yield Refusal(ErrorCode.TAG_EXISTS, f"{tag} exists already, at {commit}", name)
 
 
-def _refuse_shared_tags(steps: Sequence[Step], schemes: TagSchemes) -> None:
+def _refuse_shared_tags(released: Sequence[Step], schemes: TagSchemes) -> None:
     owner: dict[str, str] = {}
-    for step in steps:
-        if step.order < 0:
-            continue
+    for step in released:
         other = owner.setdefault(step.tag, step.name)
-        if other != step.name and (other in schemes.own or step.name in schemes.own):
+        has_own_scheme = not schemes.own.keys().isdisjoint((other, step.name))
+        if other != step.name and has_own_scheme:
             message = f"{other} and {step.name} would both be tagged {step.tag}"
             raise Refusal(ErrorCode.TAG_INVALID, message, hint="Put {name} into the tag_format of one of them.")
 
 
-def _umbrella_tags(
-    workspace: Workspace, steps: Sequence[Step], settings: Settings, inputs: PlanInputs, schemes: TagSchemes
-) -> tuple[str, ...]:
-    released = {step.name: step.version for step in steps if step.order >= 0}
+def _umbrella_tags(basis: PlanBasis, steps: Sequence[Step], schemes: TagSchemes) -> tuple[str, ...]:
+    """Return the tag of the release as a whole, in a tuple; an empty one if nothing is released."""
+    released = {step.name: step.version for step in steps if step.is_released}
     if not released:
         return ()
     sharing = {name: version for name, version in released.items() if name not in schemes.own}
     if sharing and not schemes.common.names_packages:
         return (_shared_tag(sharing, schemes.common),)
-    taken = {*inputs.tags, *(step.tag for step in steps)}
-    leads = workspace.matching_names([settings.lead] if settings.lead else ())
-    lead = next((version for name, version in released.items() if name in leads), None)
-    return (umbrella_tag(settings.umbrella_tag_format, schemes, released.values(), lead, inputs.date, taken),)
+    package_tags = [step.tag for step in steps]
+    leads = basis.workspace.matching_names(filter(None, (basis.settings.lead,)))
+    lead_versions = [version for name, version in released.items() if name in leads]
+    tag = umbrella_tag(
+        pattern=basis.settings.umbrella_tag_format,
+        schemes=schemes,
+        versions=released.values(),
+        lead=next(iter(lead_versions), None),
+        date=basis.inputs.date,
+        taken=[*basis.inputs.tags, *package_tags],
+    )
+    return (tag,)
 
 
 def _shared_tag(released: Mapping[str, Version], scheme: TagScheme) -> str:
     """Return the one tag of a lockstep repository."""
-    versions = sorted(set(released.values()))
-    if len(versions) > 1:
-        version_list = ", ".join(map(str, versions))
+    first, *others = sorted(set(released.values()))
+    if others:
+        version_list = ", ".join(map(str, (first, *others)))
         message = f"{scheme.patterns[0]!r} names no package, so one tag would stand for the versions {version_list}"
         hint = 'Give all packages one version (versioning = "fixed"), or put {name} into tag_format.'
         raise Refusal(ErrorCode.TAG_INVALID, message, hint=hint)
-    return scheme.tag("", versions[0])
+    return scheme.tag("", first)
 
 
 def release_id(commit: str, steps: Sequence[Step]) -> str:
-    """Return the id of the release of *steps* from *commit*."""
-    parts = [commit, *(f"{step.name}=={step.version}" for step in steps if step.order >= 0)]
-    return sha256("\n".join(parts).encode()).hexdigest()[:12]
+    """Return the id of the release of *steps*, which are all released, from *commit*."""
+    requirements = [f"{step.name}=={step.version}" for step in steps]
+    text = "\n".join([commit, *requirements])
+    return sha256(text.encode()).hexdigest()[:12]

@@ -51,7 +51,8 @@ class PlanInputs(BaseModel):
         """Return the versions of the package *name* that an installer finds; None if no index was asked."""
         if self.published is None:
             return None
-        if name not in self.published and name not in self.elsewhere:
+        was_asked = name in self.published or name in self.elsewhere
+        if not was_asked:
             return None
         published = self.published.get(name, frozenset())
         return published | self.elsewhere.get(name, frozenset())
@@ -79,7 +80,10 @@ class PlanBasis:
     @cached_property
     def current(self) -> dict[str, Version | None]:
         """The current version of each member: that of its last release, else the declared one."""
-        return {member.name: current_version(member, self.baselines.get(member.name)) for member in self.workspace}
+        versions = {member.name: member.version for member in self.workspace}
+        for name in versions.keys() & self.baselines.keys():
+            versions[name] = self.baselines[name].version
+        return versions
 
     @cached_property
     def modes(self) -> dict[str, PinMode]:
@@ -89,18 +93,25 @@ class PlanBasis:
     @cached_property
     def major_on_zero(self) -> frozenset[str]:
         """The members whose 1.0.0 is an ordinary breaking change."""
-        names: set[str] = set()
-        for name in self.modes:
-            own = self.own.get(name, {})
-            if own.get("major_on_zero", self.settings.major_on_zero):
-                names.add(name)
-        return frozenset(names)
+        default = self.settings.major_on_zero
+        return frozenset(name for name in self.modes if self.own_settings(name).get("major_on_zero", default))
+
+    def own_settings(self, name: str) -> Mapping[str, Any]:
+        """Return the settings that the package *name* sets for itself."""
+        return self.own.get(name, {})
 
     def siblings(self, targets: Mapping[str, Version]) -> Siblings:
         """Return the requirements between the members in a release of *targets*."""
         offers = offers_of(self.workspace, self.current, targets)
-        policy = self.settings.source_requirements
-        return Siblings(self.workspace, offers, self.current, targets, self.modes, policy, self.major_on_zero)
+        return Siblings(
+            workspace=self.workspace,
+            offers=offers,
+            current=self.current,
+            targets=targets,
+            modes=self.modes,
+            policy=self.settings.source_requirements,
+            major_on_zero=self.major_on_zero,
+        )
 
 
 def decisions(
@@ -122,19 +133,19 @@ def decisions(
     groups.
     """
     rules = settings.rules()
-    changes_since_stable, member_settings, consumed_versions = since_stable or {}, own or {}, consumed or {}
+    changes_since_stable = since_stable or {}
+    member_settings = own or {}
+    consumed_versions = consumed or {}
     histories: dict[str, tuple[PackageHistory, BumpRules]] = {}
-    for member in workspace:
+    for member in workspace.publishable:
         name = member.name
-        if not member.publishable:
-            continue
         history = _package_history(
             member,
             baselines.get(name),
-            changes.get(name, ()),
-            changes_since_stable.get(name),
-            settings.first_version,
-            consumed_versions.get(name, frozenset()),
+            changes=changes.get(name, ()),
+            since_stable=changes_since_stable.get(name),
+            first=settings.first_version,
+            consumed=consumed_versions.get(name, frozenset()),
         )
         own_rules = rules
         if name in member_settings:
@@ -146,6 +157,7 @@ def decisions(
 def _package_history(
     member: Member,
     baseline: Baseline | None,
+    *,
     changes: Sequence[Change],
     since_stable: Sequence[Change] | None,
     first: str,
@@ -166,8 +178,3 @@ def _package_history(
         tagged=baseline.taken,
         consumed=consumed,
     )
-
-
-def current_version(member: Member, baseline: Baseline | None) -> Version | None:
-    """Return the version of the last release; without one, the version that the files declare."""
-    return baseline.version if baseline else member.version

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from releasekit.core.config.settings import Selection, Settings
-    from releasekit.core.planning.plan_inputs import PlanInputs
+    from releasekit.core.planning.plan_inputs import PlanBasis
     from releasekit.core.versioning.groups import Decisions
     from releasekit.core.workspace.graph import Graph
     from releasekit.core.workspace.workspace import Workspace
@@ -35,33 +35,25 @@ def refuse_undecided(workspace: Workspace, decisions: Decisions, statuses: Mappi
         raise Refusal(ErrorCode.VERSION_UNKNOWN, f"{name} has a dynamic version and no tag", location)
 
 
-def package_statuses(
-    workspace: Workspace,
-    decisions: Decisions,
-    graph: Graph,
-    selection: Selection,
-    settings: Settings,
-    inputs: PlanInputs,
-) -> dict[str, Status]:
+def package_statuses(basis: PlanBasis, decisions: Decisions, graph: Graph) -> dict[str, Status]:
     """Return for each publishable package, by name, whether it is released, and if not, why."""
     targets = next_versions(decisions)
-    selected, excluded = _select_names(workspace, selection, settings)
-    reachable = _reachable_names(decisions, graph, selected, excluded)
+    selected, excluded = _select_names(basis.workspace, basis.selection, basis.settings)
+    reachable = _reachable_names(decisions, graph, selected, excluded) - excluded
     statuses: dict[str, Status] = {}
-    for member in workspace:
+    for member in basis.workspace.publishable:
         name = member.name
-        if not member.publishable:
-            continue
-        if name in excluded or name not in reachable:
-            statuses[name] = Status.EXCLUDED
+        if name not in reachable:
+            status = Status.EXCLUDED
         elif name not in targets:
-            statuses[name] = Status.SKIPPED
-        elif inputs.is_published(name, targets[name]):
-            statuses[name] = Status.ALREADY_PUBLISHED
+            status = Status.SKIPPED
+        elif basis.inputs.is_published(name, targets[name]):
+            status = Status.ALREADY_PUBLISHED
         elif name in selected:
-            statuses[name] = Status.INCLUDED
+            status = Status.INCLUDED
         else:
-            statuses[name] = Status.DEPENDENCY_ONLY
+            status = Status.DEPENDENCY_ONLY
+        statuses[name] = status
     return statuses
 
 
@@ -97,4 +89,5 @@ def next_versions(decisions: Decisions) -> dict[str, Version]:
 
 def released_names(statuses: Mapping[str, Status]) -> list[str]:
     """Return the names of all packages that are released."""
-    return [name for name, status in statuses.items() if status in (Status.INCLUDED, Status.DEPENDENCY_ONLY)]
+    released = (Status.INCLUDED, Status.DEPENDENCY_ONLY)
+    return [name for name, status in statuses.items() if status in released]
