@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -13,7 +14,7 @@ from releasekit.core.workspace.installation import conflicts, exclusions
 from releasekit.core.workspace.workspace import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from packaging.version import Version
 
@@ -33,10 +34,8 @@ def packages_to_add(basis: PlanBasis, graph: Graph, siblings: Siblings, skipped:
         requirers = dict(_requirement_reasons(graph, targets, skipped))
     else:
         requirers = dict(_out_of_range_reasons(basis, siblings, skipped))
-    added: dict[str, str] = {}
-    for name, release in basis.inputs.raised.items():
-        if name in skipped:
-            added[name] = f"its requirements were raised by {release}"
+    raised = basis.inputs.raised
+    added = {name: f"its requirements were raised by {raised[name]}" for name in skipped if name in raised}
     added |= requirers
     if added or not targets:
         return added
@@ -55,8 +54,12 @@ def _requirement_reasons(
     for name in skipped:
         needs = sorted(graph.hard[name] & targets.keys())
         if needs:
-            versions = [f"{need} {targets[need]}" for need in needs]
-            yield name, f"needs {', '.join(versions)}"
+            new_versions = ", ".join(_with_versions(needs, targets))
+            yield name, f"needs {new_versions}"
+
+
+def _with_versions(names: Iterable[str], targets: Mapping[str, Version]) -> list[str]:
+    return [f"{name} {targets[name]}" for name in names]
 
 
 def _outdated_requirements(basis: PlanBasis, siblings: Siblings) -> list[Exclusion]:
@@ -76,6 +79,11 @@ def assumption_note(excluded: Sequence[Exclusion]) -> str:
     return " (assumed, not read from an index)" if assumed else ""
 
 
+def summarize_exclusions(excluded: Sequence[Exclusion]) -> str:
+    """Return the first requirements of *excluded*, each with the version that it does not allow."""
+    return summarize([f"{exclusion}, not {exclusion.excluded.version}" for exclusion in excluded])
+
+
 def _out_of_range_reasons(basis: PlanBasis, siblings: Siblings, waiting: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield each package of *waiting* with a published requirement that is raised now, and the reason."""
     for name in waiting:
@@ -83,8 +91,8 @@ def _out_of_range_reasons(basis: PlanBasis, siblings: Siblings, waiting: Sequenc
         raised = [requirement for requirement in requirements if requirement.kind is not Kind.GROUP]
         if raised:
             names = [requirement.sibling for requirement in raised]
-            targets = summarize([f"{sibling} {siblings.targets[sibling]}" for sibling in names])
-            yield name, f"{raised[0].before} is raised for {targets}"
+            new_versions = summarize(_with_versions(names, siblings.targets))
+            yield name, f"{raised[0].before} is raised for {new_versions}"
 
 
 def keeps_all_installable(settings: Settings, siblings: Siblings) -> bool:
@@ -105,22 +113,29 @@ def candidate_versions(basis: PlanBasis, siblings: Siblings) -> dict[str, list[C
     """Return the versions of each publishable member that the index will have after the release, latest first."""
     candidates: dict[str, list[Candidate]] = {}
     for name in siblings.modes:
-        versions: list[Candidate] = []
-        if name in siblings.targets:
-            versions.append(_planned_candidate(basis, siblings, name))
-        last = basis.baselines.get(name)
-        on_index = basis.inputs.installable_versions(name)
-        if last and (on_index is None or last.version in on_index):
-            metadata = basis.inputs.requirements_of(name, last.version)
-            versions.append(siblings.last_candidate(name, last.version, metadata))
+        versions = list(_latest_candidates(basis, siblings, name))
         if versions:
             candidates[name] = versions
-    todo = [candidate for versions in candidates.values() for candidate in versions]
+    todo = list(chain.from_iterable(candidates.values()))
     while todo:  # an older release may satisfy what none of these does
         todo = list(_older_releases(todo, candidates, basis.inputs))
         for candidate in todo:
             candidates[candidate.name].append(candidate)
     return candidates
+
+
+def _latest_candidates(basis: PlanBasis, siblings: Siblings, name: str) -> Iterator[Candidate]:
+    """Yield the new release of the package *name*, and its last one if installers find it."""
+    if name in siblings.targets:
+        yield _planned_candidate(basis, siblings, name)
+    last = basis.baselines.get(name)
+    if last is None:
+        return
+    on_index = basis.inputs.installable_versions(name)
+    is_installable = on_index is None or last.version in on_index
+    if is_installable:
+        metadata = basis.inputs.requirements_of(name, last.version)
+        yield siblings.last_candidate(name, last.version, metadata)
 
 
 def _planned_candidate(basis: PlanBasis, siblings: Siblings, name: str) -> Candidate:
@@ -134,21 +149,27 @@ def _older_releases(
     dependents: Sequence[Candidate], candidates: Mapping[str, Sequence[Candidate]], inputs: PlanInputs
 ) -> Iterator[Candidate]:
     """Yield the latest release that an installer finds for each requirement that the *candidates* do not satisfy."""
-    seen: set[tuple[str, Version]] = set()
-    requirements = [required.requirement for candidate in dependents for required in candidate.requirements]
-    for requirement in requirements:
+    older_releases: dict[tuple[str, Version], None] = {}
+    requirements = chain.from_iterable(candidate.requirements for candidate in dependents)
+    for requirement, _ in requirements:
         name = canonicalize_name(requirement.name)
         specifier = requirement.specifier
         releases = candidates.get(name, ())
-        if not releases or any(allows(specifier, release, candidates) for release in releases):
+        is_satisfied = any(allows(specifier, release, candidates) for release in releases)
+        if is_satisfied or not releases:
             continue
         on_index = inputs.installable_versions(name) or ()
         older = max(specifier.filter(on_index), default=None)
-        if older is None or (name, older) in seen:
-            continue
-        seen.add((name, older))
-        metadata = inputs.requirements_of(name, older)
-        yield Candidate(name, older, release_requirements(metadata or ()), assumed=metadata is None)
+        if older is not None:
+            older_releases[name, older] = None
+    for name, version in older_releases:
+        metadata = inputs.requirements_of(name, version)
+        yield Candidate(
+            name=name,
+            version=version,
+            requirements=release_requirements(metadata or ()),
+            assumed=metadata is None,
+        )
 
 
 def packages_to_query(workspace: Workspace, plan: Plan) -> frozenset[str]:
@@ -158,10 +179,8 @@ def packages_to_query(workspace: Workspace, plan: Plan) -> frozenset[str]:
     """
     internal = {member.name: workspace.required_members(member, *PUBLIC_KINDS) for member in workspace}
     released = {step.name for step in plan.steps}
-    dependents: set[str] = set()
-    for name, needs in internal.items():
-        if needs & released and workspace[name].publishable:
-            dependents.add(name)
+    published_members = {member.name for member in workspace.publishable}
+    dependents = {name for name in published_members if internal[name] & released}
     return closure(internal, released) | dependents
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode
-from releasekit.core.planning.installable import assumption_note
+from releasekit.core.planning.installable import assumption_note, summarize_exclusions
 from releasekit.core.planning.model import Obstacle
-from releasekit.core.text import summarize
 from releasekit.core.workspace.installation import conflicts
 from releasekit.core.workspace.pins import pin_requirement
 from releasekit.core.workspace.requirements import requirement_key
 from releasekit.core.workspace.workspace import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from packaging.requirements import Requirement
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from releasekit.core.workspace.candidates import Candidates
     from releasekit.core.workspace.pins import Pins
     from releasekit.core.workspace.siblings import Siblings
-    from releasekit.core.workspace.workspace import Need
+    from releasekit.core.workspace.workspace import Member, Need
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,15 @@ def find_obstacles(basis: PlanBasis, siblings: Siblings, candidates: Candidates)
     reported = {problem.package for problem in problems}
     conflicting = _find_install_conflicts(basis, candidates)
     problems += [problem for problem in conflicting if problem.package not in reported]
-    names = dict.fromkeys(siblings.targets)
-    for problem in problems:
-        names |= dict.fromkeys(problem.remedy)
+    remedies = chain.from_iterable(problem.remedy for problem in problems)
+    names = dict.fromkeys([*siblings.targets, *remedies])
     options = " ".join(f"-p {name}" for name in names)
+    command = f"releasekit publish --force-unchanged {options}"
     for problem in problems:
         hint = _CHANGE_REQUIREMENT
         if problem.remedy:
-            hint = f"Release {' and '.join(problem.remedy)} too: `releasekit publish --force-unchanged {options}`."
+            packages = " and ".join(problem.remedy)
+            hint = f"Release {packages} too: `{command}`."
         yield Obstacle(code=problem.code, what=problem.message, where=problem.location, hint=hint)
 
 
@@ -65,22 +66,32 @@ def _find_missing_siblings(basis: PlanBasis, siblings: Siblings) -> Iterator[_In
         pins = siblings.pins_for(name)
         older = {need.written for need in siblings.older_needs(member)}
         reported = {name}
-        for need in member.needs:
-            is_older = need.written in older
-            released = need.name in siblings.targets and not is_older
-            if released or need.kind is Kind.GROUP or need.name in reported:
+        for need in _unreleased_needs(member, siblings, older):
+            if need.name in reported:
                 continue
             wanted = _missing_requirement(basis, need, pins)
             if wanted is None:
                 continue
             reported.add(need.name)
             state = _missing_state(basis.baselines.get(need.name))
-            message = (
-                f"{need.name} is {state}, but not on the index; {name} {version} requires {requirement_key(wanted)}"
+            requirement = requirement_key(wanted)
+            can_release = need.name in siblings.modes and need.written not in older
+            yield _InstallProblem(
+                code=ErrorCode.SIBLING_MISSING,
+                package=name,
+                message=f"{need.name} is {state}, but not on the index; {name} {version} requires {requirement}",
+                location=f"{member.path}/{need.file}",
+                remedy=(need.name,) if can_release else (),
             )
-            can_release = need.name in siblings.modes and not is_older
-            remedy = (need.name,) if can_release else ()
-            yield _InstallProblem(ErrorCode.SIBLING_MISSING, name, message, f"{member.path}/{need.file}", remedy)
+
+
+def _unreleased_needs(member: Member, siblings: Siblings, older: Container[str]) -> Iterator[Need]:
+    """Yield the published needs of *member* that this release does not satisfy; *older* are texts of `older_needs`."""
+    for need in member.needs:
+        is_older = need.written in older
+        is_released = need.name in siblings.targets and not is_older
+        if need.kind is not Kind.GROUP and not is_released:
+            yield need
 
 
 def _missing_requirement(basis: PlanBasis, need: Need, pins: Pins) -> Requirement | None:
@@ -102,7 +113,12 @@ def _find_install_conflicts(basis: PlanBasis, candidates: Candidates) -> Iterato
     """Yield each package of the release, or extra of it, that requires two versions of one package."""
     for conflict in conflicts(candidates):
         name = conflict.candidate.name
-        causes = summarize([f"{exclusion}, not {exclusion.excluded.version}" for exclusion in conflict.causes])
-        location = f"{basis.workspace[name].path}/pyproject.toml"
-        message = f"{conflict.name} cannot be installed: {causes}{assumption_note(conflict.causes)}"
-        yield _InstallProblem(ErrorCode.PIN_CONFLICT, name, message, location, conflict.outdated_packages)
+        causes = summarize_exclusions(conflict.causes)
+        assumption = assumption_note(conflict.causes)
+        yield _InstallProblem(
+            code=ErrorCode.PIN_CONFLICT,
+            package=name,
+            message=f"{conflict.name} cannot be installed: {causes}{assumption}",
+            location=f"{basis.workspace[name].path}/pyproject.toml",
+            remedy=conflict.outdated_packages,
+        )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, ReleaseWarning
-from releasekit.core.planning.installable import assumption_note
+from releasekit.core.planning.installable import assumption_note, summarize_exclusions
 from releasekit.core.planning.model import Status, Step
 from releasekit.core.text import count_packages, summarize
 from releasekit.core.workspace.workspace import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence, Sized
 
     from releasekit.core.config.settings import Settings
     from releasekit.core.history.tags import Baseline
@@ -56,9 +56,9 @@ def old_pin_warnings(excluded: Sequence[Exclusion], settings: Settings) -> Itera
     if not behind:
         return
     names = list(dict.fromkeys(exclusion.dependent.name for exclusion in behind))
-    require = "requires" if len(names) == 1 else "require"
-    summary = summarize([f"{exclusion}, not {exclusion.excluded.version}" for exclusion in behind])
-    message = f"{count_packages(names)} still {require} old versions{assumption_note(behind)}: {summary}"
+    require = _verb("requires", "require", names)
+    assumption = assumption_note(behind)
+    message = f"{count_packages(names)} still {require} old versions{assumption}: {summarize_exclusions(behind)}"
     options = " ".join(f"-p {name}" for name in names)
     hint = f"`releasekit publish --force-unchanged {options}` releases them"
     if settings.propagate != "patch":
@@ -68,9 +68,13 @@ def old_pin_warnings(excluded: Sequence[Exclusion], settings: Settings) -> Itera
 
 def _keeps_old_version(exclusion: Exclusion) -> bool:
     """Return whether a package that is not released excludes a new stable version."""
-    if exclusion.dependent.planned or not exclusion.excluded.planned:
-        return False
-    return not exclusion.excluded.version.is_prerelease
+    dependent, excluded = exclusion.dependent, exclusion.excluded
+    is_new_stable = excluded.planned and not excluded.version.is_prerelease
+    return is_new_stable and not dependent.planned
+
+
+def _verb(singular: str, plural: str, subjects: Sized) -> str:
+    return singular if len(subjects) == 1 else plural
 
 
 def untagged_warnings(
@@ -78,18 +82,16 @@ def untagged_warnings(
 ) -> Iterator[ReleaseWarning]:
     """Warn about packages without a tag, and say which version counts as their last release."""
     from_index: list[str] = []
-    unknown: list[str] = []
     for step in steps:
-        baseline = baselines.get(step.name)
-        if baseline is None and step.order >= 0:
-            unknown.append(step.name)
-        elif baseline is not None and not baseline.tag:
-            from_index.append(f"{step.name} {baseline.version} ({baseline.commit[:7]})")
+        last = baselines.get(step.name)
+        if last is not None and not last.tag:
+            from_index.append(f"{step.name} {last.version} ({last.commit[:7]})")
     if from_index:
         reason = "the version on the index counts as the last release, from the commit that set it"
         message = f"no tag found, so {reason}: {summarize(from_index)}"
         yield ReleaseWarning(ErrorCode.BASELINE_INDEX, message)
+    unknown = [step.name for step in steps if step.is_released and step.name not in baselines]
     if unknown and offline:
-        have = "has" if len(unknown) == 1 else "have"
+        have = _verb("has", "have", unknown)
         message = f"{summarize(unknown)} {have} no tag, and no index was asked for earlier releases"
         yield ReleaseWarning(ErrorCode.BASELINE_INDEX, message)
