@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from releasekit.core.errors import ErrorCode, Refusal, did_you_mean
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
 
     from releasekit.core.config.bump_rules import BumpRules
-    from releasekit.core.config.settings import PinMode, Settings
+    from releasekit.core.config.settings import Group, PinMode, Settings, Versioning
     from releasekit.core.workspace.workspace import Workspace
 
 
@@ -24,6 +25,10 @@ class VersionGroup:
     names: tuple[str, ...]
     fixed: bool = False
     title: str = ""
+
+    def has_any(self, names: Container[str]) -> bool:
+        """Return whether one of *names* is in the group."""
+        return any(name in names for name in self.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +59,9 @@ class Decisions(Mapping[str, Decision]):
 
     def fixed_group_members(self, names: Container[str]) -> frozenset[str]:
         """Return all members of the fixed groups that contain any of *names*."""
-        members: set[str] = set()
-        for group in self.groups:
-            if group.fixed and any(name in names for name in group.names):
-                members.update(group.names)
-        return frozenset(members)
+        fixed_groups = [group for group in self.groups if group.fixed]
+        member_names = [group.names for group in fixed_groups if group.has_any(names)]
+        return frozenset[str]().union(*member_names)
 
 
 def decide_all(
@@ -103,21 +106,25 @@ def pin_modes(workspace: Workspace, settings: Settings, own: Mapping[str, Mappin
 
     Raises Refusal RK-CONFIG-INVALID-VALUE for a package in two groups with different `pins`.
     """
-    modes: dict[str, PinMode] = {member.name: settings.pins for member in workspace if member.publishable}
+    modes: dict[str, PinMode] = {member.name: settings.pins for member in workspace.publishable}
     group_of: dict[str, str] = {}
     for title, group in settings.groups.items():
         if group.pins is None:
             continue
-        for name in sorted(workspace.matching_names(group.packages) & modes.keys()):
-            if name in group_of and modes[name] != group.pins:
-                message = f"two groups set different `pins` for {name}: {group_of[name]} and {title}"
-                hint = "Remove it from one of them, or set `pins` in its own [tool.releasekit]."
-                raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, f"[tool.releasekit.groups.{title}]", hint)
+        names = workspace.matching_names(group.packages) & modes.keys()
+        for name in sorted(names):
+            other = group_of.get(name)
+            if other and modes[name] != group.pins:
+                raise Refusal(
+                    code=ErrorCode.CONFIG_INVALID_VALUE,
+                    message=f"two groups set different `pins` for {name}: {other} and {title}",
+                    location=f"[tool.releasekit.groups.{title}]",
+                    hint="Remove it from one of them, or set `pins` in its own [tool.releasekit].",
+                )
             group_of[name] = title
             modes[name] = group.pins
-    for name, keys in own.items():
-        if "pins" in keys and name in modes:
-            modes[name] = keys["pins"]
+    for name in modes.keys() & own.keys():
+        modes[name] = own[name].get("pins", modes[name])
     return modes
 
 
@@ -127,32 +134,44 @@ def version_groups(workspace: Workspace, settings: Settings) -> tuple[VersionGro
     Raises Refusal RK-WORKSPACE-UNKNOWN-PACKAGE for a pattern that matches no member, RK-CONFIG-INVALID-VALUE for a
     package in two groups with `versioning`.
     """
-    publishable = dict.fromkeys(member.name for member in workspace if member.publishable)
+    publishable = [member.name for member in workspace.publishable]
     group_of: dict[str, str] = {}
     groups: list[VersionGroup] = []
     for title, group in settings.groups.items():
-        location = f"[tool.releasekit.groups.{title}]"
-        try:
-            names = workspace.matching_names(group.packages)
-        except Refusal as error:
-            raise Refusal(error.code, error.message, location) from None
+        names = _group_members(workspace, title, group)
         if group.versioning is None:
             continue
-        for name in sorted(names & group_of.keys()):
-            message = f"two groups set the version of {name}: {group_of[name]} and {title}"
-            hint = "Remove it from one of them. A group without `versioning` can also contain it."
-            raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, location, hint)
+        _refuse_second_group(names, group_of, title)
         group_of |= dict.fromkeys(names, title)
-        group_names = tuple(name for name in publishable if name in names)
-        if group.versioning != "independent" and group_names:
-            is_fixed = group.versioning == "fixed"
-            groups.append(VersionGroup(group_names, is_fixed, f"{group.versioning} group {title}"))
-    ungrouped = tuple(name for name in publishable if name not in group_of)
-    if settings.versioning != "independent" and ungrouped:
-        is_fixed = settings.versioning == "fixed"
-        groups.append(VersionGroup(ungrouped, is_fixed, f'versioning = "{settings.versioning}"'))
-    alone = dict.fromkeys(publishable)
-    for version_group in groups:
-        for name in version_group.names:
-            del alone[name]
-    return (*groups, *(VersionGroup((name,)) for name in alone))
+        group_names = [name for name in publishable if name in names]
+        groups += _shared_group(group_names, group.versioning, f"{group.versioning} group {title}")
+    ungrouped = [name for name in publishable if name not in group_of]
+    groups += _shared_group(ungrouped, settings.versioning, f'versioning = "{settings.versioning}"')
+    with_shared_version = set(chain.from_iterable(group.names for group in groups))
+    single = [VersionGroup((name,)) for name in publishable if name not in with_shared_version]
+    return (*groups, *single)
+
+
+def _shared_group(names: Sequence[str], versioning: Versioning, title: str) -> list[VersionGroup]:
+    """Return the group of *names* in a list; an empty list without names, or if their versions are independent."""
+    if versioning == "independent" or not names:
+        return []
+    return [VersionGroup(tuple(names), fixed=versioning == "fixed", title=title)]
+
+
+def _group_members(workspace: Workspace, title: str, group: Group) -> frozenset[str]:
+    try:
+        return workspace.matching_names(group.packages)
+    except Refusal as error:
+        raise Refusal(error.code, error.message, f"[tool.releasekit.groups.{title}]") from None
+
+
+def _refuse_second_group(names: frozenset[str], group_of: Mapping[str, str], title: str) -> None:
+    """Refuse a package of the group *title* whose version another group sets."""
+    for name in sorted(names & group_of.keys()):
+        raise Refusal(
+            code=ErrorCode.CONFIG_INVALID_VALUE,
+            message=f"two groups set the version of {name}: {group_of[name]} and {title}",
+            location=f"[tool.releasekit.groups.{title}]",
+            hint="Remove it from one of them. A group without `versioning` can also contain it.",
+        )
