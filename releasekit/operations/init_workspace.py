@@ -69,22 +69,28 @@ async def init_workspace(
     if not (texts or tags):
         log.info("nothing to write")
         return adoption
-    names = _enumerate([*texts, *(f"the tag {tag}" for tag in tags)])
+    tag_names = [f"the tag {tag}" for tag in tags]
+    names = _enumerate([*texts, *tag_names])
     answer = await confirmation.ask(Proposal(f"Write {names}?", adoption))
     if not answer.accepted:
         if not answer.was_asked:
             log.info("nothing was written; pass --yes to write %s", names)
         return adoption
-    if tags:
-        repo.committer()  # refuse a missing identity now, before anything is written
-    for path, text in texts.items():
-        make_directory((project.root / path).parent)
-        write_atomic(project.root / path, text)
-    for tag, commit in tags.items():
-        repo.make_tag(tag, commit)
+    _write_files_and_tags(repo, project, texts, tags)
     next_step = "; commit it, then run `releasekit check`" if texts else ""
     log.info("written: %s%s", ", ".join([*texts, *tags]), next_step)
     return adoption.model_copy(update={"written": bool(texts), "made": tuple(tags)})
+
+
+def _write_files_and_tags(repo: Repo, project: Project, texts: Mapping[str, str], tags: Mapping[str, str]) -> None:
+    if tags:
+        repo.committer()  # refuse a missing identity now, before anything is written
+    for path, text in texts.items():
+        file = project.root / path
+        make_directory(file.parent)
+        write_atomic(file, text)
+    for tag, commit in tags.items():
+        repo.make_tag(tag, commit)
 
 
 CiSystem = Literal["github", "gitlab"]
@@ -105,18 +111,26 @@ def ci_files(repo: Repo, project: Project, ci: CiSystem) -> tuple[dict[str, str]
             wanted[_GITLAB_FILE] = f"include:\n  - local: {include}\n"
         elif include not in read_text(repo.top / _GITLAB_FILE):
             log.info("add to %s: `include: [{local: %s}]`", _GITLAB_FILE, include)
-    texts: dict[str, str] = {}
-    diffs: dict[str, str] = {}
     branch = json.dumps(repo.branch) if repo.branch not in ("", "main") else "main"
+    before: dict[str, str] = {}
+    after: dict[str, str] = {}
     for path, text in sorted(wanted.items()):
         target = repo.top / path
-        before = read_text(target) if target.is_file() else ""
-        after = text.replace("branches: [main]", f"branches: [{branch}]")
         display_path = os.path.relpath(target, project.root)
-        diff = text_diff(before, after, display_path)
+        before[display_path] = read_text(target) if target.is_file() else ""
+        after[display_path] = text.replace("branches: [main]", f"branches: [{branch}]")
+    return _changed_texts(before, after)
+
+
+def _changed_texts(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the texts of *after* that differ from those *before*, and the diffs, both by path."""
+    texts: dict[str, str] = {}
+    diffs: dict[str, str] = {}
+    for path, text in after.items():
+        diff = text_diff(before[path], text, path)
         if diff:
-            texts[display_path] = after
-            diffs[display_path] = diff
+            texts[path] = text
+            diffs[path] = diff
     return texts, diffs
 
 
@@ -140,8 +154,7 @@ def inspect_releases(
     configured = _apply_tagging(project, tagging)
     rows, missing = _collect_rows(repo, configured, published, unpublished)
     unexplained = [tag for tag in tags if not configured.schemes.readings(tag)]
-    all_diffs = {path: text_diff(before[path], text, path) for path, text in after.items()}
-    diffs = {path: diff for path, diff in all_diffs.items() if diff}
+    texts, diffs = _changed_texts(before, after)
     adoption = Adoption(
         tag_format=tagging.patterns,
         label=tagging.label,
@@ -150,7 +163,7 @@ def inspect_releases(
         missing=missing,
         diffs=diffs,
     )
-    return adoption, {path: after[path] for path in diffs}
+    return adoption, texts
 
 
 def _suggest_exclusions(
@@ -162,7 +175,8 @@ def _suggest_exclusions(
         return []
     tagged = {read.name for read in readings.values()}
     on_index = {name for name, versions in published.items() if versions}
-    return sample_patterns(project.workspace, tagged | {*project.schemes.own} | on_index)
+    released = tagged | on_index | {*project.schemes.own}
+    return sample_patterns(project.workspace, released)
 
 
 def _settings_table(project: Project) -> Mapping[str, Any]:
@@ -174,7 +188,7 @@ def _detect_tagging(
 ) -> TagFormats:
     """Return the formats that match *tags*. A tag without a name belongs to the package that had its version."""
     own = project.schemes.own
-    members = [member for member in project.workspace if member.publishable and member.name not in own]
+    members = [member for member in project.workspace.publishable if member.name not in own]
     nameless: dict[str, str] = {}
     for member in members:
         tag = highest_tag(readings, "", member.version)
@@ -189,11 +203,19 @@ def _config_texts(project: Project, tagging: TagFormats, samples: list[str]) -> 
     """Return the texts of the files to configure by path, before and after."""
     workspace = project.workspace
     unpublished = workspace.matching_names(samples)
-    members = [member for member in workspace if member.publishable and member.name not in unpublished]
+    members = [member for member in workspace.publishable if member.name not in unpublished]
     names = {member.name for member in members}
     pins = choose_pins(workspace, names)
     groups = suggest_groups(workspace, names)
-    keys = {ROOT: missing_keys(_settings_table(project), tagging, members, groups, samples, pins)}
+    root_keys = missing_keys(
+        table=_settings_table(project),
+        tagging=tagging,
+        members=members,
+        groups=groups,
+        samples=samples,
+        pins=pins,
+    )
+    keys = {ROOT: root_keys}
     if tagging.bare_owner:
         owner, tag_format = tagging.bare_owner
         path = f"{workspace[owner].path}/{ROOT}"
@@ -218,12 +240,13 @@ def _collect_rows(
 ) -> tuple[list[AdoptedPackage], dict[str, str]]:
     """Return a row for the last release of each package, and the missing tags of these releases with their commits."""
     history = read_history.read_history(repo, project)
-    on_index = ask_index.baselines_on_index(repo, project, history, published or {})
+    versions_on_index = published or {}
+    on_index = ask_index.baselines_on_index(repo, project, history, versions_on_index)
     rows: list[AdoptedPackage] = []
     missing: list[tuple[str, str]] = []
     for member in project.workspace:
         name = member.name
-        versions = (published or {}).get(name, frozenset())
+        versions = versions_on_index.get(name, frozenset())
         if not member.publishable or name in unpublished:
             rows.append(_make_row(member, "home"))
         elif name in history.baselines:
@@ -266,7 +289,7 @@ def _make_row(member: Member, baseline: BaselineSource, last: Baseline | None = 
 
 
 async def _read_published(project: Project) -> PublishedVersions:
-    names = [member.name for member in project.workspace if member.publishable]
+    names = [member.name for member in project.workspace.publishable]
     async with open_index(project, read_workspace.target_of(project)) as index:
         return await ask_index.ask_index(index, names)
 
