@@ -15,7 +15,7 @@ from releasekit.integrations.git import LOCK_REF, display_command
 from tasks.read_workspace import target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from releasekit.core.config.settings import Settings
     from releasekit.core.planning.model import Plan, Step
@@ -58,13 +58,12 @@ def release_commands(project: Project, repo: Repo, pending: PendingRelease, opti
         lines += release.prove()
     if options.stage_only:
         lines += release.export_staged()
-    else:
-        lines += release.lock_remote()
-        lines += release.publish()
-        lines += release.announce()
-        lines += release.fast_forward()
-    if not options.stage_only or options.output.name:
-        lines.append(release.clean_up())
+        return lines
+    lines += release.lock_remote()
+    lines += release.publish()
+    lines += release.announce()
+    lines += release.fast_forward()
+    lines.append(release.clean_up())
     return lines
 
 
@@ -104,7 +103,8 @@ class _CommandOutline:
         if self.repo.is_tracked(self.project.root / "uv.lock"):
             yield str(self.project.uv.lock_command(self.root, names))
         message = f"{RELEASE_COMMIT}{self.plan.title}"
-        yield from map(display_command, self.repo.commit_commands(TREE, message, (), hooks=self.settings.hooks))
+        commands = self.repo.commit_commands(TREE, message, (), hooks=self.settings.hooks)
+        yield from map(display_command, commands)
 
     def _new_changelogs(self) -> list[str]:
         """Return the changelogs that do not exist yet, as paths in the repository."""
@@ -120,7 +120,8 @@ class _CommandOutline:
         yield f"# pin the packages of the workspace to each other in {TREE}; this is not committed"
         for step in self.plan.steps:
             links = [DIST / name for name in step.build_needs]
-            yield str(self.project.uv.build_command(self.root / step.path, DIST / step.name, links, {}, seconds))
+            command = self.project.uv.build_command(self.root / step.path, DIST / step.name, links, {}, seconds)
+            yield str(command)
         yield "# compare name, version, metadata, pins and contents of the built files with the plan"
 
     def prove(self) -> Iterator[str]:
@@ -137,9 +138,7 @@ class _CommandOutline:
             return
         for step in steps:
             if step.is_smoke_tested(default=self.settings.smoke_test):
-                yield str(uv.venv_command(VENV))
-                yield str(uv.install_command(self.root, VENV, _exact_requirement(step), index, fresh, links))
-                yield f"# import the modules of {step.name} in {VENV}"
+                yield from self._smoke_test(step, fresh, links)
 
     def lock_remote(self) -> Iterator[str]:
         """Yield the command that locks the release on the remote, before the first upload."""
@@ -152,19 +151,26 @@ class _CommandOutline:
             yield self._upload(step)
             yield f"# wait until the index lists the files of {step.name} {step.version}, with the sha256 of each"
             if step.is_smoke_tested(default=self.settings.smoke_test):
-                yield from self._smoke_test(step)
+                fresh = self.plan.install_closure(step.name)
+                yield from self._smoke_test(step, fresh)
 
     def _upload(self, step: Step) -> str:
         stem = f"{step.name.replace('-', '_')}-{step.version}"
         files = [DIST / step.name / f"{stem}{end}" for end in (".tar.gz", "-*.whl")]
-        target, wanted = self.target, self.settings.attestations
-        command = self.project.uv.publish_command(files, target.publish_url, target.check_url, attestations=wanted)
+        command = self.project.uv.publish_command(
+            files,
+            self.target.publish_url,
+            self.target.check_url,
+            attestations=self.settings.attestations,
+        )
         return str(command)
 
-    def _smoke_test(self, step: Step) -> Iterator[str]:
-        uv, index, fresh = self.project.uv, self.target.install_index, self.plan.install_closure(step.name)
+    def _smoke_test(self, step: Step, fresh: Sequence[str], links: Sequence[Path] = ()) -> Iterator[str]:
+        """Yield the commands that install and import the package of *step*."""
+        uv, index = self.project.uv, self.target.install_index
+        requirement = _exact_requirement(step)
         yield str(uv.venv_command(VENV))
-        yield str(uv.install_command(self.root, VENV, _exact_requirement(step), index, fresh))
+        yield str(uv.install_command(self.root, VENV, requirement, index, fresh, links))
         yield f"# import the modules of {step.name} in {VENV}"
 
     def announce(self) -> Iterator[str]:
@@ -173,24 +179,30 @@ class _CommandOutline:
             yield display_command(self.repo.tag_command(tag, self.commit))
         if self.settings.push:
             yield from self._pushes(tags)
+        if self.settings.creates_forge_release:
+            yield from self._create_forge_release()
+
+    def _create_forge_release(self) -> Iterator[str]:
         urls = repository_urls(self.repo.address(self.settings.remote), self.settings.forge)
-        if self.settings.creates_forge_release and urls.base:
-            yield f"# the release {self.plan.title} on {urls.base}"
-            if self.settings.commit_back:
-                yield f"# a pull request for the next development versions on {urls.base}"
+        if not urls.base:
+            return
+        yield f"# the release {self.plan.title} on {urls.base}"
+        if self.settings.commit_back:
+            yield f"# a pull request for the next development versions on {urls.base}"
 
     def _pushes(self, tags: tuple[str, ...]) -> Iterator[str]:
         """Yield the pushes of commit and *tags*; the last one also unlocks the release on the remote."""
         batches = push_batches(tags, self.plan.tags)
-        pushes = [[f"refs/tags/{tag}:refs/tags/{tag}" for tag in batch] for batch in batches] or [[]]
+        pushes = [list(map(_tag_refspec, batch)) for batch in batches] or [[]]
         if self.repo.branch:
             pushes[0].insert(0, f"{self.commit}:refs/heads/{self.repo.branch}")
         *first, last = pushes
+        remote = self.settings.remote
         for refs in first:
-            yield display_command(self.repo.push_command(self.settings.remote, refs, leases={}))
+            yield display_command(self.repo.push_command(remote, refs, leases={}))
         last.append(f":{LOCK_REF}")
         leases = {LOCK_REF: LOCK_COMMIT}
-        yield display_command(self.repo.push_command(self.settings.remote, last, leases=leases))
+        yield display_command(self.repo.push_command(remote, last, leases=leases))
 
     def fast_forward(self) -> Iterator[str]:
         if self.repo.branch:
@@ -199,9 +211,14 @@ class _CommandOutline:
     def export_staged(self) -> Iterator[str]:
         if self.output.name:
             yield f"# write the files, SHA256SUMS and manifest.json into {self.output}"
+            yield self.clean_up()
 
     def clean_up(self) -> str:
         return display_command(self.repo.remove_worktree_command(TREE))
+
+
+def _tag_refspec(tag: str) -> str:
+    return f"refs/tags/{tag}:refs/tags/{tag}"
 
 
 def _exact_requirement(step: Step) -> str:
