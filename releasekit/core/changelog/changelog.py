@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -12,15 +15,15 @@ from pydantic import BaseModel, ConfigDict
 from releasekit.core.config.bump_rules import Bump
 from releasekit.core.history.commits import CONTROLS, Change
 from releasekit.core.history.reverts import drop_reverted
+from releasekit.core.history.web_links import RepositoryUrls
 from releasekit.core.version_numbers import parse_version
 from releasekit.core.workspace.toml_edits import line_end
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 
     from releasekit.core.config.settings import Settings
     from releasekit.core.history.tags import TagScheme
-    from releasekit.core.history.web_links import RepositoryUrls
 
 # Other types are hidden, unless they trigger a release or the configuration names them.
 HEADINGS = {"feat": "Features", "fix": "Bug Fixes", "perf": "Performance", "revert": "Reverts"}
@@ -76,6 +79,11 @@ class PreviousRelease:
     tag: str = ""
     prereleases: tuple[Version, ...] = ()
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is an earlier release, stable or not."""
+        return self.version is not None or bool(self.prereleases)
+
 
 # ---- which changes are listed ---------------------------------------------------------------------------------------
 
@@ -93,7 +101,7 @@ def changelog_entry(
     The entry of a first release lists no changes, because its list would be the whole history. *unreleased* is the
     argument of `drop_reverted`.
     """
-    if not since.version and not since.prereleases:
+    if not since.exists:
         return ChangelogEntry(version, date, "First release.")
     effective = drop_reverted(changes, unreleased=unreleased).effective
     parts = parts_of(effective, settings)
@@ -112,19 +120,26 @@ def parts_of(changes: Sequence[Change], settings: Settings) -> tuple[Part, ...]:
     """
     headings = headings_of(settings)
     breaking = headings.pop("breaking", "") or BREAKING
+    other = headings.get("other", _HIDDEN)
     excluded = [re.compile(pattern) for pattern in settings.changelog_exclude]
-    by_heading: dict[str, list[Change]] = {heading: [] for heading in (breaking, *headings.values())}
-    for change in changes:
+
+    def heading_of(change: Change) -> str:
         if change.breaking:
-            by_heading[breaking].append(change)
-            continue
+            return breaking
         if _is_internal(change) or any(pattern.search(change.title) for pattern in excluded):
-            continue
-        other = headings.get("other", "")
-        heading = headings.get(change.type, other)
-        by_heading.setdefault(heading, []).append(change)
-    by_heading.pop("", None)  # the hidden ones
-    return tuple(Part(heading, tuple(listed)) for heading, listed in by_heading.items() if listed)
+            return _HIDDEN
+        return headings.get(change.type, other)
+
+    by_heading: dict[str, list[Change]] = defaultdict(list)
+    for change in changes:
+        by_heading[heading_of(change)].append(change)
+    by_heading.pop(_HIDDEN, None)
+    order = dict.fromkeys((breaking, *headings.values()))
+    return tuple(Part(heading, tuple(by_heading[heading])) for heading in order if heading in by_heading)
+
+
+_HIDDEN = ""
+"""The heading of changes that are not listed."""
 
 
 def headings_of(settings: Settings) -> dict[str, str]:
@@ -165,17 +180,12 @@ def prereleases_between(
     tags: Collection[str], scheme: TagScheme, name: str, after: Version | None, before: Version
 ) -> tuple[Version, ...]:
     """Return the tagged prereleases of the package *name* between two versions, in order; *after* None: no limit."""
-    versions: set[Version] = set()
-    for tag in tags:
-        reading = scheme.read(tag)
-        if reading is None:
-            continue
-        owner, version = reading
-        if owner in (name, "") and version.is_prerelease:
-            versions.add(version)
-    if after is not None:
-        versions = {version for version in versions if version > after}
-    return tuple(sorted(version for version in versions if version < before))
+    readings = filter(None, map(scheme.read, tags))
+    prereleases = {version for owner, version in readings if owner in (name, "") and version.is_prerelease}
+    versions = sorted(prereleases)
+    first = bisect_right(versions, after) if after else 0
+    end = bisect_left(versions, before)
+    return tuple(versions[first:end])
 
 
 # ---- Markdown -------------------------------------------------------------------------------------------------------
@@ -188,32 +198,38 @@ def render_section(entry: ChangelogEntry, urls: RepositoryUrls, tag: str, since:
     """
     link = urls.tag(tag, since.tag) if tag else ""
     version = f"[{entry.version}]" if link else str(entry.version)
-    blocks = [f"## {version} - {entry.date}"]
-    if entry.remark:
-        blocks.append(entry.remark)
-    for part in entry.parts:
-        items = [_render_item(change, urls) for change in part.changes]
-        blocks.append(f"### {escape(part.heading)}")
-        blocks.append("".join(items).rstrip("\n"))
-    if entry.contributors:
-        contributors = [f"- {_at_start(escape(name))}" for name in entry.contributors]
-        blocks.append("### Contributors")
-        blocks.append("\n".join(contributors))
-    text = "\n\n".join(blocks) + "\n"
+    heading = f"## {version} - {entry.date}"
+    parts = [_render_part(part, urls) for part in entry.parts]
+    blocks = [heading, entry.remark, *parts, _render_contributors(entry.contributors)]
+    text = "\n\n".join(filter(None, blocks)) + "\n"
     return Section(text=text, link=link, replaces=tuple(map(str, since.prereleases)))
+
+
+def _render_part(part: Part, urls: RepositoryUrls) -> str:
+    items = "".join(_render_item(change, urls) for change in part.changes).rstrip("\n")
+    return f"### {escape(part.heading)}\n\n{items}"
+
+
+def _render_contributors(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    items = "\n".join(f"- {_at_start(escape(name))}" for name in names)
+    return f"### Contributors\n\n{items}"
 
 
 def _render_item(change: Change, urls: RepositoryUrls) -> str:
     text = escape(_MARKER.sub("", change.description), urls)
-    prefix = f"**{escape(change.scope)}:** " if change.scope else ""
-    title = prefix + text if prefix else _at_start(text)
-    url = urls.commit(change.sha)
-    sha = f"[{change.short_sha}]({url})" if url else change.short_sha
-    item = f"- {title} ({sha})\n"
-    notes = render_change_notes(change.notes, text, urls)
-    if not notes:
-        return item
-    return item + "".join(f"\n{note}\n" for note in notes) + "\n"
+    title = _at_start(text)
+    if change.scope:
+        title = f"**{escape(change.scope)}:** {text}"
+    sha = _link(change.short_sha, urls.commit(change.sha))
+    paragraphs = [f"- {title} ({sha})", *render_change_notes(change.notes, text, urls)]
+    end = "\n\n" if len(paragraphs) > 1 else "\n"
+    return "\n\n".join(paragraphs) + end
+
+
+def _link(text: str, url: str) -> str:
+    return f"[{text}]({url})" if url else text
 
 
 def render_change_notes(notes: Sequence[str], text: str, urls: RepositoryUrls) -> list[str]:
@@ -230,10 +246,12 @@ _ESCAPABLE = re.compile(
     r"|(?P<reference>(?<![\w&/])(?P<mark>[#!])(?P<number>\d+)\b)"
     r"|(?P<special>[\\`*<\[\]|~]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)|(?<=--)>)"
 )
-_AT_START = re.compile(r"[-+=>]|#{1,6}(?:\s|$)|\d{1,9}(?=[.)](?:\s|$))")
+# The number of a list item, or nothing before another character that would start a block.
+_AT_START = re.compile(r"^(?:(\d{1,9})(?=[.)](?:\s|$))|(?=[-+=>]|#{1,6}(?:\s|$)))")
+_NO_URLS = RepositoryUrls()
 
 
-def escape(text: str, urls: RepositoryUrls | None = None) -> str:
+def escape(text: str, urls: RepositoryUrls = _NO_URLS) -> str:
     """Return *text* as one line of Markdown that displays it literally, except code spans and URLs, which stay.
 
     References to issues and pull requests become links if *urls* has URLs for them.
@@ -243,9 +261,9 @@ def escape(text: str, urls: RepositoryUrls | None = None) -> str:
     def escape_match(match: re.Match[str]) -> str:
         if match["special"]:
             return f"\\{match[0]}"
-        if match["reference"] and urls:
+        if match["reference"]:
             url = urls.reference(match["mark"], match["number"])
-            return f"[{match[0]}]({url})" if url else match[0]
+            return _link(match[0], url)
         return match[0]
 
     return _ESCAPABLE.sub(escape_match, line)
@@ -253,14 +271,11 @@ def escape(text: str, urls: RepositoryUrls | None = None) -> str:
 
 def _at_start(text: str) -> str:
     """Return *text* escaped so that it starts no list, heading or quotation at the start of a line."""
-    match = _AT_START.match(text)
-    if not match:
-        return text
-    end = match.end() if match[0].isdigit() else 0
-    return f"{text[:end]}\\{text[end:]}"
+    return _AT_START.sub(r"\1\\", text)
 
 
-_FENCE = re.compile(r"[ \t]{0,3}(?P<fence>`{3,}|~{3,})(?P<info>.*)")
+# No backtick can follow the backticks of a fence.
+_FENCE = re.compile(r"[ \t]{0,3}(?P<fence>`{3,}(?=[^`]*$)|~{3,}).*")
 _BULLET = re.compile(r"([-+*]|\d{1,9}[.)])[ \t]+(?=\S)")
 
 
@@ -270,7 +285,7 @@ def _render_note(note: str, urls: RepositoryUrls) -> str:
     Fenced code becomes indented code, so that no text of a commit can open or close a fence in the file.
     """
     lines = note.split("\n")
-    out: list[str] = []
+    out = [""]
     index = inner = 0  # *inner* is the indentation of the open list; code below it belongs to its item
     while index < len(lines):
         end = _end_of_fence(lines, index)
@@ -280,10 +295,10 @@ def _render_note(note: str, urls: RepositoryUrls) -> str:
             index = end + 1
             continue
         line = lines[index].strip()
-        after_blank = not out or not out[-1]
+        starts_paragraph = line and not out[-1]
         if bullet := _BULLET.match(line):
             inner = len(bullet[1]) + 1
-        elif line and after_blank:
+        elif starts_paragraph:
             inner = 0  # a new paragraph ends the list
         out.append(f"  {_render_note_line(line, urls)}".rstrip())
         index += 1
@@ -292,8 +307,8 @@ def _render_note(note: str, urls: RepositoryUrls) -> str:
 
 
 def _render_code_line(line: str, indentation: int) -> str:
-    code = CONTROLS.sub("", line).replace("-->", "-- >").rstrip()
-    return " " * indentation + code if code else ""
+    code = CONTROLS.sub("", line).replace("-->", "-- >")
+    return (" " * indentation + code).rstrip()
 
 
 def _render_note_line(line: str, urls: RepositoryUrls) -> str:
@@ -310,14 +325,13 @@ def _end_of_fence(lines: Sequence[str], start: int) -> int | None:
     if opening is None:
         return None
     fence = opening["fence"]
-    character = fence[0]
-    if character == "`" and "`" in opening["info"]:
-        return None
-    closing = re.compile(rf"[ \t]{{0,3}}{character}{{{len(fence)},}}[ \t\r\n]*")
-    for index in range(start + 1, len(lines)):
-        if closing.fullmatch(lines[index]):
-            return index
-    return None
+    closing = re.compile(rf"[ \t]{{0,3}}{fence[0]}{{{len(fence)},}}[ \t\r\n]*")
+    return _find_line(lines, start + 1, closing.fullmatch)
+
+
+def _find_line(lines: Sequence[str], start: int, accepts: Callable[[str], object]) -> int | None:
+    """Return the index of the first line from *start* that the function *accepts*; None if there is none."""
+    return next((index for index in range(start, len(lines)) if accepts(lines[index])), None)
 
 
 # ---- the file -------------------------------------------------------------------------------------------------------
@@ -326,6 +340,7 @@ _LEVEL = 2  # of the heading of a version, unless the file uses another
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _HEADING = re.compile(r"(#{1,3})[ \t]+(.+)")
 _UNDERLINE = re.compile(r"=+|-+")
+_UNDERLINE_LEVELS = {"=": 1, "-": 2}
 _REFERENCE = re.compile(r" {0,3}\[([^\]]+)\]:[ \t]*\S.*")
 _WORDS = re.compile(r"""[\s\[\](){},:*`"']+""")
 _ANCHOR = re.compile(r"[ ]{0,3}<a\s(?:[^>]*/>|[^>]*>\s*</a>)\s*")
@@ -341,6 +356,11 @@ class _Heading:
     text: str
     version: Version | None
 
+    @property
+    def is_dated_section(self) -> bool:
+        """Whether it may head a section in a changelog without versions, which names sections by a date or month."""
+        return self.level == _LEVEL and "unreleased" not in self.text.lower()
+
 
 def versions_in(text: str) -> tuple[Version, ...]:
     """Return the versions that have a heading in the changelog *text*, in the order of the file."""
@@ -355,23 +375,26 @@ def insert_section(text: str, version: Version, section: Section) -> str:
     `## [Unreleased]`. If *version* has a heading already, *text* stays as it is. An empty *text* becomes a changelog
     with a title.
     """
-    mark, text = ("\ufeff", text[1:]) if text.startswith("\ufeff") else ("", text)
-    if version in versions_in(text):
-        return mark + text
-    ends = line_end(text)
-    text = _without_sections(text, frozenset(map(Version, section.replaces)))
-    text = _with_section(text if text.strip() else TITLE, version, section.text, ends)
+    page = text.removeprefix("\ufeff")
+    byte_order_mark = text[: len(text) - len(page)]
+    if version in versions_in(page):
+        return text
+    ends = line_end(page)
+    page = _without_sections(page, frozenset(map(Version, section.replaces)))
+    if not page.strip():
+        page = TITLE
+    page = _with_section(page, version, section.text, ends)
     if section.link:
-        text = _with_reference(text, version, section.link, ends)
-    return mark + text
+        page = _with_reference(page, version, section.link, ends)
+    return byte_order_mark + page
 
 
-def _without_sections(text: str, versions: Container[Version]) -> str:
+def _without_sections(text: str, versions: Container[Version | None]) -> str:
     page = _ParsedChangelog(text)
     remaining: list[str] = []
     begin = 0
     for number, heading in enumerate(page.headings):
-        if heading.version is None or heading.version not in versions:
+        if heading.version not in versions:
             continue
         remaining += page.lines[begin : page.block_start(heading.index)]
         begin = max(begin, page.section_end(number))
@@ -383,12 +406,12 @@ def _with_section(text: str, version: Version, section: str, ends: str) -> str:
     page = _ParsedChangelog(text)
     index, level = page.insertion_point(version)
     section = re.sub("^##", "#" * level, section, flags=re.MULTILINE)
-    before = "".join(page.lines[:index])
+    above = page.lines[:index]
+    before = _end_last_line("".join(above), ends)
+    is_below_text = any(map(str.strip, above[-1:]))
+    if is_below_text:
+        before += ends
     after = "".join(page.lines[index:])
-    if before and not before.endswith("\n"):
-        before += ends
-    if index and page.lines[index - 1].strip():
-        before += ends
     inserted = section.replace("\n", ends)
     if after:
         inserted += ends
@@ -397,26 +420,28 @@ def _with_section(text: str, version: Version, section: str, ends: str) -> str:
 
 def _with_reference(text: str, version: Version, link: str, ends: str) -> str:
     """Return *text* with the link reference of the heading, above the references of older versions."""
-    if text and not text.endswith("\n"):
-        text += ends
+    text = _end_last_line(text, ends)
     page = _ParsedChangelog(text)
     line = f"[{version}]: {link}{ends}"
-    labels: dict[int, str] = {}
-    for index in range(page.references, len(page.lines)):
-        if reference := _REFERENCE.match(page.lines[index]):
-            labels[index] = reference[1]
+    references = ((index, _REFERENCE.match(page.lines[index])) for index in range(page.references, len(page.lines)))
+    labels = {index: reference[1] for index, reference in references if reference}
     if not labels:
         return f"{text}{ends}{line}"
-    if str(version) in {label.lower() for label in labels.values()}:
+    if str(version) in map(str.lower, labels.values()):
         return text
-    older = (index for index, label in labels.items() if _is_older(label, version))
+    older = (index for index, label in labels.items() if _is_older(_parse_version_word(label), version))
     position = next(older, max(labels) + 1)
     return "".join([*page.lines[:position], line, *page.lines[position:]])
 
 
-def _is_older(label: str, version: Version) -> bool:
-    labelled = _parse_version_word(label)
-    return labelled is not None and labelled < version
+def _end_last_line(text: str, ends: str) -> str:
+    """Return *text*, with the line end *ends* if its last line has none."""
+    is_complete = text.endswith("\n") or not text
+    return text if is_complete else text + ends
+
+
+def _is_older(version: Version | None, than: Version) -> bool:
+    return version is not None and version < than
 
 
 class _ParsedChangelog:
@@ -424,62 +449,63 @@ class _ParsedChangelog:
 
     def __init__(self, text: str) -> None:
         self.lines = _LINE.findall(text)
-        plain = [line.rstrip("\r\n") for line in self.lines]
-        visible = _visible_lines(plain)
-        self.references = _references(plain, visible)
-        self.headings = list(_headings(plain, visible))
+        visible = _mask_hidden_lines([line.rstrip("\r\n") for line in self.lines])
+        self.references = _first_above(visible, len(visible), _REFERENCE)
+        self.headings = list(_headings(visible))
 
     def insertion_point(self, version: Version) -> tuple[int, int]:
         """Return the index of the line above which to insert the section of *version*, and its heading level."""
         level = _LEVEL
-        has_versions = False
-        for heading in self.headings:
-            if heading.version is None:
-                continue
-            has_versions = True
-            level = heading.level
-            if heading.version < version:
-                return self.block_start(heading.index), level
-        if has_versions:
+        following = [heading for heading in self.headings if heading.is_dated_section]
+        versioned = [heading for heading in self.headings if heading.version]
+        if versioned:
+            level = versioned[-1].level
+            following = [heading for heading in versioned if _is_older(heading.version, version)]
+        if not following:
             return self.references, level
-        # Some changelogs name sections by a date or a month, not by versions.
-        for heading in self.headings:
-            is_unreleased = "unreleased" in heading.text.lower()
-            if heading.level == _LEVEL and not is_unreleased:
-                return self.block_start(heading.index), _LEVEL
-        return self.references, _LEVEL
+        first = following[0]
+        return self.block_start(first.index), first.level
 
     def section_end(self, number: int) -> int:
         """Return the index of the line after the section of the heading *number*: where the next section starts."""
         level = self.headings[number].level
-        for heading in self.headings[number + 1 :]:
-            if heading.level <= level:
-                return min(self.block_start(heading.index), self.references)
-        return self.references
+        following = (heading for heading in self.headings[number + 1 :] if heading.level <= level)
+        starts = (self.block_start(heading.index) for heading in following)
+        return min(next(starts, self.references), self.references)
 
     def block_start(self, index: int) -> int:
         """Return the index of the first line that belongs to the heading at *index*: anchors may be above it."""
-        first = index
-        for above in range(index - 1, -1, -1):
-            line = self.lines[above]
-            if _ANCHOR.fullmatch(line):
-                first = above
-            elif line.strip():
-                break
-        return first
+        return _first_above(self.lines, index, _ANCHOR)
 
 
-def _visible_lines(lines: Sequence[str]) -> list[bool]:
-    """Return for each line whether it counts as Markdown: lines in code fences and comments do not.
+def _first_above(lines: Sequence[str], end: int, pattern: re.Pattern[str]) -> int:
+    """Return the index of the first line of the block above *end*, in which lines match *pattern* or are blank.
+
+    The first line matches. If no line above *end* does, return *end*.
+    """
+    first = end
+    for index in reversed(range(end)):
+        if pattern.fullmatch(lines[index]):
+            first = index
+        elif lines[index].strip():
+            break
+    return first
+
+
+_MASK = "<!-- -->"
+
+
+def _mask_hidden_lines(lines: Sequence[str]) -> list[str]:
+    """Return *lines* with a mask in place of each line in a code fence or a comment, which is not read as Markdown.
 
     Only closed fences and comments count, so that an open one does not hide the rest of the file.
     """
-    visible = [True] * len(lines)
+    visible = list(lines)
     index = 0
     while index < len(lines):
         end = _end_of_fence(lines, index) or _end_of_comment(lines, index)
         if end is not None:
-            visible[index : end + 1] = [False] * (end + 1 - index)
+            visible[index : end + 1] = [_MASK] * (end + 1 - index)
             index = end
         index += 1
     return visible
@@ -488,48 +514,29 @@ def _visible_lines(lines: Sequence[str]) -> list[bool]:
 def _end_of_comment(lines: Sequence[str], start: int) -> int | None:
     if not re.match(r" {0,3}<!--", lines[start]):
         return None
-    for index in range(start, len(lines)):
-        if "-->" in lines[index]:
-            return index
-    return None
+    return _find_line(lines, start, lambda line: "-->" in line)
 
 
-def _references(lines: Sequence[str], visible: Sequence[bool]) -> int:
-    """Return the index of the line that starts the link references at the end; the number of lines if none does."""
-    begin = len(lines)
-    for index in range(len(lines) - 1, -1, -1):
-        if not visible[index]:
-            break
-        if _REFERENCE.fullmatch(lines[index]):
-            begin = index
-        elif lines[index].strip():
-            break
-    return begin
-
-
-def _headings(lines: Sequence[str], visible: Sequence[bool]) -> Iterator[_Heading]:
-    below = [*lines[1:], ""]
-    below_visible = [*visible[1:], False]
-    for index, line in enumerate(lines):
-        if not visible[index] or not line.strip():
-            continue
+def _headings(lines: Sequence[str]) -> Iterator[_Heading]:
+    for index, (line, below) in enumerate(pairwise([*lines, ""])):
         if match := _HEADING.match(line):
             marks, title = match.groups()
             yield _Heading(index, len(marks), title, _version_in(title))
-        elif below_visible[index] and _UNDERLINE.fullmatch(below[index].rstrip()):
+        elif _UNDERLINE.fullmatch(below.rstrip()):
             # Only for versions, because `---` also ends front matter and the head of a table.
             version = _version_in(line)
-            level = 1 if below[index].startswith("=") else 2
+            level = _UNDERLINE_LEVELS[below[0]]
             if version is not None:
                 yield _Heading(index, level, line, version)
 
 
 def _version_in(heading: str) -> Version | None:
     """Return the version that a heading starts with, as in `[1.2.0] - 2026-11-22`, `v1.2.0` and `Version 1.2.0`."""
-    words = [word for word in _WORDS.split(heading) if word]
-    if words and words[0].lower() in ("version", "release"):
-        words = words[1:]
-    return _parse_version_word(words[0]) if words else None
+    words = filter(None, _WORDS.split(heading))
+    first = next(words, "")
+    if first.lower() in ("version", "release"):
+        first = next(words, "")
+    return _parse_version_word(first)
 
 
 def _parse_version_word(word: str) -> Version | None:
