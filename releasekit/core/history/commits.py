@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class Change:
 # Item 1, 4, 5 and 13: type, optional scope, optional "!", colon and space, description. A scope may contain f().
 _SCOPE = r"(?:[^()]|\([^()]*\))*"
 _HEADER = re.compile(rf"(\w[\w-]*)(?:\(({_SCOPE})\))?(!)?:[ \t]+(\S.*)")
-_FIXUP = re.compile(r"(?:(?:fixup|squash|amend)![ \t]+)+")
+_FIXUP = re.compile(r"^(?:(?:fixup|squash|amend)![ \t]+)+")
 _BLANKS = " \t\r\n\v\f\ufeff"
 # Characters that move a terminal's cursor, colour its text or change the reading direction.
 CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -99,41 +100,48 @@ def parse(commit: Commit) -> Change:
     tokens may have any case, except BREAKING CHANGE (item 15). A message of another form has the type "".
     """
     title, body = _split_message(commit.message)
-    fixup = _FIXUP.match(title)
-    header = _HEADER.match(title, fixup.end() if fixup else 0)
-    kind, scope, bang, description = header.groups() if header else ("", "", "", title)
-    kind = kind.lower()
-    notes, release_as, refs = _footers(body) if _may_hold_footers(title, body) else ([], None, [])
-    if title.startswith("BREAKING") and (note := _BREAKING.match(title)):
-        notes.insert(0, note[1])
-    breaking = bool(notes)
-    if bang and not fixup:  # The title of a fixup describes the commit that it amends.
-        breaking = True
-    reverts = None
-    if not fixup and not commit.is_merge:
-        announces_change = breaking or kind == "feat"
-        reverts = _reverts(title, body, kind, refs, more=announces_change)
-    if not kind and reverts and not reverts.is_partial_revert:
-        kind = "revert"
-    return Change(
+    amending_title = _FIXUP.sub("", title)
+    is_fixup = amending_title != title
+    header = _HEADER.match(amending_title)
+    kind, scope, bang, description = header.groups("") if header else ("", "", "", title)
+    footers = _read_footers(body) if _may_hold_footers(title, body) else _NO_FOOTERS
+    notes = footers.notes
+    if note := _BREAKING_TITLE.match(title):
+        notes = (note[1], *notes)
+    is_marked = bang and not is_fixup  # The title of a fixup describes the commit that it amends.
+    change = Change(
         commit=commit,
         title=title,
-        type=kind,
-        scope=(scope or "").strip(),
+        type=kind.lower(),
+        scope=scope.strip(),
         description=description,
-        breaking=breaking,
-        notes=tuple(note for note in notes if note),
-        release_as=description if kind == "release-as" else release_as,
-        reverts=reverts,
-        fixup=fixup is not None,
+        breaking=bool(notes or is_marked),
+        notes=tuple(filter(None, notes)),
+        release_as=footers.release_as,
+        fixup=is_fixup,
     )
+    if change.type == "release-as":
+        change = replace(change, release_as=description)
+    if is_fixup or commit.is_merge:
+        return change
+    return _with_reverts(change, body, footers.refs)
+
+
+def _with_reverts(change: Change, body: str, refs: Sequence[str]) -> Change:
+    """Return *change* with what its message undoes; *refs* are the shas in its footers."""
+    announces_change = change.breaking or change.type == "feat"
+    reverts = _reverts(change.title, body, change.type, refs, more=announces_change)
+    if reverts is None:
+        return change
+    is_untyped_revert = not change.type and not reverts.is_partial_revert
+    kind = "revert" if is_untyped_revert else change.type
+    return replace(change, type=kind, reverts=reverts)
 
 
 def _split_message(message: str) -> tuple[str, str]:
     """Return the title and the body, with plain newlines and without control characters."""
     text = CONTROLS.sub("", message).strip(_BLANKS)
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     title, _, body = text.partition("\n")
     return title.rstrip(), body
 
@@ -142,7 +150,8 @@ def _split_message(message: str) -> tuple[str, str]:
 
 # Item 12 and 16. As in de-facto parsers, it also counts in the middle of a paragraph and after a squash bullet:
 # a missed breaking change costs more than one found twice.
-_BREAKING = re.compile(r" {0,3}(?:\* +)?BREAKING[ -]CHANGE:[ \t]*(.*)")
+_BREAKING_TITLE = re.compile(r"BREAKING[ -]CHANGE:[ \t]*(.*)")
+_BREAKING = re.compile(rf" {{0,3}}(?:\* +)?{_BREAKING_TITLE.pattern}")
 _RELEASE_AS = re.compile(r"release-as:[ \t]*(.*)", re.IGNORECASE)
 # Item 8 and 9: a word token, then ": " or " #".
 _FOOTER = re.compile(r"([A-Za-z0-9][\w-]*)(?::[ \t]+|[ \t]+(?=#))(\S.*)")
@@ -154,29 +163,31 @@ _SHAS = re.compile(_SHA, re.IGNORECASE)
 
 def _may_hold_footers(title: str, body: str) -> bool:
     """Return quickly whether *body* may contain a footer that matters; most bodies contain none."""
-    if not body:
-        return False
-    if "BREAKING" in body:
-        return True
-    lower = body.lower()
-    if "release-as" in lower:
-        return True
-    return "refs" in lower and "revert" in title.lower()
+    lower_body = body.lower()
+    has_refs = "refs" in lower_body and "revert" in title.lower()
+    return has_refs or "BREAKING" in body or "release-as" in lower_body
 
 
-def _footers(body: str) -> tuple[list[str], str | None, list[str]]:
-    """Return the notes of BREAKING CHANGE footers, the last Release-As and the shas in Refs footers."""
-    notes: list[str] = []
+class _Footers(NamedTuple):
+    """The notes of BREAKING CHANGE footers, the last Release-As, and the shas in Refs footers."""
+
+    notes: tuple[str, ...] = ()
     release_as: str | None = None
-    refs: list[str] = []
+    refs: tuple[str, ...] = ()
+
+
+_NO_FOOTERS = _Footers()
+
+
+def _read_footers(body: str) -> _Footers:
+    values: dict[str, list[str]] = defaultdict(list)
     for token, value in _split_footers(body):
-        if token in {"BREAKING CHANGE", "BREAKING-CHANGE"}:
-            notes.append(value)
-        elif token == "release-as":  # noqa: S105  a footer's token
-            release_as = value.partition("\n")[0].strip()
-        elif token == "refs":  # noqa: S105  a footer's token
-            refs += _SHAS.findall(value)
-    return notes, release_as, refs
+        values[token].append(value)
+    release_as = None
+    if requests := values["release-as"]:
+        release_as = requests[-1].partition("\n")[0].strip()
+    refs = "\n".join(values["refs"])
+    return _Footers(tuple(values["BREAKING CHANGE"]), release_as, tuple(_SHAS.findall(refs)))
 
 
 def _split_footers(body: str) -> Iterator[tuple[str, str]]:
@@ -190,38 +201,40 @@ def _split_footers(body: str) -> Iterator[tuple[str, str]]:
     after_blank, fenced = True, False
     for line in body.split("\n"):
         fenced ^= line.startswith("```")
-        footer = None if fenced else _footer(line, anywhere=after_blank or bool(token))
+        is_anywhere = after_blank or bool(token)
+        next_token, text = _NO_FOOTER if fenced else _footer(line, anywhere=is_anywhere)
         after_blank = not line.strip()
-        if footer or _SQUASH_SEAM.match(line):
+        if next_token or _SQUASH_SEAM.match(line):
             yield token, "\n".join(value).strip()
-            token, first_line = footer or ("", "")
-            value = [first_line]
+            token, value = next_token, [text]
         elif token:
             value.append(line)
     yield token, "\n".join(value).strip()
 
 
-def _footer(line: str, *, anywhere: bool) -> tuple[str, str] | None:
+_NO_FOOTER = ("", "")
+
+
+def _footer(line: str, *, anywhere: bool) -> tuple[str, str]:
     """Return the token and first line of the footer that starts on *line*; *anywhere* allows any token."""
-    if "BREAKING" in line and (breaking := _BREAKING.match(line)):
+    if breaking := _BREAKING.match(line):
         return "BREAKING CHANGE", breaking[1]
     if not anywhere:
-        return None
+        return _NO_FOOTER
     if release_as := _RELEASE_AS.match(line):
         return "release-as", release_as[1]
     match = _FOOTER.match(line)
-    if match is None:
-        return None
-    return match[1].lower(), match[2]
+    return (match[1].lower(), match[2]) if match else _NO_FOOTER
 
 
 # ---- what a commit reverts ------------------------------------------------------------------------------------------
 
 _QUOTED = re.compile(r"(revert|reapply)s?[ \t]+[\"“](.+)[\"”]", re.IGNORECASE)
 _TYPED = re.compile(rf"revert(?:\({_SCOPE}\))?!?:[ \t]+(.+)", re.IGNORECASE)
+_DEPTHS = {"revert": 1, "reapply": 2}
 _QUOTES = ' \t"“”'
-PULL_REQUEST = re.compile(r" ?\(#(\d+)\)")
-OWN_PULL_REQUESTS = re.compile(r"(?:\(#\d+\) ?)+$")
+_PULL_REQUEST = re.compile(r" ?\(#(\d+)\)")
+_OWN_PULL_REQUESTS = re.compile(r"(?:\(#\d+\) ?)+$")
 _MERGED_PULL_REQUEST = re.compile(r"Merge pull request #(\d+) ")
 _REVERTED_PULL_REQUEST = re.compile(r"^Reverts (?:[\w.-]+/[\w.-]+)?#(\d+)", re.MULTILINE)
 # `git revert`, also with --reference: This reverts commit 1a2b3c4 (feat: x, 2026-01-31). For a merge: …, reversing
@@ -240,11 +253,11 @@ def subject_of(title: str) -> Subject:
 
     Newer git writes `Reapply "x"` for `Revert "Revert "x""`.
     """
-    text, depth = PULL_REQUEST.sub("", title).strip(), 0
+    text, depth = _PULL_REQUEST.sub("", title).strip(), 0
     while text[:2].lower() == "re":
         if quoted := _QUOTED.match(text):
             text = quoted[2].strip()
-            depth += 2 if quoted[1].lower() == "reapply" else 1
+            depth += _DEPTHS[quoted[1].lower()]
             continue
         typed = _TYPED.match(text)
         if typed is None:
@@ -276,12 +289,13 @@ def _reverts(title: str, body: str, kind: str, refs: Sequence[str], *, more: boo
             if subject is None and reference:
                 subject = subject_of(reference)
         pull_requests += _REVERTED_PULL_REQUEST.findall(body)
-    if not (titled or shas or pull_requests):
+    is_revert = titled or shas or pull_requests
+    if not is_revert:
         return None
     # A feature, or a squash merge of several commits, may also undo something.
     does_more = more or _BULLET.search(body) is not None
     return Reverts(
-        shas=tuple(dict.fromkeys(sha.lower() for sha in shas)),
+        shas=tuple(dict.fromkeys(map(str.lower, shas))),
         pull_requests=tuple(dict.fromkeys(pull_requests)),
         subject=subject,
         mainline=mainline,
@@ -300,11 +314,16 @@ def _reverted_subject(title: str, kind: str) -> Subject | None:
 def _quoted_pull_requests(title: str) -> list[str]:
     """Return the pull request of the commit that *title* quotes, as in `Revert "x (#12)" (#13)`."""
     quoted = _QUOTED.search(title)
-    if quoted and quoted[1].lower() == "reapply":
+    verb, reverted_title = quoted.groups() if quoted else ("", title)
+    if verb.lower() == "reapply":
         return []
-    reverted_title = quoted[2] if quoted else title
-    own = OWN_PULL_REQUESTS.search(reverted_title)
-    return PULL_REQUEST.findall(own[0]) if own else []
+    return own_pull_requests(reverted_title)
+
+
+def own_pull_requests(title: str) -> list[str]:
+    """Return the numbers of the pull requests at the end of *title*, as in `x (#12)`."""
+    own = _OWN_PULL_REQUESTS.search(title)
+    return _PULL_REQUEST.findall(own[0]) if own else []
 
 
 # ---- a whole history ------------------------------------------------------------------------------------------------
@@ -321,7 +340,7 @@ def parse_history(commits: Sequence[Commit], walk: Sequence[Commit] = ()) -> tup
     if not any(change.reverts for change in changes):
         return changes
     resolver = _RevertResolver(walk or commits)
-    return tuple(resolver.complete(change) for change in changes)
+    return tuple(map(resolver.complete, changes))
 
 
 class _RevertResolver:
@@ -329,12 +348,10 @@ class _RevertResolver:
 
     def __init__(self, commits: Sequence[Commit]) -> None:
         self._commits = commits
-        self._shas = ShaIndex([commit.sha for commit in commits])
+        self._shas = ShaIndex(commits)
         self._merges: dict[str, str] = {}
         for commit in commits:
-            if not commit.is_merge:
-                continue
-            if match := _MERGED_PULL_REQUEST.match(commit.message):
+            if commit.is_merge and (match := _MERGED_PULL_REQUEST.match(commit.message)):
                 number = match[1]
                 self._merges[number] = commit.sha
 
@@ -343,7 +360,7 @@ class _RevertResolver:
         reverts = change.reverts
         if reverts is None:
             return change
-        merges = [self._merges[number] for number in reverts.pull_requests if number in self._merges]
+        merges = filter(None, map(self._merges.get, reverts.pull_requests))
         shas: list[str] = []
         for sha in (*reverts.shas, *merges):
             shas += self._resolve(sha, reverts.mainline)
@@ -379,14 +396,14 @@ class _RevertResolver:
 
 
 class ShaIndex:
-    """Finds the index of a full or abbreviated sha in a sequence; indexes each length on first use."""
+    """Finds the index of a commit by its full or abbreviated sha; indexes each length on first use."""
 
-    def __init__(self, shas: Sequence[str]) -> None:
-        self._shas = shas
+    def __init__(self, commits: Iterable[Commit]) -> None:
+        self._shas = [commit.sha for commit in commits]
         self._by_length: dict[int, dict[str, int]] = {}
 
     def index_of(self, sha: str) -> int | None:
-        """Return the index of *sha* in the sequence, None if it is missing."""
+        """Return the index of the commit *sha*, None if it is missing."""
         length = len(sha)
         if length not in self._by_length:
             self._by_length[length] = {whole[:length]: index for index, whole in enumerate(self._shas)}

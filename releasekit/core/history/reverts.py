@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from releasekit.core.history.commits import (
-    OWN_PULL_REQUESTS,
-    PULL_REQUEST,
     Change,
     Reverts,
     ShaIndex,
     Subject,
+    own_pull_requests,
     subject_of,
 )
 
@@ -48,17 +48,14 @@ def drop_reverted(changes: Sequence[Change], *, unreleased: Container[str] = fro
     ignored: list[IgnoredChange] = []
     for index, change in enumerate(changes):
         only_reverts = change.is_revert and change.release_as is None
-        reason = ""
         if index in undone:
             revert = changes[undone[index]]
-            reason = f"reverted by {revert.short_sha}"
+            ignored.append(IgnoredChange(change, f"reverted by {revert.short_sha}"))
         elif change.commit.is_merge:
-            reason = "merge commit"
+            ignored.append(IgnoredChange(change, "merge commit"))
         elif only_reverts and index in consumed:
             target = changes[consumed[index]]
-            reason = f"reverts {target.short_sha}"
-        if reason:
-            ignored.append(IgnoredChange(change, reason))
+            ignored.append(IgnoredChange(change, f"reverts {target.short_sha}"))
         else:
             effective.append(change)
     return EffectiveChanges(tuple(effective), tuple(ignored))
@@ -72,21 +69,23 @@ def _match_reverts(changes: Sequence[Change], unreleased: Container[str]) -> tup
     finder = _RevertTargets(changes)
     for index, change in enumerate(changes):
         # All newer changes are decided, so a revert that names this change, or waits for its subject, has an effect.
-        if pending and index not in undone:
-            waiting = pending.get(subject_of(change.title))
-            if waiting:
-                revert = waiting.pop()
-                undone[index] = revert
-                consumed[revert] = index
-        if change.reverts is None or index in undone:
+        if index in undone:
             continue
-        targets, released = finder.targets(change.reverts, index, unreleased)
+        if pending and (waiting := pending.get(subject_of(change.title))):
+            revert = waiting.pop()
+            undone[index] = revert
+            consumed[revert] = index
+            continue
+        reverts = change.reverts
+        if reverts is None:
+            continue
+        targets, released = finder.targets(reverts, index, unreleased)
         for target in targets:
             undone.setdefault(target, index)
         if targets and not released:
             consumed[index] = targets[0]
-        elif not targets and change.reverts.subject:
-            pending.setdefault(change.reverts.subject, []).append(index)
+        elif not targets and reverts.subject:
+            pending.setdefault(reverts.subject, []).append(index)
     return undone, consumed
 
 
@@ -94,15 +93,14 @@ class _RevertTargets:
     """Finds the changes that reverts name."""
 
     def __init__(self, changes: Sequence[Change]) -> None:
-        self._shas = ShaIndex([change.sha for change in changes])
-        self._by_pull_request: dict[str, int] = {}
-        reverts = [change.reverts for change in changes if change.reverts]
-        if not any(revert.pull_requests for revert in reverts):
-            return
-        for index, change in enumerate(changes):
-            if own := OWN_PULL_REQUESTS.search(change.title):
-                number = PULL_REQUEST.findall(own[0])[-1]
-                self._by_pull_request[number] = index
+        self._changes = changes
+        self._shas = ShaIndex([change.commit for change in changes])
+
+    @cached_property
+    def _by_pull_request(self) -> dict[str, int]:
+        """The index of the change of each pull request; few histories have reverts that name one."""
+        numbers = (own_pull_requests(change.title) for change in self._changes)
+        return {own[-1]: index for index, own in enumerate(numbers) if own}
 
     def targets(self, reverts: Reverts, after: int, unreleased: Container[str]) -> tuple[list[int], bool]:
         """Return the indexes above *after* that *reverts* names, and whether it also names a released commit."""
