@@ -43,57 +43,71 @@ def drop_reverted(changes: Sequence[Change], *, unreleased: Container[str] = fro
     *unreleased* has the sha of every commit that is unreleased in some package. If a revert names one of *changes* and
     such a commit, the other commit concerns another package and does not make the revert count.
     """
-    undone, consumed = _match_reverts(changes, unreleased)
+    matches = _RevertMatcher(changes, unreleased)
     effective: list[Change] = []
     ignored: list[IgnoredChange] = []
     for index, change in enumerate(changes):
         only_reverts = change.is_revert and change.release_as is None
-        if index in undone:
-            revert = changes[undone[index]]
+        if index in matches.undone:
+            revert = changes[matches.undone[index]]
             ignored.append(IgnoredChange(change, f"reverted by {revert.short_sha}"))
         elif change.commit.is_merge:
             ignored.append(IgnoredChange(change, "merge commit"))
-        elif only_reverts and index in consumed:
-            target = changes[consumed[index]]
+        elif only_reverts and index in matches.consumed:
+            target = changes[matches.consumed[index]]
             ignored.append(IgnoredChange(change, f"reverts {target.short_sha}"))
         else:
             effective.append(change)
     return EffectiveChanges(tuple(effective), tuple(ignored))
 
 
-def _match_reverts(changes: Sequence[Change], unreleased: Container[str]) -> tuple[dict[int, int], dict[int, int]]:
-    """Return, as indexes, the revert of each undone change, and the change that each used-up revert undoes."""
-    undone: dict[int, int] = {}
-    consumed: dict[int, int] = {}
-    pending: dict[Subject, list[int]] = {}
-    finder = _RevertTargets(changes)
-    for index, change in enumerate(changes):
-        # All newer changes are decided, so a revert that names this change, or waits for its subject, has an effect.
-        if index in undone:
-            continue
-        if pending and (waiting := pending.get(subject_of(change.title))):
-            revert = waiting.pop()
-            undone[index] = revert
-            consumed[revert] = index
-            continue
-        reverts = change.reverts
-        if reverts is None:
-            continue
-        targets, released = finder.targets(reverts, index, unreleased)
+class _RevertMatcher:
+    """Matches reverts with the changes that they undo, newest first.
+
+    As indexes, *undone* maps each undone change to its revert, and *consumed* each used-up revert to its change.
+    """
+
+    def __init__(self, changes: Sequence[Change], unreleased: Container[str]) -> None:
+        self.undone: dict[int, int] = {}
+        self.consumed: dict[int, int] = {}
+        self._waiting: dict[Subject, list[int]] = {}
+        finder = _RevertTargets(changes, unreleased)
+        for index, change in enumerate(changes):
+            # All newer changes are matched, so a revert that is not undone by now has an effect.
+            is_undone = index in self.undone or self._undo_by_subject(index, change)
+            if change.reverts and not is_undone:
+                self._apply(change.reverts, index, finder)
+
+    def _undo_by_subject(self, index: int, change: Change) -> bool:
+        """Return whether a newer revert waits for the subject of *change*; if so, match the two."""
+        if not self._waiting:
+            return False
+        subject = subject_of(change.title)
+        reverts = self._waiting.get(subject)
+        if not reverts:
+            return False
+        revert = reverts.pop()
+        self.undone[index] = revert
+        self.consumed[revert] = index
+        return True
+
+    def _apply(self, reverts: Reverts, index: int, finder: _RevertTargets) -> None:
+        targets, names_released = finder.targets(reverts, index)
         for target in targets:
-            undone.setdefault(target, index)
-        if targets and not released:
-            consumed[index] = targets[0]
-        elif not targets and reverts.subject:
-            pending.setdefault(reverts.subject, []).append(index)
-    return undone, consumed
+            self.undone.setdefault(target, index)
+        if targets:
+            if not names_released:
+                self.consumed[index] = targets[0]
+        elif reverts.subject:
+            self._waiting.setdefault(reverts.subject, []).append(index)
 
 
 class _RevertTargets:
     """Finds the changes that reverts name."""
 
-    def __init__(self, changes: Sequence[Change]) -> None:
+    def __init__(self, changes: Sequence[Change], unreleased: Container[str]) -> None:
         self._changes = changes
+        self._unreleased = unreleased
         self._shas = ShaIndex([change.commit for change in changes])
 
     @cached_property
@@ -102,17 +116,24 @@ class _RevertTargets:
         numbers = (own_pull_requests(change.title) for change in self._changes)
         return {own[-1]: index for index, own in enumerate(numbers) if own}
 
-    def targets(self, reverts: Reverts, after: int, unreleased: Container[str]) -> tuple[list[int], bool]:
+    def targets(self, reverts: Reverts, after: int) -> tuple[list[int], bool]:
         """Return the indexes above *after* that *reverts* names, and whether it also names a released commit."""
-        older: list[int] = []
-        names_released = False
-        for sha in reverts.shas:
-            index = self._shas.index_of(sha)
-            if index is None:
-                names_released |= sha not in unreleased
-            elif index > after:
-                older.append(index)
+        older, names_released = self._named_by_sha(reverts.shas, after)
         if older:
             return older, names_released
-        by_pull_request = (self._by_pull_request.get(number, -1) for number in reverts.pull_requests)
-        return [index for index in by_pull_request if index > after], False
+        return self._named_by_pull_request(reverts.pull_requests, after), False
+
+    def _named_by_sha(self, shas: Sequence[str], after: int) -> tuple[list[int], bool]:
+        older: list[int] = []
+        names_released = False
+        for sha in shas:
+            index = self._shas.index_of(sha)
+            if index is None:
+                names_released |= sha not in self._unreleased
+            elif index > after:
+                older.append(index)
+        return older, names_released
+
+    def _named_by_pull_request(self, numbers: Sequence[str], after: int) -> list[int]:
+        indexes = (self._by_pull_request.get(number, -1) for number in numbers)
+        return [index for index in indexes if index > after]
