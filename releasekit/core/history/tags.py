@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from releasekit.core.config.ref_names import is_tag_name
 from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.version_numbers import parse_version
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 _PLACEHOLDER = re.compile(r"\{(name|version|label)\}")
 # Tags that may mark a release as a whole, and tags that name a package and a version.
 _UMBRELLA_TAG = re.compile(r"v?\d[^/]*|release-\d{4}\.\d\d\.\d\d(\.\d+)?")
-_PACKAGE_TAG = re.compile(r".*\D\d[\w.+!]*")
+_PACKAGE_TAG = re.compile(rf"(?!(?:{_UMBRELLA_TAG.pattern})$).*\D\d[\w.+!]*")
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,10 @@ class TagScheme:
         if has_other_braces or placeholders.count("version") != 1 or placeholders.count("name") > 1:
             message = f"{pattern!r} must contain {{version}}, and may contain {{name}} and {{label}}"
             raise Refusal(ErrorCode.TAG_INVALID, message)
-        name = "name" if "name" in placeholders else ""
+        self._check_readable(pattern)
+
+    def _check_readable(self, pattern: str) -> None:
+        name = "name" if "{name}" in pattern else ""
         version = Version("1.0")
         tag = self._write(pattern, name, version)
         if _read(self._regex(pattern), tag) != (name, version):
@@ -73,25 +79,20 @@ class TagScheme:
         return next(self.readings(tag), None)
 
     def readings(self, tag: str) -> Iterator[tuple[str, Version]]:
-        """Yield the name and version that each format reads from *tag*, for the formats that match."""
-        for regex in self._regexes:
-            reading = _read(regex, tag)
-            if reading is not None:
-                yield reading
+        """Return the name and version that each format reads from *tag*, for the formats that match."""
+        readings = (_read(regex, tag) for regex in self._regexes)
+        return filter(None, readings)
 
     def without_umbrellas(self, tags: Mapping[str, str], umbrellas: Container[str]) -> dict[str, str]:
         """Return *tags* (tag to commit) without those *umbrellas* that belong to no package.
 
         If the written format names no package, a release as a whole and its packages share a tag, so it stays.
         """
-        remaining: dict[str, str] = {}
-        for tag, commit in tags.items():
-            if tag in umbrellas:
-                is_shared = not self.names_packages and _read(self._regexes[0], tag) is not None
-                if not is_shared:
-                    continue
-            remaining[tag] = commit
-        return remaining
+        return {tag: commit for tag, commit in tags.items() if tag not in umbrellas or self._is_shared(tag)}
+
+    def _is_shared(self, tag: str) -> bool:
+        """Return whether *tag* may be the tag of a release as a whole and also of its packages."""
+        return not self.names_packages and _read(self._regexes[0], tag) is not None
 
     def _write(self, pattern: str, name: str, version: Version) -> str:
         values = {"name": name, "version": str(version), "label": self.label}
@@ -109,7 +110,8 @@ class TagScheme:
         # A version as packaging writes it has no hyphen, so the first hyphen ends it if a name follows.
         replacements = {"{name}": r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)", "{version}": r"(?P<version>v?\d[^/]*?)"}
         replacements["{label}"] = re.escape(self.label)
-        return re.compile("".join(replacements.get(part, re.escape(part)) for part in parts))
+        patterns = [replacements.get(part, re.escape(part)) for part in parts]
+        return re.compile("".join(patterns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +127,8 @@ class TagSchemes:
 
     def readings(self, tag: str) -> list[tuple[str, Version]]:
         """Return all readings of *tag* as a name and a version; the name is empty for a version alone."""
-        readings: list[tuple[str, Version]] = []
-        for scheme in (self.common, *self.own.values()):
-            readings += scheme.readings(tag)
-        return readings
+        schemes = (self.common, *self.own.values())
+        return list(chain.from_iterable(scheme.readings(tag) for scheme in schemes))
 
     def is_ambiguous(self, tag: str) -> bool:
         """Return whether a scheme reads the umbrella tag *tag* as the version of one package, or of every package."""
@@ -155,10 +155,10 @@ def _read(regex: re.Pattern[str], tag: str) -> tuple[str, Version] | None:
     match = regex.fullmatch(tag)
     if not match:
         return None
-    try:
-        return canonicalize_name(match.groupdict().get("name") or ""), Version(match["version"])
-    except InvalidVersion:
-        return None
+    groups = match.groupdict()
+    version = parse_version(groups["version"])
+    name = canonicalize_name(groups.get("name", ""))
+    return (name, version) if version else None
 
 
 TAGS_PER_PUSH = 3
@@ -170,16 +170,12 @@ def push_batches(tags: Iterable[str], umbrella: Container[str]) -> tuple[tuple[s
 
     A workflow that an umbrella tag starts then finds all other tags on the remote.
     """
-    single: list[str] = []
-    last: list[str] = []
-    for tag in dict.fromkeys(tags):
-        group = last if tag in umbrella else single
-        group.append(tag)
+    distinct = dict.fromkeys(tags)
+    single = [tag for tag in distinct if tag not in umbrella]
+    last = tuple(tag for tag in distinct if tag in umbrella)
     starts = range(0, len(single), TAGS_PER_PUSH)
     batches = [tuple(single[start : start + TAGS_PER_PUSH]) for start in starts]
-    if last:
-        batches.append(tuple(last))
-    return tuple(batches)
+    return tuple(filter(None, [*batches, last]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,12 +210,14 @@ def find_baselines(
 
     *umbrellas* are tags of releases as a whole. They belong to a package only if its format names no package.
     """
-    sharing: dict[TagScheme, dict[str, Version | None]] = {}
+    sharing: dict[TagScheme, dict[str, Version | None]] = defaultdict(dict)
     for name, version in declared.items():
-        sharing.setdefault(schemes.of(name), {})[name] = version
+        scheme = schemes.of(name)
+        sharing[scheme][name] = version
     last_releases: dict[str, Baseline] = {}
     for scheme, versions in sharing.items():
-        last_releases |= scheme_baselines(scheme.without_umbrellas(tags, umbrellas), scheme, versions, reachable)
+        package_tags = scheme.without_umbrellas(tags, umbrellas)
+        last_releases |= scheme_baselines(package_tags, scheme, versions, reachable)
     return last_releases
 
 
@@ -237,23 +235,23 @@ def scheme_baselines(
     A tag without a name counts for every package if the scheme writes such tags. Otherwise it is from a time before
     packages had their own tags, and counts only for packages that have none.
     """
-    named: dict[str, list[Baseline]] = {name: [] for name in declared}
-    bare: list[Baseline] = []
+    by_name: dict[str, list[Baseline]] = defaultdict(list)
     for tag, commit in tags.items():
         for name, version in scheme.readings(tag):
-            if not name:
-                bare.append(Baseline(tag, version, commit))
-            elif name in named:
-                named[name].append(Baseline(tag, version, commit))
+            if name in declared or not name:
+                by_name[name].append(Baseline(tag, version, commit))
     last_releases: dict[str, Baseline] = {}
     for name, limit in declared.items():
-        both = [*named[name], *bare]
-        own = _candidates(named[name], limit, reachable)
-        if not own or not scheme.names_packages:
-            own = _candidates(both, limit, reachable)
-        if own:
-            taken = frozenset(release.version for release in both)
-            last_releases[name] = _last_baseline(own, taken)
+        own = by_name[name]
+        without_name = by_name[""]
+        both = [*own, *without_name]
+        candidates = _candidates(own, limit, reachable)
+        counts_all = not candidates or not scheme.names_packages
+        if counts_all:
+            candidates = _candidates(both, limit, reachable)
+        if candidates:
+            taken = frozenset(map(_version, both))
+            last_releases[name] = _last_baseline(candidates, taken)
     return last_releases
 
 
@@ -263,8 +261,9 @@ def baseline_on_index(versions: Iterable[Version], limit: Version | None) -> Bas
     As with tags, it is the highest version not above *limit*, the declared one. None if there is none.
     """
     taken = frozenset(versions)
-    own = _candidates([Baseline("", version, "") for version in taken], limit)
-    return _last_baseline(own, taken) if own else None
+    releases = [Baseline("", version, "") for version in taken]
+    candidates = _candidates(releases, limit)
+    return _last_baseline(candidates, taken) if candidates else None
 
 
 def _candidates(
@@ -275,15 +274,18 @@ def _candidates(
         return [release for release in releases if release.version <= limit]
     if reachable is None:
         return releases
-    return [release for release in releases if release.tag in reachable] or releases
+    merged = [release for release in releases if release.tag in reachable]
+    return merged or releases
 
 
 def _last_baseline(releases: Sequence[Baseline], taken: frozenset[Version]) -> Baseline:
     last = max(releases, key=_version)
     stable_releases = [release for release in releases if not release.version.is_prerelease]
     if stable_releases:
-        return replace(last, stable=max(stable_releases, key=_version), taken=taken, first=None)
-    return replace(last, stable=None, taken=taken, first=min(releases, key=_version))
+        stable = max(stable_releases, key=_version)
+        return replace(last, stable=stable, taken=taken, first=None)
+    first = min(releases, key=_version)
+    return replace(last, stable=None, taken=taken, first=first)
 
 
 def _version(release: Baseline) -> Version:
@@ -304,14 +306,19 @@ def umbrella_tag(
     neither, or the tag is in *taken*, or it could be read as the tag of a package, the tag is `release-DATE`; if that
     is taken too, a number from 2 is added. *date* is "YYYY.MM.DD".
     """
-    used = set(taken)
+    used = frozenset(taken)
     distinct = set(versions)
     version = distinct.pop() if len(distinct) == 1 else lead
     if version is not None:
         tag = TagScheme(pattern, schemes.common.label).tag("", version)
         if tag not in used and not schemes.is_ambiguous(tag):
             return tag
-    tag, number = f"release-{date}", 1
+    return _dated_tag(date, used)
+
+
+def _dated_tag(date: str, used: Container[str]) -> str:
+    tag = f"release-{date}"
+    number = 1
     while tag in used:
         number += 1
         tag = f"release-{date}.{number}"
@@ -324,17 +331,15 @@ def umbrella_candidates(tags: Mapping[str, str], umbrella_format: str, label: st
     They have the form of an umbrella tag, and their commit also has the tag of a package. The commit message decides:
     see `umbrellas_among`.
     """
-    package_tags: dict[str, set[str]] = {}
-    for tag, commit in tags.items():
-        if _PACKAGE_TAG.fullmatch(tag) and not _UMBRELLA_TAG.fullmatch(tag):
-            package_tags.setdefault(commit, set()).add(tag)
+    package_tags: dict[str, set[str]] = defaultdict(set)
+    for tag in filter(_PACKAGE_TAG.fullmatch, tags):
+        commit = tags[tag]
+        package_tags[commit].add(tag)
     scheme = TagScheme(umbrella_format, label)
     candidates: dict[str, str] = {}
     for tag, commit in tags.items():
-        others = package_tags.get(commit, set[str]()) - {tag}
-        if not others:
-            continue
-        if _UMBRELLA_TAG.fullmatch(tag) or scheme.read(tag):
+        other_tags = package_tags[commit] - {tag}
+        if other_tags and (_UMBRELLA_TAG.fullmatch(tag) or scheme.read(tag)):
             candidates[tag] = commit
     return candidates
 
