@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from releasekit.core.history.commits import Commit
@@ -36,9 +37,9 @@ def attribute_commits(
     since: Mapping[str, str],
     owner_of: Mapping[str, str],
     *,
-    latest: Mapping[str, str] | None = None,
+    latest: Mapping[str, str] = MappingProxyType({}),
     ignored: frozenset[str] = frozenset(),
-    layouts: Mapping[str, Mapping[str, str]] | None = None,
+    layouts: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> Attribution:
     """Return for each package the commits that its last release does not contain.
 
@@ -51,16 +52,15 @@ def attribute_commits(
     The walk computes reachability as a set of bits, one for *head* and one for each release commit. A commit has the
     bits of all its children, so git needs no query besides the walk.
     """
-    later = latest or {}
-    tips = _release_bits({*since.values(), *later.values()})
+    tips = _release_bits({*since.values(), *latest.values()})
     released = {package: tips[sha] for package, sha in since.items()}
-    prereleased = {package: tips[sha] for package, sha in later.items()}
+    prereleased = {package: tips[sha] for package, sha in latest.items()}
     everywhere = sum(tips[sha] for sha in set(since.values()))
-    owners = _DirectoryHistory(owner_of, layouts or {}, ignored)
+    owners = _DirectoryHistory(owner_of, layouts, ignored)
     bits = {head: _HEAD}
     commits: list[Commit] = []
     touching: dict[str, list[str]] = {package: [] for package in owner_of.values()}
-    fresh: dict[str, set[str]] = {package: set() for package in later}
+    fresh: dict[str, set[str]] = {package: set() for package in latest}
     manifests: dict[str, list[str]] = {}
     unmatched_release_as: list[Commit] = []
     for commit in walk:
@@ -71,13 +71,16 @@ def attribute_commits(
         packages = [package for package in owned if not reached & released.get(package, 0)]
         for package in packages:
             touching[package].append(commit.sha)
-            if package in fresh and not reached & prereleased[package]:
+            # Without a later prerelease, the bit of HEAD counts, which every commit here has.
+            is_since_prerelease = not reached & prereleased.get(package, _HEAD)
+            if is_since_prerelease:
                 fresh[package].add(commit.sha)
         releases_with_it = reached & everywhere
         in_all_releases = releases_with_it == everywhere
         if packages or not in_all_releases:
-            message = commit.message if packages or commit.is_merge else ""
-            commits.append(Commit(commit.sha, commit.parents, message, ()))
+            is_message_read = packages or commit.is_merge
+            message = commit.message if is_message_read else ""
+            commits.append(Commit(commit.sha, commit.parents, message, files=()))
             for directory in owners.pyproject_directories(commit):
                 manifests.setdefault(directory, []).append(commit.sha)
         is_unmatched = not packages and not releases_with_it
