@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, get_args, get_origin
 
 from packaging.version import VERSION_PATTERN
 from pydantic import (
@@ -26,8 +26,9 @@ from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, did_you_mea
 from releasekit.core.toml_lines import excerpt_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+M = TypeVar("M", bound="BaseModel")
 
 Cycles = Literal["error", "batch"]
 BumpName = Literal["major", "minor", "patch", "none"]
@@ -321,11 +322,7 @@ def settings_of(pyproject: Mapping[str, Any], text: str = "") -> Settings:
 
     Raises Refusal RK-CONFIG-INVALID-KEY or RK-CONFIG-INVALID-VALUE.
     """
-    table: object = pyproject.get("tool", {}).get("releasekit", {})
-    try:
-        return Settings.model_validate(table)
-    except ValidationError as error:
-        raise _refusal(error, text) from None
+    return _validate(Settings, _table_of(pyproject), text)
 
 
 def bump_files(pyproject: Mapping[str, Any], display_path: str, text: str = "") -> tuple[BumpFile, ...]:
@@ -333,11 +330,7 @@ def bump_files(pyproject: Mapping[str, Any], display_path: str, text: str = "") 
 
     Raises Refusal RK-CONFIG-INVALID-KEY or RK-CONFIG-INVALID-VALUE.
     """
-    table: object = pyproject.get("tool", {}).get("releasekit", {})
-    try:
-        return PackageSettings.model_validate(table).bump
-    except ValidationError as error:
-        raise _refusal(error, text, display_path) from None
+    return _validate(PackageSettings, _table_of(pyproject), text, display_path).bump
 
 
 MEMBER_KEYS = ("types", "major_on_zero", "tag_format", "changelog", "smoke_test", "check_ignore", "bump", "pins")
@@ -349,48 +342,75 @@ def parse_member_settings(pyproject: Mapping[str, Any], display_path: str, text:
 
     Raises Refusal RK-CONFIG-INVALID-KEY or RK-CONFIG-INVALID-VALUE.
     """
-    table: Any = pyproject.get("tool", {}).get("releasekit", {})
-    try:
-        read = Settings.model_validate(table)
-    except ValidationError as error:
-        raise _refusal(error, text, display_path, MEMBER_KEYS) from None
-    for key in table:
-        if key in MEMBER_KEYS:
-            continue
+    table = _table_of(pyproject)
+    settings = _validate(Settings, table, text, display_path, MEMBER_KEYS)
+    root_keys = (key for key in table if key not in MEMBER_KEYS)
+    for key in root_keys:
         excerpt = excerpt_of(text, display_path, (*TABLE, key), of_key=True)
         location = f"{display_path}:{excerpt.line}, [tool.releasekit]"
         hint = f"A member can set {', '.join(MEMBER_KEYS)}. Set all other keys in the root's pyproject.toml."
         message = f"{key} can only be set in the root"
         raise Refusal(ErrorCode.CONFIG_INVALID_KEY, message, location, hint, excerpt=excerpt)
-    return {key: getattr(read, key) for key in table}
+    return _values_of(settings, table)
 
 
-def _refusal(
-    error: ValidationError, text: str, display_path: str = "pyproject.toml", keys: Iterable[str] | None = None
-) -> Refusal:
+def _table_of(pyproject: Mapping[str, Any]) -> Mapping[str, Any]:
+    return pyproject.get("tool", {}).get("releasekit", {})
+
+
+def _values_of(settings: Settings, keys: Iterable[str]) -> dict[str, Any]:
+    return {key: getattr(settings, key) for key in keys}
+
+
+def _validate(
+    model: type[M],
+    table: object,
+    text: str,
+    display_path: str = "pyproject.toml",
+    keys: Iterable[str] = (),
+) -> M:
+    """Return *table* as *model*; *text*, *display_path* and the allowed *keys* are for errors."""
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        raise _refusal(error, text, display_path, keys or Settings.model_fields) from None
+
+
+def _refusal(error: ValidationError, text: str, display_path: str, keys: Iterable[str]) -> Refusal:
     # An unknown key first: it may explain why another is missing.
-    problem = min(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
+    problem = min(error.errors(), key=lambda detail: detail["type"] != _UNKNOWN)
+    is_unknown = problem["type"] == _UNKNOWN
     path = [str(part) for part in problem["loc"] if part not in _UNION]
     name = ".".join(path) or "tool.releasekit"
     value: Any = problem["input"]
     item = ""
-    if len(path) > 1 and path[-1].isdecimal():  # an item of a list
+    is_list_item = len(path) > 1 and path[-1].isdecimal()
+    if is_list_item:
         path.pop()
         item = value if isinstance(value, str) else ""
-    unknown = problem["type"] == "extra_forbidden"
     key_path = path[:-1] if problem["type"] == "missing" else path
-    excerpt = excerpt_of(text, display_path, (*TABLE, *key_path), item, of_key=unknown)
+    excerpt = excerpt_of(text, display_path, (*TABLE, *key_path), item, of_key=is_unknown)
     location = f"{display_path}:{excerpt.line}, [tool.releasekit]"
-    if unknown:
-        allowed = keys or Settings.model_fields
-        if len(path) > 1:
-            model = {"groups": Group, "bump": BumpFile}.get(path[0], Settings)
-            allowed = model.model_fields
-        message = f"unknown key {path[-1]}{did_you_mean(path[-1], allowed)}"
+    if is_unknown:
+        message = _unknown_key_message(path, keys)
         return Refusal(ErrorCode.CONFIG_INVALID_KEY, message, location, excerpt=excerpt)
     if path[:1] == ["secrets"]:  # the value may be a secret, so no message shows it
         return Refusal(ErrorCode.CONFIG_INVALID_VALUE, f"{name}: {problem['msg']}", location)
-    return Refusal(ErrorCode.CONFIG_INVALID_VALUE, f"{name} = {value!r}: {problem['msg']}", location, excerpt=excerpt)
+    message = f"{name} = {value!r}: {problem['msg']}"
+    return Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, location, excerpt=excerpt)
+
+
+def _unknown_key_message(path: Sequence[str], keys: Iterable[str]) -> str:
+    *tables, key = path
+    allowed = keys
+    if tables:
+        model = {"groups": Group, "bump": BumpFile}.get(tables[0], Settings)
+        allowed = model.model_fields
+    return f"unknown key {key}{did_you_mean(key, allowed)}"
+
+
+_UNKNOWN = "extra_forbidden"
+"""The type that pydantic gives to an unknown key."""
 
 
 TABLE = ("tool", "releasekit")
@@ -414,21 +434,23 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
     Raises Refusal RK-CONFIG-INVALID-VALUE.
     """
-    fields = Settings.model_fields
     overrides: dict[str, Any] = {}
-    for key, field in fields.items():
-        text = environ.get(variable(key))
-        if text:
+    for key, field in Settings.model_fields.items():
+        if text := environ.get(variable(key)):
             overrides[key] = from_text(field.annotation, text)
     try:
-        read = Settings.model_validate(overrides)
+        settings = Settings.model_validate(overrides)
     except ValidationError as error:
         problem = error.errors()[0]
         key = str(problem["loc"][0])
         value = "" if key == "secrets" else f" = {environ[variable(key)]!r}"
         message = f"{variable(key)}{value}: {problem['msg']}"
         raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, "the environment") from None
-    return {key: getattr(read, key) for key in overrides}
+    return _values_of(settings, overrides)
+
+
+_JSON_KINDS: Mapping[str, set[Any]] = {"[": {tuple}, "{": {dict}}
+"""The types of the values that a JSON text with this first character may stand for."""
 
 
 def from_text(kind: Any, text: str) -> Any:  # noqa: ANN401  types as values, a different one for each key
@@ -438,9 +460,7 @@ def from_text(kind: Any, text: str) -> Any:  # noqa: ANN401  types as values, a 
     """
     kinds = {get_origin(candidate) for candidate in (kind, *get_args(kind))}
     start = text.lstrip()[:1]
-    is_list = tuple in kinds and start == "["
-    is_table = dict in kinds and start == "{"
-    if is_list or is_table:
+    if kinds & _JSON_KINDS.get(start, set()):
         try:
             return from_json(text)
         except ValueError:
