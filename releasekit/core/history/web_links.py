@@ -13,7 +13,11 @@ _URL = re.compile(
 _SCP = re.compile(r"(?:[^/@]*@)*(?P<host>[^/:@]+):(?!/)(?P<path>.+)")  # git@host:owner/name.git
 _PATH = re.compile(r"[\w.~-]+(?:/[\w.~-]+)+")
 # Other names of the host: for ssh through another port, and aliases in ssh configurations for several keys.
-_ALIAS = re.compile(r"(?:(?:ssh|altssh)\.)?(github|gitlab)\.com(?:-.*)?")
+_ALIAS = re.compile(r"^(?:(?:ssh|altssh)\.)?(github|gitlab)\.com(?:-.*)?\Z")
+
+
+_GITHUB_PATHS = {"#": "pull"}  # GitHub redirects to the issue, if it is one
+_GITLAB_PATHS = {"#": "issues", "!": "merge_requests"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +33,9 @@ class RepositoryUrls:
 
     def reference(self, mark: str, number: str) -> str:
         """Return the URL of `#42` or `!42`: an issue or pull request, or on GitLab a merge request."""
-        if self.is_gitlab:
-            kind = "issues" if mark == "#" else "merge_requests"
-            return self._url(f"{kind}/{number}")
-        if mark != "#":
-            return ""
-        return self._url(f"pull/{number}")  # GitHub redirects to the issue, if it is one
+        paths = _GITLAB_PATHS if self.is_gitlab else _GITHUB_PATHS
+        path = paths.get(mark)
+        return self._url(f"{path}/{number}") if path else ""
 
     def tag(self, tag: str, since: str = "") -> str:
         """Return the URL of a tag, or of the comparison of the tag *since* with it."""
@@ -86,26 +87,22 @@ def repository_urls(remote: str, forge: Literal["auto", "github", "gitlab"] = "a
     match = _URL.fullmatch(remote) or _SCP.fullmatch(remote)
     if not match:
         return RepositoryUrls()
-    parts = match.groupdict()
-    host = parts["host"].lower()
-    if alias := _ALIAS.fullmatch(host):
-        host = f"{alias[1]}.com"
+    parts = match.groupdict("")
+    host = _ALIAS.sub(r"\1.com", parts["host"].lower())
     path = parts["path"].rstrip("/").removesuffix(".git")
     kind = _forge_of_host(host) if forge == "auto" else forge
-    if not kind or not _PATH.fullmatch(path):
+    is_supported = kind and _PATH.fullmatch(path)
+    if not is_supported:
         return RepositoryUrls()
-    scheme = parts.get("scheme") or "ssh"
-    if not scheme.startswith("http"):
+    scheme = "https"
+    address = host
+    if parts.get("scheme", "").startswith("http"):
         # The port of another protocol is not that of the web pages.
-        return RepositoryUrls(f"https://{host}/{path}", kind == "gitlab")
-    if parts["port"]:
-        host += f":{parts['port']}"
-    return RepositoryUrls(f"{scheme}://{host}/{path}", kind == "gitlab")
+        scheme = parts["scheme"]
+        address = f"{host}:{parts['port']}".removesuffix(":")
+    return RepositoryUrls(f"{scheme}://{address}/{path}", kind == "gitlab")
 
 
 def _forge_of_host(host: str) -> str:
     words = re.split(r"[.-]", host)
-    for name in ("github", "gitlab"):
-        if name in words:
-            return name
-    return ""
+    return next(filter(words.__contains__, ("github", "gitlab")), "")
