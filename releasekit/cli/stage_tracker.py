@@ -15,23 +15,31 @@ _IN_PROGRESS = frozenset((*BUILD_STAGES, *PROOF_STAGES, *UPLOAD_STAGES))
 _MAX_NAMES = 10
 
 
+class _NoObserver:
+    """Stands in where nobody else observes the release."""
+
+    def on_phase(self, phase: str) -> None:
+        """Do nothing."""
+
+    def on_stage(self, package: str, stage: PackageStage, error: str = "") -> None:
+        """Do nothing."""
+
+
 @dataclass
 class StageTracker:
-    """An observer that remembers the stage of each package; it also notifies *observer*, if there is one."""
+    """An observer that remembers the stage of each package; it also notifies *observer*."""
 
-    observer: Observer | None = None
+    observer: Observer = field(default_factory=_NoObserver)
     stages: dict[str, PackageStage] = field(default_factory=dict[str, PackageStage])
 
     def on_phase(self, phase: str) -> None:
         """Notify the other observer."""
-        if self.observer:
-            self.observer.on_phase(phase)
+        self.observer.on_phase(phase)
 
     def on_stage(self, package: str, stage: PackageStage, error: str = "") -> None:
         """Remember the stage, and notify the other observer."""
         self.stages[package] = stage
-        if self.observer:
-            self.observer.on_stage(package, stage, error)
+        self.observer.on_stage(package, stage, error)
 
     def summary(self) -> str:
         """Return a sentence such as "Published: core, web; in progress: app."; empty if no package has begun."""
