@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from itertools import chain
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -37,7 +38,7 @@ from releasekit.cli.commands import (
 )
 from releasekit.cli.commands import help as help_command
 from releasekit.cli.root import app
-from releasekit.cli.short_help import short_help, wants_short_help
+from releasekit.cli.short_help import command_names, short_help, wants_short_help
 from releasekit.core.config.settings import ENVIRONMENT_PREFIX, Settings, variable
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.integrations.signals import enable_interrupts
@@ -138,11 +139,8 @@ def _usage_message(error: CycloptsError) -> str:
 
 def _is_from_variable(options: Argument, variable_name: str) -> bool:
     """Return whether one of the *options* of a command got its value from the environment variable."""
-    for argument in options.children:
-        for token in argument.tokens:
-            if token.source == "env" and token.keyword == variable_name:
-                return True
-    return False
+    tokens = chain.from_iterable(argument.tokens for argument in options.children)
+    return any((token.source, token.keyword) == ("env", variable_name) for token in tokens)
 
 
 @app.meta.default
@@ -171,11 +169,8 @@ def launch(
     directory
         Change to this directory first. Paths in other options are relative to it.
     """
-    level = logging.INFO
-    if verbose:
-        level = logging.DEBUG
-    elif quiet:
-        level = logging.WARNING
+    normal_level = logging.WARNING if quiet else logging.INFO
+    level = logging.DEBUG if verbose else normal_level
     configure_logging(level, log_format)
     _refuse_unknown_variables()
     _change_directory(directory)
@@ -194,13 +189,11 @@ def _change_directory(directory: Path) -> None:
 
 def all_options() -> Iterator[tuple[str, str]]:
     """Yield the name of the command and of the option, for each option; the command is empty for global options."""
-    commands = [name for name in app if not name.startswith("-")]
-    apps = [("", app.meta), *((name, app[name]) for name in commands)]
-    for command, command_app in apps:
-        for argument in command_app.assemble_argument_collection():
-            name = option_name(argument)
-            if name:
-                yield command, name
+    apps = {"": app.meta} | {name: app[name] for name in command_names(app)}
+    for command, command_app in apps.items():
+        arguments = command_app.assemble_argument_collection()
+        for name in filter(None, map(option_name, arguments)):
+            yield command, name
 
 
 NON_OPTION_VARIABLES = frozenset({"RELEASEKIT_WORKFLOW"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from itertools import takewhile
 from textwrap import shorten
 from typing import TYPE_CHECKING, cast, get_origin
 
@@ -23,17 +24,21 @@ _ORDER = (RUN_MODE, PACKAGES, RELEASE_GROUP, INDEX)
 
 def wants_short_help(words: Sequence[str]) -> bool:
     """Return whether `-h` is among *words*; words after `--` belong to another command."""
-    ours = words[: words.index("--")] if "--" in words else words
+    ours = takewhile(lambda word: word != "--", words)
     return "-h" in ours
 
 
 def short_help(app: App, words: Iterable[str], width: int) -> str:
     """Return the help of the first command in *words*, or of the program; no line is longer than *width*."""
-    names = [name for name in app if not name.startswith("-")]
-    for word in words:
-        if word in names:
-            return "\n".join(_command_help(app[word], word, width))
-    return "\n".join(_program_help(app, names, width))
+    names = command_names(app)
+    name = next(filter(names.__contains__, words), "")
+    lines = _command_help(app[name], name, width) if name else _program_help(app, names, width)
+    return "\n".join(lines)
+
+
+def command_names(app: App) -> list[str]:
+    """Return the names of all commands, without flags such as `--help` that cyclopts lists beside them."""
+    return [name for name in app if not name.startswith("-")]
 
 
 def _program_help(app: App, names: Sequence[str], width: int) -> Iterator[str]:
@@ -54,12 +59,17 @@ def _command_help(command: App, name: str, width: int) -> Iterator[str]:
     yield shorten(summary_of(command), width, placeholder=" …")
     yield ""
     options = sorted(filter(option_name, arguments), key=_rank)
-    rows = [(", ".join(flags_of(option)), option.parameter.help or "") for option in options[:MAX_OPTIONS]]
-    yield from _columns(rows, width)
+    yield from _columns(list(map(_option_row, options[:MAX_OPTIONS])), width)
     yield ""
     hidden = len(options) - MAX_OPTIONS
     more = f"{hidden} more options, defaults" if hidden > 0 else "Defaults"
     yield f"{more}, variables and examples: `releasekit {name} --help`"
+
+
+def _option_row(option: Argument) -> tuple[str, str]:
+    flags = ", ".join(flags_of(option))
+    text = option.parameter.help or ""
+    return flags, text
 
 
 def _columns(rows: Sequence[tuple[str, str]], width: int) -> Iterator[str]:
@@ -72,18 +82,16 @@ def _columns(rows: Sequence[tuple[str, str]], width: int) -> Iterator[str]:
 
 def _rank(option: Argument) -> int:
     groups = cast("tuple[Group, ...]", option.parameter.group or ())
-    for rank, group in enumerate(_ORDER):
-        if group in groups:
-            return rank
-    return len(_ORDER)
+    ranks = (rank for rank, group in enumerate(_ORDER) if group in groups)
+    return next(ranks, len(_ORDER))
 
 
 def groups_of(command: App) -> tuple[Group, ...]:
     """Return the groups that the help of the program shows *command* in."""
     groups: object = command.group
-    if not isinstance(groups, (tuple, list)):
-        groups = (groups,)
-    return tuple(cast("Iterable[Group]", groups))
+    is_several = isinstance(groups, (tuple, list))
+    several = groups if is_several else (groups,)
+    return tuple(cast("Iterable[Group]", several))
 
 
 def summary_of(command: App) -> str:
