@@ -8,7 +8,8 @@ from rich.cells import cell_len
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Self
 
     from rich.console import Console, ConsoleOptions, RenderableType
 
@@ -34,6 +35,12 @@ class ResponsiveTable:
     def add(self, *cells: object, style: str = "") -> None:
         """Add a row. It has one cell for each header."""
         self._rows.append((tuple(map(str, cells)), style))
+
+    def add_rows(self, rows: Iterable[Sequence[object]]) -> Self:
+        """Add rows without a style; return the table."""
+        for cells in rows:
+            self.add(*cells)
+        return self
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         if self._title:
@@ -68,7 +75,8 @@ class ResponsiveTable:
         longest_word = 0
         if self._wraps:
             texts = [self._headers[-1], *(cells[-1] for cells, _ in self._rows)]
-            longest_word = max(map(cell_len, " ".join(texts).split()), default=0)
+            words = " ".join(texts).split()
+            longest_word = max(map(cell_len, words), default=0)
         return min(width, max(_MIN_WIDTH, longest_word))
 
     def _render_columns(self, console: Console, layout: _Layout, room: int) -> Iterator[Text]:
@@ -81,26 +89,30 @@ class ResponsiveTable:
         yield Text(layout.pad_cells(self._headers).rstrip(), style="bold")
         for cells, style in self._rows:
             yield Text(layout.pad_cells(cells).rstrip(), style=style)
-            if cells[-1]:
-                yield from self._render_cell(console, _INDENT, cells[-1], width - len(_INDENT), style)
+            yield from self._render_below(console, cells[-1], width, style)
 
     def _render_stacked(
         self, console: Console, columns: Sequence[int], cells: Sequence[str], style: str, width: int
     ) -> Iterator[Text]:
         """Yield the first cell, then the others below it, each with its header, if columns do not fit."""
-        room = width - len(_INDENT)
         head_length = 1 if self._headers[0] else 2  # an icon stands before the name
         head, rest = columns[:head_length], columns[head_length:-1]
         head_text = " ".join(cells[column] for column in head)
         yield Text(head_text.rstrip(), style=style, overflow="fold")
         labelled = [f"{self._headers[column]} {cells[column]}" for column in rest if cells[column]]
         if labelled:
-            for line in Text(_GAP.join(labelled)).wrap(console, room):
+            details = Text(_GAP.join(labelled))
+            for line in details.wrap(console, width - len(_INDENT)):
                 yield Text(f"{_INDENT}{line.plain.rstrip()}", style=style)
         last = cells[-1]
-        if last:
-            cell = f"{self._headers[-1]} {last}" if self._wraps else last
-            yield from self._render_cell(console, _INDENT, cell, room, style)
+        if last and self._wraps:
+            last = f"{self._headers[-1]} {last}"
+        yield from self._render_below(console, last, width, style)
+
+    def _render_below(self, console: Console, cell: str, width: int, style: str) -> Iterator[Text]:
+        """Yield *cell* indented below its row, unless it is empty."""
+        if cell:
+            yield from self._render_cell(console, _INDENT, cell, width - len(_INDENT), style)
 
     def _render_cell(self, console: Console, before: str, cell: str, room: int, style: str) -> Iterator[Text]:
         """Yield *before* and to its right *cell*, wrapped or shortened to *room* columns."""
@@ -110,7 +122,7 @@ class ResponsiveTable:
             yield Text((before + text.plain).rstrip(), style=style, no_wrap=True, overflow="ignore")
             return
         start = before
-        for line in Text(cell).wrap(console, max(room, 1)) or [Text("")]:
+        for line in Text(cell).wrap(console, max(room, 1)):
             yield Text((start + line.plain).rstrip(), style=style, no_wrap=True, overflow="ignore")
             start = " " * cell_len(before)
 

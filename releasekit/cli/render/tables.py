@@ -65,11 +65,14 @@ def plan_table(plan: Plan) -> RenderableType:
         icon, style = _STATUS_STYLES[step.status]
         is_ordered = step.order >= 0
         position = (step.order, step.level) if is_ordered else ("", "")
-        current = step.current or "-"
-        following = step.next or "-"
-        table.add(icon, *position, step.name, current, following, step.bump, _status_and_reason(step), style=style)
+        versions = (_or_dash(step.current), _or_dash(step.next))
+        table.add(icon, *position, step.name, *versions, step.bump, _status_and_reason(step), style=style)
     warnings = [f"warning {warning}" for warning in plan.warnings]
     return Group(table, *_styled_lines(warnings, "yellow"))
+
+
+def _or_dash(value: object) -> str:
+    return str(value or "-")
 
 
 def _status_and_reason(step: Step) -> str:
@@ -105,10 +108,9 @@ def versions_table(explanation: Explanation) -> RenderableType:
     """Draw the next version of each package."""
     table = ResponsiveTable("Package", "Now", "Next", "Bump", "Because", wraps=False)
     for row in explanation.packages:
-        current = row.current or "-"
-        following = row.next or "-"
+        versions = (_or_dash(row.current), _or_dash(row.next))
         style = "dim" if row.skipped else "green"
-        table.add(row.name, current, following, row.bump, row.reason, style=style)
+        table.add(row.name, *versions, row.bump, row.reason, style=style)
     return table
 
 
@@ -121,9 +123,8 @@ def adoption_table(adoption: Adoption) -> RenderableType:
             unpublished.append(row.name)
             continue
         _, style = _BASELINE_STYLES[row.baseline]
-        declared = row.declared or "-"
-        version = row.version or "-"
-        table.add(row.name, declared, version, _baseline_source(row, adoption), row.note, style=style)
+        versions = (_or_dash(row.declared), _or_dash(row.version))
+        table.add(row.name, *versions, _baseline_source(row, adoption), row.note, style=style)
     label = f", label {adoption.label}" if adoption.label else ""
     formats = ", ".join(adoption.tag_format)
     lines = [Text(f"tag_format: {formats}{label}")]
@@ -140,9 +141,7 @@ def _baseline_source(row: AdoptedPackage, adoption: Adoption) -> str:
     baseline_text, _ = _BASELINE_STYLES[row.baseline]
     if not row.commit:
         return baseline_text
-    usual_tag = adoption.tag_format[0]
-    for placeholder, value in (("label", adoption.label), ("name", row.name), ("version", str(row.version))):
-        usual_tag = usual_tag.replace(f"{{{placeholder}}}", value)
+    usual_tag = adoption.tag_format[0].format(label=adoption.label, name=row.name, version=row.version)
     tag = "tag" if row.tag == usual_tag else row.tag or baseline_text
     preposition = "; set at" if row.baseline == "index" else " at"
     return f"{tag}{preposition} {row.commit[:7]}"
@@ -252,11 +251,8 @@ def status_table(status: ReleaseStatus) -> RenderableType:
 
 def _unfinished_release(release: UnfinishedRelease) -> Iterator[RenderableType]:
     yield Text(release.what, style="bold")
-    origin = _origin_text(release)
-    if origin:
-        yield Text(origin, style="dim")
-    if release.where:
-        yield Text(release.where, style="dim")
+    origin = (_origin_text(release), release.where)
+    yield from _styled_lines(filter(None, origin), "dim")
     headers = ("", "Package", "Version", "Files", "Tag here", "On the remote", "State")
     table = ResponsiveTable(*headers, droppable=("Files",))
     is_index_known = release.published is not None
@@ -270,8 +266,8 @@ def _unfinished_release(release: UnfinishedRelease) -> Iterator[RenderableType]:
     yield table
     yield from _styled_lines(release.notes, "yellow")
     yield Text(f"next: {release.next}", style="cyan")
-    for other in release.others:
-        yield Text(f"or:   {other}", style="cyan")
+    alternatives = [f"or:   {other}" for other in release.others]
+    yield from _styled_lines(alternatives, "cyan")
 
 
 def _origin_text(release: UnfinishedRelease) -> str:
@@ -288,10 +284,7 @@ def waiting_table(runs: Sequence[tuple[str, str]]) -> RenderableType:
     """Draw the runs that wait for approval: name and id of each."""
     if not runs:
         return Text("no release waits for approval")
-    table = ResponsiveTable("Waits for approval", "Run")
-    for run in runs:
-        table.add(*run)
-    return table
+    return ResponsiveTable("Waits for approval", "Run").add_rows(runs)
 
 
 def members_table(workspace: Workspace) -> RenderableType:
@@ -341,7 +334,4 @@ def pins_table(rows: Sequence[tuple[str, str]]) -> RenderableType:
     """Draw each published wheel with the internal requirements in it."""
     if not rows:
         return ""
-    table = ResponsiveTable("On the index", "Internal requirements in its METADATA")
-    for row in rows:
-        table.add(*row)
-    return table
+    return ResponsiveTable("On the index", "Internal requirements in its METADATA").add_rows(rows)
