@@ -274,22 +274,11 @@ def subject_of(title: str) -> Subject:
 
 def _reverts(title: str, body: str, kind: str, refs: Sequence[str], *, more: bool) -> Reverts | None:
     """Return what a message undoes, or None; *more* is true if the message also announces a change."""
-    subject = titled = _reverted_subject(title, kind)
-    shas: list[str] = []
-    pull_requests: list[str] = []
-    mainline = ""
-    if titled:
-        shas += refs
-        pull_requests += _quoted_pull_requests(title)
-    if "everts" in body:
-        for match in _THIS_REVERTS.finditer(body):
-            named_shas, reference, parent = match.groups(default="")
-            shas += _SHAS.findall(named_shas)
-            mainline = mainline or parent.lower()
-            if subject is None and reference:
-                subject = subject_of(reference)
-        pull_requests += _REVERTED_PULL_REQUEST.findall(body)
-    is_revert = titled or shas or pull_requests
+    in_title = _reverts_in_title(title, kind, refs)
+    in_body = _reverts_in_body(body)
+    shas = (*in_title.shas, *in_body.shas)
+    pull_requests = (*in_title.pull_requests, *in_body.pull_requests)
+    is_revert = in_title.subject or shas or pull_requests
     if not is_revert:
         return None
     # A feature, or a squash merge of several commits, may also undo something.
@@ -297,10 +286,36 @@ def _reverts(title: str, body: str, kind: str, refs: Sequence[str], *, more: boo
     return Reverts(
         shas=tuple(dict.fromkeys(map(str.lower, shas))),
         pull_requests=tuple(dict.fromkeys(pull_requests)),
-        subject=subject,
-        mainline=mainline,
-        is_partial_revert=does_more and titled is None,
+        subject=in_title.subject or in_body.subject,
+        mainline=in_body.mainline,
+        is_partial_revert=does_more and in_title.subject is None,
     )
+
+
+def _reverts_in_title(title: str, kind: str, refs: Sequence[str]) -> Reverts:
+    """Return what *title* undoes; *refs* are the shas in the footers, which count only for such a title."""
+    subject = _reverted_subject(title, kind)
+    if subject is None:
+        return Reverts()
+    pull_requests = _quoted_pull_requests(title)
+    return Reverts(tuple(refs), tuple(pull_requests), subject)
+
+
+def _reverts_in_body(body: str) -> Reverts:
+    """Return what the sentences in *body* undo; of several subjects and mainlines, the first counts."""
+    if "everts" not in body:
+        return Reverts()
+    shas: list[str] = []
+    subject: Subject | None = None
+    mainline = ""
+    for match in _THIS_REVERTS.finditer(body):
+        named_shas, reference, parent = match.groups(default="")
+        shas += _SHAS.findall(named_shas)
+        mainline = mainline or parent.lower()
+        if subject is None and reference:
+            subject = subject_of(reference)
+    pull_requests = _REVERTED_PULL_REQUEST.findall(body)
+    return Reverts(tuple(shas), tuple(pull_requests), subject, mainline)
 
 
 def _reverted_subject(title: str, kind: str) -> Subject | None:
@@ -375,7 +390,8 @@ class _RevertResolver:
         if not commit.is_merge:
             return [commit.sha]
         # A merge itself never counts, so only the commits that it brought in are named.
-        return list(self._commits_of_merge(commit, mainline)) or [commit.sha]
+        merged = list(self._commits_of_merge(commit, mainline))
+        return merged or [commit.sha]
 
     def _commits_of_merge(self, merge: Commit, mainline: str) -> Iterator[str]:
         """Yield the commits of *merge* that its parent *mainline* (by default the first) does not contain."""
