@@ -84,7 +84,7 @@ def attribute_commits(
             for directory in owners.pyproject_directories(commit):
                 manifests.setdefault(directory, []).append(commit.sha)
         is_unmatched = not packages and not releases_with_it
-        if is_unmatched and "release-as" in commit.message.lower():
+        if is_unmatched and _mentions_release_as(commit):
             unmatched_release_as.append(commit)
     frozen = {package: frozenset(shas) for package, shas in fresh.items()}
     return Attribution(tuple(commits), touching, frozen, manifests, unmatched_release_as)
@@ -105,6 +105,11 @@ def _pass_to_parents(commit: Commit, bits: dict[str, int], own: int) -> int:
     for parent in commit.parents:
         bits[parent] = bits.get(parent, 0) | reached
     return reached
+
+
+def _mentions_release_as(commit: Commit) -> bool:
+    message = commit.message.lower()
+    return "release-as" in message
 
 
 class _DirectoryHistory:
@@ -135,12 +140,8 @@ class _DirectoryHistory:
     @staticmethod
     def pyproject_directories(commit: Commit) -> list[str]:
         """Return the directories whose pyproject.toml *commit* touches."""
-        directories: list[str] = []
-        for path in commit.files:
-            directory, _, name = path.rpartition("/")
-            if name == _PYPROJECT:
-                directories.append(directory)
-        return directories
+        paths = (path.rpartition("/") for path in commit.files)
+        return [directory for directory, _, name in paths if name == _PYPROJECT]
 
     def _at(self, sha: str, otherwise: _Owners) -> _Owners:
         if sha not in self._layouts:
@@ -170,7 +171,8 @@ class _Owners:
 
     def _of_file(self, file: str) -> str:
         # Git lists a submodule as a file, but a package may be in it.
-        return self._named.get(file) or self._of_directory(file.rpartition("/")[0])
+        submodule_owner = self._named.get(file)
+        return submodule_owner or self._of_directory(file.rpartition("/")[0])
 
     def _of_directory(self, directory: str) -> str:
         if directory not in self._cache:
