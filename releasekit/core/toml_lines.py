@@ -33,13 +33,13 @@ def line_of(text: str, path: Sequence[str], item: str = "") -> int:
     spans = _spans(text)
     for length in range(len(path), 0, -1):
         parent = tuple(path[:length])
-        for span in spans:
-            if span.path == parent:
-                line = _item_line(text, span, item) if item else span.first
-                return line + 1
-        for span in spans:
-            if span.path[:length] == parent:  # a table without a header
-                return span.first + 1
+        matching = [span for span in spans if span.path[:length] == parent]
+        exact = next((span for span in matching if span.path == parent), None)
+        if exact:
+            line = _item_line(text, exact, item) if item else exact.first
+            return line + 1
+        if matching:  # a table without a header
+            return matching[0].first + 1
     return 1
 
 
@@ -128,11 +128,14 @@ def _stripped_span(line: str) -> tuple[int, int]:
 
 
 def _find_quoted(line: str, item: str) -> tuple[int, int]:
-    for quoted in _quoted_forms(item):
-        column = line.find(quoted)
-        if column >= 0:
-            return column, len(quoted)
-    return 0, 0
+    """Return column and length of *item* in quotes; the length is 0 if the line does not contain it."""
+    quoted = _quoted_in(line, _quoted_forms(item))
+    return line.find(quoted), len(quoted)
+
+
+def _quoted_in(line: str, forms: Sequence[str]) -> str:
+    """Return the first of the quoted *forms* that *line* contains; empty if it contains none."""
+    return next(filter(line.__contains__, forms), "")
 
 
 def _quoted_forms(item: str) -> list[str]:
@@ -142,12 +145,11 @@ def _quoted_forms(item: str) -> list[str]:
 
 
 def _item_line(text: str, span: _Span, item: str) -> int:
-    lines = text.splitlines()
+    """Return the line in *span* that has *item* in quotes; the first line of *span* if there is none."""
+    lines = text.splitlines()[span.first : span.last + 1]
     forms = _quoted_forms(item)
-    for number in range(span.first, span.last + 1):
-        if any(quoted in lines[number] for quoted in forms):
-            return number
-    return span.first
+    numbers = (number for number, line in enumerate(lines, span.first) if _quoted_in(line, forms))
+    return next(numbers, span.first)
 
 
 @lru_cache(maxsize=512)
