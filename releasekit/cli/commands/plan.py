@@ -69,15 +69,21 @@ def plan(
     if since_last and diff:
         raise Refusal(ErrorCode.USAGE, "use only one of --since-last and --diff")
     compared_plan = asyncio.run(runner.plan(options, since_last=since_last, diff=diff))
-    since = compared_plan.since
+    is_compared = since_last or diff is not None
+    left_out = None if is_compared else {"since"}
+    difference, by_package, sentences = "", None, None
+    if since := compared_plan.since:
+        difference = tables.difference_list(since)
+        by_package = since.by_package
+        sentences = since.sentences
     terminal.write_result(
         format,
         compared_plan,
         tables.plan_table(compared_plan),
-        *([tables.difference_list(since)] if since else []),
-        json=lambda: compared_plan.model_dump_json(indent=1, exclude=None if since_last or diff else {"since"}),
-        csv=lambda: plan_csv(compared_plan, since.by_package if since else None),
-        markdown=lambda: plan_markdown(compared_plan, since.sentences if since else None, limit=COMMENT_LIMIT),
+        difference,
+        json=lambda: compared_plan.model_dump_json(indent=1, exclude=left_out),
+        csv=lambda: plan_csv(compared_plan, by_package),
+        markdown=lambda: plan_markdown(compared_plan, sentences, limit=COMMENT_LIMIT),
     )
     if comment:
         location = asyncio.run(preview.post_plan_comment(options, compared_plan))
