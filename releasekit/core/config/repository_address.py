@@ -37,20 +37,24 @@ class RemoteWorkspace:
     def __post_init__(self) -> None:
         self._check_address()
         path = PurePosixPath(self.subdirectory)
-        if path.is_absolute() or ".." in path.parts:
+        is_outside = path.is_absolute() or ".." in path.parts
+        if is_outside:
             raise Refusal(ErrorCode.USAGE, "--subdirectory must be inside the repository", self.subdirectory)
         if self.ref.startswith("-"):
             raise Refusal(ErrorCode.USAGE, "a branch, tag or commit cannot start with a hyphen", self.ref)
 
     def _check_address(self) -> None:
-        parts = urlsplit(self.address if _URL.match(self.address) else "")
+        url = self.address if _URL.match(self.address) else ""
+        parts = urlsplit(url)
         if parts.password is not None:
             message = "the address of a repository must not contain a password: parameters are stored and shown"
             hint = "Store it as a secret, and pass the name of the secret with --git-token."
             raise Refusal(ErrorCode.USAGE, message, parts.hostname or "", hint)
-        if not self.token:
-            return
-        if parts.scheme not in ("http", "https"):
+        if self.token:
+            self._check_token(parts.scheme)
+
+    def _check_token(self, scheme: str) -> None:
+        if scheme not in ("http", "https"):
             raise Refusal(ErrorCode.USAGE, "--git-token needs an https address", self.address)
         if not _NAME.fullmatch(self.token):
             # The message does not show the value, because it may be the secret.
