@@ -47,36 +47,43 @@ def drop_reverted(changes: Sequence[Change], *, unreleased: Container[str] = fro
     effective: list[Change] = []
     ignored: list[IgnoredChange] = []
     for index, change in enumerate(changes):
-        only_reverts = change.is_revert and change.release_as is None
-        if index in matches.undone:
-            revert = changes[matches.undone[index]]
-            ignored.append(IgnoredChange(change, f"reverted by {revert.short_sha}"))
-        elif change.commit.is_merge:
-            ignored.append(IgnoredChange(change, "merge commit"))
-        elif only_reverts and index in matches.consumed:
-            target = changes[matches.consumed[index]]
-            ignored.append(IgnoredChange(change, f"reverts {target.short_sha}"))
+        reason = matches.reason_to_ignore(index)
+        if reason:
+            ignored.append(IgnoredChange(change, reason))
         else:
             effective.append(change)
     return EffectiveChanges(tuple(effective), tuple(ignored))
 
 
 class _RevertMatcher:
-    """Matches reverts with the changes that they undo, newest first.
-
-    As indexes, *undone* maps each undone change to its revert, and *consumed* each used-up revert to its change.
-    """
+    """Matches reverts with the changes that they undo, newest first."""
 
     def __init__(self, changes: Sequence[Change], unreleased: Container[str]) -> None:
-        self.undone: dict[int, int] = {}
-        self.consumed: dict[int, int] = {}
+        self._changes = changes
+        # As indexes, the revert of each undone change, and the change that each used-up revert undoes.
+        self._undone: dict[int, int] = {}
+        self._consumed: dict[int, int] = {}
         self._waiting: dict[Subject, list[int]] = {}
         finder = _RevertTargets(changes, unreleased)
         for index, change in enumerate(changes):
             # All newer changes are matched, so a revert that is not undone by now has an effect.
-            is_undone = index in self.undone or self._undo_by_subject(index, change)
+            is_undone = index in self._undone or self._undo_by_subject(index, change)
             if change.reverts and not is_undone:
                 self._apply(change.reverts, index, finder)
+
+    def reason_to_ignore(self, index: int) -> str:
+        """Return why the change *index* has no effect; empty if it has one."""
+        change = self._changes[index]
+        if index in self._undone:
+            revert = self._changes[self._undone[index]]
+            return f"reverted by {revert.short_sha}"
+        if change.commit.is_merge:
+            return "merge commit"
+        only_reverts = change.is_revert and change.release_as is None
+        if only_reverts and index in self._consumed:
+            target = self._changes[self._consumed[index]]
+            return f"reverts {target.short_sha}"
+        return ""
 
     def _undo_by_subject(self, index: int, change: Change) -> bool:
         """Return whether a newer revert waits for the subject of *change*; if so, match the two."""
@@ -87,17 +94,17 @@ class _RevertMatcher:
         if not reverts:
             return False
         revert = reverts.pop()
-        self.undone[index] = revert
-        self.consumed[revert] = index
+        self._undone[index] = revert
+        self._consumed[revert] = index
         return True
 
     def _apply(self, reverts: Reverts, index: int, finder: _RevertTargets) -> None:
         targets, names_released = finder.targets(reverts, index)
         for target in targets:
-            self.undone.setdefault(target, index)
+            self._undone.setdefault(target, index)
         if targets:
             if not names_released:
-                self.consumed[index] = targets[0]
+                self._consumed[index] = targets[0]
         elif reverts.subject:
             self._waiting.setdefault(reverts.subject, []).append(index)
 
@@ -135,5 +142,4 @@ class _RevertTargets:
         return older, names_released
 
     def _named_by_pull_request(self, numbers: Sequence[str], after: int) -> list[int]:
-        indexes = (self._by_pull_request.get(number, -1) for number in numbers)
-        return [index for index in indexes if index > after]
+        return [index for number in numbers if (index := self._by_pull_request.get(number, -1)) > after]
