@@ -52,10 +52,7 @@ def attribute_commits(
     The walk computes reachability as a set of bits, one for *head* and one for each release commit. A commit has the
     bits of all its children, so git needs no query besides the walk.
     """
-    tips = _release_bits({*since.values(), *latest.values()})
-    released = {package: tips[sha] for package, sha in since.items()}
-    prereleased = {package: tips[sha] for package, sha in latest.items()}
-    everywhere = sum(tips[sha] for sha in set(since.values()))
+    releases = _ReleaseBits(since, latest)
     owners = _DirectoryHistory(owner_of, layouts, ignored)
     bits = {head: _HEAD}
     commits: list[Commit] = []
@@ -64,19 +61,17 @@ def attribute_commits(
     manifests: dict[str, list[str]] = {}
     unmatched_release_as: list[Commit] = []
     for commit in walk:
-        reached = _pass_to_parents(commit, bits, tips.get(commit.sha, 0))
+        reached = _pass_to_parents(commit, bits, releases.of(commit))
         owned = owners.of(commit)
         if not reached & _HEAD:
             continue
-        packages = [package for package in owned if not reached & released.get(package, 0)]
+        packages = [package for package in owned if not releases.last_contains(reached, package)]
         for package in packages:
             touching[package].append(commit.sha)
-            # Without a later prerelease, the bit of HEAD counts, which every commit here has.
-            is_since_prerelease = not reached & prereleased.get(package, _HEAD)
-            if is_since_prerelease:
+            if package in fresh and not releases.prerelease_contains(reached, package):
                 fresh[package].add(commit.sha)
-        releases_with_it = reached & everywhere
-        in_all_releases = releases_with_it == everywhere
+        releases_with_it = reached & releases.last
+        in_all_releases = releases_with_it == releases.last
         if packages or not in_all_releases:
             is_message_read = packages or commit.is_merge
             message = commit.message if is_message_read else ""
@@ -94,9 +89,28 @@ _HEAD = 1
 """The bit of the commits that are reachable from HEAD."""
 
 
-def _release_bits(commits: Iterable[str]) -> dict[str, int]:
-    """Return a bit for each release commit, other than that of HEAD."""
-    return {sha: _HEAD << number for number, sha in enumerate(sorted(commits), start=1)}
+class _ReleaseBits:
+    """A bit for each release commit, other than that of HEAD; *last* has the bits of all last releases."""
+
+    def __init__(self, since: Mapping[str, str], latest: Mapping[str, str]) -> None:
+        commits = sorted({*since.values(), *latest.values()})
+        self._bits = {sha: _HEAD << number for number, sha in enumerate(commits, start=1)}
+        self._released = {package: self._bits[sha] for package, sha in since.items()}
+        self._prereleased = {package: self._bits[sha] for package, sha in latest.items()}
+        last_releases = set(since.values())
+        self.last = sum(map(self._bits.__getitem__, last_releases))
+
+    def of(self, commit: Commit) -> int:
+        """Return the bit of *commit*, 0 if it is no release."""
+        return self._bits.get(commit.sha, 0)
+
+    def last_contains(self, reached: int, package: str) -> bool:
+        """Return whether a commit with the bits *reached* is in the last release of *package*."""
+        return bool(reached & self._released.get(package, 0))
+
+    def prerelease_contains(self, reached: int, package: str) -> bool:
+        """Return whether a commit with the bits *reached* is in the later prerelease of *package*."""
+        return bool(reached & self._prereleased[package])
 
 
 def _pass_to_parents(commit: Commit, bits: dict[str, int], own: int) -> int:
@@ -140,8 +154,7 @@ class _DirectoryHistory:
     @staticmethod
     def pyproject_directories(commit: Commit) -> list[str]:
         """Return the directories whose pyproject.toml *commit* touches."""
-        paths = (path.rpartition("/") for path in commit.files)
-        return [directory for directory, _, name in paths if name == _PYPROJECT]
+        return [path.rpartition("/")[0] for path in commit.files if f"/{path}".endswith(_PYPROJECT)]
 
     def _at(self, sha: str, otherwise: _Owners) -> _Owners:
         if sha not in self._layouts:
@@ -152,7 +165,7 @@ class _DirectoryHistory:
         return self._cache[id(layout)]
 
 
-_PYPROJECT = "pyproject.toml"
+_PYPROJECT = "/pyproject.toml"
 
 
 class _Owners:
