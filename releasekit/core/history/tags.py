@@ -92,7 +92,8 @@ class TagScheme:
 
     def _is_shared(self, tag: str) -> bool:
         """Return whether *tag* may be the tag of a release as a whole and also of its packages."""
-        return not self.names_packages and _read(self._regexes[0], tag) is not None
+        reading = _read(self._regexes[0], tag)
+        return reading is not None and not self.names_packages
 
     def _write(self, pattern: str, name: str, version: Version) -> str:
         values = {"name": name, "version": str(version), "label": self.label}
@@ -128,11 +129,12 @@ class TagSchemes:
     def readings(self, tag: str) -> list[tuple[str, Version]]:
         """Return all readings of *tag* as a name and a version; the name is empty for a version alone."""
         schemes = (self.common, *self.own.values())
-        return list(chain.from_iterable(scheme.readings(tag) for scheme in schemes))
+        readings = (scheme.readings(tag) for scheme in schemes)
+        return list(chain.from_iterable(readings))
 
     def is_ambiguous(self, tag: str) -> bool:
         """Return whether a scheme reads the umbrella tag *tag* as the version of one package, or of every package."""
-        return any(not name for name, _ in self.readings(tag))
+        return "" in dict(self.readings(tag))
 
 
 def schemes_of(settings: Settings, own: Mapping[str, Mapping[str, Any]]) -> TagSchemes:
@@ -147,7 +149,8 @@ def schemes_of(settings: Settings, own: Mapping[str, Mapping[str, Any]]) -> TagS
         try:
             own_schemes[name] = TagScheme(overrides["tag_format"], settings.label)
         except Refusal as error:
-            raise Refusal(error.code, error.message, f"[tool.releasekit] of {name}") from None
+            location = f"[tool.releasekit] of {name}"
+            raise Refusal(error.code, error.message, location) from None
     return TagSchemes(TagScheme(settings.tag_format, settings.label), own_schemes)
 
 
@@ -235,16 +238,11 @@ def scheme_baselines(
     A tag without a name counts for every package if the scheme writes such tags. Otherwise it is from a time before
     packages had their own tags, and counts only for packages that have none.
     """
-    by_name: dict[str, list[Baseline]] = defaultdict(list)
-    for tag, commit in tags.items():
-        for name, version in scheme.readings(tag):
-            if name in declared or not name:
-                by_name[name].append(Baseline(tag, version, commit))
+    by_name = _releases_by_name(tags, scheme, {"", *declared})
     last_releases: dict[str, Baseline] = {}
     for name, limit in declared.items():
         own = by_name[name]
-        without_name = by_name[""]
-        both = [*own, *without_name]
+        both = [*own, *by_name[""]]
         candidates = _candidates(own, limit, reachable)
         counts_all = not candidates or not scheme.names_packages
         if counts_all:
@@ -255,13 +253,25 @@ def scheme_baselines(
     return last_releases
 
 
+def _releases_by_name(
+    tags: Mapping[str, str], scheme: TagScheme, names: Container[str]
+) -> defaultdict[str, list[Baseline]]:
+    by_name: defaultdict[str, list[Baseline]] = defaultdict(list)
+    for tag, commit in tags.items():
+        for name, version in scheme.readings(tag):
+            if name in names:
+                release = Baseline(tag, version, commit)
+                by_name[name].append(release)
+    return by_name
+
+
 def baseline_on_index(versions: Iterable[Version], limit: Version | None) -> Baseline | None:
     """Return the last release of a package without tags from its *versions* on the index; its commit is unknown.
 
     As with tags, it is the highest version not above *limit*, the declared one. None if there is none.
     """
     taken = frozenset(versions)
-    releases = [Baseline("", version, "") for version in taken]
+    releases = [Baseline(tag="", version=version, commit="") for version in taken]
     candidates = _candidates(releases, limit)
     return _last_baseline(candidates, taken) if candidates else None
 
