@@ -7,6 +7,7 @@ import os
 import tomllib
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
@@ -185,7 +186,7 @@ def _walk(
     project: Project,
     last: Mapping[str, Baseline],
     owners: Mapping[str, str],
-    layouts: Mapping[str, Mapping[str, str]] | None = None,
+    layouts: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> Attribution:
     since = {name: baseline.begin.commit for name, baseline in last.items()}
     latest = {name: baseline.commit for name, baseline in last.items() if baseline.version.is_prerelease}
