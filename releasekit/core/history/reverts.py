@@ -125,12 +125,12 @@ class _RevertTargets:
 
     def targets(self, reverts: Reverts, after: int) -> tuple[list[int], bool]:
         """Return the indexes above *after* that *reverts* names, and whether it also names a released commit."""
-        older, names_released = self._named_by_sha(reverts.shas, after)
+        older, names_released = self._targets_by_sha(reverts.shas, after)
         if older:
             return older, names_released
-        return self._named_by_pull_request(reverts.pull_requests, after), False
+        return self._targets_by_pull_request(reverts.pull_requests, after), False
 
-    def _named_by_sha(self, shas: Sequence[str], after: int) -> tuple[list[int], bool]:
+    def _targets_by_sha(self, shas: Sequence[str], after: int) -> tuple[list[int], bool]:
         older: list[int] = []
         names_released = False
         for sha in shas:
@@ -141,5 +141,5 @@ class _RevertTargets:
                 older.append(index)
         return older, names_released
 
-    def _named_by_pull_request(self, numbers: Sequence[str], after: int) -> list[int]:
+    def _targets_by_pull_request(self, numbers: Sequence[str], after: int) -> list[int]:
         return [index for number in numbers if (index := self._by_pull_request.get(number, -1)) > after]
