@@ -126,7 +126,8 @@ def parts_of(changes: Sequence[Change], settings: Settings) -> tuple[Part, ...]:
     def heading_of(change: Change) -> str:
         if change.breaking:
             return breaking
-        if _is_internal(change) or any(pattern.search(change.title) for pattern in excluded):
+        is_excluded = any(pattern.search(change.title) for pattern in excluded)
+        if is_excluded or _is_internal(change):
             return _HIDDEN
         return headings.get(change.type, other)
 
@@ -145,9 +146,9 @@ _HIDDEN = ""
 def headings_of(settings: Settings) -> dict[str, str]:
     """Return the heading of each type, in the order of the sections; "" hides a type."""
     headings = dict(HEADINGS)
-    for name, bump in settings.bumps().items():
-        if bump is not Bump.NONE:
-            headings.setdefault(name, name.capitalize())
+    releasing_types = [name for name, bump in settings.bumps().items() if bump is not Bump.NONE]
+    for name in releasing_types:
+        headings.setdefault(name, name.capitalize())
     for name, heading in settings.changelog_sections.items():
         headings[name.lower()] = heading.strip()
     return headings
@@ -331,7 +332,9 @@ def _end_of_fence(lines: Sequence[str], start: int) -> int | None:
 
 def _find_line(lines: Sequence[str], start: int, accepts: Callable[[str], object]) -> int | None:
     """Return the index of the first line from *start* that the function *accepts*; None if there is none."""
-    return next((index for index in range(start, len(lines)) if accepts(lines[index])), None)
+    following = range(start, len(lines))
+    matches = (index for index in following if accepts(lines[index]))
+    return next(matches, None)
 
 
 # ---- the file -------------------------------------------------------------------------------------------------------
@@ -479,9 +482,9 @@ class _ParsedChangelog:
 
 
 def _first_above(lines: Sequence[str], end: int, pattern: re.Pattern[str]) -> int:
-    """Return the index of the first line of the block above *end*, in which lines match *pattern* or are blank.
+    """Return the index of the first of the lines directly above *end* that match *pattern*, or *end* if none does.
 
-    The first line matches. If no line above *end* does, return *end*.
+    Blank lines may be between them.
     """
     first = end
     for index in reversed(range(end)):
