@@ -58,7 +58,9 @@ _SEVERITY_STYLES = {"error": ("❌", "red"), "warning": ("⚠️ ", "yellow"), "
 
 def plan_table(plan: Plan) -> RenderableType:
     """Draw a plan: first the packages that are released, in order; then the others with the reason."""
-    title = f"{plan.title}: {count_packages(plan.steps)}" if plan.steps else "nothing to release"
+    title = "nothing to release"
+    if plan.steps:
+        title = f"{plan.title}: {count_packages(plan.steps)}"
     headers = ("", "#", "Level", "Package", "Now", "Next", "Bump", "Because")
     table = ResponsiveTable(*headers, title=title, droppable=("Level", "#"), wraps=False)
     for step in plan.packages:
@@ -142,7 +144,9 @@ def _baseline_source(row: AdoptedPackage, adoption: Adoption) -> str:
     if not row.commit:
         return baseline_text
     usual_tag = adoption.tag_format[0].format(label=adoption.label, name=row.name, version=row.version)
-    tag = "tag" if row.tag == usual_tag else row.tag or baseline_text
+    tag = row.tag or baseline_text
+    if row.tag == usual_tag:
+        tag = "tag"
     preposition = "; set at" if row.baseline == "index" else " at"
     return f"{tag}{preposition} {row.commit[:7]}"
 
@@ -198,7 +202,8 @@ def rollback_table(rollback: Rollback) -> RenderableType:
     """Draw what a rollback removes, what stays, and how to continue."""
     if not rollback.release:
         return Group(Text(rollback.summary), *map(Text, rollback.notes))
-    table = ResponsiveTable("", "Removed" if rollback.done else "To be removed", title=rollback.summary)
+    header = "Removed" if rollback.done else "To be removed"
+    table = ResponsiveTable("", header, title=rollback.summary)
     for name in rollback.tags:
         table.add("tag", f"{name} here")
     for name in rollback.remote_tags:
