@@ -45,15 +45,16 @@ def approve(run: str = "", /, *, reject: Annotated[str | None, RunModeOption] = 
     from releasekit.cli import runner
     from releasekit.cli.render import tables, terminal
 
-    if not run and (drop or reject is not None):
+    is_rejected = reject is not None
+    if not run and (drop or is_rejected):
         raise Refusal(ErrorCode.USAGE, "name the run; `releasekit approve` lists the waiting ones")
-    if drop and reject is not None:
+    if drop and is_rejected:
         raise Refusal(ErrorCode.USAGE, "use only one of --drop and --reject")
     if not run:
         waiting = asyncio.run(runner.waiting_releases())
         terminal.print_parts(tables.waiting_table(waiting))
         return DONE
     name = asyncio.run(runner.approve(run, reject=reject, drop=drop))
-    answer = "approved" if reject is None else "rejected"
+    answer = "rejected" if is_rejected else "approved"
     log.info("%s: %s", name, answer)
     return DONE
