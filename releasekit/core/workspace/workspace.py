@@ -82,6 +82,11 @@ class Workspace:
 
     members: Mapping[str, Member]
 
+    @classmethod
+    def of(cls, members: Iterable[Member]) -> Workspace:
+        """Return the workspace of *members*, which are sorted by name."""
+        return cls({member.name: member for member in members})
+
     def __iter__(self) -> Iterator[Member]:
         return iter(self.members.values())
 
@@ -143,9 +148,8 @@ def workspace_of(
         members.append(member)
     members.sort(key=_by_name)
     _refuse_duplicates(members)
-    unfiltered = Workspace({member.name: member for member in members})
-    chosen = _publishable_names(unfiltered, settings)
-    return Workspace({member.name: replace(member, publishable=member.name in chosen) for member in members})
+    chosen = _publishable_names(Workspace.of(members), settings)
+    return Workspace.of(replace(member, publishable=member.name in chosen) for member in members)
 
 
 def _refuse_duplicates(members: list[Member]) -> None:
@@ -274,7 +278,7 @@ def _parse_member(
         path=path,
         version=_parse_version(declared, path) if declared.version else None,
         dynamic=is_dynamic(document),
-        publishable=_looks_publishable(document),
+        publishable=looks_publishable(document),
         needs=tuple(_parse_needs(path, document, files)),
         version_file=dynamic_version.file if dynamic_version else "",
         requires_python=str(project.get("requires-python", "")),
@@ -290,7 +294,8 @@ def _parse_version(declared: DeclaredVersion, path: str) -> Version:
         raise Refusal(ErrorCode.VERSION_INVALID, message, file, excerpt=Excerpt(file, 0, declared.version)) from None
 
 
-def _looks_publishable(document: Mapping[str, Any]) -> bool:
+def looks_publishable(document: Mapping[str, Any]) -> bool:
+    """Return whether the package with this pyproject.toml is built, and no classifier keeps it off an index."""
     if "build-system" not in document:
         return False
     if document.get("tool", {}).get("uv", {}).get("package") is False:
