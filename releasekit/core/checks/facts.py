@@ -18,7 +18,7 @@ from releasekit.core.workspace.dynamic_version import table_at
 from releasekit.core.workspace.workspace import REQUIREMENTS, Kind, requirement_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from packaging.requirements import Requirement
 
@@ -90,39 +90,64 @@ class Package:
 
     def at(self, path: str) -> str:
         """Return *path*, which is relative to this package, relative to the root of the workspace."""
-        if self.member.path == ".":
-            return path
-        return f"{self.member.path}/{path}"
+        return f"{self.member.path}/{path}".removeprefix("./")
 
     def says(self, key: str) -> bool:
         """Return whether [project] has *key*, or declares it as dynamic."""
-        dynamic = self.project.get("dynamic", ())
-        return key in dynamic or bool(self.project.get(key))
+        return self.is_dynamic(key) or bool(self.project.get(key))
+
+    def is_dynamic(self, key: str) -> bool:
+        """Return whether [project] leaves *key* to the build backend."""
+        return key in self.project.get("dynamic", ())
+
+    def classifiers(self, prefix: str) -> list[str]:
+        """Return the trove classifiers that start with *prefix*."""
+        return [text for text in self.project.get("classifiers", ()) if text.startswith(prefix)]
 
     @cached_property
     def written(self) -> tuple[Written, ...]:
         """Its published requirements, and its build requirements."""
-        return tuple(Written(path, kind, text, requirement_of(text)) for path, kind, text in self._arrays())
+        requirements: list[Written] = []
+        for path, kind, texts in self._arrays():
+            requirements += [Written(path, kind, text, requirement_of(text)) for text in texts]
+        return tuple(requirements)
 
     def found(self, message: str, *path: str, item: str = "", **more: Any) -> Found:  # noqa: ANN401  see Found
         """Return a finding about the key *path* of its pyproject.toml, or about *item* in the array at *path*."""
         key = path or ("project", "name")
         line = line_of(self.text, key, item)
-        return Found(self.name, message, self.file, line, **more)
+        return Found(
+            package=self.name,
+            what=message,
+            file=self.file,
+            line=line,
+            **more,
+        )
 
-    def _arrays(self) -> Iterator[tuple[tuple[str, ...], Kind, str]]:
+    def project_finding(self, key: str, message: str, **more: Any) -> Found:  # noqa: ANN401  see Found
+        """Return a finding about *key* of [project]."""
+        return self.found(message, "project", key, **more)
+
+    def requirement_finding(self, need: Written, message: str, **more: Any) -> Found:  # noqa: ANN401  see Found
+        """Return a finding about the requirement *need* of its pyproject.toml."""
+        return self.found(message, *need.path, item=need.text, **more)
+
+    def _arrays(self) -> Iterator[tuple[tuple[str, ...], Kind, Sequence[str]]]:
+        """Yield the arrays of requirements: the key path of each, the kind of its requirements, and their texts."""
         for path in REQUIREMENTS:
             table = table_at(self.document, *path)
-            key = (*path, "dependencies")
-            for text in table.get("dependencies", ()):
-                yield key, Kind.RUNTIME, text
+            yield (*path, "dependencies"), Kind.RUNTIME, table.get("dependencies", ())
             for extra, texts in table.get("optional-dependencies", {}).items():
-                key = (*path, "optional-dependencies", extra)
-                for text in texts:
-                    yield key, Kind.EXTRA, text
-        key = ("build-system", "requires")
-        for text in table_at(self.document, *key[:1]).get("requires", ()):
-            yield key, Kind.BUILD, text
+                yield (*path, "optional-dependencies", extra), Kind.EXTRA, texts
+        build_system = table_at(self.document, "build-system")
+        yield ("build-system", "requires"), Kind.BUILD, build_system.get("requires", ())
+
+
+def written_requirements(packages: Iterable[Package]) -> Iterator[tuple[Package, Written]]:
+    """Yield the published requirements and the build requirements of *packages*, each with its package."""
+    for package in packages:
+        for need in package.written:
+            yield package, need
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,14 +260,12 @@ class CheckReport(BaseModel):
     def summary(self) -> str:
         """The number of findings of each severity, in words."""
         counts = Counter(finding.severity for finding in self.findings)
-        severities = [_count(counts[severity], severity) for severity in Severity if counts[severity]]
+        severities = [_count(counts[severity], severity) for severity in Severity if severity in counts]
         findings = ", ".join(severities) or "no findings"
         scope = f"{_count(self.packages, 'package')}, {_count(len(self.checks), 'check')}"
         fixable = sum(finding.fixable for finding in self.findings)
-        text = f"{scope}: {findings}"
-        if fixable:
-            text += f"; --fix fixes {fixable}"
-        return text
+        note = f"; --fix fixes {fixable}" if fixable else ""
+        return f"{scope}: {findings}{note}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -28,9 +28,11 @@ def with_plugins(others: Iterable[tuple[str, object]]) -> dict[str, Check]:
     for source, value in others:
         for check in _as_sequence(value):
             if not isinstance(check, Check):
-                raise Refusal(ErrorCode.CHECK_PLUGIN, f"{type(check).__name__} is not a Check", source)
+                message = f"{type(check).__name__} is not a Check"
+                raise Refusal(ErrorCode.CHECK_PLUGIN, message, source)
             if check.name in by_name:
-                raise Refusal(ErrorCode.CHECK_PLUGIN, f"a check named {check.name} already exists", source)
+                message = f"a check named {check.name} already exists"
+                raise Refusal(ErrorCode.CHECK_PLUGIN, message, source)
             by_name[check.name] = check
     return by_name
 
@@ -46,10 +48,11 @@ def select_checks(by_name: Mapping[str, Check], select: Collection[str], ignore:
     """
     for name in (*select, *ignore):
         if name not in by_name:
+            message = f"there is no check {name}{did_you_mean(name, by_name)}"
             hint = f"The checks are {', '.join(by_name)}."
-            raise Refusal(ErrorCode.CHECK_UNKNOWN, f"there is no check {name}{did_you_mean(name, by_name)}", hint=hint)
-    selected = select or by_name
-    return {name: check for name, check in by_name.items() if name in selected and name not in ignore}
+            raise Refusal(ErrorCode.CHECK_UNKNOWN, message, hint=hint)
+    selected = set(select or by_name).difference(ignore)
+    return {name: check for name, check in by_name.items() if name in selected}
 
 
 def collect_findings(
@@ -62,16 +65,22 @@ def collect_findings(
     """
     reported: list[Finding] = []
     for check in checks:
-        try:
-            reported += [
-                _make_finding(check, problem) for problem in check.find(facts) if is_wanted(check.name, problem.package)
-            ]
-        except Exception as error:
-            if check.name in CHECKS:
-                raise
-            message = f"the check {check.name} failed: {type(error).__name__}: {error}"
-            raise Refusal(ErrorCode.CHECK_PLUGIN, message) from error
+        problems = _run_check(check, facts)
+        wanted = [problem for problem in problems if is_wanted(check.name, problem.package)]
+        reported += [_make_finding(check, problem) for problem in wanted]
     return tuple(sorted(reported, key=_sort_key))
+
+
+def _run_check(check: Check, facts: WorkspaceFacts) -> list[Found]:
+    """Return what *check* finds; see `collect_findings` for its failures."""
+    try:
+        return list(check.find(facts))
+    except Exception as error:
+        is_built_in = check.name in CHECKS
+        if is_built_in:
+            raise
+        message = f"the check {check.name} failed: {type(error).__name__}: {error}"
+        raise Refusal(ErrorCode.CHECK_PLUGIN, message) from error
 
 
 def _make_finding(check: Check, problem: Found) -> Finding:
