@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from itertools import takewhile
+from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from releasekit.core.checks.facts import Check, Found, Severity
+from releasekit.core.checks.facts import Check, Found, Severity, written_requirements
 from releasekit.core.checks.fixes import DropItem
 from releasekit.core.errors import Refusal
 from releasekit.core.workspace.graph import graph_of, offers_of, order
 from releasekit.core.workspace.workspace import Kind, Workspace, fits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from packaging.requirements import Requirement
+    from collections.abc import Iterable, Iterator
 
     from releasekit.core.checks.facts import Package, WorkspaceFacts, Written
     from releasekit.core.workspace.workspace import Member
@@ -28,7 +27,7 @@ _HARD = (Kind.RUNTIME, Kind.BUILD)
 
 def cycles(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find cycles of hard requirements that the setting `cycles` does not allow."""
-    without_self = Workspace({member.name: _without_itself(member) for member in facts.workspace})
+    without_self = Workspace.of(map(_without_itself, facts.workspace))
     graph, _ = graph_of(without_self, offers_of(without_self))
     for cycle in graph.cycles():
         try:
@@ -44,45 +43,46 @@ def _without_itself(member: Member) -> Member:
 
 def _cycle_finding(package: Package, required: str, refusal: Refusal) -> Found:
     """Return the finding at the requirement of *package* on *required*."""
-    for need in package.written:
-        if need.kind in _HARD and need.name == required:
-            return package.found(refusal.message, *need.path, item=need.text, hint=refusal.hint)
-    # The requirement comes from an extra, so no written one names it.
-    return package.found(refusal.message, "project", "dependencies", hint=refusal.hint)
+    need = next(_hard_needs(package, required), None)
+    if need is None:  # the requirement comes from an extra, so no written one names it
+        return package.project_finding("dependencies", refusal.message, hint=refusal.hint)
+    return package.requirement_finding(need, refusal.message, hint=refusal.hint)
+
+
+def _hard_needs(package: Package, required: str) -> Iterator[Written]:
+    """Yield the requirements of *package* on *required*, at run time or to build."""
+    return (need for need in package.written if need.kind in _HARD and need.name == required)
 
 
 def self_deps(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find packages that require themselves at run time or to build. In an extra this is common, and allowed."""
     for package in facts:
-        for need in package.written:
-            if need.kind in _HARD and need.name == package.name:
-                fix = None if need.requirement.extras else DropItem(package.file, need.path, need.text)
-                message = f"{package.name} requires itself: {need.text}"
-                yield package.found(message, *need.path, item=need.text, fix=fix)
+        for need in _hard_needs(package, package.name):
+            fix = None if need.requirement.extras else DropItem(package.file, need.path, need.text)
+            yield package.requirement_finding(need, f"{package.name} requires itself: {need.text}", fix=fix)
 
 
 def orphan_deps(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find requirements on siblings that are never published, and on unknown packages named like a sibling."""
     prefix = _common_prefix([package.name for package in facts.published])
-    for package in facts.published:
-        for need in package.written:
-            if need.name == package.name:
-                continue
-            sibling = facts.workspace.members.get(need.name)
-            if sibling is None:
-                if _is_missing_sibling(need, prefix, facts):
-                    message = f"{package.name} requires {need.name}, which is named like a sibling but does not exist"
-                    hint = "Fix the name, or remove the requirement."
-                    yield package.found(message, *need.path, item=need.text, hint=hint)
-            elif not sibling.publishable:
-                severity = Severity.WARNING if need.kind is Kind.EXTRA else Severity.ERROR
-                message = f"{package.name} requires {need.name}, which is never published"
-                yield package.found(message, *need.path, item=need.text, severity=severity)
+    for package, need in written_requirements(facts.published):
+        sibling = facts.packages.get(need.name)
+        if sibling and not sibling.member.publishable:
+            message = f"{package.name} requires {need.name}, which is never published"
+            severity = Severity.WARNING if need.kind is Kind.EXTRA else Severity.ERROR
+            yield package.requirement_finding(need, message, severity=severity)
+        if _is_missing_sibling(need, prefix, facts):
+            yield package.requirement_finding(
+                need,
+                f"{package.name} requires {need.name}, which is named like a sibling but does not exist",
+                hint="Fix the name, or remove the requirement.",
+            )
 
 
 def _is_missing_sibling(need: Written, prefix: str, facts: WorkspaceFacts) -> bool:
     """Return whether *need* has the name of a sibling, which starts with *prefix*, but is unknown everywhere."""
-    if not prefix or not need.name.startswith(prefix):
+    is_named_like_sibling = bool(prefix) and need.name.startswith(prefix)
+    if not is_named_like_sibling or need.name in facts.packages:
         return False
     is_elsewhere = bool(need.requirement.url) or _is_in_lockfile(facts, need.name)
     return not is_elsewhere
@@ -90,49 +90,69 @@ def _is_missing_sibling(need: Written, prefix: str, facts: WorkspaceFacts) -> bo
 
 def internal_specifiers(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find requirements that the sibling in the workspace does not satisfy: they mean an older release."""
-    for package in facts:
-        for need in package.written:
-            sibling = facts.workspace.members.get(need.name)
-            if sibling is None or sibling.version is None or need.name == package.name:
-                continue
-            version = sibling.version
-            if not fits(need.requirement.specifier, version):
-                message = f"{package.name} requires {need.requirement}, but the workspace has {version}"
-                yield package.found(message, *need.path, item=need.text)
+    for package, need, sibling in _sibling_needs(facts, facts):
+        version = sibling.member.version
+        is_satisfied = version is None or fits(need.requirement.specifier, version)
+        if not is_satisfied:
+            message = f"{package.name} requires {need.requirement}, but the workspace has {version}"
+            yield package.requirement_finding(need, message)
+
+
+class _SiblingNeed(NamedTuple):
+    """A requirement of *package* on *sibling*."""
+
+    package: Package
+    need: Written
+    sibling: Package
+
+
+def _sibling_needs(packages: Iterable[Package], facts: WorkspaceFacts) -> Iterator[_SiblingNeed]:
+    """Yield the requirements of *packages* on other members of the workspace."""
+    for package, need in written_requirements(packages):
+        sibling = facts.packages.get(need.name)
+        if sibling and sibling.name != package.name:
+            yield _SiblingNeed(package, need, sibling)
 
 
 def python_ranges(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find packages that allow Python versions on which a required sibling does not install."""
-    for package in facts.published:
+    for package, need, sibling in _sibling_needs(facts.published, facts):
         requires_python = package.member.requires_python
         promised = _pythons(requires_python) if requires_python else ()
-        for need in package.written:
-            sibling = facts.packages.get(need.name)
-            if need.kind is not Kind.RUNTIME or sibling is None or need.name == package.name:
-                continue
-            excluded = [python for python in promised if _excludes_python(python, need.requirement, sibling)]
-            if not excluded:
-                continue
-            python_range = excluded[0]
-            if len(excluded) > 1:
-                python_range += f" to {excluded[-1]}"
+        excluded = [python for python in promised if _excludes_python(python, need, sibling)]
+        if excluded:
+            python_range = _format_range(excluded[0], excluded[-1])
             limit = sibling.member.requires_python
             message = f"{package.name} allows Python {python_range}, but {sibling.name} does not ({limit})"
-            severity = Severity.ERROR if len(excluded) == len(promised) else None
-            yield package.found(message, "project", "requires-python", severity=severity)
+            is_never_installable = len(excluded) == len(promised)
+            severity = Severity.ERROR if is_never_installable else None
+            yield package.project_finding("requires-python", message, severity=severity)
+
+
+def _format_range(first: str, last: str) -> str:
+    if first == last:
+        return first
+    return f"{first} to {last}"
+
+
+def _excludes_python(python: str, need: Written, sibling: Package) -> bool:
+    """Return whether *need* applies at run time on the version *python*, but *sibling* does not install there."""
+    if need.kind is not Kind.RUNTIME:
+        return False
+    environment = {"python_version": python, "python_full_version": f"{python}.99", "extra": ""}
+    marker = need.requirement.marker
+    applies = marker is None or marker.evaluate(environment)
+    return applies and python not in _pythons(sibling.member.requires_python)
 
 
 def _common_prefix(names: list[str]) -> str:
     """Return the words that all *names* start with, ending in a hyphen; empty if there are none."""
     if len(names) < 2:  # noqa: PLR2004  one name has no siblings
         return ""
-    shared: list[str] = []
     split_names = [name.split("-") for name in names]
-    for words in zip(*split_names, strict=False):
-        if len(set(words)) > 1:
-            break
-        shared.append(words[0])
-    return "".join(f"{word}-" for word in shared)
+    columns = zip(*split_names, strict=False)
+    shared = takewhile(lambda words: len(set(words)) == 1, columns)
+    return "".join(f"{words[0]}-" for words in shared)
 
 
 def _is_in_lockfile(facts: WorkspaceFacts, name: str) -> bool:
@@ -148,20 +168,12 @@ _MINORS = ("2.7", *(f"3.{minor}" for minor in range(6, 31)))
 def _pythons(requires: str) -> tuple[str, ...]:
     """Return the minor versions of Python that *requires* allows, for their first or for a late patch release."""
     specifier = SpecifierSet(requires)
-    allowed: list[str] = []
-    for minor in _MINORS:
-        first, late = Version(f"{minor}.0"), Version(f"{minor}.99")
-        if first in specifier or late in specifier:
-            allowed.append(minor)
-    return tuple(allowed)
+    return tuple(minor for minor in _MINORS if _allows_minor(specifier, minor))
 
 
-def _excludes_python(python: str, requirement: Requirement, sibling: Package) -> bool:
-    if requirement.marker:
-        environment = {"python_version": python, "python_full_version": f"{python}.99", "extra": ""}
-        if not requirement.marker.evaluate(environment):
-            return False
-    return python not in _pythons(sibling.member.requires_python)
+def _allows_minor(specifier: SpecifierSet, minor: str) -> bool:
+    first, late = Version(f"{minor}.0"), Version(f"{minor}.99")
+    return first in specifier or late in specifier
 
 
 CHECKS = (
