@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from dataclasses import replace
+from collections import Counter, defaultdict
 from fnmatch import fnmatchcase
+from itertools import filterfalse
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from packaging.utils import canonicalize_name
 
-from releasekit.core.checks.facts import Check, Severity
+from releasekit.core.checks.facts import Check, Found, Severity
 from releasekit.core.checks.fixes import AddItem, DropItem, NewFile, SetKey
-from releasekit.core.workspace.workspace import Kind
+from releasekit.core.text import summarize
+from releasekit.core.workspace.dynamic_version import table_at
+from releasekit.core.workspace.workspace import Kind, looks_publishable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from releasekit.core.checks.facts import Found, Package, WorkspaceFacts
+    from releasekit.core.checks.facts import Package, WorkspaceFacts
     from releasekit.core.checks.fixes import Fix
 
 LICENSES = ("LICEN[CS]E*", "COPYING*", "NOTICE*", "AUTHORS*")
@@ -31,6 +33,7 @@ _PLACEHOLDERS = {"add your description here", "todo", "fixme"}  # the first is u
 _IMAGE = re.compile(r"""!\[[^\]]*\]\(\s*<?([^)\s>]+)|<img\b[^>]*?\bsrc\s*=\s*["']([^"']+)""", re.IGNORECASE)
 _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|//|#", re.IGNORECASE)
 _FENCED = re.compile(r"^(```|~~~).*?^\1|<!--.*?-->|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+_LICENSE_CLASSIFIER = "License ::"
 PRIVATE = "Private :: Do Not Upload"
 
 
@@ -38,83 +41,113 @@ def missing_license(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find packages without a license or without the license text."""
     for package in facts.presented:
         globs = license_globs(package)
-        texts = [path for path in package.files if _is_license(path, globs)]
-        if texts:
+        if _has_license_text(package, globs):
             continue
         if globs:
             message = f"no file matches the license-files of {package.name}: {', '.join(globs)}"
-            yield package.found(message, "project", "license-files")
-            continue
-        license_value: object = package.project.get("license")
-        if isinstance(license_value, dict) and license_value:
-            continue  # the table has the text, or names its file
-        fix = _root_license(facts, package)
-        if _names_license(package):
-            message = f"{package.name} names its license, but the license text is missing"
-            yield package.found(message, "project", "license", severity=Severity.WARNING, fix=fix)
-        else:
-            yield package.found(f"{package.name} has no license", fix=fix)
+            yield package.project_finding("license-files", message)
+        elif not table_at(package.project, "license"):  # the table has the text, or names its file
+            yield _no_license_finding(package, facts)
+
+
+def _no_license_finding(package: Package, facts: WorkspaceFacts) -> Found:
+    fix = _root_license(facts, package)
+    if _names_license(package):
+        return package.project_finding(
+            "license",
+            f"{package.name} names its license, but the license text is missing",
+            severity=Severity.WARNING,
+            fix=fix,
+        )
+    return package.found(f"{package.name} has no license", fix=fix)
 
 
 def license_expression(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find licenses not written as PEP 639 requires: an index or a build backend refuses them."""
     for package in facts.presented:
         license_value = package.project.get("license")
-        classifiers = [text for text in package.project.get("classifiers", ()) if text.startswith("License ::")]
         if isinstance(license_value, str):
             yield from _check_expression(package, license_value)
-            for text in classifiers:
-                message = f"{package.name} has both a license expression and the classifier {text}"
-                path = ("project", "classifiers")
-                fix = DropItem(package.file, path, text)
-                hint = "Remove the classifier: the expression replaces it (PEP 639), and some backends refuse both."
-                yield package.found(message, *path, item=text, hint=hint, severity=Severity.WARNING, fix=fix)
+            yield from _check_license_classifiers(package)
         elif license_value is not None:
-            message = f"{package.name} has its license in a table, which PEP 639 deprecates"
-            hint = 'Write the SPDX expression, such as `license = "MIT"`, and `license-files = ["LICENSE"]`.'
-            yield package.found(message, "project", "license", hint=hint, severity=Severity.NOTE)
+            yield package.project_finding(
+                "license",
+                f"{package.name} has its license in a table, which PEP 639 deprecates",
+                hint='Write the SPDX expression, such as `license = "MIT"`, and `license-files = ["LICENSE"]`.',
+                severity=Severity.NOTE,
+            )
+
+
+def _check_license_classifiers(package: Package) -> Iterator[Found]:
+    """Yield a finding for each license classifier of *package*, which has a license expression too."""
+    path = ("project", "classifiers")
+    for text in package.classifiers(_LICENSE_CLASSIFIER):
+        yield package.found(
+            f"{package.name} has both a license expression and the classifier {text}",
+            *path,
+            item=text,
+            hint="Remove the classifier: the expression replaces it (PEP 639), and some backends refuse both.",
+            severity=Severity.WARNING,
+            fix=DropItem(package.file, path, text),
+        )
 
 
 def missing_readme(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find packages whose page on an index would be empty, or whose README does not exist."""
     for package in facts.presented:
         file = readme_file(package)
-        readmes = _readmes(package.files)
         if file and file not in package.files:
             problem = "git ignores" if file in package.ignored else "does not exist"
-            message = f"the readme of {package.name} is {file}, which {problem}"
-            hint = "Write it, or fix the name: no build works without it."
-            yield package.found(message, "project", "readme", hint=hint)
-        elif package.says("readme"):
-            continue
-        elif readmes:
-            fix = SetKey(package.file, ("project", "readme"), readmes[0])
-            message = f'{package.name} has a {readmes[0]} that no index shows: `readme = "{readmes[0]}"` is missing'
-            yield package.found(message, fix=fix)
-        else:
-            yield package.found(f"{package.name} has no README")
+            yield package.project_finding(
+                "readme",
+                f"the readme of {package.name} is {file}, which {problem}",
+                hint="Write it, or fix the name: no build works without it.",
+            )
+        elif not package.says("readme"):
+            yield _undeclared_readme_finding(package)
+
+
+def _undeclared_readme_finding(package: Package) -> Found:
+    readmes = _readmes(package.files)
+    if not readmes:
+        return package.found(f"{package.name} has no README")
+    readme = readmes[0]
+    message = f'{package.name} has a {readme} that no index shows: `readme = "{readme}"` is missing'
+    fix = SetKey(package.file, ("project", "readme"), readme)
+    return package.found(message, fix=fix)
 
 
 def readme_rendering(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find READMEs that an index refuses, or does not show as their repository does."""
-    untried: list[Package] = []
     for package in facts.presented:
-        file, kind = readme_file(package), _content_type(package)
-        if not _can_render(file, kind):
-            message = f"no index can show the readme of {package.name}: {kind or file}"
-            hint = "Use .md, .rst or .txt, or write `readme = { file = …, content-type = … }` with their types."
-            yield package.found(message, "project", "readme", hint=hint)
-        if package.rendering is None:
-            untried.append(package)
-        elif package.rendering:
-            yield package.found(f"{file} cannot be rendered: {package.rendering}", "project", "readme")
-        if kind == "text/markdown" or (not kind and file.lower().endswith(".md")):
-            yield from _check_images(package, file)
+        yield from _check_readme(package)
+    untried = [package for package in facts.presented if package.rendering is None]
     if untried:
         names = ", ".join(package.name for package in untried)
-        hint = "Install releasekit with its extra `rst`, which includes readme_renderer."
-        message = f"not checked: whether an index can render the README of {names}"
-        yield untried[0].found(message, "project", "readme", hint=hint, severity=Severity.NOTE)
+        yield untried[0].project_finding(
+            "readme",
+            f"not checked: whether an index can render the README of {names}",
+            hint="Install releasekit with its extra `rst`, which includes readme_renderer.",
+            severity=Severity.NOTE,
+        )
+
+
+def _check_readme(package: Package) -> Iterator[Found]:
+    """Yield the problems that an index has with the README of *package*."""
+    file, kind = readme_file(package), _content_type(package)
+    if not _can_render(file, kind):
+        yield package.project_finding(
+            "readme",
+            f"no index can show the readme of {package.name}: {kind or file}",
+            hint="Use .md, .rst or .txt, or write `readme = { file = …, content-type = … }` with their types.",
+        )
+    if package.rendering:
+        message = f"{file} cannot be rendered: {package.rendering}"
+        yield package.project_finding("readme", message)
+    kind_of_suffix = "text/markdown" if file.lower().endswith(".md") else ""
+    shown_as = kind or kind_of_suffix
+    if shown_as == "text/markdown":
+        yield from _check_images(package, file)
 
 
 def _can_render(file: str, kind: str) -> bool:
@@ -127,19 +160,26 @@ def _can_render(file: str, kind: str) -> bool:
 def metadata_completeness(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find packages without the metadata that people look for on an index."""
     for package in facts.presented:
-        missing = [key for key in ("description", "requires-python", "urls") if not package.says(key)]
-        if not (package.says("authors") or package.says("maintainers")):
-            missing.append("authors")
-        has_license_text = any(_is_license(path, None) for path in package.files)
-        if has_license_text and not _names_license(package):
-            missing.append("license")  # if the text is missing too, missing_license reports it
+        missing = _missing_keys(package)
         description = package.project.get("description", "")
         if missing:
             severity = Severity.NOTE if missing == ["urls"] else None
             yield package.found(f"{package.name} lacks {', '.join(missing)}", severity=severity)
         elif description.strip(" .!").lower() in _PLACEHOLDERS:
             message = f'the description of {package.name} is "{description}"'
-            yield package.found(message, "project", "description")
+            yield package.project_finding("description", message)
+
+
+def _missing_keys(package: Package) -> list[str]:
+    """Return the keys of [project] that people look for and *package* lacks."""
+    missing = list(filterfalse(package.says, ("description", "requires-python", "urls")))
+    has_people = package.says("authors") or package.says("maintainers")
+    if not has_people:
+        missing.append("authors")
+    has_text = _has_license_text(package, globs=None)
+    if has_text and not _names_license(package):
+        missing.append("license")  # if the text is missing too, missing_license reports it
+    return missing
 
 
 def normalized_names(facts: WorkspaceFacts) -> Iterator[Found]:
@@ -147,63 +187,87 @@ def normalized_names(facts: WorkspaceFacts) -> Iterator[Found]:
     for package in facts.published:
         raw = package.member.raw_name
         if raw != package.name:
-            is_module = "flit_core" in str(package.document.get("build-system", {}).get("build-backend", ""))
+            backend = table_at(package.document, "build-system").get("build-backend", "")
+            is_module = "flit_core" in str(backend)
+            message = f"indexes and installers call {raw} {package.name}"
             fix = None if is_module else SetKey(package.file, ("project", "name"), package.name)
-            yield package.found(f"indexes and installers call {raw} {package.name}", "project", "name", fix=fix)
+            yield package.project_finding("name", message, fix=fix)
 
 
 def naming_convention(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find packages whose name does not follow from their directory as the names of their neighbours do."""
-    neighbours: dict[str, list[Package]] = {}
+    for parent, packages in _packages_by_parent(facts).items():
+        pattern = _common_name_pattern(packages)
+        if pattern:
+            yield from _check_names(packages, pattern, parent or "the root")
+
+
+def _packages_by_parent(facts: WorkspaceFacts) -> dict[str, list[Package]]:
+    """Return the packages by the directory that they are in, without the one at the root."""
+    neighbours: defaultdict[str, list[Package]] = defaultdict(list)
     for package in facts:
         if package.member.path != ".":
-            neighbours.setdefault(package.member.path.rpartition("/")[0], []).append(package)
-    for parent, packages in neighbours.items():
-        pattern = _common_name_pattern(packages)
-        if not pattern:
-            continue
-        for package in packages:
-            directory = package.member.path.rpartition("/")[2]
-            name = pattern.format(canonicalize_name(directory))
-            if package.name != name:
-                around = parent or "the root"
-                message = f"{package.name} is in {directory}; the pattern of most names in {around} gives {name}"
-                yield package.found(message, "project", "name")
+            parent, _ = _split_path(package)
+            neighbours[parent].append(package)
+    return neighbours
+
+
+def _split_path(package: Package) -> tuple[str, str]:
+    """Return the parent directory of *package*, and the name of its directory."""
+    parent, _, directory = package.member.path.rpartition("/")
+    return parent, directory
+
+
+def _check_names(packages: Sequence[Package], pattern: str, parent: str) -> Iterator[Found]:
+    """Yield a finding for each of *packages* in the directory *parent* whose name does not follow *pattern*."""
+    for package in packages:
+        _, directory = _split_path(package)
+        name = pattern.format(canonicalize_name(directory))
+        if package.name != name:
+            message = f"{package.name} is in {directory}; the pattern of most names in {parent} gives {name}"
+            yield package.project_finding("name", message)
 
 
 def direct_references(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find published requirements on a URL, which indexes refuse, and ones that only this workspace redirects."""
-    shared = facts.document.get("tool", {}).get("uv", {}).get("sources", {})
     for package in facts.published:
-        own = package.document.get("tool", {}).get("uv", {}).get("sources", {})
-        sources: dict[str, object] = {canonicalize_name(name): source for name, source in {**shared, **own}.items()}
+        sources = _uv_sources(package, facts)
         for need in package.written:
             if need.kind is Kind.BUILD:
                 continue  # only builds fetch it, and it is not in the published metadata
+            source_kind = _source_kind(sources.get(need.name))
             if need.requirement.url:
-                yield package.found(f"{package.name} requires a URL: {need.text}", *need.path, item=need.text)
-            elif need.name in facts.workspace.members:
-                continue
-            elif kind := _source_kind(sources.get(need.name)):
-                message = (
-                    f"{package.name} uses {need.name} from {kind} in development, but its users get it from the index"
+                message = f"{package.name} requires a URL: {need.text}"
+                yield package.requirement_finding(need, message)
+            elif source_kind and need.name not in facts.packages:
+                origin = f"from {source_kind} in development"
+                yield package.requirement_finding(
+                    need,
+                    f"{package.name} uses {need.name} {origin}, but its users get it from the index",
+                    hint="Publish the version that you need, or make sure that the published one works.",
+                    severity=Severity.WARNING,
                 )
-                hint = "Publish the version that you need, or make sure that the published one works."
-                yield package.found(message, *need.path, item=need.text, hint=hint, severity=Severity.WARNING)
+
+
+def _uv_sources(package: Package, facts: WorkspaceFacts) -> dict[str, object]:
+    """Return the entries of `tool.uv.sources` that apply to *package*, by normalized name."""
+    shared = table_at(facts.document, "tool", "uv", "sources")
+    own = table_at(package.document, "tool", "uv", "sources")
+    return {canonicalize_name(name): source for name, source in {**shared, **own}.items()}
 
 
 def private_classifier(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find samples that could be uploaded by accident."""
     for package in facts:
-        builds = "build-system" in package.document
-        is_virtual = package.document.get("tool", {}).get("uv", {}).get("package") is False
-        marked = any(text.startswith("Private ::") for text in package.project.get("classifiers", ()))
-        if not package.is_sample or not builds or is_virtual or marked:
+        is_unprotected_sample = package.is_sample and looks_publishable(package.document)
+        if not is_unprotected_sample:
             continue
         if not package.member.publishable:
-            fix = AddItem(package.file, ("project", "classifiers"), PRIVATE)
-            message = f"only the settings exclude {package.name}; a manual upload would succeed"
-            yield package.found(message, severity=Severity.NOTE, fix=fix)
+            yield package.found(
+                f"only the settings exclude {package.name}; a manual upload would succeed",
+                severity=Severity.NOTE,
+                fix=AddItem(package.file, ("project", "classifiers"), PRIVATE),
+            )
         elif not facts.settings.packages:  # `packages` lists it on purpose
             message = f"{package.name} looks like a sample, but would be published"
             yield package.found(message)
@@ -212,7 +276,9 @@ def private_classifier(facts: WorkspaceFacts) -> Iterator[Found]:
 def readme_file(package: Package) -> str:
     """Return the path of the README that [project] of *package* names; empty if it names none."""
     readme = package.project.get("readme", "")
-    return readme if isinstance(readme, str) else str(readme.get("file", ""))
+    if isinstance(readme, str):
+        return readme
+    return str(readme.get("file", ""))
 
 
 def license_globs(package: Package) -> Sequence[str] | None:
@@ -221,30 +287,33 @@ def license_globs(package: Package) -> Sequence[str] | None:
     return cast("list[str]", globs) if isinstance(globs, list) else None
 
 
-def _is_license(path: str, globs: Sequence[str] | None) -> bool:
-    if globs is not None:
-        at_top = [glob.replace("**/", "") for glob in globs]
-        return any(fnmatchcase(path, glob) for glob in (*globs, *at_top))
-    if "/" in path:
-        return False
-    return any(fnmatchcase(path.upper(), glob.upper()) for glob in LICENSES)
+def matches_any(path: str, globs: Iterable[str]) -> bool:
+    """Return whether *path* matches one of *globs*; their `*` matches "/" too."""
+    return any(fnmatchcase(path, glob) for glob in globs)
+
+
+def _has_license_text(package: Package, globs: Sequence[str] | None) -> bool:
+    """Return whether *package* has a file that matches *globs*; None means the globs of the build backends."""
+    if globs is None:
+        top_level = [path.upper() for path in package.files if "/" not in path]
+        return any(matches_any(path, LICENSES) for path in top_level)
+    at_top = [glob.replace("**/", "") for glob in globs]
+    all_globs = (*globs, *at_top)
+    return any(matches_any(path, all_globs) for path in package.files)
 
 
 def _names_license(package: Package) -> bool:
-    if package.says("license"):
-        return True
-    classifiers = package.project.get("classifiers", ())
-    return any(text.startswith("License ::") for text in classifiers)
+    return package.says("license") or bool(package.classifiers(_LICENSE_CLASSIFIER))
 
 
 def _root_license(facts: WorkspaceFacts, package: Package) -> Fix | None:
     """Return the fix that copies the root's license into *package*; None if the package has another license."""
     if not facts.license_file:
         return None
-    shared = facts.document.get("project", {}).get("license")
+    shared = table_at(facts.document, "project").get("license")
     own = package.project.get("license")
-    both_known = isinstance(own, str) and isinstance(shared, str)
-    if both_known and own != shared:
+    are_expressions = isinstance(own, str) and isinstance(shared, str)
+    if are_expressions and own != shared:
         return None
     return NewFile(package.at(facts.license_file), facts.license_text)
 
@@ -255,12 +324,15 @@ def _check_expression(package: Package, expression: str) -> Iterator[Found]:
     except InvalidLicenseExpression as error:
         hint = "Use identifiers from the SPDX list, or LicenseRef-Something, joined by AND, OR and WITH."
         why = f": {error}" if str(error).startswith("Unknown") else ""  # other errors only repeat the expression
-        yield package.found(f"{expression!r} is not a license expression{why}", "project", "license", hint=hint)
+        yield package.project_finding("license", f"{expression!r} is not a license expression{why}", hint=hint)
         return
     if canonical != expression:
-        fix = SetKey(package.file, ("project", "license"), canonical)
-        message = f"the canonical form of the license expression {expression!r} is {canonical}"
-        yield package.found(message, "project", "license", severity=Severity.NOTE, fix=fix)
+        yield package.project_finding(
+            "license",
+            f"the canonical form of the license expression {expression!r} is {canonical}",
+            severity=Severity.NOTE,
+            fix=SetKey(package.file, ("project", "license"), canonical),
+        )
 
 
 def _readmes(files: frozenset[str]) -> list[str]:
@@ -270,34 +342,39 @@ def _readmes(files: frozenset[str]) -> list[str]:
 
 
 def _content_type(package: Package) -> str:
-    readme: Any = package.project.get("readme")
-    kind = str(readme.get("content-type", "")) if isinstance(readme, dict) else ""  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-    return kind.partition(";")[0].strip().lower()
+    """Return the content type that `readme` of *package* names, without parameters; empty if it names none."""
+    readme = table_at(package.project, "readme")
+    kind, _, _ = str(readme.get("content-type", "")).partition(";")
+    return kind.strip().lower()
 
 
 def _check_images(package: Package, file: str) -> Iterator[Found]:
     """Yield one finding for all images in the README that only the repository can show."""
-    text = _FENCED.sub(lambda span: re.sub(r"[^\n]", " ", span[0]), package.texts.get(file, ""))
-    lost: list[tuple[str, int]] = []
-    for image in _IMAGE.finditer(text):
-        name = image[1] or image[2]
-        if not _ELSEWHERE.match(name):
-            lost.append((name, image.start()))
+    text = _FENCED.sub(_blank_out, package.texts.get(file, ""))
+    images = [(image[1] or image[2], image.start()) for image in _IMAGE.finditer(text)]
+    lost = [(name, start) for name, start in images if not _ELSEWHERE.match(name)]
     if not lost:
         return
-    first, start = lost[0]
-    more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
-    message = f"no index shows {first}{more} in the README of {package.name}"
-    hint = "Use the full URL of the image: an index has only the text of a README."
-    finding = package.found(message, hint=hint, severity=Severity.WARNING)
-    line = text.count("\n", 0, start) + 1
-    yield replace(finding, file=package.at(file), line=line)
+    names, starts = zip(*lost, strict=True)
+    yield Found(
+        package.name,
+        f"no index shows {summarize(names, 1)} in the README of {package.name}",
+        file=package.at(file),
+        line=text.count("\n", 0, starts[0]) + 1,
+        hint="Use the full URL of the image: an index has only the text of a README.",
+        severity=Severity.WARNING,
+    )
+
+
+def _blank_out(span: re.Match[str]) -> str:
+    """Return spaces in place of *span*; its line breaks stay, so the lines keep their numbers."""
+    return re.sub(r"[^\n]", " ", span[0])
 
 
 def _name_pattern(package: Package) -> str:
     """Return the name with "{}" in place of the directory's name; empty if the name does not contain it."""
-    directory = canonicalize_name(package.member.path.rpartition("/")[2])
-    before, separator, after = package.name.partition(directory)
+    _, directory = _split_path(package)
+    before, separator, after = package.name.partition(canonicalize_name(directory))
     return f"{before}{{}}{after}" if separator else ""
 
 
@@ -317,14 +394,10 @@ _MIN_PACKAGES, _MIN_SHARE = 3, 0.75  # a convention needs this many packages, an
 
 def _source_kind(source: object) -> str:
     """Return where a `tool.uv.sources` entry takes a package from: "git", "url" or "path"; empty for an index."""
-    entries: list[Any] = cast("list[Any]", source) if isinstance(source, list) else [source]
-    for entry in entries:
-        if not isinstance(entry, dict):
-            continue
-        for key in ("git", "url", "path"):
-            if key in entry:
-                return key
-    return ""
+    entries = cast("list[object]", source) if isinstance(source, list) else [source]
+    tables = map(table_at, entries)
+    kinds = (key for table in tables for key in ("git", "url", "path") if key in table)
+    return next(kinds, "")
 
 
 CHECKS = (
