@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
-from fnmatch import fnmatchcase
+from itertools import chain, filterfalse
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+from packaging.utils import InvalidSdistFilename, InvalidWheelFilename
 from packaging.version import Version
 
 from releasekit.core.checks.facts import Check, Found, Severity
 from releasekit.core.checks.fixes import NewFile
-from releasekit.core.checks.metadata import LICENSES, license_globs, readme_file
+from releasekit.core.checks.metadata import LICENSES, license_globs, matches_any, readme_file
 from releasekit.core.text import summarize
 from releasekit.core.version_numbers import parse_version
 from releasekit.core.versioning.groups import version_groups
+from releasekit.core.workspace.built_files import parse_file_name
 from releasekit.core.workspace.dynamic_version import table_at, version_source
 
 if TYPE_CHECKING:
@@ -43,48 +45,72 @@ _FIRST_VERSIONS = frozenset(map(Version, ("0", "0.0.1", "0.1", "1.0")))
 def stale_artifacts(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find leftovers of earlier builds and edits: other versions in dist/, build output in git, backups."""
     for package in facts:
-        tracked = sorted(path for path in package.files if _BUILD_OUTPUT.search(path))
-        backups = sorted(path for path in (*package.files, *package.ignored) if _BACKUPS.search(path))
-        stale = sorted(name for name in package.built if _is_stale(name, package))
-        if package.member.path != "." and stale:
-            message = f"{package.name} has builds of other versions in dist/: {summarize(stale)}"
-            hint = "Remove dist/. Otherwise a manual upload of everything in it includes them."
-            yield Found(package.name, message, package.at(f"dist/{stale[0]}"), hint=hint)
-        if tracked:
-            message = f"{package.name} has build output that git does not ignore: {summarize(tracked)}"
-            hint = "Remove it from git (`git rm -r --cached`) and ignore it. Otherwise a release may include it."
-            yield Found(package.name, message, package.at(tracked[0]), hint=hint)
-        if backups:
-            message = f"{package.name} has leftover backup files: {summarize(backups)}"
-            yield Found(package.name, message, package.at(backups[0]))
+        yield from _check_leftovers(package)
+
+
+def _check_leftovers(package: Package) -> Iterator[Found]:
+    stale = sorted(name for name in package.built if _is_stale(name, package))
+    is_root = package.member.path == "."
+    if stale and not is_root:
+        yield Found(
+            package.name,
+            f"{package.name} has builds of other versions in dist/: {summarize(stale)}",
+            file=package.at(f"dist/{stale[0]}"),
+            hint="Remove dist/. Otherwise a manual upload of everything in it includes them.",
+        )
+    tracked = sorted(filter(_BUILD_OUTPUT.search, package.files))
+    if tracked:
+        yield Found(
+            package.name,
+            f"{package.name} has build output that git does not ignore: {summarize(tracked)}",
+            file=package.at(tracked[0]),
+            hint="Remove it from git (`git rm -r --cached`) and ignore it. Otherwise a release may include it.",
+        )
+    backups = sorted(filter(_BACKUPS.search, (*package.files, *package.ignored)))
+    if backups:
+        yield Found(
+            package.name,
+            f"{package.name} has leftover backup files: {summarize(backups)}",
+            file=package.at(backups[0]),
+        )
 
 
 def type_markers(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find packages whose types are invisible: type checkers require a file py.typed (PEP 561)."""
     coded = [package for package in facts.presented if modules_of(package.files)]
-    marked = [package for package in coded if _has_type_marker(package)]
-    usual = len(marked) * 2 > len(coded)
-    for package in coded:
-        if package in marked:
-            continue
-        first = modules_of(package.files)[0]
+    unmarked = list(filterfalse(_has_type_marker, coded))
+    marked_count = len(coded) - len(unmarked)
+    most_are_marked = marked_count * 2 > len(coded)
+    for package in unmarked:
+        first_module = modules_of(package.files)[0]
+        marker = f"{first_module}/py.typed"
         if _TYPED in package.project.get("classifiers", ()):
-            message = f"{package.name} declares that it is typed, but has no py.typed"
-            fix = NewFile(package.at(f"{first}/py.typed"))
-            yield package.found(message, "project", "classifiers", item=_TYPED, fix=fix)
-        elif usual:
-            message = f"{package.name} has no py.typed, but most of its siblings have one"
-            hint = f"Add {first}/py.typed if other projects may use its types."
-            yield package.found(message, hint=hint, severity=Severity.NOTE)
+            yield package.project_finding(
+                "classifiers",
+                f"{package.name} declares that it is typed, but has no py.typed",
+                item=_TYPED,
+                fix=NewFile(package.at(marker)),
+            )
+        elif most_are_marked:
+            yield package.found(
+                f"{package.name} has no py.typed, but most of its siblings have one",
+                hint=f"Add {marker} if other projects may use its types.",
+                severity=Severity.NOTE,
+            )
 
 
 def version_consistency(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find contradicting versions: in the code of a package, and among packages that share a version."""
     for package in facts.published:
         yield from _check_code_versions(package)
-    for group in version_groups(facts.workspace, facts.settings):
-        if group.fixed:
-            yield from _check_shared_version(group, facts)
+    for group in _fixed_groups(facts):
+        yield from _check_shared_version(group, facts)
+
+
+def _fixed_groups(facts: WorkspaceFacts) -> list[VersionGroup]:
+    """Return the groups whose packages share one version."""
+    groups = version_groups(facts.workspace, facts.settings)
+    return [group for group in groups if group.fixed]
 
 
 def _check_code_versions(package: Package) -> Iterator[Found]:
@@ -92,14 +118,13 @@ def _check_code_versions(package: Package) -> Iterator[Found]:
     if declared is None:
         return
     for path, text in package.texts.items():
-        match = _VERSION.search(text)
-        if match is None or not path.endswith("__init__.py"):
-            continue
-        if parse_version(match[1]) != declared:
-            line = text.count("\n", 0, match.start()) + 1
+        is_code = path.endswith("__init__.py")
+        match = _VERSION.search(text) if is_code else None
+        if match and parse_version(match[1]) != declared:
             message = f"{package.name} has version {declared}, but its code says {match[1]}"
             hint = "Read it with importlib.metadata.version, or list the file in `bump`."
-            yield Found(package.name, message, package.at(path), line, hint)
+            line = text.count("\n", 0, match.start()) + 1
+            yield Found(package.name, message, file=package.at(path), line=line, hint=hint)
 
 
 def _check_shared_version(group: VersionGroup, facts: WorkspaceFacts) -> Iterator[Found]:
@@ -107,48 +132,60 @@ def _check_shared_version(group: VersionGroup, facts: WorkspaceFacts) -> Iterato
     counts = Counter(versions.values())
     if not counts:
         return
-    usual, _ = counts.most_common(1)[0]
+    common_version, _ = counts.most_common(1)[0]
     for name, version in versions.items():
-        if version != usual:
-            message = f"{name} has version {version}, but the common version is {usual} ({group.title})"
-            hint = "The next release gives them one version: the highest that any of them would get."
-            yield facts[name].found(message, "project", "version", hint=hint)
+        if version != common_version:
+            yield facts[name].project_finding(
+                "version",
+                f"{name} has version {version}, but the common version is {common_version} ({group.title})",
+                hint="The next release gives them one version: the highest that any of them would get.",
+            )
 
 
 def ignored_files(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find files that a package needs and git ignores: a release is built from a commit, so it lacks them."""
     for package in facts.published:
-        prefixes = tuple(f"{directory}/" for directory in modules_of(package.files))
-        generated = tuple(_generated_patterns(package))
-        named: set[str] = set()
-        lost: set[str] = set()
-        for path in package.ignored:
-            if path == readme_file(package) or _is_named(path, package):
-                named.add(path)
-            elif path.startswith(prefixes) and not _is_regenerated(path, generated):
-                lost.add(path)
-        code = {path for path in lost if path.endswith((".py", ".typed"))}
-        if named or lost:
-            paths = sorted(named | lost)
+        documents = {path for path in package.ignored if _is_document(path, package)}
+        module_files = set(_ignored_module_files(package))
+        paths = sorted(documents | module_files)
+        if paths:
             message = f"git ignores files that {package.name} needs: {summarize(paths)}"
-            severity = Severity.ERROR if named or code else None
-            yield Found(package.name, message, package.at(paths[0]), severity=severity)
+            has_code = any(path.endswith((".py", ".typed")) for path in module_files)
+            severity = Severity.ERROR if documents or has_code else None
+            yield Found(package.name, message, file=package.at(paths[0]), severity=severity)
 
 
-def _is_regenerated(path: str, patterns: Iterable[str]) -> bool:
-    """Return whether *path* is a cache, or matches the *patterns* of files that the build generates."""
-    if _CACHES.search(path):
+def _is_document(path: str, package: Package) -> bool:
+    """Return whether the build includes *path* as the README or as a license file (PEP 639)."""
+    if path == readme_file(package):
         return True
-    return any(fnmatchcase(path, pattern) for pattern in patterns)
+    is_directory = path.endswith("/")
+    globs = license_globs(package) or LICENSES
+    return not is_directory and matches_any(path, globs)
+
+
+def _ignored_module_files(package: Package) -> Iterator[str]:
+    """Yield the ignored files in the import packages of *package*, without caches and what the build generates."""
+    prefixes = tuple(f"{directory}/" for directory in modules_of(package.files))
+    generated = tuple(_generated_patterns(package))
+    module_files = (path for path in package.ignored if path.startswith(prefixes))
+    for path in module_files:
+        is_regenerated = _CACHES.search(path) or matches_any(path, generated)
+        if not is_regenerated:
+            yield path
 
 
 def lock_stale(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find a uv.lock that no longer matches the pyproject.toml files; a release refuses it."""
     if facts.lock == "stale":
-        yield Found("", "uv.lock does not match the pyproject.toml files", "uv.lock")
+        yield Found("", "uv.lock does not match the pyproject.toml files", file="uv.lock")
     elif facts.lock not in ("current", "none", "unasked"):
-        hint = "Make `uv lock --check` succeed: a release runs it too."
-        yield Found("", f"uv cannot check whether uv.lock is current: {facts.lock}", "uv.lock", hint=hint)
+        yield Found(
+            "",
+            f"uv cannot check whether uv.lock is current: {facts.lock}",
+            file="uv.lock",
+            hint="Make `uv lock --check` succeed: a release runs it too.",
+        )
 
 
 def tag_baseline(facts: WorkspaceFacts) -> Iterator[Found]:
@@ -156,38 +193,30 @@ def tag_baseline(facts: WorkspaceFacts) -> Iterator[Found]:
     if facts.tagged is None:
         return
     no_release_yet = {None, *_FIRST_VERSIONS}
-    later = [package for package in facts.published if package.member.version not in no_release_yet]
-    untagged = [package for package in later if package.name not in facts.tagged]
+    released = [package for package in facts.published if package.member.version not in no_release_yet]
+    untagged = [package for package in released if package.name not in facts.tagged]
     if untagged and not facts.tagged:
         names = summarize([package.name for package in untagged])
         message = f"there are no release tags, but these versions are probably not the first: {names}"
-        yield replace(untagged[0].found(message, "project", "version"), package="")
+        yield replace(untagged[0].project_finding("version", message), package="")
         return
-    shared: set[str] = set()
-    for group in version_groups(facts.workspace, facts.settings):
-        if group.fixed:
-            shared.update(group.names)
+    in_fixed_group = set(chain.from_iterable(group.names for group in _fixed_groups(facts)))
     for package in untagged:
-        if package.name not in shared:  # a new package starts at the shared version
+        if package.name not in in_fixed_group:  # a new package starts at the shared version
             message = f"{package.name} has version {package.member.version}, but no tag marks its last release"
-            yield package.found(message, "project", "version")
+            yield package.project_finding("version", message)
 
 
 def modules_of(files: Iterable[str]) -> tuple[str, ...]:
     """Return the directories of the outermost import packages among *files* of a distribution."""
     packages = {path.rpartition("/")[0] for path in files if path.endswith("/__init__.py")}
-    outer: list[str] = []
+    outermost: list[str] = []
     for path in sorted(packages):
         top = path.split("/")[0]
-        if top not in _ASIDE and packages.isdisjoint(_parents(path)):
-            outer.append(path)
-    return tuple(outer)
-
-
-def _parents(path: str) -> Iterator[str]:
-    while "/" in path:
-        path = path.rpartition("/")[0]
-        yield path
+        parents = map(str, PurePosixPath(path).parents)
+        if top not in _ASIDE and packages.isdisjoint(parents):
+            outermost.append(path)
+    return tuple(outermost)
 
 
 def _has_type_marker(package: Package) -> bool:
@@ -197,41 +226,35 @@ def _has_type_marker(package: Package) -> bool:
 def _is_stale(name: str, package: Package) -> bool:
     """Return whether the file *name* is a build of a version that differs from that of *package*."""
     try:
-        version = parse_wheel_filename(name)[1] if name.endswith(".whl") else parse_sdist_filename(name)[1]
+        _, version = parse_file_name(name)
     except (InvalidWheelFilename, InvalidSdistFilename):
         return False
     return package.member.version not in (None, version)
-
-
-def _is_named(path: str, package: Package) -> bool:
-    """Return whether the build includes *path* as a license file, by pyproject.toml or by default (PEP 639)."""
-    if path.endswith("/"):
-        return False
-    globs = license_globs(package) or LICENSES
-    return any(fnmatchcase(path, glob) for glob in globs)
 
 
 def _generated_patterns(package: Package) -> Iterator[str]:
     """Yield glob patterns of files that the build generates, so that they need no commit."""
     tool = table_at(package.document, "tool")
     build = table_at(tool, "hatch", "build")
-    targets = [build, *(table_at(build, "targets", name) for name in table_at(build, "targets"))]
-    writers = [table_at(tool, "setuptools_scm")]
-    for target in targets:
-        writers.append(table_at(target, "hooks", "vcs"))
-        writers.append(table_at(target, "hooks", "version"))
-        for pattern in target.get("artifacts", ()):
-            yield pattern.lstrip("/")
-    for table in writers:
-        for key in ("version-file", "path", "version_file", "write_to"):
-            if key in table:
-                yield str(table[key])
+    targets = table_at(build, "targets")
+    version_writers = [table_at(tool, "setuptools_scm")]
+    for target in (build, *map(table_at, targets.values())):
+        version_writers.append(table_at(target, "hooks", "vcs"))
+        version_writers.append(table_at(target, "hooks", "version"))
+        artifacts: Iterable[str] = target.get("artifacts", ())
+        yield from (pattern.lstrip("/") for pattern in artifacts)
+    for table in version_writers:
+        yield from (str(table[key]) for key in _VERSION_FILE_KEYS if key in table)
     if write_to := table_at(tool, "pdm", "version").get("write_to"):
         yield f"*{write_to}"
-    is_dynamic = "version" in package.project.get("dynamic", ())
-    if is_dynamic and not package.member.version_file:
-        for location in version_source(package.document).locations:
-            yield location.path
+    is_written_by_build = package.is_dynamic("version") and not package.member.version_file
+    if is_written_by_build:
+        source = version_source(package.document)
+        yield from (location.path for location in source.locations)
+
+
+_VERSION_FILE_KEYS = ("version-file", "path", "version_file", "write_to")
+"""The keys with which build hooks name the file that they write the version to."""
 
 
 CHECKS = (

@@ -137,7 +137,7 @@ def file_name_problems(project: str, version: Version, names: Sequence[str]) -> 
 
 def _file_name_problems(name: str, project: str, version: Version) -> Iterator[str]:
     try:
-        file_project, file_version = _parse_file_name(name)
+        file_project, file_version = parse_file_name(name)
     except (InvalidSdistFilename, InvalidWheelFilename, InvalidVersion) as error:
         yield f"{name}: {error}"
         return
@@ -148,7 +148,7 @@ def _file_name_problems(name: str, project: str, version: Version) -> Iterator[s
         yield f"{name} has the version {file_version}, {note}"
 
 
-def _parse_file_name(name: str) -> tuple[str, Version]:
+def parse_file_name(name: str) -> tuple[str, Version]:
     """Return the project and the version in the file name of an sdist or a wheel."""
     if name.endswith(".whl"):
         project, version, *_ = parse_wheel_filename(name)
