@@ -14,7 +14,7 @@ from releasekit.core.workspace.graph import Offers, is_live_need
 from releasekit.core.workspace.pins import Pins, pin_requirement
 from releasekit.core.workspace.requirements import raise_requirement, requirement_key
 from releasekit.core.workspace.toml_edits import rewrite_requirements
-from releasekit.core.workspace.workspace import Kind, Member, Need, Workspace, requirement_of
+from releasekit.core.workspace.workspace import PUBLISHED, Kind, Member, Need, Workspace, requirement_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from releasekit.core.config.settings import PinMode, SourceRequirements
-
-_PUBLISHED = (Kind.RUNTIME, Kind.EXTRA)
-"""The kinds of requirements that the METADATA of a wheel contains."""
 
 
 class RaisedRequirement(BaseModel):
@@ -78,14 +75,15 @@ class Siblings:
 
     def live_needs(self, member: Member) -> Iterator[Need]:
         """Yield the live requirements of *member* on siblings and on its own extras."""
-        for need in self._member_needs(member):
+        for need in self.workspace.internal_needs(member):
             if is_live_need(need, self.offers):
                 yield need
 
     def older_needs(self, member: Member) -> Iterator[Need]:
         """Yield the requirements of *member* on older releases of siblings, without those of dependency groups."""
-        for need in self._member_needs(member):
-            if need.kind is not Kind.GROUP and not is_live_need(need, self.offers):
+        for need in self.workspace.internal_needs(member):
+            is_for_users = need.kind is not Kind.GROUP
+            if is_for_users and not is_live_need(need, self.offers):
                 yield need
 
     def pins_for(self, name: str) -> Pins:
@@ -164,12 +162,6 @@ class Siblings:
         limits = self._limits(versions) if mode == "compatible" else {}
         return Pins(mode, versions, limits)
 
-    def _member_needs(self, member: Member) -> Iterator[Need]:
-        """Yield the requirements of *member* on members of the workspace, itself included."""
-        for need in member.needs:
-            if need.name in self.workspace.members:
-                yield need
-
     def _limits(self, versions: Mapping[str, Version]) -> dict[str, Version]:
         limits: dict[str, Version] = {}
         for name, version in versions.items():
@@ -180,7 +172,7 @@ class Siblings:
 
 def _wheel_needs(needs: Iterable[Need]) -> Iterator[Need]:
     """Yield those of *needs* that the METADATA of a wheel contains."""
-    return (need for need in needs if need.kind in _PUBLISHED)
+    return (need for need in needs if need.kind in PUBLISHED)
 
 
 def group_by_file(raised: Iterable[RaisedRequirement]) -> dict[str, list[RaisedRequirement]]:

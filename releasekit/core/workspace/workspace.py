@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from itertools import chain, pairwise
+from operator import attrgetter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -34,6 +36,10 @@ class Kind(StrEnum):
     BUILD = "build"
     EXTRA = "extra"
     GROUP = "group"
+
+
+PUBLISHED = (Kind.RUNTIME, Kind.EXTRA)
+"""The kinds of requirements that the METADATA of a wheel contains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +106,16 @@ class Workspace:
 
     def required_members(self, member: Member, *kinds: Kind) -> frozenset[str]:
         """Return the names of the members that *member* requires, in requirements of these *kinds*."""
-        names = {need.name for need in member.needs if need.kind in kinds}
-        return frozenset(names & self.members.keys())
+        return frozenset(need.name for need in self.internal_needs(member) if need.kind in kinds)
+
+    def internal_needs(self, member: Member) -> Iterator[Need]:
+        """Return the requirements of *member* on members of the workspace, itself included."""
+        return (need for need in member.needs if need.name in self.members)
 
     def external_requirements(self, member: Member) -> tuple[str, ...]:
         """Return the published requirements of *member* on packages outside the workspace, as written."""
-        requirements: set[str] = set()
-        for need in member.needs:
-            is_published = need.kind in (Kind.RUNTIME, Kind.EXTRA)
-            if is_published and need.name not in self.members:
-                requirements.add(str(need.requirement))
+        published = (need for need in member.needs if need.kind in PUBLISHED)
+        requirements = {str(need.requirement) for need in published if need.name not in self.members}
         return tuple(sorted(requirements))
 
     def matching_names(self, patterns: Iterable[str]) -> frozenset[str]:
@@ -121,7 +127,8 @@ class Workspace:
         for pattern in patterns:
             matches = {member.name for member in self if _matches_pattern(pattern, member)}
             if not matches:
-                message = f"no workspace member matches {pattern}{did_you_mean(pattern, self.members)}"
+                suggestion = did_you_mean(pattern, self.members)
+                message = f"no workspace member matches {pattern}{suggestion}"
                 raise Refusal(ErrorCode.WORKSPACE_UNKNOWN_PACKAGE, message)
             names |= matches
         return frozenset(names)
@@ -130,8 +137,8 @@ class Workspace:
 def workspace_of(
     documents: Mapping[str, Mapping[str, Any]],
     settings: Settings,
-    declared: Mapping[str, DeclaredVersion] | None = None,
-    files: Mapping[str, Mapping[str, str]] | None = None,
+    declared: Mapping[str, DeclaredVersion] = MappingProxyType({}),
+    files: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> Workspace:
     """Return the workspace of *documents*: the parsed pyproject.toml files of its members, by member path.
 
@@ -140,13 +147,11 @@ def workspace_of(
     Raises Refusal RK-WORKSPACE-DUPLICATE, RK-WORKSPACE-REQUIREMENT, RK-VERSION-INVALID and, for patterns in the
     settings, RK-WORKSPACE-UNKNOWN-PACKAGE.
     """
-    declared_versions = declared or {}
-    texts = files or {}
     members: list[Member] = []
     for path, document in documents.items():
-        member = _parse_member(path, document, declared_versions.get(path), texts.get(path, {}))
+        member = _parse_member(path, document, declared.get(path), files.get(path, {}))
         members.append(member)
-    members.sort(key=_by_name)
+    members.sort(key=attrgetter("name"))
     _refuse_duplicates(members)
     chosen = _publishable_names(Workspace.of(members), settings)
     return Workspace.of(replace(member, publishable=member.name in chosen) for member in members)
@@ -156,9 +161,12 @@ def _refuse_duplicates(members: list[Member]) -> None:
     """Raise Refusal RK-WORKSPACE-DUPLICATE if two of *members*, which are sorted by name, have one name."""
     for one, other in pairwise(members):
         if one.name == other.name:
-            message, locations = f"two members are named {one.name}", f"{one.path}, {other.path}"
-            second = Excerpt(f"{other.path}/pyproject.toml", 0, other.raw_name)
-            raise Refusal(ErrorCode.WORKSPACE_DUPLICATE, message, locations, excerpt=second)
+            raise Refusal(
+                ErrorCode.WORKSPACE_DUPLICATE,
+                f"two members are named {one.name}",
+                f"{one.path}, {other.path}",
+                excerpt=Excerpt(f"{other.path}/pyproject.toml", 0, other.raw_name),
+            )
 
 
 def _publishable_names(workspace: Workspace, settings: Settings) -> frozenset[str]:
@@ -195,8 +203,10 @@ def fits(specifier: SpecifierSet, version: Version) -> bool:
     """
     if specifier.contains(version, prereleases=True):
         return True
-    named = bool(specifier.prereleases)
-    return version.is_prerelease and not named and specifier.contains(Version(version.base_version))
+    if not version.is_prerelease or specifier.prereleases:
+        return False
+    final_version = Version(version.base_version)
+    return specifier.contains(final_version)
 
 
 REQUIREMENTS = (("project",), ("tool", "hatch", "metadata", "hooks", "uv-dynamic-versioning"))
@@ -223,22 +233,24 @@ def requirement_files(document: Mapping[str, Any]) -> Iterator[RequirementFile]:
     `[tool.setuptools.dynamic]` and hatch's hook `requirements_txt` name them.
     """
     dynamic = document.get("project", {}).get("dynamic", ())
-    by_setuptools = table_at(document, "tool", "setuptools", "dynamic")
+    setuptools = table_at(document, "tool", "setuptools", "dynamic")
     hook = table_at(document, "tool", "hatch", "metadata", "hooks", "requirements_txt")
     if "dependencies" in dynamic:
-        setuptools_files = table_at(by_setuptools, "dependencies").get("file")
-        for path in (*_paths(setuptools_files), *_paths(hook.get("files"))):
-            yield RequirementFile(path, Kind.RUNTIME)
+        yield from _files_of(Kind.RUNTIME, "", table_at(setuptools, "dependencies").get("file"))
+        yield from _files_of(Kind.RUNTIME, "", hook.get("files"))
     if "optional-dependencies" in dynamic:
-        for extra, table in table_at(by_setuptools, "optional-dependencies").items():
-            yield from _extra_files(extra, table_at(table).get("file"))
+        for extra, table in table_at(setuptools, "optional-dependencies").items():
+            yield from _files_of(Kind.EXTRA, extra, table_at(table).get("file"))
         for extra, paths in table_at(hook, "optional-dependencies").items():
-            yield from _extra_files(extra, paths)
+            yield from _files_of(Kind.EXTRA, extra, paths)
 
 
-def _extra_files(extra: str, paths: object) -> Iterator[RequirementFile]:
-    for path in _paths(paths):
-        yield RequirementFile(path, Kind.EXTRA, extra)
+def _files_of(kind: Kind, extra: str, paths: object) -> Iterator[RequirementFile]:
+    """Yield the requirement files that *paths* names, which is a string or a list of strings."""
+    items = cast("list[object]", paths) if isinstance(paths, list) else [paths]
+    for path in items:
+        if isinstance(path, str):
+            yield RequirementFile(path, kind, extra)
 
 
 def requirement_lines(text: str) -> Iterator[str]:
@@ -247,15 +259,6 @@ def requirement_lines(text: str) -> Iterator[str]:
         written = re.sub(r"(^|\s)#.*", "", line).strip()
         if written and not written.startswith("-"):
             yield written
-
-
-def _paths(value: object) -> list[str]:
-    items = cast("list[object]", value) if isinstance(value, list) else [value]
-    return [path for path in items if isinstance(path, str)]
-
-
-def _by_name(member: Member) -> str:
-    return member.name
 
 
 def _matches_pattern(pattern: str, member: Member) -> bool:
@@ -291,52 +294,56 @@ def _parse_version(declared: DeclaredVersion, path: str) -> Version:
     except InvalidVersion:
         message = f"{declared.version!r} is not a PEP 440 version"
         file = f"{path}/{declared.file}"
-        raise Refusal(ErrorCode.VERSION_INVALID, message, file, excerpt=Excerpt(file, 0, declared.version)) from None
+        excerpt = Excerpt(file, 0, declared.version)
+        raise Refusal(ErrorCode.VERSION_INVALID, message, file, excerpt=excerpt) from None
 
 
 def looks_publishable(document: Mapping[str, Any]) -> bool:
     """Return whether the package with this pyproject.toml is built, and no classifier keeps it off an index."""
-    if "build-system" not in document:
-        return False
-    if document.get("tool", {}).get("uv", {}).get("package") is False:
+    is_virtual = document.get("tool", {}).get("uv", {}).get("package") is False
+    if is_virtual or "build-system" not in document:
         return False
     classifiers = document.get("project", {}).get("classifiers", ())
     return not any(str(classifier).startswith("Private ::") for classifier in classifiers)
 
 
 def _parse_needs(path: str, document: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[Need]:
-    for kind, extra, written in _raw_requirements(document):
-        if isinstance(written, str):  # otherwise {include-group = "…"}: that group is read anyway
-            yield _parse_need(path, PYPROJECT, kind, extra, written)
+    for kind, extra, items in _requirement_arrays(document):
+        for item in items:
+            if isinstance(item, str):  # otherwise {include-group = "…"}: that group is read anyway
+                yield _parse_need(path, PYPROJECT, kind, extra, item)
     for file in requirement_files(document):
+        extra = canonicalize_name(file.extra)
         for written in requirement_lines(files.get(file.path, "")):
-            yield _parse_need(path, file.path, file.kind, canonicalize_name(file.extra), written)
+            yield _parse_need(path, file.path, file.kind, extra, written)
 
 
 def _parse_need(path: str, file: str, kind: Kind, extra: str, written: str) -> Need:
     try:
         requirement = requirement_of(written)
     except InvalidRequirement as error:
-        message = f"{written!r} is not a valid requirement: {str(error).splitlines()[0]}"
+        reason = str(error).splitlines()[0]
+        message = f"{written!r} is not a valid requirement: {reason}"
         location = f"{path}/{file}"
-        raise Refusal(
-            ErrorCode.WORKSPACE_REQUIREMENT, message, location, excerpt=Excerpt(location, 0, written)
-        ) from None
-    return Need(canonicalize_name(requirement.name), kind, requirement, extra, written, file)
+        excerpt = Excerpt(location, 0, written)
+        raise Refusal(ErrorCode.WORKSPACE_REQUIREMENT, message, location, excerpt=excerpt) from None
+    return Need(
+        name=canonicalize_name(requirement.name),
+        kind=kind,
+        requirement=requirement,
+        extra=extra,
+        written=written,
+        file=file,
+    )
 
 
-def _raw_requirements(document: Mapping[str, Any]) -> Iterator[tuple[Kind, str, object]]:
-    """Yield each requirement of a pyproject.toml as it is written, with its kind and its extra."""
+def _requirement_arrays(document: Mapping[str, Any]) -> Iterator[tuple[Kind, str, Iterable[object]]]:
+    """Yield the arrays of requirements in a pyproject.toml, each with the kind and the extra of its items."""
     for table in requirement_tables(document):
-        yield from _with_kind(Kind.RUNTIME, "", table.get("dependencies", ()))
+        yield Kind.RUNTIME, "", table.get("dependencies", ())
         extras: Mapping[str, list[object]] = table.get("optional-dependencies", {})
         for name, items in extras.items():
-            yield from _with_kind(Kind.EXTRA, canonicalize_name(name), items)
-    yield from _with_kind(Kind.BUILD, "", document.get("build-system", {}).get("requires", ()))
+            yield Kind.EXTRA, canonicalize_name(name), items
+    yield Kind.BUILD, "", document.get("build-system", {}).get("requires", ())
     groups: Mapping[str, list[object]] = document.get("dependency-groups", {})
-    yield from _with_kind(Kind.GROUP, "", chain.from_iterable(groups.values()))
-
-
-def _with_kind(kind: Kind, extra: str, items: Iterable[object]) -> Iterator[tuple[Kind, str, object]]:
-    for item in items:
-        yield kind, extra, item
+    yield Kind.GROUP, "", chain.from_iterable(groups.values())
