@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from heapq import heapify, heappop, heappush
+from graphlib import TopologicalSorter
+from heapq import heappop, heappush
+from itertools import groupby
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from packaging.utils import canonicalize_name
@@ -47,20 +50,27 @@ class Graph:
         """Return the graph of *names* and the edges between them."""
         selected = frozenset(names)
         return Graph(
-            _edges_within(self.hard, selected),
-            _edges_within(self.soft, selected),
-            _edges_within(self.build, selected),
-            _edges_within(self.runtime, selected),
+            hard=_edges_within(self.hard, selected),
+            soft=_edges_within(self.soft, selected),
+            build=_edges_within(self.build, selected),
+            runtime=_edges_within(self.runtime, selected),
         )
 
     def of_kinds(self, kinds: Collection[Kind]) -> Graph:
         """Return the graph with only the edges of these *kinds*."""
-        none = dict.fromkeys(self, frozenset[str]())
-        runtime = self.runtime if Kind.RUNTIME in kinds else none
-        build = self.build if Kind.BUILD in kinds else none
-        soft = self.soft if Kind.EXTRA in kinds else none
-        hard = _union(runtime, build)
-        return Graph(hard, soft, build, runtime)
+        no_edges = dict.fromkeys(self, frozenset[str]())
+
+        def edges_if(kind: Kind, edges: Edges) -> Edges:
+            return edges if kind in kinds else no_edges
+
+        runtime = edges_if(Kind.RUNTIME, self.runtime)
+        build = edges_if(Kind.BUILD, self.build)
+        return Graph(
+            hard=_union(runtime, build),
+            soft=edges_if(Kind.EXTRA, self.soft),
+            build=build,
+            runtime=runtime,
+        )
 
     def needs(self) -> Edges:
         """Return the hard and soft edges together."""
@@ -120,23 +130,21 @@ class Order:
 
 def offers_of(
     workspace: Workspace,
-    current: Mapping[str, Version | None] | None = None,
-    planned: Mapping[str, Version] | None = None,
+    current: Mapping[str, Version | None] = MappingProxyType({}),
+    planned: Mapping[str, Version] = MappingProxyType({}),
 ) -> Offers:
     """Return the versions of each member in the workspace: the declared version and the *planned* next version.
 
     If no file declares a version, or the declared version is a development version, the *current* version (of the last
     release) counts too. A member without any known version has an empty tuple.
     """
-    last_versions = current or {}
-    next_versions = planned or {}
     offers: dict[str, tuple[Version, ...]] = {}
     for member in workspace:
         versions = [member.version]
         if member.version is None or member.version.is_devrelease:
-            versions.append(last_versions.get(member.name))
-        versions.append(next_versions.get(member.name))
-        known_versions = (version for version in versions if version is not None)
+            versions.append(current.get(member.name))
+        versions.append(planned.get(member.name))
+        known_versions = filter(None, versions)
         offers[member.name] = tuple(dict.fromkeys(known_versions))
     return offers
 
@@ -153,9 +161,7 @@ def graph_of(workspace: Workspace, offers: Offers) -> tuple[Graph, tuple[Release
     warnings: list[ReleaseWarning] = []
     for member in workspace:
         targets: dict[Kind, set[str]] = {kind: set() for kind in Kind}
-        for need in member.needs:
-            if need.name not in workspace.members:
-                continue
+        for need in workspace.internal_needs(member):
             if need.name == member.name:
                 _refuse_self(need, member.path)
             elif is_live_need(need, offers):
@@ -163,11 +169,16 @@ def graph_of(workspace: Workspace, offers: Offers) -> tuple[Graph, tuple[Release
                 targets[need.kind] |= {need.name, *through_extras} - {member.name}
             elif need.kind is not Kind.GROUP:
                 warnings.append(_older_release_warning(member, need, offers))
-        for kind in Kind:
-            edges[kind][member.name] = frozenset(targets[kind])
+        for kind, names in targets.items():
+            edges[kind][member.name] = frozenset(names)
     hard = _union(edges[Kind.RUNTIME], edges[Kind.BUILD])
-    soft = {name: edges[Kind.EXTRA][name] - hard[name] for name in hard}
-    return Graph(hard, soft, edges[Kind.BUILD], edges[Kind.RUNTIME]), tuple(warnings)
+    graph = Graph(
+        hard=hard,
+        soft=_difference(edges[Kind.EXTRA], hard),
+        build=edges[Kind.BUILD],
+        runtime=edges[Kind.RUNTIME],
+    )
+    return graph, tuple(warnings)
 
 
 def _older_release_warning(member: Member, need: Need, offers: Offers) -> ReleaseWarning:
@@ -201,7 +212,13 @@ def order(graph: Graph, cycles: Cycles = "error") -> Order:
         needs |= dict.fromkeys(group, whole)
     levels = _levels(groups, needs)
     soft_needs = _acyclic_soft_needs(graph, needs)
-    return Order(_topological_order(needs, soft_needs, levels), levels, needs, soft_needs, cycle_members)
+    return Order(
+        names=_topological_order(_union(needs, soft_needs), levels),
+        levels=levels,
+        needs=needs,
+        soft_needs=soft_needs,
+        cycle_members=cycle_members,
+    )
 
 
 def _refuse_cycle(graph: Graph, group: frozenset[str], cycles: Cycles) -> None:
@@ -231,6 +248,11 @@ def _group_of_each(groups: Iterable[frozenset[str]]) -> Edges:
 def _union(one: Edges, other: Edges) -> Edges:
     """Return the edges of both, which have the same nodes."""
     return {name: one[name] | other[name] for name in one}
+
+
+def _difference(one: Edges, other: Edges) -> Edges:
+    """Return the edges of *one* without those of *other*, which has the same nodes."""
+    return {name: one[name] - other[name] for name in one}
 
 
 def _union_of(edges: Edges, names: Iterable[str]) -> frozenset[str]:
@@ -299,9 +321,8 @@ def _members_through_extras(workspace: Workspace, need: Need, offers: Offers) ->
     members: set[str] = set()
     while todo:
         name, extra = todo.pop()
-        for inner in workspace[name].needs:
-            is_of_extra = inner.extra == extra and inner.name in workspace.members
-            if is_of_extra and is_live_need(inner, offers):
+        for inner in workspace.internal_needs(workspace[name]):
+            if inner.extra == extra and is_live_need(inner, offers):
                 members.add(inner.name)
                 fresh = _required_extras(inner) - seen
                 seen |= fresh
@@ -316,7 +337,8 @@ def _required_extras(need: Need) -> set[tuple[str, str]]:
 
 def _refuse_self(need: Need, path: str) -> None:
     if need.kind in (Kind.RUNTIME, Kind.BUILD):
-        raise Refusal(ErrorCode.GRAPH_SELF_DEPENDENCY, f"{need.name} requires itself", f"{path}/pyproject.toml")
+        message = f"{need.name} requires itself"
+        raise Refusal(ErrorCode.GRAPH_SELF_DEPENDENCY, message, f"{path}/pyproject.toml")
 
 
 def _pop_until(open_nodes: dict[str, None], node: str) -> frozenset[str]:
@@ -359,33 +381,30 @@ def _levels(groups: list[frozenset[str]], needs: Edges) -> tuple[tuple[str, ...]
         depths = (level[need] + 1 for need in _union_of(needs, group))
         depth = max(depths, default=0)
         level |= dict.fromkeys(group, depth)
-    rows: dict[int, list[str]] = {}
-    for name in sorted(level):
-        rows.setdefault(level[name], []).append(name)
-    return tuple(tuple(rows[number]) for number in sorted(rows))
+    by_name = sorted(level)
+    by_level = sorted(by_name, key=level.__getitem__)
+    return tuple(tuple(names) for _, names in groupby(by_level, key=level.__getitem__))
 
 
 def _acyclic_soft_needs(graph: Graph, needs: Edges) -> Edges:
     """Return the soft edges that are in no cycle of hard and soft edges together."""
     both = _union(needs, graph.soft)
     group_of = _group_of_each(components(both))
-    return {name: graph.soft[name] - needs[name] - group_of[name] for name in graph}
+    only_soft = _difference(graph.soft, needs)
+    return _difference(only_soft, group_of)
 
 
-def _topological_order(needs: Edges, soft_needs: Edges, levels: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
-    """Return all names, dependencies first, then by level, then by name (Kahn 1962)."""
+def _topological_order(needs: Edges, levels: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    """Return all names, dependencies first, then by level, then by name. *needs* has no cycle."""
     rank = {name: (number, name) for number, row in enumerate(levels) for name in row}
-    before = _union(needs, soft_needs)
-    dependents = reverse(before)
-    waiting = {name: len(before[name]) for name in before}
-    ready = [rank[name] for name, count in waiting.items() if not count]
-    heapify(ready)
-    result: list[str] = []
-    while ready:
-        _, name = heappop(ready)
-        result.append(name)
-        for dependent in dependents[name]:
-            waiting[dependent] -= 1
-            if not waiting[dependent]:
-                heappush(ready, rank[dependent])
-    return tuple(result)
+    sorter = TopologicalSorter(needs)
+    sorter.prepare()
+    ready: list[tuple[int, str]] = []
+    names: list[str] = []
+    while sorter.is_active():
+        for name in sorter.get_ready():
+            heappush(ready, rank[name])
+        _, first = heappop(ready)
+        names.append(first)
+        sorter.done(first)
+    return tuple(names)
