@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from email.parser import HeaderParser
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -55,11 +56,11 @@ def built_file_problems(
     messages = list(file_name_problems(project, version, names))
     if version.local:
         messages.append(f"{version} is a local version, which PyPI refuses")
-    is_metadata_only = _has_no_code(tuple(sources))
+    sdist_has_no_code = _has_no_code(tuple(sources))
     for wheel in wheels:
         messages += _wheel_problems(wheel, project, version, pins)
-        required = metadata_of(wheel).get_all("Requires-Dist")
-        is_meta_package = is_metadata_only and bool(required)
+        requirements = metadata_of(wheel).get_all("Requires-Dist", [])
+        is_meta_package = sdist_has_no_code and len(requirements) > 0
         if _is_empty(wheel) and not is_meta_package:
             messages.append(f"{wheel.name}: has no module")
     return tuple(messages)
@@ -67,7 +68,9 @@ def built_file_problems(
 
 def _has_no_code(sdist_files: Sequence[str]) -> bool:
     """Return whether the files of an sdist are known, and none of them is code."""
-    return bool(sdist_files) and not any(map(_is_code, sdist_files))
+    if not sdist_files:
+        return False
+    return not any(map(_is_code, sdist_files))
 
 
 def metadata_of(wheel: Wheel) -> Message:
@@ -87,15 +90,12 @@ def import_names(files: Iterable[str]) -> tuple[str, ...]:
 
     In a namespace package (PEP 420: no `__init__.py`), these are the first regular packages or modules below it.
     """
-    modules: list[PurePosixPath] = []
-    packages: set[PurePosixPath] = set()
-    for path in map(PurePosixPath, filter(_is_module, files)):
-        modules.append(path)
-        is_init = _module_name(path) == "__init__"
-        if is_init and path.parent.name:
-            packages.add(path.parent)
+    modules = list(map(PurePosixPath, filter(_is_module, files)))
+    packages = {path.parent for path in modules if _module_name(path) == "__init__"}
+    packages.discard(PurePosixPath())
     top_level = {_top(path, packages) for path in modules}
-    return tuple(sorted(".".join(path.parts) for path in top_level if _is_import_name(path)))
+    names = (".".join(path.parts) for path in top_level if _is_import_name(path))
+    return tuple(sorted(names))
 
 
 def _is_module(file: str) -> bool:
@@ -113,22 +113,23 @@ def _module_name(path: PurePosixPath) -> str:
 
 
 def _top(path: PurePosixPath, packages: set[PurePosixPath]) -> PurePosixPath:
-    for parent in reversed(path.parents):
-        if parent in packages:
-            return parent
-    return path.parent / _module_name(path)
+    """Return the outermost of *packages* that contains the module *path*, or else the module itself."""
+    module = path.parent / _module_name(path)
+    outer_packages = filter(packages.__contains__, reversed(path.parents))
+    return next(outer_packages, module)
 
 
 def _is_import_name(path: PurePosixPath) -> bool:
     are_identifiers = all(map(str.isidentifier, path.parts))
-    return bool(path.parts) and are_identifiers and path.name not in {"__main__", "__init__"}
+    return are_identifiers and path.name not in {"", "__main__", "__init__"}
 
 
 def file_name_problems(project: str, version: Version, names: Sequence[str]) -> Iterator[str]:
     """Yield the problems of the file *names* of *project*: expected are one sdist and its wheels, of *version*."""
     sdists = [name for name in names if name.endswith(".tar.gz")]
     wheels = [name for name in names if name.endswith(".whl")]
-    if len(sdists) != 1 or not wheels:
+    is_complete = len(sdists) == 1 and len(wheels) > 0
+    if not is_complete:
         listed = ", ".join(names) or "nothing"
         yield f"expected one sdist and a wheel, found: {listed}"
     for name in (*sdists, *wheels):
@@ -158,18 +159,30 @@ def parse_file_name(name: str) -> tuple[str, Version]:
 
 def _wheel_problems(wheel: Wheel, project: str, version: Version, pins: Pins) -> Iterator[str]:
     metadata = metadata_of(wheel)
+    problems = chain(
+        _metadata_problems(metadata, project, version),
+        _requirement_problems(metadata, pins),
+        _record_problems(wheel),
+    )
+    return (f"{wheel.name}: {problem}" for problem in problems)
+
+
+def _metadata_problems(metadata: Message, project: str, version: Version) -> Iterator[str]:
     built_name = metadata.get("Name")
     if canonicalize_name(built_name or "") != project:
-        yield f"{wheel.name}: METADATA names {built_name}, not {project}"
+        yield f"METADATA names {built_name}, not {project}"
     built_version = str(metadata.get("Version"))
     if built_version != str(version):
         note = _planned_version_note(built_version, version)
-        yield f"{wheel.name}: METADATA has the version {built_version}, {note}"
-    for written in metadata.get_all("Requires-Dist", []):
-        problem = _requirement_problem(str(written), pins)
+        yield f"METADATA has the version {built_version}, {note}"
+
+
+def _requirement_problems(metadata: Message, pins: Pins) -> Iterator[str]:
+    requirements = map(str, metadata.get_all("Requires-Dist", []))
+    for written in requirements:
+        problem = _requirement_problem(written, pins)
         if problem:
-            yield f"{wheel.name}: {problem}"
-    yield from _record_problems(wheel)
+            yield problem
 
 
 def _requirement_problem(written: str, pins: Pins) -> str:
@@ -181,7 +194,9 @@ def _requirement_problem(written: str, pins: Pins) -> str:
     if requirement.url:
         return f"requires {requirement} by URL, which PyPI refuses"
     expected = pin_mismatch(requirement, pins)
-    return f"requires {requirement}, but {expected} is planned" if expected else ""
+    if not expected:
+        return ""
+    return f"requires {requirement}, but {expected} is planned"
 
 
 def _planned_version_note(built_version: str, version: Version) -> str:
@@ -228,12 +243,12 @@ def _record_problems(wheel: Wheel) -> Iterator[str]:
         if name.endswith(_FILES_OUTSIDE_RECORD):
             continue
         if name not in wheel.record:
-            yield f"{wheel.name}: {name} is not in RECORD"
+            yield f"{name} is not in RECORD"
         elif wheel.record[name] != f"sha256={digest}":
-            yield f"{wheel.name}: {name} does not match its hash in RECORD"
+            yield f"{name} does not match its hash in RECORD"
     missing = wheel.record.keys() - wheel.hashes.keys()
     for name in sorted(missing):
-        yield f"{wheel.name}: RECORD lists {name}, which is not in the wheel"
+        yield f"RECORD lists {name}, which is not in the wheel"
 
 
 _FILES_OUTSIDE_RECORD = (".dist-info/RECORD", ".dist-info/RECORD.jws", ".dist-info/RECORD.p7s")
