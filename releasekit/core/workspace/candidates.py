@@ -47,9 +47,9 @@ class Candidate:
     def requirements_for(self, extra: str) -> Iterator[Requirement]:
         """Yield the requirements that apply in this environment; with *extra*, only those that the extra adds."""
         environment = {"extra": extra}
-        for required in self.requirements:
-            if required.extra == extra and _applies(required.requirement, environment):
-                yield required.requirement
+        for requirement, of_extra in self.requirements:
+            if of_extra == extra and _applies(requirement, environment):
+                yield requirement
 
     @property
     def extras(self) -> tuple[str, ...]:
@@ -69,6 +69,29 @@ def _applies(requirement: Requirement, environment: dict[str, str]) -> bool:
     """Return whether the marker of *requirement* is true in this environment, extended by *environment*."""
     marker = requirement.marker
     return marker is None or marker.evaluate(environment)
+
+
+def internal_requirements(candidate: Candidate, extra: str, candidates: Candidates) -> Iterator[InternalRequirement]:
+    """Yield the requirements of *candidate*, or of its *extra*, on packages in *candidates*."""
+    for requirement in candidate.requirements_for(extra):
+        name = canonicalize_name(requirement.name)
+        versions = candidates.get(name)
+        if versions:
+            yield InternalRequirement(name, requirement, versions[0])
+
+
+class InternalRequirement(NamedTuple):
+    """A requirement on the package *name*, whose latest version is *latest*."""
+
+    name: str
+    requirement: Requirement
+    latest: Candidate
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The package and the extras of it that are required."""
+        extras = map(canonicalize_name, self.requirement.extras)
+        return tuple((self.name, extra) for extra in ("", *extras))
 
 
 def release_requirements(metadata: Iterable[Requirement]) -> tuple[ReleaseRequirement, ...]:

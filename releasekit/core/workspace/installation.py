@@ -5,9 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from packaging.utils import canonicalize_name
-
-from releasekit.core.workspace.candidates import Candidate, Candidates, Node, allows
+from releasekit.core.workspace.candidates import Candidate, Candidates, Node, allows, internal_requirements
 from releasekit.core.workspace.graph import closure, reverse
 
 if TYPE_CHECKING:
@@ -53,9 +51,8 @@ class Conflict(NamedTuple):
 def exclusions(candidates: Candidates) -> tuple[Exclusion, ...]:
     """Return the requirements because of which the latest releases and their extras cannot be installed together."""
     results: list[Exclusion] = []
-    for candidate in _latest(candidates):
-        for extra in _extras_and_none(candidate):
-            results += _exclusions_of(candidate, extra, candidates)
+    for name, extra in _nodes_of(_latest(candidates)):
+        results += _exclusions_of(name, extra, candidates)
     return tuple(results)
 
 
@@ -64,9 +61,9 @@ def _latest(candidates: Candidates) -> list[Candidate]:
     return [versions[0] for versions in candidates.values() if versions]
 
 
-def _extras_and_none(candidate: Candidate) -> tuple[str, ...]:
-    """Return "" and the extras of *candidate*: everything that an installer may be asked for."""
-    return ("", *candidate.extras)
+def _nodes_of(releases: Iterable[Candidate]) -> list[Node]:
+    """Return *releases* and their extras: everything that an installer may be asked for."""
+    return [(release.name, extra) for release in releases for extra in ("", *release.extras)]
 
 
 def conflicts(candidates: Candidates) -> tuple[Conflict, ...]:
@@ -75,19 +72,17 @@ def conflicts(candidates: Candidates) -> tuple[Conflict, ...]:
     Only the packages in *candidates* are checked. All other requirements count as satisfied.
     """
     planned = [candidate for candidate in _latest(candidates) if candidate.planned]
-    starts = [(release.name, extra) for release in planned for extra in _extras_and_none(release)]
-    nodes = _reachable(starts, candidates)
-    broken: dict[Node, tuple[Exclusion, ...]] = {}
-    for name, extra in nodes:
-        broken[name, extra] = tuple(_exclusions_of(candidates[name][0], extra, candidates))
-    suspects = closure(reverse(nodes), [node for node in nodes if broken[node]])
+    edges = _reachable(_nodes_of(planned), candidates)
+    exclusions_of = {(name, extra): tuple(_exclusions_of(name, extra, candidates)) for name, extra in edges}
+    broken = filter(exclusions_of.__getitem__, edges)
+    suspects = closure(reverse(edges), broken)
     if not suspects:
         return ()
     results: list[Conflict] = []
     for candidate in planned:
         for extra in _uninstallable_extras(candidate, suspects, candidates):
-            reached = sorted(closure(nodes, [(candidate.name, extra)]))
-            causes = chain.from_iterable(broken[node] for node in reached)
+            reached = sorted(closure(edges, [(candidate.name, extra)]))
+            causes = chain.from_iterable(exclusions_of[node] for node in reached)
             results.append(Conflict(candidate, extra, tuple(dict.fromkeys(causes))))
     return tuple(results)
 
@@ -98,9 +93,9 @@ def _uninstallable_extras(candidate: Candidate, suspects: frozenset[Node], candi
         can_be_installed,  # late: without suspects no resolver is needed
     )
 
-    for extra in _extras_and_none(candidate):
-        is_suspect = (candidate.name, extra) in suspects
-        if not is_suspect or can_be_installed(candidate, extra, candidates):
+    suspect_nodes = [node for node in _nodes_of([candidate]) if node in suspects]
+    for _, extra in suspect_nodes:
+        if can_be_installed(candidate, extra, candidates):
             continue
         yield extra
         # If the package itself cannot be installed, its extras cannot either: report it once.
@@ -125,22 +120,23 @@ def _reachable(starts: Iterable[Node], candidates: Candidates) -> dict[Node, fro
 def _required_nodes(node: Node, candidates: Candidates) -> set[Node]:
     """Return the nodes that *node* requires. An extra requires its package."""
     name, extra = node
-    nodes: set[Node] = {(name, "")} if extra else set()
     latest = candidates[name][0]
-    for requirement in latest.requirements_for(extra):
-        required = canonicalize_name(requirement.name)
-        if candidates.get(required):
-            extras = map(canonicalize_name, requirement.extras)
-            nodes |= {(required, required_extra) for required_extra in ("", *extras)}
+    nodes: set[Node] = {(name, "")} if extra else set()
+    for required in internal_requirements(latest, extra, candidates):
+        nodes.update(required.nodes)
     return nodes
 
 
-def _exclusions_of(candidate: Candidate, extra: str, candidates: Candidates) -> Iterator[Exclusion]:
-    for requirement in candidate.requirements_for(extra):
-        versions = candidates.get(canonicalize_name(requirement.name))
-        if versions and not allows(requirement.specifier, versions[0], candidates):
-            yield Exclusion(candidate, extra, requirement, versions[0])
+def _exclusions_of(name: str, extra: str, candidates: Candidates) -> Iterator[Exclusion]:
+    """Yield the requirements of the latest *name*, or of its *extra*, that do not allow another latest release."""
+    dependent = candidates[name][0]
+    for required in internal_requirements(dependent, extra, candidates):
+        specifier = required.requirement.specifier
+        if not allows(specifier, required.latest, candidates):
+            yield Exclusion(dependent, extra, required.requirement, excluded=required.latest)
 
 
 def _name_of(candidate: Candidate, extra: str) -> str:
-    return f"{candidate.name}[{extra}] {candidate.version}" if extra else str(candidate)
+    if not extra:
+        return str(candidate)
+    return f"{candidate.name}[{extra}] {candidate.version}"

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
 from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, Resolver
 
-from releasekit.core.workspace.candidates import Candidate, Candidates, Node, allows
+from releasekit.core.workspace.candidates import Candidate, Candidates, Node, allows, internal_requirements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 class _WantedRequirement(NamedTuple):
@@ -69,13 +68,11 @@ class _Provider(AbstractProvider[_WantedRequirement, _Choice, Node]):
         name, extra = identifier
         specifiers = [wanted.specifier for wanted in requirements[identifier]]
         rejected = {choice.candidate.version for choice in incompatibilities[identifier]}
-        matches: list[_Choice] = []
-        for candidate in self._candidates[name]:
-            if candidate.version in rejected:
-                continue
-            if all(allows(specifier, candidate, self._candidates) for specifier in specifiers):
-                matches.append(_Choice(candidate, extra))
-        return matches
+        untried = [candidate for candidate in self._candidates[name] if candidate.version not in rejected]
+        return [_Choice(candidate, extra) for candidate in untried if self._allow(specifiers, candidate)]
+
+    def _allow(self, specifiers: Iterable[SpecifierSet], candidate: Candidate) -> bool:
+        return all(allows(specifier, candidate, self._candidates) for specifier in specifiers)
 
     def is_satisfied_by(self, requirement: _WantedRequirement, candidate: _Choice) -> bool:
         return allows(requirement.specifier, candidate.candidate, self._candidates)
@@ -84,10 +81,6 @@ class _Provider(AbstractProvider[_WantedRequirement, _Choice, Node]):
         chosen, extra = candidate
         if extra:
             yield _WantedRequirement(chosen.name, "", SpecifierSet(f"=={chosen.version}"))
-        for requirement in chosen.requirements_for(extra):
-            name = canonicalize_name(requirement.name)
-            if not self._candidates.get(name):
-                continue
-            extras = map(canonicalize_name, requirement.extras)
-            for required_extra in ("", *extras):
-                yield _WantedRequirement(name, required_extra, requirement.specifier)
+        for required in internal_requirements(chosen, extra, self._candidates):
+            for name, required_extra in required.nodes:
+                yield _WantedRequirement(name, required_extra, required.requirement.specifier)
