@@ -59,7 +59,8 @@ def pin_requirement(requirement: Requirement, pins: Pins) -> Requirement:
     if pins.mode == "exact":
         pinned.specifier = SpecifierSet(f"=={version}")
     else:
-        limit = pins.limits.get(canonicalize_name(requirement.name)) or next_breaking(version)
+        name = canonicalize_name(requirement.name)
+        limit = pins.limits.get(name) or next_breaking(version)
         pinned.specifier = compatible_with(requirement.specifier, version, limit)
     return pinned
 
@@ -80,17 +81,22 @@ def compatible_with(specifier: SpecifierSet, version: Version, limit: Version) -
             clauses.append(str(clause))
         limits += _exclusive_bounds(clause)
     end = _without_zeros(min(limits))
-    return SpecifierSet(",".join([*clauses, f"<{end}"]))
+    clauses.append(f"<{end}")
+    return SpecifierSet(",".join(clauses))
 
 
 def _exclusive_bounds(clause: Specifier) -> list[Version]:
     """Return the first version above the range of *clause*; empty if it has no such bound."""
     if clause.operator == "<":
         return [Version(clause.version)]
-    is_prefix = clause.operator == "==" and clause.version.endswith(".*")
-    if is_prefix or clause.operator == "~=":
+    if clause.operator == "~=" or _is_prefix(clause):
         return [_end_of(clause.operator, clause.version)]
     return []
+
+
+def _is_prefix(clause: Specifier) -> bool:
+    """Return whether *clause* allows all versions that start with given numbers, such as `==1.2.*`."""
+    return clause.operator == "==" and clause.version.endswith(".*")
 
 
 def _without_zeros(limit: Version) -> str:
@@ -116,10 +122,13 @@ def pin_mismatch(requirement: Requirement, pins: Pins) -> str:
     if version is None:
         return ""
     if pins.mode == "keep":
-        satisfied = requirement.specifier.contains(version, prereleases=True)
-        return "" if satisfied else f"{requirement.name}=={version}"
-    expected = pin_requirement(requirement, pins)
-    return "" if expected.specifier == requirement.specifier else str(expected.specifier)
+        is_as_planned = requirement.specifier.contains(version, prereleases=True)
+        planned = f"{requirement.name}=={version}"
+    else:
+        expected = pin_requirement(requirement, pins).specifier
+        is_as_planned = requirement.specifier == expected
+        planned = str(expected)
+    return "" if is_as_planned else planned
 
 
 def pin_requirements(text: str, pins: Pins, file: str = "pyproject.toml") -> str:
@@ -135,6 +144,12 @@ def pin_requirements(text: str, pins: Pins, file: str = "pyproject.toml") -> str
 
 def text_diff(before: str, after: str, path: str) -> str:
     """Return a unified diff of the file *path* from *before* to *after*; empty if they are equal."""
-    old_lines, new_lines = before.splitlines(), after.splitlines()
-    lines = unified_diff(old_lines, new_lines, f"a/{path}", f"b/{path}", lineterm="", n=1)
+    lines = unified_diff(
+        before.splitlines(),
+        after.splitlines(),
+        fromfile=f"a/{path}",
+        tofile=f"b/{path}",
+        lineterm="",
+        n=1,
+    )
     return "".join(f"{line}\n" for line in lines)

@@ -61,14 +61,19 @@ def raise_requirement(written: str, version: Version, *, always: bool = False, s
 
 def raise_specifier(written: str, version: Version, *, always: bool = False, strict: bool = False) -> str:
     """Return the specifier *written* (PEP 440), raised so that *version* satisfies it; each clause keeps its form."""
-    specifier = SpecifierSet(written)
-    satisfied = specifier.contains(version, prereleases=True) if strict else fits(specifier, version)
-    if satisfied and not always:
+    is_satisfied = _is_satisfied(SpecifierSet(written), version, strict=strict)
+    if is_satisfied and not always:
         return written
     raised = [_raise_clause(clause, version) for clause in written.split(",")]
     text = ",".join(clause for clause in raised if clause is not None)
     # Space before the first clause belongs to the name, so it stays even if that clause is dropped.
     return text if text.strip() else ""
+
+
+def _is_satisfied(specifier: SpecifierSet, version: Version, *, strict: bool) -> bool:
+    if strict:
+        return specifier.contains(version, prereleases=True)
+    return fits(specifier, version)
 
 
 def _raise_clause(clause: str, version: Version) -> str | None:
@@ -77,7 +82,8 @@ def _raise_clause(clause: str, version: Version) -> str | None:
     if not match:
         return clause
     operator, bound = match["operator"], match["version"]
-    included = Specifier(f"{operator}{bound}").contains(version, prereleases=True)
+    specifier = Specifier(f"{operator}{bound}")
+    included = specifier.contains(version, prereleases=True)
     if operator == "!=" and not included:
         return None
     new_operator = ">=" if operator in _LOWER else operator
@@ -97,17 +103,20 @@ def _raise_bound(operator: str, bound: str, version: Version, *, included: bool)
         return bound
     if is_prefix:
         return _prefix(bound, version)
-    return str(version) if operator == "<=" else _next_limit(bound, version)
+    if operator == "<=":
+        return str(version)
+    return _next_limit(bound, version)
 
 
 def _as_many_parts(bound: str, version: Version) -> str:
     """Return *version* with as many release numbers as *bound* has; a prerelease keeps all its parts."""
+    numbers = _cut(bound, version)
     if not version.is_prerelease:
-        return _cut(bound, version)
+        return numbers
     if len(version.release) > 1:
         return str(version)
     suffix = _RELEASE.sub("", str(version), count=1)
-    return f"{_cut(bound, version)}{suffix}"
+    return f"{numbers}{suffix}"
 
 
 def _prefix(bound: str, version: Version) -> str:
@@ -117,10 +126,8 @@ def _prefix(bound: str, version: Version) -> str:
 
 def _cut(bound: str, version: Version) -> str:
     """Return the release numbers of *version*, as many as *bound* has, filled up with zeros."""
-    parts = len(Version(bound).release)
-    zeros = (0,) * parts
-    numbers = (*version.release, *zeros)[:parts]
-    return _join(version.epoch, numbers)
+    count = len(Version(bound).release)
+    return _join(version.epoch, _first_numbers(version, count))
 
 
 def _next_limit(bound: str, version: Version) -> str:
@@ -128,12 +135,21 @@ def _next_limit(bound: str, version: Version) -> str:
 
     The last number of *bound* that is not zero increases. The count of numbers and the suffix stay.
     """
-    limit = Version(bound)
-    last = max((index for index, number in enumerate(limit.release) if number), default=0)
-    head = [*version.release, *(0,) * len(limit.release)][: last + 1]
+    limit = Version(bound).release
+    nonzero_places = (index for index, number in enumerate(limit) if number)
+    last = max(nonzero_places, default=0)
+    head = _first_numbers(version, last + 1)
     head[-1] += 1
-    zeros = (0,) * (len(limit.release) - len(head))
-    return f"{_join(version.epoch, (*head, *zeros))}{_RELEASE.sub('', bound, count=1)}"
+    zeros = [0] * (len(limit) - len(head))
+    numbers = _join(version.epoch, head + zeros)
+    suffix = _RELEASE.sub("", bound, count=1)
+    return f"{numbers}{suffix}"
+
+
+def _first_numbers(version: Version, count: int) -> list[int]:
+    """Return the first *count* release numbers of *version*, filled up with zeros."""
+    zeros = [0] * count
+    return [*version.release, *zeros][:count]
 
 
 def _join(epoch: int, release: Iterable[int]) -> str:
