@@ -61,12 +61,7 @@ class Siblings:
     @cached_property
     def versions(self) -> dict[str, Version]:
         """The version of each publishable member after the release."""
-        versions: dict[str, Version] = {}
-        for name in self.modes:
-            version = self.targets.get(name) or self.current.get(name)
-            if version is not None:
-                versions[name] = version
-        return versions
+        return self._publishable({**self.current, **self.targets})
 
     @cached_property
     def limits(self) -> dict[str, Version]:
@@ -154,13 +149,18 @@ class Siblings:
     def _last_pins(self, name: str) -> Pins:
         """Return the pins of the package *name* to the last releases of its siblings."""
         mode = self.modes[name]
-        versions: dict[str, Version] = {}
-        for sibling in self.modes:
-            version = self.current.get(sibling)
-            if version is not None:
-                versions[sibling] = version
+        versions = self._publishable(self.current)
         limits = self._limits(versions) if mode == "compatible" else {}
         return Pins(mode, versions, limits)
+
+    def _publishable(self, versions: Mapping[str, Version | None]) -> dict[str, Version]:
+        """Return those of *versions* that exist and belong to publishable members."""
+        publishable: dict[str, Version] = {}
+        for name in self.modes:
+            version = versions.get(name)
+            if version is not None:
+                publishable[name] = version
+        return publishable
 
     def _limits(self, versions: Mapping[str, Version]) -> dict[str, Version]:
         limits: dict[str, Version] = {}
