@@ -58,11 +58,14 @@ def built_file_problems(
         messages.append(f"{version} is a local version, which PyPI refuses")
     sdist_has_no_code = _has_no_code(tuple(sources))
     for wheel in wheels:
-        messages += _wheel_problems(wheel, project, version, pins)
-        requirements = metadata_of(wheel).get_all("Requires-Dist", [])
-        is_meta_package = sdist_has_no_code and len(requirements) > 0
-        if _is_empty(wheel) and not is_meta_package:
-            messages.append(f"{wheel.name}: has no module")
+        metadata = metadata_of(wheel)
+        problems = chain(
+            _metadata_problems(metadata, project, version),
+            _requirement_problems(metadata, pins),
+            _record_problems(wheel),
+            _content_problems(wheel, metadata, sdist_has_no_code=sdist_has_no_code),
+        )
+        messages += [f"{wheel.name}: {problem}" for problem in problems]
     return tuple(messages)
 
 
@@ -157,16 +160,6 @@ def parse_file_name(name: str) -> tuple[str, Version]:
     return parse_sdist_filename(name)
 
 
-def _wheel_problems(wheel: Wheel, project: str, version: Version, pins: Pins) -> Iterator[str]:
-    metadata = metadata_of(wheel)
-    problems = chain(
-        _metadata_problems(metadata, project, version),
-        _requirement_problems(metadata, pins),
-        _record_problems(wheel),
-    )
-    return (f"{wheel.name}: {problem}" for problem in problems)
-
-
 def _metadata_problems(metadata: Message, project: str, version: Version) -> Iterator[str]:
     built_name = metadata.get("Name")
     if canonicalize_name(built_name or "") != project:
@@ -208,6 +201,12 @@ def _planned_version_note(built_version: str, version: Version) -> str:
     return planned
 
 
+def _content_problems(wheel: Wheel, metadata: Message, *, sdist_has_no_code: bool) -> Iterator[str]:
+    is_meta_package = sdist_has_no_code and "Requires-Dist" in metadata
+    if not is_meta_package and _is_empty(wheel):
+        yield "has no module"
+
+
 def _is_empty(wheel: Wheel) -> bool:
     """Return whether the wheel has nothing to install: no module, no data and no types."""
     if import_names(wheel.hashes):
@@ -216,8 +215,9 @@ def _is_empty(wheel: Wheel) -> bool:
 
 
 def _is_content(file: str) -> bool:
-    stubs = (".pyi", "/py.typed")  # a stub package has only types for another package (PEP 561)
-    return ".data/" in file or file.endswith(stubs)
+    is_data = ".data/" in file
+    is_stub = file.endswith((".pyi", "/py.typed"))  # a stub package has only types for another package (PEP 561)
+    return is_data or is_stub
 
 
 def _is_code(file: str) -> bool:
