@@ -84,8 +84,12 @@ def _source_of_backend(document: Table, tool: Table) -> VersionSource:
     """Return the source that the build system itself implies."""
     system = table_at(document, "build-system")
     backend = str(system.get("build-backend", ""))
-    if "setuptools_scm" in tool or "setuptools-scm" in _names(system.get("requires", ())):
-        return VersionSource(variables=("SETUPTOOLS_SCM_PRETEND_VERSION_FOR_{NAME}",), description="setuptools-scm")
+    required = _names(system.get("requires", ()))
+    if "setuptools_scm" in tool or "setuptools-scm" in required:
+        return VersionSource(
+            variables=("SETUPTOOLS_SCM_PRETEND_VERSION_FOR_{NAME}",),
+            description="setuptools-scm",
+        )
     if backend.startswith("flit_core"):
         return VersionSource(tuple(_flit(document)), description="flit")
     if backend:
@@ -110,42 +114,49 @@ def version_environment(document: Table, name: str, version: str) -> dict[str, s
 
 def literal_location(text: str, path: str) -> VersionLocation:
     """Return the location in *path* that *text* describes: literal text, with `{version}` for any version."""
-    before, _, after = (re.escape(part).replace("\\\n", r"\r?\n") for part in text.partition("{version}"))
+    # `re.escape` also escapes line breaks; a file may have either line ending.
+    parts = [re.escape(part).replace("\\\n", r"\r?\n") for part in text.partition("{version}")]
+    before, _, after = parts
     start = r"(?<![\w.+!-])" if text.startswith("{version}") else ""
     end = r"(?![\w+!-])" if text.endswith("{version}") else ""
-    return VersionLocation(path, re.compile(f"{before}{start}{_VERSION}{end}{after}"))
+    pattern = re.compile(f"{before}{start}{_VERSION}{end}{after}")
+    return VersionLocation(path, pattern)
 
 
 def _hatch(table: Table, tool: Table) -> VersionSource:
+    """Return the version source that `[tool.hatch.version]` names."""
     source = str(table.get("source", "regex"))
-    description = f"[tool.hatch.version] source = {source!r}"
-    match source:
-        case "regex" | "code":
-            return VersionSource(tuple(_hatch_file(table, source)), description=description)
-        case "env":
-            variable = str(table.get("variable", ""))
-            return VersionSource(variables=(variable,), description=description)
-        case "vcs":
-            return VersionSource(variables=("SETUPTOOLS_SCM_PRETEND_VERSION",), description=description)
-        case "uv-dynamic-versioning":
-            from_file = table_at(tool, "uv-dynamic-versioning", "from-file")
-            return VersionSource(tuple(_from_file(from_file)), ("UV_DYNAMIC_VERSIONING_BYPASS",), description)
-        case _:
-            return VersionSource(description=description)
+    from_file = table_at(tool, "uv-dynamic-versioning", "from-file")
+    locations = {
+        "regex": _hatch_regex(table),
+        "code": _hatch_code(table),
+        "uv-dynamic-versioning": _from_file(from_file),
+    }
+    variables = {
+        "env": (str(table.get("variable", "")),),
+        "vcs": ("SETUPTOOLS_SCM_PRETEND_VERSION",),
+        "uv-dynamic-versioning": ("UV_DYNAMIC_VERSIONING_BYPASS",),
+    }
+    return VersionSource(
+        locations=tuple(locations.get(source, ())),
+        variables=variables.get(source, ()),
+        description=f"[tool.hatch.version] source = {source!r}",
+    )
 
 
-def _hatch_file(table: Table, source: str) -> Iterator[VersionLocation]:
-    """Yield the location for hatch's sources `regex` and `code`."""
+def _hatch_regex(table: Table) -> Iterator[VersionLocation]:
     path = str(table.get("path", ""))
-    if not path:
-        return
-    if source == "regex":
-        pattern: object = table.get("pattern")
-        yield _location(path, pattern if isinstance(pattern, str) else _HATCH)
-        return
+    configured: object = table.get("pattern")
+    pattern = configured if isinstance(configured, str) else _HATCH
+    if path:
+        yield _location(path, pattern)
+
+
+def _hatch_code(table: Table) -> Iterator[VersionLocation]:
+    path = str(table.get("path", ""))
     expression = str(table.get("expression") or "__version__")
     # Any other expression needs evaluation, so it has no text that a release could replace.
-    if expression.isidentifier():
+    if path and expression.isidentifier():
         yield _assignment_location(path, expression)
 
 
@@ -163,12 +174,13 @@ def _from_file(table: Table) -> Iterator[VersionLocation]:
 def _pdm(table: Table) -> VersionSource:
     default = "file" if "path" in table else ""
     source = str(table.get("source", default))
-    description = f"[tool.pdm.version] source = {source!r}"
-    if source == "file":
-        location = _pdm_file(table)
-        return VersionSource((location,), description=description)
-    variables = ("PDM_BUILD_SCM_VERSION",) if source == "scm" else ()
-    return VersionSource(variables=variables, description=description)
+    locations = {"file": (_pdm_file(table),)}
+    variables = {"scm": ("PDM_BUILD_SCM_VERSION",)}
+    return VersionSource(
+        locations=locations.get(source, ()),
+        variables=variables.get(source, ()),
+        description=f"[tool.pdm.version] source = {source!r}",
+    )
 
 
 def _pdm_file(table: Table) -> VersionLocation:
@@ -180,7 +192,6 @@ def _pdm_file(table: Table) -> VersionLocation:
 
 
 def _setuptools(directive: Table, table: Table) -> VersionSource:
-    description = f"[tool.setuptools.dynamic] version = {dict(directive)!r}"
     locations: list[VersionLocation] = []
     paths = _texts(directive.get("file"))
     if attr := directive.get("attr"):
@@ -188,7 +199,10 @@ def _setuptools(directive: Table, table: Table) -> VersionSource:
         locations += [_assignment_location(path, name) for path in _modules(module, table)]
     elif len(paths) == 1:
         locations.append(VersionLocation(paths[0], _WHOLE_FILE))
-    return VersionSource(tuple(locations), description=description)
+    return VersionSource(
+        locations=tuple(locations),
+        description=f"[tool.setuptools.dynamic] version = {dict(directive)!r}",
+    )
 
 
 def _modules(module: str, table: Table) -> Iterator[str]:
@@ -214,8 +228,10 @@ def _files(module: str) -> tuple[str, str]:
 
 
 def _flit(document: Table) -> Iterator[VersionLocation]:
-    default = re.sub("[-.]", "_", str(document.get("project", {}).get("name", "")))
-    name = str(table_at(document, "tool", "flit", "module").get("name", default)).replace(".", "/")
+    project_name = str(table_at(document, "project").get("name", ""))
+    default = re.sub("[-.]", "_", project_name)
+    module = table_at(document, "tool", "flit", "module").get("name", default)
+    name = str(module).replace(".", "/")
     for base in ("", "src/"):
         for file in ("/version.py", "/_version.py", "/__version__.py", "/__init__.py", ".py"):
             yield _assignment_location(f"{base}{name}{file}", "__version__")
@@ -232,11 +248,10 @@ def _location(path: str, pattern: str, group: str | int = "version") -> VersionL
     try:
         compiled = re.compile(pattern, re.MULTILINE)
     except re.error:
-        return VersionLocation(path, _NO_MATCH, group)
+        compiled = _NO_MATCH
     groups = {*compiled.groupindex, *range(1, compiled.groups + 1)}
-    if group not in groups:
-        return VersionLocation(path, _NO_MATCH, group)
-    return VersionLocation(path, compiled, group)
+    usable = compiled if group in groups else _NO_MATCH
+    return VersionLocation(path, usable, group)
 
 
 def _assignment_location(path: str, name: str) -> VersionLocation:
@@ -248,9 +263,10 @@ def _names(requirements: Any) -> set[str]:  # noqa: ANN401  a value of any TOML 
     names: set[str] = set()
     for written in requirements:
         try:
-            names.add(canonicalize_name(Requirement(str(written)).name))
+            requirement = Requirement(str(written))
         except InvalidRequirement:
             continue  # `workspace_of` refuses it
+        names.add(canonicalize_name(requirement.name))
     return names
 
 
