@@ -22,10 +22,11 @@ from releasekit.core.workspace.built_files import parse_file_name
 from releasekit.core.workspace.dynamic_version import table_at, version_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from releasekit.core.checks.facts import Package, WorkspaceFacts
     from releasekit.core.versioning.groups import VersionGroup
+    from releasekit.core.workspace.dynamic_version import Table
 
 _VERSION = re.compile(r"""^__version__(?: *: *[\w.\[\]]+)? *= *["']([^"']+)["']""", re.MULTILINE)
 _ASIDE = frozenset(
@@ -196,15 +197,21 @@ def tag_baseline(facts: WorkspaceFacts) -> Iterator[Found]:
     released = [package for package in facts.published if package.member.version not in no_release_yet]
     untagged = [package for package in released if package.name not in facts.tagged]
     if untagged and not facts.tagged:
-        names = summarize([package.name for package in untagged])
-        message = f"there are no release tags, but these versions are probably not the first: {names}"
-        yield replace(untagged[0].project_finding("version", message), package="")
+        yield _no_tags_finding(untagged)
         return
     in_fixed_group = set(chain.from_iterable(group.names for group in _fixed_groups(facts)))
     for package in untagged:
         if package.name not in in_fixed_group:  # a new package starts at the shared version
             message = f"{package.name} has version {package.member.version}, but no tag marks its last release"
             yield package.project_finding("version", message)
+
+
+def _no_tags_finding(untagged: Sequence[Package]) -> Found:
+    """Return one finding for the whole workspace, at the version of the first package."""
+    names = summarize([package.name for package in untagged])
+    message = f"there are no release tags, but these versions are probably not the first: {names}"
+    finding = untagged[0].project_finding("version", message)
+    return replace(finding, package="")
 
 
 def modules_of(files: Iterable[str]) -> tuple[str, ...]:
@@ -214,7 +221,8 @@ def modules_of(files: Iterable[str]) -> tuple[str, ...]:
     for path in sorted(packages):
         top = path.split("/")[0]
         parents = map(str, PurePosixPath(path).parents)
-        if top not in _ASIDE and packages.isdisjoint(parents):
+        is_outermost = packages.isdisjoint(parents)
+        if is_outermost and top not in _ASIDE:
             outermost.append(path)
     return tuple(outermost)
 
@@ -235,16 +243,14 @@ def _is_stale(name: str, package: Package) -> bool:
 def _generated_patterns(package: Package) -> Iterator[str]:
     """Yield glob patterns of files that the build generates, so that they need no commit."""
     tool = table_at(package.document, "tool")
+    yield from _version_files(table_at(tool, "setuptools_scm"))
     build = table_at(tool, "hatch", "build")
-    targets = table_at(build, "targets")
-    version_writers = [table_at(tool, "setuptools_scm")]
-    for target in (build, *map(table_at, targets.values())):
-        version_writers.append(table_at(target, "hooks", "vcs"))
-        version_writers.append(table_at(target, "hooks", "version"))
+    targets = map(table_at, table_at(build, "targets").values())
+    for target in (build, *targets):
+        yield from _version_files(table_at(target, "hooks", "vcs"))
+        yield from _version_files(table_at(target, "hooks", "version"))
         artifacts: Iterable[str] = target.get("artifacts", ())
         yield from (pattern.lstrip("/") for pattern in artifacts)
-    for table in version_writers:
-        yield from (str(table[key]) for key in _VERSION_FILE_KEYS if key in table)
     if write_to := table_at(tool, "pdm", "version").get("write_to"):
         yield f"*{write_to}"
     is_written_by_build = package.is_dynamic("version") and not package.member.version_file
@@ -253,8 +259,10 @@ def _generated_patterns(package: Package) -> Iterator[str]:
         yield from (location.path for location in source.locations)
 
 
-_VERSION_FILE_KEYS = ("version-file", "path", "version_file", "write_to")
-"""The keys with which build hooks name the file that they write the version to."""
+def _version_files(hook: Table) -> list[str]:
+    """Return the files to which the build hook with the settings *hook* writes the version."""
+    keys = ("version-file", "path", "version_file", "write_to")
+    return [str(hook[key]) for key in keys if key in hook]
 
 
 CHECKS = (

@@ -51,15 +51,18 @@ def _cycle_finding(package: Package, required: str, refusal: Refusal) -> Found:
 
 def _hard_needs(package: Package, required: str) -> Iterator[Written]:
     """Yield the requirements of *package* on *required*, at run time or to build."""
-    return (need for need in package.written if need.kind in _HARD and need.name == required)
+    hard_needs = (need for need in package.written if need.kind in _HARD)
+    return (need for need in hard_needs if need.name == required)
 
 
 def self_deps(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find packages that require themselves at run time or to build. In an extra this is common, and allowed."""
     for package in facts:
         for need in _hard_needs(package, package.name):
-            fix = None if need.requirement.extras else DropItem(package.file, need.path, need.text)
-            yield package.requirement_finding(need, f"{package.name} requires itself: {need.text}", fix=fix)
+            message = f"{package.name} requires itself: {need.text}"
+            has_extras = bool(need.requirement.extras)
+            fix = None if has_extras else DropItem(package.file, need.path, need.text)
+            yield package.requirement_finding(need, message, fix=fix)
 
 
 def orphan_deps(facts: WorkspaceFacts) -> Iterator[Found]:
@@ -68,10 +71,13 @@ def orphan_deps(facts: WorkspaceFacts) -> Iterator[Found]:
     for package, need in written_requirements(facts.published):
         sibling = facts.packages.get(need.name)
         if sibling and not sibling.member.publishable:
-            message = f"{package.name} requires {need.name}, which is never published"
-            severity = Severity.WARNING if need.kind is Kind.EXTRA else Severity.ERROR
-            yield package.requirement_finding(need, message, severity=severity)
-        if _is_missing_sibling(need, prefix, facts):
+            is_optional = need.kind is Kind.EXTRA
+            yield package.requirement_finding(
+                need,
+                f"{package.name} requires {need.name}, which is never published",
+                severity=Severity.WARNING if is_optional else Severity.ERROR,
+            )
+        elif _is_missing_sibling(need, prefix, facts):
             yield package.requirement_finding(
                 need,
                 f"{package.name} requires {need.name}, which is named like a sibling but does not exist",
@@ -82,10 +88,14 @@ def orphan_deps(facts: WorkspaceFacts) -> Iterator[Found]:
 def _is_missing_sibling(need: Written, prefix: str, facts: WorkspaceFacts) -> bool:
     """Return whether *need* has the name of a sibling, which starts with *prefix*, but is unknown everywhere."""
     is_named_like_sibling = bool(prefix) and need.name.startswith(prefix)
-    if not is_named_like_sibling or need.name in facts.packages:
-        return False
-    is_elsewhere = bool(need.requirement.url) or _is_in_lockfile(facts, need.name)
-    return not is_elsewhere
+    return is_named_like_sibling and not _is_known(need, facts)
+
+
+def _is_known(need: Written, facts: WorkspaceFacts) -> bool:
+    """Return whether *need* is on a package that exists: in the workspace, at a URL, or in uv.lock."""
+    is_member = need.name in facts.packages
+    has_url = bool(need.requirement.url)
+    return is_member or has_url or _is_in_lockfile(facts, need.name)
 
 
 def internal_specifiers(facts: WorkspaceFacts) -> Iterator[Found]:
