@@ -14,11 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field
 from releasekit.core.adoption import SAMPLE_DIRECTORIES
 from releasekit.core.checks.fixes import Fix
 from releasekit.core.toml_lines import line_of
-from releasekit.core.workspace.dynamic_version import table_at
-from releasekit.core.workspace.workspace import REQUIREMENTS, Kind, requirement_of
+from releasekit.core.workspace.workspace import Kind, requirement_arrays, requirement_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from packaging.requirements import Requirement
 
@@ -108,8 +107,9 @@ class Package:
     def written(self) -> tuple[Written, ...]:
         """Its published requirements, and its build requirements."""
         requirements: list[Written] = []
-        for path, kind, texts in self._arrays():
-            requirements += [Written(path, kind, text, requirement_of(text)) for text in texts]
+        for path, kind, texts, _ in requirement_arrays(self.document):
+            if kind is not Kind.GROUP:
+                requirements += [Written(path, kind, text, requirement_of(text)) for text in texts]
         return tuple(requirements)
 
     def found(self, message: str, *path: str, item: str = "", **more: Any) -> Found:  # noqa: ANN401  see Found
@@ -131,16 +131,6 @@ class Package:
     def requirement_finding(self, need: Written, message: str, **more: Any) -> Found:  # noqa: ANN401  see Found
         """Return a finding about the requirement *need* of its pyproject.toml."""
         return self.found(message, *need.path, item=need.text, **more)
-
-    def _arrays(self) -> Iterator[tuple[tuple[str, ...], Kind, Sequence[str]]]:
-        """Yield the arrays of requirements: the key path of each, the kind of its requirements, and their texts."""
-        for path in REQUIREMENTS:
-            table = table_at(self.document, *path)
-            yield (*path, "dependencies"), Kind.RUNTIME, table.get("dependencies", ())
-            for extra, texts in table.get("optional-dependencies", {}).items():
-                yield (*path, "optional-dependencies", extra), Kind.EXTRA, texts
-        build_system = table_at(self.document, "build-system")
-        yield ("build-system", "requires"), Kind.BUILD, build_system.get("requires", ())
 
 
 def written_requirements(packages: Iterable[Package]) -> Iterator[tuple[Package, Written]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from releasekit.core.errors import ErrorCode, Refusal
-from releasekit.core.workspace.workspace import PYPROJECT, requirement_lines, requirement_tables
+from releasekit.core.workspace.workspace import PYPROJECT, Kind, requirement_arrays, requirement_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, MutableSequence, Sequence
+    from collections.abc import Callable, Mapping, MutableSequence, Sequence
 
     from packaging.version import Version
 
@@ -67,8 +67,9 @@ def rewrite_requirements(
         return _rewrite_lines(text, change)
 
     def edit(document: Any) -> None:  # noqa: ANN401  a document of tomlkit or plain data
-        for array in _requirement_arrays(document, groups=groups):
-            _rewrite_array(array, change)
+        for array in requirement_arrays(document):
+            if groups or array.kind is not Kind.GROUP:
+                _rewrite_array(cast("MutableSequence[Any]", array.items), change)
 
     edited = edit_toml(text, edit)
     if edited is None:
@@ -80,9 +81,8 @@ def rewrite_requirements(
 
 def _rewrite_array(array: MutableSequence[Any], change: Callable[[str], str]) -> None:
     """Replace the requirements in *array*. Other items, such as included groups, stay."""
-    for position, written in enumerate(list(array)):
-        if not isinstance(written, str):
-            continue
+    texts = {position: item for position, item in enumerate(array) if isinstance(item, str)}
+    for position, written in texts.items():
         after = change(str(written))
         if after and after != written:
             array[position] = _in_its_quotes(written, after)
@@ -97,18 +97,6 @@ def _in_its_quotes(before: str, after: str) -> Any:  # noqa: ANN401  tomlkit's t
     item: Any = before
     is_literal = item.as_string().startswith("'")
     return tomlkit.string(after, literal=is_literal and "'" not in after)
-
-
-def _requirement_arrays(document: Any, *, groups: bool) -> Iterator[MutableSequence[Any]]:  # noqa: ANN401
-    for table in requirement_tables(document):
-        if "dependencies" in table:
-            yield table["dependencies"]
-        yield from table.get("optional-dependencies", {}).values()
-    build_system = document.get("build-system", {})
-    if "requires" in build_system:
-        yield build_system["requires"]
-    if groups:
-        yield from document.get("dependency-groups", {}).values()
 
 
 def _rewrite_lines(text: str, change: Callable[[str], str]) -> str:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from itertools import chain, pairwise
+from itertools import pairwise
 from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -20,7 +20,7 @@ from releasekit.core.errors import ErrorCode, Excerpt, Refusal, did_you_mean
 from releasekit.core.workspace.dynamic_version import is_dynamic, table_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from releasekit.core.config.settings import Settings
 
@@ -209,14 +209,34 @@ def fits(specifier: SpecifierSet, version: Version) -> bool:
     return specifier.contains(final_version)
 
 
-REQUIREMENTS = (("project",), ("tool", "hatch", "metadata", "hooks", "uv-dynamic-versioning"))
+_TABLES = (("project",), ("tool", "hatch", "metadata", "hooks", "uv-dynamic-versioning"))
 """The tables of pyproject.toml that may have requirements. The second is a build hook that adds to the first."""
 
 
-def requirement_tables(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    """Return the tables of a pyproject.toml that may have `dependencies` and `optional-dependencies`."""
-    tables = (table_at(document, *path) for path in REQUIREMENTS)
-    return tuple(filter(None, tables))
+class RequirementArray(NamedTuple):
+    """An array of requirements in a pyproject.toml: its key *path*, and the kind and the extra of its *items*.
+
+    Items are strings; in a dependency group they may also be tables that include another group.
+    """
+
+    path: tuple[str, ...]
+    kind: Kind
+    items: Sequence[Any]
+    extra: str = ""
+
+
+def requirement_arrays(document: Mapping[str, Any]) -> Iterator[RequirementArray]:
+    """Yield the arrays of requirements of a pyproject.toml, those of dependency groups last."""
+    for path in _TABLES:
+        table = table_at(document, *path)
+        yield RequirementArray((*path, "dependencies"), Kind.RUNTIME, table.get("dependencies", ()))
+        for name, items in table.get("optional-dependencies", {}).items():
+            key = (*path, "optional-dependencies", name)
+            yield RequirementArray(key, Kind.EXTRA, items, canonicalize_name(name))
+    build_system = table_at(document, "build-system")
+    yield RequirementArray(("build-system", "requires"), Kind.BUILD, build_system.get("requires", ()))
+    for group, items in table_at(document, "dependency-groups").items():
+        yield RequirementArray(("dependency-groups", group), Kind.GROUP, items)
 
 
 class RequirementFile(NamedTuple):
@@ -308,10 +328,10 @@ def looks_publishable(document: Mapping[str, Any]) -> bool:
 
 
 def _parse_needs(path: str, document: Mapping[str, Any], files: Mapping[str, str]) -> Iterator[Need]:
-    for kind, extra, items in _requirement_arrays(document):
-        for item in items:
-            if isinstance(item, str):  # otherwise {include-group = "…"}: that group is read anyway
-                yield _parse_need(path, PYPROJECT, kind, extra, item)
+    for array in requirement_arrays(document):
+        texts = [item for item in array.items if isinstance(item, str)]  # an included group is read anyway
+        for written in texts:
+            yield _parse_need(path, PYPROJECT, array.kind, array.extra, written)
     for file in requirement_files(document):
         extra = canonicalize_name(file.extra)
         for written in requirement_lines(files.get(file.path, "")):
@@ -335,15 +355,3 @@ def _parse_need(path: str, file: str, kind: Kind, extra: str, written: str) -> N
         written=written,
         file=file,
     )
-
-
-def _requirement_arrays(document: Mapping[str, Any]) -> Iterator[tuple[Kind, str, Iterable[object]]]:
-    """Yield the arrays of requirements in a pyproject.toml, each with the kind and the extra of its items."""
-    for table in requirement_tables(document):
-        yield Kind.RUNTIME, "", table.get("dependencies", ())
-        extras: Mapping[str, list[object]] = table.get("optional-dependencies", {})
-        for name, items in extras.items():
-            yield Kind.EXTRA, canonicalize_name(name), items
-    yield Kind.BUILD, "", document.get("build-system", {}).get("requires", ())
-    groups: Mapping[str, list[object]] = document.get("dependency-groups", {})
-    yield Kind.GROUP, "", chain.from_iterable(groups.values())
