@@ -30,6 +30,7 @@ LICENSES = ("LICEN[CS]E*", "COPYING*", "NOTICE*", "AUTHORS*")
 _RENDERED = {"text/markdown", "text/x-rst", "text/plain"}  # core metadata, Description-Content-Type
 _SUFFIXES = {".md", ".rst", ".txt"}
 _PLACEHOLDERS = {"add your description here", "todo", "fixme"}  # the first is uv's own
+_README = re.compile(r"readme\.(md|rst|txt)", re.IGNORECASE)
 _IMAGE = re.compile(r"""!\[[^\]]*\]\(\s*<?([^)\s>]+)|<img\b[^>]*?\bsrc\s*=\s*["']([^"']+)""", re.IGNORECASE)
 _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|//|#", re.IGNORECASE)
 _FENCED = re.compile(r"^(```|~~~).*?^\1|<!--.*?-->|`[^`\n]*`", re.MULTILINE | re.DOTALL)
@@ -144,9 +145,8 @@ def _check_readme(package: Package) -> Iterator[Found]:
     if package.rendering:
         message = f"{file} cannot be rendered: {package.rendering}"
         yield package.project_finding("readme", message)
-    kind_of_suffix = "text/markdown" if file.lower().endswith(".md") else ""
-    shown_as = kind or kind_of_suffix
-    if shown_as == "text/markdown":
+    shown_as_markdown = kind == "text/markdown" if kind else _is_markdown(file)
+    if shown_as_markdown:
         yield from _check_images(package, file)
 
 
@@ -154,7 +154,8 @@ def _can_render(file: str, kind: str) -> bool:
     """Return whether indexes render the content type *kind*; without one, the suffix of *file* decides."""
     if kind:
         return kind in _RENDERED
-    return not file or PurePosixPath(file).suffix.lower() in _SUFFIXES
+    suffix = PurePosixPath(file).suffix.lower()
+    return not file or suffix in _SUFFIXES
 
 
 def metadata_completeness(facts: WorkspaceFacts) -> Iterator[Found]:
@@ -253,7 +254,8 @@ def _uv_sources(package: Package, facts: WorkspaceFacts) -> dict[str, object]:
     """Return the entries of `tool.uv.sources` that apply to *package*, by normalized name."""
     shared = table_at(facts.document, "tool", "uv", "sources")
     own = table_at(package.document, "tool", "uv", "sources")
-    return {canonicalize_name(name): source for name, source in {**shared, **own}.items()}
+    sources = {**shared, **own}
+    return {canonicalize_name(name): source for name, source in sources.items()}
 
 
 def private_classifier(facts: WorkspaceFacts) -> Iterator[Found]:
@@ -337,8 +339,12 @@ def _check_expression(package: Package, expression: str) -> Iterator[Found]:
 
 def _readmes(files: frozenset[str]) -> list[str]:
     """Return the top-level READMEs among *files*, Markdown first."""
-    readmes = [path for path in files if re.fullmatch(r"readme\.(md|rst|txt)", path, re.IGNORECASE)]
-    return sorted(readmes, key=lambda path: (not path.lower().endswith(".md"), path))
+    by_name = sorted(filter(_README.fullmatch, files))
+    return sorted(by_name, key=_is_markdown, reverse=True)
+
+
+def _is_markdown(file: str) -> bool:
+    return file.lower().endswith(".md")
 
 
 def _content_type(package: Package) -> str:
@@ -380,7 +386,7 @@ def _name_pattern(package: Package) -> str:
 
 def _common_name_pattern(packages: Sequence[Package]) -> str:
     """Return the name pattern that enough *packages* share to be a convention; empty if there is none."""
-    patterns = Counter(_name_pattern(package) for package in packages)
+    patterns = Counter(map(_name_pattern, packages))
     del patterns[""]
     if not patterns:
         return ""
