@@ -81,6 +81,17 @@ class Ref:
     commit: str
 
 
+NO_REF = Ref("", "")
+"""Stands for a reference that does not exist."""
+
+TAGS = "refs/tags/"
+
+
+def tags_among(refs: Mapping[str, Ref]) -> dict[str, Ref]:
+    """Return the tags among *refs* (by full name), by the name of the tag."""
+    return {name.removeprefix(TAGS): ref for name, ref in refs.items() if name.startswith(TAGS)}
+
+
 def run(command: Command) -> Result:
     """Run git; its messages about locks, signatures, the file system and the remote get their own error codes."""
     try:
@@ -570,6 +581,19 @@ class Repo:
             else:
                 refs[name] = Ref(sha, sha)
         return refs
+
+    def delete_remote_refs(self, remote: str, objects: Mapping[str, str]) -> None:
+        """Delete references of *remote*, all or none: those in *objects*, which gives the object that each must have.
+
+        Raises the same errors as `push`.
+        """
+        if objects:
+            self.push(remote, [f":{name}" for name in objects], leases=objects)
+
+    def fetch_missing(self, remote: str, name: str, commit: str) -> None:
+        """Fetch *commit*, to which the reference *name* of *remote* leads, unless it is in this repository."""
+        if not self.has_commit(commit):
+            self.fetch(remote, name)
 
     def fetch(self, remote: str, name: str) -> None:
         """Fetch the objects that the reference *name* of *remote* leads to.

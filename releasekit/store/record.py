@@ -225,6 +225,11 @@ def list_records(common_dir: Path) -> tuple[Record, ...]:
     return tuple(record for record in existing if record.exists())
 
 
+def releases_with_manifest(common_dir: Path) -> set[str]:
+    """Return the ids of the releases whose record has a manifest, readable or not."""
+    return {record.release for record in list_records(common_dir) if (record.directory / MANIFEST).is_file()}
+
+
 def unfinished_record(common_dir: Path) -> Record | None:
     """Return the unfinished release of this repository, None if there is none.
 

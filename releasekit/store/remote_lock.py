@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.release.release_manifest import parse_manifest, parse_plan, plan_text
-from releasekit.integrations.git import LOCK_REF
-from releasekit.store.record import MANIFEST, PLAN, list_records
+from releasekit.integrations.git import LOCK_REF, NO_REF
+from releasekit.store.record import MANIFEST, PLAN, releases_with_manifest
 
 if TYPE_CHECKING:
     from releasekit.core.config.settings import Settings
     from releasekit.core.planning.model import Plan
     from releasekit.core.release.release_manifest import ReleaseManifest
-    from releasekit.integrations.git import Repo
+    from releasekit.integrations.git import Ref, Repo
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,22 @@ class RemoteLock:
         message = f"{self.plan.title} is being released by {self.manifest}"
         return Refusal(ErrorCode.RELEASE_ELSEWHERE, message, f"{LOCK_REF} of {remote}")
 
+    def belongs_to(self, manifest: ReleaseManifest) -> bool:
+        """Return whether this is the lock of the release in *manifest*, and no other clone has taken that over."""
+        return self.manifest.lock_identity() == manifest.lock_identity()
+
 
 def read_lock_commit(repo: Repo, sha: str) -> RemoteLock:
     """Return the release in the lock commit *sha*; raises ReleaseError RK-RECORD-INVALID if it contains none."""
     texts = repo.texts([(sha, PLAN), (sha, MANIFEST)])
     plan = parse_plan(texts.get((sha, PLAN), ""), f"{PLAN} in {sha[:12]}")
-    return RemoteLock(sha, plan, parse_manifest(texts.get((sha, MANIFEST), ""), f"{MANIFEST} in {sha[:12]}"))
+    manifest = parse_manifest(texts.get((sha, MANIFEST), ""), f"{MANIFEST} in {sha[:12]}")
+    return RemoteLock(sha, plan, manifest)
+
+
+def read_lock_ref(repo: Repo, remote: str) -> Ref:
+    """Return the reference of the lock on *remote*, `NO_REF` if no release is running."""
+    return repo.ls_remote(remote, LOCK_REF).get(LOCK_REF, NO_REF)
 
 
 def fetch_remote_lock(repo: Repo, remote: str) -> RemoteLock | None:
@@ -47,20 +57,23 @@ def fetch_remote_lock(repo: Repo, remote: str) -> RemoteLock | None:
 
     Raises ReleaseError RK-RECORD-INVALID if a newer releasekit wrote it, RK-REMOTE-UNREACHABLE without an answer.
     """
-    lock_ref = repo.ls_remote(remote, LOCK_REF).get(LOCK_REF)
-    if lock_ref is None:
+    lock_ref = read_lock_ref(repo, remote)
+    if lock_ref == NO_REF:
         return None
-    if not repo.has_commit(lock_ref.commit):
-        repo.fetch(remote, LOCK_REF)
+    repo.fetch_missing(remote, LOCK_REF, lock_ref.commit)
     return read_lock_commit(repo, lock_ref.commit)
+
+
+def remote_for_releases(repo: Repo, settings: Settings) -> str:
+    """Return the remote to which releases are pushed, empty if they are not pushed or *repo* has no such remote."""
+    is_pushed = settings.push and settings.remote in repo.remotes()
+    return settings.remote if is_pushed else ""
 
 
 def read_remote_lock(repo: Repo, settings: Settings) -> RemoteLock | None:
     """Return the lock on the remote of *settings*, None if releases are not pushed; see `fetch_remote_lock`."""
-    has_remote = settings.push and settings.remote in repo.remotes()
-    if not has_remote:
-        return None
-    return fetch_remote_lock(repo, settings.remote)
+    remote = remote_for_releases(repo, settings)
+    return fetch_remote_lock(repo, remote) if remote else None
 
 
 def local_copy(repo: Repo, release: str) -> RemoteLock | None:
@@ -76,8 +89,7 @@ def local_copy(repo: Repo, release: str) -> RemoteLock | None:
 
 def orphaned_copy(repo: Repo) -> RemoteLock | None:
     """Return the local copy of a lock whose release has no record here any more, None if there is none."""
-    records = list_records(repo.common_dir)
-    recorded = {record.release for record in records if (record.directory / MANIFEST).is_file()}
+    recorded = releases_with_manifest(repo.common_dir)
     for name in repo.saved_refs():
         lock_copy = local_copy(repo, name)
         if lock_copy and lock_copy.plan.release not in recorded:
