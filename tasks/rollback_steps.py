@@ -6,11 +6,14 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal, did_you_mean
+from releasekit.core.planning.model import Plan
 from releasekit.core.release.pr_status import release_pr_ref
-from releasekit.core.release.release_manifest import parse_staged_manifest
+from releasekit.core.release.release_manifest import ReleaseManifest, parse_staged_manifest
 from releasekit.core.release.rollback_plan import (
     KeptTag,
     PublicPackage,
@@ -21,48 +24,92 @@ from releasekit.core.release.rollback_plan import (
 )
 from releasekit.core.version_numbers import next_version_after
 from releasekit.integrations.forge_factory import connect_forge
-from releasekit.integrations.git import LOCK_REF
+from releasekit.integrations.git import LOCK_REF, NO_REF, TAGS, tags_among
 from releasekit.integrations.index import files_on_index
 from releasekit.store.record import MANIFEST, Record, list_records, remove_leftovers
-from releasekit.store.remote_lock import RemoteLock, local_copy, orphaned_copy, read_lock_commit, read_remote_lock
+from releasekit.store.remote_lock import (
+    RemoteLock,
+    local_copy,
+    orphaned_copy,
+    read_lock_commit,
+    read_lock_ref,
+    read_remote_lock,
+    remote_for_releases,
+)
 from tasks.decorators import flow_task
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping, Sequence
-    from typing import TypeAlias
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from releasekit.core.config.settings import Settings
-    from releasekit.core.planning.model import Plan, Step
-    from releasekit.core.release.release_manifest import BuiltPackage, ReleaseManifest
+    from releasekit.core.planning.model import Step
+    from releasekit.core.release.release_manifest import BuiltPackage
     from releasekit.core.release.target import Target
     from releasekit.integrations.git import Ref, Repo
-    from releasekit.integrations.protocols import ForgeRelease, Index
+    from releasekit.integrations.protocols import Forge, ForgeRelease, Index
     from releasekit.integrations.secrets import Secrets
-
-    _IndexMatch: TypeAlias = tuple[BuiltPackage | Step, Target, tuple[str, ...]]
-    """A package of the release, the index that has it, and the names of its files there, if they are known."""
 
 log = logging.getLogger("releasekit.undo")
 
 
+_NO_PLAN = Plan(commit="", release="")
+_NO_MANIFEST = ReleaseManifest(release="", commit="", release_commit="", branch="")
+
+
 @dataclass(frozen=True, slots=True)
 class RollbackCandidate:
-    """The release to roll back. *record* is None for another clone's or a lost one; *plan*, *manifest* if unknown.
+    """The release to roll back. *record* is None for another clone's or a lost one.
 
-    *lock* is its lock on the remote, if there is one. *intact* means that the record itself can be read.
+    An unknown *plan* or *manifest* is empty. *lock* is its lock on the remote, if there is one. *intact* means that the
+    record itself can be read.
     """
 
     release: str
     record: Record | None = None
-    plan: Plan | None = None
-    manifest: ReleaseManifest | None = None
+    plan: Plan = _NO_PLAN
+    manifest: ReleaseManifest = _NO_MANIFEST
     lock: RemoteLock | None = None
     intact: bool = True
 
     @property
+    def has_plan(self) -> bool:
+        """Whether the plan is known."""
+        return self.plan.release != ""
+
+    @property
+    def has_manifest(self) -> bool:
+        """Whether the manifest is known."""
+        return self.manifest.release != ""
+
+    @property
+    def title(self) -> str:
+        """The title of the release, empty if the plan is unknown."""
+        return self.plan.title if self.has_plan else ""
+
+    @property
+    def readable_record(self) -> Record | None:
+        """The record, if there is one and it can be read."""
+        return self.record if self.intact else None
+
+    @property
     def may_be_public(self) -> bool:
         """Whether files of the release may be on an index. Not if its own record says that none is built yet."""
-        return not (self.record and self.intact) or bool(self.manifest and self.manifest.packages)
+        return self.readable_record is None or self.manifest.packages != ()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether its own record says that the release has ended."""
+        return self.intact and self.manifest.finished
+
+    @property
+    def packages(self) -> Sequence[BuiltPackage | Step]:
+        """The packages of the release: as built, if that is known, otherwise as planned."""
+        return self.manifest.packages or self.plan.steps
+
+    @property
+    def tag_names(self) -> tuple[str, ...]:
+        """The names of the release's own tags: from its record, or for another clone's release from its plan."""
+        return self.manifest.tags if self.readable_record else self.plan.all_tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +123,11 @@ class UnpublishedRelease:
     manifest: ReleaseManifest
     draft: ForgeRelease | None = None
     refs: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def draft_url(self) -> str:
+        """The page of the draft, empty for a pull request."""
+        return self.draft.url if self.draft else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +147,13 @@ async def find_unpublished(repo: Repo, settings: Settings, secrets: Secrets) -> 
 
     If the remote or the forge does not answer, a log line says so: most releases are neither.
     """
-    if not (settings.push and settings.remote in repo.remotes()):
+    remote = remote_for_releases(repo, settings)
+    if not remote:
         return ()
     unpublished: list[UnpublishedRelease] = []
     try:
         unpublished += _read_pull_request(repo, settings)
-        async with connect_forge(repo.address(settings.remote), settings, secrets) as forge:
+        async with connect_forge(repo.address(remote), settings, secrets) as forge:
             for draft in await forge.drafts():
                 content = await forge.asset(draft, MANIFEST)
                 if content:
@@ -113,16 +166,19 @@ async def find_unpublished(repo: Repo, settings: Settings, secrets: Secrets) -> 
 
 
 def _read_pull_request(repo: Repo, settings: Settings) -> Iterator[UnpublishedRelease]:
-    ref, branch = release_pr_ref(settings.release_branch), f"refs/heads/{settings.release_branch}"
-    remote_refs = repo.ls_remote(settings.remote, ref, branch)
+    remote = settings.remote
+    ref = release_pr_ref(settings.release_branch)
+    branch = f"refs/heads/{settings.release_branch}"
+    remote_refs = repo.ls_remote(remote, ref, branch)
     if ref not in remote_refs:
         return
-    if not repo.has_commit(remote_refs[ref].commit):
-        repo.fetch(settings.remote, ref)
-    proposal = read_lock_commit(repo, remote_refs[ref].commit)
+    commit = remote_refs[ref].commit
+    repo.fetch_missing(remote, ref, commit)
+    proposal = read_lock_commit(repo, commit)
     refs = {ref: remote_refs[ref].object}
-    if branch in remote_refs and remote_refs[branch].commit == proposal.manifest.release_commit:
-        refs[branch] = remote_refs[branch].object
+    branch_ref = remote_refs.get(branch, NO_REF)
+    if branch_ref.commit == proposal.manifest.release_commit:
+        refs[branch] = branch_ref.object
     yield UnpublishedRelease(proposal.plan, proposal.manifest, refs=refs)
 
 
@@ -144,7 +200,7 @@ def find_release(
     foreign = remote_lock if remote_lock and remote_lock.plan.release not in local_releases else None
     if name:
         return _match_name(name, _with_remote_releases(candidates, foreign, unpublished))
-    unfinished = [candidate for candidate in candidates if not _is_finished(candidate)]
+    unfinished = [candidate for candidate in candidates if not candidate.is_finished]
     if unfinished:
         return max(unfinished, key=_start_key)
     if foreign:
@@ -160,7 +216,7 @@ def _local_candidates(repo: Repo, remote_lock: RemoteLock | None) -> list[Rollba
     orphan = orphaned_copy(repo)
     if orphan:
         lock = _own_lock(remote_lock, orphan.plan.release)
-        candidates.append(RollbackCandidate(orphan.plan.release, None, orphan.plan, orphan.manifest, lock))
+        candidates.append(_unrecorded_candidate(orphan, lock))
     return candidates
 
 
@@ -170,12 +226,15 @@ def _with_remote_releases(
     """Return *candidates* with the release of another clone, if there is one, and those that are *unpublished*."""
     by_release = {candidate.release: candidate for candidate in candidates}
     if foreign:
-        release = foreign.plan.release
-        by_release[release] = RollbackCandidate(release, None, foreign.plan, foreign.manifest, foreign)
+        by_release[foreign.plan.release] = _unrecorded_candidate(foreign, foreign)
     for proposal in reversed(unpublished):  # a draft knows the merged commit, a pull request only its own
-        release = proposal.plan.release
-        by_release.setdefault(release, RollbackCandidate(release, None, proposal.plan, proposal.manifest))
+        by_release.setdefault(proposal.plan.release, _unrecorded_candidate(proposal, None))
     return [*by_release.values()]
+
+
+def _unrecorded_candidate(source: RemoteLock | UnpublishedRelease, lock: RemoteLock | None) -> RollbackCandidate:
+    """Return the release in *source*, which has no record here."""
+    return RollbackCandidate(source.plan.release, plan=source.plan, manifest=source.manifest, lock=lock)
 
 
 def _own_lock(remote_lock: RemoteLock | None, release: str) -> RemoteLock | None:
@@ -186,13 +245,17 @@ def _own_lock(remote_lock: RemoteLock | None, release: str) -> RemoteLock | None
 def report_nothing(repo: Repo) -> Rollback:
     """Return a rollback of nothing, with a note how to name the last finished release, if there is one."""
     finished = [_read_candidate(record, repo, None) for record in list_records(repo.common_dir)]
-    planned = [candidate for candidate in finished if candidate.plan]
-    latest = max(planned, key=_start_key, default=None)
-    if latest is None or latest.plan is None:
+    planned = [candidate for candidate in finished if candidate.has_plan]
+    if not planned:
         return Rollback(release="", title="")
-    name = latest.plan.title
+    name = max(planned, key=_start_key).title
     note = f"{name} is finished; `releasekit rollback {name}` rolls it back"
     return Rollback(release="", title="", notes=(note,))
+
+
+def _start_key(candidate: RollbackCandidate) -> tuple[str, str]:
+    """Return when a release began, to find the latest."""
+    return (candidate.manifest.begun, candidate.plan.date)
 
 
 def _read_lock(repo: Repo, settings: Settings) -> RemoteLock | None:
@@ -209,7 +272,7 @@ def _read_candidate(record: Record, repo: Repo, remote_lock: RemoteLock | None) 
     lock = _own_lock(remote_lock, record.release)
     candidate = RollbackCandidate(record.release, record, lock=lock)
     try:
-        return replace(candidate, plan=record.plan(), manifest=record.manifest())
+        return replace(candidate, plan=record.plan(), manifest=record.manifest() or _NO_MANIFEST)
     except ReleaseError:
         copy = local_copy(repo, record.release) or lock
         candidate = replace(candidate, intact=False)
@@ -218,31 +281,22 @@ def _read_candidate(record: Record, repo: Repo, remote_lock: RemoteLock | None) 
     with suppress(ReleaseError):
         candidate = replace(candidate, plan=record.plan())
     with suppress(ReleaseError):
-        candidate = replace(candidate, manifest=record.manifest())
+        candidate = replace(candidate, manifest=record.manifest() or _NO_MANIFEST)
     return candidate
 
 
-def _start_key(candidate: RollbackCandidate) -> tuple[str, str]:
-    """Return when a release began, to find the latest."""
-    return (candidate.manifest.begun if candidate.manifest else "", candidate.plan.date if candidate.plan else "")
-
-
-def _is_finished(candidate: RollbackCandidate) -> bool:
-    return candidate.intact and candidate.manifest is not None and candidate.manifest.finished
-
-
 def _match_name(name: str, candidates: list[RollbackCandidate]) -> RollbackCandidate:
-    titles = {candidate.release: candidate.plan.title if candidate.plan else "" for candidate in candidates}
-    matches = [candidate for candidate in candidates if name == titles[candidate.release]]
+    matches = [candidate for candidate in candidates if candidate.title == name]
     if not matches:
         matches = [candidate for candidate in candidates if candidate.release.startswith(name)]
     if len(matches) == 1:
         return matches[0]
     if matches:
-        choices = " or ".join(f"{candidate.release} ({titles[candidate.release]})" for candidate in matches)
+        choices = " or ".join(f"{candidate.release} ({candidate.title})" for candidate in matches)
         raise Refusal(ErrorCode.RELEASE_UNKNOWN, f"{name} is ambiguous: {choices}")
-    words = [word for pair in titles.items() for word in pair if word]
-    raise Refusal(ErrorCode.RELEASE_UNKNOWN, f"no release is called {name}{did_you_mean(name, words)}")
+    words = chain.from_iterable((candidate.release, candidate.title) for candidate in candidates)
+    similar = did_you_mean(name, filter(None, words))
+    raise Refusal(ErrorCode.RELEASE_UNKNOWN, f"no release is called {name}{similar}")
 
 
 @flow_task("look")
@@ -261,62 +315,52 @@ async def inspect_release(
     Raises Refusal RK-INDEX-… if it is unknown what is public.
     """
     manifest = candidate.manifest
-    commit = manifest.release_commit if manifest else ""
-    remote = settings.remote if settings.push and settings.remote in repo.remotes() else ""
+    remote = remote_for_releases(repo, settings)
     remote_refs = repo.ls_remote(remote) if remote else {}
     public = await _ask_indexes(candidate, indexes)
-    names = _tag_names(candidate)
-    local_tags = Tags("here", repo.tag_refs(), names, commit)
-    remote_tags = Tags(f"on {remote}", _tags_among(remote_refs), names, commit)
-    keep_reasons = {} if all_tags else _reasons_to_keep(candidate, names, public)
-    deleted_here, deleted_remotely = local_tags.without(keep_reasons), remote_tags.without(keep_reasons)
-    remaining = {*(local_tags.refs.keys() - deleted_here.keys()), *(remote_tags.refs.keys() - deleted_remotely.keys())}
-    public = _with_remaining_tags(candidate, public, remaining)
+    tags = ReleaseTags(
+        local=Tags("here", repo.tag_refs(), candidate.tag_names, manifest.release_commit),
+        remote=Tags(f"on {remote}", tags_among(remote_refs), candidate.tag_names, manifest.release_commit),
+        keep_reasons={} if all_tags else _reasons_to_keep(candidate, public),
+    )
+    public = _with_remaining_tags(public, tags.remaining)
     own_unpublished = tuple(release for release in unpublished if release.plan.release == candidate.release)
-    kept_tags = [*_kept_tags(keep_reasons, local_tags, remote_tags)]
-    kept_tags += [*local_tags.moved_tags(), *remote_tags.moved_tags()]
-    notes = [*_commit_notes(repo, manifest, remote, remote_refs, public=bool(public))]
-    notes += _unpushed_notes(keep_reasons, local_tags, remote_tags, remote)
-    notes += _untagged_notes(public)
-    notes += _unasked_index_notes(manifest, indexes)
-    notes += _damage_notes(candidate)
+    draft_urls = [release.draft_url for release in own_unpublished]
+    has_pull_request = any(release.refs for release in own_unpublished)
+    notes = [
+        *_commit_notes(repo, manifest, remote, remote_refs, public=bool(public)),
+        *_unpushed_notes(tags, remote),
+        *_untagged_notes(public),
+        *_unasked_index_notes(manifest, indexes),
+        *_damage_notes(candidate),
+    ]
     rollback = Rollback(
-        draft=next((release.draft.url for release in own_unpublished if release.draft), ""),
-        pull=settings.release_branch if any(release.refs for release in own_unpublished) else "",
+        draft=next(filter(None, draft_urls), ""),
+        pull=settings.release_branch if has_pull_request else "",
         release=candidate.release,
-        title=candidate.plan.title if candidate.plan else candidate.release,
-        commit=commit,
-        finished=bool(manifest and manifest.finished),
-        tags=tuple(deleted_here),
-        remote_tags=tuple(deleted_remotely),
-        kept_tags=tuple(kept_tags),
-        held=_is_ours(candidate, remote_refs.get(LOCK_REF)),
+        title=candidate.title or candidate.release,
+        commit=manifest.release_commit,
+        finished=manifest.finished,
+        tags=tuple(tags.deleted_locally),
+        remote_tags=tuple(tags.deleted_remotely),
+        kept_tags=tags.kept_tags,
+        held=_is_locked_by(candidate, remote_refs.get(LOCK_REF, NO_REF)),
         public=public,
         notes=tuple(notes),
     )
-    return RollbackPlan(candidate, rollback, deleted_here, deleted_remotely, own_unpublished)
+    return RollbackPlan(candidate, rollback, tags.deleted_locally, tags.deleted_remotely, own_unpublished)
 
 
-def _tags_among(refs: Mapping[str, Ref]) -> dict[str, Ref]:
-    return {name.removeprefix(_TAGS): ref for name, ref in refs.items() if name.startswith(_TAGS)}
-
-
-def _with_remaining_tags(
-    candidate: RollbackCandidate, public: Sequence[PublicPackage], remaining: Container[str]
-) -> tuple[PublicPackage, ...]:
-    """Return the *public* packages, each with its tag if that is among the *remaining* ones."""
-    tag_of = {package.name: package.tag for package in _packages(candidate)}
+def _with_remaining_tags(public: Sequence[PublicPackage], remaining: Container[str]) -> tuple[PublicPackage, ...]:
+    """Return the *public* packages, each with its tag only if that is among the *remaining* ones."""
     updated: list[PublicPackage] = []
     for package in public:
-        tag = tag_of[package.name]
-        updated.append(package.model_copy(update={"tag": tag if tag in remaining else ""}))
+        tag = package.tag if package.tag in remaining else ""
+        updated.append(package.model_copy(update={"tag": tag}))
     return tuple(updated)
 
 
-_TAGS = "refs/tags/"
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tags:
     """All tags at one *location*, as *refs*. Tags with these *names* belong to the release if they are on *commit*."""
 
@@ -325,58 +369,80 @@ class Tags:
     names: tuple[str, ...]
     commit: str
 
+    @cached_property
+    def _present(self) -> dict[str, Ref]:
+        return {name: self.refs[name] for name in self.names if name in self.refs}
+
+    @cached_property
     def own_tags(self) -> dict[str, str]:
-        """Return the object of each tag of the release that is still on its commit."""
-        present = {name: self.refs[name] for name in self.names if name in self.refs}
-        return {name: ref.object for name, ref in present.items() if ref.commit == self.commit}
+        """The object of each tag of the release that is still on its commit."""
+        return {name: ref.object for name, ref in self._present.items() if ref.commit == self.commit}
 
     def without(self, excluded: Container[str]) -> dict[str, str]:
         """Return the object of each tag of the release, except those *excluded*."""
-        return {name: sha for name, sha in self.own_tags().items() if name not in excluded}
+        return {name: sha for name, sha in self.own_tags.items() if name not in excluded}
 
-    def moved_tags(self) -> tuple[KeptTag, ...]:
-        """Return the tags with names of the release that are on another commit now."""
-        own_tags = self.own_tags()
-        return tuple(
-            KeptTag(tag=name, places=(self.location,), reason=f"it is on {self.refs[name].commit[:12]} now")
-            for name in self.names
-            if name in self.refs and name not in own_tags
-        )
+    def moved_tags(self) -> Iterator[KeptTag]:
+        """Yield the tags with names of the release that are on another commit now."""
+        for name, ref in self._present.items():
+            if ref.commit != self.commit:
+                reason = f"it is on {ref.commit[:12]} now"
+                yield KeptTag(tag=name, places=(self.location,), reason=reason)
 
 
-def _kept_tags(reasons: Mapping[str, str], local_tags: Tags, remote_tags: Tags) -> Iterator[KeptTag]:
-    for name, reason in reasons.items():
-        locations = tuple(tags.location for tags in (local_tags, remote_tags) if name in tags.own_tags())
-        if locations:
-            yield KeptTag(tag=name, places=locations, reason=reason)
+@dataclass(frozen=True)
+class ReleaseTags:
+    """The tags here and on the remote. Those of the release are deleted, except those with a reason to keep them."""
+
+    local: Tags
+    remote: Tags
+    keep_reasons: Mapping[str, str]
+
+    @cached_property
+    def deleted_locally(self) -> dict[str, str]:
+        """The object of each tag to delete here."""
+        return self.local.without(self.keep_reasons)
+
+    @cached_property
+    def deleted_remotely(self) -> dict[str, str]:
+        """The object of each tag to delete on the remote."""
+        return self.remote.without(self.keep_reasons)
+
+    @property
+    def remaining(self) -> set[str]:
+        """The names of all tags that stay here or on the remote, also of those that are not of the release."""
+        stay_here = self.local.refs.keys() - self.deleted_locally.keys()
+        stay_on_remote = self.remote.refs.keys() - self.deleted_remotely.keys()
+        return stay_here | stay_on_remote
+
+    @property
+    def kept_tags(self) -> tuple[KeptTag, ...]:
+        """The tags of the release that stay, with the reasons."""
+        return (*self._tags_to_keep(), *self.local.moved_tags(), *self.remote.moved_tags())
+
+    def _tags_to_keep(self) -> Iterator[KeptTag]:
+        for name, reason in self.keep_reasons.items():
+            locations = tuple(tags.location for tags in (self.local, self.remote) if name in tags.own_tags)
+            if locations:
+                yield KeptTag(tag=name, places=locations, reason=reason)
 
 
-def _packages(candidate: RollbackCandidate) -> Sequence[BuiltPackage | Step]:
-    """Return the packages of the release: as built, if that is known, otherwise as planned."""
-    if candidate.manifest and candidate.manifest.packages:
-        return candidate.manifest.packages
-    return candidate.plan.steps if candidate.plan else ()
-
-
-def _reasons_to_keep(
-    candidate: RollbackCandidate, names: tuple[str, ...], public: Sequence[PublicPackage]
-) -> dict[str, str]:
+def _reasons_to_keep(candidate: RollbackCandidate, public: Sequence[PublicPackage]) -> dict[str, str]:
     complete: dict[str, str] = {}
     for package in public:
         if package.complete:
             complete[package.name] = f"{package.name} {package.version} is on {package.index}"
-    umbrella_tags = candidate.plan.tags if candidate.plan else ()
-    return tag_keep_reasons(names, _packages(candidate), complete, umbrella_tags)
+    return tag_keep_reasons(candidate.tag_names, candidate.packages, complete, candidate.plan.tags)
 
 
-def _unpushed_notes(reasons: Mapping[str, str], local_tags: Tags, remote_tags: Tags, remote: str) -> Iterator[str]:
+def _unpushed_notes(tags: ReleaseTags, remote: str) -> Iterator[str]:
     """Say which tags stay but are missing on the remote, and how to push them."""
     if not remote:
         return
-    own_tags = local_tags.own_tags()
-    names = [name for name in reasons if name in own_tags and name not in remote_tags.refs]
+    kept_here = [name for name in tags.keep_reasons if name in tags.local.own_tags]
+    names = [name for name in kept_here if name not in tags.remote.refs]
     if names:
-        refs = " ".join(f"{_TAGS}{name}" for name in names)
+        refs = " ".join(f"{TAGS}{name}" for name in names)
         yield f"{remote} does not have {', '.join(names)}: `git push {remote} {refs}`"
 
 
@@ -387,30 +453,21 @@ def _untagged_notes(public: Sequence[PublicPackage]) -> Iterator[str]:
         yield f"on the index without a tag: {', '.join(names)}; the next plan counts these versions as released"
 
 
-def _tag_names(candidate: RollbackCandidate) -> tuple[str, ...]:
-    """Return the names of the release's own tags: from its record, or for another clone's release from its plan."""
-    if candidate.record and candidate.intact:
-        return candidate.manifest.tags if candidate.manifest else ()
-    return candidate.plan.all_tags if candidate.plan else ()
-
-
-def _is_ours(candidate: RollbackCandidate, lock_ref: Ref | None) -> bool:
+def _is_locked_by(candidate: RollbackCandidate, lock_ref: Ref) -> bool:
     """Return whether the remote lock belongs to this release, and no other clone has taken it over."""
-    if lock_ref is None or candidate.lock is None:
+    if lock_ref == NO_REF or candidate.lock is None:
         return False
+    is_own_release = candidate.readable_record is not None and candidate.has_manifest
+    if not is_own_release:
+        return True
     manifest = candidate.manifest
-    is_recorded = candidate.record is not None and candidate.intact
-    if not is_recorded or manifest is None:
-        return True
-    if lock_ref.object == manifest.held:
-        return True
-    return candidate.lock.manifest.lock_identity() == manifest.lock_identity()
+    return lock_ref.object == manifest.held or candidate.lock.belongs_to(manifest)
 
 
-def _unasked_index_notes(manifest: ReleaseManifest | None, indexes: Sequence[tuple[Target, Index]]) -> Iterator[str]:
+def _unasked_index_notes(manifest: ReleaseManifest, indexes: Sequence[tuple[Target, Index]]) -> Iterator[str]:
     """Say which indexes are on record but not asked, because another one was named."""
     asked = {target.address.check_url.rstrip("/") for target, _ in indexes}
-    for index in manifest.indexes if manifest else ():
+    for index in manifest.indexes:
         if index.check_url.rstrip("/") not in asked:
             yield f"not asked, because you named another index: {index.check_url}, where this release was published"
 
@@ -434,52 +491,59 @@ async def _published_packages(
 
     If its files are not on record, for example because another machine publishes it, only its versions are checked.
     """
-    packages = candidate.manifest.packages if candidate.manifest else ()
-    steps = candidate.plan.steps if candidate.plan and not packages and candidate.may_be_public else ()
-    matches: list[_IndexMatch] = []
-    for target, index in indexes:
-        matches += await _listed_packages(packages, target, index)
-        matches += await _listed_versions(steps, target, index)
-    names = {package.name for package, _, _ in matches}
-    dependents = public_dependents(candidate.plan, names) if candidate.plan else {}
-    sizes = {package.name: len(package.files) for package in packages}
+    packages = candidate.manifest.packages
+    has_only_versions = candidate.may_be_public and not packages
+    steps = candidate.plan.steps if has_only_versions else ()
     public: list[PublicPackage] = []
-    for package, target, files in matches:
-        row = PublicPackage(
-            name=package.name,
-            version=package.version,
-            files=files,
-            complete=len(files) == sizes.get(package.name, 0),
-            index=target.title,
-            page=yank_url(target, package.name, package.version),
-            next=next_version_after(package.version),
-            dependents=dependents.get(package.name, ()),
-        )
-        public.append(row)
-    return tuple(public)
+    for target, index in indexes:
+        public += await _listed_packages(packages, target, index)
+        public += await _listed_versions(steps, target, index)
+    names = {package.name for package in public}
+    dependents = public_dependents(candidate.plan, names)
+    return tuple(package.model_copy(update={"dependents": dependents.get(package.name, ())}) for package in public)
 
 
-async def _listed_packages(packages: Sequence[BuiltPackage], target: Target, index: Index) -> list[_IndexMatch]:
+async def _listed_packages(packages: Sequence[BuiltPackage], target: Target, index: Index) -> list[PublicPackage]:
     """Return those of *packages* that the index lists files of, with these files."""
     listed = await files_on_index(packages, index, strict=False)
-    return [(package, target, tuple(listed[package.name])) for package in packages if listed[package.name]]
+    public: list[PublicPackage] = []
+    for package in packages:
+        files = listed[package.name]
+        if files:
+            is_complete = len(files) == len(package.files)
+            public.append(_public_package(package, target, files, complete=is_complete))
+    return public
 
 
-async def _listed_versions(steps: Sequence[Step], target: Target, index: Index) -> list[_IndexMatch]:
-    """Return those of *steps* whose version the index lists."""
+async def _listed_versions(steps: Sequence[Step], target: Target, index: Index) -> list[PublicPackage]:
+    """Return those of *steps* whose version the index lists. Their files are unknown."""
     versions = await asyncio.gather(*(index.versions(step.name) for step in steps))
     pairs = zip(steps, versions, strict=True)
-    return [(step, target, ()) for step, published in pairs if step.version in published]
+    return [_public_package(step, target) for step, published in pairs if step.version in published]
+
+
+def _public_package(
+    package: BuiltPackage | Step, target: Target, files: Iterable[str] = (), *, complete: bool = True
+) -> PublicPackage:
+    return PublicPackage(
+        name=package.name,
+        version=package.version,
+        files=tuple(files),
+        complete=complete,
+        index=target.title,
+        page=yank_url(target, package.name, package.version),
+        next=next_version_after(package.version),
+        tag=package.tag,
+    )
 
 
 def _commit_notes(
-    repo: Repo, manifest: ReleaseManifest | None, remote: str, remote_refs: Mapping[str, Ref], *, public: bool
+    repo: Repo, manifest: ReleaseManifest, remote: str, remote_refs: Mapping[str, Ref], *, public: bool
 ) -> tuple[str, ...]:
     """Say where the release commit stays: history that others may have is never rewritten."""
-    if manifest is None or manifest.release_commit == manifest.commit:
-        return ()
     commit = manifest.release_commit
-    if not repo.has_commit(commit):
+    is_own_commit = commit != manifest.commit
+    if not is_own_commit or not repo.has_commit(commit):
         return ()
     branches = [*_branches_with_commit(repo, manifest, remote, remote_refs)]
     if not branches:
@@ -496,10 +560,9 @@ def _branches_with_commit(
 ) -> Iterator[str]:
     """Yield which branches contain the release commit: its own on the remote, and the one checked out here."""
     ref = f"refs/heads/{manifest.branch}"
-    if remote and ref in remote_refs:
+    if ref in remote_refs:
         tip = remote_refs[ref].commit
-        if not repo.has_commit(tip):
-            repo.fetch(remote, ref)
+        repo.fetch_missing(remote, ref, tip)
         if repo.contains(tip, manifest.release_commit):
             yield f"{manifest.branch} on {remote}"
     if repo.contains(repo.head, manifest.release_commit):
@@ -509,7 +572,7 @@ def _branches_with_commit(
 def _damage_notes(candidate: RollbackCandidate) -> tuple[str, ...]:
     if candidate.intact:
         return ()
-    if candidate.plan and candidate.manifest:
+    if candidate.has_plan and candidate.has_manifest:
         return ("the record is damaged; the copy in git is used instead",)
     return ("the record is damaged, so it is unknown which tags it made and what is public: check that yourself",)
 
@@ -518,8 +581,9 @@ def _damage_notes(candidate: RollbackCandidate) -> tuple[str, ...]:
 def mark_rolling_back(rollback_plan: RollbackPlan) -> None:
     """Record that the release is being rolled back: from here on, `publish` does not resume it."""
     candidate = rollback_plan.candidate
-    if candidate.record and candidate.intact and candidate.manifest:
-        candidate.record.amend(undoing=True, finished=False)
+    record = candidate.readable_record
+    if record and candidate.has_manifest:
+        record.amend(undoing=True, finished=False)
 
 
 @flow_task("delete-draft")
@@ -533,14 +597,24 @@ async def delete_unpublished(repo: Repo, settings: Settings, secrets: Secrets, r
     async with connect_forge(repo.address(settings.remote), settings, secrets) as forge:
         for release in rollback_plan.unpublished:
             if release.draft:
-                forge_release = await forge.release(release.draft.tag)
-                if forge_release and forge_release.draft:
-                    await forge.delete_release(forge_release)
+                await _delete_draft(forge, release.draft.tag)
             if release.refs:
-                pull_request = await forge.find_pull_request(settings.release_branch, release.manifest.branch)
-                if pull_request:
-                    comment = f"{release.plan.title} was rolled back (`releasekit rollback`).\n"
-                    await forge.close_pull_request(pull_request, comment)
+                await _close_pull_request(forge, settings.release_branch, release)
+
+
+async def _delete_draft(forge: Forge, tag: str) -> None:
+    """Delete the draft release of *tag*, unless it has been published or deleted since it was inspected."""
+    forge_release = await forge.release(tag)
+    if forge_release and forge_release.draft:
+        await forge.delete_release(forge_release)
+
+
+async def _close_pull_request(forge: Forge, branch: str, release: UnpublishedRelease) -> None:
+    """Close the pull request from *branch* for *release*, if it is still open."""
+    pull_request = await forge.find_pull_request(branch, release.manifest.branch)
+    if pull_request:
+        comment = f"{release.plan.title} was rolled back (`releasekit rollback`).\n"
+        await forge.close_pull_request(pull_request, comment)
 
 
 @flow_task("delete-remote-tags")
@@ -549,18 +623,16 @@ def delete_remote_refs(repo: Repo, settings: Settings, rollback_plan: RollbackPl
 
     Raises ReleaseError RK-PUSH-REJECTED.
     """
-    leases = {f"{_TAGS}{name}": sha for name, sha in rollback_plan.remote_tags.items()}
+    remote = settings.remote
+    objects = {f"{TAGS}{name}": sha for name, sha in rollback_plan.remote_tags.items()}
     lock = rollback_plan.candidate.lock
-    if rollback_plan.rollback.held:
-        lock_ref = repo.ls_remote(settings.remote, LOCK_REF).get(LOCK_REF)
-        if lock_ref:
-            leases[LOCK_REF] = lock.sha if lock else lock_ref.object
+    is_locked = rollback_plan.rollback.held and read_lock_ref(repo, remote) != NO_REF
+    if lock and is_locked:
+        objects[LOCK_REF] = lock.sha
     for release in rollback_plan.unpublished:
-        leases |= {name: sha for name, sha in release.refs.items() if name in repo.ls_remote(settings.remote, name)}
-    if not leases:
-        return
+        objects |= {name: sha for name, sha in release.refs.items() if name in repo.ls_remote(remote, name)}
     try:
-        repo.push(settings.remote, [f":{name}" for name in leases], leases=leases)
+        repo.delete_remote_refs(remote, objects)
     except ReleaseError as error:
         hint = "Allow it on the remote and run `releasekit rollback` again: it resumes. Or use --no-push."
         raise ReleaseError(error.code, error.message, error.location, hint, error.output) from None

@@ -65,7 +65,7 @@ def _index_targets(
     """Return the indexes to ask: the one in the options, else those on record, else the one in the settings."""
     if not rollback_target.may_be_public:
         return ()
-    recorded = rollback_target.manifest.indexes if rollback_target.manifest else ()
+    recorded = rollback_target.manifest.indexes
     if options.names_index or not recorded:
         return (target_of(project),)
     candidates: list[Target] = []
