@@ -6,15 +6,16 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import product, starmap
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ReleaseError, as_refusal
 from releasekit.core.history.tags import baseline_on_index
 from tasks.decorators import flow_task
-from tasks.read_history import History, first_known, version_reader, with_commits
+from tasks.read_history import History, version_file_in, version_reader, with_commits
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Container, Mapping, Sequence
 
     from packaging.requirements import Requirement
     from packaging.version import Version
@@ -33,7 +34,7 @@ log = logging.getLogger("releasekit")
 async def ask_index(index: Index, names: Sequence[str]) -> dict[str, frozenset[Version]]:
     """Return the versions of each of *names* that the index has; raises Refusal RK-INDEX-…."""
     with as_refusal():
-        versions = await asyncio.gather(*(index.versions(name) for name in names))
+        versions = await asyncio.gather(*map(index.versions, names))
     return dict(zip(names, versions, strict=True))
 
 
@@ -52,9 +53,13 @@ class IndexAnswers:
     )
     consumed: Mapping[str, frozenset[Version]] = field(default_factory=dict[str, "frozenset[Version]"])
 
+    def is_published(self, name: str, version: Version) -> bool:
+        """Return whether the index of the release has this *version*."""
+        return version in self.published.get(name, ())
+
     def has(self, name: str, version: Version) -> bool:
         """Return whether an index that was asked has this *version*."""
-        return version in self.published.get(name, ()) or version in self.elsewhere.get(name, ())
+        return self.is_published(name, version) or version in self.elsewhere.get(name, ())
 
 
 @flow_task("ask-requirements")
@@ -67,12 +72,11 @@ async def ask_requirements(
     """
 
     async def ask(name: str, version: Version) -> tuple[Requirement, ...] | None:
-        here = version in previous.published.get(name, ())
-        index = indexes[0] if here or len(indexes) == 1 else indexes[1]
+        index = indexes[0] if previous.is_published(name, version) else indexes[-1]
         return await index.requirements(name, version)
 
     with as_refusal():
-        answers = await asyncio.gather(*(ask(name, version) for name, version in releases))
+        answers = await asyncio.gather(*starmap(ask, releases))
     requires = {name: dict(versions) for name, versions in previous.requires.items()}
     for (name, version), answer in zip(releases, answers, strict=True):
         if answer is not None:
@@ -114,22 +118,20 @@ def consumed_versions(
     consumed: dict[str, frozenset[Version]] = {}
     for name, versions in untagged.items():
         scheme = project.schemes.of(name)
-        refs = {version: f"refs/tags/{scheme.tag(name, version)}" for version in versions}
-        consumed[name] = frozenset(version for version, ref in refs.items() if ref not in remote_refs)
+        consumed[name] = frozenset(
+            version for version in versions if f"refs/tags/{scheme.tag(name, version)}" not in remote_refs
+        )
     return consumed
 
 
 def _untagged_versions(history: History, published: Mapping[str, frozenset[Version]]) -> dict[str, frozenset[Version]]:
     """Return the *published* versions above the last release of each package that have no tag here."""
     untagged: dict[str, frozenset[Version]] = {}
-    for name, versions in published.items():
-        last = history.baselines.get(name)
-        if last is None:
-            continue
-        later = {version for version in versions if version > last.version}
-        without_tag = frozenset(later.difference(last.taken))
-        if without_tag:
-            untagged[name] = without_tag
+    for name, last in history.baselines.items():
+        without_tag = published.get(name, frozenset()) - last.taken
+        later = frozenset(version for version in without_tag if version > last.version)
+        if later:
+            untagged[name] = later
     return untagged
 
 
@@ -183,28 +185,24 @@ def _commits_by_version(
     These packages have no tag. The walk has collected the commits that touch a pyproject.toml: only these and their
     parents are read.
     """
-    files = {name: _version_files(project, history, name) for name in names}
-    candidates = {name: tuple(_candidate_changes(project.workspace[name], history)) for name in names}
+    files: dict[str, list[str]] = {}
+    candidates: dict[str, Sequence[Change]] = {}
     positions: list[tuple[str, str]] = []
-    for name, changes in candidates.items():
-        for sha in _with_parents(changes):
-            positions += [(sha, file) for file in files[name]]
+    for name in names:
+        member = project.workspace[name]
+        files[name] = [version_file_in(home, member) for home in history.homes[name]]
+        candidates[name] = _candidate_changes(member, history)
+        positions += product(_with_parents(candidates[name]), files[name])
     texts = repo.texts(positions)
     commits: dict[str, dict[Version, str]] = {}
     for name, changes in candidates.items():
-        read = version_reader(project, name)
+        read_version = version_reader(project, name)
         version_at: dict[str, Version | None] = {}
         for sha in _with_parents(changes):
-            versions = (read(texts.get((sha, file), "")) for file in files[name])
-            version_at[sha] = first_known(versions)
+            versions = (read_version(texts.get((sha, file), "")) for file in files[name])
+            version_at[sha] = next(filter(None, versions), None)
         commits[name] = _last_commits(changes, version_at)
     return commits
-
-
-def _version_files(project: Project, history: History, name: str) -> list[str]:
-    """Return the paths of the file that declares the version of the package *name*, in each directory it has had."""
-    file = project.workspace[name].version_file or "pyproject.toml"
-    return [f"{home}/{file}".lstrip("/") for home in history.homes[name]]
 
 
 def _last_commits(changes: Sequence[Change], version_at: Mapping[str, Version | None]) -> dict[Version, str]:
@@ -212,19 +210,24 @@ def _last_commits(changes: Sequence[Change], version_at: Mapping[str, Version | 
     commits: dict[Version, str] = {}
     for change in reversed(changes):
         version = version_at[change.sha]
-        versions_before = {version_at[parent] for parent in change.commit.parents}
+        versions_before = set(map(version_at.get, change.commit.parents))
         if version is not None and version not in versions_before:
             commits[version] = change.sha
     return commits
 
 
-def _candidate_changes(member: Member, history: History) -> Iterator[Change]:
-    """Yield the changes that may set the version of *member*, newest first."""
-    touching = {sha for home in history.homes[member.name] for sha in history.manifests.get(home, ())}
-    for change in history.changes.get(member.name, ()):
-        if member.version_file or change.sha in touching:  # the walk collects no other file, so any change may touch it
-            yield change
+def _candidate_changes(member: Member, history: History) -> Sequence[Change]:
+    """Return the changes that may set the version of *member*, newest first."""
+    changes = history.changes.get(member.name, ())
+    if member.version_file:  # the walk does not say which changes touch this file
+        return changes
+    touching = history.pyproject_commits(member.name)
+    return [change for change in changes if change.sha in touching]
 
 
 def _with_parents(changes: Sequence[Change]) -> dict[str, None]:
-    return dict.fromkeys(sha for change in changes for sha in (change.sha, *change.commit.parents))
+    """Return the shas of *changes* and of their parents, each once, in order."""
+    shas: dict[str, None] = {}
+    for change in changes:
+        shas |= dict.fromkeys((change.sha, *change.commit.parents))
+    return shas

@@ -8,7 +8,7 @@ from releasekit.core.errors import ReleaseError
 from releasekit.core.history.tags import find_baselines
 from releasekit.integrations.process import mask
 from tasks.decorators import flow_task
-from tasks.read_history import umbrella_tags
+from tasks.read_history import publishable_versions, umbrella_tags
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -51,16 +51,18 @@ def _lock_state(project: Project, repo: Repo) -> str:
     if not repo.is_tracked(project.root / "uv.lock"):
         return "none"
     try:
-        return "current" if project.uv.lock_is_current(project.root) else "stale"
+        is_current = project.uv.lock_is_current(project.root)
     except ReleaseError as error:
-        lines = [line.strip() for line in mask(error.output).splitlines() if line.strip()]
-        return lines[-1] if lines else error.message
+        lines = mask(error.output).strip().splitlines()
+        return lines[-1].strip() if lines else error.message
+    return "current" if is_current else "stale"
 
 
 def _tagged_packages(project: Project, repo: Repo) -> frozenset[str] | None:
     """Return the packages whose last release has a tag; None in a shallow clone, which lacks tags."""
     if repo.is_shallow():
         return None
-    declared = {member.name: member.version for member in project.workspace if member.publishable}
     tags = repo.tags()
-    return frozenset(find_baselines(tags, project.schemes, declared, umbrellas=umbrella_tags(repo, project, tags)))
+    umbrellas = umbrella_tags(repo, project, tags)
+    baselines = find_baselines(tags, project.schemes, publishable_versions(project), umbrellas=umbrellas)
+    return frozenset(baselines)

@@ -7,6 +7,8 @@ import os
 import tomllib
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from functools import cache
+from itertools import chain, product
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +25,8 @@ from releasekit.integrations.version_files import version_location
 from tasks.decorators import flow_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from packaging.version import Version
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from releasekit.core.history.attribution import Attribution
     from releasekit.core.history.commits import Change
     from releasekit.core.history.tags import Baseline
+    from releasekit.core.workspace.workspace import Member
     from releasekit.integrations.git import Repo
     from tasks.project import Project
 
@@ -55,28 +59,32 @@ class History:
     changes: Mapping[str, Sequence[Change]]
     unreleased: frozenset[str]
     since_stable: Mapping[str, Sequence[Change]]
-    homes: Mapping[str, frozenset[str]]
+    homes: Mapping[str, AbstractSet[str]]
     manifests: Mapping[str, Sequence[str]]
     unmatched_release_as: Sequence[Change]
     umbrellas: frozenset[str] = frozenset()
 
+    def pyproject_commits(self, name: str) -> set[str]:
+        """Return the shas of the commits that touch the pyproject.toml of the package *name*, wherever it has been."""
+        return _commits_touching(self.manifests, self.homes.get(name, ()))
+
 
 @flow_task("read-history")
-def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] | None = None) -> History:
+def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] = MappingProxyType({})) -> History:
     """Read tags and commits, in one walk for all packages. *released* are last releases that have no tag.
 
     Raises Refusal RK-PREFLIGHT-SHALLOW-CLONE, because every version would be a guess, and RK-BASELINE-UNKNOWN if the
     commit of one of *released* is unknown.
     """
-    refuse_unlocated(project, released or {})
+    refuse_unlocated(project, released)
     if repo.is_shallow():
         raise Refusal(ErrorCode.PREFLIGHT_SHALLOW_CLONE, "the clone is shallow", str(repo.top))
     tags = repo.tags()
-    declared = {member.name: member.version for member in project.workspace if member.publishable}
+    declared = publishable_versions(project)
     umbrellas = umbrella_tags(repo, project, tags)
     reachable = repo.merged_tags() if None in declared.values() else None
     last = find_baselines(tags, project.schemes, declared, reachable, umbrellas)
-    last |= released or {}
+    last |= released
     owners = {_in_repository(repo, project.root, member.path): member.name for member in project.workspace}
     attribution = _walk(repo, project, last, owners)
     layouts = package_directories_at(repo, attribution, owners, last)
@@ -84,25 +92,29 @@ def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] 
         attribution = _walk(repo, project, last, owners, layouts)
     all_changes = _parse_changes(attribution)
     changes = _since_last_release(all_changes, attribution)
-    unmatched = [change for change in map(parse, attribution.unmatched_release_as) if change.release_as is not None]
+    unreleased = chain.from_iterable(changes.values())
+    mentioning_release_as = map(parse, attribution.unmatched_release_as)
     return History(
         tags=tags,
         baselines=last,
         changes=changes,
-        unreleased=frozenset(change.sha for own_changes in changes.values() for change in own_changes),
+        unreleased=frozenset(change.sha for change in unreleased),
         since_stable={name: all_changes[name] for name in attribution.since_prerelease},
         homes=_homes(owners, layouts),
         manifests=attribution.pyproject_changes,
-        unmatched_release_as=unmatched,
+        unmatched_release_as=[change for change in mentioning_release_as if change.release_as is not None],
         umbrellas=umbrellas,
     )
 
 
+def publishable_versions(project: Project) -> dict[str, Version | None]:
+    """Return the version that each publishable package declares, None if it declares none."""
+    return {member.name: member.version for member in project.workspace if member.publishable}
+
+
 def _parse_changes(attribution: Attribution) -> dict[str, tuple[Change, ...]]:
     """Return the changes of each package in the walk, newest first. Each commit is parsed once."""
-    wanted: set[str] = set()
-    for shas in attribution.by_package.values():
-        wanted.update(shas)
+    wanted = set(chain.from_iterable(attribution.by_package.values()))
     commits = [commit for commit in attribution.commits if commit.sha in wanted]
     parsed = {change.sha: change for change in parse_history(commits, attribution.commits)}
     return {name: tuple(parsed[sha] for sha in shas) for name, shas in attribution.by_package.items()}
@@ -118,13 +130,13 @@ def _since_last_release(
     return since_last
 
 
-def _homes(owners: Mapping[str, str], layouts: Mapping[str, Mapping[str, str]]) -> dict[str, frozenset[str]]:
+def _homes(owners: Mapping[str, str], layouts: Mapping[str, Mapping[str, str]]) -> dict[str, set[str]]:
     """Return all directories that each package has or had; *owners* and each of *layouts* are by directory."""
     homes: dict[str, set[str]] = defaultdict(set)
     for layout in (owners, *layouts.values()):
         for directory, name in layout.items():
             homes[name].add(directory)
-    return {name: frozenset(directories) for name, directories in homes.items()}
+    return dict(homes)
 
 
 def umbrella_tags(
@@ -140,7 +152,7 @@ def umbrella_tags(
         candidates = {tag: commit for tag, commit in candidates.items() if project.schemes.readings(tag)}
     titles: dict[str, set[str]] = {}
     for sha, subjects in repo.subjects(candidates.values()).items():
-        titles[sha] = {*map(title_from_subject, subjects)}
+        titles[sha] = set(map(title_from_subject, subjects))
     return umbrellas_among(candidates, titles)
 
 
@@ -150,29 +162,37 @@ def versions_at(repo: Repo, project: Project, commits: Mapping[str, str]) -> dic
     for name, commit in commits.items():
         member = project.workspace[name]
         directory = _in_repository(repo, project.root, member.path)
-        positions[name] = (commit, f"{directory}/{member.version_file or 'pyproject.toml'}".lstrip("/"))
+        positions[name] = (commit, version_file_in(directory, member))
     texts = repo.texts(list(positions.values()))
-    return {name: version_reader(project, name)(texts.get(position, "")) for name, position in positions.items()}
+    versions: dict[str, Version | None] = {}
+    for name, position in positions.items():
+        read_version = version_reader(project, name)
+        versions[name] = read_version(texts.get(position, ""))
+    return versions
 
 
-def first_known(versions: Iterator[Version | None]) -> Version | None:
-    """Return the first version that is known."""
-    return next((version for version in versions if version is not None), None)
+def version_file_in(directory: str, member: Member) -> str:
+    """Return the path of the file that declares the version of *member* while it is in *directory*."""
+    file = member.version_file or "pyproject.toml"
+    return f"{directory}/{file}".lstrip("/")
 
 
 def version_reader(project: Project, name: str) -> Callable[[str], Version | None]:
-    """Return a function that reads the version of the package *name* in the text of the file that declares it."""
+    """Return a function that reads the version of the package *name* in the text of the file that declares it.
+
+    It reads each text once: most commits of a walk have the same one.
+    """
     member = project.workspace[name]
     document, _ = read_toml(project.root / member.path / "pyproject.toml", f"{member.path}/pyproject.toml")
-    position = version_location(project.root / member.path, document, member.path)
-    cache: dict[str, Version | None] = {"": None}
+    location = version_location(project.root / member.path, document, member.path)
 
-    def read(text: str) -> Version | None:
-        if text not in cache:
-            cache[text] = parse_version(position.find(text)) if position else _project_version(text, name)
-        return cache[text]
+    @cache
+    def read_version(text: str) -> Version | None:
+        if location is None:
+            return _project_version(text, name)
+        return parse_version(location.find(text))
 
-    return read
+    return read_version
 
 
 def _in_repository(repo: Repo, root: Path, path: str) -> str:
@@ -191,8 +211,16 @@ def _walk(
     since = {name: baseline.begin.commit for name, baseline in last.items()}
     latest = {name: baseline.commit for name, baseline in last.items() if baseline.version.is_prerelease}
     lock = _in_repository(repo, project.root, "uv.lock")  # it is not part of a package at the root
-    walk = repo.history([repo.head, *sorted({*since.values(), *latest.values()})])
-    return attribute_commits(walk, repo.head, since, owners, latest=latest, ignored=frozenset([lock]), layouts=layouts)
+    releases = sorted({*since.values(), *latest.values()})
+    return attribute_commits(
+        repo.history([repo.head, *releases]),
+        repo.head,
+        since,
+        owners,
+        latest=latest,
+        ignored=frozenset([lock]),
+        layouts=layouts,
+    )
 
 
 def package_directories_at(
@@ -211,7 +239,7 @@ def package_directories_at(
     contested |= _inherited_directories(repo, attribution, owners, others)
     ordered = sorted(contested)
     commits = _commits_of_moves(attribution, repo.head, contested)
-    names = _package_names(repo, [(sha, path) for sha in commits for path in ordered])
+    names = _package_names(repo, product(commits, ordered))
     members = frozenset(owners.values())
     fixed = {directory: name for directory, name in owners.items() if directory not in contested}
     cache: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
@@ -229,8 +257,9 @@ def _moved_directories(
     members = frozenset(owners.values())
     touched = attribution.pyproject_changes.keys()
     at_last_release: dict[tuple[str, str], str] = {}
-    for directory, name in owners.items():
-        if name in last and directory in touched:
+    for directory in sorted(touched & owners.keys()):
+        name = owners[directory]
+        if name in last:
             at_last_release[last[name].commit, directory] = name
     strays = _commits_around(attribution, touched - owners.keys())
     names = _package_names(repo, [*at_last_release, *strays])
@@ -249,56 +278,63 @@ def _inherited_directories(
     inherited: set[str] = set()
     for commit, path in positions:
         name = names[commit, path]
-        if name in members and name != owners[path]:
+        is_another_member = name in members and name != owners[path]
+        if is_another_member:
             inherited.add(path)
     return inherited
 
 
 def _commits_of_moves(attribution: Attribution, head: str, directories: Collection[str]) -> dict[str, None]:
     """Return the commits at which *directories* may change hands: *head*, and those that touch one, with parents."""
-    touching: set[str] = set()
-    for path in directories:
-        touching.update(attribution.pyproject_changes.get(path, ()))
+    touching = _commits_touching(attribution.pyproject_changes, directories)
     commits: dict[str, None] = {head: None}
     for commit in attribution.commits:
-        if commit.sha in touching or commit.is_merge:
+        may_move_package = commit.sha in touching or commit.is_merge
+        if may_move_package:
             commits |= dict.fromkeys((commit.sha, *commit.parents))
+    return commits
+
+
+def _commits_touching(pyproject_changes: Mapping[str, Sequence[str]], directories: Iterable[str]) -> set[str]:
+    """Return the shas of the commits that touch a pyproject.toml in *directories*."""
+    commits: set[str] = set()
+    for directory in directories:
+        commits.update(pyproject_changes.get(directory, ()))
     return commits
 
 
 def _commits_around(attribution: Attribution, directories: Collection[str]) -> list[tuple[str, str]]:
     """Return the commits that touch a pyproject.toml in *directories*, and their parents, each with the directory."""
-    parents = {commit.sha: commit.parents for commit in attribution.commits}
+    with_parents = {commit.sha: (commit.sha, *commit.parents) for commit in attribution.commits}
     positions: list[tuple[str, str]] = []
     for path in sorted(directories):
         for sha in attribution.pyproject_changes[path]:
-            positions += [(commit, path) for commit in (sha, *parents[sha])]
+            positions += product(with_parents[sha], [path])
     return positions
 
 
-def _package_names(repo: Repo, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return the name of the package in each of *asked* (commit, directory); empty if there is none."""
-    files = {(commit, path): f"{path}/pyproject.toml".lstrip("/") for commit, path in asked}
-    texts = repo.texts([(commit, files[commit, path]) for commit, path in files])
-    cache: dict[str, str] = {}
-    names: dict[tuple[str, str], str] = {}
-    for (commit, path), file in files.items():
-        text = texts.get((commit, file), "")
-        if text not in cache:
-            cache[text] = _project_name(text)
-        names[commit, path] = cache[text]
-    return names
+def _package_names(repo: Repo, positions: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return the name of the package at each of *positions* (commit, directory); empty if there is none."""
+    files = {(commit, path): (commit, f"{path}/pyproject.toml".lstrip("/")) for commit, path in positions}
+    texts = repo.texts(list(files.values()))
+    name_in = cache(_name_in)  # most commits have the same text
+    return {position: name_in(texts.get(file, "")) for position, file in files.items()}
 
 
-def _project_name(text: str) -> str:
-    return canonicalize_name(str(_project_table(text).get("name", "")))
+def _name_in(text: str) -> str:
+    return _project_name(_project_table(text))
+
+
+def _project_name(table: Mapping[str, Any]) -> str:
+    return canonicalize_name(str(table.get("name", "")))
 
 
 def _project_version(text: str, name: str) -> Version | None:
     """Return the version in the pyproject.toml *text* of the package *name*; None if it is of another package."""
     table = _project_table(text)
-    is_its = canonicalize_name(str(table.get("name", ""))) == name
-    return parse_version(str(table.get("version", ""))) if is_its else None
+    if _project_name(table) != name:
+        return None
+    return parse_version(str(table.get("version", "")))
 
 
 def _project_table(text: str) -> Mapping[str, Any]:
@@ -324,6 +360,12 @@ def refuse_unlocated(project: Project, released: Mapping[str, Baseline]) -> None
 
 def with_commits(baseline: Baseline, commits: Mapping[Version, str]) -> Baseline:
     """Return *baseline* with the commits of its releases; *commits* is by version. An unknown *first* is left out."""
-    stable, first = (earlier and with_commits(earlier, commits) for earlier in (baseline.stable, baseline.first))
-    begin = first if first and first.commit else None
-    return replace(baseline, commit=commits.get(baseline.version, ""), stable=stable, first=begin)
+    stable = baseline.stable and with_commits(baseline.stable, commits)
+    first = baseline.first and with_commits(baseline.first, commits)
+    is_first_known = first is not None and first.commit
+    return replace(
+        baseline,
+        commit=commits.get(baseline.version, ""),
+        stable=stable,
+        first=first if is_first_known else None,
+    )
