@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from releasekit.core.planning.make_plan import make_plan
 from releasekit.core.planning.model import RELEASE_COMMIT, Plan
 from releasekit.core.planning.plan_inputs import PlanInputs, decisions
+from tasks.ask_index import IndexAnswers
 from tasks.decorators import flow_task
 
 if TYPE_CHECKING:
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from releasekit.core.config.settings import Selection
     from releasekit.core.versioning.groups import Decisions
     from releasekit.integrations.git import Repo
-    from tasks.ask_index import IndexAnswers
     from tasks.project import Project
     from tasks.read_history import History
 
@@ -32,33 +33,38 @@ def plan(
     answers: IndexAnswers | None,
 ) -> Plan:
     """Decide what is released. *answers* is None if no index was asked. See `PlanInputs` in core/planning."""
-    bumps = decide_bumps(project, history, answers.consumed if answers else None)
+    published = answers.published if answers else None
+    answers = answers or IndexAnswers()
     today = datetime.now(UTC).strftime("%Y.%m.%d")
     inputs = PlanInputs(
         commit=repo.head,
         date=today,
         tags=history.tags,
-        published=answers.published if answers else None,
-        elsewhere=answers.elsewhere if answers else {},
-        requires=answers.requires if answers else {},
+        published=published,
+        elsewhere=answers.elsewhere,
+        requires=answers.requires,
         raised=dict(_last_raise_by_package(history)),
         unheard={change.short_sha: change.release_as or "" for change in history.unmatched_release_as},
     )
     return make_plan(
-        project.workspace, bumps, history.baselines, selection, project.settings, inputs, project.member_settings
+        project.workspace,
+        decide_bumps(project, history, answers.consumed),
+        history.baselines,
+        selection,
+        project.settings,
+        inputs,
+        project.member_settings,
     )
 
 
 def _last_raise_by_package(history: History) -> Iterator[tuple[str, str]]:
     """Yield each package whose pyproject.toml a later release has changed, and the title of the newest such release."""
     for name, changes in history.changes.items():
-        touching: set[str] = set()
-        for home in history.homes.get(name, ()):
-            touching.update(history.manifests.get(home, ()))
-        releases = [change.title for change in changes if change.sha in touching]
-        title = next((title for title in releases if title.startswith(RELEASE_COMMIT)), None)
-        if title:
-            yield name, title.removeprefix(RELEASE_COMMIT)
+        touching = history.pyproject_commits(name)
+        titles = (change.title for change in changes if change.sha in touching)
+        release = next((title for title in titles if title.startswith(RELEASE_COMMIT)), None)
+        if release is not None:
+            yield name, release.removeprefix(RELEASE_COMMIT)
 
 
 def with_release_title(plan: Plan, repo: Repo, history: History) -> Plan:
@@ -68,23 +74,23 @@ def with_release_title(plan: Plan, repo: Repo, history: History) -> Plan:
     contains them. Packages that are tagged already are not in the plan, and without them its own title may differ.
     """
     _, is_release, title = repo.subject(plan.commit).rpartition(RELEASE_COMMIT)
-    if not is_release or not plan.tags:
-        return plan
-    if title in history.tags:
+    waits_for_tag = is_release and plan.tags and title not in history.tags
+    if not waits_for_tag:
         return plan
     return plan.model_copy(update={"tags": (title,)})
 
 
 def decide_bumps(
-    project: Project, history: History, consumed: Mapping[str, frozenset[Version]] | None = None
+    project: Project, history: History, consumed: Mapping[str, frozenset[Version]] = MappingProxyType({})
 ) -> Decisions:
     """Return the bump that the history asks for, by package. *consumed* are versions that nobody can release again."""
-    inputs = (
+    return decisions(
+        project.workspace,
+        history.baselines,
         history.changes,
         project.settings,
         history.unreleased,
-        history.since_stable,
-        project.member_settings,
-        consumed,
+        since_stable=history.since_stable,
+        own=project.member_settings,
+        consumed=consumed,
     )
-    return decisions(project.workspace, history.baselines, *inputs)
