@@ -12,7 +12,7 @@ from releasekit.core.release.release_manifest import parse_manifest, parse_plan
 from releasekit.core.release.upload_window import closing_warnings, find_partial_uploads
 from releasekit.integrations.filesystem import make_directory, read_text, wrap_os_errors
 from releasekit.store.bundle import read_bundle, read_manifest
-from releasekit.store.record import PLAN, Record, current_owner, remove_leftovers, unfinished_record
+from releasekit.store.record import PLAN, Record, current_owner, record_for, remove_leftovers, unfinished_record
 from releasekit.store.remote_lock import RemoteLock, orphaned_copy, read_remote_lock
 from tasks.decorators import flow_task
 
@@ -60,8 +60,8 @@ def find_resumable(
             _refuse_unusable(record)
             return record
     except ReleaseError as error:
-        is_damaged = error.code is ErrorCode.RECORD_INVALID
-        recovered = _recover(repo, settings, manifest) if recover and is_damaged else None
+        is_recoverable = recover and error.code is ErrorCode.RECORD_INVALID
+        recovered = _recover(repo, settings, manifest) if is_recoverable else None
         if recovered is None:
             raise Refusal(*error.args) from None
         return recovered
@@ -80,7 +80,10 @@ def _is_staged(record: Record) -> bool:
 
 def _begins_again(record: Record, staged_manifest: Path) -> bool:
     """Return whether a run with *staged_manifest* was killed while it wrote *record*."""
-    return not record.has_plan() and read_manifest(staged_manifest)[0].release == record.release
+    if record.has_plan():
+        return False
+    manifest, _, _ = read_manifest(staged_manifest)
+    return manifest.release == record.release
 
 
 @flow_task("look-for-unfinished")
@@ -103,17 +106,20 @@ def peek_resumable(repo: Repo, *, discard_staged: bool = False) -> Record | None
 
 def _refuse_unusable(record: Record) -> None:
     """Refuse a record that cannot be read, or whose release is being rolled back."""
-    plan, manifest = record.plan(), record.manifest()
+    plan = record.plan()
+    manifest = record.manifest()
     if manifest and manifest.undoing:
-        raise Refusal(ErrorCode.ROLLBACK_UNFINISHED, f"{plan.title} is being rolled back", str(record.directory))
+        message = f"{plan.title} is being rolled back"
+        raise Refusal(ErrorCode.ROLLBACK_UNFINISHED, message, str(record.directory))
 
 
 def _refuse_lost(repo: Repo) -> None:
     """Refuse to continue if the record of a release is lost here, but git still has a copy of it."""
     lost = orphaned_copy(repo)
     if lost:
-        directory = repo.common_dir / "releasekit" / lost.plan.release
-        raise Refusal(ErrorCode.RECORD_INVALID, f"the record of {lost.plan.title} is lost", str(directory))
+        directory = record_for(repo.common_dir, lost.plan.release).directory
+        message = f"the record of {lost.plan.title} is lost"
+        raise Refusal(ErrorCode.RECORD_INVALID, message, str(directory))
 
 
 @flow_task("read-manifest")
@@ -134,12 +140,18 @@ def _refuse_another(bundle: ReleaseBundle, path: Path, resumable: Record) -> Non
     """Refuse a *bundle* of another release than *resumable*, or with other files."""
     if resumable.release != bundle.plan.release:
         raise unfinished_error(resumable)
-    manifest = resumable.manifest()
-    recorded = manifest.packages if manifest else ()
+    recorded = _recorded_packages(resumable)
     staged = bundle.manifest.packages
-    if recorded and staged and staged != recorded:
+    has_other_files = recorded and staged and staged != recorded
+    if has_other_files:
         message = f"{resumable.plan().title} has begun here with other files"
         raise Refusal(ErrorCode.RECORD_INVALID, message, str(path))
+
+
+def _recorded_packages(record: Record) -> tuple[BuiltPackage, ...]:
+    """Return the built packages on record; empty before all are built."""
+    manifest = record.manifest()
+    return manifest.packages if manifest else ()
 
 
 def unfinished_error(resumable: Record) -> Refusal:
@@ -157,37 +169,43 @@ def import_release(
     For *publishing*, its lock on the remote is taken over: an earlier run with that manifest has died.
     Raises Refusal RK-RELEASE-ELSEWHERE.
     """
-    record = resumable or Record(repo.common_dir / "releasekit" / bundle.plan.release)
+    record = resumable or record_for(repo.common_dir, bundle.plan.release)
     recorded = record.manifest() if record.exists() else None
     bundle.copy_missing_files(record)
     staged = bundle.manifest.packages
     if recorded and _is_complete(recorded, staged, resumes=resumable is not None):
         return record
     remote_lock = read_remote_lock(repo, settings) if publishing else None
-    if remote_lock and remote_lock.plan.release != bundle.plan.release:
-        raise remote_lock.conflict_error(settings.remote)
-    tags = recorded.tags if recorded else bundle.manifest.tags
-    manifest = bundle.manifest.model_copy(update={"tags": tags, "plan": None, "staged": True})
+    _refuse_other_lock(remote_lock, bundle.plan.release, settings.remote)
+    earlier = recorded or bundle.manifest
+    manifest = bundle.manifest.model_copy(update={"tags": earlier.tags, "plan": None, "staged": True})
     return _take_over(repo, record, RemoteLock("", bundle.plan, manifest), remote_lock)
 
 
 def _is_complete(recorded: ReleaseManifest, staged: tuple[BuiltPackage, ...], *, resumes: bool) -> bool:
-    """Return whether the record has all that a staged release brings: the same files, or it brings none."""
-    if resumes and (recorded.packages or not staged):
-        return True
-    return recorded.finished and staged in ((), recorded.packages)
+    """Return whether the record needs nothing of a staged release: it has the same files, or there are none."""
+    has_run_here = resumes or recorded.finished
+    return has_run_here and staged in ((), recorded.packages)
+
+
+def _refuse_other_lock(remote_lock: RemoteLock | None, release: str, remote: str) -> None:
+    """Raise Refusal RK-RELEASE-ELSEWHERE if another release than *release* has the lock on *remote*."""
+    if remote_lock and remote_lock.plan.release != release:
+        raise remote_lock.conflict_error(remote)
 
 
 def resume_summary(record: Record, repo: Repo) -> str:
     """Return which release resumes, and how far the branch has moved since it began."""
-    plan, manifest = record.plan(), record.manifest()
-    text = f"resuming {plan.title}, begun at {plan.commit[:12]}"
-    count = repo.count_commits_since(plan.commit, manifest.release_commit if manifest else "")
-    if count:
-        commits = "1 new commit" if count == 1 else f"{count} new commits"
-        where = repo.branch or "HEAD"
-        text += f"; {where} has {commits} since then; `releasekit rollback` abandons the release"
-    return text
+    plan = record.plan()
+    manifest = record.manifest()
+    summary = f"resuming {plan.title}, begun at {plan.commit[:12]}"
+    release_commit = manifest.release_commit if manifest else ""
+    count = repo.count_commits_since(plan.commit, release_commit)
+    if not count:
+        return summary
+    commits = "1 new commit" if count == 1 else f"{count} new commits"
+    branch = repo.branch or "HEAD"
+    return f"{summary}; {branch} has {commits} since then; `releasekit rollback` abandons the release"
 
 
 async def find_closing(record: Record, index: Index, now: datetime) -> list[ReleaseWarning]:
@@ -200,51 +218,58 @@ async def find_closing(record: Record, index: Index, now: datetime) -> list[Rele
         upload_times,
     )
 
-    manifest = record.manifest()
-    packages = manifest.packages if manifest else ()
+    packages = _recorded_packages(record)
     listed = await files_on_index(packages, index, strict=False)
-    return closing_warnings(find_partial_uploads(packages, upload_times(listed)), now)
+    partial_uploads = find_partial_uploads(packages, upload_times(listed))
+    return closing_warnings(partial_uploads, now)
 
 
 def _recover(repo: Repo, settings: Settings, file: Path | None) -> Record | None:
     """Record a release here that another clone began, or whose record is lost; None if there is none."""
     remote_lock = read_remote_lock(repo, settings)
-    snapshot = _read_record_copy(repo, file, remote_lock) if file else remote_lock or orphaned_copy(repo)
+    if file:
+        return _recover_copy(repo, file, remote_lock)
+    snapshot = remote_lock or orphaned_copy(repo)
     if snapshot is None:
         return None
-    record = _take_over(repo, Record(repo.common_dir / "releasekit" / snapshot.plan.release), snapshot, remote_lock)
-    if file and (file.parent / "dist").is_dir():
+    record = record_for(repo.common_dir, snapshot.plan.release)
+    return _take_over(repo, record, snapshot, remote_lock)
+
+
+def _recover_copy(repo: Repo, file: Path, remote_lock: RemoteLock | None) -> Record:
+    """Record the release of the record whose manifest is *file* here, with the built files beside it."""
+    snapshot = _read_record_copy(repo, file, remote_lock)
+    record = _take_over(repo, record_for(repo.common_dir, snapshot.plan.release), snapshot, remote_lock)
+    built_files = file.parent / "dist"
+    if built_files.is_dir():
         with wrap_os_errors(file.parent):
-            shutil.copytree(file.parent / "dist", record.directory / "dist", dirs_exist_ok=True)
+            shutil.copytree(built_files, record.directory / "dist", dirs_exist_ok=True)
     return record
 
 
 def _take_over(repo: Repo, record: Record, snapshot: RemoteLock, remote_lock: RemoteLock | None) -> Record:
-    """Write *snapshot* to *record*, as a release of this clone from now on; *remote_lock* may be of another release."""
+    """Write *snapshot* to *record*, as a release of this clone from now on; *remote_lock* is its lock on the remote."""
     log.info("taking over %s, begun by %s", snapshot.plan.title, snapshot.manifest)
-    held = snapshot.manifest.held
-    if remote_lock and remote_lock.plan.release == snapshot.plan.release:
-        held = remote_lock.sha
+    held = remote_lock.sha if remote_lock else snapshot.manifest.held
     repo.save_ref(record.release, snapshot.sha or snapshot.manifest.release_commit)
     make_directory(record.directory)
+    changes = {**current_owner(repo)._asdict(), "held": held, "undoing": False, "finished": False}
     # The manifest first: a record without a plan is refused, but one without a manifest would begin again.
-    update = {**current_owner(repo)._asdict(), "held": held, "undoing": False, "finished": False}
-    record.save_manifest(snapshot.manifest.model_copy(update=update))
+    record.save_manifest(snapshot.manifest.model_copy(update=changes))
     record.save_plan(snapshot.plan)
     return record
 
 
 def _read_record_copy(repo: Repo, file: Path, remote_lock: RemoteLock | None) -> RemoteLock:
     """Return the release in the record whose manifest is *file*. Reading *remote_lock* may have fetched its commit."""
+    plan_file = file.with_name(PLAN)
     with wrap_os_errors(file):
         manifest = parse_manifest(read_text(file), str(file))
-        plan = parse_plan(read_text(file.with_name(PLAN)), str(file.with_name(PLAN)))
+        plan = parse_plan(read_text(plan_file), str(plan_file))
     if plan.release != manifest.release:
-        raise Refusal(
-            ErrorCode.RECORD_INVALID, f"it belongs to another release, {plan.release}", str(file.with_name(PLAN))
-        )
-    if remote_lock and remote_lock.manifest.release != manifest.release:
-        raise remote_lock.conflict_error("the remote")
+        message = f"it belongs to another release, {plan.release}"
+        raise Refusal(ErrorCode.RECORD_INVALID, message, str(plan_file))
+    _refuse_other_lock(remote_lock, plan.release, "the remote")
     if not repo.has_commit(manifest.release_commit):
         hint = "Fetch the branch, tag or reference that contains it, or use the clone that made it."
         message = f"the release commit {manifest.release_commit[:12]} is not in this clone"
@@ -274,7 +299,8 @@ async def download_files(record: Record, package: BuiltPackage, listed: Mapping[
     for name in record.missing_files(package):
         content = await index.content(listed[name])
         if sha256(content).hexdigest() != checksums[name]:
-            raise ReleaseError(ErrorCode.PUBLISH_CHECKSUM_MISMATCH, f"{name} is served with other content", index.url)
+            message = f"{name} is served with other content"
+            raise ReleaseError(ErrorCode.PUBLISH_CHECKSUM_MISMATCH, message, index.url)
         path = record.dist(package.name) / name
         make_directory(path.parent)
         with wrap_os_errors(path):
