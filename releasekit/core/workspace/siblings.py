@@ -149,9 +149,18 @@ class Siblings:
     def _last_pins(self, name: str) -> Pins:
         """Return the pins of the package *name* to the last releases of its siblings."""
         mode = self.modes[name]
-        versions = self._publishable(self.current)
-        limits = self._limits(versions) if mode == "compatible" else {}
-        return Pins(mode, versions, limits)
+        limits = self._last_limits if mode == "compatible" else {}
+        return Pins(mode, self._last_versions, limits)
+
+    @cached_property
+    def _last_versions(self) -> dict[str, Version]:
+        """The version of each publishable member before the release."""
+        return self._publishable(self.current)
+
+    @cached_property
+    def _last_limits(self) -> dict[str, Version]:
+        """For each version before the release, the next version that may break its dependents."""
+        return self._limits(self._last_versions)
 
     def _publishable(self, versions: Mapping[str, Version | None]) -> dict[str, Version]:
         """Return those of *versions* that exist and belong to publishable members."""
