@@ -129,11 +129,11 @@ def _stripped_span(line: str) -> tuple[int, int]:
 
 def _find_quoted(line: str, item: str) -> tuple[int, int]:
     """Return column and length of *item* in quotes; the length is 0 if the line does not contain it."""
-    quoted = _quoted_in(line, _quoted_forms(item))
+    quoted = _first_form_in(line, _quoted_forms(item))
     return line.find(quoted), len(quoted)
 
 
-def _quoted_in(line: str, forms: Sequence[str]) -> str:
+def _first_form_in(line: str, forms: Sequence[str]) -> str:
     """Return the first of the quoted *forms* that *line* contains; empty if it contains none."""
     return next(filter(line.__contains__, forms), "")
 
@@ -148,7 +148,7 @@ def _item_line(text: str, span: _Span, item: str) -> int:
     """Return the line in *span* that has *item* in quotes; the first line of *span* if there is none."""
     lines = text.splitlines()[span.first : span.last + 1]
     forms = _quoted_forms(item)
-    numbers = (number for number, line in enumerate(lines, span.first) if _quoted_in(line, forms))
+    numbers = (number for number, line in enumerate(lines, span.first) if _first_form_in(line, forms))
     return next(numbers, span.first)
 
 
