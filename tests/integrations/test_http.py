@@ -16,10 +16,13 @@ import httpx
 import pytest
 
 from releasekit.integrations import http
+from tests.support.certificates import write_certificate
 from tests.support.fault_index import SLOW, fault_index
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
+    from ssl import SSLContext
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,8 @@ class Server:
 
 
 @contextmanager
-def serving(*answers: Answer) -> Generator[Server]:
-    """Run a server inside the block."""
+def serving(*answers: Answer, tls: SSLContext | None = None) -> Generator[Server]:
+    """Run a server inside the block, with *tls* over HTTPS."""
     server = Server(list(answers))
 
     class Handler(BaseHTTPRequestHandler):
@@ -79,7 +82,9 @@ def serving(*answers: Answer) -> Generator[Server]:
                 super().finish()
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        server.url = f"http://127.0.0.1:{httpd.server_port}/"
+        server.url = f"{'https' if tls else 'http'}://127.0.0.1:{httpd.server_port}/"
+        if tls:
+            httpd.socket = tls.wrap_socket(httpd.socket, server_side=True)
         thread = Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
@@ -264,3 +269,27 @@ def test_attempts_are_logged_without_secrets(caplog: pytest.LogCaptureFixture) -
     assert {vars(record)["method"] for record in records} == {"GET"}
     assert all("/simple/" in record.getMessage() and "attempt" in record.getMessage() for record in records)
     assert "swordfish" not in "".join(f"{record.getMessage()}{vars(record)}" for record in records)
+
+
+def test_clients_read_certificates_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Clients share the certificates that they read, until `SSL_CERT_FILE` names another file."""
+    certificate, tls = write_certificate(tmp_path)
+    reads = 0
+    create = httpx.create_ssl_context
+
+    def count_reads() -> SSLContext:
+        nonlocal reads
+        reads += 1
+        return create()
+
+    monkeypatch.setattr(httpx, "create_ssl_context", count_reads)
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))  # no other test has read it
+    with serving(Answer(), tls=tls) as server:
+        strangers = [ask(server.url, attempts=1) for _ in range(2)]
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        trusting = [ask(server.url, attempts=1) for _ in range(2)]
+
+    assert [type(asked.error) for asked in strangers] == [httpx.ConnectError] * 2
+    assert [asked.status for asked in trusting] == [200, 200]
+    assert reads == 2
