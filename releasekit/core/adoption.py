@@ -225,10 +225,11 @@ def detect_tag_formats(
     releases = _release_tags(tags.values(), last_releases, lockstep=lockstep)
     detected = _patterns_by_frequency(releases, last_releases, members)
     label = settings.label or next((read.label for read in tags.values() if read.label), "")
-    patterns: list[str] = []
+    patterns = detected
     if configured:
-        patterns += _as_tuple(settings.tag_format)
-    patterns += [pattern for pattern in detected if not _is_covered(pattern, patterns, tags, label)]
+        scheme = TagScheme(settings.tag_format, label)
+        uncovered = [pattern for pattern in detected if not _is_covered(pattern, scheme, tags)]
+        patterns = [*scheme.patterns, *uncovered]
     unique = tuple(dict.fromkeys(patterns)) or (DEFAULT_TAG_FORMAT,)
     owner = None if lockstep else claims.single_owner(members)
     if owner is None:
@@ -330,11 +331,8 @@ def is_lockstep(members: Sequence[Member]) -> bool:
     return len({member.version for member in members}) == 1
 
 
-def _is_covered(pattern: str, patterns: Sequence[str], tags: Mapping[str, ParsedTag], label: str) -> bool:
-    """Return whether *patterns* already read all tags of the form *pattern*."""
-    if not patterns:
-        return False
-    scheme = TagScheme(tuple(patterns), label)
+def _is_covered(pattern: str, scheme: TagScheme, tags: Mapping[str, ParsedTag]) -> bool:
+    """Return whether *scheme* already reads all tags of the form *pattern*."""
     of_pattern = {tag: (read.name, read.version) for tag, read in tags.items() if read.pattern == pattern}
     return all(reading in scheme.readings(tag) for tag, reading in of_pattern.items())
 
@@ -398,9 +396,9 @@ _RANGES = frozenset((">=", ">", "~=", "<", "<="))
 def sample_patterns(workspace: Workspace, released: Collection[str]) -> list[str]:
     """Return path patterns of sample directories whose publishable packages were never released."""
     by_pattern: dict[str, set[str]] = {}
-    for member in workspace:
+    for member in workspace.publishable:
         pattern = _sample_pattern(member.path)
-        if pattern and member.publishable:
+        if pattern:
             by_pattern.setdefault(pattern, set()).add(member.name)
     return [pattern for pattern, names in by_pattern.items() if names.isdisjoint(released)]
 
