@@ -117,7 +117,7 @@ def request_bump(
     new_changes = [change for change in history.changes if history.is_new(change)]
     new = _split_changes(new_changes, rules.types, unreleased, consumed)
     since_stable = new
-    if history.since_last is not None:
+    if len(new_changes) < len(history.changes):
         since_stable = _split_changes(history.changes, rules.types, unreleased, consumed)
     # A prerelease lists the changes since the last one; a stable release also those of its prereleases.
     listed = since_stable if rules.prerelease == "none" else new
@@ -130,11 +130,12 @@ def request_bump(
         reason = release_as.reason or cause
     else:
         reason = _untriggered_reason(len(new_changes))
+    bumps = [bump_of(change, rules.types) for change in (*new.triggers, *since_stable.triggers)]
     return BumpRequest(
         history=history,
         rules=rules,
         wants_release=is_first or bool(cause),
-        bump=_largest_bump([*new.triggers, *since_stable.triggers], rules.types),
+        bump=max(bumps, default=Bump.NONE),
         reason=reason,
         release_as=release_as,
         triggers=listed.triggers,
@@ -157,18 +158,10 @@ def _read_release_as(triggers: Sequence[Change], consumed: Container[str]) -> Re
     return ReleaseAs()
 
 
-def _largest_bump(changes: Sequence[Change], types: Mapping[str, Bump]) -> Bump:
-    bumps = [bump_of(change, types) for change in changes]
-    return max(bumps, default=Bump.NONE)
-
-
 def _untriggered_reason(commits: int) -> str:
     """Return why a package with this number of new *commits* is not released."""
-    if commits == 0:
-        return "no commits since the last release"
-    if commits == 1:
-        return "its only commit triggers no release"
-    return f"none of its {commits} commits triggers a release"
+    few = {0: "no commits since the last release", 1: "its only commit triggers no release"}
+    return few.get(commits, f"none of its {commits} commits triggers a release")
 
 
 def _consumed_commits(history: PackageHistory) -> frozenset[str]:
@@ -262,7 +255,8 @@ def decide_versions(
     try:
         target, by_hand = _target_version(list(requests.values()), list(releasing.values()))
     except Refusal as error:
-        return decisions | {name: _refused_release(decisions[name], error, releasing) for name in releasing}
+        refused = {name: _refused_release(decisions[name], error, releasing) for name in releasing}
+        return decisions | refused
     leader = max(releasing, key=lambda name: _rank_in_group(releasing[name]))
     release = _GroupRelease(
         target=target,
@@ -306,7 +300,14 @@ def _rank_in_group(request: BumpRequest) -> tuple[bool, Bump]:
 
 
 def _no_release(request: BumpRequest) -> Decision:
-    return Decision(Bump.NONE, "none", None, request.reason, request.triggers, request.ignored)
+    return Decision(
+        bump=Bump.NONE,
+        label="none",
+        target=None,
+        reason=request.reason,
+        triggers=request.triggers,
+        ignored=request.ignored,
+    )
 
 
 def _refused_release(decision: Decision, error: Refusal, releasing: Iterable[str]) -> Decision:
@@ -318,7 +319,14 @@ def _refused_release(decision: Decision, error: Refusal, releasing: Iterable[str
 
 def _release_decision(request: BumpRequest, target: Version, reason: str) -> Decision:
     bump, label = _released_bump(request.history, target)
-    return Decision(bump, label, target, reason, request.triggers, request.ignored)
+    return Decision(
+        bump=bump,
+        label=label,
+        target=target,
+        reason=reason,
+        triggers=request.triggers,
+        ignored=request.ignored,
+    )
 
 
 def _released_bump(history: PackageHistory, target: Version) -> tuple[Bump, str]:
