@@ -20,8 +20,11 @@ from tasks import pr_steps, preflight, read_workspace, resume
 from tasks.preflight import PreflightFindings, obstacle_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from releasekit.core.config.settings import Settings
     from releasekit.core.planning.model import Plan
+    from releasekit.core.release.release_manifest import BuiltPackage
     from releasekit.integrations.git import Repo
     from releasekit.operations.draft import PlanContext
     from releasekit.options import Options
@@ -86,11 +89,9 @@ class PendingRelease:
 
     def recorded_files(self) -> int:
         """Return how many built files are on record."""
-        if self.manifest_bundle:
-            manifest = self.manifest_bundle.manifest
-        else:
-            manifest = self.record.manifest() if self.record else None
-        return sum(len(package.files) for package in manifest.packages) if manifest else 0
+        bundle = self.manifest_bundle
+        packages = bundle.manifest.packages if bundle else _recorded_packages(self.record)
+        return sum(len(package.files) for package in packages)
 
     def begin(self, repo: Repo, settings: Settings, *, publishing: bool) -> Record:
         """Put the release on record and return the record. A plan without packages is not written to disk."""
@@ -101,6 +102,12 @@ class PendingRelease:
         if not self.plan.steps:
             return record_for(repo.common_dir, self.plan.release)
         return create_record(repo.common_dir, self.plan)
+
+
+def _recorded_packages(record: Record | None) -> Sequence[BuiltPackage]:
+    """Return the built packages on *record*; none if nothing is built, or if there is no record."""
+    manifest = record.manifest() if record else None
+    return manifest.packages if manifest else ()
 
 
 async def compute_plan(
@@ -119,9 +126,11 @@ async def compute_plan(
         asked = context.published is not None or bool(index_findings.obstacles)
         findings += index_findings + await _run_preflight(context, scope, asked=asked)
     plan = context.plan
-    obstacles = unique_obstacles((*plan.obstacles, *findings.obstacles))
-    warnings = (*plan.warnings, *findings.warnings)
-    return replace(context, plan=plan.model_copy(update={"obstacles": obstacles, "warnings": warnings}))
+    all_findings = {
+        "obstacles": unique_obstacles((*plan.obstacles, *findings.obstacles)),
+        "warnings": (*plan.warnings, *findings.warnings),
+    }
+    return replace(context, plan=plan.model_copy(update=all_findings))
 
 
 def _find_resumable(repo: Repo, scope: PreflightScope) -> tuple[bool, PreflightFindings]:
@@ -130,7 +139,7 @@ def _find_resumable(repo: Repo, scope: PreflightScope) -> tuple[bool, PreflightF
         return False, PreflightFindings()
     try:
         record = resume.peek_resumable(repo, discard_staged=scope.ignores_staged)
-        if record and scope.needs_branch and (manifest := record.manifest()) and manifest.packages:
+        if record and scope.needs_branch and _recorded_packages(record):
             raise resume.unfinished_error(record)
     except ReleaseError as error:
         return True, PreflightFindings((obstacle_of(error),))
@@ -142,14 +151,16 @@ async def _create_context(
 ) -> tuple[PlanContext, PreflightFindings]:
     """Return the plan; if the index cannot be read, the plan from git alone, with the reason as an obstacle."""
     try:
-        return await create_plan_context(
-            options, project, repo, partially_published=partially_published
-        ), PreflightFindings()
+        context = await create_plan_context(options, project, repo, partially_published=partially_published)
     except ReleaseError as error:
         if error.code not in _UNREADABLE_INDEX:
             raise
         index_findings = PreflightFindings((obstacle_of(error),))
-    return await create_plan_context(options.model_copy(update={"offline": True}), project, repo), index_findings
+    else:
+        return context, PreflightFindings()
+    offline_options = options.model_copy(update={"offline": True})
+    context = await create_plan_context(offline_options, project, repo)
+    return context, index_findings
 
 
 async def _run_preflight(context: PlanContext, scope: PreflightScope, *, asked: bool) -> PreflightFindings:
@@ -187,7 +198,9 @@ async def select_release(options: PublishOptions, project: Project, repo: Repo) 
     """
     if options.output.name:
         check_output_directory(options.output)
-    settings, adopt, record = project.settings, options.resume_from_registry, None
+    settings = project.settings
+    adopt = options.resume_from_registry
+    record = None
     staged_manifest = options.staged_manifest
     if staged_manifest:
         staged_manifest = await pr_steps.fetch_manifest(repo, settings, project.uv.secrets, staged_manifest)
@@ -200,11 +213,12 @@ async def select_release(options: PublishOptions, project: Project, repo: Repo) 
             recover=adopt,
             discard_staged=options.stops_before_publishing,
         )
-    if record and options.version_only and (manifest := record.manifest()) and manifest.packages:
+    if record and options.version_only and _recorded_packages(record):
         raise resume.unfinished_error(record)
     if staged_manifest:
         bundle = resume.load_manifest(repo, settings, staged_manifest, record)
-        return PendingRelease(await _check_rights(options, project, bundle.plan), record, bundle)
+        plan = await _check_rights(options, project, bundle.plan)
+        return PendingRelease(plan, record, bundle)
     if record:
         return PendingRelease(record.plan(), record)
     context = await compute_plan(options, project, repo, partially_published=adopt)
