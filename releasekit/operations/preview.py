@@ -160,24 +160,17 @@ async def release_status(options: StatusOptions) -> ReleaseStatus:
 
     The result also names the servers that were not asked or did not answer.
     """
-    from tasks.rollback_steps import find_unpublished  # late: httpx is slow to import, and `plan` imports this module
-
     with checkout_workspace(options, keep=True) as local_options:
         project, repo = open_project(local_options)
-        settings = project.settings
         unasked: list[str] = []
         all_traces = find_unfinished.read_records(repo)
-        refs = {} if options.offline else _remote_refs(repo, settings, unasked)
-        if refs is not None and not options.offline:
-            all_traces, problem = find_unfinished.read_remote(repo, settings.remote, refs, all_traces)
-            unasked += [problem] if problem else []
-            proposals: list[tuple[Plan, ReleaseManifest, str]] = []
-            for proposal in await find_unpublished(repo, settings, project.uv.secrets):
-                url = proposal.draft.url if proposal.draft else ""
-                proposals.append((proposal.plan, proposal.manifest, url))
-            all_traces += await find_unfinished.read_unpublished(repo, settings, project.uv.secrets, proposals, refs)
-        all_traces = find_unfinished.with_local_tags(repo, [*find_unfinished.unique_releases(all_traces)])
         if not options.offline:
+            all_traces = await _add_remote_releases(project, repo, all_traces, unasked)
+        releases_once = find_unfinished.unique_releases(all_traces)
+        all_traces = find_unfinished.with_local_tags(repo, [*releases_once])
+        if options.offline:
+            unasked.append("--offline: neither the remote nor the index was contacted")
+        else:
             all_traces = await _add_index_files(project, all_traces, unasked)
         holder = lock_holder(repo.common_dir)
     running = elsewhere = ""
@@ -185,12 +178,31 @@ async def release_status(options: StatusOptions) -> ReleaseStatus:
         running = holder.who
     elif holder:
         elsewhere = holder.who
-    if options.offline:
-        unasked.append("--offline: neither the remote nor the index was contacted")
     if running:  # the running release makes temporary refs, which are not another release
         all_traces = [traces for traces in all_traces if traces.plan or traces.source != "copy"]
     releases = tuple(describe_release(traces, running, elsewhere) for traces in all_traces)
     return ReleaseStatus(running=running, offline=options.offline, unasked=tuple(unasked), releases=releases)
+
+
+async def _add_remote_releases(
+    project: Project, repo: Repo, all_traces: list[ReleaseTraces], unasked: list[str]
+) -> list[ReleaseTraces]:
+    """Return *all_traces* with the releases on the remote and its forge; append to *unasked* what did not answer."""
+    from tasks.rollback_steps import find_unpublished  # late: httpx is slow to import, and `plan` imports this module
+
+    settings, secrets = project.settings, project.uv.secrets
+    refs = _remote_refs(repo, settings, unasked)
+    if refs is None:
+        return all_traces
+    with_remote, problem = find_unfinished.read_remote(repo, settings.remote, refs, all_traces)
+    if problem:
+        unasked.append(problem)
+    proposals: list[tuple[Plan, ReleaseManifest, str]] = []
+    for proposal in await find_unpublished(repo, settings, secrets):
+        url = proposal.draft.url if proposal.draft else ""
+        proposals.append((proposal.plan, proposal.manifest, url))
+    unpublished = await find_unfinished.read_unpublished(repo, settings, secrets, proposals, refs)
+    return [*with_remote, *unpublished]
 
 
 def _remote_refs(repo: Repo, settings: Settings, unasked: list[str]) -> dict[str, Ref] | None:
