@@ -51,18 +51,23 @@ class StartedRelease:
 
 @dataclass(frozen=True, slots=True)
 class _Approval:
-    """A yes to *plan* without the *excluded* packages."""
+    """A yes to *plan* without the *excluded* packages; without a plan, nobody has said yes yet."""
 
-    plan: Plan
-    excluded: tuple[str, ...]
+    plan: Plan | None = None
+    excluded: tuple[str, ...] = ()
 
     def covers(self, plan: Plan) -> bool:
         """Return whether the yes is valid for *plan* too."""
-        return plan.matches_approved(self.plan, self.excluded)
+        return self.plan is not None and plan.matches_approved(self.plan, self.excluded)
 
-    def differs_from(self, plan: Plan) -> bool:
-        """Return whether *plan* is not the one that was shown."""
-        return bool(self.excluded) or not self.covers(plan)
+    def has_shown(self, plan: Plan) -> bool:
+        """Return whether *plan* is the one that was shown."""
+        return self.covers(plan) and not self.excluded
+
+    @property
+    def repeat_reason(self) -> str:
+        """Why the question is asked again; empty if it was not asked."""
+        return "the plan has changed since it was approved" if self.plan else ""
 
 
 async def start_release(
@@ -76,23 +81,20 @@ async def start_release(
 
     Raises Refusal RK-NOT-CONFIRMED, RK-LOCK-ACQUISITION-FAILED, and PlanRefusal for a plan that has obstacles.
     """
-    approval: _Approval | None = None
+    approval = _Approval()
     selected_options = options
     while True:
         with ExitStack() as lock:
             lock.enter_context(release_lock(repo.common_dir))
             pending = await select_release(selected_options, project, repo)
             plan = pending.plan
-            was_shown = approval is not None and not approval.differs_from(plan)
-            if plan.obstacles or not was_shown:
+            if plan.obstacles or not approval.has_shown(plan):
                 await confirmation.show(plan)
             pending.refuse_obstacles()
             if pending.record and plan.steps:
                 await log_resume_summary(pending.record, project, repo)
-            repeat_reason = "the plan has changed since it was approved" if approval else ""
-            proposal = _make_proposal(pending, project, repo, options, repeat_reason)
-            is_approved = approval is not None and approval.covers(plan)
-            needs_yes = bool(plan.steps) and not is_approved
+            proposal = _make_proposal(pending, project, repo, options, approval.repeat_reason)
+            needs_yes = bool(plan.steps) and not approval.covers(plan)
             waits_unlocked = needs_yes and confirmation.can_take_hours(proposal)
             if not waits_unlocked:
                 if needs_yes:
@@ -131,10 +133,11 @@ def _make_proposal(
         question = f"Commit the versions of {count_packages(plan.steps)} to {repo.branch}?"
     else:
         question = f"Publish {count_packages(plan.steps)} to {target_of(project).title}?"
+    details = () if options.stops_before_publishing else tuple(_public_effects(pending, project))
     return Proposal(
         question=question,
         subject=plan,
-        details=() if options.stops_before_publishing else tuple(_public_effects(pending, project)),
+        details=details,
         is_resumed=pending.record is not None,
         repeat_reason=repeat_reason,
         timeout=project.settings.approval_timeout,
