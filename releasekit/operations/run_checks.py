@@ -62,10 +62,13 @@ def run_checks(options: CheckOptions) -> CheckRun:
 
     findings = collect_findings(facts, checks.values(), is_wanted)
     report = CheckReport(checks=tuple(checks), packages=len(packages), findings=findings)
-    prefix = project.root.relative_to(repo.top).as_posix()
-    if prefix == ".":
-        prefix = ""
-    return CheckRun(project.root, prefix, tuple(checks.values()), report)
+    path = project.root.relative_to(repo.top).as_posix()
+    return CheckRun(
+        root=project.root,
+        prefix="" if path == "." else path,
+        checks=tuple(checks.values()),
+        report=report,
+    )
 
 
 def _member_ignores(project: Project, checks_by_name: Mapping[str, Check]) -> dict[str, frozenset[str]]:

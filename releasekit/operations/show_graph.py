@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, Refusal, did_you_mean
@@ -57,7 +58,8 @@ def select_subgraph(
     subgraph = graph.select(down, up, members)
     roots = (down or up).intersection(subgraph)
     is_inverted = bool(up) and not down
-    return GraphView(project, subgraph, roots, is_inverted), [str(warning) for warning in warnings]
+    view = GraphView(project, subgraph, roots, is_inverted)
+    return view, list(map(str, warnings))
 
 
 def render_graph(view: GraphView, graph_format: GraphFormat) -> str:
@@ -82,8 +84,8 @@ def render_graph(view: GraphView, graph_format: GraphFormat) -> str:
 
 def _parse_kinds(arguments: Sequence[str]) -> list[Kind]:
     """Return the kinds in *arguments*; each argument is a list, separated by commas."""
-    words = ",".join(arguments).split(",") if arguments else []
-    return [_parse_kind(word) for word in words]
+    lists = [argument.split(",") for argument in arguments]
+    return list(map(_parse_kind, chain.from_iterable(lists)))
 
 
 def _parse_kind(word: str) -> Kind:
