@@ -213,14 +213,13 @@ def detect_tag_formats(
     bare: dict[str, str] = {}
     for member in members:
         named[member.name] = highest_tag(tags, member.name, member.version)
-        if bare_tag := highest_tag(tags, "", member.version):
-            bare[member.name] = bare_tag
+        bare[member.name] = highest_tag(tags, "", member.version)
     claims = _claim_bare_tags(tags, declared_versions, named, bare)
-    only_bare = bool(bare) and not any(named.values())
+    only_bare = any(bare.values()) and not any(named.values())
     lockstep = claims.are_shared(len(members), only_bare=only_bare)
     last = named
     if lockstep:
-        last = {name: _higher_tag(tags, tag, bare.get(name, "")) for name, tag in named.items()}
+        last = {name: _higher_tag(tags, named[name], bare[name]) for name in named}
     last_releases = [tags[tag] for tag in filter(None, last.values())]
     releases = _release_tags(tags.values(), last_releases, lockstep=lockstep)
     detected = _patterns_by_frequency(releases, last_releases, members)
@@ -307,13 +306,13 @@ def _claim_bare_tags(
 ) -> _BareTagClaims:
     """Compare the tags without a name with *declared_versions*.
 
-    *named* and *bare* map each package to its highest tag with its name, and without a name.
+    *named* and *bare* map each package to its highest tag with its name, and without a name; empty if it has none.
     """
     same: list[str] = []
     other: list[str] = []
-    for name, tag in bare.items():
+    for name in filter(bare.get, bare):
         declared = declared_versions.get(name)
-        if declared == tags[tag].version:
+        if declared == tags[bare[name]].version:
             same.append(name)
         elif declared is not None:
             other.append(name)
@@ -488,9 +487,14 @@ def configured_text(text: str, keys: Sequence[MissingKey], display_path: str = "
     else:
         after = edit_toml(text, lambda document: document["tool"]["releasekit"].update(added))
     if after is None:
-        message = f"{', '.join(added)} cannot be added to [tool.releasekit] as it is written"
-        hint = "Add by hand: " + "; ".join(f"{key.name} = {_toml(key.value)}" for key in keys)
-        raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, display_path, hint)
+        names = ", ".join(added)
+        assignments = "; ".join(f"{name} = {_toml(value)}" for name, value in added.items())
+        raise Refusal(
+            code=ErrorCode.CONFIG_INVALID_VALUE,
+            message=f"{names} cannot be added to [tool.releasekit] as it is written",
+            location=display_path,
+            hint=f"Add by hand: {assignments}",
+        )
     settings_of(tomllib.loads(after), after)
     return after
 
@@ -511,10 +515,12 @@ def _append_table(text: str, keys: Sequence[MissingKey]) -> str:
 
 
 def _key_lines(key: MissingKey) -> list[str]:
+    import tomlkit
+
     comment = [f"# {key.comment}"] if key.comment else []
     if not isinstance(key.value, dict):
         return [*comment, f"{key.name} = {_toml(key.value)}"]
-    items = [f"{_toml_key(name)} = {_toml(value)}" for name, value in key.value.items()]
+    items = [f"{tomlkit.key(name).as_string()} = {_toml(value)}" for name, value in key.value.items()]
     return ["", *comment, f"[tool.releasekit.{key.name}]", *items]
 
 
@@ -523,10 +529,6 @@ def _toml(value: object) -> str:
 
     item: Any = tomlkit.item  # its type hints accept fewer types than it does
     return item(value).as_string()
-
-
-def _toml_key(name: str) -> str:
-    return name if re.fullmatch(r"[\w-]+", name, re.ASCII) else _toml(name)
 
 
 def missing_tags(wanted: Iterable[tuple[str, str]]) -> dict[str, str]:
