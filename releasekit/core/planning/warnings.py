@@ -81,11 +81,8 @@ def untagged_warnings(
     steps: Sequence[Step], baselines: Mapping[str, Baseline], *, offline: bool
 ) -> Iterator[ReleaseWarning]:
     """Warn about packages without a tag, and say which version counts as their last release."""
-    from_index: list[str] = []
-    for step in steps:
-        last = baselines.get(step.name)
-        if last is not None and not last.tag:
-            from_index.append(f"{step.name} {last.version} ({last.commit[:7]})")
+    last_releases = {step.name: baselines[step.name] for step in steps if step.name in baselines}
+    from_index = [f"{name} {last.version} ({last.commit[:7]})" for name, last in last_releases.items() if not last.tag]
     if from_index:
         reason = "the version on the index counts as the last release, from the commit that set it"
         message = f"no tag found, so {reason}: {summarize(from_index)}"
