@@ -46,11 +46,6 @@ class PackageHistory:
     tagged: Iterable[Version] = ()
     consumed: Container[Version] = ()
 
-    @property
-    def current(self) -> Version | None:
-        """The version of the last release; without one, the declared version."""
-        return self.declared if self.last is None else self.last
-
     def is_new(self, change: Change) -> bool:
         """Return whether *change*, one of the changes, came after the last release."""
         return self.since_last is None or change.sha in self.since_last
@@ -347,28 +342,39 @@ def _target_version(requests: Sequence[BumpRequest], releasing: Sequence[BumpReq
     """
     _refuse_invalid_release_as(releasing)
     kind = releasing[0].rules.prerelease
-    histories = [request.history for request in requests]
-    last = _latest(history.last for history in histories)
-    declared = _latest(history.declared for history in histories)
+    group = _group_history(requests)
+    declared, last = group.declared, group.last
     requested = _latest(request.release_as.version for request in releasing)
     if last is not None and requested is None and _joins_existing_version(releasing, last, kind):
         return last, False
     base = requested
     if base is None:
-        base = _first_version(declared) if last is None else _base_version(requests, releasing, last)
+        base = _first_version(declared) if last is None else _base_version(releasing, last, group.stable)
     by_hand = False
     # A later version in the files is intended: a lower release would be a step back.
     if last is not None and declared is not None and _is_set_by_hand(declared, base):
         requested, base, by_hand = None, declared, True
     target = base
     if not _is_final(base, kind, requested, last):
-        tagged = chain.from_iterable(history.tagged for history in histories)
-        target = next_prerelease(base, kind, chain(tagged, filter(None, (last,))))
+        existing = [*group.tagged, *filter(None, (last,))]
+        target = next_prerelease(base, kind, existing)
     _refuse_unusable_target(releasing, target, last)
     is_computed = requested is None and not by_hand
     if is_computed:
         target = _skip_consumed(target, releasing)
     return target, by_hand
+
+
+def _group_history(requests: Sequence[BumpRequest]) -> PackageHistory:
+    """Return the releases of all packages of a group as one history."""
+    histories = [request.history for request in requests]
+    tagged = chain.from_iterable(history.tagged for history in histories)
+    return PackageHistory(
+        declared=_latest(history.declared for history in histories),
+        last=_latest(history.last for history in histories),
+        stable=_latest(history.stable for history in histories),
+        tagged=tuple(tagged),
+    )
 
 
 def _first_version(declared: Version | None) -> Version:
@@ -416,9 +422,8 @@ def _skip_consumed(target: Version, releasing: Sequence[BumpRequest]) -> Version
     return target
 
 
-def _base_version(requests: Sequence[BumpRequest], releasing: Sequence[BumpRequest], last: Version) -> Version:
-    """Return the stable version that the changes lead to, from the last stable one."""
-    stable = _latest(request.history.stable for request in requests)
+def _base_version(releasing: Sequence[BumpRequest], last: Version, stable: Version | None) -> Version:
+    """Return the stable version that the changes lead to, from the last *stable* one."""
     # The stable version of the last prerelease is the minimum. Without a stable release, no change can break anything.
     versions: list[Version | None] = []
     if last.is_prerelease:
