@@ -67,6 +67,12 @@ class PullRequestContext:
         """The path of the workspace, relative to the top of the repository."""
         return self.project.root.relative_to(self.repo.top).as_posix()
 
+    def current_proposal(self, plan: Plan) -> RemoteLock | None:
+        """Return the proposal on the remote if it is ours and for the release of *plan*; None otherwise."""
+        proposal = self.remote_state.proposal
+        is_current = proposal is not None and proposal.plan.release == plan.release
+        return proposal if is_current and self.remote_state.is_ours else None
+
     def declared_versions(self, names: Sequence[str], commit: str) -> dict[str, Version | None]:
         """Return the versions that packages declare in their files at *commit*."""
         commits = {name: commit for name in names if name in self.project.workspace.members}
@@ -90,9 +96,9 @@ async def open_context(options: Options, project: Project, repo: Repo) -> AsyncG
             address = repo.address(settings.remote)
             forge = await stack.enter_async_context(connect_forge(address, settings, project.uv.secrets))
             await forge.check_access()
-        yield PullRequestContext(
-            project, repo, forge, pr_steps.read_remote_state(repo, settings, pr_steps.base_of(repo, settings)), options
-        )
+        base = pr_steps.base_of(repo, settings)
+        remote_state = pr_steps.read_remote_state(repo, settings, base)
+        yield PullRequestContext(project, repo, forge, remote_state, options)
 
 
 # ---- phase 1: `prepare` ---------------------------------------------------------------------------------------------
@@ -115,7 +121,9 @@ async def propose(options: PrepareOptions) -> ReleasePullRequest:
                 return release_pr_status("open" if plan.steps else "none", plan.headline, plan)
             if plan.obstacles:
                 raise PlanRefusal(plan)
-            return await (update_release_pr(context, plan) if plan.steps else close_release_pr(context, plan))
+            if plan.steps:
+                return await update_release_pr(context, plan)
+            return await close_release_pr(context, plan)
 
 
 async def compute_proposal(context: PullRequestContext) -> Plan:
@@ -133,9 +141,8 @@ async def find_blocking_release(context: PullRequestContext) -> ReleasePullReque
     remote_state, repo = context.remote_state, context.repo
     if LOCK_REF in remote_state.refs:
         running = running_release(context)
-        return release_pr_status(
-            "running", f"{running.plan.title} is being released by {running.manifest}", running.plan
-        )
+        message = f"{running.plan.title} is being released by {running.manifest}"
+        return release_pr_status("running", message, running.plan)
     if draft_release := await pr_steps.find_draft(context.forge):
         return draft_status(draft_release)
     if remote_state.proposal is None:
@@ -175,16 +182,15 @@ def draft_status(draft: ForgeRelease) -> ReleasePullRequest:
 
 async def update_release_pr(context: PullRequestContext, plan: Plan) -> ReleasePullRequest:
     """Create or update the pull request of *plan*. The branch stays if it has the same commit and versions already."""
-    current = context.remote_state.proposal
-    same = current is not None and context.remote_state.is_ours and current.plan.release == plan.release
-    if current and same:
+    current = context.current_proposal(plan)
+    if current:
         plan = current.plan  # keeps its date and the warnings that were shown
         commit = current.manifest.release_commit
     else:
         commit = push_release_branch(context, plan)
     pull_request = await pr_steps.open_pull_request(context.forge, plan, context.settings, context.remote_state.base)
     message = f"#{pull_request.number} releases {plan.title} when it is merged"
-    fields = {"page": pull_request.page, "commit": commit, "changed": not same}
+    fields = {"page": pull_request.page, "commit": commit, "changed": current is None}
     return release_pr_status("open", message, plan).model_copy(update=fields)
 
 
@@ -192,9 +198,12 @@ def push_release_branch(context: PullRequestContext, plan: Plan, message: str = 
     """Make the release commit of *plan* in a temporary worktree, push it as the release branch, and return its hash."""
     repo = context.repo
     with scratch_record(repo, plan.release) as record:
-        release = release_commit.check_out(context.release(plan, record, context.remote_state.base), repo)
-        written = [*release_commit.write_versions(release), *release_commit.raise_requirements(release)]
-        written += [*release_commit.write_changelogs(release, repo), *release_commit.update_lock_file(release, repo)]
+        unfinished = context.release(plan, record, context.remote_state.base)
+        release = release_commit.check_out(unfinished, repo)
+        written = [*release_commit.write_versions(release)]
+        written += release_commit.raise_requirements(release)
+        written += release_commit.write_changelogs(release, repo)
+        written += release_commit.update_lock_file(release, repo)
         release = release_commit.commit(release, repo, written, message)
         pr_steps.push_branch(release, repo, context.remote_state)
     return release.commit
@@ -265,13 +274,14 @@ async def check_merge_is_current(context: PullRequestContext, merge: Merge) -> t
     for name, commit in pr_steps.remote_tags(remote_state, proposal.plan).items():
         if commit != merge.commit:
             raise Refusal(ErrorCode.TAG_EXISTS, f"{name} exists already, at {commit[:12]}", context.settings.remote)
-    if LOCK_REF in remote_state.refs and (running := running_release(context)).plan.release != proposal.plan.release:
-        raise running.conflict_error(context.settings.remote)
+    if LOCK_REF in remote_state.refs:
+        running = running_release(context)
+        if running.plan.release != proposal.plan.release:
+            raise running.conflict_error(context.settings.remote)
     draft_release = await pr_steps.find_draft(context.forge)
     if draft_release and draft_release.tag != proposal.plan.title:
-        raise Refusal(
-            ErrorCode.PREFLIGHT_CONCURRENT_RELEASE, f"{draft_release.tag} waits to be published", draft_release.url
-        )
+        message = f"{draft_release.tag} waits to be published"
+        raise Refusal(ErrorCode.PREFLIGHT_CONCURRENT_RELEASE, message, draft_release.url)
     return notes
 
 
@@ -285,13 +295,13 @@ async def tag_and_draft(context: PullRequestContext, merge: Merge, notes: tuple[
         release = context.release(proposal.plan, record, commit=merge.commit)
         pr_steps.tag_merge_commit(release, repo)
         announce.push(release, repo, proposal.plan.all_tags)
-        draft_release = await announce.create_draft(
-            release, repo, context.forge, pr_steps.export_manifest(proposal, merge.commit)
-        )
+        manifest = pr_steps.export_manifest(proposal, merge.commit)
+        draft_release = await announce.create_draft(release, repo, context.forge, manifest)
         if draft_release.draft and settings.publish_workflow and LOCK_REF not in remote_state.refs:
             await announce.dispatch_workflow(release, context.forge)
         pr_steps.delete_pull_request_refs(repo, settings, remote_state, proposal.manifest.release_commit, merge.head)
-    return hand_off_status(context, merge, notes, changed=True).model_copy(update={"page": draft_release.url})
+    status = hand_off_status(context, merge, notes, changed=True)
+    return status.model_copy(update={"page": draft_release.url})
 
 
 def hand_off_status(
@@ -311,7 +321,8 @@ def hand_off_status(
         "notes": notes,
         "page": merge.page,
     }
-    return release_pr_status("draft" if changed else "merged", message, proposal.plan).model_copy(update=fields)
+    stage = "draft" if changed else "merged"
+    return release_pr_status(stage, message, proposal.plan).model_copy(update=fields)
 
 
 async def compare_with_merge(context: PullRequestContext, merge: Merge) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -341,8 +352,10 @@ async def plan_at_commit(context: PullRequestContext, commit: str) -> Plan:
     """Return the plan at *commit*; raises PlanRefusal if it has obstacles."""
     with scratch_record(context.repo, commit[:12]) as record:
         context.repo.add_worktree(record.worktree, commit)
-        options = context.options.model_copy(update={"workspace": str(record.worktree / context.workspace_path)})
-        plan = (await create_plan_context(options, *open_project(options))).plan
+        workspace = record.worktree / context.workspace_path
+        options = context.options.model_copy(update={"workspace": str(workspace)})
+        project, repo = open_project(options)
+        plan = (await create_plan_context(options, project, repo)).plan
     if plan.obstacles:
         raise PlanRefusal(plan)
     return plan
@@ -359,19 +372,21 @@ async def propose_next_versions(release: ReleaseContext, repo: Repo) -> str:
     """
     if not release.branch:
         return ""
-    settings = release.settings.model_copy(update={"release_branch": f"{release.settings.release_branch}-next"})
-    project = replace(read_workspace.read_workspace(repo.top / release.workspace, {}), settings=settings)
+    next_branch = f"{release.settings.release_branch}-next"
+    settings = release.settings.model_copy(update={"release_branch": next_branch})
+    current_project = read_workspace.read_workspace(repo.top / release.workspace, {})
+    project = replace(current_project, settings=settings)
     async with connect_forge(repo.address(settings.remote), settings, project.uv.secrets) as forge:
-        context = PullRequestContext(project, repo, forge, pr_steps.read_remote_state(repo, settings, release.branch))
+        remote_state = pr_steps.read_remote_state(repo, settings, release.branch)
+        context = PullRequestContext(project, repo, forge, remote_state)
         plan = next_plan(context, release.plan)
         if not plan.steps:
             return ""
-        pr_steps.refuse_moved(repo, settings, context.remote_state)
-        current = context.remote_state.proposal
-        if not (current and context.remote_state.is_ours and current.plan.release == plan.release):
+        pr_steps.refuse_moved(repo, settings, remote_state)
+        if context.current_proposal(plan) is None:
             push_release_branch(context, plan, NEXT_VERSIONS_TITLE)
-        base, body = context.remote_state.base, next_versions_body(plan)
-        pull_request = await forge.open_pull_request(settings.release_branch, base, NEXT_VERSIONS_TITLE, body)
+        body = next_versions_body(plan)
+        pull_request = await forge.open_pull_request(next_branch, remote_state.base, NEXT_VERSIONS_TITLE, body)
         return pull_request.page
 
 
