@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from releasekit.core.changelog.changelog import Section
     from releasekit.core.planning.model import Plan
     from releasekit.core.release.target import Target
     from releasekit.integrations.protocols import Index
@@ -93,14 +92,17 @@ async def create_plan_context(
     plan = decide.plan(project, repo, history, options.selection(), None)
     target = read_workspace.target_of(project)
     if options.offline or not plan.steps:
-        return PlanContext(project, repo, add_changelogs(project, repo, plan, history), target)
+        plan = add_changelogs(project, repo, plan, history)
+        return PlanContext(project, repo, plan, target)
     async with open_index(project, target) as index:
         if partially_published:  # a version on the index without a tag belongs to this release
-            published = await ask_index.ask_index(index, [step.name for step in plan.steps])
+            names = [step.name for step in plan.steps]
+            published = await ask_index.ask_index(index, names)
             plan = decide.with_release_title(plan, repo, history)
         else:
             plan, history, published = await _ask_and_plan(options, project, repo, history, plan, index, target)
-    return PlanContext(project, repo, add_changelogs(project, repo, plan, history), target, published)
+    plan = add_changelogs(project, repo, plan, history)
+    return PlanContext(project, repo, plan, target, published)
 
 
 async def _ask_and_plan(
@@ -114,8 +116,10 @@ async def _ask_and_plan(
         indexes = [index]
         if not target.is_default:  # installers look here for packages that this index does not have
             default = replace(target, check_url=project.uv.default_index(project.root), name="")
-            indexes.append(await stack.enter_async_context(open_index(project, default)))
-        answers, read = ask_index.IndexAnswers(), set["tuple[str, Version]"]()
+            default_index = await stack.enter_async_context(open_index(project, default))
+            indexes.append(default_index)
+        answers = ask_index.IndexAnswers()
+        read: set[tuple[str, Version]] = set()
         while True:
             questions = packages_to_query(project.workspace, plan)
             names = sorted(questions - answers.published.keys())
@@ -150,10 +154,7 @@ def add_changelogs(project: Project, repo: Repo, plan: Plan, history: History, *
     if not (notes or with_changelog):
         return plan
     changes_by_name = changelog_entries.package_changes(project, repo, plan, history)
-    sections: dict[str, Section] = {}
-    for name, changes in changes_by_name.items():
-        if name in with_changelog:
-            sections[name] = changes.section(urls)
+    sections = {name: changes.section(urls) for name, changes in changes_by_name.items() if name in with_changelog}
     note_entries = changelog_entries.note_entries(repo, changes_by_name) if notes else {}
     return plan.model_copy(update={"changelogs": sections, "tales": note_entries})
 

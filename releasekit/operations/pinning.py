@@ -61,7 +61,11 @@ class PinnedTree:
         """Return the changes that pins would make, as a unified diff."""
         root = self.project.root
         texts = self.texts().items()
-        return "".join(text_diff(read_text(path), text, path.relative_to(root).as_posix()) for path, text in texts)
+        diffs: list[str] = []
+        for path, text in texts:
+            display_path = path.relative_to(root).as_posix()
+            diffs.append(text_diff(read_text(path), text, display_path))
+        return "".join(diffs)
 
     def apply(self) -> None:
         """Write the pins. The next `open_tree` restores the files."""

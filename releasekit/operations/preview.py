@@ -83,8 +83,10 @@ async def notes(options: Options) -> tuple[ReleaseNotes, str]:
     limit = MIN_BODY_LIMIT
     if not options.offline:
         try:
-            async with connect_forge(repo.address(settings.remote), settings, project.uv.secrets) as forge:
-                pull_requests, limit = await forge.pull_requests_of(commits_in_notes(plan)), forge.body_limit
+            address = repo.address(settings.remote)
+            async with connect_forge(address, settings, project.uv.secrets) as forge:
+                pull_requests = await forge.pull_requests_of(commits_in_notes(plan))
+                limit = forge.body_limit
         except ReleaseError as error:
             log.info("the notes name no pull requests: %s", error)
     workspace_path = project.root.relative_to(repo.top).as_posix()
@@ -131,8 +133,10 @@ async def fetch_manifest_text(options: WorkspaceOptions, release: str) -> str:
     Raises Refusal RK-RELEASE-UNKNOWN, RK-RECORD-INVALID, RK-FORGE-….
     """
     project = read_workspace.read_workspace(options.directory, {})
-    file = await pr_steps.fetch_manifest(Repo(project.root), project.settings, project.uv.secrets, Path(release))
-    return manifest_text(read_manifest(file)[0])
+    repo = Repo(project.root)
+    file = await pr_steps.fetch_manifest(repo, project.settings, project.uv.secrets, Path(release))
+    manifest, _, _ = read_manifest(file)
+    return manifest_text(manifest)
 
 
 def explain_versions(options: SelectionOptions, names: Sequence[str]) -> tuple[Explanation, tuple[str, ...]]:

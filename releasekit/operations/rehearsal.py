@@ -47,11 +47,18 @@ def rehearsal(options: PublishOptions) -> Generator[PublishOptions]:
         log.warning("uncommitted changes are not rehearsed: %s", summarize(uncommitted, 5))
     with tempfile.TemporaryDirectory(prefix="releasekit-rehearsal-") as scratch:
         directory = Path(scratch).resolve()
-        workspace = _throwaway_clone(repo, directory) / options.directory.resolve().relative_to(repo.top)
+        workspace_path = options.directory.resolve().relative_to(repo.top)
+        workspace = _throwaway_clone(repo, directory) / workspace_path
         (directory / "index").mkdir()
         with embedded_index(directory / "index") as index, _environment(index.environment):
-            changed = {"publish_url": index.publish_url, "check_url": index.simple_url, "release": False}
-            yield options.model_copy(update={**changed, "workspace": str(workspace), "rehearse": False})
+            changed = {
+                "workspace": str(workspace),
+                "publish_url": index.publish_url,
+                "check_url": index.simple_url,
+                "release": False,
+                "rehearse": False,
+            }
+            yield options.model_copy(update=changed)
 
 
 async def list_published_pins(project: Project, report: ReleaseReport) -> list[tuple[str, str]]:
@@ -69,7 +76,8 @@ async def list_published_pins(project: Project, report: ReleaseReport) -> list[t
 async def _internal_requirements(http_client: AsyncClient, url: str, members: Iterable[str]) -> str:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "downloaded.whl"
-        path.write_bytes((await http_client.get(url)).raise_for_status().content)
+        response = await http_client.get(url)
+        path.write_bytes(response.raise_for_status().content)
         requirements = map(Requirement, metadata_of(read_wheel(path)).get_all("Requires-Dist", []))
     return "\n".join(str(r) for r in requirements if canonicalize_name(r.name) in members)
 

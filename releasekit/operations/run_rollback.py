@@ -16,6 +16,7 @@ from tasks.read_workspace import named_targets, target_of
 if TYPE_CHECKING:
     from releasekit.core.release.rollback_plan import Rollback
     from releasekit.core.release.target import Target
+    from releasekit.integrations.protocols import Index
     from releasekit.operations.confirmation import Confirmation
     from releasekit.options import RollbackOptions
     from tasks.project import Project
@@ -37,7 +38,10 @@ async def run_rollback(options: RollbackOptions, confirmation: Confirmation | No
         if rollback_target is None:
             return tasks.report_nothing(repo)
         targets = _index_targets(options, project, rollback_target)
-        indexes = [(target, await stack.enter_async_context(open_index(project, target))) for target in targets]
+        indexes: list[tuple[Target, Index]] = []
+        for target in targets:
+            index = await stack.enter_async_context(open_index(project, target))
+            indexes.append((target, index))
         rollback_plan = await tasks.inspect_release(
             repo, settings, rollback_target, indexes, proposed, all_tags=options.all_tags
         )
