@@ -130,10 +130,7 @@ def parse_tags(tags: Iterable[str], names: Collection[str], label: str = "") -> 
 def _most_common_label(tags: Iterable[ParsedTag]) -> str:
     """Return the label of most *tags*; empty if none has a label."""
     labels = Counter(tag.label for tag in tags if tag.label)
-    if not labels:
-        return ""
-    label, _ = labels.most_common(1)[0]
-    return label
+    return max(labels, key=labels.__getitem__, default="")
 
 
 def unclaimed_tags(tags: Iterable[str], own: Mapping[str, TagScheme]) -> tuple[str, ...]:
@@ -142,11 +139,13 @@ def unclaimed_tags(tags: Iterable[str], own: Mapping[str, TagScheme]) -> tuple[s
 
 
 def _belongs_to_one(tag: str, own: Mapping[str, TagScheme]) -> bool:
-    for name, scheme in own.items():
-        names = {read for read, _ in scheme.readings(tag)}
-        if names & {"", name}:
-            return True
-    return False
+    return any(_is_claimed(tag, name, scheme) for name, scheme in own.items())
+
+
+def _is_claimed(tag: str, name: str, scheme: TagScheme) -> bool:
+    """Return whether *scheme*, which only the package *name* has, reads *tag* as a tag of this package."""
+    names = {read for read, _ in scheme.readings(tag)}
+    return not names.isdisjoint(("", name))
 
 
 def _alternatives(names: Collection[str]) -> str:
@@ -182,7 +181,7 @@ def highest_tag(tags: Mapping[str, ParsedTag], name: str, limit: Version | None)
     own = {tag: read.version for tag, read in tags.items() if read.name == name}
     if limit is not None:
         own = {tag: version for tag, version in own.items() if version <= limit}
-    return max(own, key=lambda tag: own[tag], default="")
+    return max(own, key=own.__getitem__, default="")
 
 
 @dataclass(frozen=True, slots=True)
