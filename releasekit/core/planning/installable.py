@@ -84,6 +84,12 @@ def summarize_exclusions(excluded: Sequence[Exclusion]) -> str:
     return summarize([f"{exclusion}, not {exclusion.excluded.version}" for exclusion in excluded])
 
 
+def forced_release_command(names: Iterable[str]) -> str:
+    """Return the command that releases the packages *names* even if they have not changed."""
+    options = " ".join(f"-p {name}" for name in names)
+    return f"releasekit publish --force-unchanged {options}"
+
+
 def _out_of_range_reasons(basis: PlanBasis, siblings: Siblings, waiting: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield each package of *waiting* with a published requirement that is raised now, and the reason."""
     for name in waiting:

@@ -99,7 +99,8 @@ def _plan_warnings(
     yield from old_pin_warnings(skipped, basis.settings)
     yield from untagged_warnings(steps, basis.baselines, offline=basis.inputs.published is None)
     for sha, version in basis.inputs.unheard.items():
-        yield ReleaseWarning(ErrorCode.VERSION_UNHEARD, f"Release-As: {version} ({sha}) touches no package")
+        message = f"Release-As: {version} ({sha}) touches no package"
+        yield ReleaseWarning(ErrorCode.VERSION_UNHEARD, message)
 
 
 def _assumed_releases(candidates: Candidates) -> Iterator[tuple[str, Version]]:
@@ -111,6 +112,7 @@ def _assumed_releases(candidates: Candidates) -> Iterator[tuple[str, Version]]:
 
 def _choose_packages(basis: PlanBasis, decisions: Decisions) -> tuple[Decisions, dict[str, Status], Siblings]:
     """Return the decision and status of each package, with those that `propagate` adds because of others."""
+    propagates = basis.settings.propagate != "none"
     propagated: dict[str, str] = {}
     while True:
         next_decisions = decisions.with_propagated(propagated) if propagated else decisions
@@ -122,9 +124,7 @@ def _choose_packages(basis: PlanBasis, decisions: Decisions) -> tuple[Decisions,
         siblings = basis.siblings({name: targets[name] for name in released})
         skipped = [name for name, status in statuses.items() if status is Status.SKIPPED]
         waiting = [name for name in skipped if name not in propagated]
-        added: dict[str, str] = {}
-        if basis.settings.propagate != "none":
-            added = packages_to_add(basis, graph, siblings, waiting)
+        added = packages_to_add(basis, graph, siblings, waiting) if propagates else {}
         if not added:
             return next_decisions, statuses, siblings
         propagated |= added

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode
-from releasekit.core.planning.installable import assumption_note, summarize_exclusions
+from releasekit.core.planning.installable import assumption_note, forced_release_command, summarize_exclusions
 from releasekit.core.planning.model import Obstacle
 from releasekit.core.workspace.installation import conflicts
 from releasekit.core.workspace.pins import pin_requirement
@@ -46,8 +46,7 @@ def find_obstacles(basis: PlanBasis, siblings: Siblings, candidates: Candidates)
     problems += [problem for problem in conflicting if problem.package not in reported]
     remedies = chain.from_iterable(problem.remedy for problem in problems)
     names = dict.fromkeys([*siblings.targets, *remedies])
-    options = " ".join(f"-p {name}" for name in names)
-    command = f"releasekit publish --force-unchanged {options}"
+    command = forced_release_command(names)
     for problem in problems:
         hint = _CHANGE_REQUIREMENT
         if problem.remedy:

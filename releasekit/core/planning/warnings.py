@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, ReleaseWarning
-from releasekit.core.planning.installable import assumption_note, summarize_exclusions
+from releasekit.core.planning.installable import (
+    PUBLIC_KINDS,
+    assumption_note,
+    forced_release_command,
+    summarize_exclusions,
+)
 from releasekit.core.planning.model import Status, Step
 from releasekit.core.text import count_packages, summarize
-from releasekit.core.workspace.workspace import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence, Sized
@@ -28,13 +32,16 @@ def unreleased_need_warnings(
     """
     workspace = basis.workspace
     for name in released:
-        needs = workspace.required_members(workspace[name], Kind.RUNTIME, Kind.BUILD, Kind.EXTRA)
+        member = workspace[name]
+        needs = workspace.required_members(member, *PUBLIC_KINDS)
         for need in sorted(needs):
             reason = _unreleased_reason(basis, statuses, need)
             if reason:
-                message = f"{name} requires {need}, {reason}"
-                location = f"{workspace[name].path}/pyproject.toml"
-                yield ReleaseWarning(ErrorCode.WORKSPACE_REQUIREMENT, message, location)
+                yield ReleaseWarning(
+                    code=ErrorCode.WORKSPACE_REQUIREMENT,
+                    message=f"{name} requires {need}, {reason}",
+                    location=f"{member.path}/pyproject.toml",
+                )
 
 
 def _unreleased_reason(basis: PlanBasis, statuses: Mapping[str, Status], need: str) -> str:
@@ -58,9 +65,9 @@ def old_pin_warnings(excluded: Sequence[Exclusion], settings: Settings) -> Itera
     names = list(dict.fromkeys(exclusion.dependent.name for exclusion in behind))
     require = _verb("requires", "require", names)
     assumption = assumption_note(behind)
-    message = f"{count_packages(names)} still {require} old versions{assumption}: {summarize_exclusions(behind)}"
-    options = " ".join(f"-p {name}" for name in names)
-    hint = f"`releasekit publish --force-unchanged {options}` releases them"
+    summary = summarize_exclusions(behind)
+    message = f"{count_packages(names)} still {require} old versions{assumption}: {summary}"
+    hint = f"`{forced_release_command(names)}` releases them"
     if settings.propagate != "patch":
         hint = f'{hint}; `propagate = "patch"` does so in every release'
     yield ReleaseWarning(ErrorCode.PIN_OLD, message, hint)
