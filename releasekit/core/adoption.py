@@ -254,11 +254,12 @@ def _patterns_by_frequency(
     """Return the patterns of *releases*: those of the *last* ones first, the most frequent first."""
     used = Counter(tag.pattern for tag in last)
     ever = Counter(tag.pattern for tag in releases)
-    counts = [*used.most_common(), *ever.most_common()]
-    patterns = list(dict(counts))
-    if not patterns or "{name}" in patterns[0]:
-        return patterns
+    by_count = [*used.most_common(), *ever.most_common()]
+    patterns = list(dict(by_count))
     named = [pattern for pattern in patterns if "{name}" in pattern]
+    # New tags already name their package, or there are no tags at all.
+    if patterns[:1] == named[:1]:
+        return patterns
     still_named = not used.keys().isdisjoint(named)
     if still_named or not is_lockstep(members):
         # The packages have separate versions now, so their new tags must name them.
@@ -290,11 +291,13 @@ class _BareTagClaims:
 
     def single_owner(self, members: Iterable[Member]) -> str | None:
         """Return the one package that owns the tags, None if there is no such package."""
+        if len(self.needed) != 1:
+            return None
+        (owner,) = self.needed
         paths = {member.name: member.path for member in members}
         # The root has no own table: its [tool.releasekit] is for the whole workspace.
-        if len(self.needed) == 1 and paths[self.needed[0]] != ".":
-            return self.needed[0]
-        return None
+        is_root = paths[owner] == "."
+        return None if is_root else owner
 
 
 def _claim_bare_tags(
@@ -379,7 +382,8 @@ def _sibling_requirements(workspace: Workspace, published: Collection[str]) -> I
     for name in published:
         siblings = set(published) - {name}
         for need in workspace[name].needs:
-            if need.kind in (Kind.RUNTIME, Kind.EXTRA) and need.name in siblings:
+            is_published = need.kind in (Kind.RUNTIME, Kind.EXTRA)
+            if is_published and need.name in siblings:
                 yield need.requirement
 
 
