@@ -170,7 +170,8 @@ def _consumed_commits(history: PackageHistory) -> frozenset[str]:
     for sha, release_as in footers.items():
         version = parse_version(release_as)
         # A Release-As that is not a version did not stop that prerelease, because a later footer replaced it.
-        if version is None or version <= last:
+        was_followed = version is None or version <= last
+        if was_followed:
             consumed.add(sha)
     return frozenset(consumed)
 
@@ -182,7 +183,8 @@ def _release_cause(
     if new_triggers:
         return _strongest_change(listed_triggers or new_triggers, rules.types)
     declared, last = history.declared, history.last
-    if last is not None and _rank_of(last) < _KIND_RANKS[rules.prerelease]:
+    promotes_last = last is not None and _rank_of(last) < _KIND_RANKS[rules.prerelease]
+    if promotes_last:
         return f"promotes {last}"
     if _is_set_by_hand(declared, last):
         return f"{declared} is declared"
@@ -353,7 +355,9 @@ def _target_version(requests: Sequence[BumpRequest], releasing: Sequence[BumpReq
     by_hand = False
     # A later version in the files is intended: a lower release would be a step back.
     if last is not None and declared is not None and _is_set_by_hand(declared, base):
-        requested, base, by_hand = None, declared, True
+        requested = None
+        base = declared
+        by_hand = True
     target = base
     if not _is_final(base, kind, requested, last):
         existing = [*group.tagged, *filter(None, (last,))]
