@@ -43,7 +43,8 @@ def packages_to_add(basis: PlanBasis, graph: Graph, siblings: Siblings, skipped:
     for exclusion in _outdated_requirements(basis, siblings):
         name = exclusion.dependent.name
         if name in skipped:
-            added[name] = f"{exclusion}, and {exclusion.excluded} is released{assumption_note([exclusion])}"
+            assumption = assumption_note([exclusion])
+            added[name] = f"{exclusion}, and {exclusion.excluded} is released{assumption}"
     return added
 
 
@@ -108,7 +109,8 @@ def keeps_all_installable(settings: Settings, siblings: Siblings) -> bool:
     package is released when its source changes.
     """
     modes = set(siblings.modes.values())
-    if settings.source_requirements == "leave" and "keep" in modes:
+    keeps_outdated = settings.source_requirements == "leave" and "keep" in modes
+    if keeps_outdated:
         return False
     if settings.propagate == "out-of-range":
         return modes == {"keep"}
@@ -187,7 +189,8 @@ def packages_to_query(workspace: Workspace, plan: Plan) -> frozenset[str]:
     released = {step.name for step in plan.steps}
     published_members = {member.name for member in workspace.publishable}
     dependents = {name for name in published_members if internal[name] & released}
-    return closure(internal, released) | dependents
+    dependencies = closure(internal, released)
+    return dependencies | dependents
 
 
 PUBLIC_KINDS = (Kind.RUNTIME, Kind.BUILD, Kind.EXTRA)

@@ -99,7 +99,8 @@ def _missing_requirement(basis: PlanBasis, need: Need, pins: Pins) -> Requiremen
     if on_index is None or need.requirement.url:
         return None
     wanted = pin_requirement(need.requirement, pins)
-    return None if any(wanted.specifier.filter(on_index)) else wanted
+    is_available = any(wanted.specifier.filter(on_index))
+    return None if is_available else wanted
 
 
 def _missing_state(baseline: Baseline | None) -> str:

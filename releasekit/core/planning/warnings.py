@@ -48,7 +48,8 @@ def _unreleased_reason(basis: PlanBasis, statuses: Mapping[str, Status], need: s
     """Return why the package *need* is on no index; empty if it is, or will be."""
     if not basis.workspace[need].publishable:
         return "which is never published"
-    if statuses[need] is Status.EXCLUDED and need not in basis.baselines:
+    is_excluded = statuses[need] is Status.EXCLUDED
+    if is_excluded and need not in basis.baselines:
         return "which was never released and is not in this release"
     return ""
 
