@@ -122,10 +122,13 @@ def _check_code_versions(package: Package) -> Iterator[Found]:
         is_code = path.endswith("__init__.py")
         match = _VERSION.search(text) if is_code else None
         if match and parse_version(match[1]) != declared:
-            message = f"{package.name} has version {declared}, but its code says {match[1]}"
-            hint = "Read it with importlib.metadata.version, or list the file in `bump`."
-            line = text.count("\n", 0, match.start()) + 1
-            yield Found(package.name, message, file=package.at(path), line=line, hint=hint)
+            yield Found(
+                package.name,
+                f"{package.name} has version {declared}, but its code says {match[1]}",
+                file=package.at(path),
+                line=text.count("\n", 0, match.start()) + 1,
+                hint="Read it with importlib.metadata.version, or list the file in `bump`.",
+            )
 
 
 def _check_shared_version(group: VersionGroup, facts: WorkspaceFacts) -> Iterator[Found]:
@@ -150,10 +153,14 @@ def ignored_files(facts: WorkspaceFacts) -> Iterator[Found]:
         module_files = set(_ignored_module_files(package))
         paths = sorted(documents | module_files)
         if paths:
-            message = f"git ignores files that {package.name} needs: {summarize(paths)}"
             has_code = any(path.endswith((".py", ".typed")) for path in module_files)
-            severity = Severity.ERROR if documents or has_code else None
-            yield Found(package.name, message, file=package.at(paths[0]), severity=severity)
+            is_essential = bool(documents) or has_code
+            yield Found(
+                package.name,
+                f"git ignores files that {package.name} needs: {summarize(paths)}",
+                file=package.at(paths[0]),
+                severity=Severity.ERROR if is_essential else None,
+            )
 
 
 def _is_document(path: str, package: Package) -> bool:

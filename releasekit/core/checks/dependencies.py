@@ -127,16 +127,25 @@ def _sibling_needs(packages: Iterable[Package], facts: WorkspaceFacts) -> Iterat
 def python_ranges(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find packages that allow Python versions on which a required sibling does not install."""
     for package, need, sibling in _sibling_needs(facts.published, facts):
-        requires_python = package.member.requires_python
-        promised = _pythons(requires_python) if requires_python else ()
+        promised = _promised_pythons(package)
         excluded = [python for python in promised if _excludes_python(python, need, sibling)]
         if excluded:
             python_range = _format_range(excluded[0], excluded[-1])
             limit = sibling.member.requires_python
-            message = f"{package.name} allows Python {python_range}, but {sibling.name} does not ({limit})"
             is_never_installable = len(excluded) == len(promised)
-            severity = Severity.ERROR if is_never_installable else None
-            yield package.project_finding("requires-python", message, severity=severity)
+            yield package.project_finding(
+                "requires-python",
+                f"{package.name} allows Python {python_range}, but {sibling.name} does not ({limit})",
+                severity=Severity.ERROR if is_never_installable else None,
+            )
+
+
+def _promised_pythons(package: Package) -> tuple[str, ...]:
+    """Return the Python versions that *package* says it runs on; empty if it says nothing."""
+    requires_python = package.member.requires_python
+    if not requires_python:
+        return ()
+    return _pythons(requires_python)
 
 
 def _format_range(first: str, last: str) -> str:
