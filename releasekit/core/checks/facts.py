@@ -85,7 +85,8 @@ class Package:
     @property
     def is_sample(self) -> bool:
         """Whether it is in a directory of samples."""
-        return not SAMPLE_DIRECTORIES.isdisjoint(self.member.path.lower().split("/")[:-1])
+        *parents, _ = self.member.path.lower().split("/")
+        return not SAMPLE_DIRECTORIES.isdisjoint(parents)
 
     def at(self, path: str) -> str:
         """Return *path*, which is relative to this package, relative to the root of the workspace."""
@@ -249,15 +250,19 @@ class CheckReport(BaseModel):
     @property
     def summary(self) -> str:
         """The number of findings of each severity, in words."""
-        counts = Counter(finding.severity for finding in self.findings)
-        severities = [_count(counts[severity], severity) for severity in Severity if severity in counts]
-        findings = ", ".join(severities) or "no findings"
+        findings = self._count_severities() or "no findings"
         scope = f"{_count(self.packages, 'package')}, {_count(len(self.checks), 'check')}"
         fixable = sum(finding.fixable for finding in self.findings)
         note = f"; --fix fixes {fixable}" if fixable else ""
         return f"{scope}: {findings}{note}"
 
+    def _count_severities(self) -> str:
+        counts = Counter(finding.severity for finding in self.findings)
+        severities = [_count(counts[severity], severity) for severity in Severity if severity in counts]
+        return ", ".join(severities)
+
 
 def _count(number: int, noun: str) -> str:
-    plural = "" if number == 1 else "s"
-    return f"{number} {noun}{plural}"
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun}s"
