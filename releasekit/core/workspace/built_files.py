@@ -228,9 +228,8 @@ def _is_code(file: str) -> bool:
     path = PurePosixPath(file)
     directory = path.parts[0]
     is_support_file = directory in _SUPPORT_DIRECTORIES or directory.startswith(".")
-    if is_support_file:
-        return False
-    return path.suffix in _CODE_SUFFIXES and file not in _BUILD_SCRIPTS
+    is_build_script = file in _BUILD_SCRIPTS
+    return path.suffix in _CODE_SUFFIXES and not is_support_file and not is_build_script
 
 
 _CODE_SUFFIXES = frozenset({".py", ".pyx", ".c", ".cc", ".cpp", ".rs", ".so", ".pyd"})
@@ -242,9 +241,10 @@ def _record_problems(wheel: Wheel) -> Iterator[str]:
     for name, digest in wheel.hashes.items():
         if name.endswith(_FILES_OUTSIDE_RECORD):
             continue
-        if name not in wheel.record:
+        recorded = wheel.record.get(name)
+        if recorded is None:
             yield f"{name} is not in RECORD"
-        elif wheel.record[name] != f"sha256={digest}":
+        elif recorded != f"sha256={digest}":
             yield f"{name} does not match its hash in RECORD"
     missing = wheel.record.keys() - wheel.hashes.keys()
     for name in sorted(missing):
