@@ -172,10 +172,8 @@ def _metadata_problems(metadata: Message, project: str, version: Version) -> Ite
 
 def _requirement_problems(metadata: Message, pins: Pins) -> Iterator[str]:
     requirements = map(str, metadata.get_all("Requires-Dist", []))
-    for written in requirements:
-        problem = _requirement_problem(written, pins)
-        if problem:
-            yield problem
+    problems = (_requirement_problem(written, pins) for written in requirements)
+    return filter(None, problems)
 
 
 def _requirement_problem(written: str, pins: Pins) -> str:
@@ -193,6 +191,7 @@ def _requirement_problem(written: str, pins: Pins) -> str:
 
 
 def _planned_version_note(built_version: str, version: Version) -> str:
+    """Return that *version* is planned, and where *built_version* comes from if it shows that."""
     planned = f"but {version} is planned"
     is_local = "+" in built_version
     is_unplanned_dev = ".dev" in built_version and not version.is_devrelease
