@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from releasekit.core.planning.model import Plan
-    from releasekit.core.release.release_manifest import BuiltPackage, ReleaseManifest
+    from releasekit.core.release.release_manifest import BuiltFile, BuiltPackage, ReleaseManifest
     from releasekit.integrations.git import Repo
     from releasekit.store.record import Record
 
@@ -119,8 +120,9 @@ def read_manifest(file: Path) -> tuple[ReleaseManifest, Plan, str]:
 
 def check_output_directory(directory: Path) -> None:
     """Check that *directory* is missing, empty, or has an earlier bundle; raises Refusal RK-USAGE."""
-    with wrap_os_errors(directory):
-        existing = {path.name for path in directory.iterdir()} if directory.exists() else set[str]()
+    existing: set[str] = set()
+    with wrap_os_errors(directory), suppress(FileNotFoundError):
+        existing = {path.name for path in directory.iterdir()}
     if not existing:
         return
     is_bundle_content = existing <= {MANIFEST, SUMS, BUNDLE, DIST, GITIGNORE}
@@ -142,12 +144,11 @@ def write_bundle(record: Record, repo: Repo, remote: str, directory: Path) -> No
     for name in (SUMS, MANIFEST, BUNDLE):
         (directory / name).unlink(missing_ok=True)
     remove_tree(directory / DIST)
-    sums: list[str] = []
     for package in manifest.packages:
         names = [file.name for file in package.files]
         sources = _existing_files(record.directory, package.name, [*names, *_attestation_names(package)])
         _copy_files(sources, directory / DIST / package.name)
-        sums += [f"{file.sha256}  {DIST}/{package.name}/{file.name}" for file in package.files]
+    sums = [f"{file.sha256}  {path}" for path, file in _built_files(manifest).items()]
     is_own_commit = manifest.release_commit != manifest.commit
     if is_own_commit and not repo.remote_branch_contains(remote, manifest.release_commit):
         repo.bundle(directory / BUNDLE, record.worktree, since=manifest.commit)
@@ -161,19 +162,21 @@ def write_bundle(record: Record, repo: Repo, remote: str, directory: Path) -> No
 GITIGNORE, _IGNORE_ALL = ".gitignore", "*\n"
 
 
+def _built_files(manifest: ReleaseManifest) -> dict[str, BuiltFile]:
+    """Return the built files by their paths in the bundle."""
+    return {f"{DIST}/{package.name}/{file.name}": file for package in manifest.packages for file in package.files}
+
+
 def _check_files(root: Path, manifest: ReleaseManifest) -> None:
-    for package in manifest.packages:
-        for file in package.files:
-            path = f"{DIST}/{package.name}/{file.name}"
-            if not _is_file(root, path):
-                raise ReleaseError(ErrorCode.RECORD_INVALID, "the file is missing, or is a link", str(root / path))
-            with wrap_os_errors(root / path):
-                actual = describe_file(root / path)
-            if actual != file:
-                message = (
-                    f"the file differs from the recorded one: it has {actual.size} bytes and sha256 {actual.sha256}"
-                )
-                raise ReleaseError(ErrorCode.RECORD_INVALID, message, str(root / path))
+    for name, file in _built_files(manifest).items():
+        path = root / name
+        if not _is_file(root, name):
+            raise ReleaseError(ErrorCode.RECORD_INVALID, "the file is missing, or is a link", str(path))
+        with wrap_os_errors(path):
+            actual = describe_file(path)
+        if actual != file:
+            message = f"the file differs from the recorded one: it has {actual.size} bytes and sha256 {actual.sha256}"
+            raise ReleaseError(ErrorCode.RECORD_INVALID, message, str(path))
 
 
 def _check_sums(root: Path, manifest: ReleaseManifest, expected: dict[str, str]) -> None:
@@ -181,12 +184,10 @@ def _check_sums(root: Path, manifest: ReleaseManifest, expected: dict[str, str])
     path = root / SUMS
     if not path.exists():
         return
-    expected |= {f"{DIST}/{p.name}/{file.name}": file.sha256 for p in manifest.packages for file in p.files}
+    expected |= {name: file.sha256 for name, file in _built_files(manifest).items()}
     listed = dict(_read_sums(path))
     for name, digest in listed.items():
-        relative = PurePosixPath(name)
-        leads_out = relative.is_absolute() or ".." in relative.parts
-        if leads_out or not _is_file(root, name):
+        if not _is_file(root, name):
             raise ReleaseError(ErrorCode.RECORD_INVALID, f"{name} is listed, but is not a file here", str(path))
         actual = expected.get(name) or describe_file(root / name).sha256
         if actual != digest:
@@ -240,6 +241,9 @@ def _copy_files(sources: Iterable[Path], directory: Path) -> None:
 def _is_file(root: Path, name: str) -> bool:
     """Return whether *name* is a file below *root*, reached without a link."""
     relative = PurePosixPath(name)
-    parts = [part for part in (relative, *relative.parents) if part.name]
-    has_links = any((root / part).is_symlink() for part in parts)
+    leads_out = relative.is_absolute() or ".." in relative.parts
+    if leads_out:
+        return False
+    *paths, _ = (relative, *relative.parents)  # the last is the root itself, which may be a link
+    has_links = any((root / path).is_symlink() for path in paths)
     return not has_links and (root / relative).is_file()
