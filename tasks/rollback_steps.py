@@ -11,9 +11,8 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal, did_you_mean
-from releasekit.core.planning.model import Plan
 from releasekit.core.release.pr_status import release_pr_ref
-from releasekit.core.release.release_manifest import ReleaseManifest, parse_staged_manifest
+from releasekit.core.release.release_manifest import parse_staged_manifest
 from releasekit.core.release.rollback_plan import (
     KeptTag,
     PublicPackage,
@@ -26,8 +25,9 @@ from releasekit.core.version_numbers import next_version_after
 from releasekit.integrations.forge_factory import connect_forge
 from releasekit.integrations.git import LOCK_REF, NO_REF, TAGS, tags_among
 from releasekit.integrations.index import files_on_index
-from releasekit.store.record import MANIFEST, Record, list_records, remove_leftovers
+from releasekit.store.record import MANIFEST, NO_MANIFEST, NO_PLAN, Record, list_records, remove_leftovers
 from releasekit.store.remote_lock import (
+    NO_LOCK,
     RemoteLock,
     local_copy,
     orphaned_copy,
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from releasekit.core.config.settings import Settings
-    from releasekit.core.planning.model import Step
-    from releasekit.core.release.release_manifest import BuiltPackage
+    from releasekit.core.planning.model import Plan, Step
+    from releasekit.core.release.release_manifest import BuiltPackage, ReleaseManifest
     from releasekit.core.release.target import Target
     from releasekit.integrations.git import Ref, Repo
     from releasekit.integrations.protocols import Forge, ForgeRelease, Index
@@ -52,34 +52,30 @@ if TYPE_CHECKING:
 log = logging.getLogger("releasekit.undo")
 
 
-_NO_PLAN = Plan(commit="", release="")
-_NO_MANIFEST = ReleaseManifest(release="", commit="", release_commit="", branch="")
-
-
 @dataclass(frozen=True, slots=True)
 class RollbackCandidate:
     """The release to roll back. *record* is None for another clone's or a lost one.
 
-    An unknown *plan* or *manifest* is empty. *lock* is its lock on the remote, if there is one. *intact* means that the
-    record itself can be read.
+    *plan* is `NO_PLAN` and *manifest* is `NO_MANIFEST` if it is unknown. *lock* is its lock on the remote, `NO_LOCK` if
+    there is none. *intact* means that the record itself can be read.
     """
 
     release: str
     record: Record | None = None
-    plan: Plan = _NO_PLAN
-    manifest: ReleaseManifest = _NO_MANIFEST
-    lock: RemoteLock | None = None
+    plan: Plan = NO_PLAN
+    manifest: ReleaseManifest = NO_MANIFEST
+    lock: RemoteLock = NO_LOCK
     intact: bool = True
 
     @property
     def has_plan(self) -> bool:
         """Whether the plan is known."""
-        return self.plan.release != ""
+        return self.plan != NO_PLAN
 
     @property
     def has_manifest(self) -> bool:
         """Whether the manifest is known."""
-        return self.manifest.release != ""
+        return self.manifest != NO_MANIFEST
 
     @property
     def title(self) -> str:
@@ -196,23 +192,23 @@ def find_release(
     remove_leftovers(repo)
     remote_lock = _read_lock(repo, settings)
     candidates = _local_candidates(repo, remote_lock)
-    local_releases = {candidate.release for candidate in candidates}
-    foreign = remote_lock if remote_lock and remote_lock.plan.release not in local_releases else None
+    known_releases = {NO_LOCK.plan.release, *(candidate.release for candidate in candidates)}
+    foreign = NO_LOCK if remote_lock.plan.release in known_releases else remote_lock
     if name:
         return _match_name(name, _with_remote_releases(candidates, foreign, unpublished))
     unfinished = [candidate for candidate in candidates if not candidate.is_finished]
     if unfinished:
         return max(unfinished, key=_start_key)
-    if foreign:
+    if foreign != NO_LOCK:
         error = foreign.conflict_error(settings.remote)
         hint = f"`releasekit rollback {foreign.plan.release}` rolls it back; or name the release that you mean."
         raise Refusal(error.code, error.message, error.location, hint)
     return None
 
 
-def _local_candidates(repo: Repo, remote_lock: RemoteLock | None) -> list[RollbackCandidate]:
+def _local_candidates(repo: Repo, remote_lock: RemoteLock) -> list[RollbackCandidate]:
     """Return the releases that are on record here, and one whose record is lost but not its copy in git."""
-    candidates = [_read_candidate(record, repo, remote_lock) for record in list_records(repo.common_dir)]
+    candidates = _recorded_candidates(repo, remote_lock)
     orphan = orphaned_copy(repo)
     if orphan:
         lock = _own_lock(remote_lock, orphan.plan.release)
@@ -221,31 +217,30 @@ def _local_candidates(repo: Repo, remote_lock: RemoteLock | None) -> list[Rollba
 
 
 def _with_remote_releases(
-    candidates: Sequence[RollbackCandidate], foreign: RemoteLock | None, unpublished: Sequence[UnpublishedRelease]
+    candidates: Sequence[RollbackCandidate], foreign: RemoteLock, unpublished: Sequence[UnpublishedRelease]
 ) -> list[RollbackCandidate]:
     """Return *candidates* with the release of another clone, if there is one, and those that are *unpublished*."""
     by_release = {candidate.release: candidate for candidate in candidates}
-    if foreign:
+    if foreign != NO_LOCK:
         by_release[foreign.plan.release] = _unrecorded_candidate(foreign, foreign)
     for proposal in reversed(unpublished):  # a draft knows the merged commit, a pull request only its own
-        by_release.setdefault(proposal.plan.release, _unrecorded_candidate(proposal, None))
+        by_release.setdefault(proposal.plan.release, _unrecorded_candidate(proposal, NO_LOCK))
     return [*by_release.values()]
 
 
-def _unrecorded_candidate(source: RemoteLock | UnpublishedRelease, lock: RemoteLock | None) -> RollbackCandidate:
+def _unrecorded_candidate(source: RemoteLock | UnpublishedRelease, lock: RemoteLock) -> RollbackCandidate:
     """Return the release in *source*, which has no record here."""
     return RollbackCandidate(source.plan.release, plan=source.plan, manifest=source.manifest, lock=lock)
 
 
-def _own_lock(remote_lock: RemoteLock | None, release: str) -> RemoteLock | None:
+def _own_lock(remote_lock: RemoteLock, release: str) -> RemoteLock:
     """Return *remote_lock* if it belongs to *release*."""
-    return remote_lock if remote_lock and remote_lock.plan.release == release else None
+    return remote_lock if remote_lock.plan.release == release else NO_LOCK
 
 
 def report_nothing(repo: Repo) -> Rollback:
     """Return a rollback of nothing, with a note how to name the last finished release, if there is one."""
-    finished = [_read_candidate(record, repo, None) for record in list_records(repo.common_dir)]
-    planned = [candidate for candidate in finished if candidate.has_plan]
+    planned = [candidate for candidate in _recorded_candidates(repo, NO_LOCK) if candidate.has_plan]
     if not planned:
         return Rollback(release="", title="")
     name = max(planned, key=_start_key).title
@@ -258,30 +253,39 @@ def _start_key(candidate: RollbackCandidate) -> tuple[str, str]:
     return (candidate.manifest.begun, candidate.plan.date)
 
 
-def _read_lock(repo: Repo, settings: Settings) -> RemoteLock | None:
+def _read_lock(repo: Repo, settings: Settings) -> RemoteLock:
     try:
-        return read_remote_lock(repo, settings)
+        return read_remote_lock(repo, settings) or NO_LOCK
     except ReleaseError as error:
         unreachable = "Try again when the remote answers, or leave it out with --no-push."
         hint = unreachable if error.code is ErrorCode.REMOTE_UNREACHABLE else error.hint
         raise Refusal(error.code, error.message, error.location, hint, error.output) from None
 
 
-def _read_candidate(record: Record, repo: Repo, remote_lock: RemoteLock | None) -> RollbackCandidate:
+def _recorded_candidates(repo: Repo, remote_lock: RemoteLock) -> list[RollbackCandidate]:
+    """Return the releases that are on record here."""
+    return [_read_candidate(record, repo, remote_lock) for record in list_records(repo.common_dir)]
+
+
+def _read_manifest(record: Record) -> ReleaseManifest:
+    return record.manifest() or NO_MANIFEST
+
+
+def _read_candidate(record: Record, repo: Repo, remote_lock: RemoteLock) -> RollbackCandidate:
     """Return the release of *record*. Damaged parts come from the copy in git."""
     lock = _own_lock(remote_lock, record.release)
     candidate = RollbackCandidate(record.release, record, lock=lock)
     try:
-        return replace(candidate, plan=record.plan(), manifest=record.manifest() or _NO_MANIFEST)
+        return replace(candidate, plan=record.plan(), manifest=_read_manifest(record))
     except ReleaseError:
         copy = local_copy(repo, record.release) or lock
         candidate = replace(candidate, intact=False)
-    if copy:
+    if copy != NO_LOCK:
         return replace(candidate, plan=copy.plan, manifest=copy.manifest)
     with suppress(ReleaseError):
         candidate = replace(candidate, plan=record.plan())
     with suppress(ReleaseError):
-        candidate = replace(candidate, manifest=record.manifest() or _NO_MANIFEST)
+        candidate = replace(candidate, manifest=_read_manifest(record))
     return candidate
 
 
@@ -348,7 +352,13 @@ async def inspect_release(
         public=public,
         notes=tuple(notes),
     )
-    return RollbackPlan(candidate, rollback, tags.deleted_locally, tags.deleted_remotely, own_unpublished)
+    return RollbackPlan(
+        candidate=candidate,
+        rollback=rollback,
+        local_tags=tags.deleted_locally,
+        remote_tags=tags.deleted_remotely,
+        unpublished=own_unpublished,
+    )
 
 
 def _with_remaining_tags(public: Sequence[PublicPackage], remaining: Container[str]) -> tuple[PublicPackage, ...]:
@@ -428,10 +438,11 @@ class ReleaseTags:
 
 
 def _reasons_to_keep(candidate: RollbackCandidate, public: Sequence[PublicPackage]) -> dict[str, str]:
-    complete: dict[str, str] = {}
-    for package in public:
-        if package.complete:
-            complete[package.name] = f"{package.name} {package.version} is on {package.index}"
+    complete = {
+        package.name: f"{package.name} {package.version} is on {package.index}"
+        for package in public
+        if package.complete
+    }
     return tag_keep_reasons(candidate.tag_names, candidate.packages, complete, candidate.plan.tags)
 
 
@@ -439,8 +450,8 @@ def _unpushed_notes(tags: ReleaseTags, remote: str) -> Iterator[str]:
     """Say which tags stay but are missing on the remote, and how to push them."""
     if not remote:
         return
-    kept_here = [name for name in tags.keep_reasons if name in tags.local.own_tags]
-    names = [name for name in kept_here if name not in tags.remote.refs]
+    unpushed = tags.local.own_tags.keys() - tags.remote.refs.keys()
+    names = [name for name in tags.keep_reasons if name in unpushed]
     if names:
         refs = " ".join(f"{TAGS}{name}" for name in names)
         yield f"{remote} does not have {', '.join(names)}: `git push {remote} {refs}`"
@@ -455,7 +466,7 @@ def _untagged_notes(public: Sequence[PublicPackage]) -> Iterator[str]:
 
 def _is_locked_by(candidate: RollbackCandidate, lock_ref: Ref) -> bool:
     """Return whether the remote lock belongs to this release, and no other clone has taken it over."""
-    if lock_ref == NO_REF or candidate.lock is None:
+    if lock_ref == NO_REF or candidate.lock == NO_LOCK:
         return False
     is_own_release = candidate.readable_record is not None and candidate.has_manifest
     if not is_own_release:
@@ -625,10 +636,9 @@ def delete_remote_refs(repo: Repo, settings: Settings, rollback_plan: RollbackPl
     """
     remote = settings.remote
     objects = {f"{TAGS}{name}": sha for name, sha in rollback_plan.remote_tags.items()}
-    lock = rollback_plan.candidate.lock
     is_locked = rollback_plan.rollback.held and read_lock_ref(repo, remote) != NO_REF
-    if lock and is_locked:
-        objects[LOCK_REF] = lock.sha
+    if is_locked:
+        objects[LOCK_REF] = rollback_plan.candidate.lock.sha
     for release in rollback_plan.unpublished:
         objects |= {name: sha for name, sha in release.refs.items() if name in repo.ls_remote(remote, name)}
     try:

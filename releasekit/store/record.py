@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
-from releasekit.core.release.release_manifest import manifest_text, parse_manifest, parse_plan, plan_text
+from releasekit.core.planning.model import Plan
+from releasekit.core.release.release_manifest import (
+    ReleaseManifest,
+    manifest_text,
+    parse_manifest,
+    parse_plan,
+    plan_text,
+)
 from releasekit.integrations.filesystem import (
     describe_file,
     file_error,
@@ -26,13 +33,15 @@ from releasekit.integrations.filesystem import (
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-    from releasekit.core.planning.model import Plan
-    from releasekit.core.release.release_manifest import BuiltPackage, ReleaseManifest
+    from releasekit.core.release.release_manifest import BuiltPackage
     from releasekit.integrations.git import Repo
 
 
 PLAN, MANIFEST = "plan.json", "manifest.json"
 _DISCARDED = ".dropped"
+NO_PLAN = Plan(commit="", release="")
+NO_MANIFEST = ReleaseManifest(release="", commit="", release_commit="", branch="")
+"""The plan and the manifest of a release whose files cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +103,8 @@ class Record:
             return None
         manifest = parse_manifest(text, str(path))
         if manifest.release != self.release:
-            raise ReleaseError(
-                ErrorCode.RECORD_INVALID, f"it belongs to another release, {manifest.release}", str(path)
-            )
+            message = f"it belongs to another release, {manifest.release}"
+            raise ReleaseError(ErrorCode.RECORD_INVALID, message, str(path))
         return manifest
 
     def require_manifest(self) -> ReleaseManifest:
@@ -105,6 +113,11 @@ class Record:
         if manifest is None:
             raise ReleaseError(ErrorCode.RECORD_INVALID, "there is no manifest", str(self.directory))
         return manifest
+
+    def is_finished(self) -> bool:
+        """Return whether the release has ended; raises ReleaseError RK-RECORD-INVALID."""
+        manifest = self.manifest()
+        return manifest is not None and manifest.finished
 
     def amend(self, **changes: Any) -> ReleaseManifest:  # noqa: ANN401  the fields of a manifest
         """Write the manifest with the fields *changes*, and return it; raises ReleaseError RK-RECORD-INVALID."""
@@ -236,8 +249,7 @@ def unfinished_record(common_dir: Path) -> Record | None:
     Raises ReleaseError RK-RECORD-INVALID for a record that cannot be read, because it may be unfinished.
     """
     for record in list_records(common_dir):
-        manifest = record.manifest()
-        if manifest is None or not manifest.finished:
+        if not record.is_finished():
             return record
     return None
 
@@ -256,8 +268,7 @@ def remove_leftovers(repo: Repo) -> None:
 
 
 def _remove_leftovers_if_finished(record: Record, repo: Repo) -> None:
-    manifest = record.manifest()
-    if manifest and manifest.finished:
+    if record.is_finished():
         repo.remove_worktree(record.worktree)
         repo.delete_ref(record.release)
 
@@ -308,9 +319,11 @@ def lock_holder(common_dir: Path) -> LockHolder | None:
     with suppress(OSError, UnicodeDecodeError):
         who = read_text(holder).strip()
         match = _HOLDER.fullmatch(who)
-        if match and match["host"] != socket.gethostname():
+        if match is None:
+            return None
+        if match["host"] != socket.gethostname():
             return LockHolder(who, is_known=False)
-        if match and _is_alive(int(match["pid"]), datetime.fromisoformat(match["since"])):
+        if _is_alive(int(match["pid"]), datetime.fromisoformat(match["since"])):
             return LockHolder(who, is_known=True)
     return None
 

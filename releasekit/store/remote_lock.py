@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
 from releasekit.core.release.release_manifest import parse_manifest, parse_plan, plan_text
 from releasekit.integrations.git import LOCK_REF, NO_REF
-from releasekit.store.record import MANIFEST, PLAN, releases_with_manifest
+from releasekit.store.record import MANIFEST, NO_MANIFEST, NO_PLAN, PLAN, releases_with_manifest
 
 if TYPE_CHECKING:
     from releasekit.core.config.settings import Settings
@@ -37,6 +37,10 @@ class RemoteLock:
     def belongs_to(self, manifest: ReleaseManifest) -> bool:
         """Return whether this is the lock of the release in *manifest*, and no other clone has taken that over."""
         return self.manifest.lock_identity() == manifest.lock_identity()
+
+
+NO_LOCK = RemoteLock("", NO_PLAN, NO_MANIFEST)
+"""Stands for a lock that does not exist, or cannot be read."""
 
 
 def read_lock_commit(repo: Repo, sha: str) -> RemoteLock:
@@ -101,4 +105,10 @@ def write_lock_commit(repo: Repo, plan: Plan, manifest: ReleaseManifest) -> str:
     """Create the lock commit of a release, and return its sha. The same release gets the same commit."""
     files = {PLAN: plan_text(plan), MANIFEST: manifest.lock_text()}
     message = f"{plan.title} is being released by {manifest}\n"
-    return repo.commit_files(manifest.release_commit, files, message, manifest.by, manifest.begun)
+    return repo.commit_files(
+        manifest.release_commit,
+        files,
+        message,
+        author=manifest.by,
+        date=manifest.begun,
+    )
