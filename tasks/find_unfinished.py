@@ -4,42 +4,41 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ReleaseError
 from releasekit.core.release.unfinished_release import ReleaseTraces
-from releasekit.integrations.git import LOCK_REF
-from releasekit.store.record import MANIFEST, list_records
-from releasekit.store.remote_lock import local_copy, read_lock_commit
+from releasekit.integrations.git import LOCK_REF, NO_REF, tags_among
+from releasekit.store.record import list_records, releases_with_manifest
+from releasekit.store.remote_lock import NO_LOCK, local_copy, read_lock_commit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from releasekit.core.config.settings import Settings
     from releasekit.core.planning.model import Plan
     from releasekit.core.release.release_manifest import ReleaseManifest
     from releasekit.core.release.unfinished_release import LockState
     from releasekit.integrations.git import Ref, Repo
-    from releasekit.integrations.protocols import Index
+    from releasekit.integrations.protocols import Index, IndexFile
     from releasekit.integrations.secrets import Secrets
     from releasekit.store.record import Record
     from releasekit.store.remote_lock import RemoteLock
 
-_TAGS = "refs/tags/"
+_SAVED_REFS = "refs/releasekit/"
+_LOCK_NAME = LOCK_REF.removeprefix(_SAVED_REFS)
 
 
 def read_records(repo: Repo) -> list[ReleaseTraces]:
     """Return the unfinished releases that are on record in this repository, and those whose record is lost."""
-    all_traces: list[ReleaseTraces] = []
-    for record in list_records(repo.common_dir):
-        traces = _from_record(record, repo)
-        if traces:
-            all_traces.append(traces)
-    recorded = {record.release for record in list_records(repo.common_dir) if (record.directory / MANIFEST).is_file()}
-    recorded |= {traces.release for traces in all_traces}
+    from_records = (_from_record(record, repo) for record in list_records(repo.common_dir))
+    all_traces = [*filter(None, from_records)]
+    releases = {traces.release for traces in all_traces}
+    known_names = {*releases, *releases_with_manifest(repo.common_dir), _LOCK_NAME}
     for name in repo.saved_refs():
-        is_release = "/" not in name and f"refs/releasekit/{name}" != LOCK_REF
-        if is_release and name not in recorded:
+        is_release = "/" not in name
+        if is_release and name not in known_names:
             all_traces.append(_from_copy(name, repo))
     return all_traces
 
@@ -47,7 +46,13 @@ def read_records(repo: Repo) -> list[ReleaseTraces]:
 def _from_copy(release: str, repo: Repo) -> ReleaseTraces:
     """Return the traces of a *release* whose record is lost."""
     plan, manifest = _plan_and_manifest(local_copy(repo, release))
-    return ReleaseTraces("copy", release, f"refs/releasekit/{release}", plan, manifest)
+    return ReleaseTraces(
+        source="copy",
+        release=release,
+        location=f"{_SAVED_REFS}{release}",
+        plan=plan,
+        manifest=manifest,
+    )
 
 
 def _plan_and_manifest(copy: RemoteLock | None) -> tuple[Plan | None, ReleaseManifest | None]:
@@ -67,19 +72,22 @@ def _from_record(record: Record, repo: Repo) -> ReleaseTraces | None:
     except ReleaseError as error:
         if not record.exists():  # the release has ended in the meantime
             return None
+        damage = f"{error.message} ({error.location})"
         plan, manifest = _plan_and_manifest(local_copy(repo, record.release))
-        return replace(traces, damage=f"{error.message} ({error.location})", plan=plan, manifest=manifest)
-    lost: list[str] = []
-    for package in manifest.packages if manifest else ():
-        lost += record.missing_files(package)
-    ahead = _commits_since(repo, plan, manifest) if plan else 0
-    return replace(traces, plan=plan, manifest=manifest, missing_files=frozenset(lost), ahead=ahead)
+        return replace(traces, damage=damage, plan=plan, manifest=manifest)
+    traces = replace(traces, plan=plan, manifest=manifest)
+    missing_files = frozenset(chain.from_iterable(map(record.missing_files, traces.packages)))
+    ahead = _count_commits_ahead(repo, plan, manifest)
+    return replace(traces, missing_files=missing_files, ahead=ahead)
 
 
-def _commits_since(repo: Repo, plan: Plan, manifest: ReleaseManifest | None) -> int:
-    release_commit = manifest.release_commit if manifest else ""
-    commits = [sha for sha in (plan.commit, release_commit) if sha and repo.has_commit(sha)]
-    return repo.count_commits_since(*commits) if commits else 0
+def _count_commits_ahead(repo: Repo, plan: Plan | None, manifest: ReleaseManifest | None) -> int:
+    """Return how many commits of HEAD the release lacks; 0 if its commits are not known here."""
+    if plan is None:
+        return 0
+    release_commits = [plan.commit, manifest.release_commit] if manifest else [plan.commit]
+    known_commits = [*filter(repo.has_commit, release_commits)]
+    return repo.count_commits_since(*known_commits) if known_commits else 0
 
 
 def read_remote(
@@ -91,67 +99,86 @@ def read_remote(
     remote lock is fetched if it is not here. No reference is changed.
     """
     remote_lock, problem = _read_lock_ref(repo, remote, refs)
-    tags = _tag_commits(refs)
+    tags = _commits_of(tags_among(refs))
+    lock_ref = refs.get(LOCK_REF, NO_REF)
     all_traces: list[ReleaseTraces] = []
     for local in local_traces:
-        lock = _lock_owner(local, refs.get(LOCK_REF), remote_lock)
-        traces = replace(local, remote=remote, tags_there=tags, lock=lock)
-        is_unreadable = traces.damage and not traces.plan
-        if is_unreadable and remote_lock and remote_lock.plan.release == traces.release:
-            traces = replace(traces, plan=remote_lock.plan, manifest=remote_lock.manifest)
-        all_traces.append(replace(traces, moved=_has_moved(repo, refs, traces.manifest)))
-    if remote_lock and all(traces.release != remote_lock.plan.release for traces in all_traces):
-        plan, manifest = remote_lock.plan, remote_lock.manifest
-        foreign = ReleaseTraces("remote", plan.release, f"{LOCK_REF} of {remote}", plan, manifest, remote=remote)
-        all_traces.append(replace(foreign, lock="other", tags_there=tags))
+        lock = _lock_owner(local, lock_ref, remote_lock)
+        traces = _with_lock_content(local, remote_lock)
+        moved = traces.manifest is not None and _has_moved(repo, refs, traces.manifest)
+        all_traces.append(replace(traces, remote=remote, tags_there=tags, lock=lock, moved=moved))
+    known_releases = {NO_LOCK.plan.release, *(traces.release for traces in local_traces)}
+    if remote_lock.plan.release not in known_releases:
+        foreign = ReleaseTraces(
+            source="remote",
+            release=remote_lock.plan.release,
+            location=f"{LOCK_REF} of {remote}",
+            plan=remote_lock.plan,
+            manifest=remote_lock.manifest,
+            remote=remote,
+            lock="other",
+            tags_there=tags,
+        )
+        all_traces.append(foreign)
     return all_traces, problem
 
 
-def _read_lock_ref(repo: Repo, remote: str, refs: Mapping[str, Ref]) -> tuple[RemoteLock | None, str]:
-    """Return the release that has locked the remote, if there is one, and what cannot be read of it."""
+def _with_lock_content(traces: ReleaseTraces, remote_lock: RemoteLock) -> ReleaseTraces:
+    """Return *traces* with plan and manifest of *remote_lock*, if it is of the same release and only it is readable."""
+    is_unreadable_here = traces.damage and traces.plan is None
+    if is_unreadable_here and remote_lock.plan.release == traces.release:
+        return replace(traces, plan=remote_lock.plan, manifest=remote_lock.manifest)
+    return traces
+
+
+def _read_lock_ref(repo: Repo, remote: str, refs: Mapping[str, Ref]) -> tuple[RemoteLock, str]:
+    """Return the release that has locked the remote, `NO_LOCK` if there is none, and what cannot be read of it."""
     if LOCK_REF not in refs:
-        return None, ""
+        return NO_LOCK, ""
     commit = refs[LOCK_REF].commit
     try:
-        if not repo.has_commit(commit):
-            repo.fetch(remote, LOCK_REF)
+        repo.fetch_missing(remote, LOCK_REF, commit)
         return read_lock_commit(repo, commit), ""
     except ReleaseError as error:
-        return None, f"{LOCK_REF} of {remote}: {error.message}"
+        return NO_LOCK, f"{LOCK_REF} of {remote}: {error.message}"
 
 
-def _tag_commits(refs: Mapping[str, Ref]) -> dict[str, str]:
-    """Return the commit of each tag among *refs*, by the name of the tag."""
-    return {name.removeprefix(_TAGS): ref.commit for name, ref in refs.items() if name.startswith(_TAGS)}
+def _commits_of(refs: Mapping[str, Ref]) -> dict[str, str]:
+    return {name: ref.commit for name, ref in refs.items()}
 
 
-def _lock_owner(traces: ReleaseTraces, ref: Ref | None, remote_lock: RemoteLock | None) -> LockState:
+def _lock_owner(traces: ReleaseTraces, lock_ref: Ref, remote_lock: RemoteLock) -> LockState:
     """Return who holds the remote lock, from the view of the release of *traces*."""
-    if ref is None:
+    if lock_ref == NO_REF:
         return "none"
     manifest = traces.manifest
     if manifest is None:
         return "other"
-    if ref.object == manifest.held:
-        return "mine"
-    is_ours = remote_lock and remote_lock.manifest.lock_identity() == manifest.lock_identity()
+    is_ours = lock_ref.object == manifest.held or remote_lock.belongs_to(manifest)
     return "mine" if is_ours else "other"
 
 
-def _has_moved(repo: Repo, refs: Mapping[str, Ref], manifest: ReleaseManifest | None) -> bool:
+def _has_moved(repo: Repo, refs: Mapping[str, Ref], manifest: ReleaseManifest) -> bool:
     """Return whether the release's branch on the remote cannot be fast-forwarded to the release commit."""
-    tip = refs.get(f"refs/heads/{manifest.branch}") if manifest else None
-    if manifest is None or tip is None or not repo.has_commit(manifest.release_commit):
+    tip, commit = _branch_tip(refs, manifest), manifest.release_commit
+    if not tip or not repo.has_commit(commit):
         return False
-    if not repo.has_commit(tip.commit):
+    if not repo.has_commit(tip):
         return True
-    commit = manifest.release_commit
-    return not (repo.contains(tip.commit, commit) or repo.contains(commit, tip.commit))
+    can_fast_forward = repo.contains(tip, commit) or repo.contains(commit, tip)
+    return not can_fast_forward
+
+
+def _branch_tip(refs: Mapping[str, Ref], manifest: ReleaseManifest) -> str:
+    """Return the last commit of the release's branch among the *refs* of the remote, empty if it is not there."""
+    return refs.get(f"refs/heads/{manifest.branch}", NO_REF).commit
 
 
 def with_local_tags(repo: Repo, all_traces: Sequence[ReleaseTraces]) -> list[ReleaseTraces]:
     """Return *all_traces* with the tags of this repository."""
-    tags = {name: ref.commit for name, ref in repo.tag_refs().items()} if all_traces else {}
+    if not all_traces:
+        return []
+    tags = _commits_of(repo.tag_refs())
     return [replace(traces, tags_here=tags) for traces in all_traces]
 
 
@@ -161,11 +188,14 @@ async def read_index_files(index: Index, all_traces: Sequence[ReleaseTraces]) ->
     Raises ReleaseError RK-INDEX-….
     """
     names = sorted({package.name for traces in all_traces for package in traces.packages})
-    pages = await asyncio.gather(*(index.files(name) for name in names))
-    listed: dict[str, dict[str, str]] = {}
-    for name, page in zip(names, pages, strict=True):
-        listed[name] = {file.name: file.sha256 for file in page or ()}
-    return [replace(traces, index_files=listed) if traces.packages else traces for traces in all_traces]
+    pages = await asyncio.gather(*map(index.files, names))
+    listed = dict(zip(names, map(_sums_by_name, pages), strict=True))
+    return [replace(traces, index_files=listed) for traces in all_traces]
+
+
+def _sums_by_name(page: Iterable[IndexFile] | None) -> dict[str, str]:
+    """Return the sha256 of each file on the *page* of a project. A project without a page has no files."""
+    return {file.name: file.sha256 for file in page or ()}
 
 
 async def read_unpublished(
@@ -176,32 +206,45 @@ async def read_unpublished(
     refs: Mapping[str, Ref],
 ) -> list[ReleaseTraces]:
     """Return the *unpublished* releases: plan, manifest, and the page of the draft (empty for a pull request)."""
-    tags = _tag_commits(refs)
+    tags = _commits_of(tags_among(refs))
     all_traces: list[ReleaseTraces] = []
     for plan, manifest, page in unpublished:
         if page:
-            traces = ReleaseTraces("draft", plan.release, page, plan, manifest, page=page)
+            traces = ReleaseTraces(
+                source="draft",
+                release=plan.release,
+                location=page,
+                plan=plan,
+                manifest=manifest,
+                page=page,
+            )
         else:
-            location = f"{settings.release_branch} on {settings.remote}"
-            traces = ReleaseTraces("pull", plan.release, location, plan, manifest)
-            if _is_merged(repo, refs, manifest):
-                traces = replace(traces, pull_state="merged")
-            else:
-                traces = await _with_pull_request_state(repo, settings, secrets, traces, plan, manifest)
+            traces = await _read_pull_request(repo, settings, secrets, plan, manifest, refs)
         all_traces.append(replace(traces, remote=settings.remote, tags_there=tags))
     return all_traces
 
 
-def _is_merged(repo: Repo, refs: Mapping[str, Ref], manifest: ReleaseManifest) -> bool:
-    """Return whether the branch on the remote is known to contain the exact commit that was proposed."""
-    tip = refs.get(f"refs/heads/{manifest.branch}")
-    commit = manifest.release_commit
-    return (
-        tip is not None
-        and repo.has_commit(tip.commit)
-        and repo.has_commit(commit)
-        and repo.contains(tip.commit, commit)
+async def _read_pull_request(
+    repo: Repo, settings: Settings, secrets: Secrets, plan: Plan, manifest: ReleaseManifest, refs: Mapping[str, Ref]
+) -> ReleaseTraces:
+    """Return the traces of a release with a pull request. The forge is asked unless the remote shows the merge."""
+    traces = ReleaseTraces(
+        source="pull",
+        release=plan.release,
+        location=f"{settings.release_branch} on {settings.remote}",
+        plan=plan,
+        manifest=manifest,
     )
+    tip = _branch_tip(refs, manifest)
+    is_merged = tip != "" and _is_known_ancestor(repo, manifest.release_commit, tip)
+    if is_merged:
+        return replace(traces, pull_state="merged")
+    return await _with_pull_request_state(repo, settings, secrets, traces, plan, manifest)
+
+
+def _is_known_ancestor(repo: Repo, commit: str, tip: str) -> bool:
+    """Return whether *commit* is *tip* or in its history, as far as both commits are in this repository."""
+    return repo.has_commit(tip) and repo.has_commit(commit) and repo.contains(tip, commit)
 
 
 async def _with_pull_request_state(
@@ -220,20 +263,15 @@ async def _with_pull_request_state(
             merged = await forge.merged_pull_request(branch, base)
     except ReleaseError:
         return traces
-    if merged and not _is_known_before(repo, plan.commit, merged.merge_commit):
+    # The merge of an earlier release, from the same branch, is older than the proposal.
+    if merged and not _is_known_ancestor(repo, merged.merge_commit, plan.commit):
         return replace(traces, pull_state="merged", page=merged.page)
     return replace(traces, pull_state="closed")
 
 
-def _is_known_before(repo: Repo, since: str, commit: str) -> bool:
-    """Return whether *commit* is older than the proposal: then it is the merge of an earlier release."""
-    return repo.has_commit(commit) and repo.has_commit(since) and repo.contains(since, commit)
-
-
-def unique_releases(all_traces: Sequence[ReleaseTraces]) -> Iterator[ReleaseTraces]:
-    """Yield each release once, by its first trace: records here come before the remote and the forge."""
-    seen: set[str] = set()
+def unique_releases(all_traces: Sequence[ReleaseTraces]) -> list[ReleaseTraces]:
+    """Return each release once, by its first trace: records here come before the remote and the forge."""
+    first_traces: dict[str, ReleaseTraces] = {}
     for traces in all_traces:
-        if traces.release not in seen:
-            seen.add(traces.release)
-            yield traces
+        first_traces.setdefault(traces.release, traces)
+    return [*first_traces.values()]
