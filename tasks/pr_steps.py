@@ -12,6 +12,7 @@ from releasekit.core.errors import ErrorCode, Refusal, as_refusal
 from releasekit.core.release.pr_status import PR_LABEL, release_pr_ref
 from releasekit.formats.pr_text import release_pr_body, release_pr_title
 from releasekit.integrations.filesystem import make_directory, wrap_os_errors
+from releasekit.integrations.git import NO_REF, tags_among
 from releasekit.store.record import MANIFEST
 from releasekit.store.remote_lock import RemoteLock, read_lock_commit, write_lock_commit
 from tasks.decorators import flow_task
@@ -53,6 +54,11 @@ class RemoteState:
     def is_ours(self) -> bool:
         """Whether the branch is still at the commit that releasekit has pushed."""
         return self.proposal is not None and self.proposal.manifest.release_commit == self.branch_commit
+
+    @property
+    def has_foreign_commits(self) -> bool:
+        """Whether there is a branch with commits that releasekit has not pushed."""
+        return self.branch_commit != "" and not self.is_ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +106,34 @@ def read_remote_state(repo: Repo, settings: Settings, base: str) -> RemoteState:
 
     Raises Refusal RK-PREFLIGHT-NO-REMOTE, RK-BRANCH-UNPUSHED, RK-RECORD-INVALID, RK-REMOTE-UNREACHABLE.
     """
-    remote, base_ref, ref = settings.remote, f"refs/heads/{base}", release_pr_ref(settings.release_branch)
+    remote, base_ref = settings.remote, f"refs/heads/{base}"
     if remote not in repo.remotes():
         raise Refusal(ErrorCode.PREFLIGHT_NO_REMOTE, f"there is no remote {remote}", str(repo.top))
     with as_refusal():
         refs = repo.ls_remote(remote)
         if base_ref not in refs:
             raise Refusal(ErrorCode.BRANCH_UNPUSHED, f"{remote} has no branch {base}", str(repo.top))
-        for name in (base_ref, ref):
-            if name in refs and not repo.has_commit(refs[name].commit):
-                repo.fetch(remote, name)
-        proposal = read_lock_commit(repo, refs[ref].commit) if ref in refs else None
-    branch = refs.get(f"refs/heads/{settings.release_branch}")
-    return RemoteState(base, refs[base_ref].commit, refs, proposal, branch.commit if branch else "")
+        tip = refs[base_ref].commit
+        repo.fetch_missing(remote, base_ref, tip)
+        proposal = _read_proposal(repo, settings, refs)
+    branch = refs.get(f"refs/heads/{settings.release_branch}", NO_REF)
+    return RemoteState(
+        base=base,
+        tip=tip,
+        refs=refs,
+        proposal=proposal,
+        branch_commit=branch.commit,
+    )
+
+
+def _read_proposal(repo: Repo, settings: Settings, refs: Mapping[str, Ref]) -> RemoteLock | None:
+    """Return the plan of the release pull request, None if the remote has none."""
+    name = release_pr_ref(settings.release_branch)
+    if name not in refs:
+        return None
+    commit = refs[name].commit
+    repo.fetch_missing(settings.remote, name, commit)
+    return read_lock_commit(repo, commit)
 
 
 @flow_task("find-draft")
@@ -137,12 +158,12 @@ def pull_request_obstacles(repo: Repo, settings: Settings, remote_state: RemoteS
 
 def refuse_moved(repo: Repo, settings: Settings, remote_state: RemoteState) -> None:
     """Refuse to replace a branch with commits of others, unless all are merged; raises Refusal RK-PULL-MOVED."""
-    if remote_state.is_ours or not remote_state.branch_commit:
+    if not remote_state.has_foreign_commits:
         return
-    if not repo.has_commit(remote_state.branch_commit):
-        repo.fetch(settings.remote, f"refs/heads/{settings.release_branch}")
-    if not repo.contains(remote_state.tip, remote_state.branch_commit):
-        message = f"somebody has pushed {remote_state.branch_commit[:12]} to {settings.release_branch}"
+    commit = remote_state.branch_commit
+    repo.fetch_missing(settings.remote, f"refs/heads/{settings.release_branch}", commit)
+    if not repo.contains(remote_state.tip, commit):
+        message = f"somebody has pushed {commit[:12]} to {settings.release_branch}"
         raise Refusal(ErrorCode.PULL_MOVED, message, settings.remote)
 
 
@@ -150,7 +171,7 @@ def find_foreign_tags(
     plan: Plan, settings: Settings, remote_state: RemoteState, local_tags: Mapping[str, str]
 ) -> Iterator[Refusal]:
     """Find a tag of *plan* that the remote has and *local_tags* lack. Obstacle: RK-RELEASE-ELSEWHERE."""
-    taken = [tag for tag in plan.all_tags if f"refs/tags/{tag}" in remote_state.refs and tag not in local_tags]
+    taken = [tag for tag in remote_tags(remote_state, plan) if tag not in local_tags]
     if taken:
         message = f"{settings.remote} already has the tag {taken[0]}, but this clone does not"
         yield Refusal(ErrorCode.RELEASE_ELSEWHERE, message, settings.remote, "`git fetch --tags`, then run again.")
@@ -170,18 +191,21 @@ def push_branch(release: ReleaseContext, repo: Repo, remote_state: RemoteState) 
     proposal = write_lock_commit(repo, release.plan, release.record.require_manifest())
     branch = release.settings.release_branch
     sources = {f"refs/heads/{branch}": release.commit, release_pr_ref(branch): proposal}
-    leases: dict[str, str] = {}
-    for name in sources:
-        ref = remote_state.refs.get(name)
-        leases[name] = ref.object if ref else ""
-    repo.push(release.settings.remote, [f"{sha}:{name}" for name, sha in sources.items()], leases=leases)
+    refspecs = [f"{sha}:{name}" for name, sha in sources.items()]
+    leases = {name: remote_state.refs.get(name, NO_REF).object for name in sources}
+    repo.push(release.settings.remote, refspecs, leases=leases)
 
 
 @flow_task("open-pull")
 async def open_pull_request(forge: Forge, plan: Plan, settings: Settings, base: str) -> PullRequest:
     """Return the open pull request of *plan*. It is created or updated if necessary."""
-    body = release_pr_body(plan, forge.pull_request_limit)
-    return await forge.open_pull_request(settings.release_branch, base, release_pr_title(plan), body, [PR_LABEL])
+    return await forge.open_pull_request(
+        branch=settings.release_branch,
+        base=base,
+        title=release_pr_title(plan),
+        body=release_pr_body(plan, forge.pull_request_limit),
+        labels=[PR_LABEL],
+    )
 
 
 @flow_task("close-pull")
@@ -192,7 +216,7 @@ async def close_pull_request(
 
     If others have pushed to its branch, it stays open. Returns None if nothing was closed.
     """
-    if remote_state.branch_commit and not remote_state.is_ours:
+    if remote_state.has_foreign_commits:
         return None
     pull_request = await forge.find_pull_request(settings.release_branch, remote_state.base)
     if pull_request:
@@ -207,11 +231,12 @@ def delete_pull_request_refs(repo: Repo, settings: Settings, remote_state: Remot
     """Delete the pull request's branch, if it is at one of the commits *ours*, and the reference to its plan."""
     branch, ref = f"refs/heads/{settings.release_branch}", release_pr_ref(settings.release_branch)
     current_refs = repo.ls_remote(settings.remote, branch, ref)  # a forge may have deleted the merged branch by itself
-    leases = {ref: remote_state.refs[ref].object} if ref in current_refs and ref in remote_state.refs else {}
+    objects: dict[str, str] = {}
+    if ref in current_refs and ref in remote_state.refs:
+        objects[ref] = remote_state.refs[ref].object
     if branch in current_refs and current_refs[branch].commit in ours:
-        leases[branch] = current_refs[branch].object
-    if leases:
-        repo.push(settings.remote, [f":{name}" for name in leases], leases=leases)
+        objects[branch] = current_refs[branch].object
+    repo.delete_remote_refs(settings.remote, objects)
 
 
 # ---- phase 2: the merge ---------------------------------------------------------------------------------------------
@@ -236,12 +261,11 @@ async def find_merge(
         commit, page, head = _find_in_history(repo, proposal, tip, wanted, read_versions), "", ""
     if not commit:
         return None
-    versions = read_versions([*wanted], commit)
-    mismatches: list[str] = []
-    for name, version in wanted.items():
-        if versions[name] != version:
-            mismatches.append(f"{name} is at {versions[name]}, not at {version}")
-    return Merge(commit, page, head, tuple(mismatches))
+    actual = read_versions([*wanted], commit)
+    mismatches = tuple(
+        f"{name} is at {actual[name]}, not at {version}" for name, version in wanted.items() if actual[name] != version
+    )
+    return Merge(commit, page, head, version_mismatches=mismatches)
 
 
 def _is_new(repo: Repo, since: str, commit: str, tip: str) -> bool:
@@ -268,7 +292,8 @@ def _find_in_history(
 def _proposed_versions(proposal: RemoteLock, read_versions: VersionReader) -> dict[str, Version | None]:
     """Return the versions that the proposed commit writes into files. Those of other packages exist only in tags."""
     names = [step.name for step in proposal.plan.steps]
-    before, after = read_versions(names, proposal.plan.commit), read_versions(names, proposal.manifest.release_commit)
+    before = read_versions(names, proposal.plan.commit)
+    after = read_versions(names, proposal.manifest.release_commit)
     return {name: after[name] for name in names if after[name] != before[name]}
 
 
@@ -281,8 +306,8 @@ def tag_merge_commit(release: ReleaseContext, repo: Repo) -> None:
 
 def remote_tags(remote_state: RemoteState, plan: Plan) -> dict[str, str]:
     """Return the tags of *plan* that the remote has, with the commit of each."""
-    names = {tag: f"refs/tags/{tag}" for tag in plan.all_tags}
-    return {tag: remote_state.refs[name].commit for tag, name in names.items() if name in remote_state.refs}
+    tags = tags_among(remote_state.refs)
+    return {tag: tags[tag].commit for tag in plan.all_tags if tag in tags}
 
 
 def export_manifest(proposal: RemoteLock, commit: str) -> ReleaseManifest:
@@ -313,14 +338,19 @@ async def fetch_manifest(repo: Repo, settings: Settings, secrets: Secrets, refer
     with as_refusal():
         async with connect_forge(repo.address(settings.remote), settings, secrets) as forge:
             forge_release = await (find_draft(forge) if tag == "draft" else forge.release(tag))
-            content = await forge.asset(forge_release, MANIFEST) if forge_release else None
-    if forge_release is None or content is None:
-        message = f"the release {tag} has no {MANIFEST}" if forge_release else f"{forge.name} has no release {tag}"
-        hint = "Name a file, the tag of a draft that `publish --publish-from=ci` made, or `draft` for the only draft."
-        raise Refusal(ErrorCode.RELEASE_UNKNOWN, message, str(reference), hint)
+            if forge_release is None:
+                raise _unknown_release(f"{forge.name} has no release {tag}", reference)
+            content = await forge.asset(forge_release, MANIFEST)
+            if content is None:
+                raise _unknown_release(f"the release {tag} has no {MANIFEST}", reference)
     directory = repo.common_dir / "releasekit" / "exported" / quote(forge_release.tag, safe="")
     make_directory(directory)
     path = directory / MANIFEST
     with wrap_os_errors(path):
         path.write_bytes(content)
     return path
+
+
+def _unknown_release(message: str, reference: Path) -> Refusal:
+    hint = "Name a file, the tag of a draft that `publish --publish-from=ci` made, or `draft` for the only draft."
+    return Refusal(ErrorCode.RELEASE_UNKNOWN, message, str(reference), hint)
