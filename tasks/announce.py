@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.history.tags import push_batches
 from releasekit.core.release.release_manifest import manifest_text
 from releasekit.formats.pr_text import draft_release_body
 from releasekit.integrations.forge_factory import connect_forge
-from releasekit.integrations.git import LOCK_REF
+from releasekit.integrations.git import LOCK_REF, NO_REF, TAGS
 from releasekit.integrations.notes_sources import commits_in_notes, gather_notes, render_notes, rewrite_notes
 from releasekit.integrations.process import mask
 from releasekit.store.record import MANIFEST
-from releasekit.store.remote_lock import fetch_remote_lock, read_lock_commit, write_lock_commit
+from releasekit.store.remote_lock import fetch_remote_lock, read_lock_commit, read_lock_ref, write_lock_commit
 from tasks.context import exception_of
 from tasks.decorators import flow_task
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from prefect.client.schemas.objects import State, TaskRun
     from prefect.tasks import Task
@@ -69,13 +70,15 @@ def acquire_remote_lock(
     if not release.settings.push:
         return manifest
     remote = release.settings.remote
-    lock_ref = repo.ls_remote(remote, LOCK_REF).get(LOCK_REF)
-    if lock_ref is None and manifest.held:
+    lock_ref = read_lock_ref(repo, remote)
+    is_free = lock_ref == NO_REF
+    if is_free and manifest.held:
         message = f"{remote} is no longer locked for {release.plan.title} of this clone"
         raise Refusal(ErrorCode.RELEASE_TAKEN_OVER, message, f"{LOCK_REF} of {remote}")
-    if lock_ref is None and published and _is_tagged(release, repo.ls_remote(remote)):
+    is_done = is_free and published and _is_tagged(release, repo.ls_remote(remote))
+    if is_done:
         return manifest
-    if lock_ref is None or lock_ref.object != own_lock:
+    if lock_ref.object != own_lock:
         _refuse_others(repo, remote, manifest, lock_ref)
         if not _push_lock(repo, remote, own_lock, lock_ref):
             return manifest
@@ -85,16 +88,26 @@ def acquire_remote_lock(
 
 
 def _is_tagged(release: ReleaseContext, remote_refs: Mapping[str, Ref]) -> bool:
-    return all(_commit(remote_refs, f"{_TAGS}{name}") == release.commit for name in release.plan.all_tags)
+    return not _not_at_release(release, remote_refs, _tag_refs(release.plan.all_tags))
 
 
-def _refuse_others(repo: Repo, remote: str, manifest: ReleaseManifest, lock_ref: Ref | None) -> None:
-    if lock_ref is None or lock_ref.object == manifest.held:
+def _tag_refs(tags: Iterable[str]) -> list[str]:
+    return [f"{TAGS}{name}" for name in tags]
+
+
+def _not_at_release(release: ReleaseContext, refs: Mapping[str, Ref], names: Iterable[str]) -> list[str]:
+    """Return those of *names* that do not lead to the release commit, or are not among *refs*."""
+    return [name for name in names if refs.get(name, NO_REF).commit != release.commit]
+
+
+def _refuse_others(repo: Repo, remote: str, manifest: ReleaseManifest, lock_ref: Ref) -> None:
+    is_free_or_ours = lock_ref.object in ("", manifest.held)
+    if is_free_or_ours:
         return
     remote_lock = fetch_remote_lock(repo, remote)
     if remote_lock is None:
         return
-    if remote_lock.manifest.lock_identity() == manifest.lock_identity():
+    if remote_lock.belongs_to(manifest):
         return  # the lock is from this run, which was killed here
     if manifest.held:
         message = f"{takeover_message(remote_lock.manifest, manifest)} by {remote_lock.manifest}"
@@ -114,29 +127,29 @@ def _refuse_stale(release: ReleaseContext, repo: Repo, own_lock: str) -> None:
     """
     remote = release.settings.remote
     remote_refs = repo.ls_remote(remote)
-    commits = {name: _commit(remote_refs, f"{_TAGS}{name}") for name in release.plan.all_tags}
-    taken = [name for name, commit in commits.items() if commit not in ("", release.commit)]
+    not_at_release = _not_at_release(release, remote_refs, _tag_refs(release.plan.all_tags))
+    taken = [name for name in not_at_release if name in remote_refs]
     if taken:
-        repo.push(remote, [f":{LOCK_REF}"], leases={LOCK_REF: own_lock})
-        message = f"another clone has made this release in the meantime: {remote} has {taken[0]}"
+        repo.delete_remote_refs(remote, {LOCK_REF: own_lock})
+        tag_name = taken[0].removeprefix(TAGS)
+        message = f"another clone has made this release in the meantime: {remote} has {tag_name}"
         hint = "Run `git pull --tags`, then run again: the new plan has what is left."
         raise Refusal(ErrorCode.RELEASE_ELSEWHERE, message, remote, hint)
 
 
-def _push_lock(repo: Repo, remote: str, own_lock: str, lock_ref: Ref | None) -> bool:
+def _push_lock(repo: Repo, remote: str, own_lock: str, lock_ref: Ref) -> bool:
     """Push *own_lock* in place of *lock_ref*; returns whether *remote* has it now."""
-    lease = {LOCK_REF: lock_ref.object if lock_ref else ""}
     try:
-        repo.push(remote, [f"{own_lock}:{LOCK_REF}"], leases=lease)
+        repo.push(remote, [f"{own_lock}:{LOCK_REF}"], leases={LOCK_REF: lock_ref.object})
     except ReleaseError as error:
-        current = repo.ls_remote(remote, LOCK_REF).get(LOCK_REF)  # another clone may have been faster
-        if current and current.object == own_lock:
+        current = read_lock_ref(repo, remote)
+        if current.object == own_lock:
             return True
-        if current and current != lock_ref:
-            if not repo.has_commit(current.commit):
-                repo.fetch(remote, LOCK_REF)
+        if current not in (NO_REF, lock_ref):  # another clone was faster
+            repo.fetch_missing(remote, LOCK_REF, current.commit)
             raise read_lock_commit(repo, current.commit).conflict_error(remote) from None
-        reason = next((line for line in error.output.splitlines() if "rejected" in line), error.message)
+        rejections = [line for line in error.output.splitlines() if "rejected" in line]
+        reason = next(iter(rejections), error.message)
         log.warning("warning %s", ReleaseWarning(ErrorCode.RELEASE_NOT_HELD, reason.strip(), remote))
         return False
     return True
@@ -150,9 +163,10 @@ def tag(release: ReleaseContext, repo: Repo, tags: Sequence[str]) -> None:
     crash nor somebody's `git push --tags` can make it wrong.
     """
     manifest, existing = release.record.require_manifest(), repo.tag_refs()
-    own = dict.fromkeys([*manifest.tags, *(name for name in tags if name not in existing)])
-    if tuple(own) != manifest.tags:
-        release.record.amend(tags=tuple(own))
+    new_tags = [name for name in tags if name not in existing]
+    own_tags = tuple(dict.fromkeys([*manifest.tags, *new_tags]))
+    if own_tags != manifest.tags:
+        release.record.amend(tags=own_tags)
     for name in tags:
         repo.make_tag(name, release.commit)
 
@@ -173,81 +187,82 @@ def push(release: ReleaseContext, repo: Repo, tags: Sequence[str], *, final: boo
     ReleaseError RK-PUSH-REJECTED, and RK-BRANCH-MOVED if the branch there has new commits but not the release commit.
     """
     remote = release.settings.remote
-    branch = f"refs/heads/{release.branch}" if release.branch else ""
     remote_refs = repo.ls_remote(remote)
-    refs = [f"{_TAGS}{name}" for name in tags]
     # Another clone may have pushed tags in the meantime, and the remote refuses another object of the same name.
-    wanted = {name: name for name in refs if _commit(remote_refs, name) != release.commit}
-    has_release = _has_release(release, repo, remote, branch, remote_refs.get(branch)) if branch else True
-    moved = has_release is None
-    if has_release is False:
-        wanted[branch] = release.commit
-    leases = _unlock_refspecs(release, remote_refs) if final and not moved else {}
-    _push_in_groups(release, repo, wanted, branch, leases)
-    remote_refs = repo.ls_remote(remote)
-    missing = [name for name in wanted if _commit(remote_refs, name) != release.commit]
+    missing_tags = _not_at_release(release, remote_refs, _tag_refs(tags))
+    branch = f"refs/heads/{release.branch}"
+    branch_state = _branch_state(release, repo, remote_refs.get(branch, NO_REF))
+    branch_refspecs = {branch: f"{release.commit}:{branch}"} if branch_state == "behind" else {}
+    has_moved = branch_state == "moved"
+    leases = _unlock_refspecs(release, remote_refs) if final and not has_moved else {}
+    _push_in_groups(release, repo, missing_tags, [*branch_refspecs.values()], leases)
+    missing = _not_at_release(release, repo.ls_remote(remote), [*missing_tags, *branch_refspecs])
     if missing:
         message = f"pushed, but not found on the remote: {', '.join(missing)}"
         raise ReleaseError(ErrorCode.PUSH_REJECTED, message, remote)
-    if moved:
+    if has_moved:
         message = f"{release.branch} on {remote} has new commits, but not the release commit {release.commit[:12]}"
         raise ReleaseError(ErrorCode.BRANCH_MOVED, message, remote)
 
 
 def _push_in_groups(
-    release: ReleaseContext, repo: Repo, wanted: Mapping[str, str], branch: str, leases: Mapping[str, str]
+    release: ReleaseContext,
+    repo: Repo,
+    tags: Sequence[str],
+    branch_refspecs: Sequence[str],
+    leases: Mapping[str, str],
 ) -> None:
-    """Push *wanted* (source by name): the branch with the first group, and the removal of *leases* with the last."""
+    """Push *tags* by full name: *branch_refspecs* with the first group, and the removal of *leases* with the last."""
     remote = release.settings.remote
-    tags = [name.removeprefix(_TAGS) for name in wanted if name != branch]
-    groups = [[f"{_TAGS}{name}" for name in group] for group in push_batches(tags, release.plan.tags)]
-    pushes = [list(group) for group in groups] or [[]]
-    if branch in wanted:
-        pushes[0].insert(0, branch)
-    for number, names in enumerate(pushes, 1):
-        group_leases = leases if number == len(pushes) else dict[str, str]()
-        refspecs = [f"{wanted[name]}:{name}" for name in names]
-        refspecs += [f":{name}" for name in group_leases]
-        if not refspecs:
-            continue
+    umbrella = _refspecs(_tag_refs(release.plan.tags))
+    groups = push_batches(_refspecs(tags), umbrella)
+    first, *others = groups or [()]
+    *earlier, last = [[*branch_refspecs, *first], *others]
+    removals = [f":{name}" for name in leases]
+    pushes = [*((refspecs, _NO_LEASES) for refspecs in earlier), ([*last, *removals], leases)]
+    for refspecs, own_leases in pushes:
         try:
-            repo.push(remote, refspecs, leases=group_leases)
+            if refspecs:
+                repo.push(remote, refspecs, leases=own_leases)
         except ReleaseError as error:
-            is_branch_refused = branch in names and error.code is ErrorCode.PUSH_REJECTED
+            has_branch = refspecs[:1] == branch_refspecs
+            is_branch_refused = has_branch and error.code is ErrorCode.PUSH_REJECTED
             if not is_branch_refused or not _push_tags_alone(repo, remote, groups):
                 raise
             message = f"{release.branch} was refused; the tags were then pushed without it"
             raise ReleaseError(error.code, message, remote, output=error.output) from None
 
 
+_NO_LEASES: Mapping[str, str] = MappingProxyType({})
+
+
+def _refspecs(names: Iterable[str]) -> list[str]:
+    return [f"{name}:{name}" for name in names]
+
+
 def _push_tags_alone(repo: Repo, remote: str, groups: Sequence[Sequence[str]]) -> bool:
     """Push the tags without the branch: their packages are published. Return whether there are any, all accepted."""
     with suppress(ReleaseError):
-        for group in groups:
-            repo.push(remote, [f"{name}:{name}" for name in group])
+        for refspecs in groups:
+            repo.push(remote, refspecs)
         return bool(groups)
     return False
 
 
-_TAGS = "refs/tags/"
-
-
-def _commit(refs: Mapping[str, Ref], name: str) -> str:
-    return refs[name].commit if name in refs else ""
-
-
-def _has_release(release: ReleaseContext, repo: Repo, remote: str, branch: str, branch_ref: Ref | None) -> bool | None:
-    """Return whether *branch* of *remote* has the release commit; None if it cannot be fast-forwarded to it."""
-    if branch_ref is None:
-        return False
-    if not repo.has_commit(branch_ref.commit):
-        repo.fetch(remote, branch)
+def _branch_state(release: ReleaseContext, repo: Repo, branch_ref: Ref) -> Literal["complete", "behind", "moved"]:
+    """Return whether the release's branch on the remote has the release commit, or can be fast-forwarded to it."""
+    remote, branch = release.settings.remote, f"refs/heads/{release.branch}"
+    if not release.branch:
+        return "complete"
+    if branch_ref == NO_REF:
+        return "behind"
+    repo.fetch_missing(remote, branch, branch_ref.commit)
     if repo.contains(branch_ref.commit, release.commit):
         is_known = repo.remote_branch_contains(remote, release.commit, release.branch)
         if not is_known:  # a killed push has not updated the remote-tracking branch
             repo.fetch(remote, branch)
-        return True
-    return False if repo.contains(release.commit, branch_ref.commit) else None
+        return "complete"
+    return "behind" if repo.contains(release.commit, branch_ref.commit) else "moved"
 
 
 def _unlock_refspecs(release: ReleaseContext, remote_refs: Mapping[str, Ref]) -> dict[str, str]:
@@ -256,8 +271,7 @@ def _unlock_refspecs(release: ReleaseContext, remote_refs: Mapping[str, Ref]) ->
     if not lock_object:
         return {}
     release.record.amend(held="")
-    lock_ref = remote_refs.get(LOCK_REF)
-    is_locked = lock_ref is not None and lock_ref.object == lock_object
+    is_locked = remote_refs.get(LOCK_REF, NO_REF).object == lock_object
     return {LOCK_REF: lock_object} if is_locked else {}
 
 
@@ -268,8 +282,7 @@ def release_remote_lock(release: ReleaseContext, repo: Repo) -> None:
         return
     remote = release.settings.remote
     leases = _unlock_refspecs(release, repo.ls_remote(remote, LOCK_REF))
-    if leases:
-        repo.push(remote, [f":{name}" for name in leases], leases=leases)
+    repo.delete_remote_refs(remote, leases)
 
 
 def retry_if_unreachable(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -306,11 +319,23 @@ async def _publish_on_forge(release: ReleaseContext, repo: Repo) -> tuple[str, t
     async with connect_forge(repo.address(settings.remote), settings, release.uv.secrets) as forge:
         await forge.check_access()
         body, _, remarks = await _render_notes(release, repo, forge)
-        prerelease = _is_prerelease(plan)
-        forge_release = await forge.create_release(plan.title, release.commit, plan.title, body, prerelease=prerelease)
-        if (forge_release.title, forge_release.body) != (plan.title, body):
-            forge_release = await forge.update_release(forge_release, title=plan.title, body=body)
-        return (await forge.promote(forge_release)).url, remarks
+        forge_release = await forge.create_release(
+            tag=plan.title,
+            commit=release.commit,
+            title=plan.title,
+            body=body,
+            prerelease=_is_prerelease(plan),
+        )
+        forge_release = await _update_text(forge, forge_release, plan.title, body)
+        promoted = await forge.promote(forge_release)
+        return promoted.url, remarks
+
+
+async def _update_text(forge: Forge, forge_release: ForgeRelease, title: str, body: str) -> ForgeRelease:
+    """Return *forge_release* with *title* and *body*, updated only if it has others."""
+    if (forge_release.title, forge_release.body) == (title, body):
+        return forge_release
+    return await forge.update_release(forge_release, title=title, body=body)
 
 
 @flow_task("draft", "draft-{release.plan.title}")
@@ -323,11 +348,15 @@ async def create_draft(release: ReleaseContext, repo: Repo, forge: Forge, manife
     notes, link, _ = await _render_notes(release, repo, forge)
     body = draft_release_body(notes, forge.body_limit, link)
     forge_release = await forge.create_release(
-        plan.title, release.commit, plan.title, body, draft=True, prerelease=_is_prerelease(plan)
+        tag=plan.title,
+        commit=release.commit,
+        title=plan.title,
+        body=body,
+        draft=True,
+        prerelease=_is_prerelease(plan),
     )
     if forge_release.draft:
-        if (forge_release.title, forge_release.body) != (plan.title, body):
-            forge_release = await forge.update_release(forge_release, title=plan.title, body=body)
+        forge_release = await _update_text(forge, forge_release, plan.title, body)
         await forge.upload_asset(forge_release, MANIFEST, manifest_text(manifest).encode())
     return forge_release
 
@@ -354,22 +383,25 @@ async def _render_notes(release: ReleaseContext, repo: Repo, forge: Forge) -> tu
     """Return the release notes, the address of the full notes, and remarks; raises ReleaseError RK-NOTES-TEMPLATE."""
     plan, settings = release.plan, release.settings
     pull_requests = await _find_pull_requests(forge, plan)
-    tree, workspace = release.record.worktree, release.workspace
     notes = gather_notes(
-        plan, repo, tree, workspace, release.target, settings, pulls=pull_requests, commit=release.commit
+        plan=plan,
+        repo=repo,
+        tree=release.record.worktree,
+        workspace=release.workspace,
+        target=release.target,
+        settings=settings,
+        pulls=pull_requests,
+        commit=release.commit,
     )
-    root, limit, remarks = repo.top / workspace, forge.body_limit, list[str]()
+    root, limit = repo.top / release.workspace, forge.body_limit
+    remarks: list[str] = []
     body = render_notes(notes, root, settings, limit)
     try:
         body = rewrite_notes(body, root, settings.notes_command, limit, notes.all)
     except ReleaseError as error:
-        remarks = [
-            str(
-                ReleaseWarning(
-                    error.code, f"{error.message}; the notes stay as the template makes them", error.location
-                )
-            )
-        ]
+        message = f"{error.message}; the notes stay as the template makes them"
+        warning = ReleaseWarning(error.code, message, error.location)
+        remarks.append(str(warning))
     return body, notes.all, tuple(remarks)
 
 
