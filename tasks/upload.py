@@ -7,6 +7,7 @@ import logging
 import time
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefect import task
@@ -26,8 +27,7 @@ from tasks.context import result_key, retry_unless_refused
 from tasks.decorators import in_flow
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
-    from pathlib import Path
+    from collections.abc import AsyncGenerator, Container, Sequence
 
     from releasekit.core.planning.model import Step
     from releasekit.core.release.release_manifest import BuiltPackage
@@ -114,17 +114,22 @@ async def upload(release: ReleaseContext, step: Step, built: BuiltPackage, index
         detail.info("the index lacks %s", ", ".join(missing))
         paths = [_recorded_path(release, built, name) for name in missing]
         async with uploads.turn(len(paths)):
-            if uploads.no_new_projects and await index.files(step.name) is None:
-                message = (
-                    f"{step.name} was not sent: it is a new project, and the index accepts no more of them for now"
-                )
-                raise Refusal(ErrorCode.UPLOAD_LIMITED, message, _upload_location(release), uploads.no_new_projects)
+            if uploads.no_new_projects:
+                await _refuse_new_project(release, step, index, uploads.no_new_projects)
             answer = await _send(release, step, paths)
         if answer is None:
             return
-        if classify_response(answer) is not UploadOutcome.ALREADY_EXISTS or answer.file not in missing:
+        is_there = classify_response(answer) is UploadOutcome.ALREADY_EXISTS and answer.file in missing
+        if not is_there:
             raise _rejection(release, step, answer, uploads)
         existing.add(answer.file)
+
+
+async def _refuse_new_project(release: ReleaseContext, step: Step, index: Index, hint: str) -> None:
+    """Refuse the first upload of a project, which the index does not accept now; raises Refusal RK-UPLOAD-LIMITED."""
+    if await index.files(step.name) is None:
+        message = f"{step.name} was not sent: it is a new project, and the index accepts no more of them for now"
+        raise Refusal(ErrorCode.UPLOAD_LIMITED, message, _upload_location(release), hint)
 
 
 async def _unsent_files(release: ReleaseContext, step: Step, built: BuiltPackage, index: Index) -> list[str]:
@@ -133,13 +138,17 @@ async def _unsent_files(release: ReleaseContext, step: Step, built: BuiltPackage
     Raises Refusal RK-UPLOAD-CLOSED if it accepts no more files of this version, RK-PUBLISH-CHECKSUM-MISMATCH.
     """
     listed = await files_on_index([built], index)
-    now = datetime.now(UTC)
-    for half in find_partial_uploads([built], upload_times(listed)) if release.target.closes_versions else ():
-        if half.is_closed(now):
-            raise Refusal(
-                ErrorCode.UPLOAD_CLOSED, half.describe(now), _upload_location(release), _next_version(release, step)
-            )
-    return [file.name for file in built.files if file.name not in listed[built.name]]
+    if release.target.closes_versions:
+        now = datetime.now(UTC)
+        for half in find_partial_uploads([built], upload_times(listed)):
+            if half.is_closed(now):
+                message, hint = half.describe(now), _next_version(release, step)
+                raise Refusal(ErrorCode.UPLOAD_CLOSED, message, _upload_location(release), hint)
+    return _unlisted_files(built, listed[built.name])
+
+
+def _unlisted_files(built: BuiltPackage, listed: Container[str]) -> list[str]:
+    return [file.name for file in built.files if file.name not in listed]
 
 
 def _next_version(release: ReleaseContext, step: Step) -> str:
@@ -150,13 +159,20 @@ def _next_version(release: ReleaseContext, step: Step) -> str:
 
 
 async def _send(release: ReleaseContext, step: Step, paths: Sequence[Path]) -> UploadResponse | None:
-    target, seconds, attestations = release.target, release.settings.upload_timeout, release.settings.attestations
     root = release.record.worktree / release.workspace
-    attestation_paths = [path.with_name(f"{path.name}{ATTESTATION}") for path in paths]
-    files = [*paths, *(path for path in attestation_paths if attestations and path.is_file())]
+    seconds, attestations = release.settings.upload_timeout, release.settings.attestations
+    files = [*paths]
+    if attestations:
+        attestation_paths = [path.with_name(f"{path.name}{ATTESTATION}") for path in paths]
+        files += filter(Path.is_file, attestation_paths)
     try:
         return await release.uv.publish(
-            root, files, target.publish_url, target.check_url, seconds, attestations=attestations
+            root,
+            files,
+            publish_url=release.target.publish_url,
+            check_url=release.target.check_url,
+            seconds=seconds,
+            attestations=attestations,
         )
     except ReleaseError as error:
         if error.code is not ErrorCode.COMMAND_TIMEOUT:
@@ -188,15 +204,14 @@ def _rejection(release: ReleaseContext, step: Step, answer: UploadResponse, uplo
             error = Refusal(ErrorCode.UPLOAD_LIMITED, message, location, _retry_hint(wait))
         case UploadOutcome.TRANSIENT | UploadOutcome.RATE_LIMITED as meaning:
             uploads.delay(wait)
-            limited = meaning is UploadOutcome.RATE_LIMITED
-            error = ReleaseError(ErrorCode.UPLOAD_LIMITED if limited else ErrorCode.UPLOAD_FAILED, message, location)
+            is_limited = meaning is UploadOutcome.RATE_LIMITED
+            code = ErrorCode.UPLOAD_LIMITED if is_limited else ErrorCode.UPLOAD_FAILED
+            error = ReleaseError(code, message, location)
         case _:
-            differs = (
-                "do not match" in answer.message
-            )  # uv's words for a file that somebody else has uploaded in the meantime
-            error = Refusal(
-                ErrorCode.PUBLISH_CHECKSUM_MISMATCH if differs else ErrorCode.UPLOAD_REFUSED, message, location
-            )
+            # uv's words for a file that somebody else has uploaded in the meantime
+            differs = "do not match" in answer.message
+            code = ErrorCode.PUBLISH_CHECKSUM_MISMATCH if differs else ErrorCode.UPLOAD_REFUSED
+            error = Refusal(code, message, location)
     return error
 
 
@@ -230,31 +245,36 @@ async def confirm(
     made in an earlier run, and this run has not asked the index about it.
     """
     seconds, pause = release.settings.confirm_timeout, 0.1
-    seen = "the index does not answer"
+    problem = "the index does not answer"
     try:
         async with asyncio.timeout(seconds):
-            while True:
-                try:
-                    missing = await _missing_files(built, index)
-                except Refusal:
-                    raise
-                except ReleaseError as error:  # the upload succeeded, so a bad answer may be temporary
-                    seen = str(error)
-                else:
-                    if not missing:
-                        break
-                    seen = f"not listed: {', '.join(missing)}"
+            while problem := await _visibility_problem(built, index):
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
     except TimeoutError:
-        uploaded = "uploaded in an earlier run" if earlier else "uploaded"
-        message = f"{step.name} {step.version} is {uploaded}, but not visible after {seconds:g} s; {seen}"
-        raise ReleaseError(ErrorCode.PUBLISH_TIMEOUT, message, index.url, _LOST_HINT if earlier else "") from None
+        uploaded, hint = ("uploaded in an earlier run", _LOST_HINT) if earlier else ("uploaded", "")
+        message = f"{step.name} {step.version} is {uploaded}, but not visible after {seconds:g} s; {problem}"
+        raise ReleaseError(ErrorCode.PUBLISH_TIMEOUT, message, index.url, hint) from None
     for file in built.files:
         detail.info("the index lists %s with sha256 %s", file.name, file.sha256)
     if in_flow():
         page = release.target.package_url(step.name, step.version)
         await acreate_link_artifact(page, f"{step.name} {step.version}", f"on-the-index-{step.name}")
+
+
+async def _visibility_problem(built: BuiltPackage, index: Index) -> str:
+    """Return which files the index does not list, or why it does not answer; empty once it lists all of them.
+
+    Raises Refusal RK-PUBLISH-CHECKSUM-MISMATCH if one is listed under its name with other content.
+    """
+    try:
+        listed = await files_on_index([built], index)
+    except Refusal:
+        raise
+    except ReleaseError as error:  # the upload succeeded, so a bad answer may be temporary
+        return str(error)
+    missing = _unlisted_files(built, listed[built.name])
+    return f"not listed: {', '.join(missing)}" if missing else ""
 
 
 _LOST_HINT = (
@@ -274,19 +294,15 @@ _LOST_HINT = (
 async def smoke_test(release: ReleaseContext, step: Step, built: BuiltPackage, slots: asyncio.Semaphore) -> None:
     """Install the package from the index into a fresh environment, as a user would, and import it."""
     root = release.record.worktree / release.workspace
-    index, internal = release.target.install_index, release.plan.install_closure(step.name)
     try:
         async with slots:
-            await release.uv.smoke_test(root, f"{step.name}=={step.version}", built.imports, index, internal)
+            await release.uv.smoke_test(
+                root,
+                requirement=f"{step.name}=={step.version}",
+                imports=built.imports,
+                index=release.target.install_index,
+                fresh=release.plan.install_closure(step.name),
+            )
     except ReleaseError as error:
         message = f"{step.name} {step.version} cannot be installed and imported"
         raise failure(ErrorCode.SMOKE_TEST_FAILED, error, message, ", ".join(built.imports)) from None
-
-
-async def _missing_files(built: BuiltPackage, index: Index) -> list[str]:
-    """Return the built files that the index does not list.
-
-    Raises Refusal RK-PUBLISH-CHECKSUM-MISMATCH if one is listed under its name with other content.
-    """
-    listed = (await files_on_index([built], index))[built.name]
-    return [file.name for file in built.files if file.name not in listed]
