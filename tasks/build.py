@@ -55,17 +55,21 @@ async def build(release: ReleaseContext, step: Step) -> None:
     """Build sdist and wheel of a pinned package into the release record."""
     out = release.record.dist(step.name)
     shutil.rmtree(out, ignore_errors=True)
-    links = [release.record.dist(name) for name in step.build_needs]
     package = release.record.worktree / release.workspace / step.path
     document, _ = read_toml(package / "pyproject.toml", f"{step.path}/pyproject.toml")
     env = {"SOURCE_DATE_EPOCH": str(release.epoch), **version_environment(document, step.name, str(step.version))}
-    command = release.uv.build_command(package, out, links, env, release.settings.build_timeout)
+    command = release.uv.build_command(
+        package,
+        out,
+        links=[release.record.dist(name) for name in step.build_needs],
+        env=env,
+        timeout=release.settings.build_timeout,
+    )
     try:
         await run_async(command)
     except ReleaseError as error:
-        raise failure(
-            ErrorCode.BUILD_FAILED, error, f"{step.name} {step.version} did not build", str(command)
-        ) from None
+        message = f"{step.name} {step.version} did not build"
+        raise failure(ErrorCode.BUILD_FAILED, error, message, str(command)) from None
 
 
 @task(name="verify", task_run_name="verify-{step.name}", cache_policy=NO_CACHE)
@@ -75,7 +79,12 @@ async def verify(release: ReleaseContext, step: Step) -> BuiltPackage:
     wheels = [read_wheel(path) for path in paths if path.suffix == ".whl"]
     sources = [name for path in paths if path.suffix == ".gz" for name in read_sdist(path)]
     mismatches = built_file_problems(
-        step.name, step.version, [path.name for path in paths], wheels, release.plan.pins_of(step), sources
+        step.name,
+        step.version,
+        names=[path.name for path in paths],
+        wheels=wheels,
+        pins=release.plan.pins_of(step),
+        sources=sources,
     )
     if mismatches:
         raise ReleaseError(ErrorCode.VERIFY_FAILED, "; ".join(mismatches), f"{step.name} {step.version}")
@@ -154,25 +163,34 @@ def export_bundle(release: ReleaseContext, repo: Repo, directory: Path) -> None:
 
 async def _find_conflict(release: ReleaseContext, requirements: Sequence[str]) -> str:
     """Return why *requirements* cannot be installed together, in uv's words; empty if they can."""
-    root, index = release.record.worktree / release.workspace, release.target.install_index
-    new_versions = tuple(release.plan.versions)
+    root = release.record.worktree / release.workspace
     try:
-        return await release.uv.find_conflict(root, requirements, release.staged_links, index, new_versions)
+        return await release.uv.find_conflict(
+            root,
+            requirements,
+            links=release.staged_links,
+            index=release.target.install_index,
+            fresh=tuple(release.plan.versions),
+        )
     except ReleaseError as error:
         message = "uv cannot determine whether the built packages can be installed"
         raise failure(ErrorCode.RESOLVE_FAILED, error, message, summarize(requirements)) from None
 
 
 async def _install_and_import(release: ReleaseContext, step: Step, built: BuiltPackage) -> None:
-    root, index = release.record.worktree / release.workspace, release.target.install_index
+    root = release.record.worktree / release.workspace
     code, modules = ErrorCode.STAGED_IMPORT_FAILED, ", ".join(built.imports)
-    new_versions = tuple(
-        release.plan.versions
-    )  # also those that only a published sibling requires, in an older version
+    # These include packages that only a published sibling requires, in an older version.
+    new_versions = tuple(release.plan.versions)
+    environment = release.uv.temporary_environment(
+        root,
+        built.requirement,
+        index=release.target.install_index,
+        fresh=new_versions,
+        links=release.staged_links,
+    )
     try:
-        async with release.uv.temporary_environment(
-            root, built.requirement, index, new_versions, release.staged_links
-        ) as python:
+        async with environment as python:
             try:
                 await release.uv.import_modules(python, built.imports)
             except ReleaseError as error:
