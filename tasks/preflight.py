@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 from releasekit.core.config.settings import bump_files
@@ -27,7 +28,7 @@ from releasekit.store.remote_lock import read_remote_lock
 from tasks.decorators import flow_task
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from packaging.version import Version
@@ -57,7 +58,7 @@ class PreflightFindings:
 
 def collect(*probes: Iterator[PreflightFinding]) -> PreflightFindings:
     """Run each of *probes* to its end, and return what they find, in order."""
-    return _as_findings([finding for probe in probes for finding in _with_error(probe)])
+    return _as_findings(chain.from_iterable(map(_with_error, probes)))
 
 
 def _with_error(probe: Iterator[PreflightFinding]) -> Iterator[PreflightFinding]:
@@ -79,7 +80,7 @@ async def _with_error_async(probe: AsyncIterator[PreflightFinding]) -> AsyncIter
         yield error
 
 
-def _as_findings(findings: list[PreflightFinding]) -> PreflightFindings:
+def _as_findings(findings: Iterable[PreflightFinding]) -> PreflightFindings:
     obstacles: list[Obstacle] = []
     warnings: list[str] = []
     for finding in findings:
@@ -128,18 +129,22 @@ def workspace(
     *needs_branch*, a detached HEAD is an obstacle in CI too.
     Obstacles: RK-PREFLIGHT-…, RK-GIT-IDENTITY, RK-SIGNING-FAILED, RK-VERSION-PLACE, RK-WORKSPACE-INVALID.
     """
+    on_index = published or {}
+    commit_probes = [_identity(repo), _signing_key(repo)] if commits else []
     probes = [
         _detached_head(repo, needs_branch=needs_branch),
         _dirty_worktree(repo),
         _stale_lock(project, repo),
-        *((_identity(repo), _signing_key(repo)) if commits else ()),
+        *commit_probes,
         _version_locations(project, repo, plan),
         _requirement_locations(project, repo, plan),
-        _taken_versions(project, plan, published or {}),
+        _taken_versions(project, plan, on_index),
     ]
-    if published is not None and target.is_pypi:
-        probes.append(_new_projects(plan, published))
-    if audit and project.settings.audit and (project.root / "uv.lock").is_file():
+    if target.is_pypi:
+        probes.append(_new_projects(plan, on_index))
+    lock_file = project.root / "uv.lock"
+    is_audited = audit and project.settings.audit and lock_file.is_file()
+    if is_audited:
         probes.append(_audit(project))
     return collect(*probes)
 
@@ -188,23 +193,24 @@ def _detached_head(repo: Repo, *, needs_branch: bool) -> Iterator[PreflightFindi
         return
     message = f"HEAD is detached at {repo.head[:12]}"
     if needs_branch:
-        yield Refusal(
-            ErrorCode.PREFLIGHT_DETACHED_HEAD, f"{message}, so there is no branch to fast-forward", str(repo.top)
-        )
+        message = f"{message}, so there is no branch to fast-forward"
+        yield Refusal(ErrorCode.PREFLIGHT_DETACHED_HEAD, message, str(repo.top))
     elif not os.environ.get("CI"):
         yield Refusal(ErrorCode.PREFLIGHT_DETACHED_HEAD, message, str(repo.top))
 
 
 def _dirty_worktree(repo: Repo) -> Iterator[PreflightFinding]:
-    if changed := repo.changed_paths():
-        yield Refusal(ErrorCode.PREFLIGHT_DIRTY_WORKTREE, f"uncommitted: {summarize(changed, 5)}", str(repo.top))
+    changed = repo.changed_paths()
+    if changed:
+        message = f"uncommitted: {summarize(changed, 5)}"
+        yield Refusal(ErrorCode.PREFLIGHT_DIRTY_WORKTREE, message, str(repo.top))
 
 
 def _stale_lock(project: Project, repo: Repo) -> Iterator[PreflightFinding]:
-    if repo.is_tracked(project.root / "uv.lock") and not project.uv.lock_is_current(project.root):
-        yield Refusal(
-            ErrorCode.PREFLIGHT_LOCK_STALE, "uv.lock does not fit the pyproject.toml files", str(project.root)
-        )
+    is_stale = repo.is_tracked(project.root / "uv.lock") and not project.uv.lock_is_current(project.root)
+    if is_stale:
+        message = "uv.lock does not fit the pyproject.toml files"
+        yield Refusal(ErrorCode.PREFLIGHT_LOCK_STALE, message, str(project.root))
 
 
 def _identity(repo: Repo) -> Iterator[PreflightFinding]:
@@ -225,29 +231,36 @@ def _version_locations(project: Project, repo: Repo, plan: Plan) -> Iterator[Pre
             files |= dict.fromkeys(_written_files(project, step), step.path)
         except ReleaseError as error:
             yield error
-    for path in repo.find_untracked(list(files)):
-        message = "git does not track this file, so the release cannot write the version into it"
-        yield Refusal(ErrorCode.VERSION_PLACE, message, os.path.relpath(path, project.root))
+    message = "git does not track this file, so the release cannot write the version into it"
+    yield from _untracked_files(project, repo, list(files), ErrorCode.VERSION_PLACE, message)
 
 
 def _requirement_locations(project: Project, repo: Repo, plan: Plan) -> Iterator[PreflightFinding]:
     """Find requirements that cannot be raised later: the edits of the release are tried and discarded."""
-    files = group_by_file(plan.raises)
-    for file, raised in files.items():
+    files: list[Path] = []
+    for file, raised in group_by_file(plan.raises).items():
         path = project.root / file
+        files.append(path.resolve())
         try:
             write_raised_requirements(read_text(path), path.name, raised)
         except ReleaseError as error:
             yield Refusal(error.code, error.message, file, error.hint)
-    for path in repo.find_untracked([(project.root / file).resolve() for file in files]):
-        message = "git does not track this file, so the release cannot raise a requirement in it"
-        yield Refusal(ErrorCode.WORKSPACE_REQUIREMENT, message, os.path.relpath(path, project.root))
+    message = "git does not track this file, so the release cannot raise a requirement in it"
+    yield from _untracked_files(project, repo, files, ErrorCode.WORKSPACE_REQUIREMENT, message)
+
+
+def _untracked_files(
+    project: Project, repo: Repo, files: Sequence[Path], code: ErrorCode, message: str
+) -> Iterator[PreflightFinding]:
+    for path in repo.find_untracked(files):
+        yield Refusal(code, message, os.path.relpath(path, project.root))
 
 
 def _written_files(project: Project, step: Step) -> Iterable[Path]:
     """Return the files that get the version of *step*; none if it is only pyproject.toml, which always works."""
     document, _ = project.manifests[step.path]
-    if not (is_dynamic(document) or bump_files(document, step.path)):
+    has_other_files = is_dynamic(document) or bump_files(document, step.path)
+    if not has_other_files:
         return ()
     return new_texts(project.root / step.path, document, step.version, step.path)
 
@@ -260,7 +273,8 @@ def _taken_versions(
         if step.status is Status.ALREADY_PUBLISHED:
             message = f"the index already has {step.name} {step.next}"
             yield Refusal(ErrorCode.PREFLIGHT_VERSION_EXISTS, message, location)
-        if step.order < 0 or project.settings.allow_older:
+        is_older_allowed = step.order < 0 or project.settings.allow_older
+        if is_older_allowed:
             continue
         stable = [version for version in published.get(step.name, ()) if not version.is_prerelease]
         latest = max(stable, default=step.version)
@@ -271,9 +285,10 @@ def _taken_versions(
 
 
 def _new_projects(plan: Plan, published: Mapping[str, frozenset[Version]]) -> Iterator[PreflightFinding]:
-    fresh = [step.name for step in plan.steps if step.name in published and not published[step.name]]
-    if len(fresh) > _NEW_PROJECTS_A_DAY:
-        message = f"{len(fresh)} projects are new to the index; PyPI lets a user create {_NEW_PROJECTS_A_DAY} a day"
+    without_version = {name for name, versions in published.items() if not versions}
+    count = len(without_version.intersection(step.name for step in plan.steps))
+    if count > _NEW_PROJECTS_A_DAY:
+        message = f"{count} projects are new to the index; PyPI lets a user create {_NEW_PROJECTS_A_DAY} a day"
         yield ReleaseWarning(ErrorCode.PREFLIGHT_NEW_PROJECTS, message)
 
 
@@ -284,18 +299,24 @@ def _audit(project: Project) -> Iterator[PreflightFinding]:
     try:
         findings = project.uv.audit(project.root)
     except ReleaseError as error:  # for example without a network; then nothing is known about vulnerabilities
-        reason = next((line for line in error.output.splitlines() if line.startswith("error")), error.message)
-        yield ReleaseWarning(error.code, f"uv audit failed: {reason.removeprefix('error: ')}", str(project.root))
+        error_lines = (line for line in error.output.splitlines() if line.startswith("error"))
+        reason = next(error_lines, error.message).removeprefix("error: ")
+        yield ReleaseWarning(error.code, f"uv audit failed: {reason}", str(project.root))
         return
-    if findings and project.settings.strict_audit:
-        yield Refusal(ErrorCode.PREFLIGHT_VULNERABLE, "uv audit has findings", str(project.root), output=findings)
-    elif findings:
-        yield ReleaseWarning(ErrorCode.PREFLIGHT_VULNERABLE, findings.strip().splitlines()[-1], "uv audit")
+    if not findings:
+        return
+    if project.settings.strict_audit:
+        message = "uv audit has findings"
+        yield Refusal(ErrorCode.PREFLIGHT_VULNERABLE, message, str(project.root), output=findings)
+    else:
+        summary = findings.strip().splitlines()[-1]
+        yield ReleaseWarning(ErrorCode.PREFLIGHT_VULNERABLE, summary, "uv audit")
 
 
 def _notes(project: Project, repo: Repo, plan: Plan, target: Target) -> Iterator[PreflightFinding]:
     settings = project.settings
-    if plan.steps and settings.release and settings.notes_template:
+    has_own_notes = plan.steps and settings.release and settings.notes_template
+    if has_own_notes:
         workspace_path = project.root.relative_to(repo.top).as_posix()
         sources = gather_notes(plan, repo, repo.top, workspace_path, target, settings, pulls={})
         render_notes(sources, project.root, settings, MIN_BODY_LIMIT)
@@ -308,7 +329,8 @@ async def _forge_access(project: Project, repo: Repo, plan: Plan) -> AsyncIterat
     )
 
     settings = project.settings
-    if not (plan.steps and settings.creates_forge_release):
+    has_forge_release = plan.steps and settings.creates_forge_release
+    if not has_forge_release:
         return
     try:
         async with connect_forge(repo.address(settings.remote), settings, project.uv.secrets) as forge:
@@ -325,10 +347,12 @@ async def _forge_access(project: Project, repo: Repo, plan: Plan) -> AsyncIterat
         consequence = "there will be no release on GitHub or GitLab"
         if settings.stops_at(error):
             consequence = "the release on GitHub or GitLab may fail"
-        yield ReleaseWarning(error.code, f"{consequence}: {error.message}", error.location)
+        message = f"{consequence}: {error.message}"
+        yield ReleaseWarning(error.code, message, error.location)
         return
     for draft in drafts:
-        if draft.tag == plan.title or MANIFEST in draft.assets:
+        is_draft_of_releasekit = draft.tag == plan.title or MANIFEST in draft.assets
+        if is_draft_of_releasekit:
             message = f"there is a draft of {draft.tag} on {forge.name}"
             yield Refusal(ErrorCode.PREFLIGHT_CONCURRENT_RELEASE, message, draft.url)
 
@@ -341,7 +365,8 @@ async def _credentials(project: Project, target: Target, index: Index) -> AsyncI
         await index.check_credentials(address)
     except ReleaseError as error:
         yield error
-        if error.code is ErrorCode.INDEX_UNREACHABLE and not index.has_credentials(address):
+        is_unanswered = error.code is ErrorCode.INDEX_UNREACHABLE
+        if is_unanswered and not index.has_credentials(address):
             message = "no credentials are set, and the index does not answer whether it needs any"
             yield Refusal(ErrorCode.INDEX_CREDENTIALS, message, error.location)
 
@@ -351,13 +376,17 @@ def _remote(project: Project, repo: Repo) -> Iterator[PreflightFinding]:
     if not settings.push:
         return
     if settings.remote not in repo.remotes():
-        yield Refusal(ErrorCode.PREFLIGHT_NO_REMOTE, f"there is no remote {settings.remote}", str(repo.top))
-    elif repo.branch:
-        try:
-            repo.push(settings.remote, [f"{repo.head}:refs/heads/{repo.branch}"], dry_run=True)
-        except ReleaseError as error:
-            if error.code is not ErrorCode.PUSH_REJECTED:
-                raise
-            message = f"{settings.remote} would refuse a push to {repo.branch}"
-            hint = f"Pull first if {repo.branch} has new commits there, or pass --no-push."
-            yield Refusal(ErrorCode.PUSH_REJECTED, message, str(repo.top), hint, error.output)
+        message = f"there is no remote {settings.remote}"
+        yield Refusal(ErrorCode.PREFLIGHT_NO_REMOTE, message, str(repo.top))
+        return
+    if not repo.branch:
+        return
+    refspec = f"{repo.head}:refs/heads/{repo.branch}"
+    try:
+        repo.push(settings.remote, [refspec], dry_run=True)
+    except ReleaseError as error:
+        if error.code is not ErrorCode.PUSH_REJECTED:
+            raise
+        message = f"{settings.remote} would refuse a push to {repo.branch}"
+        hint = f"Pull first if {repo.branch} has new commits there, or pass --no-push."
+        yield Refusal(ErrorCode.PUSH_REJECTED, message, str(repo.top), hint, error.output)
