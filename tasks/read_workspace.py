@@ -20,7 +20,7 @@ from tasks.decorators import flow_task, read_secret
 from tasks.project import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from releasekit.core.workspace.workspace import DeclaredVersion
@@ -44,10 +44,11 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
     own: dict[str, dict[str, Any]] = {}
     for directory in directories:
         relative = os.path.relpath(directory, root).replace(os.sep, "/")
+        is_root = relative == "."
         location = f"{relative}/pyproject.toml"
         document, text = read_toml(directory / "pyproject.toml", location)
         manifests[relative] = document, text
-        settings_table = {} if relative == "." else parse_member_settings(document, location, text)
+        settings_table = {} if is_root else parse_member_settings(document, location, text)
         if settings_table:
             own[relative] = {key: value for key, value in settings_table.items() if key not in overrides}
         declaration = declared_version(directory, document, relative)
@@ -74,7 +75,8 @@ def _with_position(error: Refusal, manifests: Mapping[str, tuple[Mapping[str, An
         return error
     directory = quoted.file.removesuffix("pyproject.toml").rstrip("/") or "."
     _, text = manifests.get(directory, ({}, ""))
-    return Refusal(error.code, error.message, error.location, error.hint, error.output, locate_excerpt(quoted, text))
+    excerpt = locate_excerpt(quoted, text)
+    return Refusal(error.code, error.message, error.location, error.hint, error.output, excerpt)
 
 
 def target_of(project: Project) -> Target:
@@ -88,14 +90,19 @@ def target_of(project: Project) -> Target:
     _refuse_credentials("check_url", settings.check_url)
     if settings.index:
         return _named_target(project)
-    uv_table: Mapping[str, Any] = project.document.get("tool", {}).get("uv", {})
-    publish_url = settings.publish_url or os.environ.get("UV_PUBLISH_URL") or str(uv_table.get("publish-url", ""))
-    check_url = settings.check_url or os.environ.get("UV_PUBLISH_CHECK_URL") or str(uv_table.get("check-url", ""))
+    publish_url = settings.publish_url or _address_of_uv(project, "UV_PUBLISH_URL", "publish-url")
+    check_url = settings.check_url or _address_of_uv(project, "UV_PUBLISH_CHECK_URL", "check-url")
     if publish_url and not check_url:
         message = f"uploads to {publish_url} cannot be confirmed without --check-url"
         raise Refusal(ErrorCode.INDEX_UNKNOWN, message)
     default = project.uv.default_index(project.root)
     return Target(check_url or default, publish_url, is_default=check_url in ("", default))
+
+
+def _address_of_uv(project: Project, variable: str, key: str) -> str:
+    """Return the address that uv uses: the environment *variable*, or *key* of [tool.uv]; empty without both."""
+    address = _uv_table(project).get(key, "")
+    return os.environ.get(variable) or str(address)
 
 
 def _refuse_credentials(key: str, address: str) -> None:
@@ -108,22 +115,29 @@ def _refuse_credentials(key: str, address: str) -> None:
 def _named_target(project: Project) -> Target:
     """Return the index of the workspace that the setting `index` names, with the addresses of other settings."""
     settings = project.settings
-    for index in _indexes(project):
-        if index.get("name") == settings.index and "publish-url" in index:
-            check_url = settings.check_url or index["url"]
-            publish_url = settings.publish_url or index["publish-url"]
-            return Target(check_url, publish_url, settings.index, bool(index.get("default")))
+    for target in named_targets(project):
+        if target.name == settings.index:
+            return replace(
+                target,
+                check_url=settings.check_url or target.check_url,
+                publish_url=settings.publish_url or target.publish_url,
+            )
     message = f"no index with a publish-url is named {settings.index}"
     raise Refusal(ErrorCode.INDEX_UNKNOWN, message, "[[tool.uv.index]]")
 
 
-def _indexes(project: Project) -> Sequence[Mapping[str, Any]]:
-    """Return the tables [[tool.uv.index]] of the workspace."""
-    return project.document.get("tool", {}).get("uv", {}).get("index", ())
-
-
 def named_targets(project: Project) -> Iterator[Target]:
     """Yield the indexes of the workspace that have a name and an upload address."""
-    for index in _indexes(project):
-        if "name" in index and "publish-url" in index:
-            yield Target(index["url"], index["publish-url"], index["name"], bool(index.get("default")))
+    for index in _uv_table(project).get("index", ()):
+        if {"name", "publish-url"} <= index.keys():
+            yield Target(
+                check_url=index["url"],
+                publish_url=index["publish-url"],
+                name=index["name"],
+                is_default=bool(index.get("default")),
+            )
+
+
+def _uv_table(project: Project) -> Mapping[str, Any]:
+    """Return the table [tool.uv] of the root pyproject.toml."""
+    return project.document.get("tool", {}).get("uv", {})
