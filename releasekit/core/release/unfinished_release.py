@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from releasekit.core.text import count_packages
+from releasekit.core.text import count_as, count_packages
 from releasekit.core.version_numbers import PyVersion
 
 if TYPE_CHECKING:
@@ -68,6 +69,11 @@ class ReleaseTraces:
         """The built packages; empty before all are built."""
         return self.manifest.packages if self.manifest else ()
 
+    @property
+    def is_being_rolled_back(self) -> bool:
+        """Whether a rollback of the release has begun."""
+        return self.manifest is not None and self.manifest.undoing
+
 
 class FileStatus(BaseModel):
     """One built file. *here* says whether this machine has it, *index* compares it with the file on the index."""
@@ -78,6 +84,11 @@ class FileStatus(BaseModel):
     sha256: str
     here: bool
     index: IndexState
+
+    @property
+    def is_unrecoverable(self) -> bool:
+        """Whether the file is neither on this machine nor on the index, if the index was asked."""
+        return not self.here and self.index == "absent"
 
 
 class PackageStatus(BaseModel):
@@ -159,11 +170,8 @@ class ReleaseStatus(BaseModel):
     @property
     def headline(self) -> str:
         """One sentence that summarizes the status."""
-        count = len(self.releases)
-        if count == 1:
-            return "1 unfinished release"
-        if count > 1:
-            return f"{count} unfinished releases"
+        if self.releases:
+            return count_as("unfinished release", self.releases)
         if self.running:
             return f"No release is unfinished; releasekit is running here: {self.running}."
         where = "on this machine" if self.unasked else "here or on the remote"
@@ -178,7 +186,8 @@ def describe_release(traces: ReleaseTraces, running: str = "", holder_elsewhere:
     """
     steps = traces.plan.steps if traces.plan else ()
     umbrella = traces.plan.tags if traces.plan else ()
-    packages = tuple(_package_status(step, traces) for step in steps)
+    built = {package.name: package for package in traces.packages}
+    packages = tuple(_package_status(step, built.get(step.name), traces) for step in steps)
     is_index_asked = traces.index_files is not None or not traces.packages
     published = sum(package.is_published for package in packages) if is_index_asked else None
     stage = _release_stage(traces, running)
@@ -200,21 +209,20 @@ def describe_release(traces: ReleaseTraces, running: str = "", holder_elsewhere:
     manifest = traces.manifest
     if manifest is None:
         return status
-    return status.model_copy(
-        update={
-            "by": manifest.by,
-            "host": manifest.host,
-            "since": manifest.begun,
-            "commit": manifest.release_commit,
-            "branch": manifest.branch,
-        }
-    )
+    origin = {
+        "by": manifest.by,
+        "host": manifest.host,
+        "since": manifest.begun,
+        "commit": manifest.release_commit,
+        "branch": manifest.branch,
+    }
+    return status.model_copy(update=origin)
 
 
 def unfinished_note(release: UnfinishedRelease) -> str:
     """Return the line that `plan` prints about the unfinished release."""
     progress = ""
-    if release.packages and release.published:
+    if release.published:
         progress = f" ({release.published} of {count_packages(release.packages)} published)"
     return f"note: release {release.title} is unfinished{progress}; `releasekit status` shows it"
 
@@ -222,13 +230,11 @@ def unfinished_note(release: UnfinishedRelease) -> str:
 # ---- the progress of each package -----------------------------------------------------------------------------------
 
 
-def _package_status(step: Step, traces: ReleaseTraces) -> PackageStatus:
+def _package_status(step: Step, built: BuiltPackage | None, traces: ReleaseTraces) -> PackageStatus:
     progress: UploadProgress = "planned"
     files: tuple[FileStatus, ...] = ()
-    built_packages = {package.name: package for package in traces.packages}
-    if step.name in built_packages:
-        built_files = built_packages[step.name].files
-        files = tuple(_file_status(file, step.name, traces) for file in built_files)
+    if built is not None:
+        files = tuple(_file_status(file, step.name, traces) for file in built.files)
         progress = _upload_progress(files)
     return PackageStatus(
         name=step.name,
@@ -255,12 +261,12 @@ def _index_state(file: BuiltFile, package: str, traces: ReleaseTraces) -> IndexS
     if traces.index_files is None:
         return "unasked"
     listed_sums = traces.index_files.get(package, {})
-    if file.name not in listed_sums:
-        return "absent"
-    listed_sum = listed_sums[file.name]
-    if not listed_sum:
-        return "listed"  # without a checksum
-    return "same" if listed_sum == file.sha256 else "differs"
+    states: dict[str | None, IndexState] = {
+        None: "absent",
+        file.sha256: "same",
+        "": "listed",  # without a checksum
+    }
+    return states.get(listed_sums.get(file.name), "differs")
 
 
 def _upload_progress(files: tuple[FileStatus, ...]) -> UploadProgress:
@@ -309,14 +315,12 @@ def _release_stage(traces: ReleaseTraces, running: str) -> ReleaseStage:
         "damaged": bool(traces.damage),
         "running": bool(running),
         "importing": not traces.has_plan,
-        "undoing": manifest is not None and manifest.undoing,
+        "undoing": traces.is_being_rolled_back,
         "taken_over": manifest is not None and bool(manifest.held) and is_lock_lost,
         "staged": manifest is not None and manifest.staged,
     }
-    for stage, applies in stages.items():
-        if applies:
-            return stage
-    return "begun"
+    matching: Iterator[ReleaseStage] = (stage for stage, applies in stages.items() if applies)
+    return next(matching, "begun")
 
 
 _PULL_REQUEST_STAGES: Mapping[str, ReleaseStage] = {
@@ -337,9 +341,12 @@ def _describe_stage(
 ) -> str:
     release = f"Release {traces.title}"
     progress = _describe_progress(traces, packages, published)
-    is_undone = bool(traces.manifest and traces.manifest.undoing)
+    work = "rolled back" if traces.is_being_rolled_back else "made"
+    orphan = f"{traces.location} keeps the commit of a release whose record is lost."
+    if traces.plan:
+        orphan = f"The record of release {traces.title} is lost; git has a copy of it."
     sentences = {
-        "running": f"{release} is being {'rolled back' if is_undone else 'made'} now by {running}: {progress}.",
+        "running": f"{release} is being {work} now by {running}: {progress}.",
         "begun": f"{release} is unfinished: {progress}.",
         "staged": f"{release} is staged: everything is built and verified, and nothing is public.",
         "undoing": f"The rollback of release {traces.title} is unfinished.",
@@ -347,9 +354,7 @@ def _describe_stage(
         "another clone has taken it over, finished it or rolled it back.",
         "importing": f"{release} was imported from a manifest, but its record here is incomplete: the plan is missing.",
         "damaged": f"The record of release {traces.title} is damaged: {traces.damage}.",
-        "orphaned": f"The record of release {traces.title} is lost; git has a copy of it."
-        if traces.plan
-        else f"{traces.location} keeps the commit of a release whose record is lost.",
+        "orphaned": orphan,
         "elsewhere": f"{release} is being made by another clone: {progress}.",
         "proposed": f"{release} has an open pull request, which waits to be merged.",
         "closed": f"{release} had a pull request, which was closed without being merged.",
@@ -361,10 +366,8 @@ def _describe_stage(
 
 def _describe_progress(traces: ReleaseTraces, packages: tuple[PackageStatus, ...], published: int | None) -> str:
     total = count_packages(packages)
-    if not packages and not traces.packages:
-        return "its progress is unknown"
     if not traces.packages:
-        return f"{total} planned, none built"
+        return f"{total} planned, none built" if packages else "its progress is unknown"
     if published is None:
         return f"{total} built, the index was not asked"
     if published < len(packages):
@@ -389,7 +392,8 @@ def _notes(
         yield f"{branch} on {traces.remote} has new commits, but not the release commit"
     if stage in ("begun", "staged"):
         yield from _newer_commits_note(traces.ahead)
-    if holder_elsewhere and traces.source == "record":
+    may_run_elsewhere = holder_elsewhere and traces.source == "record"
+    if may_run_elsewhere:
         yield f"the release lock names {holder_elsewhere}; this machine cannot see whether that process still runs"
     if traces.page:
         yield traces.page
@@ -404,11 +408,8 @@ def _newer_commits_note(count: int) -> Iterator[str]:
 
 def _unrecoverable_files(packages: tuple[PackageStatus, ...]) -> list[str]:
     """Return the built files that are neither on this machine nor on the index, if the index was asked."""
-    names: list[str] = []
-    for package in packages:
-        absent_files = [file for file in package.files if file.index == "absent"]
-        names += [file.name for file in absent_files if not file.here]
-    return names
+    files = chain.from_iterable(package.files for package in packages)
+    return [file.name for file in files if file.is_unrecoverable]
 
 
 # ---- the next command -----------------------------------------------------------------------------------------------
@@ -467,33 +468,47 @@ def _commands_without_record(stage: ReleaseStage, traces: ReleaseTraces) -> tupl
 
 
 def _commands_elsewhere(stage: ReleaseStage, traces: ReleaseTraces) -> tuple[NextCommand, ...]:
-    match stage:
-        case "elsewhere":
-            effect = "takes it over if that clone is lost; otherwise wait until it has finished"
-            return (NextCommand(command=_RECOVER, effect=effect),)
-        case "proposed":
-            update = NextCommand(command="releasekit prepare", effect="updates the pull request")
-            return (NextCommand(command="", effect="merge the pull request"), update)
-        case "closed":
-            effect = "opens a new pull request with all unreleased changes"
-            return (NextCommand(command="releasekit prepare", effect=effect),)
-        case "merged":
-            effect = "tags the merged commit, and starts the workflow that publishes it"
-            return (NextCommand(command="releasekit publish --publish-from ci", effect=effect),)
-        case _:
-            return (NextCommand(command=f"releasekit publish --manifest {traces.title}", effect="publishes it"),)
+    publish_draft = NextCommand(command=f"releasekit publish --manifest {traces.title}", effect="publishes it")
+    commands = {**_COMMANDS_ELSEWHERE, "draft": (publish_draft,)}
+    return commands[stage]
+
+
+_COMMANDS_ELSEWHERE: Mapping[ReleaseStage, tuple[NextCommand, ...]] = {
+    "elsewhere": (
+        NextCommand(
+            command=_RECOVER,
+            effect="takes it over if that clone is lost; otherwise wait until it has finished",
+        ),
+    ),
+    "proposed": (
+        NextCommand(command="", effect="merge the pull request"),
+        NextCommand(command="releasekit prepare", effect="updates the pull request"),
+    ),
+    "closed": (
+        NextCommand(
+            command="releasekit prepare",
+            effect="opens a new pull request with all unreleased changes",
+        ),
+    ),
+    "merged": (
+        NextCommand(
+            command="releasekit publish --publish-from ci",
+            effect="tags the merged commit, and starts the workflow that publishes it",
+        ),
+    ),
+}
 
 
 def _commands_to_continue(traces: ReleaseTraces, packages: tuple[PackageStatus, ...]) -> tuple[NextCommand, ...]:
-    if any(package.progress == "differs" for package in packages):
+    has_other_files = any(package.progress == "differs" for package in packages)
+    if has_other_files:
         effect = "abandons it: `releasekit publish` refuses a release whose files differ on the index"
         return (NextCommand(command="releasekit rollback", effect=effect),)
     if _unrecoverable_files(packages):
-        return (
-            NextCommand(command=_RECOVER, effect="builds the lost files again, compares them, and resumes it"),
-            _ABANDON,
-        )
-    if traces.moved and packages and all(package.is_published for package in packages):
+        effect = "builds the lost files again, compares them, and resumes it"
+        return (NextCommand(command=_RECOVER, effect=effect), _ABANDON)
+    is_published = packages and all(package.is_published for package in packages)
+    if traces.moved and is_published:
         effect = "gets the new commits; then `git push` and `releasekit publish` finish the release"
         return (NextCommand(command="git pull", effect=effect), _ABANDON)
     return (_RESUME, _ABANDON)
