@@ -47,10 +47,11 @@ def release_pr_status(
 ) -> ReleasePullRequest:
     """Return the status of the release of *plan*; *message* describes the *stage* in a sentence."""
     packages = tuple(f"{step.name} {step.version}" for step in plan.steps)
+    title = plan.title if packages else ""
     return ReleasePullRequest(
         stage=stage,
         what=message,
-        title=plan.title if plan.steps else "",
+        title=title,
         packages=packages,
         obstacles=plan.obstacles,
     )
@@ -74,13 +75,12 @@ def stale_reasons(proposed: Plan, before: Plan, after: Plan) -> Iterator[str]:
     steps_after = {step.name: step for step in after.packages}
     proposed_names = {step.name for step in proposed.steps}
     for step in proposed.steps:
-        old = steps_before.get(step.name)
         new = steps_after.get(step.name)
         if new is None:
             yield f"{step.name} is no longer a package"
-        elif old is None:
             continue
-        elif _has_higher_version(new, old):
+        old = steps_before.get(step.name, new)  # a package that is new on the branch has not changed
+        if _has_higher_version(new, old):
             yield f"{step.name} would become {new.next} instead of {step.version}: {new.reason}"
         elif _edges(old, proposed_names) != _edges(new, proposed_names):
             yield f"{step.name} now needs different packages of this release"
