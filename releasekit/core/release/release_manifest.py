@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import filterfalse
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -114,7 +115,8 @@ class ReleaseManifest(BaseModel):
 
     def lock_text(self) -> str:
         """Return the manifest for the lock on the remote: the fields that do not change after the first upload."""
-        return manifest_text(self.model_copy(update={**_RESET_FIELDS, "tags": (), "plan": None}))
+        lasting = self.model_copy(update={**_RESET_FIELDS, "tags": (), "plan": None})
+        return manifest_text(lasting)
 
     def with_plan(self, plan: Plan) -> ReleaseManifest:
         """Return the manifest with the *plan* inside, to continue the release elsewhere."""
@@ -159,7 +161,8 @@ def parse_staged_manifest(text: str, location: str) -> tuple[ReleaseManifest, Pl
 
 
 def _manifest_problems(manifest: ReleaseManifest, plan: Plan) -> Iterator[str]:
-    if (plan.release, plan.commit) != (manifest.release, manifest.commit):
+    is_own_plan = (plan.release, plan.commit) == (manifest.release, manifest.commit)
+    if not is_own_plan:
         yield f"its plan belongs to another release, {plan.release}"
     ids = (
         ("release", manifest.release, _RELEASE_ID),
@@ -170,12 +173,10 @@ def _manifest_problems(manifest: ReleaseManifest, plan: Plan) -> Iterator[str]:
         if not pattern.fullmatch(value):
             yield f"{name}: {value!r} is not valid"
     package_tags = [step.tag for step in plan.steps]
-    ref_names = [*plan.tags, *manifest.tags, *package_tags]
-    if manifest.branch:
-        ref_names.append(manifest.branch)
-    for ref_name in ref_names:
-        if not is_tag_name(ref_name):
-            yield f"{ref_name!r} is not a valid name of a tag or branch"
+    branches = [manifest.branch] if manifest.branch else []
+    ref_names = [*plan.tags, *manifest.tags, *package_tags, *branches]
+    for ref_name in filterfalse(is_tag_name, ref_names):
+        yield f"{ref_name!r} is not a valid name of a tag or branch"
     yield from _index_problems(manifest)
     yield from _step_problems(plan)
     yield from _package_problems(manifest, plan)
@@ -185,11 +186,11 @@ _RELEASE_ID, _SHA = re.compile(r"[0-9a-f]{12}"), re.compile(r"[0-9a-f]{40}(?:[0-
 
 
 def _index_problems(manifest: ReleaseManifest) -> Iterator[str]:
-    problem = "indexes: an address is not http or https, or contains more than host and path"
     for index in manifest.indexes:
         addresses = filter(None, (index.check_url, index.publish_url))
-        if not all(map(_is_plain_address, addresses)):
-            yield problem
+        has_plain_addresses = all(map(_is_plain_address, addresses))
+        if not has_plain_addresses:
+            yield "indexes: an address is not http or https, or contains more than host and path"
 
 
 def _is_plain_address(address: str) -> bool:
@@ -206,7 +207,8 @@ def _step_problems(plan: Plan) -> Iterator[str]:
     if not (names and has_unique_names):
         yield "its plan releases no package, or one package twice"
     for step in plan.steps:
-        if step.next is None or not is_normalized_name(step.name):
+        is_release_of_package = step.next is not None and is_normalized_name(step.name)
+        if not is_release_of_package:
             yield f"{step.name!r} has no version, or is not a package name"
         if not _is_inside_workspace(step.path):
             yield f"{step.path!r} leads out of the workspace"
@@ -233,11 +235,14 @@ def _package_problems(manifest: ReleaseManifest, plan: Plan) -> Iterator[str]:
     for package in manifest.packages:
         file_names = [file.name for file in package.files]
         yield from file_name_problems(package.name, package.version, file_names)
-        for file in package.files:
-            has_valid_name = _FILE_NAME.fullmatch(file.name)
-            has_valid_sum = _SHA256.fullmatch(file.sha256)
-            if not (has_valid_name and has_valid_sum):
-                yield f"{file.name!r} is not a file of {package.name}, or its sha256 is not valid"
+        for file in filterfalse(_is_valid_file, package.files):
+            yield f"{file.name!r} is not a file of {package.name}, or its sha256 is not valid"
+
+
+def _is_valid_file(file: BuiltFile) -> bool:
+    has_valid_name = _FILE_NAME.fullmatch(file.name) is not None
+    has_valid_sum = _SHA256.fullmatch(file.sha256) is not None
+    return has_valid_name and has_valid_sum
 
 
 _FILE_NAME, _SHA256 = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*"), re.compile(r"[0-9a-f]{64}")
