@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from releasekit.core.text import count_as
 from releasekit.core.version_numbers import PyVersion
 
 
@@ -75,11 +76,8 @@ class ReleaseReport(BaseModel):
         """One line with the counts by outcome. Use it where the problems follow."""
         counts = Counter(package.outcome for package in self.packages)
         parts = [f"{counts[outcome]} {outcome}" for outcome in PackageOutcome if counts[outcome]]
-        problem_count = len(self.problems)
-        if problem_count == 1:
-            parts.append("1 problem")
-        elif problem_count > 1:
-            parts.append(f"{problem_count} problems")
+        if self.problems:
+            parts.append(count_as("problem", self.problems))
         result = ", ".join(parts) or "nothing to release"
         return f"{self.title}: {result}"
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from releasekit.core.release.target import strip_credentials
-from releasekit.core.text import count_packages
+from releasekit.core.text import count_as
 from releasekit.core.version_numbers import PyVersion
 from releasekit.core.workspace.graph import closure, reverse
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Iterable, Mapping
+    from collections.abc import Collection, Container, Iterable, Mapping, Sized
 
     from packaging.version import Version
 
@@ -109,14 +110,17 @@ class Rollback(BaseModel):
         parts = [f"{self.title}: {state}"]
         names = {package.name for package in self.public}
         if names:
-            verb = "stays" if len(names) == 1 else "stay"
-            parts.append(f"{count_packages(names)} {verb} on the index")
+            parts.append(f"{_count_that_stay('package', names)} on the index")
         tags = {kept_tag.tag for kept_tag in self.kept_tags}
-        if len(tags) == 1:
-            parts.append("1 tag stays")
-        elif tags:
-            parts.append(f"{len(tags)} tags stay")
+        if tags:
+            parts.append(_count_that_stay("tag", tags))
         return ", ".join(parts)
+
+
+def _count_that_stay(noun: str, names: Sized) -> str:
+    """Return how many *names* stay: "1 tag stays", "3 tags stay"."""
+    verb = "stays" if len(names) == 1 else "stay"
+    return f"{count_as(noun, names)} {verb}"
 
 
 class TaggedPackage(Protocol):
@@ -141,19 +145,18 @@ def tag_keep_reasons(
     *complete* has by package a sentence that says where all its files are. A tag stands for the *packages* that have
     it. A tag of the *umbrella*, or of no package, stands for all of them.
     """
+    all_names: list[str] = []
+    names_by_tag: dict[str, list[str]] = defaultdict(list)
+    for package in packages:
+        all_names.append(package.name)
+        names_by_tag[package.tag].append(package.name)
     reasons: dict[str, str] = {}
-    all_names = [package.name for package in packages]
     for tag in tags:
-        owners = [package.name for package in packages if package.tag == tag]
-        if tag in umbrella or not owners:
-            owners = all_names
-        has_incomplete = any(name not in complete for name in owners)
-        if has_incomplete or not owners:
-            continue
-        if len(owners) == 1:
-            reasons[tag] = complete[owners[0]]
-        else:
-            reasons[tag] = "all its packages are on the index"
+        owners = all_names if tag in umbrella else names_by_tag.get(tag, all_names)
+        is_complete = complete.keys() >= set(owners)
+        if owners and is_complete:
+            several = "all its packages are on the index"
+            reasons[tag] = complete[owners[0]] if len(owners) == 1 else several
     return reasons
 
 
