@@ -318,9 +318,9 @@ def _release_stage(traces: ReleaseTraces, running: str) -> ReleaseStage:
         "undoing": traces.is_being_rolled_back,
         "taken_over": manifest is not None and bool(manifest.held) and is_lock_lost,
         "staged": manifest is not None and manifest.staged,
+        "begun": True,
     }
-    matching: Iterator[ReleaseStage] = (stage for stage, applies in stages.items() if applies)
-    return next(matching, "begun")
+    return next(stage for stage, applies in stages.items() if applies)
 
 
 _PULL_REQUEST_STAGES: Mapping[str, ReleaseStage] = {
