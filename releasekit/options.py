@@ -7,7 +7,7 @@ import os
 from copy import copy
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, ParamSpec, TypeVar, cast
 
 from cyclopts import Group, Parameter, Token
 from cyclopts.config import Env
@@ -19,7 +19,7 @@ from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.logging import ensure_log_level
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable
 
     from cyclopts import App, Argument, ArgumentCollection
     from cyclopts.completion import CompletionContext
@@ -180,10 +180,7 @@ class RemoteWorkspaceOptions(WorkspaceOptions):
 
     def overrides(self) -> dict[str, Any]:
         """Return the settings that were given here and so win over those in the file."""
-        names = self.model_fields_set & Settings.model_fields.keys() - {
-            "exclude"
-        }  # `exclude` adds to the setting, see selection
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in self.model_fields_set if is_setting(name)}
 
 
 class IndexOptions(RemoteWorkspaceOptions):
@@ -312,16 +309,16 @@ class PublishOptions(Options):
     @property
     def recovery_manifest(self) -> Path | None:
         """The manifest in the copy of the lost record, if the user gave one."""
-        if self.manifest.name and self.resume_from_registry:
-            return self.manifest
-        return None
+        return self._manifest_or_none if self.resume_from_registry else None
 
     @property
     def staged_manifest(self) -> Path | None:
         """The manifest of the release to publish, if the user gave one."""
-        if self.manifest.name and not self.resume_from_registry:
-            return self.manifest
-        return None
+        return None if self.resume_from_registry else self._manifest_or_none
+
+    @property
+    def _manifest_or_none(self) -> Path | None:
+        return self.manifest if self.manifest.name else None
 
     @property
     def stops_before_publishing(self) -> bool:
@@ -336,19 +333,22 @@ class PublishOptions(Options):
 
     def _find_conflict(self) -> str:
         modes = [name for name in ("rehearse", "stage_only", "version_only") if getattr(self, name)]
-        if self.offline and not self.dry_run:
-            return "--offline needs --dry-run"
-        if self.output.name and not self.stage_only:
-            return "--output needs --stage-only"
-        if "output" in self.model_fields_set and not self.output.name:
-            return "--output must be a separate directory"
-        if len(modes) > 1:
-            flags = " and ".join(map(_flag, modes))
-            return f"use only one of {flags}"
-        return self._find_manifest_conflict(modes) if self.staged_manifest else ""
+        mode_flags = " and ".join(map(_flag, modes))
+        has_output = bool(self.output.name)
+        conflicts = {
+            "--offline needs --dry-run": self.offline and not self.dry_run,
+            "--output needs --stage-only": has_output and not self.stage_only,
+            "--output must be a separate directory": "output" in self.model_fields_set and not has_output,
+            f"use only one of {mode_flags}": len(modes) > 1,
+        }
+        conflict = next((message for message, applies in conflicts.items() if applies), "")
+        if conflict or not self.staged_manifest:
+            return conflict
+        return self._find_manifest_conflict(modes)
 
     def _find_manifest_conflict(self, modes: list[str]) -> str:
-        if modes not in ([], ["stage_only"]):
+        fits_mode = modes in ([], ["stage_only"])
+        if not fits_mode:
             return f"--manifest and {_flag(modes[0])} cannot be combined"
         for name in ("package", "group", "exclude", "prerelease", "force_unchanged"):
             if name in self.model_fields_set:
@@ -395,7 +395,9 @@ class RollbackOptions(IndexOptions):
 
     def overrides(self) -> dict[str, Any]:
         """Return the settings given as options; here `release` names a release, the key of that name is a switch."""
-        return {name: value for name, value in super().overrides().items() if name != "release"}
+        overrides = super().overrides()
+        overrides.pop("release", None)
+        return overrides
 
 
 def as_flow_parameters(model: type[M]) -> Callable[[Callable[[M], Awaitable[R]]], Callable[..., Awaitable[R]]]:
@@ -407,8 +409,8 @@ def as_flow_parameters(model: type[M]) -> Callable[[Callable[[M], Awaitable[R]]]
     """
 
     def decorate(function: Callable[[M], Awaitable[R]]) -> Callable[..., Awaitable[R]]:
-        fields = model.model_fields
-        defaults = {name: _default(name, field) for name, field in fields.items()}
+        flow_options = [_flow_option(name, field) for name, field in model.model_fields.items()]
+        defaults = {option.name: option.default for option in flow_options}
 
         @wraps(function)
         async def call(**parameters: Any) -> R:  # noqa: ANN401  as many types as there are options
@@ -416,24 +418,32 @@ def as_flow_parameters(model: type[M]) -> Callable[[Callable[[M], Awaitable[R]]]
             changed = {name: value for name, value in parameters.items() if value != defaults[name]}
             return await function(model(**changed))
 
-        signature = _flow_signature(fields, defaults)
+        signature = inspect.Signature([option.as_parameter() for option in flow_options])
         setattr(call, "__signature__", signature)  # noqa: B010  read by inspect.signature; the type does not know it
-        call.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
+        call.__annotations__ = {option.name: option.annotation for option in flow_options}
         # Prefect reads the descriptions only from the docstring.
-        parameter_lines = [f"    {name}: {_description(name, field)}" for name, field in fields.items()]
+        parameter_lines = [f"    {option.name}: {option.description}" for option in flow_options]
         call.__doc__ = "\n".join([f"{inspect.getdoc(function)}\n\nArgs:", *parameter_lines])
         return call
 
     return decorate
 
 
-def _flow_signature(fields: Mapping[str, FieldInfo], defaults: Mapping[str, Any]) -> inspect.Signature:
-    parameters: list[inspect.Parameter] = []
-    for name, field in fields.items():
-        annotation = _flow_annotation(name, field)
-        kind = inspect.Parameter.KEYWORD_ONLY
-        parameters.append(inspect.Parameter(name, kind, default=defaults[name], annotation=annotation))
-    return inspect.Signature(parameters)
+class _FlowOption(NamedTuple):
+    """An option as a parameter of a flow."""
+
+    name: str
+    default: Any
+    annotation: Any
+    description: str
+
+    def as_parameter(self) -> inspect.Parameter:
+        return inspect.Parameter(
+            self.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=self.default,
+            annotation=self.annotation,
+        )
 
 
 def flow_parameters(options: WorkspaceOptions) -> dict[str, Any]:
@@ -459,21 +469,23 @@ def is_setting(name: str) -> bool:
     return name in Settings.model_fields and name != "exclude"  # `exclude` adds to the file's
 
 
-def _default(name: str, field: FieldInfo) -> Any:  # noqa: ANN401  as many types as there are options
-    return None if is_setting(name) else field.get_default(call_default_factory=True)
-
-
-def _description(name: str, field: FieldInfo) -> str:
-    return f"{field.description} (empty: as configured)" if is_setting(name) else str(field.description)
-
-
-def _flow_annotation(name: str, field: FieldInfo) -> Any:  # noqa: ANN401  types as values
-    """Return the type of *field* with its bounds and its title in Prefect's form."""
+def _flow_option(name: str, field: FieldInfo) -> _FlowOption:
+    """Return the option of *field*. Its annotation has the bounds, and the title in Prefect's form."""
     annotated: Any = Annotated
     kind: Any = field.annotation
     if field.metadata:
         kind = annotated[kind, *field.metadata]
     title = Field(json_schema_extra={"title": name.replace("_", " ").capitalize()})
     if is_setting(name):
-        return annotated[kind | None, _WithoutNone(), title]
-    return annotated[kind, title]
+        return _FlowOption(
+            name,
+            default=None,
+            annotation=annotated[kind | None, _WithoutNone(), title],
+            description=f"{field.description} (empty: as configured)",
+        )
+    return _FlowOption(
+        name,
+        default=field.get_default(call_default_factory=True),
+        annotation=annotated[kind, title],
+        description=str(field.description),
+    )
