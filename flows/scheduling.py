@@ -78,9 +78,9 @@ async def run_step(
     The *observer* is called with the stage that the step brings its package to.
     Only this function decides how steps run. Prefect's types don't know that the state can be awaited.
     """
-    for package in args:
-        if isinstance(package, Step) and (stage := _STAGES.get(step_task.name)):
-            observer.on_stage(package.name, stage)
+    if step_task.name in _STAGES:
+        package = next(argument for argument in args if isinstance(argument, Step))
+        observer.on_stage(package.name, _STAGES[step_task.name])
     # Quoted, because they contain no futures: Prefect would search every field of the plan for one, in every step.
     running: Any = step_task(*map(quote, args), **kwargs, wait_for=upstream, return_state=True)
     return await running
@@ -111,30 +111,45 @@ async def stage_all(release: ReleaseContext) -> tuple[list[BuiltPackage], tuple[
 
     Returns the built packages. If one of them failed, returns the outcome of each instead.
     """
-    slots, observer = asyncio.Semaphore(build_concurrency(release)), release.observer
+    observer = release.observer
+    slots = asyncio.Semaphore(build_concurrency(release))
     bar = ProgressBar(len(release.plan.steps), "built and verified", "built")
     halt = asyncio.Event()
-    on_failure = halt.set if release.settings.fail_fast else None
+
+    async def build_package(step: Step, upstream: States) -> State[Any]:
+        state = await run_step(observer, build.pin, upstream, release, step)
+        if state.is_completed():
+            state = await run_step(observer, build.build, [state], release, step)
+        if state.is_completed():
+            state = await run_step(observer, build.verify, [state], release, step)
+        return state
 
     async def chain(step: Step, upstream: States) -> State[Any]:
         async with slots:
             if halt.is_set():
                 return await run_step(observer, mark_blocked, (), step, ["--fail-fast"])
-            state = await run_step(observer, build.pin, upstream, release, step)
-            if state.is_completed():
-                state = await run_step(observer, build.build, [state], release, step)
-            if state.is_completed():
-                state = await run_step(observer, build.verify, [state], release, step)
+            state = await build_package(step, upstream)
             # Still in the slot: the next chain that gets it must see the halt.
-            await _record_outcome(observer, PackageStage.BUILT, step, state, on_failure)
+            await _record_outcome(release, PackageStage.BUILT, step, state, halt.set)
         await bar.advance()
         return state
 
-    steps = [step.model_copy(update={"after": ()}) for step in release.plan.steps]  # order is irrelevant for builds
-    states = await run_graph(steps, {step.name: step.build_needs for step in steps}, chain, observer)
-    if all(state.is_completed() for state in states.values()):
-        return [await states[step.name].aresult() for step in steps], ()
-    return [], await _reports(release, states, PackageOutcome.BUILT)
+    steps = _without_order(release.plan.steps)
+    needs = {step.name: step.build_needs for step in steps}
+    states = await run_graph(steps, needs, chain, observer)
+    if not _are_completed(states):
+        return [], await _reports(release, states, PackageOutcome.BUILT)
+    built = [await states[step.name].aresult() for step in steps]
+    return built, ()
+
+
+def _without_order(steps: Sequence[Step]) -> list[Step]:
+    """Return *steps* without the packages that each one only follows: their order matters for uploads alone."""
+    return [step.model_copy(update={"after": ()}) for step in steps]
+
+
+def _are_completed(states: Mapping[str, State[Any]]) -> bool:
+    return all(state.is_completed() for state in states.values())
 
 
 async def prove_all(
@@ -146,8 +161,9 @@ async def prove_all(
     """
     settings, observer = release.settings, release.observer
     packages = {package.name: package for package in built}
-    steps = [step for step in release.plan.steps if step.name in packages]
-    if settings.overlay == "off" or not steps:
+    steps = [step for step in _without_order(release.plan.steps) if step.name in packages]
+    is_needed = steps and settings.overlay != "off"
+    if not is_needed:
         return ()
     observer.on_phase("proving")
     fits = await build.prove_resolution(release, built, together=together)
@@ -156,7 +172,6 @@ async def prove_all(
         imported = {step.name for step in steps if step.is_smoke_tested(default=settings.smoke_test)}
     slots = asyncio.Semaphore(build_concurrency(release))
     halt = asyncio.Event()
-    on_failure = halt.set if settings.fail_fast else None
 
     async def chain(step: Step, _: States) -> State[Any]:
         async with slots:
@@ -164,13 +179,13 @@ async def prove_all(
                 return await run_step(observer, mark_blocked, (), step, ["--fail-fast"])
             options = {"resolve": not fits, "install": step.name in imported}
             state = await run_step(observer, build.prove, (), release, step, packages[step.name], **options)
-            return await _record_outcome(observer, PackageStage.PROVEN, step, state, on_failure)
+            return await _record_outcome(release, PackageStage.PROVEN, step, state, halt.set)
 
-    # No proof needs another one first.
-    independent = [step.model_copy(update={"after": ()}) for step in steps]
-    wanted = [step for step in independent if step.name in imported] if fits else independent
-    states = await run_graph(wanted, {step.name: () for step in wanted}, chain, observer)
-    if all(state.is_completed() for state in states.values()):
+    if fits:  # then only the imports are left to prove
+        steps = [step for step in steps if step.name in imported]
+    no_needs: dict[str, Sequence[str]] = dict.fromkeys((step.name for step in steps), ())
+    states = await run_graph(steps, no_needs, chain, observer)
+    if _are_completed(states):
         return ()
     return await _reports(release, states, PackageOutcome.BUILT)
 
@@ -184,11 +199,12 @@ async def publish_all(
     release: ReleaseContext, built: Mapping[str, BuiltPackage], index: Index
 ) -> tuple[PackageReport, ...]:
     """Upload, confirm and smoke-test every package, each as soon as its own hard requirements are confirmed."""
+    settings, observer = release.settings, release.observer
     bar = ProgressBar(len(release.plan.steps), "uploaded, confirmed and smoke-tested", "published")
-    uploads, observer = upload.Uploads(release.settings.concurrency, release.settings.rate_limit), release.observer
+    uploads = upload.Uploads(settings.concurrency, settings.rate_limit)
     # For this time, the result of an earlier run that uploaded a package counts, even if the index does not list it.
     # Then `confirm` has given up too, and the index counts: a later run uploads the files that it does not list.
-    upload_step = upload.upload.with_options(cache_expiration=timedelta(seconds=release.settings.confirm_timeout))
+    upload_step = upload.upload.with_options(cache_expiration=timedelta(seconds=settings.confirm_timeout))
     upload_ended = {step.name: asyncio.Event() for step in release.plan.steps}
 
     async def chain(step: Step, upstream: States) -> State[Any]:
@@ -198,15 +214,13 @@ async def publish_all(
             upload_ended[step.name].set()
         for partner in step.batch:  # the packages of a cycle can be installed only when all are uploaded
             await upload_ended[partner].wait()
-        if state.is_completed() and step.is_smoke_tested(default=release.settings.smoke_test):
+        if state.is_completed() and step.is_smoke_tested(default=settings.smoke_test):
             state = await run_step(observer, upload.smoke_test, [state], release, step, built[step.name], uploads.slots)
         await bar.advance()
-        return await _record_outcome(observer, PackageStage.PUBLISHED, step, state, on_failure)
+        return await _record_outcome(release, PackageStage.PUBLISHED, step, state, stop)
 
     def stop() -> None:
         uploads.stop("--fail-fast")
-
-    on_failure = stop if release.settings.fail_fast else None
 
     async def upload_and_confirm(step: Step, upstream: States) -> State[Any]:
         if uploads.stop_reason:
@@ -224,9 +238,13 @@ async def publish_all(
 
 
 async def _record_outcome(
-    observer: Observer, end: PackageStage, step: Step, state: State[Any], on_failure: Callable[[], None] | None
+    release: ReleaseContext, end: PackageStage, step: Step, state: State[Any], halt: Callable[[], None]
 ) -> State[Any]:
-    """Log and show how the package of *step* ended, at best with the stage *end*; returns *state*."""
+    """Log and show how the package of *step* ended, at best with the stage *end*; returns *state*.
+
+    If the package failed, *halt* prevents that other packages begin, as the setting `fail_fast` says.
+    """
+    observer = release.observer
     if state.is_completed():
         log.info("%s %s %s", end, step.name, step.version)
         observer.on_stage(step.name, end)
@@ -235,10 +253,11 @@ async def _record_outcome(
         observer.on_stage(step.name, PackageStage.BLOCKED)
         return state
     error = await _exception(state)
+    output = getattr(error, "output", "")
     log.error("%s %s failed", step.name, step.version)
-    observer.on_stage(step.name, PackageStage.FAILED, f"{error}\n{getattr(error, 'output', '')}".strip())
-    if on_failure:
-        on_failure()
+    observer.on_stage(step.name, PackageStage.FAILED, f"{error}\n{output}".strip())
+    if release.settings.fail_fast:
+        halt()
     return state
 
 
@@ -247,7 +266,9 @@ async def _blocker(state: State[Any]) -> str:
     if state.name == "Blocked":
         return state.message or "blocked"
     error = await _exception(state)
-    return error.message if isinstance(error, ReleaseError) and error.code is ErrorCode.BLOCKED else ""
+    if isinstance(error, ReleaseError) and error.code is ErrorCode.BLOCKED:
+        return error.message
+    return ""
 
 
 async def _exception(state: State[Any]) -> object:
@@ -265,11 +286,21 @@ async def _report(step: Step, state: State[Any] | None, success: PackageOutcome)
     row = PackageReport(name=step.name, version=step.version, tag=step.tag, outcome=success)
     if state is None or state.is_completed():  # it needed no step, or succeeded
         return row
-    if blocker := await _blocker(state):
-        hint = ERRORS[ErrorCode.BLOCKED].hint
-        return row.model_copy(update={"outcome": PackageOutcome.BLOCKED, "error": blocker, "hint": hint})
+    blocker = await _blocker(state)
+    if blocker:
+        blocked = {
+            "outcome": PackageOutcome.BLOCKED,
+            "error": blocker,
+            "hint": ERRORS[ErrorCode.BLOCKED].hint,
+        }
+        return row.model_copy(update=blocked)
     error = await _exception(state)
     if not isinstance(error, ReleaseError):
         error = wrap_unexpected(error, step.name)
-    update = {"outcome": PackageOutcome.FAILED, "error": str(error), "hint": error.hint, "output": error.output}
-    return row.model_copy(update=update)
+    failed = {
+        "outcome": PackageOutcome.FAILED,
+        "error": str(error),
+        "hint": error.hint,
+        "output": error.output,
+    }
+    return row.model_copy(update=failed)
