@@ -11,13 +11,12 @@ from httpx import HTTPError
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import StateType
-from prefect.context import FlowRunContext
 from prefect.flow_runs import apause_flow_run, asuspend_flow_run
 from prefect.input import RunInput
 from prefect.utilities.urls import url_for
 from pydantic import Field, WithJsonSchema, create_model
 
-from flows.artifacts import name_run, show_plan
+from flows.artifacts import current_run, name_run, show_plan
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.planning.model import Plan
 from releasekit.formats.markdown import plan_summary
@@ -67,15 +66,12 @@ class PrefectConfirmation(UnattendedRun):
         """Return the answer. A cancelled run, or no answer within the proposal's timeout, counts as a rejection."""
         if proposal.is_resumed:
             return ConfirmationAnswer(accepted=True)
-        plan, why = proposal.subject, proposal.repeat_reason
+        plan = proposal.subject
         assert isinstance(plan, Plan), "only a plan has a form"  # noqa: S101
-        context = FlowRunContext.get()
-        run = context.flow_run if context else None
+        run = current_run()
         assert run, "only a flow run can ask"  # noqa: S101
-        page = f"{url}, or " if (url := url_for(run)) else ""
-        again = f" again, for {why}" if why else ""
-        log.info("%s waits for approval%s: %s`releasekit approve %s`", plan.title, again, page, run.id)
-        form = _answer_form(plan, why)
+        _log_waiting_run(run, plan, proposal.repeat_reason)
+        form = _answer_form(plan, proposal.repeat_reason)
         if run.deployment_id:
             # The process ends. When somebody answers, a worker starts the run again, and this call returns if the plan
             # is still the same. A run that only pauses loses its slot in the deployment's concurrency limit, and
@@ -84,13 +80,28 @@ class PrefectConfirmation(UnattendedRun):
             filled = await asuspend_flow_run(wait_for_input=form, timeout=timeout, key=plan.release)
         else:
             filled = await _pause_for_answer(form, run.id, proposal.timeout)
-        if isinstance(filled, str):
-            return ConfirmationAnswer(accepted=False, reason=filled)
-        reason = f": {mask(filled.reason)}" if filled.reason else ""
-        if filled.answer == "reject":
-            return ConfirmationAnswer(accepted=False, reason=f"rejected{reason}")
-        log.info("approved%s%s", f", without {', '.join(filled.drop)}" if filled.drop else "", reason)
-        return ConfirmationAnswer(accepted=True, excluded=tuple(filled.drop))
+        return _as_answer(filled)
+
+
+def _log_waiting_run(run: FlowRun, plan: Plan, why: str) -> None:
+    """Log where to approve *plan*. *why* is the reason for a second question."""
+    url = url_for(run)
+    page = f"{url}, or " if url else ""
+    again = f" again, for {why}" if why else ""
+    log.info("%s waits for approval%s: %s`releasekit approve %s`", plan.title, again, page, run.id)
+
+
+def _as_answer(filled: ApprovalForm | str) -> ConfirmationAnswer:
+    """Return the answer in a *filled* form. Instead of a form, *filled* may say why there is none."""
+    if isinstance(filled, str):
+        return ConfirmationAnswer(accepted=False, reason=filled)
+    reason = f": {mask(filled.reason)}" if filled.reason else ""
+    if filled.answer == "reject":
+        return ConfirmationAnswer(accepted=False, reason=f"rejected{reason}")
+    dropped = ", ".join(filled.drop)
+    exception = f", without {dropped}" if dropped else ""
+    log.info("approved%s%s", exception, reason)
+    return ConfirmationAnswer(accepted=True, excluded=tuple(filled.drop))
 
 
 async def _pause_for_answer(form: type[ApprovalForm], run: UUID, seconds: float) -> ApprovalForm | str:
@@ -108,7 +119,9 @@ async def _pause_for_answer(form: type[ApprovalForm], run: UUID, seconds: float)
         answered.cancel()
     if answered in ended:
         return answered.result()
-    return "the run was cancelled" if cancelled in ended else f"nobody answered within {seconds:g} s"
+    if cancelled in ended:
+        return "the run was cancelled"
+    return f"nobody answered within {seconds:g} s"
 
 
 async def _wait_for_cancellation(run: UUID) -> None:
@@ -116,8 +129,9 @@ async def _wait_for_cancellation(run: UUID) -> None:
     async with get_client() as client:
         while True:
             with suppress(HTTPError):
-                state = (await client.read_flow_run(run)).state
-                if state and state.type in (StateType.CANCELLING, StateType.CANCELLED):
+                flow_run = await client.read_flow_run(run)
+                state_type = flow_run.state.type if flow_run.state else None
+                if state_type in (StateType.CANCELLING, StateType.CANCELLED):
                     return
             await asyncio.sleep(_POLL)
 
@@ -128,7 +142,8 @@ def _answer_form(plan: Plan, why: str) -> type[ApprovalForm]:
     drop: Any = Annotated[list[Annotated[str, WithJsonSchema(names)]], Field()]
     form = create_model("Answer", __base__=ApprovalForm, drop=(drop, ApprovalForm.model_fields["drop"]))
     again = f"**{why.capitalize()}: please look again.** " if why else ""
-    return form.with_initial_data(description=again + plan_summary(plan))
+    summary = plan_summary(plan)
+    return form.with_initial_data(description=f"{again}{summary}")
 
 
 async def list_waiting_runs() -> list[FlowRun]:
@@ -136,12 +151,13 @@ async def list_waiting_runs() -> list[FlowRun]:
     paused = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED])))
     async with get_client() as client:
         runs = await client.read_flow_runs(flow_run_filter=paused)
-    waiting: list[FlowRun] = []
-    for run in runs:
-        has_form = run.state and run.state.state_details.run_input_keyset
-        if has_form and "releasekit" in run.tags:
-            waiting.append(run)
+    waiting = filter(_waits_for_approval, runs)
     return sorted(waiting, key=lambda run: run.start_time or run.created or 0)
+
+
+def _waits_for_approval(run: FlowRun) -> bool:
+    has_form = run.state is not None and bool(run.state.state_details.run_input_keyset)
+    return has_form and "releasekit" in run.tags
 
 
 async def answer_run(run: str, *, reject: str | None, drop: Sequence[str]) -> FlowRun:
@@ -168,6 +184,7 @@ def _match_run(name: str, runs: Sequence[FlowRun]) -> FlowRun:
     if len(matches) == 1:
         return matches[0]
     count = f"{len(matches)} runs wait" if matches else "no run waits"
-    available = "; ".join(f"{run.name}, {run.id}" for run in runs) or "none waits"
+    waiting = "; ".join(f"{run.name}, {run.id}" for run in runs)
+    available = waiting or "none waits"
     message = f"{count} for approval by the name or id {name} ({available})"
     raise Refusal(ErrorCode.RUN_NOT_WAITING, message)

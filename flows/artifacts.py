@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
+    from prefect.client.schemas.objects import FlowRun
+
     from releasekit.core.planning.model import Plan
     from releasekit.core.release.pr_status import ReleasePullRequest
     from releasekit.core.release.report import ReleaseReport
@@ -47,7 +49,8 @@ def send_logs_to_prefect() -> None:
     if not in_flow():
         return
     ours = logging.getLogger("releasekit")
-    if not any(isinstance(handler, APILogHandler) for handler in ours.handlers):
+    sends_already = any(isinstance(handler, APILogHandler) for handler in ours.handlers)
+    if not sends_already:
         ours.addHandler(APILogHandler())
     ensure_log_level()
 
@@ -55,19 +58,26 @@ def send_logs_to_prefect() -> None:
 async def name_run(action: str, plan: Plan, *tags: str) -> None:
     """Name the run after what it does, such as "publish v0.6.0 (12 packages)"."""
     if plan.steps:
-        await rename_run(f"{action} {plan.title} ({count_packages(plan.steps)})", *tags, plan.title)
+        packages = count_packages(plan.steps)
+        await rename_run(f"{action} {plan.title} ({packages})", *tags, plan.title)
     else:
         await rename_run(f"{action}: nothing to release", *tags)
 
 
 async def rename_run(name: str, *tags: str) -> None:
     """Give the run a name, and *tags* in addition to those that it has."""
-    context = FlowRunContext.get()
-    run = context.flow_run if context else None
+    run = current_run()
     if run is None:
         return
+    all_tags = sorted({*run.tags, "releasekit", *tags})
     async with get_client() as client:
-        await client.update_flow_run(run.id, name=name, tags=sorted({*run.tags, "releasekit", *tags}))
+        await client.update_flow_run(run.id, name=name, tags=all_tags)
+
+
+def current_run() -> FlowRun | None:
+    """Return the flow run that this code runs in; None without a server."""
+    context = FlowRunContext.get()
+    return context.flow_run if context else None
 
 
 async def show_plan(plan: Plan, changes: Sequence[str] | None = None) -> None:
@@ -84,7 +94,8 @@ async def last_plan(key: str) -> PlanSnapshot | None:
     if artifact is None:
         return None
     date = f"{artifact.created:%Y.%m.%d}" if artifact.created else ""
-    return snapshot_from_rows(json.loads(str(artifact.data)), date)
+    rows = json.loads(str(artifact.data))
+    return snapshot_from_rows(rows, date)
 
 
 async def save_plan(key: str, plan: Plan) -> None:
@@ -96,7 +107,8 @@ async def show_release_pr(release_pr: ReleasePullRequest) -> None:
     """Save the state of a release by pull request as an artifact."""
     if not in_flow():
         return
-    await acreate_markdown_artifact(release_pr_markdown(release_pr), key="releasekit-pull", description=release_pr.what)
+    text = release_pr_markdown(release_pr)
+    await acreate_markdown_artifact(text, key="releasekit-pull", description=release_pr.what)
     if release_pr.page:
         await acreate_link_artifact(release_pr.page, release_pr.title, "on-the-forge")
 
@@ -133,11 +145,13 @@ class ProgressBar:
         if not in_flow():
             return
         now = time.monotonic()
-        if self._done < self._total and now < self._next:
+        can_wait = self._done < self._total and now < self._next
+        if can_wait:
             return
         self._next = now + _PAUSE
         if self._bar is None:  # created once, even if many packages end together
             creation = acreate_progress_artifact(0.0, f"releasekit-{self._key}", self._description)
             self._bar = asyncio.create_task(creation)
         bar = await self._bar
-        await aupdate_progress_artifact(bar, round(100 * self._done / self._total, 1))
+        percent = round(100 * self._done / self._total, 1)
+        await aupdate_progress_artifact(bar, percent)

@@ -20,11 +20,10 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import State
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.context import FlowRunContext
 from prefect.events import emit_event
 from prefect.states import Cancelled, Completed, Failed
 
-from flows.artifacts import last_plan, name_run, save_plan, send_logs_to_prefect, show_plan
+from flows.artifacts import current_run, last_plan, name_run, save_plan, send_logs_to_prefect, show_plan
 from releasekit import __version__
 from releasekit.core.errors import ReleaseError
 from releasekit.core.planning.plan_diff import ComparedPlan, diff_plans, with_difference
@@ -62,8 +61,14 @@ async def plan_and_compare(options: PlanOptions) -> ComparedPlan:
     await show_plan(new_plan, changes)
     await save_plan(key, new_plan)
     packages = [f"{step.name} {step.version}" for step in new_plan.steps]
-    outcome, codes = "due" if packages else "nothing-due", [obstacle.code for obstacle in new_plan.obstacles]
-    emit_plan_event(outcome, key, title=new_plan.title, packages=packages, changes=changes or (), obstacles=codes)
+    emit_plan_event(
+        "due" if packages else "nothing-due",
+        key,
+        title=new_plan.title,
+        packages=packages,
+        changes=changes or (),
+        obstacles=[obstacle.code for obstacle in new_plan.obstacles],
+    )
     return with_difference(new_plan, since)
 
 
@@ -79,8 +84,7 @@ async def newer_run_time() -> datetime | None:
 
     If no worker runs for some nights, all their runs start at once when one comes back (PrefectHQ/prefect#15886).
     """
-    context = FlowRunContext.get()
-    run = context.flow_run if context else None
+    run = current_run()
     if not (run and run.auto_scheduled and run.deployment_id and run.expected_start_time):
         return None
     later = FlowRunFilter(
@@ -92,9 +96,6 @@ async def newer_run_time() -> datetime | None:
     )
     async with get_client() as client:
         runs = await client.read_flow_runs(flow_run_filter=later, sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=200)
-    start_times = [
-        newer_run.expected_start_time
-        for newer_run in runs
-        if newer_run.auto_scheduled and newer_run.expected_start_time
-    ]
-    return max((start_time for start_time in start_times if start_time > run.expected_start_time), default=None)
+    start_times = filter(None, (newer_run.expected_start_time for newer_run in runs if newer_run.auto_scheduled))
+    later_times = [start_time for start_time in start_times if start_time > run.expected_start_time]
+    return max(later_times, default=None)
