@@ -10,6 +10,7 @@ if __name__ == "__main__":  # before Prefect is imported: --help and --dry-run m
 import logging
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ async def publish(options: PublishOptions) -> State[Any]:
     send_logs_to_prefect()
     options.check_conflicts()
     async with AsyncExitStack() as stack:
-        options = stack.enter_context(checkout_workspace(options, keep=not (options.dry_run or options.rehearse)))
+        changes_workspace = not (options.dry_run or options.rehearse)
+        options = stack.enter_context(checkout_workspace(options, keep=changes_workspace))
         options = stack.enter_context(rehearsal(options))
         project, repo = open_project(options)
         if hands_off_to_ci(options, project.settings):
@@ -93,7 +95,8 @@ def flow_of(started: StartedRelease) -> Flow[..., Any]:
 
 def final_state(report: ReleaseReport) -> State[Any]:
     """Return the state in which a run with this *report* ends."""
-    return (Completed if report.is_successful else Failed)(message=report.summary, data=report)
+    state = Completed if report.is_successful else Failed
+    return state(message=report.summary, data=report)
 
 
 async def run_release(started: StartedRelease) -> ReleaseReport:
@@ -146,39 +149,37 @@ def create_commit(release: ReleaseContext, repo: Repo) -> ReleaseContext:
 
 def finish_version_only(release: ReleaseContext, repo: Repo) -> ReleaseReport:
     """Fast-forward the user's branch to the release commit, and delete the release: nothing of it is elsewhere."""
-    moved = announce.fast_forward(release, repo)
+    has_versions = announce.fast_forward(release, repo)
     release.record.discard(repo)
-    report = stopped_early_report(
-        release, PackageOutcome.VERSIONED, f"{repo.branch} has the versions; push it, or merge it with a pull request"
-    )
-    warning = ReleaseWarning(
-        ErrorCode.BRANCH_MOVED, f"{repo.branch} has new commits now, and does not have {release.commit[:12]}"
-    )
-    return report if moved else report.model_copy(update={"notes": (), "problems": (str(warning),)})
+    note = f"{repo.branch} has the versions; push it, or merge it with a pull request"
+    report = stopped_early_report(release, PackageOutcome.VERSIONED, note)
+    if has_versions:
+        return report
+    message = f"{repo.branch} has new commits now, and does not have {release.commit[:12]}"
+    warning = ReleaseWarning(ErrorCode.BRANCH_MOVED, message)
+    return report.model_copy(update={"notes": (), "problems": (str(warning),)})
 
 
 def export_staged(release: ReleaseContext, repo: Repo, directory: Path) -> ReleaseReport:
     """Save the staged release where it will be published from: in *directory*, or on record if that is empty."""
-    if not directory.name:
-        return stopped_early_report(
-            release,
-            PackageOutcome.BUILT,
-            f"built and verified in {release.record.directory}; `releasekit publish` resumes it",
-        )
-    build.export_bundle(release, repo, directory)
-    return stopped_early_report(
-        release,
-        PackageOutcome.BUILT,
-        f"staged in {directory}: `releasekit publish --manifest {directory / MANIFEST}`",
-    )
+    note = f"built and verified in {release.record.directory}; `releasekit publish` resumes it"
+    if directory.name:
+        build.export_bundle(release, repo, directory)
+        note = f"staged in {directory}: `releasekit publish --manifest {directory / MANIFEST}`"
+    return stopped_early_report(release, PackageOutcome.BUILT, note)
 
 
 def stopped_early_report(release: ReleaseContext, goal: PackageOutcome, note: str) -> ReleaseReport:
     """Return the report of a release that has reached its *goal*, before anything is public."""
-    rows = [PackageReport(name=s.name, version=s.version, tag=s.tag, outcome=goal) for s in release.plan.steps]
-    plan, packages = release.plan, tuple(rows)
+    plan = release.plan
+    packages = [PackageReport(name=step.name, version=step.version, tag=step.tag, outcome=goal) for step in plan.steps]
     return ReleaseReport(
-        release=plan.release, title=plan.title, commit=release.commit, goal=goal, packages=packages, notes=(note,)
+        release=plan.release,
+        title=plan.title,
+        commit=release.commit,
+        goal=goal,
+        packages=tuple(packages),
+        notes=(note,),
     )
 
 
@@ -190,18 +191,12 @@ async def stage_release(
     From here on files may be public, unless the release is only staged. So the remote is locked first, and then the
     files are put on record here. Lost files are built again, and compared, if the *options* ask for it.
     """
-    manifest, rebuild = release.record.require_manifest(), options.resume_from_registry
+    manifest = release.record.require_manifest()
+    rebuild = options.resume_from_registry
     if manifest.packages:
         manifest = await ensure_files(release, manifest, index, rebuild=rebuild)
     else:
-        release.observer.on_phase("staging")
-        built, failed = await stage_all(release)
-        if failed:
-            return {}, failed
-        # This refuses the release if any file there differs. A package that is published already needs no proof.
-        listed = await files_on_index(built, index) if rebuild else {}
-        unproven = [package for package in built if len(listed.get(package.name, ())) < len(package.files)]
-        failed = await prove_all(release, unproven, together=release.plan.together)
+        built, failed = await build_and_prove(release, index, rebuild=rebuild)
         if failed:
             return {}, failed
         release.record.fsync_files(built)
@@ -209,11 +204,27 @@ async def stage_release(
     if not options.stage_only:
         manifest = announce.record_index(release, manifest)
         published = bool(options.staged_manifest) and await is_published(manifest.packages, index)
-        manifest = announce.acquire_remote_lock(release, repo, manifest, published=published).model_copy(
-            update={"staged": False}
-        )
+        manifest = announce.acquire_remote_lock(release, repo, manifest, published=published)
+        manifest = manifest.model_copy(update={"staged": False})
     release.record.save_manifest(manifest)
     return {package.name: package for package in manifest.packages}, ()
+
+
+async def build_and_prove(
+    release: ReleaseContext, index: Index, *, rebuild: bool
+) -> tuple[list[BuiltPackage], tuple[PackageReport, ...]]:
+    """Build and verify every package, and prove that those that are not on the index yet can be installed.
+
+    Returns the built packages; and if one of them failed, the outcome of each. With *rebuild*, the index may have files
+    of them already. This refuses the release if any file there differs.
+    """
+    release.observer.on_phase("staging")
+    built, failed = await stage_all(release)
+    if failed:
+        return built, failed
+    listed = await files_on_index(built, index) if rebuild else {}
+    unproven = [package for package in built if len(listed.get(package.name, ())) < len(package.files)]
+    return built, await prove_all(release, unproven, together=release.plan.together)
 
 
 async def is_published(packages: tuple[BuiltPackage, ...], index: Index) -> bool:
@@ -235,16 +246,15 @@ async def ensure_files(
     listed = await files_on_index(manifest.packages, index)
     lost = resume.unrecoverable_files(manifest.packages, release.record, listed)
     if lost and not rebuild:
-        names = [name for files in lost.values() for name in files]
-        raise Refusal(
-            ErrorCode.FILES_LOST, f"missing or damaged: {summarize(names)}", str(release.record.directory / "dist")
-        )
+        names = list(chain.from_iterable(lost.values()))
+        directory = release.record.directory / "dist"
+        raise Refusal(ErrorCode.FILES_LOST, f"missing or damaged: {summarize(names)}", str(directory))
     packages = {package.name: package for package in manifest.packages}
-    for step in release.plan.steps:  # dependencies come first, and so do build requirements
-        if step.name in lost:
-            for need in step.build_needs:
-                await resume.download_files(release.record, packages[need], listed[need], index)
-            packages[step.name] = await rebuild_package(release, step, packages[step.name], listed[step.name])
+    lost_steps = [step for step in release.plan.steps if step.name in lost]
+    for step in lost_steps:  # dependencies come first, and so do build requirements
+        for need in step.build_needs:
+            await resume.download_files(release.record, packages[need], listed[need], index)
+        packages[step.name] = await rebuild_package(release, step, packages[step.name], listed[step.name])
     return manifest.model_copy(update={"packages": tuple(packages.values())})
 
 
@@ -257,9 +267,9 @@ async def rebuild_package(
     rebuilt = await build.verify(release, step)
     release.record.fsync_files([rebuilt])
     if listed and rebuilt.files != package.files:
-        checksums = {file.name: file.sha256 for file in package.files}
-        names = ", ".join(file.name for file in rebuilt.files if checksums.get(file.name) != file.sha256)
-        raise Refusal(ErrorCode.REBUILD_DIFFERS, f"{step.name} {step.version} differs when it is built again: {names}")
+        names = ", ".join(file.name for file in rebuilt.files if file not in package.files)
+        message = f"{step.name} {step.version} differs when it is built again: {names}"
+        raise Refusal(ErrorCode.REBUILD_DIFFERS, message)
     return rebuilt
 
 
@@ -304,15 +314,18 @@ async def announce_release(release: ReleaseContext, repo: Repo, packages: tuple[
             update["pushed"] = True
         elif report.is_successful:
             announce.release_remote_lock(release, repo)
-        if report.is_successful and release.settings.creates_forge_release:
+        has_forge_release = report.is_successful and release.settings.creates_forge_release
+        if has_forge_release:
             update["page"], remarks = await announce.create_forge_release(release, repo)
             notes += remarks
             notes += await propose_development_versions(release, repo)
     except ReleaseError as error:
-        problems.append(f"{error}\n{error.output}".strip() + f"\n{error.hint}")
+        problem = f"{error}\n{error.output}".strip()
+        problems.append(f"{problem}\n{error.hint}")
     try:
         if not announce.fast_forward(release, repo):
-            notes.append(f"{release.branch or 'HEAD'} has new commits: merge {release.commit[:12]} into it")
+            branch = release.branch or "HEAD"
+            notes.append(f"{branch} has new commits: merge {release.commit[:12]} into it")
     except ReleaseError as error:
         problems.append(f"{error}\n{error.hint}")
     report = report.model_copy(update={**update, "notes": tuple(notes), "problems": tuple(problems)})
