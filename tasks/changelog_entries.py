@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from releasekit.core.changelog.changelog import (
@@ -50,10 +51,8 @@ def package_changes(project: Project, repo: Repo, plan: Plan, history: History) 
     A stable release after prereleases repeats their changes (D-4): everything since the last stable release.
     """
     date = plan.date.replace(".", "-")
-    shas = set(history.unreleased)
-    for changes in history.since_stable.values():
-        shas.update(_shas_of(changes))
-    since_stable = frozenset(shas)
+    changes_since_stable = chain.from_iterable(history.since_stable.values())
+    since_stable = history.unreleased.union(_shas_of(changes_since_stable))
     by_name = {step.name: _changes_of(step, project, history, date, since_stable) for step in plan.steps}
     if not project.settings.changelog_contributors:
         return by_name
@@ -61,7 +60,8 @@ def package_changes(project: Project, repo: Repo, plan: Plan, history: History) 
     with_contributors: dict[str, PackageChanges] = {}
     for name, package in by_name.items():
         contributors = contributors_of(package.entry.changes, authors)
-        with_contributors[name] = replace(package, entry=replace(package.entry, contributors=contributors))
+        entry = replace(package.entry, contributors=contributors)
+        with_contributors[name] = replace(package, entry=entry)
     return with_contributors
 
 
@@ -87,7 +87,8 @@ def _changes_of(
         changes = history.changes.get(name, ())
         unreleased_now = history.unreleased
     entry = changelog_entry(step.version, date, changes, since, settings, unreleased_now)
-    return PackageChanges(entry, since, step.tag if settings.tag else "")
+    tag = step.tag if settings.tag else ""
+    return PackageChanges(entry, since, tag)
 
 
 def _shas_of(changes: Iterable[Change]) -> list[str]:
@@ -96,10 +97,8 @@ def _shas_of(changes: Iterable[Change]) -> list[str]:
 
 def _shas(by_name: Mapping[str, PackageChanges]) -> list[str]:
     """Return the commits of all packages."""
-    shas: list[str] = []
-    for package in by_name.values():
-        shas += _shas_of(package.entry.changes)
-    return shas
+    changes = chain.from_iterable(package.entry.changes for package in by_name.values())
+    return _shas_of(changes)
 
 
 @flow_task("tales")
