@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ValidationError
 
 from releasekit.core.errors import ErrorCode, ReleaseError
-from releasekit.integrations.filesystem import read_text, scratch_path, write_atomic
+from releasekit.integrations.filesystem import read_text, read_text_if_exists, scratch_path, write_atomic
 from releasekit.integrations.signals import defer_signals, termination_as_interrupt
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class FileBackup:
             path, backup = Path(change.path), self.directory / change.backup
             scratch_path(path).unlink(missing_ok=True)
             current = _sha256(read_text(path, "surrogateescape")) if path.is_file() else ""
-            original = read_text(backup, "surrogateescape") if backup.is_file() else ""
+            original = read_text_if_exists(backup)
             if current == change.before:
                 continue  # it was not changed yet, or is already restored
             if current not in ("", change.after):

@@ -21,6 +21,7 @@ from releasekit.integrations.filesystem import (
     describe_file,
     make_directory,
     read_text,
+    read_text_if_exists,
     remove_tree,
     wrap_os_errors,
     write_atomic,
@@ -211,13 +212,7 @@ def _is_marked(directory: Path) -> bool:
     """Return whether *directory* has a file that only `write_bundle` writes."""
     if (directory / SUMS).is_file():
         return True
-    return _is_text(directory / GITIGNORE, _IGNORE_ALL)
-
-
-def _is_text(path: Path, text: str) -> bool:
-    if not path.is_file():
-        return False
-    return read_text(path, "surrogateescape") == text
+    return read_text_if_exists(directory / GITIGNORE) == _IGNORE_ALL
 
 
 def _attestation_names(package: BuiltPackage) -> list[str]:
@@ -226,8 +221,8 @@ def _attestation_names(package: BuiltPackage) -> list[str]:
 
 def _existing_files(root: Path, package: str, names: Iterable[str]) -> list[Path]:
     """Return the paths of those of *names* that are files of *package* below *root*."""
-    paths = [f"{DIST}/{package}/{name}" for name in names]
-    return [root / path for path in paths if _is_file(root, path)]
+    directory = f"{DIST}/{package}"
+    return [root / directory / name for name in names if _is_file(root, f"{directory}/{name}")]
 
 
 def _copy_files(sources: Iterable[Path], directory: Path) -> None:
