@@ -12,7 +12,7 @@ from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.planning.model import RELEASE_COMMIT
 from releasekit.core.release.release_manifest import ReleaseManifest
 from releasekit.core.workspace.siblings import group_by_file, write_raised_requirements
-from releasekit.integrations.filesystem import changelog_path, read_text, read_toml, write_atomic
+from releasekit.integrations.filesystem import changelog_path, read_text, read_text_if_exists, read_toml, write_atomic
 from releasekit.integrations.process import run
 from releasekit.integrations.version_files import new_texts
 from releasekit.store.record import current_owner
@@ -42,8 +42,7 @@ def prove_commit(release: ReleaseContext, repo: Repo) -> None:
     release_sha, base_sha = manifest.release_commit, release.plan.commit
     if release.settings.hooks or release_sha == base_sha or repo.has_on_branch(release_sha, remote, manifest.branch):
         return
-    repo.remove_worktree(tree)
-    repo.add_worktree(tree, base_sha)
+    _renew_worktree(repo, tree, base_sha)
     _write_versions(release)
     _raise_requirements(release)
     _write_changelogs(release, repo)
@@ -62,13 +61,20 @@ def prove_commit(release: ReleaseContext, repo: Repo) -> None:
 def check_out(release: ReleaseContext, repo: Repo) -> ReleaseContext:
     """Check out the frozen commit, or the release commit if it exists already, in the scratch worktree."""
     manifest = release.record.manifest()
-    commit = manifest.release_commit if manifest else release.plan.commit
-    if not (manifest and repo.has_worktree(release.record.worktree)):
-        repo.remove_worktree(release.record.worktree)
-        repo.add_worktree(release.record.worktree, commit)
+    tree = release.record.worktree
     if manifest is None:
+        _renew_worktree(repo, tree, release.plan.commit)
         return release
+    commit = manifest.release_commit
+    if not repo.has_worktree(tree):
+        _renew_worktree(repo, tree, commit)
     return replace(release, commit=commit, epoch=repo.commit_time(commit), branch=manifest.branch)
+
+
+def _renew_worktree(repo: Repo, tree: Path, commit: str) -> None:
+    """Check out *commit* in *tree*, in place of what is there."""
+    repo.remove_worktree(tree)
+    repo.add_worktree(tree, commit)
 
 
 @flow_task("write-versions", "write-versions-{release.plan.title}")
@@ -122,9 +128,9 @@ def _write_changelogs(release: ReleaseContext, repo: Repo) -> list[str]:
     for step in release.plan.steps:
         if section := release.plan.changelogs.get(step.name):
             path = changelog_path((tree / release.workspace / step.path).resolve())
-            before = read_text(path, "surrogateescape") if path.is_file() else ""
-            if path.is_symlink() or "\0" in before:
-                reason = "a symbolic link" if path.is_symlink() else "in UTF-16 or not text"
+            before = read_text_if_exists(path)
+            reason = _skip_reason(path, before)
+            if reason:
                 log.warning("%s/%s is %s; it stays unchanged", step.path, path.name, reason)
                 continue
             after = insert_section(before, step.version, section)
@@ -136,14 +142,24 @@ def _write_changelogs(release: ReleaseContext, repo: Repo) -> list[str]:
     return written
 
 
+def _skip_reason(changelog: Path, text: str) -> str:
+    """Return why the *changelog* with this *text* cannot be changed; empty if it can."""
+    if changelog.is_symlink():
+        return "a symbolic link"
+    return "in UTF-16 or not text" if "\0" in text else ""
+
+
 @flow_task("lock", "lock-{release.plan.title}")
 def update_lock_file(release: ReleaseContext, repo: Repo) -> list[str]:
     """Update uv.lock, once for all packages, if the repository tracks it (D-2); returns its path."""
-    root = release.record.worktree.resolve() / release.workspace
-    if not repo.is_tracked(root / "uv.lock"):
+    tree = release.record.worktree.resolve()
+    root = tree / release.workspace
+    lock_file = root / "uv.lock"
+    if not repo.is_tracked(lock_file):
         return []
-    run(release.uv.lock_command(root, [step.name for step in release.plan.steps]))
-    return [(root / "uv.lock").relative_to(release.record.worktree.resolve()).as_posix()]
+    names = [step.name for step in release.plan.steps]
+    run(release.uv.lock_command(root, names))
+    return [lock_file.relative_to(tree).as_posix()]
 
 
 @flow_task("commit", "commit-{release.plan.title}")
