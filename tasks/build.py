@@ -119,11 +119,17 @@ async def prove_resolution(release: ReleaseContext, built: Sequence[BuiltPackage
     Raises Refusal RK-RESOLVE-FAILED, or ReleaseError RK-RESOLVE-FAILED if uv cannot find out.
     """
     conflict = await _find_conflict(release, [package.requirement_with_extras for package in built])
-    plain = [package.requirement for package in built]
-    if conflict and together and (broken := await _find_conflict(release, plain)):
-        message = "the new versions of all packages cannot be installed together"
-        raise Refusal(ErrorCode.RESOLVE_FAILED, message, summarize(plain), output=broken)
+    if conflict and together:
+        await _refuse_conflict(release, [package.requirement for package in built])
     return not conflict
+
+
+async def _refuse_conflict(release: ReleaseContext, requirements: Sequence[str]) -> None:
+    """Refuse a release whose packages cannot be installed together; raises Refusal RK-RESOLVE-FAILED."""
+    conflict = await _find_conflict(release, requirements)
+    if conflict:
+        message = "the new versions of all packages cannot be installed together"
+        raise Refusal(ErrorCode.RESOLVE_FAILED, message, summarize(requirements), output=conflict)
 
 
 @task(
