@@ -230,7 +230,12 @@ def _with_remote_releases(
 
 def _unrecorded_candidate(source: RemoteLock | UnpublishedRelease, lock: RemoteLock) -> RollbackCandidate:
     """Return the release in *source*, which has no record here."""
-    return RollbackCandidate(source.plan.release, plan=source.plan, manifest=source.manifest, lock=lock)
+    return RollbackCandidate(
+        release=source.plan.release,
+        plan=source.plan,
+        manifest=source.manifest,
+        lock=lock,
+    )
 
 
 def _own_lock(remote_lock: RemoteLock, release: str) -> RemoteLock:
@@ -323,8 +328,18 @@ async def inspect_release(
     remote_refs = repo.ls_remote(remote) if remote else {}
     public = await _ask_indexes(candidate, indexes)
     tags = ReleaseTags(
-        local=Tags("here", repo.tag_refs(), candidate.tag_names, manifest.release_commit),
-        remote=Tags(f"on {remote}", tags_among(remote_refs), candidate.tag_names, manifest.release_commit),
+        local=Tags(
+            location="here",
+            refs=repo.tag_refs(),
+            names=candidate.tag_names,
+            commit=manifest.release_commit,
+        ),
+        remote=Tags(
+            location=f"on {remote}",
+            refs=tags_among(remote_refs),
+            names=candidate.tag_names,
+            commit=manifest.release_commit,
+        ),
         keep_reasons={} if all_tags else _reasons_to_keep(candidate, public),
     )
     public = _with_remaining_tags(public, tags.remaining)
