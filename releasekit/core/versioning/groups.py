@@ -85,7 +85,8 @@ def decide_groups(requests: Mapping[str, BumpRequest], groups: tuple[VersionGrou
     for group in groups:
         group_requests = {name: requests[name] for name in group.names}
         decisions |= decide_versions(group_requests, fixed=group.fixed, title=group.title)
-    return Decisions(requests, groups, {name: decisions[name] for name in requests})
+    in_order = {name: decisions[name] for name in requests}
+    return Decisions(requests, groups, in_order)
 
 
 def group_patterns(settings: Settings, names: Iterable[str]) -> list[str]:
