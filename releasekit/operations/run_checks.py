@@ -93,7 +93,8 @@ async def apply_fixes(check_run: CheckRun, confirmation: Confirmation) -> bool:
     if not after:
         log.info("no finding can be fixed automatically")
         return False
-    diffs = FileDiffs(tuple(_file_diff(file, before[file], text) for file, text in after.items()))
+    file_diffs = [_file_diff(file, before[file], text) for file, text in after.items()]
+    diffs = FileDiffs(tuple(file_diffs))
     await confirmation.show(diffs)
     question = f"Write {count_as('file', after)}?"
     answer = await confirmation.ask(Proposal(question, diffs))
