@@ -106,11 +106,23 @@ class Obstacle(BaseModel):
     @classmethod
     def from_error(cls, error: ReleaseError) -> Obstacle:
         """Return *error* as a value."""
-        return cls(code=error.code, what=error.message, where=error.location, hint=error.hint, output=error.output)
+        return cls(
+            code=error.code,
+            what=error.message,
+            where=error.location,
+            hint=error.hint,
+            output=error.output,
+        )
 
     def as_refusal(self) -> Refusal:
         """Return the refusal that `publish` raises for it."""
-        return Refusal(self.code, self.what, self.where, self.hint, self.output)
+        return Refusal(
+            code=self.code,
+            message=self.what,
+            location=self.where,
+            hint=self.hint,
+            output=self.output,
+        )
 
     def __str__(self) -> str:
         return str(self.as_refusal())
@@ -124,7 +136,8 @@ def unique_obstacles(obstacles: Iterable[Obstacle]) -> tuple[Obstacle, ...]:
     """Return *obstacles* in their order without duplicates; a server that does not answer counts once."""
     first: dict[tuple[str, ...], Obstacle] = {}
     for obstacle in obstacles:
-        details = () if obstacle.code in _REPORTED_ONCE else (obstacle.what, obstacle.where)
+        is_reported_once = obstacle.code in _REPORTED_ONCE
+        details = () if is_reported_once else (obstacle.what, obstacle.where)
         first.setdefault((obstacle.code, *details), obstacle)
     return tuple(first.values())
 

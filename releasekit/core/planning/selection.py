@@ -31,8 +31,9 @@ def refuse_undecided(workspace: Workspace, decisions: Decisions, statuses: Mappi
             continue
         if refusal.code is not ErrorCode.VERSION_UNKNOWN:
             raise refusal
+        message = f"{name} has a dynamic version and no tag"
         location = f"{workspace[name].path}/pyproject.toml"
-        raise Refusal(ErrorCode.VERSION_UNKNOWN, f"{name} has a dynamic version and no tag", location)
+        raise Refusal(ErrorCode.VERSION_UNKNOWN, message, location)
 
 
 def package_statuses(basis: PlanBasis, decisions: Decisions, graph: Graph) -> dict[str, Status]:
