@@ -327,21 +327,8 @@ async def inspect_release(
     remote = remote_for_releases(repo, settings)
     remote_refs = repo.ls_remote(remote) if remote else {}
     public = await _ask_indexes(candidate, indexes)
-    tags = ReleaseTags(
-        local=Tags(
-            location="here",
-            refs=repo.tag_refs(),
-            names=candidate.tag_names,
-            commit=manifest.release_commit,
-        ),
-        remote=Tags(
-            location=f"on {remote}",
-            refs=tags_among(remote_refs),
-            names=candidate.tag_names,
-            commit=manifest.release_commit,
-        ),
-        keep_reasons={} if all_tags else _reasons_to_keep(candidate, public),
-    )
+    keep_reasons = {} if all_tags else _reasons_to_keep(candidate, public)
+    tags = _read_tags(repo, candidate, remote, remote_refs, keep_reasons)
     public = _with_remaining_tags(public, tags.remaining)
     own_unpublished = tuple(release for release in unpublished if release.plan.release == candidate.release)
     draft_urls = [release.draft_url for release in own_unpublished]
@@ -373,6 +360,21 @@ async def inspect_release(
         local_tags=tags.deleted_locally,
         remote_tags=tags.deleted_remotely,
         unpublished=own_unpublished,
+    )
+
+
+def _read_tags(
+    repo: Repo,
+    candidate: RollbackCandidate,
+    remote: str,
+    remote_refs: Mapping[str, Ref],
+    keep_reasons: Mapping[str, str],
+) -> ReleaseTags:
+    names, commit = candidate.tag_names, candidate.manifest.release_commit
+    return ReleaseTags(
+        local=Tags("here", repo.tag_refs(), names, commit),
+        remote=Tags(f"on {remote}", tags_among(remote_refs), names, commit),
+        keep_reasons=keep_reasons,
     )
 
 
