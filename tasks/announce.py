@@ -51,7 +51,8 @@ def record_index(release: ReleaseContext, manifest: ReleaseManifest) -> ReleaseM
     An address that contains a secret of the environment, such as a token in its path, is not recorded.
     """
     address = release.target.address
-    holds_secret = any(mask(url) != url for url in (address.check_url, address.publish_url))
+    urls = [address.check_url, address.publish_url]
+    holds_secret = [*map(mask, urls)] != urls
     return manifest if holds_secret else manifest.with_index(address)
 
 
@@ -162,7 +163,8 @@ def tag(release: ReleaseContext, repo: Repo, tags: Sequence[str]) -> None:
     They are made only now, for packages that are confirmed: a tag means that the package is published, so neither a
     crash nor somebody's `git push --tags` can make it wrong.
     """
-    manifest, existing = release.record.require_manifest(), repo.tag_refs()
+    manifest = release.record.require_manifest()
+    existing = repo.tag_refs()
     new_tags = [name for name in tags if name not in existing]
     own_tags = tuple(dict.fromkeys([*manifest.tags, *new_tags]))
     if own_tags != manifest.tags:
@@ -393,7 +395,8 @@ async def _render_notes(release: ReleaseContext, repo: Repo, forge: Forge) -> tu
         pulls=pull_requests,
         commit=release.commit,
     )
-    root, limit = repo.top / release.workspace, forge.body_limit
+    root = repo.top / release.workspace
+    limit = forge.body_limit
     remarks: list[str] = []
     body = render_notes(notes, root, settings, limit)
     try:

@@ -160,7 +160,8 @@ def _lock_owner(traces: ReleaseTraces, lock_ref: Ref, remote_lock: RemoteLock) -
 
 def _has_moved(repo: Repo, refs: Mapping[str, Ref], manifest: ReleaseManifest) -> bool:
     """Return whether the release's branch on the remote cannot be fast-forwarded to the release commit."""
-    tip, commit = _branch_tip(refs, manifest), manifest.release_commit
+    tip = _branch_tip(refs, manifest)
+    commit = manifest.release_commit
     if not tip or not repo.has_commit(commit):
         return False
     if not repo.has_commit(tip):

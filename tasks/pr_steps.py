@@ -106,7 +106,8 @@ def read_remote_state(repo: Repo, settings: Settings, base: str) -> RemoteState:
 
     Raises Refusal RK-PREFLIGHT-NO-REMOTE, RK-BRANCH-UNPUSHED, RK-RECORD-INVALID, RK-REMOTE-UNREACHABLE.
     """
-    remote, base_ref = settings.remote, f"refs/heads/{base}"
+    remote = settings.remote
+    base_ref = f"refs/heads/{base}"
     if remote not in repo.remotes():
         raise Refusal(ErrorCode.PREFLIGHT_NO_REMOTE, f"there is no remote {remote}", str(repo.top))
     with as_refusal():
@@ -229,7 +230,8 @@ async def close_pull_request(
 @flow_task("let-go-of-pull")
 def delete_pull_request_refs(repo: Repo, settings: Settings, remote_state: RemoteState, *ours: str) -> None:
     """Delete the pull request's branch, if it is at one of the commits *ours*, and the reference to its plan."""
-    branch, ref = f"refs/heads/{settings.release_branch}", release_pr_ref(settings.release_branch)
+    branch = f"refs/heads/{settings.release_branch}"
+    ref = release_pr_ref(settings.release_branch)
     current_refs = repo.ls_remote(settings.remote, branch, ref)  # a forge may have deleted the merged branch by itself
     objects: dict[str, str] = {}
     if ref in current_refs and ref in remote_state.refs:

@@ -38,9 +38,12 @@ def prove_commit(release: ReleaseContext, repo: Repo) -> None:
     must be the same except for uv.lock. This is skipped if the branch has that commit already, or if hooks of the
     repository may change it. Raises Refusal RK-RECORD-INVALID.
     """
-    manifest, tree, remote = release.record.require_manifest(), release.record.worktree, release.settings.remote
+    manifest = release.record.require_manifest()
+    tree = release.record.worktree
     release_sha, base_sha = manifest.release_commit, release.plan.commit
-    if release.settings.hooks or release_sha == base_sha or repo.has_on_branch(release_sha, remote, manifest.branch):
+    if release.settings.hooks or release_sha == base_sha:
+        return
+    if repo.has_on_branch(release_sha, release.settings.remote, manifest.branch):
         return
     _renew_worktree(repo, tree, base_sha)
     _write_versions(release)

@@ -119,8 +119,8 @@ async def upload(release: ReleaseContext, step: Step, built: BuiltPackage, index
             answer = await _send(release, step, paths)
         if answer is None:
             return
-        is_there = classify_response(answer) is UploadOutcome.ALREADY_EXISTS and answer.file in missing
-        if not is_there:
+        is_stored = classify_response(answer) is UploadOutcome.ALREADY_EXISTS and answer.file in missing
+        if not is_stored:
             raise _rejection(release, step, answer, uploads)
         existing.add(answer.file)
 
@@ -185,7 +185,8 @@ def _rejection(release: ReleaseContext, step: Step, answer: UploadResponse, uplo
     """Return the error to raise for *answer*, and stop or delay the other uploads of this run if it concerns them."""
     status = f"{answer.status} " if answer.status else ""
     message = f"{answer.file or step.name}: {status}{answer.message.removeprefix(status)}"
-    location, wait = _upload_location(release), requested_delay(answer.headers)
+    location = _upload_location(release)
+    wait = requested_delay(answer.headers)
     match classify_response(answer):
         case UploadOutcome.UNAUTHORIZED:
             uploads.stop(f"{step.name}: the index refuses the credentials")
