@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
@@ -131,23 +132,23 @@ def build_release_notes(
     target: Target,
     web: RepositoryUrls,
     *,
-    pull_requests: Mapping[str, PullRequest] | None = None,
+    pull_requests: Mapping[str, PullRequest] = MappingProxyType({}),
     newcomers: Collection[str] = (),
-    files: Mapping[str, str] | None = None,
+    files: Mapping[str, str] = MappingProxyType({}),
 ) -> ReleaseNotes:
     """Return the notes of *plan*.
 
     *pull_requests* are by sha of the commit, *newcomers* are names of authors. *files* are the paths of changelogs in
     the repository, by package.
     """
-    formatter = _NoteFormatter(web, pull_requests or {})
-    changelogs = files or {}
+    formatter = _NoteFormatter(web, pull_requests)
     packages: list[NotesPackage] = []
     breaking: list[BreakingChange] = []
     for step in plan.steps:
         package_notes = plan.tales.get(step.name, PackageNotes())
         breaking += _breaking_changes(step.name, package_notes, formatter)
-        changes_url = _all_changes_url(step, package_notes, web, changelogs.get(step.name, ""))
+        changelog = files.get(step.name, "")
+        changes_url = _all_changes_url(step, package_notes, web, changelog)
         packages.append(_render_package(step, package_notes, formatter, target, changes_url))
     all_changes = [change for package_notes in plan.tales.values() for change in package_notes.changes]
     authors = {formatter.change_author(change) for change in all_changes}
@@ -175,8 +176,11 @@ def _release_changes_url(plan: Plan, web: RepositoryUrls) -> str:
 
 
 def _breaking_changes(package: str, package_notes: PackageNotes, formatter: _NoteFormatter) -> list[BreakingChange]:
-    changes = [change for change in package_notes.changes if change.breaking]
-    return [BreakingChange(package=package, change=formatter.render_change(change)) for change in changes]
+    return [
+        BreakingChange(package=package, change=formatter.render_change(change))
+        for change in package_notes.changes
+        if change.breaking
+    ]
 
 
 def _render_package(
