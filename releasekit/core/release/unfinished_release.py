@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from releasekit.core.release.release_manifest import ReleaseManifest
 from releasekit.core.text import count_as, count_packages
 from releasekit.core.version_numbers import PyVersion
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from releasekit.core.planning.model import Plan, Step
-    from releasekit.core.release.release_manifest import BuiltFile, BuiltPackage, ReleaseManifest
+    from releasekit.core.release.release_manifest import BuiltFile, BuiltPackage
 
 TraceSource = Literal["record", "remote", "copy", "pull", "draft"]
 LockState = Literal["unasked", "none", "mine", "other"]
@@ -67,12 +68,15 @@ class ReleaseTraces:
     @property
     def packages(self) -> tuple[BuiltPackage, ...]:
         """The built packages; empty before all are built."""
-        return self.manifest.packages if self.manifest else ()
+        return self.manifest_or_empty.packages
 
     @property
-    def is_being_rolled_back(self) -> bool:
-        """Whether a rollback of the release has begun."""
-        return self.manifest is not None and self.manifest.undoing
+    def manifest_or_empty(self) -> ReleaseManifest:
+        """The manifest; one with empty fields where it is unknown."""
+        return self.manifest or _EMPTY_MANIFEST
+
+
+_EMPTY_MANIFEST = ReleaseManifest(release="", commit="", release_commit="", branch="")
 
 
 class FileStatus(BaseModel):
@@ -192,12 +196,18 @@ def describe_release(traces: ReleaseTraces, running: str = "", holder_elsewhere:
     published = sum(package.is_published for package in packages) if is_index_asked else None
     stage = _release_stage(traces, running)
     first, *others = _commands(stage, traces, packages)
-    status = UnfinishedRelease(
+    manifest = traces.manifest_or_empty
+    return UnfinishedRelease(
         release=traces.release,
         title=traces.title,
         stage=stage,
         what=_describe_stage(stage, traces, packages, published, running),
+        by=manifest.by,
+        host=manifest.host,
+        since=manifest.begun,
         where=traces.location,
+        commit=manifest.release_commit,
+        branch=manifest.branch,
         packages=packages,
         published=published,
         umbrella_here=_are_tags_here(traces, umbrella),
@@ -206,17 +216,6 @@ def describe_release(traces: ReleaseTraces, running: str = "", holder_elsewhere:
         others=tuple(others),
         notes=tuple(_notes(stage, traces, packages, holder_elsewhere)),
     )
-    manifest = traces.manifest
-    if manifest is None:
-        return status
-    origin = {
-        "by": manifest.by,
-        "host": manifest.host,
-        "since": manifest.begun,
-        "commit": manifest.release_commit,
-        "branch": manifest.branch,
-    }
-    return status.model_copy(update=origin)
 
 
 def unfinished_note(release: UnfinishedRelease) -> str:
@@ -293,10 +292,8 @@ def _are_tags_on_remote(traces: ReleaseTraces, tags: tuple[str, ...]) -> bool | 
 
 
 def _are_tags_on_release_commit(traces: ReleaseTraces, tags: tuple[str, ...], commits: Mapping[str, str]) -> bool:
-    if traces.manifest is None:
-        return False
     # An empty commit matches no tag.
-    release_commit = traces.manifest.release_commit or None
+    release_commit = traces.manifest_or_empty.release_commit or None
     tagged_commits = {commits.get(tag, "") for tag in tags}
     return tagged_commits == {release_commit}
 
@@ -310,14 +307,14 @@ def _release_stage(traces: ReleaseTraces, running: str) -> ReleaseStage:
     if traces.source in _STAGES_WITHOUT_RECORD:
         return _STAGES_WITHOUT_RECORD[traces.source]
     is_lock_lost = traces.lock in ("none", "other")
-    manifest = traces.manifest
+    manifest = traces.manifest_or_empty
     stages: dict[ReleaseStage, bool] = {
         "damaged": bool(traces.damage),
         "running": bool(running),
         "importing": not traces.has_plan,
-        "undoing": traces.is_being_rolled_back,
-        "taken_over": manifest is not None and bool(manifest.held) and is_lock_lost,
-        "staged": manifest is not None and manifest.staged,
+        "undoing": manifest.undoing,
+        "taken_over": bool(manifest.held) and is_lock_lost,
+        "staged": manifest.staged,
         "begun": True,
     }
     return next(stage for stage, applies in stages.items() if applies)
@@ -341,7 +338,7 @@ def _describe_stage(
 ) -> str:
     release = f"Release {traces.title}"
     progress = _describe_progress(traces, packages, published)
-    work = "rolled back" if traces.is_being_rolled_back else "made"
+    work = "rolled back" if traces.manifest_or_empty.undoing else "made"
     orphan = f"{traces.location} keeps the commit of a release whose record is lost."
     if traces.plan:
         orphan = f"The record of release {traces.title} is lost; git has a copy of it."
@@ -388,7 +385,7 @@ def _notes(
         if differing:
             yield f"{package.name}: the index has different content for {differing}"
     if traces.moved:
-        branch = traces.manifest.branch if traces.manifest else ""
+        branch = traces.manifest_or_empty.branch
         yield f"{branch} on {traces.remote} has new commits, but not the release commit"
     if stage in ("begun", "staged"):
         yield from _newer_commits_note(traces.ahead)
