@@ -63,9 +63,15 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
         workspace = workspace_of(documents, settings, declared, files)
     except Refusal as error:
         raise _with_position(error, manifests) from None
-    by_name = {member.name: own[member.path] for member in workspace if member.path in own}
-    uv = replace(uv, secrets=Secrets(settings.secrets, read_secret))
-    return Project(root, of_root, settings, workspace, uv, by_name, manifests)
+    return Project(
+        root,
+        of_root,
+        settings,
+        workspace,
+        uv=replace(uv, secrets=Secrets(settings.secrets, read_secret)),
+        member_settings={member.name: own[member.path] for member in workspace if member.path in own},
+        manifests=manifests,
+    )
 
 
 def _with_position(error: Refusal, manifests: Mapping[str, tuple[Mapping[str, Any], str]]) -> Refusal:
