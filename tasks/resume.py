@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, as_refusal
-from releasekit.core.release.release_manifest import parse_manifest, parse_plan
+from releasekit.core.release.release_manifest import EMPTY_MANIFEST, parse_manifest, parse_plan
 from releasekit.core.release.upload_window import closing_warnings, find_partial_uploads
 from releasekit.integrations.filesystem import make_directory, read_text, wrap_os_errors
 from releasekit.store.bundle import read_bundle, read_manifest
@@ -74,8 +74,12 @@ def find_resumable(
 
 def _is_staged(record: Record) -> bool:
     """Return whether the release of *record* was only staged, so that nothing of it is public."""
-    manifest = record.manifest()
-    return manifest is not None and manifest.staged
+    return _manifest_or_empty(record).staged
+
+
+def _manifest_or_empty(record: Record) -> ReleaseManifest:
+    """Return the manifest of *record*, an empty one before it is written."""
+    return record.manifest() or EMPTY_MANIFEST
 
 
 def _begins_again(record: Record, staged_manifest: Path) -> bool:
@@ -107,8 +111,8 @@ def peek_resumable(repo: Repo, *, discard_staged: bool = False) -> Record | None
 def _refuse_unusable(record: Record) -> None:
     """Refuse a record that cannot be read, or whose release is being rolled back."""
     plan = record.plan()
-    manifest = record.manifest()
-    if manifest and manifest.undoing:
+    manifest = _manifest_or_empty(record)
+    if manifest.undoing:
         message = f"{plan.title} is being rolled back"
         raise Refusal(ErrorCode.ROLLBACK_UNFINISHED, message, str(record.directory))
 
@@ -140,18 +144,12 @@ def _refuse_another(bundle: ReleaseBundle, path: Path, resumable: Record) -> Non
     """Refuse a *bundle* of another release than *resumable*, or with other files."""
     if resumable.release != bundle.plan.release:
         raise unfinished_error(resumable)
-    recorded = _recorded_packages(resumable)
+    recorded = _manifest_or_empty(resumable).packages
     staged = bundle.manifest.packages
     has_other_files = recorded and staged and staged != recorded
     if has_other_files:
         message = f"{resumable.plan().title} has begun here with other files"
         raise Refusal(ErrorCode.RECORD_INVALID, message, str(path))
-
-
-def _recorded_packages(record: Record) -> tuple[BuiltPackage, ...]:
-    """Return the built packages on record; empty before all are built."""
-    manifest = record.manifest()
-    return manifest.packages if manifest else ()
 
 
 def unfinished_error(resumable: Record) -> Refusal:
@@ -197,10 +195,9 @@ def _refuse_other_lock(remote_lock: RemoteLock | None, release: str, remote: str
 def resume_summary(record: Record, repo: Repo) -> str:
     """Return which release resumes, and how far the branch has moved since it began."""
     plan = record.plan()
-    manifest = record.manifest()
+    manifest = _manifest_or_empty(record)
     summary = f"resuming {plan.title}, begun at {plan.commit[:12]}"
-    release_commit = manifest.release_commit if manifest else ""
-    count = repo.count_commits_since(plan.commit, release_commit)
+    count = repo.count_commits_since(plan.commit, manifest.release_commit)
     if not count:
         return summary
     commits = "1 new commit" if count == 1 else f"{count} new commits"
@@ -218,7 +215,7 @@ async def find_closing(record: Record, index: Index, now: datetime) -> list[Rele
         upload_times,
     )
 
-    packages = _recorded_packages(record)
+    packages = _manifest_or_empty(record).packages
     listed = await files_on_index(packages, index, strict=False)
     partial_uploads = find_partial_uploads(packages, upload_times(listed))
     return closing_warnings(partial_uploads, now)

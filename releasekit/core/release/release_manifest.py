@@ -129,6 +129,9 @@ class ReleaseManifest(BaseModel):
         return f"{owner} on {host} since {time}"
 
 
+EMPTY_MANIFEST = ReleaseManifest(release="", commit="", release_commit="", branch="")
+"""Stands in for a manifest that is not written yet, or is unknown."""
+
 _RESET_FIELDS = {"held": "", "undoing": False, "staged": False, "finished": False}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from releasekit.core.release.release_manifest import ReleaseManifest
+from releasekit.core.release.release_manifest import EMPTY_MANIFEST
 from releasekit.core.text import count_as, count_packages
 from releasekit.core.version_numbers import PyVersion
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from releasekit.core.planning.model import Plan, Step
-    from releasekit.core.release.release_manifest import BuiltFile, BuiltPackage
+    from releasekit.core.release.release_manifest import BuiltFile, BuiltPackage, ReleaseManifest
 
 TraceSource = Literal["record", "remote", "copy", "pull", "draft"]
 LockState = Literal["unasked", "none", "mine", "other"]
@@ -73,10 +73,7 @@ class ReleaseTraces:
     @property
     def manifest_or_empty(self) -> ReleaseManifest:
         """The manifest; one with empty fields where it is unknown."""
-        return self.manifest or _EMPTY_MANIFEST
-
-
-_EMPTY_MANIFEST = ReleaseManifest(release="", commit="", release_commit="", branch="")
+        return self.manifest or EMPTY_MANIFEST
 
 
 class FileStatus(BaseModel):
