@@ -289,9 +289,8 @@ def _are_tags_on_remote(traces: ReleaseTraces, tags: tuple[str, ...]) -> bool | 
 
 
 def _are_tags_on_release_commit(traces: ReleaseTraces, tags: tuple[str, ...], commits: Mapping[str, str]) -> bool:
-    # An empty commit matches no tag.
-    release_commit = traces.manifest_or_empty.release_commit or None
-    tagged_commits = {commits.get(tag, "") for tag in tags}
+    release_commit = traces.manifest_or_empty.release_commit
+    tagged_commits = set(map(commits.get, tags))
     return tagged_commits == {release_commit}
 
 
