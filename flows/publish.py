@@ -143,7 +143,8 @@ def create_commit(release: ReleaseContext, repo: Repo) -> ReleaseContext:
     if release.commit:
         return release
     written = [*release_commit.write_versions(release), *release_commit.raise_requirements(release)]
-    written += [*release_commit.write_changelogs(release, repo), *release_commit.update_lock_file(release, repo)]
+    written += [*release_commit.write_changelogs(release, repo), *release_commit.consume_change_files(release)]
+    written += release_commit.update_lock_file(release, repo)
     return release_commit.commit(release, repo, written)
 
 

@@ -14,7 +14,15 @@ from cyclopts.config import Env
 from pydantic import BaseModel, ConfigDict, Field
 
 from releasekit.core.config.repository_address import RemoteWorkspace, is_address
-from releasekit.core.config.settings import ENVIRONMENT_PREFIX, Prerelease, Selection, Settings, from_text, variable
+from releasekit.core.config.settings import (
+    ENVIRONMENT_PREFIX,
+    KEYS_OF_FILES,
+    Prerelease,
+    Selection,
+    Settings,
+    from_text,
+    variable,
+)
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.logging import ensure_log_level
 
@@ -466,7 +474,9 @@ class _WithoutNone:
 
 def is_setting(name: str) -> bool:
     """Return whether the option *name* is also a key of [tool.releasekit]."""
-    return name in Settings.model_fields and name != "exclude"  # `exclude` adds to the file's
+    if name == "exclude":  # it adds to the file's
+        return False
+    return name in Settings.model_fields and name not in KEYS_OF_FILES
 
 
 def _flow_option(name: str, field: FieldInfo) -> _FlowOption:

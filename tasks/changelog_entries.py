@@ -14,6 +14,7 @@ from releasekit.core.changelog.changelog import (
     render_section,
 )
 from releasekit.core.changelog.note_entries import package_notes
+from releasekit.core.history.pending_changes import PendingChanges
 from tasks.decorators import flow_task
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def _changes_of(
     *since_stable* are all commits since the last stable releases.
     """
     settings, name = project.settings, step.name
+    pending = history.files.get(name, PendingChanges())
     last = history.baselines.get(name)
     if last and _rolls_up(step, last, settings):
         scheme = project.schemes.of(name)
@@ -82,11 +84,15 @@ def _changes_of(
         since = PreviousRelease(stable, last.begin.tag, between)
         changes = history.since_stable[name]
         unreleased_now = since_stable
+        files = pending.unreleased
     else:
         since = PreviousRelease(last.version, last.tag) if last else PreviousRelease()
         changes = history.changes.get(name, ())
         unreleased_now = history.unreleased
-    entry = changelog_entry(step.version, date, changes, since, settings, unreleased_now)
+        files = pending.new
+    if settings.changes == "files":
+        changes = ()
+    entry = changelog_entry(step.version, date, changes, since, settings, unreleased_now, files)
     tag = step.tag if settings.tag else ""
     return PackageChanges(entry, since, tag)
 

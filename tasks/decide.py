@@ -45,6 +45,8 @@ def plan(
         requires=answers.requires,
         raised=dict(_last_raise_by_package(history)),
         unheard={change.short_sha: change.release_as or "" for change in history.unmatched_release_as},
+        change_files=project.change_files,
+        pending_files=history.files,
     )
     return make_plan(
         project.workspace,
@@ -93,4 +95,5 @@ def decide_bumps(
         since_stable=history.since_stable,
         own=project.member_settings,
         consumed=consumed,
+        files=history.files,
     )

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from releasekit.core.history.change_files import change_directories
 from releasekit.core.history.tags import schemes_of
+from releasekit.core.text import summarize
+from releasekit.integrations.change_texts import read_change_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from releasekit.core.config.settings import Settings
+    from releasekit.core.history.change_files import ChangeDirectory, ChangeFile
     from releasekit.core.history.tags import TagSchemes
     from releasekit.core.workspace.workspace import Workspace
     from releasekit.integrations.uv import Uv
+
+log = logging.getLogger("releasekit")
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,22 @@ class Project:
     def schemes(self) -> TagSchemes:
         """The tag formats."""
         return schemes_of(self.settings, self.member_settings)
+
+    @cached_property
+    def change_directories(self) -> tuple[ChangeDirectory, ...]:
+        """The directories that can have change files."""
+        return change_directories({member.path: member.name for member in self.workspace if member.publishable})
+
+    @cached_property
+    def change_files(self) -> tuple[ChangeFile, ...]:
+        """The change files of the workspace; none if only commits count. Raises Refusal RK-CHANGE-INVALID."""
+        if self.settings.changes == "commits":
+            return ()
+        files = read_change_files(self.root, self.change_directories, self.workspace.members.keys())
+        foreign_names = sorted({name for file in files for name in file.foreign_names})
+        if foreign_names:
+            log.info("change files also name %s; they are left as they are", summarize(foreign_names))
+        return files
 
     def effective_setting(self, name: str, key: str) -> Any:  # noqa: ANN401  as many types as there are keys
         """Return the setting *key* of the package *name*: its own value, or else the value of the root."""

@@ -6,7 +6,7 @@ import logging
 import os
 import tomllib
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import chain, product
 from types import MappingProxyType
@@ -23,6 +23,7 @@ from releasekit.core.version_numbers import parse_version
 from releasekit.integrations.filesystem import read_toml
 from releasekit.integrations.version_files import version_location
 from tasks.decorators import flow_task
+from tasks.read_changes import ChangeFilePaths, NonPackageFiles, read_pending_changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from releasekit.core.history.attribution import Attribution
     from releasekit.core.history.commits import Change
+    from releasekit.core.history.pending_changes import PendingChanges
     from releasekit.core.history.tags import Baseline
     from releasekit.core.workspace.workspace import Member
     from releasekit.integrations.git import Repo
@@ -51,7 +53,7 @@ class History:
     since the first prerelease if there is no stable one. *homes* are the directories that each package has had, from
     the top of the repository. *manifests* are the shas of the commits that touch the pyproject.toml of a directory.
     *unmatched_release_as* are changes that request a version but touch no package for it. *umbrellas* are the tags of
-    releases as a whole.
+    releases as a whole. *files* are the change files of each package that no stable release has.
     """
 
     tags: Mapping[str, str]
@@ -63,6 +65,7 @@ class History:
     manifests: Mapping[str, Sequence[str]]
     unmatched_release_as: Sequence[Change]
     umbrellas: frozenset[str] = frozenset()
+    files: Mapping[str, PendingChanges] = field(default_factory=dict[str, "PendingChanges"])
 
     def pyproject_commits(self, name: str) -> set[str]:
         """Return the shas of the commits that touch the pyproject.toml of the package *name*, wherever it has been."""
@@ -104,6 +107,7 @@ def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] 
         manifests=attribution.pyproject_changes,
         unmatched_release_as=[change for change in mentioning_release_as if change.release_as is not None],
         umbrellas=umbrellas,
+        files=read_pending_changes(repo, project, last, attribution.consumptions),
     )
 
 
@@ -210,7 +214,7 @@ def _walk(
 ) -> Attribution:
     since = {name: baseline.begin.commit for name, baseline in last.items()}
     latest = {name: baseline.commit for name, baseline in last.items() if baseline.version.is_prerelease}
-    lock = _in_repository(repo, project.root, "uv.lock")  # it is not part of a package at the root
+    files = ChangeFilePaths(repo, project)
     releases = sorted({*since.values(), *latest.values()})
     return attribute_commits(
         repo.history([repo.head, *releases]),
@@ -218,8 +222,9 @@ def _walk(
         since,
         owners,
         latest=latest,
-        ignored=frozenset([lock]),
+        ignored=NonPackageFiles(repo, project),
         layouts=layouts,
+        is_consumption=files.is_consumed_by,
     )
 
 

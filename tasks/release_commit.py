@@ -12,6 +12,7 @@ from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.planning.model import RELEASE_COMMIT
 from releasekit.core.release.release_manifest import ReleaseManifest
 from releasekit.core.workspace.siblings import group_by_file, write_raised_requirements
+from releasekit.integrations.change_texts import consume_change_file
 from releasekit.integrations.filesystem import changelog_path, read_text, read_text_if_exists, read_toml, write_atomic
 from releasekit.integrations.process import run
 from releasekit.integrations.version_files import new_texts
@@ -49,6 +50,7 @@ def prove_commit(release: ReleaseContext, repo: Repo) -> None:
     _write_versions(release)
     _raise_requirements(release)
     _write_changelogs(release, repo)
+    _consume_change_files(release)
     lock_file = (PurePosixPath(release.workspace) / "uv.lock").as_posix()
     extra_paths = [path for path in repo.differing_paths(tree, release_sha) if path != lock_file]
     repo.remove_worktree(tree)
@@ -152,6 +154,22 @@ def _skip_reason(changelog: Path, text: str) -> str:
     return "in UTF-16 or not text" if "\0" in text else ""
 
 
+@flow_task("consume-change-files", "consume-change-files-{release.plan.title}")
+def consume_change_files(release: ReleaseContext) -> list[str]:
+    """Remove the released packages from their change files, and delete the files that wait for no other package.
+
+    Returns the files, as paths from the top of the repository.
+    """
+    return _consume_change_files(release)
+
+
+def _consume_change_files(release: ReleaseContext) -> list[str]:
+    tree = release.record.worktree.resolve()
+    root = (tree / release.workspace).resolve()
+    paths = [consume_change_file(root, file) for file in release.plan.consumes]
+    return [path.relative_to(tree).as_posix() for path in paths if path]
+
+
 @flow_task("lock", "lock-{release.plan.title}")
 def update_lock_file(release: ReleaseContext, repo: Repo) -> list[str]:
     """Update uv.lock, once for all packages, if the repository tracks it (D-2); returns its path."""
@@ -167,7 +185,7 @@ def update_lock_file(release: ReleaseContext, repo: Repo) -> list[str]:
 
 @flow_task("commit", "commit-{release.plan.title}")
 def commit(release: ReleaseContext, repo: Repo, paths: Sequence[str], message: str = "") -> ReleaseContext:
-    """Commit *paths* (versions, changelogs and lock file, D-1), and begin the record: who releases what."""
+    """Commit *paths* (versions, changelogs, lock file and so on, D-1), and begin the record: who releases what."""
     message = message or f"{RELEASE_COMMIT}{release.plan.title}"
     sha = repo.commit(release.record.worktree, message, paths, hooks=release.settings.hooks)
     repo.save_ref(release.plan.release, sha)

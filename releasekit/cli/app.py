@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from releasekit.cli.command_types import DONE
 from releasekit.cli.commands import (
     approve,
+    change,
     changelog,
     check,
     completion,
@@ -58,6 +59,7 @@ for module in (
     publish,
     prepare,
     plan,
+    change,
     manifest,
     approve,
     status,

@@ -42,13 +42,12 @@ def command_names(app: App) -> list[str]:
 
 
 def _program_help(app: App, names: Sequence[str], width: int) -> Iterator[str]:
-    yield "Usage: releasekit COMMAND [OPTIONS]"
     listed = sorted({*names} - {"help"})
     for group in (LOOK, RELEASE, SET_UP):
         yield f"{group.name}:"
         rows = [(name, summary_of(app[name])) for name in listed if group in groups_of(app[name])]
         yield from _columns(rows, width)
-    yield "More: `releasekit COMMAND -h`, or `releasekit --help`"
+    yield "Usage: releasekit COMMAND [OPTIONS]. More: `COMMAND -h`, or `releasekit --help`"
 
 
 def _command_help(command: App, name: str, width: int) -> Iterator[str]:

@@ -56,6 +56,7 @@ def find_page(code: str) -> ErrorPage:
 
 _ADOPT = "docs/guides/adopt-a-repository.md"
 _APPROVAL = "docs/guides/approval.md"
+_CHANGE_FILES = "docs/guides/change-files.md"
 _CHECKS = "docs/guides/checks.md"
 _CREDENTIALS = "docs/guides/credentials.md"
 _DYNAMIC_VERSIONS = "docs/guides/dynamic-versions.md"
@@ -295,6 +296,34 @@ _TABLE = (
         ),
         "error: RK-GRAPH-SELF-DEPENDENCY: core requires itself\n  --> packages/core/pyproject.toml",
         _CHECKS,
+    ),
+    ErrorPage(
+        ErrorCode.CHANGE_INVALID,
+        (
+            "A file in .changes or .changeset does not begin with the packages between two lines `---`.",
+            "A line there is not of the form `name: bump`, or the bump is not major, minor, patch or none.",
+            "A file in .changes names a package that was renamed or removed, or has a spelling mistake.",
+            "A JSON file in a next-release directory is damaged, or has an unknown type.",
+        ),
+        (
+            "$ releasekit plan\n"
+            "error: RK-CHANGE-INVALID: big is not one of major, minor, patch, none\n"
+            "where: .changes/blue-cat.md:2"
+        ),
+        _CHANGE_FILES,
+    ),
+    ErrorPage(
+        ErrorCode.CHANGE_MISSING,
+        (
+            "A commit of this branch changes files of a package, and the branch adds no change file for it.",
+            "The change file names another package.",
+            "`change status` compares with the wrong commit: --since names the one to use.",
+        ),
+        (
+            "$ releasekit change status --since origin/main\n"
+            '$ releasekit change add -p core --bump minor --message "Add streaming"'
+        ),
+        _CHANGE_FILES,
     ),
     ErrorPage(
         ErrorCode.VERSION_UNKNOWN,

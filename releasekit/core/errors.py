@@ -39,6 +39,9 @@ class ErrorCode(StrEnum):
     GRAPH_CYCLE = "RK-GRAPH-CYCLE"
     GRAPH_SELF_DEPENDENCY = "RK-GRAPH-SELF-DEPENDENCY"
 
+    CHANGE_INVALID = "RK-CHANGE-INVALID"
+    CHANGE_MISSING = "RK-CHANGE-MISSING"
+
     VERSION_UNKNOWN = "RK-VERSION-UNKNOWN"
     VERSION_INVALID = "RK-VERSION-INVALID"
     VERSION_UNHEARD = "RK-VERSION-UNHEARD"
@@ -234,6 +237,16 @@ _TABLE = (
         ErrorCode.GRAPH_SELF_DEPENDENCY,
         "A package requires itself.",
         "Remove the requirement that is named.",
+    ),
+    ErrorInfo(
+        ErrorCode.CHANGE_INVALID,
+        "A change file cannot be read, or it names a package that is not in the workspace.",
+        "Fix the line that is shown. `releasekit change add` writes a correct file.",
+    ),
+    ErrorInfo(
+        ErrorCode.CHANGE_MISSING,
+        "Packages have changed, and no change file of this branch names them.",
+        "Run `releasekit change add` and commit the file; --bump none says that a change needs no release.",
     ),
     ErrorInfo(
         ErrorCode.VERSION_UNKNOWN,

@@ -6,23 +6,29 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from releasekit.core.config.bump_rules import Bump
 from releasekit.core.version_numbers import PyVersion
 from releasekit.core.versioning.versions import rule_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from releasekit.core.history.change_files import FileChange
     from releasekit.core.history.commits import Change
     from releasekit.core.planning.model import Plan, Step
     from releasekit.core.versioning.groups import Decisions
 
 
 class CommitReason(BaseModel):
-    """A commit, and the rule by which it counts, or the reason why it does not."""
+    """A commit, and the rule by which it counts, or the reason why it does not.
+
+    *file* is the path of a change file, which is listed in the same way; *commit* is then empty.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     commit: str
+    file: str = ""
     title: str
     why: str
 
@@ -71,7 +77,8 @@ def explanation_text(explanation: Explanation) -> str:
 
 
 def _commit_text(reason: CommitReason) -> str:
-    return f"{reason.commit[:7]} {reason.title}  [{reason.why}]"
+    origin = reason.file or reason.commit[:7]
+    return f"{origin} {reason.title}  [{reason.why}]"
 
 
 def _explain_package(step: Step, decisions: Decisions) -> VersionExplanation:
@@ -79,7 +86,8 @@ def _explain_package(step: Step, decisions: Decisions) -> VersionExplanation:
     rules = decisions.requests[step.name].rules
     is_zero = step.current is not None and step.current.major == 0
     soft = is_zero and not rules.major_on_zero
-    counted = [_commit_reason(change, rule_of(change, rules.types, soft=soft)) for change in decision.triggers]
+    counted = [_file_reason(file, soft=soft) for file in decision.files]
+    counted += [_commit_reason(change, rule_of(change, rules.types, soft=soft)) for change in decision.triggers]
     ignored = [_commit_reason(ignored.change, ignored.reason) for ignored in decision.ignored]
     is_skipped = step.order < 0
     return VersionExplanation(
@@ -92,6 +100,13 @@ def _explain_package(step: Step, decisions: Decisions) -> VersionExplanation:
         counted=tuple(counted),
         ignored=tuple(ignored),
     )
+
+
+def _file_reason(file: FileChange, *, soft: bool) -> CommitReason:
+    """Return the reason of a change file; *soft*: a breaking change on 0.x is minor."""
+    is_softened = soft and file.bump is Bump.MAJOR
+    why = "major is minor on 0.x" if is_softened else f"the change file says {file.bump.label}"
+    return CommitReason(commit="", file=file.path, title=file.title, why=why)
 
 
 def _commit_reason(change: Change, why: str) -> CommitReason:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from releasekit.core.config.bump_rules import Bump
 from releasekit.core.workspace.workspace import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from releasekit.core.changelog.changelog import ChangelogEntry, Section
+    from releasekit.core.history.change_files import FileChange
     from releasekit.core.history.commits import Change
     from releasekit.core.planning.model import Step
     from releasekit.core.workspace.graph import Graph, Order
@@ -45,7 +47,7 @@ def changelog_json(rows: Iterable[tuple[Step, ChangelogEntry, Section]]) -> str:
             "date": entry.date,
             "remark": entry.remark,
             "sections": [
-                {"heading": part.heading, "changes": [_change(change) for change in part.changes]}
+                {"heading": part.heading, "changes": [*map(_file_change, part.files), *map(_change, part.changes)]}
                 for part in entry.parts
             ],
             "contributors": list(entry.contributors),
@@ -57,9 +59,23 @@ def changelog_json(rows: Iterable[tuple[Step, ChangelogEntry, Section]]) -> str:
     return json.dumps(packages, indent=1) + "\n"
 
 
+def _file_change(file: FileChange) -> dict[str, object]:
+    """Return what a change file says, with the keys of a commit."""
+    return {
+        "sha": "",
+        "file": file.path,
+        "type": "",
+        "scope": "",
+        "description": file.text,
+        "breaking": file.bump is Bump.MAJOR,
+        "notes": [],
+    }
+
+
 def _change(change: Change) -> dict[str, object]:
     return {
         "sha": change.sha,
+        "file": "",
         "type": change.type,
         "scope": change.scope,
         "description": change.description,

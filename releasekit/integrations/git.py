@@ -174,6 +174,24 @@ class Repo:
         """Run git with *argv* and return what it prints."""
         return run(self.command(*argv, cwd=cwd)).stdout
 
+    def default_branch(self, remote: str) -> str:
+        """Return the default branch of *remote*, such as "main"; empty if neither this clone nor the remote says it."""
+        here = self.command("symbolic-ref", "--quiet", f"refs/remotes/{remote}/HEAD", ok_codes=(0, 1, 128))
+        branch = run(here).stdout.strip().removeprefix(f"refs/remotes/{remote}/")
+        if branch or remote not in self.remotes():
+            return branch
+        for line in self.git("ls-remote", "--symref", remote, "HEAD").splitlines():
+            if line.startswith("ref: refs/heads/"):
+                return line.removeprefix("ref: refs/heads/").partition("\t")[0]
+        return ""
+
+    def merge_base(self, revision: str) -> str:
+        """Return the newest commit that HEAD and *revision* have in common; empty if there is none."""
+        commit = self._sha(f"{revision}^{{commit}}")
+        if not commit:
+            return ""
+        return run(self.command("merge-base", self.head, commit, ok_codes=(0, 1))).stdout.strip()
+
     def is_shallow(self) -> bool:
         """Return whether the history is incomplete (git clone --depth)."""
         return (self.common_dir / "shallow").is_file()

@@ -34,7 +34,8 @@ LONGEST_REWRITE = 600
 
 def commits_in_notes(plan: Plan) -> tuple[str, ...]:
     """Return the shas of the commits that the notes of *plan* mention, each once."""
-    return tuple(dict.fromkeys(change.sha for entry in plan.tales.values() for change in entry.changes))
+    changes = [change for entry in plan.tales.values() for change in entry.changes]
+    return tuple(dict.fromkeys(change.sha for change in changes if change.sha))
 
 
 def gather_notes(

@@ -97,6 +97,8 @@ class _CommandOutline:
             yield f"# raise {requirement}"
         if self.plan.changelogs:
             yield f"# write the changelog entries of {count_packages(self.plan.changelogs)}"
+        for file in self.plan.consumes:
+            yield f"# {file}"
         new_changelogs = self._new_changelogs()
         if new_changelogs:
             yield display_command(self.repo.add_command(TREE, new_changelogs))

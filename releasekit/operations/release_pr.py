@@ -203,6 +203,7 @@ def push_release_branch(context: PullRequestContext, plan: Plan, message: str = 
         written = [*release_commit.write_versions(release)]
         written += release_commit.raise_requirements(release)
         written += release_commit.write_changelogs(release, repo)
+        written += release_commit.consume_change_files(release)
         written += release_commit.update_lock_file(release, repo)
         release = release_commit.commit(release, repo, written, message)
         pr_steps.push_branch(release, repo, context.remote_state)
@@ -399,6 +400,13 @@ def next_plan(context: PullRequestContext, released: Plan) -> Plan:
         next_version = next_development_version(step.version)
         if next_version and declared[step.name] == step.version:
             steps.append(step.model_copy(update={"current": step.version, "next": next_version}))
-    cleared: dict[str, object] = {"changelogs": {}, "tales": {}, "tags": (), "warnings": (), "raises": ()}
+    cleared: dict[str, object] = {
+        "changelogs": {},
+        "tales": {},
+        "tags": (),
+        "warnings": (),
+        "raises": (),
+        "consumes": (),
+    }
     fields = {"commit": tip, "release": release_id(tip, steps), "packages": tuple(steps), **cleared}
     return released.model_copy(update=fields)

@@ -196,7 +196,7 @@ def sample(argument: Argument) -> tuple[str, Any]:
     return ("7", 7) if kind is int else ("word", kind("word") if kind in (str, Path) else "word")
 
 
-WORDS = {"server": ["status"], "completion": ["bash"], "explain": ["RK-USAGE"]}
+WORDS = {"change": ["add"], "server": ["status"], "completion": ["bash"], "explain": ["RK-USAGE"]}
 """What a command must be given."""
 
 

@@ -893,6 +893,7 @@ KEYS: dict[str, Proof | str] = {
     "pins": "tests/stories/test_siblings.py::test_sibling_keys_decide_the_release",
     "source_requirements": "tests/stories/test_siblings.py::test_sibling_keys_decide_the_release",
     "prerelease": "tests/stories/test_prerelease.py::test_candidates_lead_to_stable_release",
+    "changes": "tests/stories/test_change_files.py::test_changes_key_chooses_the_source",
     "first_version": "tests/stories/test_dynamic.py::test_first_version_starts_tag_versions",
     "bump": "tests/stories/test_dynamic.py::test_bump_is_checked_first",
     "changelog": "tests/stories/test_changelogs.py::test_changelog_false_writes_no_file",
@@ -969,7 +970,8 @@ GOLDEN, CONFIG, APPROVAL = (
     "tests/cli/test_config.py",
     "tests/deployments/test_approval.py",
 )
-CHANGELOG, INIT, PIN = (
+CHANGE, CHANGELOG, INIT, PIN = (
+    "tests/operations/test_manage_changes.py",
     "tests/operations/test_preview.py",
     "tests/operations/test_init_workspace.py",
     "tests/operations/test_pinning.py",
@@ -997,6 +999,12 @@ COMMANDS: dict[str, dict[str, Proof | str]] = {
         "since_last": f"{CLI}::test_plan_compares_with_earlier_plan",
         "diff": f"{CLI}::test_plan_compares_with_earlier_plan",
         "format": f"{CLI}::test_tables_export_csv_and_markdown",
+    },
+    "change": {
+        **HERE,
+        **dict.fromkeys(("package", "bump", "message", "name"), f"{CHANGE}::test_add_writes_change_file"),
+        "since": f"{CHANGE}::test_status_compares_with_default_branch",
+        "format": f"{CHANGE}::test_status_compares_with_default_branch",
     },
     "prepare": PREPARE_FLAGS | {"format": f"{PULLS}::test_changed_versions_renew_pull_request"},
     "manifest": HERE | {"output": f"{PULLS}::test_pull_request_survives_every_kill"},

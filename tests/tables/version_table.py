@@ -334,6 +334,16 @@ def odd_message(world: World) -> None:
     run(Command(command, world.root, {**GIT, "PATH": os.environ["PATH"]}, stdin=message))
 
 
+def described(bump: str, *messages: str) -> Callable[[World], object]:
+    """Return what commits *messages* and then a change file for core."""
+
+    def make(world: World) -> None:
+        changes(*messages)(world)
+        world.commit("describe it", {".changes/blue-cat.md": f"---\ncore: {bump}\n---\n\nSort the shelves\n"})
+
+    return make
+
+
 def candidate(*messages: str) -> Callable[[World], object]:
     """Return what releases a feature as 1.3.0rc1 and then commits *messages*."""
 
@@ -420,6 +430,10 @@ ROWS = (
     Row("`Release-As: 1.2.3.post1`", "exactly that post-release", "1.2.3.post1",
         changes("docs: a\n\nRelease-As: 1.2.3.post1")),
     Row("a later version written into `pyproject.toml` by hand", "that version", "3.0.0", by_hand),
+    Row("a change file with `core: minor`, and `fix`", "the larger bump", "1.3.0", described("minor", "fix: a")),
+    Row('the same with `changes = "files"`, and `feat!`', "only the file counts", "1.3.0",
+        described("minor", "feat!: a"), settings='changes = "files"'),
+    Row("a change file with `core: none`, and messages without a type", "nothing", "-", described("none", "whatever")),
     Row("nothing since the tag", "skipped", "-", nothing),
     Row("nothing since the tag, with `--force-unchanged`", "patch", "1.2.4", nothing, ("--force-unchanged",)),
     Row("`--prerelease rc`", "a candidate of the version that the changes lead to", "1.3.0rc1", changes("feat: a"), RC),

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from releasekit.core.release.unfinished_release import ReleaseStatus, UnfinishedRelease
     from releasekit.core.workspace.workspace import Workspace
     from releasekit.formats.explained import Explanation
+    from releasekit.operations.manage_changes import ChangeStatus
     from releasekit.operations.show_config import EffectiveSettings
 
 log = logging.getLogger("releasekit")
@@ -113,6 +114,15 @@ def versions_table(explanation: Explanation) -> RenderableType:
         versions = (_or_dash(row.current), _or_dash(row.next))
         style = "dim" if row.skipped else "green"
         table.add(row.name, *versions, row.bump, row.reason, style=style)
+    return table
+
+
+def change_table(status: ChangeStatus) -> RenderableType:
+    """Draw the packages that a branch changes, and the change files that name each one."""
+    table = ResponsiveTable("", "Package", "Change files", wraps=False)
+    for package in status.packages:
+        icon, style = ("❌", "red") if package.missing else ("✅", "green")
+        table.add(icon, package.name, ", ".join(package.files) or "none", style=style)
     return table
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from releasekit.logging import is_json_log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from pydantic import BaseModel
@@ -76,6 +76,20 @@ def confirm(question: str) -> bool:
         return False
     finally:
         signal.signal(signal.SIGINT, previous_handler)
+
+
+def ask(question: str, default: str = "", choices: Sequence[str] = ()) -> str:
+    """Ask for a text on the terminal; return *default* if there is no answer, and "" without a terminal."""
+    from rich.prompt import Prompt
+
+    if not is_terminal():
+        return ""
+
+    options = list(choices) or None
+    try:
+        return Prompt.ask(question, console=make_console(on_stderr=True), default=default, choices=options)
+    except EOFError:
+        return default
 
 
 def is_terminal() -> bool:

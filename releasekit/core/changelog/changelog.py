@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 
     from releasekit.core.config.settings import Settings
+    from releasekit.core.history.change_files import FileChange
     from releasekit.core.history.tags import TagScheme
 
 # Other types are hidden, unless they trigger a release or the configuration names them.
@@ -46,10 +47,11 @@ class Section(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The changes under one heading, newest first."""
+    """The changes under one heading: those of change files, and those of commits, newest first."""
 
     heading: str
-    changes: tuple[Change, ...]
+    changes: tuple[Change, ...] = ()
+    files: tuple[FileChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +97,17 @@ def changelog_entry(
     since: PreviousRelease,
     settings: Settings,
     unreleased: Container[str] = frozenset(),
+    files: Sequence[FileChange] = (),
 ) -> ChangelogEntry:
     """Return the changelog entry of *version*, from the *changes* since the previous release, newest first.
 
-    The entry of a first release lists no changes, because its list would be the whole history. *unreleased* is the
-    argument of `drop_reverted`.
+    The entry of a first release lists no commits, because its list would be the whole history. *unreleased* is the
+    argument of `drop_reverted`. *files* are the change files of the release.
     """
     if not since.exists:
-        return ChangelogEntry(version, date, "First release.")
+        return ChangelogEntry(version, date, "First release.", parts_of((), settings, files))
     effective = drop_reverted(changes, unreleased=unreleased).effective
-    parts = parts_of(effective, settings)
+    parts = parts_of(effective, settings, files)
     remark = ""
     if not since.version:
         remark = "First stable release."
@@ -113,10 +116,10 @@ def changelog_entry(
     return ChangelogEntry(version, date, remark, parts)
 
 
-def parts_of(changes: Sequence[Change], settings: Settings) -> tuple[Part, ...]:
-    """Return *changes* under their headings, breaking ones first, without hidden and excluded ones.
+def parts_of(changes: Sequence[Change], settings: Settings, files: Sequence[FileChange] = ()) -> tuple[Part, ...]:
+    """Return *changes* and *files* under their headings, breaking ones first, without hidden and excluded commits.
 
-    A breaking change is never hidden.
+    A breaking change is never hidden, and neither is a change file.
     """
     headings = headings_of(settings)
     breaking = headings.pop("breaking", "") or BREAKING
@@ -135,12 +138,30 @@ def parts_of(changes: Sequence[Change], settings: Settings) -> tuple[Part, ...]:
     for change in changes:
         by_heading[heading_of(change)].append(change)
     by_heading.pop(_HIDDEN, None)
-    order = dict.fromkeys((breaking, *headings.values()))
-    return tuple(Part(heading, tuple(by_heading[heading])) for heading in order if heading in by_heading)
+    files_by_heading = _files_by_heading(files, headings | {"breaking": breaking})
+    order = dict.fromkeys((breaking, *headings.values(), *files_by_heading))
+    parts = [Part(heading, tuple(by_heading[heading]), tuple(files_by_heading[heading])) for heading in order]
+    return tuple(part for part in parts if part.changes or part.files)
 
 
 _HIDDEN = ""
 """The heading of changes that are not listed."""
+_FILE_TYPES = {Bump.MAJOR: "breaking", Bump.MINOR: "feat", Bump.PATCH: "fix"}
+"""The type under whose heading a change file of this bump stands."""
+
+
+def _files_by_heading(files: Sequence[FileChange], headings: Mapping[str, str]) -> dict[str, list[FileChange]]:
+    """Return *files* that have a text, under the heading that each one chooses, or else that of its bump."""
+    spelling = {heading.casefold(): heading for heading in headings.values()}
+    by_heading: dict[str, list[FileChange]] = defaultdict(list)
+    for file in files:
+        kind = _FILE_TYPES.get(file.bump, "")
+        if not kind or not file.text:
+            continue
+        usual = headings[kind] or HEADINGS[kind]
+        own = spelling.get(file.heading.casefold(), file.heading)
+        by_heading[own or usual].append(file)
+    return by_heading
 
 
 def headings_of(settings: Settings) -> dict[str, str]:
@@ -207,8 +228,10 @@ def render_section(entry: ChangelogEntry, urls: RepositoryUrls, tag: str, since:
 
 
 def _render_part(part: Part, urls: RepositoryUrls) -> str:
-    items = "".join(_render_item(change, urls) for change in part.changes).rstrip("\n")
-    return f"### {escape(part.heading)}\n\n{items}"
+    items = [render_file_change(file.text) for file in part.files]
+    items += [_render_item(change, urls) for change in part.changes]
+    text = "".join(items).rstrip("\n")
+    return f"### {escape(part.heading)}\n\n{text}"
 
 
 def _render_contributors(names: Sequence[str]) -> str:
@@ -216,6 +239,41 @@ def _render_contributors(names: Sequence[str]) -> str:
         return ""
     items = "\n".join(f"- {_at_start(escape(name))}" for name in names)
     return f"### Contributors\n\n{items}"
+
+
+def render_file_change(text: str) -> str:
+    """Return the Markdown *text* of a change file as one item of a list; a text that is a list stays one.
+
+    All lines below the first are indented, so that no heading, fence or comment in it reaches the rest of the file.
+    """
+    lines = _closed_lines(text.lstrip(" \t").split("\n"))
+    is_list = _PLAIN_BULLET.match(lines[0]) and all(map(_is_of_list, lines))
+    if not is_list:
+        lines = ["- " + lines[0], *(f"  {line}" for line in lines[1:])]
+    item = "\n".join(line.rstrip() for line in lines) + "\n"
+    return item + "\n" if "\n\n" in item else item
+
+
+_PLAIN_BULLET = re.compile(r"[-+*] (?=\S)")
+
+
+def _is_of_list(line: str) -> bool:
+    """Return whether *line* is an item of a list, belongs to one, or is empty."""
+    return not line or line.startswith("  ") or _PLAIN_BULLET.match(line) is not None
+
+
+def _closed_lines(lines: Sequence[str]) -> list[str]:
+    """Return *lines* with the end of a code fence or comment that is left open."""
+    index = 0
+    while index < len(lines):
+        fence = _FENCE.fullmatch(lines[index])
+        end = _end_of_fence(lines, index) or _end_of_comment(lines, index)
+        if end is None and fence:
+            return [*lines, fence["fence"]]
+        if end is None and _opens_comment(lines[index]):
+            return [*lines, "-->"]
+        index = (index if end is None else end) + 1
+    return list(lines)
 
 
 def _render_item(change: Change, urls: RepositoryUrls) -> str:
@@ -515,9 +573,13 @@ def _mask_hidden_lines(lines: Sequence[str]) -> list[str]:
 
 
 def _end_of_comment(lines: Sequence[str], start: int) -> int | None:
-    if not re.match(r" {0,3}<!--", lines[start]):
+    if not _opens_comment(lines[start]):
         return None
     return _find_line(lines, start, lambda line: "-->" in line)
+
+
+def _opens_comment(line: str) -> bool:
+    return re.match(r" {0,3}<!--", line) is not None
 
 
 def _headings(lines: Sequence[str]) -> Iterator[_Heading]:

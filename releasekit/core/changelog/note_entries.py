@@ -6,18 +6,26 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from releasekit.core.config.bump_rules import Bump
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from releasekit.core.changelog.changelog import ChangelogEntry, PreviousRelease
+    from releasekit.core.history.change_files import FileChange
+    from releasekit.core.history.commits import Change
 
 
 class NoteChange(BaseModel):
-    """One change as stored in the plan: *text* is the description in the commit message, *author* a name."""
+    """One change as stored in the plan: *text* is the description in the commit message, *author* a name.
+
+    If it comes from a change file, *file* is its path, *text* is Markdown, and *sha* is empty.
+    """
 
     model_config = ConfigDict(frozen=True)
 
-    sha: str
+    sha: str = ""
+    file: str = ""
     heading: str
     scope: str = ""
     text: str
@@ -27,7 +35,7 @@ class NoteChange(BaseModel):
 
 
 class PackageNotes(BaseModel):
-    """The changes of one package since the tag *since*: by heading, newest first under each."""
+    """The changes of one package since the tag *since*: by heading, change files first, then commits, newest first."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -37,19 +45,24 @@ class PackageNotes(BaseModel):
 
 def package_notes(entry: ChangelogEntry, since: PreviousRelease, authors: Mapping[str, str]) -> PackageNotes:
     """Return the notes for the plan, with the same changes as the changelog *entry*; *authors* are by sha."""
-    return PackageNotes(
-        since=since.tag,
-        changes=tuple(
-            NoteChange(
-                sha=change.sha,
-                heading=part.heading,
-                scope=change.scope,
-                text=change.description,
-                breaking=change.breaking,
-                notes=change.notes,
-                author=authors.get(change.sha, ""),
-            )
-            for part in entry.parts
-            for change in part.changes
-        ),
+    changes: list[NoteChange] = []
+    for part in entry.parts:
+        changes += [_note_of_file(file, part.heading) for file in part.files]
+        changes += [_note_of_commit(change, part.heading, authors.get(change.sha, "")) for change in part.changes]
+    return PackageNotes(since=since.tag, changes=tuple(changes))
+
+
+def _note_of_file(file: FileChange, heading: str) -> NoteChange:
+    return NoteChange(file=file.path, heading=heading, text=file.text, breaking=file.bump is Bump.MAJOR)
+
+
+def _note_of_commit(change: Change, heading: str, author: str) -> NoteChange:
+    return NoteChange(
+        sha=change.sha,
+        heading=heading,
+        scope=change.scope,
+        text=change.description,
+        breaking=change.breaking,
+        notes=change.notes,
+        author=author,
     )

@@ -29,10 +29,12 @@ class BumpRules:
     """The settings that decide versions. *types* maps a commit type, in lower case, to its bump.
 
     With *force*, a package without a change that triggers a release is released as a patch.
-    *prerelease* is the kind of prerelease to make: "dev", "a", "b", "rc", or "none" for a stable release.
+    *prerelease* is the kind of prerelease to make: "dev", "a", "b", "rc", or "none" for a stable release. Without
+    *commits_count*, only change files decide, and the Release-As footers of commits.
     """
 
     types: Mapping[str, Bump]
     major_on_zero: bool = False
     force: bool = False
     prerelease: str = "none"
+    commits_count: bool = True

@@ -36,6 +36,7 @@ Prerelease = Annotated[
     Literal["none", "dev", "a", "b", "rc", "alpha", "beta"],
     AfterValidator(lambda kind: {"alpha": "a", "beta": "b"}.get(kind, kind)),  # PEP 440 writes the short forms
 ]
+ChangeSource = Literal["commits", "files", "both"]
 Versioning = Literal["independent", "fixed", "linked"]
 ForgeKind = Literal["auto", "github", "gitlab"]
 PinMode = Literal["exact", "compatible", "keep"]
@@ -173,6 +174,11 @@ class Settings(BaseModel):
         default_factory=_default_types,
         description="The bump that each Conventional Commits type triggers; other types trigger none",
     )
+    changes: ChangeSource = Field(
+        "both",
+        description="What decides the versions and the changelogs: the commits, the change files, or the larger bump "
+        "of both",
+    )
     first_version: str = Field("", description="The first version of packages whose version comes from tags only")
     bump: tuple[BumpFile, ...] = Field(
         (), description="More files that contain the package's version; set in the package's own [tool.releasekit]"
@@ -305,7 +311,8 @@ class Settings(BaseModel):
 
     def rules(self) -> BumpRules:
         """Return the settings that decide versions."""
-        return BumpRules(self.bumps(), self.major_on_zero, self.force_unchanged, self.prerelease)
+        counted = self.changes != "files"
+        return BumpRules(self.bumps(), self.major_on_zero, self.force_unchanged, self.prerelease, counted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,6 +429,10 @@ ENVIRONMENT_PREFIX = "RELEASEKIT_"
 """The prefix of the variables that set options and settings."""
 
 
+KEYS_OF_FILES = frozenset({"bump"})
+"""The keys that no variable sets, because an option with another meaning has their name."""
+
+
 def variable(name: str) -> str:
     """Return the environment variable of the key or option *name*."""
     return ENVIRONMENT_PREFIX + name.upper().replace("-", "_")
@@ -436,7 +447,8 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     """
     overrides: dict[str, Any] = {}
     for key, field in Settings.model_fields.items():
-        if text := environ.get(variable(key)):
+        text = "" if key in KEYS_OF_FILES else environ.get(variable(key))
+        if text:
             overrides[key] = from_text(field.annotation, text)
     try:
         settings = Settings.model_validate(overrides)

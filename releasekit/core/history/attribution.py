@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from releasekit.core.history.commits import Commit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class Attribution:
     *since_prerelease* maps each package with a later prerelease to those of its shas that the prerelease does not
     contain either. *pyproject_changes* maps directories to the shas of the commits that touch their pyproject.toml.
     *unmatched_release_as* are the commits since all last releases that mention Release-As but touch no package.
+    *consumptions* maps packages to the commits that use up change files and that its last release does not contain.
     """
 
     commits: tuple[Commit, ...]
@@ -29,6 +30,7 @@ class Attribution:
     since_prerelease: Mapping[str, frozenset[str]]
     pyproject_changes: Mapping[str, Sequence[str]]
     unmatched_release_as: Sequence[Commit] = ()
+    consumptions: Mapping[str, Sequence[Commit]] = field(default_factory=dict[str, "Sequence[Commit]"])
 
 
 def attribute_commits(
@@ -38,16 +40,17 @@ def attribute_commits(
     owner_of: Mapping[str, str],
     *,
     latest: Mapping[str, str] = MappingProxyType({}),
-    ignored: frozenset[str] = frozenset(),
+    ignored: Container[str] = frozenset(),
     layouts: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    is_consumption: Callable[[Commit], bool] = lambda _: False,
 ) -> Attribution:
     """Return for each package the commits that its last release does not contain.
 
     *walk* has every commit that is reachable from *head* or from a commit in *since* or *latest*, children before
     parents. *since* maps a package to the commit of its last release, *latest* to the commit of a later prerelease.
     *owner_of* maps directories (relative to the root of the repository, "" for the root itself) to packages. A file
-    belongs to the deepest directory that *owner_of* names; files in *ignored* belong to no package. *layouts* maps
-    commits to owners; these apply to the commit and its ancestors, up to the next commit in *layouts*.
+    belongs to the deepest directory that *owner_of* names; files in *ignored* belong to none. *layouts* maps commits
+    to owners, for the commit and its ancestors up to the next one. *is_consumption*: which use up change files.
 
     The walk computes reachability as a set of bits, one for *head* and one for each release commit. A commit has the
     bits of all its children, so git needs no query besides the walk.
@@ -60,6 +63,7 @@ def attribute_commits(
     fresh: dict[str, set[str]] = {package: set() for package in latest}
     manifests: dict[str, list[str]] = {}
     unmatched_release_as: list[Commit] = []
+    consumptions = _Consumptions(is_consumption, releases, owner_of.values())
     for commit in walk:
         reached = _pass_to_parents(commit, bits, releases.of(commit))
         owned = owners.of(commit)
@@ -70,6 +74,7 @@ def attribute_commits(
             touching[package].append(commit.sha)
             if package in fresh and not releases.prerelease_contains(reached, package):
                 fresh[package].add(commit.sha)
+        consumptions.add(commit, reached)
         releases_with_it = reached & releases.last
         in_all_releases = releases_with_it == releases.last
         if packages or not in_all_releases:
@@ -82,7 +87,12 @@ def attribute_commits(
         if is_unmatched and _mentions_release_as(commit):
             unmatched_release_as.append(commit)
     frozen = {package: frozenset(shas) for package, shas in fresh.items()}
-    return Attribution(tuple(commits), touching, frozen, manifests, unmatched_release_as)
+    return Attribution(tuple(commits), touching, frozen, manifests, unmatched_release_as, consumptions.by_package)
+
+
+def owners_of(files: Sequence[str], owner_of: Mapping[str, str], ignored: Container[str]) -> set[str]:
+    """Return the packages that *files* belong to; *owner_of* and *ignored* are as `attribute_commits` has them."""
+    return _Owners(owner_of, ignored).of(files)
 
 
 _HEAD = 1
@@ -126,11 +136,30 @@ def _mentions_release_as(commit: Commit) -> bool:
     return "release-as" in message
 
 
+class _Consumptions:
+    """Collects the commits that use up change files, for each package whose last release does not contain them."""
+
+    def __init__(
+        self, is_consumption: Callable[[Commit], bool], releases: _ReleaseBits, packages: Iterable[str]
+    ) -> None:
+        self.by_package: dict[str, list[Commit]] = {package: [] for package in packages}
+        self._is_consumption = is_consumption
+        self._releases = releases
+
+    def add(self, commit: Commit, reached: int) -> None:
+        """Add *commit*, which has the bits *reached*, if it uses up change files."""
+        if not self._is_consumption(commit):
+            return
+        for package, commits in self.by_package.items():
+            if not self._releases.last_contains(reached, package):
+                commits.append(commit)
+
+
 class _DirectoryHistory:
     """Knows for each commit of a walk which package was in which directory."""
 
     def __init__(
-        self, now: Mapping[str, str], layouts: Mapping[str, Mapping[str, str]], ignored: frozenset[str]
+        self, now: Mapping[str, str], layouts: Mapping[str, Mapping[str, str]], ignored: Container[str]
     ) -> None:
         self._now = _Owners(now, ignored)
         self._ignored = ignored
@@ -171,7 +200,7 @@ _PYPROJECT = "/pyproject.toml"
 class _Owners:
     """Looks up the package of a file; computes each directory only once."""
 
-    def __init__(self, owner_of: Mapping[str, str], ignored: frozenset[str]) -> None:
+    def __init__(self, owner_of: Mapping[str, str], ignored: Container[str]) -> None:
         self._named = owner_of
         self._ignored = ignored
         self._cache: dict[str, str] = dict(owner_of)

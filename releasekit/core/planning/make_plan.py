@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
+from releasekit.core.history.pending_changes import consumed_files
 from releasekit.core.history.tags import schemes_of, umbrella_tag
 from releasekit.core.planning.installable import candidate_versions, keeps_all_installable, packages_to_add
 from releasekit.core.planning.model import Obstacle, Plan, Status, Step
@@ -81,7 +82,13 @@ def make_plan(
         raises=tuple(chain.from_iterable(raised)),
         together=only_extras_conflict and keeps_all_installable(settings, siblings),
         date=inputs.date,
+        consumes=tuple(consumed_files(inputs.change_files, inputs.pending_files, _stable_names(steps))),
     )
+
+
+def _stable_names(steps: Sequence[Step]) -> frozenset[str]:
+    """Return the packages that are released as stable versions."""
+    return frozenset(step.name for step in steps if step.order >= 0 and not step.version.is_prerelease)
 
 
 def _refuse_cycles(basis: PlanBasis, decisions: Decisions) -> None:

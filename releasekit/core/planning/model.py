@@ -14,6 +14,7 @@ from releasekit.core.changelog.changelog import Section
 from releasekit.core.changelog.note_entries import PackageNotes
 from releasekit.core.config.settings import PinMode
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError
+from releasekit.core.history.pending_changes import ConsumedFile
 from releasekit.core.text import count_as, count_packages
 from releasekit.core.version_numbers import PyVersion
 from releasekit.core.workspace.pins import Pins
@@ -156,7 +157,7 @@ class Plan(BaseModel):
     which `publish` would refuse the plan. *raises* are the requirements on siblings that the release commit changes.
     *unread* are releases whose requirements are assumed. *together*: whether the latest versions of all packages can be
     installed together after the release. *unfinished* is the title of the unfinished release in this clone; None if
-    there is none, or nobody looked.
+    there is none, or nobody looked. *consumes* are the change files that the release commit edits or deletes.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, serialize_by_alias=True, populate_by_name=True)
@@ -177,6 +178,7 @@ class Plan(BaseModel):
     changelogs: Mapping[str, Section] = Field(default_factory=dict[str, Section])
     tales: Mapping[str, PackageNotes] = Field(default_factory=dict[str, PackageNotes])
     unfinished: str | None = None
+    consumes: tuple[ConsumedFile, ...] = ()
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,8 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 from pydantic import BaseModel, ConfigDict
 
+from releasekit.core.history.change_files import ChangeFile
+from releasekit.core.history.pending_changes import PendingChanges
 from releasekit.core.versioning.groups import Decisions, decide_all, pin_modes, version_groups
 from releasekit.core.versioning.versions import PackageHistory
 from releasekit.core.workspace.graph import offers_of
@@ -33,7 +35,7 @@ class PlanInputs(BaseModel):
     those that installers also find on their default index. *requires* are the requirements of releases, by package and
     version; those of other releases are assumed. *raised* names for a package the release that raised a requirement in
     its files, but did not publish it. *unheard* are the versions in Release-As footers of commits that touch no
-    package, by short sha.
+    package, by short sha. *change_files* are all change files, *pending_files* by package those of no stable release.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -46,6 +48,8 @@ class PlanInputs(BaseModel):
     requires: Mapping[str, Mapping[Version, tuple[Requirement, ...]]] = {}
     raised: Mapping[str, str] = {}
     unheard: Mapping[str, str] = {}
+    change_files: tuple[ChangeFile, ...] = ()
+    pending_files: Mapping[str, PendingChanges] = {}
 
     def installable_versions(self, name: str) -> frozenset[Version] | None:
         """Return the versions of the package *name* that an installer finds; None if no index was asked."""
@@ -123,11 +127,13 @@ def decisions(
     since_stable: Mapping[str, Sequence[Change]] | None = None,
     own: Mapping[str, Mapping[str, Any]] | None = None,
     consumed: Mapping[str, frozenset[Version]] | None = None,
+    files: Mapping[str, PendingChanges] | None = None,
 ) -> Decisions:
     """Return the decision for each publishable member; *unreleased* is as `drop_reverted` has it.
 
     *changes* are those since the last release; if that is a prerelease, *since_stable* has those since the last stable
-    one. *own* are the settings that members set for themselves, *consumed* the versions that cannot be released again.
+    one. *own* are the settings that members set for themselves, *consumed* the versions that cannot be released again,
+    *files* the change files.
 
     Raises Refusal RK-VERSION-INVALID, and RK-CONFIG-INVALID-VALUE or RK-WORKSPACE-UNKNOWN-PACKAGE for wrong
     groups.
@@ -136,6 +142,7 @@ def decisions(
     changes_since_stable = since_stable or {}
     member_settings = own or {}
     consumed_versions = consumed or {}
+    pending_files = files or {}
     histories: dict[str, tuple[PackageHistory, BumpRules]] = {}
     for member in workspace.publishable:
         name = member.name
@@ -147,6 +154,7 @@ def decisions(
             first=settings.first_version,
             consumed=consumed_versions.get(name, frozenset()),
         )
+        history = replace(history, files=pending_files.get(name, PendingChanges()))
         own_rules = rules
         if name in member_settings:
             own_rules = settings.model_copy(update=member_settings[name]).rules()

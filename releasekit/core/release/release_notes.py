@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from releasekit.core.changelog.changelog import escape, render_change_notes
+from releasekit.core.changelog.changelog import escape, render_change_notes, render_file_change
 from releasekit.core.changelog.note_entries import NoteChange, PackageNotes
 from releasekit.core.errors import ErrorCode, Refusal
 
@@ -218,6 +218,8 @@ class _NoteFormatter:
         self._web, self._pull_requests = web, pull_requests
 
     def render_change(self, change: NoteChange) -> RenderedChange:
+        if change.file:
+            return _render_file_note(change)
         text = escape(change.text, self._web)
         notes = render_change_notes(change.notes, text, self._web)
         rendered = RenderedChange(
@@ -242,6 +244,8 @@ class _NoteFormatter:
         )
 
     def change_link(self, change: NoteChange) -> str:
+        if change.file:
+            return ""
         pull_request = self._pull_requests.get(change.sha)
         if pull_request:
             sign = "!" if self._web.is_gitlab else "#"
@@ -271,6 +275,20 @@ class _NoteFormatter:
                 link_by_author[author] = self.change_link(change)
         authors = sorted(link_by_author, key=str.casefold)
         return tuple(FirstTimeContributor(by=author, link=link_by_author[author]) for author in authors)
+
+
+def _render_file_note(change: NoteChange) -> RenderedChange:
+    """Return the text of a change file: its first paragraph as the item, and the others below it."""
+    first, _, rest = _escape_mentions(render_file_change(change.text)).strip("\n").partition("\n\n")
+    return RenderedChange(
+        sha="",
+        scope="",
+        text=re.sub(r"^[-+*] ", "", first),
+        notes=(rest.strip("\n"),) if rest else (),
+        link="",
+        by="",
+        breaking=change.breaking,
+    )
 
 
 _MENTION = re.compile(r"(?P<code>(`+).+?\2)|(?<![\w/])@(?=\w)", re.DOTALL)

@@ -10,6 +10,7 @@ from packaging.version import Version
 
 from releasekit.core.config.bump_rules import Bump, BumpRules
 from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.history.pending_changes import PendingChanges
 from releasekit.core.history.reverts import IgnoredChange, drop_reverted
 from releasekit.core.version_numbers import (
     bump_between,
@@ -23,6 +24,7 @@ from releasekit.core.version_numbers import (
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
 
+    from releasekit.core.history.change_files import FileChange
     from releasekit.core.history.commits import Change
 
 _TITLE_WIDTH = 72
@@ -35,7 +37,7 @@ class PackageHistory:
     *last* is its latest release, which may be a prerelease, *stable* its latest stable release; None if there is none.
     *declared* is the version in its files. *changes* are those since *stable*, newest first; *since_last* are the shas
     of those since *last*, None for all of them. *tagged* are all versions that have a tag, on any commit. *consumed*
-    are those that the index has and no tag names; they cannot be released again.
+    are those that the index has and no tag names; they cannot be released again. *files* are its change files.
     """
 
     declared: Version | None
@@ -45,6 +47,7 @@ class PackageHistory:
     since_last: Container[str] | None = None
     tagged: Iterable[Version] = ()
     consumed: Container[Version] = ()
+    files: PendingChanges = PendingChanges()  # noqa: RUF009  a frozen value
 
     def is_new(self, change: Change) -> bool:
         """Return whether *change*, one of the changes, came after the last release."""
@@ -68,7 +71,7 @@ class ReleaseAs:
 class BumpRequest:
     """What the changes of a package request: the *bump* of the largest, or the version of a *release_as*.
 
-    *wants_release*: whether the package needs a release.
+    *wants_release*: whether the package needs a release. *files* are the change files that trigger it.
     """
 
     history: PackageHistory
@@ -79,6 +82,7 @@ class BumpRequest:
     release_as: ReleaseAs
     triggers: tuple[Change, ...] = ()
     ignored: tuple[IgnoredChange, ...] = ()
+    files: tuple[FileChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,8 @@ class Decision:
     """The next version of one package, and why; *target* is None if it is not released.
 
     *label* is the bump for JSON: major, minor, patch, prerelease, none or first. *triggers* are the changes that
-    trigger this release, *ignored* all others since the last; both newest first. *refusal*: why it cannot be released.
+    trigger this release, *ignored* all others since the last; both newest first. *files* are the change files that
+    trigger it. *refusal*: why it cannot be released.
     """
 
     bump: Bump
@@ -96,6 +101,7 @@ class Decision:
     triggers: tuple[Change, ...] = ()
     ignored: tuple[IgnoredChange, ...] = ()
     refusal: Refusal | None = None
+    files: tuple[FileChange, ...] = ()
 
 
 # ---- the request of one package -------------------------------------------------------------------------------------
@@ -110,31 +116,36 @@ def request_bump(
     """
     consumed = _consumed_commits(history)
     new_changes = [change for change in history.changes if history.is_new(change)]
-    new = _split_changes(new_changes, rules.types, unreleased, consumed)
+    new = _split_changes(new_changes, rules, unreleased, consumed)
     since_stable = new
     if len(new_changes) < len(history.changes):
-        since_stable = _split_changes(history.changes, rules.types, unreleased, consumed)
+        since_stable = _split_changes(history.changes, rules, unreleased, consumed)
+    new_files = _bumping_files(history.files.new)
+    all_files = _bumping_files(history.files.unreleased)
     # A prerelease lists the changes since the last one; a stable release also those of its prereleases.
-    listed = since_stable if rules.prerelease == "none" else new
+    listed, files = (since_stable, all_files) if rules.prerelease == "none" else (new, new_files)
     release_as = _read_release_as(since_stable.triggers, consumed)
-    cause = _release_cause(history, rules, new.triggers, listed.triggers) or propagation_reason
+    cause = ""
+    if new.triggers or new_files:
+        cause = _strongest_trigger(listed.triggers or new.triggers, files, rules.types)
+    cause = cause or _cause_without_changes(history, rules) or propagation_reason
     is_first = history.last is None
     if is_first:
         reason = ", ".join(filter(None, ("first release", release_as.reason)))
     elif cause:
         reason = release_as.reason or cause
     else:
-        reason = _untriggered_reason(len(new_changes))
-    bumps = [bump_of(change, rules.types) for change in (*new.triggers, *since_stable.triggers)]
+        reason = _untriggered_reason(len(new_changes), rules)
     return BumpRequest(
         history=history,
         rules=rules,
         wants_release=is_first or bool(cause),
-        bump=max(bumps, default=Bump.NONE),
+        bump=_largest_bump([*new.triggers, *since_stable.triggers], all_files, rules),
         reason=reason,
         release_as=release_as,
         triggers=listed.triggers,
         ignored=listed.ignored,
+        files=files,
     )
 
 
@@ -153,8 +164,24 @@ def _read_release_as(triggers: Sequence[Change], consumed: Container[str]) -> Re
     return ReleaseAs()
 
 
-def _untriggered_reason(commits: int) -> str:
+def _bumping_files(files: Sequence[FileChange]) -> tuple[FileChange, ...]:
+    """Return those of *files* that ask for a release."""
+    return tuple(file for file in files if file.bump is not Bump.NONE)
+
+
+def _largest_bump(changes: Sequence[Change], files: Sequence[FileChange], rules: BumpRules) -> Bump:
+    bumps = [file.bump for file in files]
+    if rules.commits_count:
+        bumps += [bump_of(change, rules.types) for change in changes]
+    return max(bumps, default=Bump.NONE)
+
+
+def _untriggered_reason(commits: int, rules: BumpRules) -> str:
     """Return why a package with this number of new *commits* is not released."""
+    if not rules.commits_count:
+        uncounted = {0: "", 1: "; 1 commit not counted"}
+        remark = uncounted.get(commits, f"; {commits} commits not counted")
+        return f"no change file for it{remark}"
     few = {0: "no commits since the last release", 1: "its only commit triggers no release"}
     return few.get(commits, f"none of its {commits} commits triggers a release")
 
@@ -176,12 +203,8 @@ def _consumed_commits(history: PackageHistory) -> frozenset[str]:
     return frozenset(consumed)
 
 
-def _release_cause(
-    history: PackageHistory, rules: BumpRules, new_triggers: Sequence[Change], listed_triggers: Sequence[Change]
-) -> str:
-    """Return why a package is released again; empty if nothing of its own asks for it."""
-    if new_triggers:
-        return _strongest_change(listed_triggers or new_triggers, rules.types)
+def _cause_without_changes(history: PackageHistory, rules: BumpRules) -> str:
+    """Return why a package is released again although nothing in it is new; empty if nothing of its own asks for it."""
     declared, last = history.declared, history.last
     promotes_last = last is not None and _rank_of(last) < _KIND_RANKS[rules.prerelease]
     if promotes_last:
@@ -199,14 +222,14 @@ class _SplitChanges(NamedTuple):
 
 
 def _split_changes(
-    changes: Sequence[Change], types: Mapping[str, Bump], unreleased: Container[str], consumed: Container[str]
+    changes: Sequence[Change], rules: BumpRules, unreleased: Container[str], consumed: Container[str]
 ) -> _SplitChanges:
     """Split *changes* into those that trigger a release and those that do not."""
     remaining = drop_reverted(changes, unreleased=unreleased)
     reasons = {ignored.change.sha: ignored.reason for ignored in remaining.ignored}
     triggers: list[Change] = []
     for change in remaining.effective:
-        reason = _ignored_reason(change, types, consumed)
+        reason = _ignored_reason(change, rules, consumed)
         if reason:
             reasons[change.sha] = reason
         else:
@@ -215,23 +238,29 @@ def _split_changes(
     return _SplitChanges(tuple(triggers), tuple(ignored))
 
 
-def _ignored_reason(change: Change, types: Mapping[str, Bump], consumed: Container[str]) -> str:
+def _ignored_reason(change: Change, rules: BumpRules, consumed: Container[str]) -> str:
     """Return why *change* triggers no release; empty if it triggers one."""
-    if bump_of(change, types):
+    if rules.commits_count and bump_of(change, rules.types):
         return ""
     if change.release_as is not None:
         is_consumed = change.sha in consumed
         return f"Release-As: {change.release_as} is already released" if is_consumed else ""
+    if not rules.commits_count:
+        return "commits do not count"
     if change.type:
         return f"type {change.type} triggers no release"
     return "not a conventional commit"
 
 
-def _strongest_change(triggers: Sequence[Change], types: Mapping[str, Bump]) -> str:
-    """Name the change with the largest bump, the newest of equals, and say how many others there are."""
-    strongest = max(triggers, key=lambda change: bump_of(change, types))
-    description = f"{_shorten(strongest.title)} ({strongest.short_sha})"
-    others = len(triggers) - 1
+def _strongest_trigger(triggers: Sequence[Change], files: Sequence[FileChange], types: Mapping[str, Bump]) -> str:
+    """Name the change with the largest bump and say how many others there are.
+
+    Of equals it is the first change file, else the newest commit.
+    """
+    described = [(file.bump, describe_file(file)) for file in files]
+    described += [(bump_of(change, types), f"{_shorten(change.title)} ({change.short_sha})") for change in triggers]
+    _, description = max(described, key=lambda candidate: candidate[0])
+    others = len(described) - 1
     return f"{description}, +{others} more" if others else description
 
 
@@ -304,6 +333,7 @@ def _no_release(request: BumpRequest) -> Decision:
         reason=request.reason,
         triggers=request.triggers,
         ignored=request.ignored,
+        files=request.files,
     )
 
 
@@ -323,6 +353,7 @@ def _release_decision(request: BumpRequest, target: Version, reason: str) -> Dec
         reason=reason,
         triggers=request.triggers,
         ignored=request.ignored,
+        files=request.files,
     )
 
 
@@ -520,6 +551,12 @@ def _invalid_release_as(change: Change) -> Refusal:
     message = f"Release-As: {change.release_as!r} is not a PEP 440 version"
     hint = "Commit with a `Release-As:` footer that names one, such as 1.2.3 or 1.2.3rc1; the newest one wins."
     return Refusal(ErrorCode.VERSION_INVALID, message, f"commit {change.short_sha}", hint)
+
+
+def describe_file(file: FileChange) -> str:
+    """Return the path of a change file and the first line of its text, for display."""
+    title = _shorten(file.title)
+    return f"{file.path}: {title}" if title else file.path
 
 
 def _shorten(title: str) -> str:

@@ -44,6 +44,7 @@ def test_defaults_match_the_documentation() -> None:
         "pins": "exact",
         "source_requirements": "raise",
         "prerelease": "none",
+        "changes": "both",
         "tag_format": "{name}-v{version}",
         "umbrella_tag_format": "v{version}",
         "types": {"feat": "minor", "fix": "patch", "perf": "patch"},
