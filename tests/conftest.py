@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import certifi
 import httpx
 import pytest
-from hypothesis import HealthCheck
+from hypothesis import HealthCheck, is_hypothesis_test
 from hypothesis import settings as hypothesis_settings
 
 from releasekit.integrations.peryx import EmbeddedIndex, embedded_index
@@ -112,9 +112,22 @@ SLOW = ("deployments", "crash", "stories", "tasks", "flows", "cli", "operations"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put long files before short ones; with `--no-loadscope-reorder` the workers get them in this order."""
+    """Put long files before short ones; with `--no-loadscope-reorder` the workers get them in this order.
+
+    Property tests do not count for coverage. They run the same lines again and again, which takes twice as long if each
+    line is counted; and a line that only random values reach deserves an example.
+    """
     rooms = {name: number for number, name in enumerate(SLOW)}
     items.sort(key=lambda item: rooms.get(item.path.parent.name, len(SLOW)))
+    for item in items:
+        if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj):
+            item.add_marker(pytest.mark.no_cover)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Run three workers on two cores: tests often wait, for a server, an index or git."""
+    cores = os.cpu_count() or 1
+    return cores + (cores + 1) // 2
 
 
 @pytest.fixture(autouse=True)
