@@ -63,9 +63,12 @@ class PrefectConfirmation(UnattendedRun):
         return not proposal.is_resumed
 
     async def ask(self, proposal: Proposal) -> ConfirmationAnswer:
-        """Return the answer. A cancelled run, or no answer within the proposal's timeout, counts as a rejection."""
-        if proposal.is_resumed:
-            return ConfirmationAnswer(accepted=True)
+        """Return the answer. A cancelled run, or no answer within the proposal's timeout, counts as a rejection.
+
+        The form cannot allow a first release: only `allow_new` does.
+        """
+        if proposal.is_resumed or proposal.needs_person:
+            return await super().ask(proposal)
         plan = proposal.subject
         assert isinstance(plan, Plan), "only a plan has a form"  # noqa: S101
         run = current_run()

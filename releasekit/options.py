@@ -256,6 +256,7 @@ class PrepareOptions(Options):
     dry_run: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
         default=False, description="Show what the pull request would release; change nothing"
     )
+    allow_new: Members = _setting_field("allow_new")
     release_branch: Annotated[str, Parameter(group=RELEASE_GROUP)] = _setting_field("release_branch")
     audit: Annotated[bool, Parameter(group=RELEASE_GROUP, negative=("--no-audit", "--skip-audit"))] = _setting_field(
         "audit"
@@ -298,6 +299,7 @@ class PublishOptions(Options):
         default=False,
         description="Write and commit versions, changelogs and uv.lock, move your branch to that commit, then stop",
     )
+    allow_new: Members = _setting_field("allow_new")
     publish_from: Annotated[Literal["local", "ci"], Parameter(group=RELEASE_GROUP)] = _setting_field("publish_from")
     concurrency: Annotated[int, Parameter(group=RELEASE_GROUP, alias="-j")] = _setting_field("concurrency")
     rate_limit: Annotated[int, Parameter(group=RELEASE_GROUP)] = _setting_field("rate_limit")

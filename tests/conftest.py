@@ -66,6 +66,9 @@ def replace_shims(path: str) -> str:
 
 os.environ["PATH"] = replace_shims(os.environ.get("PATH", ""))
 
+os.environ["RELEASEKIT_ALLOW_NEW"] = "true"
+"""Most tests release packages for the first time, and are about something else."""
+
 # Without .pyc files each child process compiles Prefect again: 2 CPU-seconds, 4 for its server.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
@@ -136,7 +139,9 @@ def _nothing_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
     if "PREFECT_HOME" not in os.environ:
         monkeypatch.setenv("PREFECT_HOME", str(tmp_path_factory.getbasetemp() / "no-prefect"))
     for name in os.environ:
-        if re.match(r"(UV_PUBLISH|ACTIONS_ID_TOKEN|GH|GITHUB|GITLAB|CI|RELEASEKIT)_|.*PYPI_ID_TOKEN$", name):
+        if re.match(
+            r"(UV_PUBLISH|ACTIONS_ID_TOKEN|GH|GITHUB|GITLAB|CI|RELEASEKIT(?!_ALLOW_NEW))_|.*PYPI_ID_TOKEN$", name
+        ):
             monkeypatch.delenv(name)
     monkeypatch.setenv("GH_CONFIG_DIR", os.devnull)  # where gh, if there is one, knows nobody
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)

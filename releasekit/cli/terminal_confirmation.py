@@ -59,9 +59,10 @@ class TerminalConfirmation:
     async def ask(self, proposal: Proposal) -> ConfirmationAnswer:
         """Return the answer of the user."""
         if self.yes:
-            return ConfirmationAnswer(accepted=True)
+            return ConfirmationAnswer(accepted=not proposal.needs_person, was_asked=False)
         if not terminal.is_terminal():
-            return ConfirmationAnswer(accepted=False, reason=_NO_TERMINAL, was_asked=False)
+            reason = "" if proposal.needs_person else _NO_TERMINAL
+            return ConfirmationAnswer(accepted=False, reason=reason, was_asked=False)
         terminal.print_parts(*proposal.details, on_stderr=True)
         if terminal.confirm(proposal.question):
             return ConfirmationAnswer(accepted=True)

@@ -645,6 +645,17 @@ _TABLE = (
         _APPROVAL,
     ),
     ErrorPage(
+        ErrorCode.FIRST_RELEASE,
+        (
+            "You added a package to the workspace, and this is its first release.",
+            "A package is internal, such as tests or examples, and `exclude` does not name it.",
+            "You ran publish with --yes or without a terminal, or prepare, and nothing permits the first release.",
+            "The tags of earlier releases are not in this clone, or have another form than tag_format.",
+        ),
+        "$ releasekit publish --yes --allow-new core",
+        _SELECT,
+    ),
+    ErrorPage(
         ErrorCode.RUN_NOT_WAITING,
         (
             "The name or the id is misspelt, or the beginning of an id matches several runs.",

@@ -76,6 +76,7 @@ class ErrorCode(StrEnum):
     PREFLIGHT_CONCURRENT_RELEASE = "RK-PREFLIGHT-CONCURRENT-RELEASE"
     LOCK_ACQUISITION_FAILED = "RK-LOCK-ACQUISITION-FAILED"
     NOT_CONFIRMED = "RK-NOT-CONFIRMED"
+    FIRST_RELEASE = "RK-FIRST-RELEASE"
     RUN_NOT_WAITING = "RK-RUN-NOT-WAITING"
     FILE_SYSTEM = "RK-FILE-SYSTEM"
 
@@ -426,6 +427,12 @@ _TABLE = (
         ErrorCode.NOT_CONFIRMED,
         "The command needs a yes, and did not get one: from you at a terminal, by --yes, or by `releasekit approve`.",
         "Run again and answer yes, or pass --yes. With --approve, run again when the reason for the no is gone.",
+    ),
+    ErrorInfo(
+        ErrorCode.FIRST_RELEASE,
+        "A package would be released for the first time: neither a tag nor the index has a version of it. This needs a "
+        "yes of its own, and --yes does not give it.",
+        "Pass --allow-new NAME, or set allow_new in [tool.releasekit]. If the package is internal, add it to exclude.",
     ),
     ErrorInfo(
         ErrorCode.RUN_NOT_WAITING,

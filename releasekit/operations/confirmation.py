@@ -28,6 +28,7 @@ class Proposal:
     """A change that needs a confirmation.
 
     *details* say what a yes makes public. With *is_resumed*, the release was approved before and now continues.
+    With *needs_person*, only a person who reads the question can say yes: a yes in advance does not count.
     *repeat_reason* is the reason for a second question. If an answer can take long, it expires after *timeout* seconds.
     """
 
@@ -35,6 +36,7 @@ class Proposal:
     subject: Subject
     details: tuple[str, ...] = ()
     is_resumed: bool = False
+    needs_person: bool = False
     repeat_reason: str = ""
     timeout: float = inf
 
@@ -74,7 +76,7 @@ class Confirmation(Protocol):
 
 
 class AssumeYes:
-    """Always answers yes, and shows nothing. For callers that have the confirmation already."""
+    """Shows nothing, and answers yes unless a person must answer. For callers that have the confirmation already."""
 
     async def show(self, subject: Subject) -> None:
         """Show nothing."""
@@ -83,6 +85,6 @@ class AssumeYes:
         """Return False: the answer comes at once."""
         return False
 
-    async def ask(self, proposal: Proposal) -> ConfirmationAnswer:  # noqa: ARG002
-        """Return a yes."""
-        return ConfirmationAnswer(accepted=True)
+    async def ask(self, proposal: Proposal) -> ConfirmationAnswer:
+        """Return a yes, or a no if a person must answer."""
+        return ConfirmationAnswer(accepted=not proposal.needs_person, was_asked=False)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, ReleaseError
+from releasekit.core.planning.first_releases import first_release_refusal
 from releasekit.core.planning.model import PlanRefusal, unique_obstacles
 from releasekit.operations.draft import create_plan_context, open_index
 from releasekit.options import PrepareOptions, PublishOptions
@@ -45,7 +46,7 @@ class PreflightScope:
     *needs_rights*: check the rights to upload and to push, because this machine does both. *makes_commit*: this machine
     makes the release commit. *audit*: run the audit, which is slow, so only if its findings count. *needs_branch*: a
     branch must be checked out. *resumes*: a release that has begun here is resumed, and no other one begins; with
-    *ignores_staged*, not if it is only staged.
+    *ignores_staged*, not if it is only staged. *asks_nobody*: nobody is asked, so first releases need permission.
     """
 
     needs_rights: bool
@@ -54,12 +55,13 @@ class PreflightScope:
     needs_branch: bool = False
     resumes: bool = True
     ignores_staged: bool = False
+    asks_nobody: bool = False
 
 
 def preflight_scope(options: Options, settings: Settings) -> PreflightScope:
     """Return the preflight checks for the release that *options* describe."""
     if isinstance(options, PrepareOptions):  # a merged release is uploaded elsewhere
-        return PreflightScope(needs_rights=False, makes_commit=True, audit=True, resumes=False)
+        return PreflightScope(needs_rights=False, makes_commit=True, audit=True, resumes=False, asks_nobody=True)
     if isinstance(options, PublishOptions):
         return PreflightScope(
             needs_rights=not options.stops_before_publishing,
@@ -126,6 +128,8 @@ async def compute_plan(
         asked = context.published is not None or bool(index_findings.obstacles)
         findings += index_findings + await _run_preflight(context, scope, asked=asked)
     plan = context.plan
+    if scope.asks_nobody and plan.unallowed_new:
+        findings += PreflightFindings((obstacle_of(first_release_refusal(plan.unallowed_new, "prepare")),))
     all_findings = {
         "obstacles": unique_obstacles((*plan.obstacles, *findings.obstacles)),
         "warnings": (*plan.warnings, *findings.warnings),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from releasekit.core.planning.first_releases import ALL
 from releasekit.core.text import summarize
 from releasekit.core.workspace.built_files import metadata_of
 from releasekit.integrations.filesystem import read_wheel
@@ -55,6 +56,7 @@ def rehearsal(options: PublishOptions) -> Generator[PublishOptions]:
                 "workspace": str(workspace),
                 "publish_url": index.publish_url,
                 "check_url": index.simple_url,
+                "allow_new": (ALL,),
                 "release": False,
                 "rehearse": False,
             }

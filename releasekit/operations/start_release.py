@@ -6,6 +6,11 @@ from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from releasekit.core.planning.first_releases import (
+    first_release_question,
+    first_release_refusal,
+    without_allowed,
+)
 from releasekit.core.text import count_as, count_packages, summarize
 from releasekit.operations.confirmation import Proposal
 from releasekit.operations.draft import open_project
@@ -79,7 +84,8 @@ async def start_release(
     pending. Then the workspace is read and the plan is made again; if the plan has changed, the question is repeated.
     A plan without packages needs no confirmation, and is not put on record.
 
-    Raises Refusal RK-NOT-CONFIRMED, RK-LOCK-ACQUISITION-FAILED, and PlanRefusal for a plan that has obstacles.
+    Raises Refusal RK-FIRST-RELEASE, RK-NOT-CONFIRMED, RK-LOCK-ACQUISITION-FAILED, and PlanRefusal for a plan that has
+    obstacles.
     """
     approval = _Approval()
     selected_options = options
@@ -91,6 +97,8 @@ async def start_release(
             if plan.obstacles or not approval.has_shown(plan):
                 await confirmation.show(plan)
             pending.refuse_obstacles()
+            pending = await _confirm_first_releases(pending, project, options, confirmation)
+            plan = pending.plan
             if pending.record and plan.steps:
                 await log_resume_summary(pending.record, project, repo)
             proposal = _make_proposal(pending, project, repo, options, approval.repeat_reason)
@@ -111,6 +119,26 @@ async def start_release(
             exclude = (*selected_options.exclude, *answer.excluded)
             selected_options = selected_options.model_copy(update={"exclude": exclude})
         project, repo = open_project(options)
+
+
+async def _confirm_first_releases(
+    pending: PendingRelease, project: Project, options: PublishOptions, confirmation: Confirmation
+) -> PendingRelease:
+    """Return *pending* once somebody has allowed each first release; a release that resumes then asks no more.
+
+    A release that stops before anything is public needs no such yes, and one that resumes from the index has it.
+
+    Raises Refusal RK-FIRST-RELEASE.
+    """
+    if options.stops_before_publishing or options.resume_from_registry:
+        return pending
+    plan = pending.plan
+    names = without_allowed(plan.unallowed_new, project.settings.allow_new, project.workspace)
+    if names:
+        answer = await confirmation.ask(Proposal(first_release_question(names), plan, needs_person=True))
+        if not answer.accepted:
+            raise first_release_refusal(names, "publish", answer.reason)
+    return replace(pending, plan=plan.model_copy(update={"unallowed_new": ()}))
 
 
 def release_context(plan: Plan, record: Record, project: Project, repo: Repo) -> ReleaseContext:

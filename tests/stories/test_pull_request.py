@@ -15,7 +15,7 @@ from releasekit.integrations.github import GitHub
 from releasekit.integrations.uv import Uv
 from tasks import pr_steps as pull_tasks
 from tests.support.github import WRITER, GitHubDouble
-from tests.support.world import Said, World, make_world, upload
+from tests.support.world import Said, World, make_world, upload, write_package
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -272,6 +272,25 @@ def test_pull_request_survives_every_kill(
     assert undone.code == 0, undone.err
     assert (json.loads(undone.out)["draft"], hub.releases) == (done["page"], {})
     assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0"}
+
+
+def test_prepare_refuses_first_release(world: World, hub: GitHubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is asked by `prepare`, so a new package needs `--allow-new`; the merged plan then asks nothing again."""
+    monkeypatch.delenv("RELEASEKIT_ALLOW_NEW")
+    write_package(world, "lone", [])
+    world.lock()
+    hub.git("fetch", "--quiet", str(world.root), "+main:main")
+    before = refs(hub)
+
+    for argv in ((), ("--dry-run",)):
+        refused = world.releasekit(*PREPARE, *argv)
+        assert (refused.code, ErrorCode.FIRST_RELEASE in refused.out + refused.err) == (2, True), refused.err
+    assert (refs(hub), hub.pulls) == (before, {})
+    assert "releasekit prepare --allow-new lone" in refused.out
+
+    proposed = told(world.releasekit(*PREPARE, "--allow-new", "lone"))
+    assert proposed["packages"] == ["core 0.2.0", "lone 0.1.0"]
+    assert "lone" in hub.pulls[1]["body"]
 
 
 def test_changed_versions_renew_pull_request(world: World, hub: GitHubDouble, own_index: EmbeddedIndex) -> None:

@@ -841,6 +841,7 @@ CHECKS = "tests/operations/test_run_checks.py"
 FORGE = "tests/stories/test_forge.py"
 STAGE = "tests/stories/test_stage.py"
 PULLS = "tests/stories/test_pull_request.py"
+START = "tests/stories/test_start_release.py"
 SWITCHES = f"{STORIES}::test_flag_skips_one_step_only"
 
 KEYS: dict[str, Proof | str] = {
@@ -856,6 +857,7 @@ KEYS: dict[str, Proof | str] = {
     "major_on_zero": test_major_on_zero_allows_major,
     "force_unchanged": test_force_unchanged_key_releases_all,
     "allow_older": test_allow_older_permits_lower_version,
+    "allow_new": f"{START}::test_first_release_needs_own_yes",
     "publish_from": test_publish_from_accepts_known_values,
     "release_branch": f"{PULLS}::test_merged_pull_request_is_published",
     "publish_workflow": f"{PULLS}::test_merged_pull_request_is_published",
@@ -929,6 +931,7 @@ PUBLISH_FLAGS: dict[str, Proof | str] = {
     "output": f"{STAGE}::test_publish_refuses_contradictory_options",
     "version_only": f"{STAGE}::test_version_only_commits_the_versions",
     "attestations": test_attestations_flag_wins_over_file,
+    "allow_new": f"{START}::test_first_release_needs_own_yes",
     "publish_from": test_publish_from_accepts_known_values,
     "concurrency": test_concurrency_flag_wins_over_file,
     "rate_limit": test_concurrency_flag_wins_over_file,
@@ -945,6 +948,7 @@ WHERE = ("workspace", "ref", "subdirectory", "git_token")
 PREPARE_FLAGS: dict[str, Proof | str] = {
     **FLAGS,
     "dry_run": f"{PULLS}::test_changed_versions_renew_pull_request",
+    "allow_new": f"{PULLS}::test_prepare_refuses_first_release",
     "release_branch": f"{PULLS}::test_changed_versions_renew_pull_request",
     "audit": f"{PULLS}::test_changed_versions_renew_pull_request",
 }

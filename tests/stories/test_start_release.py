@@ -163,6 +163,57 @@ def test_empty_release_is_not_recorded(tmp_path: Path) -> None:
     assert unfinished_record(world.root / ".git") is None
 
 
+def test_first_release_needs_own_yes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--yes` does not allow a first release: a person, `--allow-new` or the key `allow_new` does."""
+    monkeypatch.delenv("RELEASEKIT_ALLOW_NEW")
+    world = make_world(tmp_path, "app: core; core")
+    world.git("tag", "core-v0.1.0")
+    world.commit("feat: more", {"packages/core/src/core/more.py": ""})
+    before = world.state()
+
+    said = world.releasekit("publish", "--yes", "--offline", "--dry-run")
+    assert (said.code, "RK-FIRST-RELEASE: first release of 1 package: app" in said.out + said.err) == (0, True)
+    for allowed in ((), ("core",)):
+        with pytest.raises(Refusal, match="first release of 1 package: app, and nothing allows it") as caught:
+            start(world, AssumeYes(), **({"allow_new": allowed} if allowed else {}))
+        assert caught.value.code is ErrorCode.FIRST_RELEASE
+        assert "releasekit publish --allow-new app" in caught.value.hint
+    assert world.state() == before
+    with pytest.raises(Refusal, match="not on a Friday"):
+        start(world, Scripted(world, [NO]))
+    for allowed in ("app", "a*", "all"):
+        assert start(world, AssumeYes(), allow_new=(allowed,)) == ["core", "app"]
+        world.releasekit("rollback", "--yes")
+    world.commit("chore: allow", {"pyproject.toml": (world.root / "pyproject.toml").read_text() + ALLOWED})
+    assert start(world, AssumeYes()) == ["core", "app"]
+
+
+ALLOWED = "\n[tool.releasekit]\nallow_new = true\n"
+
+
+def test_person_allows_first_release_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The question for a first release comes before that for the release, and a release that resumes has its answer."""
+    monkeypatch.delenv("RELEASEKIT_ALLOW_NEW")
+    world = make_world(tmp_path, "app: core; core")
+    confirmation = Scripted(world, [YES, YES])
+
+    assert start(world, confirmation) == ["core", "app"]
+
+    first, second = confirmation.asked
+    assert (first.question, first.needs_person) == ("Release 2 packages for the first time: core, app?", True)
+    assert second.question.startswith("Publish 2 packages to ")
+    assert start(world, AssumeYes()) == ["core", "app"]
+
+
+def test_unknown_allowed_package_is_refused(tmp_path: Path) -> None:
+    """A name in `--allow-new` that no package has is an error, and not a permission that is never used."""
+    world = make_world(tmp_path, "core")
+
+    said = world.releasekit("publish", "--yes", "--offline", "--dry-run", "--allow-new", "cor")
+
+    assert (said.code, ErrorCode.WORKSPACE_UNKNOWN_PACKAGE in said.err) == (2, True)
+
+
 @pytest.mark.usefixtures("prefect_api", "own_index")
 def test_workspace_is_read_once(tmp_path: Path) -> None:
     """`publish` asks uv once for the members: the flow does not decide again what the terminal has decided."""

@@ -120,7 +120,7 @@ def plan_of(
     for each package, lie between its last stable tag and a later prerelease's.
     *own* are the settings that packages have for themselves.
     """
-    chosen = settings_of(**(settings or {}))
+    chosen = settings_of(**{"allow_new": True, **(settings or {})})
     workspace = core_workspace.workspace_of(documents or documents_of(*lines), chosen)
     messages = dict.fromkeys(workspace.members, "feat: it") if changes is None else changes
     commits: dict[str, tuple[Change, ...]] = {

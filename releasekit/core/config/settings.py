@@ -129,6 +129,18 @@ def _default_types() -> dict[str, BumpName]:
     return {"feat": "minor", "fix": "patch", "perf": "patch"}
 
 
+def _as_patterns(value: Any) -> Any:  # noqa: ANN401  any value of the file; pydantic validates it afterwards
+    is_yes = value is True or value in ("true", ("true",))  # a variable of the environment contains text
+    if is_yes:
+        return ("all",)
+    is_no = value is False or value in ("false", ("false",))
+    return () if is_no else value
+
+
+Patterns = Annotated[tuple[str, ...], BeforeValidator(_as_patterns, bool | tuple[str, ...])]
+"""Names, patterns or paths of packages; `true` in the file stands for all, and `false` for none."""
+
+
 class Settings(BaseModel):
     """How this workspace is released. Options of the same name override these keys."""
 
@@ -202,6 +214,11 @@ class Settings(BaseModel):
     allow_older: bool = Field(
         default=False,
         description="Allow a version below the latest on the index, for example from a maintenance branch",
+    )
+    allow_new: Patterns = Field(
+        (),
+        description="The packages that may be released for the first time without a question of their own (names, "
+        "patterns or paths); true or `all`: every package",
     )
     check_select: tuple[str, ...] = Field((), description="Run only these checks; empty: all")
     check_ignore: tuple[str, ...] = Field(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseWarning
 from releasekit.core.history.pending_changes import consumed_files
 from releasekit.core.history.tags import schemes_of, umbrella_tag
+from releasekit.core.planning.first_releases import first_release_warnings, first_releases_to_allow
 from releasekit.core.planning.installable import candidate_versions, keeps_all_installable, packages_to_add
 from releasekit.core.planning.model import Obstacle, Plan, Status, Step
 from releasekit.core.planning.obstacles import find_obstacles
@@ -64,7 +65,9 @@ def make_plan(
     _refuse_shared_tags(released, schemes)
     candidates = candidate_versions(basis, siblings)
     excluded = exclusions(candidates)
+    unallowed_new = first_releases_to_allow(basis, released)
     warnings = [*graph_warnings, *_plan_warnings(basis, statuses, steps, excluded)]
+    warnings += first_release_warnings(unallowed_new)
     tag_obstacles = map(Obstacle.from_error, _taken_tags(released, inputs))
     raised = map(siblings.raised_requirements, workspace)
     uses_limits = "compatible" in siblings.modes.values()
@@ -80,6 +83,7 @@ def make_plan(
         versions=siblings.versions,
         limits=siblings.limits if uses_limits else {},
         raises=tuple(chain.from_iterable(raised)),
+        unallowed_new=unallowed_new,
         together=only_extras_conflict and keeps_all_installable(settings, siblings),
         date=inputs.date,
         consumes=tuple(consumed_files(inputs.change_files, inputs.pending_files, _stable_names(steps))),

@@ -155,6 +155,7 @@ class Plan(BaseModel):
     by package the first version after that which may break its dependents. *date* is "YYYY.MM.DD". *changelogs* are
     the new changelog sections by package, *tales* the contents of the release notes. *obstacles* are the reasons for
     which `publish` would refuse the plan. *raises* are the requirements on siblings that the release commit changes.
+    *unallowed_new* are the packages that are released for the first time, without the ones that `allow_new` names.
     *unread* are releases whose requirements are assumed. *together*: whether the latest versions of all packages can be
     installed together after the release. *unfinished* is the title of the unfinished release in this clone; None if
     there is none, or nobody looked. *consumes* are the change files that the release commit edits or deletes.
@@ -172,6 +173,7 @@ class Plan(BaseModel):
     versions: Mapping[str, PyVersion] = Field(default_factory=dict[str, Version])
     limits: Mapping[str, PyVersion] = Field(default_factory=dict[str, Version])
     raises: tuple[RaisedRequirement, ...] = ()
+    unallowed_new: tuple[str, ...] = ()
     unread: tuple[tuple[str, PyVersion], ...] = Field(default=(), exclude=True)
     together: bool = False
     date: str = ""

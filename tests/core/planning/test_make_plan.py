@@ -616,6 +616,21 @@ class TestTags:
             plan_of("app:", own={"app": {"tag_format": "all"}})
         assert caught.value.location == "[tool.releasekit] of app"
 
+    def test_new_packages_need_permission(self) -> None:
+        """What neither a tag nor the index knows is new; `allow_new` takes names, patterns, true and `all`."""
+
+        def unallowed(allow_new: object, **published: list[str]) -> tuple[str, ...]:
+            lines = ("app: core", "core:", "new-one:", "new-two:")
+            plan = plan_of(*lines, tags=["core-v1.0"], settings={"allow_new": allow_new}, published=published or None)
+            named = [warning for warning in plan.warnings if warning.startswith(ErrorCode.FIRST_RELEASE)]
+            assert bool(named) is bool(plan.unallowed_new)
+            return plan.unallowed_new
+
+        assert set(unallowed(())) == {"app", "new-one", "new-two"}
+        assert set(unallowed((), app=["0.1"])) == {"new-one", "new-two"}
+        assert set(unallowed(["new-*"])) == {"app"}
+        assert [unallowed(value) for value in (True, ["all"], ["app", "new-*"])] == [(), (), ()]
+
     def test_missing_tags_without_index_warn(self) -> None:
         """Where no index is asked, it is said of whom nobody knows whether it is out."""
         (warning,) = plan_of("app:", "core:", "new:", tags=["core-v1.0"]).warnings
