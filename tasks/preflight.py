@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, TypeAlias
 from releasekit.core.config.settings import bump_files
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.planning.model import Obstacle, Status
+from releasekit.core.release.branches import branch_refusal
 from releasekit.core.release.release_notes import MIN_BODY_LIMIT
 from releasekit.core.text import summarize
 from releasekit.core.workspace.dynamic_version import is_dynamic
 from releasekit.core.workspace.siblings import group_by_file, write_raised_requirements
-from releasekit.integrations.filesystem import read_text
+from releasekit.integrations.filesystem import changelog_path, read_text
 from releasekit.integrations.notes_sources import gather_notes, render_notes
 from releasekit.integrations.process import mask
 from releasekit.integrations.uv import trusted_publishing
@@ -122,23 +123,28 @@ def workspace(
     audit: bool = True,
     commits: bool = True,
     needs_branch: bool = False,
+    publishes: bool = True,
 ) -> PreflightFindings:
     """Check the checkout and the plan.
 
     *published* is None if no index was asked. Without *commits*, git needs neither a name nor a key. With
-    *needs_branch*, a detached HEAD is an obstacle in CI too.
-    Obstacles: RK-PREFLIGHT-…, RK-GIT-IDENTITY, RK-SIGNING-FAILED, RK-VERSION-PLACE, RK-WORKSPACE-INVALID.
+    *needs_branch*, a detached HEAD is an obstacle in CI too. If it *publishes*, the branch must be one that
+    is released.
+    Obstacles: RK-PREFLIGHT-…, RK-BRANCH-NOT-ALLOWED, RK-GIT-IDENTITY, RK-SIGNING-FAILED, RK-VERSION-PLACE,
+    RK-WORKSPACE-INVALID.
     """
     on_index = published or {}
     commit_probes = [_identity(repo), _signing_key(repo)] if commits else []
     probes = [
         _detached_head(repo, needs_branch=needs_branch),
+        *([_branch(project, repo)] if publishes else []),
         _dirty_worktree(repo),
         _stale_lock(project, repo),
         *commit_probes,
         _version_locations(project, repo, plan),
         _requirement_locations(project, repo, plan),
         _taken_versions(project, plan, on_index),
+        _ignored_changelogs(project, repo, plan),
     ]
     if target.is_pypi:
         probes.append(_new_projects(plan, on_index))
@@ -197,6 +203,24 @@ def _detached_head(repo: Repo, *, needs_branch: bool) -> Iterator[PreflightFindi
         yield Refusal(ErrorCode.PREFLIGHT_DETACHED_HEAD, message, str(repo.top))
     elif not os.environ.get("CI"):
         yield Refusal(ErrorCode.PREFLIGHT_DETACHED_HEAD, message, str(repo.top))
+
+
+def _branch(project: Project, repo: Repo) -> Iterator[PreflightFinding]:
+    if repo.branch:  # a detached HEAD is a matter of its own
+        settings = project.settings
+        refusal = branch_refusal(repo.branch, settings.allow_branches, repo.local_default_branch(settings.remote))
+        if refusal:
+            yield refusal
+
+
+def _ignored_changelogs(project: Project, repo: Repo, plan: Plan) -> Iterator[PreflightFinding]:
+    """Find changelogs that the release commit cannot contain."""
+    directories = [(project.root / step.path).resolve() for step in plan.steps if step.name in plan.changelogs]
+    ignored = repo.find_ignored([changelog_path(directory) for directory in directories])
+    if ignored:
+        names = [os.path.relpath(path, project.root) for path in ignored]
+        message = f"git ignores {summarize(names, 5)}, so the release commit does not contain it"
+        yield ReleaseWarning(ErrorCode.CHANGELOG_IGNORED, message)
 
 
 def _dirty_worktree(repo: Repo) -> Iterator[PreflightFinding]:

@@ -56,6 +56,7 @@ def find_page(code: str) -> ErrorPage:
 
 _ADOPT = "docs/guides/adopt-a-repository.md"
 _APPROVAL = "docs/guides/approval.md"
+_CHANGELOGS = "docs/guides/changelogs.md"
 _CHANGE_FILES = "docs/guides/change-files.md"
 _CHECKS = "docs/guides/checks.md"
 _CREDENTIALS = "docs/guides/credentials.md"
@@ -561,6 +562,22 @@ _TABLE = (
             "prepare does not know which branch to release: HEAD is detached, and the CI does not name a branch.",
         ),
         "$ git switch main\n$ releasekit publish",
+    ),
+    ErrorPage(
+        ErrorCode.BRANCH_NOT_ALLOWED,
+        (
+            "You released from a feature branch. Its commits are not on the default branch yet.",
+            "You maintain an older version on a branch whose name does not look like 1.x or release/1.2.",
+            "allow_branches has patterns, and none of them matches the branch.",
+        ),
+        '[tool.releasekit]\nallow_branches = ["main", "lts-*"]',
+        _SELECT,
+    ),
+    ErrorPage(
+        ErrorCode.CHANGELOG_IGNORED,
+        ("A pattern in .gitignore, .git/info/exclude or your own excludes file matches the changelog.",),
+        "$ git check-ignore --verbose packages/core/CHANGELOG.md",
+        _CHANGELOGS,
     ),
     ErrorPage(
         ErrorCode.PREFLIGHT_LOCK_STALE,

@@ -67,6 +67,8 @@ class ErrorCode(StrEnum):
     PREFLIGHT_DIRTY_WORKTREE = "RK-PREFLIGHT-DIRTY-WORKTREE"
     PREFLIGHT_SHALLOW_CLONE = "RK-PREFLIGHT-SHALLOW-CLONE"
     PREFLIGHT_DETACHED_HEAD = "RK-PREFLIGHT-DETACHED-HEAD"
+    BRANCH_NOT_ALLOWED = "RK-BRANCH-NOT-ALLOWED"
+    CHANGELOG_IGNORED = "RK-CHANGELOG-IGNORED"
     PREFLIGHT_LOCK_STALE = "RK-PREFLIGHT-LOCK-STALE"
     PREFLIGHT_VERSION_EXISTS = "RK-PREFLIGHT-VERSION-EXISTS"
     PREFLIGHT_NO_REMOTE = "RK-PREFLIGHT-NO-REMOTE"
@@ -378,6 +380,16 @@ _TABLE = (
         ErrorCode.PREFLIGHT_DETACHED_HEAD,
         "HEAD is detached, so there is no branch for the release commit.",
         "Check out a branch. In CI (the variable CI is set) a detached HEAD is accepted.",
+    ),
+    ErrorInfo(
+        ErrorCode.BRANCH_NOT_ALLOWED,
+        "The branch that you have checked out is not one that is released, such as a feature branch.",
+        "Check out the branch to release, or add this one to allow_branches in [tool.releasekit].",
+    ),
+    ErrorInfo(
+        ErrorCode.CHANGELOG_IGNORED,
+        "Git ignores the changelog of a package, so the release commit does not contain it.",
+        "Remove the pattern from .gitignore, add the file with `git add --force`, or set changelog = false.",
     ),
     ErrorInfo(
         ErrorCode.PREFLIGHT_LOCK_STALE,

@@ -275,6 +275,21 @@ class Repo:
         tracked = set(self._paths(*argv))
         return tuple(path for path, name in names.items() if name not in tracked)
 
+    def find_ignored(self, paths: Sequence[Path]) -> tuple[Path, ...]:
+        """Return the files of *paths* that git ignores, whether they exist or not; a tracked file is not ignored."""
+        if not paths:
+            return ()
+        names = {path.relative_to(self.top).as_posix(): path for path in paths}
+        command = self.command("check-ignore", "-z", "--stdin", ok_codes=(0, 1, 128))  # 128: a path in a submodule
+        output = run(replace(command, stdin="\0".join(names).encode())).stdout
+        return tuple(names[name] for name in filter(None, output.split("\0")))
+
+    def local_default_branch(self, remote: str) -> str:
+        """Return the default branch of *remote* as a clone notes it; empty if this clone does not know it."""
+        head = f"refs/remotes/{remote}/"
+        command = self.command("symbolic-ref", "--quiet", f"{head}HEAD", ok_codes=(0, 1))
+        return run(command).stdout.strip().removeprefix(head)
+
     def list_files(self, directory: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the files below *directory* that git tracks or would add, and the paths that it ignores.
 

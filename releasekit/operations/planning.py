@@ -185,6 +185,7 @@ async def _run_preflight(context: PlanContext, scope: PreflightScope, *, asked: 
         audit=asked and scope.audit,
         commits=scope.makes_commit,
         needs_branch=scope.needs_branch,
+        publishes=scope.needs_rights or not scope.resumes,
     )
     findings += preflight.notes(project, repo, plan, target)
     if rights:

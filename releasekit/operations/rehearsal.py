@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from releasekit.core.config.settings import variable
 from releasekit.core.planning.first_releases import ALL
 from releasekit.core.text import summarize
 from releasekit.core.workspace.built_files import metadata_of
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from httpx import AsyncClient
 
     from releasekit.core.release.report import ReleaseReport
+    from releasekit.integrations.peryx import EmbeddedIndex
     from releasekit.options import PublishOptions
     from tasks.project import Project
 
@@ -51,7 +53,7 @@ def rehearsal(options: PublishOptions) -> Generator[PublishOptions]:
         workspace_path = options.directory.resolve().relative_to(repo.top)
         workspace = _throwaway_clone(repo, directory) / workspace_path
         (directory / "index").mkdir()
-        with embedded_index(directory / "index") as index, _environment(index.environment):
+        with embedded_index(directory / "index") as index, _environment(environment_of(index)):
             changed = {
                 "workspace": str(workspace),
                 "publish_url": index.publish_url,
@@ -61,6 +63,11 @@ def rehearsal(options: PublishOptions) -> Generator[PublishOptions]:
                 "rehearse": False,
             }
             yield options.model_copy(update=changed)
+
+
+def environment_of(index: EmbeddedIndex) -> dict[str, str | None]:
+    """Return the variables of a rehearsal: those of its *index*; and any branch may be rehearsed."""
+    return {**index.environment, variable("allow_branches"): "*"}
 
 
 async def list_published_pins(project: Project, report: ReleaseReport) -> list[tuple[str, str]]:

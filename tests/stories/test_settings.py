@@ -666,7 +666,7 @@ def test_ref_flag_chooses_the_commit(scene: Scene) -> None:
     """Of a repository elsewhere, the workspace at that branch, tag or commit is meant."""
     world = scene.looked_at
     before = world.git("rev-parse", "main^")  # where only core has changed
-    world.git("push", "--quiet", str(world.remote), f"{before}:refs/heads/before", "--tags")
+    world.git("push", "--quiet", str(world.remote), f"{before}:refs/heads/maint/before", "--tags")
     world.git("push", "--quiet", str(world.remote), "main")
     there = ("--workspace", f"file://{world.remote}")
     for role in ("AUTHOR", "COMMITTER"):  # a clone knows nobody
@@ -674,7 +674,7 @@ def test_ref_flag_chooses_the_commit(scene: Scene) -> None:
         scene.monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.invalid")
     assert scene.plan("", *there, "--force-unchanged")["core"] == "0.2.0"
     assert scene.whole_plan("", *there)["commit"] == world.git("rev-parse", "main")
-    assert scene.whole_plan("", *there, "--ref", "before")["commit"] == before
+    assert scene.whole_plan("", *there, "--ref", "maint/before")["commit"] == before
     assert ErrorCode.REPOSITORY_UNREACHABLE in scene.look("", "plan", "--offline", *there, "--ref", "nowhere").err
 
 
@@ -857,6 +857,7 @@ KEYS: dict[str, Proof | str] = {
     "major_on_zero": test_major_on_zero_allows_major,
     "force_unchanged": test_force_unchanged_key_releases_all,
     "allow_older": test_allow_older_permits_lower_version,
+    "allow_branches": "tests/stories/test_start_release.py::test_feature_branch_is_refused",
     "allow_new": f"{START}::test_first_release_needs_own_yes",
     "publish_from": test_publish_from_accepts_known_values,
     "release_branch": f"{PULLS}::test_merged_pull_request_is_published",

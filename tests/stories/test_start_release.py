@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -203,6 +204,41 @@ def test_person_allows_first_release_once(tmp_path: Path, monkeypatch: pytest.Mo
     assert (first.question, first.needs_person) == ("Release 2 packages for the first time: core, app?", True)
     assert second.question.startswith("Publish 2 packages to ")
     assert start(world, AssumeYes()) == ["core", "app"]
+
+
+def test_feature_branch_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A branch that is neither the default one, nor for maintenance, nor named in `allow_branches` is not released."""
+    world = make_world(tmp_path, "core")
+
+    def codes(branch: str) -> str:
+        world.git("switch", "--quiet", "--force-create", branch)
+        said = world.releasekit("plan", "--offline", "--format", "json")
+        return " ".join(obstacle["code"] for obstacle in json.loads(said.out)["obstacles"])
+
+    assert codes("feature/pears") == "", "the default branch is unknown"
+    world.git("remote", "set-head", "origin", "main")
+    assert codes("feature/pears") == ErrorCode.BRANCH_NOT_ALLOWED
+    assert [codes(branch) for branch in ("main", "1.x", "v2", "release-1.2", "maint/old")] == [""] * 5
+    monkeypatch.setenv("RELEASEKIT_ALLOW_BRANCHES", '["feature/*", "lts"]')
+    branches = ("feature/pears", "lts", "main", "1.x")
+    assert [bool(codes(branch)) for branch in branches] == [False, False, True, True]
+
+
+def test_ignored_changelog_is_reported(tmp_path: Path) -> None:
+    """A changelog that git ignores is a warning of the plan, unless git tracks the file or nobody wants it."""
+    world = make_world(tmp_path, "core", "changelog = true")
+
+    def warnings() -> str:
+        said = world.releasekit("plan", "--offline", "--format", "json")
+        return " ".join(json.loads(said.out)["warnings"])
+
+    assert ErrorCode.CHANGELOG_IGNORED not in warnings()
+    world.commit("chore: ignore", {".gitignore": "CHANGELOG.md\n"})
+    assert "git ignores packages/core/CHANGELOG.md" in warnings()
+    world.write({"packages/core/CHANGELOG.md": "# Changelog\n"})
+    world.git("add", "--force", "packages/core/CHANGELOG.md")
+    world.commit("docs: a changelog")
+    assert ErrorCode.CHANGELOG_IGNORED not in warnings()
 
 
 def test_unknown_allowed_package_is_refused(tmp_path: Path) -> None:

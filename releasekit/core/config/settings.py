@@ -211,6 +211,11 @@ class Settings(BaseModel):
         (), description="Leave out commits whose title matches one of these regular expressions"
     )
     changelog_contributors: bool = Field(default=False, description="Name the authors of the changes")
+    allow_branches: tuple[str, ...] = Field(
+        (),
+        description="The branches that may be released (names or patterns); empty: the default branch of the remote "
+        "and maintenance branches such as `1.x` and `release/1.2`, or any branch if the default is unknown",
+    )
     allow_older: bool = Field(
         default=False,
         description="Allow a version below the latest on the index, for example from a maintenance branch",
