@@ -274,10 +274,12 @@ def test_pull_request_survives_every_kill(
     assert set(world.tags()) == {"app-v0.1.0", "core-v0.1.0"}
 
 
+@pytest.mark.usefixtures("own_index")
 def test_prepare_refuses_first_release(world: World, hub: GitHubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is asked by `prepare`, so a new package needs `--allow-new`; the merged plan then asks nothing again."""
     monkeypatch.delenv("RELEASEKIT_ALLOW_NEW")
     write_package(world, "lone", [])
+    world.commit("feat: lone")
     world.lock()
     hub.git("fetch", "--quiet", str(world.root), "+main:main")
     before = refs(hub)
