@@ -20,7 +20,7 @@ from tasks.decorators import flow_task, read_secret
 from tasks.project import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
     from pathlib import Path
 
     from releasekit.core.workspace.workspace import DeclaredVersion
@@ -48,15 +48,14 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
         location = f"{relative}/pyproject.toml"
         document, text = read_toml(directory / "pyproject.toml", location)
         manifests[relative] = document, text
-        settings_table = {} if is_root else parse_member_settings(document, location, text)
-        if settings_table:
-            own[relative] = {key: value for key, value in settings_table.items() if key not in overrides}
+        own_keys = _root_keys(settings) if is_root else parse_member_settings(document, location, text)
+        own_values = {key: value for key, value in own_keys.items() if key not in overrides}
+        if own_values:
+            own[relative] = own_values
         declaration = declared_version(directory, document, relative)
         if declaration:
             declared[relative] = declaration
-    if settings.bump and "." not in manifests:
-        message = "bump is a setting of a package, and the root of the workspace is not a package"
-        raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, "pyproject.toml, [tool.releasekit]")
+    _refuse_keys_without_package(settings, manifests)
     documents = {path: document for path, (document, _) in manifests.items()}
     try:
         files = {path: read_requirement_files(root / path, document) for path, document in documents.items()}
@@ -72,6 +71,20 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
         member_settings={member.name: own[member.path] for member in workspace if member.path in own},
         manifests=manifests,
     )
+
+
+def _refuse_keys_without_package(settings: Settings, manifests: Container[str]) -> None:
+    """Refuse keys that only a package at the root can have, if there is none among *manifests* (by path)."""
+    keys = {"bump": settings.bump, "root_tag_format": settings.root_tag_format}
+    misplaced = [key for key, value in keys.items() if value]
+    if misplaced and "." not in manifests:
+        message = f"{misplaced[0]} is a setting of a package, and the root of the workspace is not a package"
+        raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, "pyproject.toml, [tool.releasekit]")
+
+
+def _root_keys(settings: Settings) -> dict[str, Any]:
+    """Return the keys of the package at the root that differ from those of the members."""
+    return {"tag_format": settings.root_tag_format} if settings.root_tag_format else {}
 
 
 def _with_position(error: Refusal, manifests: Mapping[str, tuple[Mapping[str, Any], str]]) -> Refusal:

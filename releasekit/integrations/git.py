@@ -376,6 +376,25 @@ class Repo:
         contents = self._blobs(tuple(dict.fromkeys(blobs.values())))
         return {file: contents[sha] for file, sha in blobs.items()}
 
+    def matching_lines(
+        self, commits: Sequence[str], pattern: str, file_names: Iterable[str]
+    ) -> dict[str, list[tuple[str, str]]]:
+        """Return path and text of the lines of each of *commits* that match *pattern*, in files of these names.
+
+        *pattern* is an extended regular expression of POSIX.
+        """
+        if not commits:
+            return {}  # git would search the work tree
+        pathspecs = [f":(top,glob)**/{name}" for name in file_names]
+        options = ("--no-color", "--full-name", "-I", "-z", "-E", "--no-line-number", "--no-column", "-e", pattern)
+        output = run(self.command("grep", *options, *commits, "--", *pathspecs, ok_codes=(0, 1))).stdout
+        lines: dict[str, list[tuple[str, str]]] = {}
+        for match in output.split("\n")[:-1]:
+            file, _, text = match.partition("\0")
+            commit, _, path = file.partition(":")
+            lines.setdefault(commit, []).append((path, text))
+        return lines
+
     def add_worktree(self, directory: Path, commit: str) -> None:
         """Check *commit* out into *directory*, with all its files and a detached HEAD."""
         self.git("worktree", "prune")

@@ -18,6 +18,7 @@ from releasekit.cli.app import all_options
 from releasekit.core.config.settings import Settings
 from releasekit.core.errors import ErrorCode
 from releasekit.integrations.process import Command, run
+from tests.support.git_scene import project
 from tests.support.github import WRITER, GitHubDouble
 from tests.support.world import GIT, Said, World, make_world, write_package
 
@@ -155,6 +156,21 @@ def test_tag_format_names_package_tags(scene: Scene) -> None:
     """Packages are tagged, and their tags found again, as configured."""
     assert scene.plan("", key="tag")["core"] == "core-v0.2.0"
     assert scene.plan('tag_format = "{name}@{version}"', key="tag")["core"] == "core@0.1.0"
+
+
+def test_root_tag_format_is_for_the_root(scene: Scene) -> None:
+    """The package at the root has tags of its own form; those of the members stay."""
+    root = project("top", "2.0.0") + '\n[build-system]\nrequires = ["uv_build"]\nbuild-backend = "uv_build"\n'
+    world = scene.world("core")
+    text = (world.root / "pyproject.toml").read_text()
+    world.commit("feat: a root", {"pyproject.toml": f'{root}\n{text}root_tag_format = "v{{version}}"\n'})
+    for tag in ("v2.0.0", "core-v0.1.0"):
+        world.git("tag", tag)
+    world.commit("fix: both", {"a.py": "", "packages/core/a.py": ""})
+
+    packages = json.loads(world.releasekit("plan", "--offline", "--format", "json").out)["packages"]
+
+    assert {row["name"]: row["tag"] for row in packages} == {"core": "core-v0.1.1", "top": "v2.0.1"}
 
 
 def test_umbrella_format_names_release_tag(scene: Scene) -> None:
@@ -850,6 +866,7 @@ KEYS: dict[str, Proof | str] = {
     "groups": test_groups_key_names_a_group,
     "cycles": f"{STORIES}::test_cycle_is_released_as_batch",
     "tag_format": test_tag_format_names_package_tags,
+    "root_tag_format": test_root_tag_format_is_for_the_root,
     "umbrella_tag_format": test_umbrella_format_names_release_tag,
     "label": test_label_key_fills_tag_formats,
     "lead": test_lead_key_names_the_release,

@@ -179,6 +179,9 @@ class Settings(BaseModel):
         "{name}-v{version}",
         description="The tag of a package; in a list, new tags use the first format, and tags of all formats are read",
     )
+    root_tag_format: str | tuple[str, ...] = Field(
+        "", description="The tag of the package at the root, if its form is not `tag_format`; a list as there"
+    )
     umbrella_tag_format: str = Field("v{version}", description="The tag of the release as a whole")
     label: str = Field("", description="The value of {label} in the tag formats")
     lead: str = Field("", description="The package whose version names the release when the versions differ")

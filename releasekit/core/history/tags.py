@@ -109,7 +109,7 @@ class TagScheme:
     def _regex(self, pattern: str) -> re.Pattern[str]:
         parts = re.split(r"(\{\w+\})", pattern)
         # A version as packaging writes it has no hyphen, so the first hyphen ends it if a name follows.
-        replacements = {"{name}": r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)", "{version}": r"(?P<version>v?\d[^/]*?)"}
+        replacements = {"{name}": r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)", "{version}": r"(?P<version>[vV]?\d[^/]*?)"}
         replacements["{label}"] = re.escape(self.label)
         patterns = [replacements.get(part, re.escape(part)) for part in parts]
         return re.compile("".join(patterns))

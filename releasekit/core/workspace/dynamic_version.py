@@ -112,6 +112,49 @@ def version_environment(document: Table, name: str, version: str) -> dict[str, s
     return {variable.replace("{NAME}", _upper(name)): version for variable in variables}
 
 
+def build_tag_pattern(document: Table) -> re.Pattern[str] | None:
+    """Return a pattern that matches the tags from which a build reads its version; None if it is unknown."""
+    tool = table_at(document, "tool")
+    hatch = table_at(tool, "hatch", "version")
+    for family in ("uv-dynamic-versioning", "poetry-dynamic-versioning"):
+        if family == hatch.get("source") or table_at(tool, family).get("enable") is True:
+            return _dunamai_pattern(table_at(tool, family))
+    settings = (
+        hatch.get("tag-pattern"),
+        table_at(hatch, "raw-options").get("tag_regex"),
+        table_at(tool, "setuptools_scm").get("tag_regex"),
+        table_at(tool, "pdm", "version").get("tag_regex"),
+    )
+    configured = next((setting for setting in settings if isinstance(setting, str)), None)
+    return None if configured is None else _pattern_or_none(configured)
+
+
+def build_tag_prefix(document: Table) -> str:
+    """Return the `pattern-prefix` with which uv-dynamic-versioning reads tags; empty if it has none."""
+    tool = table_at(document, "tool")
+    if not is_dynamic(document) or table_at(tool, "hatch", "version").get("source") != "uv-dynamic-versioning":
+        return ""
+    prefix: object = table_at(tool, "uv-dynamic-versioning").get("pattern-prefix")
+    return prefix if isinstance(prefix, str) else ""
+
+
+def _dunamai_pattern(table: Table) -> re.Pattern[str] | None:
+    """Return the pattern of a tool that is built on dunamai: its own, or a version alone after the prefix."""
+    prefix = str(table.get("pattern-prefix", ""))
+    pattern: object = table.get("pattern", "default")
+    if isinstance(pattern, str) and not pattern.startswith("default"):
+        return _pattern_or_none(re.sub(r"^\^?", lambda _: f"^{prefix}", pattern, count=1))
+    return _pattern_or_none(rf"^{prefix}v?\d")
+
+
+def _pattern_or_none(pattern: str) -> re.Pattern[str] | None:
+    """Return *pattern* as a regular expression; None if it is invalid, which the build reports."""
+    try:
+        return re.compile(pattern)
+    except re.error:
+        return None
+
+
 def literal_location(text: str, path: str) -> VersionLocation:
     """Return the location in *path* that *text* describes: literal text, with `{version}` for any version."""
     # `re.escape` also escapes line breaks; a file may have either line ending.

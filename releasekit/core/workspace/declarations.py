@@ -1,0 +1,158 @@
+"""What the files of a package declare at one commit: its name, and its version or the tags that its build reads."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import defaultdict
+from configparser import ConfigParser
+from configparser import Error as ConfigParserError
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import canonicalize_name
+
+from releasekit.core.config.settings import bump_files
+from releasekit.core.errors import Refusal
+from releasekit.core.version_numbers import parse_version
+from releasekit.core.workspace.dynamic_version import (
+    build_tag_pattern,
+    is_dynamic,
+    literal_location,
+    table_at,
+    version_source,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from packaging.version import Version
+
+    from releasekit.core.workspace.dynamic_version import VersionLocation
+
+PYPROJECT = "pyproject.toml"
+SETUP_CFG = "setup.cfg"
+SETUP_PY = "setup.py"
+OLD_MANIFESTS = (SETUP_CFG, SETUP_PY)
+"""The files that name a package whose pyproject.toml does not."""
+MANIFESTS = (PYPROJECT, *OLD_MANIFESTS)
+NAME_LINE = r"^[^#]*name *= *[\"']?[A-Za-z0-9]"
+"""The lines of a manifest that may name its package, as an extended regular expression of POSIX."""
+
+_NAME_IN_LINE = re.compile(r"""name\s*=\s*["']?([A-Za-z0-9][\w.-]*)""")
+_DYNAMIC_POETRY = ("tool", "poetry-dynamic-versioning")
+_NAME_ARGUMENT = re.compile(r"""\bname\s*=\s*(?P<quote>['"])(?P<value>[^'"]+)(?P=quote)""")
+_VERSION_ARGUMENT = re.compile(r"""\bversion\s*=\s*(?P<quote>['"])(?P<value>[^'"]+)(?P=quote)""")
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a package declared at a commit.
+
+    *version* is the version in its files. If it is None, only a build knows the version. *build_tags* then matches the
+    tags from which the build reads it; None if that is unknown.
+    """
+
+    version: Version | None = None
+    build_tags: re.Pattern[str] | None = None
+
+    def reads(self, tag: str) -> bool:
+        """Return whether a build may take the version from *tag*."""
+        return self.build_tags is None or self.build_tags.match(tag) is not None
+
+
+def parse_document(text: str) -> Mapping[str, Any]:
+    """Return the pyproject.toml *text* as a document; empty if it is not TOML."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return {}
+
+
+def declared_name(document: Mapping[str, Any], texts: Mapping[str, str]) -> str:
+    """Return the normalized name of the package with this parsed pyproject.toml; empty if no file has one.
+
+    *texts* are the other files of its directory, by path: see `OLD_MANIFESTS`.
+    """
+    name = _static_value(document, "name") or _setup_cfg_value(texts, "name") or _argument(_NAME_ARGUMENT, texts)
+    return canonicalize_name(name)
+
+
+def directories_by_name(lines: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Return the directories of manifests by the names in their *lines* (path and text); see `NAME_LINE`."""
+    directories: dict[str, dict[str, None]] = defaultdict(dict)
+    for path, line in lines:
+        directory, _, _ = path.rpartition("/")
+        for name in _NAME_IN_LINE.findall(line):
+            directories[canonicalize_name(name)][directory] = None
+    return {name: tuple(paths) for name, paths in directories.items()}
+
+
+def version_paths(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the files, other than pyproject.toml, that may declare the version of the package."""
+    paths = dict.fromkeys(location.path for location in _version_locations(document))
+    return tuple(paths) if _may_be_dynamic(document) else ()
+
+
+def declaration_of(document: Mapping[str, Any], texts: Mapping[str, str]) -> Declaration:
+    """Return what the package with this parsed pyproject.toml declares; *texts* are its other files, by path."""
+    text = _version_text(document, texts)
+    version = parse_version(text) if text else None
+    if version is not None:
+        return Declaration(version)
+    return Declaration(build_tags=build_tag_pattern(document))
+
+
+def _version_text(document: Mapping[str, Any], texts: Mapping[str, str]) -> str:
+    """Return the version as a file contains it; empty if only a build knows it."""
+    if not _may_be_dynamic(document):
+        return _static_value(document, "version")
+    locations = _version_locations(document)
+    in_files = (location.find(texts.get(location.path, "")) for location in locations)
+    declared = next(filter(None, in_files), "")
+    if declared or is_dynamic(document):
+        return declared
+    return _setup_cfg_value(texts, "version") or _argument(_VERSION_ARGUMENT, texts)
+
+
+def _may_be_dynamic(document: Mapping[str, Any]) -> bool:
+    """Return whether pyproject.toml leaves the version to another file or to the build."""
+    is_computed = table_at(document, *_DYNAMIC_POETRY).get("enable") is True
+    return is_computed or not _static_value(document, "version")
+
+
+def _static_value(document: Mapping[str, Any], key: str) -> str:
+    """Return the *key* of the package's table in pyproject.toml; empty if it has none."""
+    for path in (("project",), ("tool", "poetry")):
+        value: object = table_at(document, *path).get(key)
+        if isinstance(value, str):
+            return value
+    return ""
+
+
+def _version_locations(document: Mapping[str, Any]) -> Iterator[VersionLocation]:
+    source = version_source(document)
+    yield from source.locations
+    if source.variables:
+        return
+    with suppress(Refusal):  # keys of an earlier configuration may be invalid now
+        for file in bump_files(document, PYPROJECT):
+            yield literal_location(file.pattern, file.path)
+
+
+def _setup_cfg_value(texts: Mapping[str, str], key: str) -> str:
+    """Return the *key* of [metadata] in setup.cfg; empty if the value is a reference to another file."""
+    parser = ConfigParser(interpolation=None)
+    try:
+        parser.read_string(texts.get(SETUP_CFG, ""))
+    except ConfigParserError:
+        return ""
+    value = parser.get("metadata", key, fallback="")
+    return "" if value.startswith(("attr:", "file:")) else value.strip()
+
+
+def _argument(pattern: re.Pattern[str], texts: Mapping[str, str]) -> str:
+    """Return the literal value of an argument in setup.py; empty if only running the file can tell."""
+    match = pattern.search(texts.get(SETUP_PY, ""))
+    return match["value"] if match else ""
