@@ -35,7 +35,8 @@ def next_version(current: Version, bump: Bump, *, major_on_zero: bool = False) -
 
     On 0.x a breaking change is a minor bump (SemVer, item 4), unless *major_on_zero*. A prerelease becomes the
     stable version of the same number, if that is already a large enough bump. The epoch and the number of release
-    segments stay the same; missing segments are added where the bump needs them.
+    segments stay the same; missing segments are added where the bump needs them. Zeros after the third segment are
+    left out, unless *current* has them too: 0.4.2.2 leads to 0.4.3.
     """
     if bump is Bump.NONE:
         return None
@@ -48,7 +49,13 @@ def next_version(current: Version, bump: Bump, *, major_on_zero: bool = False) -
     release += [0] * (index + 1 - len(release))
     release[index] += 1
     release[index + 1 :] = [0] * len(release[index + 1 :])
-    return make_version(current.epoch, release)
+    ends_in_number = any(current.release[_USUAL_SEGMENTS:])
+    shown = release[:_USUAL_SEGMENTS] if ends_in_number else release
+    return make_version(current.epoch, shown)
+
+
+_USUAL_SEGMENTS = 3
+"""The segments of a release that a bump changes: major, minor and patch."""
 
 
 def next_breaking(version: Version, *, major_on_zero: bool = False) -> Version:
