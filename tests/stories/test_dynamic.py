@@ -230,7 +230,7 @@ def test_tag_versions_need_no_commit(tmp_path: Path, own_index: EmbeddedIndex) -
     world.git("push", "--quiet", "--set-upstream", "origin", "main")
     refused = world.releasekit("plan")
     assert refused.code == 2
-    assert "RK-VERSION-UNKNOWN: by-pdm-scm has a dynamic version and no tag" in refused.err
+    assert "RK-VERSION-UNKNOWN: by-pdm-scm has a dynamic version and no tag" in refused.out + refused.err
     for number, name in enumerate(names):
         file = f"packages/{name}/src/{name.replace('-', '_')}/first.py"
         world.commit(f"feat: {name}\n\nRelease-As: 2.{number}.0rc1", {file: ""})

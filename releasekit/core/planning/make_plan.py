@@ -14,7 +14,7 @@ from releasekit.core.planning.installable import candidate_versions, keeps_all_i
 from releasekit.core.planning.model import Obstacle, Plan, Status, Step
 from releasekit.core.planning.obstacles import find_obstacles
 from releasekit.core.planning.plan_inputs import PlanBasis, PlanInputs
-from releasekit.core.planning.selection import next_versions, package_statuses, refuse_undecided, released_names
+from releasekit.core.planning.selection import next_versions, package_statuses, released_names, undecided_packages
 from releasekit.core.planning.warnings import old_pin_warnings, unreleased_need_warnings, untagged_warnings
 from releasekit.core.workspace.graph import graph_of, offers_of, order
 from releasekit.core.workspace.installation import exclusions
@@ -47,14 +47,14 @@ def make_plan(
     """Return the plan that follows from the *inputs*; the same inputs make the same plan.
 
     *own* are the settings that members set for themselves. A tag that exists already, RK-TAG-EXISTS, is an obstacle of
-    the plan.
+    the plan, and so is a package whose version nobody knows, RK-VERSION-UNKNOWN.
 
     Raises Refusal RK-GRAPH-CYCLE, RK-GRAPH-SELF-DEPENDENCY, RK-WORKSPACE-UNKNOWN-PACKAGE, RK-TAG-INVALID; and
-    RK-VERSION-INVALID or RK-VERSION-UNKNOWN if a version cannot be decided.
+    RK-VERSION-INVALID if a requested version cannot be released.
     """
     basis = PlanBasis(workspace, baselines, selection, settings, inputs, own or {})
     decisions, statuses, siblings = _choose_packages(basis, decisions)
-    refuse_undecided(workspace, decisions, statuses)
+    undecided = tuple(undecided_packages(workspace, decisions, statuses))
     _refuse_cycles(basis, decisions)
     graph, graph_warnings = graph_of(workspace, siblings.offers)
     released_graph = graph.subgraph(released_names(statuses))
@@ -68,7 +68,7 @@ def make_plan(
     unallowed_new = first_releases_to_allow(basis, released)
     warnings = [*graph_warnings, *_plan_warnings(basis, statuses, steps, excluded)]
     warnings += first_release_warnings(unallowed_new)
-    tag_obstacles = map(Obstacle.from_error, _taken_tags(released, inputs))
+    own_obstacles = map(Obstacle.from_error, (*undecided, *_taken_tags(released, inputs)))
     raised = map(siblings.raised_requirements, workspace)
     uses_limits = "compatible" in siblings.modes.values()
     only_extras_conflict = all(exclusion.extra for exclusion in excluded)
@@ -77,7 +77,7 @@ def make_plan(
         release=release_id(inputs.commit, released),
         tags=_umbrella_tags(basis, steps, schemes),
         warnings=tuple(map(str, warnings)),
-        obstacles=(*tag_obstacles, *find_obstacles(basis, siblings, candidates)),
+        obstacles=(*own_obstacles, *find_obstacles(basis, siblings, candidates)),
         unread=tuple(_assumed_releases(candidates)),
         packages=tuple(steps),
         versions=siblings.versions,

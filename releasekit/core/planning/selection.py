@@ -9,7 +9,7 @@ from releasekit.core.planning.model import Status
 from releasekit.core.versioning.groups import Decisions, group_patterns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from packaging.version import Version
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from releasekit.core.workspace.workspace import Workspace
 
 
-def refuse_undecided(workspace: Workspace, decisions: Decisions, statuses: Mapping[str, Status]) -> None:
-    """Raise the refusal of a package that would be released without a decided version.
+def undecided_packages(workspace: Workspace, decisions: Decisions, statuses: Mapping[str, Status]) -> Iterator[Refusal]:
+    """Yield a refusal for each selected package whose version nobody knows; the others can be planned without it.
 
-    Raises Refusal RK-VERSION-UNKNOWN or RK-VERSION-INVALID.
+    Raises Refusal RK-VERSION-INVALID for a version that was requested and cannot be released.
     """
     for name, status in statuses.items():
         refusal = decisions[name].refusal
@@ -33,7 +33,7 @@ def refuse_undecided(workspace: Workspace, decisions: Decisions, statuses: Mappi
             raise refusal
         message = f"{name} has a dynamic version and no tag"
         location = f"{workspace[name].path}/pyproject.toml"
-        raise Refusal(ErrorCode.VERSION_UNKNOWN, message, location)
+        yield Refusal(ErrorCode.VERSION_UNKNOWN, message, location)
 
 
 def package_statuses(basis: PlanBasis, decisions: Decisions, graph: Graph) -> dict[str, Status]:

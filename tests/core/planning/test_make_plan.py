@@ -290,14 +290,19 @@ class TestVersions:
 
         assert str(row(plan, "app").next) == "1.5.0"
 
-    def test_untagged_dynamic_version_is_refused(self) -> None:
-        """A dynamic version without a tag is refused, with the file."""
-        documents = {"app": {"build-system": {}, "project": {"name": "app", "dynamic": ["version"]}}}
+    def test_untagged_dynamic_version_blocks_one_package(self) -> None:
+        """A dynamic version without a tag is an obstacle of that package; the plan has all others."""
+        app = {"build-system": {}, "project": {"name": "app", "dynamic": ["version"]}}
+        user = {"build-system": {}, "project": {"name": "user", "version": "1.0", "dependencies": ["app"]}}
+        documents = {"app": app, "user": user, **documents_of("lone:")}
 
-        with pytest.raises(Refusal, match="app has a dynamic version and no tag") as caught:
-            plan_of(documents=documents, tags=["other-v1.0"])
+        plan = plan_of(documents=documents, tags=["lone-v1.0", "user-v1.0"])
 
-        assert (caught.value.code, caught.value.location) == (ErrorCode.VERSION_UNKNOWN, "app/pyproject.toml")
+        (obstacle,) = plan.obstacles
+        assert (obstacle.code, obstacle.where) == (ErrorCode.VERSION_UNKNOWN, "app/pyproject.toml")
+        assert obstacle.what == "app has a dynamic version and no tag"
+        assert {step.name: str(step.next) for step in plan.packages} == {"app": "None", "lone": "1.1", "user": "1.1"}
+        assert not plan_of(documents=documents, tags=["lone-v1.0"], selection={"package": ("lone",)}).obstacles
 
     def test_release_as_starts_dynamic_version(self) -> None:
         """A first release of such a package begins where a footer says; once there is a tag, only that counts."""
