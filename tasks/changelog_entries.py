@@ -77,10 +77,8 @@ def _changes_of(
     pending = history.files.get(name, PendingChanges())
     last = history.baselines.get(name)
     if last and _rolls_up(step, last, settings):
-        scheme = project.schemes.of(name)
         stable = last.stable.version if last.stable else None
-        tags = scheme.without_umbrellas(history.tags, history.umbrellas)
-        between = prereleases_between(tags, scheme, name, stable, step.version)
+        between = prereleases_between(last.taken, stable, step.version)
         since = PreviousRelease(stable, last.begin.tag, between)
         changes = history.since_stable[name]
         unreleased_now = since_stable

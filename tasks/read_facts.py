@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ReleaseError
-from releasekit.core.history.tags import find_baselines
 from releasekit.integrations.process import mask
 from tasks.decorators import flow_task
-from tasks.read_history import publishable_versions, umbrella_tags
+from tasks.read_history import find_tagged_releases, umbrella_tags
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -64,5 +63,5 @@ def _tagged_packages(project: Project, repo: Repo) -> frozenset[str] | None:
         return None
     tags = repo.tags()
     umbrellas = umbrella_tags(repo, project, tags)
-    baselines = find_baselines(tags, project.schemes, publishable_versions(project), umbrellas=umbrellas)
+    baselines, _ = find_tagged_releases(repo, project, tags, umbrellas)
     return frozenset(baselines)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import tomllib
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -16,25 +15,29 @@ from packaging.utils import canonicalize_name
 
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.history.attribution import attribute_commits
+from releasekit.core.history.baselines import find_baselines, package_tags, stray_tags
 from releasekit.core.history.commits import parse, parse_history
-from releasekit.core.history.tags import find_baselines, umbrella_candidates, umbrellas_among
+from releasekit.core.history.tag_evidence import objection
+from releasekit.core.history.tags import umbrella_candidates, umbrellas_among
 from releasekit.core.planning.model import title_from_subject
 from releasekit.core.version_numbers import parse_version
 from releasekit.integrations.filesystem import read_toml
 from releasekit.integrations.version_files import version_location
 from tasks.decorators import flow_task
 from tasks.read_changes import ChangeFilePaths, NonPackageFiles, read_pending_changes
+from tasks.read_declarations import DeclarationReader, directory_in_repository
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
-    from pathlib import Path
 
     from packaging.version import Version
 
     from releasekit.core.history.attribution import Attribution
+    from releasekit.core.history.baselines import StrayTag
     from releasekit.core.history.commits import Change
     from releasekit.core.history.pending_changes import PendingChanges
+    from releasekit.core.history.tag_evidence import TagReading
     from releasekit.core.history.tags import Baseline
     from releasekit.core.workspace.workspace import Member
     from releasekit.integrations.git import Repo
@@ -53,7 +56,8 @@ class History:
     since the first prerelease if there is no stable one. *homes* are the directories that each package has had, from
     the top of the repository. *manifests* are the shas of the commits that touch the pyproject.toml of a directory.
     *unmatched_release_as* are changes that request a version but touch no package for it. *umbrellas* are the tags of
-    releases as a whole. *files* are the change files of each package that no stable release has.
+    releases as a whole; *strays* look like later releases, but their packages did not declare these versions. *files*
+    are the change files of each package that no stable release has.
     """
 
     tags: Mapping[str, str]
@@ -66,6 +70,7 @@ class History:
     unmatched_release_as: Sequence[Change]
     umbrellas: frozenset[str] = frozenset()
     files: Mapping[str, PendingChanges] = field(default_factory=dict[str, "PendingChanges"])
+    strays: Sequence[StrayTag] = ()
 
     def pyproject_commits(self, name: str) -> set[str]:
         """Return the shas of the commits that touch the pyproject.toml of the package *name*, wherever it has been."""
@@ -83,12 +88,10 @@ def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] 
     if repo.is_shallow():
         raise Refusal(ErrorCode.PREFLIGHT_SHALLOW_CLONE, "the clone is shallow", str(repo.top))
     tags = repo.tags()
-    declared = publishable_versions(project)
     umbrellas = umbrella_tags(repo, project, tags)
-    reachable = repo.merged_tags() if None in declared.values() else None
-    last = find_baselines(tags, project.schemes, declared, reachable, umbrellas)
-    last |= released
-    owners = {_in_repository(repo, project.root, member.path): member.name for member in project.workspace}
+    tagged, strays = find_tagged_releases(repo, project, tags, umbrellas)
+    last = {**tagged, **released}
+    owners = {directory_in_repository(repo, project.root, member.path): member.name for member in project.workspace}
     attribution = _walk(repo, project, last, owners)
     layouts = package_directories_at(repo, attribution, owners, last)
     if layouts:
@@ -108,7 +111,28 @@ def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] 
         unmatched_release_as=[change for change in mentioning_release_as if change.release_as is not None],
         umbrellas=umbrellas,
         files=read_pending_changes(repo, project, last, attribution.consumptions),
+        strays=strays,
     )
+
+
+def find_tagged_releases(
+    repo: Repo, project: Project, tags: Mapping[str, str], umbrellas: Container[str]
+) -> tuple[dict[str, Baseline], tuple[StrayTag, ...]]:
+    """Return the last release of each package that has a tag, and the tags that only look like later releases.
+
+    What the packages declared is read for those *tags* (name to commit) that may decide, the highest versions first.
+    """
+    declared = publishable_versions(project)
+    reachable = repo.merged_tags() if None in declared.values() else None
+    by_name = package_tags(tags, project.schemes, declared, umbrellas)
+    reader = DeclarationReader(repo, project)
+    objections: dict[TagReading, str] = {}
+    while True:
+        baselines, unread = find_baselines(by_name, objections, reachable)
+        if not unread:
+            return baselines, stray_tags(by_name, objections, baselines)
+        declarations = reader.read(reading.place for reading in unread)
+        objections |= {reading: objection(reading, declarations[reading.place]) for reading in unread}
 
 
 def publishable_versions(project: Project) -> dict[str, Version | None]:
@@ -165,7 +189,7 @@ def versions_at(repo: Repo, project: Project, commits: Mapping[str, str]) -> dic
     positions: dict[str, tuple[str, str]] = {}
     for name, commit in commits.items():
         member = project.workspace[name]
-        directory = _in_repository(repo, project.root, member.path)
+        directory = directory_in_repository(repo, project.root, member.path)
         positions[name] = (commit, version_file_in(directory, member))
     texts = repo.texts(list(positions.values()))
     versions: dict[str, Version | None] = {}
@@ -197,12 +221,6 @@ def version_reader(project: Project, name: str) -> Callable[[str], Version | Non
         return parse_version(location.find(text))
 
     return read_version
-
-
-def _in_repository(repo: Repo, root: Path, path: str) -> str:
-    """Return a member's directory as git names it, from the top of the repository; empty for the top itself."""
-    relative = os.path.relpath((root / path).resolve(), repo.top).replace(os.sep, "/")
-    return "" if relative == "." else relative
 
 
 def _walk(

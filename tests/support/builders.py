@@ -10,8 +10,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from releasekit.core.config.settings import Selection, Settings
+from releasekit.core.history.baselines import find_baselines, package_tags
 from releasekit.core.history.commits import Commit, parse
-from releasekit.core.history.tags import find_baselines, schemes_of
+from releasekit.core.history.tags import schemes_of
 from releasekit.core.planning.make_plan import make_plan
 from releasekit.core.planning.plan_inputs import PlanInputs, decisions
 from releasekit.core.versioning.versions import decide_versions, request_bump
@@ -133,7 +134,8 @@ def plan_of(
     }
     schemes = schemes_of(chosen, own or {})
     known = dict.fromkeys(tags or [schemes.of(name).tag(name, Version("1.0")) for name in workspace.members], "a" * 40)
-    last = find_baselines(known, schemes, {member.name: member.version for member in workspace})
+    declared = {member.name: member.version for member in workspace}
+    last, _ = find_baselines(package_tags(known, schemes, declared))
     decided = decisions(workspace, last, commits, chosen, since_stable=since_stable, own=own)
     listed = {name: frozenset(map(Version, versions)) for name, versions in (published or {}).items()}
     needs: dict[str, dict[Version, tuple[Requirement, ...]]] = {}

@@ -20,11 +20,10 @@ from releasekit.core.version_numbers import parse_version
 from releasekit.core.workspace.toml_edits import line_end
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
     from releasekit.core.config.settings import Settings
     from releasekit.core.history.change_files import FileChange
-    from releasekit.core.history.tags import TagScheme
 
 # Other types are hidden, unless they trigger a release or the configuration names them.
 HEADINGS = {"feat": "Features", "fix": "Bug Fixes", "perf": "Performance", "revert": "Reverts"}
@@ -198,13 +197,9 @@ def contributors_of(changes: Sequence[Change], authors: Mapping[str, str]) -> tu
 # ---- prereleases ----------------------------------------------------------------------------------------------------
 
 
-def prereleases_between(
-    tags: Collection[str], scheme: TagScheme, name: str, after: Version | None, before: Version
-) -> tuple[Version, ...]:
-    """Return the tagged prereleases of the package *name* between two versions, in order; *after* None: no limit."""
-    readings = filter(None, map(scheme.read, tags))
-    prereleases = {version for owner, version in readings if owner in (name, "") and version.is_prerelease}
-    versions = sorted(prereleases)
+def prereleases_between(released: Iterable[Version], after: Version | None, before: Version) -> tuple[Version, ...]:
+    """Return the prereleases among *released* between two versions, in order; *after* None: no limit."""
+    versions = sorted(version for version in released if version.is_prerelease)
     first = bisect_right(versions, after) if after else 0
     end = bisect_left(versions, before)
     return tuple(versions[first:end])

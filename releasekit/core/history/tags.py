@@ -202,69 +202,6 @@ class Baseline:
         return self.stable or self.first or self
 
 
-def find_baselines(
-    tags: Mapping[str, str],
-    schemes: TagSchemes,
-    declared: Mapping[str, Version | None],
-    reachable: Container[str] | None = None,
-    umbrellas: Container[str] = frozenset(),
-) -> dict[str, Baseline]:
-    """Return the last release of each package of *declared* that has a tag; see `scheme_baselines`.
-
-    *umbrellas* are tags of releases as a whole. They belong to a package only if its format names no package.
-    """
-    sharing: dict[TagScheme, dict[str, Version | None]] = defaultdict(dict)
-    for name, version in declared.items():
-        scheme = schemes.of(name)
-        sharing[scheme][name] = version
-    last_releases: dict[str, Baseline] = {}
-    for scheme, versions in sharing.items():
-        package_tags = scheme.without_umbrellas(tags, umbrellas)
-        last_releases |= scheme_baselines(package_tags, scheme, versions, reachable)
-    return last_releases
-
-
-def scheme_baselines(
-    tags: Mapping[str, str],
-    scheme: TagScheme,
-    declared: Mapping[str, Version | None],
-    reachable: Container[str] | None = None,
-) -> dict[str, Baseline]:
-    """Return the last release of each package of *declared* that has a tag among *tags* (name to commit).
-
-    The last release is the highest version not above the declared one. So on a maintenance branch of 1.x, a tag of 2.0
-    does not count; and tags on release branches count on the main branch too. If a package declares no version, the
-    tags in *reachable* (from HEAD) count, and all tags if none of them is.
-    A tag without a name counts for every package if the scheme writes such tags. Otherwise it is from a time before
-    packages had their own tags, and counts only for packages that have none.
-    """
-    by_name = _releases_by_name(tags, scheme, {"", *declared})
-    last_releases: dict[str, Baseline] = {}
-    for name, limit in declared.items():
-        own = by_name[name]
-        both = [*own, *by_name[""]]
-        candidates = _candidates(own, limit, reachable)
-        counts_all = not candidates or not scheme.names_packages
-        if counts_all:
-            candidates = _candidates(both, limit, reachable)
-        if candidates:
-            taken = frozenset(map(_version, both))
-            last_releases[name] = _last_baseline(candidates, taken)
-    return last_releases
-
-
-def _releases_by_name(
-    tags: Mapping[str, str], scheme: TagScheme, names: Container[str]
-) -> defaultdict[str, list[Baseline]]:
-    by_name: defaultdict[str, list[Baseline]] = defaultdict(list)
-    for tag, commit in tags.items():
-        for name, version in scheme.readings(tag):
-            if name in names:
-                release = Baseline(tag, version, commit)
-                by_name[name].append(release)
-    return by_name
-
-
 def baseline_on_index(versions: Iterable[Version], limit: Version | None) -> Baseline | None:
     """Return the last release of a package without tags from its *versions* on the index; its commit is unknown.
 
@@ -272,20 +209,8 @@ def baseline_on_index(versions: Iterable[Version], limit: Version | None) -> Bas
     """
     taken = frozenset(versions)
     releases = [Baseline(tag="", version=version, commit="") for version in taken]
-    candidates = _candidates(releases, limit)
+    candidates = [release for release in releases if limit is None or release.version <= limit]
     return _last_baseline(candidates, taken) if candidates else None
-
-
-def _candidates(
-    releases: Sequence[Baseline], limit: Version | None, reachable: Container[str] | None = None
-) -> Sequence[Baseline]:
-    """Return the *releases* that may be the last one as seen from HEAD."""
-    if limit is not None:
-        return [release for release in releases if release.version <= limit]
-    if reachable is None:
-        return releases
-    merged = [release for release in releases if release.tag in reachable]
-    return merged or releases
 
 
 def _last_baseline(releases: Sequence[Baseline], taken: frozenset[Version]) -> Baseline:

@@ -26,7 +26,6 @@ from releasekit.core.changelog.changelog import (
     versions_in,
 )
 from releasekit.core.history.commits import Change, parse, parse_history
-from releasekit.core.history.tags import TagScheme
 from releasekit.core.history.web_links import RepositoryUrls
 from tests.support.builders import commit, settings_of
 
@@ -243,19 +242,15 @@ def test_contributors_are_listed_once() -> None:
 
 # ---- prereleases ----------------------------------------------------------------------------------------------------
 
-TAGS: dict[str, str] = dict.fromkeys(
-    ("core-v1.0", "core-v1.1a1", "core-v1.1rc1", "core-v1.1rc2", "core-v0.9rc1", "v1.0rc1", "new-v0.1b2", "new-v0.1b1"),
-    "a" * 40,
-)
-SCHEME = TagScheme("{name}-v{version}")
+RELEASED = frozenset(map(Version, ("1.0", "1.1a1", "1.1rc1", "1.1rc2", "0.9rc1", "1.0rc1", "1.2")))
 
 
 def test_stable_release_includes_its_prereleases() -> None:
     """The prereleases that a stable release takes in are those between it and the last stable one."""
-    found = prereleases_between(TAGS, SCHEME, "core", Version("1.0"), Version("1.1"))
+    found = prereleases_between(RELEASED, Version("1.0"), Version("1.1"))
 
     assert list(map(str, found)) == ["1.1a1", "1.1rc1", "1.1rc2"]
-    assert list(map(str, prereleases_between(TAGS, SCHEME, "new", None, Version("0.1")))) == ["0.1b1", "0.1b2"]
+    assert list(map(str, prereleases_between(RELEASED, None, Version("1.0")))) == ["0.9rc1", "1.0rc1"]
 
 
 def test_first_stable_covers_its_prereleases() -> None:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
 from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.history.baselines import find_baselines, package_tags
 from releasekit.core.history.tags import (
     Baseline,
     TagScheme,
     TagSchemes,
     baseline_on_index,
-    find_baselines,
     push_batches,
-    scheme_baselines,
     umbrella_candidates,
     umbrella_tag,
     umbrellas_among,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 SCHEMES = [
     "{name}-v{version}",
@@ -45,6 +49,20 @@ versions = st.builds(
     st.sampled_from(["", "+g1a2b3c4", "+5"]),
 ).map(Version)
 names = st.from_regex(r"[a-z0-9]+(-(v?[0-9]{1,2}|rc1|[a-z0-9]+)){0,3}", fullmatch=True)
+
+
+def last_releases(
+    tags: Mapping[str, str],
+    schemes: TagScheme | TagSchemes,
+    declared: Mapping[str, Version | None],
+    reachable: set[str] | None = None,
+    umbrellas: Iterable[str] = (),
+) -> dict[str, Baseline]:
+    """Return the last release of each package if every tag is what it looks like."""
+    all_schemes = schemes if isinstance(schemes, TagSchemes) else TagSchemes(schemes)
+    baselines, unread = find_baselines(package_tags(tags, all_schemes, declared, set(umbrellas)), None, reachable)
+    assert not unread
+    return baselines
 
 
 @given(st.sampled_from(SCHEMES), names, versions)
@@ -153,7 +171,7 @@ class TestBaselines:
     def found(self, tags: str, **declared: str | None) -> dict[str, str]:
         """Return the tag of each package, where the declared versions are as given."""
         limits = {name: Version(version) if version else None for name, version in declared.items()}
-        found = scheme_baselines({tag: f"commit of {tag}" for tag in tags.split()}, self.SCHEME, limits)
+        found = last_releases({tag: f"commit of {tag}" for tag in tags.split()}, self.SCHEME, limits)
         assert all(item.commit == f"commit of {item.tag}" for item in found.values())
         return {name: item.tag for name, item in found.items()}
 
@@ -181,7 +199,7 @@ class TestBaselines:
         """It says tag, version and commit; the last stable one besides, and all versions that are taken."""
         tags = {"core-v1.0": "c0ffee", "core-v1.1rc1": "cafe", "core-v2.0": "babe"}
 
-        (found,) = scheme_baselines(tags, self.SCHEME, {"core": Version("1.1rc1")}).values()
+        (found,) = last_releases(tags, self.SCHEME, {"core": Version("1.1rc1")}).values()
 
         assert (found.tag, found.version, found.commit) == ("core-v1.1rc1", Version("1.1rc1"), "cafe")
         assert found.stable == Baseline("core-v1.0", Version("1.0"), "c0ffee")
@@ -189,7 +207,7 @@ class TestBaselines:
 
     def test_prerelease_tag_is_not_stable(self) -> None:
         """Before the first stable release there is none to begin at."""
-        (found,) = scheme_baselines({"core-v1.0rc1": "c0ffee"}, self.SCHEME, {"core": Version("1.0rc1")}).values()
+        (found,) = last_releases({"core-v1.0rc1": "c0ffee"}, self.SCHEME, {"core": Version("1.0rc1")}).values()
 
         assert (found.tag, found.stable) == ("core-v1.0rc1", None)
 
@@ -197,7 +215,7 @@ class TestBaselines:
         """A stable release tells all since the last stable one, or since the first prerelease where there is none."""
         tags = {"core-v1.0b1": "a", "core-v1.0rc1": "b", "web-v0.9": "c", "web-v1.0rc1": "d"}
 
-        found = scheme_baselines(tags, self.SCHEME, {"core": Version("1.0rc1"), "web": Version("1.0rc1")})
+        found = last_releases(tags, self.SCHEME, {"core": Version("1.0rc1"), "web": Version("1.0rc1")})
 
         assert {name: (last.tag, last.begin.tag) for name, last in found.items()} == {
             "core": ("core-v1.0rc1", "core-v1.0b1"),
@@ -210,7 +228,7 @@ class TestBaselines:
         tags: dict[str, str] = dict.fromkeys(("core-v1.0", "v2.0", "web-v3.0"), "c0ffee")
 
         declared: dict[str, Version | None] = dict.fromkeys(("core", "web", "new"), Version("9.0"))
-        found = find_baselines(tags, schemes, declared)
+        found = last_releases(tags, schemes, declared)
 
         assert {name: last.tag for name, last in found.items()} == {"core": "core-v1.0", "web": "v2.0"}
 
@@ -220,7 +238,7 @@ class TestBaselines:
         declared: dict[str, Version | None] = dict.fromkeys(("core", "new"), Version("9.0"))
 
         def last(*formats: str) -> dict[str, str]:
-            found = find_baselines(tags, TagSchemes(TagScheme(formats)), declared, umbrellas={"v1.0"})
+            found = last_releases(tags, TagSchemes(TagScheme(formats)), declared, umbrellas={"v1.0"})
             return {name: each.tag for name, each in found.items()}
 
         assert last("{name}-v{version}", "v{version}") == {"core": "core-v0.9"}
@@ -244,10 +262,10 @@ class TestBaselines:
         tags = {"core-v1.4": "a", "core-v2.0": "b", "web-v3.0": "c"}
         declared = {"core": None, "web": None}
 
-        found = scheme_baselines(tags, self.SCHEME, declared, reachable={"core-v1.4"})
+        found = last_releases(tags, self.SCHEME, declared, reachable={"core-v1.4"})
         assert {name: item.tag for name, item in found.items()} == {"core": "core-v1.4", "web": "web-v3.0"}
 
-        found = scheme_baselines(tags, self.SCHEME, {"core": Version("2.0")}, reachable={"core-v1.4"})
+        found = last_releases(tags, self.SCHEME, {"core": Version("2.0")}, reachable={"core-v1.4"})
         assert found["core"].tag == "core-v2.0"
 
 
@@ -259,7 +277,7 @@ class TestFormatsOverTime:
     def last(self, tags: str, formats: tuple[str, ...] = FORMATS) -> dict[str, str]:
         """Return the tag of the last release of core and web, both declared at 3.0."""
         scheme = TagScheme(formats, "py")
-        found = scheme_baselines(
+        found = last_releases(
             dict.fromkeys(tags.split(), "c0ffee"), scheme, {"core": Version("3.0"), "web": Version("3.0")}
         )
         return {name: item.tag for name, item in found.items()}
