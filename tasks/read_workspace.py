@@ -6,10 +6,15 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
 from releasekit.core.config.settings import Settings, from_environment, parse_member_settings, settings_of
 from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.history.tags import TagScheme
 from releasekit.core.release.target import Target
 from releasekit.core.toml_lines import locate_excerpt
+from releasekit.core.workspace.dynamic_version import build_tag_prefix
 from releasekit.core.workspace.workspace import workspace_of
 from releasekit.integrations.filesystem import read_toml
 from releasekit.integrations.process import mask
@@ -49,6 +54,7 @@ def read_workspace(path: Path, overrides: Mapping[str, Any]) -> Project:
         document, text = read_toml(directory / "pyproject.toml", location)
         manifests[relative] = document, text
         own_keys = _root_keys(settings) if is_root else parse_member_settings(document, location, text)
+        own_keys = _with_build_tags(own_keys, document, settings)
         own_values = {key: value for key, value in own_keys.items() if key not in overrides}
         if own_values:
             own[relative] = own_values
@@ -85,6 +91,21 @@ def _refuse_keys_without_package(settings: Settings, manifests: Container[str]) 
 def _root_keys(settings: Settings) -> dict[str, Any]:
     """Return the keys of the package at the root that differ from those of the members."""
     return {"tag_format": settings.root_tag_format} if settings.root_tag_format else {}
+
+
+def _with_build_tags(own: Mapping[str, Any], document: Mapping[str, Any], settings: Settings) -> Mapping[str, Any]:
+    """Return the keys that a package sets, with the tag format that its build reads, if `tag_format` does not fit it.
+
+    A build with uv-dynamic-versioning finds its version only in tags with its `pattern-prefix`.
+    """
+    prefix = build_tag_prefix(document)
+    if not prefix or "tag_format" in own:
+        return own
+    name = canonicalize_name(str(document["project"].get("name", "")))
+    example = TagScheme(settings.tag_format, settings.label).tag(name, Version("1.0"))
+    version = example.removeprefix(prefix)
+    is_read = version != example and version.lstrip("v") == "1.0"
+    return own if is_read else {**own, "tag_format": f"{prefix}v{{version}}"}
 
 
 def _with_position(error: Refusal, manifests: Mapping[str, tuple[Mapping[str, Any], str]]) -> Refusal:

@@ -130,3 +130,23 @@ def test_packages_are_read_together(tmp_path: Path) -> None:
 
     versions = {place: declaration and str(declaration.version) for place, declaration in read.items()}
     assert versions == {(old, "core"): "0.1", (old, "app"): "0.1.0", (history.after, "core"): "0.1.0"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "prefix", "own", "expected"),
+    [
+        ("", "core-", "", "core-v1.0"),
+        ("", "py/core/", "", "py/core/v1.0"),
+        ('tag_format = "{name}-{version}"', "core-", "", "core-1.0"),
+        ("", "py-", 'tag_format = "c{version}"', "c1.0"),
+        ("", "", "", "core-v1.0"),
+    ],
+)
+def test_build_prefix_decides_tag_format(tmp_path: Path, keys: str, prefix: str, own: str, expected: str) -> None:
+    """A build that reads tags with a prefix gets such tags, unless the format that is set fits, or is its own."""
+    world = make_world(tmp_path, "core", keys)
+    source = f'{DYNAMIC}[tool.hatch.version]\nsource = "uv-dynamic-versioning"\n[tool.uv-dynamic-versioning]\n'
+    configured = f'{source}pattern-prefix = "{prefix}"\n[tool.releasekit]\n{own}\n'
+    (world.root / "packages/core/pyproject.toml").write_text(configured)
+
+    assert read_workspace(world.root, {}).schemes.of("core").tag("core", Version("1.0")) == expected
