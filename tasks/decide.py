@@ -44,6 +44,7 @@ def plan(
         elsewhere=answers.elsewhere,
         requires=answers.requires,
         raised=dict(_last_raise_by_package(history)),
+        strays=tuple(map(str, history.strays)),
         unheard={change.short_sha: change.release_as or "" for change in history.unmatched_release_as},
         change_files=project.change_files,
         pending_files=history.files,

@@ -360,6 +360,15 @@ _TABLE = (
         _VERSION_RULES,
     ),
     ErrorPage(
+        ErrorCode.VERSION_AHEAD,
+        (
+            "Somebody raised the version in the file.",
+            "The version was released without a tag, or its tag is not in this clone.",
+        ),
+        "$ git fetch --tags\n$ releasekit plan --force-unchanged",
+        _VERSION_RULES,
+    ),
+    ErrorPage(
         ErrorCode.PIN_OLD,
         (
             'With pins = "exact" or "compatible", a published package requires the versions that it was built with.',
@@ -471,6 +480,15 @@ _TABLE = (
             "$ git push --delete origin core-v1.3.0"
         ),
         _RECOVERY,
+    ),
+    ErrorPage(
+        ErrorCode.TAG_STRAY,
+        (
+            "The tag was made on the commit before the version was raised, or by mistake.",
+            "The tag is older than the package, or belongs to something else, such as a website.",
+        ),
+        "$ git show core-v1.3.0:packages/core/pyproject.toml   # which version does it declare?",
+        _VERSION_RULES,
     ),
     ErrorPage(
         ErrorCode.GIT_MISSING,

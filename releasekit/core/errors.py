@@ -45,6 +45,7 @@ class ErrorCode(StrEnum):
     VERSION_UNKNOWN = "RK-VERSION-UNKNOWN"
     VERSION_INVALID = "RK-VERSION-INVALID"
     VERSION_UNHEARD = "RK-VERSION-UNHEARD"
+    VERSION_AHEAD = "RK-VERSION-AHEAD"
     PIN_OLD = "RK-PIN-OLD"
     PIN_CONFLICT = "RK-PIN-CONFLICT"
     SIBLING_MISSING = "RK-SIBLING-MISSING"
@@ -54,6 +55,7 @@ class ErrorCode(StrEnum):
     BASELINE_UNKNOWN = "RK-BASELINE-UNKNOWN"
     TAG_INVALID = "RK-TAG-INVALID"
     TAG_EXISTS = "RK-TAG-EXISTS"
+    TAG_STRAY = "RK-TAG-STRAY"
 
     GIT_MISSING = "RK-GIT-MISSING"
     GIT_NOT_A_REPOSITORY = "RK-GIT-NOT-A-REPOSITORY"
@@ -269,6 +271,12 @@ _TABLE = (
         "Commit the footer together with a change in the package, such as a line in its README.",
     ),
     ErrorInfo(
+        ErrorCode.VERSION_AHEAD,
+        "A package declares a later version than its last known release. No index was asked whether that version is "
+        "released already, or this plan does not release it.",
+        "`git fetch --tags`, or run without --offline. To release that version, use --force-unchanged.",
+    ),
+    ErrorInfo(
         ErrorCode.PIN_OLD,
         "The published version of a package that is not released now excludes a version of this release, for example "
         "by an exact pin on the version before. It can still be installed, with that older version.",
@@ -324,6 +332,12 @@ _TABLE = (
         ErrorCode.TAG_EXISTS,
         "A tag of this release already exists on another commit. releasekit never moves a tag.",
         "Delete the tag if it is a mistake, or release another version with a `Release-As: X.Y.Z` footer.",
+    ),
+    ErrorInfo(
+        ErrorCode.TAG_STRAY,
+        "A tag looks like a later release of a package than its last one, but it does not count: at its commit, the "
+        "package declared another version, or did not exist.",
+        "Nothing, if the tag is no release. Otherwise move the tag to the commit that set the version.",
     ),
     ErrorInfo(
         ErrorCode.GIT_MISSING,

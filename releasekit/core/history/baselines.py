@@ -79,7 +79,7 @@ class PackageTags:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class LastRelease:
     """What the tags say about the last release of a package: the *last* one, None if there is none.
 
     If *unread* is not empty, nothing is said until somebody has looked at these tags.
@@ -129,7 +129,7 @@ def _highest_first(readings: Iterable[TagReading]) -> tuple[TagReading, ...]:
 
 def find_last_release(
     tags: PackageTags, objections: Objections | None = None, reachable: Container[str] | None = None
-) -> Finding:
+) -> LastRelease:
     """Return the last release of the package with these *tags*, as far as the *objections* say; None: there are none.
 
     The last release is the highest version not above the declared one. So on a maintenance branch of 1.x, a tag of 2.0
@@ -143,10 +143,12 @@ def find_last_release(
             break
         if last is not None:
             return _with_earlier_releases(last, pool, tags, judge)
-    return Finding(unread=judge.unread)
+    return LastRelease(unread=judge.unread)
 
 
-def _with_earlier_releases(last: TagReading, pool: Sequence[TagReading], tags: PackageTags, judge: _Judge) -> Finding:
+def _with_earlier_releases(
+    last: TagReading, pool: Sequence[TagReading], tags: PackageTags, judge: _Judge
+) -> LastRelease:
     """Return the *last* release with the last stable one, or the first prerelease, in the *pool* of its tags."""
     stable = judge.first_release([reading for reading in pool if not reading.version.is_prerelease])
     first = None if stable or judge.unread else judge.first_release(pool[::-1])
@@ -156,9 +158,9 @@ def _with_earlier_releases(last: TagReading, pool: Sequence[TagReading], tags: P
     since_begin = [reading for reading in seen if reading.version >= begin.version]
     judge.read_all(since_begin)
     if judge.unread:
-        return Finding(unread=judge.unread)
+        return LastRelease(unread=judge.unread)
     taken = frozenset(reading.version for reading in since_begin if judge.is_release(reading))
-    return Finding(
+    return LastRelease(
         replace(
             _baseline(last),
             stable=_baseline(stable) if stable else None,
@@ -207,9 +209,9 @@ def find_baselines(
     tags: Mapping[str, PackageTags], objections: Objections | None = None, reachable: Container[str] | None = None
 ) -> tuple[dict[str, Baseline], tuple[TagReading, ...]]:
     """Return the last releases that are known, by package, and the tags that must be read to know the others."""
-    findings = {name: find_last_release(of_package, objections, reachable) for name, of_package in tags.items()}
-    known = {name: finding.last for name, finding in findings.items() if finding.last}
-    unread = chain.from_iterable(finding.unread for finding in findings.values())
+    last_releases = {name: find_last_release(of_package, objections, reachable) for name, of_package in tags.items()}
+    known = {name: last_release.last for name, last_release in last_releases.items() if last_release.last}
+    unread = chain.from_iterable(last_release.unread for last_release in last_releases.values())
     return known, tuple(unread)
 
 

@@ -15,7 +15,13 @@ from releasekit.core.planning.model import Obstacle, Plan, Status, Step
 from releasekit.core.planning.obstacles import find_obstacles
 from releasekit.core.planning.plan_inputs import PlanBasis, PlanInputs
 from releasekit.core.planning.selection import next_versions, package_statuses, released_names, undecided_packages
-from releasekit.core.planning.warnings import old_pin_warnings, unreleased_need_warnings, untagged_warnings
+from releasekit.core.planning.warnings import (
+    ahead_warnings,
+    old_pin_warnings,
+    stray_tag_warnings,
+    unreleased_need_warnings,
+    untagged_warnings,
+)
 from releasekit.core.workspace.graph import graph_of, offers_of, order
 from releasekit.core.workspace.installation import exclusions
 from releasekit.core.workspace.requirements import requirement_key
@@ -109,6 +115,8 @@ def _plan_warnings(
     skipped = [exclusion for exclusion in excluded if statuses[exclusion.dependent.name] is Status.SKIPPED]
     yield from old_pin_warnings(skipped, basis.settings)
     yield from untagged_warnings(steps, basis.baselines, offline=basis.inputs.published is None)
+    yield from ahead_warnings(steps, basis)
+    yield from stray_tag_warnings(basis.inputs.strays)
     for sha, version in basis.inputs.unheard.items():
         message = f"Release-As: {version} ({sha}) touches no package"
         yield ReleaseWarning(ErrorCode.VERSION_UNHEARD, message)

@@ -36,6 +36,7 @@ class PlanInputs(BaseModel):
     version; those of other releases are assumed. *raised* names for a package the release that raised a requirement in
     its files, but did not publish it. *unheard* are the versions in Release-As footers of commits that touch no
     package, by short sha. *change_files* are all change files, *pending_files* by package those of no stable release.
+    *strays* are tags that only look like releases, each with the reason.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -50,6 +51,7 @@ class PlanInputs(BaseModel):
     unheard: Mapping[str, str] = {}
     change_files: tuple[ChangeFile, ...] = ()
     pending_files: Mapping[str, PendingChanges] = {}
+    strays: tuple[str, ...] = ()
 
     def installable_versions(self, name: str) -> frozenset[Version] | None:
         """Return the versions of the package *name* that an installer finds; None if no index was asked."""

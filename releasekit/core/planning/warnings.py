@@ -12,7 +12,7 @@ from releasekit.core.planning.installable import (
     summarize_exclusions,
 )
 from releasekit.core.planning.model import Status, Step
-from releasekit.core.text import count_packages, summarize
+from releasekit.core.text import count_as, count_packages, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence, Sized
@@ -100,3 +100,32 @@ def untagged_warnings(
         have = _verb("has", "have", unknown)
         message = f"{summarize(unknown)} {have} no tag, and no index was asked for earlier releases"
         yield ReleaseWarning(ErrorCode.BASELINE_INDEX, message)
+
+
+def ahead_warnings(steps: Sequence[Step], basis: PlanBasis) -> Iterator[ReleaseWarning]:
+    """Warn once about packages that declare more than their last known release.
+
+    If an index was asked, and the plan releases what they declare, the plan itself says so.
+    """
+    was_asked = basis.inputs.published is not None
+    ahead: list[str] = []
+    for step in steps:
+        declared = basis.workspace[step.name].version
+        last = basis.baselines.get(step.name)
+        if declared is None or last is None or (was_asked and step.next == declared):
+            continue
+        is_marker = declared.is_prerelease or declared.local is not None  # as for the next development
+        if declared > last.version and not is_marker:
+            ahead.append(f"{step.name} {declared} (after {last.version})")
+    if ahead:
+        declare = _verb("declares", "declare", ahead)
+        message = f"{count_packages(ahead)} {declare} more than the last known release: {summarize(ahead)}"
+        yield ReleaseWarning(ErrorCode.VERSION_AHEAD, message)
+
+
+def stray_tag_warnings(strays: Sequence[str]) -> Iterator[ReleaseWarning]:
+    """Warn once about the tags that look like later releases than the last ones, each with the reason against it."""
+    if strays:
+        look = _verb("looks like a release, but does", "look like releases, but do", strays)
+        message = f"{count_as('tag', strays)} {look} not count: {summarize(strays)}"
+        yield ReleaseWarning(ErrorCode.TAG_STRAY, message)

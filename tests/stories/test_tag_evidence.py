@@ -1,0 +1,202 @@
+"""Only a tag whose package declared the version is a release: real repositories, and the plan that follows."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from packaging.version import Version
+
+from releasekit.core.errors import ErrorCode
+from releasekit.core.history.baselines import find_baselines, package_tags, stray_tags
+from releasekit.core.history.tag_evidence import TagReading, objection
+from releasekit.core.history.tags import TagScheme, TagSchemes
+from releasekit.core.workspace.declarations import Declaration
+from releasekit.integrations.git import Repo
+from tasks.read_history import read_history
+from tasks.read_workspace import read_workspace
+from tests.support.git_scene import project
+from tests.support.world import World, make_world
+
+BUILD = '\n[build-system]\nrequires = ["uv_build"]\nbuild-backend = "uv_build"\n'
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Return a workspace of core and app, both at 0.1.0 and tagged."""
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    world = make_world(tmp_path, "core; app")
+    for name in ("core", "app"):
+        world.git("tag", f"{name}-v0.1.0")
+    return world
+
+
+def plan(world: World) -> dict[str, Any]:
+    """Return the plan of what git says."""
+    return json.loads(world.releasekit("plan", "--offline", "--format", "json").out)
+
+
+def next_versions(world: World) -> dict[str, str]:
+    """Return the next version of each package."""
+    return {row["name"]: row["next"] or "-" for row in plan(world)["packages"]}
+
+
+def declare(world: World, name: str, version: str, place: str = "") -> None:
+    """Commit a version of a package."""
+    world.commit(
+        f"chore: {name} {version}", {f"{place or f'packages/{name}'}/pyproject.toml": project(name, version) + BUILD}
+    )
+
+
+def test_stray_tag_is_warned_about(world: World) -> None:
+    """A tag on a commit with another version is no release; the plan says so once, with the reason."""
+    world.git("tag", "core-v0.2.0")
+    declare(world, "core", "0.2.0")
+    world.commit("fix: core", {"packages/core/a.py": ""})
+
+    warnings = [text for text in plan(world)["warnings"] if ErrorCode.TAG_STRAY in text]
+
+    reason = "core-v0.2.0 (core declared 0.1.0 there)"
+    assert warnings == [f"{ErrorCode.TAG_STRAY}: 1 tag looks like a release, but does not count: {reason}"]
+
+
+def test_undeclared_version_is_told(world: World) -> None:
+    """A file that declares more than the last known release is told once, for all packages."""
+    for name in ("core", "app"):
+        declare(world, name, "0.3.0")
+
+    warnings = [text for text in plan(world)["warnings"] if ErrorCode.VERSION_AHEAD in text]
+
+    (warning,) = warnings
+    assert "2 packages declare more than the last known release" in warning
+    assert "core 0.3.0 (after 0.1.0)" in warning
+
+
+def test_tag_follows_the_moved_package(world: World) -> None:
+    """A package that was elsewhere at its tag was still there."""
+    world.git("tag", "--delete", "core-v0.1.0")
+    world.git("mv", "packages/core", "old")
+    world.commit("chore: move")
+    declare(world, "core", "0.4.0", "old")
+    world.git("tag", "core-v0.4.0")
+    world.git("mv", "old", "packages/core")
+    world.commit("fix: core back", {"packages/core/a.py": ""})
+
+    assert next_versions(world)["core"] == "0.4.1"
+
+
+FORMATS = ("{name}-v{version}", "{name}@{version}", "v{version}", "V{version}", "release-{version}", "py-v{version}")
+VERSIONS = ("0.1", "0.2", "1.0", "1.0rc1", "2026.11.2")
+NAMES = ("core", "app", "lone")
+DECLARED = st.one_of(st.none(), st.sampled_from(VERSIONS))
+
+
+@st.composite
+def tagged_commits(draw: st.DrawFn) -> list[tuple[dict[str, str | None], list[str]]]:
+    """Draw commits: what each package declares, None if it is not there, and the tags of the commit."""
+    count = draw(st.integers(1, 5))
+    tags = [
+        form.replace("{name}", name).replace("{version}", version)
+        for form in FORMATS
+        for version in VERSIONS
+        for name in (NAMES if "{name}" in form else NAMES[:1])
+    ]
+    drawn = draw(st.lists(st.tuples(st.sampled_from(tags), st.integers(0, count - 1)), max_size=12, unique_by=str))
+    places = dict(drawn)
+    commits: list[tuple[dict[str, str | None], list[str]]] = []
+    for number in range(count):
+        declared = {name: draw(DECLARED) for name in NAMES}
+        commits.append((declared, [tag for tag, place in places.items() if place == number]))
+    return commits
+
+
+def schemes_of(written: str, own: str) -> TagSchemes:
+    """Return schemes that write and read these formats; lone has one of its own."""
+    others = [form for form in FORMATS if form != written]
+    return TagSchemes(TagScheme((written, *others), "py"), {"lone": TagScheme(own, "py")})
+
+
+@given(
+    tagged_commits(),
+    st.sampled_from(FORMATS),
+    st.sampled_from(FORMATS),
+    st.dictionaries(st.sampled_from(NAMES), st.sampled_from(VERSIONS)),
+)
+@settings(max_examples=300)
+def test_no_undeclared_tag_is_read(
+    commits: list[tuple[dict[str, str | None], list[str]]], written: str, own: str, limits: dict[str, str]
+) -> None:
+    """No tag is ever read for a package that did not declare it; the highest that it declared is its last release."""
+    tags = {tag: str(number) for number, (_, tagged) in enumerate(commits) for tag in tagged}
+    limit = {name: Version(limits[name]) if name in limits else None for name in NAMES}
+    schemes = schemes_of(written, own)
+    by_name = package_tags(tags, schemes, limit)
+    objections: dict[TagReading, str] = {}
+    rounds = 0
+    while True:
+        baselines, unread = find_baselines(by_name, objections)
+        if not unread:
+            break
+        rounds += 1
+        assert not objections.keys() & set(unread), "nothing is read twice"
+        for reading in unread:
+            version = commits[int(reading.commit)][0][reading.name]
+            declaration = Declaration(Version(version)) if version else None
+            objections[reading] = objection(reading, declaration)
+
+    assert rounds <= 12
+    for name, last in baselines.items():
+        for release in filter(None, (last, last.stable, last.first)):
+            assert commits[int(release.commit)][0][name] is not None
+            assert Version(commits[int(release.commit)][0][name] or "") == release.version
+        for version in last.taken:
+            assert any(Version(declared[name] or "0") == version for declared, _ in commits)
+    for name in NAMES:
+        named = [
+            version
+            for declared, tagged in commits
+            if (version := declared[name]) and schemes.of(name).tag(name, Version(version)) in tagged
+        ]
+        reachable_versions = [
+            Version(version) for version in named if name not in limits or Version(version) <= Version(limits[name])
+        ]
+        if reachable_versions:
+            assert baselines[name].version >= max(reachable_versions)
+    assert not {stray.tag for stray in stray_tags(by_name, objections, baselines)} & {
+        last.tag for last in baselines.values()
+    }
+
+
+@given(tagged_commits())
+@settings(max_examples=8)
+def test_real_tags_need_their_declaration(commits: list[tuple[dict[str, str | None], list[str]]]) -> None:
+    """The same on a real repository, whose files are read by git."""
+    with tempfile.TemporaryDirectory() as directory:
+        formats = json.dumps(list(FORMATS))
+        world = make_world(Path(directory), "core; app; lone", f"tag_format = {formats}")
+        head = world.git("rev-parse", "HEAD")
+        declared_at: dict[str, dict[str, str | None]] = {}
+        for declared, tagged in commits:
+            for name, version in declared.items():
+                file = world.root / f"packages/{name}/pyproject.toml"
+                if version:
+                    world.write({f"packages/{name}/pyproject.toml": project(name, version)})
+                else:
+                    file.unlink(missing_ok=True)
+            sha = world.commit("next")
+            declared_at[sha] = declared
+            for tag in tagged:
+                world.git("tag", tag)
+        world.git("checkout", "--quiet", "-B", "main", head)
+        for name in NAMES:
+            declare(world, name, "9999.0")
+
+        baselines = read_history(Repo(world.root), read_workspace(world.root, {})).baselines
+
+        for name, last in baselines.items():
+            assert Version(declared_at[last.commit][name] or "0") == last.version
