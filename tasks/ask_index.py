@@ -151,7 +151,7 @@ def baselines_on_index(
     """Return the last release of each package that is *published* and has no tag, from the index and the history.
 
     It is later than the last release with a tag, if there is one. Its commit is the last one that set that version in
-    the file that declares it. If no commit did, the release with a tag counts; without one, the commit is empty.
+    the file that declares it. If no commit did, it is that of the last release with a tag; without one, it is empty.
     """
     untagged: dict[str, Baseline] = {}
     for member in project.workspace:
@@ -160,12 +160,29 @@ def baselines_on_index(
         if baseline and _is_later(baseline, tagged, member):
             untagged[member.name] = baseline
     commits = _commits_by_version(repo, project, history, untagged)
-    located: dict[str, Baseline] = {}
-    for name, baseline in untagged.items():
-        with_commit = with_commits(baseline, commits[name])
-        if with_commit.commit or name not in history.baselines:
-            located[name] = with_commit
-    return located
+    return {
+        name: _with_known_commits(baseline, commits[name], history.baselines.get(name))
+        for name, baseline in untagged.items()
+    }
+
+
+def _with_known_commits(baseline: Baseline, commits: Mapping[Version, str], tagged: Baseline | None) -> Baseline:
+    """Return *baseline* with its commits: those of the last release with a tag, else those in *commits* (by version).
+
+    If nothing shows the commit of a release after *tagged*, the changes count from *tagged* on: too many is safe.
+    """
+    if tagged is None:
+        return with_commits(baseline, commits)
+    releases = filter(None, (tagged.first, tagged.stable, tagged))
+    known = {**commits, **{release.version: release.commit for release in releases}}
+    located = with_commits(baseline, known)
+    stable = located.stable and replace(located.stable, commit=located.stable.commit or tagged.begin.commit)
+    return replace(
+        located,
+        commit=located.commit or tagged.commit,
+        stable=stable,
+        taken=baseline.taken | tagged.taken,
+    )
 
 
 def _is_later(baseline: Baseline, tagged: Baseline | None, member: Member) -> bool:

@@ -18,6 +18,7 @@ from releasekit.core.history.tag_evidence import TagReading, objection
 from releasekit.core.history.tags import TagScheme, TagSchemes
 from releasekit.core.workspace.declarations import Declaration
 from releasekit.integrations.git import Repo
+from tasks.ask_index import baselines_on_index
 from tasks.read_history import read_history
 from tasks.read_workspace import read_workspace
 from tests.support.git_scene import project
@@ -88,6 +89,27 @@ def test_tag_follows_the_moved_package(world: World) -> None:
     world.commit("fix: core back", {"packages/core/a.py": ""})
 
     assert next_versions(world)["core"] == "0.4.1"
+
+
+@pytest.mark.parametrize(
+    ("published", "expected", "commit"),
+    [("0.1.0 0.3.0", "0.3.0", "set"), ("0.1.0 0.2.0", "0.2.0", "tag"), ("0.1.0 9.0", None, ""), ("0.1.0", None, "")],
+    ids=["a commit set it", "no commit set it", "above the declared one", "not later than the tag"],
+)
+def test_later_index_version_beats_tags(world: World, published: str, expected: str | None, commit: str) -> None:
+    """Where tags are stale, the index has the last release; its commit is the one that set it, else that of the tag."""
+    commits = {"tag": world.git("rev-parse", "HEAD")}
+    declare(world, "core", "0.3.0")
+    commits["set"] = world.git("rev-parse", "HEAD")
+    declare(world, "core", "0.4.0")
+    repo, workspace = Repo(world.root), read_workspace(world.root, {})
+    on_index = {"core": frozenset(map(Version, published.split()))}
+
+    found = baselines_on_index(repo, workspace, read_history(repo, workspace), on_index)
+
+    assert {name: (str(last.version), last.commit) for name, last in found.items()} == (
+        {"core": (expected, commits[commit])} if expected else {}
+    )
 
 
 FORMATS = ("{name}-v{version}", "{name}@{version}", "v{version}", "V{version}", "release-{version}", "py-v{version}")
