@@ -666,6 +666,7 @@ def test_unexplained_index_version_is_refused(tmp_path: Path, own_index: Embedde
     world = make_world(tmp_path, "core; lone")
     first = world.git("rev-parse", "HEAD")
     edit(world, "packages/core/pyproject.toml", "0.1.0", "0.2.0")
+    source = world.git("rev-parse", "HEAD")
     upload(world, own_index, "core")
     world.git("reset", "--quiet", "--hard", first)
     edit(world, "packages/core/pyproject.toml", "0.1.0", "0.3.0.dev0")
@@ -676,15 +677,18 @@ def test_unexplained_index_version_is_refused(tmp_path: Path, own_index: Embedde
     assert (refused.code, f"error: {ErrorCode.BASELINE_UNKNOWN}: the index has core 0.2.0" in refused.err) == (2, True)
     assert "`git tag core-v0.2.0 COMMIT`" in refused.err
     assert planned(world, "-p", "lone")[0]["lone"] == ("included", "0.1.0")
-    world.git("tag", "core-v0.2.0", first)
+    world.git("tag", "core-v0.2.0", source)
     assert planned(world)[0]["core"] == ("skipped", None)
 
 
 def test_existing_index_version_is_refused(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A version that the index has already, or one below its latest, is refused; the plan says which."""
     world = make_world(tmp_path, "core")
-    world.git("tag", "core-v0.0.9")
     upload(world, own_index, "core")
+    edit(world, "packages/core/pyproject.toml", 'version = "0.1.0"', 'version = "0.0.9"')
+    world.lock()
+    world.git("tag", "core-v0.0.9")
+    world.commit("feat: again\n\nRelease-As: 0.1.0", {"packages/core/a.txt": ""})
 
     plan = json.loads(world.releasekit("plan", "--format", "json").out)
     refused = world.releasekit("publish", "--yes", "--skip-audit")
@@ -693,8 +697,7 @@ def test_existing_index_version_is_refused(tmp_path: Path, own_index: EmbeddedIn
     assert (refused.code, ErrorCode.PREFLIGHT_VERSION_EXISTS in refused.err) == (2, True)
 
     world.git("tag", "--delete", "core-v0.0.9")
-    edit(world, "packages/core/pyproject.toml", 'version = "0.1.0"', 'version = "0.0.9"')
-    world.lock()
+    world.git("reset", "--quiet", "--hard", "HEAD~1")
     older = world.releasekit("publish", "--yes", "--skip-audit")
     assert (older.code, "allow_older" in older.err) == (2, True), older.err
 

@@ -265,7 +265,7 @@ def test_init_tags_baselines_when_asked(tmp_path: Path, own_index: EmbeddedIndex
     upload(world, own_index, "core", "app")
     path = "packages/app/pyproject.toml"
     world.commit("chore: on", {path: (world.root / path).read_text().replace("0.1.0", "0.2.0")})
-    world.git("tag", "app-v0.0.1")
+    world.git("tag", "app-v0.0.1")  # no release: app declares 0.2.0 there
     refs = world.git("for-each-ref")
 
     said = world.releasekit("init", "--yes")
@@ -275,15 +275,15 @@ def test_init_tags_baselines_when_asked(tmp_path: Path, own_index: EmbeddedIndex
     assert "on the index, no tag; set at" in said.out
     rows = {row["name"]: (row["baseline"], row["version"], row["commit"], row["note"]) for row in found["packages"]}
     assert rows == {
-        "app": ("tag", "0.0.1", world.git("rev-parse", "HEAD"), "the index has 0.1.0"),
+        "app": ("index", "0.1.0", sha, "no tag app-v0.1.0"),
         "core": ("index", "0.1.0", sha, "no tag core-v0.1.0"),
         "new": ("first", None, "", ""),
     }
-    assert (found["missing"], found["made"]) == ({"core-v0.1.0": sha}, [])
+    assert (found["missing"], found["made"]) == ({"app-v0.1.0": sha, "core-v0.1.0": sha}, [])
     assert world.git("for-each-ref") == refs
 
     assert init(world, "--tag-baselines")["made"] == [], "nobody said yes"
-    assert init(world, "--tag-baselines", "--yes")["made"] == ["core-v0.1.0"]
+    assert init(world, "--tag-baselines", "--yes")["made"] == ["app-v0.1.0", "core-v0.1.0"]
     assert world.git("rev-parse", "core-v0.1.0^{commit}") == sha
     assert world.tags() == {}, "none is pushed"
     assert init(world)["missing"] == {}

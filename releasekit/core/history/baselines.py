@@ -42,13 +42,13 @@ class PackageTags:
 
     def all(self) -> tuple[TagReading, ...]:
         """Return all tags, the highest version first."""
-        return _highest_first((*self.own, *self._shared()))
+        return _highest_first((*self.own, *self._shared_tags()))
 
     def current(self) -> tuple[TagReading, ...]:
         """Return the tags that look like those that the package gets now."""
         return self.all() if self.is_shared else self.own
 
-    def _shared(self) -> Iterator[TagReading]:
+    def _shared_tags(self) -> Iterator[TagReading]:
         """Yield the nameless tags, without those of releases as a whole.
 
         Such a tag is where the package has its own tag of another version, on the same commit. If the package gets

@@ -193,7 +193,7 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("table", "key", "meant", "line"),
         [
-            ('tag-format = "x"', "tag-format", "tag_format or umbrella_tag_format", 5),
+            ('tag-format = "x"', "tag-format", "tag_format or root_tag_format", 5),
             ('tag_format = "{name}-v{version}"\n\nexlude = []', "exlude", "exclude", 7),
             ('  "pakages" = []', "pakages", "packages", 5),
             ("# concurency = 5\nconcurency = 5", "concurency", "concurrency or build_concurrency", 6),
