@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from releasekit.cli.render import tables, terminal
-from releasekit.core.adoption import Adoption
+from releasekit.core.adoption.findings import Adoption
 from releasekit.core.planning.model import Plan
 from releasekit.operations.confirmation import ConfirmationAnswer, FileDiffs
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from releasekit.core.adoption.findings import Question
     from releasekit.operations.confirmation import Proposal, Subject
+
+log = logging.getLogger("releasekit")
 
 _NO_TERMINAL = "confirmation required, but this is not a terminal; pass --yes"
 _UNCHANGED = "Nothing was changed. Run the command again to decide anew."
@@ -37,7 +41,7 @@ class TerminalConfirmation:
         """
         if isinstance(subject, Adoption):
             if not self.quiet:
-                terminal.print_parts(tables.adoption_table(subject))
+                terminal.print_parts(tables.adoption_table(subject, verbose=log.isEnabledFor(logging.DEBUG)))
             return
         parts: list[RenderableType] = []
         if isinstance(subject, FileDiffs):
@@ -48,6 +52,17 @@ class TerminalConfirmation:
         elif self._will_ask():
             parts.append(tables.rollback_table(subject))
         terminal.print_parts(*parts, on_stderr=True)
+
+    async def show_changes(self, adoption: Adoption) -> None:
+        """Show the changes that `init` proposes on standard output, unless its JSON output contains them."""
+        if not self.quiet:
+            terminal.print_parts(*tables.adoption_changes(adoption))
+
+    async def choose(self, question: Question) -> str:
+        """Return the answer of the user; the default with `--yes`, in JSON output and without a terminal."""
+        if self.quiet or not self._will_ask():
+            return question.default
+        return terminal.ask(question.text, question.default, question.choices)
 
     def _will_ask(self) -> bool:
         return not self.yes and terminal.is_terminal()

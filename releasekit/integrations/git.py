@@ -304,6 +304,18 @@ class Repo:
         """Return the time of *commit*, in seconds since 1970."""
         return int(self.git("show", "--no-patch", "--no-show-signature", "--format=%ct", commit))
 
+    def commit_times(self, commits: Iterable[str]) -> dict[str, int]:
+        """Return the time of each of *commits*, in seconds since 1970."""
+        return {sha: int(seconds) for sha, seconds in self._log(commits, "%H", "%ct")}
+
+    def newest_commits(self, limit: int) -> list[Commit]:
+        """Return at most *limit* commits of HEAD without merges, newest first, without their files."""
+        form = "%H%x01%P%x01%B"
+        argv = ("log", "-z", f"--max-count={limit}", "--no-merges", "--no-show-signature", f"--format={form}")
+        entries = filter(None, self.git(*argv, self.head).split("\0"))
+        fields = (entry.split("\x01", 2) for entry in entries)
+        return [Commit(sha, tuple(parents.split()), message, ()) for sha, parents, message in fields]
+
     def tags(self) -> dict[str, str]:
         """Return the commit of each tag by its name; tags that lead to no commit are left out."""
         form = "%(refname:lstrip=2)%00%(objecttype)%00%(objectname)%00%(*objecttype)%00%(*objectname)"

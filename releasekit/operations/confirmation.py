@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from releasekit.core.errors import ErrorCode, Refusal
 
 if TYPE_CHECKING:
-    from releasekit.core.adoption import Adoption
+    from releasekit.core.adoption.findings import Adoption, Question
     from releasekit.core.planning.model import Plan
     from releasekit.core.release.rollback_plan import Rollback
 
@@ -73,6 +73,17 @@ class Confirmation(Protocol):
     async def ask(self, proposal: Proposal) -> ConfirmationAnswer:
         """Return the answer to *proposal*."""
         ...
+
+
+class Interview(Confirmation, Protocol):
+    """A confirmation that also answers questions with several choices."""
+
+    async def choose(self, question: Question) -> str:
+        """Return the answer to *question*; its default if nobody can answer."""
+        ...
+
+    async def show_changes(self, adoption: Adoption) -> None:
+        """Show the changes of files that *adoption* proposes, and what is to be done by hand."""
 
 
 class AssumeYes:

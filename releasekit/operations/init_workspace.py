@@ -1,85 +1,116 @@
-"""`releasekit init`: detect earlier releases, and write the missing configuration after a confirmation."""
+"""`releasekit init`: detect earlier releases, ask what only you know, and write the missing configuration."""
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-from dataclasses import replace
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from releasekit.core.adoption import (
-    AdoptedPackage,
-    Adoption,
-    MissingKey,
-    choose_pins,
-    configured_text,
-    detect_tag_formats,
-    highest_tag,
-    missing_keys,
-    missing_tags,
-    parse_tags,
-    sample_patterns,
-    suggest_groups,
-    unclaimed_tags,
-)
+from releasekit.core.adoption import configuration, setup_steps
+from releasekit.core.adoption.commit_types import has_few_types
+from releasekit.core.adoption.findings import Adoption, FormFinding, Question
+from releasekit.core.adoption.internal_packages import describe_internal
+from releasekit.core.adoption.tag_forms import with_literal_label
+from releasekit.core.adoption.tagging import find_unread
+from releasekit.core.config.settings import Settings
+from releasekit.core.errors import ErrorCode, Refusal
+from releasekit.core.history.web_links import repository_urls
 from releasekit.core.workspace.pins import text_diff
 from releasekit.integrations.filesystem import make_directory, read_text, write_atomic
 from releasekit.integrations.git import Repo
+from releasekit.operations.adoption_report import apply_keys, collect_rows
+from releasekit.operations.ci_workflows import ci_texts
 from releasekit.operations.confirmation import Proposal
 from releasekit.operations.draft import open_index
-from tasks import ask_index, read_history, read_workspace
+from releasekit.operations.inspect_repository import decide_tagging, inspect_repository, settings_table
+from tasks import ask_index, read_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
-    from packaging.version import Version
-
-    from releasekit.core.adoption import BaselineSource, ParsedTag, TagFormats
-    from releasekit.core.history.tags import Baseline
-    from releasekit.core.workspace.workspace import Member
-    from releasekit.operations.confirmation import Confirmation
+    from releasekit.core.adoption.configuration import MissingKey
+    from releasekit.core.adoption.findings import InternalPackage, SetupStep, UnreadTags
+    from releasekit.core.adoption.form_evidence import FormEvidence
+    from releasekit.core.adoption.setup_steps import CiSystem
+    from releasekit.core.adoption.tagging import Tagging
+    from releasekit.core.history.web_links import RepositoryUrls
+    from releasekit.operations.confirmation import Interview
+    from releasekit.operations.inspect_repository import Inspection, PublishedVersions
     from releasekit.options import InitOptions
     from tasks.project import Project
 
-    PublishedVersions = Mapping[str, frozenset[Version]]
-
 log = logging.getLogger("releasekit")
 
-ROOT = "pyproject.toml"
-PUBLISH_KEYS = {"exclude", "packages"}
-"""The keys that choose which packages are published. If one is set, `init` does not suggest `exclude`."""
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What you answer: the packages that are not published, and whether commits without a type ask for a patch.
+
+    *ci* is the system for which workflows are written; None writes none. *index* is the name of the index to publish
+    to; empty leaves it as it is.
+    """
+
+    excluded: tuple[InternalPackage, ...] = ()
+    counts_untyped: bool = False
+    ci: CiSystem | None = None
+    index: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InitDraft:
+    """The *adoption* to show, and the new texts of files by path."""
+
+    adoption: Adoption
+    texts: Mapping[str, str]
 
 
 async def init_workspace(
-    options: InitOptions, confirmation: Confirmation, *, tag_baselines: bool, ci: CiSystem | None = None
+    options: InitOptions, interview: Interview, *, tag_baselines: bool, ci: CiSystem | None = None
 ) -> Adoption:
     """Find earlier releases and missing configuration, show it, and write it after a yes; return everything found."""
     project = read_workspace.read_workspace(options.directory, options.overrides())
     repo = Repo(project.root)
-    published = None if options.offline else await _read_published(project)
-    adoption, texts = inspect_releases(repo, project, published)
-    if ci:
-        workflows, diffs = ci_files(repo, project, ci)
-        adoption = adoption.model_copy(update={"diffs": {**adoption.diffs, **diffs}})
-        texts = {**texts, **workflows}
-    await confirmation.show(adoption)
+    published, notes = await _read_published(project, offline=options.offline)
+    inspection = inspect_repository(repo, project, published, notes)
+    proposed = propose_answers(inspection, ci)
+    draft = make_draft(repo, project, inspection, proposed)
+    await interview.show(draft.adoption)
+    answers = await _ask(interview, repo, project, inspection, proposed)
+    if answers != proposed:
+        draft = make_draft(repo, project, inspection, answers)
+    await interview.show_changes(draft.adoption)
+    return await _write_after_yes(interview, repo, project, draft, tag_baselines=tag_baselines)
+
+
+async def _write_after_yes(
+    interview: Interview, repo: Repo, project: Project, draft: InitDraft, *, tag_baselines: bool
+) -> Adoption:
+    """Write the files and tags of *draft* after a yes; return its adoption with what was written."""
+    adoption, texts = draft.adoption, draft.texts
     tags = adoption.missing if tag_baselines else {}
     if not (texts or tags):
         log.info("nothing to write")
         return adoption
-    tag_names = [f"the tag {tag}" for tag in tags]
-    names = _enumerate([*texts, *tag_names])
-    answer = await confirmation.ask(Proposal(f"Write {names}?", adoption))
+    names = _enumerate([*texts, *_tag_names(tags)])
+    answer = await interview.ask(Proposal(f"Write {names}?", adoption))
     if not answer.accepted:
         if not answer.was_asked:
             log.info("nothing was written; pass --yes to write %s", names)
         return adoption
     _write_files_and_tags(repo, project, texts, tags)
     next_step = "; commit it, then run `releasekit check`" if texts else ""
-    log.info("written: %s%s", ", ".join([*texts, *tags]), next_step)
+    log.info("written: %s%s", ", ".join([*texts, *_tag_names(tags)]), next_step)
     return adoption.model_copy(update={"written": bool(texts), "made": tuple(tags)})
+
+
+_MAX_NAMED_TAGS = 3
+
+
+def _tag_names(tags: Collection[str]) -> list[str]:
+    """Return the names of *tags* for a sentence; only their number if there are many."""
+    if len(tags) > _MAX_NAMED_TAGS:
+        return [f"{len(tags)} tags"]
+    return [f"the tag {tag}" for tag in tags]
 
 
 def _write_files_and_tags(repo: Repo, project: Project, texts: Mapping[str, str], tags: Mapping[str, str]) -> None:
@@ -93,33 +124,141 @@ def _write_files_and_tags(repo: Repo, project: Project, texts: Mapping[str, str]
         repo.make_tag(tag, commit)
 
 
-CiSystem = Literal["github", "gitlab"]
-_CI_DIRECTORIES = {"github": ".github/workflows", "gitlab": ".gitlab"}
-_GITLAB_FILE = ".gitlab-ci.yml"
+async def _read_published(project: Project, *, offline: bool) -> tuple[PublishedVersions | None, tuple[str, ...]]:
+    """Return the versions on the index, and a note if it cannot be reached: then only tags count."""
+    if offline:
+        return None, ()
+    names = [member.name for member in project.workspace.publishable]
+    try:
+        async with open_index(project, read_workspace.target_of(project)) as index:
+            return await ask_index.ask_index(index, names), ()
+    except Refusal as error:
+        if error.code is not ErrorCode.INDEX_UNREACHABLE:
+            raise
+        return None, (f"{error.code}: no index was reached, so the last releases are from tags alone",)
 
 
-def ci_files(repo: Repo, project: Project, ci: CiSystem) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the CI files for a release by pull request: their texts and diffs, by path relative to the workspace.
+# ---- what only you know ---------------------------------------------------------------------------------------------
 
-    They are the templates of releasekit, for the branch that is checked out. Existing files are updated.
+
+def propose_answers(inspection: Inspection, ci: CiSystem | None) -> Answers:
+    """Return the answers for which the repository has evidence. They apply with --yes and without a terminal."""
+    counts_untyped = has_few_types(inspection.commits) and "unconventional" in Settings.model_fields
+    return Answers(inspection.internal, counts_untyped, ci)
+
+
+async def _ask(
+    interview: Interview, repo: Repo, project: Project, inspection: Inspection, proposed: Answers
+) -> Answers:
+    """Return the answers to the questions that the repository cannot answer."""
+    table = settings_table(project)
+    answers = proposed
+    if proposed.excluded:
+        answers = replace(answers, excluded=await _ask_excluded(interview, proposed.excluded))
+    if proposed.counts_untyped and "unconventional" not in table:
+        commits = inspection.commits
+        text = f"Only {commits.share} of the {commits.total} newest commits have a Conventional Commits type. "
+        text += "Let each commit without a type ask for a patch release?"
+        answer = await interview.choose(Question("unconventional", text, ("yes", "no")))
+        answers = replace(answers, counts_untyped=answer == "yes")
+    urls = _urls(repo, project)
+    if urls.base and not proposed.ci and "publish_from" not in table:
+        text = "Who uploads: this machine (`local`), or a workflow after a release pull request (`ci`)?"
+        answer = await interview.choose(Question("publish_from", text, ("local", "ci")))
+        if answer == "ci":
+            answers = replace(answers, ci="gitlab" if urls.is_gitlab else "github")
+    names = [target.name for target in read_workspace.named_targets(project)]
+    if names and not project.settings.index and not project.settings.publish_url:
+        answer = await interview.choose(Question("index", "Which index do you publish to?", ("default", *names)))
+        answers = replace(answers, index="" if answer == "default" else answer)
+    return answers
+
+
+async def _ask_excluded(interview: Interview, internal: Sequence[InternalPackage]) -> tuple[InternalPackage, ...]:
+    """Return those of the *internal* packages that are not published."""
+    lines = "\n".join(f"  {line}" for line in describe_internal(internal))
+    text = f"These packages look internal:\n{lines}\nLeave them unpublished?"
+    answer = await interview.choose(Question("exclude", text, ("yes", "no", "each")))
+    if answer != "each":
+        return tuple(internal) if answer == "yes" else ()
+    left_out: list[InternalPackage] = []
+    for package in internal:
+        question = Question("exclude", f"Leave {package.name} unpublished ({package.reason})?", ("yes", "no"))
+        if await interview.choose(question) == "yes":
+            left_out.append(package)
+    return tuple(left_out)
+
+
+def _urls(repo: Repo, project: Project) -> RepositoryUrls:
+    settings = project.settings
+    return repository_urls(repo.address(settings.remote), settings.forge)
+
+
+# ---- the draft ------------------------------------------------------------------------------------------------------
+
+
+def make_draft(repo: Repo, project: Project, inspection: Inspection, answers: Answers) -> InitDraft:
+    """Return what `init` shows and writes after these *answers*. Changes nothing.
+
+    Raises Refusal as `read_history` does, and RK-CONFIG-INVALID-VALUE.
     """
-    templates = files("releasekit") / "templates" / ci
-    wanted = {f"{_CI_DIRECTORIES[ci]}/{template.name}": template.read_text() for template in templates.iterdir()}
-    if ci == "gitlab":
-        include = next(iter(wanted))
-        if not (repo.top / _GITLAB_FILE).exists():
-            wanted[_GITLAB_FILE] = f"include:\n  - local: {include}\n"
-        elif include not in read_text(repo.top / _GITLAB_FILE):
-            log.info("add to %s: `include: [{local: %s}]`", _GITLAB_FILE, include)
-    branch = json.dumps(repo.branch) if repo.branch not in ("", "main") else "main"
-    before: dict[str, str] = {}
+    excluded = {package.name for package in answers.excluded}
+    tagging, evidence = decide_tagging(project, inspection, excluded)
+    is_configured = "tag_format" in settings_table(project)
+    unread = find_unread(evidence, tagging, is_configured=is_configured)
+    keys = _root_keys(project, tagging, inspection, answers)
+    configured = apply_keys(project, keys, tagging, excluded)
+    rows = collect_rows(repo, configured, inspection.published, evidence)
+    before, after = _config_texts(project, keys, tagging, unread)
+    if answers.ci:
+        before_ci, after_ci = ci_texts(repo, project, answers.ci, read_workspace.target_of(configured))
+        before, after = {**before, **before_ci}, {**after, **after_ci}
+    texts, diffs = _changed_texts(before, after)
+    adoption = Adoption(
+        tag_format=tagging.patterns,
+        label=tagging.label,
+        own_tag_formats=dict(tagging.own),
+        packages=rows.packages,
+        forms=tuple(_describe_form(weighed, unread) for weighed in evidence),
+        unread=unread,
+        unexplained=tuple(sorted(tag for tag in inspection.tags if not configured.schemes.readings(tag))),
+        internal=inspection.internal,
+        commit_types=inspection.commits,
+        missing=dict(rows.missing),
+        diffs=diffs,
+        setup_steps=_setup_steps(repo, configured, inspection, answers),
+        notes=(*inspection.notes, *rows.notes),
+    )
+    return InitDraft(adoption, texts)
+
+
+def _root_keys(project: Project, tagging: Tagging, inspection: Inspection, answers: Answers) -> list[MissingKey]:
+    """Return the keys that the root's [tool.releasekit] lacks."""
+    workspace = project.workspace
+    excluded = {package.name for package in answers.excluded}
+    names = {member.name for member in workspace.publishable} - excluded
+    proposals = configuration.Proposals(
+        tagging=tagging,
+        pins=configuration.choose_pins(workspace, names),
+        excluded=answers.excluded,
+        commits=inspection.commits,
+        counts_untyped=answers.counts_untyped,
+        publish_from="ci" if answers.ci else "",
+        index=answers.index,
+    )
+    return configuration.root_keys(settings_table(project), proposals, workspace)
+
+
+def _config_texts(
+    project: Project, keys: Sequence[MissingKey], tagging: Tagging, unread: Collection[UnreadTags]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the texts of the files to configure by path, before and after."""
+    by_path = {configuration.ROOT_FILE: keys, **configuration.member_keys(tagging, project.workspace)}
+    before = {path: read_text(project.root / path) for path in by_path}
     after: dict[str, str] = {}
-    for path, text in sorted(wanted.items()):
-        target = repo.top / path
-        display_path = os.path.relpath(target, project.root)
-        before[display_path] = read_text(target) if target.is_file() else ""
-        after[display_path] = text.replace("branches: [main]", f"branches: [{branch}]")
-    return _changed_texts(before, after)
+    for path, missing in by_path.items():
+        after[path] = configuration.configured_text(before[path], missing, path, fits=not unread)
+    return before, after
 
 
 def _changed_texts(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -134,164 +273,29 @@ def _changed_texts(before: Mapping[str, str], after: Mapping[str, str]) -> tuple
     return texts, diffs
 
 
-def inspect_releases(
-    repo: Repo, project: Project, published: PublishedVersions | None
-) -> tuple[Adoption, dict[str, str]]:
-    """Return the detected releases with the suggested configuration, and the new texts of files by path.
-
-    *published* is None if the index was not contacted. Changes nothing. Raises Refusal as `read_history` does, and
-    RK-CONFIG-INVALID-VALUE.
-    """
-    tags = repo.tags()
-    umbrellas = read_history.umbrella_tags(repo, project, tags, in_any_format=True)
-    package_tags = (tag for tag in tags if tag not in umbrellas)
-    common = unclaimed_tags(package_tags, project.schemes.own)
-    readings = parse_tags(common, project.workspace.members, project.settings.label)
-    tagging = _detect_tagging(repo, project, tags, readings)
-    samples = _suggest_exclusions(project, readings, published)
-    unpublished = project.workspace.matching_names(samples)
-    before, after = _config_texts(project, tagging, samples)
-    configured = _apply_tagging(project, tagging)
-    rows, missing = _collect_rows(repo, configured, published, unpublished)
-    unexplained = [tag for tag in tags if not configured.schemes.readings(tag)]
-    texts, diffs = _changed_texts(before, after)
-    adoption = Adoption(
-        tag_format=tagging.patterns,
-        label=tagging.label,
-        packages=tuple(rows),
-        unexplained=tuple(sorted(unexplained)),
-        missing=missing,
-        diffs=diffs,
+def _describe_form(weighed: FormEvidence, unread: Collection[UnreadTags]) -> FormFinding:
+    form = weighed.form
+    literal = with_literal_label(form.tags[0].parsed).pattern
+    return FormFinding(
+        form=literal,
+        tags=len(form.tags),
+        recent=weighed.recent,
+        matching=weighed.matching,
+        newest=form.tags[0].parsed.tag,
+        packages=tuple(sorted(weighed.owners)),
+        is_read=all(literal != tags.form for tags in unread),
     )
-    return adoption, texts
 
 
-def _suggest_exclusions(
-    project: Project, readings: Mapping[str, ParsedTag], published: PublishedVersions | None
-) -> list[str]:
-    """Return patterns of members, such as samples, that were never released; none if that is not known."""
-    is_configured = bool(_settings_table(project).keys() & PUBLISH_KEYS)
-    if published is None or is_configured:
-        return []
-    tagged = {read.name for read in readings.values()}
-    on_index = {name for name, versions in published.items() if versions}
-    released = tagged | on_index | {*project.schemes.own}
-    return sample_patterns(project.workspace, released)
-
-
-def _settings_table(project: Project) -> Mapping[str, Any]:
-    return project.document.get("tool", {}).get("releasekit", {})
-
-
-def _detect_tagging(
-    repo: Repo, project: Project, tags: Mapping[str, str], readings: Mapping[str, ParsedTag]
-) -> TagFormats:
-    """Return the formats that match *tags*. A tag without a name belongs to the package that had its version."""
-    own = project.schemes.own
-    members = [member for member in project.workspace.publishable if member.name not in own]
-    nameless: dict[str, str] = {}
-    for member in members:
-        tag = highest_tag(readings, "", member.version)
-        if tag:
-            nameless[member.name] = tags[tag]
-    declared = read_history.versions_at(repo, project, nameless)
-    is_configured = "tag_format" in _settings_table(project)
-    return detect_tag_formats(readings, members, declared, project.settings, configured=is_configured)
-
-
-def _config_texts(project: Project, tagging: TagFormats, samples: list[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the texts of the files to configure by path, before and after."""
-    workspace = project.workspace
-    unpublished = workspace.matching_names(samples)
-    members = [member for member in workspace.publishable if member.name not in unpublished]
-    names = {member.name for member in members}
-    pins = choose_pins(workspace, names)
-    groups = suggest_groups(workspace, names)
-    root_keys = missing_keys(
-        table=_settings_table(project),
-        tagging=tagging,
-        members=members,
-        groups=groups,
-        samples=samples,
-        pins=pins,
-    )
-    keys = {ROOT: root_keys}
-    if tagging.bare_owner:
-        owner, tag_format = tagging.bare_owner
-        path = f"{workspace[owner].path}/{ROOT}"
-        keys[path] = [MissingKey("tag_format", tag_format, "Its tags contain no package name.")]
-    before = {path: read_text(project.root / path) for path in keys}
-    after = {path: configured_text(before[path], entries, path) for path, entries in keys.items()}
-    return before, after
-
-
-def _apply_tagging(project: Project, tagging: TagFormats) -> Project:
-    """Return *project* as if the detected tag formats were configured."""
-    settings = project.settings.model_copy(update={"tag_format": tagging.patterns, "label": tagging.label})
-    own = {name: dict(overrides) for name, overrides in project.member_settings.items()}
-    if tagging.bare_owner:
-        owner, tag_format = tagging.bare_owner
-        own.setdefault(owner, {})["tag_format"] = tag_format
-    return replace(project, settings=settings, member_settings=own)
-
-
-def _collect_rows(
-    repo: Repo, project: Project, published: PublishedVersions | None, unpublished: Collection[str]
-) -> tuple[list[AdoptedPackage], dict[str, str]]:
-    """Return a row for the last release of each package, and the missing tags of these releases with their commits."""
-    history = read_history.read_history(repo, project)
-    versions_on_index = published or {}
-    on_index = ask_index.baselines_on_index(repo, project, history, versions_on_index)
-    rows: list[AdoptedPackage] = []
-    missing: list[tuple[str, str]] = []
-    for member in project.workspace:
-        name = member.name
-        versions = versions_on_index.get(name, frozenset())
-        if not member.publishable or name in unpublished:
-            rows.append(_make_row(member, "home"))
-        elif name in history.baselines:
-            rows.append(_tagged_row(member, history.baselines[name], versions))
-        elif name in on_index:
-            last = on_index[name]
-            tag = project.schemes.of(name).tag(name, last.version)
-            rows.append(_untagged_row(member, last, tag))
-            if last.commit:
-                missing.append((tag, last.commit))
-        else:
-            baseline = "unasked" if published is None else "first"
-            rows.append(_unreleased_row(member, baseline, versions))
-    return rows, missing_tags(missing)
-
-
-def _untagged_row(member: Member, last: Baseline, tag: str) -> AdoptedPackage:
-    note = f"no tag {tag}"
-    if not last.commit:
-        note += f", and no commit here sets the version {last.version}"
-    return _make_row(member, "index", last, note)
-
-
-def _unreleased_row(member: Member, baseline: BaselineSource, published: Collection[Version]) -> AdoptedPackage:
-    later = max(published, default=None)
-    note = f"the index has {later}, which is above the declared version" if later else ""
-    return _make_row(member, baseline, note=note)
-
-
-def _tagged_row(member: Member, last: Baseline, published: Collection[Version]) -> AdoptedPackage:
-    later = max(published, default=last.version)
-    note = f"the index has {later}" if later > last.version else ""
-    return _make_row(member, "tag", last, note)
-
-
-def _make_row(member: Member, baseline: BaselineSource, last: Baseline | None = None, note: str = "") -> AdoptedPackage:
-    row = AdoptedPackage(name=member.name, path=member.path, declared=member.version, baseline=baseline, note=note)
-    release_fields = {"version": last.version, "tag": last.tag, "commit": last.commit} if last else {}
-    return row.model_copy(update=release_fields)
-
-
-async def _read_published(project: Project) -> PublishedVersions:
-    names = [member.name for member in project.workspace.publishable]
-    async with open_index(project, read_workspace.target_of(project)) as index:
-        return await ask_index.ask_index(index, names)
+def _setup_steps(repo: Repo, project: Project, inspection: Inspection, answers: Answers) -> tuple[SetupStep, ...]:
+    """Return what you set up by hand for CI; nothing without CI."""
+    if not answers.ci:
+        return ()
+    published = inspection.published or {}
+    projects = {member.name: bool(published.get(member.name)) for member in project.workspace.publishable}
+    target = read_workspace.target_of(project)
+    workflow = project.settings.publish_workflow
+    return setup_steps.setup_steps(answers.ci, _urls(repo, project), target, projects, workflow)
 
 
 def _enumerate(things: list[str]) -> str:

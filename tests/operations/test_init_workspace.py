@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from releasekit.core.config.settings import Settings
 from releasekit.core.errors import ErrorCode
 from tests.support.world import World, make_world, upload, write_package
 
@@ -52,9 +54,13 @@ def statuses(world: World) -> dict[str, str]:
     ("tags", "formats", "more"),
     [
         (["core-v0.1.0", "app-v0.1.0"], ["{name}-v{version}"], '\npins = "exact"\n'),
-        (["core==0.1.0", "app==0.1.0", "core-v0.0.1"], ["{name}=={version}", "{name}-v{version}"], ""),
+        (["core==0.1.0", "app==0.1.0"], ["{name}=={version}"], ""),
+        (["core==0.1.0", "app@0.1.0", "app==0.1.0"], ["{name}=={version}", "{name}@{version}"], ""),
         (["py/core-v0.1.0", "py/app-v0.1.0", "js/core-v9.0"], ["{label}/{name}-v{version}"], 'label = "py"'),
-        (["v0.1.0", "v0.0.9"], ["v{version}"], 'versioning = "fixed"'),
+        (["v0.1.0", "v0.0.9-docs"], ["v{version}"], 'versioning = "fixed"'),
+        (["V0.1.0"], ["V{version}"], 'versioning = "fixed"'),
+        (["release-0.1.0"], ["release-{version}"], 'versioning = "fixed"'),
+        (["python-v0.1.0"], ["python-v{version}"], 'versioning = "fixed"'),
         (["v0.1.0", "core-v0.1.0"], ["{name}-v{version}", "v{version}"], ""),
         (["v7.0", "nightly", "core-v0.1.0", "app-v0.1.0"], ["{name}-v{version}"], ""),
     ],
@@ -70,6 +76,7 @@ def test_init_finds_the_tag_formats(tmp_path: Path, tags: list[str], formats: li
     assert found["tag_format"] == formats
     rows = {row["name"]: row for row in found["packages"]}
     assert {row["baseline"] for row in rows.values()} == {"tag"}, rows
+    assert {row["next"] for row in rows.values()} == {None}
     assert rows["core"]["commit"] == world.git("rev-parse", "HEAD")
     assert more in root(world)
     assert statuses(world) == {"core": "skipped", "app": "skipped"}
@@ -77,9 +84,116 @@ def test_init_finds_the_tag_formats(tmp_path: Path, tags: list[str], formats: li
     assert (again["diffs"], again["written"]) == ({}, False)
 
 
+def set_version(world: World, name: str, version: str) -> None:
+    """Commit another version of a package."""
+    path = f"packages/{name}/pyproject.toml"
+    text = re.sub(r'(?m)^version = ".*"', f'version = "{version}"', (world.root / path).read_text())
+    world.commit(f"chore: {name} {version}", {path: text})
+
+
+def test_calendar_versions_are_releases(tmp_path: Path) -> None:
+    """Tags with a date as their version are read, with the zeros that a version does not have."""
+    world = make_world(tmp_path, "app; core")
+    for name in ("app", "core"):
+        set_version(world, name, "2026.1.5")
+    world.git("tag", "2026.01.05")
+
+    found = init(world, "--offline", "--yes")
+
+    assert found["tag_format"] == ["{version}"]
+    assert {(row["tag"], row["version"]) for row in found["packages"]} == {("2026.01.05", "2026.1.5")}
+
+
+def test_some_packages_share_label_tags(tmp_path: Path) -> None:
+    """Packages that declared each version of `python-vX` become a fixed group; the others keep tags with names."""
+    world = make_world(tmp_path, "app: core; core; tool")
+    for version in ("0.2.0", "0.3.0"):
+        set_version(world, "app", version)
+        set_version(world, "core", version)
+        world.git("tag", f"python-v{version}")
+    world.git("tag", "dotnet-v9.0")
+
+    found = init(world, "--offline", "--yes")
+
+    own = {"app": ["python-v{version}"], "core": ["python-v{version}"]}
+    assert (found["tag_format"], found["own_tag_formats"]) == (["{name}-v{version}"], own)
+    assert 'lockstep = { packages = ["app", "core"], versioning = "fixed" }' in root(world)
+    (unread,) = found["unread"]
+    assert (unread["form"], unread["reason"]) == ("dotnet-v{version}", "no package declared 9.0 at dotnet-v9.0")
+    world.lock()
+    world.commit("fix: core", {"packages/core/src/core/new.py": "NEW = 1\n"})
+    plan = json.loads(world.releasekit("plan", "--offline", "--format", "json").out)
+    tags = {row["name"]: row["tag"] for row in plan["packages"] if row["status"] == "included"}
+    assert (tags["app"], tags["core"]) == ("python-v0.3.1", "python-v0.3.1")
+
+
+def test_root_package_has_own_tags(tmp_path: Path) -> None:
+    """The package at the root may have tags without a name, beside members with names."""
+    world = make_world(tmp_path, "core")
+    project = '[project]\nname = "top"\nversion = "2.0.0"\nrequires-python = ">=3.11"\n\n'
+    system = '[build-system]\nrequires = ["uv_build>=0.9"]\nbuild-backend = "uv_build"\n\n'
+    world.commit("feat: top", {"pyproject.toml": project + system + root(world), "src/top/__init__.py": ""})
+    for tag in ("v2.0.0", "core-v0.1.0"):
+        world.git("tag", tag)
+
+    found = init(world, "--offline", "--yes")
+
+    assert 'root_tag_format = "v{version}"' in root(world)
+    assert "\ntag_format" not in root(world)
+    assert {row["name"]: row["tag"] for row in found["packages"]} == {"core": "core-v0.1.0", "top": "v2.0.0"}
+
+
+def test_directory_tags_get_own_format(tmp_path: Path) -> None:
+    """A package that is tagged by another word than its name gets that form in its own file."""
+    world = make_world(tmp_path, "acme-core; acme-app")
+    for tag in ("core-v0.1.0", "acme-app-v0.1.0"):
+        world.git("tag", tag)
+
+    found = init(world, "--offline", "--yes")
+
+    assert found["own_tag_formats"] == {"acme-core": ["core-v{version}"]}
+    assert 'tag_format = "core-v{version}"' in (world.root / "packages/acme-core/pyproject.toml").read_text()
+    assert {row["tag"] for row in found["packages"]} == {"core-v0.1.0", "acme-app-v0.1.0"}
+
+
+def test_equal_releases_propose_fixed_versions(tmp_path: Path) -> None:
+    """If all packages had one version at each of the last releases, `versioning = "fixed"` is proposed."""
+    world = make_world(tmp_path, "app; core")
+    for version in ("0.2.0", "0.3.0"):
+        set_version(world, "app", version)
+        set_version(world, "core", version)
+        for name in ("app", "core"):
+            world.git("tag", f"{name}-v{version}")
+
+    init(world, "--offline", "--yes")
+
+    assert "# One version for all packages. At each of the last 2 releases, all packages had one version." in root(
+        world
+    )
+    assert '\nversioning = "fixed"\n' in root(world)
+
+
+def test_unread_tags_are_listed(tmp_path: Path) -> None:
+    """Tags that look like versions and that nobody declared are listed with the reason; the defaults do not "fit"."""
+    world = make_world(tmp_path, "app; core")
+    for tag in ("website-3.0", "website-3.1", "core-v7"):
+        world.git("tag", tag)
+
+    said = world.releasekit("init", "--offline", "--yes")
+    found = init(world, "--offline")
+
+    assert "The defaults fit" not in root(world)
+    assert (
+        "not read: 2 tags website-{version} (newest website-3.1): no package declared 3.1 at website-3.1." in said.out
+    )
+    reasons = {tags["form"]: tags["reason"] for tags in found["unread"]}
+    assert reasons["{name}-v{version}"] == "at core-v7, core declared 0.1.0"
+    assert {form["form"]: form["matching"] for form in found["forms"]} == dict.fromkeys(reasons, 0)
+
+
 def test_init_keeps_comments_and_order(tmp_path: Path) -> None:
     """The file keeps its comments and its order; what is there already stays, and what is missing is added."""
-    world = make_world(tmp_path, "app; core")
+    world = make_world(tmp_path, "app: core; core")
     text = f"# mine\n{root(world)}\n[tool.releasekit]  # ours\ntag_format = '{{name}}@{{version}}'  # why\n"
     text += "[tool.releasekit.groups]\nall = ['*']\n[tool.other]\nkey = 1 # odd  spaces\n"
     world.write({"pyproject.toml": text})
@@ -89,11 +203,11 @@ def test_init_keeps_comments_and_order(tmp_path: Path) -> None:
     said = world.releasekit("init", "--offline")
     assert (said.code, world.state()) == (0, before)
     assert "nothing was written; pass --yes to write pyproject.toml" in said.err
-    assert "+tag_format = [" in said.out
+    assert "-tag_format" not in said.out
+    assert 'Add "{name}=={version}" to `tag_format`.' in said.out
 
     assert init(world, "--offline", "--yes")["written"]
-    old, new = "'{name}@{version}'  # why", '["{name}@{version}", "{name}=={version}"] # why'
-    assert root(world).replace("]  # why", "] # why") == text.replace(old, new)
+    assert root(world) == text.replace("[tool.releasekit.groups]", 'pins = "exact"\n\n[tool.releasekit.groups]')
     assert init(world, "--offline")["diffs"] == {}
 
 
@@ -111,9 +225,9 @@ def test_init_leaves_inline_table_alone(tmp_path: Path) -> None:
     assert root(world) == inline
 
 
-def test_init_makes_groups_from_directories(tmp_path: Path, own_index: EmbeddedIndex) -> None:
-    """Directories become groups, and samples that were never released stay home."""
-    world = make_world(tmp_path, "core")
+def test_init_excludes_internal_packages(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """Packages that were never released, and whose name or path says why, are excluded with that reason."""
+    world = make_world(tmp_path, "core: helper-test; helper-test; core-benchmarks: core")
     for name, place in {"plug": "plugins", "sock": "plugins", "hello": "samples"}.items():
         write_package(world, name, [])
         (world.root / place).mkdir(exist_ok=True)
@@ -122,15 +236,20 @@ def test_init_makes_groups_from_directories(tmp_path: Path, own_index: EmbeddedI
     world.write({"pyproject.toml": root(world).replace('"packages/*"', '"packages/*", "plugins/*", "samples/*"')})
     world.lock()
 
-    rows = {row["name"]: row["baseline"] for row in init(world, "--yes")["packages"]}
+    found = init(world, "--yes")
 
-    assert rows == {"core": "first", "hello": "home", "plug": "first", "sock": "first"}
+    rows = {row["name"]: row["baseline"] for row in found["packages"]}
+    assert rows == {
+        "core": "first", "core-benchmarks": "home", "hello": "home", "helper-test": "first", "plug": "first",
+        "sock": "first",
+    }  # fmt: skip
+    assert {package["name"] for package in found["internal"]} == {"core-benchmarks", "hello"}
     assert root(world).endswith(
-        '\n[tool.releasekit]\n# Never released so far. Remove what you want to publish.\nexclude = ["samples/*"]\n\n'
-        '# For --group. `{ packages = [...], versioning = "fixed" }` gives a group one version.\n'
-        '[tool.releasekit.groups]\npackages = ["packages/*"]\nplugins = ["plugins/*"]\n'
+        "# Never released so far. Remove what you want to publish.\n"
+        "# core-benchmarks: never released, and its name or path says benchmarks\n"
+        "# hello: never released, and its name or path says samples\n"
+        'exclude = ["samples/*", "core-benchmarks"]\n'
     )
-    assert statuses(world) == {"core": "included", "plug": "included", "sock": "included"}
     assert own_index.requests()
 
 
@@ -271,7 +390,7 @@ def test_init_tags_baselines_when_asked(tmp_path: Path, own_index: EmbeddedIndex
     said = world.releasekit("init", "--yes")
     found = init(world, "--yes")
 
-    assert f"--tag-baselines would tag {sha[:7]} as core-v0.1.0" in said.out
+    assert f"--tag-baselines would tag {sha[:7]} as app-v0.1.0, {sha[:7]} as core-v0.1.0\n" in said.out
     assert "on the index, no tag; set at" in said.out
     rows = {row["name"]: (row["baseline"], row["version"], row["commit"], row["note"]) for row in found["packages"]}
     assert rows == {
@@ -288,8 +407,9 @@ def test_init_tags_baselines_when_asked(tmp_path: Path, own_index: EmbeddedIndex
     assert world.tags() == {}, "none is pushed"
     assert init(world)["missing"] == {}
     assert init(world, "--check-url", "http://127.0.0.1:9/simple", "--offline")["missing"] == {}
-    refused = world.releasekit("init", "--check-url", "http://127.0.0.1:9/simple")
-    assert (refused.code, ErrorCode.INDEX_UNREACHABLE in refused.err) == (2, True)
+    alone = world.releasekit("init", "--check-url", "http://127.0.0.1:9/simple")
+    note = f"note {ErrorCode.INDEX_UNREACHABLE}: no index was reached, so the last releases are from tags alone\n"
+    assert (alone.code, alone.out.count(note)) == (0, 1)
 
 
 def test_init_skips_baseline_without_commit(tmp_path: Path, own_index: EmbeddedIndex) -> None:
@@ -304,7 +424,7 @@ def test_init_skips_baseline_without_commit(tmp_path: Path, own_index: EmbeddedI
     (row,) = init(world, "--yes", "--tag-baselines")["packages"]
     said = world.releasekit("init", "--yes", "--tag-baselines")
 
-    assert re.search(r"0\.0\.9 +on the index, no tag +no tag", said.out)
+    assert re.search(r"0\.0\.9 +on the index, no tag +- +yes +no tag", said.out)
     assert (row["baseline"], row["commit"]) == ("index", "")
     assert row["note"] == "no tag core-v0.0.9, and no commit here sets the version 0.0.9"
     assert world.git("tag") == ""
@@ -329,6 +449,121 @@ def test_init_asks_on_a_terminal(tmp_path: Path, keys: str, written: bool) -> No
 
     assert b"Write pyproject.toml?" in said.stdout
     assert (root(world) != before) == written
+
+
+CAN_COUNT_UNTYPED = "unconventional" in Settings.model_fields
+
+
+def converse(world: World, answers: dict[str, str], *argv: str) -> str:
+    """Run `init` on a terminal, type the answer to each question (by a part of it), and return what is shown."""
+    program = (sys.executable, "-m", "releasekit", "init", *argv)
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TERM": "dumb", "COLUMNS": "200"}
+    ours, theirs = os.openpty()
+    child = subprocess.Popen(program, cwd=world.root, env=env, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    heard = ""
+    waiting = dict(answers)
+    while select.select([ours], [], [], 30)[0]:
+        try:
+            chunk = os.read(ours, 1 << 16)
+        except OSError:  # so Linux says that nobody is at the other end any more
+            break
+        heard += chunk.decode()
+        for question, answer in list(waiting.items()):
+            if question in " ".join(heard.split()) and heard.endswith("): "):
+                os.write(ours, f"{answer}\n".encode())
+                del waiting[question]
+                break
+    os.close(ours)  # a program that still asks gets no answer, and ends
+    assert (child.wait(30), waiting) == (0, {}), heard
+    return heard
+
+
+def many_untyped_commits(world: World) -> None:
+    """Commit often, without any type."""
+    for number in range(25):
+        world.commit(f"change {number}", {"packages/core/src/core/new.py": f"NUMBER = {number}\n"})
+
+
+def test_conversation_asks_what_it_cannot_know(tmp_path: Path) -> None:
+    """On a terminal, `init` asks about internal packages, commits without types, who uploads, and the index."""
+    world = make_world(tmp_path, "core; core-tests; core-dev")
+    world.git("remote", "set-url", "origin", "https://github.com/shelf/fruit.git")
+    index = '[[tool.uv.index]]\nname = "inner"\nurl = "https://index.example/simple/"\n'
+    world.write({"pyproject.toml": f'{root(world)}\n{index}publish-url = "https://upload.example/legacy/"\n'})
+    world.commit("chore: index")
+    world.git("tag", "core-v0.1.0")
+    many_untyped_commits(world)
+
+    answers = {
+        "Leave them unpublished?": "each",
+        "Leave core-dev unpublished": "no",
+        "Leave core-tests unpublished": "yes",
+        **({"Let each commit without a type": "no"} if CAN_COUNT_UNTYPED else {}),
+        "Who uploads": "ci",
+        "Which index": "inner",
+        "Write ": "y",
+    }
+    heard = converse(world, answers, "--offline")
+
+    table, questions, changes = (heard.index(text) for text in ("Last release", "Leave them", "+exclude"))
+    assert table < questions < changes
+    written = root(world)
+    assert 'exclude = ["core-tests"]' in written
+    assert "unconventional" not in written
+    assert '\npublish_from = "ci"\n' in written
+    assert '\nindex = "inner"\n' in written
+    publish = (world.root / ".github/workflows/publish.yml").read_text()
+    assert publish.rstrip().endswith("UV_PUBLISH_TOKEN: ${{ secrets.UV_PUBLISH_TOKEN }}")
+    assert "secret: UV_PUBLISH_TOKEN" in " ".join(heard.split())
+
+
+def test_no_terminal_means_no_questions(tmp_path: Path) -> None:
+    """With --yes and without a terminal, the proposals with evidence apply, and nobody is asked."""
+    world = make_world(tmp_path, "core; core-tests")
+    world.git("remote", "set-url", "origin", "https://github.com/shelf/fruit.git")
+    world.git("tag", "core-v0.1.0")
+    many_untyped_commits(world)
+
+    found = init(world, "--offline", "--yes")
+
+    assert (found["commit_types"]["total"], found["commit_types"]["typed"]) == (26, 1)
+    assert 'exclude = ["core-tests"]' in root(world)
+    assert ('\nunconventional = "patch"\n' in root(world)) == CAN_COUNT_UNTYPED
+    assert "publish_from" not in root(world)
+
+
+def test_checklist_has_exact_values(tmp_path: Path) -> None:
+    """`init --ci` ends with what is set up by hand: for each system, the values that its forms ask for."""
+    world = make_world(tmp_path, "app; core")
+    world.git("remote", "set-url", "origin", "https://github.com/shelf/fruit.git")
+
+    found = init(world, "--offline", "--ci", "github")
+    said = world.releasekit("init", "--offline", "--ci", "github")
+
+    *_, publishers = found["setup_steps"]
+    assert publishers["packages"] == ["app", "core"]
+    assert publishers["values"] == {
+        "owner": "shelf", "repository": "fruit", "workflow": "publish.yml", "environment": "pypi",
+    }  # fmt: skip
+    assert "[ ] turn on `Allow GitHub Actions to create and approve pull requests`" in said.out
+    assert '+publish_from = "ci"' in said.out
+
+    world.git("remote", "set-url", "origin", "https://gitlab.com/shelf/sub/fruit.git")
+    *_, publishers = init(world, "--offline", "--ci", "gitlab")["setup_steps"]
+    assert (publishers["values"]["namespace"], publishers["values"]["project"]) == ("shelf/sub", "fruit")
+
+
+def test_equal_rows_are_one_row(tmp_path: Path) -> None:
+    """Many equal packages are one row with the first names; `--verbose` shows each."""
+    world = make_world(tmp_path, "; ".join(f"p{number}" for number in range(6)))
+
+    short = world.releasekit("init", "--offline").out
+    long = world.releasekit("--verbose", "init", "--offline").out
+
+    assert "p0, p1, p2 and 3 more" in short
+    assert "p4" not in short
+    assert all(f"p{number} " in long for number in range(6))
 
 
 SHIPPED = Path(__file__).parents[2] / "deployments"

@@ -12,9 +12,10 @@ from rich.text import Text
 
 from releasekit.cli.render.diagnostics import Diagnostic
 from releasekit.cli.render.sheet import Indented, ResponsiveTable
+from releasekit.core.adoption.setup_steps import describe_step
 from releasekit.core.planning.model import Status
 from releasekit.core.release.report import PackageOutcome
-from releasekit.core.text import count_packages, summarize
+from releasekit.core.text import count_as, count_packages, summarize
 from releasekit.core.workspace.workspace import Kind
 from releasekit.integrations.process import mask
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from releasekit.core.adoption import AdoptedPackage, Adoption
+    from releasekit.core.adoption.findings import AdoptedPackage, Adoption
     from releasekit.core.checks.facts import CheckReport
     from releasekit.core.planning.model import Plan, Step
     from releasekit.core.planning.plan_diff import PlanDifference
@@ -126,26 +127,87 @@ def change_table(status: ChangeStatus) -> RenderableType:
     return table
 
 
-def adoption_table(adoption: Adoption) -> RenderableType:
-    """Draw the detected last release of each package, then the tag format, then what would be written."""
-    table = ResponsiveTable("Package", "Declared", "Last release", "Found as", "Remark")
-    unpublished: list[str] = []
-    for row in adoption.packages:
-        if row.baseline == "home":
-            unpublished.append(row.name)
-            continue
-        _, style = _BASELINE_STYLES[row.baseline]
-        versions = (_or_dash(row.declared), _or_dash(row.version))
-        table.add(row.name, *versions, _baseline_source(row, adoption), row.note, style=style)
+def adoption_table(adoption: Adoption, *, verbose: bool = False) -> RenderableType:
+    """Draw the detected last release of each package, then what holds for the whole repository.
+
+    Many equal rows are one row with the first names, unless *verbose*.
+    """
+    headers = ("Package", "Declared", "Last release", "Found as", "Evidence", "Next", "Published", "Remark")
+    table = ResponsiveTable(*headers, droppable=("Evidence", "Published"))
+    rows = [row for row in adoption.packages if row.baseline != "home"]
+    by_cells: dict[tuple[str, ...], list[AdoptedPackage]] = {}
+    for row in rows:
+        by_cells.setdefault(_adoption_cells(row, adoption), []).append(row)
+    for cells, equal_rows in by_cells.items():
+        is_long = len(equal_rows) > _MAX_EQUAL_ROWS and not verbose
+        names = [row.name for row in equal_rows]
+        labels = [summarize(names)] if is_long else names
+        for name, row in zip(labels, equal_rows, strict=False):
+            _, style = _BASELINE_STYLES[row.baseline]
+            note = cells[-1] if is_long else row.note
+            table.add(name, *cells[:-1], note, style=style)
+    return Group(table, *_adoption_lines(adoption, verbose=verbose))
+
+
+_MAX_EQUAL_ROWS = 3
+_MAX_FORMS = 5
+
+
+def _adoption_cells(row: AdoptedPackage, adoption: Adoption) -> tuple[str, ...]:
+    """Return the cells of a row after the name; the name in its remark is left out, so that equal rows are equal."""
+    published = {True: "yes", False: "no", None: "-"}[row.published]
+    versions = (_or_dash(row.declared), _or_dash(row.version))
+    source = _baseline_source(row, adoption)
+    note = row.note.replace(row.name, "NAME")
+    return (*versions, source, row.evidence, _or_dash(row.next), published, note)
+
+
+def _adoption_lines(adoption: Adoption, *, verbose: bool) -> list[Text]:
+    """Return the lines below the table."""
     label = f", label {adoption.label}" if adoption.label else ""
-    formats = ", ".join(adoption.tag_format)
-    lines = [Text(f"tag_format: {formats}{label}")]
-    for heading, names in (("not published", unpublished), ("tags that match no package", adoption.unexplained)):
-        if names:
-            lines.append(Text(f"{heading}: {summarize(names, 5)}", style="dim"))
-    lines += [Text(f"--tag-baselines would tag {commit[:7]} as {tag}") for tag, commit in adoption.missing.items()]
-    lines += map(colored_diff, adoption.diffs.values())
-    return Group(table, *lines)
+    lines = [Text(f"tag_format: {', '.join(adoption.tag_format)}{label}")]
+    own: dict[str, list[str]] = {}
+    for name, formats in adoption.own_tag_formats.items():
+        own.setdefault(", ".join(formats), []).append(name)
+    lines += [Text(f"tag_format of {summarize(names, 5)}: {formats}") for formats, names in own.items()]
+    unpublished = [row.name for row in adoption.packages if row.baseline == "home"]
+    if unpublished:
+        limit = len(unpublished) if verbose else 5
+        lines.append(Text(f"not published: {summarize(unpublished, limit)}", style="dim"))
+    lines += _unread_lines(adoption, verbose=verbose)
+    lines += [Text(f"note {note}", style="yellow") for note in adoption.notes]
+    missing = [f"{commit[:7]} as {tag}" for tag, commit in adoption.missing.items()]
+    limit = len(missing) if verbose else _MAX_EQUAL_ROWS
+    if missing:
+        lines.append(Text(f"--tag-baselines would tag {summarize(missing, limit)}"))
+    return lines
+
+
+def _unread_lines(adoption: Adoption, *, verbose: bool) -> list[Text]:
+    """Return one line for each form of tags that look like versions and are not read; then all other tags."""
+    limit = len(adoption.unread) if verbose else _MAX_FORMS
+    lines: list[Text] = []
+    for tags in adoption.unread[:limit]:
+        head = f"not read: {count_as('tag', tags.tags)} {tags.form} (newest {tags.newest}): {tags.reason}."
+        lines.append(Text(f"{head} {tags.advice}".rstrip(), style="yellow" if tags.advice else "dim"))
+    more = adoption.unread[limit:]
+    if more:
+        forms = [tags.form for tags in more]
+        lines.append(Text(f"not read: {summarize(forms)}; `--verbose` shows the reasons", style="yellow"))
+    unread = {tag for tags in adoption.unread for tag in tags.tags}
+    others = [tag for tag in adoption.unexplained if tag not in unread]
+    if others:
+        lines.append(Text(f"tags that match no package: {summarize(others, 5)}", style="dim"))
+    return lines
+
+
+def adoption_changes(adoption: Adoption) -> list[RenderableType]:
+    """Draw the changes of files, and the checklist of what you do by hand."""
+    lines: list[RenderableType] = list(map(colored_diff, adoption.diffs.values()))
+    if adoption.setup_steps:
+        lines.append(Text("Do by hand, once:", style="bold"))
+    lines += [Indented(Text(f"[ ] {describe_step(step)}"), 2) for step in adoption.setup_steps]
+    return lines
 
 
 def _baseline_source(row: AdoptedPackage, adoption: Adoption) -> str:

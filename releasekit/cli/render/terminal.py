@@ -6,14 +6,16 @@ import logging
 import os
 import signal
 import sys
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.text import Text
 
 from releasekit.logging import is_json_log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from contextlib import AbstractContextManager
 
     from pydantic import BaseModel
@@ -68,12 +70,18 @@ def confirm(question: str) -> bool:
     """Ask on the terminal; return False if there is no answer."""
     from rich.prompt import Confirm
 
+    with _interruptible(), suppress(EOFError):
+        return Confirm.ask(question, console=make_console(on_stderr=True), default=False)
+    return False
+
+
+@contextmanager
+def _interruptible() -> Generator[None]:
+    """Let Ctrl-C end a question inside the block."""
     # asyncio handles the first Ctrl-C in the next step of its loop, and the loop has no step while we wait here.
     previous_handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return Confirm.ask(question, console=make_console(on_stderr=True), default=False)
-    except EOFError:
-        return False
+        yield
     finally:
         signal.signal(signal.SIGINT, previous_handler)
 
@@ -86,10 +94,9 @@ def ask(question: str, default: str = "", choices: Sequence[str] = ()) -> str:
         return ""
 
     options = list(choices) or None
-    try:
-        return Prompt.ask(question, console=make_console(on_stderr=True), default=default, choices=options)
-    except EOFError:
-        return default
+    with _interruptible(), suppress(EOFError):
+        return Prompt.ask(Text(question), console=make_console(on_stderr=True), default=default, choices=options)
+    return default
 
 
 def is_terminal() -> bool:

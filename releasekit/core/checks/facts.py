@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from packaging.utils import canonicalize_name
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
-from releasekit.core.adoption import SAMPLE_DIRECTORIES
+from releasekit.core.adoption.internal_packages import SAMPLE_DIRECTORIES
 from releasekit.core.checks.fixes import Fix
 from releasekit.core.toml_lines import line_of
 from releasekit.core.workspace.workspace import Kind, requirement_arrays, requirement_of

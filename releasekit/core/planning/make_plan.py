@@ -68,7 +68,7 @@ def make_plan(
     schemes = schemes_of(settings, basis.own)
     steps = _make_steps(basis, decisions, statuses, ordered, released_graph, schemes, siblings)
     released = [step for step in steps if step.is_released]
-    _refuse_shared_tags(released, schemes)
+    _refuse_shared_tags(released, schemes, decisions)
     candidates = candidate_versions(basis, siblings)
     excluded = exclusions(candidates)
     unallowed_new = first_releases_to_allow(basis, released)
@@ -199,12 +199,15 @@ def _taken_tags(released: Sequence[Step], inputs: PlanInputs) -> Iterator[Refusa
         yield Refusal(ErrorCode.TAG_EXISTS, f"{tag} exists already, at {commit}", name)
 
 
-def _refuse_shared_tags(released: Sequence[Step], schemes: TagSchemes) -> None:
+def _refuse_shared_tags(released: Sequence[Step], schemes: TagSchemes, decisions: Decisions) -> None:
+    """Raise Refusal RK-TAG-INVALID for a tag of two packages, unless they share their tag formats and versions."""
     owner: dict[str, str] = {}
     for step in released:
         other = owner.setdefault(step.tag, step.name)
         has_own_scheme = not schemes.own.keys().isdisjoint((other, step.name))
-        if other != step.name and has_own_scheme:
+        shares_formats = schemes.of(other) == schemes.of(step.name)
+        may_share = shares_formats and decisions.share_version(other, step.name)
+        if other != step.name and has_own_scheme and not may_share:
             message = f"{other} and {step.name} would both be tagged {step.tag}"
             raise Refusal(ErrorCode.TAG_INVALID, message, hint="Put {name} into the tag_format of one of them.")
 

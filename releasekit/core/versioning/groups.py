@@ -57,6 +57,10 @@ class Decisions(Mapping[str, Decision]):
                 requests[name] = request_bump(request.history, request.rules, propagation_reason=reason)
         return decide_groups(requests, self.groups)
 
+    def share_version(self, one: str, other: str) -> bool:
+        """Return whether the versions of two packages are decided together."""
+        return any(one in group.names and other in group.names for group in self.groups)
+
     def fixed_group_members(self, names: Container[str]) -> frozenset[str]:
         """Return all members of the fixed groups that contain any of *names*."""
         fixed_groups = [group for group in self.groups if group.fixed]
@@ -96,7 +100,7 @@ def group_patterns(settings: Settings, names: Iterable[str]) -> list[str]:
         if name not in settings.groups:
             available = ", ".join(settings.groups) or "none is configured"
             message = f"no group is named {name} ({available}){did_you_mean(name, settings.groups)}"
-            hint = "Define groups in [tool.releasekit.groups]. `releasekit init` proposes one for each directory."
+            hint = "Define groups in [tool.releasekit.groups]."
             raise Refusal(ErrorCode.WORKSPACE_UNKNOWN_PACKAGE, message, hint=hint)
         patterns += settings.groups[name].packages
     return patterns

@@ -615,6 +615,18 @@ class TestTags:
             plan_of("app:", "core:", tags=["v1.0"], own=own)
         assert caught.value.code is ErrorCode.TAG_INVALID
 
+    def test_fixed_group_shares_own_tag(self) -> None:
+        """Packages of one fixed group may share a tag, if they have the same tag formats."""
+        own = {name: {"tag_format": "py-v{version}"} for name in ("app", "core")}
+        group = {"packages": ["app", "core"], "versioning": "fixed"}
+        lines = ("app:", "core:", "tool:")
+
+        plan = plan_of(*lines, tags=["py-v1.0", "tool-v1.0"], own=own, settings={"groups": {"py": group}})
+
+        assert {step.name: step.tag for step in plan.steps} == {
+            "app": "py-v1.1", "core": "py-v1.1", "tool": "tool-v1.1",
+        }  # fmt: skip
+
     def test_invalid_own_format_names_package(self) -> None:
         """A format that makes no tag is refused with the package's name."""
         with pytest.raises(Refusal, match="must contain") as caught:

@@ -1,0 +1,171 @@
+"""Weighs the forms of tags: which packages declared the versions of the newest tags of each form.
+
+A form is proposed only for packages that declared the version of all its newest tags.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from releasekit.core.history.tag_evidence import TagReading, objection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from packaging.version import Version
+
+    from releasekit.core.adoption.tag_forms import ParsedTag, WordKind
+    from releasekit.core.history.tag_evidence import Declarations
+
+RECENT_TAGS = 5
+"""How many of the newest tags of a form decide."""
+
+
+class DatedTag(NamedTuple):
+    """A parsed tag with its commit and the time of that commit."""
+
+    parsed: ParsedTag
+    commit: str
+    time: int
+
+    @property
+    def age_key(self) -> tuple[int, Version]:
+        """The key to sort by: newer commits are higher, and at one time higher versions."""
+        return self.time, self.parsed.version
+
+
+class FormTags(NamedTuple):
+    """The tags of one form, newest first. *name* is the package that they name, empty if they name none."""
+
+    pattern: str
+    label: str
+    name: str
+    kind: WordKind
+    tags: tuple[DatedTag, ...]
+
+    @property
+    def recent(self) -> tuple[DatedTag, ...]:
+        """The newest tags, which decide."""
+        return self.tags[:RECENT_TAGS]
+
+    def readings(self, names: Sequence[str]) -> list[TagReading]:
+        """Return the newest tags, each read for its package, or without a package's name for all of *names*."""
+        return [reading for tag in self.recent for reading in self.readings_of(tag, names)]
+
+    def readings_of(self, tag: DatedTag, names: Sequence[str]) -> list[TagReading]:
+        """Return one *tag* of this form, read for its package, or without a package's name for all of *names*."""
+        owners = (self.name,) if self.name else names
+        parsed = tag.parsed
+        is_own = bool(self.name)
+        return [TagReading(name, parsed.tag, parsed.version, tag.commit, is_own) for name in owners]
+
+
+def tags_by_form(tags: Iterable[DatedTag]) -> list[FormTags]:
+    """Return *tags* by form and package, the form with the newest tag first."""
+    by_form: defaultdict[tuple[str, str, str], list[DatedTag]] = defaultdict(list)
+    for tag in sorted(tags, key=_age, reverse=True):
+        parsed = tag.parsed
+        by_form[parsed.pattern, parsed.label, parsed.name].append(tag)
+    forms: list[FormTags] = []
+    for (pattern, label, name), dated in by_form.items():
+        forms.append(FormTags(pattern, label, name, dated[0].parsed.kind, tuple(dated)))
+    return forms
+
+
+def _age(tag: DatedTag) -> tuple[int, Version]:
+    return tag.age_key
+
+
+@dataclass(frozen=True, slots=True)
+class FormEvidence:
+    """What the newest tags of a form say.
+
+    *owners* are the packages that declared the version of each of them that they were there for; *opposed* declared
+    another version at one of them. Of the *recent* tags, *matching* have a version that a package declared. *objection*
+    is the reason why the newest tag that matches nothing is no release; empty if there is no such tag.
+    """
+
+    form: FormTags
+    owners: Mapping[str, DatedTag]
+    opposed: frozenset[str]
+    matching: int
+    recent: int
+    objection: str = ""
+
+    @property
+    def is_supported(self) -> bool:
+        """Whether all the newest tags are releases of a package."""
+        return bool(self.owners) and self.matching == self.recent
+
+
+def weigh_form(form: FormTags, names: Sequence[str], declarations: Declarations) -> FormEvidence:
+    """Return the evidence for *form* in a workspace of packages *names*; *declarations* are those at its tags.
+
+    A tag of a post-release decides nothing: such versions are often tagged without being declared.
+    """
+    verdicts = [_judge(tag, form, names, declarations) for tag in form.recent]
+    deciding = [verdict for verdict in verdicts if not verdict.is_repair]
+    opposed = frozenset(name for verdict in deciding for name in verdict.opposed)
+    owners: dict[str, DatedTag] = {}
+    for verdict in deciding:
+        for name in verdict.matches - opposed:
+            owners.setdefault(name, verdict.tag)
+    objections = [verdict.objection for verdict in verdicts if not verdict.matches]
+    return FormEvidence(
+        form,
+        owners,
+        opposed,
+        matching=sum(bool(verdict.matches) for verdict in deciding),
+        recent=len(deciding),
+        objection=next(iter(objections), ""),
+    )
+
+
+class _Verdict(NamedTuple):
+    """Which packages declared the version of a tag, and which were there and declared another one."""
+
+    tag: DatedTag
+    matches: frozenset[str]
+    opposed: frozenset[str]
+    objection: str
+
+    @property
+    def is_repair(self) -> bool:
+        version = self.tag.parsed.version
+        return version.is_postrelease or bool(version.local)
+
+
+def _judge(tag: DatedTag, form: FormTags, names: Sequence[str], declarations: Declarations) -> _Verdict:
+    matches: set[str] = set()
+    opposed: set[str] = set()
+    last_objection = ""
+    for reading in form.readings_of(tag, names):
+        declaration = declarations.get(reading.place)
+        last_objection = objection(reading, declaration)
+        if not last_objection:
+            matches.add(reading.name)
+        elif declaration is not None:
+            opposed.add(reading.name)
+    if form.name:
+        text = f"at {tag.parsed.tag}, {last_objection}"
+    else:
+        text = f"no package declared {tag.parsed.version} at {tag.parsed.tag}"
+    return _Verdict(tag, frozenset(matches), frozenset(opposed), text)
+
+
+def last_by_package(evidence: Iterable[FormEvidence]) -> dict[str, tuple[FormEvidence, DatedTag]]:
+    """Return the newest release of each package among supported forms. Of equally new tags, the one with its name."""
+    last: dict[str, tuple[FormEvidence, DatedTag]] = {}
+    for weighed in evidence:
+        if not weighed.is_supported:
+            continue
+        for name, tag in weighed.owners.items():
+            if name not in last or _rank(weighed, tag) > _rank(*last[name]):
+                last[name] = (weighed, tag)
+    return last
+
+
+def _rank(evidence: FormEvidence, tag: DatedTag) -> tuple[int, Version, bool]:
+    return (*tag.age_key, bool(evidence.form.name))

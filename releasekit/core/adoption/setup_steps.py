@@ -1,0 +1,127 @@
+"""The steps that you do by hand before the CI workflows can release, with the exact values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from releasekit.core.adoption.findings import SetupStep
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from releasekit.core.history.web_links import RepositoryUrls
+    from releasekit.core.release.target import Target
+
+CiSystem = Literal["github", "gitlab"]
+ENVIRONMENT = "pypi"
+"""The environment of the job that uploads, in the workflows of releasekit."""
+_UNKNOWN = "?"
+
+
+def setup_steps(
+    ci: CiSystem, urls: RepositoryUrls, target: Target, projects: Mapping[str, bool], workflow: str
+) -> tuple[SetupStep, ...]:
+    """Return what you set up by hand for *ci*, in order.
+
+    *projects* are the packages to publish; the value says whether the index has the project. *workflow* is the file
+    that publishes.
+    """
+    steps = _github_steps() if ci == "github" else _gitlab_steps()
+    if target.is_pypi:
+        return (*steps, *_publisher_steps(ci, urls, projects, workflow))
+    return (*steps, _token_step(ci, target))
+
+
+def _github_steps() -> list[SetupStep]:
+    return [
+        SetupStep(
+            what="turn on `Allow GitHub Actions to create and approve pull requests`",
+            where="Settings > Actions > General",
+        ),
+        SetupStep(
+            what="create the environment; add reviewers if a person approves each upload",
+            where="Settings > Environments",
+            values={"name": ENVIRONMENT, "deployment tags": "*"},
+        ),
+        SetupStep(
+            what="protect the tags, so that only people and workflows who release can create them",
+            where="Settings > Rules > Rulesets",
+            values={"target": "tags"},
+        ),
+    ]
+
+
+def _gitlab_steps() -> list[SetupStep]:
+    return [
+        SetupStep(
+            what="create a project access token with the scope `api`, and store it as a masked, protected variable",
+            where="Settings > Access words, then Settings > CI/CD > Variables",
+            values={"variable": "GITLAB_TOKEN", "environment scope": ENVIRONMENT},
+        ),
+        SetupStep(
+            what="protect the tags; a protected variable is missing in the pipeline of other tags",
+            where="Settings > Repository > Protected tags",
+        ),
+        SetupStep(
+            what="protect the environment, and choose who may deploy to it",
+            where="Settings > CI/CD > Protected environments",
+            values={"name": ENVIRONMENT},
+        ),
+    ]
+
+
+def _publisher_steps(
+    ci: CiSystem, urls: RepositoryUrls, projects: Mapping[str, bool], workflow: str
+) -> list[SetupStep]:
+    """Return the trusted publishers to add: pending ones for new projects, ordinary ones for the others."""
+    owner, _, repository = urls.repository.rpartition("/")
+    if ci == "github":
+        values = {
+            "owner": owner or _UNKNOWN,
+            "repository": repository or _UNKNOWN,
+            "workflow": workflow,
+            "environment": ENVIRONMENT,
+        }
+    else:
+        values = {
+            "namespace": owner or _UNKNOWN,
+            "project": repository or _UNKNOWN,
+            "top-level pipeline file": ".gitlab-ci.yml",
+            "environment": ENVIRONMENT,
+        }
+    new = tuple(name for name, exists in projects.items() if not exists)
+    known = tuple(name for name, exists in projects.items() if exists)
+    steps: list[SetupStep] = []
+    if new:
+        what = "add a pending trusted publisher for each new project"
+        where = "PyPI: your account > Publishing"
+        steps.append(SetupStep(what=what, where=where, values=values, packages=new))
+    if known:
+        what = "add a trusted publisher to each project"
+        where = "PyPI: the project > Manage > Publishing"
+        steps.append(SetupStep(what=what, where=where, values=values, packages=known))
+    return steps
+
+
+def _token_step(ci: CiSystem, target: Target) -> SetupStep:
+    """Return the secret for an index that takes a token: trusted publishing is for PyPI only."""
+    places = {
+        "github": f"Settings > Environments > {ENVIRONMENT} > Environment secrets",
+        "gitlab": "Settings > CI/CD > Variables",
+    }
+    name = f"the index {target.name}" if target.name else "the index"
+    what = f"store a token for {name} as a secret, and pass it to the step that publishes"
+    return SetupStep(what=what, where=places[ci], values={"secret": token_variable()})
+
+
+def token_variable() -> str:
+    """Return the variable from which uv reads the token for uploads."""
+    return "UV_PUBLISH_TOKEN"
+
+
+def describe_step(step: SetupStep, packages: Sequence[str] | None = None) -> str:
+    """Return *step* as one line of a checklist; *packages* replaces the names of all its packages."""
+    names = step.packages if packages is None else packages
+    what = f"{step.what} ({', '.join(names)})" if names else step.what
+    values = "".join(f"; {name}: {value}" for name, value in step.values.items())
+    return f"{what} - {step.where}{values}"

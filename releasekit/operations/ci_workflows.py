@@ -1,0 +1,58 @@
+"""The CI files for a release by pull request, from the templates of releasekit."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from releasekit.core.adoption.setup_steps import token_variable
+from releasekit.integrations.filesystem import read_text
+
+if TYPE_CHECKING:
+    from releasekit.core.adoption.setup_steps import CiSystem
+    from releasekit.core.release.target import Target
+    from releasekit.integrations.git import Repo
+    from tasks.project import Project
+
+log = logging.getLogger("releasekit")
+
+_CI_DIRECTORIES = {"github": ".github/workflows", "gitlab": ".gitlab"}
+_GITLAB_FILE = ".gitlab-ci.yml"
+_LAST_VARIABLE = "          GITHUB_TOKEN: ${{ github.token }}\n"
+
+
+def ci_texts(repo: Repo, project: Project, ci: CiSystem, target: Target) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the texts of the CI files before and after, by path relative to the workspace.
+
+    They are the templates of releasekit, for the branch that is checked out. If *target* needs a token, the step that
+    publishes gets it from a secret. On GitLab, jobs see all variables.
+    """
+    templates = files("releasekit") / "templates" / ci
+    wanted = {f"{_CI_DIRECTORIES[ci]}/{template.name}": template.read_text() for template in templates.iterdir()}
+    if ci == "gitlab":
+        include = next(iter(wanted))
+        if not (repo.top / _GITLAB_FILE).exists():
+            wanted[_GITLAB_FILE] = f"include:\n  - local: {include}\n"
+        elif include not in read_text(repo.top / _GITLAB_FILE):
+            log.info("add to %s: `include: [{local: %s}]`", _GITLAB_FILE, include)
+    branch = json.dumps(repo.branch) if repo.branch not in ("", "main") else "main"
+    before: dict[str, str] = {}
+    after: dict[str, str] = {}
+    for path, text in sorted(wanted.items()):
+        target_file = repo.top / path
+        display_path = os.path.relpath(target_file, project.root)
+        before[display_path] = read_text(target_file) if target_file.is_file() else ""
+        after[display_path] = text.replace("branches: [main]", f"branches: [{branch}]")
+        if path.endswith("/publish.yml") and not target.is_pypi:
+            after[display_path] = _with_token(after[display_path])
+    return before, after
+
+
+def _with_token(workflow: str) -> str:
+    """Return *workflow* with the token for uploads among the variables of its last step, which publishes."""
+    before, last_variable, after = workflow.rpartition(_LAST_VARIABLE)
+    name = token_variable()
+    return f"{before}{last_variable}          {name}: ${{{{ secrets.{name} }}}}\n{after}"

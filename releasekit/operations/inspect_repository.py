@@ -1,0 +1,139 @@
+"""Read what a repository says about its earlier releases: tags with their evidence, the index, and commits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from releasekit.core.adoption.commit_types import NEWEST_COMMITS, count_types
+from releasekit.core.adoption.findings import CommitTypes
+from releasekit.core.adoption.form_evidence import DatedTag, tags_by_form, weigh_form
+from releasekit.core.adoption.internal_packages import ReleaseFacts, find_internal
+from releasekit.core.adoption.tag_forms import package_words, parse_tags, unclaimed_tags
+from releasekit.core.adoption.tagging import choose_tagging
+from tasks import read_history
+from tasks.read_declarations import DeclarationReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from packaging.version import Version
+
+    from releasekit.core.adoption.findings import InternalPackage
+    from releasekit.core.adoption.form_evidence import FormEvidence, FormTags
+    from releasekit.core.adoption.tagging import Tagging
+    from releasekit.core.history.tag_evidence import Declarations
+    from releasekit.integrations.git import Repo
+    from tasks.project import Project
+
+    PublishedVersions = Mapping[str, frozenset[Version]]
+
+_NEWEST_RELEASES = 3
+PUBLISH_KEYS = {"exclude", "packages"}
+"""The keys that choose which packages are published. If one is set, `init` does not suggest `exclude`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What the repository says: the evidence for each form of tags, internal packages, and types of commits.
+
+    *published* has the versions on the index, None if it was not asked. *notes* are problems of the whole repository.
+    """
+
+    tags: Mapping[str, str]
+    forms: Sequence[FormTags]
+    declarations: Declarations
+    published: PublishedVersions | None
+    internal: tuple[InternalPackage, ...] = ()
+    commits: CommitTypes = field(default_factory=CommitTypes)
+    notes: tuple[str, ...] = ()
+
+    def weigh(self, names: Iterable[str]) -> list[FormEvidence]:
+        """Return the evidence for each form of tags in a workspace of packages *names*."""
+        ordered = sorted(names)
+        return [weigh_form(form, ordered, self.declarations) for form in self.forms]
+
+
+def inspect_repository(
+    repo: Repo, project: Project, published: PublishedVersions | None, notes: Sequence[str] = ()
+) -> Inspection:
+    """Read tags, what packages declared at them, and the newest commits. Changes nothing."""
+    tags = repo.tags()
+    forms = _read_forms(repo, project, tags)
+    names = [member.name for member in project.workspace.publishable]
+    reader = DeclarationReader(repo, project)
+    readings = [reading for form in forms for reading in form.readings(names)]
+    declarations = reader.read(reading.place for reading in readings)
+    inspection = Inspection(tags, forms, declarations, published, notes=tuple(notes))
+    evidence = inspection.weigh(names)
+    is_configured = bool(settings_table(project).keys() & PUBLISH_KEYS)
+    internal = () if is_configured else _find_internal(project, reader, evidence, tags, published)
+    commits = count_types(repo.newest_commits(NEWEST_COMMITS))
+    return replace(inspection, internal=internal, commits=commits)
+
+
+def settings_table(project: Project) -> Mapping[str, Any]:
+    """Return the table [tool.releasekit] of the root."""
+    return project.document.get("tool", {}).get("releasekit", {})
+
+
+def _read_forms(repo: Repo, project: Project, tags: Mapping[str, str]) -> list[FormTags]:
+    """Return the tags by form, without umbrella tags and those of packages that have a tag format of their own."""
+    umbrellas = read_history.umbrella_tags(repo, project, tags, in_any_format=True)
+    package_tags = (tag for tag in tags if tag not in umbrellas)
+    common = unclaimed_tags(package_tags, project.schemes.own)
+    directories = {member.name: member.path for member in project.workspace}
+    parsed = parse_tags(common, package_words(directories))
+    times = repo.commit_times({tags[tag] for tag in parsed})
+    return tags_by_form(DatedTag(reading, tags[tag], times[tags[tag]]) for tag, reading in parsed.items())
+
+
+def _find_internal(
+    project: Project,
+    reader: DeclarationReader,
+    evidence: Sequence[FormEvidence],
+    tags: Mapping[str, str],
+    published: PublishedVersions | None,
+) -> tuple[InternalPackage, ...]:
+    """Return the packages that were never released and have a sign that they never will be."""
+    on_index = {name for name, versions in (published or {}).items() if versions}
+    released = set(on_index)
+    sharing: set[str] = set()
+    for weighed in evidence:
+        if weighed.form.name:
+            released |= {*weighed.owners, *weighed.opposed}
+        elif weighed.is_supported:
+            sharing |= weighed.owners.keys()
+    if not on_index:  # the index knows better who shares a tag
+        released |= sharing
+    for name, scheme in project.schemes.own.items():
+        if any(read in ("", name) for tag in tags for read, _ in scheme.readings(tag)):
+            released.add(name)
+    commits = _newest_releases(evidence)
+    names = [member.name for member in project.workspace.publishable]
+    places = reader.read((commit, name) for commit in commits for name in names if name not in released)
+    present: dict[str, int] = {}
+    for (_, name), declaration in places.items():
+        present[name] = present.get(name, 0) + (declaration is not None)
+    facts = ReleaseFacts(released, sharing, published is not None, len(commits), present)
+    return find_internal(project.workspace, facts)
+
+
+def _newest_releases(evidence: Iterable[FormEvidence]) -> list[str]:
+    """Return the commits of the newest releases."""
+    releases = [tag for weighed in evidence if weighed.is_supported for tag in weighed.form.recent]
+    newest_first = sorted(releases, key=lambda tag: tag.age_key, reverse=True)
+    commits = dict.fromkeys(tag.commit for tag in newest_first)
+    return list(commits)[:_NEWEST_RELEASES]
+
+
+def decide_tagging(
+    project: Project, inspection: Inspection, excluded: Iterable[str]
+) -> tuple[Tagging, list[FormEvidence]]:
+    """Return the tag formats for all packages but those *excluded*, and the evidence for each form."""
+    left_out = {*excluded, *project.schemes.own}
+    members = [member for member in project.workspace.publishable if member.name not in left_out]
+    evidence = inspection.weigh(member.name for member in members)
+    is_configured = "tag_format" in settings_table(project)
+    tagging = choose_tagging(evidence, members, project.settings, is_configured=is_configured)
+    return tagging, evidence
