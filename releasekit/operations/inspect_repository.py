@@ -85,7 +85,14 @@ def _read_forms(repo: Repo, project: Project, tags: Mapping[str, str]) -> list[F
     directories = {member.name: member.path for member in project.workspace}
     parsed = parse_tags(common, package_words(directories))
     times = repo.commit_times({tags[tag] for tag in parsed})
-    return tags_by_form(DatedTag(reading, tags[tag], times[tags[tag]]) for tag, reading in parsed.items())
+    merged = repo.merged_tags()
+    limit = max((member.version for member in project.workspace if member.version), default=None)
+    dated: list[DatedTag] = []
+    for tag, reading in parsed.items():
+        commit = tags[tag]
+        is_ahead = limit is not None and reading.version > limit and tag not in merged
+        dated.append(DatedTag(reading, commit, times[commit], is_ahead))
+    return tags_by_form(dated)
 
 
 def _find_internal(

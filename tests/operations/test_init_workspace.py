@@ -127,6 +127,21 @@ def test_some_packages_share_label_tags(tmp_path: Path) -> None:
     assert (tags["app"], tags["core"]) == ("python-v0.3.1", "python-v0.3.1")
 
 
+def test_prerelease_branch_decides_nothing(tmp_path: Path) -> None:
+    """A tag on another branch, above what this branch declares, is no evidence about the packages here."""
+    world = make_world(tmp_path, "app; core")
+    world.git("tag", "v0.1.0")
+    world.git("switch", "--quiet", "--create", "next")
+    set_version(world, "app", "1.0.0a1")
+    world.git("tag", "v1.0.0a1")
+    world.git("switch", "--quiet", "main")
+
+    found = init(world, "--offline", "--yes")
+
+    assert (found["tag_format"], found["own_tag_formats"]) == (["v{version}"], {})
+    assert {row["tag"] for row in found["packages"]} == {"v0.1.0"}
+
+
 def test_root_package_has_own_tags(tmp_path: Path) -> None:
     """The package at the root may have tags without a name, beside members with names."""
     world = make_world(tmp_path, "core")

@@ -24,11 +24,15 @@ RECENT_TAGS = 5
 
 
 class DatedTag(NamedTuple):
-    """A parsed tag with its commit and the time of that commit."""
+    """A parsed tag with its commit and the time of that commit.
+
+    *is_ahead* says that it is on another branch, and above all versions that this branch declares.
+    """
 
     parsed: ParsedTag
     commit: str
     time: int
+    is_ahead: bool = False
 
     @property
     def age_key(self) -> tuple[int, Version]:
@@ -47,8 +51,9 @@ class FormTags(NamedTuple):
 
     @property
     def recent(self) -> tuple[DatedTag, ...]:
-        """The newest tags, which decide."""
-        return self.tags[:RECENT_TAGS]
+        """The newest tags, which decide; if there are others, those that are ahead of this branch do not."""
+        here = tuple(tag for tag in self.tags if not tag.is_ahead)
+        return (here or self.tags)[:RECENT_TAGS]
 
     def readings(self, names: Sequence[str]) -> list[TagReading]:
         """Return the newest tags, each read for its package, or without a package's name for all of *names*."""
