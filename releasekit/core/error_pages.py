@@ -213,6 +213,19 @@ _TABLE = (
         _SELECT,
     ),
     ErrorPage(
+        ErrorCode.CONFIG_FOREIGN,
+        (
+            "A file of the other tool is no valid JSON, TOML or INI. The error names the line.",
+            "The workspace has no configuration of the tool after --from.",
+        ),
+        (
+            "$ releasekit init --from changesets\n"
+            "error: RK-CONFIG-FOREIGN: there is no configuration of changesets\n"
+            "$ releasekit init --from release-please"
+        ),
+        "docs/migration/index.md",
+    ),
+    ErrorPage(
         ErrorCode.CONFIG_INVALID_KEY,
         (
             "A key in [tool.releasekit] is misspelt.",

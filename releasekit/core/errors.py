@@ -29,6 +29,7 @@ class ErrorCode(StrEnum):
     WORKSPACE_REQUIREMENT = "RK-WORKSPACE-REQUIREMENT"
     WORKSPACE_UNKNOWN_PACKAGE = "RK-WORKSPACE-UNKNOWN-PACKAGE"
 
+    CONFIG_FOREIGN = "RK-CONFIG-FOREIGN"
     CONFIG_INVALID_KEY = "RK-CONFIG-INVALID-KEY"
     CONFIG_INVALID_VALUE = "RK-CONFIG-INVALID-VALUE"
 
@@ -207,6 +208,11 @@ _TABLE = (
         ErrorCode.WORKSPACE_UNKNOWN_PACKAGE,
         "A name, pattern or path matches no member of the workspace, or no group has this name.",
         "`releasekit discover` lists the members.",
+    ),
+    ErrorInfo(
+        ErrorCode.CONFIG_FOREIGN,
+        "The configuration of another release tool, which `init --from` reads, is broken or is not there.",
+        "Fix the line that is named, or name another tool with --from.",
     ),
     ErrorInfo(
         ErrorCode.CONFIG_INVALID_KEY,

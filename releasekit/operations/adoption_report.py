@@ -10,6 +10,7 @@ from releasekit.core.adoption.findings import AdoptedPackage
 from releasekit.core.config.settings import Selection, Settings
 from releasekit.core.errors import Refusal
 from releasekit.core.workspace.workspace import Workspace
+from releasekit.operations.take_over import with_baselines
 from tasks import ask_index, decide, read_history
 from tasks.ask_index import IndexAnswers
 
@@ -53,15 +54,22 @@ def apply_keys(project: Project, keys: Iterable[MissingKey], tagging: Tagging, e
 
 
 def collect_rows(
-    repo: Repo, project: Project, published: PublishedVersions | None, evidence: Sequence[FormEvidence]
+    repo: Repo,
+    project: Project,
+    published: PublishedVersions | None,
+    evidence: Sequence[FormEvidence],
+    manifest: Mapping[str, Version],
 ) -> AdoptionRows:
     """Return a row for the last release of each package. *project* has the configuration that is proposed.
+
+    *manifest* has the last releases that another tool names.
 
     Raises Refusal as `read_history` does.
     """
     history = read_history.read_history(repo, project)
     versions_on_index = published or {}
-    on_index = ask_index.baselines_on_index(repo, project, history, versions_on_index)
+    known_versions = with_baselines(versions_on_index, manifest)
+    untagged = ask_index.baselines_on_index(repo, project, history, known_versions)
     reasons = _evidence_by_tag(evidence)
     rows: list[AdoptedPackage] = []
     missing: list[tuple[str, str]] = []
@@ -70,10 +78,13 @@ def collect_rows(
         versions = versions_on_index.get(name, frozenset())
         if not member.publishable:
             row = _make_row(member, "home")
-        elif name in on_index:
-            last = on_index[name]
+        elif name in untagged:
+            last = untagged[name]
             tag = project.schemes.of(name).tag(name, last.version)
-            row = _untagged_row(member, last, tag)
+            source = "manifest" if manifest.get(name) == last.version else "index"
+            row = _untagged_row(member, last, tag, source)
+            if published is not None and last.version not in versions:
+                row = row.model_copy(update={"note": f"{row.note}; not on the index: use --tag-baselines"})
             if last.commit:
                 missing.append((tag, last.commit))
         elif name in history.baselines:
@@ -83,7 +94,7 @@ def collect_rows(
             row = _unreleased_row(member, baseline, versions)
         is_published = bool(versions) if published is not None and member.publishable else None
         rows.append(row.model_copy(update={"evidence": reasons.get(row.tag, ""), "published": is_published}))
-    next_versions, notes = _next_versions(repo, project, history, on_index, published)
+    next_versions, notes = _next_versions(repo, project, history, untagged, published)
     packages = tuple(row.model_copy(update={"next": next_versions.get(row.name)}) for row in rows)
     return AdoptionRows(packages, missing_tags(missing), notes)
 
@@ -117,11 +128,11 @@ def _next_versions(
     return {step.name: step.next for step in plan.packages if step.name not in lost}, ()
 
 
-def _untagged_row(member: Member, last: Baseline, tag: str) -> AdoptedPackage:
+def _untagged_row(member: Member, last: Baseline, tag: str, source: BaselineSource) -> AdoptedPackage:
     note = f"no tag {tag}"
     if not last.commit:
         note += f", and no commit here sets the version {last.version}"
-    return _make_row(member, "index", last, note)
+    return _make_row(member, source, last, note)
 
 
 def _unreleased_row(member: Member, baseline: BaselineSource, published: Collection[Version]) -> AdoptedPackage:

@@ -23,6 +23,7 @@ from releasekit.operations.ci_workflows import ci_texts
 from releasekit.operations.confirmation import Proposal
 from releasekit.operations.draft import open_index
 from releasekit.operations.inspect_repository import decide_tagging, inspect_repository, settings_table
+from releasekit.operations.take_over import apply_take_over, read_take_over
 from tasks import ask_index, read_workspace
 
 if TYPE_CHECKING:
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
     from releasekit.core.adoption.setup_steps import CiSystem
     from releasekit.core.adoption.tagging import Tagging
     from releasekit.core.history.web_links import RepositoryUrls
+    from releasekit.core.migration.foreign_setup import ForeignTool
     from releasekit.operations.confirmation import Interview
     from releasekit.operations.inspect_repository import Inspection, PublishedVersions
+    from releasekit.operations.take_over import TakeOver
     from releasekit.options import InitOptions
     from tasks.project import Project
 
@@ -65,13 +68,23 @@ class InitDraft:
 
 
 async def init_workspace(
-    options: InitOptions, interview: Interview, *, tag_baselines: bool, ci: CiSystem | None = None
+    options: InitOptions,
+    interview: Interview,
+    *,
+    tag_baselines: bool,
+    ci: CiSystem | None = None,
+    tool: ForeignTool | None = None,
 ) -> Adoption:
-    """Find earlier releases and missing configuration, show it, and write it after a yes; return everything found."""
+    """Find earlier releases and missing configuration, show it, and write it after a yes; return everything found.
+
+    *tool* is another release tool, whose configuration is taken over.
+    """
     project = read_workspace.read_workspace(options.directory, options.overrides())
     repo = Repo(project.root)
+    take_over = read_take_over(repo, project, tool)
+    project = apply_take_over(project, take_over)
     published, notes = await _read_published(project, offline=options.offline)
-    inspection = inspect_repository(repo, project, published, notes)
+    inspection = replace(inspect_repository(repo, project, published, notes), take_over=take_over)
     proposed = propose_answers(inspection, ci)
     draft = make_draft(repo, project, inspection, proposed)
     await interview.show(draft.adoption)
@@ -208,8 +221,9 @@ def make_draft(repo: Repo, project: Project, inspection: Inspection, answers: An
     unread = find_unread(evidence, tagging, is_configured=is_configured)
     keys = _root_keys(project, tagging, inspection, answers)
     configured = apply_keys(project, keys, tagging, excluded)
-    rows = collect_rows(repo, configured, inspection.published, evidence)
-    before, after = _config_texts(project, keys, tagging, unread)
+    take_over = inspection.take_over
+    rows = collect_rows(repo, configured, inspection.published, evidence, take_over.baselines)
+    before, after = _config_texts(project, keys, tagging, unread, take_over)
     if answers.ci:
         before_ci, after_ci = ci_texts(repo, project, answers.ci, read_workspace.target_of(configured))
         before, after = {**before, **before_ci}, {**after, **after_ci}
@@ -228,6 +242,9 @@ def make_draft(repo: Repo, project: Project, inspection: Inspection, answers: An
         diffs=diffs,
         setup_steps=_setup_steps(repo, configured, inspection, answers),
         notes=(*inspection.notes, *rows.notes),
+        other_tools=take_over.tools,
+        not_taken_over=take_over.setup.not_taken_over if take_over.setup else (),
+        removable=take_over.setup.removable if take_over.setup else (),
     )
     return InitDraft(adoption, texts)
 
@@ -250,10 +267,19 @@ def _root_keys(project: Project, tagging: Tagging, inspection: Inspection, answe
 
 
 def _config_texts(
-    project: Project, keys: Sequence[MissingKey], tagging: Tagging, unread: Collection[UnreadTags]
+    project: Project,
+    keys: Sequence[MissingKey],
+    tagging: Tagging,
+    unread: Collection[UnreadTags],
+    take_over: TakeOver,
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return the texts of the files to configure by path, before and after."""
     by_path = {configuration.ROOT_FILE: keys, **configuration.member_keys(tagging, project.workspace)}
+    for path, foreign_keys in take_over.keys_by_path(project).items():
+        taken = {key.name: configuration.MissingKey(key.name, key.value, key.comment) for key in foreign_keys}
+        by_name = {**taken, **{key.name: key for key in by_path.get(path, ())}}
+        # In a new file, a table below [tool.releasekit] comes after the plain keys.
+        by_path[path] = sorted(by_name.values(), key=lambda key: isinstance(key.value, dict))
     before = {path: read_text(project.root / path) for path in by_path}
     after: dict[str, str] = {}
     for path, missing in by_path.items():

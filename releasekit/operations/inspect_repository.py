@@ -11,6 +11,7 @@ from releasekit.core.adoption.form_evidence import DatedTag, tags_by_form, weigh
 from releasekit.core.adoption.internal_packages import ReleaseFacts, find_internal
 from releasekit.core.adoption.tag_forms import package_words, parse_tags, unclaimed_tags
 from releasekit.core.adoption.tagging import choose_tagging
+from releasekit.operations.take_over import NO_TAKE_OVER
 from tasks import read_history
 from tasks.read_declarations import DeclarationReader
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from releasekit.core.adoption.tagging import Tagging
     from releasekit.core.history.tag_evidence import Declarations
     from releasekit.integrations.git import Repo
+    from releasekit.operations.take_over import TakeOver
     from tasks.project import Project
 
     PublishedVersions = Mapping[str, frozenset[Version]]
@@ -38,6 +40,7 @@ class Inspection:
     """What the repository says: the evidence for each form of tags, internal packages, and types of commits.
 
     *published* has the versions on the index, None if it was not asked. *notes* are problems of the whole repository.
+    *take_over* is the configuration of another release tool.
     """
 
     tags: Mapping[str, str]
@@ -47,6 +50,7 @@ class Inspection:
     internal: tuple[InternalPackage, ...] = ()
     commits: CommitTypes = field(default_factory=CommitTypes)
     notes: tuple[str, ...] = ()
+    take_over: TakeOver = NO_TAKE_OVER
 
     def weigh(self, names: Iterable[str]) -> list[FormEvidence]:
         """Return the evidence for each form of tags in a workspace of packages *names*."""

@@ -151,7 +151,7 @@ def upload(world: World, index: EmbeddedIndex, *names: str) -> None:
     for name in names:
         dist = world.root.parent / "dist" / world.git("rev-parse", "HEAD") / name
         run(Command(("uv", "build", "--quiet", "--out-dir", str(dist)), world.root / "packages" / name))
-        files = [str(path) for path in sorted(dist.glob(f"{name}-*"))]
+        files = [str(path) for path in sorted(dist.glob(f"{re.sub(r'[-.]', '_', name)}-*"))]
         run(Command(("uv", "publish", "--quiet", "--trusted-publishing", "never", *files), env=index.environment))
 
 

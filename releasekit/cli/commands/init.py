@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from releasekit.cli.command_types import DONE, SET_UP, Flatten, Format, RunModeOption, Switch, Yes
 from releasekit.cli.help import examples
-from releasekit.options import InitOptions
+from releasekit.core.migration.foreign_setup import ForeignTool
+from releasekit.options import RUN_MODE, InitOptions
 
 command = App(
     name="init",
@@ -16,6 +17,7 @@ command = App(
     help_epilogue=examples(
         "releasekit init",
         "releasekit init --yes --tag-baselines",
+        "releasekit init --from release-please",
     ),
 )
 
@@ -27,6 +29,7 @@ def init(
     yes: Yes = False,
     tag_baselines: Switch = False,
     ci: Annotated[Literal["github", "gitlab"] | None, RunModeOption] = None,
+    tool: Annotated[ForeignTool | None, Parameter(name="--from", group=RUN_MODE)] = None,
     format: Format = "table",  # noqa: A002
 ) -> int:
     """Set up releasekit: detect earlier releases and write the configuration.
@@ -39,6 +42,8 @@ def init(
         Also make the missing tags of the last releases, in this repository only; they are not pushed.
     ci
         Also write or update the CI workflows that release by pull request.
+    tool
+        Also take over the configuration and the last releases of this tool.
     format
         The output format.
     """
@@ -49,7 +54,7 @@ def init(
     from releasekit.operations.init_workspace import init_workspace
 
     confirmation = TerminalConfirmation(yes=yes, quiet=format == "json")
-    adoption = asyncio.run(init_workspace(options, confirmation, tag_baselines=tag_baselines, ci=ci))
+    adoption = asyncio.run(init_workspace(options, confirmation, tag_baselines=tag_baselines, ci=ci, tool=tool))
     if format == "json":
         terminal.write_result(format, adoption)
     return DONE

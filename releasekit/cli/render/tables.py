@@ -175,6 +175,7 @@ def _adoption_lines(adoption: Adoption, *, verbose: bool) -> list[Text]:
         limit = len(unpublished) if verbose else 5
         lines.append(Text(f"not published: {summarize(unpublished, limit)}", style="dim"))
     lines += _unread_lines(adoption, verbose=verbose)
+    lines += _other_tool_lines(adoption)
     lines += [Text(f"note {note}", style="yellow") for note in adoption.notes]
     missing = [f"{commit[:7]} as {tag}" for tag, commit in adoption.missing.items()]
     limit = len(missing) if verbose else _MAX_EQUAL_ROWS
@@ -210,6 +211,17 @@ def adoption_changes(adoption: Adoption) -> list[RenderableType]:
     return lines
 
 
+def _other_tool_lines(adoption: Adoption) -> list[Text]:
+    """Return what the configuration of another tool says in vain, or how to take one over."""
+    lines = [Text(f"not taken over: {left.what}. {left.advice}", style="yellow") for left in adoption.not_taken_over]
+    if adoption.removable:
+        return [*lines, Text(f"no longer needed: {', '.join(adoption.removable)}")]
+    return lines or [
+        Text(f"{tool} has a configuration here; `releasekit init --from {tool}` takes it over")
+        for tool in adoption.other_tools
+    ]
+
+
 def _baseline_source(row: AdoptedPackage, adoption: Adoption) -> str:
     """Return how the last release was found. A tag in the usual format is only called "tag"."""
     baseline_text, _ = _BASELINE_STYLES[row.baseline]
@@ -219,7 +231,7 @@ def _baseline_source(row: AdoptedPackage, adoption: Adoption) -> str:
     tag = row.tag or baseline_text
     if row.tag == usual_tag:
         tag = "tag"
-    preposition = "; set at" if row.baseline == "index" else " at"
+    preposition = "; set at" if row.baseline in ("index", "manifest") else " at"
     return f"{tag}{preposition} {row.commit[:7]}"
 
 
@@ -232,6 +244,7 @@ def colored_diff(text: str) -> Text:
 _BASELINE_STYLES = {
     "tag": ("tag", "green"),
     "index": ("on the index, no tag", "yellow"),
+    "manifest": ("in the manifest, no tag", "yellow"),
     "first": ("never released", "cyan"),
     "unasked": ("no tag; the index was not contacted", "yellow"),
     "home": ("not published", "dim"),

@@ -7,18 +7,20 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from releasekit.core.migration.foreign_setup import ForeignTool, LeftOut
 from releasekit.core.version_numbers import PyVersion
 
-BaselineSource = Literal["tag", "index", "first", "unasked", "home"]
+BaselineSource = Literal["tag", "index", "manifest", "first", "unasked", "home"]
 
 
 class AdoptedPackage(BaseModel):
     """The last release of one package, as `init` detects it.
 
-    *baseline*: "tag", "index" (released, no tag), "first" (never released), "unasked" (no tag, no index was queried)
-    or "home" (the package is not published). *commit* is empty if the commit of the release is unknown. *evidence* says
-    why the tag counts. *next* is the version that the plan would release now, None if it would release none.
-    *published* says whether the index has the package, None if no index was asked.
+    *baseline*: "tag", "index" (released, no tag), "manifest" (another tool names this release, no tag), "first" (never
+    released), "unasked" (no tag, no index was queried) or "home" (the package is not published). *commit* is empty if
+    the commit of the release is unknown. *evidence* says why the tag counts. *next* is the version that the plan would
+    release now, None if it would release none. *published* says whether the index has the package, None if no index was
+    asked.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -110,7 +112,8 @@ class Adoption(BaseModel):
     that the formats do not read; *unread* are those of them that look like versions, by form. *missing* maps the tags
     that last releases lack to their commits. *diffs* are the changes to files, by path; *written* is true if they were
     written. *made* are the tags that were created. *setup_steps* are what you set up by hand for `--ci`. *notes* are
-    problems of the whole repository.
+    problems of the whole repository. *other_tools* have a configuration here; with `--from`, it is the one that was
+    read, *not_taken_over* are the parts that have no effect here, and *removable* are files that are no longer needed.
     """
 
     model_config = ConfigDict(frozen=True, serialize_by_alias=True, populate_by_name=True)
@@ -131,6 +134,9 @@ class Adoption(BaseModel):
     notes: tuple[str, ...] = ()
     written: bool = False
     made: tuple[str, ...] = ()
+    other_tools: tuple[ForeignTool, ...] = ()
+    not_taken_over: tuple[LeftOut, ...] = ()
+    removable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
