@@ -91,8 +91,10 @@ def directories_by_name(lines: Iterable[tuple[str, str]]) -> dict[str, tuple[str
 
 def version_paths(document: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the files, other than pyproject.toml, that may declare the version of the package."""
+    if not _may_be_dynamic(document):
+        return ()
     paths = dict.fromkeys(location.path for location in _version_locations(document))
-    return tuple(paths) if _may_be_dynamic(document) else ()
+    return tuple(paths)
 
 
 def declaration_of(document: Mapping[str, Any], texts: Mapping[str, str]) -> Declaration:
