@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from copy import copy
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, ParamSpec, TypeVar, cast
@@ -20,6 +21,7 @@ from releasekit.core.config.settings import (
     Prerelease,
     Selection,
     Settings,
+    VersionOptions,
     from_text,
     variable,
 )
@@ -212,15 +214,47 @@ class SelectionOptions(RemoteWorkspaceOptions):
 
     def selection(self) -> Selection:
         """Return which packages the user selected."""
-        return Selection(package=self.package, group=self.group, exclude=self.exclude)
+        return Selection(
+            package=self.package,
+            group=self.group,
+            exclude=self.exclude,
+            versions=self.version_options(),
+        )
+
+    def version_options(self) -> VersionOptions:
+        """Return which versions the user requests."""
+        requested_kind = self.prerelease if "prerelease" in self.model_fields_set else ""
+        return VersionOptions(prerelease=requested_kind)
 
 
 class Options(SelectionOptions, IndexOptions):
-    """Options that choose the workspace, packages of it, and the index."""
+    """Options that choose the workspace, packages of it and their versions, and the index."""
 
+    bump: Annotated[tuple[str, ...], Parameter(group=PACKAGES, negative="")] = Field(
+        default=(),
+        description="NAME=major|minor|patch: this bump, whatever the commits ask for; NAME=none: hold the package "
+        "back. NAME can be a pattern; without it, the bump is for the packages of -p and --group",
+    )
+    set_version: Annotated[tuple[str, ...], Parameter(group=PACKAGES, negative="")] = Field(
+        default=(), description="NAME=VERSION: exactly this version (NAME can be a pattern)"
+    )
+    promote: Annotated[Members, Parameter()] = Field(
+        default=(),
+        description="Release the stable version of these packages, or a later kind with --prerelease, also without new "
+        "commits (names, patterns or paths; all)",
+    )
     offline: Annotated[bool, Parameter(group=RUN_MODE)] = Field(
         default=False, description="Don't contact the index, GitHub or GitLab (for plan and --dry-run)"
     )
+
+    def version_options(self) -> VersionOptions:
+        """Return which versions the user requests."""
+        return replace(
+            super().version_options(),
+            bump=self.bump,
+            set_version=self.set_version,
+            promote=self.promote,
+        )
 
 
 class InitOptions(WorkspaceOptions):
@@ -360,7 +394,7 @@ class PublishOptions(Options):
         fits_mode = modes in ([], ["stage_only"])
         if not fits_mode:
             return f"--manifest and {_flag(modes[0])} cannot be combined"
-        for name in ("package", "group", "exclude", "prerelease", "force_unchanged"):
+        for name in ("package", "group", "exclude", "force_unchanged", "prerelease", "bump", "set_version", "promote"):
             if name in self.model_fields_set:
                 return f"--manifest selects the packages, so it cannot be combined with {_flag(name)}"
         return ""

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.planning.make_plan import make_plan
 from releasekit.core.planning.model import RELEASE_COMMIT, Plan
-from releasekit.core.planning.plan_inputs import PlanInputs, decisions
+from releasekit.core.planning.plan_inputs import PlanInputs, VersionFacts, decisions
+from releasekit.core.planning.selection import named_packages
+from releasekit.core.versioning.version_requests import version_requests
 from tasks.ask_index import IndexAnswers
 from tasks.decorators import flow_task
 
@@ -35,10 +37,9 @@ def plan(
     """Decide what is released. *answers* is None if no index was asked. See `PlanInputs` in core/planning."""
     published = answers.published if answers else None
     answers = answers or IndexAnswers()
-    today = datetime.now(UTC).strftime("%Y.%m.%d")
     inputs = PlanInputs(
         commit=repo.head,
-        date=today,
+        date=_today(),
         tags=history.tags,
         published=published,
         elsewhere=answers.elsewhere,
@@ -51,7 +52,7 @@ def plan(
     )
     return make_plan(
         project.workspace,
-        decide_bumps(project, history, answers.consumed),
+        decide_bumps(project, history, selection, answers.consumed),
         history.baselines,
         selection,
         project.settings,
@@ -84,9 +85,22 @@ def with_release_title(plan: Plan, repo: Repo, history: History) -> Plan:
 
 
 def decide_bumps(
-    project: Project, history: History, consumed: Mapping[str, frozenset[Version]] = MappingProxyType({})
+    project: Project,
+    history: History,
+    selection: Selection,
+    consumed: Mapping[str, frozenset[Version]] = MappingProxyType({}),
 ) -> Decisions:
-    """Return the bump that the history asks for, by package. *consumed* are versions that nobody can release again."""
+    """Return the next version of each package, from its history and what the *selection* requests.
+
+    *consumed* are versions that nobody can release again.
+    """
+    named = named_packages(project.workspace, selection, project.settings)
+    facts = VersionFacts(
+        requests=version_requests(selection.versions, project.workspace, named),
+        date=_today(),
+        documents=history.documents,
+        proposed=history.proposed,
+    )
     return decisions(
         project.workspace,
         history.baselines,
@@ -97,4 +111,9 @@ def decide_bumps(
         own=project.member_settings,
         consumed=consumed,
         files=history.files,
+        facts=facts,
     )
+
+
+def _today() -> str:
+    return datetime.now(UTC).strftime("%Y.%m.%d")

@@ -57,7 +57,9 @@ class History:
     the top of the repository. *manifests* are the shas of the commits that touch the pyproject.toml of a directory.
     *unmatched_release_as* are changes that request a version but touch no package for it. *umbrellas* are the tags of
     releases as a whole; *strays* look like later releases, but their packages did not declare these versions. *files*
-    are the change files of each package that no stable release has.
+    are the change files of each package that no stable release has. *documents* are by package the shas of the commits
+    that touch only its documentation, *proposed* the version that a release commit has written into its files since its
+    last release.
     """
 
     tags: Mapping[str, str]
@@ -71,6 +73,8 @@ class History:
     umbrellas: frozenset[str] = frozenset()
     files: Mapping[str, PendingChanges] = field(default_factory=dict[str, "PendingChanges"])
     strays: Sequence[StrayTag] = ()
+    documents: Mapping[str, AbstractSet[str]] = field(default_factory=dict[str, "AbstractSet[str]"])
+    proposed: Mapping[str, Version] = field(default_factory=dict[str, "Version"])
 
     def pyproject_commits(self, name: str) -> set[str]:
         """Return the shas of the commits that touch the pyproject.toml of the package *name*, wherever it has been."""
@@ -112,6 +116,8 @@ def read_history(repo: Repo, project: Project, released: Mapping[str, Baseline] 
         umbrellas=umbrellas,
         files=read_pending_changes(repo, project, last, attribution.consumptions),
         strays=strays,
+        documents=attribution.documents,
+        proposed=_proposed_versions(repo, project, changes, last),
     )
 
 
@@ -133,6 +139,24 @@ def find_tagged_releases(
             return baselines, stray_tags(by_name, objections, baselines)
         declarations = reader.read(reading.place for reading in unread)
         objections |= {reading: objection(reading, declarations[reading.place]) for reading in unread}
+
+
+def _proposed_versions(
+    repo: Repo, project: Project, changes: Mapping[str, Sequence[Change]], last: Mapping[str, Baseline]
+) -> dict[str, Version]:
+    """Return by package the version that the newest release commit among *changes* has written into its files.
+
+    Only packages that declare a later version than their *last* release are read.
+    """
+    commits: dict[str, str] = {}
+    for name, baseline in last.items():
+        declared = project.workspace[name].version
+        is_ahead = declared is not None and declared > baseline.version
+        releases = [change.sha for change in changes.get(name, ()) if title_from_subject(change.title)]
+        if is_ahead and releases:
+            commits[name] = releases[0]
+    versions = versions_at(repo, project, commits)
+    return {name: version for name, version in versions.items() if version is not None}
 
 
 def publishable_versions(project: Project) -> dict[str, Version | None]:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from releasekit.core.config.settings import Settings
+    from releasekit.core.config.settings import Settings, VersionOptions
     from releasekit.core.errors import ReleaseWarning
+    from releasekit.core.planning.model import Plan
     from releasekit.core.release.release_manifest import BuiltPackage, ReleaseManifest
     from releasekit.integrations.git import Repo
     from releasekit.integrations.protocols import Index, IndexFile
@@ -157,6 +158,17 @@ def unfinished_error(resumable: Record) -> Refusal:
     hint = "`releasekit publish` without other options resumes it; `releasekit rollback` abandons it."
     message = f"{resumable.plan().title} has begun here and is unfinished"
     return Refusal(ErrorCode.RELEASE_ELSEWHERE, message, str(resumable.directory), hint)
+
+
+def refuse_other_requests(plan: Plan, options: VersionOptions) -> None:
+    """Raise Refusal RK-USAGE if *options* request other versions than the release of *plan*, which is resumed."""
+    other = sorted(set(options.recorded) - set(plan.requested))
+    if not other:
+        return
+    decided_by = ", ".join(plan.requested) or "no such option"
+    message = f"{plan.title} has begun with {decided_by}, and {', '.join(other)} cannot change it"
+    hint = "`releasekit publish` without these options resumes it; `releasekit rollback` abandons it."
+    raise Refusal(ErrorCode.USAGE, message, hint=hint)
 
 
 def import_release(

@@ -359,11 +359,20 @@ _TABLE = (
         ErrorCode.VERSION_INVALID,
         (
             "`version` in a pyproject.toml, or a `Release-As:` footer, is not a version as in PEP 440.",
-            "A `Release-As:` footer names a version that is not above the last release.",
+            "A `Release-As:` footer, --bump or --set-version leads to a version that is not above the last release.",
             "A prerelease of an earlier kind would follow: for example --prerelease a after 1.3.0rc1.",
             "The version is a local one, such as 1.3.0+linux.",
         ),
         '$ git commit -m "fix: read empty files" -m "Release-As: 1.4.0"   # not: 1.4-final',
+        _VERSION_RULES,
+    ),
+    ErrorPage(
+        ErrorCode.VERSION_LOW,
+        (
+            "A version that somebody wrote into the files is the version, and later commits ask for a larger bump.",
+            "--bump or --set-version requests less than the commits ask for.",
+        ),
+        "warning RK-VERSION-LOW: core 1.3.0 (1.3.0 is declared): its commits ask for 2.0.0 (packages/core)",
         _VERSION_RULES,
     ),
     ErrorPage(

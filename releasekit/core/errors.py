@@ -45,6 +45,7 @@ class ErrorCode(StrEnum):
 
     VERSION_UNKNOWN = "RK-VERSION-UNKNOWN"
     VERSION_INVALID = "RK-VERSION-INVALID"
+    VERSION_LOW = "RK-VERSION-LOW"
     VERSION_UNHEARD = "RK-VERSION-UNHEARD"
     VERSION_AHEAD = "RK-VERSION-AHEAD"
     PIN_OLD = "RK-PIN-OLD"
@@ -269,6 +270,12 @@ _TABLE = (
         ErrorCode.VERSION_INVALID,
         "A version is not valid (PEP 440), is not above the last release, or is one that no index accepts.",
         "Write a version as in PEP 440, such as 1.2.3 or 1.2.3rc1.",
+    ),
+    ErrorInfo(
+        ErrorCode.VERSION_LOW,
+        "A version that a file declares, or that you request with an option, covers less than the commits ask for, for "
+        "example 1.3.0 with a breaking change since 1.2.3. It is released as you decided.",
+        "Do nothing if you mean it. Else write a higher version, or request one with --bump or --set-version.",
     ),
     ErrorInfo(
         ErrorCode.VERSION_UNHEARD,

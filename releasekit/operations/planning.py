@@ -225,7 +225,9 @@ async def select_release(options: PublishOptions, project: Project, repo: Repo) 
         plan = await _check_rights(options, project, bundle.plan)
         return PendingRelease(plan, record, bundle)
     if record:
-        return PendingRelease(record.plan(), record)
+        plan = record.plan()
+        resume.refuse_other_requests(plan, options.version_options())
+        return PendingRelease(plan, record)
     context = await compute_plan(options, project, repo, partially_published=adopt)
     return PendingRelease(context.plan, plan_context=context)
 

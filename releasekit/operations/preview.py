@@ -151,7 +151,7 @@ def explain_versions(options: SelectionOptions, names: Sequence[str]) -> tuple[E
         history = read_history.read_history(repo, project)
         plan = decide.plan(project, repo, history, options.selection(), None)
     chosen = project.workspace.matching_names(names or ["*"])
-    return explain_versions(plan, decide.decide_bumps(project, history), chosen), _remarks(plan)
+    return explain_versions(plan, decide.decide_bumps(project, history, options.selection()), chosen), _remarks(plan)
 
 
 def _remarks(plan: Plan) -> tuple[str, ...]:

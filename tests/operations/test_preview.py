@@ -137,7 +137,7 @@ def test_prerelease_mode_limits_the_changes(world: World, mode: str, told: list[
     world.git("tag", "core-v0.2.0rc1")
     world.commit("fix: d", {"packages/core/d.py": ""})
 
-    out = with_keys(world, f'changelog_prerelease_mode = "{mode}"')
+    out = with_keys(world, f'changelog_prerelease_mode = "{mode}"\nprerelease = "none"')
 
     assert "## 0.2.0 - " in out
     assert [name for name in "abcd" if f" {name} (" in out] == told
@@ -156,7 +156,7 @@ def test_first_stable_includes_its_prereleases(tmp_path: Path) -> None:
     world.git("revert", "--no-edit", "HEAD")
     world.commit("fix: it", {path: text.replace('"0.1.0"', '"0.1.0rc3"'), "packages/core/2.py": "2"})
 
-    (row,) = json.loads(world.releasekit("changelog", "--format", "json").out)
+    (row,) = json.loads(world.releasekit("changelog", "--prerelease", "none", "--format", "json").out)
 
     told = re.sub(r"\(\w{7}\)", "(SHA)", row["markdown"].partition("\n")[2])
     assert row["next"] == "0.1.0"

@@ -95,7 +95,7 @@ def test_files_release_without_conventional_commits(tmp_path: Path, own_index: E
     second_candidate = "## 0.3.0rc2 - DATE\n\n### Bug Fixes\n\n- Mend rivers\n"
     assert changelog_of(world, "core").startswith(f"# Changelog\n\n{second_candidate}\n## 0.3.0rc1 - DATE\n")
 
-    assert published(world) == {"core": "0.3.0", "app": "0.1.1"}
+    assert published(world, "--promote", "all") == {"core": "0.3.0", "app": "0.1.1"}
     assert files_of(world) == [".changes/three.md"]
     second = "## 0.3.0 - DATE\n\n### Features\n\n- Add rivers\n\n### Bug Fixes\n\n- Mend rivers\n"
     assert changelog_of(world, "core").startswith(f"# Changelog\n\n{second}\n{first}")

@@ -86,7 +86,7 @@ def test_release_adds_to_the_changelog(tmp_path: Path) -> None:
 def test_separate_mode_keeps_prerelease_sections(tmp_path: Path) -> None:
     """With `changelog_prerelease_mode = "separate"` a stable release tells its own alone, below it what went before."""
     world = make_world(tmp_path, "core")
-    configure(world, 'changelog_prerelease_mode = "separate"')
+    configure(world, 'changelog_prerelease_mode = "separate"\nprerelease = "none"')
     world.git("tag", "core-v0.1.0")
     change(world, "feat: one")
     change(world, "feat: two\n\nRelease-As: 0.2.0rc1")

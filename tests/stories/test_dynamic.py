@@ -246,7 +246,7 @@ def test_tag_versions_need_no_commit(tmp_path: Path, own_index: EmbeddedIndex) -
     assert len([request for request in own_index.requests() if request.uploaded_file]) == 4
     change(world, names)
     planned = json.loads(world.releasekit("plan", "--offline", "--format", "json").out)["packages"]
-    assert {row["name"]: row["next"] for row in planned} == {names[0]: "2.0.0", names[1]: "2.1.0"}
+    assert {row["name"]: row["next"] for row in planned} == {names[0]: "2.0.0rc2", names[1]: "2.1.0rc2"}
 
 
 def test_first_version_starts_tag_versions(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from releasekit.core.config.settings import settings_of
+from releasekit.core.config.settings import Selection, settings_of
 from releasekit.core.workspace.workspace import workspace_of
 from releasekit.integrations.git import Repo
 from releasekit.integrations.process import Command, run
@@ -110,7 +110,7 @@ def test_random_history_matches_git(history: str) -> None:
         checkout = Project(world.root.resolve(), {}, settings_of({}), workspace, Uv("uv"))
 
         found = read_history(Repo(world.root), checkout)
-        versions = decide_bumps(checkout, found)
+        versions = decide_bumps(checkout, found, Selection())
 
         for name, path in PACKAGES.items():
             expected = slow_reference(world, name, path)

@@ -42,7 +42,10 @@ def test_candidates_lead_to_stable_release(tmp_path: Path, own_index: EmbeddedIn
     two = "## 0.4.0rc2 - DATE\n\n### Bug Fixes\n\n- **store:** shelves are level (SHA)\n"
     assert told(world, STORE).startswith(f"{FIRST}{two}\n{one}")
 
-    assert published(world, "--skip-smoke-test") == {f"orchard-{name}": version for name, version in stable.items()}
+    assert published(world, "--skip-smoke-test") == {}, "nothing is promoted unasked"
+    assert published(world, "--skip-smoke-test", "--promote", "all") == {
+        f"orchard-{name}": version for name, version in stable.items()
+    }
     assert told(world, STORE).startswith(
         f"{FIRST}{one.replace('rc1', '')}\n### Bug Fixes\n\n- **store:** shelves are level (SHA)\n"
     )
@@ -80,6 +83,54 @@ def test_lockstep_release_has_one_tag(tmp_path: Path, own_index: EmbeddedIndex) 
     world.commit("fix: util", {"packages/util/src/util/__init__.py": "raise SystemExit('nor here')\n"})
     assert published(world) == dict.fromkeys(("core", "util", "app"), "0.1.1")
     assert world.tags().keys() == {"v0.1.0", "v0.1.1"}
+    assert own_index.requests()
+
+
+def test_beta_stays_beside_stable_packages(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """Over three releases a package stays in beta, by hand or by commits, until somebody promotes it."""
+    world = make_world(tmp_path, "app: core; core; beta")
+    path = "packages/beta/pyproject.toml"
+    beta, source = (world.root / path).read_text(), "packages/beta/src/beta/__init__.py"
+    first = beta.replace('version = "0.1.0"', 'version = "1.0.0b1"')
+    world.commit("feat: begin in beta", {path: first})
+    world.lock()
+    fast = "--skip-smoke-test"
+
+    assert published(world, fast) == {"core": "0.1.0", "app": "0.1.0", "beta": "1.0.0b1"}
+    world.commit("fix(core): mend", {"packages/core/src/core/__init__.py": "X = 2\n"})
+    world.commit("feat(beta): more", {source: "X = 2\n"})
+    assert published(world, fast) == {"core": "0.1.1", "beta": "1.0.0b2"}
+    text = (world.root / path).read_text()
+    world.commit("Bump beta by hand", {path: text.replace('version = "1.0.0b2"', 'version = "1.0.0b7"')})
+    world.lock()
+    assert published(world, fast) == {"beta": "1.0.0b7"}
+    assert published(world, fast) == {}
+    assert published(world, fast, "--promote", "beta") == {"beta": "1.0.0"}
+    world.commit("feat(beta): stable now", {source: "X = 3\n"})
+    assert published(world, fast) == {"beta": "1.1.0"}
+    assert {"beta-v1.0.0b7", "beta-v1.0.0", "beta-v1.1.0"} <= world.tags().keys()
+    assert own_index.requests()
+
+
+def test_maintainer_releases_untyped_commits(tmp_path: Path, own_index: EmbeddedIndex) -> None:
+    """In a workspace without a conventional commit the maintainer decides, for one package or for all."""
+    world = make_world(tmp_path, "app: core; core; util")
+    fast = "--skip-smoke-test"
+    assert published(world, fast) == dict.fromkeys(("core", "util", "app"), "0.1.0")
+    world.commit("Mend the shelves", {"packages/core/src/core/__init__.py": "X = 2\n"})
+
+    assert published(world, fast) == {}
+    assert published(world, fast, "--bump", "core=minor", "--set-version", "util=0.5.0") == {
+        "core": "0.2.0",
+        "util": "0.5.0",
+    }
+    assert published(world, fast, "--bump", "minor", "-p", "app") == {"app": "0.2.0"}
+    world.commit("Tell more", {"packages/core/README.md": "More.\n"})
+    world.commit("Mend the roof", {"packages/util/src/util/__init__.py": "X = 3\n"})
+    root = (world.root / "pyproject.toml").read_text()
+    world.commit("Set", {"pyproject.toml": f'[tool.releasekit]\nunconventional = "patch"\n{root}'})
+    assert published(world, fast) == {"util": "0.5.1"}
+    assert "### Changes\n\n- Mend the roof" in told(world, "packages/util/CHANGELOG.md")
     assert own_index.requests()
 
 

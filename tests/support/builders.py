@@ -14,8 +14,10 @@ from releasekit.core.history.baselines import find_baselines, package_tags
 from releasekit.core.history.commits import Commit, parse
 from releasekit.core.history.tags import schemes_of
 from releasekit.core.planning.make_plan import make_plan
-from releasekit.core.planning.plan_inputs import PlanInputs, decisions
-from releasekit.core.versioning.versions import decide_versions, request_bump
+from releasekit.core.planning.plan_inputs import PlanInputs, VersionFacts, decisions
+from releasekit.core.planning.selection import named_packages
+from releasekit.core.versioning.version_requests import version_requests
+from releasekit.core.versioning.versions import decide_versions, request_bump, with_release_kind
 from releasekit.core.workspace import graph as core_graph
 from releasekit.core.workspace import workspace as core_workspace
 
@@ -74,7 +76,8 @@ def settings_of(**given: object) -> Settings:
 
 def decide(past: PackageHistory, rules: BumpRules | None = None) -> Decision:
     """Decide the next version of one package by itself; raises what stands in the way."""
-    decision = decide_versions({"": request_bump(past, rules or settings_of().rules())})[""]
+    resolved = with_release_kind({"": (past, rules or settings_of().rules())})[""]
+    decision = decide_versions({"": request_bump(past, resolved)})[""]
     if decision.refusal:
         raise decision.refusal
     return decision
@@ -107,7 +110,7 @@ def plan_of(
     changes: Mapping[str, str] | None = None,
     tags: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
-    selection: Mapping[str, tuple[str, ...]] | None = None,
+    selection: Mapping[str, Any] | None = None,
     published: Mapping[str, Sequence[str]] | None = None,
     requires: Mapping[str, Sequence[str]] | None = None,
     sha: str = SHA,
@@ -136,7 +139,10 @@ def plan_of(
     known = dict.fromkeys(tags or [schemes.of(name).tag(name, Version("1.0")) for name in workspace.members], "a" * 40)
     declared = {member.name: member.version for member in workspace}
     last, _ = find_baselines(package_tags(known, schemes, declared))
-    decided = decisions(workspace, last, commits, chosen, since_stable=since_stable, own=own)
+    selected = Selection(**(selection or {}))
+    named = named_packages(workspace, selected, chosen)
+    requested = VersionFacts(version_requests(selected.versions, workspace, named), "2026.11.22")
+    decided = decisions(workspace, last, commits, chosen, since_stable=since_stable, own=own, facts=requested)
     listed = {name: frozenset(map(Version, versions)) for name, versions in (published or {}).items()}
     needs: dict[str, dict[Version, tuple[Requirement, ...]]] = {}
     for key, texts in (requires or {}).items():  # "app", its last release; or "app==0.9"
@@ -145,5 +151,5 @@ def plan_of(
         needs.setdefault(name, {})[released] = tuple(map(Requirement, texts))
     asked = None if published is None else listed
     facts = PlanInputs(commit=sha, date="2026.11.22", tags=known, published=asked, requires=needs)
-    plan = make_plan(workspace, decided, last, Selection(**(selection or {})), chosen, facts, own)
+    plan = make_plan(workspace, decided, last, selected, chosen, facts, own)
     return plan.model_copy(update={"unread": ()})  # is written nowhere

@@ -318,11 +318,23 @@ def first_as(world: World) -> None:
     change(world, "docs: x\n\nRelease-As: 1.2.0rc1")
 
 
-def by_hand(world: World) -> None:
-    """Write a later version into the file."""
-    path = "packages/core/pyproject.toml"
-    text = (world.root / path).read_text().replace('version = "1.2.3"', 'version = "3.0.0"')
-    world.commit("fix: it is time", {path: text})
+def by_hand(version: str, *messages: str) -> Callable[[World], object]:
+    """Return what commits *messages* and then writes a later version into the file."""
+
+    def make(world: World) -> None:
+        changes(*messages)(world)
+        path = "packages/core/pyproject.toml"
+        lines = (world.root / path).read_text().splitlines(keepends=True)
+        text = "".join(f'version = "{version}"\n' if line.startswith("version = ") else line for line in lines)
+        world.commit("Bump the version", {path: text})
+
+    return make
+
+
+def beta_by_hand(world: World) -> None:
+    """Release a beta, change something, and write the next beta into the file."""
+    candidate("feat: y")(world)
+    by_hand("1.3.0rc5")(world)
 
 
 def odd_message(world: World) -> None:
@@ -429,11 +441,29 @@ ROWS = (
         changes("fix: a\n\nRelease-As: 3.0.0", "docs: b\n\nRelease-As: 2.0.0", "feat: c")),
     Row("`Release-As: 1.2.3.post1`", "exactly that post-release", "1.2.3.post1",
         changes("docs: a\n\nRelease-As: 1.2.3.post1")),
-    Row("a later version written into `pyproject.toml` by hand", "that version", "3.0.0", by_hand),
     Row("a change file with `core: minor`, and `fix`", "the larger bump", "1.3.0", described("minor", "fix: a")),
     Row('the same with `changes = "files"`, and `feat!`', "only the file counts", "1.3.0",
         described("minor", "feat!: a"), settings='changes = "files"'),
     Row("a change file with `core: none`, and messages without a type", "nothing", "-", described("none", "whatever")),
+    Row("a later version written into `pyproject.toml` by hand", "that version, with or without commits", "3.0.0",
+        by_hand("3.0.0")),
+    Row("the same, while the commits ask for more (`feat!`)", "that version; the plan warns", "1.3.0",
+        by_hand("1.3.0", "feat!: a")),
+    Row("a prerelease written by hand", "that version", "2.0.0b2", by_hand("2.0.0b2", "feat: a")),
+    Row("1.3.0rc5 written by hand after 1.3.0rc1", "that version", "1.3.0rc5", beta_by_hand),
+    Row("`.devN` or a local version written by hand", "only a marker: the commits decide", "1.2.4",
+        by_hand("1.4.0.dev0", "fix: a")),
+    Row('messages without a type, with `unconventional = "patch"`', "patch", "1.2.4", changes("Mend the shelves"),
+        settings='unconventional = "patch"'),
+    Row("the same, where only the documentation of the package is changed", "nothing", "-",
+        lambda world: change(world, "Tell more", "packages/core/docs/more.md"), settings='unconventional = "patch"'),
+    Row("`--bump core=minor`, with any commits or none", "that bump; on 0.x, `major` leads to 1.0.0", "1.3.0", nothing,
+        ("--bump", "core=minor")),
+    Row("`--bump core=patch`, and `feat!`", "that bump; the plan warns", "1.2.4", changes("feat!: a"),
+        ("--bump", "core=patch")),
+    Row("`--bump core=none`", "held back", "-", changes("feat: a"), ("--bump", "core=none")),
+    Row("`--set-version core=1.9.0`", "exactly that version", "1.9.0", changes("fix: a"),
+        ("--set-version", "core=1.9.0")),
     Row("nothing since the tag", "skipped", "-", nothing),
     Row("nothing since the tag, with `--force-unchanged`", "patch", "1.2.4", nothing, ("--force-unchanged",)),
     Row("`--prerelease rc`", "a candidate of the version that the changes lead to", "1.3.0rc1", changes("feat: a"), RC),
@@ -443,7 +473,15 @@ ROWS = (
     Row("the same with nothing since", "skipped", "-", candidate(), RC),
     Row("`--prerelease rc` after 1.3.0b1 (the order of kinds is dev, a, b, rc)", "the later kind, even without changes",
         "1.3.0rc1", after("b1"), RC),
-    Row("a stable release after 1.3.0rc1", "the version of the candidate, even without changes", "1.3.0", candidate()),
+    Row("`fix` after 1.3.0rc1", "the next prerelease: a package stays in prereleases until you promote it", "1.3.0rc2",
+        candidate("fix: y")),
+    Row("nothing after 1.3.0rc1", "skipped", "-", candidate()),
+    Row("`--promote core` after 1.3.0rc1", "the stable version, even without changes", "1.3.0", candidate(),
+        ("--promote", "core")),
+    Row('`prerelease = "none"` after 1.3.0rc1, and `fix`', "the stable version, with the next change", "1.3.0",
+        candidate("fix: y"), settings='prerelease = "none"'),
+    Row("1.3.0 written by hand after 1.3.0rc1", "that version", "1.3.0", lambda world: [candidate()(world),
+        by_hand("1.3.0")(world)]),
     Row("a dependency was released, and the requirement on it allows the new version",
         "nothing; the plan warns about older exact pins", "-",
         lambda world: change(world, "feat!: a", "packages/util/a.py"), others={"util": "2.0.0", "app": "-"}),

@@ -145,6 +145,8 @@ def parts_of(changes: Sequence[Change], settings: Settings, files: Sequence[File
 
 _HIDDEN = ""
 """The heading of changes that are not listed."""
+_UNTYPED = "Changes"
+"""The heading of changes without a type, if they trigger a release."""
 _FILE_TYPES = {Bump.MAJOR: "breaking", Bump.MINOR: "feat", Bump.PATCH: "fix"}
 """The type under whose heading a change file of this bump stands."""
 
@@ -168,9 +170,11 @@ def headings_of(settings: Settings) -> dict[str, str]:
     headings = dict(HEADINGS)
     releasing_types = [name for name, bump in settings.bumps().items() if bump is not Bump.NONE]
     for name in releasing_types:
-        headings.setdefault(name, name.capitalize())
+        headings.setdefault(name, name.capitalize() or _UNTYPED)
     for name, heading in settings.changelog_sections.items():
         headings[name.lower()] = heading.strip()
+    if "other" in headings and "" in headings:
+        headings[""] = headings["other"]
     return headings
 
 

@@ -29,12 +29,15 @@ class BumpRules:
     """The settings that decide versions. *types* maps a commit type, in lower case, to its bump.
 
     With *force*, a package without a change that triggers a release is released as a patch.
-    *prerelease* is the kind of prerelease to make: "dev", "a", "b", "rc", or "none" for a stable release. Without
-    *commits_count*, only change files decide, and the Release-As footers of commits.
+    *prerelease* is the kind of prerelease to make: "dev", "a", "b", "rc", or "none" for a stable release. With "stay",
+    it is the kind of the last release; *stays* says that it was found in this way. Prereleases are numbered from
+    *first_number*. Without *commits_count*, only change files decide, and the Release-As footers of commits.
     """
 
     types: Mapping[str, Bump]
     major_on_zero: bool = False
     force: bool = False
-    prerelease: str = "none"
+    prerelease: str = "stay"
+    stays: bool = False
+    first_number: int = 1
     commits_count: bool = True

@@ -33,10 +33,12 @@ M = TypeVar("M", bound="BaseModel")
 Cycles = Literal["error", "batch"]
 BumpName = Literal["major", "minor", "patch", "none"]
 Prerelease = Annotated[
-    Literal["none", "dev", "a", "b", "rc", "alpha", "beta"],
+    Literal["stay", "none", "dev", "a", "b", "rc", "alpha", "beta"],
     AfterValidator(lambda kind: {"alpha": "a", "beta": "b"}.get(kind, kind)),  # PEP 440 writes the short forms
 ]
 ChangeSource = Literal["commits", "files", "both"]
+PrereleaseNumbering = Literal["count", "date"]
+Unconventional = Literal["none", "patch"]
 Versioning = Literal["independent", "fixed", "linked"]
 ForgeKind = Literal["auto", "github", "gitlab"]
 PinMode = Literal["exact", "compatible", "keep"]
@@ -72,6 +74,12 @@ class Group(BaseModel):
     pins: PinMode | None = Field(
         None,
         description="What the built packages of the group require of their siblings; overrides `pins` of the root",
+    )
+    prerelease: Prerelease | None = Field(
+        None, description="Which kind of prereleases the group makes; overrides `prerelease` of the root"
+    )
+    prerelease_numbering: PrereleaseNumbering | None = Field(
+        None, description="How the prereleases of the group are numbered; overrides `prerelease_numbering` of the root"
     )
 
 
@@ -174,7 +182,16 @@ class Settings(BaseModel):
         description="How the release commit changes requirements on siblings in your files: it raises those that the "
         "new version does not satisfy; it raises all lower bounds; or it changes nothing",
     )
-    prerelease: Prerelease = Field("none", description="Make prereleases of this kind instead of stable releases")
+    prerelease: Prerelease = Field(
+        "stay",
+        description='Make prereleases of this kind, or "none": stable releases; "stay": a package whose last release '
+        "is a prerelease gets the next one of its kind, until you promote it",
+    )
+    prerelease_numbering: PrereleaseNumbering = Field(
+        "count",
+        description='How prereleases are numbered: "count" from 1, or by "date", as in 1.0.0b260730; a second one on '
+        "the same day gets the next number",
+    )
     tag_format: str | tuple[str, ...] = Field(
         "{name}-v{version}",
         description="The tag of a package; in a list, new tags use the first format, and tags of all formats are read",
@@ -193,6 +210,11 @@ class Settings(BaseModel):
         "both",
         description="What decides the versions and the changelogs: the commits, the change files, or the larger bump "
         "of both",
+    )
+    unconventional: Unconventional = Field(
+        "none",
+        description="The bump that a commit without a Conventional Commits type triggers, unless it changes only the "
+        "changelog or the documentation of the package",
     )
     first_version: str = Field("", description="The first version of packages whose version comes from tags only")
     bump: tuple[BumpFile, ...] = Field(
@@ -331,22 +353,55 @@ class Settings(BaseModel):
         return error.code is ErrorCode.FORGE_UNKNOWN and self.forge == "auto"
 
     def bumps(self) -> dict[str, Bump]:
-        """Return the bump that each commit type, in lower case, triggers."""
-        return {name.lower(): Bump[bump.upper()] for name, bump in self.types.items()}
+        """Return the bump that each commit type, in lower case, triggers; "" is the type of a commit without one."""
+        bumps = {name.lower(): Bump[bump.upper()] for name, bump in self.types.items()}
+        if self.unconventional != "none":
+            bumps[""] = Bump[self.unconventional.upper()]
+        return bumps
 
-    def rules(self) -> BumpRules:
-        """Return the settings that decide versions."""
-        counted = self.changes != "files"
-        return BumpRules(self.bumps(), self.major_on_zero, self.force_unchanged, self.prerelease, counted)
+    def rules(self, date: str = "") -> BumpRules:
+        """Return the settings that decide versions; *date*, "YYYY.MM.DD", numbers prereleases if they ask for it."""
+        is_dated = self.prerelease_numbering == "date" and date
+        return BumpRules(
+            types=self.bumps(),
+            major_on_zero=self.major_on_zero,
+            force=self.force_unchanged,
+            prerelease=self.prerelease,
+            first_number=int(date.replace(".", "")[2:]) if is_dated else 1,
+            commits_count=self.changes != "files",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class VersionOptions:
+    """The options that request versions, as the user wrote them."""
+
+    bump: tuple[str, ...] = ()
+    set_version: tuple[str, ...] = ()
+    promote: tuple[str, ...] = ()
+    prerelease: str = ""
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """The options that a release puts on record: a run that resumes it cannot have others."""
+        options = {"--bump": self.bump, "--set-version": self.set_version, "--promote": self.promote}
+        texts: dict[str, None] = {}
+        for flag, values in options.items():
+            texts |= dict.fromkeys(f"{flag} {value}" for value in values)
+        return tuple(texts)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The packages that the user selects: names, patterns or paths; empty means all."""
+    """The packages that the user selects: names, patterns or paths; empty means all.
+
+    *versions* requests versions of them.
+    """
 
     package: tuple[str, ...] = ()
     group: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    versions: VersionOptions = VersionOptions()
 
 
 def settings_of(pyproject: Mapping[str, Any], text: str = "") -> Settings:
@@ -365,7 +420,19 @@ def bump_files(pyproject: Mapping[str, Any], display_path: str, text: str = "") 
     return _validate(PackageSettings, _table_of(pyproject), text, display_path).bump
 
 
-MEMBER_KEYS = ("types", "major_on_zero", "tag_format", "changelog", "smoke_test", "check_ignore", "bump", "pins")
+MEMBER_KEYS = (
+    "types",
+    "unconventional",
+    "major_on_zero",
+    "prerelease",
+    "prerelease_numbering",
+    "tag_format",
+    "changelog",
+    "smoke_test",
+    "check_ignore",
+    "bump",
+    "pins",
+)
 """The keys that a member can set in its own [tool.releasekit]."""
 
 

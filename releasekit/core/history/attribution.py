@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from releasekit.core.history.commits import Commit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +25,16 @@ class Attribution:
     contain either. *pyproject_changes* maps directories to the shas of the commits that touch their pyproject.toml.
     *unmatched_release_as* are the commits since all last releases that mention Release-As but touch no package.
     *consumptions* maps packages to the commits that use up change files and that its last release does not contain.
+    *documents* maps packages to the shas of commits that touch only their changelog or other documentation.
     """
 
     commits: tuple[Commit, ...]
     by_package: Mapping[str, Sequence[str]]
-    since_prerelease: Mapping[str, frozenset[str]]
+    since_prerelease: Mapping[str, AbstractSet[str]]
     pyproject_changes: Mapping[str, Sequence[str]]
     unmatched_release_as: Sequence[Commit] = ()
     consumptions: Mapping[str, Sequence[Commit]] = field(default_factory=dict[str, "Sequence[Commit]"])
+    documents: Mapping[str, AbstractSet[str]] = field(default_factory=dict[str, "AbstractSet[str]"])
 
 
 def attribute_commits(
@@ -62,7 +66,7 @@ def attribute_commits(
     touching: dict[str, list[str]] = {package: [] for package in owner_of.values()}
     fresh: dict[str, set[str]] = {package: set() for package in latest}
     manifests: dict[str, list[str]] = {}
-    unmatched_release_as: list[Commit] = []
+    unmatched: list[Commit] = []
     consumptions = _Consumptions(is_consumption, releases, owner_of.values())
     for commit in walk:
         reached = _pass_to_parents(commit, bits, releases.of(commit))
@@ -85,9 +89,8 @@ def attribute_commits(
                 manifests.setdefault(directory, []).append(commit.sha)
         is_unmatched = not packages and not releases_with_it
         if is_unmatched and _mentions_release_as(commit):
-            unmatched_release_as.append(commit)
-    frozen = {package: frozenset(shas) for package, shas in fresh.items()}
-    return Attribution(tuple(commits), touching, frozen, manifests, unmatched_release_as, consumptions.by_package)
+            unmatched.append(commit)
+    return Attribution(tuple(commits), touching, fresh, manifests, unmatched, consumptions.by_package, owners.documents)
 
 
 def owners_of(files: Sequence[str], owner_of: Mapping[str, str], ignored: Container[str]) -> set[str]:
@@ -166,19 +169,31 @@ class _DirectoryHistory:
         self._layouts = layouts
         self._cache: dict[int, _Owners] = {}
         self._of: dict[str, _Owners] = {}
+        # By package, the commits that touch only its documentation.
+        self.documents: dict[str, set[str]] = {}
 
     def of(self, commit: Commit) -> set[str]:
         """Return the packages that *commit* touches. Call it for children before their parents."""
+        layouts = self._layouts_around(commit)
+        owned = set[str]().union(*(layout.of(commit.files) for layout in layouts))
+        if any(map(is_documentation, commit.files)):
+            code = set[str]().union(*(layout.of_code(commit.files) for layout in layouts))
+            for package in owned - code:
+                self.documents.setdefault(package, set()).add(commit.sha)
+        return owned
+
+    def _layouts_around(self, commit: Commit) -> list[_Owners]:
+        """Return the layout at *commit* and those of its parents: a move also touches the package at the old place."""
         if not self._layouts:
-            return self._now.of(commit.files)
+            return [self._now]
         here = self._at(commit.sha, self._of.pop(commit.sha, self._now))
-        owned = here.of(commit.files)
+        layouts = [here]
         for parent in commit.parents:
             # A parent with several children: any layout will do, because if they differ, the parent has its own.
             self._of[parent] = before = self._at(parent, here)
             if before is not here:
-                owned |= before.of(commit.files)  # a move also touches the package at the old location
-        return owned
+                layouts.append(before)
+        return layouts
 
     @staticmethod
     def pyproject_directories(commit: Commit) -> list[str]:
@@ -196,6 +211,15 @@ class _DirectoryHistory:
 
 _PYPROJECT = "/pyproject.toml"
 
+_DOCUMENT = re.compile(
+    r"(.*/)?(docs?/.*|(changelog|changes|history|news|readme)(\.txt)?|.*\.(md|rst|adoc))", re.IGNORECASE
+)
+
+
+def is_documentation(path: str) -> bool:
+    """Return whether the file *path*, relative to its package, is a changelog or other documentation."""
+    return _DOCUMENT.fullmatch(path) is not None
+
 
 class _Owners:
     """Looks up the package of a file; computes each directory only once."""
@@ -210,6 +234,17 @@ class _Owners:
         owners = {self._of_file(file) for file in files if file not in self._ignored}
         owners.discard("")
         return owners
+
+    def of_code(self, files: Sequence[str]) -> set[str]:
+        """Return the owners of those of *files* that are not documentation."""
+        return self.of([file for file in files if not is_documentation(self._in_package(file))])
+
+    def _in_package(self, file: str) -> str:
+        """Return the path of *file* inside its package."""
+        directory, _, _ = file.rpartition("/")
+        while directory and directory not in self._named:
+            directory, _, _ = directory.rpartition("/")
+        return file.removeprefix(f"{directory}/") if directory else file
 
     def _of_file(self, file: str) -> str:
         # Git lists a submodule as a file, but a package may be in it.

@@ -14,9 +14,16 @@ from releasekit.core.planning.installable import candidate_versions, keeps_all_i
 from releasekit.core.planning.model import Obstacle, Plan, Status, Step
 from releasekit.core.planning.obstacles import find_obstacles
 from releasekit.core.planning.plan_inputs import PlanBasis, PlanInputs
-from releasekit.core.planning.selection import next_versions, package_statuses, released_names, undecided_packages
+from releasekit.core.planning.selection import (
+    next_versions,
+    package_statuses,
+    refuse_unused_requests,
+    released_names,
+    undecided_packages,
+)
 from releasekit.core.planning.warnings import (
     ahead_warnings,
+    low_version_warnings,
     old_pin_warnings,
     stray_tag_warnings,
     unreleased_need_warnings,
@@ -61,6 +68,7 @@ def make_plan(
     basis = PlanBasis(workspace, baselines, selection, settings, inputs, own or {})
     decisions, statuses, siblings = _choose_packages(basis, decisions)
     undecided = tuple(undecided_packages(workspace, decisions, statuses))
+    refuse_unused_requests(decisions, statuses)
     _refuse_cycles(basis, decisions)
     graph, graph_warnings = graph_of(workspace, siblings.offers)
     released_graph = graph.subgraph(released_names(statuses))
@@ -72,7 +80,8 @@ def make_plan(
     candidates = candidate_versions(basis, siblings)
     excluded = exclusions(candidates)
     unallowed_new = first_releases_to_allow(basis, released)
-    warnings = [*graph_warnings, *_plan_warnings(basis, statuses, steps, excluded)]
+    warnings = [*graph_warnings, *low_version_warnings(decisions, released)]
+    warnings += _plan_warnings(basis, statuses, steps, excluded)
     warnings += first_release_warnings(unallowed_new)
     own_obstacles = map(Obstacle.from_error, (*undecided, *_taken_tags(released, inputs)))
     raised = map(siblings.raised_requirements, workspace)
@@ -93,6 +102,7 @@ def make_plan(
         together=only_extras_conflict and keeps_all_installable(settings, siblings),
         date=inputs.date,
         consumes=tuple(consumed_files(inputs.change_files, inputs.pending_files, _stable_names(steps))),
+        requested=selection.versions.recorded,
     )
 
 

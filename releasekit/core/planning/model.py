@@ -159,6 +159,7 @@ class Plan(BaseModel):
     *unread* are releases whose requirements are assumed. *together*: whether the latest versions of all packages can be
     installed together after the release. *unfinished* is the title of the unfinished release in this clone; None if
     there is none, or nobody looked. *consumes* are the change files that the release commit edits or deletes.
+    *requested* are the options that requested versions, such as "--bump core=minor".
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True, serialize_by_alias=True, populate_by_name=True)
@@ -181,6 +182,7 @@ class Plan(BaseModel):
     tales: Mapping[str, PackageNotes] = Field(default_factory=dict[str, PackageNotes])
     unfinished: str | None = None
     consumes: tuple[ConsumedFile, ...] = ()
+    requested: tuple[str, ...] = ()
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict
 
 from releasekit.core.history.change_files import ChangeFile
 from releasekit.core.history.pending_changes import PendingChanges
-from releasekit.core.versioning.groups import Decisions, decide_all, pin_modes, version_groups
+from releasekit.core.versioning.groups import Decisions, decide_all, package_values, pin_modes, version_groups
+from releasekit.core.versioning.version_requests import VersionRequest
 from releasekit.core.versioning.versions import PackageHistory
 from releasekit.core.workspace.graph import offers_of
 from releasekit.core.workspace.siblings import Siblings
@@ -70,6 +71,21 @@ class PlanInputs(BaseModel):
     def requirements_of(self, name: str, version: Version) -> tuple[Requirement, ...] | None:
         """Return what this release of the package *name* requires; None if nobody read it."""
         return self.requires.get(name, {}).get(version)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFacts:
+    """What decides versions besides commits and settings.
+
+    *requests* are by package what the maintainer requests. *date*, "YYYY.MM.DD", numbers prereleases if the settings
+    ask for it. *documents* are by package the shas of the commits that touch only its documentation, *proposed* the
+    version that a release commit has written into its files since the last release.
+    """
+
+    requests: Mapping[str, VersionRequest] = field(default_factory=dict[str, VersionRequest])
+    date: str = ""
+    documents: Mapping[str, Container[str]] = field(default_factory=dict[str, "Container[str]"])
+    proposed: Mapping[str, Version] = field(default_factory=dict[str, Version])
 
 
 @dataclass(frozen=True)
@@ -130,21 +146,22 @@ def decisions(
     own: Mapping[str, Mapping[str, Any]] | None = None,
     consumed: Mapping[str, frozenset[Version]] | None = None,
     files: Mapping[str, PendingChanges] | None = None,
+    facts: VersionFacts = VersionFacts(),
 ) -> Decisions:
     """Return the decision for each publishable member; *unreleased* is as `drop_reverted` has it.
 
     *changes* are those since the last release; if that is a prerelease, *since_stable* has those since the last stable
     one. *own* are the settings that members set for themselves, *consumed* the versions that cannot be released again,
-    *files* the change files.
+    *files* the change files, *facts* what else decides versions.
 
     Raises Refusal RK-VERSION-INVALID, and RK-CONFIG-INVALID-VALUE or RK-WORKSPACE-UNKNOWN-PACKAGE for wrong
     groups.
     """
-    rules = settings.rules()
     changes_since_stable = since_stable or {}
     member_settings = own or {}
     consumed_versions = consumed or {}
     pending_files = files or {}
+    rules = _package_rules(workspace, settings, member_settings, facts.date)
     histories: dict[str, tuple[PackageHistory, BumpRules]] = {}
     for member in workspace.publishable:
         name = member.name
@@ -156,12 +173,28 @@ def decisions(
             first=settings.first_version,
             consumed=consumed_versions.get(name, frozenset()),
         )
-        history = replace(history, files=pending_files.get(name, PendingChanges()))
-        own_rules = rules
-        if name in member_settings:
-            own_rules = settings.model_copy(update=member_settings[name]).rules()
-        histories[name] = (history, own_rules)
+        history = replace(
+            history,
+            files=pending_files.get(name, PendingChanges()),
+            documents=facts.documents.get(name, frozenset[str]()),
+            proposed=facts.proposed.get(name),
+            requested=facts.requests.get(name, VersionRequest()),
+        )
+        histories[name] = (history, rules[name])
     return decide_all(histories, version_groups(workspace, settings), unreleased)
+
+
+def _package_rules(
+    workspace: Workspace, settings: Settings, own: Mapping[str, Mapping[str, Any]], date: str
+) -> dict[str, BumpRules]:
+    """Return the settings that decide the version of each publishable member."""
+    kinds = package_values("prerelease", workspace, settings, own)
+    numberings = package_values("prerelease_numbering", workspace, settings, own)
+    rules: dict[str, BumpRules] = {}
+    for name, kind in kinds.items():
+        values = {**own.get(name, {}), "prerelease": kind, "prerelease_numbering": numberings[name]}
+        rules[name] = settings.model_copy(update=values).rules(date)
+    return rules
 
 
 def _package_history(

@@ -36,6 +36,16 @@ def undecided_packages(workspace: Workspace, decisions: Decisions, statuses: Map
         yield Refusal(ErrorCode.VERSION_UNKNOWN, message, location)
 
 
+def refuse_unused_requests(decisions: Decisions, statuses: Mapping[str, Status]) -> None:
+    """Raise Refusal RK-USAGE if a version is requested for a package that this release leaves out."""
+    for name, request in decisions.requests.items():
+        requested = request.history.requested
+        is_unused = requested.reason and not requested.is_held_back and statuses[name] is Status.EXCLUDED
+        if is_unused:
+            message = f"{requested.reason} is for {name}, which is not in this release"
+            raise Refusal(ErrorCode.USAGE, message, hint=f"Add -p {name}, or leave the option out.")
+
+
 def package_statuses(basis: PlanBasis, decisions: Decisions, graph: Graph) -> dict[str, Status]:
     """Return for each publishable package, by name, whether it is released, and if not, why."""
     targets = next_versions(decisions)
@@ -58,16 +68,20 @@ def package_statuses(basis: PlanBasis, decisions: Decisions, graph: Graph) -> di
     return statuses
 
 
+def named_packages(workspace: Workspace, selection: Selection, settings: Settings) -> frozenset[str]:
+    """Return the packages that the *selection* names; none if it selects all packages."""
+    patterns = [*selection.package, *group_patterns(settings, selection.group)]
+    return workspace.matching_names(patterns) - workspace.matching_names(selection.exclude)
+
+
 def _select_names(
     workspace: Workspace, selection: Selection, settings: Settings
 ) -> tuple[frozenset[str], frozenset[str]]:
     """Return the packages that the *selection* includes, and those that it excludes."""
-    patterns = [*selection.package, *group_patterns(settings, selection.group)]
     excluded = workspace.matching_names(selection.exclude)
-    selected = frozenset(workspace.members)
     if selection.package or selection.group:
-        selected = workspace.matching_names(patterns)
-    return selected - excluded, excluded
+        return named_packages(workspace, selection, settings), excluded
+    return frozenset(workspace.members) - excluded, excluded
 
 
 def _reachable_names(

@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     from releasekit.core.config.settings import Settings
     from releasekit.core.history.tags import Baseline
     from releasekit.core.planning.plan_inputs import PlanBasis
+    from releasekit.core.versioning.groups import Decisions
     from releasekit.core.workspace.installation import Exclusion
+
+
+def low_version_warnings(decisions: Decisions, released: Sequence[Step]) -> Iterator[ReleaseWarning]:
+    """Warn about each package whose version, decided by hand, covers less than its commits ask for."""
+    for step in released:
+        asked = decisions[step.name].changes_target
+        if asked is not None:
+            message = f"{step.name} {step.version} ({step.reason}): its commits ask for {asked}"
+            yield ReleaseWarning(ErrorCode.VERSION_LOW, message, step.path)
 
 
 def unreleased_need_warnings(

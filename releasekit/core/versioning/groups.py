@@ -8,7 +8,14 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from releasekit.core.errors import ErrorCode, Refusal, did_you_mean
-from releasekit.core.versioning.versions import BumpRequest, Decision, PackageHistory, decide_versions, request_bump
+from releasekit.core.versioning.versions import (
+    BumpRequest,
+    Decision,
+    PackageHistory,
+    decide_versions,
+    request_bump,
+    with_release_kind,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
@@ -53,7 +60,8 @@ class Decisions(Mapping[str, Decision]):
         requests = dict(self.requests)
         for name, reason in reasons.items():
             request = requests[name]
-            if not request.wants_release:
+            can_follow = not (request.wants_release or request.history.requested.is_held_back)
+            if can_follow:
                 requests[name] = request_bump(request.history, request.rules, propagation_reason=reason)
         return decide_groups(requests, self.groups)
 
@@ -75,11 +83,15 @@ def decide_all(
 ) -> Decisions:
     """Decide the versions of all packages; a decision that is not possible has a refusal.
 
-    *unreleased* is as `drop_reverted` has it.
+    *unreleased* is as `drop_reverted` has it. Raises Refusal RK-CONFIG-INVALID-VALUE for a group whose packages have
+    different kinds of prereleases.
     """
+    rules: dict[str, BumpRules] = {}
+    for group in groups:
+        rules |= with_release_kind({name: histories[name] for name in group.names}, group.title)
     requests: dict[str, BumpRequest] = {}
-    for name, (history, rules) in histories.items():
-        requests[name] = request_bump(history, rules, unreleased)
+    for name, (history, _) in histories.items():
+        requests[name] = request_bump(history, rules[name], unreleased)
     return decide_groups(requests, tuple(groups))
 
 
@@ -107,30 +119,38 @@ def group_patterns(settings: Settings, names: Iterable[str]) -> list[str]:
 
 
 def pin_modes(workspace: Workspace, settings: Settings, own: Mapping[str, Mapping[str, Any]]) -> dict[str, PinMode]:
-    """Return how each publishable member is pinned: by its own `pins`, else by its group, else by the workspace.
+    """Return how each publishable member is pinned; see `package_values`."""
+    return package_values("pins", workspace, settings, own)
 
-    Raises Refusal RK-CONFIG-INVALID-VALUE for a package in two groups with different `pins`.
+
+def package_values(
+    key: str, workspace: Workspace, settings: Settings, own: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return the value of *key* for each publishable member: its own, else that of its group, else of the workspace.
+
+    Raises Refusal RK-CONFIG-INVALID-VALUE for a package in two groups with different values.
     """
-    modes: dict[str, PinMode] = {member.name: settings.pins for member in workspace.publishable}
+    values: dict[str, Any] = {member.name: getattr(settings, key) for member in workspace.publishable}
     group_of: dict[str, str] = {}
     for title, group in settings.groups.items():
-        if group.pins is None:
+        value = getattr(group, key)
+        if value is None:
             continue
-        names = workspace.matching_names(group.packages) & modes.keys()
+        names = workspace.matching_names(group.packages) & values.keys()
         for name in sorted(names):
             other = group_of.get(name)
-            if other and modes[name] != group.pins:
+            if other and values[name] != value:
                 raise Refusal(
                     code=ErrorCode.CONFIG_INVALID_VALUE,
-                    message=f"two groups set different `pins` for {name}: {other} and {title}",
+                    message=f"two groups set different `{key}` for {name}: {other} and {title}",
                     location=f"[tool.releasekit.groups.{title}]",
-                    hint="Remove it from one of them, or set `pins` in its own [tool.releasekit].",
+                    hint=f"Remove it from one of them, or set `{key}` in its own [tool.releasekit].",
                 )
             group_of[name] = title
-            modes[name] = group.pins
-    for name in modes.keys() & own.keys():
-        modes[name] = own[name].get("pins", modes[name])
-    return modes
+            values[name] = value
+    for name in values.keys() & own.keys():
+        values[name] = own[name].get(key, values[name])
+    return values
 
 
 def version_groups(workspace: Workspace, settings: Settings) -> tuple[VersionGroup, ...]:

@@ -267,9 +267,10 @@ class TestVersions:
             ("2.0", "feat: it", ("2.0", "major", "2.0 is declared")),
             ("2.0", "docs: it", ("2.0", "major", "2.0 is declared")),
             ("1.0.5", "docs: it", ("1.0.5", "patch", "1.0.5 is declared")),
-            # what the history asks for is as much or more
-            ("1.1", "feat: it", ("1.1", "minor", "feat: it (0000000)")),
-            ("1.0.5", "feat: it", ("1.1", "minor", "feat: it (0000000)")),
+            # also where the history asks for as much or more
+            ("1.1", "feat: it", ("1.1", "minor", "1.1 is declared")),
+            ("1.0.5", "feat: it", ("1.0.5", "patch", "1.0.5 is declared")),
+            ("1.1b2", "feat: it", ("1.1b2", "prerelease", "1.1b2 is declared")),
             ("1.0", "feat: it", ("1.1", "minor", "feat: it (0000000)")),
             # the next version's prerelease is a mark, not a wish
             ("2.0.dev0", "fix: it", ("1.0.1", "patch", "fix: it (0000000)")),

@@ -11,6 +11,7 @@ from releasekit.core.config.bump_rules import Bump
 from releasekit.core.history.change_files import FileChange
 from releasekit.core.history.commits import parse
 from releasekit.core.history.pending_changes import PendingChanges
+from releasekit.core.versioning.version_requests import VersionRequest
 from releasekit.core.versioning.versions import Decision, PackageHistory
 from tests.support.builders import commit, decide, settings_of
 
@@ -76,7 +77,7 @@ def test_candidate_has_files_once() -> None:
 
     assert decide(after_rc1, candidate).target is None
     assert outcome(decide(with_second, candidate)) == ("1.3.0rc2", "b.md: B")
-    stable = decide(with_second)
+    stable = decide(replace(with_second, requested=VersionRequest(promote=True)))
     assert str(stable.target) == "1.3.0"
     assert [file.path for file in stable.files] == ["a.md", "b.md"]
 

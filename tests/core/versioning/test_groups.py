@@ -130,7 +130,8 @@ class TestFixed:
         assert released("a:", "b:", changes={"b": "feat: it"}, settings=rc) == {"a": "1.1rc1", "b": "1.1rc1"}
         given: Any = {"changes": {"a": "fix: it"}, "old": {"b": "feat: it"}, "tags": tags}
         assert released(*lines, **given, settings=rc) == {"a": "1.1rc2", "b": "1.1rc2"}
-        assert released(*lines, **given, settings=FIXED) == {"a": "1.1", "b": "1.1"}
+        assert released(*lines, **given, settings=FIXED) == {"a": "1.1rc2", "b": "1.1rc2"}
+        assert released(*lines, **given, settings=FIXED | {"prerelease": "none"}) == {"a": "1.1", "b": "1.1"}
 
     def test_selecting_one_selects_fixed_group(self) -> None:
         """Who asks for one gets all, with what they need; who is excluded stays home."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from releasekit.core.config.bump_rules import Bump, BumpRules
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.history.commits import Change, Commit, parse
 from releasekit.core.version_numbers import bump_between, next_version
+from releasekit.core.versioning.version_requests import VersionRequest
 from releasekit.core.versioning.versions import Decision, PackageHistory, bump_of
 from tests.support.builders import decide, settings_of
 
@@ -33,10 +35,11 @@ def decided(
     tagged: bool = True,
     force: bool = False,
     major_on_zero: bool = False,
-    prerelease: str = "none",
+    prerelease: str = "stay",
+    request: VersionRequest = VersionRequest(),  # noqa: B008  a frozen value
 ) -> Decision:
     return decide(
-        past_of(current, *messages, tagged=tagged),
+        replace(past_of(current, *messages, tagged=tagged), requested=request),
         settings_of(force_unchanged=force, major_on_zero=major_on_zero, prerelease=prerelease).rules(),
     )
 
@@ -247,7 +250,8 @@ def test_first_release_as_accepts_prerelease() -> None:
             decision = decided("1.0.0", f"feat: x\n\nRelease-As: {version}", tagged=False, prerelease=kind)
             assert summary(decision) == ("first", version, f"first release, Release-As: {version} (0000000)")
     # What a prerelease announces comes next, unless the file was not lowered with it.
-    assert summary(decided("0.9.0b2")) == ("minor", "0.9.0", "promotes 0.9.0b2")
+    promotion = VersionRequest(promote=True)
+    assert summary(decided("0.9.0b2", request=promotion)) == ("minor", "0.9.0", "promotes 0.9.0b2")
     last = Version("0.9.0b2")
     assert decide(PackageHistory(Version("1.0.0"), last, tagged={last})).target == Version("1.0.0")
 
@@ -415,8 +419,20 @@ def test_reason_shortens_long_title() -> None:
 def test_prerelease_announces_next_stable_version(
     current: str, kind: str, messages: list[str], expected: tuple[str, str | None, str]
 ) -> None:
-    """A prerelease announces what the changes since the last stable release lead to."""
-    assert summary(decided(current, *messages, prerelease=kind)) == expected
+    """A prerelease announces what the changes since the last stable release lead to; an option asks for it now."""
+    request = VersionRequest(prerelease=kind)
+
+    assert summary(decided(current, *messages, request=request)) == expected
+
+
+@pytest.mark.parametrize("kind", ["none", "rc"])
+def test_settings_promote_with_next_change(kind: str) -> None:
+    """A later kind in the settings waits for the next change: nothing is promoted unasked."""
+    unchanged = summary(decided("1.3.0b2 1.2.3", RELEASED, "feat: x", prerelease=kind))
+    changed = decided("1.3.0b2 1.2.3", "fix: y", RELEASED, "feat: x", prerelease=kind)
+
+    assert unchanged == ("none", None, "no commits since the last release")
+    assert str(changed.target) == {"none": "1.3.0", "rc": "1.3.0rc1"}[kind]
 
 
 @pytest.mark.parametrize(
@@ -523,7 +539,8 @@ def test_any_release_sequence_moves_forward(
         past = PackageHistory(
             last or declared, last, stable, changes, fresh if last and last.is_prerelease else None, taken
         )
-        rules = settings_of(major_on_zero=major_on_zero, prerelease=kind).rules()
+        past = replace(past, requested=VersionRequest(prerelease=kind))
+        rules = settings_of(major_on_zero=major_on_zero).rules()
         try:
             target = decide(past, rules).target
         except Refusal:
@@ -543,6 +560,8 @@ def test_any_release_sequence_moves_forward(
         assert target not in taken
         if kind != "none":
             after = PackageHistory(target, target, stable, changes, (), [*taken, target])
+            assert decide(after, rules).target is None, "nothing is promoted unasked"
+            after = replace(after, requested=VersionRequest(promote=True))
             following = decide(after, settings_of(major_on_zero=major_on_zero).rules()).target
             assert following is not None
             assert following == Version(target.base_version) > target
@@ -550,3 +569,152 @@ def test_any_release_sequence_moves_forward(
             stable, since = target, []
         last = target
         taken.append(target)
+
+
+# ---- what files and maintainers say ---------------------------------------------------------------------------------
+
+
+def written(declared: str, current: str, *messages: str, **fields: Any) -> Decision:
+    """Decide for a package whose files say *declared*, while *current* is out."""
+    history = replace(past_of(current, *messages), declared=Version(declared))
+    return decide(replace(history, **fields))
+
+
+@pytest.mark.parametrize(
+    ("current", "declared", "messages", "expected"),
+    [
+        ("1.0.0b1", "1.0.0b2", ["feat: x", RELEASED], "1.0.0b2"),
+        ("1.0.0b1", "1.0.0b2", [RELEASED], "1.0.0b2"),
+        ("1.0.0b1 0.9.0", "1.0.0b2", ["feat!: x", RELEASED], "1.0.0b2"),
+        ("1.2.3", "2.0.0a1", [], "2.0.0a1"),
+        ("1.2.3", "1.2.4", ["feat: x"], "1.2.4"),
+        ("0.5.16a329.post1", "0.5.16", [RELEASED], "0.5.16"),
+        ("0.5.16a329.post1", "0.5.16a328", ["fix: x", RELEASED], "0.5.16a330"),
+        ("1.2.3", "1.3.0.dev0", ["fix: x"], "1.2.4"),
+        ("1.2.3", "1.3.0.dev7", [], None),
+        ("1.0.0b1", "1.0.0b2.dev0", ["fix: x", RELEASED], "1.0.0b2"),
+    ],
+)
+def test_version_in_files_is_next(current: str, declared: str, messages: list[str], expected: str | None) -> None:
+    """A version written by hand is the version, with or without commits; development releases are markers."""
+    target = written(declared, current, *messages).target
+
+    assert (None if target is None else str(target)) == expected
+
+
+def test_low_written_version_is_reported() -> None:
+    """The decision says what the commits ask for if the written version covers less."""
+    decision = written("1.3.0", "1.2.3", "feat!: x")
+
+    assert (str(decision.target), decision.reason, str(decision.changes_target)) == (
+        "1.3.0",
+        "1.3.0 is declared",
+        "2.0.0",
+    )
+    assert written("2.0.0", "1.2.3", "feat!: x").changes_target is None
+
+
+def test_proposed_version_is_a_minimum() -> None:
+    """A version that a release commit has written was not written by hand, so later commits can ask for more."""
+    proposed = Version("1.3.0")
+
+    assert str(written("1.3.0", "1.2.3", "feat!: y", "feat: x", proposed=proposed).target) == "2.0.0"
+    assert str(written("1.3.0", "1.2.3", "feat: x", proposed=proposed).target) == "1.3.0"
+    assert str(written("1.3.0", "1.2.3", proposed=proposed).target) == "1.3.0"
+
+
+def test_published_written_version_is_history() -> None:
+    """A version that the index has already is no wish: the next one follows."""
+    assert str(written("1.2.4", "1.2.3", "fix: x", consumed=frozenset({Version("1.2.4")})).target) == "1.2.5"
+
+
+def test_new_release_as_promotes_beta() -> None:
+    """A stable version in a new footer promotes a package that stays in prereleases; an old one does not."""
+    assert str(decided("1.0.0b3", "fix: x\n\nRelease-As: 1.0.0", RELEASED).target) == "1.0.0"
+    assert str(decided("1.0.0b3", "fix: y", RELEASED, "fix: x\n\nRelease-As: 1.0.0").target) == "1.0.0b4"
+
+
+@pytest.mark.parametrize(
+    ("current", "request_", "expected"),
+    [
+        ("1.2.3", VersionRequest(bump=MINOR), ("minor", "1.3.0", "--bump minor")),
+        ("0.5.0", VersionRequest(bump=MAJOR), ("major", "1.0.0", "--bump major")),
+        ("1.0.0b3", VersionRequest(bump=MINOR), ("prerelease", "1.0.0b4", "--bump minor")),
+        ("1.2.3", VersionRequest(version=Version("1.9")), ("minor", "1.9", "--set-version 1.9")),
+        ("1.0.0b3", VersionRequest(version=Version("1.0.0")), ("major", "1.0.0", "--set-version 1.0.0")),
+        ("1.2.3", VersionRequest(bump=NONE), ("none", None, "--bump none")),
+        ("1.2.3", VersionRequest(promote=True), ("none", None, "no commits since the last release")),
+    ],
+)
+def test_maintainer_decides_without_commits(
+    current: str, request_: VersionRequest, expected: tuple[str, str | None, str]
+) -> None:
+    """A request decides alone, and is the reason."""
+    assert summary(decided(current, request=request_)) == expected
+
+
+@pytest.mark.parametrize(
+    ("declared", "request_", "problem"),
+    [
+        ("1.2.3", VersionRequest(version=Version("1.2.3")), "--set-version 1.2.3 is not above the last release, 1.2.3"),
+        ("3.0.0", VersionRequest(version=Version("2.0.0")), "is below the version in the files, 3.0.0"),
+        ("3.0.0", VersionRequest(bump=MINOR), "--bump minor leads to 1.3.0, which is below the version in the files"),
+        ("1.2.3", VersionRequest(version=Version("2.0+x")), "is a local version"),
+    ],
+)
+def test_low_requests_are_refused(declared: str, request_: VersionRequest, problem: str) -> None:
+    """A request below the last release or the files is refused."""
+    with pytest.raises(Refusal, match=problem) as refused:
+        written(declared, "1.2.3", requested=request_)
+
+    assert refused.value.code is ErrorCode.VERSION_INVALID
+
+
+def test_dates_number_the_prereleases() -> None:
+    """Prereleases are numbered by date; a second one on a day gets the next number."""
+    monday = settings_of(prerelease="b", prerelease_numbering="date").rules("2026.07.30")
+    stable, first = Version("1.0"), Version("1.1b260730")
+    history = PackageHistory(stable, stable, stable, changes_of("feat: x"), tagged=[stable])
+    after = PackageHistory(first, first, stable, changes_of("fix: y"), tagged=[stable, first])
+    tuesday = settings_of(prerelease_numbering="date").rules("2026.07.31")
+
+    assert str(decide(history, monday).target) == "1.1b260730"
+    assert str(decide(after, monday).target) == "1.1b260731"
+    assert str(decide(after, tuesday).target) == "1.1b260731"
+
+
+def test_untyped_documentation_triggers_nothing() -> None:
+    """With a bump for commits without a type, those of documentation alone still trigger nothing, nor do fixups."""
+    rules = settings_of(unconventional="patch").rules()
+    history = past_of("1.2.3", "fixup! whatever", "Tell more", "docs: d")
+    documented = replace(history, documents={"1" * 40})
+
+    assert summary(decide(history, rules)) == ("patch", "1.2.4", "Tell more (1111111)")
+    assert decide(documented, rules).target is None
+
+
+@given(
+    versions(),
+    versions(),
+    st.lists(st.sampled_from(["feat: x", "fix: x", "feat!: x", "docs: x"]), max_size=3),
+    st.sampled_from(["stay", "none"]),
+)
+def test_plan_is_never_below_files(last: Version, declared: Version, messages: list[str], kind: str) -> None:
+    """The next version is above the last and not below the files, and nothing is promoted unasked."""
+    stable = None if last.is_prerelease else last
+    history = PackageHistory(declared, last, stable, changes_of(*messages), tagged=[last])
+
+    target = decide(history, settings_of(prerelease=kind).rules()).target
+
+    is_marker = declared.is_devrelease or declared.local is not None
+    has_changes = any(message != "docs: x" for message in messages)
+    if target is None:
+        assert not has_changes
+        assert is_marker or declared <= last
+        return
+    assert target > last
+    assert is_marker or target >= declared
+    is_written = not is_marker and declared > last
+    if not is_written:
+        assert has_changes
+        assert kind_of(target) == (kind_of(last) if kind == "stay" else "none")
