@@ -197,9 +197,9 @@ def test_checks_ask_git_and_uv(world: World, tmp_path: Path) -> None:
         "tag_baseline": [f"{APP}:3"],
         "lock_stale": ["uv.lock:1"],
     }
-    world.git("tag", "app-v0.4.0")
+    world.git("tag", "app-v0.1.0")
     assert "tag_baseline" not in found(world, *everything)
-    world.git("tag", "--delete", "app-v0.4.0")
+    world.git("tag", "--delete", "app-v0.1.0")
     world.commit("chore: begun")
     world.git("clone", "--quiet", "--depth=1", world.root.as_uri(), str(tmp_path / "shallow"))
     assert "tag_baseline" not in found(World(tmp_path / "shallow", world.remote), *everything)

@@ -59,8 +59,12 @@ def test_github_release_follows_its_tags(
     """The release stands on GitHub, with notes, when all its tags do; what failed half-way is done in the next run."""
     world = on_hub(tmp_path, hub, "one; two; three; four", "concurrency = 1")
     monkeypatch.setenv("GH_TOKEN", WRITER)
+    pyproject = (world.root / "packages/one/pyproject.toml").read_text("utf-8")
+    world.commit("chore: before", {"packages/one/pyproject.toml": pyproject.replace("0.1.0", "0.0.9")})
+    world.git("tag", "one-v0.0.9")
+    world.commit("chore: after", {"packages/one/pyproject.toml": pyproject})
     work = world.commit("feat: pears", {"packages/one/src/one/__init__.py": "PEARS = True\n"})
-    world.git("push", "--quiet", "origin", "main", "HEAD:refs/heads/work", "HEAD~1:refs/tags/one-v0.0.9")
+    world.git("push", "--quiet", "origin", "main", "HEAD:refs/heads/work", "one-v0.0.9")
     world.git("fetch", "--quiet", "--tags")
     number = hub.pull("feat: pears", "work", author="bea", labels=["fruit"])
     hub.pulls[number] |= {"merged_at": "2026-11-22T00:00:00Z", "merge_commit_sha": work, "state": "closed"}
