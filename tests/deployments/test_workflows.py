@@ -155,6 +155,7 @@ class Runner:
             place = self.directory / f"job-{len(self.ran)}-{name}"
             writes = "write" in {job["permissions"].get(what) for what in ("contents", "pull-requests")} and not fork
             known = {"github.token": WRITER if writes else READER, "github.ref": ref, **given}
+            known["secrets.UV_PUBLISH_TOKEN"] = self.index.environment.get("UV_PUBLISH_TOKEN") or ""
             pushed = len(self.hub.pushes())
             said += self._job(job, place, ref, document.get("env", {}), known)
             assert len(self.hub.pushes()) == pushed or _persists(job), f"{name} has no credentials to push with"
