@@ -135,7 +135,7 @@ def test_handwritten_changelog_keeps_every_byte(tmp_path: Path) -> None:
     """A changelog of somebody's own keeps every byte of it: line ends, old encodings, unreleased notes, references."""
     world = make_world(tmp_path, "core")
     world.git("tag", "core-v0.1.0")
-    head = b"# Was wurde ge\xe4ndert\r\n\r\nWords.\r\n\r\n## [Unreleased]\r\n\r\n- soon\r\n\r\n"
+    head = b"# Was wurde ge\xe4ndert\r\n\r\nWords.\r\n\r\n## [Unreleased]\r\n\r\n"
     tail = b"## [0.1.0] - 2020-01-01\r\n\r\n* all  \r\n\r\n[0.1.0]: https://example.invalid/1"
     world.git("config", "core.autocrlf", "false")
     (world.root / FILE).write_bytes(head + tail)
@@ -147,6 +147,36 @@ def test_handwritten_changelog_keeps_every_byte(tmp_path: Path) -> None:
     assert text.endswith(tail)
     added = text.removeprefix(head).removesuffix(tail).decode()
     assert re.fullmatch(rf"## 0\.1\.1 - {DATE}\r\n\r\n### Bug Fixes\r\n\r\n- it \([0-9a-f]{{7}}\)\r\n\r\n", added)
+
+
+def test_unreleased_notes_reach_the_release(tmp_path: Path) -> None:
+    """What you write below an unreleased heading is part of the next stable release, once, and not of a prerelease."""
+    world = make_world(tmp_path, "app; core")
+    configure(world, 'prerelease = "none"')
+    world.git("tag", "core-v0.1.0")
+    world.git("tag", "app-v0.1.0")
+    top = "# Changelog\n\n## [Unreleased]\n\n"
+    notes, old = "### Added\n\n* round cores  \n\n", "## [0.1.0] - 2020-01-01\n\n- all\n"
+    app = "packages/app/CHANGELOG.md"
+    world.commit("docs: notes", {FILE: top + notes + old, app: f"## 0.2.0 (unreleased)\n\n- mine\n\n{old}"})
+    change(world, "feat: one\n\nRelease-As: 0.2.0rc1")
+    release(world)
+
+    candidate = "## 0.2.0rc1 - DATE\n\n### Features\n\n- one (SHA)\n\n"
+    assert changelog(world) == top + notes + candidate + old.replace("2020-01-01", "DATE")
+
+    change(world, "fix: two")
+    change(world, "feat: three", "app")
+    release(world)
+
+    entries = "### Features\n\n- one (SHA)\n\n### Bug Fixes\n\n- two (SHA)\n\n"
+    old = old.replace("2020-01-01", "DATE")
+    assert changelog(world) == f"{top}## 0.2.0 - DATE\n\n{notes}{entries}{old}"
+    assert changelog(world, app) == f"## 0.2.0 - DATE\n\n- mine\n\n### Features\n\n- three (SHA)\n\n{old}"
+
+    change(world, "fix: four")
+    release(world)
+    assert changelog(world).startswith(f"{top}## 0.2.1 - DATE\n\n### Bug Fixes\n\n- four (SHA)\n\n## 0.2.0 - DATE\n")
 
 
 def test_changelog_links_to_the_forge(tmp_path: Path) -> None:

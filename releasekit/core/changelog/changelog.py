@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 from pydantic import BaseModel, ConfigDict
 
+from releasekit.core.changelog.unreleased import is_unreleased_title
 from releasekit.core.config.bump_rules import Bump
 from releasekit.core.history.commits import CONTROLS, Change
 from releasekit.core.history.reverts import drop_reverted
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 HEADINGS = {"feat": "Features", "fix": "Bug Fixes", "perf": "Performance", "revert": "Reverts"}
 BREAKING = "Breaking Changes"
 TITLE = "# Changelog\n\n"
+_NO_CHANGES = "No notable changes since"
 
 
 class Section(BaseModel):
@@ -111,7 +113,7 @@ def changelog_entry(
     if not since.version:
         remark = "First stable release."
     elif not parts:
-        remark = f"No notable changes since {since.version}."
+        remark = f"{_NO_CHANGES} {since.version}."
     return ChangelogEntry(version, date, remark, parts)
 
 
@@ -402,6 +404,8 @@ _HEADING = re.compile(r"(#{1,3})[ \t]+(.+)")
 _UNDERLINE = re.compile(r"=+|-+")
 _UNDERLINE_LEVELS = {"=": 1, "-": 2}
 _REFERENCE = re.compile(r" {0,3}\[([^\]]+)\]:[ \t]*\S.*")
+_ANY_HEADING = re.compile(r" {0,3}#{1,6}([ \t]|$)")
+_REMARK_NO_CHANGES = re.compile(rf"\A{_NO_CHANGES} .*\n+")
 _WORDS = re.compile(r"""[\s\[\](){},:*`"']+""")
 _ANCHOR = re.compile(r"[ ]{0,3}<a\s(?:[^>]*/>|[^>]*>\s*</a>)\s*")
 _VERSION_WORD = re.compile(r"(?:\D.*[-@/=])?v?(\d[\w.!+]*)")
@@ -409,12 +413,27 @@ _VERSION_WORD = re.compile(r"(?:\D.*[-@/=])?v?(\d[\w.!+]*)")
 
 @dataclass(frozen=True, slots=True)
 class _Heading:
-    """A heading on line *index*; *version* is None if it names none, such as `## [Unreleased]`."""
+    """A heading on line *index*; *version* is None if it names none, such as `## [Unreleased]`.
+
+    *height* is the number of its lines. *unreleased* means that it says so, as in `## 1.3.0 (unreleased)`.
+    """
 
     index: int
     level: int
     text: str
     version: Version | None
+    height: int = 1
+    unreleased: bool = False
+
+    @property
+    def is_released_version(self) -> bool:
+        """Whether it heads the section of a version that is released."""
+        return self.version is not None and not self.unreleased
+
+    @property
+    def stays_on_top(self) -> bool:
+        """Whether it stays when what is below it is released, as `## [Unreleased]` does in Keep a Changelog."""
+        return self.version is None and self.text.startswith("[")
 
     @property
     def is_dated_section(self) -> bool:
@@ -431,13 +450,14 @@ def versions_in(text: str) -> tuple[Version, ...]:
 def insert_section(text: str, version: Version, section: Section) -> str:
     """Return the changelog *text* with the *section* of *version* inserted; every other byte stays the same.
 
-    The section goes above older versions, with headings of their level, and below title, introduction and
-    `## [Unreleased]`. If *version* has a heading already, *text* stays as it is. An empty *text* becomes a changelog
-    with a title.
+    The section goes above older versions, with headings of their level, and below title and introduction. What is
+    written below a heading such as `## [Unreleased]` or `## 1.3.0 (unreleased)` becomes the start of the section; see
+    `_ParsedChangelog.unreleased_section`. If *version* has a heading of another kind already, *text* stays as it is.
+    An empty *text* becomes a changelog with a title.
     """
     page = text.removeprefix("\ufeff")
     byte_order_mark = text[: len(text) - len(page)]
-    if version in versions_in(page):
+    if _ParsedChangelog(page).has_released(version):
         return text
     ends = line_end(page)
     page = _without_sections(page, frozenset(map(Version, section.replaces)))
@@ -454,7 +474,7 @@ def _without_sections(text: str, versions: Container[Version | None]) -> str:
     remaining: list[str] = []
     begin = 0
     for number, heading in enumerate(page.headings):
-        if heading.version not in versions:
+        if heading.unreleased or heading.version not in versions:
             continue
         remaining += page.lines[begin : page.block_start(heading.index)]
         begin = max(begin, page.section_end(number))
@@ -464,8 +484,11 @@ def _without_sections(text: str, versions: Container[Version | None]) -> str:
 
 def _with_section(text: str, version: Version, section: str, ends: str) -> str:
     page = _ParsedChangelog(text)
+    number = page.unreleased_section(version)
+    if number is not None:
+        return _with_finished_section(page, number, section, ends)
     index, level = page.insertion_point(version)
-    section = re.sub("^##", "#" * level, section, flags=re.MULTILINE)
+    section = _at_level(section, level)
     above = page.lines[:index]
     before = _end_last_line("".join(above), ends)
     is_below_text = any(map(str.strip, above[-1:]))
@@ -476,6 +499,39 @@ def _with_section(text: str, version: Version, section: str, ends: str) -> str:
     if after:
         inserted += ends
     return before + inserted + after
+
+
+def _with_finished_section(page: _ParsedChangelog, number: int, section: str, ends: str) -> str:
+    """Return the text of *page* with *section* in place of the unreleased heading *number*; its notes come first."""
+    heading = page.headings[number]
+    begin = heading.index + heading.height
+    end = page.section_end(number)
+    above = "".join(page.lines[: heading.index])
+    if heading.stays_on_top:
+        above = "".join(page.lines[:begin]) + ends
+    title, _, generated = _at_level(section, heading.level).partition("\n\n")
+    notes = _end_last_line("".join(page.lines[begin:end]), ends)
+    if page.has_notes(number):
+        generated = _REMARK_NO_CHANGES.sub("", generated)
+    if not notes.strip():
+        notes = ends
+    blocks = [title.rstrip("\n").replace("\n", ends) + ends + notes, generated.replace("\n", ends)]
+    blocks.append("".join(page.lines[end:]))
+    return above + _join_blocks(blocks, ends)
+
+
+def _join_blocks(blocks: Sequence[str], ends: str) -> str:
+    """Return *blocks* one below the other, with at least one blank line between two of them."""
+    text = ""
+    for block in filter(None, blocks):
+        is_apart = not text or text.endswith(("\n\n", "\n\r\n"))
+        text += block if is_apart else ends + block
+    return text
+
+
+def _at_level(section: str, level: int) -> str:
+    """Return *section* with its title at the heading *level*, and its other headings below it."""
+    return re.sub("^##", "#" * level, section, flags=re.MULTILINE)
 
 
 def _with_reference(text: str, version: Version, link: str, ends: str) -> str:
@@ -509,9 +565,49 @@ class _ParsedChangelog:
 
     def __init__(self, text: str) -> None:
         self.lines = _LINE.findall(text)
-        visible = _mask_hidden_lines([line.rstrip("\r\n") for line in self.lines])
-        self.references = _first_above(visible, len(visible), _REFERENCE)
-        self.headings = list(_headings(visible))
+        self.visible = _mask_hidden_lines([line.rstrip("\r\n") for line in self.lines])
+        self.references = _first_above(self.visible, len(self.visible), _REFERENCE)
+        self.headings = list(_headings(self.visible))
+
+    def has_released(self, version: Version) -> bool:
+        """Return whether *version* has a heading that does not say that it is unreleased."""
+        return any(heading.is_released_version and heading.version == version for heading in self.headings)
+
+    def unreleased_section(self, version: Version) -> int | None:
+        """Return the number of the unreleased heading whose notes the release of *version* contains; None without one.
+
+        It is a heading of *version* itself. Otherwise it is the first heading above all released versions that names
+        no version or a lower one, unless *version* is below these. A prerelease takes only a heading of its own,
+        because the stable release may replace its section. A heading without version and notes is a placeholder.
+        """
+        unreleased = [number for number, heading in enumerate(self.headings) if heading.unreleased]
+        own = [number for number in unreleased if self.headings[number].version == version]
+        lower = [number for number in unreleased if self._may_become(number, version)]
+        if own:
+            return own[0]
+        number = next(iter(lower), None)
+        is_next = number is not None and self._is_above_older_versions(number, version)
+        return number if is_next else None
+
+    def _may_become(self, number: int, version: Version) -> bool:
+        """Return whether the heading *number* may become the heading of *version*, which is not its own."""
+        own = self.headings[number].version
+        is_open = self.has_notes(number) if own is None else own < version
+        return is_open and not version.is_prerelease
+
+    def _is_above_older_versions(self, number: int, version: Version) -> bool:
+        """Return whether no released version is above the heading *number*, and the next below is under *version*."""
+        level = self.headings[number].level
+        above = [heading for heading in self.headings[:number] if heading.is_released_version]
+        below = (heading for heading in self.headings[number + 1 :] if heading.level <= level)
+        latest = next((heading.version for heading in below if heading.is_released_version), None)
+        return not above and (latest is None or latest < version)
+
+    def has_notes(self, number: int) -> bool:
+        """Return whether there is text below the heading *number*, other than headings and comments."""
+        heading = self.headings[number]
+        lines = self.visible[heading.index + heading.height : self.section_end(number)]
+        return any(line.strip() and line != _MASK and not _ANY_HEADING.match(line) for line in lines)
 
     def insertion_point(self, version: Version) -> tuple[int, int]:
         """Return the index of the line above which to insert the section of *version*, and its heading level."""
@@ -585,22 +681,28 @@ def _headings(lines: Sequence[str]) -> Iterator[_Heading]:
     for index, (line, below) in enumerate(pairwise([*lines, ""])):
         if match := _HEADING.match(line):
             marks, title = match.groups()
-            yield _Heading(index, len(marks), title, _version_in(title))
+            yield _heading_of(index, len(marks), title)
         elif _UNDERLINE.fullmatch(below.rstrip()):
             # Only for versions, because `---` also ends front matter and the head of a table.
-            version = _version_in(line)
-            level = _UNDERLINE_LEVELS[below[0]]
-            if version is not None:
-                yield _Heading(index, level, line, version)
+            heading = _heading_of(index, _UNDERLINE_LEVELS[below[0]], line, height=2)
+            if heading.version is not None or heading.unreleased:
+                yield heading
 
 
-def _version_in(heading: str) -> Version | None:
-    """Return the version that a heading starts with, as in `[1.2.0] - 2026-11-22`, `v1.2.0` and `Version 1.2.0`."""
+def _heading_of(index: int, level: int, title: str, height: int = 1) -> _Heading:
+    word = _version_word(title)
+    version = _parse_version_word(word)
+    unreleased = is_unreleased_title(title, word if version else "")
+    return _Heading(index, level, title, version, height, unreleased)
+
+
+def _version_word(heading: str) -> str:
+    """Return the word that may be a version, as in `[1.2.0] - 2026-11-22`, `v1.2.0` and `Version 1.2.0`."""
     words = filter(None, _WORDS.split(heading))
     first = next(words, "")
     if first.lower() in ("version", "release"):
         first = next(words, "")
-    return _parse_version_word(first)
+    return first
 
 
 def _parse_version_word(word: str) -> Version | None:

@@ -366,8 +366,8 @@ def test_missing_changelog_starts_with_title(text: str) -> None:
     assert inserted(text, LINKED).endswith("- new\n\n[0.6.0]: https://forge.invalid/6\n")
 
 
-def test_section_goes_below_unreleased() -> None:
-    """A section goes below introduction and Unreleased and above older versions, its link among the references."""
+def test_unreleased_notes_start_the_section() -> None:
+    """What stands below `[Unreleased]` becomes the start of the section; the heading and its reference stay."""
     text = """\
         # Changelog
 
@@ -394,11 +394,11 @@ def test_section_goes_below_unreleased() -> None:
 
         ## [Unreleased]
 
+        ## [0.6.0] - 2026-11-22
+
         ### Added
 
         - hand-written
-
-        ## [0.6.0] - 2026-11-22
 
         - new
 
@@ -430,7 +430,7 @@ def test_section_goes_below_unreleased() -> None:
         ("# Log\n\n<a id='v0.5.0'/>\n\n## 0.5.0\n", "# Log\n\n@<a id='v0.5.0'/>\n\n## 0.5.0\n"),
         ("## core-v0.5.0\n", "@## core-v0.5.0\n"),
         ("# Log\n\n## 2026-01-01\n\n- x\n", "# Log\n\n@## 2026-01-01\n\n- x\n"),
-        ("# Log\n\n## Unreleased\n\n- x\n\n## May\n", "# Log\n\n## Unreleased\n\n- x\n\n@## May\n"),
+        ("# Log\n\n## Unreleased\n\n## May\n", "# Log\n\n## Unreleased\n\n@## May\n"),
         # a maintenance branch, and a prerelease of the same version
         ("## 2.0.0\n\n## 0.5.0\n", "## 2.0.0\n\n@## 0.5.0\n"),
         ("## 2.0.0\n\n- x\n", "## 2.0.0\n\n- x\n\n@"),
@@ -453,6 +453,105 @@ def test_section_finds_place_between_versions(before: str, after: str) -> None:
 
     assert insert_section(before, Version("0.6.0"), NEW) == after
     assert insert_section(after, Version("0.6.0"), NEW) == after
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "## 0.6.0 (unreleased)", "## [0.6.0] - Unreleased", "## 0.6.0 (TBD)", "## v0.6.0 - not yet released",
+        "## [0.6.0](https://x.invalid/0.6.0) - TBA", "## Version 0.6.0 (in development)", "## 0.6.0 - YYYY-MM-DD",
+        "## 0.6.0 (2026-11-XX)", "## 0.6.0 - ????-??-??", "## [0.6] \u2013 Unreleased", "## 0.6.0 (Unreleased, TBD)",
+        "## **0.6.0** *(unreleased)*", "0.6.0 (unreleased)\n------------------", "## 0.5.1 (unreleased)",
+        "## 0.6.0.dev0 (unreleased)", "## Unreleased", "## Unreleased changes", "## Unreleased (0.6.0)",
+        "## Unreleased - TBD", "## Upcoming release", "Unreleased\n----------",
+    ],
+)  # fmt: skip
+def test_unreleased_heading_is_finished(heading: str) -> None:
+    """A heading that says that it is unreleased becomes the heading of the release; what is below it comes first."""
+    text = f"# Log\n\n{heading}\n\n* mine  \n\n## 0.5.0\n\n- old\n"
+
+    once = inserted(text)
+
+    assert once == "# Log\n\n## 0.6.0 - 2026-11-22\n\n* mine  \n\n- new\n\n## 0.5.0\n\n- old\n"
+    assert inserted(once) == once
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # the heading in brackets stays, the notes move
+        ("## [Unreleased]\n\n- x\n", "## [Unreleased]\n\n@\n- x\n\n- new\n"),
+        ("## [Unreleased](https://x.invalid)\n- x", "## [Unreleased](https://x.invalid)\n\n@- x\n\n- new\n"),
+        ("## [Unreleased]\r\n\r\n- x\r\n", "## [Unreleased]\r\n\r\n@\r\n- x\r\n\r\n- new\r\n"),
+        # without notes it is a placeholder
+        ("## [Unreleased]\n\n### Added\n\n## 0.5.0\n", "## [Unreleased]\n\n### Added\n\n@\n- new\n\n## 0.5.0\n"),
+        ("## Unreleased\n\n<!-- here -->\n\n## 0.5.0\n", "## Unreleased\n\n<!-- here -->\n\n@\n- new\n\n## 0.5.0\n"),
+        # a heading with a version keeps even headings and comments, and its level
+        ("## 0.6.0 (TBD)\n", "@\n- new\n"),
+        ("## 0.6.0 (TBD)\n\n### Added\n## 0.5.0\n", "@\n### Added\n\n- new\n\n## 0.5.0\n"),
+        ("# 0.6.0 (TBD)\n\n- x\n\n# 0.5.0\n", "#1@\n- x\n\n- new\n\n# 0.5.0\n"),
+        ("<a id='x'></a>\n## 0.6.0 (TBD)\n- x\n", "<a id='x'></a>\n@- x\n\n- new\n"),
+        # its own heading wins, also below others
+        ("## Unreleased\n\n- y\n\n## 0.6.0 (TBD)\n\n- x\n", "## Unreleased\n\n- y\n\n@\n- x\n\n- new\n"),
+        ("## 0.7.0\n\n## 0.6.0 (TBD)\n\n- x\n", "## 0.7.0\n\n@\n- x\n\n- new\n"),
+        ("## Unreleased\n\n- y\n\n### 3.12\n\n## 0.5.0\n", "@\n- y\n\n### 3.12\n\n- new\n\n## 0.5.0\n"),
+    ],
+)
+def test_unreleased_notes_keep_every_byte(before: str, after: str) -> None:
+    """Notes below an unreleased heading keep every byte; the heading of the release stands above them."""
+    title = "## 0.6.0 - 2026-11-22" + ("\r\n" if "\r" in before else "\n")
+    after = after.replace("#1@", title[1:]).replace("@", title)
+
+    assert insert_section(before, Version("0.6.0"), NEW) == after
+    assert insert_section(after, Version("0.6.0"), NEW) == after
+
+
+@pytest.mark.parametrize(
+    ("heading", "version"),
+    [
+        ("## Unreleased", "0.6.0rc1"),
+        ("## 0.6.0 (unreleased)", "0.6.0rc1"),
+        ("## 0.7.0 (unreleased)", "0.6.0"),
+        ("## 1.0.0\n\n## 0.5.1 (unreleased)", "0.6.0"),
+        ("## Unreleased\n\n- theirs\n\n## 1.0.0", "0.6.0"),
+        ("## Unreleased features of the parser", "0.6.0"),
+        ("## Next steps", "0.6.0"),
+        ("## 0.5.1 (unreleased features)", "0.6.0"),
+        ("## 0.5.1 - 2026-01-01", "0.6.0"),
+    ],
+)
+def test_other_headings_are_never_finished(heading: str, version: str) -> None:
+    """The heading of another version stays, and so does one with other words, or one that the release is not next to.
+
+    A prerelease takes only a heading of its own version.
+    """
+    text = f"# Log\n\n{heading}\n\n- mine\n\n## 0.5.0\n"
+    section = Section(text=f"## {version} - 2026-11-22\n\n- new\n")
+
+    after = insert_section(text, Version(version), section)
+
+    assert section.text in after
+    assert after.replace(f"{section.text}\n", "", 1) == text
+
+
+def test_stable_release_keeps_unreleased_prerelease() -> None:
+    """Notes below an unreleased heading of a prerelease become those of the stable release that replaces it."""
+    text = "## 0.6.0rc1 (unreleased)\n\n- mine\n\n## 0.5.0\n"
+    stable = NEW.model_copy(update={"replaces": ("0.6.0rc1",)})
+
+    assert inserted(text, stable) == "## 0.6.0 - 2026-11-22\n\n- mine\n\n- new\n\n## 0.5.0\n"
+    assert inserted(text, Section(text="## 0.6.0rc1 - 2026-11-20\n\n- new\n"), "0.6.0rc1") == (
+        "## 0.6.0rc1 - 2026-11-20\n\n- mine\n\n- new\n\n## 0.5.0\n"
+    )
+
+
+def test_notes_replace_remark_without_changes() -> None:
+    """Where notes are written, the section does not say that there are no notable changes."""
+    section = Section(text="## 0.6.0 - 2026-11-22\n\nNo notable changes since 0.5.0.\n\n### Contributors\n\n- Ada\n")
+    title, remark, people = section.text.split("\n\n", 2)
+
+    assert inserted("## 0.6.0 (TBD)\n\n- x\n", section) == f"{title}\n\n- x\n\n{people}"
+    assert inserted("## 0.6.0 (TBD)\n", section) == f"{title}\n\n{remark}\n\n{people}"
 
 
 @pytest.mark.parametrize(
@@ -548,13 +647,14 @@ PIECES = st.sampled_from(
         "10. b", "   * c", "    # d", "<a id='x'></a>", "![x](y)", "| a | b |", "|---|---|", "***",
     ]
 )  # fmt: skip
+UNRELEASED = st.sampled_from(["## 0.6.0 (TBD)", "## Unreleased", "# 0.4.0 (unreleased)", "0.6.0rc2 (unreleased)"])
 TITLES = st.one_of(st.text(max_size=30), st.lists(PIECES, max_size=4).map("\n".join))
 
 
 @st.composite
-def files(draw: st.DrawFn) -> str:
+def files(draw: st.DrawFn, pieces: st.SearchStrategy[str] = PIECES) -> str:
     """Make changelogs of any hand, with the line ends of several."""
-    lines = draw(st.lists(st.tuples(PIECES, st.sampled_from(["\n", "\n", "\r\n"])), max_size=25))
+    lines = draw(st.lists(st.tuples(pieces, st.sampled_from(["\n", "\n", "\r\n"])), max_size=25))
     text = "".join(line + end for line, end in lines)
     return text if draw(st.booleans()) else text[:-1]
 
@@ -571,7 +671,7 @@ def sections(draw: st.DrawFn) -> tuple[Version, Section]:
     return version, render_section(entry, draw(st.sampled_from([RepositoryUrls(), GITHUB])), "core-v0.6.0", LAST)
 
 
-@given(files(), sections())
+@given(files(PIECES | UNRELEASED), sections())
 def test_second_insert_changes_nothing(text: str, given_section: tuple[Version, Section]) -> None:
     """Inserting a version twice is the same as once, whatever the file and the commits hold."""
     version, section = given_section
@@ -592,9 +692,14 @@ def test_insert_keeps_all_other_text(text: str, given_section: tuple[Version, Se
         return
 
     levels = [re.sub("^##", level, section.text, flags=re.MULTILINE) for level in ("##", "#", "###")]
-    forms = (form.replace("\n", ends) for ends in ("\r\n", "\n") for form in levels)
-    head, found, tail = once.partition(next((form for form in forms if form in once), ""))
+    forms = [form.replace("\n", ends) for ends in ("\r\n", "\n") for form in levels]
+    pairs = [form.partition("\n")[::2] for form in forms]
+    title, body = next((title, body) for title, body in pairs if title in once and body.lstrip() in once)
+    # Notes that were written below [Unreleased] stand between title and changes.
+    head, _, rest = once.partition(f"{title}\n")
+    notes, found, tail = rest.partition(body.lstrip())
     assert found
+    head += notes
     link = f"[{version}]: {section.link}"
     if section.link and link in tail:
         before, _, after = tail.partition(link)
