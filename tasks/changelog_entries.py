@@ -34,15 +34,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PackageChanges:
-    """The changes of one package in a release, the release before it, and its *tag*, empty if it gets none."""
+    """The changes of one package in a release, the release before it, and its *tag*, empty if it gets none.
+
+    *path* is its changelog, relative to the package.
+    """
 
     entry: ChangelogEntry
     since: PreviousRelease
     tag: str
+    path: str
 
     def section(self, web: RepositoryUrls) -> Section:
         """Return the section for the package's changelog."""
-        return render_section(self.entry, web, self.tag, self.since)
+        section = render_section(self.entry, web, self.tag, self.since)
+        return section.model_copy(update={"path": self.path})
 
 
 @flow_task("changelogs")
@@ -92,7 +97,7 @@ def _changes_of(
         changes = ()
     entry = changelog_entry(step.version, date, changes, since, settings, unreleased_now, files)
     tag = step.tag if settings.tag else ""
-    return PackageChanges(entry, since, tag)
+    return PackageChanges(entry, since, tag, project.effective_setting(name, "changelog_path"))
 
 
 def _shas_of(changes: Iterable[Change]) -> list[str]:

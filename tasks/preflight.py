@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
-from releasekit.core.config.settings import bump_files
+from releasekit.core.config.settings import CHANGELOG, bump_files
 from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarning
 from releasekit.core.planning.model import Obstacle, Status
 from releasekit.core.release.branches import branch_refusal
@@ -19,7 +19,7 @@ from releasekit.core.release.release_notes import MIN_BODY_LIMIT
 from releasekit.core.text import summarize
 from releasekit.core.workspace.dynamic_version import is_dynamic
 from releasekit.core.workspace.siblings import group_by_file, write_raised_requirements
-from releasekit.integrations.filesystem import changelog_path, read_text
+from releasekit.integrations.filesystem import changelog_path, find_changelog_problem, read_text
 from releasekit.integrations.notes_sources import gather_notes, render_notes
 from releasekit.integrations.process import mask
 from releasekit.integrations.uv import trusted_publishing
@@ -144,6 +144,7 @@ def workspace(
         _version_locations(project, repo, plan),
         _requirement_locations(project, repo, plan),
         _taken_versions(project, plan, on_index),
+        _changelog_paths(project, plan),
         _ignored_changelogs(project, repo, plan),
     ]
     if target.is_pypi:
@@ -213,10 +214,28 @@ def _branch(project: Project, repo: Repo) -> Iterator[PreflightFinding]:
             yield refusal
 
 
+def _changelogs(project: Project, plan: Plan) -> dict[str, Path]:
+    """Return the changelog of each package that gets a new section."""
+    paths = {step.name: (project.root / step.path).resolve() for step in plan.steps}
+    return {name: changelog_path(paths[name], section.path) for name, section in plan.changelogs.items()}
+
+
+def _changelog_paths(project: Project, plan: Plan) -> Iterator[PreflightFinding]:
+    """Find values of `changelog_path` that name no text file in the package."""
+    chosen = {name for name, section in plan.changelogs.items() if section.path != CHANGELOG}
+    for name, path in _changelogs(project, plan).items():
+        directory = (project.root / project.workspace[name].path).resolve()
+        problem = find_changelog_problem(directory, path) if name in chosen else ""
+        if problem:
+            own = "changelog_path" in project.member_settings.get(name, {})
+            file = os.path.relpath(directory / "pyproject.toml", project.root) if own else "pyproject.toml"
+            message = f"changelog_path: {os.path.relpath(path, project.root)} {problem}"
+            yield Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, f"{file}, [tool.releasekit]")
+
+
 def _ignored_changelogs(project: Project, repo: Repo, plan: Plan) -> Iterator[PreflightFinding]:
     """Find changelogs that the release commit cannot contain."""
-    directories = [(project.root / step.path).resolve() for step in plan.steps if step.name in plan.changelogs]
-    ignored = repo.find_ignored([changelog_path(directory) for directory in directories])
+    ignored = repo.find_ignored(list(_changelogs(project, plan).values()))
     if ignored:
         names = [os.path.relpath(path, project.root) for path in ignored]
         message = f"git ignores {summarize(names, 5)}, so the release commit does not contain it"

@@ -13,7 +13,14 @@ from releasekit.core.planning.model import RELEASE_COMMIT
 from releasekit.core.release.release_manifest import ReleaseManifest
 from releasekit.core.workspace.siblings import group_by_file, write_raised_requirements
 from releasekit.integrations.change_texts import consume_change_file
-from releasekit.integrations.filesystem import changelog_path, read_text, read_text_if_exists, read_toml, write_atomic
+from releasekit.integrations.filesystem import (
+    changelog_path,
+    make_directory,
+    read_text,
+    read_text_if_exists,
+    read_toml,
+    write_atomic,
+)
 from releasekit.integrations.process import run
 from releasekit.integrations.version_files import new_texts
 from releasekit.store.record import current_owner
@@ -132,15 +139,18 @@ def _write_changelogs(release: ReleaseContext, repo: Repo) -> list[str]:
     tree, written = release.record.worktree.resolve(), list[str]()
     for step in release.plan.steps:
         if section := release.plan.changelogs.get(step.name):
-            path = changelog_path((tree / release.workspace / step.path).resolve())
+            path = changelog_path((tree / release.workspace / step.path).resolve(), section.path)
             before = read_text_if_exists(path)
             reason = _skip_reason(path, before)
             if reason:
-                log.warning("%s/%s is %s; it stays unchanged", step.path, path.name, reason)
+                log.warning("%s/%s is %s; it stays unchanged", step.path, section.path, reason)
                 continue
             after = insert_section(before, step.version, section)
             if after == before:
-                log.info("%s/%s already has a section for %s; it stays unchanged", step.path, path.name, step.version)
+                log.info(
+                    "%s/%s already has a section for %s; it stays unchanged", step.path, section.path, step.version
+                )
+            make_directory(path.parent)
             write_atomic(path, after)
             written.append(path.relative_to(tree).as_posix())
     repo.add(tree, written)

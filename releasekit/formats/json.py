@@ -51,6 +51,7 @@ def changelog_json(rows: Iterable[tuple[Step, ChangelogEntry, Section]]) -> str:
                 for part in entry.parts
             ],
             "contributors": list(entry.contributors),
+            "changelog_path": section.path,
             "replaces": list(section.replaces),
             "markdown": section.text,
         }

@@ -126,10 +126,26 @@ def read_text_if_exists(path: Path) -> str:
     return read_text(path, "surrogateescape") if path.is_file() else ""
 
 
-def changelog_path(package: Path) -> Path:
-    """Return the changelog in the directory *package*, in any letter case; if there is none, its CHANGELOG.md."""
-    matches = sorted(path for path in package.iterdir() if path.name.lower() == "changelog.md")
-    return matches[0] if matches else package / "CHANGELOG.md"
+def changelog_path(package: Path, path: str) -> Path:
+    """Return the changelog *path* in the directory *package*, in any letter case; if there is none, *path* itself."""
+    usual = package / path
+    if not usual.parent.is_dir():
+        return usual
+    matches = sorted(file for file in usual.parent.iterdir() if file.name.lower() == usual.name.lower())
+    return usual if usual in matches or not matches else matches[0]
+
+
+def find_changelog_problem(package: Path, changelog: Path) -> str:
+    """Return why the *changelog* of the directory *package* cannot be written; empty if it can."""
+    real_path = package.resolve() / changelog.relative_to(package)
+    if changelog.resolve() != real_path:
+        return "is a symbolic link, or below one"
+    if changelog.is_dir():
+        return "is a directory"
+    parent = next(parent for parent in real_path.parents if parent.exists())
+    if not parent.is_dir():
+        return "is below a file"
+    return "is in UTF-16 or not text" if "\0" in read_text_if_exists(changelog) else ""
 
 
 def describe_file(path: Path) -> BuiltFile:

@@ -56,10 +56,12 @@ def gather_notes(
     releases when first-time contributors are found.
     """
     changelogs = {
-        step.name: changelog_path((tree / workspace / step.path).resolve()).relative_to(tree.resolve()).as_posix()
+        step.name: changelog_path((tree / workspace / step.path).resolve(), plan.changelogs[step.name].path)
         for step in plan.steps
         if step.name in plan.changelogs
     }
+    top = tree.resolve()
+    files = {name: path.relative_to(top).as_posix() for name, path in changelogs.items()}
     tagged_commits = sorted({sha for sha in repo.tags().values() if sha != commit})
     return build_release_notes(
         plan,
@@ -67,7 +69,7 @@ def gather_notes(
         repository_urls(repo.address(settings.remote), settings.forge),
         pull_requests=pulls,
         newcomers=repo.newcomers(commits_in_notes(plan), tagged_commits),
-        files=changelogs,
+        files=files,
     )
 
 

@@ -111,8 +111,8 @@ class _CommandOutline:
     def _new_changelogs(self) -> list[str]:
         """Return the changelogs that do not exist yet, as paths in the repository."""
         paths: list[str] = []
-        for name in self.plan.changelogs:
-            path = changelog_path(self.project.root / self.project.workspace[name].path)
+        for name, section in self.plan.changelogs.items():
+            path = changelog_path(self.project.root / self.project.workspace[name].path, section.path)
             if not path.exists():
                 paths.append(path.relative_to(self.repo.top).as_posix())
         return paths

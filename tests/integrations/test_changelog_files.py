@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from releasekit.integrations.filesystem import changelog_path, read_text, write_atomic
+from releasekit.integrations.filesystem import changelog_path, find_changelog_problem, read_text, write_atomic
 from releasekit.integrations.git import Repo
 
 if TYPE_CHECKING:
@@ -64,19 +64,47 @@ def test_add_without_paths_stages_nothing(scene: GitScene) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "found"),
+    ("names", "path", "found"),
     [
-        ((), "CHANGELOG.md"),
-        (("Changelog.md",), "Changelog.md"),
-        (("changelog.md", "CHANGELOG.md", "CHANGELOG.rst"), "CHANGELOG.md"),
+        ((), "CHANGELOG.md", "CHANGELOG.md"),
+        (("Changelog.md",), "CHANGELOG.md", "Changelog.md"),
+        (("changelog.md", "CHANGELOG.md", "CHANGELOG.rst"), "CHANGELOG.md", "CHANGELOG.md"),
+        (("changelog.md", "CHANGELOG.md"), "changelog.md", "changelog.md"),
+        (("CHANGELOG.md", "Changes.md"), "CHANGES.md", "Changes.md"),
+        (("CHANGELOG.md",), "docs/news/CHANGELOG.md", "docs/news/CHANGELOG.md"),
     ],
 )
-def test_changelog_name_ignores_case(tmp_path: Path, names: tuple[str, ...], found: str) -> None:
+def test_changelog_name_ignores_case(tmp_path: Path, names: tuple[str, ...], path: str, found: str) -> None:
     """A changelog is found in whatever case somebody has written it."""
     for name in names:
         (tmp_path / name).touch()
 
-    assert changelog_path(tmp_path) == tmp_path / found
+    assert changelog_path(tmp_path, path) == tmp_path / found
+
+
+def test_changelog_must_be_writable_text(tmp_path: Path) -> None:
+    """A changelog is a text file, which may not exist yet: no directory, no link, nothing below a file or a link."""
+    package = tmp_path / "core"
+    (package / "docs").mkdir(parents=True)
+    (package / "out").symlink_to(tmp_path)
+    (package / "news.md").symlink_to("docs/news.md")
+    (package / "file").touch()
+    (package / "wide.md").write_bytes("# News\n".encode("utf-16"))
+
+    problems = {
+        path: find_changelog_problem(package, package / path)
+        for path in ("docs", "file/a.md", "out/a.md", "wide.md", "docs/a.md", "new/deep/a.md", "news.md")
+    }
+
+    assert problems == {
+        "docs": "is a directory",
+        "file/a.md": "is below a file",
+        "out/a.md": "is a symbolic link, or below one",
+        "wide.md": "is in UTF-16 or not text",
+        "docs/a.md": "",
+        "new/deep/a.md": "",
+        "news.md": "is a symbolic link, or below one",
+    }
 
 
 def test_undecodable_bytes_survive_a_rewrite(tmp_path: Path) -> None:

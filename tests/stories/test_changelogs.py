@@ -115,6 +115,49 @@ def test_changelog_false_writes_no_file(tmp_path: Path) -> None:
     assert not (world.root / "packages/app/CHANGELOG.md").exists()
 
 
+def test_changelog_path_names_the_file(tmp_path: Path) -> None:
+    """`changelog_path` names the changelog of every package, or of one in its own table; the others stay."""
+    world = make_world(tmp_path, "app; core")
+    configure(world, 'changelog_path = "docs/NEWS.md"')
+    member = world.root / "packages/app/pyproject.toml"
+    key = '\n[tool.releasekit]\nchangelog_path = "CHANGES"\n'
+    files = {"packages/app/pyproject.toml": member.read_text() + key, "packages/core/docs/news.md": "# News\n"}
+    world.commit("docs: mine", files | {FILE: "# Old\n"})
+    shown = {
+        row["name"]: row["changelog_path"] for row in json.loads(world.releasekit("changelog", "--format", "json").out)
+    }
+    commands = world.releasekit("publish", "--dry-run", "--offline").out
+
+    release(world)
+
+    assert shown == {"app": "CHANGES", "core": "docs/NEWS.md"}
+    assert "packages/app/CHANGES" in commands
+    assert changelog(world) == "# Old\n"
+    assert changelog(world, "packages/core/docs/news.md") == "# News\n\n## 0.1.0 - DATE\n\nFirst release.\n"
+    assert changelog(world, "packages/app/CHANGES") == "# Changelog\n\n## 0.1.0 - DATE\n\nFirst release.\n"
+    assert not (world.root / "packages/app/CHANGELOG.md").exists()
+    assert json.loads(world.releasekit("changelog", "--format", "json").out) == [], "the release is no change"
+
+
+def test_changelog_path_must_be_text(tmp_path: Path) -> None:
+    """A release is refused if `changelog_path` names a directory, or a file that is not text; the error says where."""
+    world = make_world(tmp_path, "app; core")
+    configure(world, 'changelog_path = "src"')
+    member = world.root / "packages/app/pyproject.toml"
+    member.write_text(member.read_text() + '\n[tool.releasekit]\nchangelog_path = "wide.md"\n')
+    (world.root / "packages/app/wide.md").write_bytes("# News\n".encode("utf-16"))
+    world.git("add", "--all")
+    world.commit("docs: news", {"NEWS.md": "# News\n"})
+
+    said = world.releasekit("publish", "--yes", "--skip-audit")
+
+    assert said.code == 2
+    assert "changelog_path: packages/core/src is a directory" in said.err
+    assert "changelog_path: packages/app/wide.md is in UTF-16 or not text" in said.err
+    assert "packages/app/pyproject.toml, [tool.releasekit]" in said.err
+    assert world.git("tag") == ""
+
+
 def test_resume_writes_the_recorded_changelog(tmp_path: Path) -> None:
     """A release that is carried on writes what its recorded plan says, not what would be decided now."""
     world = make_world(tmp_path, "core")

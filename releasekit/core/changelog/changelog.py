@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from releasekit.core.changelog.unreleased import is_unreleased_title
 from releasekit.core.config.bump_rules import Bump
+from releasekit.core.config.settings import CHANGELOG
 from releasekit.core.history.commits import CONTROLS, Change
 from releasekit.core.history.reverts import drop_reverted
 from releasekit.core.history.web_links import RepositoryUrls
@@ -36,7 +37,8 @@ _NO_CHANGES = "No notable changes since"
 class Section(BaseModel):
     """A new section of a changelog, as stored in the plan. *text* is Markdown, from its heading to its last line.
 
-    *link* is the URL of the heading's link reference; *replaces* are the versions whose sections it replaces.
+    *link* is the URL of the heading's link reference; *replaces* are the versions whose sections it replaces. *path* is
+    the file, relative to the package.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,6 +46,7 @@ class Section(BaseModel):
     text: str
     link: str = ""
     replaces: tuple[str, ...] = ()
+    path: str = CHANGELOG
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,10 @@ Propagate = Literal["none", "out-of-range", "patch"]
 SourceRequirements = Literal["raise", "always", "leave"]
 
 
+CHANGELOG = "CHANGELOG.md"
+"""The usual changelog of a package."""
+
+
 NO_FORGE_CODES = frozenset(
     {ErrorCode.FORGE_UNKNOWN, ErrorCode.FORGE_NO_TOKEN, ErrorCode.FORGE_CREDENTIALS, ErrorCode.FORGE_READ_ONLY}
 )
@@ -59,6 +63,30 @@ CredentialName = Annotated[
     ),
 ]
 SecretName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9-]*|[A-Z_][A-Z0-9_]*)$")]
+
+
+def _path_in_package(path: str) -> str:
+    posix, windows = PurePosixPath(path), PureWindowsPath(path)
+    outside = posix.is_absolute() or windows.drive or windows.root or ".." in (*posix.parts, *windows.parts)
+    if not path or "\0" in path or outside:
+        raise PydanticCustomError("outside", "the path must be inside the package")
+    return posix.as_posix()
+
+
+_CHANGELOG_SUFFIXES = ("", ".markdown", ".md", ".txt")
+
+
+def _changelog_file(path: str) -> str:
+    inside = _path_in_package(path)
+    file = PurePosixPath(inside)
+    if path.endswith("/") or not file.name:
+        raise PydanticCustomError("directory", "the path must name a file")
+    if file.suffix.lower() not in _CHANGELOG_SUFFIXES:
+        message = (
+            "a changelog is written as Markdown, so its name must end with .md, .markdown or .txt, or have no suffix"
+        )
+        raise PydanticCustomError("no_markdown", message)
+    return inside
 
 
 class Group(BaseModel):
@@ -94,11 +122,7 @@ class BumpFile(BaseModel):
     @field_validator("path")
     @classmethod
     def _check_path(cls, path: str) -> str:
-        posix, windows = PurePosixPath(path), PureWindowsPath(path)
-        outside = posix.is_absolute() or windows.drive or windows.root or ".." in (*posix.parts, *windows.parts)
-        if not path or "\0" in path or outside:
-            raise PydanticCustomError("outside", "the path must be inside the package")
-        return posix.as_posix()
+        return _path_in_package(path)
 
     @field_validator("pattern")
     @classmethod
@@ -222,7 +246,10 @@ class Settings(BaseModel):
     )
     major_on_zero: bool = Field(default=False, description="A breaking change on 0.x leads to 1.0.0")
     force_unchanged: bool = Field(default=False, description="Also release packages without changes, as a patch")
-    changelog: bool = Field(default=True, description="Keep a CHANGELOG.md beside each package's pyproject.toml")
+    changelog: bool = Field(default=True, description="Keep a changelog in each package, in the file `changelog_path`")
+    changelog_path: Annotated[str, AfterValidator(_changelog_file)] = Field(
+        CHANGELOG, description="The changelog of a package, relative to the package; found in any letter case"
+    )
     changelog_prerelease_mode: Literal["rollup", "separate"] = Field(
         "rollup",
         description="What the entry of a stable release contains: all changes since the last stable release, in place "
@@ -428,6 +455,7 @@ MEMBER_KEYS = (
     "prerelease_numbering",
     "tag_format",
     "changelog",
+    "changelog_path",
     "smoke_test",
     "check_ignore",
     "bump",

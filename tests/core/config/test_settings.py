@@ -51,6 +51,7 @@ def test_defaults_match_the_documentation() -> None:
         "types": {"feat": "minor", "fix": "patch", "perf": "patch"},
         "unconventional": "none",
         "changelog": True,
+        "changelog_path": "CHANGELOG.md",
         "changelog_prerelease_mode": "rollup",
         "publish_from": "local",
         "release_branch": "releasekit/release",
@@ -230,6 +231,12 @@ class TestMistakes:
             ("groups.core = 3", "groups.core = 3: a group is a list of packages, or a table", 5),
             ("packages = []\ngroups.core = {}", "groups.core.packages = {}: Field required", 6),
             ('changelog_exclude = ["(typo"]', "changelog_exclude.0 = '(typo': not a regular expression: ", 5),
+            ('changelog_path = "../NEWS.md"', "changelog_path = '../NEWS.md': the path must be inside the package", 5),
+            ('changelog_path = "/NEWS.md"', "changelog_path = '/NEWS.md': the path must be inside the package", 5),
+            ('changelog_path = ""', "changelog_path = '': the path must be inside the package", 5),
+            ('changelog_path = "docs/"', "changelog_path = 'docs/': the path must name a file", 5),
+            ('changelog_path = "."', "changelog_path = '.': the path must name a file", 5),
+            ('changelog_path = "NEWS.rst"', "changelog_path = 'NEWS.rst': a changelog is written as Markdown, so ", 5),
             ('changelog_prerelease_mode = "merge"', "changelog_prerelease_mode = 'merge': Input should be 'rollup'", 5),
             ('exclude = [\n  "sample",\n  3,\n]', "exclude.1 = 3: Input should be a valid string", 5),
         ],
@@ -270,6 +277,7 @@ class TestOwn:
 
     def test_member_settings_hold_written_keys(self) -> None:
         """It has what is written there, and nothing else."""
+        assert self.read('changelog_path = "./docs//NEWS.md"') == {"changelog_path": "docs/NEWS.md"}
         assert self.read('tag_format = "v{version}"\nchangelog = false') == {
             "tag_format": "v{version}",
             "changelog": False,
