@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ReleaseError
+from releasekit.integrations.filesystem import changelog_path
 from releasekit.integrations.process import mask
 from tasks.decorators import flow_task
 from tasks.read_history import find_tagged_releases, umbrella_tags
@@ -43,7 +44,21 @@ def read_facts(project: Project, repo: Repo, needs: Collection[str]) -> Workspac
         tagged=_tagged_packages(project, repo) if "tags" in needs else None,
         license_file=license_file,
         license_text=license_text,
+        ignored_changelogs=_ignored_changelogs(project, repo),
     )
+
+
+def _ignored_changelogs(project: Project, repo: Repo) -> dict[str, str]:
+    """Return the changelogs that git ignores, by package and relative to it, whether they exist or not."""
+    names = [member.name for member in project.workspace if member.publishable]
+    with_changelog = [name for name in names if project.effective_setting(name, "changelog")]
+    directories = {name: (project.root / project.workspace[name].path).resolve() for name in with_changelog}
+    paths = {
+        name: changelog_path(directory, project.effective_setting(name, "changelog_path"))
+        for name, directory in directories.items()
+    }
+    ignored = set(repo.find_ignored(list(paths.values())))
+    return {name: path.relative_to(directories[name]).as_posix() for name, path in paths.items() if path in ignored}
 
 
 def _lock_state(project: Project, repo: Repo) -> str:

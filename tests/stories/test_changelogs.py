@@ -242,6 +242,28 @@ def test_changelog_links_to_the_forge(tmp_path: Path) -> None:
     assert "swordfish" not in said.out + said.err
 
 
+def test_check_reports_ignored_changelogs(tmp_path: Path) -> None:
+    """`check` reports a changelog that git ignores, also one that does not exist yet, and none that is tracked."""
+    world = make_world(tmp_path, "app; core; off; tool")
+    configure(world, 'changelog_path = "NEWS.md"')
+    own = "\n[tool.releasekit]\nchangelog = false\n"
+    member = world.root / "packages/off/pyproject.toml"
+    member.write_text(member.read_text() + own)
+    (world.root / "packages/tool/NEWS.md").write_text("# News\n")
+    world.git("add", "--all")
+    world.commit("build: ignore news", {".gitignore": "NEWS.md\n", "packages/app/.gitignore": "!NEWS.md\n"})
+
+    report = json.loads(world.releasekit("check", "--select", "ignored_files", "--format", "json").out)
+
+    assert [(row["path"], row["severity"], row["what"]) for row in report["findings"]] == [
+        (
+            "packages/core/NEWS.md",
+            "warning",
+            "git ignores the changelog of core, so release commits do not contain it: NEWS.md",
+        )
+    ]
+
+
 def test_unusual_changelog_is_left_alone(tmp_path: Path) -> None:
     """A changelog that git ignores is not forced into the commit; one that is a link, or in UTF-16, is left alone."""
     world = make_world(tmp_path, "app; core; tool; wide")

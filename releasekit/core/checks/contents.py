@@ -15,6 +15,7 @@ from packaging.version import Version
 from releasekit.core.checks.facts import Check, Found, Severity
 from releasekit.core.checks.fixes import NewFile
 from releasekit.core.checks.metadata import LICENSES, license_globs, matches_any, readme_file
+from releasekit.core.errors import ERRORS, ErrorCode
 from releasekit.core.text import summarize
 from releasekit.core.version_numbers import parse_version
 from releasekit.core.versioning.groups import version_groups
@@ -149,6 +150,7 @@ def _check_shared_version(group: VersionGroup, facts: WorkspaceFacts) -> Iterato
 def ignored_files(facts: WorkspaceFacts) -> Iterator[Found]:
     """Find files that a package needs and git ignores: a release is built from a commit, so it lacks them."""
     for package in facts.published:
+        yield from _check_changelog(package, facts)
         documents = {path for path in package.ignored if _is_document(path, package)}
         module_files = set(_ignored_module_files(package))
         paths = sorted(documents | module_files)
@@ -161,6 +163,17 @@ def ignored_files(facts: WorkspaceFacts) -> Iterator[Found]:
                 file=package.at(paths[0]),
                 severity=Severity.ERROR if is_essential else None,
             )
+
+
+def _check_changelog(package: Package, facts: WorkspaceFacts) -> Iterator[Found]:
+    changelog = facts.ignored_changelogs.get(package.name)
+    if changelog:
+        yield Found(
+            package.name,
+            f"git ignores the changelog of {package.name}, so release commits do not contain it: {changelog}",
+            file=package.at(changelog),
+            hint=ERRORS[ErrorCode.CHANGELOG_IGNORED].hint,
+        )
 
 
 def _is_document(path: str, package: Package) -> bool:

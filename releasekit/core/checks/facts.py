@@ -148,6 +148,7 @@ class WorkspaceFacts:
     *lock* is the state of uv.lock: "current", "stale", "none" (not in git), "unasked", or uv's message if uv cannot
     check it; *locked* is its text. *tagged* are the packages whose last release has a tag, None if tags were not read.
     *license_text* is the text of *license_file*, a file at the root; both are empty if there is none.
+    *ignored_changelogs* are the changelogs that releases write and git ignores, by package and relative to it.
     """
 
     workspace: Workspace
@@ -159,6 +160,7 @@ class WorkspaceFacts:
     tagged: frozenset[str] | None = None
     license_file: str = ""
     license_text: str = ""
+    ignored_changelogs: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __iter__(self) -> Iterator[Package]:
         return iter(self.packages.values())

@@ -354,6 +354,11 @@ FIRES = [
         ["error packages/core/LICENSE:1 git ignores files that core needs: LICENSE, README.md"],
     ),
     Row(
+        "ignored_files",
+        scene(pkg("app"), pkg("core"), ignored_changelogs={"core": "LOG"}),
+        [f"warning {CORE_AT}/LOG:1 git ignores the changelog of core, so release commits do not contain it: LOG"],
+    ),
+    Row(
         "lock_stale",
         scene(pkg("core"), lock="stale"),
         ["error uv.lock:1 uv.lock does not match the pyproject.toml files"],
