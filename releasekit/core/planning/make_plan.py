@@ -81,8 +81,7 @@ def make_plan(
     excluded = exclusions(candidates)
     unallowed_new = first_releases_to_allow(basis, released)
     warnings = [*graph_warnings, *low_version_warnings(decisions, released)]
-    warnings += _plan_warnings(basis, statuses, steps, excluded)
-    warnings += first_release_warnings(unallowed_new)
+    warnings += [*_plan_warnings(basis, statuses, steps, excluded), *first_release_warnings(unallowed_new)]
     own_obstacles = map(Obstacle.from_error, (*undecided, *_taken_tags(released, inputs)))
     raised = map(siblings.raised_requirements, workspace)
     uses_limits = "compatible" in siblings.modes.values()
