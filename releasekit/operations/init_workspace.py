@@ -12,7 +12,6 @@ from releasekit.core.adoption.findings import Adoption, FormFinding, Question
 from releasekit.core.adoption.internal_packages import describe_internal
 from releasekit.core.adoption.tag_forms import with_literal_label
 from releasekit.core.adoption.tagging import find_unread
-from releasekit.core.config.settings import Settings
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.history.web_links import repository_urls
 from releasekit.core.workspace.pins import text_diff
@@ -156,8 +155,7 @@ async def _read_published(project: Project, *, offline: bool) -> tuple[Published
 
 def propose_answers(inspection: Inspection, ci: CiSystem | None) -> Answers:
     """Return the answers for which the repository has evidence. They apply with --yes and without a terminal."""
-    counts_untyped = has_few_types(inspection.commits) and "unconventional" in Settings.model_fields
-    return Answers(inspection.internal, counts_untyped, ci)
+    return Answers(inspection.internal, has_few_types(inspection.commits), ci)
 
 
 async def _ask(
