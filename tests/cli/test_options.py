@@ -142,7 +142,7 @@ def test_parameters_are_the_options(flows: dict[str, Flow[..., Any]], name: str,
 
     assert {parameter.name: parameter.default for parameter in parameters.values()} == {
         option: None
-        if option in Settings.model_fields and option != "exclude"
+        if option in Settings.model_fields and option not in {"exclude", "bump"}
         else field.get_default(call_default_factory=True)
         for option, field in model.model_fields.items()
     }
@@ -162,7 +162,7 @@ def test_prefect_form_describes_every_parameter(
             assert shown["description"].startswith(model.model_fields[option].description)
             assert (shown["title"], bool(shown["type"])) == (option.replace("_", " ").capitalize(), True)
         if "prerelease" in schema.properties:
-            assert schema.properties["prerelease"]["enum"] == ["none", "dev", "a", "b", "rc", "alpha", "beta"]
+            assert schema.properties["prerelease"]["enum"] == ["stay", "none", "dev", "a", "b", "rc", "alpha", "beta"]
 
 
 def test_flow_refuses_numbers_outside_bounds(flows: dict[str, Flow[..., Any]]) -> None:
@@ -197,7 +197,7 @@ def test_settings_and_options_agree(model: type[Options]) -> None:
     for name, field in model.model_fields.items():
         assert field.description, name
         key = Settings.model_fields.get(name)
-        if key and name != "exclude":  # the option is added to the key, and says so
+        if key and name not in {"exclude", "bump"}:  # options of another meaning, and they say so
             assert (field.default, field.description, field.annotation) == (
                 key.default, key.description, key.annotation,
             )  # fmt: skip
