@@ -1056,6 +1056,7 @@ COMMANDS: dict[str, dict[str, Proof | str]] = {
         **INIT_FLAGS,
         "yes": f"{INIT}::test_init_keeps_comments_and_order",
         "ci": f"{INIT}::test_init_writes_the_shipped_workflows",
+        "from": "tests/stories/test_take_over.py::test_release_please_repository_moves_over",
         "tag_baselines": f"{INIT}::test_init_tags_baselines_when_asked",
         "format": f"{INIT}::test_init_finds_the_tag_formats",
     },
