@@ -217,7 +217,8 @@ def test_every_option_has_its_variable(command: str, option: str, monkeypatch: p
             [*words, *more], exit_on_error=False, print_error=False
         )
         found = bound.arguments
-        return found.get(option, getattr(found.get("options"), option, None))
+        name = argument.field_info.name  # `--from` cannot be the name of a parameter
+        return found.get(name, getattr(found.get("options"), name, None))
 
     assert parsed() == value
     if value is True:
