@@ -636,7 +636,7 @@ def test_index_replaces_missing_tags(tmp_path: Path, own_index: EmbeddedIndex) -
     world.commit("docs: app", {"packages/app/README.md": "words\n"})
     world.lock()
 
-    rows, warnings = planned(world)
+    rows, warnings = planned(world, "--promote", "lone")
 
     assert rows == {
         "core": ("included", "0.2.1"),
@@ -644,11 +644,12 @@ def test_index_replaces_missing_tags(tmp_path: Path, own_index: EmbeddedIndex) -
         "lone": ("included", "0.2.0"),
         "new": ("included", "0.1.0"),
     }
+    assert planned(world)[0]["lone"] == ("skipped", None), "nothing is promoted unasked"
     assert planned(world, "--prerelease", "rc")[0]["lone"] == ("skipped", None)
     assert planned(world, "--prerelease", "rc", "--force-unchanged")[0]["lone"] == ("included", "0.2.0rc2")
     assert f"core 0.2.0 ({sha[:7]})" in warnings
     assert ErrorCode.PIN_OLD not in warnings, "the app on the index takes any core"
-    told = json.loads(world.releasekit("plan", "--format", "json").out)["changelogs"]
+    told = json.loads(world.releasekit("plan", "--promote", "lone", "--format", "json").out)["changelogs"]
     assert ("### Bug Fixes" in told["core"]["text"], "long ago" in told["core"]["text"]) == (True, False)
     assert "### Features\n\n- lone (" in told["lone"]["text"], "all since 0.1.0"
     said = world.releasekit("publish", "--dry-run", "--skip-audit", "--no-push")
