@@ -43,6 +43,11 @@ class Project:
         default_factory=dict[str, "tuple[Mapping[str, Any], str]"]
     )
 
+    @property
+    def settings_table(self) -> Mapping[str, Any]:
+        """The table [tool.releasekit] of the root, as it is written."""
+        return self.document.get("tool", {}).get("releasekit", {})
+
     @cached_property
     def schemes(self) -> TagSchemes:
         """The tag formats."""
@@ -51,7 +56,7 @@ class Project:
     @cached_property
     def change_directories(self) -> tuple[ChangeDirectory, ...]:
         """The directories that can have change files."""
-        return change_directories({member.path: member.name for member in self.workspace if member.publishable})
+        return change_directories({member.path: member.name for member in self.workspace.publishable})
 
     @cached_property
     def change_files(self) -> tuple[ChangeFile, ...]:

@@ -21,7 +21,7 @@ from releasekit.operations.adoption_report import apply_keys, collect_rows
 from releasekit.operations.ci_workflows import ci_texts
 from releasekit.operations.confirmation import Proposal
 from releasekit.operations.draft import open_index
-from releasekit.operations.inspect_repository import decide_tagging, inspect_repository, settings_table
+from releasekit.operations.inspect_repository import decide_tagging, inspect_repository
 from releasekit.operations.take_over import apply_take_over, read_take_over
 from tasks import ask_index, read_workspace
 
@@ -162,7 +162,7 @@ async def _ask(
     interview: Interview, repo: Repo, project: Project, inspection: Inspection, proposed: Answers
 ) -> Answers:
     """Return the answers to the questions that the repository cannot answer."""
-    table = settings_table(project)
+    table = project.settings_table
     answers = proposed
     if proposed.excluded:
         answers = replace(answers, excluded=await _ask_excluded(interview, proposed.excluded))
@@ -215,7 +215,7 @@ def make_draft(repo: Repo, project: Project, inspection: Inspection, answers: An
     """
     excluded = {package.name for package in answers.excluded}
     tagging, evidence = decide_tagging(project, inspection, excluded)
-    is_configured = "tag_format" in settings_table(project)
+    is_configured = "tag_format" in project.settings_table
     unread = find_unread(evidence, tagging, is_configured=is_configured)
     keys = _root_keys(project, tagging, inspection, answers)
     configured = apply_keys(project, keys, tagging, excluded)
@@ -261,7 +261,7 @@ def _root_keys(project: Project, tagging: Tagging, inspection: Inspection, answe
         publish_from="ci" if answers.ci else "",
         index=answers.index,
     )
-    return configuration.root_keys(settings_table(project), proposals, workspace)
+    return configuration.root_keys(project.settings_table, proposals, workspace)
 
 
 def _config_texts(

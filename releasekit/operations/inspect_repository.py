@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from releasekit.core.adoption.commit_types import NEWEST_COMMITS, count_types
 from releasekit.core.adoption.findings import CommitTypes
@@ -70,15 +70,10 @@ def inspect_repository(
     declarations = reader.read(reading.place for reading in readings)
     inspection = Inspection(tags, forms, declarations, published, notes=tuple(notes))
     evidence = inspection.weigh(names)
-    is_configured = bool(settings_table(project).keys() & PUBLISH_KEYS)
+    is_configured = bool(project.settings_table.keys() & PUBLISH_KEYS)
     internal = () if is_configured else _find_internal(project, reader, evidence, tags, published)
     commits = count_types(repo.newest_commits(NEWEST_COMMITS))
     return replace(inspection, internal=internal, commits=commits)
-
-
-def settings_table(project: Project) -> Mapping[str, Any]:
-    """Return the table [tool.releasekit] of the root."""
-    return project.document.get("tool", {}).get("releasekit", {})
 
 
 def _read_forms(repo: Repo, project: Project, tags: Mapping[str, str]) -> list[FormTags]:
@@ -145,6 +140,6 @@ def decide_tagging(
     left_out = {*excluded, *project.schemes.own}
     members = [member for member in project.workspace.publishable if member.name not in left_out]
     evidence = inspection.weigh(member.name for member in members)
-    is_configured = "tag_format" in settings_table(project)
+    is_configured = "tag_format" in project.settings_table
     tagging = choose_tagging(evidence, members, project.settings, is_configured=is_configured)
     return tagging, evidence

@@ -20,6 +20,7 @@ from releasekit.integrations.filesystem import make_directory, write_atomic
 from releasekit.integrations.git import Repo
 from tasks import read_history, read_workspace
 from tasks.read_changes import NonPackageFiles, workspace_prefix
+from tasks.read_declarations import directory_in_repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -154,7 +155,7 @@ def change_status(options: WorkspaceOptions, since: str = "") -> ChangeStatus:
     base = _find_base(repo, since or _default_base(repo, project.settings.remote))
     touched_paths = frozenset(_touched_paths(repo, base))
     prefix = workspace_prefix(repo, project)
-    owners = {_directory_in_repository(prefix, member.path): member.name for member in project.workspace}
+    owners = {directory_in_repository(repo, project.root, member.path): member.name for member in project.workspace}
     touched_names = owners_of(sorted(touched_paths), owners, NonPackageFiles(repo, project))
     files = [file for file in project.change_files if prefix + file.path in touched_paths]
     packages = [
@@ -168,10 +169,6 @@ def change_status(options: WorkspaceOptions, since: str = "") -> ChangeStatus:
 def _changed_package(name: str, path: str, files: Sequence[ChangeFile]) -> ChangedPackage:
     own_files = tuple(file.path for file in files if name in file.bumps)
     return ChangedPackage(name=name, path=path, files=own_files, missing=not own_files)
-
-
-def _directory_in_repository(prefix: str, path: str) -> str:
-    return prefix.removesuffix("/") if path == "." else prefix + path
 
 
 def _touched_paths(repo: Repo, base: str) -> Iterator[str]:

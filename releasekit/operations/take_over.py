@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from releasekit.core.config.settings import MEMBER_KEYS, Settings, parse_member_settings, settings_of
 from releasekit.core.migration import foreign_tools, semversioner_setup
@@ -96,7 +96,7 @@ def _relative(path: Path, directory: Path) -> str:
 def _without_present_keys(setup: ForeignSetup, project: Project) -> ForeignSetup:
     """Return *setup* without keys that are set already, and without those that this version does not have."""
     known = setup.only_known(Settings.model_fields, MEMBER_KEYS)
-    table = _root_table(project)
+    table = project.settings_table
     at_root = {name for name in known.member_keys if project.workspace[name].path == "."}
     from_root = [key for name in at_root for key in known.member_keys[name]]
     root_keys = {key.name: key for key in (*from_root, *known.root_keys) if key.name not in table}
@@ -109,16 +109,12 @@ def _without_present_keys(setup: ForeignSetup, project: Project) -> ForeignSetup
     return replace(known, root_keys=tuple(root_keys.values()), member_keys=member_keys)
 
 
-def _root_table(project: Project) -> Mapping[str, Any]:
-    return project.document.get("tool", {}).get("releasekit", {})
-
-
 def apply_take_over(project: Project, take_over: TakeOver) -> Project:
     """Return *project* as if the keys of *take_over* were written. Raises Refusal RK-CONFIG-INVALID-VALUE."""
     setup = take_over.setup
     if setup is None:
         return project
-    table = {**_root_table(project), **_values(setup.root_keys)}
+    table = {**project.settings_table, **_values(setup.root_keys)}
     parsed = settings_of({"tool": {"releasekit": table}}, "")
     update = {key.name: getattr(parsed, key.name) for key in setup.root_keys}
     own = {name: dict(settings) for name, settings in project.member_settings.items()}
