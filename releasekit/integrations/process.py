@@ -18,9 +18,10 @@ from typing import IO, TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, ReleaseError
 from releasekit.core.history.commits import CONTROLS
-from releasekit.integrations.signals import immediate_interrupt
+from releasekit.integrations.signals import delay_interrupt, immediate_interrupt
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
@@ -78,16 +79,13 @@ def run(command: Command) -> Result:
     RK-COMMAND-TIMEOUT if it takes too long.
     """
     started = time.monotonic()
-    with immediate_interrupt(), _start(command) as child, _watch_group(child.pid):
+    with _child(command) as child:
         try:
             out, err = child.communicate(command.stdin, timeout=command.timeout)
         except subprocess.TimeoutExpired:
             _kill_group(child.pid)
             out, err = child.communicate()
             raise _timeout_error(command, out, err) from None
-        except BaseException:
-            _kill_group(child.pid)
-            raise
     return _collect_result(command, child.returncode, out, err, started)
 
 
@@ -96,18 +94,14 @@ async def run_async(command: Command) -> Result:
     import asyncio  # late: most commands run without it
 
     started = time.monotonic()
+    _watchdog()
+    start = asyncio.ensure_future(_start_async(command))
     try:
-        child = await asyncio.create_subprocess_exec(
-            *command.argv,
-            cwd=command.cwd,
-            env=command.environment(),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise _start_error(command, error) from None
+        child = await asyncio.shield(start)
+    except asyncio.CancelledError:
+        with contextlib.suppress(ReleaseError):
+            _kill_group((await start).pid)
+        raise
     with _watch_group(child.pid):
         communication = asyncio.ensure_future(child.communicate(command.stdin))
         try:
@@ -131,16 +125,13 @@ def stream(command: Command, separator: bytes = b"\0") -> Iterator[bytes]:
     with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
         stdin.write(command.stdin)
         stdin.seek(0)
-        with immediate_interrupt(), _start(command, stdin, stderr) as child, _watch_group(child.pid):
+        with _child(command, stdin, stderr) as child:
             clock = threading.Timer(command.timeout, lambda: (timed_out.set(), _kill_group(child.pid)))
             clock.start()
             try:
                 assert child.stdout, "opened as a pipe"  # noqa: S101
                 yield from _pieces(child.stdout, separator)
                 child.wait()
-            except BaseException:
-                _kill_group(child.pid)
-                raise
             finally:
                 clock.cancel()
         stderr.seek(0)
@@ -176,17 +167,18 @@ def background(command: Command, output: Path) -> Generator[Callable[[], bool]]:
     The server ends with the block, and also if this process is killed. Raises as `run` does if it cannot start.
     """
     read_end, write_end = os.pipe()  # the last process of the group closes it
-    with output.open("ab") as sink:
-        child = _start(command, subprocess.DEVNULL, sink, sink, (write_end,))
-    os.close(write_end)
-    log.debug("started %s", command)
-    with _watch_group(child.pid):
-        try:
-            yield lambda: child.poll() is None
-        finally:
-            _kill_group(child.pid)
-            child.wait()
-            _wait_for_group_end(child.pid, read_end)
+    with contextlib.ExitStack() as guards:
+        with delay_interrupt():
+            _watchdog()
+            with output.open("ab") as sink:
+                child = _start(command, subprocess.DEVNULL, sink, sink, (write_end,))
+            os.close(write_end)
+            guards.enter_context(_watch_group(child.pid))
+            guards.callback(_wait_for_group_end, child.pid, read_end)
+            guards.callback(child.wait)
+            guards.callback(_kill_group, child.pid)
+        log.debug("started %s", command)
+        yield lambda: child.poll() is None
 
 
 def mask(text: str, env: Mapping[str, str | None] | None = None) -> str:
@@ -243,6 +235,40 @@ def _start(
         raise _start_error(command, error) from None
 
 
+@contextlib.contextmanager
+def _child(
+    command: Command, stdin: int | IO[bytes] = subprocess.PIPE, stderr: int | IO[bytes] = subprocess.PIPE
+) -> Generator[subprocess.Popen[bytes]]:
+    """Run *command* beside the block, and wait for it; if the block raises, kill the command and its children.
+
+    A Ctrl-C between the start and the guards would leave the command running, so it is held back until they stand.
+    """
+    with immediate_interrupt(), contextlib.ExitStack() as guards:
+        with delay_interrupt():
+            _watchdog()
+            child = guards.enter_context(_start(command, stdin, stderr))
+            guards.enter_context(_watch_group(child.pid))
+            guards.enter_context(_kill_group_on_error(child.pid))
+        yield child
+
+
+async def _start_async(command: Command) -> asyncio.subprocess.Process:
+    import asyncio  # late: most commands run without it
+
+    try:
+        return await asyncio.create_subprocess_exec(
+            *command.argv,
+            cwd=command.cwd,
+            env=command.environment(),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise _start_error(command, error) from None
+
+
 # Reads "+ GROUP" and "- GROUP" until this process ends, then kills the groups that are left.
 _WATCHDOG = """
 left=" "
@@ -258,6 +284,14 @@ _watchdogs: list[subprocess.Popen[bytes]] = []  # empty, or the one that runs
 os.register_at_fork(after_in_child=_watchdogs.clear)
 
 
+def _watchdog() -> subprocess.Popen[bytes]:
+    """Return the process that kills what this one leaves behind; start it if it does not run yet."""
+    if not _watchdogs:
+        command = Command(("sh", "-c", _WATCHDOG))
+        _watchdogs.append(_start(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
+    return _watchdogs[0]
+
+
 @contextlib.contextmanager
 def _watch_group(group: int) -> Generator[None]:
     """Make sure that no process of *group* outlives this process, not even if this one is killed.
@@ -265,10 +299,7 @@ def _watch_group(group: int) -> Generator[None]:
     Processes of a killed release must not run beside the next one. A parent-death signal is not enough: it reaches only
     the child and not its children, and exists only on Linux.
     """
-    if not _watchdogs:
-        command = Command(("sh", "-c", _WATCHDOG))
-        _watchdogs.append(_start(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
-    watchdog_stdin = _watchdogs[0].stdin
+    watchdog_stdin = _watchdog().stdin
     assert watchdog_stdin, "opened as a pipe"  # noqa: S101
     with contextlib.suppress(BrokenPipeError):
         os.write(watchdog_stdin.fileno(), f"+ {group}\n".encode())
@@ -291,6 +322,15 @@ def _pieces(output: IO[bytes], separator: bytes) -> Iterator[bytes]:
 def _kill_group(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _kill_group_on_error(pid: int) -> Generator[None]:
+    try:
+        yield
+    except BaseException:
+        _kill_group(pid)
+        raise
 
 
 def _wait_for_group_end(pid: int, read_end: int) -> None:

@@ -64,6 +64,25 @@ def immediate_interrupt() -> Generator[None]:
 
 
 @contextmanager
+def delay_interrupt() -> Generator[None]:
+    """Hold back Ctrl-C until the end of the block. Processes that start in the block react to it at once.
+
+    A process inherits the signals that `defer_signals` blocks, so that one is not for blocks that start processes.
+    """
+    if not is_main_thread():
+        yield
+        return
+    received: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: received.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if received:
+            signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
 def defer_signals() -> Generator[None]:
     """Delay signals that would end the program until the end of the block."""
     deferred = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}

@@ -66,6 +66,9 @@ def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
     return True
 
 
+BACKGROUND = "background(command, path / 'output').__enter__()"
+
+
 def number_in(path: Path) -> int:
     """Wait for the number that a child writes to *path*."""
     assert eventually(lambda: path.is_file() and path.read_text().endswith("\n"))
@@ -224,6 +227,35 @@ class TestCancelling:
             os.kill(number_in(tmp_path / "parent"), signal.SIGINT)
 
             assert eventually(lambda: not is_alive(grandchild))
+            assert eventually(lambda: not alive())
+        assert "KeyboardInterrupt" in (tmp_path / "log").read_text()
+
+    @pytest.mark.parametrize("call", ["run(command)", "list(stream(command))", BACKGROUND])
+    def test_interrupt_at_start_kills(self, tmp_path: Path, call: str) -> None:
+        """Ctrl-C while a command starts, before anything guards it, kills it too."""
+        script = f"""
+            import os, signal, subprocess, sys
+            from pathlib import Path
+            from releasekit.integrations.process import Command, background, run, stream
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            path = Path(sys.argv[1])
+
+            class InterruptedStart(subprocess.Popen):
+                def __init__(self, argv, **options):
+                    super().__init__(argv, **options)
+                    if argv[0] == "sleep":
+                        (path / "child").write_text(f"{{self.pid}}\\n")
+                        os.kill(os.getpid(), signal.SIGINT)
+
+            subprocess.Popen = InterruptedStart
+            command = Command(("sleep", "600"))
+            {call}
+        """
+
+        with background(Command(python(script, str(tmp_path)), ROOT), tmp_path / "log") as alive:
+            child = number_in(tmp_path / "child")
+
+            assert eventually(lambda: not is_alive(child))
             assert eventually(lambda: not alive())
         assert "KeyboardInterrupt" in (tmp_path / "log").read_text()
 
