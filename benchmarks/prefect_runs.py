@@ -258,16 +258,16 @@ async def client(settings: str, size: int, begun: float) -> dict[str, float]:
     with ExitStack() as stack:
         if settings == "ours":  # as releasekit/cli/runner.py does
             from releasekit.integrations.prefect_server import (
-                CLIENT_SETTINGS,
-                OWN_SERVER_SETTINGS,
                 apply_settings,
+                client_settings,
+                configured_api,
                 prefect_server,
             )
 
             if not os.environ.get("PREFECT_API_URL"):
                 own = stack.enter_context(prefect_server())
             tell("first_output")
-            apply_settings(OWN_SERVER_SETTINGS if own else CLIENT_SETTINGS)
+            apply_settings(client_settings(own.url if own else configured_api()))
             if own:
                 own.wait()
                 os.environ["PREFECT_API_URL"] = own.url

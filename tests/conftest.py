@@ -18,14 +18,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import certifi
 import httpx
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test
 from hypothesis import settings as hypothesis_settings
 
 from releasekit.integrations.peryx import EmbeddedIndex, embedded_index
-from releasekit.integrations.prefect_server import OWN_SERVER_SETTINGS, apply_settings, prefect_server
+from releasekit.integrations.prefect_server import apply_settings, client_settings, prefect_server
 from releasekit.integrations.process import Command, background, run
 from releasekit.integrations.uv import find_uv
 
@@ -276,8 +275,7 @@ def prefect_api(prefect_home: Callable[[str], Path], prefect_database: Path) -> 
     assert "prefect" not in sys.modules, "some test imported Prefect before asking for this fixture"
     home = prefect_home("prefect")
     os.environ["PREFECT_HOME"] = str(home)
-    apply_settings(one_certificate(home))
-    apply_settings(OWN_SERVER_SETTINGS)
+    apply_settings(client_settings(""))
     with ExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:
             stop_measuring_children(patch)
@@ -291,17 +289,6 @@ def prefect_api(prefect_home: Callable[[str], Path], prefect_database: Path) -> 
             from flows.event_flush import drain
 
             asyncio.run(drain())
-
-
-def one_certificate(directory: Path) -> dict[str, str]:
-    """Return settings that make Prefect's clients read one certificate instead of all; plain HTTP needs none.
-
-    Prefect creates a client for each task. Each reads all certificates again, 40 ms, even if it does not verify any.
-    """
-    end = "-----END CERTIFICATE-----\n"
-    file = directory / "one.pem"
-    file.write_text(Path(certifi.where()).read_text("utf-8").partition(end)[0] + end)
-    return {"PREFECT_API_SSL_CERT_FILE": str(file), "PREFECT_API_TLS_INSECURE_SKIP_VERIFY": "false"}
 
 
 def stop_measuring_children(patch: pytest.MonkeyPatch) -> None:

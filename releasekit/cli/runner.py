@@ -16,10 +16,9 @@ from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarn
 from releasekit.core.planning.plan_diff import diff_plans, snapshot_from_plan, with_difference
 from releasekit.core.release.report import ReleaseReport
 from releasekit.integrations.prefect_server import (
-    CLIENT_SETTINGS,
     NO_SERVER_SETTINGS,
-    OWN_SERVER_SETTINGS,
     apply_settings,
+    client_settings,
     configured_api,
     is_listening,
     prefect_server,
@@ -201,7 +200,7 @@ class _PrefectApi:
 
     def configure_prefect(self) -> None:
         """Set up Prefect to use this API. Call it before Prefect is imported."""
-        apply_settings(OWN_SERVER_SETTINGS if self.server else CLIENT_SETTINGS)
+        apply_settings(client_settings(self.url))
         if self.server:
             os.environ["PREFECT_API_URL"] = self.url
 
@@ -328,7 +327,7 @@ async def _run_flow(
             message = f"{error.message}, so nobody can approve"
             raise Refusal(ErrorCode.SERVER_START, message, error.location, output=error.output) from None
         os.environ["PREFECT_API_URL"] = server.url
-    apply_settings(OWN_SERVER_SETTINGS if server else CLIENT_SETTINGS)
+    apply_settings(client_settings(configured_api()))
     from flows.event_flush import count_task_runs, drain, wait_until_persisted
     from flows.publish import flow_of
     from flows.publish import publish as publish_flow
@@ -359,7 +358,7 @@ async def _run_unrecorded(started: StartedRelease, error: ReleaseError) -> Relea
         ReleaseWarning(ErrorCode.SERVER_START, f"{error.message}: this release is not recorded", error.location),
     )
     log.debug("%s", error.output)
-    os.environ.update(NO_SERVER_SETTINGS)
+    os.environ.update(client_settings("") | NO_SERVER_SETTINGS)
     from flows.event_flush import without_server
     from flows.publish import run_release
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import ssl
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from releasekit.integrations import prefect_server as server
 from releasekit.integrations.prefect_server import (
     CLIENT_SETTINGS,
     apply_settings,
+    client_settings,
     configured_api,
     prefect_server,
     running_server,
@@ -123,6 +125,31 @@ def test_user_settings_win_over_ours(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert [os.environ[name] for name in ("RK_OURS", "RK_THEIRS", "RK_EMPTY")] == ["ours", "theirs", ""]
     assert all(name.startswith(("PREFECT_", "DO_NOT_TRACK")) for name in CLIENT_SETTINGS)
+
+
+class TestClientSettings:
+    """What a client of Prefect reads for each step."""
+
+    def test_plain_address_reads_one_certificate(self) -> None:
+        """A client of an address without TLS reads one certificate; the file is written once."""
+        file = Path(client_settings("http://127.0.0.1:4200/api")["PREFECT_API_SSL_CERT_FILE"])
+        written = file.stat().st_mtime_ns
+
+        assert len(ssl.create_default_context(cafile=str(file)).get_ca_certs()) == 1
+        assert client_settings("") == {**CLIENT_SETTINGS, "PREFECT_API_SSL_CERT_FILE": str(file)}
+        assert file.stat().st_mtime_ns == written
+        assert list(file.parent.iterdir()) == [file]
+
+    def test_tls_address_keeps_all_certificates(self) -> None:
+        """A client of an address with TLS verifies as ever."""
+        assert client_settings("https://prefect.example/api") == CLIENT_SETTINGS
+
+    def test_certificate_file_is_no_must(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where no file can be written, clients read all certificates."""
+        (home / "no-directory").touch()
+        monkeypatch.setenv("PREFECT_HOME", str(home / "no-directory"))
+
+        assert client_settings("http://127.0.0.1:4200/api") == CLIENT_SETTINGS
 
 
 class TestServer:
