@@ -8,11 +8,13 @@ import time
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
+import prefect.settings
 from prefect.events.clients import AssertingPassthroughEventsClient, NullEventsClient
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogHandler
+from prefect.settings import temporary_settings
 
-from releasekit.integrations.prefect_server import TERMINAL_STATES
+from releasekit.integrations.prefect_server import NO_SERVER_SETTINGS, TERMINAL_STATES
 from tasks.decorators import FORCE_TASKS
 
 if TYPE_CHECKING:
@@ -94,15 +96,17 @@ async def wait_until_persisted(server: Server, flow_run: str, expected: int) -> 
 
 @contextmanager
 def without_server() -> Generator[None]:
-    """Let tasks run inside the block without a server. NO_SERVER_SETTINGS must be set before.
+    """Let tasks run inside the block without a server.
 
     They run as usual, with retries and with results on disk, because Prefect decides about tasks in their own process.
     Only its events about them are dropped. A flow run needs a server, so flows are called as functions.
     """
     EventsWorker.set_client_override(NullEventsClient)
     before = FORCE_TASKS.set(True)
+    no_server = {getattr(prefect.settings, name): value for name, value in NO_SERVER_SETTINGS.items()}
     try:
-        yield
+        with temporary_settings(no_server):
+            yield
     finally:
         FORCE_TASKS.reset(before)
         EventsWorker.set_client_override(None)

@@ -269,26 +269,43 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory, prefect_database: Pat
 
 
 @pytest.fixture(scope="session")
-def prefect_api(prefect_home: Callable[[str], Path], prefect_database: Path) -> Generator[str]:
-    """Run one Prefect server for all the slow stories, and point this process to it."""
-    # It reads its settings once; with none of ours it would start a server of its own, and record our lines nowhere.
+def prefect_client(prefect_home: Callable[[str], Path]) -> Path:
+    """Set up Prefect's client in this process as the program does, and return its home directory."""
     assert "prefect" not in sys.modules, "some test imported Prefect before asking for this fixture"
     home = prefect_home("prefect")
     os.environ["PREFECT_HOME"] = str(home)
     apply_settings(client_settings(""))
+    return home
+
+
+@pytest.fixture(scope="session")
+def prefect_api(prefect_client: Path, prefect_database: Path) -> Generator[str]:
+    """Run one Prefect server for all the stories that look at it, and point this process to it."""
     with ExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:
             stop_measuring_children(patch)
             server = stack.enter_context(prefect_server())
         server.wait()
         if not prefect_database.is_file():
-            save_database(home / "prefect.db", prefect_database)
+            save_database(prefect_client / "prefect.db", prefect_database)
         os.environ["PREFECT_API_URL"] = server.url
+        if "prefect" in sys.modules:  # a test without the server was first
+            from prefect.context import refresh_global_settings_context
+
+            refresh_global_settings_context()
         yield server.url
         if "prefect" in sys.modules:
             from flows.event_flush import drain
 
             asyncio.run(drain())
+
+
+@pytest.fixture
+def unrecorded(prefect_client: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Release as in a CI job without a Prefect server, which takes half as long."""
+    assert prefect_client
+    monkeypatch.setenv("RELEASEKIT_RECORD", "never")
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
 
 
 def stop_measuring_children(patch: pytest.MonkeyPatch) -> None:

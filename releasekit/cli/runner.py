@@ -16,7 +16,6 @@ from releasekit.core.errors import ErrorCode, Refusal, ReleaseError, ReleaseWarn
 from releasekit.core.planning.plan_diff import diff_plans, snapshot_from_plan, with_difference
 from releasekit.core.release.report import ReleaseReport
 from releasekit.integrations.prefect_server import (
-    NO_SERVER_SETTINGS,
     apply_settings,
     client_settings,
     configured_api,
@@ -253,7 +252,7 @@ async def publish(
         stack.enter_context(termination_as_interrupt())
         rehearsing = options.rehearse
         if options.approve and not rehearsing:  # the run asks, so the run starts the release
-            return PublishResult(await _run_flow(options, _shared_server()))
+            return PublishResult(await _run_flow(options, _shared_api()))
         options = stack.enter_context(checkout_workspace(options, keep=not rehearsing))
         if rehearsing:
             from releasekit.operations.rehearsal import rehearsal
@@ -262,7 +261,7 @@ async def publish(
         project, repo = open_project(options)
         if hands_off_to_ci(options, project.settings):
             return await _hand_off(options, project, repo)
-        server = _release_server(stack)  # starts while we plan
+        api = _recording_api(project.settings.record, stack)  # a temporary server starts while we plan
         confirmation = TerminalConfirmation(yes=yes or rehearsing or options.stage_only)
         started = await start_release(options, project, repo, confirmation, stack)
         if not started.plan.steps:
@@ -274,7 +273,7 @@ async def publish(
         if tracker:
             tracker.observer = started.release.observer
             started = started.with_observer(tracker)
-        report = await _run_flow(options, server, started)
+        report = await (_run_flow(options, api, started) if api else _run_unrecorded(started))
         if not rehearsing:
             return PublishResult(report)
         from releasekit.operations.rehearsal import list_published_pins
@@ -282,15 +281,24 @@ async def publish(
         return PublishResult(report, tuple(await list_published_pins(project, report)))
 
 
-def _release_server(stack: AsyncExitStack) -> Server | None:
-    """Return the local server that records the release, running or temporary; None if an API is configured."""
+def _recording_api(record: str, stack: AsyncExitStack) -> _PrefectApi | None:
+    """Return where a release is recorded, for the key *record*: a known API, or a temporary server; None for nowhere.
+
+    The database of a temporary server is of use only if it stays, and to a person who watches. A CI job throws it away.
+    """
+    if record == "never":
+        return None
     api = _prefect_api()
-    return api.server if api else stack.enter_context(prefect_server())
+    starts_server = record == "always" or terminal.is_terminal()
+    if api or not starts_server:
+        return api
+    server = stack.enter_context(prefect_server())
+    return _PrefectApi(server.url, server)
 
 
 async def approve(run: str, *, reject: str | None, drop: Sequence[str]) -> str:
     """Approve or reject a run that waits for approval; return its name."""
-    _shared_server()
+    _shared_api()
     from flows.approval import answer_run
 
     return (await answer_run(run, reject=reject, drop=drop)).name
@@ -298,36 +306,34 @@ async def approve(run: str, *, reject: str | None, drop: Sequence[str]) -> str:
 
 async def waiting_releases() -> list[tuple[str, str]]:
     """Return the name and id of each run that waits for approval."""
-    _shared_server()
+    _shared_api()
     from flows.approval import list_waiting_runs as runs_waiting
 
     return [(run.name, str(run.id)) for run in await runs_waiting()]
 
 
-def _shared_server() -> Server | None:
-    """Set up Prefect for a server that the approver can reach too, and return it; None for a configured API."""
+def _shared_api() -> _PrefectApi:
+    """Set up Prefect for an API that the approver can reach too, and return it."""
     api = _prefect_api()
     if api is None:
         message = "this needs a permanent Prefect server: set PREFECT_API_URL, or run `releasekit server start`"
         raise Refusal(ErrorCode.USAGE, message)
     api.configure_prefect()
-    return api.server
+    return api
 
 
-async def _run_flow(
-    options: PublishOptions, server: Server | None, started: StartedRelease | None = None
-) -> ReleaseReport:
+async def _run_flow(options: PublishOptions, api: _PrefectApi, started: StartedRelease | None = None) -> ReleaseReport:
     """Return the report of a recorded release. Without *started*, the run starts the release itself."""
+    server = api.server
     if server:
         try:
             server.wait()
         except ReleaseError as error:
             if started:
-                return await _run_unrecorded(started, error)
+                return await _run_without_server(started, error)
             message = f"{error.message}, so nobody can approve"
             raise Refusal(ErrorCode.SERVER_START, message, error.location, output=error.output) from None
-        os.environ["PREFECT_API_URL"] = server.url
-    apply_settings(client_settings(configured_api()))
+    api.configure_prefect()
     from flows.event_flush import count_task_runs, drain, wait_until_persisted
     from flows.publish import flow_of
     from flows.publish import publish as publish_flow
@@ -351,19 +357,22 @@ async def _run_flow(
     return _result_or_raise(await state.aresult(raise_on_failure=False))
 
 
-async def _run_unrecorded(started: StartedRelease, error: ReleaseError) -> ReleaseReport:
-    """Release without a Prefect server. A second run reads from the record on disk what was done."""
+async def _run_without_server(started: StartedRelease, error: ReleaseError) -> ReleaseReport:
     log.warning(
         "warning %s",
         ReleaseWarning(ErrorCode.SERVER_START, f"{error.message}: this release is not recorded", error.location),
     )
     log.debug("%s", error.output)
-    os.environ.update(client_settings("") | NO_SERVER_SETTINGS)
+    report = await _run_unrecorded(started)
+    note = "Prefect has no record of this release, because its server did not start"
+    return report.model_copy(update={"notes": (*report.notes, note)})
+
+
+async def _run_unrecorded(started: StartedRelease) -> ReleaseReport:
+    """Release without a Prefect server. A second run reads from the record on disk what was done."""
+    apply_settings(client_settings(""))
     from flows.event_flush import without_server
     from flows.publish import run_release
 
     with without_server():
-        report = await run_release(started)
-    return report.model_copy(
-        update={"notes": (*report.notes, "Prefect has no record of this release, because its server did not start")}
-    )
+        return await run_release(started)

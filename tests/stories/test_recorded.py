@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sqlite3
+import sys
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,15 +19,20 @@ import pytest
 
 from releasekit.core.planning.model import Plan
 from releasekit.integrations.peryx import EmbeddedIndex, embedded_index
+from releasekit.integrations.process import Command, run
 from tests.support.world import World, make_world
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
+
+    from tests.support.world import Said
 
 STEPS = (
     *("pin-{}", "build-{}", "verify-{}", "prove-{}"),
     *("upload-{}-0.1.0", "confirm-{}-0.1.0", "smoke-test-{}-0.1.0"),
 )
+RELEASE = ("publish", "--yes", "--skip-audit", "--skip-smoke-test", "-v")
+SERVER_COMMAND = "prefect.server.api.server:create_app"
 PATIENCE = 90.0
 """Seconds until Prefect has written everything down: its records come late."""
 
@@ -354,3 +362,32 @@ def test_prefect_never_stores_the_token(recorder: Recorder, good: Recorded, bad:
     for path in Path(os.environ["PREFECT_HOME"]).rglob("*"):
         if path.is_file():
             assert token.encode() not in path.read_bytes(), path
+
+
+def test_record_key_decides_the_server(
+    tmp_path: Path, recorder: Recorder, prefect_home: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a terminal, auto starts no server; always starts one; never leaves out a server that runs."""
+    runs_before = len(recorder.all("flow_runs"))
+    world = make_world(tmp_path, "unheard")
+
+    def release(record: str, version: str) -> Said:
+        monkeypatch.setenv("RELEASEKIT_RECORD", record)
+        said = world.releasekit(*RELEASE, "--set-version", f"unheard={version}", "--format", "json")
+        assert said.code == 0, said.err
+        assert [row["outcome"] for row in json.loads(said.out)["packages"]] == ["confirmed"]
+        return said
+
+    assert SERVER_COMMAND not in release("never", "0.1.0").err
+    monkeypatch.delenv("PREFECT_API_URL")
+    world.commit("fix: one", {"packages/unheard/one.txt": ""})
+    assert SERVER_COMMAND not in release("auto", "0.1.1").err
+    assert len(recorder.all("flow_runs")) == runs_before
+    world.commit("fix: two", {"packages/unheard/two.txt": ""})
+    home = prefect_home("always")
+    env = {"PREFECT_HOME": str(home), "RELEASEKIT_RECORD": "always"}
+    argv = (sys.executable, "-m", "releasekit", *RELEASE)
+    result = run(Command(argv, world.root, env))
+    assert SERVER_COMMAND in result.stderr
+    with closing(sqlite3.connect(home / "prefect.db")) as database:
+        assert database.execute("select name from flow_run").fetchall() == [("publish v0.1.2 (1 package)",)]

@@ -42,7 +42,6 @@ class Scene:
 
     directory: Path
     looked_at: World
-    prefect_api: str
     request: pytest.FixtureRequest
 
     @property
@@ -78,7 +77,6 @@ class Scene:
 
     def world(self, graph: str, table: str = "", **modules: str) -> World:
         """Make a workspace that may be released, configured with *table*."""
-        self.monkeypatch.setenv("PREFECT_API_URL", self.prefect_api)
         world = make_world(self.directory / "world", graph, **modules)
         configure(world, table)
         return world
@@ -120,16 +118,10 @@ def looked_at(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.fixture
-def scene(
-    tmp_path: Path,
-    looked_at: World,
-    prefect_api: str,
-    request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Scene:
-    """Set the scene of one proof; what is only looked at is not recorded in Prefect."""
-    monkeypatch.delenv("PREFECT_API_URL")
-    return Scene(tmp_path, looked_at, prefect_api, request)
+def scene(tmp_path: Path, looked_at: World, unrecorded: None, request: pytest.FixtureRequest) -> Scene:
+    """Set the scene of one proof; nothing is recorded in Prefect."""
+    assert unrecorded is None
+    return Scene(tmp_path, looked_at, request)
 
 
 # ---- what is planned ----------------------------------------------------------------------------------------------
@@ -471,6 +463,7 @@ def test_approval_timeout_ends_the_wait(scene: Scene) -> None:
     """A release that nobody approves in that time is not begun."""
     world = scene.world("unheard", "approval_timeout = 1")
     before, _ = world.state(), scene.index
+    scene.monkeypatch.setenv("PREFECT_API_URL", scene.request.getfixturevalue("prefect_api"))
 
     said = world.releasekit("publish", "--approve", "--skip-audit")
 
@@ -884,6 +877,7 @@ KEYS: dict[str, Proof | str] = {
     "publish_url": test_publish_url_key_redirects_uploads,
     "check_url": test_check_url_key_redirects_confirmation,
     "remote": test_remote_key_chooses_the_remote,
+    "record": "tests/stories/test_recorded.py::test_record_key_decides_the_server",
     "concurrency": test_concurrency_key_limits_smoke_tests,
     "fail_fast": test_fail_fast_key_blocks_builds,
     "tag": test_tag_key_turns_off_tags,

@@ -300,6 +300,12 @@ class Settings(BaseModel):
         "", description="The root of the simple index on which uploads are confirmed; overrides `index`"
     )
     remote: str = Field("origin", description="The git remote to push to")
+    record: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="Whether Prefect records a release. auto: yes if a Prefect API is configured, if a local server "
+        "runs, or on a terminal; always: without a server, start one for the release; never: the record on disk and "
+        "the report are all there is",
+    )
     concurrency: int = Field(5, ge=1, description="How many packages are uploaded or smoke-tested at the same time")
     fail_fast: bool = Field(default=False, description="After the first failure, start nothing else")
     tag: bool = Field(default=True, description="Create tags")
