@@ -238,7 +238,7 @@ def hub(tmp_path: Path) -> Generator[GitHubDouble]:
         yield double
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("unrecorded")
 def test_written_workflows_release_packages(
     tmp_path: Path, hub: GitHubDouble, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:

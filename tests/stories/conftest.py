@@ -25,8 +25,8 @@ def _measure_this_process_only(request: pytest.FixtureRequest, monkeypatch: pyte
 def _short_pauses(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the pauses between attempts; the number of attempts stays as it is."""
     monkeypatch.setattr(http, "FIRST_DELAY", PAUSE / 4)
-    if "prefect_api" in request.fixturenames:
-        request.getfixturevalue("prefect_api")  # must run before Prefect is imported
+    if {"prefect_api", "unrecorded"} & set(request.fixturenames):
+        request.getfixturevalue("prefect_client")  # must run before Prefect is imported
         from tasks import build, upload
 
         for step in (upload.smoke_test, build.prove, build.prove_resolution):

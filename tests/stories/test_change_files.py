@@ -61,7 +61,7 @@ def tagged_world(directory: Path, keys: str, files: Mapping[str, str]) -> World:
     return world
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("unrecorded")
 def test_files_release_without_conventional_commits(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Two releases, a candidate between them and its roll-up: files decide, are written out and used up."""
     world = make_world(tmp_path, "app: core; core; lone", 'changes = "files"')
@@ -104,7 +104,7 @@ def test_files_release_without_conventional_commits(tmp_path: Path, own_index: E
     assert own_index.requests()
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("unrecorded")
 def test_removed_files_count_until_tagged(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A release commit that is pushed and published later keeps the reason and the text of the files it removed."""
     world = make_world(tmp_path, "core", 'changes = "files"')

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from releasekit.integrations.peryx import EmbeddedIndex
 
-pytestmark = pytest.mark.usefixtures("prefect_api", "own_index")
+pytestmark = pytest.mark.usefixtures("unrecorded", "own_index")
 
 FILE = "packages/core/CHANGELOG.md"
 DATE = r"\d{4}-\d\d-\d\d"

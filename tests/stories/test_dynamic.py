@@ -181,7 +181,7 @@ def dist(world: World, release: str) -> dict[str, list[Path]]:
     return {one.name: sorted(one.glob("*-*"), key=lambda path: path.suffix != ".whl") for one in built.iterdir()}
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("unrecorded")
 def test_every_backend_builds_planned_version(
     tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,7 +218,7 @@ def test_every_backend_builds_planned_version(
     assert json.loads(world.releasekit("plan", "--format", "json").out)["tags"] == []
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("unrecorded")
 def test_tag_versions_need_no_commit(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Where only tags know versions, nothing is written: the tags go to the very commit that was released.
 
@@ -307,7 +307,7 @@ def test_bump_is_checked_first(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("unrecorded")
 def test_build_with_other_version_fails(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A build that makes up a version from the state of git, whatever it is told, is refused before any upload."""
     world = workspace(tmp_path, "by-hatch-vcs")

@@ -98,7 +98,7 @@ def test_github_release_follows_its_tags(
     assert len(hub.releases) == 1
 
 
-@pytest.mark.usefixtures("own_index", "prefect_api")
+@pytest.mark.usefixtures("own_index", "unrecorded")
 def test_missing_forge_token_is_reported(tmp_path: Path, hub: GitHubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a token, or with one that may only read, the release ends and says so; one required does not begin."""
     world = on_hub(tmp_path, hub, "one")
@@ -167,7 +167,7 @@ def asyncio_release(hub: GitHubDouble, tag: str) -> bool:
     return asyncio.run(make())
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("unrecorded")
 def test_large_release_needs_few_requests(tmp_path: Path, hub: GitHubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
     """80 packages with 1,600 changes: one release with a body that GitHub takes, in 36 requests."""
     from releasekit.core.release.target import Target

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from releasekit.integrations.peryx import EmbeddedIndex
 
-pytestmark = pytest.mark.usefixtures("prefect_api")
+pytestmark = pytest.mark.usefixtures("unrecorded")
 
 
 STORE, CORE, CACHE = (f"packages/{name}/CHANGELOG.md" for name in ("store", "core", "cache"))

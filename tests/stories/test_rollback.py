@@ -49,7 +49,7 @@ def interrupted(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("unrecorded")
 def test_rollback_leaves_public_versions_only(  # noqa: PLR0915  one release is expensive, and much follows from it
     tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,7 +79,6 @@ def test_rollback_leaves_public_versions_only(  # noqa: PLR0915  one release is 
         "reason": f"core 0.1.0 is on {own_index.publish_url}",
     }
     shown = world.releasekit("rollback", "--all-tags", "--dry-run", "--format", "json")
-    monkeypatch.delenv("PREFECT_API_URL")  # that was recorded; the rest need not be
     hook = world.remote / "hooks" / "update"
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\ncase $3 in *[!0]*) ;; *) echo stays; exit 1 ;; esac\n")
@@ -154,7 +153,7 @@ def test_rollback_without_terminal_needs_yes(tmp_path: Path, own_index: Embedded
     assert world.state() == before
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("unrecorded")
 def test_rollback_without_push_ignores_remote(
     tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,7 +205,7 @@ def test_rollback_without_push_ignores_remote(
     assert world.state() == before
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("unrecorded")
 def test_rollback_keeps_true_tags(tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a failed package: roll back, commit one fix, publish. Healthy packages stay out, blocked ones follow."""
     world = make_world(tmp_path, "core; broken: core; late: broken", RESOLVE_ONLY, broken=BROKEN)
@@ -306,7 +305,7 @@ def test_incomplete_package_loses_its_tag(
     assert world.git("tag", "--list") == "lone-v0.1.0"
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("unrecorded")
 def test_rollback_asks_the_recorded_index(
     tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:

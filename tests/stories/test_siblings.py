@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from releasekit.integrations.peryx import EmbeddedIndex
 
-pytestmark = pytest.mark.usefixtures("prefect_api")
+pytestmark = pytest.mark.usefixtures("unrecorded")
 
 
 def publish(world: World, *options: str) -> dict[str, Any]:

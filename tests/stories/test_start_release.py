@@ -250,7 +250,7 @@ def test_unknown_allowed_package_is_refused(tmp_path: Path) -> None:
     assert (said.code, ErrorCode.WORKSPACE_UNKNOWN_PACKAGE in said.err) == (2, True)
 
 
-@pytest.mark.usefixtures("prefect_api", "own_index")
+@pytest.mark.usefixtures("unrecorded", "own_index")
 def test_workspace_is_read_once(tmp_path: Path) -> None:
     """`publish` asks uv once for the members: the flow does not decide again what the terminal has decided."""
     world = make_world(tmp_path, "app: core; core")

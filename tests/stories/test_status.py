@@ -73,7 +73,7 @@ def test_status_says_nothing_is_unfinished(tmp_path: Path, own_index: EmbeddedIn
     assert (json.loads(plan.out)["unfinished"], "unfinished" in plan.err) == (None, False)
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("unrecorded")
 def test_status_shows_a_failed_package(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """After a failed package each row tells how far it is; another clone sees it, and who does not answer is named."""
     world = make_world(tmp_path, "app: core; core; broken; late: broken", RESOLVE_ONLY, broken=BROKEN)
@@ -126,7 +126,7 @@ def test_status_shows_a_failed_package(tmp_path: Path, own_index: EmbeddedIndex)
     assert (release["stage"], progress(release)["core"]) == ("begun", ("built", True, None))
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("unrecorded")
 def test_status_shows_an_unfinished_rollback(
     tmp_path: Path, own_index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,7 +147,7 @@ def test_status_shows_an_unfinished_rollback(
     assert status(world)["releases"] == []
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("unrecorded")
 def test_status_shows_a_staged_release(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """What is only staged is told as that; then its files are lost, its record is damaged, and only a copy is left."""
     assert own_index
@@ -183,7 +183,7 @@ def test_status_shows_a_staged_release(tmp_path: Path, own_index: EmbeddedIndex)
     assert status(world)["releases"] == []
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("unrecorded")
 def test_status_helps_after_lost_record(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Lost files, a damaged record and a lost one are each told with the command that goes on from what is left."""
     assert own_index
@@ -213,7 +213,7 @@ def test_status_helps_after_lost_record(tmp_path: Path, own_index: EmbeddedIndex
     assert (elsewhere["stage"], commands(elsewhere)[0]) == ("elsewhere", recover)
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("unrecorded")
 def test_moved_branch_needs_a_pull(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """When all is out and the branch has moved, pulling comes first; a hold that is gone was somebody else."""
     assert own_index

@@ -36,7 +36,7 @@ def publish(world: World) -> dict[str, str]:
     return {row["name"]: row["version"] for row in json.loads(said.out)["packages"] if row["outcome"] == "confirmed"}
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("unrecorded")
 def test_release_please_repository_moves_over(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """Tags with components, a package without any tag, and one that the index alone knows: each keeps its baseline."""
     world = make_world(tmp_path, "shop-app: shop-core; shop-core; shop-tool; shop-new")
@@ -78,7 +78,7 @@ def test_release_please_repository_moves_over(tmp_path: Path, own_index: Embedde
     assert set(next_versions(world).values()) == {None}
 
 
-@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.usefixtures("unrecorded")
 def test_changesets_repository_moves_over(tmp_path: Path, own_index: EmbeddedIndex) -> None:
     """A fixed group, packages beside package.json files, and waiting changesets that name them as npm does."""
     world = make_world(tmp_path, "app: core; core; lone")

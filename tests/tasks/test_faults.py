@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     Faulty = Callable[[FaultIndex], object]
 
-pytestmark = pytest.mark.usefixtures("prefect_api")
+pytestmark = pytest.mark.usefixtures("unrecorded")
 
 
 @pytest.fixture

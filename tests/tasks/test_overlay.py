@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from releasekit.core.release.report import PackageReport
     from tasks.context import ReleaseContext
 
-pytestmark = pytest.mark.usefixtures("prefect_api")
+pytestmark = pytest.mark.usefixtures("unrecorded")
 
 BROKEN = "raise RuntimeError('does not import')"
 TELLTALE = """\

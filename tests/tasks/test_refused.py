@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_different_rebuild_is_refused(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_different_rebuild_is_refused(prefect_client: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is on the index in part is not mixed with what another build made: the file is named, exit code 2."""
-    assert prefect_api
+    assert prefect_client
     from flows import publish
 
     names = {"core-1.tar.gz": "a" * 64, "core.whl": "b" * 64}
