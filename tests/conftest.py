@@ -113,16 +113,22 @@ SLOW = ("deployments", "crash", "stories", "tasks", "flows", "cli", "operations"
 """The rooms whose files take longest; they go first, so that short ones fill the end, when one worker is through."""
 
 
+WHOLE_RELEASES = ("deployments", "crash", "stories")
+COUNTED_RELEASES = ("test_forge.py", "test_pull_request.py", "test_resume.py", "test_rollback.py", "test_stage.py")
+"""The files with whole releases whose lines are counted for coverage: together they reach what the others do."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put long files before short ones; with `--no-loadscope-reorder` the workers get them in this order.
 
-    Property tests do not count for coverage. They run the same lines again and again, which takes twice as long if each
-    line is counted; and a line that only random values reach deserves an example.
+    Counting lines makes a test half as long again, so it is left out where other tests reach the same lines: for most
+    whole releases, and for property tests; a line that only random values reach deserves an example.
     """
     rooms = {name: number for number, name in enumerate(SLOW)}
     items.sort(key=lambda item: rooms.get(item.path.parent.name, len(SLOW)))
     for item in items:
-        if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj):
+        is_whole_release = item.path.parent.name in WHOLE_RELEASES and item.path.name not in COUNTED_RELEASES
+        if is_whole_release or (isinstance(item, pytest.Function) and is_hypothesis_test(item.obj)):
             item.add_marker(pytest.mark.no_cover)
 
 
@@ -130,6 +136,13 @@ def pytest_xdist_auto_num_workers() -> int:
     """Run three workers on two cores: tests often wait, for a server, an index or git."""
     cores = os.cpu_count() or 1
     return cores + (cores + 1) // 2
+
+
+@pytest.fixture(autouse=True)
+def _count_lines_where_they_count(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure no coverage in child processes of a test that counts no lines, and of one that starts none of ours."""
+    if request.node.get_closest_marker("no_cover") or request.path.name in COUNTED_RELEASES:
+        stop_measuring_children(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

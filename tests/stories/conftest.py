@@ -5,20 +5,9 @@ from __future__ import annotations
 import pytest
 
 from releasekit.integrations import http
-from tests.conftest import stop_measuring_children
 
 PAUSE = 0.2
 """Seconds before a step is tried again; a release of a user waits five."""
-
-PROGRAM_TESTS = {"test_terminal.py"}
-"""The files whose tests start our own program. The others start only git, uv and servers."""
-
-
-@pytest.fixture(autouse=True)
-def _measure_this_process_only(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure coverage in this process only: `uv lock` starts each Python on the PATH, and coverage in each."""
-    if request.path.name not in PROGRAM_TESTS:
-        stop_measuring_children(monkeypatch)
 
 
 @pytest.fixture(autouse=True)
