@@ -21,7 +21,7 @@ from releasekit.core.versioning.prereleases import final_of, is_later_kind, kind
 from releasekit.core.versioning.version_requests import VersionRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from packaging.version import Version
 
@@ -61,10 +61,16 @@ class PackageHistory:
 
         A development release or a local version there is a marker, and so is a version that is published already.
         """
-        if self.declared is None or self.last is None or self.declared in self.consumed:
+        declared, last = self.declared, self.last
+        if declared is None or last is None or declared <= last:
             return None
-        is_marker = self.declared.is_devrelease or self.declared.local is not None
-        return self.declared if self.declared > self.last and not is_marker else None
+        is_published = declared in self.consumed
+        is_marker = is_published or declared.is_devrelease or declared.local is not None
+        return None if is_marker else declared
+
+    def reaches(self, version: Version) -> bool:
+        """Return whether the last release has *version*, or a later one."""
+        return self.last is not None and version <= self.last
 
     def is_new(self, change: Change) -> bool:
         """Return whether *change*, one of the changes, came after the last release."""
@@ -85,6 +91,12 @@ class ReleaseAs:
     is_new: bool = False
     refusal: Refusal | None = None
 
+    @property
+    def promotes(self) -> bool:
+        """Whether it is new and names a stable version: this promotes a package that stays in prereleases."""
+        version = self.version
+        return version is not None and self.is_new and not version.is_prerelease
+
 
 @dataclass(frozen=True, slots=True)
 class BumpRequest:
@@ -104,6 +116,11 @@ class BumpRequest:
     triggers: tuple[Change, ...] = ()
     ignored: tuple[IgnoredChange, ...] = ()
     files: tuple[FileChange, ...] = ()
+
+    @property
+    def is_stable(self) -> bool:
+        """Whether it leads to a stable release."""
+        return _makes_stable_release(self.rules, self.release_as)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,44 +154,39 @@ def request_bump(
 
     *rules* have the kind of its next release, see `with_release_kind`; *unreleased* is as `drop_reverted` has it.
     """
-    consumed = _consumed_commits(history)
-    new_changes = [change for change in history.changes if history.is_new(change)]
-    new = _split_changes(new_changes, history, rules, unreleased)
-    since_stable = new
-    if len(new_changes) < len(history.changes):
-        since_stable = _split_changes(history.changes, history, rules, unreleased)
-    new_files = _bumping_files(history.files.new)
-    all_files = _bumping_files(history.files.unreleased)
     requested = history.requested
+    splitter = _ChangeSplitter(history, rules, unreleased)
+    new, since_stable = splitter.split()
     release_as = ReleaseAs()
     if not requested.decides_version:
-        release_as = _read_release_as(since_stable.triggers, consumed, history)
+        release_as = splitter.read_release_as(since_stable.triggers)
     # A prerelease lists the changes since the last one; a stable release also those of its prereleases.
-    is_stable = rules.prerelease == "none" or (rules.stays and _is_final_footer(release_as))
-    listed, files = (since_stable, all_files) if is_stable else (new, new_files)
-    cause = requested.reason
-    if not cause and (new.triggers or new_files):
-        cause = _strongest_trigger(listed.triggers or new.triggers, files, rules.types)
-    cause = cause or _cause_without_changes(history, rules) or propagation_reason
+    listed = since_stable if _makes_stable_release(rules, release_as) else new
+    trigger = ""
+    if new.triggers or new.files:
+        trigger = _strongest_trigger(listed.triggers or new.triggers, listed.files, rules.types)
+    causes = (requested.reason, trigger, _cause_without_changes(history, rules), propagation_reason)
+    cause = next(filter(None, causes), "")
+    decided_by = requested.reason or release_as.reason
     is_first = history.last is None
-    if is_first:
-        reason = ", ".join(filter(None, ("first release", requested.reason or release_as.reason)))
+    if is_first and not requested.is_held_back:
+        reason = ", ".join(filter(None, ("first release", decided_by)))
     elif cause:
-        reason = release_as.reason or cause
+        reason = decided_by or cause
     else:
-        reason = _untriggered_reason(len(new_changes), rules)
-    changes_bump = _largest_bump([*new.triggers, *since_stable.triggers], all_files, rules)
+        reason = _untriggered_reason(new.commit_count, rules)
+    changes_bump = _largest_bump([*new.triggers, *since_stable.triggers], since_stable.files, rules)
     return BumpRequest(
         history=history,
         rules=rules,
         wants_release=not requested.is_held_back and (is_first or bool(cause)),
         bump=changes_bump if requested.bump is None else requested.bump,
         changes_bump=changes_bump,
-        reason=requested.reason if requested.is_held_back else reason,
+        reason=reason,
         release_as=release_as,
         triggers=listed.triggers,
         ignored=listed.ignored,
-        files=files,
+        files=listed.files,
     )
 
 
@@ -192,52 +204,43 @@ def with_release_kind(members: Mapping[str, tuple[PackageHistory, BumpRules]], t
     if len(kinds) > 1:
         raise _several_kinds_refusal(settings, title)
     group = _group_history(histories)
-    is_written_prerelease = group.written is not None and group.written.is_prerelease
-    stays = kinds <= {"stay"} or (is_written_prerelease and not requested)
-    origin = group.written or group.last
-    kind = "none" if origin is None else kind_of(origin)
-    if not stays:
-        (kind,) = kinds
+    current_kind = _kind_or_none(group.written or group.last)
+    is_prerelease_written = _kind_or_none(group.written) != "none"
+    stays = kinds <= {"stay"} or (is_prerelease_written and not requested)
+    kind = current_kind if stays else next(iter(kinds))
     return {name: replace(rules, prerelease=kind, stays=stays) for name, (_, rules) in members.items()}
 
 
+def _kind_or_none(version: Version | None) -> str:
+    """Return the kind of prerelease that *version* is, "none" without a version."""
+    return "none" if version is None else kind_of(version)
+
+
 def _requested_kinds(histories: Sequence[PackageHistory]) -> frozenset[str]:
-    """Return the kinds that the maintainer requests; an exact version is more precise than other requests."""
+    """Return the kinds that the maintainer requests: a promotion comes first, then an exact version."""
     requests = [history.requested for history in histories if history.requested.kind]
+    promotions = [request for request in requests if request.promote]
     exact = [request for request in requests if request.version is not None]
-    kinds = frozenset(request.kind for request in exact or requests)
-    promoted = frozenset(request.kind for request in requests if request.promote)
-    return promoted or kinds
+    decisive = promotions or exact or requests
+    return frozenset(request.kind for request in decisive)
 
 
 def _several_kinds_refusal(kinds: Mapping[str, str], title: str) -> Refusal:
     """Return the refusal of packages that share a version, but not the kind of prerelease; *kinds* are by package."""
-    descriptions = [f'{name} has "{kind}"' for name, kind in sorted(kinds.items())]
-    message = f"packages with one version need one kind of prerelease: {', '.join(descriptions)}"
-    hint = "Set `prerelease` once, in the group, or give these packages the same value."
-    return Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, title, hint)
+    descriptions = ", ".join(f'{name} has "{kind}"' for name, kind in sorted(kinds.items()))
+    message = f"packages with one version need one kind of prerelease: {descriptions}"
+    return Refusal(
+        code=ErrorCode.CONFIG_INVALID_VALUE,
+        message=message,
+        location=title,
+        hint="Set `prerelease` once, in the group, or give these packages the same value.",
+    )
 
 
-def _is_final_footer(release_as: ReleaseAs) -> bool:
-    """Return whether a new Release-As names a stable version: this promotes a package that stays in prereleases."""
-    version = release_as.version
-    return version is not None and release_as.is_new and not version.is_prerelease
-
-
-def _read_release_as(triggers: Sequence[Change], consumed: Container[str], history: PackageHistory) -> ReleaseAs:
-    """Return the newest Release-As of *triggers* that is not *consumed*."""
-    for change in triggers:
-        if change.release_as is None or change.sha in consumed:
-            continue
-        version = parse_version(change.release_as)
-        return ReleaseAs(
-            version=version,
-            commit=change.short_sha,
-            reason=f"Release-As: {version} ({change.short_sha})",
-            is_new=history.is_new(change),
-            refusal=_invalid_release_as(change) if version is None else None,
-        )
-    return ReleaseAs()
+def _makes_stable_release(rules: BumpRules, release_as: ReleaseAs) -> bool:
+    """Return whether the next release is a stable one, by the *rules* or because a footer promotes the package."""
+    is_promoted = rules.stays and release_as.promotes
+    return is_promoted or rules.prerelease == "none"
 
 
 def _bumping_files(files: Sequence[FileChange]) -> tuple[FileChange, ...]:
@@ -262,79 +265,116 @@ def _untriggered_reason(commits: int, rules: BumpRules) -> str:
     return few.get(commits, f"none of its {commits} commits triggers a release")
 
 
+def _cause_without_changes(history: PackageHistory, rules: BumpRules) -> str:
+    """Return why a package is released again although nothing in it is new; empty if nothing of its own asks for it."""
+    last, written = history.last, history.written
+    promotes_last = last is not None and is_later_kind(rules.prerelease, last)
+    if promotes_last and history.requested.is_promotion:
+        return f"promotes {last}"
+    if written is not None:
+        return f"{written} is declared"
+    if rules.force:
+        return "forced"
+    return ""
+
+
+class _SplitChanges(NamedTuple):
+    """The changes that trigger a release, and those that do not, newest first; *files* are those that trigger one."""
+
+    triggers: tuple[Change, ...]
+    ignored: tuple[IgnoredChange, ...]
+    files: tuple[FileChange, ...]
+
+    @property
+    def commit_count(self) -> int:
+        """The number of all changes, without the files."""
+        return len(self.triggers) + len(self.ignored)
+
+
+class _ChangeSplitter:
+    """Splits the changes of a package into those that trigger a release and those that do not."""
+
+    def __init__(self, history: PackageHistory, rules: BumpRules, unreleased: Container[str]) -> None:
+        self._history = history
+        self._rules = rules
+        self._unreleased = unreleased
+        self._consumed = _consumed_commits(history)
+
+    def split(self) -> tuple[_SplitChanges, _SplitChanges]:
+        """Return the changes since the last release, and those since the last stable one."""
+        history = self._history
+        new_files = _bumping_files(history.files.new)
+        all_files = _bumping_files(history.files.unreleased)
+        new_changes = [change for change in history.changes if history.is_new(change)]
+        new = self._split(new_changes, new_files)
+        if len(new_changes) == len(history.changes):
+            return new, new._replace(files=all_files)
+        return new, self._split(history.changes, all_files)
+
+    def read_release_as(self, triggers: Sequence[Change]) -> ReleaseAs:
+        """Return the newest Release-As of *triggers* that no published prerelease has followed."""
+        for change in triggers:
+            if change.release_as is None or change.sha in self._consumed:
+                continue
+            version = parse_version(change.release_as)
+            return ReleaseAs(
+                version=version,
+                commit=change.short_sha,
+                reason=f"Release-As: {version} ({change.short_sha})",
+                is_new=self._history.is_new(change),
+                refusal=_invalid_release_as(change) if version is None else None,
+            )
+        return ReleaseAs()
+
+    def _split(self, changes: Sequence[Change], files: tuple[FileChange, ...]) -> _SplitChanges:
+        remaining = drop_reverted(changes, unreleased=self._unreleased)
+        reasons = {ignored.change.sha: ignored.reason for ignored in remaining.ignored}
+        triggers: list[Change] = []
+        for change in remaining.effective:
+            reason = self._ignored_reason(change)
+            if reason:
+                reasons[change.sha] = reason
+            else:
+                triggers.append(change)
+        ignored = [IgnoredChange(change, reasons[change.sha]) for change in changes if change.sha in reasons]
+        return _SplitChanges(tuple(triggers), tuple(ignored), files)
+
+    def _ignored_reason(self, change: Change) -> str:
+        """Return why *change* triggers no release; empty if it triggers one."""
+        commits_count = self._rules.commits_count
+        if commits_count and bump_of(change, self._rules.types):
+            is_documentation = self._is_only_documentation(change)
+            return "only documentation, without a type" if is_documentation else ""
+        if change.sha in self._consumed:
+            return f"Release-As: {change.release_as} is already released"
+        if change.release_as is not None:
+            return ""
+        if not commits_count:
+            return "commits do not count"
+        if change.type:
+            return f"type {change.type} triggers no release"
+        return "not a conventional commit"
+
+    def _is_only_documentation(self, change: Change) -> bool:
+        """Return whether *change* has no type, says nothing else that counts, and touches only documentation."""
+        if change.sha not in self._history.documents:
+            return False
+        has_meaning = change.type or change.breaking or change.is_revert or change.release_as is not None
+        return not has_meaning
+
+
 def _consumed_commits(history: PackageHistory) -> frozenset[str]:
     """Return the shas of the changes whose Release-As a published prerelease has already followed."""
-    last = history.last
-    if last is None:
-        return frozenset()
     older_changes = [change for change in history.changes if not history.is_new(change)]
     footers = {change.sha: change.release_as for change in older_changes if change.release_as is not None}
     consumed: set[str] = set()
     for sha, release_as in footers.items():
         version = parse_version(release_as)
         # A Release-As that is not a version did not stop that prerelease, because a later footer replaced it.
-        was_followed = version is None or version <= last
+        was_followed = version is None or history.reaches(version)
         if was_followed:
             consumed.add(sha)
     return frozenset(consumed)
-
-
-def _cause_without_changes(history: PackageHistory, rules: BumpRules) -> str:
-    """Return why a package is released again although nothing in it is new; empty if nothing of its own asks for it."""
-    last = history.last
-    promotes_last = last is not None and is_later_kind(rules.prerelease, last)
-    if promotes_last and history.requested.is_promotion:
-        return f"promotes {last}"
-    if history.written is not None:
-        return f"{history.written} is declared"
-    return "forced" if rules.force else ""
-
-
-class _SplitChanges(NamedTuple):
-    """The changes that trigger a release, and those that do not; both newest first."""
-
-    triggers: tuple[Change, ...]
-    ignored: tuple[IgnoredChange, ...]
-
-
-def _split_changes(
-    changes: Sequence[Change], history: PackageHistory, rules: BumpRules, unreleased: Container[str]
-) -> _SplitChanges:
-    """Split *changes*, some of those in *history*, into those that trigger a release and those that do not."""
-    consumed = _consumed_commits(history)
-    remaining = drop_reverted(changes, unreleased=unreleased)
-    reasons = {ignored.change.sha: ignored.reason for ignored in remaining.ignored}
-    triggers: list[Change] = []
-    for change in remaining.effective:
-        reason = _ignored_reason(change, rules, consumed)
-        if not reason and _is_only_documentation(change, history):
-            reason = "only documentation, without a type"
-        if reason:
-            reasons[change.sha] = reason
-        else:
-            triggers.append(change)
-    ignored = [IgnoredChange(change, reasons[change.sha]) for change in changes if change.sha in reasons]
-    return _SplitChanges(tuple(triggers), tuple(ignored))
-
-
-def _is_only_documentation(change: Change, history: PackageHistory) -> bool:
-    """Return whether *change* has no type, says nothing else that counts, and touches only documentation."""
-    has_meaning = change.type or change.breaking or change.is_revert or change.release_as is not None
-    return not has_meaning and change.sha in history.documents
-
-
-def _ignored_reason(change: Change, rules: BumpRules, consumed: Container[str]) -> str:
-    """Return why *change* triggers no release; empty if it triggers one."""
-    if rules.commits_count and bump_of(change, rules.types):
-        return ""
-    if change.release_as is not None:
-        is_consumed = change.sha in consumed
-        return f"Release-As: {change.release_as} is already released" if is_consumed else ""
-    if not rules.commits_count:
-        return "commits do not count"
-    if change.type:
-        return f"type {change.type} triggers no release"
-    return "not a conventional commit"
 
 
 def _strongest_trigger(triggers: Sequence[Change], files: Sequence[FileChange], types: Mapping[str, Bump]) -> str:
@@ -346,7 +386,9 @@ def _strongest_trigger(triggers: Sequence[Change], files: Sequence[FileChange], 
     described += [(bump_of(change, types), f"{_shorten(change.title)} ({change.short_sha})") for change in triggers]
     _, description = max(described, key=lambda candidate: candidate[0])
     others = len(described) - 1
-    return f"{description}, +{others} more" if others else description
+    if not others:
+        return description
+    return f"{description}, +{others} more"
 
 
 # ---- one version for a group ----------------------------------------------------------------------------------------
@@ -364,7 +406,7 @@ def decide_versions(
     if not releasing:
         return decisions
     try:
-        target = _target_version(list(requests.values()), list(releasing.values()), title)
+        target = _TargetVersion(list(requests.values()), list(releasing.values()), title).decide()
     except Refusal as error:
         refused = {name: _refused_release(decisions[name], error, releasing) for name in releasing}
         return decisions | refused
@@ -393,18 +435,26 @@ class _GroupRelease:
 
     def reason_for(self, request: BumpRequest) -> str:
         """Return why the package of *request* is in this release; empty if it is not."""
-        history = request.history
-        if history.requested.is_held_back:
+        if request.history.requested.is_held_back:
             return ""
-        is_written = history.written == self.target and history.proposed != self.target
-        is_decided_elsewhere = history.requested.decides_version or request.release_as.version == self.target
-        if is_written and not is_decided_elsewhere:
+        if self._is_declared_by(request):
             return f"{self.target} is declared"
+        follows_leader = request.bump < self.bump
+        if request.wants_release and follows_leader:
+            return f"{request.reason}; same version as {self.leader}"
         if request.wants_release:
-            follows_leader = request.bump < self.bump
-            return f"{request.reason}; same version as {self.leader}" if follows_leader else request.reason
-        joins_release = self.fixed and history.last != self.target
-        return f"released together with {self.leader}" if joins_release else ""
+            return request.reason
+        if self.fixed and request.history.last != self.target:
+            return f"released together with {self.leader}"
+        return ""
+
+    def _is_declared_by(self, request: BumpRequest) -> bool:
+        """Return whether a person has written the version into the files, and nothing else asks for it."""
+        history = request.history
+        if history.requested.decides_version:
+            return False
+        other_sources = (history.proposed, request.release_as.version)
+        return history.written == self.target and self.target not in other_sources
 
 
 def _rank_in_group(request: BumpRequest) -> tuple[bool, bool, Bump]:
@@ -453,8 +503,9 @@ def _uncovered_version(request: BumpRequest, target: Version) -> Version | None:
     if history.stable is None or not is_by_hand:
         return None
     version = next_version(history.stable, request.changes_bump, major_on_zero=request.rules.major_on_zero)
-    is_above = version is not None and version > final_of(target)
-    return version if is_above else None
+    if version is None or version <= final_of(target):
+        return None
+    return version
 
 
 def _released_bump(history: PackageHistory, target: Version) -> tuple[Bump, str]:
@@ -468,95 +519,209 @@ def _released_bump(history: PackageHistory, target: Version) -> tuple[Bump, str]
     return bump, label
 
 
-def _target_version(requests: Sequence[BumpRequest], releasing: Sequence[BumpRequest], title: str) -> Version:
-    """Return the next version of *releasing*, above all releases of *requests*. *title* names their group.
+class _TargetVersion:
+    """Decides the next version of the packages *releasing*, which share one.
 
-    Raises Refusal RK-VERSION-UNKNOWN, RK-VERSION-INVALID, or RK-USAGE for two versions that the maintainer requests.
+    It is above all releases of *requests*, the packages of their group. *title* names the group.
     """
-    group = _group_history([request.history for request in requests])
-    exact = _exact_version(releasing, title)
-    if exact is not None:
-        _refuse_low_request(releasing, group, exact)
-        return exact
-    _refuse_invalid_release_as(releasing)
-    kind = releasing[0].rules.prerelease
-    last, written = group.last, group.written
-    footer = _latest(request.release_as.version for request in releasing)
-    if last is not None and footer is None and _joins_existing_version(releasing, last, kind):
-        return last
-    target = _changes_target(releasing, group, footer)
-    is_bump_requested = any(request.history.requested.bump for request in releasing)
-    if is_bump_requested:
-        _refuse_low_request(releasing, group, target)
-    elif written is not None:
-        written_target = _written_target(written, releasing, group)
+
+    def __init__(self, requests: Sequence[BumpRequest], releasing: Sequence[BumpRequest], title: str) -> None:
+        self._releasing = releasing
+        self._title = title
+        self._group = _group_history([request.history for request in requests])
+        self._requested = [request.history.requested for request in releasing]
+        self._footer = _latest(request.release_as.version for request in releasing)
+        self._kind = releasing[0].rules.prerelease
+
+    def decide(self) -> Version:
+        """Return the version.
+
+        Raises Refusal RK-VERSION-UNKNOWN, RK-VERSION-INVALID, or RK-USAGE for two versions that the maintainer
+        requests.
+        """
+        exact = self._exact_version()
+        if exact is not None:
+            self._refuse_low_request(exact)
+            return exact
+        self._refuse_invalid_release_as()
+        last = self._group.last
+        if last is not None and self._joins(last):
+            return last
+        target = self._computed_target()
+        self._refuse_unusable(target)
+        is_chosen = self._footer is not None or target == self._group.written
+        if is_chosen:
+            return target
+        return self._skip_consumed(target)
+
+    def _exact_version(self) -> Version | None:
+        """Return the version that the maintainer requests; None if there is none."""
+        versions = {requested.version for requested in self._requested} - {None}
+        if len(versions) > 1:
+            flags = sorted(f"--set-version {version}" for version in versions)
+            raise Refusal(
+                code=ErrorCode.USAGE,
+                message=f"packages with one version cannot have two ({self._title}): {' and '.join(flags)}",
+                hint="Give all packages of the group the same version.",
+            )
+        return next(iter(versions), None)
+
+    def _joins(self, last: Version) -> bool:
+        """Return whether all packages are new and declare the *last* version of the others."""
+        if self._footer is not None or kind_of(last) != self._kind:
+            return False
+        histories = [request.history for request in self._releasing]
+        are_new = all(history.last is None for history in histories)
+        return are_new and all(history.declared == last for history in histories)
+
+    def _computed_target(self) -> Version:
+        """Return the version that follows from the changes, a requested bump, footers and the files."""
+        target = self._changes_target()
+        is_bump_requested = any(requested.bump for requested in self._requested)
+        if is_bump_requested:
+            self._refuse_low_request(target)
+            return target
+        written, footer = self._group.written, self._footer
+        if written is None:
+            return target
+        written_target = self._written_target(written)
         is_footer_later = footer is not None and footer > written
         # A release commit has written what the changes asked for then, and later changes can ask for more.
-        is_minimum = group.proposed == written or is_footer_later
-        target = max(target, written_target) if is_minimum else written_target
-    _refuse_unusable_target(releasing, target, last)
-    is_computed = footer is None and target != written
-    return _skip_consumed(target, releasing) if is_computed else target
+        is_minimum = is_footer_later or self._group.proposed == written
+        return max(target, written_target) if is_minimum else written_target
 
+    def _changes_target(self) -> Version:
+        """Return the version that the changes lead to, or the Release-As; without releases, the declared one."""
+        base = self._footer or self._base_version()
+        if self._is_complete(base):
+            return base
+        return self._next_prerelease(base)
 
-def _exact_version(releasing: Sequence[BumpRequest], title: str) -> Version | None:
-    """Return the version that the maintainer requests; None if there is none."""
-    versions = {request.history.requested.version for request in releasing} - {None}
-    if len(versions) > 1:
-        flags = " and ".join(sorted(f"--set-version {version}" for version in versions))
-        message = f"packages with one version cannot have two ({title}): {flags}"
-        raise Refusal(ErrorCode.USAGE, message, hint="Give all packages of the group the same version.")
-    return next(iter(versions), None)
+    def _base_version(self) -> Version:
+        """Return the stable version that the changes lead to; without releases, the declared version."""
+        last, declared = self._group.last, self._group.declared
+        if last is not None:
+            return max(filter(None, self._minimum_versions(last)))
+        if declared is None:
+            raise Refusal(ErrorCode.VERSION_UNKNOWN, "the version is dynamic, and there is no tag")
+        return declared
 
+    def _minimum_versions(self, last: Version) -> Iterator[Version | None]:
+        """Yield the stable versions that the next one must reach; *last* is the last release."""
+        if last.is_prerelease:
+            final = final_of(last)
+            yield final if final > last else next_version(last, Bump.PATCH)
+        stable = self._group.stable
+        if stable is None:  # then no change can break anything
+            return
+        for request in self._releasing:
+            bump = max(Bump.PATCH, request.bump)
+            # Who requests a major bump means it, also on 0.x.
+            is_major_requested = request.history.requested.bump is Bump.MAJOR
+            major_on_zero = is_major_requested or request.rules.major_on_zero
+            yield next_version(stable, bump, major_on_zero=major_on_zero)
 
-def _changes_target(releasing: Sequence[BumpRequest], group: PackageHistory, footer: Version | None) -> Version:
-    """Return the version that the changes lead to, or the Release-As *footer*; without releases, the declared one."""
-    rules, last = releasing[0].rules, group.last
-    base = footer
-    if base is None:
-        base = _first_version(group.declared) if last is None else _base_version(releasing, last, group.stable)
-    if _is_final(base, releasing, footer, last):
-        return base
-    return next_prerelease(base, rules.prerelease, group.tagged, _first_number(releasing))
+    def _is_complete(self, base: Version) -> bool:
+        """Return whether *base* is released as it is, without the number of a prerelease."""
+        if any(request.is_stable for request in self._releasing):
+            return True
+        if self._footer is not None:
+            return self._footer.public != self._footer.base_version
+        # A first release can declare the prerelease that it is.
+        is_first = self._group.last is None
+        return is_first and kind_of(base) == self._kind
 
+    def _next_prerelease(self, base: Version) -> Version:
+        """Return the next prerelease of *base*."""
+        first_number = max(request.rules.first_number for request in self._releasing)
+        return next_prerelease(base, self._kind, self._group.tagged, first_number)
 
-def _written_target(written: Version, releasing: Sequence[BumpRequest], group: PackageHistory) -> Version:
-    """Return the version that *written*, the one in the files, leads to: itself, or the kind that is requested."""
-    kind = releasing[0].rules.prerelease
-    if kind == "none":
-        return final_of(written) if written.is_prerelease else written
-    if kind_of(written) == kind:
-        return written
-    target = next_prerelease(written, kind, group.tagged, _first_number(releasing))
-    if written.is_prerelease and target < written:
-        message = f"{written} is declared, and {target} would be a step back"
-        hint = "The order is dev, a, b, rc. Make a later kind, or change the version in the file."
-        raise Refusal(ErrorCode.VERSION_INVALID, message, hint=hint)
-    return target
+    def _written_target(self, written: Version) -> Version:
+        """Return the version that *written*, the one in the files, leads to: itself, or the kind that is requested."""
+        if kind_of(written) == self._kind:
+            return written
+        if self._kind == "none":
+            return final_of(written)
+        target = self._next_prerelease(written)
+        if written.is_prerelease and target < written:
+            raise Refusal(
+                code=ErrorCode.VERSION_INVALID,
+                message=f"{written} is declared, and {target} would be a step back",
+                hint="The order is dev, a, b, rc. Make a later kind, or change the version in the file.",
+            )
+        return target
 
+    def _skip_consumed(self, target: Version) -> Version:
+        """Return the first version from *target* on that no package has consumed."""
+        while any(target in request.history.consumed for request in self._releasing):
+            target = next_version_after(target)
+        return target
 
-def _first_number(releasing: Sequence[BumpRequest]) -> int:
-    return max(request.rules.first_number for request in releasing)
+    # What is refused.
 
+    def _refuse_low_request(self, target: Version) -> None:
+        """Refuse the version *target*, which the maintainer requests, if it is below the last release or the files."""
+        problem = self._problem_of_request(target)
+        if not problem:
+            return
+        option = next(filter(None, (requested.reason for requested in self._requested)), "")
+        if not option.endswith(f" {target}"):
+            option = f"{option} leads to {target}, which"
+        raise Refusal(
+            code=ErrorCode.VERSION_INVALID,
+            message=f"{option} is {problem}",
+            hint="Request a higher version, or change the version in pyproject.toml first.",
+        )
 
-def _refuse_low_request(releasing: Sequence[BumpRequest], group: PackageHistory, target: Version) -> None:
-    """Refuse the version *target*, which the maintainer requests, if it is below the last release or the files."""
-    option = next(filter(None, (request.history.requested.reason for request in releasing)), "")
-    last, declared = group.last, group.written
-    problem = ""
-    if last is None:
-        declared = group.declared
-    if target.local:
-        problem = "a local version (PEP 440), which no index accepts"
-    elif last is not None and target <= last:
-        problem = f"not above the last release, {last}"
-    elif declared is not None and final_of(target) < final_of(declared):
-        problem = f"below the version in the files, {declared}"
-    if problem:
-        leads_to = "" if option.endswith(f" {target}") else f" leads to {target}, which"
-        message = f"{option}{leads_to} is {problem}"
-        hint = "Request a higher version, or change the version in pyproject.toml first."
-        raise Refusal(ErrorCode.VERSION_INVALID, message, hint=hint)
+    def _problem_of_request(self, target: Version) -> str:
+        group = self._group
+        if target.local:
+            return "a local version (PEP 440), which no index accepts"
+        if group.reaches(target):
+            return f"not above the last release, {group.last}"
+        declared = group.declared if group.last is None else group.written
+        if declared is not None and final_of(target) < final_of(declared):
+            return f"below the version in the files, {declared}"
+        return ""
+
+    def _refuse_invalid_release_as(self) -> None:
+        for request in self._releasing:
+            if request.release_as.refusal:
+                raise request.release_as.refusal
+
+    def _refuse_unusable(self, target: Version) -> None:
+        """Refuse a version that no index accepts, or that is not above the last one."""
+        if target.local:
+            raise self._local_version_refusal(target)
+        if self._group.reaches(target):
+            raise self._step_back_refusal(target)
+
+    def _local_version_refusal(self, target: Version) -> Refusal:
+        footers = [request.release_as for request in self._releasing]
+        commits = [f"commit {footer.commit}" for footer in footers if footer.version == target]
+        return Refusal(
+            code=ErrorCode.VERSION_INVALID,
+            message=f"{target} is a local version (PEP 440), which no index accepts",
+            location=", ".join(commits),
+        )
+
+    def _step_back_refusal(self, target: Version) -> Refusal:
+        last = self._group.last
+        for request in self._releasing:
+            footer = request.release_as
+            if footer.version is not None:
+                return Refusal(
+                    code=ErrorCode.VERSION_INVALID,
+                    message=f"Release-As: {footer.version} is not above the current version, {last}",
+                    location=f"commit {footer.commit}",
+                    hint=f"Commit with a `Release-As:` footer that names a version above {last}; the newest one wins.",
+                )
+        kind = _kind_or_none(last)
+        return Refusal(
+            code=ErrorCode.VERSION_INVALID,
+            message=f"{last} is already released, and {target} would be a step back",
+            hint=f"The order is dev, a, b, rc. Make another {kind}, a later kind, or a stable release.",
+        )
 
 
 def _group_history(histories: Sequence[PackageHistory]) -> PackageHistory:
@@ -574,109 +739,29 @@ def _group_history(histories: Sequence[PackageHistory]) -> PackageHistory:
     )
 
 
-def _first_version(declared: Version | None) -> Version:
-    """Return the version of a first release, which the files declare."""
-    if declared is None:
-        raise Refusal(ErrorCode.VERSION_UNKNOWN, "the version is dynamic, and there is no tag")
-    return declared
-
-
-def _refuse_invalid_release_as(releasing: Sequence[BumpRequest]) -> None:
-    for request in releasing:
-        if request.release_as.refusal:
-            raise request.release_as.refusal
-
-
-def _refuse_unusable_target(releasing: Sequence[BumpRequest], target: Version, last: Version | None) -> None:
-    """Refuse a version that no index accepts, or that is not above the *last* one."""
-    if target.local:
-        raise _local_version_refusal(releasing, target)
-    if last is not None and target <= last:
-        raise _step_back_refusal(releasing, last, target)
-
-
 def _latest(versions: Iterable[Version | None]) -> Version | None:
     """Return the latest of *versions*, None if there is none."""
     return max(filter(None, versions), default=None)
-
-
-def _is_final(base: Version, releasing: Sequence[BumpRequest], footer: Version | None, last: Version | None) -> bool:
-    """Return whether *base* is released as it is, without the number of a prerelease."""
-    rules = releasing[0].rules
-    if rules.prerelease == "none":
-        return True
-    if footer is not None:
-        has_suffix = footer.public != footer.base_version
-        promotes = rules.stays and any(_is_final_footer(request.release_as) for request in releasing)
-        return has_suffix or promotes
-    # A first release can declare the prerelease that it is.
-    return last is None and kind_of(base) == rules.prerelease
-
-
-def _skip_consumed(target: Version, releasing: Sequence[BumpRequest]) -> Version:
-    """Return the first version from *target* on that none of *releasing* has consumed."""
-    while any(target in request.history.consumed for request in releasing):
-        target = next_version_after(target)
-    return target
-
-
-def _base_version(releasing: Sequence[BumpRequest], last: Version, stable: Version | None) -> Version:
-    """Return the stable version that the changes lead to, from the last *stable* one."""
-    # The stable version of the last prerelease is the minimum. Without a stable release, no change can break anything.
-    versions: list[Version | None] = []
-    if last.is_prerelease:
-        final = final_of(last)
-        versions.append(final if final > last else next_version(last, Bump.PATCH))
-    if stable is not None:
-        for request in releasing:
-            bump = max(Bump.PATCH, request.bump)
-            # Who requests a major bump means it, also on 0.x.
-            major_on_zero = request.rules.major_on_zero or request.history.requested.bump is Bump.MAJOR
-            versions.append(next_version(stable, bump, major_on_zero=major_on_zero))
-    return max(filter(None, versions))
-
-
-def _joins_existing_version(releasing: Sequence[BumpRequest], last: Version, prerelease: str) -> bool:
-    """Return whether all of *releasing* are new packages that declare the *last* version of the others."""
-    if kind_of(last) != prerelease:
-        return False
-    histories = [request.history for request in releasing]
-    return all(history.last is None and history.declared == last for history in histories)
-
-
-def _local_version_refusal(releasing: Sequence[BumpRequest], target: Version) -> Refusal:
-    footers = [request.release_as for request in releasing]
-    commits = [f"commit {footer.commit}" for footer in footers if footer.version == target]
-    message = f"{target} is a local version (PEP 440), which no index accepts"
-    return Refusal(ErrorCode.VERSION_INVALID, message, ", ".join(commits))
-
-
-def _step_back_refusal(releasing: Sequence[BumpRequest], last: Version, target: Version) -> Refusal:
-    for request in releasing:
-        footer = request.release_as
-        if footer.version is not None:
-            message = f"Release-As: {footer.version} is not above the current version, {last}"
-            hint = f"Commit with a `Release-As:` footer that names a version above {last}; the newest one wins."
-            return Refusal(ErrorCode.VERSION_INVALID, message, f"commit {footer.commit}", hint)
-    message = f"{last} is already released, and {target} would be a step back"
-    kind = kind_of(last)
-    hint = f"The order is dev, a, b, rc. Make another {kind}, a later kind, or a stable release."
-    return Refusal(ErrorCode.VERSION_INVALID, message, hint=hint)
 
 
 # ---- parts ----------------------------------------------------------------------------------------------------------
 
 
 def _invalid_release_as(change: Change) -> Refusal:
-    message = f"Release-As: {change.release_as!r} is not a PEP 440 version"
-    hint = "Commit with a `Release-As:` footer that names one, such as 1.2.3 or 1.2.3rc1; the newest one wins."
-    return Refusal(ErrorCode.VERSION_INVALID, message, f"commit {change.short_sha}", hint)
+    return Refusal(
+        code=ErrorCode.VERSION_INVALID,
+        message=f"Release-As: {change.release_as!r} is not a PEP 440 version",
+        location=f"commit {change.short_sha}",
+        hint="Commit with a `Release-As:` footer that names one, such as 1.2.3 or 1.2.3rc1; the newest one wins.",
+    )
 
 
 def describe_file(file: FileChange) -> str:
     """Return the path of a change file and the first line of its text, for display."""
     title = _shorten(file.title)
-    return f"{file.path}: {title}" if title else file.path
+    if not title:
+        return file.path
+    return f"{file.path}: {title}"
 
 
 def _shorten(title: str) -> str:
@@ -696,11 +781,11 @@ def bump_of(change: Change, types: Mapping[str, Bump]) -> Bump:
     if change.breaking:
         return Bump.MAJOR
     bump = types.get(change.type, Bump.NONE)
-    if change.fixup and not change.type:
-        return Bump.NONE
+    if change.fixup:
+        return min(bump, Bump.PATCH) if change.type else Bump.NONE
     if change.is_revert:
         return max(bump, types.get("revert", Bump.PATCH))
-    return min(bump, Bump.PATCH) if change.fixup else bump
+    return bump
 
 
 def rule_of(change: Change, types: Mapping[str, Bump], *, soft: bool = False) -> str:
