@@ -7,8 +7,7 @@ its commit. So the search begins with the highest version, and names the tags th
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
-from itertools import chain
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -48,19 +47,19 @@ class PackageTags:
         """Return the tags that look like those that the package gets now."""
         return self.all() if self.is_shared else self.own
 
-    def _shared_tags(self) -> Iterator[TagReading]:
-        """Yield the nameless tags, without those of releases as a whole.
+    def _shared_tags(self) -> list[TagReading]:
+        """Return the nameless tags, without those of releases as a whole.
 
         Such a tag is where the package has its own tag of another version, on the same commit. If the package gets
         nameless tags now, they are its own.
         """
-        versions: defaultdict[str, set[Version]] = defaultdict(set)
-        for reading in () if self.is_shared else self.own:
-            versions[reading.commit].add(reading.version)
-        for reading in self.nameless:
-            is_umbrella = reading.commit in versions and reading.version not in versions[reading.commit]
-            if not is_umbrella:
-                yield reading._replace(name=self.name, is_own=False)
+        shared = [reading._replace(name=self.name, is_own=False) for reading in self.nameless]
+        if self.is_shared:
+            return shared
+        own_versions: defaultdict[str, set[Version]] = defaultdict(set)
+        for reading in self.own:
+            own_versions[reading.commit].add(reading.version)
+        return [reading for reading in shared if not _is_umbrella(reading, own_versions)]
 
     def pools(self, reachable: Container[str] | None) -> Iterator[Sequence[TagReading]]:
         """Yield the tags among which the last release may be; a later pool counts only if an earlier one has none.
@@ -68,14 +67,21 @@ class PackageTags:
         Shared tags are from a time before the packages had their own, unless new tags are shared too. If the package
         declares no version, tags in *reachable* come first.
         """
+        limit = self.limit
         for tags_now_or_ever in (self.current, self.all):
             readings = tags_now_or_ever()
-            if self.limit is not None:
-                yield tuple(reading for reading in readings if reading.version <= self.limit)
+            if limit is not None:
+                yield [reading for reading in readings if reading.version <= limit]
                 continue
             if reachable is not None:
-                yield tuple(reading for reading in readings if reading.tag in reachable)
+                yield [reading for reading in readings if reading.tag in reachable]
             yield readings
+
+
+def _is_umbrella(reading: TagReading, own_versions: Mapping[str, Container[Version]]) -> bool:
+    """Return whether only other versions, by commit, have a tag of the package itself where *reading* is."""
+    versions = own_versions.get(reading.commit)
+    return versions is not None and reading.version not in versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +105,24 @@ def package_tags(
 
     *umbrellas* are tags of releases as a whole. They belong to a package only if its format names no package.
     """
-    readings = {scheme: _read_tags(tags, scheme, umbrellas) for scheme in (schemes.common, *schemes.own.values())}
+    all_schemes = (schemes.common, *schemes.own.values())
+    readings = {scheme: _read_tags(tags, scheme, umbrellas) for scheme in all_schemes}
     by_name: dict[str, PackageTags] = {}
     for name, limit in declared.items():
         scheme = schemes.of(name)
-        named, nameless = readings[scheme].get(name, ()), readings[scheme].get("", ())
+        named = readings[scheme].get(name, ())
+        nameless = readings[scheme].get("", ())
         if name in schemes.own:  # no other package has this form, so its tags need no name
-            renamed = (reading._replace(name=name) for reading in nameless)
-            named, nameless = _highest_first((*named, *renamed)), ()
-        by_name[name] = PackageTags(name, named, nameless, is_shared=not scheme.names_packages, limit=limit)
+            renamed = [reading._replace(name=name) for reading in nameless]
+            named = _highest_first((*named, *renamed))
+            nameless = ()
+        by_name[name] = PackageTags(
+            name=name,
+            own=named,
+            nameless=nameless,
+            is_shared=not scheme.names_packages,
+            limit=limit,
+        )
     return by_name
 
 
@@ -137,68 +152,74 @@ def find_last_release(
     tags in *reachable* (from HEAD) count, and all tags if none of them is.
     """
     judge = _Judge(objections)
-    for pool in tags.pools(reachable):
-        last = judge.first_release(pool)
-        if judge.unread:
-            break
-        if last is not None:
-            return _with_earlier_releases(last, pool, tags, judge)
-    return LastRelease(unread=judge.unread)
+    try:
+        for pool in tags.pools(reachable):
+            last = judge.first_release(pool)
+            if last is not None:
+                return LastRelease(_with_earlier_releases(last, pool, tags, judge))
+    except _UnreadTagsError as error:
+        return LastRelease(unread=error.tags)
+    return LastRelease()
 
 
-def _with_earlier_releases(
-    last: TagReading, pool: Sequence[TagReading], tags: PackageTags, judge: _Judge
-) -> LastRelease:
+def _with_earlier_releases(last: TagReading, pool: Sequence[TagReading], tags: PackageTags, judge: _Judge) -> Baseline:
     """Return the *last* release with the last stable one, or the first prerelease, in the *pool* of its tags."""
     stable = judge.first_release([reading for reading in pool if not reading.version.is_prerelease])
-    first = None if stable or judge.unread else judge.first_release(pool[::-1])
+    first = None if stable else judge.first_release(pool[::-1])
     begin = stable or first or last
     # A shared tag above the declared version needs no look if the package gets tags of its own.
     seen = dict.fromkeys((*tags.current(), *pool))
     since_begin = [reading for reading in seen if reading.version >= begin.version]
-    judge.read_all(since_begin)
-    if judge.unread:
-        return LastRelease(unread=judge.unread)
-    taken = frozenset(reading.version for reading in since_begin if judge.is_release(reading))
-    return LastRelease(
-        replace(
-            _baseline(last),
-            stable=_baseline(stable) if stable else None,
-            first=_baseline(first) if first else None,
-            taken=taken,
-        )
+    releases = judge.releases(since_begin)
+    return Baseline(
+        tag=last.tag,
+        version=last.version,
+        commit=last.commit,
+        stable=_baseline(stable),
+        first=_baseline(first),
+        taken=frozenset(reading.version for reading in releases),
     )
 
 
-def _baseline(reading: TagReading) -> Baseline:
+def _baseline(reading: TagReading | None) -> Baseline | None:
+    if reading is None:
+        return None
     return Baseline(reading.tag, reading.version, reading.commit)
 
 
+class _UnreadTagsError(Exception):
+    """The answer depends on *tags* that nobody has looked at."""
+
+    def __init__(self, tags: tuple[TagReading, ...]) -> None:
+        super().__init__(tags)
+        self.tags = tags
+
+
 class _Judge:
-    """Decides with *objections* which tags are releases, and collects the *unread* ones that it needs to know."""
+    """Decides with *objections* which tags are releases; raises _UnreadTagsError for tags that it needs to know."""
 
     def __init__(self, objections: Objections | None) -> None:
         self._objections = objections
-        self.unread: tuple[TagReading, ...] = ()
 
     def first_release(self, readings: Sequence[TagReading]) -> TagReading | None:
-        """Return the first of *readings* that is a release; None if there is none, or a tag must be read before."""
+        """Return the first of *readings* that is a release; None if there is none."""
         for number, reading in enumerate(readings):
             if self._is_unread(reading):
                 # Each round reads twice as many tags: a package with many strays needs few rounds.
                 unread = filter(self._is_unread, readings[number:])
-                self.unread = tuple(unread)[: number + 1]
-                return None
-            if self.is_release(reading):
+                raise _UnreadTagsError(tuple(unread)[: number + 1])
+            if self._is_release(reading):
                 return reading
         return None
 
-    def read_all(self, readings: Iterable[TagReading]) -> None:
-        """Ask for all of *readings* that nobody has looked at."""
-        self.unread = self.unread or tuple(filter(self._is_unread, readings))
+    def releases(self, readings: Sequence[TagReading]) -> list[TagReading]:
+        """Return those of *readings* that are releases."""
+        unread = tuple(filter(self._is_unread, readings))
+        if unread:
+            raise _UnreadTagsError(unread)
+        return list(filter(self._is_release, readings))
 
-    def is_release(self, reading: TagReading) -> bool:
-        """Return whether somebody has looked at the tag, and it is a release."""
+    def _is_release(self, reading: TagReading) -> bool:
         return self._objections is None or self._objections.get(reading) == ""
 
     def _is_unread(self, reading: TagReading) -> bool:
@@ -209,10 +230,14 @@ def find_baselines(
     tags: Mapping[str, PackageTags], objections: Objections | None = None, reachable: Container[str] | None = None
 ) -> tuple[dict[str, Baseline], tuple[TagReading, ...]]:
     """Return the last releases that are known, by package, and the tags that must be read to know the others."""
-    last_releases = {name: find_last_release(of_package, objections, reachable) for name, of_package in tags.items()}
-    known = {name: last_release.last for name, last_release in last_releases.items() if last_release.last}
-    unread = chain.from_iterable(last_release.unread for last_release in last_releases.values())
-    return known, tuple(unread)
+    baselines: dict[str, Baseline] = {}
+    unread: list[TagReading] = []
+    for name, of_package in tags.items():
+        release = find_last_release(of_package, objections, reachable)
+        unread += release.unread
+        if release.last is not None:
+            baselines[name] = release.last
+    return baselines, tuple(unread)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,10 +262,17 @@ def stray_tags(
     releases = {reading.tag for reading, reason in objections.items() if not reason}
     strays: dict[str, StrayTag] = {}
     for name, of_package in tags.items():
-        last = baselines.get(name)
-        for reading in of_package.current():
+        for reading in _later_tags(of_package, baselines.get(name)):
             reason = objections.get(reading, "")
-            is_later = last is None or reading.version > last.version
-            if reason and is_later and reading.tag not in releases:
-                strays.setdefault(reading.tag, StrayTag(reading.tag, reading.version, reason))
+            if reason and reading.tag not in releases:
+                stray = StrayTag(reading.tag, reading.version, reason)
+                strays.setdefault(reading.tag, stray)
     return tuple(sorted(strays.values(), key=attrgetter("version"), reverse=True))
+
+
+def _later_tags(of_package: PackageTags, last: Baseline | None) -> Sequence[TagReading]:
+    """Return the tags of the package that look like later releases than the *last* one."""
+    readings = of_package.current()
+    if last is None:
+        return readings
+    return [reading for reading in readings if reading.version > last.version]
