@@ -61,36 +61,17 @@ def attribute_commits(
     """
     releases = _ReleaseBits(since, latest)
     owners = _DirectoryHistory(owner_of, layouts, ignored)
+    collector = _Collector(releases, owners, packages=owner_of.values(), prereleased=latest)
     bits = {head: _HEAD}
-    commits: list[Commit] = []
-    touching: dict[str, list[str]] = {package: [] for package in owner_of.values()}
-    fresh: dict[str, set[str]] = {package: set() for package in latest}
-    manifests: dict[str, list[str]] = {}
-    unmatched: list[Commit] = []
-    consumptions = _Consumptions(is_consumption, releases, owner_of.values())
     for commit in walk:
         reached = _pass_to_parents(commit, bits, releases.of(commit))
         owned = owners.of(commit)
         if not reached & _HEAD:
             continue
-        packages = [package for package in owned if not releases.last_contains(reached, package)]
-        for package in packages:
-            touching[package].append(commit.sha)
-            if package in fresh and not releases.prerelease_contains(reached, package):
-                fresh[package].add(commit.sha)
-        consumptions.add(commit, reached)
-        releases_with_it = reached & releases.last
-        in_all_releases = releases_with_it == releases.last
-        if packages or not in_all_releases:
-            is_message_read = packages or commit.is_merge
-            message = commit.message if is_message_read else ""
-            commits.append(Commit(commit.sha, commit.parents, message, files=()))
-            for directory in owners.pyproject_directories(commit):
-                manifests.setdefault(directory, []).append(commit.sha)
-        is_unmatched = not packages and not releases_with_it
-        if is_unmatched and _mentions_release_as(commit):
-            unmatched.append(commit)
-    return Attribution(tuple(commits), touching, fresh, manifests, unmatched, consumptions.by_package, owners.documents)
+        collector.add(commit, reached, owned)
+        if is_consumption(commit):
+            collector.add_consumption(commit, reached)
+    return collector.result()
 
 
 def owners_of(files: Sequence[str], owner_of: Mapping[str, str], ignored: Container[str]) -> set[str]:
@@ -139,23 +120,70 @@ def _mentions_release_as(commit: Commit) -> bool:
     return "release-as" in message
 
 
-class _Consumptions:
-    """Collects the commits that use up change files, for each package whose last release does not contain them."""
+class _Collector:
+    """Collects the commits of a walk, by the packages whose last releases do not contain them."""
 
     def __init__(
-        self, is_consumption: Callable[[Commit], bool], releases: _ReleaseBits, packages: Iterable[str]
+        self,
+        releases: _ReleaseBits,
+        owners: _DirectoryHistory,
+        packages: Iterable[str],
+        prereleased: Iterable[str],
     ) -> None:
-        self.by_package: dict[str, list[Commit]] = {package: [] for package in packages}
-        self._is_consumption = is_consumption
         self._releases = releases
+        self._owners = owners
+        self._commits: list[Commit] = []
+        self._by_package: dict[str, list[str]] = {package: [] for package in packages}
+        self._since_prerelease: dict[str, set[str]] = {package: set() for package in prereleased}
+        self._pyproject_changes: dict[str, list[str]] = {}
+        self._unmatched_release_as: list[Commit] = []
+        self._consumptions: dict[str, list[Commit]] = {package: [] for package in self._by_package}
 
-    def add(self, commit: Commit, reached: int) -> None:
-        """Add *commit*, which has the bits *reached*, if it uses up change files."""
-        if not self._is_consumption(commit):
-            return
-        for package, commits in self.by_package.items():
+    def add(self, commit: Commit, reached: int, owned: Iterable[str]) -> None:
+        """Add *commit*, which has the bits *reached* and touches the packages *owned*."""
+        packages = [package for package in owned if not self._releases.last_contains(reached, package)]
+        for package in packages:
+            self._add_change(commit, reached, package)
+        releases_with_it = reached & self._releases.last
+        in_all_releases = releases_with_it == self._releases.last
+        if packages:
+            self._add_commit(commit, commit.message)
+        elif not in_all_releases:
+            # A merge is read even if it touches no package: its message says which pull request it is.
+            message = commit.message if commit.is_merge else ""
+            self._add_commit(commit, message)
+        is_unmatched = not packages and not releases_with_it
+        if is_unmatched and _mentions_release_as(commit):
+            self._unmatched_release_as.append(commit)
+
+    def add_consumption(self, commit: Commit, reached: int) -> None:
+        """Add *commit*, which has the bits *reached* and uses up change files."""
+        for package, commits in self._consumptions.items():
             if not self._releases.last_contains(reached, package):
                 commits.append(commit)
+
+    def result(self) -> Attribution:
+        """Return all that was added."""
+        return Attribution(
+            commits=tuple(self._commits),
+            by_package=self._by_package,
+            since_prerelease=self._since_prerelease,
+            pyproject_changes=self._pyproject_changes,
+            unmatched_release_as=self._unmatched_release_as,
+            consumptions=self._consumptions,
+            documents=self._owners.documents,
+        )
+
+    def _add_change(self, commit: Commit, reached: int, package: str) -> None:
+        self._by_package[package].append(commit.sha)
+        fresh = self._since_prerelease.get(package)
+        if fresh is not None and not self._releases.prerelease_contains(reached, package):
+            fresh.add(commit.sha)
+
+    def _add_commit(self, commit: Commit, message: str) -> None:
+        self._commits.append(Commit(commit.sha, commit.parents, message, files=()))
+        for directory in self._owners.pyproject_directories(commit):
+            self._pyproject_changes.setdefault(directory, []).append(commit.sha)
 
 
 class _DirectoryHistory:
@@ -237,14 +265,17 @@ class _Owners:
 
     def of_code(self, files: Sequence[str]) -> set[str]:
         """Return the owners of those of *files* that are not documentation."""
-        return self.of([file for file in files if not is_documentation(self._in_package(file))])
+        code = [file for file in files if not is_documentation(self._in_package(file))]
+        return self.of(code)
 
     def _in_package(self, file: str) -> str:
         """Return the path of *file* inside its package."""
         directory, _, _ = file.rpartition("/")
         while directory and directory not in self._named:
             directory, _, _ = directory.rpartition("/")
-        return file.removeprefix(f"{directory}/") if directory else file
+        if not directory:
+            return file
+        return file.removeprefix(f"{directory}/")
 
     def _of_file(self, file: str) -> str:
         # Git lists a submodule as a file, but a package may be in it.
