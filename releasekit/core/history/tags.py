@@ -46,7 +46,8 @@ class TagScheme:
 
     def _check(self, pattern: str) -> None:
         placeholders = _PLACEHOLDER.findall(pattern)
-        has_other_braces = re.search("[{}]", _PLACEHOLDER.sub("", pattern)) is not None
+        text = _PLACEHOLDER.sub("", pattern)
+        has_other_braces = re.search("[{}]", text) is not None
         if has_other_braces or placeholders.count("version") != 1 or placeholders.count("name") > 1:
             message = f"{pattern!r} must contain {{version}}, and may contain {{name}} and {{label}}"
             raise Refusal(ErrorCode.TAG_INVALID, message)
@@ -63,7 +64,9 @@ class TagScheme:
     @property
     def patterns(self) -> tuple[str, ...]:
         """All formats; the first one is written."""
-        return (self.pattern,) if isinstance(self.pattern, str) else self.pattern
+        if isinstance(self.pattern, str):
+            return (self.pattern,)
+        return self.pattern
 
     @property
     def names_packages(self) -> bool:
@@ -88,7 +91,8 @@ class TagScheme:
 
         If the written format names no package, a release as a whole and its packages share a tag, so it stays.
         """
-        return {tag: commit for tag, commit in tags.items() if tag not in umbrellas or self._is_shared(tag)}
+        unowned = {tag for tag in tags if tag in umbrellas and not self._is_shared(tag)}
+        return {tag: commit for tag, commit in tags.items() if tag not in unowned}
 
     def _is_shared(self, tag: str) -> bool:
         """Return whether *tag* may be the tag of a release as a whole and also of its packages."""
@@ -160,8 +164,10 @@ def _read(regex: re.Pattern[str], tag: str) -> tuple[str, Version] | None:
         return None
     groups = match.groupdict()
     version = parse_version(groups["version"])
+    if version is None:
+        return None
     name = canonicalize_name(groups.get("name", ""))
-    return (name, version) if version else None
+    return name, version
 
 
 TAGS_PER_PUSH = 3
@@ -207,10 +213,13 @@ def baseline_on_index(versions: Iterable[Version], limit: Version | None) -> Bas
 
     As with tags, it is the highest version not above *limit*, the declared one. None if there is none.
     """
-    taken = frozenset(versions)
-    releases = [Baseline(tag="", version=version, commit="") for version in taken]
-    candidates = [release for release in releases if limit is None or release.version <= limit]
-    return _last_baseline(candidates, taken) if candidates else None
+    taken = candidates = frozenset(versions)
+    if limit is not None:
+        candidates = frozenset(version for version in taken if version <= limit)
+    if not candidates:
+        return None
+    releases = [Baseline(tag="", version=version, commit="") for version in candidates]
+    return _last_baseline(releases, taken)
 
 
 def _last_baseline(releases: Sequence[Baseline], taken: frozenset[Version]) -> Baseline:
@@ -245,7 +254,8 @@ def umbrella_tag(
     distinct = set(versions)
     version = distinct.pop() if len(distinct) == 1 else lead
     if version is not None:
-        tag = TagScheme(pattern, schemes.common.label).tag("", version)
+        scheme = TagScheme(pattern, schemes.common.label)
+        tag = scheme.tag("", version)
         if tag not in used and not schemes.is_ambiguous(tag):
             return tag
     return _dated_tag(date, used)
@@ -274,7 +284,10 @@ def umbrella_candidates(tags: Mapping[str, str], umbrella_format: str, label: st
     candidates: dict[str, str] = {}
     for tag, commit in tags.items():
         other_tags = package_tags[commit] - {tag}
-        if other_tags and (_UMBRELLA_TAG.fullmatch(tag) or scheme.read(tag)):
+        if not other_tags:
+            continue
+        has_umbrella_form = _UMBRELLA_TAG.fullmatch(tag) or scheme.read(tag)
+        if has_umbrella_form:
             candidates[tag] = commit
     return candidates
 
