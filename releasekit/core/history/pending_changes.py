@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from releasekit.core.history.change_files import FileChange  # noqa: TC001  pydantic reads the types of the fields
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Container, Mapping, Sequence
 
     from releasekit.core.history.change_files import ChangeFile
 
@@ -48,9 +48,16 @@ class ConsumedFile(BaseModel):
     packages: tuple[str, ...] = ()
     deleted: bool = False
 
+    @property
+    def is_edited(self) -> bool:
+        """Whether anything happens to the file."""
+        return self.deleted or bool(self.packages)
+
     def __str__(self) -> str:
         """Say what happens to the file."""
-        return f"delete {self.path}" if self.deleted else f"remove {', '.join(self.packages)} from {self.path}"
+        if self.deleted:
+            return f"delete {self.path}"
+        return f"remove {', '.join(self.packages)} from {self.path}"
 
 
 def pending_changes(
@@ -74,9 +81,7 @@ def pending_changes(
 def _changes_of(name: str, files: Sequence[ChangeFile], removed: Sequence[FileChange]) -> list[FileChange]:
     """Return what *files* say about the package *name*, and what was *removed*; a file that is there wins."""
     by_path = {change.path: change for change in removed}
-    own_files = [file for file in files if name in file.bumps]
-    for file in own_files:
-        by_path[file.path] = file.change_of(name)
+    by_path |= {file.path: file.change_of(name) for file in files if name in file.bumps}
     return [by_path[path] for path in sorted(by_path)]
 
 
@@ -90,16 +95,20 @@ def consumed_files(
     """
     if not published:
         return []
-    consumed = [_consume(file, pending, published) for file in files]
-    return [file for file in consumed if file.deleted or file.packages]
+    pending_paths = {name: changes.paths for name, changes in pending.items()}
+    consumed = [_consume(file, pending_paths, published) for file in files]
+    return [file for file in consumed if file.is_edited]
 
 
-def _consume(file: ChangeFile, pending: Mapping[str, PendingChanges], published: Collection[str]) -> ConsumedFile:
-    """Return what happens to *file*: without packages and not deleted, it stays as it is."""
-    done = tuple(name for name in file.bumps if name in published)
-    others = file.bumps.keys() - done
-    waiting = [name for name in others if file.path in pending.get(name, PendingChanges()).paths]
-    is_unused = not done and bool(file.bumps)
-    deleted = not (waiting or file.foreign_names or is_unused)
-    packages = done if deleted or file.names_packages else ()
-    return ConsumedFile(path=file.path, packages=packages, deleted=deleted)
+def _consume(file: ChangeFile, pending_paths: Mapping[str, Container[str]], published: Collection[str]) -> ConsumedFile:
+    """Return what happens to *file*; *pending_paths* are by package the files that no stable release has."""
+    released = tuple(name for name in file.bumps if name in published)
+    others = file.bumps.keys() - released
+    waiting = [name for name in others if file.path in pending_paths.get(name, ())]
+    is_of_others = bool(file.bumps) and not released
+    is_needed = bool(waiting or file.foreign_names or is_of_others)
+    if not is_needed:
+        return ConsumedFile(path=file.path, packages=released, deleted=True)
+    if not file.names_packages:
+        return ConsumedFile(path=file.path)
+    return ConsumedFile(path=file.path, packages=released)
