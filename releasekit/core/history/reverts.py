@@ -16,7 +16,7 @@ from releasekit.core.history.commits import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,21 @@ def drop_reverted(changes: Sequence[Change], *, unreleased: Container[str] = fro
     *unreleased* has the sha of every commit that is unreleased in some package. If a revert names one of *changes* and
     such a commit, the other commit concerns another package and does not make the revert count.
     """
-    matches = _RevertMatcher(changes, unreleased)
     effective: list[Change] = []
     ignored: list[IgnoredChange] = []
-    for index, change in enumerate(changes):
-        reason = matches.reason_to_ignore(index)
+    for change, reason in with_revert_reasons(changes, unreleased):
         if reason:
             ignored.append(IgnoredChange(change, reason))
         else:
             effective.append(change)
     return EffectiveChanges(tuple(effective), tuple(ignored))
+
+
+def with_revert_reasons(changes: Sequence[Change], unreleased: Container[str]) -> Iterator[tuple[Change, str]]:
+    """Yield each of *changes* with the reason why it has no effect, empty if it has one; see `drop_reverted`."""
+    matcher = _RevertMatcher(changes, unreleased)
+    for index, change in enumerate(changes):
+        yield change, matcher.reason_to_ignore(index)
 
 
 class _RevertMatcher:

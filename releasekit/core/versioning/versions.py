@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from releasekit.core.config.bump_rules import Bump, BumpRules
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.history.pending_changes import PendingChanges
-from releasekit.core.history.reverts import IgnoredChange, drop_reverted
+from releasekit.core.history.reverts import IgnoredChange, with_revert_reasons
 from releasekit.core.version_numbers import (
     bump_between,
     implied_bump,
@@ -228,10 +228,9 @@ def _requested_kinds(histories: Sequence[PackageHistory]) -> frozenset[str]:
 def _several_kinds_refusal(kinds: Mapping[str, str], title: str) -> Refusal:
     """Return the refusal of packages that share a version, but not the kind of prerelease; *kinds* are by package."""
     descriptions = ", ".join(f'{name} has "{kind}"' for name, kind in sorted(kinds.items()))
-    message = f"packages with one version need one kind of prerelease: {descriptions}"
     return Refusal(
         code=ErrorCode.CONFIG_INVALID_VALUE,
-        message=message,
+        message=f"packages with one version need one kind of prerelease: {descriptions}",
         location=title,
         hint="Set `prerelease` once, in the group, or give these packages the same value.",
     )
@@ -279,7 +278,10 @@ def _cause_without_changes(history: PackageHistory, rules: BumpRules) -> str:
 
 
 class _SplitChanges(NamedTuple):
-    """The changes that trigger a release, and those that do not, newest first; *files* are those that trigger one."""
+    """The changes that trigger a release, and those that do not; *files* are the change files that trigger one.
+
+    All are in the order of the history, newest first.
+    """
 
     triggers: tuple[Change, ...]
     ignored: tuple[IgnoredChange, ...]
@@ -327,16 +329,14 @@ class _ChangeSplitter:
         return ReleaseAs()
 
     def _split(self, changes: Sequence[Change], files: tuple[FileChange, ...]) -> _SplitChanges:
-        remaining = drop_reverted(changes, unreleased=self._unreleased)
-        reasons = {ignored.change.sha: ignored.reason for ignored in remaining.ignored}
         triggers: list[Change] = []
-        for change in remaining.effective:
-            reason = self._ignored_reason(change)
+        ignored: list[IgnoredChange] = []
+        for change, revert_reason in with_revert_reasons(changes, self._unreleased):
+            reason = revert_reason or self._ignored_reason(change)
             if reason:
-                reasons[change.sha] = reason
+                ignored.append(IgnoredChange(change, reason))
             else:
                 triggers.append(change)
-        ignored = [IgnoredChange(change, reasons[change.sha]) for change in changes if change.sha in reasons]
         return _SplitChanges(tuple(triggers), tuple(ignored), files)
 
     def _ignored_reason(self, change: Change) -> str:
@@ -529,8 +529,10 @@ class _TargetVersion:
         self._releasing = releasing
         self._title = title
         self._group = _group_history([request.history for request in requests])
-        self._requested = [request.history.requested for request in releasing]
-        self._footer = _latest(request.release_as.version for request in releasing)
+        self._histories = [request.history for request in releasing]
+        self._requested = [history.requested for history in self._histories]
+        self._footers = [request.release_as for request in releasing]
+        self._footer = _latest(footer.version for footer in self._footers)
         self._kind = releasing[0].rules.prerelease
 
     def decide(self) -> Version:
@@ -570,9 +572,7 @@ class _TargetVersion:
         """Return whether all packages are new and declare the *last* version of the others."""
         if self._footer is not None or kind_of(last) != self._kind:
             return False
-        histories = [request.history for request in self._releasing]
-        are_new = all(history.last is None for history in histories)
-        return are_new and all(history.declared == last for history in histories)
+        return all(history.last is None and history.declared == last for history in self._histories)
 
     def _computed_target(self) -> Version:
         """Return the version that follows from the changes, a requested bump, footers and the files."""
@@ -653,7 +653,7 @@ class _TargetVersion:
 
     def _skip_consumed(self, target: Version) -> Version:
         """Return the first version from *target* on that no package has consumed."""
-        while any(target in request.history.consumed for request in self._releasing):
+        while any(target in history.consumed for history in self._histories):
             target = next_version_after(target)
         return target
 
@@ -685,9 +685,9 @@ class _TargetVersion:
         return ""
 
     def _refuse_invalid_release_as(self) -> None:
-        for request in self._releasing:
-            if request.release_as.refusal:
-                raise request.release_as.refusal
+        for footer in self._footers:
+            if footer.refusal:
+                raise footer.refusal
 
     def _refuse_unusable(self, target: Version) -> None:
         """Refuse a version that no index accepts, or that is not above the last one."""
@@ -697,8 +697,7 @@ class _TargetVersion:
             raise self._step_back_refusal(target)
 
     def _local_version_refusal(self, target: Version) -> Refusal:
-        footers = [request.release_as for request in self._releasing]
-        commits = [f"commit {footer.commit}" for footer in footers if footer.version == target]
+        commits = [f"commit {footer.commit}" for footer in self._footers if footer.version == target]
         return Refusal(
             code=ErrorCode.VERSION_INVALID,
             message=f"{target} is a local version (PEP 440), which no index accepts",
@@ -707,8 +706,7 @@ class _TargetVersion:
 
     def _step_back_refusal(self, target: Version) -> Refusal:
         last = self._group.last
-        for request in self._releasing:
-            footer = request.release_as
+        for footer in self._footers:
             if footer.version is not None:
                 return Refusal(
                     code=ErrorCode.VERSION_INVALID,
