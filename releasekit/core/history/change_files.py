@@ -84,7 +84,8 @@ class ChangeDirectory:
         directory, _, name = path.rpartition("/")
         if directory != self.path or not name.endswith(self.suffix):
             return False
-        return not name.startswith(".") and name.lower() != "readme.md"
+        is_other_file = name.startswith(".") or name.lower() == "readme.md"
+        return not is_other_file
 
 
 def change_directories(members: Mapping[str, str]) -> tuple[ChangeDirectory, ...]:
@@ -129,7 +130,8 @@ def parse_change_file(directory: ChangeDirectory, path: str, text: str, members:
         elif directory.is_shared:
             foreign_names.append(line.name)
         else:
-            message = f"no member of the workspace is named {line.name}{did_you_mean(line.name, members)}"
+            suggestion = did_you_mean(line.name, members)
+            message = f"no member of the workspace is named {line.name}{suggestion}"
             raise _invalid(f"{path}:{line.number}", message)
     heading, body = _split_heading(body)
     return ChangeFile(path, bumps, body, heading, tuple(foreign_names))
@@ -192,7 +194,8 @@ def _parse_bump_line(path: str, number: int, line: str) -> _BumpLine:
     name, bump = match[2], match[4]
     if bump not in _BUMP_NAMES:
         allowed = ", ".join(reversed(_BUMP_NAMES))
-        raise _invalid(location, f"{bump} is not one of {allowed}{did_you_mean(bump, _BUMP_NAMES)}")
+        suggestion = did_you_mean(bump, _BUMP_NAMES)
+        raise _invalid(location, f"{bump} is not one of {allowed}{suggestion}")
     return _BumpLine(number, name, Bump[bump.upper()])
 
 
@@ -229,8 +232,9 @@ def _parse_json(path: str, text: str, packages: tuple[str, ...]) -> ChangeFile:
     if not isinstance(kind, str) or not isinstance(description, str):
         raise _invalid(path, "the file needs the texts `type` and `description`")
     if kind not in _JSON_TYPES:
-        message = f"the type {kind} is not one of {', '.join(_JSON_TYPES)}{did_you_mean(kind, _JSON_TYPES)}"
-        raise _invalid(path, message)
+        allowed = ", ".join(_JSON_TYPES)
+        suggestion = did_you_mean(kind, _JSON_TYPES)
+        raise _invalid(path, f"the type {kind} is not one of {allowed}{suggestion}")
     bump, heading = _JSON_TYPES[kind]
     body = _clean_text(description.strip().splitlines())
     return ChangeFile(path, dict.fromkeys(packages, bump), body, heading, names_packages=False)

@@ -223,8 +223,9 @@ def _footer(line: str, *, anywhere: bool) -> tuple[str, str]:
         return _NO_FOOTER
     if release_as := _RELEASE_AS.match(line):
         return "release-as", release_as[1]
-    match = _FOOTER.match(line)
-    return (match[1].lower(), match[2]) if match else _NO_FOOTER
+    if footer := _FOOTER.match(line):
+        return footer[1].lower(), footer[2]
+    return _NO_FOOTER
 
 
 # ---- what a commit reverts ------------------------------------------------------------------------------------------
@@ -323,7 +324,9 @@ def _reverted_subject(title: str, kind: str) -> Subject | None:
     if kind != "revert" and not _QUOTED.match(title):
         return None
     text, depth = subject_of(title)
-    return Subject(text, depth - 1) if depth else None
+    if not depth:
+        return None
+    return Subject(text, depth - 1)
 
 
 def _quoted_pull_requests(title: str) -> list[str]:
@@ -338,7 +341,9 @@ def _quoted_pull_requests(title: str) -> list[str]:
 def own_pull_requests(title: str) -> list[str]:
     """Return the numbers of the pull requests at the end of *title*, as in `x (#12)`."""
     own = _OWN_PULL_REQUESTS.search(title)
-    return _PULL_REQUEST.findall(own[0]) if own else []
+    if own is None:
+        return []
+    return _PULL_REQUEST.findall(own[0])
 
 
 # ---- a whole history ------------------------------------------------------------------------------------------------
@@ -395,8 +400,11 @@ class _RevertResolver:
 
     def _commits_of_merge(self, merge: Commit, mainline: str) -> Iterator[str]:
         """Yield the commits of *merge* that its parent *mainline* (by default the first) does not contain."""
-        named = [parent for parent in merge.parents if mainline and parent.startswith(mainline)]
-        before = set(self._reachable(named or merge.parents[:1], ()))
+        parents = merge.parents[:1]
+        if mainline:
+            named = tuple(parent for parent in merge.parents if parent.startswith(mainline))
+            parents = named or parents
+        before = set(self._reachable(parents, ()))
         return self._reachable(merge.parents, before)
 
     def _reachable(self, shas: Sequence[str], but_not: Container[str]) -> Iterator[str]:

@@ -39,7 +39,9 @@ def objection(reading: TagReading, declaration: Declaration | None) -> str:
         return f"{reading.name} was not there"
     if declaration.version is None:
         reads_it = reading.is_own or declaration.reads(reading.tag)
-        return "" if reads_it else f"the build of {reading.name} does not read such tags"
+        if reads_it:
+            return ""
+        return f"the build of {reading.name} does not read such tags"
     if declaration.version == reading.version:
         return ""
     return f"{reading.name} declared {declaration.version}"

@@ -34,8 +34,9 @@ class RepositoryUrls:
     def reference(self, mark: str, number: str) -> str:
         """Return the URL of `#42` or `!42`: an issue or pull request, or on GitLab a merge request."""
         paths = _GITLAB_PATHS if self.is_gitlab else _GITHUB_PATHS
-        path = paths.get(mark)
-        return self._url(f"{path}/{number}") if path else ""
+        if mark not in paths:
+            return ""
+        return self._url(f"{paths[mark]}/{number}")
 
     def tag(self, tag: str, since: str = "") -> str:
         """Return the URL of a tag, or of the comparison of the tag *since* with it."""

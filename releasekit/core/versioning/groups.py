@@ -111,9 +111,11 @@ def group_patterns(settings: Settings, names: Iterable[str]) -> list[str]:
     for name in names:
         if name not in settings.groups:
             available = ", ".join(settings.groups) or "none is configured"
-            message = f"no group is named {name} ({available}){did_you_mean(name, settings.groups)}"
-            hint = "Define groups in [tool.releasekit.groups]."
-            raise Refusal(ErrorCode.WORKSPACE_UNKNOWN_PACKAGE, message, hint=hint)
+            raise Refusal(
+                code=ErrorCode.WORKSPACE_UNKNOWN_PACKAGE,
+                message=f"no group is named {name} ({available}){did_you_mean(name, settings.groups)}",
+                hint="Define groups in [tool.releasekit.groups].",
+            )
         patterns += settings.groups[name].packages
     return patterns
 
@@ -181,7 +183,8 @@ def _shared_group(names: Sequence[str], versioning: Versioning, title: str) -> l
     """Return the group of *names* in a list; an empty list without names, or if their versions are independent."""
     if versioning == "independent" or not names:
         return []
-    return [VersionGroup(tuple(names), fixed=versioning == "fixed", title=title)]
+    is_fixed = versioning == "fixed"
+    return [VersionGroup(tuple(names), fixed=is_fixed, title=title)]
 
 
 def _group_members(workspace: Workspace, title: str, group: Group) -> frozenset[str]:

@@ -38,7 +38,9 @@ def kind_of(version: Version) -> str:
     """Return the kind of prerelease that *version* is: "dev", "a", "b", "rc", or "none"."""
     if version.pre:
         return version.pre[0]
-    return "dev" if version.is_prerelease else "none"
+    if version.is_devrelease:
+        return "dev"
+    return "none"
 
 
 def is_later_kind(kind: str, version: Version) -> bool:
@@ -52,5 +54,6 @@ def _number_of(version: Version) -> int:
         return version.dev or 0
     number = version.pre[1]
     # 1.3rc2.dev1 comes before 1.3rc2; some tools use such numbers.
-    is_before = version.is_devrelease and not version.is_postrelease
-    return number - 1 if is_before else number
+    if version.is_devrelease and not version.is_postrelease:
+        return number - 1
+    return number

@@ -47,15 +47,21 @@ class VersionRequest:
     @property
     def is_promotion(self) -> bool:
         """Whether a later kind is requested now, also without changes."""
-        return self.promote or self.prerelease not in ("", "stay")
+        return self.promote or self.names_kind
+
+    @property
+    def names_kind(self) -> bool:
+        """Whether the option `--prerelease` names a kind."""
+        return self.prerelease not in ("", "stay")
 
     @property
     def kind(self) -> str:
         """The kind of release that is requested, as `BumpRules` has it; empty if none is."""
         if self.version is not None:
             return kind_of(self.version)
-        names_kind = self.prerelease not in ("", "stay")
-        return "none" if self.promote and not names_kind else self.prerelease
+        if self.promote and not self.names_kind:
+            return "none"
+        return self.prerelease
 
     @property
     def decides_version(self) -> bool:
@@ -67,7 +73,9 @@ class VersionRequest:
         """The option that requests a release, as the reason in the plan; empty if there is none."""
         if self.version is not None:
             return f"--set-version {self.version}"
-        return "" if self.bump is None else f"--bump {self.bump.label}"
+        if self.bump is not None:
+            return f"--bump {self.bump.label}"
+        return ""
 
 
 def version_requests(
@@ -117,9 +125,11 @@ def _bumps(options: VersionOptions, workspace: Workspace, named: Collection[str]
         elif named:
             values.add_names(named, bump, text)
         else:
-            message = f"--bump {text} names no package"
-            hint = f'Write --bump NAME={text}, add -p NAME, or write --bump "*={text}" for all packages.'
-            raise Refusal(ErrorCode.USAGE, message, hint=hint)
+            raise Refusal(
+                code=ErrorCode.USAGE,
+                message=f"--bump {text} names no package",
+                hint=f'Write --bump NAME={text}, add -p NAME, or write --bump "*={text}" for all packages.',
+            )
     return values.by_package
 
 
