@@ -23,8 +23,8 @@ def first_releases_to_allow(basis: PlanBasis, released: Iterable[Step]) -> tuple
 
     Raises Refusal RK-WORKSPACE-UNKNOWN-PACKAGE for a pattern in `allow_new` that matches no package.
     """
-    published = basis.inputs.published or {}
-    new_names = [step.name for step in released if step.name not in basis.baselines and not published.get(step.name)]
+    untagged = [step.name for step in released if step.name not in basis.baselines]
+    new_names = [name for name in untagged if not basis.inputs.published_versions(name)]
     return without_allowed(new_names, basis.settings.allow_new, basis.workspace)
 
 

@@ -16,6 +16,7 @@ from releasekit.core.workspace.workspace import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from packaging.requirements import Requirement
     from packaging.version import Version
 
     from releasekit.core.config.settings import Settings
@@ -30,13 +31,12 @@ if TYPE_CHECKING:
 def packages_to_add(basis: PlanBasis, graph: Graph, siblings: Siblings, skipped: Sequence[str]) -> dict[str, str]:
     """Return those of *skipped* that must be released too, each with the reason."""
     targets = siblings.targets
-    if basis.settings.propagate == "patch":
-        requirers = dict(_requirement_reasons(graph, targets, skipped))
-    else:
-        requirers = dict(_out_of_range_reasons(basis, siblings, skipped))
     raised = basis.inputs.raised
     added = {name: f"its requirements were raised by {raised[name]}" for name in skipped if name in raised}
-    added |= requirers
+    if basis.settings.propagate == "patch":
+        added |= _requirement_reasons(graph, targets, skipped)
+    else:
+        added |= _out_of_range_reasons(basis, siblings, skipped)
     if added or not targets:
         return added
     # The last release of these packages excludes a new version; a new release of them solves that.
@@ -76,8 +76,10 @@ def _outdated_requirements(basis: PlanBasis, siblings: Siblings) -> list[Exclusi
 
 def assumption_note(excluded: Sequence[Exclusion]) -> str:
     """Return what to add to a sentence about requirements that were assumed, not read."""
-    assumed = any(exclusion.dependent.assumed for exclusion in excluded)
-    return " (assumed, not read from an index)" if assumed else ""
+    is_assumed = any(exclusion.dependent.assumed for exclusion in excluded)
+    if not is_assumed:
+        return ""
+    return " (assumed, not read from an index)"
 
 
 def summarize_exclusions(excluded: Sequence[Exclusion]) -> str:
@@ -96,10 +98,11 @@ def _out_of_range_reasons(basis: PlanBasis, siblings: Siblings, waiting: Sequenc
     for name in waiting:
         requirements = siblings.raised_requirements(basis.workspace[name], needed=True)
         raised = [requirement for requirement in requirements if requirement.kind is not Kind.GROUP]
-        if raised:
-            names = [requirement.sibling for requirement in raised]
-            new_versions = summarize(_with_versions(names, siblings.targets))
-            yield name, f"{raised[0].before} is raised for {new_versions}"
+        if not raised:
+            continue
+        names = [requirement.sibling for requirement in raised]
+        new_versions = summarize(_with_versions(names, siblings.targets))
+        yield name, f"{raised[0].before} is raised for {new_versions}"
 
 
 def keeps_all_installable(settings: Settings, siblings: Siblings) -> bool:
@@ -119,11 +122,8 @@ def keeps_all_installable(settings: Settings, siblings: Siblings) -> bool:
 
 def candidate_versions(basis: PlanBasis, siblings: Siblings) -> dict[str, list[Candidate]]:
     """Return the versions of each publishable member that the index will have after the release, latest first."""
-    candidates: dict[str, list[Candidate]] = {}
-    for name in siblings.modes:
-        versions = list(_latest_candidates(basis, siblings, name))
-        if versions:
-            candidates[name] = versions
+    latest = {name: list(_latest_candidates(basis, siblings, name)) for name in siblings.modes}
+    candidates = {name: versions for name, versions in latest.items() if versions}
     todo = list(chain.from_iterable(candidates.values()))
     while todo:  # an older release may satisfy what none of these does
         todo = list(_older_releases(todo, candidates, basis.inputs))
@@ -140,10 +140,11 @@ def _latest_candidates(basis: PlanBasis, siblings: Siblings, name: str) -> Itera
     if last is None:
         return
     on_index = basis.inputs.installable_versions(name)
-    is_installable = on_index is None or last.version in on_index
-    if is_installable:
-        metadata = basis.inputs.requirements_of(name, last.version)
-        yield siblings.last_candidate(name, last.version, metadata)
+    is_gone = on_index is not None and last.version not in on_index
+    if is_gone:
+        return
+    metadata = basis.inputs.requirements_of(name, last.version)
+    yield siblings.last_candidate(name, last.version, metadata)
 
 
 def _planned_candidate(basis: PlanBasis, siblings: Siblings, name: str) -> Candidate:
@@ -157,17 +158,14 @@ def _older_releases(
     dependents: Sequence[Candidate], candidates: Mapping[str, Sequence[Candidate]], inputs: PlanInputs
 ) -> Iterator[Candidate]:
     """Yield the latest release that an installer finds for each requirement that the *candidates* do not satisfy."""
-    older_releases: dict[tuple[str, Version], None] = {}
     requirements = chain.from_iterable(candidate.requirements for candidate in dependents)
+    older_releases: dict[tuple[str, Version], None] = {}
     for requirement, _ in requirements:
-        name = canonicalize_name(requirement.name)
-        specifier = requirement.specifier
-        releases = candidates.get(name, ())
-        is_satisfied = any(allows(specifier, release, candidates) for release in releases)
-        if is_satisfied or not releases:
+        if _is_satisfied(requirement, candidates):
             continue
+        name = canonicalize_name(requirement.name)
         on_index = inputs.installable_versions(name) or ()
-        older = max(specifier.filter(on_index), default=None)
+        older = max(requirement.specifier.filter(on_index), default=None)
         if older is not None:
             older_releases[name, older] = None
     for name, version in older_releases:
@@ -180,6 +178,14 @@ def _older_releases(
         )
 
 
+def _is_satisfied(requirement: Requirement, candidates: Mapping[str, Sequence[Candidate]]) -> bool:
+    """Return whether one of the *candidates* satisfies *requirement*, or no package of the workspace is meant."""
+    name = canonicalize_name(requirement.name)
+    if name not in candidates:
+        return True
+    return any(allows(requirement.specifier, release, candidates) for release in candidates[name])
+
+
 def packages_to_query(workspace: Workspace, plan: Plan) -> frozenset[str]:
     """Return the packages to look up on the index: those of *plan*, their requirements, and their dependents.
 
@@ -187,8 +193,7 @@ def packages_to_query(workspace: Workspace, plan: Plan) -> frozenset[str]:
     """
     internal = {member.name: workspace.required_members(member, *PUBLIC_KINDS) for member in workspace}
     released = {step.name for step in plan.steps}
-    published_members = {member.name for member in workspace.publishable}
-    dependents = {name for name in published_members if internal[name] & released}
+    dependents = {member.name for member in workspace.publishable if internal[member.name] & released}
     dependencies = closure(internal, released)
     return dependencies | dependents
 

@@ -100,14 +100,14 @@ def make_plan(
         unallowed_new=unallowed_new,
         together=only_extras_conflict and keeps_all_installable(settings, siblings),
         date=inputs.date,
-        consumes=tuple(consumed_files(inputs.change_files, inputs.pending_files, _stable_names(steps))),
+        consumes=tuple(consumed_files(inputs.change_files, inputs.pending_files, _stable_names(released))),
         requested=selection.versions.recorded,
     )
 
 
-def _stable_names(steps: Sequence[Step]) -> frozenset[str]:
-    """Return the packages that are released as stable versions."""
-    return frozenset(step.name for step in steps if step.order >= 0 and not step.version.is_prerelease)
+def _stable_names(released: Sequence[Step]) -> frozenset[str]:
+    """Return the packages that are *released* as stable versions."""
+    return frozenset(step.name for step in released if not step.version.is_prerelease)
 
 
 def _refuse_cycles(basis: PlanBasis, decisions: Decisions) -> None:

@@ -61,12 +61,17 @@ class PlanInputs(BaseModel):
         was_asked = name in self.published or name in self.elsewhere
         if not was_asked:
             return None
-        published = self.published.get(name, frozenset())
-        return published | self.elsewhere.get(name, frozenset())
+        return self.published_versions(name) | self.elsewhere.get(name, frozenset())
+
+    def published_versions(self, name: str) -> frozenset[Version]:
+        """Return the versions of the package *name* on the index to publish to; none if it was not asked."""
+        if self.published is None:
+            return frozenset()
+        return self.published.get(name, frozenset())
 
     def is_published(self, name: str, version: Version) -> bool:
         """Return whether the index to publish to has this version of the package *name*; False if it was not asked."""
-        return self.published is not None and version in self.published.get(name, ())
+        return version in self.published_versions(name)
 
     def requirements_of(self, name: str, version: Version) -> tuple[Requirement, ...] | None:
         """Return what this release of the package *name* requires; None if nobody read it."""

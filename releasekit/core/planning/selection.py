@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.planning.model import Status
-from releasekit.core.versioning.groups import Decisions, group_patterns
+from releasekit.core.versioning.groups import group_patterns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,10 +40,13 @@ def refuse_unused_requests(decisions: Decisions, statuses: Mapping[str, Status])
     """Raise Refusal RK-USAGE if a version is requested for a package that this release leaves out."""
     for name, request in decisions.requests.items():
         requested = request.history.requested
-        is_unused = requested.reason and not requested.is_held_back and statuses[name] is Status.EXCLUDED
-        if is_unused:
-            message = f"{requested.reason} is for {name}, which is not in this release"
-            raise Refusal(ErrorCode.USAGE, message, hint=f"Add -p {name}, or leave the option out.")
+        asks_for_release = requested.reason and not requested.is_held_back
+        if asks_for_release and statuses[name] is Status.EXCLUDED:
+            raise Refusal(
+                code=ErrorCode.USAGE,
+                message=f"{requested.reason} is for {name}, which is not in this release",
+                hint=f"Add -p {name}, or leave the option out.",
+            )
 
 
 def package_statuses(basis: PlanBasis, decisions: Decisions, graph: Graph) -> dict[str, Status]:

@@ -58,8 +58,8 @@ def _unreleased_reason(basis: PlanBasis, statuses: Mapping[str, Status], need: s
     """Return why the package *need* is on no index; empty if it is, or will be."""
     if not basis.workspace[need].publishable:
         return "which is never published"
-    is_excluded = statuses[need] is Status.EXCLUDED
-    if is_excluded and need not in basis.baselines:
+    was_released = need in basis.baselines
+    if statuses[need] is Status.EXCLUDED and not was_released:
         return "which was never released and is not in this release"
     return ""
 
@@ -117,20 +117,25 @@ def ahead_warnings(steps: Sequence[Step], basis: PlanBasis) -> Iterator[ReleaseW
 
     If an index was asked, and the plan releases what they declare, the plan itself says so.
     """
-    was_asked = basis.inputs.published is not None
-    ahead: list[str] = []
-    for step in steps:
-        declared = basis.workspace[step.name].version
-        last = basis.baselines.get(step.name)
-        if declared is None or last is None or (was_asked and step.next == declared):
-            continue
-        is_marker = declared.is_prerelease or declared.local is not None  # as for the next development
-        if declared > last.version and not is_marker:
-            ahead.append(f"{step.name} {declared} (after {last.version})")
+    ahead = list(filter(None, (_describe_ahead(step, basis) for step in steps)))
     if ahead:
         declare = _verb("declares", "declare", ahead)
         message = f"{count_packages(ahead)} {declare} more than the last known release: {summarize(ahead)}"
         yield ReleaseWarning(ErrorCode.VERSION_AHEAD, message)
+
+
+def _describe_ahead(step: Step, basis: PlanBasis) -> str:
+    """Return what the package of *step* declares, and its last release; empty if that is not more, or only a marker."""
+    declared = basis.workspace[step.name].version
+    last = basis.baselines.get(step.name)
+    if declared is None or last is None or declared <= last.version:
+        return ""
+    was_asked = basis.inputs.published is not None
+    is_planned = was_asked and step.next == declared
+    is_marker = declared.is_prerelease or declared.local is not None  # as for the next development
+    if is_planned or is_marker:
+        return ""
+    return f"{step.name} {declared} (after {last.version})"
 
 
 def stray_tag_warnings(strays: Sequence[str]) -> Iterator[ReleaseWarning]:
