@@ -63,7 +63,12 @@ class ChangeFile:
 
     def change_of(self, name: str) -> FileChange:
         """Return what the file says about the package *name*."""
-        return FileChange(self.path, self.bumps[name], self.text, self.heading)
+        return FileChange(
+            path=self.path,
+            bump=self.bumps[name],
+            text=self.text,
+            heading=self.heading,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +138,14 @@ def parse_change_file(directory: ChangeDirectory, path: str, text: str, members:
             suggestion = did_you_mean(line.name, members)
             message = f"no member of the workspace is named {line.name}{suggestion}"
             raise _invalid(f"{path}:{line.number}", message)
-    heading, body = _split_heading(body)
-    return ChangeFile(path, bumps, body, heading, tuple(foreign_names))
+    heading, text_below = _split_heading(body)
+    return ChangeFile(
+        path=path,
+        bumps=bumps,
+        text=text_below,
+        heading=heading,
+        foreign_names=tuple(foreign_names),
+    )
 
 
 def packages_in(directory: ChangeDirectory, path: str, text: str) -> frozenset[str]:
@@ -236,8 +247,13 @@ def _parse_json(path: str, text: str, packages: tuple[str, ...]) -> ChangeFile:
         suggestion = did_you_mean(kind, _JSON_TYPES)
         raise _invalid(path, f"the type {kind} is not one of {allowed}{suggestion}")
     bump, heading = _JSON_TYPES[kind]
-    body = _clean_text(description.strip().splitlines())
-    return ChangeFile(path, dict.fromkeys(packages, bump), body, heading, names_packages=False)
+    return ChangeFile(
+        path=path,
+        bumps=dict.fromkeys(packages, bump),
+        text=_clean_text(description.strip().splitlines()),
+        heading=heading,
+        names_packages=False,
+    )
 
 
 def _clean_text(lines: Iterable[str]) -> str:

@@ -187,7 +187,11 @@ def _read_footers(body: str) -> _Footers:
     if requests := values["release-as"]:
         release_as = requests[-1].partition("\n")[0].strip()
     refs = "\n".join(values["refs"])
-    return _Footers(tuple(values["BREAKING CHANGE"]), release_as, tuple(_SHAS.findall(refs)))
+    return _Footers(
+        notes=tuple(values["BREAKING CHANGE"]),
+        release_as=release_as,
+        refs=tuple(_SHAS.findall(refs)),
+    )
 
 
 def _split_footers(body: str) -> Iterator[tuple[str, str]]:
@@ -224,7 +228,8 @@ def _footer(line: str, *, anywhere: bool) -> tuple[str, str]:
     if release_as := _RELEASE_AS.match(line):
         return "release-as", release_as[1]
     if footer := _FOOTER.match(line):
-        return footer[1].lower(), footer[2]
+        token, value = footer.groups()
+        return token.lower(), value
     return _NO_FOOTER
 
 
@@ -298,8 +303,11 @@ def _reverts_in_title(title: str, kind: str, refs: Sequence[str]) -> Reverts:
     subject = _reverted_subject(title, kind)
     if subject is None:
         return Reverts()
-    pull_requests = _quoted_pull_requests(title)
-    return Reverts(tuple(refs), tuple(pull_requests), subject)
+    return Reverts(
+        shas=tuple(refs),
+        pull_requests=tuple(_quoted_pull_requests(title)),
+        subject=subject,
+    )
 
 
 def _reverts_in_body(body: str) -> Reverts:
@@ -315,8 +323,12 @@ def _reverts_in_body(body: str) -> Reverts:
         mainline = mainline or parent.lower()
         if subject is None and reference:
             subject = subject_of(reference)
-    pull_requests = _REVERTED_PULL_REQUEST.findall(body)
-    return Reverts(tuple(shas), tuple(pull_requests), subject, mainline)
+    return Reverts(
+        shas=tuple(shas),
+        pull_requests=tuple(_REVERTED_PULL_REQUEST.findall(body)),
+        subject=subject,
+        mainline=mainline,
+    )
 
 
 def _reverted_subject(title: str, kind: str) -> Subject | None:
