@@ -197,7 +197,12 @@ class Plan(BaseModel):
 
     def pins_of(self, step: Step) -> Pins:
         """Return what the package of *step* requires of its siblings once it is built."""
-        return Pins(step.pins, self.versions, self.limits, frozenset(step.older))
+        return Pins(
+            mode=step.pins,
+            versions=self.versions,
+            limits=self.limits,
+            older=frozenset(step.older),
+        )
 
     def install_closure(self, name: str) -> tuple[str, ...]:
         """Return *name* and the packages of this release that its installation brings, transitively."""
