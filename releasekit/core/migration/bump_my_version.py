@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from releasekit.core.migration.foreign_setup import ForeignKey, ForeignSetup, LeftOut, merge_keys, tag_keys, version_of
-from releasekit.core.migration.foreign_texts import as_list, as_table, read_table, table_at
+from releasekit.core.migration.foreign_setup import (
+    ForeignFile,
+    ForeignKey,
+    LeftOut,
+    OptionGuide,
+    combine_files,
+    merge_keys,
+    version_of,
+)
+from releasekit.core.migration.foreign_texts import directory_of, find_options, tables_in
+from releasekit.core.workspace.dynamic_version import table_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from packaging.version import Version
-
-    from releasekit.core.migration.foreign_setup import Places
-    from releasekit.core.migration.foreign_texts import Table
+    from releasekit.core.migration.foreign_setup import ForeignSetup, Places
+    from releasekit.core.workspace.dynamic_version import Table
 
 NAMES = ("pyproject.toml", ".bumpversion.toml", ".bumpversion.cfg", "setup.cfg")
 
@@ -30,101 +39,120 @@ ADVICE = {
     "tag_message": "The message of a tag is fixed, or your `tag_message`.",
 }
 """The keys of bump-my-version that have no counterpart, and what to do instead."""
-_READ = frozenset(
-    ("allow_dirty", "allow_shell_hooks", "commit", "commit_args", "current_version", "files", "ignore_missing_version",
-     "regex", "replace", "search", "sign_tags", "tag", "tag_name")
-)  # fmt: skip
-_NO_COUNTERPART = "Nothing in [tool.releasekit] corresponds to it; see docs/migration/index.md."
+_GUIDE = OptionGuide(
+    read=frozenset(
+        (
+            "allow_dirty",
+            "allow_shell_hooks",
+            "commit",
+            "commit_args",
+            "current_version",
+            "files",
+            "ignore_missing_version",
+            "regex",
+            "replace",
+            "search",
+            "sign_tags",
+            "tag",
+            "tag_name",
+        )
+    ),
+    advice=ADVICE,
+    general_advice="Nothing in [tool.releasekit] corresponds to it; see docs/migration/index.md.",
+)
 _OLD, _NEW = "{current_version}", "{new_version}"
+_SECTIONS = {"pyproject.toml": "[tool.bumpversion]", "setup.cfg": "[bumpversion]"}
+"""The section of bump-my-version in files that other tools read too."""
 
 
 def read_bump_my_version(texts: Mapping[str, str], places: Places) -> ForeignSetup:
     """Return what the files of bump-my-version in *texts*, by path, say about the packages at *places*."""
-    baselines: dict[str, Version] = {}
-    formats: dict[str, str] = {}
-    own_keys: dict[str, tuple[ForeignKey, ...]] = {}
-    root_keys: list[ForeignKey] = []
+    files: list[ForeignFile] = []
+    bumps: list[dict[str, tuple[ForeignKey, ...]]] = []
     left_out: list[LeftOut] = []
     options_by_path = bumpversion_tables(texts)
     for path, options in options_by_path.items():
-        names = places.below(path.rpartition("/")[0] or ".")
-        version = version_of(options.get("current_version"))
-        form = str(options.get("tag_name") or f"v{_NEW}").replace(_NEW, "{version}")
-        if version:
-            baselines |= dict.fromkeys(names, version)
-        if len(names) == 1:
-            formats[names[0]] = form.replace(names[0], "{name}", 1)
-        else:
-            root_keys.append(ForeignKey("tag_format", form, "The tags of bump-my-version."))
-            root_keys.append(ForeignKey("versioning", "fixed", "bump-my-version has one version for all packages."))
-        bumps, without_bump = _bump_files(path, options, places)
-        own_keys = merge_keys(own_keys, bumps)
+        tag_name = str(options.get("tag_name") or f"v{_NEW}")
+        files.append(
+            ForeignFile(
+                names=places.below(directory_of(path)),
+                version=version_of(options.get("current_version")),
+                tag_format=tag_name.replace(_NEW, "{version}"),
+            )
+        )
+        keys_by_package, without_bump = _bump_files(path, options, places)
+        bumps.append(keys_by_package)
         left_out += [*without_bump, *_leftovers(path, options)]
-    root_tags, member_tags = tag_keys(formats, "The tags of bump-my-version.")
-    stated = {key.name for key in root_keys}
-    return ForeignSetup(
-        tool="bump-my-version",
-        baselines=baselines,
-        root_keys=(*root_keys, *(key for key in root_tags if key.name not in stated)),
-        member_keys=merge_keys(member_tags, own_keys),
+    setup = combine_files("bump-my-version", files)
+    return replace(
+        setup,
+        member_keys=merge_keys(setup.member_keys, *bumps),
         not_taken_over=tuple(left_out),
-        removable=tuple(_place(path) for path in options_by_path),
+        removable=tuple(map(_removable_part, options_by_path)),
     )
 
 
 def bumpversion_tables(texts: Mapping[str, str]) -> dict[str, Table]:
     """Return the options of bump-my-version in *texts*, by the path of the file."""
-    tables: dict[str, Table] = {}
-    for path, text in texts.items():
-        if path.rpartition("/")[2] not in NAMES or "bumpversion" not in text:
-            continue
-        content = read_table(path, text)
-        options = _from_ini(content) if path.endswith(".cfg") else table_at(content, "tool", "bumpversion")
-        if options:
-            tables[path] = options
-    return tables
+    return find_options(texts, NAMES, "bumpversion", _options)
 
 
-def _place(path: str) -> str:
-    sections = {"pyproject.toml": "[tool.bumpversion]", "setup.cfg": "[bumpversion]"}
-    section = sections.get(path.rpartition("/")[2])
+def _options(suffix: str, content: Table) -> Table:
+    return _from_ini(content) if suffix == ".cfg" else table_at(content, "tool", "bumpversion")
+
+
+def _removable_part(path: str) -> str:
+    section = _SECTIONS.get(PurePosixPath(path).name)
     return f"{section} in {path}" if section else path
 
 
 def _from_ini(sections: Table) -> Table:
     """Return the options of an INI file as those of TOML: its sections of files become a list."""
+    options = table_at(sections, "bumpversion")
+    if not options:
+        return {}
     files: list[Table] = []
-    for section, options in sections.items():
+    for section, file_options in sections.items():
         kind, _, filename = section.partition(":file:")
         if kind == "bumpversion" and filename:
-            files.append({"filename": filename, **as_table(options)})
-    options = as_table(sections.get("bumpversion"))
-    return {**options, "files": files} if options else {}
+            files.append({"filename": filename, **file_options})
+    return {**options, "files": files}
 
 
 def _bump_files(path: str, options: Table, places: Places) -> tuple[dict[str, tuple[ForeignKey, ...]], list[LeftOut]]:
     """Return the key `bump` by package, and the files that need a hand."""
-    base = path.rpartition("/")[0]
     by_package: dict[str, list[dict[str, str]]] = {}
     left_out: list[LeftOut] = []
-    for file in map(as_table, as_list(options.get("files"))):
+    for file in tables_in(options.get("files")):
         filename = str(file.get("filename") or file.get("glob") or "")
-        name, own_path = places.owner(f"{base}/{filename}".lstrip("/"))
+        name, own_path = places.owner(f"{directory_of(path)}/{filename}")
         if own_path in ("pyproject.toml", "uv.lock"):
             continue
-        search = str(file.get("search") or options.get("search") or _OLD)
-        pattern = search.replace(_OLD, "{version}")
-        is_regex = bool(file.get("regex", options.get("regex")))
-        if not name or "glob" in file or is_regex or pattern.strip() == "{version}" or "{version}" not in pattern:
+        pattern = _bump_pattern(file, options)
+        if name and pattern:
+            by_package.setdefault(name, []).append({"path": own_path, "pattern": pattern})
+        else:
             advice = "Set `bump` in the [tool.releasekit] of the package: a path, and the text around the version."
             left_out.append(LeftOut(what=f"files: {filename} in {path}", advice=advice))
-            continue
-        by_package.setdefault(name, []).append({"path": own_path, "pattern": pattern})
-    comment = "The `files` of bump-my-version."
-    return {name: (ForeignKey("bump", files, comment),) for name, files in by_package.items()}, left_out
+    keys: dict[str, tuple[ForeignKey, ...]] = {}
+    for name, files in by_package.items():
+        bump = ForeignKey("bump", value=files, comment="The `files` of bump-my-version.")
+        keys[name] = (bump,)
+    return keys, left_out
+
+
+def _bump_pattern(file: Table, options: Table) -> str:
+    """Return the text around the version in *file*; empty if `bump` cannot express what the file has."""
+    is_regex = bool(file.get("regex", options.get("regex")))
+    if is_regex or "glob" in file:
+        return ""
+    search = str(file.get("search") or options.get("search") or _OLD)
+    pattern = search.replace(_OLD, "{version}")
+    has_text_around = "{version}" in pattern and pattern.strip() != "{version}"
+    return pattern if has_text_around else ""
 
 
 def _leftovers(path: str, options: Table) -> Iterator[LeftOut]:
-    for key, value in options.items():
-        if key not in _READ and value not in (False, [], {}, None, "", "False", "false"):
-            yield LeftOut(what=f"{key} in {path}", advice=ADVICE.get(key, _NO_COUNTERPART))
+    # An INI file has only texts.
+    set_options = {key: value for key, value in options.items() if value not in ("False", "false")}
+    return _GUIDE.leftovers(set_options, f" in {path}")

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from releasekit.core.migration.foreign_setup import ForeignKey, ForeignSetup, LeftOut, version_of
+from releasekit.core.migration.foreign_setup import (
+    ForeignKey,
+    ForeignSetup,
+    LeftOut,
+    OptionGuide,
+    stated_keys,
+    version_of,
+)
 from releasekit.core.migration.foreign_texts import as_list, as_texts, read_table
 
 if TYPE_CHECKING:
@@ -16,7 +24,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from releasekit.core.migration.foreign_setup import Places
-    from releasekit.core.migration.foreign_texts import Table
+    from releasekit.core.workspace.dynamic_version import Table
 
 CONFIG = ".changeset/config.json"
 NEIGHBOUR = "package.json"
@@ -29,10 +37,21 @@ ADVICE = {
     "snapshot": "Snapshot releases have no counterpart; `--prerelease dev` is the nearest.",
 }
 """The keys of changesets that have no counterpart, and what to do instead."""
-_READ = frozenset(
-    ("$schema", "baseBranch", "changelog", "fixed", "ignore", "linked", "updateInternalDependencies")
-)  # fmt: skip
-_FOR_NPM = "Nothing in [tool.releasekit] corresponds to it; see docs/migration/changesets.md."
+_GUIDE = OptionGuide(
+    read=frozenset(
+        (
+            "$schema",
+            "baseBranch",
+            "changelog",
+            "fixed",
+            "ignore",
+            "linked",
+            "updateInternalDependencies",
+        )
+    ),
+    advice=ADVICE,
+    general_advice="Nothing in [tool.releasekit] corresponds to it; see docs/migration/changesets.md.",
+)
 
 
 def read_changesets(texts: Mapping[str, str], places: Places) -> ForeignSetup:
@@ -43,7 +62,8 @@ def read_changesets(texts: Mapping[str, str], places: Places) -> ForeignSetup:
     for directory, name in places.names.items():
         path = f"{directory}/{NEIGHBOUR}".removeprefix("./")
         neighbour = read_table(path, texts.get(path, "{}"))
-        foreign_name, version = neighbour.get("name"), version_of(neighbour.get("version"))
+        foreign_name = neighbour.get("name")
+        version = version_of(neighbour.get("version"))
         if isinstance(foreign_name, str):
             names[foreign_name] = name
         if version:
@@ -51,28 +71,30 @@ def read_changesets(texts: Mapping[str, str], places: Places) -> ForeignSetup:
     return ForeignSetup(
         tool="changesets",
         baselines=baselines,
-        root_keys=tuple(_root_keys(config, names)),
+        root_keys=stated_keys(_root_keys(config, names)),
         not_taken_over=tuple(_leftovers(config, names)),
         removable=(CONFIG,),
     )
 
 
 def _root_keys(config: Table, names: Mapping[str, str]) -> Iterator[ForeignKey]:
-    yield ForeignKey("changes", "files", "changesets counts files, not commits.")
     groups = dict(_groups(config, names))
-    if groups:
-        yield ForeignKey("groups", groups, "The packages that changesets keeps at one version, or at one bump.")
     ignored = _matches(as_texts(config.get("ignore")), names)
-    if ignored:
-        yield ForeignKey("exclude", ignored, "The `ignore` of changesets.")
+    yield ForeignKey("changes", value="files", comment="changesets counts files, not commits.")
+    yield ForeignKey(
+        "groups", value=groups, comment="The packages that changesets keeps at one version, or at one bump."
+    )
+    yield ForeignKey("exclude", value=ignored, comment="The `ignore` of changesets.")
     if config.get("changelog") is False:
-        yield ForeignKey("changelog", False, "The `changelog` of changesets.")  # noqa: FBT003
+        yield ForeignKey("changelog", value=False, comment="The `changelog` of changesets.")
     if config.get("updateInternalDependencies") == "patch":
         comment = "The `updateInternalDependencies` of changesets: lower bounds follow each release."
-        yield ForeignKey("source_requirements", "always", comment)
+        yield ForeignKey("source_requirements", value="always", comment=comment)
     branch = config.get("baseBranch")
     if isinstance(branch, str) and branch:
-        yield ForeignKey("allow_branches", [branch.removeprefix("origin/")], "The `baseBranch` of changesets.")
+        yield ForeignKey(
+            "allow_branches", value=[branch.removeprefix("origin/")], comment="The `baseBranch` of changesets."
+        )
 
 
 def _groups(config: Table, names: Mapping[str, str]) -> Iterator[tuple[str, dict[str, object]]]:
@@ -88,27 +110,30 @@ def _groups(config: Table, names: Mapping[str, str]) -> Iterator[tuple[str, dict
 
 def _matches(patterns: Iterable[str], names: Mapping[str, str]) -> list[str]:
     """Return the packages whose name there, a key of *names*, matches one of *patterns*."""
-    matching = {
-        ours: None for pattern in patterns for theirs, ours in names.items() if fnmatchcase(theirs, pattern)
-    }  # fmt: skip
+    matching: dict[str, None] = {}
+    for pattern in patterns:
+        foreign_names = [name for name in names if fnmatchcase(name, pattern)]
+        matching |= dict.fromkeys(names[name] for name in foreign_names)
     return list(matching)
 
 
 def _leftovers(config: Table, names: Mapping[str, str]) -> Iterator[LeftOut]:
-    for key in ("fixed", "linked"):
-        patterns = [pattern for group in as_list(config.get(key)) for pattern in as_texts(group)]
-        yield from _foreign_names(key, patterns, names)
-    yield from _foreign_names("ignore", as_texts(config.get("ignore")), names)
+    yield from _foreign_names(config, names)
     changelog = config.get("changelog")
     if changelog not in (None, False, "@changesets/cli/changelog"):
         advice = "The form of the changelog is fixed; `changelog_contributors = true` names the authors."
         yield LeftOut(what="changelog", advice=advice)
-    for key, value in config.items():
-        if key not in _READ and value not in (False, [], {}, None, ""):
-            yield LeftOut(what=key, advice=ADVICE.get(key, _FOR_NPM))
+    yield from _GUIDE.leftovers(config)
 
 
-def _foreign_names(key: str, patterns: Iterable[str], names: Mapping[str, str]) -> Iterator[LeftOut]:
-    for pattern in patterns:
-        if not _matches([pattern], names):
-            yield LeftOut(what=f"{key}: {pattern}", advice="No Python package of this workspace has this name.")
+def _foreign_names(config: Table, names: Mapping[str, str]) -> Iterator[LeftOut]:
+    """Yield the patterns of *config* that match no package of this workspace."""
+    lists = {
+        "fixed": as_list(config.get("fixed")),
+        "linked": as_list(config.get("linked")),
+        "ignore": [config.get("ignore")],
+    }
+    for key, values in lists.items():
+        for pattern in chain.from_iterable(map(as_texts, values)):
+            if not _matches([pattern], names):
+                yield LeftOut(what=f"{key}: {pattern}", advice="No Python package of this workspace has this name.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 from packaging.utils import canonicalize_name
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from packaging.version import Version
+
+    from releasekit.core.migration.foreign_texts import Table
 
 ForeignTool = Literal[
     "bump-my-version",
@@ -36,12 +39,52 @@ class LeftOut(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class OptionGuide:
+    """The options of another tool: the keys that are *read*, and what to do about the others.
+
+    *advice* is by key; *general_advice* is for a key that has none.
+    """
+
+    read: frozenset[str]
+    advice: Mapping[str, str]
+    general_advice: str
+
+    def leftovers(self, options: Table, place: str = "") -> Iterator[LeftOut]:
+        """Yield the *options* that are set and not read; *place* follows the key and says where it is."""
+        for key, value in options.items():
+            if key not in self.read and value not in _UNSET:
+                yield LeftOut(what=f"{key}{place}", advice=self.advice.get(key, self.general_advice))
+
+
+_UNSET: tuple[object, ...] = (False, [], {}, None, "")
+"""The values of options that ask for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A key of [tool.releasekit] that another tool's configuration asks for, and the comment that says why."""
+    """A key of [tool.releasekit] that another tool's configuration asks for, and the comment that says why.
+
+    An empty text, list or table asks for nothing; `stated_keys` leaves it out.
+    """
 
     name: str
     value: object
     comment: str
+
+
+def stated_keys(keys: Iterable[ForeignKey]) -> tuple[ForeignKey, ...]:
+    """Return the *keys* that have a value."""
+    return tuple(key for key in keys if key.value not in ("", [], {}))
+
+
+def major_on_zero_key(tool: ForeignTool) -> ForeignKey:
+    """Return the key for a *tool* that leaves 0.x with the first breaking change."""
+    return ForeignKey("major_on_zero", value=True, comment=f"{tool} makes 1.0.0 of a breaking change on 0.x.")
+
+
+def one_version_key(tool: ForeignTool) -> ForeignKey:
+    """Return the key for a *tool* that releases all packages with the same version."""
+    return ForeignKey("versioning", value="fixed", comment=f"{tool} has one version for all packages.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +104,33 @@ class ForeignSetup:
 
     def only_known(self, known_keys: Iterable[str], member_keys: Iterable[str]) -> ForeignSetup:
         """Return the setup without the keys that releasekit does not have, which are then left out aloud."""
-        root_names, member_names = frozenset(known_keys), frozenset(member_keys)
-        left_out = list(self.not_taken_over)
-        left_out += _unknown_keys(self.root_keys, root_names)
+        root_keys, left_out = _split_known(self.root_keys, frozenset(known_keys))
+        member_names = frozenset(member_keys)
         by_member: dict[str, tuple[ForeignKey, ...]] = {}
         for name, keys in self.member_keys.items():
-            left_out += _unknown_keys(keys, member_names, f" of {name}")
-            accepted = tuple(key for key in keys if key.name in member_names)
-            if accepted:
-                by_member[name] = accepted
-        root_keys = tuple(key for key in self.root_keys if key.name in root_names)
-        return replace(self, root_keys=root_keys, member_keys=by_member, not_taken_over=tuple(left_out))
+            by_member[name], unknown = _split_known(keys, member_names, f" of {name}")
+            left_out += unknown
+        return replace(
+            self,
+            root_keys=root_keys,
+            member_keys=merge_keys(by_member),
+            not_taken_over=(*self.not_taken_over, *left_out),
+        )
 
 
-def _unknown_keys(keys: Iterable[ForeignKey], known: frozenset[str], place: str = "") -> Iterator[LeftOut]:
+def _split_known(
+    keys: Iterable[ForeignKey], known: frozenset[str], place: str = ""
+) -> tuple[tuple[ForeignKey, ...], list[LeftOut]]:
+    """Return the *keys* that releasekit has, and the others as parts that are left out."""
+    accepted: list[ForeignKey] = []
+    left_out: list[LeftOut] = []
     for key in keys:
-        if key.name not in known:
-            yield LeftOut(what=f"{key.comment.rstrip('.')}{place}", advice=f"releasekit has no key {key.name} here.")
+        if key.name in known:
+            accepted.append(key)
+        else:
+            what = f"{key.comment.rstrip('.')}{place}"
+            left_out.append(LeftOut(what=what, advice=f"releasekit has no key {key.name} here."))
+    return tuple(accepted), left_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +147,7 @@ class Places:
     def owner(self, path: str) -> tuple[str, str]:
         """Return the package around the file *path*, and the path relative to it; both empty if there is none."""
         parts = path.removeprefix("./").split("/")
-        for depth in range(len(parts) - 1, -1, -1):
+        for depth in reversed(range(len(parts))):
             directory = "/".join(parts[:depth]) or "."
             if directory in self.names:
                 return self.names[directory], "/".join(parts[depth:])
@@ -102,8 +155,56 @@ class Places:
 
     def below(self, directory: str) -> list[str]:
         """Return the packages that a configuration in *directory* is for: its own one, or all if it has none."""
-        own = self.names.get(directory)
-        return [own] if own and (directory != "." or len(self.names) == 1) else sorted(self.names.values())
+        is_member_directory = directory != "." or len(self.names) == 1
+        if is_member_directory and directory in self.names:
+            return [self.names[directory]]
+        return sorted(self.names.values())
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignFile:
+    """A file that configures the packages *names*: their last *version*, None if the file does not say it.
+
+    *tag_format* is the form of their tags, empty if it is unknown. *rules* are keys that decide their versions.
+    """
+
+    names: Sequence[str]
+    version: Version | None
+    tag_format: str
+    rules: tuple[ForeignKey, ...] = ()
+
+
+def combine_files(tool: ForeignTool, files: Iterable[ForeignFile]) -> ForeignSetup:
+    """Return what the *files* of *tool* say: a file for one package sets its keys, another file those of the root."""
+    baselines: dict[str, Version] = {}
+    formats: dict[str, str] = {}
+    own_keys: dict[str, tuple[ForeignKey, ...]] = {}
+    root_keys: list[ForeignKey] = []
+    for file in files:
+        if file.version:
+            baselines |= dict.fromkeys(file.names, file.version)
+        if len(file.names) != 1:
+            shared_format = ForeignKey("tag_format", value=file.tag_format, comment=_describe_tags(tool))
+            root_keys += stated_keys([shared_format, one_version_key(tool), *file.rules])
+            continue
+        name = file.names[0]
+        own_keys[name] = file.rules
+        if file.tag_format:
+            formats[name] = with_name_field(file.tag_format, name)
+    root_tags, member_tags = tag_keys(formats, tool)
+    root_names = {key.name for key in root_keys}
+    root_keys += [key for key in root_tags if key.name not in root_names]
+    return ForeignSetup(
+        tool=tool,
+        baselines=baselines,
+        root_keys=tuple(root_keys),
+        member_keys=merge_keys(member_tags, own_keys),
+    )
+
+
+def with_name_field(tag_format: str, name: str) -> str:
+    """Return *tag_format* with {name} in place of *name*, the package that it is for."""
+    return tag_format.replace(name, "{name}", 1)
 
 
 def with_own_name(name: str, component: str, rest: str) -> str:
@@ -111,8 +212,9 @@ def with_own_name(name: str, component: str, rest: str) -> str:
 
     New tags must look like the old ones, so a component in another spelling stays as it is.
     """
-    same = component == canonicalize_name(name)
-    return f"{{name}}{rest}" if same else f"{component}{rest}"
+    is_name = component == canonicalize_name(name)
+    own_name = "{name}" if is_name else component
+    return f"{own_name}{rest}"
 
 
 def common_format(formats: Mapping[str, str]) -> str:
@@ -124,25 +226,41 @@ def common_format(formats: Mapping[str, str]) -> str:
 
 
 def tag_keys(
-    formats: Mapping[str, str], comment: str
+    formats: Mapping[str, str], tool: ForeignTool
 ) -> tuple[tuple[ForeignKey, ...], dict[str, tuple[ForeignKey, ...]]]:
-    """Return the key `tag_format` of the root, and those of packages with another format, for *formats* by package."""
-    shared = common_format(formats)
-    root_keys = (ForeignKey("tag_format", shared, comment),) if shared else ()
-    other = {name: form for name, form in formats.items() if form != shared}
-    return root_keys, {name: (ForeignKey("tag_format", form, comment),) for name, form in other.items()}
+    """Return the key `tag_format` of the root, and those of packages with another format.
+
+    *formats* are by package; an empty one is unknown.
+    """
+    comment = _describe_tags(tool)
+    stated = {name: form for name, form in formats.items() if form}
+    shared = common_format(stated)
+    root_key = ForeignKey("tag_format", value=shared, comment=comment)
+    member_keys: dict[str, tuple[ForeignKey, ...]] = {}
+    for name, form in stated.items():
+        if form != shared:
+            own_key = ForeignKey("tag_format", value=form, comment=comment)
+            member_keys[name] = (own_key,)
+    return stated_keys([root_key]), member_keys
+
+
+def _describe_tags(tool: ForeignTool) -> str:
+    return f"The tags of {tool}."
 
 
 def version_of(value: object) -> Version | None:
     """Return *value* as a version; None if it is none, or 0.0.0, which means that nothing was released."""
-    version = parse_version(value) if isinstance(value, str) else None
-    return version if version and any(version.release) else None
+    if not isinstance(value, str):
+        return None
+    version = parse_version(value)
+    is_release = version is not None and any(version.release)
+    return version if is_release else None
 
 
 def merge_keys(*groups: Mapping[str, Sequence[ForeignKey]]) -> dict[str, tuple[ForeignKey, ...]]:
     """Return the keys of all *groups*, by package."""
     merged: dict[str, tuple[ForeignKey, ...]] = {}
-    for group in groups:
-        for name, keys in group.items():
+    for name, keys in chain.from_iterable(group.items() for group in groups):
+        if keys:
             merged[name] = (*merged.get(name, ()), *keys)
     return merged

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import configparser
 import json
+import re
 import tomllib
-from typing import Any, TypeAlias, cast
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, cast
 
 from releasekit.core.errors import ErrorCode, Excerpt, Refusal
 from releasekit.core.toml_lines import parse_error_excerpt
+from releasekit.core.workspace.dynamic_version import Table, table_at
 
-Table: TypeAlias = dict[str, Any]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Mapping
 
 
 def read_table(path: str, text: str) -> Table:
@@ -18,31 +22,39 @@ def read_table(path: str, text: str) -> Table:
 
     Raises Refusal RK-CONFIG-FOREIGN, with file and line, if it is broken or no table.
     """
-    plain = text.removeprefix("\ufeff")
-    if path.endswith(".toml"):
-        return _read_toml(path, plain)
-    if path.endswith((".yaml", ".yml")):
-        return _read_plain_yaml(plain)
-    if path.endswith(".cfg"):
-        return _read_ini(path, plain)
-    return _read_json(path, plain)
+    read = _READERS.get(PurePosixPath(path).suffix, _read_json)
+    return read(path, text.removeprefix("\ufeff"))
 
 
-def table_at(table: Table, *keys: str) -> Table:
-    """Return the table below *keys*; empty if there is none."""
-    for key in keys:
-        table = as_table(table.get(key))
-    return table
+def find_options(
+    texts: Mapping[str, str], names: Container[str], word: str, options_of: Callable[[str, Table], Table]
+) -> dict[str, Table]:
+    """Return the options of a tool in *texts*, by the path of the file, without files that have none.
+
+    Only files with one of *names* count, if *word* is in their text. *options_of* returns the options in the content
+    of a file; its first argument is the end of the file's name.
+    """
+    by_path: dict[str, Table] = {}
+    for path, text in texts.items():
+        file = PurePosixPath(path)
+        if file.name in names and word in text:
+            by_path[path] = options_of(file.suffix, read_table(path, text))
+    return {path: options for path, options in by_path.items() if options}
 
 
-def as_table(value: object) -> Table:
-    """Return *value* if it is a table, an empty one otherwise."""
-    return cast("Table", value) if isinstance(value, dict) else {}
+def directory_of(path: str) -> str:
+    """Return the directory of the file *path*; "." at the top."""
+    return str(PurePosixPath(path).parent)
 
 
 def as_list(value: object) -> list[Any]:
     """Return *value* if it is a list, an empty one otherwise."""
     return cast("list[Any]", value) if isinstance(value, list) else []
+
+
+def tables_in(value: object) -> list[Table]:
+    """Return the items of the list *value*; an empty table for an item that is no table."""
+    return [table_at(item) for item in as_list(value)]
 
 
 def as_texts(value: object) -> list[str]:
@@ -56,9 +68,8 @@ def _read_json(path: str, text: str) -> Table:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        lines = text.splitlines()
-        line = lines[error.lineno - 1] if error.lineno <= len(lines) else ""
-        excerpt = Excerpt(path, error.lineno, line, error.colno - 1, 1)
+        lines = [*text.splitlines(), ""]
+        excerpt = Excerpt(path, error.lineno, lines[error.lineno - 1], error.colno - 1, 1)
         raise _refusal(f"{path} is no valid JSON: {error.msg}", f"{path}:{error.lineno}", excerpt) from None
     if not isinstance(value, dict):
         raise _refusal(f"{path} must be a JSON object", f"{path}:1")
@@ -84,39 +95,47 @@ def _read_ini(path: str, text: str) -> Table:
         number = error.errors[0][0] if error.errors else 1
         raise _refusal(f"{path} has a line that is no key", f"{path}:{number}") from None
     except configparser.Error as error:
-        raise _refusal(f"{path} is no valid INI file: {error.message.splitlines()[0]}", path) from None
+        first_line = error.message.splitlines()[0]
+        raise _refusal(f"{path} is no valid INI file: {first_line}", path) from None
     return {name: dict(parser[name]) for name in parser.sections()}
 
 
-def _read_plain_yaml(text: str) -> Table:
+_NO_YAML_KEY = re.compile(r"\s*(?:#|---|\Z)")
+"""A line of YAML without a key: blank, a comment, or the start of a document."""
+
+
+def _read_plain_yaml(_path: str, text: str) -> Table:
     """Return the plain keys of YAML: one level of tables, texts, and lists of texts. Anything deeper is left out."""
-    root: Table = {}
+    root: dict[str, Any] = {}
     table, key, table_indent = root, "", 0
-    for line in text.splitlines():
+    lines = [line for line in text.splitlines() if not _NO_YAML_KEY.match(line)]
+    for line in lines:
         content = line.strip()
         indent = len(line) - len(line.lstrip())
-        if not content or content.startswith(("#", "---")):
-            continue
         if content.startswith("- "):
-            _append_item(table, key, content)
+            item = _scalar(content.removeprefix("- "))
+            as_list(table.get(key)).append(item)
             continue
         if not indent:
             table = root
         elif table is root:
-            root[key] = table = as_table(root.get(key))
+            root[key] = table = {}
             table_indent = indent
         elif indent > table_indent:
             continue
         name, _, value = content.partition(":")
         key = _unquote(name)
-        table[key] = _scalar(value) if value.strip() else None
+        table[key] = _scalar(value) if value.strip() else []  # the items of a list may follow
     return root
 
 
-def _append_item(table: Table, key: str, content: str) -> None:
-    if table.get(key) is None:
-        table[key] = []
-    as_list(table[key]).append(_scalar(content.removeprefix("- ")))
+_READERS: Mapping[str, Callable[[str, str], Table]] = {
+    ".toml": _read_toml,
+    ".yaml": _read_plain_yaml,
+    ".yml": _read_plain_yaml,
+    ".cfg": _read_ini,
+}
+"""The functions that read a file, by the end of its name."""
 
 
 def _scalar(value: str) -> str | bool:

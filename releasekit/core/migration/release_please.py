@@ -6,16 +6,21 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from releasekit.core.config.settings import CHANGELOG
 from releasekit.core.migration.foreign_setup import (
     ForeignKey,
     ForeignSetup,
     LeftOut,
+    OptionGuide,
+    major_on_zero_key,
     merge_keys,
+    stated_keys,
     tag_keys,
     version_of,
     with_own_name,
 )
-from releasekit.core.migration.foreign_texts import as_list, as_table, as_texts, read_table
+from releasekit.core.migration.foreign_texts import as_list, as_texts, read_table, tables_in
+from releasekit.core.workspace.dynamic_version import table_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,11 +28,13 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from releasekit.core.migration.foreign_setup import Places
-    from releasekit.core.migration.foreign_texts import Table
+    from releasekit.core.workspace.dynamic_version import Table
 
 CONFIG = "release-please-config.json"
 MANIFEST = ".release-please-manifest.json"
 FILES = (CONFIG, MANIFEST)
+_LINKED = "linked-versions"
+_NO_MEMBER = "It is no published member of this workspace"
 
 ADVICE = {
     "bootstrap-sha": "A tag on the commit of the last release says where commits begin to count.",
@@ -44,23 +51,28 @@ ADVICE = {
     "versioning": "Commits decide the bump. A footer `Release-As: VERSION` sets a version.",
 }
 """The keys of release-please that have no counterpart, and what to do instead."""
-_ANOTHER_PLACE = "Nothing in [tool.releasekit] corresponds to it; remove it, or see docs/migration/release-please.md."
-_READ = frozenset(
-    (
-        "$schema",
-        "bump-minor-pre-major",
-        "bump-patch-for-minor-pre-major",
-        "changelog-path",
-        "changelog-sections",
-        "component",
-        "include-component-in-tag",
-        "include-v-in-tag",
-        "package-name",
-        "packages",
-        "release-type",
-        "skip-changelog",
-        "tag-separator",
-    )
+_GUIDE = OptionGuide(
+    read=frozenset(
+        (
+            "$schema",
+            "bump-minor-pre-major",
+            "bump-patch-for-minor-pre-major",
+            "changelog-path",
+            "changelog-sections",
+            "component",
+            "include-component-in-tag",
+            "include-v-in-tag",
+            "package-name",
+            "packages",
+            "release-type",
+            "skip-changelog",
+            "tag-separator",
+        )
+    ),
+    advice=ADVICE,
+    general_advice=(
+        "Nothing in [tool.releasekit] corresponds to it; remove it, or see docs/migration/release-please.md."
+    ),
 )
 
 
@@ -68,21 +80,35 @@ def read_release_please(texts: Mapping[str, str], places: Places) -> ForeignSetu
     """Return what the files of release-please in *texts*, by path, say about the packages at *places*."""
     config = read_table(CONFIG, texts.get(CONFIG, "{}"))
     manifest = read_table(MANIFEST, texts.get(MANIFEST, "{}"))
-    packages = {path: config | as_table(own) for path, own in as_table(config.get("packages")).items()}
-    ours = {name: options for path, options in packages.items() if (name := places.at(path))}
+    ours = _our_packages(config, places)
     baselines = _baselines(manifest, places)
-    formats = {name: form for name, options in ours.items() if (form := _tag_format(name, options))}
-    root_tags, member_tags = tag_keys(formats, "The tags of release-please.")
-    root_options = config if "packages" in config else {}
-    own_keys = {name: tuple(_member_keys(options, config, baselines.get(name))) for name, options in ours.items()}
+    formats = {name: _tag_format(name, options) for name, options in ours.items()}
+    root_tags, member_tags = tag_keys(formats, "release-please")
+    root_keys = list(root_tags)
+    if "packages" in config:
+        root_keys += _root_keys(config, ours)
+    own_keys: dict[str, tuple[ForeignKey, ...]] = {}
+    for name, options in ours.items():
+        last = baselines.get(name)
+        own_keys[name] = tuple(_member_keys(options, config, last))
     return ForeignSetup(
         tool="release-please",
         baselines=baselines,
-        root_keys=(*root_tags, *_root_keys(root_options, ours)),
+        root_keys=stated_keys(root_keys),
         member_keys=merge_keys(member_tags, own_keys),
         not_taken_over=tuple(_leftovers(config, manifest, places)),
         removable=tuple(path for path in FILES if path in texts),
     )
+
+
+def _our_packages(config: Table, places: Places) -> dict[str, Table]:
+    """Return the options of the packages of this workspace, by name: those for all packages, and its own ones."""
+    ours: dict[str, Table] = {}
+    for path, own_options in table_at(config, "packages").items():
+        name = places.at(path)
+        if name:
+            ours[name] = {**config, **table_at(own_options)}
+    return ours
 
 
 def _baselines(manifest: Table, places: Places) -> dict[str, Version]:
@@ -97,89 +123,103 @@ def _baselines(manifest: Table, places: Places) -> dict[str, Version]:
 def _tag_format(name: str, options: Table) -> str:
     """Return the form of a package's tags; empty if the configuration does not say which name they contain."""
     version = "v{version}" if options.get("include-v-in-tag", True) else "{version}"
-    if not options.get("include-component-in-tag", True):
+    has_component = options.get("include-component-in-tag", True)
+    if not has_component:
         return version
-    component = options.get("component") or options.get("package-name")
+    component = _component(options)
     if not isinstance(component, str):
         return ""
     separator = options.get("tag-separator", "-")
     return with_own_name(name, component, f"{separator}{version}")
 
 
+def _component(options: Table) -> object:
+    """Return the name of a package in release-please; its value is empty if the configuration names none."""
+    return options.get("component") or options.get("package-name")
+
+
 def _root_keys(config: Table, ours: Mapping[str, Table]) -> Iterator[ForeignKey]:
-    if config and not config.get("bump-minor-pre-major"):
-        yield ForeignKey("major_on_zero", True, "release-please makes 1.0.0 of a breaking change on 0.x.")  # noqa: FBT003
-    sections = _sections(config)
-    if sections:
-        yield ForeignKey("changelog_sections", sections, "The `changelog-sections` of release-please.")
+    if not config.get("bump-minor-pre-major"):
+        yield major_on_zero_key("release-please")
     groups = dict(_linked_groups(config, ours))
-    if groups:
-        yield ForeignKey("groups", groups, "The `linked-versions` of release-please.")
+    yield ForeignKey(
+        "changelog_sections", value=_sections(config), comment="The `changelog-sections` of release-please."
+    )
+    yield ForeignKey("groups", value=groups, comment="The `linked-versions` of release-please.")
 
 
 def _sections(options: Table) -> dict[str, str]:
+    """Return the heading of each type of commits; empty for a hidden one."""
     sections: dict[str, str] = {}
-    for section in map(as_table, as_list(options.get("changelog-sections"))):
-        commit_type, heading = section.get("type"), section.get("section", "")
+    for section in tables_in(options.get("changelog-sections")):
+        commit_type = section.get("type")
+        heading = "" if section.get("hidden") else section.get("section", "")
         if isinstance(commit_type, str):
-            sections[commit_type] = "" if section.get("hidden") else str(heading)
+            sections[commit_type] = str(heading)
     return sections
 
 
 def _linked_groups(config: Table, ours: Mapping[str, Table]) -> Iterator[tuple[str, dict[str, object]]]:
     """Yield the name and the value of a group for each plugin `linked-versions`."""
-    by_component = {str(options.get("component") or options.get("package-name") or name): name
-                    for name, options in ours.items()}  # fmt: skip
-    for plugin in map(as_table, as_list(config.get("plugins"))):
-        if plugin.get("type") != "linked-versions":
-            continue
+    by_component = {str(_component(options) or name): name for name, options in ours.items()}
+    for plugin in tables_in(config.get("plugins")):
         components = as_texts(plugin.get("components"))
         packages = [by_component[component] for component in components if component in by_component]
-        if packages:
-            name = canonicalize_name(str(plugin.get("groupName") or "linked").replace(" ", "-"))
+        is_group = bool(packages) and plugin.get("type") == _LINKED
+        if is_group:
+            title = str(plugin.get("groupName") or "linked")
+            name = canonicalize_name(title.replace(" ", "-"))
             yield name, {"packages": packages, "versioning": "fixed"}
 
 
 def _member_keys(options: Table, config: Table, last: Version | None) -> Iterator[ForeignKey]:
     """Yield the keys of a package with these *options*, where they differ from those of *config*."""
     stays_below_one = bool(options.get("bump-minor-pre-major"))
-    if stays_below_one != bool(config.get("bump-minor-pre-major")):
-        yield ForeignKey("major_on_zero", not stays_below_one, "The `bump-minor-pre-major` of release-please.")
+    usually_stays = bool(config.get("bump-minor-pre-major"))
+    if stays_below_one != usually_stays:
+        comment = "The `bump-minor-pre-major` of release-please."
+        yield ForeignKey("major_on_zero", value=not stays_below_one, comment=comment)
     is_below_one = last is None or last.major == 0
     if options.get("bump-patch-for-minor-pre-major") and is_below_one:
-        yield ForeignKey("types", {"feat": "patch"}, "Until 1.0: `bump-patch-for-minor-pre-major` of release-please.")
+        yield ForeignKey(
+            "types", value={"feat": "patch"}, comment="Until 1.0: `bump-patch-for-minor-pre-major` of release-please."
+        )
     if options.get("skip-changelog"):
-        yield ForeignKey("changelog", False, "The `skip-changelog` of release-please.")  # noqa: FBT003
-    path = options.get("changelog-path", "CHANGELOG.md")
-    if path != "CHANGELOG.md":
-        yield ForeignKey("changelog_path", path, "The `changelog-path` of release-please.")
+        yield ForeignKey("changelog", value=False, comment="The `skip-changelog` of release-please.")
+    path = options.get("changelog-path", CHANGELOG)
+    if path != CHANGELOG:
+        yield ForeignKey("changelog_path", value=path, comment="The `changelog-path` of release-please.")
 
 
 def _leftovers(config: Table, manifest: Table, places: Places) -> Iterator[LeftOut]:
-    packages = as_table(config.get("packages"))
-    yield from _leftover_keys("", config)
-    for path, options in packages.items():
-        release_type = as_table(options).get("release-type") or config.get("release-type") or "python"
+    packages = table_at(config, "packages")
+    yield from _leftover_options(config)
+    for path, value in packages.items():
+        options = table_at(value)
         if not places.at(path):
-            advice = f"It is no published member of this workspace (release-type {release_type})."
+            release_type = options.get("release-type") or config.get("release-type") or "python"
+            advice = f"{_NO_MEMBER} (release-type {release_type})."
             yield LeftOut(what=f"packages: {path}", advice=advice)
             continue
-        yield from _leftover_keys(f" of {path}", as_table(options))
-        if _sections(as_table(options)):
+        yield from _leftover_options(options, f" of {path}")
+        if _sections(options):
             yield LeftOut(what=f"changelog-sections of {path}", advice="One `changelog_sections` is for all packages.")
     for path in manifest.keys() - packages.keys():
         if not places.at(path):
-            yield LeftOut(what=f"{MANIFEST}: {path}", advice="It is no published member of this workspace.")
+            yield LeftOut(what=f"{MANIFEST}: {path}", advice=f"{_NO_MEMBER}.")
 
 
-def _leftover_keys(place: str, options: Table) -> Iterator[LeftOut]:
-    for key, value in options.items():
-        if key in _READ or value in (False, [], {}, None, ""):
-            continue
-        if key == "plugins":
-            names = [str(as_table(plugin).get("type", plugin)) for plugin in as_list(value)]
-            others = [name for name in names if name != "linked-versions"]
-            if others:
-                yield LeftOut(what=f"plugins: {', '.join(others)}", advice=ADVICE[key])
-            continue
-        yield LeftOut(what=f"{key}{place}", advice=ADVICE.get(key, _ANOTHER_PLACE))
+def _leftover_options(options: Table, place: str = "") -> Iterator[LeftOut]:
+    """Yield the *options* that are not taken over; of the plugins only those that have no counterpart."""
+    plugins = map(_plugin_name, as_list(options.get("plugins")))
+    others = [name for name in plugins if name != _LINKED]
+    for left_out in _GUIDE.leftovers({**options, "plugins": others}, place):
+        if left_out.what == f"plugins{place}":
+            yield LeftOut(what=f"plugins: {', '.join(others)}", advice=left_out.advice)
+        else:
+            yield left_out
+
+
+def _plugin_name(plugin: object) -> str:
+    """Return the name of *plugin*, which is a text, or a table with its type."""
+    return str(table_at(plugin).get("type", plugin))

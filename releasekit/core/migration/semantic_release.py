@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from releasekit.core.migration.foreign_setup import ForeignKey, ForeignSetup, LeftOut, merge_keys, tag_keys
-from releasekit.core.migration.foreign_texts import as_table, as_texts, read_table, table_at
+from releasekit.core.migration.foreign_setup import (
+    ForeignKey,
+    ForeignSetup,
+    LeftOut,
+    OptionGuide,
+    major_on_zero_key,
+    merge_keys,
+    one_version_key,
+    stated_keys,
+    tag_keys,
+    with_name_field,
+)
+from releasekit.core.migration.foreign_texts import as_texts, directory_of, read_table
+from releasekit.core.workspace.dynamic_version import table_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from releasekit.core.migration.foreign_setup import Places
-    from releasekit.core.migration.foreign_texts import Table
+    from releasekit.core.workspace.dynamic_version import Table
 
 PYPROJECT = "pyproject.toml"
 
@@ -29,23 +43,29 @@ ADVICE = {
     "version_variables": "Set `bump` in the [tool.releasekit] of the package: a path, and the text around the version.",
 }
 """The keys of python-semantic-release that have no counterpart, and what to do instead."""
-_READ = frozenset(
-    (
-        "branch",
-        "branches",
-        "commit_message",
-        "commit_parser_options",
-        "env",
-        "major_on_zero",
-        "no_git_verify",
-        "repo_dir",
-        "tag_format",
-        "version_toml",
-        "version_variable",
-    )
+_GUIDE = OptionGuide(
+    read=frozenset(
+        (
+            "branch",
+            "branches",
+            "commit_message",
+            "commit_parser_options",
+            "env",
+            "major_on_zero",
+            "no_git_verify",
+            "repo_dir",
+            "tag_format",
+            "version_toml",
+            "version_variable",
+        )
+    ),
+    advice=ADVICE,
+    general_advice="Nothing in [tool.releasekit] corresponds to it; see docs/migration/python-semantic-release.md.",
 )
 _PARSERS = ("angular", "conventional", "conventional-monorepo")
-_NO_COUNTERPART = "Nothing in [tool.releasekit] corresponds to it; see docs/migration/python-semantic-release.md."
+_BUMPS = {"patch_tags": "patch", "patch_types": "patch", "minor_tags": "minor", "minor_types": "minor"}
+"""The bump that each list of types in `commit_parser_options` stands for."""
+_PLAIN_BRANCH = re.compile(r"[^\\\[\]*+?.()]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +80,23 @@ class _Table:
 def read_semantic_release(texts: Mapping[str, str], places: Places) -> ForeignSetup:
     """Return what [tool.semantic_release] in *texts*, by path, says about the packages at *places*."""
     tables = list(_tables(texts, places))
-    formats = {name: _tag_format(name, table, places) for table in tables for name in table.names}
-    stated = {name: form for name, form in formats.items() if form}
-    root_tags, member_tags = tag_keys(stated, "The tags of python-semantic-release.")
-    if len(set(stated.values())) == 1 and len(stated) > 1:
-        shared = next(iter(stated.values()))
-        root_tags, member_tags = (ForeignKey("tag_format", shared, "The tags of python-semantic-release."),), {}
-    is_shared = len(tables) == 1 and len(tables[0].names) > 1
-    own_keys: dict[str, tuple[ForeignKey, ...]] = {}
-    for table in () if is_shared else tables:
-        own_keys |= {name: tuple(_rules(table.options)) for name in table.names}
+    root_tags, member_tags = _tag_keys(tables, places)
     root_keys = list(root_tags)
-    if is_shared:
-        root_keys += _rules(tables[0].options)
-        root_keys.append(ForeignKey("versioning", "fixed", "python-semantic-release has one version for all packages."))
-    root_keys += [key for table in tables[:1] for key in _branch_keys(table.options)]
+    own_keys: dict[str, tuple[ForeignKey, ...]] = {}
+    is_shared = len(tables) == 1 and len(tables[0].names) > 1
+    for table in tables:
+        rules = stated_keys(_rules(table.options))
+        if is_shared:
+            root_keys += [*rules, one_version_key("python-semantic-release")]
+        else:
+            own_keys |= dict.fromkeys(table.names, rules)
+    root_keys += [_branch_key(table.options) for table in tables[:1]]
+    left_out = chain.from_iterable(map(_leftovers, tables))
     return ForeignSetup(
         tool="python-semantic-release",
-        root_keys=tuple(root_keys),
+        root_keys=stated_keys(root_keys),
         member_keys=merge_keys(member_tags, own_keys),
-        not_taken_over=tuple(left for table in tables for left in _leftovers(table)),
+        not_taken_over=tuple(left_out),
         removable=tuple(f"[tool.semantic_release] in {table.path}" for table in tables),
     )
 
@@ -90,66 +107,80 @@ def has_semantic_release(texts: Mapping[str, str]) -> bool:
 
 
 def _options(path: str, text: str) -> Table:
-    return table_at(read_table(path, text), "tool", "semantic_release") if path.endswith(PYPROJECT) else {}
+    if not path.endswith(PYPROJECT):
+        return {}
+    return table_at(read_table(path, text), "tool", "semantic_release")
 
 
 def _tables(texts: Mapping[str, str], places: Places) -> Iterator[_Table]:
-    options_by_path = {path: _options(path, text) for path, text in texts.items()}
-    for path, options in options_by_path.items():
+    for path, text in texts.items():
+        options = _options(path, text)
         if options:
-            directory = path.removesuffix(PYPROJECT).strip("/") or "."
-            yield _Table(path, places.below(directory), options)
+            names = places.below(directory_of(path))
+            yield _Table(path, names, options)
+
+
+def _tag_keys(
+    tables: Iterable[_Table], places: Places
+) -> tuple[tuple[ForeignKey, ...], dict[str, tuple[ForeignKey, ...]]]:
+    """Return the key `tag_format` of the root, and those of packages with another format."""
+    formats: dict[str, str] = {}
+    for table in tables:
+        formats |= {name: _tag_format(name, table, places) for name in table.names}
+    stated = [form for form in formats.values() if form]
+    is_same_for_all = len(stated) > 1 and len(set(stated)) == 1
+    if is_same_for_all:
+        return (ForeignKey("tag_format", value=stated[0], comment="The tags of python-semantic-release."),), {}
+    return tag_keys(formats, "python-semantic-release")
 
 
 def _tag_format(name: str, table: _Table, places: Places) -> str:
-    pattern = table.options.get("tag_format", "v{version}" if len(places.names) == 1 else "")
-    is_own = len(table.names) == 1
+    default = "v{version}" if len(places.names) == 1 else ""
+    pattern = table.options.get("tag_format", default)
     if not isinstance(pattern, str) or "{version}" not in pattern:
         return ""
-    return pattern.replace(name, "{name}", 1) if is_own else pattern
+    is_own = len(table.names) == 1
+    return with_name_field(pattern, name) if is_own else pattern
 
 
 def _rules(options: Table) -> Iterator[ForeignKey]:
     """Yield the keys that decide versions."""
     if options.get("major_on_zero", True):
-        yield ForeignKey("major_on_zero", True, "python-semantic-release makes 1.0.0 of a breaking change on 0.x.")  # noqa: FBT003
-    types = _types(as_table(options.get("commit_parser_options")))
-    if types:
-        yield ForeignKey("types", types, "The types of `commit_parser_options`.")
-
-
-def _types(parser_options: Table) -> dict[str, str]:
+        yield major_on_zero_key("python-semantic-release")
     types: dict[str, str] = {}
-    for bump in ("patch", "minor"):
-        for key in (f"{bump}_tags", f"{bump}_types"):
-            types |= dict.fromkeys(as_texts(parser_options.get(key)), bump)
-    return types
+    parser_options = table_at(options, "commit_parser_options")
+    for key, bump in _BUMPS.items():
+        types |= dict.fromkeys(as_texts(parser_options.get(key)), bump)
+    yield ForeignKey("types", value=types, comment="The types of `commit_parser_options`.")
 
 
-def _branch_keys(options: Table) -> Iterator[ForeignKey]:
-    branches = as_table(options.get("branches"))
-    stable = [as_table(branch) for branch in branches.values() if not as_table(branch).get("prerelease")]
-    # A pattern such as (main|master) is a list of names; releasekit compares names.
-    names = [name for branch in stable for name in str(branch.get("match", "")).strip("^$()").split("|")]
-    plain = [name for name in names if name and not set(name) & set("\\[]*+?.()")]
-    if plain:
-        yield ForeignKey("allow_branches", plain, "The `branches` of python-semantic-release.")
+def _branch_key(options: Table) -> ForeignKey:
+    branches = map(table_at, table_at(options, "branches").values())
+    stable = (branch for branch in branches if not branch.get("prerelease"))
+    names: list[str] = []
+    for branch in stable:
+        # A pattern such as (main|master) is a list of names; releasekit compares names.
+        alternatives = str(branch.get("match", "")).strip("^$()").split("|")
+        names += filter(_PLAIN_BRANCH.fullmatch, alternatives)
+    return ForeignKey("allow_branches", value=names, comment="The `branches` of python-semantic-release.")
 
 
 def _leftovers(table: _Table) -> Iterator[LeftOut]:
     place = f" in {table.path}"
-    for key, value in table.options.items():
-        is_default = value in (False, [], {}, None, "")
-        if key == "allow_zero_version":
-            is_default = value is not False
-        if key == "commit_parser" and value in _PARSERS:
-            is_default = True
-        if key not in _READ and not is_default:
-            yield LeftOut(what=f"{key}{place}", advice=ADVICE.get(key, _NO_COUNTERPART))
+    yield from _GUIDE.leftovers(_without_defaults(table.options), place)
     for position in as_texts(table.options.get("version_toml")):
         if not position.startswith("pyproject.toml:project.version"):
             yield LeftOut(what=f"version_toml {position}{place}", advice=ADVICE["version_variables"])
-    for name, branch in as_table(table.options.get("branches")).items():
-        if as_table(branch).get("prerelease"):
+    for name, branch in table_at(table.options, "branches").items():
+        if table_at(branch).get("prerelease"):
             advice = "Release from that branch with `--prerelease rc`; no branch decides it."
             yield LeftOut(what=f"branches.{name}.prerelease{place}", advice=advice)
+
+
+def _without_defaults(options: Table) -> Table:
+    """Return *options* without values that mean what releasekit does anyway."""
+    forbids_zero = options.get("allow_zero_version") is False
+    unusual = {**options, "allow_zero_version": forbids_zero}
+    if options.get("commit_parser") in _PARSERS:
+        del unusual["commit_parser"]
+    return unusual

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from releasekit.core.migration.foreign_setup import ForeignKey, ForeignSetup, LeftOut, version_of
+from releasekit.core.migration.foreign_setup import ForeignKey, ForeignSetup, LeftOut, one_version_key, version_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from packaging.version import Version
 
@@ -19,25 +20,30 @@ SUFFIX = ".json"
 
 def read_semversioner(texts: Mapping[str, str], places: Places) -> ForeignSetup:
     """Return what the releases of semversioner, whose paths are in *texts*, say about the packages at *places*."""
-    last: dict[str, Version] = {}
-    for path in texts:
-        directory, _, name = path.rpartition("/")
-        version = version_of(name.removesuffix(SUFFIX))
-        is_release = directory == DIRECTORY or directory.endswith(f"/{DIRECTORY}")
-        if version and is_release:
-            place = directory.removesuffix(DIRECTORY).strip("/") or "."
-            last[place] = max(version, last.get(place, version))
+    last = _last_releases(texts)
     baselines: dict[str, Version] = {}
-    for place, version in last.items():
-        baselines |= dict.fromkeys(places.below(place), version)
-    root_keys = [ForeignKey("changes", "files", "semversioner counts files, not commits.")]
-    if "." in last and len(places.below(".")) > 1:
-        root_keys.append(ForeignKey("versioning", "fixed", "semversioner has one version for all packages."))
+    for directory, version in last.items():
+        baselines |= dict.fromkeys(places.below(directory), version)
+    root_keys = [ForeignKey("changes", value="files", comment="semversioner counts files, not commits.")]
+    has_shared_version = "." in last and len(places.below(".")) > 1
+    if has_shared_version:
+        root_keys.append(one_version_key("semversioner"))
     advice = "releasekit writes CHANGELOG.md itself, below the first heading. Your text stays."
     return ForeignSetup(
         tool="semversioner",
         baselines=baselines,
         root_keys=tuple(root_keys),
         not_taken_over=(LeftOut(what="the template of `semversioner changelog`", advice=advice),),
-        removable=tuple(f"{place}/{DIRECTORY}/*{SUFFIX}".removeprefix("./") for place in last),
+        removable=tuple(f"{directory}/{DIRECTORY}/*{SUFFIX}".removeprefix("./") for directory in last),
     )
+
+
+def _last_releases(paths: Iterable[str]) -> dict[str, Version]:
+    """Return the highest version among the releases at *paths*, by the directory that contains `.semversioner`."""
+    last: dict[str, Version] = {}
+    for file in map(PurePosixPath, paths):
+        version = version_of(file.name.removesuffix(SUFFIX))
+        if version and file.parent.name == DIRECTORY:
+            directory = str(file.parent.parent)
+            last[directory] = max(version, last.get(directory, version))
+    return last
