@@ -49,11 +49,16 @@ class FormTags(NamedTuple):
     kind: WordKind
     tags: tuple[DatedTag, ...]
 
+    def fits_label(self, label: str) -> bool:
+        """Return whether these tags have *label*, or no label at all."""
+        return self.label in ("", label)
+
     @property
     def recent(self) -> tuple[DatedTag, ...]:
         """The newest tags, which decide; if there are others, those that are ahead of this branch do not."""
         here = tuple(tag for tag in self.tags if not tag.is_ahead)
-        return (here or self.tags)[:RECENT_TAGS]
+        deciding = here or self.tags
+        return deciding[:RECENT_TAGS]
 
     def readings(self, names: Sequence[str]) -> list[TagReading]:
         """Return the newest tags, each read for its package, or without a package's name for all of *names*."""
@@ -61,9 +66,9 @@ class FormTags(NamedTuple):
 
     def readings_of(self, tag: DatedTag, names: Sequence[str]) -> list[TagReading]:
         """Return one *tag* of this form, read for its package, or without a package's name for all of *names*."""
-        owners = (self.name,) if self.name else names
         parsed = tag.parsed
         is_own = bool(self.name)
+        owners = (self.name,) if is_own else names
         return [TagReading(name, parsed.tag, parsed.version, tag.commit, is_own) for name in owners]
 
 
@@ -75,7 +80,8 @@ def tags_by_form(tags: Iterable[DatedTag]) -> list[FormTags]:
         by_form[parsed.pattern, parsed.label, parsed.name].append(tag)
     forms: list[FormTags] = []
     for (pattern, label, name), dated in by_form.items():
-        forms.append(FormTags(pattern, label, name, dated[0].parsed.kind, tuple(dated)))
+        kind = dated[0].parsed.kind
+        forms.append(FormTags(pattern, label, name, kind, tuple(dated)))
     return forms
 
 
@@ -102,7 +108,8 @@ class FormEvidence:
     @property
     def is_supported(self) -> bool:
         """Whether all the newest tags are releases of a package."""
-        return bool(self.owners) and self.matching == self.recent
+        all_match = self.matching == self.recent
+        return all_match and bool(self.owners)
 
 
 def weigh_form(form: FormTags, names: Sequence[str], declarations: Declarations) -> FormEvidence:
@@ -117,14 +124,15 @@ def weigh_form(form: FormTags, names: Sequence[str], declarations: Declarations)
     for verdict in deciding:
         for name in verdict.matches - opposed:
             owners.setdefault(name, verdict.tag)
-    objections = [verdict.objection for verdict in verdicts if not verdict.matches]
+    matching = [verdict for verdict in deciding if verdict.matches]
+    objections = (verdict.objection for verdict in verdicts if not verdict.matches)
     return FormEvidence(
-        form,
-        owners,
-        opposed,
-        matching=sum(bool(verdict.matches) for verdict in deciding),
+        form=form,
+        owners=owners,
+        opposed=opposed,
+        matching=len(matching),
         recent=len(deciding),
-        objection=next(iter(objections), ""),
+        objection=next(objections, ""),
     )
 
 
@@ -161,16 +169,16 @@ def _judge(tag: DatedTag, form: FormTags, names: Sequence[str], declarations: De
 
 
 def last_by_package(evidence: Iterable[FormEvidence]) -> dict[str, tuple[FormEvidence, DatedTag]]:
-    """Return the newest release of each package among supported forms. Of equally new tags, the one with its name."""
+    """Return the newest release of each package in *evidence*. Of equally new tags, the one with its name."""
     last: dict[str, tuple[FormEvidence, DatedTag]] = {}
     for weighed in evidence:
-        if not weighed.is_supported:
-            continue
         for name, tag in weighed.owners.items():
-            if name not in last or _rank(weighed, tag) > _rank(*last[name]):
+            is_newest = name not in last or _rank(weighed, tag) > _rank(*last[name])
+            if is_newest:
                 last[name] = (weighed, tag)
     return last
 
 
 def _rank(evidence: FormEvidence, tag: DatedTag) -> tuple[int, Version, bool]:
-    return (*tag.age_key, bool(evidence.form.name))
+    names_package = bool(evidence.form.name)
+    return (*tag.age_key, names_package)

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from releasekit.core.version_numbers import parse_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from packaging.version import Version
 
@@ -70,31 +70,34 @@ def package_words(directories: Mapping[str, str]) -> PackageWords:
     A word that could be two packages is nobody's. A name comes before all other words.
     """
     owners: dict[str, tuple[str, WordKind]] = {name: (name, "name") for name in directories}
-    short_names = _short_names(directories)
     last_parts = {name: canonicalize_name(path.rpartition("/")[2]) for name, path in directories.items()}
-    for kind, words in (("directory", last_parts), ("short", short_names)):
+    words_by_kind: dict[WordKind, Mapping[str, str]] = {"directory": last_parts, "short": _short_names(directories)}
+    for kind, words in words_by_kind.items():
         uses = Counter(words.values())
-        for name, word in words.items():
-            is_word = bool(re.fullmatch(r"[a-z0-9].*", word)) and not word.isdecimal()
-            if is_word and uses[word] == 1 and word not in owners:
-                owners[word] = (name, "directory" if kind == "directory" else "short")
+        unique_words = {word: name for name, word in words.items() if uses[word] == 1}
+        for word in filter(_is_word, unique_words):
+            owners.setdefault(word, (unique_words[word], kind))
     return PackageWords(owners)
 
 
-def _short_names(names: Iterable[str]) -> dict[str, str]:
-    """Return the names without the first word that all of them share; none if they share no word."""
+def _is_word(word: str) -> bool:
+    """Return whether *word* can name a package: it begins like a name, and is no number."""
+    return re.match(r"[a-z0-9]", word) is not None and not word.isdecimal()
+
+
+def _short_names(names: Collection[str]) -> dict[str, str]:
+    """Return the names without the first word that all of them share; empty texts if they share no word."""
     first_words = {name.partition("-")[0] for name in names}
     if len(first_words) != 1:
         return {}
-    short_names = {name: name.partition("-")[2] for name in names}
-    return {name: short for name, short in short_names.items() if short}
+    return {name: name.partition("-")[2] for name in names}
 
 
 def parse_tags(tags: Iterable[str], words: PackageWords) -> dict[str, ParsedTag]:
     """Return the *tags* that have the version of a package, or a version without one, in any known form."""
+    separators = "|".join(map(re.escape, _SEPARATORS))
     form = re.compile(
-        rf"(?:(?P<label>\S+?)(?P<sep>[/-]))??(?P<name>{words.pattern})"
-        rf"(?P<joint>{'|'.join(map(re.escape, _SEPARATORS))})(?P<version>\d[^/]*)",
+        rf"(?:(?P<label>\S+?)(?P<sep>[/-]))??(?P<name>{words.pattern})(?P<joint>{separators})(?P<version>\d[^/]*)",
         re.IGNORECASE,
     )
     parsed: dict[str, ParsedTag] = {}
@@ -107,8 +110,10 @@ def parse_tags(tags: Iterable[str], words: PackageWords) -> dict[str, ParsedTag]
 
 def _parse_named(tag: str, form: re.Pattern[str], words: PackageWords) -> ParsedTag | None:
     match = form.fullmatch(tag)
-    version = parse_version(match["version"]) if match else None
-    if match is None or version is None:
+    if match is None:
+        return None
+    version = parse_version(match["version"])
+    if version is None:
         return None
     groups = match.groupdict(default="")
     label, separator = groups["label"], groups["sep"]
@@ -124,21 +129,22 @@ def _parse_named(tag: str, form: re.Pattern[str], words: PackageWords) -> Parsed
 def _parse_nameless(tag: str) -> ParsedTag | None:
     """Return *tag* as a version after any text that names no package, such as `v1.0`, `release-1.0`, `python-v1.0`."""
     for start in _VERSION_START.finditer(tag):
-        version = parse_version(tag[start.end() :])
-        if version is not None:
-            before = tag[: start.end()]
-            has_braces = not {"{", "}"}.isdisjoint(before)
-            return None if has_braces else ParsedTag(tag, f"{before}{{version}}", "", "", version, "none")
+        before, rest = tag[: start.end()], tag[start.end() :]
+        version = parse_version(rest)
+        if version is None:
+            continue
+        has_braces = not {"{", "}"}.isdisjoint(before)
+        if has_braces:
+            return None
+        return ParsedTag(
+            tag=tag,
+            pattern=f"{before}{{version}}",
+            label="",
+            name="",
+            version=version,
+            kind="none",
+        )
     return None
-
-
-def most_common_label(tags: Iterable[ParsedTag]) -> str:
-    """Return the label of most *tags*; empty if none has a label."""
-    labels = Counter(tag.label for tag in tags if tag.label)
-    if not labels:
-        return ""
-    label, _ = labels.most_common(1)[0]
-    return label
 
 
 def with_literal_label(tag: ParsedTag) -> ParsedTag:
@@ -152,11 +158,13 @@ def unclaimed_tags(tags: Iterable[str], own: Mapping[str, TagScheme]) -> tuple[s
 
 
 def _belongs_to_one(tag: str, own: Mapping[str, TagScheme]) -> bool:
-    for name, scheme in own.items():
-        names = {read for read, _ in scheme.readings(tag)}
-        if names & {"", name}:
-            return True
-    return False
+    return any(_reads_for(name, tag, scheme) for name, scheme in own.items())
+
+
+def _reads_for(name: str, tag: str, scheme: TagScheme) -> bool:
+    """Return whether *scheme* reads *tag* as a release of the package *name*, or of every package."""
+    names = dict(scheme.readings(tag))
+    return not names.keys().isdisjoint(("", name))
 
 
 def formats_of(tag_format: str | Sequence[str]) -> tuple[str, ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from releasekit.core.adoption.findings import UnreadTags
 from releasekit.core.adoption.form_evidence import last_by_package
-from releasekit.core.adoption.tag_forms import formats_of, most_common_label, with_literal_label
+from releasekit.core.adoption.tag_forms import formats_of, with_literal_label
 from releasekit.core.history.tags import TagScheme
 
 if TYPE_CHECKING:
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from releasekit.core.adoption.form_evidence import DatedTag, FormEvidence
-    from releasekit.core.adoption.tag_forms import ParsedTag
+    from releasekit.core.adoption.form_evidence import DatedTag, FormEvidence, FormTags
     from releasekit.core.config.settings import Settings
     from releasekit.core.workspace.workspace import Member
 
@@ -40,36 +40,42 @@ class Tagging:
     is_fixed: bool = False
     why_lockstep: str = ""
 
-
-def is_lockstep(members: Iterable[Member]) -> bool:
-    """Return whether all *members* declare the same version, or none declares any."""
-    return len({member.version for member in members}) == 1
+    def own_formats(self, name: str) -> tuple[str, ...]:
+        """Return the formats of the package *name* that only it has."""
+        return self.own.get(name, ())
 
 
 class _TagFacts(NamedTuple):
-    """The facts of a choice: the evidence for each form, what it says each package released last, and the packages."""
+    """The facts of a choice: the supported forms, what these say each package released last, and declared versions."""
 
     evidence: Sequence[FormEvidence]
     last: Mapping[str, tuple[FormEvidence, DatedTag]]
-    members: Sequence[Member]
-
-    @property
-    def names(self) -> frozenset[str]:
-        return frozenset(member.name for member in self.members)
+    versions: Mapping[str, Version | None]
 
     def versions_agree(self, names: Iterable[str]) -> bool:
-        """Return whether the packages *names* declare the same version now."""
-        chosen = set(names)
-        return is_lockstep(member for member in self.members if member.name in chosen)
-
-    def is_shared(self, weighed: FormEvidence) -> bool:
-        """Return whether the tags of a form are for all packages: none of them declared another version there."""
-        is_nameless = not weighed.form.name and weighed.form.kind == "none"
-        return is_nameless and weighed.is_supported and not (weighed.opposed & self.names)
+        """Return whether the packages *names* declare the same version now, or none declares any."""
+        chosen = frozenset(names)
+        distinct = {version for name, version in self.versions.items() if name in chosen}
+        return len(distinct) == 1
 
     def last_in(self, weighed: FormEvidence) -> list[str]:
         """Return the packages whose last release has this form."""
         return sorted(name for name, (form, _) in self.last.items() if form is weighed)
+
+    def shared_forms(self) -> list[FormEvidence]:
+        """Return the forms whose tags are for all packages: none of them declared another version there."""
+        nameless = [weighed for weighed in self.evidence if not weighed.form.name]
+        undisputed = [weighed for weighed in nameless if weighed.opposed.isdisjoint(self.versions)]
+        return list(filter(self.last_in, undisputed))
+
+    def common_forms(self, shared: Sequence[FormEvidence]) -> list[FormTags]:
+        """Return the forms that one tag format reads for several packages: *shared* ones, and those with their name."""
+        forms: list[FormTags] = []
+        for weighed in self.evidence:
+            is_common = weighed.form.kind == "name" or weighed in shared
+            if is_common:
+                forms.append(weighed.form)
+        return forms
 
 
 def choose_tagging(
@@ -79,120 +85,141 @@ def choose_tagging(
 
     If *is_configured*, `tag_format` of the root is set and stays as it is.
     """
-    label = settings.label or most_common_label(_supported_tags(evidence))
-    usable = [weighed for weighed in evidence if weighed.form.label in ("", label)]
-    choice = _TagFacts(usable, last_by_package(usable), members)
-    shared = [weighed for weighed in usable if choice.is_shared(weighed) and choice.last_in(weighed)]
-    own = _own_formats(choice, shared)
+    supported = [weighed for weighed in evidence if weighed.is_supported]
+    label = settings.label or _common_label(supported)
+    usable = [weighed for weighed in supported if weighed.form.fits_label(label)]
+    choice = _TagFacts(
+        evidence=usable,
+        last=last_by_package(usable),
+        versions={member.name: member.version for member in members},
+    )
+    shared = choice.shared_forms()
+    common = choice.common_forms(shared)
+    own = _own_formats(choice, common)
     if is_configured:
         patterns = formats_of(settings.tag_format)
-        read = TagScheme(patterns, label)
-        own = {name: formats for name, formats in own.items() if not _reads(read, *choice.last[name])}
+        scheme = TagScheme(patterns, label)
+        own = {name: formats for name, formats in own.items() if not _reads(scheme, *choice.last[name])}
     else:
-        patterns = _common_formats(choice, shared, own)
-    uses_label = any("{label}" in pattern for pattern in patterns)
-    tagging = Tagging(patterns, label if uses_label else settings.label, own)
+        patterns = _common_formats(choice, common, own)
+    written_label = label if uses_label(patterns) else settings.label
+    tagging = Tagging(patterns, written_label, own)
     return _with_lockstep(tagging, choice, shared)
 
 
-def _supported_tags(evidence: Iterable[FormEvidence]) -> list[ParsedTag]:
-    return [tag.parsed for weighed in evidence if weighed.is_supported for tag in weighed.form.tags]
+def _common_label(evidence: Iterable[FormEvidence]) -> str:
+    """Return the label of most tags; empty if none has a label."""
+    counts: Counter[str] = Counter()
+    for weighed in evidence:
+        counts[weighed.form.label] += len(weighed.form.tags)
+    del counts[""]
+    return max(counts, key=counts.__getitem__, default="")
+
+
+def uses_label(patterns: Iterable[str]) -> bool:
+    """Return whether one of the tag formats *patterns* contains the label."""
+    return any("{label}" in pattern for pattern in patterns)
 
 
 def _reads(scheme: TagScheme, weighed: FormEvidence, tag: DatedTag) -> bool:
     """Return whether *scheme* reads the last release of a package already."""
-    return (weighed.form.name, tag.parsed.version) in scheme.readings(tag.parsed.tag)
+    reading = (weighed.form.name, tag.parsed.version)
+    return reading in scheme.readings(tag.parsed.tag)
 
 
-def _own_formats(choice: _TagFacts, shared: Sequence[FormEvidence]) -> dict[str, tuple[str, ...]]:
+def _own_formats(choice: _TagFacts, common: Iterable[FormTags]) -> dict[str, tuple[str, ...]]:
     """Return the formats of packages whose last release has a form that the other packages do not have."""
-    common = {weighed.form.pattern for weighed in shared}
+    common_patterns = {form.pattern for form in common}
     own: dict[str, tuple[str, ...]] = {}
     for name, (weighed, _) in choice.last.items():
-        form = weighed.form
-        if form.kind == "name" or form.pattern in common:
+        newest = weighed.form.pattern
+        if newest in common_patterns:
             continue
+        formats = [newest, *_formats_without_label(choice, name)]
         together = choice.last_in(weighed)
-        formats = [form.pattern]
         if not choice.versions_agree(together):
             formats.insert(0, DEFAULT_TAG_FORMAT)  # one tag cannot have two versions
-        formats += _older_formats(choice, name, form.pattern)
         own[name] = tuple(dict.fromkeys(formats))
     return own
 
 
-def _older_formats(choice: _TagFacts, name: str, newest: str) -> list[str]:
-    """Return the other supported formats in which the package *name* was released."""
-    formats: list[str] = []
-    for weighed in choice.evidence:
-        is_own = name in weighed.owners and weighed.is_supported
-        if is_own and weighed.form.pattern != newest and "{label}" not in weighed.form.pattern:
-            formats.append(weighed.form.pattern)
-    return formats
+def _formats_without_label(choice: _TagFacts, name: str) -> list[str]:
+    """Return the formats in which the package *name* was released, without those that contain the label."""
+    patterns = [weighed.form.pattern for weighed in choice.evidence if name in weighed.owners]
+    return [pattern for pattern in patterns if "{label}" not in pattern]
 
 
 def _common_formats(
-    choice: _TagFacts, shared: Sequence[FormEvidence], own: Mapping[str, tuple[str, ...]]
+    choice: _TagFacts, common: Iterable[FormTags], own: Mapping[str, tuple[str, ...]]
 ) -> tuple[str, ...]:
     """Return the formats of packages without own ones: those of the last releases first, the most frequent first."""
-    used: Counter[str] = Counter()
-    for name, (weighed, _) in choice.last.items():
-        if name not in own:
-            used[weighed.form.pattern] += 1
+    used = Counter(weighed.form.pattern for name, (weighed, _) in choice.last.items() if name not in own)
     ever: Counter[str] = Counter()
-    for weighed in choice.evidence:
-        is_common = weighed in shared or (weighed.form.kind == "name" and weighed.is_supported)
-        if is_common:
-            ever[weighed.form.pattern] += len(weighed.form.tags)
+    for form in common:
+        ever[form.pattern] += len(form.tags)
     counts = [*used.most_common(), *ever.most_common()]
-    patterns = list(dict(counts))
-    if patterns and "{name}" not in patterns[0]:
-        named = [pattern for pattern in patterns if "{name}" in pattern]
-        still_named = not used.keys().isdisjoint(named)
-        if still_named or own or not is_lockstep(choice.members):
-            # The packages have separate versions now, so their new tags must name them.
-            patterns.insert(0, next(iter(named), DEFAULT_TAG_FORMAT))
-    return tuple(dict.fromkeys(patterns)) or (DEFAULT_TAG_FORMAT,)
+    patterns = list(dict(counts)) or [DEFAULT_TAG_FORMAT]
+    named = [pattern for pattern in patterns if "{name}" in pattern]
+    still_named = not used.keys().isdisjoint(named)
+    have_separate_versions = still_named or own or not choice.versions_agree(choice.versions)
+    if have_separate_versions:
+        # New tags must name the packages, so a format with their name comes first.
+        patterns.insert(0, next(iter(named), DEFAULT_TAG_FORMAT))
+    return tuple(dict.fromkeys(patterns))
 
 
 def _with_lockstep(tagging: Tagging, choice: _TagFacts, shared: Sequence[FormEvidence]) -> Tagging:
     """Return *tagging* with the packages that are released together, with one version."""
-    if len(choice.members) > 1 and is_lockstep(choice.members):
-        why = _why_fixed(tagging, choice, shared)
-        if why:
-            return Tagging(tagging.patterns, tagging.label, tagging.own, is_fixed=True, why_lockstep=why)
-    for weighed in choice.evidence:
+    why_fixed = _why_fixed(tagging, choice, shared)
+    if why_fixed:
+        return replace(tagging, is_fixed=True, why_lockstep=why_fixed)
+    unshared = [weighed for weighed in choice.evidence if weighed not in shared]
+    for weighed in unshared:
         together = choice.last_in(weighed)
-        is_group = not weighed.form.name and weighed not in shared and len(together) > 1
-        if is_group and choice.versions_agree(together):
-            reason = _describe_shared(weighed)
-            return Tagging(tagging.patterns, tagging.label, tagging.own, tuple(together), why_lockstep=reason)
+        is_group = len(together) > 1 and choice.versions_agree(together)
+        if is_group:
+            return replace(tagging, lockstep=tuple(together), why_lockstep=_describe_shared(weighed))
     return tagging
 
 
 def _why_fixed(tagging: Tagging, choice: _TagFacts, shared: Sequence[FormEvidence]) -> str:
     """Return why all packages share one version; empty if they do not."""
-    if "{name}" not in tagging.patterns[0] and shared:
+    has_several_packages = len(choice.versions) > 1
+    if not (has_several_packages and choice.versions_agree(choice.versions)):
+        return ""
+    if shared and "{name}" not in tagging.patterns[0]:
         return _describe_shared(shared[0])
-    releases: defaultdict[str, dict[str, Version]] = defaultdict(dict)
-    for weighed in choice.evidence:
-        name = weighed.form.name
-        if name in choice.names and weighed.is_supported:
-            for tag in weighed.form.recent:
-                releases[tag.commit].setdefault(name, tag.parsed.version)
-    are_together = all(of_commit.keys() == choice.names for of_commit in releases.values())
-    have_one_version = all(len(set(of_commit.values())) == 1 for of_commit in releases.values())
-    if len(releases) >= _MIN_LOCKSTEP_RELEASES and are_together and have_one_version:
+    releases = _recent_releases(choice)
+    have_one_version = all(_is_joint_release(versions, choice) for versions in releases)
+    if have_one_version and len(releases) >= _MIN_LOCKSTEP_RELEASES:
         return f"At each of the last {len(releases)} releases, all packages had one version."
     return ""
+
+
+def _recent_releases(choice: _TagFacts) -> list[dict[str, Version]]:
+    """Return the versions by package that the newest tags with a name say, a table for each commit."""
+    releases: defaultdict[str, dict[str, Version]] = defaultdict(dict)
+    named = [weighed.form for weighed in choice.evidence if weighed.form.name in choice.versions]
+    for form in named:
+        for tag in form.recent:
+            versions = releases[tag.commit]
+            versions.setdefault(form.name, tag.parsed.version)
+    return list(releases.values())
+
+
+def _is_joint_release(versions: Mapping[str, Version], choice: _TagFacts) -> bool:
+    """Return whether all packages were released, with one version."""
+    version = next(iter(versions.values()))
+    return versions == dict.fromkeys(choice.versions, version)
 
 
 def _describe_shared(weighed: FormEvidence) -> str:
     """Return the reason why packages that share the tags of a form share one version."""
     newest = weighed.form.tags[0].parsed.tag
     count = weighed.recent
-    tags = f"the tag {newest}" if count == 1 else f"each of the {count} newest such tags, up to {newest}"
-    return f"They declared one version at {tags}."
+    if count == 1:
+        return f"They declared one version at the tag {newest}."
+    return f"They declared one version at each of the {count} newest such tags, up to {newest}."
 
 
 # ---- what stays unread ----------------------------------------------------------------------------------------------
@@ -200,27 +227,30 @@ def _describe_shared(weighed: FormEvidence) -> str:
 
 def find_unread(evidence: Sequence[FormEvidence], tagging: Tagging, *, is_configured: bool) -> tuple[UnreadTags, ...]:
     """Return the forms of tags that look like versions and that *tagging* does not read, those with new tags first."""
-    by_pattern: dict[str, list[FormEvidence]] = {}
+    by_pattern: defaultdict[str, list[FormEvidence]] = defaultdict(list)
     for weighed in evidence:
         if not _is_read(weighed, tagging):
-            literal = with_literal_label(weighed.form.tags[0].parsed).pattern
-            by_pattern.setdefault(literal, []).append(weighed)
-    return tuple(
-        _describe_unread(pattern, forms, tagging, is_configured=is_configured) for pattern, forms in by_pattern.items()
-    )
+            newest = weighed.form.tags[0].parsed
+            by_pattern[with_literal_label(newest).pattern].append(weighed)
+    unread: list[UnreadTags] = []
+    for pattern, forms in by_pattern.items():
+        unread.append(_describe_unread(pattern, forms, tagging, is_configured=is_configured))
+    return tuple(unread)
 
 
 def _is_read(weighed: FormEvidence, tagging: Tagging) -> bool:
     form = weighed.form
-    if not weighed.matching and weighed.objection:
+    is_refuted = bool(weighed.objection) and not weighed.matching
+    if is_refuted:
         return False
-    if form.pattern in tagging.patterns and form.label in ("", tagging.label):
+    if form.pattern in tagging.patterns and form.fits_label(tagging.label):
         return True
-    owners = weighed.owners or ([form.name] if form.name else [])
-    if any(form.pattern in tagging.own.get(name, ()) for name in owners):
+    owners = weighed.owners or (form.name,)
+    own_formats = chain.from_iterable(map(tagging.own_formats, owners))
+    if form.pattern in own_formats:
         return True
-    scheme = TagScheme(tagging.patterns, tagging.label)
     newest = form.tags[0]
+    scheme = TagScheme(tagging.patterns, tagging.label)
     return _reads(scheme, weighed, newest)
 
 
@@ -229,20 +259,35 @@ def _describe_unread(
 ) -> UnreadTags:
     tags = [tag.parsed.tag for weighed in forms for tag in weighed.form.tags]
     newest = forms[0]
+    form = newest.form
     owners = sorted({name for weighed in forms for name in weighed.owners})
-    where = f"the pyproject.toml of {owners[0]}" if len(owners) == 1 else "the pyproject.toml of its package"
-    advice = f'If they are releases, set `tag_format = "{pattern}"` in {where}.'
+    advice = _advise_format(pattern, owners)
     if newest.objection:
         reason = newest.objection
-        advice = "" if newest.form.pattern in tagging.patterns else advice
-    elif newest.form.label not in ("", tagging.label):
-        reason = f"most tags have the prefix {tagging.label}" if tagging.label else "their prefix is not `label`"
+        if form.pattern in tagging.patterns:
+            advice = ""
+    elif not form.fits_label(tagging.label):
+        reason = "their prefix is not `label`"
+        if tagging.label:
+            reason = f"most tags have the prefix {tagging.label}"
     elif newest.is_supported and is_configured:
         reason = "`tag_format` has no such form"
-        advice = f'Add "{newest.form.pattern}" to `tag_format`.'
+        advice = f'Add "{form.pattern}" to `tag_format`.'
     else:
-        reason, advice = "the packages have newer tags of their own", ""
+        reason = "the packages have newer tags of their own"
+        advice = ""
     return UnreadTags(
-        form=pattern, count=len(tags), newest=tags[0], tags=tuple(tags), packages=tuple(owners), reason=reason,
+        form=pattern,
+        count=len(tags),
+        newest=tags[0],
+        tags=tuple(tags),
+        packages=tuple(owners),
+        reason=reason,
         advice=advice,
-    )  # fmt: skip
+    )
+
+
+def _advise_format(pattern: str, owners: Sequence[str]) -> str:
+    """Return how to read tags in the form *pattern*, which are those of the packages *owners*."""
+    owner = owners[0] if len(owners) == 1 else "its package"
+    return f'If they are releases, set `tag_format = "{pattern}"` in the pyproject.toml of {owner}.'
