@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -50,52 +52,55 @@ def find_internal(workspace: Workspace, facts: ReleaseFacts) -> tuple[InternalPa
     A package that a published package requires is published too. Without any sign of a release, and without an index,
     nothing is known, so none is returned.
     """
-    if not (facts.released or facts.is_index_known):
+    is_anything_known = bool(facts.released) or facts.is_index_known
+    if not is_anything_known:
         return ()
-    reasons: dict[str, str] = {}
-    for member in workspace.publishable:
-        if member.name not in facts.released and (reason := _reason(member, facts)):
-            reasons[member.name] = reason
-    internal = _without_required(workspace, reasons)
+    unreleased = [member for member in workspace.publishable if member.name not in facts.released]
+    reasons = {member.name: _reason(member, facts) for member in unreleased}
+    candidates = [name for name, reason in reasons.items() if reason]
+    internal = _without_required(workspace, candidates)
     if len(internal) == len(workspace.publishable):
         return ()  # the repository has nothing else to publish
-    return tuple(
-        InternalPackage(name=name, path=workspace[name].path, reason=reasons[name]) for name in sorted(internal)
-    )
+    packages: list[InternalPackage] = []
+    for name in sorted(internal):
+        path = workspace[name].path
+        packages.append(InternalPackage(name=name, path=path, reason=reasons[name]))
+    return tuple(packages)
 
 
 def _reason(member: Member, facts: ReleaseFacts) -> str:
     """Return why *member*, which was never released, is probably internal; empty if there is no sign."""
     word = _internal_word(member)
-    if word:
-        return f"never released, and its name or path says {word}"
-    if member.version == _PLACEHOLDER:
-        return f"never released, and its version is {member.version}"
-    if member.version is None and facts.released and member.name not in facts.shared:
-        return "its version comes from tags, and no tag is its release"
-    was_left_out = facts.releases >= _MIN_RELEASES and facts.present.get(member.name, 0) == facts.releases
-    if was_left_out and facts.is_index_known:
-        return f"never released, although it was there at the last {facts.releases} releases"
-    return ""
+    is_known_by_tags = member.version is None and bool(facts.released)
+    was_always_there = facts.present.get(member.name, 0) == facts.releases
+    was_left_out = facts.is_index_known and was_always_there and facts.releases >= _MIN_RELEASES
+    signs = {
+        f"never released, and its name or path says {word}": bool(word),
+        f"never released, and its version is {member.version}": member.version == _PLACEHOLDER,
+        "its version comes from tags, and no tag is its release": is_known_by_tags and member.name not in facts.shared,
+        f"never released, although it was there at the last {facts.releases} releases": was_left_out,
+    }
+    reasons = (reason for reason, applies in signs.items() if applies)
+    return next(reasons, "")
 
 
 def _internal_word(member: Member) -> str:
     """Return the word in the path or name of *member* that says that it is internal; empty if there is none."""
     words = re.split(r"[/_.-]+", f"{member.path}/{member.name}".lower())
-    return next((word for word in words if word in _INTERNAL_WORDS), "")
+    internal_words = filter(_INTERNAL_WORDS.__contains__, words)
+    return next(internal_words, "")
 
 
 def _without_required(workspace: Workspace, candidates: Collection[str]) -> set[str]:
     """Return the *candidates* that no other publishable package requires when it is installed or built."""
     internal = set(candidates)
-    while True:
-        needed: set[str] = set()
-        for member in workspace.publishable:
-            if member.name not in internal:
-                needed |= workspace.required_members(member, *PUBLISHED, Kind.BUILD)
-        if internal.isdisjoint(needed):
-            return internal
-        internal -= needed
+    required = candidates
+    while required:
+        published = [member for member in workspace.publishable if member.name not in internal]
+        needs = (workspace.required_members(member, *PUBLISHED, Kind.BUILD) for member in published)
+        required = internal.intersection(chain.from_iterable(needs))
+        internal -= required
+    return internal
 
 
 def exclude_patterns(workspace: Workspace, names: Iterable[str]) -> list[str]:
@@ -104,10 +109,10 @@ def exclude_patterns(workspace: Workspace, names: Iterable[str]) -> list[str]:
     A directory of samples is one pattern if all packages in it are among *names*.
     """
     wanted = set(names)
-    by_pattern: dict[str, set[str]] = {}
+    by_pattern: defaultdict[str, set[str]] = defaultdict(set)
     for member in workspace.publishable:
-        if pattern := _sample_pattern(member.path):
-            by_pattern.setdefault(pattern, set()).add(member.name)
+        by_pattern[_sample_pattern(member.path)].add(member.name)
+    by_pattern.pop("", None)  # packages that are no samples
     patterns = {pattern: of_pattern for pattern, of_pattern in by_pattern.items() if of_pattern <= wanted}
     others = wanted.difference(*patterns.values())
     return [*sorted(patterns), *sorted(others)]
@@ -124,7 +129,7 @@ def _sample_pattern(path: str) -> str:
 
 def describe_internal(internal: Sequence[InternalPackage]) -> list[str]:
     """Return one line for each reason: the packages that have it."""
-    by_reason: dict[str, list[str]] = {}
+    by_reason: defaultdict[str, list[str]] = defaultdict(list)
     for package in internal:
-        by_reason.setdefault(package.reason, []).append(package.name)
+        by_reason[package.reason].append(package.name)
     return [f"{', '.join(names)}: {reason}" for reason, names in by_reason.items()]
