@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from releasekit.core.adoption.internal_packages import describe_internal, exclude_patterns
-from releasekit.core.adoption.tagging import DEFAULT_TAG_FORMAT
+from releasekit.core.adoption.tagging import DEFAULT_TAG_FORMAT, uses_label
 from releasekit.core.config.settings import parse_member_settings, settings_of
 from releasekit.core.errors import ErrorCode, Refusal
 from releasekit.core.workspace.toml_edits import edit_toml, line_end, parses_to
@@ -34,6 +35,11 @@ class MissingKey:
     value: object
     comment: str = ""
 
+    @property
+    def is_table(self) -> bool:
+        """Whether its value is a table, which gets a heading."""
+        return isinstance(self.value, dict)
+
 
 @dataclass(frozen=True, slots=True)
 class Proposals:
@@ -54,18 +60,19 @@ class Proposals:
 def root_keys(table: Mapping[str, Any], proposals: Proposals, workspace: Workspace) -> list[MissingKey]:
     """Return the keys that *table*, [tool.releasekit] of the root, lacks. No key that is there changes."""
     tagging = proposals.tagging
+    versioning = "fixed" if tagging.is_fixed else ""
+    unconventional = "patch" if proposals.counts_untyped else ""
+    excluded = [package.name for package in proposals.excluded]
     keys = [
         *_tag_keys(tagging, workspace),
-        MissingKey(
-            "versioning", "fixed" if tagging.is_fixed else "", f"One version for all packages. {tagging.why_lockstep}"
-        ),
+        MissingKey("versioning", versioning, f"One version for all packages. {tagging.why_lockstep}"),
         MissingKey("pins", proposals.pins, _WHY_PINS.get(proposals.pins, "")),
         MissingKey(
             "exclude",
-            exclude_patterns(workspace, [package.name for package in proposals.excluded]),
+            exclude_patterns(workspace, excluded),
             _describe_exclusion(proposals.excluded),
         ),
-        MissingKey("unconventional", "patch" if proposals.counts_untyped else "", _describe_types(proposals.commits)),
+        MissingKey("unconventional", unconventional, _describe_types(proposals.commits)),
         MissingKey(
             "publish_from", proposals.publish_from, "Who uploads: `ci`, after the release pull request is merged."
         ),
@@ -83,8 +90,8 @@ def _tag_keys(tagging: Tagging, workspace: Workspace) -> Iterator[MissingKey]:
     at_root = [formats for name, formats in tagging.own.items() if workspace[name].path == "."]
     for formats in at_root:
         yield MissingKey("root_tag_format", as_value(formats), "How releases of the package at the root are tagged.")
-    uses_label = any("{label}" in pattern for pattern in patterns)
-    yield MissingKey("label", tagging.label if uses_label else "")
+    if uses_label(patterns):
+        yield MissingKey("label", tagging.label)
 
 
 def as_value(formats: Sequence[str]) -> str | list[str]:
@@ -129,10 +136,10 @@ def choose_pins(workspace: Workspace, published: Collection[str]) -> str:
     no package requires another.
     """
     requirements = list(_sibling_requirements(workspace, published))
-    ranges = [requirement for requirement in requirements if _has_range(requirement)]
     if not requirements:
         return ""
-    is_majority = len(ranges) * 2 > len(requirements)
+    range_count = sum(map(_has_range, requirements))
+    is_majority = range_count * 2 > len(requirements)
     return "compatible" if is_majority else "exact"
 
 
@@ -141,7 +148,8 @@ def _sibling_requirements(workspace: Workspace, published: Collection[str]) -> I
     for name in published:
         siblings = set(published) - {name}
         for need in workspace[name].needs:
-            if need.kind in (Kind.RUNTIME, Kind.EXTRA) and need.name in siblings:
+            is_in_metadata = need.kind in (Kind.RUNTIME, Kind.EXTRA)
+            if is_in_metadata and need.name in siblings:
                 yield need.requirement
 
 
@@ -178,8 +186,8 @@ def configured_text(text: str, keys: Sequence[MissingKey], display_path: str = R
         after = edit_toml(text, lambda document: document["tool"]["releasekit"].update(added))
     if after is None:
         message = f"{', '.join(added)} cannot be added to [tool.releasekit] as it is written"
-        hint = "Add by hand: " + "; ".join(f"{key.name} = {_toml(key.value)}" for key in keys)
-        raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, display_path, hint)
+        lines = "; ".join(map(_key_line, keys))
+        raise Refusal(ErrorCode.CONFIG_INVALID_VALUE, message, display_path, f"Add by hand: {lines}")
     document = tomllib.loads(after)
     if display_path == ROOT_FILE:
         settings_of(document, after)
@@ -191,7 +199,8 @@ def configured_text(text: str, keys: Sequence[MissingKey], display_path: str = R
 def _append_table(text: str, keys: Sequence[MissingKey], *, fits: bool) -> str:
     """Return *text* with a new table [tool.releasekit], after a blank line."""
     lines = ["[tool.releasekit]"]
-    if all(isinstance(key.value, dict) for key in keys):
+    has_own_lines = any(not key.is_table for key in keys)
+    if not has_own_lines:
         lines.append(_DEFAULTS_FIT if fits else _DEFAULTS_APPLY)
     for key in keys:
         lines += _key_lines(key)
@@ -208,26 +217,29 @@ _DEFAULTS_APPLY = "# The defaults apply. Some tags that look like versions are n
 
 
 def _key_lines(key: MissingKey) -> list[str]:
+    """Return the comment of *key* and the key itself; a table gets a heading."""
     comment = [f"# {line}" for line in key.comment.splitlines()]
-    pairs = _items(key.value)
-    if pairs is None:
-        return [*comment, f"{key.name} = {_toml(key.value)}"]
-    items = [f"{_toml_key(name)} = {_toml(value)}" for name, value in pairs]
-    return ["", *comment, f"[tool.releasekit.{key.name}]", *items]
+    if not key.is_table:
+        return [*comment, _key_line(key)]
+    return ["", *comment, f"[tool.releasekit.{key.name}]", *_pairs(key.value)]
 
 
-def _items(value: object) -> Iterable[tuple[str, object]] | None:
-    """Return the items of *value* if it is a table, else None."""
-    return cast("Mapping[str, object]", value).items() if isinstance(value, dict) else None
+def _key_line(key: MissingKey) -> str:
+    return f"{key.name} = {_toml(key.value)}"
+
+
+def _pairs(table: object) -> list[str]:
+    """Return the keys of *table* with their values, as they are written in TOML."""
+    items = cast("Mapping[str, object]", table).items()
+    return [f"{_toml_key(name)} = {_toml(value)}" for name, value in items]
 
 
 def _toml(value: object) -> str:
     import tomlkit
 
-    pairs = _items(value)
-    if pairs is not None:
-        written = [f"{_toml_key(name)} = {_toml(inner)}" for name, inner in pairs]
-        return f"{{ {', '.join(written)} }}"
+    if isinstance(value, dict):
+        pairs = ", ".join(_pairs(cast("object", value)))
+        return f"{{ {pairs} }}"
     item: Any = tomlkit.item  # its type hints accept fewer types than it does
     return item(value).as_string()
 
@@ -238,7 +250,7 @@ def _toml_key(name: str) -> str:
 
 def missing_tags(wanted: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return the commit of each tag in the (tag, commit) pairs *wanted*, without tags for several commits."""
-    commits: dict[str, set[str]] = {}
+    commits_by_tag: defaultdict[str, set[str]] = defaultdict(set)
     for tag, commit in wanted:
-        commits.setdefault(tag, set()).add(commit)
-    return {tag: next(iter(those)) for tag, those in commits.items() if len(those) == 1}
+        commits_by_tag[tag].add(commit)
+    return {tag: next(iter(commits)) for tag, commits in commits_by_tag.items() if len(commits) == 1}
